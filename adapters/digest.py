@@ -1,0 +1,52 @@
+"""A revision's digest: SHA-256 over its sorted files' names and hashes."""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+
+from adapters.errors import AdapterError
+
+_BLOCK_BYTES = 1024 * 1024
+
+
+def file_hash(path: Path) -> str:
+    """The SHA-256 of the file at `path`, 64 hex digits."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK_BYTES):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def folder_files(folder: Path) -> tuple[Path, ...]:
+    """The regular files under `folder`, relative to it, sorted by their POSIX names; hidden ones are left out.
+
+    Raises AdapterError where the folder is none, is empty, or holds a link, which could lead anywhere.
+    """
+    if not folder.is_dir():
+        raise AdapterError(f"The adapter folder {folder} does not exist.", hint="Check the path.")
+    found = [path for path in folder.rglob("*") if not _is_hidden(path.relative_to(folder))]
+    for path in found:
+        if path.is_symlink():
+            raise AdapterError(f"{path} is a link.", hint="An adapter's folder must hold its files themselves.")
+    files = sorted((path.relative_to(folder) for path in found if path.is_file()), key=Path.as_posix)
+    if not files:
+        raise AdapterError(f"The adapter folder {folder} is empty.")
+    return tuple(files)
+
+
+def folder_hashes(folder: Path) -> dict[str, str]:
+    """Every file of `folder` by its POSIX name, with its SHA-256. Raises AdapterError as `folder_files` does."""
+    return {name.as_posix(): file_hash(folder / name) for name in folder_files(folder)}
+
+
+def digest_of(hashes: Mapping[str, str]) -> str:
+    """The digest of the files whose names and SHA-256 `hashes` gives, 64 hex digits."""
+    digest = hashlib.sha256()
+    for name in sorted(hashes):
+        digest.update(f"{len(name.encode())}:{name}:{hashes[name]}\n".encode())
+    return digest.hexdigest()
+
+
+def _is_hidden(name: Path) -> bool:
+    return any(part.startswith(".") for part in name.parts)

@@ -1,0 +1,159 @@
+"""The one exception tree, and the one place where an error becomes an OpenAI error body.
+
+PatchbayError
+├── ConfigError            a configuration that cannot be used
+├── StartError             a process that cannot come up (a base that does not load, a port that is taken)
+├── AdapterError           an adapter's files or settings do not fit
+└── RequestError           one request cannot be answered; has a status and OpenAI's `type` and `code`
+    ├── InvalidRequest     400
+    ├── Unauthorized       401
+    ├── ModelNotFound      404
+    ├── NotFound           404
+    ├── MethodNotAllowed   405
+    ├── Conflict           409
+    ├── BodyTooLarge       413
+    ├── AdapterRejected    422, an adapter that a request asked for cannot be served
+    ├── UpstreamFailed     502
+    └── Unavailable        503, with the seconds after which to try again
+"""
+
+import json
+from typing import ClassVar
+
+
+class PatchbayError(Exception):
+    """What is wrong (`message`), and what to do about it (`hint`)."""
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.hint}" if self.hint else self.message
+
+
+class ConfigError(PatchbayError):
+    """A configuration that cannot be used."""
+
+
+class StartError(PatchbayError):
+    """A process that cannot come up."""
+
+
+class AdapterError(PatchbayError):
+    """An adapter's files or settings do not fit."""
+
+
+class RequestError(PatchbayError):
+    """One request cannot be answered. `param` names the request's field that is at fault, if one is."""
+
+    status: ClassVar[int] = 500
+    error_type: ClassVar[str] = "server_error"
+    code: ClassVar[str | None] = None
+
+    def __init__(self, message: str, *, param: str | None = None, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.param = param
+
+    def headers(self) -> dict[str, str]:
+        """HTTP headers that go with this error."""
+        return {}
+
+
+class InvalidRequest(RequestError):
+    status = 400
+    error_type = "invalid_request_error"
+
+
+class Unauthorized(RequestError):
+    status = 401
+    error_type = "invalid_request_error"
+    code = "invalid_api_key"
+
+    def headers(self) -> dict[str, str]:
+        return {"www-authenticate": "Bearer"}
+
+
+class ModelNotFound(RequestError):
+    status = 404
+    error_type = "invalid_request_error"
+    code = "model_not_found"
+
+    def __init__(self, model: str) -> None:
+        super().__init__(f"The model '{model}' does not exist or you do not have access to it.", param="model")
+
+
+class NotFound(RequestError):
+    status = 404
+    error_type = "invalid_request_error"
+    code = "not_found"
+
+
+class MethodNotAllowed(RequestError):
+    status = 405
+    error_type = "invalid_request_error"
+    code = "method_not_allowed"
+
+    def __init__(self, message: str, *, allow: str) -> None:
+        super().__init__(message)
+        self.allow = allow
+
+    def headers(self) -> dict[str, str]:
+        return {"allow": self.allow}
+
+
+class Conflict(RequestError):
+    status = 409
+    error_type = "invalid_request_error"
+    code = "conflict"
+
+
+class BodyTooLarge(RequestError):
+    status = 413
+    error_type = "invalid_request_error"
+    code = "request_too_large"
+
+    def __init__(self, limit_bytes: int) -> None:
+        super().__init__(f"The request body is larger than {limit_bytes} bytes.")
+
+
+class AdapterRejected(RequestError):
+    status = 422
+    error_type = "invalid_request_error"
+    code = "adapter_rejected"
+
+
+class UpstreamFailed(RequestError):
+    status = 502
+    error_type = "server_error"
+    code = "upstream_failed"
+
+
+class Unavailable(RequestError):
+    """Nothing can answer now. `retry_after_s`: whole seconds after which it is worth trying again."""
+
+    status = 503
+    error_type = "server_error"
+    code = "unavailable"
+
+    def __init__(self, message: str, *, retry_after_s: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+    def headers(self) -> dict[str, str]:
+        return {"retry-after": str(self.retry_after_s)}
+
+
+def openai_body(error: RequestError) -> bytes:
+    """The JSON body that OpenAI's clients expect of `error`, UTF-8 encoded."""
+    return openai_error_body(str(error), error_type=error.error_type, param=error.param, code=error.code)
+
+
+def openai_error_body(message: str, *, error_type: str, param: str | None = None, code: str | None = None) -> bytes:
+    """An error body in OpenAI's shape, UTF-8 encoded.
+
+    Source: https://platform.openai.com/docs/guides/error-codes and the `openai` package's `APIStatusError`.
+    """
+    fields = {"message": message, "type": error_type, "param": param, "code": code}
+    return json.dumps({"error": fields}, ensure_ascii=False).encode()

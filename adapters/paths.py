@@ -1,0 +1,16 @@
+"""Where Patchbay keeps what it makes on this machine."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+
+def data_dir(environ: Mapping[str, str] = os.environ) -> Path:
+    """The data directory: `PATCHBAY_DATA_DIR`, else `patchbay` under the XDG data home.
+
+    Source: XDG Base Directory Specification 0.8.
+    """
+    if chosen := environ.get("PATCHBAY_DATA_DIR"):
+        return Path(chosen).expanduser()
+    home = environ.get("XDG_DATA_HOME") or "~/.local/share"
+    return Path(home).expanduser() / "patchbay"

@@ -1,0 +1,68 @@
+"""What a replica tells of itself: the wire format of `GET /internal/status`, shared by server and router."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+Phase = Literal["starting", "ready", "draining"]
+RevisionState = Literal["declared", "loading", "resident", "draining", "failed"]
+Tier = Literal["disk", "cpu", "slot"]
+
+
+class _Wire(BaseModel):
+    """Part of the wire format. Unknown keys are let through, so that routers and replicas can differ by a version."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class BaseModelStatus(_Wire):
+    """The base model. `name`: what clients call it; `source`: a Hugging Face id or a folder's name."""
+
+    name: str
+    source: str
+    quantization: str | None
+    max_model_len: int
+
+
+class RevisionStatus(_Wire):
+    """One revision on this replica. `tier`: the nearest memory that holds it; `references`: requests using it now."""
+
+    adapter: str
+    number: int
+    digest: str
+    engine_name: str
+    state: RevisionState
+    tier: Tier
+    references: int
+    rank: int | None = None
+    load_seconds: float | None = None
+    reason: str | None = None
+
+
+class SlotStatus(_Wire):
+    """Revisions that the engine can hold for one batch (`slots`) and in host memory (`cpu`), and those it does."""
+
+    slots: int
+    slots_used: int
+    cpu: int
+    cpu_used: int
+
+
+class RequestStatus(_Wire):
+    """Requests in the engine, and the share of its KV cache in use, 0 to 1."""
+
+    running: int
+    waiting: int
+    kv_cache_use: float
+
+
+class ReplicaStatus(_Wire):
+    """`GET /internal/status`. `tasks`: what the base can do, in vLLM's words (`generate`, `embed`, ...)."""
+
+    replica: str
+    phase: Phase
+    base: BaseModelStatus
+    tasks: tuple[str, ...]
+    revisions: tuple[RevisionStatus, ...]
+    slots: SlotStatus
+    requests: RequestStatus

@@ -1,0 +1,95 @@
+"""The base of every configuration model: frozen, and strict about unknown keys."""
+
+import difflib
+import ipaddress
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import ErrorDetails
+
+from adapters.errors import ConfigError
+
+
+class Settings(BaseModel):
+    """A part of the configuration. Unknown keys are errors; instances cannot be changed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+S = TypeVar("S", bound=Settings)
+
+
+def load_yaml(path: Path) -> dict[str, Any]:
+    """The mapping that the YAML file at `path` holds; an empty file is an empty mapping.
+
+    Raises ConfigError where the file cannot be read, is no YAML, or holds something other than a mapping.
+    """
+    try:
+        loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"Cannot read the configuration {path}: {error.strerror}.") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not valid YAML: {error}") from error
+    if loaded is None:
+        return {}
+    if not isinstance(loaded, dict):
+        raise ConfigError(f"{path} must hold a mapping at its top, not a {type(loaded).__name__}.")
+    return loaded
+
+
+def parse_settings(model: type[S], data: Mapping[str, Any], *, source: str) -> S:
+    """`data` as a `model`. `source` names where the data came from, for the message.
+
+    Raises ConfigError that lists every fault with its place, and for an unknown key the nearest known one.
+    """
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        faults = [_fault(model, detail) for detail in error.errors()]
+        raise ConfigError(f"{source}: " + "; ".join(faults) + ".") from error
+
+
+def is_loopback(host: str) -> bool:
+    """Whether `host` is an address that only this machine reaches."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _fault(model: type[BaseModel], detail: ErrorDetails) -> str:
+    place = ".".join(str(part) for part in detail["loc"])
+    if detail["type"] == "extra_forbidden":
+        return f"unknown key '{place}'{_suggestion(model, detail['loc'])}"
+    return f"'{place}': {detail['msg'].removeprefix('Value error, ')}"
+
+
+def _suggestion(model: type[BaseModel], location: tuple[int | str, ...]) -> str:
+    known = _keys_at(model, location[:-1])
+    near = difflib.get_close_matches(str(location[-1]), known, n=1, cutoff=0.5)
+    if near:
+        return f" (did you mean '{near[0]}'?)"
+    return f" (known here: {', '.join(sorted(known))})" if known else ""
+
+
+def _keys_at(model: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:
+    """The keys that the model nested at `path` knows; none where the path leads to no single model."""
+    current: type[BaseModel] | None = model
+    for part in path:
+        if current is not None and part in current.model_fields:
+            current = _nested_model(current.model_fields[str(part)].annotation)
+    return list(current.model_fields) if current is not None else []
+
+
+def _nested_model(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for argument in getattr(annotation, "__args__", ()):
+        if (found := _nested_model(argument)) is not None:
+            return found
+    return None

@@ -1,0 +1,1 @@
+"""One replica: vLLM's engine in this process, slots for adapters, and an HTTP application of chosen paths."""

@@ -1,0 +1,184 @@
+"""The replica's HTTP application: the engine's endpoints behind the gate, ours in FastAPI, one token over both."""
+
+import hmac
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi import Path as PathParameter
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.exceptions import HTTPException
+
+from adapters.errors import (
+    InvalidRequest,
+    MethodNotAllowed,
+    ModelNotFound,
+    NotFound,
+    RequestError,
+    Unauthorized,
+    openai_body,
+)
+from adapters.names import NAME_PATTERN
+from adapters.replica import ReplicaStatus, RevisionStatus
+from server.engine import Receive, Scope, Send
+from server.gate import ENDPOINTS, Gate, send_error
+from server.replica import Replica
+
+_OPEN_PATHS = frozenset({"/healthz", "/readyz"})
+Name = Annotated[str, PathParameter(pattern=f"^{NAME_PATTERN}$")]
+Reference = Annotated[str, PathParameter(pattern=f"^{NAME_PATTERN}(@[1-9][0-9]{{0,8}})?$")]
+
+
+class AdapterRequest(BaseModel):
+    """`PUT /internal/adapters/{name}`: the folder that holds the revision, its number, and whether to load it now."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    path: Path
+    revision: int = Field(default=1, ge=1, le=999_999_999)
+    load: bool = True
+
+
+class ServerApp:
+    """The whole application, plain ASGI."""
+
+    def __init__(self, replica: Replica) -> None:
+        token = replica.config.token
+        self._authorization = f"Bearer {token.get_secret_value()}".encode() if token else None
+        self._gate = Gate(replica)
+        self._control = build_control(replica)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._control(scope, receive, send)
+            return
+        try:
+            self._authorize(scope)
+            await self._dispatch(scope, receive, send)
+        except RequestError as error:
+            await send_error(send, error)
+
+    async def _dispatch(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] not in ENDPOINTS:
+            await self._control(scope, receive, send)
+            return
+        if scope["method"] != "POST":
+            raise MethodNotAllowed(f"{scope['path']} takes POST.", allow="POST")
+        await self._gate(scope, receive, send)
+
+    def _authorize(self, scope: Scope) -> None:
+        if self._authorization is None or scope["path"] in _OPEN_PATHS:
+            return
+        shown = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
+        if not hmac.compare_digest(shown, self._authorization):
+            raise Unauthorized("This replica needs its token.", hint="Send it as 'Authorization: Bearer …'.")
+
+
+def build_control(replica: Replica) -> FastAPI:
+    """Health, metrics, models and the internal API over `replica`."""
+    app = FastAPI(title="Patchbay replica", openapi_url="/internal/openapi.json", docs_url=None, redoc_url=None)
+    _add_errors(app)
+    _add_health(app, replica)
+    _add_models(app, replica)
+    _add_adapters(app, replica)
+    return app
+
+
+def _add_errors(app: FastAPI) -> None:
+    def render(error: RequestError) -> Response:
+        return Response(openai_body(error), error.status, error.headers(), "application/json")
+
+    @app.exception_handler(RequestError)
+    async def on_request_error(_request: Request, error: RequestError) -> Response:
+        return render(error)
+
+    @app.exception_handler(RequestValidationError)
+    async def on_validation_error(_request: Request, error: RequestValidationError) -> Response:
+        first = error.errors()[0]
+        param = ".".join(str(part) for part in first["loc"][1:])
+        return render(InvalidRequest(f"{param or 'body'}: {first['msg']}", param=param or None))
+
+    @app.exception_handler(HTTPException)
+    async def on_http_error(request: Request, error: HTTPException) -> Response:
+        if error.status_code == 405:
+            allow = (error.headers or {}).get("Allow", "")
+            return render(MethodNotAllowed(f"{request.url.path} takes {allow}.", allow=allow))
+        return render(NotFound(f"There is nothing at {request.url.path}."))
+
+
+def _add_health(app: FastAPI, replica: Replica) -> None:
+    @app.get("/healthz")
+    async def health() -> dict[str, str]:
+        return {"status": "ok"}
+
+    @app.get("/readyz")
+    async def ready(response: Response) -> dict[str, str]:
+        response.status_code = 200 if replica.phase == "ready" else 503
+        return {"phase": replica.phase, "detail": replica.detail}
+
+    @app.get("/metrics")
+    async def metrics() -> Response:
+        if replica.phase != "starting":
+            status = await replica.status()
+            for tier in ("disk", "cpu", "slot"):
+                count = sum(revision.tier == tier for revision in status.revisions)
+                replica.metrics.adapters.labels(tier=tier).set(count)
+        return Response(replica.metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    @app.get("/internal/status")
+    async def status() -> ReplicaStatus:
+        return await replica.status()
+
+    @app.post("/internal/drain", status_code=202)
+    async def drain() -> dict[str, Any]:
+        replica.drain()
+        return {"phase": replica.phase, "in_flight": replica.in_flight}
+
+
+def _add_models(app: FastAPI, replica: Replica) -> None:
+    created = int(time.time())
+
+    def cards() -> list[dict[str, Any]]:
+        base = replica.engine.base
+        common = {"object": "model", "created": created, "owned_by": "patchbay"}
+        found = [{"id": base.name, **common, "root": base.source, "parent": None, "max_model_len": base.max_model_len}]
+        entries = [entry for entry in replica.slots.entries if not entry.leaving]
+        names = {name: entry for entry in entries for name in (entry.adapter, entry.name)}
+        found += [
+            {"id": name, **common, "root": names[name].engine_name, "parent": base.name} for name in sorted(names)
+        ]
+        return found
+
+    @app.get("/v1/models")
+    async def models() -> dict[str, Any]:
+        return {"object": "list", "data": cards()}
+
+    @app.get("/v1/models/{model}")
+    async def model(model: str) -> dict[str, Any]:
+        for card in cards():
+            if card["id"] == model:
+                return card
+        raise ModelNotFound(model)
+
+
+def _add_adapters(app: FastAPI, replica: Replica) -> None:
+    async def revision(name: str) -> RevisionStatus:
+        entry = replica.slots.find(name)
+        found = (await replica.status()).revisions
+        return next(status for status in found if status.engine_name == entry.engine_name)
+
+    @app.get("/internal/adapters")
+    async def adapters() -> dict[str, tuple[RevisionStatus, ...]]:
+        return {"data": (await replica.status()).revisions}
+
+    @app.put("/internal/adapters/{name}")
+    async def put_adapter(name: Name, body: AdapterRequest) -> RevisionStatus:
+        entry = await replica.put_adapter(name, body.revision, body.path, load=body.load)
+        return await revision(entry.name)
+
+    @app.delete("/internal/adapters/{reference}")
+    async def delete_adapter(reference: Reference) -> dict[str, list[str]]:
+        removed = await replica.remove_adapter(reference)
+        return {"removed": [entry.engine_name for entry in removed]}

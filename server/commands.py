@@ -1,0 +1,79 @@
+"""`patchbay server`: one replica, in the foreground."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from adapters.errors import ConfigError, PatchbayError, StartError
+
+if TYPE_CHECKING:
+    from server.config import ServerConfig
+    from server.engine import Engine
+    from server.logs import TracebackFold
+
+
+def run(
+    config: Annotated[Path, typer.Option("--config", "-c", help="The replica's configuration, a YAML file.")],
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Show the engine's own logs, and tracebacks.")
+    ] = False,
+) -> None:
+    """Runs one replica until Ctrl-C. `patchbay up` starts replicas and a router together, and is what you want first.
+
+    Example: patchbay server --config replica.yaml
+    """
+    raise typer.Exit(_run(config, verbose=verbose))
+
+
+def _run(path: Path, *, verbose: bool) -> int:
+    from adapters.settings import load_yaml, parse_settings
+    from server.config import ServerConfig
+    from server.logs import folded_output
+    from server.preflight import check_start
+
+    try:
+        config = parse_settings(ServerConfig, load_yaml(path), source=str(path))
+        check_start(config)
+    except PatchbayError as error:
+        return _fail(error)
+    with folded_output(verbose=verbose) as fold:
+        failure = _serve(config, fold, verbose=verbose)
+    return _fail(failure) if failure else 0
+
+
+def _serve(config: "ServerConfig", fold: "TracebackFold", *, verbose: bool) -> PatchbayError | None:
+    import uvloop
+
+    from server.process import serve
+
+    async def start_engine(config: "ServerConfig") -> "Engine":
+        from server.start import start_vllm
+
+        engine = await start_vllm(config, verbose=verbose)
+        fold.show_errors = True
+        return engine
+
+    try:
+        uvloop.run(serve(config, start_engine))
+    except StartError as error:
+        if verbose:
+            raise
+        return _with_root_cause(error, fold.root_cause)
+    except PatchbayError as error:
+        return error
+    return None
+
+
+def _with_root_cause(error: StartError, root_cause: str | None) -> StartError:
+    """`error` with the engine's own reason in place of vLLM's pointer to it."""
+    if root_cause is None or "root cause above" not in error.message:
+        return error
+    head = error.message.partition(": ")[0]
+    return StartError(f"{head}: {root_cause.rstrip('.')}.", hint=error.hint)
+
+
+def _fail(error: PatchbayError) -> int:
+    print(f"error: {error}", file=sys.stderr, flush=True)  # noqa: T201
+    return 2 if isinstance(error, ConfigError) else 1

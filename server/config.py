@@ -1,0 +1,141 @@
+"""The configuration of one replica."""
+
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+
+from adapters.errors import AdapterError
+from adapters.names import check_name
+from adapters.paths import data_dir
+from adapters.settings import Settings, is_loopback
+
+RESERVED_ENGINE_ARGUMENTS = frozenset(
+    {"model", "served_model_name", "enable_lora", "max_loras", "max_cpu_loras", "max_lora_rank", "worker_extension_cls"}
+)
+
+
+class BaseConfig(Settings):
+    """The base model. `model`: a hub's id or a folder; `name`: what clients call it (by default its last part)."""
+
+    model: str
+    name: str | None = None
+    revision: str | None = None
+    quantization: str | None = None
+    dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
+    max_model_len: int | None = Field(default=None, ge=16)
+    chat_template: Path | None = None
+    tool_call_parser: str | None = None
+    reasoning_parser: str | None = None
+
+    @property
+    def served_name(self) -> str:
+        """What clients call the base model."""
+        return self.name or Path(self.model).name
+
+
+class AdapterConfig(Settings):
+    """An adapter's folder, the number of the revision in it, and whether to load it before the first request."""
+
+    path: Path
+    revision: int = Field(default=1, ge=1)
+    preload: bool = True
+
+
+class LoraConfig(Settings):
+    """Room for adapters. `max_loras`: distinct revisions in one batch, or `auto`, as many as are declared and fit
+    `slot_memory_share` of the memory; `max_cpu_loras`: revisions kept in host memory; `max_rank`: the largest rank."""
+
+    max_loras: int | Literal["auto"] = "auto"
+    max_cpu_loras: int | None = Field(default=None, ge=1)
+    max_rank: Literal[1, 8, 16, 32, 64, 128, 256, 320, 512] = 16
+    slot_memory_share: float = Field(default=0.1, gt=0, le=0.9)
+    wait_s: float = Field(default=30, gt=0)
+
+    @field_validator("max_loras")
+    @classmethod
+    def _positive(cls, value: int | str) -> int | str:
+        if isinstance(value, int) and value < 1:
+            raise ValueError("must be 'auto' or at least 1")
+        return value
+
+    @model_validator(mode="after")
+    def _cpu_holds_slots(self) -> Self:
+        if isinstance(self.max_loras, int) and self.max_cpu_loras is not None and self.max_cpu_loras < self.max_loras:
+            raise ValueError("max_cpu_loras must be at least max_loras, since what is in a slot is in host memory, too")
+        return self
+
+
+class EngineConfig(Settings):
+    """vLLM's engine. `kv_cache_gib`: on a CPU, the KV cache's size; `cpu_cores`: the cores of its threads (`0-3`);
+    `arguments`: any other of vLLM's engine arguments by its Python name, passed on as it is."""
+
+    max_num_seqs: int = Field(default=64, ge=1)
+    tensor_parallel_size: int = Field(default=1, ge=1)
+    gpu_memory_utilization: float = Field(default=0.9, gt=0, le=1)
+    kv_cache_gib: int = Field(default=1, ge=1)
+    cpu_cores: str | None = Field(default=None, pattern=r"^\d+(-\d+)?(,\d+(-\d+)?)*$")
+    enforce_eager: bool = False
+    arguments: dict[str, Any] = Field(default_factory=dict)
+
+    @field_validator("arguments")
+    @classmethod
+    def _ours_are_reserved(cls, value: dict[str, Any]) -> dict[str, Any]:
+        if taken := sorted(RESERVED_ENGINE_ARGUMENTS & value.keys()):
+            raise ValueError(f"{', '.join(taken)} is set by Patchbay's own keys under base: and lora:")
+        return value
+
+
+class ServerConfig(Settings):
+    """One replica. `token`: what a caller shows as a bearer token; without one, only loopback is bound."""
+
+    name: str = "replica-0"
+    host: str = "127.0.0.1"
+    port: int = Field(default=9001, ge=0, le=65535)
+    token: SecretStr | None = None
+    base: BaseConfig
+    lora: LoraConfig = LoraConfig()
+    engine: EngineConfig = EngineConfig()
+    adapters: dict[str, AdapterConfig] = Field(default_factory=dict)
+    cache_dir: Path = Field(default_factory=lambda: data_dir() / "cache")
+    max_body_bytes: int = Field(default=10 * 1024 * 1024, ge=1024)
+    drain_timeout_s: float = Field(default=30, ge=0)
+
+    @field_validator("name")
+    @classmethod
+    def _replica_name(cls, value: str) -> str:
+        return _checked_name(value)
+
+    @field_validator("adapters", mode="before")
+    @classmethod
+    def _path_is_enough(cls, value: Any) -> Any:
+        return with_paths(value)
+
+    @field_validator("adapters")
+    @classmethod
+    def _adapter_names(cls, value: dict[str, AdapterConfig]) -> dict[str, AdapterConfig]:
+        for name in value:
+            _checked_name(name)
+        return value
+
+    @model_validator(mode="after")
+    def _token_beyond_loopback(self) -> Self:
+        if self.token is None and not is_loopback(self.host):
+            raise ValueError(f"host {self.host} is not loopback, so a token is needed: set 'token'")
+        if self.base.served_name in self.adapters:
+            raise ValueError(f"the base model and an adapter are both called '{self.base.served_name}': set base.name")
+        return self
+
+
+def with_paths(adapters: Any) -> Any:
+    """`adapters` with every bare path (`sql: ./sql`) written out (`sql: {path: ./sql}`)."""
+    if not isinstance(adapters, dict):
+        return adapters
+    return {name: {"path": entry} if isinstance(entry, str | Path) else entry for name, entry in adapters.items()}
+
+
+def _checked_name(name: str) -> str:
+    try:
+        return check_name(name)
+    except AdapterError as error:
+        raise ValueError(str(error)) from error

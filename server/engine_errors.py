@@ -1,0 +1,93 @@
+"""The engine's error answers in OpenAI's shape: vLLM gives a number as `code`, and types that OpenAI does not know."""
+
+import re
+from typing import Any
+
+import msgspec
+
+from adapters.errors import openai_error_body
+from server.engine import Message, Send
+
+_VALIDATION = re.compile(r"\d+ validation errors?:")
+_FAULT = re.compile(r"'loc': '([^']*)', 'msg': [\"']([^\"']*)[\"']")
+
+
+class EngineErrors:
+    """A `send` that lets answers through as they are, and gathers and rewrites JSON bodies of errors.
+
+    `status`: the answer's HTTP status, 0 before there is one; `headers` are added to the answer's own.
+    """
+
+    def __init__(self, send: Send, *, openai_shape: bool) -> None:
+        self._send = send
+        self._openai_shape = openai_shape
+        self._start: Message | None = None
+        self._parts: list[bytes] = []
+        self.headers: tuple[tuple[bytes, bytes], ...] = ()
+        self.status = 0
+
+    @property
+    def outcome(self) -> str:
+        """`ok`, `client_error`, `server_error`, or `cancelled` where there never was an answer."""
+        if self.status == 0:
+            return "cancelled"
+        return "ok" if self.status < 400 else "client_error" if self.status < 500 else "server_error"
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            await self._begin(message)
+        elif self._start is None:
+            await self._send(message)
+        else:
+            await self._gather(message)
+
+    async def _begin(self, message: Message) -> None:
+        self.status = message["status"]
+        message["headers"] = [*message.get("headers", ()), *self.headers]
+        if self.status >= 400 and self._openai_shape:
+            self._start = message
+        else:
+            await self._send(message)
+
+    async def _gather(self, message: Message) -> None:
+        self._parts.append(message.get("body", b""))
+        if message.get("more_body", False) or self._start is None:
+            return
+        start, body = self._start, rewrite_error(self.status, b"".join(self._parts))
+        kept = [pair for pair in start["headers"] if pair[0].lower() != b"content-length"]
+        start["headers"] = [*kept, (b"content-length", str(len(body)).encode())]
+        await self._send(start)
+        await self._send({"type": "http.response.body", "body": body})
+
+
+def rewrite_error(status: int, body: bytes) -> bytes:
+    """`body`, an error in vLLM's or FastAPI's shape, in OpenAI's. Pure."""
+    fields = _error_fields(body)
+    message = _readable(fields.get("message"))
+    param = fields.get("param")
+    code = fields.get("code")
+    return openai_error_body(
+        message or f"The engine answered with status {status}.",
+        error_type="invalid_request_error" if status < 500 else "server_error",
+        param=param.removeprefix("body.") if isinstance(param, str) else None,
+        code=code if isinstance(code, str) else "model_not_found" if status == 404 else None,
+    )
+
+
+def _readable(message: Any) -> str:
+    """vLLM gives a failed validation as Python's own print of it, with the client's input: only what is wrong is kept."""
+    if not isinstance(message, str):
+        return ""
+    faults = [f"{place.removeprefix('body.')}: {fault}" for place, fault in _FAULT.findall(message)]
+    return "; ".join(faults) if faults and _VALIDATION.match(message) else message
+
+
+def _error_fields(body: bytes) -> dict[str, Any]:
+    try:
+        decoded = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return {}
+    error = decoded.get("error", decoded) if isinstance(decoded, dict) else {}
+    if isinstance(error, dict) and "detail" in error:
+        return {"message": str(error["detail"])}
+    return error if isinstance(error, dict) else {"message": str(error)}

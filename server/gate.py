@@ -1,0 +1,142 @@
+"""The way into the engine's own endpoints: reads the body once, finds the revision, holds it while the request runs.
+
+The reference is held for exactly as long as the engine's application runs for this request, whether it ends, streams,
+fails or is cancelled.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from adapters.errors import BodyTooLarge, InvalidRequest, ModelNotFound, RequestError, openai_body
+from server.engine import Message, Receive, Scope, Send
+from server.engine_errors import EngineErrors
+from server.replica import Replica
+from server.slots import Entry
+
+# Each with the task, in vLLM's words, that the base must be able to do; None where any base will do.
+ENDPOINTS: Mapping[str, str | None] = {
+    "/v1/chat/completions": "generate",
+    "/v1/completions": "generate",
+    "/v1/responses": "generate",
+    "/v1/embeddings": "embed",
+    "/v1/messages": "generate",
+    "/v1/messages/count_tokens": "generate",
+    "/tokenize": None,
+    "/detokenize": None,
+}
+
+
+class Gate:
+    """An ASGI application over the paths in `ENDPOINTS`, all of them POST with a JSON object that names a `model`."""
+
+    def __init__(self, replica: Replica) -> None:
+        self._replica = replica
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        metrics, endpoint = self._replica.metrics, scope["path"]
+        watch = EngineErrors(send, openai_shape=not endpoint.startswith("/v1/messages"))
+        metrics.in_flight.inc()
+        try:
+            with self._replica.counted():
+                await self._answer(scope, receive, watch)
+        except RequestError as error:
+            await send_error(send, error)
+            watch.status = error.status
+        finally:
+            metrics.in_flight.dec()
+            metrics.requests.labels(endpoint=endpoint, outcome=watch.outcome).inc()
+
+    async def _answer(self, scope: Scope, receive: Receive, send: EngineErrors) -> None:
+        body = await read_body(receive, self._replica.config.max_body_bytes)
+        if body is None:
+            return
+        fields = _decode(body)
+        entry = self._entry(fields)
+        self._check_task(scope["path"])
+        if entry is None:
+            await self._replica.engine.app(scope, _Replay(body, receive), send)
+            return
+        async with self._replica.slots.hold(entry) as lora:
+            body = msgspec.json.encode({**fields, "model": lora.name})
+            send.headers = _provenance(entry)
+            await self._replica.engine.app(_resized(scope, len(body)), _Replay(body, receive), send)
+
+    def _check_task(self, endpoint: str) -> None:
+        task, engine = ENDPOINTS[endpoint], self._replica.engine
+        if task is not None and task not in engine.tasks:
+            raise InvalidRequest(f"The base model '{engine.base.name}' cannot {task}.", param="model")
+
+    def _entry(self, fields: Mapping[str, Any]) -> Entry | None:
+        """The revision that the body's `model` means; None for the base."""
+        model = fields.get("model")
+        if not isinstance(model, str) or not model:
+            raise InvalidRequest("The request must name a 'model', as a string.", param="model")
+        if model == self._replica.engine.base.name:
+            return None
+        if len(model) > 256:
+            raise ModelNotFound(f"{model[:64]}…")
+        return self._replica.slots.find(model)
+
+
+class _Replay:
+    """A `receive` that gives the body that was read already, then whatever else comes: a disconnect."""
+
+    def __init__(self, body: bytes, receive: Receive) -> None:
+        self._body: bytes | None = body
+        self._receive = receive
+
+    async def __call__(self) -> Message:
+        if self._body is None:
+            return await self._receive()
+        body, self._body = self._body, None
+        return {"type": "http.request", "body": body, "more_body": False}
+
+
+async def read_body(receive: Receive, limit_bytes: int) -> bytes | None:
+    """The request's body, or None where the client goes away first. Raises BodyTooLarge as soon as it is."""
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        if size > limit_bytes:
+            raise BodyTooLarge(limit_bytes)
+        if not message.get("more_body", False):
+            return b"".join(parts)
+
+
+async def send_error(send: Send, error: RequestError) -> None:
+    """Answers with `error` in OpenAI's shape."""
+    body = openai_body(error)
+    headers = {"content-type": "application/json", "content-length": str(len(body)), **error.headers()}
+    encoded = [(name.encode(), value.encode()) for name, value in headers.items()]
+    await send({"type": "http.response.start", "status": error.status, "headers": encoded})
+    await send({"type": "http.response.body", "body": body})
+
+
+def _decode(body: bytes) -> dict[str, Any]:
+    try:
+        fields = msgspec.json.decode(body)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise InvalidRequest(f"The request body is not valid JSON: {error}.") from error
+    if not isinstance(fields, dict):
+        raise InvalidRequest("The request body must be a JSON object.")
+    return fields
+
+
+def _resized(scope: Scope, length: int) -> Scope:
+    """`scope` with the content-length of the body that was written anew."""
+    kept = [pair for pair in scope["headers"] if pair[0] not in (b"content-length", b"transfer-encoding")]
+    return {**scope, "headers": [*kept, (b"content-length", str(length).encode())]}
+
+
+def _provenance(entry: Entry) -> tuple[tuple[bytes, bytes], ...]:
+    return (
+        (b"x-patchbay-adapter", entry.name.encode()),
+        (b"x-patchbay-digest", entry.staged.digest.encode()),
+    )

@@ -1,0 +1,88 @@
+"""Folds the tracebacks that the engine's processes print into the one line that says what went wrong."""
+
+import os
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+_PREFIX = re.compile(
+    r"^(?P<process>\(\S+ pid=\d+\) )?(?P<level>[A-Z]+ \d\d-\d\d \d\d:\d\d:\d\d )(?P<place>\[[^\]]*\] ?)"
+)
+_RAISED = re.compile(r"^(?P<kind>[A-Za-z_][\w.]*(?:Error|Exception|Interrupt|Exit)): (?P<message>.*)")
+_CHAINED = re.compile(r"^(The above exception was the direct cause|During handling of the above exception)")
+# Printed by every process of the engine at every start, and of no use to anyone who did not write it.
+_NOISE = re.compile(r"NUMA binding|Triton not available|FutureWarning|^\s*(if hasattr|wrapper = lookup)|^\s*\^+$")
+
+
+class TracebackFold:
+    """Takes lines, gives those to show: a traceback becomes its last line. Pure but for what it remembers.
+
+    `root_cause`: the first exception of the newest chain of tracebacks, as `ValueError: message`. Nothing of a
+    traceback is shown before `show_errors` is set: until then the process itself reports why it cannot start.
+    """
+
+    def __init__(self) -> None:
+        self.show_errors = False
+        self._inside = False
+        self._chained = False
+        self.root_cause: str | None = None
+
+    def feed(self, line: str) -> str | None:
+        """What to show of `line` (no line end), or None."""
+        match = _PREFIX.match(line)
+        text = line[match.end() :] if match else line
+        if text.startswith("Traceback (most recent call last)"):
+            self._inside = True
+            return None
+        if self._inside:
+            return self._within(text, line[: match.end()] if match else "")
+        if _CHAINED.match(text):
+            self._chained = True
+            return None
+        if match and match["level"].startswith("ERROR") and not self.show_errors:
+            return None
+        return None if not text.strip() or _NOISE.search(text) else line
+
+    def _within(self, text: str, prefix: str) -> str | None:
+        if not (raised := _RAISED.match(text)):
+            return None
+        self._inside = False
+        if not self._chained:
+            self.root_cause = f"{raised['kind'].rpartition('.')[2]}: {raised['message']}"
+        self._chained = False
+        return f"{prefix}{text}" if self.show_errors else None
+
+
+@contextmanager
+def folded_output(*, verbose: bool) -> Iterator[TracebackFold]:
+    """Passes this process's standard output and error, and its children's, through a fold, unless `verbose`.
+
+    Works on the file descriptors, because vLLM's child processes write to them directly.
+    """
+    fold = TracebackFold()
+    if verbose:
+        yield fold
+        return
+    reader, writer = os.pipe()
+    saved = os.dup(1), os.dup(2)
+    for descriptor in (1, 2):
+        os.dup2(writer, descriptor)
+    os.close(writer)
+    thread = threading.Thread(target=_copy, args=(reader, saved[1], fold), name="log fold", daemon=True)
+    thread.start()
+    try:
+        yield fold
+    finally:
+        for descriptor, original in zip((1, 2), saved, strict=True):
+            os.dup2(original, descriptor)
+        # Ends when the last child has closed its end; one that lingers must not hold up ours.
+        thread.join(timeout=1.0)
+
+
+def _copy(reader: int, target: int, fold: TracebackFold) -> None:
+    with os.fdopen(reader, "r", encoding="utf-8", errors="replace", newline="\n") as lines:
+        for line in lines:
+            shown = fold.feed(line.rstrip("\r\n"))
+            if shown is not None:
+                os.write(target, f"{shown}\n".encode())

@@ -1,0 +1,56 @@
+"""Every metric of a replica, in one place. vLLM's own go with them, from its registry."""
+
+from collections.abc import Iterable
+
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import Metric
+
+# Shows activity, not residency, and grows a label set for every combination of adapters ever seen.
+_DROPPED = "vllm:lora_requests_info"
+
+
+class _VllmMetrics:
+    """vLLM's metrics, without the one whose labels grow without bound."""
+
+    def collect(self) -> Iterable[Metric]:
+        return (metric for metric in REGISTRY.collect() if metric.name != _DROPPED)
+
+
+class ServerMetrics:
+    """The metrics of one replica, prefix `patchbay_server_`. Labels: endpoint (of a fixed few), outcome, tier."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self.requests = Counter(
+            "patchbay_server_requests",
+            "Requests, by endpoint and outcome.",
+            ["endpoint", "outcome"],
+            registry=self._registry,
+        )
+        self.in_flight = Gauge("patchbay_server_in_flight", "Requests being answered.", registry=self._registry)
+        self.adapters = Gauge(
+            "patchbay_server_adapters",
+            "Revisions, by the nearest memory that holds them.",
+            ["tier"],
+            registry=self._registry,
+        )
+        self.load_seconds = Histogram(
+            "patchbay_server_adapter_load_seconds",
+            "Time to load a revision into the engine.",
+            buckets=(0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30),
+            registry=self._registry,
+        )
+        self.load_failures = Counter(
+            "patchbay_server_adapter_load_failures", "Loads that the engine refused.", registry=self._registry
+        )
+        self.evictions = Counter(
+            "patchbay_server_adapter_evictions", "Revisions evicted to make room for others.", registry=self._registry
+        )
+        self.removals = Counter(
+            "patchbay_server_adapter_removals", "Revisions removed for good.", registry=self._registry
+        )
+        self._registry.register(_VllmMetrics())
+
+    def render(self) -> bytes:
+        """Everything in Prometheus' text format, version 0.0.4."""
+        return generate_latest(self._registry)

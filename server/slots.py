@@ -1,0 +1,229 @@
+"""Which revisions are in the engine: loads on first use, keeps what is in use, and evicts the least recently used.
+
+Every change of an entry happens on the event loop, between awaits, so no lock guards the table itself. One lock makes
+loads and evictions take turns, because together they must stay within what the engine can hold.
+"""
+
+import asyncio
+import itertools
+import time
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from adapters.errors import AdapterRejected, Conflict, ModelNotFound, Unavailable
+from adapters.names import Reference, engine_name, parse_reference, revision_name
+from adapters.replica import RevisionState
+from server.engine import Engine, EngineLora
+from server.metrics import ServerMetrics
+from server.staging import StagedAdapter
+
+FAILURE_MEMORY_S = 10.0
+
+
+@dataclass(eq=False, slots=True)
+class Entry:
+    """A declared revision. `references` counts the requests that hold it; `lora` is set while the engine has it;
+    `leaving` while it is being removed."""
+
+    adapter: str
+    number: int
+    staged: StagedAdapter
+    lora: EngineLora | None = None
+    leaving: bool = False
+    references: int = 0
+    last_used: float = 0.0
+    load_seconds: float | None = None
+    failure: AdapterRejected | None = None
+    failed_at: float = 0.0
+    loading: asyncio.Task[None] | None = field(default=None, repr=False)
+
+    @property
+    def name(self) -> str:
+        """What a client calls it: `sql@3`."""
+        return revision_name(self.adapter, self.number)
+
+    @property
+    def engine_name(self) -> str:
+        """What the engine calls it: `sql@3-1a2b3c4d5e6f`."""
+        return engine_name(self.adapter, self.number, self.staged.digest)
+
+    @property
+    def state(self) -> RevisionState:
+        """Where it is in its life."""
+        if self.leaving:
+            return "draining"
+        if self.lora is not None:
+            return "resident"
+        if self.loading is not None:
+            return "loading"
+        return "failed" if self.failure is not None else "declared"
+
+
+def choose_eviction(entries: Iterable[Entry], in_use: Callable[[str], bool]) -> Entry | None:
+    """The resident entry to give up: the least recently used one that nobody uses; None where all are in use."""
+    free = [
+        entry
+        for entry in entries
+        if entry.state == "resident" and not entry.references and not in_use(entry.engine_name)
+    ]
+    return min(free, key=lambda entry: entry.last_used, default=None)
+
+
+def find_entry(entries: Iterable[Entry], reference: Reference) -> Entry | None:
+    """The entry that `reference` means: the highest number of that adapter where it names none. Draining ones are
+    not found."""
+    matches = [
+        entry
+        for entry in entries
+        if entry.adapter == reference.name
+        and not entry.leaving
+        and reference.number in (None, entry.number)
+        and entry.staged.digest.startswith(reference.digest or "")
+    ]
+    return max(matches, key=lambda entry: entry.number, default=None)
+
+
+class Slots:
+    """The revisions of one engine. Owns the loads that it starts: `close` awaits them."""
+
+    def __init__(
+        self, engine: Engine, *, wait_s: float, metrics: ServerMetrics, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._engine = engine
+        self._wait_s = wait_s
+        self._metrics = metrics
+        self._clock = clock
+        self._entries: dict[tuple[str, int], Entry] = {}
+        self._ids = itertools.count(1)
+        self._turn = asyncio.Lock()
+        self._released = asyncio.Condition()
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """Every declared revision, by adapter and number."""
+        return tuple(self._entries[key] for key in sorted(self._entries))
+
+    def declare(self, adapter: str, number: int, staged: StagedAdapter) -> Entry:
+        """Makes a revision known; the same one twice is one. Raises Conflict where the number means other bytes."""
+        known = self._entries.get((adapter, number))
+        if known is None:
+            return self._entries.setdefault((adapter, number), Entry(adapter, number, staged))
+        if known.staged.digest != staged.digest:
+            raise Conflict(
+                f"{known.name} is {known.staged.digest[:12]} and cannot become {staged.digest[:12]}: a revision never "
+                "changes.",
+                hint="Use the next number.",
+            )
+        if known.leaving:
+            raise Conflict(f"{known.name} is being removed.", hint="Try again when it is gone.")
+        return known
+
+    def find(self, model: str) -> Entry:
+        """The revision that a client's `model` means. Raises ModelNotFound."""
+        reference = parse_reference(model)
+        entry = find_entry(self._entries.values(), reference) if reference else None
+        if entry is None:
+            raise ModelNotFound(model)
+        return entry
+
+    @asynccontextmanager
+    async def hold(self, entry: Entry) -> AsyncIterator[EngineLora]:
+        """Keeps `entry` resident for the duration, loading it if need be.
+
+        Raises AdapterRejected where the engine cannot take it, Unavailable where no room is made within `wait_s`, and
+        ModelNotFound where it is being removed.
+        """
+        if entry.leaving:
+            raise ModelNotFound(entry.name)
+        entry.references += 1
+        try:
+            yield await self._resident(entry)
+        finally:
+            entry.references -= 1
+            entry.last_used = self._clock()
+            await self._notify()
+
+    async def load(self, entry: Entry) -> None:
+        """Makes `entry` resident ahead of its first request. Raises as `hold` does."""
+        async with self.hold(entry):
+            return
+
+    async def remove(self, entry: Entry) -> None:
+        """Takes `entry` out: no new request gets it, those that hold it finish, then the engine frees it."""
+        entry.leaving = True
+        async with self._released:
+            await self._released.wait_for(lambda: entry.references == 0)
+        async with self._turn:
+            await self._unload(entry)
+        self._entries.pop((entry.adapter, entry.number), None)
+        self._metrics.removals.inc()
+
+    async def close(self) -> None:
+        """Awaits the loads that are under way."""
+        tasks = [entry.loading for entry in self._entries.values() if entry.loading]
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _resident(self, entry: Entry) -> EngineLora:
+        if entry.lora is None:
+            self._refuse_known_failure(entry)
+            if entry.loading is None:
+                entry.loading = asyncio.create_task(self._load(entry), name=f"load {entry.name}")
+            # Shielded: the others who wait for this load must not lose it when one of them goes away.
+            await asyncio.shield(entry.loading)
+        if entry.lora is None:
+            raise Unavailable(f"{entry.name} was removed while this request waited for it.")
+        return entry.lora
+
+    def _refuse_known_failure(self, entry: Entry) -> None:
+        if entry.failure is not None and self._clock() - entry.failed_at < FAILURE_MEMORY_S:
+            raise AdapterRejected(entry.failure.message, param="model", hint=entry.failure.hint)
+
+    async def _load(self, entry: Entry) -> None:
+        try:
+            async with self._turn:
+                await self._make_room()
+                await self._enter(entry)
+        except AdapterRejected as error:
+            entry.failure, entry.failed_at = error, self._clock()
+            self._metrics.load_failures.inc()
+            raise
+        finally:
+            entry.loading = None
+
+    async def _enter(self, entry: Entry) -> None:
+        lora = EngineLora(entry.engine_name, next(self._ids), entry.staged.folder)
+        started = self._clock()
+        await self._engine.load(lora)
+        entry.lora, entry.failure = lora, None
+        entry.load_seconds, entry.last_used = self._clock() - started, self._clock()
+        self._metrics.load_seconds.observe(entry.load_seconds)
+
+    async def _make_room(self) -> None:
+        while self._held() >= self._engine.capacity.cpu:
+            victim = choose_eviction(self._entries.values(), self._engine.in_use)
+            if victim is None:
+                await self._wait_for_release()
+                continue
+            await self._unload(victim)
+            self._metrics.evictions.inc()
+
+    def _held(self) -> int:
+        return sum(entry.lora is not None for entry in self._entries.values())
+
+    async def _wait_for_release(self) -> None:
+        try:
+            async with asyncio.timeout(self._wait_s), self._released:
+                await self._released.wait()
+        except TimeoutError as error:
+            held = self._engine.capacity.cpu
+            raise Unavailable(f"All {held} places for adapters are in use.", retry_after_s=1) from error
+
+    async def _unload(self, entry: Entry) -> None:
+        if entry.lora is not None:
+            lora, entry.lora = entry.lora, None
+            await self._engine.remove(lora)
+
+    async def _notify(self) -> None:
+        async with self._released:
+            self._released.notify_all()

@@ -1,0 +1,27 @@
+"""Brings vLLM's engine up without holding up the event loop: its imports alone take several seconds."""
+
+import asyncio
+import importlib
+from typing import TYPE_CHECKING
+
+from adapters.errors import StartError
+from server.config import ServerConfig
+
+if TYPE_CHECKING:
+    from server.engine import Engine
+
+
+async def start_vllm(config: ServerConfig, *, verbose: bool) -> "Engine":
+    """vLLM's engine with the base model loaded. Raises StartError where it is not installed or does not come up."""
+    from server.environment import set_environment
+
+    set_environment(config, verbose=verbose)
+    try:
+        module = await asyncio.to_thread(importlib.import_module, "server.vllm_engine")
+    except ModuleNotFoundError as error:
+        raise StartError(
+            f"The engine cannot be imported: there is no module '{error.name}'.",
+            hint="Install the 'cpu' or the 'gpu' extra: pip install 'patchbay[cpu]'.",
+        ) from error
+    engine: Engine = await module.VllmEngine.start(config)
+    return engine

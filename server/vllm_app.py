@@ -1,0 +1,33 @@
+"""The parts of vLLM's HTTP application that a replica offers, and no others.
+
+vLLM's whole application also has routes that load adapters from any path, profile, and invoke without a key. Here only
+the chosen routers are attached, without its middleware, which would wrap every chunk.
+"""
+
+from argparse import Namespace
+
+from fastapi import FastAPI
+from vllm.entrypoints.anthropic.api_router import attach_router as attach_messages
+from vllm.entrypoints.launchers.api_server.app_state import init_app_state
+from vllm.entrypoints.openai.chat_completion.api_router import attach_router as attach_chat
+from vllm.entrypoints.openai.completion.api_router import attach_router as attach_completions
+from vllm.entrypoints.openai.responses.api_router import attach_router as attach_responses
+from vllm.entrypoints.pooling.embed.api_router import router as embeddings
+from vllm.entrypoints.serve.exception_handling.register import init_exception_handler
+from vllm.entrypoints.serve.tokenize.api_router import attach_router as attach_tokenize
+from vllm.v1.engine.async_llm import AsyncLLM
+
+
+async def build_vllm_app(engine: AsyncLLM, arguments: Namespace, tasks: tuple[str, ...]) -> FastAPI:
+    """vLLM's OpenAI endpoints for what this base can do (`tasks`, in vLLM's words), over `engine`."""
+    app = FastAPI(openapi_url=None)
+    app.state.args = arguments
+    if "generate" in tasks:
+        for attach in (attach_chat, attach_completions, attach_responses, attach_messages):
+            attach(app)
+    if "embed" in tasks:
+        app.include_router(embeddings)
+    attach_tokenize(app)
+    init_exception_handler(app)
+    await init_app_state(engine, app.state, arguments, tasks)
+    return app

@@ -1,0 +1,214 @@
+"""The real engine: vLLM's `AsyncLLM` in this process. With its own parts (`vllm_*`) the only code that imports vLLM."""
+
+import asyncio
+import contextlib
+import re
+from argparse import Namespace
+
+import psutil
+from fastapi import FastAPI
+from vllm.config import VllmConfig
+from vllm.engine.arg_utils import AsyncEngineArgs
+from vllm.lora.request import LoRARequest
+from vllm.v1.engine.async_llm import AsyncLLM
+from vllm.v1.metrics.loggers import StatLoggerBase
+from vllm.v1.metrics.stats import IterationStats, MultiModalCacheStats, SchedulerStats
+
+from adapters.errors import AdapterRejected, PatchbayError, StartError
+from adapters.replica import BaseModelStatus, RequestStatus
+from server.config import ServerConfig
+from server.engine import ASGIApp, EngineLora, LoraCapacity, LoraTiers
+from server.vllm_app import build_vllm_app
+from server.vllm_arguments import lora_capacity, vllm_arguments
+
+_IDLE_POLL_S = 0.02
+_SHUTDOWN_S = 1.0
+_WRAPPED = re.compile(r"Worker failed with error '(?P<reason>.*)', please check the stack trace", re.DOTALL)
+
+
+class LatestStats(StatLoggerBase):  # type: ignore[misc]
+    """Keeps the scheduler's counts of the last step. vLLM makes one an engine, by `LatestStats.factory`."""
+
+    def __init__(self) -> None:
+        self.requests = RequestStatus(running=0, waiting=0, kv_cache_use=0.0)
+
+    def factory(self, _config: VllmConfig, _engine_index: int = 0) -> "LatestStats":
+        """This very object, in the shape in which vLLM asks for a logger."""
+        return self
+
+    def record(
+        self,
+        scheduler_stats: SchedulerStats | None,
+        iteration_stats: IterationStats | None,
+        mm_cache_stats: MultiModalCacheStats | None = None,
+        engine_idx: int = 0,
+    ) -> None:
+        """Called by vLLM after each step."""
+        if scheduler_stats is not None:
+            self.requests = RequestStatus(
+                running=scheduler_stats.num_running_reqs,
+                waiting=scheduler_stats.num_waiting_reqs + scheduler_stats.num_skipped_waiting_reqs,
+                kv_cache_use=scheduler_stats.kv_cache_usage,
+            )
+
+    def log_engine_initialized(self) -> None:
+        """Called by vLLM once; nothing to say."""
+
+
+class VllmEngine:
+    """`server.engine.Engine` over vLLM. Make one with `start`."""
+
+    def __init__(
+        self, llm: AsyncLLM, app: FastAPI, stats: LatestStats, base: BaseModelStatus, tasks: tuple[str, ...]
+    ) -> None:
+        self._llm = llm
+        self._app = app
+        self._stats = stats
+        self._base = base
+        self._tasks = tasks
+        # Known now, because a worker whose parent has died is nobody's child any more.
+        self._processes = psutil.Process().children(recursive=True)
+
+    @classmethod
+    async def start(cls, config: ServerConfig) -> "VllmEngine":
+        """Loads the base model and brings the engine up, in a thread, so that the event loop goes on meanwhile.
+
+        Raises StartError where the base does not load, or where the quantization that was asked for, by the
+        configuration or by the checkpoint, was not applied; ConfigError where vLLM knows an argument not.
+        """
+        capacity = await asyncio.to_thread(lora_capacity, config)
+        arguments = vllm_arguments(config, capacity)
+        stats = LatestStats()
+        llm = await asyncio.to_thread(_start_llm, config, arguments, stats)
+        try:
+            tasks = tuple(await llm.get_supported_tasks())
+            quantization = await _applied_quantization(llm, config)
+            app = await build_vllm_app(llm, arguments, tasks)
+        except BaseException:
+            llm.shutdown(timeout=_SHUTDOWN_S)
+            raise
+        return cls(llm, app, stats, _describe(llm, config, quantization), tasks)
+
+    @property
+    def base(self) -> BaseModelStatus:
+        return self._base
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        return self._tasks
+
+    @property
+    def capacity(self) -> LoraCapacity:
+        lora = self._llm.vllm_config.lora_config
+        return LoraCapacity(slots=lora.max_loras, cpu=lora.max_cpu_loras)
+
+    @property
+    def app(self) -> ASGIApp:
+        return self._app
+
+    async def load(self, lora: EngineLora) -> None:
+        request = LoRARequest(lora.name, lora.lora_id, str(lora.folder))
+        try:
+            await self._llm.add_lora(request)
+            await self._check_modules(lora)
+        except AdapterRejected:
+            await self._llm.remove_lora(lora.lora_id)
+            raise
+        except Exception as error:  # vLLM raises no narrower one for what failed in its worker
+            await self._forget_failed(lora, error)
+            raise AdapterRejected(
+                f"The engine cannot load {lora.name}: {_reason(error)}",
+                param="model",
+                hint="Check that the adapter was trained for this base model.",
+            ) from error
+        self._app.state.openai_serving_models.lora_requests[lora.name] = request
+
+    async def remove(self, lora: EngineLora) -> None:
+        # A step that finds its adapter gone would load it again, from files that may be gone too: that ends the engine.
+        while self.in_use(lora.name):  # noqa: ASYNC110 - vLLM has no event for it
+            await asyncio.sleep(_IDLE_POLL_S)
+        self._app.state.openai_serving_models.lora_requests.pop(lora.name, None)
+        await self._llm.remove_lora(lora.lora_id)
+
+    def in_use(self, name: str) -> bool:
+        return any(state.lora_name == name for state in self._llm.output_processor.request_states.values())
+
+    async def tiers(self) -> LoraTiers:
+        workers = await self._llm.collective_rpc("patchbay_lora_tiers")
+        cpu, slots = workers[0]
+        return LoraTiers(frozenset(cpu), frozenset(slots))
+
+    def requests(self) -> RequestStatus:
+        return self._stats.requests
+
+    def failure(self) -> str | None:
+        return str(self._llm.dead_error) if self._llm.errored else None
+
+    async def close(self) -> None:
+        await asyncio.to_thread(self._llm.shutdown, _SHUTDOWN_S)
+        for process in self._processes:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+
+    async def _forget_failed(self, lora: EngineLora, error: Exception) -> None:
+        if self._llm.errored:
+            raise PatchbayError(f"The engine died loading {lora.name}: {_reason(error)}") from error
+        # It may be registered although its weights did not fit into the slot.
+        await self._llm.remove_lora(lora.lora_id)
+
+    async def _check_modules(self, lora: EngineLora) -> None:
+        workers = await self._llm.collective_rpc("patchbay_lora_modules", args=(lora.lora_id,))
+        matched = set[str]().union(*(names for names, _ in workers))
+        unmatched = set.intersection(*(set(names) for _, names in workers)) - matched
+        if not matched or unmatched:
+            example = min(unmatched, default="any module")
+            raise AdapterRejected(
+                f"{lora.name} has weights for modules that the base model has not, such as {example}: "
+                f"{len(matched)} of {len(matched) + len(unmatched)} fit, and the rest would be ignored without a word.",
+                param="model",
+                hint="Check that the adapter was trained for this base model.",
+            )
+
+
+def _start_llm(config: ServerConfig, arguments: Namespace, stats: LatestStats) -> AsyncLLM:
+    try:
+        vllm_config = AsyncEngineArgs.from_cli_args(arguments).create_engine_config()
+        return AsyncLLM.from_vllm_config(vllm_config, stat_loggers=[stats.factory])
+    except Exception as error:
+        raise StartError(
+            f"The base model {config.base.model} does not load: {_reason(error)}",
+            hint="Run again with -v for the whole story.",
+        ) from error
+
+
+async def _applied_quantization(llm: AsyncLLM, config: ServerConfig) -> str | None:
+    asked = config.base.quantization or llm.model_config.quantization
+    if asked is None:
+        return None
+    workers = await llm.collective_rpc("patchbay_quantized_layers")
+    quantized, layers = workers[0]
+    if quantized == 0:
+        raise StartError(
+            f"The quantization '{asked}' was asked for, but none of the {layers} linear layers of {config.base.model} "
+            "is quantized.",
+            hint="Choose another base.quantization, or a checkpoint that is quantized already.",
+        )
+    return str(asked)
+
+
+def _describe(llm: AsyncLLM, config: ServerConfig, quantization: str | None) -> BaseModelStatus:
+    return BaseModelStatus(
+        name=config.base.served_name,
+        source=config.base.model,
+        quantization=quantization,
+        max_model_len=llm.model_config.max_model_len,
+    )
+
+
+def _reason(error: BaseException) -> str:
+    """The root of what vLLM says, in one line: it wraps a worker's error into its own words, twice."""
+    text = str(error)
+    if match := _WRAPPED.search(text):
+        text = match["reason"]
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[0].rstrip(".") + "." if lines else type(error).__name__ + "."

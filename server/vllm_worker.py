@@ -1,0 +1,34 @@
+"""Questions that only the worker processes can answer. vLLM mixes this class into its worker.
+
+Source: vLLM's `worker_extension_cls` (vllm/v1/worker/worker_base.py); names are prefixed so that none collides.
+"""
+
+from typing import Any
+
+
+class LoraInspection:
+    """Mixed into vLLM's worker; every method runs in each worker process through `collective_rpc`."""
+
+    model_runner: Any
+
+    def patchbay_lora_tiers(self) -> tuple[list[int], list[int]]:
+        """The LoRA ids in host memory, and of those, the ones in a slot."""
+        loras = self._patchbay_loras()
+        return list(loras.list_adapters()), [lora_id for lora_id in loras.lora_index_to_id if lora_id is not None]
+
+    def patchbay_lora_modules(self, lora_id: int) -> tuple[list[str], list[str]]:
+        """The modules of LoRA `lora_id` that the base has, and those that it has not, which vLLM would ignore."""
+        loras = self._patchbay_loras()
+        names = set(loras.get_adapter(lora_id).loras)
+        return sorted(names & set(loras.modules)), sorted(names - set(loras.modules))
+
+    def patchbay_quantized_layers(self) -> tuple[int, int]:
+        """How many linear layers of the base are quantized, and how many linear layers there are."""
+        from vllm.model_executor.layers.linear import LinearBase, UnquantizedLinearMethod
+
+        layers = [module for module in self.model_runner.model.modules() if isinstance(module, LinearBase)]
+        quantized = [layer for layer in layers if not isinstance(layer.quant_method, UnquantizedLinearMethod)]
+        return len(quantized), len(layers)
+
+    def _patchbay_loras(self) -> Any:
+        return self.model_runner.lora_manager._adapter_manager  # noqa: SLF001
