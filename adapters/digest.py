@@ -41,11 +41,20 @@ def folder_hashes(folder: Path) -> dict[str, str]:
 
 
 def digest_of(hashes: Mapping[str, str]) -> str:
-    """The digest of the files whose names and SHA-256 `hashes` gives, 64 hex digits."""
+    """The digest of the files whose names and SHA-256 `hashes` gives, 64 hex digits.
+
+    Every part is a netstring, so that no two sets of files give the same bytes to hash.
+    Source: https://cr.yp.to/proto/netstrings.txt
+    """
     digest = hashlib.sha256()
     for name in sorted(hashes):
-        digest.update(f"{len(name.encode())}:{name}:{hashes[name]}\n".encode())
+        digest.update(_netstring(name) + _netstring(hashes[name]))
     return digest.hexdigest()
+
+
+def _netstring(text: str) -> bytes:
+    encoded = text.encode()
+    return b"%d:%s," % (len(encoded), encoded)
 
 
 def _is_hidden(name: Path) -> bool:

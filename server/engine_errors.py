@@ -75,7 +75,7 @@ def rewrite_error(status: int, body: bytes) -> bytes:
 
 
 def _readable(message: Any) -> str:
-    """vLLM gives a failed validation as Python's own print of it, with the client's input: only what is wrong is kept."""
+    """vLLM prints a failed validation with the client's whole input: only what is wrong, and where, is kept."""
     if not isinstance(message, str):
         return ""
     faults = [f"{place.removeprefix('body.')}: {fault}" for place, fault in _FAULT.findall(message)]

@@ -5,7 +5,7 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from adapters.errors import AdapterError, AdapterRejected, ModelNotFound, StartError, Unavailable
+from adapters.errors import AdapterError, AdapterRejected, Conflict, ModelNotFound, StartError, Unavailable
 from adapters.names import check_name
 from adapters.replica import Phase, ReplicaStatus, RevisionStatus, SlotStatus, Tier
 from server.config import ServerConfig
@@ -89,7 +89,12 @@ class Replica:
             raise AdapterRejected(error.message, hint=error.hint) from error
         if name == self.config.base.served_name:
             raise AdapterRejected(f"'{name}' is the base model's name.", param="name")
-        entry = slots.declare(name, number, staged)
+        try:
+            entry = slots.declare(name, number, staged)
+        except Conflict:
+            if all(entry.staged.folder != staged.folder for entry in slots.entries):
+                await asyncio.to_thread(self._staging.discard, staged)
+            raise
         if load:
             await slots.load(entry)
         return entry

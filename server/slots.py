@@ -24,19 +24,19 @@ FAILURE_MEMORY_S = 10.0
 @dataclass(eq=False, slots=True)
 class Entry:
     """A declared revision. `references` counts the requests that hold it; `lora` is set while the engine has it;
-    `leaving` while it is being removed."""
+    `removal` while it is being removed."""
 
     adapter: str
     number: int
     staged: StagedAdapter
     lora: EngineLora | None = None
-    leaving: bool = False
     references: int = 0
     last_used: float = 0.0
     load_seconds: float | None = None
     failure: AdapterRejected | None = None
     failed_at: float = 0.0
     loading: asyncio.Task[None] | None = field(default=None, repr=False)
+    removal: asyncio.Task[None] | None = field(default=None, repr=False)
 
     @property
     def name(self) -> str:
@@ -47,6 +47,11 @@ class Entry:
     def engine_name(self) -> str:
         """What the engine calls it: `sql@3-1a2b3c4d5e6f`."""
         return engine_name(self.adapter, self.number, self.staged.digest)
+
+    @property
+    def leaving(self) -> bool:
+        """Whether it is being removed, so that no new request may have it."""
+        return self.removal is not None
 
     @property
     def state(self) -> RevisionState:
@@ -151,24 +156,25 @@ class Slots:
 
     async def remove(self, entry: Entry) -> None:
         """Takes `entry` out: no new request gets it, those that hold it finish, then the engine frees it."""
-        entry.leaving = True
-        async with self._released:
-            await self._released.wait_for(lambda: entry.references == 0)
-        async with self._turn:
-            await self._unload(entry)
-        self._entries.pop((entry.adapter, entry.number), None)
-        self._metrics.removals.inc()
+        if entry.removal is None:
+            entry.removal = asyncio.create_task(self._remove(entry), name=f"remove {entry.name}")
+        # Shielded: once begun it must be carried through, or the revision would stay neither here nor gone.
+        await asyncio.shield(entry.removal)
 
     async def close(self) -> None:
-        """Awaits the loads that are under way."""
-        tasks = [entry.loading for entry in self._entries.values() if entry.loading]
-        await asyncio.gather(*tasks, return_exceptions=True)
+        """Awaits the loads that are under way, and gives up the removals, which may wait for requests."""
+        loads = [entry.loading for entry in self._entries.values() if entry.loading]
+        removals = [entry.removal for entry in self._entries.values() if entry.removal]
+        for removal in removals:
+            removal.cancel()
+        await asyncio.gather(*loads, *removals, return_exceptions=True)
 
     async def _resident(self, entry: Entry) -> EngineLora:
         if entry.lora is None:
             self._refuse_known_failure(entry)
             if entry.loading is None:
                 entry.loading = asyncio.create_task(self._load(entry), name=f"load {entry.name}")
+                entry.loading.add_done_callback(_retrieve)
             # Shielded: the others who wait for this load must not lose it when one of them goes away.
             await asyncio.shield(entry.loading)
         if entry.lora is None:
@@ -199,6 +205,14 @@ class Slots:
         entry.load_seconds, entry.last_used = self._clock() - started, self._clock()
         self._metrics.load_seconds.observe(entry.load_seconds)
 
+    async def _remove(self, entry: Entry) -> None:
+        async with self._released:
+            await self._released.wait_for(lambda: entry.references == 0)
+        async with self._turn:
+            await self._unload(entry)
+        self._entries.pop((entry.adapter, entry.number), None)
+        self._metrics.removals.inc()
+
     async def _make_room(self) -> None:
         while self._held() >= self._engine.capacity.cpu:
             victim = choose_eviction(self._entries.values(), self._engine.in_use)
@@ -227,3 +241,9 @@ class Slots:
     async def _notify(self) -> None:
         async with self._released:
             self._released.notify_all()
+
+
+def _retrieve(task: asyncio.Task[None]) -> None:
+    """Takes note of how a load ended, for the case that everyone who waited for it has gone."""
+    if not task.cancelled():
+        task.exception()

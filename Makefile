@@ -1,0 +1,38 @@
+.DEFAULT_GOAL := help
+BIN := .venv/bin
+
+help: ## Show this list.
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+setup: ## Make .venv with all that is needed; skips what is there. TARGET=gpu for a machine with an NVIDIA GPU.
+	@scripts/setup $(or $(TARGET),cpu)
+
+demo: setup ## Serve the demo: a small int4 base, five adapters, an OpenAI endpoint on port 8080.
+	@$(BIN)/patchbay demo up
+
+test: setup ## Run every test, those on the real engine included.
+	@$(BIN)/python -m pytest
+
+test-fast: setup ## Run the tests that need no engine.
+	@$(BIN)/python -m pytest -m "not engine"
+
+lint: setup ## Check style, types and the import contracts.
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: setup ## Put the code into its standard form.
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+bench-serve: setup ## Run vLLM's own serving benchmark against a running demo.
+	@scripts/bench-serve
+
+lock: setup ## Resolve requirements/*.txt anew, keeping what still fits. UPGRADE=1 takes the newest of everything.
+	@scripts/lock $(if $(UPGRADE),--upgrade)
+
+clean: ## Remove .venv and the caches.
+	@rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+
+.PHONY: help setup demo test test-fast lint format bench-serve lock clean

@@ -1,0 +1,56 @@
+"""The front door: the `patchbay` command. Its sub-commands import what they need when they run."""
+
+import sys
+
+import typer
+
+from adapters.errors import ConfigError, PatchbayError
+
+VERSION = "0.1.0"
+
+
+def build_app() -> typer.Typer:
+    """The `patchbay` command with all its sub-commands."""
+    from adapters.demo.commands import app as demo
+    from launch.commands import up
+    from launch.demo import demo_up
+    from router.commands import run as router
+    from server.commands import run as server
+
+    app = typer.Typer(no_args_is_help=True, add_completion=False, callback=_options, invoke_without_command=False)
+    app.command("up")(up)
+    app.command("router")(router)
+    app.command("server")(server)
+    demo.command("up")(demo_up)
+    app.add_typer(demo, name="demo")
+    return app
+
+
+def main() -> None:
+    """Runs the command line. Exit codes: 0 well, 1 failed, 2 wrong usage or configuration."""
+    try:
+        build_app()()
+    except PatchbayError as error:
+        print(f"error: {error}", file=sys.stderr)  # noqa: T201
+        sys.exit(2 if isinstance(error, ConfigError) else 1)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"patchbay {VERSION}")
+        raise typer.Exit
+
+
+def _options(
+    version: bool = typer.Option(
+        False, "--version", callback=_show_version, is_eager=True, help="Show the version and leave."
+    ),
+) -> None:
+    """Many LoRA adapters over one quantized base model, behind one OpenAI-compatible endpoint.
+
+    Example: patchbay up --base ./models/my-base --adapter sql=./my-lora
+    """
+
+
+if __name__ == "__main__":
+    main()

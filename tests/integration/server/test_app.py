@@ -1,0 +1,233 @@
+"""A replica's HTTP application over loopback, with an engine that has no model."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import uvicorn
+
+from adapters.settings import parse_settings
+from server.app import ServerApp
+from server.config import ServerConfig
+from server.metrics import ServerMetrics
+from server.replica import Replica
+from tests.fakes.adapter_folder import write_adapter
+from tests.fakes.lora_engine import FakeLoraEngine
+
+pytestmark = pytest.mark.anyio
+CHAT = "/v1/chat/completions"
+
+
+class Running:
+    """A replica that listens, its engine, and a client that has its token."""
+
+    def __init__(self, replica: Replica, engine: FakeLoraEngine, client: httpx.AsyncClient, folder: Path) -> None:
+        self.replica = replica
+        self.engine = engine
+        self.client = client
+        self.folder = folder
+
+    async def ask(self, model: object, **fields: Any) -> httpx.Response:
+        return await self.client.post(CHAT, json={"model": model, **fields})
+
+    async def put(self, name: str, fill: int = 1, **body: Any) -> httpx.Response:
+        path = write_adapter(self.folder / f"{name}-{fill}", fill=fill)
+        return await self.client.put(f"/internal/adapters/{name}", json={"path": str(path), **body})
+
+
+@asynccontextmanager
+async def running(folder: Path, *, ready: bool = True) -> AsyncIterator[Running]:
+    adapters = {name: str(write_adapter(folder / name, fill=fill)) for fill, name in enumerate(("sql", "label"))}
+    data = {"base": {"model": "org/tiny"}, "token": "t", "adapters": adapters, "cache_dir": folder / "cache"}
+    replica = Replica(parse_settings(ServerConfig, data | {"max_body_bytes": 2048}, source="test"), ServerMetrics())
+    engine = FakeLoraEngine()
+    if ready:
+        await replica.open(engine)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        server = uvicorn.Server(uvicorn.Config(ServerApp(replica), log_level="error", lifespan="off"))
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        async with httpx.AsyncClient(base_url=url, headers={"authorization": "Bearer t"}, timeout=10) as client:
+            yield Running(replica, engine, client, folder)
+        engine.gate.set()
+        server.should_exit = True
+        await serving
+
+
+async def until(condition: Any) -> None:
+    async with asyncio.timeout(5):
+        while not condition():
+            await asyncio.sleep(0.005)
+
+
+async def test_each_name_reaches_the_revision_that_it_means(tmp_path: Path) -> None:
+    async with running(tmp_path) as house:
+        names = {entry.adapter: entry.engine_name for entry in house.replica.slots.entries}
+        for model, expected in [("tiny", "tiny"), ("sql", names["sql"]), ("sql@1", names["sql"]), (names["sql"],) * 2]:
+            answer = await house.ask(model)
+            assert answer.json() == {"model": expected, "path": CHAT}
+            assert answer.headers.get("x-patchbay-adapter") == (None if model == "tiny" else "sql@1")
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code", "param"),
+    [
+        (b"{", 400, None, None),
+        (b"[]", 400, None, None),
+        (b'{"model": 3}', 400, None, "model"),
+        (b"{}", 400, None, "model"),
+        (b'{"model": "nope"}', 404, "model_not_found", "model"),
+        (b'{"model": "../../etc/passwd"}', 404, "model_not_found", "model"),
+        (b'{"model": "/etc"}', 404, "model_not_found", "model"),
+        (b'{"model": "sql", "fail": 1}', 400, None, None),
+        (b"[" * 100_000, 413, "request_too_large", None),
+        (b"[" * 2000, 400, None, None),
+    ],
+)
+async def test_a_bad_request_is_told_so_in_openais_shape(
+    tmp_path: Path, body: bytes, status: int, code: str | None, param: str | None
+) -> None:
+    async with running(tmp_path) as house:
+        answer = await house.client.post(CHAT, content=body)
+        error = answer.json()["error"]
+        assert (answer.status_code, error["code"], error["param"]) == (status, code, param)
+        assert error["type"] == "invalid_request_error"
+
+
+async def test_no_path_but_health_answers_without_the_token(tmp_path: Path) -> None:
+    async with running(tmp_path) as house:
+        for path in (CHAT, "/v1/models", "/metrics", "/internal/status", "/internal/openapi.json", "/nothing"):
+            for headers in ({"authorization": ""}, {"authorization": "Bearer x"}, {"authorization": "t"}):
+                answer = await house.client.get(path, headers=headers)
+                assert answer.status_code == 401, path
+                assert answer.json()["error"]["code"] == "invalid_api_key"
+        for path in ("/healthz", "/readyz"):
+            assert (await house.client.get(path, headers={"authorization": ""})).status_code == 200
+
+
+async def test_vllms_own_dangerous_paths_do_not_exist(tmp_path: Path) -> None:
+    async with running(tmp_path) as house:
+        for path in (
+            "/v1/load_lora_adapter",
+            "/invocations",
+            "/adapters",
+            "/start_profile",
+            "/v1/responses/x",
+            "/ping",
+        ):
+            answer = await house.client.post(path, json={"model": "tiny"})
+            assert answer.status_code in (404, 405), path
+
+
+async def test_while_the_base_loads_health_says_so_and_requests_are_told_when_to_come_back(tmp_path: Path) -> None:
+    async with running(tmp_path, ready=False) as house:
+        ready = await house.client.get("/readyz")
+        assert (ready.status_code, ready.json()["phase"]) == (503, "starting")
+        assert (await house.client.get("/healthz")).status_code == 200
+        for answer in (await house.ask("sql"), await house.client.get("/internal/status")):
+            assert answer.status_code == 503
+            assert int(answer.headers["retry-after"]) > 0
+
+
+async def test_an_adapter_is_put_used_and_really_removed(tmp_path: Path) -> None:
+    async with running(tmp_path) as house:
+        put = await house.put("style", fill=7)
+        assert (put.status_code, put.json()["state"]) == (200, "resident")
+        assert (await house.ask("style")).status_code == 200
+        removed = await house.client.delete("/internal/adapters/style@1")
+        assert removed.json() == {"removed": [put.json()["engine_name"]]}
+        assert put.json()["engine_name"] not in {lora.name for lora in house.engine.loaded.values()}
+        assert (await house.ask("style")).status_code == 404
+        assert not any("style" in path.name for path in (tmp_path / "cache" / "replica-0").iterdir())
+
+
+async def test_a_number_is_never_given_to_other_bytes(tmp_path: Path) -> None:
+    async with running(tmp_path) as house:
+        assert (await house.put("style", fill=7)).status_code == 200
+        assert (await house.put("style", fill=7)).status_code == 200
+        clash = await house.put("style", fill=8)
+        assert (clash.status_code, clash.json()["error"]["code"]) == (409, "conflict")
+        assert len(list((tmp_path / "cache" / "replica-0").iterdir())) == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "status"),
+    [
+        ("bad", {"path": "/nowhere"}, 422),
+        ("..%2Fup", {"path": "/tmp"}, 404),
+        ("a@1", {"path": "/tmp"}, 400),
+        ("x", {}, 400),
+        ("x", {"path": "/tmp", "revision": 0}, 400),
+        ("x", {"path": "/tmp", "unknown": 1}, 400),
+    ],
+)
+async def test_what_cannot_be_an_adapter_is_refused(tmp_path: Path, name: str, body: Any, status: int) -> None:
+    async with running(tmp_path) as house:
+        answer = await house.client.put(f"/internal/adapters/{name}", json=body)
+        assert answer.status_code == status
+        assert answer.json()["error"]["message"]
+
+
+async def test_a_broken_adapter_is_its_own_requests_4xx(tmp_path: Path) -> None:
+    async with running(tmp_path) as house:
+        house.engine.broken.add("style")
+        assert (await house.put("style", load=False)).json()["state"] == "declared"
+        broken = await house.ask("style")
+        assert (broken.status_code, broken.json()["error"]["code"]) == (422, "adapter_rejected")
+        assert (await house.ask("sql")).status_code == 200
+
+
+async def test_a_client_that_goes_away_frees_its_request_and_its_reference(tmp_path: Path) -> None:
+    async with running(tmp_path) as house:
+        house.engine.gate.clear()
+        async with house.client.stream("POST", CHAT, json={"model": "sql", "stream": True}) as answer:
+            assert await anext(answer.aiter_raw()) == b"data: 1\n\n"
+            assert house.replica.slots.find("sql").references == 1
+        await until(lambda: house.replica.slots.find("sql").references == 0)
+
+
+async def test_draining_finishes_streams_and_takes_no_new_requests(tmp_path: Path) -> None:
+    async with running(tmp_path) as house:
+        house.engine.gate.clear()
+        async with house.client.stream("POST", CHAT, json={"model": "sql", "stream": True}) as answer:
+            chunks = answer.aiter_raw()
+            await anext(chunks)
+            assert (await house.client.post("/internal/drain")).json() == {"phase": "draining", "in_flight": 1}
+            assert (await house.client.get("/readyz")).status_code == 503
+            assert (await house.ask("sql")).status_code == 503
+            house.engine.gate.set()
+            assert await anext(chunks) == b"data: [DONE]\n\n"
+        assert house.replica.in_flight == 0
+
+
+async def test_models_are_base_adapters_and_revisions(tmp_path: Path) -> None:
+    async with running(tmp_path) as house:
+        models = (await house.client.get("/v1/models")).json()["data"]
+        assert [card["id"] for card in models] == ["tiny", "label", "label@1", "sql", "sql@1"]
+        assert (await house.client.get("/v1/models/sql")).json()["parent"] == "tiny"
+        assert (await house.client.get("/v1/models/none")).json()["error"]["code"] == "model_not_found"
+
+
+async def test_metrics_count_by_outcome_and_hold_no_name_of_a_clients_making(tmp_path: Path) -> None:
+    async with running(tmp_path) as house:
+        await house.ask("sql")
+        await house.ask("made-up-by-a-client")
+        text = (await house.client.get("/metrics")).text
+        assert f'patchbay_server_requests_total{{endpoint="{CHAT}",outcome="ok"}} 1.0' in text
+        assert f'patchbay_server_requests_total{{endpoint="{CHAT}",outcome="client_error"}} 1.0' in text
+        assert 'patchbay_server_adapters{tier="slot"} 2.0' in text
+        assert "made-up" not in text
+        assert "lora_requests_info" not in text
+
+
+async def test_what_the_base_cannot_do_is_said_and_not_a_404(tmp_path: Path) -> None:
+    async with running(tmp_path) as house:
+        answer = await house.client.post("/v1/embeddings", json={"model": "sql", "input": "x"})
+        assert (answer.status_code, answer.json()["error"]["message"]) == (400, "The base model 'tiny' cannot embed.")
+        wrong = await house.client.get(CHAT)
+        assert (wrong.status_code, wrong.headers["allow"]) == (405, "POST")
