@@ -66,7 +66,8 @@ def _fault(model: type[BaseModel], detail: ErrorDetails) -> str:
     place = ".".join(str(part) for part in detail["loc"])
     if detail["type"] == "extra_forbidden":
         return f"unknown key '{place}'{_suggestion(model, detail['loc'])}"
-    return f"'{place}': {detail['msg'].removeprefix('Value error, ')}"
+    message = detail["msg"].removeprefix("Value error, ")
+    return f"'{place}': {message}" if place else message
 
 
 def _suggestion(model: type[BaseModel], location: tuple[int | str, ...]) -> str:

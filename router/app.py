@@ -1,0 +1,117 @@
+"""One router process: what it is made of, and the order in which its parts start and stop."""
+
+import asyncio
+import logging
+import signal
+import time
+from contextlib import AsyncExitStack
+from socket import socket
+
+from adapters.errors import StartError
+from router.admin import build_admin
+from router.config import ReplicaConfig, RouterConfig
+from router.fleet import Fleet
+from router.listener import Listener, bind, url_of
+from router.metrics import Metrics
+from router.poller import Poller, Probe
+from router.proxy import Link, Proxy
+from router.snapshot import Replica
+from router.upstream import ReplicaClient
+
+_log = logging.getLogger("patchbay.router")
+_LAST_WORDS_S = 1.0
+
+
+class Router:
+    """A router. Both ports are bound when this returns: raises StartError where one is taken.
+
+    Build it within the event loop that runs it.
+    """
+
+    def __init__(self, config: RouterConfig) -> None:
+        self._config = config
+        public, admin = _bind_both(config)
+        self.url, self.admin_url = url_of(public), url_of(admin)
+        self.metrics = Metrics()
+        replicas = [Replica(replica.label, replica.url) for replica in config.replicas]
+        self.fleet = Fleet(replicas, created=int(time.time()))
+        self._links = {replica.label: _link(replica, config) for replica in config.replicas}
+        self.proxy = Proxy(config, self.fleet, self._links, self.metrics)
+        self._public = Listener(self.proxy, public)
+        token = config.admin_token.get_secret_value() if config.admin_token else None
+        self._admin = Listener(build_admin(self.proxy, self.fleet, self.metrics, self.stop, token), admin)
+        self._poller = Poller(config, self.fleet, _probes(config, self._links), self.metrics)
+        self._stop = asyncio.Event()
+        self._hurry = asyncio.Event()
+        self.up = asyncio.Event()
+        self._watch()
+
+    def stop(self) -> None:
+        """Begins the end: no new work, and what is in flight may finish. The second call cuts that short."""
+        if self._stop.is_set():
+            self._hurry.set()
+        self.proxy.draining = True
+        self._stop.set()
+
+    async def run(self) -> None:
+        """Starts, serves until `stop`, drains, and ends with nothing left open."""
+        async with AsyncExitStack() as clients, asyncio.TaskGroup() as tasks:
+            for link in self._links.values():
+                await clients.enter_async_context(link.client)
+            polling = tasks.create_task(self._poller.run())
+            await self._poller.seen_all.wait()
+            public = tasks.create_task(self._public.run_until_stopped())
+            admin = tasks.create_task(self._admin.run_until_stopped())
+            await asyncio.gather(self._public.up.wait(), self._admin.up.wait())
+            self.up.set()
+            _log.info("listening on %s, admin on %s", self.url, self.admin_url)
+            await self._stop.wait()
+            await self._drain(public)
+            self._admin.stop()
+            await asyncio.gather(public, admin)
+            polling.cancel()
+
+    async def _drain(self, public: asyncio.Task[None]) -> None:
+        """Stops accepting, waits for what is in flight, and past the deadline tells the rest that it is over."""
+        _log.info("draining: %d in flight", self.proxy.in_flight)
+        self._public.stop()
+        hurry = asyncio.create_task(self._hurry.wait())
+        await asyncio.wait({public, hurry}, timeout=self._config.drain_timeout_s, return_when=asyncio.FIRST_COMPLETED)
+        hurry.cancel()
+        self.proxy.interrupt()
+        await asyncio.wait({public, hurry}, timeout=_LAST_WORDS_S)
+        # Whoever does not read its answer even now is not waited for.
+        self._public.stop(at_once=True)
+
+    def _watch(self) -> None:
+        self.metrics.watch_in_flight(lambda: self.proxy.in_flight)
+        self.metrics.watch_replicas(lambda state: sum(seen.state == state for seen in self.fleet.view.replicas))
+
+
+async def serve(config: RouterConfig) -> None:
+    """Runs a router until SIGTERM or SIGINT; a second one ends the draining. Raises StartError."""
+    router = Router(config)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, router.stop)
+    await router.run()
+
+
+def _bind_both(config: RouterConfig) -> tuple[socket, socket]:
+    public = bind(config.host, config.port)
+    try:
+        return public, bind(config.admin_host, config.admin_port)
+    except StartError:
+        public.close()
+        raise
+
+
+def _link(replica: ReplicaConfig, config: RouterConfig) -> Link:
+    client = ReplicaClient(
+        replica.url, connect_timeout_s=config.connect_timeout_s, read_timeout_s=config.read_timeout_s
+    )
+    return Link(client, replica.token.get_secret_value() if replica.token else None)
+
+
+def _probes(config: RouterConfig, links: dict[str, Link]) -> dict[str, Probe]:
+    return {name: Probe(link.client, link.token, config.poll_timeout_s) for name, link in links.items()}

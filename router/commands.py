@@ -1,0 +1,61 @@
+"""`patchbay router`: the router's command line."""
+
+import asyncio
+import logging
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from adapters.errors import PatchbayError
+
+if TYPE_CHECKING:
+    from router.config import RouterConfig
+
+
+def run(
+    replica: Annotated[
+        list[str] | None, typer.Option(help="A replica's address, http://HOST:PORT. May be given several times.")
+    ] = None,
+    host: Annotated[str | None, typer.Option(help="Address of the public port. [default: 127.0.0.1]")] = None,
+    port: Annotated[int | None, typer.Option(help="The public port. [default: 8080]")] = None,
+    admin_port: Annotated[int | None, typer.Option(help="Port of the admin API and metrics. [default: 8081]")] = None,
+    config: Annotated[Path | None, typer.Option(help="A YAML file; flags go before what it says.")] = None,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="More log lines, and tracebacks.")] = False,
+) -> None:
+    """Put one OpenAI-compatible endpoint in front of replicas, or of any OpenAI-compatible servers."""
+    flags = {"replicas": replica or None, "host": host, "port": port, "admin_port": admin_port}
+    try:
+        settings = _configure(config, {key: value for key, value in flags.items() if value is not None})
+        _serve(settings, verbose=verbose)
+    except PatchbayError as error:
+        if verbose:
+            raise
+        typer.echo(f"patchbay router: {error}", err=True)
+        raise typer.Exit(1) from error
+
+
+def _configure(path: Path | None, flags: dict[str, Any]) -> "RouterConfig":
+    from adapters.settings import load_yaml, parse_settings
+    from router.config import RouterConfig
+
+    data = load_yaml(path) if path else {}
+    return parse_settings(RouterConfig, {"replicas": (), **data, **flags}, source=str(path or "the command line"))
+
+
+def _serve(settings: "RouterConfig", *, verbose: bool) -> None:
+    import uvloop
+
+    from router.app import serve
+
+    _log_to_stderr(verbose=verbose)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(serve(settings))
+
+
+def _log_to_stderr(*, verbose: bool) -> None:
+    logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    # The router itself says what went wrong with a request; uvicorn would add a traceback to every broken stream.
+    logging.getLogger("uvicorn").setLevel(logging.INFO if verbose else logging.CRITICAL)
+    logging.getLogger("patchbay").setLevel(logging.DEBUG if verbose else logging.INFO)

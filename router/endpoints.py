@@ -1,0 +1,49 @@
+"""What the public port offers. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from adapters.errors import MethodNotAllowed, NotFound
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One endpoint. `name`: its metric label; `forwarded`: whether replicas answer it, or the router itself;
+    `ends_with_done`: whether its event streams end with `data: [DONE]`."""
+
+    name: str
+    methods: tuple[str, ...]
+    forwarded: bool = False
+    ends_with_done: bool = False
+
+
+_READ = ("GET", "HEAD")
+MODEL_PREFIX = "/v1/models/"
+HEALTH = Endpoint("healthz", _READ)
+MODELS = Endpoint("models", _READ)
+MODEL = Endpoint("model", _READ)
+OTHER = Endpoint("other", ())
+
+_FIXED: Mapping[str, Endpoint] = MappingProxyType(
+    {
+        "/healthz": HEALTH,
+        "/v1/models": MODELS,
+        "/v1/chat/completions": Endpoint("chat_completions", ("POST",), forwarded=True, ends_with_done=True),
+        "/v1/completions": Endpoint("completions", ("POST",), forwarded=True, ends_with_done=True),
+        "/v1/responses": Endpoint("responses", ("POST",), forwarded=True),
+        "/v1/embeddings": Endpoint("embeddings", ("POST",), forwarded=True),
+        "/v1/messages": Endpoint("messages", ("POST",), forwarded=True),
+    }
+)
+
+
+def find_endpoint(method: str, path: str) -> Endpoint:
+    """The endpoint at `path`. Raises NotFound, or MethodNotAllowed with those that are."""
+    endpoint = _FIXED.get(path) or (MODEL if path.startswith(MODEL_PREFIX) else None)
+    if endpoint is None:
+        raise NotFound(f"Invalid URL ({method} {path[:200]}).")
+    if method not in endpoint.methods:
+        allow = ", ".join(endpoint.methods)
+        raise MethodNotAllowed(f"Not allowed to {method} on {path[:200]} (allowed: {allow}).", allow=allow)
+    return endpoint

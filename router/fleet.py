@@ -1,0 +1,62 @@
+"""The router's view of its replicas: one frozen value that is replaced, and the events that ask for a fresh look."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from router.listing import Listing, build_listing
+from router.routes import Table, build_table
+from router.snapshot import Replica
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """All that a request needs to know of the replicas. `table` and `listing` follow from `replicas`."""
+
+    replicas: tuple[Replica, ...]
+    table: Table
+    listing: Listing
+
+    @property
+    def ready(self) -> int:
+        """How many replicas are ready."""
+        return sum(replica.state == "ready" for replica in self.replicas)
+
+
+class Fleet:
+    """Holds the current `view`. `doubts`: an event a replica, set when its state should be looked at at once.
+
+    `created`: the router's start, Unix time in seconds.
+    """
+
+    def __init__(self, replicas: Sequence[Replica], *, created: int) -> None:
+        self._created = created
+        self.doubts: Mapping[str, asyncio.Event] = {replica.name: asyncio.Event() for replica in replicas}
+        self.view = self._view(tuple(replicas))
+
+    def get(self, name: str) -> Replica:
+        """The replica called `name`, as last seen."""
+        return next(replica for replica in self.view.replicas if replica.name == name)
+
+    def put(self, seen: Replica) -> None:
+        """Replaces what is known of the replica that has `seen`'s name."""
+        before = self.get(seen.name)
+        if seen == before:
+            return
+        replicas = tuple(seen if replica is before else replica for replica in self.view.replicas)
+        if (seen.state, seen.catalog) == (before.state, before.catalog):
+            self.view = replace(self.view, replicas=replicas)
+        else:
+            self.view = self._view(replicas)
+
+    def mark_unready(self, name: str, reason: str) -> None:
+        """Takes a replica out until it has been looked at again, which is asked for."""
+        self.put(replace(self.get(name), state="unready", reason=reason))
+        self.doubt(name)
+
+    def doubt(self, name: str) -> None:
+        """Asks for a fresh look at a replica."""
+        self.doubts[name].set()
+
+    def _view(self, replicas: tuple[Replica, ...]) -> View:
+        return View(replicas, build_table(replicas), build_listing(replicas, self._created))

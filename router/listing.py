@@ -1,0 +1,79 @@
+"""`GET /v1/models`, made once a snapshot and not once a request. Pure.
+
+Source: https://platform.openai.com/docs/api-reference/models/object; `root` and `parent` are vLLM's additions.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from router.snapshot import Catalog, ListedModel, Replica
+
+_OWNER = "patchbay"
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The bodies of `GET /v1/models` (`whole`) and of `GET /v1/models/{id}` (`one`, by id)."""
+
+    whole: bytes
+    one: Mapping[str, bytes]
+
+
+def build_listing(replicas: Sequence[Replica], created: int) -> Listing:
+    """What `replicas` serve, each model once: bases first, then adapters and their revisions by name and number.
+
+    `created`: Unix time in seconds for models whose replica does not tell one. Failed and draining revisions are left
+    out. A replica that is not ready keeps its models in the list: asking for one says "try again", not "not found".
+    """
+    ordered = sorted(replicas, key=lambda replica: replica.state != "ready")
+    catalogs = [replica.catalog for replica in ordered if replica.catalog is not None]
+    entries: dict[str, dict[str, Any]] = {}
+    for model in [*_bases(catalogs, created), *_adapters(catalogs, created)]:
+        entries.setdefault(model.id, _entry(model))
+    one = {name: _encode(entry) for name, entry in entries.items()}
+    return Listing(_encode({"object": "list", "data": list(entries.values())}), one)
+
+
+def _bases(catalogs: Iterable[Catalog], created: int) -> list[ListedModel]:
+    models: list[ListedModel] = []
+    for catalog in catalogs:
+        models.extend(catalog.models)
+        if catalog.base is not None:
+            models.append(ListedModel(catalog.base, created, root=catalog.source))
+    return sorted(models, key=lambda model: (model.parent is not None, model.id))
+
+
+def _adapters(catalogs: Iterable[Catalog], created: int) -> Iterator[ListedModel]:
+    """Each adapter, then its revisions from the oldest to the newest. An adapter's root is its newest revision."""
+    parents = {
+        (revision.adapter, revision.number): catalog.base
+        for catalog in reversed(list(catalogs))
+        for revision in catalog.revisions
+        if revision.state not in ("draining", "failed")
+    }
+    newest = dict(sorted(parents))
+    listed: set[str] = set()
+    for adapter, number in sorted(parents):
+        if adapter not in listed:
+            listed.add(adapter)
+            last = newest[adapter]
+            yield ListedModel(adapter, created, root=f"{adapter}@{last}", parent=parents[adapter, last])
+        name = f"{adapter}@{number}"
+        yield ListedModel(name, created, root=name, parent=parents[adapter, number])
+
+
+def _entry(model: ListedModel) -> dict[str, Any]:
+    return {
+        "id": model.id,
+        "object": "model",
+        "created": model.created,
+        "owned_by": _OWNER,
+        "root": model.root or model.id,
+        "parent": model.parent,
+    }
+
+
+def _encode(document: Any) -> bytes:
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()

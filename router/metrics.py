@@ -1,0 +1,87 @@
+"""Every metric of the router. Nothing else imports prometheus_client."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Literal
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from router.snapshot import ReplicaState
+
+Outcome = Literal["ok", "client_error", "server_error", "broken", "cancelled"]
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+_STATES: tuple[ReplicaState, ...] = ("ready", "unready", "draining")
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+
+
+class Metrics:
+    """The router's metrics in a registry of their own. No label ever carries a client's own text: `model` is the
+    name of a known adapter or base, or empty."""
+
+    def __init__(self) -> None:
+        self._registry = registry = CollectorRegistry()
+        self._requests = Counter(
+            "patchbay_router_requests",
+            "Requests answered. outcome: ok, client_error (4xx), server_error (5xx), broken (cut short), cancelled.",
+            ("endpoint", "outcome", "model"),
+            registry=registry,
+        )
+        self._in_flight = Gauge("patchbay_router_requests_in_flight", "Requests being answered.", registry=registry)
+        self._failures = Counter(
+            "patchbay_router_upstream_failures",
+            "Attempts at a replica that failed. kind: connect, disconnect, timeout, protocol, refused, busy.",
+            ("replica", "kind"),
+            registry=registry,
+        )
+        self._first_byte = Histogram(
+            "patchbay_router_first_byte_seconds",
+            "Time from a request's head to the first byte of its answer.",
+            ("endpoint",),
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self._replicas = Gauge("patchbay_router_replicas", "Replicas by state.", ("state",), registry=registry)
+        self._bytes = Counter(
+            "patchbay_router_body_bytes",
+            "Bytes of bodies read from clients (in) and sent to them (out).",
+            ("direction",),
+            registry=registry,
+        )
+        self._faults = Counter(
+            "patchbay_router_faults", "Errors that nobody expected; see the log.", ("where",), registry=registry
+        )
+
+    def watch_in_flight(self, count: Callable[[], int]) -> None:
+        """Takes the requests in flight from `count` whenever the metrics are read."""
+        self._in_flight.set_function(count)
+
+    def watch_replicas(self, count: Callable[[ReplicaState], int]) -> None:
+        """Takes the replicas in each state from `count` whenever the metrics are read."""
+        for state in _STATES:
+            self._replicas.labels(state).set_function(partial(count, state))
+
+    def request(self, endpoint: str, outcome: Outcome, model: str) -> None:
+        """Counts a request that has ended."""
+        self._requests.labels(endpoint, outcome, model).inc()
+
+    def first_byte(self, endpoint: str, seconds: float) -> None:
+        """Notes how long a client waited for its answer's first byte."""
+        self._first_byte.labels(endpoint).observe(seconds)
+
+    def bytes_passed(self, read: int, sent: int) -> None:
+        """Counts the bytes of a request's body and of its answer's."""
+        self._bytes.labels("in").inc(read)
+        self._bytes.labels("out").inc(sent)
+
+    def upstream_failure(self, replica: str, kind: str) -> None:
+        """Counts a failed attempt."""
+        self._failures.labels(replica, kind).inc()
+
+    def fault(self, where: str) -> None:
+        """Counts an error that nobody expected."""
+        self._faults.labels(where).inc()
+
+    def render(self) -> bytes:
+        """All metrics in Prometheus' text format."""
+        return generate_latest(self._registry)

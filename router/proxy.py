@@ -1,0 +1,252 @@
+"""The public port: from a request to a replica's answer.
+
+A bare ASGI application, since every token passes here. `Proxy` finds the endpoint, reads the body once, asks `routes`
+what the model means and `balancer` who takes it, and lets `relay` pass the answer on.
+"""
+
+import json
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from adapters.errors import ModelNotFound, RequestError, Unavailable, UpstreamFailed
+from router.asgi import Headers, Receive, Scope, Send, header
+from router.balancer import pick
+from router.body import parse_head, read_body
+from router.config import RouterConfig
+from router.connection import ClientGone, WhileConnected
+from router.endpoints import HEALTH, MODEL, MODEL_PREFIX, MODELS, OTHER, Endpoint, find_endpoint
+from router.fleet import Fleet
+from router.headers import REQUEST_ID, request_id, upstream_headers
+from router.keys import KeyRing
+from router.metrics import Metrics, Outcome
+from router.relay import Relay
+from router.routes import resolve
+from router.snapshot import Replica, Target
+from router.upstream import Answer, Call, ReplicaClient, ReplicaFailure
+
+_log = logging.getLogger("patchbay.router")
+_JSON: Headers = [(b"content-type", b"application/json")]
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A replica's connections and the token it wants to see."""
+
+    client: ReplicaClient
+    token: str | None
+
+
+@dataclass(slots=True)
+class Exchange:
+    """One request, and how far its answer has come. `extra`: the router's own headers on the answer; `tried`: the
+    replicas that were asked."""
+
+    scope: Scope
+    receive: Receive
+    relay: Relay
+    id: bytes
+    started_s: float
+    endpoint: Endpoint = OTHER
+    label: str = ""
+    outcome: Outcome = "ok"
+    read_bytes: int = 0
+    extra: Headers = field(default_factory=list)
+    tried: set[str] = field(default_factory=set)
+
+
+class Proxy:
+    """The ASGI application of the public port. `clock`: seconds, monotonic."""
+
+    def __init__(
+        self,
+        config: RouterConfig,
+        fleet: Fleet,
+        links: Mapping[str, Link],
+        metrics: Metrics,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self._config = config
+        self._fleet = fleet
+        self._links = links
+        self._metrics = metrics
+        self._clock = clock
+        self._keys = KeyRing(key.get_secret_value() for key in config.api_keys)
+        self._at_replica: Counter[str] = Counter()
+        self._turn = 0
+        self._work: set[WhileConnected] = set()
+        self._open = 0
+        self.draining = False
+
+    @property
+    def in_flight(self) -> int:
+        """Requests being answered."""
+        return self._open
+
+    @property
+    def ready(self) -> bool:
+        """Whether a new request can be answered."""
+        return not self.draining and self._fleet.view.ready > 0
+
+    def at_replica(self, name: str) -> int:
+        """Requests that a replica is answering for this router."""
+        return self._at_replica[name]
+
+    def interrupt(self) -> None:
+        """Ends every request that is at a replica, with an error that its client can read."""
+        for work in list(self._work):
+            work.interrupt(Unavailable("The router is shutting down."))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        given = request_id(scope["headers"])
+        exchange = Exchange(scope, receive, Relay(send), given, self._clock(), extra=[(REQUEST_ID, given)])
+        self._open += 1
+        try:
+            await self._guarded(exchange)
+        finally:
+            self._open -= 1
+            self._metrics.request(exchange.endpoint.name, exchange.outcome, exchange.label)
+            self._metrics.bytes_passed(exchange.read_bytes, exchange.relay.sent_bytes)
+
+    async def _guarded(self, exchange: Exchange) -> None:
+        """Answers a request, whatever happens. The one place where an error becomes an answer."""
+        try:
+            await self._answer(exchange)
+        except ClientGone:
+            exchange.outcome = "cancelled"
+        except RequestError as error:
+            await self._fail(exchange, error)
+        except Exception:  # noqa: BLE001 - the outermost loop: logged and counted
+            _log.exception("request %s failed in the router", exchange.id.decode())
+            self._metrics.fault("proxy")
+            await self._fail(exchange, RequestError("The router failed to answer this request."))
+
+    async def _fail(self, exchange: Exchange, error: RequestError) -> None:
+        broken = exchange.relay.head_sent
+        exchange.outcome = "broken" if broken else "client_error" if error.status < 500 else "server_error"
+        # A client that waits to be asked for its body will not send it now: what comes next is not that body.
+        waits = error.status == 413 and header(exchange.scope["headers"], b"expect") is not None
+        closing: Headers = [(b"connection", b"close")] if waits else []
+        await exchange.relay.fail(error, exchange.extra + closing)
+
+    async def _answer(self, exchange: Exchange) -> None:
+        scope = exchange.scope
+        path = scope["path"]
+        if path.startswith("/v1/"):
+            self._keys.check(scope["headers"])
+        endpoint = exchange.endpoint = find_endpoint(scope["method"], path)
+        if endpoint.forwarded:
+            await self._forward(exchange)
+        elif endpoint is MODELS:
+            await exchange.relay.whole(200, _JSON + exchange.extra, self._fleet.view.listing.whole)
+        elif endpoint is MODEL:
+            await self._one_model(exchange, path[len(MODEL_PREFIX) :])
+        elif endpoint is HEALTH:
+            await self._health(exchange)
+
+    async def _one_model(self, exchange: Exchange, model: str) -> None:
+        body = self._fleet.view.listing.one.get(model)
+        if body is None:
+            raise ModelNotFound(model[:200])
+        await exchange.relay.whole(200, _JSON + exchange.extra, body)
+
+    async def _health(self, exchange: Exchange) -> None:
+        status = "ok" if self.ready else "draining" if self.draining else "unavailable"
+        body = json.dumps({"status": status, "replicas_ready": self._fleet.view.ready}).encode()
+        if not self.ready:
+            exchange.outcome = "server_error"
+        await exchange.relay.whole(200 if self.ready else 503, _JSON + exchange.extra, body)
+
+    async def _forward(self, exchange: Exchange) -> None:
+        config = self._config
+        body = await read_body(
+            exchange.receive,
+            exchange.scope["headers"],
+            limit_bytes=config.max_body_bytes,
+            timeout_s=config.body_timeout_s,
+        )
+        exchange.read_bytes = len(body)
+        view = self._fleet.view
+        target = resolve(parse_head(body).model, view.table, view.replicas)
+        exchange.label = target.label
+        work = WhileConnected(exchange.receive)
+        self._work.add(work)
+        try:
+            async with work:
+                await self._attempts(exchange, target, body)
+        finally:
+            self._work.discard(work)
+
+    async def _attempts(self, exchange: Exchange, target: Target, body: bytes) -> None:
+        """Asks one replica after the other, each at most once, until one begins an answer."""
+        failure: RequestError = Unavailable(f"No replica that serves '{target.label}' is ready.")
+        while (replica := self._pick(exchange, target)) is not None:
+            exchange.tried.add(replica.name)
+            try:
+                await self._attempt(exchange, target, replica, body)
+            except ReplicaFailure as error:
+                self._note(exchange, replica, error)
+                if exchange.relay.head_sent or error.kind == "timeout":
+                    raise UpstreamFailed(f"The replica failed: {error.message}.") from error
+                failure = _as_answer(error)
+            else:
+                return
+        raise failure
+
+    def _pick(self, exchange: Exchange, target: Target) -> Replica | None:
+        self._turn += 1
+        return pick(self._fleet.view.replicas, target, self._at_replica, self._turn, exchange.tried)
+
+    async def _attempt(self, exchange: Exchange, target: Target, replica: Replica, body: bytes) -> None:
+        link = self._links[replica.name]
+        self._at_replica[replica.name] += 1
+        try:
+            answer = await link.client.open(_call(exchange, link.token, body))
+            try:
+                self._accept(answer, exchange, target)
+                await self._relay(exchange, target, replica, answer)
+            finally:
+                answer.close()
+        finally:
+            self._at_replica[replica.name] -= 1
+
+    def _accept(self, answer: Answer, exchange: Exchange, target: Target) -> None:
+        """Raises ReplicaFailure for an answer that is about the replica and not about the request."""
+        if answer.status in (401, 403):
+            raise ReplicaFailure("it refused the router's token", kind="refused")
+        # The last one's own words on why it takes no work are better than any of ours.
+        if answer.status == 503 and self._pick(exchange, target) is not None:
+            raise ReplicaFailure("it takes no work now (503)", kind="busy")
+
+    async def _relay(self, exchange: Exchange, target: Target, replica: Replica, answer: Answer) -> None:
+        exchange.extra.append((b"x-patchbay-replica", replica.name.encode()))
+        if target.revision is not None:
+            exchange.extra.append((b"x-patchbay-adapter", target.revision.encode()))
+        endpoint = exchange.endpoint
+        self._metrics.first_byte(endpoint.name, self._clock() - exchange.started_s)
+        if answer.status >= 400:
+            exchange.outcome = "client_error" if answer.status < 500 else "server_error"
+        await exchange.relay.run(answer, exchange.extra, ends_with_done=endpoint.ends_with_done)
+
+    def _note(self, exchange: Exchange, replica: Replica, error: ReplicaFailure) -> None:
+        _log.warning("request %s: replica %s failed: %s", exchange.id.decode(), replica.name, error.message)
+        self._metrics.upstream_failure(replica.name, error.kind)
+        if error.kind == "connect":
+            self._fleet.mark_unready(replica.name, error.message)
+        else:
+            self._fleet.doubt(replica.name)
+
+
+def _call(exchange: Exchange, token: str | None, body: bytes) -> Call:
+    scope = exchange.scope
+    query = scope["query_string"]
+    path = f"{scope['path']}?{query.decode('latin-1')}" if query else scope["path"]
+    return Call(scope["method"], path, upstream_headers(scope["headers"], exchange.id, token), body)
+
+
+def _as_answer(error: ReplicaFailure) -> RequestError:
+    if error.kind == "connect":
+        return Unavailable("No replica could be reached.")
+    return UpstreamFailed(f"No replica could answer: {error.message}.")

@@ -1,0 +1,93 @@
+"""From a client's model name to the exact revision, and to the replicas that have it. Pure.
+
+`sql` means the highest revision of `sql` that a ready replica has; `sql@3` and `sql@3-1a2b3c4d5e6f` mean that one.
+Revisions that are being drained are not found. Failed ones are: their replica says best what is wrong with them.
+A name that only replicas know which are not ready now still has a target, so that "try again" and "there is no such
+model" stay two answers.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from adapters.errors import ModelNotFound, Unavailable
+from adapters.names import revision_name
+from router.snapshot import Replica, Target
+
+Table = Mapping[str, Target]
+
+_ECHO_LIMIT = 200
+
+
+@dataclass(frozen=True, slots=True)
+class _Offer:
+    """One replica serves one model. `number`: the revision's, 0 for what is no adapter."""
+
+    label: str
+    engine_name: str
+    number: int
+    replica: str
+    failed: bool = False
+
+    @property
+    def revision(self) -> str | None:
+        return revision_name(self.label, self.number) if self.number else None
+
+
+def build_table(replicas: Sequence[Replica]) -> Table:
+    """Every model name that means something now. What ready replicas say goes before what the others said."""
+    ready = [replica for replica in replicas if replica.state == "ready"]
+    return {**_names(replicas), **_names(ready)}
+
+
+def resolve(model: str, table: Table, replicas: Iterable[Replica]) -> Target:
+    """The target that `model` names.
+
+    Raises ModelNotFound, or Unavailable as long as no replica at all has told what it serves.
+    """
+    target = table.get(model)
+    if target is not None:
+        return target
+    if all(replica.catalog is None for replica in replicas):
+        raise Unavailable("No replica is ready yet.")
+    raise ModelNotFound(model[:_ECHO_LIMIT])
+
+
+def _names(replicas: Iterable[Replica]) -> dict[str, Target]:
+    offers = [offer for replica in replicas for offer in _offers(replica)]
+    targets = _targets(offers)
+    names: dict[str, Target] = {}
+    for offer in sorted(offers, key=lambda offer: offer.number, reverse=True):
+        target = targets[offer.engine_name]
+        names.setdefault(offer.label, target)
+        names.setdefault(offer.revision or offer.label, target)
+        names.setdefault(offer.engine_name, target)
+    bases = (offer for offer in offers if not offer.number)
+    return names | {offer.label: targets[offer.engine_name] for offer in bases}
+
+
+def _targets(offers: Iterable[_Offer]) -> dict[str, Target]:
+    """By engine name. Replicas on which the revision failed count only where it failed on all of them."""
+    by_name: dict[str, list[_Offer]] = {}
+    for offer in offers:
+        by_name.setdefault(offer.engine_name, []).append(offer)
+    return {name: _target(same) for name, same in by_name.items()}
+
+
+def _target(same: Sequence[_Offer]) -> Target:
+    good = [offer.replica for offer in same if not offer.failed]
+    first = same[0]
+    return Target(first.label, first.engine_name, first.revision, tuple(good or [offer.replica for offer in same]))
+
+
+def _offers(replica: Replica) -> Iterator[_Offer]:
+    catalog = replica.catalog
+    if catalog is None:
+        return
+    if catalog.base is not None:
+        yield _Offer(catalog.base, catalog.base, 0, replica.name)
+    for model in catalog.models:
+        yield _Offer(model.id, model.id, 0, replica.name)
+    for revision in catalog.revisions:
+        if revision.state != "draining":
+            failed = revision.state == "failed"
+            yield _Offer(revision.adapter, revision.engine_name, revision.number, replica.name, failed)

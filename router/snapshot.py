@@ -1,0 +1,67 @@
+"""What the router knows of its replicas at one moment: frozen values, swapped whole, never changed in place."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from adapters.replica import RevisionState
+
+ReplicaState = Literal["ready", "unready", "draining"]
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """One revision on one replica."""
+
+    adapter: str
+    number: int
+    engine_name: str
+    state: RevisionState
+
+
+@dataclass(frozen=True, slots=True)
+class ListedModel:
+    """A model as a plain OpenAI server lists it. `created`: Unix time, seconds."""
+
+    id: str
+    created: int
+    root: str | None = None
+    parent: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """What one replica serves: one of ours has a base with revisions, a plain OpenAI server just has `models`."""
+
+    base: str | None = None
+    source: str | None = None
+    revisions: tuple[Revision, ...] = ()
+    models: tuple[ListedModel, ...] = ()
+
+    @property
+    def plain(self) -> bool:
+        """Whether this is a plain OpenAI server's."""
+        return self.base is None
+
+
+@dataclass(frozen=True, slots=True)
+class Replica:
+    """One replica. `reason`: why it is not ready; `catalog`: the last one seen, None before the first;
+    `load`: requests that it reports as running or waiting."""
+
+    name: str
+    url: str
+    state: ReplicaState = "unready"
+    reason: str | None = "not seen yet"
+    catalog: Catalog | None = None
+    load: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a model name means. `label`: the adapter's or the base's name, for metrics; `revision`: `sql@3`, for an
+    adapter; `engine_name`: the name that no other bytes have; `replicas`: the names of those that can serve it."""
+
+    label: str
+    engine_name: str
+    revision: str | None
+    replicas: tuple[str, ...]

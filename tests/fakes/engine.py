@@ -1,0 +1,295 @@
+"""A fake engine: a real HTTP server over loopback that speaks a replica's contract, or a plain OpenAI server's.
+
+Its answers are made from the model's name, so that a test sees which model answered. What it does wrong, and when it
+goes on with a stream, is set from outside while it runs.
+"""
+
+import asyncio
+import hmac
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from aiohttp import web
+from multidict import CIMultiDict
+
+from adapters.names import parse_reference
+from adapters.replica import (
+    BaseModelStatus,
+    Phase,
+    ReplicaStatus,
+    RequestStatus,
+    RevisionState,
+    RevisionStatus,
+    SlotStatus,
+)
+
+TOKEN = "replica-secret"
+
+Fault = Literal["none", "reset", "die", "die_in_event", "end_early", "error_500", "busy_503", "refuse_401", "hang"]
+
+
+@dataclass
+class Seen:
+    """One request that the engine got. `peer`: its connection's other end; `cancelled`: set when its client hung up
+    before its answer was whole."""
+
+    method: str
+    path: str
+    query: str
+    headers: CIMultiDict[str]
+    body: bytes
+    peer: Any = None
+    cancelled: asyncio.Event = field(default_factory=asyncio.Event)
+    finished: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def json(self) -> Any:
+        """The body, parsed."""
+        return json.loads(self.body)
+
+
+@dataclass
+class Script:
+    """How the engine answers. `gate`: a stream's chunk waits for one release each; `die_after`: chunks before it dies;
+    `raw`: the exact writes of a streamed answer in place of generated ones; `padding`: bytes added to each chunk."""
+
+    chunks: int = 3
+    delay_s: float = 0
+    gate: asyncio.Semaphore | None = None
+    fault: Fault = "none"
+    die_after: int = 1
+    raw: list[bytes] | None = None
+    padding: int = 0
+
+
+def revision(
+    adapter: str, number: int = 1, state: RevisionState = "resident", digest: str | None = None
+) -> RevisionStatus:
+    """A revision as a replica reports it. `digest`: by default made from its name."""
+    digest = digest or (adapter.encode().hex() + f"{number:02d}" + "0" * 64)[:64]
+    return RevisionStatus(
+        adapter=adapter,
+        number=number,
+        digest=digest,
+        engine_name=f"{adapter}@{number}-{digest[:12]}",
+        state=state,
+        tier="slot" if state == "resident" else "disk",
+        references=0,
+        reason="its files are broken" if state == "failed" else None,
+    )
+
+
+class FakeEngine:
+    """One fake replica. `plain`: it knows no `/internal/*`, as a stock OpenAI server. Open it with `running`."""
+
+    def __init__(
+        self,
+        name: str = "replica-0",
+        *,
+        base: str = "demo-base",
+        revisions: tuple[RevisionStatus, ...] = (),
+        token: str | None = TOKEN,
+        plain: bool = False,
+    ) -> None:
+        self.name = name
+        self.base = base
+        self.revisions = revisions
+        self.token = token
+        self.plain = plain
+        self.phase: Phase = "ready"
+        self.health = 200
+        self.running = 0
+        self.script = Script()
+        self.seen: list[Seen] = []
+        self.arrived = asyncio.Condition()
+        self.port = 0
+        self._runner: web.AppRunner | None = None
+
+    @property
+    def url(self) -> str:
+        """Where it listens, or listened."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @asynccontextmanager
+    async def running_server(self) -> AsyncIterator["FakeEngine"]:
+        """The engine, listening until the block ends."""
+        await self.start()
+        try:
+            yield self
+        finally:
+            await self.stop()
+
+    async def start(self) -> None:
+        """Listens on a free port, or on the one that it had."""
+        self._runner = web.AppRunner(self._app(), handler_cancellation=True, shutdown_timeout=0.1, access_log=None)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", self.port).start()
+        self.port = self._runner.addresses[0][1]
+
+    async def stop(self) -> None:
+        """Ends it: from now on connections are refused, and those it had are closed."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+
+    async def request(self, index: int = 0) -> Seen:
+        """The request with that number among those for answers, once it has come."""
+        async with asyncio.timeout(5), self.arrived:
+            await self.arrived.wait_for(lambda: len(self.seen) > index)
+        return self.seen[index]
+
+    def _app(self) -> web.Application:
+        app = web.Application(client_max_size=2**30, middlewares=[self._guard])
+        app.router.add_get("/health", self._health)
+        app.router.add_get("/v1/models", self._models)
+        if not self.plain:
+            app.router.add_get("/internal/status", self._status)
+        for path in ("chat/completions", "completions", "responses", "embeddings", "messages"):
+            app.router.add_post(f"/v1/{path}", self._answer)
+        return app
+
+    @web.middleware
+    async def _guard(
+        self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
+        shown = request.headers.get("authorization", "")
+        if self.token and request.path != "/health" and not hmac.compare_digest(shown, f"Bearer {self.token}"):
+            return web.json_response({"error": {"message": "who are you?"}}, status=401)
+        return await handler(request)
+
+    async def _health(self, _: web.Request) -> web.Response:
+        return web.Response(status=self.health)
+
+    async def _models(self, _: web.Request) -> web.Response:
+        ids = [self.base, *(revision.engine_name for revision in self.revisions)]
+        data = [{"id": name, "object": "model", "created": 7, "owned_by": "fake", "root": name} for name in ids]
+        return web.json_response({"object": "list", "data": data})
+
+    async def _status(self, _: web.Request) -> web.Response:
+        status = ReplicaStatus(
+            replica=self.name,
+            phase=self.phase,
+            base=BaseModelStatus(name=self.base, source="fake/base", quantization=None, max_model_len=4096),
+            tasks=("generate",),
+            revisions=self.revisions,
+            slots=SlotStatus(slots=8, slots_used=len(self.revisions), cpu=8, cpu_used=len(self.revisions)),
+            requests=RequestStatus(running=self.running, waiting=0, kv_cache_use=0.0),
+        )
+        return web.Response(text=status.model_dump_json(), content_type="application/json")
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
+        peer = request.transport.get_extra_info("peername") if request.transport else None
+        headers = CIMultiDict(request.headers)
+        query = request.rel_url.raw_query_string
+        seen = Seen(request.method, request.path, query, headers, await request.read(), peer)
+        self.seen.append(seen)
+        async with self.arrived:
+            self.arrived.notify_all()
+        try:
+            return await self._play(request, seen)
+        except (asyncio.CancelledError, ConnectionResetError):
+            seen.cancelled.set()
+            raise
+        finally:
+            seen.finished.set()
+
+    async def _play(self, request: web.Request, seen: Seen) -> web.StreamResponse:
+        fault = self.script.fault
+        if fault == "hang":
+            await asyncio.Event().wait()
+        if fault == "reset":
+            _hang_up(request)
+        status = {"error_500": 500, "busy_503": 503, "refuse_401": 401}.get(fault)
+        if status is not None:
+            return web.json_response({"error": {"message": "fake trouble", "type": "server_error"}}, status=status)
+        if seen.json.get("stream"):
+            return await self._stream(request, seen)
+        return await self._whole(request, seen)
+
+    async def _whole(self, request: web.Request, seen: Seen) -> web.StreamResponse:
+        text = "".join(self._words(seen))
+        message = {"role": "assistant", "content": text}
+        body = json.dumps(
+            {
+                "id": "chatcmpl-fake",
+                "object": "chat.completion",
+                "created": 7,
+                "model": seen.json["model"],
+                "choices": [{"index": 0, "message": message, "text": text, "finish_reason": "stop"}],
+                "usage": {"prompt_tokens": 1, "completion_tokens": self.script.chunks, "total_tokens": 4},
+            }
+        ).encode()
+        response = web.StreamResponse(headers={"content-type": "application/json", "content-length": str(len(body))})
+        if self.script.gate is not None:
+            await self.script.gate.acquire()
+        await response.prepare(request)
+        if self.script.fault == "die":
+            await response.write(body[: len(body) // 2])
+            await asyncio.sleep(0.05)
+            _hang_up(request)
+        await response.write(body)
+        return response
+
+    async def _stream(self, request: web.Request, seen: Seen) -> web.StreamResponse:
+        script = self.script
+        response = web.StreamResponse(headers={"content-type": "text/event-stream; charset=utf-8"})
+        response.enable_chunked_encoding()
+        await response.prepare(request)
+        for number, chunk in enumerate(script.raw if script.raw is not None else self._events(seen)):
+            if script.gate is not None:
+                await script.gate.acquire()
+            if script.fault == "end_early" and number == script.die_after:
+                return response
+            if script.fault.startswith("die") and number == script.die_after:
+                await self._die(request, response, chunk)
+            await response.write(chunk)
+            await asyncio.sleep(script.delay_s)
+        return response
+
+    async def _die(self, request: web.Request, response: web.StreamResponse, chunk: bytes) -> None:
+        if self.script.fault == "die_in_event":
+            await response.write(chunk[: len(chunk) // 2])
+        # What was written must have gone before the connection does.
+        await asyncio.sleep(0.05)
+        _hang_up(request)
+
+    def _words(self, seen: Seen) -> list[str]:
+        name = self._resolved(seen.json["model"])
+        return [f"{name} {number} " + "x" * self.script.padding for number in range(self.script.chunks)]
+
+    def _resolved(self, model: str) -> str:
+        """The engine's own name for `model`, found as a replica finds it: the highest number if none is given."""
+        reference = parse_reference(model)
+        found = [
+            known
+            for known in self.revisions
+            if reference and known.adapter == reference.name and reference.number in (None, known.number)
+        ]
+        return max(found, key=lambda known: known.number).engine_name if found else model
+
+    def _events(self, seen: Seen) -> list[bytes]:
+        chunks = [event({"content": word}, seen.json["model"]) for word in self._words(seen)]
+        return [*chunks, event({}, seen.json["model"], finish="stop"), b"data: [DONE]\n\n"]
+
+
+def event(delta: dict[str, str], model: str, finish: str | None = None) -> bytes:
+    """One event of a streamed chat completion."""
+    choice = {"index": 0, "delta": delta, "text": delta.get("content", ""), "finish_reason": finish}
+    chunk = {
+        "id": "chatcmpl-fake",
+        "object": "chat.completion.chunk",
+        "created": 7,
+        "model": model,
+        "choices": [choice],
+    }
+    return b"data: " + json.dumps(chunk).encode() + b"\n\n"
+
+
+def _hang_up(request: web.Request) -> None:
+    """Closes the connection without a word, as a killed process does."""
+    if request.transport is not None:
+        request.transport.abort()
+    raise ConnectionResetError

@@ -1,0 +1,20 @@
+"""Short ways to write snapshots."""
+
+from adapters.replica import RevisionState
+from router.snapshot import Catalog, ListedModel, Replica, ReplicaState, Revision
+
+
+def rev(reference: str, state: RevisionState = "resident", digest: str = "a" * 12) -> Revision:
+    """`sql@3` as a revision."""
+    adapter, _, number = reference.partition("@")
+    return Revision(adapter, int(number), f"{reference}-{digest}", state)
+
+
+def ours(name: str, *revisions: Revision, state: ReplicaState = "ready", base: str = "base", load: int = 0) -> Replica:
+    """One of our replicas."""
+    return Replica(name, f"http://{name}", state, None, Catalog(base, "hub/base", revisions), load)
+
+
+def plain(name: str, *models: str, state: ReplicaState = "ready") -> Replica:
+    """A plain OpenAI server that lists `models`."""
+    return Replica(name, f"http://{name}", state, None, Catalog(models=tuple(ListedModel(m, 7) for m in models)))

@@ -1,0 +1,48 @@
+import json
+
+from router.listing import build_listing
+from router.snapshot import Replica
+from tests.unit.router.build import ours, plain, rev
+
+
+def ids(*replicas: Replica) -> list[str]:
+    return [entry["id"] for entry in json.loads(build_listing(replicas, 1).whole)["data"]]
+
+
+def test_bases_adapters_and_revisions_come_in_one_order_whatever_the_replicas_order() -> None:
+    a = ours("a", rev("sql@10"), rev("sql@2"), rev("json@1"))
+    b = plain("b", "zeta", "alpha")
+    expected = ["alpha", "base", "zeta", "json", "json@1", "sql", "sql@2", "sql@10"]
+    assert ids(a, b) == expected
+    assert ids(b, a) == expected
+
+
+def test_a_model_on_two_replicas_is_listed_once() -> None:
+    assert ids(ours("a", rev("sql@1")), ours("b", rev("sql@1"))) == ["base", "sql", "sql@1"]
+
+
+def test_failed_and_draining_revisions_are_not_offered() -> None:
+    assert ids(ours("a", rev("sql@1", "failed"), rev("json@1", "draining"))) == ["base"]
+
+
+def test_a_replica_that_restarts_does_not_make_its_models_vanish() -> None:
+    assert ids(ours("a", rev("sql@1"), state="unready")) == ["base", "sql", "sql@1"]
+
+
+def test_an_adapter_names_its_newest_revision_and_its_base() -> None:
+    entry = json.loads(build_listing([ours("a", rev("sql@1"), rev("sql@2"))], 5).one["sql"])
+    assert entry == {
+        "id": "sql",
+        "object": "model",
+        "created": 5,
+        "owned_by": "patchbay",
+        "root": "sql@2",
+        "parent": "base",
+    }
+
+
+def test_every_listed_model_can_be_asked_for_alone() -> None:
+    listing = build_listing([ours("a", rev("sql@1")), plain("b", "org/model")], 5)
+    assert [json.loads(listing.one[entry["id"]]) for entry in json.loads(listing.whole)["data"]] == json.loads(
+        listing.whole
+    )["data"]
