@@ -1,0 +1,140 @@
+"""One child process: what to start, and a running one, whose output is passed on line by line."""
+
+import asyncio
+import os
+import re
+import signal
+from asyncio.subprocess import DEVNULL, Process
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Final, Literal, Self
+
+from launch.backoff import RestartConfig
+from launch.descendants import Descendants
+from launch.lines import pump
+from launch.prctl import end_with_parent
+
+Role = Literal["replica", "router"]
+LineSink = Callable[[str, list[str]], Awaitable[None]]
+
+_KEPT_LINES: Final = 40
+_KEPT_CHARACTERS: Final = 2000
+_REST_OF_OUTPUT_S: Final = 2.0
+_ERROR_LINE: Final = re.compile(r"(?:[Ee]rror|patchbay[\w -]*): ")
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessSpec:
+    """A process to keep running. `ready_url` answers 200 once it is ready, and 503 with its phase before.
+
+    It is killed where it is not ready `start_timeout_s` seconds after its start, or lives on `stop_timeout_s` seconds
+    after it was asked to end. Replicas end after the router. `env` is added to this process's own environment.
+    """
+
+    name: str
+    role: Role
+    argv: tuple[str, ...]
+    ready_url: str
+    start_timeout_s: float = 600
+    stop_timeout_s: float = 45
+    restart: RestartConfig = field(default_factory=RestartConfig)
+    env: Mapping[str, str] = field(default_factory=dict)
+
+
+class Child:
+    """A running process, in a session of its own so that a terminal's Ctrl-C reaches only its parent."""
+
+    def __init__(self, spec: ProcessSpec, process: Process, pipes: tuple[int, int]) -> None:
+        self._spec = spec
+        self._process = process
+        self._pipes = pipes
+        self._pumps: list[asyncio.Task[None]] = []
+        self._errors: deque[str] = deque(maxlen=_KEPT_LINES)
+
+    @classmethod
+    async def start(cls, spec: ProcessSpec, descendants: Descendants) -> Self:
+        """Starts `spec`. Its output waits until `pass_on_output`. Raises OSError where it cannot be executed."""
+        out, out_end = os.pipe()
+        err, err_end = os.pipe()
+        try:
+            process = await descendants.start(lambda: _execute(spec, out_end, err_end))
+        except OSError:
+            os.close(out)
+            os.close(err)
+            raise
+        finally:
+            os.close(out_end)
+            os.close(err_end)
+        return cls(spec, process, (out, err))
+
+    def pass_on_output(self, sink: LineSink, tasks: asyncio.TaskGroup) -> None:
+        """From now on hands the lines that it writes to `sink`, with its name. `tasks` owns the reading."""
+
+        async def remember(name: str, lines: list[str]) -> None:
+            self._errors.extend(line[:_KEPT_CHARACTERS] for line in lines[-_KEPT_LINES:] if line.strip())
+            await sink(name, lines)
+
+        out, err = self._pipes
+        self._pumps = [
+            tasks.create_task(_pump_pipe(out, partial(sink, self._spec.name))),
+            tasks.create_task(_pump_pipe(err, partial(remember, self._spec.name))),
+        ]
+
+    @property
+    def pid(self) -> int:
+        """Its process id, and its process group's."""
+        return self._process.pid
+
+    async def wait(self) -> int:
+        """Waits for its end and returns its exit code, negative for a signal."""
+        return await self._process.wait()
+
+    def terminate(self) -> None:
+        """Asks it to end. Only itself: what is below it is still at work for the requests that it drains."""
+        with suppress(ProcessLookupError):
+            self._process.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """Kills it. What is below it is for `Descendants.end_left_by` to end."""
+        with suppress(ProcessLookupError):
+            self._process.kill()
+
+    async def rest_of_output(self) -> None:
+        """Waits until all it wrote has been passed on, though not for long: someone else may hold the pipe."""
+        _, stuck = await asyncio.wait(self._pumps, timeout=_REST_OF_OUTPUT_S)
+        for task in stuck:
+            task.cancel()
+
+    def last_words(self) -> str | None:
+        """What it said was wrong: its last line that begins as errors do, else the last that it wrote as an error."""
+        for line in reversed(self._errors):
+            if match := _ERROR_LINE.match(line):
+                return line[match.end() :]
+        return self._errors[-1] if self._errors else None
+
+
+async def _execute(spec: ProcessSpec, out: int, err: int) -> Process:
+    """Its pipes are ours: asyncio's own would hold back the news of its end until all its descendants close them."""
+    return await asyncio.create_subprocess_exec(
+        *spec.argv,
+        stdin=DEVNULL,
+        stdout=out,
+        stderr=err,
+        env={**os.environ, "PYTHONUNBUFFERED": "1", **spec.env},
+        start_new_session=True,
+        preexec_fn=end_with_parent(),
+    )
+
+
+async def _pump_pipe(descriptor: int, sink: Callable[[list[str]], Awaitable[None]]) -> None:
+    reader = asyncio.StreamReader()
+    loop = asyncio.get_running_loop()
+    pipe = os.fdopen(descriptor, "rb", buffering=0)
+    transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), pipe)
+    try:
+        await pump(reader, sink)
+    finally:
+        transport.close()

@@ -1,0 +1,67 @@
+"""`patchbay up`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from launch.config import Overrides
+    from launch.events import ReadyReport
+
+_Config = Annotated[Path | None, typer.Option("--config", "-c", help="By default ./patchbay.yaml.")]
+_Base = Annotated[str | None, typer.Option("--base", help="The base model: a Hugging Face id or a folder.")]
+_Adapter = Annotated[
+    list[str] | None, typer.Option("--adapter", metavar="NAME=PATH", help="An adapter's folder. Can be repeated.")
+]
+_Replicas = Annotated[int | None, typer.Option("--replicas", min=1, help="How many processes serve the model.")]
+_Port = Annotated[int | None, typer.Option("--port", min=1, max=65535, help="The port for clients, by default 8080.")]
+_AdminPort = Annotated[
+    int | None, typer.Option("--admin-port", min=1, max=65535, help="The port for operators, by default 8081.")
+]
+_Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show the engine's own logs, and tracebacks.")]
+_Json = Annotated[bool, typer.Option("--json", help="Tell what happens in JSON lines; logs go to standard error.")]
+
+
+def up(  # noqa: PLR0913 - Typer makes an option of each parameter
+    *,
+    config: _Config = None,
+    base: _Base = None,
+    adapter: _Adapter = None,
+    replicas: _Replicas = None,
+    port: _Port = None,
+    admin_port: _AdminPort = None,
+    verbose: _Verbose = False,
+    as_json: _Json = False,
+) -> None:
+    """Serves a base model and its adapters: starts replicas and a router, and watches over them until Ctrl-C.
+
+    Example: patchbay up --base Qwen/Qwen3-0.6B --adapter sql=./my-lora
+    """
+    from launch.config import Overrides
+
+    overrides = Overrides(base, tuple(adapter or ()), replicas, port, admin_port)
+    raise typer.Exit(_up(config, overrides, verbose=verbose, as_json=as_json))
+
+
+def _up(file: Path | None, overrides: "Overrides", *, verbose: bool, as_json: bool) -> int:
+    from adapters.errors import PatchbayError
+    from launch.config import find_file, load_config
+    from launch.run import fail, reporter_for, serve
+
+    try:
+        config = load_config(find_file(file, overrides), overrides)
+    except PatchbayError as error:
+        return fail(error)
+    on_ready = _nothing_more if as_json else _show
+    return serve(config, verbose=verbose, on_ready=on_ready, reporter=reporter_for(config, as_json=as_json))
+
+
+def _show(report: "ReadyReport") -> None:
+    from launch.banner import ready_text
+
+    typer.echo(ready_text(report))
+
+
+def _nothing_more(report: "ReadyReport") -> None:
+    """The JSON event says all that there is in `report`."""

@@ -1,0 +1,196 @@
+"""The whole of patchbay.yaml."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+
+from adapters.errors import ConfigError
+from adapters.settings import Settings, load_yaml, parse_settings
+from launch.backoff import RestartConfig
+from router.config import RouterConfig
+from server.config import AdapterConfig, BaseConfig, EngineConfig, LoraConfig, with_paths
+
+DEFAULT_FILE = Path("patchbay.yaml")
+_NOT_KNOWN_YET = "http://127.0.0.1:9001"
+
+
+class ReplicasConfig(Settings):
+    """The replicas, which listen on loopback at `first_port` and the ports after it.
+
+    `token`: what the router shows them, by default a new one each run. One that is not ready `start_timeout_s` seconds
+    after its start counts as failed. When asked to end it finishes its requests for at most `drain_timeout_s`, and is
+    killed after `stop_timeout_s`.
+    """
+
+    count: int = Field(default=1, ge=1, le=1024)
+    first_port: int = Field(default=9001, ge=1, le=65535)
+    token: SecretStr | None = None
+    start_timeout_s: float = Field(default=600, gt=0)
+    drain_timeout_s: float = Field(default=30, ge=0)
+    stop_timeout_s: float = Field(default=45, gt=0)
+
+    @model_validator(mode="after")
+    def _ports_and_times(self) -> Self:
+        if self.first_port + self.count - 1 > 65535:
+            raise ValueError(f"{self.count} replicas from port {self.first_port} on need ports above 65535")
+        if self.stop_timeout_s < self.drain_timeout_s:
+            raise ValueError("stop_timeout_s must be at least drain_timeout_s")
+        return self
+
+    @property
+    def ports(self) -> range:
+        """The port of each replica."""
+        return range(self.first_port, self.first_port + self.count)
+
+
+class RouterSection(RouterConfig):
+    """The router's keys, without `replicas`: those are the ones that the same file starts."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fronts_our_replicas(cls, data: Any) -> Any:
+        if not isinstance(data, dict):
+            return data
+        if "replicas" in data:
+            raise ValueError("the router's replicas are those that this file starts: set replicas.count at the top")
+        return data | {"replicas": [_NOT_KNOWN_YET]}
+
+
+class PatchbayConfig(Settings):
+    """The whole file. Paths in it are as `load_config` made them: those in a file are relative to the file."""
+
+    base: BaseConfig
+    adapters: dict[str, AdapterConfig] = Field(default_factory=dict)
+    lora: LoraConfig = LoraConfig()
+    engine: EngineConfig = EngineConfig()
+    replicas: ReplicasConfig = ReplicasConfig()
+    router: RouterSection = RouterSection()
+    restart: RestartConfig = RestartConfig()
+
+    @field_validator("base", mode="before")
+    @classmethod
+    def _model_is_enough(cls, value: Any) -> Any:
+        return {"model": value} if isinstance(value, str) else value
+
+    @field_validator("adapters", mode="before")
+    @classmethod
+    def _path_is_enough(cls, value: Any) -> Any:
+        return with_paths(value)
+
+    @model_validator(mode="after")
+    def _ports_differ(self) -> Self:
+        for key in ("port", "admin_port"):
+            if getattr(self.router, key) in self.replicas.ports:
+                raise ValueError(
+                    f"router.{key} and the replicas both use port {getattr(self.router, key)}: "
+                    f"set router.{key} or replicas.first_port to another"
+                )
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class Overrides:
+    """What the command line sets over the file. `adapters`: as `NAME=PATH`, relative to the working directory."""
+
+    base: str | None = None
+    adapters: tuple[str, ...] = ()
+    replicas: int | None = None
+    port: int | None = None
+    admin_port: int | None = None
+
+
+def find_file(chosen: Path | None, overrides: Overrides) -> Path | None:
+    """The file to read: the chosen one; none where the command line names a base; else ./patchbay.yaml.
+
+    Raises ConfigError where there is neither.
+    """
+    if chosen is not None or overrides.base is not None:
+        return chosen
+    if DEFAULT_FILE.exists():
+        return DEFAULT_FILE
+    raise ConfigError(
+        f"There is no {DEFAULT_FILE} here.",
+        hint="Write one, name one with --config FILE, or name a base model with --base MODEL.",
+    )
+
+
+def load_config(file: Path | None, overrides: Overrides) -> PatchbayConfig:
+    """The configuration in `file` (None: an empty one) with `overrides` over it.
+
+    `--base` replaces the file's whole base section, whose other keys would hardly fit; `--adapter` adds to the file's
+    adapters. Raises ConfigError.
+    """
+    data = _with_absolute_paths(load_yaml(file), file.absolute().parent) if file is not None else {}
+    data = _overridden(data, overrides)
+    source = str(file) if file is not None else "the command line"
+    return parse_settings(PatchbayConfig, data, source=source)
+
+
+def _overridden(data: dict[str, Any], overrides: Overrides) -> dict[str, Any]:
+    here = Path.cwd()
+    if overrides.base is not None:
+        data = data | {"base": {"model": _model(overrides.base, here)}}
+    if overrides.adapters:
+        added = dict(_named_path(text, here) for text in overrides.adapters)
+        data = data | {"adapters": _mapping(data, "adapters") | added}
+    sections = (
+        ("replicas", {"count": overrides.replicas}),
+        ("router", {"port": overrides.port, "admin_port": overrides.admin_port}),
+    )
+    for section, values in sections:
+        if given := {key: value for key, value in values.items() if value is not None}:
+            data = data | {section: _mapping(data, section) | given}
+    return data
+
+
+def _named_path(text: str, folder: Path) -> tuple[str, dict[str, Any]]:
+    name, separator, path = text.partition("=")
+    if not (name and separator and path):
+        raise ConfigError(f"--adapter {text}: write it as NAME=PATH, such as --adapter sql=./my-lora.")
+    return name, {"path": _absolute(path, folder)}
+
+
+def _with_absolute_paths(data: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """`data` with the paths in it made absolute. What is of the wrong type stays, for the models to refuse."""
+    base, adapters = data.get("base"), with_paths(data.get("adapters"))
+    changed: dict[str, Any] = {}
+    if isinstance(base, str):
+        changed["base"] = _model(base, folder)
+    elif isinstance(base, dict):
+        changed["base"] = base | _paths_in(base, {"model": _model, "chat_template": _absolute}, folder)
+    if isinstance(adapters, dict):
+        changed["adapters"] = {
+            name: entry | _paths_in(entry, {"path": _absolute}, folder) if isinstance(entry, dict) else entry
+            for name, entry in adapters.items()
+        }
+    return data | changed
+
+
+def _paths_in(section: dict[str, Any], keys: dict[str, Callable[[str, Path], str]], folder: Path) -> dict[str, Any]:
+    return {
+        key: absolute(str(section[key]), folder)
+        for key, absolute in keys.items()
+        if isinstance(section.get(key), str | Path)
+    }
+
+
+def _absolute(path: str, folder: Path) -> str:
+    return str(folder / Path(path).expanduser())
+
+
+def _model(model: str, folder: Path) -> str:
+    """`model` as an absolute path where it is one: it begins like one, or there is such a folder. Else a hub's id."""
+    path = folder / Path(model).expanduser()
+    return str(path) if model.startswith((".", "/", "~")) or path.is_dir() else model
+
+
+def _mapping(data: dict[str, Any], section: str) -> dict[str, Any]:
+    value = data.get(section)
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise ConfigError(f"'{section}' must be a mapping, not a {type(value).__name__}.")
+    return dict(with_paths(value)) if section == "adapters" else value

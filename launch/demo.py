@@ -1,0 +1,67 @@
+"""`patchbay demo up`: the demo's models, served."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from adapters.demo.build import DemoModels
+    from launch.events import ReadyReport
+
+BASE_NAME = "demo-base"
+
+
+def demo_up(
+    *,
+    port: Annotated[int, typer.Option("--port", min=1, max=65535, help="The port for clients.")] = 8080,
+    admin_port: Annotated[int, typer.Option("--admin-port", min=1, max=65535, help="The port for operators.")] = 8081,
+    replicas: Annotated[int, typer.Option("--replicas", min=1, help="How many processes serve the model.")] = 1,
+    first_port: Annotated[int, typer.Option("--first-port", min=1, max=65535, help="The first replica's port.")] = 9001,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show the engine's own logs.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Tell what happens in JSON lines.")] = False,
+) -> None:
+    """Puts the demo's models into the data directory, serves them, and prints how to call them. Ctrl-C stops.
+
+    Example: patchbay demo up --port 8080
+    """
+    from adapters.settings import parse_settings
+    from launch.config import PatchbayConfig
+    from launch.run import reporter_for, serve
+
+    models = _build(quiet=as_json)
+    sections = {
+        "replicas": {"count": replicas, "first_port": first_port},
+        "router": {"port": port, "admin_port": admin_port},
+    }
+    config = parse_settings(PatchbayConfig, demo_sections(models) | sections, source="the demo")
+    raise typer.Exit(
+        serve(config, verbose=verbose, on_ready=_show, reporter=reporter_for(config, as_json=as_json)),
+    )
+
+
+def demo_sections(models: "DemoModels") -> dict[str, Any]:
+    """The configuration under which the demo is served.
+
+    Without torch.compile: it needs a C++ compiler, and gains nothing on a base this small.
+    """
+    return {
+        "base": {"model": str(models.base), "name": BASE_NAME, "tool_call_parser": "hermes"},
+        "adapters": {name: str(folder) for name, folder in models.adapters.items()},
+        "engine": {"enforce_eager": True},
+    }
+
+
+def _build(*, quiet: bool) -> "DemoModels":
+    from adapters.demo.build import build_demo
+    from adapters.demo.commands import reporting
+    from adapters.demo.recipe import SHIPPED_SEED
+    from adapters.paths import data_dir
+
+    with reporting(silent=quiet) as progress:
+        return build_demo(data_dir(), seed=SHIPPED_SEED, train=False, progress=progress)
+
+
+def _show(report: "ReadyReport") -> None:
+    from launch.banner import ready_text
+
+    typer.echo(ready_text(report))

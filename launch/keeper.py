@@ -1,0 +1,171 @@
+"""Keeps one process running: starts it, waits until it is ready, starts it again when it dies, ends it when asked."""
+
+import asyncio
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from adapters.errors import ConfigError, PatchbayError, StartError
+from launch.backoff import Backoff
+from launch.child import Child, ProcessSpec
+from launch.descendants import Descendants
+from launch.events import Progress, Ready, Restarted, Restarting, Starting, Stopped, Stopping, exit_text
+from launch.output import Output
+from launch.readiness import Readiness, ReadinessProbe
+
+_ASK_EVERY_S: Final = 0.25
+_NOTHING_TO_DRAIN_S: Final = 5.0
+_BAD_CONFIG: Final = 2
+_OUT_OF_MEMORY: Final = "If nobody sent that, the system ran out of memory: try a smaller base or KV cache."
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What all keepers share."""
+
+    output: Output
+    probe: ReadinessProbe
+    descendants: Descendants
+    clock: Callable[[], float] = time.monotonic
+
+
+@dataclass(frozen=True, slots=True)
+class _Exit:
+    """How a process ended, what it said was wrong, and how many processes it left behind."""
+
+    code: int
+    last_words: str | None
+    left_behind: int
+
+
+class Keeper:
+    """Keeps the process of `spec` running until `stop`.
+
+    `on_failure` is called, once at most, where it cannot be started at all; `run` then returns. `was_ready` is set when
+    it is ready for the first time.
+    """
+
+    def __init__(self, spec: ProcessSpec, around: Surroundings, on_failure: Callable[[PatchbayError], None]) -> None:
+        self.spec = spec
+        self.was_ready = asyncio.Event()
+        self._around = around
+        self._on_failure = on_failure
+        self._backoff = Backoff(spec.restart, around.clock)
+        self._child: Child | None = None
+        self._attempts = 0
+        self._ready = False
+        self._too_slow = False
+        self._stopping = asyncio.Event()
+        self._ended = asyncio.Event()
+
+    async def run(self) -> None:
+        """Starts the process, again and again, until it is stopped or cannot be started."""
+        try:
+            while not self._stopping.is_set():
+                try:
+                    ended = await self._run_once()
+                except OSError as error:
+                    self._on_failure(StartError(f"Cannot execute {self.spec.argv[0]}: {error.strerror}."))
+                    return
+                if self._stopping.is_set():
+                    return
+                if failure := self._failure(ended):
+                    self._on_failure(failure)
+                    return
+                await self._wait_to_restart(ended)
+        finally:
+            self._ended.set()
+
+    async def stop(self, forced: asyncio.Event) -> None:
+        """Ends the process: asks it to, and kills it at its deadline, or as soon as `forced` is set."""
+        self._stopping.set()
+        child = self._child
+        if child is None:
+            await self._ended.wait()
+            return
+        deadline_s = self.spec.stop_timeout_s if self._ready else min(self.spec.stop_timeout_s, _NOTHING_TO_DRAIN_S)
+        self._around.output.tell(Stopping(self.spec.name, deadline_s))
+        child.terminate()
+        killed = not await self._ended_within(deadline_s, forced)
+        if killed:
+            child.kill()
+            await self._ended.wait()
+        self._around.output.tell(Stopped(self.spec.name, killed))
+
+    async def _run_once(self) -> _Exit:
+        """Runs the process once, to its end. Raises OSError where it cannot be executed."""
+        self._attempts += 1
+        self._ready = self._too_slow = False
+        self._child = child = await Child.start(self.spec, self._around.descendants)
+        self._around.output.tell(Starting(self.spec.name, child.pid, self._attempts))
+        if self._stopping.is_set():
+            child.kill()
+        async with asyncio.TaskGroup() as tasks:
+            child.pass_on_output(self._around.output.lines, tasks)
+            asking = tasks.create_task(self._ask_until_ready(child))
+            exit_code = await child.wait()
+            asking.cancel()
+            left_behind = await self._around.descendants.end_left_by(child.pid)
+            await child.rest_of_output()
+        self._child = None
+        return _Exit(exit_code, child.last_words(), left_behind)
+
+    async def _ask_until_ready(self, child: Child) -> None:
+        """Tells of the phases of its start until it is ready, or kills it where that takes too long."""
+        started, told = self._around.clock(), Readiness(ready=False)
+        while not (now := await self._around.probe.ask(self.spec.ready_url)).ready:
+            elapsed = self._around.clock() - started
+            if elapsed > self.spec.start_timeout_s:
+                self._too_slow = True
+                child.kill()
+                return
+            if now != told:
+                told = now
+                self._around.output.tell(Progress(self.spec.name, now.phase, now.detail, elapsed))
+            await asyncio.sleep(_ASK_EVERY_S)
+        self._became_ready(self._around.clock() - started)
+
+    def _became_ready(self, after_s: float) -> None:
+        self._ready = True
+        self._backoff.became_ready()
+        again = self.was_ready.is_set()
+        self._around.output.tell(Restarted(self.spec.name, after_s) if again else Ready(self.spec.name, after_s))
+        self.was_ready.set()
+
+    def _failure(self, ended: _Exit) -> PatchbayError | None:
+        """Why starting it again would be of no use, if so. What was ready once is always started again."""
+        if self.was_ready.is_set():
+            return None
+        if self._too_slow:
+            return StartError(
+                f"{self.spec.name} was not ready after {self.spec.start_timeout_s:g} s.",
+                hint="If that is just its time, raise replicas.start_timeout_s.",
+            )
+        if ended.code >= 0:
+            kind = ConfigError if ended.code == _BAD_CONFIG else StartError
+            return kind(f"{self.spec.name}: {ended.last_words or exit_text(ended.code)}")
+        if self._attempts >= self.spec.restart.start_attempts:
+            return StartError(
+                f"{self.spec.name} {exit_text(ended.code)} before it was ready, {self._attempts} times in a row.",
+                hint=_OUT_OF_MEMORY if ended.code == -signal.SIGKILL else None,
+            )
+        return None
+
+    async def _wait_to_restart(self, ended: _Exit) -> None:
+        delay_s = self._backoff.delay_after_exit()
+        how = "did not get ready in time" if self._too_slow else exit_text(ended.code)
+        self._around.output.tell(Restarting(self.spec.name, how, delay_s, ended.left_behind))
+        try:
+            await asyncio.wait_for(self._stopping.wait(), delay_s)
+        except TimeoutError:
+            return
+
+    async def _ended_within(self, seconds: float, forced: asyncio.Event) -> bool:
+        """Whether it ended by itself within `seconds`, and before `forced` was set."""
+        waits = {asyncio.create_task(self._ended.wait()), asyncio.create_task(forced.wait())}
+        await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        for wait in waits:
+            wait.cancel()
+        return self._ended.is_set()

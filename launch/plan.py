@@ -1,0 +1,162 @@
+"""From the configuration to the processes: which there are, with which settings, on which ports and cores."""
+
+import secrets
+import sys
+import sysconfig
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from pydantic import SecretStr
+
+from adapters.settings import parse_settings
+from launch.child import ProcessSpec, Role
+from launch.config import PatchbayConfig
+from launch.cores import available_cores, partition_cores
+from launch.events import ReadyReport
+from launch.ports import PortUse
+from launch.rundir import write_settings
+from launch.supervisor import Plan
+from router.config import RouterConfig
+from server.config import ServerConfig
+
+ROUTER: Final = "router"
+_LOOPBACK: Final = "127.0.0.1"
+# A socket's path has at most 107 characters, of which its name takes up to 40.
+_LONGEST_SOCKET_FOLDER: Final = 64
+_END_AFTER_DRAIN_S: Final = 15.0
+_ROUTER_AFTER_REPLICAS_S: Final = 60.0
+
+
+def replica_names(config: PatchbayConfig) -> list[str]:
+    """What the replicas are called."""
+    return [f"replica-{index}" for index in range(config.replicas.count)]
+
+
+def server_configs(config: PatchbayConfig, token: SecretStr) -> list[ServerConfig]:
+    """The configuration of each replica, whose callers show `token`. Raises ConfigError."""
+    replicas = config.replicas
+    cores: list[str] | list[None] = [config.engine.cpu_cores] * replicas.count if config.engine.cpu_cores else []
+    cores = cores or partition_cores(available_cores(), replicas.count)
+    shared = {"base": config.base, "lora": config.lora, "adapters": config.adapters, "token": token}
+    return [
+        parse_settings(
+            ServerConfig,
+            shared
+            | {
+                "name": name,
+                "host": _LOOPBACK,
+                "port": port,
+                "engine": config.engine.model_copy(update={"cpu_cores": cores[index]}),
+                "max_body_bytes": config.router.max_body_bytes,
+                "drain_timeout_s": replicas.drain_timeout_s,
+            },
+            source=name,
+        )
+        for index, (name, port) in enumerate(zip(replica_names(config), replicas.ports, strict=True))
+    ]
+
+
+def router_config(config: PatchbayConfig, servers: list[ServerConfig]) -> RouterConfig:
+    """The configuration of a router in front of `servers`. Raises ConfigError."""
+    replicas = [
+        {"name": server.name, "url": f"http://{server.host}:{server.port}", "token": server.token} for server in servers
+    ]
+    return parse_settings(RouterConfig, dict(config.router) | {"replicas": replicas}, source="router")
+
+
+def port_uses(config: PatchbayConfig) -> Iterator[PortUse]:
+    """Every port that will be listened on, the public one first."""
+    router = config.router
+    yield PortUse(router.host, router.port, "router.port (or --port)")
+    yield PortUse(router.admin_host, router.admin_port, "router.admin_port (or --admin-port)")
+    for port in config.replicas.ports:
+        yield PortUse(_LOOPBACK, port, "replicas.first_port")
+
+
+def make_plan(config: PatchbayConfig, folder: Path, *, verbose: bool = False) -> Plan:
+    """The processes of `config`, whose own configurations are written to `folder`. Raises ConfigError."""
+    token = config.replicas.token or SecretStr(secrets.token_urlsafe(32))
+    servers = server_configs(config, token)
+    router = router_config(config, servers)
+    return Plan(
+        processes=(
+            *(_replica_spec(config, server, folder, verbose=verbose) for server in servers),
+            _router_spec(config, router, folder, verbose=verbose),
+        ),
+        report=ready_report(config),
+        notes=tuple(_notes(config)),
+    )
+
+
+def ready_report(config: PatchbayConfig) -> ReadyReport:
+    """Where a client finds what `config` serves."""
+    router = config.router
+    return ReadyReport(
+        url=f"{_reachable(router.host, router.port)}/v1",
+        admin_url=_reachable(router.admin_host, router.admin_port),
+        base=config.base.served_name,
+        adapters=tuple(config.adapters),
+        replicas=config.replicas.count,
+        needs_key=bool(router.api_keys),
+    )
+
+
+def _replica_spec(config: PatchbayConfig, server: ServerConfig, folder: Path, *, verbose: bool) -> ProcessSpec:
+    file = write_settings(server, folder / f"{server.name}.yaml")
+    # The sockets between an engine's processes: what one that was killed leaves of them goes with the folder.
+    sockets = {"VLLM_RPC_BASE_PATH": str(folder)} if len(str(folder)) <= _LONGEST_SOCKET_FOLDER else {}
+    return ProcessSpec(
+        name=server.name,
+        role="replica",
+        argv=_argv("server", file, verbose=verbose),
+        ready_url=f"http://{server.host}:{server.port}/readyz",
+        start_timeout_s=config.replicas.start_timeout_s,
+        stop_timeout_s=config.replicas.stop_timeout_s,
+        restart=config.restart,
+        env=_environment() | sockets,
+    )
+
+
+def _router_spec(config: PatchbayConfig, router: RouterConfig, folder: Path, *, verbose: bool) -> ProcessSpec:
+    """The router is ready once a replica is, so it gets the time of all their attempts, and then some."""
+    file = write_settings(router, folder / "router.yaml")
+    replicas_s = config.replicas.start_timeout_s * config.restart.start_attempts
+    return ProcessSpec(
+        name=ROUTER,
+        role="router",
+        argv=_argv("router", file, verbose=verbose),
+        ready_url=f"{_reachable(router.admin_host, router.admin_port)}/readyz",
+        start_timeout_s=replicas_s + _ROUTER_AFTER_REPLICAS_S,
+        stop_timeout_s=router.drain_timeout_s + _END_AFTER_DRAIN_S,
+        restart=config.restart,
+        env=_environment(),
+    )
+
+
+def _argv(package: Role | str, file: Path, *, verbose: bool) -> tuple[str, ...]:
+    """`-P` since a folder called `server` in the working directory must not be taken for ours."""
+    return (sys.executable, "-P", "-m", package, "--config", str(file), *(["--verbose"] if verbose else []))
+
+
+def _environment() -> dict[str, str]:
+    """Lets a child find our packages where they are not installed but lie in a source tree."""
+    root = str(Path(__file__).parent.parent)
+    return {} if root in sysconfig.get_paths().values() else {"PYTHONPATH": root}
+
+
+def _notes(config: PatchbayConfig) -> Iterator[str]:
+    count, adapters = config.replicas.count, len(config.adapters)
+    yield (
+        f"{config.base.served_name} with {adapters} adapter{'s' * (adapters != 1)}, "
+        f"on {count} replica{'s' * (count != 1)}"
+    )
+    cores = len(available_cores())
+    if count > cores and config.engine.cpu_cores is None:
+        yield f"{count} replicas share {cores} CPU core{'s' * (cores != 1)}: on a CPU, fewer replicas would be faster"
+
+
+def _reachable(host: str, port: int) -> str:
+    """The URL by which this machine reaches what listens on `host`."""
+    local = {"0.0.0.0": _LOOPBACK, "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
+    return f"http://[{local}]:{port}" if ":" in local else f"http://{local}:{port}"

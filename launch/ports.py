@@ -1,0 +1,72 @@
+"""Whether the ports are free, asked before anything is started that takes long."""
+
+import errno
+import socket
+from collections.abc import Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import psutil
+
+from adapters.errors import StartError
+
+
+@dataclass(frozen=True, slots=True)
+class PortUse:
+    """A port that will be listened on. `setting`: what to change where it cannot be, in words."""
+
+    host: str
+    port: int
+    setting: str
+
+
+def check_ports(uses: Iterable[PortUse]) -> None:
+    """Raises StartError for the first port that cannot be listened on; it says what to change."""
+    with ExitStack() as held:
+        for use in uses:
+            for bound in _listen(use):
+                held.enter_context(bound)
+
+
+def _listen(use: PortUse) -> list[socket.socket]:
+    """Sockets that listen where `use` says, on each of its host's addresses."""
+    try:
+        found = socket.getaddrinfo(use.host, use.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        return [_listen_at(family, address) for family, _, _, _, address in dict.fromkeys(found)]
+    except OSError as error:
+        raise StartError(_what_is_wrong(use, error), hint=f"Set {use.setting} to another.") from error
+
+
+def _listen_at(family: int, address: tuple[str | int, ...] | tuple[int, bytes]) -> socket.socket:
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        bound.bind(address)
+        bound.listen()
+    except OSError:
+        bound.close()
+        raise
+    return bound
+
+
+def _what_is_wrong(use: PortUse, error: OSError) -> str:
+    if isinstance(error, socket.gaierror):
+        return f"There is no host '{use.host}' here."
+    if error.errno == errno.EADDRINUSE:
+        return f"Port {use.port} on {use.host} is taken{_by_whom(use.port)}."
+    if error.errno == errno.EACCES:
+        return f"Port {use.port} is only for privileged processes."
+    return f"Cannot listen on {use.host} port {use.port}: {error.strerror}."
+
+
+def _by_whom(port: int) -> str:
+    """` by NAME (pid N)` for the process that listens on `port`, where the system tells."""
+    try:
+        for connection in psutil.net_connections(kind="tcp"):
+            if connection.status == psutil.CONN_LISTEN and connection.laddr[1:] == (port,) and connection.pid:
+                return f" by {psutil.Process(connection.pid).name()} (pid {connection.pid})"
+    except psutil.Error:
+        pass
+    return ""

@@ -1,0 +1,45 @@
+"""How a run is told to whoever is not at a terminal: as lines of text, or as JSON for programs."""
+
+import json
+from collections.abc import Sequence
+from typing import Final, TextIO
+
+from launch.events import Event, as_json
+
+OURS: Final = "patchbay"
+
+
+class PlainReporter:
+    """Lines of text, each with the name of the process that it is from. `names`: of the processes."""
+
+    def __init__(self, stream: TextIO, names: Sequence[str]) -> None:
+        self._stream = stream
+        self._width = max(len(name) for name in (*names, OURS))
+
+    def lines(self, process: str, lines: Sequence[str]) -> None:
+        """Writes `lines` in one go."""
+        prefix = f"{process:<{self._width}} | "
+        self._stream.write("".join(f"{prefix}{line}\n" for line in lines))
+        self._stream.flush()
+
+    def event(self, event: Event) -> None:
+        """Writes `event` in words."""
+        if text := event.sentence():
+            self.lines(OURS, [text])
+
+
+class JsonReporter:
+    """A line of JSON for every event, and the logs on a stream of their own."""
+
+    def __init__(self, events: TextIO, logs: PlainReporter) -> None:
+        self._events = events
+        self._logs = logs
+
+    def lines(self, process: str, lines: Sequence[str]) -> None:
+        """Writes `lines` to the logs."""
+        self._logs.lines(process, lines)
+
+    def event(self, event: Event) -> None:
+        """Writes `event` as a line of JSON."""
+        self._events.write(json.dumps(as_json(event), ensure_ascii=False) + "\n")
+        self._events.flush()

@@ -1,0 +1,81 @@
+"""One run of Patchbay, from its configuration to its exit code."""
+
+import asyncio
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Final
+
+from adapters.errors import ConfigError, PatchbayError
+from adapters.paths import data_dir
+from launch.config import PatchbayConfig
+from launch.events import Ended, Failed, ReadyReport
+from launch.output import Reporter
+from launch.plan import ROUTER, make_plan, port_uses, replica_names
+from launch.ports import check_ports
+from launch.reporters import JsonReporter, PlainReporter
+from launch.rundir import run_directory
+from launch.supervisor import supervise
+
+_CLEAN: Final = 0
+_START_FAILED: Final = 1
+_USAGE: Final = 2
+_FORCED: Final = 130
+
+
+def serve(
+    config: PatchbayConfig, *, verbose: bool, on_ready: Callable[[ReadyReport], None], reporter: Reporter | None = None
+) -> int:
+    """Runs what `config` describes until a signal ends it, and returns the exit code.
+
+    That is 0 after a clean stop, 1 where it cannot start, 2 where the configuration cannot be used, 130 where the end
+    was forced. `on_ready` is called once, from another thread, when requests can come. Without a `reporter` all is told
+    on standard output. What went wrong is the last line on standard error.
+
+    Source of the codes: the Bash manual, "Exit Status" (130 is 128 and SIGINT).
+    """
+    chosen = reporter or reporter_for(config)
+
+    def run() -> bool:
+        check_ports(port_uses(config))
+        with run_directory(data_dir() / "run") as folder:
+            plan = make_plan(config, folder, verbose=verbose)
+            return asyncio.run(supervise(plan, chosen, on_ready))
+
+    return exit_code_of(run, chosen)
+
+
+def exit_code_of(run: Callable[[], bool], reporter: Reporter) -> int:
+    """Runs `run`, which returns whether its end was forced, tells how it ended, and returns the exit code for that."""
+    try:
+        exit_code = _FORCED if run() else _CLEAN
+    except PatchbayError as error:
+        with suppress(OSError):
+            reporter.event(Failed(str(error)))
+        exit_code = fail(error)
+    except KeyboardInterrupt:
+        exit_code = _FORCED
+    with suppress(OSError):
+        reporter.event(Ended(exit_code))
+    return exit_code
+
+
+def reporter_for(config: PatchbayConfig, *, as_json: bool = False) -> Reporter:
+    """A reporter for the terminal or log that standard output is; or of JSON lines, with logs on standard error."""
+    names = (*replica_names(config), ROUTER)
+    if as_json:
+        return JsonReporter(sys.stdout, PlainReporter(sys.stderr, names))
+    if not sys.stdout.isatty():
+        return PlainReporter(sys.stdout, names)
+    from rich.console import Console
+
+    from launch.terminal import TerminalReporter
+
+    return TerminalReporter(Console(), names)
+
+
+def fail(error: PatchbayError) -> int:
+    """Prints `error` as one line on standard error, and returns the exit code that goes with it."""
+    with suppress(OSError):
+        print(f"error: {error}", file=sys.stderr, flush=True)  # noqa: T201
+    return _USAGE if isinstance(error, ConfigError) else _START_FAILED

@@ -1,0 +1,126 @@
+"""Runs a router and its replicas: all up, watched over, and ended in order."""
+
+import asyncio
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+from adapters.errors import PatchbayError
+from launch.child import ProcessSpec
+from launch.descendants import Descendants
+from launch.events import Note, ReadyReport, Serving
+from launch.keeper import Keeper, Surroundings
+from launch.output import Output, Reporter
+from launch.readiness import ReadinessProbe
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to run. `report` is handed out when all is ready; `notes` are told before the start."""
+
+    processes: tuple[ProcessSpec, ...]
+    report: ReadyReport
+    notes: tuple[str, ...] = ()
+
+
+class StopRequests:
+    """Signals to this process: the first asks for an orderly end, another one for an immediate end."""
+
+    def __init__(self) -> None:
+        self.requested = asyncio.Event()
+        self.forced = asyncio.Event()
+
+    def add(self) -> None:
+        """Counts one signal."""
+        if self.requested.is_set():
+            self.forced.set()
+        self.requested.set()
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Counts SIGINT, SIGTERM and, unless `nohup` had it ignored, SIGHUP while in the block."""
+        loop = asyncio.get_running_loop()
+        hang_up = [] if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else [signal.SIGHUP]
+        numbers = [signal.SIGINT, signal.SIGTERM, *hang_up]
+        for number in numbers:
+            loop.add_signal_handler(number, self.add)
+        try:
+            yield
+        finally:
+            for number in numbers:
+                loop.remove_signal_handler(number)
+
+
+async def supervise(plan: Plan, reporter: Reporter, on_ready: Callable[[ReadyReport], None]) -> bool:
+    """Runs `plan` until a signal ends it, and returns whether the end was forced by a second one.
+
+    `on_ready` is called, from another thread, when every process has been ready. Raises StartError, or ConfigError,
+    where a process cannot be started; all others have ended then, too.
+    """
+    stop = StopRequests()
+    descendants = Descendants()
+    with stop.listening():
+        try:
+            async with ReadinessProbe.open() as probe:
+                around = Surroundings(Output(reporter), probe, descendants)
+                return await Supervisor(plan, around, stop).run(on_ready)
+        finally:
+            descendants.kill_all()
+
+
+class Supervisor:
+    """One run of a plan."""
+
+    def __init__(self, plan: Plan, around: Surroundings, stop: StopRequests) -> None:
+        self._plan = plan
+        self._around = around
+        self._stop = stop
+        self._failures: asyncio.Queue[PatchbayError] = asyncio.Queue()
+        self._keepers = [Keeper(spec, around, self._failures.put_nowait) for spec in plan.processes]
+
+    async def run(self, on_ready: Callable[[ReadyReport], None]) -> bool:
+        """Runs everything to its end, and returns whether that was forced. Raises what `supervise` does."""
+        output = self._around.output
+        async with asyncio.TaskGroup() as tasks:
+            telling = tasks.create_task(output.run())
+            looking = tasks.create_task(self._around.descendants.keep_looking())
+            for note in self._plan.notes:
+                output.tell(Note(note))
+            for keeper in self._keepers:
+                tasks.create_task(keeper.run())
+            announcing = tasks.create_task(self._announce(on_ready))
+            failure = await self._until_over()
+            announcing.cancel()
+            self._stop.requested.set()
+            await self._end()
+            looking.cancel()
+            await output.flush()
+            telling.cancel()
+        if failure is not None:
+            raise failure
+        return self._stop.forced.is_set()
+
+    async def _announce(self, on_ready: Callable[[ReadyReport], None]) -> None:
+        started = time.monotonic()
+        for keeper in self._keepers:
+            await keeper.was_ready.wait()
+        report = replace(self._plan.report, after_s=time.monotonic() - started)
+        self._around.output.tell(Serving(report))
+        self._around.output.call(lambda: on_ready(report))
+
+    async def _until_over(self) -> PatchbayError | None:
+        """Waits for the first signal, or the first failure, which it returns."""
+        failing = asyncio.create_task(self._failures.get())
+        stopping = asyncio.create_task(self._stop.requested.wait())
+        done, waiting = await asyncio.wait({failing, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        for task in waiting:
+            task.cancel()
+        return failing.result() if failing in done else None
+
+    async def _end(self) -> None:
+        """Ends the router, which drains, and then the replicas, all at once."""
+        for role in ("router", "replica"):
+            keepers = [keeper for keeper in self._keepers if keeper.spec.role == role]
+            await asyncio.gather(*(keeper.stop(self._stop.forced) for keeper in keepers))

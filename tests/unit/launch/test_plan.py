@@ -1,0 +1,96 @@
+"""From one configuration to one for each process."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from adapters.errors import ConfigError
+from launch import plan
+from launch.config import PatchbayConfig
+from launch.plan import make_plan, port_uses, ready_report, router_config, server_configs
+
+_TOKEN = SecretStr("a-token")
+
+
+def _config(**sections: object) -> PatchbayConfig:
+    return PatchbayConfig.model_validate({"base": "org/model", **sections})
+
+
+@pytest.fixture(autouse=True)
+def _four_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plan, "available_cores", lambda: [0, 1, 2, 3])
+
+
+def test_replicas_differ_by_name_port_and_cores() -> None:
+    config = _config(replicas={"count": 2, "drain_timeout_s": 7}, router={"max_body_bytes": 2048})
+    servers = server_configs(config, _TOKEN)
+    assert [(server.name, server.port, server.engine.cpu_cores) for server in servers] == [
+        ("replica-0", 9001, "0-1"),
+        ("replica-1", 9002, "2-3"),
+    ]
+    assert all(server.token == _TOKEN and server.host == "127.0.0.1" for server in servers)
+    assert all((server.drain_timeout_s, server.max_body_bytes) == (7, 2048) for server in servers)
+
+
+def test_cores_that_are_set_stay() -> None:
+    servers = server_configs(_config(replicas={"count": 2}, engine={"cpu_cores": "1"}), _TOKEN)
+    assert [server.engine.cpu_cores for server in servers] == ["1", "1"]
+
+
+def test_the_router_fronts_every_replica_with_its_token() -> None:
+    config = _config(replicas={"count": 2}, router={"port": 8010, "api_keys": ["k"]})
+    router = router_config(config, server_configs(config, _TOKEN))
+    assert [(one.name, one.url, one.token) for one in router.replicas] == [
+        ("replica-0", "http://127.0.0.1:9001", _TOKEN),
+        ("replica-1", "http://127.0.0.1:9002", _TOKEN),
+    ]
+    assert (router.port, router.api_keys) == (8010, (SecretStr("k"),))
+
+
+def test_tokens_are_made_anew_and_never_in_a_command(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    plans = [make_plan(_config(), tmp_path / name) for name in "ab"]
+    written = [(tmp_path / name / "replica-0.yaml").read_text() for name in "ab"]
+    tokens = [next(line for line in text.splitlines() if line.startswith("token:")).split()[1] for text in written]
+    assert tokens[0] != tokens[1]
+    assert all(len(token) > 30 for token in tokens)
+    assert not any(token in str(plans) for token in tokens)
+
+
+def test_more_replicas_than_cores_are_remarked_upon(tmp_path: Path) -> None:
+    notes = make_plan(_config(replicas={"count": 5}), tmp_path).notes
+    assert notes == (
+        "model with 0 adapters, on 5 replicas",
+        "5 replicas share 4 CPU cores: on a CPU, fewer replicas would be faster",
+    )
+
+
+def test_what_a_replica_refuses_is_refused_before_anything_starts(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="both called 'model'"):
+        make_plan(_config(adapters={"model": "/x"}), tmp_path)
+
+
+def test_every_port_is_checked() -> None:
+    uses = [(use.port, use.setting) for use in port_uses(_config(replicas={"count": 2}))]
+    assert uses == [
+        (8080, "router.port (or --port)"),
+        (8081, "router.admin_port (or --admin-port)"),
+        (9001, "replicas.first_port"),
+        (9002, "replicas.first_port"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("0.0.0.0", "http://127.0.0.1:8080/v1"),
+        ("::", "http://[::1]:8080/v1"),
+        ("localhost", "http://localhost:8080/v1"),
+    ],
+)
+def test_the_url_can_be_called_from_here(host: str, url: str) -> None:
+    report = ready_report(_config(router={"host": host, "api_keys": ["k"]}, adapters={"sql": "/sql"}))
+    assert report.url == url
+    assert (report.base, report.adapters, report.needs_key) == ("model", ("sql",), True)

@@ -1,0 +1,33 @@
+import stat
+from pathlib import Path
+
+import pytest
+
+from adapters.errors import StartError
+from launch.rundir import run_directory
+
+
+def test_it_is_private_and_goes_in_the_end(tmp_path: Path) -> None:
+    parent = tmp_path / "run"
+    with run_directory(parent) as folder:
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+        assert stat.S_IMODE(parent.stat().st_mode) == 0o700
+    assert list(parent.iterdir()) == []
+
+
+def test_it_goes_after_an_error_too(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError), run_directory(tmp_path):
+        raise RuntimeError
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_folders_of_living_runs_stay(tmp_path: Path) -> None:
+    with run_directory(tmp_path) as first, run_directory(tmp_path) as second:
+        assert first.exists()
+        assert second.exists()
+
+
+def test_a_parent_that_cannot_be_written_to(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StartError, match="PATCHBAY_DATA_DIR"), run_directory(tmp_path / "file"):
+        pass

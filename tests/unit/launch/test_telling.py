@@ -1,0 +1,88 @@
+"""What is shown: on a terminal, in a log, as JSON, and once requests can come."""
+
+import io
+import json
+
+from rich.console import Console
+
+from launch.banner import ready_text
+from launch.events import Ready, ReadyReport, Restarting, Serving, Starting, Stopped, exit_text
+from launch.reporters import JsonReporter, PlainReporter
+from launch.terminal import TerminalReporter
+
+_REPORT = ReadyReport("http://127.0.0.1:8080/v1", "http://127.0.0.1:8081", "base", ("sql",), after_s=41.26)
+
+
+def _terminal(stream: io.StringIO) -> TerminalReporter:
+    console = Console(file=stream, force_terminal=True, width=60, color_system="standard", legacy_windows=False)
+    return TerminalReporter(console, ["replica-0", "router"])
+
+
+def test_plain_lines_have_the_name_before_them() -> None:
+    stream = io.StringIO()
+    reporter = PlainReporter(stream, ["replica-0", "router"])
+    reporter.lines("router", ["a", "[red]b"])
+    reporter.event(Restarting("replica-0", "was ended by SIGKILL", 1.0, 2))
+    assert stream.getvalue().splitlines() == [
+        "router    | a",
+        "router    | [red]b",
+        "patchbay  | replica-0 was ended by SIGKILL (and 2 of its own processes ended); starting it again in 1 s",
+    ]
+
+
+def test_json_keeps_logs_apart() -> None:
+    events, logs = io.StringIO(), io.StringIO()
+    reporter = JsonReporter(events, PlainReporter(logs, ["router"]))
+    reporter.lines("router", ["a"])
+    reporter.event(Serving(_REPORT))
+    reporter.event(Stopped("router", killed=True))
+    ready, stopped = (json.loads(line) for line in events.getvalue().splitlines())
+    assert ready["event"] == "ready"
+    assert (ready["url"], ready["adapters"], ready["after_s"]) == (_REPORT.url, ["sql"], 41.26)
+    assert stopped == {"event": "stopped", "process": "router", "killed": True}
+    assert logs.getvalue() == "router   | a\n"
+
+
+def test_a_terminal_keeps_long_lines_whole_and_takes_no_orders_from_logs() -> None:
+    stream = io.StringIO()
+    reporter = _terminal(stream)
+    reporter.lines("router", ["x" * 200, "[bold]b[/] :smile:", "\x1b[31mred\x1b[0m \x1b[2J\x1b]0;title\x07after"])
+    shown = stream.getvalue()
+    assert "x" * 200 in shown
+    assert "[bold]b[/] :smile:" in shown
+    assert "\x1b[31mred" in shown
+    assert "\x1b[2J" not in shown
+    assert "\x1b]0;" not in shown
+
+
+def test_the_table_ends_when_all_is_ready() -> None:
+    stream = io.StringIO()
+    reporter = _terminal(stream)
+    for name in ("replica-0", "router"):
+        reporter.event(Starting(name, 1, 1))
+        reporter.event(Ready(name, 1.0))
+    reporter.event(Serving(_REPORT))
+    before = len(stream.getvalue())
+    reporter.event(Starting("replica-0", 2, 2))
+    assert "✓" in stream.getvalue()
+    assert "✓" not in stream.getvalue()[before:]
+
+
+def test_the_banner_can_be_copied() -> None:
+    text = ready_text(_REPORT)
+    assert "curl http://127.0.0.1:8080/v1/chat/completions" in text
+    assert 'model="sql"' in text
+    assert "API_KEY" not in text
+
+
+def test_the_banner_names_a_variable_where_a_key_is_needed() -> None:
+    text = ready_text(ReadyReport("http://127.0.0.1:8080/v1", "", "base", needs_key=True))
+    assert '-H "Authorization: Bearer $PATCHBAY_API_KEY"' in text
+    assert 'os.environ["PATCHBAY_API_KEY"]' in text
+    assert 'model="base"' in text
+
+
+def test_exits_in_words() -> None:
+    assert exit_text(3) == "exited with code 3"
+    assert exit_text(-9) == "was ended by SIGKILL"
+    assert exit_text(-1000) == "was ended by signal 1000"
