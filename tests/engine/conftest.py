@@ -1,0 +1,149 @@
+"""One real stack for the whole run: vLLM on the demo's base, five adapters, a router in front.
+
+It is started by the command that a user types, so that what is tested is what is shipped.
+"""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+from openai import OpenAI
+
+from adapters.demo.build import DemoModels, build_demo
+from adapters.demo.progress import Silent
+from adapters.demo.recipe import SHIPPED_SEED
+from launch.demo import demo_sections
+
+START_TIMEOUT_S = 240
+TOKEN = "engine-tests"
+
+
+@dataclass
+class Stack:
+    """`patchbay up`, running. `events`: what it said, as JSON objects; `logs`: its processes' lines."""
+
+    process: subprocess.Popen[str]
+    url: str
+    admin_url: str
+    replica_url: str
+    models: DemoModels
+    folder: Path
+    events: list[dict[str, Any]] = field(default_factory=list)
+    logs: list[str] = field(default_factory=list)
+    told: threading.Condition = field(default_factory=threading.Condition)
+
+    def wait_for(self, kind: str, *, count: int = 1, timeout_s: float = START_TIMEOUT_S) -> dict[str, Any]:
+        """The `count`-th event of this kind. Fails with the logs where it does not come in time."""
+
+        def found() -> list[dict[str, Any]]:
+            return [event for event in self.events if event["event"] == kind]
+
+        with self.told:
+            self.told.wait_for(lambda: len(found()) >= count or self.process.poll() is not None, timeout_s)
+            assert len(found()) >= count, f"no {kind} event; the last lines were\n" + "\n".join(self.logs[-40:])
+            return found()[count - 1]
+
+    def client(self) -> OpenAI:
+        """The stock client, as an application would make it."""
+        return OpenAI(base_url=f"{self.url}/v1", api_key="unused", max_retries=0, timeout=60)
+
+    def replica(self) -> httpx.Client:
+        """A client of the replica's own port, with its token."""
+        return httpx.Client(base_url=self.replica_url, headers={"authorization": f"Bearer {TOKEN}"}, timeout=60)
+
+    def status(self) -> dict[str, Any]:
+        """What the replica says of itself."""
+        with self.replica() as client:
+            answer: dict[str, Any] = client.get("/internal/status").raise_for_status().json()
+            return answer
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that nobody listens on right now."""
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [listener.getsockname()[1] for listener in sockets]
+    for listener in sockets:
+        listener.close()
+    return ports
+
+
+def start_stack(folder: Path, models: DemoModels, **changes: Any) -> Stack:
+    """Starts `patchbay up` on the demo's models; `changes` replace whole sections of its configuration."""
+    port, admin_port, replica_port = free_ports(3)
+    sections = demo_sections(models) | {
+        "replicas": {"count": 1, "first_port": replica_port, "token": TOKEN},
+        "router": {"port": port, "admin_port": admin_port},
+        "lora": {"max_loras": 3, "max_cpu_loras": 6, "max_rank": 16},
+    }
+    file = folder / "patchbay.yaml"
+    file.write_text(yaml.safe_dump(sections | changes))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "patchbay", "up", "--config", str(file), "--json"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PATCHBAY_DATA_DIR": str(folder / "data")},
+    )
+    url, admin_url, replica_url = (f"http://127.0.0.1:{number}" for number in (port, admin_port, replica_port))
+    stack = Stack(process, url, admin_url, replica_url, models, folder)
+    for pipe, take in ((process.stdout, _take_event), (process.stderr, _take_log)):
+        threading.Thread(target=_read, args=(stack, pipe, take), daemon=True).start()
+    return stack
+
+
+def _read(stack: Stack, pipe: Any, take: Any) -> None:
+    for line in pipe:
+        with stack.told:
+            take(stack, line.rstrip("\n"))
+            stack.told.notify_all()
+
+
+def _take_event(stack: Stack, line: str) -> None:
+    stack.events.append(json.loads(line))
+
+
+def _take_log(stack: Stack, line: str) -> None:
+    stack.logs.append(line)
+
+
+def stop_stack(stack: Stack) -> int:
+    """Ctrl-C, and the exit code."""
+    stack.process.send_signal(signal.SIGINT)
+    try:
+        return stack.process.wait(60)
+    except subprocess.TimeoutExpired:
+        stack.process.kill()
+        raise
+
+
+@pytest.fixture(scope="session")
+def demo_models(tmp_path_factory: pytest.TempPathFactory) -> DemoModels:
+    return build_demo(tmp_path_factory.mktemp("demo"), seed=SHIPPED_SEED, train=False, progress=Silent())
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory, demo_models: DemoModels) -> Iterator[Stack]:
+    running = start_stack(tmp_path_factory.mktemp("stack"), demo_models)
+    try:
+        running.wait_for("ready")
+        yield running
+    finally:
+        if running.process.poll() is None:
+            stop_stack(running)
+
+
+@pytest.fixture
+def client(stack: Stack) -> Iterator[OpenAI]:
+    with stack.client() as made:
+        yield made

@@ -1,0 +1,171 @@
+"""Adapters in a running engine: loaded, evicted, removed and refused, and the engine lives through all of it."""
+
+import json
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import torch
+from openai import OpenAI
+from safetensors.torch import load_file, save_file
+
+from tests.engine.conftest import Stack
+from tests.engine.test_endpoints import REQUEST, TICKET, answer, user
+
+pytestmark = pytest.mark.engine
+Tensors = dict[str, torch.Tensor]
+
+
+@pytest.fixture
+def replica(stack: Stack) -> Iterator[httpx.Client]:
+    with stack.replica() as client:
+        yield client
+
+
+def variant(stack: Stack, folder: Path, change: Callable[[Tensors], Tensors], **config: Any) -> Path:
+    """A copy of the `sql` adapter with its tensors and configuration changed."""
+    shutil.copytree(stack.models.adapters["sql"], folder)
+    weights = folder / "adapter_model.safetensors"
+    save_file({name: tensor.contiguous() for name, tensor in change(load_file(weights)).items()}, weights)
+    file = folder / "adapter_config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | config))
+    return folder
+
+
+def scaled_by(factor: float) -> Callable[[Tensors], Tensors]:
+    return lambda tensors: {name: tensor * factor for name, tensor in tensors.items()}
+
+
+def unchanged(tensors: Tensors) -> Tensors:
+    return tensors
+
+
+def put(replica: httpx.Client, name: str, path: Path, **body: Any) -> httpx.Response:
+    return replica.put(f"/internal/adapters/{name}", json={"path": str(path), **body})
+
+
+def revision(stack: Stack, name: str) -> dict[str, Any]:
+    found: dict[str, Any] = next(one for one in stack.status()["revisions"] if one["adapter"] == name)
+    return found
+
+
+def until(condition: Callable[[], bool], timeout_s: float = 5.0) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come to be in time"
+        time.sleep(0.02)
+
+
+def test_a_new_adapter_serves_and_when_removed_the_engine_itself_no_longer_has_it(
+    stack: Stack, client: OpenAI, replica: httpx.Client, tmp_path: Path
+) -> None:
+    folder = variant(stack, tmp_path / "new", scaled_by(0.5))
+    before = stack.status()["slots"]["cpu_used"]
+    added = put(replica, "new", folder)
+    assert added.status_code == 200, added.text
+    assert revision(stack, "new")["tier"] == "slot"
+    until(lambda: "new" in {model.id for model in client.models.list()})
+    assert answer(client, "new", REQUEST)
+    assert replica.delete("/internal/adapters/new").json() == {"removed": [added.json()["engine_name"]]}
+    assert stack.status()["slots"]["cpu_used"] == before
+    until(lambda: "new" not in {model.id for model in client.models.list()})
+
+
+def test_the_least_recently_used_are_evicted_and_come_back_with_the_same_answers(
+    stack: Stack, client: OpenAI, replica: httpx.Client, tmp_path: Path
+) -> None:
+    alone = {name: answer(client, name) for name in ("json", "label")}
+    names = [f"extra{index}" for index in range(5)]
+    for index, name in enumerate(names):
+        folder = variant(stack, tmp_path / name, scaled_by(index + 1))
+        assert put(replica, name, folder).status_code == 200
+        shutil.rmtree(folder)
+    status = stack.status()
+    assert status["slots"]["cpu_used"] == status["slots"]["cpu"] == 6
+    assert {revision(stack, name)["tier"] for name in ("json", "sql", "style")} == {"disk"}
+    assert {name: answer(client, name) for name in alone} == alone
+    assert answer(client, names[0], REQUEST)
+    for name in names:
+        assert replica.delete(f"/internal/adapters/{name}").status_code == 200
+
+
+def rename_modules(tensors: Tensors) -> Tensors:
+    return {name.replace("layers.", "layers.9"): tensor for name, tensor in tensors.items()}
+
+
+def widen(tensors: Tensors) -> Tensors:
+    return {name: torch.cat([t, t], dim=1) if "lora_A" in name else t for name, t in tensors.items()}
+
+
+MISFITS: dict[str, tuple[Callable[[Tensors], Tensors], dict[str, Any], str]] = {
+    "no module matches": (rename_modules, {}, "modules that the base model has not"),
+    "wrong shape": (widen, {}, "cannot load"),
+    "rank too high": (unchanged, {"r": 64}, "rank is 64"),
+    "dora": (unchanged, {"use_dora": True}, "dora"),
+}
+
+
+@pytest.mark.parametrize("kind", MISFITS)
+def test_an_adapter_that_does_not_fit_is_one_requests_4xx_and_never_the_engines_end(
+    stack: Stack, client: OpenAI, replica: httpx.Client, tmp_path: Path, kind: str
+) -> None:
+    change, config, says = MISFITS[kind]
+    before = stack.status()["slots"]["cpu_used"]
+    refused = put(replica, "misfit", variant(stack, tmp_path / "misfit", change, **config))
+    assert refused.status_code == 422, refused.text
+    assert says in refused.json()["error"]["message"].lower()
+    assert stack.status()["slots"]["cpu_used"] <= before
+    assert answer(client, "sql", REQUEST)
+    replica.delete("/internal/adapters/misfit")
+
+
+def test_a_broken_adapter_that_was_only_declared_fails_its_own_request(
+    stack: Stack, client: OpenAI, replica: httpx.Client, tmp_path: Path
+) -> None:
+    broken = variant(stack, tmp_path / "broken", widen)
+    assert put(replica, "broken", broken, load=False).json()["state"] == "declared"
+    refused = replica.post("/v1/chat/completions", json={"model": "broken", "messages": user("x")})
+    assert (refused.status_code, refused.json()["error"]["code"]) == (422, "adapter_rejected")
+    assert revision(stack, "broken")["state"] == "failed"
+    assert answer(client, "sql", REQUEST)
+    replica.delete("/internal/adapters/broken")
+
+
+def test_a_client_that_goes_away_frees_its_request_in_the_engine(stack: Stack, client: OpenAI) -> None:
+    stream = client.chat.completions.create(
+        model="style",
+        messages=user(TICKET),
+        max_tokens=1500,
+        stream=True,
+        extra_body={"ignore_eos": True, "min_tokens": 1500},
+    )
+    next(iter(stream))
+    until(lambda: stack.status()["requests"]["running"] == 1)
+    assert revision(stack, "style")["references"] == 1
+    stream.close()
+    until(lambda: stack.status()["requests"]["running"] == 0, timeout_s=2)
+    until(lambda: revision(stack, "style")["references"] == 0, timeout_s=2)
+
+
+def test_removal_waits_for_the_stream_that_uses_it(
+    stack: Stack, client: OpenAI, replica: httpx.Client, tmp_path: Path
+) -> None:
+    put(replica, "leaving", variant(stack, tmp_path / "leaving", unchanged))
+    until(lambda: "leaving" in {model.id for model in client.models.list()})
+    stream = client.chat.completions.create(
+        model="leaving", messages=user(REQUEST), max_tokens=300, stream=True, extra_body={"ignore_eos": True}
+    )
+    chunks = iter(stream)
+    next(chunks)
+    removal = threading.Thread(target=lambda: replica.delete("/internal/adapters/leaving"))
+    removal.start()
+    rest = list(chunks)
+    removal.join(20)
+    assert len(rest) > 200
+    assert rest[-1].choices[0].finish_reason == "length"
+    assert "leaving" not in {one["adapter"] for one in stack.status()["revisions"]}
