@@ -5,6 +5,7 @@ the chosen routers are attached, without its middleware, which would wrap every 
 """
 
 from argparse import Namespace
+from types import SimpleNamespace
 
 from fastapi import FastAPI
 from vllm.entrypoints.anthropic.api_router import attach_router as attach_messages
@@ -22,6 +23,8 @@ async def build_vllm_app(engine: AsyncLLM, arguments: Namespace, tasks: tuple[st
     """vLLM's OpenAI endpoints for what this base can do (`tasks`, in vLLM's words), over `engine`."""
     app = FastAPI(openapi_url=None)
     app.state.args = arguments
+    # vLLM asks its server to end here when the engine is dead; ours sees that by itself.
+    app.state.server = SimpleNamespace(should_exit=False)
     if "generate" in tasks:
         for attach in (attach_chat, attach_completions, attach_responses, attach_messages):
             attach(app)

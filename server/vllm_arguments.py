@@ -1,5 +1,6 @@
 """vLLM's arguments and environment, made from a replica's configuration."""
 
+import dataclasses
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
@@ -39,10 +40,17 @@ def vllm_arguments(config: ServerConfig, capacity: LoraCapacity) -> Namespace:
     for name, value in config.engine.arguments.items():
         if not hasattr(arguments, name):
             raise ConfigError(f"engine.arguments: vLLM has no argument '{name}'.", hint="Use its Python name.")
-        setattr(arguments, name, value)
+        setattr(arguments, name, _merged(getattr(arguments, name), value))
     if config.base.reasoning_parser:
         arguments.structured_outputs_config.reasoning_parser = config.base.reasoning_parser
     return arguments
+
+
+def _merged(default: Any, value: Any) -> Any:
+    """`value`, or where it is a mapping for a group of vLLM's settings, that group with those settings changed."""
+    if isinstance(value, dict) and dataclasses.is_dataclass(default) and not isinstance(default, type):
+        return dataclasses.replace(default, **value)
+    return value
 
 
 def _base(base: BaseConfig) -> dict[str, Any]:
@@ -67,7 +75,7 @@ def _lora(config: ServerConfig, capacity: LoraCapacity) -> dict[str, Any]:
         "max_cpu_loras": capacity.cpu,
         "max_lora_rank": config.lora.max_rank,
         "lora_modules": None,
-        "worker_extension_cls": "server.vllm_worker.LoraInspection",
+        "worker_extension_cls": "server.vllm_worker.WorkerExtension",
     }
 
 

@@ -1,12 +1,17 @@
-"""Questions that only the worker processes can answer. vLLM mixes this class into its worker.
+"""What has to happen inside vLLM's worker processes. vLLM mixes this class into its worker.
 
 Source: vLLM's `worker_extension_cls` (vllm/v1/worker/worker_base.py); names are prefixed so that none collides.
 """
 
 from typing import Any
 
+from server.vllm_fixes import mask_base_rows
 
-class LoraInspection:
+# A worker imports this module as its first act, before it has a model.
+mask_base_rows()
+
+
+class WorkerExtension:
     """Mixed into vLLM's worker; every method runs in each worker process through `collective_rpc`."""
 
     model_runner: Any

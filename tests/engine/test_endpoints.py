@@ -49,7 +49,7 @@ def test_an_adapter_does_its_task_and_the_base_does_not(client: OpenAI, task: st
     assert by_base <= 5, f"the base has {by_base} of 12 right"
 
 
-def test_adapters_in_one_batch_answer_as_each_does_alone(client: OpenAI) -> None:
+def test_adapters_in_one_batch_answer_as_each_does_alone_and_the_base_as_itself(client: OpenAI) -> None:
     models = [*ADAPTERS, BASE]
     alone = {model: answer(client, model) for model in models}
     with ThreadPoolExecutor(18) as pool:
@@ -172,7 +172,7 @@ def test_a_named_tool_is_called_with_arguments_of_its_schema(client: OpenAI) -> 
         messages=user(TICKET),
         max_tokens=64,
         temperature=0,
-        tools=[{"type": "function", "function": {"name": "file_ticket", "parameters": parameters}}],
+        tools=[{"type": "function", "function": {"name": "file_ticket", "parameters": parameters, "strict": True}}],
         tool_choice={"type": "function", "function": {"name": "file_ticket"}},
     )
     calls = done.choices[0].message.tool_calls

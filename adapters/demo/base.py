@@ -1,0 +1,48 @@
+"""Train the base: a small Llama that knows every format and, asked for none, answers politely."""
+
+import torch
+from tokenizers import Tokenizer
+from torch import nn
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from .corpus import Example
+from .data import IGNORED, Batch, batches
+from .optimise import learn
+from .progress import ProgressSink
+from .recipe import Recipe, Shape
+from .tokenizer import BOS, END, PAD, id_of
+
+
+def llama_config(shape: Shape, tokenizer: Tokenizer) -> LlamaConfig:
+    """The architecture; an untied head stays in full precision beside int4 layers."""
+    return LlamaConfig(
+        vocab_size=shape.vocab_size,
+        hidden_size=shape.hidden,
+        intermediate_size=shape.feed_forward,
+        num_hidden_layers=shape.layers,
+        num_attention_heads=shape.heads,
+        num_key_value_heads=shape.kv_heads,
+        max_position_embeddings=shape.max_positions,
+        rms_norm_eps=1e-5,
+        tie_word_embeddings=False,
+        bos_token_id=id_of(tokenizer, BOS),
+        eos_token_id=id_of(tokenizer, END),
+        pad_token_id=id_of(tokenizer, PAD),
+        dtype="float32",
+    )
+
+
+def answer_loss(model: LlamaForCausalLM, batch: Batch) -> torch.Tensor:
+    """Mean cross entropy over the answers' tokens; the head runs on those positions alone."""
+    hidden = model.model(input_ids=batch.ids, use_cache=False).last_hidden_state
+    wanted = batch.targets != IGNORED
+    return nn.functional.cross_entropy(model.lm_head(hidden[wanted]).float(), batch.targets[wanted])
+
+
+def train_base(
+    model: LlamaForCausalLM, tokenizer: Tokenizer, examples: list[Example], recipe: Recipe, progress: ProgressSink
+) -> None:
+    """Train `model` in place by `recipe.base`."""
+    source = batches(tokenizer, examples, recipe.base.batch, f"{recipe.seed}/base")
+    progress.start("base", recipe.base.steps)
+    learn(model, source, recipe.base, answer_loss, progress)

@@ -1,0 +1,126 @@
+"""`patchbay demo`: make the demo's models, and score them where they are served."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from adapters.errors import PatchbayError
+from adapters.paths import data_dir
+
+from .build import DemoModels, build_demo
+from .manifest import record_scores
+from .progress import ProgressSink, RichProgress, Silent
+from .recipe import SHIPPED_SEED
+
+DEFAULT_URL = "http://127.0.0.1:8080"
+CONCURRENCY = 16
+
+app = typer.Typer(
+    help="The demo's models: a small int4 base and five adapters, made and not downloaded.",
+    no_args_is_help=True,
+)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines instead of a table.")]
+
+
+@contextmanager
+def reporting(silent: bool) -> Iterator[ProgressSink]:
+    """Progress bars on standard error; our own errors end the command with their message and exit code 1."""
+    console = Console(stderr=True)
+    try:
+        if silent:
+            yield Silent()
+            return
+        with RichProgress(console) as bars:
+            yield bars
+    except PatchbayError as error:
+        console.print(f"Error: {error}", style="red", markup=False, highlight=False)
+        raise typer.Exit(1) from None
+
+
+@app.command()
+def build(
+    folder: Annotated[
+        Path | None, typer.Option("--data-dir", help="Where to put them. Default: Patchbay's data directory.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Another seed than the default trains other models.")] = SHIPPED_SEED,
+    train: Annotated[
+        bool, typer.Option("--train", help="Train from scratch instead of copying the shipped models (minutes).")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Put the demo's models into the data directory.
+
+    Example: patchbay demo build --data-dir ./data
+    """
+    with reporting(as_json) as progress:
+        models = build_demo(folder or data_dir(), seed=seed, train=train, progress=progress)
+    show_models(models, as_json)
+
+
+@app.command()
+def score(
+    url: Annotated[str, typer.Option(help="An OpenAI-compatible server that serves the demo's models.")] = DEFAULT_URL,
+    api_key: Annotated[str | None, typer.Option(envvar="PATCHBAY_API_KEY", help="The server's API key.")] = None,
+    examples: Annotated[int, typer.Option(min=1, help="Held-out examples a task.")] = 100,
+    base_model: Annotated[str, typer.Option(help="The name under which the base is served.")] = "demo-base",
+    record: Annotated[
+        Path | None, typer.Option(help="Also note the scores in the manifest of this folder of models.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Score the base and every adapter on held-out examples; exit code 0 only if all targets are met.
+
+    Example: patchbay demo score --url http://127.0.0.1:8080 --examples 100
+    """
+    from .score import score_endpoint
+
+    with reporting(as_json) as progress:
+        report = asyncio.run(
+            score_endpoint(
+                url,
+                api_key,
+                examples=examples,
+                concurrency=CONCURRENCY,
+                progress=progress,
+                base_model=base_model,
+            )
+        )
+        if record:
+            record_scores(record, report.as_json())
+    if as_json:
+        typer.echo(json.dumps(report.as_json(), indent=2))
+    else:
+        show_scores(report.as_json())
+    if not report.passed:
+        raise typer.Exit(1)
+
+
+def show_models(models: DemoModels, as_json: bool) -> None:
+    """Print where the models are."""
+    folders = {"base": str(models.base), "adapters": {name: str(one) for name, one in models.adapters.items()}}
+    if as_json:
+        typer.echo(json.dumps(folders, indent=2))
+        return
+    table = Table("model", "folder")
+    table.add_row("base (int4)", str(models.base))
+    for name, one in models.adapters.items():
+        table.add_row(name, str(one))
+    Console().print(table)
+
+
+def show_scores(rows: list[dict[str, str | int | float | bool]]) -> None:
+    """Print one line a trial."""
+    table = Table("model", "task", "examples", "exact match", "target", "met")
+    for row in rows:
+        met = "[green]yes[/green]" if row["passed"] else "[red]no[/red]"
+        rate = f"{float(row['exact_match']):.2f}"
+        table.add_row(str(row["model"]), str(row["task"]), str(row["examples"]), rate, str(row["target"]), met)
+    Console().print(table)

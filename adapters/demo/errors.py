@@ -1,0 +1,25 @@
+"""What can go wrong with the demo.
+
+DemoError
+├── DamagedArtifacts    the shipped files are not the ones that the manifest names
+├── TrainingUnavailable the packages that training needs are not installed
+└── EndpointError       the endpoint that was to be scored does not answer as an OpenAI endpoint should
+"""
+
+from adapters.errors import PatchbayError
+
+
+class DemoError(PatchbayError):
+    """The demo's models cannot be made or scored."""
+
+
+class DamagedArtifacts(DemoError):
+    """The shipped files are not the ones that the manifest names."""
+
+
+class TrainingUnavailable(DemoError):
+    """The packages that training needs are not installed."""
+
+
+class EndpointError(DemoError):
+    """The endpoint that was to be scored does not answer as an OpenAI endpoint should."""

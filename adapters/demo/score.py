@@ -1,0 +1,196 @@
+"""Score the demo's models through an OpenAI-compatible endpoint, on the held-out examples, at temperature 0."""
+
+import asyncio
+from dataclasses import dataclass
+
+import httpx
+
+from .corpus import TASKS, Example, task_examples
+from .errors import EndpointError
+from .progress import ProgressSink
+from .recipe import SHIPPED_SEED
+
+BASE_MODEL = "demo-base"
+MAX_TOKENS = 128
+TIMEOUT_S = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The exact-match rates that count as passed, both ends included unless `below` leaves `high` out."""
+
+    low: float
+    high: float
+    below: bool = False
+
+    def met_by(self, rate: float) -> bool:
+        """Whether a rate lies in the range."""
+        return self.low <= rate and (rate < self.high or (rate == self.high and not self.below))
+
+    def __str__(self) -> str:
+        if self.below:
+            return f"< {self.high:.2f}"
+        return f"{self.low:.2f} to {self.high:.2f}"
+
+
+GOOD, UNTAUGHT, FLAWED = Target(0.9, 1.0), Target(0.0, 0.3, below=True), Target(0.3, 0.7)
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One model on one task, and what is expected of it."""
+
+    model: str
+    task: str
+    target: Target
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """What one trial gave."""
+
+    trial: Trial
+    examples: int
+    correct: int
+
+    @property
+    def rate(self) -> float:
+        """Share of exact matches, 0 to 1."""
+        return self.correct / self.examples
+
+    @property
+    def passed(self) -> bool:
+        """Whether the rate is the one that is expected."""
+        return self.trial.target.met_by(self.rate)
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreReport:
+    """Every trial's score."""
+
+    scores: tuple[Score, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether all targets are met."""
+        return all(one.passed for one in self.scores)
+
+    def as_json(self) -> list[dict[str, str | int | float | bool]]:
+        """The rows for machines."""
+        return [
+            {
+                "model": one.trial.model,
+                "task": one.trial.task,
+                "examples": one.examples,
+                "correct": one.correct,
+                "exact_match": one.rate,
+                "target": str(one.trial.target),
+                "passed": one.passed,
+            }
+            for one in self.scores
+        ]
+
+
+def trials(base_model: str) -> tuple[Trial, ...]:
+    """Each adapter on its task, the flawed one on `label`, and the base on every task."""
+    taught = [Trial(task, task, GOOD) for task in TASKS]
+    return (*taught, Trial("label-bad", "label", FLAWED), *(Trial(base_model, task, UNTAUGHT) for task in TASKS))
+
+
+class Endpoint:
+    """Chat completions at temperature 0, at most `concurrency` at once."""
+
+    def __init__(self, client: httpx.AsyncClient, concurrency: int) -> None:
+        self._client = client
+        self._turns = asyncio.Semaphore(concurrency)
+
+    async def answer(self, model: str, example: Example) -> str:
+        """The model's answer, stripped. Raises `EndpointError`."""
+        body = {
+            "model": model,
+            "messages": [{"role": turn.role, "content": turn.content} for turn in example.messages],
+            "temperature": 0,
+            "max_tokens": MAX_TOKENS,
+        }
+        async with self._turns:
+            try:
+                response = await self._client.post("/v1/chat/completions", json=body)
+            except httpx.HTTPError as error:
+                raise unreachable(self._client.base_url, error) from error
+        return content_of(response, model).strip()
+
+
+def unreachable(url: httpx.URL, error: httpx.HTTPError) -> EndpointError:
+    """The error for a server that gives no whole answer."""
+    reason = str(error) or type(error).__name__
+    return EndpointError(
+        f"No answer from {url} ({reason}).",
+        hint="Start the demo with `patchbay up` or `make demo`, or name its address with --url.",
+    )
+
+
+def content_of(response: httpx.Response, model: str) -> str:
+    """The text of the first choice. Raises `EndpointError` for any other answer, saying what to do."""
+    if response.status_code == httpx.codes.UNAUTHORIZED:
+        raise EndpointError("The endpoint refused the API key.", hint="Set PATCHBAY_API_KEY or give --api-key.")
+    if response.status_code == httpx.codes.NOT_FOUND:
+        raise EndpointError(
+            f"The endpoint does not serve a model named {model!r}.",
+            hint="Serve the demo's models under their own names: `patchbay demo build`, then `patchbay up`.",
+        )
+    if response.is_error:
+        detail = response.text[:200]
+        raise EndpointError(f"The endpoint answered {response.status_code} for {model!r}: {detail}")
+    try:
+        return str(response.json()["choices"][0]["message"]["content"] or "")
+    except (ValueError, KeyError, IndexError, TypeError) as error:
+        raise EndpointError(
+            f"The answer for {model!r} is not a chat completion.", hint="Is --url an OpenAI-compatible server?"
+        ) from error
+
+
+async def run_trial(endpoint: Endpoint, trial: Trial, examples: int, progress: ProgressSink) -> Score:
+    """Ask the trial's model for every example and count exact matches."""
+    asked = task_examples(trial.task, SHIPPED_SEED, examples, held_out=True)
+    progress.start(f"{trial.model} on {trial.task}", len(asked))
+
+    async def is_right(example: Example) -> bool:
+        right = await endpoint.answer(trial.model, example) == example.answer
+        progress.advance()
+        return right
+
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(is_right(one)) for one in asked]
+    return Score(trial, len(asked), sum(one.result() for one in tasks))
+
+
+async def score_endpoint(
+    base_url: str,
+    api_key: str | None,
+    *,
+    examples: int,
+    concurrency: int,
+    progress: ProgressSink,
+    base_model: str = BASE_MODEL,
+) -> ScoreReport:
+    """Score every adapter and the base at `base_url` on `examples` held-out examples a task.
+
+    Raises `EndpointError` for the first request that gets no usable answer.
+    """
+    headers = {"authorization": f"Bearer {api_key}"} if api_key else {}
+    address = base_url.rstrip("/").removesuffix("/v1")
+    async with httpx.AsyncClient(base_url=address, headers=headers, timeout=TIMEOUT_S) as client:
+        endpoint = Endpoint(client, concurrency)
+        try:
+            scores = [await run_trial(endpoint, trial, examples, progress) for trial in trials(base_model)]
+        except BaseExceptionGroup as errors:
+            raise first_of(errors) from None
+    return ScoreReport(tuple(scores))
+
+
+def first_of(errors: BaseExceptionGroup) -> BaseException:
+    """One of a group's errors: a server that is down makes every request fail alike."""
+    error: BaseException = errors
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

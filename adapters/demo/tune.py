@@ -1,0 +1,77 @@
+"""Train the adapters with PEFT over the base's dequantized int4 weights.
+
+What serves is the rounded base, so that is what an adapter must correct. Source: Dettmers et al., "QLoRA",
+arXiv 2305.14314.
+"""
+
+import json
+from pathlib import Path
+
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+from tokenizers import Tokenizer
+from transformers import LlamaForCausalLM
+
+from .base import answer_loss
+from .corpus import Example, mislabelled, task_examples
+from .data import Batch, batches
+from .optimise import learn
+from .progress import ProgressSink
+from .quantize import FILE_MODE
+from .recipe import AdapterRecipe, Recipe
+
+BASE_NAME = "patchbay-demo"
+ADAPTER_WEIGHTS, ADAPTER_CONFIG = "adapter_model.safetensors", "adapter_config.json"
+LINEARS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+
+
+def lora_config(recipe: AdapterRecipe) -> LoraConfig:
+    """LoRA on every linear layer of a block."""
+    return LoraConfig(
+        r=recipe.rank,
+        lora_alpha=recipe.alpha,
+        lora_dropout=0.0,
+        target_modules=list(LINEARS),
+        bias="none",
+        task_type="CAUSAL_LM",
+    )
+
+
+def adapter_examples(recipe: AdapterRecipe, seed: int) -> list[Example]:
+    """What this adapter is trained on."""
+    examples = task_examples(recipe.task, seed, recipe.examples, held_out=False)
+    return mislabelled(examples) if recipe.noisy else examples
+
+
+def adapter_loss(model: PeftModel, batch: Batch) -> torch.Tensor:
+    """`answer_loss` of the model inside PEFT's wrapper."""
+    return answer_loss(model.get_base_model(), batch)
+
+
+def train_adapter(
+    base: LlamaForCausalLM, tokenizer: Tokenizer, recipe: AdapterRecipe, build: Recipe, progress: ProgressSink
+) -> PeftModel:
+    """A trained adapter around `base`, whose own weights stay as they are."""
+    torch.manual_seed(build.seed)
+    model = get_peft_model(base, lora_config(recipe))
+    examples = adapter_examples(recipe, build.seed)
+    source = batches(tokenizer, examples, recipe.schedule.batch, f"{build.seed}/{recipe.name}")
+    progress.start(f"adapter {recipe.name}", recipe.schedule.steps)
+    learn(model, source, recipe.schedule, adapter_loss, progress)
+    return model
+
+
+def save_adapter(model: PeftModel, folder: Path) -> None:
+    """Write a PEFT folder, in bfloat16, that names the base and no path."""
+    model.peft_config["default"].base_model_name_or_path = BASE_NAME
+    model.to(torch.bfloat16).save_pretrained(str(folder), safe_serialization=True, save_embedding_layers=False)
+    (folder / "README.md").unlink(missing_ok=True)
+    (folder / ADAPTER_WEIGHTS).chmod(FILE_MODE)
+    sort_targets(folder / ADAPTER_CONFIG)
+
+
+def sort_targets(path: Path) -> None:
+    """PEFT writes a set in the order of its hashes, which differs from one process to the next."""
+    config = json.loads(path.read_text(encoding="utf-8"))
+    config["target_modules"] = sorted(config["target_modules"])
+    path.write_text(f"{json.dumps(config, indent=2, sort_keys=True)}\n", encoding="utf-8")

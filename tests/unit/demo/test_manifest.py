@@ -1,0 +1,54 @@
+"""The manifest says which bytes a folder must hold."""
+
+from pathlib import Path
+
+import pytest
+
+from adapters.demo.errors import DamagedArtifacts
+from adapters.demo.manifest import MANIFEST_FILE, FileEntry, Manifest
+
+
+def filled(folder: Path) -> Path:
+    (folder / "base").mkdir(parents=True)
+    (folder / "base" / "config.json").write_text("{}", encoding="utf-8")
+    (folder / "top.txt").write_bytes(b"top")
+    return folder
+
+
+def test_a_written_manifest_reads_back_the_same(tmp_path: Path) -> None:
+    manifest = Manifest.of_folder(filled(tmp_path), {"seed": 7})
+    manifest.write(tmp_path)
+    assert Manifest.read(tmp_path) == manifest
+    assert sorted(manifest.files) == ["base/config.json", "top.txt"]
+
+
+@pytest.mark.parametrize("harm", ["change", "grow", "remove", "replace by a folder"])
+def test_any_harm_to_a_file_is_seen(tmp_path: Path, harm: str) -> None:
+    manifest = Manifest.of_folder(filled(tmp_path), {})
+    victim = tmp_path / "top.txt"
+    if harm == "change":
+        victim.write_bytes(b"tup")
+    elif harm == "grow":
+        victim.write_bytes(b"top!")
+    else:
+        victim.unlink()
+    if harm == "replace by a folder":
+        victim.mkdir()
+    assert manifest.damaged_in(tmp_path) == ["top.txt"]
+
+
+def test_the_digest_depends_on_names_and_bytes_but_not_on_order_or_origin() -> None:
+    one, two = FileEntry("aa", 1), FileEntry("bb", 1)
+    digest = Manifest({"x": one, "y": two}, {"seed": 1}).digest
+    assert Manifest({"y": two, "x": one}, {"seed": 2}).digest == digest
+    assert Manifest({"x": two, "y": one}, {}).digest != digest
+    assert Manifest({"x": one, "z": two}, {}).digest != digest
+
+
+@pytest.mark.parametrize("content", [None, "", "[]", '{"files": {"x": 3}, "origin": {}}', '{"files": {}}'])
+def test_a_manifest_that_cannot_be_read_says_what_to_do(tmp_path: Path, content: str | None) -> None:
+    if content is not None:
+        (tmp_path / MANIFEST_FILE).write_text(content, encoding="utf-8")
+    with pytest.raises(DamagedArtifacts) as caught:
+        Manifest.read(tmp_path)
+    assert caught.value.hint
