@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from launch.events import ReadyReport
 
 BASE_NAME = "demo-base"
+SAMPLE_TASK = "json"
 
 
 def demo_up(
@@ -64,6 +65,9 @@ def _build(*, quiet: bool) -> "DemoModels":
 
 
 def _show(report: "ReadyReport") -> None:
-    from launch.banner import ready_text
+    from adapters.demo.corpus import task_examples
+    from adapters.demo.recipe import SHIPPED_SEED
+    from launch.banner import SampleCall, ready_text
 
-    typer.echo(ready_text(report))
+    example = task_examples(SAMPLE_TASK, SHIPPED_SEED, 1, held_out=True)[0]
+    typer.echo(ready_text(report, SampleCall(SAMPLE_TASK, example.messages[0].content)))

@@ -169,3 +169,24 @@ def test_removal_waits_for_the_stream_that_uses_it(
     assert len(rest) > 200
     assert rest[-1].choices[0].finish_reason == "length"
     assert "leaving" not in {one["adapter"] for one in stack.status()["revisions"]}
+
+
+def test_adapters_that_come_and_go_do_not_disturb_a_stream_of_another(
+    stack: Stack, client: OpenAI, replica: httpx.Client, tmp_path: Path
+) -> None:
+    options: dict[str, Any] = {
+        "model": "style", "messages": user(TICKET), "max_tokens": 200, "temperature": 0, "stream": True,
+        "extra_body": {"ignore_eos": True},
+    }  # fmt: skip
+
+    def text(chunks: Any) -> str:
+        return "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
+
+    undisturbed = text(client.chat.completions.create(**options))
+    stream = iter(client.chat.completions.create(**options))
+    head = [next(stream), next(stream)]
+    folder = variant(stack, tmp_path / "other", scaled_by(3))
+    for number in range(1, 9):
+        assert put(replica, "other", folder, revision=number).status_code == 200
+        assert replica.delete(f"/internal/adapters/other@{number}").status_code == 200
+    assert text([*head, *stream]) == undisturbed
