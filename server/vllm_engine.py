@@ -30,6 +30,7 @@ class LatestStats(StatLoggerBase):  # type: ignore[misc]
 
     def __init__(self) -> None:
         self.requests = RequestStatus(running=0, waiting=0, kv_cache_use=0.0)
+        self.steps = 0
 
     def factory(self, _config: VllmConfig, _engine_index: int = 0) -> "LatestStats":
         """This very object, in the shape in which vLLM asks for a logger."""
@@ -43,6 +44,7 @@ class LatestStats(StatLoggerBase):  # type: ignore[misc]
         engine_idx: int = 0,
     ) -> None:
         """Called by vLLM after each step."""
+        self.steps += 1
         if scheduler_stats is not None:
             self.requests = RequestStatus(
                 running=scheduler_stats.num_running_reqs,
@@ -65,6 +67,8 @@ class VllmEngine:
         self._stats = stats
         self._base = base
         self._tasks = tasks
+        self._changes = 0
+        self._tiers: tuple[tuple[int, int], LoraTiers] | None = None
         # Known now, because a worker whose parent has died is nobody's child any more.
         self._processes = engine_processes()
 
@@ -107,6 +111,7 @@ class VllmEngine:
 
     async def load(self, lora: EngineLora) -> None:
         request = LoRARequest(lora.name, lora.lora_id, str(lora.folder))
+        self._changes += 1
         try:
             await self._llm.add_lora(request)
             await self._check_modules(lora)
@@ -128,14 +133,20 @@ class VllmEngine:
             await asyncio.sleep(_IDLE_POLL_S)
         self._app.state.openai_serving_models.lora_requests.pop(lora.name, None)
         await self._llm.remove_lora(lora.lora_id)
+        self._changes += 1
 
     def in_use(self, name: str) -> bool:
         return any(state.lora_name == name for state in self._llm.output_processor.request_states.values())
 
     async def tiers(self) -> LoraTiers:
-        workers = await self._llm.collective_rpc("patchbay_lora_tiers")
-        cpu, slots = workers[0]
-        return LoraTiers(frozenset(cpu), frozenset(slots))
+        # Asked only after something has happened: a worker that is asked spins for a while, and if it were asked at
+        # every poll of the status it would never sleep.
+        moment = (self._stats.steps, self._changes)
+        if self._tiers is None or self._tiers[0] != moment:
+            workers = await self._llm.collective_rpc("patchbay_lora_tiers")
+            cpu, slots = workers[0]
+            self._tiers = moment, LoraTiers(frozenset(cpu), frozenset(slots))
+        return self._tiers[1]
 
     def requests(self) -> RequestStatus:
         return self._stats.requests

@@ -1,8 +1,10 @@
-"""Last: a replica that is killed comes back by itself, and Ctrl-C leaves nothing behind."""
+"""Last: an idle replica sleeps, one that is killed comes back by itself, and Ctrl-C leaves nothing behind."""
 
 import os
 import signal
 import socket
+import time
+from pathlib import Path
 
 import httpx
 import psutil
@@ -14,6 +16,23 @@ from tests.engine.test_adapters import until
 from tests.engine.test_endpoints import REQUEST, answer
 
 pytestmark = pytest.mark.engine
+
+
+def shared_memory() -> list[Path]:
+    return list(Path("/dev/shm").glob("psm_*"))
+
+
+def cpu_seconds(processes: list[psutil.Process]) -> float:
+    return sum(process.cpu_times().user + process.cpu_times().system for process in processes)
+
+
+def test_an_idle_replica_sleeps_although_the_router_asks_for_its_state(stack: Stack) -> None:
+    processes = psutil.Process(stack.process.pid).children(recursive=True)
+    time.sleep(2)
+    before, span_s = cpu_seconds(processes), 4.0
+    time.sleep(span_s)
+    used = cpu_seconds(processes) - before
+    assert used < span_s / 2, f"{used:.1f} s of CPU in {span_s} s: a worker that is asked at every poll never sleeps"
 
 
 def test_a_replica_that_is_killed_comes_back_and_answers_as_before(stack: Stack, client: OpenAI) -> None:
@@ -30,6 +49,7 @@ def test_a_replica_that_is_killed_comes_back_and_answers_as_before(stack: Stack,
 
 def test_ctrl_c_ends_everything_and_frees_every_port(stack: Stack) -> None:
     assert httpx.get(f"{stack.url}/healthz").status_code == 200
+    began = psutil.Process(stack.process.pid).create_time()
     processes = psutil.Process(stack.process.pid).children(recursive=True)
     assert len(processes) >= 4, "router, replica, engine and worker"
     assert stop_stack(stack) == 0
@@ -38,3 +58,4 @@ def test_ctrl_c_ends_everything_and_frees_every_port(stack: Stack) -> None:
     for url in (stack.url, stack.admin_url, stack.replica_url):
         socket.create_server(("127.0.0.1", httpx.URL(url).port or 0)).close()
     assert not list((stack.folder / "data" / "run").iterdir())
+    assert not [segment for segment in shared_memory() if segment.stat().st_mtime > began], "shared memory is left"
