@@ -1,8 +1,12 @@
 """What vLLM reads from the environment, set from a replica's configuration."""
 
 import os
+import sys
+from pathlib import Path
 
 from server.config import ServerConfig
+
+_OPENMP = "libiomp5.so"
 
 
 def set_environment(config: ServerConfig, *, verbose: bool) -> None:
@@ -15,3 +19,14 @@ def set_environment(config: ServerConfig, *, verbose: bool) -> None:
     os.environ["VLLM_LOGGING_LEVEL"] = "INFO" if verbose else "ERROR"
     if config.engine.cpu_cores:
         os.environ["VLLM_CPU_OMP_THREADS_BIND"] = config.engine.cpu_cores
+    _preload_openmp(Path(sys.prefix) / "lib" / _OPENMP)
+
+
+def _preload_openmp(library: Path) -> None:
+    """Has the engine's processes, which are yet to start, use Intel's OpenMP, which the CPU lock brings.
+
+    Measured by `python -m loadtests.vllm_serving` on the demo, with and without in turns: 7 to 8% more tokens a second.
+    """
+    preloaded = os.environ.get("LD_PRELOAD", "")
+    if library.is_file() and _OPENMP not in preloaded:
+        os.environ["LD_PRELOAD"] = f"{preloaded}:{library}".lstrip(":")
