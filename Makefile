@@ -16,6 +16,9 @@ test: setup ## Run every test, those on the real engine included.
 test-fast: setup ## Run the tests that need no engine.
 	@$(BIN)/python -m pytest -m "not engine"
 
+fuzz: setup ## Throw broken files at the adapters' readers for a minute.
+	@PATCHBAY_FUZZ_SECONDS=60 $(BIN)/python -m pytest tests/property/adapters -k asked
+
 lint: setup ## Check style, types and the import contracts.
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -35,4 +38,4 @@ lock: setup ## Resolve requirements/*.txt anew, keeping what still fits. UPGRADE
 clean: ## Remove .venv and the caches.
 	@rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
-.PHONY: help setup demo test test-fast lint format bench-serve lock clean
+.PHONY: help setup demo test test-fast fuzz lint format bench-serve lock clean

@@ -21,7 +21,7 @@ def file_hash(path: Path) -> str:
 def folder_files(folder: Path) -> tuple[Path, ...]:
     """The regular files under `folder`, relative to it, sorted by their POSIX names; hidden ones are left out.
 
-    Raises AdapterError where the folder is none, is empty, or holds a link, which could lead anywhere.
+    Raises AdapterError where the folder is none, is empty, or holds a link, which could lead anywhere, or a device.
     """
     if not folder.is_dir():
         raise AdapterError(f"The adapter folder {folder} does not exist.", hint="Check the path.")
@@ -29,6 +29,8 @@ def folder_files(folder: Path) -> tuple[Path, ...]:
     for path in found:
         if path.is_symlink():
             raise AdapterError(f"{path} is a link.", hint="An adapter's folder must hold its files themselves.")
+        if not path.is_file() and not path.is_dir():
+            raise AdapterError(f"{path} is neither a file nor a folder.", hint="Remove it.")
     files = sorted((path.relative_to(folder) for path in found if path.is_file()), key=Path.as_posix)
     if not files:
         raise AdapterError(f"The adapter folder {folder} is empty.")

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from adapters.checks import check_folder
+from adapters.admission.base import BaseLayout
+from adapters.admission.gate import check_folder
 from adapters.errors import AdapterError, StartError
 from server.config import BaseConfig, ServerConfig
 
@@ -10,11 +11,22 @@ from server.config import BaseConfig, ServerConfig
 def check_start(config: ServerConfig) -> None:
     """Raises StartError where the base model's folder or an adapter's cannot be served."""
     _check_base(config.base)
+    layout = base_layout(config.base)
     for name, adapter in config.adapters.items():
         try:
-            check_folder(adapter.path, max_rank=config.lora.max_rank)
+            check_folder(adapter.path, max_rank=config.lora.max_rank, base=layout)
         except AdapterError as error:
             raise StartError(f"The adapter '{name}' cannot be served: {error}") from error
+
+
+def base_layout(base: BaseConfig) -> BaseLayout | None:
+    """The base model's layout, where it lies in a folder here; None for a hub's model, or one whose files are broken,
+    of which the engine tells more."""
+    folder = Path(base.model).expanduser()
+    try:
+        return BaseLayout.of_folder(folder) if folder.is_dir() else None
+    except AdapterError:
+        return None
 
 
 def _check_base(base: BaseConfig) -> None:

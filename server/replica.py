@@ -11,6 +11,7 @@ from adapters.replica import Phase, ReplicaStatus, RevisionStatus, SlotStatus, T
 from server.config import ServerConfig
 from server.engine import Engine, LoraTiers
 from server.metrics import ServerMetrics
+from server.preflight import base_layout
 from server.slots import Entry, Slots
 from server.staging import Staging
 
@@ -28,7 +29,9 @@ class Replica:
         self._draining = False
         self._engine: Engine | None = None
         self._slots: Slots | None = None
-        self._staging = Staging(config.cache_dir / config.name, max_rank=config.lora.max_rank)
+        self._staging = Staging(
+            config.cache_dir / config.name, max_rank=config.lora.max_rank, base=base_layout(config.base)
+        )
 
     @property
     def phase(self) -> Phase:

@@ -11,7 +11,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from adapters.checks import AdapterSummary, check_folder
+from adapters.admission.base import BaseLayout
+from adapters.admission.gate import AdapterSummary, check_folder
 from adapters.digest import digest_of, folder_files, folder_hashes
 from adapters.errors import AdapterError
 from adapters.names import engine_name
@@ -27,11 +28,12 @@ class StagedAdapter:
 
 
 class Staging:
-    """The staged copies of one replica, in a folder of its own."""
+    """The staged copies of one replica, in a folder of its own. `base`: what they must fit, where it is known."""
 
-    def __init__(self, root: Path, *, max_rank: int) -> None:
+    def __init__(self, root: Path, *, max_rank: int, base: BaseLayout | None = None) -> None:
         self._root = root
         self._max_rank = max_rank
+        self._base = base
 
     def clear(self) -> None:
         """Removes what an earlier run of this replica left."""
@@ -43,7 +45,7 @@ class Staging:
         Blocks on the disk. Raises AdapterError where the folder does not hold an adapter that this server takes, or
         where it changes while it is copied.
         """
-        summary = check_folder(source, max_rank=self._max_rank)
+        summary = check_folder(source, max_rank=self._max_rank, base=self._base)
         digest = digest_of(folder_hashes(source))
         target = self._root / engine_name(adapter, number, digest)
         if not target.is_dir():

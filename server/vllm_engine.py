@@ -16,6 +16,7 @@ from adapters.errors import AdapterRejected, PatchbayError, StartError
 from adapters.replica import BaseModelStatus, RequestStatus
 from server.config import ServerConfig
 from server.engine import ASGIApp, EngineLora, LoraCapacity, LoraTiers
+from server.fit import check_fit
 from server.processes import engine_processes, kill
 from server.vllm_app import build_vllm_app
 from server.vllm_arguments import lora_capacity, vllm_arguments
@@ -114,7 +115,7 @@ class VllmEngine:
         self._changes += 1
         try:
             await self._llm.add_lora(request)
-            await self._check_modules(lora)
+            check_fit(lora.name, await self._llm.collective_rpc("patchbay_lora_modules", args=(lora.lora_id,)))
         except AdapterRejected:
             await self._llm.remove_lora(lora.lora_id)
             raise
@@ -163,19 +164,6 @@ class VllmEngine:
             raise PatchbayError(f"The engine died loading {lora.name}: {_reason(error)}") from error
         # It may be registered although its weights did not fit into the slot.
         await self._llm.remove_lora(lora.lora_id)
-
-    async def _check_modules(self, lora: EngineLora) -> None:
-        workers = await self._llm.collective_rpc("patchbay_lora_modules", args=(lora.lora_id,))
-        matched = set[str]().union(*(names for names, _ in workers))
-        unmatched = set.intersection(*(set(names) for _, names in workers)) - matched
-        if not matched or unmatched:
-            example = min(unmatched, default="any module")
-            raise AdapterRejected(
-                f"{lora.name} has weights for modules that the base model has not, such as {example}: "
-                f"{len(matched)} of {len(matched) + len(unmatched)} fit, and the rest would be ignored without a word.",
-                param="model",
-                hint="Check that the adapter was trained for this base model.",
-            )
 
 
 def _start_llm(config: ServerConfig, arguments: Namespace, stats: LatestStats) -> AsyncLLM:

@@ -102,9 +102,16 @@ def widen(tensors: Tensors) -> Tensors:
     return {name: torch.cat([t, t], dim=1) if "lora_A" in name else t for name, t in tensors.items()}
 
 
+def with_linear_embedding(tensors: Tensors) -> Tensors:
+    """As if the embedding were a linear layer: it fits by its shape, and the engine finds out when it is loaded."""
+    name = "base_model.model.model.embed_tokens"
+    return tensors | {f"{name}.lora_A.weight": torch.ones(8, 256), f"{name}.lora_B.weight": torch.ones(1536, 8)}
+
+
 MISFITS: dict[str, tuple[Callable[[Tensors], Tensors], dict[str, Any], str]] = {
-    "no module matches": (rename_modules, {}, "modules that the base model has not"),
-    "wrong shape": (widen, {}, "cannot load"),
+    "no module matches": (rename_modules, {}, "the base model has no module"),
+    "wrong shape": (widen, {}, "numbers in the adapter, but 512 and 256"),
+    "what only the engine knows": (with_linear_embedding, {}, "the engine cannot load"),
     "rank too high": (unchanged, {"r": 64}, "rank is 64"),
     "dora": (unchanged, {"use_dora": True}, "dora"),
 }
@@ -127,7 +134,7 @@ def test_an_adapter_that_does_not_fit_is_one_requests_4xx_and_never_the_engines_
 def test_a_broken_adapter_that_was_only_declared_fails_its_own_request(
     stack: Stack, client: OpenAI, replica: httpx.Client, tmp_path: Path
 ) -> None:
-    broken = variant(stack, tmp_path / "broken", widen)
+    broken = variant(stack, tmp_path / "broken", with_linear_embedding)
     assert put(replica, "broken", broken, load=False).json()["state"] == "declared"
     refused = replica.post("/v1/chat/completions", json={"model": "broken", "messages": user("x")})
     assert (refused.status_code, refused.json()["error"]["code"]) == (422, "adapter_rejected")

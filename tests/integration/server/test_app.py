@@ -42,7 +42,7 @@ class Running:
 
 @asynccontextmanager
 async def running(folder: Path, *, ready: bool = True) -> AsyncIterator[Running]:
-    adapters = {name: str(write_adapter(folder / name, fill=fill)) for fill, name in enumerate(("sql", "label"))}
+    adapters = {name: str(write_adapter(folder / name, fill=fill)) for fill, name in enumerate(("sql", "label"), 1)}
     data = {"base": {"model": "org/tiny"}, "token": "t", "adapters": adapters, "cache_dir": folder / "cache"}
     replica = Replica(parse_settings(ServerConfig, data | {"max_body_bytes": 2048}, source="test"), ServerMetrics())
     engine = FakeLoraEngine()

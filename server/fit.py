@@ -1,0 +1,25 @@
+"""Whether a loaded revision found its place in the base model, by what the engine's workers say."""
+
+from collections.abc import Sequence
+
+from adapters.errors import AdapterRejected
+
+# The modules of a revision that a worker's part of the base has, and those that it has not.
+WorkerModules = tuple[Sequence[str], Sequence[str]]
+
+
+def check_fit(name: str, workers: Sequence[WorkerModules]) -> None:
+    """Raises AdapterRejected where a module of the revision called `name` is in no worker's part of the base.
+
+    vLLM ignores such modules without a word, and serves the base's answers where none is left.
+    """
+    matched = set[str]().union(*(names for names, _ in workers))
+    unmatched = set[str]().union(*(names for _, names in workers)) - matched
+    if not matched or unmatched:
+        example = min(unmatched, default="any module")
+        raise AdapterRejected(
+            f"{name} has weights for modules that the base model has not, such as {example}: "
+            f"{len(matched)} of {len(matched) + len(unmatched)} fit, and the rest would be ignored without a word.",
+            param="model",
+            hint="Check that the adapter was trained for this base model.",
+        )
