@@ -30,7 +30,7 @@ format: setup ## Put the code into its standard form.
 	@$(BIN)/ruff format .
 
 bench-serve: setup ## Run vLLM's own serving benchmark against a running demo.
-	@scripts/bench-serve
+	@$(BIN)/python -m loadtests.vllm_serving
 
 lock: setup ## Resolve requirements/*.txt anew, keeping what still fits. UPGRADE=1 takes the newest of everything.
 	@scripts/lock $(if $(UPGRADE),--upgrade)

@@ -32,24 +32,42 @@ REPORTED = {
 
 
 def run(
-    tokenizer: Annotated[Path, typer.Option(help="The folder of the base model, for its tokenizer.")],
     url: Annotated[str, typer.Option(help="Where Patchbay listens; on this machine.")] = "http://127.0.0.1:8080",
     model: Annotated[str, typer.Option(help="A route, an adapter or the base.")] = "sql",
+    tokenizer: Annotated[Path | None, typer.Option(help="The base model's folder; by default the demo's.")] = None,
     requests: Annotated[int, typer.Option(min=1, max=10_000)] = 200,
     concurrency: Annotated[int, typer.Option(min=1, max=256)] = 16,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """Runs it, prints what it measured, and fails where a request failed.
 
-    Example: python -m loadtests.vllm_serving --tokenizer ~/.local/share/patchbay/demo/base
+    Example: python -m loadtests.vllm_serving --model sql --requests 200
     """
     if not is_loopback(urlsplit(url).hostname or ""):
         raise ConfigError(f"{url} is not on this machine.", hint="Load is only ever sent to loopback.")
-    arguments = ["--base-url", url, "--model", model, "--tokenizer", str(tokenizer), "--num-prompts", str(requests)]
+    arguments = [
+        "--base-url",
+        url,
+        "--model",
+        model,
+        "--tokenizer",
+        str(tokenizer or _demo_base()),
+        "--num-prompts",
+        str(requests),
+    ]
     result = benchmark([*arguments, "--max-concurrency", str(concurrency)])
     shown = {key: result[key] for key in REPORTED}
     typer.echo(json.dumps(shown) if as_json else _table(shown))
     raise typer.Exit(0 if result["failed"] == 0 and result["completed"] == requests else 1)
+
+
+def _demo_base() -> Path:
+    from adapters.demo.build import build_demo
+    from adapters.demo.progress import Silent
+    from adapters.demo.recipe import SHIPPED_SEED
+    from adapters.paths import data_dir
+
+    return build_demo(data_dir(), seed=SHIPPED_SEED, train=False, progress=Silent()).base
 
 
 def benchmark(arguments: list[str]) -> dict[str, Any]:
