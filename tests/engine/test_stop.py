@@ -59,3 +59,5 @@ def test_ctrl_c_ends_everything_and_frees_every_port(stack: Stack) -> None:
         socket.create_server(("127.0.0.1", httpx.URL(url).port or 0)).close()
     assert not list((stack.folder / "data" / "run").iterdir())
     assert not [segment for segment in shared_memory() if segment.stat().st_mtime > began], "shared memory is left"
+    openmp = [Path(f"/dev/shm/__KMP_REGISTERED_LIB_{process.pid}_{os.getuid()}") for process in processes]
+    assert not [path for path in openmp if path.exists()]
