@@ -16,8 +16,8 @@ test: setup ## Run every test, those on the real engine included.
 test-fast: setup ## Run the tests that need no engine.
 	@$(BIN)/python -m pytest -m "not engine"
 
-fuzz: setup ## Throw broken files at the adapters' readers for a minute.
-	@PATCHBAY_FUZZ_SECONDS=60 $(BIN)/python -m pytest tests/property/adapters -k asked
+fuzz: setup ## Throw broken files at the reader of safetensors for a minute, or FOR=seconds.
+	@PATCHBAY_FUZZ_SECONDS=$(or $(FOR),60) $(BIN)/python -m pytest tests/property/adapters/test_safetensors_fuzz.py
 
 lint: setup ## Check style, types and the import contracts.
 	@$(BIN)/ruff check .

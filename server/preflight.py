@@ -11,22 +11,17 @@ from server.config import BaseConfig, ServerConfig
 def check_start(config: ServerConfig) -> None:
     """Raises StartError where the base model's folder or an adapter's cannot be served."""
     _check_base(config.base)
-    layout = base_layout(config.base)
+    base = base_layout(config.base)
     for name, adapter in config.adapters.items():
         try:
-            check_folder(adapter.path, max_rank=config.lora.max_rank, base=layout)
+            check_folder(adapter.path, max_rank=config.lora.max_rank, base=base)
         except AdapterError as error:
             raise StartError(f"The adapter '{name}' cannot be served: {error}") from error
 
 
 def base_layout(base: BaseConfig) -> BaseLayout | None:
-    """The base model's layout, where it lies in a folder here; None for a hub's model, or one whose files are broken,
-    of which the engine tells more."""
-    folder = Path(base.model).expanduser()
-    try:
-        return BaseLayout.of_folder(folder) if folder.is_dir() else None
-    except AdapterError:
-        return None
+    """What the base model has, read from its folder's headers; None for a hub's id, whose files are not here yet."""
+    return BaseLayout.of_folder(Path(base.model).expanduser(), chat_template=base.chat_template)
 
 
 def _check_base(base: BaseConfig) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from adapters.admission.base import BaseLayout
+from adapters.admission.folder import DEFAULT_LIMITS, check_files
 from adapters.admission.gate import AdapterSummary, check_folder
 from adapters.digest import digest_of, folder_files, folder_hashes
 from adapters.errors import AdapterError
@@ -28,7 +29,7 @@ class StagedAdapter:
 
 
 class Staging:
-    """The staged copies of one replica, in a folder of its own. `base`: what they must fit, where it is known."""
+    """The staged copies of one replica, in a folder of its own. `base`: what they must fit, where that is known."""
 
     def __init__(self, root: Path, *, max_rank: int, base: BaseLayout | None = None) -> None:
         self._root = root
@@ -45,8 +46,10 @@ class Staging:
         Blocks on the disk. Raises AdapterError where the folder does not hold an adapter that this server takes, or
         where it changes while it is copied.
         """
-        summary = check_folder(source, max_rank=self._max_rank, base=self._base)
+        check_files(source, DEFAULT_LIMITS)
+        # Before the check and again after the copy, so that what is served is what was checked.
         digest = digest_of(folder_hashes(source))
+        summary = check_folder(source, max_rank=self._max_rank, base=self._base)
         target = self._root / engine_name(adapter, number, digest)
         if not target.is_dir():
             self._copy(source, target, digest)

@@ -1,5 +1,7 @@
-"""The admission gate: what can be said of an adapter's folder before any engine has seen it.
+"""Everything that can be said of an adapter's folder before an engine has seen it. `gate.check_folder` asks it all.
 
-`gate` is the way in. It reads the configuration (`config`), the tensors' names and shapes (`safetensors`, `weights`),
-compares them with the base's (`base`), and last looks at every value (`values`).
+In the order in which it is asked: `folder` (names, links, sizes), `config` (adapter_config.json), `safetensors` (the
+weights' header), `structure` (the tensors are the pairs of a LoRA), `fit` (they fit the base that `base` has read),
+`drift` (tokenizer and chat template are the base's), and `values`, which alone reads all the bytes. Every refusal is an
+AdapterError that names the file, the tensor where there is one, and what was expected.
 """

@@ -1,96 +1,107 @@
-"""What the base model has: its modules and their shapes, read from its files' headers."""
+"""What a base model's folder has: its modules, their sizes, and its chat template. Only headers are read."""
 
-import difflib
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from adapters.admission.safetensors import Tensor, read_tensors
-from adapters.admission.weights import Delta
+from adapters.admission.safetensors import Tensor, read_header
+from adapters.admission.strict_json import decode
 from adapters.errors import AdapterError
 
-_SHARED_FILES = ("tokenizer.json", "chat_template.jinja")
+_SINGLE = "model.safetensors"
 _INDEX = "model.safetensors.index.json"
-_PACKED_SHAPE = ".weight_shape"
-_WEIGHT = ".weight"
+_MAX_INDEX_BYTES = 64 * 1024**2
+# Where a module's weights are whole, packed by compressed-tensors, or packed by GPTQ and AWQ.
+_WEIGHTS = (".weight", ".weight_packed", ".qweight")
+# Packed formats without a shape of their own use these, so their tensors' shapes are not the module's.
+_OPAQUE = frozenset({"U8", "I32", "F4"})
+# Checkpoints and the classes that train them wrap the same layers differently, and vLLM maps one to the other.
+_WRAPPERS = frozenset({"model", "language_model", "transformer"})
+Shape = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
 class BaseLayout:
-    """A base model in `folder`. `modules`: each with the widths of its output and its input."""
+    """A base model's folder. `modules`: the two sizes of every module's weight, rows and columns, or None where its
+    format does not tell; `unwrapped`: the modules by their names without wrappers, None for a name that is ambiguous;
+    `chat_template`: a file that is used in place of the folder's own."""
 
     folder: Path
-    modules: Mapping[str, tuple[int, int]]
+    modules: Mapping[str, Shape | None]
+    unwrapped: Mapping[tuple[str, ...], str | None]
+    chat_template: Path | None = None
 
     @classmethod
-    def of_folder(cls, folder: Path) -> "BaseLayout | None":
-        """The layout of the model in `folder`; None where it says too little of it: no safetensors, or experts, whose
-        weights are fused under other names than their adapters'. Raises AdapterError where a file is broken."""
-        files = _weight_files(folder)
-        modules = dict(shape for path in files for shape in _modules(path))
-        if not modules or any(".experts" in module for module in modules):
+    def of_folder(cls, folder: Path, *, chat_template: Path | None = None) -> "BaseLayout | None":
+        """The layout of the model in `folder`, or None where there is none in safetensors that can be read: then it
+        is the engine that says what is wrong with it."""
+        try:
+            modules = dict(_modules(folder))
+        except (AdapterError, OSError, ValueError):
             return None
-        return cls(folder, modules)
+        modules = _with_tied_head(modules)
+        return cls(folder, modules, _by_unwrapped(modules), chat_template) if modules else None
 
-    def check(self, deltas: Mapping[str, Delta], targets: tuple[str, ...], path: Path) -> None:
-        """Raises AdapterError where one of `deltas`, from the file at `path`, or a target has no place in this base."""
-        for module, delta in deltas.items():
-            shape = self.modules.get(module)
-            if shape is None:
-                raise AdapterError(f"{path}: the base model has no module {module}{self._nearest(module)}.")
-            outputs, inputs = reversed(shape) if delta.embedding else shape
-            if (delta.outputs, delta.inputs) != (outputs, inputs):
-                raise AdapterError(
-                    f"{path}: {module} takes {delta.inputs} and gives {delta.outputs} numbers in the adapter, "
-                    f"but {inputs} and {outputs} in the base model.",
-                    hint="Check that the adapter was trained for this base model.",
-                )
-        for target in targets:
-            if not any(module == target or module.endswith(f".{target}") for module in self.modules):
-                raise AdapterError(
-                    f"{path.parent}: the base model has no target module {target}{self._nearest(target)}."
-                )
-
-    def check_shared(self, folder: Path) -> None:
-        """Raises AdapterError where the adapter in `folder` brings another tokenizer or chat template than the base's:
-        the engine uses the base's."""
-        for name in _SHARED_FILES:
-            ours, theirs = folder / name, self.folder / name
-            if ours.is_file() and theirs.is_file() and ours.read_bytes() != theirs.read_bytes():
-                raise AdapterError(
-                    f"{ours} differs from the base model's.",
-                    hint="The base's is what serves: train with it, and leave the file out.",
-                )
-
-    def _nearest(self, module: str) -> str:
-        near = difflib.get_close_matches(module, self.modules, n=1, cutoff=0.4)
-        return f" (nearest: {near[0]})" if near else ""
+    def find(self, module: str) -> str | None:
+        """The base's own name of `module`: the same, or the only one that differs by nothing but its wrappers."""
+        return module if module in self.modules else self.unwrapped.get(_unwrapped(module))
 
 
-def _weight_files(folder: Path) -> list[Path]:
-    index = folder / _INDEX
-    if not index.is_file():
-        return [path for path in (folder / "model.safetensors",) if path.is_file()]
-    try:
-        names = set(json.loads(index.read_bytes())["weight_map"].values())
-    except (OSError, ValueError, KeyError, AttributeError) as error:
-        raise AdapterError(f"{index} is no index of a model's files.") from error
-    return [folder / name for name in sorted(names) if (folder / name).is_file()]
+def _modules(folder: Path) -> Iterator[tuple[str, Shape | None]]:
+    for file in _weight_files(folder):
+        tensors = read_header(file)
+        for name, tensor in tensors.items():
+            for suffix in _WEIGHTS:
+                if name.endswith(suffix):
+                    module = name.removesuffix(suffix)
+                    packed = tensors.get(f"{module}.weight_shape") if suffix == ".weight_packed" else None
+                    yield module, _stored_shape(packed, file) if packed else _plain_shape(tensor)
 
 
-def _modules(path: Path) -> Iterator[tuple[str, tuple[int, int]]]:
-    for name, tensor in read_tensors(path).items():
-        if name.endswith(_PACKED_SHAPE):
-            yield name.removesuffix(_PACKED_SHAPE), _packed_shape(path, tensor)
-        elif name.endswith(_WEIGHT) and len(tensor.shape) == 2:
-            yield name.removesuffix(_WEIGHT), (tensor.shape[0], tensor.shape[1])
+def _weight_files(folder: Path) -> Iterable[Path]:
+    if (folder / _SINGLE).is_file():
+        return [folder / _SINGLE]
+    with (folder / _INDEX).open("rb") as file:
+        index: Any = decode(file.read(_MAX_INDEX_BYTES))
+    names = index.get("weight_map") if isinstance(index, dict) else None
+    if not isinstance(names, dict) or not all(isinstance(name, str) for name in names.values()):
+        raise AdapterError(f"{folder / _INDEX} has no weight_map.")
+    return [folder / Path(name).name for name in sorted(set(names.values()))]
 
 
-def _packed_shape(path: Path, tensor: Tensor) -> tuple[int, int]:
-    """Packed weights have their true shape beside them, as two whole numbers."""
-    with path.open("rb") as file:
-        file.seek(tensor.begin)
-        raw = file.read(tensor.end - tensor.begin)
-    half = len(raw) // 2
-    return int.from_bytes(raw[:half], "little"), int.from_bytes(raw[half:], "little")
+def _plain_shape(tensor: Tensor) -> Shape | None:
+    if len(tensor.shape) != 2 or tensor.dtype in _OPAQUE:
+        return None
+    return tensor.shape[0], tensor.shape[1]
+
+
+def _stored_shape(tensor: Tensor, file: Path) -> Shape | None:
+    """The values of a `weight_shape`: two whole numbers, the shape before packing."""
+    width = {"I64": 8, "I32": 4}.get(tensor.dtype)
+    if width is None or tensor.shape != (2,):
+        return None
+    with file.open("rb") as reader:
+        reader.seek(tensor.start)
+        raw = reader.read(2 * width)
+    return int.from_bytes(raw[:width], "little", signed=True), int.from_bytes(raw[width:], "little", signed=True)
+
+
+def _with_tied_head(modules: dict[str, Shape | None]) -> dict[str, Shape | None]:
+    """A head that shares the embedding's weights has none of its own in the files."""
+    embeddings = [name for name in modules if name.endswith("embed_tokens")]
+    if "lm_head" in modules or len(embeddings) != 1:
+        return modules
+    return modules | {"lm_head": modules[embeddings[0]]}
+
+
+def _by_unwrapped(modules: Iterable[str]) -> dict[tuple[str, ...], str | None]:
+    found: dict[tuple[str, ...], str | None] = {}
+    for module in modules:
+        key = _unwrapped(module)
+        found[key] = None if key in found else module
+    return found
+
+
+def _unwrapped(module: str) -> tuple[str, ...]:
+    return tuple(part for part in module.split(".") if part not in _WRAPPERS)

@@ -1,129 +1,186 @@
-"""adapter_config.json: a LoRA that vLLM serves, and no other kind.
+"""adapter_config.json, as PEFT writes it and as vLLM 0.32 serves it.
 
-Source of what vLLM 0.32.0 refuses: its vllm/lora/peft_helper.py. rsLoRA it serves.
+What vLLM refuses (vllm/lora/peft_helper.py), is refused here in the same cases, only sooner.
 """
 
-import json
 import math
 import re
+import reprlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from adapters.admission.folder import CONFIG_FILE, Limits, read_bounded
+from adapters.admission.strict_json import decode, shown
 from adapters.errors import AdapterError
 
-_MAX_CONFIG_BYTES = 1024 * 1024
-_UNSERVED: Mapping[str, str] = {
+CLASSIFIER_MODULES = frozenset({"classifier", "score"})
+# These only set the first weights; others, such as PiSSA, change the base's when PEFT loads the adapter.
+_INITS = frozenset({"gaussian", "eva", "orthogonal", "mica", "lora_ga"})
+_UNSERVED = {
     "use_dora": "DoRA",
-    "lora_bias": "a LoRA bias",
-    "alora_invocation_tokens": "activated LoRA",
+    "lora_bias": "a LoRA with a bias",
+    "alora_invocation_tokens": "an activated LoRA (aLoRA)",
     "layer_replication": "layer replication",
-    "use_bdlora": "block-diagonal LoRA",
+    "use_bdlora": "a block-diagonal LoRA (BD-LoRA)",
     "use_qalora": "QALoRA",
-    "modules_to_save": "modules saved whole beside the LoRA",
 }
-# These only set the weights that training began with; any other name means that the base was changed, too.
-_PLAIN_INITS = frozenset({"gaussian", "eva", "orthogonal", "mica", "lora_ga"})
+_MAX_PATTERN = 200
 
 
 @dataclass(frozen=True, slots=True)
 class LoraSettings:
-    """What the configuration says: the rank and its exceptions by pattern, alpha, and the modules meant."""
+    """What an adapter_config.json says. `targets`: the modules that it lists, none where it gives a pattern;
+    `rank_pattern`: ranks by the pattern of a module's name; `saved`: modules that are saved whole."""
 
     rank: int
     alpha: float
-    rank_pattern: Mapping[str, int] = field(default_factory=dict)
-    targets: tuple[str, ...] = ()
+    targets: tuple[str, ...]
+    rank_pattern: Mapping[str, int]
+    saved: frozenset[str]
+    transposed: bool
+
+    @property
+    def largest_rank(self) -> int:
+        """The largest rank of any module."""
+        return max(self.rank, *self.rank_pattern.values()) if self.rank_pattern else self.rank
 
     def rank_of(self, module: str) -> int:
-        """The rank of `module`. A pattern matches from a dot on, the first one wins, as in PEFT's get_pattern_key."""
+        """The rank of `module`: the first pattern that matches the end of its name from a dot on, as PEFT has it."""
         for pattern, rank in self.rank_pattern.items():
-            if re.fullmatch(rf"(.*\.)?({pattern})", module):
+            if re.match(rf"(.*\.)?({pattern})$", module):
                 return rank
         return self.rank
 
 
-def read_config(path: Path, *, max_rank: int) -> LoraSettings:
-    """The settings in the file at `path`. Raises AdapterError that names the key and what was expected."""
-    config = _load(path)
+def read_config(folder: Path, *, max_rank: int, limits: Limits) -> LoraSettings:
+    """What the adapter_config.json in `folder` says.
+
+    Raises AdapterError where it is no LoRA that vLLM serves, or where a rank is over `max_rank`.
+    """
+    path = folder / CONFIG_FILE
+    config = _read(path, limits)
     if config.get("peft_type") != "LORA":
-        raise AdapterError(f"{path}: peft_type is {config.get('peft_type')!r}, expected 'LORA'.")
-    _refuse_unserved(config, path)
-    pattern = _mapping(config, "rank_pattern", path)
-    rank = _rank(config.get("r"), "r", path)
-    ranks = {name: _rank(value, f"rank_pattern of {name}", path) for name, value in pattern.items()}
-    largest = max(rank, *ranks.values()) if ranks else rank
-    if largest > max_rank:
+        raise AdapterError(f"{path}: peft_type is {reprlib.repr(config.get('peft_type'))}, expected 'LORA'.")
+    _check_served(config, path)
+    settings = LoraSettings(
+        rank=_rank(config.get("r"), path),
+        alpha=_alpha(config.get("lora_alpha"), "lora_alpha", path),
+        targets=_targets(config, path),
+        rank_pattern={key: _rank(rank, path) for key, rank in _pattern(config, "rank_pattern", path).items()},
+        saved=_saved(config, path),
+        transposed=_flag(config, "fan_in_fan_out", path),
+    )
+    for key, alpha in _pattern(config, "alpha_pattern", path).items():
+        _alpha(alpha, f"alpha_pattern of '{shown(key)}'", path)
+    if settings.largest_rank > max_rank:
         raise AdapterError(
-            f"{path}: the rank is {largest}, but this server takes at most {max_rank}.", hint="Raise lora.max_rank."
+            f"{path}: the rank is {settings.largest_rank}, but this server takes at most {max_rank}.",
+            hint="Raise lora.max_rank.",
         )
-    _check_patterns(ranks, path)
-    for name, value in _mapping(config, "alpha_pattern", path).items():
-        _alpha(value, f"alpha_pattern of {name}", path)
-    return LoraSettings(rank, _alpha(config.get("lora_alpha"), "lora_alpha", path), ranks, _targets(config, path))
+    return settings
 
 
-def _load(path: Path) -> dict[str, Any]:
+def _read(path: Path, limits: Limits) -> dict[str, Any]:
+    raw = read_bounded(path, limits.config_bytes)
     try:
-        if path.stat().st_size > _MAX_CONFIG_BYTES:
-            raise AdapterError(f"{path} is larger than {_MAX_CONFIG_BYTES} bytes.")
-        config = json.loads(path.read_bytes())
-    except OSError as error:
-        hint = "Give a folder that PEFT saved."
-        raise AdapterError(f"{path} cannot be read: {error.strerror}.", hint=hint) from error
-    except (ValueError, RecursionError) as error:
-        raise AdapterError(f"{path} is not valid JSON.") from error
+        config = decode(raw)
+    except ValueError as error:
+        raise AdapterError(f"{path} is not valid JSON: {error}.", hint="Give a folder that PEFT saved.") from error
     if not isinstance(config, dict):
-        raise AdapterError(f"{path} must hold a JSON object.")
+        raise AdapterError(f"{path} must hold a JSON object.", hint="Give a folder that PEFT saved.")
     return config
 
 
-def _refuse_unserved(config: Mapping[str, Any], path: Path) -> None:
-    for key, what in _UNSERVED.items():
+def _check_served(config: Mapping[str, Any], path: Path) -> None:
+    for key, name in _UNSERVED.items():
         if config.get(key):
-            raise AdapterError(f"{path}: {key} is set, but {what} cannot be served.", hint="Train it as a plain LoRA.")
-    if config.get("bias", "none") != "none":
-        raise AdapterError(f"{path}: bias is {config['bias']!r}, expected 'none'.", hint="Train it without biases.")
+            raise AdapterError(
+                f"{path}: {key} is set, but vLLM does not serve {name}.", hint="Train a plain LoRA, or rsLoRA."
+            )
+    bias = config.get("bias", "none")
+    if bias != "none":
+        raise AdapterError(f"{path}: bias is {reprlib.repr(bias)}, expected 'none': vLLM serves no adapter's bias.")
     init = config.get("init_lora_weights", True)
-    if isinstance(init, str) and init.lower() not in _PLAIN_INITS:
+    if isinstance(init, str) and init.lower() not in _INITS:
         raise AdapterError(
-            f"{path}: init_lora_weights is {init!r}, which changes the base's weights, too.",
+            f"{path}: init_lora_weights is {reprlib.repr(init)}, which changes the base's own weights; vLLM does not.",
             hint="Convert it with PEFT's path_initial_model_for_weight_conversion.",
         )
+    _flag(config, "use_rslora", path)
 
 
-def _mapping(config: Mapping[str, Any], key: str, path: Path) -> dict[str, Any]:
-    value = config.get(key) or {}
-    if not isinstance(value, dict):
-        raise AdapterError(f"{path}: {key} must be a mapping.")
+def _saved(config: Mapping[str, Any], path: Path) -> frozenset[str]:
+    saved = config.get("modules_to_save") or []
+    if not _is_names(saved) or not CLASSIFIER_MODULES.issuperset(saved):
+        raise AdapterError(
+            f"{path}: modules_to_save is {reprlib.repr(saved)}, expected none of them: vLLM serves only a LoRA's own "
+            "weights, and a classifier's head.",
+            hint="Train without modules_to_save.",
+        )
+    return frozenset(saved)
+
+
+def _rank(rank: object, path: Path) -> int:
+    if type(rank) is not int or rank < 1:
+        raise AdapterError(f"{path}: the rank r is {reprlib.repr(rank)}, expected a whole number of at least 1.")
+    return rank
+
+
+def _alpha(alpha: object, key: str, path: Path) -> float:
+    if isinstance(alpha, bool) or not isinstance(alpha, int | float):
+        raise AdapterError(f"{path}: {key} is {reprlib.repr(alpha)}, expected a number.")
+    try:
+        number = float(alpha)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise AdapterError(f"{path}: {key} is {reprlib.repr(alpha)}, expected a finite number.")
+    return number
+
+
+def _flag(config: Mapping[str, Any], key: str, path: Path) -> bool:
+    value = config.get(key) or False
+    if not isinstance(value, bool):
+        raise AdapterError(f"{path}: {key} is {reprlib.repr(value)}, expected true or false.")
     return value
-
-
-def _rank(value: Any, what: str, path: Path) -> int:
-    if type(value) is not int or value < 1:
-        raise AdapterError(f"{path}: the rank {what} is {value!r}, expected a whole number of at least 1.")
-    return value
-
-
-def _alpha(value: Any, what: str, path: Path) -> float:
-    if type(value) not in (int, float) or not math.isfinite(value):
-        raise AdapterError(f"{path}: {what} is {value!r}, expected a finite number.")
-    return float(value)
-
-
-def _check_patterns(patterns: Mapping[str, int], path: Path) -> None:
-    for pattern in patterns:
-        try:
-            re.compile(pattern)
-        except re.error as error:
-            raise AdapterError(f"{path}: rank_pattern {pattern!r} is no regular expression: {error}.") from error
 
 
 def _targets(config: Mapping[str, Any], path: Path) -> tuple[str, ...]:
     targets = config.get("target_modules")
     if isinstance(targets, str) and targets:
         return ()
-    if isinstance(targets, list) and targets and all(isinstance(name, str) for name in targets):
-        return tuple(targets)
-    raise AdapterError(f"{path}: target_modules must be a text, or a list of at least one text.")
+    if not _is_names(targets):
+        raise AdapterError(
+            f"{path}: target_modules is {reprlib.repr(targets)}, expected a list of modules' names, or a pattern."
+        )
+    return tuple(targets or ())
+
+
+def _is_names(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(name, str) and name for name in value)
+
+
+def _pattern(config: Mapping[str, Any], key: str, path: Path) -> dict[str, Any]:
+    pattern = config.get(key) or {}
+    if not isinstance(pattern, dict):
+        raise AdapterError(f"{path}: {key} is {reprlib.repr(pattern)}, expected an object.")
+    for name in pattern:
+        if not _is_tame(name):
+            raise AdapterError(
+                f"{path}: {key} has the pattern '{shown(name)}', expected a module's name or a simple pattern for it.",
+                hint="Write one entry for each module.",
+            )
+    return pattern
+
+
+def _is_tame(pattern: str) -> bool:
+    """Whether matching `pattern` takes bounded time, here and in the engine: two repetitions, and none of a group."""
+    if len(pattern) > _MAX_PATTERN or len(re.findall(r"[*+{]", pattern)) > 2 or re.search(r"\)[*+?{]", pattern):
+        return False
+    try:
+        re.compile(pattern)
+    except (re.error, OverflowError, RecursionError):
+        return False
+    return True

@@ -1,49 +1,65 @@
-"""Every number in a LoRA: none may be NaN or infinite, and together they must change something."""
+"""The numbers of a LoRA: all finite, and not without effect. Reads the file in small pieces."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from adapters.admission.safetensors import Tensor
-from adapters.admission.weights import Delta
+from adapters.admission.strict_json import shown
+from adapters.admission.structure import LoraPair
 from adapters.errors import AdapterError
 
-_CHUNK_BYTES = 16 * 1024 * 1024
-# The bits of a number's exponent: all set in NaN and the infinities, and in nothing else (IEEE 754; bfloat16 alike).
-_EXPONENT = {"F32": 0x7F80_0000, "F16": 0x7C00, "BF16": 0x7F80}
-_SIGNLESS = {"F32": 0x7FFF_FFFF, "F16": 0x7FFF, "BF16": 0x7FFF}
-_INTEGER = {"F32": "<u4", "F16": "<u2", "BF16": "<u2"}
+_CHUNK_BYTES = 1024 * 1024
+# As IEEE 754 and bfloat16 lay them out: the bits without the sign, and the bits of infinity, above which all are NaN.
+_LAYOUTS = {"F32": ("<u4", 0x7FFFFFFF, 0x7F800000), "F16": ("<u2", 0x7FFF, 0x7C00), "BF16": ("<u2", 0x7FFF, 0x7F80)}
 
 
-def check_values(deltas: Mapping[str, Delta], path: Path) -> None:
-    """Reads every value of `deltas` from the file at `path`, a bounded piece at a time.
-
-    Raises AdapterError where one is NaN or infinite, or where no module has both an A and a B other than zero: such an
-    adapter answers as the base does.
-    """
-    changes = False
-    for module, delta in deltas.items():
-        a = _any_nonzero(delta.a, f"{module}.lora_A", path)
-        b = _any_nonzero(delta.b, f"{module}.lora_B", path)
-        changes = changes or (a and b)
-    if not changes:
+def check_values(pairs: Iterable[LoraPair], path: Path) -> None:
+    """Raises AdapterError where a tensor of `pairs`, in the file `path`, holds NaN or Inf, or where none of the pairs
+    has an effect, because its A or its B is all zeros."""
+    try:
+        with path.open("rb") as file:
+            effects = [(_is_nonzero(pair.a, file, path), _is_nonzero(pair.b, file, path)) for pair in pairs]
+    except OSError as error:
+        raise AdapterError(f"{path} cannot be read: {error.strerror}.") from error
+    if not any(b for _, b in effects):
         raise AdapterError(
-            f"{path} changes nothing: in every module lora_A or lora_B is all zeros.",
-            hint="That is how training starts. Save it again after training.",
+            f"{path}: every lora_B is all zeros, expected at least one that is not: the adapter is untrained, as PEFT "
+            "begins it, and would answer as the base model does.",
+            hint="Save it after training.",
+        )
+    if not any(a and b for a, b in effects):
+        raise AdapterError(
+            f"{path}: in every module lora_A or lora_B is all zeros, so that the adapter changes nothing.",
+            hint="Save it after training.",
         )
 
 
-def _any_nonzero(tensor: Tensor, name: str, path: Path) -> bool:
-    import numpy as np
+def _is_nonzero(tensor: Tensor, file: BinaryIO, path: Path) -> bool:
+    import numpy as np  # here, since a router is installed without it
 
-    exponent, signless = _EXPONENT[tensor.dtype], _SIGNLESS[tensor.dtype]
-    found = False
-    with path.open("rb") as file:
-        file.seek(tensor.begin)
-        left = tensor.end - tensor.begin
-        while left:
-            bits = np.frombuffer(file.read(min(left, _CHUNK_BYTES)), dtype=_INTEGER[tensor.dtype])
-            left -= bits.nbytes
-            if bool(((bits & exponent) == exponent).any()):
-                raise AdapterError(f"{path}: the tensor {name} holds NaN or infinity.", hint="Its training diverged.")
-            found = found or bool((bits & signless).any())
-    return found
+    kind, magnitude, infinity = _LAYOUTS[tensor.dtype]
+    nonzero, index = False, 0
+    for chunk in _chunks(tensor, file, path):
+        bits = np.frombuffer(chunk, dtype=kind) & magnitude
+        largest = int(bits.max())
+        if largest >= infinity:
+            at = index + int(np.argmax(bits >= infinity))
+            word = "NaN" if int(bits[at - index]) > infinity else "Inf"
+            raise AdapterError(
+                f"{path}: the tensor {shown(tensor.name)} holds {word} at element {at}, expected finite numbers.",
+                hint="The training diverged: take an earlier checkpoint.",
+            )
+        nonzero = nonzero or largest > 0
+        index += len(bits)
+    return nonzero
+
+
+def _chunks(tensor: Tensor, file: BinaryIO, path: Path) -> Iterator[bytes]:
+    file.seek(tensor.start)
+    for at in range(tensor.start, tensor.end, _CHUNK_BYTES):
+        wanted = min(_CHUNK_BYTES, tensor.end - at)
+        chunk = file.read(wanted)
+        if len(chunk) != wanted:
+            raise AdapterError(f"{path} changed while it was read.", hint="Try again when it is complete.")
+        yield chunk

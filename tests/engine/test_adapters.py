@@ -98,20 +98,26 @@ def rename_modules(tensors: Tensors) -> Tensors:
     return {name.replace("layers.", "layers.9"): tensor for name, tensor in tensors.items()}
 
 
+def wrap_modules(tensors: Tensors) -> Tensors:
+    """Names as a multimodal base has them, which only the engine can tell that this one has not."""
+    return {name.replace("model.layers.", "model.language_model.layers."): t for name, t in tensors.items()}
+
+
 def widen(tensors: Tensors) -> Tensors:
     return {name: torch.cat([t, t], dim=1) if "lora_A" in name else t for name, t in tensors.items()}
 
 
 def with_linear_embedding(tensors: Tensors) -> Tensors:
-    """As if the embedding were a linear layer: it fits by its shape, and the engine finds out when it is loaded."""
+    """As if the embedding were a linear layer: it fits by its shape, and the engine fails half way through loading."""
     name = "base_model.model.model.embed_tokens"
     return tensors | {f"{name}.lora_A.weight": torch.ones(8, 256), f"{name}.lora_B.weight": torch.ones(1536, 8)}
 
 
 MISFITS: dict[str, tuple[Callable[[Tensors], Tensors], dict[str, Any], str]] = {
-    "no module matches": (rename_modules, {}, "the base model has no module"),
-    "wrong shape": (widen, {}, "numbers in the adapter, but 512 and 256"),
-    "what only the engine knows": (with_linear_embedding, {}, "the engine cannot load"),
+    "no module matches": (rename_modules, {}, "a module that the base model has not"),
+    "no module matches in the engine": (wrap_modules, {}, "modules that the base model has not"),
+    "a load that fails half way": (with_linear_embedding, {}, "the engine cannot load"),
+    "wrong shape": (widen, {}, "expected [8, 512], since the base model's"),
     "rank too high": (unchanged, {"r": 64}, "rank is 64"),
     "dora": (unchanged, {"use_dora": True}, "dora"),
 }
@@ -134,7 +140,7 @@ def test_an_adapter_that_does_not_fit_is_one_requests_4xx_and_never_the_engines_
 def test_a_broken_adapter_that_was_only_declared_fails_its_own_request(
     stack: Stack, client: OpenAI, replica: httpx.Client, tmp_path: Path
 ) -> None:
-    broken = variant(stack, tmp_path / "broken", with_linear_embedding)
+    broken = variant(stack, tmp_path / "broken", wrap_modules)
     assert put(replica, "broken", broken, load=False).json()["state"] == "declared"
     refused = replica.post("/v1/chat/completions", json={"model": "broken", "messages": user("x")})
     assert (refused.status_code, refused.json()["error"]["code"]) == (422, "adapter_rejected")

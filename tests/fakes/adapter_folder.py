@@ -1,48 +1,58 @@
-"""Writes small adapters, whole or broken, as PEFT would save them."""
+"""Writes small adapters, whole or broken, as PEFT would save them, and a base that they fit."""
 
 import json
-import math
 import struct
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 CONFIG: dict[str, Any] = {"peft_type": "LORA", "r": 8, "lora_alpha": 16, "target_modules": ["q_proj"]}
+MODULE = "model.layers.0.self_attn.q_proj"
+A, B = (f"base_model.model.{MODULE}.lora_{side}.weight" for side in "AB")
+SIZE = 4
+Stored = tuple[str, list[int], bytes]
 
 
-def safetensors(tensors: dict[str, tuple[int, ...]], *, fill: int = 1, dtype: str = "F32", size: int = 4) -> bytes:
-    """A safetensors file with tensors of these shapes, all bytes `fill`; `size`: bytes an element of `dtype`."""
-    header, offset = {}, 0
-    for name, shape in tensors.items():
-        end = offset + size * math.prod(shape)
-        header[name] = {"dtype": dtype, "shape": list(shape), "data_offsets": [offset, end]}
-        offset = end
-    return with_header(header, bytes([fill]) * offset)
+def f32(*shape: int, value: float = 0.5) -> Stored:
+    """A float32 tensor of this shape, all elements `value`."""
+    count = 1
+    for size in shape:
+        count *= size
+    return "F32", list(shape), struct.pack("<f", value) * count
 
 
-def with_header(header: object, data: bytes) -> bytes:
-    """A file with this header, or these bytes as its header, and this data."""
-    encoded = header if isinstance(header, bytes) else json.dumps(header).encode()
-    return struct.pack("<Q", len(encoded)) + encoded + data
+def safetensors(tensors: Mapping[str, Stored]) -> bytes:
+    """A whole safetensors file."""
+    header, data = {}, b""
+    for name, (dtype, shape, raw) in tensors.items():
+        header[name] = {"dtype": dtype, "shape": shape, "data_offsets": [len(data), len(data) + len(raw)]}
+        data += raw
+    return with_header(json.dumps(header).encode(), data)
 
 
-MODULE = "base_model.model.model.layers.0.self_attn.q_proj"
-SHAPES: dict[str, tuple[int, ...]] = {f"{MODULE}.lora_A.weight": (8, 4), f"{MODULE}.lora_B.weight": (6, 8)}
+def with_header(header: bytes, data: bytes) -> bytes:
+    """A safetensors file with this header, whatever it holds."""
+    return struct.pack("<Q", len(header)) + header + data
+
+
+def lora(*, rank: int = 8, value: float = 0.5) -> dict[str, Stored]:
+    """The tensors of a LoRA of the one module, all elements `value`."""
+    return {A: f32(rank, SIZE, value=value), B: f32(SIZE, rank, value=value)}
 
 
 def write_adapter(folder: Path, *, fill: int = 1, **config: Any) -> Path:
     """A whole adapter in `folder`, whose bytes differ by `fill`; `config` overrides its adapter_config.json."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "adapter_config.json").write_text(json.dumps(CONFIG | config))
-    (folder / "adapter_model.safetensors").write_bytes(safetensors(SHAPES, fill=fill))
+    (folder / "adapter_model.safetensors").write_bytes(safetensors(lora(value=(fill + 1) / 8)))
     return folder
 
 
-def write_base(folder: Path, *, inputs: int = 4) -> Path:
-    """The files of a base model, without values, that `write_adapter`'s adapter fits for 4 `inputs`."""
+def write_base(folder: Path, *, size: int = SIZE, template: str = "{{ messages }}") -> Path:
+    """A base model's folder that has the one module, of `size` inputs and outputs, with a tokenizer."""
     folder.mkdir(parents=True, exist_ok=True)
-    weights = {"model.layers.0.self_attn.q_proj.weight": (6, inputs), "model.norm.weight": (4,)}
-    (folder / "model.safetensors").write_bytes(safetensors(dict(weights)))
     (folder / "config.json").write_text("{}")
-    (folder / "tokenizer.json").write_text("{}")
-    (folder / "chat_template.jinja").write_text("{{ messages }}")
+    (folder / "model.safetensors").write_bytes(safetensors({f"{MODULE}.weight": f32(size, size)}))
+    (folder / "tokenizer.json").write_text('{"model": {"vocab": {"a": 0}, "merges": ["a b"]}, "padding": null}')
+    (folder / "chat_template.jinja").write_text(template)
     return folder

@@ -1,7 +1,9 @@
-"""The gate: every kind of broken adapter is refused with its own message, and leaves nothing behind."""
+"""A folder of broken adapters: each is refused in its own words, and nothing of it is left behind."""
 
 import json
+import math
 import os
+import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,216 +11,307 @@ from typing import Any
 import pytest
 
 from adapters.admission.base import BaseLayout
-from adapters.admission.gate import Limits, check_folder
-from adapters.errors import AdapterError
+from adapters.admission.folder import Limits
+from adapters.admission.gate import check_folder
+from adapters.errors import AdapterError, StartError
+from adapters.settings import parse_settings
+from server.config import ServerConfig
+from server.preflight import check_start
 from server.staging import Staging
-from tests.fakes.adapter_folder import CONFIG, MODULE, SHAPES, safetensors, with_header, write_adapter, write_base
+from tests.fakes.adapter_folder import (
+    CONFIG,
+    MODULE,
+    SIZE,
+    A,
+    B,
+    Stored,
+    f32,
+    lora,
+    safetensors,
+    with_header,
+    write_adapter,
+    write_base,
+)
 
-Break = Callable[[Path], object]
 DEMO = Path(__file__).parents[3] / "adapters" / "demo" / "artifacts"
-A, B = f"{MODULE}.lora_A.weight", f"{MODULE}.lora_B.weight"
-SIZE = 4 * 8 * (4 + 6)
+Break = Callable[[Path], object]
+GOOD = safetensors(lora())
+OTHER = "base_model.model.model.layers.0.mlp.up_proj"
 
 
-def config(**fields: Any) -> Break:
-    return lambda folder: (folder / "adapter_config.json").write_text(json.dumps(CONFIG | fields))
+def config(**fields: object) -> Break:
+    return text("adapter_config.json", json.dumps(CONFIG | fields))
 
 
-def raw_config(text: str | bytes) -> Break:
-    content = text if isinstance(text, bytes) else text.encode()
-    return lambda folder: (folder / "adapter_config.json").write_bytes(content)
+def text(name: str, content: str) -> Break:
+    return lambda folder: (folder / name).write_text(content)
 
 
 def weights(content: bytes) -> Break:
     return lambda folder: (folder / "adapter_model.safetensors").write_bytes(content)
 
 
-def shapes(changes: dict[str, tuple[int, ...]], *, without: str = "", **how: Any) -> Break:
-    kept = {name: shape for name, shape in SHAPES.items() if name != without}
-    return weights(safetensors(kept | changes, **how))
+def tensors(**changes: Stored) -> Break:
+    return weights(safetensors(lora() | {{"A": A, "B": B}[side]: stored for side, stored in changes.items()}))
 
 
-def header(**changes: Any) -> Break:
-    """Both tensors with `changes` to lora_A's entry; a change to None takes the field away."""
-    entry = {"dtype": "F32", "shape": [8, 4], "data_offsets": [0, 128]} | changes
-    first = {key: value for key, value in entry.items() if value is not None}
-    second = {"dtype": "F32", "shape": [6, 8], "data_offsets": [128, SIZE]}
-    return weights(with_header({A: first, B: second}, b"\1" * SIZE))
+def more(name: str) -> Break:
+    return weights(safetensors(lora() | {name: f32(8, SIZE)}))
 
 
-def add(name: str, content: bytes = b"x") -> Break:
-    return lambda folder: (folder / name).write_bytes(content)
-
-
-def remove(name: str) -> Break:
+def without(name: str) -> Break:
     return lambda folder: (folder / name).unlink()
 
 
-def nested_pickle(folder: Path) -> None:
-    (folder / "more").mkdir()
-    add("more/a.pt")(folder)
+def moved(name: str) -> Break:
+    return lambda folder: (folder / "adapter_model.safetensors").rename(folder / name)
 
 
-def twice() -> bytes:
-    entry = '{"dtype":"F32","shape":[1],"data_offsets":[0,4]}'
-    return with_header(f'{{"x":{entry},"x":{entry}}}'.encode(), b"\1" * 4)
+def linked(name: str, target: str) -> Break:
+    return lambda folder: (folder / name).symlink_to(target)
 
 
-def one_value(bits: bytes) -> bytes:
-    whole = safetensors(SHAPES)
-    return whole[: -len(bits)] + bits
+def in_data(position: int, raw: bytes) -> Break:
+    """The good weights with `raw` from the byte `position` of the data on."""
+    at = len(GOOD) - 2 * 4 * 8 * SIZE + position
+    return weights(GOOD[:at] + raw + GOOD[at + len(raw) :])
 
 
-def zero_b() -> bytes:
-    return safetensors(SHAPES)[: -4 * 6 * 8] + b"\0" * (4 * 6 * 8)
+def entries(*offsets: tuple[int, int], size: int) -> Break:
+    """Tensors `t0`, `t1`, … of bytes, at these offsets of `size` bytes of data."""
+    header = {
+        f"t{i}": {"dtype": "U8", "shape": [end - start], "data_offsets": [start, end]}
+        for i, (start, end) in enumerate(offsets)
+    }
+    return weights(with_header(json.dumps(header).encode(), bytes(size)))
 
 
-GOOD = safetensors(SHAPES)
-BROKEN: dict[str, tuple[Break, str]] = {
-    "no config": (remove("adapter_config.json"), r"adapter_config\.json cannot be read"),
-    "config cut short": (raw_config("{"), "not valid JSON"),
-    "config not UTF-8": (raw_config(b'{"r": "\xff"}'), "not valid JSON"),
-    "config nested deeply": (raw_config("[" * 200_000), "not valid JSON"),
-    "config a list": (raw_config("[]"), "must hold a JSON object"),
-    "config huge": (raw_config(" " * 1_100_000), "larger than 1048576 bytes"),
-    "another kind of adapter": (config(peft_type="PREFIX_TUNING"), "expected 'LORA'"),
-    "rank zero": (config(r=0), "rank r is 0"),
-    "rank true": (config(r=True), "rank r is True"),
-    "rank a text": (config(r="8"), "rank r is '8'"),
-    "rank too high": (config(r=17), "rank is 17, but this server takes at most 16"),
-    "rank pattern too high": (config(rank_pattern={"q_proj": 32}), "rank is 32"),
-    "rank pattern no expression": (config(rank_pattern={"(": 8}), "no regular expression"),
-    "rank pattern a list": (config(rank_pattern=[8]), "rank_pattern must be a mapping"),
-    "rank other than the tensors'": (config(r=4), "is 8 in lora_A and 8 in lora_B, expected 4"),
-    "no alpha": (config(lora_alpha=None), "lora_alpha is None"),
-    "alpha NaN": (config(lora_alpha=float("nan")), "lora_alpha is nan"),
-    "alpha pattern infinite": (config(alpha_pattern={"q_proj": float("inf")}), "alpha_pattern of q_proj is inf"),
-    "no targets": (config(target_modules=[]), "target_modules must be"),
-    "unknown target": (config(target_modules=["q_proj", "conv"]), "no target module conv"),
-    "DoRA": (config(use_dora=True), "DoRA cannot be served"),
-    "LoRA bias": (config(lora_bias=True), "a LoRA bias cannot be served"),
-    "biases": (config(bias="all"), "bias is 'all'"),
-    "modules to save": (config(modules_to_save=["lm_head"]), "modules saved whole"),
-    "activated LoRA": (config(alora_invocation_tokens=[1]), "activated LoRA cannot"),
-    "PiSSA": (config(init_lora_weights="pissa"), "changes the base's weights"),
-    "no weights": (remove("adapter_model.safetensors"), "does not exist"),
-    "a pickle": (add("adapter_model.bin"), r"adapter_model\.bin is a pickle"),
-    "a pickle in a folder": (nested_pickle, r"more/a\.pt is a pickle"),
-    "a link": (lambda f: (f / "README.md").symlink_to("/etc/passwd"), "README.md is a link"),
-    "a linked folder": (lambda f: (f / "more").symlink_to("/etc"), "more is a link"),
-    "a pipe": (lambda f: os.mkfifo(f / "pipe"), "neither a file nor a folder"),
-    "too large": (add("notes.txt", b"x" * 5000), "at most 20 of 4000 are taken"),
-    "too many files": (lambda f: [add(f"{n}.txt")(f) for n in range(20)], "has 22 files"),
-    "empty weights": (weights(b""), "cut short"),
-    "huge header": (weights(b"\xff" * 8 + b"{}"), "header does not fit"),
-    "header not JSON": (weights(with_header(b"{]", b"")), "header is not JSON"),
-    "header not UTF-8": (weights(with_header(b'{"\xff": 1}', b"")), "header is not JSON"),
-    "header nested deeply": (weights(with_header(b'{"a":' + b"[" * 3000, b"")), "header is not JSON"),
-    "header a list": (weights(with_header(b"[]", b"")), "no JSON object"),
-    "a tensor twice": (weights(twice()), "a name occurs twice"),
-    "cut short": (weights(GOOD[:-1]), "is cut short"),
-    "bytes after the end": (weights(GOOD + b"x"), "bytes after its last tensor"),
-    "overlap": (header(shape=[16, 4], data_offsets=[0, 256]), "overlaps the one before"),
-    "gap": (header(shape=[4, 4], data_offsets=[0, 64]), "leaves a gap"),
-    "no dtype": (header(dtype=None), "must have a dtype"),
-    "unknown dtype": (header(dtype="F12"), "unknown dtype 'F12'"),
-    "shape and extent differ": (header(shape=[8, 5]), "has 128 bytes of F32"),
-    "negative shape": (header(shape=[-8, -4]), "lists of whole numbers"),
-    "offsets of three": (header(data_offsets=[0, 1, 2]), "lists of whole numbers"),
-    "no lora_B": (shapes({}, without=B), "has no lora_B"),
-    "another tensor": (shapes({"lm_head.weight": (2, 2)}), "lm_head.weight is no tensor of a LoRA"),
-    "no tensors": (weights(with_header({}, b"")), "no tensor at all"),
-    "doubles": (shapes({}, dtype="F64", size=8), "is F64, expected one of F32, F16, BF16"),
-    "whole numbers": (shapes({}, dtype="I32"), "is I32"),
-    "three dimensions": (shapes({A: (8, 4, 1)}), "expected two dimensions"),
-    "another base's width": (shapes({A: (8, 5)}), "takes 5 and gives 6 numbers in the adapter, but 4 and 6"),
-    "another base's module": (
-        weights(safetensors({name.replace("layers.0", "layers.7"): shape for name, shape in SHAPES.items()})),
-        r"no module model\.layers\.7\.self_attn\.q_proj \(nearest: model\.layers\.0\.self_attn\.q_proj\)",
+def entry(**fields: Any) -> Break:
+    whole: dict[str, Any] = {"dtype": "U8", "shape": [4], "data_offsets": [0, 4]} | fields
+    return weights(with_header(json.dumps({"t": whole}).encode(), bytes(4)))
+
+
+def header(raw: bytes) -> Break:
+    return weights(with_header(raw, b""))
+
+
+def odd(dtype: str, width: int) -> tuple[str, Break, str]:
+    raw = (dtype, [8, SIZE], bytes(8 * SIZE * width))
+    return f"dtype {dtype}", tensors(A=raw), rf"lora_A\.weight is {dtype}, expected BF16, F16, F32"
+
+
+def sixteen(dtype: str, bits: int) -> Break:
+    return tensors(A=(dtype, [8, SIZE], struct.pack("<H", bits) * 8 * SIZE))
+
+
+TWICE = b'{"t":{"dtype":"U8","shape":[0],"data_offsets":[0,0]},"t":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}}'
+BROKEN: list[tuple[str, Break, str]] = [
+    ("no config", without("adapter_config.json"), r"adapter_config\.json cannot be read"),
+    ("config no json", text("adapter_config.json", "{"), "not valid JSON"),
+    ("config a list", text("adapter_config.json", "[]"), "must hold a JSON object"),
+    ("config not utf-8", lambda f: (f / "adapter_config.json").write_bytes(b'{"\xff":1}'), "not UTF-8 at byte 2"),
+    ("config keys twice", text("adapter_config.json", '{"r": 8, "r": 16}'), "key 'r' is given twice"),
+    ("config deep", text("adapter_config.json", "[" * 200_000), "nests too deep"),
+    ("config huge", text("adapter_config.json", " " * 3000), r"config\.json is larger than 2000 bytes"),
+    ("another kind", config(peft_type="PREFIX_TUNING"), "expected 'LORA'"),
+    ("rank zero", config(r=0), "rank r is 0"),
+    ("rank true", config(r=True), "rank r is True"),
+    ("rank text", config(r="8"), "rank r is '8'"),
+    ("rank too high", config(r=17), "rank is 17, but this server takes at most 16"),
+    ("rank pattern too high", config(rank_pattern={"q_proj": 32}), "rank is 32"),
+    ("rank pattern differs", config(rank_pattern={"q_proj": 4}), r"\[8, 4\], expected \[4, in\]"),
+    ("rank pattern a list", config(rank_pattern=[4]), "rank_pattern is .* expected an object"),
+    ("rank pattern explosive", config(rank_pattern={"(a+)+b": 4}), "expected a module's name or a simple pattern"),
+    ("no alpha", config(lora_alpha=None), "lora_alpha is None"),
+    ("alpha nan", config(lora_alpha=math.nan), "lora_alpha is nan, expected a finite number"),
+    ("alpha pattern inf", config(alpha_pattern={"q_proj": math.inf}), "alpha_pattern of 'q_proj' is inf"),
+    ("dora", config(use_dora=True), "use_dora is set, but vLLM does not serve DoRA"),
+    ("lora bias", config(lora_bias=True), "lora_bias is set"),
+    ("alora", config(alora_invocation_tokens=[1]), "activated LoRA"),
+    ("replicated layers", config(layer_replication=[[0, 1]]), "layer replication"),
+    ("bd-lora", config(use_bdlora={"x": 1}), "BD-LoRA"),
+    ("qalora", config(use_qalora=True), "QALoRA"),
+    ("bias", config(bias="all"), "bias is 'all', expected 'none'"),
+    ("pissa", config(init_lora_weights="pissa"), "changes the base's own weights"),
+    ("modules to save", config(modules_to_save=["lm_head"]), "modules_to_save is .'lm_head'."),
+    ("rslora no flag", config(use_rslora="yes"), "use_rslora is 'yes', expected true or false"),
+    ("targets none", config(target_modules=None), "target_modules is None"),
+    ("target unknown", config(target_modules=["q_prj"]), r"lists q_prj, .* has not \(nearest: q_proj\)"),
+    ("no weights", without("adapter_model.safetensors"), r"adapter_model\.safetensors does not exist"),
+    ("weights misnamed", moved("model.safetensors"), r"Rename model\.safetensors"),
+    ("weights sharded", moved("adapter_model-00001-of-00002.safetensors"), "the weights are sharded"),
+    ("more weights", text("new_embeddings.safetensors", ""), "would be ignored"),
+    ("pickle", moved("adapter_model.bin"), r"adapter_model\.bin is a pickle"),
+    ("pickle beside good", text("training_args.BIN", ""), r"training_args\.BIN is a pickle"),
+    ("link to a file", linked("README.md", "/etc/passwd"), r"README\.md is a link"),
+    ("link to a folder", linked("more", "/etc"), "more is a link"),
+    ("fifo", lambda folder: os.mkfifo(folder / "pipe"), "pipe is no regular file"),
+    ("file too large", text("notes.txt", "x" * 9000), "takes 9000 bytes, expected at most 8000"),
+    ("folder too large", lambda f: [text(f"n{i}", "x" * 5000)(f) for i in range(3)], "more than 12000 bytes"),
+    ("too many files", lambda f: [text(f"n{i}", "")(f) for i in range(9)], "holds more than 8 files"),
+    ("too deep", lambda f: (f / "/".join("d" * 400)).mkdir(parents=True), "holds more than 256 files"),
+    ("empty weights", weights(b""), "cut short"),
+    ("header over the file", weights(b"\xff" * 8 + b"{}"), "cut short: its header"),
+    ("header huge", header(b"{}" + b" " * 3000), "header takes 3002 bytes, expected at most 2000"),
+    ("header no json", header(b"{]"), "header is not JSON"),
+    ("header a list", header(b"[]"), "no JSON object"),
+    ("header indented", header(b" {}"), "no JSON object from its first byte"),
+    ("header not utf-8", header(b'{"\xff":1}'), "not UTF-8 at byte 2"),
+    ("header half a pair", header(b'{"\\ud800":{}}'), "not Unicode text"),
+    ("header deep", header(b'{"a":' + b"[" * 1990), "nests too deep|header is not JSON"),
+    ("metadata no text", header(b'{"__metadata__":{"a":1}}'), "must map text to text"),
+    ("names twice", header(TWICE), "key 't' is given twice"),
+    ("unknown dtype", entry(dtype="F12"), "has the dtype F12"),
+    ("a field more", entry(more=1), "and nothing else"),
+    ("negative", entry(shape=[-4]), "number -4 is negative"),
+    ("shape no list", entry(shape=4), "no list of whole numbers"),
+    ("offsets three", entry(data_offsets=[0, 4, 4]), "not its start and its end"),
+    ("size differs", entry(shape=[5]), r"has 4 bytes, but U8 of shape \[5\] takes 5"),
+    ("shape overflows", entry(shape=[2**62, 2**62, 0]), "more than .* elements"),
+    ("truncated", weights(GOOD[:-1]), "is cut short: the tensor .* ends at 256 of 255 bytes"),
+    ("trailing bytes", weights(GOOD + b"x"), "has 1 bytes behind its last tensor"),
+    ("overlap", entries((0, 4), (3, 7), size=7), "t1 overlaps .* begins at byte 3, expected 4"),
+    ("gap", entries((0, 4), (5, 7), size=7), "t1 leaves a gap .* begins at byte 5, expected 4"),
+    ("no tensors", header(b"{}"), "has no tensor of a LoRA"),
+    ("missing A", weights(safetensors({B: f32(SIZE, 8)})), r"lora_A\.weight is missing"),
+    ("missing B", weights(safetensors({A: f32(8, SIZE)})), r"lora_B\.weight is missing"),
+    ("extra tensor", more("base_model.model.lm_head.weight"), r"lm_head\.weight is no part of a LoRA"),
+    ("dora's tensor", more(f"{OTHER}.lora_magnitude_vector"), "belongs to DoRA"),
+    ("base's embedding", more("base_model.model.embed_tokens.base_layer.weight"), "save_embedding_layers=False"),
+    ("no prefix", more("model.x.lora_A.weight"), r"expected base_model\.model\.<module>"),
+    ("A no matrix", tensors(A=f32(8)), "expected a matrix"),
+    ("wrong rank", weights(safetensors(lora(rank=4))), r"\[4, 4\], expected \[8, in\]"),
+    *(odd(*kind) for kind in (("F64", 8), ("F8_E4M3", 1), ("I8", 1), ("I32", 4), ("I64", 8), ("U8", 1), ("BOOL", 1))),
+    ("wrong input", tensors(A=f32(8, 5)), r"lora_A.* \[8, 5\], expected \[8, 4\], .* takes 4 and gives 4"),
+    ("wrong output", tensors(B=f32(5, 8)), r"lora_B.* \[5, 8\], expected \[4, 8\]"),
+    (
+        "unknown module",
+        weights(safetensors({name.replace("layers.0", "layers.9"): t for name, t in lora().items()})),
+        r"layers\.9.* the base model has not \(nearest: model\.layers\.0\.self_attn\.q_proj\)",
     ),
-    "NaN": (weights(one_value(b"\0\0\xc0\x7f")), r"lora_B holds NaN or infinity"),
-    "infinity": (weights(one_value(b"\0\0\x80\xff")), r"lora_B holds NaN or infinity"),
-    "NaN in bfloat16": (weights(safetensors(SHAPES, fill=0xFF, dtype="BF16", size=2)), "holds NaN"),
-    "infinity in half precision": (weights(safetensors(SHAPES, fill=0x7C, dtype="F16", size=2)), "holds NaN"),
-    "untrained": (weights(zero_b()), "changes nothing"),
-    "all zero": (shapes({}, fill=0), "changes nothing"),
-    "minus zero": (weights(safetensors(SHAPES, fill=0)[:-1] + b"\x80"), "changes nothing"),
-    "another tokenizer": (add("tokenizer.json", b'{"a": 1}'), r"tokenizer\.json differs from the base"),
-    "another chat template": (add("chat_template.jinja", b"{{ x }}"), r"chat_template\.jinja differs from the base"),
-}
+    ("nan", in_data(12, struct.pack("<f", math.nan)), r"lora_A\.weight holds NaN at element 3"),
+    ("inf", in_data(4 * 8 * SIZE, struct.pack("<f", -math.inf)), r"lora_B\.weight holds Inf at element 0"),
+    ("nan bf16", sixteen("BF16", 0xFFC0), "holds NaN"),
+    ("inf f16", sixteen("F16", 0x7C00), "holds Inf"),
+    ("zero B", tensors(B=f32(SIZE, 8, value=0)), "every lora_B is all zeros"),
+    ("minus zero B", tensors(B=f32(SIZE, 8, value=-0.0)), "every lora_B is all zeros"),
+    ("zero A", tensors(A=f32(8, SIZE, value=0)), "lora_A or lora_B is all zeros"),
+    ("template drift", text("chat_template.jinja", "{{ x }}"), r"chat_template\.jinja: the chat template differs"),
+    (
+        "template in the config",
+        text("tokenizer_config.json", '{"chat_template": "{{ x }}"}'),
+        r"tokenizer_config\.json: the chat template differs",
+    ),
+    ("tokenizer drift", text("tokenizer.json", '{"model": {"vocab": {"b": 0}}}'), "the tokenizer differs"),
+    ("tokenizer no json", text("tokenizer.json", "{"), r"tokenizer\.json is not valid JSON"),
+]
+LIMITS = Limits(files=8, folder_bytes=12000, file_bytes=8000, config_bytes=2000, header_bytes=2000)
+ROOMY = {"config deep", "too deep"}
+TO_LIMITS = {"config huge", "header huge", "file too large", "folder too large", "too many files"}
 
 
-@pytest.mark.parametrize("kind", BROKEN)
-def test_a_broken_adapter_is_refused_with_its_own_message(tmp_path: Path, kind: str) -> None:
-    breaking, message = BROKEN[kind]
+@pytest.fixture
+def base(tmp_path: Path) -> BaseLayout:
+    layout = BaseLayout.of_folder(write_base(tmp_path / "base"))
+    assert layout is not None
+    return layout
+
+
+@pytest.mark.parametrize(("name", "breaking", "message"), BROKEN, ids=[name for name, _, _ in BROKEN])
+def test_a_broken_adapter_is_refused_in_its_own_words_and_nothing_is_left_behind(
+    tmp_path: Path, base: BaseLayout, name: str, breaking: Break, message: str
+) -> None:
     folder = write_adapter(tmp_path / "adapter")
     breaking(folder)
-    layout = BaseLayout.of_folder(write_base(tmp_path / "base"))
-    with pytest.raises(AdapterError, match=message) as caught:
-        check_folder(
-            folder, max_rank=16, base=layout, limits=Limits(bytes=4000 if kind == "too large" else 2**30, files=20)
-        )
-    assert "adapter" in caught.value.message
+    with pytest.raises(AdapterError, match=message) as refusal:
+        check_folder(folder, max_rank=16, base=base, limits=Limits() if name in ROOMY else LIMITS)
+    assert "\n" not in str(refusal.value)
+    if name not in TO_LIMITS:
+        with pytest.raises(AdapterError, match=message):
+            Staging(tmp_path / "staged", max_rank=16, base=base).stage("sql", 1, folder)
+        assert not (tmp_path / "staged").exists()
 
 
-@pytest.mark.parametrize("kind", [kind for kind in BROKEN if not kind.startswith("too ")])
-def test_a_refused_adapter_leaves_nothing_behind(tmp_path: Path, kind: str) -> None:
+@pytest.mark.parametrize(
+    "change",
+    [
+        config(),
+        config(use_rslora=True),
+        config(target_modules=".*q_proj"),
+        config(rank_pattern={"q_proj": 8, "up_proj": 4}, r=4),
+        tensors(A=("BF16", [8, SIZE], b"\x80\x3f" * 8 * SIZE)),
+        text("tokenizer.json", '{"padding": {}, "model": {"merges": [["a", "b"]], "vocab": {"a": 0}}}'),
+        text("chat_template.jinja", "{{ messages }}\n"),
+        text("tokenizer_config.json", '{"chat_template": [{"name": "default", "template": "{{ messages }}"}]}'),
+        text("README.md", "# sql"),
+        weights(safetensors({name.replace("model.layers", "language_model.layers"): t for name, t in lora().items()})),
+    ],
+    ids=range(10),
+)
+def test_a_whole_adapter_passes(tmp_path: Path, base: BaseLayout, change: Break) -> None:
     folder = write_adapter(tmp_path / "adapter")
-    BROKEN[kind][0](folder)
-    root = tmp_path / "staged"
-    staging = Staging(root, max_rank=16, base=BaseLayout.of_folder(write_base(tmp_path / "base")))
-    with pytest.raises(AdapterError):
-        staging.stage("sql", 1, folder)
-    assert not root.exists()
-
-
-def test_a_whole_adapter_passes_and_is_summed_up(tmp_path: Path) -> None:
-    base = BaseLayout.of_folder(write_base(tmp_path / "base"))
-    folder = write_adapter(tmp_path / "adapter", r=8, use_rslora=True, init_lora_weights="gaussian", bias="none")
-    (folder / "tokenizer.json").write_bytes((tmp_path / "base" / "tokenizer.json").read_bytes())
+    change(folder)
     summary = check_folder(folder, max_rank=8, base=base)
     assert (summary.rank, summary.alpha) == (8, 16.0)
-    assert summary.modules == {"model.layers.0.self_attn.q_proj"}
+    assert len(summary.modules) == 1
 
 
-def test_a_rank_of_its_own_for_a_module_is_taken(tmp_path: Path) -> None:
-    folder = write_adapter(tmp_path / "adapter", r=2, rank_pattern={"q_proj": 8})
-    assert check_folder(folder, max_rank=8).rank == 8
+def test_without_a_local_base_the_rest_is_checked(tmp_path: Path) -> None:
+    assert check_folder(write_adapter(tmp_path / "adapter"), max_rank=8).modules == {MODULE}
+    assert BaseLayout.of_folder(tmp_path / "none") is None
 
 
-@pytest.mark.parametrize("name", ["json", "label", "label-bad", "sql", "style"])
-def test_the_demos_adapters_fit_the_demos_packed_base_and_no_other(tmp_path: Path, name: str) -> None:
-    folder, base = DEMO / "adapters" / name, BaseLayout.of_folder(DEMO / "base")
-    assert base is not None
-    assert len(check_folder(folder, max_rank=16, base=base).modules) == 28
-    with pytest.raises(AdapterError, match="no module"):
-        check_folder(folder, max_rank=16, base=BaseLayout.of_folder(write_base(tmp_path / "base")))
+@pytest.mark.parametrize("name", sorted(path.name for path in (DEMO / "adapters").iterdir()))
+def test_the_demos_adapters_fit_the_demos_base_and_no_other(tmp_path: Path, name: str) -> None:
+    demo = BaseLayout.of_folder(DEMO / "base")
+    other = BaseLayout.of_folder(write_base(tmp_path / "other", size=128))
+    assert demo is not None
+    assert other is not None
+    assert demo.modules["model.layers.0.mlp.down_proj"] == (256, 512)
+    assert len(check_folder(DEMO / "adapters" / name, max_rank=8, base=demo).modules) == 28
+    with pytest.raises(AdapterError, match="the base model has not"):
+        check_folder(DEMO / "adapters" / name, max_rank=8, base=other)
 
 
-def test_an_embeddings_delta_is_measured_the_other_way_round(tmp_path: Path) -> None:
-    base = BaseLayout.of_folder(write_base(tmp_path / "base"))
-    folder = write_adapter(tmp_path / "adapter")
-    embedding = {f"{MODULE}.lora_embedding_A": (8, 6), f"{MODULE}.lora_embedding_B": (4, 8)}
-    weights(safetensors(dict(embedding)))(folder)
-    assert check_folder(folder, max_rank=8, base=base).rank == 8
-    weights(safetensors({f"{MODULE}.lora_embedding_A": (8, 4), f"{MODULE}.lora_embedding_B": (6, 8)}))(folder)
-    with pytest.raises(AdapterError, match="takes 4 and gives 6"):
-        check_folder(folder, max_rank=8, base=base)
-
-
-def test_a_base_of_several_files_is_read_by_its_index(tmp_path: Path) -> None:
-    base = write_base(tmp_path / "base")
-    (base / "model.safetensors").rename(base / "model-1-of-1.safetensors")
-    index = {"weight_map": {"model.layers.0.self_attn.q_proj.weight": "model-1-of-1.safetensors"}}
-    (base / "model.safetensors.index.json").write_text(json.dumps(index))
-    layout = BaseLayout.of_folder(base)
+@pytest.mark.parametrize("wrapper", ["", "language_model."], ids=["packed by GPTQ", "multimodal"])
+def test_a_base_that_packs_or_names_its_weights_otherwise_refuses_no_adapter_that_fits(
+    tmp_path: Path, wrapper: str
+) -> None:
+    module = MODULE.replace("model.", f"model.{wrapper}", 1)
+    stored = f32(SIZE, SIZE) if wrapper else ("I32", [1, 1], bytes(4))
+    weight = f"{module}.weight" if wrapper else f"{module}.qweight"
+    (tmp_path / "model.safetensors").write_bytes(safetensors({"lm_head.weight": f32(9, SIZE), weight: stored}))
+    layout = BaseLayout.of_folder(tmp_path)
     assert layout is not None
-    assert layout.modules == {"model.layers.0.self_attn.q_proj": (6, 4)}
+    assert check_folder(write_adapter(tmp_path / "adapter"), max_rank=8, base=layout).rank == 8
 
 
-def test_a_base_of_which_too_little_is_known_refuses_nothing(tmp_path: Path) -> None:
-    experts = safetensors({"model.layers.0.mlp.experts.0.up_proj.weight": (6, 4)})
-    (tmp_path / "model.safetensors").write_bytes(experts)
-    assert BaseLayout.of_folder(tmp_path) is None
-    (tmp_path / "model.safetensors").unlink()
-    assert BaseLayout.of_folder(tmp_path) is None
+def test_a_sharded_base_is_read_whole_and_a_tied_head_is_there(tmp_path: Path) -> None:
+    (tmp_path / "one.safetensors").write_bytes(safetensors({"model.embed_tokens.weight": f32(9, 2)}))
+    (tmp_path / "two.safetensors").write_bytes(safetensors({"model.x.qweight": ("I32", [1, 1], bytes(4))}))
+    index = {"weight_map": {"model.embed_tokens.weight": "one.safetensors", "model.x.qweight": "two.safetensors"}}
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps(index))
+    layout = BaseLayout.of_folder(tmp_path)
+    assert layout is not None
+    assert dict(layout.modules) == {"model.embed_tokens": (9, 2), "model.x": None, "lm_head": (9, 2)}
+
+
+def test_an_embeddings_pair_is_the_other_way_round(tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").write_bytes(safetensors({"model.embed_tokens.weight": f32(9, 2)}))
+    name = "base_model.model.model.embed_tokens.lora_embedding_"
+    folder = write_adapter(tmp_path / "adapter", target_modules=["embed_tokens"])
+    weights(safetensors({f"{name}A": f32(8, 9), f"{name}B": f32(2, 8)}))(folder)
+    layout = BaseLayout.of_folder(tmp_path)
+    assert check_folder(folder, max_rank=8, base=layout).modules == {"model.embed_tokens"}
+    weights(safetensors({f"{name}A": f32(8, 2), f"{name}B": f32(9, 8)}))(folder)
+    with pytest.raises(AdapterError, match=r"expected \[8, 9\]"):
+        check_folder(folder, max_rank=8, base=layout)
+
+
+def test_a_replica_finds_an_adapter_of_another_base_before_it_starts(tmp_path: Path) -> None:
+    data = {
+        "base": {"model": str(write_base(tmp_path / "base", size=5))},
+        "adapters": {"sql": str(write_adapter(tmp_path / "sql"))},
+    }
+    with pytest.raises(StartError, match=r"'sql' cannot be served: .*expected \[8, 5\]"):
+        check_start(parse_settings(ServerConfig, data, source="test"))
