@@ -4,9 +4,7 @@ import sys
 
 import typer
 
-from adapters.errors import ConfigError, PatchbayError
-
-VERSION = "0.1.0"
+from adapters.errors import PatchbayError, fail
 
 
 def build_app() -> typer.Typer:
@@ -31,13 +29,14 @@ def main() -> None:
     try:
         build_app()()
     except PatchbayError as error:
-        print(f"error: {error}", file=sys.stderr)  # noqa: T201
-        sys.exit(2 if isinstance(error, ConfigError) else 1)
+        sys.exit(fail(error))
 
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"patchbay {VERSION}")
+        from importlib.metadata import version
+
+        typer.echo(f"patchbay {version('patchbay')}")
         raise typer.Exit
 
 

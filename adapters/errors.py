@@ -1,4 +1,4 @@
-"""The one exception tree, and the one place where an error becomes an OpenAI error body.
+"""The one exception tree, and the one place where an error becomes an OpenAI error body or a command's last line.
 
 PatchbayError
 ├── ConfigError            a configuration that cannot be used
@@ -17,7 +17,9 @@ PatchbayError
     └── Unavailable        503, with the seconds after which to try again
 """
 
+import contextlib
 import json
+import sys
 from typing import ClassVar
 
 
@@ -157,3 +159,11 @@ def openai_error_body(message: str, *, error_type: str, param: str | None = None
     """
     fields = {"message": message, "type": error_type, "param": param, "code": code}
     return json.dumps({"error": fields}, ensure_ascii=False).encode()
+
+
+def fail(error: PatchbayError) -> int:
+    """Prints `error` as one line on standard error, if anybody still reads that, and returns the exit code that goes
+    with it: 2 for what is wrong in the configuration, else 1."""
+    with contextlib.suppress(OSError):
+        print(f"error: {error}", file=sys.stderr, flush=True)  # noqa: T201
+    return 2 if isinstance(error, ConfigError) else 1

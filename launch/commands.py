@@ -45,9 +45,9 @@ def up(  # noqa: PLR0913 - Typer makes an option of each parameter
 
 
 def _up(file: Path | None, overrides: "Overrides", *, verbose: bool, as_json: bool) -> int:
-    from adapters.errors import PatchbayError
+    from adapters.errors import PatchbayError, fail
     from launch.config import find_file, load_config
-    from launch.run import fail, reporter_for, serve
+    from launch.run import reporter_for, serve
 
     try:
         config = load_config(find_file(file, overrides), overrides)

@@ -8,7 +8,6 @@ if TYPE_CHECKING:
     from adapters.demo.build import DemoModels
     from launch.events import ReadyReport
 
-BASE_NAME = "demo-base"
 SAMPLE_TASK = "json"
 
 
@@ -46,9 +45,11 @@ def demo_sections(models: "DemoModels") -> dict[str, Any]:
     Without torch.compile: it needs a C++ compiler, and gains nothing on a base this small. Without free whitespace in
     JSON: a small model that may write spaces until it runs out of tokens sometimes does.
     """
+    from adapters.demo.recipe import BASE_MODEL
+
     structured_outputs = {"backend": "xgrammar", "disable_any_whitespace": True}
     return {
-        "base": {"model": str(models.base), "name": BASE_NAME, "tool_call_parser": "hermes"},
+        "base": {"model": str(models.base), "name": BASE_MODEL, "tool_call_parser": "hermes"},
         "adapters": {name: str(folder) for name, folder in models.adapters.items()},
         "engine": {"enforce_eager": True, "arguments": {"structured_outputs_config": structured_outputs}},
     }

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
-from adapters.errors import ConfigError, PatchbayError
+from adapters.errors import PatchbayError, fail
 from adapters.paths import data_dir
 from launch.config import PatchbayConfig
 from launch.events import Ended, Failed, ReadyReport
@@ -18,8 +18,6 @@ from launch.rundir import run_directory
 from launch.supervisor import supervise
 
 _CLEAN: Final = 0
-_START_FAILED: Final = 1
-_USAGE: Final = 2
 _FORCED: Final = 130
 
 
@@ -72,10 +70,3 @@ def reporter_for(config: PatchbayConfig, *, as_json: bool = False) -> Reporter:
     from launch.terminal import TerminalReporter
 
     return TerminalReporter(Console(), names)
-
-
-def fail(error: PatchbayError) -> int:
-    """Prints `error` as one line on standard error, and returns the exit code that goes with it."""
-    with suppress(OSError):
-        print(f"error: {error}", file=sys.stderr, flush=True)  # noqa: T201
-    return _USAGE if isinstance(error, ConfigError) else _START_FAILED

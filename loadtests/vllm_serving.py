@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import typer
 
-from adapters.errors import ConfigError
+from adapters.errors import ConfigError, PatchbayError, fail
 from adapters.settings import is_loopback
 
 REPORTED = {
@@ -91,6 +91,5 @@ def _table(shown: dict[str, Any]) -> str:
 if __name__ == "__main__":
     try:
         typer.run(run)
-    except ConfigError as error:
-        print(f"error: {error}", file=sys.stderr)  # noqa: T201
-        sys.exit(2)
+    except PatchbayError as error:
+        sys.exit(fail(error))

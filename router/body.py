@@ -5,8 +5,8 @@ import re
 
 import msgspec
 
+from adapters.asgi import Headers, Receive, header, receive_body
 from adapters.errors import BodyTooLarge, InvalidRequest
-from router.asgi import Headers, Receive, header
 from router.connection import ClientGone
 
 
@@ -31,25 +31,12 @@ async def read_body(receive: Receive, headers: Headers, *, limit_bytes: int, tim
         raise BodyTooLarge(limit_bytes)
     try:
         async with asyncio.timeout(timeout_s):
-            return await _read(receive, limit_bytes)
+            body = await receive_body(receive, limit_bytes)
     except TimeoutError as error:
         raise InvalidRequest(f"The request's body did not arrive within {timeout_s:g} s.") from error
-
-
-async def _read(receive: Receive, limit_bytes: int) -> bytes:
-    parts: list[bytes] = []
-    size = 0
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientGone
-        part = message.get("body", b"")
-        size += len(part)
-        if size > limit_bytes:
-            raise BodyTooLarge(limit_bytes)
-        parts.append(part)
-        if not message.get("more_body", False):
-            return parts[0] if len(parts) == 1 else b"".join(parts)
+    if body is None:
+        raise ClientGone
+    return body
 
 
 def parse_head(body: bytes) -> Head:

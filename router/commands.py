@@ -24,7 +24,10 @@ def run(
     config: Annotated[Path | None, typer.Option(help="A YAML file; flags go before what it says.")] = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="More log lines, and tracebacks.")] = False,
 ) -> None:
-    """Put one OpenAI-compatible endpoint in front of replicas, or of any OpenAI-compatible servers."""
+    """Put one OpenAI-compatible endpoint in front of replicas, or of any OpenAI-compatible servers.
+
+    Example: patchbay router --replica http://127.0.0.1:8000
+    """
     flags = {"replicas": replica or None, "host": host, "port": port, "admin_port": admin_port}
     try:
         settings = _configure(config, {key: value for key, value in flags.items() if value is not None})

@@ -4,7 +4,7 @@ import asyncio
 from types import TracebackType
 from typing import Self
 
-from router.asgi import Receive
+from adapters.asgi import Receive
 
 
 class ClientGone(Exception):

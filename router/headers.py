@@ -7,7 +7,7 @@ import random
 import re
 from collections.abc import Iterable
 
-from router.asgi import Headers, header
+from adapters.asgi import Headers, header
 
 REQUEST_ID = b"x-request-id"
 _HOP_BY_HOP = frozenset(

@@ -4,8 +4,8 @@ import hashlib
 import hmac
 from collections.abc import Iterable
 
+from adapters.asgi import header
 from adapters.errors import Unauthorized
-from router.asgi import header
 
 _BEARER = b"bearer "
 

@@ -11,8 +11,8 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from adapters.asgi import Headers, Receive, Scope, Send, header
 from adapters.errors import ModelNotFound, RequestError, Unavailable, UpstreamFailed
-from router.asgi import Headers, Receive, Scope, Send, header
 from router.balancer import pick
 from router.body import parse_head, read_body
 from router.config import RouterConfig

@@ -4,8 +4,8 @@ Of an event stream only whole events are passed on: what follows the last event'
 any moment an error event can be added that clients can read, should the replica die. The bytes stay the same.
 """
 
+from adapters.asgi import Headers, Send
 from adapters.errors import RequestError, UpstreamFailed, openai_body
-from router.asgi import Headers, Send
 from router.upstream import Answer
 
 _ENDS = (b"\n\n", b"\r\n\r\n")

@@ -10,8 +10,8 @@ from typing import Literal, Self
 import aiohttp
 from yarl import URL
 
+from adapters.asgi import Headers, header
 from adapters.errors import PatchbayError
-from router.asgi import Headers, header
 from router.headers import downstream_headers
 
 FailureKind = Literal["connect", "disconnect", "timeout", "protocol", "refused", "busy"]

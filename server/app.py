@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
+from adapters.asgi import Receive, Scope, Send, header
 from adapters.errors import (
     InvalidRequest,
     MethodNotAllowed,
@@ -22,7 +23,6 @@ from adapters.errors import (
 )
 from adapters.names import NAME_PATTERN
 from adapters.replica import ReplicaStatus, RevisionStatus
-from server.engine import Receive, Scope, Send
 from server.gate import ENDPOINTS, Gate, send_error
 from server.replica import Replica
 
@@ -71,7 +71,7 @@ class ServerApp:
     def _authorize(self, scope: Scope) -> None:
         if self._authorization is None or scope["path"] in _OPEN_PATHS:
             return
-        shown = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
+        shown = header(scope["headers"], b"authorization") or b""
         if not hmac.compare_digest(shown, self._authorization):
             raise Unauthorized("This replica needs its token.", hint="Send it as 'Authorization: Bearer …'.")
 

@@ -1,12 +1,11 @@
 """`patchbay server`: one replica, in the foreground."""
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from adapters.errors import ConfigError, PatchbayError, StartError
+from adapters.errors import PatchbayError, StartError, fail
 
 if TYPE_CHECKING:
     from server.config import ServerConfig
@@ -37,10 +36,10 @@ def _run(path: Path, *, verbose: bool) -> int:
         config = parse_settings(ServerConfig, load_yaml(path), source=str(path))
         check_start(config)
     except PatchbayError as error:
-        return _fail(error)
+        return fail(error)
     with folded_output(verbose=verbose) as fold:
         failure = _serve(config, fold, verbose=verbose)
-    return _fail(failure) if failure else 0
+    return fail(failure) if failure else 0
 
 
 def _serve(config: "ServerConfig", fold: "TracebackFold", *, verbose: bool) -> PatchbayError | None:
@@ -72,8 +71,3 @@ def _with_root_cause(error: StartError, root_cause: str | None) -> StartError:
         return error
     head = error.message.partition(": ")[0]
     return StartError(f"{head}: {root_cause.rstrip('.')}.", hint=error.hint)
-
-
-def _fail(error: PatchbayError) -> int:
-    print(f"error: {error}", file=sys.stderr, flush=True)  # noqa: T201
-    return 2 if isinstance(error, ConfigError) else 1

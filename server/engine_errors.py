@@ -5,8 +5,8 @@ from typing import Any
 
 import msgspec
 
+from adapters.asgi import Message, Send
 from adapters.errors import openai_error_body
-from server.engine import Message, Send
 
 _VALIDATION = re.compile(r"\d+ validation errors?:")
 _FAULT = re.compile(r"'loc': '([^']*)', 'msg': [\"']([^\"']*)[\"']")

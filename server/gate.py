@@ -9,8 +9,8 @@ from typing import Any
 
 import msgspec
 
-from adapters.errors import BodyTooLarge, InvalidRequest, ModelNotFound, RequestError, openai_body
-from server.engine import Message, Receive, Scope, Send
+from adapters.asgi import Message, Receive, Scope, Send, receive_body
+from adapters.errors import InvalidRequest, ModelNotFound, RequestError, openai_body
 from server.engine_errors import EngineErrors
 from server.replica import Replica
 from server.slots import Entry
@@ -49,7 +49,7 @@ class Gate:
             metrics.requests.labels(endpoint=endpoint, outcome=watch.outcome).inc()
 
     async def _answer(self, scope: Scope, receive: Receive, send: EngineErrors) -> None:
-        body = await read_body(receive, self._replica.config.max_body_bytes)
+        body = await receive_body(receive, self._replica.config.max_body_bytes)
         if body is None:
             return
         fields = _decode(body)
@@ -92,22 +92,6 @@ class _Replay:
             return await self._receive()
         body, self._body = self._body, None
         return {"type": "http.request", "body": body, "more_body": False}
-
-
-async def read_body(receive: Receive, limit_bytes: int) -> bytes | None:
-    """The request's body, or None where the client goes away first. Raises BodyTooLarge as soon as it is."""
-    parts: list[bytes] = []
-    size = 0
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            return None
-        parts.append(message.get("body", b""))
-        size += len(parts[-1])
-        if size > limit_bytes:
-            raise BodyTooLarge(limit_bytes)
-        if not message.get("more_body", False):
-            return b"".join(parts)
 
 
 async def send_error(send: Send, error: RequestError) -> None:

@@ -12,10 +12,11 @@ from vllm.v1.engine.async_llm import AsyncLLM
 from vllm.v1.metrics.loggers import StatLoggerBase
 from vllm.v1.metrics.stats import IterationStats, MultiModalCacheStats, SchedulerStats
 
+from adapters.asgi import ASGIApp
 from adapters.errors import AdapterRejected, PatchbayError, StartError
 from adapters.replica import BaseModelStatus, RequestStatus
 from server.config import ServerConfig
-from server.engine import ASGIApp, EngineLora, LoraCapacity, LoraTiers
+from server.engine import EngineLora, LoraCapacity, LoraTiers
 from server.fit import check_fit
 from server.processes import engine_processes, kill
 from server.vllm_app import build_vllm_app

@@ -17,7 +17,7 @@ from adapters.paths import data_dir
 from .build import DemoModels, build_demo
 from .manifest import record_scores
 from .progress import ProgressSink, RichProgress, Silent
-from .recipe import SHIPPED_SEED
+from .recipe import BASE_MODEL, SHIPPED_SEED
 
 DEFAULT_URL = "http://127.0.0.1:8080"
 CONCURRENCY = 16
@@ -70,7 +70,7 @@ def score(
     url: Annotated[str, typer.Option(help="An OpenAI-compatible server that serves the demo's models.")] = DEFAULT_URL,
     api_key: Annotated[str | None, typer.Option(envvar="PATCHBAY_API_KEY", help="The server's API key.")] = None,
     examples: Annotated[int, typer.Option(min=1, help="Held-out examples a task.")] = 100,
-    base_model: Annotated[str, typer.Option(help="The name under which the base is served.")] = "demo-base",
+    base_model: Annotated[str, typer.Option(help="The name under which the base is served.")] = BASE_MODEL,
     record: Annotated[
         Path | None, typer.Option(help="Also note the scores in the manifest of this folder of models.")
     ] = None,

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from adapters.digest import file_hash
+
 from .errors import DamagedArtifacts
 
 MANIFEST_FILE = "manifest.json"
-BLOCK = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,7 @@ class Manifest:
 
     @property
     def digest(self) -> str:
-        """SHA-256 in hex over the sorted names and hashes, the way a revision's digest is made."""
+        """SHA-256 in hex over the sorted names and hashes."""
         lines = "".join(f"{name}\0{self.files[name].sha256}\n" for name in sorted(self.files))
         return hashlib.sha256(lines.encode()).hexdigest()
 
@@ -79,11 +80,7 @@ def names_in(folder: Path) -> Iterator[str]:
 
 def describe(path: Path) -> FileEntry:
     """Hash one file."""
-    hasher = hashlib.sha256()
-    with path.open("rb") as stream:
-        while block := stream.read(BLOCK):
-            hasher.update(block)
-    return FileEntry(hasher.hexdigest(), path.stat().st_size)
+    return FileEntry(file_hash(path), path.stat().st_size)
 
 
 def matches(path: Path, entry: FileEntry) -> bool:

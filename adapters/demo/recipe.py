@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from .corpus import corpus_bytes
 
 SHIPPED_SEED = 7
+# What clients call the base, as it is served.
+BASE_MODEL = "demo-base"
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,8 @@ import httpx
 from .corpus import TASKS, Example, task_examples
 from .errors import EndpointError
 from .progress import ProgressSink
-from .recipe import SHIPPED_SEED
+from .recipe import BASE_MODEL, SHIPPED_SEED
 
-BASE_MODEL = "demo-base"
 MAX_TOKENS = 128
 TIMEOUT_S = 120.0
 

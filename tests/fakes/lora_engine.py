@@ -5,9 +5,10 @@ import json
 from collections import Counter
 from collections.abc import Coroutine
 
+from adapters.asgi import Message, Receive, Scope, Send
 from adapters.errors import AdapterRejected
 from adapters.replica import BaseModelStatus, RequestStatus
-from server.engine import EngineLora, LoraCapacity, LoraTiers, Message, Receive, Scope, Send
+from server.engine import EngineLora, LoraCapacity, LoraTiers
 
 
 class FakeLoraEngine:

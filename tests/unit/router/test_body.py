@@ -1,8 +1,8 @@
 import anyio
 import pytest
 
+from adapters.asgi import Headers, Message
 from adapters.errors import BodyTooLarge, InvalidRequest
-from router.asgi import Headers, Message
 from router.body import Head, parse_head, read_body
 from router.connection import ClientGone
 

@@ -2,8 +2,8 @@ import asyncio
 
 import pytest
 
+from adapters.asgi import Message
 from adapters.errors import Unavailable
-from router.asgi import Message
 from router.connection import ClientGone, WhileConnected
 
 pytestmark = pytest.mark.anyio
