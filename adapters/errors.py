@@ -4,6 +4,9 @@ PatchbayError
 ├── ConfigError            a configuration that cannot be used
 ├── StartError             a process that cannot come up (a base that does not load, a port that is taken)
 ├── AdapterError           an adapter's files or settings do not fit
+│   └── SourceError        an adapter cannot be got from where it is said to be
+├── ArtifactError          the artifact store cannot be read or written
+├── RegistryError          the registry's database cannot be reached or used
 └── RequestError           one request cannot be answered; has a status and OpenAI's `type` and `code`
     ├── InvalidRequest     400
     ├── Unauthorized       401
@@ -45,6 +48,18 @@ class StartError(PatchbayError):
 
 class AdapterError(PatchbayError):
     """An adapter's files or settings do not fit."""
+
+
+class SourceError(AdapterError):
+    """An adapter cannot be got from where it is said to be."""
+
+
+class ArtifactError(PatchbayError):
+    """The artifact store cannot be read or written."""
+
+
+class RegistryError(PatchbayError):
+    """The registry's database cannot be reached or used."""
 
 
 class RequestError(PatchbayError):

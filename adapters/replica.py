@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 Phase = Literal["starting", "ready", "draining"]
-RevisionState = Literal["declared", "loading", "resident", "draining", "failed"]
+RevisionState = Literal["staging", "declared", "loading", "resident", "draining", "failed"]
 Tier = Literal["disk", "cpu", "slot"]
 
 
