@@ -1,17 +1,23 @@
 """The configuration of the registry and the artifact store, which routers, replicas and commands share."""
 
+import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pydantic import Field, SecretStr
 
 from adapters.admission.folder import Limits
+from adapters.errors import ConfigError
 from adapters.paths import data_dir
-from adapters.settings import Settings
+from adapters.settings import Settings, load_yaml, parse_settings
+
+# The largest that vLLM 0.32 takes.
+MAX_RANK = 512
 
 
 class ArtifactsConfig(Settings):
-    """The artifact store. `url`: a folder, or any URL that fsspec knows (`s3://bucket/prefix`); `options`: what fsspec's
+    """The artifact store. `url`: a folder, or any URL that fsspec knows (`s3://bucket/prefix`); `options`: what its
     file system takes (`endpoint_url`, `key`, `secret`); without them, the usual environment variables count."""
 
     url: str = Field(default_factory=lambda: str(data_dir() / "artifacts"))
@@ -36,3 +42,89 @@ class RegistryConfig(Settings):
     signing: SigningConfig = SigningConfig()
     limits: Limits = Limits()
     keep_warm_s: float = Field(default=600, ge=0)
+
+
+class DeclaredAdapter(Settings):
+    """An adapter that must serve. `source`: a folder, an archive, or a URL (`hf://`, `oci://`, `s3://`); `preload`:
+    whether it is loaded before its first request; `pin`: whether it is evicted last."""
+
+    source: str
+    preload: bool = True
+    pin: bool = False
+
+
+def with_sources(adapters: Any) -> Any:
+    """`adapters` with every bare source (`sql: ./sql`) written out (`sql: {source: ./sql}`)."""
+    if not isinstance(adapters, dict):
+        return adapters
+    return {
+        name: {"source": str(entry)} if isinstance(entry, str | Path) else entry for name, entry in adapters.items()
+    }
+
+
+class PushDefaults(Settings):
+    """What a file says that matters to a push. `model`: the base model's folder or hub id; `max_rank`: the largest rank
+    that replicas take."""
+
+    model: str | None = None
+    chat_template: Path | None = None
+    max_rank: int = MAX_RANK
+
+
+def registry_section(data: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """The `registry:` section of a file's `data`, its paths relative to `folder` made absolute. What is of the wrong
+    type stays, for the models to refuse. `PATCHBAY_REGISTRY` and `PATCHBAY_ARTIFACTS` go before what it says."""
+    section = data.get("registry") or {}
+    if not isinstance(section, dict):
+        raise ConfigError(f"'registry' must be a mapping, not a {type(section).__name__}.")
+    section = dict(section)
+    if url := os.environ.get("PATCHBAY_REGISTRY"):
+        section["url"] = url
+    artifacts = section.get("artifacts")
+    if isinstance(artifacts, str):
+        section["artifacts"] = artifacts = {"url": artifacts}
+    if isinstance(artifacts, dict) and isinstance(artifacts.get("url"), str):
+        section["artifacts"] = artifacts | {"url": absolute_url(artifacts["url"], folder)}
+    if url := os.environ.get("PATCHBAY_ARTIFACTS"):
+        section["artifacts"] = (section.get("artifacts") or {}) | {"url": absolute_url(url, Path.cwd())}
+    if isinstance(section.get("url"), str):
+        section["url"] = _absolute_database(section["url"], folder)
+    return section
+
+
+def load_registry_config(file: Path | None) -> tuple[RegistryConfig, PushDefaults]:
+    """What `file`, a patchbay.yaml, says of the registry and of what a push must fit; the defaults where there is none.
+
+    Only these parts of the file are looked at: it is the servers' file, and they check the rest. Raises ConfigError.
+    """
+    data = load_yaml(file) if file is not None else {}
+    folder = file.absolute().parent if file is not None else Path.cwd()
+    source = str(file or "the environment")
+    config = parse_settings(RegistryConfig, registry_section(data, folder), source=f"{source}: registry")
+    return config, parse_settings(PushDefaults, _push_defaults(data, folder), source=source)
+
+
+def absolute_url(url: str, folder: Path) -> str:
+    """`url`, or where it is a plain path, that path below `folder`, absolute."""
+    return url if "://" in url else str(folder / Path(url).expanduser())
+
+
+def _push_defaults(data: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    base, lora = data.get("base"), data.get("lora")
+    base = {"model": base} if isinstance(base, str) else base if isinstance(base, dict) else {}
+    found = {key: base[key] for key in ("model", "chat_template") if base.get(key) is not None}
+    for key, value in tuple(found.items()):
+        path = folder / Path(str(value)).expanduser()
+        if key == "chat_template" or path.is_dir():
+            found[key] = str(path)
+    if isinstance(lora, dict) and "max_rank" in lora:
+        found["max_rank"] = lora["max_rank"]
+    return found
+
+
+def _absolute_database(url: str, folder: Path) -> str:
+    """A relative file in an SQLite URL is relative to the configuration, not to where a command happens to run."""
+    scheme, separator, rest = url.partition(":///")
+    if not (scheme.startswith("sqlite") and separator and rest) or rest.startswith(("/", ":")):
+        return url
+    return f"{scheme}:///{folder / Path(rest).expanduser()}"

@@ -10,6 +10,7 @@ PatchbayError
 └── RequestError           one request cannot be answered; has a status and OpenAI's `type` and `code`
     ├── InvalidRequest     400
     ├── Unauthorized       401
+    ├── Forbidden          403
     ├── ModelNotFound      404
     ├── NotFound           404
     ├── MethodNotAllowed   405
@@ -90,6 +91,12 @@ class Unauthorized(RequestError):
 
     def headers(self) -> dict[str, str]:
         return {"www-authenticate": "Bearer"}
+
+
+class Forbidden(RequestError):
+    status = 403
+    error_type = "invalid_request_error"
+    code = "forbidden"
 
 
 class ModelNotFound(RequestError):

@@ -10,7 +10,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
-from adapters.errors import ConfigError
+from adapters.errors import AdapterError, ConfigError
+from adapters.names import check_name
 
 
 class Settings(BaseModel):
@@ -50,6 +51,14 @@ def parse_settings(model: type[S], data: Mapping[str, Any], *, source: str) -> S
     except ValidationError as error:
         faults = [_fault(model, detail) for detail in error.errors()]
         raise ConfigError(f"{source}: " + "; ".join(faults) + ".") from error
+
+
+def check_setting_name(name: str) -> str:
+    """`name`, where an adapter or a process may be called so. Raises ValueError, for a model's validator."""
+    try:
+        return check_name(name)
+    except AdapterError as error:
+        raise ValueError(str(error)) from error
 
 
 def is_loopback(host: str) -> bool:

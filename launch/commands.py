@@ -12,7 +12,10 @@ if TYPE_CHECKING:
 _Config = Annotated[Path | None, typer.Option("--config", "-c", help="By default ./patchbay.yaml.")]
 _Base = Annotated[str | None, typer.Option("--base", help="The base model: a Hugging Face id or a folder.")]
 _Adapter = Annotated[
-    list[str] | None, typer.Option("--adapter", metavar="NAME=PATH", help="An adapter's folder. Can be repeated.")
+    list[str] | None,
+    typer.Option(
+        "--adapter", metavar="NAME=SOURCE", help="An adapter: a folder, an archive, hf://…, s3://… Repeatable."
+    ),
 ]
 _Replicas = Annotated[int | None, typer.Option("--replicas", min=1, help="How many processes serve the model.")]
 _Port = Annotated[int | None, typer.Option("--port", min=1, max=65535, help="The port for clients, by default 8080.")]

@@ -7,11 +7,12 @@ from typing import Any, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
+from adapters.config import DeclaredAdapter, RegistryConfig, absolute_url, registry_section, with_sources
 from adapters.errors import ConfigError
-from adapters.settings import Settings, load_yaml, parse_settings
+from adapters.settings import Settings, check_setting_name, load_yaml, parse_settings
 from launch.backoff import RestartConfig
 from router.config import RouterConfig
-from server.config import AdapterConfig, BaseConfig, EngineConfig, LoraConfig, with_paths
+from server.config import BaseConfig, EngineConfig, LoraConfig
 
 DEFAULT_FILE = Path("patchbay.yaml")
 _NOT_KNOWN_YET = "http://127.0.0.1:9001"
@@ -47,7 +48,8 @@ class ReplicasConfig(Settings):
 
 
 class RouterSection(RouterConfig):
-    """The router's keys, without `replicas`: those are the ones that the same file starts."""
+    """The router's keys, without `replicas`: those are the ones that the same file starts. What it shares with them,
+    `registry` and `adapters`, stands at the top."""
 
     @model_validator(mode="before")
     @classmethod
@@ -56,6 +58,8 @@ class RouterSection(RouterConfig):
             return data
         if "replicas" in data:
             raise ValueError("the router's replicas are those that this file starts: set replicas.count at the top")
+        if shared := sorted({"registry", "adapters", "max_rank"} & data.keys()):
+            raise ValueError(f"{shared[0]} stands at the top of the file, not under 'router' (max_rank: under 'lora')")
         return data | {"replicas": [_NOT_KNOWN_YET]}
 
 
@@ -63,7 +67,8 @@ class PatchbayConfig(Settings):
     """The whole file. Paths in it are as `load_config` made them: those in a file are relative to the file."""
 
     base: BaseConfig
-    adapters: dict[str, AdapterConfig] = Field(default_factory=dict)
+    adapters: dict[str, DeclaredAdapter] = Field(default_factory=dict)
+    registry: RegistryConfig = Field(default_factory=RegistryConfig)
     lora: LoraConfig = LoraConfig()
     engine: EngineConfig = EngineConfig()
     replicas: ReplicasConfig = ReplicasConfig()
@@ -77,8 +82,21 @@ class PatchbayConfig(Settings):
 
     @field_validator("adapters", mode="before")
     @classmethod
-    def _path_is_enough(cls, value: Any) -> Any:
-        return with_paths(value)
+    def _source_is_enough(cls, value: Any) -> Any:
+        return with_sources(value)
+
+    @field_validator("adapters")
+    @classmethod
+    def _adapter_names(cls, value: dict[str, DeclaredAdapter]) -> dict[str, DeclaredAdapter]:
+        for name in value:
+            check_setting_name(name)
+        return value
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> Self:
+        if self.base.served_name in self.adapters:
+            raise ValueError(f"the base model and an adapter are both called '{self.base.served_name}': set base.name")
+        return self
 
     @model_validator(mode="after")
     def _ports_differ(self) -> Self:
@@ -93,7 +111,7 @@ class PatchbayConfig(Settings):
 
 @dataclass(frozen=True, slots=True)
 class Overrides:
-    """What the command line sets over the file. `adapters`: as `NAME=PATH`, relative to the working directory."""
+    """What the command line sets over the file. `adapters`: `NAME=SOURCE`, paths relative to the working directory."""
 
     base: str | None = None
     adapters: tuple[str, ...] = ()
@@ -123,7 +141,8 @@ def load_config(file: Path | None, overrides: Overrides) -> PatchbayConfig:
     `--base` replaces the file's whole base section, whose other keys would hardly fit; `--adapter` adds to the file's
     adapters. Raises ConfigError.
     """
-    data = _with_absolute_paths(load_yaml(file), file.absolute().parent) if file is not None else {}
+    folder = file.absolute().parent if file is not None else Path.cwd()
+    data = _with_absolute_paths(load_yaml(file) if file is not None else {}, folder)
     data = _overridden(data, overrides)
     source = str(file) if file is not None else "the command line"
     return parse_settings(PatchbayConfig, data, source=source)
@@ -149,13 +168,13 @@ def _overridden(data: dict[str, Any], overrides: Overrides) -> dict[str, Any]:
 def _named_path(text: str, folder: Path) -> tuple[str, dict[str, Any]]:
     name, separator, path = text.partition("=")
     if not (name and separator and path):
-        raise ConfigError(f"--adapter {text}: write it as NAME=PATH, such as --adapter sql=./my-lora.")
-    return name, {"path": _absolute(path, folder)}
+        raise ConfigError(f"--adapter {text}: write it as NAME=SOURCE, such as --adapter sql=./my-lora.")
+    return name, {"source": absolute_url(path, folder)}
 
 
 def _with_absolute_paths(data: dict[str, Any], folder: Path) -> dict[str, Any]:
     """`data` with the paths in it made absolute. What is of the wrong type stays, for the models to refuse."""
-    base, adapters = data.get("base"), with_paths(data.get("adapters"))
+    base, adapters = data.get("base"), with_sources(data.get("adapters"))
     changed: dict[str, Any] = {}
     if isinstance(base, str):
         changed["base"] = _model(base, folder)
@@ -163,9 +182,11 @@ def _with_absolute_paths(data: dict[str, Any], folder: Path) -> dict[str, Any]:
         changed["base"] = base | _paths_in(base, {"model": _model, "chat_template": _absolute}, folder)
     if isinstance(adapters, dict):
         changed["adapters"] = {
-            name: entry | _paths_in(entry, {"path": _absolute}, folder) if isinstance(entry, dict) else entry
+            name: entry | _paths_in(entry, {"source": absolute_url}, folder) if isinstance(entry, dict) else entry
             for name, entry in adapters.items()
         }
+    if section := registry_section(data, folder):
+        changed["registry"] = section
     return data | changed
 
 
@@ -193,4 +214,4 @@ def _mapping(data: dict[str, Any], section: str) -> dict[str, Any]:
         return {}
     if not isinstance(value, dict):
         raise ConfigError(f"'{section}' must be a mapping, not a {type(value).__name__}.")
-    return dict(with_paths(value)) if section == "adapters" else value
+    return dict(with_sources(value)) if section == "adapters" else value

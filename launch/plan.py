@@ -38,7 +38,13 @@ def server_configs(config: PatchbayConfig, token: SecretStr) -> list[ServerConfi
     replicas = config.replicas
     cores: list[str] | list[None] = [config.engine.cpu_cores] * replicas.count if config.engine.cpu_cores else []
     cores = cores or partition_cores(available_cores(), replicas.count)
-    shared = {"base": config.base, "lora": config.lora, "adapters": config.adapters, "token": token}
+    shared = {
+        "base": config.base,
+        "lora": config.lora,
+        "artifacts": config.registry.artifacts,
+        "expected_adapters": len(config.adapters),
+        "token": token,
+    }
     return [
         parse_settings(
             ServerConfig,
@@ -62,7 +68,8 @@ def router_config(config: PatchbayConfig, servers: list[ServerConfig]) -> Router
     replicas = [
         {"name": server.name, "url": f"http://{server.host}:{server.port}", "token": server.token} for server in servers
     ]
-    return parse_settings(RouterConfig, dict(config.router) | {"replicas": replicas}, source="router")
+    shared = {"registry": config.registry, "adapters": config.adapters, "max_rank": config.lora.max_rank}
+    return parse_settings(RouterConfig, dict(config.router) | {"replicas": replicas} | shared, source="router")
 
 
 def port_uses(config: PatchbayConfig) -> Iterator[PortUse]:

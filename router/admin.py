@@ -1,40 +1,56 @@
 """The admin port: health, metrics, and a look at the replicas. Not the data path, so FastAPI."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
 from typing import Any
 
 from fastapi import Depends, FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from adapters.errors import MethodNotAllowed, NotFound, RequestError, openai_body
+from adapters.errors import InvalidRequest, MethodNotAllowed, NotFound, RequestError, openai_body
+from router.admin_adapters import add_adapters
+from router.admin_docs import add_docs
+from router.admin_roles import Allowed
+from router.control.control import Control
 from router.fleet import Fleet
-from router.keys import KeyRing
+from router.keys import RoleRing
 from router.metrics import CONTENT_TYPE, Metrics
 from router.proxy import Proxy
 from router.snapshot import Replica
 
-Admitted = Callable[[Request], Awaitable[None]]
+
+@dataclass(frozen=True, slots=True)
+class AdminParts:
+    """What the admin port shows and changes. `drain`: begins the router's end; `control`: where there is a registry;
+    `keys`: asked for on every path but health."""
+
+    proxy: Proxy
+    fleet: Fleet
+    metrics: Metrics
+    drain: Callable[[], None]
+    keys: RoleRing
+    control: Control | None = None
 
 
-def build_admin(
-    proxy: Proxy, fleet: Fleet, metrics: Metrics, drain: Callable[[], None], token: str | None = None
-) -> FastAPI:
-    """The admin application. `drain`: begins the router's end; `token`: asked for on every path but health."""
-    keys = KeyRing([token] if token is not None else [])
+def build_admin(parts: AdminParts) -> FastAPI:
+    """The admin application."""
+    allowed = Allowed(parts.keys)
+    app = FastAPI(title="Patchbay router", version=version("patchbay"), docs_url=None, redoc_url=None, openapi_url=None)
+    _add_health(app, parts.proxy)
+    _add_control(app, parts.proxy, parts.fleet, parts.drain, allowed)
+    if parts.control is not None:
+        add_adapters(app, parts.control, parts.metrics, allowed)
+    add_docs(app, allowed)
 
-    async def admitted(request: Request) -> None:
-        keys.check(request.scope["headers"])
-
-    app = FastAPI(title="Patchbay router", docs_url=None, redoc_url=None, openapi_url=None)
-    _add_health(app, proxy)
-    _add_control(app, proxy, fleet, drain, admitted)
-
-    @app.get("/metrics", dependencies=[Depends(admitted)])
+    @app.get("/metrics", dependencies=[Depends(allowed.viewer)])
     async def read_metrics() -> Response:
-        return Response(metrics.render(), media_type=CONTENT_TYPE)
+        return Response(parts.metrics.render(), media_type=CONTENT_TYPE)
 
     app.add_exception_handler(RequestError, _answer_error)
+    app.add_exception_handler(RequestValidationError, _answer_validation_error)
     app.add_exception_handler(HTTPException, _answer_http_error)
     return app
 
@@ -50,12 +66,12 @@ def _add_health(app: FastAPI, proxy: Proxy) -> None:
         return JSONResponse({"status": status}, status_code=200 if proxy.ready else 503)
 
 
-def _add_control(app: FastAPI, proxy: Proxy, fleet: Fleet, drain: Callable[[], None], admitted: Admitted) -> None:
-    @app.get("/admin/v1/replicas", dependencies=[Depends(admitted)])
+def _add_control(app: FastAPI, proxy: Proxy, fleet: Fleet, drain: Callable[[], None], allowed: Allowed) -> None:
+    @app.get("/admin/v1/replicas", dependencies=[Depends(allowed.viewer)])
     async def list_replicas() -> dict[str, list[dict[str, Any]]]:
         return {"replicas": [_described(replica, proxy) for replica in fleet.view.replicas]}
 
-    @app.post("/admin/v1/drain", dependencies=[Depends(admitted)], status_code=202)
+    @app.post("/admin/v1/drain", dependencies=[Depends(allowed.admin)], status_code=202)
     async def start_drain() -> dict[str, Any]:
         in_flight = proxy.in_flight
         drain()
@@ -89,6 +105,14 @@ async def _answer_error(_: Request, error: Exception) -> Response:
     if not isinstance(error, RequestError):
         raise error
     return Response(openai_body(error), error.status, error.headers(), "application/json")
+
+
+async def _answer_validation_error(request: Request, error: Exception) -> Response:
+    if not isinstance(error, RequestValidationError):
+        raise error
+    first = error.errors()[0]
+    param = ".".join(str(part) for part in first["loc"][1:])
+    return await _answer_error(request, InvalidRequest(f"{param or 'body'}: {first['msg']}", param=param or None))
 
 
 async def _answer_http_error(request: Request, error: Exception) -> Response:

@@ -5,12 +5,16 @@ import logging
 import signal
 import time
 from contextlib import AsyncExitStack
+from functools import partial
 from socket import socket
 
 from adapters.errors import StartError
-from router.admin import build_admin
+from router.admin import AdminParts, build_admin
 from router.config import ReplicaConfig, RouterConfig
+from router.control.control import Control
+from router.control.replicas import ReplicaControl
 from router.fleet import Fleet
+from router.keys import Role, RoleRing
 from router.listener import Listener, bind, url_of
 from router.metrics import Metrics
 from router.poller import Poller, Probe
@@ -36,11 +40,12 @@ class Router:
         replicas = [Replica(replica.label, replica.url) for replica in config.replicas]
         self.fleet = Fleet(replicas, created=int(time.time()))
         self._links = {replica.label: _link(replica, config) for replica in config.replicas}
+        self.control = self._open_control(config)
         self.proxy = Proxy(config, self.fleet, self._links, self.metrics)
         self._public = Listener(self.proxy, public)
-        token = config.admin_token.get_secret_value() if config.admin_token else None
-        self._admin = Listener(build_admin(self.proxy, self.fleet, self.metrics, self.stop, token), admin)
-        self._poller = Poller(config, self.fleet, _probes(config, self._links), self.metrics)
+        parts = AdminParts(self.proxy, self.fleet, self.metrics, self.stop, _admin_keys(config), self.control)
+        self._admin = Listener(build_admin(parts), admin)
+        self._poller = Poller(config, self.fleet, _probes(config, self._links, self.fleet), self.metrics)
         self._stop = asyncio.Event()
         self._hurry = asyncio.Event()
         self.up = asyncio.Event()
@@ -58,8 +63,13 @@ class Router:
         async with AsyncExitStack() as clients, asyncio.TaskGroup() as tasks:
             for link in self._links.values():
                 await clients.enter_async_context(link.client)
-            polling = tasks.create_task(self._poller.run())
+            if self.control is not None:
+                clients.callback(self.control.close)
+                await self.control.follower.look()
+            background = [tasks.create_task(self._poller.run())]
             await self._poller.seen_all.wait()
+            if self.control is not None:
+                background.append(tasks.create_task(self.control.run()))
             public = tasks.create_task(self._public.run_until_stopped())
             admin = tasks.create_task(self._admin.run_until_stopped())
             await asyncio.gather(self._public.up.wait(), self._admin.up.wait())
@@ -69,7 +79,8 @@ class Router:
             await self._drain(public)
             self._admin.stop()
             await asyncio.gather(public, admin)
-            polling.cancel()
+            for task in background:
+                task.cancel()
 
     async def _drain(self, public: asyncio.Task[None]) -> None:
         """Stops accepting, waits for what is in flight, and past the deadline tells the rest that it is over."""
@@ -82,6 +93,12 @@ class Router:
         await asyncio.wait({public, hurry}, timeout=_LAST_WORDS_S)
         # Whoever does not read its answer even now is not waited for.
         self._public.stop(at_once=True)
+
+    def _open_control(self, config: RouterConfig) -> Control | None:
+        if config.registry is None:
+            return None
+        controls = {name: ReplicaControl(link.client, link.token) for name, link in self._links.items()}
+        return Control(config, config.registry, self.fleet, controls, self.metrics)
 
     def _watch(self) -> None:
         self.metrics.watch_in_flight(lambda: self.proxy.in_flight)
@@ -106,6 +123,15 @@ def _bind_both(config: RouterConfig) -> tuple[socket, socket]:
         raise
 
 
+def _admin_keys(config: RouterConfig) -> RoleRing:
+    tokens: list[tuple[str, Role, str]] = [
+        (one.name, one.role, one.token.get_secret_value()) for one in config.admin_tokens
+    ]
+    if config.admin_token is not None:
+        tokens.append(("admin", "admin", config.admin_token.get_secret_value()))
+    return RoleRing(tokens)
+
+
 def _link(replica: ReplicaConfig, config: RouterConfig) -> Link:
     client = ReplicaClient(
         replica.url, connect_timeout_s=config.connect_timeout_s, read_timeout_s=config.read_timeout_s
@@ -113,5 +139,8 @@ def _link(replica: ReplicaConfig, config: RouterConfig) -> Link:
     return Link(client, replica.token.get_secret_value() if replica.token else None)
 
 
-def _probes(config: RouterConfig, links: dict[str, Link]) -> dict[str, Probe]:
-    return {name: Probe(link.client, link.token, config.poll_timeout_s) for name, link in links.items()}
+def _probes(config: RouterConfig, links: dict[str, Link], fleet: Fleet) -> dict[str, Probe]:
+    return {
+        name: Probe(link.client, link.token, config.poll_timeout_s, partial(fleet.put_status, name))
+        for name, link in links.items()
+    }

@@ -5,7 +5,9 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from adapters.settings import Settings, is_loopback
+from adapters.config import MAX_RANK, DeclaredAdapter, RegistryConfig, with_sources
+from adapters.settings import Settings, check_setting_name, is_loopback
+from router.keys import Role
 
 
 class ReplicaConfig(Settings):
@@ -31,12 +33,31 @@ class ReplicaConfig(Settings):
         return self.name or urlsplit(self.url).netloc
 
 
+class AdminToken(Settings):
+    """A token of the admin port. `name`: what the audit calls who shows it; `role`: what they may do."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@:-]{0,127}$")
+    token: SecretStr
+    role: Role = "viewer"
+
+
 class RouterConfig(Settings):
     """The router. Without `api_keys` the public port is bound only to loopback, without `admin_token` the admin port.
 
     `read_timeout_s`: how long a replica may be silent, before its answer and within it; `body_timeout_s`: how long a
     client may take to send its body; `poll_timeout_s`: how long a replica may take to tell its state.
+
+    With a `registry` names mean what its channels say, and the replicas are made to hold that; `adapters` are brought
+    into it. `name`: what it is called there, by default by its machine and process; `registry_poll_s`: how often it is
+    looked at; `rollout_timeout_s`: how long replicas may take to get a revision.
     """
+
+    name: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$")
+    registry: RegistryConfig | None = None
+    adapters: dict[str, DeclaredAdapter] = Field(default_factory=dict)
+    max_rank: int = Field(default=MAX_RANK, ge=1)
+    registry_poll_s: float = Field(default=0.25, gt=0)
+    rollout_timeout_s: float = Field(default=600, gt=0)
 
     host: str = "127.0.0.1"
     port: int = Field(default=8080, ge=0, le=65535)
@@ -44,6 +65,7 @@ class RouterConfig(Settings):
     admin_port: int = Field(default=8081, ge=0, le=65535)
     api_keys: tuple[SecretStr, ...] = ()
     admin_token: SecretStr | None = None
+    admin_tokens: tuple[AdminToken, ...] = ()
     replicas: tuple[ReplicaConfig, ...] = ()
     max_body_bytes: int = Field(default=10 * 1024 * 1024, ge=1024)
     connect_timeout_s: float = Field(default=5, gt=0)
@@ -71,6 +93,24 @@ class RouterConfig(Settings):
             raise ValueError(f"two replicas are both called {', '.join(twice)}")
         return value
 
+    @field_validator("adapters", mode="before")
+    @classmethod
+    def _source_is_enough(cls, value: Any) -> Any:
+        return with_sources(value)
+
+    @field_validator("adapters")
+    @classmethod
+    def _adapter_names(cls, value: dict[str, DeclaredAdapter]) -> dict[str, DeclaredAdapter]:
+        for name in value:
+            check_setting_name(name)
+        return value
+
+    @model_validator(mode="after")
+    def _declared_somewhere(self) -> Self:
+        if self.adapters and self.registry is None:
+            raise ValueError("adapters are declared, but there is no registry to bring them into: set 'registry'")
+        return self
+
     @field_validator("api_keys")
     @classmethod
     def _no_empty_key(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
@@ -82,7 +122,7 @@ class RouterConfig(Settings):
     def _guarded_beyond_loopback(self) -> Self:
         if not self.api_keys and not is_loopback(self.host):
             raise ValueError(f"host {self.host} is not loopback, so clients need keys: set 'api_keys'")
-        if not self.admin_token and not is_loopback(self.admin_host):
+        if not self.admin_token and not self.admin_tokens and not is_loopback(self.admin_host):
             raise ValueError(f"admin_host {self.admin_host} is not loopback, so a token is needed: set 'admin_token'")
         if self.port == self.admin_port != 0 and self.host == self.admin_host:
             raise ValueError(f"port and admin_port are both {self.port}: set two different ones")

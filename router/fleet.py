@@ -4,9 +4,10 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from adapters.replica import ReplicaStatus
 from router.listing import Listing, build_listing
 from router.routes import Table, build_table
-from router.snapshot import Replica
+from router.snapshot import Naming, Replica
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +27,17 @@ class View:
 class Fleet:
     """Holds the current `view`. `doubts`: an event a replica, set when its state should be looked at at once.
 
+    `statuses`: what each replica of ours last told, whole; `news`: set when one, or the registry, has told something;
+    `settled`: whether names have come to mean what they should since the start, so that requests can come.
     `created`: the router's start, Unix time in seconds.
     """
 
     def __init__(self, replicas: Sequence[Replica], *, created: int) -> None:
         self._created = created
+        self._naming = Naming()
+        self.statuses: dict[str, ReplicaStatus] = {}
+        self.news = asyncio.Event()
+        self.settled = True
         self.doubts: Mapping[str, asyncio.Event] = {replica.name: asyncio.Event() for replica in replicas}
         self.view = self._view(tuple(replicas))
 
@@ -49,6 +56,17 @@ class Fleet:
         else:
             self.view = self._view(replicas)
 
+    def put_status(self, name: str, status: ReplicaStatus) -> None:
+        """Notes all that a replica of ours tells of itself."""
+        self.statuses[name] = status
+        self.news.set()
+
+    def put_naming(self, naming: Naming) -> None:
+        """Replaces what names mean."""
+        if naming != self._naming:
+            self._naming = naming
+            self.view = self._view(self.view.replicas)
+
     def mark_unready(self, name: str, reason: str) -> None:
         """Takes a replica out until it has been looked at again, which is asked for."""
         self.put(replace(self.get(name), state="unready", reason=reason))
@@ -59,4 +77,5 @@ class Fleet:
         self.doubts[name].set()
 
     def _view(self, replicas: tuple[Replica, ...]) -> View:
-        return View(replicas, build_table(replicas), build_listing(replicas, self._created))
+        table = build_table(replicas, self._naming)
+        return View(replicas, table, build_listing(replicas, self._created, self._naming))

@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from adapters.asgi import Headers, header
 
 REQUEST_ID = b"x-request-id"
+# Tells a replica the exact revision, whatever the body's model says: which one a name means is the router's to say.
+REVISION = "x-patchbay-revision"
 _HOP_BY_HOP = frozenset(
     {
         b"connection",

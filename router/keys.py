@@ -3,11 +3,28 @@
 import hashlib
 import hmac
 from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
 
 from adapters.asgi import header
-from adapters.errors import Unauthorized
+from adapters.errors import Forbidden, Unauthorized
 
 _BEARER = b"bearer "
+Role = Literal["viewer", "publisher", "operator", "admin"]
+ROLES: tuple[Role, ...] = ("viewer", "publisher", "operator", "admin")
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks, and what they may do: see, then push too, then move channels too, then everything."""
+
+    name: str
+    role: Role
+
+    def check(self, needed: Role) -> None:
+        """Raises Forbidden where the caller's role is less than `needed`."""
+        if ROLES.index(self.role) < ROLES.index(needed):
+            raise Forbidden(f"This needs the role '{needed}', and the token of '{self.name}' has '{self.role}'.")
 
 
 class KeyRing:
@@ -29,6 +46,28 @@ class KeyRing:
         digest = _digest(shown)
         if not any([hmac.compare_digest(digest, known) for known in self._digests]):  # noqa: C419 - compare with all
             raise Unauthorized("Incorrect API key provided.")
+
+
+class RoleRing:
+    """The admin port's keys, each with a name and a role. An empty ring lets everyone do everything: the configuration
+    then binds only to loopback."""
+
+    def __init__(self, tokens: Iterable[tuple[str, Role, str]]) -> None:
+        """`tokens`: name, role and the token itself."""
+        self._known = [(_digest(token.encode()), Caller(name, role)) for name, role, token in tokens]
+
+    def identify(self, headers: Iterable[tuple[bytes, bytes]]) -> Caller:
+        """Whose token `headers` show, as a bearer token. Raises Unauthorized where it is nobody's."""
+        if not self._known:
+            return Caller("admin", "admin")
+        shown = _shown(headers)
+        if not shown:
+            raise Unauthorized("The admin port needs a token.", hint="Send it as 'Authorization: Bearer TOKEN'.")
+        digest = _digest(shown)
+        found = [caller for known, caller in self._known if hmac.compare_digest(digest, known)]
+        if not found:
+            raise Unauthorized("Incorrect token provided.")
+        return found[0]
 
 
 def _shown(headers: Iterable[tuple[bytes, bytes]]) -> bytes:

@@ -8,9 +8,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from router.snapshot import Catalog, ListedModel, Replica
+from router.snapshot import Catalog, ListedModel, Naming, Replica
 
 _OWNER = "patchbay"
+_NO_NAMES = Naming()
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +22,9 @@ class Listing:
     one: Mapping[str, bytes]
 
 
-def build_listing(replicas: Sequence[Replica], created: int) -> Listing:
+def build_listing(replicas: Sequence[Replica], created: int, naming: Naming = _NO_NAMES) -> Listing:
     """What `replicas` serve, each model once: bases first, then adapters and their revisions by name and number.
+    An adapter's bare name is listed with what `naming` says that it means, and not at all where that is nothing.
 
     `created`: Unix time in seconds for models whose replica does not tell one. Failed and draining revisions are left
     out. A replica that is not ready keeps its models in the list: asking for one says "try again", not "not found".
@@ -30,7 +32,7 @@ def build_listing(replicas: Sequence[Replica], created: int) -> Listing:
     ordered = sorted(replicas, key=lambda replica: replica.state != "ready")
     catalogs = [replica.catalog for replica in ordered if replica.catalog is not None]
     entries: dict[str, dict[str, Any]] = {}
-    for model in [*_bases(catalogs, created), *_adapters(catalogs, created)]:
+    for model in [*_bases(catalogs, created), *_adapters(catalogs, created, naming)]:
         entries.setdefault(model.id, _entry(model))
     one = {name: _encode(entry) for name, entry in entries.items()}
     return Listing(_encode({"object": "list", "data": list(entries.values())}), one)
@@ -45,8 +47,9 @@ def _bases(catalogs: Iterable[Catalog], created: int) -> list[ListedModel]:
     return sorted(models, key=lambda model: (model.parent is not None, model.id))
 
 
-def _adapters(catalogs: Iterable[Catalog], created: int) -> Iterator[ListedModel]:
-    """Each adapter, then its revisions from the oldest to the newest. An adapter's root is its newest revision."""
+def _adapters(catalogs: Iterable[Catalog], created: int, naming: Naming) -> Iterator[ListedModel]:
+    """Each adapter, then its revisions from the oldest to the newest. An adapter's root is the revision that its name
+    means: the newest, where the registry does not say."""
     parents = {
         (revision.adapter, revision.number): catalog.base
         for catalog in reversed(list(catalogs))
@@ -59,9 +62,16 @@ def _adapters(catalogs: Iterable[Catalog], created: int) -> Iterator[ListedModel
         if adapter not in listed:
             listed.add(adapter)
             last = newest[adapter]
-            yield ListedModel(adapter, created, root=f"{adapter}@{last}", parent=parents[adapter, last])
+            root = _stable(adapter, naming) if adapter in naming.stable else f"{adapter}@{last}"
+            if root is not None:
+                yield ListedModel(adapter, created, root=root, parent=parents[adapter, last])
         name = f"{adapter}@{number}"
         yield ListedModel(name, created, root=name, parent=parents[adapter, number])
+
+
+def _stable(adapter: str, naming: Naming) -> str | None:
+    engine_name = naming.stable[adapter]
+    return engine_name.rpartition("-")[0] if engine_name else None
 
 
 def _entry(model: ListedModel) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Every metric of the router. Nothing else imports prometheus_client."""
 
-from collections.abc import Callable
+from collections import Counter as Counts
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Literal
 
@@ -12,6 +13,7 @@ Outcome = Literal["ok", "client_error", "server_error", "broken", "cancelled"]
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _STATES: tuple[ReplicaState, ...] = ("ready", "unready", "draining")
+_PLACEMENT_STATES = ("pending", "staged", "resident", "failed")
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
 
@@ -48,9 +50,69 @@ class Metrics:
             ("direction",),
             registry=registry,
         )
+        self._add_registry(registry)
         self._faults = Counter(
             "patchbay_router_faults", "Errors that nobody expected; see the log.", ("where",), registry=registry
         )
+
+    def _add_registry(self, registry: CollectorRegistry) -> None:
+        self._generation = Gauge(
+            "patchbay_router_registry_generation", "Generation of the registry that is routed by.", registry=registry
+        )
+        self._reachable = Gauge(
+            "patchbay_router_registry_up", "Whether the registry answered the last look: 1 or 0.", registry=registry
+        )
+        self._leads = Gauge(
+            "patchbay_router_reconciling", "Whether this router reconciles the replicas: 1 or 0.", registry=registry
+        )
+        self._rollouts = Counter(
+            "patchbay_router_rollouts", "Rollouts ended here. outcome: done, failed.", ("outcome",), registry=registry
+        )
+        self._placements = Gauge(
+            "patchbay_router_placements",
+            "Revisions on replicas that this router reconciles, by state: pending, staged, resident, failed.",
+            ("state",),
+            registry=registry,
+        )
+        self._asked = Counter(
+            "patchbay_router_placement_calls",
+            "What replicas were asked for, by outcome: put, refused, removed.",
+            ("outcome",),
+            registry=registry,
+        )
+        self._refusals = Counter(
+            "patchbay_router_push_refusals", "Pushes that were refused, by reason.", ("reason",), registry=registry
+        )
+
+    def registry_generation(self, generation: int) -> None:
+        """Notes the generation of the registry's snapshot that is routed by."""
+        self._generation.set(generation)
+
+    def registry_reachable(self, reachable: bool) -> None:
+        """Notes whether the registry answers."""
+        self._reachable.set(reachable)
+
+    def leads(self, leading: bool) -> None:
+        """Notes whether this router reconciles."""
+        self._leads.set(leading)
+
+    def rollout(self, outcome: Literal["done", "failed"]) -> None:
+        """Counts a rollout that has ended."""
+        self._rollouts.labels(outcome).inc()
+
+    def placements(self, states: Iterable[str]) -> None:
+        """Notes how revisions stand on replicas."""
+        counts = Counts(states)
+        for state in _PLACEMENT_STATES:
+            self._placements.labels(state).set(counts[state])
+
+    def placement(self, outcome: Literal["put", "refused", "removed"]) -> None:
+        """Counts an answer of a replica that was asked to take or to remove a revision."""
+        self._asked.labels(outcome).inc()
+
+    def refusal(self, reason: str) -> None:
+        """Counts a push that was refused. `reason`: one of the gate's few words."""
+        self._refusals.labels(reason).inc()
 
     def watch_in_flight(self, count: Callable[[], int]) -> None:
         """Takes the requests in flight from `count` whenever the metrics are read."""

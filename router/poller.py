@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -34,10 +34,20 @@ class _Models(msgspec.Struct, frozen=True):
 
 
 class Probe:
-    """One replica as it tells of itself: one of ours by `/internal/status`, any other by `/v1/models`."""
+    """One replica as it tells of itself: one of ours by `/internal/status`, any other by `/v1/models`.
 
-    def __init__(self, client: ReplicaClient, token: str | None, timeout_s: float) -> None:
+    `told` is called with all that one of ours tells.
+    """
+
+    def __init__(
+        self,
+        client: ReplicaClient,
+        token: str | None,
+        timeout_s: float,
+        told: Callable[[ReplicaStatus], None] = lambda status: None,
+    ) -> None:
         self._client = client
+        self._told = told
         self._headers = [("accept-encoding", "identity")]
         if token is not None:
             self._headers.append(("authorization", f"Bearer {token}"))
@@ -51,9 +61,11 @@ class Probe:
         status = await self._get("/internal/status")
         if status.status == 200:
             try:
-                return _ours(before, ReplicaStatus.model_validate_json(status.body))
+                told = ReplicaStatus.model_validate_json(status.body)
             except ValidationError:
                 return await self._plain(before)
+            self._told(told)
+            return _ours(before, told)
         if status.status in _NOT_OURS:
             return await self._plain(before)
         return _unready(before, f"/internal/status answers {status.status}")

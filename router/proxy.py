@@ -19,7 +19,7 @@ from router.config import RouterConfig
 from router.connection import ClientGone, WhileConnected
 from router.endpoints import HEALTH, MODEL, MODEL_PREFIX, MODELS, OTHER, Endpoint, find_endpoint
 from router.fleet import Fleet
-from router.headers import REQUEST_ID, request_id, upstream_headers
+from router.headers import REQUEST_ID, REVISION, request_id, upstream_headers
 from router.keys import KeyRing
 from router.metrics import Metrics, Outcome
 from router.relay import Relay
@@ -88,7 +88,7 @@ class Proxy:
     @property
     def ready(self) -> bool:
         """Whether a new request can be answered."""
-        return not self.draining and self._fleet.view.ready > 0
+        return not self.draining and self._fleet.settled and self._fleet.view.ready > 0
 
     def at_replica(self, name: str) -> int:
         """Requests that a replica is answering for this router."""
@@ -203,7 +203,7 @@ class Proxy:
         link = self._links[replica.name]
         self._at_replica[replica.name] += 1
         try:
-            answer = await link.client.open(_call(exchange, link.token, body))
+            answer = await link.client.open(_call(exchange, target, link.token, body))
             try:
                 self._accept(answer, exchange, target)
                 await self._relay(exchange, target, replica, answer)
@@ -239,11 +239,14 @@ class Proxy:
             self._fleet.doubt(replica.name)
 
 
-def _call(exchange: Exchange, token: str | None, body: bytes) -> Call:
+def _call(exchange: Exchange, target: Target, token: str | None, body: bytes) -> Call:
     scope = exchange.scope
     query = scope["query_string"]
     path = f"{scope['path']}?{query.decode('latin-1')}" if query else scope["path"]
-    return Call(scope["method"], path, upstream_headers(scope["headers"], exchange.id, token), body)
+    headers = upstream_headers(scope["headers"], exchange.id, token)
+    if target.revision is not None:
+        headers.append((REVISION, target.engine_name))
+    return Call(scope["method"], path, headers, body)
 
 
 def _as_answer(error: ReplicaFailure) -> RequestError:

@@ -1,6 +1,7 @@
 """From a client's model name to the exact revision, and to the replicas that have it. Pure.
 
-`sql` means the highest revision of `sql` that a ready replica has; `sql@3` and `sql@3-1a2b3c4d5e6f` mean that one.
+`sql` means the revision in its channel `stable`, for an adapter that the registry knows; for any other the highest that
+a ready replica has. `sql@3` and `sql@3-1a2b3c4d5e6f` mean that one.
 Revisions that are being drained are not found. Failed ones are: their replica says best what is wrong with them.
 A name that only replicas know which are not ready now still has a target, so that "try again" and "there is no such
 model" stay two answers.
@@ -11,11 +12,12 @@ from dataclasses import dataclass
 
 from adapters.errors import ModelNotFound, Unavailable
 from adapters.names import revision_name
-from router.snapshot import Replica, Target
+from router.snapshot import Naming, Replica, Target
 
 Table = Mapping[str, Target]
 
 _ECHO_LIMIT = 200
+_NO_NAMES = Naming()
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +35,18 @@ class _Offer:
         return revision_name(self.label, self.number) if self.number else None
 
 
-def build_table(replicas: Sequence[Replica]) -> Table:
-    """Every model name that means something now. What ready replicas say goes before what the others said."""
+def build_table(replicas: Sequence[Replica], naming: Naming = _NO_NAMES) -> Table:
+    """Every model name that means something now. What ready replicas say goes before what the others said, and what the
+    registry says of adapters' bare names before both."""
     ready = [replica for replica in replicas if replica.state == "ready"]
-    return {**_names(replicas), **_names(ready)}
+    names = {**_names(replicas), **_names(ready)}
+    bases = {replica.catalog.base for replica in replicas if replica.catalog is not None}
+    for adapter, engine_name in naming.stable.items():
+        if adapter not in bases:
+            names.pop(adapter, None)
+            if engine_name is not None:
+                names[adapter] = names.get(engine_name) or _absent(adapter, engine_name)
+    return names
 
 
 def resolve(model: str, table: Table, replicas: Iterable[Replica]) -> Target:
@@ -50,6 +60,11 @@ def resolve(model: str, table: Table, replicas: Iterable[Replica]) -> Target:
     if all(replica.catalog is None for replica in replicas):
         raise Unavailable("No replica is ready yet.")
     raise ModelNotFound(model[:_ECHO_LIMIT])
+
+
+def _absent(adapter: str, engine_name: str) -> Target:
+    """The target of a revision that no replica has: it exists, so that it can only be asked to try again."""
+    return Target(adapter, engine_name, engine_name.rpartition("-")[0], ())
 
 
 def _names(replicas: Iterable[Replica]) -> dict[str, Target]:

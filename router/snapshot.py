@@ -1,6 +1,8 @@
 """What the router knows of its replicas at one moment: frozen values, swapped whole, never changed in place."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Literal
 
 from adapters.replica import RevisionState
@@ -54,6 +56,14 @@ class Replica:
     reason: str | None = "not seen yet"
     catalog: Catalog | None = None
     load: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Naming:
+    """What adapters' bare names mean by the registry. `stable`: for each adapter that it knows the engine name of the
+    revision in that channel, None where the channel is empty."""
+
+    stable: Mapping[str, str | None] = field(default_factory=lambda: MappingProxyType({}))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,1 +1,1 @@
-"""The registry: adapters, their immutable revisions, the channels that say which one a name means, and who moved them."""
+"""The registry: adapters, their immutable revisions, the channels that say which one a name means."""

@@ -67,7 +67,7 @@ class RevisionDraft:
     alpha: float
     targets: tuple[str, ...]
     files: tuple[FileRecord, ...]
-    provenance: Provenance = Provenance()
+    provenance: Provenance = field(default_factory=Provenance)
     golden: tuple[GoldenPrompt, ...] = ()
     signed_by: str | None = None
 
@@ -132,6 +132,18 @@ class Move:
 
 
 @dataclass(frozen=True, slots=True)
+class Wish:
+    """That a channel mean a revision, or nothing (`number` None); who wants it, and why."""
+
+    adapter: str
+    number: int | None
+    channel: Channel
+    actor: str
+    why: str | None = None
+    kind: MoveKind = "promote"
+
+
+@dataclass(frozen=True, slots=True)
 class Rollout:
     """A promotion under way: the revision is staged on every replica and smoke-tested, then the channel moves.
 
@@ -148,6 +160,7 @@ class Rollout:
     why: str | None
     created_at: datetime
     updated_at: datetime
+    kind: MoveKind = "promote"
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,7 +83,11 @@ def revision(
 
 
 class FakeEngine:
-    """One fake replica. `plain`: it knows no `/internal/*`, as a stock OpenAI server. Open it with `running`."""
+    """One fake replica. `plain`: it knows no `/internal/*`, as a stock OpenAI server. Open it with `running_server`.
+
+    `fingerprint`, `layout`: of its base model; `refused`: adapters that it does not take, and why; `held`: while it is
+    cleared, nothing is taken; `puts`, `drops`: what it was asked for, as `sql@3`.
+    """
 
     def __init__(
         self,
@@ -106,6 +110,12 @@ class FakeEngine:
         self.seen: list[Seen] = []
         self.arrived = asyncio.Condition()
         self.port = 0
+        self.fingerprint: str | None = None
+        self.layout: dict[str, Any] | None = None
+        self.refused: dict[str, str] = {}
+        self.held: asyncio.Event | None = None
+        self.puts: list[str] = []
+        self.drops: list[str] = []
         self._runner: web.AppRunner | None = None
 
     @property
@@ -147,6 +157,9 @@ class FakeEngine:
         app.router.add_get("/v1/models", self._models)
         if not self.plain:
             app.router.add_get("/internal/status", self._status)
+            app.router.add_get("/internal/base", self._base_layout)
+            app.router.add_put("/internal/adapters/{name}", self._put)
+            app.router.add_delete("/internal/adapters/{reference}", self._delete)
         for path in ("chat/completions", "completions", "responses", "embeddings", "messages"):
             app.router.add_post(f"/v1/{path}", self._answer)
         return app
@@ -172,13 +185,39 @@ class FakeEngine:
         status = ReplicaStatus(
             replica=self.name,
             phase=self.phase,
-            base=BaseModelStatus(name=self.base, source="fake/base", quantization=None, max_model_len=4096),
+            base=BaseModelStatus(
+                name=self.base, source="fake/base", quantization=None, max_model_len=4096, fingerprint=self.fingerprint
+            ),
             tasks=("generate",),
             revisions=self.revisions,
             slots=SlotStatus(slots=8, slots_used=len(self.revisions), cpu=8, cpu_used=len(self.revisions)),
             requests=RequestStatus(running=self.running, waiting=0, kv_cache_use=0.0),
         )
         return web.Response(text=status.model_dump_json(), content_type="application/json")
+
+    async def _base_layout(self, _: web.Request) -> web.Response:
+        return web.json_response({"fingerprint": self.fingerprint, "layout": self.layout})
+
+    async def _put(self, request: web.Request) -> web.Response:
+        """Takes a revision as a replica does: at once, unless its adapter is in `refused`."""
+        body, adapter = await request.json(), request.match_info["name"]
+        self.puts.append(f"{adapter}@{body['revision']}")
+        if (reason := self.refused.get(adapter)) is not None:
+            return web.json_response({"error": {"message": reason}}, status=422)
+        if self.held is not None:
+            await self.held.wait()
+        known = next((one for one in self.revisions if one.adapter == adapter and one.number == body["revision"]), None)
+        state: RevisionState = "resident" if body["load"] or (known and known.state == "resident") else "declared"
+        taken = revision(adapter, body["revision"], state, body["digest"]).model_copy(update={"pin": body["pin"]})
+        self.revisions = (*(one for one in self.revisions if one is not known), taken)
+        return web.json_response(taken.model_dump(mode="json"))
+
+    async def _delete(self, request: web.Request) -> web.Response:
+        leaving = request.match_info["reference"]
+        gone = [one for one in self.revisions if f"{one.adapter}@{one.number}" == leaving]
+        self.revisions = tuple(one for one in self.revisions if one not in gone)
+        self.drops.append(leaving)
+        return web.json_response({"removed": [one.engine_name for one in gone]}, status=200 if gone else 404)
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         peer = request.transport.get_extra_info("peername") if request.transport else None
@@ -257,7 +296,7 @@ class FakeEngine:
         _hang_up(request)
 
     def _words(self, seen: Seen) -> list[str]:
-        name = self._resolved(seen.json["model"])
+        name = seen.headers.get("x-patchbay-revision") or self._resolved(seen.json["model"])
         return [f"{name} {number} " + "x" * self.script.padding for number in range(self.script.chunks)]
 
     def _resolved(self, model: str) -> str:

@@ -1,0 +1,160 @@
+"""Moving channels as people ask for it: which way a promotion or a rollback takes, and waiting for what follows."""
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from adapters.errors import Conflict, PatchbayError
+from adapters.registry.records import (
+    UNFINISHED,
+    Channel,
+    ChannelRecord,
+    ReplicaReport,
+    Revision,
+    Rollout,
+    RouterBeat,
+    Wish,
+)
+from adapters.registry.registry import Registry
+
+ROUTER_ALIVE_S = 10.0
+_LOOK_EVERY_S = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """What came of a wish. `rollout`: still under way, where replicas must get the revision first; `channel`: where it
+    moved at once; `generation`: of the registry after the move."""
+
+    generation: int
+    rollout: Rollout | None = None
+    channel: ChannelRecord | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """Which routers go by a change, with the seconds that each took, and which have not been seen to."""
+
+    after_s: Mapping[str, float] = field(default_factory=dict)
+    missing: tuple[str, ...] = ()
+
+
+def is_warm(revision: Revision, reports: Iterable[ReplicaReport]) -> bool:
+    """Whether every ready replica that can serve `revision` has its files, so that a channel may move to it at once.
+    Pure. Where there is no such replica, nothing can be warm."""
+    fitting = [report for report in reports if report.ready and _fits(revision, report)]
+    return bool(fitting) and all(_has(revision, report) for report in fitting)
+
+
+class Lifecycle:
+    """Promotes and rolls back over one registry. Every method blocks. `clock`, `sleep`: in seconds."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._registry = registry
+        self._clock = clock
+        self._sleep = sleep
+
+    def promote(
+        self, reference: str, channel: Channel = "stable", *, actor: str, why: str | None = None, now: bool = False
+    ) -> Moved:
+        """Makes `channel` mean the revision that `reference` names, after it has been staged and tested on every
+        replica. `now`: without that; so it goes, too, where no router is alive that could do it.
+
+        Raises NotFound, and Conflict where the revision is retired or the channel was moved meanwhile.
+        """
+        revision = self._registry.resolve(reference)
+        wish = Wish(revision.adapter, revision.number, channel, actor, why)
+        if now or not self._routers():
+            moved = self._registry.move(wish, expected=self._current(revision.adapter, channel))
+            return Moved(self._registry.generation(), channel=moved)
+        rollout = self._registry.begin_rollout(wish)
+        return Moved(self._registry.generation(), rollout=rollout)
+
+    def rollback(
+        self, name: str, channel: Channel = "stable", *, actor: str, why: str | None = None, now: bool = False
+    ) -> Moved:
+        """Makes `channel` mean the revision before this one: at once where the replicas still have it, else after they
+        have got it again. `now`: at once in any case.
+
+        Raises NotFound, and Conflict where there is nothing to go back to.
+        """
+        target = self._target(name, channel)
+        if now or not self._routers() or is_warm(target, self._registry.reports()):
+            moved = self._registry.rollback(name, channel, actor=actor, why=why)
+            return Moved(self._registry.generation(), channel=moved)
+        rollout = self._registry.begin_rollout(Wish(name, target.number, channel, actor, why, "rollback"))
+        return Moved(self._registry.generation(), rollout=rollout)
+
+    def wait_for_rollout(
+        self, rollout: Rollout, *, timeout_s: float, tell: Callable[[Rollout], None] = lambda rollout: None
+    ) -> Rollout:
+        """Waits until `rollout` is finished, and returns it; `tell` hears of each change.
+
+        Raises Conflict where it failed or was superseded, PatchbayError where it takes longer than `timeout_s`.
+        """
+        deadline = self._clock() + timeout_s
+        seen = rollout
+        while seen.state in UNFINISHED:
+            if self._clock() > deadline:
+                raise PatchbayError(
+                    f"The rollout of {seen.adapter}@{seen.number} is still {seen.state} after {timeout_s:g} s"
+                    f"{': ' + seen.reason if seen.reason else ''}.",
+                    hint="It goes on; 'patchbay adapters list' shows how it stands.",
+                )
+            self._sleep(_LOOK_EVERY_S)
+            now = self._registry.rollout(seen.id)
+            if now != seen:
+                tell(now)
+            seen = now
+        if seen.state != "done":
+            raise Conflict(f"{seen.adapter}@{seen.number} was not promoted: {seen.reason or seen.state}")
+        return seen
+
+    def wait_until_live(self, generation: int, *, timeout_s: float = 5.0) -> Arrival:
+        """Waits until every router that is alive goes by the registry's `generation` or a later one, and says how long
+        each took; not longer than `timeout_s`."""
+        started = self._clock()
+        after: dict[str, float] = {}
+        while True:
+            routers = self._routers()
+            for router in routers:
+                if router.generation >= generation:
+                    after.setdefault(router.name, self._clock() - started)
+            missing = tuple(sorted(router.name for router in routers if router.name not in after))
+            if not missing or self._clock() - started > timeout_s:
+                return Arrival(after, missing)
+            self._sleep(_LOOK_EVERY_S)
+
+    def _routers(self) -> tuple[RouterBeat, ...]:
+        return self._registry.routers(ROUTER_ALIVE_S)
+
+    def _current(self, name: str, channel: Channel) -> int | None:
+        return self._registry.snapshot().adapters[name].number(channel)
+
+    def _target(self, name: str, channel: Channel) -> Revision:
+        # Asked of the registry even where nothing is known, for its words on what there is.
+        view = self._registry.snapshot().adapters.get(name)
+        record = view.channels.get(channel) if view else None
+        if record is None:
+            self._registry.revisions(name)
+        if record is None or record.previous is None:
+            raise Conflict(f"{name} has no earlier revision in '{channel}' to go back to.")
+        return self._registry.revision(name, record.previous)
+
+
+def _fits(revision: Revision, report: ReplicaReport) -> bool:
+    return revision.draft.base in (None, report.base)
+
+
+def _has(revision: Revision, report: ReplicaReport) -> bool:
+    return any(
+        (placement.adapter, placement.number) == (revision.adapter, revision.number)
+        and placement.state in ("staged", "resident")
+        for placement in report.placements
+    )

@@ -1,0 +1,62 @@
+"""Who is alive, who leads, and how replicas stand. None of it is history, so none of it is in the audit."""
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from adapters.registry.records import ReplicaReport, RouterBeat
+from adapters.registry.rows import report_document, report_of
+from adapters.registry.schema import leases, reports, routers
+
+_FORGOTTEN_AFTER = timedelta(hours=1)
+
+
+def beat(connection: Connection, given: RouterBeat) -> None:
+    """Notes that a router is alive, and forgets those that have not been for long."""
+    values = {"generation": given.generation, "seen_at": given.seen_at}
+    done = connection.execute(update(routers).where(routers.c.name == given.name).values(**values))
+    if not done.rowcount:
+        connection.execute(insert(routers).values(name=given.name, **values))
+        connection.execute(delete(routers).where(routers.c.seen_at < given.seen_at - _FORGOTTEN_AFTER))
+
+
+def alive(connection: Connection, since: datetime) -> tuple[RouterBeat, ...]:
+    """The routers that gave a sign of life after `since`, by name."""
+    query = select(routers).where(routers.c.seen_at >= since).order_by(routers.c.name)
+    return tuple(RouterBeat(row.name, row.generation, row.seen_at) for row in connection.execute(query))
+
+
+def take_lease(connection: Connection, name: str, holder: str, now: datetime, ttl_s: float) -> bool:
+    """Whether `holder` has the lease for the next `ttl_s` seconds: it had it, or nobody has."""
+    until = now.timestamp() + ttl_s
+    row = connection.execute(select(leases).where(leases.c.name == name)).one_or_none()
+    if row is None:
+        connection.execute(insert(leases).values(name=name, holder=holder, until=until))
+        return True
+    if row.holder != holder and row.until > now.timestamp():
+        return False
+    connection.execute(update(leases).where(leases.c.name == name).values(holder=holder, until=until))
+    return True
+
+
+def drop_lease(connection: Connection, name: str, holder: str) -> None:
+    """Gives a lease up, where `holder` has it."""
+    connection.execute(delete(leases).where(leases.c.name == name, leases.c.holder == holder))
+
+
+def put_report(connection: Connection, report: ReplicaReport) -> None:
+    """Replaces what is known of a replica."""
+    values = {"report": report_document(report), "seen_at": report.seen_at}
+    done = connection.execute(update(reports).where(reports.c.name == report.name).values(**values))
+    if not done.rowcount:
+        connection.execute(insert(reports).values(name=report.name, **values))
+
+
+def all_reports(connection: Connection) -> tuple[ReplicaReport, ...]:
+    """What is known of each replica, by name."""
+    return tuple(report_of(row) for row in connection.execute(select(reports).order_by(reports.c.name)))
+
+
+def forget_report(connection: Connection, name: str) -> None:
+    """Forgets a replica."""
+    connection.execute(delete(reports).where(reports.c.name == name))

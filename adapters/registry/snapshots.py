@@ -1,0 +1,43 @@
+"""Reads a snapshot, within a transaction that the caller has begun."""
+
+from datetime import datetime
+
+from sqlalchemy import Connection, select
+
+from adapters.registry.journal import generation
+from adapters.registry.records import UNFINISHED, AdapterView, Channel, ChannelRecord, RevisionBrief, Snapshot
+from adapters.registry.rows import channel_of, move_of, rollout_of, settings_of
+from adapters.registry.schema import adapters, channels, moves, revisions, rollouts
+
+
+def read_snapshot(connection: Connection, since: datetime) -> Snapshot:
+    """The registry now, with the channel moves after `since`. The revisions' files are not in it."""
+    briefs = _briefs(connection)
+    records = _channels(connection)
+    views = {
+        row.name: AdapterView(row.name, settings_of(row), records.get(row.name, {}), briefs.get(row.name, {}))
+        for row in connection.execute(select(adapters).order_by(adapters.c.name))
+    }
+    unfinished = select(rollouts).where(rollouts.c.state.in_(UNFINISHED)).order_by(rollouts.c.id)
+    recent = select(moves).where(moves.c.at >= since).order_by(moves.c.id)
+    return Snapshot(
+        generation(connection),
+        views,
+        tuple(rollout_of(row) for row in connection.execute(unfinished)),
+        tuple(move_of(row) for row in connection.execute(recent)),
+    )
+
+
+def _briefs(connection: Connection) -> dict[str, dict[int, RevisionBrief]]:
+    found: dict[str, dict[int, RevisionBrief]] = {}
+    query = select(revisions.c.adapter, revisions.c.number, revisions.c.digest, revisions.c.base)
+    for row in connection.execute(query.where(revisions.c.retired_at.is_(None)).order_by(revisions.c.number)):
+        found.setdefault(row.adapter, {})[row.number] = RevisionBrief(row.number, row.digest, row.base)
+    return found
+
+
+def _channels(connection: Connection) -> dict[str, dict[Channel, ChannelRecord]]:
+    found: dict[str, dict[Channel, ChannelRecord]] = {}
+    for row in connection.execute(select(channels)):
+        found.setdefault(row.adapter, {})[row.channel] = channel_of(row)
+    return found

@@ -1,0 +1,27 @@
+"""What can be said of the declared adapters before anything is started: a wrong path should not cost a minute."""
+
+from pathlib import Path
+
+from adapters.admission.base import BaseLayout
+from adapters.admission.gate import check_folder
+from adapters.errors import AdapterError, StartError
+from launch.config import PatchbayConfig
+
+
+def check_declared(config: PatchbayConfig) -> None:
+    """Raises StartError where a declared adapter lies in a folder that the gate refuses, or in none.
+
+    What is behind a URL or in an archive is looked at when it is brought in.
+    """
+    local = {name: Path(one.source) for name, one in config.adapters.items() if "://" not in one.source}
+    base = _base(config) if local else None
+    for name, path in local.items():
+        try:
+            if not path.is_file():
+                check_folder(path, max_rank=config.lora.max_rank, base=base, limits=config.registry.limits)
+        except AdapterError as error:
+            raise StartError(f"The adapter '{name}' cannot be served: {error}") from error
+
+
+def _base(config: PatchbayConfig) -> BaseLayout | None:
+    return BaseLayout.of_folder(Path(config.base.model).expanduser(), chat_template=config.base.chat_template)

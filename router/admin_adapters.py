@@ -1,0 +1,274 @@
+"""`/admin/v1/adapters…`: the registry over HTTP. A change needs a role, and stands in the audit under its caller."""
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Annotated, ParamSpec, TypeVar
+
+from fastapi import Depends, FastAPI, Query, Request
+from fastapi import Path as PathParameter
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from adapters.errors import (
+    AdapterError,
+    AdapterRejected,
+    ArtifactError,
+    BodyTooLarge,
+    InvalidRequest,
+    PatchbayError,
+    RegistryError,
+    RequestError,
+    Unavailable,
+)
+from adapters.lifecycle import Moved
+from adapters.names import NAME_PATTERN, revision_name
+from adapters.publish import Pushed, PushRequest, refusal_of
+from adapters.registry.records import (
+    AdapterSettings,
+    AdapterView,
+    AuditEntry,
+    Channel,
+    ChannelRecord,
+    Move,
+    Placement,
+    Provenance,
+    ReplicaReport,
+    Revision,
+    Rollout,
+    Wish,
+)
+from router.admin_roles import Allowed
+from router.control.control import Control
+from router.keys import Caller
+from router.metrics import Metrics
+
+Name = Annotated[str, PathParameter(pattern=f"^{NAME_PATTERN}$")]
+Number = Annotated[int, PathParameter(ge=1, le=999_999_999)]
+P = ParamSpec("P")
+R = TypeVar("R")
+_SUFFIXES = {
+    "application/gzip": ".tar.gz",
+    "application/x-gzip": ".tar.gz",
+    "application/x-tar": ".tar",
+    "application/zip": ".zip",
+}
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class PushBody(_Body):
+    """A push from a URL that this router can reach. Its own disk is none, and neither is plain HTTP."""
+
+    source: str = Field(pattern=r"^(hf|oci|s3|gs|gcs|az|abfs|https)://")
+    owner: str | None = None
+    licence: str | None = None
+    data_hash: str | None = None
+    commit: str | None = None
+    evaluations: dict[str, float] = Field(default_factory=dict)
+    tags: tuple[str, ...] = ()
+    expires: AwareDatetime | None = None
+    notes: str | None = None
+
+
+class PromoteBody(_Body):
+    """Which revision a channel should mean. `now`: without staging and testing it first."""
+
+    revision: int = Field(ge=1)
+    channel: Channel = "stable"
+    why: str | None = None
+    now: bool = False
+
+
+class RollbackBody(_Body):
+    """Back to the revision before. `now`: even where replicas no longer have it."""
+
+    channel: Channel = "stable"
+    why: str | None = None
+    now: bool = False
+
+
+class ReasonBody(_Body):
+    """Why, for the audit."""
+
+    why: str | None = None
+
+
+class AdapterDetail(_Body):
+    """An adapter, its revisions, how each stands on each replica, and the history of its channels."""
+
+    adapter: AdapterView
+    revisions: tuple[Revision, ...]
+    placements: tuple[Placement, ...]
+    history: tuple[Move, ...]
+
+
+def add_adapters(app: FastAPI, control: Control, metrics: Metrics, allowed: Allowed) -> None:
+    """Adds everything under `/admin/v1/adapters`, the audit, and the replicas' reports."""
+    _add_reading(app, control, allowed)
+    _add_records(app, control, allowed)
+    _add_pushing(app, control, metrics, allowed)
+    _add_moving(app, control, allowed)
+    _add_keeping(app, control, allowed)
+
+
+def _add_reading(app: FastAPI, control: Control, allowed: Allowed) -> None:
+    registry, viewer = control.registry, [Depends(allowed.viewer)]
+
+    @app.get("/admin/v1/adapters", dependencies=viewer, tags=["adapters"])
+    async def list_adapters() -> tuple[AdapterView, ...]:
+        """Every adapter with its channels."""
+        return await _threaded(registry.adapters)
+
+    @app.get("/admin/v1/adapters/{name}", dependencies=viewer, tags=["adapters"])
+    async def show_adapter(name: Name) -> AdapterDetail:
+        """One adapter, whole."""
+        return await _threaded(_detail, control, name)
+
+    @app.get("/admin/v1/adapters/{name}/revisions/{number}", dependencies=viewer, tags=["adapters"])
+    async def show_revision(name: Name, number: Number) -> Revision:
+        """One revision."""
+        return await _threaded(registry.revision, name, number)
+
+
+def _add_records(app: FastAPI, control: Control, allowed: Allowed) -> None:
+    registry, viewer = control.registry, [Depends(allowed.viewer)]
+
+    @app.get("/admin/v1/rollouts/{rollout}", dependencies=viewer, tags=["adapters"])
+    async def show_rollout(rollout: int) -> Rollout:
+        """How a promotion stands."""
+        return await _threaded(registry.rollout, rollout)
+
+    @app.get("/admin/v1/reports", dependencies=viewer, tags=["replicas"])
+    async def list_reports() -> tuple[ReplicaReport, ...]:
+        """Every replica as the reconciler last saw it: which revision stands how on it."""
+        return await _threaded(registry.reports)
+
+    @app.get("/admin/v1/audit", dependencies=viewer, tags=["audit"])
+    async def read_audit(
+        subject: str | None = None, limit: Annotated[int, Query(ge=1, le=1000)] = 100, before: int | None = None
+    ) -> tuple[AuditEntry, ...]:
+        """Who did what, the newest first. `before`: an entry's id, to go on from there."""
+        return await _threaded(registry.audit, subject=subject, limit=limit, before=before)
+
+
+def _add_pushing(app: FastAPI, control: Control, metrics: Metrics, allowed: Allowed) -> None:
+    def push(request: PushRequest, actor: str) -> Pushed:
+        try:
+            return control.publisher.push(request, actor=actor)
+        except PatchbayError as error:
+            metrics.refusal(refusal_of(error))
+            raise
+
+    @app.post("/admin/v1/adapters/{name}/revisions", status_code=201, tags=["adapters"])
+    async def push_source(name: Name, body: PushBody, caller: Annotated[Caller, Depends(allowed.publisher)]) -> Pushed:
+        """Makes a revision of what is at a URL. The same bytes again are the same revision."""
+        fields = body.model_dump()
+        return await _threaded(push, PushRequest(name, fields.pop("source"), Provenance(**fields)), caller.name)
+
+    @app.post("/admin/v1/adapters/{name}/upload", status_code=201, tags=["adapters"])
+    async def push_upload(
+        name: Name, request: Request, caller: Annotated[Caller, Depends(allowed.publisher)], notes: str | None = None
+    ) -> Pushed:
+        """Makes a revision of the archive in the body: `application/gzip`, `application/zip` or `application/x-tar`."""
+        limit = control.settings.limits.folder_bytes
+        async with _uploaded(request, limit) as archive:
+            provenance = Provenance(source=f"uploaded by {caller.name}", notes=notes)
+            return await _threaded(push, PushRequest(name, str(archive), provenance), caller.name)
+
+
+def _add_moving(app: FastAPI, control: Control, allowed: Allowed) -> None:
+    operator = Depends(allowed.operator)
+
+    @app.post("/admin/v1/adapters/{name}/promote", status_code=202, tags=["channels"])
+    async def promote(name: Name, body: PromoteBody, caller: Annotated[Caller, operator]) -> Moved:
+        """Stages a revision on every replica, tests it there, then makes the channel mean it."""
+        reference = revision_name(name, body.revision)
+        return await _threaded(
+            control.lifecycle.promote, reference, body.channel, actor=caller.name, why=body.why, now=body.now
+        )
+
+    @app.post("/admin/v1/adapters/{name}/rollback", status_code=202, tags=["channels"])
+    async def rollback(name: Name, body: RollbackBody, caller: Annotated[Caller, operator]) -> Moved:
+        """Makes the channel mean the revision before: at once, where replicas still have it."""
+        return await _threaded(
+            control.lifecycle.rollback, name, body.channel, actor=caller.name, why=body.why, now=body.now
+        )
+
+    @app.delete("/admin/v1/adapters/{name}/channels/{channel}", tags=["channels"])
+    async def clear(name: Name, channel: Channel, caller: Annotated[Caller, operator]) -> ChannelRecord:
+        """Empties a channel. An adapter whose `stable` is empty is not served."""
+        return await _threaded(_clear, control, name, channel, caller.name)
+
+
+def _add_keeping(app: FastAPI, control: Control, allowed: Allowed) -> None:
+    registry, operator = control.registry, Depends(allowed.operator)
+
+    @app.post("/admin/v1/adapters/{name}/revisions/{number}/retire", tags=["adapters"])
+    async def retire(name: Name, number: Number, body: ReasonBody, caller: Annotated[Caller, operator]) -> Revision:
+        """Retires a revision that no channel means. It leaves every replica, and its number is never used again."""
+        return await _threaded(registry.retire, name, number, actor=caller.name, why=body.why)
+
+    @app.put("/admin/v1/adapters/{name}/settings", tags=["adapters"])
+    async def keep(name: Name, body: AdapterSettings, caller: Annotated[Caller, operator]) -> AdapterSettings:
+        """How replicas keep the adapter."""
+        await _threaded(registry.set_settings, name, body, actor=caller.name)
+        return body
+
+
+def _detail(control: Control, name: str) -> AdapterDetail:
+    registry = control.registry
+    revisions = registry.revisions(name)
+    placements = [one for report in registry.reports() for one in report.placements if one.adapter == name]
+    moves = [*registry.history(name, "stable"), *registry.history(name, "canary")]
+    return AdapterDetail(
+        adapter=registry.snapshot().adapters[name],
+        revisions=revisions,
+        placements=tuple(placements),
+        history=tuple(sorted(moves, key=lambda move: move.id)),
+    )
+
+
+def _clear(control: Control, name: str, channel: Channel, actor: str) -> ChannelRecord:
+    registry = control.registry
+    registry.revisions(name)
+    current = registry.snapshot().adapters[name].number(channel)
+    return registry.move(Wish(name, None, channel, actor, None, "clear"), expected=current)
+
+
+@asynccontextmanager
+async def _uploaded(request: Request, limit_bytes: int) -> AsyncIterator[Path]:
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind not in _SUFFIXES:
+        raise InvalidRequest(f"The content-type is '{kind[:100]}', expected one of {', '.join(sorted(_SUFFIXES))}.")
+    with tempfile.TemporaryDirectory(prefix="patchbay-upload-") as folder:
+        archive = Path(folder) / f"upload{_SUFFIXES[kind]}"
+        taken = 0
+        with archive.open("wb") as file:
+            async for chunk in request.stream():
+                taken += len(chunk)
+                if taken > limit_bytes:
+                    raise BodyTooLarge(limit_bytes)
+                await asyncio.to_thread(file.write, chunk)
+        yield archive
+
+
+async def _threaded(work: Callable[P, R], *arguments: P.args, **named: P.kwargs) -> R:
+    """Does what blocks in a thread, and puts what goes wrong into a request's terms: the seam of this API."""
+    with _translated():
+        return await asyncio.to_thread(work, *arguments, **named)
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except RequestError:
+        raise
+    except AdapterError as error:
+        raise AdapterRejected(error.message, hint=error.hint) from error
+    except (ArtifactError, RegistryError) as error:
+        raise Unavailable(str(error), retry_after_s=5) from error

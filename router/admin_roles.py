@@ -1,0 +1,33 @@
+"""Who may do what on the admin port, as FastAPI's dependencies."""
+
+from fastapi import Request
+
+from router.keys import Caller, Role, RoleRing
+
+
+class Allowed:
+    """One dependency for each role: it gives the caller, and raises Unauthorized or Forbidden."""
+
+    def __init__(self, keys: RoleRing) -> None:
+        self._keys = keys
+
+    async def viewer(self, request: Request) -> Caller:
+        """Whoever may look."""
+        return self._caller(request, "viewer")
+
+    async def publisher(self, request: Request) -> Caller:
+        """Whoever may push, too."""
+        return self._caller(request, "publisher")
+
+    async def operator(self, request: Request) -> Caller:
+        """Whoever may move channels, too."""
+        return self._caller(request, "operator")
+
+    async def admin(self, request: Request) -> Caller:
+        """Whoever may do everything."""
+        return self._caller(request, "admin")
+
+    def _caller(self, request: Request, needed: Role) -> Caller:
+        caller = self._keys.identify(request.scope["headers"])
+        caller.check(needed)
+        return caller

@@ -1,0 +1,95 @@
+"""Asks replicas for what the plan says, and remembers what they refused."""
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+
+from adapters.errors import RegistryError
+from adapters.registry.records import FileRecord, Placement
+from adapters.replica import ReplicaStatus
+from router.control.context import Context
+from router.control.plan import Failure, Put, make_plan, place
+from router.control.replicas import Refused
+from router.control.tasks import KeyedTasks
+from router.control.wanted import Wanted
+from router.upstream import ReplicaFailure
+
+_log = logging.getLogger("patchbay.router")
+_AT_ONCE = 4
+
+
+class Actuator:
+    """Carries out plans, several calls to a replica at a time."""
+
+    def __init__(self, context: Context, tasks: KeyedTasks) -> None:
+        self._context = context
+        self._tasks = tasks
+        self._failures: dict[str, dict[str, Failure]] = {name: {} for name in context.controls}
+        self._turns = {name: asyncio.Semaphore(_AT_ONCE) for name in context.controls}
+        self._files: dict[tuple[str, int], tuple[FileRecord, ...]] = {}
+
+    def act(self, wanted: Sequence[Wanted], statuses: Mapping[str, ReplicaStatus]) -> None:
+        """Begins what each replica still needs; what is under way goes on."""
+        self._forget(wanted)
+        for name, status in statuses.items():
+            plan = make_plan(wanted, status, self._failures[name], self._context.clock())
+            for put in plan.puts:
+                self._tasks.start(("put", name, put.wanted.engine_name), self._put(name, put))
+            for revision in plan.drops:
+                self._tasks.start(("drop", name, revision), self._drop(name, revision))
+
+    def placements(self, wanted: Sequence[Wanted], replica: str, status: ReplicaStatus) -> tuple[Placement, ...]:
+        """How what `replica` should have stands on it."""
+        return place(wanted, replica, status, self._failures[replica])
+
+    def forgive(self, engine_name: str) -> None:
+        """Forgets that replicas refused a revision, since somebody asks for it anew."""
+        for failures in self._failures.values():
+            failures.pop(engine_name, None)
+
+    async def _put(self, replica: str, put: Put) -> None:
+        wanted, failures = put.wanted, self._failures[replica]
+        try:
+            async with self._turns[replica]:
+                await self._context.controls[replica].put(put, await self._files_of(wanted))
+        except (Refused, ReplicaFailure, RegistryError) as error:
+            failures[wanted.engine_name] = _failure(error, failures.get(wanted.engine_name), self._context.clock())
+            _log.warning("%s does not take %s: %s", replica, wanted.engine_name, error)
+            self._context.metrics.placement("refused")
+        else:
+            failures.pop(wanted.engine_name, None)
+            _log.info("%s has %s (%s)", replica, wanted.engine_name, wanted.why)
+            self._context.metrics.placement("put")
+        self._context.fleet.doubt(replica)
+
+    async def _drop(self, replica: str, name: str) -> None:
+        try:
+            await self._context.controls[replica].drop(name)
+        except (Refused, ReplicaFailure) as error:
+            _log.warning("%s does not remove %s: %s", replica, name, error)
+            # What cannot be reached would be asked again at once.
+            await asyncio.sleep(1)
+        else:
+            _log.info("%s has removed %s", replica, name)
+            self._context.metrics.placement("removed")
+        self._context.fleet.doubt(replica)
+
+    async def _files_of(self, wanted: Wanted) -> tuple[FileRecord, ...]:
+        key = wanted.adapter, wanted.number
+        if key not in self._files:
+            revision = await asyncio.to_thread(self._context.registry.revision, *key)
+            self._files[key] = revision.draft.files
+        return self._files[key]
+
+    def _forget(self, wanted: Sequence[Wanted]) -> None:
+        names, keys = {one.engine_name for one in wanted}, {(one.adapter, one.number) for one in wanted}
+        for failures in self._failures.values():
+            for gone in failures.keys() - names:
+                del failures[gone]
+        for key in self._files.keys() - keys:
+            del self._files[key]
+
+
+def _failure(error: Refused | ReplicaFailure | RegistryError, before: Failure | None, at: float) -> Failure:
+    final = isinstance(error, Refused) and error.final
+    return Failure(str(error), (before.count if before else 0) + 1, at, final)

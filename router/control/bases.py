@@ -1,0 +1,54 @@
+"""Learns the base models from the replicas, so that a push from anywhere can be checked against them."""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+
+from adapters.admission.base import BaseLayout
+from adapters.errors import RegistryError
+from adapters.registry.records import BaseModelRecord
+from adapters.replica import ReplicaStatus
+from router.control.context import Context
+from router.control.replicas import Refused
+from router.control.tasks import KeyedTasks
+from router.upstream import ReplicaFailure
+
+_log = logging.getLogger("patchbay.router")
+
+
+class Bases:
+    """The layouts of the base models that replicas serve, by fingerprint."""
+
+    def __init__(self, context: Context, tasks: KeyedTasks) -> None:
+        self._context = context
+        self._tasks = tasks
+        self._known: dict[str, BaseLayout | None] = {}
+
+    def step(self, statuses: Mapping[str, ReplicaStatus]) -> None:
+        """Begins to ask for what is not known yet."""
+        for name, status in statuses.items():
+            fingerprint = status.base.fingerprint
+            if fingerprint is not None and fingerprint not in self._known:
+                self._tasks.start(("base", fingerprint), self._learn(name, status))
+
+    def one_of(self, statuses: Mapping[str, ReplicaStatus]) -> tuple[BaseLayout | None, bool]:
+        """The layout that declared adapters must fit, and whether it is known by now. Where replicas serve several base
+        models, or one whose files nobody can read, there is none."""
+        fingerprints = {status.base.fingerprint for status in statuses.values()}
+        named = {one for one in fingerprints if one is not None}
+        if not statuses or not named <= self._known.keys():
+            return None, False
+        return (self._known[next(iter(named))] if len(fingerprints) == 1 and named else None), True
+
+    async def _learn(self, replica: str, status: ReplicaStatus) -> None:
+        fingerprint = status.base.fingerprint or ""
+        try:
+            layout = await self._context.controls[replica].base()
+            record = BaseModelRecord(fingerprint, status.base.name, status.base.source, layout)
+            await asyncio.to_thread(self._context.registry.register_base, record)
+        except (Refused, ReplicaFailure, RegistryError) as error:
+            _log.warning("the base model of %s is not known: %s", replica, error)
+            await asyncio.sleep(1)
+        else:
+            self._known[fingerprint] = BaseLayout.from_json(layout) if layout else None
+        self._context.fleet.news.set()

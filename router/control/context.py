@@ -1,0 +1,42 @@
+"""What the parts of the control loop share."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from adapters.registry.registry import Registry
+
+from adapters.replica import ReplicaStatus
+from router.control.follower import Follower
+from router.control.replicas import ReplicaControl
+from router.fleet import Fleet
+from router.metrics import Metrics
+
+
+def utc_now() -> datetime:
+    """The time, aware."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The registry, this router's views of it and of the replicas, and the ways to change either.
+
+    `clock`: seconds, monotonic; `rollout_timeout_s`: how long replicas may take to get a revision.
+    """
+
+    registry: Registry
+    follower: Follower
+    fleet: Fleet
+    controls: Mapping[str, ReplicaControl]
+    metrics: Metrics
+    keep_warm_s: float
+    rollout_timeout_s: float
+    clock: Callable[[], float] = time.monotonic
+    utc_now: Callable[[], datetime] = utc_now
+
+    def ready_statuses(self) -> dict[str, ReplicaStatus]:
+        """What each ready replica of ours last told, by its name here."""
+        ready = {replica.name for replica in self.fleet.view.replicas if replica.state == "ready"}
+        return {name: status for name, status in self.fleet.statuses.items() if name in ready}

@@ -1,0 +1,68 @@
+"""The control loop as one thing: opened with its registry, run beside the data path, closed with it."""
+
+import asyncio
+import logging
+import os
+import socket
+from collections.abc import Mapping
+
+from adapters.artifacts.store import ArtifactStore
+from adapters.registry.registry import Registry
+
+from adapters.config import RegistryConfig
+from adapters.lifecycle import Lifecycle
+from adapters.publish import Publisher
+from router.config import RouterConfig
+from router.control.context import Context, utc_now
+from router.control.follower import Follower
+from router.control.reconciler import Reconciler
+from router.control.replicas import ReplicaControl
+from router.fleet import Fleet
+from router.metrics import Metrics
+
+_log = logging.getLogger("patchbay.router")
+_AGAIN_S = 1.0
+
+
+class Control:
+    """A router's side of the registry. Raises RegistryError where the database cannot be opened."""
+
+    def __init__(
+        self,
+        config: RouterConfig,
+        settings: RegistryConfig,
+        fleet: Fleet,
+        controls: Mapping[str, ReplicaControl],
+        metrics: Metrics,
+    ) -> None:
+        self.settings = settings
+        self._metrics = metrics
+        name = config.name or f"{socket.gethostname()}:{os.getpid()}"
+        self.registry = Registry.open(settings.url.get_secret_value())
+        self.store = ArtifactStore.open(settings.artifacts)
+        self.publisher = Publisher(self.registry, self.store, settings, max_rank=config.max_rank)
+        self.lifecycle = Lifecycle(self.registry)
+        self.follower = Follower(
+            self.registry, fleet, metrics, name=name, poll_s=config.registry_poll_s, utc_now=utc_now
+        )
+        context = Context(
+            self.registry, self.follower, fleet, controls, metrics, settings.keep_warm_s, config.rollout_timeout_s
+        )
+        self._reconciler = Reconciler(context, self.publisher, config.adapters, name=name)
+        fleet.settled = False
+
+    async def run(self) -> None:
+        """Follows and reconciles until cancelled. Whatever goes wrong in here, requests go on being answered."""
+        while True:
+            try:
+                async with asyncio.TaskGroup() as tasks:
+                    tasks.create_task(self.follower.follow())
+                    tasks.create_task(self._reconciler.run())
+            except Exception:  # noqa: BLE001 - the outermost loop: logged and counted
+                _log.exception("the control loop failed; it starts anew")
+                self._metrics.fault("control")
+                await asyncio.sleep(_AGAIN_S)
+
+    def close(self) -> None:
+        """Closes the registry."""
+        self.registry.close()

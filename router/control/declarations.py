@@ -1,0 +1,91 @@
+"""Brings what the configuration declares under `adapters:` into the registry.
+
+A declaration takes effect when it is new or has changed: its bytes become a revision, and `stable` moves to it. After
+that the registry is right: what people promote and roll back stays so over restarts, until the declaration changes.
+"""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+
+from adapters.admission.base import BaseLayout
+from adapters.config import DeclaredAdapter
+from adapters.digest import digest_of, folder_hashes
+from adapters.errors import PatchbayError
+from adapters.lifecycle import Lifecycle
+from adapters.publish import Publisher, PushRequest, refusal_of
+from adapters.registry.records import AdapterSettings
+from router.control.context import Context
+from router.control.tasks import KeyedTasks
+
+_log = logging.getLogger("patchbay.router")
+_ACTOR = "patchbay.yaml"
+_RETRY_S = 30.0
+_BASE_WAIT_S = 1.0
+
+
+class Declarations:
+    """The declared adapters, and which of them still have to be applied."""
+
+    def __init__(
+        self, context: Context, publisher: Publisher, declared: Mapping[str, DeclaredAdapter], tasks: KeyedTasks
+    ) -> None:
+        self._context = context
+        self._publisher = publisher
+        self._lifecycle = Lifecycle(context.registry)
+        self._declared = declared
+        self._tasks = tasks
+        self._open = dict.fromkeys(declared, 0.0)
+        self._failed: set[str] = set()
+
+    @property
+    def settled(self) -> bool:
+        """Whether every declaration has been applied, or has failed and waits for another try."""
+        return self._open.keys() <= self._failed
+
+    def step(self, base: BaseLayout | None, *, base_known: bool) -> None:
+        """Begins to apply what is due. One at a time: they read the same disk, and the order of a file is an order.
+
+        `base`: what they must fit; `base_known`: whether a replica has told its base model yet.
+        """
+        if not base_known or self._tasks.running("declare"):
+            return
+        due = [name for name, at in self._open.items() if at <= self._context.clock()]
+        if due:
+            self._tasks.start("declare", self._apply(due[0], base))
+
+    async def _apply(self, name: str, base: BaseLayout | None) -> None:
+        try:
+            await asyncio.to_thread(self._bring_in, name, self._declared[name], base)
+        except PatchbayError as error:
+            _log.error("the declared adapter '%s' is not taken: %s", name, error)
+            self._context.metrics.refusal(refusal_of(error))
+            self._failed.add(name)
+            self._open[name] = self._context.clock() + _RETRY_S
+        else:
+            self._open.pop(name)
+            self._failed.discard(name)
+        await self._context.follower.look()
+        self._context.fleet.news.set()
+
+    def _bring_in(self, name: str, declared: DeclaredAdapter, base: BaseLayout | None) -> None:
+        registry = self._context.registry
+        settings = AdapterSettings(preload=declared.preload, pin=declared.pin)
+        key = _key(declared, base)
+        if registry.declared(name) == key:
+            registry.set_settings(name, settings, actor=_ACTOR)
+            return
+        pushed = self._publisher.push(PushRequest(name, declared.source, settings=settings), actor=_ACTOR, base=base)
+        registry.set_settings(name, settings, actor=_ACTOR)
+        if registry.snapshot().adapters[name].number("stable") != pushed.revision.number:
+            self._lifecycle.promote(pushed.revision.name, actor=_ACTOR, why=f"declared as {declared.source}")
+        registry.set_declared(name, key)
+
+
+def _key(declared: DeclaredAdapter, base: BaseLayout | None) -> str:
+    """What the declaration says, in one line: it changes when the bytes in a folder do. Behind a URL they may change
+    without a word, so a URL should name a version."""
+    folder = Path(declared.source)
+    what = digest_of(folder_hashes(folder)) if folder.is_dir() else declared.source
+    return f"{what} for {base.fingerprint if base else 'any base'}"

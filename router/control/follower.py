@@ -1,0 +1,96 @@
+"""Follows the registry: the newest snapshot, swapped whole, and a sign of life in return."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+from datetime import datetime
+
+from adapters.registry.registry import Registry
+
+from adapters.errors import RegistryError
+from adapters.registry.records import RouterBeat, Snapshot
+from router.control.naming import naming_of
+from router.fleet import Fleet
+from router.metrics import Metrics
+
+_log = logging.getLogger("patchbay.router")
+_BEAT_S = 2.0
+
+
+class Follower:
+    """Keeps `snapshot` and the fleet's names true to the registry. `name`: this router's, in the registry.
+
+    While the registry cannot be reached the last snapshot stays: nothing that is answered now depends on it.
+    """
+
+    def __init__(
+        self,
+        registry: Registry,
+        fleet: Fleet,
+        metrics: Metrics,
+        *,
+        name: str,
+        poll_s: float,
+        utc_now: Callable[[], datetime],
+    ) -> None:
+        self._registry = registry
+        self._fleet = fleet
+        self._metrics = metrics
+        self._name = name
+        self._poll_s = poll_s
+        self._utc_now = utc_now
+        self._beaten: RouterBeat | None = None
+        self._poked = asyncio.Event()
+        self._reachable = True
+        self.snapshot = Snapshot(-1, {})
+
+    async def follow(self) -> None:
+        """Looks, again and again, until cancelled."""
+        while True:
+            await self.look()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._poll_s):
+                    await self._poked.wait()
+            self._poked.clear()
+
+    async def look(self) -> None:
+        """Takes the newest snapshot, if there is a newer one."""
+        try:
+            if await asyncio.to_thread(self._registry.generation) != self.snapshot.generation:
+                self._take(await asyncio.to_thread(self._registry.snapshot))
+            await self._beat()
+        except RegistryError as error:
+            self._note(reachable=False, why=str(error))
+        else:
+            self._note(reachable=True, why="")
+
+    def poke(self) -> None:
+        """Asks for a look at once."""
+        self._poked.set()
+
+    def _take(self, snapshot: Snapshot) -> None:
+        # Two looks at a time may end in another order than they began.
+        if snapshot.generation <= self.snapshot.generation:
+            return
+        self.snapshot = snapshot
+        self._fleet.put_naming(naming_of(snapshot))
+        self._fleet.news.set()
+        self._metrics.registry_generation(snapshot.generation)
+
+    async def _beat(self) -> None:
+        beat = RouterBeat(self._name, self.snapshot.generation, self._utc_now())
+        before = self._beaten
+        known = before is not None and before.generation == beat.generation
+        if known and before is not None and (beat.seen_at - before.seen_at).total_seconds() < _BEAT_S:
+            return
+        await asyncio.to_thread(self._registry.beat, beat)
+        self._beaten = beat
+
+    def _note(self, *, reachable: bool, why: str) -> None:
+        if reachable != self._reachable:
+            _log.warning(
+                "the registry is %s", "back" if reachable else f"out of reach, going on with what is known: {why}"
+            )
+        self._reachable = reachable
+        self._metrics.registry_reachable(reachable)

@@ -1,0 +1,119 @@
+"""Carries rollouts out: each waits for its revision, has it tested, and then the channel moves."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+
+from adapters.errors import Conflict, NotFound, RegistryError
+from adapters.registry.records import Placement, Rollout, RolloutState
+from adapters.replica import ReplicaStatus
+from router.control.actuator import Actuator
+from router.control.context import Context
+from router.control.rollouts import Fail, Flip, Try, Wait, next_step
+from router.control.smoke import smoke_test
+from router.control.tasks import KeyedTasks
+from router.control.wanted import Wanted
+from router.upstream import ReplicaFailure
+
+_log = logging.getLogger("patchbay.router")
+Placements = Mapping[str, Sequence[Placement]]
+
+
+class Promoter:
+    """Steps every unfinished rollout of the newest snapshot."""
+
+    def __init__(self, context: Context, actuator: Actuator, tasks: KeyedTasks) -> None:
+        self._context = context
+        self._actuator = actuator
+        self._tasks = tasks
+        self._tested: dict[int, dict[str, str | None]] = {}
+        self._begun: set[int] = set()
+
+    def step(self, wanted: Sequence[Wanted], placements: Placements, statuses: Mapping[str, ReplicaStatus]) -> None:
+        """Begins what each rollout needs next."""
+        rollouts = self._context.follower.snapshot.rollouts
+        known = {rollout.id for rollout in rollouts}
+        self._begun &= known
+        self._tested = {key: tested for key, tested in self._tested.items() if key in known}
+        for rollout in rollouts:
+            if revision := next((one for one in wanted if _is_of(one, rollout)), None):
+                self._step(rollout, revision, placements, statuses)
+
+    def _step(
+        self, rollout: Rollout, revision: Wanted, placements: Placements, statuses: Mapping[str, ReplicaStatus]
+    ) -> None:
+        if rollout.id not in self._begun:
+            # A refusal of the past must not fail what somebody asks for anew.
+            self._begun.add(rollout.id)
+            self._actuator.forgive(revision.engine_name)
+            return
+        of_it = [one for many in placements.values() for one in many if _is_of(one, rollout)]
+        tested = self._tested.setdefault(rollout.id, {})
+        step = next_step(rollout, of_it, tested, self._context.utc_now(), timeout_s=self._context.rollout_timeout_s)
+        match step:
+            case Wait(reason):
+                self._advance(rollout, "staging", reason)
+            case Try(replicas):
+                self._advance(rollout, "testing", None)
+                for replica in replicas:
+                    base = statuses[replica].base.name
+                    self._tasks.start(("test", rollout.id, replica), self._test(rollout, revision, replica, base))
+            case Fail(reason):
+                self._tasks.start(("end", rollout.id), self._fail(rollout, reason))
+            case Flip():
+                self._tasks.start(("end", rollout.id), self._flip(rollout))
+
+    def _advance(self, rollout: Rollout, state: RolloutState, reason: str | None) -> None:
+        if (rollout.state, rollout.reason) != (state, reason):
+            self._tasks.start(("tell", rollout.id), self._tell(rollout, state, reason))
+
+    async def _tell(self, rollout: Rollout, state: RolloutState, reason: str | None) -> None:
+        await self._in_registry(self._context.registry.advance, rollout.id, state, reason=reason)
+
+    async def _test(self, rollout: Rollout, revision: Wanted, replica: str, base: str) -> None:
+        try:
+            record = await asyncio.to_thread(self._context.registry.revision, rollout.adapter, rollout.number)
+            outcome = await smoke_test(
+                self._context.controls[replica],
+                model=revision.name,
+                engine_name=revision.engine_name,
+                base=base,
+                golden=record.draft.golden,
+            )
+        except (ReplicaFailure, RegistryError, NotFound) as error:
+            # Not the revision's fault: it is tested again once the replica is back.
+            _log.warning("the smoke test of %s on %s broke off: %s", revision.name, replica, error)
+            await asyncio.sleep(1)
+        else:
+            self._tested.setdefault(rollout.id, {})[replica] = outcome
+        self._context.fleet.news.set()
+
+    async def _fail(self, rollout: Rollout, reason: str) -> None:
+        _log.warning("%s@%d does not become %s: %s", rollout.adapter, rollout.number, rollout.channel, reason)
+        await self._in_registry(self._context.registry.advance, rollout.id, "failed", reason=reason)
+        self._context.metrics.rollout("failed")
+
+    async def _flip(self, rollout: Rollout) -> None:
+        if await self._in_registry(self._context.registry.flip, rollout.id):
+            _log.info("%s@%d is %s now", rollout.adapter, rollout.number, rollout.channel)
+            self._context.metrics.rollout("done")
+
+    async def _in_registry(self, change: Callable[..., object], *arguments: object, **named: object) -> bool:
+        """Makes a change in the registry, and says whether it took it. One that comes too late is no news."""
+        try:
+            await asyncio.to_thread(change, *arguments, **named)
+        except (Conflict, NotFound) as error:
+            _log.warning("the registry does not take it: %s", error)
+            return False
+        except RegistryError as error:
+            _log.warning("the registry is out of reach: %s", error)
+            await asyncio.sleep(1)
+            return False
+        finally:
+            # Before this work counts as done, or the next round would do it again.
+            await self._context.follower.look()
+        return True
+
+
+def _is_of(one: Wanted | Placement, rollout: Rollout) -> bool:
+    return (one.adapter, one.number) == (rollout.adapter, rollout.number)

@@ -1,0 +1,151 @@
+"""The one loop that makes replicas hold what the registry says, carries out rollouts, and tells how things stand.
+
+Of all routers that share a registry one runs it, by a lease that it renews. All that it knows it can learn anew, so
+that another can go on at any point.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Mapping
+
+from adapters.config import DeclaredAdapter
+from adapters.errors import RegistryError
+from adapters.publish import Publisher
+from adapters.replica import ReplicaStatus
+from router.control.actuator import Actuator
+from router.control.bases import Bases
+from router.control.context import Context
+from router.control.declarations import Declarations
+from router.control.promoter import Promoter
+from router.control.reports import Reports
+from router.control.tasks import KeyedTasks
+from router.control.wanted import Wanted, wanted_revisions
+
+_log = logging.getLogger("patchbay.router")
+LEASE = "reconciler"
+LEASE_S = 6.0
+_RENEW_S = 2.0
+_ROUND_S = 1.0
+
+
+class Reconciler:
+    """Reconciles replicas with the registry, while this router holds the lease. `name`: this router's."""
+
+    def __init__(
+        self, context: Context, publisher: Publisher, declared: Mapping[str, DeclaredAdapter], *, name: str
+    ) -> None:
+        self._context = context
+        self._publisher = publisher
+        self._declared = declared
+        self._name = name
+        self._renewed_at = -LEASE_S
+        self.leads = False
+
+    async def run(self) -> None:
+        """Runs until cancelled, and gives up the lease then, so that another router need not wait for its end."""
+        try:
+            while True:
+                await self._hold_lease()
+                if self.leads:
+                    await self._lead()
+                else:
+                    self._watch()
+                    await self._news()
+        finally:
+            with contextlib.suppress(RegistryError):
+                self._context.registry.drop_lease(LEASE, self._name)
+
+    async def _lead(self) -> None:
+        """One term: until the lease is lost. Its work ends with it."""
+        _log.info("reconciling replicas with the registry")
+        async with asyncio.TaskGroup() as group:
+            term = _Term(self._context, self._publisher, self._declared, KeyedTasks(group))
+            while self.leads:
+                term.round()
+                await self._news()
+                await self._hold_lease()
+            term.tasks.cancel_all()
+
+    def _watch(self) -> None:
+        """What a router that does not lead needs to know: whether names can be answered yet."""
+        wanted = _wanted(self._context)
+        statuses = self._context.ready_statuses()
+        self._context.fleet.settled = self._context.fleet.settled or _is_served(wanted, statuses)
+
+    async def _news(self) -> None:
+        news = self._context.fleet.news
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_ROUND_S):
+                await news.wait()
+        news.clear()
+
+    async def _hold_lease(self) -> None:
+        now = self._context.clock()
+        if self.leads and now - self._renewed_at < _RENEW_S:
+            return
+        try:
+            self.leads = await asyncio.to_thread(self._context.registry.take_lease, LEASE, self._name, LEASE_S)
+            self._renewed_at = now
+        except RegistryError:
+            # Without the registry nobody can tell who leads, so nobody does for longer than a lease lasts.
+            self.leads = self.leads and now - self._renewed_at < LEASE_S
+        self._context.metrics.leads(self.leads)
+
+
+class _Term:
+    """The parts of the loop, for as long as this router leads."""
+
+    def __init__(
+        self, context: Context, publisher: Publisher, declared: Mapping[str, DeclaredAdapter], tasks: KeyedTasks
+    ) -> None:
+        self.tasks = tasks
+        self._context = context
+        self._actuator = Actuator(context, tasks)
+        self._promoter = Promoter(context, self._actuator, tasks)
+        self._reports = Reports(context, tasks)
+        self._bases = Bases(context, tasks)
+        self._declarations = Declarations(context, publisher, declared, tasks)
+
+    def round(self) -> None:
+        """Looks at everything once, and begins what is needed."""
+        context = self._context
+        statuses = context.ready_statuses()
+        wanted = _wanted(context)
+        self._bases.step(statuses)
+        base, known = self._bases.one_of(statuses)
+        self._declarations.step(base, base_known=known)
+        self._actuator.act(wanted, statuses)
+        placements = {name: self._actuator.placements(wanted, name, status) for name, status in statuses.items()}
+        self._promoter.step(wanted, placements, statuses)
+        self._reports.tell(placements, statuses)
+        standing = [one.state for many in placements.values() for one in many]
+        context.metrics.placements(standing)
+        if (
+            statuses
+            and known
+            and self._declarations.settled
+            and "pending" not in standing
+            and not _rolling_out(context)
+        ):
+            context.fleet.settled = True
+
+
+def _wanted(context: Context) -> tuple[Wanted, ...]:
+    return wanted_revisions(context.follower.snapshot, context.utc_now(), keep_warm_s=context.keep_warm_s)
+
+
+def _rolling_out(context: Context) -> bool:
+    """Whether an adapter is on its way to its first revision, so that its name has no meaning yet."""
+    snapshot = context.follower.snapshot
+    return any(
+        rollout.channel == "stable" and snapshot.adapters[rollout.adapter].number("stable") is None
+        for rollout in snapshot.rollouts
+    )
+
+
+def _is_served(wanted: tuple[Wanted, ...], statuses: Mapping[str, ReplicaStatus]) -> bool:
+    here = {one.engine_name for status in statuses.values() for one in status.revisions if one.state != "staging"}
+    bases = {status.base.fingerprint for status in statuses.values()}
+    needed = {one.engine_name for one in wanted if one.why == "stable" and (one.base is None or one.base in bases)}
+    return bool(statuses) and needed <= here

@@ -1,0 +1,236 @@
+"""Routers with a registry, in front of fake replicas: what the registry says comes to be, and nothing else does."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from adapters.registry.registry import Registry
+
+from adapters.config import ArtifactsConfig, RegistryConfig
+from adapters.errors import Conflict
+from adapters.lifecycle import Lifecycle
+from adapters.publish import Publisher, PushRequest
+from router.app import Router
+from tests.fakes.adapter_folder import write_adapter
+from tests.fakes.engine import FakeEngine
+from tests.fakes.routers import running_router, until
+from tests.integration.router.wire import ask, content, post
+
+pytestmark = pytest.mark.anyio
+
+
+def registry_settings(folder: Path, **changes: Any) -> RegistryConfig:
+    url = f"sqlite:///{folder / 'registry.db'}"
+    artifacts = ArtifactsConfig(url=str(folder / "artifacts"))
+    return RegistryConfig.model_validate({"url": url, "artifacts": artifacts, **changes})
+
+
+@asynccontextmanager
+async def controlled(
+    folder: Path, *engines: FakeEngine, keep_warm_s: float = 600, **settings: Any
+) -> AsyncIterator[Router]:
+    registry = registry_settings(folder, keep_warm_s=keep_warm_s)
+    async with running_router(*engines, registry=registry, registry_poll_s=0.02, **settings) as router:
+        yield router
+
+
+class Desk:
+    """What people do from outside: push and move channels, in the same registry."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        settings = registry_settings(folder)
+        self.registry = Registry.open(settings.url.get_secret_value())
+        from adapters.artifacts.store import ArtifactStore
+
+        self.publisher = Publisher(self.registry, ArtifactStore.open(settings.artifacts), settings)
+        self.lifecycle = Lifecycle(self.registry)
+
+    async def push(self, adapter: str = "sql", fill: int = 1) -> str:
+        source = write_adapter(self.folder / f"{adapter}-{fill}", fill=fill)
+        pushed = await asyncio.to_thread(self.publisher.push, PushRequest(adapter, str(source)), actor="ml")
+        return pushed.revision.name
+
+    async def promote(self, reference: str, **how: Any) -> None:
+        moved = await asyncio.to_thread(self.lifecycle.promote, reference, actor="ml", **how)
+        if moved.rollout is not None:
+            await asyncio.to_thread(self.lifecycle.wait_for_rollout, moved.rollout, timeout_s=10)
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    return Desk(tmp_path)
+
+
+async def answered_by(router: Router, model: str = "sql") -> str:
+    """The revision that answers for `model`, without its digest."""
+    response = await post(router, ask(model))
+    assert response.status_code == 200, response.text
+    return content(response).partition(" ")[0].rpartition("-")[0]
+
+
+async def until_answered_by(router: Router, revision: str, model: str = "sql") -> None:
+    await until(lambda: _meaning(router, model) == revision)
+    assert await answered_by(router, model) == revision
+
+
+def _meaning(router: Router, model: str) -> str | None:
+    target = router.fleet.view.table.get(model)
+    return target.revision if target else None
+
+
+async def test_a_declared_adapter_is_checked_staged_tested_and_served_before_the_router_is_ready(
+    tmp_path: Path,
+) -> None:
+    engine = FakeEngine()
+    declared = {"sql": str(write_adapter(tmp_path / "sql"))}
+    async with controlled(tmp_path, engine, adapters=declared) as router, httpx.AsyncClient() as http:
+        await until(lambda: router.proxy.ready)
+        assert (await http.get(f"{router.admin_url}/readyz")).status_code == 200
+        assert await answered_by(router) == "sql@1"
+        assert engine.seen[0].headers["x-patchbay-revision"].startswith("sql@1-")
+
+
+async def test_what_was_promoted_by_hand_survives_a_restart_of_the_router_that_declares_another(
+    tmp_path: Path, desk: Desk
+) -> None:
+    declared = {"sql": str(write_adapter(tmp_path / "sql"))}
+    engine = FakeEngine()
+    async with engine.running_server():
+        async with controlled(tmp_path, engine, adapters=declared) as router:
+            await until(lambda: router.proxy.ready)
+            await desk.promote(await desk.push(fill=2))
+        async with controlled(tmp_path, engine, adapters=declared) as router:
+            await until_answered_by(router, "sql@2")
+        write_adapter(tmp_path / "sql", fill=3)
+        async with controlled(tmp_path, engine, adapters=declared) as router:
+            await until_answered_by(router, "sql@3")
+
+
+async def test_a_name_means_the_old_revision_until_every_replica_has_the_new_one(tmp_path: Path, desk: Desk) -> None:
+    engines = FakeEngine("a"), FakeEngine("b")
+    await desk.push(fill=1)
+    await desk.promote("sql@1")
+    async with controlled(tmp_path, *engines) as router:
+        await until_answered_by(router, "sql@1")
+        engines[1].held = asyncio.Event()
+        promotion = asyncio.create_task(desk.promote(await desk.push(fill=2)))
+        await until(lambda: "sql@2" in engines[1].puts and any(one.number == 2 for one in engines[0].revisions))
+        assert await answered_by(router) == "sql@1"
+        engines[1].held.set()
+        await promotion
+        await until_answered_by(router, "sql@2")
+
+
+async def test_a_replica_that_refuses_a_revision_fails_its_rollout_with_the_reason_and_the_name_stays(
+    tmp_path: Path, desk: Desk
+) -> None:
+    engines = FakeEngine("a"), FakeEngine("b")
+    await desk.push(fill=1)
+    await desk.promote("sql@1")
+    async with controlled(tmp_path, *engines) as router:
+        await until_answered_by(router, "sql@1")
+        engines[1].refused["sql"] = "its rank is too high"
+        with pytest.raises(Conflict, match="b: its rank is too high"):
+            await desk.promote(await desk.push(fill=2))
+        assert await answered_by(router) == "sql@1"
+        engines[1].refused.clear()
+        await desk.promote("sql@2")
+        await until_answered_by(router, "sql@2")
+
+
+async def test_a_revision_that_does_not_answer_as_its_golden_prompts_say_is_not_promoted(
+    tmp_path: Path, desk: Desk
+) -> None:
+    await desk.push(fill=1)
+    await desk.promote("sql@1")
+    golden = "golden: [{prompt: hello, contains: a word that no fake says}]\n"
+    async with controlled(tmp_path, FakeEngine()) as router:
+        await until_answered_by(router, "sql@1")
+        source = write_adapter(tmp_path / "golden", fill=2)
+        (source / "patchbay-adapter.yaml").write_text(golden)
+        await asyncio.to_thread(desk.publisher.push, PushRequest("sql", str(source)), actor="ml")
+        with pytest.raises(Conflict, match="golden prompt 1"):
+            await desk.promote("sql@2")
+        assert await answered_by(router) == "sql@1"
+
+
+async def test_a_rollback_is_the_flip_alone_and_reaches_every_router(tmp_path: Path, desk: Desk) -> None:
+    engine = FakeEngine()
+    await desk.push(fill=1)
+    await desk.promote("sql@1")
+    async with engine.running_server():
+        async with controlled(tmp_path, engine, name="one") as one, controlled(tmp_path, engine, name="two") as two:
+            await until_answered_by(one, "sql@1")
+            await desk.promote(await desk.push(fill=2))
+            await until_answered_by(two, "sql@2")
+            puts = list(engine.puts)
+            await until(lambda: bool(desk.registry.reports()))
+            moved = await asyncio.to_thread(desk.lifecycle.rollback, "sql", actor="sre", why="it is worse")
+            assert moved.channel is not None, "the revision before was still warm, so nothing had to be staged"
+            arrival = await asyncio.to_thread(desk.lifecycle.wait_until_live, moved.generation)
+            assert (set(arrival.after_s), arrival.missing) == ({"one", "two"}, ())
+            assert [await answered_by(router) for router in (one, two)] == ["sql@1", "sql@1"]
+            assert engine.puts == puts
+
+
+async def test_what_is_no_longer_wanted_is_removed_and_what_a_rollback_needs_stays_until_then(
+    tmp_path: Path, desk: Desk
+) -> None:
+    engine = FakeEngine()
+    await desk.push(fill=1)
+    await desk.promote("sql@1")
+    async with controlled(tmp_path, engine, keep_warm_s=600) as router:
+        await until_answered_by(router, "sql@1")
+        await desk.promote(await desk.push(fill=2))
+        assert engine.drops == []
+    async with engine.running_server(), controlled(tmp_path, engine, keep_warm_s=0):
+        await until(lambda: engine.drops == ["sql@1"], timeout_s=10)
+    assert [one.number for one in engine.revisions] == [2]
+
+
+async def test_a_replica_that_comes_back_empty_gets_everything_again(tmp_path: Path, desk: Desk) -> None:
+    engine = FakeEngine()
+    await desk.push(fill=1)
+    await desk.promote("sql@1")
+    async with controlled(tmp_path, engine) as router:
+        await until_answered_by(router, "sql@1")
+        await engine.stop()
+        engine.revisions = ()
+        await until(lambda: router.fleet.view.ready == 0)
+        response = await post(router, ask("sql"))
+        assert (response.status_code, response.json()["error"]["code"]) == (503, "unavailable")
+        await engine.start()
+        await until(lambda: router.fleet.view.ready == 1 and engine.puts[-1] == "sql@1" and len(engine.revisions) == 1)
+        await until_answered_by(router, "sql@1")
+
+
+async def test_a_revision_for_another_base_model_is_never_put_on_a_replica(tmp_path: Path, desk: Desk) -> None:
+    engine = FakeEngine()
+    engine.fingerprint = "e" * 64
+    await desk.push(fill=1)
+    await desk.promote("sql@1")
+    async with controlled(tmp_path, engine) as router:
+        await until(lambda: router.proxy.ready)
+        await until_answered_by(router, "sql@1")
+
+
+async def test_when_the_router_that_reconciles_ends_another_goes_on(tmp_path: Path, desk: Desk) -> None:
+    engine = FakeEngine()
+    await desk.push(fill=1)
+    await desk.promote("sql@1")
+    async with engine.running_server():
+        async with controlled(tmp_path, engine, name="first"):
+            await until(lambda: engine.puts == ["sql@1"])
+            second = controlled(tmp_path, engine, name="second")
+            router = await second.__aenter__()
+        try:
+            await until_answered_by(router, "sql@1")
+            await desk.promote(await desk.push(fill=2))
+            await until_answered_by(router, "sql@2")
+        finally:
+            await second.__aexit__(None, None, None)
