@@ -1,5 +1,6 @@
 """A revision's digest: SHA-256 over its sorted files' names and hashes."""
 
+import fnmatch
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,6 +8,18 @@ from pathlib import Path
 from adapters.errors import AdapterError
 
 _BLOCK_BYTES = 1024 * 1024
+# What PEFT's and transformers' trainers save beside an adapter. Much of it is pickles, none of it is ever loaded here.
+_LEFTOVERS = (
+    "training_args.bin",
+    "optimizer.pt",
+    "optimizer.bin",
+    "scheduler.pt",
+    "scaler.pt",
+    "rng_state*.pth",
+    "checkpoint-*",
+    "runs",
+    "global_step*",
+)
 
 
 def file_hash(path: Path) -> str:
@@ -18,14 +31,19 @@ def file_hash(path: Path) -> str:
     return digest.hexdigest()
 
 
+def is_left_out(name: str) -> bool:
+    """Whether a file or folder called `name` is no part of an adapter: it is hidden, or trainers leave it behind."""
+    return name.startswith(".") or any(fnmatch.fnmatchcase(name, pattern) for pattern in _LEFTOVERS)
+
+
 def folder_files(folder: Path) -> tuple[Path, ...]:
-    """The regular files under `folder`, relative to it, sorted by their POSIX names; hidden ones are left out.
+    """The regular files under `folder`, relative to it, sorted by their POSIX names, without what is left out.
 
     Raises AdapterError where the folder is none, is empty, or holds a link, which could lead anywhere, or a device.
     """
     if not folder.is_dir():
         raise AdapterError(f"The adapter folder {folder} does not exist.", hint="Check the path.")
-    found = [path for path in folder.rglob("*") if not _is_hidden(path.relative_to(folder))]
+    found = [path for path in folder.rglob("*") if not _has_left_out(path.relative_to(folder))]
     for path in found:
         if path.is_symlink():
             raise AdapterError(f"{path} is a link.", hint="An adapter's folder must hold its files themselves.")
@@ -59,5 +77,5 @@ def _netstring(text: str) -> bytes:
     return b"%d:%s," % (len(encoded), encoded)
 
 
-def _is_hidden(name: Path) -> bool:
-    return any(part.startswith(".") for part in name.parts)
+def _has_left_out(name: Path) -> bool:
+    return any(is_left_out(part) for part in name.parts)

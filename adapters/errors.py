@@ -48,7 +48,12 @@ class StartError(PatchbayError):
 
 
 class AdapterError(PatchbayError):
-    """An adapter's files or settings do not fit."""
+    """An adapter's files or settings do not fit. `reason`: one of a few words that say what kind of fault it is, for
+    metrics; the gate sets it."""
+
+    def __init__(self, message: str, *, hint: str | None = None, reason: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.reason = reason
 
 
 class SourceError(AdapterError):
@@ -185,7 +190,18 @@ def openai_error_body(message: str, *, error_type: str, param: str | None = None
 
 def fail(error: PatchbayError) -> int:
     """Prints `error` as one line on standard error, if anybody still reads that, and returns the exit code that goes
-    with it: 2 for what is wrong in the configuration, else 1."""
+    with it: 2 for what is wrong in the configuration, 3 for an adapter that is refused, 4 for what there is not, 5 for
+    what goes against how things are now, else 1."""
     with contextlib.suppress(OSError):
         print(f"error: {error}", file=sys.stderr, flush=True)  # noqa: T201
-    return 2 if isinstance(error, ConfigError) else 1
+    return next((code for kind, code in _EXIT_CODES if isinstance(error, kind)), 1)
+
+
+_EXIT_CODES: tuple[tuple[type[PatchbayError], int], ...] = (
+    (ConfigError, 2),
+    (AdapterError, 3),
+    (AdapterRejected, 3),
+    (NotFound, 4),
+    (ModelNotFound, 4),
+    (Conflict, 5),
+)

@@ -1,12 +1,16 @@
-"""What a base model's folder has: its modules, their sizes, and its chat template. Only headers are read."""
+"""What a base model has: its modules, their sizes, its tokenizer and chat template. Of its weights only headers are
+read, and samples for its fingerprint."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from adapters.admission.fingerprint import fingerprint
+from adapters.admission.folder import DEFAULT_LIMITS
 from adapters.admission.safetensors import Tensor, read_header
 from adapters.admission.strict_json import decode
+from adapters.admission.wording import chat_template, read_text, tokenizer_hash
 from adapters.errors import AdapterError
 
 _SINGLE = "model.safetensors"
@@ -23,29 +27,60 @@ Shape = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class BaseLayout:
-    """A base model's folder. `modules`: the two sizes of every module's weight, rows and columns, or None where its
+    """What an adapter must fit. `modules`: the two sizes of every module's weight, rows and columns, or None where its
     format does not tell; `unwrapped`: the modules by their names without wrappers, None for a name that is ambiguous;
-    `chat_template`: a file that is used in place of the folder's own."""
+    `tokenizer`: the hash of what decides its tokens; `chat_template`: the one that is served with."""
 
-    folder: Path
+    fingerprint: str
     modules: Mapping[str, Shape | None]
     unwrapped: Mapping[tuple[str, ...], str | None]
-    chat_template: Path | None = None
+    tokenizer: str | None = None
+    chat_template: str | None = None
 
     @classmethod
     def of_folder(cls, folder: Path, *, chat_template: Path | None = None) -> "BaseLayout | None":
         """The layout of the model in `folder`, or None where there is none in safetensors that can be read: then it
-        is the engine that says what is wrong with it."""
+        is the engine that says what is wrong with it. `chat_template`: a file that is used in place of its own."""
         try:
-            modules = dict(_modules(folder))
+            modules = _with_tied_head(dict(_modules(folder)))
+            tokenizer = tokenizer_hash(folder, DEFAULT_LIMITS)
+            template = _served_template(folder, chat_template)
+            name = fingerprint(folder, _weight_files(folder), tokenizer)
         except (AdapterError, OSError, ValueError):
             return None
-        modules = _with_tied_head(modules)
-        return cls(folder, modules, _by_unwrapped(modules), chat_template) if modules else None
+        return cls(name, modules, _by_unwrapped(modules), tokenizer, template) if modules else None
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> "BaseLayout":
+        """The layout that `to_json` wrote."""
+        modules = {name: (shape[0], shape[1]) if shape else None for name, shape in document["modules"].items()}
+        return cls(
+            document["fingerprint"],
+            modules,
+            _by_unwrapped(modules),
+            document.get("tokenizer"),
+            document.get("chat_template"),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it in JSON's types, to keep where the base's files are not."""
+        return {
+            "fingerprint": self.fingerprint,
+            "modules": {name: list(shape) if shape else None for name, shape in self.modules.items()},
+            "tokenizer": self.tokenizer,
+            "chat_template": self.chat_template,
+        }
 
     def find(self, module: str) -> str | None:
         """The base's own name of `module`: the same, or the only one that differs by nothing but its wrappers."""
         return module if module in self.modules else self.unwrapped.get(_unwrapped(module))
+
+
+def _served_template(folder: Path, chosen: Path | None) -> str | None:
+    if chosen is not None:
+        return read_text(chosen, DEFAULT_LIMITS)
+    own = chat_template(folder, DEFAULT_LIMITS)
+    return own[1] if own else None
 
 
 def _modules(folder: Path) -> Iterator[tuple[str, Shape | None]]:

@@ -2,11 +2,14 @@
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import Field
+
 from adapters.admission.strict_json import shown
+from adapters.digest import is_left_out
 from adapters.errors import AdapterError
+from adapters.settings import Settings
 
 CONFIG_FILE = "adapter_config.json"
 WEIGHTS_FILE = "adapter_model.safetensors"
@@ -14,20 +17,19 @@ _PICKLES = frozenset({".bin", ".pt", ".pth", ".ckpt", ".pkl"})
 _GIB = 1024**3
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Settings):
     """What an adapter's folder may take, in bytes but for `files`, which counts folders, too.
 
-    `config_bytes`: its adapter_config.json; `header_bytes`: its weights' header; `tokenizer_bytes`: each file of a
-    tokenizer that it carries.
+    `config_bytes`: its adapter_config.json, and its patchbay-adapter.yaml; `header_bytes`: its weights' header;
+    `tokenizer_bytes`: each file of a tokenizer that it carries.
     """
 
-    files: int = 256
-    folder_bytes: int = 4 * _GIB
-    file_bytes: int = 4 * _GIB
-    config_bytes: int = 1024**2
-    header_bytes: int = 16 * 1024**2
-    tokenizer_bytes: int = 64 * 1024**2
+    files: int = Field(default=256, ge=1)
+    folder_bytes: int = Field(default=4 * _GIB, ge=1)
+    file_bytes: int = Field(default=4 * _GIB, ge=1)
+    config_bytes: int = Field(default=1024**2, ge=1)
+    header_bytes: int = Field(default=16 * 1024**2, ge=1)
+    tokenizer_bytes: int = Field(default=64 * 1024**2, ge=1)
 
 
 DEFAULT_LIMITS = Limits()
@@ -37,7 +39,7 @@ def check_files(folder: Path, limits: Limits) -> None:
     """Raises AdapterError where `folder` is none, or holds a link, a pickle, anything that is no regular file, more
     than `limits` allow, or where its weights are missing, sharded or misnamed.
 
-    `folder` itself may be a link, as mounted volumes often are. Hidden files are left out, as the digest does.
+    `folder` itself may be a link, as mounted volumes often are. What the digest leaves out is left out here, too.
     """
     if not folder.is_dir():
         raise AdapterError(f"The adapter folder {folder} does not exist.", hint="Check the path.")
@@ -74,7 +76,7 @@ def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
     try:
         with os.scandir(folder) as found:
             for entry in found:
-                if entry.name.startswith("."):
+                if is_left_out(entry.name):
                     continue
                 yield entry
                 if entry.is_dir(follow_symlinks=False):

@@ -1,5 +1,7 @@
 """The gate: all that is asked of an adapter's folder, the cheap first."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +13,17 @@ from adapters.admission.folder import DEFAULT_LIMITS, WEIGHTS_FILE, Limits, chec
 from adapters.admission.safetensors import read_header
 from adapters.admission.structure import pair_tensors
 from adapters.admission.values import check_values
+from adapters.errors import AdapterError
+
+
+@contextmanager
+def because(reason: str) -> Iterator[None]:
+    """Gives every AdapterError that leaves the block, and has no reason yet, this one."""
+    try:
+        yield
+    except AdapterError as error:
+        error.reason = error.reason or reason
+        raise
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +43,20 @@ def check_folder(
     Raises AdapterError, naming the file, the tensor and what was expected, for anything that would make an engine
     refuse it, read it wrongly, or serve the base's own answers in its name. Reads every byte of the weights once.
     """
-    check_files(folder, limits)
-    settings = read_config(folder, max_rank=max_rank, limits=limits)
     weights = folder / WEIGHTS_FILE
-    tensors = read_header(weights, max_bytes=limits.header_bytes)
-    pairs = pair_tensors(tensors.values(), settings, weights)
+    with because("files"):
+        check_files(folder, limits)
+    with because("config"):
+        settings = read_config(folder, max_rank=max_rank, limits=limits)
+    with because("header"):
+        tensors = read_header(weights, max_bytes=limits.header_bytes)
+    with because("structure"):
+        pairs = pair_tensors(tensors.values(), settings, weights)
     if base is not None:
-        check_fit(pairs, settings, base, folder)
-        check_drift(folder, base, limits)
-    check_values(pairs, weights)
+        with because("fit"):
+            check_fit(pairs, settings, base, folder)
+        with because("drift"):
+            check_drift(folder, base, limits)
+    with because("values"):
+        check_values(pairs, weights)
     return AdapterSummary(settings.largest_rank, settings.alpha, frozenset(pair.module for pair in pairs))

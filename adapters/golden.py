@@ -1,0 +1,22 @@
+"""Whether an answer is what a golden prompt asks for. Pure."""
+
+from adapters.registry.records import GoldenPrompt
+
+_SHOWN = 120
+
+
+def judge(prompt: GoldenPrompt, answer: str, base_answer: str | None) -> str | None:
+    """What is wrong with `answer`, or None. `base_answer`: the base model's, where it must differ."""
+    if not answer.strip():
+        return "the answer is empty"
+    if prompt.expect is not None and answer.strip() != prompt.expect.strip():
+        return f"the answer is {_shown(answer)}, expected {_shown(prompt.expect)}"
+    if prompt.contains is not None and prompt.contains not in answer:
+        return f"the answer is {_shown(answer)}, expected one with {_shown(prompt.contains)} in it"
+    if prompt.differs_from_base and answer.strip() == (base_answer or "").strip():
+        return f"the answer is {_shown(answer)}, just what the base model says"
+    return None
+
+
+def _shown(text: str) -> str:
+    return repr(text if len(text) <= _SHOWN else text[:_SHOWN] + "…")

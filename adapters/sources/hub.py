@@ -1,0 +1,61 @@
+"""`hf://organisation/name[@revision][/folder]`: an adapter on a Hugging Face hub."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from adapters.admission.folder import Limits
+from adapters.digest import is_left_out
+from adapters.errors import ConfigError, SourceError
+
+_SOURCE = re.compile(r"hf://(?P<repo>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w.-]+))?(?:/(?P<folder>[\w./-]+))?/?")
+
+
+def fetch_from_hub(source: str, limits: Limits, target: Path) -> Path:
+    """The adapter at `source`, downloaded into `target`, at the commit that its revision names now.
+
+    Looks at the sizes before anything is downloaded. Raises SourceError, ConfigError where the hub's package is missing.
+    """
+    match = _SOURCE.fullmatch(source)
+    if match is None or ".." in (match["folder"] or ""):
+        raise SourceError(f"'{source}' is no source.", hint="Write it as hf://organisation/name@revision.")
+    hub = _hub()
+    folder = f"{match['folder'].strip('/')}/" if match["folder"] else ""
+    try:
+        info = hub.HfApi().model_info(match["repo"], revision=match["revision"], files_metadata=True)
+        names = _chosen(source, info.siblings or [], folder, limits)
+        hub.snapshot_download(
+            match["repo"], revision=info.sha, allow_patterns=names, local_dir=target, max_workers=4
+        )
+    except (hub.errors.HfHubHTTPError, hub.errors.HFValidationError, OSError, ValueError) as error:
+        raise SourceError(f"{source} cannot be fetched: {_first_line(error)}", hint="Check its name.") from error
+    return target / folder if folder else target
+
+
+def _chosen(source: str, siblings: list[Any], folder: str, limits: Limits) -> list[str]:
+    kept = [one for one in siblings if one.rfilename.startswith(folder)]
+    kept = [one for one in kept if not any(is_left_out(part) for part in one.rfilename.split("/"))]
+    if not kept:
+        raise SourceError(f"{source} holds no file.", hint="Check the folder's name.")
+    total = sum(one.size or 0 for one in kept)
+    if len(kept) > limits.files or total > limits.folder_bytes:
+        raise SourceError(
+            f"{source} holds {len(kept)} files of {total} bytes, expected at most {limits.files} of "
+            f"{limits.folder_bytes}.",
+            hint="Is it an adapter, or a whole model?",
+        )
+    return [one.rfilename for one in kept]
+
+
+def _hub() -> Any:
+    try:
+        import huggingface_hub
+    except ImportError as error:
+        raise ConfigError(
+            "hf:// needs the package 'huggingface_hub'.", hint="Install the extra: pip install 'patchbay[hub]'."
+        ) from error
+    return huggingface_hub
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)

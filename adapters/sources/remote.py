@@ -1,0 +1,73 @@
+"""Sources that fsspec knows: `s3://`, `https://` and the like, a folder or an archive."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import fsspec
+
+from adapters.admission.folder import Limits
+from adapters.archive import is_archive
+from adapters.digest import is_left_out
+from adapters.errors import SourceError
+
+_BLOCK = 1024 * 1024
+_FOREIGN = ("aiohttp", "azure", "botocore", "fsspec", "gcsfs", "google", "s3fs")
+
+
+def fetch_remote(source: str, limits: Limits, workdir: Path, progress: Callable[[int], None]) -> Path:
+    """The archive or the folder at `source`, copied into `workdir`. Raises SourceError."""
+    with _translated(source):
+        files, root = fsspec.core.url_to_fs(source)
+        if is_archive(root.partition("?")[0]):
+            target = workdir / PurePosixPath(root.partition("?")[0]).name
+            _copy(files, root, target, limits.folder_bytes, progress)
+            return target
+        return _copy_folder(files, root, limits, workdir / "fetched", progress)
+
+
+def _copy_folder(files: Any, root: str, limits: Limits, target: Path, progress: Callable[[int], None]) -> Path:
+    found = sorted(name for name, info in files.find(root, detail=True).items() if info["type"] == "file")
+    names = {name: PurePosixPath(name).relative_to(root.rstrip("/")) for name in found}
+    kept = {name: path for name, path in names.items() if not any(is_left_out(part) for part in path.parts)}
+    if not kept:
+        raise SourceError("there is nothing there")
+    if len(kept) > limits.files:
+        raise SourceError(f"it holds more than {limits.files} files")
+    room = limits.folder_bytes
+    for name, path in kept.items():
+        if ".." in path.parts:
+            raise SourceError(f"the name {str(path)[:100]!r} leads out of the folder")
+        room -= _copy(files, name, target / path, room, progress)
+    return target
+
+
+def _copy(files: Any, name: str, target: Path, room: int, progress: Callable[[int], None]) -> int:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    written = 0
+    with files.open(name, "rb") as reader, target.open("xb") as writer:
+        while block := reader.read(_BLOCK):
+            written += len(block)
+            if written > room:
+                raise SourceError(f"it holds more bytes than the limits allow, at {name.rpartition('/')[2][:100]}")
+            writer.write(block)
+            progress(len(block))
+    return written
+
+
+@contextmanager
+def _translated(source: str) -> Iterator[None]:
+    """The seam where file systems' errors become ours; their client libraries' errors have no common base."""
+    try:
+        yield
+    except SourceError as error:
+        raise SourceError(f"{source} cannot be fetched: {error.message}.", hint="Check the URL.") from error
+    except FileNotFoundError as error:
+        raise SourceError(f"{source} cannot be fetched: there is nothing there.", hint="Check the URL.") from error
+    except (OSError, ImportError, ValueError) as error:
+        raise SourceError(f"{source} cannot be fetched: {error}.", hint="Check the URL.") from error
+    except Exception as error:
+        if type(error).__module__.split(".")[0] not in _FOREIGN:
+            raise
+        raise SourceError(f"{source} cannot be fetched: {error}.", hint="Check the URL.") from error
