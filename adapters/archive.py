@@ -122,7 +122,8 @@ def _unpack_zip(archive: Path, folder: Path, room: _Room) -> None:
             mode = info.external_attr >> 16
             if mode and not stat.S_ISREG(mode) and stat.S_IFMT(mode):
                 raise AdapterError(
-                    f"{archive}: the member {shown(info.filename)} is no regular file.", hint="Pack the files themselves."
+                    f"{archive}: the member {shown(info.filename)} is no regular file.",
+                    hint="Pack the files themselves.",
                 )
             if info.flag_bits & 0x1:
                 raise AdapterError(f"{archive}: the member {shown(info.filename)} is encrypted.")

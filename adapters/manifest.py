@@ -103,7 +103,7 @@ def read_manifest(folder: Path, *, base: BaseLayout | None = None, limits: Limit
             raise AdapterError(error.message, hint="docs/adapters.md shows what may be in it.") from error
         if base is not None and manifest.base is not None and not base.fingerprint.startswith(manifest.base):
             raise AdapterError(
-                f"{path}: base is {manifest.base[:12]}, expected {base.fingerprint[:12]}, the base model's fingerprint.",
+                f"{path}: base is {manifest.base[:12]}, expected {base.fingerprint[:12]}, the base model's.",
                 hint="The adapter was trained for another base model.",
                 reason="base",
             )

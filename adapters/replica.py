@@ -16,16 +16,19 @@ class _Wire(BaseModel):
 
 
 class BaseModelStatus(_Wire):
-    """The base model. `name`: what clients call it; `source`: a Hugging Face id or a folder's name."""
+    """The base model. `name`: what clients call it; `source`: a Hugging Face id or a folder's name; `fingerprint`: of
+    its files, None where they are nothing that can be read."""
 
     name: str
     source: str
     quantization: str | None
     max_model_len: int
+    fingerprint: str | None = None
 
 
 class RevisionStatus(_Wire):
-    """One revision on this replica. `tier`: the nearest memory that holds it; `references`: requests using it now."""
+    """One revision on this replica. `tier`: the nearest memory that holds it; `references`: requests using it now;
+    `pin`: whether it is evicted last."""
 
     adapter: str
     number: int
@@ -37,6 +40,21 @@ class RevisionStatus(_Wire):
     rank: int | None = None
     load_seconds: float | None = None
     reason: str | None = None
+    pin: bool = False
+
+
+class Usage(_Wire):
+    """Which revisions requests asked for, in few numbers. `first`: requests that were a revision's first; `distances`:
+    how many asked for a revision again after n others had been asked for, by n; `far`: those after more than are
+    counted; `peak`: the most distinct revisions that were in use at one time.
+
+    Source: R. L. Mattson et al., "Evaluation techniques for storage hierarchies", IBM Systems Journal 9(2), 1970.
+    """
+
+    first: int = 0
+    distances: tuple[int, ...] = ()
+    far: int = 0
+    peak: int = 0
 
 
 class SlotStatus(_Wire):
@@ -66,3 +84,4 @@ class ReplicaStatus(_Wire):
     revisions: tuple[RevisionStatus, ...]
     slots: SlotStatus
     requests: RequestStatus
+    usage: Usage = Usage()

@@ -18,8 +18,8 @@ SIGNATURE_FILE = "model.sig"
 
 
 def verify_folder(folder: Path, config: SigningConfig) -> str | None:
-    """Who signed the adapter in `folder`: a public key's file name and the first digits of its hash. None where there is
-    no signature, or no key to check one by, and none is required.
+    """Who signed the adapter in `folder`: a public key's file name and the first digits of its hash. None where there
+    is no signature, or no key to check one by, and none is required.
 
     Raises AdapterError where one is required and missing, or where the signature that is there is by none of the keys,
     or not for these files. Raises ConfigError where signatures cannot be checked.
@@ -29,7 +29,7 @@ def verify_folder(folder: Path, config: SigningConfig) -> str | None:
         if not signature.is_file():
             if config.require_signed:
                 raise AdapterError(
-                    f"{folder} is not signed: it has no {SIGNATURE_FILE}, and this registry takes only signed adapters.",
+                    f"{folder} is not signed: it has no {SIGNATURE_FILE}, and the registry takes only signed adapters.",
                     hint="Sign it with 'patchbay adapters sign FOLDER --key KEY'.",
                 )
             return None

@@ -2,7 +2,6 @@
 
 import hmac
 import time
-from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Request, Response
@@ -22,23 +21,46 @@ from adapters.errors import (
     openai_body,
 )
 from adapters.names import NAME_PATTERN
+from adapters.registry.records import FileRecord
 from adapters.replica import ReplicaStatus, RevisionStatus
 from server.gate import ENDPOINTS, Gate, send_error
 from server.replica import Replica
+from server.staging import RevisionSpec
 
 _OPEN_PATHS = frozenset({"/healthz", "/readyz"})
 Name = Annotated[str, PathParameter(pattern=f"^{NAME_PATTERN}$")]
 Reference = Annotated[str, PathParameter(pattern=f"^{NAME_PATTERN}(@[1-9][0-9]{{0,8}})?$")]
 
 
-class AdapterRequest(BaseModel):
-    """`PUT /internal/adapters/{name}`: the folder that holds the revision, its number, and whether to load it now."""
+_SHA256 = r"^[0-9a-f]{64}$"
+
+
+class FileRequest(BaseModel):
+    """One file of a revision, by which the artifact store knows it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    path: Path
-    revision: int = Field(default=1, ge=1, le=999_999_999)
+    name: str = Field(min_length=1, max_length=1024)
+    sha256: str = Field(pattern=_SHA256)
+    size: int = Field(ge=0)
+
+
+class AdapterRequest(BaseModel):
+    """`PUT /internal/adapters/{name}`: the revision, its files in the artifact store, and how to keep it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    revision: int = Field(ge=1, le=999_999_999)
+    digest: str = Field(pattern=_SHA256)
+    files: tuple[FileRequest, ...] = Field(min_length=1, max_length=4096)
+    base: str | None = None
     load: bool = True
+    pin: bool = False
+
+    def spec(self, adapter: str) -> RevisionSpec:
+        """It, as the replica takes it."""
+        files = tuple(FileRecord(file.name, file.sha256, file.size) for file in self.files)
+        return RevisionSpec(adapter, self.revision, self.digest, files, self.base, self.load, self.pin)
 
 
 class ServerApp:
@@ -175,10 +197,14 @@ def _add_adapters(app: FastAPI, replica: Replica) -> None:
 
     @app.put("/internal/adapters/{name}")
     async def put_adapter(name: Name, body: AdapterRequest) -> RevisionStatus:
-        entry = await replica.put_adapter(name, body.revision, body.path, load=body.load)
-        return await revision(entry.name)
+        entry = await replica.put_adapter(body.spec(name))
+        return await revision(entry.engine_name)
 
     @app.delete("/internal/adapters/{reference}")
     async def delete_adapter(reference: Reference) -> dict[str, list[str]]:
-        removed = await replica.remove_adapter(reference)
-        return {"removed": [entry.engine_name for entry in removed]}
+        return {"removed": list(await replica.remove_adapter(reference))}
+
+    @app.get("/internal/base")
+    async def base() -> dict[str, Any]:
+        layout = replica.base
+        return {"fingerprint": layout.fingerprint if layout else None, "layout": layout.to_json() if layout else None}

@@ -5,10 +5,10 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from adapters.errors import AdapterError
-from adapters.names import check_name
+from adapters.admission.folder import Limits
+from adapters.config import ArtifactsConfig
 from adapters.paths import data_dir
-from adapters.settings import Settings, is_loopback
+from adapters.settings import Settings, check_setting_name, is_loopback
 
 RESERVED_ENGINE_ARGUMENTS = frozenset(
     {"model", "served_model_name", "enable_lora", "max_loras", "max_cpu_loras", "max_lora_rank", "worker_extension_cls"}
@@ -32,14 +32,6 @@ class BaseConfig(Settings):
     def served_name(self) -> str:
         """What clients call the base model."""
         return self.name or Path(self.model).name
-
-
-class AdapterConfig(Settings):
-    """An adapter's folder, the number of the revision in it, and whether to load it before the first request."""
-
-    path: Path
-    revision: int = Field(default=1, ge=1)
-    preload: bool = True
 
 
 class LoraConfig(Settings):
@@ -87,7 +79,9 @@ class EngineConfig(Settings):
 
 
 class ServerConfig(Settings):
-    """One replica. `token`: what a caller shows as a bearer token; without one, only loopback is bound."""
+    """One replica. `token`: what a caller shows as a bearer token; without one, only loopback is bound; `artifacts`:
+    where the files of revisions come from; `limits`: what one may take; `expected_adapters`: how many there will be,
+    for `lora.max_loras: auto`."""
 
     name: str = "replica-0"
     host: str = "127.0.0.1"
@@ -96,7 +90,9 @@ class ServerConfig(Settings):
     base: BaseConfig
     lora: LoraConfig = LoraConfig()
     engine: EngineConfig = EngineConfig()
-    adapters: dict[str, AdapterConfig] = Field(default_factory=dict)
+    artifacts: ArtifactsConfig = Field(default_factory=ArtifactsConfig)
+    limits: Limits = Limits()
+    expected_adapters: int = Field(default=0, ge=0)
     cache_dir: Path = Field(default_factory=lambda: data_dir() / "cache")
     max_body_bytes: int = Field(default=10 * 1024 * 1024, ge=1024)
     drain_timeout_s: float = Field(default=30, ge=0)
@@ -104,38 +100,10 @@ class ServerConfig(Settings):
     @field_validator("name")
     @classmethod
     def _replica_name(cls, value: str) -> str:
-        return _checked_name(value)
-
-    @field_validator("adapters", mode="before")
-    @classmethod
-    def _path_is_enough(cls, value: Any) -> Any:
-        return with_paths(value)
-
-    @field_validator("adapters")
-    @classmethod
-    def _adapter_names(cls, value: dict[str, AdapterConfig]) -> dict[str, AdapterConfig]:
-        for name in value:
-            _checked_name(name)
-        return value
+        return check_setting_name(value)
 
     @model_validator(mode="after")
     def _token_beyond_loopback(self) -> Self:
         if self.token is None and not is_loopback(self.host):
             raise ValueError(f"host {self.host} is not loopback, so a token is needed: set 'token'")
-        if self.base.served_name in self.adapters:
-            raise ValueError(f"the base model and an adapter are both called '{self.base.served_name}': set base.name")
         return self
-
-
-def with_paths(adapters: Any) -> Any:
-    """`adapters` with every bare path (`sql: ./sql`) written out (`sql: {path: ./sql}`)."""
-    if not isinstance(adapters, dict):
-        return adapters
-    return {name: {"path": entry} if isinstance(entry, str | Path) else entry for name, entry in adapters.items()}
-
-
-def _checked_name(name: str) -> str:
-    try:
-        return check_name(name)
-    except AdapterError as error:
-        raise ValueError(str(error)) from error

@@ -9,8 +9,8 @@ from typing import Any
 
 import msgspec
 
-from adapters.asgi import Message, Receive, Scope, Send, receive_body
-from adapters.errors import InvalidRequest, ModelNotFound, RequestError, openai_body
+from adapters.asgi import Message, Receive, Scope, Send, header, receive_body
+from adapters.errors import InvalidRequest, ModelNotFound, RequestError, Unavailable, openai_body
 from server.engine_errors import EngineErrors
 from server.replica import Replica
 from server.slots import Entry
@@ -26,6 +26,8 @@ ENDPOINTS: Mapping[str, str | None] = {
     "/tokenize": None,
     "/detokenize": None,
 }
+# Which revision a name means is the router's to say; it says it in this header.
+_REVISION = b"x-patchbay-revision"
 
 
 class Gate:
@@ -53,12 +55,12 @@ class Gate:
         if body is None:
             return
         fields = _decode(body)
-        entry = self._entry(fields)
+        entry = self._entry(fields, header(scope["headers"], _REVISION))
         self._check_task(scope["path"])
         if entry is None:
             await self._replica.engine.app(scope, _Replay(body, receive), send)
             return
-        async with self._replica.slots.hold(entry) as lora:
+        async with self._replica.slots.use(entry) as lora:
             body = msgspec.json.encode({**fields, "model": lora.name})
             send.headers = _provenance(entry)
             await self._replica.engine.app(_resized(scope, len(body)), _Replay(body, receive), send)
@@ -68,8 +70,10 @@ class Gate:
         if task is not None and task not in engine.tasks:
             raise InvalidRequest(f"The base model '{engine.base.name}' cannot {task}.", param="model")
 
-    def _entry(self, fields: Mapping[str, Any]) -> Entry | None:
-        """The revision that the body's `model` means; None for the base."""
+    def _entry(self, fields: Mapping[str, Any], chosen: bytes | None) -> Entry | None:
+        """The revision that the router has `chosen`, else the one that the body's `model` means; None for the base."""
+        if chosen is not None:
+            return self._chosen(chosen.decode("latin-1"))
         model = fields.get("model")
         if not isinstance(model, str) or not model:
             raise InvalidRequest("The request must name a 'model', as a string.", param="model")
@@ -78,6 +82,14 @@ class Gate:
         if len(model) > 256:
             raise ModelNotFound(f"{model[:64]}…")
         return self._replica.slots.find(model)
+
+    def _chosen(self, engine_name: str) -> Entry:
+        """The revision with exactly this name. Raises Unavailable where it is not here (any more): the router knows
+        that it exists, and can ask another replica."""
+        try:
+            return self._replica.slots.find(engine_name)
+        except ModelNotFound as error:
+            raise Unavailable(f"{engine_name[:128]} is not on {self._replica.config.name} now.") from error
 
 
 class _Replay:

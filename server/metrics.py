@@ -49,6 +49,23 @@ class ServerMetrics:
         self.removals = Counter(
             "patchbay_server_adapter_removals", "Revisions removed for good.", registry=self._registry
         )
+        self.reloads = Counter(
+            "patchbay_server_adapter_reloads",
+            "Loads of what was evicted less than a minute before: places are too few.",
+            registry=self._registry,
+        )
+        self.refusals = Counter(
+            "patchbay_server_adapter_refusals",
+            "Revisions that were refused, by reason.",
+            ["reason"],
+            registry=self._registry,
+        )
+        self.staging_seconds = Histogram(
+            "patchbay_server_adapter_staging_seconds",
+            "Time to fetch a revision's files and to check them.",
+            buckets=(0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 300),
+            registry=self._registry,
+        )
         self._registry.register(_VllmMetrics())
 
     def render(self) -> bytes:

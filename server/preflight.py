@@ -3,25 +3,34 @@
 from pathlib import Path
 
 from adapters.admission.base import BaseLayout
-from adapters.admission.gate import check_folder
-from adapters.errors import AdapterError, StartError
+from adapters.errors import StartError
 from server.config import BaseConfig, ServerConfig
 
 
 def check_start(config: ServerConfig) -> None:
-    """Raises StartError where the base model's folder or an adapter's cannot be served."""
+    """Raises StartError where the base model's folder cannot be served."""
     _check_base(config.base)
-    base = base_layout(config.base)
-    for name, adapter in config.adapters.items():
-        try:
-            check_folder(adapter.path, max_rank=config.lora.max_rank, base=base)
-        except AdapterError as error:
-            raise StartError(f"The adapter '{name}' cannot be served: {error}") from error
 
 
 def base_layout(base: BaseConfig) -> BaseLayout | None:
-    """What the base model has, read from its folder's headers; None for a hub's id, whose files are not here yet."""
-    return BaseLayout.of_folder(Path(base.model).expanduser(), chat_template=base.chat_template)
+    """What the base model has, read from its folder, or from where the hub's client has put it; None where it is not
+    here, or has no safetensors."""
+    folder = Path(base.model).expanduser()
+    if not folder.is_dir() and not _is_path(base.model):
+        folder = _hub_folder(base) or folder
+    return BaseLayout.of_folder(folder, chat_template=base.chat_template)
+
+
+def _hub_folder(base: BaseConfig) -> Path | None:
+    try:
+        from huggingface_hub import snapshot_download
+        from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+    except ImportError:
+        return None
+    try:
+        return Path(snapshot_download(base.model, revision=base.revision, local_files_only=True))
+    except (LocalEntryNotFoundError, HFValidationError, OSError):
+        return None
 
 
 def _check_base(base: BaseConfig) -> None:

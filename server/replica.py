@@ -2,18 +2,19 @@
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterable, Iterator
 
-from adapters.errors import AdapterError, AdapterRejected, Conflict, ModelNotFound, StartError, Unavailable
-from adapters.names import check_name
+from adapters.admission.base import BaseLayout
+from adapters.artifacts.cache import Fetcher
+from adapters.artifacts.store import ArtifactStore
+from adapters.errors import AdapterRejected, ModelNotFound, Unavailable
 from adapters.replica import Phase, ReplicaStatus, RevisionStatus, SlotStatus, Tier
 from server.config import ServerConfig
 from server.engine import Engine, LoraTiers
 from server.metrics import ServerMetrics
 from server.preflight import base_layout
 from server.slots import Entry, Slots
-from server.staging import Staging
+from server.staging import Arrival, RevisionSpec, Staging, StagingRules
 
 _NO_TIERS = LoraTiers(frozenset(), frozenset())
 
@@ -29,9 +30,9 @@ class Replica:
         self._draining = False
         self._engine: Engine | None = None
         self._slots: Slots | None = None
-        self._staging = Staging(
-            config.cache_dir / config.name, max_rank=config.lora.max_rank, base=base_layout(config.base)
-        )
+        self._staging: Staging | None = None
+        self._base: BaseLayout | None = None
+        self._puts: set[asyncio.Task[Entry]] = set()
 
     @property
     def phase(self) -> Phase:
@@ -59,62 +60,55 @@ class Replica:
             raise Unavailable(f"{self.config.name} is loading its base model.", retry_after_s=5)
         return self._slots
 
-    async def open(self, engine: Engine) -> None:
-        """Takes the loaded engine, then declares and loads the configured adapters; ready after that.
+    @property
+    def base(self) -> BaseLayout | None:
+        """What adapters must fit, where the base model's files tell. Raises Unavailable before the replica is ready."""
+        self._staged()
+        return self._base
 
-        Raises StartError where one of them cannot be served.
-        """
+    async def open(self, engine: Engine) -> None:
+        """Takes the loaded engine; ready after that. Raises ConfigError where the artifact store cannot be opened."""
         self._engine = engine
-        slots = Slots(engine, wait_s=self.config.lora.wait_s, metrics=self.metrics)
-        self._staging.clear()
-        for name, adapter in self.config.adapters.items():
-            self.detail = f"loading adapter {name}"
-            try:
-                staged = await asyncio.to_thread(self._staging.stage, name, adapter.revision, adapter.path)
-                entry = slots.declare(name, adapter.revision, staged)
-                if adapter.preload:
-                    await slots.load(entry)
-            except (AdapterError, AdapterRejected) as error:
-                raise StartError(f"The adapter '{name}' cannot be served: {error}") from error
-        self._slots = slots
+        self._base = await asyncio.to_thread(base_layout, self.config.base)
+        config = self.config
+        fetcher = Fetcher(ArtifactStore.open(config.artifacts), config.cache_dir / config.name)
+        rules = StagingRules(config.lora.max_rank, config.limits, self._base)
+        self._staging = Staging(fetcher, rules, self.metrics)
+        await asyncio.to_thread(self._staging.clear)
+        self._slots = Slots(engine, wait_s=config.lora.wait_s, metrics=self.metrics)
         self.detail = "ready"
 
-    async def put_adapter(self, name: str, number: int, source: Path, *, load: bool) -> Entry:
-        """Declares revision `number` of adapter `name` from the folder `source`, and loads it where `load` says so.
+    async def put_adapter(self, spec: RevisionSpec) -> Entry:
+        """Fetches, checks and declares a revision, and loads it where it says so; the same again changes only its pin.
+        Goes on where its caller goes away.
 
-        Raises AdapterRejected where it cannot be served, Conflict where the number means other bytes.
+        Raises AdapterRejected where it cannot be served, Conflict where the number means other bytes, and Unavailable
+        where its files cannot be fetched now.
         """
-        slots = self.slots
-        try:
-            check_name(name)
-            staged = await asyncio.to_thread(self._staging.stage, name, number, source)
-        except AdapterError as error:
-            raise AdapterRejected(error.message, hint=error.hint) from error
-        if name == self.config.base.served_name:
-            raise AdapterRejected(f"'{name}' is the base model's name.", param="name")
-        try:
-            entry = slots.declare(name, number, staged)
-        except Conflict:
-            if all(entry.staged.folder != staged.folder for entry in slots.entries):
-                await asyncio.to_thread(self._staging.discard, staged)
-            raise
-        if load:
-            await slots.load(entry)
-        return entry
+        put = asyncio.create_task(self._put(self.slots, spec), name=f"put {spec.engine_name}")
+        self._puts.add(put)
+        put.add_done_callback(self._puts.discard)
+        put.add_done_callback(_retrieve)
+        return await asyncio.shield(put)
 
-    async def remove_adapter(self, reference: str) -> tuple[Entry, ...]:
+    async def remove_adapter(self, reference: str) -> tuple[str, ...]:
         """Removes the revision `sql@3`, or every one of `sql`: they drain, leave the engine, and their files go.
-
-        Raises ModelNotFound where there is none.
-        """
-        slots = self.slots
+        Returns their engine names. Raises ModelNotFound where there is none."""
+        slots, staging = self.slots, self._staged()
         leaving = tuple(entry for entry in slots.entries if reference in (entry.adapter, entry.name))
-        if not leaving:
+        refused = [
+            one.spec for one in staging.arrivals if one.failure and reference in (one.spec.adapter, one.spec.name)
+        ]
+        if not leaving and not refused:
             raise ModelNotFound(reference)
+        for spec in refused:
+            staging.forget(spec.adapter, spec.number)
         await asyncio.gather(*(slots.remove(entry) for entry in leaving))
-        for entry in leaving:
-            await asyncio.to_thread(self._staging.discard, entry.staged)
-        return leaving
+        kept = {entry.staged.digest for entry in slots.entries}
+        for digest in {entry.staged.digest for entry in leaving} | {spec.digest for spec in refused}:
+            if digest not in kept:
+                await asyncio.to_thread(staging.discard, digest)
+        return tuple([entry.engine_name for entry in leaving] + [spec.engine_name for spec in refused])
 
     @contextlib.contextmanager
     def counted(self) -> Iterator[None]:
@@ -139,9 +133,12 @@ class Replica:
         return ReplicaStatus(
             replica=self.config.name,
             phase=self.phase,
-            base=engine.base,
+            base=engine.base.model_copy(update={"fingerprint": self._base.fingerprint if self._base else None}),
             tasks=engine.tasks,
-            revisions=tuple(_revision_status(entry, tiers) for entry in slots.entries),
+            revisions=(
+                *(_revision_status(entry, tiers) for entry in slots.entries),
+                *_arriving(self._staged().arrivals, slots.entries),
+            ),
             slots=SlotStatus(
                 slots=engine.capacity.slots,
                 slots_used=len(tiers.slots),
@@ -149,15 +146,37 @@ class Replica:
                 cpu_used=len(tiers.cpu),
             ),
             requests=engine.requests(),
+            usage=slots.usage,
         )
 
     async def close(self) -> None:
         """Ends the engine, and removes the staged copies that only it needed."""
+        for put in self._puts:
+            put.cancel()
+        await asyncio.gather(*self._puts, return_exceptions=True)
         if self._slots is not None:
             await self._slots.close()
         if self._engine is not None:
             await self._engine.close()
-        await asyncio.to_thread(self._staging.clear)
+        if self._staging is not None:
+            await self._staging.close()
+            await asyncio.to_thread(self._staging.clear)
+
+    async def _put(self, slots: Slots, spec: RevisionSpec) -> Entry:
+        if spec.adapter == self.config.base.served_name:
+            raise AdapterRejected(f"'{spec.adapter}' is the base model's name.", param="name")
+        entry = slots.known(spec.adapter, spec.number)
+        if entry is None or entry.staged.digest != spec.digest or entry.leaving:
+            entry = slots.declare(spec.adapter, spec.number, await self._staged().stage(spec))
+        entry.pin = spec.pin
+        if spec.load:
+            await slots.load(entry)
+        return entry
+
+    def _staged(self) -> Staging:
+        if self._staging is None:
+            raise Unavailable(f"{self.config.name} is loading its base model.", retry_after_s=5)
+        return self._staging
 
 
 def _revision_status(entry: Entry, tiers: LoraTiers) -> RevisionStatus:
@@ -172,7 +191,26 @@ def _revision_status(entry: Entry, tiers: LoraTiers) -> RevisionStatus:
         rank=entry.staged.summary.rank,
         load_seconds=entry.load_seconds,
         reason=str(entry.failure) if entry.failure else None,
+        pin=entry.pin,
     )
+
+
+def _arriving(arrivals: Iterable[Arrival], entries: Iterable[Entry]) -> Iterator[RevisionStatus]:
+    declared = {(entry.adapter, entry.number) for entry in entries}
+    for arrival in arrivals:
+        spec = arrival.spec
+        if (spec.adapter, spec.number) not in declared:
+            yield RevisionStatus(
+                adapter=spec.adapter,
+                number=spec.number,
+                digest=spec.digest,
+                engine_name=spec.engine_name,
+                state="failed" if arrival.failure else "staging",
+                tier="disk",
+                references=0,
+                reason=arrival.failure,
+                pin=spec.pin,
+            )
 
 
 def _tier(entry: Entry, tiers: LoraTiers) -> Tier:
@@ -180,3 +218,9 @@ def _tier(entry: Entry, tiers: LoraTiers) -> Tier:
     if lora_id in tiers.slots:
         return "slot"
     return "cpu" if lora_id in tiers.cpu else "disk"
+
+
+def _retrieve(task: asyncio.Task[Entry]) -> None:
+    """Takes note of how a put ended, for the case that its caller has gone."""
+    if not task.cancelled():
+        task.exception()

@@ -13,18 +13,21 @@ from dataclasses import dataclass, field
 
 from adapters.errors import AdapterRejected, Conflict, ModelNotFound, Unavailable
 from adapters.names import Reference, engine_name, parse_reference, revision_name
-from adapters.replica import RevisionState
+from adapters.replica import RevisionState, Usage
 from server.engine import Engine, EngineLora
 from server.metrics import ServerMetrics
 from server.staging import StagedAdapter
+from server.usage import UsageCounter
 
 FAILURE_MEMORY_S = 10.0
+# A revision that is loaded again so soon after it was evicted should not have been.
+_THRASH_S = 60.0
 
 
 @dataclass(eq=False, slots=True)
 class Entry:
     """A declared revision. `references` counts the requests that hold it; `lora` is set while the engine has it;
-    `removal` while it is being removed."""
+    `removal` while it is being removed; `pin`: whether it is evicted last; `evicted_at`: when it last was."""
 
     adapter: str
     number: int
@@ -35,6 +38,8 @@ class Entry:
     load_seconds: float | None = None
     failure: AdapterRejected | None = None
     failed_at: float = 0.0
+    pin: bool = False
+    evicted_at: float | None = None
     loading: asyncio.Task[None] | None = field(default=None, repr=False)
     removal: asyncio.Task[None] | None = field(default=None, repr=False)
 
@@ -66,13 +71,14 @@ class Entry:
 
 
 def choose_eviction(entries: Iterable[Entry], in_use: Callable[[str], bool]) -> Entry | None:
-    """The resident entry to give up: the least recently used one that nobody uses; None where all are in use."""
+    """The resident entry to give up: the least recently used one that nobody uses, a pinned one only where there is no
+    other; None where all are in use."""
     free = [
         entry
         for entry in entries
         if entry.state == "resident" and not entry.references and not in_use(entry.engine_name)
     ]
-    return min(free, key=lambda entry: entry.last_used, default=None)
+    return min(free, key=lambda entry: (entry.pin, entry.last_used), default=None)
 
 
 def find_entry(entries: Iterable[Entry], reference: Reference) -> Entry | None:
@@ -103,6 +109,12 @@ class Slots:
         self._ids = itertools.count(1)
         self._turn = asyncio.Lock()
         self._released = asyncio.Condition()
+        self._usage = UsageCounter()
+
+    @property
+    def usage(self) -> Usage:
+        """Which revisions requests have asked for."""
+        return self._usage.read()
 
     @property
     def entries(self) -> tuple[Entry, ...]:
@@ -124,6 +136,10 @@ class Slots:
             raise Conflict(f"{known.name} is being removed.", hint="Try again when it is gone.")
         return known
 
+    def known(self, adapter: str, number: int) -> Entry | None:
+        """The entry with that number, whatever its state, or None."""
+        return self._entries.get((adapter, number))
+
     def find(self, model: str) -> Entry:
         """The revision that a client's `model` means. Raises ModelNotFound."""
         reference = parse_reference(model)
@@ -131,6 +147,16 @@ class Slots:
         if entry is None:
             raise ModelNotFound(model)
         return entry
+
+    @asynccontextmanager
+    async def use(self, entry: Entry) -> AsyncIterator[EngineLora]:
+        """Holds `entry` for a request, which counts as use. Raises as `hold` does."""
+        self._usage.begin(entry.engine_name)
+        try:
+            async with self.hold(entry) as lora:
+                yield lora
+        finally:
+            self._usage.end(entry.engine_name)
 
     @asynccontextmanager
     async def hold(self, entry: Entry) -> AsyncIterator[EngineLora]:
@@ -202,6 +228,8 @@ class Slots:
         started = self._clock()
         await self._engine.load(lora)
         entry.lora, entry.failure = lora, None
+        if entry.evicted_at is not None and self._clock() - entry.evicted_at < _THRASH_S:
+            self._metrics.reloads.inc()
         entry.load_seconds, entry.last_used = self._clock() - started, self._clock()
         self._metrics.load_seconds.observe(entry.load_seconds)
 
@@ -220,6 +248,7 @@ class Slots:
                 await self._wait_for_release()
                 continue
             await self._unload(victim)
+            victim.evicted_at = self._clock()
             self._metrics.evictions.inc()
 
     def _held(self) -> int:

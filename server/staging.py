@@ -1,22 +1,48 @@
-"""A private copy of an adapter's files, checked, under a name that says what the bytes are.
+"""From what the router says a revision is to a private, checked copy of its files.
 
 The engine may read an adapter's files again at any step for as long as it knows the adapter, and ends if it cannot. So
-it never gets the operator's own folder, which may change or go away, but this copy, which stays until the revision is
-removed from the engine.
+it gets a copy of its own, verified byte for byte, which stays until the revision is removed from the engine.
 """
 
-import os
-import shutil
-import tempfile
+import asyncio
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from adapters.admission.base import BaseLayout
-from adapters.admission.folder import DEFAULT_LIMITS, check_files
+from adapters.admission.folder import Limits
 from adapters.admission.gate import AdapterSummary, check_folder
-from adapters.digest import digest_of, folder_files, folder_hashes
-from adapters.errors import AdapterError
-from adapters.names import engine_name
+from adapters.artifacts.cache import Fetcher
+from adapters.errors import AdapterError, AdapterRejected, ArtifactError, Unavailable
+from adapters.names import engine_name, revision_name
+from adapters.registry.records import FileRecord
+from server.metrics import ServerMetrics
+
+
+@dataclass(frozen=True, slots=True)
+class RevisionSpec:
+    """What a replica is told of a revision. `base`: the fingerprint of the base model that it is for, None for any;
+    `load`: whether to load it at once; `pin`: whether it is evicted last."""
+
+    adapter: str
+    number: int
+    digest: str
+    files: tuple[FileRecord, ...]
+    base: str | None = None
+    load: bool = True
+    pin: bool = False
+
+    @property
+    def name(self) -> str:
+        """What a client calls it: `sql@3`."""
+        return revision_name(self.adapter, self.number)
+
+    @property
+    def engine_name(self) -> str:
+        """What the engine calls it: `sql@3-1a2b3c4d5e6f`."""
+        return engine_name(self.adapter, self.number, self.digest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,55 +54,93 @@ class StagedAdapter:
     summary: AdapterSummary
 
 
-class Staging:
-    """The staged copies of one replica, in a folder of its own. `base`: what they must fit, where that is known."""
+@dataclass(slots=True)
+class Arrival:
+    """A revision that is not declared: its files are on their way, or it was refused (`failure`)."""
 
-    def __init__(self, root: Path, *, max_rank: int, base: BaseLayout | None = None) -> None:
-        self._root = root
-        self._max_rank = max_rank
-        self._base = base
+    spec: RevisionSpec
+    failure: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StagingRules:
+    """What a revision must be to be staged. `base`: what it must fit, where that is known."""
+
+    max_rank: int
+    limits: Limits
+    base: BaseLayout | None = None
+
+
+class Staging:
+    """The staged copies of one replica, and what is on its way to be one."""
+
+    def __init__(self, fetcher: Fetcher, rules: StagingRules, metrics: ServerMetrics) -> None:
+        self._fetcher = fetcher
+        self._rules = rules
+        self._metrics = metrics
+        self._arrivals: dict[tuple[str, int], Arrival] = {}
+
+    @property
+    def arrivals(self) -> tuple[Arrival, ...]:
+        """What is on its way, or was refused, by adapter and number."""
+        return tuple(self._arrivals[key] for key in sorted(self._arrivals))
+
+    async def stage(self, spec: RevisionSpec) -> StagedAdapter:
+        """A checked copy of the revision's files.
+
+        Raises AdapterRejected where this replica cannot serve them, Unavailable where they cannot be fetched now.
+        """
+        with self._arriving(spec):
+            self._check_base(spec)
+            started = time.monotonic()
+            folder = await self._fetcher.get(spec.digest, spec.files)
+            rules = self._rules
+            summary = await asyncio.to_thread(
+                check_folder, folder, max_rank=rules.max_rank, base=rules.base, limits=rules.limits
+            )
+            self._metrics.staging_seconds.observe(time.monotonic() - started)
+        return StagedAdapter(folder, spec.digest, summary)
+
+    def forget(self, adapter: str, number: int) -> bool:
+        """Forgets that a revision was refused, and says whether there was one."""
+        return self._arrivals.pop((adapter, number), None) is not None
+
+    def discard(self, digest: str) -> None:
+        """Removes the copy. Blocks on the disk."""
+        self._fetcher.discard(digest)
 
     def clear(self) -> None:
-        """Removes what an earlier run of this replica left."""
-        shutil.rmtree(self._root, ignore_errors=True)
+        """Removes what an earlier run of this replica left. Blocks on the disk."""
+        self._fetcher.clear()
 
-    def stage(self, adapter: str, number: int, source: Path) -> StagedAdapter:
-        """A checked copy of revision `number` of `adapter` from `source`; one that is there already is used again.
+    async def close(self) -> None:
+        """Waits for what is on its way."""
+        await self._fetcher.close()
 
-        Blocks on the disk. Raises AdapterError where the folder does not hold an adapter that this server takes, or
-        where it changes while it is copied.
-        """
-        check_files(source, DEFAULT_LIMITS)
-        # Before the check and again after the copy, so that what is served is what was checked.
-        digest = digest_of(folder_hashes(source))
-        summary = check_folder(source, max_rank=self._max_rank, base=self._base)
-        target = self._root / engine_name(adapter, number, digest)
-        if not target.is_dir():
-            self._copy(source, target, digest)
-        return StagedAdapter(target, digest, summary)
+    def _check_base(self, spec: RevisionSpec) -> None:
+        base = self._rules.base
+        if spec.base is not None and base is not None and spec.base != base.fingerprint:
+            raise AdapterError(
+                f"{spec.name} was made for the base model {spec.base[:12]}, and this replica serves "
+                f"{base.fingerprint[:12]}.",
+                hint="Train it for this base model.",
+                reason="base",
+            )
 
-    def discard(self, staged: StagedAdapter) -> None:
-        """Removes the copy."""
-        shutil.rmtree(staged.folder, ignore_errors=True)
-
-    def _copy(self, source: Path, target: Path, digest: str) -> None:
-        self._root.mkdir(parents=True, exist_ok=True, mode=0o700)
-        aside = Path(tempfile.mkdtemp(prefix=".staging-", dir=self._root))
+    @contextmanager
+    def _arriving(self, spec: RevisionSpec) -> Iterator[None]:
+        """Shows the revision as on its way, and if it is refused, as that; puts errors into a request's terms."""
+        arrival = self._arrivals[spec.adapter, spec.number] = Arrival(spec)
         try:
-            for name in folder_files(source):
-                _copy_durably(source / name, aside / name)
-            if digest_of(folder_hashes(aside)) != digest:
-                raise AdapterError(f"{source} changed while it was copied.", hint="Try again when it is complete.")
-            aside.rename(target)
-        except OSError as error:
-            raise AdapterError(f"{source} cannot be copied to {self._root}: {error.strerror}.") from error
-        finally:
-            shutil.rmtree(aside, ignore_errors=True)
-
-
-def _copy_durably(source: Path, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with source.open("rb") as reader, target.open("wb") as writer:
-        shutil.copyfileobj(reader, writer)
-        writer.flush()
-        os.fsync(writer.fileno())
+            yield
+        except AdapterError as error:
+            arrival.failure = str(error)
+            self._metrics.refusals.labels(reason=error.reason or "other").inc()
+            raise AdapterRejected(error.message, hint=error.hint) from error
+        except ArtifactError as error:
+            arrival.failure = str(error)
+            raise Unavailable(str(error), retry_after_s=5) from error
+        except BaseException:
+            self.forget(spec.adapter, spec.number)
+            raise
+        self.forget(spec.adapter, spec.number)

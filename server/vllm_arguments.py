@@ -29,7 +29,7 @@ def lora_capacity(config: ServerConfig) -> LoraCapacity:
     """Slots and places in host memory for adapters, sized from memory where the configuration says `auto`."""
     lora = config.lora
     slots = lora.max_loras if isinstance(lora.max_loras, int) else _slots_by_memory(config)
-    return LoraCapacity(slots, max(slots, lora.max_cpu_loras or 2 * max(slots, len(config.adapters))))
+    return LoraCapacity(slots, max(slots, lora.max_cpu_loras or 2 * max(slots, config.expected_adapters)))
 
 
 def vllm_arguments(config: ServerConfig, capacity: LoraCapacity) -> Namespace:
@@ -98,7 +98,7 @@ def _slots_by_memory(config: ServerConfig) -> int:
     memory = psutil.virtual_memory().available if is_cpu() else torch.cuda.mem_get_info()[0]
     cost = slot_bytes(shape, config.lora.max_rank)
     room = int(memory * config.lora.slot_memory_share)
-    return slots_that_fit(cost, room, declared=len(config.adapters), most=config.engine.max_num_seqs)
+    return slots_that_fit(cost, room, declared=config.expected_adapters, most=config.engine.max_num_seqs)
 
 
 def _read_base(base: BaseConfig) -> PretrainedConfig:

@@ -14,9 +14,7 @@ Progress = Callable[[int], None]
 
 
 @contextmanager
-def fetched(
-    source: str, *, limits: Limits, workdir: Path, progress: Progress = lambda count: None
-) -> Iterator[Path]:
+def fetched(source: str, *, limits: Limits, workdir: Path, progress: Progress = lambda count: None) -> Iterator[Path]:
     """A local folder with the adapter at `source`, for the block. Nothing is written outside `workdir`; `progress` is
     called with the bytes of each piece that has come.
 

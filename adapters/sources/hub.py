@@ -14,7 +14,7 @@ _SOURCE = re.compile(r"hf://(?P<repo>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w.-]+))?
 def fetch_from_hub(source: str, limits: Limits, target: Path) -> Path:
     """The adapter at `source`, downloaded into `target`, at the commit that its revision names now.
 
-    Looks at the sizes before anything is downloaded. Raises SourceError, ConfigError where the hub's package is missing.
+    Looks at the sizes before anything is downloaded. Raises SourceError, ConfigError where the package is missing.
     """
     match = _SOURCE.fullmatch(source)
     if match is None or ".." in (match["folder"] or ""):
@@ -24,9 +24,7 @@ def fetch_from_hub(source: str, limits: Limits, target: Path) -> Path:
     try:
         info = hub.HfApi().model_info(match["repo"], revision=match["revision"], files_metadata=True)
         names = _chosen(source, info.siblings or [], folder, limits)
-        hub.snapshot_download(
-            match["repo"], revision=info.sha, allow_patterns=names, local_dir=target, max_workers=4
-        )
+        hub.snapshot_download(match["repo"], revision=info.sha, allow_patterns=names, local_dir=target, max_workers=4)
     except (hub.errors.HfHubHTTPError, hub.errors.HFValidationError, OSError, ValueError) as error:
         raise SourceError(f"{source} cannot be fetched: {_first_line(error)}", hint="Check its name.") from error
     return target / folder if folder else target

@@ -8,12 +8,12 @@ from typing import Any
 
 import httpx
 import pytest
-from adapters.registry.registry import Registry
 
 from adapters.config import ArtifactsConfig, RegistryConfig
 from adapters.errors import Conflict
 from adapters.lifecycle import Lifecycle
 from adapters.publish import Publisher, PushRequest
+from adapters.registry.registry import Registry
 from router.app import Router
 from tests.fakes.adapter_folder import write_adapter
 from tests.fakes.engine import FakeEngine
@@ -80,7 +80,7 @@ async def until_answered_by(router: Router, revision: str, model: str = "sql") -
 
 def _meaning(router: Router, model: str) -> str | None:
     target = router.fleet.view.table.get(model)
-    return target.revision if target else None
+    return target.revision if target and target.replicas else None
 
 
 async def test_a_declared_adapter_is_checked_staged_tested_and_served_before_the_router_is_ready(

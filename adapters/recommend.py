@@ -1,0 +1,58 @@
+"""How many slots and places in host memory would have served what was asked for. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from adapters.replica import Usage
+
+# A capacity is enough where this share of the repeated requests finds its revision there.
+_ENOUGH = 0.99
+
+
+@dataclass(frozen=True, slots=True)
+class Recommendation:
+    """`max_loras`: the most distinct revisions that one replica had in use at a time; `max_cpu_loras`: the least places
+    at which 99 of 100 repeated requests find their revision; `hits_now`, `hits_then`: the shares that do with the
+    places that there are and with those; `requests`: on which that is based; `words`: all of it, for people."""
+
+    max_loras: int
+    max_cpu_loras: int
+    hits_now: float
+    hits_then: float
+    requests: int
+    words: str
+
+
+def hit_rate(usages: Sequence[Usage], places: int) -> float:
+    """The share of repeated requests that find their revision, by least recent use, in `places` places a replica."""
+    again = sum(sum(usage.distances) + usage.far for usage in usages)
+    hits = sum(sum(usage.distances[:places]) for usage in usages)
+    return hits / again if again else 1.0
+
+
+def recommend(usages: Sequence[Usage], *, slots: int, places: int) -> Recommendation:
+    """What would have been enough for `usages`, one for each replica, that now have `slots` and `places` each."""
+    requests = sum(usage.first + sum(usage.distances) + usage.far for usage in usages)
+    most = max((len(usage.distances) for usage in usages), default=0)
+    enough = next((n for n in range(1, most + 1) if hit_rate(usages, n) >= _ENOUGH), max(1, most))
+    peak = max((usage.peak for usage in usages), default=0)
+    places_then = max(enough, peak, 1)
+    now, then = hit_rate(usages, places), hit_rate(usages, places_then)
+    return Recommendation(max(1, peak), places_then, now, then, requests, _words(peak, slots, places, places_then, now))
+
+
+def _words(peak: int, slots: int, places: int, enough: int, now: float) -> str:
+    if not peak:
+        return "No adapter has been asked for yet."
+    said = []
+    if peak > slots:
+        said.append(
+            f"Up to {peak} revisions were in use at a time, but a batch has {slots} slots: set max_loras to {peak}."
+        )
+    if enough > places and now < _ENOUGH:
+        said.append(
+            f"{100 * (1 - now):.0f}% of the repeated requests found their revision gone: set max_cpu_loras to {enough}."
+        )
+    return (
+        " ".join(said) or f"{slots} slots and {places} places have been enough: at most {peak} revisions were in use."
+    )
