@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from adapters.admission.base import BaseLayout
-from adapters.admission.gate import AdapterSummary, check_folder
+from adapters.admission.folder import check_files
+from adapters.admission.gate import AdapterSummary, because, check_folder
 from adapters.artifacts.store import ArtifactStore
 from adapters.config import MAX_RANK, RegistryConfig
 from adapters.digest import digest_of, folder_hashes
@@ -100,6 +101,8 @@ class Publisher:
         return BaseLayout.from_json(known[0].layout) if len(known) == 1 and known[0].layout else None
 
     def _checked(self, request: PushRequest, folder: Path, base: BaseLayout | None) -> RevisionDraft:
+        with because("files"):
+            check_files(folder, self._config.limits)
         # Hashed before the check, and stored under these hashes, so that what is kept is what was checked.
         hashes = folder_hashes(folder)
         summary = check_folder(folder, max_rank=self._max_rank, base=base, limits=self._config.limits)

@@ -15,6 +15,8 @@ from router.config import RouterConfig
 from server.config import BaseConfig, EngineConfig, LoraConfig
 
 DEFAULT_FILE = Path("patchbay.yaml")
+# What the router is told that stands elsewhere in the file.
+SHARED_WITH_ROUTER = frozenset({"replicas", "registry", "adapters", "max_rank"})
 _NOT_KNOWN_YET = "http://127.0.0.1:9001"
 
 
@@ -58,7 +60,7 @@ class RouterSection(RouterConfig):
             return data
         if "replicas" in data:
             raise ValueError("the router's replicas are those that this file starts: set replicas.count at the top")
-        if shared := sorted({"registry", "adapters", "max_rank"} & data.keys()):
+        if shared := sorted((SHARED_WITH_ROUTER - {"replicas"}) & data.keys()):
             raise ValueError(f"{shared[0]} stands at the top of the file, not under 'router' (max_rank: under 'lora')")
         return data | {"replicas": [_NOT_KNOWN_YET]}
 

@@ -10,7 +10,8 @@ from typing import Any
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
-from launch.config import PatchbayConfig, RouterSection
+from adapters.paths import data_dir
+from launch.config import SHARED_WITH_ROUTER, PatchbayConfig, RouterSection
 
 OUTPUT = Path(__file__).parent.parent / "docs" / "reference" / "configuration.md"
 _HEAD = """# `patchbay.yaml`
@@ -27,6 +28,8 @@ def reference() -> str:
 
 def _section(model: type[BaseModel], prefix: str) -> Iterator[str]:
     leaves = {name: field for name, field in model.model_fields.items() if _nested(field) is None}
+    if model is RouterSection:
+        leaves = {name: field for name, field in leaves.items() if name not in SHARED_WITH_ROUTER}
     if prefix:
         yield f"## `{prefix}`\n"
         yield f"{' '.join((model.__doc__ or '').split())}\n"
@@ -37,7 +40,7 @@ def _section(model: type[BaseModel], prefix: str) -> Iterator[str]:
         yield ""
     for name, field in model.model_fields.items():
         nested = _nested(field)
-        if nested is not None and not (model is RouterSection and name == "replicas"):
+        if nested is not None and not (model is RouterSection and name in SHARED_WITH_ROUTER):
             many = typing.get_origin(field.annotation) is dict
             yield from _section(nested, f"{prefix}.{name}".lstrip(".") + (".<name>" if many else ""))
 
@@ -64,7 +67,8 @@ def _default(field: FieldInfo) -> str:
     value = field.get_default(call_default_factory=True, validated_data={})
     if value is None:
         return ""
-    return f"`{json.dumps(value, default=str)}`"
+    shown = json.dumps(value.get_secret_value() if isinstance(value, SecretStr) else value, default=str)
+    return f"`{shown.replace(str(data_dir()), '$PATCHBAY_DATA_DIR')}`"
 
 
 if __name__ == "__main__":

@@ -32,7 +32,8 @@ _MAX_PATTERN = 200
 @dataclass(frozen=True, slots=True)
 class LoraSettings:
     """What an adapter_config.json says. `targets`: the modules that it lists, none where it gives a pattern;
-    `rank_pattern`: ranks by the pattern of a module's name; `saved`: modules that are saved whole."""
+    `rank_pattern`, `alpha_pattern`: ranks and alphas by the pattern of a module's name; `saved`: modules that are saved
+    whole; `rank_stabilized`: rsLoRA."""
 
     rank: int
     alpha: float
@@ -40,6 +41,8 @@ class LoraSettings:
     rank_pattern: Mapping[str, int]
     saved: frozenset[str]
     transposed: bool
+    alpha_pattern: Mapping[str, float]
+    rank_stabilized: bool
 
     @property
     def largest_rank(self) -> int:
@@ -47,11 +50,21 @@ class LoraSettings:
         return max(self.rank, *self.rank_pattern.values()) if self.rank_pattern else self.rank
 
     def rank_of(self, module: str) -> int:
-        """The rank of `module`: the first pattern that matches the end of its name from a dot on, as PEFT has it."""
-        for pattern, rank in self.rank_pattern.items():
-            if re.match(rf"(.*\.)?({pattern})$", module):
-                return rank
-        return self.rank
+        """The rank of `module`."""
+        return int(_matching(self.rank_pattern, module, self.rank))
+
+    def scale_of(self, module: str) -> float:
+        """What the product of `module`'s matrices is multiplied by."""
+        rank, alpha = self.rank_of(module), _matching(self.alpha_pattern, module, self.alpha)
+        return alpha / math.sqrt(rank) if self.rank_stabilized else alpha / rank
+
+
+def _matching(patterns: Mapping[str, float], module: str, default: float) -> float:
+    """The value of the first pattern that matches the end of the module's name from a dot on, as PEFT has it."""
+    for pattern, value in patterns.items():
+        if re.match(rf"(.*\.)?({pattern})$", module):
+            return value
+    return default
 
 
 def read_config(folder: Path, *, max_rank: int, limits: Limits) -> LoraSettings:
@@ -64,6 +77,10 @@ def read_config(folder: Path, *, max_rank: int, limits: Limits) -> LoraSettings:
     if config.get("peft_type") != "LORA":
         raise AdapterError(f"{path}: peft_type is {reprlib.repr(config.get('peft_type'))}, expected 'LORA'.")
     _check_served(config, path)
+    alphas = {
+        key: _alpha(alpha, f"alpha_pattern of '{shown(key)}'", path)
+        for key, alpha in _pattern(config, "alpha_pattern", path).items()
+    }
     settings = LoraSettings(
         rank=_rank(config.get("r"), path),
         alpha=_alpha(config.get("lora_alpha"), "lora_alpha", path),
@@ -71,9 +88,9 @@ def read_config(folder: Path, *, max_rank: int, limits: Limits) -> LoraSettings:
         rank_pattern={key: _rank(rank, path) for key, rank in _pattern(config, "rank_pattern", path).items()},
         saved=_saved(config, path),
         transposed=_flag(config, "fan_in_fan_out", path),
+        alpha_pattern=alphas,
+        rank_stabilized=_flag(config, "use_rslora", path),
     )
-    for key, alpha in _pattern(config, "alpha_pattern", path).items():
-        _alpha(alpha, f"alpha_pattern of '{shown(key)}'", path)
     if settings.largest_rank > max_rank:
         raise AdapterError(
             f"{path}: the rank is {settings.largest_rank}, but this server takes at most {max_rank}.",
@@ -108,7 +125,6 @@ def _check_served(config: Mapping[str, Any], path: Path) -> None:
             f"{path}: init_lora_weights is {reprlib.repr(init)}, which changes the base's own weights; vLLM does not.",
             hint="Convert it with PEFT's path_initial_model_for_weight_conversion.",
         )
-    _flag(config, "use_rslora", path)
 
 
 def _saved(config: Mapping[str, Any], path: Path) -> frozenset[str]:

@@ -81,10 +81,10 @@ class Fetcher:
 
     def _fetch_now(self, digest: str, files: tuple[FileRecord, ...]) -> Path:
         target, part = self._root / digest, self._root / f".{digest}.part"
-        if target.is_dir():
-            return target
         if digest_of({file.name: file.sha256 for file in files}) != digest:
             raise ArtifactError(f"The list of files does not belong to the digest {digest[:12]}.")
+        if target.is_dir():
+            return target
         try:
             part.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._store.fetch(files, part)

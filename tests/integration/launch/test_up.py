@@ -123,7 +123,7 @@ async def test_a_base_that_does_not_exist(config: Path, tmp_path: Path) -> None:
     ("arguments", "said"),
     [
         ([], "There is no patchbay.yaml here"),
-        (["--base", "x", "--adapter", "sql"], "NAME=PATH"),
+        (["--base", "x", "--adapter", "sql"], "NAME=SOURCE"),
         (["--config", "nowhere.yaml"], "nowhere.yaml"),
         (["--base", "x", "--port", "9001"], "router.port"),
     ],

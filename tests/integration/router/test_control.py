@@ -1,7 +1,7 @@
 """Routers with a registry, in front of fake replicas: what the registry says comes to be, and nothing else does."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -9,24 +9,16 @@ from typing import Any
 import httpx
 import pytest
 
-from adapters.config import ArtifactsConfig, RegistryConfig
 from adapters.errors import Conflict
-from adapters.lifecycle import Lifecycle
-from adapters.publish import Publisher, PushRequest
-from adapters.registry.registry import Registry
+from adapters.publish import PushRequest
 from router.app import Router
 from tests.fakes.adapter_folder import write_adapter
+from tests.fakes.desk import Desk, registry_settings
 from tests.fakes.engine import FakeEngine
 from tests.fakes.routers import running_router, until
 from tests.integration.router.wire import ask, content, post
 
 pytestmark = pytest.mark.anyio
-
-
-def registry_settings(folder: Path, **changes: Any) -> RegistryConfig:
-    url = f"sqlite:///{folder / 'registry.db'}"
-    artifacts = ArtifactsConfig(url=str(folder / "artifacts"))
-    return RegistryConfig.model_validate({"url": url, "artifacts": artifacts, **changes})
 
 
 @asynccontextmanager
@@ -38,32 +30,20 @@ async def controlled(
         yield router
 
 
-class Desk:
-    """What people do from outside: push and move channels, in the same registry."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        settings = registry_settings(folder)
-        self.registry = Registry.open(settings.url.get_secret_value())
-        from adapters.artifacts.store import ArtifactStore
-
-        self.publisher = Publisher(self.registry, ArtifactStore.open(settings.artifacts), settings)
-        self.lifecycle = Lifecycle(self.registry)
-
-    async def push(self, adapter: str = "sql", fill: int = 1) -> str:
-        source = write_adapter(self.folder / f"{adapter}-{fill}", fill=fill)
-        pushed = await asyncio.to_thread(self.publisher.push, PushRequest(adapter, str(source)), actor="ml")
-        return pushed.revision.name
-
-    async def promote(self, reference: str, **how: Any) -> None:
-        moved = await asyncio.to_thread(self.lifecycle.promote, reference, actor="ml", **how)
-        if moved.rollout is not None:
-            await asyncio.to_thread(self.lifecycle.wait_for_rollout, moved.rollout, timeout_s=10)
-
-
 @pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    return Desk(tmp_path)
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    with Desk.at(tmp_path) as made:
+        yield made
+
+
+async def push(desk: Desk, fill: int) -> str:
+    return (await asyncio.to_thread(desk.push, "sql", fill)).name
+
+
+async def promote(desk: Desk, reference: str) -> None:
+    moved = await asyncio.to_thread(desk.lifecycle.promote, reference, actor="ml")
+    if moved.rollout is not None:
+        await asyncio.to_thread(desk.lifecycle.wait_for_rollout, moved.rollout, timeout_s=10)
 
 
 async def answered_by(router: Router, model: str = "sql") -> str:
@@ -103,7 +83,7 @@ async def test_what_was_promoted_by_hand_survives_a_restart_of_the_router_that_d
     async with engine.running_server():
         async with controlled(tmp_path, engine, adapters=declared) as router:
             await until(lambda: router.proxy.ready)
-            await desk.promote(await desk.push(fill=2))
+            await promote(desk, await push(desk, 2))
         async with controlled(tmp_path, engine, adapters=declared) as router:
             await until_answered_by(router, "sql@2")
         write_adapter(tmp_path / "sql", fill=3)
@@ -113,12 +93,12 @@ async def test_what_was_promoted_by_hand_survives_a_restart_of_the_router_that_d
 
 async def test_a_name_means_the_old_revision_until_every_replica_has_the_new_one(tmp_path: Path, desk: Desk) -> None:
     engines = FakeEngine("a"), FakeEngine("b")
-    await desk.push(fill=1)
-    await desk.promote("sql@1")
+    await push(desk, 1)
+    await promote(desk, "sql@1")
     async with controlled(tmp_path, *engines) as router:
         await until_answered_by(router, "sql@1")
         engines[1].held = asyncio.Event()
-        promotion = asyncio.create_task(desk.promote(await desk.push(fill=2)))
+        promotion = asyncio.create_task(promote(desk, await push(desk, 2)))
         await until(lambda: "sql@2" in engines[1].puts and any(one.number == 2 for one in engines[0].revisions))
         assert await answered_by(router) == "sql@1"
         engines[1].held.set()
@@ -130,24 +110,24 @@ async def test_a_replica_that_refuses_a_revision_fails_its_rollout_with_the_reas
     tmp_path: Path, desk: Desk
 ) -> None:
     engines = FakeEngine("a"), FakeEngine("b")
-    await desk.push(fill=1)
-    await desk.promote("sql@1")
+    await push(desk, 1)
+    await promote(desk, "sql@1")
     async with controlled(tmp_path, *engines) as router:
         await until_answered_by(router, "sql@1")
         engines[1].refused["sql"] = "its rank is too high"
         with pytest.raises(Conflict, match="b: its rank is too high"):
-            await desk.promote(await desk.push(fill=2))
+            await promote(desk, await push(desk, 2))
         assert await answered_by(router) == "sql@1"
         engines[1].refused.clear()
-        await desk.promote("sql@2")
+        await promote(desk, "sql@2")
         await until_answered_by(router, "sql@2")
 
 
 async def test_a_revision_that_does_not_answer_as_its_golden_prompts_say_is_not_promoted(
     tmp_path: Path, desk: Desk
 ) -> None:
-    await desk.push(fill=1)
-    await desk.promote("sql@1")
+    await push(desk, 1)
+    await promote(desk, "sql@1")
     golden = "golden: [{prompt: hello, contains: a word that no fake says}]\n"
     async with controlled(tmp_path, FakeEngine()) as router:
         await until_answered_by(router, "sql@1")
@@ -155,38 +135,41 @@ async def test_a_revision_that_does_not_answer_as_its_golden_prompts_say_is_not_
         (source / "patchbay-adapter.yaml").write_text(golden)
         await asyncio.to_thread(desk.publisher.push, PushRequest("sql", str(source)), actor="ml")
         with pytest.raises(Conflict, match="golden prompt 1"):
-            await desk.promote("sql@2")
+            await promote(desk, "sql@2")
         assert await answered_by(router) == "sql@1"
 
 
 async def test_a_rollback_is_the_flip_alone_and_reaches_every_router(tmp_path: Path, desk: Desk) -> None:
     engine = FakeEngine()
-    await desk.push(fill=1)
-    await desk.promote("sql@1")
-    async with engine.running_server():
-        async with controlled(tmp_path, engine, name="one") as one, controlled(tmp_path, engine, name="two") as two:
-            await until_answered_by(one, "sql@1")
-            await desk.promote(await desk.push(fill=2))
-            await until_answered_by(two, "sql@2")
-            puts = list(engine.puts)
-            await until(lambda: bool(desk.registry.reports()))
-            moved = await asyncio.to_thread(desk.lifecycle.rollback, "sql", actor="sre", why="it is worse")
-            assert moved.channel is not None, "the revision before was still warm, so nothing had to be staged"
-            arrival = await asyncio.to_thread(desk.lifecycle.wait_until_live, moved.generation)
-            assert (set(arrival.after_s), arrival.missing) == ({"one", "two"}, ())
-            assert [await answered_by(router) for router in (one, two)] == ["sql@1", "sql@1"]
-            assert engine.puts == puts
+    await push(desk, 1)
+    await promote(desk, "sql@1")
+    async with (
+        engine.running_server(),
+        controlled(tmp_path, engine, name="one") as one,
+        controlled(tmp_path, engine, name="two") as two,
+    ):
+        await until_answered_by(one, "sql@1")
+        await promote(desk, await push(desk, 2))
+        await until_answered_by(two, "sql@2")
+        puts = list(engine.puts)
+        await until(lambda: bool(desk.registry.reports()))
+        moved = await asyncio.to_thread(desk.lifecycle.rollback, "sql", actor="sre", why="it is worse")
+        assert moved.channel is not None, "the revision before was still warm, so nothing had to be staged"
+        arrival = await asyncio.to_thread(desk.lifecycle.wait_until_live, moved.generation)
+        assert (set(arrival.after_s), arrival.missing) == ({"one", "two"}, ())
+        assert [await answered_by(router) for router in (one, two)] == ["sql@1", "sql@1"]
+        assert engine.puts == puts
 
 
 async def test_what_is_no_longer_wanted_is_removed_and_what_a_rollback_needs_stays_until_then(
     tmp_path: Path, desk: Desk
 ) -> None:
     engine = FakeEngine()
-    await desk.push(fill=1)
-    await desk.promote("sql@1")
+    await push(desk, 1)
+    await promote(desk, "sql@1")
     async with controlled(tmp_path, engine, keep_warm_s=600) as router:
         await until_answered_by(router, "sql@1")
-        await desk.promote(await desk.push(fill=2))
+        await promote(desk, await push(desk, 2))
         assert engine.drops == []
     async with engine.running_server(), controlled(tmp_path, engine, keep_warm_s=0):
         await until(lambda: engine.drops == ["sql@1"], timeout_s=10)
@@ -195,8 +178,8 @@ async def test_what_is_no_longer_wanted_is_removed_and_what_a_rollback_needs_sta
 
 async def test_a_replica_that_comes_back_empty_gets_everything_again(tmp_path: Path, desk: Desk) -> None:
     engine = FakeEngine()
-    await desk.push(fill=1)
-    await desk.promote("sql@1")
+    await push(desk, 1)
+    await promote(desk, "sql@1")
     async with controlled(tmp_path, engine) as router:
         await until_answered_by(router, "sql@1")
         await engine.stop()
@@ -212,8 +195,8 @@ async def test_a_replica_that_comes_back_empty_gets_everything_again(tmp_path: P
 async def test_a_revision_for_another_base_model_is_never_put_on_a_replica(tmp_path: Path, desk: Desk) -> None:
     engine = FakeEngine()
     engine.fingerprint = "e" * 64
-    await desk.push(fill=1)
-    await desk.promote("sql@1")
+    await push(desk, 1)
+    await promote(desk, "sql@1")
     async with controlled(tmp_path, engine) as router:
         await until(lambda: router.proxy.ready)
         await until_answered_by(router, "sql@1")
@@ -221,8 +204,8 @@ async def test_a_revision_for_another_base_model_is_never_put_on_a_replica(tmp_p
 
 async def test_when_the_router_that_reconciles_ends_another_goes_on(tmp_path: Path, desk: Desk) -> None:
     engine = FakeEngine()
-    await desk.push(fill=1)
-    await desk.promote("sql@1")
+    await push(desk, 1)
+    await promote(desk, "sql@1")
     async with engine.running_server():
         async with controlled(tmp_path, engine, name="first"):
             await until(lambda: engine.puts == ["sql@1"])
@@ -230,7 +213,7 @@ async def test_when_the_router_that_reconciles_ends_another_goes_on(tmp_path: Pa
             router = await second.__aenter__()
         try:
             await until_answered_by(router, "sql@1")
-            await desk.promote(await desk.push(fill=2))
+            await promote(desk, await push(desk, 2))
             await until_answered_by(router, "sql@2")
         finally:
             await second.__aexit__(None, None, None)

@@ -16,7 +16,8 @@ from server.app import ServerApp
 from server.config import ServerConfig
 from server.metrics import ServerMetrics
 from server.replica import Replica
-from tests.fakes.adapter_folder import write_adapter
+from tests.fakes.adapter_folder import write_adapter, write_base
+from tests.fakes.artifacts import stored
 from tests.fakes.lora_engine import FakeLoraEngine
 
 pytestmark = pytest.mark.anyio
@@ -36,14 +37,19 @@ class Running:
         return await self.client.post(CHAT, json={"model": model, **fields})
 
     async def put(self, name: str, fill: int = 1, **body: Any) -> httpx.Response:
-        path = write_adapter(self.folder / f"{name}-{fill}", fill=fill)
-        return await self.client.put(f"/internal/adapters/{name}", json={"path": str(path), **body})
+        described = stored(self.folder / "artifacts", write_adapter(self.folder / f"{name}-{fill}", fill=fill))
+        return await self.client.put(f"/internal/adapters/{name}", json={"revision": 1, **described, **body})
 
 
 @asynccontextmanager
-async def running(folder: Path, *, ready: bool = True) -> AsyncIterator[Running]:
-    adapters = {name: str(write_adapter(folder / name, fill=fill)) for fill, name in enumerate(("sql", "label"), 1)}
-    data = {"base": {"model": "org/tiny"}, "token": "t", "adapters": adapters, "cache_dir": folder / "cache"}
+async def running(folder: Path, *, ready: bool = True, model: str = "org/tiny") -> AsyncIterator[Running]:
+    artifacts = {"url": str(folder / "artifacts")}
+    data = {
+        "base": {"model": model, "name": "tiny"},
+        "token": "t",
+        "artifacts": artifacts,
+        "cache_dir": folder / "cache",
+    }
     replica = Replica(parse_settings(ServerConfig, data | {"max_body_bytes": 2048}, source="test"), ServerMetrics())
     engine = FakeLoraEngine()
     if ready:
@@ -53,7 +59,10 @@ async def running(folder: Path, *, ready: bool = True) -> AsyncIterator[Running]
         server = uvicorn.Server(uvicorn.Config(ServerApp(replica), log_level="error", lifespan="off"))
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         async with httpx.AsyncClient(base_url=url, headers={"authorization": "Bearer t"}, timeout=10) as client:
-            yield Running(replica, engine, client, folder)
+            house = Running(replica, engine, client, folder)
+            for fill, name in enumerate(("sql", "label") if ready else (), 1):
+                assert (await house.put(name, fill)).status_code == 200
+            yield house
         engine.gate.set()
         server.should_exit = True
         await serving
@@ -143,7 +152,7 @@ async def test_an_adapter_is_put_used_and_really_removed(tmp_path: Path) -> None
         assert removed.json() == {"removed": [put.json()["engine_name"]]}
         assert put.json()["engine_name"] not in {lora.name for lora in house.engine.loaded.values()}
         assert (await house.ask("style")).status_code == 404
-        assert not any("style" in path.name for path in (tmp_path / "cache" / "replica-0").iterdir())
+        assert put.json()["digest"] not in {path.name for path in (tmp_path / "cache" / "replica-0").iterdir()}
 
 
 async def test_a_number_is_never_given_to_other_bytes(tmp_path: Path) -> None:
@@ -152,25 +161,83 @@ async def test_a_number_is_never_given_to_other_bytes(tmp_path: Path) -> None:
         assert (await house.put("style", fill=7)).status_code == 200
         clash = await house.put("style", fill=8)
         assert (clash.status_code, clash.json()["error"]["code"]) == (409, "conflict")
-        assert len(list((tmp_path / "cache" / "replica-0").iterdir())) == 3
+        assert (await house.ask("style")).status_code == 200
 
 
 @pytest.mark.parametrize(
     ("name", "body", "status"),
     [
-        ("bad", {"path": "/nowhere"}, 422),
-        ("..%2Fup", {"path": "/tmp"}, 404),
-        ("a@1", {"path": "/tmp"}, 400),
-        ("x", {}, 400),
-        ("x", {"path": "/tmp", "revision": 0}, 400),
-        ("x", {"path": "/tmp", "unknown": 1}, 400),
+        ("tiny", {}, 422),
+        ("..%2Fup", {}, 404),
+        ("a@1", {}, 400),
+        ("x", {"digest": "../x"}, 400),
+        ("x", {"revision": 0}, 400),
+        ("x", {"files": []}, 400),
+        ("x", {"unknown": 1}, 400),
+        ("x", {"digest": "0" * 64}, 503),
+        ("x", {"files": [{"name": "../../up", "sha256": "0" * 64, "size": 1}]}, 503),
     ],
 )
 async def test_what_cannot_be_an_adapter_is_refused(tmp_path: Path, name: str, body: Any, status: int) -> None:
     async with running(tmp_path) as house:
-        answer = await house.client.put(f"/internal/adapters/{name}", json=body)
+        described = stored(tmp_path / "artifacts", write_adapter(tmp_path / "whole"))
+        answer = await house.client.put(f"/internal/adapters/{name}", json={"revision": 1, **described, **body})
         assert answer.status_code == status
         assert answer.json()["error"]["message"]
+        assert not (tmp_path / "up").exists()
+
+
+async def test_a_revision_that_the_gate_refuses_is_shown_as_failed_with_the_reason_until_it_is_removed(
+    tmp_path: Path,
+) -> None:
+    async with running(tmp_path) as house:
+        described = stored(tmp_path / "artifacts", write_adapter(tmp_path / "broken", r=99))
+        refused = await house.client.put("/internal/adapters/broken", json={"revision": 1, **described})
+        assert (refused.status_code, refused.json()["error"]["code"]) == (422, "adapter_rejected")
+        shown = (await house.client.get("/internal/status")).json()["revisions"][-1]
+        assert (shown["adapter"], shown["state"]) == ("broken", "failed")
+        assert "99" in shown["reason"]
+        assert 'adapter_refusals_total{reason="config"} 1.0' in (await house.client.get("/metrics")).text
+        assert (await house.client.delete("/internal/adapters/broken")).status_code == 200
+        assert len((await house.client.get("/internal/status")).json()["revisions"]) == 2
+
+
+async def test_a_revision_made_for_another_base_model_is_refused_by_both_names(tmp_path: Path) -> None:
+    base = write_base(tmp_path / "base")
+    async with running(tmp_path, model=str(base)) as house:
+        refused = await house.put("style", fill=7, base="e" * 64)
+        assert refused.status_code == 422
+        assert "was made for the base model eeeeeeeeeeee" in refused.json()["error"]["message"]
+        told = (await house.client.get("/internal/base")).json()
+        assert told["fingerprint"] == (await house.client.get("/internal/status")).json()["base"]["fingerprint"]
+        assert (await house.put("style", fill=7, base=told["fingerprint"])).status_code == 200
+
+
+async def test_the_routers_word_on_the_revision_goes_before_the_bodys_and_one_that_is_not_here_is_tried_again(
+    tmp_path: Path,
+) -> None:
+    async with running(tmp_path) as house:
+        first = house.replica.slots.find("sql").engine_name
+        await house.put("sql", fill=9, revision=2)
+        chosen = await house.client.post(CHAT, json={"model": "sql"}, headers={"x-patchbay-revision": first})
+        assert chosen.json()["model"] == first
+        gone = await house.client.post(CHAT, json={"model": "sql"}, headers={"x-patchbay-revision": f"{first[:-1]}x"})
+        assert (gone.status_code, gone.json()["error"]["code"]) == (503, "unavailable")
+
+
+async def test_a_put_goes_on_when_its_caller_goes_away(tmp_path: Path) -> None:
+    async with running(tmp_path) as house:
+        house.engine.gate.clear()
+        with pytest.raises(httpx.ReadTimeout):
+            await house.client.put(
+                "/internal/adapters/style",
+                json={"revision": 1, **stored(tmp_path / "artifacts", write_adapter(tmp_path / "s", fill=5))},
+                timeout=0.2,
+            )
+        house.engine.gate.set()
+        await until(
+            lambda: any(entry.state == "resident" for entry in house.replica.slots.entries if entry.adapter == "style")
+        )
 
 
 async def test_a_broken_adapter_is_its_own_requests_4xx(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pydantic import SecretStr
 from adapters.settings import load_yaml, parse_settings
 from launch.rundir import write_settings
 from router.config import ReplicaConfig, RouterConfig
-from server.config import AdapterConfig, BaseConfig, EngineConfig, LoraConfig, ServerConfig
+from server.config import BaseConfig, EngineConfig, LoraConfig, ServerConfig
 
 _text = st.text(st.characters(codec="utf-8"), min_size=1, max_size=20)
 _secrets = _text.map(SecretStr)
@@ -29,7 +29,6 @@ _servers = st.builds(
     base=st.builds(BaseConfig, model=_text, name=st.just("the base"), chat_template=st.none() | _paths),
     lora=st.builds(LoraConfig, max_loras=st.just("auto") | st.integers(1, 9)),
     engine=st.builds(EngineConfig, arguments=_arguments, gpu_memory_utilization=st.floats(1e-9, 1)),
-    adapters=st.dictionaries(_names, st.builds(AdapterConfig, path=_paths), max_size=3),
     cache_dir=_paths,
 )
 _routers = st.builds(

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from adapters.errors import RequestError
 from server.metrics import ServerMetrics
 from server.slots import Slots
-from server.staging import StagedAdapter, Staging
+from server.staging import StagedAdapter
 from tests.fakes.adapter_folder import write_adapter
+from tests.fakes.artifacts import staged
 from tests.fakes.lora_engine import FakeLoraEngine
 
 NAMES = ("a", "b", "c", "d", "e")
@@ -98,6 +99,5 @@ class Scenario:
 @settings(max_examples=150, deadline=None)
 def test_slots_never_break_the_engines_rules_and_end_in_agreement_with_it(steps: list[Step]) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        staging = Staging(Path(folder) / "staged", max_rank=16)
-        staged = {name: staging.stage(name, 1, write_adapter(Path(folder) / name)) for name in NAMES}
-        asyncio.run(Scenario(staged).run([("declare", name, 0) for name in NAMES] + steps))
+        known = {name: staged(write_adapter(Path(folder) / name)) for name in NAMES}
+        asyncio.run(Scenario(known).run([("declare", name, 0) for name in NAMES] + steps))

@@ -4,7 +4,7 @@ import json
 import math
 import os
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,9 @@ from adapters.admission.base import BaseLayout
 from adapters.admission.folder import Limits
 from adapters.admission.gate import check_folder
 from adapters.errors import AdapterError, StartError
-from adapters.settings import parse_settings
-from server.config import ServerConfig
-from server.preflight import check_start
-from server.staging import Staging
+from adapters.publish import PushRequest
+from launch.config import PatchbayConfig
+from launch.preflight import check_declared
 from tests.fakes.adapter_folder import (
     CONFIG,
     MODULE,
@@ -32,6 +31,7 @@ from tests.fakes.adapter_folder import (
     write_adapter,
     write_base,
 )
+from tests.fakes.desk import Desk
 
 DEMO = Path(__file__).parents[3] / "adapters" / "demo" / "artifacts"
 Break = Callable[[Path], object]
@@ -217,9 +217,15 @@ def base(tmp_path: Path) -> BaseLayout:
     return layout
 
 
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    with Desk.at(tmp_path_factory.mktemp("desk"), max_rank=16) as made:
+        yield made
+
+
 @pytest.mark.parametrize(("name", "breaking", "message"), BROKEN, ids=[name for name, _, _ in BROKEN])
 def test_a_broken_adapter_is_refused_in_its_own_words_and_nothing_is_left_behind(
-    tmp_path: Path, base: BaseLayout, name: str, breaking: Break, message: str
+    tmp_path: Path, base: BaseLayout, desk: Desk, name: str, breaking: Break, message: str
 ) -> None:
     folder = write_adapter(tmp_path / "adapter")
     breaking(folder)
@@ -228,8 +234,9 @@ def test_a_broken_adapter_is_refused_in_its_own_words_and_nothing_is_left_behind
     assert "\n" not in str(refusal.value)
     if name not in TO_LIMITS:
         with pytest.raises(AdapterError, match=message):
-            Staging(tmp_path / "staged", max_rank=16, base=base).stage("sql", 1, folder)
-        assert not (tmp_path / "staged").exists()
+            desk.publisher.push(PushRequest("sql", str(folder)), actor="test", base=base)
+        assert list(desk.store.hashes()) == []
+        assert desk.registry.adapters() == ()
 
 
 @pytest.mark.parametrize(
@@ -308,10 +315,17 @@ def test_an_embeddings_pair_is_the_other_way_round(tmp_path: Path) -> None:
         check_folder(folder, max_rank=8, base=layout)
 
 
-def test_a_replica_finds_an_adapter_of_another_base_before_it_starts(tmp_path: Path) -> None:
+def test_a_declared_adapter_of_another_base_is_found_before_anything_starts(tmp_path: Path) -> None:
     data = {
-        "base": {"model": str(write_base(tmp_path / "base", size=5))},
+        "base": {"model": str(write_base(tmp_path / "base", size=5)), "name": "tiny"},
         "adapters": {"sql": str(write_adapter(tmp_path / "sql"))},
     }
     with pytest.raises(StartError, match=r"'sql' cannot be served: .*expected \[8, 5\]"):
-        check_start(parse_settings(ServerConfig, data, source="test"))
+        check_declared(PatchbayConfig.model_validate(data))
+    for wrong, message in ({"sql": str(tmp_path / "none")}, "does not exist"), ({"sql": _big(tmp_path)}, "rank is 64"):
+        with pytest.raises(StartError, match=message):
+            check_declared(PatchbayConfig.model_validate(data | {"adapters": wrong}))
+
+
+def _big(folder: Path) -> str:
+    return str(write_adapter(folder / "big", r=64))

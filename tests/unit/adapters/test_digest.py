@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from adapters.admission.gate import check_folder
 from adapters.digest import digest_of, folder_hashes
 from adapters.errors import AdapterError
-from server.staging import Staging
 from tests.fakes.adapter_folder import write_adapter
 
 
@@ -37,20 +37,17 @@ def test_links_and_empty_folders_are_refused(tmp_path: Path) -> None:
         folder_hashes(linked)
 
 
-def test_a_staged_copy_stays_when_the_original_goes(tmp_path: Path) -> None:
-    staging = Staging(tmp_path / "staged", max_rank=16)
-    source = write_adapter(tmp_path / "sql")
-    staged = staging.stage("sql", 3, source)
-    assert staged.folder.name == f"sql@3-{staged.digest[:12]}"
-    for file in source.iterdir():
-        file.unlink()
-    assert digest(staged.folder) == staged.digest
-    staging.discard(staged)
-    assert list((tmp_path / "staged").iterdir()) == []
-
-
-def test_a_refused_adapter_leaves_nothing_behind(tmp_path: Path) -> None:
-    staging = Staging(tmp_path / "staged", max_rank=4)
-    with pytest.raises(AdapterError):
-        staging.stage("sql", 1, write_adapter(tmp_path / "sql", r=8))
-    assert not (tmp_path / "staged").exists()
+def test_what_trainers_leave_behind_is_no_part_of_an_adapter(tmp_path: Path) -> None:
+    clean = folder_hashes(write_adapter(tmp_path / "clean"))
+    trained = write_adapter(tmp_path / "trained")
+    for name in (
+        "training_args.bin",
+        "optimizer.pt",
+        "rng_state_0.pth",
+        "checkpoint-100/adapter_model.bin",
+        ".cache/x",
+    ):
+        (trained / name).parent.mkdir(exist_ok=True)
+        (trained / name).write_bytes(b"pickle")
+    assert folder_hashes(trained) == clean
+    assert check_folder(trained, max_rank=16).rank == 8

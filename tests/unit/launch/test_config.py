@@ -11,7 +11,7 @@ _FULL = """
 base: {model: ./base, chat_template: chat.jinja}
 adapters:
   sql: ./sql
-  json: {path: /elsewhere/json, revision: 3}
+  json: {source: /elsewhere/json, pin: true}
 replicas: {count: 2, first_port: 9100}
 router: {port: 8000, admin_port: 8001, max_body_bytes: 4096}
 restart: {longest_delay_s: 5}
@@ -28,9 +28,9 @@ def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
     config = _load(tmp_path, _FULL)
     assert config.base.model == str(tmp_path / "base")
     assert config.base.chat_template == tmp_path / "chat.jinja"
-    assert config.adapters["sql"].path == tmp_path / "sql"
-    assert config.adapters["json"].path == Path("/elsewhere/json")
-    assert config.adapters["json"].revision == 3
+    assert config.adapters["sql"].source == str(tmp_path / "sql")
+    assert config.adapters["json"].source == "/elsewhere/json"
+    assert config.adapters["json"].pin
     assert list(config.replicas.ports) == [9100, 9101]
     assert config.restart.longest_delay_s == 5
 
@@ -49,8 +49,8 @@ def test_the_command_line_goes_before_the_file(tmp_path: Path, monkeypatch: pyte
     assert config.base.model == "org/other"
     assert config.base.chat_template is None
     assert set(config.adapters) == {"sql", "json", "new"}
-    assert config.adapters["sql"].path == tmp_path / "mine"
-    assert config.adapters["new"].path == Path.home() / "x"
+    assert config.adapters["sql"].source == str(tmp_path / "mine")
+    assert config.adapters["new"].source == str(Path.home() / "x")
     assert (config.replicas.count, config.replicas.first_port) == (3, 9100)
     assert (config.router.port, config.router.admin_port, config.router.max_body_bytes) == (8010, 8011, 4096)
 
@@ -94,7 +94,7 @@ def test_overrides_of_a_section_that_is_no_mapping(section: str, tmp_path: Path)
 
 @pytest.mark.parametrize("text", ["sql", "=path", "sql="])
 def test_an_adapter_needs_a_name_and_a_path(text: str) -> None:
-    with pytest.raises(ConfigError, match="NAME=PATH"):
+    with pytest.raises(ConfigError, match="NAME=SOURCE"):
         load_config(None, Overrides(base="x", adapters=(text,)))
 
 

@@ -3,9 +3,8 @@
 from pathlib import Path
 
 import pytest
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
 
-from adapters.errors import ConfigError
 from launch import plan
 from launch.config import PatchbayConfig
 from launch.plan import make_plan, port_uses, ready_report, router_config, server_configs
@@ -67,9 +66,17 @@ def test_more_replicas_than_cores_are_remarked_upon(tmp_path: Path) -> None:
     )
 
 
-def test_what_a_replica_refuses_is_refused_before_anything_starts(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="both called 'model'"):
-        make_plan(_config(adapters={"model": "/x"}), tmp_path)
+def test_an_adapter_with_the_bases_name_is_refused_before_anything_starts() -> None:
+    with pytest.raises(ValidationError, match="both called 'model'"):
+        _config(adapters={"model": "/x"})
+
+
+def test_replicas_get_the_store_and_the_router_gets_the_registry_and_what_is_declared() -> None:
+    config = _config(adapters={"sql": "/x"}, registry={"artifacts": {"url": "s3://bucket/a"}})
+    (server,) = server_configs(config, SecretStr("t"))
+    assert (server.artifacts.url, server.expected_adapters) == ("s3://bucket/a", 1)
+    router = router_config(config, [server])
+    assert (router.registry, set(router.adapters), router.max_rank) == (config.registry, {"sql"}, 16)
 
 
 def test_every_port_is_checked() -> None:

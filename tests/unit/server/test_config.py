@@ -10,16 +10,10 @@ from adapters.settings import parse_settings
 from server.config import ServerConfig
 from server.preflight import check_start
 from server.sizing import BaseShape, slot_bytes, slots_that_fit
-from tests.fakes.adapter_folder import write_adapter
 
 
 def parse(**data: Any) -> ServerConfig:
     return parse_settings(ServerConfig, {"base": {"model": "org/model"}} | data, source="replica.yaml")
-
-
-def test_a_bare_path_is_enough_for_an_adapter() -> None:
-    adapter = parse(adapters={"sql": "./sql"}).adapters["sql"]
-    assert (adapter.path, adapter.revision, adapter.preload) == (Path("sql"), 1, True)
 
 
 @pytest.mark.parametrize(
@@ -27,8 +21,6 @@ def test_a_bare_path_is_enough_for_an_adapter() -> None:
     [
         ({"lora": {"max_rnk": 8}}, r"unknown key 'lora.max_rnk' \(did you mean 'max_rank'\?\)"),
         ({"host": "0.0.0.0"}, "token is needed"),
-        ({"adapters": {"../up": "./x"}}, "is no adapter name"),
-        ({"adapters": {"model": "./x"}}, "both called 'model'"),
         ({"lora": {"max_loras": 0}}, "at least 1"),
         ({"lora": {"max_loras": 4, "max_cpu_loras": 2}}, "max_cpu_loras must be at least max_loras"),
         ({"engine": {"arguments": {"max_loras": 3}}}, "Patchbay's own keys"),
@@ -51,14 +43,6 @@ def test_a_folder_that_is_not_there_is_found_before_anything_is_loaded(tmp_path:
     (tmp_path / "empty").mkdir()
     with pytest.raises(StartError, match=r"no config\.json"):
         check_start(parse(base={"model": str(tmp_path / "empty")}))
-    with pytest.raises(StartError, match="adapter 'sql' cannot be served"):
-        check_start(parse(adapters={"sql": str(tmp_path / "none")}))
-
-
-def test_an_adapter_of_too_high_a_rank_is_found_before_anything_is_loaded(tmp_path: Path) -> None:
-    folder = write_adapter(tmp_path / "big", r=64)
-    with pytest.raises(StartError, match=r"rank is 64, but this server takes at most 16. Raise lora\.max_rank"):
-        check_start(parse(adapters={"big": str(folder)}))
 
 
 def test_slots_fill_their_share_of_memory_and_no_more() -> None:

@@ -9,8 +9,8 @@ import pytest
 from adapters.errors import AdapterRejected, Conflict, ModelNotFound, Unavailable
 from server.metrics import ServerMetrics
 from server.slots import FAILURE_MEMORY_S, Entry, Slots
-from server.staging import Staging
 from tests.fakes.adapter_folder import write_adapter
+from tests.fakes.artifacts import staged
 from tests.fakes.lora_engine import FakeLoraEngine
 
 pytestmark = pytest.mark.anyio
@@ -37,11 +37,10 @@ class House:
         self.metrics = ServerMetrics()
         self.slots = Slots(self.engine, wait_s=0.05, metrics=self.metrics, clock=self.clock)
         self._folder = folder
-        self._staging = Staging(folder / "staged", max_rank=16)
 
     def declare(self, name: str, number: int = 1, fill: int = 1) -> Entry:
         source = write_adapter(self._folder / f"{name}-{number}-{fill}", fill=fill)
-        return self.slots.declare(name, number, self._staging.stage(name, number, source))
+        return self.slots.declare(name, number, staged(source))
 
 
 @pytest.fixture

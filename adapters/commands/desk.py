@@ -1,0 +1,89 @@
+"""What every command works on: the registry, the store, and who it is that asks."""
+
+import getpass
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from adapters.admission.base import BaseLayout
+    from adapters.artifacts.store import ArtifactStore
+    from adapters.config import PushDefaults, RegistryConfig
+    from adapters.lifecycle import Lifecycle
+    from adapters.publish import Publisher
+    from adapters.registry.registry import Registry
+
+DEFAULT_FILE = Path("patchbay.yaml")
+Config = Annotated[
+    Path | None, typer.Option("--config", "-c", help="The servers' patchbay.yaml; by default the one that is here.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on standard output.")]
+Why = Annotated[str | None, typer.Option("--why", help="The reason, for the audit.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """The registry with everything around it. `actor`: what the audit calls who works here."""
+
+    config: "RegistryConfig"
+    defaults: "PushDefaults"
+    registry: "Registry"
+    actor: str
+
+    @property
+    def store(self) -> "ArtifactStore":
+        """The artifact store. Raises ConfigError where it cannot be opened."""
+        from adapters.artifacts.store import ArtifactStore
+
+        return ArtifactStore.open(self.config.artifacts)
+
+    @property
+    def publisher(self) -> "Publisher":
+        """What pushes."""
+        from adapters.publish import Publisher
+
+        return Publisher(self.registry, self.store, self.config, max_rank=self.defaults.max_rank)
+
+    @property
+    def lifecycle(self) -> "Lifecycle":
+        """What moves channels."""
+        from adapters.lifecycle import Lifecycle
+
+        return Lifecycle(self.registry)
+
+    def base(self, folder: Path | None) -> "BaseLayout | None":
+        """The base model in `folder`, else in the configuration's, where that is a folder."""
+        from adapters.publish import register_folder_base
+
+        model = str(folder) if folder else self.defaults.model
+        if model is None:
+            return None
+        name = Path(model).name
+        return register_folder_base(self.registry, model, name=name, chat_template=self.defaults.chat_template)
+
+
+@contextmanager
+def opened(file: Path | None) -> Iterator[Desk]:
+    """The desk that `file` describes, or ./patchbay.yaml where that is there, or the defaults. Errors end the command
+    with one line and the exit code that goes with them."""
+    from adapters.config import load_registry_config
+    from adapters.errors import PatchbayError, fail
+    from adapters.registry.registry import Registry
+
+    try:
+        chosen = file or (DEFAULT_FILE if DEFAULT_FILE.exists() else None)
+        config, defaults = load_registry_config(chosen)
+        with Registry.open(config.url.get_secret_value()) as registry:
+            yield Desk(config, defaults, registry, _actor())
+    except PatchbayError as error:
+        raise typer.Exit(fail(error)) from error
+
+
+def _actor() -> str:
+    return os.environ.get("PATCHBAY_ACTOR") or f"{getpass.getuser()}@{socket.gethostname()}"

@@ -1,0 +1,92 @@
+"""How the commands say things: JSON for programs, tables for people, what is under way on standard error."""
+
+import json
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+_UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
+
+
+def print_json(value: Any) -> None:
+    """Prints `value`, records and all, as one JSON document."""
+    from pydantic import TypeAdapter
+    from pydantic_core import to_jsonable_python
+
+    plain = TypeAdapter(Any).dump_python(value, mode="json", serialize_as_any=True, fallback=dict)
+    sys.stdout.write(json.dumps(to_jsonable_python(plain, fallback=str), indent=2, ensure_ascii=False) + "\n")
+
+
+def console() -> "Console":
+    """Standard output, as wide as it is, at least 100 columns where nobody looks."""
+    from rich.console import Console
+
+    return Console(width=None if sys.stdout.isatty() else 100, highlight=False, soft_wrap=False)
+
+
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> "RenderableType":
+    """A table; what is None is shown as a dash."""
+    from rich import box
+    from rich.table import Table
+
+    made = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for column in columns:
+        right = column in ("rank", "size", "number", "router", "hits") or column.endswith("_s")
+        made.add_column(column, overflow="fold", justify="right" if right and column != "router" else "left")
+    for row in rows:
+        made.add_row(*("-" if value is None else str(value) for value in row))
+    return made
+
+
+def facts(values: Mapping[str, object]) -> "RenderableType":
+    """Names and values, one a line, without those that are empty."""
+    from rich.table import Table
+
+    made = Table(box=None, show_header=False, pad_edge=False)
+    made.add_column(style="dim")
+    made.add_column(overflow="fold")
+    for name, value in values.items():
+        if value not in (None, "", (), {}):
+            made.add_row(name, str(value))
+    return made
+
+
+def size(count: int) -> str:
+    """`count` bytes, in the unit that suits."""
+    value = float(count)
+    for unit in _UNITS:
+        if value < 1024 or unit == _UNITS[-1]:
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1024
+    raise AssertionError("the last unit takes all")
+
+
+def moment(at: datetime | None) -> str | None:
+    """A time in this machine's zone, to the minute."""
+    return at.astimezone().strftime("%Y-%m-%d %H:%M") if at else None
+
+
+@contextmanager
+def doing(what: str) -> Iterator["Doing"]:
+    """Shows on standard error, where that is a terminal, that something is under way."""
+    from rich.console import Console
+
+    shown = Console(stderr=True, highlight=False)
+    with shown.status(what) as status:
+        yield Doing(status.update)
+
+
+class Doing:
+    """What is under way; `tell` says what of it."""
+
+    def __init__(self, update: Any) -> None:
+        self._update = update
+
+    def tell(self, what: str) -> None:
+        """Shows the step that has begun."""
+        self._update(what)

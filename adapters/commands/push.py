@@ -1,0 +1,214 @@
+"""`push`, `merge` and `sign`: how revisions come to be."""
+
+import tempfile
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from adapters.commands.desk import AsJson, Config, Desk, opened
+from adapters.commands.output import console, doing, print_json, size
+
+if TYPE_CHECKING:
+    from adapters.merge import Method, Mixture
+    from adapters.publish import Pushed, PushRequest
+    from adapters.registry.records import AdapterSettings, Provenance
+
+_Name = Annotated[str, typer.Option("--name", "-n", help="The adapter's name: what clients call it.")]
+_Note = Annotated[str | None, typer.Option("--note", help="A note, kept with the revision.")]
+_Base = Annotated[Path | None, typer.Option("--base", help="The base model's folder that it must fit.")]
+
+
+def push(  # noqa: PLR0913, PLR0917 - Typer makes an option of each parameter
+    source: Annotated[str, typer.Argument(help="A folder, a .tar.gz or .zip, or hf://, oci://, s3://, https://…")],
+    name: _Name,
+    note: _Note = None,
+    owner: Annotated[str | None, typer.Option(help="Who answers for it.")] = None,
+    licence: Annotated[str | None, typer.Option(help="An SPDX identifier, such as Apache-2.0.")] = None,
+    tag: Annotated[list[str] | None, typer.Option(help="A tag. Can be repeated.")] = None,
+    data_hash: Annotated[str | None, typer.Option(help="The hash of what it was trained on.")] = None,
+    commit: Annotated[str | None, typer.Option(help="The commit of the code that trained it.")] = None,
+    evaluation: Annotated[list[str] | None, typer.Option(metavar="NAME=NUMBER", help="A score. Repeatable.")] = None,
+    expires: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="No promotion after this day.")] = None,
+    base: _Base = None,
+    preload: Annotated[bool | None, typer.Option(help="Load it before its first request.")] = None,
+    pin: Annotated[bool | None, typer.Option(help="Evict it last.")] = None,
+    promote: Annotated[bool, typer.Option("--promote", help="Promote it to 'stable', too.")] = False,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Makes a revision of an adapter: fetched, checked against the base model, stored, numbered. The same bytes again
+    are the same revision.
+
+    Example: patchbay adapters push ./my-lora --name sql --note "trained on last week's tickets" --promote
+    """
+    from adapters.publish import PushRequest
+    from adapters.registry.records import Provenance
+
+    with opened(config) as desk:
+        given = Provenance(
+            owner=owner,
+            licence=licence,
+            data_hash=data_hash,
+            commit=commit,
+            evaluations=_evaluations(evaluation or []),
+            tags=tuple(tag or ()),
+            expires=expires.astimezone() if expires else None,
+            notes=note,
+        )
+        pushed = _push(desk, PushRequest(name, source, given, _settings(desk, name, preload, pin)), base)
+        _show(pushed, as_json=as_json and not promote)
+        if promote:
+            from adapters.commands.move import promote_and_wait
+
+            promote_and_wait(desk, pushed.revision.name, as_json=as_json)
+
+
+def merge(  # noqa: PLR0913, PLR0917 - Typer makes an option of each parameter
+    references: Annotated[list[str], typer.Argument(metavar="NAME@R…", help="The revisions to merge.")],
+    weights: Annotated[str, typer.Option(help="One number for each, with commas: 0.7,0.3")],
+    name: _Name,
+    method: Annotated[str, typer.Option(help="linear, ties, dare_linear, dare_ties or cat.")] = "cat",
+    density: Annotated[float, typer.Option(min=0.0, max=1.0, help="For TIES and DARE: the share that is kept.")] = 0.5,
+    seed: Annotated[int, typer.Option(help="For DARE: the same seed gives the same bytes.")] = 0,
+    note: _Note = None,
+    base: _Base = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Makes one adapter of several, as PEFT's weighted merge does; the result is a revision like any other. `cat` is
+    exact, and its rank is the sum of theirs.
+
+    Example: patchbay adapters merge sql@3 style@1 --weights 0.8,0.2 --name sql-polite
+    """
+    from adapters.merge import Mixture
+
+    with opened(config) as desk:
+        mixture = Mixture(_numbers(weights), _method(method), density, seed)
+        _show(_merge(desk, references, mixture, (name, note, base)), as_json=as_json)
+
+
+def sign(
+    folder: Annotated[Path, typer.Argument(help="The adapter's folder.", exists=True, file_okay=False)],
+    key: Annotated[Path, typer.Option(help="The private key: a PEM file, elliptic curve.", exists=True)],
+    as_json: AsJson = False,
+) -> None:
+    """Signs the adapter in a folder (OpenSSF model signing): `model.sig` appears beside its files.
+
+    Example: patchbay adapters sign ./my-lora --key signing.pem
+    """
+    from adapters.errors import PatchbayError, fail
+    from adapters.signing import sign_folder
+
+    try:
+        signature = sign_folder(folder, key)
+    except PatchbayError as error:
+        raise typer.Exit(fail(error)) from error
+    if as_json:
+        print_json({"signature": str(signature)})
+    else:
+        typer.echo(f"Signed: {signature}")
+
+
+def _push(desk: Desk, request: "PushRequest", base: Path | None) -> "Pushed":
+    with doing(f"pushing {request.source}") as shown:
+        layout = desk.base(base)
+        return desk.publisher.push(request, actor=desk.actor, base=layout, tell=lambda step: shown.tell(f"{step} …"))
+
+
+def _merge(
+    desk: Desk, references: list[str], mixture: "Mixture", target: tuple[str, str | None, Path | None]
+) -> "Pushed":
+    from adapters.merge import merge as merge_folders
+    from adapters.publish import PushRequest
+    from adapters.registry.records import Provenance
+
+    name, note, base = target
+    revisions = [desk.registry.resolve(reference) for reference in references]
+    with tempfile.TemporaryDirectory(prefix="patchbay-merge-") as workdir, doing("merging") as shown:
+        folders = [Path(workdir) / str(index) for index in range(len(revisions))]
+        for revision, folder in zip(revisions, folders, strict=True):
+            shown.tell(f"fetching {revision.name} …")
+            desk.store.fetch(revision.draft.files, folder)
+        merge_folders(folders, mixture, Path(workdir) / "merged")
+        source = f"{mixture.method} of " + ", ".join(
+            f"{weight:g} {one.name}" for weight, one in zip(mixture.weights, revisions, strict=True)
+        )
+        made = Provenance(source=source, notes=note, merged_from=tuple(one.name for one in revisions))
+        return _push(desk, PushRequest(name, str(Path(workdir) / "merged"), made), base)
+
+
+def _show(pushed: "Pushed", *, as_json: bool) -> None:
+    revision = pushed.revision
+    if as_json:
+        print_json({"revision": revision, "created": pushed.created, "stored": pushed.stored})
+        return
+    draft = revision.draft
+    what = "is new" if pushed.created else "was there already, with just these bytes"
+    console().print(
+        f"[bold]{revision.name}[/bold] {what}: digest {draft.digest[:12]}, rank {draft.rank}, {size(draft.size_bytes)},"
+        f" for the base model {(draft.base or 'any')[:12]}"
+    )
+
+
+def _settings(desk: Desk, name: str, preload: bool | None, pin: bool | None) -> "AdapterSettings | None":
+    from adapters.registry.records import AdapterSettings
+
+    if preload is None and pin is None:
+        return None
+    view = desk.registry.snapshot().adapters.get(name)
+    known = view.settings if view else AdapterSettings()
+    return AdapterSettings(preload=known.preload if preload is None else preload, pin=known.pin if pin is None else pin)
+
+
+def _evaluations(texts: list[str]) -> dict[str, float]:
+    from adapters.errors import ConfigError
+
+    found: dict[str, float] = {}
+    for text in texts:
+        name, separator, number = text.partition("=")
+        try:
+            found[name] = float(number)
+        except ValueError as error:
+            raise ConfigError(f"--evaluation {text}: write it as NAME=NUMBER, such as accuracy=0.93.") from error
+        if not (name and separator):
+            raise ConfigError(f"--evaluation {text}: write it as NAME=NUMBER, such as accuracy=0.93.")
+    return found
+
+
+def _numbers(text: str) -> tuple[float, ...]:
+    from adapters.errors import ConfigError
+
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError as error:
+        raise ConfigError(f"--weights {text}: write numbers with commas between them, such as 0.7,0.3.") from error
+
+
+def _method(text: str) -> "Method":
+    from adapters.errors import ConfigError
+    from adapters.merge import METHODS
+
+    for method in METHODS:
+        if method == text:
+            return method
+    raise ConfigError(f"--method {text}: use one of {', '.join(METHODS)}.")
+
+
+def provenance_facts(provenance: "Provenance") -> dict[str, object]:
+    """What is known of where a revision comes from, for people."""
+    from adapters.commands.output import moment
+
+    return {
+        "source": provenance.source,
+        "owner": provenance.owner,
+        "licence": provenance.licence,
+        "data": provenance.data_hash,
+        "commit": provenance.commit,
+        "evaluations": ", ".join(f"{name} {value:g}" for name, value in provenance.evaluations.items()),
+        "tags": ", ".join(provenance.tags),
+        "expires": moment(provenance.expires),
+        "merged from": ", ".join(provenance.merged_from),
+        "notes": provenance.notes,
+    }

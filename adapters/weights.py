@@ -1,0 +1,53 @@
+"""Reads a LoRA's matrices with nothing but numpy, one module at a time."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from adapters.admission.config import read_config
+from adapters.admission.folder import DEFAULT_LIMITS, WEIGHTS_FILE
+from adapters.admission.safetensors import Tensor, read_header
+from adapters.admission.structure import pair_tensors
+from adapters.config import MAX_RANK
+from adapters.errors import AdapterError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Matrix = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class LoraModule:
+    """One module's LoRA: its delta is `scale * b @ a`. `a`: [rank, inputs]; `b`: [outputs, rank]; float32."""
+
+    name: str
+    a: "Matrix"
+    b: "Matrix"
+    scale: float
+
+
+def read_modules(folder: Path) -> Iterator[LoraModule]:
+    """Every module's LoRA in the adapter in `folder`, by name. Raises AdapterError where it is no sound adapter."""
+    settings = read_config(folder, max_rank=MAX_RANK, limits=DEFAULT_LIMITS)
+    path = folder / WEIGHTS_FILE
+    for pair in pair_tensors(read_header(path).values(), settings, path):
+        yield LoraModule(pair.module, _matrix(path, pair.a), _matrix(path, pair.b), settings.scale_of(pair.module))
+
+
+def _matrix(path: Path, tensor: Tensor) -> "Matrix":
+    import numpy as np
+
+    with path.open("rb") as file:
+        file.seek(tensor.start)
+        raw = file.read(tensor.end - tensor.start)
+    if tensor.dtype == "BF16":
+        # bfloat16 is the upper half of a float32.
+        bits = np.frombuffer(raw, dtype="<u2").astype(np.uint32) << 16
+        return bits.view(np.float32).reshape(tensor.shape)
+    kinds = {"F32": "<f4", "F16": "<f2"}
+    if tensor.dtype not in kinds:
+        raise AdapterError(f"{path}: {tensor.name} is {tensor.dtype}, expected {', '.join(kinds)} or BF16.")
+    return np.frombuffer(raw, dtype=kinds[tensor.dtype]).astype(np.float32).reshape(tensor.shape)
