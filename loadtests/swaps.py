@@ -42,8 +42,8 @@ class Kind:
 
 @dataclass(slots=True)
 class Seen:
-    """What the load saw. `mixed`: answers that are not exactly the named revision's; `gaps_s`: between the chunks of the
-    watched stream, while swapping (`True`) and not."""
+    """What the load saw. `mixed`: answers that are not exactly the named revision's; `gaps_s`: between the chunks of
+    the watched stream, while swapping (`True`) and not."""
 
     answered: int = 0
     failures: list[str] = field(default_factory=list)
@@ -88,7 +88,8 @@ class Swaps:
         self._swapping = False
 
     def run(self, *, swaps: int, every_s: float, rollbacks: int, clients: int = 4) -> Report:
-        """Swaps `swaps` times, `every_s` seconds apart, under `clients` clients' load, then rolls back `rollbacks` times.
+        """Swaps `swaps` times, `every_s` seconds apart, under `clients` clients' load, then rolls back `rollbacks`
+        times.
 
         Raises PatchbayError where a swap is refused or does not come to pass.
         """
@@ -194,8 +195,8 @@ class Swaps:
     def _ask(
         self, url: str, model: str, *, client: httpx.Client | None = None, stream: bool = False
     ) -> tuple[str, str]:
-        """The answer, and the revision that gave it by its headers. Raises PatchbayError where it is an error, or where a
-        chunk of it names another revision than the first."""
+        """The answer, and the revision that gave it by its headers. Raises PatchbayError where it is an error, or where
+        a chunk of it names another revision than the first."""
         body = _request(model, _ANSWER_TOKENS, stream=stream)
         with (client or httpx).stream("POST", f"{url}/v1/chat/completions", json=body, timeout=60) as answer:
             raw = answer.read().decode()
@@ -217,8 +218,9 @@ class Swaps:
             if answer.status_code != 200:
                 raise PatchbayError(f"{answer.status_code} {answer.read()[:300]!r}")
             last = None
-            for line in answer.iter_lines():
-                if '"content"' not in line:
+            # By reads and not by lines: what comes in one read has waited for nothing between.
+            for read in answer.iter_raw():
+                if b'"content"' not in read:
                     continue
                 now = time.monotonic()
                 if last is not None:

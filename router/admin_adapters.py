@@ -187,21 +187,21 @@ def _add_moving(app: FastAPI, control: Control, allowed: Allowed) -> None:
     async def promote(name: Name, body: PromoteBody, caller: Annotated[Caller, operator]) -> Moved:
         """Stages a revision on every replica, tests it there, then makes the channel mean it."""
         reference = revision_name(name, body.revision)
-        return await _threaded(
-            control.lifecycle.promote, reference, body.channel, actor=caller.name, why=body.why, now=body.now
+        return await _changing(
+            control, control.lifecycle.promote, reference, body.channel, actor=caller.name, why=body.why, now=body.now
         )
 
     @app.post("/admin/v1/adapters/{name}/rollback", status_code=202, tags=["channels"])
     async def rollback(name: Name, body: RollbackBody, caller: Annotated[Caller, operator]) -> Moved:
         """Makes the channel mean the revision before: at once, where replicas still have it."""
-        return await _threaded(
-            control.lifecycle.rollback, name, body.channel, actor=caller.name, why=body.why, now=body.now
+        return await _changing(
+            control, control.lifecycle.rollback, name, body.channel, actor=caller.name, why=body.why, now=body.now
         )
 
     @app.delete("/admin/v1/adapters/{name}/channels/{channel}", tags=["channels"])
     async def clear(name: Name, channel: Channel, caller: Annotated[Caller, operator]) -> ChannelRecord:
         """Empties a channel. An adapter whose `stable` is empty is not served."""
-        return await _threaded(_clear, control, name, channel, caller.name)
+        return await _changing(control, _clear, control, name, channel, caller.name)
 
 
 def _add_keeping(app: FastAPI, control: Control, allowed: Allowed) -> None:
@@ -210,12 +210,12 @@ def _add_keeping(app: FastAPI, control: Control, allowed: Allowed) -> None:
     @app.post("/admin/v1/adapters/{name}/revisions/{number}/retire", tags=["adapters"])
     async def retire(name: Name, number: Number, body: ReasonBody, caller: Annotated[Caller, operator]) -> Revision:
         """Retires a revision that no channel means. It leaves every replica, and its number is never used again."""
-        return await _threaded(registry.retire, name, number, actor=caller.name, why=body.why)
+        return await _changing(control, registry.retire, name, number, actor=caller.name, why=body.why)
 
     @app.put("/admin/v1/adapters/{name}/settings", tags=["adapters"])
     async def keep(name: Name, body: AdapterSettings, caller: Annotated[Caller, operator]) -> AdapterSettings:
         """How replicas keep the adapter."""
-        await _threaded(registry.set_settings, name, body, actor=caller.name)
+        await _changing(control, registry.set_settings, name, body, actor=caller.name)
         return body
 
 
@@ -254,6 +254,14 @@ async def _uploaded(request: Request, limit_bytes: int) -> AsyncIterator[Path]:
                     raise BodyTooLarge(limit_bytes)
                 await asyncio.to_thread(file.write, chunk)
         yield archive
+
+
+async def _changing(control: Control, work: Callable[P, R], *arguments: P.args, **named: P.kwargs) -> R:
+    """As `_threaded`, for what changes the registry: this router looks at once."""
+    try:
+        return await _threaded(work, *arguments, **named)
+    finally:
+        control.follower.poke()
 
 
 async def _threaded(work: Callable[P, R], *arguments: P.args, **named: P.kwargs) -> R:

@@ -186,19 +186,13 @@ def _add_models(app: FastAPI, replica: Replica) -> None:
 
 
 def _add_adapters(app: FastAPI, replica: Replica) -> None:
-    async def revision(name: str) -> RevisionStatus:
-        entry = replica.slots.find(name)
-        found = (await replica.status()).revisions
-        return next(status for status in found if status.engine_name == entry.engine_name)
-
     @app.get("/internal/adapters")
     async def adapters() -> dict[str, tuple[RevisionStatus, ...]]:
         return {"data": (await replica.status()).revisions}
 
     @app.put("/internal/adapters/{name}")
     async def put_adapter(name: Name, body: AdapterRequest) -> RevisionStatus:
-        entry = await replica.put_adapter(body.spec(name))
-        return await revision(entry.engine_name)
+        return await replica.describe(await replica.put_adapter(body.spec(name)))
 
     @app.delete("/internal/adapters/{reference}")
     async def delete_adapter(reference: Reference) -> dict[str, list[str]]:

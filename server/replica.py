@@ -126,6 +126,10 @@ class Replica:
         self._draining = True
         self.detail = "draining"
 
+    async def describe(self, entry: Entry) -> RevisionStatus:
+        """How a revision stands."""
+        return _revision_status(entry, await self.engine.tiers())
+
     async def status(self) -> ReplicaStatus:
         """What `GET /internal/status` tells. Raises Unavailable while the base model is loading."""
         engine, slots = self.engine, self.slots

@@ -1,7 +1,7 @@
 """`list`, `show`, `diff`, `verify`, `audit` and `recommend`: what there is, and how it stands."""
 
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -122,10 +122,7 @@ def audit(
         if as_json:
             print_json(entries)
             return
-        rows = [
-            (moment(one.at), one.actor, one.action, one.subject, "  ".join(f"{k}: {v}" for k, v in one.details.items()))
-            for one in entries
-        ]
+        rows = [(moment(one.at), one.actor, one.action, one.subject, _details(one.details)) for one in entries]
         console().print(table("", ("when", "who", "what", "of", ""), rows))
 
 
@@ -151,6 +148,12 @@ def recommend(config: Config = None, as_json: AsJson = False) -> None:
             rows = [("now", slots, places, f"{told.hits_now:.1%}")]
             rows.append(("recommended", told.max_loras, told.max_cpu_loras, f"{told.hits_then:.1%}"))
             console().print(table("", ("", "max_loras", "max_cpu_loras", "repeated requests that hit"), rows))
+
+
+def _details(details: Mapping[str, object]) -> str:
+    """The details of an entry, with hashes cut to what tells them apart."""
+    shown = {key: str(value)[:12] if key in ("digest", "base") else value for key, value in details.items()}
+    return ", ".join(f"{key}: {value}" for key, value in shown.items())
 
 
 def _row(view: "AdapterView", reports: Sequence["ReplicaReport"]) -> tuple[object, ...]:

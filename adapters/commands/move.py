@@ -138,7 +138,9 @@ def _finish(desk: Desk, moved: "Moved", *, as_json: bool) -> None:
         record, meaning = moved.channel, "means nothing"
         if record.number is not None:
             meaning = f"means {record.adapter}@{record.number}"
-        console().print(f"'{record.channel}' of [bold]{record.adapter}[/bold] {meaning} now{_said(arrival)}")
+        console().print(
+            f"'{record.channel}' of [bold]{record.adapter}[/bold] {meaning} now{_said(arrival, at_once=moved.rollout is None)}"
+        )
 
 
 def _wait(desk: Desk, rollout: "Rollout", *, quiet: bool) -> None:
@@ -154,13 +156,13 @@ def _wait(desk: Desk, rollout: "Rollout", *, quiet: bool) -> None:
         desk.lifecycle.wait_for_rollout(rollout, timeout_s=_ROLLOUT_S, tell=tell)
 
 
-def _said(arrival: "Arrival") -> str:
+def _said(arrival: "Arrival", *, at_once: bool) -> str:
     if arrival.missing:
         return f", but not yet on {', '.join(arrival.missing)}"
     if not arrival.after_s:
         return "; no router is running"
     count, longest = len(arrival.after_s), max(arrival.after_s.values())
-    return f", on {count} router{'s' * (count != 1)} after {longest:.2f} s"
+    return f", on {count} router{'s' * (count != 1)}" + (f" after {longest:.2f} s" if at_once else "")
 
 
 def _channel(text: str) -> "Channel":

@@ -32,15 +32,16 @@ def console() -> "Console":
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> "RenderableType":
     """A table; what is None is shown as a dash."""
     from rich import box
+    from rich.console import Group
     from rich.table import Table
 
-    made = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    made = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for column in columns:
         right = column in ("rank", "size", "number", "router", "hits") or column.endswith("_s")
         made.add_column(column, overflow="fold", justify="right" if right and column != "router" else "left")
     for row in rows:
         made.add_row(*("-" if value is None else str(value) for value in row))
-    return made
+    return Group(f"\n[bold]{title}[/bold]", made) if title else made
 
 
 def facts(values: Mapping[str, object]) -> "RenderableType":

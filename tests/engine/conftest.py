@@ -20,9 +20,16 @@ import pytest
 import yaml
 from openai import OpenAI
 
+from adapters.admission.base import BaseLayout
+from adapters.artifacts.store import ArtifactStore
+from adapters.config import RegistryConfig
 from adapters.demo.build import DemoModels, build_demo
 from adapters.demo.progress import Silent
 from adapters.demo.recipe import SHIPPED_SEED
+from adapters.lifecycle import Lifecycle
+from adapters.publish import Publisher, PushRequest
+from adapters.registry.records import Wish
+from adapters.registry.registry import Registry
 from launch.demo import demo_sections
 
 START_TIMEOUT_S = 240
@@ -61,6 +68,43 @@ class Stack:
     def replica(self) -> httpx.Client:
         """A client of the replica's own port, with its token."""
         return httpx.Client(base_url=self.replica_url, headers={"authorization": f"Bearer {TOKEN}"}, timeout=60)
+
+    @property
+    def registry_settings(self) -> RegistryConfig:
+        """Where the stack's registry and its artifacts are."""
+        data = self.folder / "data"
+        url = f"sqlite:///{data / 'registry.db'}"
+        return RegistryConfig.model_validate({"url": url, "artifacts": {"url": str(data / "artifacts")}})
+
+    def push(self, name: str, folder: Path) -> str:
+        """Pushes an adapter into the stack's registry, as people do, and returns the revision's name."""
+        settings = self.registry_settings
+        base = BaseLayout.of_folder(self.models.base)
+        with Registry.open(settings.url.get_secret_value()) as registry:
+            publisher = Publisher(registry, ArtifactStore.open(settings.artifacts), settings, max_rank=16)
+            return publisher.push(PushRequest(name, str(folder)), actor="test", base=base).revision.name
+
+    def promote(self, revision: str) -> None:
+        """Promotes a revision, and waits until it is what its adapter's name means. Raises Conflict."""
+        with Registry.open(self.registry_settings.url.get_secret_value()) as registry:
+            lifecycle = Lifecycle(registry)
+            moved = lifecycle.promote(revision, actor="test")
+            if moved.rollout is not None:
+                lifecycle.wait_for_rollout(moved.rollout, timeout_s=60)
+            assert not lifecycle.wait_until_live(registry.generation()).missing
+
+    def serve(self, name: str, folder: Path) -> str:
+        """Pushes and promotes."""
+        revision = self.push(name, folder)
+        self.promote(revision)
+        return revision
+
+    def withdraw(self, *names: str) -> None:
+        """Empties the adapters' channels, so that replicas remove them."""
+        with Registry.open(self.registry_settings.url.get_secret_value()) as registry:
+            for name in names:
+                view = registry.snapshot().adapters[name]
+                registry.move(Wish(name, None, "stable", "test", None, "clear"), expected=view.number("stable"))
 
     def status(self) -> dict[str, Any]:
         """What the replica says of itself."""

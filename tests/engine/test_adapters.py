@@ -2,29 +2,22 @@
 
 import json
 import shutil
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 import torch
 from openai import OpenAI
 from safetensors.torch import load_file, save_file
 
+from adapters.errors import AdapterError, Conflict
 from tests.engine.conftest import Stack
 from tests.engine.test_endpoints import REQUEST, TICKET, answer, user
 
 pytestmark = pytest.mark.engine
 Tensors = dict[str, torch.Tensor]
-
-
-@pytest.fixture
-def replica(stack: Stack) -> Iterator[httpx.Client]:
-    with stack.replica() as client:
-        yield client
 
 
 def variant(stack: Stack, folder: Path, change: Callable[[Tensors], Tensors], **config: Any) -> Path:
@@ -45,10 +38,6 @@ def unchanged(tensors: Tensors) -> Tensors:
     return tensors
 
 
-def put(replica: httpx.Client, name: str, path: Path, **body: Any) -> httpx.Response:
-    return replica.put(f"/internal/adapters/{name}", json={"path": str(path), **body})
-
-
 def revision(stack: Stack, name: str) -> dict[str, Any]:
     found: dict[str, Any] = next(one for one in stack.status()["revisions"] if one["adapter"] == name)
     return found
@@ -61,37 +50,40 @@ def until(condition: Callable[[], bool], timeout_s: float = 5.0) -> None:
         time.sleep(0.02)
 
 
-def test_a_new_adapter_serves_and_when_removed_the_engine_itself_no_longer_has_it(
-    stack: Stack, client: OpenAI, replica: httpx.Client, tmp_path: Path
+def has(stack: Stack, name: str) -> bool:
+    return name in {one["adapter"] for one in stack.status()["revisions"]}
+
+
+def test_a_new_adapter_serves_and_when_withdrawn_the_engine_itself_no_longer_has_it(
+    stack: Stack, client: OpenAI, tmp_path: Path
 ) -> None:
-    folder = variant(stack, tmp_path / "new", scaled_by(0.5))
     before = stack.status()["slots"]["cpu_used"]
-    added = put(replica, "new", folder)
-    assert added.status_code == 200, added.text
+    stack.serve("new", variant(stack, tmp_path / "new", scaled_by(0.5)))
     assert revision(stack, "new")["tier"] == "slot"
-    until(lambda: "new" in {model.id for model in client.models.list()})
+    assert "new" in {model.id for model in client.models.list()}
     assert answer(client, "new", REQUEST)
-    assert replica.delete("/internal/adapters/new").json() == {"removed": [added.json()["engine_name"]]}
+    stack.withdraw("new")
+    until(lambda: not has(stack, "new"), timeout_s=20)
     assert stack.status()["slots"]["cpu_used"] == before
-    until(lambda: "new" not in {model.id for model in client.models.list()})
+    assert "new" not in {model.id for model in client.models.list()}
 
 
 def test_the_least_recently_used_are_evicted_and_come_back_with_the_same_answers(
-    stack: Stack, client: OpenAI, replica: httpx.Client, tmp_path: Path
+    stack: Stack, client: OpenAI, tmp_path: Path
 ) -> None:
     alone = {name: answer(client, name) for name in ("json", "label")}
     names = [f"extra{index}" for index in range(5)]
     for index, name in enumerate(names):
         folder = variant(stack, tmp_path / name, scaled_by(index + 1))
-        assert put(replica, name, folder).status_code == 200
+        stack.serve(name, folder)
         shutil.rmtree(folder)
     status = stack.status()
     assert status["slots"]["cpu_used"] == status["slots"]["cpu"] == 6
     assert {revision(stack, name)["tier"] for name in ("json", "sql", "style")} == {"disk"}
     assert {name: answer(client, name) for name in alone} == alone
     assert answer(client, names[0], REQUEST)
-    for name in names:
-        assert replica.delete(f"/internal/adapters/{name}").status_code == 200
+    stack.withdraw(*names)
+    until(lambda: not any(has(stack, name) for name in names), timeout_s=20)
 
 
 def rename_modules(tensors: Tensors) -> Tensors:
@@ -124,29 +116,17 @@ MISFITS: dict[str, tuple[Callable[[Tensors], Tensors], dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize("kind", MISFITS)
-def test_an_adapter_that_does_not_fit_is_one_requests_4xx_and_never_the_engines_end(
-    stack: Stack, client: OpenAI, replica: httpx.Client, tmp_path: Path, kind: str
+def test_an_adapter_that_does_not_fit_is_refused_with_the_reason_and_never_the_engines_end(
+    stack: Stack, client: OpenAI, tmp_path: Path, kind: str
 ) -> None:
     change, config, says = MISFITS[kind]
     before = stack.status()["slots"]["cpu_used"]
-    refused = put(replica, "misfit", variant(stack, tmp_path / "misfit", change, **config))
-    assert refused.status_code == 422, refused.text
-    assert says in refused.json()["error"]["message"].lower()
+    with pytest.raises((AdapterError, Conflict)) as refused:
+        stack.serve("misfit", variant(stack, tmp_path / "misfit", change, **config))
+    assert says in str(refused.value).lower()
     assert stack.status()["slots"]["cpu_used"] <= before
+    assert "misfit" not in {model.id for model in client.models.list()}
     assert answer(client, "sql", REQUEST)
-    replica.delete("/internal/adapters/misfit")
-
-
-def test_a_broken_adapter_that_was_only_declared_fails_its_own_request(
-    stack: Stack, client: OpenAI, replica: httpx.Client, tmp_path: Path
-) -> None:
-    broken = variant(stack, tmp_path / "broken", wrap_modules)
-    assert put(replica, "broken", broken, load=False).json()["state"] == "declared"
-    refused = replica.post("/v1/chat/completions", json={"model": "broken", "messages": user("x")})
-    assert (refused.status_code, refused.json()["error"]["code"]) == (422, "adapter_rejected")
-    assert revision(stack, "broken")["state"] == "failed"
-    assert answer(client, "sql", REQUEST)
-    replica.delete("/internal/adapters/broken")
 
 
 def test_a_client_that_goes_away_frees_its_request_in_the_engine(stack: Stack, client: OpenAI) -> None:
@@ -165,30 +145,25 @@ def test_a_client_that_goes_away_frees_its_request_in_the_engine(stack: Stack, c
     until(lambda: revision(stack, "style")["references"] == 0, timeout_s=2)
 
 
-def test_removal_waits_for_the_stream_that_uses_it(
-    stack: Stack, client: OpenAI, replica: httpx.Client, tmp_path: Path
-) -> None:
-    put(replica, "leaving", variant(stack, tmp_path / "leaving", unchanged))
-    until(lambda: "leaving" in {model.id for model in client.models.list()})
+def test_removal_waits_for_the_stream_that_uses_it(stack: Stack, client: OpenAI, tmp_path: Path) -> None:
+    stack.serve("leaving", variant(stack, tmp_path / "leaving", unchanged))
     stream = client.chat.completions.create(
-        model="leaving", messages=user(REQUEST), max_tokens=300, stream=True, extra_body={"ignore_eos": True}
+        model="leaving", messages=user(REQUEST), max_tokens=1500, stream=True, extra_body={"ignore_eos": True}
     )
     chunks = iter(stream)
     next(chunks)
-    removal = threading.Thread(target=lambda: replica.delete("/internal/adapters/leaving"))
-    removal.start()
+    stack.withdraw("leaving")
     rest = list(chunks)
-    removal.join(20)
     assert len(rest) > 200
     assert rest[-1].choices[0].finish_reason == "length"
-    assert "leaving" not in {one["adapter"] for one in stack.status()["revisions"]}
+    until(lambda: not has(stack, "leaving"), timeout_s=20)
 
 
 def test_adapters_that_come_and_go_do_not_disturb_a_stream_of_another(
-    stack: Stack, client: OpenAI, replica: httpx.Client, tmp_path: Path
+    stack: Stack, client: OpenAI, tmp_path: Path
 ) -> None:
     options: dict[str, Any] = {
-        "model": "style", "messages": user(TICKET), "max_tokens": 200, "temperature": 0, "stream": True,
+        "model": "style", "messages": user(TICKET), "max_tokens": 400, "temperature": 0, "stream": True,
         "extra_body": {"ignore_eos": True},
     }  # fmt: skip
 
@@ -198,8 +173,7 @@ def test_adapters_that_come_and_go_do_not_disturb_a_stream_of_another(
     undisturbed = text(client.chat.completions.create(**options))
     stream = iter(client.chat.completions.create(**options))
     head = [next(stream), next(stream)]
-    folder = variant(stack, tmp_path / "other", scaled_by(3))
-    for number in range(1, 9):
-        assert put(replica, "other", folder, revision=number).status_code == 200
-        assert replica.delete(f"/internal/adapters/other@{number}").status_code == 200
+    for number in range(1, 5):
+        stack.serve("other", variant(stack, tmp_path / f"other-{number}", scaled_by(number)))
     assert text([*head, *stream]) == undisturbed
+    stack.withdraw("other")
