@@ -10,14 +10,18 @@ setup: ## Make .venv with all that is needed; skips what is there. TARGET=gpu fo
 demo: setup ## Serve the demo: a small int4 base, five adapters, an OpenAI endpoint on port 8080.
 	@$(BIN)/patchbay demo up
 
-test: setup ## Run every test, those on the real engine included.
+test: setup services ## Run every test, those on the real engine included.
 	@$(BIN)/python -m pytest
 
-test-fast: setup ## Run the tests that need no engine.
+test-fast: setup services ## Run the tests that need no engine.
 	@$(BIN)/python -m pytest -m "not engine"
 
-fuzz: setup ## Throw broken files at the reader of safetensors for a minute, or FOR=seconds.
-	@PATCHBAY_FUZZ_SECONDS=$(or $(FOR),60) $(BIN)/python -m pytest tests/property/adapters/test_safetensors_fuzz.py
+services: ## Install the servers that tests start for themselves, where that can be done.
+	@scripts/test-services
+
+fuzz: setup ## Throw broken safetensors and archives at their readers for a minute each, or FOR=seconds.
+	@PATCHBAY_FUZZ_SECONDS=$(or $(FOR),60) $(BIN)/python -m pytest --timeout 900 \
+		tests/property/adapters/test_safetensors_fuzz.py tests/property/adapters/test_archive_fuzz.py
 
 lint: setup ## Check style, types and the import contracts.
 	@$(BIN)/ruff check .
@@ -32,10 +36,13 @@ format: setup ## Put the code into its standard form.
 bench-serve: setup ## Run vLLM's own serving benchmark against a running demo.
 	@$(BIN)/python -m loadtests.vllm_serving
 
+bench-swap: setup ## Swap an adapter's revision under load on a running demo, and roll it back.
+	@$(BIN)/python -m loadtests.swaps
+
 lock: setup ## Resolve requirements/*.txt anew, keeping what still fits. UPGRADE=1 takes the newest of everything.
 	@scripts/lock $(if $(UPGRADE),--upgrade)
 
 clean: ## Remove .venv and the caches.
 	@rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
-.PHONY: help setup demo test test-fast fuzz lint format bench-serve lock clean
+.PHONY: help setup demo services test test-fast fuzz lint format bench-serve bench-swap lock clean

@@ -1,6 +1,7 @@
 """Unpacks archives that nobody vouches for: regular files only, below one folder, within limits that are counted while
 reading and not believed from a header."""
 
+import re
 import stat
 import tarfile
 import zipfile
@@ -19,6 +20,8 @@ from adapters.errors import AdapterError
 
 SUFFIXES = (".tar.gz", ".tgz", ".tar", ".zip")
 _BLOCK = 256 * 1024
+# Separators of other systems, drives, and what ends a name early.
+_ODD = re.compile(r"[\\:\0]")
 # LoRA weights hardly compress; a JSON file of blanks may well do so a hundredfold, but not by much more.
 _MAX_RATIO = 1000
 _RATIO_FROM_BYTES = 16 * 1024**2
@@ -74,7 +77,7 @@ class _Room:
         """Where the member called `name` goes; None for what is no part of an adapter."""
         path = PurePosixPath(name.replace("\\", "/"))
         text = shown(name)
-        if path.is_absolute() or ".." in path.parts or "\0" in name or ":" in path.parts[0] or "\\" in name:
+        if not path.parts or path.is_absolute() or ".." in path.parts or re.search(_ODD, name):
             raise AdapterError(f"{self._archive}: the member {text} leads out of the folder.", hint="Pack it anew.")
         if any(is_left_out(part) for part in path.parts):
             return None
@@ -157,7 +160,7 @@ def _translated(archive: Path) -> Iterator[None]:
         yield
     except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError) as error:
         raise AdapterError(f"{archive} is no sound archive: {error}.", hint="Pack it anew.") from error
-    except (RuntimeError, OverflowError, MemoryError, UnicodeError) as error:
+    except (RuntimeError, OverflowError, MemoryError, UnicodeError, IndexError, KeyError, TypeError) as error:
         raise AdapterError(f"{archive} is no sound archive: {type(error).__name__}.", hint="Pack it anew.") from error
     except OSError as error:
         raise AdapterError(f"{archive} cannot be unpacked: {error.strerror or error}.") from error

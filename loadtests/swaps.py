@@ -80,6 +80,9 @@ class Swaps:
         self._admin = admin
         self._kinds = kinds
         self._watched = watched
+        # Made once: a client of httpx costs more than many of its requests.
+        self._lookers = {url: httpx.Client(base_url=url, timeout=10) for url in urls}
+        self._client = httpx.Client(timeout=60)
         self._numbers = itertools.count()
         self._kind_of: dict[str, int] = {}
         self._expected: list[str] = []
@@ -145,7 +148,7 @@ class Swaps:
 
     def _meaning(self, url: str) -> str | None:
         """Which revision the adapter's name means at the router at `url`."""
-        answer = httpx.get(f"{url}/v1/models/{NAME}", timeout=10)
+        answer = self._lookers[url].get(f"/v1/models/{NAME}")
         return str(answer.json()["root"]) if answer.status_code == 200 else None
 
     def _detail(self) -> dict[str, Any]:
@@ -198,7 +201,7 @@ class Swaps:
         """The answer, and the revision that gave it by its headers. Raises PatchbayError where it is an error, or where
         a chunk of it names another revision than the first."""
         body = _request(model, _ANSWER_TOKENS, stream=stream)
-        with (client or httpx).stream("POST", f"{url}/v1/chat/completions", json=body, timeout=60) as answer:
+        with (client or self._client).stream("POST", f"{url}/v1/chat/completions", json=body) as answer:
             raw = answer.read().decode()
             if answer.status_code != 200:
                 raise PatchbayError(f"{answer.status_code} {raw[:300]}")
@@ -214,7 +217,7 @@ class Swaps:
 
     def _watch_once(self) -> None:
         body = _request(self._watched, _STREAM_TOKENS, stream=True) | {"min_tokens": _STREAM_TOKENS, "ignore_eos": True}
-        with httpx.stream("POST", f"{self._urls[0]}/v1/chat/completions", json=body, timeout=60) as answer:
+        with self._client.stream("POST", f"{self._urls[0]}/v1/chat/completions", json=body) as answer:
             if answer.status_code != 200:
                 raise PatchbayError(f"{answer.status_code} {answer.read()[:300]!r}")
             last = None

@@ -16,8 +16,8 @@ from router.headers import downstream_headers
 
 FailureKind = Literal["connect", "disconnect", "timeout", "protocol", "refused", "busy"]
 
-# Replicas close idle connections after 5 s (uvicorn's default). Closing them first means that no request is ever sent
-# on one that the replica is just closing, which could not be told from a replica that died on the request.
+# Servers close idle connections, many after 5 s (uvicorn's default). Closing them first means that no request is sent
+# on one that its server is just closing, which could not be told from a server that died on the request.
 _KEEP_IDLE_S = 3.0
 _SPARE_AUTO_HEADERS = ("accept", "accept-encoding", "content-type", "user-agent")
 _COPY_LIMIT = 2**20

@@ -18,6 +18,7 @@ from server.processes import engine_processes, kill
 from server.replica import Replica
 
 _WATCH_S = 0.25
+_KEEP_ALIVE_S = 75
 StartEngine = Callable[[ServerConfig], Awaitable[Engine]]
 
 
@@ -40,7 +41,15 @@ async def serve(config: ServerConfig, start_engine: StartEngine) -> None:
     replica = Replica(config, ServerMetrics())
     listener = _listen(config)
     server = _Server(
-        uvicorn.Config(ServerApp(replica), access_log=False, log_level="warning", server_header=False, lifespan="off")
+        uvicorn.Config(
+            ServerApp(replica),
+            access_log=False,
+            log_level="warning",
+            server_header=False,
+            lifespan="off",
+            # Longer than the router keeps idle ones: it must be the one to close them, however late it is.
+            timeout_keep_alive=_KEEP_ALIVE_S,
+        )
     )
     serving = asyncio.create_task(server.serve(sockets=[listener]), name="http")
     life = asyncio.create_task(_live(replica, start_engine), name="engine")

@@ -121,6 +121,8 @@ class ArtifactStore:
                 raise ArtifactError(f"{path} changed while it was stored.", hint="Push it again when it is complete.")
         except BaseException:
             writer.discard()
+            # Or it would be closed, and so completed, when it is collected.
+            writer.closed = True
             raise
         writer.close()
 

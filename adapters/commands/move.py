@@ -138,9 +138,8 @@ def _finish(desk: Desk, moved: "Moved", *, as_json: bool) -> None:
         record, meaning = moved.channel, "means nothing"
         if record.number is not None:
             meaning = f"means {record.adapter}@{record.number}"
-        console().print(
-            f"'{record.channel}' of [bold]{record.adapter}[/bold] {meaning} now{_said(arrival, at_once=moved.rollout is None)}"
-        )
+        said = _said(arrival, at_once=moved.rollout is None)
+        console().print(f"'{record.channel}' of [bold]{record.adapter}[/bold] {meaning} now{said}")
 
 
 def _wait(desk: Desk, rollout: "Rollout", *, quiet: bool) -> None:

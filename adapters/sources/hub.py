@@ -1,5 +1,6 @@
 """`hf://organisation/name[@revision][/folder]`: an adapter on a Hugging Face hub."""
 
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -22,9 +23,11 @@ def fetch_from_hub(source: str, limits: Limits, target: Path) -> Path:
     hub = _hub()
     folder = f"{match['folder'].strip('/')}/" if match["folder"] else ""
     try:
-        info = hub.HfApi().model_info(match["repo"], revision=match["revision"], files_metadata=True)
+        # The client reads the environment's hub when it is imported, which may have been long ago.
+        api = hub.HfApi(endpoint=os.environ.get("HF_ENDPOINT"))
+        info = api.model_info(match["repo"], revision=match["revision"], files_metadata=True)
         names = _chosen(source, info.siblings or [], folder, limits)
-        hub.snapshot_download(match["repo"], revision=info.sha, allow_patterns=names, local_dir=target, max_workers=4)
+        api.snapshot_download(match["repo"], revision=info.sha, allow_patterns=names, local_dir=target, max_workers=4)
     except (hub.errors.HfHubHTTPError, hub.errors.HFValidationError, OSError, ValueError) as error:
         raise SourceError(f"{source} cannot be fetched: {_first_line(error)}", hint="Check its name.") from error
     return target / folder if folder else target

@@ -46,6 +46,7 @@ class Promoter:
             # A refusal of the past must not fail what somebody asks for anew.
             self._begun.add(rollout.id)
             self._actuator.forgive(revision.engine_name)
+            self._context.fleet.news.set()
             return
         of_it = [one for many in placements.values() for one in many if _is_of(one, rollout)]
         tested = self._tested.setdefault(rollout.id, {})

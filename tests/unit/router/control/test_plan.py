@@ -20,7 +20,7 @@ def test_what_is_missing_is_put_and_loaded_and_what_nobody_wants_is_dropped() ->
 
 def test_nothing_is_asked_where_all_is_well_or_under_way() -> None:
     for state in ("resident", "declared", "staging", "loading", "draining"):
-        plan = make_plan(wanted(view("sql", 2)), status(here("sql", 2, state)), {}, 0)  # type: ignore[arg-type]
+        plan = make_plan(wanted(view("sql", 2)), status(here("sql", 2, state)), {}, 0)
         assert (plan.puts, plan.drops) == ((), ()), state
 
 
