@@ -34,6 +34,7 @@ def ready_text(report: ReadyReport, sample: SampleCall | None = None) -> str:
             "",
             _python(report, call),
             "",
+            *(("What is served, and from which revision: patchbay adapters list", "") if report.adapters else ()),
             "Ctrl-C stops everything.",
             "",
         )
