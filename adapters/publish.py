@@ -66,9 +66,9 @@ class Publisher:
     ) -> Pushed:
         """Makes a revision of what is at `request.source`; the same bytes for the same base are the same revision.
 
-        `base`: what it must fit; the registry's own record where None and the registry knows just one. `tell` is
-        called with each step's name as it begins. Blocks. Raises AdapterError where the gate refuses it, SourceError
-        where it cannot be got, ArtifactError and RegistryError where it cannot be kept.
+        `base`: what it must fit; where None, the one that replicas serve, else the only one that the registry knows.
+        `tell` is called with each step's name as it begins. Blocks. Raises AdapterError where the gate refuses it,
+        SourceError where it cannot be got, ArtifactError and RegistryError where it cannot be kept.
         """
         check_name(request.adapter)
         layout = base or self._only_base()
@@ -97,8 +97,12 @@ class Publisher:
             yield folder
 
     def _only_base(self) -> BaseLayout | None:
-        known = [record for record in self._registry.bases() if record.layout]
-        return BaseLayout.from_json(known[0].layout) if len(known) == 1 and known[0].layout else None
+        """The one base model that replicas serve, else the only one that the registry knows."""
+        known = {record.fingerprint: record.layout for record in self._registry.bases() if record.layout}
+        served = {report.base for report in self._registry.reports() if report.ready and report.base in known}
+        chosen = served or known.keys()
+        layout = known[next(iter(chosen)) or ""] if len(chosen) == 1 else None
+        return BaseLayout.from_json(layout) if layout else None
 
     def _checked(self, request: PushRequest, folder: Path, base: BaseLayout | None) -> RevisionDraft:
         with because("files"):

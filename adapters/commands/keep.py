@@ -15,6 +15,8 @@ from adapters.commands.output import doing, print_json
 if TYPE_CHECKING:
     from adapters.registry.records import Revision
 
+_AT_ONCE = 64
+
 
 def pull(
     reference: Annotated[
@@ -57,7 +59,9 @@ def gc(
         found = [sha256 for sha256, at in store.hashes() if sha256 not in kept and at <= before]
         count = len(found)
         if not dry_run:
-            count = desk.registry.collect(found, store.remove)
+            # In pieces, since pushes wait meanwhile.
+            pieces = [found[at : at + _AT_ONCE] for at in range(0, len(found), _AT_ONCE)]
+            count = sum(desk.registry.collect(piece, store.remove) for piece in pieces)
             store.remove_leftovers(time.time())
             if count:
                 desk.registry.record(desk.actor, "gc", "artifacts", {"files": count})

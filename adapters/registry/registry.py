@@ -93,6 +93,7 @@ class Registry:
         """Protects files with these SHA-256 from the clean-up for `ttl_s` seconds, until `release_upload`."""
         values = {"hashes": sorted(hashes), "until": self._clock() + timedelta(seconds=ttl_s)}
         with self._database.write() as connection:
+            connection.execute(delete(uploads).where(uploads.c.until < self._clock()))
             return int(connection.execute(insert(uploads).values(**values).returning(uploads.c.id)).scalar_one())
 
     def release_upload(self, lease: int) -> None:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from adapters.registry.registry import Registry
-
 from adapters.replica import ReplicaStatus
 from router.control.follower import Follower
 from router.control.replicas import ReplicaControl

@@ -7,11 +7,10 @@ import socket
 from collections.abc import Mapping
 
 from adapters.artifacts.store import ArtifactStore
-from adapters.registry.registry import Registry
-
 from adapters.config import RegistryConfig
 from adapters.lifecycle import Lifecycle
 from adapters.publish import Publisher
+from adapters.registry.registry import Registry
 from router.config import RouterConfig
 from router.control.context import Context, utc_now
 from router.control.follower import Follower

@@ -6,10 +6,9 @@ import logging
 from collections.abc import Callable
 from datetime import datetime
 
-from adapters.registry.registry import Registry
-
 from adapters.errors import RegistryError
 from adapters.registry.records import RouterBeat, Snapshot
+from adapters.registry.registry import Registry
 from router.control.naming import naming_of
 from router.fleet import Fleet
 from router.metrics import Metrics
@@ -42,6 +41,7 @@ class Follower:
         self._utc_now = utc_now
         self._beaten: RouterBeat | None = None
         self._poked = asyncio.Event()
+        self._turn = asyncio.Lock()
         self._reachable = True
         self.snapshot = Snapshot(-1, {})
 
@@ -55,24 +55,24 @@ class Follower:
             self._poked.clear()
 
     async def look(self) -> None:
-        """Takes the newest snapshot, if there is a newer one."""
-        try:
-            if await asyncio.to_thread(self._registry.generation) != self.snapshot.generation:
-                self._take(await asyncio.to_thread(self._registry.snapshot))
-            await self._beat()
-        except RegistryError as error:
-            self._note(reachable=False, why=str(error))
-        else:
-            self._note(reachable=True, why="")
+        """Takes the newest snapshot, if it is another than the one that is here."""
+        # One at a time: two might end in another order than they began, and the older would stay.
+        async with self._turn:
+            try:
+                # Another, and not only a newer: a database that was restored from a copy is at an older one.
+                if await asyncio.to_thread(self._registry.generation) != self.snapshot.generation:
+                    self._take(await asyncio.to_thread(self._registry.snapshot))
+                await self._beat()
+            except RegistryError as error:
+                self._note(reachable=False, why=str(error))
+            else:
+                self._note(reachable=True, why="")
 
     def poke(self) -> None:
         """Asks for a look at once."""
         self._poked.set()
 
     def _take(self, snapshot: Snapshot) -> None:
-        # Two looks at a time may end in another order than they began.
-        if snapshot.generation <= self.snapshot.generation:
-            return
         self.snapshot = snapshot
         self._fleet.put_naming(naming_of(snapshot))
         self._fleet.news.set()

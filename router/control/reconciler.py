@@ -104,6 +104,7 @@ class _Term:
         self._actuator = Actuator(context, tasks)
         self._promoter = Promoter(context, self._actuator, tasks)
         self._reports = Reports(context, tasks)
+        self._reports.begin()
         self._bases = Bases(context, tasks)
         self._declarations = Declarations(context, publisher, declared, tasks)
 

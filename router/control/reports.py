@@ -23,6 +23,10 @@ class Reports:
         self._tasks = tasks
         self._written: dict[str, ReplicaReport] = {}
 
+    def begin(self) -> None:
+        """Begins to forget replicas that are no longer configured."""
+        self._tasks.start("forget", self._forget())
+
     def tell(self, placements: Mapping[str, Sequence[Placement]], ready: Mapping[str, ReplicaStatus]) -> None:
         """Begins to write what is new about the replicas."""
         for name in self._context.controls:
@@ -51,6 +55,15 @@ class Reports:
             return True
         same = dataclasses.replace(report, usage=before.usage, seen_at=before.seen_at) == before
         return not same or (report.seen_at - before.seen_at).total_seconds() >= _AT_LEAST_EVERY_S
+
+    async def _forget(self) -> None:
+        registry = self._context.registry
+        try:
+            for report in await asyncio.to_thread(registry.reports):
+                if report.name not in self._context.controls:
+                    await asyncio.to_thread(registry.forget_report, report.name)
+        except RegistryError as error:
+            _log.debug("old reports are not removed: %s", error)
 
     async def _write(self, report: ReplicaReport) -> None:
         try:

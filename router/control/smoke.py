@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from adapters.golden import judge
-
 from adapters.registry.records import GoldenPrompt
 from router.control.replicas import Refused, ReplicaControl
 

@@ -2,15 +2,17 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import text
 
 from adapters.errors import Conflict
 from adapters.publish import PushRequest
+from adapters.registry.database import Database
 from router.app import Router
 from tests.fakes.adapter_folder import write_adapter
 from tests.fakes.desk import Desk, registry_settings
@@ -217,3 +219,21 @@ async def test_when_the_router_that_reconciles_ends_another_goes_on(tmp_path: Pa
             await until_answered_by(router, "sql@2")
         finally:
             await second.__aexit__(None, None, None)
+
+
+async def test_a_registry_that_was_restored_from_an_older_copy_is_followed(tmp_path: Path, desk: Desk) -> None:
+    async with controlled(tmp_path, FakeEngine()) as router:
+        await push(desk, 1)
+        await promote(desk, "sql@1")
+        await until_answered_by(router, "sql@1")
+        with closing(Database(desk.settings.url.get_secret_value())) as database, database.write() as connection:
+            connection.execute(text("UPDATE state SET generation = 1"))
+            connection.execute(text("UPDATE channels SET number = NULL"))
+        await until(lambda: _meaning(router, "sql") is None)
+
+
+async def test_replicas_that_are_no_longer_configured_are_forgotten(tmp_path: Path, desk: Desk) -> None:
+    async with controlled(tmp_path, FakeEngine("old")):
+        await until(lambda: [report.name for report in desk.registry.reports()] == ["old"])
+    async with controlled(tmp_path, FakeEngine("new")):
+        await until(lambda: [report.name for report in desk.registry.reports()] == ["new"])
