@@ -61,8 +61,16 @@ def test_a_base_whose_weights_are_cut_short(tmp_path: Path, demo_models: DemoMod
 
 def test_what_can_be_known_at_once_is_said_at_once(tmp_path: Path, demo_models: DemoModels) -> None:
     started = time.monotonic()
-    base = {"model": str(demo_models.base)}
     says_in_one_line(start(tmp_path, base={"model": "./nowhere"}), "./nowhere does not exist")
-    ended = start(tmp_path, base=base, adapters={"sql": str(tmp_path / "none")})
-    says_in_one_line(ended, "adapter 'sql' cannot be served", "does not exist")
+    ended = subprocess.run(
+        [sys.executable, "-m", "patchbay", "up", "--base", str(demo_models.base), "--adapter", f"sql={tmp_path}/none"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env=os.environ | {"PATCHBAY_DATA_DIR": str(tmp_path / "data")},
+    )
+    assert ended.returncode == 1
+    assert "error: The adapter 'sql' cannot be served" in ended.stderr
+    assert "does not exist" in ended.stderr
     assert time.monotonic() - started < 20, "vLLM was imported first"
