@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from adapters.replica import ReplicaStatus
 from router.listing import Listing, build_listing
-from router.routes import Table, build_table
+from router.routes import Table, build_table, settled_naming
 from router.snapshot import Naming, Replica
 
 
@@ -34,7 +34,7 @@ class Fleet:
 
     def __init__(self, replicas: Sequence[Replica], *, created: int) -> None:
         self._created = created
-        self._naming = Naming()
+        self._naming = self._wished = Naming()
         self.statuses: dict[str, ReplicaStatus] = {}
         self.news = asyncio.Event()
         self.settled = True
@@ -62,10 +62,17 @@ class Fleet:
         self.news.set()
 
     def put_naming(self, naming: Naming) -> None:
-        """Replaces what names mean."""
-        if naming != self._naming:
-            self._naming = naming
+        """Replaces what names mean. A name goes over to a revision once a ready replica is known to have it."""
+        if naming != self._wished:
+            self._wished = naming
             self.view = self._view(self.view.replicas)
+            for name in self.doubts if self.behind else ():
+                self.doubt(name)
+
+    @property
+    def behind(self) -> bool:
+        """Whether a name still means what it did, since no replica is known to have what it should mean now."""
+        return self._naming != self._wished
 
     def mark_unready(self, name: str, reason: str) -> None:
         """Takes a replica out until it has been looked at again, which is asked for."""
@@ -77,5 +84,6 @@ class Fleet:
         self.doubts[name].set()
 
     def _view(self, replicas: tuple[Replica, ...]) -> View:
+        self._naming = settled_naming(self._wished, self._naming, replicas)
         table = build_table(replicas, self._naming)
         return View(replicas, table, build_listing(replicas, self._created, self._naming))

@@ -12,12 +12,14 @@ from dataclasses import dataclass
 
 from adapters.errors import ModelNotFound, Unavailable
 from adapters.names import revision_name
+from adapters.replica import RevisionState
 from router.snapshot import Naming, Replica, Target
 
 Table = Mapping[str, Target]
 
 _ECHO_LIMIT = 200
 _NO_NAMES = Naming()
+_SERVED: tuple[RevisionState, ...] = ("declared", "loading", "resident")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,22 @@ def build_table(replicas: Sequence[Replica], naming: Naming = _NO_NAMES) -> Tabl
             if engine_name is not None:
                 names[adapter] = names.get(engine_name) or _absent(adapter, engine_name)
     return names
+
+
+def settled_naming(wished: Naming, shown: Naming, replicas: Iterable[Replica]) -> Naming:
+    """What names mean while routers learn of a change: what is `wished`, but for each name that goes from a revision
+    that a ready replica is known to have to one that none is known to have yet, as `shown`.
+
+    The registry and the replicas are looked at apart, so the news of a move may come before that of its revision.
+    """
+    catalogs = [replica.catalog for replica in replicas if replica.state == "ready" and replica.catalog is not None]
+    here = {one.engine_name for catalog in catalogs for one in catalog.revisions if one.state in _SERVED}
+    late = {
+        adapter: before
+        for adapter, engine_name in wished.stable.items()
+        if engine_name is not None and engine_name not in here and (before := shown.stable.get(adapter)) in here
+    }
+    return Naming({**wished.stable, **late}) if late else wished
 
 
 def resolve(model: str, table: Table, replicas: Iterable[Replica]) -> Target:

@@ -44,6 +44,7 @@ class Follower:
         self._turn = asyncio.Lock()
         self._reachable = True
         self.snapshot = Snapshot(-1, {})
+        self._gone_by = self.snapshot.generation
 
     async def follow(self) -> None:
         """Looks, again and again, until cancelled."""
@@ -79,7 +80,9 @@ class Follower:
         self._metrics.registry_generation(snapshot.generation)
 
     async def _beat(self) -> None:
-        beat = RouterBeat(self._name, self.snapshot.generation, self._utc_now())
+        if not self._fleet.behind:
+            self._gone_by = self.snapshot.generation
+        beat = RouterBeat(self._name, self._gone_by, self._utc_now())
         before = self._beaten
         known = before is not None and before.generation == beat.generation
         if known and before is not None and (beat.seen_at - before.seen_at).total_seconds() < _BEAT_S:

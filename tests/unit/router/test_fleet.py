@@ -3,6 +3,7 @@ from dataclasses import replace
 import pytest
 
 from router.fleet import Fleet
+from router.snapshot import Naming
 from tests.unit.router.build import ours, rev
 
 pytestmark = pytest.mark.anyio
@@ -32,3 +33,35 @@ async def test_an_unreachable_replica_is_out_at_once_and_looked_at_again() -> No
     assert fleet.get("a").reason == "refused"
     assert fleet.doubts["a"].is_set()
     assert not fleet.doubts["b"].is_set()
+
+
+def stable(number: int) -> Naming:
+    return Naming({"sql": rev(f"sql@{number}").engine_name})
+
+
+async def test_a_name_that_moves_before_its_new_revision_was_seen_keeps_its_meaning_until_then() -> None:
+    fleet = Fleet([ours("a", rev("sql@1"))], created=1)
+    fleet.put_naming(stable(1))
+    fleet.put_naming(stable(2))
+    assert fleet.view.table["sql"].revision == "sql@1"
+    assert fleet.behind
+    assert fleet.doubts["a"].is_set()
+    fleet.put(ours("a", rev("sql@1"), rev("sql@2")))
+    assert fleet.view.table["sql"].revision == "sql@2"
+    assert not fleet.behind
+
+
+async def test_a_name_whose_old_revision_is_gone_too_is_not_kept_alive() -> None:
+    fleet = Fleet([ours("a", rev("sql@1"))], created=1)
+    fleet.put_naming(stable(1))
+    fleet.put_naming(stable(2))
+    fleet.put(ours("a"))
+    assert fleet.view.table["sql"].replicas == ()
+    assert not fleet.behind
+
+
+async def test_a_name_that_is_emptied_means_nothing_at_once() -> None:
+    fleet = Fleet([ours("a", rev("sql@1"))], created=1)
+    fleet.put_naming(stable(1))
+    fleet.put_naming(Naming({"sql": None}))
+    assert "sql" not in fleet.view.table
