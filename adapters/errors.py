@@ -14,6 +14,7 @@ PatchbayError
     ├── ModelNotFound      404
     ├── NotFound           404
     ├── MethodNotAllowed   405
+    ├── RequestTimeout     408
     ├── Conflict           409
     ├── BodyTooLarge       413
     ├── AdapterRejected    422, an adapter that a request asked for cannot be served
@@ -130,6 +131,12 @@ class MethodNotAllowed(RequestError):
 
     def headers(self) -> dict[str, str]:
         return {"allow": self.allow}
+
+
+class RequestTimeout(RequestError):
+    status = 408
+    error_type = "invalid_request_error"
+    code = "request_timeout"
 
 
 class Conflict(RequestError):

@@ -20,7 +20,8 @@ from router.metrics import Metrics
 from router.poller import Poller, Probe
 from router.proxy import Link, Proxy
 from router.snapshot import Replica
-from router.upstream import ReplicaClient
+from router.upstream.client import ReplicaClient
+from router.wire.port import Port
 
 _log = logging.getLogger("patchbay.router")
 _LAST_WORDS_S = 1.0
@@ -42,7 +43,7 @@ class Router:
         self._links = {replica.label: _link(replica, config) for replica in config.replicas}
         self.control = self._open_control(config)
         self.proxy = Proxy(config, self.fleet, self._links, self.metrics)
-        self._public = Listener(self.proxy, public)
+        self._public = Port(self.proxy, public, limit_bytes=config.max_body_bytes, head_timeout_s=config.head_timeout_s)
         parts = AdminParts(self.proxy, self.fleet, self.metrics, self.stop, _admin_keys(config), self.control)
         self._admin = Listener(build_admin(parts), admin)
         self._poller = Poller(config, self.fleet, _probes(config, self._links, self.fleet), self.metrics)

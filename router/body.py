@@ -1,13 +1,10 @@
-"""Reading a request's body once, and of it only what routing needs."""
+"""Of a request's body only what routing needs."""
 
-import asyncio
 import re
 
 import msgspec
 
-from adapters.asgi import Headers, Receive, header, receive_body
-from adapters.errors import BodyTooLarge, InvalidRequest
-from router.connection import ClientGone
+from adapters.errors import InvalidRequest
 
 
 class Head(msgspec.Struct, frozen=True):
@@ -19,24 +16,6 @@ class Head(msgspec.Struct, frozen=True):
 
 _HEAD = msgspec.json.Decoder(Head)
 _FIELD = re.compile(r"`\$\.(?P<at>\w+)`$|missing required field `(?P<missing>\w+)`")
-
-
-async def read_body(receive: Receive, headers: Headers, *, limit_bytes: int, timeout_s: float) -> bytes:
-    """The request's whole body.
-
-    Raises BodyTooLarge as soon as it is known to be, InvalidRequest where it is not whole after `timeout_s`, and
-    ClientGone where the client left.
-    """
-    if int(header(headers, b"content-length") or 0) > limit_bytes:
-        raise BodyTooLarge(limit_bytes)
-    try:
-        async with asyncio.timeout(timeout_s):
-            body = await receive_body(receive, limit_bytes)
-    except TimeoutError as error:
-        raise InvalidRequest(f"The request's body did not arrive within {timeout_s:g} s.") from error
-    if body is None:
-        raise ClientGone
-    return body
 
 
 def parse_head(body: bytes) -> Head:

@@ -44,8 +44,9 @@ class AdminToken(Settings):
 class RouterConfig(Settings):
     """The router. Without `api_keys` the public port is bound only to loopback, without `admin_token` the admin port.
 
-    `read_timeout_s`: how long a replica may be silent, before its answer and within it; `body_timeout_s`: how long a
-    client may take to send its body; `poll_timeout_s`: how long a replica may take to tell its state.
+    `read_timeout_s`: how long a replica may be silent, before its answer and within it; `head_timeout_s` and
+    `body_timeout_s`: how long a client may take to send a request's head, and its body; `poll_timeout_s`: how long a
+    replica may take to tell its state.
 
     With a `registry` names mean what its channels say, and the replicas are made to hold that; `adapters` are brought
     into it. `name`: what it is called there, by default by its machine and process; `registry_poll_s`: how often it is
@@ -70,6 +71,7 @@ class RouterConfig(Settings):
     max_body_bytes: int = Field(default=10 * 1024 * 1024, ge=1024)
     connect_timeout_s: float = Field(default=5, gt=0)
     read_timeout_s: float = Field(default=600, gt=0)
+    head_timeout_s: float = Field(default=30, gt=0)
     body_timeout_s: float = Field(default=60, gt=0)
     poll_interval_s: float = Field(default=1.0, gt=0)
     poll_interval_unready_s: float = Field(default=0.2, gt=0)

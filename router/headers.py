@@ -11,7 +11,7 @@ from adapters.asgi import Headers, header
 
 REQUEST_ID = b"x-request-id"
 # Tells a replica the exact revision, whatever the body's model says: which one a name means is the router's to say.
-REVISION = "x-patchbay-revision"
+REVISION = b"x-patchbay-revision"
 _HOP_BY_HOP = frozenset(
     {
         b"connection",
@@ -49,31 +49,26 @@ def request_id(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
     return b"req-%032x" % random.getrandbits(128)
 
 
-def upstream_headers(headers: Headers, request_id: bytes, token: str | None) -> list[tuple[str, str]]:
-    """What a replica is sent of the client's `headers`, with the replica's own `token` in place of the client's key.
+def upstream_headers(headers: Headers, request_id: bytes, authorization: bytes | None) -> Headers:
+    """What a replica is sent of the client's `headers`, with its own `authorization` in place of the client's key.
 
     Answers are asked for uncompressed, so that an error can be added to a stream that breaks.
     """
-    dropped = _NOT_UPSTREAM | _named_by_connection(headers)
-    kept = [
-        (name.decode("latin-1"), value.decode("utf-8", "replace"))
-        for name, value in headers
-        if name not in dropped and not name.startswith(_OURS)
-    ]
-    kept.append(("accept-encoding", "identity"))
-    kept.append(("x-request-id", request_id.decode("ascii")))
-    if token is not None:
-        kept.append(("authorization", f"Bearer {token}"))
+    dropped = _dropped(_NOT_UPSTREAM, headers)
+    kept = [pair for pair in headers if pair[0] not in dropped and not pair[0].startswith(_OURS)]
+    kept.append((b"accept-encoding", b"identity"))
+    kept.append((REQUEST_ID, request_id))
+    if authorization is not None:
+        kept.append((b"authorization", authorization))
     return kept
 
 
-def downstream_headers(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
-    """What a client is sent of a replica's `headers`, names in lower case."""
-    lower = [(name.lower(), value) for name, value in headers]
-    dropped = _NOT_DOWNSTREAM | _named_by_connection(lower)
-    return [(name, value) for name, value in lower if name not in dropped]
+def downstream_headers(headers: Headers) -> Headers:
+    """What a client is sent of a replica's `headers`, whose names are in lower case."""
+    dropped = _dropped(_NOT_DOWNSTREAM, headers)
+    return [pair for pair in headers if pair[0] not in dropped]
 
 
-def _named_by_connection(headers: Headers) -> set[bytes]:
-    values = [value for name, value in headers if name == b"connection"]
-    return {token.strip().lower() for value in values for token in value.split(b",")}
+def _dropped(always: frozenset[bytes], headers: Headers) -> frozenset[bytes]:
+    named = {token.strip().lower() for name, value in headers if name == b"connection" for token in value.split(b",")}
+    return always | named if named else always

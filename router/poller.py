@@ -15,7 +15,8 @@ from router.config import RouterConfig
 from router.fleet import Fleet
 from router.metrics import Metrics
 from router.snapshot import Catalog, ListedModel, Replica, Revision
-from router.upstream import Call, Document, ReplicaClient, ReplicaFailure
+from router.upstream.client import Call, Document, ReplicaClient
+from router.upstream.failure import ReplicaFailure
 
 _log = logging.getLogger("patchbay.router")
 _NOT_OURS = frozenset({401, 403, 404, 405, 501})
@@ -48,9 +49,9 @@ class Probe:
     ) -> None:
         self._client = client
         self._told = told
-        self._headers = [("accept-encoding", "identity")]
+        self._headers = [(b"accept-encoding", b"identity")]
         if token is not None:
-            self._headers.append(("authorization", f"Bearer {token}"))
+            self._headers.append((b"authorization", f"Bearer {token}".encode()))
         self._timeout_s = timeout_s
 
     async def look(self, before: Replica) -> Replica:

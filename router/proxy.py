@@ -1,9 +1,10 @@
 """The public port: from a request to a replica's answer.
 
-A bare ASGI application, since every token passes here. `Proxy` finds the endpoint, reads the body once, asks `routes`
-what the model means and `balancer` who takes it, and lets `relay` pass the answer on.
+A bare application on asyncio protocols, since every token passes here. `Proxy` finds the endpoint, reads the body once,
+asks `routes` what the model means and `balancer` who takes it, and lets `relay` pass the answer on.
 """
 
+import asyncio
 import json
 import logging
 import time
@@ -11,12 +12,11 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from adapters.asgi import Headers, Receive, Scope, Send, header
+from adapters.asgi import Headers
 from adapters.errors import ModelNotFound, RequestError, Unavailable, UpstreamFailed
 from router.balancer import pick
-from router.body import parse_head, read_body
+from router.body import parse_head
 from router.config import RouterConfig
-from router.connection import ClientGone, WhileConnected
 from router.endpoints import HEALTH, MODEL, MODEL_PREFIX, MODELS, OTHER, Endpoint, find_endpoint
 from router.fleet import Fleet
 from router.headers import REQUEST_ID, REVISION, request_id, upstream_headers
@@ -25,7 +25,9 @@ from router.metrics import Metrics, Outcome
 from router.relay import Relay
 from router.routes import resolve
 from router.snapshot import Replica, Target
-from router.upstream import Answer, Call, ReplicaClient, ReplicaFailure
+from router.upstream.client import Answer, Call, ReplicaClient
+from router.upstream.failure import ReplicaFailure
+from router.wire.request import Reply, Request
 
 _log = logging.getLogger("patchbay.router")
 _JSON: Headers = [(b"content-type", b"application/json")]
@@ -38,14 +40,18 @@ class Link:
     client: ReplicaClient
     token: str | None
 
+    @property
+    def authorization(self) -> bytes | None:
+        """The header's value that shows the token."""
+        return f"Bearer {self.token}".encode() if self.token is not None else None
 
-@dataclass(slots=True)
+
+@dataclass(slots=True, eq=False)
 class Exchange:
     """One request, and how far its answer has come. `extra`: the router's own headers on the answer; `tried`: the
     replicas that were asked."""
 
-    scope: Scope
-    receive: Receive
+    request: Request
     relay: Relay
     id: bytes
     started_s: float
@@ -55,10 +61,18 @@ class Exchange:
     read_bytes: int = 0
     extra: Headers = field(default_factory=list)
     tried: set[str] = field(default_factory=set)
+    task: asyncio.Task[None] | None = None
+    cause: RequestError | None = None
+
+    def interrupt(self, cause: RequestError) -> None:
+        """Ends the work on it: its client is told of `cause`."""
+        if self.task is not None and self.cause is None:
+            self.cause = cause
+            self.task.cancel()
 
 
 class Proxy:
-    """The ASGI application of the public port. `clock`: seconds, monotonic."""
+    """The application of the public port. `clock`: seconds, monotonic."""
 
     def __init__(
         self,
@@ -76,7 +90,7 @@ class Proxy:
         self._keys = KeyRing(key.get_secret_value() for key in config.api_keys)
         self._at_replica: Counter[str] = Counter()
         self._turn = 0
-        self._work: set[WhileConnected] = set()
+        self._work: set[Exchange] = set()
         self._open = 0
         self.draining = False
 
@@ -96,12 +110,12 @@ class Proxy:
 
     def interrupt(self) -> None:
         """Ends every request that is at a replica, with an error that its client can read."""
-        for work in list(self._work):
-            work.interrupt(Unavailable("The router is shutting down."))
+        for exchange in list(self._work):
+            exchange.interrupt(Unavailable("The router is shutting down."))
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        given = request_id(scope["headers"])
-        exchange = Exchange(scope, receive, Relay(send), given, self._clock(), extra=[(REQUEST_ID, given)])
+    async def __call__(self, request: Request, reply: Reply) -> None:
+        given = request_id(request.headers)
+        exchange = Exchange(request, Relay(reply), given, self._clock(), extra=[(REQUEST_ID, given)])
         self._open += 1
         try:
             await self._guarded(exchange)
@@ -114,70 +128,66 @@ class Proxy:
         """Answers a request, whatever happens. The one place where an error becomes an answer."""
         try:
             await self._answer(exchange)
-        except ClientGone:
-            exchange.outcome = "cancelled"
+        except asyncio.CancelledError:
+            if exchange.request.gone:
+                exchange.outcome = "cancelled"
+            elif exchange.cause is not None:
+                self._fail(exchange, exchange.cause)
+            else:
+                raise
         except RequestError as error:
-            await self._fail(exchange, error)
+            self._fail(exchange, error)
         except Exception:  # noqa: BLE001 - the outermost loop: logged and counted
             _log.exception("request %s failed in the router", exchange.id.decode())
             self._metrics.fault("proxy")
-            await self._fail(exchange, RequestError("The router failed to answer this request."))
+            self._fail(exchange, RequestError("The router failed to answer this request."))
 
-    async def _fail(self, exchange: Exchange, error: RequestError) -> None:
+    def _fail(self, exchange: Exchange, error: RequestError) -> None:
         broken = exchange.relay.head_sent
         exchange.outcome = "broken" if broken else "client_error" if error.status < 500 else "server_error"
-        # A client that waits to be asked for its body will not send it now: what comes next is not that body.
-        waits = error.status == 413 and header(exchange.scope["headers"], b"expect") is not None
-        closing: Headers = [(b"connection", b"close")] if waits else []
-        await exchange.relay.fail(error, exchange.extra + closing)
+        exchange.relay.fail(error, exchange.extra)
 
     async def _answer(self, exchange: Exchange) -> None:
-        scope = exchange.scope
-        path = scope["path"]
+        request = exchange.request
+        path = request.path
         if path.startswith("/v1/"):
-            self._keys.check(scope["headers"])
-        endpoint = exchange.endpoint = find_endpoint(scope["method"], path)
+            self._keys.check(request.headers)
+        endpoint = exchange.endpoint = find_endpoint(request.method, path)
         if endpoint.forwarded:
             await self._forward(exchange)
         elif endpoint is MODELS:
-            await exchange.relay.whole(200, _JSON + exchange.extra, self._fleet.view.listing.whole)
+            exchange.relay.whole(200, _JSON + exchange.extra, self._fleet.view.listing.whole)
         elif endpoint is MODEL:
-            await self._one_model(exchange, path[len(MODEL_PREFIX) :])
+            self._one_model(exchange, path[len(MODEL_PREFIX) :])
         elif endpoint is HEALTH:
-            await self._health(exchange)
+            self._health(exchange)
 
-    async def _one_model(self, exchange: Exchange, model: str) -> None:
+    def _one_model(self, exchange: Exchange, model: str) -> None:
         body = self._fleet.view.listing.one.get(model)
         if body is None:
             raise ModelNotFound(model[:200])
-        await exchange.relay.whole(200, _JSON + exchange.extra, body)
+        exchange.relay.whole(200, _JSON + exchange.extra, body)
 
-    async def _health(self, exchange: Exchange) -> None:
+    def _health(self, exchange: Exchange) -> None:
         status = "ok" if self.ready else "draining" if self.draining else "unavailable"
         body = json.dumps({"status": status, "replicas_ready": self._fleet.view.ready}).encode()
         if not self.ready:
             exchange.outcome = "server_error"
-        await exchange.relay.whole(200 if self.ready else 503, _JSON + exchange.extra, body)
+        exchange.relay.whole(200 if self.ready else 503, _JSON + exchange.extra, body)
 
     async def _forward(self, exchange: Exchange) -> None:
-        config = self._config
-        body = await read_body(
-            exchange.receive,
-            exchange.scope["headers"],
-            limit_bytes=config.max_body_bytes,
-            timeout_s=config.body_timeout_s,
-        )
+        body = await exchange.request.body(self._config.body_timeout_s)
         exchange.read_bytes = len(body)
         view = self._fleet.view
         target = resolve(parse_head(body).model, view.table, view.replicas)
         exchange.label = target.label
-        work = WhileConnected(exchange.receive)
-        self._work.add(work)
+        exchange.task = asyncio.current_task()
+        self._work.add(exchange)
         try:
-            async with work:
-                await self._attempts(exchange, target, body)
+            await self._attempts(exchange, target, body)
         finally:
-            self._work.discard(work)
+            exchange.task = None
+            self._work.discard(exchange)
 
     async def _attempts(self, exchange: Exchange, target: Target, body: bytes) -> None:
         """Asks one replica after the other, each at most once, until one begins an answer."""
@@ -203,7 +213,7 @@ class Proxy:
         link = self._links[replica.name]
         self._at_replica[replica.name] += 1
         try:
-            answer = await link.client.open(_call(exchange, target, link.token, body))
+            answer = await link.client.open(_call(exchange, target, link.authorization, body))
             try:
                 self._accept(answer, exchange, target)
                 await self._relay(exchange, target, replica, answer)
@@ -239,14 +249,13 @@ class Proxy:
             self._fleet.doubt(replica.name)
 
 
-def _call(exchange: Exchange, target: Target, token: str | None, body: bytes) -> Call:
-    scope = exchange.scope
-    query = scope["query_string"]
-    path = f"{scope['path']}?{query.decode('latin-1')}" if query else scope["path"]
-    headers = upstream_headers(scope["headers"], exchange.id, token)
+def _call(exchange: Exchange, target: Target, authorization: bytes | None, body: bytes) -> Call:
+    request = exchange.request
+    query = request.query.decode("latin-1")
+    headers = upstream_headers(request.headers, exchange.id, authorization)
     if target.revision is not None:
-        headers.append((REVISION, target.engine_name))
-    return Call(scope["method"], path, headers, body)
+        headers.append((REVISION, target.engine_name.encode()))
+    return Call(request.method, f"{request.path}?{query}" if query else request.path, headers, body)
 
 
 def _as_answer(error: ReplicaFailure) -> RequestError:

@@ -12,7 +12,7 @@ from router.control.plan import Failure, Put, make_plan, place
 from router.control.replicas import Refused
 from router.control.tasks import KeyedTasks
 from router.control.wanted import Wanted
-from router.upstream import ReplicaFailure
+from router.upstream.failure import ReplicaFailure
 
 _log = logging.getLogger("patchbay.router")
 _AT_ONCE = 4

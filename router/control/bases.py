@@ -11,7 +11,7 @@ from adapters.replica import ReplicaStatus
 from router.control.context import Context
 from router.control.replicas import Refused
 from router.control.tasks import KeyedTasks
-from router.upstream import ReplicaFailure
+from router.upstream.failure import ReplicaFailure
 
 _log = logging.getLogger("patchbay.router")
 

@@ -13,7 +13,7 @@ from router.control.rollouts import Fail, Flip, Try, Wait, next_step
 from router.control.smoke import smoke_test
 from router.control.tasks import KeyedTasks
 from router.control.wanted import Wanted
-from router.upstream import ReplicaFailure
+from router.upstream.failure import ReplicaFailure
 
 _log = logging.getLogger("patchbay.router")
 Placements = Mapping[str, Sequence[Placement]]

@@ -11,7 +11,7 @@ from adapters.errors import PatchbayError
 from adapters.registry.records import FileRecord
 from router.control.plan import Put
 from router.headers import REVISION
-from router.upstream import Call, Document, ReplicaClient
+from router.upstream.client import Call, Document, ReplicaClient
 
 # Fetching a large adapter takes its time, and the replica goes on where we give up waiting: the next look shows it.
 _PUT_S = 120.0
@@ -91,7 +91,7 @@ class ReplicaControl:
 
     async def answer(self, model: str, engine_name: str | None, request: dict[str, Any]) -> str:
         """What `model` answers to a chat request; `engine_name`: the exact revision that must give it."""
-        headers = [(REVISION, engine_name)] if engine_name else []
+        headers = [(REVISION, engine_name.encode())] if engine_name else []
         document = await self._send(
             "POST", "/v1/chat/completions", {**request, "model": model}, headers=headers, timeout_s=_ANSWER_S
         )
@@ -110,15 +110,15 @@ class ReplicaControl:
         path: str,
         body: dict[str, Any] | None,
         *,
-        headers: Sequence[tuple[str, str]] = (),
+        headers: Sequence[tuple[bytes, bytes]] = (),
         timeout_s: float,
     ) -> Document:
-        sent = [("accept-encoding", "identity"), *headers]
+        sent = [(b"accept-encoding", b"identity"), *headers]
         if self.token is not None:
-            sent.append(("authorization", f"Bearer {self.token}"))
+            sent.append((b"authorization", f"Bearer {self.token}".encode()))
         if body is None:
             return await self.client.fetch(Call(method, path, sent), timeout_s=timeout_s)
-        sent.append(("content-type", "application/json"))
+        sent.append((b"content-type", b"application/json"))
         return await self.client.fetch(Call(method, path, sent, json.dumps(body).encode()), timeout_s=timeout_s)
 
 

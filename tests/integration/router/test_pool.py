@@ -2,7 +2,8 @@
 
 import pytest
 
-from router.upstream import Call, ReplicaClient, ReplicaFailure
+from router.upstream.client import Call, ReplicaClient
+from router.upstream.failure import ReplicaFailure
 from tests.fakes.engine import TOKEN, FakeEngine
 from tests.fakes.routers import running_router
 from tests.integration.router.wire import ask, post
@@ -21,7 +22,7 @@ async def test_requests_one_after_the_other_share_a_connection() -> None:
 async def test_what_does_not_listen_is_told_from_what_hangs_up() -> None:
     fake = FakeEngine()
     fake.script.fault = "reset"
-    call = Call("POST", "/v1/completions", [("authorization", f"Bearer {TOKEN}")], b"{}")
+    call = Call("POST", "/v1/completions", [(b"authorization", f"Bearer {TOKEN}".encode())], b"{}")
     async with fake.running_server(), ReplicaClient(fake.url, connect_timeout_s=1, read_timeout_s=1) as client:
         with pytest.raises(ReplicaFailure) as hung_up:
             await client.open(call)

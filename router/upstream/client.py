@@ -1,0 +1,192 @@
+"""One replica over HTTP: a pool of connections to it."""
+
+import asyncio
+import contextlib
+import ssl
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Self
+from urllib.parse import urlsplit
+
+from adapters.asgi import Headers, header
+from router.headers import downstream_headers
+from router.upstream.connection import Connection, Sink
+from router.upstream.failure import ReplicaFailure
+
+# Servers close idle connections, many after 5 s (uvicorn's default). Closing them first means that no request is sent
+# on one that its server is just closing, which could not be told from a server that died on the request.
+_KEEP_IDLE_S = 3.0
+_COPY_LIMIT = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request to pass on. `path` with its query, as it goes on the wire; `headers` without host and length."""
+
+    method: str
+    path: str
+    headers: Headers = field(default_factory=list)
+    body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A small answer, read whole."""
+
+    status: int
+    body: bytes
+
+
+class Answer:
+    """A replica's answer, of which the first bytes are here."""
+
+    def __init__(self, connection: Connection, client: "ReplicaClient") -> None:
+        self._connection = connection
+        self._client = client
+        self.status = connection.status
+        self.headers: Headers = downstream_headers(connection.headers)
+
+    @property
+    def is_event_stream(self) -> bool:
+        """Whether this is a stream of server-sent events that can be read as it is."""
+        kind = header(self.headers, b"content-type") or b""
+        encoding = header(self.headers, b"content-encoding") or b"identity"
+        return kind.startswith(b"text/event-stream") and encoding == b"identity"
+
+    @property
+    def whole(self) -> bool:
+        """Whether all of the body has arrived."""
+        return self._connection.complete
+
+    def take(self) -> bytes:
+        """What has arrived of the body and was not taken yet."""
+        return self._connection.take()
+
+    async def pump(self, sink: Sink) -> None:
+        """Gives the body to `sink` as it is read, to its end. Raises ReplicaFailure where it is not whole."""
+        await self._connection.pump(sink)
+
+    def pause(self) -> None:
+        """Holds the replica back: `sink` is to get no more for now."""
+        self._connection.pause()
+
+    def resume(self) -> None:
+        """Lets the replica go on."""
+        self._connection.resume()
+
+    def close(self) -> None:
+        """Ends the exchange. The replica sees its connection closed, unless the answer was whole."""
+        self._client.release(self._connection)
+
+
+class ReplicaClient:
+    """A pool of connections to the replica at `url`. Open it with `async with`."""
+
+    def __init__(self, url: str, *, connect_timeout_s: float, read_timeout_s: float) -> None:
+        parts = urlsplit(url)
+        self._host, self._port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+        self._tls = ssl.create_default_context() if parts.scheme == "https" else None
+        self._root = parts.path
+        self._host_line = f" HTTP/1.1\r\nhost: {parts.netloc}\r\n".encode("latin-1")
+        self._connect_timeout_s = connect_timeout_s
+        self._read_timeout_s = read_timeout_s
+        self._idle: list[Connection] = []
+        self._busy: set[Connection] = set()
+        self._watch: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        self._watch = asyncio.create_task(self._watch_times())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._watch is not None:
+            self._watch.cancel()
+            await asyncio.wait({self._watch})
+        self._watch = None
+        for connection in [*self._idle, *self._busy]:
+            connection.fail(ReplicaFailure("the router is ending", kind="disconnect"))
+        self._idle.clear()
+
+    async def open(self, call: Call) -> Answer:
+        """Sends `call` and waits for the first bytes of the answer's body. Raises ReplicaFailure.
+
+        Until this returns nothing can have reached the client, so the call may be made again elsewhere.
+        """
+        connection = self._take_idle() or await self._connect()
+        self._busy.add(connection)
+        try:
+            await connection.ask(*self._wire(call))
+        except BaseException:
+            self._busy.discard(connection)
+            connection.abort()
+            raise
+        return Answer(connection, self)
+
+    async def fetch(self, call: Call, *, timeout_s: float) -> Document:
+        """Sends `call` and reads its small answer, all within `timeout_s`. Raises ReplicaFailure."""
+        parts: list[bytes] = []
+        try:
+            async with asyncio.timeout(timeout_s):
+                with contextlib.closing(await self.open(call)) as answer:
+                    await answer.pump(parts.append)
+                    return Document(answer.status, b"".join(parts))
+        except TimeoutError as error:
+            raise ReplicaFailure("it did not answer in time", kind="timeout") from error
+
+    def release(self, connection: Connection) -> None:
+        """Takes back a connection: for another exchange where it can carry one, else to close it."""
+        self._busy.discard(connection)
+        if connection.reusable and self._watch is not None:
+            connection.idle_since = asyncio.get_running_loop().time()
+            self._idle.append(connection)
+        else:
+            connection.abort()
+
+    def _take_idle(self) -> Connection | None:
+        now = asyncio.get_running_loop().time()
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.open and connection.reusable and now - connection.idle_since < _KEEP_IDLE_S:
+                return connection
+            connection.abort()
+        return None
+
+    async def _connect(self) -> Connection:
+        if self._watch is None:
+            raise RuntimeError("the client is not open")
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(self._connect_timeout_s):
+                _, connection = await loop.create_connection(
+                    lambda: Connection(loop), self._host, self._port, ssl=self._tls
+                )
+        except TimeoutError as error:
+            raise ReplicaFailure("cannot connect: it took too long", kind="connect") from error
+        except OSError as error:
+            raise ReplicaFailure(f"cannot connect: {error.strerror or error}", kind="connect") from error
+        return connection
+
+    def _wire(self, call: Call) -> Iterable[bytes]:
+        lines = b"".join([b"%b: %b\r\n" % pair for pair in call.headers])
+        start = f"{call.method} {self._root}{call.path}".encode("latin-1")
+        length = b"content-length: %d\r\n\r\n" % len(call.body) if call.body or call.method != "GET" else b"\r\n"
+        head = start + self._host_line + lines + length
+        return (head, call.body) if len(call.body) > _COPY_LIMIT else (head + call.body,)
+
+    async def _watch_times(self) -> None:
+        """Gives up exchanges in which the replica is silent for too long, and closes what is idle for long."""
+        loop = asyncio.get_running_loop()
+        tick_s = min(1.0, self._read_timeout_s / 4)
+        while True:
+            await asyncio.sleep(tick_s)
+            now = loop.time()
+            for connection in list(self._busy):
+                if connection.waits and now - connection.heard_at > self._read_timeout_s:
+                    connection.fail(ReplicaFailure("it did not answer in time", kind="timeout"))
+            fresh = [one for one in self._idle if one.open and now - one.idle_since < _KEEP_IDLE_S]
+            for connection in set(self._idle).difference(fresh):
+                connection.abort()
+            self._idle[:] = fresh

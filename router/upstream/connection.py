@@ -1,0 +1,197 @@
+"""One connection to a replica: an asyncio protocol that carries one exchange at a time.
+
+The answer's body goes to a function as it is read, without a task that wakes up for each read: on the way of a token
+that wake-up would cost as much as all the rest.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import cast
+
+import httptools
+
+from adapters.asgi import Headers
+from adapters.errors import PatchbayError
+from router.upstream.failure import ReplicaFailure
+
+_HEAD_LIMIT = 256 * 1024
+_BUFFER_LIMIT = 64 * 1024
+_NO_BODY = (204, 304)
+Sink = Callable[[bytes], None]
+
+
+class Connection(asyncio.Protocol):
+    """`heard_at`: when it last told anything, in the loop's time, while `waits`; `reusable`: whether another exchange
+    may follow. `status` and `headers` are the answer's, once `ask` has returned."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._transport: asyncio.Transport | None = None
+        self._parser = httptools.HttpResponseParser(self)
+        self.heard_at = self.idle_since = loop.time()
+        self.open = True
+        self._waiter: asyncio.Future[None] | None = None
+        self._reset()
+
+    def _reset(self) -> None:
+        self.status = 0
+        self.headers: Headers = []
+        self.complete = True
+        self.reusable = False
+        self._head_bytes = 0
+        self._has_head = self._has_length = False
+        self._paused = self._full = False
+        self._parts: list[bytes] = []
+        self._sink: Sink | None = None
+        self._failure: ReplicaFailure | None = None
+
+    @property
+    def waits(self) -> bool:
+        """Whether the replica is to say something now."""
+        return not self.complete and not self._paused and not self._full
+
+    async def ask(self, *data: bytes) -> None:
+        """Sends a request, and waits for its answer's head and the first bytes of its body. Raises ReplicaFailure."""
+        if self._transport is None:
+            raise RuntimeError("the connection is not open")
+        self._reset()
+        self.complete = False
+        self.heard_at = self._loop.time()
+        self._transport.writelines(data)
+        await self._wait()
+
+    def take(self) -> bytes:
+        """What has arrived of the body and was not taken yet."""
+        parts, self._parts = self._parts, []
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    async def pump(self, sink: Sink) -> None:
+        """Gives all that is still to come of the body to `sink`, read by read. Raises ReplicaFailure where it is not
+        whole, and whatever PatchbayError `sink` raises."""
+        self._sink = sink
+        if self._parts:
+            sink(self.take())
+        if self._failure is not None:
+            raise self._failure
+        if not self.complete:
+            self._hold(full=False, paused=self._paused)
+            await self._wait()
+
+    def pause(self) -> None:
+        """Reads no more for now: whoever takes the body is slower than the replica."""
+        self._hold(full=self._full, paused=True)
+
+    def resume(self) -> None:
+        """Reads again."""
+        self._hold(full=self._full, paused=False)
+
+    def fail(self, failure: ReplicaFailure) -> None:
+        """Ends the exchange, if there is one, and the connection."""
+        self.abort()
+        if not self.complete and self._failure is None:
+            self._failure = failure
+            self._wake(failure)
+
+    def abort(self) -> None:
+        """Closes the connection at once."""
+        self.open = self.reusable = False
+        if self._transport is not None:
+            self._transport.abort()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        if self.complete:
+            # Nobody asked for this. What follows an answer must not pass for the next one's.
+            self.abort()
+            return
+        self.heard_at = self._loop.time()
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+            self.fail(ReplicaFailure("its answer is no sound HTTP", kind="protocol"))
+            return
+        if not self._has_head:
+            self._head_bytes += len(data)
+            if self._head_bytes > _HEAD_LIMIT:
+                self.fail(ReplicaFailure("its answer's head has no end", kind="protocol"))
+        elif self._parts or self.complete:
+            self._deliver()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.open = self.reusable = False
+        if self.complete:
+            return
+        if exc is None and self._has_head and not self._has_length and self.status not in _NO_BODY:
+            # Such an answer ends with its connection (RFC 9112, section 6.3).
+            self.complete = True
+            self._deliver()
+        else:
+            self.fail(ReplicaFailure("it closed the connection", kind="disconnect"))
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self._has_head:
+            name = name.lower()
+            if name in (b"content-length", b"transfer-encoding"):
+                self._has_length = True
+            self.headers.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        self.status = self._parser.get_status_code()
+        if self.status >= 200:
+            self._has_head = True
+        else:
+            self.headers = []
+
+    def on_body(self, data: bytes) -> None:
+        self._parts.append(data)
+
+    def on_message_complete(self) -> None:
+        if self._has_head:
+            self._hold(full=False, paused=False)
+            self.complete = True
+            self.reusable = self._parser.should_keep_alive() and self.open
+
+    def _deliver(self) -> None:
+        if self._sink is None:
+            if sum(map(len, self._parts)) > _BUFFER_LIMIT:
+                self._hold(full=True, paused=self._paused)
+            self._wake(None)
+            return
+        try:
+            if self._parts:
+                self._sink(self.take())
+        except PatchbayError as error:
+            self.abort()
+            self._wake(error)
+            return
+        if self.complete:
+            self._wake(None)
+
+    def _hold(self, *, full: bool, paused: bool) -> None:
+        """Reads, or not: not while too much has arrived that nobody took, nor while whoever takes it is slow."""
+        before, self._full, self._paused = self._full or self._paused, full, paused
+        if before == (full or paused) or not self.open or self.complete or self._transport is None:
+            return
+        if before:
+            self.heard_at = self._loop.time()
+            self._transport.resume_reading()
+        else:
+            self._transport.pause_reading()
+
+    async def _wait(self) -> None:
+        self._waiter = self._loop.create_future()
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+
+    def _wake(self, failure: PatchbayError | None) -> None:
+        waiter = self._waiter
+        if waiter is None or waiter.done():
+            return
+        if failure is None:
+            waiter.set_result(None)
+        else:
+            waiter.set_exception(failure)

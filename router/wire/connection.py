@@ -1,0 +1,255 @@
+"""One client's connection: an asyncio protocol that reads requests and has them answered, one after the other.
+
+Source: RFC 9112 (HTTP/1.1); the parser is llhttp, Node's, which refuses what could be read in two ways.
+"""
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass, field
+from email.utils import formatdate
+from typing import cast
+
+import httptools
+
+from adapters.errors import InvalidRequest, RequestTimeout, openai_body
+from router.wire.request import App, Reply, Request
+
+_HEAD_LIMIT = 64 * 1024
+_DISCARD_LIMIT = 32 * 1024 * 1024
+
+
+def date_line() -> bytes:
+    """The `date` header of an answer that is sent now."""
+    return f"date: {formatdate(usegmt=True)}\r\n".encode()
+
+
+@dataclass(slots=True)
+class Shared:
+    """What all connections of a port share. `limit_bytes`: of a request's body; `idle_s`: how long a connection may
+    be open without a request; `head_s`: how long a request's head may take; `ending`: whether no request is to follow
+    the ones that are being answered; `closed`: set when a connection has ended."""
+
+    app: App
+    limit_bytes: int
+    idle_s: float
+    head_s: float
+    ending: bool = False
+    date: bytes = field(default_factory=date_line)
+    connections: "set[ClientConnection]" = field(default_factory=set)
+    tasks: "set[asyncio.Task[None]]" = field(default_factory=set)
+    closed: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class ClientConnection(asyncio.Protocol):
+    """Reads what a client sends, starts a task for each request in its turn, and writes what that answers."""
+
+    def __init__(self, shared: Shared) -> None:
+        self._shared = shared
+        self._loop = asyncio.get_running_loop()
+        self._parser = httptools.HttpRequestParser(self)
+        self._transport: asyncio.Transport | None = None
+        self._reading: Request | None = None
+        self._url = b""
+        self._head_bytes = 0
+        self._in_head = False
+        self._waiting: deque[Request] = deque()
+        self._current: Request | None = None
+        self._reply: Reply | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._since = self._loop.time()
+        self._blocked = False
+
+    @property
+    def date(self) -> bytes:
+        """The `date` header line."""
+        return self._shared.date
+
+    @property
+    def blocked(self) -> bool:
+        """Whether the client does not read what it was sent."""
+        return self._blocked
+
+    def write(self, data: bytes) -> None:
+        """Sends bytes, unless the client is gone."""
+        if self._transport is not None:
+            self._transport.write(data)
+
+    def reply_ended(self, *, keep: bool) -> None:
+        """Notes that the current reply is whole. What remains of its request is read and dropped: a client may only
+        look for the answer once it has sent its body, and closing at once would reset the connection."""
+        if not keep or self._shared.ending:
+            self._close_when_read()
+
+    def check_times(self, now: float) -> None:
+        """Closes the connection where nothing has been asked on it for long, or not to the end of a head."""
+        if self._current is not None:
+            return
+        if self._in_head and now - self._since > self._shared.head_s:
+            self._refuse(RequestTimeout(f"The request's head did not arrive within {self._shared.head_s:g} s."))
+        elif not self._in_head and now - self._since > self._shared.idle_s:
+            self._close()
+
+    def finish(self) -> None:
+        """Ends with the answer that is being given, at once where there is none."""
+        if self._current is None:
+            self._close()
+
+    def abort(self) -> None:
+        """Ends at once."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self._shared.connections.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
+        self._shared.connections.discard(self)
+        self._shared.closed.set()
+        self._waiting.clear()
+        if self._current is not None and self._reply is not None and not self._reply.finished:
+            self._current.gone = True
+            if self._task is not None:
+                self._task.cancel()
+
+    def pause_writing(self) -> None:
+        self._blocked = True
+        if self._reply is not None and self._reply.flow is not None:
+            self._reply.flow.pause()
+
+    def resume_writing(self) -> None:
+        self._blocked = False
+        if self._reply is not None and self._reply.flow is not None:
+            self._reply.flow.resume()
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            # Nothing is upgraded, which is the server's to choose (RFC 9110, section 7.8): what follows is HTTP/1.1.
+            self._parser = httptools.HttpRequestParser(self)
+            if rest := data[upgrade.args[0] :]:
+                self.data_received(rest)
+        except httptools.HttpParserError as error:
+            context = error.__context__
+            told = context if isinstance(context, InvalidRequest) else InvalidRequest("Invalid HTTP request received.")
+            self._refuse(told)
+            return
+        self._next()
+
+    def on_message_begin(self) -> None:
+        self._in_head = True
+        self._head_bytes = 0
+        self._url = b""
+        if self._current is None:
+            self._since = self._loop.time()
+        self._reading = Request(self._shared.limit_bytes, self.write)
+
+    def on_url(self, url: bytes) -> None:
+        self._count(len(url))
+        self._url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._count(len(name) + len(value))
+        request = self._reading
+        if request is None or not self._in_head:
+            return
+        name = name.lower()
+        if name == b"expect" and value.lower() == b"100-continue":
+            request.awaits_continue = True
+        request.headers.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        request, parser = self._reading, self._parser
+        if request is None:
+            return
+        request.set_url(self._url)
+        request.method = parser.get_method().decode("ascii")
+        request.http10 = parser.get_http_version() == "1.0"
+        request.keep_alive = parser.should_keep_alive()
+        if request.method == "CONNECT":
+            raise InvalidRequest("This server is no tunnel.")
+        self._waiting.append(request)
+
+    def on_body(self, data: bytes) -> None:
+        request = self._reading
+        if request is None:
+            return
+        # Whoever awaits a 100 but sends its body anyway has sent it.
+        request.awaits_continue = False
+        size = request.feed(data)
+        if size > self._shared.limit_bytes + _DISCARD_LIMIT and self._transport is not None:
+            self._transport.close()
+
+    def on_message_complete(self) -> None:
+        if self._reading is not None:
+            self._reading.end()
+            self._reading = None
+
+    def _count(self, size: int) -> None:
+        self._head_bytes += size
+        if self._head_bytes > _HEAD_LIMIT:
+            raise InvalidRequest("The request's head is too large.")
+
+    def _next(self) -> None:
+        """Begins the next request, if there is one and its turn has come."""
+        if self._transport is None or self._transport.is_closing():
+            return
+        if self._current is not None:
+            if self._waiting:
+                # Whoever sends more before having an answer waits: nothing piles up here.
+                self._transport.pause_reading()
+            return
+        if self._waiting:
+            request = self._current = self._waiting.popleft()
+            self._reply = Reply(request, self)
+            self._task = self._loop.create_task(self._answer(request, self._reply))
+            self._shared.tasks.add(self._task)
+            self._task.add_done_callback(self._shared.tasks.discard)
+
+    async def _answer(self, request: Request, reply: Reply) -> None:
+        try:
+            await self._shared.app(request, reply)
+        finally:
+            self._answered(request, reply)
+
+    def _answered(self, request: Request, reply: Reply) -> None:
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            return
+        if not reply.finished:
+            # A cut connection tells that the answer is not whole; an orderly end would hide it.
+            transport.abort()
+            return
+        self._task = self._reply = self._current = None
+        self._since = self._loop.time()
+        if self._shared.ending:
+            self._close_when_read()
+            return
+        transport.resume_reading()
+        self._next()
+
+    def _close_when_read(self) -> None:
+        if self._reading is None:
+            self._close()
+        else:
+            # The rest of the body is read for a while, and whatever would follow it is not.
+            self._loop.call_later(1.0, self._close)
+
+    def _close(self) -> None:
+        if self._transport is not None:
+            self._transport.close()
+
+    def _refuse(self, error: InvalidRequest | RequestTimeout) -> None:
+        """Tells what is wrong with what the client sends, where no answer is under way, and closes the connection."""
+        transport = self._transport
+        if transport is None:
+            return
+        if self._reply is None or not self._reply.started:
+            body = openai_body(error)
+            reason = b"Request Timeout" if error.status == 408 else b"Bad Request"
+            head = b"HTTP/1.1 %d %b\r\ncontent-type: application/json\r\nconnection: close\r\n" % (error.status, reason)
+            transport.write(head + b"content-length: %d\r\n\r\n" % len(body) + body)
+        transport.close()

@@ -1,0 +1,66 @@
+"""The public port: accepts connections, watches their times, and ends in good order."""
+
+import asyncio
+from socket import socket
+
+from router.wire.connection import ClientConnection, Shared, date_line
+from router.wire.request import App
+
+# Longer than clients keep idle connections, so that it is they who close them.
+_IDLE_S = 75
+_BACKLOG = 2048
+_TICK_S = 1.0
+_LAST_S = 1.0
+
+
+class Port:
+    """An application on a bound socket. `up` is set once it accepts connections."""
+
+    def __init__(self, app: App, bound: socket, *, limit_bytes: int, head_timeout_s: float) -> None:
+        self._bound = bound
+        self._shared = Shared(app, limit_bytes, _IDLE_S, head_timeout_s)
+        self._stop = asyncio.Event()
+        self._at_once = False
+        self.up = asyncio.Event()
+
+    async def run_until_stopped(self) -> None:
+        """Serves until `stop`, and then until every request has had its answer."""
+        loop, shared = asyncio.get_running_loop(), self._shared
+        server = await loop.create_server(lambda: ClientConnection(shared), sock=self._bound, backlog=_BACKLOG)
+        watch = asyncio.create_task(self._watch_times())
+        try:
+            self.up.set()
+            await self._stop.wait()
+            server.close()
+            await self._let_end()
+        finally:
+            watch.cancel()
+            await asyncio.wait({watch})
+
+    def stop(self, *, at_once: bool = False) -> None:
+        """Closes the port. `at_once`: waits for no answer any more."""
+        self._at_once = self._at_once or at_once
+        self._stop.set()
+        self._shared.closed.set()
+
+    async def _let_end(self) -> None:
+        """Lets connections end with their answers, and cuts those that are not waited for."""
+        shared = self._shared
+        shared.ending = True
+        for connection in list(shared.connections):
+            connection.finish()
+        while shared.connections and not self._at_once:
+            shared.closed.clear()
+            await shared.closed.wait()
+        for connection in list(shared.connections):
+            connection.abort()
+        if shared.tasks:
+            await asyncio.wait(shared.tasks, timeout=_LAST_S)
+
+    async def _watch_times(self) -> None:
+        loop, shared = asyncio.get_running_loop(), self._shared
+        while True:
+            await asyncio.sleep(_TICK_S)
+            shared.date = date_line()
+            for connection in list(shared.connections):
+                connection.check_times(loop.time())
