@@ -33,6 +33,10 @@ format: setup ## Put the code into its standard form.
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
+bench: setup ## Measure what the router costs beside its peers; the table and a plot go to build/bench.
+	@scripts/bench-peers
+	@$(BIN)/python -m loadtests.overhead $(BENCH)
+
 bench-serve: setup ## Run vLLM's own serving benchmark against a running demo.
 	@$(BIN)/python -m loadtests.vllm_serving
 
@@ -45,4 +49,4 @@ lock: setup ## Resolve requirements/*.txt anew, keeping what still fits. UPGRADE
 clean: ## Remove .venv and the caches.
 	@rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
-.PHONY: help setup demo services test test-fast fuzz lint format bench-serve bench-swap lock clean
+.PHONY: help setup demo services test test-fast fuzz lint format bench bench-serve bench-swap lock clean

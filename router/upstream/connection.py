@@ -103,7 +103,6 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         if self.complete:
-            # Nobody asked for this. What follows an answer must not pass for the next one's.
             self.abort()
             return
         self.heard_at = self._loop.time()
@@ -129,6 +128,11 @@ class Connection(asyncio.Protocol):
             self._deliver()
         else:
             self.fail(ReplicaFailure("it closed the connection", kind="disconnect"))
+
+    def on_message_begin(self) -> None:
+        # Nobody asked for another answer. What follows one must not pass for the next one's.
+        if self.complete:
+            self.reusable = False
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if not self._has_head:

@@ -127,10 +127,8 @@ class ClientConnection(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
-            # Nothing is upgraded, which is the server's to choose (RFC 9110, section 7.8): what follows is HTTP/1.1.
-            self._parser = httptools.HttpRequestParser(self)
-            if rest := data[upgrade.args[0] :]:
-                self.data_received(rest)
+            self._without_upgrade(data[upgrade.args[0] :])
+            return
         except httptools.HttpParserError as error:
             context = error.__context__
             told = context if isinstance(context, InvalidRequest) else InvalidRequest("Invalid HTTP request received.")
@@ -187,6 +185,16 @@ class ClientConnection(asyncio.Protocol):
         if self._reading is not None:
             self._reading.end()
             self._reading = None
+
+    def _without_upgrade(self, rest: bytes) -> None:
+        """Reads a request whose client would go on with another protocol as if it did not say so: that is the server's
+        to choose (RFC 9110, section 7.8). llhttp took the head for the whole, so it is given it anew."""
+        request = self._waiting.pop()
+        version = b"1.0" if request.http10 else b"1.1"
+        lines = [b"%b: %b\r\n" % pair for pair in request.headers if pair[0] != b"upgrade"]
+        start = b"%b %b HTTP/%b\r\n" % (request.method.encode("ascii"), self._url, version)
+        self._parser = httptools.HttpRequestParser(self)
+        self.data_received(start + b"".join(lines) + b"\r\n" + rest)
 
     def _count(self, size: int) -> None:
         self._head_bytes += size
