@@ -46,7 +46,8 @@ class RouterConfig(Settings):
 
     `read_timeout_s`: how long a replica may be silent, before its answer and within it; `head_timeout_s` and
     `body_timeout_s`: how long a client may take to send a request's head, and its body; `poll_timeout_s`: how long a
-    replica may take to tell its state.
+    replica may take to tell its state; `carry_timeout_s`: how long a stream whose replica died may wait for another to
+    go on with it.
 
     With a `registry` names mean what its channels say, and the replicas are made to hold that; `adapters` are brought
     into it. `name`: what it is called there, by default by its machine and process; `registry_poll_s`: how often it is
@@ -73,6 +74,7 @@ class RouterConfig(Settings):
     read_timeout_s: float = Field(default=600, gt=0)
     head_timeout_s: float = Field(default=30, gt=0)
     body_timeout_s: float = Field(default=60, gt=0)
+    carry_timeout_s: float = Field(default=15, ge=0)
     poll_interval_s: float = Field(default=1.0, gt=0)
     poll_interval_unready_s: float = Field(default=0.2, gt=0)
     poll_timeout_s: float = Field(default=5, gt=0)

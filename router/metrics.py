@@ -50,6 +50,12 @@ class Metrics:
             ("direction",),
             registry=registry,
         )
+        self._carried = Counter(
+            "patchbay_router_streams_carried",
+            "Streams whose replica died. outcome: whole (another went on with it), broken (the client was told).",
+            ("outcome",),
+            registry=registry,
+        )
         self._add_registry(registry)
         self._faults = Counter(
             "patchbay_router_faults", "Errors that nobody expected; see the log.", ("where",), registry=registry
@@ -139,6 +145,10 @@ class Metrics:
     def upstream_failure(self, replica: str, kind: str) -> None:
         """Counts a failed attempt."""
         self._failures.labels(replica, kind).inc()
+
+    def carried(self, outcome: Literal["whole", "broken"]) -> None:
+        """Counts a stream whose replica died, once it has ended."""
+        self._carried.labels(outcome).inc()
 
     def fault(self, where: str) -> None:
         """Counts an error that nobody expected."""

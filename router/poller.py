@@ -151,7 +151,7 @@ class Poller:
 
 def _ours(before: Replica, status: ReplicaStatus) -> Replica:
     revisions = tuple(Revision(r.adapter, r.number, r.engine_name, r.state) for r in status.revisions)
-    catalog = Catalog(status.base.name, status.base.source, revisions)
+    catalog = Catalog(status.base.name, status.base.source, revisions, context=status.base.max_model_len)
     load = status.requests.running + status.requests.waiting
     if status.phase == "ready":
         return replace(before, state="ready", reason=None, catalog=catalog, load=load)

@@ -9,13 +9,16 @@ import json
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
 
 from adapters.asgi import Headers
 from adapters.errors import ModelNotFound, RequestError, Unavailable, UpstreamFailed
 from router.balancer import pick
 from router.body import parse_head
+from router.carry.continuation import COMPLETIONS, Again, Continuation, Rest, Tail, continuation
+from router.carry.transcript import TOKEN_IDS, Transcript
 from router.config import RouterConfig
 from router.endpoints import HEALTH, MODEL, MODEL_PREFIX, MODELS, OTHER, Endpoint, find_endpoint
 from router.fleet import Fleet
@@ -30,6 +33,7 @@ from router.upstream.failure import ReplicaFailure
 from router.wire.request import Reply, Request
 
 _log = logging.getLogger("patchbay.router")
+_CARRY_PAUSE_S = 0.1
 _JSON: Headers = [(b"content-type", b"application/json")]
 
 
@@ -61,6 +65,7 @@ class Exchange:
     read_bytes: int = 0
     extra: Headers = field(default_factory=list)
     tried: set[str] = field(default_factory=set)
+    stream: bool = False
     task: asyncio.Task[None] | None = None
     cause: RequestError | None = None
 
@@ -179,8 +184,10 @@ class Proxy:
         body = await exchange.request.body(self._config.body_timeout_s)
         exchange.read_bytes = len(body)
         view = self._fleet.view
-        target = resolve(parse_head(body).model, view.table, view.replicas)
+        head = parse_head(body)
+        target = resolve(head.model, view.table, view.replicas)
         exchange.label = target.label
+        exchange.stream = bool(head.stream)
         exchange.task = asyncio.current_task()
         self._work.add(exchange)
         try:
@@ -198,7 +205,10 @@ class Proxy:
                 await self._attempt(exchange, target, replica, body)
             except ReplicaFailure as error:
                 self._note(exchange, replica, error)
-                if exchange.relay.head_sent or error.kind == "timeout":
+                if exchange.relay.head_sent:
+                    await self._carry_on(exchange, target, body, error)
+                    return
+                if error.kind == "timeout":
                     raise UpstreamFailed(f"The replica failed: {error.message}.") from error
                 failure = _as_answer(error)
             else:
@@ -210,17 +220,86 @@ class Proxy:
         return pick(self._fleet.view.replicas, target, self._at_replica, self._turn, exchange.tried)
 
     async def _attempt(self, exchange: Exchange, target: Target, replica: Replica, body: bytes) -> None:
-        link = self._links[replica.name]
+        call = self._call(exchange, target, replica, body)
+        async with self._answer_of(replica, call) as answer:
+            self._accept(answer, exchange, target)
+            await self._relay(exchange, target, replica, answer)
+
+    @asynccontextmanager
+    async def _answer_of(self, replica: Replica, call: Call) -> AsyncIterator[Answer]:
+        """What `replica` answers to `call`, counted as in flight there. Raises ReplicaFailure."""
         self._at_replica[replica.name] += 1
         try:
-            answer = await link.client.open(_call(exchange, target, link.authorization, body))
+            answer = await self._links[replica.name].client.open(call)
             try:
-                self._accept(answer, exchange, target)
-                await self._relay(exchange, target, replica, answer)
+                yield answer
             finally:
                 answer.close()
         finally:
             self._at_replica[replica.name] -= 1
+
+    async def _carry_on(self, exchange: Exchange, target: Target, body: bytes, error: ReplicaFailure) -> None:
+        """Goes on with a stream whose replica failed, on others, until it is whole. Raises UpstreamFailed where that
+        cannot be."""
+        relay, deadline = exchange.relay, self._clock() + self._config.carry_timeout_s
+        while (plan := self._continuation(exchange, target, body)) is not None and self._clock() < deadline:
+            if isinstance(plan, Tail):
+                relay.finish(plan.events)
+                self._metrics.carried("whole")
+                return
+            replica = self._pick(exchange, self._fleet.view.table.get(target.engine_name) or target)
+            if replica is None:
+                # All were tried: those that come back may be asked again.
+                exchange.tried.clear()
+                await asyncio.sleep(_CARRY_PAUSE_S)
+                continue
+            exchange.tried.add(replica.name)
+            sent = relay.sent_bytes
+            try:
+                await self._rest(exchange, target, replica, plan, body)
+            except ReplicaFailure as again:
+                self._note(exchange, replica, again)
+                error = again
+                if relay.sent_bytes > sent:
+                    deadline = self._clock() + self._config.carry_timeout_s
+            else:
+                self._metrics.carried("whole")
+                return
+        if relay.event_stream:
+            self._metrics.carried("broken")
+        raise UpstreamFailed(f"The replica failed: {error.message}.") from error
+
+    def _continuation(self, exchange: Exchange, target: Target, body: bytes) -> Continuation | None:
+        transcript = exchange.relay.transcript
+        if transcript is None or not exchange.relay.event_stream:
+            return None
+        contexts = [replica.catalog.context for replica in self._fleet.view.replicas if replica.catalog is not None]
+        chat = exchange.request.path != COMPLETIONS
+        return continuation(body, transcript, chat=chat, context=min(filter(None, contexts), default=None))
+
+    async def _rest(
+        self, exchange: Exchange, target: Target, replica: Replica, plan: Rest | Again, body: bytes
+    ) -> None:
+        call, translate = self._call(exchange, target, replica, body), None
+        if isinstance(plan, Rest):
+            call, translate = replace(call, path=COMPLETIONS, body=plan.body), plan.translate
+        async with self._answer_of(replica, call) as answer:
+            if answer.status != 200 or not answer.is_event_stream:
+                raise ReplicaFailure(f"it does not go on with the stream ({answer.status})", kind="busy")
+            _log.info("request %s: replica %s goes on with it", exchange.id.decode(), replica.name)
+            await exchange.relay.resume(answer, translate)
+
+    def _call(self, exchange: Exchange, target: Target, replica: Replica, body: bytes) -> Call:
+        request = exchange.request
+        query = request.query.decode("latin-1")
+        headers = upstream_headers(request.headers, exchange.id, self._links[replica.name].authorization)
+        if target.revision is not None:
+            headers.append((REVISION, target.engine_name.encode()))
+        ours = replica.catalog is not None and not replica.catalog.plain
+        if ours and exchange.stream and exchange.endpoint.ends_with_done:
+            headers.append((TOKEN_IDS, b"1"))
+            exchange.relay.transcript = exchange.relay.transcript or Transcript()
+        return Call(request.method, f"{request.path}?{query}" if query else request.path, headers, body)
 
     def _accept(self, answer: Answer, exchange: Exchange, target: Target) -> None:
         """Raises ReplicaFailure for an answer that is about the replica and not about the request."""
@@ -247,15 +326,6 @@ class Proxy:
             self._fleet.mark_unready(replica.name, error.message)
         else:
             self._fleet.doubt(replica.name)
-
-
-def _call(exchange: Exchange, target: Target, authorization: bytes | None, body: bytes) -> Call:
-    request = exchange.request
-    query = request.query.decode("latin-1")
-    headers = upstream_headers(request.headers, exchange.id, authorization)
-    if target.revision is not None:
-        headers.append((REVISION, target.engine_name.encode()))
-    return Call(request.method, f"{request.path}?{query}" if query else request.path, headers, body)
 
 
 def _as_answer(error: ReplicaFailure) -> RequestError:

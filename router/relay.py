@@ -1,12 +1,17 @@
 """Passing an answer on as it arrives: whole reads, never single events.
 
 Of an event stream only whole events are passed on: what follows the last event's end waits for the next read. So at
-any moment an error event can be added that clients can read, should the replica die. The bytes stay the same.
+any moment an error event can be added that clients can read, or another replica can go on, should the replica die. The
+bytes stay the same.
 """
 
+from collections.abc import Callable
+
 from adapters.asgi import Headers
-from adapters.errors import RequestError, UpstreamFailed, openai_body
+from adapters.errors import RequestError, openai_body
+from router.carry.transcript import Transcript
 from router.upstream.client import Answer
+from router.upstream.failure import ReplicaFailure
 from router.wire.request import Reply
 
 _ENDS = (b"\n\n", b"\r\n\r\n")
@@ -15,12 +20,16 @@ _HOLD_LIMIT = 64 * 1024
 
 
 class Relay:
-    """One answer on its way to the client. `sent_bytes`: how much of its body the client was sent."""
+    """One answer on its way to the client. `sent_bytes`: how much of its body the client was sent; `transcript`: what
+    is needed to go on elsewhere, for a stream where that is known."""
 
     def __init__(self, reply: Reply) -> None:
         self._reply = reply
         self._held = b""
         self._last = b""
+        self._translate: Callable[[bytes], bytes] | None = None
+        self._ends_with_done = False
+        self.transcript: Transcript | None = None
         self.event_stream = False
         self.sent_bytes = 0
 
@@ -32,18 +41,32 @@ class Relay:
     async def run(self, answer: Answer, extra: Headers, *, ends_with_done: bool) -> None:
         """Passes `answer` on with `extra` headers added.
 
-        `ends_with_done`: whether an event stream is only whole with a last `data: [DONE]`. Raises ReplicaFailure or
-        UpstreamFailed where it is not whole; `fail` then tells the client.
+        `ends_with_done`: whether an event stream is only whole with a last `data: [DONE]`. Raises ReplicaFailure where
+        it is not whole: `resume` can go on with a stream, or `fail` tells the client.
         """
         self.event_stream = answer.status == 200 and answer.is_event_stream
         if self.event_stream:
-            await self._stream(answer, extra, ends_with_done=ends_with_done)
+            self._ends_with_done = ends_with_done
+            headers = [pair for pair in answer.headers if pair[0] != b"content-length"]
+            self._reply.start(answer.status, headers + extra)
+            await self._stream(answer)
             return
         self._reply.start(answer.status, answer.headers + extra)
         if not answer.whole:
             self._reply.follow(answer)
             await answer.pump(self._pass)
         self._end(answer.take())
+
+    async def resume(self, answer: Answer, translate: Callable[[bytes], bytes] | None) -> None:
+        """Goes on with a stream that broke, by another answer's events, each put through `translate`. Raises
+        ReplicaFailure where that one breaks too."""
+        self._held = b""
+        self._translate = translate
+        await self._stream(answer)
+
+    def finish(self, events: bytes) -> None:
+        """Ends a stream that broke with its last `events`."""
+        self._end(events)
 
     def fail(self, error: RequestError, extra: Headers) -> None:
         """Tells the client of `error` in the way that is still open: as an answer, or as a stream's last event.
@@ -67,23 +90,32 @@ class Relay:
         headers = [(name.encode("ascii"), value.encode("latin-1")) for name, value in error.headers().items()]
         self.whole(error.status, [(b"content-type", b"application/json"), *headers, *extra], openai_body(error))
 
-    async def _stream(self, answer: Answer, extra: Headers, *, ends_with_done: bool) -> None:
-        headers = [pair for pair in answer.headers if pair[0] != b"content-length"]
-        self._reply.start(answer.status, headers + extra)
+    async def _stream(self, answer: Answer) -> None:
         self._reply.follow(answer)
         await answer.pump(self._events)
         if self._held:
-            self._last = self._held
-            self._pass(self._held)
-        if ends_with_done and _DONE not in self._last[-32:]:
-            raise UpstreamFailed("The replica ended its answer early.")
+            held, self._held = self._held, b""
+            self._send_events(held)
+        if self._ends_with_done and _DONE not in self._last[-32:]:
+            raise ReplicaFailure("it ended its answer early", kind="disconnect")
         self._end()
 
     def _events(self, data: bytes) -> None:
         ready, self._held = split_events(self._held + data if self._held else data)
         if ready:
-            self._last = ready
-            self._pass(ready)
+            self._send_events(ready)
+
+    def _send_events(self, events: bytes) -> None:
+        transcript = self.transcript
+        if transcript is not None:
+            events = transcript.strip(events)
+            if self._translate is not None:
+                events = self._translate(events)
+            if not events:
+                return
+            transcript.note(events)
+        self._last = events
+        self._pass(events)
 
     def _pass(self, data: bytes) -> None:
         self.sent_bytes += len(data)

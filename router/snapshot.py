@@ -32,12 +32,14 @@ class ListedModel:
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
-    """What one replica serves: one of ours has a base with revisions, a plain OpenAI server just has `models`."""
+    """What one replica serves: one of ours has a base with revisions, a plain OpenAI server just has `models`.
+    `context`: the tokens that the base can hold, None where that is not told."""
 
     base: str | None = None
     source: str | None = None
     revisions: tuple[Revision, ...] = ()
     models: tuple[ListedModel, ...] = ()
+    context: int | None = None
 
     @property
     def plain(self) -> bool:

@@ -11,6 +11,7 @@ import msgspec
 
 from adapters.asgi import Message, Receive, Scope, Send, header, receive_body
 from adapters.errors import InvalidRequest, ModelNotFound, RequestError, Unavailable, openai_body
+from server import token_ids
 from server.engine_errors import EngineErrors
 from server.replica import Replica
 from server.slots import Entry
@@ -57,13 +58,19 @@ class Gate:
         fields = _decode(body)
         entry = self._entry(fields, header(scope["headers"], _REVISION))
         self._check_task(scope["path"])
+        ids = token_ids.wanted(scope["path"], fields, header(scope["headers"], token_ids.HEADER))
+        if ids:
+            fields["return_token_ids"] = True
+        inner: Send = token_ids.TokenIds(send) if ids else send
         if entry is None:
-            await self._replica.engine.app(scope, _Replay(body, receive), send)
+            # Untouched, the body goes on byte for byte.
+            body = msgspec.json.encode(fields) if ids else body
+            await self._replica.engine.app(_resized(scope, len(body)), _Replay(body, receive), inner)
             return
         async with self._replica.slots.use(entry) as lora:
             body = msgspec.json.encode({**fields, "model": lora.name})
             send.headers = _provenance(entry)
-            await self._replica.engine.app(_resized(scope, len(body)), _Replay(body, receive), send)
+            await self._replica.engine.app(_resized(scope, len(body)), _Replay(body, receive), inner)
 
     def _check_task(self, endpoint: str) -> None:
         task, engine = ENDPOINTS[endpoint], self._replica.engine

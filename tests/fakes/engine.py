@@ -7,7 +7,7 @@ goes on with a stream, is set from outside while it runs.
 import asyncio
 import hmac
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -27,6 +27,9 @@ from adapters.replica import (
 )
 
 TOKEN = "replica-secret"
+# The tokens of any prompt, and the id of an answer's first one.
+PROMPT_IDS = (11, 12, 13)
+FIRST_ID = 1000
 
 Fault = Literal["none", "reset", "die", "die_in_event", "end_early", "error_500", "busy_503", "refuse_401", "hang"]
 
@@ -310,8 +313,31 @@ class FakeEngine:
         return max(found, key=lambda known: known.number).engine_name if found else model
 
     def _events(self, seen: Seen) -> list[bytes]:
-        chunks = [event({"content": word}, seen.json["model"]) for word in self._words(seen)]
-        return [*chunks, event({}, seen.json["model"], finish="stop"), b"data: [DONE]\n\n"]
+        """A chunk a word, each with its token's id where that is asked for. A prompt of ids goes on after its words."""
+        model, prompt = seen.json["model"], seen.json.get("prompt")
+        ids = prompt if isinstance(prompt, list) else PROMPT_IDS
+        begun = len(ids) - len(PROMPT_IDS)
+        chunks = [event({"content": word}, model) for word in self._words(seen)]
+        if "x-patchbay-token-ids" in seen.headers:
+            chunks = [b": ids %d\n" % (FIRST_ID + number) + chunk for number, chunk in enumerate(chunks)]
+            chunks[begun : begun + 1] = [
+                _told_prompt(prompt or PROMPT_IDS) + chunk for chunk in chunks[begun : begun + 1]
+            ]
+        ending = [event({}, model, finish="stop")]
+        if (seen.json.get("stream_options") or {}).get("include_usage"):
+            ending.append(usage_event(model, len(ids), len(chunks) - begun))
+        return [*chunks[begun:], *ending, b"data: [DONE]\n\n"]
+
+
+def _told_prompt(ids: Sequence[int]) -> bytes:
+    return b": prompt %b\n" % ",".join(map(str, ids)).encode()
+
+
+def usage_event(model: str, prompt: int, completion: int) -> bytes:
+    """The event that tells what a stream used."""
+    counts = {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
+    head = {"id": "chatcmpl-fake", "object": "chat.completion.chunk", "created": 7, "model": model}
+    return b"data: " + json.dumps({**head, "choices": [], "usage": counts}).encode() + b"\n\n"
 
 
 def event(delta: dict[str, str], model: str, finish: str | None = None) -> bytes:

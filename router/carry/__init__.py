@@ -1,0 +1,1 @@
+"""Carrying a broken stream on, on another replica, from the tokens that the client has already."""

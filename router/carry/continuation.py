@@ -1,0 +1,214 @@
+"""How a stream goes on: the request for the rest of it, and the rest in the shape of what went before. Pure.
+
+A stream is carried on only where the whole then reads as if nothing had happened. The prompt's tokens and those that
+were sent become the prompt of a completion, so no template and no tokenizer stands between the two halves; with greedy
+sampling the text is the same. What an engine keeps beside the tokens cannot be taken over: the state of a grammar, of
+a parser of tools or reasoning, text held back for a stop string, penalties that count output tokens, log probabilities.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from router.carry.transcript import Transcript
+
+COMPLETIONS = "/v1/completions"
+_SAMPLING = frozenset(
+    [
+        "temperature",
+        "top_p",
+        "top_k",
+        "min_p",
+        "seed",
+        "repetition_penalty",
+        "stop_token_ids",
+        "ignore_eos",
+        "skip_special_tokens",
+        "spaces_between_special_tokens",
+        "logit_bias",
+        "bad_words",
+        "allowed_token_ids",
+        "priority",
+        "user",
+        "cache_salt",
+    ]
+)
+# They shaped the prompt, whose tokens are known, or are read below.
+_SPENT = frozenset(
+    [
+        "model",
+        "messages",
+        "prompt",
+        "stream",
+        "stream_options",
+        "max_tokens",
+        "max_completion_tokens",
+        "min_tokens",
+        "add_generation_prompt",
+        "continue_final_message",
+        "chat_template",
+        "chat_template_kwargs",
+        "documents",
+        "add_special_tokens",
+        "metadata",
+        "store",
+        "service_tier",
+        "parallel_tool_calls",
+        "request_id",
+        "truncate_prompt_tokens",
+        "mm_processor_kwargs",
+    ]
+)
+# Without effect at these values, and not to be carried over at any other.
+_IDLE: Mapping[str, tuple[Any, ...]] = {
+    "n": (None, 1),
+    "best_of": (None, 1),
+    "logprobs": (None, False, 0),
+    "top_logprobs": (None, 0),
+    "prompt_logprobs": (None,),
+    "tools": (None, []),
+    "tool_choice": (None, "none", "auto"),
+    "stop": (None, "", []),
+    "presence_penalty": (None, 0),
+    "frequency_penalty": (None, 0),
+    "response_format": (None, {"type": "text"}),
+    "echo": (None, False),
+    "suffix": (None, ""),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Tail:
+    """All tokens are there: only these last events were lost."""
+
+    events: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """Nothing had been sent: the request is made again as it was."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """The rest is to be asked for with `body`, a completion's, and each of its events put through `translate`."""
+
+    body: bytes
+    translate: Callable[[bytes], bytes]
+
+
+Continuation = Tail | Again | Rest
+
+
+def continuation(request: bytes, transcript: Transcript, *, chat: bool, context: int | None) -> Continuation | None:
+    """How the stream of `request` goes on after `transcript`, None where it cannot.
+
+    `chat`: whether it is a chat's or a completion's; `context`: the tokens that the model can hold, None if unknown.
+    """
+    if transcript.empty:
+        return Again()
+    fields = msgspec.json.decode(request)
+    last = transcript.last
+    usage = bool((fields.get("stream_options") or {}).get("include_usage"))
+    prompt, tokens = transcript.prompt, transcript.tokens
+    choices = last.get("choices")
+    if choices == [] and "usage" in last:
+        return Tail(b"data: [DONE]\n\n")
+    if choices and choices[0].get("finish_reason") is not None and (prompt or not usage):
+        return Tail(_ending(transcript, len(prompt), len(tokens), usage=usage))
+    if not prompt or not _can_be_carried(fields) or "error" in last:
+        return None
+    body = _body(fields, prompt, tokens, context)
+    return Rest(msgspec.json.encode(body), _Translation(transcript.first, len(tokens), chat=chat)) if body else None
+
+
+def _can_be_carried(fields: Mapping[str, Any]) -> bool:
+    prompt = fields.get("prompt", "")
+    one = isinstance(prompt, str) or all(isinstance(token, int) for token in prompt)
+    idle = all(fields[name] in values for name, values in _IDLE.items() if name in fields)
+    known = _SAMPLING | _SPENT | _IDLE.keys()
+    return one and idle and fields.keys() <= known and _is_text(fields.get("messages") or ())
+
+
+def _is_text(messages: Any) -> bool:
+    """Whether all messages are text: what an image or a sound became is no token that could be sent."""
+    parts = [part for message in messages for part in _parts(message.get("content"))]
+    return all(part.get("type") == "text" for part in parts)
+
+
+def _parts(content: Any) -> list[Any]:
+    return content if isinstance(content, list) else []
+
+
+def _body(fields: Mapping[str, Any], prompt: list[int], tokens: list[int], context: int | None) -> dict[str, Any]:
+    """The completion's body; empty where nothing is left to ask for."""
+    sent = len(tokens)
+    limit = fields.get("max_completion_tokens") or fields.get("max_tokens")
+    if limit is None:
+        limit = context - len(prompt) if context is not None else 0
+    if limit - sent < 1:
+        return {}
+    body = {name: value for name, value in fields.items() if name in _SAMPLING}
+    body |= {"model": fields["model"], "prompt": [*prompt, *tokens], "stream": True, "max_tokens": limit - sent}
+    body["add_special_tokens"] = False
+    if fields.get("min_tokens"):
+        body["min_tokens"] = max(0, fields["min_tokens"] - sent)
+    if fields.get("stream_options"):
+        body["stream_options"] = fields["stream_options"]
+    return body
+
+
+def _ending(transcript: Transcript, prompt: int, sent: int, *, usage: bool) -> bytes:
+    if not usage:
+        return b"data: [DONE]\n\n"
+    counts = {"prompt_tokens": prompt, "total_tokens": prompt + sent, "completion_tokens": sent}
+    event = _whole(transcript.first) | {"choices": [], "usage": counts}
+    return b"data: " + msgspec.json.encode(event) + b"\n\ndata: [DONE]\n\n"
+
+
+def _whole(first: Mapping[str, Any]) -> dict[str, Any]:
+    """What is the same in all events of the stream that `first` began."""
+    return {name: first.get(name) for name in ("id", "object", "created", "model")}
+
+
+class _Translation:
+    """Puts events of the rest, a completion's, into the shape of the stream that `first` began. `sent`: the tokens
+    that count as answered although they were in the prompt."""
+
+    def __init__(self, first: Mapping[str, Any], sent: int, *, chat: bool) -> None:
+        self._whole = _whole(first)
+        self._sent = sent
+        self._chat = chat
+
+    def __call__(self, events: bytes) -> bytes:
+        """`events`, whole ones, translated."""
+        return b"".join(self._line(line) for line in events.split(b"\n\n") if line.strip())
+
+    def _line(self, line: bytes) -> bytes:
+        data = line.strip().removeprefix(b"data:").strip()
+        if data == b"[DONE]" or not data.startswith(b"{"):
+            return line.strip() + b"\n\n"
+        event = msgspec.json.decode(data)
+        if "error" in event:
+            return line + b"\n\n"
+        event |= self._whole
+        if event.get("usage"):
+            event["usage"] = self._counted(event["usage"])
+        if self._chat:
+            event["choices"] = [_as_chat(choice) for choice in event.get("choices", ())]
+        return b"data: " + msgspec.json.encode(event) + b"\n\n"
+
+    def _counted(self, usage: Mapping[str, Any]) -> dict[str, Any]:
+        moved = {
+            "prompt_tokens": usage["prompt_tokens"] - self._sent,
+            "completion_tokens": (usage.get("completion_tokens") or 0) + self._sent,
+        }
+        return {**usage, **moved}
+
+
+def _as_chat(choice: Mapping[str, Any]) -> dict[str, Any]:
+    kept = {name: choice[name] for name in ("index", "logprobs", "finish_reason", "stop_reason") if name in choice}
+    text = choice.get("text")
+    return {**kept, "delta": {"content": text} if text else {}}

@@ -1,0 +1,77 @@
+"""What is known of a stream so far: the token ids that its replica told beside it, and where it stands."""
+
+import re
+from typing import Any
+
+import msgspec
+
+# Asks a replica of ours for the ids, which come as comments of the event stream (server/token_ids.py).
+TOKEN_IDS = b"x-patchbay-token-ids"
+_COMMENT = re.compile(rb"^: (?P<kind>prompt|ids) (?P<ids>[\d,]+)\n", re.MULTILINE)
+
+
+class Transcript:
+    """One stream's, fed by whole reads. It costs a few bytes a token, and nothing is parsed before it is needed."""
+
+    def __init__(self) -> None:
+        self._prompt = b""
+        self._ids = bytearray()
+        self._first = b""
+        self._last = b""
+
+    def strip(self, events: bytes) -> bytes:
+        """Takes the comments out of `events`, which are whole, and gives the rest."""
+        if events.startswith(b": ") or b"\n: " in events:
+            return _COMMENT.sub(self._take, events)
+        return events
+
+    def note(self, events: bytes) -> None:
+        """Notes what the client is sent."""
+        if not self._first:
+            self._first = events
+        self._last = events
+
+    @property
+    def empty(self) -> bool:
+        """Whether the client has no event yet."""
+        return not self._first
+
+    @property
+    def prompt(self) -> list[int]:
+        """The prompt's token ids, empty where they were not told."""
+        return _numbers(self._prompt)
+
+    @property
+    def tokens(self) -> list[int]:
+        """The ids of the tokens that the client has."""
+        return _numbers(bytes(self._ids))
+
+    @property
+    def first(self) -> dict[str, Any]:
+        """The first event, whose id, time and model are the whole stream's."""
+        return _event(self._first, 0)
+
+    @property
+    def last(self) -> dict[str, Any]:
+        """The last event."""
+        return _event(self._last, -1)
+
+    def _take(self, match: re.Match[bytes]) -> bytes:
+        if match["kind"] == b"ids":
+            self._ids += match["ids"] + b","
+        elif not self._prompt:
+            self._prompt = match["ids"]
+        return b""
+
+
+def _numbers(text: bytes) -> list[int]:
+    return [int(number) for number in text.split(b",") if number]
+
+
+def _event(events: bytes, which: int) -> dict[str, Any]:
+    data = [line[5:].strip() for line in events.splitlines() if line.startswith(b"data:")]
+    try:
+        event = msgspec.json.decode(data[which])
+    except (IndexError, msgspec.DecodeError):
+        return {}
+    return event if isinstance(event, dict) else {}
