@@ -320,9 +320,7 @@ class FakeEngine:
         chunks = [event({"content": word}, model) for word in self._words(seen)]
         if "x-patchbay-token-ids" in seen.headers:
             chunks = [b": ids %d\n" % (FIRST_ID + number) + chunk for number, chunk in enumerate(chunks)]
-            chunks[begun : begun + 1] = [
-                _told_prompt(prompt or PROMPT_IDS) + chunk for chunk in chunks[begun : begun + 1]
-            ]
+            chunks[begun : begun + 1] = [_told_prompt(ids) + chunk for chunk in chunks[begun : begun + 1]]
         ending = [event({}, model, finish="stop")]
         if (seen.json.get("stream_options") or {}).get("include_usage"):
             ending.append(usage_event(model, len(ids), len(chunks) - begun))

@@ -102,7 +102,7 @@ async def test_a_replicas_own_error_about_the_request_passes_unchanged() -> None
 
 @pytest.mark.parametrize("fault", ["die", "die_in_event", "end_early"])
 async def test_a_stream_cut_short_ends_with_an_error_that_clients_can_read_and_never_with_done(fault: Fault) -> None:
-    fake = FakeEngine()
+    fake = FakeEngine(plain=True, token=None)
     fake.script.fault, fake.script.die_after = fault, 2
     async with running_router(fake) as router, streaming(router) as response:
         received = events((await response.aread()).decode())

@@ -41,7 +41,7 @@ async def test_errors_become_the_clients_own_exceptions() -> None:
 
 
 async def test_a_replica_that_dies_mid_stream_is_an_error_and_not_a_short_answer() -> None:
-    fake = FakeEngine()
+    fake = FakeEngine(plain=True, token=None)
     fake.script.fault = "die_in_event"
     async with running_router(fake) as router, client_of(router) as client:
         stream = await client.chat.completions.create(model="demo-base", messages=MESSAGES, stream=True)
