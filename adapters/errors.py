@@ -1,4 +1,5 @@
-"""The one exception tree, and the one place where an error becomes an OpenAI error body or a command's last line.
+"""The one exception tree, and the one place where an error becomes an OpenAI or Anthropic error body, or a command's
+last line.
 
 PatchbayError
 ├── ConfigError            a configuration that cannot be used
@@ -19,7 +20,9 @@ PatchbayError
     ├── BodyTooLarge       413
     ├── AdapterRejected    422, an adapter that a request asked for cannot be served
     ├── UpstreamFailed     502
-    └── Unavailable        503, with the seconds after which to try again
+    ├── Unavailable        503, with the seconds after which to try again
+    │   └── RevisionMissing     the replica has not got the revision that its router means
+    └── DeadlineExceeded   504
 """
 
 import contextlib
@@ -179,6 +182,46 @@ class Unavailable(RequestError):
 
     def headers(self) -> dict[str, str]:
         return {"retry-after": str(self.retry_after_s)}
+
+
+class RevisionMissing(Unavailable):
+    """A replica has not got the revision that its router means. The header tells the router so."""
+
+    def headers(self) -> dict[str, str]:
+        return {**super().headers(), "x-patchbay-missing": "1"}
+
+
+class DeadlineExceeded(RequestError):
+    status = 504
+    error_type = "server_error"
+    code = "deadline_exceeded"
+
+
+_ANTHROPIC_TYPES = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    503: "overloaded_error",
+    504: "timeout_error",
+}
+
+
+def anthropic_body(error: RequestError) -> bytes:
+    """The JSON body that Anthropic's clients expect of `error`, UTF-8 encoded."""
+    return anthropic_error_body(str(error), status=error.status)
+
+
+def anthropic_error_body(message: str, *, status: int) -> bytes:
+    """An error body in Anthropic's shape, UTF-8 encoded.
+
+    Source: https://docs.anthropic.com/en/api/errors and the `anthropic` package's `ErrorResponse`.
+    """
+    other = "api_error" if status >= 500 else "invalid_request_error"
+    fields = {"type": _ANTHROPIC_TYPES.get(status, other), "message": message}
+    return json.dumps({"type": "error", "error": fields}, ensure_ascii=False).encode()
 
 
 def openai_body(error: RequestError) -> bytes:

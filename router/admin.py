@@ -98,6 +98,8 @@ def _described(replica: Replica, proxy: Proxy) -> dict[str, Any]:
         ],
         "in_flight": proxy.at_replica(replica.name),
         "load": replica.load,
+        "kv_use": replica.kv_use,
+        "circuit": "open" if proxy.circuit_open(replica.name) else "closed",
     }
 
 

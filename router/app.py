@@ -10,17 +10,16 @@ from socket import socket
 
 from adapters.errors import StartError
 from router.admin import AdminParts, build_admin
-from router.config import ReplicaConfig, RouterConfig
+from router.config import RouterConfig
 from router.control.control import Control
-from router.control.replicas import ReplicaControl
+from router.control.replicas import ReplicaControls
 from router.fleet import Fleet
 from router.keys import Role, RoleRing
 from router.listener import Listener, bind, url_of
+from router.members import Members
 from router.metrics import Metrics
 from router.poller import Poller, Probe
-from router.proxy import Link, Proxy
-from router.snapshot import Replica
-from router.upstream.client import ReplicaClient
+from router.proxy import Proxy
 from router.wire.port import Port
 
 _log = logging.getLogger("patchbay.router")
@@ -38,15 +37,14 @@ class Router:
         public, admin = _bind_both(config)
         self.url, self.admin_url = url_of(public), url_of(admin)
         self.metrics = Metrics()
-        replicas = [Replica(replica.label, replica.url) for replica in config.replicas]
-        self.fleet = Fleet(replicas, created=int(time.time()))
-        self._links = {replica.label: _link(replica, config) for replica in config.replicas}
+        self.fleet = Fleet(created=int(time.time()))
+        self._members = Members(config, self.fleet)
         self.control = self._open_control(config)
-        self.proxy = Proxy(config, self.fleet, self._links, self.metrics)
+        self.proxy = Proxy(config, self.fleet, self._members.links, self.metrics)
         self._public = Port(self.proxy, public, limit_bytes=config.max_body_bytes, head_timeout_s=config.head_timeout_s)
         parts = AdminParts(self.proxy, self.fleet, self.metrics, self.stop, _admin_keys(config), self.control)
         self._admin = Listener(build_admin(parts), admin)
-        self._poller = Poller(config, self.fleet, _probes(config, self._links, self.fleet), self.metrics)
+        self._poller = Poller(config, self.fleet, self._probe, self.metrics)
         self._stop = asyncio.Event()
         self._hurry = asyncio.Event()
         self.up = asyncio.Event()
@@ -61,13 +59,12 @@ class Router:
 
     async def run(self) -> None:
         """Starts, serves until `stop`, drains, and ends with nothing left open."""
-        async with AsyncExitStack() as clients, asyncio.TaskGroup() as tasks:
-            for link in self._links.values():
-                await clients.enter_async_context(link.client)
+        async with AsyncExitStack() as opened, asyncio.TaskGroup() as tasks:
+            await opened.enter_async_context(self._members)
             if self.control is not None:
-                clients.callback(self.control.close)
+                opened.callback(self.control.close)
                 await self.control.follower.look()
-            background = [tasks.create_task(self._poller.run())]
+            background = [tasks.create_task(self._poller.run()), tasks.create_task(self._members.run())]
             await self._poller.seen_all.wait()
             if self.control is not None:
                 background.append(tasks.create_task(self.control.run()))
@@ -98,8 +95,14 @@ class Router:
     def _open_control(self, config: RouterConfig) -> Control | None:
         if config.registry is None:
             return None
-        controls = {name: ReplicaControl(link.client, link.token) for name, link in self._links.items()}
+        controls = ReplicaControls(self.fleet, self._members.links)
         return Control(config, config.registry, self.fleet, controls, self.metrics)
+
+    def _probe(self, name: str) -> Probe:
+        link = self._members.links[name]
+        told = partial(self.fleet.put_status, name)
+        own = partial(self.proxy.at_replica, name)
+        return Probe(link.client, link.token, self._config.poll_timeout_s, told, own)
 
     def _watch(self) -> None:
         self.metrics.watch_in_flight(lambda: self.proxy.in_flight)
@@ -131,17 +134,3 @@ def _admin_keys(config: RouterConfig) -> RoleRing:
     if config.admin_token is not None:
         tokens.append(("admin", "admin", config.admin_token.get_secret_value()))
     return RoleRing(tokens)
-
-
-def _link(replica: ReplicaConfig, config: RouterConfig) -> Link:
-    client = ReplicaClient(
-        replica.url, connect_timeout_s=config.connect_timeout_s, read_timeout_s=config.read_timeout_s
-    )
-    return Link(client, replica.token.get_secret_value() if replica.token else None)
-
-
-def _probes(config: RouterConfig, links: dict[str, Link], fleet: Fleet) -> dict[str, Probe]:
-    return {
-        name: Probe(link.client, link.token, config.poll_timeout_s, partial(fleet.put_status, name))
-        for name, link in links.items()
-    }

@@ -6,12 +6,37 @@ import msgspec
 
 from adapters.errors import InvalidRequest
 
+_NOTHING = msgspec.Raw()
+
+
+class Prompt(msgspec.Struct, frozen=True):
+    """What a prompt is made from, as JSON that nobody has parsed. `system`: what goes before `text`, in requests that
+    have a field for it."""
+
+    text: msgspec.Raw = _NOTHING
+    system: msgspec.Raw = _NOTHING
+
 
 class Head(msgspec.Struct, frozen=True):
     """What the router reads of a request; every other field passes through unread."""
 
     model: str
     stream: bool | None = None
+    messages: msgspec.Raw = _NOTHING
+    prompt: msgspec.Raw = _NOTHING
+    input: msgspec.Raw = _NOTHING
+    system: msgspec.Raw = _NOTHING
+    instructions: msgspec.Raw = _NOTHING
+
+    @property
+    def beginning(self) -> Prompt:
+        """What the prompt is made from, whichever endpoint this is for."""
+        text = next((raw for raw in (self.messages, self.prompt, self.input) if _given(raw)), _NOTHING)
+        return Prompt(text, self.system if _given(self.system) else self.instructions)
+
+
+def _given(raw: msgspec.Raw) -> bool:
+    return memoryview(raw).nbytes > 0
 
 
 _HEAD = msgspec.json.Decoder(Head)

@@ -7,11 +7,19 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 
 from adapters.config import MAX_RANK, DeclaredAdapter, RegistryConfig, with_sources
 from adapters.settings import Settings, check_setting_name, is_loopback
+from router.balance import budget, circuit
+from router.balance.pick import Weights
 from router.keys import Role
+
+_DISCOVERED = "dns+http://"
+_SCHEMES = ("http", "https", "dns+http")
 
 
 class ReplicaConfig(Settings):
-    """One replica. `token`: what the router shows it as a bearer token; `name`: by default its host and port."""
+    """One replica. `token`: what the router shows it as a bearer token; `name`: by default its host and port.
+
+    `dns+http://HOST:PORT` stands for all addresses that HOST has in DNS, as of a headless service: a replica each.
+    """
 
     url: str
     token: SecretStr | None = None
@@ -21,11 +29,18 @@ class ReplicaConfig(Settings):
     @classmethod
     def _plain_url(cls, value: str) -> str:
         parts = urlsplit(value)
-        if parts.scheme not in ("http", "https") or not parts.hostname or not _port_is_valid(value):
-            raise ValueError(f"'{value}' is no replica's address; write it as http://HOST:PORT")
+        if parts.scheme not in _SCHEMES or not parts.hostname or not _port_is_valid(value):
+            raise ValueError(
+                f"'{value}' is no replica's address; write it as http://HOST:PORT, or dns+http://HOST:PORT"
+            )
         if parts.query or parts.fragment or "@" in parts.netloc:
             raise ValueError("a replica's address has no user, no '?' and no '#'")
         return value.rstrip("/").removesuffix("/v1")
+
+    @property
+    def discovered(self) -> bool:
+        """Whether this stands for the replicas that a name has in DNS."""
+        return self.url.startswith(_DISCOVERED)
 
     @property
     def label(self) -> str:
@@ -41,13 +56,67 @@ class AdminToken(Settings):
     role: Role = "viewer"
 
 
+class BalanceConfig(Settings):
+    """What counts how much when a replica is picked: that it holds the revision (`residency`), that it likely has the
+    prompt's beginning in its cache (`prefix`), that few requests are at it (`queue`), that its KV cache is free (`kv`).
+    `bound`: how many requests a replica may have, over the mean of all, before others are preferred to it."""
+
+    residency: float = Field(default=2, ge=0)
+    prefix: float = Field(default=1, ge=0)
+    queue: float = Field(default=2, ge=0)
+    kv: float = Field(default=1, ge=0)
+    bound: float = Field(default=1.25, ge=1)
+
+    @property
+    def weights(self) -> Weights:
+        """These numbers as `pick` takes them."""
+        return Weights(self.residency, self.prefix, self.queue, self.kv, self.bound)
+
+
+class BreakerConfig(Settings):
+    """A replica that fails `failures` times in a row is left alone for `open_s` seconds, for twice as long each next
+    time, for `max_open_s` at most."""
+
+    failures: int = Field(default=5, ge=1)
+    open_s: float = Field(default=1, gt=0)
+    max_open_s: float = Field(default=30, gt=0)
+
+    @property
+    def policy(self) -> circuit.Policy:
+        """These numbers as a circuit takes them."""
+        return circuit.Policy(self.failures, self.open_s, self.max_open_s)
+
+
+class RetryConfig(Settings):
+    """What may be tried again, on another replica: `share` of the requests, `per_second` more, `burst` saved up.
+    `backoff_s`, `max_backoff_s`: the random wait before a try is at most the first, twice as much each next time, up to
+    the second. `hedge_after_s`: after this long without a first byte a second replica is asked as well; off without."""
+
+    share: float = Field(default=0.2, ge=0)
+    per_second: float = Field(default=10, ge=0)
+    burst: float = Field(default=1000, ge=0)
+    backoff_s: float = Field(default=0.025, ge=0)
+    max_backoff_s: float = Field(default=1, ge=0)
+    hedge_after_s: float | None = Field(default=None, gt=0)
+
+    @property
+    def policy(self) -> budget.Policy:
+        """The budget's numbers."""
+        return budget.Policy(self.share, self.per_second, self.burst)
+
+
 class RouterConfig(Settings):
     """The router. Without `api_keys` the public port is bound only to loopback, without `admin_token` the admin port.
 
     `read_timeout_s`: how long a replica may be silent, before its answer and within it; `head_timeout_s` and
     `body_timeout_s`: how long a client may take to send a request's head, and its body; `poll_timeout_s`: how long a
     replica may take to tell its state; `carry_timeout_s`: how long a stream whose replica died may wait for another to
-    go on with it.
+    go on with it; `request_timeout_s`: how long any answer may take in all, without it as long as its client waits;
+    `dns_interval_s`: how often names of replicas are looked up.
+
+    `reuse_port`: lets a second router listen on the same port (SO_REUSEPORT), which takes over from this one when this
+    one drains. `tokenizer_endpoints`: whether clients may use `/tokenize` and `/detokenize`; `feedback_ids`: how many
+    answers back votes are taken.
 
     With a `registry` names mean what its channels say, and the replicas are made to hold that; `adapters` are brought
     into it. `name`: what it is called there, by default by its machine and process; `registry_poll_s`: how often it is
@@ -79,6 +148,14 @@ class RouterConfig(Settings):
     poll_interval_unready_s: float = Field(default=0.2, gt=0)
     poll_timeout_s: float = Field(default=5, gt=0)
     drain_timeout_s: float = Field(default=30, ge=0)
+    dns_interval_s: float = Field(default=5, gt=0)
+    request_timeout_s: float | None = Field(default=None, gt=0)
+    reuse_port: bool = False
+    tokenizer_endpoints: bool = False
+    feedback_ids: int = Field(default=100_000, ge=0)
+    balance: BalanceConfig = BalanceConfig()
+    breaker: BreakerConfig = BreakerConfig()
+    retry: RetryConfig = RetryConfig()
 
     @field_validator("replicas", mode="before")
     @classmethod

@@ -10,12 +10,14 @@ from adapters.errors import MethodNotAllowed, NotFound
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """One endpoint. `name`: its metric label; `forwarded`: whether replicas answer it, or the router itself;
-    `ends_with_done`: whether its event streams end with `data: [DONE]`."""
+    `ends_with_done`: whether its event streams end with `data: [DONE]`; `switched`: whether it is only there where the
+    configuration says so."""
 
     name: str
     methods: tuple[str, ...]
     forwarded: bool = False
     ends_with_done: bool = False
+    switched: bool = False
 
 
 _READ = ("GET", "HEAD")
@@ -23,6 +25,7 @@ MODEL_PREFIX = "/v1/models/"
 HEALTH = Endpoint("healthz", _READ)
 MODELS = Endpoint("models", _READ)
 MODEL = Endpoint("model", _READ)
+FEEDBACK = Endpoint("feedback", ("POST",))
 OTHER = Endpoint("other", ())
 
 _FIXED: Mapping[str, Endpoint] = MappingProxyType(
@@ -34,14 +37,19 @@ _FIXED: Mapping[str, Endpoint] = MappingProxyType(
         "/v1/responses": Endpoint("responses", ("POST",), forwarded=True),
         "/v1/embeddings": Endpoint("embeddings", ("POST",), forwarded=True),
         "/v1/messages": Endpoint("messages", ("POST",), forwarded=True),
+        "/v1/messages/count_tokens": Endpoint("count_tokens", ("POST",), forwarded=True),
+        "/v1/feedback": FEEDBACK,
+        "/tokenize": Endpoint("tokenize", ("POST",), forwarded=True, switched=True),
+        "/detokenize": Endpoint("detokenize", ("POST",), forwarded=True, switched=True),
     }
 )
 
 
-def find_endpoint(method: str, path: str) -> Endpoint:
-    """The endpoint at `path`. Raises NotFound, or MethodNotAllowed with those that are."""
+def find_endpoint(method: str, path: str, *, switched: bool = False) -> Endpoint:
+    """The endpoint at `path`; `switched`: whether those are there that have a switch. Raises NotFound, or
+    MethodNotAllowed with those that are."""
     endpoint = _FIXED.get(path) or (MODEL if path.startswith(MODEL_PREFIX) else None)
-    if endpoint is None:
+    if endpoint is None or (endpoint.switched and not switched):
         raise NotFound(f"Invalid URL ({method} {path[:200]}).")
     if method not in endpoint.methods:
         allow = ", ".join(endpoint.methods)

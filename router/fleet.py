@@ -1,7 +1,7 @@
 """The router's view of its replicas: one frozen value that is replaced, and the events that ask for a fresh look."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from adapters.replica import ReplicaStatus
@@ -25,30 +25,51 @@ class View:
 
 
 class Fleet:
-    """Holds the current `view`. `doubts`: an event a replica, set when its state should be looked at at once.
+    """Holds the current `view`. `doubts`: an event a replica, set when its state should be looked at at once;
+    `regrouped`: set when there are other replicas than before.
 
     `statuses`: what each replica of ours last told, whole; `news`: set when one, or the registry, has told something;
     `settled`: whether names have come to mean what they should since the start, so that requests can come.
     `created`: the router's start, Unix time in seconds.
     """
 
-    def __init__(self, replicas: Sequence[Replica], *, created: int) -> None:
+    def __init__(self, replicas: Sequence[Replica] = (), *, created: int) -> None:
         self._created = created
+        self.regrouped = asyncio.Event()
         self._naming = self._wished = Naming()
         self.statuses: dict[str, ReplicaStatus] = {}
         self.news = asyncio.Event()
         self.settled = True
-        self.doubts: Mapping[str, asyncio.Event] = {replica.name: asyncio.Event() for replica in replicas}
-        self.view = self._view(tuple(replicas))
+        self.doubts: dict[str, asyncio.Event] = {}
+        self.view = self._view(())
+        self.put_members(replicas)
+
+    def put_members(self, replicas: Sequence[Replica]) -> None:
+        """Takes `replicas` as those that there are; what is known of one that stays, is kept."""
+        known = {replica.name: replica for replica in self.view.replicas}
+        for gone in known.keys() - {replica.name for replica in replicas}:
+            del self.doubts[gone]
+            self.statuses.pop(gone, None)
+        for replica in replicas:
+            self.doubts.setdefault(replica.name, asyncio.Event())
+        self.view = self._view(tuple(known.get(replica.name, replica) for replica in replicas))
+        self.regrouped.set()
+        self.news.set()
 
     def get(self, name: str) -> Replica:
-        """The replica called `name`, as last seen."""
-        return next(replica for replica in self.view.replicas if replica.name == name)
+        """The replica called `name`, as last seen. Raises KeyError where there is none."""
+        if (found := self.find(name)) is None:
+            raise KeyError(name)
+        return found
+
+    def find(self, name: str) -> Replica | None:
+        """The replica called `name`, as last seen, None where there is none (any more)."""
+        return next((replica for replica in self.view.replicas if replica.name == name), None)
 
     def put(self, seen: Replica) -> None:
-        """Replaces what is known of the replica that has `seen`'s name."""
-        before = self.get(seen.name)
-        if seen == before:
+        """Replaces what is known of the replica that has `seen`'s name. One that has gone stays so."""
+        before = self.find(seen.name)
+        if before is None or seen == before:
             return
         replicas = tuple(seen if replica is before else replica for replica in self.view.replicas)
         if (seen.state, seen.catalog) == (before.state, before.catalog):
@@ -58,6 +79,8 @@ class Fleet:
 
     def put_status(self, name: str, status: ReplicaStatus) -> None:
         """Notes all that a replica of ours tells of itself."""
+        if name not in self.doubts:
+            return
         self.statuses[name] = status
         self.news.set()
 
@@ -76,12 +99,15 @@ class Fleet:
 
     def mark_unready(self, name: str, reason: str) -> None:
         """Takes a replica out until it has been looked at again, which is asked for."""
-        self.put(replace(self.get(name), state="unready", reason=reason))
-        self.doubt(name)
+        before = self.find(name)
+        if before is not None:
+            self.put(replace(before, state="unready", reason=reason))
+            self.doubt(name)
 
     def doubt(self, name: str) -> None:
         """Asks for a fresh look at a replica."""
-        self.doubts[name].set()
+        if name in self.doubts:
+            self.doubts[name].set()
 
     def _view(self, replicas: tuple[Replica, ...]) -> View:
         self._naming = settled_naming(self._wished, self._naming, replicas)

@@ -8,10 +8,17 @@ import re
 from collections.abc import Iterable
 
 from adapters.asgi import Headers, header
+from adapters.errors import InvalidRequest
+from router.snapshot import Target
+from router.trace import TRACEPARENT
 
 REQUEST_ID = b"x-request-id"
 # Tells a replica the exact revision, whatever the body's model says: which one a name means is the router's to say.
 REVISION = b"x-patchbay-revision"
+# How long a client, and so a replica, has for an answer: whole milliseconds.
+DEADLINE = b"x-patchbay-timeout-ms"
+# A replica's word that it has not got the revision that it was told.
+MISSING = b"x-patchbay-missing"
 _HOP_BY_HOP = frozenset(
     {
         b"connection",
@@ -34,9 +41,12 @@ _NOT_UPSTREAM = _HOP_BY_HOP | {
     b"host",
     b"x-api-key",
     REQUEST_ID,
+    TRACEPARENT,
 }
-_NOT_DOWNSTREAM = _HOP_BY_HOP | {b"date", b"server", REQUEST_ID, b"x-patchbay-replica", b"x-patchbay-adapter"}
+_NOT_DOWNSTREAM = _HOP_BY_HOP | {b"date", b"server", REQUEST_ID, TRACEPARENT}
 _OURS = b"x-patchbay-"
+_UNSAFE = re.compile(rb"[^\x20-\x7e]")
+_MILLISECONDS = re.compile(rb"[1-9]\d{0,9}")
 _SANE_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 
 
@@ -66,7 +76,30 @@ def upstream_headers(headers: Headers, request_id: bytes, authorization: bytes |
 def downstream_headers(headers: Headers) -> Headers:
     """What a client is sent of a replica's `headers`, whose names are in lower case."""
     dropped = _dropped(_NOT_DOWNSTREAM, headers)
-    return [pair for pair in headers if pair[0] not in dropped]
+    return [pair for pair in headers if pair[0] not in dropped and not pair[0].startswith(_OURS)]
+
+
+def provenance(route: str, target: Target, replica: str) -> Headers:
+    """What an answer came from: `route`, the name that its client gave; what that meant; and the replica."""
+    said = [(b"route", route), (b"arm", target.arm), (b"replica", replica)]
+    if target.revision is not None:
+        said.append((b"adapter", target.revision))
+    if target.digest:
+        said.append((b"digest", target.digest))
+    return [(_OURS + name, _UNSAFE.sub(b"?", value.encode())) for name, value in said]
+
+
+def timeout_s(headers: Iterable[tuple[bytes, bytes]]) -> float | None:
+    """How long the client waits for its whole answer, in seconds, None where it does not tell.
+
+    Raises InvalidRequest.
+    """
+    given = header(headers, DEADLINE)
+    if given is None:
+        return None
+    if not _MILLISECONDS.fullmatch(given):
+        raise InvalidRequest(f"The header '{DEADLINE.decode()}' must be a whole number of milliseconds, 1 or more.")
+    return int(given) / 1000
 
 
 def _dropped(always: frozenset[bytes], headers: Headers) -> frozenset[bytes]:

@@ -7,7 +7,7 @@ from typing import Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from router.snapshot import ReplicaState
+from router.snapshot import ReplicaState, Target
 
 Outcome = Literal["ok", "client_error", "server_error", "broken", "cancelled"]
 
@@ -56,9 +56,32 @@ class Metrics:
             ("outcome",),
             registry=registry,
         )
+        self._add_faults(registry)
         self._add_registry(registry)
         self._faults = Counter(
             "patchbay_router_faults", "Errors that nobody expected; see the log.", ("where",), registry=registry
+        )
+
+    def _add_faults(self, registry: CollectorRegistry) -> None:
+        self._retries_refused = Counter(
+            "patchbay_router_retries_refused",
+            "Tries on another replica that the budget did not allow.",
+            registry=registry,
+        )
+        self._hedges = Counter(
+            "patchbay_router_hedges", "Requests for which a second replica was asked as well.", registry=registry
+        )
+        self._circuits = Counter(
+            "patchbay_router_circuits_opened",
+            "Times that a replica was left alone after failures in a row.",
+            ("replica",),
+            registry=registry,
+        )
+        self._votes = Counter(
+            "patchbay_router_feedback",
+            "Votes on answers. vote: up, down.",
+            ("model", "revision", "arm", "vote"),
+            registry=registry,
         )
 
     def _add_registry(self, registry: CollectorRegistry) -> None:
@@ -149,6 +172,22 @@ class Metrics:
     def carried(self, outcome: Literal["whole", "broken"]) -> None:
         """Counts a stream whose replica died, once it has ended."""
         self._carried.labels(outcome).inc()
+
+    def retry_refused(self) -> None:
+        """Counts a try on another replica that the budget did not allow."""
+        self._retries_refused.inc()
+
+    def hedged(self) -> None:
+        """Counts a request for which a second replica is asked as well."""
+        self._hedges.inc()
+
+    def circuit_opened(self, replica: str) -> None:
+        """Counts a replica being left alone after failures in a row."""
+        self._circuits.labels(replica).inc()
+
+    def vote(self, target: Target, vote: Literal["up", "down"]) -> None:
+        """Counts a vote on an answer of `target`."""
+        self._votes.labels(target.label, target.revision or "", target.arm, vote).inc()
 
     def fault(self, where: str) -> None:
         """Counts an error that nobody expected."""

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -37,7 +37,7 @@ class _Models(msgspec.Struct, frozen=True):
 class Probe:
     """One replica as it tells of itself: one of ours by `/internal/status`, any other by `/v1/models`.
 
-    `told` is called with all that one of ours tells.
+    `told` is called with all that one of ours tells; `own` counts what this router has in flight there.
     """
 
     def __init__(
@@ -46,9 +46,11 @@ class Probe:
         token: str | None,
         timeout_s: float,
         told: Callable[[ReplicaStatus], None] = lambda status: None,
+        own: Callable[[], int] = lambda: 0,
     ) -> None:
         self._client = client
         self._told = told
+        self._own = own
         self._headers = [(b"accept-encoding", b"identity")]
         if token is not None:
             self._headers.append((b"authorization", f"Bearer {token}".encode()))
@@ -59,6 +61,7 @@ class Probe:
         known_plain = before.state == "ready" and before.catalog is not None and before.catalog.plain
         if known_plain:
             return await self._plain(before)
+        own = self._own()
         status = await self._get("/internal/status")
         if status.status == 200:
             try:
@@ -66,7 +69,7 @@ class Probe:
             except ValidationError:
                 return await self._plain(before)
             self._told(told)
-            return _ours(before, told)
+            return _ours(before, told, own)
         if status.status in _NOT_OURS:
             return await self._plain(before)
         return _unready(before, f"/internal/status answers {status.status}")
@@ -92,41 +95,57 @@ class Probe:
 
 
 class Poller:
-    """Keeps `fleet` true: looks at each replica every second, and at unready or doubted ones more often."""
+    """Keeps `fleet` true: looks at each replica every second, and at unready or doubted ones more often.
 
-    def __init__(self, config: RouterConfig, fleet: Fleet, probes: Mapping[str, Probe], metrics: Metrics) -> None:
+    `probe_of`: gives the way to look at a replica, by its name.
+    """
+
+    def __init__(self, config: RouterConfig, fleet: Fleet, probe_of: Callable[[str], Probe], metrics: Metrics) -> None:
         self._config = config
         self._fleet = fleet
-        self._probes = probes
+        self._probe_of = probe_of
         self._metrics = metrics
-        self._unseen = set(probes)
+        self._seen: set[str] = set()
         self.seen_all = asyncio.Event()
 
     async def run(self) -> None:
-        """Looks at every replica, again and again, until cancelled. Sets `seen_all` after the first round."""
+        """Looks at every replica there is, again and again, until cancelled. Sets `seen_all` after the first round."""
+        following: dict[str, asyncio.Task[None]] = {}
         async with asyncio.TaskGroup() as tasks:
-            for name in self._probes:
-                tasks.create_task(self._follow(name))
+            while True:
+                self._fleet.regrouped.clear()
+                names = set(self._fleet.doubts)
+                for gone in following.keys() - names:
+                    following.pop(gone).cancel()
+                for name in names - following.keys():
+                    following[name] = tasks.create_task(self._follow(name, self._probe_of(name)))
+                self._check_seen()
+                await self._fleet.regrouped.wait()
 
-    async def _follow(self, name: str) -> None:
+    async def _follow(self, name: str, probe: Probe) -> None:
         slow = 0
-        while True:
-            self._fleet.doubts[name].clear()
+        while (doubt := self._fleet.doubts.get(name)) is not None:
+            doubt.clear()
             try:
-                slow = await self._look(name, slow)
+                slow = await self._look(name, probe, slow)
             except Exception:  # noqa: BLE001 - the outermost loop: logged and counted
                 _log.exception("looking at replica %s failed in the router", name)
                 self._metrics.fault("poller")
-            self._unseen.discard(name)
-            if not self._unseen:
-                self.seen_all.set()
-            await self._pause(name)
+            self._seen.add(name)
+            self._check_seen()
+            await self._pause(name, doubt)
 
-    async def _look(self, name: str, slow: int) -> int:
+    def _check_seen(self) -> None:
+        if self._seen.issuperset(self._fleet.doubts):
+            self.seen_all.set()
+
+    async def _look(self, name: str, probe: Probe, slow: int) -> int:
         """One look at a replica; `slow` and the result: how many looks in a row it did not answer in time."""
-        before = self._fleet.get(name)
+        before = self._fleet.find(name)
+        if before is None:
+            return slow
         try:
-            seen = await self._probes[name].look(before)
+            seen = await probe.look(before)
         except ReplicaFailure as error:
             slow = slow + 1 if error.kind == "timeout" else _SLOW_ANSWERS_ALLOWED
             # An engine that is busy may be late. One that is gone refuses the connection, and is believed at once.
@@ -139,24 +158,34 @@ class Poller:
         self._fleet.put(seen)
         return slow
 
-    async def _pause(self, name: str) -> None:
+    async def _pause(self, name: str, doubt: asyncio.Event) -> None:
         """Waits for the next look: shorter while the replica is not ready, not at all when its state is in doubt."""
-        if self._fleet.get(name).state != "ready":
+        replica = self._fleet.find(name)
+        if replica is None or replica.state != "ready":
             await asyncio.sleep(self._config.poll_interval_unready_s)
             return
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._config.poll_interval_s):
-                await self._fleet.doubts[name].wait()
+                await doubt.wait()
 
 
-def _ours(before: Replica, status: ReplicaStatus) -> Replica:
-    revisions = tuple(Revision(r.adapter, r.number, r.engine_name, r.state) for r in status.revisions)
-    catalog = Catalog(status.base.name, status.base.source, revisions, context=status.base.max_model_len)
+def _ours(before: Replica, status: ReplicaStatus, own: int) -> Replica:
+    base = status.base
+    revisions = tuple(Revision(r.adapter, r.number, r.engine_name, r.state, r.digest) for r in status.revisions)
+    catalog = Catalog(base.name, base.source, revisions, context=base.max_model_len, fingerprint=base.fingerprint)
     load = status.requests.running + status.requests.waiting
+    seen = replace(
+        before,
+        catalog=catalog,
+        load=load,
+        elsewhere=max(0, load - own),
+        kv_use=min(max(status.requests.kv_cache_use, 0.0), 1.0),
+        tiers={r.engine_name: r.tier for r in status.revisions},
+    )
     if status.phase == "ready":
-        return replace(before, state="ready", reason=None, catalog=catalog, load=load)
+        return replace(seen, state="ready", reason=None)
     state: Any = "draining" if status.phase == "draining" else "unready"
-    return replace(before, state=state, reason=status.phase, catalog=catalog, load=load)
+    return replace(seen, state=state, reason=status.phase)
 
 
 def _unready(before: Replica, reason: str) -> Replica:

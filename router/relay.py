@@ -8,7 +8,7 @@ bytes stay the same.
 from collections.abc import Callable
 
 from adapters.asgi import Headers
-from adapters.errors import RequestError, openai_body
+from adapters.errors import RequestError, anthropic_body, openai_body
 from router.carry.transcript import Transcript
 from router.upstream.client import Answer
 from router.upstream.failure import ReplicaFailure
@@ -20,11 +20,13 @@ _HOLD_LIMIT = 64 * 1024
 
 
 class Relay:
-    """One answer on its way to the client. `sent_bytes`: how much of its body the client was sent; `transcript`: what
-    is needed to go on elsewhere, for a stream where that is known."""
+    """One answer on its way to the client. `anthropic`: whether its client expects errors in Anthropic's shape;
+    `sent_bytes`: how much of its body the client was sent; `transcript`: what is needed to go on elsewhere, for a
+    stream where that is known."""
 
-    def __init__(self, reply: Reply) -> None:
+    def __init__(self, reply: Reply, *, anthropic: bool = False) -> None:
         self._reply = reply
+        self._anthropic = anthropic
         self._held = b""
         self._last = b""
         self._translate: Callable[[bytes], bytes] | None = None
@@ -79,7 +81,8 @@ class Relay:
         if not self.head_sent:
             self._refuse(error, extra)
         elif self.event_stream:
-            self._end(b"data: " + openai_body(error) + b"\n\n")
+            event = b"event: error\n" if self._anthropic else b""
+            self._end(event + b"data: " + self._body(error) + b"\n\n")
 
     def whole(self, status: int, headers: Headers, body: bytes) -> None:
         """Sends an answer of the router's own."""
@@ -88,7 +91,10 @@ class Relay:
 
     def _refuse(self, error: RequestError, extra: Headers) -> None:
         headers = [(name.encode("ascii"), value.encode("latin-1")) for name, value in error.headers().items()]
-        self.whole(error.status, [(b"content-type", b"application/json"), *headers, *extra], openai_body(error))
+        self.whole(error.status, [(b"content-type", b"application/json"), *headers, *extra], self._body(error))
+
+    def _body(self, error: RequestError) -> bytes:
+        return anthropic_body(error) if self._anthropic else openai_body(error)
 
     async def _stream(self, answer: Answer) -> None:
         self._reply.follow(answer)

@@ -8,12 +8,12 @@ model" stay two answers.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from adapters.errors import ModelNotFound, Unavailable
 from adapters.names import revision_name
 from adapters.replica import RevisionState
-from router.snapshot import Naming, Replica, Target
+from router.snapshot import Arm, Naming, Replica, Target
 
 Table = Mapping[str, Target]
 
@@ -31,6 +31,7 @@ class _Offer:
     number: int
     replica: str
     failed: bool = False
+    digest: str = ""
 
     @property
     def revision(self) -> str | None:
@@ -47,7 +48,7 @@ def build_table(replicas: Sequence[Replica], naming: Naming = _NO_NAMES) -> Tabl
         if adapter not in bases:
             names.pop(adapter, None)
             if engine_name is not None:
-                names[adapter] = names.get(engine_name) or _absent(adapter, engine_name)
+                names[adapter] = replace(names.get(engine_name) or _absent(adapter, engine_name), arm="stable")
     return names
 
 
@@ -82,7 +83,7 @@ def resolve(model: str, table: Table, replicas: Iterable[Replica]) -> Target:
 
 def _absent(adapter: str, engine_name: str) -> Target:
     """The target of a revision that no replica has: it exists, so that it can only be asked to try again."""
-    return Target(adapter, engine_name, engine_name.rpartition("-")[0], ())
+    return Target(adapter, engine_name, engine_name.rpartition("-")[0], (), "pinned")
 
 
 def _names(replicas: Iterable[Replica]) -> dict[str, Target]:
@@ -91,7 +92,7 @@ def _names(replicas: Iterable[Replica]) -> dict[str, Target]:
     names: dict[str, Target] = {}
     for offer in sorted(offers, key=lambda offer: offer.number, reverse=True):
         target = targets[offer.engine_name]
-        names.setdefault(offer.label, target)
+        names.setdefault(offer.label, replace(target, arm="stable"))
         names.setdefault(offer.revision or offer.label, target)
         names.setdefault(offer.engine_name, target)
     bases = (offer for offer in offers if not offer.number)
@@ -109,7 +110,9 @@ def _targets(offers: Iterable[_Offer]) -> dict[str, Target]:
 def _target(same: Sequence[_Offer]) -> Target:
     good = [offer.replica for offer in same if not offer.failed]
     first = same[0]
-    return Target(first.label, first.engine_name, first.revision, tuple(good or [offer.replica for offer in same]))
+    replicas = tuple(good or [offer.replica for offer in same])
+    arm: Arm = "pinned" if first.number else "base"
+    return Target(first.label, first.engine_name, first.revision, replicas, arm, first.digest)
 
 
 def _offers(replica: Replica) -> Iterator[_Offer]:
@@ -117,10 +120,11 @@ def _offers(replica: Replica) -> Iterator[_Offer]:
     if catalog is None:
         return
     if catalog.base is not None:
-        yield _Offer(catalog.base, catalog.base, 0, replica.name)
+        yield _Offer(catalog.base, catalog.base, 0, replica.name, digest=catalog.fingerprint or "")
     for model in catalog.models:
         yield _Offer(model.id, model.id, 0, replica.name)
     for revision in catalog.revisions:
         if revision.state != "draining":
             failed = revision.state == "failed"
-            yield _Offer(revision.adapter, revision.engine_name, revision.number, replica.name, failed)
+            number, digest = revision.number, revision.digest
+            yield _Offer(revision.adapter, revision.engine_name, number, replica.name, failed, digest)

@@ -5,19 +5,22 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal
 
-from adapters.replica import RevisionState
+from adapters.replica import RevisionState, Tier
 
 ReplicaState = Literal["ready", "unready", "draining"]
+Arm = Literal["stable", "pinned", "base"]
+_NOWHERE: Mapping[str, Tier] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """One revision on one replica."""
+    """One revision on one replica. `digest`: of its files, empty where that is not told."""
 
     adapter: str
     number: int
     engine_name: str
     state: RevisionState
+    digest: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +36,14 @@ class ListedModel:
 @dataclass(frozen=True, slots=True)
 class Catalog:
     """What one replica serves: one of ours has a base with revisions, a plain OpenAI server just has `models`.
-    `context`: the tokens that the base can hold, None where that is not told."""
+    `context`: the tokens that the base can hold, `fingerprint`: of its files, None where that is not told."""
 
     base: str | None = None
     source: str | None = None
     revisions: tuple[Revision, ...] = ()
     models: tuple[ListedModel, ...] = ()
     context: int | None = None
+    fingerprint: str | None = None
 
     @property
     def plain(self) -> bool:
@@ -49,8 +53,9 @@ class Catalog:
 
 @dataclass(frozen=True, slots=True)
 class Replica:
-    """One replica. `reason`: why it is not ready; `catalog`: the last one seen, None before the first;
-    `load`: requests that it reports as running or waiting."""
+    """One replica. `reason`: why it is not ready; `catalog`: the last one seen, None before the first; `load`: requests
+    that it reports as running or waiting; `elsewhere`: those of them that are not this router's; `kv_use`: the share of
+    its KV cache in use, 0 to 1; `tiers`: the nearest memory that holds a revision, by engine name."""
 
     name: str
     url: str
@@ -58,6 +63,9 @@ class Replica:
     reason: str | None = "not seen yet"
     catalog: Catalog | None = None
     load: int = 0
+    elsewhere: int = 0
+    kv_use: float = 0.0
+    tiers: Mapping[str, Tier] = field(default_factory=lambda: _NOWHERE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +79,13 @@ class Naming:
 @dataclass(frozen=True, slots=True)
 class Target:
     """What a model name means. `label`: the adapter's or the base's name, for metrics; `revision`: `sql@3`, for an
-    adapter; `engine_name`: the name that no other bytes have; `replicas`: the names of those that can serve it."""
+    adapter; `engine_name`: the name that no other bytes have; `replicas`: the names of those that can serve it; `arm`:
+    the channel by which the name was followed, `pinned` for an exact revision; `digest`: of the files, the base's for a
+    base, empty where that is not told."""
 
     label: str
     engine_name: str
     revision: str | None
     replicas: tuple[str, ...]
+    arm: Arm = "base"
+    digest: str = ""

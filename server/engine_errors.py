@@ -1,4 +1,7 @@
-"""The engine's error answers in OpenAI's shape: vLLM gives a number as `code`, and types that OpenAI does not know."""
+"""The engine's error answers in OpenAI's shape, or in Anthropic's on its endpoints.
+
+vLLM gives a number as `code`, types that OpenAI does not know, and the same shape everywhere to what fails validation.
+"""
 
 import re
 from typing import Any
@@ -6,7 +9,7 @@ from typing import Any
 import msgspec
 
 from adapters.asgi import Message, Send
-from adapters.errors import openai_error_body
+from adapters.errors import anthropic_error_body, openai_error_body
 
 _VALIDATION = re.compile(r"\d+ validation errors?:")
 _FAULT = re.compile(r"'loc': '([^']*)', 'msg': [\"']([^\"']*)[\"']")
@@ -18,9 +21,9 @@ class EngineErrors:
     `status`: the answer's HTTP status, 0 before there is one; `headers` are added to the answer's own.
     """
 
-    def __init__(self, send: Send, *, openai_shape: bool) -> None:
+    def __init__(self, send: Send, *, anthropic: bool) -> None:
         self._send = send
-        self._openai_shape = openai_shape
+        self._anthropic = anthropic
         self._start: Message | None = None
         self._parts: list[bytes] = []
         self.headers: tuple[tuple[bytes, bytes], ...] = ()
@@ -44,7 +47,7 @@ class EngineErrors:
     async def _begin(self, message: Message) -> None:
         self.status = message["status"]
         message["headers"] = [*message.get("headers", ()), *self.headers]
-        if self.status >= 400 and self._openai_shape:
+        if self.status >= 400:
             self._start = message
         else:
             await self._send(message)
@@ -53,21 +56,23 @@ class EngineErrors:
         self._parts.append(message.get("body", b""))
         if message.get("more_body", False) or self._start is None:
             return
-        start, body = self._start, rewrite_error(self.status, b"".join(self._parts))
+        start, body = self._start, rewrite_error(self.status, b"".join(self._parts), anthropic=self._anthropic)
         kept = [pair for pair in start["headers"] if pair[0].lower() != b"content-length"]
         start["headers"] = [*kept, (b"content-length", str(len(body)).encode())]
         await self._send(start)
         await self._send({"type": "http.response.body", "body": body})
 
 
-def rewrite_error(status: int, body: bytes) -> bytes:
-    """`body`, an error in vLLM's or FastAPI's shape, in OpenAI's. Pure."""
+def rewrite_error(status: int, body: bytes, *, anthropic: bool = False) -> bytes:
+    """`body`, an error in vLLM's or FastAPI's shape, in OpenAI's or Anthropic's. Pure."""
     fields = _error_fields(body)
-    message = _readable(fields.get("message"))
+    message = _readable(fields.get("message")) or f"The engine answered with status {status}."
+    if anthropic:
+        return anthropic_error_body(message, status=status)
     param = fields.get("param")
     code = fields.get("code")
     return openai_error_body(
-        message or f"The engine answered with status {status}.",
+        message,
         error_type="invalid_request_error" if status < 500 else "server_error",
         param=param.removeprefix("body.") if isinstance(param, str) else None,
         code=code if isinstance(code, str) else "model_not_found" if status == 404 else None,

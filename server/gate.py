@@ -10,7 +10,14 @@ from typing import Any
 import msgspec
 
 from adapters.asgi import Message, Receive, Scope, Send, header, receive_body
-from adapters.errors import InvalidRequest, ModelNotFound, RequestError, Unavailable, openai_body
+from adapters.errors import (
+    InvalidRequest,
+    ModelNotFound,
+    RequestError,
+    RevisionMissing,
+    anthropic_body,
+    openai_body,
+)
 from server import token_ids
 from server.engine_errors import EngineErrors
 from server.replica import Replica
@@ -39,13 +46,14 @@ class Gate:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         metrics, endpoint = self._replica.metrics, scope["path"]
-        watch = EngineErrors(send, openai_shape=not endpoint.startswith("/v1/messages"))
+        anthropic = endpoint.startswith("/v1/messages")
+        watch = EngineErrors(send, anthropic=anthropic)
         metrics.in_flight.inc()
         try:
             with self._replica.counted():
                 await self._answer(scope, receive, watch)
         except RequestError as error:
-            await send_error(send, error)
+            await send_error(send, error, anthropic=anthropic)
             watch.status = error.status
         finally:
             metrics.in_flight.dec()
@@ -91,12 +99,12 @@ class Gate:
         return self._replica.slots.find(model)
 
     def _chosen(self, engine_name: str) -> Entry:
-        """The revision with exactly this name. Raises Unavailable where it is not here (any more): the router knows
+        """The revision with exactly this name. Raises RevisionMissing where it is not here (any more): the router knows
         that it exists, and can ask another replica."""
         try:
             return self._replica.slots.find(engine_name)
         except ModelNotFound as error:
-            raise Unavailable(f"{engine_name[:128]} is not on {self._replica.config.name} now.") from error
+            raise RevisionMissing(f"{engine_name[:128]} is not on {self._replica.config.name} now.") from error
 
 
 class _Replay:
@@ -113,9 +121,9 @@ class _Replay:
         return {"type": "http.request", "body": body, "more_body": False}
 
 
-async def send_error(send: Send, error: RequestError) -> None:
-    """Answers with `error` in OpenAI's shape."""
-    body = openai_body(error)
+async def send_error(send: Send, error: RequestError, *, anthropic: bool = False) -> None:
+    """Answers with `error` in OpenAI's shape, or in Anthropic's."""
+    body = anthropic_body(error) if anthropic else openai_body(error)
     headers = {"content-type": "application/json", "content-length": str(len(body)), **error.headers()}
     encoded = [(name.encode(), value.encode()) for name, value in headers.items()]
     await send({"type": "http.response.start", "status": error.status, "headers": encoded})

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from adapters.errors import AdapterRejected, Conflict, ModelNotFound, Unavailable
+from adapters.errors import AdapterRejected, Conflict, ModelNotFound, RevisionMissing, Unavailable
 from adapters.names import Reference, engine_name, parse_reference, revision_name
 from adapters.replica import RevisionState, Usage
 from server.engine import Engine, EngineLora
@@ -204,7 +204,7 @@ class Slots:
             # Shielded: the others who wait for this load must not lose it when one of them goes away.
             await asyncio.shield(entry.loading)
         if entry.lora is None:
-            raise Unavailable(f"{entry.name} was removed while this request waited for it.")
+            raise RevisionMissing(f"{entry.name} was removed while this request waited for it.")
         return entry.lora
 
     def _refuse_known_failure(self, entry: Entry) -> None:

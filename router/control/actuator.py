@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from adapters.errors import RegistryError
@@ -24,8 +25,8 @@ class Actuator:
     def __init__(self, context: Context, tasks: KeyedTasks) -> None:
         self._context = context
         self._tasks = tasks
-        self._failures: dict[str, dict[str, Failure]] = {name: {} for name in context.controls}
-        self._turns = {name: asyncio.Semaphore(_AT_ONCE) for name in context.controls}
+        self._failures: dict[str, dict[str, Failure]] = defaultdict(dict)
+        self._turns: dict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(_AT_ONCE))
         self._files: dict[tuple[str, int], tuple[FileRecord, ...]] = {}
 
     def act(self, wanted: Sequence[Wanted], statuses: Mapping[str, ReplicaStatus]) -> None:

@@ -1,7 +1,7 @@
 """The calls that the control loop makes to a replica's internal API."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,8 +10,10 @@ import msgspec
 from adapters.errors import PatchbayError
 from adapters.registry.records import FileRecord
 from router.control.plan import Put
+from router.fleet import Fleet
 from router.headers import REVISION
 from router.upstream.client import Call, Document, ReplicaClient
+from router.upstream.link import Link
 
 # Fetching a large adapter takes its time, and the replica goes on where we give up waiting: the next look shows it.
 _PUT_S = 120.0
@@ -120,6 +122,28 @@ class ReplicaControl:
             return await self.client.fetch(Call(method, path, sent), timeout_s=timeout_s)
         sent.append((b"content-type", b"application/json"))
         return await self.client.fetch(Call(method, path, sent, json.dumps(body).encode()), timeout_s=timeout_s)
+
+
+class ReplicaControls(Mapping[str, ReplicaControl]):
+    """The internal APIs of the replicas that there are, by name. One that has just gone can still be had: calls to it
+    fail as those to any replica that cannot be reached."""
+
+    def __init__(self, fleet: Fleet, links: Mapping[str, Link]) -> None:
+        self._fleet = fleet
+        self._links = links
+        self._known: dict[str, ReplicaControl] = {}
+
+    def __getitem__(self, name: str) -> ReplicaControl:
+        link = self._links.get(name)
+        if link is not None:
+            self._known[name] = ReplicaControl(link.client, link.token)
+        return self._known[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(list(self._fleet.doubts))
+
+    def __len__(self) -> int:
+        return len(self._fleet.doubts)
 
 
 def _accepted(document: Document) -> None:

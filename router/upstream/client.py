@@ -47,6 +47,10 @@ class Answer:
         self.status = connection.status
         self.headers: Headers = downstream_headers(connection.headers)
 
+    def has(self, name: bytes) -> bool:
+        """Whether the replica sent a header called `name` (lower case), be it for the client or not."""
+        return header(self._connection.headers, name) is not None
+
     @property
     def is_event_stream(self) -> bool:
         """Whether this is a stream of server-sent events that can be read as it is."""
@@ -96,12 +100,25 @@ class ReplicaClient:
         self._watch: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        self._watch = asyncio.create_task(self._watch_times())
+        self.start()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        await self.close()
+
+    def start(self) -> None:
+        """Takes calls from now on, until `close`."""
+        self._watch = asyncio.create_task(self._watch_times())
+
+    @property
+    def busy(self) -> bool:
+        """Whether an exchange is under way."""
+        return bool(self._busy)
+
+    async def close(self) -> None:
+        """Ends all that is under way, and the connections."""
         if self._watch is not None:
             self._watch.cancel()
             await asyncio.wait({self._watch})
@@ -156,7 +173,7 @@ class ReplicaClient:
 
     async def _connect(self) -> Connection:
         if self._watch is None:
-            raise RuntimeError("the client is not open")
+            raise ReplicaFailure("it is not among the replicas any more", kind="connect")
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(self._connect_timeout_s):

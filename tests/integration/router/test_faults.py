@@ -12,7 +12,7 @@ pytestmark = pytest.mark.anyio
 
 async def test_a_dead_replica_is_passed_over_before_the_poller_knows() -> None:
     dead, alive = FakeEngine("dead"), FakeEngine("alive")
-    async with running_router(dead, alive, poll_interval_s=60) as router:
+    async with running_router(dead, alive, poll_interval_s=60, balance={"prefix": 0}) as router:
         await dead.stop()
         answers = [await post(router) for _ in range(4)]
         assert [answer.headers["x-patchbay-replica"] for answer in answers] == ["alive"] * 4

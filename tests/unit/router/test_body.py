@@ -1,11 +1,13 @@
 import pytest
 
 from adapters.errors import InvalidRequest
-from router.body import Head, parse_head
+from router.body import parse_head
 
 
 def test_model_and_stream_are_read_and_the_rest_is_left_alone() -> None:
-    assert parse_head(b'{"messages": [{"x": 1}], "model": "sql", "stream": true}') == Head("sql", stream=True)
+    head = parse_head(b'{"messages": [{"x": 1}], "model": "sql", "stream": true}')
+    assert (head.model, head.stream) == ("sql", True)
+    assert bytes(head.beginning.text) == b'[{"x": 1}]'
 
 
 @pytest.mark.parametrize("body", [b'{"model":"a"}', b'{"model":"a","stream":null}', b' \n{"model":"a"}\t'])

@@ -1,0 +1,36 @@
+"""One budget for all that is tried again: retries, hedges, streams that are carried on. Pure.
+
+Without one, replicas that begin to fail get more work instead of less. Source: M. Eriksen, "Your server as a function",
+PLOS 2013, and Finagle's RetryBudget: a share of the requests, and a few a second however few there are.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """`share`: of the requests, how many may be tried again; `per_second`: how many more than that; `burst`: how many
+    may be saved up, as for the streams of a replica that dies."""
+
+    share: float = 0.2
+    per_second: float = 10.0
+    burst: float = 1000.0
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """`tokens`: what could be tried again at `at_s`."""
+
+    tokens: float
+    at_s: float
+
+
+def earned(budget: Budget, policy: Policy) -> Budget:
+    """After a request."""
+    return Budget(min(budget.tokens + policy.share, policy.burst), budget.at_s)
+
+
+def drawn(budget: Budget, now_s: float, policy: Policy) -> tuple[Budget, bool]:
+    """After something was to be tried again, and whether it may be."""
+    tokens = min(budget.tokens + (now_s - budget.at_s) * policy.per_second, policy.burst)
+    return (Budget(tokens - 1, now_s), True) if tokens >= 1 else (Budget(tokens, now_s), False)

@@ -1,0 +1,87 @@
+"""Carries a stream on whose replica failed: on other replicas, until it is whole."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+
+from adapters.errors import UpstreamFailed
+from router.carry.continuation import COMPLETIONS, Continuation, Rest, Tail, continuation
+from router.config import RouterConfig
+from router.fleet import Fleet
+from router.forward.calls import call_of
+from router.forward.exchange import Ask, Exchange
+from router.forward.upstreams import Upstreams
+from router.metrics import Metrics
+from router.snapshot import Replica
+from router.upstream.failure import ReplicaFailure
+
+_log = logging.getLogger("patchbay.router")
+_PAUSE_S = 0.1
+# A request under which so many replicas in a row die before they say anything may be what kills them.
+_DEATHS = 3
+
+
+class Carrier:
+    """`clock`: seconds, monotonic."""
+
+    def __init__(
+        self, config: RouterConfig, fleet: Fleet, upstreams: Upstreams, metrics: Metrics, clock: Callable[[], float]
+    ) -> None:
+        self._timeout_s = config.carry_timeout_s
+        self._fleet = fleet
+        self._upstreams = upstreams
+        self._metrics = metrics
+        self._clock = clock
+
+    async def carry_on(self, exchange: Exchange, ask: Ask, error: ReplicaFailure) -> None:
+        """Goes on with a stream that broke by `error`. Raises UpstreamFailed where that cannot be."""
+        relay, deaths, deadline = exchange.relay, 0, self._clock() + self._timeout_s
+        while (plan := self._plan(exchange, ask)) is not None and self._clock() < deadline and deaths < _DEATHS:
+            if isinstance(plan, Tail):
+                relay.finish(plan.events)
+                self._metrics.carried("whole")
+                return
+            ask = replace(ask, target=self._fleet.view.table.get(ask.target.engine_name) or ask.target)
+            replica = self._upstreams.pick(exchange, ask)
+            if replica is None or not self._upstreams.may_try_again():
+                # All were tried: those that come back may be asked again.
+                exchange.tried.clear()
+                await asyncio.sleep(_PAUSE_S)
+                continue
+            exchange.tried.add(replica.name)
+            sent = relay.sent_bytes
+            try:
+                await self._rest(exchange, ask, replica, plan)
+            except ReplicaFailure as again:
+                self._upstreams.failed(exchange, replica, again)
+                error = again
+                deaths += again.kind == "disconnect"
+                if relay.sent_bytes > sent:
+                    deaths, deadline = 0, self._clock() + self._timeout_s
+            else:
+                self._metrics.carried("whole")
+                return
+        if relay.event_stream:
+            self._metrics.carried("broken")
+        raise UpstreamFailed(f"The replica failed: {error.message}.") from error
+
+    def _plan(self, exchange: Exchange, ask: Ask) -> Continuation | None:
+        transcript = exchange.relay.transcript
+        if transcript is None or not exchange.relay.event_stream:
+            return None
+        contexts = [replica.catalog.context for replica in self._fleet.view.replicas if replica.catalog is not None]
+        chat = exchange.request.path != COMPLETIONS
+        return continuation(ask.body, transcript, chat=chat, context=min(filter(None, contexts), default=None))
+
+    async def _rest(self, exchange: Exchange, ask: Ask, replica: Replica, plan: Continuation) -> None:
+        call, translate = call_of(exchange, ask, replica, self._upstreams.links[replica.name]), None
+        if isinstance(plan, Rest):
+            call, translate = replace(call, path=COMPLETIONS, body=plan.body), plan.translate
+        with contextlib.closing(await self._upstreams.ask(replica, call)) as attempt:
+            answer = attempt.answer
+            if answer.status != 200 or not answer.is_event_stream:
+                raise ReplicaFailure(f"it does not go on with the stream ({answer.status})", kind="busy")
+            _log.info("request %s: replica %s goes on with it", exchange.id.decode(), replica.name)
+            await exchange.relay.resume(answer, translate)

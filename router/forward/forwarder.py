@@ -1,0 +1,177 @@
+"""Asks replicas, one after the other or two at once, until one begins an answer; then passes it on to its end."""
+
+import asyncio
+import contextlib
+import random
+from collections.abc import Callable
+from dataclasses import replace
+
+from adapters.errors import ModelNotFound, RequestError, Unavailable, UpstreamFailed
+from router.config import RouterConfig
+from router.fleet import Fleet
+from router.forward.calls import call_of
+from router.forward.carrier import Carrier
+from router.forward.exchange import Ask, Exchange
+from router.forward.upstreams import Attempt, Upstreams
+from router.headers import MISSING, provenance
+from router.metrics import Metrics
+from router.routes import resolve
+from router.snapshot import Replica, Target
+from router.upstream.failure import ReplicaFailure
+
+# How long the registry's and the replicas' news take at most, while all is well.
+_NEWS_S = 1.0
+_LOOK_S = 0.02
+
+
+class Forwarder:
+    """The way of a request to its answer. `clock`: seconds, monotonic."""
+
+    def __init__(
+        self, config: RouterConfig, fleet: Fleet, upstreams: Upstreams, metrics: Metrics, clock: Callable[[], float]
+    ) -> None:
+        self._retry = config.retry
+        self._fleet = fleet
+        self._upstreams = upstreams
+        self._metrics = metrics
+        self._clock = clock
+        self._carrier = Carrier(config, fleet, upstreams, metrics, clock)
+
+    async def forward(self, exchange: Exchange, ask: Ask) -> Target:
+        """Answers `exchange` with what a replica says to `ask`, and returns who that was in the end.
+
+        Each replica is asked at most once before the first byte. Raises Unavailable or UpstreamFailed where none
+        answers, and once the answer has begun where it cannot be ended as if nothing had happened.
+        """
+        self._upstreams.earn()
+        failure: RequestError = Unavailable(f"No replica that serves '{ask.target.label}' can be asked now.")
+        tries = 0
+        while (replica := self._upstreams.pick(exchange, ask)) is not None:
+            if tries and not self._upstreams.may_try_again():
+                break
+            tries += 1
+            exchange.tried.add(replica.name)
+            try:
+                attempt = await self._begin(exchange, ask, replica)
+            except ReplicaFailure as error:
+                if error.kind == "timeout":
+                    raise UpstreamFailed(f"The replica failed: {error.message}.") from error
+                failure = _as_answer(error)
+                await self._back_off(tries)
+                continue
+            if (moved := await self._moved(exchange, ask, attempt)) is not None:
+                ask = replace(ask, target=moved)
+                exchange.tried.clear()
+                continue
+            await self._pass_on(exchange, ask, attempt)
+            return ask.target
+        raise failure
+
+    async def _begin(self, exchange: Exchange, ask: Ask, replica: Replica) -> Attempt:
+        """An answer's beginning, by `replica`, or by another that is asked as well when it is slow."""
+        if self._retry.hedge_after_s is None:
+            return await self._ask(exchange, ask, replica)
+        tasks = [asyncio.create_task(self._ask(exchange, ask, replica))]
+        winner: asyncio.Task[Attempt] | None = None
+        try:
+            await asyncio.wait(tasks, timeout=self._retry.hedge_after_s)
+            if not tasks[0].done() and (other := self._second(exchange, ask)) is not None:
+                tasks.append(asyncio.create_task(self._ask(exchange, ask, other)))
+            winner = await _first_good(tasks)
+            return winner.result()
+        finally:
+            await _close([task for task in tasks if task is not winner])
+
+    def _second(self, exchange: Exchange, ask: Ask) -> Replica | None:
+        other = self._upstreams.pick(exchange, ask)
+        if other is None or not self._upstreams.may_try_again():
+            return None
+        exchange.tried.add(other.name)
+        self._metrics.hedged()
+        return other
+
+    async def _ask(self, exchange: Exchange, ask: Ask, replica: Replica) -> Attempt:
+        try:
+            attempt = await self._upstreams.ask(
+                replica, call_of(exchange, ask, replica, self._upstreams.links[replica.name])
+            )
+            try:
+                self._accept(attempt, exchange, ask)
+            except BaseException:
+                attempt.close()
+                raise
+        except ReplicaFailure as error:
+            self._upstreams.failed(exchange, replica, error)
+            raise
+        return attempt
+
+    def _accept(self, attempt: Attempt, exchange: Exchange, ask: Ask) -> None:
+        """Raises ReplicaFailure for an answer that is about the replica and not about the request."""
+        status = attempt.answer.status
+        if status in (401, 403):
+            raise ReplicaFailure("it refused the router's token", kind="refused")
+        # The last one's own words on why it takes no work are better than any of ours.
+        if status == 503 and self._upstreams.pick(exchange, ask) is not None:
+            raise ReplicaFailure("it takes no work now (503)", kind="busy")
+
+    async def _moved(self, exchange: Exchange, ask: Ask, attempt: Attempt) -> Target | None:
+        """What the name means by now, where the replica has not got what it meant: a router that was held up may go by
+        a revision that is gone. Closes `attempt` then."""
+        if attempt.answer.status != 503 or not attempt.answer.has(MISSING):
+            return None
+        self._fleet.doubt(attempt.replica.name)
+        end_s = self._clock() + _NEWS_S
+        while self._clock() < end_s:
+            with contextlib.suppress(ModelNotFound, Unavailable):
+                now = resolve(ask.model, self._fleet.view.table, self._fleet.view.replicas)
+                if now.engine_name != ask.target.engine_name:
+                    attempt.close()
+                    return now
+            await asyncio.sleep(_LOOK_S)
+        return None
+
+    async def _pass_on(self, exchange: Exchange, ask: Ask, attempt: Attempt) -> None:
+        answer, endpoint = attempt.answer, exchange.endpoint
+        exchange.extra += provenance(ask.model, ask.target, attempt.replica.name)
+        self._metrics.first_byte(endpoint.name, self._clock() - exchange.started_s)
+        if answer.status >= 400:
+            exchange.outcome = "client_error" if answer.status < 500 else "server_error"
+        try:
+            with contextlib.closing(attempt):
+                await exchange.relay.run(answer, exchange.extra, ends_with_done=endpoint.ends_with_done)
+        except ReplicaFailure as error:
+            self._upstreams.failed(exchange, attempt.replica, error)
+            await self._carrier.carry_on(exchange, ask, error)
+
+    async def _back_off(self, tries: int) -> None:
+        """Waits for a random time, which grows with each try. Source: M. Brooker, "Exponential Backoff And Jitter",
+        AWS Architecture Blog, 2015 (full jitter)."""
+        longest_s = min(self._retry.backoff_s * 2 ** (tries - 1), self._retry.max_backoff_s)
+        await asyncio.sleep(random.uniform(0, longest_s))  # noqa: S311 - no secret
+
+
+async def _first_good(tasks: list[asyncio.Task[Attempt]]) -> asyncio.Task[Attempt]:
+    """The first that gives an answer. Raises what the last one raised where none does."""
+    waiting: set[asyncio.Task[Attempt]] = set(tasks)
+    while True:
+        done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        good = [task for task in done if task.exception() is None]
+        if good:
+            return good[0]
+        if not waiting:
+            return done.pop()
+
+
+async def _close(tasks: list[asyncio.Task[Attempt]]) -> None:
+    """Ends what lost the race."""
+    for task in tasks:
+        task.cancel()
+    for ended in await asyncio.gather(*tasks, return_exceptions=True):
+        if isinstance(ended, Attempt):
+            ended.close()
+
+
+def _as_answer(error: ReplicaFailure) -> RequestError:
+    if error.kind == "connect":
+        return Unavailable("No replica could be reached.")
+    return UpstreamFailed(f"No replica could answer: {error.message}.")

@@ -1,0 +1,124 @@
+"""The replicas as requests see them: who takes one, what it costs them, and what they are held to have failed at."""
+
+import logging
+import random
+from collections import Counter
+from collections.abc import Callable, Mapping
+
+from router.balance import budget, circuit
+from router.balance.pick import Query, pick
+from router.config import RouterConfig
+from router.fleet import Fleet
+from router.forward.exchange import Ask, Exchange
+from router.metrics import Metrics
+from router.snapshot import Replica
+from router.upstream.client import Answer, Call
+from router.upstream.failure import ReplicaFailure
+from router.upstream.link import Link
+
+_log = logging.getLogger("patchbay.router")
+
+
+class Attempt:
+    """A replica that answers. It counts as in flight there until `close`."""
+
+    def __init__(self, replica: Replica, answer: Answer, closed: Callable[[], None]) -> None:
+        self.replica = replica
+        self.answer = answer
+        self._closed: Callable[[], None] | None = closed
+
+    def close(self) -> None:
+        """Ends it. A replica that has not said all sees its connection closed."""
+        if self._closed is not None:
+            self.answer.close()
+            self._closed()
+            self._closed = None
+
+
+class Upstreams:
+    """Holds, for each replica, what this router has in flight there and its circuit; and the budget for retries."""
+
+    def __init__(
+        self,
+        config: RouterConfig,
+        fleet: Fleet,
+        links: Mapping[str, Link],
+        metrics: Metrics,
+        clock: Callable[[], float],
+    ) -> None:
+        self.links = links
+        self.in_flight: Counter[str] = Counter()
+        self._fleet = fleet
+        self._metrics = metrics
+        self._clock = clock
+        self._weights = config.balance.weights
+        self._breaker = config.breaker.policy
+        self._allowance = config.retry.policy
+        self._budget = budget.Budget(self._allowance.burst, clock())
+        self._circuits: dict[str, circuit.Circuit] = {}
+        self._turn = 0
+
+    def pick(self, exchange: Exchange, ask: Ask) -> Replica | None:
+        """Who may be asked next, None where nobody is left."""
+        self._turn += 1
+        view, tried = self._fleet.view, exchange.tried
+        if self._circuits:
+            now = self._clock()
+            tried = tried | {name for name, one in self._circuits.items() if not circuit.admits(one, now)}
+        query = Query(ask.target, ask.prompt, tried, self._turn)
+        return pick(view.replicas, query, self.in_flight, self._weights)
+
+    def circuit_open(self, name: str) -> bool:
+        """Whether a replica is left alone for now, after failures."""
+        return name in self._circuits and not circuit.admits(self._circuits[name], self._clock())
+
+    def earn(self) -> None:
+        """Notes a request, whose share may be tried again."""
+        self._budget = budget.earned(self._budget, self._allowance)
+
+    def may_try_again(self) -> bool:
+        """Whether one more try is within the budget, and if so takes it."""
+        self._budget, allowed = budget.drawn(self._budget, self._clock(), self._allowance)
+        if not allowed:
+            self._metrics.retry_refused()
+        return allowed
+
+    async def ask(self, replica: Replica, call: Call) -> Attempt:
+        """What `replica` answers to `call`, once its first bytes are here. Raises ReplicaFailure."""
+        name = replica.name
+        if name in self._circuits:
+            self._circuits[name] = circuit.asked(self._circuits[name])
+        self.in_flight[name] += 1
+        try:
+            answer = await self.links[name].client.open(call)
+        except BaseException as error:
+            self._left(name)
+            if not isinstance(error, ReplicaFailure) and name in self._circuits:
+                self._circuits[name] = circuit.released(self._circuits[name])
+            raise
+        self._circuits.pop(name, None)
+        return Attempt(replica, answer, lambda: self._left(name))
+
+    def failed(self, exchange: Exchange, replica: Replica, error: ReplicaFailure) -> None:
+        """Notes that `replica` failed at a request."""
+        _log.warning("request %s: replica %s failed: %s", exchange.id.decode(), replica.name, error.message)
+        self._metrics.upstream_failure(replica.name, error.kind)
+        if error.kind == "connect":
+            self._fleet.mark_unready(replica.name, error.message)
+        else:
+            self._fleet.doubt(replica.name)
+        if error.kind != "busy":
+            self._trip(replica.name)
+
+    def _trip(self, name: str) -> None:
+        before = self._circuits.get(name, circuit.CLOSED)
+        after = circuit.failed(before, self._clock(), self._breaker, random.random())  # noqa: S311 - no secret
+        self._circuits[name] = after
+        if after.opened > before.opened:
+            self._metrics.circuit_opened(name)
+            _log.warning("replica %s failed %d times in a row and is left alone for a while", name, after.failures)
+
+    def _left(self, name: str) -> None:
+        self.in_flight[name] -= 1
+        if not self.in_flight[name]:
+            del self.in_flight[name]
