@@ -29,22 +29,18 @@ def beginning(engine_name: str, prompt: Prompt) -> bytes:
 
     Of a chat that is what comes before the first question, and it; of a text its first 512 bytes.
     """
-    return b"\0".join(
-        [engine_name.encode(), bytes(memoryview(prompt.system)[:_MESSAGE_BYTES]), _start(memoryview(prompt.text))]
-    )
+    system = bytes(memoryview(prompt.system)[:_MESSAGE_BYTES])
+    return b"\0".join([engine_name.encode(), system, _start(memoryview(prompt.text))])
 
 
 def first_choice(key: bytes, names: Sequence[str]) -> str:
     """The name among `names` that `key` belongs to."""
-    return max(names, key=lambda name: blake2b(name.encode(), key=_digest(key), digest_size=8).digest())
-
-
-def _digest(key: bytes) -> bytes:
-    return blake2b(key, digest_size=16).digest()
+    mark = blake2b(key, digest_size=16).digest()
+    return max(names, key=lambda name: blake2b(name.encode(), key=mark, digest_size=8).digest())
 
 
 def _start(text: memoryview) -> bytes:
-    if text[:1] != b"[":
+    if bytes(text[:1]) != b"[":
         return bytes(text[:_TEXT_BYTES])
     parts: list[bytes] = []
     for part in _LIST.decode(text)[:2]:

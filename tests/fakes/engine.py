@@ -163,6 +163,8 @@ class FakeEngine:
             app.router.add_get("/internal/base", self._base_layout)
             app.router.add_put("/internal/adapters/{name}", self._put)
             app.router.add_delete("/internal/adapters/{reference}", self._delete)
+        for path in ("/tokenize", "/detokenize"):
+            app.router.add_post(path, self._answer)
         for path in ("chat/completions", "completions", "responses", "embeddings", "messages"):
             app.router.add_post(f"/v1/{path}", self._answer)
         return app
@@ -247,6 +249,10 @@ class FakeEngine:
         status = {"error_500": 500, "busy_503": 503, "refuse_401": 401}.get(fault)
         if status is not None:
             return web.json_response({"error": {"message": "fake trouble", "type": "server_error"}}, status=status)
+        chosen = seen.headers.get("x-patchbay-revision")
+        if chosen is not None and chosen not in {known.engine_name for known in self.revisions}:
+            missing = {"error": {"message": f"{chosen} is not here", "type": "server_error"}}
+            return web.json_response(missing, status=503, headers={"x-patchbay-missing": "1"})
         if seen.json.get("stream"):
             return await self._stream(request, seen)
         return await self._whole(request, seen)
