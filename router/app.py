@@ -1,6 +1,7 @@
 """One router process: what it is made of, and the order in which its parts start and stop."""
 
 import asyncio
+import contextlib
 import logging
 import signal
 import time
@@ -24,6 +25,8 @@ from router.wire.port import Port
 
 _log = logging.getLogger("patchbay.router")
 _LAST_WORDS_S = 1.0
+_READY_S = 30.0
+_LOOK_S = 0.05
 
 
 class Router:
@@ -41,7 +44,13 @@ class Router:
         self._members = Members(config, self.fleet)
         self.control = self._open_control(config)
         self.proxy = Proxy(config, self.fleet, self._members.links, self.metrics)
-        self._public = Port(self.proxy, public, limit_bytes=config.max_body_bytes, head_timeout_s=config.head_timeout_s)
+        self._public = Port(
+            self.proxy,
+            public,
+            limit_bytes=config.max_body_bytes,
+            head_timeout_s=config.head_timeout_s,
+            shared=config.reuse_port,
+        )
         parts = AdminParts(self.proxy, self.fleet, self.metrics, self.stop, _admin_keys(config), self.control)
         self._admin = Listener(build_admin(parts), admin)
         self._poller = Poller(config, self.fleet, self._probe, self.metrics)
@@ -68,6 +77,8 @@ class Router:
             await self._poller.seen_all.wait()
             if self.control is not None:
                 background.append(tasks.create_task(self.control.run()))
+            if self._config.reuse_port:
+                await self._until_ready()
             public = tasks.create_task(self._public.run_until_stopped())
             admin = tasks.create_task(self._admin.run_until_stopped())
             await asyncio.gather(self._public.up.wait(), self._admin.up.wait())
@@ -79,6 +90,13 @@ class Router:
             await asyncio.gather(public, admin)
             for task in background:
                 task.cancel()
+
+    async def _until_ready(self) -> None:
+        """Waits until requests can be answered: while another router on the port can, none should come here."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_READY_S):
+                while not self.proxy.ready and not self._stop.is_set():  # noqa: ASYNC110 - readiness has many causes
+                    await asyncio.sleep(_LOOK_S)
 
     async def _drain(self, public: asyncio.Task[None]) -> None:
         """Stops accepting, waits for what is in flight, and past the deadline tells the rest that it is over."""
@@ -119,9 +137,9 @@ async def serve(config: RouterConfig) -> None:
 
 
 def _bind_both(config: RouterConfig) -> tuple[socket, socket]:
-    public = bind(config.host, config.port)
+    public = bind(config.host, config.port, shared=config.reuse_port)
     try:
-        return public, bind(config.admin_host, config.admin_port)
+        return public, bind(config.admin_host, config.admin_port, shared=config.reuse_port)
     except StartError:
         public.close()
         raise

@@ -10,6 +10,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from adapters.errors import InvalidRequest, StartError, openai_body
+from router.wire.takeover import share_port
 
 _BACKLOG = 2048
 # Longer than clients keep idle connections, so that it is they who close them.
@@ -148,8 +149,11 @@ class Listener(uvicorn.Server):
         yield
 
 
-def bind(host: str, port: int) -> socket.socket:
-    """A socket bound to `host` and `port` (0: any free one). Raises StartError where it is taken or not ours."""
+def bind(host: str, port: int, *, shared: bool = False) -> socket.socket:
+    """A socket bound to `host` and `port` (0: any free one). Raises StartError where it is taken or not ours.
+
+    It listens, but for one that is `shared` with another router: that gets no connections before they are taken.
+    """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         bound = socket.socket(family, kind, protocol)
@@ -157,8 +161,11 @@ def bind(host: str, port: int) -> socket.socket:
         raise StartError(f"Cannot listen on {host}: {error.strerror}.") from error
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            share_port(bound)
         bound.bind(address)
-        bound.listen(_BACKLOG)
+        if not shared:
+            bound.listen(_BACKLOG)
         bound.setblocking(False)
     except OSError as error:
         bound.close()

@@ -16,6 +16,7 @@ from router.wire.request import App, Reply, Request
 
 _HEAD_LIMIT = 64 * 1024
 _DISCARD_LIMIT = 32 * 1024 * 1024
+_ON_ITS_WAY_S = 0.5
 
 
 def date_line() -> bytes:
@@ -89,8 +90,17 @@ class ClientConnection(asyncio.Protocol):
         elif not self._in_head and now - self._since > self._shared.idle_s:
             self._close()
 
+    @property
+    def ending(self) -> bool:
+        """Whether no other request is to follow the current one."""
+        return self._shared.ending
+
     def finish(self) -> None:
-        """Ends with the answer that is being given, at once where there is none."""
+        """Ends with the answer that is being given. Where there is none, a request that is on its way may still come:
+        its answer says that it is the last one."""
+        self._loop.call_later(_ON_ITS_WAY_S, self._close_idle)
+
+    def _close_idle(self) -> None:
         if self._current is None:
             self._close()
 

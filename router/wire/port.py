@@ -5,19 +5,25 @@ from socket import socket
 
 from router.wire.connection import ClientConnection, Shared, date_line
 from router.wire.request import App
+from router.wire.takeover import hand_over
 
 # Longer than clients keep idle connections, so that it is they who close them.
 _IDLE_S = 75
 _BACKLOG = 2048
 _TICK_S = 1.0
 _LAST_S = 1.0
+_TAKEN_S = 0.1
 
 
 class Port:
-    """An application on a bound socket. `up` is set once it accepts connections."""
+    """An application on a bound socket. `up` is set once it accepts connections; `shared`: whether another router may
+    listen on the same port, and take over."""
 
-    def __init__(self, app: App, bound: socket, *, limit_bytes: int, head_timeout_s: float) -> None:
+    def __init__(
+        self, app: App, bound: socket, *, limit_bytes: int, head_timeout_s: float, shared: bool = False
+    ) -> None:
         self._bound = bound
+        self._handed_over = shared
         self._shared = Shared(app, limit_bytes, _IDLE_S, head_timeout_s)
         self._stop = asyncio.Event()
         self._at_once = False
@@ -31,6 +37,10 @@ class Port:
         try:
             self.up.set()
             await self._stop.wait()
+            if self._handed_over:
+                hand_over(self._bound)
+                # What had come before that is taken still.
+                await asyncio.sleep(_TAKEN_S)
             server.close()
             await self._let_end()
         finally:

@@ -34,6 +34,10 @@ class Wire(Protocol):
     def blocked(self) -> bool:
         """Whether the client does not read what it was sent."""
 
+    @property
+    def ending(self) -> bool:
+        """Whether no other request is to follow the current one."""
+
     def write(self, data: bytes) -> None:
         """Sends bytes."""
 
@@ -151,7 +155,7 @@ class Reply:
         """Sends the head. Without a `length`, and without one in `headers`, the body's end shows by its framing."""
         request = self._request
         # A client that waits to be asked for its body will not send it now: what comes next is not that body.
-        self._keep = request.keep_alive and not request.awaits_continue
+        self._keep = request.keep_alive and not request.awaits_continue and not self._wire.ending
         lines = [_STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status, self._wire.date]
         lines += [b"%b: %b\r\n" % pair for pair in headers]
         if length is not None:
