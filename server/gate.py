@@ -4,6 +4,7 @@ The reference is held for exactly as long as the engine's application runs for t
 fails or is cancelled.
 """
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +12,7 @@ import msgspec
 
 from adapters.asgi import Message, Receive, Scope, Send, header, receive_body
 from adapters.errors import (
+    DeadlineExceeded,
     InvalidRequest,
     ModelNotFound,
     RequestError,
@@ -36,6 +38,8 @@ ENDPOINTS: Mapping[str, str | None] = {
 }
 # Which revision a name means is the router's to say; it says it in this header.
 _REVISION = b"x-patchbay-revision"
+# How long the router gives this request: whole milliseconds.
+_DEADLINE = b"x-patchbay-timeout-ms"
 
 
 class Gate:
@@ -51,7 +55,14 @@ class Gate:
         metrics.in_flight.inc()
         try:
             with self._replica.counted():
-                await self._answer(scope, receive, watch)
+                async with asyncio.timeout(_timeout_s(scope)):
+                    await self._answer(scope, receive, watch)
+        except TimeoutError:
+            # What has begun ends here, cut short: whoever gave the time has told its client already.
+            if not watch.status:
+                late = DeadlineExceeded("The answer was not there within the time that it was given.")
+                await send_error(send, late, anthropic=anthropic)
+                watch.status = late.status
         except RequestError as error:
             await send_error(send, error, anthropic=anthropic)
             watch.status = error.status
@@ -105,6 +116,11 @@ class Gate:
             return self._replica.slots.find(engine_name)
         except ModelNotFound as error:
             raise RevisionMissing(f"{engine_name[:128]} is not on {self._replica.config.name} now.") from error
+
+
+def _timeout_s(scope: Scope) -> float | None:
+    given = header(scope["headers"], _DEADLINE) or b""
+    return int(given) / 1000 if given.isdigit() else None
 
 
 class _Replay:

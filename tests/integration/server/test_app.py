@@ -258,6 +258,32 @@ async def test_a_client_that_goes_away_frees_its_request_and_its_reference(tmp_p
         await until(lambda: house.replica.slots.find("sql").references == 0)
 
 
+async def test_a_request_is_ended_when_its_time_is_over(tmp_path: Path) -> None:
+    async with running(tmp_path) as house:
+        house.engine.gate.clear()
+        late = {"x-patchbay-timeout-ms": "100"}
+        with pytest.raises(httpx.RemoteProtocolError):
+            await house.client.post(CHAT, json={"model": "sql", "stream": True}, headers=late)
+        assert house.replica.slots.find("sql").references == 0
+        assert (await house.put("style", 9, load=False)).status_code == 200
+        answer = await house.client.post(CHAT, json={"model": "style"}, headers=late)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (504, "deadline_exceeded")
+
+
+async def test_a_revision_that_the_router_means_and_is_not_here_is_told_as_missing(tmp_path: Path) -> None:
+    async with running(tmp_path) as house:
+        chosen = {"x-patchbay-revision": "sql@9-aaaaaaaaaaaa"}
+        answer = await house.client.post(CHAT, json={"model": "sql"}, headers=chosen)
+        assert (answer.status_code, answer.headers["x-patchbay-missing"]) == (503, "1")
+
+
+async def test_errors_on_anthropics_endpoints_have_its_shape(tmp_path: Path) -> None:
+    async with running(tmp_path) as house:
+        answer = await house.client.post("/v1/messages", json={"model": "nope"})
+        assert answer.status_code == 404
+        assert answer.json()["error"]["type"] == "not_found_error"
+
+
 async def test_draining_finishes_streams_and_takes_no_new_requests(tmp_path: Path) -> None:
     async with running(tmp_path) as house:
         house.engine.gate.clear()
