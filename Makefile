@@ -43,10 +43,13 @@ bench-serve: setup ## Run vLLM's own serving benchmark against a running demo.
 bench-swap: setup ## Swap an adapter's revision under load on a running demo, and roll it back.
 	@$(BIN)/python -m loadtests.swaps
 
+chaos: setup ## Kill replicas of a running demo (demo up --replicas 2) under 200 streams, and compare what clients saw.
+	@$(BIN)/python -m loadtests.chaos $(CHAOS)
+
 lock: setup ## Resolve requirements/*.txt anew, keeping what still fits. UPGRADE=1 takes the newest of everything.
 	@scripts/lock $(if $(UPGRADE),--upgrade)
 
 clean: ## Remove .venv and the caches.
 	@rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
-.PHONY: help setup demo services test test-fast fuzz lint format bench bench-serve bench-swap lock clean
+.PHONY: help setup demo services test test-fast fuzz lint format bench bench-serve bench-swap chaos lock clean

@@ -90,13 +90,15 @@ class BreakerConfig(Settings):
 class RetryConfig(Settings):
     """What may be tried again, on another replica: `share` of the requests, `per_second` more, `burst` saved up.
     `backoff_s`, `max_backoff_s`: the random wait before a try is at most the first, twice as much each next time, up to
-    the second. `hedge_after_s`: after this long without a first byte a second replica is asked as well; off without."""
+    the second. `deaths`: a request that so many replicas in a row died on, before they said anything, is given up.
+    `hedge_after_s`: after this long without a first byte a second replica is asked as well; off without."""
 
     share: float = Field(default=0.2, ge=0)
     per_second: float = Field(default=10, ge=0)
     burst: float = Field(default=1000, ge=0)
     backoff_s: float = Field(default=0.025, ge=0)
     max_backoff_s: float = Field(default=1, ge=0)
+    deaths: int = Field(default=5, ge=1)
     hedge_after_s: float | None = Field(default=None, gt=0)
 
     @property

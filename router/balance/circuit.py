@@ -17,10 +17,12 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Circuit:
-    """`failures`: in a row; `opened`: how many times in a row it opened; `until_s`: till when it lets nothing through;
-    `probing`: whether the one request is under way that a half-open circuit lets through."""
+    """`failures`: in a row; `failed_s`: when the last one was; `opened`: how many times in a row it opened; `until_s`:
+    till when it lets nothing through; `probing`: whether the one request is under way that a half-open circuit lets
+    through."""
 
     failures: int = 0
+    failed_s: float = float("-inf")
     opened: int = 0
     until_s: float = 0.0
     probing: bool = False
@@ -44,15 +46,17 @@ def released(circuit: Circuit) -> Circuit:
     return replace(circuit, probing=False) if circuit.probing else circuit
 
 
-def failed(circuit: Circuit, now_s: float, policy: Policy, jitter: float) -> Circuit:
-    """After a failure. `jitter`: a random number from 0 to 1, which keeps routers from asking again all at once.
+def failed(circuit: Circuit, began_s: float, now_s: float, policy: Policy, jitter: float) -> Circuit:
+    """After the failure of a request that had begun at `began_s`. `jitter`: a random number from 0 to 1, which keeps
+    routers from asking again all at once.
 
-    What fails while the circuit is open was let through before, and is no news.
+    What had begun before the last failure is no news: all that a replica was doing dies with it, and that is one
+    failure and not a hundred.
     """
-    if circuit.opened and not circuit.probing:
+    if began_s <= circuit.failed_s or (circuit.opened and not circuit.probing):
         return circuit
     failures = circuit.failures + 1
     if not circuit.opened and failures < policy.failures:
-        return replace(circuit, failures=failures)
+        return replace(circuit, failures=failures, failed_s=now_s)
     pause_s = min(policy.open_s * 2**circuit.opened, policy.max_open_s)
-    return Circuit(failures, min(circuit.opened + 1, 30), now_s + pause_s * (1 + jitter) / 2)
+    return Circuit(failures, now_s, min(circuit.opened + 1, 30), now_s + pause_s * (1 + jitter) / 2)

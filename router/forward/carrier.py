@@ -12,6 +12,7 @@ from router.config import RouterConfig
 from router.fleet import Fleet
 from router.forward.calls import call_of
 from router.forward.exchange import Ask, Exchange
+from router.forward.patience import Patience
 from router.forward.upstreams import Upstreams
 from router.metrics import Metrics
 from router.snapshot import Replica
@@ -19,8 +20,6 @@ from router.upstream.failure import ReplicaFailure
 
 _log = logging.getLogger("patchbay.router")
 _PAUSE_S = 0.1
-# A request under which so many replicas in a row die before they say anything may be what kills them.
-_DEATHS = 3
 
 
 class Carrier:
@@ -30,6 +29,7 @@ class Carrier:
         self, config: RouterConfig, fleet: Fleet, upstreams: Upstreams, metrics: Metrics, clock: Callable[[], float]
     ) -> None:
         self._timeout_s = config.carry_timeout_s
+        self._deaths = config.retry.deaths
         self._fleet = fleet
         self._upstreams = upstreams
         self._metrics = metrics
@@ -37,8 +37,9 @@ class Carrier:
 
     async def carry_on(self, exchange: Exchange, ask: Ask, error: ReplicaFailure) -> None:
         """Goes on with a stream that broke by `error`. Raises UpstreamFailed where that cannot be."""
-        relay, deaths, deadline = exchange.relay, 0, self._clock() + self._timeout_s
-        while (plan := self._plan(exchange, ask)) is not None and self._clock() < deadline and deaths < _DEATHS:
+        relay, patience = exchange.relay, Patience(self._timeout_s, self._deaths, self._clock)
+        patience.progressed()
+        while (plan := self._plan(exchange, ask)) is not None and not patience.over:
             if isinstance(plan, Tail):
                 relay.finish(plan.events)
                 self._metrics.carried("whole")
@@ -55,11 +56,10 @@ class Carrier:
             try:
                 await self._rest(exchange, ask, replica, plan)
             except ReplicaFailure as again:
-                self._upstreams.failed(exchange, replica, again)
                 error = again
-                deaths += again.kind == "disconnect"
+                patience.failed(again)
                 if relay.sent_bytes > sent:
-                    deaths, deadline = 0, self._clock() + self._timeout_s
+                    patience.progressed()
             else:
                 self._metrics.carried("whole")
                 return
@@ -79,9 +79,18 @@ class Carrier:
         call, translate = call_of(exchange, ask, replica, self._upstreams.links[replica.name]), None
         if isinstance(plan, Rest):
             call, translate = replace(call, path=COMPLETIONS, body=plan.body), plan.translate
-        with contextlib.closing(await self._upstreams.ask(replica, call)) as attempt:
+        try:
+            attempt = await self._upstreams.ask(replica, call)
+        except ReplicaFailure as error:
+            self._upstreams.failed(exchange, replica, error)
+            raise
+        with contextlib.closing(attempt):
             answer = attempt.answer
             if answer.status != 200 or not answer.is_event_stream:
                 raise ReplicaFailure(f"it does not go on with the stream ({answer.status})", kind="busy")
             _log.info("request %s: replica %s goes on with it", exchange.id.decode(), replica.name)
-            await exchange.relay.resume(answer, translate)
+            try:
+                await exchange.relay.resume(answer, translate)
+            except ReplicaFailure as error:
+                self._upstreams.broke(exchange, attempt, error)
+                raise

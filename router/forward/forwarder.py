@@ -12,6 +12,7 @@ from router.fleet import Fleet
 from router.forward.calls import call_of
 from router.forward.carrier import Carrier
 from router.forward.exchange import Ask, Exchange
+from router.forward.patience import Patience
 from router.forward.upstreams import Attempt, Upstreams
 from router.headers import MISSING, provenance
 from router.metrics import Metrics
@@ -22,6 +23,7 @@ from router.upstream.failure import ReplicaFailure
 # How long the registry's and the replicas' news take at most, while all is well.
 _NEWS_S = 1.0
 _LOOK_S = 0.02
+_PAUSE_S = 0.1
 
 
 class Forwarder:
@@ -31,6 +33,7 @@ class Forwarder:
         self, config: RouterConfig, fleet: Fleet, upstreams: Upstreams, metrics: Metrics, clock: Callable[[], float]
     ) -> None:
         self._retry = config.retry
+        self._hold_s = config.carry_timeout_s
         self._fleet = fleet
         self._upstreams = upstreams
         self._metrics = metrics
@@ -40,13 +43,21 @@ class Forwarder:
     async def forward(self, exchange: Exchange, ask: Ask) -> Target:
         """Answers `exchange` with what a replica says to `ask`, and returns who that was in the end.
 
-        Each replica is asked at most once before the first byte. Raises Unavailable or UpstreamFailed where none
+        Before the first byte each replica is asked once; where one has died on the request, others that are there, or
+        come back within `carry_timeout_s`, once more each round. Raises Unavailable or UpstreamFailed where none
         answers, and once the answer has begun where it cannot be ended as if nothing had happened.
         """
         self._upstreams.earn()
         failure: RequestError = Unavailable(f"No replica that serves '{ask.target.label}' can be asked now.")
-        tries = 0
-        while (replica := self._upstreams.pick(exchange, ask)) is not None:
+        tries, patience = 0, Patience(self._hold_s, self._retry.deaths, self._clock)
+        while not patience.over:
+            replica = self._upstreams.pick(exchange, ask)
+            if replica is None:
+                if not patience.waits or self._upstreams.circuits_open(ask):
+                    break
+                exchange.tried.clear()
+                await asyncio.sleep(_PAUSE_S)
+                continue
             if tries and not self._upstreams.may_try_again():
                 break
             tries += 1
@@ -57,6 +68,7 @@ class Forwarder:
                 if error.kind == "timeout":
                     raise UpstreamFailed(f"The replica failed: {error.message}.") from error
                 failure = _as_answer(error)
+                patience.failed(error)
                 await self._back_off(tries)
                 continue
             if (moved := await self._moved(exchange, ask, attempt)) is not None:
@@ -109,6 +121,7 @@ class Forwarder:
         """Raises ReplicaFailure for an answer that is about the replica and not about the request."""
         status = attempt.answer.status
         if status in (401, 403):
+            self._upstreams.refused(attempt)
             raise ReplicaFailure("it refused the router's token", kind="refused")
         # The last one's own words on why it takes no work are better than any of ours.
         if status == 503 and self._upstreams.pick(exchange, ask) is not None:
@@ -140,7 +153,7 @@ class Forwarder:
             with contextlib.closing(attempt):
                 await exchange.relay.run(answer, exchange.extra, ends_with_done=endpoint.ends_with_done)
         except ReplicaFailure as error:
-            self._upstreams.failed(exchange, attempt.replica, error)
+            self._upstreams.broke(exchange, attempt, error)
             await self._carrier.carry_on(exchange, ask, error)
 
     async def _back_off(self, tries: int) -> None:

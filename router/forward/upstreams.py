@@ -20,11 +20,12 @@ _log = logging.getLogger("patchbay.router")
 
 
 class Attempt:
-    """A replica that answers. It counts as in flight there until `close`."""
+    """A replica that answers since `began_s`. It counts as in flight there until `close`."""
 
-    def __init__(self, replica: Replica, answer: Answer, closed: Callable[[], None]) -> None:
+    def __init__(self, replica: Replica, answer: Answer, began_s: float, closed: Callable[[], None]) -> None:
         self.replica = replica
         self.answer = answer
+        self.began_s = began_s
         self._closed: Callable[[], None] | None = closed
 
     def close(self) -> None:
@@ -68,6 +69,11 @@ class Upstreams:
         query = Query(ask.target, ask.prompt, tried, self._turn)
         return pick(view.replicas, query, self.in_flight, self._weights)
 
+    def circuits_open(self, ask: Ask) -> bool:
+        """Whether somebody could be asked, but for circuits that are open."""
+        ready = {one.name for one in self._fleet.view.replicas if one.state == "ready"}
+        return any(self.circuit_open(name) for name in ready.intersection(ask.target.replicas))
+
     def circuit_open(self, name: str) -> bool:
         """Whether a replica is left alone for now, after failures."""
         return name in self._circuits and not circuit.admits(self._circuits[name], self._clock())
@@ -85,7 +91,7 @@ class Upstreams:
 
     async def ask(self, replica: Replica, call: Call) -> Attempt:
         """What `replica` answers to `call`, once its first bytes are here. Raises ReplicaFailure."""
-        name = replica.name
+        name, began_s = replica.name, self._clock()
         if name in self._circuits:
             self._circuits[name] = circuit.asked(self._circuits[name])
         self.in_flight[name] += 1
@@ -93,26 +99,35 @@ class Upstreams:
             answer = await self.links[name].client.open(call)
         except BaseException as error:
             self._left(name)
-            if not isinstance(error, ReplicaFailure) and name in self._circuits:
+            if isinstance(error, ReplicaFailure):
+                self._trip(name, began_s)
+            elif name in self._circuits:
                 self._circuits[name] = circuit.released(self._circuits[name])
             raise
         self._circuits.pop(name, None)
-        return Attempt(replica, answer, lambda: self._left(name))
+        return Attempt(replica, answer, began_s, lambda: self._left(name))
+
+    def broke(self, exchange: Exchange, attempt: Attempt, error: ReplicaFailure) -> None:
+        """Notes that a replica failed amid an answer."""
+        self._trip(attempt.replica.name, attempt.began_s)
+        self.failed(exchange, attempt.replica, error)
+
+    def refused(self, attempt: Attempt) -> None:
+        """Notes that a replica answered what no working one does."""
+        self._trip(attempt.replica.name, attempt.began_s)
 
     def failed(self, exchange: Exchange, replica: Replica, error: ReplicaFailure) -> None:
-        """Notes that `replica` failed at a request."""
+        """Tells of a failure of `replica` at a request: in the log, the metrics, and to whoever looks at its state."""
         _log.warning("request %s: replica %s failed: %s", exchange.id.decode(), replica.name, error.message)
         self._metrics.upstream_failure(replica.name, error.kind)
         if error.kind == "connect":
             self._fleet.mark_unready(replica.name, error.message)
         else:
             self._fleet.doubt(replica.name)
-        if error.kind != "busy":
-            self._trip(replica.name)
 
-    def _trip(self, name: str) -> None:
+    def _trip(self, name: str, began_s: float) -> None:
         before = self._circuits.get(name, circuit.CLOSED)
-        after = circuit.failed(before, self._clock(), self._breaker, random.random())  # noqa: S311 - no secret
+        after = circuit.failed(before, began_s, self._clock(), self._breaker, random.random())  # noqa: S311 - no secret
         self._circuits[name] = after
         if after.opened > before.opened:
             self._metrics.circuit_opened(name)

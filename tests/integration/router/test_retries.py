@@ -45,7 +45,7 @@ async def test_when_the_only_replicas_circuit_is_open_clients_are_told_at_once()
     bad.script.fault = "reset"
     async with running_router(bad, breaker={"failures": 2, "open_s": 60}) as router:
         statuses = [(await post(router)).status_code for _ in range(4)]
-    assert statuses == [502, 502, 503, 503]
+    assert statuses == [502, 503, 503, 503]
     assert len(bad.seen) == 2
 
 

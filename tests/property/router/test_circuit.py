@@ -8,10 +8,18 @@ from router.balance.circuit import CLOSED, Circuit, Policy, admits, asked, faile
 POLICY = Policy(failures=3, open_s=1, max_open_s=8)
 
 
-def broken(circuit: Circuit = CLOSED, now_s: float = 0.0, times: int = 3) -> Circuit:
-    for _ in range(times):
-        circuit = failed(circuit, now_s, POLICY, 1.0)
+def broken(circuit: Circuit = CLOSED, times: int = 3) -> Circuit:
+    """After requests that began and failed one after the other, the last one at 0 s."""
+    for number in range(-times, 0):
+        circuit = failed(circuit, number + 0.5, number + 1, POLICY, 1.0)
     return circuit
+
+
+def test_all_that_dies_with_a_replica_at_once_is_one_failure() -> None:
+    circuit = CLOSED
+    for number in range(200):
+        circuit = failed(circuit, -1 - number / 1000, number / 1000, POLICY, 1.0)
+    assert circuit.failures == 1
 
 
 def test_failures_in_a_row_open_a_circuit_and_fewer_do_not() -> None:
@@ -32,12 +40,15 @@ def test_each_time_that_the_one_fails_the_next_waits_twice_as_long_up_to_the_lim
     for _ in range(6):
         waits.append(circuit.until_s - now)
         now = circuit.until_s
-        circuit = failed(asked(circuit), now, POLICY, 1.0)
+        circuit = failed(asked(circuit), now, now, POLICY, 1.0)
     assert waits == [1, 2, 4, 8, 8, 8]
 
 
 def test_what_fails_late_does_not_hold_a_circuit_open_for_longer() -> None:
-    assert broken(broken(), 0.5, times=50) == broken()
+    circuit = broken()
+    for began_s in (-5.0, -0.1, 0.4):
+        circuit = failed(circuit, began_s, 0.5, POLICY, 1.0)
+    assert circuit == broken()
 
 
 @given(st.lists(st.tuples(st.sampled_from(["ask", "fail", "ok", "leave"]), st.floats(0, 5), st.floats(0, 1))))
@@ -48,7 +59,7 @@ def test_a_circuit_never_stays_shut_for_good(steps: list[tuple[str, float, float
         if step == "ask" and admits(circuit, now):
             circuit, probing = asked(circuit), True
         elif step == "fail" and probing:
-            circuit, probing = failed(circuit, now, POLICY, jitter), False
+            circuit, probing = failed(circuit, now, now, POLICY, jitter), False
         elif step == "ok" and probing:
             circuit, probing = CLOSED, False
         elif step == "leave" and probing:

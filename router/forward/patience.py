@@ -1,0 +1,41 @@
+"""How long a request is held whose replica died, while others are asked."""
+
+from collections.abc import Callable
+
+from router.upstream.failure import ReplicaFailure
+
+
+class Patience:
+    """One request's: it lasts for `timeout_s` after the first death or the last progress, by `clock`, in seconds.
+
+    `limit`: replicas that may die in a row before they say anything: such a request may be what kills them.
+    """
+
+    def __init__(self, timeout_s: float, limit: int, clock: Callable[[], float]) -> None:
+        self._timeout_s = timeout_s
+        self._limit = limit
+        self._clock = clock
+        self._deaths = 0
+        self._until_s: float | None = None
+
+    @property
+    def waits(self) -> bool:
+        """Whether a replica has died under the request, and it is still to be answered by another."""
+        return self._until_s is not None and not self.over
+
+    @property
+    def over(self) -> bool:
+        """Whether it is to be given up."""
+        return self._deaths >= self._limit or (self._until_s is not None and self._clock() >= self._until_s)
+
+    def failed(self, error: ReplicaFailure) -> None:
+        """Notes a failure. One that took the request and died is waited for; one that was never reached is not."""
+        if error.kind == "disconnect":
+            self._deaths += 1
+            if self._until_s is None:
+                self._until_s = self._clock() + self._timeout_s
+
+    def progressed(self) -> None:
+        """Notes that the client got more of its answer."""
+        self._deaths = 0
+        self._until_s = self._clock() + self._timeout_s

@@ -1,0 +1,85 @@
+"""A way to a server that can be cut: to whoever uses it, the server has died when it is."""
+
+import asyncio
+import socket
+import struct
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+
+class Cutter:
+    """Passes bytes on to `port` on loopback. `cut` resets every connection through it, `die` refuses new ones as well,
+    until `revive`. Open it with `running`."""
+
+    def __init__(self, port: int) -> None:
+        self._target = port
+        self._open: set[asyncio.StreamWriter] = set()
+        self._serving: set[asyncio.Task[None]] = set()
+        self._server: asyncio.Server | None = None
+        self.port = 0
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator["Cutter"]:
+        """Listens until the block ends."""
+        await self.revive()
+        try:
+            yield self
+        finally:
+            self.die()
+            while self._serving:
+                await asyncio.wait(self._serving)
+
+    async def revive(self) -> None:
+        """Listens, on the port that it had."""
+        self._server = await asyncio.start_server(self._begin, "127.0.0.1", self.port)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    def die(self) -> None:
+        """Ends as a process does that is killed."""
+        if self._server is not None:
+            self._server.close()
+        self.cut()
+
+    def cut(self) -> int:
+        """Resets what is under way, and tells how many connections that were."""
+        for writer in self._open:
+            _reset(writer)
+        count = len(self._open)
+        self._open.clear()
+        return count
+
+    def _begin(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.create_task(self._serve(reader, writer))
+        self._serving.add(task)
+        task.add_done_callback(self._serving.discard)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            back_reader, back_writer = await asyncio.open_connection("127.0.0.1", self._target)
+            both = {writer, back_writer}
+            self._open |= both
+            await asyncio.gather(_copy(reader, back_writer), _copy(back_reader, writer))
+            self._open -= both
+        writer.close()
+
+
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with suppress(OSError):
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()
+    with suppress(OSError):
+        writer.close()
+
+
+def _reset(writer: asyncio.StreamWriter) -> None:
+    sock = writer.get_extra_info("socket")
+    if sock is not None:
+        with suppress(OSError):
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
