@@ -198,7 +198,7 @@ def _replicas() -> list[psutil.Process]:
     for process in psutil.process_iter():
         with suppress(psutil.Error):
             line = process.cmdline()
-            if line[1:3] == ["-m", "server"]:
+            if "-m" in line and line[line.index("-m") + 1 :][:1] == ["server"]:
                 found.append(process)
     return found
 
