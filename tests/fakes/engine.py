@@ -165,7 +165,7 @@ class FakeEngine:
             app.router.add_delete("/internal/adapters/{reference}", self._delete)
         for path in ("/tokenize", "/detokenize"):
             app.router.add_post(path, self._answer)
-        for path in ("chat/completions", "completions", "responses", "embeddings", "messages"):
+        for path in ("chat/completions", "completions", "responses", "embeddings", "messages", "messages/count_tokens"):
             app.router.add_post(f"/v1/{path}", self._answer)
         return app
 
@@ -253,7 +253,11 @@ class FakeEngine:
         if chosen is not None and chosen not in {known.engine_name for known in self.revisions}:
             missing = {"error": {"message": f"{chosen} is not here", "type": "server_error"}}
             return web.json_response(missing, status=503, headers={"x-patchbay-missing": "1"})
-        if seen.json.get("stream"):
+        try:
+            stream = seen.json.get("stream")
+        except ValueError:
+            return web.json_response({"error": {"message": "no JSON", "type": "invalid_request_error"}}, status=400)
+        if stream:
             return await self._stream(request, seen)
         return await self._whole(request, seen)
 

@@ -3,8 +3,9 @@
 import asyncio
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Any
 
 from pydantic import SecretStr
@@ -80,3 +81,19 @@ async def read_until(stream: asyncio.StreamReader | None, text: str, timeout_s: 
                 break
             lines.append(line.decode())
     return "".join(lines)
+
+
+@contextmanager
+def threaded_router(*engines: FakeEngine, **settings: Any) -> Iterator[Router]:
+    """A router in front of `engines` in a thread of its own, for tests that have no event loop."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    opened = running_router(*engines, **settings)
+    try:
+        yield asyncio.run_coroutine_threadsafe(opened.__aenter__(), loop).result(20)
+    finally:
+        asyncio.run_coroutine_threadsafe(opened.__aexit__(None, None, None), loop).result(20)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(10)
+        loop.close()
