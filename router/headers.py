@@ -86,7 +86,11 @@ def provenance(route: str, target: Target, replica: str) -> Headers:
         said.append((b"adapter", target.revision))
     if target.digest:
         said.append((b"digest", target.digest))
-    return [(_OURS + name, _UNSAFE.sub(b"?", value.encode())) for name, value in said]
+    return [(_OURS + name, _safe(value)) for name, value in said]
+
+
+def _safe(value: str) -> bytes:
+    return value.encode() if value.isascii() and value.isprintable() else _UNSAFE.sub(b"?", value.encode())
 
 
 def timeout_s(headers: Iterable[tuple[bytes, bytes]]) -> float | None:

@@ -158,14 +158,19 @@ class Proxy:
         self._work.add(exchange)
         deadline_s = self._deadline(exchange)
         try:
-            async with asyncio.timeout_at(deadline_s):
-                ask = await self._read(exchange, deadline_s)
-                target = await self._forwarder.forward(exchange, ask)
+            if deadline_s is None:
+                await self._ask(exchange, None)
+            else:
+                async with asyncio.timeout_at(deadline_s):
+                    await self._ask(exchange, deadline_s)
         except TimeoutError as error:
             raise DeadlineExceeded("The answer was not whole within the time that it was given.") from error
         finally:
             exchange.task = None
             self._work.discard(exchange)
+
+    async def _ask(self, exchange: Exchange, deadline_s: float | None) -> None:
+        target = await self._forwarder.forward(exchange, await self._read(exchange, deadline_s))
         if exchange.outcome == "ok":
             self._feedback.answered(exchange.id, target)
 

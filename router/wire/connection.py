@@ -59,6 +59,7 @@ class ClientConnection(asyncio.Protocol):
         self._task: asyncio.Task[None] | None = None
         self._since = self._loop.time()
         self._blocked = False
+        self._held = b""
 
     @property
     def date(self) -> bytes:
@@ -72,8 +73,19 @@ class ClientConnection(asyncio.Protocol):
 
     def write(self, data: bytes) -> None:
         """Sends bytes, unless the client is gone."""
+        if self._held:
+            data, self._held = self._held + data, b""
         if self._transport is not None:
             self._transport.write(data)
+
+    def write_soon(self, data: bytes) -> None:
+        """Sends bytes along with the next ones, if those come in this turn of the event loop: a system call less."""
+        self._held += data
+        self._loop.call_soon(self._write_held)
+
+    def _write_held(self) -> None:
+        if self._held:
+            self.write(b"")
 
     def reply_ended(self, *, keep: bool) -> None:
         """Notes that the current reply is whole. What remains of its request is read and dropped: a client may only
@@ -257,6 +269,7 @@ class ClientConnection(asyncio.Protocol):
             self._loop.call_later(1.0, self._close)
 
     def _close(self) -> None:
+        self._write_held()
         if self._transport is not None:
             self._transport.close()
 

@@ -41,6 +41,9 @@ class Wire(Protocol):
     def write(self, data: bytes) -> None:
         """Sends bytes."""
 
+    def write_soon(self, data: bytes) -> None:
+        """Sends bytes along with the next ones, if those come at once."""
+
     def reply_ended(self, *, keep: bool) -> None:
         """Is told that the reply is whole; `keep`: whether another may follow on this connection."""
 
@@ -169,7 +172,7 @@ class Reply:
         lines.append(b"\r\n")
         self._silent = request.method == "HEAD" or status in _NO_BODY
         self.started = True
-        self._wire.write(b"".join(lines))
+        self._wire.write_soon(b"".join(lines))
 
     def follow(self, flow: Flow) -> None:
         """Takes what the body is made from, to hold it back while the client does not read."""

@@ -124,6 +124,17 @@ async def test_with_a_right_key_it_answers_and_health_needs_none() -> None:
         assert (await client.get("/v1/models", headers={"authorization": "Bearer sk-2"})).status_code == 200
 
 
+@pytest.mark.parametrize("last", [b"connection: close\r\n", b""])
+async def test_an_answer_without_a_body_is_sent_too(last: bytes) -> None:
+    async with running_router(FakeEngine()) as router:
+        url = httpx.URL(router.url)
+        reader, writer = await asyncio.open_connection(url.host, url.port)
+        writer.write(b"HEAD /healthz HTTP/1.1\r\nhost: x\r\n" + last + b"\r\n")
+        async with asyncio.timeout(2):
+            assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200 OK\r\n")
+        writer.close()
+
+
 async def test_every_error_carries_the_request_id() -> None:
     async with running_router(FakeEngine()) as router:
         response = await post(router, ask("nope"), **{"x-request-id": "mine"})
