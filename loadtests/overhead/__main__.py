@@ -13,7 +13,7 @@ from rich.progress import Progress
 
 from adapters.errors import ConfigError, PatchbayError, fail
 from loadtests.overhead.measure import Crowd, Round, crowd, first_byte_s, measure
-from loadtests.overhead.report import medians, table_of, targets_met, write
+from loadtests.overhead.report import FULL, medians, table_of, targets_met, write
 from loadtests.overhead.targets import TARGETS, Place, Target, running, running_engine
 
 _REPORT = Path("build/bench")
@@ -42,7 +42,7 @@ def run(
                 progress.update(task, description=target.name)
                 measured[target.name].append(_one(target, Path(folder) / target.name, seconds))
                 progress.advance(task)
-        if streams and any(target.name == "patchbay" for target in chosen):
+        if streams and any(target.name == FULL for target in chosen):
             progress.update(task, description=f"{streams} streams")
             crowds = [_crowd(Path(folder), count) for count in sorted({min(_FIRST_CROWD, streams), streams})]
     _tell(measured, crowds, as_json=as_json)
@@ -56,7 +56,7 @@ def _one(target: Target, folder: Path, seconds: int) -> Round:
 
 
 def _crowd(folder: Path, count: int) -> Crowd:
-    target = next(target for target in TARGETS if target.name == "patchbay")
+    target = next(target for target in TARGETS if target.name == FULL)
     with running_engine() as engine, running(target, engine, folder / "crowd") as router:
         # Long enough that the last is open before the first has ended.
         return crowd(router, count, chunks=40, pause_ms=500)

@@ -1,10 +1,12 @@
 """The fake engine of the benchmark: a plain OpenAI server on a bare asyncio protocol, that emits a token a chunk.
 
 `python -m loadtests.overhead.engine PORT`. A request's `max_tokens` is the number of chunks, and its `user` the
-milliseconds between two of them.
+milliseconds between two of them. Under `/ours` it speaks as a replica of Patchbay does, which tells its state, and a
+token's id beside each chunk where it is asked for them.
 """
 
 import asyncio
+import json
 import re
 import sys
 from typing import cast
@@ -22,6 +24,17 @@ _CHUNK = (
     b'data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1,"model":"fake","choices":[{"index":0,'
     b'"delta":{"content":" token"},"logprobs":null,"finish_reason":null}]}\n\n'
 )
+_STATUS = {
+    "replica": "fake",
+    "phase": "ready",
+    "base": {"name": "fake", "source": "fake", "quantization": None, "max_model_len": 8192},
+    "tasks": ["generate"],
+    "revisions": [],
+    "slots": {"slots": 8, "slots_used": 0, "cpu": 8, "cpu_used": 0},
+    "requests": {"running": 0, "waiting": 0, "kv_cache_use": 0.0},
+}
+_WITH_ID = b": ids 12345\n" + _CHUNK
+_FRAMED_WITH_ID = b"%x\r\n%b\r\n" % (len(_WITH_ID), _WITH_ID)
 _FRAMED = b"%x\r\n%b\r\n" % (len(_CHUNK), _CHUNK)
 _DONE = b"e\r\ndata: [DONE]\n\n\r\n0\r\n\r\n"
 _STREAM = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
@@ -58,20 +71,23 @@ class Engine(asyncio.Protocol):
             if b'"stream":true' in body or b'"stream": true' in body:
                 self._write(_STREAM)
                 count, pause = _COUNT.search(body), _PAUSE.search(body)
-                self._chunk(int(count[1]) if count else 64, int(pause[1]) / 1000 if pause else 0.005)
+                chunk = _FRAMED_WITH_ID if b"x-patchbay-token-ids" in head else _FRAMED
+                self._chunk(chunk, int(count[1]) if count else 64, int(pause[1]) / 1000 if pause else 0.005)
             else:
                 self._whole(_ANSWER)
             return
         path = head.split(b" ", 2)[1]
-        if path.startswith(b"/internal"):
+        if path == b"/ours/internal/status":
+            self._whole(json.dumps(_STATUS).encode())
+        elif path.startswith(b"/internal"):
             self._write(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n")
         else:
             self._whole(_MODELS if path.startswith(b"/v1/models") else _INFO)
 
-    def _chunk(self, left: int, pause_s: float) -> None:
+    def _chunk(self, chunk: bytes, left: int, pause_s: float) -> None:
         if left:
-            self._write(_FRAMED)
-            self._loop.call_later(pause_s, self._chunk, left - 1, pause_s)
+            self._write(chunk)
+            self._loop.call_later(pause_s, self._chunk, chunk, left - 1, pause_s)
         else:
             self._write(_DONE)
 

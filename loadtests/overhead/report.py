@@ -10,6 +10,7 @@ from rich.table import Table
 
 from loadtests.overhead.measure import Crowd, Round
 
+FULL = "patchbay, able to carry on"
 _RUST = ("vllm-router", "sglang-router")
 _CALL_SHARE = 1.5
 _FIRST_BYTE_SHARE = 1.5
@@ -29,8 +30,9 @@ def medians(rounds: Mapping[str, Sequence[Round]]) -> dict[str, dict[str, float]
 
 
 def targets_met(figures: Mapping[str, Mapping[str, float]], crowds: Sequence[Crowd]) -> dict[str, bool]:
-    """Whether each target of the data path holds in these figures; only those that could be measured."""
-    ours, rust = figures.get("patchbay"), [figures[name] for name in _RUST if name in figures]
+    """Whether each target of the data path holds in these figures, with all that Patchbay can do switched on; only those
+    that could be measured."""
+    ours, rust = figures.get(FULL) or figures.get("patchbay"), [figures[name] for name in _RUST if name in figures]
     met: dict[str, bool] = {}
     if ours and rust:
         met["a chunk costs no more than in the better Rust router"] = ours["chunk_us"] <= min(

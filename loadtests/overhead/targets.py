@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import httpx
@@ -14,6 +14,7 @@ import psutil
 import yaml
 
 from adapters.errors import StartError
+from loadtests.overhead.report import FULL
 
 PEERS = Path("build/peers")
 _START_S = 90.0
@@ -41,6 +42,10 @@ class Target:
 def _patchbay(place: Place) -> list[str]:
     flags = ["--replica", place.engine, "--port", str(place.port), "--admin-port", str(free_port())]
     return [sys.executable, "-m", "router", *flags]
+
+
+def _patchbay_that_carries_on(place: Place) -> list[str]:
+    return _patchbay(replace(place, engine=f"{place.engine}/ours"))
 
 
 def _rust(name: str) -> Callable[[Place], list[str]]:
@@ -84,6 +89,7 @@ TARGETS = (
     Target("vllm-router", PEERS / "vllm-router/bin/python", _rust("vllm_router")),
     Target("sglang-router", PEERS / "sglang-router/bin/python", _rust("sglang_router")),
     Target("patchbay", Path(sys.executable), _patchbay),
+    Target(FULL, Path(sys.executable), _patchbay_that_carries_on),
     Target("litellm", PEERS / "litellm/bin/litellm", _litellm),
 )
 
