@@ -30,8 +30,8 @@ def medians(rounds: Mapping[str, Sequence[Round]]) -> dict[str, dict[str, float]
 
 
 def targets_met(figures: Mapping[str, Mapping[str, float]], crowds: Sequence[Crowd]) -> dict[str, bool]:
-    """Whether each target of the data path holds in these figures, with all that Patchbay can do switched on; only those
-    that could be measured."""
+    """Whether each target of the data path holds in these figures, with all that Patchbay can do switched on; only
+    those that could be measured."""
     ours, rust = figures.get(FULL) or figures.get("patchbay"), [figures[name] for name in _RUST if name in figures]
     met: dict[str, bool] = {}
     if ours and rust:

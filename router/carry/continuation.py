@@ -6,7 +6,7 @@ sampling the text is the same. What an engine keeps beside the tokens cannot be 
 a parser of tools or reasoning, text held back for a stop string, penalties that count output tokens, log probabilities.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,6 +79,32 @@ _IDLE: Mapping[str, tuple[Any, ...]] = {
 }
 
 
+class _Part(msgspec.Struct, frozen=True):
+    type: str = ""
+
+
+class _Message(msgspec.Struct, frozen=True):
+    content: str | list[_Part] | None = None
+
+
+class _StreamOptions(msgspec.Struct, frozen=True):
+    include_usage: bool | None = None
+
+
+class _Shape(msgspec.Struct, frozen=True):
+    """The fields of a request that are read here. What has other types no engine answers."""
+
+    messages: list[_Message] = []
+    prompt: str | list[int] = ""
+    stream_options: _StreamOptions | None = None
+    max_tokens: int | None = None
+    max_completion_tokens: int | None = None
+    min_tokens: int | None = None
+
+
+_SHAPE = msgspec.json.Decoder(_Shape)
+
+
 @dataclass(frozen=True, slots=True)
 class Tail:
     """All tokens are there: only these last events were lost."""
@@ -109,52 +135,52 @@ def continuation(request: bytes, transcript: Transcript, *, chat: bool, context:
     """
     if transcript.empty:
         return Again()
-    fields = msgspec.json.decode(request)
+    try:
+        shape = _SHAPE.decode(request)
+    except msgspec.DecodeError:
+        return None
     last = transcript.last
-    usage = bool((fields.get("stream_options") or {}).get("include_usage"))
+    usage = shape.stream_options is not None and bool(shape.stream_options.include_usage)
     prompt, tokens = transcript.prompt, transcript.tokens
     choices = last.get("choices")
     if choices == [] and "usage" in last:
         return Tail(b"data: [DONE]\n\n")
     if choices and choices[0].get("finish_reason") is not None and (prompt or not usage):
         return Tail(_ending(transcript, len(prompt), len(tokens), usage=usage))
-    if not prompt or not _can_be_carried(fields) or "error" in last:
+    fields = msgspec.json.decode(request)
+    if not prompt or not _can_be_carried(fields, shape) or "error" in last:
         return None
-    body = _body(fields, prompt, tokens, context)
+    body = _body(fields, shape, [*prompt, *tokens], len(tokens), context)
     return Rest(msgspec.json.encode(body), _Translation(transcript.first, len(tokens), chat=chat)) if body else None
 
 
-def _can_be_carried(fields: Mapping[str, Any]) -> bool:
-    prompt = fields.get("prompt", "")
-    one = isinstance(prompt, str) or all(isinstance(token, int) for token in prompt)
+def _can_be_carried(fields: Mapping[str, Any], shape: _Shape) -> bool:
     idle = all(fields[name] in values for name, values in _IDLE.items() if name in fields)
     known = _SAMPLING | _SPENT | _IDLE.keys()
-    return one and idle and fields.keys() <= known and _is_text(fields.get("messages") or ())
+    return idle and fields.keys() <= known and _is_text(shape.messages)
 
 
-def _is_text(messages: Any) -> bool:
+def _is_text(messages: Iterable[_Message]) -> bool:
     """Whether all messages are text: what an image or a sound became is no token that could be sent."""
-    parts = [part for message in messages for part in _parts(message.get("content"))]
-    return all(part.get("type") == "text" for part in parts)
+    parts = [part for message in messages if isinstance(message.content, list) for part in message.content]
+    return all(part.type == "text" for part in parts)
 
 
-def _parts(content: Any) -> list[Any]:
-    return content if isinstance(content, list) else []
-
-
-def _body(fields: Mapping[str, Any], prompt: list[int], tokens: list[int], context: int | None) -> dict[str, Any]:
-    """The completion's body; empty where nothing is left to ask for."""
-    sent = len(tokens)
-    limit = fields.get("max_completion_tokens") or fields.get("max_tokens")
+def _body(
+    fields: Mapping[str, Any], shape: _Shape, tokens: list[int], sent: int, context: int | None
+) -> dict[str, Any]:
+    """The completion's body for what follows `tokens`, of which the last `sent` were the answer's; empty where nothing
+    is left to ask for."""
+    limit = shape.max_completion_tokens or shape.max_tokens
     if limit is None:
-        limit = context - len(prompt) if context is not None else 0
+        limit = context - len(tokens) + sent if context is not None else 0
     if limit - sent < 1:
         return {}
     body = {name: value for name, value in fields.items() if name in _SAMPLING}
-    body |= {"model": fields["model"], "prompt": [*prompt, *tokens], "stream": True, "max_tokens": limit - sent}
+    body |= {"model": fields["model"], "prompt": tokens, "stream": True, "max_tokens": limit - sent}
     body["add_special_tokens"] = False
-    if fields.get("min_tokens"):
-        body["min_tokens"] = max(0, fields["min_tokens"] - sent)
+    if shape.min_tokens:
+        body["min_tokens"] = max(0, shape.min_tokens - sent)
     if fields.get("stream_options"):
         body["stream_options"] = fields["stream_options"]
     return body

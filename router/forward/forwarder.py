@@ -24,6 +24,7 @@ from router.upstream.failure import ReplicaFailure
 _NEWS_S = 1.0
 _LOOK_S = 0.02
 _PAUSE_S = 0.1
+_HELD_BYTES = 1024 * 1024
 
 
 class Forwarder:
@@ -109,6 +110,9 @@ class Forwarder:
             )
             try:
                 self._accept(attempt, exchange, ask)
+                if not attempt.answer.whole and not attempt.answer.is_event_stream:
+                    # Until all of it is here it can be had from another replica instead.
+                    await self._gather(attempt)
             except BaseException:
                 attempt.close()
                 raise
@@ -117,11 +121,18 @@ class Forwarder:
             raise
         return attempt
 
+    async def _gather(self, attempt: Attempt) -> None:
+        try:
+            await attempt.answer.gather(_HELD_BYTES)
+        except ReplicaFailure:
+            self._upstreams.trip(attempt)
+            raise
+
     def _accept(self, attempt: Attempt, exchange: Exchange, ask: Ask) -> None:
         """Raises ReplicaFailure for an answer that is about the replica and not about the request."""
         status = attempt.answer.status
         if status in (401, 403):
-            self._upstreams.refused(attempt)
+            self._upstreams.trip(attempt)
             raise ReplicaFailure("it refused the router's token", kind="refused")
         # The last one's own words on why it takes no work are better than any of ours.
         if status == 503 and self._upstreams.pick(exchange, ask) is not None:

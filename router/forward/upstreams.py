@@ -109,11 +109,11 @@ class Upstreams:
 
     def broke(self, exchange: Exchange, attempt: Attempt, error: ReplicaFailure) -> None:
         """Notes that a replica failed amid an answer."""
-        self._trip(attempt.replica.name, attempt.began_s)
+        self.trip(attempt)
         self.failed(exchange, attempt.replica, error)
 
-    def refused(self, attempt: Attempt) -> None:
-        """Notes that a replica answered what no working one does."""
+    def trip(self, attempt: Attempt) -> None:
+        """Counts a failure of a replica that had begun to answer towards opening its circuit."""
         self._trip(attempt.replica.name, attempt.began_s)
 
     def failed(self, exchange: Exchange, replica: Replica, error: ReplicaFailure) -> None:

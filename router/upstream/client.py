@@ -63,6 +63,10 @@ class Answer:
         """Whether all of the body has arrived."""
         return self._connection.complete
 
+    async def gather(self, limit: int) -> None:
+        """Waits until the body is whole, or `limit` bytes of it are here. Raises ReplicaFailure."""
+        await self._connection.gather(limit)
+
     def take(self) -> bytes:
         """What has arrived of the body and was not taken yet."""
         return self._connection.take()

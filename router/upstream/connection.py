@@ -42,6 +42,7 @@ class Connection(asyncio.Protocol):
         self._has_head = self._has_length = False
         self._paused = self._full = False
         self._parts: list[bytes] = []
+        self._limit = _BUFFER_LIMIT
         self._sink: Sink | None = None
         self._failure: ReplicaFailure | None = None
 
@@ -59,6 +60,15 @@ class Connection(asyncio.Protocol):
         self.heard_at = self._loop.time()
         self._transport.writelines(data)
         await self._wait()
+
+    async def gather(self, limit: int) -> None:
+        """Waits until the body is whole, or `limit` bytes of it are here. Raises ReplicaFailure."""
+        self._limit = limit
+        while not self.complete and sum(map(len, self._parts)) < limit:
+            if self._failure is not None:
+                raise self._failure
+            self._hold(full=False, paused=self._paused)
+            await self._wait()
 
     def take(self) -> bytes:
         """What has arrived of the body and was not taken yet."""
@@ -159,7 +169,7 @@ class Connection(asyncio.Protocol):
 
     def _deliver(self) -> None:
         if self._sink is None:
-            if sum(map(len, self._parts)) > _BUFFER_LIMIT:
+            if sum(map(len, self._parts)) > self._limit:
                 self._hold(full=True, paused=self._paused)
             self._wake(None)
             return

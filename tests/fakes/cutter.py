@@ -1,18 +1,37 @@
 """A way to a server that can be cut: to whoever uses it, the server has died when it is."""
 
 import asyncio
+import random
 import socket
 import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """What happens to what comes back: it is read in pieces of `piece` bytes, each `delay_s` late, and after `after`
+    bytes the connection is reset, ended halfway, or says no more."""
+
+    then: Literal["pass", "cut", "end", "swallow"] = "pass"
+    after: int = 0
+    piece: int = 65536
+    delay_s: float = 0.0
+
+
+NO_TROUBLE = Trouble()
 
 
 class Cutter:
     """Passes bytes on to `port` on loopback. `cut` resets every connection through it, `die` refuses new ones as well,
-    until `revive`. Open it with `running`."""
+    until `revive`. While it is `troubled`, what happens to a connection is up to `rng`. Open it with `running`."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, rng: random.Random | None = None) -> None:
         self._target = port
+        self._rng = rng or random.Random(1)  # noqa: S311
+        self.troubled = False
         self._open: set[asyncio.StreamWriter] = set()
         self._serving: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
@@ -58,21 +77,45 @@ class Cutter:
         self._serving.add(task)
         task.add_done_callback(self._serving.discard)
 
+    def _trouble(self) -> Trouble:
+        rng = self._rng
+        kind = rng.choices(("pass", "slow", "cut", "end", "swallow"), (50, 20, 20, 5, 5))[0]
+        after = rng.randrange(20_000)
+        if kind == "slow":
+            return Trouble(piece=rng.randrange(20, 400), delay_s=0.001)
+        return {
+            "pass": NO_TROUBLE,
+            "cut": Trouble("cut", after),
+            "end": Trouble("end", after),
+            "swallow": Trouble("swallow", after),
+        }[kind]
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError):
             back_reader, back_writer = await asyncio.open_connection("127.0.0.1", self._target)
             both = {writer, back_writer}
             self._open |= both
-            await asyncio.gather(_copy(reader, back_writer), _copy(back_reader, writer))
+            trouble = self._trouble() if self.troubled else NO_TROUBLE
+            await asyncio.gather(_copy(reader, back_writer, NO_TROUBLE), _copy(back_reader, writer, trouble))
             self._open -= both
         writer.close()
 
 
-async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, trouble: "Trouble") -> None:
+    passed = 0
     with suppress(OSError):
-        while data := await reader.read(65536):
-            writer.write(data)
-            await writer.drain()
+        while data := await reader.read(trouble.piece):
+            await asyncio.sleep(trouble.delay_s)
+            passed += len(data)
+            if passed > trouble.after and trouble.then == "cut":
+                writer.write(data[: trouble.after - passed])
+                _reset(writer)
+            elif passed > trouble.after and trouble.then == "end":
+                writer.write_eof()
+                trouble = Trouble(then="swallow", after=0)
+            elif passed <= trouble.after or trouble.then == "pass":
+                writer.write(data)
+                await writer.drain()
     with suppress(OSError):
         writer.close()
 

@@ -115,9 +115,27 @@ async def test_a_stream_cut_short_ends_with_an_error_that_clients_can_read_and_n
     assert "[DONE]" not in received
 
 
-async def test_a_whole_answer_cut_short_cannot_pass_for_a_whole_one() -> None:
+async def test_a_whole_answer_cut_short_is_had_from_another_replica() -> None:
+    bad, good = FakeEngine("bad"), FakeEngine("good")
+    bad.script.fault = "die"
+    async with running_router(bad, good, balance={"prefix": 0}) as router:
+        answers = [await post(router) for _ in range(4)]
+    assert {answer.headers["x-patchbay-replica"] for answer in answers} == {"good"}
+    assert len({content(answer) for answer in answers}) == 1
+    assert bad.seen
+
+
+async def test_a_whole_answer_that_nobody_ends_is_an_error_and_cannot_pass_for_a_whole_one() -> None:
     fake = FakeEngine()
     fake.script.fault = "die"
+    async with running_router(fake) as router:
+        answer = await post(router)
+    assert (answer.status_code, error_of(answer)["code"]) == (502, "upstream_failed")
+
+
+async def test_a_large_answer_cut_short_after_its_beginning_was_sent_cannot_pass_for_a_whole_one() -> None:
+    fake = FakeEngine()
+    fake.script.fault, fake.script.padding = "die", 2_000_000
     async with running_router(fake) as router:
         with pytest.raises(httpx.RemoteProtocolError):
             await post(router)
