@@ -60,8 +60,6 @@ def test_wherever_and_however_often_it_breaks_the_whole_is_the_same(
     prompt, shape = PROMPT, chat
     for number, at in enumerate([*breaks, 99]):
         for event in stream(prompt, chat=shape, usage=usage, name=f"answer {number}")[:at]:
-            :at
-        ]:
             seen = translate(transcript.strip(event))
             transcript.note(seen)
             sent += seen
