@@ -46,10 +46,13 @@ bench-swap: setup ## Swap an adapter's revision under load on a running demo, an
 chaos: setup ## Kill replicas of a running demo (demo up --replicas 2) under 200 streams, and compare what clients saw.
 	@$(BIN)/python -m loadtests.chaos $(CHAOS)
 
+soak: setup ## Put ten minutes of mixed load on a router, and watch its memory. SOAK="--minutes 2" for less.
+	@$(BIN)/python -m loadtests.soak $(SOAK)
+
 lock: setup ## Resolve requirements/*.txt anew, keeping what still fits. UPGRADE=1 takes the newest of everything.
 	@scripts/lock $(if $(UPGRADE),--upgrade)
 
 clean: ## Remove .venv and the caches.
 	@rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
-.PHONY: help setup demo services test test-fast fuzz lint format bench bench-serve bench-swap chaos lock clean
+.PHONY: help setup demo services test test-fast fuzz lint format bench bench-serve bench-swap chaos soak lock clean

@@ -154,7 +154,7 @@ class RouterConfig(Settings):
     request_timeout_s: float | None = Field(default=None, gt=0)
     reuse_port: bool = False
     tokenizer_endpoints: bool = False
-    feedback_ids: int = Field(default=100_000, ge=0)
+    feedback_ids: int = Field(default=50_000, ge=0)
     balance: BalanceConfig = BalanceConfig()
     breaker: BreakerConfig = BreakerConfig()
     retry: RetryConfig = RetryConfig()

@@ -5,7 +5,6 @@ answers' ids from, so nothing has to be read in them.
 """
 
 from collections import OrderedDict
-from dataclasses import dataclass
 from typing import Literal
 
 import msgspec
@@ -23,24 +22,20 @@ class _Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     vote: Vote
 
 
-@dataclass(slots=True)
-class _Given:
-    target: Target
-    vote: Vote | None = None
-
-
 class Feedback:
-    """The last `limit` answers, by request id."""
+    """The last `limit` answers, by request id: some 200 bytes each."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._answers: OrderedDict[str, _Given] = OrderedDict()
+        self._answers: OrderedDict[bytes, Target] = OrderedDict()
+        self._votes: dict[bytes, Vote] = {}
 
     def answered(self, request_id: bytes, target: Target) -> None:
         """Notes that a request got its answer from `target`."""
-        self._answers[request_id.decode()] = _Given(target)
+        self._answers[request_id] = target
+        self._votes.pop(request_id, None)
         while len(self._answers) > self._limit:
-            self._answers.popitem(last=False)
+            self._votes.pop(self._answers.popitem(last=False)[0], None)
 
     def vote(self, body: bytes) -> tuple[Target, Vote, bool]:
         """Takes a vote: on whom, which, and whether it is new. The same vote again is not.
@@ -51,14 +46,16 @@ class Feedback:
             given = msgspec.json.decode(body, type=_Body)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise InvalidRequest(f"Feedback is a JSON object with 'completion_id' and 'vote': {error}.") from error
-        answer = self._find(given.completion_id)
-        if answer is None:
-            raise NotFound("This router knows no such answer (any more).")
-        if answer.vote not in (None, given.vote):
+        name = self._find(given.completion_id)
+        before = self._votes.get(name)
+        if before not in (None, given.vote):
             raise Conflict("There is another vote on this answer already.")
-        new, answer.vote = answer.vote is None, given.vote
-        return answer.target, given.vote, new
+        self._votes[name] = given.vote
+        return self._answers[name], given.vote, before is None
 
-    def _find(self, completion_id: str) -> _Given | None:
+    def _find(self, completion_id: str) -> bytes:
         names = [completion_id, *(completion_id.removeprefix(prefix) for prefix in _PREFIXES)]
-        return next((self._answers[name] for name in names if name in self._answers), None)
+        found = next((name for name in map(str.encode, names) if name in self._answers), None)
+        if found is None:
+            raise NotFound("This router knows no such answer (any more).")
+        return found

@@ -13,8 +13,8 @@ from rich.progress import Progress
 
 from adapters.errors import ConfigError, PatchbayError, fail
 from loadtests.overhead.measure import Crowd, Round, crowd, first_byte_s, measure
-from loadtests.overhead.report import FULL, medians, table_of, targets_met, write
-from loadtests.overhead.targets import TARGETS, Place, Target, running, running_engine
+from loadtests.overhead.report import medians, table_of, targets_met, write
+from loadtests.overhead.targets import FULL, TARGETS, Place, Target, running, running_engine
 
 _REPORT = Path("build/bench")
 _FIRST_CROWD = 2000

@@ -9,8 +9,8 @@ from typing import Any
 from rich.table import Table
 
 from loadtests.overhead.measure import Crowd, Round
+from loadtests.overhead.targets import FULL
 
-FULL = "patchbay, able to carry on"
 _RUST = ("vllm-router", "sglang-router")
 _CALL_SHARE = 1.5
 _FIRST_BYTE_SHARE = 1.5
