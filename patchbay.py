@@ -10,6 +10,7 @@ from adapters.errors import PatchbayError, fail
 def build_app() -> typer.Typer:
     """The `patchbay` command with all its sub-commands."""
     from adapters.commands.app import app as adapters
+    from adapters.commands.replicas import app as replicas
     from adapters.demo.commands import app as demo
     from launch.commands import up
     from launch.demo import demo_up
@@ -22,6 +23,7 @@ def build_app() -> typer.Typer:
     app.command("server")(server)
     demo.command("up")(demo_up)
     app.add_typer(adapters, name="adapters")
+    app.add_typer(replicas, name="replicas")
     app.add_typer(demo, name="demo")
     return app
 

@@ -2,9 +2,11 @@
 
 import difflib
 import ipaddress
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -21,6 +23,7 @@ class Settings(BaseModel):
 
 
 S = TypeVar("S", bound=Settings)
+REPLICA_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:\[\]-]{0,127}")
 
 
 def load_yaml(path: Path) -> dict[str, Any]:
@@ -59,6 +62,34 @@ def check_setting_name(name: str) -> str:
         return check_name(name)
     except AdapterError as error:
         raise ValueError(str(error)) from error
+
+
+def replica_url(value: str, schemes: Sequence[str] = ("http", "https")) -> str:
+    """`value` as a replica's address, without what a plain base URL ends with. Raises ConfigError where it is none."""
+    parts = urlsplit(value)
+    if parts.scheme not in schemes or not parts.hostname or not _port_is_valid(value):
+        forms = " or ".join(f"{scheme}://HOST:PORT" for scheme in schemes if scheme != "https")
+        raise ConfigError(f"'{value}' is no replica's address; write it as {forms}.")
+    if parts.query or parts.fragment or "@" in parts.netloc:
+        raise ConfigError("A replica's address has no user, no '?' and no '#'.")
+    return value.rstrip("/").removesuffix("/v1")
+
+
+def check_replica_name(name: str) -> str:
+    """`name`, where a replica may be called so. Raises ConfigError."""
+    if not REPLICA_NAME.fullmatch(name):
+        raise ConfigError(
+            f"'{name[:140]}' is no replica's name: letters, digits and any of . _ : [ ] - are, up to 128."
+        )
+    return name
+
+
+def _port_is_valid(url: str) -> bool:
+    try:
+        port = urlsplit(url).port
+    except ValueError:
+        return False
+    return port is None or port > 0
 
 
 def is_loopback(host: str) -> bool:

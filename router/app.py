@@ -5,11 +5,13 @@ import contextlib
 import logging
 import signal
 import time
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from socket import socket
 
 from adapters.errors import StartError
+from adapters.registry.records import ReplicaAddress
 from router.admin import AdminParts, build_admin
 from router.config import RouterConfig
 from router.control.control import Control
@@ -41,7 +43,7 @@ class Router:
         self.url, self.admin_url = url_of(public), url_of(admin)
         self.metrics = Metrics()
         self.fleet = Fleet(created=int(time.time()))
-        self._members = Members(config, self.fleet)
+        self._members = Members(config, self.fleet, listed=self._listed)
         self.control = self._open_control(config)
         self.proxy = Proxy(config, self.fleet, self._members.links, self.metrics)
         self._public = Port(
@@ -115,6 +117,9 @@ class Router:
             return None
         controls = ReplicaControls(self.fleet, self._members.links)
         return Control(config, config.registry, self.fleet, controls, self.metrics)
+
+    def _listed(self) -> Sequence[ReplicaAddress]:
+        return self.control.registry.replicas() if self.control is not None else ()
 
     def _probe(self, name: str) -> Probe:
         link = self._members.links[name]

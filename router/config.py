@@ -6,11 +6,13 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from adapters.config import MAX_RANK, DeclaredAdapter, RegistryConfig, with_sources
-from adapters.settings import Settings, check_setting_name, is_loopback
+from adapters.errors import ConfigError
+from adapters.settings import Settings, check_setting_name, is_loopback, replica_url
 from router.balance import budget, circuit
 from router.balance.pick import Weights
 from router.keys import Role
 
+REGISTRY = "registry"
 _DISCOVERED = "dns+http://"
 _SCHEMES = ("http", "https", "dns+http")
 
@@ -19,6 +21,7 @@ class ReplicaConfig(Settings):
     """One replica. `token`: what the router shows it as a bearer token; `name`: by default its host and port.
 
     `dns+http://HOST:PORT` stands for all addresses that HOST has in DNS, as of a headless service: a replica each.
+    `registry` stands for those that `patchbay replicas add` put into the registry.
     """
 
     url: str
@@ -28,19 +31,17 @@ class ReplicaConfig(Settings):
     @field_validator("url")
     @classmethod
     def _plain_url(cls, value: str) -> str:
-        parts = urlsplit(value)
-        if parts.scheme not in _SCHEMES or not parts.hostname or not _port_is_valid(value):
-            raise ValueError(
-                f"'{value}' is no replica's address; write it as http://HOST:PORT, or dns+http://HOST:PORT"
-            )
-        if parts.query or parts.fragment or "@" in parts.netloc:
-            raise ValueError("a replica's address has no user, no '?' and no '#'")
-        return value.rstrip("/").removesuffix("/v1")
+        if value == REGISTRY:
+            return value
+        try:
+            return replica_url(value, _SCHEMES)
+        except ConfigError as error:
+            raise ValueError(str(error).rstrip(".")) from error
 
     @property
     def discovered(self) -> bool:
-        """Whether this stands for the replicas that a name has in DNS."""
-        return self.url.startswith(_DISCOVERED)
+        """Whether this stands for however many replicas there are: by a name in DNS, or by the registry."""
+        return self.url == REGISTRY or self.url.startswith(_DISCOVERED)
 
     @property
     def label(self) -> str:
@@ -192,6 +193,8 @@ class RouterConfig(Settings):
     def _declared_somewhere(self) -> Self:
         if self.adapters and self.registry is None:
             raise ValueError("adapters are declared, but there is no registry to bring them into: set 'registry'")
+        if self.registry is None and any(replica.url == REGISTRY for replica in self.replicas):
+            raise ValueError("the replicas are to be found in the registry, but there is none: set 'registry'")
         return self
 
     @field_validator("api_keys")
@@ -210,11 +213,3 @@ class RouterConfig(Settings):
         if self.port == self.admin_port != 0 and self.host == self.admin_host:
             raise ValueError(f"port and admin_port are both {self.port}: set two different ones")
         return self
-
-
-def _port_is_valid(url: str) -> bool:
-    try:
-        port = urlsplit(url).port
-    except ValueError:
-        return False
-    return port is None or port > 0

@@ -52,7 +52,8 @@ class Fleet:
             self.statuses.pop(gone, None)
         for replica in replicas:
             self.doubts.setdefault(replica.name, asyncio.Event())
-        self.view = self._view(tuple(known.get(replica.name, replica) for replica in replicas))
+        same = [(known.get(replica.name, replica), replica) for replica in replicas]
+        self.view = self._view(tuple(before if before.url == now.url else now for before, now in same))
         self.regrouped.set()
         self.news.set()
 

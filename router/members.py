@@ -1,4 +1,5 @@
-"""Which replicas there are: those that the configuration lists, and those that its names have in DNS now."""
+"""Which replicas there are: those that the configuration lists, and those that its names have in DNS, or the registry
+knows, now."""
 
 import asyncio
 import logging
@@ -9,7 +10,9 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
 
-from router.config import ReplicaConfig, RouterConfig
+from adapters.errors import RegistryError
+from adapters.registry.records import ReplicaAddress
+from router.config import REGISTRY, ReplicaConfig, RouterConfig
 from router.fleet import Fleet
 from router.snapshot import Replica
 from router.upstream.client import ReplicaClient
@@ -17,6 +20,7 @@ from router.upstream.link import Link
 
 _log = logging.getLogger("patchbay.router")
 Lookup = Callable[[str, int], Awaitable[Sequence[str]]]
+Listed = Callable[[], Sequence[ReplicaAddress]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,13 +32,20 @@ class Member:
     token: str | None
 
 
-def members_of(entries: Sequence[ReplicaConfig], found: Mapping[str, Sequence[str]]) -> tuple[Member, ...]:
-    """The replicas that `entries` stand for, where names in DNS have the addresses `found`, by url. Pure."""
+def members_of(
+    entries: Sequence[ReplicaConfig], found: Mapping[str, Sequence[str]], listed: Sequence[ReplicaAddress] = ()
+) -> tuple[Member, ...]:
+    """The replicas that `entries` stand for, where names in DNS have the addresses `found`, by url, and the registry
+    has those `listed`. Pure."""
     members: dict[str, Member] = {}
     for entry in entries:
         token = entry.token.get_secret_value() if entry.token else None
         if not entry.discovered:
             members.setdefault(entry.label, Member(entry.label, entry.url, token))
+            continue
+        if entry.url == REGISTRY:
+            for one in listed:
+                members.setdefault(one.name, Member(one.name, one.url, token))
             continue
         parts = urlsplit(entry.url)
         for address in sorted(set(found.get(entry.url, ()))):
@@ -49,14 +60,20 @@ class Members:
 
     `links`: the ways to the replicas, those that have gone included as long as something is under way there.
     `lookup`: gives the addresses of a name and port; raises OSError where they cannot be had, and the last ones stay.
+    `listed`: gives the registry's replicas; raises RegistryError, and the last ones stay.
     """
 
-    def __init__(self, config: RouterConfig, fleet: Fleet, lookup: Lookup | None = None) -> None:
+    def __init__(
+        self, config: RouterConfig, fleet: Fleet, lookup: Lookup | None = None, listed: Listed | None = None
+    ) -> None:
         self._config = config
         self._fleet = fleet
         self._lookup = lookup or _resolve
+        self._listed = listed
         self._found: dict[str, Sequence[str]] = {}
+        self._known: Sequence[ReplicaAddress] = ()
         self._members: tuple[Member, ...] = ()
+        self._retired: list[Link] = []
         self._open = False
         self.links: dict[str, Link] = {}
         self._put()
@@ -72,7 +89,7 @@ class Members:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._open = False
-        for link in self.links.values():
+        for link in [*self.links.values(), *self._retired]:
             await link.client.close()
 
     async def run(self) -> None:
@@ -84,12 +101,17 @@ class Members:
     async def look(self) -> None:
         """Looks the names up once, and closes the connections to replicas that have gone."""
         for entry in self._config.replicas:
-            if entry.discovered:
+            if entry.url == REGISTRY:
+                await self._ask_registry()
+            elif entry.discovered:
                 await self._look_up(entry.url)
         self._put()
         for name in self.links.keys() - {member.name for member in self._members}:
             if not self.links[name].client.busy:
-                await self.links.pop(name).client.close()
+                self._retired.append(self.links.pop(name))
+        for link in [link for link in self._retired if not link.client.busy]:
+            self._retired.remove(link)
+            await link.client.close()
 
     async def _look_up(self, url: str) -> None:
         parts = urlsplit(url)
@@ -99,11 +121,22 @@ class Members:
             # What was found stays: replicas that work need no name.
             _log.warning("cannot look up %s: %s", parts.hostname, error.strerror or error)
 
+    async def _ask_registry(self) -> None:
+        if self._listed is None:
+            return
+        try:
+            self._known = await asyncio.to_thread(self._listed)
+        except RegistryError as error:
+            _log.warning("cannot ask the registry for its replicas: %s", error)
+
     def _put(self) -> None:
-        members = members_of(self._config.replicas, self._found)
+        members = members_of(self._config.replicas, self._found, self._known)
         if members == self._members:
             return
+        moved = {member.name for member in self._members} - {one.name for one in set(self._members) & set(members)}
         for member in members:
+            if member.name in moved:
+                self._retired.append(self.links.pop(member.name))
             if member.name not in self.links:
                 self.links[member.name] = self._link(member)
         self._members = members

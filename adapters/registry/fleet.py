@@ -4,9 +4,10 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, delete, insert, select, update
 
-from adapters.registry.records import ReplicaReport, RouterBeat
+from adapters.errors import NotFound
+from adapters.registry.records import ReplicaAddress, ReplicaReport, RouterBeat
 from adapters.registry.rows import report_document, report_of
-from adapters.registry.schema import leases, reports, routers
+from adapters.registry.schema import leases, replicas, reports, routers
 
 _FORGOTTEN_AFTER = timedelta(hours=1)
 
@@ -60,3 +61,26 @@ def all_reports(connection: Connection) -> tuple[ReplicaReport, ...]:
 def forget_report(connection: Connection, name: str) -> None:
     """Forgets a replica."""
     connection.execute(delete(reports).where(reports.c.name == name))
+
+
+def put_replica(connection: Connection, replica: ReplicaAddress) -> None:
+    """Adds a replica, or gives the one of that name another address."""
+    values = {"url": replica.url, "added_by": replica.added_by, "added_at": replica.added_at}
+    done = connection.execute(update(replicas).where(replicas.c.name == replica.name).values(**values))
+    if not done.rowcount:
+        connection.execute(insert(replicas).values(name=replica.name, **values))
+
+
+def drop_replica(connection: Connection, name: str) -> ReplicaAddress:
+    """Removes a replica, and returns what it was. Raises NotFound."""
+    row = connection.execute(select(replicas).where(replicas.c.name == name)).one_or_none()
+    if row is None:
+        raise NotFound(f"There is no replica called '{name}' in the registry.")
+    connection.execute(delete(replicas).where(replicas.c.name == name))
+    return ReplicaAddress(row.name, row.url, row.added_by, row.added_at)
+
+
+def all_replicas(connection: Connection) -> tuple[ReplicaAddress, ...]:
+    """All of them, by name."""
+    found = connection.execute(select(replicas).order_by(replicas.c.name))
+    return tuple(ReplicaAddress(row.name, row.url, row.added_by, row.added_at) for row in found)

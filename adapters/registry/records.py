@@ -238,6 +238,16 @@ class RouterBeat:
 
 
 @dataclass(frozen=True, slots=True)
+class ReplicaAddress:
+    """A replica that routers find in the registry."""
+
+    name: str
+    url: str
+    added_by: str
+    added_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Placement:
     """How a revision stands on a replica, in the words of the reconciler. `pending`: not there yet."""
 

@@ -24,6 +24,7 @@ from adapters.registry.records import (
     Channel,
     ChannelRecord,
     Move,
+    ReplicaAddress,
     ReplicaReport,
     Revision,
     RevisionDraft,
@@ -37,6 +38,7 @@ from adapters.registry.rows import base_of, rollout_of
 from adapters.registry.schema import adapters, bases, revisions, rollouts, uploads
 from adapters.registry.snapshots import read_snapshot
 from adapters.registry.times import utc_now
+from adapters.settings import check_replica_name, replica_url
 
 
 class Registry:
@@ -271,6 +273,27 @@ class Registry:
         """Forgets a replica."""
         with self._database.write() as connection:
             fleet.forget_report(connection, name)
+
+    def add_replica(self, name: str, url: str, *, actor: str) -> ReplicaAddress:
+        """Has routers use the replica at `url` by that name. Raises ConfigError where either is none."""
+        check_replica_name(name)
+        replica = ReplicaAddress(name, replica_url(url), actor, self._clock())
+        with self._database.write() as connection:
+            fleet.put_replica(connection, replica)
+            journal.note(connection, replica.added_at, actor, "replica.add", name, {"url": replica.url})
+        return replica
+
+    def remove_replica(self, name: str, *, actor: str) -> ReplicaAddress:
+        """Has routers use a replica no more, and returns what it was. Raises NotFound."""
+        with self._database.write() as connection:
+            gone = fleet.drop_replica(connection, name)
+            journal.note(connection, self._clock(), actor, "replica.remove", name, {"url": gone.url})
+        return gone
+
+    def replicas(self) -> tuple[ReplicaAddress, ...]:
+        """The replicas that routers are to use, by name."""
+        with self._database.read() as connection:
+            return fleet.all_replicas(connection)
 
     def declared(self, name: str) -> str | None:
         """What a configuration last declared an adapter as, or None."""

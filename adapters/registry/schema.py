@@ -147,6 +147,14 @@ leases = Table(
     Column("holder", String(128), nullable=False),
     Column("until", Float, nullable=False),
 )
+replicas = Table(
+    "replicas",
+    metadata,
+    Column("name", String(128), primary_key=True),
+    Column("url", Text, nullable=False),
+    Column("added_by", Text, nullable=False),
+    Column("added_at", UtcTime, nullable=False),
+)
 reports = Table(
     "reports",
     metadata,

@@ -287,3 +287,25 @@ def test_a_database_that_cannot_be_used_is_said_without_its_password(tmp_path: o
     for url in ("mysql://x/y", "nonsense", ""):
         with pytest.raises(ConfigError):
             Registry.open(url)
+
+
+def test_replicas_are_added_moved_and_removed_and_the_audit_says_by_whom(registry: Registry) -> None:
+    registry.add_replica("gpu-1", "http://10.0.0.1:9001/v1", actor="ann")
+    registry.add_replica("gpu-1", "http://10.0.0.2:9001", actor="bob")
+    registry.add_replica("gpu-0", "https://gpu-0.internal", actor="bob")
+    assert [(one.name, one.url, one.added_by) for one in registry.replicas()] == [
+        ("gpu-0", "https://gpu-0.internal", "bob"),
+        ("gpu-1", "http://10.0.0.2:9001", "bob"),
+    ]
+    assert registry.remove_replica("gpu-1", actor="cid").url == "http://10.0.0.2:9001"
+    with pytest.raises(NotFound, match="no replica called 'gpu-1'"):
+        registry.remove_replica("gpu-1", actor="cid")
+    trail = [(entry.actor, entry.action) for entry in registry.audit(subject="gpu-1")]
+    assert trail == [("cid", "replica.remove"), ("bob", "replica.add"), ("ann", "replica.add")]
+
+
+@pytest.mark.parametrize(("name", "url"), [("", "http://x"), ("a b", "http://x"), ("a", "x:80"), ("a", "http://u:p@x")])
+def test_what_is_no_replica_is_not_added(registry: Registry, name: str, url: str) -> None:
+    with pytest.raises(ConfigError):
+        registry.add_replica(name, url, actor="me")
+    assert registry.replicas() == ()

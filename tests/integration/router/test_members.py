@@ -3,10 +3,15 @@
 import asyncio
 import socket
 from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
 
+from adapters.errors import RegistryError
+from adapters.registry.records import ReplicaAddress
+from adapters.registry.registry import Registry
 from router.config import ReplicaConfig, RouterConfig
 from router.fleet import Fleet
 from router.members import Members, members_of
@@ -16,6 +21,7 @@ from tests.fakes.routers import running_router, until
 from tests.integration.router.wire import post
 
 pytestmark = pytest.mark.anyio
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 class Names:
@@ -107,3 +113,54 @@ async def test_an_answer_goes_on_when_its_replica_leaves_the_name() -> None:
             await members.look()
             assert b"[DONE]" in b"".join(parts)
             assert not members.links
+
+
+async def test_replicas_follow_the_registry_and_stay_while_it_is_out_of_reach() -> None:
+    listed = [
+        ReplicaAddress("a", "http://10.0.0.1:9001", "me", NOW),
+        ReplicaAddress("b", "http://10.0.0.2:9001", "me", NOW),
+    ]
+
+    def ask() -> list[ReplicaAddress]:
+        if not listed:
+            raise RegistryError("it is away")
+        return listed
+
+    fleet = Fleet(created=1)
+    settings = {"replicas": ["registry"], "registry": {}, "dns_interval_s": 60}
+    async with Members(RouterConfig.model_validate(settings), fleet, listed=ask) as members:
+        assert [one.name for one in fleet.view.replicas] == ["a", "b"]
+        fleet.mark_unready("a", "known")
+        before = members.links["b"]
+        listed[1] = ReplicaAddress("b", "http://10.0.0.3:9001", "me", NOW)
+        await members.look()
+        assert [(one.url, one.reason) for one in fleet.view.replicas] == [
+            ("http://10.0.0.1:9001", "known"),
+            ("http://10.0.0.3:9001", "not seen yet"),
+        ]
+        assert members.links["b"] is not before
+        listed.clear()
+        await members.look()
+        assert len(fleet.view.replicas) == 2
+
+
+async def test_a_replica_that_is_added_by_command_serves_and_one_that_is_removed_does_not(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'registry.db'}"
+    fake = FakeEngine()
+    settings = {"registry": {"url": url, "artifacts": {"url": str(tmp_path / "artifacts")}}, "dns_interval_s": 0.05}
+    entry = ReplicaConfig(url="registry", token=SecretStr(TOKEN))
+    async with fake.running_server(), running_router(replicas=(entry,), **settings) as router:
+        assert (await post(router)).status_code == 503
+        with Registry.open(url) as registry:
+            registry.add_replica("gpu-1", fake.url, actor="me")
+            await until(lambda: router.proxy.ready)
+            answer = await post(router)
+            assert (answer.status_code, answer.headers["x-patchbay-replica"]) == (200, "gpu-1")
+            registry.remove_replica("gpu-1", actor="me")
+        await until(lambda: not router.fleet.view.replicas)
+        assert (await post(router)).status_code == 503
+
+
+def test_replicas_in_a_registry_need_a_registry() -> None:
+    with pytest.raises(ValidationError, match="there is none: set 'registry'"):
+        RouterConfig.model_validate({"replicas": ["registry"]})

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from typer.testing import CliRunner, Result
 
 from adapters.commands.app import app
+from adapters.commands.replicas import app as replicas
 from adapters.digest import folder_hashes
 from tests.fakes.adapter_folder import write_adapter, write_base
 
@@ -179,3 +180,17 @@ def test_every_command_has_help_with_an_example_and_speaks_json(run: Run) -> Non
         assert "Example: patchbay adapters" in shown, command.name
         assert "--json" in shown, command.name
     assert "There is no adapter yet" in run("list").output
+
+
+def test_replicas_are_added_listed_and_removed_by_command(run: Run) -> None:
+    def ask(*arguments: str, code: int = 0) -> Result:
+        result = CliRunner().invoke(replicas, arguments)
+        assert result.exit_code == code, result.output
+        return result
+
+    assert "gpu-1 is at http://10.0.0.1:9001." in ask("add", "gpu-1", "http://10.0.0.1:9001").stdout
+    assert [one["url"] for one in told(ask("list", "--json"))] == ["http://10.0.0.1:9001"]
+    assert "gpu-1" in ask("list").stdout
+    ask("add", "gpu-2", "nowhere", code=2)
+    assert told(ask("remove", "gpu-1", "--json"))["name"] == "gpu-1"
+    ask("remove", "gpu-1", code=4)
