@@ -116,15 +116,12 @@ async def test_an_answer_goes_on_when_its_replica_leaves_the_name() -> None:
 
 
 async def test_replicas_follow_the_registry_and_stay_while_it_is_out_of_reach() -> None:
-    listed = [
-        ReplicaAddress("a", "http://10.0.0.1:9001", "me", NOW),
-        ReplicaAddress("b", "http://10.0.0.2:9001", "me", NOW),
-    ]
+    listed = [ReplicaAddress(name, f"http://10.0.0.{n}:9001", "me", NOW) for n, name in enumerate("ab", 1)]
 
     def ask() -> list[ReplicaAddress]:
         if not listed:
             raise RegistryError("it is away")
-        return listed
+        return list(listed)
 
     fleet = Fleet(created=1)
     settings = {"replicas": ["registry"], "registry": {}, "dns_interval_s": 60}
