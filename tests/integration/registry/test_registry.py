@@ -304,8 +304,8 @@ def test_replicas_are_added_moved_and_removed_and_the_audit_says_by_whom(registr
     assert trail == [("cid", "replica.remove"), ("bob", "replica.add"), ("ann", "replica.add")]
 
 
-@pytest.mark.parametrize(("name", "url"), [("", "http://x"), ("a b", "http://x"), ("a", "x:80"), ("a", "http://u:p@x")])
-def test_what_is_no_replica_is_not_added(registry: Registry, name: str, url: str) -> None:
-    with pytest.raises(ConfigError):
-        registry.add_replica(name, url, actor="me")
+def test_what_is_no_replica_is_not_added(registry: Registry) -> None:
+    for name, url in [("", "http://x"), ("a b", "http://x"), ("a", "x:80"), ("a", "http://u:p@x")]:
+        with pytest.raises(ConfigError):
+            registry.add_replica(name, url, actor="me")
     assert registry.replicas() == ()
