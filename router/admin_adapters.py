@@ -46,6 +46,9 @@ from router.metrics import Metrics
 
 Name = Annotated[str, PathParameter(pattern=f"^{NAME_PATTERN}$")]
 Number = Annotated[int, PathParameter(ge=1, le=999_999_999)]
+# What a database's row can be numbered with.
+_LAST_ROW = 2**63 - 1
+RowId = Annotated[int, PathParameter(ge=1, le=_LAST_ROW)]
 P = ParamSpec("P")
 R = TypeVar("R")
 _SUFFIXES = {
@@ -77,7 +80,7 @@ class PushBody(_Body):
 class PromoteBody(_Body):
     """Which revision a channel should mean. `now`: without staging and testing it first."""
 
-    revision: int = Field(ge=1)
+    revision: int = Field(ge=1, le=999_999_999)
     channel: Channel = "stable"
     why: str | None = None
     now: bool = False
@@ -138,7 +141,7 @@ def _add_records(app: FastAPI, control: Control, allowed: Allowed) -> None:
     registry, viewer = control.registry, [Depends(allowed.viewer)]
 
     @app.get("/admin/v1/rollouts/{rollout}", dependencies=viewer, tags=["adapters"])
-    async def show_rollout(rollout: int) -> Rollout:
+    async def show_rollout(rollout: RowId) -> Rollout:
         """How a promotion stands."""
         return await _threaded(registry.rollout, rollout)
 
@@ -149,7 +152,9 @@ def _add_records(app: FastAPI, control: Control, allowed: Allowed) -> None:
 
     @app.get("/admin/v1/audit", dependencies=viewer, tags=["audit"])
     async def read_audit(
-        subject: str | None = None, limit: Annotated[int, Query(ge=1, le=1000)] = 100, before: int | None = None
+        subject: str | None = None,
+        limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+        before: Annotated[int | None, Query(ge=1, le=_LAST_ROW)] = None,
     ) -> tuple[AuditEntry, ...]:
         """Who did what, the newest first. `before`: an entry's id, to go on from there."""
         return await _threaded(registry.audit, subject=subject, limit=limit, before=before)
