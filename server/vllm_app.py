@@ -4,19 +4,37 @@ vLLM's whole application also has routes that load adapters from any path, profi
 the chosen routers are attached, without its middleware, which would wrap every chunk.
 """
 
+import traceback
 from argparse import Namespace
 from types import SimpleNamespace
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse
 from vllm.entrypoints.anthropic.api_router import attach_router as attach_messages
 from vllm.entrypoints.launchers.api_server.app_state import init_app_state
 from vllm.entrypoints.openai.chat_completion.api_router import attach_router as attach_chat
 from vllm.entrypoints.openai.completion.api_router import attach_router as attach_completions
 from vllm.entrypoints.openai.responses.api_router import attach_router as attach_responses
 from vllm.entrypoints.pooling.embed.api_router import router as embeddings
+from vllm.entrypoints.serve.exception_handling.error_response import create_error_response
+from vllm.entrypoints.serve.exception_handling.handlers.exception import exception_handler
 from vllm.entrypoints.serve.exception_handling.register import init_exception_handler
 from vllm.entrypoints.serve.tokenize.api_router import attach_router as attach_tokenize
 from vllm.v1.engine.async_llm import AsyncLLM
+
+# vLLM's validators reach into fields before their types are checked, and what they raise then is answered with 500. The
+# kinds that it takes for a client's fault itself are not here.
+_CLUMSY: tuple[type[Exception], ...] = (AttributeError, LookupError, AssertionError, RecursionError)
+
+
+async def _answer_clumsiness(request: Request, error: Exception) -> JSONResponse:
+    """A 400 for what went wrong while the request's body was read, and vLLM's own answer for all else."""
+    names = (frame.f_code.co_name for frame, _ in traceback.walk_tb(error.__traceback__))
+    if "run_endpoint_function" in names:
+        answer: JSONResponse = await exception_handler(request, error)
+        return answer
+    what = create_error_response(f"A field of the request has a type that it cannot have: {error}")
+    return JSONResponse(what.model_dump(), status_code=what.error.code)
 
 
 async def build_vllm_app(engine: AsyncLLM, arguments: Namespace, tasks: tuple[str, ...]) -> FastAPI:
@@ -32,5 +50,7 @@ async def build_vllm_app(engine: AsyncLLM, arguments: Namespace, tasks: tuple[st
         app.include_router(embeddings)
     attach_tokenize(app)
     init_exception_handler(app)
+    for kind in _CLUMSY:
+        app.exception_handler(kind)(_answer_clumsiness)
     await init_app_state(engine, app.state, arguments, tasks)
     return app

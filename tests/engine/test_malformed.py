@@ -1,0 +1,95 @@
+"""Requests that make no sense, to real vLLM through the router: refused in the API's shape, and the engine lives on."""
+
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.engine.conftest import Stack
+
+pytestmark = pytest.mark.engine
+VALID: dict[str, dict[str, Any]] = {
+    "/v1/chat/completions": {"messages": [{"role": "user", "content": "hi"}], "max_tokens": 1},
+    "/v1/completions": {"prompt": "hi", "max_tokens": 1},
+    "/v1/responses": {"input": "hi", "max_output_tokens": 1},
+    "/v1/messages": {"messages": [{"role": "user", "content": "hi"}], "max_tokens": 1},
+    "/v1/messages/count_tokens": {"messages": [{"role": "user", "content": "hi"}]},
+}
+FIELDS = [
+    "messages",
+    "prompt",
+    "input",
+    "system",
+    "tools",
+    "tool_choice",
+    "response_format",
+    "stop",
+    "n",
+    "logprobs",
+    "top_logprobs",
+    "temperature",
+    "top_p",
+    "seed",
+    "max_tokens",
+    "stream",
+    "stream_options",
+    "presence_penalty",
+    "logit_bias",
+    "user",
+    "min_tokens",
+    "stop_token_ids",
+    "truncate_prompt_tokens",
+    "prompt_logprobs",
+    "top_k",
+    "guided_json",
+    "structured_outputs",
+    "chat_template",
+    "chat_template_kwargs",
+    "documents",
+    "echo",
+    "suffix",
+]
+odd: st.SearchStrategy[Any] = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**70), 2**70)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=12)
+    | st.sampled_from(
+        ["", "auto", "required", "\x00", "user", "{{ 1/0 }}", -1, 0, 1e308, [[]], {"type": "json_object"}]
+    ),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["role", "content", "type", "text", "function", "name", "x"]), inner, max_size=3
+        )
+    ),
+    max_leaves=6,
+)
+
+
+@pytest.fixture(scope="module")
+def client(stack: Stack) -> Any:
+    with httpx.Client(base_url=stack.url, timeout=60) as made:
+        yield made
+
+
+@pytest.mark.timeout(300)
+@settings(max_examples=600, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(st.sampled_from(sorted(VALID)), st.sampled_from(["demo-base", "sql"]), st.data())
+def test_odd_values_in_any_field_are_answered_or_refused(client: Any, path: str, model: str, data: Any) -> None:
+    fields = {name: data.draw(odd, label=name) for name in data.draw(st.lists(st.sampled_from(FIELDS), max_size=3))}
+    answer = client.post(path, json={"model": model, **VALID[path], **fields})
+    assert answer.status_code in (200, 400, 404, 422), answer.text[:500]
+    if answer.status_code != 200:
+        error = answer.json()["error"]
+        assert isinstance(error["message"], str)
+        assert error["message"]
+        assert error["type"] in ("invalid_request_error", "not_found_error")
+
+
+def test_after_all_of_them_the_engine_answers_as_before(client: Any) -> None:
+    body = {"model": "sql", **VALID["/v1/chat/completions"]}
+    assert client.post("/v1/chat/completions", json=body).status_code == 200
