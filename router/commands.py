@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from adapters.errors import PatchbayError
+from adapters.errors import PatchbayError, fail
 
 if TYPE_CHECKING:
     from router.config import RouterConfig
@@ -35,8 +35,7 @@ def run(
     except PatchbayError as error:
         if verbose:
             raise
-        typer.echo(f"patchbay router: {error}", err=True)
-        raise typer.Exit(1) from error
+        raise typer.Exit(fail(error)) from error
 
 
 def _configure(path: Path | None, flags: dict[str, Any]) -> "RouterConfig":

@@ -6,6 +6,7 @@ fails or is cancelled.
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from typing import Any
 
 import msgspec
@@ -21,6 +22,7 @@ from adapters.errors import (
     openai_body,
 )
 from server import token_ids
+from server.engine import EngineLora
 from server.engine_errors import EngineErrors
 from server.replica import Replica
 from server.slots import Entry
@@ -40,6 +42,7 @@ ENDPOINTS: Mapping[str, str | None] = {
 _REVISION = b"x-patchbay-revision"
 # How long the router gives this request: whole milliseconds.
 _DEADLINE = b"x-patchbay-timeout-ms"
+_LATE = "The answer was not there within the time that it was given."
 
 
 class Gate:
@@ -55,14 +58,7 @@ class Gate:
         metrics.in_flight.inc()
         try:
             with self._replica.counted():
-                async with asyncio.timeout(_timeout_s(scope)):
-                    await self._answer(scope, receive, watch)
-        except TimeoutError:
-            # What has begun ends here, cut short: whoever gave the time has told its client already.
-            if not watch.status:
-                late = DeadlineExceeded("The answer was not there within the time that it was given.")
-                await send_error(send, late, anthropic=anthropic)
-                watch.status = late.status
+                await self._answer(scope, receive, watch)
         except RequestError as error:
             await send_error(send, error, anthropic=anthropic)
             watch.status = error.status
@@ -71,6 +67,7 @@ class Gate:
             metrics.requests.labels(endpoint=endpoint, outcome=watch.outcome).inc()
 
     async def _answer(self, scope: Scope, receive: Receive, send: EngineErrors) -> None:
+        end_s = _end_s(scope)
         body = await receive_body(receive, self._replica.config.max_body_bytes)
         if body is None:
             return
@@ -84,12 +81,32 @@ class Gate:
         if entry is None:
             # Untouched, the body goes on byte for byte.
             body = msgspec.json.encode(fields) if ids else body
-            await self._replica.engine.app(_resized(scope, len(body)), _Replay(body, receive), inner)
+            await self._run(scope, _Replay(body, receive, end_s), inner, send)
             return
-        async with self._replica.slots.use(entry) as lora:
+        async with AsyncExitStack() as held:
+            lora = await self._held(held, entry, end_s)
             body = msgspec.json.encode({**fields, "model": lora.name})
             send.headers = _provenance(entry)
-            await self._replica.engine.app(_resized(scope, len(body)), _Replay(body, receive), inner)
+            await self._run(scope, _Replay(body, receive, end_s), inner, send)
+
+    async def _held(self, held: AsyncExitStack, entry: Entry, end_s: float | None) -> EngineLora:
+        try:
+            async with asyncio.timeout_at(end_s):
+                return await held.enter_async_context(self._replica.slots.use(entry))
+        except TimeoutError as error:
+            raise DeadlineExceeded(_LATE) from error
+
+    async def _run(self, scope: Scope, replay: "_Replay", send: Send, watch: EngineErrors) -> None:
+        """Has the engine's application answer. Raises DeadlineExceeded where nothing was answered in time; what has
+        begun ends cut short then: whoever gave the time has told its client already."""
+
+        async def in_time(message: Message) -> None:
+            if watch.status or not replay.expired:
+                await send(message)
+
+        await self._replica.engine.app(_resized(scope, replay.length), replay, in_time)
+        if replay.expired and not watch.status:
+            raise DeadlineExceeded(_LATE)
 
     def _check_task(self, endpoint: str) -> None:
         task, engine = ENDPOINTS[endpoint], self._replica.engine
@@ -118,21 +135,33 @@ class Gate:
             raise RevisionMissing(f"{engine_name[:128]} is not on {self._replica.config.name} now.") from error
 
 
-def _timeout_s(scope: Scope) -> float | None:
+def _end_s(scope: Scope) -> float | None:
     given = header(scope["headers"], _DEADLINE) or b""
-    return int(given) / 1000 if given.isdigit() else None
+    return asyncio.get_running_loop().time() + int(given) / 1000 if given.isdigit() else None
 
 
 class _Replay:
-    """A `receive` that gives the body that was read already, then whatever else comes: a disconnect."""
+    """A `receive` that gives the body that was read already, then whatever else comes: a disconnect.
 
-    def __init__(self, body: bytes, receive: Receive) -> None:
+    Past `end_s` (the event loop's clock) it tells of one, too: vLLM ends its work on a request when its client leaves,
+    but not when the task that waits for it is cancelled. `expired`: whether it has.
+    """
+
+    def __init__(self, body: bytes, receive: Receive, end_s: float | None) -> None:
         self._body: bytes | None = body
         self._receive = receive
+        self._end_s = end_s
+        self.length = len(body)
+        self.expired = False
 
     async def __call__(self) -> Message:
         if self._body is None:
-            return await self._receive()
+            try:
+                async with asyncio.timeout_at(self._end_s):
+                    return await self._receive()
+            except TimeoutError:
+                self.expired = True
+                return {"type": "http.disconnect"}
         body, self._body = self._body, None
         return {"type": "http.request", "body": body, "more_body": False}
 

@@ -151,7 +151,11 @@ class VllmEngine:
         return self._tiers[1]
 
     def requests(self) -> RequestStatus:
-        return self._stats.requests
+        # What is ended early is counted out with the next step, and an engine with nothing to do takes none.
+        told, unfinished = self._stats.requests, self._llm.output_processor.get_num_unfinished_requests()
+        running = min(told.running, unfinished)
+        waiting = min(told.waiting, unfinished - running)
+        return RequestStatus(running=running, waiting=waiting, kv_cache_use=told.kv_cache_use if unfinished else 0.0)
 
     def failure(self) -> str | None:
         return str(self._llm.dead_error) if self._llm.errored else None

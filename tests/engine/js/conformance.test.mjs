@@ -71,6 +71,18 @@ test("a JSON schema is kept to", async () => {
   assert.equal(typeof JSON.parse(done.choices[0].message.content).ok, "boolean");
 });
 
+test("a conversation of several turns is taken, and a stop word ends the answer", async () => {
+  const turns = [
+    { role: "system", content: "You work at a support desk." }, { role: "user", content: "Hello" },
+    { role: "assistant", content: "Hello, how can I help?" }, ...messages,
+  ];
+  const done = await client.chat.completions.create({ model: "demo-base", messages: turns, max_tokens: 4 });
+  assert.ok(done.usage.prompt_tokens > 20);
+  const text = (await client.chat.completions.create(greedy)).choices[0].message.content;
+  const cut = await client.chat.completions.create({ ...greedy, stop: [text.slice(3, 5)] });
+  assert.ok(!cut.choices[0].message.content.includes(text.slice(3, 5)));
+});
+
 test("errors are the client's own classes, with OpenAI's codes", async () => {
   await assert.rejects(client.chat.completions.create({ ...greedy, model: "nope" }), (error) => {
     assert.ok(error instanceof OpenAI.NotFoundError);

@@ -132,7 +132,7 @@ async def test_a_taken_port_ends_with_1_and_one_clear_line() -> None:
     assert started.returncode == 1
     assert out == b""
     assert err.decode().splitlines() == [
-        f"patchbay router: Cannot listen on 127.0.0.1:{port}: Address already in use. "
+        f"error: Cannot listen on 127.0.0.1:{port}: Address already in use. "
         "Stop what listens there, or choose another port."
     ]
 

@@ -23,9 +23,9 @@ def invoke(*arguments: str) -> Result:
         (["--config", "/nowhere/router.yaml"], "Cannot read the configuration"),
     ],
 )
-def test_what_cannot_run_ends_with_1_and_one_clear_line(arguments: list[str], says: str) -> None:
+def test_what_cannot_run_ends_with_2_and_one_clear_line(arguments: list[str], says: str) -> None:
     result = invoke(*arguments)
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert says in result.stderr
     assert len(result.stderr.strip().splitlines()) == 1
     assert result.stdout == ""
