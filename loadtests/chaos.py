@@ -14,7 +14,6 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 
 import httpx
 import psutil
@@ -24,8 +23,8 @@ from rich.table import Table
 
 from adapters.demo.corpus import task_examples
 from adapters.demo.recipe import SHIPPED_SEED
-from adapters.errors import ConfigError, PatchbayError, fail
-from adapters.settings import is_loopback
+from adapters.errors import PatchbayError, fail
+from loadtests.loopback import check_loopback
 
 _TASKS = ("sql", "json", "label", "style")
 _BASE = "demo-base"
@@ -131,10 +130,12 @@ async def run_streams(url: str, wanted: Sequence[Prompt]) -> list[Told]:
 Disturbance = Callable[[], AbstractAsyncContextManager[list[float]]]
 
 
-async def measure(url: str, wanted: Sequence[Prompt], disturbed: Disturbance, rounds: int = 1) -> Report:
+async def measure(
+    url: str, admin_url: str, wanted: Sequence[Prompt], disturbed: Disturbance, rounds: int = 1
+) -> Report:
     """Runs the streams twice undisturbed, then `rounds` times while `disturbed`, which gives the times of its kills."""
     first, second = await run_streams(url, wanted), await run_streams(url, wanted)
-    carried, began = await _carried(url), time.monotonic()
+    carried, began = await _carried(admin_url), time.monotonic()
     async with disturbed() as kills:
         third = [told for _ in range(rounds) for told in await run_streams(url, wanted)]
     seconds = time.monotonic() - began
@@ -143,7 +144,7 @@ async def measure(url: str, wanted: Sequence[Prompt], disturbed: Disturbance, ro
         streams=len(third),
         seconds=round(seconds, 1),
         kills=len(kills),
-        carried=await _carried(url) - carried,
+        carried=await _carried(admin_url) - carried,
         failed=sum(told.fault is not None for told in every),
         agree_undisturbed=_agreement(first, second),
         agree=_agreement(first * rounds, third),
@@ -155,12 +156,10 @@ def _agreement(first: Sequence[Told], second: Sequence[Told]) -> float:
     return sum(one == other for one, other in zip(first, second, strict=True)) / len(first)
 
 
-async def _carried(url: str) -> int:
-    """How many streams the router has carried on so far, by its admin port, which is the next one to `url`'s."""
-    parts = urlsplit(url)
+async def _carried(admin_url: str) -> int:
+    """How many streams the router has carried on so far."""
     async with httpx.AsyncClient() as client:
-        admin = os.environ.get("PATCHBAY_ADMIN_URL", f"http://{parts.hostname}:{(parts.port or 80) + 1}")
-        text = (await client.get(f"{admin}/metrics")).text
+        text = (await client.get(f"{admin_url}/metrics")).text
     lines = [line for line in text.splitlines() if line.startswith("patchbay_router_streams_carried_total")]
     return int(sum(float(line.rpartition(" ")[2]) for line in lines if 'outcome="whole"' in line))
 
@@ -203,8 +202,9 @@ def _replicas() -> list[psutil.Process]:
     return found
 
 
-def run(
+def run(  # noqa: PLR0913, PLR0917 - Typer makes an option of each parameter
     url: Annotated[str, typer.Option(help="The demo's address, on loopback.")] = "http://127.0.0.1:8080",
+    admin_url: Annotated[str, typer.Option(help="Its admin port's address.")] = "http://127.0.0.1:8081",
     streams: Annotated[int, typer.Option(min=1, help="Streams at a time.")] = 200,
     tokens: Annotated[int, typer.Option(min=1, help="Tokens a stream.")] = 128,
     rounds: Annotated[int, typer.Option(min=1, help="How often all streams run while replicas are killed.")] = 3,
@@ -218,9 +218,11 @@ def run(
     Example: python -m loadtests.chaos --streams 200 --kill-every 10
     """
     try:
-        if not is_loopback(urlsplit(url).hostname or ""):
-            raise ConfigError("Chaos is only for loopback.")
-        report = asyncio.run(measure(url, prompts(streams, tokens), lambda: killing(url, kill_every), rounds))
+        check_loopback(url)
+        check_loopback(admin_url)
+        report = asyncio.run(
+            measure(url, admin_url, prompts(streams, tokens), lambda: killing(url, kill_every), rounds)
+        )
     except PatchbayError as error:
         raise typer.Exit(fail(error)) from error
     show(report, as_json=as_json)

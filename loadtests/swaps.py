@@ -16,13 +16,12 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 
 import httpx
 import typer
 
-from adapters.errors import ConfigError, PatchbayError, fail
-from adapters.settings import is_loopback
+from adapters.errors import PatchbayError, fail
+from loadtests.loopback import check_loopback
 
 NAME = "swapped"
 PROMPT = "Give me the numbers of all orders in Berlin"
@@ -302,8 +301,7 @@ def run(
 
     urls = url or ["http://127.0.0.1:8080"]
     for one in (*urls, admin_url):
-        if not is_loopback(urlsplit(one).hostname or ""):
-            raise ConfigError(f"{one} is not on this machine.", hint="Load is only ever sent to loopback.")
+        check_loopback(one)
     kinds = [Kind(ARTIFACTS / "adapters" / name, name) for name in ("sql", "json")]
     with httpx.Client(base_url=admin_url, timeout=60) as admin:
         report = Swaps(urls, admin, kinds, watched="style").run(swaps=swaps, every_s=every, rollbacks=rollbacks)

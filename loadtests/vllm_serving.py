@@ -11,12 +11,11 @@ import json
 import sys
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 
 import typer
 
-from adapters.errors import ConfigError, PatchbayError, fail
-from adapters.settings import is_loopback
+from adapters.errors import PatchbayError, fail
+from loadtests.loopback import check_loopback
 
 REPORTED = {
     "completed": "requests answered",
@@ -43,8 +42,7 @@ def run(
 
     Example: python -m loadtests.vllm_serving --model sql --requests 200
     """
-    if not is_loopback(urlsplit(url).hostname or ""):
-        raise ConfigError(f"{url} is not on this machine.", hint="Load is only ever sent to loopback.")
+    check_loopback(url)
     arguments = [
         "--base-url",
         url,

@@ -7,7 +7,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 
 from adapters.config import MAX_RANK, DeclaredAdapter, RegistryConfig, with_sources
 from adapters.errors import ConfigError
-from adapters.settings import Settings, check_setting_name, is_loopback, replica_url
+from adapters.settings import REPLICA_NAME, Settings, check_setting_name, is_loopback, replica_url
 from router.balance import budget, circuit
 from router.balance.pick import Weights
 from router.keys import Role
@@ -26,7 +26,7 @@ class ReplicaConfig(Settings):
 
     url: str
     token: SecretStr | None = None
-    name: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._:\[\]-]{0,127}$")
+    name: str | None = Field(default=None, pattern=f"^{REPLICA_NAME.pattern}$")
 
     @field_validator("url")
     @classmethod

@@ -1,12 +1,14 @@
 """Who is alive, who leads, and how replicas stand. None of it is history, so none of it is in the audit."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, Table, delete, insert, select, update
 
 from adapters.errors import NotFound
 from adapters.registry.records import ReplicaAddress, ReplicaReport, RouterBeat
-from adapters.registry.rows import report_document, report_of
+from adapters.registry.rows import replica_of, report_document, report_of
 from adapters.registry.schema import leases, replicas, reports, routers
 
 _FORGOTTEN_AFTER = timedelta(hours=1)
@@ -14,10 +16,7 @@ _FORGOTTEN_AFTER = timedelta(hours=1)
 
 def beat(connection: Connection, given: RouterBeat) -> None:
     """Notes that a router is alive, and forgets those that have not been for long."""
-    values = {"generation": given.generation, "seen_at": given.seen_at}
-    done = connection.execute(update(routers).where(routers.c.name == given.name).values(**values))
-    if not done.rowcount:
-        connection.execute(insert(routers).values(name=given.name, **values))
+    if _put(connection, routers, given.name, {"generation": given.generation, "seen_at": given.seen_at}):
         connection.execute(delete(routers).where(routers.c.seen_at < given.seen_at - _FORGOTTEN_AFTER))
 
 
@@ -47,10 +46,7 @@ def drop_lease(connection: Connection, name: str, holder: str) -> None:
 
 def put_report(connection: Connection, report: ReplicaReport) -> None:
     """Replaces what is known of a replica."""
-    values = {"report": report_document(report), "seen_at": report.seen_at}
-    done = connection.execute(update(reports).where(reports.c.name == report.name).values(**values))
-    if not done.rowcount:
-        connection.execute(insert(reports).values(name=report.name, **values))
+    _put(connection, reports, report.name, {"report": report_document(report), "seen_at": report.seen_at})
 
 
 def all_reports(connection: Connection) -> tuple[ReplicaReport, ...]:
@@ -66,9 +62,7 @@ def forget_report(connection: Connection, name: str) -> None:
 def put_replica(connection: Connection, replica: ReplicaAddress) -> None:
     """Adds a replica, or gives the one of that name another address."""
     values = {"url": replica.url, "added_by": replica.added_by, "added_at": replica.added_at}
-    done = connection.execute(update(replicas).where(replicas.c.name == replica.name).values(**values))
-    if not done.rowcount:
-        connection.execute(insert(replicas).values(name=replica.name, **values))
+    _put(connection, replicas, replica.name, values)
 
 
 def drop_replica(connection: Connection, name: str) -> ReplicaAddress:
@@ -77,10 +71,18 @@ def drop_replica(connection: Connection, name: str) -> ReplicaAddress:
     if row is None:
         raise NotFound(f"There is no replica called '{name}' in the registry.")
     connection.execute(delete(replicas).where(replicas.c.name == name))
-    return ReplicaAddress(row.name, row.url, row.added_by, row.added_at)
+    return replica_of(row)
 
 
 def all_replicas(connection: Connection) -> tuple[ReplicaAddress, ...]:
     """All of them, by name."""
     found = connection.execute(select(replicas).order_by(replicas.c.name))
-    return tuple(ReplicaAddress(row.name, row.url, row.added_by, row.added_at) for row in found)
+    return tuple(replica_of(row) for row in found)
+
+
+def _put(connection: Connection, table: Table, name: str, values: Mapping[str, Any]) -> bool:
+    """Gives the row called `name` these values, and tells whether it is a new one."""
+    done = connection.execute(update(table).where(table.c.name == name).values(**values))
+    if not done.rowcount:
+        connection.execute(insert(table).values(name=name, **values))
+    return not done.rowcount

@@ -13,6 +13,7 @@ from adapters.registry.records import (
     BaseModelRecord,
     ChannelRecord,
     Move,
+    ReplicaAddress,
     ReplicaReport,
     Revision,
     RevisionDraft,
@@ -44,6 +45,11 @@ def revision_of(row: Row[Any]) -> Revision:
 def report_of(row: Row[Any]) -> ReplicaReport:
     """A row of `reports`."""
     return _REPORT.validate_python(row.report)
+
+
+def replica_of(row: Row[Any]) -> ReplicaAddress:
+    """A row of `replicas`."""
+    return ReplicaAddress(row.name, row.url, row.added_by, row.added_at)
 
 
 def channel_of(row: Row[Any]) -> ChannelRecord:

@@ -12,9 +12,9 @@ class Policy:
     """`share`: of the requests, how many may be tried again; `per_second`: how many more than that; `burst`: how many
     may be saved up, as for the streams of a replica that dies."""
 
-    share: float = 0.2
-    per_second: float = 10.0
-    burst: float = 1000.0
+    share: float
+    per_second: float
+    burst: float
 
 
 @dataclass(frozen=True, slots=True)

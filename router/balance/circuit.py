@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 class Policy:
     """`failures`: how many in a row open a circuit; `open_s`: for how long, doubled each time up to `max_open_s`."""
 
-    failures: int = 5
-    open_s: float = 1.0
-    max_open_s: float = 30.0
+    failures: int
+    open_s: float
+    max_open_s: float
 
 
 @dataclass(frozen=True, slots=True)

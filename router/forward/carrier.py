@@ -79,12 +79,7 @@ class Carrier:
         call, translate = call_of(exchange, ask, replica, self._upstreams.links[replica.name]), None
         if isinstance(plan, Rest):
             call, translate = replace(call, path=COMPLETIONS, body=plan.body), plan.translate
-        try:
-            attempt = await self._upstreams.ask(replica, call)
-        except ReplicaFailure as error:
-            self._upstreams.failed(exchange, replica, error)
-            raise
-        with contextlib.closing(attempt):
+        with contextlib.closing(await self._upstreams.ask(exchange, replica, call)) as attempt:
             answer = attempt.answer
             if answer.status != 200 or not answer.is_event_stream:
                 raise ReplicaFailure(f"it does not go on with the stream ({answer.status})", kind="busy")
@@ -92,5 +87,5 @@ class Carrier:
             try:
                 await exchange.relay.resume(answer, translate)
             except ReplicaFailure as error:
-                self._upstreams.broke(exchange, attempt, error)
+                self._upstreams.failed(exchange, attempt, error)
                 raise

@@ -104,35 +104,24 @@ class Forwarder:
         return other
 
     async def _ask(self, exchange: Exchange, ask: Ask, replica: Replica) -> Attempt:
+        call = call_of(exchange, ask, replica, self._upstreams.links[replica.name])
+        attempt = await self._upstreams.ask(exchange, replica, call)
         try:
-            attempt = await self._upstreams.ask(
-                replica, call_of(exchange, ask, replica, self._upstreams.links[replica.name])
-            )
-            try:
-                self._accept(attempt, exchange, ask)
-                if not attempt.answer.whole and not attempt.answer.is_event_stream:
-                    # Until all of it is here it can be had from another replica instead.
-                    await self._gather(attempt)
-            except BaseException:
-                attempt.close()
-                raise
-        except ReplicaFailure as error:
-            self._upstreams.failed(exchange, replica, error)
+            self._accept(attempt, exchange, ask)
+            if not attempt.answer.whole and not attempt.answer.is_event_stream:
+                # Until all of it is here it can be had from another replica instead.
+                await attempt.answer.gather(_HELD_BYTES)
+        except BaseException as error:
+            attempt.close()
+            if isinstance(error, ReplicaFailure):
+                self._upstreams.failed(exchange, attempt, error)
             raise
         return attempt
-
-    async def _gather(self, attempt: Attempt) -> None:
-        try:
-            await attempt.answer.gather(_HELD_BYTES)
-        except ReplicaFailure:
-            self._upstreams.trip(attempt)
-            raise
 
     def _accept(self, attempt: Attempt, exchange: Exchange, ask: Ask) -> None:
         """Raises ReplicaFailure for an answer that is about the replica and not about the request."""
         status = attempt.answer.status
         if status in (401, 403):
-            self._upstreams.trip(attempt)
             raise ReplicaFailure("it refused the router's token", kind="refused")
         # The last one's own words on why it takes no work are better than any of ours.
         if status == 503 and self._upstreams.pick(exchange, ask) is not None:
@@ -164,7 +153,7 @@ class Forwarder:
             with contextlib.closing(attempt):
                 await exchange.relay.run(answer, exchange.extra, ends_with_done=endpoint.ends_with_done)
         except ReplicaFailure as error:
-            self._upstreams.broke(exchange, attempt, error)
+            self._upstreams.failed(exchange, attempt, error)
             await self._carrier.carry_on(exchange, ask, error)
 
     async def _back_off(self, tries: int) -> None:

@@ -89,8 +89,8 @@ class Upstreams:
             self._metrics.retry_refused()
         return allowed
 
-    async def ask(self, replica: Replica, call: Call) -> Attempt:
-        """What `replica` answers to `call`, once its first bytes are here. Raises ReplicaFailure."""
+    async def ask(self, exchange: Exchange, replica: Replica, call: Call) -> Attempt:
+        """What `replica` answers to `call`, once its first bytes are here. Raises ReplicaFailure, which is noted."""
         name, began_s = replica.name, self._clock()
         if name in self._circuits:
             self._circuits[name] = circuit.asked(self._circuits[name])
@@ -100,24 +100,21 @@ class Upstreams:
         except BaseException as error:
             self._left(name)
             if isinstance(error, ReplicaFailure):
-                self._trip(name, began_s)
+                self._note(exchange, replica, error, began_s)
             elif name in self._circuits:
                 self._circuits[name] = circuit.released(self._circuits[name])
             raise
         self._circuits.pop(name, None)
         return Attempt(replica, answer, began_s, lambda: self._left(name))
 
-    def broke(self, exchange: Exchange, attempt: Attempt, error: ReplicaFailure) -> None:
-        """Notes that a replica failed amid an answer."""
-        self.trip(attempt)
-        self.failed(exchange, attempt.replica, error)
+    def failed(self, exchange: Exchange, attempt: Attempt, error: ReplicaFailure) -> None:
+        """Notes that a replica that had begun to answer failed."""
+        self._note(exchange, attempt.replica, error, attempt.began_s)
 
-    def trip(self, attempt: Attempt) -> None:
-        """Counts a failure of a replica that had begun to answer towards opening its circuit."""
-        self._trip(attempt.replica.name, attempt.began_s)
-
-    def failed(self, exchange: Exchange, replica: Replica, error: ReplicaFailure) -> None:
-        """Tells of a failure of `replica` at a request: in the log, the metrics, and to whoever looks at its state."""
+    def _note(self, exchange: Exchange, replica: Replica, error: ReplicaFailure, began_s: float) -> None:
+        """Tells of a failure: in the log, the metrics, to whoever looks at the replica's state, and to its circuit."""
+        if error.kind != "busy":
+            self._trip(replica.name, began_s)
         _log.warning("request %s: replica %s failed: %s", exchange.id.decode(), replica.name, error.message)
         self._metrics.upstream_failure(replica.name, error.kind)
         if error.kind == "connect":

@@ -10,7 +10,9 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -120,6 +122,27 @@ def free_ports(count: int) -> list[int]:
     for listener in sockets:
         listener.close()
     return ports
+
+
+@contextmanager
+def router_process(folder: Path, config: dict[str, Any]) -> Iterator[str]:
+    """A router in a process of its own, once it is ready; its address. `config` names its ports."""
+    file = folder / "router.yaml"
+    file.write_text(yaml.safe_dump(config))
+    process = subprocess.Popen([sys.executable, "-m", "router", "--config", str(file)], stderr=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            try:
+                if httpx.get(f"http://127.0.0.1:{config['admin_port']}/readyz").status_code == 200:
+                    break
+            except httpx.TransportError:
+                pass
+            time.sleep(0.1)
+        yield f"http://127.0.0.1:{config['port']}"
+    finally:
+        process.terminate()
+        process.wait(30)
 
 
 def start_stack(folder: Path, models: DemoModels, **changes: Any) -> Stack:

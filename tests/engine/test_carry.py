@@ -1,57 +1,20 @@
 """Streams outlive their replica, on the real engine: cut connections stand for replicas that die."""
 
 import asyncio
-import socket
-import subprocess
-import sys
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
-import httpx
 import pytest
-import yaml
 
 from loadtests.chaos import Report, measure, prompts, show
-from tests.engine.conftest import TOKEN, Stack, free_ports
+from tests.engine.conftest import TOKEN, Stack, free_ports, router_process
 from tests.fakes.cutter import Cutter
 
 pytestmark = pytest.mark.engine
 STREAMS = 200
 TOKENS = 120
-
-
-@contextmanager
-def router_over(cutters: list[int], folder: Path) -> Iterator[str]:
-    """A router of its own whose replicas are the ports `cutters`; its admin port is the next one to its own."""
-    port = next(port for port in free_ports(20) if _is_free(port + 1))
-    replicas = [{"url": f"http://127.0.0.1:{one}", "token": TOKEN} for one in cutters]
-    file = folder / "router.yaml"
-    file.write_text(yaml.safe_dump({"port": port, "admin_port": port + 1, "replicas": replicas}))
-    process = subprocess.Popen([sys.executable, "-m", "router", "--config", str(file)], stderr=subprocess.DEVNULL)
-    try:
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait(30)
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) != 0
-
-
-async def _until_ready(url: str) -> None:
-    deadline = time.monotonic() + 30
-    async with httpx.AsyncClient() as client:
-        while time.monotonic() < deadline:
-            try:
-                if (await client.get(f"{url}/healthz")).status_code == 200:
-                    return
-            except httpx.TransportError:
-                pass
-            await asyncio.sleep(0.1)
 
 
 async def _chaos(stack: Stack, folder: Path) -> Report:
@@ -78,9 +41,16 @@ async def _chaos(stack: Stack, folder: Path) -> Report:
                 task.cancel()
                 await asyncio.wait({task})
 
-        with router_over([one.port, other.port], folder) as url:
-            await _until_ready(url)
-            return await measure(url, prompts(STREAMS, TOKENS), cutting)
+        port, admin_port = free_ports(2)
+        replicas = [{"url": way.url, "token": TOKEN} for way in (one, other)]
+        config = {"port": port, "admin_port": admin_port, "replicas": replicas}
+        started = router_process(folder, config)
+        # It waits, and what it waits for goes through this event loop.
+        url = await asyncio.to_thread(started.__enter__)
+        try:
+            return await measure(url, f"http://127.0.0.1:{admin_port}", prompts(STREAMS, TOKENS), cutting)
+        finally:
+            await asyncio.to_thread(started.__exit__, None, None, None)
 
 
 @pytest.mark.timeout(600)

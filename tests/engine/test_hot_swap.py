@@ -1,7 +1,6 @@
 """Swaps on the real engine, under load: none may be noticed by a request, and none may leave anything behind."""
 
 import shutil
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -12,12 +11,11 @@ from typing import Any
 import httpx
 import psutil
 import pytest
-import yaml
 
 from adapters.config import ArtifactsConfig
 from adapters.demo.build import ARTIFACTS
 from loadtests.swaps import Kind, Swaps
-from tests.engine.conftest import TOKEN, Stack, free_ports
+from tests.engine.conftest import TOKEN, Stack, free_ports, router_process
 from tests.fakes.artifacts import stored
 
 pytestmark = pytest.mark.engine
@@ -37,22 +35,8 @@ def second_router(stack: Stack, folder: Path) -> Iterator[str]:
         "replicas": [{"url": stack.replica_url, "token": TOKEN, "name": "replica-0"}],
         "registry": {"url": settings.url.get_secret_value(), "artifacts": {"url": settings.artifacts.url}},
     }
-    file = folder / "router.yaml"
-    file.write_text(yaml.safe_dump(config))
-    process = subprocess.Popen([sys.executable, "-m", "router", "--config", str(file)], stderr=subprocess.DEVNULL)
-    try:
-        deadline = time.monotonic() + 30
-        while time.monotonic() < deadline:
-            try:
-                if httpx.get(f"http://127.0.0.1:{admin_port}/readyz").status_code == 200:
-                    break
-            except httpx.TransportError:
-                pass
-            time.sleep(0.1)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait(30)
+    with router_process(folder, config) as url:
+        yield url
 
 
 @pytest.mark.timeout(600)

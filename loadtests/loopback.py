@@ -1,0 +1,12 @@
+"""Where load may go."""
+
+from urllib.parse import urlsplit
+
+from adapters.errors import ConfigError
+from adapters.settings import is_loopback
+
+
+def check_loopback(url: str) -> None:
+    """Raises ConfigError where `url` is not on this machine."""
+    if not is_loopback(urlsplit(url).hostname or ""):
+        raise ConfigError(f"{url} is not on this machine.", hint="Load is only ever sent to loopback.")
