@@ -10,11 +10,15 @@ from adapters.errors import PatchbayError, fail
 def build_app() -> typer.Typer:
     """The `patchbay` command with all its sub-commands."""
     from adapters.commands.app import app as adapters
+    from adapters.commands.keys import app as keys
     from adapters.commands.replicas import app as replicas
+    from adapters.commands.tenants import app as tenants
+    from adapters.commands.usage import usage
     from adapters.demo.commands import app as demo
     from launch.commands import up
-    from launch.demo import demo_up
+    from launch.demo import demo_config, demo_texts, demo_up
     from router.commands import run as router
+    from router.route_commands import app as routes
     from server.commands import run as server
 
     app = typer.Typer(no_args_is_help=True, add_completion=False, callback=_options, invoke_without_command=False)
@@ -22,8 +26,14 @@ def build_app() -> typer.Typer:
     app.command("router")(router)
     app.command("server")(server)
     demo.command("up")(demo_up)
+    demo.command("config")(demo_config)
+    demo.command("texts")(demo_texts)
     app.add_typer(adapters, name="adapters")
     app.add_typer(replicas, name="replicas")
+    app.add_typer(routes, name="route")
+    app.add_typer(tenants, name="tenants")
+    app.add_typer(keys, name="keys")
+    app.command("usage")(usage)
     app.add_typer(demo, name="demo")
     return app
 

@@ -19,6 +19,7 @@ PatchbayError
     ├── Conflict           409
     ├── BodyTooLarge       413
     ├── AdapterRejected    422, an adapter that a request asked for cannot be served
+    ├── RateLimited        429, with the seconds after which to try again
     ├── UpstreamFailed     502
     ├── Unavailable        503, with the seconds after which to try again
     │   └── RevisionMissing     the replica has not got the revision that its router means
@@ -28,6 +29,7 @@ PatchbayError
 import contextlib
 import json
 import sys
+from collections.abc import Iterable
 from typing import ClassVar
 
 
@@ -82,6 +84,11 @@ class RequestError(PatchbayError):
     def __init__(self, message: str, *, param: str | None = None, hint: str | None = None) -> None:
         super().__init__(message, hint=hint)
         self.param = param
+
+    @property
+    def shown_type(self) -> str:
+        """OpenAI's `type` of it."""
+        return self.error_type
 
     def headers(self) -> dict[str, str]:
         """HTTP headers that go with this error."""
@@ -163,6 +170,39 @@ class AdapterRejected(RequestError):
     code = "adapter_rejected"
 
 
+class RateLimited(RequestError):
+    """A limit is reached. `kind`: of what, for OpenAI's `type`; `extra`: headers that tell more; `of_route`:
+    whether it is a route's and not its caller's."""
+
+    status = 429
+    code = "rate_limit_exceeded"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        kind: str = "requests",
+        retry_after_s: int = 1,
+        hint: str | None = None,
+        extra: Iterable[tuple[bytes, bytes]] = (),
+        of_route: bool = False,
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.kind = kind
+        self.of_route = of_route
+        self.retry_after_s = retry_after_s
+        self.extra = tuple(extra)
+
+    @property
+    def shown_type(self) -> str:
+        """OpenAI's `type` of it."""
+        return self.kind
+
+    def headers(self) -> dict[str, str]:
+        told = {name.decode(): value.decode() for name, value in self.extra}
+        return {"retry-after": str(self.retry_after_s), **told}
+
+
 class UpstreamFailed(RequestError):
     status = 502
     error_type = "server_error"
@@ -226,7 +266,7 @@ def anthropic_error_body(message: str, *, status: int) -> bytes:
 
 def openai_body(error: RequestError) -> bytes:
     """The JSON body that OpenAI's clients expect of `error`, UTF-8 encoded."""
-    return openai_error_body(str(error), error_type=error.error_type, param=error.param, code=error.code)
+    return openai_error_body(str(error), error_type=error.shown_type, param=error.param, code=error.code)
 
 
 def openai_error_body(message: str, *, error_type: str, param: str | None = None, code: str | None = None) -> bytes:

@@ -67,11 +67,13 @@ class SlotStatus(_Wire):
 
 
 class RequestStatus(_Wire):
-    """Requests in the engine, and the share of its KV cache in use, 0 to 1."""
+    """Requests in the engine, and the share of its KV cache in use, 0 to 1; `most`: how many it runs at a time, None
+    where that is not told."""
 
     running: int
     waiting: int
     kv_cache_use: float
+    most: int | None = None
 
 
 class ReplicaStatus(_Wire):

@@ -11,12 +11,12 @@ from adapters.config import DeclaredAdapter, RegistryConfig, absolute_url, regis
 from adapters.errors import ConfigError
 from adapters.settings import Settings, check_setting_name, load_yaml, parse_settings
 from launch.backoff import RestartConfig
-from router.config import RouterConfig
+from router.config import PolicyConfig, RouterConfig
 from server.config import BaseConfig, EngineConfig, LoraConfig
 
 DEFAULT_FILE = Path("patchbay.yaml")
 # What the router is told that stands elsewhere in the file.
-SHARED_WITH_ROUTER = frozenset({"replicas", "registry", "adapters", "max_rank"})
+SHARED_WITH_ROUTER = frozenset({"replicas", "registry", "adapters", "max_rank", *PolicyConfig.model_fields})
 _NOT_KNOWN_YET = "http://127.0.0.1:9001"
 
 
@@ -51,7 +51,7 @@ class ReplicasConfig(Settings):
 
 class RouterSection(RouterConfig):
     """The router's keys, without `replicas`: those are the ones that the same file starts. What it shares with them,
-    `registry` and `adapters`, stands at the top."""
+    `registry`, `adapters`, `routes` and the like, stands at the top."""
 
     @model_validator(mode="before")
     @classmethod
@@ -65,7 +65,7 @@ class RouterSection(RouterConfig):
         return data | {"replicas": [_NOT_KNOWN_YET]}
 
 
-class PatchbayConfig(Settings):
+class PatchbayConfig(PolicyConfig):
     """The whole file. Paths in it are as `load_config` made them: those in a file are relative to the file."""
 
     base: BaseConfig
@@ -146,6 +146,8 @@ def load_config(file: Path | None, overrides: Overrides) -> PatchbayConfig:
     folder = file.absolute().parent if file is not None else Path.cwd()
     data = _with_absolute_paths(load_yaml(file) if file is not None else {}, folder)
     data = _overridden(data, overrides)
+    if file is not None and isinstance(data.get("router") or {}, dict):
+        data = data | {"router": {"policy_file": str(file.absolute()), **(data.get("router") or {})}}
     source = str(file) if file is not None else "the command line"
     return parse_settings(PatchbayConfig, data, source=source)
 

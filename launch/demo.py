@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from launch.events import ReadyReport
 
 SAMPLE_TASK = "json"
+_EXAMPLES = 80
 
 
 def demo_up(
@@ -45,14 +46,52 @@ def demo_sections(models: "DemoModels") -> dict[str, Any]:
     Without torch.compile: it needs a C++ compiler, and gains nothing on a base this small. Without free whitespace in
     JSON: a small model that may write spaces until it runs out of tokens sometimes does.
     """
-    from adapters.demo.recipe import BASE_MODEL
+    from adapters.demo.asking import GENERAL, learnt_texts
+    from adapters.demo.corpus import TASKS
+    from adapters.demo.recipe import BASE_MODEL, SHIPPED_SEED
 
     structured_outputs = {"backend": "xgrammar", "disable_any_whitespace": True}
     return {
         "base": {"model": str(models.base), "name": BASE_MODEL, "tool_call_parser": "hermes"},
         "adapters": {name: str(folder) for name, folder in models.adapters.items()},
+        "routes": {
+            **{f"desk-{task}": {"model": task, "defaults": {"temperature": 0}} for task in TASKS},
+            GENERAL: {"model": BASE_MODEL, "defaults": {"max_tokens": 128}},
+        },
+        "auto": {
+            "general": GENERAL,
+            "examples": {f"desk-{task}": learnt_texts(task, SHIPPED_SEED, _EXAMPLES) for task in TASKS},
+        },
         "engine": {"enforce_eager": True, "arguments": {"structured_outputs_config": structured_outputs}},
     }
+
+
+def demo_config() -> None:
+    """Prints the demo's configuration, to start your own from.
+
+    Example: patchbay demo config > patchbay.yaml && patchbay up
+    """
+    import yaml
+
+    sections = demo_sections(_build(quiet=True))
+    typer.echo(yaml.safe_dump(sections, sort_keys=False, allow_unicode=True, width=120), nl=False)
+
+
+def demo_texts(
+    count: Annotated[int, typer.Option("--count", min=5, help="How many, a fifth of them of no task.")] = 200,
+) -> None:
+    """Prints texts that the demo's `auto` has not learnt from, with their right routes, as JSON lines.
+
+    Example: patchbay demo texts > texts.jsonl && patchbay route eval texts.jsonl
+    """
+    import json
+
+    from adapters.demo.asking import GENERAL, held_out_texts
+    from adapters.demo.recipe import SHIPPED_SEED
+
+    for task, text in held_out_texts(SHIPPED_SEED, count):
+        route = task if task == GENERAL else f"desk-{task}"
+        typer.echo(json.dumps({"text": text, "route": route}, ensure_ascii=False))
 
 
 def _build(*, quiet: bool) -> "DemoModels":

@@ -17,7 +17,7 @@ from launch.events import ReadyReport
 from launch.ports import PortUse
 from launch.rundir import write_settings
 from launch.supervisor import Plan
-from router.config import RouterConfig
+from router.config import PolicyConfig, RouterConfig
 from server.config import ServerConfig
 
 ROUTER: Final = "router"
@@ -68,7 +68,8 @@ def router_config(config: PatchbayConfig, servers: list[ServerConfig]) -> Router
     replicas = [
         {"name": server.name, "url": f"http://{server.host}:{server.port}", "token": server.token} for server in servers
     ]
-    shared = {"registry": config.registry, "adapters": config.adapters, "max_rank": config.lora.max_rank}
+    shared: dict[str, object] = {"registry": config.registry, "adapters": config.adapters}
+    shared |= {"max_rank": config.lora.max_rank} | {name: getattr(config, name) for name in PolicyConfig.model_fields}
     return parse_settings(RouterConfig, dict(config.router) | {"replicas": replicas} | shared, source="router")
 
 

@@ -8,9 +8,18 @@ from typing import Any
 from fastapi import Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
-from adapters.errors import InvalidRequest, MethodNotAllowed, NotFound, RequestError, openai_body
+from adapters.errors import (
+    ConfigError,
+    InvalidRequest,
+    MethodNotAllowed,
+    ModelNotFound,
+    NotFound,
+    RequestError,
+    openai_body,
+)
 from router.admin_adapters import add_adapters
 from router.admin_docs import add_docs
 from router.admin_roles import Allowed
@@ -18,7 +27,11 @@ from router.control.control import Control
 from router.fleet import Fleet
 from router.keys import RoleRing
 from router.metrics import CONTENT_TYPE, Metrics
+from router.policy import PolicyHolder
 from router.proxy import Proxy
+from router.routes.book import Book
+from router.routes.config import AUTO
+from router.routes.facts import Facts
 from router.snapshot import Replica
 
 
@@ -32,6 +45,7 @@ class AdminParts:
     metrics: Metrics
     drain: Callable[[], None]
     keys: RoleRing
+    policy: PolicyHolder
     control: Control | None = None
 
 
@@ -40,6 +54,7 @@ def build_admin(parts: AdminParts) -> FastAPI:
     allowed = Allowed(parts.keys)
     app = FastAPI(title="Patchbay router", version=version("patchbay"), docs_url=None, redoc_url=None, openapi_url=None)
     _add_health(app, parts.proxy)
+    _add_policy(app, parts.policy, allowed)
     _add_control(app, parts.proxy, parts.fleet, parts.drain, allowed)
     if parts.control is not None:
         add_adapters(app, parts.control, parts.metrics, allowed)
@@ -64,6 +79,52 @@ def _add_health(app: FastAPI, proxy: Proxy) -> None:
     async def ready() -> JSONResponse:
         status = "ready" if proxy.ready else "draining" if proxy.draining else "unavailable"
         return JSONResponse({"status": status}, status_code=200 if proxy.ready else 503)
+
+
+class Explained(BaseModel):
+    """A request as `POST /admin/v1/routes/explain` takes it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    text: str = Field(max_length=100_000)
+    model: str = AUTO
+    caller: str = ""
+
+
+def _add_policy(app: FastAPI, policy: PolicyHolder, allowed: Allowed) -> None:
+    @app.get("/admin/v1/routes", dependencies=[Depends(allowed.viewer)])
+    async def list_routes() -> dict[str, Any]:
+        return {"version": policy.policy.number, "routes": routes_shown(policy.policy.book)}
+
+    @app.post("/admin/v1/routes/explain", dependencies=[Depends(allowed.viewer)])
+    async def explain(given: Explained) -> dict[str, Any]:
+        book = policy.policy.book
+        if not book.knows(given.model):
+            raise ModelNotFound(given.model[:200])
+        choice = book.choose(given.model, Facts(text=given.text, caller=f"user:{given.caller}".encode()))
+        return {"route": choice.route, "model": choice.model, "arm": choice.arm, "why": list(choice.why)}
+
+    @app.post("/admin/v1/reload", dependencies=[Depends(allowed.operator)])
+    async def reload() -> dict[str, Any]:
+        try:
+            now = await policy.reload()
+        except ConfigError as error:
+            raise InvalidRequest(str(error)) from error
+        return {"version": now.number, "routes": sorted(now.book.routes)}
+
+
+def routes_shown(book: Book) -> list[dict[str, Any]]:
+    """The routes as JSON, by name."""
+    return [
+        {
+            "name": name,
+            "arms": [{"name": arm.label, "model": arm.model, "weight": arm.weight} for arm in route.arms],
+            "template": f"{route.template.id}@{route.template.version}" if route.template else None,
+            "fallbacks": list(route.fallbacks),
+            "description": route.description,
+        }
+        for name, route in sorted(book.routes.items())
+    ]
 
 
 def _add_control(app: FastAPI, proxy: Proxy, fleet: Fleet, drain: Callable[[], None], allowed: Allowed) -> None:

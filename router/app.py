@@ -10,10 +10,14 @@ from contextlib import AsyncExitStack
 from functools import partial
 from socket import socket
 
-from adapters.errors import StartError
-from adapters.registry.records import ReplicaAddress
+from adapters.errors import PatchbayError, StartError
+from adapters.registry.records import Access, ReplicaAddress
+from adapters.settings import is_loopback
 from router.admin import AdminParts, build_admin
+from router.admission.admission import Admission
+from router.answering import Parts
 from router.config import RouterConfig
+from router.control.context import utc_now
 from router.control.control import Control
 from router.control.replicas import ReplicaControls
 from router.fleet import Fleet
@@ -21,14 +25,20 @@ from router.keys import Role, RoleRing
 from router.listener import Listener, bind, url_of
 from router.members import Members
 from router.metrics import Metrics
+from router.policy import PolicyHolder
 from router.poller import Poller, Probe
 from router.proxy import Proxy
+from router.tenants.config import CountersConfig
+from router.tenants.counters import Counters, MemoryCounters, RedisCounters
+from router.tenants.limiter import Limiter
+from router.usage import Usage
 from router.wire.port import Port
 
 _log = logging.getLogger("patchbay.router")
 _LAST_WORDS_S = 1.0
 _READY_S = 30.0
 _LOOK_S = 0.05
+_NOBODY = Access()
 
 
 class Router:
@@ -45,7 +55,13 @@ class Router:
         self.fleet = Fleet(created=int(time.time()))
         self._members = Members(config, self.fleet, listed=self._listed)
         self.control = self._open_control(config)
-        self.proxy = Proxy(config, self.fleet, self._members.links, self.metrics)
+        self.policy = PolicyHolder(config, self._access, utc_now, must_show=not is_loopback(config.host))
+        self._usage = Usage(self.control.registry.accounts.add_usage, utc_now) if self.control else None
+        self._limiter = Limiter(_counters(config.counters), config.counters)
+        self._admission = Admission(
+            config.admission, lambda: self.fleet.view.replicas, self.fleet.statuses, time.perf_counter
+        )
+        self.proxy = Proxy(self._parts(), self._members.links)
         self._public = Port(
             self.proxy,
             public,
@@ -53,7 +69,8 @@ class Router:
             head_timeout_s=config.head_timeout_s,
             shared=config.reuse_port,
         )
-        parts = AdminParts(self.proxy, self.fleet, self.metrics, self.stop, _admin_keys(config), self.control)
+        keys = _admin_keys(config)
+        parts = AdminParts(self.proxy, self.fleet, self.metrics, self.stop, keys, self.policy, self.control)
         self._admin = Listener(build_admin(parts), admin)
         self._poller = Poller(config, self.fleet, self._probe, self.metrics)
         self._stop = asyncio.Event()
@@ -72,10 +89,15 @@ class Router:
         """Starts, serves until `stop`, drains, and ends with nothing left open."""
         async with AsyncExitStack() as opened, asyncio.TaskGroup() as tasks:
             await opened.enter_async_context(self._members)
-            if self.control is not None:
+            opened.push_async_callback(self._limiter.close)
+            if self.control is not None and self._usage is not None:
                 opened.callback(self.control.close)
+                opened.push_async_callback(self._usage.close)
                 await self.control.follower.look()
             background = [tasks.create_task(self._poller.run()), tasks.create_task(self._members.run())]
+            background.append(tasks.create_task(self._limiter.run()))
+            if self._usage is not None:
+                background.append(tasks.create_task(self._usage.run()))
             await self._poller.seen_all.wait()
             if self.control is not None:
                 background.append(tasks.create_task(self.control.run()))
@@ -85,6 +107,10 @@ class Router:
             admin = tasks.create_task(self._admin.run_until_stopped())
             await asyncio.gather(self._public.up.wait(), self._admin.up.wait())
             self.up.set()
+            if self.policy.clients.is_open:
+                _log.info(
+                    "there are no keys, so whoever reaches %s may ask: make one by `patchbay keys create`", self.url
+                )
             _log.info("listening on %s, admin on %s", self.url, self.admin_url)
             await self._stop.wait()
             await self._drain(public)
@@ -118,6 +144,26 @@ class Router:
         controls = ReplicaControls(self.fleet, self._members.links)
         return Control(config, config.registry, self.fleet, controls, self.metrics)
 
+    def _parts(self) -> Parts:
+        return Parts(
+            self._config,
+            self.fleet,
+            self.policy,
+            self._limiter,
+            self._admission,
+            self.metrics,
+            self._usage,
+            time.perf_counter,
+        )
+
+    async def reload(self) -> None:
+        """Reads what can change of the configuration anew; where it is wrong, nothing changes and the log says so."""
+        with contextlib.suppress(PatchbayError):
+            await self.policy.reload()
+
+    def _access(self) -> Access:
+        return self.control.follower.snapshot.access if self.control is not None else _NOBODY
+
     def _listed(self) -> Sequence[ReplicaAddress]:
         return self.control.registry.replicas() if self.control is not None else ()
 
@@ -128,6 +174,7 @@ class Router:
         return Probe(link.client, link.token, self._config.poll_timeout_s, told, own)
 
     def _watch(self) -> None:
+        self.metrics.watch_waiting(lambda: self._admission.waiting)
         self.metrics.watch_in_flight(lambda: self.proxy.in_flight)
         self.metrics.watch_replicas(lambda state: sum(seen.state == state for seen in self.fleet.view.replicas))
 
@@ -138,7 +185,27 @@ async def serve(config: RouterConfig) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, router.stop)
-    await router.run()
+    asked = asyncio.Event()
+    loop.add_signal_handler(signal.SIGHUP, asked.set)
+    reloading = asyncio.create_task(_reload_when(asked, router))
+    try:
+        await router.run()
+    finally:
+        reloading.cancel()
+        await asyncio.gather(reloading, return_exceptions=True)
+
+
+async def _reload_when(asked: asyncio.Event, router: Router) -> None:
+    while True:
+        await asked.wait()
+        asked.clear()
+        await router.reload()
+
+
+def _counters(config: CountersConfig) -> Counters:
+    if config.redis is None:
+        return MemoryCounters(time.time)
+    return RedisCounters(config.redis.get_secret_value(), prefix=config.prefix, timeout_s=config.timeout_s)
 
 
 def _bind_both(config: RouterConfig) -> tuple[socket, socket]:

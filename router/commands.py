@@ -43,6 +43,8 @@ def _configure(path: Path | None, flags: dict[str, Any]) -> "RouterConfig":
     from router.config import RouterConfig
 
     data = load_yaml(path) if path else {}
+    if path is not None:
+        data = {"policy_file": str(path.absolute()), **data}
     return parse_settings(RouterConfig, {"replicas": (), **data, **flags}, source=str(path or "the command line"))
 
 

@@ -1,5 +1,6 @@
 """The configuration of the router."""
 
+from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
 
@@ -8,9 +9,12 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from adapters.config import MAX_RANK, DeclaredAdapter, RegistryConfig, with_sources
 from adapters.errors import ConfigError
 from adapters.settings import REPLICA_NAME, Settings, check_setting_name, is_loopback, replica_url
+from router.admission.config import AdmissionConfig
 from router.balance import budget, circuit
 from router.balance.pick import Weights
 from router.keys import Role
+from router.routes.config import RoutesConfig
+from router.tenants.config import CountersConfig, TenantsConfig
 
 REGISTRY = "registry"
 _DISCOVERED = "dns+http://"
@@ -18,7 +22,8 @@ _SCHEMES = ("http", "https", "dns+http")
 
 
 class ReplicaConfig(Settings):
-    """One replica. `token`: what the router shows it as a bearer token; `name`: by default its host and port.
+    """One replica. `token`: what the router shows it as a bearer token; `name`: by default its host and port;
+    `pool`: what routes may ask for by that name.
 
     `dns+http://HOST:PORT` stands for all addresses that HOST has in DNS, as of a headless service: a replica each.
     `registry` stands for those that `patchbay replicas add` put into the registry.
@@ -27,6 +32,7 @@ class ReplicaConfig(Settings):
     url: str
     token: SecretStr | None = None
     name: str | None = Field(default=None, pattern=f"^{REPLICA_NAME.pattern}$")
+    pool: str = Field(default="default", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")
 
     @field_validator("url")
     @classmethod
@@ -108,8 +114,21 @@ class RetryConfig(Settings):
         return budget.Policy(self.share, self.per_second, self.burst)
 
 
-class RouterConfig(Settings):
-    """The router. Without `api_keys` the public port is bound only to loopback, without `admin_token` the admin port.
+class PolicyConfig(RoutesConfig, TenantsConfig):
+    """The part of the configuration that can be read anew while the router runs."""
+
+    @model_validator(mode="after")
+    def _degrades_to_routes(self) -> Self:
+        for name, tier in self.tiers.items():
+            route = tier.degrade.route if tier.degrade else None
+            if route is not None and route not in self.routes:
+                raise ValueError(f"tiers.{name}.degrade: there is no route '{route}'")
+        return self
+
+
+class RouterConfig(PolicyConfig):
+    """The router. Without `api_keys`, and without a registry that could have keys, the public port is bound only to
+    loopback, without `admin_token` the admin port.
 
     `read_timeout_s`: how long a replica may be silent, before its answer and within it; `head_timeout_s` and
     `body_timeout_s`: how long a client may take to send a request's head, and its body; `poll_timeout_s`: how long a
@@ -122,7 +141,8 @@ class RouterConfig(Settings):
     answers back votes are taken.
 
     With a `registry` names mean what its channels say, and the replicas are made to hold that; `adapters` are brought
-    into it. `name`: what it is called there, by default by its machine and process; `registry_poll_s`: how often it is
+    into it. `policy_file`: where `routes`, `auto`, `tiers` and `prices` are read anew from. `name`: what it is called
+    there, by default by its machine and process; `registry_poll_s`: how often it is
     looked at; `rollout_timeout_s`: how long replicas may take to get a revision.
     """
 
@@ -159,6 +179,9 @@ class RouterConfig(Settings):
     balance: BalanceConfig = BalanceConfig()
     breaker: BreakerConfig = BreakerConfig()
     retry: RetryConfig = RetryConfig()
+    admission: AdmissionConfig = AdmissionConfig()
+    counters: CountersConfig = CountersConfig()
+    policy_file: Path | None = None
 
     @field_validator("replicas", mode="before")
     @classmethod
@@ -206,8 +229,8 @@ class RouterConfig(Settings):
 
     @model_validator(mode="after")
     def _guarded_beyond_loopback(self) -> Self:
-        if not self.api_keys and not is_loopback(self.host):
-            raise ValueError(f"host {self.host} is not loopback, so clients need keys: set 'api_keys'")
+        if not self.api_keys and self.registry is None and not is_loopback(self.host):
+            raise ValueError(f"host {self.host} is not loopback, so clients need keys: set 'api_keys' or 'registry'")
         if not self.admin_token and not self.admin_tokens and not is_loopback(self.admin_host):
             raise ValueError(f"admin_host {self.admin_host} is not loopback, so a token is needed: set 'admin_token'")
         if self.port == self.admin_port != 0 and self.host == self.admin_host:

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 
 from adapters.replica import ReplicaStatus
 from router.listing import Listing, build_listing
-from router.routes import Table, build_table, settled_naming
 from router.snapshot import Naming, Replica
+from router.targets import Table, build_table, settled_naming
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,10 @@ REQUEST_ID = b"x-request-id"
 REVISION = b"x-patchbay-revision"
 # How long a client, and so a replica, has for an answer: whole milliseconds.
 DEADLINE = b"x-patchbay-timeout-ms"
+# How soon a replica is to run a request beside others: its tier's priority, where that is not 0.
+PRIORITY = b"x-patchbay-priority"
+# Asks why an answer came from where it did: `1`.
+EXPLAIN = b"x-patchbay-explain"
 # A replica's word that it has not got the revision that it was told.
 MISSING = b"x-patchbay-missing"
 _HOP_BY_HOP = frozenset(
@@ -87,6 +91,11 @@ def provenance(route: str, target: Target, replica: str) -> Headers:
     if target.digest:
         said.append((b"digest", target.digest))
     return [(_OURS + name, _safe(value)) for name, value in said]
+
+
+def said(name: str, value: str) -> tuple[bytes, bytes]:
+    """A header of ours on an answer. What HTTP cannot carry becomes a question mark."""
+    return _OURS + name.encode(), _safe(value[:2000])
 
 
 def _safe(value: str) -> bytes:

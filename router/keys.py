@@ -27,27 +27,6 @@ class Caller:
             raise Forbidden(f"This needs the role '{needed}', and the token of '{self.name}' has '{self.role}'.")
 
 
-class KeyRing:
-    """The keys that open a door. An empty ring leaves it open: the configuration then binds only to loopback."""
-
-    def __init__(self, keys: Iterable[str]) -> None:
-        self._digests = [_digest(key.encode()) for key in keys]
-
-    def check(self, headers: Iterable[tuple[bytes, bytes]]) -> None:
-        """Raises Unauthorized unless `headers` show one of the keys: as a bearer token, or as Anthropic's `x-api-key`.
-
-        Every key is compared, and digests are of one length, so that the time taken tells nothing of the keys.
-        """
-        if not self._digests:
-            return
-        shown = _shown(headers)
-        if not shown:
-            raise Unauthorized("You didn't provide an API key.", hint="Send it as 'Authorization: Bearer KEY'.")
-        digest = _digest(shown)
-        if not any([hmac.compare_digest(digest, known) for known in self._digests]):  # noqa: C419 - compare with all
-            raise Unauthorized("Incorrect API key provided.")
-
-
 class RoleRing:
     """The admin port's keys, each with a name and a role. An empty ring lets everyone do everything: the configuration
     then binds only to loopback."""
@@ -60,7 +39,7 @@ class RoleRing:
         """Whose token `headers` show, as a bearer token. Raises Unauthorized where it is nobody's."""
         if not self._known:
             return Caller("admin", "admin")
-        shown = _shown(headers)
+        shown = shown_key(headers)
         if not shown:
             raise Unauthorized("The admin port needs a token.", hint="Send it as 'Authorization: Bearer TOKEN'.")
         digest = _digest(shown)
@@ -70,7 +49,8 @@ class RoleRing:
         return found[0]
 
 
-def _shown(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+def shown_key(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """The key in `headers`, as a bearer token or as Anthropic's `x-api-key`; empty where there is none."""
     headers = list(headers)
     authorization = header(headers, b"authorization") or b""
     if authorization[: len(_BEARER)].lower() == _BEARER:

@@ -25,11 +25,12 @@ Listed = Callable[[], Sequence[ReplicaAddress]]
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One replica. `token`: what it wants to see."""
+    """One replica. `token`: what it wants to see; `pool`: what routes ask for."""
 
     name: str
     url: str
     token: str | None
+    pool: str = "default"
 
 
 def members_of(
@@ -41,17 +42,17 @@ def members_of(
     for entry in entries:
         token = entry.token.get_secret_value() if entry.token else None
         if not entry.discovered:
-            members.setdefault(entry.label, Member(entry.label, entry.url, token))
+            members.setdefault(entry.label, Member(entry.label, entry.url, token, entry.pool))
             continue
         if entry.url == REGISTRY:
             for one in listed:
-                members.setdefault(one.name, Member(one.name, one.url, token))
+                members.setdefault(one.name, Member(one.name, one.url, token, entry.pool))
             continue
         parts = urlsplit(entry.url)
         for address in sorted(set(found.get(entry.url, ()))):
             place = f"[{address}]" if ":" in address else address
             name = f"{place}:{parts.port or 80}"
-            members.setdefault(name, Member(name, f"http://{name}{parts.path}", token))
+            members.setdefault(name, Member(name, f"http://{name}{parts.path}", token, entry.pool))
     return tuple(members.values())
 
 
@@ -140,7 +141,7 @@ class Members:
             if member.name not in self.links:
                 self.links[member.name] = self._link(member)
         self._members = members
-        self._fleet.put_members([Replica(member.name, member.url) for member in members])
+        self._fleet.put_members([Replica(member.name, member.url, pool=member.pool) for member in members])
 
     def _link(self, member: Member) -> Link:
         client = ReplicaClient(

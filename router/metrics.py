@@ -81,6 +81,23 @@ class Metrics:
             ("replica",),
             registry=registry,
         )
+        self._waits = Histogram(
+            "patchbay_router_wait_seconds",
+            "Time that requests waited for their turn.",
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self._waiting = Gauge("patchbay_router_queue_depth", "Requests that wait for their turn.", registry=registry)
+        self._tokens = Counter(
+            "patchbay_router_tokens",
+            "Tokens of prompts and answers. kind: prompt, answer.",
+            ("model", "kind"),
+            registry=registry,
+        )
+        self._fallbacks = Counter(
+            "patchbay_router_fallbacks", "Requests that went on to another route.", ("route",), registry=registry
+        )
+        self._counted_tokens = cache(self._tokens.labels)
         self._votes = Counter(
             "patchbay_router_feedback",
             "Votes on answers. vote: up, down.",
@@ -188,6 +205,24 @@ class Metrics:
     def circuit_opened(self, replica: str) -> None:
         """Counts a replica being left alone after failures in a row."""
         self._circuits.labels(replica).inc()
+
+    def watch_waiting(self, count: Callable[[], int]) -> None:
+        """Takes the requests that wait from `count` whenever the metrics are read."""
+        self._waiting.set_function(count)
+
+    def waited(self, seconds: float) -> None:
+        """Notes how long a request waited for its turn."""
+        self._waits.observe(seconds)
+
+    def tokens(self, model: str, prompt: int, answer: int) -> None:
+        """Counts a call's tokens."""
+        if prompt or answer:
+            self._counted_tokens(model, "prompt").inc(prompt)
+            self._counted_tokens(model, "answer").inc(answer)
+
+    def fell_back(self, route: str) -> None:
+        """Counts a request that went on to another route."""
+        self._fallbacks.labels(route).inc()
 
     def vote(self, target: Target, vote: Literal["up", "down"]) -> None:
         """Counts a vote on an answer of `target`."""

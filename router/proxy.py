@@ -7,24 +7,19 @@ and asks `routes` what the model means; `forward` has a replica answer.
 import asyncio
 import json
 import logging
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from adapters.asgi import Headers
 from adapters.errors import DeadlineExceeded, ModelNotFound, RequestError, Unavailable
-from router.body import parse_head
-from router.config import RouterConfig
+from router.answering import Answering, Parts
 from router.endpoints import FEEDBACK, HEALTH, MODEL, MODEL_PREFIX, MODELS, find_endpoint
 from router.feedback import Feedback
-from router.fleet import Fleet
-from router.forward.exchange import Ask, Exchange
+from router.forward.exchange import Exchange
 from router.forward.forwarder import Forwarder
 from router.forward.upstreams import Upstreams
 from router.headers import REQUEST_ID, request_id, timeout_s
-from router.keys import KeyRing
-from router.metrics import Metrics
 from router.relay import Relay
-from router.routes import resolve
+from router.tenants.clients import Client
 from router.trace import TRACEPARENT, span, trace_of
 from router.upstream.link import Link
 from router.wire.request import Reply, Request
@@ -34,23 +29,18 @@ _JSON: Headers = [(b"content-type", b"application/json")]
 
 
 class Proxy:
-    """The application of the public port. `clock`: seconds, monotonic."""
+    """The application of the public port."""
 
-    def __init__(
-        self,
-        config: RouterConfig,
-        fleet: Fleet,
-        links: Mapping[str, Link],
-        metrics: Metrics,
-        clock: Callable[[], float] = time.perf_counter,
-    ) -> None:
+    def __init__(self, parts: Parts, links: Mapping[str, Link]) -> None:
+        config, clock = parts.config, parts.clock
+        self._parts = parts
         self._config = config
-        self._fleet = fleet
-        self._metrics = metrics
+        self._fleet = parts.fleet
+        self._metrics = parts.metrics
         self._clock = clock
-        self._keys = KeyRing(key.get_secret_value() for key in config.api_keys)
-        self._upstreams = Upstreams(config, fleet, links, metrics, clock)
-        self._forwarder = Forwarder(config, fleet, self._upstreams, metrics, clock)
+        self._upstreams = Upstreams(config, parts.fleet, links, parts.metrics, clock)
+        forwarder = Forwarder(config, parts.fleet, self._upstreams, parts.metrics, clock)
+        self._answering = Answering(parts, self._upstreams, forwarder)
         self._feedback = Feedback(config.feedback_ids)
         self._work: set[Exchange] = set()
         self._open = 0
@@ -118,11 +108,10 @@ class Proxy:
     async def _answer(self, exchange: Exchange) -> None:
         request = exchange.request
         path = request.path
-        if path != "/healthz":
-            self._keys.check(request.headers)
+        client = Client() if path == "/healthz" else self._parts.policy.clients.identify(request.headers)
         endpoint = exchange.endpoint = find_endpoint(request.method, path, switched=self._config.tokenizer_endpoints)
         if endpoint.forwarded:
-            await self._forward(exchange)
+            await self._forward(exchange, client)
         elif endpoint is MODELS:
             exchange.relay.whole(200, _JSON + exchange.extra, self._fleet.view.listing.whole)
         elif endpoint is MODEL:
@@ -153,34 +142,26 @@ class Proxy:
         said = {"object": "feedback", "model": target.revision or target.label, "vote": vote}
         exchange.relay.whole(200, _JSON + exchange.extra, json.dumps(said).encode())
 
-    async def _forward(self, exchange: Exchange) -> None:
+    async def _forward(self, exchange: Exchange, client: Client) -> None:
         exchange.task = asyncio.current_task()
         self._work.add(exchange)
         deadline_s = self._deadline(exchange)
         try:
             if deadline_s is None:
-                await self._ask(exchange, None)
+                await self._ask(exchange, client, None)
             else:
                 async with asyncio.timeout_at(deadline_s):
-                    await self._ask(exchange, deadline_s)
+                    await self._ask(exchange, client, deadline_s)
         except TimeoutError as error:
             raise DeadlineExceeded("The answer was not whole within the time that it was given.") from error
         finally:
             exchange.task = None
             self._work.discard(exchange)
 
-    async def _ask(self, exchange: Exchange, deadline_s: float | None) -> None:
-        target = await self._forwarder.forward(exchange, await self._read(exchange, deadline_s))
+    async def _ask(self, exchange: Exchange, client: Client, deadline_s: float | None) -> None:
+        target = await self._answering.answer(exchange, client, deadline_s)
         if exchange.outcome == "ok":
             self._feedback.answered(exchange.id, target)
-
-    async def _read(self, exchange: Exchange, deadline_s: float | None) -> Ask:
-        body = await exchange.request.body(self._config.body_timeout_s)
-        exchange.read_bytes = len(body)
-        view, head = self._fleet.view, parse_head(body)
-        target = resolve(head.model, view.table, view.replicas)
-        exchange.label = target.label
-        return Ask(head.model, target, head.beginning, body, bool(head.stream), deadline_s)
 
     def _deadline(self, exchange: Exchange) -> float | None:
         """When the answer must be whole, by the event loop's clock: as the client or the configuration says."""

@@ -21,19 +21,26 @@ _HOLD_LIMIT = 64 * 1024
 
 class Relay:
     """One answer on its way to the client. `anthropic`: whether its client expects errors in Anthropic's shape;
-    `sent_bytes`: how much of its body the client was sent; `transcript`: what is needed to go on elsewhere, for a
+    `sent_bytes`: how much of its body the client was sent; `events`: how
+    many events of a stream without a transcript; `transcript`: what is needed to go on elsewhere, for a
     stream where that is known."""
 
     def __init__(self, reply: Reply, *, anthropic: bool = False) -> None:
         self._reply = reply
         self._anthropic = anthropic
         self._held = b""
-        self._last = b""
+        self._last = self._before = b""
         self._translate: Callable[[bytes], bytes] | None = None
         self._ends_with_done = False
         self.transcript: Transcript | None = None
         self.event_stream = False
         self.sent_bytes = 0
+        self.events = 0
+
+    @property
+    def tail(self) -> bytes:
+        """What the answer ends with: the last reads of a stream, or the whole of another where that was held."""
+        return self._before + self._last
 
     @property
     def head_sent(self) -> bool:
@@ -57,7 +64,8 @@ class Relay:
         if not answer.whole:
             self._reply.follow(answer)
             await answer.pump(self._pass)
-        self._end(answer.take())
+        self._last = answer.take()
+        self._end(self._last)
 
     async def resume(self, answer: Answer, translate: Callable[[bytes], bytes] | None) -> None:
         """Goes on with a stream that broke, by another answer's events, each put through `translate`. Raises
@@ -120,7 +128,9 @@ class Relay:
             if not events:
                 return
             transcript.note(events)
-        self._last = events
+        else:
+            self.events += events.count(_ENDS[0])
+        self._before, self._last = self._last, events
         self._pass(events)
 
     def _pass(self, data: bytes) -> None:

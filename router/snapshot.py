@@ -8,7 +8,6 @@ from typing import Literal
 from adapters.replica import RevisionState, Tier
 
 ReplicaState = Literal["ready", "unready", "draining"]
-Arm = Literal["stable", "pinned", "base"]
 _NOWHERE: Mapping[str, Tier] = MappingProxyType({})
 
 
@@ -55,7 +54,8 @@ class Catalog:
 class Replica:
     """One replica. `reason`: why it is not ready; `catalog`: the last one seen, None before the first; `load`: requests
     that it reports as running or waiting; `elsewhere`: those of them that are not this router's; `kv_use`: the share of
-    its KV cache in use, 0 to 1; `tiers`: the nearest memory that holds a revision, by engine name."""
+    its KV cache in use, 0 to 1; `tiers`: the nearest memory that holds a revision, by engine name; `pool`: what routes
+    may ask for by that name."""
 
     name: str
     url: str
@@ -66,6 +66,7 @@ class Replica:
     elsewhere: int = 0
     kv_use: float = 0.0
     tiers: Mapping[str, Tier] = field(default_factory=lambda: _NOWHERE)
+    pool: str = "default"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +81,12 @@ class Naming:
 class Target:
     """What a model name means. `label`: the adapter's or the base's name, for metrics; `revision`: `sql@3`, for an
     adapter; `engine_name`: the name that no other bytes have; `replicas`: the names of those that can serve it; `arm`:
-    the channel by which the name was followed, `pinned` for an exact revision; `digest`: of the files, the base's for a
-    base, empty where that is not told."""
+    the channel by which the name was followed, `pinned` for an exact revision, or the arm of a route's split; `digest`:
+    of the files, the base's for a base, empty where that is not told."""
 
     label: str
     engine_name: str
     revision: str | None
     replicas: tuple[str, ...]
-    arm: Arm = "base"
+    arm: str = "base"
     digest: str = ""

@@ -42,6 +42,8 @@ ENDPOINTS: Mapping[str, str | None] = {
 _REVISION = b"x-patchbay-revision"
 # How long the router gives this request: whole milliseconds.
 _DEADLINE = b"x-patchbay-timeout-ms"
+# How soon it is to be run beside others: a whole number, the smaller the sooner.
+_PRIORITY = b"x-patchbay-priority"
 _LATE = "The answer was not there within the time that it was given."
 
 
@@ -74,13 +76,16 @@ class Gate:
         fields = _decode(body)
         entry = self._entry(fields, header(scope["headers"], _REVISION))
         self._check_task(scope["path"])
+        priority = header(scope["headers"], _PRIORITY)
+        if priority is not None:
+            fields["priority"] = int(priority)
         ids = token_ids.wanted(scope["path"], fields, header(scope["headers"], token_ids.HEADER))
         if ids:
             fields["return_token_ids"] = True
         inner: Send = token_ids.TokenIds(send) if ids else send
         if entry is None:
             # Untouched, the body goes on byte for byte.
-            body = msgspec.json.encode(fields) if ids else body
+            body = msgspec.json.encode(fields) if ids or priority is not None else body
             await self._run(scope, _Replay(body, receive, end_s), inner, send)
             return
         async with AsyncExitStack() as held:

@@ -83,6 +83,8 @@ def _engine(config: ServerConfig) -> dict[str, Any]:
     engine = config.engine
     common = {
         "max_num_seqs": engine.max_num_seqs,
+        # The router tells each request's priority, which is its tenant's tier's.
+        "scheduling_policy": "priority",
         "tensor_parallel_size": engine.tensor_parallel_size,
         "enforce_eager": engine.enforce_eager,
         "enable_log_requests": False,

@@ -155,7 +155,12 @@ class VllmEngine:
         told, unfinished = self._stats.requests, self._llm.output_processor.get_num_unfinished_requests()
         running = min(told.running, unfinished)
         waiting = min(told.waiting, unfinished - running)
-        return RequestStatus(running=running, waiting=waiting, kv_cache_use=told.kv_cache_use if unfinished else 0.0)
+        return RequestStatus(
+            running=running,
+            waiting=waiting,
+            kv_cache_use=told.kv_cache_use if unfinished else 0.0,
+            most=self._llm.vllm_config.scheduler_config.max_num_seqs,
+        )
 
     def failure(self) -> str | None:
         return str(self._llm.dead_error) if self._llm.errored else None

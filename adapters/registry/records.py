@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from adapters.names import engine_name, revision_name
 from adapters.replica import RevisionState
+from adapters.tenancy import Limits
 
 Channel = Literal["stable", "canary"]
 CHANNELS: tuple[Channel, ...] = ("stable", "canary")
@@ -206,6 +207,64 @@ class AdapterView:
 
 
 @dataclass(frozen=True, slots=True)
+class TenantRecord:
+    """A tenant. `limits`: its own, which go before its tier's."""
+
+    name: str
+    tier: str
+    limits: Limits
+    disabled: bool
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What a key opens: `routes` and `adapters` by name, those and nothing else; everything where both are None."""
+
+    routes: tuple[str, ...] | None = None
+    adapters: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRecord:
+    """A key, without its text: `digest` is the SHA-256 of that."""
+
+    id: str
+    tenant: str
+    digest: str = field(repr=False)
+    note: str
+    scope: Scope
+    created_by: str
+    created_at: datetime
+    expires_at: datetime | None = None
+    revoked_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Who may ask: tenants, and keys that were not revoked. `keyed`: whether there ever was a key."""
+
+    tenants: tuple[TenantRecord, ...] = ()
+    keys: tuple[KeyRecord, ...] = ()
+    keyed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class UsageRow:
+    """What a tenant used of a model by a route within the hour that begins at `hour`."""
+
+    hour: datetime
+    tenant: str
+    route: str
+    model: str
+    requests: int = 0
+    failed: int = 0
+    prompt_tokens: int = 0
+    answer_tokens: int = 0
+    cost: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """The registry at one moment. `generation`: goes up at every change of what is in here; `rollouts`: those that are
     not finished; `recent`: channel moves of the last hour, the newest last."""
@@ -214,6 +273,7 @@ class Snapshot:
     adapters: Mapping[str, AdapterView]
     rollouts: tuple[Rollout, ...] = ()
     recent: tuple[Move, ...] = ()
+    access: Access = Access()
 
 
 @dataclass(frozen=True, slots=True)

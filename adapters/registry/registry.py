@@ -15,6 +15,7 @@ from adapters.errors import Conflict
 from adapters.registry import channels as moving
 from adapters.registry import fleet, journal
 from adapters.registry import revisions as series
+from adapters.registry.accounts import Accounts
 from adapters.registry.database import Database
 from adapters.registry.records import (
     AdapterSettings,
@@ -42,11 +43,13 @@ from adapters.settings import check_replica_name, replica_url
 
 
 class Registry:
-    """One registry. Thread-safe. Open it with `open`, and close it, or use it as a context manager."""
+    """One registry. Thread-safe. Open it with `open`, and close it, or use it as a context manager. `accounts`: its
+    tenants, their keys and what they used."""
 
     def __init__(self, database: Database, clock: Callable[[], datetime]) -> None:
         self._database = database
         self._clock = clock
+        self.accounts = Accounts(database, clock)
 
     @classmethod
     def open(cls, url: str, *, clock: Callable[[], datetime] = utc_now, migrate: bool = True) -> Self:

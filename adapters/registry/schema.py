@@ -162,3 +162,40 @@ reports = Table(
     Column("report", JSON, nullable=False),
     Column("seen_at", UtcTime, nullable=False),
 )
+tenants = Table(
+    "tenants",
+    metadata,
+    Column("name", String(63), primary_key=True),
+    Column("tier", String(63), nullable=False),
+    Column("limits", JSON, nullable=False),
+    Column("disabled", Boolean, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+)
+keys = Table(
+    "keys",
+    metadata,
+    Column("id", String(12), primary_key=True),
+    Column("tenant", String(63), nullable=False, index=True),
+    Column("digest", String(64), nullable=False),
+    Column("note", Text, nullable=False),
+    Column("routes", JSON(none_as_null=True)),
+    Column("adapters", JSON(none_as_null=True)),
+    Column("created_by", Text, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Column("expires_at", UtcTime),
+    Column("revoked_at", UtcTime),
+    ForeignKeyConstraint(["tenant"], ["tenants.name"]),
+)
+usage = Table(
+    "usage",
+    metadata,
+    Column("hour", UtcTime, primary_key=True),
+    Column("tenant", String(63), primary_key=True),
+    Column("route", String(200), primary_key=True),
+    Column("model", String(200), primary_key=True),
+    Column("requests", BigInteger, nullable=False),
+    Column("failed", BigInteger, nullable=False),
+    Column("prompt_tokens", BigInteger, nullable=False),
+    Column("answer_tokens", BigInteger, nullable=False),
+    Column("cost", Float, nullable=False),
+)

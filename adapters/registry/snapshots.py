@@ -4,6 +4,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, select
 
+from adapters.registry.accounts import read_access
 from adapters.registry.journal import generation
 from adapters.registry.records import UNFINISHED, AdapterView, Channel, ChannelRecord, RevisionBrief, Snapshot
 from adapters.registry.rows import channel_of, move_of, rollout_of, settings_of
@@ -25,6 +26,7 @@ def read_snapshot(connection: Connection, since: datetime) -> Snapshot:
         views,
         tuple(rollout_of(row) for row in connection.execute(unfinished)),
         tuple(move_of(row) for row in connection.execute(recent)),
+        read_access(connection),
     )
 
 

@@ -39,12 +39,14 @@ class Weights:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What asks for a replica. `tried`: those that are not to be asked (again); `turn`: any number that goes up by one
+    """What asks for a replica. `tried`: those that are not to be asked (again); `pool`: the only
+    ones that may be; `turn`: any number that goes up by one
     a query, which rotates what is equal."""
 
     target: Target
     prompt: Prompt = _NO_PROMPT
     tried: Collection[str] = ()
+    pool: str | None = None
     turn: int = 0
 
 
@@ -74,7 +76,9 @@ def pick(
 
 
 def _is_able(replica: Replica, query: Query) -> bool:
-    return replica.state == "ready" and replica.name in query.target.replicas and replica.name not in query.tried
+    if replica.state != "ready" or replica.name in query.tried:
+        return False
+    return replica.name in query.target.replicas and query.pool in (None, replica.pool)
 
 
 def _within_share(able: list[Replica], loads: Mapping[str, int], bound: float) -> list[Replica]:

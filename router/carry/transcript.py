@@ -11,13 +11,15 @@ _COMMENT = re.compile(rb"^: (?P<kind>prompt|ids) (?P<ids>[\d,]+)\n", re.MULTILIN
 
 
 class Transcript:
-    """One stream's, fed by whole reads. It costs a few bytes a token, and nothing is parsed before it is needed."""
+    """One stream's, fed by whole reads. It costs a few bytes a token, and nothing is parsed before it is needed.
+    `prompt_count`, `answer_count`: how many tokens there are so far."""
 
     def __init__(self) -> None:
         self._prompt = b""
         self._ids = bytearray()
         self._first = b""
         self._last = b""
+        self.prompt_count = self.answer_count = 0
 
     def strip(self, events: bytes) -> bytes:
         """Takes the comments out of `events`, which are whole, and gives the rest."""
@@ -59,8 +61,10 @@ class Transcript:
     def _take(self, match: re.Match[bytes]) -> bytes:
         if match["kind"] == b"ids":
             self._ids += match["ids"] + b","
+            self.answer_count += match["ids"].count(b",") + 1
         elif not self._prompt:
             self._prompt = match["ids"]
+            self.prompt_count = self._prompt.count(b",") + 1
         return b""
 
 

@@ -4,7 +4,7 @@ import asyncio
 
 from router.carry.transcript import TOKEN_IDS, Transcript
 from router.forward.exchange import Ask, Exchange
-from router.headers import DEADLINE, REVISION, upstream_headers
+from router.headers import DEADLINE, PRIORITY, REVISION, upstream_headers
 from router.snapshot import Replica
 from router.trace import TRACEPARENT, span
 from router.upstream.client import Call
@@ -19,6 +19,8 @@ def call_of(exchange: Exchange, ask: Ask, replica: Replica, link: Link) -> Call:
     headers.append((TRACEPARENT, span(exchange.trace)))
     if ask.target.revision is not None:
         headers.append((REVISION, ask.target.engine_name.encode()))
+    if ask.priority:
+        headers.append((PRIORITY, b"%d" % ask.priority))
     if ask.deadline_s is not None:
         left_s = max(0.001, ask.deadline_s - asyncio.get_running_loop().time())
         headers.append((DEADLINE, b"%d" % (left_s * 1000)))

@@ -1,7 +1,9 @@
 """A request on its way, and what it asks for."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from adapters.asgi import Headers
 from adapters.errors import RequestError
@@ -15,8 +17,9 @@ from router.wire.request import Request
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """What a request asks for. `model`: the name that it gave; `target`: what that means; `deadline_s`: when its client
-    stops waiting, by the event loop's clock, None where it did not tell."""
+    """What a request asks for. `model`: the name of what is to answer; `target`: what that means; `route`: the route
+    that led to it, or `model`; `arm`: the split's arm; `pool`: the only replicas that may be asked; `deadline_s`: when
+    its client stops waiting, by the event loop's clock, None where it did not tell."""
 
     model: str
     target: Target
@@ -24,12 +27,28 @@ class Ask:
     body: bytes
     stream: bool
     deadline_s: float | None = None
+    route: str = ""
+    arm: str | None = None
+    pool: str | None = None
+    priority: int = 0
+
+
+class Turn(Protocol):
+    """A request's turn at a replica."""
+
+    @property
+    def first(self) -> str | None:
+        """The replica that it was given for."""
+
+    def at(self, replica: str) -> None:
+        """Notes that the request is asked of `replica` now."""
 
 
 @dataclass(slots=True, eq=False)
 class Exchange:
     """One request, and how far its answer has come. `extra`: the router's own headers on the answer; `tried`: the
-    replicas that were asked; `trace`: the trace's id."""
+    replicas that were asked; `trace`: the trace's id; `on_begin`: told when the answer begins; `turn`: its
+    turn, where it was given one."""
 
     request: Request
     relay: Relay
@@ -44,6 +63,13 @@ class Exchange:
     tried: set[str] = field(default_factory=set)
     task: asyncio.Task[None] | None = None
     cause: RequestError | None = None
+    on_begin: Callable[[], None] | None = None
+    turn: Turn | None = None
+
+    def begin(self) -> None:
+        """Notes that the answer is about to begin: from here on it cannot be had elsewhere."""
+        if self.on_begin is not None:
+            self.on_begin()
 
     def interrupt(self, cause: RequestError) -> None:
         """Ends the work on it: its client is told of `cause`."""

@@ -16,8 +16,8 @@ from router.forward.patience import Patience
 from router.forward.upstreams import Attempt, Upstreams
 from router.headers import MISSING, provenance
 from router.metrics import Metrics
-from router.routes import resolve
 from router.snapshot import Replica, Target
+from router.targets import resolve
 from router.upstream.failure import ReplicaFailure
 
 # How long the registry's and the replicas' news take at most, while all is well.
@@ -77,7 +77,7 @@ class Forwarder:
                 exchange.tried.clear()
                 continue
             await self._pass_on(exchange, ask, attempt)
-            return ask.target
+            return _armed(ask)
         raise failure
 
     async def _begin(self, exchange: Exchange, ask: Ask, replica: Replica) -> Attempt:
@@ -145,7 +145,8 @@ class Forwarder:
 
     async def _pass_on(self, exchange: Exchange, ask: Ask, attempt: Attempt) -> None:
         answer, endpoint = attempt.answer, exchange.endpoint
-        exchange.extra += provenance(ask.model, ask.target, attempt.replica.name)
+        exchange.extra += provenance(ask.route or ask.model, _armed(ask), attempt.replica.name)
+        exchange.begin()
         self._metrics.first_byte(endpoint.name, self._clock() - exchange.started_s)
         if answer.status >= 400:
             exchange.outcome = "client_error" if answer.status < 500 else "server_error"
@@ -182,6 +183,10 @@ async def _close(tasks: list[asyncio.Task[Attempt]]) -> None:
     for ended in await asyncio.gather(*tasks, return_exceptions=True):
         if isinstance(ended, Attempt):
             ended.close()
+
+
+def _armed(ask: Ask) -> Target:
+    return ask.target if ask.arm is None else replace(ask.target, arm=ask.arm)
 
 
 def _as_answer(error: ReplicaFailure) -> RequestError:

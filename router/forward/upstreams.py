@@ -3,7 +3,8 @@
 import logging
 import random
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 
 from router.balance import budget, circuit
 from router.balance.pick import Query, pick
@@ -60,13 +61,23 @@ class Upstreams:
         self._turn = 0
 
     def pick(self, exchange: Exchange, ask: Ask) -> Replica | None:
-        """Who may be asked next, None where nobody is left."""
+        """Who may be asked next, None where nobody is left: first whom the request's turn was given for."""
+        turn = exchange.turn
+        if turn is not None and turn.first is not None and turn.first not in exchange.tried:
+            given = self._fleet.find(turn.first)
+            if given is not None and given.state == "ready":
+                return given
+        return self.best(exchange, ask)
+
+    def best(self, exchange: Exchange, ask: Ask, only: Collection[str] | None = None) -> Replica | None:
+        """Who is best asked, of those called `only` where that is given; None where nobody is left."""
         self._turn += 1
         view, tried = self._fleet.view, exchange.tried
         if self._circuits:
             now = self._clock()
             tried = tried | {name for name, one in self._circuits.items() if not circuit.admits(one, now)}
-        query = Query(ask.target, ask.prompt, tried, self._turn)
+        target = ask.target if only is None else replace(ask.target, replicas=tuple(only))
+        query = Query(target, ask.prompt, tried, ask.pool, self._turn)
         return pick(view.replicas, query, self.in_flight, self._weights)
 
     def circuits_open(self, ask: Ask) -> bool:
@@ -92,6 +103,8 @@ class Upstreams:
     async def ask(self, exchange: Exchange, replica: Replica, call: Call) -> Attempt:
         """What `replica` answers to `call`, once its first bytes are here. Raises ReplicaFailure, which is noted."""
         name, began_s = replica.name, self._clock()
+        if exchange.turn is not None:
+            exchange.turn.at(name)
         if name in self._circuits:
             self._circuits[name] = circuit.asked(self._circuits[name])
         self.in_flight[name] += 1

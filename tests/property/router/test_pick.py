@@ -34,7 +34,7 @@ def test_the_pick_is_allowed_and_within_its_share(
     known: list[Replica], able: set[str], tried: set[str], load: dict[str, int], weight: Weights, prompt: Prompt
 ) -> None:
     allowed = [r for r in known if r.state == "ready" and r.name in able and r.name not in tried]
-    picked = pick(known, Query(Target("m", "m@1", "m@1", tuple(able)), prompt, tried, 3), load, weight)
+    picked = pick(known, Query(Target("m", "m@1", "m@1", tuple(able)), prompt, tried, turn=3), load, weight)
     assert (picked is None) == (not allowed)
     if picked is not None and len(allowed) > 1:
         assert picked in allowed

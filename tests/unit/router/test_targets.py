@@ -1,8 +1,8 @@
 import pytest
 
 from adapters.errors import ModelNotFound, Unavailable
-from router.routes import build_table, resolve
 from router.snapshot import Replica, Target
+from router.targets import build_table, resolve
 from tests.unit.router.build import ours, plain, rev
 
 

@@ -4,8 +4,8 @@ from hypothesis import strategies as st
 from adapters.names import parse_reference
 from adapters.replica import RevisionState
 from router.listing import build_listing
-from router.routes import build_table
 from router.snapshot import Catalog, Replica, ReplicaState, Revision
+from router.targets import build_table
 
 revision_states: st.SearchStrategy[RevisionState] = st.sampled_from(
     ("declared", "loading", "resident", "draining", "failed")

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from adapters.errors import ModelNotFound, Unavailable
 from adapters.names import revision_name
 from adapters.replica import RevisionState
-from router.snapshot import Arm, Naming, Replica, Target
+from router.snapshot import Naming, Replica, Target
 
 Table = Mapping[str, Target]
 
@@ -111,7 +111,7 @@ def _target(same: Sequence[_Offer]) -> Target:
     good = [offer.replica for offer in same if not offer.failed]
     first = same[0]
     replicas = tuple(good or [offer.replica for offer in same])
-    arm: Arm = "pinned" if first.number else "base"
+    arm = "pinned" if first.number else "base"
     return Target(first.label, first.engine_name, first.revision, replicas, arm, first.digest)
 
 

@@ -1,0 +1,152 @@
+"""`patchbay keys`: API keys of tenants."""
+
+import re
+from datetime import timedelta
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from adapters.commands.desk import AsJson, Config, opened
+from adapters.commands.output import console, moment, print_json, table
+
+if TYPE_CHECKING:
+    from adapters.registry.records import KeyRecord
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="API keys: made, shown once, revoked.")
+_DURATION = re.compile(r"(?P<count>[1-9]\d{0,5})(?P<unit>[smhd])")
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+_Tenant = Annotated[str, typer.Argument(help="The tenant.")]
+_Routes = Annotated[list[str] | None, typer.Option("--route", help="A route that it opens; may be given again.")]
+_Adapters = Annotated[
+    list[str] | None, typer.Option("--adapter", help="An adapter, or the base, that it opens by its bare name.")
+]
+
+
+@app.command("list")
+def list_keys(
+    tenant: Annotated[str | None, typer.Argument(help="Only this tenant's.")] = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Shows keys, without what is secret of them.
+
+    Example: patchbay keys list acme
+    """
+    with opened(config) as desk:
+        found = desk.registry.accounts.keys(tenant)
+    if as_json:
+        print_json([_shown(one) for one in found])
+        return
+    rows = [(one.id, one.tenant, _scope(one), one.note, moment(one.created_at), _state(one)) for one in found]
+    console().print(table("", ("id", "tenant", "opens", "note", "since", "state"), rows))
+
+
+@app.command("create")
+def create(  # noqa: PLR0913, PLR0917 - Typer makes an option of each parameter
+    tenant: _Tenant,
+    route: _Routes = None,
+    adapter: _Adapters = None,
+    expires: Annotated[str | None, typer.Option(help="After this it opens nothing: 90d, 12h, 30m.")] = None,
+    note: Annotated[str, typer.Option(help="What it is for.")] = "",
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Makes a key and shows it, this once. Without --route and --adapter it opens everything.
+
+    Example: patchbay keys create acme --route support --expires 90d
+    """
+    from adapters.registry.records import Scope
+
+    with opened(config) as desk:
+        scope = Scope(tuple(route) if route else None, tuple(adapter) if adapter else None)
+        ttl = _duration(expires) if expires else None
+        made, record = desk.registry.accounts.create_key(tenant, scope, actor=desk.actor, note=note, ttl=ttl)
+    if as_json:
+        print_json({**_shown(record), "key": made.text})
+    else:
+        typer.echo(made.text)
+        typer.echo(f"This is the key {made.id} of {tenant}. It is not kept, and will not be shown again.", err=True)
+
+
+@app.command("rotate")
+def rotate(
+    key: Annotated[str, typer.Argument(help="The id of the key to replace.")],
+    overlap: Annotated[str, typer.Option(help="How long the old one goes on opening: 24h.")] = "24h",
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Makes a key that opens what another does, which ends after the overlap.
+
+    Example: patchbay keys rotate k3jz5m2qa7bd --overlap 24h
+    """
+    from adapters.errors import NotFound
+
+    with opened(config) as desk:
+        accounts, length = desk.registry.accounts, _duration(overlap)
+        known = accounts.keys()
+        old = next((one for one in known if one.id == key and one.revoked_at is None), None)
+        if old is None:
+            raise NotFound(f"There is no live key '{key[:40]}'.", hint="patchbay keys list")
+        made, record = accounts.create_key(old.tenant, old.scope, actor=desk.actor, note=old.note)
+        accounts.revoke_key(key, actor=desk.actor, after=length)
+    if as_json:
+        print_json({**_shown(record), "key": made.text, "replaces": key})
+    else:
+        typer.echo(made.text)
+        typer.echo(f"This is the key {made.id}, shown this once. {key} ends in {overlap}.", err=True)
+
+
+@app.command("revoke")
+def revoke(
+    key: Annotated[str, typer.Argument(help="Its id.")],
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Ends a key, on every router within two seconds.
+
+    Example: patchbay keys revoke k3jz5m2qa7bd
+    """
+    with opened(config) as desk:
+        gone = desk.registry.accounts.revoke_key(key, actor=desk.actor)
+    if as_json:
+        print_json(_shown(gone))
+    else:
+        typer.echo(f"{key} of {gone.tenant} opens nothing any more.")
+
+
+def _duration(text: str) -> timedelta:
+    from adapters.errors import ConfigError
+
+    match = _DURATION.fullmatch(text)
+    if match is None:
+        raise ConfigError(f"'{text}' is no length of time: write it as 90d, 12h, 30m or 45s.")
+    return timedelta(seconds=int(match["count"]) * _UNITS[match["unit"]])
+
+
+def _scope(key: "KeyRecord") -> str:
+    named = [*(f"route {one}" for one in key.scope.routes or ()), *(key.scope.adapters or ())]
+    return ", ".join(named) or "everything"
+
+
+def _state(key: "KeyRecord") -> str:
+    from adapters.registry.times import utc_now
+
+    if key.revoked_at is not None:
+        return f"revoked {moment(key.revoked_at)}"
+    if key.expires_at is None:
+        return "live"
+    return f"{'ended' if key.expires_at <= utc_now() else 'until'} {moment(key.expires_at)}"
+
+
+def _shown(key: "KeyRecord") -> dict[str, object]:
+    return {
+        "id": key.id,
+        "tenant": key.tenant,
+        "note": key.note,
+        "routes": key.scope.routes,
+        "adapters": key.scope.adapters,
+        "created_by": key.created_by,
+        "created_at": key.created_at.isoformat(),
+        "expires_at": key.expires_at.isoformat() if key.expires_at else None,
+        "revoked_at": key.revoked_at.isoformat() if key.revoked_at else None,
+    }

@@ -1,0 +1,136 @@
+"""`patchbay tenants`: who uses the machine, and how much of it they may."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from adapters.commands.desk import AsJson, Config, opened
+from adapters.commands.output import console, moment, print_json, table
+
+if TYPE_CHECKING:
+    from adapters.registry.records import TenantRecord
+    from adapters.tenancy import Limits
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Tenants: who they are and what they may use.")
+_Name = Annotated[str, typer.Argument(help="The tenant.")]
+_Tier = Annotated[str | None, typer.Option(help="A tier under `tiers` in the configuration.")]
+_Limit = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--limit",
+        help="NAME=NUMBER: requests_per_minute, tokens_per_minute, concurrent, tokens_per_day or money_per_day; "
+        "NAME= for the tier's own. May be given several times.",
+    ),
+]
+
+
+@app.command("list")
+def list_tenants(config: Config = None, as_json: AsJson = False) -> None:
+    """Shows every tenant.
+
+    Example: patchbay tenants list
+    """
+    with opened(config) as desk:
+        found = desk.registry.accounts.tenants()
+    if as_json:
+        print_json([_shown(one) for one in found])
+        return
+    rows = [
+        (one.name, one.tier, _limits(one.limits), "disabled" if one.disabled else "", moment(one.created_at))
+        for one in found
+    ]
+    console().print(table("", ("name", "tier", "own limits", "", "since"), rows))
+
+
+@app.command("create")
+def create(
+    name: _Name, tier: _Tier = None, limit: _Limit = None, config: Config = None, as_json: AsJson = False
+) -> None:
+    """Makes a tenant. Its keys are made by `patchbay keys create`.
+
+    Example: patchbay tenants create acme --tier pro --limit tokens_per_minute=50000
+    """
+    with opened(config) as desk:
+        limits = _changed(None, limit or [])
+        made = desk.registry.accounts.create_tenant(name, tier=tier or "default", limits=limits, actor=desk.actor)
+    _tell(made, f"{name} is a tenant of the tier {made.tier}.", as_json=as_json)
+
+
+@app.command("set")
+def change(
+    name: _Name, tier: _Tier = None, limit: _Limit = None, config: Config = None, as_json: AsJson = False
+) -> None:
+    """Changes a tenant's tier or limits, on every router within seconds.
+
+    Example: patchbay tenants set acme --limit concurrent=8 --limit tokens_per_day=
+    """
+    from adapters.errors import NotFound
+
+    with opened(config) as desk:
+        before = next((one for one in desk.registry.accounts.tenants() if one.name == name), None)
+        if before is None:
+            raise NotFound(f"There is no tenant called '{name[:80]}'.", hint="patchbay tenants list")
+        limits = _changed(before.limits, limit) if limit else None
+        made = desk.registry.accounts.set_tenant(name, tier=tier, limits=limits, actor=desk.actor)
+    _tell(made, f"{name}: tier {made.tier}, own limits {_limits(made.limits)}.", as_json=as_json)
+
+
+@app.command("disable")
+def disable(name: _Name, config: Config = None, as_json: AsJson = False) -> None:
+    """Refuses all of a tenant's keys, until it is enabled again.
+
+    Example: patchbay tenants disable acme
+    """
+    with opened(config) as desk:
+        made = desk.registry.accounts.set_tenant(name, disabled=True, actor=desk.actor)
+    _tell(made, f"{name} is disabled.", as_json=as_json)
+
+
+@app.command("enable")
+def enable(name: _Name, config: Config = None, as_json: AsJson = False) -> None:
+    """Lets a tenant's keys open again.
+
+    Example: patchbay tenants enable acme
+    """
+    with opened(config) as desk:
+        made = desk.registry.accounts.set_tenant(name, disabled=False, actor=desk.actor)
+    _tell(made, f"{name} is enabled.", as_json=as_json)
+
+
+def _changed(before: "Limits | None", given: list[str]) -> "Limits":
+    """`before` with what is `given`. Raises ConfigError where that is not NAME=NUMBER."""
+    from adapters.errors import ConfigError
+    from adapters.settings import parse_settings
+    from adapters.tenancy import Limits
+
+    values: dict[str, object] = {name: value for name, value in (before or Limits()) if value is not None}
+    for text in given:
+        name, separator, value = text.partition("=")
+        if not separator:
+            raise ConfigError(f"--limit {text}: write it as NAME=NUMBER, such as tokens_per_minute=50000.")
+        values.pop(name, None)
+        if value or name not in Limits.model_fields:
+            # Text: pydantic makes a number of it, or says why not.
+            values[name] = value
+    return parse_settings(Limits, values, source="--limit")
+
+
+def _limits(limits: "Limits") -> str:
+    return ", ".join(f"{name}={value:g}" for name, value in limits if value is not None) or "-"
+
+
+def _shown(tenant: "TenantRecord") -> dict[str, object]:
+    return {
+        "name": tenant.name,
+        "tier": tenant.tier,
+        "limits": tenant.limits.model_dump(),
+        "disabled": tenant.disabled,
+        "created_at": tenant.created_at.isoformat(),
+    }
+
+
+def _tell(tenant: "TenantRecord", text: str, *, as_json: bool) -> None:
+    if as_json:
+        print_json(_shown(tenant))
+    else:
+        typer.echo(text)

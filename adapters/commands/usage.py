@@ -1,0 +1,64 @@
+"""`patchbay usage`: who used how much of what."""
+
+import csv
+import sys
+from collections import defaultdict
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from adapters.commands.desk import AsJson, Config, opened
+from adapters.commands.output import console, print_json, table
+
+if TYPE_CHECKING:
+    from adapters.registry.records import UsageRow
+
+_COUNTS = ("requests", "failed", "prompt_tokens", "answer_tokens", "cost")
+_KEYS = {
+    "tenant": ("tenant",),
+    "route": ("tenant", "route"),
+    "model": ("tenant", "route", "model"),
+    "hour": ("hour", "tenant", "route", "model"),
+}
+
+
+def usage(
+    tenant: Annotated[str | None, typer.Argument(help="Only this tenant's.")] = None,
+    days: Annotated[float, typer.Option(min=0, help="How far back.")] = 30,
+    by: Annotated[Literal["tenant", "route", "model", "hour"], typer.Option(help="How fine.")] = "model",
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Shows requests, tokens and cost, by tenant, route and model.
+
+    Example: patchbay usage acme --days 7 --by hour --csv
+    """
+    from adapters.registry.times import utc_now
+
+    with opened(config) as desk:
+        rows = desk.registry.accounts.usage(since=utc_now() - timedelta(days=days), tenant=tenant)
+    found = _summed(rows, _KEYS[by])
+    columns = (*_KEYS[by], *_COUNTS)
+    if as_json:
+        print_json([dict(zip(columns, row, strict=True)) for row in found])
+    elif as_csv:
+        csv.writer(sys.stdout).writerows([columns, *found])
+    else:
+        console().print(table("", [one.replace("_", " ") for one in columns], [_pretty(row) for row in found]))
+
+
+def _summed(rows: Iterable["UsageRow"], keys: tuple[str, ...]) -> list[tuple[object, ...]]:
+    sums: dict[tuple[object, ...], list[float]] = defaultdict(lambda: [0] * len(_COUNTS))
+    for row in rows:
+        name = tuple(row.hour.isoformat() if key == "hour" else getattr(row, key) for key in keys)
+        sums[name] = [total + getattr(row, count) for total, count in zip(sums[name], _COUNTS, strict=True)]
+    return [(*name, *totals) for name, totals in sorted(sums.items())]
+
+
+def _pretty(row: tuple[object, ...]) -> list[str]:
+    return [
+        f"{one:,.4f}" if isinstance(one, float) else f"{one:,}" if isinstance(one, int) else str(one) for one in row
+    ]

@@ -1,0 +1,1 @@
+"""Whose turn it is: fair between tenants, and kind to adapter slots."""

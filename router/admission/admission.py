@@ -1,0 +1,213 @@
+"""Gives each request its turn: the waiting around `Desk`, which decides."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from adapters.errors import RateLimited, Unavailable
+from adapters.replica import ReplicaStatus
+from router.admission.config import AdmissionConfig
+from router.admission.desk import Desk, Room, Waiting
+from router.snapshot import Replica
+
+# While somebody waits: replicas' news, and patience that ends.
+_LOOK_S = 0.05
+_RATE_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """Who wants a turn. `pick`: the replica to take of those that could, None where none of them is to be asked now."""
+
+    waiting: Waiting
+    max_waiting: int
+    pick: Callable[[Sequence[str]], str | None]
+
+
+class Turn:
+    """A request's turn. `first`: the replica that it was given for, None where none was ready."""
+
+    def __init__(self, admission: "Admission", waiting: Waiting, first: str | None) -> None:
+        self._admission = admission
+        self._waiting = waiting
+        self._at = first
+        self.first = first
+        self.ended = False
+
+    def at(self, replica: str) -> None:
+        """Notes that the request is asked of `replica` now."""
+        if replica != self._at and not self.ended:
+            self._admission.moved(self._waiting, self._at, replica)
+            self._at = replica
+
+    def done(self, cost: float) -> None:
+        """Ends the turn: `cost` tokens were used."""
+        if not self.ended:
+            self.ended = True
+            self._admission.ended(self._waiting, self._at, cost)
+
+
+class Admission:
+    """One router's. `replicas`: as they are now; `statuses`: what they tell of themselves; `clock`: seconds, monotonic.
+    `answer_tokens`: how long answers were of late."""
+
+    def __init__(
+        self,
+        config: AdmissionConfig,
+        replicas: Callable[[], Sequence[Replica]],
+        statuses: Mapping[str, ReplicaStatus],
+        clock: Callable[[], float],
+    ) -> None:
+        self._config = config
+        self._replicas = replicas
+        self._statuses = statuses
+        self._clock = clock
+        self._desk = Desk(config.patience_s)
+        self._waiters: dict[Waiting, tuple[asyncio.Future[Turn], Wish]] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._seen: Sequence[Replica] = ()
+        self._rooms: dict[str, Room] = {}
+        self._ended: list[float] = []
+        self.answer_tokens = 64.0
+
+    @property
+    def waiting(self) -> int:
+        """Requests that wait for their turn."""
+        return self._desk.waiting
+
+    def expected_wait_s(self) -> float:
+        """How long one more would wait, by how many turns ended in the last seconds."""
+        if not self._desk.waiting:
+            return 0.0
+        now = self._clock()
+        self._ended = [at for at in self._ended if now - at < _RATE_S]
+        return (self._desk.waiting + 1) * _RATE_S / max(1, len(self._ended))
+
+    async def enter(self, wish: Wish) -> Turn:
+        """A turn, once it is its turn. Raises RateLimited where the tenant has too many waiting, Unavailable where all
+        have, or where it has waited for too long."""
+        waiting = wish.waiting
+        rooms = self._current_rooms()
+        if not self._desk.waiting and (turn := self._seated(wish, self._desk.fits(waiting, rooms))):
+            return turn
+        if self._is_hopeless(wish, rooms):
+            return Turn(self, waiting, None)
+        self._check_queues(wish)
+        self._desk.arrive(waiting)
+        future: asyncio.Future[Turn] = asyncio.get_running_loop().create_future()
+        self._waiters[waiting] = future, wish
+        self._serve()
+        try:
+            async with asyncio.timeout(self._config.wait_timeout_s):
+                return await future
+        except BaseException as error:
+            self._gone(waiting, future)
+            if isinstance(error, TimeoutError):
+                said = "This request has waited for its turn for too long."
+                raise Unavailable(said, retry_after_s=self._retry_s) from error
+            raise
+
+    def moved(self, waiting: Waiting, before: str | None, after: str) -> None:
+        """Notes that a request went on to another replica."""
+        if before is None:
+            self._desk.take(waiting, after, self._clock())
+        else:
+            self._desk.move(waiting, before, after, self._clock())
+            self._serve()
+
+    def ended(self, waiting: Waiting, at: str | None, cost: float) -> None:
+        """Ends a turn."""
+        self._ended.append(self._clock())
+        if len(self._ended) > 4096:
+            del self._ended[:2048]
+        if at is not None:
+            self._desk.done(waiting, at, cost)
+        if self._waiters:
+            self._serve()
+
+    def answered(self, tokens: int) -> None:
+        """Learns how long answers are."""
+        self.answer_tokens += (tokens - self.answer_tokens) / 50
+
+    @property
+    def _retry_s(self) -> int:
+        return max(1, round(self.expected_wait_s()))
+
+    def _check_queues(self, wish: Wish) -> None:
+        retry_s = self._retry_s
+        if self._desk.waiting_of(wish.waiting.tenant) >= wish.max_waiting:
+            said = f"As many of your requests wait as may; the next turn is expected in {retry_s} s."
+            raise RateLimited(said, retry_after_s=retry_s)
+        if self._desk.waiting >= self._config.max_waiting:
+            said = f"Too many requests wait; the next turn is expected in {retry_s} s."
+            raise Unavailable(said, retry_after_s=retry_s)
+
+    def _seated(self, wish: Wish, places: Sequence[str]) -> Turn | None:
+        if not places or (picked := wish.pick(places)) is None:
+            return None
+        self._desk.take(wish.waiting, picked, self._clock())
+        return Turn(self, wish.waiting, picked)
+
+    def _serve(self) -> None:
+        """Gives out all the turns that there are."""
+        rooms, now = dict(self._current_rooms()), self._clock()
+        while (found := self._desk.next(rooms, now)) is not None:
+            waiting, places = found
+            future, wish = self._waiters[waiting]
+            if future.done():
+                # Its client has just gone.
+                self._desk.leave(waiting)
+                del self._waiters[waiting]
+                continue
+            picked = wish.pick(places)
+            if picked is None:
+                # Its circuit is open: until the next look nobody goes there.
+                for name in places:
+                    rooms.pop(name)
+                continue
+            self._desk.admit(waiting, picked, now)
+            del self._waiters[waiting]
+            future.set_result(Turn(self, waiting, picked))
+        if self._waiters and self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(_LOOK_S, self._look)
+
+    def _release_hopeless(self, rooms: Mapping[str, Room]) -> None:
+        """Those whose replicas have all gone wait for nothing here: forwarding says what is to be said."""
+        for waiting, (future, wish) in list(self._waiters.items()):
+            if self._is_hopeless(wish, rooms):
+                self._desk.leave(waiting)
+                del self._waiters[waiting]
+                if not future.done():
+                    future.set_result(Turn(self, waiting, None))
+
+    def _is_hopeless(self, wish: Wish, rooms: Mapping[str, Room]) -> bool:
+        """Whether none of its replicas is ready and to be asked."""
+        ready = [name for name in wish.waiting.replicas if name in rooms]
+        return not ready or wish.pick(ready) is None
+
+    def _look(self) -> None:
+        self._timer = None
+        if self._waiters:
+            self._release_hopeless(self._current_rooms())
+            self._serve()
+
+    def _gone(self, waiting: Waiting, future: asyncio.Future[Turn]) -> None:
+        """A request that leaves its queue: with its turn, or without, because its client has gone or time is up."""
+        if self._waiters.pop(waiting, None) is not None:
+            self._desk.leave(waiting)
+        elif future.done() and not future.cancelled():
+            future.result().done(0)
+
+    def _current_rooms(self) -> Mapping[str, Room]:
+        replicas = self._replicas()
+        if replicas is not self._seen:
+            self._seen = replicas
+            self._rooms = {one.name: self._room(one) for one in replicas if one.state == "ready"}
+        return self._rooms
+
+    def _room(self, replica: Replica) -> Room:
+        status = self._statuses.get(replica.name)
+        if status is None or replica.catalog is None or replica.catalog.plain:
+            return Room(self._config.per_replica, None, replica.elsewhere)
+        most = self._config.per_replica or status.requests.most
+        return Room(most, status.slots.slots, replica.elsewhere)

@@ -1,0 +1,253 @@
+"""Who goes next, and where: virtual token counters between tenants, grouping by revision within replicas' slots. Pure:
+a state machine that is told the time.
+
+Fairness: each tenant has a counter of the service that it got, divided by its weight; of those who wait the one with
+the smallest goes first, and who comes back after a pause is lifted to the smallest of those who waited meanwhile, so
+that nobody saves up. Source: Y. Sheng et al., "Fairness in Serving Large Language Models", OSDI 2024 (VTC, algorithm 2,
+with predicted lengths corrected when they are known).
+
+Slots: a batch holds at most `slots` revisions. An engine that is sent more lets those wait that it has no slot for,
+while it holds requests for few; so no replica is sent more distinct revisions than it has slots. A revision keeps its
+slot while it has work, but when another's oldest request has waited for longer than `patience_s`, the one that was open
+longest takes no more, and gives up its slot as its answers end.
+"""
+
+from collections import Counter, deque
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What a replica can take. `requests`: at a time, None without limit; `slots`: distinct revisions at a time, None
+    without limit; `elsewhere`: requests of other routers."""
+
+    requests: int | None = None
+    slots: int | None = None
+    elsewhere: int = 0
+
+
+@dataclass(eq=False, slots=True)
+class Waiting:
+    """A request that waits. `revision`: what needs a slot, None for the base; `replicas`: who can serve it; `cost`: the
+    tokens that it is expected to take; `weight`: its tenant's."""
+
+    tenant: str
+    revision: str | None
+    replicas: tuple[str, ...]
+    cost: float
+    since_s: float
+    weight: float = 1.0
+
+
+@dataclass(slots=True)
+class _Open:
+    """A revision that holds a slot. `closing`: takes no more."""
+
+    since_s: float
+    requests: int = 0
+    closing: bool = False
+
+
+@dataclass(slots=True)
+class _Seat:
+    requests: int = 0
+    held: dict[str, _Open] = field(default_factory=dict)
+
+
+class Desk:
+    """All state of admission. `patience_s`: how long a request waits for a slot before one is freed for it."""
+
+    def __init__(self, patience_s: float) -> None:
+        self._patience_s = patience_s
+        self._counters: dict[str, float] = {}
+        self._last_left = 0.0
+        self._queues: dict[str, dict[str | None, deque[Waiting]]] = {}
+        self._demand: Counter[str | None] = Counter()
+        self._seats: dict[str, _Seat] = {}
+        self._running: Counter[str] = Counter()
+
+    @property
+    def waiting(self) -> int:
+        """Requests that wait."""
+        return self._demand.total()
+
+    def waiting_of(self, tenant: str) -> int:
+        """A tenant's requests that wait."""
+        return sum(len(queue) for queue in self._queues.get(tenant, {}).values())
+
+    def counter(self, tenant: str) -> float:
+        """The service that a tenant got, in tokens by weight."""
+        return self._counters.get(tenant, 0.0)
+
+    def in_flight(self, replica: str) -> int:
+        """Requests that have their turn at a replica."""
+        seat = self._seats.get(replica)
+        return seat.requests if seat else 0
+
+    def arrive(self, request: Waiting) -> None:
+        """Puts a request into its tenant's queue."""
+        if request.tenant not in self._queues:
+            self._lift(request.tenant)
+            self._queues[request.tenant] = {}
+        self._queues[request.tenant].setdefault(request.revision, deque()).append(request)
+        self._demand[request.revision] += 1
+
+    def leave(self, request: Waiting) -> None:
+        """Takes a request out that has had no turn."""
+        queues = self._queues[request.tenant]
+        queues[request.revision].remove(request)
+        self._demand[request.revision] -= 1
+        if not self._demand[request.revision]:
+            del self._demand[request.revision]
+        if not queues[request.revision]:
+            del queues[request.revision]
+        if not queues:
+            self._last_left = self._counters.get(request.tenant, 0.0)
+            del self._queues[request.tenant]
+            self._forget(request.tenant)
+
+    def next(self, rooms: Mapping[str, Room], now_s: float) -> tuple[Waiting, tuple[str, ...]] | None:
+        """Whose turn it is, and the replicas that may take it, none of it carried out yet; None where nobody can go."""
+        if not self._queues:
+            return None
+        self._close_for_the_impatient(rooms, now_s)
+        for tenant in sorted(self._queues, key=lambda name: self._counters.get(name, 0.0)):
+            for request in self._by_urgency(tenant, now_s):
+                if places := self._places(request, rooms):
+                    return request, places
+        return None
+
+    def admit(self, request: Waiting, replica: str, now_s: float) -> None:
+        """Gives a request that waits its turn at `replica`, and charges its tenant what it is expected to cost."""
+        self.leave(request)
+        self.take(request, replica, now_s)
+
+    def take(self, request: Waiting, replica: str, now_s: float) -> None:
+        """Gives a turn to a request that never waited."""
+        self._lift_to_present(request.tenant)
+        self._charge(request.tenant, request.cost / request.weight)
+        self._running[request.tenant] += 1
+        self._enter(request.revision, replica, now_s)
+
+    def move(self, request: Waiting, before: str, after: str, now_s: float) -> None:
+        """Notes that another replica has gone on with a request."""
+        self._exit(request.revision, before)
+        self._enter(request.revision, after, now_s)
+
+    def done(self, request: Waiting, replica: str, cost: float) -> None:
+        """Ends a turn, which took `cost` tokens in the end."""
+        self._exit(request.revision, replica)
+        self._charge(request.tenant, (cost - request.cost) / request.weight)
+        self._running[request.tenant] -= 1
+        if not self._running[request.tenant]:
+            del self._running[request.tenant]
+            self._forget(request.tenant)
+
+    def fits(self, request: Waiting, rooms: Mapping[str, Room]) -> tuple[str, ...]:
+        """The replicas that could take a request now, if nobody waited."""
+        return tuple(self._places(request, rooms))
+
+    def _lift(self, tenant: str) -> None:
+        least = min((self._counters.get(name, 0.0) for name in self._queues), default=self._last_left)
+        self._counters[tenant] = max(self._counters.get(tenant, 0.0), least)
+
+    def _lift_to_present(self, tenant: str) -> None:
+        if tenant not in self._queues and tenant not in self._running:
+            self._lift(tenant)
+
+    def _charge(self, tenant: str, cost: float) -> None:
+        self._counters[tenant] = self._counters.get(tenant, 0.0) + cost
+
+    def _forget(self, tenant: str) -> None:
+        """A tenant that is behind those who wait would be lifted when it comes back: nothing is to be kept of it."""
+        if tenant in self._queues or tenant in self._running:
+            return
+        least = min((self._counters.get(name, 0.0) for name in self._queues), default=self._last_left)
+        if self._counters.get(tenant, 0.0) <= least:
+            self._counters.pop(tenant, None)
+
+    def _by_urgency(self, tenant: str, now_s: float) -> Iterator[Waiting]:
+        """The first of each of a tenant's queues: those out of patience by age, then those whose revision more wait
+        for."""
+        heads = [queue[0] for queue in self._queues[tenant].values()]
+
+        def urgency(request: Waiting) -> tuple[bool, float, float]:
+            waited = now_s - request.since_s
+            late = waited > self._patience_s
+            return (not late, 0.0 if late else -self._demand[request.revision], request.since_s)
+
+        return iter(sorted(heads, key=urgency))
+
+    def _places(self, request: Waiting, rooms: Mapping[str, Room]) -> tuple[str, ...]:
+        """Where a request fits; only where its revision has a slot already, if there is such a place."""
+        able = [name for name in request.replicas if name in rooms and self._has_room(name, rooms[name])]
+        if request.revision is None:
+            return tuple(able)
+        held = [name for name in able if self._holds(name, request.revision)]
+        if held:
+            return tuple(held)
+        return tuple(name for name in able if self._may_open(name, request.revision, rooms[name]))
+
+    def _has_room(self, replica: str, room: Room) -> bool:
+        if room.requests is None:
+            return True
+        # What is elsewhere is as old as the last look: it must not keep a replica from all work until the next.
+        return self.in_flight(replica) < max(room.requests - room.elsewhere, room.requests // 4, 1)
+
+    def _holds(self, replica: str, revision: str) -> bool:
+        seat = self._seats.get(replica)
+        held = seat.held.get(revision) if seat else None
+        return held is not None and not held.closing
+
+    def _may_open(self, replica: str, revision: str, room: Room) -> bool:
+        seat = self._seats.get(replica)
+        if seat is None or room.slots is None:
+            return True
+        return revision not in seat.held and len(seat.held) < room.slots
+
+    def _enter(self, revision: str | None, replica: str, now_s: float) -> None:
+        seat = self._seats.setdefault(replica, _Seat())
+        seat.requests += 1
+        if revision is not None:
+            seat.held.setdefault(revision, _Open(now_s)).requests += 1
+
+    def _exit(self, revision: str | None, replica: str) -> None:
+        seat = self._seats[replica]
+        seat.requests -= 1
+        if revision is not None:
+            held = seat.held[revision]
+            held.requests -= 1
+            if not held.requests:
+                del seat.held[revision]
+        if not seat.requests:
+            del self._seats[replica]
+
+    def _close_for_the_impatient(self, rooms: Mapping[str, Room], now_s: float) -> None:
+        """Where requests have waited too long for a slot, has as many slots given up, those that were opened first."""
+        late = self._late(now_s)
+        if not late:
+            return
+        for name, seat in self._seats.items():
+            slots = rooms[name].slots if name in rooms else None
+            if slots is None or len(seat.held) < slots:
+                continue
+            wanting = sum(1 for revision, places in late.items() if name in places and revision not in seat.held)
+            closing = sum(held.closing for held in seat.held.values())
+            for held in self._first_opened(seat, wanting - closing, now_s):
+                held.closing = True
+
+    def _first_opened(self, seat: _Seat, count: int, now_s: float) -> Sequence[_Open]:
+        """Up to `count` that are open, but half of all at most at a time, and none that was opened just now."""
+        most = max(1, len(seat.held) // 2) - sum(held.closing for held in seat.held.values())
+        able = [one for one in seat.held.values() if not one.closing and now_s - one.since_s > self._patience_s]
+        return sorted(able, key=lambda one: one.since_s)[: max(0, min(count, most))]
+
+    def _late(self, now_s: float) -> Mapping[str, Collection[str]]:
+        """Revisions for which somebody has waited longer than is to be, with the replicas that have them."""
+        late: dict[str, Collection[str]] = {}
+        for queues in self._queues.values():
+            for revision, queue in queues.items():
+                if revision is not None and now_s - queue[0].since_s > self._patience_s:
+                    late[revision] = queue[0].replicas
+        return late

@@ -1,0 +1,286 @@
+"""From a request that was read to its answer: route, limits, turn, and the replica's answer, with fallbacks."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from adapters.asgi import header
+from adapters.errors import (
+    DeadlineExceeded,
+    ModelNotFound,
+    RateLimited,
+    RequestError,
+    Unavailable,
+    UpstreamFailed,
+)
+from adapters.tenancy import Limits
+from router.admission.admission import Admission, Turn, Wish
+from router.admission.desk import Waiting
+from router.body import Head, parse_head
+from router.config import RouterConfig
+from router.fleet import Fleet
+from router.forward.exchange import Ask, Exchange
+from router.forward.forwarder import Forwarder
+from router.forward.upstreams import Upstreams
+from router.headers import EXPLAIN, said
+from router.meter import asked_tokens, guess_of, need_of, used_by
+from router.metrics import Metrics
+from router.policy import PolicyHolder
+from router.routes.book import Choice
+from router.routes.config import RouteConfig
+from router.routes.facts import facts_of
+from router.routes.rewrite import capped, rewritten
+from router.snapshot import Target
+from router.targets import resolve
+from router.tenants.clients import Client
+from router.tenants.config import PriceConfig
+from router.tenants.limiter import ROUTE, Grant, Limiter, Need
+from router.usage import Usage
+
+# What another route may do better at.
+_FALLS_BACK = (Unavailable, UpstreamFailed, DeadlineExceeded, RateLimited, ModelNotFound)
+_FREE = PriceConfig()
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A request that was read. `body`: as it came."""
+
+    exchange: Exchange
+    client: Client
+    head: Head
+    body: bytes
+    deadline_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What answering is done with. `usage`: where there is a registry to write it to."""
+
+    config: RouterConfig
+    fleet: Fleet
+    policy: PolicyHolder
+    limiter: Limiter
+    admission: Admission
+    metrics: Metrics
+    usage: Usage | None
+    clock: Callable[[], float]
+
+
+class Answering:
+    """The way of a request through the router's decisions."""
+
+    def __init__(self, parts: Parts, upstreams: Upstreams, forwarder: Forwarder) -> None:
+        self._parts = parts
+        self._upstreams = upstreams
+        self._forwarder = forwarder
+
+    async def answer(self, exchange: Exchange, client: Client, deadline_s: float | None) -> Target:
+        """Answers, and returns who did. Raises RequestError where nobody does."""
+        body = await exchange.request.body(self._parts.config.body_timeout_s)
+        exchange.read_bytes = len(body)
+        incoming = Incoming(exchange, client, parse_head(body), body, deadline_s)
+        choices = self._choices(incoming)
+        for place, choice in enumerate(choices):
+            try:
+                return await self._within_its_time(incoming, choice)
+            except _FALLS_BACK as error:
+                if place + 1 == len(choices) or not self._may_fall_back(exchange, error):
+                    raise
+                self._fall_back(exchange, choice, error)
+        raise Unavailable("There is nothing to answer with.")
+
+    def _choices(self, incoming: Incoming) -> Sequence[Choice]:
+        """What the request is to get, and what else where that cannot be had."""
+        model, book, client = incoming.head.model, self._parts.policy.policy.book, incoming.client
+        if not book.knows(model):
+            return (Choice(model, model),)
+        exchange = incoming.exchange
+        facts = facts_of(incoming.body, exchange.request.headers, _caller(client, exchange))
+        choice = book.choose(model, facts)
+        degrade = client.tier.degrade
+        if degrade is not None and degrade.route is not None and self._is_busy(client):
+            choice = book.choose(degrade.route, facts)
+            exchange.extra.append(said("degraded", f"route {degrade.route}"))
+        if header(exchange.request.headers, EXPLAIN) == b"1":
+            exchange.extra.append(said("explain", "; ".join(choice.why)))
+        others = choice.config.fallbacks if choice.config else ()
+        return (choice, *(book.choose(one, facts) if book.knows(one) else Choice(one, one) for one in others))
+
+    async def _within_its_time(self, incoming: Incoming, choice: Choice) -> Target:
+        """Answers as `choice` says. Raises DeadlineExceeded where the answer does not begin within the route's time."""
+        limit_s = choice.config.timeout_s if choice.config else None
+        if limit_s is None:
+            return await self._answer(incoming, choice)
+        try:
+            async with asyncio.timeout(limit_s) as clock:
+                incoming.exchange.on_begin = lambda: clock.reschedule(None)
+                return await self._answer(incoming, choice)
+        except TimeoutError as error:
+            raise DeadlineExceeded(f"'{choice.route}' did not begin to answer within {limit_s:g} s.") from error
+        finally:
+            incoming.exchange.on_begin = None
+
+    async def _answer(self, incoming: Incoming, choice: Choice) -> Target:
+        target = self._target(incoming, choice)
+        exchange, client = incoming.exchange, incoming.client
+        exchange.label = target.label
+        body = self._body(incoming, choice, target)
+        price = self._parts.policy.policy.config.price(choice.route, target.label)
+        await self._charge_route(choice)
+        body, grant = await self._reserve(incoming, body, price)
+        used = Need(0, 0)
+        try:
+            config = choice.config
+            ask = Ask(
+                choice.model,
+                target,
+                incoming.head.beginning,
+                body,
+                bool(incoming.head.stream),
+                self._deadline(incoming, config),
+                choice.route,
+                choice.arm,
+                config.pool if config else None,
+                client.tier.priority,
+            )
+            if grant is not None:
+                exchange.extra += grant.headers
+            answered = await self._in_turn(incoming, ask)
+        finally:
+            used = used_by(exchange.relay, body) if exchange.relay.head_sent else used
+            if grant is not None:
+                self._parts.limiter.settle(grant, used)
+            self._count(incoming, choice, target, used, price)
+        return answered
+
+    async def _in_turn(self, incoming: Incoming, ask: Ask) -> Target:
+        exchange = incoming.exchange
+        turn = await self._enter(incoming, ask)
+        exchange.turn = turn
+        cost = 0.0
+        try:
+            return await self._forwarder.forward(exchange, ask)
+        finally:
+            if exchange.relay.head_sent:
+                used = used_by(exchange.relay, ask.body)
+                cost = used.tokens
+                self._parts.admission.answered(used.answer)
+            exchange.turn = None
+            turn.done(cost)
+
+    async def _enter(self, incoming: Incoming, ask: Ask) -> Turn:
+        exchange, client, admission = incoming.exchange, incoming.client, self._parts.admission
+
+        def pick(places: Sequence[str]) -> str | None:
+            replica = self._upstreams.best(exchange, ask, places)
+            return replica.name if replica is not None else None
+
+        waiting = Waiting(
+            client.tenant,
+            ask.target.engine_name if ask.target.revision is not None else None,
+            self._pooled(ask),
+            guess_of(ask.body, admission.answer_tokens),
+            self._parts.clock(),
+            client.tier.weight,
+        )
+        began_s = self._parts.clock()
+        turn = await admission.enter(Wish(waiting, client.tier.max_waiting, pick))
+        self._parts.metrics.waited(self._parts.clock() - began_s)
+        return turn
+
+    def _pooled(self, ask: Ask) -> tuple[str, ...]:
+        if ask.pool is None:
+            return ask.target.replicas
+        mine = {one.name for one in self._parts.fleet.view.replicas if one.pool == ask.pool}
+        return tuple(name for name in ask.target.replicas if name in mine)
+
+    def _target(self, incoming: Incoming, choice: Choice) -> Target:
+        """What the choice's model means. What the client may not see is not there."""
+        view, client = self._parts.fleet.view, incoming.client
+        name = incoming.head.model
+        if choice.config is not None:
+            if not client.may_call_route(choice.route) or not _is_open_to(choice.config, client):
+                raise ModelNotFound(name[:200])
+            return resolve(choice.model, view.table, view.replicas)
+        target = resolve(choice.model, view.table, view.replicas)
+        if not client.may_use_adapter(target.label):
+            raise ModelNotFound(name[:200])
+        return target
+
+    def _body(self, incoming: Incoming, choice: Choice, target: Target) -> bytes:
+        config, body, endpoint = choice.config, incoming.body, incoming.exchange.endpoint.name
+        if config is not None:
+            body = rewritten(body, endpoint, target.revision or target.label, config)
+            if config.template is not None:
+                told = said("template", f"{config.template.id}@{config.template.version}")
+                incoming.exchange.extra.append(told)
+        degrade = incoming.client.tier.degrade
+        if degrade is not None and degrade.max_tokens is not None and self._is_busy(incoming.client):
+            asked = asked_tokens(body)
+            if asked is None or asked > degrade.max_tokens:
+                incoming.exchange.extra.append(said("degraded", f"max_tokens {degrade.max_tokens}"))
+                return capped(body, endpoint, degrade.max_tokens)
+        return body
+
+    async def _charge_route(self, choice: Choice) -> None:
+        config = choice.config
+        if config is None or config.requests_per_minute is None:
+            return
+        limits = Limits(requests_per_minute=config.requests_per_minute)
+        await self._parts.limiter.reserve(f"{ROUTE}{choice.route}", limits, Need(0, 0), _FREE, "")
+
+    async def _reserve(self, incoming: Incoming, body: bytes, price: PriceConfig) -> tuple[bytes, Grant | None]:
+        """The body, its answer bounded where a limit needs that, and what was set aside for it."""
+        client, counters = incoming.client, self._parts.config.counters
+        limits = client.limits
+        if limits == Limits():
+            return body, None
+        by_tokens = (limits.tokens_per_minute, limits.tokens_per_day, limits.money_per_day) != (None, None, None)
+        if by_tokens and asked_tokens(body) is None:
+            body = capped(body, incoming.exchange.endpoint.name, counters.answer_tokens)
+        need = need_of(body, counters.answer_tokens, counters.bytes_per_token)
+        lease = incoming.exchange.id.decode()
+        return body, await self._parts.limiter.reserve(client.tenant, limits, need, price, lease)
+
+    def _deadline(self, incoming: Incoming, config: RouteConfig | None) -> float | None:
+        """When the answer must be whole, by the event loop's clock."""
+        if config is None or config.request_timeout_s is None:
+            return incoming.deadline_s
+        own = asyncio.get_running_loop().time() + config.request_timeout_s
+        return own if incoming.deadline_s is None else min(own, incoming.deadline_s)
+
+    def _is_busy(self, client: Client) -> bool:
+        degrade = client.tier.degrade
+        return degrade is not None and self._parts.admission.expected_wait_s() >= degrade.when_waiting_s
+
+    def _may_fall_back(self, exchange: Exchange, error: RequestError) -> bool:
+        """Not once the answer has begun, nor where it is the tenant that is over its limits."""
+        return not exchange.relay.head_sent and not (isinstance(error, RateLimited) and not error.of_route)
+
+    def _fall_back(self, exchange: Exchange, choice: Choice, error: RequestError) -> None:
+        exchange.tried.clear()
+        ours = (b"x-ratelimit-", b"x-patchbay-template")
+        exchange.extra = [pair for pair in exchange.extra if not pair[0].startswith(ours)]
+        exchange.extra.append(said("fallback", f"{choice.route}: {error.code or 'failed'}"))
+        self._parts.metrics.fell_back(choice.route)
+
+    def _count(self, incoming: Incoming, choice: Choice, target: Target, used: Need, price: PriceConfig) -> None:
+        exchange = incoming.exchange
+        self._parts.metrics.tokens(target.label, used.prompt, used.answer)
+        if self._parts.usage is not None:
+            route = choice.route if choice.config is not None else ""
+            failed = exchange.outcome not in ("ok", "cancelled") or not exchange.relay.head_sent
+            cost = used.micros(price) / 1_000_000
+            self._parts.usage.add(
+                incoming.client.tenant, route, target.revision or target.label, used, cost, failed=failed
+            )
+
+
+def _caller(client: Client, exchange: Exchange) -> bytes:
+    """Who asks, where the request does not say: the key, else nobody twice."""
+    return b"key:" + client.key.encode() if client.key else b"request:" + exchange.id
+
+
+def _is_open_to(config: RouteConfig, client: Client) -> bool:
+    return not config.tenants or client.tenant in config.tenants

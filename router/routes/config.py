@@ -1,0 +1,228 @@
+"""The configuration of routes: `routes` and `auto`."""
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import SchemaError
+from pydantic import AfterValidator, Field, field_validator, model_validator
+
+from adapters.settings import Settings
+from router.routes.template import render
+
+AUTO = "auto"
+_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"
+
+
+def _checked_pattern(value: str) -> str:
+    try:
+        re.compile(value)
+    except re.error as error:
+        raise ValueError(f"'{value}' is no regular expression: {error}") from error
+    return value
+
+
+Name = Annotated[str, Field(pattern=_NAME)]
+Pattern = Annotated[str, AfterValidator(_checked_pattern)]
+
+
+class Sampling(Settings):
+    """Decoding settings. As `defaults` they stand in for what a request does not say; as `limits` each is the most that
+    it may say."""
+
+    temperature: float | None = Field(default=None, ge=0)
+    top_p: float | None = Field(default=None, gt=0, le=1)
+    top_k: int | None = Field(default=None, ge=-1)
+    max_tokens: int | None = Field(default=None, ge=1)
+    presence_penalty: float | None = Field(default=None, ge=-2, le=2)
+    frequency_penalty: float | None = Field(default=None, ge=-2, le=2)
+    seed: int | None = None
+
+
+class TemplateMessage(Settings):
+    """A message that a template puts before the client's own. `{{name}}` in `content` stands for a variable."""
+
+    role: Literal["system", "developer", "user", "assistant"] = "system"
+    content: str = Field(min_length=1)
+
+
+class TemplateTest(Settings):
+    """An example of a template: with `variables` every text in `contains` is in what it makes. Tried when the
+    configuration is read."""
+
+    variables: dict[str, Any] = Field(default_factory=dict)
+    contains: tuple[str, ...] = Field(min_length=1)
+
+
+class TemplateConfig(Settings):
+    """A prompt template. `id` and `version` are told in `x-patchbay-template`; `variables` is a JSON schema of what a
+    request gives as `variables`: values are put in as they are, and never read as anything but text."""
+
+    id: Name
+    version: int = Field(ge=1)
+    messages: tuple[TemplateMessage, ...] = Field(min_length=1)
+    variables: dict[str, Any] = Field(default_factory=lambda: {"type": "object", "additionalProperties": False})
+    tests: tuple[TemplateTest, ...] = ()
+
+    @field_validator("variables")
+    @classmethod
+    def _is_a_schema(cls, value: dict[str, Any]) -> dict[str, Any]:
+        schema = {"type": "object", **value}
+        try:
+            Draft202012Validator.check_schema(schema)
+        except SchemaError as error:
+            raise ValueError(f"this is no JSON schema: {error.message}") from error
+        if "$ref" in str(schema):
+            raise ValueError("a template's schema has no $ref")
+        return schema
+
+    @model_validator(mode="after")
+    def _passes_its_tests(self) -> Self:
+        for number, test in enumerate(self.tests, 1):
+            made = "\n".join(content for _, content in render(self, test.variables, ValueError))
+            for text in test.contains:
+                if text not in made:
+                    raise ValueError(f"test {number} of template {self.id}@{self.version}: there is no '{text}' in it")
+        return self
+
+
+class ArmConfig(Settings):
+    """A part of a route's traffic. `model`: an adapter, a revision or the base; `name`: what headers and metrics call
+    it, by default as the model; `weight`: its share, relative to the other arms'."""
+
+    model: str = Field(min_length=1, max_length=200)
+    weight: float = Field(default=1, ge=0)
+    name: Name | None = None
+
+    @property
+    def label(self) -> str:
+        """Its name."""
+        return self.name or self.model
+
+
+class ShadowConfig(Settings):
+    """A copy of a `share` of the route's requests goes to `model` as well, when fewer than `most` copies are under way
+    and nobody waits for a turn. Its answers are kept for comparison and never sent."""
+
+    model: str = Field(min_length=1, max_length=200)
+    share: float = Field(gt=0, le=1)
+    most: int = Field(default=2, ge=1)
+
+
+class CacheConfig(Settings):
+    """Answers to requests that are deterministic (temperature 0 and not streamed, or with a seed) are kept for `ttl_s`
+    seconds; `offline`: and, when no replica is up, given out for as long as `offline_s` after that."""
+
+    ttl_s: float = Field(default=600, gt=0)
+    offline_s: float = Field(default=86_400, ge=0)
+
+
+class RouteConfig(Settings):
+    """A route. `model`, or `split` for several by weight, is an adapter, an exact revision or the base's name; `pool`:
+    the only replicas to ask; `fallbacks`: what is tried instead, in order, where it has no replica, is over a budget or
+    takes longer than `timeout_s` to begin; `request_timeout_s`: how long a whole answer may take; `tenants`: who may
+    call it, everyone where empty; `guards`: names of the policies that filter it; `requests_per_minute`: of everyone
+    together."""
+
+    model: str | None = Field(default=None, min_length=1, max_length=200)
+    split: tuple[ArmConfig, ...] = ()
+    pool: Name | None = None
+    defaults: Sampling = Sampling()
+    limits: Sampling = Sampling()
+    template: TemplateConfig | None = None
+    guards: tuple[Name, ...] = ()
+    fallbacks: tuple[str, ...] = ()
+    timeout_s: float | None = Field(default=None, gt=0)
+    request_timeout_s: float | None = Field(default=None, gt=0)
+    requests_per_minute: int | None = Field(default=None, ge=1)
+    tenants: tuple[Name, ...] = ()
+    shadow: ShadowConfig | None = None
+    cache: CacheConfig | None = None
+    description: str = ""
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if (self.model is None) == (not self.split):
+            raise ValueError("give either 'model' or 'split'")
+        labels = [arm.label for arm in self.split]
+        if len(set(labels)) < len(labels):
+            raise ValueError("two arms have one name: give each a 'name'")
+        if self.split and not any(arm.weight for arm in self.split):
+            raise ValueError("no arm has any weight")
+        return self
+
+    @property
+    def arms(self) -> tuple[ArmConfig, ...]:
+        """The arms; one where there is no split."""
+        return self.split or (ArmConfig(model=self.model or ""),)
+
+
+class RuleConfig(Settings):
+    """Where all that a rule says is so, `auto` means its `route`. `header` and `metadata`: names with the values they
+    must have; `tools`: whether the request has any; `pattern`: a regular expression found in the text; `language`: ISO
+    639-1, as py3langid recognises it; `shorter_than`, `longer_than`: characters of the text."""
+
+    route: str
+    header: dict[str, str] = Field(default_factory=dict)
+    metadata: dict[str, str] = Field(default_factory=dict)
+    tools: bool | None = None
+    pattern: Pattern | None = None
+    language: tuple[Annotated[str, Field(pattern="^[a-z]{2,3}$")], ...] = ()
+    shorter_than: int | None = Field(default=None, ge=1)
+    longer_than: int | None = Field(default=None, ge=0)
+
+    @field_validator("language", mode="before")
+    @classmethod
+    def _one_is_enough(cls, value: Any) -> Any:
+        return [value] if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if not self.model_fields_set - {"route"}:
+            raise ValueError("a rule without conditions would take everything: make that route the general one")
+        return self
+
+
+class AutoConfig(Settings):
+    """`model: auto`. `rules` are tried in order; then what the text is most like of `examples` (texts by route, or
+    files with one a line) is taken, where that is sure by at least `confidence`; else `general`."""
+
+    general: str
+    confidence: float = Field(default=0.6, ge=0, le=1)
+    rules: tuple[RuleConfig, ...] = ()
+    examples: dict[str, tuple[str, ...] | Path] = Field(default_factory=dict)
+
+
+class RoutesConfig(Settings):
+    """`routes` and `auto`: the part of the configuration that can be read anew while the router runs."""
+
+    routes: dict[Name, RouteConfig] = Field(default_factory=dict)
+    auto: AutoConfig | None = None
+
+    @field_validator("routes", mode="before")
+    @classmethod
+    def _model_is_enough(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        return {name: {"model": entry} if isinstance(entry, str) else entry for name, entry in value.items()}
+
+    @model_validator(mode="after")
+    def _names_are_known(self) -> Self:
+        if AUTO in self.routes:
+            raise ValueError(f"a route cannot be called '{AUTO}': that picks one")
+        for name, route in self.routes.items():
+            for other in route.fallbacks:
+                if other == name:
+                    raise ValueError(f"route '{name}' falls back to itself")
+        for place, name in self._named_by_auto():
+            if name not in self.routes:
+                known = ", ".join(sorted(self.routes)) or "none"
+                raise ValueError(f"auto.{place}: there is no route '{name}' (there are: {known})")
+        return self
+
+    def _named_by_auto(self) -> list[tuple[str, str]]:
+        if self.auto is None:
+            return []
+        rules = [(f"rules.{index}", rule.route) for index, rule in enumerate(self.auto.rules)]
+        return [("general", self.auto.general), *rules, *(("examples", name) for name in self.auto.examples)]

@@ -1,0 +1,101 @@
+"""How well `auto` tells tasks apart, on texts whose route is known."""
+
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from adapters.errors import ConfigError
+from router.routes.book import Book
+from router.routes.config import AUTO
+from router.routes.facts import Facts
+
+
+class Text(msgspec.Struct, frozen=True):
+    """A text and the route that it should take."""
+
+    text: str
+    route: str
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """`counts`: texts by their right route and the one that they got; times a text, in microseconds."""
+
+    routes: tuple[str, ...]
+    counts: Mapping[tuple[str, str], int]
+    microseconds: float
+    p99_microseconds: float
+
+    @property
+    def total(self) -> int:
+        """How many texts."""
+        return sum(self.counts.values())
+
+    @property
+    def right(self) -> int:
+        """How many took their route."""
+        return sum(self.counts.get((route, route), 0) for route in self.routes)
+
+    @property
+    def share(self) -> float:
+        """The share that did, 0 to 1."""
+        return self.right / max(1, self.total)
+
+    def recall(self, route: str) -> float:
+        """The share of a route's texts that took it."""
+        own = sum(count for (wanted, _), count in self.counts.items() if wanted == route)
+        return self.counts.get((route, route), 0) / max(1, own)
+
+    def as_json(self) -> dict[str, Any]:
+        """For machines."""
+        confusion = {want: {got: self.counts.get((want, got), 0) for got in self.routes} for want in self.routes}
+        return {
+            "texts": self.total,
+            "right": self.right,
+            "share": self.share,
+            "confusion": confusion,
+            "microseconds": self.microseconds,
+            "p99_microseconds": self.p99_microseconds,
+        }
+
+
+def evaluate(book: Book, texts: Sequence[Text]) -> Evaluation:
+    """Routes all of `texts` by `auto`. Raises ConfigError where there is no such thing, or a route is not known."""
+    if not book.knows(AUTO):
+        raise ConfigError("The configuration has no 'auto' section, so there is nothing to evaluate.")
+    if unknown := sorted({one.route for one in texts} - set(book.routes)):
+        raise ConfigError(f"There is no route '{unknown[0]}' in the configuration, which a text is said to be of.")
+    counts: Counter[tuple[str, str]] = Counter()
+    times: list[float] = []
+    for one in texts:
+        began = time.perf_counter()
+        choice = book.choose(AUTO, Facts(text=one.text))
+        times.append((time.perf_counter() - began) * 1e6)
+        counts[one.route, choice.route] += 1
+    routes = tuple(name for name in sorted(book.routes) if any(name in pair for pair in counts))
+    times.sort()
+    return Evaluation(routes, counts, sum(times) / len(times), times[int(len(times) * 0.99)])
+
+
+def read_texts(file: Path) -> list[Text]:
+    """The texts in a file of JSON lines. Raises ConfigError, with the line."""
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"Cannot read {file}: {error}") from error
+    found = [_text(file, number, line) for number, line in enumerate(lines, 1) if line.strip()]
+    if not found:
+        raise ConfigError(f"There are no texts in {file}.")
+    return found
+
+
+def _text(file: Path, number: int, line: str) -> Text:
+    try:
+        return msgspec.json.decode(line, type=Text)
+    except msgspec.DecodeError as error:
+        raise ConfigError(f"{file}, line {number}: {error}.", hint='A line is {"text": "…", "route": "…"}.') from error

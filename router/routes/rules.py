@@ -1,0 +1,45 @@
+"""The explicit rules of `auto`. Pure."""
+
+import re
+from collections.abc import Callable, Iterator
+
+from router.routes.config import RuleConfig
+from router.routes.facts import Facts
+
+
+class Rule:
+    """One rule, compiled. `language_of`: the ISO 639-1 code of a text's language."""
+
+    def __init__(self, config: RuleConfig, language_of: Callable[[str], str]) -> None:
+        self.route = config.route
+        self._config = config
+        self._pattern = re.compile(config.pattern) if config.pattern is not None else None
+        self._language_of = language_of
+
+    def why(self, facts: Facts) -> str | None:
+        """The conditions, in words, where all of them hold; else None."""
+        held: list[str] = []
+        for said, holds in self._conditions(facts):
+            if not holds:
+                return None
+            held.append(said)
+        return ", ".join(held)
+
+    def _conditions(self, facts: Facts) -> Iterator[tuple[str, bool]]:
+        """Cheap ones first: each is only looked at where those before it hold."""
+        config = self._config
+        for name, value in config.header.items():
+            yield f"header {name} is {value}", facts.headers.get(name.lower()) == value
+        for name, value in config.metadata.items():
+            yield f"metadata {name} is {value}", facts.metadata.get(name) == value
+        if config.tools is not None:
+            yield "there are tools" if config.tools else "there are no tools", facts.tools == config.tools
+        if config.shorter_than is not None:
+            yield f"shorter than {config.shorter_than}", len(facts.text) < config.shorter_than
+        if config.longer_than is not None:
+            yield f"longer than {config.longer_than}", len(facts.text) > config.longer_than
+        if self._pattern is not None:
+            yield f"pattern {self._pattern.pattern}", self._pattern.search(facts.text) is not None
+        if config.language:
+            found = self._language_of(facts.text)
+            yield f"language {found}", found in config.language

@@ -1,0 +1,80 @@
+"""Prompt templates: text with variables in it, which are put in as they are and never evaluated. Pure."""
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+from jsonschema import Draft202012Validator
+
+_VARIABLE = re.compile(r"\{\{\s*([A-Za-z_][A-Za-z0-9_]*)\s*\}\}")
+
+
+class Message(Protocol):
+    """A message of a template."""
+
+    @property
+    def role(self) -> str:
+        """Who says it."""
+
+    @property
+    def content(self) -> str:
+        """Its text, with variables."""
+
+
+class Template(Protocol):
+    """A template, as the configuration has it."""
+
+    @property
+    def id(self) -> str:
+        """Its name."""
+
+    @property
+    def version(self) -> int:
+        """Which of that name."""
+
+    @property
+    def messages(self) -> Sequence[Message]:
+        """What it is made of."""
+
+    @property
+    def variables(self) -> Mapping[str, Any]:
+        """The JSON schema of its variables."""
+
+
+def render(template: Template, given: Any, refusal: Callable[[str], Exception]) -> list[tuple[str, str]]:
+    """The template's messages, as role and text, with the variables `given`.
+
+    Raises what `refusal` makes of a message where they do not fit the schema, or one is missing. One pass: what a
+    variable holds is not looked at again.
+    """
+    values = _with_defaults(template.variables, given)
+    fault = next(iter(Draft202012Validator(template.variables).iter_errors(values)), None)
+    if fault is not None:
+        place = ".".join(str(part) for part in fault.absolute_path)
+        which = f"variable '{place}'" if place else "variables"
+        raise refusal(f"template {template.id}@{template.version}: {which}: {_brief(fault.message)}")
+    return [(message.role, _filled(template, message.content, values, refusal)) for message in template.messages]
+
+
+def _filled(template: Template, content: str, values: Mapping[str, Any], refusal: Callable[[str], Exception]) -> str:
+    def value(match: re.Match[str]) -> str:
+        if match[1] not in values:
+            raise refusal(f"template {template.id}@{template.version}: there is no variable '{match[1]}'")
+        found = values[match[1]]
+        return found if isinstance(found, str) else json.dumps(found, ensure_ascii=False)
+
+    return _VARIABLE.sub(value, content)
+
+
+def _with_defaults(schema: Mapping[str, Any], given: Any) -> Any:
+    if not isinstance(given, dict):
+        return given
+    properties = schema.get("properties")
+    known = properties if isinstance(properties, dict) else {}
+    defaults = {key: one["default"] for key, one in known.items() if isinstance(one, dict) and "default" in one}
+    return {**defaults, **given}
+
+
+def _brief(message: str) -> str:
+    return message if len(message) <= 160 else f"{message[:157]}…"

@@ -1,0 +1,215 @@
+"""Counting what is used against limits: set aside before a call, settled after it, so that nothing is ever overshot.
+
+All of a call's limits are checked and charged in one step, here in memory, in Redis by a script: whoever asks next
+sees them all, or none. Windows are the clock's minutes and days, by the counters' own clock: in Redis that is Redis',
+so routers whose clocks differ still agree.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from adapters.errors import Unavailable
+
+LEASE_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """`amount` of what is limited to `limit` in a window of `window_s` seconds; `name` tells windows of one tenant
+    apart. With a window of 0 it is a lease: one more at a time, given back by `settle`."""
+
+    tenant: str
+    name: str
+    amount: int
+    limit: int
+    window_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reserved:
+    """How it went. `refused`: the place of the charge that is over its limit, None where all is set aside; `used`: of
+    each window, with this; `now_s`: the counters' time; `lease`: of what is at a time."""
+
+    refused: int | None
+    used: tuple[int, ...]
+    now_s: float
+    lease: str = ""
+
+
+class Counters(Protocol):
+    """Where limits are counted."""
+
+    async def reserve(self, charges: Sequence[Charge], lease: str) -> Reserved:
+        """Sets all `charges` aside, or none where one is over its limit. Raises Unavailable."""
+
+    async def settle(self, charges: Sequence[Charge], reserved: Reserved, actual: Mapping[str, int]) -> None:
+        """Puts what was `actual`ly used, by the charges' names, in place of what was set aside; gives leases back."""
+
+    async def renew(self, leases: Mapping[str, Sequence[Charge]]) -> None:
+        """Keeps leases for another `LEASE_S`."""
+
+    async def close(self) -> None:
+        """Ends connections."""
+
+
+def window_of(now_s: float, window_s: int) -> int:
+    """The number of the window that `now_s` (Unix time) is in."""
+    return int(now_s // window_s) if window_s else 0
+
+
+class MemoryCounters:
+    """One router's own. `clock`: Unix time, seconds."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._used: dict[tuple[str, str, int, int], int] = {}
+        self._swept_s = 0.0
+
+    async def reserve(self, charges: Sequence[Charge], lease: str) -> Reserved:
+        """Sets all `charges` aside, or none."""
+        now = self._clock()
+        self._sweep(now)
+        keys = [_key(charge, now) for charge in charges]
+        used = [self._used.get(key, 0) for key in keys]
+        for place, charge in enumerate(charges):
+            if used[place] + charge.amount > charge.limit:
+                return Reserved(place, tuple(used), now)
+        for key, charge in zip(keys, charges, strict=True):
+            self._used[key] = self._used.get(key, 0) + charge.amount
+        return Reserved(None, tuple(self._used[key] for key in keys), now, lease)
+
+    async def settle(self, charges: Sequence[Charge], reserved: Reserved, actual: Mapping[str, int]) -> None:
+        """Puts what was used in place of what was set aside."""
+        for charge in charges:
+            key = _key(charge, reserved.now_s)
+            if key in self._used:
+                self._used[key] += _used(charge, actual) - charge.amount
+
+    async def renew(self, leases: Mapping[str, Sequence[Charge]]) -> None:
+        """Nothing is to be done: what is here ends with the router."""
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+    def _sweep(self, now: float) -> None:
+        if now - self._swept_s < 60:
+            return
+        self._swept_s = now
+        old = [key for key, used in self._used.items() if (key[2] and key[3] < window_of(now, key[2])) or not used]
+        for key in old:
+            del self._used[key]
+
+
+def _key(charge: Charge, now_s: float) -> tuple[str, str, int, int]:
+    return charge.tenant, charge.name, charge.window_s, window_of(now_s, charge.window_s)
+
+
+def _used(charge: Charge, actual: Mapping[str, int]) -> int:
+    return actual.get(charge.name, charge.amount) if charge.window_s else 0
+
+
+# Amounts, limits and windows come in threes after the lease and its length. A window of 0 is a set of leases by
+# their end.
+_RESERVE = """
+local now = redis.call('TIME')
+local now_s = tonumber(now[1])
+local used, keys = {}, {}
+local refused = 0
+for i, base in ipairs(KEYS) do
+  local amount, limit, window = tonumber(ARGV[3*i]), tonumber(ARGV[3*i+1]), tonumber(ARGV[3*i+2])
+  if window == 0 then
+    keys[i] = base
+    redis.call('ZREMRANGEBYSCORE', base, '-inf', now_s)
+    used[i] = redis.call('ZCARD', base)
+  else
+    keys[i] = base .. ':' .. math.floor(now_s / window)
+    used[i] = tonumber(redis.call('GET', keys[i]) or '0')
+  end
+  if refused == 0 and used[i] + amount > limit then refused = i end
+end
+if refused == 0 then
+  for i, key in ipairs(keys) do
+    local amount, window = tonumber(ARGV[3*i]), tonumber(ARGV[3*i+2])
+    used[i] = used[i] + amount
+    if window == 0 then
+      redis.call('ZADD', key, now_s + tonumber(ARGV[2]), ARGV[1])
+      redis.call('EXPIRE', key, 86400)
+    else
+      redis.call('INCRBY', key, amount)
+      redis.call('EXPIRE', key, 2 * window)
+    end
+  end
+end
+return {refused, now_s, unpack(used)}
+"""
+# A counter is only corrected while it is there: one that is gone must not come back below zero.
+_SETTLE = """
+for i, key in ipairs(KEYS) do
+  local change = ARGV[i+1]
+  if change == 'lease' then redis.call('ZREM', key, ARGV[1])
+  elseif change ~= '0' and redis.call('EXISTS', key) == 1 then redis.call('INCRBY', key, change) end
+end
+"""
+
+
+class RedisCounters:
+    """All routers' together. Raises Unavailable from each call while Redis cannot be asked."""
+
+    def __init__(self, url: str, *, prefix: str, timeout_s: float) -> None:
+        # Only those who count there need it.
+        import redis.asyncio
+        from redis.exceptions import RedisError
+
+        self._failures = (RedisError, OSError, TimeoutError)
+        self._prefix = prefix
+        self._redis = redis.asyncio.Redis.from_url(
+            url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s, decode_responses=True
+        )
+        self._timeout_s = timeout_s
+        self._reserve = self._redis.register_script(_RESERVE)
+        self._settle = self._redis.register_script(_SETTLE)
+
+    async def reserve(self, charges: Sequence[Charge], lease: str) -> Reserved:
+        """Sets all `charges` aside, or none."""
+        arguments: list[Any] = [lease, int(LEASE_S)]
+        for charge in charges:
+            arguments += [charge.amount, charge.limit, charge.window_s]
+        refused, now_s, *used = await self._asked(self._reserve([self._base(one) for one in charges], arguments))
+        return Reserved(refused - 1 if refused else None, tuple(used), float(now_s), "" if refused else lease)
+
+    async def settle(self, charges: Sequence[Charge], reserved: Reserved, actual: Mapping[str, int]) -> None:
+        """Puts what was used in place of what was set aside."""
+        keys = [self._at(one, reserved.now_s) for one in charges]
+        changes = [str(_used(one, actual) - one.amount) if one.window_s else "lease" for one in charges]
+        await self._asked(self._settle(keys, [reserved.lease, *changes]))
+
+    async def renew(self, leases: Mapping[str, Sequence[Charge]]) -> None:
+        """Keeps leases for another `LEASE_S`."""
+        now_s, _ = await self._asked(self._redis.time())
+        for lease, charges in leases.items():
+            for charge in charges:
+                if not charge.window_s:
+                    change = self._redis.zadd(self._base(charge), {lease: now_s + LEASE_S}, xx=True)
+                    await self._asked(change)
+
+    async def close(self) -> None:
+        """Ends connections."""
+        await self._redis.aclose()
+
+    async def _asked(self, call: Any) -> Any:
+        """The seam where Redis' errors become ours."""
+        try:
+            async with asyncio.timeout(2 * self._timeout_s):
+                return await call
+        except self._failures as error:
+            raise Unavailable("Limits cannot be checked now.", retry_after_s=2) from error
+
+    def _base(self, charge: Charge) -> str:
+        # The braces keep a tenant's counters on one node of a cluster, where one script may touch them.
+        return f"{self._prefix}:{{{charge.tenant}}}:{charge.name}"
+
+    def _at(self, charge: Charge, now_s: float) -> str:
+        base = self._base(charge)
+        return f"{base}:{window_of(now_s, charge.window_s)}" if charge.window_s else base
