@@ -200,7 +200,7 @@ class Answering:
         view, client = self._parts.fleet.view, incoming.client
         name = incoming.head.model
         if choice.config is not None:
-            if not client.may_call_route(choice.route) or not _is_open_to(choice.config, client):
+            if not is_open_to(choice.config, choice.route, client):
                 raise ModelNotFound(name[:200])
             return resolve(choice.model, view.table, view.replicas)
         target = resolve(choice.model, view.table, view.replicas)
@@ -282,5 +282,6 @@ def _caller(client: Client, exchange: Exchange) -> bytes:
     return b"key:" + client.key.encode() if client.key else b"request:" + exchange.id
 
 
-def _is_open_to(config: RouteConfig, client: Client) -> bool:
-    return not config.tenants or client.tenant in config.tenants
+def is_open_to(config: RouteConfig, name: str, client: Client) -> bool:
+    """Whether a client may call the route of that name."""
+    return client.may_call_route(name) and (not config.tenants or client.tenant in config.tenants)

@@ -34,7 +34,7 @@ class Fleet:
     """
 
     def __init__(self, replicas: Sequence[Replica] = (), *, created: int) -> None:
-        self._created = created
+        self.created = created
         self.regrouped = asyncio.Event()
         self._naming = self._wished = Naming()
         self.statuses: dict[str, ReplicaStatus] = {}
@@ -113,4 +113,4 @@ class Fleet:
     def _view(self, replicas: tuple[Replica, ...]) -> View:
         self._naming = settled_naming(self._wished, self._naming, replicas)
         table = build_table(replicas, self._naming)
-        return View(replicas, table, build_listing(replicas, self._created, self._naming))
+        return View(replicas, table, build_listing(replicas, self.created, self._naming))

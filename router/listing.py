@@ -4,7 +4,7 @@ Source: https://platform.openai.com/docs/api-reference/models/object; `root` and
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,6 +36,14 @@ def build_listing(replicas: Sequence[Replica], created: int, naming: Naming = _N
         entries.setdefault(model.id, _entry(model))
     one = {name: _encode(entry) for name, entry in entries.items()}
     return Listing(_encode({"object": "list", "data": list(entries.values())}), one)
+
+
+def listed_for(listing: Listing, routes: Iterable[str], opens: Callable[[str], bool], created: int) -> Listing:
+    """`listing` as one client sees it: what its key opens by bare name, and `routes`."""
+    shown = {name: body for name, body in listing.one.items() if opens(name.partition("@")[0])}
+    for name in routes:
+        shown[name] = _encode(_entry(ListedModel(name, created)))
+    return Listing(b'{"object":"list","data":[' + b",".join(shown.values()) + b"]}", shown)
 
 
 def _bases(catalogs: Iterable[Catalog], created: int) -> list[ListedModel]:

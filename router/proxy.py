@@ -11,14 +11,16 @@ from collections.abc import Mapping
 
 from adapters.asgi import Headers
 from adapters.errors import DeadlineExceeded, ModelNotFound, RequestError, Unavailable
-from router.answering import Answering, Parts
+from router.answering import Answering, Parts, is_open_to
 from router.endpoints import FEEDBACK, HEALTH, MODEL, MODEL_PREFIX, MODELS, find_endpoint
 from router.feedback import Feedback
 from router.forward.exchange import Exchange
 from router.forward.forwarder import Forwarder
 from router.forward.upstreams import Upstreams
 from router.headers import REQUEST_ID, request_id, timeout_s
+from router.listing import Listing, listed_for
 from router.relay import Relay
+from router.routes.config import AUTO
 from router.tenants.clients import Client
 from router.trace import TRACEPARENT, span, trace_of
 from router.upstream.link import Link
@@ -113,16 +115,26 @@ class Proxy:
         if endpoint.forwarded:
             await self._forward(exchange, client)
         elif endpoint is MODELS:
-            exchange.relay.whole(200, _JSON + exchange.extra, self._fleet.view.listing.whole)
+            exchange.relay.whole(200, _JSON + exchange.extra, self._listing(client).whole)
         elif endpoint is MODEL:
-            self._one_model(exchange, path[len(MODEL_PREFIX) :])
+            self._one_model(exchange, client, path[len(MODEL_PREFIX) :])
         elif endpoint is FEEDBACK:
             await self._vote(exchange)
         elif endpoint is HEALTH:
             self._health(exchange)
 
-    def _one_model(self, exchange: Exchange, model: str) -> None:
-        body = self._fleet.view.listing.one.get(model)
+    def _listing(self, client: Client) -> Listing:
+        """What the client may ask for."""
+        listing, policy = self._fleet.view.listing, self._parts.policy.policy
+        routes = [name for name, route in policy.book.routes.items() if is_open_to(route, name, client)]
+        if policy.book.auto is not None and routes:
+            routes.append(AUTO)
+        if client.opens_all and not routes:
+            return listing
+        return listed_for(listing, routes, client.may_use_adapter, self._fleet.created)
+
+    def _one_model(self, exchange: Exchange, client: Client, model: str) -> None:
+        body = self._listing(client).one.get(model)
         if body is None:
             raise ModelNotFound(model[:200])
         exchange.relay.whole(200, _JSON + exchange.extra, body)

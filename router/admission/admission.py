@@ -13,6 +13,7 @@ from router.snapshot import Replica
 # While somebody waits: replicas' news, and patience that ends.
 _LOOK_S = 0.05
 _RATE_S = 10.0
+_LEAST_PATIENCE_S = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,7 @@ class Turn:
         self._at = first
         self.first = first
         self.ended = False
+        self._began_s = admission.now_s()
 
     def at(self, replica: str) -> None:
         """Notes that the request is asked of `replica` now."""
@@ -44,7 +46,7 @@ class Turn:
         """Ends the turn: `cost` tokens were used."""
         if not self.ended:
             self.ended = True
-            self._admission.ended(self._waiting, self._at, cost)
+            self._admission.ended(self._waiting, self._at, cost, self._admission.now_s() - self._began_s)
 
 
 class Admission:
@@ -62,7 +64,8 @@ class Admission:
         self._replicas = replicas
         self._statuses = statuses
         self._clock = clock
-        self._desk = Desk(config.patience_s)
+        self._desk = Desk()
+        self._turn_s = 1.0
         self._waiters: dict[Waiting, tuple[asyncio.Future[Turn], Wish]] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._seen: Sequence[Replica] = ()
@@ -74,6 +77,10 @@ class Admission:
     def waiting(self) -> int:
         """Requests that wait for their turn."""
         return self._desk.waiting
+
+    def now_s(self) -> float:
+        """The clock."""
+        return self._clock()
 
     def expected_wait_s(self) -> float:
         """How long one more would wait, by how many turns ended in the last seconds."""
@@ -115,9 +122,11 @@ class Admission:
             self._desk.move(waiting, before, after, self._clock())
             self._serve()
 
-    def ended(self, waiting: Waiting, at: str | None, cost: float) -> None:
-        """Ends a turn."""
+    def ended(self, waiting: Waiting, at: str | None, cost: float, took_s: float) -> None:
+        """Ends a turn, which took so many seconds."""
         self._ended.append(self._clock())
+        if cost:
+            self._turn_s += (took_s - self._turn_s) / 50
         if len(self._ended) > 4096:
             del self._ended[:2048]
         if at is not None:
@@ -128,6 +137,10 @@ class Admission:
     def answered(self, tokens: int) -> None:
         """Learns how long answers are."""
         self.answer_tokens += (tokens - self.answer_tokens) / 50
+
+    @property
+    def _patience_s(self) -> float:
+        return self._config.patience_s or max(_LEAST_PATIENCE_S, self._config.patience_turns * self._turn_s)
 
     @property
     def _retry_s(self) -> int:
@@ -151,7 +164,7 @@ class Admission:
     def _serve(self) -> None:
         """Gives out all the turns that there are."""
         rooms, now = dict(self._current_rooms()), self._clock()
-        while (found := self._desk.next(rooms, now)) is not None:
+        while (found := self._desk.next(rooms, now, self._patience_s)) is not None:
             waiting, places = found
             future, wish = self._waiters[waiting]
             if future.done():

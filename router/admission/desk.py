@@ -56,10 +56,9 @@ class _Seat:
 
 
 class Desk:
-    """All state of admission. `patience_s`: how long a request waits for a slot before one is freed for it."""
+    """All state of admission."""
 
-    def __init__(self, patience_s: float) -> None:
-        self._patience_s = patience_s
+    def __init__(self) -> None:
         self._counters: dict[str, float] = {}
         self._last_left = 0.0
         self._queues: dict[str, dict[str | None, deque[Waiting]]] = {}
@@ -107,13 +106,18 @@ class Desk:
             del self._queues[request.tenant]
             self._forget(request.tenant)
 
-    def next(self, rooms: Mapping[str, Room], now_s: float) -> tuple[Waiting, tuple[str, ...]] | None:
-        """Whose turn it is, and the replicas that may take it, none of it carried out yet; None where nobody can go."""
+    def next(
+        self, rooms: Mapping[str, Room], now_s: float, patience_s: float
+    ) -> tuple[Waiting, tuple[str, ...]] | None:
+        """Whose turn it is, and the replicas that may take it, none of it carried out yet; None where nobody can go.
+
+        `patience_s`: how long a request waits for a slot before it goes first, and one is freed for it.
+        """
         if not self._queues:
             return None
-        self._close_for_the_impatient(rooms, now_s)
+        self._close_for_the_impatient(rooms, now_s - patience_s)
         for tenant in sorted(self._queues, key=lambda name: self._counters.get(name, 0.0)):
-            for request in self._by_urgency(tenant, now_s):
+            for request in self._by_urgency(tenant, now_s - patience_s):
                 if places := self._places(request, rooms):
                     return request, places
         return None
@@ -167,14 +171,13 @@ class Desk:
         if self._counters.get(tenant, 0.0) <= least:
             self._counters.pop(tenant, None)
 
-    def _by_urgency(self, tenant: str, now_s: float) -> Iterator[Waiting]:
+    def _by_urgency(self, tenant: str, late_s: float) -> Iterator[Waiting]:
         """The first of each of a tenant's queues: those out of patience by age, then those whose revision more wait
         for."""
         heads = [queue[0] for queue in self._queues[tenant].values()]
 
         def urgency(request: Waiting) -> tuple[bool, float, float]:
-            waited = now_s - request.since_s
-            late = waited > self._patience_s
+            late = request.since_s < late_s
             return (not late, 0.0 if late else -self._demand[request.revision], request.since_s)
 
         return iter(sorted(heads, key=urgency))
@@ -223,9 +226,9 @@ class Desk:
         if not seat.requests:
             del self._seats[replica]
 
-    def _close_for_the_impatient(self, rooms: Mapping[str, Room], now_s: float) -> None:
+    def _close_for_the_impatient(self, rooms: Mapping[str, Room], late_s: float) -> None:
         """Where requests have waited too long for a slot, has as many slots given up, those that were opened first."""
-        late = self._late(now_s)
+        late = self._late(late_s)
         if not late:
             return
         for name, seat in self._seats.items():
@@ -234,20 +237,20 @@ class Desk:
                 continue
             wanting = sum(1 for revision, places in late.items() if name in places and revision not in seat.held)
             closing = sum(held.closing for held in seat.held.values())
-            for held in self._first_opened(seat, wanting - closing, now_s):
+            for held in self._first_opened(seat, wanting - closing, late_s):
                 held.closing = True
 
-    def _first_opened(self, seat: _Seat, count: int, now_s: float) -> Sequence[_Open]:
+    def _first_opened(self, seat: _Seat, count: int, late_s: float) -> Sequence[_Open]:
         """Up to `count` that are open, but half of all at most at a time, and none that was opened just now."""
         most = max(1, len(seat.held) // 2) - sum(held.closing for held in seat.held.values())
-        able = [one for one in seat.held.values() if not one.closing and now_s - one.since_s > self._patience_s]
+        able = [one for one in seat.held.values() if not one.closing and one.since_s < late_s]
         return sorted(able, key=lambda one: one.since_s)[: max(0, min(count, most))]
 
-    def _late(self, now_s: float) -> Mapping[str, Collection[str]]:
+    def _late(self, late_s: float) -> Mapping[str, Collection[str]]:
         """Revisions for which somebody has waited longer than is to be, with the replicas that have them."""
         late: dict[str, Collection[str]] = {}
         for queues in self._queues.values():
             for revision, queue in queues.items():
-                if revision is not None and now_s - queue[0].since_s > self._patience_s:
+                if revision is not None and queue[0].since_s < late_s:
                     late[revision] = queue[0].replicas
         return late

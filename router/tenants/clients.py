@@ -25,14 +25,14 @@ class Client:
 
     def may_call_route(self, name: str) -> bool:
         """Whether the key opens that route."""
-        return self._opens_all or name in (self.scope.routes or ())
+        return self.opens_all or name in (self.scope.routes or ())
 
     def may_use_adapter(self, name: str) -> bool:
         """Whether the key opens that adapter, or base, by its bare name."""
-        return self._opens_all or name in (self.scope.adapters or ())
+        return self.opens_all or name in (self.scope.adapters or ())
 
     @property
-    def _opens_all(self) -> bool:
+    def opens_all(self) -> bool:
         """A key that names routes or adapters opens those and nothing else."""
         return self.scope.routes is None and self.scope.adapters is None
 

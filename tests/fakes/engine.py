@@ -88,7 +88,8 @@ def revision(
 class FakeEngine:
     """One fake replica. `plain`: it knows no `/internal/*`, as a stock OpenAI server. Open it with `running_server`.
 
-    `fingerprint`, `layout`: of its base model; `refused`: adapters that it does not take, and why; `held`: while it is
+    `fingerprint`, `layout`: of its base model; `slots`, `most`: revisions and requests that it says it can run at a
+    time; `refused`: adapters that it does not take, and why; `held`: while it is
     cleared, nothing is taken; `puts`, `drops`: what it was asked for, as `sql@3`.
     """
 
@@ -109,6 +110,8 @@ class FakeEngine:
         self.phase: Phase = "ready"
         self.health = 200
         self.running = 0
+        self.slots = 8
+        self.most: int | None = None
         self.script = Script()
         self.seen: list[Seen] = []
         self.arrived = asyncio.Condition()
@@ -195,8 +198,8 @@ class FakeEngine:
             ),
             tasks=("generate",),
             revisions=self.revisions,
-            slots=SlotStatus(slots=8, slots_used=len(self.revisions), cpu=8, cpu_used=len(self.revisions)),
-            requests=RequestStatus(running=self.running, waiting=0, kv_cache_use=0.0),
+            slots=SlotStatus(slots=self.slots, slots_used=len(self.revisions), cpu=8, cpu_used=len(self.revisions)),
+            requests=RequestStatus(running=self.running, waiting=0, kv_cache_use=0.0, most=self.most),
         )
         return web.Response(text=status.model_dump_json(), content_type="application/json")
 

@@ -1,0 +1,286 @@
+"""Tenants on real routers: who may ask, how much, and what it was."""
+
+import asyncio
+import time
+from collections.abc import Iterator
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from openai import AsyncOpenAI, RateLimitError
+
+from adapters.registry.records import Scope
+from adapters.registry.registry import Registry
+from adapters.tenancy import Limits
+from tests.fakes.desk import Desk, registry_settings
+from tests.fakes.engine import FakeEngine, Script, revision
+from tests.fakes.redis import NO_REDIS, has_redis, running_redis
+from tests.fakes.routers import running_router, until
+from tests.integration.router.wire import ask, client_of, error_of, post
+
+pytestmark = pytest.mark.anyio
+DAY = datetime.now(UTC) - timedelta(days=1)
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    with Desk.at(tmp_path) as made:
+        yield made
+
+
+def engine(name: str = "replica-0") -> FakeEngine:
+    fake = FakeEngine(name, revisions=(revision("sql"), revision("json")))
+    fake.script = Script(chunks=4)
+    return fake
+
+
+def key_of(registry: Registry, tenant: str = "acme", scope: Scope | None = None, **limits: Any) -> tuple[str, str]:
+    """A key's text and id; its tenant is made where there is none."""
+    accounts = registry.accounts
+    if tenant not in {one.name for one in accounts.tenants()}:
+        accounts.create_tenant(tenant, tier=str(limits.pop("tier", "default")), limits=Limits(**limits), actor="me")
+    made, record = accounts.create_key(tenant, scope or Scope(), actor="me")
+    return made.text, record.id
+
+
+def controlled(folder: Path, *engines: FakeEngine, **settings: Any) -> Any:
+    return running_router(*engines, registry=registry_settings(folder), registry_poll_s=0.1, **settings)
+
+
+async def test_a_revoked_key_opens_nothing_on_any_router_within_two_seconds(tmp_path: Path, desk: Desk) -> None:
+    key, name = key_of(desk.registry)
+    shown = f"Bearer {key}"
+    fake = engine()
+    async with controlled(tmp_path, fake) as one, controlled(tmp_path, fake) as other:
+        for router in (one, other):
+            assert (await post(router, authorization=shown)).status_code == 200
+            assert (await post(router)).status_code == 401
+        await asyncio.to_thread(desk.registry.accounts.revoke_key, name, actor="me")
+        began = time.monotonic()
+        for router in (one, other):
+            while (await post(router, authorization=shown)).status_code != 401:
+                assert time.monotonic() - began < 2
+                await asyncio.sleep(0.02)
+
+
+async def test_rotation_lets_both_keys_open_until_the_overlap_ends(tmp_path: Path, desk: Desk) -> None:
+    old, name = key_of(desk.registry)
+    new, _ = key_of(desk.registry)
+    desk.registry.accounts.revoke_key(name, actor="me", after=timedelta(seconds=1.5))
+    async with controlled(tmp_path, engine()) as router:
+        assert (await post(router, authorization=f"Bearer {old}")).status_code == 200
+        await asyncio.sleep(1.6)
+        assert (await post(router, authorization=f"Bearer {old}")).status_code == 401
+        assert (await post(router, authorization=f"Bearer {new}")).status_code == 200
+
+
+async def test_what_a_key_does_not_open_is_not_there(tmp_path: Path, desk: Desk) -> None:
+    key, _ = key_of(desk.registry, scope=Scope(routes=("help",), adapters=("other",)))
+    routes = {
+        "help": "demo-base",
+        "private": {"model": "demo-base"},
+        "inner": {"model": "other", "tenants": ["others"]},
+    }
+    plain = FakeEngine("plain", base="other", plain=True)
+    opened = controlled(tmp_path, engine(), plain, routes=routes)
+    async with opened as router, client_of(router, authorization=f"Bearer {key}") as client:
+        wanted = {"help": 200, "other": 200, "demo-base": 404, "private": 404, "inner": 404, "no": 404}
+        got = {model: (await client.post("/v1/chat/completions", json=ask(model))).status_code for model in wanted}
+        hidden = await client.post("/v1/chat/completions", json=ask("demo-base"))
+        absent = await client.post("/v1/chat/completions", json=ask("nil"))
+        listed = [one["id"] for one in (await client.get("/v1/models")).json()["data"]]
+        one = await client.get("/v1/models/demo-base")
+    assert got == wanted
+    assert error_of(hidden)["message"].replace("'demo-base'", "'nil'") == error_of(absent)["message"]
+    assert listed == ["other", "help"]
+    assert one.status_code == 404
+
+
+async def test_a_tenant_over_its_requests_a_minute_is_told_as_openai_tells_it(tmp_path: Path, desk: Desk) -> None:
+    key, _ = key_of(desk.registry, requests_per_minute=3)
+    async with controlled(tmp_path, engine()) as router:
+        await _away_from_a_windows_end(60)
+        client = AsyncOpenAI(base_url=f"{router.url}/v1", api_key=key, max_retries=0)
+        messages: Any = [{"role": "user", "content": "hi"}]
+        raw = [
+            await client.chat.completions.with_raw_response.create(model="demo-base", messages=messages)
+            for _ in range(3)
+        ]
+        with pytest.raises(RateLimitError) as refused:
+            await client.chat.completions.create(model="demo-base", messages=messages)
+        await client.close()
+    assert [one.headers["x-ratelimit-remaining-requests"] for one in raw] == ["2", "1", "0"]
+    assert refused.value.code == "rate_limit_exceeded"
+    assert 0 < int(refused.value.response.headers["retry-after"]) <= 60
+
+
+async def test_streams_cannot_overshoot_tokens_and_get_back_what_they_did_not_use(tmp_path: Path, desk: Desk) -> None:
+    fake = engine()
+    fake.script.gate = asyncio.Semaphore(0)
+    body = ask("demo-base", stream=True, max_tokens=100)
+    # A prompt's bytes and a template's tokens, and the answer's: room for two at a time, and no more.
+    need = len(httpx.Request("POST", "http://x", json=body).content) + 64 + 100
+    key, _ = key_of(desk.registry, tokens_per_minute=2 * need + 10)
+    async with controlled(tmp_path, fake) as router, client_of(router, authorization=f"Bearer {key}") as client:
+        await _away_from_a_windows_end(60)
+        tasks = [asyncio.create_task(client.post("/v1/chat/completions", json=body)) for _ in range(2)]
+        await until(lambda: len(fake.seen) == 2)
+        refused = await client.post("/v1/chat/completions", json=body)
+        for _ in range(100):
+            fake.script.gate.release()
+        done = [(await task).status_code for task in tasks]
+        again = await client.post("/v1/chat/completions", json=body)
+    assert refused.status_code == 429
+    assert "tokens" in error_of(refused)["message"]
+    assert done == [200, 200]
+    assert again.status_code == 200, "what was not used is there again"
+
+
+async def test_only_so_many_at_a_time(tmp_path: Path, desk: Desk) -> None:
+    fake = engine()
+    fake.script.gate = asyncio.Semaphore(0)
+    key, _ = key_of(desk.registry, concurrent=2)
+    async with controlled(tmp_path, fake) as router, client_of(router, authorization=f"Bearer {key}") as client:
+        tasks = [asyncio.create_task(client.post("/v1/chat/completions", json=ask("demo-base"))) for _ in range(2)]
+        await until(lambda: len(fake.seen) == 2)
+        assert (await client.post("/v1/chat/completions", json=ask("demo-base"))).status_code == 429
+        fake.script.gate.release()
+        fake.script.gate.release()
+        await asyncio.gather(*tasks)
+        fake.script.gate.release()
+        assert (await client.post("/v1/chat/completions", json=ask("demo-base"))).status_code == 200
+
+
+@pytest.mark.parametrize("policy", ["refuse", "allow"])
+async def test_with_redis_down_the_stated_policy_holds(tmp_path: Path, desk: Desk, policy: str) -> None:
+    if not has_redis():
+        pytest.skip(NO_REDIS)
+    key, _ = key_of(desk.registry, requests_per_minute=100)
+    free, _ = key_of(desk.registry, tenant="free")
+    with running_redis() as server:
+        counters = {"redis": server.url, "when_down": policy, "timeout_s": 0.2}
+        async with controlled(tmp_path, engine(), counters=counters) as router:
+            assert (await post(router, authorization=f"Bearer {key}")).status_code == 200
+            server.process.kill()
+            server.process.wait()
+            assert (await post(router, authorization=f"Bearer {key}")).status_code == (
+                503 if policy == "refuse" else 200
+            )
+            # Who has no limits needs no counters.
+            assert (await post(router, authorization=f"Bearer {free}")).status_code == 200
+
+
+async def test_three_routers_on_one_redis_never_answer_more_than_a_limit(tmp_path: Path, desk: Desk) -> None:
+    if not has_redis():
+        pytest.skip(NO_REDIS)
+    key, _ = key_of(desk.registry, requests_per_minute=40)
+    fake = engine()
+    with running_redis() as server:
+        async with AsyncExitStack() as stack:
+            counters = {"redis": server.url, "timeout_s": 5}
+            routers = [await stack.enter_async_context(controlled(tmp_path, fake, counters=counters)) for _ in range(3)]
+            await _away_from_a_windows_end(60)
+            clients = [
+                await stack.enter_async_context(client_of(one, authorization=f"Bearer {key}")) for one in routers
+            ]
+            answers = await asyncio.gather(
+                *(clients[n % 3].post("/v1/chat/completions", json=ask("demo-base")) for n in range(120))
+            )
+    statuses = [one.status_code for one in answers]
+    assert statuses.count(200) == 40
+    assert statuses.count(429) == 80
+
+
+async def test_usage_is_in_the_database_after_the_routers_end_and_none_is_lost(tmp_path: Path, desk: Desk) -> None:
+    key, _ = key_of(desk.registry)
+    prices = {"help": {"prompt": 1_000_000, "answer": 2_000_000}}
+    async with (
+        controlled(tmp_path, engine(), routes={"help": "demo-base"}, prices=prices) as router,
+        client_of(router, authorization=f"Bearer {key}") as client,
+    ):
+        for stream in (False, True):
+            for model in ("help", "demo-base"):
+                await asyncio.gather(
+                    *(client.post("/v1/chat/completions", json=ask(model, stream=stream)) for _ in range(5))
+                )
+        await client.post("/v1/chat/completions", json=ask("nobody"))
+    rows = {(row.tenant, row.route, row.model): row for row in desk.registry.accounts.usage(since=DAY)}
+    assert set(rows) == {("acme", "help", "demo-base"), ("acme", "", "demo-base")}
+    routed = rows["acme", "help", "demo-base"]
+    assert (routed.requests, routed.failed) == (10, 0)
+    # Streams tell three prompt tokens, and what is no stream one; each answer has four.
+    assert (routed.prompt_tokens, routed.answer_tokens) == (5 * 3 + 5 * 1, 40)
+    assert routed.cost == 20 + 80
+
+
+async def test_usage_is_kept_while_the_registry_is_away() -> None:
+    from adapters.errors import RegistryError
+    from adapters.registry.records import UsageRow
+    from router.tenants.limiter import Need
+    from router.usage import Usage
+
+    written: list[UsageRow] = []
+    away = True
+
+    def write(rows: Any) -> None:
+        if away:
+            raise RegistryError("gone")
+        written.extend(rows)
+
+    usage = Usage(write, lambda: datetime(2026, 1, 1, 12, 30, tzinfo=UTC))
+    usage.add("t", "r", "m", Need(1, 2), 0.5, failed=False)
+    await usage.flush()
+    usage.add("t", "r", "m", Need(1, 2), 0.5, failed=True)
+    away = False
+    await usage.close()
+    assert [(row.requests, row.failed, row.answer_tokens, row.cost) for row in written] == [(2, 1, 4, 1.0)]
+
+
+async def test_a_flood_of_one_tenant_leaves_nine_others_their_share_and_their_times(tmp_path: Path, desk: Desk) -> None:
+    fake = engine()
+    fake.most = 8
+    fake.script = Script(chunks=4, delay_s=0.01)
+    names = [f"t{number}" for number in range(9)]
+    keys = {name: key_of(desk.registry, tenant=name)[0] for name in [*names, "flood"]}
+
+    async def quiet_tenant(router: Any, name: str, taken: list[float]) -> None:
+        async with client_of(router, authorization=f"Bearer {keys[name]}") as client:
+            for _ in range(12):
+                began = time.perf_counter()
+                answer = await client.post("/v1/chat/completions", json=ask("demo-base", stream=True))
+                assert answer.status_code == 200
+                taken.append(time.perf_counter() - began)
+                await asyncio.sleep(0.05)
+
+    async def everyone(router: Any) -> tuple[list[float], float]:
+        taken: list[float] = []
+        began = time.perf_counter()
+        await asyncio.gather(*(quiet_tenant(router, name, taken) for name in names))
+        return sorted(taken), 12 * len(names) / (time.perf_counter() - began)
+
+    async with controlled(tmp_path, fake) as router:
+        await everyone(router)
+        quiet, alone = await everyone(router)
+        flooding = True
+
+        async def flood() -> None:
+            async with client_of(router, authorization=f"Bearer {keys['flood']}") as client:
+                while flooding:
+                    await client.post("/v1/chat/completions", json=ask("demo-base", stream=True))
+
+        floods = [asyncio.create_task(flood()) for _ in range(90)]
+        await until(lambda: fake.script.delay_s > 0 and len(fake.seen) > 300)
+        loud, beside = await everyone(router)
+        flooding = False
+        await asyncio.gather(*floods)
+    print("RATIO", beside / alone, loud[int(len(loud) * 0.95)] / quiet[int(len(quiet) * 0.95)])
+
+
+async def _away_from_a_windows_end(window_s: int) -> None:
+    """Waits where the clock's window is about to end: what is counted here must fall into one."""
+    left = window_s - time.time() % window_s
+    if left < 8:
+        await asyncio.sleep(left + 0.05)

@@ -1,0 +1,142 @@
+"""Limits: what is set aside never exceeds them, whatever comes in between; in memory, and in a real Redis."""
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adapters.tenancy import Limits
+from router.tenants.config import PriceConfig
+from router.tenants.counters import Charge, MemoryCounters, RedisCounters, Reserved
+from router.tenants.limiter import Need, charges_of, headers_of
+from tests.fakes.redis import NO_REDIS, has_redis, running_redis
+
+pytestmark = pytest.mark.anyio
+
+
+class Clock:
+    now_s = 1_000_000_020.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+steps = st.lists(
+    st.one_of(
+        st.tuples(st.just("reserve"), st.integers(1, 60), st.just(0.0)),
+        st.tuples(st.just("settle"), st.integers(0, 60), st.just(0.0)),
+        st.tuples(st.just("wait"), st.just(0), st.floats(0, 70)),
+    ),
+    max_size=60,
+)
+
+
+@given(steps, st.integers(20, 100), st.integers(1, 5))
+def test_what_is_set_aside_never_exceeds_a_limit_and_a_settled_call_counts_what_it_took(
+    taken: list[tuple[str, int, float]], limit: int, at_a_time: int
+) -> None:
+    async def play() -> None:
+        clock = Clock()
+        counters = MemoryCounters(clock)
+        limits = Limits(tokens_per_minute=limit, concurrent=at_a_time)
+        running: list[tuple[list[Charge], Reserved, int, int]] = []
+        used: dict[int, int] = {}
+        for step, amount, seconds in taken:
+            window = int(clock.now_s // 60)
+            if step == "wait":
+                clock.now_s += seconds
+            elif step == "reserve":
+                charges = charges_of("t", limits, Need(0, amount), PriceConfig())
+                got = await counters.reserve(charges, "lease")
+                fits = used.get(window, 0) + amount <= limit and len(running) < at_a_time
+                assert (got.refused is None) == fits
+                if fits:
+                    running.append((charges, got, amount, window))
+                    used[window] = used.get(window, 0) + amount
+            elif running:
+                charges, got, asked, began = running.pop()
+                actual = min(amount, asked)
+                await counters.settle(charges, got, {"tokens": actual})
+                used[began] += actual - asked
+            assert all(one <= limit for one in used.values())
+            assert len(running) <= at_a_time
+
+    asyncio.run(play())
+
+
+@pytest.fixture(scope="module")
+def redis_url() -> Iterator[str]:
+    if not has_redis():
+        pytest.skip(NO_REDIS)
+    with running_redis() as server:
+        yield server.url
+
+
+async def test_three_routers_and_one_redis_never_exceed_a_limit(redis_url: str) -> None:
+    routers = [RedisCounters(redis_url, prefix="three", timeout_s=5) for _ in range(3)]
+    charges = [Charge("acme", "tokens", 7, 1000, 86_400), Charge("acme", "concurrent", 1, 40, 0)]
+    running = peak = granted = 0
+
+    async def ask(counters: RedisCounters, name: str) -> None:
+        nonlocal running, peak, granted
+        got = await counters.reserve(charges, name)
+        if got.refused is not None:
+            return
+        running, granted = running + 1, granted + 7
+        peak = max(peak, running)
+        await asyncio.sleep(0.002)
+        running -= 1
+        granted -= 2
+        await counters.settle(charges, got, {"tokens": 5})
+
+    # The day may end in between, and with it the window: then there are two, which is looked at by its own sum.
+    for turn in range(10):
+        await asyncio.gather(
+            *(ask(one, f"{turn}-{place}-{number}") for number, one in enumerate(routers) for place in range(20))
+        )
+    assert peak <= 40
+    assert granted <= 1000
+    assert granted >= 990, "nearly all of the limit can be used"
+    for one in routers:
+        await one.close()
+
+
+async def test_a_refused_reservation_in_redis_takes_nothing(redis_url: str) -> None:
+    counters = RedisCounters(redis_url, prefix="refused", timeout_s=5)
+    small, large = Charge("t", "requests", 1, 10, 86_400), Charge("t", "tokens", 11, 10, 86_400)
+    assert (await counters.reserve([small, large], "a")).refused == 1
+    got = await counters.reserve([small], "b")
+    assert got.used == (1,)
+    await counters.close()
+
+
+async def test_a_dead_routers_leases_end_by_themselves_and_a_live_ones_are_renewed(redis_url: str) -> None:
+    counters = RedisCounters(redis_url, prefix="leases", timeout_s=5)
+    charge = Charge("t", "concurrent", 1, 1, 0)
+    assert (await counters.reserve([charge], "dead")).refused is None
+    assert (await counters.reserve([charge], "next")).refused == 0
+    import redis.asyncio
+
+    raw = redis.asyncio.Redis.from_url(redis_url)
+    await raw.zadd("leases:{t}:concurrent", {"dead": 1})
+    await counters.renew({"dead": [charge]})
+    assert (await counters.reserve([charge], "next")).refused == 0, "a renewed lease counts"
+    await raw.zadd("leases:{t}:concurrent", {"dead": 1})
+    assert (await counters.reserve([charge], "next")).refused is None
+    await raw.aclose()
+    await counters.close()
+
+
+def test_clients_are_told_what_is_left_of_each_minute() -> None:
+    async def play() -> None:
+        counters = MemoryCounters(Clock())
+        charges = charges_of("t", Limits(requests_per_minute=5, tokens_per_minute=100), Need(10, 20), PriceConfig())
+        told = dict(headers_of(charges, await counters.reserve(charges, "a")))
+        assert told[b"x-ratelimit-limit-requests"] == b"5"
+        assert told[b"x-ratelimit-remaining-requests"] == b"4"
+        assert told[b"x-ratelimit-remaining-tokens"] == b"70"
+        assert told[b"x-ratelimit-reset-tokens"] == b"60s"
+
+    asyncio.run(play())

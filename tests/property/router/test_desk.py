@@ -1,0 +1,176 @@
+"""Admission's decisions, as properties of a state machine that is driven at random."""
+
+from collections import Counter
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from router.admission.desk import Desk, Room, Waiting
+
+PATIENCE_S = 5.0
+revisions = st.sampled_from([None, "a", "b", "c", "d", "e"])
+
+
+class Machine:
+    """A desk, and the engine behind it: each turn takes `length` ticks of `tick_s`."""
+
+    def __init__(self, rooms: dict[str, Room]) -> None:
+        self.desk = Desk()
+        self.rooms = rooms
+        self.now_s = 0.0
+        self.running: list[tuple[Waiting, str, int]] = []
+        self.service: Counter[str] = Counter()
+        self.waited: list[float] = []
+
+    def arrive(self, tenant: str, revision: str | None, cost: float = 10, weight: float = 1) -> None:
+        self.desk.arrive(Waiting(tenant, revision, tuple(self.rooms), cost, self.now_s, weight))
+
+    def serve(self, length: int) -> None:
+        while (found := self.desk.next(self.rooms, self.now_s, PATIENCE_S)) is not None:
+            request, places = found
+            self.desk.admit(request, places[0], self.now_s)
+            self.waited.append(self.now_s - request.since_s)
+            self.running.append((request, places[0], length))
+            self.check()
+
+    def tick(self, tick_s: float = 0.5) -> None:
+        self.now_s += tick_s
+        left = []
+        for request, place, length in self.running:
+            if length > 1:
+                left.append((request, place, length - 1))
+                continue
+            self.desk.done(request, place, request.cost)
+            self.service[request.tenant] += int(request.cost)
+        self.running = left
+
+    def check(self) -> None:
+        for name, room in self.rooms.items():
+            here = [request for request, place, _ in self.running if place == name]
+            assert self.desk.in_flight(name) == len(here)
+            if room.requests is not None:
+                assert len(here) <= room.requests
+            if room.slots is not None:
+                assert len({one.revision for one in here} - {None}) <= room.slots
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(st.tuples(st.sampled_from("xyz"), revisions, st.integers(0, 3)), min_size=1, max_size=60),
+    st.integers(1, 4),
+    st.integers(1, 8),
+)
+def test_no_replica_gets_more_revisions_than_it_has_slots_nor_more_requests_than_it_runs_and_all_are_served(
+    arrivals: list[tuple[str, str | None, int]], slots: int, requests: int
+) -> None:
+    machine = Machine({"r1": Room(requests, slots), "r2": Room(requests, 1)})
+    for tenant, revision, pause in arrivals:
+        machine.arrive(tenant, revision)
+        machine.serve(length=2)
+        for _ in range(pause):
+            machine.tick()
+    for _ in range(400):
+        machine.tick()
+        machine.serve(length=2)
+    assert machine.desk.waiting == 0
+    assert not machine.running
+    assert len(machine.waited) == len(arrivals)
+
+
+def test_under_a_flood_for_few_revisions_somebody_who_wants_another_is_served_within_patience_and_two_turns() -> None:
+    machine = Machine({"r": Room(8, 2)})
+    length = 4
+    for _ in range(40):
+        machine.arrive("flood", "a")
+        machine.arrive("flood", "b")
+    machine.serve(length)
+    machine.arrive("rare", "c")
+    for _ in range(200):
+        machine.arrive("flood", "a")
+        machine.arrive("flood", "b")
+        machine.tick()
+        machine.serve(length)
+        if not machine.desk.waiting_of("rare"):
+            break
+    assert machine.now_s <= PATIENCE_S + 2 * length * 0.5 + 0.5
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.integers(1, 40), min_size=2, max_size=4),
+    st.lists(st.integers(1, 4), min_size=2, max_size=4),
+    st.integers(1, 6),
+)
+def test_the_service_of_tenants_that_always_wait_differs_by_no_more_than_a_bound_by_weight(
+    costs: list[int], weights: list[int], running: int
+) -> None:
+    # VTC's bound: what is running, and one request more, whatever else happens (OSDI'24, theorem 4.4).
+    tenants = [f"t{place}" for place in range(min(len(costs), len(weights)))]
+    machine = Machine({"r": Room(running, None)})
+    for _ in range(150):
+        for place, tenant in enumerate(tenants):
+            while machine.desk.waiting_of(tenant) <= running:
+                machine.arrive(tenant, None, cost=costs[place], weight=weights[place])
+        machine.serve(length=1)
+        machine.tick()
+        got = [machine.service[tenant] / weights[place] for place, tenant in enumerate(tenants)]
+        largest = max(costs[place] / weights[place] for place in range(len(tenants)))
+        assert max(got) - min(got) <= 2 * (running + 1) * largest
+
+
+def test_who_comes_back_after_a_pause_has_saved_nothing_up() -> None:
+    machine = Machine({"r": Room(1, None)})
+    for _ in range(50):
+        machine.arrive("busy", None)
+    for _ in range(20):
+        machine.serve(length=1)
+        machine.tick()
+    for _ in range(20):
+        machine.arrive("late", None)
+    machine.service.clear()
+    for _ in range(20):
+        machine.serve(length=1)
+        machine.tick()
+    assert abs(machine.service["late"] - machine.service["busy"]) <= 20
+
+
+def test_a_turn_that_took_less_than_expected_is_charged_what_it_took() -> None:
+    desk = Desk()
+    request = Waiting("t", None, ("r",), 100, 0.0)
+    desk.take(request, "r", 0.0)
+    other = Waiting("t", None, ("r",), 100, 0.0)
+    desk.take(other, "r", 0.0)
+    desk.done(request, "r", 7)
+    assert desk.counter("t") == 107
+
+
+def test_a_request_that_leaves_its_queue_leaves_nothing_behind() -> None:
+    desk = Desk()
+    request = Waiting("t", "a", ("r",), 1, 0.0)
+    desk.arrive(request)
+    desk.leave(request)
+    assert (desk.waiting, desk.waiting_of("t")) == (0, 0)
+    assert desk.next({"r": Room()}, 0.0, PATIENCE_S) is None
+
+
+def test_a_revision_keeps_its_slot_while_it_has_work_and_nobody_is_out_of_patience() -> None:
+    desk = Desk()
+    rooms = {"r": Room(10, 1)}
+    first = Waiting("t", "a", ("r",), 1, 0.0)
+    desk.take(first, "r", 0.0)
+    blocked, joining = Waiting("t", "b", ("r",), 1, 0.0), Waiting("t", "a", ("r",), 1, 1.0)
+    desk.arrive(blocked)
+    desk.arrive(joining)
+    found = desk.next(rooms, 1.0, PATIENCE_S)
+    assert found is not None
+    assert found[0] is joining
+    desk.admit(joining, "r", 1.0)
+    assert desk.next(rooms, 1.0, PATIENCE_S) is None
+    desk.arrive(late := Waiting("t", "a", ("r",), 1, 2.0))
+    assert desk.next(rooms, PATIENCE_S + 1.0, PATIENCE_S) is None, "the slot is to be given up now"
+    desk.done(first, "r", 1)
+    desk.done(joining, "r", 1)
+    found = desk.next(rooms, PATIENCE_S + 1.0, PATIENCE_S)
+    assert found is not None
+    assert found[0] is blocked
+    assert late.revision == "a"
