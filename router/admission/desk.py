@@ -12,7 +12,7 @@ slot while it has work, but when another's oldest request has waited for longer 
 longest takes no more, and gives up its slot as its answers end.
 """
 
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -59,7 +59,8 @@ class Desk:
     """All state of admission."""
 
     def __init__(self) -> None:
-        self._counters: dict[str, float] = {}
+        self._settled: dict[str, float] = {}
+        self._expected: defaultdict[str, float] = defaultdict(float)
         self._last_left = 0.0
         self._queues: dict[str, dict[str | None, deque[Waiting]]] = {}
         self._demand: Counter[str | None] = Counter()
@@ -76,8 +77,8 @@ class Desk:
         return sum(len(queue) for queue in self._queues.get(tenant, {}).values())
 
     def counter(self, tenant: str) -> float:
-        """The service that a tenant got, in tokens by weight."""
-        return self._counters.get(tenant, 0.0)
+        """The service that a tenant got, in tokens by weight, with what is expected of its turns under way."""
+        return self._settled.get(tenant, 0.0) + self._expected.get(tenant, 0.0)
 
     def in_flight(self, replica: str) -> int:
         """Requests that have their turn at a replica."""
@@ -102,7 +103,7 @@ class Desk:
         if not queues[request.revision]:
             del queues[request.revision]
         if not queues:
-            self._last_left = self._counters.get(request.tenant, 0.0)
+            self._last_left = self._settled.get(request.tenant, 0.0)
             del self._queues[request.tenant]
             self._forget(request.tenant)
 
@@ -116,7 +117,7 @@ class Desk:
         if not self._queues:
             return None
         self._close_for_the_impatient(rooms, now_s - patience_s)
-        for tenant in sorted(self._queues, key=lambda name: self._counters.get(name, 0.0)):
+        for tenant in sorted(self._queues, key=self.counter):
             for request in self._by_urgency(tenant, now_s - patience_s):
                 if places := self._places(request, rooms):
                     return request, places
@@ -130,7 +131,7 @@ class Desk:
     def take(self, request: Waiting, replica: str, now_s: float) -> None:
         """Gives a turn to a request that never waited."""
         self._lift_to_present(request.tenant)
-        self._charge(request.tenant, request.cost / request.weight)
+        self._expected[request.tenant] += request.cost / request.weight
         self._running[request.tenant] += 1
         self._enter(request.revision, replica, now_s)
 
@@ -142,7 +143,8 @@ class Desk:
     def done(self, request: Waiting, replica: str, cost: float) -> None:
         """Ends a turn, which took `cost` tokens in the end."""
         self._exit(request.revision, replica)
-        self._charge(request.tenant, (cost - request.cost) / request.weight)
+        self._expected[request.tenant] -= request.cost / request.weight
+        self._settled[request.tenant] = self._settled.get(request.tenant, 0.0) + cost / request.weight
         self._running[request.tenant] -= 1
         if not self._running[request.tenant]:
             del self._running[request.tenant]
@@ -153,23 +155,24 @@ class Desk:
         return tuple(self._places(request, rooms))
 
     def _lift(self, tenant: str) -> None:
-        least = min((self._counters.get(name, 0.0) for name in self._queues), default=self._last_left)
-        self._counters[tenant] = max(self._counters.get(tenant, 0.0), least)
+        """Lifts a tenant to the least of those who wait, by what they really got: what is only expected of turns under
+        way may turn out to be less, and then whoever was lifted by it would have to wait for the others to catch up."""
+        self._settled[tenant] = max(self._settled.get(tenant, 0.0), self._least())
 
     def _lift_to_present(self, tenant: str) -> None:
         if tenant not in self._queues and tenant not in self._running:
             self._lift(tenant)
 
-    def _charge(self, tenant: str, cost: float) -> None:
-        self._counters[tenant] = self._counters.get(tenant, 0.0) + cost
+    def _least(self) -> float:
+        return min((self._settled.get(name, 0.0) for name in self._queues), default=self._last_left)
 
     def _forget(self, tenant: str) -> None:
         """A tenant that is behind those who wait would be lifted when it comes back: nothing is to be kept of it."""
         if tenant in self._queues or tenant in self._running:
             return
-        least = min((self._counters.get(name, 0.0) for name in self._queues), default=self._last_left)
-        if self._counters.get(tenant, 0.0) <= least:
-            self._counters.pop(tenant, None)
+        self._expected.pop(tenant, None)
+        if self._settled.get(tenant, 0.0) <= self._least():
+            self._settled.pop(tenant, None)
 
     def _by_urgency(self, tenant: str, late_s: float) -> Iterator[Waiting]:
         """The first of each of a tenant's queues: those out of patience by age, then those whose revision more wait

@@ -57,7 +57,8 @@ class Seen:
 @dataclass
 class Script:
     """How the engine answers. `gate`: a stream's chunk waits for one release each; `die_after`: chunks before it dies;
-    `raw`: the exact writes of a streamed answer in place of generated ones; `padding`: bytes added to each chunk."""
+    `raw`: the exact writes of a streamed answer in place of generated ones; `padding`: bytes added to each chunk;
+    `delays`: each request's `delay_s`, in turn."""
 
     chunks: int = 3
     delay_s: float = 0
@@ -66,6 +67,7 @@ class Script:
     die_after: int = 1
     raw: list[bytes] | None = None
     padding: int = 0
+    delays: tuple[float, ...] = ()
 
 
 def revision(
@@ -290,6 +292,7 @@ class FakeEngine:
 
     async def _stream(self, request: web.Request, seen: Seen) -> web.StreamResponse:
         script = self.script
+        delay_s = script.delays[len(self.seen) % len(script.delays)] if script.delays else script.delay_s
         response = web.StreamResponse(headers={"content-type": "text/event-stream; charset=utf-8"})
         response.enable_chunked_encoding()
         await response.prepare(request)
@@ -301,7 +304,7 @@ class FakeEngine:
             if script.fault.startswith("die") and number == script.die_after:
                 await self._die(request, response, chunk)
             await response.write(chunk)
-            await asyncio.sleep(script.delay_s)
+            await asyncio.sleep(delay_s)
         return response
 
     async def _die(self, request: web.Request, response: web.StreamResponse, chunk: bytes) -> None:

@@ -134,6 +134,20 @@ def test_who_comes_back_after_a_pause_has_saved_nothing_up() -> None:
     assert abs(machine.service["late"] - machine.service["busy"]) <= 20
 
 
+def test_a_newcomer_goes_before_a_flood_whose_turns_take_less_than_was_expected_of_them() -> None:
+    machine = Machine({"r": Room(4, None)})
+    for _ in range(20):
+        machine.arrive("flood", None, cost=100)
+    machine.serve(length=1)
+    machine.arrive("late", None, cost=100)
+    for request, place, _ in machine.running:
+        machine.desk.done(request, place, 7)
+    machine.running.clear()
+    found = machine.desk.next(machine.rooms, machine.now_s, PATIENCE_S)
+    assert found is not None
+    assert found[0].tenant == "late"
+
+
 def test_a_turn_that_took_less_than_expected_is_charged_what_it_took() -> None:
     desk = Desk()
     request = Waiting("t", None, ("r",), 100, 0.0)
