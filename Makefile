@@ -2,7 +2,7 @@
 BIN := .venv/bin
 
 help: ## Show this list.
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 setup: ## Make .venv with all that is needed; skips what is there. TARGET=gpu for a machine with an NVIDIA GPU.
 	@scripts/setup $(or $(TARGET),cpu)
@@ -43,6 +43,9 @@ bench-serve: setup ## Run vLLM's own serving benchmark against a running demo.
 bench-swap: setup ## Swap an adapter's revision under load on a running demo, and roll it back.
 	@$(BIN)/python -m loadtests.swaps
 
+bench-fairness: setup ## Measure what admission does for adapter slots, beside vLLM alone. FAIRNESS="--rounds 3" for less.
+	@$(BIN)/python -m loadtests.fairness $(FAIRNESS)
+
 chaos: setup ## Kill replicas of a running demo (demo up --replicas 2) under 200 streams, and compare what clients saw.
 	@$(BIN)/python -m loadtests.chaos $(CHAOS)
 
@@ -55,4 +58,4 @@ lock: setup ## Resolve requirements/*.txt anew, keeping what still fits. UPGRADE
 clean: ## Remove .venv and the caches.
 	@rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
-.PHONY: help setup demo services test test-fast fuzz lint format bench bench-serve bench-swap chaos soak lock clean
+.PHONY: help setup demo services test test-fast fuzz lint format bench bench-serve bench-swap bench-fairness chaos soak lock clean

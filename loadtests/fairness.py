@@ -131,6 +131,7 @@ def serving(folder: Path, load: Load, slots: int | None) -> Iterator[tuple[str, 
     from adapters.paths import data_dir
     from launch.demo import demo_sections
 
+    folder.mkdir(parents=True, exist_ok=True)
     models = build_demo(data_dir(), seed=SHIPPED_SEED, train=False, progress=Silent())
     port, admin_port, first_port = _PORTS
     sections = demo_sections(models)

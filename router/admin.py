@@ -1,7 +1,7 @@
 """The admin port: health, metrics, and a look at the replicas. Not the data path, so FastAPI."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from typing import Any
 
@@ -32,6 +32,7 @@ from router.proxy import Proxy
 from router.routes.book import Book
 from router.routes.config import AUTO
 from router.routes.facts import Facts
+from router.shadow import Pair
 from router.snapshot import Replica
 
 
@@ -55,6 +56,11 @@ def build_admin(parts: AdminParts) -> FastAPI:
     app = FastAPI(title="Patchbay router", version=version("patchbay"), docs_url=None, redoc_url=None, openapi_url=None)
     _add_health(app, parts.proxy)
     _add_policy(app, parts.policy, allowed)
+
+    @app.get("/admin/v1/shadow", dependencies=[Depends(allowed.operator)])
+    async def list_pairs() -> dict[str, Any]:
+        return {"pairs": [{**asdict(one), **_texts(one)} for one in parts.proxy.pairs]}
+
     _add_control(app, parts.proxy, parts.fleet, parts.drain, allowed)
     if parts.control is not None:
         add_adapters(app, parts.control, parts.metrics, allowed)
@@ -111,6 +117,13 @@ def _add_policy(app: FastAPI, policy: PolicyHolder, allowed: Allowed) -> None:
         except ConfigError as error:
             raise InvalidRequest(str(error)) from error
         return {"version": now.number, "routes": sorted(now.book.routes)}
+
+
+def _texts(pair: Pair) -> dict[str, str]:
+    return {
+        "answer": pair.answer.decode(errors="replace"),
+        "shadow_answer": pair.shadow_answer.decode(errors="replace"),
+    }
 
 
 def routes_shown(book: Book) -> list[dict[str, Any]]:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from adapters.asgi import header
 from adapters.errors import (
@@ -17,19 +18,21 @@ from adapters.tenancy import Limits
 from router.admission.admission import Admission, Turn, Wish
 from router.admission.desk import Waiting
 from router.body import Head, parse_head
+from router.cache import AnswerCache, cache_key
 from router.config import RouterConfig
 from router.fleet import Fleet
 from router.forward.exchange import Ask, Exchange
 from router.forward.forwarder import Forwarder
 from router.forward.upstreams import Upstreams
-from router.headers import EXPLAIN, said
+from router.headers import EXPLAIN, provenance, said
 from router.meter import asked_tokens, guess_of, need_of, used_by
 from router.metrics import Metrics
 from router.policy import PolicyHolder
 from router.routes.book import Choice
-from router.routes.config import RouteConfig
+from router.routes.config import CacheConfig, RouteConfig
 from router.routes.facts import facts_of
 from router.routes.rewrite import capped, rewritten
+from router.shadow import Pair, Shadow
 from router.snapshot import Target
 from router.targets import resolve
 from router.tenants.clients import Client
@@ -74,6 +77,17 @@ class Answering:
         self._parts = parts
         self._upstreams = upstreams
         self._forwarder = forwarder
+        self._cache = AnswerCache(parts.config.cache_mib * 1024 * 1024, parts.clock)
+        self._shadow = Shadow(parts.fleet, upstreams, parts.admission, parts.metrics, parts.clock)
+
+    @property
+    def pairs(self) -> Sequence[Pair]:
+        """Answers beside those of shadows, the newest last."""
+        return tuple(self._shadow.pairs)
+
+    async def close(self) -> None:
+        """Ends copies that are under way."""
+        await self._shadow.close()
 
     async def answer(self, exchange: Exchange, client: Client, deadline_s: float | None) -> Target:
         """Answers, and returns who did. Raises RequestError where nobody does."""
@@ -146,13 +160,68 @@ class Answering:
             )
             if grant is not None:
                 exchange.extra += grant.headers
-            answered = await self._in_turn(incoming, ask)
+            answered = await self._answered(incoming, choice, ask)
         finally:
-            used = used_by(exchange.relay, body) if exchange.relay.head_sent else used
+            used = used_by(exchange.relay, body) if exchange.relay.head_sent and not exchange.cached else used
             if grant is not None:
                 self._parts.limiter.settle(grant, used)
             self._count(incoming, choice, target, used, price)
         return answered
+
+    async def _answered(self, incoming: Incoming, choice: Choice, ask: Ask) -> Target:
+        """Answers from the cache, or by a replica, and keeps what is to be kept."""
+        exchange, config, relay = incoming.exchange, choice.config, incoming.exchange.relay
+        rules = config.cache if config else None
+        key = self._key(incoming, choice, ask)
+        if key is not None and rules is not None and self._from_cache(exchange, ask, key, rules):
+            return ask.target
+        shadowed = self._shadow.wants(exchange, choice)
+        if key is not None or shadowed:
+            relay.copy = bytearray()
+        try:
+            answered = await self._in_turn(incoming, ask)
+        except (Unavailable, UpstreamFailed):
+            # The last replica may have gone just now.
+            if rules is None or key is None or relay.head_sent or not self._from_cache(exchange, ask, key, rules):
+                raise
+            return ask.target
+        if exchange.outcome == "ok" and relay.copy is not None:
+            answer = bytes(relay.copy)
+            self._keep(exchange, ask, answered, key, answer)
+            if shadowed:
+                self._shadow.copy(exchange, choice, ask, answer)
+        return answered
+
+    def _key(self, incoming: Incoming, choice: Choice, ask: Ask) -> bytes | None:
+        config = choice.config
+        if config is None or config.cache is None:
+            return None
+        endpoint = incoming.exchange.endpoint.name
+        return cache_key(incoming.client.tenant, endpoint, ask.target, config.guards, ask.body)
+
+    def _keep(self, exchange: Exchange, ask: Ask, answered: Target, key: bytes | None, answer: bytes) -> None:
+        """Keeps an answer, where it is one to keep and comes from whom it was looked for."""
+        if key is not None and answered.engine_name == ask.target.engine_name:
+            kind = b"text/event-stream" if exchange.relay.event_stream else b"application/json"
+            self._cache.keep(key, ask.target, kind, answer)
+
+    def _from_cache(self, exchange: Exchange, ask: Ask, key: bytes, rules: CacheConfig) -> bool:
+        """Whether the request was answered with what was kept."""
+        ready = {one.name for one in self._parts.fleet.view.replicas if one.state == "ready"}
+        target, route = ask.target, ask.route
+        offline = ready.isdisjoint(target.replicas)
+        found = self._cache.find(key, target, rules.ttl_s + (rules.offline_s if offline else 0))
+        how: Literal["hit", "miss", "offline"] = "miss" if found is None else "offline" if offline else "hit"
+        self._parts.metrics.cached(how)
+        exchange.extra = [pair for pair in exchange.extra if pair[0] != b"x-patchbay-cache"] + [said("cache", how)]
+        if found is None:
+            return False
+        kept, age_s = found
+        headers = [(b"content-type", kept.content_type), (b"age", b"%d" % age_s)]
+        headers += provenance(route, target, "cache")
+        exchange.cached = True
+        exchange.relay.whole(200, headers + exchange.extra, kept.body)
+        return True
 
     async def _in_turn(self, incoming: Incoming, ask: Ask) -> Target:
         exchange = incoming.exchange

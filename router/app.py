@@ -90,6 +90,7 @@ class Router:
         async with AsyncExitStack() as opened, asyncio.TaskGroup() as tasks:
             await opened.enter_async_context(self._members)
             opened.push_async_callback(self._limiter.close)
+            opened.push_async_callback(self.proxy.close)
             if self.control is not None and self._usage is not None:
                 opened.callback(self.control.close)
                 opened.push_async_callback(self._usage.close)

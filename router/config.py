@@ -136,6 +136,8 @@ class RouterConfig(PolicyConfig):
     go on with it; `request_timeout_s`: how long any answer may take in all, without it as long as its client waits;
     `dns_interval_s`: how often names of replicas are looked up.
 
+    `cache_mib`: answers of routes with a `cache` that are kept in memory.
+
     `reuse_port`: lets a second router listen on the same port (SO_REUSEPORT), which takes over from this one when this
     one drains. `tokenizer_endpoints`: whether clients may use `/tokenize` and `/detokenize`; `feedback_ids`: how many
     answers back votes are taken.
@@ -181,6 +183,7 @@ class RouterConfig(PolicyConfig):
     retry: RetryConfig = RetryConfig()
     admission: AdmissionConfig = AdmissionConfig()
     counters: CountersConfig = CountersConfig()
+    cache_mib: int = Field(default=64, ge=1)
     policy_file: Path | None = None
 
     @field_validator("replicas", mode="before")

@@ -97,6 +97,18 @@ class Metrics:
         self._fallbacks = Counter(
             "patchbay_router_fallbacks", "Requests that went on to another route.", ("route",), registry=registry
         )
+        self._cached = Counter(
+            "patchbay_router_cache",
+            "Requests of routes with a cache. outcome: hit, miss, offline.",
+            ("outcome",),
+            registry=registry,
+        )
+        self._shadows = Counter(
+            "patchbay_router_shadows",
+            "Copies of requests to a shadow. outcome: kept, failed, no_room.",
+            ("route", "outcome"),
+            registry=registry,
+        )
         self._counted_tokens = cache(self._tokens.labels)
         self._votes = Counter(
             "patchbay_router_feedback",
@@ -219,6 +231,14 @@ class Metrics:
         if prompt or answer:
             self._counted_tokens(model, "prompt").inc(prompt)
             self._counted_tokens(model, "answer").inc(answer)
+
+    def cached(self, outcome: Literal["hit", "miss", "offline"]) -> None:
+        """Counts a request of a route with a cache."""
+        self._cached.labels(outcome).inc()
+
+    def shadowed(self, route: str, outcome: Literal["kept", "failed", "no_room"]) -> None:
+        """Counts a copy to a shadow."""
+        self._shadows.labels(route, outcome).inc()
 
     def fell_back(self, route: str) -> None:
         """Counts a request that went on to another route."""

@@ -7,7 +7,7 @@ and asks `routes` what the model means; `forward` has a replica answer.
 import asyncio
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from adapters.asgi import Headers
 from adapters.errors import DeadlineExceeded, ModelNotFound, RequestError, Unavailable
@@ -21,6 +21,7 @@ from router.headers import REQUEST_ID, request_id, timeout_s
 from router.listing import Listing, listed_for
 from router.relay import Relay
 from router.routes.config import AUTO
+from router.shadow import Pair
 from router.tenants.clients import Client
 from router.trace import TRACEPARENT, span, trace_of
 from router.upstream.link import Link
@@ -65,6 +66,15 @@ class Proxy:
     def circuit_open(self, name: str) -> bool:
         """Whether a replica is left alone for now, after failures."""
         return self._upstreams.circuit_open(name)
+
+    @property
+    def pairs(self) -> Sequence[Pair]:
+        """Answers beside those of shadows, the newest last."""
+        return self._answering.pairs
+
+    async def close(self) -> None:
+        """Ends what goes on behind the requests."""
+        await self._answering.close()
 
     def interrupt(self) -> None:
         """Ends every request that is at a replica, with an error that its client can read."""

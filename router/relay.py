@@ -21,8 +21,8 @@ _HOLD_LIMIT = 64 * 1024
 
 class Relay:
     """One answer on its way to the client. `anthropic`: whether its client expects errors in Anthropic's shape;
-    `sent_bytes`: how much of its body the client was sent; `events`: how
-    many events of a stream without a transcript; `transcript`: what is needed to go on elsewhere, for a
+    `sent_bytes`: how much of its body the client was sent; `events`: how many events of a stream without a transcript;
+    `copy`: takes what the client is sent, where it is set; `transcript`: what is needed to go on elsewhere, for a
     stream where that is known."""
 
     def __init__(self, reply: Reply, *, anthropic: bool = False) -> None:
@@ -36,6 +36,7 @@ class Relay:
         self.event_stream = False
         self.sent_bytes = 0
         self.events = 0
+        self.copy: bytearray | None = None
 
     @property
     def tail(self) -> bytes:
@@ -135,10 +136,14 @@ class Relay:
 
     def _pass(self, data: bytes) -> None:
         self.sent_bytes += len(data)
+        if self.copy is not None:
+            self.copy += data
         self._reply.write(data)
 
     def _end(self, data: bytes = b"") -> None:
         self.sent_bytes += len(data)
+        if self.copy is not None:
+            self.copy += data
         self._reply.end(data)
 
 

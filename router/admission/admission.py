@@ -114,6 +114,10 @@ class Admission:
                 raise Unavailable(said, retry_after_s=self._retry_s) from error
             raise
 
+    def spare(self, wish: Wish) -> Turn | None:
+        """A turn, where one can be had at once and nobody waits."""
+        return None if self._desk.waiting else self._seated(wish, self._desk.fits(wish.waiting, self._current_rooms()))
+
     def moved(self, waiting: Waiting, before: str | None, after: str) -> None:
         """Notes that a request went on to another replica."""
         if before is None:

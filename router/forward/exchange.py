@@ -48,7 +48,7 @@ class Turn(Protocol):
 class Exchange:
     """One request, and how far its answer has come. `extra`: the router's own headers on the answer; `tried`: the
     replicas that were asked; `trace`: the trace's id; `on_begin`: told when the answer begins; `turn`: its
-    turn, where it was given one."""
+    turn, where it was given one; `cached`: whether it was answered with what was kept."""
 
     request: Request
     relay: Relay
@@ -65,6 +65,7 @@ class Exchange:
     cause: RequestError | None = None
     on_begin: Callable[[], None] | None = None
     turn: Turn | None = None
+    cached: bool = False
 
     def begin(self) -> None:
         """Notes that the answer is about to begin: from here on it cannot be had elsewhere."""

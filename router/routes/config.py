@@ -111,8 +111,8 @@ class ShadowConfig(Settings):
 
 
 class CacheConfig(Settings):
-    """Answers to requests that are deterministic (temperature 0 and not streamed, or with a seed) are kept for `ttl_s`
-    seconds; `offline`: and, when no replica is up, given out for as long as `offline_s` after that."""
+    """Answers to requests that are deterministic (temperature 0, or with a seed) are kept for `ttl_s` seconds, and
+    given out for `offline_s` more while no replica is up."""
 
     ttl_s: float = Field(default=600, gt=0)
     offline_s: float = Field(default=86_400, ge=0)

@@ -1,0 +1,152 @@
+"""Copies of requests to another arm, whose answers are kept beside the ones that clients got, and sent to nobody.
+
+Only with what is to spare: where somebody waits for a turn, or as many copies are under way as may be, there is none.
+"""
+
+import asyncio
+import contextlib
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import msgspec
+
+from adapters.errors import RequestError
+from router.admission.admission import Admission, Turn, Wish
+from router.admission.desk import Waiting
+from router.fleet import Fleet
+from router.forward.exchange import Ask, Exchange
+from router.forward.upstreams import Upstreams
+from router.headers import PRIORITY, REVISION
+from router.metrics import Metrics
+from router.routes.book import Choice
+from router.routes.split import uniform
+from router.snapshot import Target
+from router.targets import resolve
+from router.upstream.client import Call
+from router.upstream.failure import ReplicaFailure
+
+_KEPT = 500
+_MOST_BYTES = 256 * 1024
+_TIMEOUT_S = 120
+# Behind everybody whom somebody waits for.
+_LAST = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two answers to one request: JSON bodies or event streams as they were, and how long each took, in seconds."""
+
+    request: str
+    route: str
+    arm: str
+    shadow: str
+    answer: bytes
+    shadow_answer: bytes
+    answer_s: float
+    shadow_s: float
+
+
+class Shadow:
+    """One router's. `clock`: seconds, monotonic. Owns the copies: `close` ends them."""
+
+    def __init__(
+        self, fleet: Fleet, upstreams: Upstreams, admission: Admission, metrics: Metrics, clock: Callable[[], float]
+    ) -> None:
+        self._fleet = fleet
+        self._upstreams = upstreams
+        self._admission = admission
+        self._metrics = metrics
+        self._clock = clock
+        self._running: Counter[str] = Counter()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.pairs: deque[Pair] = deque(maxlen=_KEPT)
+
+    def wants(self, exchange: Exchange, choice: Choice) -> bool:
+        """Whether this request is to have a copy."""
+        shadow = choice.config.shadow if choice.config else None
+        if shadow is None or self._admission.waiting or self._running[choice.route] >= shadow.most:
+            return False
+        return uniform(f"shadow {choice.route}", exchange.id) < shadow.share
+
+    def copy(self, exchange: Exchange, choice: Choice, ask: Ask, answer: bytes) -> None:
+        """Asks the shadow's arm the same, in the background. `answer`: what the client got."""
+        took_s = self._clock() - exchange.started_s
+        task = asyncio.get_running_loop().create_task(self._copy(exchange, choice, ask, answer, took_s))
+        self._tasks.add(task)
+        self._running[choice.route] += 1
+        task.add_done_callback(lambda done: self._ended(done, choice.route))
+
+    async def close(self) -> None:
+        """Ends what is under way."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _ended(self, task: asyncio.Task[None], route: str) -> None:
+        self._tasks.discard(task)
+        self._running[route] -= 1
+
+    async def _copy(self, exchange: Exchange, choice: Choice, ask: Ask, answer: bytes, took_s: float) -> None:
+        model = choice.config.shadow.model if choice.config and choice.config.shadow else ""
+        view = self._fleet.view
+        try:
+            target = resolve(model, view.table, view.replicas)
+            turn = self._spare_turn(exchange, replace(ask, target=target))
+            if turn is None or turn.first is None:
+                self._metrics.shadowed(choice.route, "no_room")
+                return
+            with contextlib.closing(_Ending(turn)):
+                began_s = self._clock()
+                other = await self._asked(exchange, ask, target, turn.first)
+        except (RequestError, ReplicaFailure):
+            self._metrics.shadowed(choice.route, "failed")
+            return
+        pair = Pair(
+            exchange.id.decode(),
+            choice.route,
+            ask.arm or ask.target.arm,
+            target.revision or target.label,
+            answer[:_MOST_BYTES],
+            other[:_MOST_BYTES],
+            took_s,
+            self._clock() - began_s,
+        )
+        self.pairs.append(pair)
+        self._metrics.shadowed(choice.route, "kept")
+
+    def _spare_turn(self, exchange: Exchange, ask: Ask) -> Turn | None:
+        revision = ask.target.engine_name if ask.target.revision is not None else None
+        waiting = Waiting("shadow ", revision, ask.target.replicas, 0, self._clock())
+        fresh = replace(exchange, tried=set(), turn=None)
+
+        def pick(places: object) -> str | None:
+            replica = self._upstreams.best(fresh, ask, places if isinstance(places, list | tuple) else None)
+            return replica.name if replica is not None else None
+
+        return self._admission.spare(Wish(waiting, 0, pick))
+
+    async def _asked(self, exchange: Exchange, ask: Ask, target: Target, replica: str) -> bytes:
+        link = self._upstreams.links[replica]
+        headers = [(b"content-type", b"application/json"), (PRIORITY, b"%d" % _LAST)]
+        if target.revision is not None:
+            headers.append((REVISION, target.engine_name.encode()))
+        if link.authorization is not None:
+            headers.append((b"authorization", link.authorization))
+        fields = {**msgspec.json.decode(ask.body), "model": target.revision or target.label}
+        call = Call("POST", exchange.request.path, headers, msgspec.json.encode(fields))
+        document = await link.client.fetch(call, timeout_s=_TIMEOUT_S)
+        if document.status != 200:
+            raise ReplicaFailure(f"it answers {document.status}", kind="busy")
+        return document.body
+
+
+class _Ending:
+    """Ends a turn when closed."""
+
+    def __init__(self, turn: Turn) -> None:
+        self._turn = turn
+
+    def close(self) -> None:
+        """Ends it. What a copy takes is charged to nobody."""
+        self._turn.done(0)
