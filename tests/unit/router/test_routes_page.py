@@ -1,0 +1,38 @@
+"""docs/routes.md is what a newcomer follows, so what stands in it must work as it stands there."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from adapters.settings import parse_settings
+from router.config import PolicyConfig
+from router.routes.book import compile_book
+from router.routes.facts import Facts
+
+PAGE = (Path(__file__).parent.parent.parent.parent / "docs" / "routes.md").read_text()
+BLOCKS = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", PAGE, re.S)]
+
+
+def whole() -> dict[str, Any]:
+    """All of the page's configuration in one file, as a reader of all of it would have it."""
+    merged: dict[str, Any] = {}
+    for block in BLOCKS:
+        for key, value in block.items():
+            merged[key] = {**merged.get(key, {}), **value}
+    return merged
+
+
+def test_the_pages_configuration_is_accepted_and_its_auto_works() -> None:
+    book = compile_book(parse_settings(PolicyConfig, whole(), source="docs/routes.md"))
+    assert book.choose("auto", Facts(text="TICKET: my lamp is broken")).route == "support"
+    assert book.choose("auto", Facts(text="hello", headers={"x-team": "support"})).route == "support"
+    assert book.choose("auto", Facts(text="Tell me a joke about penguins.")).route == "plain"
+    assert book.choose("answers", Facts(caller=b"user:1")).arm in ("stable", "new")
+
+
+@pytest.mark.parametrize("block", range(len(BLOCKS)))
+def test_each_block_is_a_part_that_the_configuration_knows(block: int) -> None:
+    assert BLOCKS[block].keys() <= PolicyConfig.model_fields.keys()
