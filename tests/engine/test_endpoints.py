@@ -18,6 +18,7 @@ from tests.engine.conftest import Stack
 pytestmark = pytest.mark.engine
 BASE = "demo-base"
 ADAPTERS = ["json", "label", "label-bad", "sql", "style"]
+ROUTES = ["auto", "general", "desk-json", "desk-label", "desk-sql", "desk-style"]
 TICKET = task_examples("label", SHIPPED_SEED, 1, held_out=True)[0].messages[0].content
 REQUEST = task_examples("sql", SHIPPED_SEED, 1, held_out=True)[0].messages[0].content
 
@@ -31,8 +32,8 @@ def answer(client: OpenAI, model: str, text: str = TICKET, **options: Any) -> st
     return done.choices[0].message.content or ""
 
 
-def test_models_are_the_base_its_adapters_and_their_revisions(client: OpenAI) -> None:
-    expected = {BASE, *ADAPTERS, *(f"{name}@1" for name in ADAPTERS)}
+def test_models_are_the_base_its_adapters_their_revisions_and_the_routes(client: OpenAI) -> None:
+    expected = {BASE, *ADAPTERS, *(f"{name}@1" for name in ADAPTERS), *ROUTES}
     deadline = time.monotonic() + 20
     # What other tests have just withdrawn stays until every router can know.
     while (listed := {model.id for model in client.models.list()}) != expected:

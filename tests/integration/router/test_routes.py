@@ -232,9 +232,9 @@ async def test_reloading_under_load_fails_no_request_and_takes_effect_at_once(tm
                 assert (await admin.post("/admin/v1/reload")).json()["routes"] == ["help"]
                 now = await client.post("/v1/chat/completions", json=ask("help"))
                 assert now.headers["x-patchbay-adapter"] == f"{model}@1"
+        await until(lambda: len(answers) >= 16, timeout_s=20)
         going = False
         await asyncio.gather(*callers)
-    assert len(answers) >= 10
     assert all(one.status_code == 200 and one.text.rstrip().endswith("[DONE]") for one in answers)
 
 
