@@ -5,10 +5,10 @@ Source: vLLM's `worker_extension_cls` (vllm/v1/worker/worker_base.py); names are
 
 from typing import Any
 
-from server.vllm_fixes import mask_base_rows
+from server.vllm_fixes import replace_lora_ops
 
 # A worker imports this module as its first act, before it has a model.
-mask_base_rows()
+replace_lora_ops()
 
 
 class WorkerExtension:
