@@ -1,191 +1,88 @@
-"""What admission does for adapter slots, beside vLLM alone: `python -m loadtests.fairness --help`.
+"""What admission does for adapter slots and between tenants, on the real engine: `python -m loadtests.fairness --help`.
 
-32 adapters on the demo's base, 64 streams, adapters drawn by Zipf(1). The same requests go to the replica itself, which
-lets vLLM's own scheduler choose, and through the router, turn and turn about within one run, so that ratios are of one
-machine in one state. Then the same with slots sized by default.
+Slots: 32 adapters on the demo's base, 64 streams, adapters drawn by Zipf(1). The same requests go to vLLM's own
+server, to a replica of ours without the router, where vLLM's scheduler chooses too, and through the router, turn and
+turn about within one run, so that ratios are of one machine in one state. Then with slots sized by default.
+
+Tenants: ten with six streams each, then the same with one of them flooding with ten times as many.
 """
 
 import asyncio
 import contextlib
 import json
-import random
-import signal
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-import aiohttp
-import httpx
 import typer
-import yaml
 from rich.console import Console
+from rich.progress import Progress
 from rich.table import Table
 
 from adapters.errors import PatchbayError, fail
+from loadtests.stacks import TOKEN, patchbay, registry_url, vllm_alone
+from loadtests.streams import Load, Round, Took, drive, drive_tenants
 
-_TOKEN = "bench-fairness"  # noqa: S105 - of servers on loopback that end with this run
-_PORTS = (18480, 18481, 19480)
-_START_S = 240
-# Seconds of a round that are not counted: the streams begin all at once.
-_WARM_S = 8.0
+ALONE, REPLICA, ROUTER = "vLLM alone", "replica, no router", "router"
+_TENANTS, _STREAMS, _FLOOD = 10, 6, 60
+# Until routers know of new keys.
+_KEYS_S = 3
 
-
-@dataclass(frozen=True, slots=True)
-class Load:
-    """What is asked: `streams` at a time, of `adapters` by Zipf(1), answers of `tokens` tokens, for `seconds`."""
-
-    streams: int = 64
-    adapters: int = 32
-    tokens: int = 32
-    seconds: float = 40
-
-
-@dataclass(frozen=True, slots=True)
-class Round:
-    """One way, once. Seconds, and tokens a second."""
-
-    throughput: float
-    p50_s: float
-    p99_s: float
-    failed: int
+Rounds = Mapping[str, list[Round]]
 
 
 @dataclass(frozen=True, slots=True)
 class Ratios:
-    """The router over vLLM alone, medians over the rounds."""
+    """One way over another, medians over the rounds."""
 
     throughput: float
     p50: float
     p99: float
 
 
-def zipf(count: int, length: int, seed: int) -> list[int]:
-    """`length` draws from 0 to `count` - 1, the n-th with a weight of 1/n."""
-    weights = [1 / place for place in range(1, count + 1)]
-    return random.Random(seed).choices(range(count), weights, k=length)  # noqa: S311 - reproducible, no secret
+@dataclass(frozen=True, slots=True)
+class Flood:
+    """The nine tenants beside the one that floods. `share`: of the least, what it got over its fair share, which is a
+    tenth of all, or what it asked for where that is less; `p95`: what its answers took over what they took without."""
+
+    share: float
+    p95: float
 
 
-async def drive(url: str, headers: dict[str, str], load: Load, seed: int) -> Round:
-    """Keeps `load.streams` streams going at `url`, each followed by the next at once, and measures."""
-    draws, first_s, tokens, failed = iter(zipf(load.adapters, 100_000, seed)), [], 0, 0
-    began = time.perf_counter()
-    counted, end = began + _WARM_S, began + _WARM_S + load.seconds
-
-    async def stream(session: aiohttp.ClientSession) -> None:
-        nonlocal tokens, failed
-        while (asked := time.perf_counter()) < end:
-            which, first = next(draws), None
-            async with session.post("/v1/chat/completions", json=_body(which, load.tokens)) as answer:
-                failed += answer.status != 200
-                async for line in answer.content:
-                    now = time.perf_counter()
-                    if not line.startswith(b"data: {") or b'"content"' not in line:
-                        continue
-                    if first is None:
-                        first = now
-                        if asked >= counted and now < end:
-                            first_s.append(now - asked)
-                    tokens += counted <= now < end
-
-    connector = aiohttp.TCPConnector(limit=0)
-    async with aiohttp.ClientSession(url, headers=headers, connector=connector) as session:
-        await asyncio.gather(*(stream(session) for _ in range(load.streams)))
-    first_s.sort()
-    p50, p99 = first_s[len(first_s) // 2], first_s[int(len(first_s) * 0.99)]
-    return Round(tokens / load.seconds, p50, p99, failed)
-
-
-def _body(adapter: int, tokens: int) -> dict[str, Any]:
-    messages = [{"role": "user", "content": f"Count the customers in Porto, please, for adapter {adapter}."}]
-    sampling = {"max_tokens": tokens, "temperature": 0, "ignore_eos": True}
-    return {"model": f"zipf-{adapter:02d}", "messages": messages, "stream": True, **sampling}
-
-
-def make_adapters(source: Path, folder: Path, count: int) -> dict[str, str]:
-    """`count` adapters like the one in `source`, each with weights of its own."""
-    from safetensors.torch import load_file, save_file
-
-    weights, made = load_file(source / "adapter_model.safetensors"), {}
-    for place in range(count):
-        one = folder / f"zipf-{place:02d}"
-        one.mkdir(parents=True)
-        (one / "adapter_config.json").write_text((source / "adapter_config.json").read_text())
-        own = {name: (tensor * (1 + place / 100)).contiguous() for name, tensor in weights.items()}
-        save_file(own, one / "adapter_model.safetensors")
-        made[one.name] = str(one)
-    return made
-
-
-@contextlib.contextmanager
-def serving(folder: Path, load: Load, slots: int | None) -> Iterator[tuple[str, str]]:
-    """`patchbay up` with so many slots (None: by default); gives the router's address and the replica's."""
-    from adapters.demo.build import build_demo
-    from adapters.demo.progress import Silent
-    from adapters.demo.recipe import SHIPPED_SEED
-    from adapters.paths import data_dir
-    from launch.demo import demo_sections
-
-    folder.mkdir(parents=True, exist_ok=True)
-    models = build_demo(data_dir(), seed=SHIPPED_SEED, train=False, progress=Silent())
-    port, admin_port, first_port = _PORTS
-    sections = demo_sections(models)
-    lora = {"max_cpu_loras": 2 * load.adapters, **({"max_loras": slots} if slots else {})}
-    config = {
-        "base": sections["base"],
-        "engine": {**sections["engine"], "max_num_seqs": load.streams},
-        "adapters": make_adapters(models.adapters["sql"], folder / "adapters", load.adapters),
-        "lora": lora,
-        "replicas": {"first_port": first_port, "token": _TOKEN},
-        "router": {"port": port, "admin_port": admin_port},
-        "registry": {"url": f"sqlite:///{folder / 'registry.db'}", "artifacts": str(folder / "artifacts")},
-    }
-    file = folder / "patchbay.yaml"
-    file.write_text(yaml.safe_dump(config))
-    command = [sys.executable, "-m", "patchbay", "up", "--config", str(file)]
-    with (folder / "log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as process:
-        try:
-            _wait(f"http://127.0.0.1:{port}", load.adapters, process, folder / "log")
-            yield f"http://127.0.0.1:{port}", f"http://127.0.0.1:{first_port}"
-        finally:
-            process.send_signal(signal.SIGINT)
-
-
-def _wait(url: str, adapters: int, process: "subprocess.Popen[bytes]", log: Path) -> None:
-    end = time.monotonic() + _START_S
-    while time.monotonic() < end and process.poll() is None:
-        with contextlib.suppress(httpx.HTTPError):
-            listed = httpx.get(f"{url}/v1/models").json()["data"]
-            if sum(one["id"].startswith("zipf-") and "@" not in one["id"] for one in listed) == adapters:
-                return
-        time.sleep(0.5)
-    raise PatchbayError(f"The servers do not start: {log.read_text()[-500:]}")
-
-
-def compare(folder: Path, load: Load, slots: int | None, rounds: int) -> tuple[list[Round], list[Round]]:
-    """`rounds` rounds at vLLM alone and through the router, turn and turn about."""
-    alone, routed = [], []
-    with serving(folder, load, slots) as (router, replica):
-        token = {"authorization": f"Bearer {_TOKEN}"}
-        for seed in range(rounds):
-            alone.append(asyncio.run(drive(replica, token, load, seed)))
-            routed.append(asyncio.run(drive(router, {}, load, seed)))
-    return alone, routed
-
-
-def ratios(alone: Sequence[Round], routed: Sequence[Round]) -> Ratios:
-    """Medians over the rounds of what the router makes of it."""
-    pairs = list(zip(alone, routed, strict=True))
+def ratios(rounds: Rounds, ours: str, theirs: str) -> Ratios:
+    """What `ours` makes of `theirs`."""
+    pairs = list(zip(rounds[ours], rounds[theirs], strict=True))
     return Ratios(
-        statistics.median(ours.throughput / theirs.throughput for theirs, ours in pairs),
-        statistics.median(ours.p50_s / theirs.p50_s for theirs, ours in pairs),
-        statistics.median(ours.p99_s / theirs.p99_s for theirs, ours in pairs),
+        statistics.median(one.throughput / other.throughput for one, other in pairs),
+        statistics.median(one.p50_s / other.p50_s for one, other in pairs),
+        statistics.median(one.p99_s / other.p99_s for one, other in pairs),
     )
+
+
+def flooded(quiet: Sequence[Took], loud: Sequence[Took]) -> Flood:
+    """The figures of a flood; the last of each is the one that floods."""
+    tenth = sum(one.answers for one in loud) / len(loud)
+    pairs = list(zip(quiet[:-1], loud[:-1], strict=True))
+    share = min(after.answers / min(tenth, before.answers) for before, after in pairs)
+    return Flood(share, statistics.median(after.p95_s / before.p95_s for before, after in pairs))
+
+
+def targets(few: Rounds, plenty: Rounds, flood: Flood) -> dict[str, bool]:
+    """Each target, and whether it is met."""
+    gained, kept = ratios(few, ROUTER, ALONE), ratios(plenty, ROUTER, REPLICA)
+    return {
+        "few slots, router over vLLM alone: throughput >= 1.15": gained.throughput >= 1.15,
+        "few slots, router over vLLM alone: TTFT p50 <= 0.5": gained.p50 <= 0.5,
+        "few slots, router over vLLM alone: TTFT p99 <= 1.2": gained.p99 <= 1.2,
+        "default slots, router over all resident: throughput >= 0.95": kept.throughput >= 0.95,
+        "flood: the least share of the nine others >= 0.9": flood.share >= 0.9,
+        "flood: p95 of the nine others <= 1.5": flood.p95 <= 1.5,
+    }
 
 
 def run(
@@ -194,55 +91,131 @@ def run(
     slots: Annotated[int, typer.Option(min=1, help="Adapter slots, fewer than there are adapters.")] = 4,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Measures admission with few slots and with the default, beside vLLM alone. Exit code 1: a target is missed.
+    """Measures admission with few slots, with the default, and under a flood. Exit code 1: a target is missed.
 
     Example: python -m loadtests.fairness --rounds 5
     """
     load = Load(seconds=seconds)
+    steps = rounds * 3 + max(1, rounds // 2) * 2 + 2
     try:
-        with tempfile.TemporaryDirectory(prefix="patchbay-fairness-") as folder:
-            few = compare(Path(folder) / "few", load, slots, rounds)
-            plenty = compare(Path(folder) / "plenty", load, None, max(1, rounds // 2))
+        with (
+            tempfile.TemporaryDirectory(prefix="patchbay-fairness-") as made,
+            Progress(console=Console(stderr=True), transient=True) as progress,
+        ):
+            bench = _Bench(Path(made), load, progress, steps)
+            few = bench.few(slots, rounds)
+            plenty, flood = bench.plenty(max(1, rounds // 2))
     except PatchbayError as error:
         raise typer.Exit(fail(error)) from error
-    raise typer.Exit(0 if report(few, plenty, slots, as_json=as_json) else 1)
+    met = targets(few, plenty, flood)
+    failed = sum(one.failed for way in (*few.values(), *plenty.values()) for one in way)
+    (_print_json if as_json else _print)(few, plenty, flood, met)
+    raise typer.Exit(0 if all(met.values()) and not failed else 1)
 
 
-def report(
-    few: tuple[list[Round], list[Round]], plenty: tuple[list[Round], list[Round]], slots: int, *, as_json: bool
-) -> bool:
-    """Prints what was measured, and tells whether all targets are met."""
-    gained, kept = ratios(*few), ratios(*plenty)
-    met = {
-        "throughput >= 1.15": gained.throughput >= 1.15,
-        "TTFT p50 <= 0.5": gained.p50 <= 0.5,
-        "TTFT p99 <= 1.2": gained.p99 <= 1.2,
-        "default slots: throughput >= 0.95": kept.throughput >= 0.95,
+class _Bench:
+    """The runs, each a step of `progress`."""
+
+    def __init__(self, folder: Path, load: Load, progress: Progress, steps: int) -> None:
+        self._folder = folder
+        self._load = load
+        self._progress = progress
+        self._bar = progress.add_task("starting", total=steps)
+
+    def few(self, slots: int, rounds: int) -> Rounds:
+        """vLLM alone, a replica and the router, with so many slots."""
+        with (
+            vllm_alone(self._folder / "alone", self._load, slots) as alone,
+            patchbay(self._folder / "few", self._load, slots) as (router, replica),
+        ):
+            return self._compare({ALONE: alone, REPLICA: replica, ROUTER: router}, rounds)
+
+    def plenty(self, rounds: int) -> tuple[Rounds, Flood]:
+        """A replica, where every adapter has a slot, and the router; then a flood."""
+        folder = self._folder / "plenty"
+        with patchbay(folder, self._load, None) as (router, replica):
+            compared = self._compare({REPLICA: replica, ROUTER: router}, rounds)
+            return compared, self._flood(router, folder)
+
+    def _compare(self, ways: Mapping[str, str], rounds: int) -> Rounds:
+        done: dict[str, list[Round]] = {way: [] for way in ways}
+        for seed in range(rounds):
+            for way, url in ways.items():
+                with self._step(f"{way}, round {seed + 1}"):
+                    headers = {"authorization": f"Bearer {TOKEN}"} if way == REPLICA else {}
+                    done[way].append(asyncio.run(drive(url, headers, self._load, seed)))
+        return done
+
+    def _flood(self, router: str, folder: Path) -> Flood:
+        keys = _keys(folder)
+        load, quiet = replace(self._load, adapters=_STREAMS), dict.fromkeys(keys, _STREAMS)
+        with self._step("ten tenants"):
+            before = asyncio.run(drive_tenants(router, quiet, load))
+        with self._step("one of them floods"):
+            after = asyncio.run(drive_tenants(router, quiet | {keys[-1]: _FLOOD}, load))
+        return flooded(list(before.values()), list(after.values()))
+
+    @contextlib.contextmanager
+    def _step(self, what: str) -> Iterator[None]:
+        self._progress.update(self._bar, description=what)
+        yield
+        self._progress.advance(self._bar)
+
+
+def _keys(folder: Path) -> list[str]:
+    """A key of each of ten new tenants."""
+    from adapters.registry.records import Scope
+    from adapters.registry.registry import Registry
+    from adapters.tenancy import Limits
+
+    with Registry.open(registry_url(folder)) as registry:
+        accounts, keys = registry.accounts, []
+        for number in range(_TENANTS):
+            tenant = accounts.create_tenant(f"tenant-{number}", tier="default", limits=Limits(), actor="bench")
+            keys.append(accounts.create_key(tenant.name, Scope(), actor="bench")[0].text)
+    time.sleep(_KEYS_S)
+    return keys
+
+
+def _print_json(few: Rounds, plenty: Rounds, flood: Flood, met: Mapping[str, bool]) -> None:
+    shown = {
+        "few": asdict(ratios(few, ROUTER, ALONE)),
+        "few_same_engine": asdict(ratios(few, ROUTER, REPLICA)),
+        "default": asdict(ratios(plenty, ROUTER, REPLICA)),
+        "flood": asdict(flood),
+        "met": dict(met),
+        "rounds": [{way: [asdict(one) for one in made] for way, made in rounds.items()} for rounds in (few, plenty)],
     }
-    failed = sum(one.failed for way in (*few, *plenty) for one in way)
-    if as_json:
-        shown = {"few": asdict(gained), "default": asdict(kept), "met": met, "failed": failed}
-        shown |= {"rounds": [[asdict(one) for one in way] for way in (*few, *plenty)]}
-        sys.stdout.write(json.dumps(shown) + "\n")
-        return all(met.values()) and not failed
-    table = Table("slots", "way", "tokens/s", "TTFT p50, s", "TTFT p99, s", "failed")
-    for name, ways in ((str(slots), few), ("default", plenty)):
-        for way, rounds in zip(("vLLM alone", "router"), ways, strict=True):
-            table.add_row(
-                name,
-                way,
-                f"{statistics.median(one.throughput for one in rounds):.0f}",
-                f"{statistics.median(one.p50_s for one in rounds):.2f}",
-                f"{statistics.median(one.p99_s for one in rounds):.2f}",
-                str(sum(one.failed for one in rounds)),
-            )
-    console = Console()
+    sys.stdout.write(json.dumps(shown) + "\n")
+
+
+def _print(few: Rounds, plenty: Rounds, flood: Flood, met: Mapping[str, bool]) -> None:
+    table, console = Table("slots", "way", "tokens/s", "TTFT p50, s", "TTFT p99, s", "failed"), Console()
+    for name, rounds in (("few", few), ("default", plenty)):
+        for way, made in rounds.items():
+            middle = [statistics.median(values) for values in zip(*(_figures(one) for one in made), strict=True)]
+            failed = sum(one.failed for one in made)
+            table.add_row(name, way, f"{middle[0]:.0f}", f"{middle[1]:.2f}", f"{middle[2]:.2f}", str(failed))
     console.print(table)
-    console.print(f"{slots} slots, router over vLLM alone, medians of {len(few[0])} rounds: {asdict(gained)}")
-    console.print(f"default slots: {asdict(kept)}")
+    over = Table("ratio, median of rounds", "throughput", "TTFT p50", "TTFT p99")
+    compared = (
+        ("few slots: router over vLLM alone", ratios(few, ROUTER, ALONE)),
+        ("few slots: replica over vLLM alone", ratios(few, REPLICA, ALONE)),
+        ("few slots: router over replica", ratios(few, ROUTER, REPLICA)),
+        ("default slots: router over replica", ratios(plenty, ROUTER, REPLICA)),
+    )
+    for name, one in compared:
+        over.add_row(name, f"{one.throughput:.2f}", f"{one.p50:.2f}", f"{one.p99:.2f}")
+    console.print(over)
+    console.print(
+        f"flood: least share of the nine others {flood.share:.2f}, their p95 {flood.p95:.2f} of the quiet run's"
+    )
     for target, reached in met.items():
         console.print(f"{target}: {'met' if reached else '[red]missed[/red]'}")
-    return all(met.values()) and not failed
+
+
+def _figures(one: Round) -> tuple[float, float, float]:
+    return one.throughput, one.p50_s, one.p99_s
 
 
 if __name__ == "__main__":

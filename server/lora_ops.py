@@ -1,9 +1,9 @@
 """What adapters add to a batch on a CPU: each row times the weights of its own slot. Pure PyTorch.
 
-vLLM's own operations copy a whole adapter's matrix for every row of the batch, prompts' tokens included, and take the slot
-index -1 (a row without an adapter) for the last slot (https://github.com/vllm-project/vllm/pull/48421). Here the rows are
-multiplied by all slots' matrices at once, which are few and small, and each keeps its own; rows without an adapter get
-nothing. `make bench-lora` prints what that saves.
+vLLM's own operations copy a whole adapter's matrix for every row of the batch, prompts' tokens included, and take the
+slot index -1 (a row without an adapter) for the last slot (https://github.com/vllm-project/vllm/pull/48421). Here the
+rows are multiplied by all slots' matrices at once, which are few and small, and each keeps its own; rows without an
+adapter get nothing.
 """
 
 import torch
@@ -18,7 +18,8 @@ def shrink(inputs: Tensor, weights: Tensor, output: Tensor, indices: Tensor, sca
 
 
 def expand(inputs: Tensor, weights: Tensor, output: Tensor, indices: Tensor, add_inputs: bool = True) -> None:
-    """Adds x B to `output` [rows, about out], or writes it there. `inputs` [rows, rank], `weights` [slots, 1, out, rank]."""
+    """Adds x B to `output` [rows, about out], or writes it there. `inputs` [rows, rank], `weights` [slots, 1, out,
+    rank]."""
     product = rows_by_slot(inputs, weights, indices, output.dtype)
     # The model and its adapters may be padded by different amounts.
     width = min(product.shape[1], output.shape[1])
@@ -26,7 +27,7 @@ def expand(inputs: Tensor, weights: Tensor, output: Tensor, indices: Tensor, add
     _put(output[:, :width], product[:rows, :width], add=add_inputs)
 
 
-def expand_slice(
+def expand_slice(  # noqa: PLR0913, PLR0917 - vLLM's signature
     inputs: Tensor,
     weights: Tensor,
     output: Tensor,
@@ -41,8 +42,10 @@ def expand_slice(
 
 
 def rows_by_slot(inputs: Tensor, weights: Tensor, indices: Tensor, dtype: torch.dtype) -> Tensor:
-    """Each row of `inputs` [rows, in] times the transposed matrix of its slot in `weights` [slots, out, in]: [rows, out]
-    in `dtype`, zeros where the index is -1."""
+    """Each row of `inputs` [rows, in] times the transposed matrix of its slot in `weights` [slots, out, in].
+
+    Returns [rows, out] in `dtype`, zeros where the index is -1.
+    """
     matrices = weights.squeeze(1) if weights.dim() == 4 else weights
     rows = inputs.to(dtype).masked_fill((indices < 0).unsqueeze(1), 0)
     places = indices.clamp(min=0)

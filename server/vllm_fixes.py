@@ -7,8 +7,10 @@ from server.lora_ops import expand, expand_slice, shrink
 
 
 def replace_lora_ops() -> None:
-    """Puts our operations for adapters on a CPU in the place of vLLM's, which have the last slot's adapter answer requests
-    for the base. Must run before the model is compiled; a second run does nothing.
+    """Puts our operations for adapters on a CPU in the place of vLLM's.
+
+    vLLM's have the last slot's adapter answer requests for the base. Must run before the model is compiled; a second
+    run does nothing.
 
     Source: https://github.com/vllm-project/vllm/pull/48421 (the Triton kernels of the GPU skip such rows).
     """

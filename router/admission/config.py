@@ -15,4 +15,4 @@ class AdmissionConfig(Settings):
     wait_timeout_s: float = Field(default=120, gt=0)
     per_replica: int | None = Field(default=None, ge=1)
     patience_s: float | None = Field(default=None, gt=0)
-    patience_turns: float = Field(default=4, gt=0)
+    patience_turns: float = Field(default=8, gt=0)
