@@ -83,7 +83,11 @@ def _body(adapter: int, tokens: int) -> dict[str, Any]:
 
 
 async def drive_tenants(url: str, streams: dict[str, int], load: Load) -> dict[str, Took]:
-    """As many streams at a time for each key of `streams`; by key what they got."""
+    """As many streams at a time for each key of `streams`; by key what they got.
+
+    Answers are of many lengths, half to one and a half times `load.tokens`, as they are in use: were all of one, seats
+    would come free in waves.
+    """
     took = await asyncio.gather(*(_tenant(url, key, count, load) for key, count in streams.items()))
     return dict(zip(streams, took, strict=True))
 
@@ -93,8 +97,10 @@ async def _tenant(url: str, key: str, streams: int, load: Load) -> Took:
     counted, end = began + _WARM_S, began + _WARM_S + load.seconds
 
     async def stream(session: aiohttp.ClientSession, place: int) -> None:
+        lengths = random.Random()  # noqa: S311 - no secret
         while (asked := time.perf_counter()) < end:
-            async with session.post("/v1/chat/completions", json=_body(place % load.adapters, load.tokens)) as answer:
+            tokens = lengths.randint(load.tokens // 2, load.tokens * 3 // 2)
+            async with session.post("/v1/chat/completions", json=_body(place % load.adapters, tokens)) as answer:
                 answer.raise_for_status()
                 await answer.read()
             if counted <= (now := time.perf_counter()) < end:
