@@ -16,15 +16,12 @@ def available_cores() -> list[int]:
 
 
 def partition_cores(cores: Sequence[int], replicas: int) -> list[str]:
-    """One set of cores a replica, such as `1-3`: none twice, sizes differ by at most one.
+    """One set of cores a replica, such as `0-3`: all are used, none twice, sizes differ by at most one.
 
-    The first core is left to the router and the replicas' front ends where there are more cores than replicas: an
-    engine that computes on all of them waits at every step for the thread that something else has pushed aside. With
-    more replicas than cores each gets a single one, in turns.
+    With more replicas than cores each gets a single one, in turns.
     """
     if replicas >= len(cores):
         return [str(cores[index % len(cores)]) for index in range(replicas)]
-    cores = cores[1:]
     bounds = [len(cores) * index // replicas for index in range(replicas + 1)]
     return [_ranges(cores[start:end]) for start, end in pairwise(bounds)]
 

@@ -15,6 +15,7 @@ import httpx
 import yaml
 
 from adapters.errors import PatchbayError
+from launch.cores import available_cores
 from loadtests.streams import Load
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def patchbay(folder: Path, load: Load, slots: int | None) -> Iterator[tuple[str,
     sections = demo_sections(models)
     config = {
         "base": sections["base"],
-        "engine": {**sections["engine"], "max_num_seqs": load.streams},
+        "engine": {**sections["engine"], "max_num_seqs": load.streams, **_spared_core()},
         "adapters": make_adapters(models.adapters["sql"], folder / "adapters", load.adapters),
         "lora": {"max_cpu_loras": 2 * load.adapters, **({"max_loras": slots} if slots else {})},
         "replicas": {"first_port": first_port, "token": TOKEN},
@@ -89,6 +90,12 @@ def vllm_alone(folder: Path, load: Load, slots: int) -> Iterator[str]:
     url = f"http://127.0.0.1:{_BARE_PORT}"
     with _running(command, folder, url, load.adapters):
         yield url
+
+
+def _spared_core() -> dict[str, str]:
+    """All cores but one for the engine, which is how vLLM alone binds itself."""
+    cores = available_cores()[1:]
+    return {"cpu_cores": ",".join(map(str, cores))} if cores else {}
 
 
 def registry_url(folder: Path) -> str:

@@ -25,7 +25,7 @@ def test_replicas_differ_by_name_port_and_cores() -> None:
     config = _config(replicas={"count": 2, "drain_timeout_s": 7}, router={"max_body_bytes": 2048})
     servers = server_configs(config, _TOKEN)
     assert [(server.name, server.port, server.engine.cpu_cores) for server in servers] == [
-        ("replica-0", 9001, "1"),
+        ("replica-0", 9001, "0-1"),
         ("replica-1", 9002, "2-3"),
     ]
     assert all(server.token == _TOKEN and server.host == "127.0.0.1" for server in servers)
