@@ -79,7 +79,7 @@ class PatchbayConfig(PolicyConfig):
 
     @field_validator("base", mode="before")
     @classmethod
-    def _model_is_enough(cls, value: Any) -> Any:
+    def _base_model_is_enough(cls, value: Any) -> Any:
         return {"model": value} if isinstance(value, str) else value
 
     @field_validator("adapters", mode="before")

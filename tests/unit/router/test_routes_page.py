@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from adapters.settings import parse_settings
+from launch.config import PatchbayConfig
 from router.config import PolicyConfig
 from router.routes.book import compile_book
 from router.routes.facts import Facts
@@ -36,3 +37,8 @@ def test_the_pages_configuration_is_accepted_and_its_auto_works() -> None:
 @pytest.mark.parametrize("block", range(len(BLOCKS)))
 def test_each_block_is_a_part_that_the_configuration_knows(block: int) -> None:
     assert BLOCKS[block].keys() <= PolicyConfig.model_fields.keys()
+
+
+def test_the_pages_configuration_is_accepted_in_the_one_file_of_patchbay_up() -> None:
+    config = parse_settings(PatchbayConfig, {"base": "demo-base"} | whole(), source="docs/routes.md")
+    assert config.routes["plain"].model == "demo-base"
