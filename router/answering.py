@@ -112,6 +112,9 @@ class Answering:
         exchange = incoming.exchange
         facts = facts_of(incoming.body, exchange.request.headers, _caller(client, exchange))
         choice = book.choose(model, facts)
+        if choice.route == model and choice.config is not None and not is_open_to(choice.config, model, client):
+            # Its fallback would tell that it is there.
+            raise ModelNotFound(model[:200])
         degrade = client.tier.degrade
         if degrade is not None and degrade.route is not None and self._is_busy(client):
             choice = book.choose(degrade.route, facts)

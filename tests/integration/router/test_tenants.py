@@ -82,7 +82,7 @@ async def test_what_a_key_does_not_open_is_not_there(tmp_path: Path, desk: Desk)
     routes = {
         "help": "demo-base",
         "private": {"model": "demo-base"},
-        "inner": {"model": "other", "tenants": ["others"]},
+        "inner": {"model": "other", "tenants": ["others"], "fallbacks": ["help"]},
     }
     plain = FakeEngine("plain", base="other", plain=True)
     opened = controlled(tmp_path, engine(), plain, routes=routes)
