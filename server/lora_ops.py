@@ -9,6 +9,8 @@ adapter get nothing.
 import torch
 from torch import Tensor
 
+_FEW_SLOTS = 8
+
 
 def shrink(inputs: Tensor, weights: Tensor, output: Tensor, indices: Tensor, scale: float = 1.0) -> None:
     """Writes `scale` x A into `output` [rows, at least rank]. `inputs` [rows, in], `weights` [slots, 1, rank, in] or
@@ -52,7 +54,12 @@ def rows_by_slot(inputs: Tensor, weights: Tensor, indices: Tensor, dtype: torch.
     if rows.shape[0] < slots:
         own = torch.bmm(matrices[indices.clamp(min=0)].to(dtype), rows.unsqueeze(2)).squeeze(2)
         return own.mul_((indices >= 0).unsqueeze(1))
-    # A mask by comparison costs a quarter less than scattering and gathering by the indices, up to some slots.
+    # A mask by comparison costs a quarter less than scattering and gathering by the indices, but not with many slots.
+    if depth < width and slots > _FEW_SLOTS:
+        spread = rows.new_zeros(rows.shape[0], slots, depth)
+        places = indices.clamp(min=0).view(-1, 1, 1).expand(-1, 1, depth)
+        spread.scatter_(1, places, rows.masked_fill((indices < 0).unsqueeze(1), 0).unsqueeze(1))
+        return spread.view(-1, slots * depth) @ matrices.to(dtype).transpose(1, 2).reshape(slots * depth, width)
     chosen = (indices.unsqueeze(1) == torch.arange(slots, device=indices.device)).unsqueeze(2)
     if depth < width:
         spread = (rows.unsqueeze(1) * chosen).view(-1, slots * depth)

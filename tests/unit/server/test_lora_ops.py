@@ -17,7 +17,7 @@ def one_by_one(inputs: Tensor, weights: Tensor, indices: Tensor) -> Tensor:
 
 @given(
     rows=st.integers(1, 40),
-    slots=st.integers(1, 9),
+    slots=st.integers(1, 12),
     depth=st.integers(1, 24),
     width=st.integers(1, 24),
     dtype=st.sampled_from([torch.float32, torch.bfloat16]),
