@@ -18,6 +18,7 @@ def build_app() -> typer.Typer:
     from launch.commands import up
     from launch.demo import demo_config, demo_texts, demo_up
     from router.commands import run as router
+    from router.guard_commands import app as guards
     from router.route_commands import app as routes
     from server.commands import run as server
 
@@ -31,6 +32,7 @@ def build_app() -> typer.Typer:
     app.add_typer(adapters, name="adapters")
     app.add_typer(replicas, name="replicas")
     app.add_typer(routes, name="route")
+    app.add_typer(guards, name="guards")
     app.add_typer(tenants, name="tenants")
     app.add_typer(keys, name="keys")
     app.command("usage")(usage)

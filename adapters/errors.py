@@ -10,6 +10,7 @@ PatchbayError
 ├── RegistryError          the registry's database cannot be reached or used
 └── RequestError           one request cannot be answered; has a status and OpenAI's `type` and `code`
     ├── InvalidRequest     400
+    │   └── ContentFiltered     a guard does not let the prompt through
     ├── Unauthorized       401
     ├── Forbidden          403
     ├── ModelNotFound      404
@@ -20,6 +21,7 @@ PatchbayError
     ├── BodyTooLarge       413
     ├── AdapterRejected    422, an adapter that a request asked for cannot be served
     ├── RateLimited        429, with the seconds after which to try again
+    ├── GuardFailed        500, a guard could not do its work, so nothing goes through
     ├── UpstreamFailed     502
     ├── Unavailable        503, with the seconds after which to try again
     │   └── RevisionMissing     the replica has not got the revision that its router means
@@ -98,6 +100,12 @@ class RequestError(PatchbayError):
 class InvalidRequest(RequestError):
     status = 400
     error_type = "invalid_request_error"
+
+
+class ContentFiltered(InvalidRequest):
+    """A guard does not let the prompt through. Source: OpenAI's and Azure's `content_filter`."""
+
+    code = "content_filter"
 
 
 class Unauthorized(RequestError):
@@ -201,6 +209,12 @@ class RateLimited(RequestError):
     def headers(self) -> dict[str, str]:
         told = {name.decode(): value.decode() for name, value in self.extra}
         return {"retry-after": str(self.retry_after_s), **told}
+
+
+class GuardFailed(RequestError):
+    status = 500
+    error_type = "server_error"
+    code = "guard_failed"
 
 
 class UpstreamFailed(RequestError):

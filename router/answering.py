@@ -24,6 +24,8 @@ from router.fleet import Fleet
 from router.forward.exchange import Ask, Exchange
 from router.forward.forwarder import Forwarder
 from router.forward.upstreams import Upstreams
+from router.guarding import Guarding
+from router.guards.guarded import Rerouted
 from router.headers import EXPLAIN, provenance, said
 from router.meter import asked_tokens, guess_of, need_of, used_by
 from router.metrics import Metrics
@@ -68,6 +70,7 @@ class Parts:
     metrics: Metrics
     usage: Usage | None
     clock: Callable[[], float]
+    guard_key: bytes
 
 
 class Answering:
@@ -77,6 +80,7 @@ class Answering:
         self._parts = parts
         self._upstreams = upstreams
         self._forwarder = forwarder
+        self._guarding = Guarding(parts.policy, parts.metrics, parts.guard_key)
         self._cache = AnswerCache(parts.config.cache_mib * 1024 * 1024, parts.clock)
         self._shadow = Shadow(parts.fleet, upstreams, parts.admission, parts.metrics, parts.clock)
 
@@ -98,6 +102,8 @@ class Answering:
         for place, choice in enumerate(choices):
             try:
                 return await self._within_its_time(incoming, choice)
+            except Rerouted as moved:
+                return await self._within_its_time(incoming, self._elsewhere(incoming, moved))
             except _FALLS_BACK as error:
                 if place + 1 == len(choices) or not self._may_fall_back(exchange, error):
                     raise
@@ -124,6 +130,13 @@ class Answering:
         others = choice.config.fallbacks if choice.config else ()
         return (choice, *(book.choose(one, facts) if book.knows(one) else Choice(one, one) for one in others))
 
+    def _elsewhere(self, incoming: Incoming, moved: Rerouted) -> Choice:
+        """Where a guard has the request go."""
+        exchange = incoming.exchange
+        exchange.extra.append(said("rerouted", f"{moved.guard}: {moved.route}"))
+        facts = facts_of(incoming.body, exchange.request.headers, _caller(incoming.client, exchange))
+        return self._parts.policy.policy.book.choose(moved.route, facts)
+
     async def _within_its_time(self, incoming: Incoming, choice: Choice) -> Target:
         """Answers as `choice` says. Raises DeadlineExceeded where the answer does not begin within the route's time."""
         limit_s = choice.config.timeout_s if choice.config else None
@@ -142,7 +155,7 @@ class Answering:
         target = self._target(incoming, choice)
         exchange, client = incoming.exchange, incoming.client
         exchange.label = target.label
-        body = self._body(incoming, choice, target)
+        body = self._guarding.check(exchange, choice, client.tenant, self._body(incoming, choice, target))
         price = self._parts.policy.policy.config.price(choice.route, target.label)
         await self._charge_route(choice)
         body, grant = await self._reserve(incoming, body, price)
@@ -168,6 +181,7 @@ class Answering:
             used = used_by(exchange.relay, body) if exchange.relay.head_sent and not exchange.cached else used
             if grant is not None:
                 self._parts.limiter.settle(grant, used)
+            self._guarding.done(exchange)
             self._count(incoming, choice, target, used, price)
         return answered
 
@@ -197,10 +211,12 @@ class Answering:
 
     def _key(self, incoming: Incoming, choice: Choice, ask: Ask) -> bytes | None:
         config = choice.config
-        if config is None or config.cache is None:
+        guarded = incoming.exchange.guarded
+        if config is None or config.cache is None or (guarded is not None and guarded.masked):
             return None
+        guards = self._parts.policy.policy.guards.names(config.guards)
         endpoint = incoming.exchange.endpoint.name
-        return cache_key(incoming.client.tenant, endpoint, ask.target, config.guards, ask.body)
+        return cache_key(incoming.client.tenant, endpoint, ask.target, guards, ask.body)
 
     def _keep(self, exchange: Exchange, ask: Ask, answered: Target, key: bytes | None, answer: bytes) -> None:
         """Keeps an answer, where it is one to keep and comes from whom it was looked for."""

@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from functools import partial
+from secrets import token_bytes
 from socket import socket
 
 from adapters.errors import PatchbayError, StartError
@@ -155,7 +156,12 @@ class Router:
             self.metrics,
             self._usage,
             time.perf_counter,
+            self._guard_key(),
         )
+
+    def _guard_key(self) -> bytes:
+        own = self._config.guard_key
+        return own.get_secret_value().encode() if own is not None else token_bytes(32)
 
     async def reload(self) -> None:
         """Reads what can change of the configuration anew; where it is wrong, nothing changes and the log says so."""

@@ -12,6 +12,7 @@ from adapters.settings import REPLICA_NAME, Settings, check_setting_name, is_loo
 from router.admission.config import AdmissionConfig
 from router.balance import budget, circuit
 from router.balance.pick import Weights
+from router.guards.config import GuardsConfig
 from router.keys import Role
 from router.routes.config import RoutesConfig
 from router.tenants.config import CountersConfig, TenantsConfig
@@ -114,11 +115,19 @@ class RetryConfig(Settings):
         return budget.Policy(self.share, self.per_second, self.burst)
 
 
-class PolicyConfig(RoutesConfig, TenantsConfig):
+class PolicyConfig(RoutesConfig, TenantsConfig, GuardsConfig):
     """The part of the configuration that can be read anew while the router runs."""
 
     @model_validator(mode="after")
-    def _degrades_to_routes(self) -> Self:
+    def _names_what_there_is(self) -> Self:
+        for name, entry in self.routes.items():
+            for guard in entry.guards:
+                if guard not in self.guards:
+                    known = ", ".join(sorted(self.guards)) or "none"
+                    raise ValueError(f"routes.{name}.guards: there is no guard '{guard}' (there are: {known})")
+        for name, watch in self.guards.items():
+            if watch.route is not None and watch.route not in self.routes:
+                raise ValueError(f"guards.{name}.route: there is no route '{watch.route}'")
         for name, tier in self.tiers.items():
             route = tier.degrade.route if tier.degrade else None
             if route is not None and route not in self.routes:
@@ -135,6 +144,9 @@ class RouterConfig(PolicyConfig):
     replica may take to tell its state; `carry_timeout_s`: how long a stream whose replica died may wait for another to
     go on with it; `request_timeout_s`: how long any answer may take in all, without it as long as its client waits;
     `dns_interval_s`: how often names of replicas are looked up.
+
+    `guard_cache`: where the compiled rules of guards are kept, by default in the user's cache; `guard_key`: what the
+    marks of their findings are made with, by default another one each start.
 
     `cache_mib`: answers of routes with a `cache` that are kept in memory.
 
@@ -185,6 +197,8 @@ class RouterConfig(PolicyConfig):
     counters: CountersConfig = CountersConfig()
     cache_mib: int = Field(default=64, ge=1)
     policy_file: Path | None = None
+    guard_cache: Path | None = None
+    guard_key: SecretStr | None = None
 
     @field_validator("replicas", mode="before")
     @classmethod

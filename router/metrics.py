@@ -109,6 +109,12 @@ class Metrics:
             ("route", "outcome"),
             registry=registry,
         )
+        self._verdicts = Counter(
+            "patchbay_router_guard_verdicts",
+            "What guards found. side: input, output; action: block, redact, mask, flag, route.",
+            ("guard", "kind", "action", "side"),
+            registry=registry,
+        )
         self._counted_tokens = cache(self._tokens.labels)
         self._votes = Counter(
             "patchbay_router_feedback",
@@ -243,6 +249,10 @@ class Metrics:
     def fell_back(self, route: str) -> None:
         """Counts a request that went on to another route."""
         self._fallbacks.labels(route).inc()
+
+    def verdict(self, guard: str, kind: str, action: str, side: str, count: int) -> None:
+        """Counts what a guard found. All four are words of the configuration."""
+        self._verdicts.labels(guard, kind, action, side).inc(count)
 
     def vote(self, target: Target, vote: Literal["up", "down"]) -> None:
         """Counts a vote on an answer of `target`."""

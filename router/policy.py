@@ -5,8 +5,9 @@ Each change makes new immutable values, which are swapped whole; where any part 
 
 import asyncio
 import logging
+import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from adapters.errors import ConfigError, InvalidRequest
 from adapters.registry.records import Access
 from adapters.settings import load_yaml, parse_settings
 from router.config import PolicyConfig, RouterConfig
+from router.guards.pipeline import Guards, compile_guards
 from router.routes.book import Book, compile_book
 from router.tenants.clients import Clients, clients_of
 
@@ -26,6 +28,7 @@ class Policy:
 
     config: PolicyConfig
     book: Book
+    guards: Guards
     number: int = 1
 
 
@@ -44,11 +47,11 @@ class PolicyHolder:
         self._access = access
         self._seen = access()
         self._turn = asyncio.Lock()
+        self._cache = config.guard_cache or user_cache()
         own = PolicyConfig(**{name: getattr(config, name) for name in PolicyConfig.model_fields})
-        self.policy = Policy(own, compile_book(own, self._folder))
+        self.policy = self._compiled(own)
         self._take_newer()
         self._known = self._clients()
-        self._warn()
 
     @property
     def clients(self) -> Clients:
@@ -66,14 +69,13 @@ class PolicyHolder:
             raise InvalidRequest("This router was started without a configuration file, so there is nothing to read.")
         async with self._turn:
             try:
-                config, book = await asyncio.to_thread(_read, self._file)
+                fresh = await asyncio.to_thread(lambda file: self._compiled(_parsed(file)), self._file)
             except ConfigError as error:
                 _log.warning("the configuration was not read anew, all stays as it was: %s", error)
                 raise
-            self.policy = Policy(config, book, self.policy.number + 1)
+            self.policy = replace(fresh, number=self.policy.number + 1)
             self._known = self._clients()
-            self._warn()
-            _log.info("the configuration was read anew: %d routes", len(book.routes))
+            _log.info("the configuration was read anew: %d routes", len(fresh.book.routes))
             return self.policy
 
     def _take_newer(self) -> None:
@@ -83,7 +85,7 @@ class PolicyHolder:
         try:
             config = _parsed(self._file)
             if config != self.policy.config:
-                self.policy = Policy(config, compile_book(config, self._folder))
+                self.policy = self._compiled(config)
         except ConfigError as error:
             _log.warning("the configuration as it was at the start is used: %s", error)
 
@@ -96,15 +98,15 @@ class PolicyHolder:
             self._api_keys, self._seen, self.policy.config, must_show=self._must_show, utc_now=self._utc_now
         )
 
-    def _warn(self) -> None:
-        for name, route in self.policy.book.routes.items():
-            if route.guards:
-                _log.warning("route %s names guards (%s), and this version has none", name, ", ".join(route.guards))
+    def _compiled(self, config: PolicyConfig) -> Policy:
+        guards = compile_guards(config, [route.guards for route in config.routes.values()], self._cache, self._folder)
+        return Policy(config, compile_book(config, self._folder), guards)
 
 
-def _read(file: Path) -> tuple[PolicyConfig, Book]:
-    config = _parsed(file)
-    return config, compile_book(config, file.parent)
+def user_cache() -> Path:
+    """Where a user's compiled rules are kept. Source: the XDG base directory specification."""
+    home = os.environ.get("XDG_CACHE_HOME")
+    return (Path(home) if home else Path.home() / ".cache") / "patchbay" / "guards"
 
 
 def _parsed(file: Path) -> PolicyConfig:

@@ -8,8 +8,10 @@ bytes stay the same.
 from collections.abc import Callable
 
 from adapters.asgi import Headers
-from adapters.errors import RequestError, anthropic_body, openai_body
+from adapters.errors import GuardFailed, RequestError, anthropic_body, openai_body
 from router.carry.transcript import Transcript
+from router.guards.answers.stop import Codec, StreamStopped
+from router.guards.guarded import Guarded
 from router.upstream.client import Answer
 from router.upstream.failure import ReplicaFailure
 from router.wire.request import Reply
@@ -17,13 +19,14 @@ from router.wire.request import Reply
 _ENDS = (b"\n\n", b"\r\n\r\n")
 _DONE = b"[DONE]"
 _HOLD_LIMIT = 64 * 1024
+_WHOLE_LIMIT = 64 * 1024 * 1024
 
 
 class Relay:
     """One answer on its way to the client. `anthropic`: whether its client expects errors in Anthropic's shape;
     `sent_bytes`: how much of its body the client was sent; `events`: how many events of a stream without a transcript;
     `copy`: takes what the client is sent, where it is set; `transcript`: what is needed to go on elsewhere, for a
-    stream where that is known."""
+    stream where that is known; `guarded`: what filters the answer, where anything does."""
 
     def __init__(self, reply: Reply, *, anthropic: bool = False) -> None:
         self._reply = reply
@@ -33,6 +36,8 @@ class Relay:
         self._translate: Callable[[bytes], bytes] | None = None
         self._ends_with_done = False
         self.transcript: Transcript | None = None
+        self.guarded: Guarded | None = None
+        self._codec: Codec | None = None
         self.event_stream = False
         self.sent_bytes = 0
         self.events = 0
@@ -59,7 +64,12 @@ class Relay:
             self._ends_with_done = ends_with_done
             headers = [pair for pair in answer.headers if pair[0] != b"content-length"]
             self._reply.start(answer.status, headers + extra)
+            if self.guarded is not None:
+                self._codec = self.guarded.codec(self._used)
             await self._stream(answer)
+            return
+        if self.guarded is not None and answer.status == 200:
+            await self._filtered(answer, extra, self.guarded)
             return
         self._reply.start(answer.status, answer.headers + extra)
         if not answer.whole:
@@ -77,7 +87,7 @@ class Relay:
 
     def finish(self, events: bytes) -> None:
         """Ends a stream that broke with its last `events`."""
-        self._end(events)
+        self._end(self._filter(events))
 
     def fail(self, error: RequestError, extra: Headers) -> None:
         """Tells the client of `error` in the way that is still open: as an answer, or as a stream's last event.
@@ -105,15 +115,43 @@ class Relay:
     def _body(self, error: RequestError) -> bytes:
         return anthropic_body(error) if self._anthropic else openai_body(error)
 
+    async def _filtered(self, answer: Answer, extra: Headers, guarded: Guarded) -> None:
+        """Passes on an answer that is one document, once a guard has seen all of it."""
+        await answer.gather(_WHOLE_LIMIT)
+        if not answer.whole:
+            raise GuardFailed(f"The answer is larger than {_WHOLE_LIMIT} bytes, so it was not let through.")
+        self._last = answer.take()
+        body = guarded.whole(self._last)
+        headers = [pair for pair in answer.headers if pair[0] != b"content-length"]
+        self.whole(answer.status, headers + guarded.headers(extra), body)
+
+    def _used(self) -> tuple[int, int]:
+        if self.transcript is not None and self.transcript.answer_count:
+            return self.transcript.prompt_count, self.transcript.answer_count
+        return 0, self.events
+
     async def _stream(self, answer: Answer) -> None:
         self._reply.follow(answer)
-        await answer.pump(self._events)
-        if self._held:
-            held, self._held = self._held, b""
-            self._send_events(held)
-        if self._ends_with_done and _DONE not in self._last[-32:]:
-            raise ReplicaFailure("it ended its answer early", kind="disconnect")
-        self._end()
+        try:
+            await answer.pump(self._events)
+            if self._held:
+                held, self._held = self._held, b""
+                self._send_events(held)
+            if self._ends_with_done and _DONE not in self._last[-32:]:
+                raise ReplicaFailure("it ended its answer early", kind="disconnect")
+        except StreamStopped as stop:
+            self._end(stop.last)
+            return
+        self._end(self._codec.finish() if self._codec is not None else b"")
+
+    def _filter(self, events: bytes) -> bytes:
+        """What a guard lets go of the stream's last events."""
+        if self._codec is None:
+            return events
+        try:
+            return self._codec.feed(events) + self._codec.finish()
+        except StreamStopped as stop:
+            return stop.last
 
     def _events(self, data: bytes) -> None:
         ready, self._held = split_events(self._held + data if self._held else data)
@@ -132,7 +170,10 @@ class Relay:
         else:
             self.events += events.count(_ENDS[0])
         self._before, self._last = self._last, events
-        self._pass(events)
+        if self._codec is None:
+            self._pass(events)
+        elif let_go := self._codec.feed(events):
+            self._pass(let_go)
 
     def _pass(self, data: bytes) -> None:
         self.sent_bytes += len(data)

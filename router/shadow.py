@@ -99,6 +99,8 @@ class Shadow:
             with contextlib.closing(_Ending(turn)):
                 began_s = self._clock()
                 other = await self._asked(exchange, ask, target, turn.first)
+            if exchange.guarded is not None and exchange.guarded.looks_at_answers:
+                other = exchange.guarded.copy(other)
         except (RequestError, ReplicaFailure):
             self._metrics.shadowed(choice.route, "failed")
             return

@@ -9,6 +9,7 @@ from adapters.asgi import Headers
 from adapters.errors import RequestError
 from router.body import Prompt
 from router.endpoints import OTHER, Endpoint
+from router.guards.guarded import Guarded
 from router.metrics import Outcome
 from router.relay import Relay
 from router.snapshot import Target
@@ -48,7 +49,8 @@ class Turn(Protocol):
 class Exchange:
     """One request, and how far its answer has come. `extra`: the router's own headers on the answer; `tried`: the
     replicas that were asked; `trace`: the trace's id; `on_begin`: told when the answer begins; `turn`: its
-    turn, where it was given one; `cached`: whether it was answered with what was kept."""
+    turn, where it was given one; `cached`: whether it was answered with what was kept; `guarded`: the guards that
+    it is under."""
 
     request: Request
     relay: Relay
@@ -66,6 +68,7 @@ class Exchange:
     on_begin: Callable[[], None] | None = None
     turn: Turn | None = None
     cached: bool = False
+    guarded: Guarded | None = None
 
     def begin(self) -> None:
         """Notes that the answer is about to begin: from here on it cannot be had elsewhere."""

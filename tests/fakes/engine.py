@@ -57,7 +57,8 @@ class Seen:
 @dataclass
 class Script:
     """How the engine answers. `gate`: a stream's chunk waits for one release each; `die_after`: chunks before it dies;
-    `raw`: the exact writes of a streamed answer in place of generated ones; `padding`: bytes added to each chunk;
+    `raw`: the exact writes of a streamed answer in place of generated ones;
+    `words`: the exact pieces of its text; `padding`: bytes added to each chunk;
     `delays`: each request's `delay_s`, in turn."""
 
     chunks: int = 3
@@ -66,6 +67,7 @@ class Script:
     fault: Fault = "none"
     die_after: int = 1
     raw: list[bytes] | None = None
+    words: tuple[str, ...] | None = None
     padding: int = 0
     delays: tuple[float, ...] = ()
 
@@ -315,6 +317,8 @@ class FakeEngine:
         _hang_up(request)
 
     def _words(self, seen: Seen) -> list[str]:
+        if self.script.words is not None:
+            return list(self.script.words)
         name = seen.headers.get("x-patchbay-revision") or self._resolved(seen.json["model"])
         return [f"{name} {number} " + "x" * self.script.padding for number in range(self.script.chunks)]
 

@@ -1,0 +1,1 @@
+"""Answers in the wire formats, with every text in them put through guards."""

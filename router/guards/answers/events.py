@@ -1,0 +1,42 @@
+"""Server-sent events, as they are read and written here.
+
+Source: https://html.spec.whatwg.org/multipage/server-sent-events.html
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+_APART = re.compile(rb"\r\n\r\n|\n\n")
+_ENCODER = msgspec.json.Encoder()
+_DECODER = msgspec.json.Decoder()
+DONE = b"data: [DONE]\n\n"
+
+
+def split(events: bytes) -> Iterator[tuple[bytes, Any]]:
+    """Each event as it came, and the JSON of its data, None where that is no JSON object."""
+    for event in _APART.split(events):
+        if event:
+            yield event + b"\n\n", _data(event)
+
+
+def written(value: Any, name: str | None = None) -> bytes:
+    """An event with `value` as its data."""
+    head = b"event: " + name.encode() + b"\n" if name is not None else b""
+    return head + b"data: " + _ENCODER.encode(value) + b"\n\n"
+
+
+def _data(event: bytes) -> Any:
+    if event.startswith(b"data: {") and b"\n" not in event:
+        text = event[6:]
+    else:
+        lines = [line[5:].removeprefix(b" ") for line in event.splitlines() if line.startswith(b"data:")]
+        text = b"\n".join(lines)
+    if not text.startswith(b"{"):
+        return None
+    try:
+        return _DECODER.decode(text)
+    except msgspec.DecodeError:
+        return None

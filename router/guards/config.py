@@ -1,0 +1,156 @@
+"""The configuration of guards: `guards` and `guard_all`."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import SchemaError
+from pydantic import Field, field_validator, model_validator
+
+from adapters.settings import Settings
+
+RuleSetName = Literal["pii", "secrets", "profanity"]
+SideName = Literal["input", "output"]
+ActionName = Literal["block", "redact", "mask", "flag", "route"]
+_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"
+Name = Annotated[str, Field(pattern=_NAME)]
+
+
+class Override(Settings):
+    """What is otherwise for one tenant: another `action`, or none at all (`off`), or only looked at (`dry_run`)."""
+
+    action: ActionName | None = None
+    off: bool = False
+    dry_run: bool | None = None
+
+
+class GuardBase(Settings):
+    """What all guards have. `on`: the sides that it looks at; `action`: what happens to what it finds; `route`: where a
+    request goes then, for the action of that name; `dry_run`: finds, counts and tells, and does
+    nothing; `tenants`: what is otherwise for some."""
+
+    on: tuple[SideName, ...] = Field(default=("input", "output"), min_length=1)
+    action: ActionName = "block"
+    route: Name | None = None
+    dry_run: bool = False
+    tenants: dict[Name, Override] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _has_a_route(self) -> Self:
+        if (self.action == "route") != (self.route is not None):
+            raise ValueError("the action 'route' and a 'route' to go to belong together")
+        if self.action == "route" and self.on != ("input",):
+            raise ValueError("an answer that has begun goes nowhere else: the action 'route' is for `on: [input]`")
+        if self.action == "mask" and self.on != ("input",):
+            raise ValueError(
+                "masks are put into prompts and taken out of answers: the action 'mask' is for `on: [input]`"
+            )
+        return self
+
+
+class RulesGuard(GuardBase):
+    """Looks for rules. `sets`: of the built-in ones; `without`: built-in rules that are left out, by name; `patterns`:
+    your own regular expressions by name; `words`: denied words, or a file with one a line."""
+
+    kind: Literal["rules"]
+    sets: tuple[RuleSetName, ...] = ()
+    without: tuple[str, ...] = ()
+    patterns: dict[Name, str] = Field(default_factory=dict)
+    caseless: bool = True
+    words: tuple[str, ...] | Path = ()
+
+    @model_validator(mode="after")
+    def _looks_for_something(self) -> Self:
+        if not self.sets and not self.patterns and not self.words:
+            raise ValueError("say what is looked for: 'sets', 'patterns' or 'words'")
+        return self
+
+
+class InjectionGuard(GuardBase):
+    """Judges prompts for injections and jailbreaks. `threshold`: from which score on, 0 to 1, something is done."""
+
+    kind: Literal["injection"]
+    on: tuple[SideName, ...] = ("input",)
+    threshold: float = Field(default=0.5, gt=0, lt=1)
+
+    @field_validator("on")
+    @classmethod
+    def _prompts_only(cls, value: tuple[SideName, ...]) -> tuple[SideName, ...]:
+        if value != ("input",):
+            raise ValueError("injections are looked for in prompts: `on: [input]`")
+        return value
+
+    @field_validator("action")
+    @classmethod
+    def _has_no_spans(cls, value: ActionName) -> ActionName:
+        if value in ("redact", "mask"):
+            raise ValueError("a prompt is judged as a whole, so there is nothing to redact: use block, flag or route")
+        return value
+
+
+class LeakGuard(GuardBase):
+    """Looks for the request's own system prompt in its answer. `min_chars`: how many letters and digits in a row, the
+    same as there, are a leak."""
+
+    kind: Literal["system_prompt"]
+    on: tuple[SideName, ...] = ("output",)
+    min_chars: int = Field(default=40, ge=16, le=1000)
+
+
+class SchemaGuard(GuardBase):
+    """Checks that the whole answer is JSON by a schema. `schema`: it, or else the request's own `response_format`;
+    `repair`: whether fences, prose around it and open brackets are mended. An answer that still is not is blocked or
+    flagged."""
+
+    kind: Literal["schema"]
+    on: tuple[SideName, ...] = ("output",)
+    action: ActionName = "flag"
+    json_schema: dict[str, Any] = Field(default_factory=dict, alias="schema")
+    repair: bool = True
+
+    @field_validator("json_schema")
+    @classmethod
+    def _is_a_schema(cls, value: dict[str, Any]) -> dict[str, Any]:
+        try:
+            Draft202012Validator.check_schema(value)
+        except SchemaError as error:
+            raise ValueError(f"this is no JSON schema: {error.message}") from error
+        return value
+
+
+class RefusalGuard(GuardBase):
+    """Counts answers that refuse."""
+
+    kind: Literal["refusal"]
+    on: tuple[SideName, ...] = ("output",)
+    action: ActionName = "flag"
+
+
+class GroundingGuard(GuardBase):
+    """Flags answers of which less than `share` is supported by the request's `sources`."""
+
+    kind: Literal["grounding"]
+    on: tuple[SideName, ...] = ("output",)
+    action: ActionName = "flag"
+    share: float = Field(default=0.6, ge=0, le=1)
+
+
+GuardConfig = Annotated[
+    RulesGuard | InjectionGuard | LeakGuard | SchemaGuard | RefusalGuard | GroundingGuard,
+    Field(discriminator="kind"),
+]
+
+
+class GuardsConfig(Settings):
+    """`guards` by name, `guard_all`: those that look at every request, whichever route or model it is for."""
+
+    guards: dict[Name, GuardConfig] = Field(default_factory=dict)
+    guard_all: tuple[Name, ...] = ()
+
+    @model_validator(mode="after")
+    def _all_are_known(self) -> Self:
+        for name in self.guard_all:
+            if name not in self.guards:
+                known = ", ".join(sorted(self.guards)) or "none"
+                raise ValueError(f"guard_all: there is no guard '{name}' (there are: {known})")
+        return self

@@ -1,0 +1,1 @@
+"""Texts that the detector is trained and judged on: generated from templates, the same every time."""

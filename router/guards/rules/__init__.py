@@ -1,0 +1,1 @@
+"""What is looked for: patterns with their validators."""

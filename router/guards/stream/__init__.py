@@ -1,0 +1,1 @@
+"""Text that grows: what of it may be let go."""

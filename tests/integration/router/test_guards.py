@@ -1,0 +1,253 @@
+"""Guards in a router: prompts and answers on every way that they can take."""
+
+import asyncio
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import openai
+import pytest
+
+from tests.fakes.engine import FakeEngine, Script, revision
+from tests.fakes.routers import running_router
+from tests.integration.router.wire import ask, content, events, post
+
+pytestmark = pytest.mark.anyio
+CARD = "4111 1111 1111 1111"
+MAIL = "jane.doe@example.org"
+WORDS = ("Her card is 4111 ", "1111 1111 ", "1111 and her mail jane", ".doe@exam", "ple.org. ", "Good bye.")
+CLEAN = "Her card is [CARD] and her mail [EMAIL]. Good bye."
+PII = {"kind": "rules", "sets": ["pii"], "action": "redact"}
+SECRETS = {"kind": "rules", "sets": ["secrets"], "action": "block"}
+KEY = "AKIA" + "Q3EGRXH7" * 2
+
+
+def engine(*words: str) -> FakeEngine:
+    fake = FakeEngine("replica-0", revisions=(revision("sql"), revision("json")))
+    fake.script = Script(words=words or WORDS)
+    return fake
+
+
+def config(**guards: Any) -> dict[str, Any]:
+    return {"routes": {"r": {"model": "sql", "guards": list(guards)}}, "guards": guards}
+
+
+def said(text: str, field: str = "content") -> str:
+    """A stream's text."""
+    deltas = [one["choices"][0]["delta"] for one in events(text) if one != "[DONE]" and one["choices"]]
+    return "".join(delta.get(field) or "" for delta in deltas)
+
+
+async def test_what_streams_and_what_does_not_differ_or_tell_a_card() -> None:
+    async with running_router(engine(), **config(pii=PII)) as router:
+        stream = await post(router, ask("r", stream=True))
+        whole = await post(router, ask("r"))
+    assert said(stream.text) == CLEAN == content(whole)
+    for text in (stream.text, whole.text):
+        assert "1111" not in text
+        assert "jane" not in text
+    assert "EMAIL" in whole.headers["x-patchbay-guards"]
+    assert "output redact" in whole.headers["x-patchbay-guards"]
+    assert stream.headers["x-patchbay-guards"] == "pii"
+    assert int(whole.headers["content-length"]) == len(whole.content)
+    assert events(stream.text)[-1] == "[DONE]"
+
+
+async def test_a_model_that_is_called_by_its_own_name_has_no_guards() -> None:
+    async with running_router(engine(), guards={"pii": PII}, guard_all=["pii"]) as router:
+        answer = await post(router, ask("sql"))
+    assert content(answer) == CLEAN
+
+
+async def test_a_blocked_prompt_reaches_an_engine() -> None:
+    fake = engine()
+    async with running_router(fake, **config(secrets=SECRETS)) as router:
+        body = ask("r", messages=[{"role": "user", "content": [{"type": "text", "text": f"my key is {KEY}"}]}])
+        answer = await post(router, body)
+        metrics = router.metrics.render().decode()
+    assert answer.status_code == 400
+    assert answer.json()["error"]["code"] == "content_filter"
+    assert KEY not in answer.text
+    assert not fake.seen
+    assert (
+        'patchbay_router_guard_verdicts_total{action="block",guard="secrets",kind="SECRET",side="input"} 1.0' in metrics
+    )
+
+
+async def test_a_block_amid_a_stream_lets_the_engine_work_on_or_breaks_the_client() -> None:
+    fake = engine("so the key is ", KEY[:9], KEY[9:], " and", *("more " * 200).split())
+    fake.script.delay_s = 0.02
+    async with running_router(fake, **config(secrets=SECRETS)) as router:
+        client = openai.AsyncOpenAI(base_url=f"{router.url}/v1", api_key="none", max_retries=0)
+        async with client:
+            stream = await client.chat.completions.create(
+                model="r",
+                messages=[{"role": "user", "content": "hi"}],
+                stream=True,
+                stream_options={"include_usage": True},
+            )
+            chunks = [chunk async for chunk in stream]
+        await fake.seen[0].finished.wait()
+    assert "".join(one.choices[0].delta.content or "" for one in chunks if one.choices) == "so the key is "
+    assert [one.choices[0].finish_reason for one in chunks if one.choices][-1] == "content_filter"
+    assert chunks[-1].usage is not None
+    assert fake.seen[0].cancelled.is_set()
+
+
+async def test_a_redacted_prompt_goes_to_the_engine_as_it_was() -> None:
+    fake = engine("fine")
+    async with running_router(fake, **config(pii=PII)) as router:
+        await post(router, ask("r", messages=[{"role": "user", "content": f"Mail {MAIL} now"}]))
+    assert fake.seen[0].json["messages"][0]["content"] == "Mail [EMAIL] now"
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_masked_prompt_tells_the_engine_or_the_mask_stays_in_the_answer(stream: bool) -> None:
+    fake = engine("x")
+    mask = {**PII, "action": "mask", "on": ["input"]}
+    async with running_router(fake, **config(pii=mask)) as router:
+        await post(router, ask("r", messages=[{"role": "user", "content": f"Mail {MAIL}, I said {MAIL}"}]))
+        sent = fake.seen[0].json["messages"][0]["content"]
+        assert MAIL not in sent
+        assert sent.count("[EMAIL_") == 2
+        assert sent[5:23] == sent[-18:]
+    echo = EchoEngine("replica-0", revisions=(revision("sql"),))
+    async with running_router(echo, **config(pii=mask)) as router:
+        body = ask("r", stream=stream, messages=[{"role": "user", "content": f"Mail {MAIL} now"}])
+        answer = await post(router, body)
+    assert (said(answer.text) if stream else content(answer)) == f"Mail {MAIL} now"
+
+
+class EchoEngine(FakeEngine):
+    """Says what it was told, three characters at a time."""
+
+    def _words(self, seen: Any) -> list[str]:
+        text = seen.json["messages"][-1]["content"]
+        return [text[at : at + 3] for at in range(0, len(text), 3)]
+
+
+async def test_a_guard_that_reroutes_answers_itself() -> None:
+    fake = engine("fine")
+    guards = {"pii": {**PII, "action": "route", "route": "safe", "on": ["input"]}}
+    routes = {"r": {"model": "sql", "guards": ["pii"]}, "safe": {"model": "json"}}
+    async with running_router(fake, routes=routes, guards=guards) as router:
+        answer = await post(router, ask("r", messages=[{"role": "user", "content": f"Mail {MAIL}"}]))
+    assert answer.headers["x-patchbay-adapter"] == "json@1"
+    assert answer.headers["x-patchbay-rerouted"] == "pii: safe"
+
+
+async def test_a_dry_run_changes_an_answer_or_counts_nothing() -> None:
+    async with running_router(engine(), **config(pii={**PII, "dry_run": True})) as router:
+        answer = await post(router, ask("r"))
+        metrics = router.metrics.render().decode()
+    assert content(answer) == "".join(WORDS)
+    assert 'action="flag",guard="pii",kind="CARD",side="output"}' in metrics
+    assert "dry-run" in answer.headers["x-patchbay-guards"]
+
+
+async def test_what_is_found_is_noted_with_its_text_or_not_at_all(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "patchbay.audit")
+    async with running_router(engine(), **config(pii=PII), guard_key="k") as router:
+        await post(router, ask("r"))
+        await post(router, ask("r"))
+    noted = [json.loads(one.getMessage()) for one in caplog.records if one.name == "patchbay.audit"]
+    found = {(one["kind"], one["action"], one["side"], *one["span"], one["mark"]) for one in noted}
+    assert {one[:-1] for one in found} == {("CARD", "redact", "output", 12, 31), ("EMAIL", "redact", "output", 45, 65)}
+    # The same thing has the same mark each time.
+    assert len(found) == 2
+    assert "1111" not in caplog.text
+    assert "jane" not in caplog.text
+
+
+async def test_a_stream_that_goes_on_elsewhere_tells_what_was_cut_by_the_death() -> None:
+    engines = [FakeEngine(f"replica-{number}", revisions=(revision("sql"),)) for number in (0, 1)]
+    for one in engines:
+        one.script = Script(words=WORDS)
+    engines[0].script.fault, engines[0].script.die_after = "die", 2
+    engines[1].running = 5
+    async with running_router(*engines, **config(pii=PII)) as router:
+        answer = await post(router, ask("r", stream=True))
+    assert engines[1].seen, "the first one did not die"
+    assert said(answer.text) == CLEAN
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_an_answer_from_the_cache_or_a_shadows_is_not_filtered(stream: bool) -> None:
+    fake = engine()
+    route = {"model": "sql", "guards": ["pii"], "cache": {"ttl_s": 60}, "defaults": {"temperature": 0}}
+    shadowed = {"model": "sql", "guards": ["pii"], "shadow": {"model": "json", "share": 1}}
+    async with running_router(fake, routes={"r": route, "s": shadowed}, guards={"pii": PII}) as router:
+        first = await post(router, ask("r", stream=stream))
+        again = await post(router, ask("r", stream=stream))
+        await post(router, ask("s", stream=stream))
+        while not router.proxy.pairs:
+            await asyncio.sleep(0.01)
+        pair = router.proxy.pairs[0]
+    assert again.headers["x-patchbay-cache"] == "hit"
+    assert again.content == first.content
+    assert b"1111" not in again.content + pair.answer + pair.shadow_answer
+    assert b"[CARD]" in pair.shadow_answer
+
+
+async def test_an_answer_is_let_through_that_no_guard_could_read() -> None:
+    fake = engine()
+    async with running_router(fake, **config(pii=PII)) as router:
+        fake.script = Script(
+            raw=[b'data: {"choices": [{"index": 0, "delta": {"content": "a"}}]}\n\n', b"data: [DONE]\n\n"]
+        )
+        assert said((await post(router, ask("r", stream=True))).text) == "a"
+        body = ask("r", prompt=[1, 2, 3])
+        del body["messages"]
+        answer = await post(router, body, "/v1/completions")
+    assert answer.status_code == 400
+    assert answer.json()["error"]["param"] == "prompt"
+
+
+async def test_a_system_prompt_is_told() -> None:
+    prompt = "You are Bo, the assistant of Acme. The launch code is seven nine two, keep it to yourself."
+    fake = engine("Sure, it says: the launch co", "de is seven nine two, keep it ", "to yourself. Bye.")
+    guards = {"leak": {"kind": "system_prompt", "min_chars": 30, "action": "redact"}}
+    async with running_router(fake, **config(**guards)) as router:
+        body = ask(
+            "r", stream=True, messages=[{"role": "system", "content": prompt}, {"role": "user", "content": "hi"}]
+        )
+        answer = await post(router, body)
+    assert said(answer.text) == "Sure, it says: [SYSTEM_PROMPT]. Bye."
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_json_comes_out_broken(stream: bool) -> None:
+    fake = engine("```json\n", '{"team": "a', 'b"', "\n```")
+    schema = {"type": "object", "required": ["team"], "properties": {"team": {"type": "string"}}}
+    guards = {"form": {"kind": "schema", "schema": schema, "action": "block"}}
+    async with running_router(fake, **config(**guards)) as router:
+        answer = await post(router, ask("r", stream=stream))
+        assert json.loads(said(answer.text) if stream else content(answer)) == {"team": "ab"}
+        fake.script = Script(words=("no JSON ", "at all"))
+        answer = await post(router, ask("r", stream=stream))
+    assert "content_filter" in answer.text
+    assert "at all" not in answer.text
+
+
+async def test_a_tenants_own_rules_are_everybodys(tmp_path: Path) -> None:
+    words = tmp_path / "words.txt"
+    words.write_text("bye\n")
+    guards = {
+        "house": {"kind": "rules", "words": str(words), "patterns": {"case-id": r"\bHER card\b"}, "action": "redact"}
+    }
+    async with running_router(engine(), **config(**guards)) as router:
+        answer = await post(router, ask("r"))
+    assert content(answer).startswith("[CASE_ID] is 4111")
+    assert content(answer).endswith("Good [DENIED].")
+
+
+@pytest.mark.parametrize("places", range(3))
+async def test_a_stream_that_is_cut_anywhere_tells_more(places: int) -> None:
+    fake = engine()
+    async with running_router(fake, **config(pii=PII)) as router:
+        for after in range(places * 3, places * 3 + 3):
+            fake.script = Script(words=WORDS, fault="die", die_after=after)
+            answer = await post(router, ask("r", stream=True))
+            assert CARD not in answer.text
+            assert MAIL not in answer.text
