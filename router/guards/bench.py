@@ -97,8 +97,8 @@ def _leaks(owned: RuleSet, rules: Sequence[Rule], size: int, rng: random.Random)
                 secret = _secret(rule, text)
                 spans += 1
                 pieces = list(_random_pieces(text, size, rng))
-                leaked += _shows("".join(_through(owned, pieces)), secret)
-                alone += _shows("".join(_each_alone(owned, pieces)), secret)
+                leaked += _shows("".join(_through(owned, pieces)), secret, text)
+                alone += _shows("".join(_each_alone(owned, pieces)), secret, text)
     return spans, leaked, alone
 
 
@@ -130,9 +130,11 @@ def _random_pieces(text: str, size: int, rng: random.Random) -> Iterator[str]:
         place += step
 
 
-def _shows(out: str, secret: str) -> bool:
-    least = min(_SHOWN, len(secret))
-    return bool(secret) and any(secret[at : at + least] in out for at in range(len(secret) - least + 1))
+def _shows(out: str, secret: str, text: str) -> bool:
+    """Whether a part of the secret came out that is not in the prose around it, too."""
+    around, least = text.replace(secret, ""), min(_SHOWN, len(secret))
+    parts = (secret[at : at + least] for at in range(len(secret) - least + 1))
+    return bool(secret) and any(part in out and part not in around for part in parts)
 
 
 def _channel(owned: RuleSet) -> Channel:
