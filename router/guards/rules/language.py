@@ -5,12 +5,14 @@ the same language. What a stream's end may still become a match of is found by t
 """
 
 import re
-from re import _constants as c  # type: ignore[attr-defined]  # the parser that `re` itself uses has no public name
-from re import _parser as parser  # type: ignore[attr-defined]
+from importlib import import_module
 from typing import Any
 
 from adapters.errors import ConfigError
 
+# The parser that `re` itself uses has no public name.
+c: Any = import_module("re._constants")
+parser: Any = import_module("re._parser")
 MOST_WIDTH = 1024
 _CATEGORIES = {
     c.CATEGORY_DIGIT: "0-9",

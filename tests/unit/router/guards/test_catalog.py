@@ -1,5 +1,7 @@
 import re
 from collections.abc import Callable, Sequence
+from importlib import import_module
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -34,7 +36,7 @@ def found(rule: Rule, text: str) -> str | None:
 
 
 def width(pattern: str) -> int:
-    parser = re._parser  # type: ignore[attr-defined]  # noqa: SLF001 - `re` has no public name for it
+    parser: Any = import_module("re._parser")
     return int(parser.parse(pattern).getwidth()[1])
 
 
