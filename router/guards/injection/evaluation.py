@@ -1,4 +1,4 @@
-"""How well the detector tells attacks from what only looks like them, on texts whose templates it was not trained on."""
+"""How well the detector tells attacks from what only looks like them, on texts of templates it was not trained on."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass

@@ -16,9 +16,11 @@ _BASE64: Final = re.compile(r"(?<![\w+/])(?:[A-Za-z0-9+/_-]{4}){5,}(?:[A-Za-z0-9
 _HEX: Final = re.compile(r"(?:(?:\\x|0x)?[0-9a-fA-F]{2}[ ,:]?){12,}")
 _PERCENT: Final = re.compile(r"(?:%[0-9a-fA-F]{2}){6,}|(?:\w*%[0-9a-fA-F]{2}){4,}\w*")
 _SPACED: Final = re.compile(r"(?<!\w)(?:\w[ .\-_*|]{1,3}){7,}\w(?!\w)")
-_LEET_WORD: Final = re.compile(r"\b(?=\w*[A-Za-z@$])(?=\w*[013457@$])[\w@$]{3,}")
+# A digit that stands for a letter; of how many a text is taken to be spelt so.
+_LEET_DIGIT: Final = re.compile(r"[A-Za-z][013457]+[A-Za-z]|\b[013457][A-Za-z]")
+_LEET_DIGITS: Final = 3
 _LEET: Final = str.maketrans("013457@$", "oieastas")
-_MIXED: Final = re.compile(r"[A-Za-z][013457@$]|[013457@$][A-Za-z]")
+_ROTATED: Final = ("rot13", "rot-13", "rot 13", "caesar")
 _BACKWARDS: Final = ("revers", "backward", "ruckwarts", "l'envers", "al reves")
 # Less than these is nothing encoded, spaced out or in pairs of digits.
 _LONG_WORD, _SINGLES, _PAIRS = 15, 8, 6
@@ -30,11 +32,11 @@ def hidden(folded: str) -> Iterator[str]:
     words = folded.split()
     yield from _encoded(folded, words)
     yield from _spaced(folded, words)
-    odd = " ".join(word for word in words if not word.isalpha())
-    if _MIXED.search(odd) and len(_LEET_WORD.findall(odd[:_LONGEST])) >= 2:
+    odd = " ".join(word for word in words if len(word) < _LONG_WORD and not word.isalpha())
+    if len(_LEET_DIGIT.findall(odd)) >= _LEET_DIGITS:
         yield folded[:_LONGEST].translate(_LEET)
     lowered = folded.lower()
-    if "rot" in lowered or "caesar" in lowered:
+    if any(hint in lowered for hint in _ROTATED):
         yield codecs.decode(folded[:_LONGEST], "rot13")
     if any(hint in lowered for hint in _BACKWARDS):
         yield folded[:_LONGEST][::-1]

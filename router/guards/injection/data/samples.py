@@ -12,8 +12,11 @@ _FIELD: Final = re.compile(r"\{([^{}]*)\}")
 # Braces that are no field, while the others are filled.
 _KEPT: Final = str.maketrans({"\x01": "{", "\x02": "}"})
 _PER_ATTACK, _PER_BENIGN, _PER_HELD = 8, 8, 6
-_SEVERAL: Final = 1500
-_DOCUMENTS, _DOCUMENT_LENGTH = 60, 2000
+_SEVERAL: Final = 1700
+# In characters: what the detector looks at together.
+_WINDOW: Final = 240
+_BESIDE: Final = 120
+_DOCUMENTS, _DOCUMENT_LENGTH, _ALIKE = 60, 2000, 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +59,7 @@ def held_out(seed: int = 1) -> list[Sample]:
     chance = random.Random(seed)  # noqa: S311
     benign = list(_filled("held_benign", _PER_HELD, chance, attack=False))
     attacks = list(_filled("held_attacks", _PER_HELD, chance, attack=True))
-    texts = [one.text for one in benign]
-    documents = [_document(texts, chance) for _ in range(2 * _DOCUMENTS)]
+    documents = [_document(benign, chance) for _ in range(2 * _DOCUMENTS)]
     clean = [Sample("\n".join(lines), "document", attack=False) for lines in documents[:_DOCUMENTS]]
     hiding = [_infected(lines, chance.choice(attacks).text, chance) for lines in documents[_DOCUMENTS:]]
     return [*attacks, *hiding, *benign, *clean]
@@ -97,13 +99,16 @@ def _among(attack: str, benign: Sequence[str], chance: random.Random) -> str:
     before, after = chance.choice(benign), chance.choice(benign)
     space = chance.choice((" ", "\n", "\n\n"))
     if where < 0.7:
-        return f"{before[:240]}{space}{attack}"
-    return f"{before[:200]}{space}{attack}{space}{after[:200]}"
+        return f"{before[-_BESIDE:]}{space}{attack}"
+    return f"{before[-_BESIDE:]}{space}{attack}{space}{after[:_BESIDE]}"
 
 
 def _several(benign: Sequence[str], chance: random.Random) -> str:
+    """As much as a window holds, from anywhere in a longer text."""
     space = chance.choice((" ", "\n", "\n\n"))
-    return space.join(chance.choice(benign) for _ in range(chance.randint(2, 6)))[:500]
+    text = space.join(chance.choice(benign) for _ in range(chance.randint(2, 7)))
+    start = chance.randrange(max(1, len(text) - _WINDOW))
+    return text[start : start + _WINDOW]
 
 
 def _dressed(text: str, chance: random.Random) -> str:
@@ -119,10 +124,12 @@ def _dressed(text: str, chance: random.Random) -> str:
     return text
 
 
-def _document(benign: Sequence[str], chance: random.Random) -> list[str]:
-    lines: list[str] = []
+def _document(benign: Sequence[Sample], chance: random.Random) -> list[str]:
+    """Everyday lines, and a few that look like attacks."""
+    everyday = [one.text for one in benign if one.family == "everyday"]
+    lines = [chance.choice(benign).text for _ in range(_ALIKE)]
     while sum(map(len, lines)) < _DOCUMENT_LENGTH:
-        lines.append(chance.choice(benign))
+        lines.insert(chance.randrange(len(lines) + 1), chance.choice(everyday))
     return lines
 
 

@@ -1,0 +1,1 @@
+"""Named signals of attacks, by what they are about."""
