@@ -63,10 +63,12 @@ class Declarations:
             self._context.metrics.refusal(refusal_of(error))
             self._failed.add(name)
             self._open[name] = self._context.clock() + _RETRY_S
+            await self._context.follower.look()
         else:
+            # Seen first: what is applied and not seen yet would count as settled while its name means nothing.
+            await self._context.follower.look()
             self._open.pop(name)
             self._failed.discard(name)
-        await self._context.follower.look()
         self._context.fleet.news.set()
 
     def _bring_in(self, name: str, declared: DeclaredAdapter, base: BaseLayout | None) -> None:
