@@ -21,11 +21,13 @@ from router.body import Head, parse_head
 from router.cache import AnswerCache, cache_key
 from router.config import RouterConfig
 from router.fleet import Fleet
+from router.forward.aside import Aside
 from router.forward.exchange import Ask, Exchange
 from router.forward.forwarder import Forwarder
 from router.forward.upstreams import Upstreams
 from router.guarding import Guarding
 from router.guards.guarded import Rerouted
+from router.guards.judges.judges import Judges
 from router.headers import EXPLAIN, provenance, said
 from router.meter import asked_tokens, guess_of, need_of, used_by
 from router.metrics import Metrics
@@ -80,7 +82,8 @@ class Answering:
         self._parts = parts
         self._upstreams = upstreams
         self._forwarder = forwarder
-        self._guarding = Guarding(parts.policy, parts.metrics, parts.guard_key)
+        self._judges = Judges(Aside(parts.fleet, upstreams).verdict, lambda: parts.policy.policy.guards.judges)
+        self._guarding = Guarding(parts.policy, parts.metrics, parts.guard_key, self._judges)
         self._cache = AnswerCache(parts.config.cache_mib * 1024 * 1024, parts.clock)
         self._shadow = Shadow(parts.fleet, upstreams, parts.admission, parts.metrics, parts.clock)
 
@@ -90,8 +93,9 @@ class Answering:
         return tuple(self._shadow.pairs)
 
     async def close(self) -> None:
-        """Ends copies that are under way."""
+        """Ends copies that are under way, and closes judges."""
         await self._shadow.close()
+        await self._judges.close()
 
     async def answer(self, exchange: Exchange, client: Client, deadline_s: float | None) -> Target:
         """Answers, and returns who did. Raises RequestError where nobody does."""
@@ -133,6 +137,7 @@ class Answering:
     def _elsewhere(self, incoming: Incoming, moved: Rerouted) -> Choice:
         """Where a guard has the request go."""
         exchange = incoming.exchange
+        exchange.tried.clear()
         exchange.extra.append(said("rerouted", f"{moved.guard}: {moved.route}"))
         facts = facts_of(incoming.body, exchange.request.headers, _caller(incoming.client, exchange))
         return self._parts.policy.policy.book.choose(moved.route, facts)
@@ -176,7 +181,7 @@ class Answering:
             )
             if grant is not None:
                 exchange.extra += grant.headers
-            answered = await self._answered(incoming, choice, ask)
+            answered = await self._guarding.while_judged(exchange, self._answered(incoming, choice, ask))
         finally:
             used = used_by(exchange.relay, body) if exchange.relay.head_sent and not exchange.cached else used
             if grant is not None:
@@ -190,7 +195,7 @@ class Answering:
         exchange, config, relay = incoming.exchange, choice.config, incoming.exchange.relay
         rules = config.cache if config else None
         key = self._key(incoming, choice, ask)
-        if key is not None and rules is not None and self._from_cache(exchange, ask, key, rules):
+        if key is not None and rules is not None and await self._from_cache(exchange, ask, key, rules):
             return ask.target
         shadowed = self._shadow.wants(exchange, choice)
         if key is not None or shadowed:
@@ -199,7 +204,7 @@ class Answering:
             answered = await self._in_turn(incoming, ask)
         except (Unavailable, UpstreamFailed):
             # The last replica may have gone just now.
-            if rules is None or key is None or relay.head_sent or not self._from_cache(exchange, ask, key, rules):
+            if rules is None or key is None or relay.head_sent or not await self._from_cache(exchange, ask, key, rules):
                 raise
             return ask.target
         if exchange.outcome == "ok" and relay.copy is not None:
@@ -224,8 +229,10 @@ class Answering:
             kind = b"text/event-stream" if exchange.relay.event_stream else b"application/json"
             self._cache.keep(key, ask.target, kind, answer)
 
-    def _from_cache(self, exchange: Exchange, ask: Ask, key: bytes, rules: CacheConfig) -> bool:
+    async def _from_cache(self, exchange: Exchange, ask: Ask, key: bytes, rules: CacheConfig) -> bool:
         """Whether the request was answered with what was kept."""
+        if exchange.relay.cleared is not None:
+            await exchange.relay.cleared
         ready = {one.name for one in self._parts.fleet.view.replicas if one.state == "ready"}
         target, route = ask.target, ask.route
         offline = ready.isdisjoint(target.replicas)
@@ -261,7 +268,7 @@ class Answering:
         exchange, client, admission = incoming.exchange, incoming.client, self._parts.admission
 
         def pick(places: Sequence[str]) -> str | None:
-            replica = self._upstreams.best(exchange, ask, places)
+            replica = self._upstreams.best(exchange.tried, ask, places)
             return replica.name if replica is not None else None
 
         waiting = Waiting(
@@ -273,15 +280,16 @@ class Answering:
             client.tier.weight,
         )
         began_s = self._parts.clock()
-        turn = await admission.enter(Wish(waiting, client.tier.max_waiting, pick))
+        turn = await admission.enter(Wish(waiting, client.tier.max_waiting, pick, lambda: self._pooled(ask)))
         self._parts.metrics.waited(self._parts.clock() - began_s)
         return turn
 
     def _pooled(self, ask: Ask) -> tuple[str, ...]:
+        able = self._parts.fleet.able(ask.target)
         if ask.pool is None:
-            return ask.target.replicas
+            return able
         mine = {one.name for one in self._parts.fleet.view.replicas if one.pool == ask.pool}
-        return tuple(name for name in ask.target.replicas if name in mine)
+        return tuple(name for name in able if name in mine)
 
     def _target(self, incoming: Incoming, choice: Choice) -> Target:
         """What the choice's model means. What the client may not see is not there."""

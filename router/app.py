@@ -60,7 +60,11 @@ class Router:
         self._usage = Usage(self.control.registry.accounts.add_usage, utc_now) if self.control else None
         self._limiter = Limiter(_counters(config.counters), config.counters)
         self._admission = Admission(
-            config.admission, lambda: self.fleet.view.replicas, self.fleet.statuses, time.perf_counter
+            config.admission,
+            lambda: self.fleet.view.replicas,
+            self.fleet.statuses,
+            time.perf_counter,
+            config.carry_timeout_s,
         )
         self.proxy = Proxy(self._parts(), self._members.links)
         self._public = Port(

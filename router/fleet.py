@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from adapters.replica import ReplicaStatus
 from router.listing import Listing, build_listing
-from router.snapshot import Naming, Replica
+from router.snapshot import Naming, Replica, Target
 from router.targets import Table, build_table, settled_naming
 
 
@@ -66,6 +66,10 @@ class Fleet:
     def find(self, name: str) -> Replica | None:
         """The replica called `name`, as last seen, None where there is none (any more)."""
         return next((replica for replica in self.view.replicas if replica.name == name), None)
+
+    def able(self, target: Target) -> tuple[str, ...]:
+        """The replicas that can serve `target`, by what is known now: it may have been looked up a while ago."""
+        return (self.view.table.get(target.engine_name) or target).replicas
 
     def put(self, seen: Replica) -> None:
         """Replaces what is known of the replica that has `seen`'s name. One that has gone stays so."""

@@ -1,26 +1,33 @@
 """Guards on the way of a request: what they find is counted, told and noted."""
 
+import asyncio
 import json
 import logging
+from collections.abc import Coroutine
+from typing import Any
 
 from router.forward.exchange import Exchange
 from router.guards.guarded import HEADER, Guarded, kinds_of
+from router.guards.judges.judge import Facts
+from router.guards.judges.judges import Judges
 from router.guards.verdict import OPEN
 from router.metrics import Metrics
 from router.policy import PolicyHolder
 from router.routes.book import Choice
+from router.snapshot import Target
 
 # One JSON object a finding: what, where and by whom, never the text.
 _audit = logging.getLogger("patchbay.audit")
 
 
 class Guarding:
-    """`key`: what the marks of findings are made with."""
+    """`key`: what the marks of findings are made with; `judges`: whom guards ask that ask somebody else."""
 
-    def __init__(self, policy: PolicyHolder, metrics: Metrics, key: bytes) -> None:
+    def __init__(self, policy: PolicyHolder, metrics: Metrics, key: bytes, judges: Judges) -> None:
         self._policy = policy
         self._metrics = metrics
         self._key = key
+        self._judges = judges
 
     def check(self, exchange: Exchange, choice: Choice, tenant: str, body: bytes) -> bytes:
         """A request's body as it may go on; its answer will go through the same guards.
@@ -32,7 +39,8 @@ class Guarding:
         pipeline = self._policy.policy.guards.pipeline(choice.config.guards if choice.config else (), tenant)
         if pipeline is None:
             return body
-        guarded = exchange.guarded = Guarded(pipeline, exchange.endpoint.name, self._key)
+        facts = Facts(exchange.id.decode("latin-1"), choice.route if choice.config else "", tenant)
+        guarded = exchange.guarded = Guarded(pipeline, exchange.endpoint.name, self._key, self._judges, facts)
         try:
             body = guarded.checked(body)
         finally:
@@ -42,6 +50,31 @@ class Guarding:
                 self.done(exchange)
         exchange.relay.guarded = guarded if guarded.looks_at_answers else None
         return body
+
+    async def while_judged(self, exchange: Exchange, answering: Coroutine[Any, Any, Target]) -> Target:
+        """Answers while the prompt is judged, where somebody has to be asked about it: nothing goes out until that is
+        over, and no work goes on once it is to be refused. Raises what either does."""
+        guarded = exchange.guarded
+        if guarded is None or not guarded.judges_prompt:
+            return await answering
+        judging = exchange.relay.cleared = asyncio.create_task(self._cleared(exchange, guarded))
+        work = asyncio.create_task(answering)
+        try:
+            await asyncio.wait({judging, work}, return_when=asyncio.FIRST_COMPLETED)
+            if judging.done():
+                judging.result()
+            return await work
+        finally:
+            for task in (work, judging):
+                task.cancel()
+            await asyncio.gather(work, judging, return_exceptions=True)
+            exchange.relay.cleared = None
+
+    async def _cleared(self, exchange: Exchange, guarded: Guarded) -> None:
+        try:
+            await guarded.judge_prompt()
+        finally:
+            exchange.extra = guarded.headers(exchange.extra)
 
     def done(self, exchange: Exchange) -> None:
         """Notes what was found, once nothing more will be."""

@@ -5,12 +5,14 @@ any moment an error event can be added that clients can read, or another replica
 bytes stay the same.
 """
 
+import asyncio
 from collections.abc import Callable
 
 from adapters.asgi import Headers
 from adapters.errors import GuardFailed, RequestError, anthropic_body, openai_body
 from router.carry.transcript import Transcript
 from router.guards.answers.stop import Codec, StreamStopped
+from router.guards.gate import Gate
 from router.guards.guarded import Guarded
 from router.upstream.client import Answer
 from router.upstream.failure import ReplicaFailure
@@ -26,7 +28,8 @@ class Relay:
     """One answer on its way to the client. `anthropic`: whether its client expects errors in Anthropic's shape;
     `sent_bytes`: how much of its body the client was sent; `events`: how many events of a stream without a transcript;
     `copy`: takes what the client is sent, where it is set; `transcript`: what is needed to go on elsewhere, for a
-    stream where that is known; `guarded`: what filters the answer, where anything does."""
+    stream where that is known; `guarded`: what filters the answer, where anything does; `cleared`: is over once the
+    prompt may be answered, and fails where it may not."""
 
     def __init__(self, reply: Reply, *, anthropic: bool = False) -> None:
         self._reply = reply
@@ -38,6 +41,8 @@ class Relay:
         self.transcript: Transcript | None = None
         self.guarded: Guarded | None = None
         self._codec: Codec | None = None
+        self._gate: Gate | None = None
+        self.cleared: asyncio.Task[None] | None = None
         self.event_stream = False
         self.sent_bytes = 0
         self.events = 0
@@ -59,6 +64,8 @@ class Relay:
         `ends_with_done`: whether an event stream is only whole with a last `data: [DONE]`. Raises ReplicaFailure where
         it is not whole: `resume` can go on with a stream, or `fail` tells the client.
         """
+        if self.cleared is not None:
+            await self.cleared
         self.event_stream = answer.status == 200 and answer.is_event_stream
         if self.event_stream:
             self._ends_with_done = ends_with_done
@@ -66,6 +73,7 @@ class Relay:
             self._reply.start(answer.status, headers + extra)
             if self.guarded is not None:
                 self._codec = self.guarded.codec(self._used)
+                self._gate = self.guarded.gate(self._codec, self._pass)
             await self._stream(answer)
             return
         if self.guarded is not None and answer.status == 200:
@@ -85,9 +93,13 @@ class Relay:
         self._translate = translate
         await self._stream(answer)
 
-    def finish(self, events: bytes) -> None:
+    async def finish(self, events: bytes) -> None:
         """Ends a stream that broke with its last `events`."""
-        self._end(self._filter(events))
+        try:
+            let_go = self._filtered_events(events)
+            self._end(let_go + await self._rest())
+        except StreamStopped as stop:
+            self._end(stop.last)
 
     def fail(self, error: RequestError, extra: Headers) -> None:
         """Tells the client of `error` in the way that is still open: as an answer, or as a stream's last event.
@@ -121,7 +133,7 @@ class Relay:
         if not answer.whole:
             raise GuardFailed(f"The answer is larger than {_WHOLE_LIMIT} bytes, so it was not let through.")
         self._last = answer.take()
-        body = guarded.whole(self._last)
+        body = await guarded.whole(self._last)
         headers = [pair for pair in answer.headers if pair[0] != b"content-length"]
         self.whole(answer.status, headers + guarded.headers(extra), body)
 
@@ -133,25 +145,29 @@ class Relay:
     async def _stream(self, answer: Answer) -> None:
         self._reply.follow(answer)
         try:
-            await answer.pump(self._events)
+            pump = answer.pump(self._events)
+            await (pump if self._gate is None else self._gate.during(pump))
             if self._held:
                 held, self._held = self._held, b""
                 self._send_events(held)
             if self._ends_with_done and _DONE not in self._last[-32:]:
                 raise ReplicaFailure("it ended its answer early", kind="disconnect")
+            self._end(await self._rest())
         except StreamStopped as stop:
             self._end(stop.last)
-            return
-        self._end(self._codec.finish() if self._codec is not None else b"")
 
-    def _filter(self, events: bytes) -> bytes:
-        """What a guard lets go of the stream's last events."""
-        if self._codec is None:
-            return events
-        try:
-            return self._codec.feed(events) + self._codec.finish()
-        except StreamStopped as stop:
-            return stop.last
+    async def _rest(self) -> bytes:
+        """What is still to go out once the replica has said all."""
+        if self._gate is not None:
+            await self._gate.drain()
+        return self._codec.finish() if self._codec is not None else b""
+
+    def _filtered_events(self, events: bytes) -> bytes:
+        """What may go out now for a stream's next `events`."""
+        if self._gate is not None:
+            self._gate.put(events)
+            return b""
+        return self._codec.feed(events) if self._codec is not None else events
 
     def _events(self, data: bytes) -> None:
         ready, self._held = split_events(self._held + data if self._held else data)
@@ -170,9 +186,7 @@ class Relay:
         else:
             self.events += events.count(_ENDS[0])
         self._before, self._last = self._last, events
-        if self._codec is None:
-            self._pass(events)
-        elif let_go := self._codec.feed(events):
+        if let_go := self._filtered_events(events):
             self._pass(let_go)
 
     def _pass(self, data: bytes) -> None:

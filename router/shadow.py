@@ -6,7 +6,7 @@ Only with what is to spare: where somebody waits for a turn, or as many copies a
 import asyncio
 import contextlib
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import msgspec
@@ -15,15 +15,13 @@ from adapters.errors import RequestError
 from router.admission.admission import Admission, Turn, Wish
 from router.admission.desk import Waiting
 from router.fleet import Fleet
+from router.forward.aside import Aside
 from router.forward.exchange import Ask, Exchange
 from router.forward.upstreams import Upstreams
-from router.headers import PRIORITY, REVISION
 from router.metrics import Metrics
 from router.routes.book import Choice
 from router.routes.split import uniform
-from router.snapshot import Target
 from router.targets import resolve
-from router.upstream.client import Call
 from router.upstream.failure import ReplicaFailure
 
 _KEPT = 500
@@ -55,6 +53,7 @@ class Shadow:
     ) -> None:
         self._fleet = fleet
         self._upstreams = upstreams
+        self._aside = Aside(fleet, upstreams)
         self._admission = admission
         self._metrics = metrics
         self._clock = clock
@@ -92,13 +91,14 @@ class Shadow:
         view = self._fleet.view
         try:
             target = resolve(model, view.table, view.replicas)
-            turn = self._spare_turn(exchange, replace(ask, target=target))
+            turn = self._spare_turn(replace(ask, target=target))
             if turn is None or turn.first is None:
                 self._metrics.shadowed(choice.route, "no_room")
                 return
             with contextlib.closing(_Ending(turn)):
                 began_s = self._clock()
-                other = await self._asked(exchange, ask, target, turn.first)
+                fields, path = msgspec.json.decode(ask.body), exchange.request.path
+                other = await self._aside.post(target, turn.first, path, fields, priority=_LAST, timeout_s=_TIMEOUT_S)
             if exchange.guarded is not None and exchange.guarded.looks_at_answers:
                 other = exchange.guarded.copy(other)
         except (RequestError, ReplicaFailure):
@@ -117,30 +117,15 @@ class Shadow:
         self.pairs.append(pair)
         self._metrics.shadowed(choice.route, "kept")
 
-    def _spare_turn(self, exchange: Exchange, ask: Ask) -> Turn | None:
+    def _spare_turn(self, ask: Ask) -> Turn | None:
         revision = ask.target.engine_name if ask.target.revision is not None else None
         waiting = Waiting("shadow ", revision, ask.target.replicas, 0, self._clock())
-        fresh = replace(exchange, tried=set(), turn=None)
 
-        def pick(places: object) -> str | None:
-            replica = self._upstreams.best(fresh, ask, places if isinstance(places, list | tuple) else None)
+        def pick(places: Sequence[str]) -> str | None:
+            replica = self._upstreams.best((), ask, places)
             return replica.name if replica is not None else None
 
-        return self._admission.spare(Wish(waiting, 0, pick))
-
-    async def _asked(self, exchange: Exchange, ask: Ask, target: Target, replica: str) -> bytes:
-        link = self._upstreams.links[replica]
-        headers = [(b"content-type", b"application/json"), (PRIORITY, b"%d" % _LAST)]
-        if target.revision is not None:
-            headers.append((REVISION, target.engine_name.encode()))
-        if link.authorization is not None:
-            headers.append((b"authorization", link.authorization))
-        fields = {**msgspec.json.decode(ask.body), "model": target.revision or target.label}
-        call = Call("POST", exchange.request.path, headers, msgspec.json.encode(fields))
-        document = await link.client.fetch(call, timeout_s=_TIMEOUT_S)
-        if document.status != 200:
-            raise ReplicaFailure(f"it answers {document.status}", kind="busy")
-        return document.body
+        return self._admission.spare(Wish(waiting, 0, pick, lambda: waiting.replicas))
 
 
 class _Ending:

@@ -18,21 +18,34 @@ _LEAST_PATIENCE_S = 0.25
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """Who wants a turn. `pick`: the replica to take of those that could, None where none of them is to be asked now."""
+    """Who wants a turn. `pick`: the replica to take of those that could, None where none of them is to be asked now;
+    `where`: the replicas that could serve it, as of now."""
 
     waiting: Waiting
     max_waiting: int
     pick: Callable[[Sequence[str]], str | None]
+    where: Callable[[], tuple[str, ...]]
+
+
+@dataclass(slots=True)
+class _Waiter:
+    """A request that waits for its `turn`. `alone_s`: since when no replica that could serve it can be asked."""
+
+    wish: Wish
+    turn: "asyncio.Future[Turn]"
+    alone_s: float | None = None
 
 
 class Turn:
-    """A request's turn. `first`: the replica that it was given for, None where none was ready."""
+    """A request's turn. `first`: the replica that it was given for, None where none was ready; `queued`: whether the
+    request has waited for it."""
 
-    def __init__(self, admission: "Admission", waiting: Waiting, first: str | None) -> None:
+    def __init__(self, admission: "Admission", waiting: Waiting, first: str | None, *, queued: bool = False) -> None:
         self._admission = admission
         self._waiting = waiting
         self._at = first
         self.first = first
+        self.queued = queued
         self.ended = False
         self._began_s = admission.now_s()
 
@@ -51,7 +64,8 @@ class Turn:
 
 class Admission:
     """One router's. `replicas`: as they are now; `statuses`: what they tell of themselves; `clock`: seconds, monotonic.
-    `answer_tokens`: how long answers were of late."""
+    `hold_s`: how long a request that waits does so while no replica is there that could serve it; `answer_tokens`: how
+    long answers were of late."""
 
     def __init__(
         self,
@@ -59,14 +73,16 @@ class Admission:
         replicas: Callable[[], Sequence[Replica]],
         statuses: Mapping[str, ReplicaStatus],
         clock: Callable[[], float],
+        hold_s: float,
     ) -> None:
         self._config = config
+        self._hold_s = hold_s
         self._replicas = replicas
         self._statuses = statuses
         self._clock = clock
         self._desk = Desk()
         self._turn_s = 1.0
-        self._waiters: dict[Waiting, tuple[asyncio.Future[Turn], Wish]] = {}
+        self._waiters: dict[Waiting, _Waiter] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._seen: Sequence[Replica] = ()
         self._rooms: dict[str, Room] = {}
@@ -102,7 +118,7 @@ class Admission:
         self._check_queues(wish)
         self._desk.arrive(waiting)
         future: asyncio.Future[Turn] = asyncio.get_running_loop().create_future()
-        self._waiters[waiting] = future, wish
+        self._waiters[waiting] = _Waiter(wish, future)
         self._serve()
         try:
             async with asyncio.timeout(self._config.wait_timeout_s):
@@ -170,7 +186,7 @@ class Admission:
         rooms, now = dict(self._current_rooms()), self._clock()
         while (found := self._desk.next(rooms, now, self._patience_s)) is not None:
             waiting, places = found
-            future, wish = self._waiters[waiting]
+            future, wish = self._waiters[waiting].turn, self._waiters[waiting].wish
             if future.done():
                 # Its client has just gone.
                 self._desk.leave(waiting)
@@ -184,18 +200,23 @@ class Admission:
                 continue
             self._desk.admit(waiting, picked, now)
             del self._waiters[waiting]
-            future.set_result(Turn(self, waiting, picked))
+            future.set_result(Turn(self, waiting, picked, queued=True))
         if self._waiters and self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(_LOOK_S, self._look)
 
     def _release_hopeless(self, rooms: Mapping[str, Room]) -> None:
-        """Those whose replicas have all gone wait for nothing here: forwarding says what is to be said."""
-        for waiting, (future, wish) in list(self._waiters.items()):
-            if self._is_hopeless(wish, rooms):
+        """Those whose replicas have all been away for long wait for nothing: forwarding says what is to be said."""
+        now_s = self._clock()
+        for waiting, waiter in list(self._waiters.items()):
+            if not self._is_hopeless(waiter.wish, rooms):
+                waiter.alone_s = None
+                continue
+            waiter.alone_s = now_s if waiter.alone_s is None else waiter.alone_s
+            if now_s - waiter.alone_s >= self._hold_s:
                 self._desk.leave(waiting)
                 del self._waiters[waiting]
-                if not future.done():
-                    future.set_result(Turn(self, waiting, None))
+                if not waiter.turn.done():
+                    waiter.turn.set_result(Turn(self, waiting, None))
 
     def _is_hopeless(self, wish: Wish, rooms: Mapping[str, Room]) -> bool:
         """Whether none of its replicas is ready and to be asked."""
@@ -220,6 +241,8 @@ class Admission:
         if replicas is not self._seen:
             self._seen = replicas
             self._rooms = {one.name: self._room(one) for one in replicas if one.state == "ready"}
+            for waiting, waiter in self._waiters.items():
+                waiting.replicas = waiter.wish.where()
         return self._rooms
 
     def _room(self, replica: Replica) -> Room:

@@ -41,10 +41,9 @@ class Carrier:
         patience.progressed()
         while (plan := self._plan(exchange, ask)) is not None and not patience.over:
             if isinstance(plan, Tail):
-                relay.finish(plan.events)
+                await relay.finish(plan.events)
                 self._metrics.carried("whole")
                 return
-            ask = replace(ask, target=self._fleet.view.table.get(ask.target.engine_name) or ask.target)
             replica = self._upstreams.pick(exchange, ask)
             if replica is None or not self._upstreams.may_try_again():
                 # All were tried: those that come back may be asked again.

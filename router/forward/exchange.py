@@ -41,6 +41,10 @@ class Turn(Protocol):
     def first(self) -> str | None:
         """The replica that it was given for."""
 
+    @property
+    def queued(self) -> bool:
+        """Whether it was waited for, and given while a replica was there."""
+
     def at(self, replica: str) -> None:
         """Notes that the request is asked of `replica` now."""
 

@@ -50,10 +50,12 @@ class Forwarder:
         """
         self._upstreams.earn()
         failure: RequestError = Unavailable(f"No replica that serves '{ask.target.label}' can be asked now.")
-        tries, patience = 0, Patience(self._hold_s, self._retry.deaths, self._clock)
+        queued = exchange.turn is not None and exchange.turn.queued
+        tries, patience = 0, Patience(self._hold_s, self._retry.deaths, self._clock, queued=queued)
         while not patience.over:
             replica = self._upstreams.pick(exchange, ask)
             if replica is None:
+                patience.alone()
                 if not patience.waits or self._upstreams.circuits_open(ask):
                     break
                 exchange.tried.clear()

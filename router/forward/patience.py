@@ -8,11 +8,13 @@ from router.upstream.failure import ReplicaFailure
 class Patience:
     """One request's: it lasts for `timeout_s` after the first death or the last progress, by `clock`, in seconds.
 
-    `limit`: replicas that may die in a row before they say anything: such a request may be what kills them.
+    `limit`: replicas that may die in a row before they say anything: such a request may be what kills them. `queued`:
+    it has waited for its turn, which it was given for a replica that was there: it is held where that one is gone too.
     """
 
-    def __init__(self, timeout_s: float, limit: int, clock: Callable[[], float]) -> None:
+    def __init__(self, timeout_s: float, limit: int, clock: Callable[[], float], *, queued: bool = False) -> None:
         self._timeout_s = timeout_s
+        self._queued = queued
         self._limit = limit
         self._clock = clock
         self._deaths = 0
@@ -29,13 +31,24 @@ class Patience:
         return self._deaths >= self._limit or (self._until_s is not None and self._clock() >= self._until_s)
 
     def failed(self, error: ReplicaFailure) -> None:
-        """Notes a failure. One that took the request and died is waited for; one that was never reached is not."""
+        """Notes a failure. One that took the request and died is waited for; one that was never reached is not, but
+        for a request that was queued."""
         if error.kind == "disconnect":
             self._deaths += 1
-            if self._until_s is None:
-                self._until_s = self._clock() + self._timeout_s
+            self._begin()
+        else:
+            self.alone()
+
+    def alone(self) -> None:
+        """Notes that nobody can be asked."""
+        if self._queued:
+            self._begin()
 
     def progressed(self) -> None:
         """Notes that the client got more of its answer."""
         self._deaths = 0
         self._until_s = self._clock() + self._timeout_s
+
+    def _begin(self) -> None:
+        if self._until_s is None:
+            self._until_s = self._clock() + self._timeout_s

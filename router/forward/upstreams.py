@@ -67,23 +67,24 @@ class Upstreams:
             given = self._fleet.find(turn.first)
             if given is not None and given.state == "ready":
                 return given
-        return self.best(exchange, ask)
+        return self.best(exchange.tried, ask)
 
-    def best(self, exchange: Exchange, ask: Ask, only: Collection[str] | None = None) -> Replica | None:
-        """Who is best asked, of those called `only` where that is given; None where nobody is left."""
+    def best(self, tried: Collection[str], ask: Ask, only: Collection[str] | None = None) -> Replica | None:
+        """Who is best asked, of those called `only` where that is given, and not of those that were `tried`; None where
+        nobody is left."""
         self._turn += 1
-        view, tried = self._fleet.view, exchange.tried
+        view = self._fleet.view
         if self._circuits:
             now = self._clock()
-            tried = tried | {name for name, one in self._circuits.items() if not circuit.admits(one, now)}
-        target = ask.target if only is None else replace(ask.target, replicas=tuple(only))
+            tried = {*tried} | {name for name, one in self._circuits.items() if not circuit.admits(one, now)}
+        target = replace(ask.target, replicas=self._fleet.able(ask.target) if only is None else tuple(only))
         query = Query(target, ask.prompt, tried, ask.pool, self._turn)
         return pick(view.replicas, query, self.in_flight, self._weights)
 
     def circuits_open(self, ask: Ask) -> bool:
         """Whether somebody could be asked, but for circuits that are open."""
         ready = {one.name for one in self._fleet.view.replicas if one.state == "ready"}
-        return any(self.circuit_open(name) for name in ready.intersection(ask.target.replicas))
+        return any(self.circuit_open(name) for name in ready.intersection(self._fleet.able(ask.target)))
 
     def circuit_open(self, name: str) -> bool:
         """Whether a replica is left alone for now, after failures."""

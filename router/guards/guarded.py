@@ -1,7 +1,7 @@
 """One request under its guards: its prompt, its answer, and what was found in both."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -12,19 +12,23 @@ from adapters.errors import ContentFiltered, GuardFailed, RequestError
 from router.guards.answers.choices import ChoicesCodec
 from router.guards.answers.messages import MessagesCodec
 from router.guards.answers.responses import ResponsesCodec
+from router.guards.answers.spoken import spoken_in
 from router.guards.answers.stop import Codec, StreamStopped, Used
-from router.guards.answers.texts import AnswerTexts
+from router.guards.answers.texts import AnswerTexts, barred_texts
 from router.guards.answers.whole import WITH_TEXT, filtered_answer
 from router.guards.final import FinalJudge
+from router.guards.gate import Gate
+from router.guards.judges.judge import Facts
+from router.guards.judges.judges import Judges
+from router.guards.judges.panel import FAILED, Panel
 from router.guards.masks import Masks
 from router.guards.pipeline import Pipeline
-from router.guards.prompts import system_prompt, visit_texts
+from router.guards.prompts import TRUSTED, system_prompt, untrusted_text, visit_texts
 from router.guards.stream.channel import Channel, Released
 from router.guards.stream.leak_watch import SuffixAutomaton, letters
 from router.guards.verdict import Action, Finding, Side, Span, mark_of
 
 HEADER = b"x-patchbay-guards"
-_TRUSTED = ("system", "developer", "assistant")
 _PROMPT_LIMIT = 64 * 1024
 
 
@@ -38,12 +42,16 @@ class Rerouted(RequestError):
 
 
 class Guarded:
-    """`key`: what the marks of findings are made with; `endpoint`: its name."""
+    """`key`: what the marks of findings are made with; `endpoint`: its name; `judges`: whom guards ask that ask
+    somebody else, and `facts`, what they are told beside the text."""
 
-    def __init__(self, pipeline: Pipeline, endpoint: str, key: bytes) -> None:
+    def __init__(self, pipeline: Pipeline, endpoint: str, key: bytes, judges: Judges, facts: Facts) -> None:
         self._pipeline = pipeline
         self._endpoint = endpoint
         self._key = key
+        self._judges = judges
+        self._facts = facts
+        self._panel = Panel(pipeline.asked, judges, facts, self._judged)
         self._masks = Masks()
         self._fields: dict[str, Any] = {}
         self.findings: list[Finding] = []
@@ -67,11 +75,24 @@ class Guarded:
         self._fields = fields = msgspec.json.decode(body)
         changed = visit_texts(fields, self._prompt_text)
         for finding in self.findings:
-            if finding.action == "block":
-                raise ContentFiltered(f"The guard '{finding.guard}' does not let this prompt through ({finding.kind}).")
-            if finding.action == "route":
-                raise Rerouted(finding.guard, self._pipeline.routes[finding.guard])
+            self._act_on(finding.action, finding.guard, finding.kind)
         return msgspec.json.encode(fields) if changed else body
+
+    @property
+    def judges_prompt(self) -> bool:
+        """Whether somebody has to be asked about the prompt."""
+        return self._panel.judges("input")
+
+    async def judge_prompt(self) -> None:
+        """Asks about the prompt, as it was `checked`. Raises as that does, and GuardFailed where there is no verdict."""
+        for span in await self._panel.prompt(untrusted_text(self._fields)):
+            if span.kind == FAILED and span.action == "block":
+                raise GuardFailed(f"The guard '{span.guard}' could not judge this prompt, so it was not let through.")
+            self._act_on(span.action, span.guard, span.kind)
+
+    def gate(self, codec: Codec, let_go: Callable[[bytes], None]) -> Gate | None:
+        """The way out of a stream where somebody judges it. `let_go`: sends what may go to the client."""
+        return Gate(self._endpoint, self._panel, codec, let_go) if self._panel.judges("output") else None
 
     def codec(self, used: Used) -> Codec:
         """What a stream goes through. `used`: the tokens of the prompt and the answer so far."""
@@ -89,16 +110,18 @@ class Guarded:
             texts, used, choices=count, usage=bool(isinstance(usage, dict) and usage.get("include_usage"))
         )
 
-    def whole(self, body: bytes) -> bytes:
-        """An answer that is one JSON document, as it may go out. Raises GuardFailed where it is none."""
-        return self._whole(body, self.findings)
+    async def whole(self, body: bytes) -> bytes:
+        """An answer that is one JSON document, as it may go out. Raises GuardFailed where it is none, and where it could
+        not be judged."""
+        barred = self._panel.judges("output") and await self._is_barred(_document(body))
+        return self._whole(body, self.findings, barred=barred)
 
     def copy(self, answer: bytes) -> bytes:
         """Another answer to the same request, filtered the same; its findings are nobody's."""
         findings: list[Finding] = []
         if answer.startswith(b"{"):
             return self._whole(answer, findings)
-        other = Guarded(self._pipeline, self._endpoint, self._key)
+        other = Guarded(self._pipeline, self._endpoint, self._key, self._judges, self._facts)
         other._fields, other._masks = self._fields, self._masks
         codec = other.codec(lambda: (0, 0))
         try:
@@ -134,14 +157,27 @@ class Guarded:
             entry["filtered"] = entry["filtered"] or one.action in ("block", "redact")
         return made
 
-    def _whole(self, body: bytes, findings: list[Finding]) -> bytes:
-        try:
-            answer = msgspec.json.decode(body)
-        except msgspec.DecodeError as error:
-            raise GuardFailed("The answer could not be read, so it was not let through.") from error
-        if not isinstance(answer, dict):
-            raise GuardFailed("The answer could not be read, so it was not let through.")
-        return msgspec.json.encode(filtered_answer(self._endpoint, answer, self._texts(findings)))
+    async def _is_barred(self, answer: Mapping[str, Any]) -> bool:
+        """Whether an answer may not go out at all."""
+        found = await self._panel.answer(spoken_in(self._endpoint, answer))
+        for span in found:
+            if span.kind == FAILED and span.action == "block":
+                raise GuardFailed(f"The guard '{span.guard}' could not judge the answer, so it was not let through.")
+        return any(span.action == "block" for span in found)
+
+    def _whole(self, body: bytes, findings: list[Finding], *, barred: bool = False) -> bytes:
+        texts = barred_texts() if barred else self._texts(findings)
+        return msgspec.json.encode(filtered_answer(self._endpoint, _document(body), texts))
+
+    def _act_on(self, action: Action, guard: str, kind: str) -> None:
+        """Does about a prompt what is to be done about what was found in it."""
+        if action == "block":
+            raise ContentFiltered(f"The guard '{guard}' does not let this prompt through ({kind}).")
+        if action == "route":
+            raise Rerouted(guard, self._pipeline.routes[guard])
+
+    def _judged(self, side: Side, span: Span, text: str) -> None:
+        self.findings.append(self._finding(side, span, text))
 
     def _texts(self, findings: list[Finding]) -> AnswerTexts:
         def note(released: Released) -> None:
@@ -166,7 +202,7 @@ class Guarded:
         return _automaton(text) if text else None
 
     def _prompt_text(self, text: str, role: str, escaped: bool) -> str:
-        if role not in _TRUSTED:
+        if role not in TRUSTED:
             self.findings += [self._finding("input", span, text) for span in self._pipeline.judged(text)]
         watches = self._pipeline.watches("input", None, escaped=escaped)
         if not watches:
@@ -199,6 +235,16 @@ class _Masking:
         return (
             self._masks.mask(span.kind, self._text[span.start : span.end]) if span.action == "mask" else _marker(span)
         )
+
+
+def _document(body: bytes) -> dict[str, Any]:
+    try:
+        answer = msgspec.json.decode(body)
+    except msgspec.DecodeError as error:
+        raise GuardFailed("The answer could not be read, so it was not let through.") from error
+    if not isinstance(answer, dict):
+        raise GuardFailed("The answer could not be read, so it was not let through.")
+    return answer
 
 
 def _marker(span: Span) -> str:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from adapters.errors import ConfigError
 from router.guards.config import (
     GroundingGuard,
-    GuardBase,
     GuardsConfig,
     InjectionGuard,
     LeakGuard,
@@ -17,6 +16,10 @@ from router.guards.config import (
     RulesGuard,
     SchemaGuard,
 )
+from router.guards.guard_base import GuardBase
+from router.guards.judges.config import JudgeGuard, PluginGuard
+from router.guards.judges.judges import factory_of
+from router.guards.judges.panel import Asked
 from router.guards.rules.pii import PII
 from router.guards.rules.rule import Rule
 from router.guards.rules.secrets import SECRETS
@@ -87,9 +90,23 @@ class Pipeline:
         return [part for part in self.parts if isinstance(part.config, SchemaGuard | RefusalGuard | GroundingGuard)]
 
     @cached_property
+    def asked(self) -> Mapping[Side, Sequence[Asked]]:
+        """Who judges each side."""
+        sides: tuple[Side, ...] = ("input", "output")
+        return {
+            side: [
+                Asked(part.name, part.config, part.action, part.dry_run)
+                for part in self.parts
+                if isinstance(part.config, JudgeGuard) and side in part.config.on
+            ]
+            for side in sides
+        }
+
+    @cached_property
     def looks_at_answers(self) -> bool:
         """Whether answers are looked at."""
-        return bool(self.rules["output"] or self.words["output"] or self.leaks or self.finals)
+        output = self.rules["output"] or self.words["output"] or self.asked["output"]
+        return bool(output or self.leaks or self.finals)
 
     def judged(self, text: str) -> list[Span]:
         """What is wrong with a prompt's text as a whole."""
@@ -125,6 +142,11 @@ class Guards:
         self._made: dict[tuple[tuple[str, ...], str], Pipeline] = {}
         # Tenants without anything of their own share one.
         self._special = {tenant for guard in config.guards.values() for tenant in guard.tenants}
+
+    @property
+    def judges(self) -> Sequence[JudgeGuard]:
+        """Those that ask somebody else."""
+        return [guard for guard in self._config.guards.values() if isinstance(guard, JudgeGuard)]
 
     def names(self, route: Iterable[str]) -> tuple[str, ...]:
         """The guards of a route that names `route`, those for all first."""
@@ -172,6 +194,9 @@ def compile_guards(
 ) -> Guards:
     """The guards of a configuration, those of `routes` ready for use. `cache`: where compiled rules are kept; `folder`:
     what files in the configuration are relative to. Raises ConfigError with the name of what is wrong."""
+    for guard in config.guards.values():
+        if isinstance(guard, PluginGuard):
+            factory_of(guard)
     guards = Guards(config, lambda rules: load_scanner(rules, cache), folder)
     for names in ((), *routes):
         for name in names:

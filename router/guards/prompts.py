@@ -24,6 +24,8 @@ _NEUTRAL = frozenset(
 )
 _INSTRUCTIONS = ("system", "instructions")
 _INSTRUCTING = ("system", "developer")
+# Whose texts are the application's or the model's own.
+TRUSTED = ("system", "developer", "assistant")
 # Is given a text, who says it, and whether it is inside JSON; what it gives back takes its place.
 Visit = Callable[[str, str, bool], str]
 
@@ -51,6 +53,19 @@ def system_prompt(fields: dict[str, Any]) -> str:
 
     def note(text: str, role: str, escaped: bool) -> str:
         if role in _INSTRUCTING:
+            found.append(text)
+        return text
+
+    visit_texts(dict(fields), note)
+    return "\n".join(found)
+
+
+def untrusted_text(fields: dict[str, Any]) -> str:
+    """What comes from outside in a request: users' turns, and tools' results."""
+    found: list[str] = []
+
+    def note(text: str, role: str, escaped: bool) -> str:
+        if role not in TRUSTED:
             found.append(text)
         return text
 

@@ -59,7 +59,7 @@ class Script:
     """How the engine answers. `gate`: a stream's chunk waits for one release each; `die_after`: chunks before it dies;
     `raw`: the exact writes of a streamed answer in place of generated ones;
     `words`: the exact pieces of its text; `padding`: bytes added to each chunk;
-    `delays`: each request's `delay_s`, in turn."""
+    `delays`: each request's `delay_s`, in turn; `unsafe`: what texts hold that the adapter `safety` calls so."""
 
     chunks: int = 3
     delay_s: float = 0
@@ -70,6 +70,7 @@ class Script:
     words: tuple[str, ...] | None = None
     padding: int = 0
     delays: tuple[float, ...] = ()
+    unsafe: str = "poison"
 
 
 def revision(
@@ -271,13 +272,16 @@ class FakeEngine:
     async def _whole(self, request: web.Request, seen: Seen) -> web.StreamResponse:
         text = "".join(self._words(seen))
         message = {"role": "assistant", "content": text}
+        choice = {"index": 0, "message": message, "text": text, "finish_reason": "stop"}
+        if (seen.headers.get("x-patchbay-revision") or "").startswith("safety@"):
+            choice["logprobs"] = _verdict(self.script.unsafe in seen.json["messages"][0]["content"])
         body = json.dumps(
             {
                 "id": "chatcmpl-fake",
                 "object": "chat.completion",
                 "created": 7,
                 "model": seen.json["model"],
-                "choices": [{"index": 0, "message": message, "text": text, "finish_reason": "stop"}],
+                "choices": [choice],
                 "usage": {"prompt_tokens": 1, "completion_tokens": self.script.chunks, "total_tokens": 4},
             }
         ).encode()
@@ -337,11 +341,12 @@ class FakeEngine:
         model, prompt = seen.json["model"], seen.json.get("prompt")
         ids = prompt if isinstance(prompt, list) else PROMPT_IDS
         begun = len(ids) - len(PROMPT_IDS)
-        chunks = [event({"content": word}, model) for word in self._words(seen)]
+        chat = not seen.path.endswith("/v1/completions")
+        chunks = [event({"content": word}, model, chat=chat) for word in self._words(seen)]
         if "x-patchbay-token-ids" in seen.headers:
             chunks = [b": ids %d\n" % (FIRST_ID + number) + chunk for number, chunk in enumerate(chunks)]
             chunks[begun : begun + 1] = [_told_prompt(ids) + chunk for chunk in chunks[begun : begun + 1]]
-        ending = [event({}, model, finish="stop")]
+        ending = [event({}, model, finish="stop", chat=chat)]
         if (seen.json.get("stream_options") or {}).get("include_usage"):
             ending.append(usage_event(model, len(ids), len(chunks) - begun))
         return [*chunks[begun:], *ending, b"data: [DONE]\n\n"]
@@ -358,15 +363,15 @@ def usage_event(model: str, prompt: int, completion: int) -> bytes:
     return b"data: " + json.dumps({**head, "choices": [], "usage": counts}).encode() + b"\n\n"
 
 
-def event(delta: dict[str, str], model: str, finish: str | None = None) -> bytes:
-    """One event of a streamed chat completion."""
-    choice = {"index": 0, "delta": delta, "text": delta.get("content", ""), "finish_reason": finish}
+def event(delta: dict[str, str], model: str, finish: str | None = None, *, chat: bool = True) -> bytes:
+    """One event of a streamed completion, of a chat or not."""
+    said: dict[str, Any] = {"delta": delta} if chat else {"text": delta.get("content", "")}
     chunk = {
         "id": "chatcmpl-fake",
-        "object": "chat.completion.chunk",
+        "object": "chat.completion.chunk" if chat else "text_completion",
         "created": 7,
         "model": model,
-        "choices": [choice],
+        "choices": [{"index": 0, **said, "finish_reason": finish}],
     }
     return b"data: " + json.dumps(chunk).encode() + b"\n\n"
 
@@ -376,3 +381,11 @@ def _hang_up(request: web.Request) -> None:
     if request.transport is not None:
         request.transport.abort()
     raise ConnectionResetError
+
+
+def _verdict(unsafe: bool) -> dict[str, Any]:
+    """A safety adapter's first token, with its log probabilities."""
+    top = [{"token": "un", "logprob": -0.01}, {"token": "safe", "logprob": -5.0}]
+    if not unsafe:
+        top = [{"token": "un", "logprob": -5.0}, {"token": "safe", "logprob": -0.01}]
+    return {"content": [{**top[0], "top_logprobs": top}]}

@@ -52,13 +52,29 @@ class ChoicesCodec:
         rests = [self._flushed(index, choice) for index, choice in self._choices.items() if not choice.over]
         return b"".join(self._chunk([rest]) for rest in rests if rest is not None)
 
+    def stop(self, held: bytes) -> bytes:
+        """As `Codec` says."""
+        if not self._last:
+            first: dict[str, Any] = next(
+                (data for _, data in split(held) if data is not None and data.get("choices")), {}
+            )
+            self._last = _frame(first)
+        left: dict[str, Any] = {"text": ""} if self._last.get("object") == "text_completion" else {"delta": {}}
+        over = {index for index, choice in self._choices.items() if choice.over}
+        ended = [
+            {"index": index, **left, "logprobs": None, "finish_reason": "content_filter"}
+            for index in range(self._wanted)
+            if index not in over
+        ]
+        return (self._chunk(ended) if ended else b"") + self._ending()
+
     def _event(self, event: bytes, data: Any) -> bytes:
         if data is None:
             return self.finish() + event if event.startswith(b"data: [DONE]") else event
         choices = data.get("choices")
         if not choices:
             return event if "choices" in data else written(self._texts.filtered(data))
-        self._last = {name: data[name] for name in data if name not in ("choices", "usage", *_CARRIES_TEXT)}
+        self._last = _frame(data)
         data.pop("prompt_token_ids", None)
         kept = [one for choice in choices if (one := self._choice(choice)) is not None]
         if not kept and not data.get("usage"):
@@ -149,6 +165,11 @@ class ChoicesCodec:
         prompt, answer = self._used()
         usage = {"prompt_tokens": prompt, "completion_tokens": answer, "total_tokens": prompt + answer}
         return written({**self._last, "choices": [], "usage": usage}) + DONE
+
+
+def _frame(data: dict[str, Any]) -> dict[str, Any]:
+    """What all chunks of an answer have."""
+    return {name: data[name] for name in data if name not in ("choices", "usage", *_CARRIES_TEXT)}
 
 
 def _place(value: Any, at: int) -> int:

@@ -19,6 +19,7 @@ class MessagesCodec:
         self._texts = texts
         self._used = used
         self._open: dict[Key, dict[str, Any]] = {}
+        self._blocks: set[Any] = set()
 
     def feed(self, events: bytes) -> bytes:
         """As `Codec` says."""
@@ -28,6 +29,11 @@ class MessagesCodec:
         """As `Codec` says."""
         return b"".join(map(self._rest, list(self._open)))
 
+    def stop(self, held: bytes) -> bytes:
+        """As `Codec` says."""
+        ends = [written({"type": "content_block_stop", "index": one}, "content_block_stop") for one in self._blocks]
+        return b"".join(ends) + self._ending()
+
     def _event(self, event: bytes, data: Any) -> bytes:
         if data is None:
             return event
@@ -35,7 +41,10 @@ class MessagesCodec:
         if kind == "content_block_delta":
             return self._delta(data)
         before = b""
+        if kind == "content_block_start":
+            self._blocks.add(data.get("index"))
         if kind == "content_block_stop":
+            self._blocks.discard(data.get("index"))
             before = b"".join(self._rest(key) for key in list(self._open) if key[0] == data.get("index"))
         elif kind == "message_stop":
             before = self.finish()
@@ -65,10 +74,11 @@ class MessagesCodec:
         return written({**base, "delta": {**base["delta"], key[1]: text}}, "content_block_delta") if text else b""
 
     def _check(self, key: Key, out: bytes) -> None:
-        if not self._texts.blocked(key):
-            return
+        if self._texts.blocked(key):
+            out += written({"type": "content_block_stop", "index": key[0]}, "content_block_stop")
+            raise StreamStopped(out + self._ending())
+
+    def _ending(self) -> bytes:
         usage = {"output_tokens": self._used()[1]}
         ending = {"type": "message_delta", "delta": {"stop_reason": "refusal", "stop_sequence": None}, "usage": usage}
-        out += written({"type": "content_block_stop", "index": key[0]}, "content_block_stop")
-        out += written(ending, "message_delta") + written({"type": "message_stop"}, "message_stop")
-        raise StreamStopped(out)
+        return written(ending, "message_delta") + written({"type": "message_stop"}, "message_stop")

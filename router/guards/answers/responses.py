@@ -32,6 +32,10 @@ class ResponsesCodec:
         """As `Codec` says."""
         return b"".join(map(self._rest, list(self._said)))
 
+    def stop(self, held: bytes) -> bytes:
+        """As `Codec` says."""
+        return self._ending()
+
     def _event(self, event: bytes, data: Any) -> bytes:
         if data is None:
             return event

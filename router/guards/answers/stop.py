@@ -26,3 +26,6 @@ class Codec(Protocol):
 
     def finish(self) -> bytes:
         """What is still to go out where the stream ends without saying so."""
+
+    def stop(self, held: bytes) -> bytes:
+        """What ends the answer where it is. `held`: events that the client has not had, and will not."""

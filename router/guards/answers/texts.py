@@ -6,6 +6,8 @@ from typing import Any, Protocol
 
 from router.guards.masks import Unmask
 from router.guards.stream.channel import Channel, Released
+from router.guards.stream.watch import Seen
+from router.guards.verdict import OPEN, Span
 
 # Words of the protocol and of the server, not of the model. Every other string of an answer is filtered.
 NEUTRAL = frozenset(
@@ -143,3 +145,20 @@ class AnswerTexts:
 def is_main(key: str, kind: str) -> bool:
     """Whether a text called `key`, of a part of type `kind`, is an answer's own."""
     return key in ("content", "text") and not any(other in kind for other in _BESIDE)
+
+
+class _Barring:
+    """A `Watch` that lets nothing through."""
+
+    def feed(self, text: str) -> Seen:
+        """As `Watch` says."""
+        return Seen([Span(0, OPEN, "", "barred", "BARRED", "block")], 1)
+
+    def finish(self) -> Seen:
+        """As `Watch` says."""
+        return Seen([], 0)
+
+
+def barred_texts() -> AnswerTexts:
+    """The texts of an answer that may not go out: each is blocked at its first character."""
+    return AnswerTexts(lambda escaped: Channel([_Barring()], lambda span: ""), lambda released: None, {})

@@ -9,7 +9,7 @@ import pytest
 from router.app import Router
 from tests.fakes.engine import FakeEngine, Fault
 from tests.fakes.routers import running_router, until
-from tests.integration.router.wire import ask, client_of, events
+from tests.integration.router.wire import ask, client_of, events, post
 
 pytestmark = pytest.mark.anyio
 WHOLE = "".join(f"demo-base {number} " for number in range(6))
@@ -140,6 +140,51 @@ async def test_a_stream_waits_for_the_only_replica_to_come_back() -> None:
         await until(fake.seen[0].finished.is_set)
         fake.script.fault = "none"
         assert text_of(await streaming) == WHOLE
+
+
+async def test_requests_that_wait_for_their_turn_outlive_a_gap_in_which_no_replica_is_there() -> None:
+    fakes = FakeEngine("a"), FakeEngine("b")
+    for fake in fakes:
+        fake.most, fake.script.chunks, fake.script.delay_s = 1, 6, 0.02
+    async with running_router(*fakes) as router:
+        asked = [asyncio.create_task(stream(router)) for _ in range(12)]
+        await fakes[0].request(0)
+        await fakes[1].request(0)
+        for fake in fakes:
+            await fake.stop()
+        await until(lambda: not router.fleet.view.ready)
+        await asyncio.sleep(0.3)
+        await fakes[1].start()
+        assert {text_of(received) for received in await asyncio.gather(*asked)} == {WHOLE}
+
+
+async def test_a_request_that_waits_goes_to_a_replica_that_was_not_there_when_it_came() -> None:
+    first, second = FakeEngine("a"), FakeEngine("b")
+    for fake in (first, second):
+        fake.most, fake.script.chunks, fake.script.delay_s = 1, 6, 0.02
+    async with second.running_server(), running_router(first, second) as router:
+        await second.stop()
+        await until(lambda: router.fleet.view.ready == 1)
+        asked = [asyncio.create_task(stream(router)) for _ in range(6)]
+        await first.request(0)
+        await second.start()
+        await until(lambda: router.fleet.view.ready == 2)
+        await first.stop()
+        assert {text_of(received) for received in await asyncio.gather(*asked)} == {WHOLE}
+
+
+async def test_with_nowhere_to_go_a_request_that_waited_is_told_once_the_gap_lasts_too_long() -> None:
+    fake = FakeEngine()
+    fake.most, fake.script.fault = 1, "hang"
+    async with running_router(fake, carry_timeout_s=0.3) as router:
+        running = asyncio.create_task(post(router))
+        await fake.request(0)
+        waiting = asyncio.create_task(post(router))
+        await until(lambda: b"patchbay_router_queue_depth 1.0" in router.metrics.render())
+        await fake.stop()
+        async with asyncio.timeout(5):
+            answers = await asyncio.gather(running, waiting)
+    assert [answer.status_code for answer in answers] == [502, 503]
 
 
 async def test_replicas_killed_all_the_time_fail_none_of_two_hundred_streams() -> None:

@@ -1,0 +1,64 @@
+"""Requests of the router's own to replicas, beside those of clients: nobody waits for a turn for them."""
+
+import msgspec
+
+from adapters.errors import RequestError
+from router.body import Prompt
+from router.fleet import Fleet
+from router.forward.exchange import Ask
+from router.forward.upstreams import Upstreams
+from router.guards.judges.judge import JudgeFailed
+from router.headers import PRIORITY, REVISION
+from router.snapshot import Target
+from router.targets import resolve
+from router.upstream.client import Call
+from router.upstream.failure import ReplicaFailure
+
+_CHAT = "/v1/chat/completions"
+_VERDICT_TIMEOUT_S = 60
+# Before everybody: an answer waits for it.
+_FIRST = -1000
+
+
+class Aside:
+    """How they are asked."""
+
+    def __init__(self, fleet: Fleet, upstreams: Upstreams) -> None:
+        self._fleet = fleet
+        self._upstreams = upstreams
+
+    async def post(
+        self, target: Target, replica: str, path: str, fields: dict[str, object], *, priority: int, timeout_s: float
+    ) -> bytes:
+        """What `replica` answers to `fields` as a request for `target`. Raises ReplicaFailure where that is no 200."""
+        link = self._upstreams.links[replica]
+        headers = [(b"content-type", b"application/json"), (PRIORITY, b"%d" % priority)]
+        if target.revision is not None:
+            headers.append((REVISION, target.engine_name.encode()))
+        if link.authorization is not None:
+            headers.append((b"authorization", link.authorization))
+        body = msgspec.json.encode({**fields, "model": target.revision or target.label})
+        document = await link.client.fetch(Call("POST", path, headers, body), timeout_s=timeout_s)
+        if document.status != 200:
+            raise ReplicaFailure(f"it answers {document.status}", kind="busy")
+        return document.body
+
+    async def verdict(self, model: str, fields: dict[str, object], near: str) -> bytes:
+        """As `AskModel` says: all that are asked near to one request are asked of one replica while that can be, since
+        that has what they begin with in its cache."""
+        tried: set[str] = set()
+        failure = "no replica that serves it can be asked"
+        try:
+            target = resolve(model, self._fleet.view.table, self._fleet.view.replicas)
+        except RequestError as error:
+            raise JudgeFailed(f"The model '{model}' cannot be asked: {error}") from error
+        ask = Ask(model, target, Prompt(msgspec.Raw(msgspec.json.encode(near))), b"", stream=False)
+        while (replica := self._upstreams.best(tried, ask)) is not None:
+            tried.add(replica.name)
+            try:
+                return await self.post(
+                    target, replica.name, _CHAT, fields, priority=_FIRST, timeout_s=_VERDICT_TIMEOUT_S
+                )
+            except ReplicaFailure as error:
+                failure = error.message
+        raise JudgeFailed(f"The model '{model}' cannot be asked: {failure}.")
