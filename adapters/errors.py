@@ -31,7 +31,7 @@ PatchbayError
 import contextlib
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import ClassVar
 
 
@@ -103,9 +103,14 @@ class InvalidRequest(RequestError):
 
 
 class ContentFiltered(InvalidRequest):
-    """A guard does not let the prompt through. Source: OpenAI's and Azure's `content_filter`."""
+    """A guard does not let the prompt through. `results`: guards' verdicts on it, where its client asked for them.
+    Source: OpenAI's and Azure's `content_filter`."""
 
     code = "content_filter"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.results: Mapping[str, object] | None = None
 
 
 class Unauthorized(RequestError):
@@ -280,15 +285,27 @@ def anthropic_error_body(message: str, *, status: int) -> bytes:
 
 def openai_body(error: RequestError) -> bytes:
     """The JSON body that OpenAI's clients expect of `error`, UTF-8 encoded."""
-    return openai_error_body(str(error), error_type=error.shown_type, param=error.param, code=error.code)
+    inner = None
+    if isinstance(error, ContentFiltered) and error.results is not None:
+        inner = {"code": "ResponsibleAIPolicyViolation", "content_filter_result": error.results}
+    return openai_error_body(str(error), error_type=error.shown_type, param=error.param, code=error.code, inner=inner)
 
 
-def openai_error_body(message: str, *, error_type: str, param: str | None = None, code: str | None = None) -> bytes:
-    """An error body in OpenAI's shape, UTF-8 encoded.
+def openai_error_body(
+    message: str,
+    *,
+    error_type: str,
+    param: str | None = None,
+    code: str | None = None,
+    inner: Mapping[str, object] | None = None,
+) -> bytes:
+    """An error body in OpenAI's shape, UTF-8 encoded. `inner`: Azure's `innererror`.
 
     Source: https://platform.openai.com/docs/guides/error-codes and the `openai` package's `APIStatusError`.
     """
-    fields = {"message": message, "type": error_type, "param": param, "code": code}
+    fields: dict[str, object] = {"message": message, "type": error_type, "param": param, "code": code}
+    if inner is not None:
+        fields["innererror"] = inner
     return json.dumps({"error": fields}, ensure_ascii=False).encode()
 
 

@@ -3,7 +3,7 @@
 import json
 import types
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +26,9 @@ def reference() -> str:
     return "\n".join((_HEAD, *_section(PatchbayConfig, "")))
 
 
-def _section(model: type[BaseModel], prefix: str) -> Iterator[str]:
-    leaves = {name: field for name, field in model.model_fields.items() if _nested(field) is None}
+def _section(model: type[BaseModel], prefix: str, told: frozenset[type[BaseModel]] = frozenset()) -> Iterator[str]:
+    """A model's part of the page, without the models in it that were `told`."""
+    leaves = {name: field for name, field in model.model_fields.items() if not _nested(field)}
     if model is RouterSection:
         leaves = {name: field for name, field in leaves.items() if name not in SHARED_WITH_ROUTER}
     if prefix:
@@ -36,18 +37,43 @@ def _section(model: type[BaseModel], prefix: str) -> Iterator[str]:
     if leaves:
         yield "| key | type | default |\n|---|---|---|"
         for name, field in leaves.items():
-            yield f"| `{name}` | {_type(field.annotation)} | {_default(field)} |"
+            yield f"| `{field.alias or name}` | {_type(field.annotation)} | {_default(field)} |"
         yield ""
     for name, field in model.model_fields.items():
-        nested = _nested(field)
-        if nested is not None and not (model is RouterSection and name in SHARED_WITH_ROUTER):
-            many = typing.get_origin(field.annotation) is dict
-            yield from _section(nested, f"{prefix}.{name}".lstrip(".") + (".<name>" if many else ""))
+        if model is RouterSection and name in SHARED_WITH_ROUTER:
+            continue
+        many = ".<name>" if typing.get_origin(field.annotation) is dict else ""
+        yield from _sections([one for one in _nested(field) if one not in told], f"{prefix}.{name}".lstrip(".") + many)
 
 
-def _nested(field: FieldInfo) -> type[BaseModel] | None:
-    candidates = [field.annotation, *typing.get_args(field.annotation)]
-    return next((one for one in candidates if isinstance(one, type) and issubclass(one, BaseModel)), None)
+def _sections(models: Sequence[type[BaseModel]], prefix: str) -> Iterator[str]:
+    """The parts of the models that a value can be one of. What all have is told once."""
+    for one in models:
+        kind = f" ({_kind(one)})" if len(models) > 1 else ""
+        yield from _section(one, prefix + kind, frozenset(() if one is models[0] else _within(models[0])))
+
+
+def _nested(field: FieldInfo) -> list[type[BaseModel]]:
+    """The models that a field is made of: one, those that it can be one of, or none."""
+    return list(_models(field.annotation))
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+        return
+    for part in typing.get_args(annotation):
+        yield from _models(part)
+
+
+def _within(model: type[BaseModel]) -> Iterator[type[BaseModel]]:
+    for field in model.model_fields.values():
+        yield from _nested(field)
+
+
+def _kind(model: type[BaseModel]) -> str:
+    """What tells a model from the others that could be in its place."""
+    return f"kind: {typing.get_args(model.model_fields['kind'].annotation)[0]}"
 
 
 def _type(annotation: Any) -> str:

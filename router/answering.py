@@ -217,7 +217,8 @@ class Answering:
     def _key(self, incoming: Incoming, choice: Choice, ask: Ask) -> bytes | None:
         config = choice.config
         guarded = incoming.exchange.guarded
-        if config is None or config.cache is None or (guarded is not None and guarded.masked):
+        apart = guarded is not None and (guarded.masked or guarded.tells_results)
+        if config is None or config.cache is None or apart:
             return None
         guards = self._parts.policy.policy.guards.names(config.guards)
         endpoint = incoming.exchange.endpoint.name

@@ -6,11 +6,13 @@ import logging
 from collections.abc import Coroutine
 from typing import Any
 
+from adapters.asgi import header
 from router.forward.exchange import Exchange
 from router.guards.guarded import HEADER, Guarded, kinds_of
 from router.guards.judges.judge import Facts
 from router.guards.judges.judges import Judges
 from router.guards.verdict import OPEN
+from router.headers import VERDICTS
 from router.metrics import Metrics
 from router.policy import PolicyHolder
 from router.routes.book import Choice
@@ -41,6 +43,7 @@ class Guarding:
             return body
         facts = Facts(exchange.id.decode("latin-1"), choice.route if choice.config else "", tenant)
         guarded = exchange.guarded = Guarded(pipeline, exchange.endpoint.name, self._key, self._judges, facts)
+        guarded.tells_results = header(exchange.request.headers, VERDICTS) == b"1"
         try:
             body = guarded.checked(body)
         finally:

@@ -21,6 +21,8 @@ DEADLINE = b"x-patchbay-timeout-ms"
 PRIORITY = b"x-patchbay-priority"
 # Asks why an answer came from where it did: `1`.
 EXPLAIN = b"x-patchbay-explain"
+# Asks for guards' verdicts in an answer's body: `1`.
+VERDICTS = b"x-patchbay-content-filter"
 # A replica's word that it has not got the revision that it was told.
 MISSING = b"x-patchbay-missing"
 _HOP_BY_HOP = frozenset(

@@ -9,7 +9,7 @@ import msgspec
 
 from adapters.asgi import Headers
 from adapters.errors import ContentFiltered, GuardFailed, RequestError
-from router.guards.answers.choices import ChoicesCodec
+from router.guards.answers.choices import ChoicesCodec, Wanted, prompt_results
 from router.guards.answers.messages import MessagesCodec
 from router.guards.answers.responses import ResponsesCodec
 from router.guards.answers.spoken import spoken_in
@@ -43,7 +43,8 @@ class Rerouted(RequestError):
 
 class Guarded:
     """`key`: what the marks of findings are made with; `endpoint`: its name; `judges`: whom guards ask that ask
-    somebody else, and `facts`, what they are told beside the text."""
+    somebody else, and `facts`, what they are told beside the text; `tells_results`: whether an answer says in its body
+    what was found."""
 
     def __init__(self, pipeline: Pipeline, endpoint: str, key: bytes, judges: Judges, facts: Facts) -> None:
         self._pipeline = pipeline
@@ -51,6 +52,7 @@ class Guarded:
         self._key = key
         self._judges = judges
         self._facts = facts
+        self.tells_results = False
         self._panel = Panel(pipeline.asked, judges, facts, self._judged)
         self._masks = Masks()
         self._fields: dict[str, Any] = {}
@@ -106,9 +108,8 @@ class Guarded:
         count = choices if isinstance(choices, int) and choices > 0 else 1
         prompts = self._fields.get("prompt")
         count *= len(prompts) if isinstance(prompts, list) and prompts else 1
-        return ChoicesCodec(
-            texts, used, choices=count, usage=bool(isinstance(usage, dict) and usage.get("include_usage"))
-        )
+        wants_usage = bool(isinstance(usage, dict) and usage.get("include_usage"))
+        return ChoicesCodec(texts, used, self.results, Wanted(count, usage=wants_usage, results=self.tells_results))
 
     async def whole(self, body: bytes) -> bytes:
         """An answer that is one JSON document, as it may go out. Raises GuardFailed where it is none, and where it could
@@ -146,15 +147,14 @@ class Guarded:
             (HEADER, self.summary.encode("ascii", "replace")[:2000]),
         ]
 
-    def results(self) -> dict[str, dict[str, Any]]:
-        """Verdicts by guard, in the form of Azure's `content_filter_results`."""
-        made: dict[str, dict[str, Any]] = {
-            name: {"filtered": False, "detected": False} for name in self._pipeline.names
-        }
+    def results(self, side: Side) -> dict[str, dict[str, bool]]:
+        """Verdicts on that side by guard, in the form of Azure's `content_filter_results`."""
+        made = {part.name: {"filtered": False, "detected": False} for part in self._pipeline.parts_on(side)}
         for one in self.findings:
-            entry = made[one.guard]
-            entry["detected"] = True
-            entry["filtered"] = entry["filtered"] or one.action in ("block", "redact")
+            if one.side == side:
+                entry = made[one.guard]
+                entry["detected"] = True
+                entry["filtered"] = entry["filtered"] or one.action in ("block", "redact", "mask")
         return made
 
     async def _is_barred(self, answer: Mapping[str, Any]) -> bool:
@@ -167,12 +167,26 @@ class Guarded:
 
     def _whole(self, body: bytes, findings: list[Finding], *, barred: bool = False) -> bytes:
         texts = barred_texts() if barred else self._texts(findings)
-        return msgspec.json.encode(filtered_answer(self._endpoint, _document(body), texts))
+        answer = filtered_answer(self._endpoint, _document(body), texts)
+        if self._endpoint in ("chat_completions", "completions"):
+            self._add_results(answer)
+        return msgspec.json.encode(answer)
+
+    def _add_results(self, answer: dict[str, Any]) -> None:
+        """Says in an answer that is one document what was found, where that is asked for or the answer was ended."""
+        choices = answer.get("choices")
+        for choice in choices if isinstance(choices, list) else ():
+            if self.tells_results or choice.get("finish_reason") == "content_filter":
+                choice["content_filter_results"] = self.results("output")
+        if self.tells_results:
+            answer["prompt_filter_results"] = prompt_results(self.results("input"))
 
     def _act_on(self, action: Action, guard: str, kind: str) -> None:
         """Does about a prompt what is to be done about what was found in it."""
         if action == "block":
-            raise ContentFiltered(f"The guard '{guard}' does not let this prompt through ({kind}).")
+            refused = ContentFiltered(f"The guard '{guard}' does not let this prompt through ({kind}).")
+            refused.results = self.results("input") if self.tells_results else None
+            raise refused
         if action == "route":
             raise Rerouted(guard, self._pipeline.routes[guard])
 

@@ -64,6 +64,10 @@ class Pipeline:
         """Of its guards."""
         return tuple(part.name for part in self.parts)
 
+    def parts_on(self, side: Side) -> Sequence[Part]:
+        """The guards that look at that side."""
+        return [part for part in self.parts if side in part.config.on]
+
     @cached_property
     def dry(self) -> frozenset[str]:
         """Guards that only look."""

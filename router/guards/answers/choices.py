@@ -6,7 +6,7 @@ nothing was left out of that.
 Source: https://platform.openai.com/docs/api-reference/chat-streaming
 """
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 from router.guards.answers.events import DONE, split, written
 from router.guards.answers.stop import StreamStopped, Used
 from router.guards.answers.texts import ESCAPED, NEUTRAL, AnswerTexts
+from router.guards.verdict import Side
 
 _CARRIES_TEXT = ("logprobs", "token_ids", "prompt_logprobs", "prompt_token_ids")
 # What a choice has beside its text.
@@ -22,6 +23,7 @@ _WHOLE = frozenset({"name"})
 _MAIN = (("delta", "content"), ("text",))
 _MOST_BESIDE = 20_000
 Path = tuple[str | int, ...]
+Results = Callable[[Side], Mapping[str, Any]]
 
 
 @dataclass(slots=True)
@@ -31,14 +33,27 @@ class _Choice:
     over: bool = False
 
 
-class ChoicesCodec:
-    """A `Codec`. `choices`: how many answers were asked for; `usage`: whether a last chunk with it was, too."""
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """`choices`: how many answers were asked for; `usage`: whether a last chunk with it was, too; `results`: whether
+    guards' verdicts were."""
 
-    def __init__(self, texts: AnswerTexts, used: Used, *, choices: int, usage: bool) -> None:
+    choices: int
+    usage: bool = False
+    results: bool = False
+
+
+class ChoicesCodec:
+    """A `Codec`. `results`: guards' verdicts on a side so far."""
+
+    def __init__(self, texts: AnswerTexts, used: Used, results: Results, wanted: Wanted) -> None:
         self._texts = texts
         self._used = used
-        self._wanted = choices
-        self._usage = usage
+        self._results = results
+        self._wanted = wanted.choices
+        self._usage = wanted.usage
+        self._tells_results = wanted.results
+        self._told_prompt = not wanted.results
         self._choices: dict[int, _Choice] = {}
         self._last: dict[str, Any] = {}
 
@@ -61,11 +76,7 @@ class ChoicesCodec:
             self._last = _frame(first)
         left: dict[str, Any] = {"text": ""} if self._last.get("object") == "text_completion" else {"delta": {}}
         over = {index for index, choice in self._choices.items() if choice.over}
-        ended = [
-            {"index": index, **left, "logprobs": None, "finish_reason": "content_filter"}
-            for index in range(self._wanted)
-            if index not in over
-        ]
+        ended = [self._ended({"index": index, **left}) for index in range(self._wanted) if index not in over]
         return (self._chunk(ended) if ended else b"") + self._ending()
 
     def _event(self, event: bytes, data: Any) -> bytes:
@@ -80,6 +91,7 @@ class ChoicesCodec:
         if not kept and not data.get("usage"):
             return b""
         data["choices"] = kept
+        self._tell_prompt(data)
         out = written(data)
         if self._all_over and any(map(self._blocked, self._choices)):
             raise StreamStopped(out + self._ending())
@@ -101,17 +113,27 @@ class ChoicesCodec:
         told, came = self._filtered(said, (), index, known)
         if self._blocked(index):
             known.over = True
-            return {"index": index, **told, "logprobs": None, "finish_reason": "content_filter"}
+            return self._ended({"index": index, **told})
         ends = choice.get("finish_reason") is not None
         if ends:
             known.over = True
             self._flush_into(told, index, known)
             if self._blocked(index):
-                return {"index": index, **told, "logprobs": None, "finish_reason": "content_filter"}
+                return self._ended({"index": index, **told})
             self._give_back(choice, index, known)
         if came and not ends and not _has_text(told):
             return None
         return {**choice, **told}
+
+    def _ended(self, choice: dict[str, Any]) -> dict[str, Any]:
+        """A choice that a guard ends."""
+        ended = {"logprobs": None, "finish_reason": "content_filter"}
+        return {**choice, **ended, "content_filter_results": self._results("output")}
+
+    def _tell_prompt(self, data: dict[str, Any]) -> None:
+        if not self._told_prompt:
+            self._told_prompt = True
+            data["prompt_filter_results"] = prompt_results(self._results("input"))
 
     def _filtered(self, value: Any, path: Path, index: int, known: _Choice) -> tuple[Any, bool]:
         """`value` with its texts put through their channels, and whether it had any."""
@@ -148,6 +170,9 @@ class ChoicesCodec:
             parts.append(value)
 
     def _give_back(self, choice: dict[str, Any], index: int, known: _Choice) -> None:
+        """Adds to a choice's last part what waited for it."""
+        if self._tells_results:
+            choice["content_filter_results"] = self._results("output")
         if any(self._texts.changed((index, path)) for path in known.paths):
             return
         for name, values in known.beside.items():
@@ -165,6 +190,14 @@ class ChoicesCodec:
         prompt, answer = self._used()
         usage = {"prompt_tokens": prompt, "completion_tokens": answer, "total_tokens": prompt + answer}
         return written({**self._last, "choices": [], "usage": usage}) + DONE
+
+
+def prompt_results(results: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Verdicts on a prompt, in Azure's form.
+
+    Source: https://learn.microsoft.com/azure/ai-services/openai/concepts/content-filter
+    """
+    return [{"prompt_index": 0, "content_filter_results": results}]
 
 
 def _frame(data: dict[str, Any]) -> dict[str, Any]:

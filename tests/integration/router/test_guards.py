@@ -251,3 +251,31 @@ async def test_a_stream_that_is_cut_anywhere_tells_more(places: int) -> None:
             answer = await post(router, ask("r", stream=True))
             assert CARD not in answer.text
             assert MAIL not in answer.text
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_who_asks_for_verdicts_is_told_none_or_others_are(stream: bool) -> None:
+    async with running_router(engine(), **config(pii=PII, secrets=SECRETS)) as router:
+        body = ask("r", stream=stream, messages=[{"role": "user", "content": f"mail {MAIL}"}])
+        told = await post(router, body, **{"x-patchbay-content-filter": "1"})
+        plain = await post(router, body)
+    assert "content_filter_results" not in plain.text
+    chunks = [one for one in events(told.text) if one != "[DONE]"] if stream else [told.json()]
+    assert chunks[0]["prompt_filter_results"][0]["content_filter_results"] == {
+        "pii": {"filtered": True, "detected": True},
+        "secrets": {"filtered": False, "detected": False},
+    }
+    last = [choice for chunk in chunks for choice in chunk["choices"] if choice.get("finish_reason")]
+    assert last[0]["content_filter_results"]["pii"] == {"filtered": True, "detected": True}
+
+
+async def test_a_refused_prompt_or_a_stopped_stream_does_not_say_by_which_guard() -> None:
+    asks = {"x-patchbay-content-filter": "1"}
+    async with running_router(engine("my key: ", KEY, " ok"), **config(secrets=SECRETS)) as router:
+        refused = await post(router, ask("r", messages=[{"role": "user", "content": KEY}]), **asks)
+        stopped = await post(router, ask("r", stream=True))
+        whole = await post(router, ask("r"))
+    hit = {"secrets": {"filtered": True, "detected": True}}
+    assert refused.json()["error"]["innererror"]["content_filter_result"] == hit
+    assert events(stopped.text)[-2]["choices"][0]["content_filter_results"] == hit
+    assert whole.json()["choices"][0]["content_filter_results"] == hit

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from router.endpoints import find_endpoint
-from router.guards.answers.choices import ChoicesCodec
+from router.guards.answers.choices import ChoicesCodec, Wanted
 from router.guards.answers.events import DONE, split
 from router.guards.answers.messages import MessagesCodec
 from router.guards.answers.responses import ResponsesCodec
@@ -60,7 +60,7 @@ def run(codec: Codec, events: Iterable[bytes]) -> list[Any]:
 
 
 def choices(action: Action = "redact", *, count: int = 1, usage: bool = False) -> ChoicesCodec:
-    return ChoicesCodec(texts(action), lambda: (3, 5), choices=count, usage=usage)
+    return ChoicesCodec(texts(action), lambda: (3, 5), lambda side: {"g": side}, Wanted(count, usage=usage))
 
 
 def strings(value: Any) -> str:
