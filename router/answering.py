@@ -82,7 +82,8 @@ class Answering:
         self._parts = parts
         self._upstreams = upstreams
         self._forwarder = forwarder
-        self._judges = Judges(Aside(parts.fleet, upstreams).verdict, lambda: parts.policy.policy.guards.judges)
+        aside = Aside(parts.fleet, upstreams)
+        self._judges = Judges(aside.verdict, aside.again, lambda: parts.policy.policy.guards.judges)
         self._guarding = Guarding(parts.policy, parts.metrics, parts.guard_key, self._judges)
         self._cache = AnswerCache(parts.config.cache_mib * 1024 * 1024, parts.clock)
         self._shadow = Shadow(parts.fleet, upstreams, parts.admission, parts.metrics, parts.clock)

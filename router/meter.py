@@ -74,7 +74,13 @@ def guess_of(body: bytes, answer_tokens: float) -> float:
 
 
 def used_by(relay: Relay, body: bytes) -> Need:
-    """What a call took whose answer went through `relay`, as far as it came."""
+    """What a call took whose answer went through `relay`, as far as it came, with what guards asked for beside it."""
+    own = _own(relay, body)
+    prompt, answer = relay.guarded.spent if relay.guarded is not None else (0, 0)
+    return Need(own.prompt + prompt, own.answer + answer)
+
+
+def _own(relay: Relay, body: bytes) -> Need:
     transcript = relay.transcript
     if transcript is not None and transcript.answer_count:
         return Need(transcript.prompt_count, transcript.answer_count)

@@ -43,6 +43,12 @@ class Aside:
             raise ReplicaFailure(f"it answers {document.status}", kind="busy")
         return document.body
 
+    async def again(self, model: str, fields: dict[str, object], near: str) -> bytes:
+        """As `AskModel` says, paid from the budget for retries."""
+        if not self._upstreams.may_try_again():
+            raise JudgeFailed("Too much is tried again already.")
+        return await self.verdict(model, fields, near)
+
     async def verdict(self, model: str, fields: dict[str, object], near: str) -> bytes:
         """As `AskModel` says: all that are asked near to one request are asked of one replica while that can be, since
         that has what they begin with in its cache."""

@@ -65,14 +65,18 @@ class LeakGuard(GuardBase):
 
 class SchemaGuard(GuardBase):
     """Checks that the whole answer is JSON by a schema. `schema`: it, or else the request's own `response_format`;
-    `repair`: whether fences, prose around it and open brackets are mended. An answer that still is not is blocked or
-    flagged."""
+    `constrain`: whether the engine is to write by the first, where a request asks for no other form; `repair`: whether
+    fences, prose around it and open brackets are mended; `reask`: whether a chat that still does not fit is asked once
+    more, with what is wrong, for `reask_timeout_s` at most. An answer that still is not is blocked or flagged."""
 
     kind: Literal["schema"]
     on: tuple[SideName, ...] = ("output",)
     action: ActionName = "flag"
     json_schema: dict[str, Any] = Field(default_factory=dict, alias="schema")
+    constrain: bool = True
     repair: bool = True
+    reask: bool = False
+    reask_timeout_s: float = Field(default=20, gt=0)
 
     @field_validator("json_schema")
     @classmethod

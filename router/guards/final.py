@@ -21,7 +21,7 @@ class FinalJudge:
         self._fields = fields
         self._note = note
         self._parts = parts
-        self.holds = any(isinstance(part.config, SchemaGuard) and self._schema(part.config) for part in parts)
+        self.holds = any(isinstance(part.config, SchemaGuard) and schema_for(part.config, fields) for part in parts)
 
     def __call__(self, text: str, *, quiet: bool) -> str | None:
         """As `Final` says."""
@@ -40,7 +40,7 @@ class FinalJudge:
         """The text, mended where it can be, and what is wrong with it, if anything is."""
         config = part.config
         if isinstance(config, SchemaGuard):
-            schema = self._schema(config)
+            schema = schema_for(config, self._fields)
             if schema is None:
                 return text, None
             checked = check(text, schema)
@@ -56,16 +56,17 @@ class FinalJudge:
             return text, "grounding" if wrong else None
         return text, None
 
-    def _schema(self, config: SchemaGuard) -> Mapping[str, Any] | None:
-        """The guard's own, or what the request asks for, in OpenAI's two ways."""
-        if config.json_schema:
-            return config.json_schema
-        asked = self._fields.get("response_format")
-        if isinstance(asked, dict) and isinstance(asked.get("json_schema"), dict):
-            return _sound(asked["json_schema"].get("schema"))
-        text = self._fields.get("text")
-        form = text.get("format") if isinstance(text, dict) else None
-        return _sound(form.get("schema")) if isinstance(form, dict) else None
+
+def schema_for(config: SchemaGuard, fields: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The guard's own schema, or what the request asks for, in OpenAI's two ways; None where there is none."""
+    if config.json_schema:
+        return config.json_schema
+    asked = fields.get("response_format")
+    if isinstance(asked, dict) and isinstance(asked.get("json_schema"), dict):
+        return _sound(asked["json_schema"].get("schema"))
+    text = fields.get("text")
+    form = text.get("format") if isinstance(text, dict) else None
+    return _sound(form.get("schema")) if isinstance(form, dict) else None
 
 
 def _sound(schema: Any) -> Mapping[str, Any] | None:

@@ -1,11 +1,12 @@
-"""The way out of a stream that somebody judges: events wait until what they say was judged, and go out in their order.
+"""The way out of a stream that somebody judges, or may have to be asked for once more: events wait until what they say
+was judged, and go out in their order.
 
 Before the rules, so that what these hold back is as far as the client is, wherever the stream is ended.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from adapters.errors import GuardFailed
@@ -17,11 +18,25 @@ from router.guards.judges.panel import FAILED, Panel
 _MOST_BYTES = 16 * 1024 * 1024
 
 
-class Gate:
-    """`let_go`: sends what may go to the client."""
+# Makes of all events of a stream those that it is to have.
+Mend = Callable[[bytes], Awaitable[bytes]]
 
-    def __init__(self, endpoint: str, panel: Panel, codec: Codec, let_go: Callable[[bytes], None]) -> None:
+
+class Gate:
+    """`panel`: who judges, None where nobody does; `let_go`: sends what may go to the client; `mend`: what is to see all
+    events before any of them goes on, where something is."""
+
+    def __init__(
+        self,
+        endpoint: str,
+        panel: Panel | None,
+        codec: Codec,
+        let_go: Callable[[bytes], None],
+        mend: Mend | None = None,
+    ) -> None:
         self._panel = panel
+        self._mend = mend
+        self._unseen: list[bytes] = []
         self._codec = codec
         self._let_go = let_go
         self._spoken = Spoken(endpoint)
@@ -33,12 +48,16 @@ class Gate:
     def put(self, events: bytes) -> None:
         """Takes the stream's next events, which are whole. Raises StreamStopped where rules end it, and GuardFailed
         where more waits than may."""
-        for event, data in split(events):
-            self._spoken.add(data)
-            self._waiting.append((self._spoken.length, event))
-            self._bytes += len(event)
+        self._bytes += len(events)
         if self._bytes > _MOST_BYTES:
-            raise GuardFailed(f"More than {_MOST_BYTES} bytes of the answer wait to be judged.")
+            raise GuardFailed(f"More than {_MOST_BYTES} bytes of the answer wait for guards.")
+        if self._mend is not None:
+            self._unseen.append(events)
+            return
+        for event, data in split(events):
+            if self._panel is not None:
+                self._spoken.add(data)
+            self._waiting.append((self._spoken.length, event))
         self._release()
         if self._is_due:
             self._more.set()
@@ -59,13 +78,18 @@ class Gate:
 
     async def drain(self) -> None:
         """Judges the rest, and lets it go. Raises as `put` does."""
+        if (mend := self._mend) is not None:
+            self._mend = None
+            events = await mend(b"".join(self._unseen))
+            self._unseen, self._bytes = [], 0
+            self.put(events)
         while self._judged < self._spoken.length:
             await self._judge()
         self._release()
 
     @property
     def _is_due(self) -> bool:
-        return self._spoken.length - self._judged >= self._panel.every_chars
+        return self._panel is not None and self._spoken.length - self._judged >= self._panel.every_chars
 
     async def _judge_on(self) -> None:
         while True:
@@ -75,8 +99,8 @@ class Gate:
                 await self._judge()
 
     async def _judge(self) -> None:
-        length = self._spoken.length
-        for span in await self._panel.answer(dict(self._spoken.texts)):
+        length, panel = self._spoken.length, self._panel
+        for span in await panel.answer(dict(self._spoken.texts)) if panel is not None else ():
             if span.action == "block":
                 if span.kind == FAILED:
                     raise GuardFailed(
@@ -87,11 +111,11 @@ class Gate:
         self._release()
 
     def _release(self) -> None:
-        until = self._judged + self._panel.lag
+        until = self._judged + (self._panel.lag if self._panel is not None else 0)
         ready: list[bytes] = []
         while self._waiting and self._waiting[0][0] <= until:
             ready.append(self._waiting.popleft()[1])
         if ready:
-            self._bytes -= sum(map(len, ready))
+            self._bytes = sum(len(event) for _, event in self._waiting)
             if let_go := self._codec.feed(b"".join(ready)):
                 self._let_go(let_go)

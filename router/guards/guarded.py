@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from typing import Any
 
 import msgspec
@@ -16,7 +16,9 @@ from router.guards.answers.spoken import spoken_in
 from router.guards.answers.stop import Codec, StreamStopped, Used
 from router.guards.answers.texts import AnswerTexts, barred_texts
 from router.guards.answers.whole import WITH_TEXT, filtered_answer
-from router.guards.final import FinalJudge
+from router.guards.config import SchemaGuard
+from router.guards.constrain import constrain
+from router.guards.final import FinalJudge, schema_for
 from router.guards.gate import Gate
 from router.guards.judges.judge import Facts
 from router.guards.judges.judges import Judges
@@ -24,6 +26,7 @@ from router.guards.judges.panel import FAILED, Panel
 from router.guards.masks import Masks
 from router.guards.pipeline import Pipeline
 from router.guards.prompts import TRUSTED, system_prompt, untrusted_text, visit_texts
+from router.guards.reask import Again, Reask
 from router.guards.stream.channel import Channel, Released
 from router.guards.stream.leak_watch import SuffixAutomaton, letters
 from router.guards.verdict import Action, Finding, Side, Span, mark_of
@@ -44,7 +47,7 @@ class Rerouted(RequestError):
 class Guarded:
     """`key`: what the marks of findings are made with; `endpoint`: its name; `judges`: whom guards ask that ask
     somebody else, and `facts`, what they are told beside the text; `tells_results`: whether an answer says in its body
-    what was found."""
+    what was found; `spent`: tokens of a prompt and an answer beside the request's own."""
 
     def __init__(self, pipeline: Pipeline, endpoint: str, key: bytes, judges: Judges, facts: Facts) -> None:
         self._pipeline = pipeline
@@ -53,6 +56,7 @@ class Guarded:
         self._judges = judges
         self._facts = facts
         self.tells_results = False
+        self.spent = (0, 0)
         self._panel = Panel(pipeline.asked, judges, facts, self._judged)
         self._masks = Masks()
         self._fields: dict[str, Any] = {}
@@ -78,7 +82,16 @@ class Guarded:
         changed = visit_texts(fields, self._prompt_text)
         for finding in self.findings:
             self._act_on(finding.action, finding.guard, finding.kind)
-        return msgspec.json.encode(fields) if changed else body
+        return msgspec.json.encode(fields) if self._constrains(fields) or changed else body
+
+    def _constrains(self, fields: dict[str, Any]) -> bool:
+        """Whether a guard's schema was put into the request."""
+        schemas = [
+            part.config.json_schema
+            for part in self._pipeline.finals
+            if isinstance(part.config, SchemaGuard) and part.config.constrain and not part.dry_run
+        ]
+        return any(constrain(fields, self._endpoint, schema) for schema in schemas[:1] if schema)
 
     @property
     def judges_prompt(self) -> bool:
@@ -93,8 +106,11 @@ class Guarded:
             self._act_on(span.action, span.guard, span.kind)
 
     def gate(self, codec: Codec, let_go: Callable[[bytes], None]) -> Gate | None:
-        """The way out of a stream where somebody judges it. `let_go`: sends what may go to the client."""
-        return Gate(self._endpoint, self._panel, codec, let_go) if self._panel.judges("output") else None
+        """The way out of a stream where somebody judges it, or it may be asked for once more. `let_go`: sends what may go to the client."""
+        panel, again = self._panel if self._panel.judges("output") else None, self._reask()
+        if panel is None and again is None:
+            return None
+        return Gate(self._endpoint, panel, codec, let_go, again.events if again is not None else None)
 
     def codec(self, used: Used) -> Codec:
         """What a stream goes through. `used`: the tokens of the prompt and the answer so far."""
@@ -114,6 +130,10 @@ class Guarded:
     async def whole(self, body: bytes) -> bytes:
         """An answer that is one JSON document, as it may go out. Raises GuardFailed where it is none, and where it could
         not be judged."""
+        if (again := self._reask()) is not None:
+            answer = _document(body)
+            await again.whole(answer)
+            body = msgspec.json.encode(answer)
         barred = self._panel.judges("output") and await self._is_barred(_document(body))
         return self._whole(body, self.findings, barred=barred)
 
@@ -156,6 +176,24 @@ class Guarded:
                 entry["detected"] = True
                 entry["filtered"] = entry["filtered"] or one.action in ("block", "redact", "mask")
         return made
+
+    def _reask(self) -> Reask | None:
+        """What asks once more, where an answer has a form and a guard wants that."""
+        if self._endpoint != "chat_completions" or self._fields.get("n") not in (None, 1):
+            return None
+        for part in self._pipeline.finals:
+            guard = part.config
+            if isinstance(guard, SchemaGuard) and guard.reask and not part.dry_run:
+                schema = schema_for(guard, self._fields)
+                if schema is not None:
+                    told = partial(self._asked_again, part.name)
+                    return Reask(self._fields, schema, guard.reask_timeout_s, self._judges.again, told)
+        return None
+
+    def _asked_again(self, guard: str, again: Again, text: str) -> None:
+        prompt, answer = self.spent
+        self.spent = (prompt + again.prompt_tokens, answer + again.answer_tokens)
+        self._judged("output", Span(0, len(text), guard, "schema", "REASKED", "flag"), text)
 
     async def _is_barred(self, answer: Mapping[str, Any]) -> bool:
         """Whether an answer may not go out at all."""

@@ -59,7 +59,8 @@ class Script:
     """How the engine answers. `gate`: a stream's chunk waits for one release each; `die_after`: chunks before it dies;
     `raw`: the exact writes of a streamed answer in place of generated ones;
     `words`: the exact pieces of its text; `padding`: bytes added to each chunk;
-    `delays`: each request's `delay_s`, in turn; `unsafe`: what texts hold that the adapter `safety` calls so."""
+    `delays`: each request's `delay_s`, in turn; `unsafe`: what texts hold that the adapter `safety` calls so;
+    `again`: the pieces of all answers after the first."""
 
     chunks: int = 3
     delay_s: float = 0
@@ -71,6 +72,7 @@ class Script:
     padding: int = 0
     delays: tuple[float, ...] = ()
     unsafe: str = "poison"
+    again: tuple[str, ...] = ()
 
 
 def revision(
@@ -271,8 +273,9 @@ class FakeEngine:
 
     async def _whole(self, request: web.Request, seen: Seen) -> web.StreamResponse:
         text = "".join(self._words(seen))
-        message = {"role": "assistant", "content": text}
-        choice = {"index": 0, "message": message, "text": text, "finish_reason": "stop"}
+        chat = not seen.path.endswith("/v1/completions")
+        said: dict[str, Any] = {"message": {"role": "assistant", "content": text}} if chat else {"text": text}
+        choice = {"index": 0, **said, "finish_reason": "stop"}
         if (seen.headers.get("x-patchbay-revision") or "").startswith("safety@"):
             choice["logprobs"] = _verdict(self.script.unsafe in seen.json["messages"][0]["content"])
         body = json.dumps(
@@ -321,6 +324,8 @@ class FakeEngine:
         _hang_up(request)
 
     def _words(self, seen: Seen) -> list[str]:
+        if self.script.again and len(self.seen) > 1:
+            return list(self.script.again)
         if self.script.words is not None:
             return list(self.script.words)
         name = seen.headers.get("x-patchbay-revision") or self._resolved(seen.json["model"])

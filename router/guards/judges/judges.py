@@ -24,11 +24,12 @@ class _Held:
 
 
 class Judges:
-    """`ask`: how a model on the engine is asked; `wanted`: those of the configuration, as it is now. Owns the judges:
+    """`ask`: how a model on the engine is asked for a verdict, `again`: for another answer; `wanted`: those of the configuration, as it is now. Owns the judges:
     `close` ends them all."""
 
-    def __init__(self, ask: AskModel, wanted: Callable[[], Collection[JudgeGuard]]) -> None:
+    def __init__(self, ask: AskModel, again: AskModel, wanted: Callable[[], Collection[JudgeGuard]]) -> None:
         self._ask = ask
+        self.again = again
         self._wanted = wanted
         self._held: list[_Held] = []
 

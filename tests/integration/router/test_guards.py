@@ -279,3 +279,56 @@ async def test_a_refused_prompt_or_a_stopped_stream_does_not_say_by_which_guard(
     assert refused.json()["error"]["innererror"]["content_filter_result"] == hit
     assert events(stopped.text)[-2]["choices"][0]["content_filter_results"] == hit
     assert whole.json()["choices"][0]["content_filter_results"] == hit
+
+
+SCHEMA = {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}
+
+
+def form(**settings: Any) -> dict[str, Any]:
+    return config(form={"kind": "schema", "schema": SCHEMA, "action": "block", "reask": True, **settings})
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_json_that_does_not_fit_goes_out_or_is_not_asked_for_once_more(stream: bool) -> None:
+    fake = engine('{"a": ', '"one"}')
+    fake.script.again = ('{"a"', ": 1}")
+    async with running_router(fake, **form()) as router:
+        answer = await post(router, ask("r", stream=stream, stream_options={"include_usage": True}))
+    assert (said(answer.text) if stream else content(answer)) == '{"a": 1}'
+    assert len(fake.seen) == 2
+    messages = fake.seen[1].json["messages"]
+    assert [one["role"] for one in messages] == ["user", "assistant", "user"]
+    assert "$.a" in messages[2]["content"]
+    chunks = [one for one in events(answer.text) if one != "[DONE]"] if stream else [answer.json()]
+    ends = [choice.get("finish_reason") for chunk in chunks for choice in chunk["choices"]]
+    assert [end for end in ends if end] == ["stop"]
+    assert chunks[-1]["usage"]["total_tokens"] > (5 if stream else 4), "the second answer's tokens are not counted"
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_json_that_fits_never_is_asked_for_without_end_or_goes_out(stream: bool) -> None:
+    fake = engine('{"a": ', '"one"}')
+    async with running_router(fake, **form()) as router:
+        answer = await post(router, ask("r", stream=stream))
+    assert len(fake.seen) == 2
+    assert "one" not in answer.text
+    assert "content_filter" in answer.text
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_json_that_fits_or_can_be_mended_is_asked_for_twice(stream: bool) -> None:
+    fake = engine("```json\n", '{"a": 1', "}")
+    async with running_router(fake, **form()) as router:
+        answer = await post(router, ask("r", stream=stream))
+    assert (said(answer.text) if stream else content(answer)) == '{"a": 1}'
+    assert len(fake.seen) == 1
+
+
+async def test_the_engine_is_left_to_write_what_does_not_fit_a_guards_schema() -> None:
+    fake = engine('{"a": 1}')
+    async with running_router(fake, **form()) as router:
+        await post(router, ask("r"))
+        await post(router, ask("r", response_format={"type": "text"}))
+    asked = [one.json.get("response_format") for one in fake.seen]
+    assert asked[0] == {"type": "json_schema", "json_schema": {"name": "guard", "schema": SCHEMA}}
+    assert asked[1] == {"type": "text"}

@@ -1,0 +1,152 @@
+"""Asks once more for a chat's answer that is not the JSON that it should be, with what is wrong with it."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from router.guards.answers.events import split, written
+from router.guards.judges.judge import JudgeFailed
+from router.guards.judges.llm_judge import AskModel
+from router.guards.structured import check, reask
+
+_BESIDE = ("logprobs", "token_ids")
+
+
+class _Usage(msgspec.Struct, frozen=True):
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+
+class _Message(msgspec.Struct, frozen=True):
+    content: str
+
+
+class _Choice(msgspec.Struct, frozen=True):
+    message: _Message
+
+
+class _Answer(msgspec.Struct, frozen=True):
+    choices: list[_Choice]
+    usage: _Usage = _Usage()
+
+
+_ANSWER = msgspec.json.Decoder(_Answer)
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """A second answer, and the tokens that it took."""
+
+    text: str
+    prompt_tokens: int
+    answer_tokens: int
+
+
+class Reask:
+    """For one request. `fields`: it; `schema`: of its answer; `told`: is told that there was a second answer."""
+
+    def __init__(
+        self,
+        fields: Mapping[str, Any],
+        schema: Mapping[str, Any],
+        timeout_s: float,
+        ask: AskModel,
+        told: Callable[[Again, str], None],
+    ) -> None:
+        self._fields = fields
+        self._schema = schema
+        self._timeout_s = timeout_s
+        self._ask = ask
+        self._told = told
+
+    async def whole(self, answer: dict[str, Any]) -> None:
+        """Puts a second answer into `answer`, one JSON document, where that is needed and is to be had."""
+        choices = answer.get("choices")
+        if not isinstance(choices, list) or len(choices) != 1:
+            return
+        message = choices[0].get("message") or {}
+        text = message.get("content")
+        if not isinstance(text, str) or message.get("tool_calls"):
+            return
+        again = await self._again(text)
+        if again is None:
+            return
+        message["content"] = again.text
+        for name in _BESIDE:
+            choices[0].pop(name, None)
+        _add_usage(answer, again)
+
+    async def events(self, events: bytes) -> bytes:
+        """A stream's events, all of them, with a second answer where that is needed and is to be had."""
+        every = list(split(events))
+        deltas = [delta for _, data in every for delta in _deltas(data)]
+        if any(delta.get("tool_calls") for delta in deltas):
+            return events
+        again = await self._again("".join(delta.get("content") or "" for delta in deltas))
+        return events if again is None else _rewritten(every, again)
+
+    async def _again(self, text: str) -> Again | None:
+        """A second answer, None where the first one will do or there is no other."""
+        checked = await asyncio.to_thread(check, text, self._schema)
+        if checked.value_ok:
+            return None
+        messages = [*self._fields["messages"], {"role": "assistant", "content": text}]
+        messages.append({"role": "user", "content": reask(checked.errors)})
+        dropped = ("model", "stream", "stream_options", "logprobs", "top_logprobs")
+        fields = {name: value for name, value in self._fields.items() if name not in dropped}
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                body = await self._ask(str(self._fields["model"]), {**fields, "messages": messages}, text)
+            answer = _ANSWER.decode(body)
+            again = Again(answer.choices[0].message.content, answer.usage.prompt_tokens, answer.usage.completion_tokens)
+        except (JudgeFailed, TimeoutError, msgspec.DecodeError, UnicodeDecodeError, IndexError):
+            return None
+        self._told(again, text)
+        return again if (await asyncio.to_thread(check, again.text, self._schema)).value_ok else None
+
+
+def _deltas(data: Any) -> list[dict[str, Any]]:
+    choices = data.get("choices") if isinstance(data, dict) else None
+    return [choice.get("delta") or {} for choice in choices or () if isinstance(choice, dict)]
+
+
+def _rewritten(every: Sequence[tuple[bytes, Any]], again: Again) -> bytes:
+    """The events with another text: all of it where it began."""
+    out: list[bytes] = []
+    left: str | None = again.text
+    for event, data in every:
+        if data is None:
+            out.append(event)
+            continue
+        if data.get("usage"):
+            _add_usage(data, again)
+        said = False
+        for choice in data.get("choices") or ():
+            said = said or bool((choice.get("delta") or {}).get("content"))
+            left = _put(choice, left)
+        over = all(not choice.get("finish_reason") for choice in data.get("choices") or ())
+        if not said or not over or any(delta.get("content") for delta in _deltas(data)):
+            out.append(written(data))
+    return b"".join(out)
+
+
+def _put(choice: dict[str, Any], text: str | None) -> str | None:
+    """Puts `text` in the place of what a chunk says, and gives what is still to be put: nothing, once it was."""
+    for name in _BESIDE:
+        choice.pop(name, None)
+    delta = choice.get("delta") or {}
+    if not delta.get("content"):
+        return text
+    delta["content"] = text or ""
+    return None
+
+
+def _add_usage(answer: dict[str, Any], again: Again) -> None:
+    usage = answer.get("usage")
+    if isinstance(usage, dict):
+        usage["prompt_tokens"] = usage.get("prompt_tokens", 0) + again.prompt_tokens
+        usage["completion_tokens"] = usage.get("completion_tokens", 0) + again.answer_tokens
+        usage["total_tokens"] = usage["prompt_tokens"] + usage["completion_tokens"]
