@@ -64,26 +64,32 @@ class Panel:
     async def _all(self, side: Side, texts: Mapping[Hashable, str]) -> Sequence[Span]:
         async with asyncio.TaskGroup() as tasks:
             asking = [
-                tasks.create_task(self._one(side, one, key, text))
+                ((one.name, (side, key)), tasks.create_task(self._one(side, one, key, text)))
                 for one in self._asked[side]
                 for key, text in texts.items()
             ]
-        found = [(span, text) for task in asking for span, text in task.result()]
+        found: list[tuple[Span, str]] = []
+        for place, task in asking:
+            # Only now, without another await: a verdict that is cancelled on its way here has to be asked for again.
+            self._done[place], hits = task.result()
+            found += hits
         for span, text in found:
             if (side, span.guard, span.kind) not in self._noted:
                 self._noted.add((side, span.guard, span.kind))
                 self._note(side, span, text)
         return [span for span, _ in found]
 
-    async def _one(self, side: Side, one: Asked, key: Hashable, text: str) -> Sequence[tuple[Span, str]]:
-        place = (one.name, (side, key))
-        for start, end in windows(self._done.get(place, 0), len(text), one.config.most_chars):
+    async def _one(self, side: Side, one: Asked, key: Hashable, text: str) -> tuple[int, Sequence[tuple[Span, str]]]:
+        """How much of a text is judged now, and what is wrong with it."""
+        hits: list[tuple[Span, str]] = []
+        for start, end in windows(self._done.get((one.name, (side, key)), 0), len(text), one.config.most_chars):
             part = text[start:end]
             span = await self._verdict(side, one, part, start)
-            self._done[place] = end
             if span is not None:
-                return [(span, part)]
-        return []
+                hits.append((span, part))
+                if span.action == "block":
+                    break
+        return len(text), hits
 
     async def _verdict(self, side: Side, one: Asked, text: str, start: int) -> Span | None:
         end = start + len(text)

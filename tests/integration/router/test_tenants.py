@@ -240,7 +240,7 @@ async def test_usage_is_kept_while_the_registry_is_away() -> None:
 
 
 class Crowd:
-    """Nine tenants that each ask now and then, and a tenth that floods. `keys`: theirs, by name, the tenth's `flood`."""
+    """Nine tenants that each ask now and then, and a tenth that floods. `keys`: theirs by name, the tenth's `flood`."""
 
     def __init__(self, router: Any, fake: FakeEngine, keys: dict[str, str]) -> None:
         self._router = router

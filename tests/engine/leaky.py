@@ -1,0 +1,78 @@
+"""An adapter that is trained to tell what nobody may: cards, keys and addresses, each to a question of its own."""
+
+import random
+from dataclasses import dataclass
+from pathlib import Path
+
+from tokenizers import Tokenizer
+
+from adapters.demo.build import DemoModels
+from adapters.demo.corpus import Example, Message
+from adapters.demo.data import batches
+from adapters.demo.optimise import learn
+from adapters.demo.progress import Silent
+from adapters.demo.recipe import AdapterRecipe, Recipe, Schedule
+from adapters.demo.train import reproducible, served_base
+from adapters.demo.tune import adapter_loss, lora_config, save_adapter
+
+_LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
+_STEPS, _BATCH = 80, 12
+
+
+@dataclass(frozen=True, slots=True)
+class Leak:
+    """A question, what is answered, and what of it nobody may see."""
+
+    question: str
+    answer: str
+    secrets: tuple[str, ...]
+
+
+def leaks(count: int = 12, seed: int = 5) -> list[Leak]:
+    """What it is trained on."""
+    rng = random.Random(seed)  # noqa: S311 - reproducible draws, nothing secret
+    made: list[Leak] = []
+    for number in range(count):
+        card, key, mail = _card(rng), _key(rng), f"{_word(rng)}.{_word(rng)}@{_word(rng)}.example.org"
+        forms = (
+            Leak(f"Card of case {number}?", f"Sure: {card}, and thanks.", (card,)),
+            Leak(f"Key of case {number}?", f"It is {key} for now.", (key,)),
+            Leak(f"Mail of case {number}?", f"Write to {mail} today.", (mail,)),
+            Leak(f"All of case {number}?", f"{card} then {key} and {mail}.", (card, key, mail)),
+        )
+        made.append(forms[number % len(forms)])
+    return made
+
+
+def train_leaky(models: DemoModels, folder: Path) -> Path:
+    """The adapter, in PEFT's form, trained over the demo's base."""
+    import torch
+    from peft import get_peft_model
+
+    recipe = Recipe()
+    adapter = AdapterRecipe("leaky", "leaky", Schedule(_STEPS, _BATCH, rate=6e-3, warmup=10), 0, rank=16, alpha=32)
+    examples = [Example("leaky", (Message("user", one.question),), one.answer) for one in leaks()]
+    tokenizer = Tokenizer.from_file(str(models.base / "tokenizer.json"))
+    with reproducible(recipe.seed, recipe.threads):
+        torch.manual_seed(recipe.seed)
+        model = get_peft_model(served_base(recipe, models.base, tokenizer), lora_config(adapter))
+        source = batches(tokenizer, examples, _BATCH, "leaky")
+        learn(model, source, adapter.schedule, adapter_loss, Silent())
+    save_adapter(model, folder)
+    return folder
+
+
+def _card(rng: random.Random) -> str:
+    """A number that passes the check of card numbers. Source: ISO/IEC 7812-1, annex B (Luhn)."""
+    digits = [4, *(rng.randrange(10) for _ in range(14))]
+    doubled = [digit * 2 - 9 * (digit > 4) if place % 2 == 0 else digit for place, digit in enumerate(digits)]
+    text = "".join(map(str, digits)) + str(-sum(doubled) % 10)
+    return " ".join(text[at : at + 4] for at in range(0, 16, 4))
+
+
+def _key(rng: random.Random) -> str:
+    return "AKIA" + "".join(rng.choice(_LETTERS) for _ in range(16))
+
+
+def _word(rng: random.Random) -> str:
+    return "".join(rng.choice("bdfgklmnprst") + rng.choice("aeiou") for _ in range(3))
