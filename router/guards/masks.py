@@ -1,5 +1,6 @@
 """Masks: what stands in a prompt for something that the engine is not to see, and is taken back in the answer."""
 
+import json
 import secrets
 from collections.abc import Mapping
 
@@ -21,10 +22,10 @@ class Masks:
 
 
 class Unmask:
-    """Takes masks back in a growing text; holds what may still become one."""
+    """Takes masks back in a growing text; holds what may still become one. `escaped`: whether the text is inside JSON."""
 
-    def __init__(self, back: Mapping[str, str]) -> None:
-        self._back = back
+    def __init__(self, back: Mapping[str, str], *, escaped: bool = False) -> None:
+        self._back = {mask: json.dumps(meant)[1:-1] for mask, meant in back.items()} if escaped else back
         self._held = ""
 
     def feed(self, text: str) -> str:

@@ -76,7 +76,7 @@ class AnswerTexts:
         known = self.open.get(key)
         if known is None:
             main = main and self.final is not None
-            known = self.open[key] = _Text(self.make(escaped), Unmask(self.masks), main)
+            known = self.open[key] = _Text(self.make(escaped), Unmask(self.masks, escaped=escaped), main)
         return self._held(known, self._out(known, known.channel.feed(text)))
 
     def finish(self, key: Hashable) -> str:
@@ -107,7 +107,7 @@ class AnswerTexts:
     def whole(self, text: str, *, escaped: bool = False, main: bool = False) -> tuple[str, bool]:
         """A text that is whole, filtered, and whether it was blocked: the same that it would be piece by piece. What is
         found is not noted."""
-        channel, unmask = self.make(escaped), Unmask(self.masks)
+        channel, unmask = self.make(escaped), Unmask(self.masks, escaped=escaped)
         first, last = channel.feed(text), channel.finish()
         out = unmask.feed(first.text + last.text)
         if channel.blocked:

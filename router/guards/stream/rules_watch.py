@@ -8,7 +8,7 @@ Invariant: no settled part of the text is inside a match that is not told yet. S
 from the text's beginning would have found, however it was cut.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from router.guards.fold import FoldedTail
@@ -78,7 +78,7 @@ class RulesWatch:
                 self._open.discard(number)
                 closed.append((self._rules.owned[number].rule.name, tail.end_of(end)))
             spans += self._found(number, settled)
-        seen = Seen(spans, tail.start_of(settled), closed)
+        seen = Seen(_once_each(spans) if len(spans) > 1 else spans, tail.start_of(settled), closed)
         gone = tail.drop(settled, _CONTEXT)
         self._from = {number: place - gone for number, place in self._from.items() if place - gone > tail.context}
         return seen
@@ -115,3 +115,8 @@ class RulesWatch:
     def _span(self, owned: Owned, start: int, end: int | None) -> Span:
         last = OPEN if end is None else self._tail.end_of(end)
         return Span(self._tail.start_of(start), last, owned.guard, owned.rule.name, owned.rule.kind, owned.action)
+
+
+def _once_each(spans: Iterable[Span]) -> list[Span]:
+    """What several rules call the same counts once."""
+    return list({(span.start, span.end, span.guard, span.kind): span for span in spans}.values())

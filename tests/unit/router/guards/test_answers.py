@@ -14,9 +14,11 @@ from router.guards.answers.choices import ChoicesCodec, Wanted
 from router.guards.answers.events import DONE, split
 from router.guards.answers.messages import MessagesCodec
 from router.guards.answers.responses import ResponsesCodec
+from router.guards.answers.spoken import spoken_in
 from router.guards.answers.stop import Codec, StreamStopped
 from router.guards.answers.texts import AnswerTexts
 from router.guards.answers.whole import WITH_TEXT, filtered_answer
+from router.guards.masks import Unmask
 from router.guards.rules.rule import Rule
 from router.guards.scan.load import load_scanner
 from router.guards.stream.channel import Channel
@@ -288,6 +290,20 @@ def test_a_whole_answer_is_blocked_without_saying_so(endpoint: str) -> None:
 def test_a_clean_answer_is_changed(endpoint: str) -> None:
     clean = json.loads(json.dumps(WHOLE[endpoint]).replace("jane.doe@example.org", "nobody").replace("KEY123456", "it"))
     assert filtered_answer(endpoint, clean, texts()) == clean
+
+
+@pytest.mark.parametrize("endpoint", WHOLE)
+def test_who_judges_an_answer_does_not_see_some_of_what_the_model_says(endpoint: str) -> None:
+    spoken = "".join(spoken_in(endpoint, WHOLE[endpoint]).values())
+    assert "jane.doe@example.org" in spoken
+    assert "KEY123456" in spoken
+
+
+@pytest.mark.parametrize("escaped", [False, True])
+def test_a_mask_that_is_taken_back_breaks_the_json_around_it(escaped: bool) -> None:
+    unmask = Unmask({"[X_1]": 'a "quoted" word'}, escaped=escaped)
+    out = "".join(unmask.feed(piece) for piece in ("he said [X", "_1] to me")) + unmask.finish()
+    assert (json.loads(f'"{out}"') if escaped else out) == 'he said a "quoted" word to me'
 
 
 def test_an_endpoint_that_answers_with_text_has_no_guard() -> None:

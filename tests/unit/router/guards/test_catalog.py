@@ -16,6 +16,9 @@ from router.guards.rules.secrets_cloud import CLOUD
 from router.guards.rules.secrets_code import CODE
 from router.guards.rules.secrets_services import SERVICES
 from router.guards.rules.words import PROFANITY
+from router.guards.scan.load import load_scanner
+from router.guards.stream.channel import Channel
+from router.guards.stream.rules_watch import Owned, RuleSet, RulesWatch
 
 ALL = (*PII, *SECRETS, *PROFANITY)
 KINDS = {
@@ -234,3 +237,10 @@ def test_what_looks_random_has_letters_and_digits_and_many_of_them(text: str, ch
 def test_a_jwt_begins_with_an_object(head: str) -> None:
     assert v.jwt("eyJhbGciOiJIUzI1NiJ9.e30.x")
     assert not v.jwt(f"{head}.e30.x")
+
+
+def test_a_card_is_told_twice() -> None:
+    rules = RuleSet([Owned(rule, "pii", "flag") for rule in PII], load_scanner(PII, None))
+    channel = Channel([RulesWatch(rules)], lambda span: "")
+    spans = [*channel.feed("pay with 4111 1111 1111 1111 now").spans, *channel.finish().spans]
+    assert [(span.start, span.end, span.kind) for span in spans] == [(9, 28, "CARD")]
