@@ -15,7 +15,7 @@ from adapters.demo.recipe import AdapterRecipe, Recipe, Schedule
 from adapters.demo.train import reproducible, served_base
 from adapters.demo.tune import adapter_loss, lora_config, save_adapter
 
-_LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
+_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 _STEPS, _BATCH = 80, 12
 
 
