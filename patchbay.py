@@ -17,6 +17,7 @@ def build_app() -> typer.Typer:
     from adapters.demo.commands import app as demo
     from launch.commands import up
     from launch.demo import demo_config, demo_texts, demo_up
+    from router.canary_commands import app as canary
     from router.commands import run as router
     from router.guard_commands import app as guards
     from router.route_commands import app as routes
@@ -33,6 +34,7 @@ def build_app() -> typer.Typer:
     app.add_typer(replicas, name="replicas")
     app.add_typer(routes, name="route")
     app.add_typer(guards, name="guards")
+    app.add_typer(canary, name="canary")
     app.add_typer(tenants, name="tenants")
     app.add_typer(keys, name="keys")
     app.command("usage")(usage)

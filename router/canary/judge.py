@@ -1,0 +1,160 @@
+"""What a canary's evidence asks for. Pure: a ledger, where in its plan it is, and the time in; a verdict out."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from router.canary.evidence import Wealth, more_needed, worse
+from router.canary.ledger import Ledger
+from router.canary.plan import PlanConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a canary is. `step`: in its plan, from 0; `began_s`: when it began at all, `step_s`: when its step did;
+    `samples`: requests that it had answered when the step began; `passed`: whether somebody let the next step begin."""
+
+    step: int
+    began_s: float
+    step_s: float
+    samples: int
+    passed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Go on as it is. `more`: about how many more of the canary's requests it takes to decide, None where that cannot
+    be told."""
+
+    reason: str
+    more: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StepOn:
+    """Give it the weight of the next step."""
+
+    step: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Promote:
+    """It is no worse: make it stable."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RollBack:
+    """It is worse: take it out. `metric`: by what; `e`: the evidence, `needed`: what would have been enough."""
+
+    metric: str
+    reason: str
+    e: float
+    needed: float
+
+
+Verdict = Hold | StepOn | Promote | RollBack
+
+
+def judge(plan: PlanConfig, ledger: Ledger, place: Place, now_s: float) -> Verdict:
+    """The verdict at `now_s`. It may be asked for after every request: the evidence is made for that.
+
+    What is bad goes at once; what is good goes on when its step has lasted and has been seen enough, and is promoted
+    when it is shown, too, not to be worse by more than the margins. No request is no evidence, either way.
+    """
+    if (bad := _worst(plan, ledger)) is not None:
+        return bad
+    if now_s - place.began_s >= plan.max_s:
+        return _at_the_end(plan, ledger)
+    if (not_yet := _in_its_step(plan, ledger, place, now_s)) is not None:
+        return not_yet
+    if place.step + 1 == len(plan.steps):
+        return _promoted(plan, ledger)
+    following = plan.steps[place.step + 1]
+    if following.gate and not place.passed:
+        return Hold(f"somebody has to let it go on to {following.weight:g}% (`patchbay canary resume`)")
+    return StepOn(place.step + 1, f"no worse so far on {ledger.canary} requests")
+
+
+def _in_its_step(plan: PlanConfig, ledger: Ledger, place: Place, now_s: float) -> Hold | None:
+    """What keeps it where it is."""
+    if not ledger.canary:
+        return Hold("no request has reached the canary yet, so there is nothing to judge")
+    step, seen = plan.steps[place.step], ledger.canary - place.samples
+    if seen < step.samples:
+        return Hold(f"{seen} of {step.samples} requests of this step", step.samples - seen)
+    left_s = step.hold_s - (now_s - place.step_s)
+    return Hold(f"this step lasts for {left_s:.0f} s more") if left_s > 0 else None
+
+
+def _worst(plan: PlanConfig, ledger: Ledger) -> RollBack | None:
+    needed = plan.tests / plan.alpha
+    found = [one for one in _against(plan, ledger) if one.e >= needed]
+    return max(found, key=lambda one: one.e, default=None)
+
+
+def _against(plan: PlanConfig, ledger: Ledger) -> Iterator[RollBack]:
+    """All that speaks against it, however little."""
+    needed = plan.tests / plan.alpha
+    for name, metric in ledger.metrics.items():
+        config = plan.metrics[name]
+        said = f"{metric.canary} of the canary's {ledger.canary} were bad, {metric.other} of {ledger.other} others"
+        ratio = f"{said}; at most {config.tolerated:g} times as often is tolerated"
+        yield RollBack(name, ratio, metric.worse.e, needed)
+        if metric.above is not None:
+            yield RollBack(name, f"{said}; at most {config.most:.2%} is allowed", metric.above.e, needed)
+    if ledger.lost is not None:
+        said = f"it loses too many of {ledger.pairs} pairs"
+        yield RollBack("wins", said, ledger.lost.e, needed)
+
+
+def _promoted(plan: PlanConfig, ledger: Ledger) -> Verdict:
+    """Promotion where every metric is shown to be no worse; each at `promote_alpha`, since all have to be."""
+    open_ = [name for name in ledger.metrics if not _shown(plan, ledger, name)]
+    if ledger.held_up is not None and ledger.held_up.e < 1 / plan.promote_alpha:
+        open_.append("wins")
+    if not open_:
+        return Promote(f"on {ledger.canary} requests nothing is worse by more than its margin")
+    return Hold(f"not yet shown to be no worse: {', '.join(open_)}", _more(plan, ledger))
+
+
+def _shown(plan: PlanConfig, ledger: Ledger, name: str) -> bool:
+    metric = ledger.metrics[name]
+    needed = math.log(1 / plan.promote_alpha)
+    return metric.no_worse.log_e >= needed or (metric.below is not None and metric.below.log_e >= needed)
+
+
+def _at_the_end(plan: PlanConfig, ledger: Ledger) -> Verdict:
+    reached = _promoted(plan, ledger)
+    if isinstance(reached, Promote):
+        return reached
+    said = f"undecided after {plan.max_s:g} s and {ledger.canary} requests"
+    if not ledger.canary or plan.undecided == "hold":
+        return Hold(f"{said}: it holds until somebody decides")
+    if plan.undecided == "promote":
+        return Promote(f"{said}, and the plan says to promote then")
+    return RollBack("time", f"{said}, and the plan says to roll back then", 1.0, plan.tests / plan.alpha)
+
+
+def _more(plan: PlanConfig, ledger: Ledger) -> int | None:
+    """About how many more requests until something is decided, the soonest of all metrics."""
+    share = plan.steps[-1].weight / 100
+    found = [
+        more
+        for name, metric in ledger.metrics.items()
+        if (more := _more_of(plan, ledger, name, metric.worse, share)) is not None
+    ]
+    return min(found, default=None)
+
+
+def _more_of(plan: PlanConfig, ledger: Ledger, name: str, wealth: Wealth, share: float) -> int | None:
+    metric = ledger.metrics[name]
+    seen = {
+        "canary": float(ledger.canary),
+        "other": float(ledger.other),
+        "canary_bad": float(metric.canary),
+        "other_bad": float(metric.other),
+    }
+    return more_needed(worse(plan.metrics[name].tolerated), wealth, seen, share, plan.alpha / plan.tests)
