@@ -4,7 +4,7 @@ import asyncio
 import random
 import socket
 import struct
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Literal
@@ -26,16 +26,23 @@ NO_TROUBLE = Trouble()
 
 class Cutter:
     """Passes bytes on to `port` on loopback. `cut` resets every connection through it, `die` refuses new ones as well,
-    until `revive`. While it is `troubled`, what happens to a connection is up to `rng`. Open it with `running`."""
+    until `revive`. While it is `troubled`, what happens to a connection is up to `rng`. `passed`: bytes that came back
+    so far; `streams`: connections that are open. Open it with `running`."""
 
     def __init__(self, port: int, rng: random.Random | None = None) -> None:
         self._target = port
         self._rng = rng or random.Random(1)  # noqa: S311
         self.troubled = False
+        self.passed = 0
         self._open: set[asyncio.StreamWriter] = set()
         self._serving: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
         self.port = 0
+
+    @property
+    def streams(self) -> int:
+        """Connections through it."""
+        return len(self._open) // 2
 
     @property
     def url(self) -> str:
@@ -72,6 +79,9 @@ class Cutter:
         self._open.clear()
         return count
 
+    def _count(self, size: int) -> None:
+        self.passed += size
+
     def _begin(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.create_task(self._serve(reader, writer))
         self._serving.add(task)
@@ -96,15 +106,23 @@ class Cutter:
             both = {writer, back_writer}
             self._open |= both
             trouble = self._trouble() if self.troubled else NO_TROUBLE
-            await asyncio.gather(_copy(reader, back_writer, NO_TROUBLE), _copy(back_reader, writer, trouble))
+            await asyncio.gather(
+                _copy(reader, back_writer, NO_TROUBLE), _copy(back_reader, writer, trouble, self._count)
+            )
             self._open -= both
         writer.close()
 
 
-async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, trouble: "Trouble") -> None:
+async def _copy(
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+    trouble: "Trouble",
+    count: Callable[[int], None] = lambda size: None,
+) -> None:
     passed = 0
     with suppress(OSError):
         while data := await reader.read(trouble.piece):
+            count(len(data))
             await asyncio.sleep(trouble.delay_s)
             passed += len(data)
             if passed > trouble.after and trouble.then == "cut":
