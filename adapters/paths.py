@@ -14,3 +14,8 @@ def data_dir(environ: Mapping[str, str] = os.environ) -> Path:
         return Path(chosen).expanduser()
     home = environ.get("XDG_DATA_HOME") or "~/.local/share"
     return Path(home).expanduser() / "patchbay"
+
+
+def cache_dir(environ: Mapping[str, str] = os.environ) -> Path:
+    """Where what can be made anew is kept: `patchbay` under the XDG cache home. Source: as above."""
+    return Path(environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "patchbay"

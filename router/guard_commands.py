@@ -10,6 +10,7 @@ from adapters.errors import ConfigError, PatchbayError, fail
 
 if TYPE_CHECKING:
     from router.config import PolicyConfig
+    from router.guards.bench import Figures
     from router.guards.verdict import Span
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Try guards on a text, and measure them.")
@@ -88,23 +89,26 @@ def bench(
     if as_json:
         print_json({**asdict(got), "missed": missed})
     else:
-        rows = [
-            ("rules", got.rules, ""),
-            ("chunks", got.chunks, ""),
-            ("a chunk, median, µs", f"{got.ours_us[0]:.1f}", "at most 15"),
-            ("a chunk, 99th percentile, µs", f"{got.ours_us[1]:.1f}", "at most 60"),
-            ("plain re rescan, median, µs", f"{got.rescan_us[0]:.1f}", ""),
-            ("plain re rescan, 99th percentile, µs", f"{got.rescan_us[1]:.1f}", ""),
-            ("clean prose held, median, characters", f"{got.held[0]:.0f}", ""),
-            ("clean prose held, 99th percentile", f"{got.held[1]:.0f}", "at most 20"),
-            ("spans planted", got.spans, ""),
-            ("spans leaked", got.leaked, "0"),
-            ("spans leaked, each chunk checked alone", got.leaked_alone, ""),
-            ("found in the prose itself", got.found_in_prose, ""),
-        ]
-        console().print(table("Guards on a stream", ("what", "figure", "target"), rows))
+        console().print(table("Guards on a stream", ("what", "figure", "target"), _rows(got)))
         console().print(f"missed: {', '.join(missed)}" if missed else "all targets met")
     raise typer.Exit(1 if missed else 0)
+
+
+def _rows(got: "Figures") -> list[tuple[str, object, str]]:
+    return [
+        ("rules", got.rules, ""),
+        ("chunks", got.chunks, ""),
+        ("a chunk, median, µs", f"{got.ours_us[0]:.1f}", "at most 15"),
+        ("a chunk, 99th percentile, µs", f"{got.ours_us[1]:.1f}", "at most 60"),
+        ("plain re rescan, median, µs", f"{got.rescan_us[0]:.1f}", ""),
+        ("plain re rescan, 99th percentile, µs", f"{got.rescan_us[1]:.1f}", ""),
+        ("clean prose held, median, characters", f"{got.held[0]:.0f}", ""),
+        ("clean prose held, 99th percentile", f"{got.held[1]:.0f}", "at most 20"),
+        ("spans planted", got.spans, ""),
+        ("spans leaked", got.leaked, "0"),
+        ("spans leaked, each chunk checked alone", got.leaked_alone, ""),
+        ("found in the prose itself", got.found_in_prose, ""),
+    ]
 
 
 def _tried(text: str, policy: "PolicyConfig", only: list[str] | None, side: str) -> "tuple[list[Span], str]":
@@ -134,14 +138,11 @@ def _tried(text: str, policy: "PolicyConfig", only: list[str] | None, side: str)
 
 
 def _policy(config: Path | None) -> "PolicyConfig":
-    from adapters.settings import load_yaml, parse_settings
     from router.config import PolicyConfig
+    from router.policy import policy_in
 
     file = config or DEFAULT_FILE
-    if config is None and not file.exists():
-        return PolicyConfig()
-    known = {key: value for key, value in load_yaml(file).items() if key in PolicyConfig.model_fields}
-    return parse_settings(PolicyConfig, known, source=str(file))
+    return PolicyConfig() if config is None and not file.exists() else policy_in(file)
 
 
 def _read(file: Path) -> str:

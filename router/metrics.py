@@ -61,6 +61,7 @@ class Metrics:
         self._timed_endpoints = cache(self._first_byte.labels)
         self._bytes_in, self._bytes_out = self._bytes.labels("in"), self._bytes.labels("out")
         self._add_faults(registry)
+        self._add_ways(registry)
         self._add_registry(registry)
         self._faults = Counter(
             "patchbay_router_faults", "Errors that nobody expected; see the log.", ("where",), registry=registry
@@ -81,6 +82,8 @@ class Metrics:
             ("replica",),
             registry=registry,
         )
+
+    def _add_ways(self, registry: CollectorRegistry) -> None:
         self._waits = Histogram(
             "patchbay_router_wait_seconds",
             "Time that requests waited for their turn.",

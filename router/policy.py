@@ -5,13 +5,13 @@ Each change makes new immutable values, which are swapped whole; where any part 
 
 import asyncio
 import logging
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
 from adapters.errors import ConfigError, InvalidRequest
+from adapters.paths import cache_dir
 from adapters.registry.records import Access
 from adapters.settings import load_yaml, parse_settings
 from router.config import PolicyConfig, RouterConfig
@@ -69,7 +69,7 @@ class PolicyHolder:
             raise InvalidRequest("This router was started without a configuration file, so there is nothing to read.")
         async with self._turn:
             try:
-                fresh = await asyncio.to_thread(lambda file: self._compiled(_parsed(file)), self._file)
+                fresh = await asyncio.to_thread(lambda file: self._compiled(policy_in(file)), self._file)
             except ConfigError as error:
                 _log.warning("the configuration was not read anew, all stays as it was: %s", error)
                 raise
@@ -83,7 +83,7 @@ class PolicyHolder:
         if self._file is None or not self._file.exists():
             return
         try:
-            config = _parsed(self._file)
+            config = policy_in(self._file)
             if config != self.policy.config:
                 self.policy = self._compiled(config)
         except ConfigError as error:
@@ -104,12 +104,12 @@ class PolicyHolder:
 
 
 def user_cache() -> Path:
-    """Where a user's compiled rules are kept. Source: the XDG base directory specification."""
-    home = os.environ.get("XDG_CACHE_HOME")
-    return (Path(home) if home else Path.home() / ".cache") / "patchbay" / "guards"
+    """Where a user's compiled rules are kept."""
+    return cache_dir() / "guards"
 
 
-def _parsed(file: Path) -> PolicyConfig:
+def policy_in(file: Path) -> PolicyConfig:
+    """The part of a configuration file that is policy. Raises ConfigError."""
     data = load_yaml(file)
     known = {key: value for key, value in data.items() if key in PolicyConfig.model_fields}
     return parse_settings(PolicyConfig, known, source=str(file))

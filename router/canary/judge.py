@@ -90,14 +90,13 @@ def _in_its_step(plan: PlanConfig, ledger: Ledger, place: Place, now_s: float) -
 
 
 def _worst(plan: PlanConfig, ledger: Ledger) -> RollBack | None:
-    needed = plan.tests / plan.alpha
-    found = [one for one in _against(plan, ledger) if one.e >= needed]
+    found = [one for one in _against(plan, ledger) if one.e >= one.needed]
     return max(found, key=lambda one: one.e, default=None)
 
 
 def _against(plan: PlanConfig, ledger: Ledger) -> Iterator[RollBack]:
     """All that speaks against it, however little."""
-    needed = plan.tests / plan.alpha
+    needed = plan.needed
     for name, metric in ledger.metrics.items():
         config = plan.metrics[name]
         said = f"{metric.canary} of the canary's {ledger.canary} were bad, {metric.other} of {ledger.other} others"
@@ -135,7 +134,7 @@ def _at_the_end(plan: PlanConfig, ledger: Ledger) -> Verdict:
         return Hold(f"{said}: it holds until somebody decides")
     if plan.undecided == "promote":
         return Promote(f"{said}, and the plan says to promote then")
-    return RollBack("time", f"{said}, and the plan says to roll back then", 1.0, plan.tests / plan.alpha)
+    return RollBack("time", f"{said}, and the plan says to roll back then", 1.0, plan.needed)
 
 
 def _more(plan: PlanConfig, ledger: Ledger) -> int | None:

@@ -59,6 +59,11 @@ class PlanConfig(Settings):
         return self
 
     @property
+    def needed(self) -> float:
+        """The evidence that each of its tests has to reach."""
+        return self.tests / self.alpha
+
+    @property
     def tests(self) -> int:
         """How many hypotheses alpha is split over."""
         absolute = sum(one.most is not None for one in self.metrics.values())

@@ -13,7 +13,7 @@ from adapters.errors import GuardFailed
 from router.guards.answers.events import split
 from router.guards.answers.spoken import Spoken
 from router.guards.answers.stop import Codec, StreamStopped
-from router.guards.judges.panel import FAILED, Panel
+from router.guards.judges.panel import Panel, check_judged
 
 _MOST_BYTES = 16 * 1024 * 1024
 
@@ -23,8 +23,8 @@ Mend = Callable[[bytes], Awaitable[bytes]]
 
 
 class Gate:
-    """`panel`: who judges, None where nobody does; `let_go`: sends what may go to the client; `mend`: what is to see all
-    events before any of them goes on, where something is."""
+    """`panel`: who judges, None where nobody does; `let_go`: sends what may go to the client; `mend`: what is to see
+    all events before any of them goes on, where something is."""
 
     def __init__(
         self,
@@ -101,11 +101,8 @@ class Gate:
     async def _judge(self) -> None:
         length, panel = self._spoken.length, self._panel
         for span in await panel.answer(dict(self._spoken.texts)) if panel is not None else ():
+            check_judged(span, "the answer")
             if span.action == "block":
-                if span.kind == FAILED:
-                    raise GuardFailed(
-                        f"The guard '{span.guard}' could not judge the answer, so it was not let through."
-                    )
                 raise StreamStopped(self._codec.stop(b"".join(event for _, event in self._waiting)))
         self._judged = length
         self._release()

@@ -22,7 +22,7 @@ from router.guards.final import FinalJudge, schema_for
 from router.guards.gate import Gate
 from router.guards.judges.judge import Facts
 from router.guards.judges.judges import Judges
-from router.guards.judges.panel import FAILED, Panel
+from router.guards.judges.panel import Panel, check_judged
 from router.guards.masks import Masks
 from router.guards.pipeline import Pipeline
 from router.guards.prompts import TRUSTED, system_prompt, untrusted_text, visit_texts
@@ -99,14 +99,14 @@ class Guarded:
         return self._panel.judges("input")
 
     async def judge_prompt(self) -> None:
-        """Asks about the prompt, as it was `checked`. Raises as that does, and GuardFailed where there is no verdict."""
+        """Asks about the prompt, as it was `checked`. Raises as that does, and GuardFailed where there is none."""
         for span in await self._panel.prompt(untrusted_text(self._fields)):
-            if span.kind == FAILED and span.action == "block":
-                raise GuardFailed(f"The guard '{span.guard}' could not judge this prompt, so it was not let through.")
+            check_judged(span, "this prompt")
             self._act_on(span.action, span.guard, span.kind)
 
     def gate(self, codec: Codec, let_go: Callable[[bytes], None]) -> Gate | None:
-        """The way out of a stream where somebody judges it, or it may be asked for once more. `let_go`: sends what may go to the client."""
+        """The way out of a stream where somebody judges it, or it may be asked for once more. `let_go`: sends what may
+        go to the client."""
         panel, again = self._panel if self._panel.judges("output") else None, self._reask()
         if panel is None and again is None:
             return None
@@ -128,20 +128,19 @@ class Guarded:
         return ChoicesCodec(texts, used, self.results, Wanted(count, usage=wants_usage, results=self.tells_results))
 
     async def whole(self, body: bytes) -> bytes:
-        """An answer that is one JSON document, as it may go out. Raises GuardFailed where it is none, and where it could
-        not be judged."""
+        """An answer that is one JSON document, as it may go out. Raises GuardFailed where it is none, and where it
+        could not be judged."""
+        answer = _document(body)
         if (again := self._reask()) is not None:
-            answer = _document(body)
             await again.whole(answer)
-            body = msgspec.json.encode(answer)
-        barred = self._panel.judges("output") and await self._is_barred(_document(body))
-        return self._whole(body, self.findings, barred=barred)
+        barred = self._panel.judges("output") and await self._is_barred(answer)
+        return self._whole(answer, self.findings, barred=barred)
 
     def copy(self, answer: bytes) -> bytes:
         """Another answer to the same request, filtered the same; its findings are nobody's."""
         findings: list[Finding] = []
         if answer.startswith(b"{"):
-            return self._whole(answer, findings)
+            return self._whole(_document(answer), findings)
         other = Guarded(self._pipeline, self._endpoint, self._key, self._judges, self._facts)
         other._fields, other._masks = self._fields, self._masks
         codec = other.codec(lambda: (0, 0))
@@ -199,13 +198,12 @@ class Guarded:
         """Whether an answer may not go out at all."""
         found = await self._panel.answer(spoken_in(self._endpoint, answer))
         for span in found:
-            if span.kind == FAILED and span.action == "block":
-                raise GuardFailed(f"The guard '{span.guard}' could not judge the answer, so it was not let through.")
+            check_judged(span, "the answer")
         return any(span.action == "block" for span in found)
 
-    def _whole(self, body: bytes, findings: list[Finding], *, barred: bool = False) -> bytes:
+    def _whole(self, answer: dict[str, Any], findings: list[Finding], *, barred: bool = False) -> bytes:
         texts = barred_texts() if barred else self._texts(findings)
-        answer = filtered_answer(self._endpoint, _document(body), texts)
+        answer = filtered_answer(self._endpoint, answer, texts)
         if self._endpoint in ("chat_completions", "completions"):
             self._add_results(answer)
         return msgspec.json.encode(answer)

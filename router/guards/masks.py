@@ -22,7 +22,8 @@ class Masks:
 
 
 class Unmask:
-    """Takes masks back in a growing text; holds what may still become one. `escaped`: whether the text is inside JSON."""
+    """Takes masks back in a growing text; holds what may still become one. `escaped`: whether the text is inside
+    JSON."""
 
     def __init__(self, back: Mapping[str, str], *, escaped: bool = False) -> None:
         self._back = {mask: json.dumps(meant)[1:-1] for mask, meant in back.items()} if escaped else back

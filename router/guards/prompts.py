@@ -49,23 +49,19 @@ def visit_texts(fields: dict[str, Any], visit: Visit) -> bool:
 
 def system_prompt(fields: dict[str, Any]) -> str:
     """What the model was told before the conversation: not for its users."""
-    found: list[str] = []
-
-    def note(text: str, role: str, escaped: bool) -> str:
-        if role in _INSTRUCTING:
-            found.append(text)
-        return text
-
-    visit_texts(dict(fields), note)
-    return "\n".join(found)
+    return _said_by(lambda role: role in _INSTRUCTING, fields)
 
 
 def untrusted_text(fields: dict[str, Any]) -> str:
     """What comes from outside in a request: users' turns, and tools' results."""
+    return _said_by(lambda role: role not in TRUSTED, fields)
+
+
+def _said_by(who: Callable[[str], bool], fields: dict[str, Any]) -> str:
     found: list[str] = []
 
     def note(text: str, role: str, escaped: bool) -> str:
-        if role not in TRUSTED:
+        if who(role):
             found.append(text)
         return text
 

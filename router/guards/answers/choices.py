@@ -13,12 +13,11 @@ from typing import Any
 
 from router.guards.answers.events import DONE, split, written
 from router.guards.answers.stop import StreamStopped, Used
-from router.guards.answers.texts import ESCAPED, NEUTRAL, AnswerTexts
+from router.guards.answers.texts import CARRIES_TEXT, ESCAPED, NEUTRAL, AnswerTexts
 from router.guards.verdict import Side
 
-_CARRIES_TEXT = ("logprobs", "token_ids", "prompt_logprobs", "prompt_token_ids")
 # What a choice has beside its text.
-_PLAIN = frozenset({"index", "finish_reason", "stop_reason", *_CARRIES_TEXT})
+_PLAIN = frozenset({"index", "finish_reason", "stop_reason", *CARRIES_TEXT})
 _WHOLE = frozenset({"name"})
 _MAIN = (("delta", "content"), ("text",))
 _MOST_BESIDE = 20_000
@@ -106,7 +105,7 @@ class ChoicesCodec:
         known = self._choices.setdefault(index, _Choice())
         if known.over:
             return None
-        for name in _CARRIES_TEXT:
+        for name in CARRIES_TEXT:
             if (value := choice.pop(name, None)) is not None:
                 self._set_aside(known, name, value)
         said = {name: value for name, value in choice.items() if name not in _PLAIN}
@@ -202,7 +201,7 @@ def prompt_results(results: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _frame(data: dict[str, Any]) -> dict[str, Any]:
     """What all chunks of an answer have."""
-    return {name: data[name] for name in data if name not in ("choices", "usage", *_CARRIES_TEXT)}
+    return {name: data[name] for name in data if name not in ("choices", "usage", *CARRIES_TEXT)}
 
 
 def _place(value: Any, at: int) -> int:

@@ -6,9 +6,8 @@ For who judges an answer as a whole, not for who has to put it back together.
 from collections.abc import Hashable, Iterator, Mapping
 from typing import Any
 
-from router.guards.answers.texts import NEUTRAL
+from router.guards.answers.texts import CARRIES_TEXT, NEUTRAL
 
-_CARRIES_TEXT = frozenset({"logprobs", "token_ids", "prompt_logprobs", "prompt_token_ids"})
 # Where an event of the Responses API says something that it may have said before, in parts.
 _AGAIN = ("text", "arguments", "refusal", "part", "item")
 
@@ -75,7 +74,7 @@ def _strings(value: Any, name: str = "") -> Iterator[str]:
             yield value
     elif isinstance(value, dict):
         for key, one in value.items():
-            if key not in _CARRIES_TEXT:
+            if key not in CARRIES_TEXT:
                 yield from _strings(one, key)
     elif isinstance(value, list):
         for one in value:

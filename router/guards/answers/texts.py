@@ -34,6 +34,8 @@ NEUTRAL = frozenset(
         "reason",
     ]
 )
+# What an answer has beside its text that tells the text, too.
+CARRIES_TEXT = ("logprobs", "token_ids", "prompt_logprobs", "prompt_token_ids")
 # Types of parts that are not the answer itself.
 _BESIDE = ("reasoning", "summary", "thinking", "input")
 # They hold text that is itself inside JSON.

@@ -5,11 +5,10 @@ Each text goes through a channel as it would on a stream, so it comes out the sa
 
 from typing import Any
 
-from router.guards.answers.texts import ESCAPED, NEUTRAL, AnswerTexts, is_main
+from router.guards.answers.texts import CARRIES_TEXT, ESCAPED, NEUTRAL, AnswerTexts, is_main
 
 # Endpoints that answer with text. What others answer (vectors, counts) holds none.
 WITH_TEXT = ("chat_completions", "completions", "responses", "messages")
-_CARRIES_TEXT = ("logprobs", "token_ids", "prompt_logprobs", "prompt_token_ids")
 
 
 def filtered_answer(endpoint: str, answer: dict[str, Any], texts: AnswerTexts) -> dict[str, Any]:
@@ -18,7 +17,7 @@ def filtered_answer(endpoint: str, answer: dict[str, Any], texts: AnswerTexts) -
         return _response(answer, texts)
     if endpoint == "messages":
         return _message(answer, texts)
-    made = {name: value for name, value in answer.items() if name not in _CARRIES_TEXT}
+    made = {name: value for name, value in answer.items() if name not in CARRIES_TEXT}
     choices = answer.get("choices")
     rest = {name: texts.filtered(value, name) for name, value in made.items() if name != "choices"}
     if not isinstance(choices, list):
@@ -28,7 +27,7 @@ def filtered_answer(endpoint: str, answer: dict[str, Any], texts: AnswerTexts) -
 
 def _choice(choice: dict[str, Any], texts: AnswerTexts) -> dict[str, Any]:
     walk = _Walk(texts, ("choice", choice.get("index", 0)))
-    beside = {name: choice[name] for name in _CARRIES_TEXT if name in choice}
+    beside = {name: choice[name] for name in CARRIES_TEXT if name in choice}
     made: dict[str, Any] = walk.filtered({name: value for name, value in choice.items() if name not in beside}, ())
     if walk.blocked:
         made["finish_reason"] = "content_filter"

@@ -78,8 +78,8 @@ class PresidioGuard(JudgeGuard):
 
 
 class PluginGuard(JudgeGuard):
-    """Asks a class of yours. `factory`: `package.module:name` of what is called with `options` and gives a judge, by the
-    protocol of `router.guards.judges.judge`."""
+    """Asks a class of yours. `factory`: `package.module:name` of what is called with `options` and gives a judge, by
+    the protocol of `router.guards.judges.judge`."""
 
     kind: Literal["plugin"]
     factory: str = Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")

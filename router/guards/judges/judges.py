@@ -24,8 +24,8 @@ class _Held:
 
 
 class Judges:
-    """`ask`: how a model on the engine is asked for a verdict, `again`: for another answer; `wanted`: those of the configuration, as it is now. Owns the judges:
-    `close` ends them all."""
+    """`ask`: how a model on the engine is asked for a verdict, `again`: for another answer; `wanted`: those of the
+    configuration, as it is now. Owns the judges: `close` ends them all."""
 
     def __init__(self, ask: AskModel, again: AskModel, wanted: Callable[[], Collection[JudgeGuard]]) -> None:
         self._ask = ask

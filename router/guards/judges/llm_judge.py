@@ -12,8 +12,8 @@ import msgspec
 from router.guards.judges.config import LlmGuard
 from router.guards.judges.judge import Facts, JudgeFailed, Verdict
 
-# Asks a model for a chat completion: its name, the request's other fields, and a request that this one is near to. Gives
-# the answer's body, and raises JudgeFailed where there is none.
+# Asks a model for a chat completion: its name, the request's other fields, and a request that this one is near to.
+# Gives the answer's body, and raises JudgeFailed where there is none.
 AskModel = Callable[[str, dict[str, object], str], Awaitable[bytes]]
 _TOP = 10
 

@@ -4,12 +4,13 @@ import asyncio
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from adapters.errors import GuardFailed
 from router.guards.judges.config import JudgeGuard
 from router.guards.judges.judge import Facts, JudgeFailed, Verdict
 from router.guards.judges.judges import Judges
 from router.guards.verdict import Action, Side, Span
 
-FAILED = "JUDGE_FAILED"
+_FAILED = "JUDGE_FAILED"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +99,14 @@ class Panel:
                 verdict: Verdict = await (judge.prompt if side == "input" else judge.answer)(text, self._facts)
         except (JudgeFailed, TimeoutError):
             closed = one.config.on_error == "fail_closed" and not one.dry_run
-            return Span(start, end, one.name, "judge", FAILED, "block" if closed else "flag")
+            return Span(start, end, one.name, "judge", _FAILED, "block" if closed else "flag")
         return Span(start, end, one.name, "judge", verdict.kind, one.action) if verdict.flagged else None
+
+
+def check_judged(span: Span, what: str) -> None:
+    """Raises GuardFailed where `span` says that there was no verdict on `what`, which may not go on without one."""
+    if span.kind == _FAILED and span.action == "block":
+        raise GuardFailed(f"The guard '{span.guard}' could not judge {what}, so it was not let through.")
 
 
 def windows(done: int, length: int, most: int) -> Iterator[tuple[int, int]]:

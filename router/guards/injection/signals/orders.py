@@ -79,7 +79,7 @@ ORDERS: Final = (
     ),
     signal(
         "authority",
-        "developer/admin/debug/maintenance/sudo/authori/god/root/creator/override/openai/anthropic/google/meta/test"
+        "root/developer/admin/debug/maintenance/sudo/authori/god/creator/override/openai/anthropic/google/meta/test"
         "/owner/engineer/clearance/programmer/unrestricted/diagnostic/entwickler/developpeur/desarrollador/modo&mode"
         "/mod/access/override/i am/i'm/this is/as /authori/approv/permi/allow/clear/requir/order/instruct/sudo/code",
         r"\b(?:developer|admin(?:istrator)?|debug|maintenance|god|sudo|unrestricted|diagnostic|root|test)[ -](?:mode"
