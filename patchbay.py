@@ -17,6 +17,7 @@ def build_app() -> typer.Typer:
     from adapters.demo.commands import app as demo
     from launch.commands import up
     from launch.demo import demo_config, demo_texts, demo_up
+    from launch.demo_canary import demo_canary
     from router.canary_commands import app as canary
     from router.commands import run as router
     from router.guard_commands import app as guards
@@ -28,6 +29,7 @@ def build_app() -> typer.Typer:
     app.command("router")(router)
     app.command("server")(server)
     demo.command("up")(demo_up)
+    demo.command("canary")(demo_canary)
     demo.command("config")(demo_config)
     demo.command("texts")(demo_texts)
     app.add_typer(adapters, name="adapters")

@@ -19,6 +19,7 @@ from router.admission.admission import Admission, Turn, Wish
 from router.admission.desk import Waiting
 from router.body import Head, parse_head
 from router.cache import AnswerCache, cache_key
+from router.canarying import Canarying
 from router.config import RouterConfig
 from router.fleet import Fleet
 from router.forward.aside import Aside
@@ -42,6 +43,7 @@ from router.targets import resolve
 from router.tenants.clients import Client
 from router.tenants.config import PriceConfig
 from router.tenants.limiter import ROUTE, Grant, Limiter, Need
+from router.trials import Trials
 from router.usage import Usage
 
 # What another route may do better at.
@@ -73,6 +75,7 @@ class Parts:
     usage: Usage | None
     clock: Callable[[], float]
     guard_key: bytes
+    trials: Trials
 
 
 class Answering:
@@ -85,6 +88,7 @@ class Answering:
         aside = Aside(parts.fleet, upstreams)
         self._judges = Judges(aside.verdict, aside.again, lambda: parts.policy.policy.guards.judges)
         self._guarding = Guarding(parts.policy, parts.metrics, parts.guard_key, self._judges)
+        self._canarying = Canarying(parts.trials, parts.clock)
         self._cache = AnswerCache(parts.config.cache_mib * 1024 * 1024, parts.clock)
         self._shadow = Shadow(parts.fleet, upstreams, parts.admission, parts.metrics, parts.clock)
 
@@ -103,17 +107,22 @@ class Answering:
         body = await exchange.request.body(self._parts.config.body_timeout_s)
         exchange.read_bytes = len(body)
         incoming = Incoming(exchange, client, parse_head(body), body, deadline_s)
-        choices = self._choices(incoming)
+        choices = self._canarying.arms(exchange, client, body, self._choices(incoming))
         for place, choice in enumerate(choices):
             try:
                 return await self._within_its_time(incoming, choice)
             except Rerouted as moved:
+                self._canarying.left(exchange)
                 return await self._within_its_time(incoming, self._elsewhere(incoming, moved))
             except _FALLS_BACK as error:
                 if place + 1 == len(choices) or not self._may_fall_back(exchange, error):
                     raise
                 self._fall_back(exchange, choice, error)
         raise Unavailable("There is nothing to answer with.")
+
+    def ended(self, exchange: Exchange) -> None:
+        """The request has ended, one way or the other."""
+        self._canarying.ended(exchange)
 
     def _choices(self, incoming: Incoming) -> Sequence[Choice]:
         """What the request is to get, and what else where that cannot be had."""
@@ -358,6 +367,7 @@ class Answering:
 
     def _fall_back(self, exchange: Exchange, choice: Choice, error: RequestError) -> None:
         exchange.tried.clear()
+        self._canarying.failed(exchange)
         ours = (b"x-ratelimit-", b"x-patchbay-template")
         exchange.extra = [pair for pair in exchange.extra if not pair[0].startswith(ours)]
         exchange.extra.append(said("fallback", f"{choice.route}: {error.code or 'failed'}"))
@@ -365,6 +375,7 @@ class Answering:
 
     def _count(self, incoming: Incoming, choice: Choice, target: Target, used: Need, price: PriceConfig) -> None:
         exchange = incoming.exchange
+        self._canarying.answered(exchange, incoming.body, used)
         self._parts.metrics.tokens(target.label, used.prompt, used.answer)
         if self._parts.usage is not None:
             route = choice.route if choice.config is not None else ""

@@ -32,6 +32,7 @@ from router.proxy import Proxy
 from router.tenants.config import CountersConfig
 from router.tenants.counters import Counters, MemoryCounters, RedisCounters
 from router.tenants.limiter import Limiter
+from router.trials import Trials
 from router.usage import Usage
 from router.wire.port import Port
 
@@ -54,6 +55,7 @@ class Router:
         self.url, self.admin_url = url_of(public), url_of(admin)
         self.metrics = Metrics()
         self.fleet = Fleet(created=int(time.time()))
+        self.trials = Trials(self.metrics, time.perf_counter)
         self._members = Members(config, self.fleet, listed=self._listed)
         self.control = self._open_control(config)
         self.policy = PolicyHolder(config, self._access, utc_now, must_show=not is_loopback(config.host))
@@ -148,7 +150,7 @@ class Router:
         if config.registry is None:
             return None
         controls = ReplicaControls(self.fleet, self._members.links)
-        return Control(config, config.registry, self.fleet, controls, self.metrics)
+        return Control(config, config.registry, self.fleet, controls, self.metrics, self.trials)
 
     def _parts(self) -> Parts:
         return Parts(
@@ -161,6 +163,7 @@ class Router:
             self._usage,
             time.perf_counter,
             self._guard_key(),
+            self.trials,
         )
 
     def _guard_key(self) -> bytes:

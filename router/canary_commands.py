@@ -1,23 +1,28 @@
-"""`patchbay canary`: what a plan would do, before it is used."""
+"""`patchbay canary`: its commands, and what a plan would do, before it is used."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from adapters.commands.desk import AsJson
 from adapters.errors import ConfigError, PatchbayError, fail
+from router import canary_moves, canary_views
 
 if TYPE_CHECKING:
     from router.canary.plan import PlanConfig
     from router.canary.simulate import Outcome
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Plan canaries.")
-
-
-@app.callback()
-def _app() -> None:
-    """One command is a group, too, so that the next ones do not change its name."""
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Try revisions on a share of callers.")
+app.command()(canary_moves.start)
+app.command()(canary_views.status)
+app.command()(canary_views.watch)
+app.command()(canary_moves.promote)
+app.command()(canary_moves.pause)
+app.command()(canary_moves.resume)
+app.command()(canary_moves.abort)
+app.command()(canary_views.history)
+app.command()(canary_views.replay)
+app.command()(canary_views.report)
 
 
 @app.command("simulate")
@@ -76,16 +81,9 @@ def _row(rate: float, outcome: "Outcome") -> tuple[str, ...]:
 
 def _plan(name: str, metric: str) -> "PlanConfig":
     """The plan of that name, or in that file, without its gates. Raises ConfigError."""
-    from adapters.settings import load_yaml, parse_settings
-    from router.canary.plan import PlanConfig, ready_plans
+    from router.canary.plans import named_plan
 
-    ready = ready_plans()
-    if name in ready:
-        plan = ready[name]
-    elif Path(name).exists():
-        plan = parse_settings(PlanConfig, load_yaml(Path(name)), source=name)
-    else:
-        raise ConfigError(f"There is no plan '{name}' (ready: {', '.join(ready)}), and no such file.")
+    plan = named_plan(name)
     if metric not in plan.metrics:
         raise ConfigError(f"The plan '{name}' does not watch '{metric}' (it watches: {', '.join(plan.metrics)}).")
     steps = tuple(step.model_copy(update={"gate": False}) for step in plan.steps)

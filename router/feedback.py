@@ -5,6 +5,7 @@ answers' ids from, so nothing has to be read in them.
 """
 
 from collections import OrderedDict
+from dataclasses import dataclass
 from typing import Literal
 
 import msgspec
@@ -22,6 +23,17 @@ class _Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     vote: Vote
 
 
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A vote that was taken. `target`: who gave the answer; `new`: whether it is the first; `answer`: the id of its
+    request."""
+
+    target: Target
+    vote: Vote
+    new: bool
+    answer: bytes
+
+
 class Feedback:
     """The last `limit` answers, by request id: some 200 bytes each."""
 
@@ -37,8 +49,8 @@ class Feedback:
         while len(self._answers) > self._limit:
             self._votes.pop(self._answers.popitem(last=False)[0], None)
 
-    def vote(self, body: bytes) -> tuple[Target, Vote, bool]:
-        """Takes a vote: on whom, which, and whether it is new. The same vote again is not.
+    def vote(self, body: bytes) -> Taken:
+        """Takes a vote. The same vote again is no new one.
 
         Raises InvalidRequest, NotFound for an answer that is not known (any more), Conflict for a second thought.
         """
@@ -51,7 +63,7 @@ class Feedback:
         if before not in (None, given.vote):
             raise Conflict("There is another vote on this answer already.")
         self._votes[name] = given.vote
-        return self._answers[name], given.vote, before is None
+        return Taken(self._answers[name], given.vote, before is None, name)
 
     def _find(self, completion_id: str) -> bytes:
         names = [completion_id, *(completion_id.removeprefix(prefix) for prefix in _PREFIXES)]

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import logging
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
 from typing import Any
 
 from adapters.asgi import header
@@ -11,7 +11,7 @@ from router.forward.exchange import Exchange
 from router.guards.guarded import HEADER, Guarded, kinds_of
 from router.guards.judges.judge import Facts
 from router.guards.judges.judges import Judges
-from router.guards.verdict import OPEN
+from router.guards.verdict import OPEN, Finding
 from router.headers import VERDICTS
 from router.metrics import Metrics
 from router.policy import PolicyHolder
@@ -20,6 +20,9 @@ from router.snapshot import Target
 
 # One JSON object a finding: what, where and by whom, never the text.
 _audit = logging.getLogger("patchbay.audit")
+
+# What is no matter of safety has a canary's metric of its own.
+_METRICS = {"SCHEMA": "schema", "REFUSAL": "refusals"}
 
 
 class Guarding:
@@ -86,6 +89,7 @@ class Guarding:
             return
         for (guard, kind, action, side), count in kinds_of(guarded.findings).items():
             self._metrics.verdict(guard, kind, action, side, count)
+        exchange.bad |= _bad_for(guarded.findings)
         for one in guarded.findings:
             said = {
                 "request": exchange.id.decode(),
@@ -100,3 +104,10 @@ class Guarding:
             }
             _audit.info("%s", json.dumps(said))
         guarded.findings.clear()
+
+
+def _bad_for(findings: Iterable[Finding]) -> set[str]:
+    """The canary's metrics that an answer's findings count for."""
+    kinds = {(one.kind, one.action) for one in findings if one.side == "output" and not one.dry_run}
+    metrics = {_METRICS.get(kind, "guards" if action in ("block", "redact") else "") for kind, action in kinds}
+    return metrics - {""}

@@ -1,7 +1,7 @@
 """Every metric of the router. Nothing else imports prometheus_client."""
 
 from collections import Counter as Counts
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache, partial
 from typing import Literal
 
@@ -63,6 +63,7 @@ class Metrics:
         self._add_faults(registry)
         self._add_ways(registry)
         self._add_registry(registry)
+        self._add_canaries(registry)
         self._faults = Counter(
             "patchbay_router_faults", "Errors that nobody expected; see the log.", ("where",), registry=registry
         )
@@ -154,6 +155,68 @@ class Metrics:
         self._refusals = Counter(
             "patchbay_router_push_refusals", "Pushes that were refused, by reason.", ("reason",), registry=registry
         )
+
+    def _add_canaries(self, registry: CollectorRegistry) -> None:
+        self._canary_events = Counter(
+            "patchbay_router_canary_events",
+            "Requests of canaries and of what they are compared with (event: request), and what was bad of them.",
+            ("canary", "revision", "arm", "share", "event"),
+            registry=registry,
+        )
+        self._canary_weight = Gauge(
+            "patchbay_router_canary_weight", "Percent of callers.", ("adapter", "revision"), registry=registry
+        )
+        self._canary_verdict = Gauge(
+            "patchbay_router_canary_verdict",
+            "Of the last canary: 1 promoted, 0 undecided, -1 rolled back or failed.",
+            ("adapter", "revision"),
+            registry=registry,
+        )
+        self._canary_evidence = Gauge(
+            "patchbay_router_canary_evidence",
+            "Evidence that the canary is worse, as a share of what would roll it back (logarithms).",
+            ("adapter", "revision", "metric"),
+            registry=registry,
+        )
+        self._canary_blind = Gauge(
+            "patchbay_router_canary_blind",
+            "Whether there is no data to judge canaries by, though there should be: 1 or 0.",
+            registry=registry,
+        )
+
+    def canary(self, adapter: str, revision: str, weight: float, phase: str) -> None:
+        """Notes how a canary stands."""
+        self._canary_weight.labels(adapter, revision).set(weight)
+        ended = {"promoted": 1, "rolling_back": -1, "rolled_back": -1, "failed": -1}
+        self._canary_verdict.labels(adapter, revision).set(ended.get(phase, 0))
+
+    def canary_evidence(self, adapter: str, revision: str, evidence: Mapping[str, float]) -> None:
+        """Notes the evidence against a canary, by metric: 1 rolls it back."""
+        for metric, share in evidence.items():
+            self._canary_evidence.labels(adapter, revision, metric).set(share)
+
+    def canary_blind(self, blind: bool) -> None:
+        """Notes whether there is nothing to judge by."""
+        self._canary_blind.set(blind)
+
+    def canary_event(self, canary: int, revision: str, arm: str, share: float, event: str) -> None:
+        """Counts a request of a canary, or something that was bad of it. `share`: the canary's when it was assigned."""
+        self._canary_events.labels(str(canary), revision, arm, f"{share:g}", event).inc()
+
+    def forget_canary(self, canary: int) -> None:
+        """Drops what was counted of a canary that has ended."""
+        for labels in [one for one in self._canary_label_sets() if one[0] == str(canary)]:
+            self._canary_events.remove(*labels)
+
+    def _canary_label_sets(self) -> list[tuple[str, ...]]:
+        found = [metric.samples for metric in self._canary_events.collect()]
+        names = ("canary", "revision", "arm", "share", "event")
+        return [
+            tuple(sample.labels[name] for name in names)
+            for samples in found
+            for sample in samples
+            if sample.name.endswith("_total")
+        ]
 
     def registry_generation(self, generation: int) -> None:
         """Notes the generation of the registry's snapshot that is routed by."""

@@ -91,6 +91,7 @@ class Proxy:
             await self._guarded(exchange)
         finally:
             self._open -= 1
+            self._answering.ended(exchange)
             self._metrics.request(exchange.endpoint.name, exchange.outcome, exchange.label)
             self._metrics.bytes_passed(exchange.read_bytes, exchange.relay.sent_bytes)
 
@@ -158,9 +159,12 @@ class Proxy:
 
     async def _vote(self, exchange: Exchange) -> None:
         body = await exchange.request.body(self._config.body_timeout_s)
-        target, vote, new = self._feedback.vote(body)
-        if new:
+        taken = self._feedback.vote(body)
+        target, vote = taken.target, taken.vote
+        if taken.new:
             self._metrics.vote(target, vote)
+            if vote == "down":
+                self._parts.trials.voted_down(taken.answer)
         said = {"object": "feedback", "model": target.revision or target.label, "vote": vote}
         exchange.relay.whole(200, _JSON + exchange.extra, json.dumps(said).encode())
 

@@ -18,9 +18,9 @@ from router.fleet import Fleet
 from router.forward.aside import Aside
 from router.forward.exchange import Ask, Exchange
 from router.forward.upstreams import Upstreams
+from router.lots import uniform
 from router.metrics import Metrics
 from router.routes.book import Choice
-from router.routes.split import uniform
 from router.targets import resolve
 from router.upstream.failure import ReplicaFailure
 

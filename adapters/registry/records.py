@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from adapters.names import engine_name, revision_name
+from adapters.registry.canary_records import CanaryRecord
 from adapters.replica import RevisionState
 from adapters.tenancy import Limits
 
@@ -267,13 +268,15 @@ class UsageRow:
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """The registry at one moment. `generation`: goes up at every change of what is in here; `rollouts`: those that are
-    not finished; `recent`: channel moves of the last hour, the newest last."""
+    not finished; `recent`: channel moves of the last hour, the newest last; `canaries`: those that have not ended, or
+    have just now."""
 
     generation: int
     adapters: Mapping[str, AdapterView]
     rollouts: tuple[Rollout, ...] = ()
     recent: tuple[Move, ...] = ()
     access: Access = Access()
+    canaries: tuple[CanaryRecord, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from adapters.registry import channels as moving
 from adapters.registry import fleet, journal
 from adapters.registry import revisions as series
 from adapters.registry.accounts import Accounts
+from adapters.registry.canaries import Canaries
 from adapters.registry.database import Database
 from adapters.registry.records import (
     AdapterSettings,
@@ -44,12 +45,13 @@ from adapters.settings import check_replica_name, replica_url
 
 class Registry:
     """One registry. Thread-safe. Open it with `open`, and close it, or use it as a context manager. `accounts`: its
-    tenants, their keys and what they used."""
+    tenants, their keys and what they used; `canaries`: revisions that are being tried."""
 
     def __init__(self, database: Database, clock: Callable[[], datetime]) -> None:
         self._database = database
         self._clock = clock
         self.accounts = Accounts(database, clock)
+        self.canaries = Canaries(database, clock)
 
     @classmethod
     def open(cls, url: str, *, clock: Callable[[], datetime] = utc_now, migrate: bool = True) -> Self:
@@ -82,7 +84,8 @@ class Registry:
     def snapshot(self, *, recent_s: float = 3600) -> Snapshot:
         """Everything that a router needs, at one moment, with the moves of the last `recent_s` seconds."""
         with self._database.read() as connection:
-            return read_snapshot(connection, self._clock() - timedelta(seconds=recent_s))
+            now = self._clock()
+            return read_snapshot(connection, now - timedelta(seconds=recent_s), now)
 
     def register_base(self, base: BaseModelRecord) -> None:
         """Makes a base model known; the same again changes nothing."""

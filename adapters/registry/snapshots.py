@@ -5,14 +5,15 @@ from datetime import datetime
 from sqlalchemy import Connection, select
 
 from adapters.registry.accounts import read_access
+from adapters.registry.canaries import recent_canaries
 from adapters.registry.journal import generation
 from adapters.registry.records import UNFINISHED, AdapterView, Channel, ChannelRecord, RevisionBrief, Snapshot
 from adapters.registry.rows import channel_of, move_of, rollout_of, settings_of
 from adapters.registry.schema import adapters, channels, moves, revisions, rollouts
 
 
-def read_snapshot(connection: Connection, since: datetime) -> Snapshot:
-    """The registry now, with the channel moves after `since`. The revisions' files are not in it."""
+def read_snapshot(connection: Connection, since: datetime, now: datetime) -> Snapshot:
+    """The registry at `now`, with the channel moves after `since`. The revisions' files are not in it."""
     briefs = _briefs(connection)
     records = _channels(connection)
     views = {
@@ -27,6 +28,7 @@ def read_snapshot(connection: Connection, since: datetime) -> Snapshot:
         tuple(rollout_of(row) for row in connection.execute(unfinished)),
         tuple(move_of(row) for row in connection.execute(recent)),
         read_access(connection),
+        recent_canaries(connection, now),
     )
 
 

@@ -86,10 +86,14 @@ def _in_its_step(plan: PlanConfig, ledger: Ledger, place: Place, now_s: float) -
     if seen < step.samples:
         return Hold(f"{seen} of {step.samples} requests of this step", step.samples - seen)
     left_s = step.hold_s - (now_s - place.step_s)
-    return Hold(f"this step lasts for {left_s:.0f} s more") if left_s > 0 else None
+    if left_s > 0:
+        return Hold(f"this step lasts for {left_s:.0f} s more")
+    return Hold("it neither grows nor is promoted within the plan's blackout") if plan.is_blacked_out(now_s) else None
 
 
 def _worst(plan: PlanConfig, ledger: Ledger) -> RollBack | None:
+    if ledger.tripped is not None:
+        return RollBack("breaker", ledger.tripped, plan.needed, plan.needed)
     found = [one for one in _against(plan, ledger) if one.e >= one.needed]
     return max(found, key=lambda one: one.e, default=None)
 

@@ -3,6 +3,7 @@ that the same counts in the same order give the same evidence bit for bit."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from router.canary.evidence import Mean, Rate, Wealth, no_worse, worse
 from router.canary.plan import MetricConfig, PlanConfig
@@ -14,8 +15,9 @@ LOSS, TIE, WIN = 0.0, 0.5, 1.0
 class Counts:
     """What came since the last look, of callers who were assigned while the canary had `share` of them (0 to 1).
 
-    `canary`, `other`: requests that ended; `bad`: by metric, how many of them were bad, of each; `wins`: pairs of
-    answers by how the canary's did: 0, 0.5 or 1.
+    `canary`, `other`: requests that ended, of callers that are seen first; `bad`: by metric, callers to whom something
+    bad happened first, of each; `own`: of the `canary` requests, how many were bad, by metric, where that is another
+    number; `wins`: pairs of answers by how the canary's did: 0, 0.5 or 1; `tripped`: why a router sends it none.
     """
 
     share: float
@@ -23,6 +25,26 @@ class Counts:
     other: int = 0
     bad: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     wins: Mapping[float, int] = field(default_factory=dict)
+    own: Mapping[str, int] | None = None
+    tripped: str | None = None
+
+    @property
+    def as_json(self) -> dict[str, Any]:
+        """What `counts_of` reads."""
+        told = {"share": self.share, "canary": self.canary, "other": self.other}
+        return told | {
+            "bad": {name: list(pair) for name, pair in self.bad.items()},
+            "wins": {str(value): count for value, count in self.wins.items()},
+            "own": None if self.own is None else dict(self.own),
+            "tripped": self.tripped,
+        }
+
+
+def counts_of(told: Mapping[str, Any]) -> Counts:
+    """Counts from their JSON."""
+    bad = {name: (pair[0], pair[1]) for name, pair in told["bad"].items()}
+    wins = {float(value): count for value, count in told["wins"].items()}
+    return Counts(told["share"], told["canary"], told["other"], bad, wins, told["own"], told["tripped"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +62,8 @@ class Metric:
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """All of it. `lost`, `held_up`: the evidence that the canary's answers lose more than they may, and that not."""
+    """All of it. `lost`, `held_up`: the evidence that the canary's answers lose more than they may, and that not;
+    `tripped`: why a router sends the canary nothing more."""
 
     metrics: Mapping[str, Metric]
     lost: Wealth | None
@@ -48,6 +71,7 @@ class Ledger:
     canary: int = 0
     other: int = 0
     pairs: int = 0
+    tripped: str | None = None
 
     @classmethod
     def opened(cls, plan: PlanConfig) -> "Ledger":
@@ -76,6 +100,7 @@ class Ledger:
             self.canary + counts.canary,
             self.other + counts.other,
             self.pairs + sum(counts.wins.values()),
+            self.tripped or counts.tripped,
         )
 
     def _grown(self, config: MetricConfig, name: str, counts: Counts) -> Metric:
@@ -87,17 +112,21 @@ class Ledger:
                 worse=worse(config.tolerated).after(known.worse, canary, other, counts.share),
                 no_worse=no_worse(config.margin).after(known.no_worse, canary, other, counts.share),
             )
-        if config.most is None or known.above is None or known.below is None:
-            return grown
-        good = counts.canary - canary
-        return replace(
-            grown,
-            above=Rate(config.most).after(known.above, canary, good),
-            below=Mean(config.most, above=False).after(known.below, {1.0: canary, 0.0: good}),
-        )
+        own = canary if counts.own is None else counts.own.get(name, 0)
+        good, few = counts.canary - own, _few(config)
+        if config.most is not None and known.above is not None:
+            grown = replace(grown, above=Rate(config.most).after(known.above, own, good))
+        if few is not None and known.below is not None:
+            grown = replace(grown, below=Mean(few, above=False).after(known.below, {1.0: own, 0.0: good}))
+        return grown
 
 
 def _opened(config: MetricConfig) -> Metric:
     above = None if config.most is None else Rate(config.most).start
-    below = None if config.most is None else Mean(config.most, above=False).start
+    few = _few(config)
+    below = None if few is None else Mean(few, above=False).start
     return Metric(0, 0, worse(config.tolerated).start, no_worse(config.margin).start, above, below)
+
+
+def _few(config: MetricConfig) -> float | None:
+    return config.few if config.few is not None else config.most

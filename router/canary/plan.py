@@ -1,12 +1,16 @@
 """A canary's plan: its steps, what is watched, and what counts as bad."""
 
-from typing import Annotated, Literal, Self
+import re
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from adapters.settings import Settings
 
 Undecided = Literal["hold", "promote", "roll_back"]
+Unit = Literal["caller", "request"]
+_DAY_S = 86_400
+_WINDOW = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)")
 MetricName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
 
 
@@ -23,11 +27,15 @@ class StepConfig(Settings):
 class MetricConfig(Settings):
     """Something that is bad for a request or is not. `tolerated`: how many times as often it may happen to the canary's
     callers as to the others'; `most`: how often it may happen at all, 0 to 1, whatever happens to the others; `margin`:
-    below how many times as often it has to be shown to be for a promotion."""
+    below how many times as often it has to be shown to be for a promotion, or else below `few`, 0 to 1, at all, by
+    default below `most`; `cut`: whether its unfinished answers are cut
+    when it is rolled back by this."""
 
     tolerated: float = Field(default=1.0, ge=1)
     most: float | None = Field(default=None, gt=0, lt=1)
     margin: float = Field(default=2.0, gt=1)
+    few: float | None = Field(default=None, gt=0, lt=1)
+    cut: bool = False
 
     @model_validator(mode="after")
     def _can_pass(self) -> Self:
@@ -36,11 +44,32 @@ class MetricConfig(Settings):
         return self
 
 
+def _window(value: str) -> str:
+    if not _WINDOW.fullmatch(value):
+        raise ValueError(f"'{value}' is no window: write it as 22:00-06:00, in UTC")
+    return value
+
+
+Window = Annotated[str, AfterValidator(_window)]
+
+
+class ScopeConfig(Settings):
+    """Whose requests are tried on, all where nothing is said. `route`: by that route; `tenant`: of that tenant;
+    `header`: with these headers, names in lower case."""
+
+    route: str | None = None
+    tenant: str | None = None
+    header: dict[str, str] = Field(default_factory=dict)
+
+
 class PlanConfig(Settings):
     """`metrics`: what is watched, by name; `win_margin`: how far below a half the share of pairwise wins may be (0.05
     is usual), None where pairs are not judged; `alpha`: the probability, over the whole canary, that one that is no
     worse is rolled back; `promote_alpha`: that one that is worse by a margin is promoted; `max_s`: how long it lasts at
-    most; `undecided`: what happens then; `scope`: the route that it is for, all without."""
+    most; `undecided`: what happens then; `scope`: whose requests; `unit`: what is assigned, and so counts once: a
+    caller, whose requests stay in one arm, or each request; `breaker`: so many different callers in a row whose
+    requests fail on the canary, while others' do not, end it at once; `blackout`: when it neither grows nor is
+    promoted."""
 
     steps: tuple[StepConfig, ...] = Field(min_length=1)
     metrics: dict[MetricName, MetricConfig] = Field(min_length=1)
@@ -49,7 +78,15 @@ class PlanConfig(Settings):
     promote_alpha: float = Field(default=0.05, gt=0, lt=0.5)
     max_s: float = Field(default=86_400, gt=0)
     undecided: Undecided = "hold"
-    scope: str | None = None
+    scope: ScopeConfig = ScopeConfig()
+    unit: Unit = "caller"
+    breaker: int = Field(default=5, ge=2)
+    blackout: tuple[Window, ...] = ()
+
+    @field_validator("scope", mode="before")
+    @classmethod
+    def _route_is_enough(cls, value: Any) -> Any:
+        return {"route": value} if isinstance(value, str) else value
 
     @model_validator(mode="after")
     def _grows(self) -> Self:
@@ -57,6 +94,10 @@ class PlanConfig(Settings):
         if weights != sorted(set(weights)):
             raise ValueError("the weights of 'steps' must grow")
         return self
+
+    def is_blacked_out(self, now_s: float) -> bool:
+        """Whether it must not grow at `now_s`, Unix time."""
+        return any(_holds(window, now_s % _DAY_S) for window in self.blackout)
 
     @property
     def needed(self) -> float:
@@ -70,11 +111,24 @@ class PlanConfig(Settings):
         return len(self.metrics) + absolute + (self.win_margin is not None)
 
 
+def _holds(window: str, second: float) -> bool:
+    first_hour, first_minute, last_hour, last_minute = (int(part) for part in re.findall(r"\d\d", window))
+    begin, end = first_hour * 3600 + first_minute * 60, last_hour * 3600 + last_minute * 60
+    return begin <= second < end if begin <= end else second >= begin or second < end
+
+
 def ready_plans() -> dict[str, PlanConfig]:
     """The plans that everybody has, by name."""
     errors = MetricConfig(tolerated=1.5, most=0.05, margin=2.5)
     slow = MetricConfig(tolerated=1.5, most=0.2, margin=2.5)
-    metrics = {"errors": errors, "empty": errors, "guards": errors, "schema": errors, "ttft": slow, "token_time": slow}
+    unsafe = errors.model_copy(update={"cut": True})
+    refusals = MetricConfig(tolerated=1.5, margin=2.5, few=0.05)
+    metrics = {
+        **dict.fromkeys(("errors", "empty", "schema"), errors),
+        **dict.fromkeys(("refusals", "votes"), refusals),
+        **dict.fromkeys(("ttft", "token_time"), slow),
+        "guards": unsafe,
+    }
     careful = (1.0, 5.0, 10.0, 25.0, 50.0)
     return {
         "careful": PlanConfig(

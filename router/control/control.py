@@ -16,8 +16,10 @@ from router.control.context import Context, utc_now
 from router.control.follower import Follower
 from router.control.reconciler import Reconciler
 from router.control.replicas import ReplicaControl
+from router.control.tallies import Tallies
 from router.fleet import Fleet
 from router.metrics import Metrics
+from router.trials import Trials
 
 _log = logging.getLogger("patchbay.router")
 _AGAIN_S = 1.0
@@ -33,6 +35,7 @@ class Control:
         fleet: Fleet,
         controls: Mapping[str, ReplicaControl],
         metrics: Metrics,
+        trials: Trials,
     ) -> None:
         self.settings = settings
         self._metrics = metrics
@@ -44,6 +47,8 @@ class Control:
         self.follower = Follower(
             self.registry, fleet, metrics, name=name, poll_s=config.registry_poll_s, utc_now=utc_now
         )
+        self.follower.told.append(lambda snapshot: trials.put(snapshot.canaries))
+        self._tallies = Tallies(trials, self.registry.canaries, name=name)
         context = Context(
             self.registry, self.follower, fleet, controls, metrics, settings.keep_warm_s, config.rollout_timeout_s
         )
@@ -57,6 +62,7 @@ class Control:
                 async with asyncio.TaskGroup() as tasks:
                     tasks.create_task(self.follower.follow())
                     tasks.create_task(self._reconciler.run())
+                    tasks.create_task(self._tallies.run())
             except Exception:  # noqa: BLE001 - the outermost loop: logged and counted
                 _log.exception("the control loop failed; it starts anew")
                 self._metrics.fault("control")

@@ -18,7 +18,8 @@ _BEAT_S = 2.0
 
 
 class Follower:
-    """Keeps `snapshot` and the fleet's names true to the registry. `name`: this router's, in the registry.
+    """Keeps `snapshot` and the fleet's names true to the registry. `name`: this router's, in the registry;
+    `told`: who else is given each snapshot.
 
     While the registry cannot be reached the last snapshot stays: nothing that is answered now depends on it.
     """
@@ -43,6 +44,7 @@ class Follower:
         self._poked = asyncio.Event()
         self._turn = asyncio.Lock()
         self._reachable = True
+        self.told: list[Callable[[Snapshot], None]] = []
         self.snapshot = Snapshot(-1, {})
         self._gone_by = self.snapshot.generation
 
@@ -76,6 +78,8 @@ class Follower:
     def _take(self, snapshot: Snapshot) -> None:
         self.snapshot = snapshot
         self._fleet.put_naming(naming_of(snapshot))
+        for tell in self.told:
+            tell(snapshot)
         self._fleet.news.set()
         self._metrics.registry_generation(snapshot.generation)
 

@@ -15,6 +15,7 @@ from adapters.publish import Publisher
 from adapters.replica import ReplicaStatus
 from router.control.actuator import Actuator
 from router.control.bases import Bases
+from router.control.canaries import CanaryKeeper
 from router.control.context import Context
 from router.control.declarations import Declarations
 from router.control.promoter import Promoter
@@ -103,6 +104,7 @@ class _Term:
         self._context = context
         self._actuator = Actuator(context, tasks)
         self._promoter = Promoter(context, self._actuator, tasks)
+        self._canaries = CanaryKeeper(context, tasks)
         self._reports = Reports(context, tasks)
         self._reports.begin()
         self._bases = Bases(context, tasks)
@@ -119,6 +121,7 @@ class _Term:
         self._actuator.act(wanted, statuses)
         placements = {name: self._actuator.placements(wanted, name, status) for name, status in statuses.items()}
         self._promoter.step(wanted, placements, statuses)
+        self._canaries.step()
         self._reports.tell(placements, statuses)
         standing = [one.state for many in placements.values() for one in many]
         context.metrics.placements(standing)

@@ -8,6 +8,7 @@ from typing import Protocol
 from adapters.asgi import Headers
 from adapters.errors import RequestError
 from router.body import Prompt
+from router.canary.recorder import Entry
 from router.endpoints import OTHER, Endpoint
 from router.guards.guarded import Guarded
 from router.metrics import Outcome
@@ -54,7 +55,8 @@ class Exchange:
     """One request, and how far its answer has come. `extra`: the router's own headers on the answer; `tried`: the
     replicas that were asked; `trace`: the trace's id; `on_begin`: told when the answer begins; `turn`: its
     turn, where it was given one; `cached`: whether it was answered with what was kept; `guarded`: the guards that
-    it is under."""
+    it is under; `entry`: its place in a canary of `adapter`, `bad`: the canary's metrics by which it went wrong;
+    `began_s`: when its answer began; `cold`: whether its revision had to be loaded first."""
 
     request: Request
     relay: Relay
@@ -73,6 +75,11 @@ class Exchange:
     turn: Turn | None = None
     cached: bool = False
     guarded: Guarded | None = None
+    entry: Entry | None = None
+    adapter: str = ""
+    bad: set[str] = field(default_factory=set)
+    began_s: float | None = None
+    cold: bool = False
 
     def begin(self) -> None:
         """Notes that the answer is about to begin: from here on it cannot be had elsewhere."""

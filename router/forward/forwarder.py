@@ -147,9 +147,15 @@ class Forwarder:
 
     async def _pass_on(self, exchange: Exchange, ask: Ask, attempt: Attempt) -> None:
         answer, endpoint = attempt.answer, exchange.endpoint
+        if answer.status >= 500 and exchange.entry is not None and exchange.entry.arm == "canary":
+            # The stable revision can do better than pass this on.
+            attempt.close()
+            raise UpstreamFailed(f"'{ask.model}' answered {answer.status}.")
         exchange.extra += provenance(ask.route or ask.model, _armed(ask), attempt.replica.name)
         exchange.begin()
-        self._metrics.first_byte(endpoint.name, self._clock() - exchange.started_s)
+        exchange.began_s = self._clock()
+        exchange.cold = _is_cold(attempt.replica, ask.target)
+        self._metrics.first_byte(endpoint.name, exchange.began_s - exchange.started_s)
         if answer.status >= 400:
             exchange.outcome = "client_error" if answer.status < 500 else "server_error"
         try:
@@ -185,6 +191,11 @@ async def _close(tasks: list[asyncio.Task[Attempt]]) -> None:
     for ended in await asyncio.gather(*tasks, return_exceptions=True):
         if isinstance(ended, Attempt):
             ended.close()
+
+
+def _is_cold(replica: Replica, target: Target) -> bool:
+    """Whether the revision was not in a slot when the replica was asked, by what it told last."""
+    return bool(target.revision and replica.tiers) and replica.tiers.get(target.engine_name) != "slot"
 
 
 def _armed(ask: Ask) -> Target:

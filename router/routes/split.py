@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 from hashlib import blake2b
 
-_SPAN = 2.0**64
+from router.lots import unit
 
 
 def choose(arms: Sequence[tuple[str, float]], salt: str, caller: bytes) -> int:
@@ -21,17 +21,7 @@ def choose(arms: Sequence[tuple[str, float]], salt: str, caller: bytes) -> int:
     return max(range(len(arms)), key=lambda place: _score(*arms[place], key))
 
 
-def uniform(salt: str, caller: bytes) -> float:
-    """A number from 0 to 1, the same for the same caller."""
-    return _unit(blake2b(salt.encode() + b"\0" + caller, digest_size=8).digest())
-
-
 def _score(name: str, weight: float, key: bytes) -> float:
     if weight <= 0:
         return -math.inf
-    return -weight / math.log(_unit(blake2b(name.encode(), key=key, digest_size=8).digest()))
-
-
-def _unit(digest: bytes) -> float:
-    # Neither 0 nor 1: both have no use for a logarithm.
-    return (int.from_bytes(digest, "big") + 0.5) / (_SPAN + 1)
+    return -weight / math.log(unit(blake2b(name.encode(), key=key, digest_size=8).digest()))

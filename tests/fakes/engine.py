@@ -96,8 +96,9 @@ class FakeEngine:
     """One fake replica. `plain`: it knows no `/internal/*`, as a stock OpenAI server. Open it with `running_server`.
 
     `fingerprint`, `layout`: of its base model; `slots`, `most`: revisions and requests that it says it can run at a
-    time; `refused`: adapters that it does not take, and why; `held`: while it is
-    cleared, nothing is taken; `puts`, `drops`: what it was asked for, as `sql@3`.
+    time; `scripts`: how a revision (`sql@3`) answers where that is another way than `script`; `refused`: adapters that
+    it does not take, and why; `held`: while it is cleared, nothing is taken; `puts`, `drops`: what it was
+    asked for, as `sql@3`.
     """
 
     def __init__(
@@ -120,6 +121,7 @@ class FakeEngine:
         self.slots = 8
         self.most: int | None = None
         self.script = Script()
+        self.scripts: dict[str, Script] = {}
         self.seen: list[Seen] = []
         self.arrived = asyncio.Condition()
         self.port = 0
@@ -251,7 +253,7 @@ class FakeEngine:
             seen.finished.set()
 
     async def _play(self, request: web.Request, seen: Seen) -> web.StreamResponse:
-        fault = self.script.fault
+        fault = self._script(seen).fault
         if fault == "hang":
             await asyncio.Event().wait()
         if fault == "reset":
@@ -272,12 +274,13 @@ class FakeEngine:
         return await self._whole(request, seen)
 
     async def _whole(self, request: web.Request, seen: Seen) -> web.StreamResponse:
+        script = self._script(seen)
         text = "".join(self._words(seen))
         chat = not seen.path.endswith("/v1/completions")
         said: dict[str, Any] = {"message": {"role": "assistant", "content": text}} if chat else {"text": text}
         choice = {"index": 0, **said, "finish_reason": "stop"}
         if (seen.headers.get("x-patchbay-revision") or "").startswith("safety@"):
-            choice["logprobs"] = _verdict(self.script.unsafe in seen.json["messages"][0]["content"])
+            choice["logprobs"] = _verdict(script.unsafe in seen.json["messages"][0]["content"])
         body = json.dumps(
             {
                 "id": "chatcmpl-fake",
@@ -285,14 +288,14 @@ class FakeEngine:
                 "created": 7,
                 "model": seen.json["model"],
                 "choices": [choice],
-                "usage": {"prompt_tokens": 1, "completion_tokens": self.script.chunks, "total_tokens": 4},
+                "usage": {"prompt_tokens": 1, "completion_tokens": script.chunks, "total_tokens": 4},
             }
         ).encode()
         response = web.StreamResponse(headers={"content-type": "application/json", "content-length": str(len(body))})
-        if self.script.gate is not None:
-            await self.script.gate.acquire()
+        if script.gate is not None:
+            await script.gate.acquire()
         await response.prepare(request)
-        if self.script.fault == "die":
+        if script.fault == "die":
             await response.write(body[: len(body) // 2])
             await asyncio.sleep(0.05)
             _hang_up(request)
@@ -300,7 +303,7 @@ class FakeEngine:
         return response
 
     async def _stream(self, request: web.Request, seen: Seen) -> web.StreamResponse:
-        script = self.script
+        script = self._script(seen)
         delay_s = script.delays[len(self.seen) % len(script.delays)] if script.delays else script.delay_s
         response = web.StreamResponse(headers={"content-type": "text/event-stream; charset=utf-8"})
         response.enable_chunked_encoding()
@@ -311,25 +314,29 @@ class FakeEngine:
             if script.fault == "end_early" and number == script.die_after:
                 return response
             if script.fault.startswith("die") and number == script.die_after:
-                await self._die(request, response, chunk)
+                await self._die(request, response, chunk, in_event=script.fault == "die_in_event")
             await response.write(chunk)
             await asyncio.sleep(delay_s)
         return response
 
-    async def _die(self, request: web.Request, response: web.StreamResponse, chunk: bytes) -> None:
-        if self.script.fault == "die_in_event":
+    async def _die(self, request: web.Request, response: web.StreamResponse, chunk: bytes, *, in_event: bool) -> None:
+        if in_event:
             await response.write(chunk[: len(chunk) // 2])
         # What was written must have gone before the connection does.
         await asyncio.sleep(0.05)
         _hang_up(request)
 
+    def _script(self, seen: Seen) -> Script:
+        return self.scripts.get((seen.headers.get("x-patchbay-revision") or "").rpartition("-")[0], self.script)
+
     def _words(self, seen: Seen) -> list[str]:
-        if self.script.again and len(self.seen) > 1:
-            return list(self.script.again)
-        if self.script.words is not None:
-            return list(self.script.words)
+        script = self._script(seen)
+        if script.again and len(self.seen) > 1:
+            return list(script.again)
+        if script.words is not None:
+            return list(script.words)
         name = seen.headers.get("x-patchbay-revision") or self._resolved(seen.json["model"])
-        return [f"{name} {number} " + "x" * self.script.padding for number in range(self.script.chunks)]
+        return [f"{name} {number} " + "x" * script.padding for number in range(script.chunks)]
 
     def _resolved(self, model: str) -> str:
         """The engine's own name for `model`, found as a replica finds it: the highest number if none is given."""

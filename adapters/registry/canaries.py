@@ -1,0 +1,274 @@
+"""Canaries in the registry's database: their records, what routers counted, and every look at that.
+
+Each method is one transaction, and blocks; each raises RegistryError where the database cannot be used. A look, the
+verdict that it gives, and what that changes are one transaction, so no router can see a verdict whose weight is not
+there yet, and none is made twice.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import fields
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Row, insert, select, update
+
+from adapters.errors import Conflict, NotFound
+from adapters.names import revision_name
+from adapters.registry import channels as moving
+from adapters.registry import journal
+from adapters.registry.canary_records import LIVE, CanaryDraft, CanaryRecord, Look, LookDraft, Tally
+from adapters.registry.database import Database
+from adapters.registry.records import Rollout, Wish
+from adapters.registry.schema import canaries, looks, tallies
+
+# Routers that were held up for a while still see how a canary ended.
+_REMEMBERED = timedelta(minutes=1)
+_FIELDS = tuple(one.name for one in fields(CanaryRecord))
+Decide = Callable[[CanaryRecord, Sequence[Tally], Rollout | None, int | None], LookDraft | None]
+
+
+class Canaries:
+    """The canaries of one registry."""
+
+    def __init__(self, database: Database, clock: Callable[[], datetime]) -> None:
+        self._database = database
+        self._clock = clock
+
+    def start(self, draft: CanaryDraft) -> CanaryRecord:
+        """Begins a canary: its revision is brought to every replica and tested there first.
+
+        Raises NotFound, and Conflict where the adapter has no stable revision or another canary, where it is the stable
+        one, or where it was rolled back before and there is no `why`.
+        """
+        now = self._clock()
+        with self._database.write() as connection:
+            moving.check_usable(connection, draft.adapter, draft.number, now)
+            stable = _stable(connection, draft)
+            _check_free(connection, draft)
+            wish = Wish(draft.adapter, draft.number, "canary", draft.actor, draft.why)
+            rollout = moving.begin(connection, wish, draft.number, at=now)
+            values: dict[str, Any] = dict.fromkeys(_FIELDS)
+            del values["id"]
+            values |= {
+                "adapter": draft.adapter,
+                "number": draft.number,
+                "baseline": stable,
+                "plan": dict(draft.plan),
+                "phase": "pending",
+                "reason": "its revision goes to every replica",
+                "weight": 0.0,
+                "rollout": rollout.id,
+                "cursor": {},
+                "actor": draft.actor,
+                "why": draft.why,
+                "created_at": now,
+                "updated_at": now,
+            }
+            values |= {"step": 0, "samples": 0, "version": 1, "looks": 0, "passed": False, "cut": False}
+            made = connection.execute(insert(canaries).values(values).returning(canaries.c.id)).scalar_one()
+            details = {"canary": made, "baseline": stable, "why": draft.why}
+            record = _one(connection, made)
+            _told(connection, record, now, (draft.actor, "canary.start"), details)
+            return record
+
+    def change(
+        self, canary: CanaryRecord, changes: Mapping[str, Any], *, actor: str, said: str, why: str | None = None
+    ) -> CanaryRecord:
+        """Changes a canary as somebody wants it. Raises NotFound, and Conflict where it is another than `canary` by
+        now."""
+        now = self._clock()
+        with self._database.write() as connection:
+            return _changed(connection, canary, changes, now, (actor, said, why))
+
+    def end(self, canary: CanaryRecord, changes: Mapping[str, Any], *, actor: str, said: str, why: str) -> CanaryRecord:
+        """As `change`, and the channel `canary` is emptied."""
+        now = self._clock()
+        with self._database.write() as connection:
+            changed = _changed(connection, canary, changes, now, (actor, said, why))
+            _clear(connection, changed, actor, now)
+            return changed
+
+    def promote(self, canary: CanaryRecord, *, actor: str, why: str | None) -> CanaryRecord:
+        """Has `stable` mean the revision, whatever the evidence says. Raises as `change`."""
+        now = self._clock()
+        with self._database.write() as connection:
+            wish = Wish(canary.adapter, canary.number, "stable", actor, why)
+            changes: dict[str, Any] = {"phase": "promoting", "reason": f"{actor} wants it{': ' + why if why else ''}"}
+            changes["rollout"] = moving.begin(connection, wish, canary.number, at=now).id
+            return _changed(connection, canary, changes, now, (actor, "canary.promote", why))
+
+    def tally(self, canary: int, source: str, counts: Iterable[Mapping[str, Any]]) -> None:
+        """Keeps what `source`, a router, counted; what comes after the end of a canary is dropped."""
+        now = self._clock()
+        with self._database.write() as connection:
+            if not _one(connection, canary).live:
+                return
+            rows = [{"canary": canary, "source": source, "counts": dict(one), "at": now} for one in counts]
+            if rows:
+                connection.execute(insert(tallies), rows)
+
+    def look(self, canary: int, decide: Decide) -> CanaryRecord:
+        """Takes a look: `decide` is given the record, what came since the last look, the rollout that it waits for and
+        the number that `stable` means, and says what follows, or that nothing does: then what came stays for the next.
+
+        Raises NotFound.
+        """
+        now = self._clock()
+        with self._database.write() as connection:
+            record = _one(connection, canary)
+            if not record.live:
+                return record
+            found = _tallies(connection, canary, None)
+            rollout = moving.rollout(connection, record.rollout) if record.rollout is not None else None
+            channel = moving.current(connection, record.adapter, "stable")
+            said = decide(record, found, rollout, channel.number if channel else None)
+            if said is None:
+                return record
+            number = record.looks + 1
+            connection.execute(insert(looks).values(canary=canary, number=number, verdict=dict(said.verdict), at=now))
+            taken = [one.id for one in found]
+            connection.execute(update(tallies).where(tallies.c.id.in_(taken)).values(look=number))
+            return _acted(connection, record, said, now)
+
+    def get(self, canary: int) -> CanaryRecord:
+        """One canary. Raises NotFound."""
+        with self._database.read() as connection:
+            return _one(connection, canary)
+
+    def live(self, adapter: str) -> CanaryRecord:
+        """The canary of an adapter that has not ended. Raises NotFound."""
+        query = select(canaries).where(canaries.c.adapter == adapter, canaries.c.phase.in_(LIVE))
+        with self._database.read() as connection:
+            row = connection.execute(query).one_or_none()
+        if row is None:
+            raise NotFound(f"There is no canary of {adapter} under way.", hint="patchbay canary history")
+        return _record_of(row)
+
+    def history(self, adapter: str | None = None, *, limit: int = 100) -> tuple[CanaryRecord, ...]:
+        """The last canaries, of one adapter or of all, the newest first."""
+        query = select(canaries).order_by(canaries.c.id.desc()).limit(limit)
+        query = query if adapter is None else query.where(canaries.c.adapter == adapter)
+        with self._database.read() as connection:
+            return tuple(_record_of(row) for row in connection.execute(query))
+
+    def looks(self, canary: int) -> tuple[Look, ...]:
+        """Every look at a canary, the first one first, with all that it was taken by."""
+        with self._database.read() as connection:
+            by_look: dict[int, list[Tally]] = {}
+            query = select(tallies).where(tallies.c.canary == canary, tallies.c.look.is_not(None))
+            for row in connection.execute(query.order_by(tallies.c.id)):
+                by_look.setdefault(row.look, []).append(_tally_of(row))
+            found = connection.execute(select(looks).where(looks.c.canary == canary).order_by(looks.c.number))
+            return tuple(
+                Look(canary, row.number, row.verdict, tuple(by_look.get(row.number, ())), row.at) for row in found
+            )
+
+
+def recent_canaries(connection: Connection, now: datetime) -> tuple[CanaryRecord, ...]:
+    """Those that have not ended, or have just now, by id."""
+    query = select(canaries).where(canaries.c.phase.in_(LIVE) | (canaries.c.ended_at >= now - _REMEMBERED))
+    return tuple(_record_of(row) for row in connection.execute(query.order_by(canaries.c.id)))
+
+
+def _acted(connection: Connection, record: CanaryRecord, said: LookDraft, now: datetime) -> CanaryRecord:
+    """What follows from a look."""
+    changes: dict[str, Any] = {**said.changes, "looks": record.looks + 1}
+    if said.promote:
+        wish = Wish(record.adapter, record.number, "stable", "canary", f"canary {record.id}")
+        changes["rollout"] = moving.begin(connection, wish, record.number, at=now).id
+    by = ("canary", said.said, None) if said.said is not None else None
+    changed = _changed(connection, record, changes, now, by)
+    if said.clear:
+        _clear(connection, changed, "canary", now)
+    return changed
+
+
+def _changed(
+    connection: Connection,
+    record: CanaryRecord,
+    changes: Mapping[str, Any],
+    now: datetime,
+    by: tuple[str, str, str | None] | None,
+) -> CanaryRecord:
+    """`record` with its changes, compare-and-swap. `by`: who does what, and why, where anybody is to hear of it."""
+    fresh = _one(connection, record.id)
+    if fresh.version != record.version or not fresh.live:
+        raise Conflict(
+            f"The canary {record.id} is {fresh.phase} by now: somebody else has changed it.",
+            hint="Look, and try again.",
+        )
+    values = {**changes, "updated_at": now}
+    if by is not None:
+        values["version"] = record.version + 1
+    connection.execute(update(canaries).where(canaries.c.id == record.id).values(**values))
+    if by is not None:
+        actor, said, why = by
+        details = {"canary": record.id, "why": why, "reason": changes.get("reason"), "weight": changes.get("weight")}
+        _told(connection, record, now, (actor, said), details)
+    return _one(connection, record.id)
+
+
+def _told(
+    connection: Connection, record: CanaryRecord, now: datetime, by: tuple[str, str], details: Mapping[str, Any]
+) -> None:
+    """Notes what somebody does with a canary, and has routers look. `by`: who, and what."""
+    journal.note(connection, now, *by, record.name, details)
+    journal.bump(connection)
+
+
+def _clear(connection: Connection, record: CanaryRecord, actor: str, now: datetime) -> None:
+    """Empties the channel `canary`, where it means this one, and ends a rollout to it."""
+    moving.supersede(connection, record.adapter, "canary", at=now, reason=f"canary {record.id} has ended")
+    current = moving.current(connection, record.adapter, "canary")
+    if current is not None and current.number == record.number:
+        why = f"canary {record.id} has ended"
+        moving.move(connection, Wish(record.adapter, None, "canary", actor, why, "clear"), at=now)
+
+
+def _stable(connection: Connection, draft: CanaryDraft) -> int:
+    found = moving.current(connection, draft.adapter, "stable")
+    if found is None or found.number is None:
+        raise Conflict(
+            f"{draft.adapter} has no stable revision to compare with.",
+            hint=f"patchbay adapters promote {revision_name(draft.adapter, draft.number)}",
+        )
+    if found.number == draft.number:
+        raise Conflict(f"{revision_name(draft.adapter, draft.number)} is what 'stable' means already.")
+    return found.number
+
+
+def _check_free(connection: Connection, draft: CanaryDraft) -> None:
+    of_it = select(canaries).where(canaries.c.adapter == draft.adapter)
+    live = connection.execute(of_it.where(canaries.c.phase.in_(LIVE))).first()
+    if live is not None:
+        raise Conflict(
+            f"{revision_name(live.adapter, live.number)} is tried already (canary {live.id}, {live.phase}).",
+            hint=f"patchbay canary abort {draft.adapter}",
+        )
+    same = of_it.where(canaries.c.number == draft.number, canaries.c.phase == "rolled_back")
+    failed = connection.execute(same.order_by(canaries.c.id.desc())).first()
+    if failed is not None and not draft.why:
+        raise Conflict(
+            f"{revision_name(draft.adapter, draft.number)} was rolled back before: {failed.reason}.",
+            hint="Say why it is to be tried again: --why '…'",
+        )
+
+
+def _tallies(connection: Connection, canary: int, look: int | None) -> tuple[Tally, ...]:
+    query = select(tallies).where(tallies.c.canary == canary, tallies.c.look.is_(look)).order_by(tallies.c.id)
+    return tuple(_tally_of(row) for row in connection.execute(query))
+
+
+def _one(connection: Connection, canary: int) -> CanaryRecord:
+    row = connection.execute(select(canaries).where(canaries.c.id == canary)).one_or_none()
+    if row is None:
+        raise NotFound(f"There is no canary {canary}.", hint="patchbay canary history")
+    return _record_of(row)
+
+
+def _record_of(row: Row[Any]) -> CanaryRecord:
+    return CanaryRecord(**{name: getattr(row, name) for name in _FIELDS})
+
+
+def _tally_of(row: Row[Any]) -> Tally:
+    return Tally(row.id, row.canary, row.source, row.counts, row.at, row.look)

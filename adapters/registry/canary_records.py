@@ -1,0 +1,111 @@
+"""A canary as the registry holds it: frozen values. Times are aware UTC datetimes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any, Literal
+
+from adapters.names import revision_name
+
+CanaryPhase = Literal[
+    "pending", "warming", "running", "paused", "promoting", "promoted", "rolling_back", "rolled_back", "failed"
+]
+# Of these, a canary is at most in one at a time for each adapter.
+LIVE: tuple[CanaryPhase, ...] = ("pending", "warming", "running", "paused", "promoting", "rolling_back")
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class CanaryDraft:
+    """A canary that is asked for. `plan`: as JSON, whole; `why`: needed where the revision was rolled back before."""
+
+    adapter: str
+    number: int
+    plan: Mapping[str, Any]
+    actor: str
+    why: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CanaryRecord:
+    """A canary. `baseline`: the number that `stable` meant at its start; `phase` and `reason`, in words; `step`: of its
+    plan, from 0; `weight`: the percent of callers that it has now; `passed`: whether somebody let the next step begin;
+    `version`: goes up by one at every change; `looks`: how often it was judged; `samples`: its requests when the step
+    began; `rollout`: the one that it waits for; `cut`: whether its unfinished answers end with it."""
+
+    id: int
+    adapter: str
+    number: int
+    baseline: int
+    plan: Mapping[str, Any]
+    phase: CanaryPhase
+    reason: str
+    step: int
+    weight: float
+    passed: bool
+    samples: int
+    version: int
+    looks: int
+    rollout: int | None
+    cut: bool
+    actor: str
+    why: str | None
+    created_at: datetime
+    updated_at: datetime
+    began_at: datetime | None = None
+    step_at: datetime | None = None
+    ended_at: datetime | None = None
+    cursor: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
+
+    @property
+    def name(self) -> str:
+        """The revision that is tried: `sql@4`."""
+        return revision_name(self.adapter, self.number)
+
+    @property
+    def stable_name(self) -> str:
+        """The revision that it is compared with: `sql@3`."""
+        return revision_name(self.adapter, self.baseline)
+
+    @property
+    def live(self) -> bool:
+        """Whether it has not ended."""
+        return self.phase in LIVE
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What a router counted of a canary's requests, as JSON (router.canary.ledger.Counts). `look`: the one that it went
+    into, None before."""
+
+    id: int
+    canary: int
+    source: str
+    counts: Mapping[str, Any]
+    at: datetime
+    look: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LookDraft:
+    """A look at the evidence. `verdict`: as JSON, with what it was made by; `changes`: of the record, by field;
+    `said`: what the audit calls it, None where nothing changes; `promote`: whether `stable` is to mean the revision;
+    `clear`: whether the channel `canary` is to be emptied."""
+
+    verdict: Mapping[str, Any]
+    changes: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
+    said: str | None = None
+    promote: bool = False
+    clear: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A look that was taken. `number`: from 1; `tallies`: what came since the last one."""
+
+    canary: int
+    number: int
+    verdict: Mapping[str, Any]
+    tallies: tuple[Tally, ...]
+    at: datetime

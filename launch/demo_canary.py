@@ -1,0 +1,237 @@
+"""`patchbay demo canary`: a bad revision is caught and rolled back, a good one is promoted, while callers go on."""
+
+import asyncio
+import contextlib
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from adapters.errors import PatchbayError, fail
+
+if TYPE_CHECKING:
+    from adapters.demo.build import DemoModels
+    from adapters.publish import Publisher
+    from adapters.registry.registry import Registry
+    from launch.demo_traffic import Traffic
+
+ADAPTER = "label"
+_CALLERS = 8
+_START_S = 240.0
+_LONGEST_S = 120.0
+_LOOK_S = 0.3
+
+
+def demo_canary(
+    *,
+    port: Annotated[int, typer.Option("--port", min=1, max=65535, help="The port for clients.")] = 8180,
+    admin_port: Annotated[int, typer.Option("--admin-port", min=1, max=65535, help="The port for operators.")] = 8181,
+    first_port: Annotated[int, typer.Option("--first-port", min=1, max=65535, help="The replica's port.")] = 9101,
+    out: Annotated[Path, typer.Option("--out", help="Where the two reports go.")] = Path("canary-demo"),
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on standard output.")] = False,
+) -> None:
+    """Serves the demo, has callers vote down wrong answers, and tries two revisions of `label`: one that was
+    trained on wrong labels, and one that is as good as the first. Takes about two minutes.
+
+    Example: patchbay demo canary --out canary-demo
+    """
+    from adapters.commands.output import print_json
+
+    try:
+        with tempfile.TemporaryDirectory(prefix="patchbay-canary-") as made:
+            show = _Show(as_json=as_json)
+            told = _Demo(Path(made), (port, admin_port, first_port), out, show).run()
+    except PatchbayError as error:
+        raise typer.Exit(fail(error)) from error
+    if as_json:
+        print_json(told)
+    if [one["outcome"] for one in told] != ["rolled_back", "promoted"]:
+        raise typer.Exit(1)
+
+
+class _Show:
+    """What the terminal says."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        from rich.console import Console
+
+        self.console = Console(stderr=as_json, highlight=False)
+
+    def say(self, text: str) -> None:
+        """A line."""
+        self.console.print(text)
+
+
+class _Demo:
+    """One run, in `folder`, which goes with it. `ports`: the public one, the admin's and the replica's."""
+
+    def __init__(self, folder: Path, ports: tuple[int, int, int], out: Path, show: _Show) -> None:
+        self._folder = folder
+        self._ports = ports
+        self._out = out
+        self._show = show
+
+    def run(self) -> list[dict[str, Any]]:
+        """Both canaries' summaries."""
+        from adapters.artifacts.store import ArtifactStore
+        from adapters.config import RegistryConfig
+        from adapters.publish import Publisher
+        from adapters.registry.registry import Registry
+
+        began_s = time.monotonic()
+        url = f"http://127.0.0.1:{self._ports[0]}"
+        models = _models()
+        settings = RegistryConfig.model_validate(self._registry())
+        with _served(self._config(models), self._folder, url, self._show):
+            self._show.say(f"[bold]The demo serves[/bold] after {time.monotonic() - began_s:.0f} s; now for callers.")
+            with Registry.open(settings.url.get_secret_value()) as registry:
+                store = ArtifactStore.open(settings.artifacts)
+                publisher = Publisher(registry, store, settings, max_rank=16)
+                told = asyncio.run(self._tried(url, registry, publisher, models))
+        self._show.say(f"\nDone after {time.monotonic() - began_s:.0f} s. The reports: {self._out}")
+        return told
+
+    async def _tried(
+        self, url: str, registry: "Registry", publisher: "Publisher", models: "DemoModels"
+    ) -> list[dict[str, Any]]:
+        from adapters.demo.corpus import task_examples
+        from adapters.demo.recipe import SHIPPED_SEED
+        from launch.demo_traffic import Traffic
+
+        examples = task_examples(ADAPTER, SHIPPED_SEED, 500, held_out=True)
+        good = _same_in_other_bytes(models.adapters[ADAPTER], self._folder / "as-good")
+        told = []
+        async with Traffic(url, examples, ADAPTER).running(_CALLERS) as traffic:
+            for source, what in (
+                (models.adapters["label-bad"], "trained on wrong labels"),
+                (good, "as good as stable"),
+            ):
+                told.append(await self._one(registry, publisher, source, what))
+                self._say_counts(traffic)
+        return told
+
+    async def _one(self, registry: "Registry", publisher: "Publisher", source: Path, what: str) -> dict[str, Any]:
+        from adapters.publish import PushRequest
+        from adapters.registry.canary_records import CanaryDraft
+        from router.canary.files import write_incident
+        from router.canary.incident import summary
+
+        pushed = await asyncio.to_thread(publisher.push, PushRequest(ADAPTER, str(source)), actor="demo")
+        plan = _plan().model_dump(mode="json")
+        draft = CanaryDraft(ADAPTER, pushed.revision.number, plan, "demo")
+        record = await asyncio.to_thread(registry.canaries.start, draft)
+        self._show.say(f"\n[bold]patchbay canary start {record.name}[/bold]   ({what})")
+        await self._watched(registry, record.id)
+        ended, looks = registry.canaries.get(record.id), registry.canaries.looks(record.id)
+        write_incident(self._out, ended, looks)
+        return summary(ended, looks)
+
+    async def _watched(self, registry: "Registry", canary: int) -> None:
+        from rich.live import Live
+
+        from router.canary.standing import standing
+        from router.canary_views import drawn
+
+        end_s = time.monotonic() + _LONGEST_S
+        with Live(console=self._show.console, refresh_per_second=4) as live:
+            while time.monotonic() < end_s:
+                record = await asyncio.to_thread(registry.canaries.get, canary)
+                told = standing(record, await asyncio.to_thread(registry.canaries.looks, canary))
+                live.update(drawn(told))
+                if not record.live:
+                    return
+                await asyncio.sleep(_LOOK_S)
+        raise PatchbayError(f"The canary is still {told['phase']} after {_LONGEST_S:g} s: {told['says']}.")
+
+    def _say_counts(self, traffic: "Traffic") -> None:
+        for revision in sorted({one for one, _ in traffic.count}):
+            said = ", ".join(f"{traffic.count[revision, how]} {how}" for how in ("right", "wrong", "failed"))
+            self._show.say(f"  callers of {revision}: {said}")
+
+    def _registry(self) -> dict[str, Any]:
+        url = f"sqlite:///{self._folder / 'registry.db'}"
+        return {"url": url, "artifacts": {"url": str(self._folder / "artifacts")}}
+
+    def _config(self, models: "DemoModels") -> dict[str, Any]:
+        from launch.demo import demo_sections
+
+        sections = demo_sections(models)
+        port, admin_port, first_port = self._ports
+        return {
+            "base": sections["base"],
+            "engine": sections["engine"],
+            "adapters": {ADAPTER: str(models.adapters[ADAPTER])},
+            "lora": {"max_loras": 3, "max_cpu_loras": 4},
+            "replicas": {"first_port": first_port},
+            "router": {"port": port, "admin_port": admin_port},
+            "registry": self._registry(),
+        }
+
+
+def _plan() -> Any:
+    from router.canary.plan import MetricConfig, PlanConfig, StepConfig
+
+    few = MetricConfig(tolerated=1.5, most=0.2, margin=2.5, few=0.08)
+    return PlanConfig(
+        steps=(StepConfig(weight=20, hold_s=3, samples=20), StepConfig(weight=50, hold_s=3, samples=20)),
+        metrics={"errors": few, "empty": few, "votes": few},
+    )
+
+
+def _models() -> "DemoModels":
+    from adapters.demo.build import build_demo
+    from adapters.demo.progress import Silent
+    from adapters.demo.recipe import SHIPPED_SEED
+    from adapters.paths import data_dir
+
+    return build_demo(data_dir(), seed=SHIPPED_SEED, train=False, progress=Silent())
+
+
+def _same_in_other_bytes(source: Path, folder: Path) -> Path:
+    """The adapter with its A doubled and its B halved, which is exact: it answers the same, and is another revision."""
+    from safetensors.torch import load_file, save_file
+
+    folder.mkdir()
+    (folder / "adapter_config.json").write_bytes((source / "adapter_config.json").read_bytes())
+    weights = load_file(source / "adapter_model.safetensors")
+    made = {name: (one * (2.0 if ".lora_A." in name else 0.5)).contiguous() for name, one in weights.items()}
+    save_file(made, folder / "adapter_model.safetensors")
+    return folder
+
+
+@contextlib.contextmanager
+def _served(config: dict[str, Any], folder: Path, url: str, show: _Show) -> Iterator[None]:
+    """`patchbay up` in a process of its own, from when it is ready to when it has ended."""
+    import yaml
+
+    file, log = folder / "patchbay.yaml", folder / "log"
+    file.write_text(yaml.safe_dump(config), encoding="utf-8")
+    command = [sys.executable, "-m", "patchbay", "up", "--config", str(file)]
+    with log.open("wb") as output, subprocess.Popen(command, stdout=output, stderr=output) as process:
+        try:
+            with show.console.status("starting a replica with vLLM, and a router…"):
+                _wait(url, process, log)
+            yield
+        finally:
+            process.send_signal(signal.SIGINT)
+
+
+def _wait(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
+    import httpx
+
+    end_s = time.monotonic() + _START_S
+    while time.monotonic() < end_s and process.poll() is None:
+        with contextlib.suppress(httpx.HTTPError):
+            if httpx.get(f"{url}/healthz").status_code == httpx.codes.OK:
+                return
+        time.sleep(0.3)
+    raise PatchbayError(
+        f"The demo does not start: {log.read_text(errors='replace')[-600:].strip()}",
+        hint="Is another demo running? Choose other ports: --port, --admin-port, --first-port.",
+    )

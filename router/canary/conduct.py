@@ -1,0 +1,133 @@
+"""What follows for a canary from what is known: its phases. Pure: a record, its ledger, and the time in; a look out."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from adapters.registry.canary_records import CanaryRecord, LookDraft, Tally
+from adapters.registry.records import UNFINISHED, Rollout
+from router.canary.judge import Hold, Place, Promote, RollBack, StepOn, Verdict, judge
+from router.canary.ledger import Ledger, counts_of
+from router.canary.plan import PlanConfig
+
+_JUDGED = ("running", "paused")
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What else matters. `rollout`: the one that the canary waits for; `stable`: the number that `stable` means."""
+
+    rollout: Rollout | None
+    stable: int | None
+    now: datetime
+
+
+def with_tallies(plan: PlanConfig, ledger: Ledger, tallies: Sequence[Tally]) -> Ledger:
+    """The ledger with what routers counted since."""
+    for tally in tallies:
+        ledger = ledger.after(plan, counts_of(tally.counts))
+    return ledger
+
+
+def conduct(
+    record: CanaryRecord, plan: PlanConfig, ledger: Ledger, tallies: Sequence[Tally], world: World
+) -> LookDraft | None:
+    """What follows for `record`, whose `ledger` holds `tallies` already; None where nothing is worth a note."""
+    if record.phase in ("pending", "warming"):
+        return _warmed(record, plan, world)
+    if record.phase == "promoting":
+        return _promoted(record, world)
+    if record.phase not in _JUDGED:
+        return None
+    if world.stable != record.baseline:
+        return _over(record, world, "failed", "'stable' was moved meanwhile, so there is nothing to compare with")
+    return _judged(record, plan, ledger, tallies, world)
+
+
+def place_of(record: CanaryRecord) -> Place:
+    """Where in its plan a canary is."""
+    began, step = record.began_at or record.created_at, record.step_at or record.created_at
+    return Place(record.step, began.timestamp(), step.timestamp(), record.samples, record.passed)
+
+
+def verdict_json(plan: PlanConfig, ledger: Ledger, place: Place, now_s: float) -> dict[str, Any]:
+    """A verdict with all that it was made by, so that it can be made again."""
+    verdict = judge(plan, ledger, place, now_s)
+    told: dict[str, Any] = {"kind": _KINDS[type(verdict)], "reason": verdict.reason, "now_s": now_s}
+    if isinstance(verdict, Hold):
+        told["more"] = verdict.more
+    if isinstance(verdict, StepOn):
+        told["step"] = verdict.step
+    if isinstance(verdict, RollBack):
+        told |= {"metric": verdict.metric, "e": verdict.e, "needed": verdict.needed}
+    told["place"] = [place.step, place.began_s, place.step_s, place.samples, place.passed]
+    told["requests"] = [ledger.canary, ledger.other]
+    told["bad"] = {name: [one.canary, one.other] for name, one in ledger.metrics.items()}
+    told["evidence"] = evidence_of(plan, ledger)
+    return told
+
+
+def evidence_of(plan: PlanConfig, ledger: Ledger) -> dict[str, float]:
+    """The evidence against the canary by metric, as a share of what rolls it back: of logarithms, at least 0."""
+    needed = math.log(plan.needed)
+    found = {name: max(one.worse.log_e, one.above.log_e if one.above else 0.0) for name, one in ledger.metrics.items()}
+    if ledger.lost is not None:
+        found["wins"] = ledger.lost.log_e
+    return {name: max(0.0, log_e) / needed for name, log_e in found.items()}
+
+
+_KINDS: Mapping[type[Verdict], str] = {Hold: "hold", StepOn: "step", Promote: "promote", RollBack: "roll_back"}
+
+
+def _warmed(record: CanaryRecord, plan: PlanConfig, world: World) -> LookDraft | None:
+    rollout = world.rollout
+    if rollout is None or rollout.state in UNFINISHED:
+        reason = (rollout.reason if rollout else None) or "its revision goes to every replica and is tested there"
+        if record.phase == "warming" and record.reason == reason:
+            return None
+        return LookDraft(_plain("warming", reason), {"phase": "warming", "reason": reason}, "canary.warm")
+    if rollout.state != "done":
+        return _over(record, world, "failed", f"it did not come to serve: {rollout.reason or rollout.state}")
+    weight = plan.steps[0].weight
+    changes = {"phase": "running", "weight": weight, "began_at": world.now, "step_at": world.now, "rollout": None}
+    reason = f"{weight:g}% of callers"
+    return LookDraft(_plain("running", reason), {**changes, "reason": reason}, "canary.run")
+
+
+def _promoted(record: CanaryRecord, world: World) -> LookDraft | None:
+    rollout = world.rollout
+    if rollout is None or rollout.state in UNFINISHED:
+        return None
+    if rollout.state == "done":
+        return _over(record, world, "promoted", record.reason)
+    return _over(record, world, "failed", f"it was not promoted: {rollout.reason or rollout.state}")
+
+
+def _over(record: CanaryRecord, world: World, phase: str, reason: str) -> LookDraft:
+    changes = {"phase": phase, "reason": reason, "weight": 0.0, "ended_at": world.now}
+    return LookDraft(_plain(phase, reason), changes, f"canary.{phase}", clear=True)
+
+
+def _plain(kind: str, reason: str) -> dict[str, Any]:
+    return {"kind": kind, "reason": reason}
+
+
+def _judged(
+    record: CanaryRecord, plan: PlanConfig, ledger: Ledger, tallies: Sequence[Tally], world: World
+) -> LookDraft | None:
+    told = verdict_json(plan, ledger, place_of(record), world.now.timestamp())
+    kind, reason = told["kind"], told["reason"]
+    if kind == "roll_back":
+        cut = told["metric"] in plan.metrics and plan.metrics[told["metric"]].cut
+        changes = {"phase": "rolling_back", "reason": f"{told['metric']}: {reason}", "weight": 0.0, "cut": cut}
+        return LookDraft(told, changes, "canary.roll_back", clear=True)
+    if record.phase == "paused" or kind == "hold":
+        return LookDraft(told) if tallies else None
+    if kind == "step":
+        step = told["step"]
+        changes = {"step": step, "weight": plan.steps[step].weight, "step_at": world.now, "samples": ledger.canary}
+        said = f"{plan.steps[step].weight:g}% of callers: {reason}"
+        return LookDraft(told, {**changes, "passed": False, "reason": said}, "canary.step")
+    return LookDraft(told, {"phase": "promoting", "reason": reason}, "canary.promote", promote=True)

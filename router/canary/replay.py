@@ -1,0 +1,35 @@
+"""A canary's looks made again from what it was judged by. Pure."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from adapters.registry.canary_records import Look
+from router.canary.conduct import verdict_json, with_tallies
+from router.canary.judge import Place
+from router.canary.ledger import Ledger
+from router.canary.plan import PlanConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """One look. `again`: the verdict as it is made now; `ledger`: what it was made by."""
+
+    look: Look
+    again: dict[str, Any]
+    ledger: Ledger
+
+    @property
+    def same(self) -> bool:
+        """Whether the stored verdict is this one."""
+        return dict(self.look.verdict) == self.again
+
+
+def replayed(plan: PlanConfig, looks: Sequence[Look]) -> Iterator[Replayed]:
+    """Every look at which the evidence was judged, in order."""
+    ledger = Ledger.opened(plan)
+    for look in looks:
+        ledger = with_tallies(plan, ledger, look.tallies)
+        if "place" in look.verdict:
+            place = Place(*look.verdict["place"])
+            yield Replayed(look, verdict_json(plan, ledger, place, look.verdict["now_s"]), ledger)

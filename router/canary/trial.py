@@ -1,0 +1,45 @@
+"""A canary as a router needs it: whose requests it gets. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from router.canary.plan import PlanConfig
+from router.lots import uniform
+
+Arm = Literal["canary", "stable"]
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """`id`: the canary's; `adapter`: the name that clients use; `revision`: what is tried, `sql@4`; `share`: of the
+    callers, 0 to 1."""
+
+    id: int
+    adapter: str
+    revision: str
+    plan: PlanConfig
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Who asks, and how. `headers`: names in lower case; `unit`: what stands for the caller, or for the request."""
+
+    route: str
+    tenant: str
+    unit: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def arm_of(trial: Trial, asker: Asker) -> Arm | None:
+    """The arm that a request is in, None where the canary is not for it.
+
+    A caller who was in the canary at a small share is in it at every larger one.
+    """
+    scope = trial.plan.scope
+    if scope.route not in (None, asker.route) or scope.tenant not in (None, asker.tenant):
+        return None
+    if any(asker.headers.get(name) != value for name, value in scope.header.items()):
+        return None
+    return "canary" if uniform(f"canary {trial.id}", asker.unit) < trial.share else "stable"

@@ -1,0 +1,115 @@
+"""`patchbay canary start`, `promote`, `pause`, `resume`, `abort`: what people decide about a canary."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from adapters.commands.desk import AsJson, Config, Desk, Why, opened
+from adapters.errors import Conflict
+
+if TYPE_CHECKING:
+    from adapters.registry.canary_records import CanaryRecord
+
+_Name = Annotated[str, typer.Argument(metavar="ADAPTER", help="The adapter, or the canary's number.")]
+_ALIVE_S = 10.0
+
+
+def start(
+    reference: Annotated[str, typer.Argument(metavar="NAME@R", help="The revision to try.")],
+    plan: Annotated[str, typer.Option("--plan", help="careful, fast or manual, or a YAML file.")] = "careful",
+    why: Why = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Tries a revision on a small share of callers, and lets the evidence decide. It is staged and tested first.
+
+    Example: patchbay canary start sql@4 --plan fast
+    """
+    from adapters.errors import NotFound
+    from adapters.names import parse_reference
+    from adapters.registry.canary_records import CanaryDraft
+    from router.canary.plans import named_plan
+
+    with opened(config) as desk:
+        chosen = named_plan(plan)
+        found = parse_reference(reference)
+        if found is None or found.number is None:
+            raise NotFound(f"'{reference}' names no revision: write it as sql@4.", hint="patchbay adapters list")
+        _check_alive(desk)
+        told = chosen.model_dump(mode="json")
+        record = desk.registry.canaries.start(CanaryDraft(found.name, found.number, told, desk.actor, why))
+        _say(record, f"Canary {record.id}: {record.name} against {record.stable_name}.", as_json=as_json)
+        if not as_json:
+            typer.echo(f"  patchbay canary watch {record.adapter}")
+
+
+def promote(name: _Name, why: Why = None, config: Config = None, as_json: AsJson = False) -> None:
+    """Promotes a canary, whatever the evidence says.
+
+    Example: patchbay canary promote sql --why "reviewed by hand"
+    """
+    with opened(config) as desk:
+        after = desk.registry.canaries.promote(live_canary(desk, name), actor=desk.actor, why=why)
+        _say(after, f"{after.name} becomes stable.", as_json=as_json)
+
+
+def pause(name: _Name, why: Why = None, config: Config = None, as_json: AsJson = False) -> None:
+    """Keeps a canary at the share that it has. What is bad still rolls it back.
+
+    Example: patchbay canary pause sql --why "the office is empty"
+    """
+    with opened(config) as desk:
+        found = live_canary(desk, name)
+        if found.phase != "running":
+            raise Conflict(f"The canary of {found.adapter} is {found.phase}, so it cannot be paused.")
+        changes = {"phase": "paused", "reason": f"paused by {desk.actor}{': ' + why if why else ''}"}
+        after = desk.registry.canaries.change(found, changes, actor=desk.actor, said="canary.pause", why=why)
+        _say(after, f"{after.name} stays at {after.weight:g}%.", as_json=as_json)
+
+
+def resume(name: _Name, why: Why = None, config: Config = None, as_json: AsJson = False) -> None:
+    """Lets a paused canary go on, or one that waits at a gate take its next step.
+
+    Example: patchbay canary resume sql
+    """
+    with opened(config) as desk:
+        found = live_canary(desk, name)
+        if found.phase not in ("running", "paused"):
+            raise Conflict(f"The canary of {found.adapter} is {found.phase}, so there is nothing to let go on.")
+        changes = {"phase": "running", "passed": True, "reason": f"let go on by {desk.actor}"}
+        after = desk.registry.canaries.change(found, changes, actor=desk.actor, said="canary.resume", why=why)
+        _say(after, f"{after.name} goes on.", as_json=as_json)
+
+
+def abort(name: _Name, why: Why = None, config: Config = None, as_json: AsJson = False) -> None:
+    """Ends a canary: every router sends it nothing more, within two seconds.
+
+    Example: patchbay canary abort sql --why "customers complain"
+    """
+    with opened(config) as desk:
+        found = live_canary(desk, name)
+        reason = f"aborted by {desk.actor}{': ' + why if why else ''}"
+        changes = {"phase": "rolling_back", "reason": reason, "weight": 0.0}
+        after = desk.registry.canaries.end(found, changes, actor=desk.actor, said="canary.abort", why=why or "aborted")
+        _say(after, f"{after.name} gets no more requests.", as_json=as_json)
+
+
+def live_canary(desk: Desk, name: str) -> "CanaryRecord":
+    """The canary that `name` means: an adapter's that has not ended, or the one with that number. Raises NotFound."""
+    if name.isdecimal():
+        return desk.registry.canaries.get(int(name))
+    return desk.registry.canaries.live(name.partition("@")[0])
+
+
+def _check_alive(desk: Desk) -> None:
+    if not desk.registry.routers(_ALIVE_S):
+        raise Conflict("No router is alive that could send the canary anything.", hint="patchbay up")
+
+
+def _say(record: "CanaryRecord", text: str, *, as_json: bool) -> None:
+    from adapters.commands.output import print_json
+
+    if as_json:
+        print_json(record)
+    else:
+        typer.echo(text)

@@ -1,0 +1,94 @@
+"""Canaries on the way of a request: which arm it is in, and what that has to answer for."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from router.canary.trial import Asker, arm_of
+from router.forward.exchange import Exchange
+from router.guards.answers.whole import WITH_TEXT
+from router.meter import asked_tokens
+from router.routes.book import Choice
+from router.routes.facts import facts_of
+from router.tenants.clients import Client
+from router.tenants.limiter import Need
+from router.trials import Trials
+
+# Fewer say nothing of how long a token takes.
+_LEAST_TOKENS = 8
+
+
+class Canarying:
+    """`clock`: seconds, monotonic."""
+
+    def __init__(self, trials: Trials, clock: Callable[[], float]) -> None:
+        self._trials = trials
+        self._clock = clock
+
+    def arms(self, exchange: Exchange, client: Client, body: bytes, choices: Sequence[Choice]) -> Sequence[Choice]:
+        """What the request is to get, with a canary before that, where it is in its arm: should that not answer, the
+        stable revision does."""
+        first = choices[0]
+        trial = self._trials.running.get(first.model)
+        if trial is None:
+            return choices
+        alone = b"request:" + exchange.id
+        facts = facts_of(body, exchange.request.headers, b"key:" + client.key.encode() if client.key else alone)
+        unit = alone if trial.plan.unit == "request" else facts.caller
+        arm = arm_of(trial, Asker(first.route, client.tenant, unit, facts.headers))
+        if arm is None:
+            return choices
+        exchange.entry = self._trials.begin(trial, arm == "canary", unit, exchange.interrupt)
+        exchange.adapter = trial.adapter
+        if arm == "stable":
+            return choices
+        return (replace(first, model=trial.revision, arm="canary"), *choices)
+
+    def failed(self, exchange: Exchange) -> None:
+        """The arm that the request was assigned to did not answer, and something else is asked: that is its error, and
+        what comes now is not its work."""
+        self._end(exchange, frozenset(("errors",)))
+
+    def left(self, exchange: Exchange) -> None:
+        """The request goes elsewhere, which says nothing of the arm."""
+        self._end(exchange, None)
+
+    def answered(self, exchange: Exchange, body: bytes, used: Need) -> None:
+        """Notes how the answer was, as far as tokens and times go. It came from the arm, and not from the cache."""
+        if exchange.entry is None or exchange.outcome != "ok" or exchange.cached:
+            return
+        if exchange.endpoint.name not in WITH_TEXT or not exchange.relay.head_sent:
+            return
+        # An answer's end is a token, too.
+        if used.answer <= 1 and asked_tokens(body) != 1:
+            exchange.bad.add("empty")
+        if exchange.began_s is not None and not exchange.cold:
+            self._note_times(exchange, used)
+
+    def _note_times(self, exchange: Exchange, used: Need) -> None:
+        began_s, streamed = exchange.began_s or 0.0, exchange.relay.event_stream
+        if streamed:
+            self._note(exchange, "ttft", exchange.read_bytes, began_s - exchange.started_s)
+        if used.answer >= _LEAST_TOKENS:
+            since_s = began_s if streamed else exchange.started_s
+            self._note(exchange, "token_time", int(streamed), (self._clock() - since_s) / used.answer)
+
+    def _note(self, exchange: Exchange, kind: str, size: int, seconds: float) -> None:
+        usual, entry = self._trials.usual.get(exchange.adapter), exchange.entry
+        if usual is None or entry is None:
+            return
+        if usual.is_slow(kind, size, seconds):
+            exchange.bad.add(kind)
+        if entry.arm == "stable":
+            usual.note(kind, size, seconds)
+
+    def ended(self, exchange: Exchange) -> None:
+        """The request has ended, one way or the other."""
+        if exchange.outcome in ("server_error", "broken"):
+            exchange.bad.add("errors")
+        nobody = exchange.cached or exchange.outcome in ("client_error", "cancelled")
+        self._end(exchange, None if nobody else frozenset(exchange.bad))
+
+    def _end(self, exchange: Exchange, bad: frozenset[str] | None) -> None:
+        if exchange.entry is not None:
+            self._trials.end(exchange.entry, bad, exchange.id)
+            exchange.entry = None

@@ -1,0 +1,38 @@
+"""Passes on what this router counted of canaries: to the registry, where the router that leads reads it."""
+
+import asyncio
+import logging
+
+from adapters.errors import NotFound, RegistryError
+from adapters.registry.canaries import Canaries
+from router.trials import Trials
+
+_log = logging.getLogger("patchbay.router")
+_EVERY_S = 0.5
+
+
+class Tallies:
+    """Writes twice a second, and keeps what cannot be written. `name`: this router's."""
+
+    def __init__(self, trials: Trials, canaries: Canaries, *, name: str) -> None:
+        self._trials = trials
+        self._canaries = canaries
+        self._name = name
+
+    async def run(self) -> None:
+        """Writes until cancelled."""
+        while True:
+            await asyncio.sleep(_EVERY_S)
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Writes what there is."""
+        for canary, counts in self._trials.take().items():
+            told = [one.as_json for one in counts]
+            try:
+                await asyncio.to_thread(self._canaries.tally, canary, self._name, told)
+            except NotFound:
+                _log.warning("the registry knows no canary %d any more", canary)
+            except RegistryError as error:
+                _log.warning("what was counted of canary %d is kept for now: %s", canary, error)
+                self._trials.give_back({canary: counts})

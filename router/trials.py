@@ -1,0 +1,131 @@
+"""The canaries that this router sends requests to, and what it counts of each: swapped as the registry has them."""
+
+import logging
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
+
+from adapters.errors import ConfigError, Unavailable
+from adapters.registry.canary_records import CanaryRecord
+from adapters.settings import parse_settings
+from router.canary.ledger import Counts
+from router.canary.plan import PlanConfig
+from router.canary.recorder import Entry, Recorder
+from router.canary.trial import Trial
+from router.canary.usual import Usual
+from router.metrics import Metrics
+
+_log = logging.getLogger("patchbay.router")
+_STEERED = ("running", "paused", "promoting")
+_VOTES_KEPT = 20_000
+Interrupt = Callable[[Unavailable], None]
+
+
+class Trials:
+    """`running`: those that get requests, by their adapter's name. `clock`: seconds, monotonic; `interrupt_all`: ends
+    unfinished requests of the canary with that id."""
+
+    def __init__(self, metrics: Metrics, clock: Callable[[], float]) -> None:
+        self._metrics = metrics
+        self._clock = clock
+        self._recorders: dict[int, Recorder] = {}
+        self._records: Mapping[int, CanaryRecord] = {}
+        self._plans: dict[int, PlanConfig] = {}
+        self._open: dict[int, dict[Entry, Interrupt]] = {}
+        self._answered: OrderedDict[bytes, Entry] = OrderedDict()
+        self.usual: dict[str, Usual] = {}
+        self.running: Mapping[str, Trial] = {}
+
+    def put(self, records: Sequence[CanaryRecord]) -> None:
+        """Takes `records` as those that there are."""
+        before, self._records = self._records, {record.id: record for record in records}
+        for record in records:
+            was = before.get(record.id)
+            if record.cut and not record.live and (was is None or was.live):
+                self._cut(record)
+        steered = [record for record in records if record.phase in _STEERED]
+        self.running = {trial.adapter: trial for record in steered if (trial := self._trial(record)) is not None}
+        for record in records:
+            self._metrics.canary(record.adapter, record.name, record.weight, record.phase)
+        for gone in self._recorders.keys() - {record.id for record in records if record.live}:
+            del self._recorders[gone]
+            self._open.pop(gone, None)
+        self.usual = {name: self.usual.get(name) or Usual() for name in self.running}
+
+    def begin(self, trial: Trial, arm_is_canary: bool, unit: bytes, interrupt: Interrupt) -> Entry:
+        """A request was assigned."""
+        entry = self._recorder(trial).begin("canary" if arm_is_canary else "stable", trial.share, unit)
+        if arm_is_canary:
+            self._open.setdefault(trial.id, {})[entry] = interrupt
+        return entry
+
+    def end(self, entry: Entry, bad: Collection[str] | None, answer: bytes) -> None:
+        """It has ended. `bad`: by which metrics it was bad, None where it counts for nobody; `answer`: its id."""
+        self._open.get(entry.canary, {}).pop(entry, None)
+        recorder = self._recorders.get(entry.canary)
+        if recorder is None:
+            return
+        recorder.end(entry, bad)
+        if recorder.tripped is not None:
+            self._shut(entry.canary)
+        if bad is not None:
+            self._answered[answer] = entry
+            while len(self._answered) > _VOTES_KEPT:
+                self._answered.popitem(last=False)
+
+    def voted_down(self, answer: bytes) -> None:
+        """Somebody is not content with the answer of that id."""
+        entry = self._answered.get(answer)
+        recorder = self._recorders.get(entry.canary) if entry is not None else None
+        if entry is not None and recorder is not None:
+            recorder.happened(entry, "votes")
+
+    def compared(self, canary: int, value: float) -> bool:
+        """Counts a pair of answers: 1 where the canary's is better, 0 where it is worse, else 0.5. Says whether there
+        is such a canary here."""
+        found = next((trial for trial in self.running.values() if trial.id == canary), None)
+        if found is not None:
+            self._recorder(found).won(found.share, value)
+        return found is not None
+
+    def take(self) -> Mapping[int, Sequence[Counts]]:
+        """What was counted since the last time, by canary."""
+        found = {canary: recorder.take() for canary, recorder in self._recorders.items()}
+        return {canary: counts for canary, counts in found.items() if counts}
+
+    def give_back(self, taken: Mapping[int, Sequence[Counts]]) -> None:
+        """Takes back what could not be passed on."""
+        for canary, counts in taken.items():
+            if canary in self._recorders:
+                self._recorders[canary].give_back(counts)
+
+    def _recorder(self, trial: Trial) -> Recorder:
+        if trial.id not in self._recorders:
+
+            def told(arm: str, share: float, what: str) -> None:
+                self._metrics.canary_event(trial.id, trial.revision, arm, share, what)
+
+            self._recorders[trial.id] = Recorder(trial.id, trial.plan, self._clock, told)
+        return self._recorders[trial.id]
+
+    def _trial(self, record: CanaryRecord) -> Trial | None:
+        if record.id not in self._plans:
+            try:
+                self._plans[record.id] = parse_settings(PlanConfig, dict(record.plan), source=f"canary {record.id}")
+            except ConfigError as error:
+                _log.error("nothing is sent to canary %d, whose plan this version cannot read: %s", record.id, error)
+                return None
+        recorder = self._recorders.get(record.id)
+        share = 0.0 if recorder is not None and recorder.tripped else record.weight / 100
+        return Trial(record.id, record.adapter, record.name, self._plans[record.id], share)
+
+    def _shut(self, canary: int) -> None:
+        """Sends it nothing more, until the registry says what becomes of it."""
+        self.running = {
+            name: replace(trial, share=0.0) if trial.id == canary else trial for name, trial in self.running.items()
+        }
+
+    def _cut(self, record: CanaryRecord) -> None:
+        error = Unavailable(f"{record.name} was rolled back while it answered; ask again.")
+        for interrupt in list(self._open.get(record.id, {}).values()):
+            interrupt(error)
