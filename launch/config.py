@@ -11,12 +11,15 @@ from adapters.config import DeclaredAdapter, RegistryConfig, absolute_url, regis
 from adapters.errors import ConfigError
 from adapters.settings import Settings, check_setting_name, load_yaml, parse_settings
 from launch.backoff import RestartConfig
+from router.canary.config import CanaryConfig, DeclaredCanary
 from router.config import PolicyConfig, RouterConfig
 from server.config import BaseConfig, EngineConfig, LoraConfig
 
 DEFAULT_FILE = Path("patchbay.yaml")
 # What the router is told that stands elsewhere in the file.
-SHARED_WITH_ROUTER = frozenset({"replicas", "registry", "adapters", "max_rank", *PolicyConfig.model_fields})
+SHARED_WITH_ROUTER = frozenset(
+    {"replicas", "registry", "adapters", "canary", "canaries", "max_rank", *PolicyConfig.model_fields}
+)
 _NOT_KNOWN_YET = "http://127.0.0.1:9001"
 
 
@@ -71,6 +74,8 @@ class PatchbayConfig(PolicyConfig):
     base: BaseConfig
     adapters: dict[str, DeclaredAdapter] = Field(default_factory=dict)
     registry: RegistryConfig = Field(default_factory=RegistryConfig)
+    canary: CanaryConfig = CanaryConfig()
+    canaries: dict[str, DeclaredCanary] = Field(default_factory=dict)
     lora: LoraConfig = LoraConfig()
     engine: EngineConfig = EngineConfig()
     replicas: ReplicasConfig = ReplicasConfig()

@@ -68,7 +68,7 @@ def router_config(config: PatchbayConfig, servers: list[ServerConfig]) -> Router
     replicas = [
         {"name": server.name, "url": f"http://{server.host}:{server.port}", "token": server.token} for server in servers
     ]
-    shared: dict[str, object] = {"registry": config.registry, "adapters": config.adapters}
+    shared: dict[str, object] = {name: getattr(config, name) for name in ("registry", "adapters", "canary", "canaries")}
     shared |= {"max_rank": config.lora.max_rank} | {name: getattr(config, name) for name in PolicyConfig.model_fields}
     return parse_settings(RouterConfig, dict(config.router) | {"replicas": replicas} | shared, source="router")
 

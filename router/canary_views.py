@@ -213,7 +213,6 @@ def _row(told: dict[str, Any]) -> tuple[object, ...]:
 
 
 def _plan_of(record: "CanaryRecord") -> "PlanConfig":
-    from adapters.settings import parse_settings
-    from router.canary.plan import PlanConfig
+    from router.canary.config import plan_of
 
-    return parse_settings(PlanConfig, dict(record.plan), source=f"canary {record.id}")
+    return plan_of(dict(record.plan), record.id)

@@ -12,6 +12,7 @@ from adapters.settings import REPLICA_NAME, Settings, check_setting_name, is_loo
 from router.admission.config import AdmissionConfig
 from router.balance import budget, circuit
 from router.balance.pick import Weights
+from router.canary.config import CanaryConfig, DeclaredCanary
 from router.guards.config import GuardsConfig
 from router.keys import Role
 from router.routes.config import RoutesConfig
@@ -196,6 +197,8 @@ class RouterConfig(PolicyConfig):
     admission: AdmissionConfig = AdmissionConfig()
     counters: CountersConfig = CountersConfig()
     cache_mib: int = Field(default=64, ge=1)
+    canary: CanaryConfig = CanaryConfig()
+    canaries: dict[str, DeclaredCanary] = Field(default_factory=dict)
     policy_file: Path | None = None
     guard_cache: Path | None = None
     guard_key: SecretStr | None = None
@@ -222,9 +225,9 @@ class RouterConfig(PolicyConfig):
     def _source_is_enough(cls, value: Any) -> Any:
         return with_sources(value)
 
-    @field_validator("adapters")
+    @field_validator("adapters", "canaries")
     @classmethod
-    def _adapter_names(cls, value: dict[str, DeclaredAdapter]) -> dict[str, DeclaredAdapter]:
+    def _adapter_names(cls, value: dict[str, Any]) -> dict[str, Any]:
         for name in value:
             check_setting_name(name)
         return value
@@ -233,6 +236,8 @@ class RouterConfig(PolicyConfig):
     def _declared_somewhere(self) -> Self:
         if self.adapters and self.registry is None:
             raise ValueError("adapters are declared, but there is no registry to bring them into: set 'registry'")
+        if self.canaries and self.registry is None:
+            raise ValueError("canaries are declared, but there is no registry to run them by: set 'registry'")
         if self.registry is None and any(replica.url == REGISTRY for replica in self.replicas):
             raise ValueError("the replicas are to be found in the registry, but there is none: set 'registry'")
         return self

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from adapters.errors import ConfigError, Unavailable
 from adapters.registry.canary_records import CanaryRecord
-from adapters.settings import parse_settings
+from router.canary.config import plan_of
 from router.canary.ledger import Counts
 from router.canary.plan import PlanConfig
 from router.canary.recorder import Entry, Recorder
@@ -111,7 +111,7 @@ class Trials:
     def _trial(self, record: CanaryRecord) -> Trial | None:
         if record.id not in self._plans:
             try:
-                self._plans[record.id] = parse_settings(PlanConfig, dict(record.plan), source=f"canary {record.id}")
+                self._plans[record.id] = plan_of(dict(record.plan), record.id)
             except ConfigError as error:
                 _log.error("nothing is sent to canary %d, whose plan this version cannot read: %s", record.id, error)
                 return None

@@ -97,12 +97,26 @@ class Canaries:
             changes["rollout"] = moving.begin(connection, wish, canary.number, at=now).id
             return _changed(connection, canary, changes, now, (actor, "canary.promote", why))
 
-    def tally(self, canary: int, source: str, counts: Iterable[Mapping[str, Any]]) -> None:
-        """Keeps what `source`, a router, counted; what comes after the end of a canary is dropped."""
+    def tally(
+        self,
+        canary: int,
+        source: str,
+        counts: Iterable[Mapping[str, Any]],
+        *,
+        cursor: tuple[Mapping[str, Any], Mapping[str, Any]] | None = None,
+    ) -> None:
+        """Keeps what `source`, a router, counted; what comes after the end of a canary is dropped.
+
+        `cursor`: where the source was when it counted, and where it is now: where the record says otherwise, somebody
+        else has counted the same already, and nothing is kept.
+        """
         now = self._clock()
         with self._database.write() as connection:
-            if not _one(connection, canary).live:
+            record = _one(connection, canary)
+            if not record.live or (cursor is not None and dict(record.cursor) != dict(cursor[0])):
                 return
+            if cursor is not None:
+                connection.execute(update(canaries).where(canaries.c.id == canary).values(cursor=dict(cursor[1])))
             rows = [{"canary": canary, "source": source, "counts": dict(one), "at": now} for one in counts]
             if rows:
                 connection.execute(insert(tallies), rows)

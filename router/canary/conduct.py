@@ -13,15 +13,18 @@ from router.canary.ledger import Ledger, counts_of
 from router.canary.plan import PlanConfig
 
 _JUDGED = ("running", "paused")
+NO_DATA = "no data"
 
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What else matters. `rollout`: the one that the canary waits for; `stable`: the number that `stable` means."""
+    """What else matters. `rollout`: the one that the canary waits for; `stable`: the number that `stable` means;
+    `blind`: why there is no data, where there should be."""
 
     rollout: Rollout | None
     stable: int | None
     now: datetime
+    blind: str | None = None
 
 
 def with_tallies(plan: PlanConfig, ledger: Ledger, tallies: Sequence[Tally]) -> Ledger:
@@ -43,6 +46,12 @@ def conduct(
         return None
     if world.stable != record.baseline:
         return _over(record, world, "failed", "'stable' was moved meanwhile, so there is nothing to compare with")
+    if world.blind is not None and not tallies:
+        # No data is no evidence, either way: it stays as it is.
+        reason = f"{NO_DATA}: {world.blind}"
+        return (
+            None if record.reason == reason else LookDraft(_plain("blind", reason), {"reason": reason}, "canary.blind")
+        )
     return _judged(record, plan, ledger, tallies, world)
 
 
@@ -124,7 +133,8 @@ def _judged(
         changes = {"phase": "rolling_back", "reason": f"{told['metric']}: {reason}", "weight": 0.0, "cut": cut}
         return LookDraft(told, changes, "canary.roll_back", clear=True)
     if record.phase == "paused" or kind == "hold":
-        return LookDraft(told) if tallies else None
+        seen = {"reason": f"{record.weight:g}% of callers"} if record.reason.startswith(NO_DATA) else {}
+        return LookDraft(told, seen) if tallies or seen else None
     if kind == "step":
         step = told["step"]
         changes = {"step": step, "weight": plan.steps[step].weight, "step_at": world.now, "samples": ledger.canary}

@@ -98,6 +98,7 @@ class Recorder:
         """A pair was compared: 1 where the canary's answer is better, 0 where it is worse, else 0.5."""
         wins = self._sums.setdefault(share, _Sum()).wins
         wins[value] = wins.get(value, 0) + 1
+        self._told("canary", share, f"win_{value:g}")
 
     def take(self) -> Sequence[Counts]:
         """What was counted since the last time, by the share at which it was assigned."""

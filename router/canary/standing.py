@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from adapters.registry.canary_records import CanaryRecord, Look
+from router.canary.conduct import NO_DATA
 
 
 def standing(record: CanaryRecord, looks: Sequence[Look]) -> dict[str, Any]:
@@ -11,7 +12,7 @@ def standing(record: CanaryRecord, looks: Sequence[Look]) -> dict[str, Any]:
     last = next((dict(look.verdict) for look in reversed(looks) if "requests" in look.verdict), {})
     canary, others = last.get("requests", (0, 0))
     says = record.reason
-    if record.phase in ("running", "paused"):
+    if record.phase in ("running", "paused") and not record.reason.startswith(NO_DATA):
         says = last["reason"] if canary else "no request has reached it yet, so there is nothing to judge"
     return {
         "id": record.id,

@@ -2,24 +2,27 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from adapters.errors import Conflict, NotFound, RegistryError
 from adapters.lifecycle import Arrival, Lifecycle
 from adapters.registry.canaries import Decide
-from adapters.registry.canary_records import CanaryRecord, LookDraft, Tally
+from adapters.registry.canary_records import CanaryDraft, CanaryRecord, LookDraft, Tally
 from adapters.registry.records import Rollout
-from adapters.settings import parse_settings
 from router.canary.conduct import World, conduct, evidence_of, with_tallies
+from router.canary.config import CanaryConfig, DeclaredCanary, plan_of
 from router.canary.ledger import Ledger
 from router.canary.plan import PlanConfig
+from router.control.announcer import Announcer
 from router.control.context import Context
+from router.control.prometheus import NoData, PrometheusSource
 from router.control.tasks import KeyedTasks
 
 _log = logging.getLogger("patchbay.router")
 _LOOK_EVERY_S = 0.5
 _EVERYWHERE_S = 10.0
+_DECLARE_AGAIN_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +35,18 @@ class _Book:
 
 
 class CanaryKeeper:
-    """Keeps the canaries of one registry going. All that it knows it can learn anew from there."""
+    """Keeps the canaries of one registry going. All that it knows it can learn anew from there. `declared`: those that
+    the configuration asks for, by adapter."""
 
-    def __init__(self, context: Context, tasks: KeyedTasks) -> None:
+    def __init__(
+        self, context: Context, tasks: KeyedTasks, config: CanaryConfig, declared: Mapping[str, DeclaredCanary]
+    ) -> None:
         self._context = context
         self._tasks = tasks
+        self._declared = dict(declared)
+        self._announcer = Announcer(config)
+        self._prometheus = PrometheusSource(config) if config.metrics == "prometheus" else None
+        self._blind: dict[int, str | None] = {}
         self._canaries = context.registry.canaries
         self._books: dict[int, _Book] = {}
 
@@ -46,14 +56,40 @@ class CanaryKeeper:
         for gone in self._books.keys() - live.keys():
             del self._books[gone]
             self._context.metrics.forget_canary(gone)
+            self._blind.pop(gone, None)
         for record in live.values():
             self._tasks.start(("canary", record.id), self._carry_on(record))
+        for adapter, wish in self._declared.items():
+            self._tasks.start(("canary of", adapter), self._declare(adapter, wish))
+        self._context.metrics.canary_blind(any(self._blind.values()))
+
+    async def _declare(self, adapter: str, wish: DeclaredCanary) -> None:
+        """Starts what the configuration asks for, once its revision is there and another is stable."""
+        canaries = self._canaries
+        try:
+            known = await asyncio.to_thread(canaries.history, adapter)
+            if all(record.number != wish.revision for record in known):
+                told = wish.plan.model_dump(mode="json")
+                draft = CanaryDraft(adapter, wish.revision, told, "configuration")
+                await asyncio.to_thread(canaries.start, draft)
+                await self._context.follower.look()
+        except (Conflict, NotFound) as error:
+            _log.info("the canary of %s@%d waits: %s", adapter, wish.revision, error)
+            await asyncio.sleep(_DECLARE_AGAIN_S)
+        except RegistryError as error:
+            _log.warning("the registry is out of reach: %s", error)
+            await asyncio.sleep(_DECLARE_AGAIN_S)
+        else:
+            self._declared.pop(adapter, None)
 
     async def _carry_on(self, record: CanaryRecord) -> None:
         try:
             after = await self._look(record)
             if after.phase == "rolling_back":
-                await self._see_through(after)
+                after = await self._see_through(after)
+            if not after.live and record.live:
+                looks = await asyncio.to_thread(self._canaries.looks, after.id)
+                await self._announcer.ended(after, looks)
         except (Conflict, NotFound) as error:
             _log.warning("canary %d: %s", record.id, error)
         except RegistryError as error:
@@ -61,6 +97,8 @@ class CanaryKeeper:
         await asyncio.sleep(_LOOK_EVERY_S)
 
     async def _look(self, record: CanaryRecord) -> CanaryRecord:
+        if self._prometheus is not None and record.phase in ("running", "paused"):
+            await self._ask_prometheus(self._prometheus, record)
         book = await self._book(record)
         after = await asyncio.to_thread(self._canaries.look, record.id, self._decider(book))
         if after.version != record.version:
@@ -71,11 +109,24 @@ class CanaryKeeper:
         self._context.metrics.canary_evidence(after.adapter, after.name, evidence)
         return after
 
+    async def _ask_prometheus(self, source: PrometheusSource, record: CanaryRecord) -> None:
+        fresh = await asyncio.to_thread(self._canaries.get, record.id)
+        try:
+            reading = await source.read(record.id, record.name, fresh.cursor)
+        except NoData as error:
+            self._blind[record.id] = str(error)
+            return
+        self._blind[record.id] = None
+        if reading.counts:
+            told = [one.as_json for one in reading.counts]
+            cursor = (fresh.cursor, reading.cursor)
+            await asyncio.to_thread(self._canaries.tally, record.id, "prometheus", told, cursor=cursor)
+
     async def _book(self, record: CanaryRecord) -> _Book:
         known = self._books.get(record.id)
         if known is not None and known.looks >= record.looks:
             return known
-        plan = parse_settings(PlanConfig, dict(record.plan), source=f"canary {record.id}")
+        plan = plan_of(dict(record.plan), record.id)
         looks = await asyncio.to_thread(self._canaries.looks, record.id)
         ledger = Ledger.opened(plan)
         for look in looks:
@@ -92,14 +143,17 @@ class CanaryKeeper:
                 self._books.pop(record.id, None)
                 return None
             ledger = with_tallies(book.plan, book.ledger, tallies)
-            said = conduct(record, book.plan, ledger, tallies, World(rollout, stable, self._context.utc_now()))
+            said = conduct(record, book.plan, ledger, tallies, self._world(record, rollout, stable))
             if said is not None:
                 self._books[record.id] = _Book(book.plan, ledger, record.looks + 1)
             return said
 
         return decide
 
-    async def _see_through(self, record: CanaryRecord) -> None:
+    def _world(self, record: CanaryRecord, rollout: Rollout | None, stable: int | None) -> World:
+        return World(rollout, stable, self._context.utc_now(), self._blind.get(record.id))
+
+    async def _see_through(self, record: CanaryRecord) -> CanaryRecord:
         """Waits until no router sends it anything, and says how long that took."""
         generation = await asyncio.to_thread(self._context.registry.generation)
         lifecycle = Lifecycle(self._context.registry)
@@ -112,6 +166,7 @@ class CanaryKeeper:
         )
         _log.warning("canary %d of %s was rolled back: %s", ended.id, ended.name, ended.reason)
         await self._context.follower.look()
+        return ended
 
 
 def _where(arrival: Arrival, took_s: float) -> str:

@@ -14,7 +14,7 @@ from adapters.registry.registry import Registry
 from router.config import RouterConfig
 from router.control.context import Context, utc_now
 from router.control.follower import Follower
-from router.control.reconciler import Reconciler
+from router.control.reconciler import Reconciler, Wishes
 from router.control.replicas import ReplicaControl
 from router.control.tallies import Tallies
 from router.fleet import Fleet
@@ -48,11 +48,14 @@ class Control:
             self.registry, fleet, metrics, name=name, poll_s=config.registry_poll_s, utc_now=utc_now
         )
         self.follower.told.append(lambda snapshot: trials.put(snapshot.canaries))
-        self._tallies = Tallies(trials, self.registry.canaries, name=name)
+        self._tallies = Tallies(
+            trials, self.registry.canaries, name=name, all_of_it=config.canary.metrics == "embedded"
+        )
         context = Context(
             self.registry, self.follower, fleet, controls, metrics, settings.keep_warm_s, config.rollout_timeout_s
         )
-        self._reconciler = Reconciler(context, self.publisher, config.adapters, name=name)
+        wishes = Wishes(config.adapters, config.canaries, config.canary)
+        self._reconciler = Reconciler(context, self.publisher, wishes, name=name)
         fleet.settled = False
 
     async def run(self) -> None:

@@ -8,11 +8,13 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from adapters.config import DeclaredAdapter
 from adapters.errors import RegistryError
 from adapters.publish import Publisher
 from adapters.replica import ReplicaStatus
+from router.canary.config import CanaryConfig, DeclaredCanary
 from router.control.actuator import Actuator
 from router.control.bases import Bases
 from router.control.canaries import CanaryKeeper
@@ -30,15 +32,22 @@ _RENEW_S = 2.0
 _ROUND_S = 1.0
 
 
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What the configuration wants in the registry. `canary`: how canaries are run."""
+
+    adapters: Mapping[str, DeclaredAdapter]
+    canaries: Mapping[str, DeclaredCanary]
+    canary: CanaryConfig
+
+
 class Reconciler:
     """Reconciles replicas with the registry, while this router holds the lease. `name`: this router's."""
 
-    def __init__(
-        self, context: Context, publisher: Publisher, declared: Mapping[str, DeclaredAdapter], *, name: str
-    ) -> None:
+    def __init__(self, context: Context, publisher: Publisher, wishes: Wishes, *, name: str) -> None:
         self._context = context
         self._publisher = publisher
-        self._declared = declared
+        self._wishes = wishes
         self._name = name
         self._renewed_at = -LEASE_S
         self.leads = False
@@ -61,7 +70,7 @@ class Reconciler:
         """One term: until the lease is lost. Its work ends with it."""
         _log.info("reconciling replicas with the registry")
         async with asyncio.TaskGroup() as group:
-            term = _Term(self._context, self._publisher, self._declared, KeyedTasks(group))
+            term = _Term(self._context, self._publisher, self._wishes, KeyedTasks(group))
             while self.leads:
                 term.round()
                 await self._news()
@@ -97,18 +106,16 @@ class Reconciler:
 class _Term:
     """The parts of the loop, for as long as this router leads."""
 
-    def __init__(
-        self, context: Context, publisher: Publisher, declared: Mapping[str, DeclaredAdapter], tasks: KeyedTasks
-    ) -> None:
+    def __init__(self, context: Context, publisher: Publisher, wishes: Wishes, tasks: KeyedTasks) -> None:
         self.tasks = tasks
         self._context = context
         self._actuator = Actuator(context, tasks)
         self._promoter = Promoter(context, self._actuator, tasks)
-        self._canaries = CanaryKeeper(context, tasks)
+        self._canaries = CanaryKeeper(context, tasks, wishes.canary, wishes.canaries)
         self._reports = Reports(context, tasks)
         self._reports.begin()
         self._bases = Bases(context, tasks)
-        self._declarations = Declarations(context, publisher, declared, tasks)
+        self._declarations = Declarations(context, publisher, wishes.adapters, tasks)
 
     def round(self) -> None:
         """Looks at everything once, and begins what is needed."""

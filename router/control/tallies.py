@@ -12,12 +12,14 @@ _EVERY_S = 0.5
 
 
 class Tallies:
-    """Writes twice a second, and keeps what cannot be written. `name`: this router's."""
+    """Writes twice a second, and keeps what cannot be written. `name`: this router's; `all_of_it`: or only what is
+    urgent, since Prometheus has the rest."""
 
-    def __init__(self, trials: Trials, canaries: Canaries, *, name: str) -> None:
+    def __init__(self, trials: Trials, canaries: Canaries, *, name: str, all_of_it: bool) -> None:
         self._trials = trials
         self._canaries = canaries
         self._name = name
+        self._all_of_it = all_of_it
 
     async def run(self) -> None:
         """Writes until cancelled."""
@@ -28,7 +30,9 @@ class Tallies:
     async def flush(self) -> None:
         """Writes what there is."""
         for canary, counts in self._trials.take().items():
-            told = [one.as_json for one in counts]
+            told = [one.as_json for one in counts if self._all_of_it or one.tripped is not None]
+            if not told:
+                continue
             try:
                 await asyncio.to_thread(self._canaries.tally, canary, self._name, told)
             except NotFound:

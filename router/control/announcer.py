@@ -1,0 +1,95 @@
+"""Tells of canaries that have ended: a report on disk, a webhook, an Event where there is a cluster. None of it may
+hold up what it tells of: what cannot be told is logged."""
+
+import asyncio
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from adapters.paths import data_dir
+from adapters.registry.canary_records import CanaryRecord, Look
+from router.canary.config import CanaryConfig
+from router.canary.files import write_incident
+from router.canary.incident import summary
+
+_log = logging.getLogger("patchbay.router")
+_TRIES, _PAUSE_S, _TIMEOUT_S = 3, 1.0, 5.0
+_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+
+
+class Announcer:
+    """`environ`, `account`: where a pod finds its cluster and what it may show it."""
+
+    def __init__(self, config: CanaryConfig, environ: Mapping[str, str] = os.environ, account: Path = _ACCOUNT) -> None:
+        self._config = config
+        self._environ = environ
+        self._account = account
+
+    async def ended(self, record: CanaryRecord, looks: Sequence[Look]) -> None:
+        """Tells all that there is to tell it to."""
+        told = summary(record, looks)
+        await self._write(record, looks)
+        if self._config.webhook is not None:
+            await self._post_webhook(self._config.webhook, told)
+        host = self._environ.get("KUBERNETES_SERVICE_HOST")
+        if host and self._config.kubernetes_events and (self._account / "token").exists():
+            await self._post_event(host, record)
+
+    async def _write(self, record: CanaryRecord, looks: Sequence[Look]) -> None:
+        folder = self._config.incidents or data_dir() / "incidents"
+        try:
+            made = await asyncio.to_thread(write_incident, folder, record, looks)
+        except OSError as error:
+            _log.warning("the report of canary %d cannot be written: %s", record.id, error)
+        else:
+            _log.info("the report of canary %d: %s", record.id, made / "summary.md")
+
+    async def _post_webhook(self, url: str, told: Mapping[str, Any]) -> None:
+        token = self._config.webhook_token
+        headers = {"authorization": f"Bearer {token.get_secret_value()}"} if token is not None else {}
+        async with httpx.AsyncClient(headers=headers, timeout=_TIMEOUT_S) as client:
+            await _post(client, url, told, "the webhook")
+
+    async def _post_event(self, host: str, record: CanaryRecord) -> None:
+        """Source: https://kubernetes.io/docs/reference/kubernetes-api/cluster-resources/event-v1/ (core/v1 Event)."""
+        port = self._environ.get("KUBERNETES_SERVICE_PORT", "443")
+        token, namespace = ((self._account / name).read_text().strip() for name in ("token", "namespace"))
+        scheme = "https" if (self._account / "ca.crt").exists() else "http"
+        verify = str(self._account / "ca.crt") if scheme == "https" else True
+        headers = {"authorization": f"Bearer {token}"}
+        async with httpx.AsyncClient(headers=headers, timeout=_TIMEOUT_S, verify=verify) as client:
+            url = f"{scheme}://{host}:{port}/api/v1/namespaces/{namespace}/events"
+            await _post(client, url, event_of(record, namespace, self._environ.get("HOSTNAME", "")), "the cluster")
+
+
+def event_of(record: CanaryRecord, namespace: str, pod: str) -> dict[str, Any]:
+    """The Event of a canary that has ended, of the pod that judged it."""
+    at = record.updated_at.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return {
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": {"generateName": f"patchbay-canary-{record.id}-", "namespace": namespace},
+        "involvedObject": {"apiVersion": "v1", "kind": "Pod", "name": pod, "namespace": namespace},
+        "reason": "Canary" + "".join(part.capitalize() for part in record.phase.split("_")),
+        "message": f"{record.name}: {record.reason}"[:1024],
+        "type": "Normal" if record.phase == "promoted" else "Warning",
+        "source": {"component": "patchbay-router"},
+        "firstTimestamp": at,
+        "lastTimestamp": at,
+        "count": 1,
+    }
+
+
+async def _post(client: httpx.AsyncClient, url: str, told: Mapping[str, Any], whom: str) -> None:
+    for number in range(1, _TRIES + 1):
+        try:
+            (await client.post(url, json=told)).raise_for_status()
+        except httpx.HTTPError as error:
+            _log.warning("%s was not told of a canary's end (try %d of %d): %s", whom, number, _TRIES, error)
+            await asyncio.sleep(_PAUSE_S)
+        else:
+            return
