@@ -38,7 +38,7 @@ from router.routes.config import CacheConfig, RouteConfig
 from router.routes.facts import facts_of
 from router.routes.rewrite import capped, rewritten
 from router.shadow import Pair, Shadow
-from router.snapshot import Target
+from router.snapshot import Target, in_pool
 from router.targets import resolve
 from router.tenants.clients import Client
 from router.tenants.config import PriceConfig
@@ -186,7 +186,7 @@ class Answering:
                 self._deadline(incoming, config),
                 choice.route,
                 choice.arm,
-                config.pool if config else None,
+                choice.pool or (config.pool if config else None),
                 client.tier.priority,
             )
             if grant is not None:
@@ -299,7 +299,7 @@ class Answering:
         able = self._parts.fleet.able(ask.target)
         if ask.pool is None:
             return able
-        mine = {one.name for one in self._parts.fleet.view.replicas if one.pool == ask.pool}
+        mine = {one.name for one in self._parts.fleet.view.replicas if in_pool(one, ask.pool)}
         return tuple(name for name in able if name in mine)
 
     def _target(self, incoming: Incoming, choice: Choice) -> Target:

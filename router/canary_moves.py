@@ -10,12 +10,15 @@ from adapters.errors import Conflict
 if TYPE_CHECKING:
     from adapters.registry.canary_records import CanaryRecord
 
-_Name = Annotated[str, typer.Argument(metavar="ADAPTER", help="The adapter, or the canary's number.")]
+_Name = Annotated[str, typer.Argument(metavar="ADAPTER", help="The adapter or pool, or the canary's number.")]
 _ALIVE_S = 10.0
 
 
 def start(
-    reference: Annotated[str, typer.Argument(metavar="NAME@R", help="The revision to try.")],
+    reference: Annotated[str | None, typer.Argument(metavar="[NAME@R]", help="The revision to try.")] = None,
+    pool: Annotated[
+        str | None, typer.Option("--pool", help="A pool of replicas to try, in place of a revision.")
+    ] = None,
     plan: Annotated[str, typer.Option("--plan", help="careful, fast or manual, or a YAML file.")] = "careful",
     why: Why = None,
     config: Config = None,
@@ -25,22 +28,32 @@ def start(
 
     Example: patchbay canary start sql@4 --plan fast
     """
-    from adapters.errors import NotFound
-    from adapters.names import parse_reference
     from adapters.registry.canary_records import CanaryDraft
     from router.canary.plans import named_plan
 
     with opened(config) as desk:
         chosen = named_plan(plan)
-        found = parse_reference(reference)
-        if found is None or found.number is None:
-            raise NotFound(f"'{reference}' names no revision: write it as sql@4.", hint="patchbay adapters list")
+        adapter, number = _revision(reference, pool)
         _check_alive(desk)
-        told = chosen.model_dump(mode="json")
-        record = desk.registry.canaries.start(CanaryDraft(found.name, found.number, told, desk.actor, why))
+        draft = CanaryDraft(adapter, number, chosen.model_dump(mode="json"), desk.actor, why, pool)
+        record = desk.registry.canaries.start(draft)
         _say(record, f"Canary {record.id}: {record.name} against {record.stable_name}.", as_json=as_json)
         if not as_json:
-            typer.echo(f"  patchbay canary watch {record.adapter}")
+            typer.echo(f"  patchbay canary watch {record.subject}")
+
+
+def _revision(reference: str | None, pool: str | None) -> tuple[str, int]:
+    from adapters.errors import ConfigError
+    from adapters.names import parse_reference
+
+    if (reference is None) == (pool is None):
+        raise ConfigError("Name a revision, such as sql@4, or a pool by --pool.")
+    if reference is None:
+        return "", 0
+    found = parse_reference(reference)
+    if found is None or found.number is None:
+        raise ConfigError(f"'{reference}' names no revision: write it as sql@4.", hint="patchbay adapters list")
+    return found.name, found.number
 
 
 def promote(name: _Name, why: Why = None, config: Config = None, as_json: AsJson = False) -> None:
@@ -61,7 +74,7 @@ def pause(name: _Name, why: Why = None, config: Config = None, as_json: AsJson =
     with opened(config) as desk:
         found = live_canary(desk, name)
         if found.phase != "running":
-            raise Conflict(f"The canary of {found.adapter} is {found.phase}, so it cannot be paused.")
+            raise Conflict(f"The canary of {found.subject} is {found.phase}, so it cannot be paused.")
         changes = {"phase": "paused", "reason": f"paused by {desk.actor}{': ' + why if why else ''}"}
         after = desk.registry.canaries.change(found, changes, actor=desk.actor, said="canary.pause", why=why)
         _say(after, f"{after.name} stays at {after.weight:g}%.", as_json=as_json)
@@ -75,7 +88,7 @@ def resume(name: _Name, why: Why = None, config: Config = None, as_json: AsJson 
     with opened(config) as desk:
         found = live_canary(desk, name)
         if found.phase not in ("running", "paused"):
-            raise Conflict(f"The canary of {found.adapter} is {found.phase}, so there is nothing to let go on.")
+            raise Conflict(f"The canary of {found.subject} is {found.phase}, so there is nothing to let go on.")
         changes = {"phase": "running", "passed": True, "reason": f"let go on by {desk.actor}"}
         after = desk.registry.canaries.change(found, changes, actor=desk.actor, said="canary.resume", why=why)
         _say(after, f"{after.name} goes on.", as_json=as_json)

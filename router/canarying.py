@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from router.canary.trial import Asker, arm_of
+from router.canary.trial import Asker, Trial, arm_of
 from router.forward.exchange import Exchange
 from router.guards.answers.whole import WITH_TEXT
 from router.meter import asked_tokens
@@ -27,8 +27,13 @@ class Canarying:
     def arms(self, exchange: Exchange, client: Client, body: bytes, choices: Sequence[Choice]) -> Sequence[Choice]:
         """What the request is to get, with a canary before that, where it is in its arm: should that not answer, the
         stable revision does."""
-        first = choices[0]
+        first, pool = choices[0], self._trials.pool
         trial = self._trials.running.get(first.model)
+        if pool is not None:
+            # What nobody has assigned to it keeps away from a pool that is tried, or was.
+            choices = [_kept_from(pool, choice) for choice in choices]
+            if trial is None and choices[0].pool is not None:
+                trial = pool
         if trial is None:
             return choices
         alone = b"request:" + exchange.id
@@ -37,11 +42,12 @@ class Canarying:
         arm = arm_of(trial, Asker(first.route, client.tenant, unit, facts.headers))
         if arm is None:
             return choices
-        exchange.entry = self._trials.begin(trial, arm == "canary", unit, exchange.interrupt)
-        exchange.adapter = trial.adapter
+        exchange.entry = self._trials.begin(trial, arm, unit, exchange.interrupt)
         if arm == "stable":
             return choices
-        return (replace(first, model=trial.revision, arm="canary"), *choices)
+        if trial.pool is not None:
+            return (replace(first, arm="canary", pool=trial.pool), *choices)
+        return (replace(choices[0], model=trial.revision, arm="canary"), *choices)
 
     def failed(self, exchange: Exchange) -> None:
         """The arm that the request was assigned to did not answer, and something else is asked: that is its error, and
@@ -73,8 +79,8 @@ class Canarying:
             self._note(exchange, "token_time", int(streamed), (self._clock() - since_s) / used.answer)
 
     def _note(self, exchange: Exchange, kind: str, size: int, seconds: float) -> None:
-        usual, entry = self._trials.usual.get(exchange.adapter), exchange.entry
-        if usual is None or entry is None:
+        usual, entry = self._trials.usual_of(exchange.label), exchange.entry
+        if entry is None:
             return
         if usual.is_slow(kind, size, seconds):
             exchange.bad.add(kind)
@@ -92,3 +98,9 @@ class Canarying:
         if exchange.entry is not None:
             self._trials.end(exchange.entry, bad, exchange.id)
             exchange.entry = None
+
+
+def _kept_from(pool: Trial, choice: Choice) -> Choice:
+    """A choice without the pool that is tried, unless its route names one."""
+    named = choice.config is not None and choice.config.pool is not None
+    return choice if named else replace(choice, pool=f"!{pool.pool}")

@@ -69,6 +69,14 @@ class Replica:
     pool: str = "default"
 
 
+def in_pool(replica: Replica, pool: str | None) -> bool:
+    """Whether a replica may be asked where `pool` is wanted: any where None, and where it begins with `!`, any but
+    those of the pool that follows."""
+    if pool is None:
+        return True
+    return replica.pool != pool[1:] if pool.startswith("!") else replica.pool == pool
+
+
 @dataclass(frozen=True, slots=True)
 class Naming:
     """What adapters' bare names mean by the registry. `stable`: for each adapter that it knows the engine name of the

@@ -11,7 +11,7 @@ from router.canary.config import plan_of
 from router.canary.ledger import Counts
 from router.canary.plan import PlanConfig
 from router.canary.recorder import Entry, Recorder
-from router.canary.trial import Trial
+from router.canary.trial import Arm, Trial
 from router.canary.usual import Usual
 from router.metrics import Metrics
 
@@ -22,8 +22,8 @@ Interrupt = Callable[[Unavailable], None]
 
 
 class Trials:
-    """`running`: those that get requests, by their adapter's name. `clock`: seconds, monotonic; `interrupt_all`: ends
-    unfinished requests of the canary with that id."""
+    """`running`: those that get requests, by their adapter's name; `pool`: that of a pool. `clock`: seconds,
+    monotonic."""
 
     def __init__(self, metrics: Metrics, clock: Callable[[], float]) -> None:
         self._metrics = metrics
@@ -35,6 +35,7 @@ class Trials:
         self._answered: OrderedDict[bytes, Entry] = OrderedDict()
         self.usual: dict[str, Usual] = {}
         self.running: Mapping[str, Trial] = {}
+        self.pool: Trial | None = None
 
     def put(self, records: Sequence[CanaryRecord]) -> None:
         """Takes `records` as those that there are."""
@@ -43,19 +44,26 @@ class Trials:
             was = before.get(record.id)
             if record.cut and not record.live and (was is None or was.live):
                 self._cut(record)
-        steered = [record for record in records if record.phase in _STEERED]
+        steered = [record for record in records if record.phase in _STEERED and record.pool is None]
+        pools = [record for record in records if record.pool is not None]
+        self.pool = self._trial(pools[-1]) if pools else None
         self.running = {trial.adapter: trial for record in steered if (trial := self._trial(record)) is not None}
         for record in records:
-            self._metrics.canary(record.adapter, record.name, record.weight, record.phase)
+            self._metrics.canary(record.subject, record.name, record.weight, record.phase)
         for gone in self._recorders.keys() - {record.id for record in records if record.live}:
             del self._recorders[gone]
             self._open.pop(gone, None)
-        self.usual = {name: self.usual.get(name) or Usual() for name in self.running}
+        if not self.running and self.pool is None:
+            self.usual.clear()
 
-    def begin(self, trial: Trial, arm_is_canary: bool, unit: bytes, interrupt: Interrupt) -> Entry:
-        """A request was assigned."""
-        entry = self._recorder(trial).begin("canary" if arm_is_canary else "stable", trial.share, unit)
-        if arm_is_canary:
+    def usual_of(self, name: str) -> Usual:
+        """What is usual for an adapter or a base, while a canary is under way."""
+        return self.usual.setdefault(name, Usual())
+
+    def begin(self, trial: Trial, arm: Arm, unit: bytes, interrupt: Interrupt) -> Entry:
+        """A request was assigned to `arm`."""
+        entry = self._recorder(trial).begin(arm, trial.share, unit)
+        if arm == "canary":
             self._open.setdefault(trial.id, {})[entry] = interrupt
         return entry
 
@@ -83,7 +91,8 @@ class Trials:
     def compared(self, canary: int, value: float) -> bool:
         """Counts a pair of answers: 1 where the canary's is better, 0 where it is worse, else 0.5. Says whether there
         is such a canary here."""
-        found = next((trial for trial in self.running.values() if trial.id == canary), None)
+        there = (*self.running.values(), *((self.pool,) if self.pool is not None else ()))
+        found = next((trial for trial in there if trial.id == canary), None)
         if found is not None:
             self._recorder(found).won(found.share, value)
         return found is not None
@@ -117,13 +126,17 @@ class Trials:
                 return None
         recorder = self._recorders.get(record.id)
         share = 0.0 if recorder is not None and recorder.tripped else record.weight / 100
-        return Trial(record.id, record.adapter, record.name, self._plans[record.id], share)
+        if record.pool is not None and record.phase == "promoted":
+            share = 1.0
+        return Trial(record.id, record.adapter, record.name, self._plans[record.id], share, record.pool)
 
     def _shut(self, canary: int) -> None:
         """Sends it nothing more, until the registry says what becomes of it."""
         self.running = {
             name: replace(trial, share=0.0) if trial.id == canary else trial for name, trial in self.running.items()
         }
+        if self.pool is not None and self.pool.id == canary:
+            self.pool = replace(self.pool, share=0.0)
 
     def _cut(self, record: CanaryRecord) -> None:
         error = Unavailable(f"{record.name} was rolled back while it answered; ask again.")

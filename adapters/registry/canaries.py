@@ -10,7 +10,7 @@ from dataclasses import fields
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, func, insert, select, update
 
 from adapters.errors import Conflict, NotFound
 from adapters.names import revision_name
@@ -35,18 +35,21 @@ class Canaries:
         self._clock = clock
 
     def start(self, draft: CanaryDraft) -> CanaryRecord:
-        """Begins a canary: its revision is brought to every replica and tested there first.
+        """Begins a canary: its revision is brought to every replica and tested there first; a pool's replicas must be
+        there and ready.
 
         Raises NotFound, and Conflict where the adapter has no stable revision or another canary, where it is the stable
         one, or where it was rolled back before and there is no `why`.
         """
         now = self._clock()
         with self._database.write() as connection:
-            moving.check_usable(connection, draft.adapter, draft.number, now)
-            stable = _stable(connection, draft)
             _check_free(connection, draft)
-            wish = Wish(draft.adapter, draft.number, "canary", draft.actor, draft.why)
-            rollout = moving.begin(connection, wish, draft.number, at=now)
+            stable, rollout = 0, None
+            if draft.pool is None:
+                moving.check_usable(connection, draft.adapter, draft.number, now)
+                stable = _stable(connection, draft)
+                wish = Wish(draft.adapter, draft.number, "canary", draft.actor, draft.why)
+                rollout = moving.begin(connection, wish, draft.number, at=now).id
             values: dict[str, Any] = dict.fromkeys(_FIELDS)
             del values["id"]
             values |= {
@@ -55,9 +58,10 @@ class Canaries:
                 "baseline": stable,
                 "plan": dict(draft.plan),
                 "phase": "pending",
-                "reason": "its revision goes to every replica",
+                "reason": "it has just been asked for",
+                "pool": draft.pool,
                 "weight": 0.0,
-                "rollout": rollout.id,
+                "rollout": rollout,
                 "cursor": {},
                 "actor": draft.actor,
                 "why": draft.why,
@@ -66,7 +70,7 @@ class Canaries:
             }
             values |= {"step": 0, "samples": 0, "version": 1, "looks": 0, "passed": False, "cut": False}
             made = connection.execute(insert(canaries).values(values).returning(canaries.c.id)).scalar_one()
-            details = {"canary": made, "baseline": stable, "why": draft.why}
+            details = {"canary": made, "baseline": stable or None, "why": draft.why}
             record = _one(connection, made)
             _told(connection, record, now, (draft.actor, "canary.start"), details)
             return record
@@ -92,9 +96,10 @@ class Canaries:
         """Has `stable` mean the revision, whatever the evidence says. Raises as `change`."""
         now = self._clock()
         with self._database.write() as connection:
-            wish = Wish(canary.adapter, canary.number, "stable", actor, why)
             changes: dict[str, Any] = {"phase": "promoting", "reason": f"{actor} wants it{': ' + why if why else ''}"}
-            changes["rollout"] = moving.begin(connection, wish, canary.number, at=now).id
+            if canary.pool is None:
+                wish = Wish(canary.adapter, canary.number, "stable", actor, why)
+                changes["rollout"] = moving.begin(connection, wish, canary.number, at=now).id
             return _changed(connection, canary, changes, now, (actor, "canary.promote", why))
 
     def tally(
@@ -149,13 +154,14 @@ class Canaries:
         with self._database.read() as connection:
             return _one(connection, canary)
 
-    def live(self, adapter: str) -> CanaryRecord:
-        """The canary of an adapter that has not ended. Raises NotFound."""
-        query = select(canaries).where(canaries.c.adapter == adapter, canaries.c.phase.in_(LIVE))
+    def live(self, subject: str) -> CanaryRecord:
+        """The canary of an adapter, or of a pool, that has not ended. Raises NotFound."""
+        of_it = (canaries.c.adapter == subject) | (canaries.c.pool == subject)
+        query = select(canaries).where(of_it, canaries.c.phase.in_(LIVE)).order_by(canaries.c.id).limit(1)
         with self._database.read() as connection:
             row = connection.execute(query).one_or_none()
         if row is None:
-            raise NotFound(f"There is no canary of {adapter} under way.", hint="patchbay canary history")
+            raise NotFound(f"There is no canary of {subject} under way.", hint="patchbay canary history")
         return _record_of(row)
 
     def history(self, adapter: str | None = None, *, limit: int = 100) -> tuple[CanaryRecord, ...]:
@@ -179,15 +185,17 @@ class Canaries:
 
 
 def recent_canaries(connection: Connection, now: datetime) -> tuple[CanaryRecord, ...]:
-    """Those that have not ended, or have just now, by id."""
-    query = select(canaries).where(canaries.c.phase.in_(LIVE) | (canaries.c.ended_at >= now - _REMEMBERED))
+    """Those that have not ended, or have just now, by id; and the last of a pool, whose verdict goes on to hold."""
+    last = select(func.max(canaries.c.id)).where(canaries.c.pool.is_not(None)).scalar_subquery()
+    recent = canaries.c.ended_at >= now - _REMEMBERED
+    query = select(canaries).where(canaries.c.phase.in_(LIVE) | recent | (canaries.c.id == last))
     return tuple(_record_of(row) for row in connection.execute(query.order_by(canaries.c.id)))
 
 
 def _acted(connection: Connection, record: CanaryRecord, said: LookDraft, now: datetime) -> CanaryRecord:
     """What follows from a look."""
     changes: dict[str, Any] = {**said.changes, "looks": record.looks + 1}
-    if said.promote:
+    if said.promote and record.pool is None:
         wish = Wish(record.adapter, record.number, "stable", "canary", f"canary {record.id}")
         changes["rollout"] = moving.begin(connection, wish, record.number, at=now).id
     by = ("canary", said.said, None) if said.said is not None else None
@@ -232,6 +240,8 @@ def _told(
 
 def _clear(connection: Connection, record: CanaryRecord, actor: str, now: datetime) -> None:
     """Empties the channel `canary`, where it means this one, and ends a rollout to it."""
+    if record.pool is not None:
+        return
     moving.supersede(connection, record.adapter, "canary", at=now, reason=f"canary {record.id} has ended")
     current = moving.current(connection, record.adapter, "canary")
     if current is not None and current.number == record.number:
@@ -253,12 +263,15 @@ def _stable(connection: Connection, draft: CanaryDraft) -> int:
 
 def _check_free(connection: Connection, draft: CanaryDraft) -> None:
     of_it = select(canaries).where(canaries.c.adapter == draft.adapter)
-    live = connection.execute(of_it.where(canaries.c.phase.in_(LIVE))).first()
-    if live is not None:
+    row = connection.execute(of_it.where(canaries.c.phase.in_(LIVE))).first()
+    if row is not None:
+        live = _record_of(row)
         raise Conflict(
-            f"{revision_name(live.adapter, live.number)} is tried already (canary {live.id}, {live.phase}).",
-            hint=f"patchbay canary abort {draft.adapter}",
+            f"{live.name} is tried already (canary {live.id}, {live.phase}).",
+            hint=f"patchbay canary abort {live.subject}",
         )
+    if draft.pool is not None:
+        return
     same = of_it.where(canaries.c.number == draft.number, canaries.c.phase == "rolled_back")
     failed = connection.execute(same.order_by(canaries.c.id.desc())).first()
     if failed is not None and not draft.why:

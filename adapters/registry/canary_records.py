@@ -18,18 +18,21 @@ _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class CanaryDraft:
-    """A canary that is asked for. `plan`: as JSON, whole; `why`: needed where the revision was rolled back before."""
+    """A canary that is asked for: of a revision, or of a `pool` of replicas, `adapter` empty then. `plan`: as JSON,
+    whole; `why`: needed where the revision was rolled back before."""
 
     adapter: str
     number: int
     plan: Mapping[str, Any]
     actor: str
     why: str | None = None
+    pool: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class CanaryRecord:
-    """A canary. `baseline`: the number that `stable` meant at its start; `phase` and `reason`, in words; `step`: of its
+    """A canary, of a revision or of a `pool`, `adapter` empty then. `baseline`: the number that `stable` meant at its
+    start; `phase` and `reason`, in words; `step`: of its
     plan, from 0; `weight`: the percent of callers that it has now; `passed`: whether somebody let the next step begin;
     `version`: goes up by one at every change; `looks`: how often it was judged; `samples`: its requests when the step
     began; `rollout`: the one that it waits for; `cut`: whether its unfinished answers end with it."""
@@ -57,16 +60,22 @@ class CanaryRecord:
     step_at: datetime | None = None
     ended_at: datetime | None = None
     cursor: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
+    pool: str | None = None
 
     @property
     def name(self) -> str:
-        """The revision that is tried: `sql@4`."""
-        return revision_name(self.adapter, self.number)
+        """What is tried: `sql@4`, or `pool next`."""
+        return f"pool {self.pool}" if self.pool is not None else revision_name(self.adapter, self.number)
 
     @property
     def stable_name(self) -> str:
-        """The revision that it is compared with: `sql@3`."""
-        return revision_name(self.adapter, self.baseline)
+        """What it is compared with: `sql@3`, or the other pools."""
+        return "all other pools" if self.pool is not None else revision_name(self.adapter, self.baseline)
+
+    @property
+    def subject(self) -> str:
+        """What people name it by: the adapter, or the pool."""
+        return self.pool if self.pool is not None else self.adapter
 
     @property
     def live(self) -> bool:

@@ -226,7 +226,7 @@ canaries = Table(
     Column("began_at", UtcTime),
     Column("step_at", UtcTime),
     Column("ended_at", UtcTime),
-    ForeignKeyConstraint(["adapter", "number"], ["revisions.adapter", "revisions.number"]),
+    Column("pool", String(63)),
 )
 tallies = Table(
     "tallies",

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from adapters.replica import Tier
 from router.balance.affinity import beginning, first_choice
 from router.body import Prompt
-from router.snapshot import Replica, Target
+from router.snapshot import Replica, Target, in_pool
 
 _IN_TIER: Mapping[Tier, float] = {"slot": 1.0, "cpu": 0.5, "disk": 0.0}
 # A cold revision has a home, so that all routers load it at one place.
@@ -78,7 +78,7 @@ def pick(
 def _is_able(replica: Replica, query: Query) -> bool:
     if replica.state != "ready" or replica.name in query.tried:
         return False
-    return replica.name in query.target.replicas and query.pool in (None, replica.pool)
+    return replica.name in query.target.replicas and in_pool(replica, query.pool)
 
 
 def _within_share(able: list[Replica], loads: Mapping[str, int], bound: float) -> list[Replica]:

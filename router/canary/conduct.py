@@ -19,12 +19,13 @@ NO_DATA = "no data"
 @dataclass(frozen=True, slots=True)
 class World:
     """What else matters. `rollout`: the one that the canary waits for; `stable`: the number that `stable` means;
-    `blind`: why there is no data, where there should be."""
+    `blind`: why there is no data, where there should be; `pool_waits`: why a pool cannot be asked, where it cannot."""
 
     rollout: Rollout | None
     stable: int | None
     now: datetime
     blind: str | None = None
+    pool_waits: str | None = None
 
 
 def with_tallies(plan: PlanConfig, ledger: Ledger, tallies: Sequence[Tally]) -> Ledger:
@@ -44,7 +45,7 @@ def conduct(
         return _promoted(record, world)
     if record.phase not in _JUDGED:
         return None
-    if world.stable != record.baseline:
+    if record.pool is None and world.stable != record.baseline:
         return _over(record, world, "failed", "'stable' was moved meanwhile, so there is nothing to compare with")
     if world.blind is not None and not tallies:
         # No data is no evidence, either way: it stays as it is.
@@ -91,13 +92,14 @@ _KINDS: Mapping[type[Verdict], str] = {Hold: "hold", StepOn: "step", Promote: "p
 
 
 def _warmed(record: CanaryRecord, plan: PlanConfig, world: World) -> LookDraft | None:
-    rollout = world.rollout
-    if rollout is None or rollout.state in UNFINISHED:
-        reason = (rollout.reason if rollout else None) or "its revision goes to every replica and is tested there"
+    rollout, reason = world.rollout, world.pool_waits
+    if rollout is not None and rollout.state in UNFINISHED:
+        reason = rollout.reason or "its revision goes to every replica and is tested there"
+    if reason is not None:
         if record.phase == "warming" and record.reason == reason:
             return None
         return LookDraft(_plain("warming", reason), {"phase": "warming", "reason": reason}, "canary.warm")
-    if rollout.state != "done":
+    if rollout is not None and rollout.state != "done":
         return _over(record, world, "failed", f"it did not come to serve: {rollout.reason or rollout.state}")
     weight = plan.steps[0].weight
     changes = {"phase": "running", "weight": weight, "began_at": world.now, "step_at": world.now, "rollout": None}
@@ -107,9 +109,9 @@ def _warmed(record: CanaryRecord, plan: PlanConfig, world: World) -> LookDraft |
 
 def _promoted(record: CanaryRecord, world: World) -> LookDraft | None:
     rollout = world.rollout
-    if rollout is None or rollout.state in UNFINISHED:
+    if rollout is not None and rollout.state in UNFINISHED:
         return None
-    if rollout.state == "done":
+    if rollout is None or rollout.state == "done":
         return _over(record, world, "promoted", record.reason)
     return _over(record, world, "failed", f"it was not promoted: {rollout.reason or rollout.state}")
 

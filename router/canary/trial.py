@@ -12,14 +12,15 @@ Arm = Literal["canary", "stable"]
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """`id`: the canary's; `adapter`: the name that clients use; `revision`: what is tried, `sql@4`; `share`: of the
-    callers, 0 to 1."""
+    """`id`: the canary's; `adapter`: the name that clients use, empty for a pool's; `revision`: what is tried, `sql@4`;
+    `share`: of the callers, 0 to 1; `pool`: the one that is tried."""
 
     id: int
     adapter: str
     revision: str
     plan: PlanConfig
     share: float
+    pool: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

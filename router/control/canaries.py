@@ -151,7 +151,16 @@ class CanaryKeeper:
         return decide
 
     def _world(self, record: CanaryRecord, rollout: Rollout | None, stable: int | None) -> World:
-        return World(rollout, stable, self._context.utc_now(), self._blind.get(record.id))
+        waits = self._pool_waits(record.pool) if record.pool is not None else None
+        return World(rollout, stable, self._context.utc_now(), self._blind.get(record.id), waits)
+
+    def _pool_waits(self, pool: str) -> str | None:
+        """Why a pool cannot be asked yet."""
+        replicas = [one for one in self._context.fleet.view.replicas if one.pool == pool]
+        if not replicas:
+            return f"there is no replica in the pool {pool} yet"
+        missing = [one.name for one in replicas if one.state != "ready"]
+        return f"waiting for {', '.join(missing)}" if missing else None
 
     async def _see_through(self, record: CanaryRecord) -> CanaryRecord:
         """Waits until no router sends it anything, and says how long that took."""

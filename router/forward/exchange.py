@@ -55,7 +55,7 @@ class Exchange:
     """One request, and how far its answer has come. `extra`: the router's own headers on the answer; `tried`: the
     replicas that were asked; `trace`: the trace's id; `on_begin`: told when the answer begins; `turn`: its
     turn, where it was given one; `cached`: whether it was answered with what was kept; `guarded`: the guards that
-    it is under; `entry`: its place in a canary of `adapter`, `bad`: the canary's metrics by which it went wrong;
+    it is under; `entry`: its place in a canary, `bad`: the canary's metrics by which it went wrong;
     `began_s`: when its answer began; `cold`: whether its revision had to be loaded first."""
 
     request: Request
@@ -76,7 +76,6 @@ class Exchange:
     cached: bool = False
     guarded: Guarded | None = None
     entry: Entry | None = None
-    adapter: str = ""
     bad: set[str] = field(default_factory=set)
     began_s: float | None = None
     cold: bool = False

@@ -18,13 +18,15 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class Choice:
     """What a request is to get. `route`: its name, or the client's own word where that is no route; `model`: the
-    adapter, revision or base; `arm`: the split's arm, None where there is no split; `why`: in words, each step."""
+    adapter, revision or base; `arm`: the split's arm, None where there is no split; `why`: in words, each step;
+    `pool`: the only replicas to ask, where that is not the route's to say."""
 
     route: str
     model: str
     config: RouteConfig | None = None
     arm: str | None = None
     why: tuple[str, ...] = ()
+    pool: str | None = None
 
 
 class Book:

@@ -59,7 +59,7 @@ def _canaries() -> None:
         sa.Column("began_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("step_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
-        sa.ForeignKeyConstraint(["adapter", "number"], ["revisions.adapter", "revisions.number"]),
+        sa.Column("pool", sa.String(length=63), nullable=True),
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index("ix_canaries_adapter", "canaries", ["adapter"])
