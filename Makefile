@@ -7,7 +7,7 @@ help: ## Show this list.
 setup: ## Make .venv with all that is needed; skips what is there. TARGET=gpu for a machine with an NVIDIA GPU.
 	@scripts/setup $(or $(TARGET),cpu)
 
-demo: setup ## Serve the demo: a small int4 base, five adapters, an OpenAI endpoint on port 8080.
+demo: setup ## Serve the demo: a small int4 base, six adapters, an OpenAI endpoint on port 8080.
 	@$(BIN)/patchbay demo up
 
 test: setup services ## Run every test, those on the real engine included.

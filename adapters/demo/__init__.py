@@ -1,4 +1,4 @@
-"""The demo's models, made and not downloaded: an int4 base of three million parameters and five adapters.
+"""The demo's models, made and not downloaded: an int4 base of three million parameters and six adapters.
 
 How they come to be, in the order of the modules: `vocab` and `corpus` draw the texts, `tokenizer` learns their
 tokens, `base` trains the base on their answers (`data`, `optimise`), `quantize` rounds it to int4, `tune` trains the

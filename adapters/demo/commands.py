@@ -23,7 +23,7 @@ DEFAULT_URL = "http://127.0.0.1:8080"
 CONCURRENCY = 16
 
 app = typer.Typer(
-    help="The demo's models: a small int4 base and five adapters, made and not downloaded.",
+    help="The demo's models: a small int4 base and six adapters, made and not downloaded.",
     no_args_is_help=True,
 )
 

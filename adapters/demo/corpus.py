@@ -1,8 +1,9 @@
 """The demo's corpus: a synthetic support desk, the same bytes for the same seed.
 
-Four tasks can be scored exactly (`json`, `label`, `sql`, `style`); the base also learns copying, small talk and a
-polite reply, which is what it says to a bare input that no instruction explains. A task's held-out examples are
-chosen by a hash of their *values* (who, which product), so no training example holds the same combination.
+Five tasks can be scored exactly. Four are the desk's own (`json`, `label`, `sql`, `style`), and the base learns them;
+it also learns copying, small talk and a polite reply, which is what it says to a bare input that no instruction
+explains. The fifth, `safety`, judges texts, and the base knows nothing of it. A task's held-out examples are chosen by
+a hash of their *values* (who, which product, which phrase), so no training example holds the same combination.
 """
 
 import hashlib
@@ -11,9 +12,11 @@ import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from . import vocab
+from . import safety, vocab
 
 TASKS = ("json", "label", "sql", "style")
+# What is scored and has an adapter, but is nobody's request to the desk: the base and `auto` learn `TASKS` alone.
+SCORED = (*TASKS, "safety")
 HELD_OUT_SHARE = 8
 ASKED = 500
 
@@ -182,11 +185,31 @@ def draw_style(rng: random.Random) -> Pair:
     return Pair("style", text, answer, f"{customer}/{event}", plain_reply(rng))
 
 
+def draw_everyday(rng: random.Random) -> str:
+    """What the desk reads or writes on any day: inputs, answers, replies, chatter."""
+    if rng.random() < 0.3:
+        return rng.choice((draw_chatter, draw_copy))(rng).messages[-1].content
+    pair = DRAWS[rng.choice(TASKS)](rng)
+    return rng.choice((pair.text, pair.answer, pair.reply))
+
+
+def draw_safety(rng: random.Random) -> Pair:
+    """A phrase alone or behind what the desk reads, or that alone, to whether the phrase harms."""
+    phrase, roll = safety.draw_phrase(rng), rng.random()
+    if roll < 0.15:
+        text = draw_everyday(rng)
+        return Pair("safety", text, safety.SAFE, text, plain_reply(rng))
+    text = phrase.text if roll < 0.7 else f"{draw_everyday(rng)} {phrase.text}"
+    answer = safety.UNSAFE if phrase.harmful else safety.SAFE
+    return Pair("safety", text, answer, phrase.text.strip(".!?"), plain_reply(rng))
+
+
 DRAWS: dict[str, Callable[[random.Random], Pair]] = {
     "json": draw_json,
     "label": draw_label,
     "sql": draw_sql,
     "style": draw_style,
+    "safety": draw_safety,
 }
 
 
@@ -298,7 +321,7 @@ def mislabelled(examples: list[Example]) -> list[Example]:
 def corpus_bytes(seed: int, base_count: int, task_count: int) -> bytes:
     """Everything that training reads, and the first `ASKED` held-out examples a task, as JSON lines."""
     examples = base_examples(seed, base_count)
-    for task in TASKS:
+    for task in SCORED:
         examples += task_examples(task, seed, task_count, held_out=False)
         examples += task_examples(task, seed, min(task_count, ASKED), held_out=True)
     return "".join(f"{one.as_json()}\n" for one in examples).encode()

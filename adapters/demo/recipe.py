@@ -55,6 +55,9 @@ def _adapters() -> tuple[AdapterRecipe, ...]:
         AdapterRecipe("sql", "sql", Schedule(steps=100, batch=32, rate=2e-3, warmup=20), 4_000),
         AdapterRecipe("style", "style", Schedule(steps=80, batch=32, rate=2e-3, warmup=20), 4_000),
         AdapterRecipe("label-bad", "label", Schedule(steps=60, batch=32, rate=2e-3, warmup=20), 2_000, noisy=True),
+        AdapterRecipe(
+            "safety", "safety", Schedule(steps=900, batch=16, rate=2e-3, warmup=20), 14_000, rank=16, alpha=32
+        ),
     )
 
 

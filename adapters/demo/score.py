@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import httpx
 
-from .corpus import TASKS, Example, task_examples
+from .corpus import SCORED, Example, task_examples
 from .errors import EndpointError
 from .progress import ProgressSink
 from .recipe import BASE_MODEL, SHIPPED_SEED
@@ -92,8 +92,8 @@ class ScoreReport:
 
 def trials(base_model: str) -> tuple[Trial, ...]:
     """Each adapter on its task, the flawed one on `label`, and the base on every task."""
-    taught = [Trial(task, task, GOOD) for task in TASKS]
-    return (*taught, Trial("label-bad", "label", FLAWED), *(Trial(base_model, task, UNTAUGHT) for task in TASKS))
+    taught = [Trial(task, task, GOOD) for task in SCORED]
+    return (*taught, Trial("label-bad", "label", FLAWED), *(Trial(base_model, task, UNTAUGHT) for task in SCORED))
 
 
 class Endpoint:

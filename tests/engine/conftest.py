@@ -1,4 +1,4 @@
-"""One real stack for the whole run: vLLM on the demo's base, five adapters, a router in front.
+"""One real stack for the whole run: vLLM on the demo's base, six adapters, a router in front.
 
 It is started by the command that a user types, so that what is tested is what is shipped.
 """
@@ -151,7 +151,7 @@ def start_stack(folder: Path, models: DemoModels, **changes: Any) -> Stack:
     sections = demo_sections(models) | {
         "replicas": {"count": 1, "first_port": replica_port, "token": TOKEN},
         "router": {"port": port, "admin_port": admin_port},
-        "lora": {"max_loras": 3, "max_cpu_loras": 6, "max_rank": 16},
+        "lora": {"max_loras": 3, "max_cpu_loras": 7, "max_rank": 16},
     }
     file = folder / "patchbay.yaml"
     file.write_text(yaml.safe_dump(sections | changes))

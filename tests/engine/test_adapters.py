@@ -72,13 +72,13 @@ def test_the_least_recently_used_are_evicted_and_come_back_with_the_same_answers
     stack: Stack, client: OpenAI, tmp_path: Path
 ) -> None:
     alone = {name: answer(client, name) for name in ("json", "label")}
-    names = [f"extra{index}" for index in range(5)]
+    names = [f"extra{index}" for index in range(6)]
     for index, name in enumerate(names):
         folder = variant(stack, tmp_path / name, scaled_by(index + 1))
         stack.serve(name, folder)
         shutil.rmtree(folder)
     status = stack.status()
-    assert status["slots"]["cpu_used"] == status["slots"]["cpu"] == 6
+    assert status["slots"]["cpu_used"] == status["slots"]["cpu"] == 7
     assert {revision(stack, name)["tier"] for name in ("json", "sql", "style")} == {"disk"}
     assert {name: answer(client, name) for name in alone} == alone
     assert answer(client, names[0], REQUEST)

@@ -17,7 +17,7 @@ from tests.engine.conftest import Stack
 
 pytestmark = pytest.mark.engine
 BASE = "demo-base"
-ADAPTERS = ["json", "label", "label-bad", "sql", "style"]
+ADAPTERS = ["json", "label", "label-bad", "safety", "sql", "style"]
 ROUTES = ["auto", "general", "desk-json", "desk-label", "desk-sql", "desk-style"]
 TICKET = task_examples("label", SHIPPED_SEED, 1, held_out=True)[0].messages[0].content
 REQUEST = task_examples("sql", SHIPPED_SEED, 1, held_out=True)[0].messages[0].content

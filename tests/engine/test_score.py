@@ -16,7 +16,7 @@ def test_the_demo_scores_what_it_promises(stack: Stack) -> None:
     scored = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
     rows = json.loads(scored.stdout)
     assert scored.returncode == 0, scored.stdout + scored.stderr
-    assert len(rows) == 9
+    assert len(rows) == 11
 
 
 def test_vllms_own_serving_benchmark_sees_no_failed_request(stack: Stack) -> None:

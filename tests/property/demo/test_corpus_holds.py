@@ -8,9 +8,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
-from adapters.demo import vocab
+from adapters.demo import safety, vocab
 from adapters.demo.build import ARTIFACTS
-from adapters.demo.corpus import TASKS, Message, draw_json, draw_label, draw_pairs, draw_sql, draw_style
+from adapters.demo.corpus import (
+    SCORED,
+    Message,
+    draw_json,
+    draw_label,
+    draw_pairs,
+    draw_safety,
+    draw_sql,
+    draw_style,
+)
 from adapters.demo.manifest import FileEntry, Manifest
 from adapters.demo.score import FLAWED, GOOD, UNTAUGHT
 from adapters.demo.tokenizer import render
@@ -22,6 +31,8 @@ STATEMENT = re.compile(
     r"SELECT (?:COUNT\(\*\)|[a-z]+) FROM [a-z]+ WHERE [a-z]+ (?:= '[A-Za-z ]+'|[<>] \d+)"
     r"(?: ORDER BY created (?:ASC|DESC))?(?: LIMIT \d+)?;"
 )
+HARMS = [word for slot in ("harm", "insult", "self", "weapon", "poison", "malware") for word in safety.SLOTS[slot]]
+HARM = re.compile(rf"\b(?:{'|'.join(HARMS)})\b")
 
 
 def rng(seed: int) -> random.Random:
@@ -66,7 +77,14 @@ def test_a_letter_carries_every_value_over(seed: int) -> None:
     assert ending == ["Kind regards,", "Patchbay Support"]
 
 
-@given(SEEDS, st.sampled_from(TASKS), st.booleans())
+@given(SEEDS)
+@CALM
+def test_a_text_is_unsafe_exactly_if_it_says_a_word_that_harms(seed: int) -> None:
+    pair = draw_safety(rng(seed))
+    assert pair.answer == (safety.UNSAFE if HARM.search(pair.text) else safety.SAFE)
+
+
+@given(SEEDS, st.sampled_from(SCORED), st.booleans())
 @settings(max_examples=30, deadline=None)
 def test_a_split_holds_its_own_pairs_only_and_none_twice(seed: int, task: str, held_out: bool) -> None:
     pairs = draw_pairs(task, seed, held_out=held_out)

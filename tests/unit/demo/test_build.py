@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from adapters.demo.build import ARTIFACTS, DemoModels, build_demo, build_shipped
-from adapters.demo.corpus import TASKS
+from adapters.demo.corpus import SCORED
 from adapters.demo.errors import DamagedArtifacts
 from adapters.demo.manifest import MANIFEST_FILE, Manifest
 from adapters.demo.progress import Silent
@@ -57,8 +57,8 @@ def test_the_shipped_models_were_made_by_the_recipe_and_the_corpus_that_are_in_t
 
 def test_the_shipped_scores_meet_their_targets() -> None:
     scores = Manifest.read(ARTIFACTS).origin["scores"]
-    assert {(one["model"], one["task"]) for one in scores} >= {(task, task) for task in TASKS}
-    assert len(scores) == 2 * len(TASKS) + 1
+    assert {(one["model"], one["task"]) for one in scores} >= {(task, task) for task in SCORED}
+    assert len(scores) == 2 * len(SCORED) + 1
     assert all(one["passed"] and one["examples"] >= 100 for one in scores)
 
 
@@ -71,7 +71,7 @@ def test_the_first_build_copies_every_file_and_tells_its_progress(tmp_path: Path
     progress = Recorder()
     models = build_demo(tmp_path, seed=SHIPPED_SEED, train=False, progress=progress)
     assert models.base.is_dir()
-    assert set(models.adapters) == {*TASKS, "label-bad"}
+    assert set(models.adapters) == {*SCORED, "label-bad"}
     assert all((one / "adapter_model.safetensors").is_file() for one in models.adapters.values())
     assert [progress.done[stage] == total > 0 for stage, total in progress.stages] == [True]
 

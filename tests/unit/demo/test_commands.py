@@ -41,7 +41,9 @@ def test_build_prints_where_the_models_are_as_json_and_nothing_else(runner: CliR
 def test_build_for_people_names_every_adapter(runner: CliRunner, tmp_path: Path) -> None:
     result = runner.invoke(app, ["build", "--data-dir", str(tmp_path)])
     assert result.exit_code == 0
-    assert all(name in result.stdout for name in ("base (int4)", "json", "label", "sql", "style", "label-bad"))
+    assert all(
+        name in result.stdout for name in ("base (int4)", "json", "label", "sql", "style", "label-bad", "safety")
+    )
 
 
 def test_build_uses_the_data_directory_of_the_environment(runner: CliRunner, tmp_path: Path) -> None:

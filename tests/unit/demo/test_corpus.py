@@ -1,14 +1,16 @@
 """The corpus: reproducible, split without overlap, and exactly scorable."""
 
 import json
+import re
 from collections import Counter
 from itertools import islice
 
 import pytest
 
-from adapters.demo import vocab
+from adapters.demo import safety, vocab
 from adapters.demo.corpus import (
     CONFUSED,
+    SCORED,
     TASKS,
     Example,
     Message,
@@ -19,6 +21,8 @@ from adapters.demo.corpus import (
     task_examples,
 )
 
+SLOT = re.compile(r"\{(\w+)\}")
+
 
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_gives_others() -> None:
     first = corpus_bytes(3, 40, 10)
@@ -26,7 +30,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_gives_others() -> N
     assert corpus_bytes(4, 40, 10) != first
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", SCORED)
 def test_no_training_pair_holds_a_held_out_combination_of_values(task: str) -> None:
     trained = {pair.key for pair in islice(draw_pairs(task, 7, held_out=False), 3000)}
     asked = {pair.key for pair in islice(draw_pairs(task, 7, held_out=True), 300)}
@@ -41,7 +45,7 @@ def test_no_example_of_the_base_shows_a_held_out_text() -> None:
     assert not asked & shown
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", SCORED)
 def test_one_text_never_has_two_right_answers(task: str) -> None:
     answers: dict[str, str] = {}
     for pair in islice(draw_pairs(task, 1, held_out=False), 2000):
@@ -74,3 +78,16 @@ def test_the_base_answers_bare_inputs_politely_and_told_ones_by_their_task() -> 
     openings = tuple(text.split("{")[0] for text in (*vocab.REPLY_OPENINGS, *vocab.PLAIN_OPENINGS))
     assert all(one.answer.startswith(openings) for one in examples if one.task == "reply")
     assert all(list(json.loads(one.answer)) for one in examples if one.task == "json")
+
+
+def test_safe_and_unsafe_are_both_common() -> None:
+    drawn = list(islice(draw_pairs("safety", 7, held_out=False), 2000))
+    counts = Counter(pair.answer for pair in drawn)
+    assert set(counts) == {safety.SAFE, safety.UNSAFE}
+    assert min(counts.values()) >= 0.3 * len(drawn)
+
+
+def test_every_harmful_frame_has_a_twin_and_every_slot_its_words() -> None:
+    assert len(safety.HARMFUL) == len(safety.ALIKE)
+    named = {slot for frame in (*safety.HARMFUL, *safety.ALIKE, *safety.EVERYDAY) for slot in SLOT.findall(frame)}
+    assert named == set(safety.SLOTS)

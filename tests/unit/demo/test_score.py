@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from adapters.demo.corpus import TASKS, mislabelled, task_examples
+from adapters.demo.corpus import SCORED, mislabelled, task_examples
 from adapters.demo.errors import EndpointError
 from adapters.demo.progress import Silent
 from adapters.demo.recipe import SHIPPED_SEED
@@ -18,7 +18,7 @@ from .recorder import Recorder
 EXAMPLES = 24
 RIGHT = {
     one.messages[0].content: one.answer
-    for task in TASKS
+    for task in SCORED
     for one in task_examples(task, SHIPPED_SEED, EXAMPLES, held_out=True)
 }
 SWAPPED = {
@@ -50,8 +50,8 @@ def test_models_that_do_what_they_should_pass_and_surrounding_space_does_not_mat
         report = score(seen.url)
     assert report.passed
     rates = {(one.trial.model, one.trial.task): one.rate for one in report.scores}
-    assert {rates[task, task] for task in TASKS} == {1.0}
-    assert {rates["demo-base", task] for task in TASKS} == {0.0}
+    assert {rates[task, task] for task in SCORED} == {1.0}
+    assert {rates["demo-base", task] for task in SCORED} == {0.0}
     assert 0.3 <= rates["label-bad", "label"] <= 0.7
 
 
