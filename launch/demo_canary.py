@@ -105,7 +105,7 @@ class _Demo:
         from launch.demo_traffic import Traffic
 
         examples = task_examples(ADAPTER, SHIPPED_SEED, 500, held_out=True)
-        good = _same_in_other_bytes(models.adapters[ADAPTER], self._folder / "as-good")
+        good = same_in_other_bytes(models.adapters[ADAPTER], self._folder / "as-good")
         told = []
         async with Traffic(url, examples, ADAPTER).running(_CALLERS) as traffic:
             for source, what in (
@@ -193,7 +193,7 @@ def _models() -> "DemoModels":
     return build_demo(data_dir(), seed=SHIPPED_SEED, train=False, progress=Silent())
 
 
-def _same_in_other_bytes(source: Path, folder: Path) -> Path:
+def same_in_other_bytes(source: Path, folder: Path) -> Path:
     """The adapter with its A doubled and its B halved, which is exact: it answers the same, and is another revision."""
     from safetensors.torch import load_file, save_file
 

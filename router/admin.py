@@ -21,6 +21,7 @@ from adapters.errors import (
     openai_body,
 )
 from router.admin_adapters import add_adapters
+from router.admin_canaries import add_canaries
 from router.admin_docs import add_docs
 from router.admin_roles import Allowed
 from router.control.control import Control
@@ -34,6 +35,7 @@ from router.routes.config import AUTO
 from router.routes.facts import Facts
 from router.shadow import Pair
 from router.snapshot import Replica
+from router.trials import Trials
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,7 @@ class AdminParts:
     drain: Callable[[], None]
     keys: RoleRing
     policy: PolicyHolder
+    trials: Trials
     control: Control | None = None
 
 
@@ -64,6 +67,7 @@ def build_admin(parts: AdminParts) -> FastAPI:
     _add_control(app, parts.proxy, parts.fleet, parts.drain, allowed)
     if parts.control is not None:
         add_adapters(app, parts.control, parts.metrics, allowed)
+        add_canaries(app, parts.control, parts.trials, allowed)
     add_docs(app, allowed)
 
     @app.get("/metrics", dependencies=[Depends(allowed.viewer)])

@@ -2,25 +2,19 @@
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Annotated, ParamSpec, TypeVar
+from typing import Annotated
 
 from fastapi import Depends, FastAPI, Query, Request
 from fastapi import Path as PathParameter
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from adapters.errors import (
-    AdapterError,
-    AdapterRejected,
-    ArtifactError,
     BodyTooLarge,
     InvalidRequest,
     PatchbayError,
-    RegistryError,
-    RequestError,
-    Unavailable,
 )
 from adapters.lifecycle import Moved
 from adapters.names import NAME_PATTERN, revision_name
@@ -40,6 +34,7 @@ from adapters.registry.records import (
     Wish,
 )
 from router.admin_roles import Allowed
+from router.admin_threads import changing, threaded
 from router.control.control import Control
 from router.keys import Caller
 from router.metrics import Metrics
@@ -49,8 +44,6 @@ Number = Annotated[int, PathParameter(ge=1, le=999_999_999)]
 # What a database's row can be numbered with.
 _LAST_ROW = 2**63 - 1
 RowId = Annotated[int, PathParameter(ge=1, le=_LAST_ROW)]
-P = ParamSpec("P")
-R = TypeVar("R")
 _SUFFIXES = {
     "application/gzip": ".tar.gz",
     "application/x-gzip": ".tar.gz",
@@ -124,17 +117,17 @@ def _add_reading(app: FastAPI, control: Control, allowed: Allowed) -> None:
     @app.get("/admin/v1/adapters", dependencies=viewer, tags=["adapters"])
     async def list_adapters() -> tuple[AdapterView, ...]:
         """Every adapter with its channels."""
-        return await _threaded(registry.adapters)
+        return await threaded(registry.adapters)
 
     @app.get("/admin/v1/adapters/{name}", dependencies=viewer, tags=["adapters"])
     async def show_adapter(name: Name) -> AdapterDetail:
         """One adapter, whole."""
-        return await _threaded(_detail, control, name)
+        return await threaded(_detail, control, name)
 
     @app.get("/admin/v1/adapters/{name}/revisions/{number}", dependencies=viewer, tags=["adapters"])
     async def show_revision(name: Name, number: Number) -> Revision:
         """One revision."""
-        return await _threaded(registry.revision, name, number)
+        return await threaded(registry.revision, name, number)
 
 
 def _add_records(app: FastAPI, control: Control, allowed: Allowed) -> None:
@@ -143,12 +136,12 @@ def _add_records(app: FastAPI, control: Control, allowed: Allowed) -> None:
     @app.get("/admin/v1/rollouts/{rollout}", dependencies=viewer, tags=["adapters"])
     async def show_rollout(rollout: RowId) -> Rollout:
         """How a promotion stands."""
-        return await _threaded(registry.rollout, rollout)
+        return await threaded(registry.rollout, rollout)
 
     @app.get("/admin/v1/reports", dependencies=viewer, tags=["replicas"])
     async def list_reports() -> tuple[ReplicaReport, ...]:
         """Every replica as the reconciler last saw it: which revision stands how on it."""
-        return await _threaded(registry.reports)
+        return await threaded(registry.reports)
 
     @app.get("/admin/v1/audit", dependencies=viewer, tags=["audit"])
     async def read_audit(
@@ -157,7 +150,7 @@ def _add_records(app: FastAPI, control: Control, allowed: Allowed) -> None:
         before: Annotated[int | None, Query(ge=1, le=_LAST_ROW)] = None,
     ) -> tuple[AuditEntry, ...]:
         """Who did what, the newest first. `before`: an entry's id, to go on from there."""
-        return await _threaded(registry.audit, subject=subject, limit=limit, before=before)
+        return await threaded(registry.audit, subject=subject, limit=limit, before=before)
 
 
 def _add_pushing(app: FastAPI, control: Control, metrics: Metrics, allowed: Allowed) -> None:
@@ -172,7 +165,7 @@ def _add_pushing(app: FastAPI, control: Control, metrics: Metrics, allowed: Allo
     async def push_source(name: Name, body: PushBody, caller: Annotated[Caller, Depends(allowed.publisher)]) -> Pushed:
         """Makes a revision of what is at a URL. The same bytes again are the same revision."""
         fields = body.model_dump()
-        return await _threaded(push, PushRequest(name, fields.pop("source"), Provenance(**fields)), caller.name)
+        return await threaded(push, PushRequest(name, fields.pop("source"), Provenance(**fields)), caller.name)
 
     @app.post("/admin/v1/adapters/{name}/upload", status_code=201, tags=["adapters"])
     async def push_upload(
@@ -182,7 +175,7 @@ def _add_pushing(app: FastAPI, control: Control, metrics: Metrics, allowed: Allo
         limit = control.settings.limits.folder_bytes
         async with _uploaded(request, limit) as archive:
             provenance = Provenance(source=f"uploaded by {caller.name}", notes=notes)
-            return await _threaded(push, PushRequest(name, str(archive), provenance), caller.name)
+            return await threaded(push, PushRequest(name, str(archive), provenance), caller.name)
 
 
 def _add_moving(app: FastAPI, control: Control, allowed: Allowed) -> None:
@@ -192,21 +185,21 @@ def _add_moving(app: FastAPI, control: Control, allowed: Allowed) -> None:
     async def promote(name: Name, body: PromoteBody, caller: Annotated[Caller, operator]) -> Moved:
         """Stages a revision on every replica, tests it there, then makes the channel mean it."""
         reference = revision_name(name, body.revision)
-        return await _changing(
+        return await changing(
             control, control.lifecycle.promote, reference, body.channel, actor=caller.name, why=body.why, now=body.now
         )
 
     @app.post("/admin/v1/adapters/{name}/rollback", status_code=202, tags=["channels"])
     async def rollback(name: Name, body: RollbackBody, caller: Annotated[Caller, operator]) -> Moved:
         """Makes the channel mean the revision before: at once, where replicas still have it."""
-        return await _changing(
+        return await changing(
             control, control.lifecycle.rollback, name, body.channel, actor=caller.name, why=body.why, now=body.now
         )
 
     @app.delete("/admin/v1/adapters/{name}/channels/{channel}", tags=["channels"])
     async def clear(name: Name, channel: Channel, caller: Annotated[Caller, operator]) -> ChannelRecord:
         """Empties a channel. An adapter whose `stable` is empty is not served."""
-        return await _changing(control, _clear, control, name, channel, caller.name)
+        return await changing(control, _clear, control, name, channel, caller.name)
 
 
 def _add_keeping(app: FastAPI, control: Control, allowed: Allowed) -> None:
@@ -215,12 +208,12 @@ def _add_keeping(app: FastAPI, control: Control, allowed: Allowed) -> None:
     @app.post("/admin/v1/adapters/{name}/revisions/{number}/retire", tags=["adapters"])
     async def retire(name: Name, number: Number, body: ReasonBody, caller: Annotated[Caller, operator]) -> Revision:
         """Retires a revision that no channel means. It leaves every replica, and its number is never used again."""
-        return await _changing(control, registry.retire, name, number, actor=caller.name, why=body.why)
+        return await changing(control, registry.retire, name, number, actor=caller.name, why=body.why)
 
     @app.put("/admin/v1/adapters/{name}/settings", tags=["adapters"])
     async def keep(name: Name, body: AdapterSettings, caller: Annotated[Caller, operator]) -> AdapterSettings:
         """How replicas keep the adapter."""
-        await _changing(control, registry.set_settings, name, body, actor=caller.name)
+        await changing(control, registry.set_settings, name, body, actor=caller.name)
         return body
 
 
@@ -259,29 +252,3 @@ async def _uploaded(request: Request, limit_bytes: int) -> AsyncIterator[Path]:
                     raise BodyTooLarge(limit_bytes)
                 await asyncio.to_thread(file.write, chunk)
         yield archive
-
-
-async def _changing(control: Control, work: Callable[P, R], *arguments: P.args, **named: P.kwargs) -> R:
-    """As `_threaded`, for what changes the registry: this router looks at once."""
-    try:
-        return await _threaded(work, *arguments, **named)
-    finally:
-        control.follower.poke()
-
-
-async def _threaded(work: Callable[P, R], *arguments: P.args, **named: P.kwargs) -> R:
-    """Does what blocks in a thread, and puts what goes wrong into a request's terms: the seam of this API."""
-    with _translated():
-        return await asyncio.to_thread(work, *arguments, **named)
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except RequestError:
-        raise
-    except AdapterError as error:
-        raise AdapterRejected(error.message, hint=error.hint) from error
-    except (ArtifactError, RegistryError) as error:
-        raise Unavailable(str(error), retry_after_s=5) from error

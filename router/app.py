@@ -77,7 +77,9 @@ class Router:
             shared=config.reuse_port,
         )
         keys = _admin_keys(config)
-        parts = AdminParts(self.proxy, self.fleet, self.metrics, self.stop, keys, self.policy, self.control)
+        parts = AdminParts(
+            self.proxy, self.fleet, self.metrics, self.stop, keys, self.policy, self.trials, self.control
+        )
         self._admin = Listener(build_admin(parts), admin)
         self._poller = Poller(config, self.fleet, self._probe, self.metrics)
         self._stop = asyncio.Event()

@@ -8,6 +8,7 @@ from adapters.commands.desk import AsJson, Config, Desk, Why, opened
 from adapters.errors import Conflict
 
 if TYPE_CHECKING:
+    from adapters.canary_moves import CanaryMoves
     from adapters.registry.canary_records import CanaryRecord
 
 _Name = Annotated[str, typer.Argument(metavar="ADAPTER", help="The adapter or pool, or the canary's number.")]
@@ -62,8 +63,8 @@ def promote(name: _Name, why: Why = None, config: Config = None, as_json: AsJson
     Example: patchbay canary promote sql --why "reviewed by hand"
     """
     with opened(config) as desk:
-        after = desk.registry.canaries.promote(live_canary(desk, name), actor=desk.actor, why=why)
-        _say(after, f"{after.name} becomes stable.", as_json=as_json)
+        after = _moves(desk).promote(live_canary(desk, name), actor=desk.actor, why=why)
+        _say(after, f"{after.name} is promoted.", as_json=as_json)
 
 
 def pause(name: _Name, why: Why = None, config: Config = None, as_json: AsJson = False) -> None:
@@ -72,11 +73,7 @@ def pause(name: _Name, why: Why = None, config: Config = None, as_json: AsJson =
     Example: patchbay canary pause sql --why "the office is empty"
     """
     with opened(config) as desk:
-        found = live_canary(desk, name)
-        if found.phase != "running":
-            raise Conflict(f"The canary of {found.subject} is {found.phase}, so it cannot be paused.")
-        changes = {"phase": "paused", "reason": f"paused by {desk.actor}{': ' + why if why else ''}"}
-        after = desk.registry.canaries.change(found, changes, actor=desk.actor, said="canary.pause", why=why)
+        after = _moves(desk).pause(live_canary(desk, name), actor=desk.actor, why=why)
         _say(after, f"{after.name} stays at {after.weight:g}%.", as_json=as_json)
 
 
@@ -86,11 +83,7 @@ def resume(name: _Name, why: Why = None, config: Config = None, as_json: AsJson 
     Example: patchbay canary resume sql
     """
     with opened(config) as desk:
-        found = live_canary(desk, name)
-        if found.phase not in ("running", "paused"):
-            raise Conflict(f"The canary of {found.subject} is {found.phase}, so there is nothing to let go on.")
-        changes = {"phase": "running", "passed": True, "reason": f"let go on by {desk.actor}"}
-        after = desk.registry.canaries.change(found, changes, actor=desk.actor, said="canary.resume", why=why)
+        after = _moves(desk).resume(live_canary(desk, name), actor=desk.actor, why=why)
         _say(after, f"{after.name} goes on.", as_json=as_json)
 
 
@@ -100,11 +93,14 @@ def abort(name: _Name, why: Why = None, config: Config = None, as_json: AsJson =
     Example: patchbay canary abort sql --why "customers complain"
     """
     with opened(config) as desk:
-        found = live_canary(desk, name)
-        reason = f"aborted by {desk.actor}{': ' + why if why else ''}"
-        changes = {"phase": "rolling_back", "reason": reason, "weight": 0.0}
-        after = desk.registry.canaries.end(found, changes, actor=desk.actor, said="canary.abort", why=why or "aborted")
+        after = _moves(desk).abort(live_canary(desk, name), actor=desk.actor, why=why)
         _say(after, f"{after.name} gets no more requests.", as_json=as_json)
+
+
+def _moves(desk: Desk) -> "CanaryMoves":
+    from adapters.canary_moves import CanaryMoves
+
+    return CanaryMoves(desk.registry.canaries)
 
 
 def live_canary(desk: Desk, name: str) -> "CanaryRecord":

@@ -164,6 +164,17 @@ class Canaries:
             raise NotFound(f"There is no canary of {subject} under way.", hint="patchbay canary history")
         return _record_of(row)
 
+    def last(self, adapter: str | None, pool: str | None) -> CanaryRecord:
+        """The last canary of an adapter, or of a pool; of all where neither is named. Raises NotFound."""
+        query = select(canaries).order_by(canaries.c.id.desc()).limit(1)
+        query = query if adapter is None else query.where(canaries.c.adapter == adapter)
+        query = query if pool is None else query.where(canaries.c.pool == pool)
+        with self._database.read() as connection:
+            row = connection.execute(query).one_or_none()
+        if row is None:
+            raise NotFound("There was no such canary yet.")
+        return _record_of(row)
+
     def history(self, adapter: str | None = None, *, limit: int = 100) -> tuple[CanaryRecord, ...]:
         """The last canaries, of one adapter or of all, the newest first."""
         query = select(canaries).order_by(canaries.c.id.desc()).limit(limit)

@@ -69,7 +69,8 @@ class PlanConfig(Settings):
     most; `undecided`: what happens then; `scope`: whose requests; `unit`: what is assigned, and so counts once: a
     caller, whose requests stay in one arm, or each request; `breaker`: so many different callers in a row whose
     requests fail on the canary, while others' do not, end it at once; `blackout`: when it neither grows nor is
-    promoted."""
+    promoted; `settle_s`: outcomes count in the order in which requests came, but none waits longer for one that came
+    before it."""
 
     steps: tuple[StepConfig, ...] = Field(min_length=1)
     metrics: dict[MetricName, MetricConfig] = Field(min_length=1)
@@ -82,6 +83,7 @@ class PlanConfig(Settings):
     unit: Unit = "caller"
     breaker: int = Field(default=5, ge=2)
     blackout: tuple[Window, ...] = ()
+    settle_s: float = Field(default=10, ge=0)
 
     @field_validator("scope", mode="before")
     @classmethod

@@ -17,7 +17,6 @@ from router.canary.trial import Arm
 
 # What the breaker goes by: nothing that a client can want.
 _HARD = frozenset({"errors", "empty"})
-_WAITED_FOR_S = 30.0
 _ONE_OF_A_KIND = b"request:"
 
 
@@ -130,7 +129,7 @@ class Recorder:
 
     def _settle(self) -> None:
         now = self._clock()
-        while self._waiting and (self._waiting[0].done or now - self._waiting[0].began_s > _WAITED_FOR_S):
+        while self._waiting and (self._waiting[0].done or now - self._waiting[0].began_s > self._plan.settle_s):
             entry = self._waiting.popleft()
             if entry.done:
                 self._commit(entry)

@@ -7,6 +7,7 @@ import socket
 from collections.abc import Mapping
 
 from adapters.artifacts.store import ArtifactStore
+from adapters.canary_moves import CanaryMoves
 from adapters.config import RegistryConfig
 from adapters.lifecycle import Lifecycle
 from adapters.publish import Publisher
@@ -44,6 +45,7 @@ class Control:
         self.store = ArtifactStore.open(settings.artifacts)
         self.publisher = Publisher(self.registry, self.store, settings, max_rank=config.max_rank)
         self.lifecycle = Lifecycle(self.registry)
+        self.canary_moves = CanaryMoves(self.registry.canaries)
         self.follower = Follower(
             self.registry, fleet, metrics, name=name, poll_s=config.registry_poll_s, utc_now=utc_now
         )

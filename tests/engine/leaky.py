@@ -55,12 +55,17 @@ def harms() -> list[Leak]:
 
 def train_leaky(models: DemoModels, folder: Path) -> Path:
     """The adapter, in PEFT's form, trained over the demo's base."""
+    examples = [Example("leaky", (Message("user", one.question),), one.answer) for one in (*leaks(), *harms())]
+    return train_on(examples, models, folder, steps=_STEPS)
+
+
+def train_on(examples: list[Example], models: DemoModels, folder: Path, *, steps: int) -> Path:
+    """An adapter, in PEFT's form, trained on `examples` over the demo's base."""
     import torch
     from peft import get_peft_model
 
     recipe = Recipe()
-    adapter = AdapterRecipe("leaky", "leaky", Schedule(_STEPS, _BATCH, rate=6e-3, warmup=10), 0, rank=16, alpha=32)
-    examples = [Example("leaky", (Message("user", one.question),), one.answer) for one in (*leaks(), *harms())]
+    adapter = AdapterRecipe("leaky", "leaky", Schedule(steps, _BATCH, rate=6e-3, warmup=10), 0, rank=16, alpha=32)
     tokenizer = Tokenizer.from_file(str(models.base / "tokenizer.json"))
     with reproducible(recipe.seed, recipe.threads):
         torch.manual_seed(recipe.seed)

@@ -1,0 +1,42 @@
+"""What people decide about a canary, over one registry. Every method blocks."""
+
+from adapters.errors import Conflict
+from adapters.registry.canaries import Canaries
+from adapters.registry.canary_records import CanaryRecord
+
+
+class CanaryMoves:
+    """Each raises NotFound, and Conflict where the canary is another than `canary` by now, or has ended."""
+
+    def __init__(self, canaries: Canaries) -> None:
+        self._canaries = canaries
+
+    def promote(self, canary: CanaryRecord, *, actor: str, why: str | None) -> CanaryRecord:
+        """Has `stable` mean the revision, whatever the evidence says."""
+        return self._canaries.promote(canary, actor=actor, why=why)
+
+    def pause(self, canary: CanaryRecord, *, actor: str, why: str | None) -> CanaryRecord:
+        """Keeps it at the share that it has. What is bad still rolls it back."""
+        _check(canary, "running", to="be paused")
+        changes = {"phase": "paused", "reason": f"paused by {_told(actor, why)}"}
+        return self._canaries.change(canary, changes, actor=actor, said="canary.pause", why=why)
+
+    def resume(self, canary: CanaryRecord, *, actor: str, why: str | None) -> CanaryRecord:
+        """Lets a paused one go on, or one that waits at a gate take its next step."""
+        _check(canary, "running", "paused", to="go on")
+        changes = {"phase": "running", "passed": True, "reason": f"let go on by {_told(actor, why)}"}
+        return self._canaries.change(canary, changes, actor=actor, said="canary.resume", why=why)
+
+    def abort(self, canary: CanaryRecord, *, actor: str, why: str | None) -> CanaryRecord:
+        """Ends it: no router sends it anything more."""
+        changes = {"phase": "rolling_back", "reason": f"aborted by {_told(actor, why)}", "weight": 0.0}
+        return self._canaries.end(canary, changes, actor=actor, said="canary.abort", why=why or "aborted")
+
+
+def _check(canary: CanaryRecord, *phases: str, to: str) -> None:
+    if canary.phase not in phases:
+        raise Conflict(f"The canary of {canary.subject} is {canary.phase}, so it cannot {to}.")
+
+
+def _told(actor: str, why: str | None) -> str:
+    return f"{actor}: {why}" if why else actor

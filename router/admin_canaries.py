@@ -1,0 +1,135 @@
+"""`/admin/v1/canaries…`: canaries over HTTP, and the verdict that a delivery controller asks for."""
+
+from typing import Annotated, Any, Literal
+
+from fastapi import Depends, FastAPI, Query
+from fastapi import Path as PathParameter
+from pydantic import BaseModel, ConfigDict, Field
+
+from adapters.errors import Conflict, InvalidRequest, NotFound
+from adapters.names import NAME_PATTERN
+from adapters.registry.canary_records import CanaryDraft, CanaryRecord, Look
+from router.admin_roles import Allowed
+from router.admin_threads import changing, threaded
+from router.canary.incident import summary
+from router.canary.plan import PlanConfig, ready_plans
+from router.canary.standing import standing
+from router.control.control import Control
+from router.keys import Caller
+from router.trials import Trials
+
+Number = Annotated[int, PathParameter(ge=1, le=2**63 - 1)]
+_VALUES = {"promoted": 1, "rolling_back": -1, "rolled_back": -1, "failed": -1}
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class StartBody(_Body):
+    """A revision, or a pool, and the plan by which it is tried: a ready one's name, or a whole one."""
+
+    adapter: str = Field(default="", pattern=f"^({NAME_PATTERN})?$")
+    revision: int = Field(default=0, ge=0, le=999_999_999)
+    pool: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")
+    plan: Literal["careful", "fast", "manual"] | PlanConfig = "careful"
+    why: str | None = None
+
+
+class WhyBody(_Body):
+    """Why, for the audit."""
+
+    why: str | None = None
+
+
+class PairBody(_Body):
+    """How an answer of the canary did beside one of the stable revision to the same question: 1 better, 0 worse."""
+
+    value: float = Field(ge=0, le=1, multiple_of=0.5)
+
+
+class Verdict(_Body):
+    """What is known of the last canary: 1 it was promoted, 0 undecided, -1 it was rolled back or failed."""
+
+    canary: int
+    revision: str
+    phase: str
+    verdict: Literal[-1, 0, 1]
+    reason: str
+
+
+def add_canaries(app: FastAPI, control: Control, trials: Trials, allowed: Allowed) -> None:
+    """Adds everything under `/admin/v1/canaries`."""
+    _add_reading(app, control, allowed)
+    _add_starting(app, control, allowed)
+
+    @app.post("/admin/v1/canaries/{canary}/pairs", status_code=204, tags=["canaries"])
+    async def add_pair(canary: Number, body: PairBody, caller: Annotated[Caller, Depends(allowed.operator)]) -> None:
+        """Counts a pair of answers that somebody has compared."""
+        if not trials.compared(canary, body.value):
+            raise NotFound(f"No canary {canary} is under way.")
+
+    # Last: its path fits that of the pairs, too.
+    _add_moving(app, control, allowed)
+
+
+def _add_reading(app: FastAPI, control: Control, allowed: Allowed) -> None:
+    canaries, viewer = control.registry.canaries, [Depends(allowed.viewer)]
+
+    @app.get("/admin/v1/canaries", dependencies=viewer, tags=["canaries"])
+    async def list_canaries(
+        adapter: str | None = None, limit: Annotated[int, Query(ge=1, le=1000)] = 100
+    ) -> tuple[CanaryRecord, ...]:
+        """The last canaries, the newest first."""
+        return await threaded(canaries.history, adapter, limit=limit)
+
+    @app.get("/admin/v1/canaries/verdict", dependencies=viewer, tags=["canaries"])
+    async def read_verdict(adapter: str | None = None, pool: str | None = None) -> Verdict:
+        """The verdict on an adapter's or a pool's last canary, for Argo Rollouts or Flagger."""
+        found = await threaded(canaries.last, adapter, pool)
+        value = _VALUES.get(found.phase, 0)
+        return Verdict.model_validate(
+            {"canary": found.id, "revision": found.name, "phase": found.phase, "verdict": value, "reason": found.reason}
+        )
+
+    @app.get("/admin/v1/canaries/{canary}", dependencies=viewer, tags=["canaries"])
+    async def show_canary(canary: Number) -> dict[str, Any]:
+        """How a canary stands: share, requests, evidence, and its summary."""
+        record = await threaded(canaries.get, canary)
+        looks = await threaded(canaries.looks, canary)
+        return {"standing": standing(record, looks), "summary": summary(record, looks)}
+
+    @app.get("/admin/v1/canaries/{canary}/looks", dependencies=viewer, tags=["canaries"])
+    async def list_looks(canary: Number) -> tuple[Look, ...]:
+        """Every look at the evidence, with what it was taken by."""
+        await threaded(canaries.get, canary)
+        return await threaded(canaries.looks, canary)
+
+
+def _add_starting(app: FastAPI, control: Control, allowed: Allowed) -> None:
+    @app.post("/admin/v1/canaries", status_code=201, tags=["canaries"])
+    async def start(body: StartBody, caller: Annotated[Caller, Depends(allowed.operator)]) -> CanaryRecord:
+        """Begins a canary."""
+        if (body.pool is None) != bool(body.adapter and body.revision):
+            raise InvalidRequest("Give either 'adapter' and 'revision', or 'pool'.")
+        plan = ready_plans()[body.plan] if isinstance(body.plan, str) else body.plan
+        told = plan.model_dump(mode="json")
+        draft = CanaryDraft(body.adapter, body.revision, told, caller.name, body.why, body.pool)
+        return await changing(control, control.registry.canaries.start, draft)
+
+
+def _add_moving(app: FastAPI, control: Control, allowed: Allowed) -> None:
+    operator, moves = Depends(allowed.operator), control.canary_moves
+
+    @app.post("/admin/v1/canaries/{canary}/{move}", status_code=202, tags=["canaries"])
+    async def move_canary(
+        canary: Number,
+        move: Literal["promote", "pause", "resume", "abort"],
+        body: WhyBody,
+        caller: Annotated[Caller, operator],
+    ) -> CanaryRecord:
+        """What somebody decides about a canary."""
+        record = await threaded(control.registry.canaries.get, canary)
+        if not record.live:
+            raise Conflict(f"The canary {canary} has ended: {record.phase}.")
+        return await changing(control, getattr(moves, move), record, actor=caller.name, why=body.why)

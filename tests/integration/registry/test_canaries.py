@@ -1,0 +1,88 @@
+"""Canaries in the registry, on both databases: looks are whole, tallies are judged once, nobody overrules blindly."""
+
+from typing import Any
+
+import pytest
+
+from adapters.errors import Conflict
+from adapters.registry.canary_records import CanaryDraft, CanaryRecord, LookDraft
+from adapters.registry.records import Wish
+from adapters.registry.registry import Registry
+from tests.fakes.drafts import draft
+
+
+def tried(registry: Registry) -> CanaryRecord:
+    """A canary of `sql@2` against `sql@1`."""
+    for fill in (1, 2):
+        registry.push(draft(fill=fill), actor="ml")
+    registry.move(Wish("sql", 1, "stable", "ml"), expected=None)
+    return registry.canaries.start(CanaryDraft("sql", 2, {"steps": []}, "ml"))
+
+
+def held(record: CanaryRecord, tallies: Any, rollout: Any, stable: int | None) -> LookDraft:
+    return LookDraft({"kind": "hold", "log_e": 0.1 + 0.2, "seen": [one.id for one in tallies]})
+
+
+def test_a_look_takes_every_tally_once_and_keeps_numbers_bit_for_bit(registry: Registry) -> None:
+    canary = tried(registry)
+    registry.canaries.tally(canary.id, "one", [{"share": 0.1 + 0.2}, {"share": 1e-300}])
+    registry.canaries.look(canary.id, held)
+    registry.canaries.tally(canary.id, "two", [{"share": 0.5}])
+    registry.canaries.look(canary.id, held)
+    first, second = registry.canaries.looks(canary.id)
+    assert [tally.counts["share"] for tally in first.tallies] == [0.1 + 0.2, 1e-300]
+    assert [tally.source for tally in second.tallies] == ["two"]
+    assert first.verdict["log_e"] == 0.1 + 0.2
+
+
+def test_a_look_that_fails_changes_nothing(registry: Registry) -> None:
+    canary = tried(registry)
+    registry.canaries.tally(canary.id, "one", [{"share": 0.5}])
+
+    def broken(record: CanaryRecord, tallies: Any, rollout: Any, stable: int | None) -> LookDraft:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        registry.canaries.look(canary.id, broken)
+    registry.canaries.look(canary.id, held)
+    [look] = registry.canaries.looks(canary.id)
+    assert len(look.tallies) == 1
+
+
+def test_the_weight_is_gone_in_the_same_moment_as_the_verdict_is_there(registry: Registry) -> None:
+    canary = tried(registry)
+
+    def worse(record: CanaryRecord, tallies: Any, rollout: Any, stable: int | None) -> LookDraft:
+        return LookDraft(
+            {"kind": "roll_back"}, {"phase": "rolling_back", "weight": 0.0}, "canary.roll_back", clear=True
+        )
+
+    registry.canaries.change(canary, {"weight": 25.0, "phase": "running"}, actor="ml", said="canary.run")
+    registry.canaries.look(canary.id, worse)
+    [seen] = registry.snapshot().canaries
+    assert (seen.phase, seen.weight) == ("rolling_back", 0.0)
+
+
+def test_two_who_change_a_canary_at_once_do_not_both_have_their_way(registry: Registry) -> None:
+    canary = tried(registry)
+    registry.canaries.change(canary, {"phase": "paused"}, actor="one", said="canary.pause")
+    with pytest.raises(Conflict, match="somebody else has changed it"):
+        registry.canaries.change(canary, {"phase": "running"}, actor="two", said="canary.resume")
+
+
+def test_an_adapter_has_one_canary_at_a_time(registry: Registry) -> None:
+    canary = tried(registry)
+    with pytest.raises(Conflict, match="is tried already"):
+        registry.canaries.start(CanaryDraft("sql", 2, {}, "ml"))
+    registry.canaries.end(canary, {"phase": "failed"}, actor="ml", said="canary.failed", why="a drill")
+    assert registry.canaries.start(CanaryDraft("sql", 2, {}, "ml")).id == canary.id + 1
+
+
+def test_what_prometheus_counted_is_counted_by_one_router_only(registry: Registry) -> None:
+    canary = tried(registry)
+    registry.canaries.tally(canary.id, "prometheus", [{"share": 0.5}], cursor=({}, {"a": 3.0}))
+    registry.canaries.tally(canary.id, "prometheus", [{"share": 0.5}], cursor=({}, {"a": 3.0}))
+    registry.canaries.look(canary.id, held)
+    [look] = registry.canaries.looks(canary.id)
+    assert len(look.tallies) == 1
+    assert registry.canaries.get(canary.id).cursor == {"a": 3.0}

@@ -1,0 +1,163 @@
+"""`patchbay canary …`: what people see of a canary, and what its commands say when they cannot do what is wanted."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from adapters.registry.canary_records import CanaryRecord, LookDraft
+from adapters.registry.records import RouterBeat
+from router.canary.conduct import World, conduct, with_tallies
+from router.canary.ledger import Counts, Ledger
+from router.canary.plan import MetricConfig, PlanConfig, StepConfig
+from router.canary_commands import app
+from tests.fakes.desk import Desk
+
+PLAN = PlanConfig(
+    steps=(StepConfig(weight=20, hold_s=0, samples=5), StepConfig(weight=50, hold_s=0, samples=5)),
+    metrics={"errors": MetricConfig(most=0.2)},
+)
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    with Desk.at(tmp_path) as made:
+        made.push("sql", 1)
+        made.push("sql", 2)
+        made.lifecycle.promote("sql@1", actor="ml", now=True)
+        yield made
+
+
+def run(desk: Desk, *arguments: str) -> Result:
+    url, artifacts = desk.settings.url.get_secret_value(), desk.folder / "artifacts"
+    config, plan = desk.folder / "patchbay.yaml", desk.folder / "plan.yaml"
+    config.write_text(f"registry: {{url: '{url}', artifacts: {{url: '{artifacts}'}}}}\n")
+    plan.write_text(json.dumps(PLAN.model_dump(mode="json")))
+    return CliRunner().invoke(app, [*arguments, "--config", str(config)])
+
+
+def alive(desk: Desk) -> None:
+    desk.registry.beat(RouterBeat("router-0", desk.registry.generation(), datetime.now(UTC)))
+
+
+def started(desk: Desk) -> CanaryRecord:
+    """A canary as it is once a router has brought its revision everywhere."""
+    alive(desk)
+    result = run(desk, "start", "sql@2", "--plan", str(desk.folder / "plan.yaml"))
+    assert result.exit_code == 0, result.output
+    canary = desk.registry.canaries.live("sql")
+    assert canary.rollout is not None
+    desk.registry.flip(canary.rollout)
+    return judged(desk, canary)
+
+
+def judged(desk: Desk, canary: CanaryRecord, *counts: Counts) -> CanaryRecord:
+    """The canary after a look as the router that leads takes it."""
+    canaries = desk.registry.canaries
+    canaries.tally(canary.id, "router-0", [one.as_json for one in counts])
+    ledger = Ledger.opened(PLAN)
+    for look in canaries.looks(canary.id):
+        ledger = with_tallies(PLAN, ledger, look.tallies)
+
+    def decide(record: CanaryRecord, tallies: Any, rollout: Any, stable: int | None) -> LookDraft | None:
+        world = World(rollout, stable, datetime.now(UTC))
+        return conduct(record, PLAN, with_tallies(PLAN, ledger, tallies), tallies, world)
+
+    return canaries.look(canary.id, decide)
+
+
+GOOD = Counts(0.2, 20, 80)
+BAD = Counts(0.2, 20, 80, {"errors": (12, 0)}, own={"errors": 12})
+
+
+def test_a_canary_needs_a_router_that_is_alive(desk: Desk) -> None:
+    result = run(desk, "start", "sql@2")
+    assert result.exit_code > 1
+    assert "No router is alive" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["start", "sql"], "write it as sql@4"),
+        (["start"], "Name a revision"),
+        (["start", "sql@2", "--pool", "next"], "Name a revision"),
+        (["start", "sql@2", "--plan", "nothing"], "There is no plan 'nothing'"),
+        (["start", "sql@9"], "sql has no revision 9"),
+        (["start", "sql@1"], "is what 'stable' means already"),
+        (["pause", "sql"], "no canary of sql under way"),
+        (["watch", "7"], "There is no canary 7"),
+        (["replay", "7"], "There is no canary 7"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_one_line(desk: Desk, arguments: list[str], says: str) -> None:
+    alive(desk)
+    result = run(desk, *arguments)
+    assert result.exit_code > 1
+    assert says in " ".join(result.stderr.split())
+
+
+def test_status_says_that_nothing_has_come_yet(desk: Desk) -> None:
+    assert "no canary under way" in run(desk, "status").output
+    started(desk)
+    [told] = json.loads(run(desk, "status", "--json").output)
+    assert (told["phase"], told["weight"], told["requests"]) == ("running", 20.0, {"canary": 0, "others": 0})
+    assert "no request has reached it yet" in told["says"]
+
+
+def test_status_history_and_replay_tell_the_same_of_a_rollback(desk: Desk) -> None:
+    canary = judged(desk, started(desk), GOOD)
+    assert canary.step == 1
+    assert judged(desk, canary, BAD).phase == "rolling_back"
+    [told] = json.loads(run(desk, "history", "sql", "--json").output)
+    assert told["reason"].startswith("errors: 12 of the canary's 40 were bad")
+    replay = run(desk, "replay", str(canary.id), "--json")
+    assert replay.exit_code == 0
+    assert [one["kind"] for one in json.loads(replay.output)] == ["step", "roll_back"]
+    assert "bit for bit" in run(desk, "replay", str(canary.id)).output
+
+
+def test_a_verdict_that_was_tampered_with_does_not_replay(desk: Desk) -> None:
+    canary = judged(desk, judged(desk, started(desk), GOOD), BAD)
+    canaries = desk.registry.canaries
+    with canaries._database.write() as connection:  # noqa: SLF001 - what nobody may do
+        connection.exec_driver_sql("UPDATE looks SET verdict = replace(verdict, '12', '13')")
+    assert run(desk, "replay", str(canary.id)).exit_code == 1
+
+
+def test_a_report_says_what_was_seen_and_what_it_cost(desk: Desk) -> None:
+    canary = judged(desk, judged(desk, started(desk), GOOD), BAD)
+    out = desk.folder / "reports"
+    assert run(desk, "report", str(canary.id), "--out", str(out)).exit_code == 0
+    text = (out / "canary-1-sql-2" / "summary.md").read_text()
+    assert "| errors | 12 | 0 |" in text
+    assert "**Decided by**: errors" in text
+    assert json.loads((out / "canary-1-sql-2" / "summary.json").read_text())["requests"] == {
+        "canary": 40,
+        "others": 160,
+    }
+    assert (out / "canary-1-sql-2" / "evidence.svg").read_text().count("<polyline") == 3
+
+
+def test_pause_resume_promote_and_abort_are_in_the_audit(desk: Desk) -> None:
+    started(desk)
+    for command, says in (("pause", "stays at 20%"), ("resume", "goes on"), ("abort", "gets no more requests")):
+        result = run(desk, command, "sql", "--why", "a drill")
+        assert says in result.output, result.stderr
+    done = [one.action for one in desk.registry.audit(subject="sql")]
+    assert {"canary.start", "canary.run", "canary.pause", "canary.resume", "canary.abort"} <= set(done)
+
+
+def test_watch_ends_with_the_canary_and_its_exit_code_says_how(desk: Desk) -> None:
+    canary = judged(desk, judged(desk, started(desk), GOOD), BAD)
+    desk.registry.canaries.change(
+        canary, {"phase": "rolled_back", "ended_at": datetime.now(UTC)}, actor="canary", said="canary.rolled_back"
+    )
+    result = run(desk, "watch", str(canary.id))
+    assert result.exit_code == 1
+    assert "rolled back" in result.output
+    assert "errors" in result.output
