@@ -39,10 +39,11 @@ class Canarying:
         alone = b"request:" + exchange.id
         facts = facts_of(body, exchange.request.headers, b"key:" + client.key.encode() if client.key else alone)
         unit = alone if trial.plan.unit == "request" else facts.caller
-        arm = arm_of(trial, Asker(first.route, client.tenant, unit, facts.headers))
+        asker = Asker(first.route, client.tenant, unit, facts.headers, client.tier_name, facts.text)
+        arm = arm_of(trial, asker)
         if arm is None:
             return choices
-        exchange.entry = self._trials.begin(trial, arm, unit, exchange.interrupt)
+        exchange.entry = self._trials.begin(trial, arm, asker, exchange.interrupt)
         if arm == "stable":
             return choices
         if trial.pool is not None:

@@ -11,9 +11,10 @@ from router.canary.config import plan_of
 from router.canary.ledger import Counts
 from router.canary.plan import PlanConfig
 from router.canary.recorder import Entry, Recorder
-from router.canary.trial import Arm, Trial
+from router.canary.trial import Arm, Asker, Trial, slices_of
 from router.canary.usual import Usual
 from router.metrics import Metrics
+from router.routes.book import language_of
 
 _log = logging.getLogger("patchbay.router")
 _STEERED = ("running", "paused", "promoting")
@@ -60,9 +61,10 @@ class Trials:
         """What is usual for an adapter or a base, while a canary is under way."""
         return self.usual.setdefault(name, Usual())
 
-    def begin(self, trial: Trial, arm: Arm, unit: bytes, interrupt: Interrupt) -> Entry:
+    def begin(self, trial: Trial, arm: Arm, asker: Asker, interrupt: Interrupt) -> Entry:
         """A request was assigned to `arm`."""
-        entry = self._recorder(trial).begin(arm, trial.share, unit)
+        slices = slices_of(trial, asker, language_of) if trial.plan.slices else ()
+        entry = self._recorder(trial).begin(arm, trial.share, asker.unit, slices)
         if arm == "canary":
             self._open.setdefault(trial.id, {})[entry] = interrupt
         return entry

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from router.canary.evidence import Wealth, more_needed, worse
+from router.canary.evidence import Wealth, more_needed, rejected, worse
 from router.canary.ledger import Ledger
 from router.canary.plan import PlanConfig
 
@@ -82,6 +82,8 @@ def _in_its_step(plan: PlanConfig, ledger: Ledger, place: Place, now_s: float) -
     """What keeps it where it is."""
     if not ledger.canary:
         return Hold("no request has reached the canary yet, so there is nothing to judge")
+    if plan.shadow is not None and ledger.shadowed < plan.shadow.samples:
+        return Hold(f"{ledger.shadowed} of {plan.shadow.samples} copies", plan.shadow.samples - ledger.shadowed)
     step, seen = plan.steps[place.step], ledger.canary - place.samples
     if seen < step.samples:
         return Hold(f"{seen} of {step.samples} requests of this step", step.samples - seen)
@@ -95,7 +97,17 @@ def _worst(plan: PlanConfig, ledger: Ledger) -> RollBack | None:
     if ledger.tripped is not None:
         return RollBack("breaker", ledger.tripped, plan.needed, plan.needed)
     found = [one for one in _against(plan, ledger) if one.e >= one.needed]
+    if not found:
+        found = list(_against_slices(plan, ledger))
     return max(found, key=lambda one: one.e, default=None)
+
+
+def _against_slices(plan: PlanConfig, ledger: Ledger) -> Iterator[RollBack]:
+    """Slices in which it is worse: of those named, a share of alpha's half at most is expected to be named wrongly."""
+    e_values = {name: wealth.e for name, wealth in ledger.slices.items()}
+    for name in rejected(e_values, plan.alpha / 2):
+        metric, _, where = name.partition("@")
+        yield RollBack(metric, f"it is worse for {where}", e_values[name], len(e_values) * 2 / plan.alpha)
 
 
 def _against(plan: PlanConfig, ledger: Ledger) -> Iterator[RollBack]:

@@ -9,6 +9,7 @@ from router.canary.evidence import Mean, Rate, Wealth, no_worse, worse
 from router.canary.plan import MetricConfig, PlanConfig
 
 LOSS, TIE, WIN = 0.0, 0.5, 1.0
+_MOST_SLICES = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +18,8 @@ class Counts:
 
     `canary`, `other`: requests that ended, of callers that are seen first; `bad`: by metric, callers to whom something
     bad happened first, of each; `own`: of the `canary` requests, how many were bad, by metric, where that is another
-    number; `wins`: pairs of answers by how the canary's did: 0, 0.5 or 1; `tripped`: why a router sends it none.
+    number; `wins`: pairs of answers by how the canary's did: 0, 0.5 or 1; `tripped`: why a router sends it none;
+    `shadowed`: how many of the `canary` requests were copies, of as many `other` ones.
     """
 
     share: float
@@ -27,6 +29,7 @@ class Counts:
     wins: Mapping[float, int] = field(default_factory=dict)
     own: Mapping[str, int] | None = None
     tripped: str | None = None
+    shadowed: int = 0
 
     @property
     def as_json(self) -> dict[str, Any]:
@@ -37,6 +40,7 @@ class Counts:
             "wins": {str(value): count for value, count in self.wins.items()},
             "own": None if self.own is None else dict(self.own),
             "tripped": self.tripped,
+            "shadowed": self.shadowed,
         }
 
 
@@ -44,7 +48,9 @@ def counts_of(told: Mapping[str, Any]) -> Counts:
     """Counts from their JSON."""
     bad = {name: (pair[0], pair[1]) for name, pair in told["bad"].items()}
     wins = {float(value): count for value, count in told["wins"].items()}
-    return Counts(told["share"], told["canary"], told["other"], bad, wins, told["own"], told["tripped"])
+    return Counts(
+        told["share"], told["canary"], told["other"], bad, wins, told["own"], told["tripped"], told["shadowed"]
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +69,8 @@ class Metric:
 @dataclass(frozen=True, slots=True)
 class Ledger:
     """All of it. `lost`, `held_up`: the evidence that the canary's answers lose more than they may, and that not;
-    `tripped`: why a router sends the canary nothing more."""
+    `tripped`: why a router sends the canary nothing more; `slices`: the evidence that it is worse within a slice, by
+    `metric@facet=value`; `shadowed`: its requests that were copies."""
 
     metrics: Mapping[str, Metric]
     lost: Wealth | None
@@ -72,6 +79,8 @@ class Ledger:
     other: int = 0
     pairs: int = 0
     tripped: str | None = None
+    slices: Mapping[str, Wealth] = field(default_factory=dict)
+    shadowed: int = 0
 
     @classmethod
     def opened(cls, plan: PlanConfig) -> "Ledger":
@@ -101,7 +110,18 @@ class Ledger:
             self.other + counts.other,
             self.pairs + sum(counts.wins.values()),
             self.tripped or counts.tripped,
+            self._sliced(plan, counts),
+            self.shadowed + counts.shadowed,
         )
+
+    def _sliced(self, plan: PlanConfig, counts: Counts) -> Mapping[str, Wealth]:
+        slices = dict(self.slices)
+        for name, (canary, other) in counts.bad.items():
+            metric, at, _ = name.partition("@")
+            if at and 0 < counts.share < 1 and (name in slices or len(slices) < _MOST_SLICES):
+                bet = worse(plan.metrics[metric].tolerated)
+                slices[name] = bet.after(slices.get(name, bet.start), canary, other, counts.share)
+        return slices
 
     def _grown(self, config: MetricConfig, name: str, counts: Counts) -> Metric:
         known, (canary, other) = self.metrics[name], counts.bad.get(name, (0, 0))

@@ -9,6 +9,7 @@ from adapters.settings import Settings
 
 Undecided = Literal["hold", "promote", "roll_back"]
 Unit = Literal["caller", "request"]
+Facet = Annotated[str, Field(pattern=r"^(route|tenant|tier|language|header:[a-z0-9-]{1,64})$")]
 _DAY_S = 86_400
 _WINDOW = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)")
 MetricName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
@@ -62,12 +63,22 @@ class ScopeConfig(Settings):
     header: dict[str, str] = Field(default_factory=dict)
 
 
+class ShadowStep(Settings):
+    """Before its first step a canary answers copies of a `share` of the stable revision's requests, when there is room,
+    until it has answered `samples` of them."""
+
+    share: float = Field(default=0.2, gt=0, le=1)
+    samples: int = Field(default=50, ge=1)
+
+
 class PlanConfig(Settings):
     """`metrics`: what is watched, by name; `win_margin`: how far below a half the share of pairwise wins may be (0.05
     is usual), None where pairs are not judged; `alpha`: the probability, over the whole canary, that one that is no
     worse is rolled back; `promote_alpha`: that one that is worse by a margin is promoted; `max_s`: how long it lasts at
     most; `undecided`: what happens then; `scope`: whose requests; `unit`: what is assigned, and so counts once: a
-    caller, whose requests stay in one arm, or each request; `breaker`: so many different callers in a row whose
+    caller, whose requests stay in one arm, or each request; `slices`: by what else evidence is kept apart, so that
+    what is bad for a few is found: `route`, `tenant`, `tier`, `language`, `header:NAME`; half of alpha is theirs;
+    `shadow`: it gets copies of requests first, which nobody sees; `breaker`: so many different callers in a row whose
     requests fail on the canary, while others' do not, end it at once; `blackout`: when it neither grows nor is
     promoted; `settle_s`: outcomes count in the order in which requests came, but none waits longer for one that came
     before it."""
@@ -81,6 +92,8 @@ class PlanConfig(Settings):
     undecided: Undecided = "hold"
     scope: ScopeConfig = ScopeConfig()
     unit: Unit = "caller"
+    slices: tuple[Facet, ...] = ()
+    shadow: ShadowStep | None = None
     breaker: int = Field(default=5, ge=2)
     blackout: tuple[Window, ...] = ()
     settle_s: float = Field(default=10, ge=0)
@@ -104,7 +117,7 @@ class PlanConfig(Settings):
     @property
     def needed(self) -> float:
         """The evidence that each of its tests has to reach."""
-        return self.tests / self.alpha
+        return self.tests / (self.alpha / 2 if self.slices else self.alpha)
 
     @property
     def tests(self) -> int:
@@ -140,6 +153,11 @@ def ready_plans() -> dict[str, PlanConfig]:
             steps=(StepConfig(weight=10, hold_s=30, samples=30), StepConfig(weight=50, hold_s=30, samples=60)),
             metrics=metrics,
             max_s=3600,
+        ),
+        "shadow-first": PlanConfig(
+            steps=tuple(StepConfig(weight=weight, hold_s=120, samples=60) for weight in (5.0, 25.0, 50.0)),
+            metrics=metrics,
+            shadow=ShadowStep(),
         ),
         "manual": PlanConfig(
             steps=tuple(StepConfig(weight=weight, hold_s=60, gate=True) for weight in (5.0, 25.0, 50.0)),

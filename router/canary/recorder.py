@@ -22,7 +22,8 @@ _ONE_OF_A_KIND = b"request:"
 
 @dataclass(slots=True, eq=False)
 class Entry:
-    """A request that was assigned. `share`: the canary's at the time; `bad`: what was bad, once `done`; None where it
+    """A request that was assigned. `share`: the canary's at the time; `slices`: what it is of, as
+    `tenant=acme`; `bad`: what was bad, once `done`; None where it
     counts for nobody."""
 
     canary: int
@@ -30,6 +31,7 @@ class Entry:
     share: float
     unit: bytes
     began_s: float
+    slices: tuple[str, ...] = ()
     done: bool = False
     late: bool = False
     bad: Collection[str] | None = None
@@ -41,10 +43,12 @@ class _Sum:
     bad: dict[str, dict[Arm, int]] = field(default_factory=dict)
     own: dict[str, int] = field(default_factory=dict)
     wins: dict[float, int] = field(default_factory=dict)
+    shadowed: int = 0
 
     def counts(self, share: float) -> Counts:
         bad = {name: (of["canary"], of["stable"]) for name, of in self.bad.items()}
-        return Counts(share, self.requests["canary"], self.requests["stable"], bad, dict(self.wins), dict(self.own))
+        requests = self.requests["canary"], self.requests["stable"]
+        return Counts(share, *requests, bad, dict(self.wins), dict(self.own), shadowed=self.shadowed)
 
 
 class Recorder:
@@ -70,9 +74,9 @@ class Recorder:
         self.tripped: str | None = None
         self._trip_told = False
 
-    def begin(self, arm: Arm, share: float, unit: bytes) -> Entry:
+    def begin(self, arm: Arm, share: float, unit: bytes, slices: tuple[str, ...] = ()) -> Entry:
         """A request is assigned to `arm`, while the canary has `share`."""
-        entry = Entry(self._canary, arm, share, unit, self._clock())
+        entry = Entry(self._canary, arm, share, unit, self._clock(), slices)
         self._waiting.append(entry)
         return entry
 
@@ -99,6 +103,20 @@ class Recorder:
         wins[value] = wins.get(value, 0) + 1
         self._told("canary", share, f"win_{value:g}")
 
+    def shadowed(self, canary_bad: Collection[str], other_bad: Collection[str]) -> None:
+        """A request was answered by both arms, each time with what was bad of it. Which of two is the bad one is the
+        toss of a coin where they are as good, so this is evidence as if each had half of the callers."""
+        into = self._sums.setdefault(0.5, _Sum())
+        into.requests["canary"] += 1
+        into.requests["stable"] += 1
+        into.shadowed += 1
+        for metric in self._plan.metrics:
+            if (metric in canary_bad) != (metric in other_bad):
+                of = into.bad.setdefault(metric, {"canary": 0, "stable": 0})
+                of["canary" if metric in canary_bad else "stable"] += 1
+            if metric in canary_bad:
+                into.own[metric] = into.own.get(metric, 0) + 1
+
     def take(self) -> Sequence[Counts]:
         """What was counted since the last time, by the share at which it was assigned."""
         self._settle()
@@ -124,6 +142,7 @@ class Recorder:
                 of["stable"] += other
             for name, count in (one.own or {}).items():
                 into.own[name] = into.own.get(name, 0) + count
+            into.shadowed += one.shadowed
             for value, count in one.wins.items():
                 into.wins[value] = into.wins.get(value, 0) + count
 
@@ -156,6 +175,9 @@ class Recorder:
         of = self._sums.setdefault(entry.share, _Sum()).bad.setdefault(metric, {"canary": 0, "stable": 0})
         of[entry.arm] += 1
         self._told(entry.arm, entry.share, metric)
+        for one in entry.slices:
+            name = f"{metric}@{one}"
+            self._sums[entry.share].bad.setdefault(name, {"canary": 0, "stable": 0})[entry.arm] += 1
 
     def _note_hard(self, entry: Entry, bad: Collection[str]) -> None:
         """The breaker: at once, and not in order, since it is no evidence but first aid."""

@@ -1,6 +1,6 @@
 """A canary as a router needs it: whose requests it gets. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -25,12 +25,15 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Asker:
-    """Who asks, and how. `headers`: names in lower case; `unit`: what stands for the caller, or for the request."""
+    """Who asks, and how. `headers`: names in lower case; `unit`: what stands for the caller, or for the request;
+    `tier`: the tenant's; `text`: what the user says last."""
 
     route: str
     tenant: str
     unit: bytes
     headers: Mapping[str, str] = field(default_factory=dict)
+    tier: str = ""
+    text: str = ""
 
 
 def arm_of(trial: Trial, asker: Asker) -> Arm | None:
@@ -44,3 +47,18 @@ def arm_of(trial: Trial, asker: Asker) -> Arm | None:
     if any(asker.headers.get(name) != value for name, value in scope.header.items()):
         return None
     return "canary" if uniform(f"canary {trial.id}", asker.unit) < trial.share else "stable"
+
+
+def slices_of(trial: Trial, asker: Asker, language_of: Callable[[str], str]) -> tuple[str, ...]:
+    """The slices of the canary's plan that a request is in, as `tenant=acme`."""
+    found: list[str] = []
+    for facet in trial.plan.slices:
+        if facet == "language":
+            value = language_of(asker.text) if asker.text else ""
+        elif facet.startswith("header:"):
+            value = asker.headers.get(facet.removeprefix("header:"), "")
+        else:
+            value = {"route": asker.route, "tenant": asker.tenant, "tier": asker.tier}[facet]
+        if value:
+            found.append(f"{facet}={value[:64]}")
+    return tuple(found)

@@ -95,12 +95,12 @@ def compile_book(config: RoutesConfig, folder: Path | None = None) -> Book:
     relative to. Raises ConfigError."""
     if config.auto is None:
         return Book(config, None)
-    speaks = _language_of if any(rule.language for rule in config.auto.rules) else _unknown
+    speaks = language_of if any(rule.language for rule in config.auto.rules) else _unknown
     rules = [Rule(rule, speaks) for rule in config.auto.rules]
     examples = {name: _texts(name, given, folder) for name, given in config.auto.examples.items()}
     classifier = _trained(examples) if examples else None
-    if speaks is _language_of:
-        _language_of("ready")
+    if speaks is language_of:
+        language_of("ready")
     return Book(config, Auto(config.auto, rules, classifier))
 
 
@@ -128,7 +128,8 @@ def _unknown(text: str) -> str:
     return ""
 
 
-def _language_of(text: str) -> str:
+def language_of(text: str) -> str:
+    """The language of a text, as ISO 639-1 has it."""
     import py3langid
 
     return str(py3langid.classify(text)[0])

@@ -22,6 +22,7 @@ class Client:
     tier: TierConfig = field(default_factory=TierConfig)
     limits: Limits = field(default_factory=Limits)
     scope: Scope = field(default_factory=Scope)
+    tier_name: str = DEFAULT_TIER
 
     def may_call_route(self, name: str) -> bool:
         """Whether the key opens that route."""
@@ -94,8 +95,9 @@ def clients_of(
     whether a key is asked for even where there is none."""
     tenants = {one.name: one for one in access.tenants}
     own = tenants.get(DEFAULT_TENANT)
-    tier = config.tier(own.tier if own else DEFAULT_TIER)
-    default = Client(tier=tier, limits=own.limits.over(tier.limits) if own else tier.limits)
+    name = own.tier if own else DEFAULT_TIER
+    tier = config.tier(name)
+    default = Client(tier=tier, limits=own.limits.over(tier.limits) if own else tier.limits, tier_name=name)
     fixed = {key_digest(key.encode()): default for key in api_keys}
     made: dict[str, _Known] = {}
     for key in access.keys:
@@ -103,7 +105,7 @@ def clients_of(
         if tenant is None:
             continue
         tier = config.tier(tenant.tier)
-        client = Client(tenant.name, key.id, tier, tenant.limits.over(tier.limits), key.scope)
+        client = Client(tenant.name, key.id, tier, tenant.limits.over(tier.limits), key.scope, tenant.tier)
         made[key.id] = _Known(key.digest, None if tenant.disabled else client, key.expires_at)
     is_open = not must_show and not fixed and not access.keyed
     return Clients(is_open, default, fixed, made, utc_now)

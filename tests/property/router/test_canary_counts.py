@@ -14,7 +14,7 @@ from router.canary.conduct import World, conduct, with_tallies
 from router.canary.judge import Place, RollBack, judge
 from router.canary.ledger import Counts, Ledger, counts_of
 from router.canary.once import Once
-from router.canary.plan import MetricConfig, PlanConfig, ScopeConfig, StepConfig, Unit, ready_plans
+from router.canary.plan import MetricConfig, PlanConfig, ScopeConfig, ShadowStep, StepConfig, Unit, ready_plans
 from router.canary.recorder import Entry, Recorder
 from router.canary.replay import replayed
 from router.canary.trial import Arm, Asker, Trial, arm_of
@@ -327,3 +327,56 @@ def test_a_vote_against_an_answer_counts_for_the_arm_that_gave_it_and_once() -> 
     recorder.happened(entry, "votes")
     recorder.happened(entry, "votes")
     assert [one.bad for one in recorder.take()] == [{"votes": (1, 0)}]
+
+
+SLICED = PlanConfig(steps=(StepConfig(weight=20),), metrics={"errors": MetricConfig()}, slices=("tenant", "language"))
+
+
+def test_what_is_bad_for_one_tenant_alone_is_found_in_its_slice() -> None:
+    recorder, ledger = Recorder(1, SLICED, Clock()), Ledger.opened(SLICED)
+    rng = random.Random(3)  # noqa: S311 - dice
+    for who in range(4000):
+        tenant = rng.choice(["acme", *(f"other-{number}" for number in range(9))])
+        arm: Arm = "canary" if rng.random() < 0.2 else "stable"
+        rate = 0.3 if (tenant, arm) == ("acme", "canary") else 0.05
+        entry = recorder.begin(arm, 0.2, b"%d" % who, (f"tenant={tenant}",))
+        recorder.end(entry, frozenset({"errors"} if rng.random() < rate else ()))
+    for counts in recorder.take():
+        ledger = ledger.after(SLICED, counts_of(counts.as_json))
+    verdict = judge(SLICED, ledger, Place(0, 0, 0, 0), 0.0)
+    assert isinstance(verdict, RollBack)
+    assert "tenant=acme" in verdict.reason
+
+
+def test_many_slices_do_not_make_a_good_canary_look_bad() -> None:
+    wrong = 0
+    for seed in range(60):
+        rng, recorder = random.Random(seed), Recorder(1, SLICED, Clock())  # noqa: S311 - dice
+        ledger, found = Ledger.opened(SLICED), False
+        for who in range(1500):
+            arm: Arm = "canary" if rng.random() < 0.2 else "stable"
+            entry = recorder.begin(
+                arm, 0.2, b"%d" % who, (f"tenant={rng.randrange(30)}", f"language={rng.randrange(5)}")
+            )
+            recorder.end(entry, frozenset({"errors"} if rng.random() < 0.1 else ()))
+            if who % 100 == 99:
+                for counts in recorder.take():
+                    ledger = ledger.after(SLICED, counts)
+                found = found or isinstance(judge(SLICED, ledger, Place(0, 0, 0, 0), 0.0), RollBack)
+        wrong += found
+    assert wrong <= 2
+
+
+def test_of_two_answers_to_one_request_the_one_that_is_bad_is_evidence() -> None:
+    plan = PLAN.model_copy(update={"shadow": ShadowStep(samples=10)})
+    recorder, ledger = Recorder(1, plan, Clock()), Ledger.opened(plan)
+    for _ in range(9):
+        recorder.shadowed((), ())
+    for counts in recorder.take():
+        ledger = ledger.after(plan, counts_of(counts.as_json))
+    assert "9 of 10 copies" in judge(plan, ledger, Place(0, 0, 0, 0), 1.0).reason
+    for _ in range(20):
+        recorder.shadowed({"errors"}, ())
+    for counts in recorder.take():
+        ledger = ledger.after(plan, counts_of(counts.as_json))
+    assert isinstance(judge(plan, ledger, Place(0, 0, 0, 0), 1.0), RollBack)
