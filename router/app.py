@@ -53,7 +53,7 @@ class Router:
         self._config = config
         public, admin = _bind_both(config)
         self.url, self.admin_url = url_of(public), url_of(admin)
-        self.metrics = Metrics()
+        self.metrics = Metrics(config.metrics_series)
         self.fleet = Fleet(created=int(time.time()))
         self.trials = Trials(self.metrics, time.perf_counter)
         self._members = Members(config, self.fleet, listed=self._listed)
@@ -187,7 +187,13 @@ class Router:
         own = partial(self.proxy.at_replica, name)
         return Probe(link.client, link.token, self._config.poll_timeout_s, told, own)
 
+    def _served(self) -> frozenset[str]:
+        """The revisions that replicas serve or canaries try, and the models that have none."""
+        known = {target.revision or target.label for target in self.fleet.view.table.values()}
+        return frozenset(known | {trial.revision for trial in self.trials.running.values()})
+
     def _watch(self) -> None:
+        self.metrics.answers.watch_served(self._served)
         self.metrics.watch_waiting(lambda: self._admission.waiting)
         self.metrics.watch_in_flight(lambda: self.proxy.in_flight)
         self.metrics.watch_replicas(lambda state: sum(seen.state == state for seen in self.fleet.view.replicas))

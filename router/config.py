@@ -10,6 +10,7 @@ from adapters.config import MAX_RANK, DeclaredAdapter, RegistryConfig, with_sour
 from adapters.errors import ConfigError
 from adapters.settings import REPLICA_NAME, Settings, check_setting_name, is_loopback, replica_url
 from router.admission.config import AdmissionConfig
+from router.answer_metrics import DEFAULT_SERIES
 from router.balance import budget, circuit
 from router.balance.pick import Weights
 from router.guards.config import GuardsConfig
@@ -152,7 +153,8 @@ class RouterConfig(PolicyConfig):
 
     `reuse_port`: lets a second router listen on the same port (SO_REUSEPORT), which takes over from this one when this
     one drains. `tokenizer_endpoints`: whether clients may use `/tokenize` and `/detokenize`; `feedback_ids`: how many
-    answers back votes are taken.
+    answers back votes are taken. `metrics_series`: the sets of labels that metrics of answers have at most; what comes
+    beyond is counted together.
 
     With a `registry` names mean what its channels say, and the replicas are made to hold that; `adapters` are brought
     into it. `policy_file`: where `routes`, `auto`, `tiers` and `prices` are read anew from. `name`: what it is called
@@ -190,6 +192,7 @@ class RouterConfig(PolicyConfig):
     reuse_port: bool = False
     tokenizer_endpoints: bool = False
     feedback_ids: int = Field(default=50_000, ge=0)
+    metrics_series: int = Field(default=DEFAULT_SERIES, ge=1)
     balance: BalanceConfig = BalanceConfig()
     breaker: BreakerConfig = BreakerConfig()
     retry: RetryConfig = RetryConfig()
