@@ -21,6 +21,7 @@ from router.config import RouterConfig
 from router.control.context import utc_now
 from router.control.control import Control
 from router.control.replicas import ReplicaControls
+from router.endings import Endings
 from router.fleet import Fleet
 from router.keys import Role, RoleRing
 from router.listener import Listener, bind, url_of
@@ -32,6 +33,7 @@ from router.proxy import Proxy
 from router.tenants.config import CountersConfig
 from router.tenants.counters import Counters, MemoryCounters, RedisCounters
 from router.tenants.limiter import Limiter
+from router.tracing import open_tracer
 from router.trials import Trials
 from router.usage import Usage
 from router.wire.port import Port
@@ -44,7 +46,8 @@ _NOBODY = Access()
 
 
 class Router:
-    """A router. Both ports are bound when this returns: raises StartError where one is taken.
+    """A router. Both ports are bound when this returns: raises StartError where one is taken, and ConfigError where
+    traces are wanted and cannot be sent.
 
     Build it within the event loop that runs it.
     """
@@ -68,7 +71,9 @@ class Router:
             time.perf_counter,
             config.carry_timeout_s,
         )
-        self.proxy = Proxy(self._parts(), self._members.links)
+        self._tracer = open_tracer(config.tracing, self.url) if config.tracing is not None else None
+        endings = Endings(self.metrics, time.perf_counter, self._tracer)
+        self.proxy = Proxy(self._parts(), self._members.links, endings)
         self._public = Port(
             self.proxy,
             public,
@@ -96,6 +101,8 @@ class Router:
         """Starts, serves until `stop`, drains, and ends with nothing left open."""
         async with AsyncExitStack() as opened, asyncio.TaskGroup() as tasks:
             await opened.enter_async_context(self._members)
+            if self._tracer is not None:
+                opened.push_async_callback(self._tracer.close)
             opened.push_async_callback(self._limiter.close)
             opened.push_async_callback(self.proxy.close)
             if self.control is not None and self._usage is not None:

@@ -17,6 +17,7 @@ from router.guards.config import GuardsConfig
 from router.keys import Role
 from router.routes.config import RoutesConfig
 from router.tenants.config import CountersConfig, TenantsConfig
+from router.tracing import TracingConfig
 
 REGISTRY = "registry"
 _DISCOVERED = "dns+http://"
@@ -154,7 +155,7 @@ class RouterConfig(PolicyConfig):
     `reuse_port`: lets a second router listen on the same port (SO_REUSEPORT), which takes over from this one when this
     one drains. `tokenizer_endpoints`: whether clients may use `/tokenize` and `/detokenize`; `feedback_ids`: how many
     answers back votes are taken. `metrics_series`: the sets of labels that metrics of answers have at most; what comes
-    beyond is counted together.
+    beyond is counted together. `tracing`: where traces go, nowhere without it.
 
     With a `registry` names mean what its channels say, and the replicas are made to hold that; `adapters` are brought
     into it. `policy_file`: where `routes`, `auto`, `tiers` and `prices` are read anew from. `name`: what it is called
@@ -193,6 +194,7 @@ class RouterConfig(PolicyConfig):
     tokenizer_endpoints: bool = False
     feedback_ids: int = Field(default=50_000, ge=0)
     metrics_series: int = Field(default=DEFAULT_SERIES, ge=1)
+    tracing: TracingConfig | None = None
     balance: BalanceConfig = BalanceConfig()
     breaker: BreakerConfig = BreakerConfig()
     retry: RetryConfig = RetryConfig()

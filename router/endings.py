@@ -3,24 +3,33 @@
 from collections.abc import Callable
 
 from router.answered import Answered
+from router.endpoints import HEALTH
 from router.forward.exchange import Exchange
 from router.metrics import Metrics
+from router.tracing import Tracer
 
 
 class Endings:
-    """`clock`: seconds, monotonic."""
+    """`clock`: seconds, monotonic; `tracer`: where traces are wanted."""
 
-    def __init__(self, metrics: Metrics, clock: Callable[[], float]) -> None:
+    def __init__(self, metrics: Metrics, clock: Callable[[], float], tracer: Tracer | None = None) -> None:
         self._metrics = metrics
         self._clock = clock
+        self._tracer = tracer
 
     def ended(self, exchange: Exchange) -> None:
-        """Counts a request that has ended, one way or the other."""
+        """Tells of a request that has ended, one way or the other."""
         metrics, endpoint = self._metrics, exchange.endpoint
         metrics.request(endpoint.name, exchange.outcome, exchange.label)
         metrics.bytes_passed(exchange.read_bytes, exchange.relay.sent_bytes)
+        traced = self._tracer is not None and exchange.span.sampled and endpoint is not HEALTH
+        if not endpoint.forwarded and not traced:
+            return
+        one = answered(exchange, self._clock())
         if endpoint.forwarded:
-            metrics.answers.note(answered(exchange, self._clock()))
+            metrics.answers.note(one)
+        if traced and self._tracer is not None:
+            self._tracer.tell(one)
 
 
 def answered(exchange: Exchange, now_s: float) -> Answered:

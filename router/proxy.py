@@ -35,7 +35,7 @@ _JSON: Headers = [(b"content-type", b"application/json")]
 class Proxy:
     """The application of the public port."""
 
-    def __init__(self, parts: Parts, links: Mapping[str, Link]) -> None:
+    def __init__(self, parts: Parts, links: Mapping[str, Link], endings: Endings) -> None:
         config, clock = parts.config, parts.clock
         self._parts = parts
         self._config = config
@@ -45,7 +45,8 @@ class Proxy:
         self._upstreams = Upstreams(config, parts.fleet, links, parts.metrics, clock)
         forwarder = Forwarder(config, parts.fleet, self._upstreams, parts.metrics, clock)
         self._answering = Answering(parts, self._upstreams, forwarder)
-        self._endings = Endings(parts.metrics, clock)
+        self._endings = endings
+        self._sample = config.tracing.sample if config.tracing is not None else 0
         self._feedback = Feedback(config.feedback_ids)
         self._work: set[Exchange] = set()
         self._open = 0
@@ -84,7 +85,7 @@ class Proxy:
             exchange.interrupt(Unavailable("The router is shutting down."))
 
     async def __call__(self, request: Request, reply: Reply) -> None:
-        given, span = request_id(request.headers), begin_span(request.headers)
+        given, span = request_id(request.headers), begin_span(request.headers, self._sample)
         relay = Relay(reply, anthropic=request.path.startswith("/v1/messages"))
         exchange = Exchange(request, relay, given, span, self._clock())
         exchange.extra += [(REQUEST_ID, given), (TRACEPARENT, span.traceparent)]
