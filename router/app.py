@@ -14,6 +14,7 @@ from socket import socket
 from adapters.errors import PatchbayError, StartError
 from adapters.registry.records import Access, ReplicaAddress
 from adapters.settings import is_loopback
+from router.access import AccessLog
 from router.admin import AdminParts, build_admin
 from router.admission.admission import Admission
 from router.answering import Parts
@@ -72,7 +73,9 @@ class Router:
             config.carry_timeout_s,
         )
         self._tracer = open_tracer(config.tracing, self.url) if config.tracing is not None else None
-        endings = Endings(self.metrics, time.perf_counter, self._tracer)
+        self._key = _guard_key(config)
+        access = AccessLog(self._key) if config.access_log else None
+        endings = Endings(self.metrics, time.perf_counter, self._tracer, access)
         self.proxy = Proxy(self._parts(), self._members.links, endings)
         self._public = Port(
             self.proxy,
@@ -169,13 +172,9 @@ class Router:
             self.metrics,
             self._usage,
             time.perf_counter,
-            self._guard_key(),
+            self._key,
             self.trials,
         )
-
-    def _guard_key(self) -> bytes:
-        own = self._config.guard_key
-        return own.get_secret_value().encode() if own is not None else token_bytes(32)
 
     async def reload(self) -> None:
         """Reads what can change of the configuration anew; where it is wrong, nothing changes and the log says so."""
@@ -227,6 +226,10 @@ async def _reload_when(asked: asyncio.Event, router: Router) -> None:
         await asked.wait()
         asked.clear()
         await router.reload()
+
+
+def _guard_key(config: RouterConfig) -> bytes:
+    return config.guard_key.get_secret_value().encode() if config.guard_key is not None else token_bytes(32)
 
 
 def _counters(config: CountersConfig) -> Counters:

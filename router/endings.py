@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from router.access import AccessLog
 from router.answered import Answered
 from router.endpoints import HEALTH
 from router.forward.exchange import Exchange
@@ -10,26 +11,32 @@ from router.tracing import Tracer
 
 
 class Endings:
-    """`clock`: seconds, monotonic; `tracer`: where traces are wanted."""
+    """`clock`: seconds, monotonic; `tracer`, `access`: where traces, and an access log, are wanted."""
 
-    def __init__(self, metrics: Metrics, clock: Callable[[], float], tracer: Tracer | None = None) -> None:
+    def __init__(
+        self, metrics: Metrics, clock: Callable[[], float], tracer: Tracer | None, access: AccessLog | None
+    ) -> None:
         self._metrics = metrics
         self._clock = clock
         self._tracer = tracer
+        self._access = access
 
     def ended(self, exchange: Exchange) -> None:
         """Tells of a request that has ended, one way or the other."""
         metrics, endpoint = self._metrics, exchange.endpoint
         metrics.request(endpoint.name, exchange.outcome, exchange.label)
         metrics.bytes_passed(exchange.read_bytes, exchange.relay.sent_bytes)
-        traced = self._tracer is not None and exchange.span.sampled and endpoint is not HEALTH
-        if not endpoint.forwarded and not traced:
+        tracer = self._tracer if exchange.span.sampled else None
+        told = endpoint is not HEALTH and (tracer is not None or self._access is not None)
+        if not endpoint.forwarded and not told:
             return
         one = answered(exchange, self._clock())
         if endpoint.forwarded:
             metrics.answers.note(one)
-        if traced and self._tracer is not None:
-            self._tracer.tell(one)
+        if told and tracer is not None:
+            tracer.tell(one)
+        if told and self._access is not None:
+            self._access.tell(one, exchange.head.beginning if exchange.head is not None else None)
 
 
 def answered(exchange: Exchange, now_s: float) -> Answered:
