@@ -28,27 +28,27 @@ _TOKENS = (1, 8, 32, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768, 65536,
 class _Histogram:
     """Counts by bucket, each with the last sampled trace that fell into it: its id, the value, and Unix time."""
 
-    __slots__ = ("counts", "exemplars", "total")
+    __slots__ = ("bounds", "counts", "exemplars", "total")
 
     def __init__(self, bounds: Sequence[float]) -> None:
+        self.bounds = bounds
         self.counts = [0] * (len(bounds) + 1)
         self.exemplars: dict[int, tuple[bytes, float, float]] = {}
         self.total = 0.0
 
-    def observe(self, bounds: Sequence[float], value: float, trace: bytes | None) -> None:
+    def observe(self, value: float, trace: bytes | None) -> None:
         """Takes `value`. `trace`: its trace's id, None where nobody keeps that."""
-        place = bisect_left(bounds, value)
+        place = bisect_left(self.bounds, value)
         self.counts[place] += 1
         self.total += value
         if trace is not None:
             self.exemplars[place] = (trace, value, time.time())
 
-    def buckets(self, bounds: Sequence[float]) -> list[tuple[str, float, Exemplar | None]]:
+    def buckets(self) -> list[tuple[str, float, Exemplar | None]]:
         """The counts as Prometheus has them: each bucket holds those before it."""
         told, below = [], 0
-        for place, bound in enumerate((*map(float, bounds), float("inf"))):
+        for place, name in enumerate((*(str(float(bound)) for bound in self.bounds), "+Inf")):
             below += self.counts[place]
-            name = "+Inf" if place == len(bounds) else str(bound)
             told.append((name, float(below), _exemplar(self.exemplars.get(place))))
         return told
 
@@ -93,10 +93,15 @@ class _Series:
         if one.cached:
             return
         trace = one.span.trace if one.span.sampled else None
-        ended = (one.seconds, one.prompt_tokens, one.answer_tokens) if one.outcome == "ok" else (None, None, None)
-        for place, value in enumerate((one.ttft_s, one.token_s, *ended)):
-            if value is not None:
-                self.histograms[place].observe(_HISTOGRAMS[place][2], value, trace)
+        ttft, per_token, seconds, prompt_tokens, answer_tokens = self.histograms
+        if one.ttft_s is not None:
+            ttft.observe(one.ttft_s, trace)
+        if one.token_s is not None:
+            per_token.observe(one.token_s, trace)
+        if one.outcome == "ok":
+            seconds.observe(one.seconds, trace)
+            prompt_tokens.observe(one.prompt_tokens, trace)
+            answer_tokens.observe(one.answer_tokens, trace)
 
 
 class AnswerMetrics(Collector):
@@ -127,12 +132,12 @@ class AnswerMetrics(Collector):
         if self._beyond.outcomes:
             told.append((_BEYOND, self._beyond))
         yield _answers(told)
-        for place, (name, text, bounds) in enumerate(_HISTOGRAMS):
+        for place, (name, text, _) in enumerate(_HISTOGRAMS):
             family = HistogramMetricFamily(f"patchbay_router_{name}", text, labels=_LABELS)
             for key, series in told:
                 histogram = series.histograms[place]
                 if any(histogram.counts):
-                    family.add_metric(key, histogram.buckets(bounds), histogram.total)  # type: ignore[arg-type]  # a bucket may have no exemplar
+                    family.add_metric(key, histogram.buckets(), histogram.total)  # type: ignore[arg-type]  # a bucket may have no exemplar
             yield family
         for place, (name, text) in enumerate(_COUNTERS):
             counter = CounterMetricFamily(f"patchbay_router_{name}", text, labels=_LABELS)
