@@ -105,6 +105,17 @@ async def test_a_canary_that_is_no_worse_is_promoted(tmp_path: Path, desk: Desk)
         assert desk.registry.snapshot().adapters["sql"].number("stable") == 2
 
 
+async def test_a_canarys_answers_are_measured_apart_from_those_of_stable(tmp_path: Path, desk: Desk) -> None:
+    two_revisions(desk)
+    async with routed(tmp_path, FakeEngine()) as router:
+        await until_phase(desk, start(desk), "running")
+        for caller in range(40):
+            await ask_as(router, caller)
+        text = router.metrics.render().decode()
+    for arm, revision in (("canary", "sql@2"), ("stable", "sql@1")):
+        assert f'answers_total{{adapter="sql",arm="{arm}",outcome="ok",revision="{revision}",route=""}}' in text
+
+
 async def test_without_traffic_nothing_happens_and_it_says_so(tmp_path: Path, desk: Desk) -> None:
     two_revisions(desk)
     async with routed(tmp_path, FakeEngine()):
