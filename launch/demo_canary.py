@@ -128,6 +128,7 @@ class _Demo:
         record = await asyncio.to_thread(registry.canaries.start, draft)
         self._show.say(f"\n[bold]patchbay canary start {record.name}[/bold]   ({what})")
         await self._watched(registry, record.id)
+        self._show.say("")
         ended, looks = registry.canaries.get(record.id), registry.canaries.looks(record.id)
         write_incident(self._out, ended, looks)
         return summary(ended, looks)

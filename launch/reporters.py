@@ -7,10 +7,13 @@ from typing import Final, TextIO
 from launch.events import Event, as_json
 
 OURS: Final = "patchbay"
+# A record of a log that is kept as JSON: whoever reads those wants nothing before them.
+_RECORD: Final = '{"time": "'
 
 
 class PlainReporter:
-    """Lines of text, each with the name of the process that it is from. `names`: of the processes."""
+    """Lines of text, each with the name of the process that it is from; but records in JSON stay as they are.
+    `names`: of the processes."""
 
     def __init__(self, stream: TextIO, names: Sequence[str]) -> None:
         self._stream = stream
@@ -19,7 +22,7 @@ class PlainReporter:
     def lines(self, process: str, lines: Sequence[str]) -> None:
         """Writes `lines` in one go."""
         prefix = f"{process:<{self._width}} | "
-        self._stream.write("".join(f"{prefix}{line}\n" for line in lines))
+        self._stream.write("".join(f"{line}\n" if line.startswith(_RECORD) else f"{prefix}{line}\n" for line in lines))
         self._stream.flush()
 
     def event(self, event: Event) -> None:

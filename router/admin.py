@@ -1,5 +1,6 @@
 """The admin port: health, metrics, and a look at the replicas. Not the data path, so FastAPI."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
@@ -27,7 +28,7 @@ from router.admin_roles import Allowed
 from router.control.control import Control
 from router.fleet import Fleet
 from router.keys import RoleRing
-from router.metrics import CONTENT_TYPE, Metrics
+from router.metrics import Metrics
 from router.policy import PolicyHolder
 from router.proxy import Proxy
 from router.routes.book import Book
@@ -71,8 +72,11 @@ def build_admin(parts: AdminParts) -> FastAPI:
     add_docs(app, allowed)
 
     @app.get("/metrics", dependencies=[Depends(allowed.viewer)])
-    async def read_metrics() -> Response:
-        return Response(parts.metrics.render(), media_type=CONTENT_TYPE)
+    async def read_metrics(request: Request) -> Response:
+        accept = ",".join(request.headers.getlist("accept"))
+        # Many series take a while to write, and streams must not wait for that.
+        body, content_type = await asyncio.to_thread(parts.metrics.exposition, accept)
+        return Response(body, media_type=content_type)
 
     app.add_exception_handler(RequestError, _answer_error)
     app.add_exception_handler(RequestValidationError, _answer_validation_error)

@@ -32,7 +32,7 @@ class StartBody(_Body):
     adapter: str = Field(default="", pattern=f"^({NAME_PATTERN})?$")
     revision: int = Field(default=0, ge=0, le=999_999_999)
     pool: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")
-    plan: Literal["careful", "fast", "manual"] | PlanConfig = "careful"
+    plan: Literal["careful", "fast", "shadow-first", "manual"] | PlanConfig = "careful"
     why: str | None = None
 
 

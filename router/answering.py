@@ -17,7 +17,7 @@ from adapters.errors import (
 from adapters.tenancy import Limits
 from router.admission.admission import Admission, Turn, Wish
 from router.admission.desk import Waiting
-from router.body import Head, parse_head
+from router.body import Head
 from router.cache import AnswerCache, cache_key
 from router.canarying import Canarying
 from router.config import RouterConfig
@@ -90,7 +90,8 @@ class Answering:
         self._guarding = Guarding(parts.policy, parts.metrics, parts.guard_key, self._judges)
         self._canarying = Canarying(parts.trials, parts.clock)
         self._cache = AnswerCache(parts.config.cache_mib * 1024 * 1024, parts.clock)
-        self._shadow = Shadow(parts.fleet, upstreams, parts.admission, parts.metrics, parts.clock)
+        parts.trials.dropped.append(self._cache.forget)
+        self._shadow = Shadow(parts.fleet, upstreams, parts.admission, parts.metrics, parts.clock, parts.trials)
 
     @property
     def pairs(self) -> Sequence[Pair]:
@@ -105,8 +106,7 @@ class Answering:
     async def answer(self, exchange: Exchange, client: Client, deadline_s: float | None) -> Target:
         """Answers, and returns who did. Raises RequestError where nobody does."""
         body = await exchange.request.body(self._parts.config.body_timeout_s)
-        exchange.read_bytes = len(body)
-        incoming = Incoming(exchange, client, parse_head(body), body, deadline_s)
+        incoming = Incoming(exchange, client, exchange.read(body), body, deadline_s)
         choices = self._canarying.arms(exchange, client, body, self._choices(incoming))
         for place, choice in enumerate(choices):
             try:
@@ -169,7 +169,7 @@ class Answering:
     async def _answer(self, incoming: Incoming, choice: Choice) -> Target:
         target = self._target(incoming, choice)
         exchange, client = incoming.exchange, incoming.client
-        exchange.label = target.label
+        exchange.goes_to(choice, target)
         body = self._guarding.check(exchange, choice, client.tenant, self._body(incoming, choice, target))
         price = self._parts.policy.policy.config.price(choice.route, target.label)
         await self._charge_route(choice)
@@ -197,7 +197,7 @@ class Answering:
             if grant is not None:
                 self._parts.limiter.settle(grant, used)
             self._guarding.done(exchange)
-            self._count(incoming, choice, target, used, price)
+            self._count(incoming, target, used, price)
         return answered
 
     async def _answered(self, incoming: Incoming, choice: Choice, ask: Ask) -> Target:
@@ -257,6 +257,7 @@ class Answering:
         headers = [(b"content-type", kept.content_type), (b"age", b"%d" % age_s)]
         headers += provenance(route, target, "cache")
         exchange.cached = True
+        exchange.comes_from(target, "cache")
         exchange.relay.whole(200, headers + exchange.extra, kept.body)
         return True
 
@@ -373,17 +374,16 @@ class Answering:
         exchange.extra.append(said("fallback", f"{choice.route}: {error.code or 'failed'}"))
         self._parts.metrics.fell_back(choice.route)
 
-    def _count(self, incoming: Incoming, choice: Choice, target: Target, used: Need, price: PriceConfig) -> None:
+    def _count(self, incoming: Incoming, target: Target, used: Need, price: PriceConfig) -> None:
         exchange = incoming.exchange
+        exchange.used, exchange.cost = used, used.micros(price) / 1_000_000
         self._canarying.answered(exchange, incoming.body, used)
         self._parts.metrics.tokens(target.label, used.prompt, used.answer)
         if self._parts.usage is not None:
-            route = choice.route if choice.config is not None else ""
             failed = exchange.outcome not in ("ok", "cancelled") or not exchange.relay.head_sent
-            cost = used.micros(price) / 1_000_000
-            self._parts.usage.add(
-                incoming.client.tenant, route, target.revision or target.label, used, cost, failed=failed
-            )
+            model = target.revision or target.label
+            tenant, route, cost = incoming.client.tenant, exchange.route, exchange.cost
+            self._parts.usage.add(tenant, route, model, used, cost, failed=failed)
 
 
 def _caller(client: Client, exchange: Exchange) -> bytes:

@@ -14,6 +14,7 @@ from socket import socket
 from adapters.errors import PatchbayError, StartError
 from adapters.registry.records import Access, ReplicaAddress
 from adapters.settings import is_loopback
+from router.access import AccessLog
 from router.admin import AdminParts, build_admin
 from router.admission.admission import Admission
 from router.answering import Parts
@@ -21,6 +22,7 @@ from router.config import RouterConfig
 from router.control.context import utc_now
 from router.control.control import Control
 from router.control.replicas import ReplicaControls
+from router.endings import Endings
 from router.fleet import Fleet
 from router.keys import Role, RoleRing
 from router.listener import Listener, bind, url_of
@@ -32,6 +34,7 @@ from router.proxy import Proxy
 from router.tenants.config import CountersConfig
 from router.tenants.counters import Counters, MemoryCounters, RedisCounters
 from router.tenants.limiter import Limiter
+from router.tracing import open_tracer
 from router.trials import Trials
 from router.usage import Usage
 from router.wire.port import Port
@@ -44,7 +47,8 @@ _NOBODY = Access()
 
 
 class Router:
-    """A router. Both ports are bound when this returns: raises StartError where one is taken.
+    """A router. Both ports are bound when this returns: raises StartError where one is taken, and ConfigError where
+    traces are wanted and cannot be sent.
 
     Build it within the event loop that runs it.
     """
@@ -53,7 +57,7 @@ class Router:
         self._config = config
         public, admin = _bind_both(config)
         self.url, self.admin_url = url_of(public), url_of(admin)
-        self.metrics = Metrics()
+        self.metrics = Metrics(config.metrics_series)
         self.fleet = Fleet(created=int(time.time()))
         self.trials = Trials(self.metrics, time.perf_counter)
         self._members = Members(config, self.fleet, listed=self._listed)
@@ -68,7 +72,11 @@ class Router:
             time.perf_counter,
             config.carry_timeout_s,
         )
-        self.proxy = Proxy(self._parts(), self._members.links)
+        self._tracer = open_tracer(config.tracing, self.url) if config.tracing is not None else None
+        self._key = _guard_key(config)
+        access = AccessLog(self._key) if config.access_log else None
+        endings = Endings(self.metrics, time.perf_counter, self._tracer, access)
+        self.proxy = Proxy(self._parts(), self._members.links, endings)
         self._public = Port(
             self.proxy,
             public,
@@ -98,6 +106,8 @@ class Router:
         """Starts, serves until `stop`, drains, and ends with nothing left open."""
         async with AsyncExitStack() as opened, asyncio.TaskGroup() as tasks:
             await opened.enter_async_context(self._members)
+            if self._tracer is not None:
+                opened.push_async_callback(self._tracer.close)
             opened.push_async_callback(self._limiter.close)
             opened.push_async_callback(self.proxy.close)
             if self.control is not None and self._usage is not None:
@@ -164,13 +174,9 @@ class Router:
             self.metrics,
             self._usage,
             time.perf_counter,
-            self._guard_key(),
+            self._key,
             self.trials,
         )
-
-    def _guard_key(self) -> bytes:
-        own = self._config.guard_key
-        return own.get_secret_value().encode() if own is not None else token_bytes(32)
 
     async def reload(self) -> None:
         """Reads what can change of the configuration anew; where it is wrong, nothing changes and the log says so."""
@@ -189,7 +195,13 @@ class Router:
         own = partial(self.proxy.at_replica, name)
         return Probe(link.client, link.token, self._config.poll_timeout_s, told, own)
 
+    def _served(self) -> frozenset[str]:
+        """The revisions that replicas serve or canaries try, and the models that have none."""
+        known = {target.revision or target.label for target in self.fleet.view.table.values()}
+        return frozenset(known | {trial.revision for trial in self.trials.running.values()})
+
     def _watch(self) -> None:
+        self.metrics.answers.watch_served(self._served)
         self.metrics.watch_waiting(lambda: self._admission.waiting)
         self.metrics.watch_in_flight(lambda: self.proxy.in_flight)
         self.metrics.watch_replicas(lambda state: sum(seen.state == state for seen in self.fleet.view.replicas))
@@ -216,6 +228,10 @@ async def _reload_when(asked: asyncio.Event, router: Router) -> None:
         await asked.wait()
         asked.clear()
         await router.reload()
+
+
+def _guard_key(config: RouterConfig) -> bytes:
+    return config.guard_key.get_secret_value().encode() if config.guard_key is not None else token_bytes(32)
 
 
 def _counters(config: CountersConfig) -> Counters:

@@ -74,6 +74,11 @@ class AnswerCache:
         while self._bytes > self._most_bytes:
             self._drop(next(iter(self._kept)))
 
+    def forget(self, revision: str) -> None:
+        """Drops what the revision (`sql@4`) said."""
+        for key in [key for key, kept in self._kept.items() if kept.engine_name.startswith(f"{revision}-")]:
+            self._drop(key)
+
     def clear(self) -> None:
         """Drops all."""
         self._kept.clear()

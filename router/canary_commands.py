@@ -28,7 +28,7 @@ app.command()(canary_views.report)
 @app.command("simulate")
 def simulate_plan(  # noqa: PLR0913, PLR0917 - Typer makes an option of each parameter
     plan: Annotated[
-        str, typer.Option(help="A ready plan (careful, fast, manual), or a YAML file with one.")
+        str, typer.Option(help="A ready plan (careful, fast, shadow-first, manual), or a YAML file with one.")
     ] = "careful",
     metric: Annotated[str, typer.Option(help="The plan's metric that differs.")] = "errors",
     others: Annotated[float, typer.Option(min=0, max=1, help="How often it happens to the others' requests.")] = 0.01,
@@ -43,7 +43,7 @@ def simulate_plan(  # noqa: PLR0913, PLR0917 - Typer makes an option of each par
 ) -> None:
     """Runs a plan over assumed rates: how often it rolls back, promotes or cannot decide, how soon, and at what cost.
 
-    Gates are taken as passed. Example: patchbay canary simulate --plan fast --others 0.01 --canary 0.01 --canary 0.05
+    Gates are taken as passed, copies as answered well. Example: patchbay canary simulate --plan fast --others 0.01 --canary 0.01 --canary 0.05
     """
     from dataclasses import asdict
 
@@ -80,11 +80,11 @@ def _row(rate: float, outcome: "Outcome") -> tuple[str, ...]:
 
 
 def _plan(name: str, metric: str) -> "PlanConfig":
-    """The plan of that name, or in that file, without its gates. Raises ConfigError."""
+    """The plan of that name, or in that file, without its gates and copies. Raises ConfigError."""
     from router.canary.plans import named_plan
 
     plan = named_plan(name)
     if metric not in plan.metrics:
         raise ConfigError(f"The plan '{name}' does not watch '{metric}' (it watches: {', '.join(plan.metrics)}).")
     steps = tuple(step.model_copy(update={"gate": False}) for step in plan.steps)
-    return plan.model_copy(update={"steps": steps})
+    return plan.model_copy(update={"steps": steps, "shadow": None})

@@ -20,7 +20,9 @@ def start(
     pool: Annotated[
         str | None, typer.Option("--pool", help="A pool of replicas to try, in place of a revision.")
     ] = None,
-    plan: Annotated[str, typer.Option("--plan", help="careful, fast or manual, or a YAML file.")] = "careful",
+    plan: Annotated[
+        str, typer.Option("--plan", help="careful, fast, shadow-first or manual, or a YAML file.")
+    ] = "careful",
     why: Why = None,
     config: Config = None,
     as_json: AsJson = False,

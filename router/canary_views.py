@@ -159,8 +159,7 @@ def drawn(told: dict[str, Any]) -> "RenderableType":
         (f"{told['revision']} ", "bold"),
         f"against {told['against']}   ",
         (told["phase"].replace("_", " "), _COLOURS.get(told["phase"], "yellow")),
-        f"   {told['weight']:g}% of callers   {told['requests']['canary']} requests of its, "
-        f"{told['requests']['others']} others'",
+        f"   {_share(told)}   {told['requests']['canary']} of its requests, {told['requests']['others']} of others",
     )
     bars = Table(box=None, show_header=True, pad_edge=False)
     for column in ("metric", "evidence that it is worse", "", "its bad", "others'"):
@@ -173,6 +172,12 @@ def drawn(told: dict[str, Any]) -> "RenderableType":
         bars.add_row(name, bar, f"{share:.0%}", str(own), str(others))
     more = f"  (about {told['more']} more of its requests)" if told.get("more") else ""
     return Group(head, bars, Text(f"{told['says']}{more}"))
+
+
+def _share(told: dict[str, Any]) -> str:
+    if told["phase"] == "promoted":
+        return "all callers"
+    return f"{told['weight']:g}% of callers"
 
 
 _COLOURS = {"promoted": "green", "rolled_back": "red", "rolling_back": "red", "failed": "red"}

@@ -68,6 +68,7 @@ class Canarying:
         # An answer's end is a token, too.
         if used.answer <= 1 and asked_tokens(body) != 1:
             exchange.bad.add("empty")
+        self._note(exchange, "cost", exchange.read_bytes, used.answer)
         if exchange.began_s is not None and not exchange.cold:
             self._note_times(exchange, used)
 
@@ -79,14 +80,14 @@ class Canarying:
             since_s = began_s if streamed else exchange.started_s
             self._note(exchange, "token_time", int(streamed), (self._clock() - since_s) / used.answer)
 
-    def _note(self, exchange: Exchange, kind: str, size: int, seconds: float) -> None:
+    def _note(self, exchange: Exchange, kind: str, size: int, value: float) -> None:
         usual, entry = self._trials.usual_of(exchange.label), exchange.entry
         if entry is None:
             return
-        if usual.is_slow(kind, size, seconds):
+        if usual.is_above(kind, size, value):
             exchange.bad.add(kind)
         if entry.arm == "stable":
-            usual.note(kind, size, seconds)
+            usual.note(kind, size, value)
 
     def ended(self, exchange: Exchange) -> None:
         """The request has ended, one way or the other."""

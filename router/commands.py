@@ -1,8 +1,6 @@
 """`patchbay router`: the router's command line."""
 
 import asyncio
-import logging
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -52,14 +50,8 @@ def _serve(settings: "RouterConfig", *, verbose: bool) -> None:
     import uvloop
 
     from router.app import serve
+    from router.logs import log_to_stderr
 
-    _log_to_stderr(verbose=verbose)
+    log_to_stderr(settings.log_format, verbose=verbose)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(serve(settings))
-
-
-def _log_to_stderr(*, verbose: bool) -> None:
-    logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    # The router itself says what went wrong with a request; uvicorn would add a traceback to every broken stream.
-    logging.getLogger("uvicorn").setLevel(logging.INFO if verbose else logging.CRITICAL)
-    logging.getLogger("patchbay").setLevel(logging.DEBUG if verbose else logging.INFO)

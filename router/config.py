@@ -10,13 +10,16 @@ from adapters.config import MAX_RANK, DeclaredAdapter, RegistryConfig, with_sour
 from adapters.errors import ConfigError
 from adapters.settings import REPLICA_NAME, Settings, check_setting_name, is_loopback, replica_url
 from router.admission.config import AdmissionConfig
+from router.answer_metrics import DEFAULT_SERIES
 from router.balance import budget, circuit
 from router.balance.pick import Weights
 from router.canary.config import CanaryConfig, DeclaredCanary
 from router.guards.config import GuardsConfig
 from router.keys import Role
+from router.logs import LogFormat
 from router.routes.config import RoutesConfig
 from router.tenants.config import CountersConfig, TenantsConfig
+from router.tracing import TracingConfig
 
 REGISTRY = "registry"
 _DISCOVERED = "dns+http://"
@@ -147,13 +150,15 @@ class RouterConfig(PolicyConfig):
     `dns_interval_s`: how often names of replicas are looked up.
 
     `guard_cache`: where the compiled rules of guards are kept, by default in the user's cache; `guard_key`: what the
-    marks of their findings are made with, by default another one each start.
+    marks of their findings, and hashes of prompts in the access log, are made with, by default another one each start.
 
     `cache_mib`: answers of routes with a `cache` that are kept in memory.
 
     `reuse_port`: lets a second router listen on the same port (SO_REUSEPORT), which takes over from this one when this
     one drains. `tokenizer_endpoints`: whether clients may use `/tokenize` and `/detokenize`; `feedback_ids`: how many
-    answers back votes are taken.
+    answers back votes are taken. `metrics_series`: the sets of labels that metrics of answers have at most; what comes
+    beyond is counted together. `tracing`: where traces go, nowhere without it. `log_format`:
+    of the log on standard error, `json` for an object a line; `access_log`: whether each request gets a line.
 
     With a `registry` names mean what its channels say, and the replicas are made to hold that; `adapters` are brought
     into it. `policy_file`: where `routes`, `auto`, `tiers` and `prices` are read anew from. `name`: what it is called
@@ -191,6 +196,10 @@ class RouterConfig(PolicyConfig):
     reuse_port: bool = False
     tokenizer_endpoints: bool = False
     feedback_ids: int = Field(default=50_000, ge=0)
+    metrics_series: int = Field(default=DEFAULT_SERIES, ge=1)
+    tracing: TracingConfig | None = None
+    log_format: LogFormat = "text"
+    access_log: bool = False
     balance: BalanceConfig = BalanceConfig()
     breaker: BreakerConfig = BreakerConfig()
     retry: RetryConfig = RetryConfig()

@@ -1,17 +1,17 @@
-"""Every metric of the router. Nothing else imports prometheus_client."""
+"""Every metric of the router. Nothing else imports prometheus_client, but `answer_metrics`, which is held here."""
 
 from collections import Counter as Counts
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache, partial
 from typing import Literal
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.exposition import choose_encoder
 
+from router.answer_metrics import DEFAULT_SERIES, AnswerMetrics
+from router.answered import Outcome
 from router.snapshot import ReplicaState, Target
 
-Outcome = Literal["ok", "client_error", "server_error", "broken", "cancelled"]
-
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _STATES: tuple[ReplicaState, ...] = ("ready", "unready", "draining")
 _PLACEMENT_STATES = ("pending", "staged", "resident", "failed")
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
@@ -19,10 +19,12 @@ _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
 class Metrics:
     """The router's metrics in a registry of their own. No label ever carries a client's own text: `model` is the
-    name of a known adapter or base, or empty."""
+    name of a known adapter or base, or empty. `answers`: those by who gave them, for `series` sets of labels."""
 
-    def __init__(self) -> None:
+    def __init__(self, series: int = DEFAULT_SERIES) -> None:
         self._registry = registry = CollectorRegistry()
+        self.answers = AnswerMetrics(series)
+        registry.register(self.answers)
         self._requests = Counter(
             "patchbay_router_requests",
             "Requests answered. outcome: ok, client_error (4xx), server_error (5xx), broken (cut short), cancelled.",
@@ -328,6 +330,12 @@ class Metrics:
         """Counts an error that nobody expected."""
         self._faults.labels(where).inc()
 
-    def render(self) -> bytes:
-        """All metrics in Prometheus' text format."""
-        return generate_latest(self._registry)
+    def render(self, accept: str = "") -> bytes:
+        """All metrics, in the form that `exposition` says."""
+        return self.exposition(accept)[0]
+
+    def exposition(self, accept: str) -> tuple[bytes, str]:
+        """All metrics and their content type: OpenMetrics where the header `accept` asks for that, else Prometheus'
+        text format, which has no exemplars."""
+        encode, content_type = choose_encoder(accept)
+        return encode(self._registry), content_type

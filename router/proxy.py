@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from adapters.asgi import Headers
 from adapters.errors import DeadlineExceeded, ModelNotFound, RequestError, Unavailable
 from router.answering import Answering, Parts, is_open_to
+from router.endings import Endings
 from router.endpoints import FEEDBACK, HEALTH, MODEL, MODEL_PREFIX, MODELS, find_endpoint
 from router.feedback import Feedback
 from router.forward.exchange import Exchange
@@ -23,7 +24,7 @@ from router.relay import Relay
 from router.routes.config import AUTO
 from router.shadow import Pair
 from router.tenants.clients import Client
-from router.trace import TRACEPARENT, span, trace_of
+from router.trace import TRACEPARENT, begin_span
 from router.upstream.link import Link
 from router.wire.request import Reply, Request
 
@@ -34,7 +35,7 @@ _JSON: Headers = [(b"content-type", b"application/json")]
 class Proxy:
     """The application of the public port."""
 
-    def __init__(self, parts: Parts, links: Mapping[str, Link]) -> None:
+    def __init__(self, parts: Parts, links: Mapping[str, Link], endings: Endings) -> None:
         config, clock = parts.config, parts.clock
         self._parts = parts
         self._config = config
@@ -44,6 +45,8 @@ class Proxy:
         self._upstreams = Upstreams(config, parts.fleet, links, parts.metrics, clock)
         forwarder = Forwarder(config, parts.fleet, self._upstreams, parts.metrics, clock)
         self._answering = Answering(parts, self._upstreams, forwarder)
+        self._endings = endings
+        self._sample = config.tracing.sample if config.tracing is not None else 0
         self._feedback = Feedback(config.feedback_ids)
         self._work: set[Exchange] = set()
         self._open = 0
@@ -82,18 +85,17 @@ class Proxy:
             exchange.interrupt(Unavailable("The router is shutting down."))
 
     async def __call__(self, request: Request, reply: Reply) -> None:
-        given, trace = request_id(request.headers), trace_of(request.headers)
+        given, span = request_id(request.headers), begin_span(request.headers, self._sample)
         relay = Relay(reply, anthropic=request.path.startswith("/v1/messages"))
-        exchange = Exchange(request, relay, given, trace, self._clock())
-        exchange.extra += [(REQUEST_ID, given), (TRACEPARENT, span(trace))]
+        exchange = Exchange(request, relay, given, span, self._clock())
+        exchange.extra += [(REQUEST_ID, given), (TRACEPARENT, span.traceparent)]
         self._open += 1
         try:
             await self._guarded(exchange)
         finally:
             self._open -= 1
             self._answering.ended(exchange)
-            self._metrics.request(exchange.endpoint.name, exchange.outcome, exchange.label)
-            self._metrics.bytes_passed(exchange.read_bytes, exchange.relay.sent_bytes)
+            self._endings.ended(exchange)
 
     async def _guarded(self, exchange: Exchange) -> None:
         """Answers a request, whatever happens. The one place where an error becomes an answer."""

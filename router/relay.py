@@ -54,6 +54,11 @@ class Relay:
         return self._before + self._last
 
     @property
+    def status(self) -> int:
+        """HTTP's, 0 before the answer's head is out."""
+        return self._reply.status
+
+    @property
     def head_sent(self) -> bool:
         """Whether the client has the answer's head."""
         return self._reply.started

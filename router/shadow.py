@@ -22,6 +22,7 @@ from router.lots import uniform
 from router.metrics import Metrics
 from router.routes.book import Choice
 from router.targets import resolve
+from router.trials import Trials
 from router.upstream.failure import ReplicaFailure
 
 _KEPT = 500
@@ -29,6 +30,8 @@ _MOST_BYTES = 256 * 1024
 _TIMEOUT_S = 120
 # Behind everybody whom somebody waits for.
 _LAST = 1000
+# Of a canary's copies.
+_MOST_AT_ONCE = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +52,16 @@ class Shadow:
     """One router's. `clock`: seconds, monotonic. Owns the copies: `close` ends them."""
 
     def __init__(
-        self, fleet: Fleet, upstreams: Upstreams, admission: Admission, metrics: Metrics, clock: Callable[[], float]
+        self,
+        fleet: Fleet,
+        upstreams: Upstreams,
+        admission: Admission,
+        metrics: Metrics,
+        clock: Callable[[], float],
+        trials: Trials,
     ) -> None:
         self._fleet = fleet
+        self._trials = trials
         self._upstreams = upstreams
         self._aside = Aside(fleet, upstreams)
         self._admission = admission
@@ -63,10 +73,18 @@ class Shadow:
 
     def wants(self, exchange: Exchange, choice: Choice) -> bool:
         """Whether this request is to have a copy."""
-        shadow = choice.config.shadow if choice.config else None
-        if shadow is None or self._admission.waiting or self._running[choice.route] >= shadow.most:
+        share, most = self._rules(choice)
+        if not share or self._admission.waiting or self._running[choice.route] >= most:
             return False
-        return uniform(f"shadow {choice.route}", exchange.id) < shadow.share
+        return uniform(f"shadow {choice.route}", exchange.id) < share
+
+    def _rules(self, choice: Choice) -> tuple[float, int]:
+        """The share of requests that is copied, and how many copies there may be at a time."""
+        shadow = choice.config.shadow if choice.config else None
+        if shadow is not None:
+            return shadow.share, shadow.most
+        trial = self._trials.shadowing(choice.model)
+        return (trial.plan.shadow.share, _MOST_AT_ONCE) if trial is not None and trial.plan.shadow else (0.0, 0)
 
     def copy(self, exchange: Exchange, choice: Choice, ask: Ask, answer: bytes) -> None:
         """Asks the shadow's arm the same, in the background. `answer`: what the client got."""
@@ -87,7 +105,9 @@ class Shadow:
         self._running[route] -= 1
 
     async def _copy(self, exchange: Exchange, choice: Choice, ask: Ask, answer: bytes, took_s: float) -> None:
-        model = choice.config.shadow.model if choice.config and choice.config.shadow else ""
+        own = choice.config.shadow if choice.config else None
+        trial = self._trials.shadowing(choice.model) if own is None else None
+        model = own.model if own is not None else trial.revision if trial is not None else ""
         view = self._fleet.view
         try:
             target = resolve(model, view.table, view.replicas)
@@ -103,7 +123,11 @@ class Shadow:
                 other = exchange.guarded.copy(other)
         except (RequestError, ReplicaFailure):
             self._metrics.shadowed(choice.route, "failed")
+            if trial is not None:
+                self._trials.shadowed(trial, {"errors"})
             return
+        if trial is not None:
+            self._trials.shadowed(trial, {"empty"} if _is_empty(other) else ())
         pair = Pair(
             exchange.id.decode(),
             choice.route,
@@ -126,6 +150,16 @@ class Shadow:
             return replica.name if replica is not None else None
 
         return self._admission.spare(Wish(waiting, 0, pick, lambda: waiting.replicas))
+
+
+def _is_empty(answer: bytes) -> bool:
+    """Whether an answer has no more than its end."""
+    try:
+        usage = msgspec.json.decode(answer).get("usage") or {}
+    except (msgspec.DecodeError, AttributeError):
+        return True
+    told = usage.get("completion_tokens", usage.get("output_tokens"))
+    return isinstance(told, int) and told <= 1
 
 
 class _Ending:

@@ -17,14 +17,15 @@ from router.metrics import Metrics
 from router.routes.book import language_of
 
 _log = logging.getLogger("patchbay.router")
+_BAD = ("rolling_back", "rolled_back", "failed")
 _STEERED = ("running", "paused", "promoting")
 _VOTES_KEPT = 20_000
 Interrupt = Callable[[Unavailable], None]
 
 
 class Trials:
-    """`running`: those that get requests, by their adapter's name; `pool`: that of a pool. `clock`: seconds,
-    monotonic."""
+    """`running`: those that get requests, by their adapter's name; `pool`: that of a pool; `dropped`: who is told of a
+    revision whose canary has failed. `clock`: seconds, monotonic."""
 
     def __init__(self, metrics: Metrics, clock: Callable[[], float]) -> None:
         self._metrics = metrics
@@ -35,6 +36,7 @@ class Trials:
         self._open: dict[int, dict[Entry, Interrupt]] = {}
         self._answered: OrderedDict[bytes, Entry] = OrderedDict()
         self.usual: dict[str, Usual] = {}
+        self.dropped: list[Callable[[str], None]] = []
         self.running: Mapping[str, Trial] = {}
         self.pool: Trial | None = None
 
@@ -43,6 +45,9 @@ class Trials:
         before, self._records = self._records, {record.id: record for record in records}
         for record in records:
             was = before.get(record.id)
+            if record.phase in _BAD and (was is None or was.phase not in _BAD):
+                for drop in self.dropped:
+                    drop(record.name)
             if record.cut and not record.live and (was is None or was.live):
                 self._cut(record)
         steered = [record for record in records if record.phase in _STEERED and record.pool is None]
@@ -60,6 +65,15 @@ class Trials:
     def usual_of(self, name: str) -> Usual:
         """What is usual for an adapter or a base, while a canary is under way."""
         return self.usual.setdefault(name, Usual())
+
+    def shadowing(self, model: str) -> Trial | None:
+        """The canary that answers copies of what is asked of `model`, and nothing else yet."""
+        trial = self.running.get(model)
+        return trial if trial is not None and trial.share == 0 and trial.plan.shadow is not None else None
+
+    def shadowed(self, trial: Trial, bad: Collection[str]) -> None:
+        """It has answered a copy. `bad`: by which metrics its answer was."""
+        self._recorder(trial).shadowed(bad)
 
     def begin(self, trial: Trial, arm: Arm, asker: Asker, interrupt: Interrupt) -> Entry:
         """A request was assigned to `arm`."""

@@ -101,9 +101,9 @@ def _warmed(record: CanaryRecord, plan: PlanConfig, world: World) -> LookDraft |
         return LookDraft(_plain("warming", reason), {"phase": "warming", "reason": reason}, "canary.warm")
     if rollout is not None and rollout.state != "done":
         return _over(record, world, "failed", f"it did not come to serve: {rollout.reason or rollout.state}")
-    weight = plan.steps[0].weight
+    weight = plan.steps[0].weight if plan.shadow is None else 0.0
     changes = {"phase": "running", "weight": weight, "began_at": world.now, "step_at": world.now, "rollout": None}
-    reason = f"{weight:g}% of callers"
+    reason = f"{weight:g}% of callers" if plan.shadow is None else "it answers copies of requests"
     return LookDraft(_plain("running", reason), {**changes, "reason": reason}, "canary.run")
 
 
@@ -134,6 +134,8 @@ def _judged(
         cut = told["metric"] in plan.metrics and plan.metrics[told["metric"]].cut
         changes = {"phase": "rolling_back", "reason": f"{told['metric']}: {reason}", "weight": 0.0, "cut": cut}
         return LookDraft(told, changes, "canary.roll_back", clear=True)
+    if plan.shadow is not None and record.weight == 0 and record.phase == "running":
+        return _shown(plan, ledger, tallies, world, told)
     if record.phase == "paused" or kind == "hold":
         seen = {"reason": f"{record.weight:g}% of callers"} if record.reason.startswith(NO_DATA) else {}
         return LookDraft(told, seen) if tallies or seen else None
@@ -143,3 +145,15 @@ def _judged(
         said = f"{plan.steps[step].weight:g}% of callers: {reason}"
         return LookDraft(told, {**changes, "passed": False, "reason": said}, "canary.step")
     return LookDraft(told, {"phase": "promoting", "reason": reason}, "canary.promote", promote=True)
+
+
+def _shown(
+    plan: PlanConfig, ledger: Ledger, tallies: Sequence[Tally], world: World, told: dict[str, Any]
+) -> LookDraft | None:
+    """While it answers copies: to its first step once it has answered enough of them."""
+    if plan.shadow is None or ledger.shadowed < plan.shadow.samples:
+        return LookDraft(told) if tallies else None
+    weight = plan.steps[0].weight
+    reason = f"{weight:g}% of callers: it has answered {ledger.shadowed} copies"
+    changes = {"weight": weight, "step_at": world.now, "samples": ledger.canary, "reason": reason}
+    return LookDraft(told, changes, "canary.step")

@@ -57,7 +57,9 @@ def markdown(told: Mapping[str, Any], plot: str | None) -> str:
     if plot is not None:
         lines += ["", f"![The evidence against the canary, as a share of what rolls it back]({plot})"]
     again = f"`patchbay canary replay {told['canary']}` makes every verdict again;"
-    return "\n".join([*lines, "", f"{again} `patchbay adapters audit {told['revision']}` has who did what.", ""])
+    return "\n".join(
+        [*lines, "", f"{again} `patchbay adapters audit --subject {told['revision']}` has who did what.", ""]
+    )
 
 
 def _period(told: Mapping[str, Any]) -> str:
@@ -85,7 +87,7 @@ def plot(record: CanaryRecord, looks: Sequence[Look]) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH}" height="{_HEIGHT}" font-family="sans-serif" '
         'font-size="12">',
         f'<rect width="{_WIDTH}" height="{_HEIGHT}" fill="white"/>',
-        f'<text x="{_EDGE}" y="20" font-size="14">{record.name} against {record.stable_name}: {record.phase}</text>',
+        f'<text x="{_EDGE}" y="20" font-size="14">{record.name} against {record.stable_name}: {_phase(record)}</text>',
         _line([(0, 1.0), (most, 1.0)], most, top, "#888", dashed=True),
         f'<text x="{_EDGE + 4}" y="{_y(1.0, top) - 4:.1f}" fill="#666">rolled back here</text>',
         _line([(0, 0.0), (most, 0.0)], most, top, "#888"),
@@ -97,6 +99,10 @@ def plot(record: CanaryRecord, looks: Sequence[Look]) -> str:
         parts.append(_line(points, most, top, colour))
         parts.append(f'<text x="{_WIDTH - _EDGE - 96}" y="{44 + 15 * place}" fill="{colour}">{metric}</text>')
     return "\n".join([*parts, "</svg>", ""])
+
+
+def _phase(record: CanaryRecord) -> str:
+    return record.phase.replace("_", " ")
 
 
 def _line(points: Sequence[tuple[int, float]], most: int, top: float, colour: str, *, dashed: bool = False) -> str:

@@ -19,7 +19,7 @@ class Counts:
     `canary`, `other`: requests that ended, of callers that are seen first; `bad`: by metric, callers to whom something
     bad happened first, of each; `own`: of the `canary` requests, how many were bad, by metric, where that is another
     number; `wins`: pairs of answers by how the canary's did: 0, 0.5 or 1; `tripped`: why a router sends it none;
-    `shadowed`: how many of the `canary` requests were copies, of as many `other` ones.
+    `shadowed`: how many of the `canary` requests were copies.
     """
 
     share: float

@@ -65,7 +65,7 @@ class ScopeConfig(Settings):
 
 class ShadowStep(Settings):
     """Before its first step a canary answers copies of a `share` of the stable revision's requests, when there is room,
-    until it has answered `samples` of them."""
+    until it has answered `samples` of them. What `most` allows is judged by them, and nothing else."""
 
     share: float = Field(default=0.2, gt=0, le=1)
     samples: int = Field(default=50, ge=1)
@@ -141,7 +141,7 @@ def ready_plans() -> dict[str, PlanConfig]:
     metrics = {
         **dict.fromkeys(("errors", "empty", "schema"), errors),
         **dict.fromkeys(("refusals", "votes"), refusals),
-        **dict.fromkeys(("ttft", "token_time"), slow),
+        **dict.fromkeys(("ttft", "token_time", "cost"), slow),
         "guards": unsafe,
     }
     careful = (1.0, 5.0, 10.0, 25.0, 50.0)

@@ -103,19 +103,15 @@ class Recorder:
         wins[value] = wins.get(value, 0) + 1
         self._told("canary", share, f"win_{value:g}")
 
-    def shadowed(self, canary_bad: Collection[str], other_bad: Collection[str]) -> None:
-        """A request was answered by both arms, each time with what was bad of it. Which of two is the bad one is the
-        toss of a coin where they are as good, so this is evidence as if each had half of the callers."""
-        into = self._sums.setdefault(0.5, _Sum())
+    def shadowed(self, bad: Collection[str]) -> None:
+        """The canary has answered a copy of a request. `bad`: by which metrics its answer was. Only requests that the
+        stable revision has answered are copied, so this is evidence of the canary's own rates and of no ratio."""
+        into = self._sums.setdefault(0.0, _Sum())
         into.requests["canary"] += 1
-        into.requests["stable"] += 1
         into.shadowed += 1
-        for metric in self._plan.metrics:
-            if (metric in canary_bad) != (metric in other_bad):
-                of = into.bad.setdefault(metric, {"canary": 0, "stable": 0})
-                of["canary" if metric in canary_bad else "stable"] += 1
-            if metric in canary_bad:
-                into.own[metric] = into.own.get(metric, 0) + 1
+        for metric in self._plan.metrics.keys() & set(bad):
+            into.bad.setdefault(metric, {"canary": 0, "stable": 0})["canary"] += 1
+            into.own[metric] = into.own.get(metric, 0) + 1
 
     def take(self) -> Sequence[Counts]:
         """What was counted since the last time, by the share at which it was assigned."""

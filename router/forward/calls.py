@@ -6,7 +6,7 @@ from router.carry.transcript import TOKEN_IDS, Transcript
 from router.forward.exchange import Ask, Exchange
 from router.headers import DEADLINE, PRIORITY, REVISION, upstream_headers
 from router.snapshot import Replica
-from router.trace import TRACEPARENT, span
+from router.trace import TRACEPARENT
 from router.upstream.client import Call
 from router.upstream.link import Link
 
@@ -16,7 +16,7 @@ def call_of(exchange: Exchange, ask: Ask, replica: Replica, link: Link) -> Call:
     request, ours = exchange.request, replica.catalog is not None and not replica.catalog.plain
     query = request.query.decode("latin-1")
     headers = upstream_headers(request.headers, exchange.id, link.authorization)
-    headers.append((TRACEPARENT, span(exchange.trace)))
+    headers.append((TRACEPARENT, exchange.span.traceparent))
     if ask.target.revision is not None:
         headers.append((REVISION, ask.target.engine_name.encode()))
     if ask.priority:

@@ -2,19 +2,24 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from adapters.asgi import Headers
 from adapters.errors import RequestError
-from router.body import Prompt
+from router.answered import Outcome
+from router.body import Head, Prompt, parse_head
 from router.canary.recorder import Entry
 from router.endpoints import OTHER, Endpoint
 from router.guards.guarded import Guarded
-from router.metrics import Outcome
 from router.relay import Relay
+from router.routes.book import Choice
 from router.snapshot import Target
+from router.tenants.limiter import Need
+from router.trace import Span
 from router.wire.request import Request
+
+_NOTHING_USED = Need(0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +58,17 @@ class Turn(Protocol):
 @dataclass(slots=True, eq=False)
 class Exchange:
     """One request, and how far its answer has come. `extra`: the router's own headers on the answer; `tried`: the
-    replicas that were asked; `trace`: the trace's id; `on_begin`: told when the answer begins; `turn`: its
-    turn, where it was given one; `cached`: whether it was answered with what was kept; `guarded`: the guards that
+    replicas that were asked; `span`: the router's own in its trace; `on_begin`: told when the answer begins; `turn`:
+    its turn, where it was given one; `cached`: whether it was answered with what was kept; `guarded`: the guards that
     it is under; `entry`: its place in a canary, `bad`: the canary's metrics by which it went wrong;
-    `began_s`: when its answer began; `cold`: whether its revision had to be loaded first."""
+    `began_s`: when its answer began; `cold`: whether its revision had to be loaded first. Who answers, or is to:
+    `route`, empty where the client named no route, `target`, and `replica`; `used` and `cost`: tokens, and what they
+    cost. `head`: what was read of it."""
 
     request: Request
     relay: Relay
     id: bytes
-    trace: bytes
+    span: Span
     started_s: float
     endpoint: Endpoint = OTHER
     label: str = ""
@@ -79,6 +86,29 @@ class Exchange:
     bad: set[str] = field(default_factory=set)
     began_s: float | None = None
     cold: bool = False
+    head: Head | None = None
+    route: str = ""
+    target: Target | None = None
+    replica: str = ""
+    used: Need = _NOTHING_USED
+    cost: float = 0
+
+    def read(self, body: bytes) -> Head:
+        """Notes that the whole request was read, and gives what routing needs of it. Raises InvalidRequest."""
+        self.read_bytes = len(body)
+        self.head = parse_head(body)
+        return self.head
+
+    def goes_to(self, choice: Choice, target: Target) -> None:
+        """Notes who is to answer."""
+        self.label = target.label
+        self.route = choice.route if choice.config is not None else ""
+        self.target = target if choice.arm is None else replace(target, arm=choice.arm)
+        self.replica = ""
+
+    def comes_from(self, target: Target, replica: str) -> None:
+        """Notes who answers. `replica`: its name, or `cache`."""
+        self.target, self.replica = target, replica
 
     def begin(self) -> None:
         """Notes that the answer is about to begin: from here on it cannot be had elsewhere."""

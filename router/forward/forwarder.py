@@ -151,7 +151,9 @@ class Forwarder:
             # The stable revision can do better than pass this on.
             attempt.close()
             raise UpstreamFailed(f"'{ask.model}' answered {answer.status}.")
-        exchange.extra += provenance(ask.route or ask.model, _armed(ask), attempt.replica.name)
+        armed = _armed(ask)
+        exchange.comes_from(armed, attempt.replica.name)
+        exchange.extra += provenance(ask.route or ask.model, armed, attempt.replica.name)
         exchange.begin()
         exchange.began_s = self._clock()
         exchange.cold = _is_cold(attempt.replica, ask.target)

@@ -141,10 +141,10 @@ class Request:
 
 
 class Reply:
-    """The answer to one request. `started`: whether its head is out; `finished`: whether it is whole; `flow`: what it
-    is made from, held back while the client does not read."""
+    """The answer to one request. `started`: whether its head is out; `status`: HTTP's, 0 before that; `finished`:
+    whether it is whole; `flow`: what it is made from, held back while the client does not read."""
 
-    __slots__ = ("_chunked", "_keep", "_request", "_silent", "_wire", "finished", "flow", "started")
+    __slots__ = ("_chunked", "_keep", "_request", "_silent", "_wire", "finished", "flow", "started", "status")
 
     def __init__(self, request: Request, wire: Wire) -> None:
         self._request = request
@@ -152,6 +152,7 @@ class Reply:
         self._chunked = self._silent = False
         self._keep = True
         self.started = self.finished = False
+        self.status = 0
         self.flow: Flow | None = None
 
     def start(self, status: int, headers: Headers, *, length: int | None = None) -> None:
@@ -172,6 +173,7 @@ class Reply:
         lines.append(b"\r\n")
         self._silent = request.method == "HEAD" or status in _NO_BODY
         self.started = True
+        self.status = status
         self._wire.write_soon(b"".join(lines))
 
     def follow(self, flow: Flow) -> None:

@@ -30,6 +30,57 @@ async def test_metrics_count_what_happened_and_carry_no_clients_text() -> None:
     assert 'patchbay_router_replicas{state="ready"} 1.0' in text
 
 
+async def test_an_answer_is_measured_by_its_route_revision_and_arm_and_its_trace_is_an_exemplar() -> None:
+    fake = FakeEngine(revisions=(revision("sql"),))
+    routes, prices = {"ask": {"model": "sql"}}, {"ask": {"prompt": 1_000_000, "answer": 2_000_000}}
+    async with (
+        running_router(fake, routes=routes, prices=prices) as router,
+        httpx.AsyncClient(base_url=router.admin_url) as admin,
+    ):
+        await post(router, ask("ask", stream=True), traceparent=f"00-{'a' * 32}-{'b' * 16}-01")
+        await post(router, ask("sql"))
+        await post(router, ask("somebodys-secret"))
+        told = await admin.get("/metrics", headers={"accept": "application/openmetrics-text;version=1.0.0"})
+    assert told.headers["content-type"].startswith("application/openmetrics-text")
+    text, routed = told.text, 'adapter="sql",arm="stable",{}revision="sql@1",route="ask"'
+    outcome = 'outcome="ok",'
+    assert f"patchbay_router_answers_total{{{routed.format(outcome)}}} 1.0" in text
+    assert 'answers_total{adapter="sql",arm="stable",outcome="ok",revision="sql@1",route=""} 1.0' in text
+    assert 'answers_total{adapter="",arm="",outcome="client_error",revision="",route=""} 1.0' in text
+    assert f"patchbay_router_ttft_seconds_count{{{routed.format('')}}} 1.0" in text
+    assert f"patchbay_router_token_seconds_count{{{routed.format('')}}} 1.0" in text
+    assert f"patchbay_router_answer_tokens_per_answer_sum{{{routed.format('')}}} 3.0" in text
+    assert f"patchbay_router_cost_total{{{routed.format('')}}} 9.0" in text
+    assert f'# {{trace_id="{"a" * 32}"}}' in text
+    assert "somebodys-secret" not in text
+
+
+async def test_an_answer_that_had_been_kept_is_counted_as_such_and_not_timed() -> None:
+    fake = FakeEngine()
+    routes = {"ask": {"model": "demo-base", "cache": {"ttl_s": 60}}}
+    async with running_router(fake, routes=routes) as router:
+        for _ in range(2):
+            await post(router, ask("ask", temperature=0))
+        text = router.metrics.render().decode()
+    labels = 'adapter="demo-base",arm="base",{}revision="",route="ask"'
+    outcome = 'outcome="cached",'
+    assert f"answers_total{{{labels.format(outcome)}}} 1.0" in text
+    assert f"answer_seconds_count{{{labels.format('')}}} 1.0" in text
+
+
+async def test_metrics_of_a_revision_go_when_no_replica_serves_it() -> None:
+    fake = FakeEngine(revisions=(revision("sql", 1), revision("sql", 2)))
+    async with running_router(fake) as router:
+        for name in ("sql@1", "sql@2"):
+            await post(router, ask(name))
+        fake.revisions = (revision("sql", 2),)
+        await until(lambda: "sql@1" not in router.fleet.view.table)
+        assert b'revision="sql@1"' in router.metrics.render()
+        text = router.metrics.render()
+    assert b'revision="sql@1"' not in text
+    assert b'revision="sql@2"' in text
+
+
 async def test_with_a_token_only_health_is_open() -> None:
     async with (
         running_router(FakeEngine(), admin_token="admin-secret") as router,

@@ -16,7 +16,7 @@ from adapters.errors import Conflict
 from adapters.registry.canary_records import CanaryDraft, CanaryRecord
 from router.app import Router
 from router.canary.config import CanaryConfig
-from router.canary.plan import MetricConfig, PlanConfig, ScopeConfig, StepConfig
+from router.canary.plan import MetricConfig, PlanConfig, ScopeConfig, ShadowStep, StepConfig
 from router.control.announcer import Announcer
 from tests.fakes.desk import Desk, registry_settings
 from tests.fakes.engine import TOKEN, FakeEngine, Script
@@ -111,6 +111,17 @@ async def test_a_canary_that_is_no_worse_is_promoted(tmp_path: Path, desk: Desk)
             await until_phase(desk, canary, "promoted")
             await until(lambda: answers[-20:] == ["sql@2"] * 20, timeout_s=20)
         assert desk.registry.snapshot().adapters["sql"].number("stable") == 2
+
+
+async def test_a_canarys_answers_are_measured_apart_from_those_of_stable(tmp_path: Path, desk: Desk) -> None:
+    two_revisions(desk)
+    async with routed(tmp_path, FakeEngine()) as router:
+        await until_phase(desk, start(desk), "running")
+        for caller in range(40):
+            await ask_as(router, caller)
+        text = router.metrics.render().decode()
+    for arm, revision in (("canary", "sql@2"), ("stable", "sql@1")):
+        assert f'answers_total{{adapter="sql",arm="{arm}",outcome="ok",revision="{revision}",route=""}}' in text
 
 
 async def test_without_traffic_nothing_happens_and_it_says_so(tmp_path: Path, desk: Desk) -> None:
@@ -208,7 +219,7 @@ async def test_a_paused_canary_does_not_grow_and_what_is_bad_still_goes(tmp_path
         running = await until_phase(desk, canary, "running")
         moves.pause(running, actor="sre", why="night")
         async with traffic(router) as answers:
-            await until(lambda: len(answers) > 300, timeout_s=20)
+            await until(lambda: len(answers) > 120, timeout_s=20)
             paused = desk.registry.canaries.get(canary.id)
             assert (paused.phase, paused.step) == ("paused", 0)
             engine.scripts["sql@2"] = Script(fault="busy_503")
@@ -235,7 +246,7 @@ async def test_a_gate_waits_for_somebody(tmp_path: Path, desk: Desk) -> None:
         canary = start(desk, QUICK.model_copy(update={"steps": steps}))
         await until_phase(desk, canary, "running")
         async with traffic(router) as answers:
-            await until(lambda: len(answers) > 300, timeout_s=20)
+            await until(lambda: len(answers) > 120, timeout_s=20)
             record = desk.registry.canaries.get(canary.id)
             assert record.step == 0
             CanaryMoves(desk.registry.canaries).resume(record, actor="ml", why=None)
@@ -408,3 +419,34 @@ async def test_a_canary_is_started_judged_and_asked_about_over_http(tmp_path: Pa
             assert (await admin.get(f"/admin/v1/canaries{path}")).status_code == 200
         assert (await admin.post(f"/admin/v1/canaries/{canary.id}/abort", json={})).status_code == 409
         assert (await admin.post("/admin/v1/canaries", json={"adapter": "sql"})).status_code == 400
+
+
+async def test_a_canary_answers_copies_before_any_caller_sees_it(tmp_path: Path, desk: Desk) -> None:
+    two_revisions(desk)
+    plan = QUICK.model_copy(update={"shadow": ShadowStep(share=0.5, samples=10)})
+    engine = FakeEngine()
+    async with routed(tmp_path, engine) as router:
+        canary = start(desk, plan)
+        await until_phase(desk, canary, "running")
+        async with traffic(router) as answers:
+            async with asyncio.timeout(20):
+                while not desk.registry.canaries.get(canary.id).weight:
+                    seen = len(answers)
+                    await asyncio.sleep(0.02)
+            assert set(answers[:seen]) == {"sql@1"}
+            copies = [one for one in engine.seen if one.headers.get("x-patchbay-revision", "").startswith("sql@2")]
+            assert len(copies) >= 10
+            await until_phase(desk, canary, "promoted")
+
+
+async def test_a_canary_that_fails_on_copies_is_rolled_back_unseen(tmp_path: Path, desk: Desk) -> None:
+    two_revisions(desk)
+    plan = QUICK.model_copy(update={"shadow": ShadowStep(share=0.5, samples=1000)})
+    engine = FakeEngine()
+    async with routed(tmp_path, engine) as router:
+        canary = start(desk, plan)
+        await until_phase(desk, canary, "running")
+        engine.scripts["sql@2"] = Script(fault="error_500")
+        async with traffic(router) as answers:
+            await until_phase(desk, canary, "rolled_back")
+        assert set(answers) == {"sql@1"}

@@ -332,3 +332,13 @@ async def test_the_engine_is_left_to_write_what_does_not_fit_a_guards_schema() -
     asked = [one.json.get("response_format") for one in fake.seen]
     assert asked[0] == {"type": "json_schema", "json_schema": {"name": "guard", "schema": SCHEMA}}
     assert asked[1] == {"type": "text"}
+
+
+async def test_refusals_and_answers_without_their_schema_are_counted_for_the_revision_that_gave_them() -> None:
+    guards = {"form": {"kind": "schema", "schema": {"type": "object"}}, "refusals": {"kind": "refusal"}}
+    async with running_router(engine("I'm sorry, but I can't help with that."), **config(**guards)) as router:
+        await post(router, ask("r"))
+        metrics = router.metrics.render().decode()
+    labels = '{adapter="sql",arm="stable",revision="sql@1",route="r"}'
+    assert f"patchbay_router_refusals_total{labels} 1.0" in metrics
+    assert f"patchbay_router_schema_failures_total{labels} 1.0" in metrics

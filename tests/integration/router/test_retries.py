@@ -170,7 +170,7 @@ async def test_what_an_answer_came_from_is_told_on_it() -> None:
     assert (base.headers["x-patchbay-arm"], base.headers["x-patchbay-digest"]) == ("base", "f" * 64)
 
 
-async def test_a_trace_goes_through_with_a_span_of_its_own_for_each_hop() -> None:
+async def test_a_trace_goes_through_with_a_span_of_the_routers_own() -> None:
     fake = FakeEngine()
     trace = "4bf92f3577b34da6a3ce929d0e0e4736"
     async with running_router(fake) as router:
@@ -180,7 +180,7 @@ async def test_a_trace_goes_through_with_a_span_of_its_own_for_each_hop() -> Non
     assert len(sent) == 1
     parts = [value.split("-") for value in (given.headers["traceparent"], sent[0])]
     assert [(part[1], part[3]) for part in parts] == [(trace, "01")] * 2
-    assert len({"00f067aa0ba902b7", *(part[2] for part in parts)}) == 3
+    assert parts[0][2] == parts[1][2] != "00f067aa0ba902b7"
     assert broken.headers["traceparent"].split("-")[1] not in ("nonsense", trace)
 
 

@@ -5,9 +5,12 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr, ValidationError
 
+from adapters.settings import load_yaml, parse_settings
 from launch import plan
 from launch.config import PatchbayConfig
 from launch.plan import make_plan, port_uses, ready_report, router_config, server_configs
+from launch.rundir import write_settings
+from router.config import RouterConfig
 
 _TOKEN = SecretStr("a-token")
 
@@ -45,6 +48,17 @@ def test_the_router_fronts_every_replica_with_its_token() -> None:
         ("replica-1", "http://127.0.0.1:9002", _TOKEN),
     ]
     assert (router.port, router.api_keys) == (8010, (SecretStr("k"),))
+
+
+def test_the_router_is_told_how_to_log_and_where_traces_go(tmp_path: Path) -> None:
+    tracing = {"endpoint": "http://otel:4318", "sample": 0.1, "headers": {"x-key": "collector-key"}}
+    config = _config(router={"log_format": "json", "access_log": True, "tracing": tracing, "metrics_series": 9})
+    file = write_settings(router_config(config, server_configs(config, _TOKEN)), tmp_path / "router.yaml")
+    router = parse_settings(RouterConfig, load_yaml(file), source="router")
+    assert (router.log_format, router.access_log, router.metrics_series) == ("json", True, 9)
+    assert router.tracing is not None
+    assert (router.tracing.endpoint, router.tracing.sample) == ("http://otel:4318/v1/traces", 0.1)
+    assert router.tracing.headers["x-key"].get_secret_value() == "collector-key"
 
 
 def test_tokens_are_made_anew_and_never_in_a_command(tmp_path: Path) -> None:

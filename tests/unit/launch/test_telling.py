@@ -30,6 +30,13 @@ def test_plain_lines_have_the_name_before_them() -> None:
     ]
 
 
+def test_a_log_that_is_kept_as_json_can_be_read_line_by_line() -> None:
+    stream = io.StringIO()
+    record = '{"time": "2026-01-01T00:00:00.000+00:00", "level": "INFO"}'
+    PlainReporter(stream, ["router"]).lines("router", [record, "not one"])
+    assert stream.getvalue().splitlines() == [record, "router   | not one"]
+
+
 def test_json_keeps_logs_apart() -> None:
     events, logs = io.StringIO(), io.StringIO()
     reporter = JsonReporter(events, PlainReporter(logs, ["router"]))
