@@ -43,7 +43,9 @@ def simulate_plan(  # noqa: PLR0913, PLR0917 - Typer makes an option of each par
 ) -> None:
     """Runs a plan over assumed rates: how often it rolls back, promotes or cannot decide, how soon, and at what cost.
 
-    Gates are taken as passed, copies as answered well. Example: patchbay canary simulate --plan fast --others 0.01 --canary 0.01 --canary 0.05
+    Gates are taken as passed, copies as answered well.
+
+    Example: patchbay canary simulate --plan fast --others 0.01 --canary 0.01 --canary 0.05
     """
     from dataclasses import asdict
 
