@@ -368,7 +368,7 @@ class Answering:
 
     def _fall_back(self, exchange: Exchange, choice: Choice, error: RequestError) -> None:
         exchange.tried.clear()
-        self._canarying.failed(exchange)
+        self._canarying.failed(exchange, error)
         ours = (b"x-ratelimit-", b"x-patchbay-template")
         exchange.extra = [pair for pair in exchange.extra if not pair[0].startswith(ours)]
         exchange.extra.append(said("fallback", f"{choice.route}: {error.code or 'failed'}"))

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from adapters.errors import RateLimited, RequestError
 from router.canary.trial import Asker, Trial, arm_of
 from router.forward.exchange import Exchange
 from router.guards.answers.whole import WITH_TEXT
@@ -43,17 +44,18 @@ class Canarying:
         arm = arm_of(trial, asker)
         if arm is None:
             return choices
-        exchange.entry = self._trials.begin(trial, arm, asker, exchange.interrupt)
+        if trial.live:
+            exchange.entry = self._trials.begin(trial, arm, asker, exchange.interrupt)
         if arm == "stable":
             return choices
         if trial.pool is not None:
             return (replace(first, arm="canary", pool=trial.pool), *choices)
         return (replace(choices[0], model=trial.revision, arm="canary"), *choices)
 
-    def failed(self, exchange: Exchange) -> None:
-        """The arm that the request was assigned to did not answer, and something else is asked: that is its error, and
-        what comes now is not its work."""
-        self._end(exchange, frozenset(("errors",)))
+    def failed(self, exchange: Exchange, error: RequestError) -> None:
+        """The arm that the request was assigned to did not answer, and something else is asked: that is its error, but
+        for a limit of the route, and what comes now is not its work."""
+        self._end(exchange, None if isinstance(error, RateLimited) else frozenset(("errors",)))
 
     def left(self, exchange: Exchange) -> None:
         """The request goes elsewhere, which says nothing of the arm."""
@@ -65,8 +67,9 @@ class Canarying:
             return
         if exchange.endpoint.name not in WITH_TEXT or not exchange.relay.head_sent:
             return
-        # An answer's end is a token, too.
-        if used.answer <= 1 and asked_tokens(body) != 1:
+        # An answer's end is a token, too, as our replicas count.
+        ends = exchange.target is not None and exchange.target.revision is not None
+        if used.answer <= ends and asked_tokens(body) != 1:
             exchange.bad.add("empty")
         self._note(exchange, "cost", exchange.read_bytes, used.answer)
         if exchange.began_s is not None and not exchange.cold:

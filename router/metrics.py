@@ -180,6 +180,8 @@ class Metrics:
             ("adapter", "revision", "metric"),
             registry=registry,
         )
+        self._last_canary: dict[str, str] = {}
+        self._evidence_of: dict[tuple[str, str], tuple[str, ...]] = {}
         self._canary_blind = Gauge(
             "patchbay_router_canary_blind",
             "Whether there is no data to judge canaries by, though there should be: 1 or 0.",
@@ -187,13 +189,24 @@ class Metrics:
         )
 
     def canary(self, adapter: str, revision: str, weight: float, phase: str) -> None:
-        """Notes how a canary stands."""
+        """Notes how an adapter's, or a pool's, last canary stands."""
+        before = self._last_canary.get(adapter)
+        if before not in (None, revision):
+            self._drop_canary(adapter, before)
+        self._last_canary[adapter] = revision
         self._canary_weight.labels(adapter, revision).set(weight)
         ended = {"promoted": 1, "rolling_back": -1, "rolled_back": -1, "failed": -1}
         self._canary_verdict.labels(adapter, revision).set(ended.get(phase, 0))
 
+    def _drop_canary(self, adapter: str, revision: str) -> None:
+        self._canary_weight.remove(adapter, revision)
+        self._canary_verdict.remove(adapter, revision)
+        for metric in self._evidence_of.pop((adapter, revision), ()):
+            self._canary_evidence.remove(adapter, revision, metric)
+
     def canary_evidence(self, adapter: str, revision: str, evidence: Mapping[str, float]) -> None:
         """Notes the evidence against a canary, by metric: 1 rolls it back."""
+        self._evidence_of[adapter, revision] = tuple(evidence)
         for metric, share in evidence.items():
             self._canary_evidence.labels(adapter, revision, metric).set(share)
 

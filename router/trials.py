@@ -58,6 +58,7 @@ class Trials:
             self._metrics.canary(record.subject, record.name, record.weight, record.phase)
         for gone in self._recorders.keys() - {record.id for record in records if record.live}:
             del self._recorders[gone]
+            self._metrics.forget_canary(gone)
             self._open.pop(gone, None)
         if not self.running and self.pool is None:
             self.usual.clear()
@@ -144,7 +145,8 @@ class Trials:
         share = 0.0 if recorder is not None and recorder.tripped else record.weight / 100
         if record.pool is not None and record.phase == "promoted":
             share = 1.0
-        return Trial(record.id, record.adapter, record.name, self._plans[record.id], share, record.pool)
+        plan = self._plans[record.id]
+        return Trial(record.id, record.adapter, record.name, plan, share, record.pool, record.live)
 
     def _shut(self, canary: int) -> None:
         """Sends it nothing more, until the registry says what becomes of it."""

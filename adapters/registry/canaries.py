@@ -10,7 +10,7 @@ from dataclasses import fields
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from adapters.errors import Conflict, NotFound
 from adapters.names import revision_name
@@ -23,6 +23,8 @@ from adapters.registry.schema import canaries, looks, tallies
 
 # Routers that were held up for a while still see how a canary ended.
 _REMEMBERED = timedelta(minutes=1)
+# How long a canary can be replayed after its end.
+_KEPT = timedelta(days=90)
 _FIELDS = tuple(one.name for one in fields(CanaryRecord))
 Decide = Callable[[CanaryRecord, Sequence[Tally], Rollout | None, int | None], LookDraft | None]
 
@@ -44,6 +46,7 @@ class Canaries:
         now = self._clock()
         with self._database.write() as connection:
             _check_free(connection, draft)
+            _forget_old(connection, now)
             stable, rollout = 0, None
             if draft.pool is None:
                 moving.check_usable(connection, draft.adapter, draft.number, now)
@@ -175,10 +178,11 @@ class Canaries:
             raise NotFound("There was no such canary yet.")
         return _record_of(row)
 
-    def history(self, adapter: str | None = None, *, limit: int = 100) -> tuple[CanaryRecord, ...]:
-        """The last canaries, of one adapter or of all, the newest first."""
+    def history(self, subject: str | None = None, *, limit: int = 100) -> tuple[CanaryRecord, ...]:
+        """The last canaries, of one adapter or pool or of all, the newest first."""
         query = select(canaries).order_by(canaries.c.id.desc()).limit(limit)
-        query = query if adapter is None else query.where(canaries.c.adapter == adapter)
+        if subject is not None:
+            query = query.where((canaries.c.adapter == subject) | (canaries.c.pool == subject))
         with self._database.read() as connection:
             return tuple(_record_of(row) for row in connection.execute(query))
 
@@ -270,6 +274,13 @@ def _stable(connection: Connection, draft: CanaryDraft) -> int:
     if found.number == draft.number:
         raise Conflict(f"{revision_name(draft.adapter, draft.number)} is what 'stable' means already.")
     return found.number
+
+
+def _forget_old(connection: Connection, now: datetime) -> None:
+    """Drops what canaries were judged by that ended long ago. Their records stay."""
+    old = select(canaries.c.id).where(canaries.c.ended_at < now - _KEPT)
+    connection.execute(delete(tallies).where(tallies.c.canary.in_(old)))
+    connection.execute(delete(looks).where(looks.c.canary.in_(old)))
 
 
 def _check_free(connection: Connection, draft: CanaryDraft) -> None:

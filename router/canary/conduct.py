@@ -14,6 +14,7 @@ from router.canary.plan import PlanConfig
 
 _JUDGED = ("running", "paused")
 NO_DATA = "no data"
+_SPACING, _OFTEN_S, _SELDOM_S = 1 / 60, 1.0, 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,8 @@ def verdict_json(plan: PlanConfig, ledger: Ledger, place: Place, now_s: float) -
     told["requests"] = [ledger.canary, ledger.other]
     told["bad"] = {name: [one.canary, one.other] for name, one in ledger.metrics.items()}
     told["evidence"] = evidence_of(plan, ledger)
+    if ledger.slices:
+        told["slices"] = {name: wealth.log_e for name, wealth in ledger.slices.items()}
     return told
 
 
@@ -135,10 +138,10 @@ def _judged(
         changes = {"phase": "rolling_back", "reason": f"{told['metric']}: {reason}", "weight": 0.0, "cut": cut}
         return LookDraft(told, changes, "canary.roll_back", clear=True)
     if plan.shadow is not None and record.weight == 0 and record.phase == "running":
-        return _shown(plan, ledger, tallies, world, told)
+        return _shown(record, plan, ledger, tallies, world)
     if record.phase == "paused" or kind == "hold":
         seen = {"reason": f"{record.weight:g}% of callers"} if record.reason.startswith(NO_DATA) else {}
-        return LookDraft(told, seen) if tallies or seen else None
+        return LookDraft(told, seen) if seen or (tallies and _is_due(record, world)) else None
     if kind == "step":
         step = told["step"]
         changes = {"step": step, "weight": plan.steps[step].weight, "step_at": world.now, "samples": ledger.canary}
@@ -147,12 +150,20 @@ def _judged(
     return LookDraft(told, {"phase": "promoting", "reason": reason}, "canary.promote", promote=True)
 
 
+def _is_due(record: CanaryRecord, world: World) -> bool:
+    """Whether a look that changes nothing is worth to be kept: the longer a canary lasts, the fewer are. What no look
+    has taken stays for the next, and is judged each time."""
+    age_s = (world.now - (record.began_at or record.created_at)).total_seconds()
+    return (world.now - record.updated_at).total_seconds() >= min(max(age_s * _SPACING, _OFTEN_S), _SELDOM_S)
+
+
 def _shown(
-    plan: PlanConfig, ledger: Ledger, tallies: Sequence[Tally], world: World, told: dict[str, Any]
+    record: CanaryRecord, plan: PlanConfig, ledger: Ledger, tallies: Sequence[Tally], world: World
 ) -> LookDraft | None:
     """While it answers copies: to its first step once it has answered enough of them."""
+    told = verdict_json(plan, ledger, place_of(record), world.now.timestamp())
     if plan.shadow is None or ledger.shadowed < plan.shadow.samples:
-        return LookDraft(told) if tallies else None
+        return LookDraft(told) if tallies and _is_due(record, world) else None
     weight = plan.steps[0].weight
     reason = f"{weight:g}% of callers: it has answered {ledger.shadowed} copies"
     changes = {"weight": weight, "step_at": world.now, "samples": ledger.canary, "reason": reason}

@@ -13,7 +13,7 @@ Arm = Literal["canary", "stable"]
 @dataclass(frozen=True, slots=True)
 class Trial:
     """`id`: the canary's; `adapter`: the name that clients use, empty for a pool's; `revision`: what is tried, `sql@4`;
-    `share`: of the callers, 0 to 1; `pool`: the one that is tried."""
+    `share`: of the callers, 0 to 1; `pool`: the one that is tried; `live`: whether it is still being judged."""
 
     id: int
     adapter: str
@@ -21,6 +21,7 @@ class Trial:
     plan: PlanConfig
     share: float
     pool: str | None = None
+    live: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,7 +55,6 @@ class CanaryKeeper:
         live = {record.id: record for record in self._context.follower.snapshot.canaries if record.live}
         for gone in self._books.keys() - live.keys():
             del self._books[gone]
-            self._context.metrics.forget_canary(gone)
             self._blind.pop(gone, None)
         for record in live.values():
             self._tasks.start(("canary", record.id), self._carry_on(record))

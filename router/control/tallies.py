@@ -8,11 +8,11 @@ from adapters.registry.canaries import Canaries
 from router.trials import Trials
 
 _log = logging.getLogger("patchbay.router")
-_EVERY_S = 0.5
+_EVERY_S = 1.0
 
 
 class Tallies:
-    """Writes twice a second, and keeps what cannot be written. `name`: this router's; `all_of_it`: or only what is
+    """Writes once a second, and keeps what cannot be written. `name`: this router's; `all_of_it`: or only what is
     urgent, since Prometheus has the rest."""
 
     def __init__(self, trials: Trials, canaries: Canaries, *, name: str, all_of_it: bool) -> None:
