@@ -11,10 +11,11 @@ demo: setup ## Serve the demo: a small int4 base, six adapters, an OpenAI endpoi
 	@$(BIN)/patchbay demo up
 
 test: setup services ## Run every test, those on the real engine included.
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -m engine
+	@$(BIN)/python -m pytest -m "not engine" --numprocesses 2 --dist loadfile
 
 test-fast: setup services ## Run the tests that need no engine.
-	@$(BIN)/python -m pytest -m "not engine"
+	@$(BIN)/python -m pytest -m "not engine" --numprocesses 2 --dist loadfile
 
 services: ## Install the servers that tests start for themselves, where that can be done.
 	@scripts/test-services

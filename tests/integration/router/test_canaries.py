@@ -65,7 +65,10 @@ async def until_phase(desk: Desk, canary: CanaryRecord, *phases: str, timeout_s:
 
 async def ask_as(router: Router, caller: int, model: str = "sql") -> str:
     """The revision that answers a caller, `error` where none does."""
-    response = await post(router, ask(model, user=f"caller-{caller}"))
+    return answered_by(await post(router, ask(model, user=f"caller-{caller}")))
+
+
+def answered_by(response: httpx.Response) -> str:
     return content(response).partition("-")[0] if response.status_code == 200 else "error"
 
 
@@ -75,8 +78,10 @@ async def traffic(router: Router, model: str = "sql") -> AsyncIterator[list[str]
     answers: list[str] = []
 
     async def call() -> None:
-        while True:
-            answers.append(await ask_as(router, len(answers), model))
+        async with client_of(router) as client:
+            while True:
+                body = ask(model, user=f"caller-{len(answers)}")
+                answers.append(answered_by(await client.post(CHAT, json=body)))
 
     calling = asyncio.create_task(call())
     try:

@@ -3,7 +3,7 @@
 import math
 import random
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from hypothesis import assume, given, settings
@@ -252,3 +252,39 @@ def test_a_ready_plan_cannot_be_passed_or_rolled_back_by(name: str) -> None:
     bad = World({"errors": (0.01, 0.3), "ttft": (0.05, 0.05)}, per_s=20, tick_s=1)
     assert simulate(ungated, good, runs=5, seed=1).promoted >= 0.8
     assert simulate(ungated, bad, runs=5, seed=1).rolled_back == 1.0
+
+
+def test_evidence_grows_about_as_fast_as_that_of_the_papers_own_mixture() -> None:
+    """The oracle is the Dirichlet mixture of Lindon and Malek (arXiv 2011.03567, as the package savvi has it), which
+    needs no guess of how much worse a canary may be, and so should be no quicker where it is as bad as we bet on."""
+    share, truth = 0.1, falls_on_canary(5.0, 0.1)
+    ours, theirs = [], []
+    for seed in range(200):
+        rng = random.Random(seed)  # noqa: S311 - dice
+        falls = [rng.random() < truth for _ in range(400)]
+        ours.append(first(100.0, bets(falls, share)))
+        theirs.append(first(100.0, mixtures(falls, share)))
+    assert statistics.median(ours) <= statistics.median(theirs)
+    assert statistics.quantiles(ours, n=10)[8] <= 1.1 * statistics.quantiles(theirs, n=10)[8]
+
+
+def bets(falls: list[bool], share: float) -> Iterator[float]:
+    bet = worse(1.0)
+    wealth = bet.start
+    for canary in falls:
+        wealth = bet.after(wealth, int(canary), int(not canary), share)
+        yield wealth.e
+
+
+def mixtures(falls: list[bool], share: float) -> Iterator[float]:
+    own, rest = 10 * share, 10 * (1 - share)
+    log_odds = 0.0
+    for canary in falls:
+        log_odds += math.log((own if canary else rest) / (own + rest)) - math.log(share if canary else 1 - share)
+        own, rest = own + canary, rest + (not canary)
+        yield math.exp(min(log_odds, 700.0))
+
+
+def first(needed: float, evidence: Iterator[float]) -> int:
+    """How many events it takes until the evidence is `needed`."""
+    return next((number for number, e in enumerate(evidence, 1) if e >= needed), 10_000)
