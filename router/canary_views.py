@@ -60,7 +60,7 @@ def watch(
     from adapters.commands.output import console, print_json
 
     with opened(config) as desk:
-        canary = live_canary(desk, name).id
+        canary = _last(desk, name)
         last: dict[str, Any] = {}
         shown = console()
         with Live(console=shown, refresh_per_second=4, transient=False) as live:
@@ -181,6 +181,14 @@ def _share(told: dict[str, Any]) -> str:
 
 
 _COLOURS = {"promoted": "green", "rolled_back": "red", "rolling_back": "red", "failed": "red"}
+
+
+def _last(desk: Desk, name: str) -> int:
+    """The canary to be watched: the one with that number, else the last one, which may be over by now."""
+    if name.isdecimal():
+        return desk.registry.canaries.get(int(name)).id
+    found = desk.registry.canaries.history(name.partition("@")[0], limit=1)
+    return found[0].id if found else live_canary(desk, name).id
 
 
 def _standings(desk: Desk, canary: int) -> Iterator[dict[str, Any]]:

@@ -159,5 +159,6 @@ def test_watch_ends_with_the_canary_and_its_exit_code_says_how(desk: Desk) -> No
     )
     result = run(desk, "watch", str(canary.id))
     assert result.exit_code == 1
+    assert run(desk, "watch", "sql").output == result.output, "who comes late sees how it went"
     assert "rolled back" in result.output
     assert "errors" in result.output
