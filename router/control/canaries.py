@@ -5,7 +5,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from adapters.errors import Conflict, NotFound, RegistryError
+from adapters.errors import ConfigError, Conflict, NotFound, RegistryError
 from adapters.lifecycle import Arrival, Lifecycle
 from adapters.registry.canaries import Decide
 from adapters.registry.canary_records import CanaryDraft, CanaryRecord, LookDraft, Tally
@@ -23,6 +23,7 @@ _log = logging.getLogger("patchbay.router")
 _LOOK_EVERY_S = 0.5
 _EVERYWHERE_S = 10.0
 _DECLARE_AGAIN_S = 2.0
+_LEFT_ALONE_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +94,10 @@ class CanaryKeeper:
             _log.warning("canary %d: %s", record.id, error)
         except RegistryError as error:
             _log.warning("the registry is out of reach: %s", error)
+        except ConfigError as error:
+            # Of another version of Patchbay, which will carry it on.
+            _log.warning("canary %d is left alone: %s", record.id, error)
+            await asyncio.sleep(_LEFT_ALONE_S)
         await asyncio.sleep(_LOOK_EVERY_S)
 
     async def _look(self, record: CanaryRecord) -> CanaryRecord:

@@ -1,6 +1,7 @@
 """Canaries in front of fake replicas: what is bad goes, what is good becomes stable, and nothing happens by itself."""
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -455,3 +456,69 @@ async def test_a_canary_that_fails_on_copies_is_rolled_back_unseen(tmp_path: Pat
         async with traffic(router) as answers:
             await until_phase(desk, canary, "rolled_back")
         assert set(answers) == {"sql@1"}
+
+
+async def test_a_canary_that_is_slow_is_rolled_back(tmp_path: Path, desk: Desk) -> None:
+    two_revisions(desk)
+    slow = {"token_time": MetricConfig(tolerated=1.5, most=0.3), "ttft": MetricConfig(tolerated=1.5, most=0.3)}
+    engine = FakeEngine()
+    engine.script = Script(chunks=10, delay_s=0.001)
+    engine.scripts["sql@2"] = Script(chunks=10, delay_s=0.03)
+    async with routed(tmp_path, engine) as router, client_of(router) as client:
+        canary = start(desk, QUICK.model_copy(update={"metrics": slow, "max_s": 600}))
+        await until_phase(desk, canary, "running")
+
+        async def call() -> None:
+            while True:
+                body = ask("sql", stream=True, user=f"caller-{next(numbers)}")
+                await client.post(CHAT, json=body)
+
+        numbers = itertools.count()
+        calling = [asyncio.create_task(call()) for _ in range(3)]
+        ended = await until_phase(desk, canary, "rolled_back", "promoted", timeout_s=30)
+        for task in calling:
+            task.cancel()
+        await asyncio.gather(*calling, return_exceptions=True)
+    assert ended.reason.startswith("token_time: ")
+
+
+async def test_a_canary_goes_on_after_the_only_router_was_restarted(tmp_path: Path, desk: Desk) -> None:
+    two_revisions(desk)
+    engine = FakeEngine()
+    async with engine.running_server():
+        async with routed(tmp_path, engine) as router:
+            canary = start(desk, SLOW)
+            await until_phase(desk, canary, "running")
+            async with traffic(router) as answers:
+                await until(lambda: len(answers) > 60, timeout_s=20)
+                await asyncio.sleep(2.5)
+        before = desk.registry.canaries.looks(canary.id)[-1].verdict["requests"]
+        async with routed(tmp_path, engine) as router:
+            await until(lambda: bool(router.trials.running))
+            engine.scripts["sql@2"] = Script(fault="busy_503")
+            async with traffic(router):
+                await until_phase(desk, canary, "rolled_back")
+        after = next(one.verdict for one in desk.registry.canaries.looks(canary.id)[::-1] if "requests" in one.verdict)
+    assert before[0] > 0
+    assert after["requests"][1] > before[1], "what was known before the restart is forgotten"
+
+
+async def test_a_plan_that_this_version_cannot_read_gets_no_request_and_harms_nobody(
+    tmp_path: Path, desk: Desk
+) -> None:
+    two_revisions(desk)
+    async with routed(tmp_path, FakeEngine()) as router:
+        plan = {**QUICK.model_dump(mode="json"), "of_a_later_version": 1}
+        desk.registry.canaries.start(CanaryDraft("sql", 2, plan, "ml"))
+        await asyncio.sleep(2)
+        assert {await ask_as(router, caller) for caller in range(20)} == {"sql@1"}
+        assert await until_promotable(desk)
+
+
+async def until_promotable(desk: Desk) -> bool:
+    """Whether the loop still does its work: another adapter can be promoted."""
+    desk.push("other", 1)
+    moved = await asyncio.to_thread(desk.lifecycle.promote, "other@1", actor="ml")
+    assert moved.rollout is not None
+    done = await asyncio.to_thread(desk.lifecycle.wait_for_rollout, moved.rollout, timeout_s=10)
+    return done.state == "done"
