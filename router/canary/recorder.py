@@ -17,6 +17,7 @@ from router.canary.trial import Arm
 
 # What the breaker goes by: nothing that a client can want.
 _HARD = frozenset({"errors", "empty"})
+_MOST_SLICES = 200
 _ONE_OF_A_KIND = b"request:"
 
 
@@ -171,9 +172,11 @@ class Recorder:
         of = self._sums.setdefault(entry.share, _Sum()).bad.setdefault(metric, {"canary": 0, "stable": 0})
         of[entry.arm] += 1
         self._told(entry.arm, entry.share, metric)
-        for one in entry.slices:
-            name = f"{metric}@{one}"
-            self._sums[entry.share].bad.setdefault(name, {"canary": 0, "stable": 0})[entry.arm] += 1
+        bad = self._sums[entry.share].bad
+        for name in (f"{metric}@{one}" for one in entry.slices):
+            # Headers are the clients' own: they may name any number of slices.
+            if name in bad or len(bad) < _MOST_SLICES:
+                bad.setdefault(name, {"canary": 0, "stable": 0})[entry.arm] += 1
 
     def _note_hard(self, entry: Entry, bad: Collection[str]) -> None:
         """The breaker: at once, and not in order, since it is no evidence but first aid."""
@@ -185,6 +188,7 @@ class Recorder:
             self._failed.clear()
             self._others_fine = False
             return
-        self._failed.add(entry.unit)
+        if len(self._failed) < self._plan.breaker:
+            self._failed.add(entry.unit)
         if len(self._failed) >= self._plan.breaker and self._others_fine and self.tripped is None:
             self.tripped = f"{len(self._failed)} callers in a row got errors or nothing from it, while others did not"

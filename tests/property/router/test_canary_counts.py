@@ -386,3 +386,12 @@ def test_copies_that_a_canary_answers_are_evidence_of_its_own_rates_alone() -> N
     for counts in recorder.take():
         ledger = ledger.after(plan, counts_of(counts.as_json))
     assert isinstance(judge(plan, ledger, Place(0, 0, 0, 0), 1.0), RollBack)
+
+
+def test_clients_who_name_ever_new_slices_cannot_fill_the_memory() -> None:
+    recorder = Recorder(1, SLICED, Clock())
+    for who in range(2000):
+        recorder.end(recorder.begin("stable", 0.2, b"%d" % who, (f"tenant={who}",)), frozenset({"errors"}))
+    [counts] = recorder.take()
+    assert len(counts.bad) <= 201
+    assert counts.bad["errors"] == (0, 2000)
