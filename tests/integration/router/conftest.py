@@ -1,6 +1,17 @@
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
+
+from tests.fakes.desk import Desk
 
 
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    with Desk.at(tmp_path) as made:
+        yield made

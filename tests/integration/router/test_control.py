@@ -1,7 +1,7 @@
 """Routers with a registry, in front of fake replicas: what the registry says comes to be, and nothing else does."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
@@ -30,12 +30,6 @@ async def controlled(
     registry = registry_settings(folder, keep_warm_s=keep_warm_s)
     async with running_router(*engines, registry=registry, registry_poll_s=0.02, **settings) as router:
         yield router
-
-
-@pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    with Desk.at(tmp_path) as made:
-        yield made
 
 
 async def push(desk: Desk, fill: int) -> str:
