@@ -81,9 +81,22 @@ def _answer(metrics: Metrics) -> None:
     metrics.fell_back("desk")
     metrics.verdict("pii", "EMAIL", "redact", "output", 1)
     metrics.vote(Target("sql", "sql@1-0", "sql@1", ()), "up")
-    names = {"route": "desk", "adapter": "sql", "revision": "sql@1", "arm": "stable"}
     span = Span(b"0" * 32, b"0" * 16)
-    metrics.answers.note(Answered(b"1", span, "chat_completions", "ok", 200, 1.0, ttft_s=0.1, token_s=0.1, **names))
+    one = Answered(
+        id=b"1",
+        span=span,
+        endpoint="chat_completions",
+        outcome="ok",
+        status=200,
+        seconds=1.0,
+        route="desk",
+        adapter="sql",
+        revision="sql@1",
+        arm="stable",
+        ttft_s=0.1,
+        token_s=0.1,
+    )
+    metrics.answers.note(one)
 
 
 def _fail(metrics: Metrics) -> None:
