@@ -158,6 +158,14 @@ class Metrics:
             "patchbay_router_push_refusals", "Pushes that were refused, by reason.", ("reason",), registry=registry
         )
 
+        self._expiries = Gauge(
+            "patchbay_router_adapter_expiry_seconds",
+            "Unix time after which a revision that a channel means is not promoted any more; none where it has no end.",
+            ("adapter", "revision"),
+            registry=registry,
+        )
+        self._expiring: frozenset[tuple[str, str]] = frozenset()
+
     def _add_canaries(self, registry: CollectorRegistry) -> None:
         self._canary_events = Counter(
             "patchbay_router_canary_events",
@@ -236,6 +244,14 @@ class Metrics:
     def registry_generation(self, generation: int) -> None:
         """Notes the generation of the registry's snapshot that is routed by."""
         self._generation.set(generation)
+
+    def expiries(self, ends: Mapping[tuple[str, str], float]) -> None:
+        """Notes when what channels mean expires: Unix time by adapter and revision. Others are forgotten."""
+        for gone in self._expiring - ends.keys():
+            self._expiries.remove(*gone)
+        for labels, end in ends.items():
+            self._expiries.labels(*labels).set(end)
+        self._expiring = frozenset(ends)
 
     def registry_reachable(self, reachable: bool) -> None:
         """Notes whether the registry answers."""

@@ -185,11 +185,12 @@ class BaseModelRecord:
 
 @dataclass(frozen=True, slots=True)
 class RevisionBrief:
-    """What a router must know of a revision that is not retired."""
+    """What a router must know of a revision that is not retired. `expires`: it is not promoted any more after that."""
 
     number: int
     digest: str
     base: str | None
+    expires: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

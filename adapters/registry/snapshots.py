@@ -34,9 +34,12 @@ def read_snapshot(connection: Connection, since: datetime, now: datetime) -> Sna
 
 def _briefs(connection: Connection) -> dict[str, dict[int, RevisionBrief]]:
     found: dict[str, dict[int, RevisionBrief]] = {}
-    query = select(revisions.c.adapter, revisions.c.number, revisions.c.digest, revisions.c.base)
+    # The draft lists files and prompts, so only the one date of it is read.
+    expires = revisions.c.draft["provenance"]["expires"].as_string().label("expires")
+    query = select(revisions.c.adapter, revisions.c.number, revisions.c.digest, revisions.c.base, expires)
     for row in connection.execute(query.where(revisions.c.retired_at.is_(None)).order_by(revisions.c.number)):
-        found.setdefault(row.adapter, {})[row.number] = RevisionBrief(row.number, row.digest, row.base)
+        until = datetime.fromisoformat(row.expires) if row.expires else None
+        found.setdefault(row.adapter, {})[row.number] = RevisionBrief(row.number, row.digest, row.base, until)
     return found
 
 

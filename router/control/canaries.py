@@ -110,7 +110,7 @@ class CanaryKeeper:
             await self._context.follower.look()
         book = self._books.get(record.id, book)
         evidence = evidence_of(book.plan, book.ledger)
-        self._context.metrics.canary_evidence(after.adapter, after.name, evidence)
+        self._context.metrics.canary_evidence(after.subject, after.name, evidence)
         return after
 
     async def _ask_prometheus(self, source: PrometheusSource, record: CanaryRecord) -> None:

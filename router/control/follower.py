@@ -9,7 +9,7 @@ from datetime import datetime
 from adapters.errors import RegistryError
 from adapters.registry.records import RouterBeat, Snapshot
 from adapters.registry.registry import Registry
-from router.control.naming import naming_of
+from router.control.naming import expiries_of, naming_of
 from router.fleet import Fleet
 from router.metrics import Metrics
 
@@ -82,6 +82,7 @@ class Follower:
             tell(snapshot)
         self._fleet.news.set()
         self._metrics.registry_generation(snapshot.generation)
+        self._metrics.expiries(expiries_of(snapshot))
 
     async def _beat(self) -> None:
         if not self._fleet.behind:

@@ -124,6 +124,13 @@ def test_a_rollout_that_has_ended_never_changes(registry: Registry, state: str) 
             change()
 
 
+def test_a_router_that_follows_the_registry_would_not_know_when_a_revision_expires(registry: Registry) -> None:
+    registry.push(draft(fill=1, expires=NOW), actor="ml")
+    registry.push(draft(fill=2), actor="ml")
+    known = registry.snapshot().adapters["sql"].revisions
+    assert (known[1].expires, known[2].expires) == (NOW, None)
+
+
 def test_an_expired_or_retired_revision_is_not_promoted(registry: Registry) -> None:
     registry.push(draft(fill=1, expires=NOW), actor="ml")
     registry.push(draft(fill=2), actor="ml")

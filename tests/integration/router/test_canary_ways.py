@@ -170,6 +170,8 @@ async def test_a_pool_gets_its_share_and_nothing_once_it_was_rolled_back(tmp_pat
                 ended = await until_phase(desk, made, "rolled_back")
             assert "error" not in answers
             assert ended.name == "pool next"
+            told = router.metrics.render().decode()
+            assert 'patchbay_router_canary_evidence{adapter="next",metric="errors",revision="pool next"}' in told
             seen = len(new.seen)
             assert {await ask_as(router, caller) for caller in range(40)} == {"sql@1"}
             assert len(new.seen) == seen

@@ -1,0 +1,118 @@
+"""The names and labels of every metric that there is: what the code's own registries expose, and vLLM's list."""
+
+from collections.abc import Iterable, Mapping
+from functools import cache
+from pathlib import Path
+
+from prometheus_client.metrics_core import Metric
+from prometheus_client.parser import text_string_to_metric_families
+
+from router.answered import Answered
+from router.metrics import Metrics
+from router.snapshot import Target
+from router.trace import Span
+from server.metrics import ServerMetrics
+
+ROOT = Path(__file__).parents[3]
+OBSERVABILITY = ROOT / "deploy" / "observability"
+# What Prometheus adds to whatever it scrapes.
+TARGET = frozenset({"job", "namespace", "instance"})
+_SUFFIXES = {"counter": ("_total",), "gauge": ("",), "histogram": ("_bucket", "_sum", "_count")}
+
+Labels = frozenset[str]
+
+
+@cache
+def exposed() -> Mapping[str, Labels]:
+    """The labels of each series that routers and replicas expose."""
+    return {**_series(router_families()), **_series(server_families())}
+
+
+@cache
+def engine() -> Mapping[str, Labels]:
+    """The labels of each series of vLLM's, by the list that is kept here."""
+    found: dict[str, Labels] = {}
+    for line in (OBSERVABILITY / "vllm_metrics.txt").read_text(encoding="utf-8").splitlines():
+        if line and not line.startswith("#"):
+            name, kind, labels = line.split()
+            extra = {"le"} if kind == "histogram" else set()
+            found |= {name + suffix: frozenset(labels.split(",")) | extra for suffix in _SUFFIXES[kind]}
+    return found
+
+
+def families(known: Mapping[str, Labels]) -> Mapping[str, Labels]:
+    """The same without what a kind of metric adds to its names, as prose names a metric."""
+    found = dict(known)
+    for name, labels in known.items():
+        for suffix in ("_total", "_bucket"):
+            found.setdefault(name.removesuffix(suffix), labels)
+    return found
+
+
+def router_families() -> list[Metric]:
+    """A router's metrics, each of which has been used once."""
+    metrics = Metrics()
+    _answer(metrics)
+    _fail(metrics)
+    _follow(metrics)
+    return list(text_string_to_metric_families(metrics.render().decode()))
+
+
+def server_families() -> list[Metric]:
+    """A replica's own metrics, each of which has been used once."""
+    metrics = ServerMetrics()
+    metrics.requests.labels(endpoint="chat_completions", outcome="ok").inc()
+    metrics.adapters.labels(tier="slot").set(1)
+    metrics.refusals.labels(reason="other").inc()
+    text = metrics.render().decode()
+    return [one for one in text_string_to_metric_families(text) if one.name.startswith("patchbay_")]
+
+
+def _series(made: Iterable[Metric]) -> dict[str, Labels]:
+    return {sample.name: frozenset(sample.labels) for family in made for sample in family.samples}
+
+
+def _answer(metrics: Metrics) -> None:
+    metrics.request("chat_completions", "ok", "sql")
+    metrics.first_byte("chat_completions", 0.1)
+    metrics.tokens("sql", 1, 1)
+    metrics.cached("hit")
+    metrics.shadowed("desk", "kept")
+    metrics.fell_back("desk")
+    metrics.verdict("pii", "EMAIL", "redact", "output", 1)
+    metrics.vote(Target("sql", "sql@1-0", "sql@1", ()), "up")
+    span = Span(b"0" * 32, b"0" * 16)
+    one = Answered(
+        id=b"1",
+        span=span,
+        endpoint="chat_completions",
+        outcome="ok",
+        status=200,
+        seconds=1.0,
+        route="desk",
+        adapter="sql",
+        revision="sql@1",
+        arm="stable",
+        ttft_s=0.1,
+        token_s=0.1,
+    )
+    metrics.answers.note(one)
+
+
+def _fail(metrics: Metrics) -> None:
+    metrics.upstream_failure("replica-0", "connect")
+    metrics.circuit_opened("replica-0")
+    metrics.carried("whole")
+    metrics.fault("proxy")
+    metrics.watch_replicas(lambda state: 1)
+
+
+def _follow(metrics: Metrics) -> None:
+    metrics.rollout("done")
+    metrics.placements(["resident"])
+    metrics.placement("put")
+    metrics.refusal("other")
+    metrics.expiries({("sql", "sql@1"): 1.0})
+    metrics.canary("sql", "sql@2", 5, "running")
+    metrics.canary_evidence("sql", "sql@2", {"errors": 0.1})
+    metrics.canary_event(1, "sql@2", "canary", 0.05, "request")
