@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Hashable, Iterator, Mapping
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -134,7 +134,12 @@ MATRIX: Mapping[str, Object] = {
 
 def rendered(values: Object, *, of: Path = CHART) -> list[Object]:
     """Every object that the chart makes of `values`, which its schema accepts."""
-    found = chart(of)
+    return _rendered(json.dumps(values), of)
+
+
+@lru_cache(maxsize=32)
+def _rendered(told: str, of: Path) -> list[Object]:
+    values, found = json.loads(told), chart(of)
     found.validate_schema(values)
     texts = found.render(values, name=RELEASE, namespace=NAMESPACE)
     loaded = (yaml.load_all(text, _Strict) for name, text in texts.items() if name.endswith(".yaml"))
