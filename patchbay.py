@@ -11,6 +11,7 @@ def build_app() -> typer.Typer:
     """The `patchbay` command with all its sub-commands."""
     from adapters.commands.app import app as adapters
     from adapters.commands.keys import app as keys
+    from adapters.commands.registry import app as registry
     from adapters.commands.replicas import app as replicas
     from adapters.commands.tenants import app as tenants
     from adapters.commands.usage import usage
@@ -33,6 +34,7 @@ def build_app() -> typer.Typer:
     demo.command("config")(demo_config)
     demo.command("texts")(demo_texts)
     app.add_typer(adapters, name="adapters")
+    app.add_typer(registry, name="registry")
     app.add_typer(replicas, name="replicas")
     app.add_typer(routes, name="route")
     app.add_typer(guards, name="guards")

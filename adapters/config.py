@@ -10,6 +10,7 @@ from pydantic import Field, SecretStr
 from adapters.admission.folder import Limits
 from adapters.errors import ConfigError
 from adapters.paths import data_dir
+from adapters.secret import Secret
 from adapters.settings import Settings, load_yaml, parse_settings
 
 # The largest that vLLM 0.32 takes.
@@ -37,7 +38,7 @@ class RegistryConfig(Settings):
     `keep_warm_s`: how long the revision that a promotion replaced stays on the replicas, ready for a rollback;
     `limits`: what an adapter's folder may take."""
 
-    url: SecretStr = Field(default_factory=lambda: SecretStr(f"sqlite:///{data_dir() / 'registry.db'}"))
+    url: Secret = Field(default_factory=lambda: SecretStr(f"sqlite:///{data_dir() / 'registry.db'}"))
     artifacts: ArtifactsConfig = Field(default_factory=ArtifactsConfig)
     signing: SigningConfig = SigningConfig()
     limits: Limits = Limits()

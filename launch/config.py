@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from adapters.config import DeclaredAdapter, RegistryConfig, absolute_url, registry_section, with_sources
 from adapters.errors import ConfigError
+from adapters.secret import Secret
 from adapters.settings import Settings, check_setting_name, load_yaml, parse_settings
 from launch.backoff import RestartConfig
 from router.canary.config import CanaryConfig, DeclaredCanary
@@ -33,7 +34,7 @@ class ReplicasConfig(Settings):
 
     count: int = Field(default=1, ge=1, le=1024)
     first_port: int = Field(default=9001, ge=1, le=65535)
-    token: SecretStr | None = None
+    token: Secret | None = None
     start_timeout_s: float = Field(default=600, gt=0)
     drain_timeout_s: float = Field(default=30, ge=0)
     stop_timeout_s: float = Field(default=45, gt=0)

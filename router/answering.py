@@ -298,8 +298,6 @@ class Answering:
 
     def _pooled(self, ask: Ask) -> tuple[str, ...]:
         able = self._parts.fleet.able(ask.target)
-        if ask.pool is None:
-            return able
         mine = {one.name for one in self._parts.fleet.view.replicas if in_pool(one, ask.pool)}
         return tuple(name for name in able if name in mine)
 

@@ -59,7 +59,7 @@ class Router:
         self.url, self.admin_url = url_of(public), url_of(admin)
         self.metrics = Metrics(config.metrics_series)
         self.fleet = Fleet(created=int(time.time()))
-        self.trials = Trials(self.metrics, time.perf_counter)
+        self.trials = Trials(self.metrics, time.perf_counter, config.canary.reserved_pools)
         self._members = Members(config, self.fleet, listed=self._listed)
         self.control = self._open_control(config)
         self.policy = PolicyHolder(config, self._access, utc_now, must_show=not is_loopback(config.host))

@@ -8,6 +8,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 
 from adapters.config import MAX_RANK, DeclaredAdapter, RegistryConfig, with_sources
 from adapters.errors import ConfigError
+from adapters.secret import Secret
 from adapters.settings import REPLICA_NAME, Settings, check_setting_name, is_loopback, replica_url
 from router.admission.config import AdmissionConfig
 from router.answer_metrics import DEFAULT_SERIES
@@ -35,7 +36,7 @@ class ReplicaConfig(Settings):
     """
 
     url: str
-    token: SecretStr | None = None
+    token: Secret | None = None
     name: str | None = Field(default=None, pattern=f"^{REPLICA_NAME.pattern}$")
     pool: str = Field(default="default", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")
 
@@ -64,7 +65,7 @@ class AdminToken(Settings):
     """A token of the admin port. `name`: what the audit calls who shows it; `role`: what they may do."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@:-]{0,127}$")
-    token: SecretStr
+    token: Secret
     role: Role = "viewer"
 
 
@@ -177,8 +178,8 @@ class RouterConfig(PolicyConfig):
     port: int = Field(default=8080, ge=0, le=65535)
     admin_host: str = "127.0.0.1"
     admin_port: int = Field(default=8081, ge=0, le=65535)
-    api_keys: tuple[SecretStr, ...] = ()
-    admin_token: SecretStr | None = None
+    api_keys: tuple[Secret, ...] = ()
+    admin_token: Secret | None = None
     admin_tokens: tuple[AdminToken, ...] = ()
     replicas: tuple[ReplicaConfig, ...] = ()
     max_body_bytes: int = Field(default=10 * 1024 * 1024, ge=1024)
@@ -210,7 +211,7 @@ class RouterConfig(PolicyConfig):
     canaries: dict[str, DeclaredCanary] = Field(default_factory=dict)
     policy_file: Path | None = None
     guard_cache: Path | None = None
-    guard_key: SecretStr | None = None
+    guard_key: Secret | None = None
 
     @field_validator("replicas", mode="before")
     @classmethod
@@ -249,6 +250,13 @@ class RouterConfig(PolicyConfig):
             raise ValueError("canaries are declared, but there is no registry to run them by: set 'registry'")
         if self.registry is None and any(replica.url == REGISTRY for replica in self.replicas):
             raise ValueError("the replicas are to be found in the registry, but there is none: set 'registry'")
+        return self
+
+    @model_validator(mode="after")
+    def _some_pool_is_open(self) -> Self:
+        reserved = self.canary.reserved_pools
+        if reserved and all(replica.pool in reserved for replica in self.replicas):
+            raise ValueError("every replica is in a pool of canary.reserved_pools, so nobody would be answered")
         return self
 
     @field_validator("api_keys")

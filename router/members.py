@@ -141,7 +141,10 @@ class Members:
             if member.name not in self.links:
                 self.links[member.name] = self._link(member)
         self._members = members
-        self._fleet.put_members([Replica(member.name, member.url, pool=member.pool) for member in members])
+        reserved = self._config.canary.reserved_pools
+        self._fleet.put_members(
+            [Replica(one.name, one.url, pool=one.pool, reserved=one.pool in reserved) for one in members]
+        )
 
     def _link(self, member: Member) -> Link:
         client = ReplicaClient(

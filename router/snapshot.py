@@ -55,7 +55,7 @@ class Replica:
     """One replica. `reason`: why it is not ready; `catalog`: the last one seen, None before the first; `load`: requests
     that it reports as running or waiting; `elsewhere`: those of them that are not this router's; `kv_use`: the share of
     its KV cache in use, 0 to 1; `tiers`: the nearest memory that holds a revision, by engine name; `pool`: what routes
-    may ask for by that name."""
+    may ask for by that name; `reserved`: whether only those may ask that name its pool."""
 
     name: str
     url: str
@@ -67,14 +67,17 @@ class Replica:
     kv_use: float = 0.0
     tiers: Mapping[str, Tier] = field(default_factory=lambda: _NOWHERE)
     pool: str = "default"
+    reserved: bool = False
 
 
 def in_pool(replica: Replica, pool: str | None) -> bool:
-    """Whether a replica may be asked where `pool` is wanted: any where None, and where it begins with `!`, any but
-    those of the pool that follows."""
+    """Whether a replica may be asked where `pool` is wanted: where None any that is not reserved, and where it begins
+    with `!`, of these any but those of the pool that follows."""
     if pool is None:
-        return True
-    return replica.pool != pool[1:] if pool.startswith("!") else replica.pool == pool
+        return not replica.reserved
+    if pool.startswith("!"):
+        return not replica.reserved and replica.pool != pool[1:]
+    return replica.pool == pool
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,10 @@ wanted."""
 from typing import Protocol
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, field_validator
 
 from adapters.errors import ConfigError
+from adapters.secret import Secret
 from adapters.settings import Settings
 from router.answered import Answered
 
@@ -20,7 +21,7 @@ class TracingConfig(Settings):
 
     endpoint: str
     sample: float = Field(default=1, ge=0, le=1)
-    headers: dict[str, SecretStr] = Field(default_factory=dict)
+    headers: dict[str, Secret] = Field(default_factory=dict)
 
     @field_validator("endpoint")
     @classmethod

@@ -25,11 +25,13 @@ Interrupt = Callable[[Unavailable], None]
 
 class Trials:
     """`running`: those that get requests, by their adapter's name; `pool`: that of a pool; `dropped`: who is told of a
-    revision whose canary has failed. `clock`: seconds, monotonic."""
+    revision whose canary has failed. `clock`: seconds, monotonic; `reserved`: pools that get nothing without a canary
+    that is under way."""
 
-    def __init__(self, metrics: Metrics, clock: Callable[[], float]) -> None:
+    def __init__(self, metrics: Metrics, clock: Callable[[], float], reserved: Collection[str] = ()) -> None:
         self._metrics = metrics
         self._clock = clock
+        self._reserved = reserved
         self._recorders: dict[int, Recorder] = {}
         self._records: Mapping[int, CanaryRecord] = {}
         self._plans: dict[int, PlanConfig] = {}
@@ -144,7 +146,7 @@ class Trials:
         recorder = self._recorders.get(record.id)
         share = 0.0 if recorder is not None and recorder.tripped else record.weight / 100
         if record.pool is not None and record.phase == "promoted":
-            share = 1.0
+            share = 0.0 if record.pool in self._reserved else 1.0
         plan = self._plans[record.id]
         return Trial(record.id, record.adapter, record.name, plan, share, record.pool, record.live)
 

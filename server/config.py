@@ -3,11 +3,12 @@
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from adapters.admission.folder import Limits
 from adapters.config import ArtifactsConfig
 from adapters.paths import data_dir
+from adapters.secret import Secret
 from adapters.settings import Settings, check_setting_name, is_loopback
 
 RESERVED_ENGINE_ARGUMENTS = frozenset(
@@ -86,7 +87,7 @@ class ServerConfig(Settings):
     name: str = "replica-0"
     host: str = "127.0.0.1"
     port: int = Field(default=9001, ge=0, le=65535)
-    token: SecretStr | None = None
+    token: Secret | None = None
     base: BaseConfig
     lora: LoraConfig = LoraConfig()
     engine: EngineConfig = EngineConfig()

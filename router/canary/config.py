@@ -3,8 +3,9 @@
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from adapters.secret import Secret
 from adapters.settings import Settings, parse_settings
 from router.canary.plan import PlanConfig, ready_plans
 
@@ -32,16 +33,18 @@ class CanaryConfig(Settings):
     has scraped them. `prometheus_url`: that server, `prometheus_token`: a bearer token for it; `stale_s`: data that is
     older is none. `webhook`: where the end of each canary is posted to as JSON, with `webhook_token` as its bearer
     token; `incidents`: the folder that reports of ended canaries are written to, by default in the data directory;
-    `kubernetes_events`: whether each end makes an Event, where the router runs in a cluster."""
+    `kubernetes_events`: whether each end makes an Event, where the router runs in a cluster. `reserved_pools`: pools of
+    replicas that get no requests but those of routes that name them and of their canary while that is under way."""
 
     metrics: Literal["embedded", "prometheus"] = "embedded"
     prometheus_url: str | None = Field(default=None, pattern=r"^https?://")
-    prometheus_token: SecretStr | None = None
+    prometheus_token: Secret | None = None
     stale_s: float = Field(default=60, gt=0)
     webhook: str | None = Field(default=None, pattern=r"^https?://")
-    webhook_token: SecretStr | None = None
+    webhook_token: Secret | None = None
     incidents: Path | None = None
     kubernetes_events: bool = True
+    reserved_pools: tuple[str, ...] = ()
 
     @model_validator(mode="after")
     def _has_a_server(self) -> Self:

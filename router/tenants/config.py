@@ -1,7 +1,8 @@
 """The configuration of tiers, prices and limits."""
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, model_validator
 
+from adapters.secret import Secret
 from adapters.settings import Settings
 from adapters.tenancy import Limits
 
@@ -54,7 +55,7 @@ class CountersConfig(Settings):
     limit of tokens does not say; `bytes_per_token`: what is set aside for a prompt is its bytes over this; at 1 it is
     never too little."""
 
-    redis: SecretStr | None = None
+    redis: Secret | None = None
     prefix: str = Field(default="patchbay", pattern=r"^[A-Za-z0-9._-]{1,64}$")
     when_down: str = Field(default="refuse", pattern="^(refuse|allow)$")
     timeout_s: float = Field(default=0.5, gt=0)

@@ -2,8 +2,9 @@
 
 from typing import Any, Literal, Self
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from adapters.secret import Secret
 from router.guards.guard_base import ActionName, GuardBase
 
 _PLACE = "{text}"
@@ -63,7 +64,7 @@ class HttpGuard(JudgeGuard):
 
     kind: Literal["http"]
     url: str = Field(pattern=_HTTP)
-    token: SecretStr | None = None
+    token: Secret | None = None
 
 
 class PresidioGuard(JudgeGuard):

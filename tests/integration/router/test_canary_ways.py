@@ -191,6 +191,26 @@ async def test_a_pool_that_is_no_worse_gets_everything(tmp_path: Path, desk: Des
             assert len(old.seen) == seen
 
 
+async def test_a_reserved_pool_gets_requests_only_while_its_canary_is_under_way(tmp_path: Path, desk: Desk) -> None:
+    two_revisions(desk)
+    old, new = FakeEngine("old"), FakeEngine("new")
+    async with old.running_server(), new.running_server():
+        reserved = {"reserved_pools": ["next"]}
+        async with routed(tmp_path, replicas=two_pools(old, new), canary=reserved) as router:
+            async with traffic(router) as answers:
+                await until(lambda: "sql@1" in answers, timeout_s=10)
+            assert {await ask_as(router, caller) for caller in range(40)} == {"sql@1"}
+            assert not new.seen
+            made = start_pool(desk)
+            async with traffic(router):
+                await until_phase(desk, made, "promoted")
+            assert new.seen
+            await until(lambda: router.trials.pool is not None and router.trials.pool.share == 0.0)
+            seen = len(new.seen)
+            assert {await ask_as(router, caller) for caller in range(40)} == {"sql@1"}
+            assert len(new.seen) == seen
+
+
 async def test_a_canary_is_started_judged_and_asked_about_over_http(tmp_path: Path, desk: Desk) -> None:
     two_revisions(desk)
     async with routed(tmp_path, FakeEngine()) as router, httpx.AsyncClient(base_url=router.admin_url) as admin:

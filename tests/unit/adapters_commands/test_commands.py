@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from typer.testing import CliRunner, Result
 
 from adapters.commands.app import app
+from adapters.commands.registry import app as registry
 from adapters.commands.replicas import app as replicas
 from adapters.digest import folder_hashes
 from tests.fakes.adapter_folder import write_adapter, write_base
@@ -180,6 +181,15 @@ def test_every_command_has_help_with_an_example_and_speaks_json(run: Run) -> Non
         assert "Example: patchbay adapters" in shown, command.name
         assert "--json" in shown, command.name
     assert "There is no adapter yet" in run("list").output
+
+
+def test_a_registry_is_migrated_by_command_from_what_its_file_or_a_secret_says(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "url").write_text(f"sqlite:///{tmp_path / 'other.db'}\n")
+    (tmp_path / "router.yaml").write_text(f"registry: {{url: {{file: {tmp_path / 'url'}}}}}\n")
+    result = CliRunner().invoke(registry, ["migrate", "--config", str(tmp_path / "router.yaml")])
+    assert (result.exit_code, (tmp_path / "other.db").exists()) == (0, True), result.output
+    assert "up to date" in CliRunner().invoke(registry, ["migrate"]).stdout
+    assert (tmp_path / "data" / "registry.db").exists()
 
 
 def test_replicas_are_added_listed_and_removed_by_command(run: Run) -> None:
