@@ -21,6 +21,7 @@ def build_app() -> typer.Typer:
     from launch.demo_canary import demo_canary
     from router.canary_commands import app as canary
     from router.commands import run as router
+    from router.cost_commands import app as cost
     from router.guard_commands import app as guards
     from router.route_commands import app as routes
     from server.commands import run as server
@@ -42,6 +43,7 @@ def build_app() -> typer.Typer:
     app.add_typer(tenants, name="tenants")
     app.add_typer(keys, name="keys")
     app.command("usage")(usage)
+    app.add_typer(cost, name="cost")
     app.add_typer(demo, name="demo")
     return app
 

@@ -81,6 +81,15 @@ def choose_eviction(entries: Iterable[Entry], in_use: Callable[[str], bool]) -> 
     return min(free, key=lambda entry: (entry.pin, entry.last_used), default=None)
 
 
+def room_for_one(entries: Iterable[Entry], places: int, in_use: Callable[[str], bool]) -> Entry | bool:
+    """Whether one more fits into `places`: True where it does, the entry to evict first where not, and False where all
+    are in use, so that one has to be waited for. Pure; `loadtests.scale` decides by it too."""
+    resident = [entry for entry in entries if entry.lora is not None]
+    if len(resident) < places:
+        return True
+    return choose_eviction(resident, in_use) or False
+
+
 def find_entry(entries: Iterable[Entry], reference: Reference) -> Entry | None:
     """The entry that `reference` means: the highest number of that adapter where it names none. Draining ones are
     not found."""
@@ -242,17 +251,16 @@ class Slots:
         self._metrics.removals.inc()
 
     async def _make_room(self) -> None:
-        while self._held() >= self._engine.capacity.cpu:
-            victim = choose_eviction(self._entries.values(), self._engine.in_use)
-            if victim is None:
+        while (room := self._room()) is not True:
+            if room is False:
                 await self._wait_for_release()
                 continue
-            await self._unload(victim)
-            victim.evicted_at = self._clock()
+            await self._unload(room)
+            room.evicted_at = self._clock()
             self._metrics.evictions.inc()
 
-    def _held(self) -> int:
-        return sum(entry.lora is not None for entry in self._entries.values())
+    def _room(self) -> Entry | bool:
+        return room_for_one(self._entries.values(), self._engine.capacity.cpu, self._engine.in_use)
 
     async def _wait_for_release(self) -> None:
         try:

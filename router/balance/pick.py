@@ -64,7 +64,9 @@ def pick(
     `in_flight`: requests that this router has at each replica, by its name; those of other routers are in
     `Replica.elsewhere`, which is older.
     """
-    able = [one for one in replicas if _is_able(one, query)]
+    # A set: looked up in the tuple, a pick's cost would grow with the square of the replicas.
+    having = frozenset(query.target.replicas)
+    able = [one for one in replicas if one.name in having and _is_able(one, query)]
     if len(able) < 2:
         return able[0] if able else None
     loads = {one.name: in_flight.get(one.name, 0) + one.elsewhere for one in able}
@@ -76,9 +78,7 @@ def pick(
 
 
 def _is_able(replica: Replica, query: Query) -> bool:
-    if replica.state != "ready" or replica.name in query.tried:
-        return False
-    return replica.name in query.target.replicas and in_pool(replica, query.pool)
+    return replica.state == "ready" and replica.name not in query.tried and in_pool(replica, query.pool)
 
 
 def _within_share(able: list[Replica], loads: Mapping[str, int], bound: float) -> list[Replica]:
