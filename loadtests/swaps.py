@@ -111,7 +111,7 @@ class Swaps:
         """Pushes the next revision and promotes it; seconds from the wish until every router goes by it."""
         index = next(self._numbers)
         kind = index % len(self._kinds)
-        archive = _archive(self._kinds[kind].folder, note=f"{time.time_ns()}")
+        archive = archive_of(self._kinds[kind].folder, note=f"{time.time_ns()}")
         pushed = self._post(f"{NAME}/upload", content=archive, headers={"content-type": "application/gzip"})
         number = pushed["revision"]["number"]
         self._kind_of[f"{NAME}@{number}"] = kind
@@ -268,7 +268,7 @@ def _text(raw: str, *, stream: bool) -> str:
     return "".join(choice["delta"].get("content") or "" for chunk in chunks for choice in chunk["choices"])
 
 
-def _archive(folder: Path, *, note: str) -> bytes:
+def archive_of(folder: Path, *, note: str) -> bytes:
     """The adapter in `folder` as a .tar.gz, with a note in it that makes its bytes unlike any other revision's."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz", compresslevel=1) as archive:

@@ -24,18 +24,22 @@ REPORTED = {
     "request_throughput": "requests a second",
     "output_throughput": "tokens a second",
     "mean_ttft_ms": "time to first token, mean, ms",
+    "median_ttft_ms": "time to first token, median, ms",
     "p99_ttft_ms": "time to first token, p99, ms",
     "mean_tpot_ms": "time per token after it, mean, ms",
+    "median_tpot_ms": "time per token after it, median, ms",
+    "p99_tpot_ms": "time per token after it, p99, ms",
     "p99_itl_ms": "between tokens, p99, ms",
 }
 
 
-def run(
+def run(  # noqa: PLR0913, PLR0917 - Typer makes an option of each parameter
     url: Annotated[str, typer.Option(help="Where Patchbay listens; on this machine.")] = "http://127.0.0.1:8080",
     model: Annotated[str, typer.Option(help="A route, an adapter or the base.")] = "sql",
     tokenizer: Annotated[Path | None, typer.Option(help="The base model's folder; by default the demo's.")] = None,
     requests: Annotated[int, typer.Option(min=1, max=10_000)] = 200,
-    concurrency: Annotated[int, typer.Option(min=1, max=256)] = 16,
+    concurrency: Annotated[int, typer.Option(min=1, max=256, help="At a time, without --rate.")] = 16,
+    rate: Annotated[float | None, typer.Option(min=0.1, help="Poisson arrivals, so many a second.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """Runs it, prints what it measured, and fails where a request failed.
@@ -53,7 +57,8 @@ def run(
         "--num-prompts",
         str(requests),
     ]
-    result = benchmark([*arguments, "--max-concurrency", str(concurrency)])
+    paced = ["--request-rate", str(rate)] if rate else ["--max-concurrency", str(concurrency)]
+    result = benchmark([*arguments, *paced])
     shown = {key: result[key] for key in REPORTED}
     typer.echo(json.dumps(shown) if as_json else _table(shown))
     raise typer.Exit(0 if result["failed"] == 0 and result["completed"] == requests else 1)
