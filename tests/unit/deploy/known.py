@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 
+import msgspec
 from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -18,6 +19,9 @@ OBSERVABILITY = ROOT / "deploy" / "observability"
 # What Prometheus adds to whatever it scrapes.
 TARGET = frozenset({"job", "namespace", "instance"})
 _SUFFIXES = {"counter": ("_total",), "gauge": ("",), "histogram": ("_bucket", "_sum", "_count")}
+
+# vLLM's histograms have this bucket at least.
+_SAID = {"le": "+Inf"}
 
 Labels = frozenset[str]
 
@@ -50,22 +54,41 @@ def families(known: Mapping[str, Labels]) -> Mapping[str, Labels]:
 
 
 def router_families() -> list[Metric]:
-    """A router's metrics, each of which has been used once."""
+    """A router's metrics, each of which has been used."""
+    return list(text_string_to_metric_families(_router_text()))
+
+
+def server_families() -> list[Metric]:
+    """A replica's own metrics, each of which has been used."""
+    found = text_string_to_metric_families(_server_text())
+    return [one for one in found if one.name.startswith("patchbay_")]
+
+
+def exposition() -> str:
+    """What a target would say that had every metric there is."""
+    return (
+        _router_text() + _server_text() + "".join(f"{name}{_braces(labels)} 1\n" for name, labels in engine().items())
+    )
+
+
+def _braces(labels: Labels) -> str:
+    return "{" + ",".join(f'{label}="{_SAID.get(label, "0")}"' for label in sorted(labels)) + "}"
+
+
+def _router_text() -> str:
     metrics = Metrics()
     _answer(metrics)
     _fail(metrics)
     _follow(metrics)
-    return list(text_string_to_metric_families(metrics.render().decode()))
+    return metrics.render().decode()
 
 
-def server_families() -> list[Metric]:
-    """A replica's own metrics, each of which has been used once."""
+def _server_text() -> str:
     metrics = ServerMetrics()
     metrics.requests.labels(endpoint="chat_completions", outcome="ok").inc()
     metrics.adapters.labels(tier="slot").set(1)
     metrics.refusals.labels(reason="other").inc()
-    text = metrics.render().decode()
-    return [one for one in text_string_to_metric_families(text) if one.name.startswith("patchbay_")]
+    return metrics.render().decode()
 
 
 def _series(made: Iterable[Metric]) -> dict[str, Labels]:
@@ -74,13 +97,14 @@ def _series(made: Iterable[Metric]) -> dict[str, Labels]:
 
 def _answer(metrics: Metrics) -> None:
     metrics.request("chat_completions", "ok", "sql")
+    metrics.request("chat_completions", "client_error", "")
     metrics.first_byte("chat_completions", 0.1)
     metrics.tokens("sql", 1, 1)
     metrics.cached("hit")
     metrics.shadowed("desk", "kept")
     metrics.fell_back("desk")
     metrics.verdict("pii", "EMAIL", "redact", "output", 1)
-    metrics.vote(Target("sql", "sql@1-0", "sql@1", ()), "up")
+    metrics.vote(Target("sql", "sql@1-0", "sql@1", (), "stable"), "up")
     span = Span(b"0" * 32, b"0" * 16)
     one = Answered(
         id=b"1",
@@ -97,6 +121,10 @@ def _answer(metrics: Metrics) -> None:
         token_s=0.1,
     )
     metrics.answers.note(one)
+    metrics.answers.note(msgspec.structs.replace(one, outcome="cancelled"))
+    nobody = msgspec.structs.replace(one, adapter="", revision="", arm="")
+    metrics.answers.note(msgspec.structs.replace(nobody, outcome="client_error"))
+    metrics.answers.note(msgspec.structs.replace(nobody, outcome="server_error"))
 
 
 def _fail(metrics: Metrics) -> None:
@@ -109,10 +137,13 @@ def _fail(metrics: Metrics) -> None:
 
 def _follow(metrics: Metrics) -> None:
     metrics.rollout("done")
+    metrics.rollout("failed")
     metrics.placements(["resident"])
     metrics.placement("put")
     metrics.refusal("other")
     metrics.expiries({("sql", "sql@1"): 1.0})
     metrics.canary("sql", "sql@2", 5, "running")
     metrics.canary_evidence("sql", "sql@2", {"errors": 0.1})
-    metrics.canary_event(1, "sql@2", "canary", 0.05, "request")
+    for arm in ("canary", "stable"):
+        metrics.canary_event(1, "sql@2", arm, 0.05, "request")
+        metrics.canary_event(1, "sql@2", arm, 0.05, "errors")
