@@ -20,8 +20,8 @@ class View:
 
     @property
     def ready(self) -> int:
-        """How many replicas are ready."""
-        return sum(replica.state == "ready" for replica in self.replicas)
+        """How many replicas are ready, of those that anybody may ask."""
+        return sum(replica.state == "ready" and not replica.reserved for replica in self.replicas)
 
 
 class Fleet:
@@ -53,7 +53,7 @@ class Fleet:
         for replica in replicas:
             self.doubts.setdefault(replica.name, asyncio.Event())
         same = [(known.get(replica.name, replica), replica) for replica in replicas]
-        self.view = self._view(tuple(before if before.url == now.url else now for before, now in same))
+        self.view = self._view(tuple(before if _place(before) == _place(now) else now for before, now in same))
         self.regrouped.set()
         self.news.set()
 
@@ -118,3 +118,8 @@ class Fleet:
         self._naming = settled_naming(self._wished, self._naming, replicas)
         table = build_table(replicas, self._naming)
         return View(replicas, table, build_listing(replicas, self.created, self._naming))
+
+
+def _place(replica: Replica) -> tuple[str, str, bool]:
+    """Where a replica is. In a cluster an address that one pool has left may soon be another's."""
+    return replica.url, replica.pool, replica.reserved

@@ -150,9 +150,20 @@ def test_wrong_values_are_refused_and_the_place_is_named(values: Object, place: 
         chart().validate_schema(values)
 
 
-def test_an_installation_that_could_not_answer_is_refused() -> None:
-    with pytest.raises(HelmRenderError, match="nobody would be answered"):
-        chart().render({"pools": {"stable": {"enabled": False}}})
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        ({"pools": {"stable": {"enabled": False}}}, "nobody would be answered"),
+        ({"pools": {"stable": {"reserved": True}}}, "nobody would be answered"),
+        (
+            {"router": {"autoscaling": {"enabled": True, "minReplicas": 20}}},
+            "pb-patchbay-router: autoscaling.minReplicas is above maxReplicas",
+        ),
+    ],
+)
+def test_what_no_schema_can_say_is_refused_in_a_sentence(values: Object, reason: str) -> None:
+    with pytest.raises(HelmRenderError, match=reason):
+        chart().render(values, name=RELEASE, namespace=NAMESPACE)
 
 
 def test_the_charts_version_is_the_programs() -> None:

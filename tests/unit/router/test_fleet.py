@@ -35,6 +35,18 @@ async def test_an_unreachable_replica_is_out_at_once_and_looked_at_again() -> No
     assert not fleet.doubts["b"].is_set()
 
 
+async def test_an_address_that_goes_to_another_pool_is_not_taken_for_the_replica_that_had_it() -> None:
+    fleet = Fleet([ours("10.0.0.7:9001")], created=1)
+    now = replace(ours("10.0.0.7:9001", state="unready"), pool="canary", reserved=True)
+    fleet.put_members([now])
+    assert fleet.get("10.0.0.7:9001") == now
+
+
+async def test_a_reserved_replica_alone_does_not_make_a_router_ready() -> None:
+    fleet = Fleet([replace(ours("a"), pool="canary", reserved=True)], created=1)
+    assert fleet.view.ready == 0
+
+
 def stable(number: int) -> Naming:
     return Naming({"sql": rev(f"sql@{number}").engine_name})
 

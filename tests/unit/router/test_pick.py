@@ -92,3 +92,10 @@ def test_texts_and_token_ids_that_begin_alike_meet_too() -> None:
 def test_a_full_kv_cache_turns_requests_away_to_an_emptier_one() -> None:
     replicas = [replace(ours("a"), kv_use=0.95), replace(ours("b"), kv_use=0.1)]
     assert name_of(pick(replicas, Query(BASE), {"b": 1, "a": 1}, Weights(prefix=0))) == "b"
+
+
+def test_a_reserved_pool_is_asked_only_by_name() -> None:
+    held = replace(ours("a"), pool="canary", reserved=True)
+    replicas = [held, replace(ours("b"), pool="stable"), replace(ours("c"), pool="next")]
+    for pool, able in ((None, {"b", "c"}), ("!next", {"b"}), ("canary", {"a"}), ("!canary", {"b", "c"})):
+        assert {name_of(pick(replicas, Query(BASE, pool=pool, turn=turn), {}, LOAD_ONLY)) for turn in range(4)} == able

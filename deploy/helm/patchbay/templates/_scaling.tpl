@@ -3,6 +3,9 @@
 {{- $scaling := .scaling }}
 {{- $depth := $scaling.queueDepth }}
 {{- if and $scaling.enabled (or $scaling.cpu.enabled $depth.enabled) }}
+{{- if gt (int $scaling.minReplicas) (int $scaling.maxReplicas) }}
+{{- fail (printf "patchbay: %s: autoscaling.minReplicas is above maxReplicas" .name) }}
+{{- end }}
 ---
 {{- if and $depth.enabled (eq $depth.via "keda") }}
 apiVersion: keda.sh/v1alpha1
