@@ -20,7 +20,7 @@ from router.control.prometheus import NoData, PrometheusSource
 from router.control.tasks import KeyedTasks
 
 _log = logging.getLogger("patchbay.router")
-_LOOK_EVERY_S = 0.5
+LOOK_EVERY_S = 0.5
 _EVERYWHERE_S = 10.0
 _DECLARE_AGAIN_S = 2.0
 
@@ -94,7 +94,7 @@ class CanaryKeeper:
             _log.warning("canary %d: %s", record.id, error)
         except RegistryError as error:
             _log.warning("the registry is out of reach: %s", error)
-        await asyncio.sleep(_LOOK_EVERY_S)
+        await asyncio.sleep(LOOK_EVERY_S)
 
     async def _look(self, record: CanaryRecord) -> CanaryRecord:
         if self._prometheus is not None and record.phase in ("running", "paused"):
