@@ -59,10 +59,13 @@ chaos: setup ## Kill replicas of a running demo (demo up --replicas 2) under 200
 soak: setup ## Put ten minutes of mixed load on a router, and watch its memory. SOAK="--minutes 2" for less.
 	@$(BIN)/python -m loadtests.soak $(SOAK)
 
+scale: setup ## Simulate up to 1,000 replicas under the project's own router; writes docs/scale.md. SCALE="--quick" for less.
+	@$(BIN)/python -m loadtests.scale --out build/scale $(or $(SCALE),--docs docs)
+
 lock: setup ## Resolve requirements/*.txt anew, keeping what still fits. UPGRADE=1 takes the newest of everything.
 	@scripts/lock $(if $(UPGRADE),--upgrade)
 
 clean: ## Remove .venv and the caches.
 	@rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
-.PHONY: help setup demo services test test-fast fuzz lint format bench bench-serve bench-swap bench-fairness bench-ratios load chaos soak lock clean
+.PHONY: help setup demo services test test-fast fuzz lint format bench bench-serve bench-swap bench-fairness bench-ratios load chaos soak scale lock clean

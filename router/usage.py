@@ -11,7 +11,7 @@ from adapters.registry.records import UsageRow
 from router.tenants.limiter import Need
 
 _log = logging.getLogger("patchbay.router")
-_FLUSH_S = 2.0
+FLUSH_S = 2.0
 # While the registry is away rows are kept, by hour, tenant, route and model: their number does not grow with requests.
 _MOST_ROWS = 100_000
 
@@ -45,7 +45,7 @@ class Usage:
     async def run(self) -> None:
         """Writes every few seconds, until cancelled."""
         while True:
-            await asyncio.sleep(_FLUSH_S)
+            await asyncio.sleep(FLUSH_S)
             await self.flush()
 
     async def flush(self) -> None:

@@ -11,9 +11,9 @@ from router.admission.desk import Desk, Room, Waiting
 from router.snapshot import Replica
 
 # While somebody waits: replicas' news, and patience that ends.
-_LOOK_S = 0.05
+LOOK_S = 0.05
 _RATE_S = 10.0
-_LEAST_PATIENCE_S = 0.25
+LEAST_PATIENCE_S = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +160,7 @@ class Admission:
 
     @property
     def _patience_s(self) -> float:
-        return self._config.patience_s or max(_LEAST_PATIENCE_S, self._config.patience_turns * self._turn_s)
+        return self._config.patience_s or max(LEAST_PATIENCE_S, self._config.patience_turns * self._turn_s)
 
     @property
     def _retry_s(self) -> int:
@@ -202,7 +202,7 @@ class Admission:
             del self._waiters[waiting]
             future.set_result(Turn(self, waiting, picked, queued=True))
         if self._waiters and self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(_LOOK_S, self._look)
+            self._timer = asyncio.get_running_loop().call_later(LOOK_S, self._look)
 
     def _release_hopeless(self, rooms: Mapping[str, Room]) -> None:
         """Those whose replicas have all been away for long wait for nothing: forwarding says what is to be said."""

@@ -20,7 +20,7 @@ from router.control.prometheus import NoData, PrometheusSource
 from router.control.tasks import KeyedTasks
 
 _log = logging.getLogger("patchbay.router")
-_LOOK_EVERY_S = 0.5
+LOOK_EVERY_S = 0.5
 _EVERYWHERE_S = 10.0
 _DECLARE_AGAIN_S = 2.0
 _LEFT_ALONE_S = 10.0
@@ -98,7 +98,7 @@ class CanaryKeeper:
             # Of another version of Patchbay, which will carry it on.
             _log.warning("canary %d is left alone: %s", record.id, error)
             await asyncio.sleep(_LEFT_ALONE_S)
-        await asyncio.sleep(_LOOK_EVERY_S)
+        await asyncio.sleep(LOOK_EVERY_S)
 
     async def _look(self, record: CanaryRecord) -> CanaryRecord:
         if self._prometheus is not None and record.phase in ("running", "paused"):

@@ -14,7 +14,7 @@ from router.fleet import Fleet
 from router.metrics import Metrics
 
 _log = logging.getLogger("patchbay.router")
-_BEAT_S = 2.0
+BEAT_S = 2.0
 
 
 class Follower:
@@ -90,7 +90,7 @@ class Follower:
         beat = RouterBeat(self._name, self._gone_by, self._utc_now())
         before = self._beaten
         known = before is not None and before.generation == beat.generation
-        if known and before is not None and (beat.seen_at - before.seen_at).total_seconds() < _BEAT_S:
+        if known and before is not None and (beat.seen_at - before.seen_at).total_seconds() < BEAT_S:
             return
         await asyncio.to_thread(self._registry.beat, beat)
         self._beaten = beat

@@ -28,8 +28,8 @@ from router.control.wanted import Wanted, wanted_revisions
 _log = logging.getLogger("patchbay.router")
 LEASE = "reconciler"
 LEASE_S = 6.0
-_RENEW_S = 2.0
-_ROUND_S = 1.0
+RENEW_S = 2.0
+ROUND_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +86,13 @@ class Reconciler:
     async def _news(self) -> None:
         news = self._context.fleet.news
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_ROUND_S):
+            async with asyncio.timeout(ROUND_S):
                 await news.wait()
         news.clear()
 
     async def _hold_lease(self) -> None:
         now = self._context.clock()
-        if self.leads and now - self._renewed_at < _RENEW_S:
+        if self.leads and now - self._renewed_at < RENEW_S:
             return
         try:
             self.leads = await asyncio.to_thread(self._context.registry.take_lease, LEASE, self._name, LEASE_S)

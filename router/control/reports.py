@@ -12,7 +12,7 @@ from router.control.context import Context
 from router.control.tasks import KeyedTasks
 
 _log = logging.getLogger("patchbay.router")
-_AT_LEAST_EVERY_S = 5.0
+AT_LEAST_EVERY_S = 5.0
 
 
 class Reports:
@@ -54,7 +54,7 @@ class Reports:
         if before is None:
             return True
         same = dataclasses.replace(report, usage=before.usage, seen_at=before.seen_at) == before
-        return not same or (report.seen_at - before.seen_at).total_seconds() >= _AT_LEAST_EVERY_S
+        return not same or (report.seen_at - before.seen_at).total_seconds() >= AT_LEAST_EVERY_S
 
     async def _forget(self) -> None:
         registry = self._context.registry

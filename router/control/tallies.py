@@ -8,7 +8,7 @@ from adapters.registry.canaries import Canaries
 from router.trials import Trials
 
 _log = logging.getLogger("patchbay.router")
-_EVERY_S = 1.0
+EVERY_S = 1.0
 
 
 class Tallies:
@@ -24,7 +24,7 @@ class Tallies:
     async def run(self) -> None:
         """Writes until cancelled."""
         while True:
-            await asyncio.sleep(_EVERY_S)
+            await asyncio.sleep(EVERY_S)
             await self.flush()
 
     async def flush(self) -> None:

@@ -1,0 +1,198 @@
+"""What the router's own decisions, and the registry's operations, cost on this machine. Measured, so never twice the
+same: kept apart from what is simulated."""
+
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from adapters.registry.canary_records import CanaryDraft, CanaryRecord, LookDraft, Tally
+from adapters.registry.records import (
+    FileRecord,
+    Provenance,
+    ReplicaReport,
+    RevisionDraft,
+    Rollout,
+    RouterBeat,
+    UsageRow,
+)
+from adapters.registry.registry import Registry
+from adapters.registry.times import utc_now
+from router.admission.desk import Desk, Room, Waiting
+from router.balance.pick import Query, pick
+from router.body import Prompt
+from router.canary.conduct import World, conduct, with_tallies
+from router.canary.ledger import Counts, Ledger
+from router.canary.plan import PlanConfig
+from router.canary.plans import named_plan
+from router.snapshot import Catalog, Replica, Revision, Target
+from router.targets import build_table
+
+_COUNTS = Counts(0.1, 5, 45, {"errors": (0, 1)})
+_WAITING = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """CPU microseconds of one decision over so many replicas. `pick`: of the balancer; `fits`: where there is room,
+    while nobody waits; `next`: whose turn it is, while 500 requests for 500 revisions wait and nobody can go."""
+
+    replicas: int
+    pick_us: float
+    fits_us: float
+    next_us: float
+
+
+@dataclass(frozen=True, slots=True)
+class Operations:
+    """Milliseconds of one operation on a registry in SQLite. `look`: one at a canary, with its verdict; `tally`: what a
+    router counted of one; `snapshot_us`: microseconds of a whole snapshot, an adapter."""
+
+    look_ms: float
+    tally_ms: float
+    beat_ms: float
+    usage_ms: float
+    report_ms: float
+    lease_ms: float
+    generation_ms: float
+    snapshot_us: float
+
+
+def decisions(counts: Sequence[int]) -> list[Decision]:
+    """What decisions cost, by the number of replicas."""
+    return [_decision(count) for count in counts]
+
+
+def table_us(replicas: int, adapters: int) -> float:
+    """CPU microseconds that one revision on one replica costs when the table of names is made anew."""
+    revisions = tuple(Revision(f"a{n}", 1, f"a{n}@1-0123456789ab", "resident") for n in range(adapters))
+    known = [Replica(f"r{n}", "", "ready", None, Catalog("base", "base", revisions)) for n in range(replicas)]
+    return _cpu_us(lambda _: build_table(known), 3) / (replicas * adapters)
+
+
+def operations(*, rounds: int, adapters: int) -> Operations:
+    """What operations on a registry cost, by medians of so many rounds; its snapshot with so many adapters."""
+    with (
+        tempfile.TemporaryDirectory(prefix="patchbay-costs-") as made,
+        Registry.open(f"sqlite:///{Path(made) / 'registry.db'}") as registry,
+    ):
+        return _operations(registry, rounds, adapters)
+
+
+def _operations(registry: Registry, rounds: int, adapters: int) -> Operations:
+    bench = _Canary(registry)
+    hour = utc_now().replace(minute=0, second=0, microsecond=0)
+    return Operations(
+        look_ms=_wall_ms(bench.look, rounds, before=bench.tally),
+        tally_ms=_wall_ms(bench.tally, rounds),
+        beat_ms=_wall_ms(lambda n: registry.beat(RouterBeat("one", n, utc_now())), rounds),
+        usage_ms=_wall_ms(lambda n: registry.accounts.add_usage([UsageRow(hour, "t", "", f"m{n}", 1)]), rounds),
+        report_ms=_wall_ms(lambda n: registry.put_report(_report(n)), rounds),
+        lease_ms=_wall_ms(lambda _: registry.take_lease("scale", "one", 6), rounds),
+        generation_ms=_wall_ms(lambda _: registry.generation(), rounds),
+        snapshot_us=_snapshot_us(registry, adapters),
+    )
+
+
+class _Canary:
+    """A canary of a pool, that goes on for ever: as many bad answers as stable's."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._canaries = registry.canaries
+        self._plan: PlanConfig = named_plan("careful")
+        self._ledger = Ledger.opened(self._plan)
+        draft = CanaryDraft("", 0, self._plan.model_dump(mode="json"), "scale", pool="next")
+        self._id = self._canaries.start(draft).id
+        for _ in range(3):
+            self.look(0)
+
+    def tally(self, _: int) -> None:
+        """What a router counted in half a second."""
+        self._canaries.tally(self._id, "one", [_COUNTS.as_json])
+
+    def look(self, _: int) -> None:
+        """A look, as the router that leads takes it twice a second."""
+        self._canaries.look(self._id, self._decide)
+
+    def _decide(
+        self, record: CanaryRecord, tallies: Sequence[Tally], rollout: Rollout | None, stable: int | None
+    ) -> LookDraft | None:
+        self._ledger = with_tallies(self._plan, self._ledger, tallies)
+        return conduct(record, self._plan, self._ledger, tallies, World(rollout, stable, utc_now()))
+
+
+def _report(number: int) -> ReplicaReport:
+    return ReplicaReport(f"replica-{number % 50}", None, True, 8, 32, {}, (), utc_now())
+
+
+def _snapshot_us(registry: Registry, adapters: int) -> float:
+    for number in range(adapters):
+        registry.push(_draft(number), actor="scale")
+    return _wall_ms(lambda _: registry.snapshot(), 5) * 1000 / adapters
+
+
+def _draft(number: int) -> RevisionDraft:
+    files = (FileRecord("adapter_model.safetensors", f"{number:064x}", 10),)
+    origin = Provenance(source="scale", evaluations={}, tags=(), expires=None)
+    return RevisionDraft(f"a{number}", f"{number:064x}", None, 8, 16.0, ("q_proj",), files, origin)
+
+
+def _decision(count: int) -> Decision:
+    names = tuple(f"replica-{number}" for number in range(count))
+    replicas = [Replica(name, "", "ready", None) for name in names]
+    rooms, desk = {name: Room(64, 8, 0) for name in names}, Desk()
+    target = Target("sql", "sql@1-0123456789ab", "sql@1", names)
+    prompts = [Prompt(msgspec.Raw(b'"question %d"' % number)) for number in range(50)]
+    waiting = Waiting("t", target.engine_name, names, 100, 0.0)
+    rounds = max(3, 2000 // count)
+    return Decision(
+        count,
+        _cpu_us(lambda n: pick(replicas, Query(target, prompts[n % 50], turn=n), {}), rounds),
+        _cpu_us(lambda _: desk.fits(waiting, rooms), rounds),
+        _cpu_us(_full(names), 3),
+    )
+
+
+def _full(names: tuple[str, ...]) -> Callable[[int], object]:
+    """A look at whose turn it is, at a desk where all slots are taken."""
+    desk, rooms = Desk(), {name: Room(64, 1, 0) for name in names}
+    for name in names:
+        desk.take(Waiting("t", "held", (name,), 1, 0.0), name, 0.0)
+    for number in range(_WAITING):
+        desk.arrive(Waiting("t", f"a{number}", names, 1, 0.0))
+    return lambda _: desk.next(rooms, 0.0, 10.0)
+
+
+def _cpu_us(work: Callable[[int], object], rounds: int) -> float:
+    began = time.process_time()
+    for number in range(rounds):
+        work(number)
+    return (time.process_time() - began) / rounds * 1e6
+
+
+def _wall_ms(work: Callable[[int], object], rounds: int, before: Callable[[int], object] = lambda _: None) -> float:
+    took = []
+    for number in range(rounds):
+        before(number)
+        began = time.perf_counter()
+        work(number)
+        took.append(time.perf_counter() - began)
+    return statistics.median(took) * 1000
+
+
+def as_rows(found: Operations) -> Mapping[str, str]:
+    """Operations for people."""
+    return {
+        "a look at a canary, with its verdict": f"{found.look_ms:.2f} ms",
+        "a router's tally of one": f"{found.tally_ms:.2f} ms",
+        "a router's beat": f"{found.beat_ms:.2f} ms",
+        "usage of one tenant, route and model": f"{found.usage_ms:.2f} ms",
+        "a replica's report": f"{found.report_ms:.2f} ms",
+        "a lease": f"{found.lease_ms:.2f} ms",
+        "whether there is anything new": f"{found.generation_ms:.2f} ms",
+        "a snapshot, an adapter": f"{found.snapshot_us:.0f} µs",
+    }
