@@ -22,7 +22,7 @@ th{font-weight:600;color:#475569}td.n,th.n{text-align:right}
 .tile span{color:#64748b;font-size:.85rem}.note{color:#64748b;font-size:.9rem}
 svg{max-width:100%;height:auto}.wide{overflow-x:auto}
 """
-GROUP_HEADS = ("", "sent", "served", "refused", "failed", "tokens", "TTFT p50", "p95", "p99", "per token p50", "p95")
+GROUP_HEADS = ("", "sent", "served", "refused", "failed", "tokens", "TTFT p50", "p95", "p99", "token p50", "p95")
 COMPARED_HEADS = ("", "vLLM's benchmark", "this, from sending", "this, from when due")
 
 Compared = Mapping[str, Sequence[float | None]]
