@@ -112,7 +112,11 @@ def _badge(met: bool) -> str:
 
 
 def _groups(groups: Mapping[str, Group]) -> str:
-    return _table(GROUP_HEADS, [group_row(name, one) for name, one in groups.items()])
+    rows = [group_row(name, one) for name, one in groups.items()]
+    if all(one.right is None for one in groups.values()):
+        return _table(GROUP_HEADS, rows)
+    shares = ("-" if one.right is None else f"{one.right:.1%}" for one in groups.values())
+    return _table((*GROUP_HEADS, "right"), [(*row, share) for row, share in zip(rows, shares, strict=True)])
 
 
 def group_row(name: str, one: Group) -> tuple[str, ...]:
