@@ -39,6 +39,7 @@ def run(  # noqa: PLR0913, PLR0917 - Typer makes an option of each parameter
     tokenizer: Annotated[Path | None, typer.Option(help="The base model's folder; by default the demo's.")] = None,
     requests: Annotated[int, typer.Option(min=1, max=10_000)] = 200,
     concurrency: Annotated[int, typer.Option(min=1, max=256, help="At a time, without --rate.")] = 16,
+    seed: Annotated[int, typer.Option(help="Of the prompts: another for prompts that no cache has.")] = 0,
     rate: Annotated[float | None, typer.Option(min=0.1, help="Poisson arrivals, so many a second.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
@@ -56,6 +57,8 @@ def run(  # noqa: PLR0913, PLR0917 - Typer makes an option of each parameter
         str(tokenizer or _demo_base()),
         "--num-prompts",
         str(requests),
+        "--seed",
+        str(seed),
     ]
     paced = ["--request-rate", str(rate)] if rate else ["--max-concurrency", str(concurrency)]
     result = benchmark([*arguments, *paced])

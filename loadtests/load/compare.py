@@ -1,18 +1,20 @@
-"""The same kind of load by vLLM's own serving benchmark and by this, one after the other on one running stack.
+"""The same kind of load by vLLM's own serving benchmark and by this, in turn on one running stack.
 
-Streams of 32 tokens on prompts of 64 random ones, for one model, Poisson arrivals at the scenario's rate. vLLM's counts
-an answer's time from its sending; this one is shown both ways.
+As many streams of 32 tokens on prompts of 64 random ones, for one model, Poisson arrivals at the scenario's rate.
+vLLM's counts an answer's time from its sending; this one is shown both ways.
 """
 
+import itertools
 import json
 import os
 import random
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from statistics import fmean
 
 from adapters.errors import ConfigError, PatchbayError
-from loadtests.load.arrivals import due_times
 from loadtests.load.driving import drive
 from loadtests.load.figures import Figures, Spread, figures
 from loadtests.load.records import Job, Planned
@@ -22,11 +24,16 @@ from loadtests.load.stack import Target
 from loadtests.stacks import demo_models
 
 _ROOT = Path(__file__).parent.parent.parent
-_REQUESTS = 150
+_REQUESTS = 75
+# One, the other, the other, the one: what drifts on the machine falls on both.
+_ORDER = (True, False, False, True)
 _PROMPT, _ANSWER = 64, 32
 _LONGEST_S = 600
+# vLLM's words for what is called so here.
+_SPREADS = {"mean": "mean", "median": "p50", "p99": "p99"}
+_TTFTS = ("ttft_from_sending", "ttft")
 
-Table = dict[str, tuple[float | None, float | None, float | None]]
+Table = dict[str, tuple[float | None, ...]]
 
 
 def compare(scenario: Scenario, target: Target, tell: Tell) -> Table:
@@ -37,37 +44,54 @@ def compare(scenario: Scenario, target: Target, tell: Tell) -> Table:
     if scenario.arrivals is None:
         raise ConfigError("--compare is for a scenario without tenants: vLLM's benchmark has one caller.")
     rate, model = scenario.arrivals.per_second, scenario.models[0]
-    tell("vLLM's benchmark", 0, _REQUESTS)
-    theirs = _vllm(target.url, model, rate)
-    ours = _ours(rate, model, target, tell)
+    theirs: list[dict[str, float]] = []
+    ours: list[Figures] = []
+    for place, is_theirs in enumerate(_ORDER):
+        if is_theirs:
+            tell("vLLM's benchmark", place, len(_ORDER))
+            theirs.append(_vllm(target.url, model, rate, seed=place))
+        else:
+            ours.append(_ours(rate, model, target, tell, seed=place))
     return table(theirs, ours)
 
 
-def table(theirs: dict[str, float], ours: Figures) -> Table:
-    """Both, side by side. Pure."""
-    counted = ours.counted
+def table(theirs: Sequence[dict[str, float]], ours: Sequence[Figures]) -> Table:
+    """Both, side by side, means over their turns. Pure."""
+
+    def row(name: str, sent: Sequence[float | None], due: Sequence[float | None]) -> tuple[float | None, ...]:
+        return (_mean([one[name] for one in theirs]), _mean(sent), _mean(due))
+
+    def both(name: str, values: Sequence[float | None]) -> tuple[float | None, ...]:
+        return row(name, values, values)
+
     rows: Table = {
-        "answered": (theirs["completed"], counted.answered, counted.answered),
-        "failed": (theirs["failed"], counted.failed, counted.failed),
-        "requests a second": (theirs["request_throughput"], ours.requests_per_s, ours.requests_per_s),
-        "tokens a second": (theirs["output_throughput"], ours.tokens_per_s, ours.tokens_per_s),
+        "answered": both("completed", [one.counted.answered for one in ours]),
+        "failed": both("failed", [one.counted.failed for one in ours]),
+        "requests a second": both("request_throughput", [one.requests_per_s for one in ours]),
+        "tokens a second": both("output_throughput", [one.tokens_per_s for one in ours]),
     }
-    for name, their_name, our_name in (("mean", "mean", "mean"), ("median", "median", "p50"), ("p99", "p99", "p99")):
-        sent, due = _ms(counted.ttft_from_sending, our_name), _ms(counted.ttft, our_name)
-        rows[f"time to first token, {name}, ms"] = (theirs[f"{their_name}_ttft_ms"], sent, due)
-    for name, their_name, our_name in (("mean", "mean", "mean"), ("median", "median", "p50"), ("p99", "p99", "p99")):
-        each = _ms(counted.token_time, our_name)
-        rows[f"time per token after it, {name}, ms"] = (theirs[f"{their_name}_tpot_ms"], each, each)
+    for name, our_name in _SPREADS.items():
+        sent, due = ([_ms(getattr(one.counted, kind), our_name) for one in ours] for kind in _TTFTS)
+        rows[f"time to first token, {name}, ms"] = row(f"{name}_ttft_ms", sent, due)
+    for name, our_name in _SPREADS.items():
+        each = [_ms(one.counted.token_time, our_name) for one in ours]
+        rows[f"time per token after it, {name}, ms"] = both(f"{name}_tpot_ms", each)
     return rows
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    found = [value for value in values if value is not None]
+    return fmean(found) if found else None
 
 
 def _ms(spread: Spread | None, name: str) -> float | None:
     return None if spread is None else 1000 * float(getattr(spread, name))
 
 
-def _vllm(url: str, model: str, rate: float) -> dict[str, float]:
+def _vllm(url: str, model: str, rate: float, *, seed: int) -> dict[str, float]:
     command = [sys.executable, "-m", "loadtests.vllm_serving", "--url", url, "--model", model, "--json"]
-    command += ["--requests", str(_REQUESTS), "--rate", str(rate), "--tokenizer", str(demo_models().base)]
+    command += ["--requests", str(_REQUESTS), "--rate", str(rate), "--seed", str(seed)]
+    command += ["--tokenizer", str(demo_models().base)]
     path = os.pathsep.join([str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     done = subprocess.run(
         command,
@@ -84,31 +108,33 @@ def _vllm(url: str, model: str, rate: float) -> dict[str, float]:
     return found
 
 
-def _ours(rate: float, model: str, target: Target, tell: Tell) -> Figures:
-    rng = random.Random(f"compare/{rate}")  # noqa: S311 - reproducible, no secret
-    seconds = _REQUESTS / rate
-    arrivals = Arrivals(per_second=rate)
-    same = Scenario(seconds=seconds, arrivals=arrivals, requests=Requests(models=(model,)))
-    due = due_times(arrivals, seconds, rng)
-    prompts = _prompts(len(due), rng)
+def _ours(rate: float, model: str, target: Target, tell: Tell, *, seed: int) -> Figures:
+    rng = random.Random(f"compare/{rate}/{seed}")  # noqa: S311 - reproducible, no secret
+    # So many requests and not so many seconds, as vLLM's counts.
+    due = list(itertools.accumulate(rng.expovariate(rate) for _ in range(_REQUESTS)))
+    same = Scenario(seconds=due[-1], arrivals=Arrivals(per_second=rate), requests=Requests(models=(model,)))
+    prompts = _prompts(_REQUESTS, rng)
     planned = tuple(
         Planned(number, due_s, model, "", _body(model, prompt))
         for number, (due_s, prompt) in enumerate(zip(due, prompts, strict=True))
     )
     job = Job(target.url, planned, {}, same.timeout_s, same.drain_s)
     driven = drive(job, lambda sent, done: tell("the same by this", done, len(planned)))
-    last_s = max((record.end_s for record in driven.records), default=seconds)
+    last_s = max((record.end_s for record in driven.records), default=due[-1])
     # Like vLLM's, throughput is over the whole of it, to the last answer.
     return figures(same.model_copy(update={"seconds": last_s}), planned, driven.records)
 
 
 def _prompts(count: int, rng: random.Random) -> list[str]:
-    """Texts of random tokens of the demo's, as vLLM's benchmark makes them."""
+    """Texts of random tokens of the demo's, no more of them than wanted after reading them again, as vLLM's benchmark
+    makes them."""
     from tokenizers import Tokenizer
 
     tokenizer = Tokenizer.from_file(str(demo_models().base / "tokenizer.json"))
     size = tokenizer.get_vocab_size(with_added_tokens=False)
-    return [str(tokenizer.decode([rng.randrange(size) for _ in range(_PROMPT)])) for _ in range(count)]
+    drawn = (tokenizer.decode([rng.randrange(size) for _ in range(_PROMPT)]) for _ in range(count))
+    again = (tokenizer.encode(text, add_special_tokens=False).ids[:_PROMPT] for text in drawn)
+    return [str(tokenizer.decode(ids)) for ids in again]
 
 
 def _body(model: str, prompt: str) -> dict[str, object]:

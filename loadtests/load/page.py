@@ -22,7 +22,7 @@ th{font-weight:600;color:#475569}td.n,th.n{text-align:right}
 .tile span{color:#64748b;font-size:.85rem}.note{color:#64748b;font-size:.9rem}
 svg{max-width:100%;height:auto}.wide{overflow-x:auto}
 """
-GROUP_HEADS = ("", "sent", "served", "refused", "failed", "tokens", "TTFT p50", "p95", "p99", "per token p50", "p95")
+GROUP_HEADS = ("", "sent", "served", "refused", "failed", "tokens", "TTFT p50", "p95", "p99", "token p50", "p95")
 COMPARED_HEADS = ("", "vLLM's benchmark", "this, from sending", "this, from when due")
 
 Compared = Mapping[str, Sequence[float | None]]
@@ -112,7 +112,11 @@ def _badge(met: bool) -> str:
 
 
 def _groups(groups: Mapping[str, Group]) -> str:
-    return _table(GROUP_HEADS, [group_row(name, one) for name, one in groups.items()])
+    rows = [group_row(name, one) for name, one in groups.items()]
+    if all(one.right is None for one in groups.values()):
+        return _table(GROUP_HEADS, rows)
+    shares = ("-" if one.right is None else f"{one.right:.1%}" for one in groups.values())
+    return _table((*GROUP_HEADS, "right"), [(*row, share) for row, share in zip(rows, shares, strict=True)])
 
 
 def group_row(name: str, one: Group) -> tuple[str, ...]:

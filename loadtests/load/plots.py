@@ -107,6 +107,8 @@ def _over_time(axes: "Axes", scenario: Scenario, unit: str) -> None:
     if scenario.warm_s:
         axes.axvspan(0, scenario.warm_s, color=_GREY, alpha=0.18, linewidth=0)
     axes.axvline(scenario.seconds, color=_GREY, linewidth=0.8, linestyle=":")
+    if scenario.canary is not None:
+        axes.axvline(scenario.canary.at_s, color=_BAD, linewidth=0.8, linestyle=":")
 
 
 def _shares(axes: "Axes", ttft_s: Mapping[str, Sequence[float]]) -> None:

@@ -72,8 +72,13 @@ def run_scenario(scenario: Scenario, target: Target, tell: Tell) -> Ran:
         trial.push()
         trial.begin()
     job = Job(target.url, planned, target.keys, scenario.timeout_s, scenario.drain_s)
-    driven = drive(job, lambda sent, done: tell("sending", done, len(planned)))
-    canary = trial.end() if trial is not None else None
+    canary = None
+    try:
+        driven = drive(job, lambda sent, done: tell("sending", done, len(planned)))
+    finally:
+        # Whatever happened, no canary is left behind.
+        if trial is not None:
+            canary = trial.end()
     found = figures(scenario, planned, driven.records)
     judged = judge(scenario, found, canary["phase"] if canary else None)
     told = (environment(target), began.isoformat(timespec="seconds"), time.monotonic() - clock)

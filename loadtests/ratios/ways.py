@@ -26,7 +26,7 @@ _GUARDS = {
 }
 # Cold starts and gaps of one repetition, of which the median counts.
 _TRIES = 3
-_STREAM = 256
+_STREAM = 64
 
 Measured = dict[str, float]
 

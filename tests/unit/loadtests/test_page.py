@@ -71,7 +71,7 @@ def test_the_json_beside_the_page_has_every_request_and_all_that_the_page_says(t
 
 
 def test_the_comparison_says_for_each_figure_from_when_it_is_counted() -> None:
-    rows = table(THEIRS, ran().figures)
+    rows = table([THEIRS, THEIRS], [ran().figures])
     theirs, sent, due = rows["time to first token, median, ms"]
     assert theirs == 2
     assert sent is not None
