@@ -59,7 +59,7 @@ def _lines(schema: dict[str, Any]) -> str:
 def _copies() -> Iterator[tuple[Path, str]]:
     observability = DEPLOY / "observability"
     for path in sorted(observability.glob("*.yaml")):
-        if path.name.startswith("rules"):
+        if path.name == "rules.yaml":
             yield CHART / "files" / "rules" / path.name, path.read_text(encoding="utf-8")
     for path in sorted(observability.glob("dashboards/*.json")):
         yield CHART / "files" / "dashboards" / path.name, path.read_text(encoding="utf-8")
