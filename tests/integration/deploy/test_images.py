@@ -74,7 +74,11 @@ def test_everything_that_is_copied_is_there_and_not_left_out(file: str) -> None:
             assert (_ROOT / source).exists()
             assert source in kept or f"{Path(source).parent}/*{Path(source).suffix}" in kept
         assert target.endswith("/") or len(sources) == 1
-    packages = {path.name for path in _ROOT.iterdir() if (path / "__init__.py").exists()} - {"tests", "loadtests", "observability"}
+    packages = {path.name for path in _ROOT.iterdir() if (path / "__init__.py").exists()} - {
+        "tests",
+        "loadtests",
+        "observability",
+    }
     assert packages <= {name for names in copied for name in names}, "patchbay would not be whole"
 
 

@@ -68,7 +68,11 @@ def plain(expression: str) -> str:
 @pytest.mark.parametrize("path", DASHBOARDS, ids=lambda path: path.stem)
 def test_a_panel_stays_empty_though_its_metrics_are_there(path: Path, prometheus: httpx.Client) -> None:
     asked = [(title, plain(expression)) for title, expression, _ in targets(dashboard(path))]
-    assert [title for title, expression in asked if not answer(prometheus, expression)] == []
+    empty, end_s = asked, time.monotonic() + 20
+    # A scrape that a busy machine has missed hides its series for a moment.
+    while empty and time.monotonic() < end_s:
+        empty = [(title, expression) for title, expression in empty if not answer(prometheus, expression)]
+    assert [title for title, _ in empty] == []
 
 
 def test_a_rule_cannot_be_evaluated_where_there_are_several_routers(prometheus: httpx.Client) -> None:
