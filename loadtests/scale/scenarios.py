@@ -13,7 +13,7 @@ Extent = Literal["quick", "default", "large"]
 _LOAD = 0.6
 _PROMPT, _ANSWER = 200.0, 64.0
 # Replicas, adapters, simulated seconds and how many of these are not counted.
-_GROWTH = ((10, 100, 60, 10), (30, 300, 40, 10), (100, 1000, 20, 6), (300, 3000, 10, 4), (1000, 10_000, 5, 2))
+_GROWTH = ((10, 100, 60, 10), (30, 300, 40, 10), (100, 1000, 20, 6), (300, 3000, 10, 4), (1000, 10_000, 3, 1))
 _DRAIN_S = 10.0
 _SIZE = Size()
 

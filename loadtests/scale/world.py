@@ -112,10 +112,14 @@ class World:
         self.loads_at_warm = sum(one.loads for one in self.engines.values())
 
     def _give_up(self, most_late: int) -> simpy.events.ProcessGenerator:
+        """Ends a run in which too many were late, or that is two seconds of its traffic behind once it is half warm."""
+        warm_s, behind = self._scenario.warm_s, 2 * self._scenario.traffic.per_s
         while not self.over.triggered:
             yield self.env.timeout(1.0)
-            counted = (job for job in self.jobs if self._scenario.warm_s <= job.at_s < self.env.now - TTFT_S)
-            if sum(job.ttft_s > TTFT_S for job in counted) > most_late and not self.over.triggered:
+            late = [job for job in self.jobs if job.ttft_s > TTFT_S and job.at_s < self.env.now - TTFT_S]
+            waiting = sum(job.first_s is None for job in late)
+            counted = sum(job.at_s >= warm_s for job in late)
+            if (counted > most_late or (waiting > behind and self.env.now > warm_s / 2)) and not self.over.triggered:
                 self.over.succeed()
 
     def _front_of(self, job: Job) -> Front:
