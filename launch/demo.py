@@ -29,7 +29,7 @@ def demo_up(
     from launch.config import PatchbayConfig
     from launch.run import reporter_for, serve
 
-    models = _build(quiet=as_json)
+    models = demo_models(quiet=as_json)
     sections = {
         "replicas": {"count": replicas, "first_port": first_port},
         "router": {"port": port, "admin_port": admin_port},
@@ -73,7 +73,7 @@ def demo_config() -> None:
     """
     import yaml
 
-    sections = demo_sections(_build(quiet=True))
+    sections = demo_sections(demo_models(quiet=True))
     typer.echo(yaml.safe_dump(sections, sort_keys=False, allow_unicode=True, width=120), nl=False)
 
 
@@ -94,7 +94,8 @@ def demo_texts(
         typer.echo(json.dumps({"text": text, "route": route}, ensure_ascii=False))
 
 
-def _build(*, quiet: bool) -> "DemoModels":
+def demo_models(*, quiet: bool) -> "DemoModels":
+    """The demo's shipped models in the data directory, put there where they are not yet. Raises DamagedArtifacts."""
     from adapters.demo.build import build_demo
     from adapters.demo.commands import reporting
     from adapters.demo.recipe import SHIPPED_SEED

@@ -83,10 +83,11 @@ class _Demo:
         from adapters.config import RegistryConfig
         from adapters.publish import Publisher
         from adapters.registry.registry import Registry
+        from launch.demo import demo_models
 
         began_s = time.monotonic()
         url = f"http://127.0.0.1:{self._ports[0]}"
-        models = _models()
+        models = demo_models(quiet=True)
         settings = RegistryConfig.model_validate(self._registry())
         with _served(self._config(models), self._folder, url, self._show):
             self._show.say(f"[bold]The demo serves[/bold] after {time.monotonic() - began_s:.0f} s; now for callers.")
@@ -183,15 +184,6 @@ def _plan() -> Any:
         steps=(StepConfig(weight=20, hold_s=3, samples=20), StepConfig(weight=50, hold_s=3, samples=20)),
         metrics={"errors": few, "empty": few, "votes": few},
     )
-
-
-def _models() -> "DemoModels":
-    from adapters.demo.build import build_demo
-    from adapters.demo.progress import Silent
-    from adapters.demo.recipe import SHIPPED_SEED
-    from adapters.paths import data_dir
-
-    return build_demo(data_dir(), seed=SHIPPED_SEED, train=False, progress=Silent())
 
 
 def same_in_other_bytes(source: Path, folder: Path) -> Path:

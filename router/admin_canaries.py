@@ -19,7 +19,6 @@ from router.keys import Caller
 from router.trials import Trials
 
 Number = Annotated[int, PathParameter(ge=1, le=2**63 - 1)]
-_VALUES = {"promoted": 1, "rolling_back": -1, "rolled_back": -1, "failed": -1}
 
 
 class _Body(BaseModel):
@@ -87,9 +86,8 @@ def _add_reading(app: FastAPI, control: Control, allowed: Allowed) -> None:
     async def read_verdict(adapter: str | None = None, pool: str | None = None) -> Verdict:
         """The verdict on an adapter's or a pool's last canary, for Argo Rollouts or Flagger."""
         found = await threaded(canaries.last, adapter, pool)
-        value = _VALUES.get(found.phase, 0)
-        return Verdict.model_validate(
-            {"canary": found.id, "revision": found.name, "phase": found.phase, "verdict": value, "reason": found.reason}
+        return Verdict(
+            canary=found.id, revision=found.name, phase=found.phase, verdict=found.verdict, reason=found.reason
         )
 
     @app.get("/admin/v1/canaries/{canary}", dependencies=viewer, tags=["canaries"])

@@ -196,15 +196,14 @@ class Metrics:
             registry=registry,
         )
 
-    def canary(self, adapter: str, revision: str, weight: float, phase: str) -> None:
+    def canary(self, adapter: str, revision: str, weight: float, verdict: int) -> None:
         """Notes how an adapter's, or a pool's, last canary stands."""
         before = self._last_canary.get(adapter)
         if before not in (None, revision):
             self._drop_canary(adapter, before)
         self._last_canary[adapter] = revision
         self._canary_weight.labels(adapter, revision).set(weight)
-        ended = {"promoted": 1, "rolling_back": -1, "rolled_back": -1, "failed": -1}
-        self._canary_verdict.labels(adapter, revision).set(ended.get(phase, 0))
+        self._canary_verdict.labels(adapter, revision).set(verdict)
 
     def _drop_canary(self, adapter: str, revision: str) -> None:
         self._canary_weight.remove(adapter, revision)

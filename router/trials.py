@@ -17,7 +17,6 @@ from router.metrics import Metrics
 from router.routes.book import language_of
 
 _log = logging.getLogger("patchbay.router")
-_BAD = ("rolling_back", "rolled_back", "failed")
 _STEERED = ("running", "paused", "promoting")
 _VOTES_KEPT = 20_000
 Interrupt = Callable[[Unavailable], None]
@@ -47,7 +46,7 @@ class Trials:
         before, self._records = self._records, {record.id: record for record in records}
         for record in records:
             was = before.get(record.id)
-            if record.phase in _BAD and (was is None or was.phase not in _BAD):
+            if record.verdict < 0 and (was is None or was.verdict >= 0):
                 for drop in self.dropped:
                     drop(record.name)
             if record.cut and not record.live and (was is None or was.live):
@@ -57,7 +56,7 @@ class Trials:
         self.pool = self._trial(pools[-1]) if pools else None
         self.running = {trial.adapter: trial for record in steered if (trial := self._trial(record)) is not None}
         for record in records:
-            self._metrics.canary(record.subject, record.name, record.weight, record.phase)
+            self._metrics.canary(record.subject, record.name, record.weight, record.verdict)
         for gone in self._recorders.keys() - {record.id for record in records if record.live}:
             del self._recorders[gone]
             self._metrics.forget_canary(gone)

@@ -13,6 +13,10 @@ CanaryPhase = Literal[
 ]
 # Of these, a canary is at most in one at a time for each adapter.
 LIVE: tuple[CanaryPhase, ...] = ("pending", "warming", "running", "paused", "promoting", "rolling_back")
+# What a canary's end says of it; while it is under way nothing is said.
+_VERDICTS: Mapping[str, Literal[-1, 1]] = MappingProxyType(
+    {"promoted": 1, "rolling_back": -1, "rolled_back": -1, "failed": -1}
+)
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -76,6 +80,11 @@ class CanaryRecord:
     def subject(self) -> str:
         """What people name it by: the adapter, or the pool."""
         return self.pool if self.pool is not None else self.adapter
+
+    @property
+    def verdict(self) -> Literal[-1, 0, 1]:
+        """1 where it was promoted, -1 where it is rolled back or failed, 0 where it is undecided."""
+        return _VERDICTS.get(self.phase, 0)
 
     @property
     def live(self) -> bool:

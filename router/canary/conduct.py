@@ -137,11 +137,14 @@ def _judged(
         cut = told["metric"] in plan.metrics and plan.metrics[told["metric"]].cut
         changes = {"phase": "rolling_back", "reason": f"{told['metric']}: {reason}", "weight": 0.0, "cut": cut}
         return LookDraft(told, changes, "canary.roll_back", clear=True)
+    worth = bool(tallies) and _is_due(record, world)
     if plan.shadow is not None and record.weight == 0 and record.phase == "running":
-        return _shown(record, plan, ledger, tallies, world)
+        if ledger.shadowed >= plan.shadow.samples:
+            return _first_step(plan, ledger, world, told)
+        return LookDraft(told) if worth else None
     if record.phase == "paused" or kind == "hold":
         seen = {"reason": f"{record.weight:g}% of callers"} if record.reason.startswith(NO_DATA) else {}
-        return LookDraft(told, seen) if seen or (tallies and _is_due(record, world)) else None
+        return LookDraft(told, seen) if seen or worth else None
     if kind == "step":
         step = told["step"]
         changes = {"step": step, "weight": plan.steps[step].weight, "step_at": world.now, "samples": ledger.canary}
@@ -157,13 +160,8 @@ def _is_due(record: CanaryRecord, world: World) -> bool:
     return (world.now - record.updated_at).total_seconds() >= min(max(age_s * _SPACING, _OFTEN_S), _SELDOM_S)
 
 
-def _shown(
-    record: CanaryRecord, plan: PlanConfig, ledger: Ledger, tallies: Sequence[Tally], world: World
-) -> LookDraft | None:
-    """While it answers copies: to its first step once it has answered enough of them."""
-    told = verdict_json(plan, ledger, place_of(record), world.now.timestamp())
-    if plan.shadow is None or ledger.shadowed < plan.shadow.samples:
-        return LookDraft(told) if tallies and _is_due(record, world) else None
+def _first_step(plan: PlanConfig, ledger: Ledger, world: World, told: dict[str, Any]) -> LookDraft:
+    """To its first callers, once it has answered enough copies."""
     weight = plan.steps[0].weight
     reason = f"{weight:g}% of callers: it has answered {ledger.shadowed} copies"
     changes = {"weight": weight, "step_at": world.now, "samples": ledger.canary, "reason": reason}

@@ -6,13 +6,14 @@ caller counts once: with the first request, and for each metric with the first b
 the unit that is tested).
 """
 
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from router.canary.ledger import Counts
 from router.canary.once import Once
 from router.canary.plan import PlanConfig
+from router.canary.sums import Sum
 from router.canary.trial import Arm
 
 # What the breaker goes by: nothing that a client can want.
@@ -38,20 +39,6 @@ class Entry:
     bad: Collection[str] | None = None
 
 
-@dataclass(slots=True)
-class _Sum:
-    requests: dict[Arm, int] = field(default_factory=lambda: {"canary": 0, "stable": 0})
-    bad: dict[str, dict[Arm, int]] = field(default_factory=dict)
-    own: dict[str, int] = field(default_factory=dict)
-    wins: dict[float, int] = field(default_factory=dict)
-    shadowed: int = 0
-
-    def counts(self, share: float) -> Counts:
-        bad = {name: (of["canary"], of["stable"]) for name, of in self.bad.items()}
-        requests = self.requests["canary"], self.requests["stable"]
-        return Counts(share, *requests, bad, dict(self.wins), dict(self.own), shadowed=self.shadowed)
-
-
 class Recorder:
     """One canary's. `clock`: seconds, monotonic; `told`: is told of each that counts: its arm, its share, and what it
     counts as."""
@@ -69,7 +56,7 @@ class Recorder:
         self._told = told
         self._waiting: deque[Entry] = deque()
         self._once = Once()
-        self._sums: dict[float, _Sum] = {}
+        self._sums: defaultdict[float, Sum] = defaultdict(Sum)
         self._failed: set[bytes] = set()
         self._others_fine = False
         self.tripped: str | None = None
@@ -100,25 +87,24 @@ class Recorder:
 
     def won(self, share: float, value: float) -> None:
         """A pair was compared: 1 where the canary's answer is better, 0 where it is worse, else 0.5."""
-        wins = self._sums.setdefault(share, _Sum()).wins
-        wins[value] = wins.get(value, 0) + 1
+        self._sums[share].wins[value] += 1
         self._told("canary", share, f"win_{value:g}")
 
     def shadowed(self, bad: Collection[str]) -> None:
         """The canary has answered a copy of a request. `bad`: by which metrics its answer was. Only requests that the
         stable revision has answered are copied, so this is evidence of the canary's own rates and of no ratio."""
-        into = self._sums.setdefault(0.0, _Sum())
+        into = self._sums[0.0]
         into.requests["canary"] += 1
         into.shadowed += 1
         for metric in self._plan.metrics.keys() & set(bad):
-            into.bad.setdefault(metric, {"canary": 0, "stable": 0})["canary"] += 1
-            into.own[metric] = into.own.get(metric, 0) + 1
+            into.bad[metric]["canary"] += 1
+            into.own[metric] += 1
 
     def take(self) -> Sequence[Counts]:
         """What was counted since the last time, by the share at which it was assigned."""
         self._settle()
         found = [one.counts(share) for share, one in self._sums.items()]
-        self._sums = {}
+        self._sums = defaultdict(Sum)
         if self.tripped is not None and not self._trip_told:
             self._trip_told = True
             found.append(Counts(0.0, tripped=self.tripped))
@@ -130,18 +116,7 @@ class Recorder:
             if one.tripped is not None:
                 self._trip_told = False
                 continue
-            into = self._sums.setdefault(one.share, _Sum())
-            into.requests["canary"] += one.canary
-            into.requests["stable"] += one.other
-            for name, (canary, other) in one.bad.items():
-                of = into.bad.setdefault(name, {"canary": 0, "stable": 0})
-                of["canary"] += canary
-                of["stable"] += other
-            for name, count in (one.own or {}).items():
-                into.own[name] = into.own.get(name, 0) + count
-            into.shadowed += one.shadowed
-            for value, count in one.wins.items():
-                into.wins[value] = into.wins.get(value, 0) + count
+            self._sums[one.share].add(one)
 
     def _settle(self) -> None:
         now = self._clock()
@@ -157,26 +132,25 @@ class Recorder:
             return
         alone = self._plan.unit == "request" or entry.unit.startswith(_ONE_OF_A_KIND)
         first = alone or self._once.is_first(entry.unit)
-        into = self._sums.setdefault(entry.share, _Sum())
+        into = self._sums[entry.share]
         if first:
             into.requests[entry.arm] += 1
             self._told(entry.arm, entry.share, "request")
         for metric in self._plan.metrics.keys() & set(entry.bad):
             if first and entry.arm == "canary":
-                into.own[metric] = into.own.get(metric, 0) + 1
+                into.own[metric] += 1
                 self._told(entry.arm, entry.share, f"own_{metric}")
             if alone or self._once.is_first(metric.encode() + b"\0" + entry.unit):
                 self._add(entry, metric)
 
     def _add(self, entry: Entry, metric: str) -> None:
-        of = self._sums.setdefault(entry.share, _Sum()).bad.setdefault(metric, {"canary": 0, "stable": 0})
-        of[entry.arm] += 1
-        self._told(entry.arm, entry.share, metric)
         bad = self._sums[entry.share].bad
+        bad[metric][entry.arm] += 1
+        self._told(entry.arm, entry.share, metric)
         for name in (f"{metric}@{one}" for one in entry.slices):
             # Headers are the clients' own: they may name any number of slices.
             if name in bad or len(bad) < _MOST_SLICES:
-                bad.setdefault(name, {"canary": 0, "stable": 0})[entry.arm] += 1
+                bad[name][entry.arm] += 1
 
     def _note_hard(self, entry: Entry, bad: Collection[str]) -> None:
         """The breaker: at once, and not in order, since it is no evidence but first aid."""

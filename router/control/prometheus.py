@@ -5,8 +5,9 @@ has become smaller was reset by a restart: it has grown by all that it is now. S
 https://prometheus.io/docs/prometheus/latest/querying/api/ (instant queries).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
@@ -15,6 +16,7 @@ import msgspec
 from adapters.errors import PatchbayError
 from router.canary.config import CanaryConfig
 from router.canary.ledger import Counts
+from router.canary.sums import Sum
 
 _EVENTS = "patchbay_router_canary_events_total"
 _WEIGHT = "patchbay_router_canary_weight"
@@ -37,15 +39,6 @@ class _Data(msgspec.Struct, frozen=True):
 
 class _Answer(msgspec.Struct, frozen=True):
     data: _Data
-
-
-@dataclass(slots=True)
-class _Grown:
-    canary: int = 0
-    other: int = 0
-    bad: dict[str, list[int]] = field(default_factory=dict)
-    own: dict[str, int] = field(default_factory=dict)
-    wins: dict[float, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,34 +90,26 @@ def series_of(series: Sequence[_Series]) -> dict[str, tuple[Mapping[str, str], f
 
 def read_counts(series: Mapping[str, tuple[Mapping[str, str], float]], cursor: Mapping[str, Any]) -> Reading:
     """How much the counters have grown since `cursor`, by the canary's share. Pure."""
-    by_share: dict[float, _Grown] = {}
+    by_share: defaultdict[float, Sum] = defaultdict(Sum)
     for name, (labels, value) in series.items():
         before = float(cursor.get(name, 0.0))
         grown = round(value - before if value >= before else value)
         if grown:
-            _add(by_share.setdefault(float(labels["share"]), _Grown()), labels["arm"], labels["event"], grown)
+            _add(by_share[float(labels["share"])], labels["arm"], labels["event"], grown)
     # What is not there now may come back: a scrape that failed hides a series for a while.
-    return Reading(list(_counts(by_share)), {**cursor, **{name: value for name, (_, value) in series.items()}})
+    counts = [one.counts(share) for share, one in sorted(by_share.items())]
+    return Reading(counts, {**cursor, **{name: value for name, (_, value) in series.items()}})
 
 
-def _add(grown: _Grown, arm: str, event: str, count: int) -> None:
+def _add(into: Sum, arm: str, event: str, count: int) -> None:
     if event.startswith(_WIN):
-        value = float(event.removeprefix(_WIN))
-        grown.wins[value] = grown.wins.get(value, 0) + count
+        into.wins[float(event.removeprefix(_WIN))] += count
     elif event.startswith(_OWN):
-        name = event.removeprefix(_OWN)
-        grown.own[name] = grown.own.get(name, 0) + count
+        into.own[event.removeprefix(_OWN)] += count
     elif event == "request":
-        grown.canary += count if arm == "canary" else 0
-        grown.other += count if arm != "canary" else 0
+        into.requests[arm] += count
     else:
-        grown.bad.setdefault(event, [0, 0])[arm != "canary"] += count
-
-
-def _counts(by_share: Mapping[float, _Grown]) -> Iterator[Counts]:
-    for share, one in sorted(by_share.items()):
-        bad = {name: (pair[0], pair[1]) for name, pair in one.bad.items()}
-        yield Counts(share, one.canary, one.other, bad, one.wins, one.own)
+        into.bad[event][arm] += count
 
 
 def _key(labels: Mapping[str, str]) -> str:

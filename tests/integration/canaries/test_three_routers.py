@@ -1,6 +1,8 @@
 """Three routers over one PostgreSQL: one judges, all obey, and its death changes nothing but who judges."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 
@@ -20,6 +22,16 @@ from tests.integration.canaries.conftest import (
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(120)]
 
 
+@asynccontextmanager
+async def three_routers(place: Place) -> AsyncIterator[tuple[FakeEngine, list[RouterProcess]]]:
+    """Three, ready, before one replica."""
+    engine = FakeEngine()
+    async with engine.running_server():
+        with router_processes(place, engine, 3) as routers:
+            await until_ready(routers)
+            yield engine, routers
+
+
 async def leader_of(routers: list[RouterProcess]) -> RouterProcess:
     async with asyncio.timeout(30):
         while True:
@@ -30,55 +42,46 @@ async def leader_of(routers: list[RouterProcess]) -> RouterProcess:
 
 
 async def test_a_canary_outlives_the_router_that_judged_it_and_is_still_rolled_back(place: Place) -> None:
-    engine = FakeEngine()
-    async with engine.running_server():
-        with router_processes(place, engine, 3) as routers:
-            await until_ready(routers)
-            canary = place.start()
-            async with callers(routers) as answers:
-                await place.until(canary, "running")
-                await asyncio.sleep(1)
-                leader = await leader_of(routers)
-                leader.process.kill()
-                engine.scripts["sql@2"] = Script(fault="busy_503")
-                ended = await place.until(canary, "rolled_back")
-            assert "error" not in answers, "the stable revision answers where the canary does not"
-            assert ended.reason.startswith("errors: ")
-            looks = place.registry.canaries.looks(canary.id)
-            again = list(replayed(plan_of(dict(ended.plan), ended.id), looks))
-            assert all(one.same for one in again)
-            assert [look.number for look in looks] == list(range(1, len(looks) + 1)), "a look was taken twice, or lost"
+    async with three_routers(place) as (engine, routers):
+        canary = place.start()
+        async with callers(routers) as answers:
+            await place.until(canary, "running")
+            await asyncio.sleep(1)
+            leader = await leader_of(routers)
+            leader.process.kill()
+            engine.scripts["sql@2"] = Script(fault="busy_503")
+            ended = await place.until(canary, "rolled_back")
+        assert "error" not in answers, "the stable revision answers where the canary does not"
+        assert ended.reason.startswith("errors: ")
+        looks = place.registry.canaries.looks(canary.id)
+        again = list(replayed(plan_of(dict(ended.plan), ended.id), looks))
+        assert all(one.same for one in again)
+        assert [look.number for look in looks] == list(range(1, len(looks) + 1)), "a look was taken twice, or lost"
 
 
 async def test_three_routers_promote_what_is_no_worse(place: Place) -> None:
-    engine = FakeEngine()
-    async with engine.running_server():
-        with router_processes(place, engine, 3) as routers:
-            await until_ready(routers)
-            canary = place.start()
-            async with callers(routers):
-                await place.until(canary, "promoted")
-            assert place.registry.snapshot().adapters["sql"].number("stable") == 2
+    async with three_routers(place) as (_, routers):
+        canary = place.start()
+        async with callers(routers):
+            await place.until(canary, "promoted")
+        assert place.registry.snapshot().adapters["sql"].number("stable") == 2
 
 
 async def test_no_router_sends_anything_two_seconds_after_the_verdict(place: Place) -> None:
-    engine = FakeEngine()
-    async with engine.running_server():
-        with router_processes(place, engine, 3) as routers:
-            await until_ready(routers)
-            canary = place.start()
-            async with callers(routers) as answers:
-                await place.until(canary, "running")
-                engine.scripts["sql@2"] = Script(fault="busy_503")
-                rolling = await place.until(canary, "rolling_back", "rolled_back")
-                ended = await place.until(canary, "rolled_back")
-                took_s = float(ended.reason.rpartition("after ")[2].split()[0])
-                assert took_s < 2, ended.reason
-                seen = requests_of(engine, "sql@2")
-                await asyncio.sleep(1)
-                assert requests_of(engine, "sql@2") == seen
-                assert answers
-            assert rolling.weight == 0
+    async with three_routers(place) as (engine, routers):
+        canary = place.start()
+        async with callers(routers) as answers:
+            await place.until(canary, "running")
+            engine.scripts["sql@2"] = Script(fault="busy_503")
+            rolling = await place.until(canary, "rolling_back", "rolled_back")
+            ended = await place.until(canary, "rolled_back")
+            took_s = float(ended.reason.rpartition("after ")[2].split()[0])
+            assert took_s < 2, ended.reason
+            seen = requests_of(engine, "sql@2")
+            await asyncio.sleep(1)
+            assert requests_of(engine, "sql@2") == seen
+            assert answers
+        assert rolling.weight == 0
 
 
 def requests_of(engine: FakeEngine, revision: str) -> int:
