@@ -1,6 +1,7 @@
 """From a request that was read to its answer: route, limits, turn, and the replica's answer, with fallbacks."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -17,7 +18,6 @@ from adapters.errors import (
 from adapters.tenancy import Limits
 from router.admission.admission import Admission, Turn, Wish
 from router.admission.desk import Waiting
-from router.body import Head
 from router.cache import AnswerCache, cache_key
 from router.canarying import Canarying
 from router.config import RouterConfig
@@ -30,12 +30,12 @@ from router.guarding import Guarding
 from router.guards.guarded import Rerouted
 from router.guards.judges.judges import Judges
 from router.headers import EXPLAIN, provenance, said
+from router.incoming import Incoming
 from router.meter import asked_tokens, guess_of, need_of, used_by
 from router.metrics import Metrics
 from router.policy import PolicyHolder
 from router.routes.book import Choice
 from router.routes.config import CacheConfig, RouteConfig
-from router.routes.facts import facts_of
 from router.routes.rewrite import capped, rewritten
 from router.shadow import Pair, Shadow
 from router.snapshot import Target, in_pool
@@ -49,17 +49,7 @@ from router.usage import Usage
 # What another route may do better at.
 _FALLS_BACK = (Unavailable, UpstreamFailed, DeadlineExceeded, RateLimited, ModelNotFound)
 _FREE = PriceConfig()
-
-
-@dataclass(frozen=True, slots=True)
-class Incoming:
-    """A request that was read. `body`: as it came."""
-
-    exchange: Exchange
-    client: Client
-    head: Head
-    body: bytes
-    deadline_s: float | None
+_LOOK_S = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +97,7 @@ class Answering:
         """Answers, and returns who did. Raises RequestError where nobody does."""
         body = await exchange.request.body(self._parts.config.body_timeout_s)
         incoming = Incoming(exchange, client, exchange.read(body), body, deadline_s)
-        choices = self._canarying.arms(exchange, client, body, self._choices(incoming))
+        choices = self._canarying.arms(incoming, self._choices(incoming))
         for place, choice in enumerate(choices):
             try:
                 return await self._within_its_time(incoming, choice)
@@ -130,7 +120,7 @@ class Answering:
         if not book.knows(model):
             return (Choice(model, model),)
         exchange = incoming.exchange
-        facts = facts_of(incoming.body, exchange.request.headers, _caller(client, exchange))
+        facts = incoming.facts
         choice = book.choose(model, facts)
         if choice.route == model and choice.config is not None and not is_open_to(choice.config, model, client):
             # Its fallback would tell that it is there.
@@ -149,8 +139,7 @@ class Answering:
         exchange = incoming.exchange
         exchange.tried.clear()
         exchange.extra.append(said("rerouted", f"{moved.guard}: {moved.route}"))
-        facts = facts_of(incoming.body, exchange.request.headers, _caller(incoming.client, exchange))
-        return self._parts.policy.policy.book.choose(moved.route, facts)
+        return self._parts.policy.policy.book.choose(moved.route, incoming.facts)
 
     async def _within_its_time(self, incoming: Incoming, choice: Choice) -> Target:
         """Answers as `choice` says. Raises DeadlineExceeded where the answer does not begin within the route's time."""
@@ -167,7 +156,7 @@ class Answering:
             incoming.exchange.on_begin = None
 
     async def _answer(self, incoming: Incoming, choice: Choice) -> Target:
-        target = self._target(incoming, choice)
+        target = await self._found(incoming, choice)
         exchange, client = incoming.exchange, incoming.client
         exchange.goes_to(choice, target)
         body = self._guarding.check(exchange, choice, client.tenant, self._body(incoming, choice, target))
@@ -301,6 +290,16 @@ class Answering:
         mine = {one.name for one in self._parts.fleet.view.replicas if in_pool(one, ask.pool)}
         return tuple(name for name in able if name in mine)
 
+    async def _found(self, incoming: Incoming, choice: Choice) -> Target:
+        """What the choice's model means, which is waited for while replicas that have just come are given it."""
+        while self._parts.fleet.gathering:
+            with contextlib.suppress(ModelNotFound):
+                target = self._target(incoming, choice)
+                if target.replicas:
+                    return target
+            await asyncio.sleep(_LOOK_S)
+        return self._target(incoming, choice)
+
     def _target(self, incoming: Incoming, choice: Choice) -> Target:
         """What the choice's model means. What the client may not see is not there."""
         view, client = self._parts.fleet.view, incoming.client
@@ -382,11 +381,6 @@ class Answering:
             model = target.revision or target.label
             tenant, route, cost = incoming.client.tenant, exchange.route, exchange.cost
             self._parts.usage.add(tenant, route, model, used, cost, failed=failed)
-
-
-def _caller(client: Client, exchange: Exchange) -> bytes:
-    """Who asks, where the request does not say: the key, else nobody twice."""
-    return b"key:" + client.key.encode() if client.key else b"request:" + exchange.id
 
 
 def is_open_to(config: RouteConfig, name: str, client: Client) -> bool:

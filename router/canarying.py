@@ -7,10 +7,9 @@ from adapters.errors import RateLimited, RequestError
 from router.canary.trial import Asker, Trial, arm_of
 from router.forward.exchange import Exchange
 from router.guards.answers.whole import WITH_TEXT
+from router.incoming import Incoming
 from router.meter import asked_tokens
 from router.routes.book import Choice
-from router.routes.facts import facts_of
-from router.tenants.clients import Client
 from router.tenants.limiter import Need
 from router.trials import Trials
 
@@ -25,7 +24,7 @@ class Canarying:
         self._trials = trials
         self._clock = clock
 
-    def arms(self, exchange: Exchange, client: Client, body: bytes, choices: Sequence[Choice]) -> Sequence[Choice]:
+    def arms(self, incoming: Incoming, choices: Sequence[Choice]) -> Sequence[Choice]:
         """What the request is to get, with a canary before that, where it is in its arm: should that not answer, the
         stable revision does."""
         first, pool = choices[0], self._trials.pool
@@ -37,9 +36,8 @@ class Canarying:
                 trial = pool
         if trial is None:
             return choices
-        alone = b"request:" + exchange.id
-        facts = facts_of(body, exchange.request.headers, b"key:" + client.key.encode() if client.key else alone)
-        unit = alone if trial.plan.unit == "request" else facts.caller
+        exchange, client, facts = incoming.exchange, incoming.client, incoming.facts
+        unit = incoming.alone if trial.plan.unit == "request" else facts.caller
         asker = Asker(first.route, client.tenant, unit, facts.headers, client.tier_name, facts.text)
         arm = arm_of(trial, asker)
         if arm is None:

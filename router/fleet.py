@@ -1,13 +1,17 @@
 """The router's view of its replicas: one frozen value that is replaced, and the events that ask for a fresh look."""
 
 import asyncio
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from adapters.replica import ReplicaStatus
 from router.listing import Listing, build_listing
 from router.snapshot import Naming, Replica, Target
 from router.targets import Table, build_table, settled_naming
+
+# How long it may take until a replica that has come back has been given its revisions again.
+_GATHERS_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +34,16 @@ class Fleet:
 
     `statuses`: what each replica of ours last told, whole; `news`: set when one, or the registry, has told something;
     `settled`: whether names have come to mean what they should since the start, so that requests can come.
-    `created`: the router's start, Unix time in seconds.
+    `created`: the router's start, Unix time in seconds; `clock`: seconds, monotonic.
     """
 
-    def __init__(self, replicas: Sequence[Replica] = (), *, created: int) -> None:
+    def __init__(
+        self, replicas: Sequence[Replica] = (), *, created: int, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self.created = created
+        self._clock = clock
+        self._controlled = False
+        self._gathers_until_s = float("-inf")
         self.regrouped = asyncio.Event()
         self._naming = self._wished = Naming()
         self.statuses: dict[str, ReplicaStatus] = {}
@@ -76,6 +85,8 @@ class Fleet:
         before = self.find(seen.name)
         if before is None or seen == before:
             return
+        if seen.state == "ready" and not any(one.state == "ready" for one in self.view.replicas):
+            self._gathers_until_s = self._clock() + _GATHERS_S
         replicas = tuple(seen if replica is before else replica for replica in self.view.replicas)
         if (seen.state, seen.catalog) == (before.state, before.catalog):
             self.view = replace(self.view, replicas=replicas)
@@ -108,6 +119,21 @@ class Fleet:
         if before is not None:
             self.put(replace(before, state="unready", reason=reason))
             self.doubt(name)
+
+    @property
+    def gathering(self) -> bool:
+        """Whether no replica was ready until just now, so that those that came may not have their revisions yet."""
+        return self._controlled and self._clock() < self._gathers_until_s
+
+    def follow_control(self) -> None:
+        """Notes that replicas get their revisions from a registry, and names their meaning only once they have them."""
+        self._controlled = True
+        self.settled = False
+
+    def settle(self) -> None:
+        """Notes that names mean what they should: replicas that are ready have what they were to be given."""
+        self.settled = True
+        self._gathers_until_s = float("-inf")
 
     def doubt(self, name: str) -> None:
         """Asks for a fresh look at a replica."""

@@ -58,7 +58,7 @@ class Control:
         )
         wishes = Wishes(config.adapters, config.canaries, config.canary)
         self._reconciler = Reconciler(context, self.publisher, wishes, name=name)
-        fleet.settled = False
+        fleet.follow_control()
 
     async def run(self) -> None:
         """Follows and reconciles until cancelled. Whatever goes wrong in here, requests go on being answered."""

@@ -81,7 +81,8 @@ class Reconciler:
         """What a router that does not lead needs to know: whether names can be answered yet."""
         wanted = _wanted(self._context)
         statuses = self._context.ready_statuses()
-        self._context.fleet.settled = self._context.fleet.settled or _is_served(wanted, statuses)
+        if _is_served(wanted, statuses):
+            self._context.fleet.settle()
 
     async def _news(self) -> None:
         news = self._context.fleet.news
@@ -139,7 +140,7 @@ class _Term:
             and "pending" not in standing
             and not _rolling_out(context)
         ):
-            context.fleet.settled = True
+            context.fleet.settle()
 
 
 def _wanted(context: Context) -> tuple[Wanted, ...]:

@@ -231,3 +231,23 @@ async def test_replicas_that_are_no_longer_configured_are_forgotten(tmp_path: Pa
         await until(lambda: [report.name for report in desk.registry.reports()] == ["old"])
     async with controlled(tmp_path, FakeEngine("new")):
         await until(lambda: [report.name for report in desk.registry.reports()] == ["new"])
+
+
+async def test_requests_wait_for_a_lone_replica_that_has_come_back_to_be_given_its_adapters_again(
+    tmp_path: Path, desk: Desk
+) -> None:
+    engine = FakeEngine()
+    await push(desk, 1)
+    await promote(desk, "sql@1")
+    async with controlled(tmp_path, engine) as router:
+        await until_answered_by(router, "sql@1")
+        await engine.stop()
+        await until(lambda: router.fleet.view.ready == 0)
+        engine.revisions, engine.held = (), asyncio.Event()
+        await engine.start()
+        await until(lambda: router.proxy.ready)
+        asked = [asyncio.create_task(post(router, ask(model))) for model in ("sql", "sql@1")]
+        await until(lambda: router.proxy.in_flight == 2)
+        engine.held.set()
+        assert [(await one).status_code for one in asked] == [200, 200]
+        assert (await post(router, ask("sqll"))).status_code == 404

@@ -77,3 +77,21 @@ async def test_a_name_that_is_emptied_means_nothing_at_once() -> None:
     fleet.put_naming(stable(1))
     fleet.put_naming(Naming({"sql": None}))
     assert "sql" not in fleet.view.table
+
+
+async def test_names_are_waited_for_only_where_no_other_replica_was_ready_and_only_so_long() -> None:
+    now = [100.0]
+    fleet = Fleet([ours("a", state="unready"), ours("b", state="unready")], created=1, clock=lambda: now[0])
+    fleet.put(ours("a"))
+    assert not fleet.gathering, "nobody gives replicas their revisions"
+    fleet.follow_control()
+    assert fleet.gathering
+    fleet.settle()
+    fleet.put(ours("b"))
+    assert not fleet.gathering, "another was ready all the time"
+    fleet.mark_unready("a", "gone")
+    fleet.mark_unready("b", "gone")
+    fleet.put(ours("b"))
+    assert fleet.gathering
+    now[0] += 5
+    assert not fleet.gathering
