@@ -8,8 +8,9 @@ _EVENTS = "patchbay_router_canary_events_total"
 _CANARY = 'adapter=~"$adapter", revision=~"$revision"'
 _TRIED = 'revision=~"$revision"'
 _OF = 'adapter=~"$adapter", arm=~"canary|stable"'
-# Also counted there: requests themselves, pairs of answers (win_…) and what only the canary is judged by (own_…).
-_JUDGED = 'event!~"request|win_.*|own_.*"'
+# Also counted there: requests themselves, copies of requests (copied…), pairs of answers (win_…) and what only the
+# canary is judged by (own_…).
+_JUDGED = 'event!~"request|copied.*|win_.*|own_.*"'
 
 _STANDING = (
     stat(

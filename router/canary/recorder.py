@@ -96,9 +96,11 @@ class Recorder:
         into = self._sums[0.0]
         into.requests["canary"] += 1
         into.shadowed += 1
+        self._told("canary", 0.0, "copied")
         for metric in self._plan.metrics.keys() & set(bad):
             into.bad[metric]["canary"] += 1
             into.own[metric] += 1
+            self._told("canary", 0.0, f"copied_{metric}")
 
     def take(self) -> Sequence[Counts]:
         """What was counted since the last time, by the share at which it was assigned."""

@@ -21,7 +21,7 @@ from router.canary.sums import Sum
 _EVENTS = "patchbay_router_canary_events_total"
 _WEIGHT = "patchbay_router_canary_weight"
 _TIMEOUT_S = 5.0
-_OWN, _WIN = "own_", "win_"
+_OWN, _WIN, _COPIED = "own_", "win_", "copied_"
 
 
 class NoData(PatchbayError):
@@ -106,6 +106,12 @@ def _add(into: Sum, arm: str, event: str, count: int) -> None:
         into.wins[float(event.removeprefix(_WIN))] += count
     elif event.startswith(_OWN):
         into.own[event.removeprefix(_OWN)] += count
+    elif event.startswith(_COPIED):
+        into.own[event.removeprefix(_COPIED)] += count
+        into.bad[event.removeprefix(_COPIED)][arm] += count
+    elif event == "copied":
+        into.requests[arm] += count
+        into.shadowed += count
     elif event == "request":
         into.requests[arm] += count
     else:

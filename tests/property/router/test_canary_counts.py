@@ -1,7 +1,6 @@
 """What is counted of a canary: each caller once, in the order of assignment, the same by every way it is passed on."""
 
 import random
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -19,7 +18,6 @@ from router.canary.recorder import Entry, Recorder
 from router.canary.replay import replayed
 from router.canary.trial import Arm, Asker, Trial, arm_of
 from router.canary.usual import Usual
-from router.control.prometheus import read_counts
 
 PLAN = PlanConfig(
     steps=(StepConfig(weight=10, hold_s=0, samples=5), StepConfig(weight=50, hold_s=0, samples=5)),
@@ -250,62 +248,6 @@ def _is_rolled_back(plan: PlanConfig, rng: random.Random) -> bool:
             if isinstance(judge(plan, ledger, Place(0, 0, 0, 0), 0.0), RollBack):
                 return True
     return False
-
-
-Series = dict[str, tuple[Mapping[str, str], float]]
-
-
-def series(values: Mapping[tuple[str, str, str], float]) -> Series:
-    found: Series = {}
-    for (instance, arm, event), value in values.items():
-        labels = {"instance": instance, "arm": arm, "share": "0.1", "event": event}
-        found[f"{instance} {arm} {event}"] = (labels, value)
-    return found
-
-
-@given(
-    steps=st.lists(
-        st.dictionaries(
-            st.tuples(st.sampled_from(["one", "two"]), st.sampled_from(ARMS), st.sampled_from(["request", "errors"])),
-            st.integers(0, 9),
-        ),
-        max_size=8,
-    ),
-    missed=st.sets(st.integers(0, 7)),
-)
-def test_prometheus_counts_come_to_the_same_whenever_they_are_scraped(
-    steps: list[dict[tuple[str, Arm, str], int]], missed: set[int]
-) -> None:
-    values: dict[tuple[str, str, str], float] = {}
-    cursor: Mapping[str, Any] = {}
-    read: list[Counts] = []
-    for place, grown in enumerate([*steps, {}]):
-        for key, more in grown.items():
-            values[key] = values.get(key, 0) + more
-        if place in missed and place < len(steps):
-            continue
-        reading = read_counts(series(values), cursor)
-        cursor, read = reading.cursor, read + list(reading.counts)
-    sums = [sum(value for (_, arm, event), value in values.items() if (arm, event) == one) for one in _KINDS]
-    assert total(read) == tuple(sums)
-
-
-_KINDS = (("canary", "request"), ("stable", "request"), ("canary", "errors"), ("stable", "errors"))
-
-
-def test_a_router_that_was_restarted_counts_from_nothing_again() -> None:
-    key = ("one", "canary", "request")
-    first = read_counts(series({key: 40}), {})
-    again = read_counts(series({key: 7}), first.cursor)
-    assert [one.canary for one in (*first.counts, *again.counts)] == [40, 7]
-
-
-def test_a_series_that_is_hidden_for_a_while_is_not_counted_twice() -> None:
-    key = ("one", "canary", "request")
-    first = read_counts(series({key: 40}), {})
-    gone = read_counts({}, first.cursor)
-    back = read_counts(series({key: 45}), gone.cursor)
-    assert [one.canary for one in back.counts] == [5]
 
 
 @pytest.mark.parametrize("name", sorted(ready_plans()))
