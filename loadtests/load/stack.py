@@ -10,10 +10,11 @@ from typing import Any
 
 from adapters.errors import ConfigError
 from adapters.settings import load_yaml
+from launch.apart import patchbay_up
 from loadtests.load.scenario import Scenario, Stack
 from loadtests.loopback import check_loopback
 from loadtests.overhead.targets import free_port
-from loadtests.stacks import demo_models, make_adapters, patchbay_up, registry_url
+from loadtests.stacks import demo_models, make_adapters, registry_url
 
 # Until routers know of new keys.
 _KEYS_S = 3.0

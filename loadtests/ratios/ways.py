@@ -12,10 +12,11 @@ from typing import Any
 import httpx
 
 from adapters.errors import PatchbayError
+from launch.apart import patchbay_up
 from loadtests.load.plan import zipf_weights
 from loadtests.overhead.targets import free_port
 from loadtests.ratios.asking import Load, Place, first_token_s, tokens_per_s, worst_gap_s
-from loadtests.stacks import TOKEN, demo_models, make_adapters, patchbay_up, registry_url
+from loadtests.stacks import TOKEN, demo_models, make_adapters, registry_url
 
 SLOTS = 4
 _ADAPTERS = 16
