@@ -285,10 +285,9 @@ class Answering:
         self._parts.metrics.waited(self._parts.clock() - began_s)
         return turn
 
-    def _pooled(self, ask: Ask) -> tuple[str, ...]:
-        able = self._parts.fleet.able(ask.target)
+    def _pooled(self, ask: Ask) -> frozenset[str]:
         mine = {one.name for one in self._parts.fleet.view.replicas if in_pool(one, ask.pool)}
-        return tuple(name for name in able if name in mine)
+        return frozenset(mine.intersection(self._parts.fleet.able(ask.target)))
 
     async def _found(self, incoming: Incoming, choice: Choice) -> Target:
         """What the choice's model means, which is waited for while replicas that have just come are given it."""

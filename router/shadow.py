@@ -143,7 +143,7 @@ class Shadow:
 
     def _spare_turn(self, ask: Ask) -> Turn | None:
         revision = ask.target.engine_name if ask.target.revision is not None else None
-        waiting = Waiting("shadow ", revision, ask.target.replicas, 0, self._clock())
+        waiting = Waiting("shadow ", revision, frozenset(ask.target.replicas), 0, self._clock())
 
         def pick(places: Sequence[str]) -> str | None:
             replica = self._upstreams.best((), ask, places)

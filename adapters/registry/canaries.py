@@ -105,29 +105,30 @@ class Canaries:
                 changes["rollout"] = moving.begin(connection, wish, canary.number, at=now).id
             return _changed(connection, canary, changes, now, (actor, "canary.promote", why))
 
-    def tally(
+    def tally(self, source: str, counts: Mapping[int, Iterable[Mapping[str, Any]]]) -> None:
+        """Keeps what `source`, a router, counted, by canary; what comes after the end of one is dropped."""
+        now = self._clock()
+        with self._database.write() as connection:
+            query = select(canaries.c.id).where(canaries.c.id.in_(list(counts)), canaries.c.phase.in_(LIVE))
+            live = connection.execute(query).scalars()
+            _keep(connection, source, {canary: counts[canary] for canary in live}, now)
+
+    def tally_from(
         self,
         canary: int,
         source: str,
         counts: Iterable[Mapping[str, Any]],
-        *,
-        cursor: tuple[Mapping[str, Any], Mapping[str, Any]] | None = None,
+        cursor: tuple[Mapping[str, Any], Mapping[str, Any]],
     ) -> None:
-        """Keeps what `source`, a router, counted; what comes after the end of a canary is dropped.
-
-        `cursor`: where the source was when it counted, and where it is now: where the record says otherwise, somebody
-        else has counted the same already, and nothing is kept.
-        """
+        """Keeps what a source had of a canary that tells all that it ever counted. `cursor`: up to where it was read,
+        and up to where it is now: where the record says otherwise, somebody else has read the same already, and nothing
+        is kept. Raises NotFound."""
         now = self._clock()
         with self._database.write() as connection:
             record = _one(connection, canary)
-            if not record.live or (cursor is not None and dict(record.cursor) != dict(cursor[0])):
-                return
-            if cursor is not None:
+            if record.live and dict(record.cursor) == dict(cursor[0]):
                 connection.execute(update(canaries).where(canaries.c.id == canary).values(cursor=dict(cursor[1])))
-            rows = [{"canary": canary, "source": source, "counts": dict(one), "at": now} for one in counts]
-            if rows:
-                connection.execute(insert(tallies), rows)
+                _keep(connection, source, {canary: counts}, now)
 
     def look(self, canary: int, decide: Decide) -> CanaryRecord:
         """Takes a look: `decide` is given the record, what came since the last look, the rollout that it waits for and
@@ -205,6 +206,18 @@ def recent_canaries(connection: Connection, now: datetime) -> tuple[CanaryRecord
     recent = canaries.c.ended_at >= now - _REMEMBERED
     query = select(canaries).where(canaries.c.phase.in_(LIVE) | recent | (canaries.c.id == last))
     return tuple(_record_of(row) for row in connection.execute(query.order_by(canaries.c.id)))
+
+
+def _keep(
+    connection: Connection, source: str, counts: Mapping[int, Iterable[Mapping[str, Any]]], now: datetime
+) -> None:
+    rows = [
+        {"canary": canary, "source": source, "counts": dict(one), "at": now}
+        for canary, told in counts.items()
+        for one in told
+    ]
+    if rows:
+        connection.execute(insert(tallies), rows)
 
 
 def _acted(connection: Connection, record: CanaryRecord, said: LookDraft, now: datetime) -> CanaryRecord:

@@ -51,7 +51,7 @@ def demand(plane: Plane) -> Demand:
         watches=plane.routers / _POLL_S,
         beats=plane.routers / BEAT_S,
         usage=plane.routers / FLUSH_S,
-        tallies=plane.routers * plane.canaries / EVERY_S,
+        tallies=plane.routers / EVERY_S,
         reports=plane.replicas / AT_LEAST_EVERY_S,
         # Who does not lead asks each round whether it could.
         leases=1 / RENEW_S + (plane.routers - 1) / ROUND_S,

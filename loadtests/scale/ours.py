@@ -30,7 +30,7 @@ class Ours(Front):
         self._size = size
         self._waiting: dict[Waiting, Job] = {}
         self._admitted: dict[Job, Waiting] = {}
-        self._names = tuple(engines)
+        self._names = frozenset(engines)
         self._turn, self._turn_s, self._answer_tokens = 0, 1.0, 64.0
         self._began_s: dict[Job, float] = {}
         self._seen_by: tuple[Replica, ...] = ()

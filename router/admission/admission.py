@@ -1,7 +1,7 @@
 """Gives each request its turn: the waiting around `Desk`, which decides."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from adapters.errors import RateLimited, Unavailable
@@ -24,7 +24,7 @@ class Wish:
     waiting: Waiting
     max_waiting: int
     pick: Callable[[Sequence[str]], str | None]
-    where: Callable[[], tuple[str, ...]]
+    where: Callable[[], Collection[str]]
 
 
 @dataclass(slots=True)

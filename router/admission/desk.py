@@ -12,6 +12,7 @@ slot while it has work, but when another's oldest request has waited for longer 
 longest takes no more, and gives up its slot as its answers end.
 """
 
+import itertools
 from collections import Counter, defaultdict, deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -29,12 +30,12 @@ class Room:
 
 @dataclass(eq=False, slots=True)
 class Waiting:
-    """A request that waits. `revision`: what needs a slot, None for the base; `replicas`: who can serve it; `cost`: the
-    tokens that it is expected to take; `weight`: its tenant's."""
+    """A request that waits. `revision`: what needs a slot, None for the base; `replicas`: who can serve it, best as a
+    set; `cost`: the tokens that it is expected to take; `weight`: its tenant's."""
 
     tenant: str
     revision: str | None
-    replicas: tuple[str, ...]
+    replicas: Collection[str]
     cost: float
     since_s: float
     weight: float = 1.0
@@ -55,6 +56,14 @@ class _Seat:
     held: dict[str, _Open] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class _Free:
+    """Replicas that have room for one more request, and of these those that have a slot for one more revision."""
+
+    room: Sequence[str]
+    slot: Sequence[str]
+
+
 class Desk:
     """All state of admission."""
 
@@ -65,6 +74,7 @@ class Desk:
         self._queues: dict[str, dict[str | None, deque[Waiting]]] = {}
         self._demand: Counter[str | None] = Counter()
         self._seats: dict[str, _Seat] = {}
+        self._holders: dict[str, dict[str, _Open]] = {}
         self._running: Counter[str] = Counter()
 
     @property
@@ -117,9 +127,12 @@ class Desk:
         if not self._queues:
             return None
         self._close_for_the_impatient(rooms, now_s - patience_s)
+        free = self._free(rooms)
+        if not free.room:
+            return None
         for tenant in sorted(self._queues, key=self.counter):
             for request in self._by_urgency(tenant, now_s - patience_s):
-                if places := self._places(request, rooms):
+                if places := self._places(request, free):
                     return request, places
         return None
 
@@ -152,7 +165,7 @@ class Desk:
 
     def fits(self, request: Waiting, rooms: Mapping[str, Room]) -> tuple[str, ...]:
         """The replicas that could take a request now, if nobody waited."""
-        return tuple(self._places(request, rooms))
+        return self._places(request, self._free({name: rooms[name] for name in rooms if name in request.replicas}))
 
     def _lift(self, tenant: str) -> None:
         """Lifts a tenant to the least of those who wait, by what they really got: what is only expected of turns under
@@ -185,15 +198,23 @@ class Desk:
 
         return iter(sorted(heads, key=urgency))
 
-    def _places(self, request: Waiting, rooms: Mapping[str, Room]) -> tuple[str, ...]:
-        """Where a request fits; only where its revision has a slot already, if there is such a place."""
-        able = [name for name in request.replicas if name in rooms and self._has_room(name, rooms[name])]
+    def _free(self, rooms: Mapping[str, Room]) -> _Free:
+        room = [name for name, one in rooms.items() if self._has_room(name, one)]
+        return _Free(room, [name for name in room if self._has_slot(name, rooms[name])])
+
+    def _places(self, request: Waiting, free: _Free) -> tuple[str, ...]:
+        """Where a request fits; only where its revision has a slot already, if there is such a place. Most revisions
+        that wait are held by few, and slots are free at few, so that this is no look at every replica."""
+        able = request.replicas
         if request.revision is None:
-            return tuple(able)
-        held = [name for name in able if self._holds(name, request.revision)]
-        if held:
-            return tuple(held)
-        return tuple(name for name in able if self._may_open(name, request.revision, rooms[name]))
+            return tuple(name for name in free.room if name in able)
+        holders = self._holders.get(request.revision)
+        if not holders:
+            return tuple(name for name in free.slot if name in able)
+        held = {name for name, one in holders.items() if not one.closing and name in able}
+        if held and (here := tuple(name for name in free.room if name in held)):
+            return here
+        return tuple(name for name in free.slot if name in able and name not in holders)
 
     def _has_room(self, replica: str, room: Room) -> bool:
         if room.requests is None:
@@ -201,22 +222,17 @@ class Desk:
         # What is elsewhere is as old as the last look: it must not keep a replica from all work until the next.
         return self.in_flight(replica) < max(room.requests - room.elsewhere, room.requests // 4, 1)
 
-    def _holds(self, replica: str, revision: str) -> bool:
+    def _has_slot(self, replica: str, room: Room) -> bool:
         seat = self._seats.get(replica)
-        held = seat.held.get(revision) if seat else None
-        return held is not None and not held.closing
-
-    def _may_open(self, replica: str, revision: str, room: Room) -> bool:
-        seat = self._seats.get(replica)
-        if seat is None or room.slots is None:
-            return True
-        return revision not in seat.held and len(seat.held) < room.slots
+        return seat is None or room.slots is None or len(seat.held) < room.slots
 
     def _enter(self, revision: str | None, replica: str, now_s: float) -> None:
         seat = self._seats.setdefault(replica, _Seat())
         seat.requests += 1
         if revision is not None:
-            seat.held.setdefault(revision, _Open(now_s)).requests += 1
+            opened = seat.held.setdefault(revision, _Open(now_s))
+            opened.requests += 1
+            self._holders.setdefault(revision, {})[replica] = opened
 
     def _exit(self, revision: str | None, replica: str) -> None:
         seat = self._seats[replica]
@@ -226,11 +242,19 @@ class Desk:
             held.requests -= 1
             if not held.requests:
                 del seat.held[revision]
+                self._close(revision, replica)
         if not seat.requests:
             del self._seats[replica]
 
+    def _close(self, revision: str, replica: str) -> None:
+        holders = self._holders[revision]
+        del holders[replica]
+        if not holders:
+            del self._holders[revision]
+
     def _close_for_the_impatient(self, rooms: Mapping[str, Room], late_s: float) -> None:
-        """Where requests have waited too long for a slot, has as many slots given up, those that were opened first."""
+        """Where requests have waited too long for a slot, has as many slots given up, those that were opened first, but
+        half of all at most at a time."""
         late = self._late(late_s)
         if not late:
             return
@@ -238,16 +262,19 @@ class Desk:
             slots = rooms[name].slots if name in rooms else None
             if slots is None or len(seat.held) < slots:
                 continue
-            wanting = sum(1 for revision, places in late.items() if name in places and revision not in seat.held)
-            closing = sum(held.closing for held in seat.held.values())
-            for held in self._first_opened(seat, wanting - closing, late_s):
+            closing = sum(one.closing for one in seat.held.values())
+            able = self._first_opened(seat, late_s)[: max(0, max(1, len(seat.held) // 2) - closing)]
+            if not able:
+                continue
+            wanting = (1 for revision, places in late.items() if name in places and revision not in seat.held)
+            count = sum(itertools.islice(wanting, closing + len(able))) - closing
+            for held in able[: max(0, count)]:
                 held.closing = True
 
-    def _first_opened(self, seat: _Seat, count: int, late_s: float) -> Sequence[_Open]:
-        """Up to `count` that are open, but half of all at most at a time, and none that was opened just now."""
-        most = max(1, len(seat.held) // 2) - sum(held.closing for held in seat.held.values())
+    def _first_opened(self, seat: _Seat, late_s: float) -> Sequence[_Open]:
+        """Those that may be closed, none that was opened just now."""
         able = [one for one in seat.held.values() if not one.closing and one.since_s < late_s]
-        return sorted(able, key=lambda one: one.since_s)[: max(0, min(count, most))]
+        return sorted(able, key=lambda one: one.since_s)
 
     def _late(self, late_s: float) -> Mapping[str, Collection[str]]:
         """Revisions for which somebody has waited longer than is to be, with the replicas that have them."""

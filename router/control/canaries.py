@@ -124,7 +124,7 @@ class CanaryKeeper:
         if reading.counts:
             told = [one.as_json for one in reading.counts]
             cursor = (fresh.cursor, reading.cursor)
-            await asyncio.to_thread(self._canaries.tally, record.id, "prometheus", told, cursor=cursor)
+            await asyncio.to_thread(self._canaries.tally_from, record.id, "prometheus", told, cursor)
 
     async def _book(self, record: CanaryRecord) -> _Book:
         known = self._books.get(record.id)

@@ -2,9 +2,12 @@
 
 import asyncio
 import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from adapters.errors import NotFound, RegistryError
+from adapters.errors import RegistryError
 from adapters.registry.canaries import Canaries
+from router.canary.ledger import Counts
 from router.trials import Trials
 
 _log = logging.getLogger("patchbay.router")
@@ -28,15 +31,17 @@ class Tallies:
             await self.flush()
 
     async def flush(self) -> None:
-        """Writes what there is."""
-        for canary, counts in self._trials.take().items():
-            told = [one.as_json for one in counts if self._all_of_it or one.tripped is not None]
-            if not told:
-                continue
-            try:
-                await asyncio.to_thread(self._canaries.tally, canary, self._name, told)
-            except NotFound:
-                _log.warning("the registry knows no canary %d any more", canary)
-            except RegistryError as error:
-                _log.warning("what was counted of canary %d is kept for now: %s", canary, error)
-                self._trials.give_back({canary: counts})
+        """Writes what there is, of all canaries at once."""
+        taken = self._trials.take()
+        told = {canary: self._worth_telling(counts) for canary, counts in taken.items()}
+        told = {canary: counts for canary, counts in told.items() if counts}
+        if not told:
+            return
+        try:
+            await asyncio.to_thread(self._canaries.tally, self._name, told)
+        except RegistryError as error:
+            _log.warning("what was counted of canaries is kept for now: %s", error)
+            self._trials.give_back(taken)
+
+    def _worth_telling(self, counts: Sequence[Counts]) -> Sequence[Mapping[str, Any]]:
+        return [one.as_json for one in counts if self._all_of_it or one.tripped is not None]

@@ -11,12 +11,12 @@ from adapters.registry.registry import Registry
 from tests.fakes.drafts import draft
 
 
-def tried(registry: Registry) -> CanaryRecord:
-    """A canary of `sql@2` against `sql@1`."""
+def tried(registry: Registry, adapter: str = "sql") -> CanaryRecord:
+    """A canary of an adapter's second revision against its first."""
     for fill in (1, 2):
-        registry.push(draft(fill=fill), actor="ml")
-    registry.move(Wish("sql", 1, "stable", "ml"), expected=None)
-    return registry.canaries.start(CanaryDraft("sql", 2, {"steps": []}, "ml"))
+        registry.push(draft(adapter, fill), actor="ml")
+    registry.move(Wish(adapter, 1, "stable", "ml"), expected=None)
+    return registry.canaries.start(CanaryDraft(adapter, 2, {"steps": []}, "ml"))
 
 
 def held(record: CanaryRecord, tallies: Any, rollout: Any, stable: int | None) -> LookDraft:
@@ -25,9 +25,9 @@ def held(record: CanaryRecord, tallies: Any, rollout: Any, stable: int | None) -
 
 def test_a_look_takes_every_tally_once_and_keeps_numbers_bit_for_bit(registry: Registry) -> None:
     canary = tried(registry)
-    registry.canaries.tally(canary.id, "one", [{"share": 0.1 + 0.2}, {"share": 1e-300}])
+    registry.canaries.tally("one", {canary.id: [{"share": 0.1 + 0.2}, {"share": 1e-300}]})
     registry.canaries.look(canary.id, held)
-    registry.canaries.tally(canary.id, "two", [{"share": 0.5}])
+    registry.canaries.tally("two", {canary.id: [{"share": 0.5}]})
     registry.canaries.look(canary.id, held)
     first, second = registry.canaries.looks(canary.id)
     assert [tally.counts["share"] for tally in first.tallies] == [0.1 + 0.2, 1e-300]
@@ -35,9 +35,20 @@ def test_a_look_takes_every_tally_once_and_keeps_numbers_bit_for_bit(registry: R
     assert first.verdict["log_e"] == 0.1 + 0.2
 
 
+def test_what_was_counted_of_all_canaries_is_kept_at_once_but_for_those_that_are_over_or_unknown(
+    registry: Registry,
+) -> None:
+    one, other = tried(registry), tried(registry, "json")
+    registry.canaries.change(other, {"phase": "rolled_back"}, actor="ml", said="canary.abort")
+    registry.canaries.tally("one", {one.id: [{"share": 0.5}], other.id: [{"share": 0.5}], 999: [{"share": 0.5}]})
+    registry.canaries.look(one.id, held)
+    assert [len(look.tallies) for look in registry.canaries.looks(one.id)] == [1]
+    assert not registry.canaries.looks(other.id)
+
+
 def test_a_look_that_fails_changes_nothing(registry: Registry) -> None:
     canary = tried(registry)
-    registry.canaries.tally(canary.id, "one", [{"share": 0.5}])
+    registry.canaries.tally("one", {canary.id: [{"share": 0.5}]})
 
     def broken(record: CanaryRecord, tallies: Any, rollout: Any, stable: int | None) -> LookDraft:
         raise ZeroDivisionError
@@ -80,8 +91,8 @@ def test_an_adapter_has_one_canary_at_a_time(registry: Registry) -> None:
 
 def test_what_prometheus_counted_is_counted_by_one_router_only(registry: Registry) -> None:
     canary = tried(registry)
-    registry.canaries.tally(canary.id, "prometheus", [{"share": 0.5}], cursor=({}, {"a": 3.0}))
-    registry.canaries.tally(canary.id, "prometheus", [{"share": 0.5}], cursor=({}, {"a": 3.0}))
+    registry.canaries.tally_from(canary.id, "prometheus", [{"share": 0.5}], ({}, {"a": 3.0}))
+    registry.canaries.tally_from(canary.id, "prometheus", [{"share": 0.5}], ({}, {"a": 3.0}))
     registry.canaries.look(canary.id, held)
     [look] = registry.canaries.looks(canary.id)
     assert len(look.tallies) == 1

@@ -77,6 +77,31 @@ def test_no_replica_gets_more_revisions_than_it_has_slots_nor_more_requests_than
     assert len(machine.waited) == len(arrivals)
 
 
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(st.tuples(revisions, st.sets(st.sampled_from(["r1", "r2", "r3"])), st.integers(0, 2)), max_size=40),
+    st.integers(1, 3),
+)
+def test_a_request_fits_where_its_revision_has_a_slot_and_room_and_else_where_there_is_a_slot_for_it(
+    arrivals: list[tuple[str | None, set[str], int]], slots: int
+) -> None:
+    machine = Machine({"r1": Room(2, slots), "r2": Room(3, 1), "r3": Room(None, slots)})
+    for revision, where, pause in arrivals:
+        request = Waiting("t", revision, frozenset(where), 1, machine.now_s)
+        here = {name: [one for one, place, _ in machine.running if place == name] for name in machine.rooms}
+        held = {name: {one.revision for one in ones} - {None} for name, ones in here.items()}
+        room = {name for name in where if len(here[name]) < (machine.rooms[name].requests or 99)}
+        slot = {name for name in room if len(held[name]) < (machine.rooms[name].slots or 99)}
+        holding = {name for name in room if revision in held[name]}
+        expected = room if revision is None else holding or {name for name in slot if revision not in held[name]}
+        assert set(machine.desk.fits(request, machine.rooms)) == expected
+        if expected:
+            machine.desk.take(request, min(expected), machine.now_s)
+            machine.running.append((request, min(expected), 2))
+        for _ in range(pause):
+            machine.tick()
+
+
 def test_under_a_flood_for_few_revisions_somebody_who_wants_another_is_served_within_patience_and_two_turns() -> None:
     machine = Machine({"r": Room(8, 2)})
     length = 4

@@ -58,7 +58,7 @@ def started(desk: Desk) -> CanaryRecord:
 def judged(desk: Desk, canary: CanaryRecord, *counts: Counts) -> CanaryRecord:
     """The canary after a look as the router that leads takes it."""
     canaries = desk.registry.canaries
-    canaries.tally(canary.id, "router-0", [one.as_json for one in counts])
+    canaries.tally("router-0", {canary.id: [one.as_json for one in counts]})
     ledger = Ledger.opened(PLAN)
     for look in canaries.looks(canary.id):
         ledger = with_tallies(PLAN, ledger, look.tallies)
