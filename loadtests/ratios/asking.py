@@ -37,22 +37,29 @@ class Load:
 async def tokens_per_s(place: Place, models: Sequence[str], weights: Sequence[float], load: Load) -> float:
     """Tokens a second while `load.streams` streams are kept going, their models drawn by `weights`.
 
-    Raises PatchbayError where a request fails.
+    By answers, whose tokens are known, and not by chunks, of which guards make fewer. One that is only partly within
+    the time that counts has that part of its tokens counted. Raises PatchbayError where a request fails.
     """
-    rng, tokens = random.Random(f"{models}"), 0  # noqa: S311 - reproducible, no secret
+    rng, tokens = random.Random(f"{models}"), 0.0  # noqa: S311 - reproducible, no secret
     counted = time.perf_counter() + _WARM_S
     end = counted + load.seconds
 
     async def keep_asking(session: aiohttp.ClientSession) -> None:
         nonlocal tokens
         while time.perf_counter() < end:
-            model = rng.choices(models, weights)[0]
-            times = await token_times(session, model, load.tokens)
-            tokens += sum(counted <= at < end for at in times)
+            began = time.perf_counter()
+            await token_times(session, rng.choices(models, weights)[0], load.tokens)
+            tokens += load.tokens * overlap((began, time.perf_counter()), (counted, end))
 
     async with _session(place) as session:
         await asyncio.gather(*(keep_asking(session) for _ in range(load.streams)))
     return tokens / load.seconds
+
+
+def overlap(span: tuple[float, float], within: tuple[float, float]) -> float:
+    """What share of `span` is `within` another, 0 to 1."""
+    shared = min(span[1], within[1]) - max(span[0], within[0])
+    return max(0.0, shared) / (span[1] - span[0])
 
 
 async def first_token_s(place: Place, model: str) -> float:

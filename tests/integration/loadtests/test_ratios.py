@@ -3,7 +3,7 @@ import asyncio
 import pytest
 
 from adapters.errors import PatchbayError
-from loadtests.ratios.asking import Load, Place, first_token_s, tokens_per_s, worst_gap_s
+from loadtests.ratios.asking import Load, Place, first_token_s, overlap, tokens_per_s, worst_gap_s
 from loadtests.ratios.ways import Stack
 from tests.fakes.engine import TOKEN, FakeEngine, revision
 from tests.fakes.routers import running_router
@@ -22,6 +22,15 @@ async def test_throughput_is_of_the_models_that_were_asked_for_alone() -> None:
         found = await tokens_per_s(Place(router.url), ["sql"], [1.0], Load(streams=2, seconds=0.5))
     assert found > 0
     assert {seen.json["model"] for seen in fake.seen} == {"sql"}
+
+
+@pytest.mark.parametrize(
+    ("span", "share"), [((0, 1), 0), ((1, 3), 0.5), ((2, 3), 1), ((3, 5), 0.5), ((1, 5), 0.5), ((4, 5), 0)]
+)
+def test_of_an_answer_that_is_partly_in_the_time_that_counts_that_part_counts(
+    span: tuple[float, float], share: float
+) -> None:
+    assert overlap(span, (2, 4)) == share
 
 
 async def test_a_request_that_fails_spoils_the_measurement() -> None:
