@@ -20,6 +20,8 @@ _SAMPLES: Mapping[str, list[Any]] = {
 }
 # Passed through as they are, and not known further.
 _OPAQUE: list[Any] = [{}]
+# Names that YAML takes for something else where nothing quotes them.
+_NO_NAMES = ["0", "12", "1e3", "0x1f", "1.5", "true", "no", "null", "2026-01-01", "12h"]
 _TEXTS = ["", "a", "it's", 'say "no"', "a: b", "{{ .Values }}", "line\nline", "# no", "1.0", "true", "é", "- x", "%"]
 
 
@@ -57,6 +59,8 @@ def _texts(schema: Schema) -> st.SearchStrategy[str]:
         return st.sampled_from([text for text in _TEXTS if len(text) >= least])
     # Python's `$` lets a line's end follow.
     drawn = st.from_regex(re.compile(pattern.replace("$", r"\Z"), re.ASCII), fullmatch=True)
+    odd = [text for text in _NO_NAMES if re.fullmatch(pattern, text) and len(text) >= least]
+    drawn = st.one_of(st.sampled_from(odd), drawn) if odd else drawn
     return drawn.filter(lambda text: text != "latest")
 
 

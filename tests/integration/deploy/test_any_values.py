@@ -10,7 +10,7 @@ from tests.integration.deploy.charts import Object, chart, check, configurations
 from tests.integration.deploy.drawn import values
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(values(chart().schema or {}))
 def test_any_values_that_the_schema_accepts_make_objects_that_are_accepted(drawn: Object) -> None:
     try:

@@ -13,7 +13,7 @@
 {{/* What selectors go by, which must never change. */}}
 {{- define "patchbay.selector" -}}
 app.kubernetes.io/name: patchbay
-app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/instance: {{ .root.Release.Name | quote }}
 app.kubernetes.io/component: {{ .component }}
 {{- with .pool }}
 patchbay/pool: {{ . | quote }}

@@ -63,10 +63,10 @@ envFrom:
 {{/* cache, name: a volume, unless the pool's claims make it */}}
 {{- define "patchbay.cacheVolume" -}}
 {{- if eq .cache.kind "emptyDir" }}
-- name: {{ .name }}
+- name: {{ .name | quote }}
   emptyDir: {sizeLimit: {{ .cache.size | quote }}}
 {{- else if eq .cache.kind "shared" }}
-- name: {{ .name }}
+- name: {{ .name | quote }}
   persistentVolumeClaim:
     claimName: {{ required "patchbay: a shared cache needs existingClaim" .cache.existingClaim | quote }}
 {{- end }}
@@ -75,7 +75,7 @@ envFrom:
 {{- define "patchbay.cacheClaim" -}}
 {{- if eq .cache.kind "claim" }}
 - metadata:
-    name: {{ .name }}
+    name: {{ .name | quote }}
   spec:
     accessModes: [ReadWriteOnce]
     {{- with .cache.storageClass }}

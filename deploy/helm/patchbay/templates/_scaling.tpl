@@ -11,10 +11,10 @@
 apiVersion: keda.sh/v1alpha1
 kind: ScaledObject
 metadata:
-  name: {{ .name }}
+  name: {{ .name | quote }}
   labels: {{- include "patchbay.labels" . | nindent 4 }}
 spec:
-  scaleTargetRef: {apiVersion: apps/v1, kind: {{ .kind }}, name: {{ .name }}}
+  scaleTargetRef: {apiVersion: apps/v1, kind: {{ .kind }}, name: {{ .name | quote }}}
   minReplicaCount: {{ $scaling.minReplicas | int }}
   maxReplicaCount: {{ $scaling.maxReplicas | int }}
   triggers:
@@ -33,10 +33,10 @@ spec:
 apiVersion: autoscaling/v2
 kind: HorizontalPodAutoscaler
 metadata:
-  name: {{ .name }}
+  name: {{ .name | quote }}
   labels: {{- include "patchbay.labels" . | nindent 4 }}
 spec:
-  scaleTargetRef: {apiVersion: apps/v1, kind: {{ .kind }}, name: {{ .name }}}
+  scaleTargetRef: {apiVersion: apps/v1, kind: {{ .kind }}, name: {{ .name | quote }}}
   minReplicas: {{ $scaling.minReplicas | int }}
   maxReplicas: {{ $scaling.maxReplicas | int }}
   behavior:
