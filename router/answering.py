@@ -92,6 +92,7 @@ class Answering:
         """Ends copies that are under way, and closes judges."""
         await self._shadow.close()
         await self._judges.close()
+        self._guarding.close()
 
     async def answer(self, exchange: Exchange, client: Client, deadline_s: float | None) -> Target:
         """Answers, and returns who did. Raises RequestError where nobody does."""
@@ -159,7 +160,8 @@ class Answering:
         target = await self._found(incoming, choice)
         exchange, client = incoming.exchange, incoming.client
         exchange.goes_to(choice, target)
-        body = self._guarding.check(exchange, choice, client.tenant, self._body(incoming, choice, target))
+        body = self._body(incoming, choice, target)
+        body = await self._guarding.check(exchange, choice, client.tenant, body)
         price = self._parts.policy.policy.config.price(choice.route, target.label)
         await self._charge_route(choice)
         body, grant = await self._reserve(incoming, body, price)

@@ -3,15 +3,17 @@
 import asyncio
 import json
 import logging
-from collections.abc import Coroutine, Iterable
+from collections.abc import Coroutine
 from typing import Any
 
 from adapters.asgi import header
 from router.forward.exchange import Exchange
-from router.guards.guarded import HEADER, Guarded, kinds_of
+from router.guards.apart import Apart
+from router.guards.findings import Findings
+from router.guards.guarded import HEADER, Guarded
 from router.guards.judges.judge import Facts
 from router.guards.judges.judges import Judges
-from router.guards.verdict import OPEN, Finding
+from router.guards.verdict import OPEN
 from router.headers import VERDICTS
 from router.metrics import Metrics
 from router.policy import PolicyHolder
@@ -33,8 +35,13 @@ class Guarding:
         self._metrics = metrics
         self._key = key
         self._judges = judges
+        self._apart = Apart()
 
-    def check(self, exchange: Exchange, choice: Choice, tenant: str, body: bytes) -> bytes:
+    def close(self) -> None:
+        """Ends threads, once no request is under way."""
+        self._apart.close()
+
+    async def check(self, exchange: Exchange, choice: Choice, tenant: str, body: bytes) -> bytes:
         """A request's body as it may go on; its answer will go through the same guards.
 
         Raises ContentFiltered where a guard blocks it, and Rerouted where it has it go elsewhere.
@@ -45,14 +52,16 @@ class Guarding:
         if pipeline is None:
             return body
         facts = Facts(exchange.id.decode("latin-1"), choice.route if choice.config else "", tenant)
-        guarded = exchange.guarded = Guarded(pipeline, exchange.endpoint.name, self._key, self._judges, facts)
+        guarded = exchange.guarded = Guarded(
+            pipeline, exchange.endpoint.name, self._key, self._judges, facts, self._apart
+        )
         guarded.tells_results = header(exchange.request.headers, VERDICTS) == b"1"
         try:
-            body = guarded.checked(body)
+            body = await guarded.checked(body)
         finally:
             exchange.extra = guarded.headers(exchange.extra)
             # Where it ends here, nobody else notes it.
-            if any(one.action in ("block", "route") for one in guarded.findings):
+            if any(one.action in ("block", "route") for one in guarded.findings.counts):
                 self.done(exchange)
         exchange.relay.guarded = guarded if guarded.looks_at_answers else None
         return body
@@ -85,12 +94,12 @@ class Guarding:
     def done(self, exchange: Exchange) -> None:
         """Notes what was found, once nothing more will be."""
         guarded = exchange.guarded
-        if guarded is None or not guarded.findings:
+        if guarded is None or not guarded.findings.counts:
             return
-        for (guard, kind, action, side), count in kinds_of(guarded.findings).items():
-            self._metrics.verdict(guard, kind, action, side, count)
+        for found, count in guarded.findings.counts.items():
+            self._metrics.verdict(found.guard, found.kind, found.action, found.side, count)
         exchange.bad |= _bad_for(guarded.findings)
-        for one in guarded.findings:
+        for one in guarded.findings.first:
             said = {
                 "request": exchange.id.decode(),
                 "guard": one.guard,
@@ -103,11 +112,13 @@ class Guarding:
                 "dry_run": one.dry_run,
             }
             _audit.info("%s", json.dumps(said))
+        if guarded.findings.more:
+            _audit.info("%s", json.dumps({"request": exchange.id.decode(), "more": guarded.findings.more}))
         guarded.findings.clear()
 
 
-def _bad_for(findings: Iterable[Finding]) -> set[str]:
+def _bad_for(findings: Findings) -> set[str]:
     """The canary's metrics that an answer's findings count for."""
-    kinds = {(one.kind, one.action) for one in findings if one.side == "output" and not one.dry_run}
+    kinds = {(one.kind, one.action) for one in findings.counts if one.side == "output" and not one.dry_run}
     metrics = {_METRICS.get(kind, "guards" if action in ("block", "redact") else "") for kind, action in kinds}
     return metrics - {""}

@@ -16,7 +16,9 @@ _LOOKALIKES = str.maketrans(
     "АВЕКМНОРСТХУаеорсухіјѕԁһԛԝЅІЈΑΒΕΖΗΙΚΜΝΟΡΤΥΧανορυγіҮүЬӀɑɡıⅼոսցօԁℓ‐‑‒–—―−⁃․ꓸ∕⁄։ː",  # noqa: RUF001
     "ABEKMHOPCTXYaeopcyxijsdhqwSIJABEZHIKMNOPTYXavopuyiYybIagilnugodl--------..//::",
 )
-_ESCAPE = re.compile(r"\\(?:u[0-9a-fA-F]{4}|[^u])|[^\\]", re.DOTALL)
+# Runs that fold to themselves, and what folds by itself.
+_UNITS = re.compile(r"([\x00-\x7f]+)|([^\x00-\x7f])")
+_ESCAPED_UNITS = re.compile(r"([\x00-\x5b\x5d-\x7f]+)|(\\(?:u[0-9a-fA-F]{4}|[^u])|[^\\])", re.DOTALL)
 _PARTIAL = re.compile(r"\\(?:u[0-9a-fA-F]{0,3})?\Z")
 _SIMPLE = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
 _UNSEEN = frozenset({"Mn", "Me", "Cf"})
@@ -75,9 +77,7 @@ class FoldedTail:
         if raw.isascii() and not (self._escaped and "\\" in raw):
             self._add_plain(raw)
         else:
-            self._spread()
-            for unit in _ESCAPE.findall(raw) if self._escaped else raw:
-                self._add_unit(unit)
+            self._add_units(_ESCAPED_UNITS if self._escaped else _UNITS, raw)
 
     def finish(self) -> None:
         """Takes an escape that never became whole for what it is."""
@@ -120,14 +120,24 @@ class FoldedTail:
             self._base += len(raw)
         self.text += raw
 
-    def _add_unit(self, unit: str) -> None:
-        folded = _unescaped(unit) if len(unit) > 1 else folded_char(unit)
-        end = self._base + len(unit)
-        assert self._at is not None, "the tail was spread"  # noqa: S101
-        self._at.extend([self._base] * len(folded))
-        self._to.extend([end] * len(folded))
-        self._base = end
-        self.text += folded
+    def _add_units(self, units: re.Pattern[str], raw: str) -> None:
+        self._spread()
+        at, to, base, parts = self._at or [], self._to, self._base, list[str]()
+        for run, unit in units.findall(raw):
+            end = base + len(run or unit)
+            if run:
+                at.extend(range(base, end))
+                to.extend(range(base + 1, end + 1))
+                parts.append(run)
+            else:
+                folded = _unescaped(unit) if len(unit) > 1 else folded_char(unit)
+                at.extend([base] * len(folded))
+                to.extend([end] * len(folded))
+                parts.append(folded)
+            base = end
+        self._at, self._base = at, base
+        # At once: a text that grows by a character at a time is copied as often.
+        self.text += "".join(parts)
 
     def _spread(self) -> None:
         """From here on each character's place is noted; `_base` is then where the next one comes."""

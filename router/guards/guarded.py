@@ -1,7 +1,6 @@
 """One request under its guards: its prompt, its answer, and what was found in both."""
 
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import cached_property, lru_cache, partial
 from typing import Any
 
@@ -16,9 +15,11 @@ from router.guards.answers.spoken import spoken_in
 from router.guards.answers.stop import Codec, StreamStopped, Used
 from router.guards.answers.texts import AnswerTexts, barred_texts
 from router.guards.answers.whole import WITH_TEXT, filtered_answer
+from router.guards.apart import Apart
 from router.guards.config import SchemaGuard
 from router.guards.constrain import constrain
 from router.guards.final import FinalJudge, schema_for
+from router.guards.findings import Findings
 from router.guards.gate import Gate
 from router.guards.judges.judge import Facts
 from router.guards.judges.judges import Judges
@@ -29,7 +30,7 @@ from router.guards.prompts import TRUSTED, system_prompt, untrusted_text, visit_
 from router.guards.reask import Again, Reask
 from router.guards.stream.channel import Channel, Released
 from router.guards.stream.leak_watch import SuffixAutomaton, letters
-from router.guards.verdict import Action, Finding, Side, Span, mark_of
+from router.guards.verdict import Action, Side, Span
 
 HEADER = b"x-patchbay-guards"
 _PROMPT_LIMIT = 64 * 1024
@@ -46,21 +47,25 @@ class Rerouted(RequestError):
 
 class Guarded:
     """`key`: what the marks of findings are made with; `endpoint`: its name; `judges`: whom guards ask that ask
-    somebody else, and `facts`, what they are told beside the text; `tells_results`: whether an answer says in its body
-    what was found; `spent`: tokens of a prompt and an answer beside the request's own."""
+    somebody else, and `facts`, what they are told beside the text; `apart`: does what takes long; `tells_results`:
+    whether an answer says in its body what was found; `spent`: tokens of a prompt and an answer beside the request's
+    own."""
 
-    def __init__(self, pipeline: Pipeline, endpoint: str, key: bytes, judges: Judges, facts: Facts) -> None:
+    def __init__(
+        self, pipeline: Pipeline, endpoint: str, key: bytes, judges: Judges, facts: Facts, apart: Apart
+    ) -> None:
         self._pipeline = pipeline
         self._endpoint = endpoint
         self._key = key
         self._judges = judges
         self._facts = facts
+        self._apart = apart
         self.tells_results = False
         self.spent = (0, 0)
-        self._panel = Panel(pipeline.asked, judges, facts, self._judged)
+        self.findings = Findings(key, pipeline.dry)
+        self._panel = Panel(pipeline.asked, judges, facts, self.findings.add)
         self._masks = Masks()
         self._fields: dict[str, Any] = {}
-        self.findings: list[Finding] = []
 
     @property
     def masked(self) -> bool:
@@ -72,16 +77,19 @@ class Guarded:
         """Whether the answer has to go through here."""
         return self._endpoint in WITH_TEXT and (self._pipeline.looks_at_answers or self.masked)
 
-    def checked(self, body: bytes) -> bytes:
+    async def checked(self, body: bytes) -> bytes:
         """A request's body as it may go on.
 
         Raises ContentFiltered where it may not, Rerouted where it is to go elsewhere, and InvalidRequest where it
         cannot be read.
         """
+        return await self._apart.run(lambda: self._checked(body), len(body))
+
+    def _checked(self, body: bytes) -> bytes:
         self._fields = fields = msgspec.json.decode(body)
         changed = visit_texts(fields, self._prompt_text)
-        for finding in self.findings:
-            self._act_on(finding.action, finding.guard, finding.kind)
+        for found in self.findings.counts:
+            self._act_on(found.action, found.guard, found.kind)
         return msgspec.json.encode(fields) if self._constrains(fields) or changed else body
 
     def _constrains(self, fields: dict[str, Any]) -> bool:
@@ -134,14 +142,14 @@ class Guarded:
         if (again := self._reask()) is not None:
             await again.whole(answer)
         barred = self._panel.judges("output") and await self._is_barred(answer)
-        return self._whole(answer, self.findings, barred=barred)
+        return await self._apart.run(lambda: self._whole(answer, self.findings, barred=barred), len(body))
 
     def copy(self, answer: bytes) -> bytes:
         """Another answer to the same request, filtered the same; its findings are nobody's."""
-        findings: list[Finding] = []
+        findings = Findings(self._key, self._pipeline.dry)
         if answer.startswith(b"{"):
             return self._whole(_document(answer), findings)
-        other = Guarded(self._pipeline, self._endpoint, self._key, self._judges, self._facts)
+        other = Guarded(self._pipeline, self._endpoint, self._key, self._judges, self._facts, self._apart)
         other._fields, other._masks = self._fields, self._masks
         codec = other.codec(lambda: (0, 0))
         try:
@@ -152,12 +160,7 @@ class Guarded:
     @property
     def summary(self) -> str:
         """What the header says: the guards, and what they found, without any of it."""
-        found = Counter((one.guard, one.side, one.kind, one.action, one.dry_run) for one in self.findings)
-        told = [
-            f"{guard}={kind}*{count} {side} {'dry-run' if dry else action}"
-            for (guard, side, kind, action, dry), count in found.items()
-        ]
-        return "; ".join([", ".join(self._pipeline.names), *told])
+        return "; ".join([", ".join(self._pipeline.names), *self.findings.summary])
 
     def headers(self, others: Headers) -> Headers:
         """The headers of an answer, with what is known of its guards by now."""
@@ -169,7 +172,7 @@ class Guarded:
     def results(self, side: Side) -> dict[str, dict[str, bool]]:
         """Verdicts on that side by guard, in the form of Azure's `content_filter_results`."""
         made = {part.name: {"filtered": False, "detected": False} for part in self._pipeline.parts_on(side)}
-        for one in self.findings:
+        for one in self.findings.counts:
             if one.side == side:
                 entry = made[one.guard]
                 entry["detected"] = True
@@ -192,7 +195,7 @@ class Guarded:
     def _asked_again(self, guard: str, again: Again, text: str) -> None:
         prompt, answer = self.spent
         self.spent = (prompt + again.prompt_tokens, answer + again.answer_tokens)
-        self._judged("output", Span(0, len(text), guard, "schema", "REASKED", "flag"), text)
+        self.findings.add("output", Span(0, len(text), guard, "schema", "REASKED", "flag"), text)
 
     async def _is_barred(self, answer: Mapping[str, Any]) -> bool:
         """Whether an answer may not go out at all."""
@@ -201,7 +204,7 @@ class Guarded:
             check_judged(span, "the answer")
         return any(span.action == "block" for span in found)
 
-    def _whole(self, answer: dict[str, Any], findings: list[Finding], *, barred: bool = False) -> bytes:
+    def _whole(self, answer: dict[str, Any], findings: Findings, *, barred: bool = False) -> bytes:
         texts = barred_texts() if barred else self._texts(findings)
         answer = filtered_answer(self._endpoint, answer, texts)
         if self._endpoint in ("chat_completions", "completions"):
@@ -226,21 +229,15 @@ class Guarded:
         if action == "route":
             raise Rerouted(guard, self._pipeline.routes[guard])
 
-    def _judged(self, side: Side, span: Span, text: str) -> None:
-        self.findings.append(self._finding(side, span, text))
-
-    def _texts(self, findings: list[Finding]) -> AnswerTexts:
+    def _texts(self, findings: Findings) -> AnswerTexts:
         def note(released: Released) -> None:
-            self._note(findings, "output", released)
+            _note(findings, "output", released)
 
         def make(escaped: bool) -> Channel:
             return Channel(self._pipeline.watches("output", self._known, escaped=escaped), _marker)
 
-        def told(span: Span, text: str) -> None:
-            findings.append(self._finding("output", span, text))
-
         finals = self._pipeline.finals
-        final = FinalJudge(finals, self._fields, told) if finals else None
+        final = FinalJudge(finals, self._fields, findings.on("output")) if finals else None
         return AnswerTexts(make, note, self._masks.back, final)
 
     @cached_property
@@ -253,25 +250,16 @@ class Guarded:
 
     def _prompt_text(self, text: str, role: str, escaped: bool) -> str:
         if role not in TRUSTED:
-            self.findings += [self._finding("input", span, text) for span in self._pipeline.judged(text)]
+            for span in self._pipeline.judged(text):
+                self.findings.add("input", span, text)
         watches = self._pipeline.watches("input", None, escaped=escaped)
         if not watches:
             return text
         channel = Channel(watches, _Masking(self._masks, text))
         first, last = channel.feed(text), channel.finish()
         for released in (first, last):
-            self._note(self.findings, "input", released)
+            _note(self.findings, "input", released)
         return first.text + last.text
-
-    def _note(self, findings: list[Finding], side: Side, released: Released) -> None:
-        for span, text in zip(released.spans, released.texts, strict=True):
-            findings.append(self._finding(side, span, text))
-
-    def _finding(self, side: Side, span: Span, text: str) -> Finding:
-        dry = span.guard in self._pipeline.dry
-        action: Action = span.action
-        mark = mark_of(self._key, text)
-        return Finding(span.guard, span.rule, span.kind, action, side, span.start, span.end, mark, dry)
 
 
 class _Masking:
@@ -307,6 +295,6 @@ def _automaton(text: str) -> SuffixAutomaton:
     return SuffixAutomaton(text)
 
 
-def kinds_of(findings: Sequence[Finding]) -> Counter[tuple[str, str, Action, Side]]:
-    """How often what was found, for metrics."""
-    return Counter((one.guard, one.kind, one.action, one.side) for one in findings)
+def _note(findings: Findings, side: Side, released: Released) -> None:
+    for span, text in zip(released.spans, released.texts, strict=True):
+        findings.add(side, span, text)

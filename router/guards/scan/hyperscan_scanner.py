@@ -9,6 +9,7 @@ Source: https://intel.github.io/hyperscan/dev-reference/
 import contextlib
 import os
 import tempfile
+import threading
 from collections.abc import Collection, Sequence
 from hashlib import blake2b
 from importlib.metadata import version
@@ -23,12 +24,21 @@ from router.guards.scan.scanner import Expression
 _FORMAT = b"1"
 
 
+class _Scratches(threading.local):
+    """A thread's own: two scans must not use one at a time, and Python's lock is given up while one goes on."""
+
+    def __init__(self, forward: hs.Database, backward: hs.Database) -> None:
+        self.forward = hs.Scratch(forward)
+        self.backward = hs.Scratch(backward)
+
+
 class HyperscanScanner:
-    """Made by `load`."""
+    """Made by `load`. Threads can share it."""
 
     def __init__(self, forward: hs.Database, backward: hs.Database) -> None:
         self._forward = forward
         self._backward = backward
+        self._scratches = _Scratches(forward, backward)
 
     def hits(self, text: str) -> Collection[int]:
         """As `Scanner` says."""
@@ -37,7 +47,7 @@ class HyperscanScanner:
         def note(number: int, start: int, end: int, flags: int, context: object) -> None:
             found.add(number)
 
-        self._forward.scan(text.encode("utf-8", "replace"), match_event_handler=note)
+        self._forward.scan(text.encode("utf-8", "replace"), match_event_handler=note, scratch=self._scratches.forward)
         return found
 
     def live(self, backwards: str) -> int:
@@ -49,7 +59,7 @@ class HyperscanScanner:
             longest = max(longest, end)
 
         data = backwards.encode("utf-8", "replace")
-        self._backward.scan(data, match_event_handler=note)
+        self._backward.scan(data, match_event_handler=note, scratch=self._scratches.backward)
         return longest if len(data) == len(backwards) else len(data[:longest].decode())
 
 
@@ -72,7 +82,7 @@ def _database(entries: Sequence[tuple[str, int, int]], folder: Path | None) -> h
         # A file that another version wrote, or that is cut short, is made anew.
         with contextlib.suppress(hs.error, OSError, ValueError):
             database = hs.loadb(file.read_bytes(), mode=hs.HS_MODE_BLOCK)
-            database.scratch = hs.Scratch(database)
+            hs.Scratch(database)
             return database
     database = hs.Database(mode=hs.HS_MODE_BLOCK)
     try:

@@ -42,7 +42,9 @@ class Channel:
     def __init__(self, watches: Sequence[Watch], marker: Marker) -> None:
         self._watches = watches
         self._marker = marker
+        # From `_origin` on; what is before `_base` is over, and is forgotten once a release is.
         self._raw = ""
+        self._origin = 0
         self._base = 0
         self._length = 0
         self._settled = 0
@@ -87,13 +89,16 @@ class Channel:
 
     def _release(self) -> Released:
         """Releases up to what is settled."""
-        until = self._settled
         if not self._waiting and not self._cover.open and self._cover.end <= self._base:
-            return Released(self._cut(until))
-        ready = sorted(
-            (each for each in self._waiting if each[0] < until or (each[1] == 0 and each[0] <= until)), key=_order
-        )
-        self._waiting = [each for each in self._waiting if each not in ready]
+            released = Released(self._cut(self._settled))
+        else:
+            released = self._released(self._settled)
+        if self._base > self._origin:
+            self._raw, self._origin = self._raw[self._base - self._origin :], self._base
+        return released
+
+    def _released(self, until: int) -> Released:
+        ready, self._waiting = _divided(self._waiting, until)
         parts: list[str] = []
         spans: list[Span] = []
         texts: list[str] = []
@@ -104,7 +109,7 @@ class Channel:
                 self._cover.end = max(self._cover.end, place)
                 continue
             spans.append(what)
-            texts.append(self._raw[max(0, place - self._base) : what.end - self._base])
+            texts.append(self._raw[max(0, place - self._origin) : max(0, what.end - self._origin)])
             if what.action == "block":
                 self._stop()
                 return Released("".join(parts), spans, texts, what)
@@ -134,18 +139,28 @@ class Channel:
         return self._cut(place)
 
     def _cut(self, place: int) -> str:
-        count = place - self._base
-        if count <= 0:
+        if place <= self._base:
             return ""
-        text, self._raw = self._raw[:count], self._raw[count:]
+        text = self._raw[self._base - self._origin : place - self._origin]
         self._base = place
         return text
 
     def _stop(self) -> None:
         self.blocked = True
-        self._raw = ""
         self._base = self._length
         self._waiting = []
+
+
+_Waiting = list[tuple[int, int, Span | str]]
+
+
+def _divided(waiting: _Waiting, until: int) -> tuple[_Waiting, _Waiting]:
+    """What comes before `until`, in order, and the rest."""
+    ready: _Waiting = []
+    later: _Waiting = []
+    for each in waiting:
+        (ready if each[0] < until or (each[1] == 0 and each[0] <= until) else later).append(each)
+    return sorted(ready, key=_order), later
 
 
 def _order(each: tuple[int, int, Span | str]) -> tuple[int, int, int, str]:

@@ -70,7 +70,9 @@ class RulesWatch:
 
     def _settle(self, settled: int) -> Seen:
         tail, spans, closed = self._tail, list[Span](), list[tuple[str, int]]()
-        for number in sorted(self._open.union(self._rules.scanner.hits(tail.text))):
+        hits = self._rules.scanner.hits(tail.text)
+        # Mostly there are none, and each thing that is not done counts on every chunk.
+        for number in sorted(self._open.union(hits)) if hits or self._open else ():
             if number in self._open:
                 end = self._end(number, max(tail.context, self._from.get(number, 0)), settled)
                 if end is None:
@@ -80,7 +82,8 @@ class RulesWatch:
             spans += self._found(number, settled)
         seen = Seen(_once_each(spans) if len(spans) > 1 else spans, tail.start_of(settled), closed)
         gone = tail.drop(settled, _CONTEXT)
-        self._from = {number: place - gone for number, place in self._from.items() if place - gone > tail.context}
+        if self._from:
+            self._from = {number: place - gone for number, place in self._from.items() if place - gone > tail.context}
         return seen
 
     def _found(self, number: int, settled: int) -> list[Span]:

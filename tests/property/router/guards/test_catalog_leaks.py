@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from router.guards.answers.events import split, written
+from router.guards.apart import Apart
 from router.guards.config import GuardsConfig
 from router.guards.guarded import Guarded
 from router.guards.judges.judge import Facts, JudgeFailed
@@ -96,7 +97,7 @@ async def nobody(model: str, fields: dict[str, object], near: str) -> bytes:
 def guarded(guards: Guards, endpoint: str) -> Guarded:
     pipeline = guards.pipeline((), "")
     assert pipeline is not None
-    return Guarded(pipeline, endpoint, b"key", Judges(nobody, nobody, list), Facts("r"))
+    return Guarded(pipeline, endpoint, b"key", Judges(nobody, nobody, list), Facts("r"), Apart())
 
 
 def drawn(rule: Rule, rng: random.Random) -> str:

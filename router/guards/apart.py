@@ -1,0 +1,48 @@
+"""Work on long texts beside the event loop, which has other requests' chunks to pass on meanwhile."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+Result = TypeVar("Result")
+
+# Less is done within a few milliseconds, and at once.
+_LONG = 32 * 1024
+_AT_A_TIME = 2
+
+
+class Apart:
+    """Owns the threads: `close` ends them. Python's own lock is shared, but given up every few milliseconds, so others
+    wait that long and not for all of it."""
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(_AT_A_TIME, "guards")
+
+    async def run(self, work: Callable[[], Result], length: int) -> Result:
+        """What `work` returns, or raises. `length`: of the text that it is about, in bytes.
+
+        Where it is cancelled, it ends once the work has: what that changes is then left to others.
+        """
+        if length < _LONG:
+            return work()
+        future = asyncio.get_running_loop().run_in_executor(self._threads, work)
+        try:
+            return await asyncio.shield(future)
+        except asyncio.CancelledError:
+            await _ended(future)
+            raise
+
+    def close(self) -> None:
+        """Ends the threads. Nothing may be under way."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+async def _ended(future: asyncio.Future[Result]) -> None:
+    while not future.done():
+        try:
+            await asyncio.wait({future})
+        except asyncio.CancelledError:
+            continue
+    if not future.cancelled():
+        future.exception()
