@@ -1,7 +1,7 @@
 """One request under its guards: its prompt, its answer, and what was found in both."""
 
 from collections.abc import Callable, Mapping
-from functools import cached_property, lru_cache, partial
+from functools import lru_cache, partial
 from typing import Any
 
 import msgspec
@@ -66,6 +66,7 @@ class Guarded:
         self._panel = Panel(pipeline.asked, judges, facts, self.findings.add)
         self._masks = Masks()
         self._fields: dict[str, Any] = {}
+        self._known: SuffixAutomaton | None = None
 
     @property
     def masked(self) -> bool:
@@ -90,6 +91,7 @@ class Guarded:
         changed = visit_texts(fields, self._prompt_text)
         for found in self.findings.counts:
             self._act_on(found.action, found.guard, found.kind)
+        self._known = self._system_prompt()
         return msgspec.json.encode(fields) if self._constrains(fields) or changed else body
 
     def _constrains(self, fields: dict[str, Any]) -> bool:
@@ -150,7 +152,7 @@ class Guarded:
         if answer.startswith(b"{"):
             return self._whole(_document(answer), findings)
         other = Guarded(self._pipeline, self._endpoint, self._key, self._judges, self._facts, self._apart)
-        other._fields, other._masks = self._fields, self._masks
+        other._fields, other._masks, other._known = self._fields, self._masks, self._known
         codec = other.codec(lambda: (0, 0))
         try:
             return codec.feed(answer) + codec.finish()
@@ -240,8 +242,7 @@ class Guarded:
         final = FinalJudge(finals, self._fields, findings.on("output")) if finals else None
         return AnswerTexts(make, note, self._masks.back, final)
 
-    @cached_property
-    def _known(self) -> SuffixAutomaton | None:
+    def _system_prompt(self) -> SuffixAutomaton | None:
         """The system prompt's, where a guard keeps it."""
         if not self._pipeline.leaks:
             return None
