@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from adapters.replica import ReplicaStatus
 from router.listing import Listing, build_listing
 from router.snapshot import Naming, Replica, Target
-from router.targets import Table, build_table, settled_naming
+from router.targets import Table, alike, build_table, settled_naming
 
 # How long it may take until a replica that has come back has been given its revisions again.
 _GATHERS_S = 5.0
@@ -88,7 +88,7 @@ class Fleet:
         if seen.state == "ready" and not any(one.state == "ready" for one in self.view.replicas):
             self._gathers_until_s = self._clock() + _GATHERS_S
         replicas = tuple(seen if replica is before else replica for replica in self.view.replicas)
-        if (seen.state, seen.catalog) == (before.state, before.catalog):
+        if seen.state == before.state and alike(seen.catalog, before.catalog):
             self.view = replace(self.view, replicas=replicas)
         else:
             self.view = self._view(replicas)

@@ -7,42 +7,49 @@ A name that only replicas know which are not ready now still has a target, so th
 model" stay two answers.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from adapters.errors import ModelNotFound, Unavailable
 from adapters.names import revision_name
 from adapters.replica import RevisionState
-from router.snapshot import Naming, Replica, Target
+from router.snapshot import Catalog, Naming, Replica, Revision, Target
 
 Table = Mapping[str, Target]
 
 _ECHO_LIMIT = 200
 _NO_NAMES = Naming()
-_SERVED: tuple[RevisionState, ...] = ("declared", "loading", "resident")
+_SERVED: frozenset[RevisionState] = frozenset(("declared", "loading", "resident"))
 
 
-@dataclass(frozen=True, slots=True)
-class _Offer:
-    """One replica serves one model. `number`: the revision's, 0 for what is no adapter."""
+@dataclass(slots=True)
+class _Model:
+    """One model, and where it is. `number`: the revision's, 0 for what is no adapter; `failed`: replicas on which it
+    failed."""
 
     label: str
     engine_name: str
     number: int
-    replica: str
-    failed: bool = False
-    digest: str = ""
+    digest: str
+    good: list[str]
+    failed: list[str]
 
     @property
-    def revision(self) -> str | None:
-        return revision_name(self.label, self.number) if self.number else None
+    def target(self) -> Target:
+        """Replicas on which it failed count only where it failed on all of them."""
+        replicas = tuple(self.good or self.failed)
+        if not self.number:
+            return Target(self.label, self.engine_name, None, replicas, "base", self.digest)
+        revision = revision_name(self.label, self.number)
+        return Target(self.label, self.engine_name, revision, replicas, "pinned", self.digest)
 
 
 def build_table(replicas: Sequence[Replica], naming: Naming = _NO_NAMES) -> Table:
     """Every model name that means something now. What ready replicas say goes before what the others said, and what the
     registry says of adapters' bare names before both."""
     ready = [replica for replica in replicas if replica.state == "ready"]
-    names = {**_names(replicas), **_names(ready)}
+    others = [replica for replica in replicas if replica.state != "ready"]
+    names = {**_names(others), **_names(ready)}
     bases = {replica.catalog.base for replica in replicas if replica.catalog is not None}
     for adapter, engine_name in naming.stable.items():
         if adapter not in bases:
@@ -68,6 +75,22 @@ def settled_naming(wished: Naming, shown: Naming, replicas: Iterable[Replica]) -
     return Naming({**wished.stable, **late}) if late else wished
 
 
+def alike(one: Catalog | None, other: Catalog | None) -> bool:
+    """Whether names mean the same by both: a revision that is loaded, or has given up its slot, is still served."""
+    if one is None or other is None:
+        return one is other
+    return (
+        len(one.revisions) == len(other.revisions)
+        and all(_is_served_alike(each, its) for each, its in zip(one.revisions, other.revisions, strict=True))
+        and replace(one, revisions=()) == replace(other, revisions=())
+    )
+
+
+def _is_served_alike(one: Revision, other: Revision) -> bool:
+    same = one.engine_name == other.engine_name and one.digest == other.digest and one.number == other.number
+    return same and one.adapter == other.adapter and (one.state == other.state or {one.state, other.state} <= _SERVED)
+
+
 def resolve(model: str, table: Table, replicas: Iterable[Replica]) -> Target:
     """The target that `model` names.
 
@@ -87,44 +110,37 @@ def _absent(adapter: str, engine_name: str) -> Target:
 
 
 def _names(replicas: Iterable[Replica]) -> dict[str, Target]:
-    offers = [offer for replica in replicas for offer in _offers(replica)]
-    targets = _targets(offers)
+    models: dict[str, _Model] = {}
+    for replica in replicas:
+        if replica.catalog is not None:
+            _note(models, replica.name, replica.catalog)
     names: dict[str, Target] = {}
-    for offer in sorted(offers, key=lambda offer: offer.number, reverse=True):
-        target = targets[offer.engine_name]
-        names.setdefault(offer.label, replace(target, arm="stable"))
-        names.setdefault(offer.revision or offer.label, target)
-        names.setdefault(offer.engine_name, target)
-    bases = (offer for offer in offers if not offer.number)
-    return names | {offer.label: targets[offer.engine_name] for offer in bases}
+    bases: dict[str, Target] = {}
+    for model in sorted(models.values(), key=lambda model: model.number, reverse=True):
+        target = model.target
+        names.setdefault(target.label, replace(target, arm="stable"))
+        names.setdefault(target.revision or target.label, target)
+        names.setdefault(target.engine_name, target)
+        if not model.number:
+            bases[target.label] = target
+    return names | bases
 
 
-def _targets(offers: Iterable[_Offer]) -> dict[str, Target]:
-    """By engine name. Replicas on which the revision failed count only where it failed on all of them."""
-    by_name: dict[str, list[_Offer]] = {}
-    for offer in offers:
-        by_name.setdefault(offer.engine_name, []).append(offer)
-    return {name: _target(same) for name, same in by_name.items()}
-
-
-def _target(same: Sequence[_Offer]) -> Target:
-    good = [offer.replica for offer in same if not offer.failed]
-    first = same[0]
-    replicas = tuple(good or [offer.replica for offer in same])
-    arm = "pinned" if first.number else "base"
-    return Target(first.label, first.engine_name, first.revision, replicas, arm, first.digest)
-
-
-def _offers(replica: Replica) -> Iterator[_Offer]:
-    catalog = replica.catalog
-    if catalog is None:
-        return
+def _note(models: dict[str, _Model], replica: str, catalog: Catalog) -> None:
+    """Adds what one replica serves. A fleet's replicas have hundreds of revisions each, so each costs little here."""
     if catalog.base is not None:
-        yield _Offer(catalog.base, catalog.base, 0, replica.name, digest=catalog.fingerprint or "")
-    for model in catalog.models:
-        yield _Offer(model.id, model.id, 0, replica.name)
+        _one(models, catalog.base, catalog.fingerprint or "").good.append(replica)
+    for listed in catalog.models:
+        _one(models, listed.id, "").good.append(replica)
     for revision in catalog.revisions:
-        if revision.state != "draining":
-            failed = revision.state == "failed"
-            number, digest = revision.number, revision.digest
-            yield _Offer(revision.adapter, revision.engine_name, number, replica.name, failed, digest)
+        if revision.state == "draining":
+            continue
+        name = revision.engine_name
+        model = models.get(name)
+        if model is None:
+            model = models[name] = _Model(revision.adapter, name, revision.number, revision.digest, [], [])
+        (model.failed if revision.state == "failed" else model.good).append(replica)
+
+
+def _one(models: dict[str, _Model], name: str, digest: str) -> _Model:
+    return models.setdefault(name, _Model(name, name, 0, digest, [], []))

@@ -1,3 +1,6 @@
+from dataclasses import replace
+from itertools import zip_longest
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -5,7 +8,7 @@ from adapters.names import parse_reference
 from adapters.replica import RevisionState
 from router.listing import build_listing
 from router.snapshot import Catalog, Replica, ReplicaState, Revision
-from router.targets import build_table
+from router.targets import alike, build_table
 
 revision_states: st.SearchStrategy[RevisionState] = st.sampled_from(
     ("declared", "loading", "resident", "draining", "failed")
@@ -96,3 +99,24 @@ def test_whatever_is_listed_can_be_asked_for(fleet: list[Replica]) -> None:
 def test_the_list_does_not_depend_on_the_order_of_ready_replicas(fleet: list[Replica]) -> None:
     ready = [replica for replica in fleet if replica.state == "ready"]
     assert build_listing(ready, 1).whole == build_listing(ready[::-1], 1).whole
+
+
+@given(fleets(), fleets())
+def test_replicas_that_are_alike_give_other_names_or_another_list(fleet: list[Replica], other: list[Replica]) -> None:
+    """Only where they are not, everything is made anew."""
+    changed = [
+        replace(one, catalog=its.catalog) if alike(one.catalog, its.catalog) else one
+        for one, its in zip_longest(fleet, other[: len(fleet)], fillvalue=Replica("", ""))
+    ]
+    assert build_table(fleet) == build_table(changed)
+    assert build_listing(fleet, 1) == build_listing(changed, 1)
+
+
+@given(fleets(), st.sampled_from(["declared", "loading", "resident"]))
+def test_a_replica_that_loads_what_it_has_is_not_alike(fleet: list[Replica], state: RevisionState) -> None:
+    for replica in fleet:
+        if replica.catalog is not None:
+            served = [r for r in replica.catalog.revisions if r.state not in ("draining", "failed")]
+            loaded = [replace(r, state=state) if r in served else r for r in replica.catalog.revisions]
+            assert alike(replica.catalog, replace(replica.catalog, revisions=tuple(loaded)))
+            assert not served or not alike(replica.catalog, replace(replica.catalog, revisions=tuple(loaded[1:])))

@@ -18,6 +18,15 @@ async def test_a_new_load_does_not_rebuild_the_names_and_the_list() -> None:
     assert fleet.get("a").load == 7
 
 
+async def test_a_revision_that_is_loaded_or_evicted_rebuilds_the_names_of_all() -> None:
+    fleet = Fleet([ours("a", rev("sql@1"), rev("json@1", "declared"))], created=1)
+    before = fleet.view
+    fleet.put(ours("a", rev("sql@1", "declared"), rev("json@1", "loading")))
+    assert fleet.view.table is before.table
+    fleet.put(ours("a", rev("sql@1", "failed"), rev("json@1")))
+    assert fleet.view.table is not before.table
+
+
 async def test_a_view_that_a_request_holds_does_not_change_under_it() -> None:
     fleet = Fleet([ours("a", rev("sql@1"))], created=1)
     held = fleet.view
