@@ -236,7 +236,7 @@ class Guarded:
             _note(findings, "output", released)
 
         def make(escaped: bool) -> Channel:
-            return Channel(self._pipeline.watches("output", self._known, escaped=escaped), _marker)
+            return Channel(self._pipeline.watches("output", self._known, escaped=escaped), _marker, is_json=escaped)
 
         finals = self._pipeline.finals
         final = FinalJudge(finals, self._fields, findings.on("output")) if finals else None
@@ -256,7 +256,7 @@ class Guarded:
         watches = self._pipeline.watches("input", None, escaped=escaped)
         if not watches:
             return text
-        channel = Channel(watches, _Masking(self._masks, text))
+        channel = Channel(watches, _Masking(self._masks, text), is_json=escaped)
         first, last = channel.feed(text), channel.finish()
         for released in (first, last):
             _note(self.findings, "input", released)

@@ -7,6 +7,7 @@ found is settled before that, so nothing released is ever revised, and the resul
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from router.guards.stream.quotes import Quotes
 from router.guards.stream.watch import Seen, Watch
 from router.guards.verdict import OPEN, Span
 
@@ -37,11 +38,13 @@ class _Cover:
 
 
 class Channel:
-    """`watches`: what looks at it; `marker`: what is put in the place of a redacted span."""
+    """`watches`: what looks at it; `marker`: what is put in the place of a redacted span; `is_json`: whether the text
+    is a JSON document, in which that has to be a string where it stands for a number."""
 
-    def __init__(self, watches: Sequence[Watch], marker: Marker) -> None:
+    def __init__(self, watches: Sequence[Watch], marker: Marker, *, is_json: bool = False) -> None:
         self._watches = watches
         self._marker = marker
+        self._quotes = Quotes() if is_json else None
         # From `_origin` on; what is before `_base` is over, and is forgotten once a release is.
         self._raw = ""
         self._origin = 0
@@ -90,7 +93,7 @@ class Channel:
     def _release(self) -> Released:
         """Releases up to what is settled."""
         if not self._waiting and not self._cover.open and self._cover.end <= self._base:
-            released = Released(self._cut(self._settled))
+            released = Released(self._say(self._cut(self._settled)))
         else:
             released = self._released(self._settled)
         if self._base > self._origin:
@@ -109,16 +112,17 @@ class Channel:
                 self._cover.end = max(self._cover.end, place)
                 continue
             spans.append(what)
-            texts.append(self._raw[max(0, place - self._origin) : max(0, what.end - self._origin)])
+            texts.append(text := self._raw[max(0, place - self._origin) : max(0, what.end - self._origin)])
             if what.action == "block":
                 self._stop()
                 return Released("".join(parts), spans, texts, what)
-            parts.append(self._leave_out(what))
+            parts.append(self._leave_out(what, text))
         parts.append(self._up_to(until))
         return Released("".join(parts), spans, texts)
 
-    def _leave_out(self, span: Span) -> str:
-        """Notes that a span is not to be seen; what stands in its place, if it is the first of those that overlap."""
+    def _leave_out(self, span: Span, text: str) -> str:
+        """Notes that a span of `text` is not to be seen; what stands in its place, if it is the first of those that
+        overlap."""
         if span.action not in ("redact", "mask"):
             return ""
         begins = not self._cover.reaches(span.start)
@@ -127,7 +131,11 @@ class Channel:
         else:
             self._cover.end = max(self._cover.end, span.end)
         self.changed = True
-        return self._marker(span) if begins else ""
+        if not begins:
+            return ""
+        marker = self._marker(span)
+        is_number = self._quotes is not None and not self._quotes.inside and text.isdecimal()
+        return f'"{marker}"' if is_number else marker
 
     def _up_to(self, place: int) -> str:
         """The text up to `place`, without what is left out."""
@@ -136,7 +144,12 @@ class Channel:
             return ""
         if self._cover.end > self._base:
             self._cut(min(place, self._cover.end))
-        return self._cut(place)
+        return self._say(self._cut(place))
+
+    def _say(self, text: str) -> str:
+        if self._quotes is not None:
+            self._quotes.feed(text)
+        return text
 
     def _cut(self, place: int) -> str:
         if place <= self._base:

@@ -43,6 +43,7 @@ PIECES = st.sampled_from(
         " ",
         "--",
         "-",
+        '"',
         "BEGIN",
         "END",
         "\n",
@@ -79,7 +80,9 @@ def channel(scanner: Scanner, action: Action = "redact", *, escaped: bool = Fals
     rules = RuleSet([Owned(rule, "rules", action) for rule in RULES], scanner)
     known = SuffixAutomaton(letters(PROMPT))
     words = WordsWatch(Words("words", ["foo", "foo bar", "bär"]), "words", action, escaped=escaped)
-    return Channel([RulesWatch(rules, escaped=escaped), words, LeakWatch(known, 20, "leak", action)], marker)
+    return Channel(
+        [RulesWatch(rules, escaped=escaped), words, LeakWatch(known, 20, "leak", action)], marker, is_json=escaped
+    )
 
 
 def cut(text: str, places: Sequence[int]) -> list[str]:

@@ -36,7 +36,7 @@ HEAD = {"id": "x", "object": "chat.completion.chunk", "created": 1, "model": "m"
 def texts(action: Action = "redact") -> AnswerTexts:
     rules = RuleSet([Owned(rule, "g", action) for rule in RULES], SCANNER)
     return AnswerTexts(
-        lambda escaped: Channel([RulesWatch(rules, escaped=escaped)], lambda span: f"[{span.kind}]"),
+        lambda escaped: Channel([RulesWatch(rules, escaped=escaped)], lambda span: f"[{span.kind}]", is_json=escaped),
         lambda _: None,
         {},
     )
