@@ -134,13 +134,12 @@ class Recorder:
             return
         alone = self._plan.unit == "request" or entry.unit.startswith(_ONE_OF_A_KIND)
         first = alone or self._once.is_first(entry.unit)
-        into = self._sums[entry.share]
         if first:
-            into.requests[entry.arm] += 1
+            self._sums[entry.share].requests[entry.arm] += 1
             self._told(entry.arm, entry.share, "request")
         for metric in self._plan.metrics.keys() & set(entry.bad):
             if first and entry.arm == "canary":
-                into.own[metric] += 1
+                self._sums[entry.share].own[metric] += 1
                 self._told(entry.arm, entry.share, f"own_{metric}")
             if alone or self._once.is_first(metric.encode() + b"\0" + entry.unit):
                 self._add(entry, metric)
