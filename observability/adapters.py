@@ -1,10 +1,9 @@
 """Adapters: where they are, what that costs, and what their answers are like."""
 
 from observability.panels import Dashboard, Panel, Query, Section, Variable, stat
-from observability.promql import BAD, COUNTED, EVERY, per_second, quantile, share
+from observability.promql import ANSWERS, EVERY, failing, per_second, quantile, share
 from observability.promql import CHOSEN as ANY
 
-_ANSWERS = "patchbay_router_answers_total"
 # Bases have no revision.
 CHOSEN = f'{ANY}, revision!=""'
 _WELL = f'{CHOSEN}, outcome=~"ok|cached"'
@@ -86,28 +85,20 @@ _SWAPS = (
 
 
 def _of_answers(metric: str) -> str:
-    return share(per_second(metric, CHOSEN, "revision"), per_second(_ANSWERS, _WELL, "revision"))
+    return share(per_second(metric, CHOSEN, "revision"), per_second(ANSWERS, _WELL, "revision"))
 
 
 _QUALITY = (
     Panel(
         "Requests",
         "Requests that end in a second, by revision.",
-        (Query(per_second(_ANSWERS, CHOSEN, "revision"), "{{revision}}"),),
+        (Query(per_second(ANSWERS, CHOSEN, "revision"), "{{revision}}"),),
         "reqps",
     ),
     Panel(
         "Errors",
         "Share of a revision's requests without a whole answer, of those for which the client is not to blame.",
-        (
-            Query(
-                share(
-                    per_second(_ANSWERS, f"{CHOSEN}, {BAD}", "revision"),
-                    per_second(_ANSWERS, f"{CHOSEN}, {COUNTED}", "revision"),
-                ),
-                "{{revision}}",
-            ),
-        ),
+        (Query(failing(CHOSEN, "revision"), "{{revision}}"),),
         "percentunit",
     ),
     Panel(
@@ -189,9 +180,9 @@ ADAPTERS = Dashboard(
     "adapters",
     "Where adapters are, how often they are swapped, and what each revision's answers are like.",
     (
-        Variable("route", _ANSWERS, "route"),
-        Variable("adapter", f'{_ANSWERS}{{route=~"$route"}}', "adapter"),
-        Variable("revision", f'{_ANSWERS}{{adapter=~"$adapter"}}', "revision"),
+        Variable("route", ANSWERS, "route"),
+        Variable("adapter", f'{ANSWERS}{{route=~"$route"}}', "adapter"),
+        Variable("revision", f'{ANSWERS}{{adapter=~"$adapter"}}', "revision"),
     ),
     (
         Section("Changes", _CHANGES),

@@ -1,9 +1,8 @@
 """Canaries: the arms side by side, and what the evidence says."""
 
 from observability.panels import Dashboard, Panel, Query, Section, Variable, note, stat
-from observability.promql import BAD, COUNTED, EVERY, per_second, quantile, share
+from observability.promql import ANSWERS, EVERY, failing, per_second, quantile, share
 
-_ANSWERS = "patchbay_router_answers_total"
 _EVENTS = "patchbay_router_canary_events_total"
 _CANARY = 'adapter=~"$adapter", revision=~"$revision"'
 _TRIED = 'revision=~"$revision"'
@@ -103,15 +102,7 @@ _ARMS = (
     Panel(
         "Errors by arm",
         "Share of requests without a whole answer, of those for which the client is not to blame, by who answered.",
-        (
-            Query(
-                share(
-                    per_second(_ANSWERS, f"{_OF}, {BAD}", "adapter, arm"),
-                    per_second(_ANSWERS, f"{_OF}, {COUNTED}", "adapter, arm"),
-                ),
-                "{{adapter}}: {{arm}}",
-            ),
-        ),
+        (Query(failing(_OF, "adapter, arm"), "{{adapter}}: {{arm}}"),),
         "percentunit",
     ),
     Panel(
@@ -143,14 +134,14 @@ _ARMS = (
             Query(
                 share(
                     per_second("patchbay_router_refusals_total", _OF, "adapter, arm"),
-                    per_second(_ANSWERS, _OF, "adapter, arm"),
+                    per_second(ANSWERS, _OF, "adapter, arm"),
                 ),
                 "{{adapter}}: {{arm}}, refusals",
             ),
             Query(
                 share(
                     per_second("patchbay_router_schema_failures_total", _OF, "adapter, arm"),
-                    per_second(_ANSWERS, _OF, "adapter, arm"),
+                    per_second(ANSWERS, _OF, "adapter, arm"),
                 ),
                 "{{adapter}}: {{arm}}, schema",
             ),

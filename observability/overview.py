@@ -1,26 +1,20 @@
 """How it goes as a whole: what clients get, how fast, what waits, what it costs."""
 
 from observability.panels import Dashboard, Panel, Query, Section, Variable, stat
-from observability.promql import BAD, CHOSEN, COUNTED, EVERY, per_second, quantile, share
+from observability.promql import ANSWERS, CHOSEN, EVERY, failing, per_second, quantile
 
-_ANSWERS = "patchbay_router_answers_total"
 _TTFT, _TOKEN = "patchbay_router_ttft_seconds", "patchbay_router_token_seconds"
-
-
-def _failing(by: str = "") -> str:
-    bad, counted = f"{CHOSEN}, {BAD}", f"{CHOSEN}, {COUNTED}"
-    return share(per_second(_ANSWERS, bad, by), per_second(_ANSWERS, counted, by))
 
 
 _NUMBERS = (
     stat(
         "Availability",
         "Share of requests to models that were answered, of those for which the client is not to blame.",
-        Query(f"1 - ({_failing()})", "answered"),
+        Query(f"1 - ({failing(CHOSEN)})", "answered"),
         "percentunit",
         thresholds=(),
     ),
-    stat("Requests", "Requests to models that end in a second.", Query(per_second(_ANSWERS, CHOSEN), "all"), "reqps"),
+    stat("Requests", "Requests to models that end in a second.", Query(per_second(ANSWERS, CHOSEN), "all"), "reqps"),
     stat(
         "First byte, 95th percentile",
         "Of streams: from the request's head to the answer's first byte.",
@@ -48,13 +42,13 @@ _LEVELS = (
     Panel(
         "Failing requests",
         "Share of requests that got no whole answer, by route; empty is an adapter or a base named by itself.",
-        (Query(_failing("route"), "{{route}}"),),
+        (Query(failing(CHOSEN, "route"), "{{route}}"),),
         "percentunit",
     ),
     Panel(
         "Requests by outcome",
         "How requests to models end: client_error and cancelled are the clients' own.",
-        (Query(per_second(_ANSWERS, CHOSEN, "outcome"), "{{outcome}}"),),
+        (Query(per_second(ANSWERS, CHOSEN, "outcome"), "{{outcome}}"),),
         "reqps",
     ),
     Panel(
@@ -158,9 +152,9 @@ OVERVIEW = Dashboard(
     "overview",
     "Availability, speed, queue, tokens, cost and faults of all routers.",
     (
-        Variable("route", _ANSWERS, "route"),
-        Variable("adapter", f'{_ANSWERS}{{route=~"$route"}}', "adapter"),
-        Variable("revision", f'{_ANSWERS}{{adapter=~"$adapter"}}', "revision"),
+        Variable("route", ANSWERS, "route"),
+        Variable("adapter", f'{ANSWERS}{{route=~"$route"}}', "adapter"),
+        Variable("revision", f'{ANSWERS}{{adapter=~"$adapter"}}', "revision"),
     ),
     (
         Section("Now", _NUMBERS),

@@ -1,8 +1,9 @@
 """Expressions that many panels share."""
 
 EVERY = "[$__rate_interval]"
+ANSWERS = "patchbay_router_answers_total"
 # What the client is to blame for, and clients that leave, are nobody's failure: docs/runbooks.md says the same.
-COUNTED = 'outcome=~"ok|cached|server_error|broken"'
+_COUNTED = 'outcome=~"ok|cached|server_error|broken"'
 BAD = 'outcome=~"server_error|broken"'
 CHOSEN = 'route=~"$route", adapter=~"$adapter", revision=~"$revision"'
 
@@ -15,6 +16,11 @@ def per_second(metric: str, chosen: str = "", by: str = "") -> str:
 def share(part: str, whole: str) -> str:
     """One sum as a share of another; nothing where there is none of the part is a share of 0."""
     return f"({part} or 0 * {whole}) / {whole}"
+
+
+def failing(chosen: str, by: str = "") -> str:
+    """The share of requests without a whole answer, of those for which the client is not to blame."""
+    return share(per_second(ANSWERS, f"{chosen}, {BAD}", by), per_second(ANSWERS, f"{chosen}, {_COUNTED}", by))
 
 
 def quantile(q: float, metric: str, chosen: str = "", by: str = "") -> str:

@@ -1,9 +1,8 @@
 """What can be shown of tenants: what happens to them all. Who they are is in no label."""
 
 from observability.panels import Dashboard, Panel, Query, Section, Variable, note
-from observability.promql import CHOSEN, EVERY, per_second, quantile
+from observability.promql import ANSWERS, BAD, CHOSEN, EVERY, per_second, quantile
 
-_ANSWERS = "patchbay_router_answers_total"
 _REQUESTS = "patchbay_router_requests_total"
 _SAID = """A tenant's name, a key and a caller are never labels of a metric: their number has no bound, and whoever
 reads metrics need not know customers. By design there is no metric of: a tenant's requests, tokens, cost or place in
@@ -41,18 +40,13 @@ _LIMITS = (
     Panel(
         "Refused before anybody could answer",
         "Of these, requests that reached no route and no adapter: refused by limits or for want of a key, mostly.",
-        (Query(per_second(_ANSWERS, 'outcome="client_error", adapter=""'), "refused"),),
+        (Query(per_second(ANSWERS, 'outcome="client_error", adapter=""'), "refused"),),
         "reqps",
     ),
     Panel(
         "Not served",
         "Requests that got a 5xx or broke off, in a second, by route: a full queue (503) is among them.",
-        (
-            Query(
-                per_second(_ANSWERS, f'{CHOSEN}, outcome=~"server_error|broken"', "route"),
-                "{{route}}",
-            ),
-        ),
+        (Query(per_second(ANSWERS, f"{CHOSEN}, {BAD}", "route"), "{{route}}"),),
         "reqps",
     ),
 )
@@ -60,7 +54,7 @@ _ADMISSION = (
     Panel(
         "Clients that left",
         "Requests whose client went away before the answer's end: what waits too long is left.",
-        (Query(per_second(_ANSWERS, f'{CHOSEN}, outcome="cancelled"', "route"), "{{route}}"),),
+        (Query(per_second(ANSWERS, f'{CHOSEN}, outcome="cancelled"', "route"), "{{route}}"),),
         "reqps",
     ),
     Panel(
@@ -94,9 +88,9 @@ TENANTS = Dashboard(
     "tenants",
     "Queue, limits and admission of all tenants together; who they are is in no label.",
     (
-        Variable("route", _ANSWERS, "route"),
-        Variable("adapter", f'{_ANSWERS}{{route=~"$route"}}', "adapter"),
-        Variable("revision", f'{_ANSWERS}{{adapter=~"$adapter"}}', "revision"),
+        Variable("route", ANSWERS, "route"),
+        Variable("adapter", f'{ANSWERS}{{route=~"$route"}}', "adapter"),
+        Variable("revision", f'{ANSWERS}{{adapter=~"$adapter"}}', "revision"),
     ),
     (
         Section("What is not here", (note("No names, by design", _SAID),)),

@@ -12,6 +12,8 @@ from router.guards.stream.watch import Seen, Watch
 from router.guards.verdict import OPEN, Span
 
 Marker = Callable[[Span], str]
+# Where, whether a span begins there (1) or a rule is closed (0), and which.
+_Waiting = list[tuple[int, int, Span | str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,7 @@ class Channel:
         self._base = 0
         self._length = 0
         self._settled = 0
-        self._waiting: list[tuple[int, int, Span | str]] = []
+        self._waiting: _Waiting = []
         self._cover = _Cover()
         self._finished = False
         self.changed = False
@@ -162,9 +164,6 @@ class Channel:
         self.blocked = True
         self._base = self._length
         self._waiting = []
-
-
-_Waiting = list[tuple[int, int, Span | str]]
 
 
 def _divided(waiting: _Waiting, until: int) -> tuple[_Waiting, _Waiting]:

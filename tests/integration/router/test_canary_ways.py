@@ -5,12 +5,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 from aiohttp import web
 
 from adapters.registry.canary_records import CanaryDraft, CanaryRecord
+from router.app import Router
 from router.canary.config import CanaryConfig
 from router.canary.plan import ScopeConfig, ShadowStep
 from router.control.announcer import Announcer
@@ -52,6 +54,21 @@ def two_pools(old: FakeEngine, new: FakeEngine) -> tuple[dict[str, str], ...]:
 
 def start_pool(desk: Desk) -> CanaryRecord:
     return desk.registry.canaries.start(CanaryDraft("", 0, QUICK.model_dump(mode="json"), "ml", pool="next"))
+
+
+@asynccontextmanager
+async def pools_served(
+    folder: Path, desk: Desk, **settings: Any
+) -> AsyncIterator[tuple[Router, FakeEngine, FakeEngine]]:
+    """A router in front of two pools of a replica each, the old one's and the new one's."""
+    two_revisions(desk)
+    old, new = FakeEngine("old"), FakeEngine("new")
+    async with (
+        old.running_server(),
+        new.running_server(),
+        routed(folder, replicas=two_pools(old, new), **settings) as router,
+    ):
+        yield router, old, new
 
 
 async def until_promotable(desk: Desk) -> bool:
@@ -158,58 +175,48 @@ async def test_a_canary_that_the_configuration_asks_for_is_run_once(tmp_path: Pa
 
 
 async def test_a_pool_gets_its_share_and_nothing_once_it_was_rolled_back(tmp_path: Path, desk: Desk) -> None:
-    two_revisions(desk)
-    old, new = FakeEngine("old"), FakeEngine("new")
-    async with old.running_server(), new.running_server():
-        made = start_pool(desk)
-        async with routed(tmp_path, replicas=two_pools(old, new)) as router:
-            await until_phase(desk, made, "running")
-            async with traffic(router) as answers:
-                await until(lambda: len(new.seen) > 5, timeout_s=10)
-                new.script = Script(fault="busy_503")
-                ended = await until_phase(desk, made, "rolled_back")
-            assert "error" not in answers
-            assert ended.name == "pool next"
-            told = router.metrics.render().decode()
-            assert 'patchbay_router_canary_evidence{adapter="next",metric="errors",revision="pool next"}' in told
-            seen = len(new.seen)
-            assert {await ask_as(router, caller) for caller in range(40)} == {"sql@1"}
-            assert len(new.seen) == seen
+    made = start_pool(desk)
+    async with pools_served(tmp_path, desk) as (router, _, new):
+        await until_phase(desk, made, "running")
+        async with traffic(router) as answers:
+            await until(lambda: len(new.seen) > 5, timeout_s=10)
+            new.script = Script(fault="busy_503")
+            ended = await until_phase(desk, made, "rolled_back")
+        assert "error" not in answers
+        assert ended.name == "pool next"
+        told = router.metrics.render().decode()
+        assert 'patchbay_router_canary_evidence{adapter="next",metric="errors",revision="pool next"}' in told
+        seen = len(new.seen)
+        assert {await ask_as(router, caller) for caller in range(40)} == {"sql@1"}
+        assert len(new.seen) == seen
 
 
 async def test_a_pool_that_is_no_worse_gets_everything(tmp_path: Path, desk: Desk) -> None:
-    two_revisions(desk)
-    old, new = FakeEngine("old"), FakeEngine("new")
-    async with old.running_server(), new.running_server():
-        made = start_pool(desk)
-        async with routed(tmp_path, replicas=two_pools(old, new)) as router:
-            async with traffic(router):
-                await until_phase(desk, made, "promoted")
-            await until(lambda: router.trials.pool is not None and router.trials.pool.share == 1.0)
-            seen = len(old.seen)
-            assert {await ask_as(router, caller) for caller in range(40)} == {"sql@1"}
-            assert len(old.seen) == seen
+    made = start_pool(desk)
+    async with pools_served(tmp_path, desk) as (router, old, _):
+        async with traffic(router):
+            await until_phase(desk, made, "promoted")
+        await until(lambda: router.trials.pool is not None and router.trials.pool.share == 1.0)
+        seen = len(old.seen)
+        assert {await ask_as(router, caller) for caller in range(40)} == {"sql@1"}
+        assert len(old.seen) == seen
 
 
 async def test_a_reserved_pool_gets_requests_only_while_its_canary_is_under_way(tmp_path: Path, desk: Desk) -> None:
-    two_revisions(desk)
-    old, new = FakeEngine("old"), FakeEngine("new")
-    async with old.running_server(), new.running_server():
-        reserved = {"reserved_pools": ["next"]}
-        async with routed(tmp_path, replicas=two_pools(old, new), canary=reserved) as router:
-            async with traffic(router) as answers:
-                await until(lambda: "sql@1" in answers, timeout_s=10)
-            assert {await ask_as(router, caller) for caller in range(40)} == {"sql@1"}
-            assert not new.seen
-            running = await until_phase(desk, start_pool(desk), "running")
-            async with traffic(router):
-                await until(lambda: len(new.seen) > 5, timeout_s=10)
-            promoting = desk.registry.canaries.promote(running, actor="ml", why="it is good")
-            await until_phase(desk, promoting, "promoted")
-            await until(lambda: router.trials.pool is not None and router.trials.pool.share == 0.0)
-            seen = len(new.seen)
-            assert {await ask_as(router, caller) for caller in range(40)} == {"sql@1"}
-            assert len(new.seen) == seen
+    async with pools_served(tmp_path, desk, canary={"reserved_pools": ["next"]}) as (router, _, new):
+        async with traffic(router) as answers:
+            await until(lambda: "sql@1" in answers, timeout_s=10)
+        assert {await ask_as(router, caller) for caller in range(40)} == {"sql@1"}
+        assert not new.seen
+        running = await until_phase(desk, start_pool(desk), "running")
+        async with traffic(router):
+            await until(lambda: len(new.seen) > 5, timeout_s=10)
+        promoting = desk.registry.canaries.promote(running, actor="ml", why="it is good")
+        await until_phase(desk, promoting, "promoted")
+        await until(lambda: router.trials.pool is not None and router.trials.pool.share == 0.0)
+        seen = len(new.seen)
+        assert {await ask_as(router, caller) for caller in range(40)} == {"sql@1"}
+        assert len(new.seen) == seen
 
 
 async def test_a_canary_is_started_judged_and_asked_about_over_http(tmp_path: Path, desk: Desk) -> None:
