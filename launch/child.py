@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, Literal, Self
 
+from adapters.prctl import end_with_parent
 from launch.backoff import RestartConfig
 from launch.descendants import Descendants
 from launch.lines import pump
-from launch.prctl import end_with_parent
 
 Role = Literal["replica", "router"]
 LineSink = Callable[[str, list[str]], Awaitable[None]]

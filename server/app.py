@@ -103,6 +103,7 @@ def build_control(replica: Replica) -> FastAPI:
     app = FastAPI(title="Patchbay replica", openapi_url="/internal/openapi.json", docs_url=None, redoc_url=None)
     _add_errors(app)
     _add_health(app, replica)
+    _add_state(app, replica)
     _add_models(app, replica)
     _add_adapters(app, replica)
     return app
@@ -132,14 +133,20 @@ def _add_errors(app: FastAPI) -> None:
 
 def _add_health(app: FastAPI, replica: Replica) -> None:
     @app.get("/healthz")
-    async def health() -> dict[str, str]:
+    async def health(response: Response) -> dict[str, str]:
+        if (failure := replica.failure) is not None:
+            response.status_code = 503
+            return {"status": "dead", "detail": f"The engine died: {failure}"}
         return {"status": "ok"}
 
     @app.get("/readyz")
     async def ready(response: Response) -> dict[str, str]:
         response.status_code = 200 if replica.phase == "ready" else 503
-        return {"phase": replica.phase, "detail": replica.detail}
+        detail = "the engine is dead" if replica.failure is not None else replica.detail
+        return {"phase": replica.phase, "detail": detail}
 
+
+def _add_state(app: FastAPI, replica: Replica) -> None:
     @app.get("/metrics")
     async def metrics() -> Response:
         if replica.phase != "starting":

@@ -8,6 +8,7 @@ import typer
 from adapters.errors import PatchbayError, StartError, fail
 
 if TYPE_CHECKING:
+    from adapters.deadman import Deadman
     from server.config import ServerConfig
     from server.engine import Engine
     from server.logs import TracebackFold
@@ -27,22 +28,26 @@ def run(
 
 
 def _run(path: Path, *, verbose: bool) -> int:
+    from adapters.deadman import Deadman
     from adapters.settings import load_yaml, parse_settings
     from server.config import ServerConfig
     from server.logs import folded_output
     from server.preflight import check_start
+    from server.processes import engine_processes, kill
 
     try:
         config = parse_settings(ServerConfig, load_yaml(path), source=str(path))
         check_start(config)
     except PatchbayError as error:
         return fail(error)
+    # Armed to the process's very end: threads that are joined and hooks that run at exit can hang, too.
+    deadman = Deadman.start(lambda: kill(engine_processes()))
     with folded_output(verbose=verbose) as fold:
-        failure = _serve(config, fold, verbose=verbose)
+        failure = _serve(config, fold, deadman, verbose=verbose)
     return fail(failure) if failure else 0
 
 
-def _serve(config: "ServerConfig", fold: "TracebackFold", *, verbose: bool) -> PatchbayError | None:
+def _serve(config: "ServerConfig", fold: "TracebackFold", deadman: "Deadman", *, verbose: bool) -> PatchbayError | None:
     import uvloop
 
     from server.process import serve
@@ -55,7 +60,7 @@ def _serve(config: "ServerConfig", fold: "TracebackFold", *, verbose: bool) -> P
         return engine
 
     try:
-        uvloop.run(serve(config, start_engine))
+        uvloop.run(serve(config, start_engine, deadman))
     except StartError as error:
         if verbose:
             raise

@@ -82,7 +82,9 @@ class EngineConfig(Settings):
 class ServerConfig(Settings):
     """One replica. `token`: what a caller shows as a bearer token; without one, only loopback is bound; `artifacts`:
     where the files of revisions come from; `limits`: what one may take; `expected_adapters`: how many there will be,
-    for `lora.max_loras: auto`."""
+    for `lora.max_loras: auto`. Asked to end, it finishes its requests for at most `drain_timeout_s` and has ended
+    `end_timeout_s` after that, as it has `end_timeout_s` after its engine died: what hangs then is killed. It is ended,
+    too, where its event loop stands still for `stall_timeout_s`."""
 
     name: str = "replica-0"
     host: str = "127.0.0.1"
@@ -97,6 +99,8 @@ class ServerConfig(Settings):
     cache_dir: Path = Field(default_factory=lambda: data_dir() / "cache")
     max_body_bytes: int = Field(default=10 * 1024 * 1024, ge=1024)
     drain_timeout_s: float = Field(default=30, ge=0)
+    end_timeout_s: float = Field(default=10, gt=0)
+    stall_timeout_s: float = Field(default=60, ge=5)
 
     @field_validator("name")
     @classmethod

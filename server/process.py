@@ -1,4 +1,4 @@
-"""The life of a replica's process: listen, load, serve, drain, end, in that order."""
+"""The life of a replica's process: listen, load, serve, drain, end, in that order, and an end that nothing holds up."""
 
 import asyncio
 import contextlib
@@ -6,10 +6,14 @@ import signal
 import socket
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from types import FrameType
+from typing import Final
 
 import uvicorn
 
+from adapters.deadman import Deadman
 from adapters.errors import PatchbayError, StartError
+from server.alive import LOOK_S, while_alive
 from server.app import ServerApp
 from server.config import ServerConfig
 from server.engine import Engine
@@ -17,8 +21,10 @@ from server.metrics import ServerMetrics
 from server.processes import engine_processes, kill
 from server.replica import Replica
 
-_WATCH_S = 0.25
-_KEEP_ALIVE_S = 75
+_KEEP_ALIVE_S: Final = 75
+# How long answers that have begun may take to end once nothing more is waited for: an error, mostly.
+_LAST_WORDS_S: Final = 2
+_BEATS: Final = 20
 StartEngine = Callable[[ServerConfig], Awaitable[Engine]]
 
 
@@ -31,13 +37,101 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def serve(config: ServerConfig, start_engine: StartEngine) -> None:
-    """Serves one replica until SIGTERM or SIGINT, then drains it.
+class _Process:
+    """One replica's tasks, each of which is essential: when one ends, so does the process."""
 
-    Listens at once, so that its phase can be asked while the engine loads. Raises StartError where it cannot come up,
-    and PatchbayError where the engine dies.
+    def __init__(self, replica: Replica, server: _Server, deadman: Deadman) -> None:
+        self._replica = replica
+        self._server = server
+        self._deadman = deadman
+        self._stopping = asyncio.Event()
+
+    async def run(self, listener: socket.socket, start_engine: StartEngine) -> None:
+        """Runs until it is asked to end. Raises what ended it otherwise."""
+        self._stop_on_signals()
+        serving = asyncio.create_task(self._serve(listener), name="http")
+        life = asyncio.create_task(_live(self._replica, start_engine), name="engine")
+        beating = asyncio.create_task(self._beat(), name="beat")
+        try:
+            await _first_of({life, serving, beating}, self._stopping)
+        except PatchbayError as error:
+            self._end_within(0, code=1, why=str(error))
+            raise
+        finally:
+            self._end_within(self._drain_s, code=1, why=f"{self._name} is to end")
+            await self._end(life)
+            self._server.should_exit = True
+            await asyncio.gather(serving, return_exceptions=True)
+            beating.cancel()
+            await asyncio.gather(beating, return_exceptions=True)
+            await self._replica.close()
+            kill(engine_processes())
+
+    @property
+    def _name(self) -> str:
+        return self._replica.config.name
+
+    @property
+    def _drain_s(self) -> float:
+        """How long requests are waited for: a replica that is not ready, or whose engine is dead, answers none."""
+        replica = self._replica
+        nothing = not replica.loaded or replica.failure is not None
+        return 0.0 if nothing else replica.config.drain_timeout_s
+
+    def _end_within(self, drain_s: float, *, code: int, why: str) -> None:
+        self._deadman.end_within(drain_s + self._replica.config.end_timeout_s, code=code, why=why)
+
+    def _stop_on_signals(self) -> None:
+        """Python's own handlers, and not the event loop's: those do nothing while the loop stands still."""
+        loop = asyncio.get_running_loop()
+
+        def asked(number: int, _frame: FrameType | None) -> None:
+            why = f"{self._name} was asked to end by {signal.Signals(number).name}"
+            if self._stopping.is_set():
+                self._deadman.end_within(0, code=128 + number, why=f"{why} again")
+                return
+            self._end_within(self._drain_s, code=128 + number, why=why)
+            with contextlib.suppress(RuntimeError):  # the loop has ended already
+                loop.call_soon_threadsafe(self._stopping.set)
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, asked)
+
+    async def _serve(self, listener: socket.socket) -> None:
+        await self._server.serve(sockets=[listener])
+        if not self._server.should_exit:
+            raise PatchbayError(f"{self._name} no longer listens.")
+
+    async def _beat(self) -> None:
+        stall_s = self._replica.config.stall_timeout_s
+        while True:
+            self._deadman.beat(stall_s)
+            await asyncio.sleep(stall_s / _BEATS)
+
+    async def _end(self, life: asyncio.Task[None]) -> None:
+        """Drains, and ends the watch; an engine that is loading does so in a thread, which ends with its processes."""
+        replica = self._replica
+        replica.drain()
+        deadline = time.monotonic() + self._drain_s
+        # An engine that dies meanwhile has nothing to finish.
+        while replica.in_flight and time.monotonic() < deadline and replica.failure is None:  # noqa: ASYNC110
+            await asyncio.sleep(LOOK_S / 5)
+        self._end_within(0, code=1, why=f"{self._name} has drained")
+        while not life.done():
+            if replica.loaded:
+                life.cancel()
+            else:
+                kill(engine_processes())
+            await asyncio.wait((life,), timeout=LOOK_S)
+        await asyncio.gather(life, return_exceptions=True)
+
+
+async def serve(config: ServerConfig, start_engine: StartEngine, deadman: Deadman) -> None:
+    """Serves one replica until SIGTERM or SIGINT, then drains it. Call it on the main thread, in a process of its own.
+
+    Listens at once, so that its phase can be asked while the engine loads. Whatever hangs, `deadman` ends the process
+    within the configured time. Raises StartError where it cannot come up, and PatchbayError where the engine dies.
     """
-    stopping = _stop_on_signals()
     replica = Replica(config, ServerMetrics())
     listener = _listen(config)
     server = _Server(
@@ -49,56 +143,31 @@ async def serve(config: ServerConfig, start_engine: StartEngine) -> None:
             lifespan="off",
             # Longer than the router keeps idle ones: it must be the one to close them, however late it is.
             timeout_keep_alive=_KEEP_ALIVE_S,
+            # A request that waits for a dead engine waits for ever, and must not be waited for.
+            timeout_graceful_shutdown=_LAST_WORDS_S,
         )
     )
-    serving = asyncio.create_task(server.serve(sockets=[listener]), name="http")
-    life = asyncio.create_task(_live(replica, start_engine), name="engine")
-    try:
-        await _first_of(life, stopping)
-    finally:
-        await _drain(replica)
-        await _end_life(life, replica)
-        server.should_exit = True
-        await serving
-        await replica.close()
-        kill(engine_processes())
+    await _Process(replica, server, deadman).run(listener, start_engine)
 
 
 async def _live(replica: Replica, start_engine: StartEngine) -> None:
     """Opens the replica and watches its engine, for as long as that lives."""
     replica.detail = "loading the base model"
     engine = await start_engine(replica.config)
-    await replica.open(engine)
+    await while_alive(engine.failure, replica.open(engine))
     while (reason := engine.failure()) is None:  # noqa: ASYNC110 - vLLM has no event for it
-        await asyncio.sleep(_WATCH_S)
+        await asyncio.sleep(LOOK_S)
     raise PatchbayError(f"The engine of {replica.config.name} died: {reason}")
 
 
-async def _first_of(life: asyncio.Task[None], stopping: asyncio.Event) -> None:
+async def _first_of(tasks: set[asyncio.Task[None]], stopping: asyncio.Event) -> None:
+    """Waits for the signal to stop, or for the first of `tasks` to end, and raises what that raised."""
     stop = asyncio.create_task(stopping.wait(), name="stop signal")
-    await asyncio.wait((life, stop), return_when=asyncio.FIRST_COMPLETED)
+    done, _ = await asyncio.wait({*tasks, stop}, return_when=asyncio.FIRST_COMPLETED)
     stop.cancel()
     await asyncio.gather(stop, return_exceptions=True)
-    if life.done():
-        await life
-
-
-async def _end_life(life: asyncio.Task[None], replica: Replica) -> None:
-    """Ends the watch; an engine that is still loading does so in a thread, which ends when its processes do."""
-    while not life.done():
-        if replica.loaded:
-            life.cancel()
-        else:
-            kill(engine_processes())
-        await asyncio.wait((life,), timeout=_WATCH_S)
-    await asyncio.gather(life, return_exceptions=True)
-
-
-async def _drain(replica: Replica) -> None:
-    replica.drain()
-    deadline = time.monotonic() + replica.config.drain_timeout_s
-    while replica.in_flight and time.monotonic() < deadline:  # noqa: ASYNC110 - once in a process's life
-        await asyncio.sleep(_WATCH_S / 5)
+    for task in done & tasks:
+        await task
 
 
 def _listen(config: ServerConfig) -> socket.socket:
@@ -113,11 +182,3 @@ def _listen(config: ServerConfig) -> socket.socket:
             f"Cannot listen on {config.host}:{config.port}: {error.strerror}.", hint="Set another port."
         ) from error
     return listener
-
-
-def _stop_on_signals() -> asyncio.Event:
-    stopping = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
-    return stopping

@@ -36,8 +36,8 @@ class Replica:
 
     @property
     def phase(self) -> Phase:
-        """Where the replica is in its life."""
-        if self._draining:
+        """Where the replica is in its life. One whose engine is dead takes nothing any more."""
+        if self._draining or self.failure is not None:
             return "draining"
         return "ready" if self._slots is not None else "starting"
 
@@ -45,6 +45,11 @@ class Replica:
     def loaded(self) -> bool:
         """Whether the base model is in the engine, whatever of the adapters."""
         return self._engine is not None
+
+    @property
+    def failure(self) -> str | None:
+        """Why the engine is dead, or None while it lives or is not there yet."""
+        return self._engine.failure() if self._engine is not None else None
 
     @property
     def engine(self) -> Engine:

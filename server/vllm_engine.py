@@ -3,6 +3,8 @@
 import asyncio
 import re
 from argparse import Namespace
+from collections.abc import Coroutine
+from typing import Any, TypeVar
 
 from fastapi import FastAPI
 from vllm.config import VllmConfig
@@ -13,17 +15,21 @@ from vllm.v1.metrics.loggers import StatLoggerBase
 from vllm.v1.metrics.stats import IterationStats, MultiModalCacheStats, SchedulerStats
 
 from adapters.asgi import ASGIApp
-from adapters.errors import AdapterRejected, PatchbayError, StartError
+from adapters.errors import AdapterRejected, StartError, Unavailable
 from adapters.replica import BaseModelStatus, RequestStatus
+from server.alive import while_alive
 from server.config import ServerConfig
 from server.engine import EngineLora, LoraCapacity, LoraTiers
 from server.fit import check_fit
 from server.processes import engine_processes, kill
+from server.tiers import KnownTiers
 from server.vllm_app import build_vllm_app
 from server.vllm_arguments import lora_capacity, vllm_arguments
+from server.vllm_core import end_engine_with_us
 
 _IDLE_POLL_S = 0.02
 _SHUTDOWN_S = 1.0
+Answer = TypeVar("Answer")
 _WRAPPED = re.compile(r"Worker failed with error '(?P<reason>.*)', please check the stack trace", re.DOTALL)
 
 
@@ -69,8 +75,7 @@ class VllmEngine:
         self._stats = stats
         self._base = base
         self._tasks = tasks
-        self._changes = 0
-        self._tiers: tuple[tuple[int, int], LoraTiers] | None = None
+        self._tiers = KnownTiers(self._ask_tiers, lambda: stats.steps)
         # Known now, because a worker whose parent has died is nobody's child any more.
         self._processes = engine_processes()
 
@@ -86,12 +91,18 @@ class VllmEngine:
         stats = LatestStats()
         llm = await asyncio.to_thread(_start_llm, config, arguments, stats)
         try:
-            tasks = tuple(await llm.get_supported_tasks())
-            quantization = await _applied_quantization(llm, config)
-            app = await build_vllm_app(llm, arguments, tasks)
+            return await while_alive(lambda: _failure(llm), cls._of(llm, config, arguments, stats))
+        except Unavailable as error:
+            raise StartError(f"The base model {config.base.model} does not load: {error.message}") from error
         except BaseException:
             llm.shutdown(timeout=_SHUTDOWN_S)
             raise
+
+    @classmethod
+    async def _of(cls, llm: AsyncLLM, config: ServerConfig, arguments: Namespace, stats: LatestStats) -> "VllmEngine":
+        tasks = tuple(await llm.get_supported_tasks())
+        quantization = await _applied_quantization(llm, config)
+        app = await build_vllm_app(llm, arguments, tasks)
         return cls(llm, app, stats, _describe(llm, config, quantization), tasks)
 
     @property
@@ -113,20 +124,8 @@ class VllmEngine:
 
     async def load(self, lora: EngineLora) -> None:
         request = LoRARequest(lora.name, lora.lora_id, str(lora.folder))
-        self._changes += 1
-        try:
-            await self._llm.add_lora(request)
-            check_fit(lora.name, await self._llm.collective_rpc("patchbay_lora_modules", args=(lora.lora_id,)))
-        except AdapterRejected:
-            await self._llm.remove_lora(lora.lora_id)
-            raise
-        except Exception as error:  # vLLM raises no narrower one for what failed in its worker
-            await self._forget_failed(lora, error)
-            raise AdapterRejected(
-                f"The engine cannot load {lora.name}: {_reason(error)}",
-                param="model",
-                hint="Check that the adapter was trained for this base model.",
-            ) from error
+        with self._tiers.changing():
+            await self._load(lora, request)
         self._app.state.openai_serving_models.lora_requests[lora.name] = request
 
     async def remove(self, lora: EngineLora) -> None:
@@ -134,21 +133,14 @@ class VllmEngine:
         while self.in_use(lora.name):  # noqa: ASYNC110 - vLLM has no event for it
             await asyncio.sleep(_IDLE_POLL_S)
         self._app.state.openai_serving_models.lora_requests.pop(lora.name, None)
-        await self._llm.remove_lora(lora.lora_id)
-        self._changes += 1
+        with self._tiers.changing():
+            await self._asked(self._llm.remove_lora(lora.lora_id))
 
     def in_use(self, name: str) -> bool:
         return any(state.lora_name == name for state in self._llm.output_processor.request_states.values())
 
     async def tiers(self) -> LoraTiers:
-        # Asked only after something has happened: a worker that is asked spins for a while, and if it were asked at
-        # every poll of the status it would never sleep.
-        moment = (self._stats.steps, self._changes)
-        if self._tiers is None or self._tiers[0] != moment:
-            workers = await self._llm.collective_rpc("patchbay_lora_tiers")
-            cpu, slots = workers[0]
-            self._tiers = moment, LoraTiers(frozenset(cpu), frozenset(slots))
-        return self._tiers[1]
+        return await self._tiers.read()
 
     def requests(self) -> RequestStatus:
         # What is ended early is counted out with the next step, and an engine with nothing to do takes none.
@@ -163,20 +155,52 @@ class VllmEngine:
         )
 
     def failure(self) -> str | None:
-        return str(self._llm.dead_error) if self._llm.errored else None
+        return _failure(self._llm)
 
     async def close(self) -> None:
         await asyncio.to_thread(self._llm.shutdown, _SHUTDOWN_S)
         kill(self._processes)
 
+    async def _asked(self, asking: Coroutine[Any, Any, Answer]) -> Answer:
+        """What the engine answers. Raises Unavailable where it dies first."""
+        return await while_alive(self.failure, asking)
+
+    async def _ask_tiers(self) -> LoraTiers:
+        workers = await self._asked(self._llm.collective_rpc("patchbay_lora_tiers"))
+        cpu, slots = workers[0]
+        return LoraTiers(frozenset(cpu), frozenset(slots))
+
+    async def _load(self, lora: EngineLora, request: LoRARequest) -> None:
+        try:
+            await self._asked(self._llm.add_lora(request))
+            asking = self._llm.collective_rpc("patchbay_lora_modules", args=(lora.lora_id,))
+            check_fit(lora.name, await self._asked(asking))
+        except AdapterRejected:
+            await self._asked(self._llm.remove_lora(lora.lora_id))
+            raise
+        except Unavailable:
+            raise
+        except Exception as error:  # vLLM raises no narrower one for what failed in its worker
+            await self._forget_failed(lora, error)
+            raise AdapterRejected(
+                f"The engine cannot load {lora.name}: {_reason(error)}",
+                param="model",
+                hint="Check that the adapter was trained for this base model.",
+            ) from error
+
     async def _forget_failed(self, lora: EngineLora, error: Exception) -> None:
         if self._llm.errored:
-            raise PatchbayError(f"The engine died loading {lora.name}: {_reason(error)}") from error
+            raise Unavailable(f"The engine died loading {lora.name}: {_reason(error)}", retry_after_s=5) from error
         # It may be registered although its weights did not fit into the slot.
-        await self._llm.remove_lora(lora.lora_id)
+        await self._asked(self._llm.remove_lora(lora.lora_id))
+
+
+def _failure(llm: AsyncLLM) -> str | None:
+    return str(llm.dead_error) if llm.errored else None
 
 
 def _start_llm(config: ServerConfig, arguments: Namespace, stats: LatestStats) -> AsyncLLM:
+    end_engine_with_us()
     try:
         vllm_config = AsyncEngineArgs.from_cli_args(arguments).create_engine_config()
         return AsyncLLM.from_vllm_config(vllm_config, stat_loggers=[stats.factory])

@@ -5,9 +5,11 @@ Source: vLLM's `worker_extension_cls` (vllm/v1/worker/worker_base.py); names are
 
 from typing import Any
 
+from adapters.prctl import end_with_spawner
 from server.vllm_fixes import replace_lora_ops
 
 # A worker imports this module as its first act, before it has a model.
+end_with_spawner()
 replace_lora_ops()
 
 
