@@ -12,12 +12,15 @@ from adapters.settings import Settings
 class RestartConfig(Settings):
     """Waits between restarts, in seconds: they double from `first_delay_s` to `longest_delay_s`, and start over once
     the process has been ready for `reset_after_s`. `start_attempts`: how often a process that a signal ended before
-    it was ever ready is tried in all."""
+    it was ever ready is tried in all. One that was ready is killed and started again where it gives no answer about its
+    health for `silent_s`, or says for `dead_s` that it is dead, longer than it needs to end by itself."""
 
     first_delay_s: float = Field(default=1, gt=0)
     longest_delay_s: float = Field(default=30, gt=0)
     reset_after_s: float = Field(default=60, ge=0)
     start_attempts: int = Field(default=3, ge=1)
+    silent_s: float = Field(default=60, gt=0)
+    dead_s: float = Field(default=20, gt=0)
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:

@@ -28,7 +28,8 @@ _ERROR_LINE: Final = re.compile(r"(?:[Ee]rror|patchbay[\w -]*): ")
 
 @dataclass(frozen=True, slots=True)
 class ProcessSpec:
-    """A process to keep running. `ready_url` answers 200 once it is ready, and 503 with its phase before.
+    """A process to keep running. `ready_url` answers 200 once it is ready, and 503 with its phase before; `health_url`
+    answers 503 once it cannot live on (None: it is not asked).
 
     It is killed where it is not ready `start_timeout_s` seconds after its start, or lives on `stop_timeout_s` seconds
     after it was asked to end. Replicas end after the router. `env` is added to this process's own environment.
@@ -38,6 +39,7 @@ class ProcessSpec:
     role: Role
     argv: tuple[str, ...]
     ready_url: str
+    health_url: str | None = None
     start_timeout_s: float = 600
     stop_timeout_s: float = 45
     restart: RestartConfig = field(default_factory=RestartConfig)

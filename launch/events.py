@@ -121,6 +121,18 @@ class Restarting(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Unhealthy(Event):
+    """A process runs but does not live (`why`), and is killed, so that it can be started again."""
+
+    kind: ClassVar[str] = "unhealthy"
+    process: str
+    why: str
+
+    def sentence(self) -> str:
+        return f"{self.process} {self.why}: killing it"
+
+
+@dataclass(frozen=True, slots=True)
 class Restarted(Event):
     """A process that had died is ready again, `after_s` seconds after its new start."""
 

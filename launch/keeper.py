@@ -1,4 +1,4 @@
-"""Keeps one process running: starts it, waits until it is ready, starts it again when it dies, ends it when asked."""
+"""Keeps one process running: starts it, waits until it is ready, watches its health, starts it again, ends it."""
 
 import asyncio
 import signal
@@ -11,11 +11,13 @@ from adapters.errors import ConfigError, PatchbayError, StartError
 from launch.backoff import Backoff
 from launch.child import Child, ProcessSpec
 from launch.descendants import Descendants
-from launch.events import Progress, Ready, Restarted, Restarting, Starting, Stopped, Stopping, exit_text
+from launch.events import Progress, Ready, Restarted, Restarting, Starting, Stopped, Stopping, Unhealthy, exit_text
+from launch.health import Patience, Watch
 from launch.output import Output
 from launch.readiness import Readiness, ReadinessProbe
 
 _ASK_EVERY_S: Final = 0.25
+_ASK_HEALTH_EVERY_S: Final = 1.0
 _NOTHING_TO_DRAIN_S: Final = 5.0
 _BAD_CONFIG: Final = 2
 _OUT_OF_MEMORY: Final = "If nobody sent that, the system ran out of memory: try a smaller base or KV cache."
@@ -57,6 +59,7 @@ class Keeper:
         self._attempts = 0
         self._ready = False
         self._too_slow = False
+        self._unhealthy: str | None = None
         self._stopping = asyncio.Event()
         self._ended = asyncio.Event()
 
@@ -98,19 +101,37 @@ class Keeper:
         """Runs the process once, to its end. Raises OSError where it cannot be executed."""
         self._attempts += 1
         self._ready = self._too_slow = False
+        self._unhealthy = None
         self._child = child = await Child.start(self.spec, self._around.descendants)
         self._around.output.tell(Starting(self.spec.name, child.pid, self._attempts))
         if self._stopping.is_set():
             child.kill()
         async with asyncio.TaskGroup() as tasks:
             child.pass_on_output(self._around.output.lines, tasks)
-            asking = tasks.create_task(self._ask_until_ready(child))
+            asking = tasks.create_task(self._ask(child))
             exit_code = await child.wait()
             asking.cancel()
             left_behind = await self._around.descendants.end_left_by(child.pid)
             await child.rest_of_output()
         self._child = None
         return _Exit(exit_code, child.last_words(), left_behind)
+
+    async def _ask(self, child: Child) -> None:
+        await self._ask_until_ready(child)
+        if self._ready and self.spec.health_url is not None:
+            await self._watch_health(child, self.spec.health_url)
+
+    async def _watch_health(self, child: Child, url: str) -> None:
+        """Kills the process where its health says so. Once it is asked to end, its deadline for that is what counts."""
+        watch = Watch(Patience(self.spec.restart.silent_s, self.spec.restart.dead_s))
+        while not self._stopping.is_set():
+            await asyncio.sleep(_ASK_HEALTH_EVERY_S)
+            why = watch.told(await self._around.probe.ask_health(url), self._around.clock())
+            if why is not None and not self._stopping.is_set():
+                self._unhealthy = why
+                self._around.output.tell(Unhealthy(self.spec.name, why))
+                child.kill()
+                return
 
     async def _ask_until_ready(self, child: Child) -> None:
         """Tells of the phases of its start until it is ready, or kills it where that takes too long."""
@@ -155,7 +176,7 @@ class Keeper:
 
     async def _wait_to_restart(self, ended: _Exit) -> None:
         delay_s = self._backoff.delay_after_exit()
-        how = "did not get ready in time" if self._too_slow else exit_text(ended.code)
+        how = "did not get ready in time" if self._too_slow else self._unhealthy or exit_text(ended.code)
         self._around.output.tell(Restarting(self.spec.name, how, delay_s, ended.left_behind))
         try:
             await asyncio.wait_for(self._stopping.wait(), delay_s)

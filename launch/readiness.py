@@ -1,9 +1,11 @@
-"""Asking a process whether it is ready."""
+"""Asking a process whether it is ready, and whether it is alive."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from launch.health import Health
 
 if TYPE_CHECKING:
     import httpx
@@ -32,6 +34,16 @@ class ReadinessProbe:
 
         async with httpx.AsyncClient(timeout=5, trust_env=False) as client:
             yield cls(client)
+
+    async def ask_health(self, url: str) -> Health:
+        """What the process at `url` says of its health: any error of a server's is that it is dead."""
+        import httpx
+
+        try:
+            response = await self._client.get(url)
+        except (httpx.TransportError, httpx.DecodingError):
+            return "silent"
+        return "dead" if response.is_server_error else "alive"
 
     async def ask(self, url: str) -> Readiness:
         """What the process at `url` says. No answer is an answer, too: it has just started."""

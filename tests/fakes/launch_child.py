@@ -30,6 +30,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--once", type=Path, help="behave badly only if this file does not exist yet, and make it")
     parser.add_argument("--die-after", type=float, help="seconds after which to die of SIGKILL")
     parser.add_argument("--ignore-sigterm", action="store_true")
+    parser.add_argument("--dead-after", type=float, help="seconds after which to say that it is dead, and sleep on")
+    parser.add_argument("--silent-after", type=float, help="seconds after which to stand still, its port open")
+    parser.add_argument("--silent-for", type=float, default=600, help="how many seconds to stand still")
     parser.add_argument("--grandchildren", action="store_true", help="start one in this group, and one in its own")
     parser.add_argument("--shared-memory", action="store_true", help="hold some, as an engine does, and say its name")
     parser.add_argument("--drain-s", type=float, default=0.0)
@@ -76,6 +79,8 @@ class Child:
             os.kill(os.getpid(), self._arguments.fail_by)
         if self._arguments.die_after is not None and self._bad:
             loop.call_later(self._arguments.die_after, os.kill, os.getpid(), signal.SIGKILL)
+        if self._arguments.silent_after is not None and self._bad:
+            loop.call_later(self._arguments.silent_after, time.sleep, self._arguments.silent_for)
         server = await asyncio.start_server(self._answer, "127.0.0.1", self._arguments.port)
         await self._stop.wait()
         await asyncio.sleep(self._arguments.drain_s)
@@ -104,17 +109,24 @@ class Child:
             _say(f"grandchild {process.pid}")
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        self._asked += 1
+        head = await reader.readuntil(b"\r\n\r\n")
         waited = time.monotonic() - self._started
+        if head.startswith(b"GET /healthz"):
+            dead = self._bad and self._arguments.dead_after is not None and waited > self._arguments.dead_after
+            await _reply(writer, 503 if dead else 200, {"status": "dead" if dead else "ok"})
+            return
+        self._asked += 1
         ready = 0 <= self._arguments.ready_after <= waited and self._asked > self._arguments.refuse_first
         phase = "ready" if ready else "loading"
-        body = json.dumps({"phase": phase, "detail": "" if ready else "weights"}).encode()
-        status = "200 OK" if ready else "503 Service Unavailable"
-        head = f"HTTP/1.1 {status}\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
-        writer.write(head.encode() + body)
-        await writer.drain()
-        writer.close()
+        await _reply(writer, 200 if ready else 503, {"phase": phase, "detail": "" if ready else "weights"})
+
+
+async def _reply(writer: asyncio.StreamWriter, status: int, said: dict[str, str]) -> None:
+    body = json.dumps(said).encode()
+    head = f"HTTP/1.1 {status} As said\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
+    writer.write(head.encode() + body)
+    await writer.drain()
+    writer.close()
 
 
 if __name__ == "__main__":

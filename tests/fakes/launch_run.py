@@ -43,6 +43,7 @@ def process(name: str, *behaviour: str, **spec: Any) -> Json:
         "role": "router" if name == "router" else "replica",
         "argv": [sys.executable, "-m", "tests.fakes.launch_child", "--port", str(port), *behaviour],
         "ready_url": f"http://127.0.0.1:{port}/readyz",
+        "health_url": f"http://127.0.0.1:{port}/healthz",
         "restart": {"first_delay_s": 0.1},
         **spec,
     }

@@ -78,6 +78,54 @@ async def test_a_router_that_dies_comes_back(tmp_path: Path) -> None:
         await run.event("restarted", process="router")
 
 
+async def test_a_process_that_says_that_it_is_dead_is_replaced(tmp_path: Path) -> None:
+    """Its engine is gone, it sleeps on, and SIGTERM does nothing to it."""
+    dead = process(
+        "replica-0",
+        *("--dead-after", "0.2", "--ignore-sigterm", "--once", str(tmp_path / "died")),
+        restart={"first_delay_s": 0.1, "dead_s": 0.5, "silent_s": 600},
+    )
+    async with supervised(tmp_path, dead, process("router")) as run:
+        await run.event("ready")
+        assert (await run.event("unhealthy", process="replica-0"))["why"] == "said for 0.5 s that it is dead"
+        assert (await run.event("died", process="replica-0"))["how"] == "said for 0.5 s that it is dead"
+        await run.event("restarted", process="replica-0")
+        assert not [event for event in run.events if event.get("process") == "router" and event["event"] == "died"]
+
+
+@pytest.mark.parametrize("name", ["replica-0", "router"])
+async def test_a_process_that_says_nothing_is_replaced(tmp_path: Path, name: str) -> None:
+    still = process(
+        name,
+        *("--silent-after", "0.5", "--once", str(tmp_path / "stood-still")),
+        restart={"first_delay_s": 0.1, "silent_s": 2, "dead_s": 600},
+    )
+    async with supervised(tmp_path, still) as run:
+        await run.event("ready")
+        assert "nothing of its health for 2 s" in (await run.event("died", process=name))["how"]
+        await run.event("restarted", process=name)
+
+
+async def test_a_process_that_is_busy_for_some_seconds_lives_on(tmp_path: Path) -> None:
+    busy = process("replica-0", "--silent-after", "0.5", "--silent-for", "3", restart={"silent_s": 30, "dead_s": 1})
+    async with supervised(tmp_path, busy) as run:
+        await run.event("ready")
+        await asyncio.sleep(4)
+        run.up.send_signal(signal.SIGINT)
+        assert await run.end() == 0
+        assert [event for event in run.events if event["event"] in ("unhealthy", "died")] == []
+
+
+async def test_a_process_that_is_to_end_is_not_judged_by_its_health(tmp_path: Path) -> None:
+    ending = process("replica-0", *("--dead-after", "0", "--drain-s", "3"), restart={"dead_s": 2, "silent_s": 2})
+    async with supervised(tmp_path, ending) as run:
+        await run.event("ready")
+        run.up.send_signal(signal.SIGINT)
+        assert await run.end() == 0
+        assert not (await run.event("stopped"))["killed"]
+        assert [event for event in run.events if event["event"] == "unhealthy"] == []
+
+
 async def test_a_start_error_ends_everything_with_its_line(tmp_path: Path) -> None:
     failing = process("replica-1", "--fail-with", "error: The base 'nope' does not exist.")
     began = time.monotonic()
@@ -138,7 +186,8 @@ async def test_a_second_interrupt_kills_at_once(tmp_path: Path) -> None:
 
 
 async def test_its_own_sudden_death_ends_its_children(tmp_path: Path) -> None:
-    async with supervised(tmp_path, process("replica-0"), process("router")) as run:
+    stubborn = process("replica-0", "--ignore-sigterm"), process("router", "--drain-s", "60")
+    async with supervised(tmp_path, *stubborn) as run:
         await run.event("ready")
         children = [one for one in run.processes() if one.pid != run.up.pid]
         run.up.kill()
