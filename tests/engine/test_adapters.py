@@ -2,8 +2,10 @@
 
 import json
 import shutil
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -115,16 +117,39 @@ MISFITS: dict[str, tuple[Callable[[Tensors], Tensors], dict[str, Any], str]] = {
 }
 
 
+@contextmanager
+def asked_all_the_time(stack: Stack) -> Iterator[None]:
+    """The block, while somebody else polls the replica's state: some polls fall in the middle of a load."""
+    over = threading.Event()
+
+    def poll() -> None:
+        while not over.wait(0.005):
+            stack.status()
+
+    asking = threading.Thread(target=poll)
+    asking.start()
+    try:
+        yield
+    finally:
+        over.set()
+        asking.join()
+
+
 @pytest.mark.parametrize("kind", MISFITS)
 def test_an_adapter_that_does_not_fit_is_refused_with_the_reason_and_never_the_engines_end(
     stack: Stack, client: OpenAI, tmp_path: Path, kind: str
 ) -> None:
     change, config, says = MISFITS[kind]
+    answer(client, "sql")
     before = stack.status()["slots"]["cpu_used"]
-    with pytest.raises((AdapterError, Conflict)) as refused:
+    with asked_all_the_time(stack), pytest.raises((AdapterError, Conflict)) as refused:
         stack.serve("misfit", variant(stack, tmp_path / "misfit", change, **config))
     assert says in str(refused.value).lower()
-    assert stack.status()["slots"]["cpu_used"] <= before
+    after = stack.status()["slots"]["cpu_used"]
+    answer(client, "sql")
+    settled = stack.status()["slots"]["cpu_used"]
+    assert settled <= before, "a leak: the failed load still holds a place after a step of the engine"
+    assert after <= before, "the status lags: it told of a place that the engine had given up"
     assert "misfit" not in {model.id for model in client.models.list()}
     assert answer(client, "sql", REQUEST)
 

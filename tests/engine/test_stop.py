@@ -1,5 +1,6 @@
 """Last: an idle replica sleeps, one that is killed comes back by itself, and Ctrl-C leaves nothing behind."""
 
+import contextlib
 import os
 import signal
 import socket
@@ -11,7 +12,8 @@ import psutil
 import pytest
 from openai import OpenAI
 
-from tests.engine.conftest import Stack, stop_stack
+from adapters.demo.build import DemoModels
+from tests.engine.conftest import Stack, start_stack, stop_stack
 from tests.engine.test_adapters import until
 from tests.engine.test_endpoints import REQUEST, answer
 
@@ -45,6 +47,39 @@ def test_a_replica_that_is_killed_comes_back_and_answers_as_before(stack: Stack,
     _, alive = psutil.wait_procs(engine, timeout=5)
     assert not alive, "the killed replica's engine lives on"
     assert answer(client, "sql", REQUEST) == before
+
+
+def test_a_replica_whose_engine_dies_right_after_ready_is_replaced_and_up_killed_takes_everything_along(
+    tmp_path: Path, demo_models: DemoModels
+) -> None:
+    """The engine's core is killed before a request has come; then `up` itself, which can end nobody any more."""
+    own = start_stack(tmp_path, demo_models)
+    try:
+        own.wait_for("ready")
+        pid = next(one["pid"] for one in own.events if one["event"] == "starting" and one["process"] == "replica-0")
+        engine = psutil.Process(pid).children(recursive=True)
+        next(one for one in engine if "EngineCore" in _title(one)).kill()
+        own.wait_for("restarted")
+        until(lambda: httpx.get(f"{own.url}/healthz").status_code == 200, timeout_s=30)
+        _, alive = psutil.wait_procs(engine, timeout=10)
+        assert not alive, "the dead engine's processes live on"
+        with own.client() as client:
+            assert answer(client, "sql", REQUEST)
+        everything = psutil.Process(own.process.pid).children(recursive=True)
+        own.process.kill()
+        _, alive = psutil.wait_procs(everything, timeout=20)
+        assert not [_title(one) for one in alive], "they outlive the command that started them"
+    finally:
+        for one in psutil.Process(own.process.pid).children(recursive=True) if own.process.poll() is None else ():
+            one.kill()
+        own.process.kill()
+        own.process.wait()
+
+
+def _title(process: psutil.Process) -> str:
+    with contextlib.suppress(psutil.Error):
+        return " ".join(process.cmdline())
+    return ""
 
 
 def test_ctrl_c_ends_everything_and_frees_every_port(stack: Stack) -> None:

@@ -16,6 +16,7 @@ import uvloop
 
 from adapters.deadman import Deadman
 from adapters.errors import PatchbayError, fail
+from adapters.prctl import end_with_parent
 from adapters.settings import load_yaml, parse_settings
 from server.config import ServerConfig
 from server.engine import LoraTiers
@@ -33,7 +34,8 @@ class FailingEngine(FakeLoraEngine):
     def __init__(self, hang: str) -> None:
         super().__init__()
         self._hang = hang
-        self.core = subprocess.Popen([sys.executable, "-c", _CORE])
+        # As the real one's, it is killed by the kernel where the replica can kill nothing any more.
+        self.core = subprocess.Popen([sys.executable, "-c", _CORE], preexec_fn=end_with_parent())  # noqa: PLW1509
         sys.stdout.write(f"core {self.core.pid}\n")
         sys.stdout.flush()
         # A stream of its answers goes on for ever.
