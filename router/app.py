@@ -5,12 +5,14 @@ import contextlib
 import logging
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from secrets import token_bytes
 from socket import socket
+from types import FrameType
 
+from adapters.deadman import Deadman
 from adapters.errors import PatchbayError, StartError
 from adapters.registry.records import Access, ReplicaAddress
 from adapters.settings import is_loopback
@@ -28,6 +30,7 @@ from router.keys import Role, RoleRing
 from router.listener import Listener, bind, url_of
 from router.members import Members
 from router.metrics import Metrics
+from router.outermost import keep_running
 from router.policy import PolicyHolder
 from router.poller import Poller, Probe
 from router.proxy import Proxy
@@ -44,17 +47,20 @@ _LAST_WORDS_S = 1.0
 _READY_S = 30.0
 _LOOK_S = 0.05
 _NOBODY = Access()
+_BEATS = 20
 
 
 class Router:
     """A router. Both ports are bound when this returns: raises StartError where one is taken, and ConfigError where
     traces are wanted and cannot be sent.
 
-    Build it within the event loop that runs it.
+    Build it within the event loop that runs it. `ending`: told how long the rest may take, in seconds, when the end
+    begins, whatever it is that ends it.
     """
 
-    def __init__(self, config: RouterConfig) -> None:
+    def __init__(self, config: RouterConfig, ending: Callable[[float], None] = lambda seconds: None) -> None:
         self._config = config
+        self._ending = ending
         public, admin = _bind_both(config)
         self.url, self.admin_url = url_of(public), url_of(admin)
         self.metrics = Metrics(config.metrics_series)
@@ -83,6 +89,7 @@ class Router:
             limit_bytes=config.max_body_bytes,
             head_timeout_s=config.head_timeout_s,
             shared=config.reuse_port,
+            fault=self.metrics.fault,
         )
         keys = _admin_keys(config)
         parts = AdminParts(
@@ -99,6 +106,7 @@ class Router:
         """Begins the end: no new work, and what is in flight may finish. The second call cuts that short."""
         if self._stop.is_set():
             self._hurry.set()
+        self._ending(0.0 if self._hurry.is_set() else self._config.drain_timeout_s)
         self.proxy.draining = True
         self._stop.set()
 
@@ -114,10 +122,15 @@ class Router:
                 opened.callback(self.control.close)
                 opened.push_async_callback(self._usage.close)
                 await self.control.follower.look()
-            background = [tasks.create_task(self._poller.run()), tasks.create_task(self._members.run())]
-            background.append(tasks.create_task(self._limiter.run()))
+            # Closing may wait for threads, databases and peers that never answer.
+            opened.callback(self._ending, 0.0)
+            lasting = {"poller": self._poller.run, "members": self._members.run, "limiter": self._limiter.run}
             if self._usage is not None:
-                background.append(tasks.create_task(self._usage.run()))
+                lasting["usage"] = self._usage.run
+            background = [
+                tasks.create_task(keep_running(name, work, self.metrics.fault), name=name)
+                for name, work in lasting.items()
+            ]
             await self._poller.seen_all.wait()
             if self.control is not None:
                 background.append(tasks.create_task(self.control.run()))
@@ -207,20 +220,48 @@ class Router:
         self.metrics.watch_replicas(lambda state: sum(seen.state == state for seen in self.fleet.view.replicas))
 
 
-async def serve(config: RouterConfig) -> None:
-    """Runs a router until SIGTERM or SIGINT; a second one ends the draining. Raises StartError."""
-    router = Router(config)
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, router.stop)
+async def serve(config: RouterConfig, deadman: Deadman) -> None:
+    """Runs a router until SIGTERM or SIGINT; a second one ends the draining. Call it on the main thread.
+
+    Whatever hangs, `deadman` ends the process within the configured time. Raises StartError.
+    """
+
+    def ending(seconds: float) -> None:
+        deadman.end_within(seconds + config.end_timeout_s, code=1, why="the router is to end")
+
+    router = Router(config, ending)
     asked = asyncio.Event()
-    loop.add_signal_handler(signal.SIGHUP, asked.set)
-    reloading = asyncio.create_task(_reload_when(asked, router))
+    _listen_to_signals(router, ending, config.drain_timeout_s)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, asked.set)
+    beside = [
+        asyncio.create_task(keep_running("reload", partial(_reload_when, asked, router), router.metrics.fault)),
+        asyncio.create_task(_beat(deadman, config.stall_timeout_s)),
+    ]
     try:
         await router.run()
     finally:
-        reloading.cancel()
-        await asyncio.gather(reloading, return_exceptions=True)
+        for task in beside:
+            task.cancel()
+        await asyncio.gather(*beside, return_exceptions=True)
+
+
+def _listen_to_signals(router: Router, ending: Callable[[float], None], drain_s: float) -> None:
+    """Python's own handlers, and not the event loop's: those do nothing while the loop stands still."""
+    loop = asyncio.get_running_loop()
+
+    def asked(_number: int, _frame: FrameType | None) -> None:
+        ending(drain_s)
+        with contextlib.suppress(RuntimeError):  # the loop has ended already
+            loop.call_soon_threadsafe(router.stop)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, asked)
+
+
+async def _beat(deadman: Deadman, stall_timeout_s: float) -> None:
+    while True:
+        deadman.beat(stall_timeout_s)
+        await asyncio.sleep(stall_timeout_s / _BEATS)
 
 
 async def _reload_when(asked: asyncio.Event, router: Router) -> None:

@@ -49,9 +49,11 @@ def _configure(path: Path | None, flags: dict[str, Any]) -> "RouterConfig":
 def _serve(settings: "RouterConfig", *, verbose: bool) -> None:
     import uvloop
 
+    from adapters.deadman import Deadman
     from router.app import serve
     from router.logs import log_to_stderr
 
     log_to_stderr(settings.log_format, verbose=verbose)
+    deadman = Deadman.start()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serve(settings))
+        runner.run(serve(settings, deadman))

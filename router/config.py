@@ -150,6 +150,9 @@ class RouterConfig(PolicyConfig):
     go on with it; `request_timeout_s`: how long any answer may take in all, without it as long as its client waits;
     `dns_interval_s`: how often names of replicas are looked up.
 
+    Asked to end, it finishes what runs for at most `drain_timeout_s` and has ended `end_timeout_s` after that: what hangs
+    then is cut off. It is ended, too, where its event loop stands still for `stall_timeout_s`.
+
     `guard_cache`: where the compiled rules of guards are kept, by default in the user's cache; `guard_key`: what the
     marks of their findings, and hashes of prompts in the access log, are made with, by default another one each start.
 
@@ -192,6 +195,8 @@ class RouterConfig(PolicyConfig):
     poll_interval_unready_s: float = Field(default=0.2, gt=0)
     poll_timeout_s: float = Field(default=5, gt=0)
     drain_timeout_s: float = Field(default=30, ge=0)
+    end_timeout_s: float = Field(default=10, gt=0)
+    stall_timeout_s: float = Field(default=60, ge=5)
     dns_interval_s: float = Field(default=5, gt=0)
     request_timeout_s: float | None = Field(default=None, gt=0)
     reuse_port: bool = False

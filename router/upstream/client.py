@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from adapters.asgi import Headers, header
 from router.headers import downstream_headers
+from router.outermost import keep_running
 from router.upstream.connection import Connection, Sink
 from router.upstream.failure import ReplicaFailure
 
@@ -114,7 +115,7 @@ class ReplicaClient:
 
     def start(self) -> None:
         """Takes calls from now on, until `close`."""
-        self._watch = asyncio.create_task(self._watch_times())
+        self._watch = asyncio.create_task(keep_running("connections to replicas", self._watch_times))
 
     @property
     def busy(self) -> bool:

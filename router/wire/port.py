@@ -1,8 +1,10 @@
 """The public port: accepts connections, watches their times, and ends in good order."""
 
 import asyncio
+from collections.abc import Callable
 from socket import socket
 
+from router.outermost import keep_running
 from router.wire.connection import ClientConnection, Shared, date_line
 from router.wire.request import App
 from router.wire.takeover import hand_over
@@ -17,11 +19,19 @@ _TAKEN_S = 0.1
 
 class Port:
     """An application on a bound socket. `up` is set once it accepts connections; `shared`: whether another router may
-    listen on the same port, and take over."""
+    listen on the same port, and take over; `fault`: counts what nobody expected."""
 
     def __init__(
-        self, app: App, bound: socket, *, limit_bytes: int, head_timeout_s: float, shared: bool = False
+        self,
+        app: App,
+        bound: socket,
+        *,
+        limit_bytes: int,
+        head_timeout_s: float,
+        shared: bool = False,
+        fault: Callable[[str], None] = lambda name: None,
     ) -> None:
+        self._fault = fault
         self._bound = bound
         self._handed_over = shared
         self._shared = Shared(app, limit_bytes, _IDLE_S, head_timeout_s)
@@ -33,7 +43,7 @@ class Port:
         """Serves until `stop`, and then until every request has had its answer."""
         loop, shared = asyncio.get_running_loop(), self._shared
         server = await loop.create_server(lambda: ClientConnection(shared), sock=self._bound, backlog=_BACKLOG)
-        watch = asyncio.create_task(self._watch_times())
+        watch = asyncio.create_task(keep_running("connections", self._watch_times, self._fault))
         try:
             self.up.set()
             await self._stop.wait()

@@ -143,6 +143,18 @@ async def test_while_the_base_loads_health_says_so_and_requests_are_told_when_to
             assert int(answer.headers["retry-after"]) > 0
 
 
+async def test_a_replica_whose_engine_is_dead_says_so_and_takes_nothing_more(tmp_path: Path) -> None:
+    async with running(tmp_path) as house:
+        assert (await house.client.get("/healthz")).status_code == 200
+        house.engine.dead = "its core has gone"
+        health = await house.client.get("/healthz")
+        assert (health.status_code, health.json()["status"]) == (503, "dead")
+        ready = await house.client.get("/readyz")
+        assert (ready.status_code, ready.json()["phase"]) == (503, "draining")
+        assert (await house.client.get("/internal/status")).json()["phase"] == "draining"
+        assert (await house.ask("sql")).status_code == 503
+
+
 async def test_an_adapter_is_put_used_and_really_removed(tmp_path: Path) -> None:
     async with running(tmp_path) as house:
         put = await house.put("style", fill=7)
