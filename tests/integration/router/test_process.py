@@ -55,7 +55,7 @@ async def test_a_background_task_that_fails_is_counted_and_goes_on(part: str) ->
 
 
 async def _until_alive(client: httpx.AsyncClient, url: str) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             try:
                 if (await client.get(url)).is_success:

@@ -40,7 +40,7 @@ class House:
             return 0
 
     async def until(self, path: str, status: int) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while await self.says(path) != status:
                 await asyncio.sleep(0.02)
 
