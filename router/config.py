@@ -150,8 +150,8 @@ class RouterConfig(PolicyConfig):
     go on with it; `request_timeout_s`: how long any answer may take in all, without it as long as its client waits;
     `dns_interval_s`: how often names of replicas are looked up.
 
-    Asked to end, it finishes what runs for at most `drain_timeout_s` and has ended `end_timeout_s` after that: what hangs
-    then is cut off. It is ended, too, where its event loop stands still for `stall_timeout_s`.
+    Asked to end, it finishes what runs for at most `drain_timeout_s` and has ended `end_timeout_s` after that: what
+    hangs then is cut off. It is ended, too, where its event loop stands still for `stall_timeout_s`.
 
     `guard_cache`: where the compiled rules of guards are kept, by default in the user's cache; `guard_key`: what the
     marks of their findings, and hashes of prompts in the access log, are made with, by default another one each start.
