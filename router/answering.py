@@ -37,7 +37,7 @@ from router.meter import bounded, guess_of, used_by
 from router.metrics import Metrics
 from router.policy import PolicyHolder
 from router.routes.book import Choice
-from router.routes.config import CacheConfig, RouteConfig
+from router.routes.config import AUTO, CacheConfig, RouteConfig
 from router.routes.rewrite import capped, rewritten
 from router.shadow import Pair, Shadow
 from router.snapshot import Target, in_pool
@@ -124,24 +124,40 @@ class Answering:
             return (Choice(model, model),)
         exchange = incoming.exchange
         facts = incoming.facts
-        choice = book.choose(model, facts)
-        if choice.route == model and choice.config is not None and not is_open_to(choice.config, model, client):
+        opens = self._opens(client)
+        choice = book.choose(model, facts, opens)
+        if choice.route == model and not opens(model):
             # Its fallback would tell that it is there.
             raise ModelNotFound(model[:200])
         degrade = client.tier.degrade
-        if degrade is not None and degrade.route is not None and self._is_busy(client):
+        if degrade is not None and degrade.route is not None and opens(degrade.route) and self._is_busy(client):
             choice = book.choose(degrade.route, facts)
             exchange.extra.append(said("degraded", f"route {degrade.route}"))
         if header(exchange.request.headers, EXPLAIN) == b"1":
             exchange.extra.append(said("explain", "; ".join(choice.why)))
-        others = choice.config.fallbacks if choice.config else ()
-        return (choice, *(book.choose(one, facts) if book.knows(one) else Choice(one, one) for one in others))
+        others = [one for one in (choice.config.fallbacks if choice.config else ()) if opens(one)]
+        return (choice, *(book.choose(one, facts, opens) if book.knows(one) else Choice(one, one) for one in others))
+
+    def _opens(self, client: Client) -> Callable[[str], bool]:
+        """Whether `client` may ask for a route, or for an adapter or base, of that name. No header tells of others."""
+        book = self._parts.policy.policy.book
+
+        def opens(name: str) -> bool:
+            route = book.routes.get(name)
+            if route is not None:
+                return is_open_to(route, name, client)
+            if name == AUTO and book.auto is not None:
+                return opens(book.auto.general)
+            return client.may_use_adapter(name.partition("@")[0])
+
+        return opens
 
     def _elsewhere(self, incoming: Incoming, moved: Rerouted) -> Choice:
         """Where a guard has the request go."""
         exchange = incoming.exchange
         exchange.tried.clear()
-        exchange.extra.append(said("rerouted", f"{moved.guard}: {moved.route}"))
+        shown = f"{moved.guard}: {moved.route}" if self._opens(incoming.client)(moved.route) else moved.guard
+        exchange.extra.append(said("rerouted", shown))
         return self._parts.policy.policy.book.choose(moved.route, incoming.facts)
 
     async def _within_its_time(self, incoming: Incoming, choice: Choice) -> Target:

@@ -7,6 +7,7 @@ import msgspec
 
 from adapters.errors import InvalidRequest, RateLimited, RequestError
 from router.canary.trial import Asker, Trial, arm_of
+from router.feedback import answer_key
 from router.forward.exchange import Exchange
 from router.guards.answers.whole import WITH_TEXT
 from router.incoming import Incoming
@@ -101,7 +102,7 @@ class Canarying:
 
     def _end(self, exchange: Exchange, bad: frozenset[str] | None) -> None:
         if exchange.entry is not None:
-            self._trials.end(exchange.entry, bad, exchange.id)
+            self._trials.end(exchange.entry, bad, answer_key(exchange.tenant, exchange.id))
             exchange.entry = None
 
 
