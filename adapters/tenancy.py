@@ -27,6 +27,11 @@ class Limits(Settings):
     tokens_per_day: int | None = Field(default=None, ge=1)
     money_per_day: float | None = Field(default=None, gt=0)
 
+    @property
+    def by_tokens(self) -> bool:
+        """Whether any of them is counted in tokens, or in what tokens cost."""
+        return (self.tokens_per_minute, self.tokens_per_day, self.money_per_day) != (None, None, None)
+
     def over(self, other: "Limits") -> "Limits":
         """These, and what they do not say as `other` says it."""
         return other.model_copy(update={name: value for name, value in self if value is not None})

@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import msgspec
+
 from adapters.asgi import header
 from adapters.errors import (
     DeadlineExceeded,
@@ -31,11 +33,11 @@ from router.guards.guarded import Rerouted
 from router.guards.judges.judges import Judges
 from router.headers import EXPLAIN, provenance, said
 from router.incoming import Incoming
-from router.meter import asked_tokens, guess_of, need_of, used_by
+from router.meter import bounded, guess_of, used_by
 from router.metrics import Metrics
 from router.policy import PolicyHolder
 from router.routes.book import Choice
-from router.routes.config import CacheConfig, RouteConfig
+from router.routes.config import AUTO, CacheConfig, RouteConfig
 from router.routes.rewrite import capped, rewritten
 from router.shadow import Pair, Shadow
 from router.snapshot import Target, in_pool
@@ -122,24 +124,40 @@ class Answering:
             return (Choice(model, model),)
         exchange = incoming.exchange
         facts = incoming.facts
-        choice = book.choose(model, facts)
-        if choice.route == model and choice.config is not None and not is_open_to(choice.config, model, client):
+        opens = self._opens(client)
+        choice = book.choose(model, facts, opens)
+        if choice.route == model and not opens(model):
             # Its fallback would tell that it is there.
             raise ModelNotFound(model[:200])
         degrade = client.tier.degrade
-        if degrade is not None and degrade.route is not None and self._is_busy(client):
+        if degrade is not None and degrade.route is not None and opens(degrade.route) and self._is_busy(client):
             choice = book.choose(degrade.route, facts)
             exchange.extra.append(said("degraded", f"route {degrade.route}"))
         if header(exchange.request.headers, EXPLAIN) == b"1":
             exchange.extra.append(said("explain", "; ".join(choice.why)))
-        others = choice.config.fallbacks if choice.config else ()
-        return (choice, *(book.choose(one, facts) if book.knows(one) else Choice(one, one) for one in others))
+        others = [one for one in (choice.config.fallbacks if choice.config else ()) if opens(one)]
+        return (choice, *(book.choose(one, facts, opens) if book.knows(one) else Choice(one, one) for one in others))
+
+    def _opens(self, client: Client) -> Callable[[str], bool]:
+        """Whether `client` may ask for a route, or for an adapter or base, of that name. No header tells of others."""
+        book = self._parts.policy.policy.book
+
+        def opens(name: str) -> bool:
+            route = book.routes.get(name)
+            if route is not None:
+                return is_open_to(route, name, client)
+            if name == AUTO and book.auto is not None:
+                return opens(book.auto.general)
+            return client.may_use_adapter(name.partition("@")[0])
+
+        return opens
 
     def _elsewhere(self, incoming: Incoming, moved: Rerouted) -> Choice:
         """Where a guard has the request go."""
         exchange = incoming.exchange
         exchange.tried.clear()
-        exchange.extra.append(said("rerouted", f"{moved.guard}: {moved.route}"))
+        shown = f"{moved.guard}: {moved.route}" if self._opens(incoming.client)(moved.route) else moved.guard
+        exchange.extra.append(said("rerouted", shown))
         return self._parts.policy.policy.book.choose(moved.route, incoming.facts)
 
     async def _within_its_time(self, incoming: Incoming, choice: Choice) -> Target:
@@ -164,7 +182,7 @@ class Answering:
         body = await self._guarding.check(exchange, choice, client.tenant, body)
         price = self._parts.policy.policy.config.price(choice.route, target.label)
         await self._charge_route(choice)
-        body, grant = await self._reserve(incoming, body, price)
+        body, grant = await self._reserve(incoming, target, body, price)
         used = Need(0, 0)
         try:
             config = choice.config
@@ -323,10 +341,10 @@ class Answering:
                 incoming.exchange.extra.append(told)
         degrade = incoming.client.tier.degrade
         if degrade is not None and degrade.max_tokens is not None and self._is_busy(incoming.client):
-            asked = asked_tokens(body)
-            if asked is None or asked > degrade.max_tokens:
+            fewer = capped(msgspec.json.decode(body), endpoint, degrade.max_tokens)
+            if fewer is not None:
                 incoming.exchange.extra.append(said("degraded", f"max_tokens {degrade.max_tokens}"))
-                return capped(body, endpoint, degrade.max_tokens)
+                return msgspec.json.encode(fewer)
         return body
 
     async def _charge_route(self, choice: Choice) -> None:
@@ -334,20 +352,27 @@ class Answering:
         if config is None or config.requests_per_minute is None:
             return
         limits = Limits(requests_per_minute=config.requests_per_minute)
-        await self._parts.limiter.reserve(f"{ROUTE}{choice.route}", limits, Need(0, 0), _FREE, "")
+        await self._parts.limiter.reserve(f"{ROUTE}{choice.route}", limits, Need(0, 0), _FREE)
 
-    async def _reserve(self, incoming: Incoming, body: bytes, price: PriceConfig) -> tuple[bytes, Grant | None]:
-        """The body, its answer bounded where a limit needs that, and what was set aside for it."""
-        client, counters = incoming.client, self._parts.config.counters
-        limits = client.limits
+    async def _reserve(
+        self, incoming: Incoming, target: Target, body: bytes, price: PriceConfig
+    ) -> tuple[bytes, Grant | None]:
+        """The body, with the answer's bound in it that is counted where a limit needs one, and what was set aside."""
+        client = incoming.client
+        limits, need = client.limits, Need(0, 0)
         if limits == Limits():
             return body, None
-        by_tokens = (limits.tokens_per_minute, limits.tokens_per_day, limits.money_per_day) != (None, None, None)
-        if by_tokens and asked_tokens(body) is None:
-            body = capped(body, incoming.exchange.endpoint.name, counters.answer_tokens)
-        need = need_of(body, counters.answer_tokens, counters.bytes_per_token)
-        lease = incoming.exchange.id.decode()
-        return body, await self._parts.limiter.reserve(client.tenant, limits, need, price, lease)
+        if limits.by_tokens:
+            endpoint, context = incoming.exchange.endpoint.name, self._context(target)
+            body, need = bounded(body, endpoint, self._parts.config.counters, context)
+        return body, await self._parts.limiter.reserve(client.tenant, limits, need, price)
+
+    def _context(self, target: Target) -> int | None:
+        """The tokens that a request to `target` can hold with its answer, None where a replica does not tell."""
+        having = frozenset(target.replicas)
+        held = [one.catalog.context for one in self._parts.fleet.view.replicas if one.name in having and one.catalog]
+        known = [one for one in held if one is not None]
+        return max(known) if known and len(known) == len(held) else None
 
     def _deadline(self, incoming: Incoming, config: RouteConfig | None) -> float | None:
         """When the answer must be whole, by the event loop's clock."""

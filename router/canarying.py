@@ -3,13 +3,16 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from adapters.errors import RateLimited, RequestError
+import msgspec
+
+from adapters.errors import InvalidRequest, RateLimited, RequestError
 from router.canary.trial import Asker, Trial, arm_of
+from router.feedback import answer_key
 from router.forward.exchange import Exchange
 from router.guards.answers.whole import WITH_TEXT
 from router.incoming import Incoming
-from router.meter import asked_tokens
 from router.routes.book import Choice
+from router.routes.sizes import size_of
 from router.tenants.limiter import Need
 from router.trials import Trials
 
@@ -67,7 +70,7 @@ class Canarying:
             return
         # An answer's end is a token, too, as our replicas count.
         ends = exchange.target is not None and exchange.target.revision is not None
-        if used.answer <= ends and asked_tokens(body) != 1:
+        if used.answer <= ends and not _asks_for_one(body, exchange.endpoint.name):
             exchange.bad.add("empty")
         self._note(exchange, "cost", exchange.read_bytes, used.answer)
         if exchange.began_s is not None and not exchange.cold:
@@ -99,8 +102,16 @@ class Canarying:
 
     def _end(self, exchange: Exchange, bad: frozenset[str] | None) -> None:
         if exchange.entry is not None:
-            self._trials.end(exchange.entry, bad, exchange.id)
+            self._trials.end(exchange.entry, bad, answer_key(exchange.tenant, exchange.id))
             exchange.entry = None
+
+
+def _asks_for_one(body: bytes, endpoint: str) -> bool:
+    """Whether an answer may have one token only, which can be its end."""
+    try:
+        return size_of(msgspec.json.decode(body), endpoint).tokens == 1
+    except InvalidRequest:
+        return False
 
 
 def _kept_from(pool: Trial, choice: Choice) -> Choice:

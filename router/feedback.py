@@ -25,8 +25,8 @@ class _Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A vote that was taken. `target`: who gave the answer; `new`: whether it is the first; `answer`: the id of its
-    request."""
+    """A vote that was taken. `target`: who gave the answer; `new`: whether it is the first; `answer`: its
+    `answer_key`."""
 
     target: Target
     vote: Vote
@@ -34,23 +34,29 @@ class Taken:
     answer: bytes
 
 
+def answer_key(tenant: str, request_id: bytes) -> bytes:
+    """The name of a tenant's answer. No tenant's name has a slash in it."""
+    return tenant.encode() + b"/" + request_id
+
+
 class Feedback:
-    """The last `limit` answers, by request id: some 200 bytes each."""
+    """The last `limit` answers, by tenant and request id: some 200 bytes each. Ids are the clients' to choose, so one
+    tenant's say nothing of another's."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._answers: OrderedDict[bytes, Target] = OrderedDict()
         self._votes: dict[bytes, Vote] = {}
 
-    def answered(self, request_id: bytes, target: Target) -> None:
-        """Notes that a request got its answer from `target`."""
-        self._answers[request_id] = target
-        self._votes.pop(request_id, None)
+    def answered(self, answer: bytes, target: Target) -> None:
+        """Notes that the request of that `answer_key` got its answer from `target`."""
+        self._answers[answer] = target
+        self._votes.pop(answer, None)
         while len(self._answers) > self._limit:
             self._votes.pop(self._answers.popitem(last=False)[0], None)
 
-    def vote(self, body: bytes) -> Taken:
-        """Takes a vote. The same vote again is no new one.
+    def vote(self, body: bytes, tenant: str) -> Taken:
+        """Takes a vote of `tenant` on an answer of its own. The same vote again is no new one.
 
         Raises InvalidRequest, NotFound for an answer that is not known (any more), Conflict for a second thought.
         """
@@ -58,16 +64,17 @@ class Feedback:
             given = msgspec.json.decode(body, type=_Body)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise InvalidRequest(f"Feedback is a JSON object with 'completion_id' and 'vote': {error}.") from error
-        name = self._find(given.completion_id)
+        name = self._find(given.completion_id, tenant)
         before = self._votes.get(name)
         if before not in (None, given.vote):
             raise Conflict("There is another vote on this answer already.")
         self._votes[name] = given.vote
         return Taken(self._answers[name], given.vote, before is None, name)
 
-    def _find(self, completion_id: str) -> bytes:
-        names = [completion_id, *(completion_id.removeprefix(prefix) for prefix in _PREFIXES)]
-        found = next((name for name in map(str.encode, names) if name in self._answers), None)
+    def _find(self, completion_id: str, tenant: str) -> bytes:
+        ids = [completion_id, *(completion_id.removeprefix(prefix) for prefix in _PREFIXES)]
+        names = [answer_key(tenant, one.encode()) for one in ids]
+        found = next((name for name in names if name in self._answers), None)
         if found is None:
             raise NotFound("This router knows no such answer (any more).")
         return found

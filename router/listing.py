@@ -88,9 +88,14 @@ def _entry(model: ListedModel) -> dict[str, Any]:
         "object": "model",
         "created": model.created,
         "owned_by": _OWNER,
-        "root": model.root or model.id,
+        "root": model.id if model.root is None or _is_path(model.root) else model.root,
         "parent": model.parent,
     }
+
+
+def _is_path(root: str) -> bool:
+    """Whether `root` is a place on a server's disk, which is nobody's business, and no name of a hub's."""
+    return root.startswith(("/", "~", ".", "file:")) or "\\" in root or root[1:2] == ":"
 
 
 def _encode(document: Any) -> bytes:

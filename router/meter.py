@@ -4,36 +4,28 @@ What a replica of ours streams is counted by its token ids; anything else by the
 plain server's stream that tells none is estimated by its events, a token each.
 """
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import msgspec
 
 from router.relay import Relay
+from router.routes.sizes import Size, size_of, with_tokens
+from router.tenants.config import CountersConfig
 from router.tenants.limiter import Need
 
 # What a chat template adds around the messages, where there is no system prompt in it.
 _TEMPLATE_TOKENS = 64
 _ESTIMATED_BYTES_PER_TOKEN = 4
-_NONE = msgspec.Raw()
-
-
-class _Size(msgspec.Struct, frozen=True):
-    max_tokens: Any = None
-    max_completion_tokens: Any = None
-    max_output_tokens: Any = None
-    n: Any = None
-    best_of: Any = None
-
-    @property
-    def asked(self) -> int | None:
-        """The tokens that each answer may have."""
-        given = (self.max_completion_tokens, self.max_tokens, self.max_output_tokens)
-        return next((one for one in given if isinstance(one, int) and one > 0), None)
-
-    @property
-    def choices(self) -> int:
-        """How many answers are made."""
-        return max([one for one in (self.n, self.best_of, 1) if isinstance(one, int)])
+# What a prompt is taken to hold that is not all in its body, where nobody tells how much its model can hold.
+_CONTEXT_TOKENS = 16_384
+# Fields by which a prompt grows beyond its body: an earlier answer's, or a template that may write anything.
+_FROM_ELSEWHERE = ("previous_response_id", "conversation", "chat_template")
+# Kinds of parts whose tokens are made from the body's own bytes.
+_TEXTUAL = frozenset(
+    {"text", "input_text", "output_text", "refusal", "thinking", "reasoning_text", "tool_use", "tool_result", "None"}
+)
 
 
 class _Usage(msgspec.Struct, frozen=True):
@@ -52,20 +44,63 @@ class _Answer(msgspec.Struct, frozen=True):
     response: _Message | None = None
 
 
-_SIZE = msgspec.json.Decoder(_Size)
 _ANSWER = msgspec.json.Decoder(_Answer)
 
 
-def asked_tokens(body: bytes) -> int | None:
-    """What a request says that an answer may have, in tokens."""
-    return _SIZE.decode(body).asked
+def bounded(body: bytes, endpoint: str, rates: CountersConfig, context: int | None) -> tuple[bytes, Need]:
+    """`body` with the bound of its answers that is counted, and the most that it can take then.
+
+    `rates`: what is counted where the body does not say; `context`: the tokens that the model can hold, None where that
+    is not known. Raises InvalidRequest for a size that could be read in more than one way.
+    """
+    fields: dict[str, Any] = msgspec.json.decode(body)
+    size = size_of(fields, endpoint)
+    if size.answers:
+        said = rates.answer_tokens if size.tokens is None else size.tokens
+        size = replace(size, tokens=said if context is None else min(said, context))
+        fields = with_tokens(fields, endpoint, size.tokens or 0)
+    return msgspec.json.encode(fields), need_of(fields, len(body), size, rates, context)
 
 
-def need_of(body: bytes, answer_tokens: int, bytes_per_token: float) -> Need:
-    """The most that a call with `body` can take. `answer_tokens`: what an answer has where the request does not say."""
-    size = _SIZE.decode(body)
-    prompt = int(len(body) / bytes_per_token) + _TEMPLATE_TOKENS
-    return Need(prompt, (size.asked or answer_tokens) * size.choices)
+def need_of(fields: Mapping[str, Any], length: int, size: Size, rates: CountersConfig, context: int | None) -> Need:
+    """The most that a call can take. `fields`: its decoded body, of `length` bytes; `size`: what that asks for.
+
+    A token is made from at least one byte, so at one byte a token it is never too little. What a prompt takes that
+    holds more than text, or a text that is not in the body, cannot be told from bytes: it can fill the context.
+    """
+    bare = fields.get("prompt") if "prompt" in fields else fields.get("input")
+    prompt = max(int(length / rates.bytes_per_token), _ids_in(bare)) + _TEMPLATE_TOKENS
+    if _is_open_ended(fields):
+        prompt = max(prompt, context or _CONTEXT_TOKENS)
+    if context is not None:
+        # A longer prompt is refused by its engine, or cut.
+        prompt = min(prompt, context * size.prompts)
+    # A completion that only echoes makes a token all the same.
+    return Need(prompt, max(size.tokens or 0, 1) * size.answers)
+
+
+def _ids_in(prompt: Any) -> int:
+    """The tokens that a prompt gives by their ids."""
+    if not isinstance(prompt, list):
+        return 0
+    return sum(len(one) if isinstance(one, list) else isinstance(one, int) for one in prompt)
+
+
+def _is_open_ended(fields: Mapping[str, Any]) -> bool:
+    if any(fields.get(name) is not None for name in _FROM_ELSEWHERE):
+        return True
+    said = fields.get("messages") or fields.get("input")
+    parts = said if isinstance(said, list) else []
+    return any(_has_media(one) for one in parts)
+
+
+def _has_media(message: Any) -> bool:
+    """Whether a message holds a part that is neither text nor a call."""
+    if not isinstance(message, dict):
+        return False
+    content = message.get("content")
+    parts = content if isinstance(content, list) else []
+    return any(isinstance(one, dict) and not _TEXTUAL.issuperset((str(one.get("type")),)) for one in parts)
 
 
 def guess_of(body: bytes, answer_tokens: float) -> float:

@@ -14,7 +14,7 @@ from adapters.errors import DeadlineExceeded, ModelNotFound, RequestError, Unava
 from router.answering import Answering, Parts, is_open_to
 from router.endings import Endings
 from router.endpoints import FEEDBACK, HEALTH, MODEL, MODEL_PREFIX, MODELS, find_endpoint
-from router.feedback import Feedback
+from router.feedback import Feedback, answer_key
 from router.forward.exchange import Exchange
 from router.forward.forwarder import Forwarder
 from router.forward.upstreams import Upstreams
@@ -124,6 +124,7 @@ class Proxy:
         request = exchange.request
         path = request.path
         client = Client() if path == "/healthz" else self._parts.policy.clients.identify(request.headers)
+        exchange.tenant = client.tenant
         endpoint = exchange.endpoint = find_endpoint(request.method, path, switched=self._config.tokenizer_endpoints)
         if endpoint.forwarded:
             await self._forward(exchange, client)
@@ -140,7 +141,7 @@ class Proxy:
         """What the client may ask for."""
         listing, policy = self._fleet.view.listing, self._parts.policy.policy
         routes = [name for name, route in policy.book.routes.items() if is_open_to(route, name, client)]
-        if policy.book.auto is not None and routes:
+        if policy.book.auto is not None and policy.book.auto.general in routes:
             routes.append(AUTO)
         if client.opens_all and not routes:
             return listing
@@ -161,7 +162,7 @@ class Proxy:
 
     async def _vote(self, exchange: Exchange) -> None:
         body = await exchange.request.body(self._config.body_timeout_s)
-        taken = self._feedback.vote(body)
+        taken = self._feedback.vote(body, exchange.tenant)
         target, vote = taken.target, taken.vote
         if taken.new:
             self._metrics.vote(target, vote)
@@ -189,7 +190,7 @@ class Proxy:
     async def _ask(self, exchange: Exchange, client: Client, deadline_s: float | None) -> None:
         target = await self._answering.answer(exchange, client, deadline_s)
         if exchange.outcome == "ok":
-            self._feedback.answered(exchange.id, target)
+            self._feedback.answered(answer_key(exchange.tenant, exchange.id), target)
 
     def _deadline(self, exchange: Exchange) -> float | None:
         """When the answer must be whole, by the event loop's clock: as the client or the configuration says."""

@@ -86,7 +86,8 @@ class Trials:
         return entry
 
     def end(self, entry: Entry, bad: Collection[str] | None, answer: bytes) -> None:
-        """It has ended. `bad`: by which metrics it was bad, None where it counts for nobody; `answer`: its id."""
+        """It has ended. `bad`: by which metrics it was bad, None where it counts for nobody; `answer`: its
+        `answer_key`."""
         self._open.get(entry.canary, {}).pop(entry, None)
         recorder = self._recorders.get(entry.canary)
         if recorder is None:
@@ -100,7 +101,7 @@ class Trials:
                 self._answered.popitem(last=False)
 
     def voted_down(self, answer: bytes) -> None:
-        """Somebody is not content with the answer of that id."""
+        """Somebody is not content with the answer of that `answer_key`."""
         entry = self._answered.get(answer)
         recorder = self._recorders.get(entry.canary) if entry is not None else None
         if entry is not None and recorder is not None:

@@ -4,6 +4,9 @@ Reads see one moment. Writes take turns, on SQLite by its own lock and on Postgr
 write has read stays true until it ends.
 """
 
+import contextlib
+import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import resources
@@ -118,8 +121,19 @@ def _make_folder(url: URL) -> None:
         folder = Path(url.database).expanduser().parent
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            _keep_private(Path(url.database).expanduser())
         except OSError as error:
             raise RegistryError(f"Cannot write to {folder}: {error.strerror}.", hint="Set registry.url.") from error
+
+
+def _keep_private(file: Path) -> None:
+    """Makes `file` its owner's alone before SQLite opens it, whose own files beside it get the same mode."""
+    if file.exists():
+        if stat.S_IMODE(file.stat().st_mode) & 0o077 and file.stat().st_uid == os.geteuid():
+            file.chmod(0o600)
+        return
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
 
 
 def _engine(url: URL, *, sqlite: bool) -> Engine:

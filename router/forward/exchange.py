@@ -7,6 +7,7 @@ from typing import Protocol
 
 from adapters.asgi import Headers
 from adapters.errors import RequestError
+from adapters.tenancy import DEFAULT_TENANT
 from router.answered import Outcome
 from router.body import Head, Prompt, parse_head
 from router.canary.recorder import Entry
@@ -63,7 +64,7 @@ class Exchange:
     it is under; `entry`: its place in a canary, `bad`: the canary's metrics by which it went wrong;
     `began_s`: when its answer began; `cold`: whether its revision had to be loaded first. Who answers, or is to:
     `route`, empty where the client named no route, `target`, and `replica`; `used` and `cost`: tokens, and what they
-    cost. `head`: what was read of it."""
+    cost. `head`: what was read of it; `tenant`: whose it is."""
 
     request: Request
     relay: Relay
@@ -87,6 +88,7 @@ class Exchange:
     began_s: float | None = None
     cold: bool = False
     head: Head | None = None
+    tenant: str = DEFAULT_TENANT
     route: str = ""
     target: Target | None = None
     replica: str = ""

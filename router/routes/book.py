@@ -1,11 +1,11 @@
 """The routes, compiled, and how a request finds its own. Immutable: a change of the configuration makes a new one."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from adapters.errors import ConfigError
+from adapters.errors import ConfigError, ModelNotFound
 from router.routes.config import AUTO, AutoConfig, RouteConfig, RoutesConfig
 from router.routes.facts import Facts
 from router.routes.rules import Rule
@@ -13,6 +13,13 @@ from router.routes.split import choose
 
 if TYPE_CHECKING:
     from router.routes.classifier import Classifier, Guess
+
+
+Opens = Callable[[str], bool]
+
+
+def _everything(_name: str) -> bool:
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +52,11 @@ class Book:
         """Whether `model` is a route, or `auto`."""
         return model in self._config.routes or (model == AUTO and self.auto is not None)
 
-    def choose(self, model: str, facts: Facts) -> Choice:
-        """What a request for `model`, which is a route or `auto`, gets."""
+    def choose(self, model: str, facts: Facts, opens: Opens = _everything) -> Choice:
+        """What a request for `model`, which is a route or `auto`, gets. `opens`: whether its client may call a route of
+        that name; `auto` knows of no others. Raises ModelNotFound where none is left."""
         if model == AUTO and self.auto is not None:
-            route, why = self.auto.route(facts)
+            route, why = self.auto.route(facts, opens)
             return self._routed(route, facts, (why,))
         return self._routed(model, facts, (f"the request names the route {model}",))
 
@@ -71,18 +79,26 @@ class Auto:
         self._rules = rules
         self._classifier = classifier
 
-    def route(self, facts: Facts) -> tuple[str, str]:
-        """The route's name, and why it is that one."""
-        for number, rule in enumerate(self._rules, 1):
+    @property
+    def general(self) -> str:
+        """The route for what no rule and no example fits."""
+        return self._config.general
+
+    def route(self, facts: Facts, opens: Opens = _everything) -> tuple[str, str]:
+        """The route's name, of those that `opens` tells, and why it is that one. Raises ModelNotFound where none is."""
+        for number, rule in enumerate((rule for rule in self._rules if opens(rule.route)), 1):
             if (why := rule.why(facts)) is not None:
                 return rule.route, f"rule {number}: {why}"
         guess = self.guess(facts)
-        if guess is None:
-            return self._config.general, "no rule fits, and there are no examples"
-        ranking = ", ".join(f"{task} {score:.3f}" for task, score in guess.scores[:3])
-        if guess.confidence >= self._config.confidence:
-            return guess.task, f"the text is like {guess.task} ({ranking})"
-        return self._config.general, f"the text is like no task by {self._config.confidence:g} or more ({ranking})"
+        scores = [one for one in guess.scores if opens(one[0])] if guess is not None else []
+        ranking = ", ".join(f"{task} {score:.3f}" for task, score in scores[:3])
+        if scores and scores[0][1] >= self._config.confidence:
+            return scores[0][0], f"the text is like {scores[0][0]} ({ranking})"
+        if not opens(self.general):
+            raise ModelNotFound(AUTO)
+        if not scores:
+            return self.general, "no rule fits, and there are no examples"
+        return self.general, f"the text is like no task by {self._config.confidence:g} or more ({ranking})"
 
     def guess(self, facts: Facts) -> "Guess | None":
         """What the classifier alone says, None where there is none, or nothing to read."""

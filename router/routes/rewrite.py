@@ -7,15 +7,13 @@ import msgspec
 
 from adapters.errors import InvalidRequest
 from router.routes.config import RouteConfig, Sampling
+from router.routes.sizes import FIELDS, makes_text, size_of, with_tokens
 from router.routes.template import render
 
 VARIABLES = "variables"
-_TOKENS = ("max_completion_tokens", "max_tokens", "max_output_tokens")
-# How each endpoint calls the number of tokens that it may answer with, where a client does not say.
-_TOKENS_OF: Mapping[str, str] = {"responses": "max_output_tokens"}
-# Endpoints that make no text know nothing of sampling, nor of templates.
-_GENERATING = frozenset({"chat_completions", "completions", "responses", "messages"})
 _PENALTIES = ("presence_penalty", "frequency_penalty", "seed")
+# vLLM's own values where nothing is said. A base's generation_config.json may have others, which are seldom more.
+_UNSAID: Mapping[str, float] = {"temperature": 1, "top_p": 1, "presence_penalty": 0, "frequency_penalty": 0}
 
 
 def rewritten(body: bytes, endpoint: str, model: str, route: RouteConfig) -> bytes:
@@ -26,8 +24,9 @@ def rewritten(body: bytes, endpoint: str, model: str, route: RouteConfig) -> byt
     fields: dict[str, Any] = msgspec.json.decode(body)
     fields["model"] = model
     variables = fields.pop(VARIABLES, None) if route.template is not None else None
-    if endpoint in _GENERATING:
-        _decode_settings(fields, endpoint, route.defaults, route.limits)
+    # Endpoints that make no text know nothing of sampling, nor of templates.
+    if makes_text(endpoint):
+        fields = _sampled(_sized(fields, endpoint, route.defaults, route.limits), endpoint, route)
         if route.template is not None:
             _put_template(fields, endpoint, render(route.template, variables or {}, _refusal))
     return msgspec.json.encode(fields)
@@ -38,40 +37,42 @@ def with_model(body: bytes, model: str) -> bytes:
     return msgspec.json.encode({**msgspec.json.decode(body), "model": model})
 
 
-def capped(body: bytes, endpoint: str, max_tokens: int) -> bytes:
-    """`body` with at most so many tokens asked for."""
-    fields: dict[str, Any] = msgspec.json.decode(body)
-    _decode_settings(fields, endpoint, Sampling(max_tokens=max_tokens), Sampling(max_tokens=max_tokens))
-    return msgspec.json.encode(fields)
+def capped(fields: dict[str, Any], endpoint: str, most: int) -> dict[str, Any] | None:
+    """`fields` with at most so many tokens for each answer, None where they ask for no more. Raises InvalidRequest."""
+    asked = size_of(fields, endpoint).tokens
+    return with_tokens(fields, endpoint, most) if asked is None or asked > most else None
 
 
-def _decode_settings(fields: dict[str, Any], endpoint: str, defaults: Sampling, limits: Sampling) -> None:
-    most = dict(limits)
-    for name, value in defaults:
-        given = [key for key in _names(name) if fields.get(key) is not None]
-        if not given and value is not None and not (endpoint == "messages" and name in _PENALTIES):
-            fields[_name_for(name, endpoint)] = value
-    for name, limit in most.items():
-        if limit is None:
-            continue
-        for key in _names(name):
-            if _is_over(fields.get(key), limit):
-                fields[key] = limit
-        # What is not said is the engine's default, which may be more.
-        if name == "max_tokens" and all(fields.get(key) is None for key in _TOKENS):
-            fields[_name_for(name, endpoint)] = limit
+def _sized(fields: dict[str, Any], endpoint: str, defaults: Sampling, limits: Sampling) -> dict[str, Any]:
+    """`fields` with the tokens of an answer as the route has them."""
+    said = any(fields.get(name) is not None for name in FIELDS[endpoint].tokens)
+    if not said and defaults.max_tokens is not None:
+        fields = with_tokens(fields, endpoint, defaults.max_tokens)
+    if limits.max_tokens is None:
+        return fields
+    return capped(fields, endpoint, limits.max_tokens) or fields
 
 
-def _names(name: str) -> tuple[str, ...]:
-    return _TOKENS if name == "max_tokens" else (name,)
+def _sampled(fields: dict[str, Any], endpoint: str, route: RouteConfig) -> dict[str, Any]:
+    """`fields` with the route's sampling. Raises InvalidRequest for a value under a limit that is no number: `"1.9"` is
+    one to vLLM."""
+    for name, value in route.defaults:
+        foreign = endpoint == "messages" and name in _PENALTIES
+        if name != "max_tokens" and value is not None and fields.get(name) is None and not foreign:
+            fields[name] = value
+    for name, limit in route.limits:
+        if name != "max_tokens" and limit is not None and _is_over(fields.get(name), name, limit):
+            fields[name] = limit
+    return fields
 
 
-def _name_for(name: str, endpoint: str) -> str:
-    return _TOKENS_OF.get(endpoint, name) if name == "max_tokens" else name
-
-
-def _is_over(value: Any, limit: float) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and value > limit
+def _is_over(value: Any, name: str, limit: float) -> bool:
+    if value is None:
+        return name == "top_k" or _UNSAID.get(name, limit) > limit
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise InvalidRequest(f"Invalid type for '{name}': expected a number.", param=name)
+    # Of the candidates for a token, none and fewer mean all.
+    return value > limit or (name == "top_k" and value <= 0)
 
 
 def _put_template(fields: dict[str, Any], endpoint: str, made: list[tuple[str, str]]) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -113,12 +114,14 @@ class Limiter:
         self._settling: set[asyncio.Task[None]] = set()
         self._down = False
 
-    async def reserve(self, tenant: str, limits: Limits, need: Need, price: PriceConfig, lease: str) -> Grant | None:
+    async def reserve(self, tenant: str, limits: Limits, need: Need, price: PriceConfig) -> Grant | None:
         """Sets aside what a call needs; None where nothing is limited. Raises RateLimited, and Unavailable where the
         counters cannot be asked and the policy is to refuse."""
         charges = charges_of(tenant, limits, need, price)
         if not charges:
             return None
+        # The router's own: a client's `x-request-id` may come again, and then two calls would be one.
+        lease = secrets.token_hex(16)
         try:
             reserved = await self._counters.reserve(charges, lease)
         except Unavailable:

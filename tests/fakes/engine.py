@@ -125,6 +125,7 @@ class FakeEngine:
         self.seen: list[Seen] = []
         self.arrived = asyncio.Condition()
         self.port = 0
+        self.source = "fake/base"
         self.fingerprint: str | None = None
         self.layout: dict[str, Any] | None = None
         self.refused: dict[str, str] = {}
@@ -203,7 +204,7 @@ class FakeEngine:
             replica=self.name,
             phase=self.phase,
             base=BaseModelStatus(
-                name=self.base, source="fake/base", quantization=None, max_model_len=4096, fingerprint=self.fingerprint
+                name=self.base, source=self.source, quantization=None, max_model_len=4096, fingerprint=self.fingerprint
             ),
             tasks=("generate",),
             revisions=self.revisions,

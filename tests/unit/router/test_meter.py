@@ -1,8 +1,10 @@
 import pytest
 
+from adapters.errors import InvalidRequest
 from router.carry.transcript import Transcript
-from router.meter import need_of, used_by
+from router.meter import bounded, used_by
 from router.relay import Relay
+from router.tenants.config import CountersConfig
 from router.tenants.limiter import Need
 from router.wire.request import Reply
 
@@ -64,16 +66,43 @@ def test_a_stream_with_token_ids_is_counted_by_them() -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "answer"),
+    ("endpoint", "body", "answer"),
     [
-        (b'{"max_tokens":10}', 10),
-        (b'{"max_completion_tokens":12,"max_tokens":10}', 12),
-        (b'{"max_tokens":10,"n":3}', 30),
-        (b'{"max_output_tokens":8}', 8),
-        (b"{}", 100),
-        (b'{"max_tokens":null,"n":null}', 100),
+        ("chat_completions", b'{"max_tokens":10}', 10),
+        ("chat_completions", b'{"max_completion_tokens":12,"max_tokens":10}', 12),
+        ("chat_completions", b'{"max_completion_tokens":1,"max_tokens":100000}', 1),
+        ("chat_completions", b'{"max_tokens":10,"n":3}', 30),
+        ("responses", b'{"max_output_tokens":8}', 8),
+        ("chat_completions", b"{}", 100),
+        ("chat_completions", b'{"max_tokens":null,"n":null}', 100),
+        ("completions", b'{"prompt":"a"}', 16),
+        ("completions", b'{"prompt":["a","b"],"max_tokens":5,"n":2}', 20),
+        ("completions", b'{"prompt":[1,2,3],"max_tokens":5}', 5),
+        ("embeddings", b'{"input":["a","b"]}', 0),
+        ("tokenize", b'{"prompt":"a"}', 0),
     ],
 )
-def test_what_is_set_aside_is_the_most_that_can_come(body: bytes, answer: int) -> None:
-    assert need_of(body, 100, 1).answer == answer
-    assert need_of(body, 100, 1).prompt >= len(body)
+def test_what_is_set_aside_is_the_most_that_can_come(endpoint: str, body: bytes, answer: int) -> None:
+    _, need = bounded(body, endpoint, CountersConfig(answer_tokens=100), None)
+    assert need.answer == answer
+    assert need.prompt >= len(body)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "body", "field"),
+    [
+        ("completions", b'{"max_completion_tokens":1,"max_tokens":100000}', "max_completion_tokens"),
+        ("messages", b'{"max_completion_tokens":1,"max_tokens":100000}', "max_completion_tokens"),
+        ("chat_completions", b'{"max_output_tokens":1}', "max_output_tokens"),
+        ("responses", b'{"max_tokens":1}', "max_tokens"),
+        ("chat_completions", b'{"max_tokens":"100000"}', "max_tokens"),
+        ("chat_completions", b'{"max_tokens":100000.0}', "max_tokens"),
+        ("chat_completions", b'{"max_tokens":true}', "max_tokens"),
+        ("chat_completions", b'{"max_tokens":-1}', "max_tokens"),
+        ("chat_completions", b'{"n":"128","max_tokens":1}', "n"),
+    ],
+)
+def test_a_size_that_two_readers_could_read_differently_is_refused(endpoint: str, body: bytes, field: str) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        bounded(body, endpoint, CountersConfig(), None)
+    assert refused.value.param == field
