@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from router.body import decoded_by
 from router.relay import Relay
 from router.tenants.limiter import Need
 
@@ -58,12 +59,12 @@ _ANSWER = msgspec.json.Decoder(_Answer)
 
 def asked_tokens(body: bytes) -> int | None:
     """What a request says that an answer may have, in tokens."""
-    return _SIZE.decode(body).asked
+    return decoded_by(_SIZE, body).asked
 
 
 def need_of(body: bytes, answer_tokens: int, bytes_per_token: float) -> Need:
     """The most that a call with `body` can take. `answer_tokens`: what an answer has where the request does not say."""
-    size = _SIZE.decode(body)
+    size = decoded_by(_SIZE, body)
     prompt = int(len(body) / bytes_per_token) + _TEMPLATE_TOKENS
     return Need(prompt, (size.asked or answer_tokens) * size.choices)
 
@@ -100,7 +101,7 @@ def _told(tail: bytes) -> Need | None:
             continue
         try:
             answer = _ANSWER.decode(line)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             continue
         usage = answer.usage or (answer.response.usage if answer.response else None)
         if usage is not None:

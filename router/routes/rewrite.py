@@ -3,9 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-import msgspec
-
 from adapters.errors import InvalidRequest
+from router.body import decoded, encoded
 from router.routes.config import RouteConfig, Sampling
 from router.routes.template import render
 
@@ -23,26 +22,26 @@ def rewritten(body: bytes, endpoint: str, model: str, route: RouteConfig) -> byt
 
     Raises InvalidRequest where the template's variables do not fit.
     """
-    fields: dict[str, Any] = msgspec.json.decode(body)
+    fields: dict[str, Any] = decoded(body)
     fields["model"] = model
     variables = fields.pop(VARIABLES, None) if route.template is not None else None
     if endpoint in _GENERATING:
         _decode_settings(fields, endpoint, route.defaults, route.limits)
         if route.template is not None:
             _put_template(fields, endpoint, render(route.template, variables or {}, _refusal))
-    return msgspec.json.encode(fields)
+    return encoded(fields)
 
 
 def with_model(body: bytes, model: str) -> bytes:
     """`body`, a JSON object, with another model."""
-    return msgspec.json.encode({**msgspec.json.decode(body), "model": model})
+    return encoded({**decoded(body), "model": model})
 
 
 def capped(body: bytes, endpoint: str, max_tokens: int) -> bytes:
     """`body` with at most so many tokens asked for."""
-    fields: dict[str, Any] = msgspec.json.decode(body)
+    fields: dict[str, Any] = decoded(body)
     _decode_settings(fields, endpoint, Sampling(max_tokens=max_tokens), Sampling(max_tokens=max_tokens))
-    return msgspec.json.encode(fields)
+    return encoded(fields)
 
 
 def _decode_settings(fields: dict[str, Any], endpoint: str, defaults: Sampling, limits: Sampling) -> None:
