@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal, NoReturn
 
 from adapters.schema.budget import Budget, BudgetSpent
-from adapters.schema.compiled import Schema
+from adapters.schema.compiled import Schema, SchemaError, compile_schema
 
 # Characters of a text that are looked at; errors that are told; characters of one error's path or message.
 LONGEST: Final = 1 << 20
@@ -111,25 +111,30 @@ class Checks:
         """As `check` does. What is over the budget is not valid."""
         if self.budget.left >= 0:
             self.budget.left += _STEPS_A_CHARACTER * len(text)
-        return check(text, self)
+        return _checked(text, self)
 
 
-def check(text: str, schema: "Schema | Checks") -> Checked:
+def check(text: str, schema: Schema | Mapping[str, Any]) -> Checked:
     """Holds `text` to `schema`, and repairs it if need be, cheapest first. A text that is valid stays as it is, and one
     that is JSON but not what the schema asks for is not repaired. Raises nothing, whatever the text is, and takes time
     as its length, whatever the schema is: beyond that it is not valid.
 
     Source: JSON Schema draft 2020-12; RFC 8259.
     """
+    try:
+        return Checks(schema if isinstance(schema, Schema) else compile_schema(schema)).check(text)
+    except SchemaError as fault:
+        return Checked(False, text, errors=(f"schema: {fault.message}",))
+
+
+def _checked(text: str, checks: Checks) -> Checked:
     if len(text) > LONGEST:
         return Checked(False, text, errors=(f"$: longer than {LONGEST} characters",))
-    if isinstance(schema, Schema):
-        return Checks(schema).check(text)
     try:
-        errors, is_json = _faults(text, schema)
+        errors, is_json = _faults(text, checks)
         if not errors or is_json:
             return Checked(not errors, text, errors=errors)
-        return _repaired(text, schema, errors)
+        return _repaired(text, checks, errors)
     except BudgetSpent as fault:
         return Checked(False, text, errors=(f"$: {fault.message}",), spent=True)
 
