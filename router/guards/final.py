@@ -74,6 +74,11 @@ class Forms:
         """The schema by which `guard` judges; None where there is none."""
         return guard.compiled or self._asked
 
+    @property
+    def hard(self) -> bool:
+        """Whether a client's schema may make a short answer take long."""
+        return self._asked is not None and self._asked.heavy
+
 
 def forms_for(parts: Sequence[Part], fields: Mapping[str, Any]) -> Forms:
     """The forms of a request under guards. Raises InvalidRequest where a guard is to hold the answer to the request's

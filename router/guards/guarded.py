@@ -147,7 +147,8 @@ class Guarded:
         if (again := self._reask()) is not None:
             await again.whole(answer)
         barred = self._panel.judges("output") and await self._is_barred(answer)
-        return await self._apart.run(lambda: self._whole(answer, self.findings, barred=barred), len(body))
+        work = partial(self._whole, answer, self.findings, barred=barred)
+        return await self._apart.run(work, len(body), hard=self._forms.hard)
 
     def copy(self, answer: bytes) -> bytes:
         """Another answer to the same request, filtered the same; its findings are nobody's."""

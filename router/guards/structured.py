@@ -17,8 +17,8 @@ from adapters.schema.compiled import Schema, SchemaError, compile_schema
 LONGEST: Final = 1 << 20
 _MOST_ERRORS: Final = 8
 # Steps for answers to one request, and for each character of them.
-_STEPS_AT_LEAST: Final = 20_000
-_STEPS_A_CHARACTER: Final = 8
+_STEPS_AT_LEAST: Final = 8000
+_STEPS_A_CHARACTER: Final = 2
 _ERROR_CHARS: Final = 160
 _SPACE: Final = " \t\r\n"
 _FENCE = re.compile(r"^[ \t]*(?P<fence>`{3,}|~{3,})(?:[ \t]*(?:[\w.+-]*[ \t]*\r?\n|json\b))?", re.MULTILINE)

@@ -17,7 +17,8 @@ def compiled_pattern(value: str) -> "re2._Regexp[str]":
     try:
         return re2.compile(value, options)
     except (re2.error, UnicodeEncodeError) as error:
-        raise ValueError(f"'{value[:100]}' is no regular expression that RE2 takes: {error}") from error
+        said = error.args[0].decode("utf-8", "replace") if isinstance(error.args[0], bytes) else "bad characters"
+        raise ValueError(f"'{value[:100]}' is no regular expression that RE2 takes: {said[:100]}") from error
 
 
 def whole(text: str) -> str:
