@@ -21,6 +21,7 @@ PatchbayError
     ├── BodyTooLarge       413
     ├── AdapterRejected    422, an adapter that a request asked for cannot be served
     ├── RateLimited        429, with the seconds after which to try again
+    ├── NotImplementedHere 501
     ├── GuardFailed        500, a guard could not do its work, so nothing goes through
     ├── UpstreamFailed     502
     ├── Unavailable        503, with the seconds after which to try again
@@ -220,6 +221,14 @@ class GuardFailed(RequestError):
     status = 500
     error_type = "server_error"
     code = "guard_failed"
+
+
+class NotImplementedHere(RequestError):
+    """A request needs what this server does not know."""
+
+    status = 501
+    error_type = "invalid_request_error"
+    code = "not_implemented"
 
 
 class UpstreamFailed(RequestError):

@@ -6,8 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import msgspec
-
 from adapters.asgi import header
 from adapters.errors import (
     DeadlineExceeded,
@@ -20,6 +18,7 @@ from adapters.errors import (
 from adapters.tenancy import Limits
 from router.admission.admission import Admission, Turn, Wish
 from router.admission.desk import Waiting
+from router.body import decoded, encoded
 from router.cache import AnswerCache, cache_key
 from router.canarying import Canarying
 from router.config import RouterConfig
@@ -341,10 +340,10 @@ class Answering:
                 incoming.exchange.extra.append(told)
         degrade = incoming.client.tier.degrade
         if degrade is not None and degrade.max_tokens is not None and self._is_busy(incoming.client):
-            fewer = capped(msgspec.json.decode(body), endpoint, degrade.max_tokens)
+            fewer = capped(decoded(body), endpoint, degrade.max_tokens)
             if fewer is not None:
                 incoming.exchange.extra.append(said("degraded", f"max_tokens {degrade.max_tokens}"))
-                return msgspec.json.encode(fewer)
+                return encoded(fewer)
         return body
 
     async def _charge_route(self, choice: Choice) -> None:

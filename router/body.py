@@ -1,6 +1,7 @@
 """Of a request's body only what routing needs."""
 
 import re
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -40,17 +41,48 @@ def _given(raw: msgspec.Raw) -> bool:
 
 
 _HEAD = msgspec.json.Decoder(Head)
+_ANY = msgspec.json.Decoder()
 _FIELD = re.compile(r"`\$\.(?P<at>\w+)`$|missing required field `(?P<missing>\w+)`")
 
 
 def parse_head(body: bytes) -> Head:
     """`model` and `stream` of a request's JSON body. Raises InvalidRequest, with the field at fault where one is."""
     try:
-        return _HEAD.decode(body)
+        # What is not read is not looked at either, and whoever reads it later would find it out.
+        return _HEAD.decode(body if body.isascii() else body.decode())
     except msgspec.ValidationError as error:
         raise _wrong_field(str(error)) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise InvalidRequest("We could not parse the JSON body of your request.") from error
+    except RecursionError as error:
+        raise InvalidRequest("The JSON body of your request is nested too deeply.") from error
+
+
+Decoded = TypeVar("Decoded")
+
+
+def decoded(body: bytes | msgspec.Raw) -> Any:
+    """What a request's JSON body holds, all of it. Raises InvalidRequest: a field that nobody had read yet may not be
+    as JSON has it."""
+    return decoded_by(_ANY, body)
+
+
+def decoded_by(decoder: "msgspec.json.Decoder[Decoded]", body: bytes | msgspec.Raw | memoryview) -> Decoded:
+    """What `decoder` finds in a request's JSON body. Raises InvalidRequest."""
+    try:
+        return decoder.decode(body)
+    except RecursionError as error:
+        raise InvalidRequest("The JSON body of your request is nested too deeply.") from error
+    except UnicodeDecodeError as error:
+        raise InvalidRequest("The JSON body of your request is not UTF-8.") from error
+    except msgspec.DecodeError as error:
+        raise InvalidRequest(f"We could not parse the JSON body of your request: {error}.") from error
+
+
+def encoded(fields: Any) -> bytes:
+    """A request's body from its fields. Raises InvalidRequest where they are nested too deeply to be written."""
+    try:
+        return msgspec.json.encode(fields)
     except RecursionError as error:
         raise InvalidRequest("The JSON body of your request is nested too deeply.") from error
 

@@ -3,9 +3,8 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-import msgspec
-
 from adapters.errors import InvalidRequest, RateLimited, RequestError
+from router.body import decoded
 from router.canary.trial import Asker, Trial, arm_of
 from router.feedback import answer_key
 from router.forward.exchange import Exchange
@@ -109,7 +108,7 @@ class Canarying:
 def _asks_for_one(body: bytes, endpoint: str) -> bool:
     """Whether an answer may have one token only, which can be its end."""
     try:
-        return size_of(msgspec.json.decode(body), endpoint).tokens == 1
+        return size_of(decoded(body), endpoint).tokens == 1
     except InvalidRequest:
         return False
 

@@ -62,7 +62,7 @@ class Feedback:
         """
         try:
             given = msgspec.json.decode(body, type=_Body)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise InvalidRequest(f"Feedback is a JSON object with 'completion_id' and 'vote': {error}.") from error
         name = self._find(given.completion_id, tenant)
         before = self._votes.get(name)

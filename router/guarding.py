@@ -24,7 +24,7 @@ from router.snapshot import Target
 _audit = logging.getLogger("patchbay.audit")
 
 # What is no matter of safety has a canary's metric of its own.
-_METRICS = {"SCHEMA": "schema", "REFUSAL": "refusals"}
+_METRICS = {"SCHEMA": "schema", "SCHEMA_UNCHECKED": "schema", "REFUSAL": "refusals"}
 
 
 class Guarding:

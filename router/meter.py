@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from router.body import decoded, encoded
 from router.relay import Relay
 from router.routes.sizes import Size, size_of, with_tokens
 from router.tenants.config import CountersConfig
@@ -53,13 +54,13 @@ def bounded(body: bytes, endpoint: str, rates: CountersConfig, context: int | No
     `rates`: what is counted where the body does not say; `context`: the tokens that the model can hold, None where that
     is not known. Raises InvalidRequest for a size that could be read in more than one way.
     """
-    fields: dict[str, Any] = msgspec.json.decode(body)
+    fields: dict[str, Any] = decoded(body)
     size = size_of(fields, endpoint)
     if size.answers:
         said = rates.answer_tokens if size.tokens is None else size.tokens
         size = replace(size, tokens=said if context is None else min(said, context))
         fields = with_tokens(fields, endpoint, size.tokens or 0)
-    return msgspec.json.encode(fields), need_of(fields, len(body), size, rates, context)
+    return encoded(fields), need_of(fields, len(body), size, rates, context)
 
 
 def need_of(fields: Mapping[str, Any], length: int, size: Size, rates: CountersConfig, context: int | None) -> Need:
@@ -135,7 +136,7 @@ def _told(tail: bytes) -> Need | None:
             continue
         try:
             answer = _ANSWER.decode(line)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             continue
         usage = answer.usage or (answer.response.usage if answer.response else None)
         if usage is not None:

@@ -14,6 +14,7 @@ import msgspec
 from adapters.errors import RequestError
 from router.admission.admission import Admission, Turn, Wish
 from router.admission.desk import Waiting
+from router.body import decoded
 from router.fleet import Fleet
 from router.forward.aside import Aside
 from router.forward.exchange import Ask, Exchange
@@ -117,7 +118,7 @@ class Shadow:
                 return
             with contextlib.closing(_Ending(turn)):
                 began_s = self._clock()
-                fields, path = msgspec.json.decode(ask.body), exchange.request.path
+                fields, path = decoded(ask.body), exchange.request.path
                 other = await self._aside.post(target, turn.first, path, fields, priority=_LAST, timeout_s=_TIMEOUT_S)
             if exchange.guarded is not None and exchange.guarded.looks_at_answers:
                 other = exchange.guarded.copy(other)
@@ -156,7 +157,7 @@ def _is_empty(answer: bytes) -> bool:
     """Whether an answer has no more than its end."""
     try:
         usage = msgspec.json.decode(answer).get("usage") or {}
-    except (msgspec.DecodeError, AttributeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, AttributeError):
         return True
     told = usage.get("completion_tokens", usage.get("output_tokens"))
     return isinstance(told, int) and told <= 1

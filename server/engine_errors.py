@@ -90,7 +90,7 @@ def _readable(message: Any) -> str:
 def _error_fields(body: bytes) -> dict[str, Any]:
     try:
         decoded = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return {}
     error = decoded.get("error", decoded) if isinstance(decoded, dict) else {}
     if isinstance(error, dict) and "detail" in error:

@@ -24,6 +24,7 @@ from adapters.errors import (
 from server import token_ids
 from server.engine import EngineLora
 from server.engine_errors import EngineErrors
+from server.forms import check_forms
 from server.replica import Replica
 from server.slots import Entry
 
@@ -74,6 +75,7 @@ class Gate:
         if body is None:
             return
         fields = _decode(body)
+        check_forms(fields)
         entry = self._entry(fields, header(scope["headers"], _REVISION))
         self._check_task(scope["path"])
         priority = header(scope["headers"], _PRIORITY)
@@ -85,12 +87,12 @@ class Gate:
         inner: Send = token_ids.TokenIds(send) if ids else send
         if entry is None:
             # Untouched, the body goes on byte for byte.
-            body = msgspec.json.encode(fields) if ids or priority is not None else body
+            body = _encode(fields) if ids or priority is not None else body
             await self._run(scope, _Replay(body, receive, end_s), inner, send)
             return
         async with AsyncExitStack() as held:
             lora = await self._held(held, entry, end_s)
-            body = msgspec.json.encode({**fields, "model": lora.name})
+            body = _encode({**fields, "model": lora.name})
             send.headers = _provenance(entry)
             await self._run(scope, _Replay(body, receive, end_s), inner, send)
 
@@ -188,6 +190,13 @@ def _decode(body: bytes) -> dict[str, Any]:
     if not isinstance(fields, dict):
         raise InvalidRequest("The request body must be a JSON object.")
     return fields
+
+
+def _encode(fields: Mapping[str, Any]) -> bytes:
+    try:
+        return msgspec.json.encode(fields)
+    except RecursionError as error:
+        raise InvalidRequest("The request body is nested too deeply.") from error
 
 
 def _resized(scope: Scope, length: int) -> Scope:

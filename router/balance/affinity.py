@@ -54,5 +54,5 @@ def _before_the_question(message: msgspec.Raw) -> bool:
     """Whether this is a message whose role is not `user`. What is no message counts as well."""
     try:
         return _ROLE.decode(message).role != "user"
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return True

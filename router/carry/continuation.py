@@ -136,8 +136,8 @@ def continuation(request: bytes, transcript: Transcript, *, chat: bool, context:
     if transcript.empty:
         return Again()
     try:
-        shape = _SHAPE.decode(request)
-    except msgspec.DecodeError:
+        shape, fields = _SHAPE.decode(request), msgspec.json.decode(request)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     last = transcript.last
     usage = shape.stream_options is not None and bool(shape.stream_options.include_usage)
@@ -147,7 +147,6 @@ def continuation(request: bytes, transcript: Transcript, *, chat: bool, context:
         return Tail(b"data: [DONE]\n\n")
     if choices and choices[0].get("finish_reason") is not None and (prompt or not usage):
         return Tail(_ending(transcript, len(prompt), len(tokens), usage=usage))
-    fields = msgspec.json.decode(request)
     if not prompt or not _can_be_carried(fields, shape) or "error" in last:
         return None
     body = _body(fields, shape, [*prompt, *tokens], len(tokens), context)

@@ -19,12 +19,13 @@ class Apart:
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(_AT_A_TIME, "guards")
 
-    async def run(self, work: Callable[[], Result], length: int) -> Result:
-        """What `work` returns, or raises. `length`: of the text that it is about, in bytes.
+    async def run(self, work: Callable[[], Result], length: int, *, hard: bool = False) -> Result:
+        """What `work` returns, or raises. `length`: of the text that it is about, in bytes; `hard`: whether a short one
+        may take long, too.
 
         Where it is cancelled, it ends once the work has: what that changes is then left to others.
         """
-        if length < _LONG:
+        if length < _LONG and not hard:
             return work()
         future = asyncio.get_running_loop().run_in_executor(self._threads, work)
         try:

@@ -3,10 +3,9 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import SchemaError
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, PrivateAttr, field_validator, model_validator
 
+from adapters.schema.compiled import Schema, SchemaError, compile_schema
 from adapters.settings import Settings
 from router.guards.guard_base import ActionName, GuardBase, Name, SideName
 from router.guards.judges.config import HttpGuard, LlmGuard, PluginGuard, PresidioGuard
@@ -78,14 +77,21 @@ class SchemaGuard(GuardBase):
     reask: bool = False
     reask_timeout_s: float = Field(default=20, gt=0)
 
-    @field_validator("json_schema")
-    @classmethod
-    def _is_a_schema(cls, value: dict[str, Any]) -> dict[str, Any]:
-        try:
-            Draft202012Validator.check_schema(value)
-        except SchemaError as error:
-            raise ValueError(f"this is no JSON schema: {error.message}") from error
-        return value
+    _compiled: Schema | None = PrivateAttr(default=None)
+
+    @model_validator(mode="after")
+    def _is_a_schema(self) -> Self:
+        if self.json_schema:
+            try:
+                self._compiled = compile_schema(self.json_schema)
+            except SchemaError as error:
+                raise ValueError(f"schema: this is no JSON schema that can be used, {error.message}") from error
+        return self
+
+    @property
+    def compiled(self) -> Schema | None:
+        """Its own schema, where it has one."""
+        return self._compiled
 
 
 class RefusalGuard(GuardBase):

@@ -3,25 +3,32 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import SchemaError
-
+from adapters.errors import InvalidRequest
+from adapters.schema.compiled import Schema, SchemaError, compile_schema
 from router.guards.config import GroundingGuard, RefusalGuard, SchemaGuard
 from router.guards.grounding import grounding
 from router.guards.pipeline import Part
 from router.guards.refusal import refusal_kind
-from router.guards.structured import check
+from router.guards.structured import Checks
 from router.guards.verdict import Span
 
 
 class FinalJudge:
-    """A `Final`. `parts`: the guards that judge; `fields`: the request; `note`: is told what was found in what."""
+    """A `Final`. `parts`: the guards that judge; `fields`: the request; `forms`: the schemas of its answers; `note`: is
+    told what was found in what."""
 
-    def __init__(self, parts: Sequence[Part], fields: Mapping[str, Any], note: Callable[[Span, str], None]) -> None:
+    def __init__(
+        self, parts: Sequence[Part], fields: Mapping[str, Any], forms: "Forms", note: Callable[[Span, str], None]
+    ) -> None:
         self._fields = fields
         self._note = note
         self._parts = parts
-        self.holds = any(isinstance(part.config, SchemaGuard) and schema_for(part.config, fields) for part in parts)
+        self._checks = {
+            part.name: Checks(schema)
+            for part in parts
+            if isinstance(part.config, SchemaGuard) and (schema := forms.of(part.config)) is not None
+        }
+        self.holds = bool(self._checks)
 
     def __call__(self, text: str, *, quiet: bool) -> str | None:
         """As `Final` says."""
@@ -40,13 +47,13 @@ class FinalJudge:
         """The text, mended where it can be, and what is wrong with it, if anything is."""
         config = part.config
         if isinstance(config, SchemaGuard):
-            schema = schema_for(config, self._fields)
-            if schema is None:
+            checks = self._checks.get(part.name)
+            if checks is None:
                 return text, None
-            checked = check(text, schema)
+            checked = checks.check(text)
             mended = checked.text if config.repair and not part.dry_run else text
             right = checked.value_ok and (config.repair or not checked.repaired)
-            return mended, None if right else "schema"
+            return mended, None if right else "schema_unchecked" if checked.spent else "schema"
         if isinstance(config, RefusalGuard):
             return text, "refusal" if refusal_kind(text) is not None else None
         if isinstance(config, GroundingGuard):
@@ -57,27 +64,51 @@ class FinalJudge:
         return text, None
 
 
-def schema_for(config: SchemaGuard, fields: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """The guard's own schema, or what the request asks for, in OpenAI's two ways; None where there is none."""
-    if config.json_schema:
-        return config.json_schema
+class Forms:
+    """The schemas that a request's answers are held to: each guard's own, or what the request asks for."""
+
+    def __init__(self, asked: Schema | None = None) -> None:
+        self._asked = asked
+
+    def of(self, guard: SchemaGuard) -> Schema | None:
+        """The schema by which `guard` judges; None where there is none."""
+        return guard.compiled or self._asked
+
+    @property
+    def hard(self) -> bool:
+        """Whether a client's schema may make a short answer take long."""
+        return self._asked is not None and self._asked.heavy
+
+
+def forms_for(parts: Sequence[Part], fields: Mapping[str, Any]) -> Forms:
+    """The forms of a request under guards. Raises InvalidRequest where a guard is to hold the answer to the request's
+    own schema and cannot use that: what cannot be checked is not let through."""
+    guards = [part for part in parts if isinstance(part.config, SchemaGuard) and part.config.compiled is None]
+    found = _asked_for(fields) if guards else None
+    if found is None:
+        return Forms()
+    field, schema = found
+    try:
+        return Forms(compile_schema(schema))
+    except SchemaError as error:
+        if all(part.dry_run for part in guards):
+            return Forms()
+        raise InvalidRequest(
+            f"The JSON schema in '{field}' cannot be used to check the answer, {error.message}.", param=field
+        ) from error
+
+
+def _asked_for(fields: Mapping[str, Any]) -> tuple[str, Any] | None:
+    """The schema that a request asks for, in OpenAI's two ways, and the field that it stands in."""
     asked = fields.get("response_format")
-    if isinstance(asked, dict) and isinstance(asked.get("json_schema"), dict):
-        return _sound(asked["json_schema"].get("schema"))
+    form = asked.get("json_schema") if isinstance(asked, dict) else None
+    if isinstance(form, dict) and form.get("schema") is not None:
+        return "response_format.json_schema.schema", form["schema"]
     text = fields.get("text")
     form = text.get("format") if isinstance(text, dict) else None
-    return _sound(form.get("schema")) if isinstance(form, dict) else None
-
-
-def _sound(schema: Any) -> Mapping[str, Any] | None:
-    """A request's schema, where it is one. What is none is the engine's to refuse."""
-    if not isinstance(schema, dict):
-        return None
-    try:
-        Draft202012Validator.check_schema(schema)
-    except SchemaError:
-        return None
-    return schema
+    if isinstance(form, dict) and form.get("schema") is not None:
+        return "text.format.schema", form["schema"]
+    return None
 
 
 def _sources(documents: Any) -> Sequence[str]:

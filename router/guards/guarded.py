@@ -8,6 +8,7 @@ import msgspec
 
 from adapters.asgi import Headers
 from adapters.errors import ContentFiltered, GuardFailed, RequestError
+from router.body import decoded, encoded
 from router.guards.answers.choices import ChoicesCodec, Wanted, prompt_results
 from router.guards.answers.messages import MessagesCodec
 from router.guards.answers.responses import ResponsesCodec
@@ -18,7 +19,7 @@ from router.guards.answers.whole import WITH_TEXT, filtered_answer
 from router.guards.apart import Apart
 from router.guards.config import SchemaGuard
 from router.guards.constrain import constrain
-from router.guards.final import FinalJudge, schema_for
+from router.guards.final import FinalJudge, Forms, forms_for
 from router.guards.findings import Findings
 from router.guards.gate import Gate
 from router.guards.judges.judge import Facts
@@ -67,6 +68,7 @@ class Guarded:
         self._masks = Masks()
         self._fields: dict[str, Any] = {}
         self._known: SuffixAutomaton | None = None
+        self._forms = Forms()
 
     @property
     def masked(self) -> bool:
@@ -87,12 +89,13 @@ class Guarded:
         return await self._apart.run(lambda: self._checked(body), len(body))
 
     def _checked(self, body: bytes) -> bytes:
-        self._fields = fields = msgspec.json.decode(body)
+        self._fields = fields = decoded(body)
+        self._forms = forms_for(self._pipeline.finals, fields)
         changed = visit_texts(fields, self._prompt_text)
         for found in self.findings.counts:
             self._act_on(found.action, found.guard, found.kind)
         self._known = self._system_prompt()
-        return msgspec.json.encode(fields) if self._constrains(fields) or changed else body
+        return encoded(fields) if self._constrains(fields) or changed else body
 
     def _constrains(self, fields: dict[str, Any]) -> bool:
         """Whether a guard's schema was put into the request."""
@@ -144,7 +147,8 @@ class Guarded:
         if (again := self._reask()) is not None:
             await again.whole(answer)
         barred = self._panel.judges("output") and await self._is_barred(answer)
-        return await self._apart.run(lambda: self._whole(answer, self.findings, barred=barred), len(body))
+        work = partial(self._whole, answer, self.findings, barred=barred)
+        return await self._apart.run(work, len(body), hard=self._forms.hard)
 
     def copy(self, answer: bytes) -> bytes:
         """Another answer to the same request, filtered the same; its findings are nobody's."""
@@ -152,7 +156,7 @@ class Guarded:
         if answer.startswith(b"{"):
             return self._whole(_document(answer), findings)
         other = Guarded(self._pipeline, self._endpoint, self._key, self._judges, self._facts, self._apart)
-        other._fields, other._masks, other._known = self._fields, self._masks, self._known
+        other._fields, other._masks, other._known, other._forms = self._fields, self._masks, self._known, self._forms
         codec = other.codec(lambda: (0, 0))
         try:
             return codec.feed(answer) + codec.finish()
@@ -188,7 +192,7 @@ class Guarded:
         for part in self._pipeline.finals:
             guard = part.config
             if isinstance(guard, SchemaGuard) and guard.reask and not part.dry_run:
-                schema = schema_for(guard, self._fields)
+                schema = self._forms.of(guard)
                 if schema is not None:
                     told = partial(self._asked_again, part.name)
                     return Reask(self._fields, schema, guard.reask_timeout_s, self._judges.again, told)
@@ -239,7 +243,7 @@ class Guarded:
             return Channel(self._pipeline.watches("output", self._known, escaped=escaped), _marker, is_json=escaped)
 
         finals = self._pipeline.finals
-        final = FinalJudge(finals, self._fields, findings.on("output")) if finals else None
+        final = FinalJudge(finals, self._fields, self._forms, findings.on("output")) if finals else None
         return AnswerTexts(make, note, self._masks.back, final)
 
     def _system_prompt(self) -> SuffixAutomaton | None:
@@ -279,7 +283,7 @@ class _Masking:
 def _document(body: bytes) -> dict[str, Any]:
     try:
         answer = msgspec.json.decode(body)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise GuardFailed("The answer could not be read, so it was not let through.") from error
     if not isinstance(answer, dict):
         raise GuardFailed("The answer could not be read, so it was not let through.")

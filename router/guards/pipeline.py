@@ -235,7 +235,7 @@ def _rules_of(name: str, guard: GuardBase) -> Sequence[Rule]:
         raise ConfigError(f"Guard '{name}': 'without' names {', '.join(unknown)}, which is in none of its sets.")
     kept = [rule for rule in found if rule.name not in guard.without]
     own = [
-        Rule(f"{name}/{each}", each.upper().replace("-", "_"), pattern, caseless=guard.caseless)
+        Rule(f"{name}/{each}", each.upper().replace("-", "_"), pattern, caseless=guard.caseless, given=True)
         for each, pattern in guard.patterns.items()
     ]
     return (*kept, *own)

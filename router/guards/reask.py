@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from adapters.schema.compiled import Schema
 from router.guards.answers.events import split, written
 from router.guards.judges.judge import JudgeFailed
 from router.guards.judges.llm_judge import AskModel
@@ -51,7 +52,7 @@ class Reask:
     def __init__(
         self,
         fields: Mapping[str, Any],
-        schema: Mapping[str, Any],
+        schema: Schema,
         timeout_s: float,
         ask: AskModel,
         told: Callable[[Again, str], None],
@@ -91,7 +92,7 @@ class Reask:
     async def _again(self, text: str) -> Again | None:
         """A second answer, None where the first one will do or there is no other."""
         checked = await asyncio.to_thread(check, text, self._schema)
-        if checked.value_ok:
+        if checked.value_ok or checked.spent:
             return None
         messages = [*self._fields["messages"], {"role": "assistant", "content": text}]
         messages.append({"role": "user", "content": reask(checked.errors)})

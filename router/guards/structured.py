@@ -8,17 +8,17 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import islice
 from typing import Any, Final, Literal, NoReturn
 
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import ValidationError
-from referencing import Registry
-from referencing.exceptions import Unresolvable
+from adapters.schema.budget import Budget, BudgetSpent
+from adapters.schema.compiled import Schema, SchemaError, compile_schema
 
 # Characters of a text that are looked at; errors that are told; characters of one error's path or message.
 LONGEST: Final = 1 << 20
 _MOST_ERRORS: Final = 8
+# Steps for answers to one request, and for each character of them.
+_STEPS_AT_LEAST: Final = 8000
+_STEPS_A_CHARACTER: Final = 2
 _ERROR_CHARS: Final = 160
 _SPACE: Final = " \t\r\n"
 _FENCE = re.compile(r"^[ \t]*(?P<fence>`{3,}|~{3,})(?:[ \t]*(?:[\w.+-]*[ \t]*\r?\n|json\b))?", re.MULTILINE)
@@ -60,13 +60,14 @@ _MAY_COME: Final[Mapping[_Place, frozenset[str]]] = {
 @dataclass(frozen=True, slots=True)
 class Checked:
     """`text`: the repaired answer, or the original one where nothing made it valid; `repaired`: what was done, of
-    'fences', 'prose around', 'brackets', 'trailing comma'; `errors`: 'path: what is wrong', which may quote the answer,
-    and starts with 'schema:' where it is the schema that cannot be used."""
+    'fences', 'prose around', 'brackets', 'trailing comma'; `errors`: 'path: what is wrong', which may quote the answer;
+    `spent`: whether it took too much work to find out."""
 
     value_ok: bool
     text: str
     repaired: tuple[str, ...] = ()
     errors: tuple[str, ...] = ()
+    spent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,27 +100,43 @@ class _NoJsonError(ValueError):
     pass
 
 
-class _SchemaUnusableError(ValueError):
-    pass
+@dataclass(slots=True)
+class Checks:
+    """The answers to one request, held to its schema: they share one budget of steps."""
+
+    schema: Schema
+    budget: Budget = field(default_factory=lambda: Budget(_STEPS_AT_LEAST))
+
+    def check(self, text: str) -> Checked:
+        """As `check` does. What is over the budget is not valid."""
+        if self.budget.left >= 0:
+            self.budget.left += _STEPS_A_CHARACTER * len(text)
+        return _checked(text, self)
 
 
-def check(text: str, schema: Mapping[str, Any]) -> Checked:
-    """Holds `text` to `schema` (a valid draft 2020-12 schema, whose references lead nowhere else), and repairs it if
-    need be, cheapest first. A text that is valid stays as it is, and one that is JSON but not what the schema asks for
-    is not repaired. Raises nothing, whatever the text is.
+def check(text: str, schema: Schema | Mapping[str, Any]) -> Checked:
+    """Holds `text` to `schema`, and repairs it if need be, cheapest first. A text that is valid stays as it is, and one
+    that is JSON but not what the schema asks for is not repaired. Raises nothing, whatever the text is, and takes time
+    as its length, whatever the schema is: beyond that it is not valid.
 
     Source: JSON Schema draft 2020-12; RFC 8259.
     """
+    try:
+        return Checks(schema if isinstance(schema, Schema) else compile_schema(schema)).check(text)
+    except SchemaError as fault:
+        return Checked(False, text, errors=(f"schema: {fault.message}",))
+
+
+def _checked(text: str, checks: Checks) -> Checked:
     if len(text) > LONGEST:
         return Checked(False, text, errors=(f"$: longer than {LONGEST} characters",))
-    validator = Draft202012Validator(schema, registry=Registry())
     try:
-        errors, is_json = _faults(text, validator)
+        errors, is_json = _faults(text, checks)
         if not errors or is_json:
             return Checked(not errors, text, errors=errors)
-        return _repaired(text, validator, errors)
-    except _SchemaUnusableError as fault:
-        return Checked(False, text, errors=(f"schema: {fault}",))
+        return _repaired(text, checks, errors)
+    except BudgetSpent as fault:
+        return Checked(False, text, errors=(f"$: {fault.message}",), spent=True)
 
 
 def reask(errors: Sequence[str]) -> str:
@@ -132,7 +149,7 @@ def reask(errors: Sequence[str]) -> str:
     )
 
 
-def _repaired(text: str, validator: Draft202012Validator, errors: tuple[str, ...]) -> Checked:
+def _repaired(text: str, checks: Checks, errors: tuple[str, ...]) -> Checked:
     tries = [_Try(text)]
     seen = {text}
     found: tuple[str, ...] | None = None
@@ -142,7 +159,7 @@ def _repaired(text: str, validator: Draft202012Validator, errors: tuple[str, ...
             if one.text in seen:
                 continue
             seen.add(one.text)
-            faults, is_json = _faults(one.text, validator)
+            faults, is_json = _faults(one.text, checks)
             if not faults:
                 return Checked(True, one.text.strip(_SPACE), one.done)
             found = faults if is_json and found is None else found
@@ -241,20 +258,14 @@ def _around(text: str, seen: _Walk) -> Iterator[str]:
 _STEPS: Final[tuple[Callable[[_Try], Iterator[_Try]], ...]] = (_unfenced, _unwrapped, _closed, _without_trailing_commas)
 
 
-def _faults(text: str, validator: Draft202012Validator) -> tuple[tuple[str, ...], bool]:
+def _faults(text: str, checks: Checks) -> tuple[tuple[str, ...], bool]:
     """What is wrong with a text, and whether it is JSON at all."""
     try:
         value = _parsed(text)
     except _NoJsonError as fault:
         return (f"$: not JSON: {_brief(str(fault))}",), False
-    try:
-        return tuple(map(_told, islice(validator.iter_errors(value), _MOST_ERRORS))), True
-    except RecursionError:
-        return ("$: nested too deeply",), True
-    except ArithmeticError:
-        return ("$: a number is too large",), True
-    except (Unresolvable, re.error) as fault:
-        raise _SchemaUnusableError(_brief(str(fault))) from fault
+    found = checks.schema.faults(value, checks.budget, _MOST_ERRORS)
+    return tuple(f"{_brief(place)}: {_brief(what)}" for place, what in found), True
 
 
 def _parsed(text: str) -> Any:
@@ -268,10 +279,6 @@ def _parsed(text: str) -> Any:
 
 def _no_constant(name: str) -> NoReturn:
     raise _NoJsonError(f"{name} is no JSON number")
-
-
-def _told(error: ValidationError) -> str:
-    return f"{_brief(error.json_path)}: {_brief(error.message)}"
 
 
 def _brief(message: str) -> str:

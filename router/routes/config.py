@@ -1,14 +1,13 @@
 """The configuration of routes: `routes` and `auto`."""
 
-import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import SchemaError
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, PrivateAttr, field_validator, model_validator
 
+from adapters.schema.compiled import Schema, SchemaError, compile_schema
 from adapters.settings import Settings
+from router.routes.pattern import compiled_pattern
 from router.routes.template import render
 
 AUTO = "auto"
@@ -16,10 +15,7 @@ _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"
 
 
 def _checked_pattern(value: str) -> str:
-    try:
-        re.compile(value)
-    except re.error as error:
-        raise ValueError(f"'{value}' is no regular expression: {error}") from error
+    compiled_pattern(value)
     return value
 
 
@@ -65,17 +61,25 @@ class TemplateConfig(Settings):
     variables: dict[str, Any] = Field(default_factory=lambda: {"type": "object", "additionalProperties": False})
     tests: tuple[TemplateTest, ...] = ()
 
+    _compiled: Schema = PrivateAttr()
+
     @field_validator("variables")
     @classmethod
-    def _is_a_schema(cls, value: dict[str, Any]) -> dict[str, Any]:
-        schema = {"type": "object", **value}
+    def _is_an_object(cls, value: dict[str, Any]) -> dict[str, Any]:
+        return {"type": "object", **value}
+
+    @model_validator(mode="after")
+    def _is_a_schema(self) -> Self:
         try:
-            Draft202012Validator.check_schema(schema)
+            self._compiled = compile_schema(self.variables)
         except SchemaError as error:
-            raise ValueError(f"this is no JSON schema: {error.message}") from error
-        if "$ref" in str(schema):
-            raise ValueError("a template's schema has no $ref")
-        return schema
+            raise ValueError(f"variables: this is no JSON schema that can be used, {error.message}") from error
+        return self
+
+    @property
+    def compiled(self) -> Schema:
+        """The schema of its variables."""
+        return self._compiled
 
     @model_validator(mode="after")
     def _passes_its_tests(self) -> Self:

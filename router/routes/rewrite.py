@@ -3,9 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-import msgspec
-
 from adapters.errors import InvalidRequest
+from router.body import decoded, encoded
 from router.routes.config import RouteConfig, Sampling
 from router.routes.sizes import FIELDS, makes_text, size_of, with_tokens
 from router.routes.template import render
@@ -21,7 +20,7 @@ def rewritten(body: bytes, endpoint: str, model: str, route: RouteConfig) -> byt
 
     Raises InvalidRequest where the template's variables do not fit.
     """
-    fields: dict[str, Any] = msgspec.json.decode(body)
+    fields: dict[str, Any] = decoded(body)
     fields["model"] = model
     variables = fields.pop(VARIABLES, None) if route.template is not None else None
     # Endpoints that make no text know nothing of sampling, nor of templates.
@@ -29,12 +28,12 @@ def rewritten(body: bytes, endpoint: str, model: str, route: RouteConfig) -> byt
         fields = _sampled(_sized(fields, endpoint, route.defaults, route.limits), endpoint, route)
         if route.template is not None:
             _put_template(fields, endpoint, render(route.template, variables or {}, _refusal))
-    return msgspec.json.encode(fields)
+    return encoded(fields)
 
 
 def with_model(body: bytes, model: str) -> bytes:
     """`body`, a JSON object, with another model."""
-    return msgspec.json.encode({**msgspec.json.decode(body), "model": model})
+    return encoded({**decoded(body), "model": model})
 
 
 def capped(fields: dict[str, Any], endpoint: str, most: int) -> dict[str, Any] | None:

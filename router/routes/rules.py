@@ -1,10 +1,10 @@
 """The explicit rules of `auto`. Pure."""
 
-import re
 from collections.abc import Callable, Iterator
 
 from router.routes.config import RuleConfig
 from router.routes.facts import Facts
+from router.routes.pattern import compiled_pattern, whole
 
 
 class Rule:
@@ -13,7 +13,7 @@ class Rule:
     def __init__(self, config: RuleConfig, language_of: Callable[[str], str]) -> None:
         self.route = config.route
         self._config = config
-        self._pattern = re.compile(config.pattern) if config.pattern is not None else None
+        self._pattern = compiled_pattern(config.pattern) if config.pattern is not None else None
         self._language_of = language_of
 
     def why(self, facts: Facts) -> str | None:
@@ -39,7 +39,7 @@ class Rule:
         if config.longer_than is not None:
             yield f"longer than {config.longer_than}", len(facts.text) > config.longer_than
         if self._pattern is not None:
-            yield f"pattern {self._pattern.pattern}", self._pattern.search(facts.text) is not None
+            yield f"pattern {config.pattern}", self._pattern.search(whole(facts.text)) is not None
         if config.language:
             found = self._language_of(facts.text)
             yield f"language {found}", found in config.language

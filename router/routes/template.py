@@ -5,8 +5,11 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-from jsonschema import Draft202012Validator
+from adapters.schema.budget import Budget, BudgetSpent
+from adapters.schema.compiled import Schema
 
+# Of holding variables to their schema: less than 20 ms.
+_STEPS = 8000
 _VARIABLE = re.compile(r"\{\{\s*([A-Za-z_][A-Za-z0-9_]*)\s*\}\}")
 
 
@@ -41,6 +44,10 @@ class Template(Protocol):
     def variables(self) -> Mapping[str, Any]:
         """The JSON schema of its variables."""
 
+    @property
+    def compiled(self) -> Schema:
+        """That schema, compiled."""
+
 
 def render(template: Template, given: Any, refusal: Callable[[str], Exception]) -> list[tuple[str, str]]:
     """The template's messages, as role and text, with the variables `given`.
@@ -49,12 +56,17 @@ def render(template: Template, given: Any, refusal: Callable[[str], Exception]) 
     variable holds is not looked at again.
     """
     values = _with_defaults(template.variables, given)
-    fault = next(iter(Draft202012Validator(template.variables).iter_errors(values)), None)
-    if fault is not None:
-        place = ".".join(str(part) for part in fault.absolute_path)
-        which = f"variable '{place}'" if place else "variables"
-        raise refusal(f"template {template.id}@{template.version}: {which}: {_brief(fault.message)}")
+    for place, what in _faults(template, values):
+        which = f"variable '{place.removeprefix('$.')}'" if place != "$" else "variables"
+        raise refusal(f"template {template.id}@{template.version}: {which}: {_brief(what)}")
     return [(message.role, _filled(template, message.content, values, refusal)) for message in template.messages]
+
+
+def _faults(template: Template, values: Any) -> list[tuple[str, str]]:
+    try:
+        return template.compiled.faults(values, Budget(_STEPS), 1)
+    except BudgetSpent as spent:
+        return [("$", spent.message)]
 
 
 def _filled(template: Template, content: str, values: Mapping[str, Any], refusal: Callable[[str], Exception]) -> str:

@@ -7,11 +7,13 @@ import asyncio
 from collections import deque
 from dataclasses import dataclass, field
 from email.utils import formatdate
+from http import HTTPStatus
 from typing import cast
 
 import httptools
 
-from adapters.errors import InvalidRequest, RequestTimeout, openai_body
+from adapters.errors import InvalidRequest, RequestError, RequestTimeout, openai_body
+from router.wire.head import check_head
 from router.wire.request import App, Reply, Request
 
 _HEAD_LIMIT = 64 * 1024
@@ -153,7 +155,7 @@ class ClientConnection(asyncio.Protocol):
             return
         except httptools.HttpParserError as error:
             context = error.__context__
-            told = context if isinstance(context, InvalidRequest) else InvalidRequest("Invalid HTTP request received.")
+            told = context if isinstance(context, RequestError) else InvalidRequest("Invalid HTTP request received.")
             self._refuse(told)
             return
         self._next()
@@ -191,6 +193,7 @@ class ClientConnection(asyncio.Protocol):
         request.keep_alive = parser.should_keep_alive()
         if request.method == "CONNECT":
             raise InvalidRequest("This server is no tunnel.")
+        check_head(request)
         self._waiting.append(request)
 
     def on_body(self, data: bytes) -> None:
@@ -273,14 +276,14 @@ class ClientConnection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.close()
 
-    def _refuse(self, error: InvalidRequest | RequestTimeout) -> None:
+    def _refuse(self, error: RequestError) -> None:
         """Tells what is wrong with what the client sends, where no answer is under way, and closes the connection."""
         transport = self._transport
         if transport is None:
             return
         if self._reply is None or not self._reply.started:
             body = openai_body(error)
-            reason = b"Request Timeout" if error.status == 408 else b"Bad Request"
+            reason = HTTPStatus(error.status).phrase.encode()
             head = b"HTTP/1.1 %d %b\r\ncontent-type: application/json\r\nconnection: close\r\n" % (error.status, reason)
             transport.write(head + b"content-length: %d\r\n\r\n" % len(body) + body)
         transport.close()

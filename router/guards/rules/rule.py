@@ -13,7 +13,8 @@ class Rule:
     (`EMAIL`); `pattern`: a regular expression of Python's without look-around, anchors and back-references, with `\\b`
     alone; `caseless`: whether case counts for nothing; `valid`: says of a whole match whether it counts, None where
     all do; `until`: a pattern that ends what `pattern` begins, for what has no bound (a private key's body): the span
-    then lasts to its end, or to the text's; `examples`: texts in which it must be found, and `others`: in which not.
+    then lasts to its end, or to the text's; `given`: whether it comes from the configuration, and may repeat repeats:
+    it is matched by RE2 then, whose time is linear in the text; `examples`: texts in which it must be found, and `others`: in which not.
 
     Text is folded before it is compared (`fold`): what looks like ASCII is ASCII.
     """
@@ -24,6 +25,7 @@ class Rule:
     caseless: bool = False
     valid: Validator | None = None
     until: str | None = None
+    given: bool = False
     examples: tuple[str, ...] = ()
     others: tuple[str, ...] = ()
 

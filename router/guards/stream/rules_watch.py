@@ -8,11 +8,15 @@ Invariant: no settled part of the text is inside a match that is not told yet. S
 from the text's beginning would have found, however it was cut.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+import re2
+
 from router.guards.fold import FoldedTail
 from router.guards.rules.rule import Rule
+from router.guards.scan.re2_scanner import in_linear_time
 from router.guards.scan.scanner import Scanner
 from router.guards.stream.watch import Seen
 from router.guards.verdict import OPEN, Action, Span
@@ -35,11 +39,16 @@ class RuleSet:
     def __init__(self, owned: Sequence[Owned], scanner: Scanner) -> None:
         self.scanner = scanner
         self.owned = tuple(owned)
-        self.patterns = [each.rule.compiled for each in owned]
+        self.patterns = [_matcher(each.rule) for each in owned]
         self.ends = {
             number: _ending(each.rule).compiled for number, each in enumerate(owned) if each.rule.until is not None
         }
         self.numbers: Mapping[str, int] = {each.rule.name: number for number, each in enumerate(owned)}
+
+
+def _matcher(rule: Rule) -> "re.Pattern[str] | re2._Regexp[str]":
+    """What finds a rule's matches. Raises ConfigError."""
+    return in_linear_time(rule) if rule.given else rule.compiled
 
 
 def _ending(rule: Rule) -> Rule:

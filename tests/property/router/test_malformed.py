@@ -128,7 +128,8 @@ def exchange(router: Router, data: bytes) -> bytes:
 
 def check(answer: bytes) -> None:
     assert not answer or STATUS.match(answer), answer[:200]
-    assert not [status for status in STATUS.findall(answer) if status[:1] == b"5"], answer[:300]
+    # 501: a transfer coding that nobody here reads.
+    assert not [status for status in STATUS.findall(answer) if status[:1] == b"5" and status != b"501"], answer[:300]
 
 
 @settings(quick, max_examples=4000)

@@ -200,7 +200,8 @@ def test_a_schema_s_own_references_are_followed() -> None:
 
 
 def test_numbers_and_nesting_beyond_what_can_be_compared_are_told() -> None:
-    assert not check("9" * 400, {"multipleOf": 0.1}).value_ok
+    assert check("9" * 400, {"multipleOf": 0.1}).value_ok
+    assert not check("1e999", {"multipleOf": 0.1}).value_ok
     assert not check("9" * 5000, OPEN_TO_ALL).value_ok
     assert not check("[" * 100_000 + "]" * 100_000, OPEN_TO_ALL).value_ok
     assert not check("[" * 200 + "]" * 200, {"items": {"$ref": "#"}, "maxItems": 0}).value_ok

@@ -1,0 +1,70 @@
+"""Clients' own JSON schemas, on a route whose guard holds answers to them: none holds the router, and what cannot be
+checked does not go through."""
+
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.fakes.engine import FakeEngine, revision
+from tests.fakes.routers import running_router
+
+pytestmark = pytest.mark.anyio
+GUARDS: dict[str, Any] = {"form": {"kind": "schema", "action": "block"}}
+ROUTES = {"formed": {"model": "sql", "guards": ["form"]}}
+
+
+def body(schema: Any, **more: Any) -> dict[str, Any]:
+    form = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
+    return {"model": "formed", "messages": [{"role": "user", "content": "x"}], "response_format": form, **more}
+
+
+def doubling() -> dict[str, Any]:
+    defs: dict[str, Any] = {f"d{n}": {"anyOf": [{"$ref": f"#/$defs/d{n + 1}"}] * 2} for n in range(30)}
+    return {"$ref": "#/$defs/d0", "$defs": {**defs, "d30": {"type": "null"}}}
+
+
+async def asked(words: tuple[str, ...], given: dict[str, Any]) -> tuple[httpx.Response, str, int]:
+    """The answer, what the router counted, and how many requests the replica got."""
+    engine = FakeEngine(revisions=(revision("sql"),))
+    engine.script.words = words
+    async with (
+        running_router(engine, guards=GUARDS, routes=ROUTES) as router,
+        httpx.AsyncClient(base_url=router.url, timeout=30) as client,
+    ):
+        answer = await client.post("/v1/chat/completions", json=given)
+        return answer, router.metrics.render().decode(), len(engine.seen)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_an_answer_that_cannot_be_checked_in_time_is_blocked_and_counted(stream: bool) -> None:
+    answer, metrics, _ = await asked(('{"a":', " 1}"), body(doubling(), stream=stream))
+    assert answer.status_code == 200
+    assert "content_filter" in answer.text
+    assert '"a"' not in answer.text
+    assert "SCHEMA_UNCHECKED" in metrics
+
+
+async def test_a_pattern_that_backtracks_for_ever_elsewhere_is_matched() -> None:
+    schema = {"type": "object", "properties": {"a": {"pattern": "^(a+)+$"}}}
+    answer, _, _ = await asked(('{"a": "' + "a" * 60 + '!"}',), body(schema))
+    assert answer.json()["choices"][0]["finish_reason"] == "content_filter"
+    answer, _, _ = await asked(('{"a": "' + "a" * 60 + '"}',), body(schema))
+    assert answer.json()["choices"][0]["finish_reason"] == "stop"
+
+
+@pytest.mark.parametrize(
+    ("schema", "place"),
+    [
+        ({"properties": {"a": {"pattern": "(?=x)"}}}, "/properties/a/pattern"),
+        ({"$ref": "http://127.0.0.1/x"}, "/$ref"),
+        ({"type": "strnig"}, "/type"),
+        (["no schema"], "at the top"),
+    ],
+)
+async def test_a_schema_that_cannot_be_used_is_refused_before_anybody_answers(schema: Any, place: str) -> None:
+    answer, _, seen = await asked(("{}",), body(schema))
+    assert answer.status_code == 400
+    assert place in answer.json()["error"]["message"]
+    assert answer.json()["error"]["param"] == "response_format.json_schema.schema"
+    assert seen == 0
