@@ -14,7 +14,8 @@ from urllib.parse import unquote, urljoin
 
 from adapters.errors import PatchbayError
 from adapters.schema.budget import Budget
-from adapters.schema.evaluate import KEYWORDS, Holder, Keyword, Node, Run, held, last_of_all
+from adapters.schema.evaluate import Holder, Keyword, Node, Run, held
+from adapters.schema.keywords import KEYWORDS, last_of_all
 from adapters.schema.patterns import Pattern, PatternError
 from adapters.schema.values import TYPES, frozen, is_number
 
