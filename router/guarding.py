@@ -7,8 +7,8 @@ from collections.abc import Coroutine
 from typing import Any
 
 from adapters.asgi import header
+from router.apart import Apart
 from router.forward.exchange import Exchange
-from router.guards.apart import Apart
 from router.guards.findings import Findings
 from router.guards.guarded import HEADER, Guarded
 from router.guards.judges.judge import Facts

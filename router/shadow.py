@@ -121,7 +121,7 @@ class Shadow:
                 fields, path = decoded(ask.body), exchange.request.path
                 other = await self._aside.post(target, turn.first, path, fields, priority=_LAST, timeout_s=_TIMEOUT_S)
             if exchange.guarded is not None and exchange.guarded.looks_at_answers:
-                other = exchange.guarded.copy(other)
+                other = await exchange.guarded.copy(other)
         except (RequestError, ReplicaFailure):
             self._metrics.shadowed(choice.route, "failed")
             if trial is not None:

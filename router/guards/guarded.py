@@ -8,15 +8,16 @@ import msgspec
 
 from adapters.asgi import Headers
 from adapters.errors import ContentFiltered, GuardFailed, RequestError
+from router.apart import Apart
 from router.body import decoded, encoded
 from router.guards.answers.choices import ChoicesCodec, Wanted, prompt_results
+from router.guards.answers.filter import Filter
 from router.guards.answers.messages import MessagesCodec
 from router.guards.answers.responses import ResponsesCodec
 from router.guards.answers.spoken import spoken_in
 from router.guards.answers.stop import Codec, StreamStopped, Used
 from router.guards.answers.texts import AnswerTexts, barred_texts
 from router.guards.answers.whole import WITH_TEXT, filtered_answer
-from router.guards.apart import Apart
 from router.guards.config import SchemaGuard
 from router.guards.constrain import constrain
 from router.guards.final import FinalJudge, Forms, forms_for
@@ -28,7 +29,7 @@ from router.guards.judges.panel import Panel, check_judged
 from router.guards.masks import Masks
 from router.guards.pipeline import Pipeline
 from router.guards.prompts import TRUSTED, system_prompt, untrusted_text, visit_texts
-from router.guards.reask import Again, Reask
+from router.guards.reask import Again, Asking, Reask
 from router.guards.stream.channel import Channel, Released
 from router.guards.stream.leak_watch import SuffixAutomaton, letters
 from router.guards.verdict import Action, Side, Span
@@ -117,17 +118,25 @@ class Guarded:
             check_judged(span, "this prompt")
             self._act_on(span.action, span.guard, span.kind)
 
-    def gate(self, codec: Codec, let_go: Callable[[bytes], None]) -> Gate | None:
-        """The way out of a stream where somebody judges it, or it may be asked for once more. `let_go`: sends what may
+    def filter(self, used: Used, let_go: Callable[[bytes], None]) -> Filter:
+        """What a stream goes through. `used`: the tokens of the prompt and the answer so far; `let_go`: sends what may
         go to the client."""
+        texts = self._texts(self.findings)
+        codec = self._codec(texts, used)
+        return Filter(codec, self._apart, let_go, lambda: texts.gathered, hard=self._forms.hard)
+
+    def gate(self, way_out: Filter) -> Gate | None:
+        """What is before the `way_out` of a stream where somebody judges it, or it may be asked for once more."""
         panel, again = self._panel if self._panel.judges("output") else None, self._reask()
         if panel is None and again is None:
             return None
-        return Gate(self._endpoint, panel, codec, let_go, again.events if again is not None else None)
+        return Gate(self._endpoint, panel, way_out, again.events if again is not None else None)
 
     def codec(self, used: Used) -> Codec:
-        """What a stream goes through. `used`: the tokens of the prompt and the answer so far."""
-        texts = self._texts(self.findings)
+        """The wire format of a stream. `used`: the tokens of the prompt and the answer so far."""
+        return self._codec(self._texts(self.findings), used)
+
+    def _codec(self, texts: AnswerTexts, used: Used) -> Codec:
         if self._endpoint == "responses":
             return ResponsesCodec(texts, used)
         if self._endpoint == "messages":
@@ -143,15 +152,18 @@ class Guarded:
     async def whole(self, body: bytes) -> bytes:
         """An answer that is one JSON document, as it may go out. Raises GuardFailed where it is none, and where it
         could not be judged."""
-        answer = _document(body)
+        answer = await self._apart.run_json(lambda: _document(body), len(body))
         if (again := self._reask()) is not None:
             await again.whole(answer)
         barred = self._panel.judges("output") and await self._is_barred(answer)
         work = partial(self._whole, answer, self.findings, barred=barred)
         return await self._apart.run(work, len(body), hard=self._forms.hard)
 
-    def copy(self, answer: bytes) -> bytes:
+    async def copy(self, answer: bytes) -> bytes:
         """Another answer to the same request, filtered the same; its findings are nobody's."""
+        return await self._apart.run(lambda: self._copied(answer), len(answer), hard=self._forms.hard)
+
+    def _copied(self, answer: bytes) -> bytes:
         findings = Findings(self._key, self._pipeline.dry)
         if answer.startswith(b"{"):
             return self._whole(_document(answer), findings)
@@ -195,7 +207,8 @@ class Guarded:
                 schema = self._forms.of(guard)
                 if schema is not None:
                     told = partial(self._asked_again, part.name)
-                    return Reask(self._fields, schema, guard.reask_timeout_s, self._judges.again, told)
+                    asking = Asking(self._judges.again, guard.reask_timeout_s, told)
+                    return Reask(self._fields, schema, asking, self._apart)
         return None
 
     def _asked_again(self, guard: str, again: Again, text: str) -> None:

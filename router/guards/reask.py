@@ -8,10 +8,11 @@ from typing import Any
 import msgspec
 
 from adapters.schema.compiled import Schema
+from router.apart import Apart
 from router.guards.answers.events import split, written
 from router.guards.judges.judge import JudgeFailed
 from router.guards.judges.llm_judge import AskModel
-from router.guards.structured import check, reask
+from router.guards.structured import Checked, check, reask
 
 _BESIDE = ("logprobs", "token_ids")
 
@@ -46,22 +47,24 @@ class Again:
     answer_tokens: int
 
 
-class Reask:
-    """For one request. `fields`: it; `schema`: of its answer; `told`: is told that there was a second answer."""
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """The way to a second answer. `ask`: asks a model; `timeout_s`: for how long; `told`: is told that there was one,
+    and of the first one's text."""
 
-    def __init__(
-        self,
-        fields: Mapping[str, Any],
-        schema: Schema,
-        timeout_s: float,
-        ask: AskModel,
-        told: Callable[[Again, str], None],
-    ) -> None:
+    ask: AskModel
+    timeout_s: float
+    told: Callable[[Again, str], None]
+
+
+class Reask:
+    """For one request. `fields`: it; `schema`: of its answer; `apart`: does what takes long."""
+
+    def __init__(self, fields: Mapping[str, Any], schema: Schema, asking: Asking, apart: Apart) -> None:
         self._fields = fields
         self._schema = schema
-        self._timeout_s = timeout_s
-        self._ask = ask
-        self._told = told
+        self._asking = asking
+        self._apart = apart
 
     async def whole(self, answer: dict[str, Any]) -> None:
         """Puts a second answer into `answer`, one JSON document, where that is needed and is to be had."""
@@ -82,16 +85,15 @@ class Reask:
 
     async def events(self, events: bytes) -> bytes:
         """A stream's events, all of them, with a second answer where that is needed and is to be had."""
-        every = list(split(events))
-        deltas = [delta for _, data in every for delta in _deltas(data)]
-        if any(delta.get("tool_calls") for delta in deltas):
+        every, text = await self._apart.run(lambda: _read(events), len(events))
+        again = None if text is None else await self._again(text)
+        if again is None:
             return events
-        again = await self._again("".join(delta.get("content") or "" for delta in deltas))
-        return events if again is None else _rewritten(every, again)
+        return await self._apart.run(lambda: _rewritten(every, again), len(events))
 
     async def _again(self, text: str) -> Again | None:
         """A second answer, None where the first one will do or there is no other."""
-        checked = await asyncio.to_thread(check, text, self._schema)
+        checked = await self._check(text)
         if checked.value_ok or checked.spent:
             return None
         messages = [*self._fields["messages"], {"role": "assistant", "content": text}]
@@ -99,14 +101,26 @@ class Reask:
         dropped = ("model", "stream", "stream_options", "logprobs", "top_logprobs")
         fields = {name: value for name, value in self._fields.items() if name not in dropped}
         try:
-            async with asyncio.timeout(self._timeout_s):
-                body = await self._ask(str(self._fields["model"]), {**fields, "messages": messages}, text)
+            async with asyncio.timeout(self._asking.timeout_s):
+                body = await self._asking.ask(str(self._fields["model"]), {**fields, "messages": messages}, text)
             answer = _ANSWER.decode(body)
             again = Again(answer.choices[0].message.content, answer.usage.prompt_tokens, answer.usage.completion_tokens)
         except (JudgeFailed, TimeoutError, msgspec.DecodeError, UnicodeDecodeError, IndexError):
             return None
-        self._told(again, text)
-        return again if (await asyncio.to_thread(check, again.text, self._schema)).value_ok else None
+        self._asking.told(again, text)
+        return again if (await self._check(again.text)).value_ok else None
+
+    async def _check(self, text: str) -> Checked:
+        return await self._apart.run(lambda: check(text, self._schema), len(text), hard=self._schema.heavy)
+
+
+def _read(events: bytes) -> tuple[list[tuple[bytes, Any]], str | None]:
+    """A stream's events, and the text that they say; None where that is a call of a tool."""
+    every = list(split(events))
+    deltas = [delta for _, data in every for delta in _deltas(data)]
+    if any(delta.get("tool_calls") for delta in deltas):
+        return every, None
+    return every, "".join(delta.get("content") or "" for delta in deltas)
 
 
 def _deltas(data: Any) -> list[dict[str, Any]]:

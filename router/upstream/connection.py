@@ -102,6 +102,11 @@ class Connection(asyncio.Protocol):
             self._failure = failure
             self._wake(failure)
 
+    def stop(self, cause: PatchbayError) -> None:
+        """Ends the exchange, since nobody wants the rest of it: `pump` raises `cause`."""
+        self.abort()
+        self._wake(cause)
+
     def abort(self) -> None:
         """Closes the connection at once."""
         self.open = self.reusable = False

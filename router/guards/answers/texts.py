@@ -64,13 +64,15 @@ class _Text:
 @dataclass(slots=True)
 class AnswerTexts:
     """`make`: makes a channel, for a text inside JSON or not; `note`: is told what was found; `masks`: what stands for
-    what in this request; `final`: what judges its own text at its end, where anything does."""
+    what in this request; `final`: what judges its own text at its end, where anything does; `gathered`: characters that
+    are still to be judged so."""
 
     make: Callable[[bool], Channel]
     note: Callable[[Released], None]
     masks: Mapping[str, str]
     final: Final | None = None
     open: dict[Hashable, _Text] = field(default_factory=dict)
+    gathered: int = 0
 
     def feed(self, key: Hashable, text: str, *, escaped: bool = False, main: bool = False) -> str:
         """What may go out of the text called `key`, of which `text` comes next. `main`: whether it is the answer's own
@@ -89,6 +91,7 @@ class AnswerTexts:
         rest = self._out(known, known.channel.finish()) + ("" if known.channel.blocked else known.unmask.finish())
         if not known.main or self.final is None or known.channel.blocked:
             return self._held(known, rest)
+        self.gathered -= len(known.said)
         told = self.final(known.said + rest, quiet=False)
         known.stopped, known.main = told is None, False
         if self.final.holds:
@@ -134,6 +137,7 @@ class AnswerTexts:
         if not known.main or self.final is None:
             return text
         known.said += text
+        self.gathered += len(text)
         if not self.final.holds:
             return text
         return known.said if known.channel.blocked else ""

@@ -1,13 +1,17 @@
 """Clients' own JSON schemas, on a route whose guard holds answers to them: none holds the router, and what cannot be
 checked does not go through."""
 
+import threading
 from typing import Any
 
 import httpx
 import pytest
 
+from adapters.schema.budget import Budget
+from adapters.schema.compiled import Schema
 from tests.fakes.engine import FakeEngine, revision
 from tests.fakes.routers import running_router
+from tests.fakes.turns import LIMIT_S, Turns, watched_turns
 
 pytestmark = pytest.mark.anyio
 GUARDS: dict[str, Any] = {"form": {"kind": "schema", "action": "block"}}
@@ -68,3 +72,40 @@ async def test_a_schema_that_cannot_be_used_is_refused_before_anybody_answers(sc
     assert place in answer.json()["error"]["message"]
     assert answer.json()["error"]["param"] == "response_format.json_schema.schema"
     assert seen == 0
+
+
+def numbers(count: int) -> tuple[str, ...]:
+    """A long answer that is JSON, in pieces of some kilobytes."""
+    text = "[" + ",".join(["[1]"] * count) + "]"
+    return tuple(text[at : at + 3000] for at in range(0, len(text), 3000))
+
+
+def threads_of_checks(monkeypatch: pytest.MonkeyPatch) -> set[int]:
+    """The threads that hold values to schemas from now on."""
+    seen: set[int] = set()
+    faults = Schema.faults
+
+    def noted(self: Schema, value: Any, budget: Budget, most: int) -> list[tuple[str, str]]:
+        seen.add(threading.get_ident())
+        return faults(self, value, budget, most)
+
+    monkeypatch.setattr(Schema, "faults", noted)
+    return seen
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(
+    ("schema", "words"),
+    [(doubling(), ('{"a":', " 1}")), ({"items": {"items": {"type": "integer"}}}, numbers(30_000))],
+    ids=["short, by a schema that takes long", "long"],
+)
+async def test_an_answer_is_held_to_its_schema_on_the_event_loop(
+    monkeypatch: pytest.MonkeyPatch, schema: Any, words: tuple[str, ...], stream: bool
+) -> None:
+    threads, turns = threads_of_checks(monkeypatch), Turns(own=False)
+    with watched_turns(turns):
+        answer, _, _ = await asked(words, body(schema, stream=stream))
+    assert answer.status_code == 200
+    assert threads
+    assert threading.get_ident() not in threads
+    assert turns.longest_s < LIMIT_S, str(turns)
