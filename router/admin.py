@@ -205,4 +205,6 @@ async def _answer_http_error(request: Request, error: Exception) -> Response:
     if error.status_code == 405:
         allow = (error.headers or {}).get("Allow", "")
         return await _answer_error(request, MethodNotAllowed(f"Not allowed: {request.method}.", allow=allow))
+    if error.status_code == 400:
+        return await _answer_error(request, InvalidRequest("The request body could not be read as JSON."))
     return await _answer_error(request, NotFound(f"Invalid URL ({request.method} {request.url.path[:200]})."))

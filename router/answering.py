@@ -18,7 +18,7 @@ from adapters.errors import (
 from adapters.tenancy import Limits
 from router.admission.admission import Admission, Turn, Wish
 from router.admission.desk import Waiting
-from router.body import decoded, encoded
+from router.body import decoded, encoded, with_one_model
 from router.cache import AnswerCache, cache_key
 from router.canarying import Canarying
 from router.config import RouterConfig
@@ -338,6 +338,8 @@ class Answering:
             if config.template is not None:
                 told = said("template", f"{config.template.id}@{config.template.version}")
                 incoming.exchange.extra.append(told)
+        else:
+            body = with_one_model(body)
         degrade = incoming.client.tier.degrade
         if degrade is not None and degrade.max_tokens is not None and self._is_busy(incoming.client):
             fewer = capped(decoded(body), endpoint, degrade.max_tokens)

@@ -128,6 +128,8 @@ def _add_errors(app: FastAPI) -> None:
         if error.status_code == 405:
             allow = (error.headers or {}).get("Allow", "")
             return render(MethodNotAllowed(f"{request.url.path} takes {allow}.", allow=allow))
+        if error.status_code == 400:
+            return render(InvalidRequest("The request body could not be read as JSON."))
         return render(NotFound(f"There is nothing at {request.url.path}."))
 
 

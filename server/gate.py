@@ -45,6 +45,8 @@ _REVISION = b"x-patchbay-revision"
 _DEADLINE = b"x-patchbay-timeout-ms"
 # How soon it is to be run beside others: a whole number, the smaller the sooner.
 _PRIORITY = b"x-patchbay-priority"
+# Of what the router says in a header: of milliseconds more than a year.
+_MOST_DIGITS = 12
 _LATE = "The answer was not there within the time that it was given."
 
 
@@ -78,9 +80,9 @@ class Gate:
         check_forms(fields)
         entry = self._entry(fields, header(scope["headers"], _REVISION))
         self._check_task(scope["path"])
-        priority = header(scope["headers"], _PRIORITY)
+        priority = _priority(scope)
         if priority is not None:
-            fields["priority"] = int(priority)
+            fields["priority"] = priority
         ids = token_ids.wanted(scope["path"], fields, header(scope["headers"], token_ids.HEADER))
         if ids:
             fields["return_token_ids"] = True
@@ -144,7 +146,19 @@ class Gate:
 
 def _end_s(scope: Scope) -> float | None:
     given = header(scope["headers"], _DEADLINE) or b""
-    return asyncio.get_running_loop().time() + int(given) / 1000 if given.isdigit() else None
+    if not given.isdigit() or len(given) > _MOST_DIGITS:
+        return None
+    return asyncio.get_running_loop().time() + int(given) / 1000
+
+
+def _priority(scope: Scope) -> int | None:
+    """How soon the request is to be run, where that is said. Raises InvalidRequest."""
+    given = header(scope["headers"], _PRIORITY)
+    if given is None:
+        return None
+    if not given.removeprefix(b"-").isdigit() or len(given) > _MOST_DIGITS:
+        raise InvalidRequest(f"'{_PRIORITY.decode()}' must be a whole number of at most {_MOST_DIGITS} digits.")
+    return int(given)
 
 
 class _Replay:

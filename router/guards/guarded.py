@@ -92,20 +92,24 @@ class Guarded:
     def _checked(self, body: bytes) -> bytes:
         self._fields = fields = decoded(body)
         self._forms = forms_for(self._pipeline.finals, fields)
-        changed = visit_texts(fields, self._prompt_text)
+        visit_texts(fields, self._prompt_text)
         for found in self.findings.counts:
             self._act_on(found.action, found.guard, found.kind)
         self._known = self._system_prompt()
-        return encoded(fields) if self._constrains(fields) or changed else body
+        self._constrain(fields)
+        # Written anew though nothing was changed: of a name that the body says twice another reader may take the first.
+        return encoded(fields)
 
-    def _constrains(self, fields: dict[str, Any]) -> bool:
-        """Whether a guard's schema was put into the request."""
+    def _constrain(self, fields: dict[str, Any]) -> None:
+        """Puts a guard's schema into the request."""
         schemas = [
             part.config.json_schema
             for part in self._pipeline.finals
             if isinstance(part.config, SchemaGuard) and part.config.constrain and not part.dry_run
         ]
-        return any(constrain(fields, self._endpoint, schema) for schema in schemas[:1] if schema)
+        for schema in schemas[:1]:
+            if schema:
+                constrain(fields, self._endpoint, schema)
 
     @property
     def judges_prompt(self) -> bool:

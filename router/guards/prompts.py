@@ -30,21 +30,20 @@ TRUSTED = ("system", "developer", "assistant")
 Visit = Callable[[str, str, bool], str]
 
 
-def visit_texts(fields: dict[str, Any], visit: Visit) -> bool:
-    """Has `visit` look at each text of a request. Returns whether any was changed.
+def visit_texts(fields: dict[str, Any], visit: Visit) -> None:
+    """Has `visit` look at each text of a request, and puts what it gives back in its place.
 
     Raises InvalidRequest where the prompt is token ids, which nobody can read here.
     """
-    before = {name: fields[name] for name in _FIELDS if name in fields}
     prompt = fields.get("prompt", fields.get("input"))
     if isinstance(prompt, list) and any(isinstance(one, int) or _is_ids(one) for one in prompt):
         raise InvalidRequest(
             "Guards read this route's prompts, so the prompt must be text and not token ids.", param="prompt"
         )
-    for name, value in before.items():
-        role = "system" if name in _INSTRUCTIONS else "user"
-        fields[name] = _visited(value, name, role, visit)
-    return any(fields[name] != value for name, value in before.items())
+    for name in _FIELDS:
+        if name in fields:
+            role = "system" if name in _INSTRUCTIONS else "user"
+            fields[name] = _visited(fields[name], name, role, visit)
 
 
 def system_prompt(fields: dict[str, Any]) -> str:
