@@ -80,10 +80,15 @@ class Forms:
         return self._asked is not None and self._asked.heavy
 
 
+def by_clients(parts: Sequence[Part]) -> list[Part]:
+    """The guards among `parts` that hold answers to the schemas of requests."""
+    return [part for part in parts if isinstance(part.config, SchemaGuard) and part.config.compiled is None]
+
+
 def forms_for(parts: Sequence[Part], fields: Mapping[str, Any]) -> Forms:
     """The forms of a request under guards. Raises InvalidRequest where a guard is to hold the answer to the request's
     own schema and cannot use that: what cannot be checked is not let through."""
-    guards = [part for part in parts if isinstance(part.config, SchemaGuard) and part.config.compiled is None]
+    guards = by_clients(parts)
     found = _asked_for(fields) if guards else None
     if found is None:
         return Forms()

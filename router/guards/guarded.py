@@ -20,7 +20,7 @@ from router.guards.answers.texts import AnswerTexts, barred_texts
 from router.guards.answers.whole import WITH_TEXT, filtered_answer
 from router.guards.config import SchemaGuard
 from router.guards.constrain import constrain
-from router.guards.final import FinalJudge, Forms, forms_for
+from router.guards.final import FinalJudge, Forms, by_clients, forms_for
 from router.guards.findings import Findings
 from router.guards.gate import Gate
 from router.guards.judges.judge import Facts
@@ -87,7 +87,9 @@ class Guarded:
         Raises ContentFiltered where it may not, Rerouted where it is to go elsewhere, and InvalidRequest where it
         cannot be read.
         """
-        return await self._apart.run(lambda: self._checked(body), len(body))
+        # A schema of a kilobyte has patterns that take long to compile.
+        hard = bool(by_clients(self._pipeline.finals))
+        return await self._apart.run(lambda: self._checked(body), len(body), hard=hard)
 
     def _checked(self, body: bytes) -> bytes:
         self._fields = fields = decoded(body)

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from adapters.schema.budget import Budget
-from adapters.schema.compiled import Schema
+from adapters.schema.compiled import Schema, compile_schema
 from tests.fakes.engine import FakeEngine, revision
 from tests.fakes.routers import running_router
 from tests.fakes.turns import LIMIT_S, Turns, watched_turns
@@ -109,3 +109,18 @@ async def test_an_answer_is_held_to_its_schema_on_the_event_loop(
     assert threads
     assert threading.get_ident() not in threads
     assert turns.longest_s < LIMIT_S, str(turns)
+
+
+async def test_a_clients_schema_is_compiled_on_the_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: set[int] = set()
+
+    def noted(schema: Any) -> Schema:
+        threads.add(threading.get_ident())
+        return compile_schema(schema)
+
+    monkeypatch.setattr("router.guards.final.compile_schema", noted)
+    patterns = [{"pattern": f"^(a|é){{50}}{number}$"} for number in range(10)]
+    answer, _, _ = await asked(('"x"',), body({"anyOf": patterns}))
+    assert answer.status_code == 200
+    assert threads
+    assert threading.get_ident() not in threads
