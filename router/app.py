@@ -12,6 +12,7 @@ from secrets import token_bytes
 from socket import socket
 
 from adapters.errors import PatchbayError, StartError
+from adapters.event_loop import LoopWatch
 from adapters.registry.records import Access, ReplicaAddress
 from adapters.settings import is_loopback
 from router.access import AccessLog
@@ -116,6 +117,7 @@ class Router:
                 await self.control.follower.look()
             background = [tasks.create_task(self._poller.run()), tasks.create_task(self._members.run())]
             background.append(tasks.create_task(self._limiter.run()))
+            background.append(tasks.create_task(LoopWatch(self.metrics.loop).run()))
             if self._usage is not None:
                 background.append(tasks.create_task(self._usage.run()))
             await self._poller.seen_all.wait()

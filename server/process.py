@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Iterator
 import uvicorn
 
 from adapters.errors import PatchbayError, StartError
+from adapters.event_loop import LoopWatch
 from server.app import ServerApp
 from server.config import ServerConfig
 from server.engine import Engine
@@ -53,6 +54,7 @@ async def serve(config: ServerConfig, start_engine: StartEngine) -> None:
     )
     serving = asyncio.create_task(server.serve(sockets=[listener]), name="http")
     life = asyncio.create_task(_live(replica, start_engine), name="engine")
+    watch = asyncio.create_task(LoopWatch(replica.metrics.loop).run(), name="event loop watch")
     try:
         await _first_of(life, stopping)
     finally:
@@ -60,6 +62,8 @@ async def serve(config: ServerConfig, start_engine: StartEngine) -> None:
         await _end_life(life, replica)
         server.should_exit = True
         await serving
+        watch.cancel()
+        await asyncio.gather(watch, return_exceptions=True)
         await replica.close()
         kill(engine_processes())
 

@@ -4,6 +4,9 @@ from pathlib import Path
 import pytest
 
 from tests.fakes.desk import Desk
+from tests.fakes.turns import quick_turns
+
+__all__ = ["quick_turns"]
 
 
 @pytest.fixture
