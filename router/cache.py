@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from router.body import decode_by
 from router.snapshot import Target
 
 _CACHED_ENDPOINTS = frozenset({"chat_completions", "completions", "responses", "messages"})
@@ -113,7 +114,7 @@ def cache_key(tenant: str, endpoint: str, target: Target, guards: Sequence[str],
 
 
 def _is_deterministic(body: bytes) -> bool:
-    sampling = _SAMPLING.decode(body)
+    sampling = decode_by(_SAMPLING, body)
     if sampling.n not in (None, 1) or sampling.best_of not in (None, 1) or sampling.store:
         return False
     greedy = isinstance(sampling.temperature, int | float) and sampling.temperature == 0

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from router.body import decode_by
 from router.relay import Relay
 from router.tenants.limiter import Need
 
@@ -57,13 +58,16 @@ _ANSWER = msgspec.json.Decoder(_Answer)
 
 
 def asked_tokens(body: bytes) -> int | None:
-    """What a request says that an answer may have, in tokens."""
-    return _SIZE.decode(body).asked
+    """What a request says that an answer may have, in tokens. Raises InvalidRequest where it cannot be read."""
+    return decode_by(_SIZE, body).asked
 
 
 def need_of(body: bytes, answer_tokens: int, bytes_per_token: float) -> Need:
-    """The most that a call with `body` can take. `answer_tokens`: what an answer has where the request does not say."""
-    size = _SIZE.decode(body)
+    """The most that a call with `body` can take. `answer_tokens`: what an answer has where the request does not say.
+
+    Raises InvalidRequest where it cannot be read.
+    """
+    size = decode_by(_SIZE, body)
     prompt = int(len(body) / bytes_per_token) + _TEMPLATE_TOKENS
     return Need(prompt, (size.asked or answer_tokens) * size.choices)
 

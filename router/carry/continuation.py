@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from router.body import decode
 from router.carry.transcript import Transcript
 
 COMPLETIONS = "/v1/completions"
@@ -147,7 +148,7 @@ def continuation(request: bytes, transcript: Transcript, *, chat: bool, context:
         return Tail(b"data: [DONE]\n\n")
     if choices and choices[0].get("finish_reason") is not None and (prompt or not usage):
         return Tail(_ending(transcript, len(prompt), len(tokens), usage=usage))
-    fields = msgspec.json.decode(request)
+    fields = decode(request)
     if not prompt or not _can_be_carried(fields, shape) or "error" in last:
         return None
     body = _body(fields, shape, [*prompt, *tokens], len(tokens), context)

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from adapters.errors import InvalidRequest
+from router.body import decode
 from router.routes.config import RouteConfig, Sampling
 from router.routes.template import render
 
@@ -23,7 +24,7 @@ def rewritten(body: bytes, endpoint: str, model: str, route: RouteConfig) -> byt
 
     Raises InvalidRequest where the template's variables do not fit.
     """
-    fields: dict[str, Any] = msgspec.json.decode(body)
+    fields: dict[str, Any] = decode(body)
     fields["model"] = model
     variables = fields.pop(VARIABLES, None) if route.template is not None else None
     if endpoint in _GENERATING:
@@ -35,12 +36,12 @@ def rewritten(body: bytes, endpoint: str, model: str, route: RouteConfig) -> byt
 
 def with_model(body: bytes, model: str) -> bytes:
     """`body`, a JSON object, with another model."""
-    return msgspec.json.encode({**msgspec.json.decode(body), "model": model})
+    return msgspec.json.encode({**decode(body), "model": model})
 
 
 def capped(body: bytes, endpoint: str, max_tokens: int) -> bytes:
     """`body` with at most so many tokens asked for."""
-    fields: dict[str, Any] = msgspec.json.decode(body)
+    fields: dict[str, Any] = decode(body)
     _decode_settings(fields, endpoint, Sampling(max_tokens=max_tokens), Sampling(max_tokens=max_tokens))
     return msgspec.json.encode(fields)
 

@@ -16,6 +16,7 @@ from router.upstream.failure import ReplicaFailure
 
 _HEAD_LIMIT = 256 * 1024
 _BUFFER_LIMIT = 64 * 1024
+_MOST_LINES = 1024
 _NO_BODY = (204, 304)
 Sink = Callable[[bytes], None]
 
@@ -102,6 +103,11 @@ class Connection(asyncio.Protocol):
             self._failure = failure
             self._wake(failure)
 
+    def stop(self, cause: PatchbayError) -> None:
+        """Ends the exchange, since nobody wants the rest of it: `pump` raises `cause`."""
+        self.abort()
+        self._wake(cause)
+
     def abort(self) -> None:
         """Closes the connection at once."""
         self.open = self.reusable = False
@@ -146,6 +152,8 @@ class Connection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if not self._has_head:
+            if len(self.headers) >= _MOST_LINES:
+                raise ReplicaFailure("its answer's head has too many lines", kind="protocol")
             name = name.lower()
             if name in (b"content-length", b"transfer-encoding"):
                 self._has_length = True
@@ -177,8 +185,7 @@ class Connection(asyncio.Protocol):
             if self._parts:
                 self._sink(self.take())
         except PatchbayError as error:
-            self.abort()
-            self._wake(error)
+            self.stop(error)
             return
         if self.complete:
             self._wake(None)

@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.fakes.turns import quick_turns
+from tests.fakes.turns import frozen_heap, quick_turns
 
-__all__ = ["quick_turns"]
+__all__ = ["frozen_heap", "quick_turns"]
 
 
 @pytest.fixture
