@@ -11,6 +11,7 @@ from functools import partial
 from secrets import token_bytes
 from socket import socket
 
+from adapters.collecting import freeze, settle
 from adapters.errors import PatchbayError, StartError
 from adapters.event_loop import LoopWatch
 from adapters.registry.records import Access, ReplicaAddress
@@ -212,17 +213,25 @@ class Router:
 async def serve(config: RouterConfig) -> None:
     """Runs a router until SIGTERM or SIGINT; a second one ends the draining. Raises StartError."""
     router = Router(config)
+    settle()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, router.stop)
     asked = asyncio.Event()
     loop.add_signal_handler(signal.SIGHUP, asked.set)
     reloading = asyncio.create_task(_reload_when(asked, router))
+    freezing = asyncio.create_task(_freeze_when_up(router))
     try:
         await router.run()
     finally:
-        reloading.cancel()
-        await asyncio.gather(reloading, return_exceptions=True)
+        for task in (reloading, freezing):
+            task.cancel()
+        await asyncio.gather(reloading, freezing, return_exceptions=True)
+
+
+async def _freeze_when_up(router: Router) -> None:
+    await router.up.wait()
+    freeze()
 
 
 async def _reload_when(asked: asyncio.Event, router: Router) -> None:

@@ -52,7 +52,7 @@ class ClientConnection(asyncio.Protocol):
     def __init__(self, shared: Shared) -> None:
         self._shared = shared
         self._loop = asyncio.get_running_loop()
-        self._parser = httptools.HttpRequestParser(self)
+        self._parser: httptools.HttpRequestParser | None = httptools.HttpRequestParser(self)
         self._transport: asyncio.Transport | None = None
         self._reading: Request | None = None
         self._url = b""
@@ -137,6 +137,8 @@ class ClientConnection(asyncio.Protocol):
         self._shared.closed.set()
         self._waiting.clear()
         self._unread = b""
+        # It refers to us: without this only the garbage collector would free what a connection had.
+        self._parser = None
         if self._current is not None and self._reply is not None and not self._reply.finished:
             self._current.gone = True
             if self._task is not None:
@@ -176,8 +178,11 @@ class ClientConnection(asyncio.Protocol):
         self._parse(data)
 
     def _parse(self, data: bytes) -> None:
+        parser = self._parser
+        if parser is None:
+            return
         try:
-            self._parser.feed_data(data)
+            parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
             self._without_upgrade(data[upgrade.args[0] :])
             return
@@ -216,7 +221,7 @@ class ClientConnection(asyncio.Protocol):
     def on_headers_complete(self) -> None:
         self._in_head = False
         request, parser = self._reading, self._parser
-        if request is None:
+        if request is None or parser is None:
             return
         request.set_url(self._url)
         request.method = parser.get_method().decode("ascii")
