@@ -59,6 +59,7 @@ class ClientConnection(asyncio.Protocol):
         self._head_bytes = self._head_lines = 0
         self._in_head = False
         self._unread = b""
+        self._slicing = False
         self._waiting: deque[Request] = deque()
         self._current: Request | None = None
         self._reply: Reply | None = None
@@ -171,9 +172,11 @@ class ClientConnection(asyncio.Protocol):
             return
         data, self._unread = self._unread[:_SLICE], self._unread[_SLICE:]
         if self._unread:
+            self._slicing = True
             transport.pause_reading()
             self._loop.call_soon(self._read_on)
-        elif len(data) == _SLICE:
+        elif self._slicing:
+            self._slicing = False
             transport.resume_reading()
         self._parse(data)
 
