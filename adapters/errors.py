@@ -178,6 +178,17 @@ class BodyTooLarge(RequestError):
         super().__init__(f"The request body is larger than {limit_bytes} bytes.")
 
 
+class TooManyElements(RequestError):
+    status = 413
+    error_type = "invalid_request_error"
+    code = "request_too_large"
+
+    def __init__(self, most: int) -> None:
+        super().__init__(
+            f"The JSON body of your request has more than {most} elements (values, keys, lists and objects)."
+        )
+
+
 class AdapterRejected(RequestError):
     status = 422
     error_type = "invalid_request_error"

@@ -12,8 +12,10 @@ from secrets import token_bytes
 from socket import socket
 from types import FrameType
 
+from adapters.collecting import freeze, settle
 from adapters.deadman import Deadman
 from adapters.errors import PatchbayError, StartError
+from adapters.event_loop import LoopWatch
 from adapters.registry.records import Access, ReplicaAddress
 from adapters.settings import is_loopback
 from router.access import AccessLog
@@ -125,6 +127,7 @@ class Router:
             # Closing may wait for threads, databases and peers that never answer.
             opened.callback(self._ending, 0.0)
             lasting = {"poller": self._poller.run, "members": self._members.run, "limiter": self._limiter.run}
+            lasting["event loop watch"] = LoopWatch(self.metrics.loop).run
             if self._usage is not None:
                 lasting["usage"] = self._usage.run
             background = [
@@ -230,12 +233,14 @@ async def serve(config: RouterConfig, deadman: Deadman) -> None:
         deadman.end_within(seconds + config.end_timeout_s, code=1, why="the router is to end")
 
     router = Router(config, ending)
+    settle()
     asked = asyncio.Event()
     _listen_to_signals(router, ending, config.drain_timeout_s)
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, asked.set)
     beside = [
         asyncio.create_task(keep_running("reload", partial(_reload_when, asked, router), router.metrics.fault)),
         asyncio.create_task(_beat(deadman, config.stall_timeout_s)),
+        asyncio.create_task(_freeze_when_up(router)),
     ]
     try:
         await router.run()
@@ -256,6 +261,11 @@ def _listen_to_signals(router: Router, ending: Callable[[float], None], drain_s:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, asked)
+
+
+async def _freeze_when_up(router: Router) -> None:
+    await router.up.wait()
+    freeze()
 
 
 async def _beat(deadman: Deadman, stall_timeout_s: float) -> None:

@@ -153,6 +153,9 @@ class RouterConfig(PolicyConfig):
     Asked to end, it finishes what runs for at most `drain_timeout_s` and has ended `end_timeout_s` after that: what
     hangs then is cut off. It is ended, too, where its event loop stands still for `stall_timeout_s`.
 
+    `max_body_elements`: how many values, keys, lists and objects the JSON of a request may have in all: what it costs
+    grows with them.
+
     `guard_cache`: where the compiled rules of guards are kept, by default in the user's cache; `guard_key`: what the
     marks of their findings, and hashes of prompts in the access log, are made with, by default another one each start.
 
@@ -186,6 +189,7 @@ class RouterConfig(PolicyConfig):
     admin_tokens: tuple[AdminToken, ...] = ()
     replicas: tuple[ReplicaConfig, ...] = ()
     max_body_bytes: int = Field(default=10 * 1024 * 1024, ge=1024)
+    max_body_elements: int = Field(default=150_000, ge=1000)
     connect_timeout_s: float = Field(default=5, gt=0)
     read_timeout_s: float = Field(default=600, gt=0)
     head_timeout_s: float = Field(default=30, gt=0)

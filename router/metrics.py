@@ -1,4 +1,5 @@
-"""Every metric of the router. Nothing else imports prometheus_client, but `answer_metrics`, which is held here."""
+"""Every metric of the router. Nothing else imports prometheus_client, but `answer_metrics` and `loop_metrics`, which
+are held here."""
 
 from collections import Counter as Counts
 from collections.abc import Callable, Iterable, Mapping
@@ -8,6 +9,7 @@ from typing import Literal
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import choose_encoder
 
+from adapters.loop_metrics import LoopMetrics
 from router.answer_metrics import DEFAULT_SERIES, AnswerMetrics
 from router.answered import Outcome
 from router.snapshot import ReplicaState, Target
@@ -19,12 +21,14 @@ _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
 class Metrics:
     """The router's metrics in a registry of their own. No label ever carries a client's own text: `model` is the
-    name of a known adapter or base, or empty. `answers`: those by who gave them, for `series` sets of labels."""
+    name of a known adapter or base, or empty. `answers`: those by who gave them, for `series` sets of labels; `loop`:
+    those of the event loop."""
 
     def __init__(self, series: int = DEFAULT_SERIES) -> None:
         self._registry = registry = CollectorRegistry()
         self.answers = AnswerMetrics(series)
         registry.register(self.answers)
+        self.loop = LoopMetrics("patchbay_router", registry)
         self._requests = Counter(
             "patchbay_router_requests",
             "Requests answered. outcome: ok, client_error (4xx), server_error (5xx), broken (cut short), cancelled.",

@@ -11,7 +11,8 @@ from collections.abc import Callable
 from adapters.asgi import Headers
 from adapters.errors import GuardFailed, RequestError, anthropic_body, openai_body
 from router.carry.transcript import Transcript
-from router.guards.answers.stop import Codec, StreamStopped
+from router.guards.answers.filter import Filter
+from router.guards.answers.stop import StreamStopped
 from router.guards.gate import Gate
 from router.guards.guarded import Guarded
 from router.upstream.client import Answer
@@ -40,7 +41,7 @@ class Relay:
         self._ends_with_done = False
         self.transcript: Transcript | None = None
         self.guarded: Guarded | None = None
-        self._codec: Codec | None = None
+        self._filter: Filter | None = None
         self._gate: Gate | None = None
         self.cleared: asyncio.Task[None] | None = None
         self.event_stream = False
@@ -77,8 +78,8 @@ class Relay:
             headers = [pair for pair in answer.headers if pair[0] != b"content-length"]
             self._reply.start(answer.status, headers + extra)
             if self.guarded is not None:
-                self._codec = self.guarded.codec(self._used)
-                self._gate = self.guarded.gate(self._codec, self._pass)
+                self._filter = self.guarded.filter(self._used, self._pass)
+                self._gate = self.guarded.gate(self._filter)
             await self._stream(answer)
             return
         if self.guarded is not None and answer.status == 200:
@@ -101,8 +102,8 @@ class Relay:
     async def finish(self, events: bytes) -> None:
         """Ends a stream that broke with its last `events`."""
         try:
-            let_go = self._filtered_events(events)
-            self._end(let_go + await self._rest())
+            self._let_through(events)
+            self._end(await self._rest())
         except StreamStopped as stop:
             self._end(stop.last)
 
@@ -148,10 +149,13 @@ class Relay:
         return 0, self.events
 
     async def _stream(self, answer: Answer) -> None:
-        self._reply.follow(answer)
+        if self._filter is None:
+            self._reply.follow(answer)
+        else:
+            self._filter.reads_from(answer)
+            self._reply.follow(self._filter)
         try:
-            pump = answer.pump(self._events)
-            await (pump if self._gate is None else self._gate.during(pump))
+            await self._pumped(answer)
             if self._held:
                 held, self._held = self._held, b""
                 self._send_events(held)
@@ -160,19 +164,37 @@ class Relay:
             self._end(await self._rest())
         except StreamStopped as stop:
             self._end(stop.last)
+        finally:
+            if self._filter is not None:
+                await self._filter.close()
+
+    async def _pumped(self, answer: Answer) -> None:
+        pump = answer.pump(self._events)
+        try:
+            await (pump if self._gate is None else self._gate.during(pump))
+        except ReplicaFailure:
+            # What came before it counts as sent: another goes on after that.
+            if self._filter is not None:
+                await self._filter.drain()
+            raise
 
     async def _rest(self) -> bytes:
         """What is still to go out once the replica has said all."""
         if self._gate is not None:
             await self._gate.drain()
-        return self._codec.finish() if self._codec is not None else b""
+        if self._filter is None:
+            return b""
+        await self._filter.drain()
+        return self._filter.codec.finish()
 
-    def _filtered_events(self, events: bytes) -> bytes:
-        """What may go out now for a stream's next `events`."""
+    def _let_through(self, events: bytes) -> None:
+        """Passes a stream's next `events` on, as far as they may go out now."""
         if self._gate is not None:
             self._gate.put(events)
-            return b""
-        return self._codec.feed(events) if self._codec is not None else events
+        elif self._filter is not None:
+            self._filter.put(events)
+        else:
+            self._pass(events)
 
     def _events(self, data: bytes) -> None:
         ready, self._held = split_events(self._held + data if self._held else data)
@@ -191,8 +213,7 @@ class Relay:
         else:
             self.events += events.count(_ENDS[0])
         self._before, self._last = self._last, events
-        if let_go := self._filtered_events(events):
-            self._pass(let_go)
+        self._let_through(events)
 
     def _pass(self, data: bytes) -> None:
         self.sent_bytes += len(data)

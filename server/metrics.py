@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import Metric
 
+from adapters.loop_metrics import LoopMetrics
+
 # Shows activity, not residency, and grows a label set for every combination of adapters ever seen.
 _DROPPED = "vllm:lora_requests_info"
 
@@ -66,6 +68,7 @@ class ServerMetrics:
             buckets=(0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 300),
             registry=self._registry,
         )
+        self.loop = LoopMetrics("patchbay_server", self._registry)
         self._registry.register(_VllmMetrics())
 
     def render(self) -> bytes:

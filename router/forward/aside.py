@@ -1,5 +1,7 @@
 """Requests of the router's own to replicas, beside those of clients: nobody waits for a turn for them."""
 
+from collections.abc import Sequence
+
 import msgspec
 
 from adapters.errors import RequestError
@@ -27,17 +29,25 @@ class Aside:
         self._fleet = fleet
         self._upstreams = upstreams
 
+    def resolve(self, model: str) -> Target:
+        """What `model` means now. Raises RequestError where that is nothing."""
+        return resolve(model, self._fleet.view.table, self._fleet.view.replicas)
+
+    def best(self, ask: Ask, places: Sequence[str]) -> str | None:
+        """Who of `places` is to answer `ask`."""
+        replica = self._upstreams.best((), ask, places)
+        return replica.name if replica is not None else None
+
     async def post(
-        self, target: Target, replica: str, path: str, fields: dict[str, object], *, priority: int, timeout_s: float
+        self, target: Target, replica: str, path: str, body: bytes, *, priority: int, timeout_s: float
     ) -> bytes:
-        """What `replica` answers to `fields` as a request for `target`. Raises ReplicaFailure where that is no 200."""
+        """What `replica` answers to `body`, whose model is the `target`. Raises ReplicaFailure where that is no 200."""
         link = self._upstreams.links[replica]
         headers = [(b"content-type", b"application/json"), (PRIORITY, b"%d" % priority)]
         if target.revision is not None:
             headers.append((REVISION, target.engine_name.encode()))
         if link.authorization is not None:
             headers.append((b"authorization", link.authorization))
-        body = msgspec.json.encode({**fields, "model": target.revision or target.label})
         document = await link.client.fetch(Call("POST", path, headers, body), timeout_s=timeout_s)
         if document.status != 200:
             raise ReplicaFailure(f"it answers {document.status}", kind="busy")
@@ -55,16 +65,15 @@ class Aside:
         tried: set[str] = set()
         failure = "no replica that serves it can be asked"
         try:
-            target = resolve(model, self._fleet.view.table, self._fleet.view.replicas)
+            target = self.resolve(model)
         except RequestError as error:
             raise JudgeFailed(f"The model '{model}' cannot be asked: {error}") from error
         ask = Ask(model, target, Prompt(msgspec.Raw(msgspec.json.encode(near))), b"", stream=False)
+        body = msgspec.json.encode({**fields, "model": target.revision or target.label})
         while (replica := self._upstreams.best(tried, ask)) is not None:
             tried.add(replica.name)
             try:
-                return await self.post(
-                    target, replica.name, _CHAT, fields, priority=_FIRST, timeout_s=_VERDICT_TIMEOUT_S
-                )
+                return await self.post(target, replica.name, _CHAT, body, priority=_FIRST, timeout_s=_VERDICT_TIMEOUT_S)
             except ReplicaFailure as error:
                 failure = error.message
         raise JudgeFailed(f"The model '{model}' cannot be asked: {failure}.")

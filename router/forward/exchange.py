@@ -11,6 +11,7 @@ from adapters.tenancy import DEFAULT_TENANT
 from router.answered import Outcome
 from router.body import Head, Prompt, parse_head
 from router.canary.recorder import Entry
+from router.elements import check_elements
 from router.endpoints import OTHER, Endpoint
 from router.guards.guarded import Guarded
 from router.relay import Relay
@@ -95,9 +96,13 @@ class Exchange:
     used: Need = _NOTHING_USED
     cost: float = 0
 
-    def read(self, body: bytes) -> Head:
-        """Notes that the whole request was read, and gives what routing needs of it. Raises InvalidRequest."""
+    def read(self, body: bytes, most_elements: int) -> Head:
+        """Notes that the whole request was read, and gives what routing needs of it.
+
+        Raises InvalidRequest, and TooManyElements where its JSON has more than `most_elements`.
+        """
         self.read_bytes = len(body)
+        check_elements(body, most_elements)
         self.head = parse_head(body)
         return self.head
 

@@ -11,8 +11,9 @@ from typing import Any
 
 from adapters.errors import GuardFailed
 from router.guards.answers.events import split
+from router.guards.answers.filter import Filter
 from router.guards.answers.spoken import Spoken
-from router.guards.answers.stop import Codec, StreamStopped
+from router.guards.answers.stop import StreamStopped
 from router.guards.judges.panel import Panel, check_judged
 
 _MOST_BYTES = 16 * 1024 * 1024
@@ -23,22 +24,20 @@ Mend = Callable[[bytes], Awaitable[bytes]]
 
 
 class Gate:
-    """`panel`: who judges, None where nobody does; `let_go`: sends what may go to the client; `mend`: what is to see
+    """`panel`: who judges, None where nobody does; `way_out`: takes what may go to the client; `mend`: what is to see
     all events before any of them goes on, where something is."""
 
     def __init__(
         self,
         endpoint: str,
         panel: Panel | None,
-        codec: Codec,
-        let_go: Callable[[bytes], None],
+        way_out: Filter,
         mend: Mend | None = None,
     ) -> None:
         self._panel = panel
         self._mend = mend
         self._unseen: list[bytes] = []
-        self._codec = codec
-        self._let_go = let_go
+        self._way_out = way_out
         self._spoken = Spoken(endpoint)
         self._waiting: deque[tuple[int, bytes]] = deque()
         self._bytes = 0
@@ -103,7 +102,8 @@ class Gate:
         for span in await panel.answer(dict(self._spoken.texts)) if panel is not None else ():
             check_judged(span, "the answer")
             if span.action == "block":
-                raise StreamStopped(self._codec.stop(b"".join(event for _, event in self._waiting)))
+                await self._way_out.drain()
+                raise StreamStopped(self._way_out.codec.stop(b"".join(event for _, event in self._waiting)))
         self._judged = length
         self._release()
 
@@ -114,5 +114,4 @@ class Gate:
             ready.append(self._waiting.popleft()[1])
         if ready:
             self._bytes = sum(len(event) for _, event in self._waiting)
-            if let_go := self._codec.feed(b"".join(ready)):
-                self._let_go(let_go)
+            self._way_out.put(b"".join(ready))

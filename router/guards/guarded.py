@@ -7,16 +7,17 @@ from typing import Any
 import msgspec
 
 from adapters.asgi import Headers
-from adapters.errors import ContentFiltered, GuardFailed, RequestError
+from adapters.errors import ContentFiltered, GuardFailed, InvalidRequest, RequestError
+from router.apart import Apart
 from router.body import decoded, encoded
 from router.guards.answers.choices import ChoicesCodec, Wanted, prompt_results
+from router.guards.answers.filter import Filter
 from router.guards.answers.messages import MessagesCodec
 from router.guards.answers.responses import ResponsesCodec
 from router.guards.answers.spoken import spoken_in
 from router.guards.answers.stop import Codec, StreamStopped, Used
 from router.guards.answers.texts import AnswerTexts, barred_texts
 from router.guards.answers.whole import WITH_TEXT, filtered_answer
-from router.guards.apart import Apart
 from router.guards.config import SchemaGuard
 from router.guards.constrain import constrain
 from router.guards.final import FinalJudge, Forms, forms_for
@@ -69,6 +70,7 @@ class Guarded:
         self._fields: dict[str, Any] = {}
         self._known: SuffixAutomaton | None = None
         self._forms = Forms()
+        self._read_bytes = 0
 
     @property
     def masked(self) -> bool:
@@ -86,6 +88,7 @@ class Guarded:
         Raises ContentFiltered where it may not, Rerouted where it is to go elsewhere, and InvalidRequest where it
         cannot be read.
         """
+        self._read_bytes = len(body)
         return await self._apart.run(lambda: self._checked(body), len(body))
 
     def _checked(self, body: bytes) -> bytes:
@@ -113,20 +116,25 @@ class Guarded:
 
     async def judge_prompt(self) -> None:
         """Asks about the prompt, as it was `checked`. Raises as that does, and GuardFailed where there is none."""
-        for span in await self._panel.prompt(untrusted_text(self._fields)):
+        text = await self._apart.run(lambda: untrusted_text(self._fields), self._read_bytes)
+        for span in await self._panel.prompt(text):
             check_judged(span, "this prompt")
             self._act_on(span.action, span.guard, span.kind)
 
-    def gate(self, codec: Codec, let_go: Callable[[bytes], None]) -> Gate | None:
-        """The way out of a stream where somebody judges it, or it may be asked for once more. `let_go`: sends what may
+    def filter(self, used: Used, let_go: Callable[[bytes], None]) -> Filter:
+        """What a stream goes through. `used`: the tokens of the prompt and the answer so far; `let_go`: sends what may
         go to the client."""
+        return Filter(self.codec(used), self._apart, let_go)
+
+    def gate(self, way_out: Filter) -> Gate | None:
+        """What is before the `way_out` of a stream where somebody judges it, or it may be asked for once more."""
         panel, again = self._panel if self._panel.judges("output") else None, self._reask()
         if panel is None and again is None:
             return None
-        return Gate(self._endpoint, panel, codec, let_go, again.events if again is not None else None)
+        return Gate(self._endpoint, panel, way_out, again.events if again is not None else None)
 
     def codec(self, used: Used) -> Codec:
-        """What a stream goes through. `used`: the tokens of the prompt and the answer so far."""
+        """The wire format of a stream. `used`: the tokens of the prompt and the answer so far."""
         texts = self._texts(self.findings)
         if self._endpoint == "responses":
             return ResponsesCodec(texts, used)
@@ -143,15 +151,18 @@ class Guarded:
     async def whole(self, body: bytes) -> bytes:
         """An answer that is one JSON document, as it may go out. Raises GuardFailed where it is none, and where it
         could not be judged."""
-        answer = _document(body)
+        answer = await self._apart.run_json(lambda: _document(body), len(body))
         if (again := self._reask()) is not None:
             await again.whole(answer)
-        barred = self._panel.judges("output") and await self._is_barred(answer)
+        barred = self._panel.judges("output") and await self._is_barred(answer, len(body))
         work = partial(self._whole, answer, self.findings, barred=barred)
         return await self._apart.run(work, len(body), hard=self._forms.hard)
 
-    def copy(self, answer: bytes) -> bytes:
+    async def copy(self, answer: bytes) -> bytes:
         """Another answer to the same request, filtered the same; its findings are nobody's."""
+        return await self._apart.run(lambda: self._copied(answer), len(answer))
+
+    def _copied(self, answer: bytes) -> bytes:
         findings = Findings(self._key, self._pipeline.dry)
         if answer.startswith(b"{"):
             return self._whole(_document(answer), findings)
@@ -203,9 +214,10 @@ class Guarded:
         self.spent = (prompt + again.prompt_tokens, answer + again.answer_tokens)
         self.findings.add("output", Span(0, len(text), guard, "schema", "REASKED", "flag"), text)
 
-    async def _is_barred(self, answer: Mapping[str, Any]) -> bool:
-        """Whether an answer may not go out at all."""
-        found = await self._panel.answer(spoken_in(self._endpoint, answer))
+    async def _is_barred(self, answer: Mapping[str, Any], length: int) -> bool:
+        """Whether an answer of so many bytes may not go out at all."""
+        said = await self._apart.run(lambda: spoken_in(self._endpoint, answer), length)
+        found = await self._panel.answer(said)
         for span in found:
             check_judged(span, "the answer")
         return any(span.action == "block" for span in found)
@@ -244,7 +256,7 @@ class Guarded:
 
         finals = self._pipeline.finals
         final = FinalJudge(finals, self._fields, self._forms, findings.on("output")) if finals else None
-        return AnswerTexts(make, note, self._masks.back, final)
+        return AnswerTexts(make, note, self._masks, final)
 
     def _system_prompt(self) -> SuffixAutomaton | None:
         """The system prompt's, where a guard keeps it."""
@@ -282,8 +294,8 @@ class _Masking:
 
 def _document(body: bytes) -> dict[str, Any]:
     try:
-        answer = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        answer = decoded(body)
+    except InvalidRequest as error:
         raise GuardFailed("The answer could not be read, so it was not let through.") from error
     if not isinstance(answer, dict):
         raise GuardFailed("The answer could not be read, so it was not let through.")

@@ -10,6 +10,7 @@ from typing import Self
 from urllib.parse import urlsplit
 
 from adapters.asgi import Headers, header
+from adapters.errors import PatchbayError
 from router.headers import downstream_headers
 from router.outermost import keep_running
 from router.upstream.connection import Connection, Sink
@@ -75,6 +76,10 @@ class Answer:
     async def pump(self, sink: Sink) -> None:
         """Gives the body to `sink` as it is read, to its end. Raises ReplicaFailure where it is not whole."""
         await self._connection.pump(sink)
+
+    def stop(self, cause: PatchbayError) -> None:
+        """Ends the exchange, since nobody wants the rest of it: `pump` raises `cause`."""
+        self._connection.stop(cause)
 
     def pause(self) -> None:
         """Holds the replica back: `sink` is to get no more for now."""

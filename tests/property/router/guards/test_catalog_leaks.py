@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from router.apart import Apart
 from router.guards.answers.events import split, written
-from router.guards.apart import Apart
 from router.guards.config import GuardsConfig
 from router.guards.guarded import Guarded
 from router.guards.judges.judge import Facts, JudgeFailed

@@ -10,7 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapters.errors import GuardFailed
+from router.apart import Apart
 from router.guards.answers.events import DONE, split, written
+from router.guards.answers.filter import Filter
 from router.guards.answers.stop import StreamStopped
 from router.guards.gate import Gate
 from router.guards.judges.config import HttpGuard
@@ -33,6 +35,11 @@ class Passing:
 
     def stop(self, held: bytes) -> bytes:
         return b"data: stopped\n\n"
+
+
+def way_out(sent: bytearray) -> Filter:
+    """What puts all that may go out into `sent`."""
+    return Filter(Passing(), Apart(), sent.extend)
 
 
 @dataclass
@@ -116,7 +123,7 @@ class Play:
         self._sent = bytearray()
         self._queue: asyncio.Queue[str | None] = asyncio.Queue()
         judges = panel(self.judge, lag=lag, every=every, found=[])
-        self._gate = Gate("chat_completions", judges, Passing(), self._sent.extend)
+        self._gate = Gate("chat_completions", judges, way_out(self._sent))
 
     @property
     def out(self) -> str:
@@ -209,9 +216,10 @@ def test_a_part_of_a_long_text_is_judged_by_nobody_or_without_what_is_before_it(
 
 def test_a_stream_that_waits_for_its_judge_grows_without_bound() -> None:
     async def flooded() -> None:
-        gate = Gate("chat_completions", panel(Held(), lag=0, every=10, found=[]), Passing(), bytearray().extend)
+        gate = Gate("chat_completions", panel(Held(), lag=0, every=10, found=[]), way_out(bytearray()))
         for _ in range(40):
             gate.put(event("x" * 1024 * 1024))
+            await asyncio.sleep(0)
 
     with pytest.raises(GuardFailed):
         asyncio.run(flooded())
@@ -220,7 +228,7 @@ def test_a_stream_that_waits_for_its_judge_grows_without_bound() -> None:
 def test_what_ends_a_stream_goes_out_before_what_is_before_it_was_judged() -> None:
     async def ended() -> bytes:
         judge, out = Held(), bytearray()
-        gate = Gate("chat_completions", panel(judge, lag=0, every=1000, found=[]), Passing(), out.extend)
+        gate = Gate("chat_completions", panel(judge, lag=0, every=1000, found=[]), way_out(out))
         gate.put(event("some text"))
         gate.put(written({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}) + DONE)
         assert not out

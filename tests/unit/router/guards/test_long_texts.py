@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from adapters.errors import ContentFiltered
-from router.guards.apart import Apart
+from router.apart import Apart
 from router.guards.config import GuardsConfig
 from router.guards.findings import MOST
 from router.guards.guarded import Guarded

@@ -1,4 +1,4 @@
-"""Work on long texts beside the event loop, which has other requests' chunks to pass on meanwhile."""
+"""Work on long texts and bodies beside the event loop, which has other requests' chunks to pass on meanwhile."""
 
 import asyncio
 from collections.abc import Callable
@@ -7,25 +7,28 @@ from typing import TypeVar
 
 Result = TypeVar("Result")
 
-# Less is done within a few milliseconds, and at once.
-_LONG = 32 * 1024
+# What guards make of less is done within ten milliseconds, whatever is in it, and at once.
+_LONG = 4 * 1024
+# The same of what decodes JSON, and does not look at each character.
+LONG_JSON = 64 * 1024
 _AT_A_TIME = 2
 
 
 class Apart:
     """Owns the threads: `close` ends them. Python's own lock is shared, but given up every few milliseconds, so others
-    wait that long and not for all of it."""
+    wait that long and not for all of it. One call of a C function keeps it to its end, which is why bodies have a bound
+    on their elements."""
 
     def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(_AT_A_TIME, "guards")
+        self._threads = ThreadPoolExecutor(_AT_A_TIME, "apart")
 
-    async def run(self, work: Callable[[], Result], length: int, *, hard: bool = False) -> Result:
-        """What `work` returns, or raises. `length`: of the text that it is about, in bytes; `hard`: whether a short one
-        may take long, too.
+    async def run(self, work: Callable[[], Result], length: int, *, long: int = _LONG, hard: bool = False) -> Result:
+        """What `work` returns, or raises. `length`: of the text that it is about, in bytes; `long`: from how many on it
+        is done in a thread; `hard`: whether a short one may take long, too.
 
         Where it is cancelled, it ends once the work has: what that changes is then left to others.
         """
-        if length < _LONG and not hard:
+        if length < long and not hard:
             return work()
         future = asyncio.get_running_loop().run_in_executor(self._threads, work)
         try:
@@ -33,6 +36,10 @@ class Apart:
         except asyncio.CancelledError:
             await _ended(future)
             raise
+
+    async def run_json(self, work: Callable[[], Result], length: int) -> Result:
+        """The same for work that decodes JSON."""
+        return await self.run(work, length, long=LONG_JSON)
 
     def close(self) -> None:
         """Ends the threads. Nothing may be under way."""
