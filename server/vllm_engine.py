@@ -3,12 +3,12 @@
 import asyncio
 import re
 from argparse import Namespace
+from collections.abc import Callable
 
 from fastapi import FastAPI
 from vllm.config import VllmConfig
 from vllm.engine.arg_utils import AsyncEngineArgs
 from vllm.lora.request import LoRARequest
-from vllm.v1.engine.async_llm import AsyncLLM
 from vllm.v1.metrics.loggers import StatLoggerBase
 from vllm.v1.metrics.stats import IterationStats, MultiModalCacheStats, SchedulerStats
 
@@ -21,6 +21,7 @@ from server.fit import check_fit
 from server.processes import engine_processes, kill
 from server.vllm_app import build_vllm_app
 from server.vllm_arguments import lora_capacity, vllm_arguments
+from server.vllm_llm import ContainedLLM, contain
 
 _IDLE_POLL_S = 0.02
 _SHUTDOWN_S = 1.0
@@ -62,7 +63,7 @@ class VllmEngine:
     """`server.engine.Engine` over vLLM. Make one with `start`."""
 
     def __init__(
-        self, llm: AsyncLLM, app: FastAPI, stats: LatestStats, base: BaseModelStatus, tasks: tuple[str, ...]
+        self, llm: ContainedLLM, app: FastAPI, stats: LatestStats, base: BaseModelStatus, tasks: tuple[str, ...]
     ) -> None:
         self._llm = llm
         self._app = app
@@ -150,6 +151,9 @@ class VllmEngine:
             self._tiers = moment, LoraTiers(frozenset(cpu), frozenset(slots))
         return self._tiers[1]
 
+    def watch(self, told: Callable[[str | None], None]) -> None:
+        self._llm.told = told
+
     def requests(self) -> RequestStatus:
         # What is ended early is counted out with the next step, and an engine with nothing to do takes none.
         told, unfinished = self._stats.requests, self._llm.output_processor.get_num_unfinished_requests()
@@ -176,10 +180,11 @@ class VllmEngine:
         await self._llm.remove_lora(lora.lora_id)
 
 
-def _start_llm(config: ServerConfig, arguments: Namespace, stats: LatestStats) -> AsyncLLM:
+def _start_llm(config: ServerConfig, arguments: Namespace, stats: LatestStats) -> ContainedLLM:
     try:
         vllm_config = AsyncEngineArgs.from_cli_args(arguments).create_engine_config()
-        return AsyncLLM.from_vllm_config(vllm_config, stat_loggers=[stats.factory])
+        contain(vllm_config)
+        return ContainedLLM.from_vllm_config(vllm_config, stat_loggers=[stats.factory])
     except Exception as error:
         raise StartError(
             f"The base model {config.base.model} does not load: {_reason(error)}",
@@ -187,7 +192,7 @@ def _start_llm(config: ServerConfig, arguments: Namespace, stats: LatestStats) -
         ) from error
 
 
-async def _applied_quantization(llm: AsyncLLM, config: ServerConfig) -> str | None:
+async def _applied_quantization(llm: ContainedLLM, config: ServerConfig) -> str | None:
     asked = config.base.quantization or llm.model_config.quantization
     if asked is None:
         return None
@@ -202,7 +207,7 @@ async def _applied_quantization(llm: AsyncLLM, config: ServerConfig) -> str | No
     return str(asked)
 
 
-def _describe(llm: AsyncLLM, config: ServerConfig, quantization: str | None) -> BaseModelStatus:
+def _describe(llm: ContainedLLM, config: ServerConfig, quantization: str | None) -> BaseModelStatus:
     return BaseModelStatus(
         name=config.base.served_name,
         source=config.base.model,
