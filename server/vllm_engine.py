@@ -184,7 +184,8 @@ def _start_llm(config: ServerConfig, arguments: Namespace, stats: LatestStats) -
     try:
         vllm_config = AsyncEngineArgs.from_cli_args(arguments).create_engine_config()
         contain(vllm_config)
-        return ContainedLLM.from_vllm_config(vllm_config, stat_loggers=[stats.factory])
+        llm: ContainedLLM = ContainedLLM.from_vllm_config(vllm_config, stat_loggers=[stats.factory])
+        return llm
     except Exception as error:
         raise StartError(
             f"The base model {config.base.model} does not load: {_reason(error)}",

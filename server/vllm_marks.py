@@ -24,7 +24,7 @@ def marks(logits: Tensor) -> Tensor:
 
 def by_request(found: Tensor, rows: list[int]) -> Tensor:
     """[requests, 1]: the marks of requests that have so many `rows` each."""
-    return torch.stack([part.amax(dim=0) for part in found.split(rows)])
+    return torch.stack([part.amax(dim=0) for part in torch.split(found, rows)])
 
 
 def mark_requests() -> None:

@@ -8,7 +8,7 @@ import json
 import math
 from collections.abc import Coroutine, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 import pytest
@@ -26,6 +26,7 @@ from server.replica import Replica
 from server.staging import StagedAdapter
 
 pytestmark = pytest.mark.engine
+T = TypeVar("T")
 SENTENCES = ["hello world", "Write JSON for: Anna Berg, 31, Oslo.", "List all users who are older than 30. " * 18]
 
 
@@ -65,7 +66,7 @@ class Served:
 
         return self.run(all_of())
 
-    def run[T](self, work: Coroutine[Any, Any, T]) -> T:
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
         return self.runner.run(work)
 
 
