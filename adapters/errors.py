@@ -22,6 +22,7 @@ PatchbayError
     ├── AdapterRejected    422, an adapter that a request asked for cannot be served
     ├── RateLimited        429, with the seconds after which to try again
     ├── NotImplementedHere 501
+    ├── NotFinite          500, a revision (or the base) gave logits that are not finite
     ├── GuardFailed        500, a guard could not do its work, so nothing goes through
     ├── UpstreamFailed     502
     ├── Unavailable        503, with the seconds after which to try again
@@ -226,6 +227,16 @@ class RateLimited(RequestError):
     def headers(self) -> dict[str, str]:
         told = {name.decode(): value.decode() for name, value in self.extra}
         return {"retry-after": str(self.retry_after_s), **told}
+
+
+class NotFinite(RequestError):
+    """A model gave logits that are not finite. `model`: a revision, by the name that a client may see, or the base."""
+
+    code = "not_finite"
+    LEAD: ClassVar[str] = "The model's logits are not finite numbers"
+
+    def __init__(self, model: str) -> None:
+        super().__init__(f"{self.LEAD}: {model} cannot answer this request.")
 
 
 class GuardFailed(RequestError):

@@ -45,6 +45,17 @@ class ServerMetrics:
         self.load_failures = Counter(
             "patchbay_server_adapter_load_failures", "Loads that the engine refused.", registry=self._registry
         )
+        self.not_finite = Counter(
+            "patchbay_server_not_finite",
+            "Requests that ended because their logits were not finite, by what answered.",
+            ["of"],
+            registry=self._registry,
+        )
+        self.quarantines = Counter(
+            "patchbay_server_adapter_quarantines",
+            "Revisions that are not served any more because their logits were not finite.",
+            registry=self._registry,
+        )
         self.evictions = Counter(
             "patchbay_server_adapter_evictions", "Revisions evicted to make room for others.", registry=self._registry
         )

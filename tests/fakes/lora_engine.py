@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 
 from adapters.asgi import Message, Receive, Scope, Send
 from adapters.errors import AdapterRejected
@@ -56,6 +56,9 @@ class FakeLoraEngine:
     async def tiers(self) -> LoraTiers:
         held = list(self.loaded)
         return LoraTiers(frozenset(held), frozenset(held[-self.capacity.slots :]))
+
+    def watch(self, told: Callable[[str | None], None]) -> None:
+        self.told = told
 
     def requests(self) -> RequestStatus:
         return RequestStatus(running=self.busy.total(), waiting=0, kv_cache_use=0.0)
