@@ -18,7 +18,7 @@ from adapters.confined.guard import Guard
 from adapters.errors import AdapterError, PatchbayError
 
 _PR_SET_PDEATHSIG = 1
-_FILES = 256
+_FILES = 1024
 _GRACE_S = 5
 _TRACE_CHARACTERS = 4000
 
@@ -49,12 +49,12 @@ def _done(job: Mapping[str, Any], guard: Guard) -> dict[str, Any]:
     except Exception as error:  # noqa: BLE001 - the outermost loop of this process: it all becomes a message
         if guard.refused:
             return {"refused": True}
+        if isinstance(error.__cause__ or error.__context__, MemoryError):
+            return {"memory": True}
         if isinstance(error, PatchbayError):
             reason = error.reason if isinstance(error, AdapterError) else None
             kind = type(error).__name__
             return {"error": {"kind": kind, "message": error.message, "hint": error.hint, "reason": reason}}
-        if isinstance(error.__cause__ or error.__context__, MemoryError):
-            return {"memory": True}
         return {"fault": {"what": _first_line(error), "trace": traceback.format_exc()[-_TRACE_CHARACTERS:]}}
 
 

@@ -98,13 +98,12 @@ class Asked:
 
 
 class HostileServer:
-    """An HTTP server that answers as it is told. `seen`: the paths that were asked for; `open`: the connections that are
-    open now."""
+    """An HTTP server on loopback that answers as it is told. `seen`: the paths that were asked for; `open`: how many
+    connections are open now."""
 
     def __init__(self, answer: Answer) -> None:
         self.seen: list[str] = []
         self.open = 0
-        self.ended = threading.Event()
         self._lock = threading.Lock()
         outer = self
 
@@ -144,7 +143,6 @@ class HostileServer:
         try:
             yield self
         finally:
-            self.ended.set()
             self._server.shutdown()
             self._server.server_close()
             thread.join()
@@ -154,15 +152,12 @@ class HostileServer:
             self.open += by
 
 
-def dripping(server: Callable[[], HostileServer]) -> Answer:
-    """An answer whose body comes at ten bytes a second, without end."""
-
-    def answer(asked: Asked) -> None:
-        asked.send(b"HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n")
-        while not server().ended.wait(0.1):
-            asked.send(b" ")
-
-    return answer
+def dripping(asked: Asked) -> None:
+    """An answer whose body comes at ten bytes a second, for as long as somebody takes it."""
+    asked.send(b"HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n")
+    while True:
+        asked.send(b" ")
+        time.sleep(0.1)
 
 
 def endless_manifest(asked: Asked) -> None:
