@@ -64,7 +64,7 @@ def test_an_operator_reaches_what_they_typed_and_a_public_host_does_not_lead_the
 def test_what_the_environment_names_is_allowed_for_its_own_kind_alone() -> None:
     environ = {"HF_ENDPOINT": "http://10.0.0.5:8000", "HTTPS_PROXY": "http://proxy.corp:3128"}
     for authority in ("client", "operator"):
-        hub = reach_of("hf://a/b", authority, SourcesConfig(), environ)  # type: ignore[arg-type]  # a literal each
+        hub = reach_of("hf://a/b", authority, SourcesConfig(), environ)
         assert hub.permits("10.0.0.5", "10.0.0.5")
         assert hub.permits("proxy.corp", "10.9.9.9")
     assert not reach_of("https://x.example/a.zip", "client", SourcesConfig(), environ).permits("10.0.0.5", "10.0.0.5")
