@@ -5,9 +5,11 @@ PatchbayError
 ├── ConfigError            a configuration that cannot be used
 ├── StartError             a process that cannot come up (a base that does not load, a port that is taken)
 ├── AdapterError           an adapter's files or settings do not fit
-│   └── SourceError        an adapter cannot be got from where it is said to be
+│   ├── SourceError        an adapter cannot be got from where it is said to be
+│   └── TooCostly          reading an adapter took more time, memory or bytes than it may
 ├── ArtifactError          the artifact store cannot be read or written
 ├── RegistryError          the registry's database cannot be reached or used
+├── Stopped                work was ended because somebody no longer wants it
 └── RequestError           one request cannot be answered; has a status and OpenAI's `type` and `code`
     ├── InvalidRequest     400
     │   └── ContentFiltered     a guard does not let the prompt through
@@ -70,12 +72,20 @@ class SourceError(AdapterError):
     """An adapter cannot be got from where it is said to be."""
 
 
+class TooCostly(AdapterError):
+    """Reading an adapter took more time, memory or bytes than it may."""
+
+
 class ArtifactError(PatchbayError):
     """The artifact store cannot be read or written."""
 
 
 class RegistryError(PatchbayError):
     """The registry's database cannot be reached or used."""
+
+
+class Stopped(PatchbayError):
+    """Work was ended because somebody no longer wants it."""
 
 
 class RequestError(PatchbayError):

@@ -173,6 +173,8 @@ class Router:
         await asyncio.wait({public, hurry}, timeout=_LAST_WORDS_S)
         # Whoever does not read its answer even now is not waited for.
         self._public.stop(at_once=True)
+        if self.control is not None:
+            self.control.pushes.stop()
 
     def _open_control(self, config: RouterConfig) -> Control | None:
         if config.registry is None:

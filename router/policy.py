@@ -18,6 +18,7 @@ from router.config import PolicyConfig, RouterConfig
 from router.guards.pipeline import Guards, compile_guards
 from router.routes.book import Book, compile_book
 from router.tenants.clients import Clients, clients_of
+from router.threads import Threads
 
 _log = logging.getLogger("patchbay.router")
 
@@ -47,6 +48,7 @@ class PolicyHolder:
         self._access = access
         self._seen = access()
         self._turn = asyncio.Lock()
+        self._threads = Threads("reload", 1)
         self._cache = config.guard_cache or user_cache()
         own = PolicyConfig(**{name: getattr(config, name) for name in PolicyConfig.model_fields})
         self.policy = self._compiled(own)
@@ -69,7 +71,7 @@ class PolicyHolder:
             raise InvalidRequest("This router was started without a configuration file, so there is nothing to read.")
         async with self._turn:
             try:
-                fresh = await asyncio.to_thread(lambda file: self._compiled(policy_in(file)), self._file)
+                fresh = await self._threads.run(lambda file: self._compiled(policy_in(file)), self._file)
             except ConfigError as error:
                 _log.warning("the configuration was not read anew, all stays as it was: %s", error)
                 raise

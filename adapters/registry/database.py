@@ -27,6 +27,8 @@ _BUSY_MS = 15_000
 # Any number that nothing else in the database locks by: "patchbay" in ASCII, cut to 63 bits.
 _WRITE_LOCK = 0x7061746368626179 >> 1
 _CONNECT_S = 5
+# As many as threads may want one at once: who waits for a connection waits for whoever has it, whatever they do.
+_MORE = 24
 
 
 class Database:
@@ -139,9 +141,11 @@ def _keep_private(file: Path) -> None:
 def _engine(url: URL, *, sqlite: bool) -> Engine:
     if not sqlite:
         return sqlalchemy.create_engine(
-            url, pool_pre_ping=True, pool_size=4, max_overflow=4, connect_args={"connect_timeout": _CONNECT_S}
+            url, pool_pre_ping=True, pool_size=4, max_overflow=_MORE, connect_args={"connect_timeout": _CONNECT_S}
         )
-    engine = sqlalchemy.create_engine(url, connect_args={"timeout": _BUSY_MS / 1000, "check_same_thread": False})
+    engine = sqlalchemy.create_engine(
+        url, max_overflow=_MORE, connect_args={"timeout": _BUSY_MS / 1000, "check_same_thread": False}
+    )
 
     @event.listens_for(engine, "connect")
     def set_up(connection: Any, _record: Any) -> None:

@@ -78,7 +78,7 @@ class Actuator:
     async def _files_of(self, wanted: Wanted) -> tuple[FileRecord, ...]:
         key = wanted.adapter, wanted.number
         if key not in self._files:
-            revision = await asyncio.to_thread(self._context.registry.revision, *key)
+            revision = await self._context.threads.work.run(self._context.registry.revision, *key)
             self._files[key] = revision.draft.files
         return self._files[key]
 

@@ -12,6 +12,7 @@ from adapters.registry.registry import Registry
 from router.control.naming import expiries_of, naming_of
 from router.fleet import Fleet
 from router.metrics import Metrics
+from router.threads import Threads
 
 _log = logging.getLogger("patchbay.router")
 BEAT_S = 2.0
@@ -37,6 +38,7 @@ class Follower:
         self._registry = registry
         self._fleet = fleet
         self._metrics = metrics
+        self._threads = Threads("follow", 1)
         self._name = name
         self._poll_s = poll_s
         self._utc_now = utc_now
@@ -63,8 +65,8 @@ class Follower:
         async with self._turn:
             try:
                 # Another, and not only a newer: a database that was restored from a copy is at an older one.
-                if await asyncio.to_thread(self._registry.generation) != self.snapshot.generation:
-                    self._take(await asyncio.to_thread(self._registry.snapshot))
+                if await self._threads.run(self._registry.generation) != self.snapshot.generation:
+                    self._take(await self._threads.run(self._registry.snapshot))
                 await self._beat()
             except RegistryError as error:
                 self._note(reachable=False, why=str(error))
@@ -92,7 +94,7 @@ class Follower:
         known = before is not None and before.generation == beat.generation
         if known and before is not None and (beat.seen_at - before.seen_at).total_seconds() < BEAT_S:
             return
-        await asyncio.to_thread(self._registry.beat, beat)
+        await self._threads.run(self._registry.beat, beat)
         self._beaten = beat
 
     def _note(self, *, reachable: bool, why: str) -> None:

@@ -96,7 +96,9 @@ class Reconciler:
         if self.leads and now - self._renewed_at < RENEW_S:
             return
         try:
-            self.leads = await asyncio.to_thread(self._context.registry.take_lease, LEASE, self._name, LEASE_S)
+            self.leads = await self._context.threads.lease.run(
+                self._context.registry.take_lease, LEASE, self._name, LEASE_S
+            )
             self._renewed_at = now
         except RegistryError:
             # Without the registry nobody can tell who leads, so nobody does for longer than a lease lasts.
