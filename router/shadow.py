@@ -118,7 +118,8 @@ class Shadow:
             with contextlib.closing(_Ending(turn)):
                 began_s = self._clock()
                 fields, path = msgspec.json.decode(ask.body), exchange.request.path
-                other = await self._aside.post(target, turn.first, path, fields, priority=_LAST, timeout_s=_TIMEOUT_S)
+                replica = self._fleet.get(turn.first)
+                other = await self._aside.post(target, replica, path, fields, priority=_LAST, timeout_s=_TIMEOUT_S)
             if exchange.guarded is not None and exchange.guarded.looks_at_answers:
                 other = exchange.guarded.copy(other)
         except (RequestError, ReplicaFailure):
