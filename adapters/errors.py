@@ -22,6 +22,7 @@ PatchbayError
     ├── Conflict           409
     ├── BodyTooLarge       413
     ├── AdapterRejected    422, an adapter that a request asked for cannot be served
+    ├── SuspectedQuery     422, replicas died under this request, so it is not tried on another
     ├── RateLimited        429, with the seconds after which to try again
     ├── NotImplementedHere 501
     ├── NotFinite          500, a revision (or the base) gave logits that are not finite
@@ -204,6 +205,27 @@ class AdapterRejected(RequestError):
     status = 422
     error_type = "invalid_request_error"
     code = "adapter_rejected"
+
+
+class SuspectedQuery(RequestError):
+    """Replicas died under requests of this kind, one after the other. `retry_after_s`: whole seconds for which they are
+    held off. A 422 and not a 5xx: clients and gateways send what is answered by 5xx again, here or elsewhere, by
+    themselves, and it would end more replicas."""
+
+    status = 422
+    error_type = "invalid_request_error"
+    code = "suspected_query_of_death"
+
+    def __init__(self, *, retry_after_s: int) -> None:
+        super().__init__(
+            "Replicas failed under this request, one after the other, so it is not tried on another one: it may be "
+            f"what ends them. Requests like it are held off for {retry_after_s} s.",
+            hint="Do not send it again as it is; tell the operator if it is a request like any other.",
+        )
+        self.retry_after_s = retry_after_s
+
+    def headers(self) -> dict[str, str]:
+        return {"retry-after": str(self.retry_after_s)}
 
 
 class RateLimited(RequestError):

@@ -164,12 +164,15 @@ _FAULTS = (
     ),
     Panel(
         "What was done about them",
-        "Streams carried on or broken, hedges, circuits opened, tries that the budget refused, and unexpected faults.",
+        "Streams carried on or broken, hedges, circuits opened, tries that the budget refused, kinds of requests that"
+        " replicas died of, and unexpected faults.",
         (
             Query(per_second("patchbay_router_streams_carried_total", by="outcome"), "streams {{outcome}}"),
             Query(per_second("patchbay_router_hedges_total"), "hedges"),
             Query(per_second("patchbay_router_circuits_opened_total"), "circuits opened"),
             Query(per_second("patchbay_router_retries_refused_total"), "tries refused"),
+            Query(per_second("patchbay_router_queries_suspected_total"), "kinds of requests suspected"),
+            Query(per_second("patchbay_router_queries_held_total"), "requests held off"),
             Query(per_second("patchbay_router_faults_total"), "faults"),
         ),
         "ops",

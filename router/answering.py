@@ -283,6 +283,7 @@ class Answering:
 
     async def _in_turn(self, incoming: Incoming, ask: Ask) -> Target:
         exchange = incoming.exchange
+        self._upstreams.check(exchange, ask)
         turn = await self._enter(incoming, ask)
         exchange.turn = turn
         cost = 0.0

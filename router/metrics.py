@@ -15,6 +15,8 @@ from router.answered import Outcome
 from router.snapshot import ReplicaState, Target
 
 _STATES: tuple[ReplicaState, ...] = ("ready", "unready", "draining")
+# Why a replica is left alone: failures or 500s in a row, or more often than its peers fail.
+EjectionCause = Literal["failures", "errors", "rate"]
 _PLACEMENT_STATES = ("pending", "staged", "resident", "failed")
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
@@ -38,7 +40,8 @@ class Metrics:
         self._in_flight = Gauge("patchbay_router_requests_in_flight", "Requests being answered.", registry=registry)
         self._failures = Counter(
             "patchbay_router_upstream_failures",
-            "Attempts at a replica that failed. kind: connect, disconnect, timeout, protocol, refused, busy.",
+            "Attempts at a replica that failed. kind: connect, disconnect, timeout, protocol, refused, gateway (502,"
+            " 503, 504), error (500), busy, limited (429).",
             ("replica", "kind"),
             registry=registry,
         )
@@ -85,8 +88,21 @@ class Metrics:
         )
         self._circuits = Counter(
             "patchbay_router_circuits_opened",
-            "Times that a replica was left alone after failures in a row.",
-            ("replica",),
+            "Times that a replica was left alone. cause: failures (in a row), errors (500s in a row), rate (beside its"
+            " peers).",
+            ("replica", "cause"),
+            registry=registry,
+        )
+        self._suspected = Counter(
+            "patchbay_router_queries_suspected",
+            "Times that a kind of request was held off, since replicas died under it one after the other.",
+            ("model",),
+            registry=registry,
+        )
+        self._held = Counter(
+            "patchbay_router_queries_held",
+            "Requests refused since their kind was held off.",
+            ("model",),
             registry=registry,
         )
 
@@ -320,9 +336,17 @@ class Metrics:
         """Counts a request for which a second replica is asked as well."""
         self._hedges.inc()
 
-    def circuit_opened(self, replica: str) -> None:
-        """Counts a replica being left alone after failures in a row."""
-        self._circuits.labels(replica).inc()
+    def circuit_opened(self, replica: str, cause: EjectionCause) -> None:
+        """Counts a replica being left alone."""
+        self._circuits.labels(replica, cause).inc()
+
+    def query_suspected(self, model: str) -> None:
+        """Counts a kind of request that is held off from now on."""
+        self._suspected.labels(model).inc()
+
+    def query_held(self, model: str) -> None:
+        """Counts a request that was refused since its kind is held off."""
+        self._held.labels(model).inc()
 
     def watch_waiting(self, count: Callable[[], int]) -> None:
         """Takes the requests that wait from `count` whenever the metrics are read."""

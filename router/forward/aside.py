@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from adapters.errors import RequestError
+from adapters.errors import RequestError, SuspectedQuery
 from router.body import Prompt
 from router.fleet import Fleet
 from router.forward.exchange import Ask
@@ -14,7 +14,7 @@ from router.headers import PRIORITY, REVISION
 from router.snapshot import Target
 from router.targets import resolve
 from router.upstream.client import Call
-from router.upstream.failure import ReplicaFailure
+from router.upstream.failure import DEADLY, ReplicaFailure
 
 _CHAT = "/v1/chat/completions"
 _VERDICT_TIMEOUT_S = 60
@@ -39,16 +39,23 @@ class Aside:
         return replica.name if replica is not None else None
 
     async def post(
-        self, target: Target, replica: str, path: str, body: bytes, *, priority: int, timeout_s: float
+        self, target: Target, name: str, path: str, body: bytes, *, priority: int, timeout_s: float
     ) -> bytes:
-        """What `replica` answers to `body`, whose model is the `target`. Raises ReplicaFailure where that is no 200."""
-        link = self._upstreams.links[replica]
+        """What the replica called `name` answers to `body`, whose model is the `target`.
+
+        Raises ReplicaFailure where that is no 200, and SuspectedQuery where replicas may die of it.
+        """
+        replica = self._fleet.find(name)
+        if replica is None:
+            raise ReplicaFailure("it is not among the replicas any more", kind="connect")
+        link = self._upstreams.links[name]
         headers = [(b"content-type", b"application/json"), (PRIORITY, b"%d" % priority)]
         if target.revision is not None:
             headers.append((REVISION, target.engine_name.encode()))
         if link.authorization is not None:
             headers.append((b"authorization", link.authorization))
-        document = await link.client.fetch(Call("POST", path, headers, body), timeout_s=timeout_s)
+        call = Call("POST", path, headers, body)
+        document = await self._upstreams.fetch(target, replica, call, timeout_s=timeout_s)
         if document.status != 200:
             raise ReplicaFailure(f"it answers {document.status}", kind="busy")
         return document.body
@@ -63,7 +70,7 @@ class Aside:
         """As `AskModel` says: all that are asked near to one request are asked of one replica while that can be, since
         that has what they begin with in its cache."""
         tried: set[str] = set()
-        failure = "no replica that serves it can be asked"
+        failure, deaths = "no replica that serves it can be asked", 0
         try:
             target = self.resolve(model)
         except RequestError as error:
@@ -74,6 +81,10 @@ class Aside:
             tried.add(replica.name)
             try:
                 return await self.post(target, replica.name, _CHAT, body, priority=_FIRST, timeout_s=_VERDICT_TIMEOUT_S)
+            except SuspectedQuery as error:
+                raise JudgeFailed(f"The model '{model}' cannot be asked: {error}") from error
             except ReplicaFailure as error:
-                failure = error.message
+                failure, deaths = error.message, deaths + (error.kind in DEADLY)
+                if deaths > 1:
+                    break
         raise JudgeFailed(f"The model '{model}' cannot be asked: {failure}.")

@@ -25,6 +25,7 @@ class FakeLoraEngine:
         self.capacity = LoraCapacity(slots, cpu)
         self.loaded: dict[int, EngineLora] = {}
         self.ids_seen: Counter[int] = Counter()
+        self.bodies: list[dict[str, object]] = []
         self.names_loaded: Counter[str] = Counter()
         self.broken: set[str] = set()
         self.busy: Counter[str] = Counter()
@@ -73,6 +74,7 @@ class FakeLoraEngine:
         """Answers any endpoint: streams three chunks where the body says so, the last when the gate is open."""
         message = await receive()
         body = json.loads(message["body"])
+        self.bodies.append(body)
         model = body["model"]
         self.busy[model] += 1
         try:

@@ -14,6 +14,7 @@ import uvicorn
 from adapters.settings import parse_settings
 from server.app import ServerApp
 from server.config import ServerConfig
+from server.gate import ENDPOINTS
 from server.metrics import ServerMetrics
 from server.replica import Replica
 from tests.fakes.adapter_folder import write_adapter, write_base
@@ -106,6 +107,22 @@ async def test_a_bad_request_is_told_so_in_openais_shape(
         error = answer.json()["error"]
         assert (answer.status_code, error["code"], error["param"]) == (status, code, param)
         assert error["type"] == "invalid_request_error"
+
+
+@pytest.mark.parametrize("path", [path for path in ENDPOINTS if path != "/v1/embeddings"])
+@pytest.mark.parametrize("model", ["tiny", "sql"])
+async def test_a_null_for_a_field_never_reaches_the_engine_which_takes_its_default(
+    tmp_path: Path, path: str, model: str
+) -> None:
+    given = {"background": None, "truncation": None, "n": None, "tools": None, "kept": {"inner": None}, "zero": 0}
+    async with running(tmp_path) as house:
+        answer = await house.client.post(path, json={"model": model, **given})
+        assert answer.status_code == 200
+        (reached,) = house.engine.bodies
+        assert {name: value for name, value in reached.items() if name != "model"} == {
+            "kept": {"inner": None},
+            "zero": 0,
+        }
 
 
 async def test_no_path_but_health_answers_without_the_token(tmp_path: Path) -> None:
