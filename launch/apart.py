@@ -15,7 +15,8 @@ import yaml
 
 from adapters.errors import StartError
 
-_START_S = 240.0
+# Generous: beside other work a base takes minutes to load.
+_START_S = 600.0
 _LOOK_S = 0.3
 _END_OF_LOG = 600
 _QUIET = {"VLLM_NO_USAGE_STATS": "1", "VLLM_LOGGING_LEVEL": "ERROR", "VLLM_CPU_KVCACHE_SPACE": "1"}

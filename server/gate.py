@@ -25,6 +25,7 @@ from server import token_ids
 from server.engine import EngineLora
 from server.engine_errors import EngineErrors
 from server.replica import Replica
+from server.request_checks import check_request
 from server.slots import Entry
 
 # Each with the task, in vLLM's words, that the base must be able to do; None where any base will do.
@@ -74,6 +75,7 @@ class Gate:
         if body is None:
             return
         fields = _decode(body)
+        check_request(fields, body)
         entry = self._entry(fields, header(scope["headers"], _REVISION))
         self._check_task(scope["path"])
         priority = header(scope["headers"], _PRIORITY)

@@ -29,6 +29,7 @@ def attack(
     only: Annotated[list[str] | None, typer.Option("--only", help=f"Of {', '.join(PARTS)}.")] = None,
     out: Annotated[Path, typer.Option("--out", help="Where violations go, a file each.")] = Path("build/attack"),
     docs: Annotated[Path | None, typer.Option("--docs", help="A page to put the table into.")] = None,
+    dense: Annotated[bool, typer.Option("--dense", help="Serve the base in full precision: no AVX-512 here.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the table for a program.")] = False,
 ) -> None:
     """Attacks the demo, started for it, and prints what it tried. It exits with 1 where anything did not hold.
@@ -36,10 +37,10 @@ def attack(
     Example: python -m loadtests.attack --minutes 2 --only fields
     """
     try:
-        with own_stack() as target:
+        with own_stack(dense=dense) as target:
             tally = asyncio.run(attacked(target, [PARTS[name] for name in only or PARTS], minutes * 60, seed))
     except PatchbayError as error:
-        fail(error)
+        raise typer.Exit(fail(error)) from error
     _write(tally.violations, out)
     if docs is not None:
         docs.write_text(put_into_page(docs.read_text(encoding="utf-8"), tally.markdown()), encoding="utf-8")

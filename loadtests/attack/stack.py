@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from launch.apart import patchbay_up
 from loadtests.attack.bystanders import Bystander
+from loadtests.attack.dense import dense_base
 from loadtests.attack.sending import Addresses
 from loadtests.overhead.targets import free_port
 from loadtests.stacks import demo_models, registry_url
@@ -34,13 +35,16 @@ class Target:
 
 
 @contextlib.contextmanager
-def own_stack() -> Iterator[Target]:
-    """A Patchbay for this attack alone; it ends with the block."""
+def own_stack(*, dense: bool) -> Iterator[Target]:
+    """A Patchbay for this attack alone; it ends with the block. `dense`: with the base in full precision."""
     models = demo_models()
     with tempfile.TemporaryDirectory(prefix="patchbay-attack-") as made:
         folder = Path(made)
+        sections = attacked_sections(models)
+        if dense:
+            sections["base"] = {**sections["base"], "model": str(dense_base(models.base, folder / "dense"))}
         config = {
-            **attacked_sections(models),
+            **sections,
             "replicas": {"count": 1, "first_port": free_port()},
             "registry": {"url": registry_url(folder), "artifacts": str(folder / "artifacts")},
         }
