@@ -20,6 +20,8 @@ from loadtests.attack.tries import Violation
 from loadtests.attack.watch import Processes
 
 _CONNECTIONS = 64
+# Where violations go, a file each.
+_OUT = Path("build/attack")
 
 
 def attack(
@@ -27,7 +29,6 @@ def attack(
     minutes: Annotated[float, typer.Option("--minutes", min=0.1, help="For how long.")] = 10,
     seed: Annotated[int, typer.Option("--seed", help="What decides the order of the tries.")] = 1,
     only: Annotated[list[str] | None, typer.Option("--only", help=f"Of {', '.join(PARTS)}.")] = None,
-    out: Annotated[Path, typer.Option("--out", help="Where violations go, a file each.")] = Path("build/attack"),
     docs: Annotated[Path | None, typer.Option("--docs", help="A page to put the table into.")] = None,
     dense: Annotated[bool, typer.Option("--dense", help="Serve the base in full precision: no AVX-512 here.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the table for a program.")] = False,
@@ -41,10 +42,10 @@ def attack(
             tally = asyncio.run(attacked(target, [PARTS[name] for name in only or PARTS], minutes * 60, seed))
     except PatchbayError as error:
         raise typer.Exit(fail(error)) from error
-    _write(tally.violations, out)
+    _write(tally.violations, _OUT)
     if docs is not None:
         docs.write_text(put_into_page(docs.read_text(encoding="utf-8"), tally.markdown()), encoding="utf-8")
-    _say(tally, out, as_json=as_json)
+    _say(tally, as_json=as_json)
     raise typer.Exit(1 if tally.violations else 0)
 
 
@@ -75,14 +76,14 @@ def _write(violations: Sequence[Violation], out: Path) -> None:
         (out / f"{place:03d}.json").write_text(json.dumps({**fields, **request}, indent=2), encoding="utf-8")
 
 
-def _say(tally: Tally, out: Path, *, as_json: bool) -> None:
+def _say(tally: Tally, *, as_json: bool) -> None:
     if as_json:
         typer.echo(tally.as_json())
         return
     console = Console()
     console.print(tally.table())
     for place, one in enumerate(tally.violations):
-        console.print(f"{out}/{place:03d}.json: {one.what}, by {one.by.what}: {one.detail[:200]}", markup=False)
+        console.print(f"{_OUT}/{place:03d}.json: {one.what}, by {one.by.what}: {one.detail[:200]}", markup=False)
 
 
 def main() -> None:

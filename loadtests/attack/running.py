@@ -12,9 +12,9 @@ from loadtests.attack.bystanders import Bystander
 from loadtests.attack.sending import Addresses, Sender
 from loadtests.attack.tally import Tally
 from loadtests.attack.tries import Answer, Try, Violation
-from loadtests.attack.watch import Processes, turns_held
+from loadtests.attack.watch import Watched, turns_held
 
-_TOGETHER = 4
+_TOGETHER = 8
 _RECOVERY_S = 240.0
 _LOOK_S = 0.5
 # What a replica that is being started again answers for: the requests that came meanwhile are not at fault.
@@ -30,7 +30,7 @@ class Attack:
         self,
         session: aiohttp.ClientSession,
         addresses: Addresses,
-        processes: Processes,
+        processes: Watched,
         bystanders: Sequence[Bystander],
         tally: Tally,
     ) -> None:
@@ -46,7 +46,8 @@ class Attack:
     async def run(self, tries: Iterable[Try], go_on: Callable[[], bool]) -> None:
         """Tries one batch after the other until there are none, or `go_on` says no."""
         left = iter(tries)
-        while go_on() and (batch := tuple(islice(left, _TOGETHER))):
+        # Some take seconds to make, which bystanders would wait for.
+        while go_on() and (batch := await asyncio.to_thread(lambda: tuple(islice(left, _TOGETHER)))):
             await self._batch(batch)
             self._before = batch
 
@@ -60,6 +61,8 @@ class Attack:
         changed, failed = self._sum("changed"), self._sum("failed")
         held = await self._held()
         answers = await asyncio.gather(*(self._sender.send(one) for one in batch))
+        # Only who has had an answer since can have noticed anything.
+        await asyncio.gather(*(bystander.asks_again(1) for bystander in self._bystanders))
         harm: dict[str, str] = {}
         ended = self._processes.ended()
         if ended:
@@ -97,10 +100,7 @@ class Attack:
         )
 
     async def _alone(self, one: Try) -> dict[str, str]:
-        harm = await self._harm_of([one], count=False)
-        if not harm:
-            await asyncio.gather(*(bystander.asks_again() for bystander in self._bystanders))
-        return harm
+        return await self._harm_of([one], count=False)
 
     def _add(self, violation: Violation) -> None:
         kind = (violation.what, violation.by.path, *violation.by.fields, violation.detail[:40])

@@ -2,11 +2,22 @@
 
 import re
 from collections.abc import Iterable
+from typing import Protocol
 
 import aiohttp
 import psutil
 
 _HELD = re.compile(r"^patchbay_router_event_loop_held_total (\S+)$", re.MULTILINE)
+
+
+class Watched(Protocol):
+    """What must not end."""
+
+    def learn(self) -> None:
+        """Takes those that run now as those that are to go on running."""
+
+    def ended(self) -> int:
+        """How many of them have ended."""
 
 
 class Processes:
