@@ -18,8 +18,9 @@ from adapters.replica import BaseModelStatus, RequestStatus
 from server.config import ServerConfig
 from server.engine import EngineLora, LoraCapacity, LoraTiers
 from server.fit import check_fit
+from server.late_errors import LateErrors
 from server.processes import engine_processes, kill
-from server.vllm_app import build_vllm_app
+from server.vllm_app import build_vllm_app, explain_error
 from server.vllm_arguments import lora_capacity, vllm_arguments
 
 _IDLE_POLL_S = 0.02
@@ -66,6 +67,7 @@ class VllmEngine:
     ) -> None:
         self._llm = llm
         self._app = app
+        self._answering = LateErrors(app, explain_error)
         self._stats = stats
         self._base = base
         self._tasks = tasks
@@ -109,7 +111,7 @@ class VllmEngine:
 
     @property
     def app(self) -> ASGIApp:
-        return self._app
+        return self._answering
 
     async def load(self, lora: EngineLora) -> None:
         request = LoRARequest(lora.name, lora.lora_id, str(lora.folder))

@@ -20,7 +20,7 @@ _LOOK_S = 0.5
 # What a replica that is being started again answers for: the requests that came meanwhile are not at fault.
 _UNAVAILABLE = frozenset({0, 502, 503, 504})
 ENDED, CHANGED, HELD = "an engine or a replica ended", "a bystander's answer changed", "the router's loop was held"
-FAULT, STARVED = "the server took the blame", "a bystander got no answer"
+FAULT, STARVED, GONE = "the server took the blame", "a bystander got no answer", "no replica could be asked"
 
 
 class Attack:
@@ -70,6 +70,9 @@ class Attack:
             await self._recovered()
         elif self._sum("failed") > failed:
             harm[STARVED] = self._last()
+            await self._recovered()
+        elif any(answer.status in _UNAVAILABLE and answer.at_fault for answer in answers):
+            harm[GONE] = "; ".join(answer.said for answer in answers if answer.at_fault)[:300]
             await self._recovered()
         if self._sum("changed") > changed:
             harm[CHANGED] = self._last()
