@@ -2,7 +2,7 @@
 
 vLLM makes the head and the first two events of a streamed response before it looks at what is asked of the engine.
 What it finds wrong then can be no 400 any more: the connection is closed, which whoever reads it must take for a death
-of the replica. So these events are held back until there is a third, and an error before it is an answer like any other.
+of the replica. So these events are held back until there is a third: an error before it is an answer like any other.
 """
 
 from collections.abc import Callable

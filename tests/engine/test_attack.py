@@ -1,4 +1,4 @@
-"""A seeded part of the attack, on the shared stack: nothing that a client sends ends the engine or harms a neighbour."""
+"""A seeded part of the attack, on the shared stack: no request ends the engine or changes a neighbour's answer."""
 
 from itertools import islice
 
