@@ -47,7 +47,7 @@ def write_settings(settings: BaseModel, path: Path) -> Path:
     """
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        yaml.safe_dump(_revealed(settings.model_dump(mode="python")), file, sort_keys=False)
+        yaml.safe_dump(_revealed(settings.model_dump(mode="python", by_alias=True)), file, sort_keys=False)
     return path
 
 

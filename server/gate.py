@@ -26,6 +26,7 @@ from server.engine import EngineLora
 from server.engine_errors import EngineErrors
 from server.forms import check_forms
 from server.replica import Replica
+from server.request_checks import check_request
 from server.slots import Entry
 
 # Each with the task, in vLLM's words, that the base must be able to do; None where any base will do.
@@ -75,6 +76,7 @@ class Gate:
         if body is None:
             return
         given = _decode(body)
+        check_request(given, body)
         fields = without_nulls(given)
         check_forms(fields)
         entry = self._entry(fields, header(scope["headers"], _REVISION))

@@ -21,9 +21,10 @@ from server.alive import while_alive
 from server.config import ServerConfig
 from server.engine import EngineLora, LoraCapacity, LoraTiers
 from server.fit import check_fit
+from server.late_errors import LateErrors
 from server.processes import engine_processes, kill
 from server.tiers import KnownTiers
-from server.vllm_app import build_vllm_app
+from server.vllm_app import build_vllm_app, explain_error
 from server.vllm_arguments import lora_capacity, vllm_arguments
 from server.vllm_core import end_engine_with_us
 from server.vllm_llm import ContainedLLM, contain
@@ -73,6 +74,7 @@ class VllmEngine:
     ) -> None:
         self._llm = llm
         self._app = app
+        self._answering = LateErrors(app, explain_error)
         self._stats = stats
         self._base = base
         self._tasks = tasks
@@ -121,7 +123,7 @@ class VllmEngine:
 
     @property
     def app(self) -> ASGIApp:
-        return self._app
+        return self._answering
 
     async def load(self, lora: EngineLora) -> None:
         request = LoRARequest(lora.name, lora.lora_id, str(lora.folder))

@@ -353,3 +353,16 @@ async def test_what_the_base_cannot_do_is_said_and_not_a_404(tmp_path: Path) -> 
         assert (answer.status_code, answer.json()["error"]["message"]) == (400, "The base model 'tiny' cannot embed.")
         wrong = await house.client.get(CHAT)
         assert (wrong.status_code, wrong.headers["allow"]) == (405, "POST")
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"priority": -(2**63)}, {"kv_transfer_params": {"do_remote_prefill": True}}, {"n": 16384}, {"seed": 2**70}],
+)
+async def test_a_field_that_would_harm_other_requests_never_reaches_the_engine(
+    tmp_path: Path, fields: dict[str, Any]
+) -> None:
+    async with running(tmp_path) as server:
+        answer = await server.ask("tiny", **fields)
+        assert answer.status_code == 400
+        assert answer.json()["error"]["param"] in fields
