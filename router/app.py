@@ -157,6 +157,8 @@ class Router:
         await asyncio.wait({public, hurry}, timeout=_LAST_WORDS_S)
         # Whoever does not read its answer even now is not waited for.
         self._public.stop(at_once=True)
+        if self.control is not None:
+            self.control.hurry()
 
     def _open_control(self, config: RouterConfig) -> Control | None:
         if config.registry is None:
@@ -183,8 +185,8 @@ class Router:
         with contextlib.suppress(PatchbayError):
             await self.policy.reload()
 
-    def _access(self) -> Access:
-        return self.control.follower.snapshot.access if self.control is not None else _NOBODY
+    def _access(self) -> Access | None:
+        return self.control.follower.access if self.control is not None else _NOBODY
 
     def _listed(self) -> Sequence[ReplicaAddress]:
         return self.control.registry.replicas() if self.control is not None else ()

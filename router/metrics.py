@@ -136,6 +136,11 @@ class Metrics:
         self._reachable = Gauge(
             "patchbay_router_registry_up", "Whether the registry answered the last look: 1 or 0.", registry=registry
         )
+        self._seen = Gauge(
+            "patchbay_router_registry_age_seconds",
+            "Seconds since the registry last answered: what is routed by is as old as that.",
+            registry=registry,
+        )
         self._leads = Gauge(
             "patchbay_router_reconciling", "Whether this router reconciles the replicas: 1 or 0.", registry=registry
         )
@@ -152,6 +157,11 @@ class Metrics:
             "patchbay_router_placement_calls",
             "What replicas were asked for, by outcome: put, refused, removed.",
             ("outcome",),
+            registry=registry,
+        )
+        self._held = Gauge(
+            "patchbay_router_removals_held",
+            "Removals of revisions that are held back, since the registry does not say why they should go.",
             registry=registry,
         )
         self._refusals = Counter(
@@ -255,6 +265,14 @@ class Metrics:
     def registry_reachable(self, reachable: bool) -> None:
         """Notes whether the registry answers."""
         self._reachable.set(reachable)
+
+    def watch_registry_age(self, age_s: Callable[[], float]) -> None:
+        """Takes the time since the registry last answered from `age_s` whenever the metrics are read."""
+        self._seen.set_function(age_s)
+
+    def removals_held(self, count: int) -> None:
+        """Notes how many removals are held back."""
+        self._held.set(count)
 
     def leads(self, leading: bool) -> None:
         """Notes whether this router reconciles."""

@@ -34,11 +34,16 @@ class Policy:
 
 class PolicyHolder:
     """Holds the current `policy` and the `clients` under it. Reads the configuration when it is made: raises
-    ConfigError. `access`: the registry's tenants and keys, as they are now; `must_show`: whether a key is asked for
-    even where there is none yet."""
+    ConfigError. `access`: the registry's tenants and keys, as they are now, None before anybody can know; `must_show`:
+    whether a key is asked for even where there is none yet."""
 
     def __init__(
-        self, config: RouterConfig, access: Callable[[], Access], utc_now: Callable[[], datetime], *, must_show: bool
+        self,
+        config: RouterConfig,
+        access: Callable[[], Access | None],
+        utc_now: Callable[[], datetime],
+        *,
+        must_show: bool,
     ) -> None:
         self._file = config.policy_file
         self._api_keys = tuple(key.get_secret_value() for key in config.api_keys)
