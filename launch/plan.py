@@ -133,7 +133,7 @@ def _router_spec(config: PatchbayConfig, router: RouterConfig, folder: Path, *, 
     return ProcessSpec(
         name=ROUTER,
         role="router",
-        argv=_argv("router", file, verbose=verbose),
+        argv=_argv("launch.routing", file, verbose=verbose),
         ready_url=f"{_reachable(router.admin_host, router.admin_port)}/readyz",
         start_timeout_s=replicas_s + _ROUTER_AFTER_REPLICAS_S,
         stop_timeout_s=router.drain_timeout_s + _END_AFTER_DRAIN_S,

@@ -11,7 +11,7 @@ from functools import partial
 from secrets import token_bytes
 from socket import socket
 
-from adapters.errors import PatchbayError, StartError
+from adapters.errors import PatchbayError, RegistryError, StartError
 from adapters.registry.records import Access, ReplicaAddress
 from adapters.settings import is_loopback
 from router.access import AccessLog
@@ -28,7 +28,7 @@ from router.keys import Role, RoleRing
 from router.listener import Listener, bind, url_of
 from router.members import Members
 from router.metrics import Metrics
-from router.policy import PolicyHolder
+from router.policy import PolicyHolder, ReadPolicy
 from router.poller import Poller, Probe
 from router.proxy import Proxy
 from router.tenants.config import CountersConfig
@@ -50,10 +50,11 @@ class Router:
     """A router. Both ports are bound when this returns: raises StartError where one is taken, and ConfigError where
     traces are wanted and cannot be sent.
 
-    Build it within the event loop that runs it.
+    `read`: how `policy_file` is read anew, by default as a router's own file. Build it within the event loop that runs
+    it.
     """
 
-    def __init__(self, config: RouterConfig) -> None:
+    def __init__(self, config: RouterConfig, read: ReadPolicy | None = None) -> None:
         self._config = config
         public, admin = _bind_both(config)
         self.url, self.admin_url = url_of(public), url_of(admin)
@@ -62,7 +63,8 @@ class Router:
         self.trials = Trials(self.metrics, time.perf_counter, config.canary.reserved_pools)
         self._members = Members(config, self.fleet, listed=self._listed)
         self.control = self._open_control(config)
-        self.policy = PolicyHolder(config, self._access, utc_now, must_show=not is_loopback(config.host))
+        self.policy = PolicyHolder(config, self._access, utc_now, must_show=not is_loopback(config.host), read=read)
+        self.policy.told = self._audit_reload
         self._usage = Usage(self.control.registry.accounts.add_usage, utc_now) if self.control else None
         self._limiter = Limiter(_counters(config.counters), config.counters)
         self._admission = Admission(
@@ -188,6 +190,16 @@ class Router:
     def _access(self) -> Access | None:
         return self.control.follower.access if self.control is not None else _NOBODY
 
+    async def _audit_reload(self, changed: Sequence[str]) -> None:
+        if self.control is None:
+            return
+        details = {"changed": list(changed), "version": self.policy.policy.number}
+        name = str(self._config.policy_file.name if self._config.policy_file else "")
+        try:
+            await asyncio.to_thread(self.control.registry.record, "reload", "policy.reload", name, details)
+        except RegistryError as error:
+            _log.warning("the audit does not have this reload: %s", error)
+
     def _listed(self) -> Sequence[ReplicaAddress]:
         return self.control.registry.replicas() if self.control is not None else ()
 
@@ -209,9 +221,9 @@ class Router:
         self.metrics.watch_replicas(lambda state: sum(seen.state == state for seen in self.fleet.view.replicas))
 
 
-async def serve(config: RouterConfig) -> None:
+async def serve(config: RouterConfig, read: ReadPolicy | None = None) -> None:
     """Runs a router until SIGTERM or SIGINT; a second one ends the draining. Raises StartError."""
-    router = Router(config)
+    router = Router(config, read)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, router.stop)
