@@ -43,8 +43,9 @@ def run_directory(parent: Path) -> Iterator[Path]:
 
 @contextmanager
 def sole_user(folder: Path) -> Iterator[None]:
-    """Has the data directory `folder` for this process alone while in the block: two that start replicas and a router on
-    one registry take each other's places. Raises StartError, with the other's process id, where another has it."""
+    """Has the data directory `folder` for this process alone while in the block: two that start replicas and
+    a router on one registry take each other's places. Raises StartError, with the
+    other's process id, where another has it."""
     path = folder / _OWNER
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -4,6 +4,7 @@ Reads see one moment. Writes take turns, on SQLite by its own lock and on Postgr
 write has read stays true until it ends.
 """
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -24,6 +25,7 @@ from adapters.errors import ConfigError, RegistryError
 from adapters.registry.bounded import Patience, connect_bounded
 from adapters.registry.times import as_utc, utc_now
 
+_log = logging.getLogger("patchbay.registry")
 _BUSY_MS = 15_000
 # Any number that nothing else in the database locks by: "patchbay" in ASCII, cut to 63 bits.
 _WRITE_LOCK = 0x7061746368626179 >> 1
@@ -48,6 +50,8 @@ class Database:
         if self._sqlite:
             _make_folder(self._url)
         self._patience = Patience(_SILENT_S)
+        self._file = _file_of(self._url) if self._sqlite else None
+        self._inode: tuple[int, int] | None = None
         self._engine = _sqlite_engine(self._url) if self._sqlite else _postgres_engine(self._url, self._patience)
 
     def migrate(self) -> None:
@@ -95,7 +99,7 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A transaction that sees one moment and changes nothing. Raises RegistryError."""
-        with self._translated(), self._engine.connect() as connection:
+        with self._translated(), self._connected() as connection:
             if not self._sqlite:
                 connection.exec_driver_sql(f"SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY; {_BOUND}")
             else:
@@ -106,7 +110,7 @@ class Database:
     def write(self) -> Iterator[Connection]:
         """A transaction that no other write runs beside; it takes effect as a whole, or not at all. Raises
         RegistryError."""
-        with self._translated(), self._engine.connect() as connection:
+        with self._translated(), self._connected() as connection:
             if self._sqlite:
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
             else:
@@ -123,6 +127,27 @@ class Database:
     def close(self) -> None:
         """Closes every connection."""
         self._engine.dispose()
+
+    @contextmanager
+    def _connected(self) -> Iterator[Connection]:
+        self._look_at_file()
+        with self._engine.connect() as connection:
+            if self._file is not None and self._inode is None:
+                self._inode = _inode(self._file)
+            yield connection
+
+    def _look_at_file(self) -> None:
+        """Goes over to a file that has taken the place of the one that was opened. Raises RegistryError where it is
+        gone: opened again it would be a new, empty one."""
+        if self._file is None or self._inode is None:
+            return
+        now = _inode(self._file)
+        if now is None:
+            raise RegistryError(f"The registry's file {self._file} is gone.", hint="Put it back, or restore a backup.")
+        if now != self._inode:
+            _log.warning("the registry's file %s is another one than before: it is read from now on", self._file)
+            self._engine.dispose()
+            self._inode = now
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
@@ -150,6 +175,19 @@ def _parsed(url: str) -> URL:
     if backend not in ("sqlite", "postgresql"):
         raise ConfigError(f"registry.url is for '{backend}'.", hint="Use sqlite:///FILE or postgresql://USER@HOST/DB.")
     return parsed.set(drivername="postgresql+psycopg") if backend == "postgresql" else parsed
+
+
+def _file_of(url: URL) -> Path | None:
+    return Path(url.database) if url.database and url.database != ":memory:" else None
+
+
+def _inode(file: Path) -> tuple[int, int] | None:
+    """What tells a file from another one of its name, None where there is none."""
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _make_folder(url: URL) -> None:

@@ -41,6 +41,22 @@ def test_what_only_reads_does_not_wait_for_whoever_writes(tmp_path: Path) -> Non
         writer.execute("ROLLBACK")
 
 
+def test_a_file_that_is_gone_is_said_and_one_that_takes_its_place_is_read(tmp_path: Path) -> None:
+    file, other = tmp_path / "registry.db", tmp_path / "other.db"
+    with Registry.open(f"sqlite:///{other}") as made:
+        made.add_replica("gpu-1", "http://10.0.0.1:9001", actor="ann")
+    with Registry.open(f"sqlite:///{file}") as registry:
+        assert registry.replicas() == ()
+        file.unlink()
+        with pytest.raises(RegistryError, match="is gone"):
+            registry.replicas()
+        assert not file.exists(), "a new, empty registry stands where one was"
+        (tmp_path / "registry.db-wal").unlink(missing_ok=True)
+        (tmp_path / "registry.db-shm").unlink(missing_ok=True)
+        other.rename(file)
+        assert [one.name for one in registry.replicas()] == ["gpu-1"]
+
+
 def test_a_database_that_is_stopped_is_given_up_and_is_used_again_once_it_goes_on() -> None:
     if server_programs() is None:
         pytest.skip(NO_SERVER)
