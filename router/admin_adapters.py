@@ -102,6 +102,7 @@ def add_adapters(app: FastAPI, control: Control, allowed: Allowed) -> None:
     _add_pushing(app, control, allowed)
     _add_moving(app, control, allowed)
     _add_keeping(app, control, allowed)
+    _add_accepting(app, control, allowed)
 
 
 def _add_reading(app: FastAPI, control: Control, allowed: Allowed) -> None:
@@ -209,6 +210,17 @@ def _add_keeping(app: FastAPI, control: Control, allowed: Allowed) -> None:
     async def keep(name: Name, body: AdapterSettings, caller: Annotated[Caller, operator]) -> AdapterSettings:
         """How replicas keep the adapter."""
         await changing(control, registry.set_settings, name, body, actor=caller.name)
+        return body
+
+
+def _add_accepting(app: FastAPI, control: Control, allowed: Allowed) -> None:
+    @app.post("/admin/v1/registry/accept", status_code=202, tags=["registry"])
+    async def accept(body: ReasonBody, caller: Annotated[Caller, Depends(allowed.admin)]) -> ReasonBody:
+        """Takes the registry as it is, though it has lost keys or adapters, and lets removals that are held back go.
+        Only this router does; ask each of them."""
+        details = {"why": body.why, "generation": control.follower.snapshot.generation}
+        await threaded(control, control.registry.record, caller.name, "registry.accept", "registry", details)
+        control.follower.accept()
         return body
 
 

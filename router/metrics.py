@@ -156,6 +156,11 @@ class Metrics:
         self._reachable = Gauge(
             "patchbay_router_registry_up", "Whether the registry answered the last look: 1 or 0.", registry=registry
         )
+        self._seen = Gauge(
+            "patchbay_router_registry_age_seconds",
+            "Seconds since the registry last answered: what is routed by is as old as that.",
+            registry=registry,
+        )
         self._leads = Gauge(
             "patchbay_router_reconciling", "Whether this router reconciles the replicas: 1 or 0.", registry=registry
         )
@@ -172,6 +177,11 @@ class Metrics:
             "patchbay_router_placement_calls",
             "What replicas were asked for, by outcome: put, refused, removed.",
             ("outcome",),
+            registry=registry,
+        )
+        self._removals_held = Gauge(
+            "patchbay_router_removals_held",
+            "Removals of revisions that are held back, since the registry does not say why they should go.",
             registry=registry,
         )
         self._refusals = Counter(
@@ -275,6 +285,14 @@ class Metrics:
     def registry_reachable(self, reachable: bool) -> None:
         """Notes whether the registry answers."""
         self._reachable.set(reachable)
+
+    def watch_registry_age(self, age_s: Callable[[], float]) -> None:
+        """Takes the time since the registry last answered from `age_s` whenever the metrics are read."""
+        self._seen.set_function(age_s)
+
+    def removals_held(self, count: int) -> None:
+        """Notes how many removals are held back."""
+        self._removals_held.set(count)
 
     def leads(self, leading: bool) -> None:
         """Notes whether this router reconciles."""

@@ -13,7 +13,7 @@ from adapters.lifecycle import Lifecycle
 from adapters.publish import Publisher
 from adapters.registry.registry import Registry
 from router.config import RouterConfig
-from router.control.context import Context, ControlThreads, utc_now
+from router.control.context import Context, ControlThreads
 from router.control.follower import Follower
 from router.control.pushes import Pushes
 from router.control.reconciler import Reconciler, Wishes
@@ -25,6 +25,7 @@ from router.trials import Trials
 
 _log = logging.getLogger("patchbay.router")
 _AGAIN_S = 1.0
+_END_S = 4.0
 
 
 class Control:
@@ -55,7 +56,7 @@ class Control:
             metrics,
             name=name,
             poll_s=config.registry_poll_s,
-            utc_now=utc_now,
+            utc_now=self.registry.clock,
         )
         self.follower.told.append(lambda snapshot: trials.put(snapshot.canaries))
         self._tallies = Tallies(
@@ -70,6 +71,7 @@ class Control:
             settings.keep_warm_s,
             config.rollout_timeout_s,
             self.threads,
+            utc_now=self.registry.clock,
         )
         wishes = Wishes(config.adapters, config.canaries, config.canary)
         self._reconciler = Reconciler(context, self.publisher, wishes, name=name)
@@ -88,6 +90,10 @@ class Control:
                 _log.exception("the control loop failed; it starts anew")
                 self._metrics.fault("control")
                 await asyncio.sleep(_AGAIN_S)
+
+    def hurry(self) -> None:
+        """Has what is still asked of the registry end soon: the router ends."""
+        self.registry.hurry(_END_S)
 
     def close(self) -> None:
         """Closes the registry, and ends the pushes that are still under way."""

@@ -56,7 +56,9 @@ class Reconciler:
         """Runs until cancelled, and gives up the lease then, so that another router need not wait for its end."""
         try:
             while True:
-                await self._hold_lease()
+                # Before the first whole snapshot there is nothing to lead by.
+                if self._context.follower.known:
+                    await self._hold_lease()
                 if self.leads:
                     await self._lead()
                 else:
@@ -79,6 +81,8 @@ class Reconciler:
 
     def _watch(self) -> None:
         """What a router that does not lead needs to know: whether names can be answered yet."""
+        if not self._context.follower.known:
+            return
         wanted = _wanted(self._context)
         statuses = self._context.ready_statuses()
         if _is_served(wanted, statuses):
