@@ -12,6 +12,7 @@ from adapters.errors import ConfigError
 from adapters.paths import data_dir
 from adapters.secret import Secret
 from adapters.settings import Settings, load_yaml, parse_settings
+from adapters.sources.config import SourcesConfig
 
 # The largest that vLLM 0.32 takes.
 MAX_RANK = 512
@@ -36,12 +37,13 @@ class SigningConfig(Settings):
 class RegistryConfig(Settings):
     """The registry. `url`: a database as SQLAlchemy writes it, `sqlite:///FILE` or `postgresql://USER:PASSWORD@HOST/DB`;
     `keep_warm_s`: how long the revision that a promotion replaced stays on the replicas, ready for a rollback;
-    `limits`: what an adapter's folder may take."""
+    `limits`: what an adapter's folder may take; `sources`: whom fetches may reach, and what they may take."""
 
     url: Secret = Field(default_factory=lambda: SecretStr(f"sqlite:///{data_dir() / 'registry.db'}"))
     artifacts: ArtifactsConfig = Field(default_factory=ArtifactsConfig)
     signing: SigningConfig = SigningConfig()
     limits: Limits = Limits()
+    sources: SourcesConfig = SourcesConfig()
     keep_warm_s: float = Field(default=600, ge=0)
 
 

@@ -5,9 +5,11 @@ PatchbayError
 ├── ConfigError            a configuration that cannot be used
 ├── StartError             a process that cannot come up (a base that does not load, a port that is taken)
 ├── AdapterError           an adapter's files or settings do not fit
-│   └── SourceError        an adapter cannot be got from where it is said to be
+│   ├── SourceError        an adapter cannot be got from where it is said to be
+│   └── TooCostly          reading an adapter took more time, memory or bytes than it may
 ├── ArtifactError          the artifact store cannot be read or written
 ├── RegistryError          the registry's database cannot be reached or used
+├── Stopped                work was ended because somebody no longer wants it
 └── RequestError           one request cannot be answered; has a status and OpenAI's `type` and `code`
     ├── InvalidRequest     400
     │   └── ContentFiltered     a guard does not let the prompt through
@@ -20,8 +22,10 @@ PatchbayError
     ├── Conflict           409
     ├── BodyTooLarge       413
     ├── AdapterRejected    422, an adapter that a request asked for cannot be served
+    ├── SuspectedQuery     422, replicas died under this request, so it is not tried on another
     ├── RateLimited        429, with the seconds after which to try again
     ├── NotImplementedHere 501
+    ├── NotFinite          500, a revision (or the base) gave logits that are not finite
     ├── GuardFailed        500, a guard could not do its work, so nothing goes through
     ├── UpstreamFailed     502
     ├── Unavailable        503, with the seconds after which to try again
@@ -69,12 +73,20 @@ class SourceError(AdapterError):
     """An adapter cannot be got from where it is said to be."""
 
 
+class TooCostly(AdapterError):
+    """Reading an adapter took more time, memory or bytes than it may."""
+
+
 class ArtifactError(PatchbayError):
     """The artifact store cannot be read or written."""
 
 
 class RegistryError(PatchbayError):
     """The registry's database cannot be reached or used."""
+
+
+class Stopped(PatchbayError):
+    """Work was ended because somebody no longer wants it."""
 
 
 class RequestError(PatchbayError):
@@ -178,10 +190,42 @@ class BodyTooLarge(RequestError):
         super().__init__(f"The request body is larger than {limit_bytes} bytes.")
 
 
+class TooManyElements(RequestError):
+    status = 413
+    error_type = "invalid_request_error"
+    code = "request_too_large"
+
+    def __init__(self, most: int) -> None:
+        super().__init__(
+            f"The JSON body of your request has more than {most} elements (values, keys, lists and objects)."
+        )
+
+
 class AdapterRejected(RequestError):
     status = 422
     error_type = "invalid_request_error"
     code = "adapter_rejected"
+
+
+class SuspectedQuery(RequestError):
+    """Replicas died under requests of this kind, one after the other. `retry_after_s`: whole seconds for which they are
+    held off. A 422 and not a 5xx: clients and gateways send what is answered by 5xx again, here or elsewhere, by
+    themselves, and it would end more replicas."""
+
+    status = 422
+    error_type = "invalid_request_error"
+    code = "suspected_query_of_death"
+
+    def __init__(self, *, retry_after_s: int) -> None:
+        super().__init__(
+            "Replicas failed under this request, one after the other, so it is not tried on another one: it may be "
+            f"what ends them. Requests like it are held off for {retry_after_s} s.",
+            hint="Do not send it again as it is; tell the operator if it is a request like any other.",
+        )
+        self.retry_after_s = retry_after_s
+
+    def headers(self) -> dict[str, str]:
+        return {"retry-after": str(self.retry_after_s)}
 
 
 class RateLimited(RequestError):
@@ -215,6 +259,16 @@ class RateLimited(RequestError):
     def headers(self) -> dict[str, str]:
         told = {name.decode(): value.decode() for name, value in self.extra}
         return {"retry-after": str(self.retry_after_s), **told}
+
+
+class NotFinite(RequestError):
+    """A model gave logits that are not finite. `model`: a revision, by the name that a client may see, or the base."""
+
+    code = "not_finite"
+    LEAD: ClassVar[str] = "The model's logits are not finite numbers"
+
+    def __init__(self, model: str) -> None:
+        super().__init__(f"{self.LEAD}: {model} cannot answer this request.")
 
 
 class GuardFailed(RequestError):

@@ -5,26 +5,23 @@ files are known by their hashes, and the same bytes for the same base are the sa
 """
 
 import dataclasses
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from adapters.admission.base import BaseLayout
-from adapters.admission.folder import check_files
-from adapters.admission.gate import AdapterSummary, because, check_folder
 from adapters.artifacts.store import ArtifactStore
 from adapters.config import MAX_RANK, RegistryConfig
-from adapters.digest import digest_of, folder_hashes
-from adapters.errors import AdapterError, ArtifactError, PatchbayError
-from adapters.manifest import Manifest, read_manifest
+from adapters.confined.bounds import Stop
+from adapters.digest import digest_of
+from adapters.errors import AdapterError, ArtifactError, PatchbayError, RequestError, Stopped
+from adapters.inspection import Demands, Inspected, inspect
 from adapters.names import check_name
-from adapters.registry.records import AdapterSettings, BaseModelRecord, FileRecord, Provenance, Revision, RevisionDraft
+from adapters.registry.records import AdapterSettings, BaseModelRecord, Provenance, Revision, RevisionDraft
 from adapters.registry.registry import Registry
-from adapters.signing import verify_folder
-from adapters.sources import fetched
+from adapters.sources.authority import Authority, shown_source
+from adapters.sources.fetch import Terms, obtain
+from adapters.workdirs import Workdirs
 
 _UPLOAD_LEASE_S = 24 * 3600.0
 Tell = Callable[[str], None]
@@ -33,12 +30,14 @@ Tell = Callable[[str], None]
 @dataclass(frozen=True, slots=True)
 class PushRequest:
     """What to push. `source`: a folder, an archive, or a URL; `provenance`: goes before what the manifest in the folder
-    says; `settings`: how replicas keep the adapter, unchanged where None."""
+    says; `settings`: how replicas keep the adapter, unchanged where None; `authority`: who named the source, and so
+    whom a fetch of it may connect to."""
 
     adapter: str
     source: str
     provenance: Provenance = field(default_factory=Provenance)
     settings: AdapterSettings | None = None
+    authority: Authority = "client"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +50,10 @@ class Pushed:
 
 
 class Publisher:
-    """Pushes into one registry and its artifact store. `max_rank`: the largest rank that replicas take."""
+    """Pushes into one registry and its artifact store. `max_rank`: the largest rank that replicas take.
+
+    What is pushed is fetched, unpacked and read in processes of their own (`adapters.confined`), never in this one.
+    """
 
     def __init__(
         self, registry: Registry, store: ArtifactStore, config: RegistryConfig, *, max_rank: int = MAX_RANK
@@ -60,41 +62,54 @@ class Publisher:
         self._store = store
         self._config = config
         self._max_rank = max_rank
+        self.workdirs = Workdirs(config.sources.staging)
 
     def push(
-        self, request: PushRequest, *, actor: str, base: BaseLayout | None = None, tell: Tell = lambda step: None
+        self,
+        request: PushRequest,
+        *,
+        actor: str,
+        base: BaseLayout | None = None,
+        tell: Tell = lambda step: None,
+        stop: Stop | None = None,
     ) -> Pushed:
         """Makes a revision of what is at `request.source`; the same bytes for the same base are the same revision.
 
         `base`: what it must fit; where None, the one that replicas serve, else the only one that the registry knows.
-        `tell` is called with each step's name as it begins. Blocks. Raises AdapterError where the gate refuses it,
-        SourceError where it cannot be got, ArtifactError and RegistryError where it cannot be kept.
+        `tell` is called with each step's name as it begins; `stop` may be asked from another thread. Blocks. Raises
+        AdapterError where the gate refuses it, SourceError where it cannot be got, TooCostly where that takes more than
+        it may, Stopped, ArtifactError and RegistryError where it cannot be kept.
         """
         check_name(request.adapter)
         layout = base or self._only_base()
-        with self._folder(request.source, tell) as folder:
+        stop = stop or Stop()
+        with self.workdirs.new("push") as workdir:
+            tell("fetching")
+            place = obtain(request.source, self._terms(request), workdir=workdir, stop=stop)
             tell("checking")
-            draft = self._checked(request, folder, layout)
-            lease = self._registry.lease_upload([file.sha256 for file in draft.files], _UPLOAD_LEASE_S)
-            try:
-                tell("storing")
-                stored = self._store_files(folder, draft)
-                tell("registering")
-                revision, created = self._registry.push(draft, actor=actor, settings=request.settings)
-                # A clean-up may have run between the look for a file and the registration that protects it.
-                stored += self._store_files(folder, draft)
-            finally:
-                self._registry.release_upload(lease)
+            found = inspect(place, self._demands(layout), workdir=workdir, stop=stop)
+            return self._kept(_draft(request, layout, found), Path(found.folder), request, (actor, tell, stop))
+
+    def _kept(self, draft: RevisionDraft, folder: Path, request: PushRequest, how: tuple[str, Tell, Stop]) -> Pushed:
+        actor, tell, stop = how
+        lease = self._registry.lease_upload([file.sha256 for file in draft.files], _UPLOAD_LEASE_S)
+        try:
+            tell("storing")
+            stored = self._store_files(folder, draft, stop)
+            tell("registering")
+            revision, created = self._registry.push(draft, actor=actor, settings=request.settings)
+            # A clean-up may have run between the look for a file and the registration that protects it.
+            stored += self._store_files(folder, draft, Stop())
+        finally:
+            self._registry.release_upload(lease)
         return Pushed(revision, created, stored)
 
-    @contextmanager
-    def _folder(self, source: str, tell: Tell) -> Iterator[Path]:
-        tell("fetching")
-        with (
-            tempfile.TemporaryDirectory(prefix="patchbay-push-") as workdir,
-            fetched(source, limits=self._config.limits, workdir=Path(workdir)) as folder,
-        ):
-            yield folder
+    def _terms(self, request: PushRequest) -> Terms:
+        return Terms(self._config.limits, self._config.sources, request.authority)
+
+    def _demands(self, base: BaseLayout | None) -> Demands:
+        config = self._config
+        return Demands(config.limits, self._max_rank, config.signing, config.sources, base)
 
     def _only_base(self) -> BaseLayout | None:
         """The one base model that replicas serve, else the only one that the registry knows."""
@@ -104,19 +119,12 @@ class Publisher:
         layout = known[next(iter(chosen)) or ""] if len(chosen) == 1 else None
         return BaseLayout.from_json(layout) if layout else None
 
-    def _checked(self, request: PushRequest, folder: Path, base: BaseLayout | None) -> RevisionDraft:
-        with because("files"):
-            check_files(folder, self._config.limits)
-        # Hashed before the check, and stored under these hashes, so that what is kept is what was checked.
-        hashes = folder_hashes(folder)
-        summary = check_folder(folder, max_rank=self._max_rank, base=base, limits=self._config.limits)
-        manifest = read_manifest(folder, base=base)
-        signer = verify_folder(folder, self._config.signing)
-        files = tuple(FileRecord(name, sha256, (folder / name).stat().st_size) for name, sha256 in hashes.items())
-        return _draft(request, base, summary, manifest, files=files, signer=signer, digest=digest_of(hashes))
-
-    def _store_files(self, folder: Path, draft: RevisionDraft) -> int:
-        return sum(self._store.put(folder / file.name, file.sha256) for file in draft.files)
+    def _store_files(self, folder: Path, draft: RevisionDraft, stop: Stop) -> int:
+        stored = 0
+        for file in draft.files:
+            stop.check()
+            stored += self._store.put(folder / file.name, file.sha256)
+        return stored
 
 
 def register_folder_base(
@@ -130,40 +138,35 @@ def register_folder_base(
     return layout
 
 
-def _draft(
-    request: PushRequest,
-    base: BaseLayout | None,
-    summary: AdapterSummary,
-    manifest: Manifest | None,
-    **known: Any,
-) -> RevisionDraft:
+def _draft(request: PushRequest, base: BaseLayout | None, found: Inspected) -> RevisionDraft:
     return RevisionDraft(
         adapter=request.adapter,
-        digest=known["digest"],
+        digest=digest_of(found.hashes()),
         base=base.fingerprint if base else None,
-        rank=summary.rank,
-        alpha=summary.alpha,
-        targets=tuple(sorted({module.rpartition(".")[2] for module in summary.modules})),
-        files=known["files"],
-        provenance=_merged(request, manifest),
-        golden=manifest.golden_prompts() if manifest else (),
-        signed_by=known["signer"],
+        rank=found.rank,
+        alpha=found.alpha,
+        targets=found.targets,
+        files=found.files,
+        provenance=_merged(request, found.provenance),
+        golden=found.golden,
+        signed_by=found.signer,
     )
 
 
-def _merged(request: PushRequest, manifest: Manifest | None) -> Provenance:
-    """The manifest's provenance, with what the request says over it."""
+def _merged(request: PushRequest, own: Provenance) -> Provenance:
+    """The provenance by the adapter's manifest, with what the request says over it."""
     given = {
         field.name: value
         for field in dataclasses.fields(Provenance)
         if (value := getattr(request.provenance, field.name))
     }
-    own = manifest.provenance() if manifest else Provenance()
-    return dataclasses.replace(own, **{"source": request.source, **given})
+    return dataclasses.replace(own, **{"source": shown_source(request.source), **given})
 
 
 def refusal_of(error: PatchbayError) -> str:
     """The bounded word for why a push failed, for metrics."""
+    if isinstance(error, Stopped | RequestError):
+        return "stopped" if isinstance(error, Stopped) else "busy"
     if isinstance(error, AdapterError):
         return error.reason or "other"
     return "store" if isinstance(error, ArtifactError) else "registry"

@@ -15,16 +15,17 @@ import yaml
 
 from adapters.errors import StartError
 
-_START_S = 240.0
+# Generous: beside other work a base takes minutes to load.
+_START_S = 600.0
 _LOOK_S = 0.3
 _END_OF_LOG = 600
 _QUIET = {"VLLM_NO_USAGE_STATS": "1", "VLLM_LOGGING_LEVEL": "ERROR", "VLLM_CPU_KVCACHE_SPACE": "1"}
 
 
 @contextlib.contextmanager
-def patchbay_up(config: dict[str, Any], folder: Path, *, hint: str | None = None) -> Iterator[None]:
+def patchbay_up(config: dict[str, Any], folder: Path, *, hint: str | None = None) -> Iterator[int]:
     """`patchbay up` with this configuration, its files in `folder`, from when its router is ready and lists all its
-    adapters. Raises StartError, with `hint`, where it does not start."""
+    adapters; its process id. Raises StartError, with `hint`, where it does not start."""
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "patchbay.yaml"
     file.write_text(yaml.safe_dump(config), encoding="utf-8")
@@ -34,19 +35,19 @@ def patchbay_up(config: dict[str, Any], folder: Path, *, hint: str | None = None
     def is_ready() -> bool:
         return httpx.get(f"{url}/healthz").status_code == httpx.codes.OK and lists(url, config["adapters"])
 
-    with running(command, folder / "log", is_ready, hint=hint):
-        yield
+    with running(command, folder / "log", is_ready, hint=hint) as pid:
+        yield pid
 
 
 @contextlib.contextmanager
-def running(command: list[str], log: Path, is_ready: Callable[[], bool], *, hint: str | None = None) -> Iterator[None]:
-    """A process that writes to `log`, from when it is ready; it is ended as by Ctrl-C. `is_ready`: may raise
+def running(command: list[str], log: Path, is_ready: Callable[[], bool], *, hint: str | None = None) -> Iterator[int]:
+    """A process that writes to `log`, from when it is ready, by its id; it is ended as by Ctrl-C. `is_ready`: may raise
     httpx.HTTPError. Raises StartError, with `hint`, where it ends before, or takes too long."""
     env = os.environ | _QUIET
     with log.open("wb") as file, subprocess.Popen(command, stdout=file, stderr=file, env=env) as process:
         try:
             _wait(is_ready, process, log, hint)
-            yield
+            yield process.pid
         finally:
             process.send_signal(signal.SIGINT)
 

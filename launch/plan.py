@@ -134,7 +134,7 @@ def _router_spec(config: PatchbayConfig, router: RouterConfig, folder: Path, *, 
     return ProcessSpec(
         name=ROUTER,
         role="router",
-        argv=_argv("router", file, verbose=verbose),
+        argv=_argv("launch.routing", file, verbose=verbose),
         ready_url=f"{_reachable(router.admin_host, router.admin_port)}/readyz",
         health_url=f"{_reachable(router.admin_host, router.admin_port)}/healthz",
         start_timeout_s=replicas_s + _ROUTER_AFTER_REPLICAS_S,

@@ -15,7 +15,7 @@ from launch.plan import ROUTER, make_plan, port_uses, replica_names
 from launch.ports import check_ports
 from launch.preflight import check_declared
 from launch.reporters import JsonReporter, PlainReporter
-from launch.rundir import run_directory
+from launch.rundir import run_directory, sole_user
 from launch.supervisor import supervise
 
 _CLEAN: Final = 0
@@ -38,7 +38,7 @@ def serve(
     def run() -> bool:
         check_ports(port_uses(config))
         check_declared(config)
-        with run_directory(data_dir() / "run") as folder:
+        with sole_user(data_dir()), run_directory(data_dir() / "run") as folder:
             plan = make_plan(config, folder, verbose=verbose)
             return asyncio.run(supervise(plan, chosen, on_ready))
 

@@ -16,6 +16,7 @@ from adapters.errors import StartError
 
 _PREFIX: Final = "run-"
 _LOCK: Final = "lock"
+_OWNER: Final = "up.lock"
 
 
 @contextmanager
@@ -40,6 +41,35 @@ def run_directory(parent: Path) -> Iterator[Path]:
         os.close(lock)
 
 
+@contextmanager
+def sole_user(folder: Path) -> Iterator[None]:
+    """Has the data directory `folder` for this process alone while in the block: two that start replicas and
+    a router on one registry take each other's places. Raises StartError, with the
+    other's process id, where another has it."""
+    path = folder / _OWNER
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        hint = "Set PATCHBAY_DATA_DIR to a folder that can be written to."
+        raise StartError(f"Cannot write to {folder}: {error.strerror}.", hint=hint) from error
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            owner = os.read(descriptor, 32).decode(errors="replace").strip() or "unknown"
+            raise StartError(
+                f"The data directory {folder} is in use by another 'patchbay up' (process {owner}).",
+                hint="End that one, or give this one its own: PATCHBAY_DATA_DIR=FOLDER.",
+            ) from error
+        # The file stays: whoever waited for one that is removed would hold a lock that nobody else sees.
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, str(os.getpid()).encode())
+        yield
+    finally:
+        os.close(descriptor)
+
+
 def write_settings(settings: BaseModel, path: Path) -> Path:
     """Writes `settings`, secrets and all, to the new file `path`, which only this user may read, and returns `path`.
 
@@ -47,7 +77,7 @@ def write_settings(settings: BaseModel, path: Path) -> Path:
     """
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        yaml.safe_dump(_revealed(settings.model_dump(mode="python")), file, sort_keys=False)
+        yaml.safe_dump(_revealed(settings.model_dump(mode="python", by_alias=True)), file, sort_keys=False)
     return path
 
 

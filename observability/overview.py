@@ -122,6 +122,34 @@ _TOKENS = (
         (Query(f"sum by (route) (rate(patchbay_router_cost_total{{{CHOSEN}}}{EVERY})) * 3600", "{{route}}"),),
     ),
 )
+_LOOP = (
+    Panel(
+        "Event loop",
+        "How late routers come to what is due: everything on their event loops waits for so long.",
+        (
+            Query(quantile(0.99, "patchbay_router_event_loop_lag_seconds"), "p99"),
+            Query("max (patchbay_router_event_loop_longest_turn_seconds)", "longest in a minute"),
+        ),
+        "s",
+        thresholds=((0.1, "red"),),
+    ),
+    Panel(
+        "Times that it was held",
+        "Times a minute that work on the event loop of a router (or a replica's front end) held it for over 100 ms.",
+        (
+            Query(f"60 * sum (rate(patchbay_router_event_loop_held_total{EVERY}))", "routers"),
+            Query(f"60 * sum (rate(patchbay_server_event_loop_held_total{EVERY}))", "replicas"),
+        ),
+    ),
+    Panel(
+        "Pauses for garbage",
+        "Of routers: how long Python's garbage collector stops everything, and how often it looks at all objects.",
+        (
+            Query(quantile(0.99, "patchbay_router_gc_pause_seconds"), "p99"),
+            Query(f'60 * sum (rate(patchbay_router_gc_pause_seconds_count{{generation="2"}}{EVERY}))', "full a minute"),
+        ),
+    ),
+)
 _FAULTS = (
     Panel(
         "Replicas",
@@ -136,12 +164,15 @@ _FAULTS = (
     ),
     Panel(
         "What was done about them",
-        "Streams carried on or broken, hedges, circuits opened, tries that the budget refused, and unexpected faults.",
+        "Streams carried on or broken, hedges, circuits opened, tries that the budget refused, kinds of requests that"
+        " replicas died of, and unexpected faults.",
         (
             Query(per_second("patchbay_router_streams_carried_total", by="outcome"), "streams {{outcome}}"),
             Query(per_second("patchbay_router_hedges_total"), "hedges"),
             Query(per_second("patchbay_router_circuits_opened_total"), "circuits opened"),
             Query(per_second("patchbay_router_retries_refused_total"), "tries refused"),
+            Query(per_second("patchbay_router_queries_suspected_total"), "kinds of requests suspected"),
+            Query(per_second("patchbay_router_queries_held_total"), "requests held off"),
             Query(per_second("patchbay_router_faults_total"), "faults"),
         ),
         "ops",
@@ -162,6 +193,7 @@ OVERVIEW = Dashboard(
         Section("Speed", _SPEED),
         Section("Queue", _QUEUE),
         Section("Tokens and cost", _TOKENS),
+        Section("Event loop", _LOOP),
         Section("Faults", _FAULTS),
     ),
 )

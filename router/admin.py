@@ -1,6 +1,6 @@
 """The admin port: health, metrics, and a look at the replicas. Not the data path, so FastAPI."""
 
-import asyncio
+import logging
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
@@ -12,6 +12,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
+from adapters.asgi import ASGIApp, Message, Receive, Scope, Send
 from adapters.errors import (
     ConfigError,
     InvalidRequest,
@@ -19,6 +20,7 @@ from adapters.errors import (
     ModelNotFound,
     NotFound,
     RequestError,
+    UpstreamFailed,
     openai_body,
 )
 from router.admin_adapters import add_adapters
@@ -36,7 +38,10 @@ from router.routes.config import AUTO
 from router.routes.facts import Facts
 from router.shadow import Pair
 from router.snapshot import Replica
+from router.threads import Threads
 from router.trials import Trials
+
+_log = logging.getLogger("patchbay.router")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,17 +72,20 @@ def build_admin(parts: AdminParts) -> FastAPI:
 
     _add_control(app, parts.proxy, parts.fleet, parts.drain, allowed)
     if parts.control is not None:
-        add_adapters(app, parts.control, parts.metrics, allowed)
+        add_adapters(app, parts.control, allowed)
         add_canaries(app, parts.control, parts.trials, allowed)
     add_docs(app, allowed)
+
+    # Many series take a while to write, and streams must not wait for that.
+    writers = Threads("metrics", 1, waiting=15)
 
     @app.get("/metrics", dependencies=[Depends(allowed.viewer)])
     async def read_metrics(request: Request) -> Response:
         accept = ",".join(request.headers.getlist("accept"))
-        # Many series take a while to write, and streams must not wait for that.
-        body, content_type = await asyncio.to_thread(parts.metrics.exposition, accept)
+        body, content_type = await writers.run(parts.metrics.exposition, accept)
         return Response(body, media_type=content_type)
 
+    app.add_middleware(Faults, metrics=parts.metrics)
     app.add_exception_handler(RequestError, _answer_error)
     app.add_exception_handler(RequestValidationError, _answer_validation_error)
     app.add_exception_handler(HTTPException, _answer_http_error)
@@ -183,6 +191,33 @@ def _described(replica: Replica, proxy: Proxy) -> dict[str, Any]:
         "kv_use": replica.kv_use,
         "circuit": "open" if proxy.circuit_open(replica.name) else "closed",
     }
+
+
+class Faults:
+    """The admin port's outermost seam: an error that nobody expected is logged, counted, and answered in our shape."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        begun = False
+
+        async def noting(message: Message) -> None:
+            nonlocal begun
+            begun = begun or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noting)
+        except Exception:  # noqa: BLE001 - the outermost loop of a request: logged and counted
+            _log.exception("the admin port failed at %s %s", scope.get("method"), scope.get("path"))
+            self._metrics.fault("admin")
+            if not begun:
+                error = UpstreamFailed("This router failed at the request. Its log tells more.")
+                headers = [(b"content-type", b"application/json")]
+                await send({"type": "http.response.start", "status": 500, "headers": headers})
+                await send({"type": "http.response.body", "body": openai_body(error)})
 
 
 async def _answer_error(_: Request, error: Exception) -> Response:

@@ -1,24 +1,18 @@
 """`/admin/v1/adapters…`: the registry over HTTP. A change needs a role, and stands in the audit under its caller."""
 
 import asyncio
-import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Annotated
 
 from fastapi import Depends, FastAPI, Query, Request
 from fastapi import Path as PathParameter
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from adapters.errors import (
-    BodyTooLarge,
-    InvalidRequest,
-    PatchbayError,
-)
+from adapters.errors import InvalidRequest
 from adapters.lifecycle import Moved
 from adapters.names import NAME_PATTERN, revision_name
-from adapters.publish import Pushed, PushRequest, refusal_of
+from adapters.publish import Pushed, PushRequest
 from adapters.registry.records import (
     AdapterSettings,
     AdapterView,
@@ -34,10 +28,9 @@ from adapters.registry.records import (
     Wish,
 )
 from router.admin_roles import Allowed
-from router.admin_threads import changing, threaded
+from router.admin_threads import changing, threaded, translated
 from router.control.control import Control
 from router.keys import Caller
-from router.metrics import Metrics
 
 Name = Annotated[str, PathParameter(pattern=f"^{NAME_PATTERN}$")]
 Number = Annotated[int, PathParameter(ge=1, le=999_999_999)]
@@ -102,13 +95,14 @@ class AdapterDetail(_Body):
     history: tuple[Move, ...]
 
 
-def add_adapters(app: FastAPI, control: Control, metrics: Metrics, allowed: Allowed) -> None:
+def add_adapters(app: FastAPI, control: Control, allowed: Allowed) -> None:
     """Adds everything under `/admin/v1/adapters`, the audit, and the replicas' reports."""
     _add_reading(app, control, allowed)
     _add_records(app, control, allowed)
-    _add_pushing(app, control, metrics, allowed)
+    _add_pushing(app, control, allowed)
     _add_moving(app, control, allowed)
     _add_keeping(app, control, allowed)
+    _add_accepting(app, control, allowed)
 
 
 def _add_reading(app: FastAPI, control: Control, allowed: Allowed) -> None:
@@ -117,17 +111,17 @@ def _add_reading(app: FastAPI, control: Control, allowed: Allowed) -> None:
     @app.get("/admin/v1/adapters", dependencies=viewer, tags=["adapters"])
     async def list_adapters() -> tuple[AdapterView, ...]:
         """Every adapter with its channels."""
-        return await threaded(registry.adapters)
+        return await threaded(control, registry.adapters)
 
     @app.get("/admin/v1/adapters/{name}", dependencies=viewer, tags=["adapters"])
     async def show_adapter(name: Name) -> AdapterDetail:
         """One adapter, whole."""
-        return await threaded(_detail, control, name)
+        return await threaded(control, _detail, control, name)
 
     @app.get("/admin/v1/adapters/{name}/revisions/{number}", dependencies=viewer, tags=["adapters"])
     async def show_revision(name: Name, number: Number) -> Revision:
         """One revision."""
-        return await threaded(registry.revision, name, number)
+        return await threaded(control, registry.revision, name, number)
 
 
 def _add_records(app: FastAPI, control: Control, allowed: Allowed) -> None:
@@ -136,12 +130,12 @@ def _add_records(app: FastAPI, control: Control, allowed: Allowed) -> None:
     @app.get("/admin/v1/rollouts/{rollout}", dependencies=viewer, tags=["adapters"])
     async def show_rollout(rollout: RowId) -> Rollout:
         """How a promotion stands."""
-        return await threaded(registry.rollout, rollout)
+        return await threaded(control, registry.rollout, rollout)
 
     @app.get("/admin/v1/reports", dependencies=viewer, tags=["replicas"])
     async def list_reports() -> tuple[ReplicaReport, ...]:
         """Every replica as the reconciler last saw it: which revision stands how on it."""
-        return await threaded(registry.reports)
+        return await threaded(control, registry.reports)
 
     @app.get("/admin/v1/audit", dependencies=viewer, tags=["audit"])
     async def read_audit(
@@ -150,32 +144,34 @@ def _add_records(app: FastAPI, control: Control, allowed: Allowed) -> None:
         before: Annotated[int | None, Query(ge=1, le=_LAST_ROW)] = None,
     ) -> tuple[AuditEntry, ...]:
         """Who did what, the newest first. `before`: an entry's id, to go on from there."""
-        return await threaded(registry.audit, subject=subject, limit=limit, before=before)
+        return await threaded(control, registry.audit, subject=subject, limit=limit, before=before)
 
 
-def _add_pushing(app: FastAPI, control: Control, metrics: Metrics, allowed: Allowed) -> None:
-    def push(request: PushRequest, actor: str) -> Pushed:
-        try:
-            return control.publisher.push(request, actor=actor)
-        except PatchbayError as error:
-            metrics.refusal(refusal_of(error))
-            raise
+def _add_pushing(app: FastAPI, control: Control, allowed: Allowed) -> None:
+    pushes = control.pushes
 
     @app.post("/admin/v1/adapters/{name}/revisions", status_code=201, tags=["adapters"])
-    async def push_source(name: Name, body: PushBody, caller: Annotated[Caller, Depends(allowed.publisher)]) -> Pushed:
+    async def push_source(
+        name: Name, body: PushBody, request: Request, caller: Annotated[Caller, Depends(allowed.publisher)]
+    ) -> Pushed:
         """Makes a revision of what is at a URL. The same bytes again are the same revision."""
         fields = body.model_dump()
-        return await threaded(push, PushRequest(name, fields.pop("source"), Provenance(**fields)), caller.name)
+        wanted = PushRequest(name, fields.pop("source"), Provenance(**fields))
+        with translated(), pushes.place():
+            async with _leaving(request) as left:
+                return await pushes.push(wanted, actor=caller.name, left=left)
 
     @app.post("/admin/v1/adapters/{name}/upload", status_code=201, tags=["adapters"])
     async def push_upload(
         name: Name, request: Request, caller: Annotated[Caller, Depends(allowed.publisher)], notes: str | None = None
     ) -> Pushed:
         """Makes a revision of the archive in the body: `application/gzip`, `application/zip` or `application/x-tar`."""
-        limit = control.settings.limits.folder_bytes
-        async with _uploaded(request, limit) as archive:
-            provenance = Provenance(source=f"uploaded by {caller.name}", notes=notes)
-            return await threaded(push, PushRequest(name, str(archive), provenance), caller.name)
+        suffix, limit = _suffix_of(request), control.settings.limits.folder_bytes
+        provenance = Provenance(source=f"uploaded by {caller.name}", notes=notes)
+        with translated(), pushes.place():
+            async with pushes.received(request.stream(), suffix, limit) as archive, _leaving(request) as left:
+                wanted = PushRequest(name, str(archive), provenance)
+                return await pushes.push(wanted, actor=caller.name, left=left)
 
 
 def _add_moving(app: FastAPI, control: Control, allowed: Allowed) -> None:
@@ -217,6 +213,17 @@ def _add_keeping(app: FastAPI, control: Control, allowed: Allowed) -> None:
         return body
 
 
+def _add_accepting(app: FastAPI, control: Control, allowed: Allowed) -> None:
+    @app.post("/admin/v1/registry/accept", status_code=202, tags=["registry"])
+    async def accept(body: ReasonBody, caller: Annotated[Caller, Depends(allowed.admin)]) -> ReasonBody:
+        """Takes the registry as it is, though it has lost keys or adapters, and lets removals that are held back go.
+        Only this router does; ask each of them."""
+        details = {"why": body.why, "generation": control.follower.snapshot.generation}
+        await threaded(control, control.registry.record, caller.name, "registry.accept", "registry", details)
+        control.follower.accept()
+        return body
+
+
 def _detail(control: Control, name: str) -> AdapterDetail:
     registry = control.registry
     revisions = registry.revisions(name)
@@ -237,18 +244,24 @@ def _clear(control: Control, name: str, channel: Channel, actor: str) -> Channel
     return registry.move(Wish(name, None, channel, actor, None, "clear"), expected=current)
 
 
-@asynccontextmanager
-async def _uploaded(request: Request, limit_bytes: int) -> AsyncIterator[Path]:
+def _suffix_of(request: Request) -> str:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind not in _SUFFIXES:
         raise InvalidRequest(f"The content-type is '{kind[:100]}', expected one of {', '.join(sorted(_SUFFIXES))}.")
-    with tempfile.TemporaryDirectory(prefix="patchbay-upload-") as folder:
-        archive = Path(folder) / f"upload{_SUFFIXES[kind]}"
-        taken = 0
-        with archive.open("wb") as file:
-            async for chunk in request.stream():
-                taken += len(chunk)
-                if taken > limit_bytes:
-                    raise BodyTooLarge(limit_bytes)
-                await asyncio.to_thread(file.write, chunk)
-        yield archive
+    return _SUFFIXES[kind]
+
+
+@asynccontextmanager
+async def _leaving(request: Request) -> AsyncIterator[asyncio.Task[None]]:
+    """A task that is done when the client of a request whose body has been read goes away."""
+    task = asyncio.create_task(_until_left(request))
+    try:
+        yield task
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def _until_left(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

@@ -80,12 +80,12 @@ def _add_reading(app: FastAPI, control: Control, allowed: Allowed) -> None:
         adapter: str | None = None, limit: Annotated[int, Query(ge=1, le=1000)] = 100
     ) -> tuple[CanaryRecord, ...]:
         """The last canaries, the newest first."""
-        return await threaded(canaries.history, adapter, limit=limit)
+        return await threaded(control, canaries.history, adapter, limit=limit)
 
     @app.get("/admin/v1/canaries/verdict", dependencies=viewer, tags=["canaries"])
     async def read_verdict(adapter: str | None = None, pool: str | None = None) -> Verdict:
         """The verdict on an adapter's or a pool's last canary, for Argo Rollouts or Flagger."""
-        found = await threaded(canaries.last, adapter, pool)
+        found = await threaded(control, canaries.last, adapter, pool)
         return Verdict(
             canary=found.id, revision=found.name, phase=found.phase, verdict=found.verdict, reason=found.reason
         )
@@ -93,15 +93,15 @@ def _add_reading(app: FastAPI, control: Control, allowed: Allowed) -> None:
     @app.get("/admin/v1/canaries/{canary}", dependencies=viewer, tags=["canaries"])
     async def show_canary(canary: Number) -> dict[str, Any]:
         """How a canary stands: share, requests, evidence, and its summary."""
-        record = await threaded(canaries.get, canary)
-        looks = await threaded(canaries.looks, canary)
+        record = await threaded(control, canaries.get, canary)
+        looks = await threaded(control, canaries.looks, canary)
         return {"standing": standing(record, looks), "summary": summary(record, looks)}
 
     @app.get("/admin/v1/canaries/{canary}/looks", dependencies=viewer, tags=["canaries"])
     async def list_looks(canary: Number) -> tuple[Look, ...]:
         """Every look at the evidence, with what it was taken by."""
-        await threaded(canaries.get, canary)
-        return await threaded(canaries.looks, canary)
+        await threaded(control, canaries.get, canary)
+        return await threaded(control, canaries.looks, canary)
 
 
 def _add_starting(app: FastAPI, control: Control, allowed: Allowed) -> None:
@@ -127,7 +127,7 @@ def _add_moving(app: FastAPI, control: Control, allowed: Allowed) -> None:
         caller: Annotated[Caller, operator],
     ) -> CanaryRecord:
         """What somebody decides about a canary."""
-        record = await threaded(control.registry.canaries.get, canary)
+        record = await threaded(control, control.registry.canaries.get, canary)
         if not record.live:
             raise Conflict(f"The canary {canary} has ended: {record.phase}.")
         return await changing(control, getattr(moves, move), record, actor=caller.name, why=body.why)

@@ -1,6 +1,6 @@
 """How the admin API works on the registry, which blocks: in a thread, its errors put into a request's terms."""
 
-import asyncio
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import ParamSpec, TypeVar
@@ -8,13 +8,14 @@ from typing import ParamSpec, TypeVar
 from adapters.errors import (
     AdapterError,
     AdapterRejected,
-    ArtifactError,
-    RegistryError,
+    PatchbayError,
     RequestError,
+    Stopped,
     Unavailable,
 )
 from router.control.control import Control
 
+_log = logging.getLogger("patchbay.router")
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -22,24 +23,29 @@ R = TypeVar("R")
 async def changing(control: Control, work: Callable[P, R], *arguments: P.args, **named: P.kwargs) -> R:
     """As `threaded`, for what changes the registry: this router looks at once."""
     try:
-        return await threaded(work, *arguments, **named)
+        return await threaded(control, work, *arguments, **named)
     finally:
         control.follower.poke()
 
 
-async def threaded(work: Callable[P, R], *arguments: P.args, **named: P.kwargs) -> R:
-    """Does what blocks in a thread, and puts what goes wrong into a request's terms: the seam of this API."""
-    with _translated():
-        return await asyncio.to_thread(work, *arguments, **named)
+async def threaded(control: Control, work: Callable[P, R], *arguments: P.args, **named: P.kwargs) -> R:
+    """Does what blocks in a thread, and puts what goes wrong into a request's terms."""
+    with translated():
+        return await control.threads.admin.run(work, *arguments, **named)
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def translated() -> Iterator[None]:
+    """Puts whatever of ours goes wrong in the block into a request's terms: the seam of this API."""
     try:
         yield
     except RequestError:
         raise
     except AdapterError as error:
         raise AdapterRejected(error.message, hint=error.hint) from error
-    except (ArtifactError, RegistryError) as error:
+    except Stopped as error:
+        raise Unavailable(str(error), retry_after_s=5) from error
+    except PatchbayError as error:
+        # Not the request's fault: the registry, the store, or what this router was configured to do and cannot.
+        _log.error("the admin port cannot do what it is asked: %s", error)
         raise Unavailable(str(error), retry_after_s=5) from error

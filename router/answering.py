@@ -15,12 +15,13 @@ from adapters.errors import (
     Unavailable,
     UpstreamFailed,
 )
-from adapters.tenancy import Limits
 from router.admission.admission import Admission, Turn, Wish
 from router.admission.desk import Waiting
+from router.apart import LONG_JSON, Apart
 from router.body import decoded, encoded, with_one_model
 from router.cache import AnswerCache, cache_key
 from router.canarying import Canarying
+from router.charging import Charging
 from router.config import RouterConfig
 from router.fleet import Fleet
 from router.forward.aside import Aside
@@ -32,7 +33,7 @@ from router.guards.guarded import Rerouted
 from router.guards.judges.judges import Judges
 from router.headers import EXPLAIN, provenance, said
 from router.incoming import Incoming
-from router.meter import bounded, guess_of, used_by
+from router.meter import guess_of, used_by
 from router.metrics import Metrics
 from router.policy import PolicyHolder
 from router.routes.book import Choice
@@ -43,13 +44,12 @@ from router.snapshot import Target, in_pool
 from router.targets import resolve
 from router.tenants.clients import Client
 from router.tenants.config import PriceConfig
-from router.tenants.limiter import ROUTE, Grant, Limiter, Need
+from router.tenants.limiter import Limiter, Need
 from router.trials import Trials
 from router.usage import Usage
 
 # What another route may do better at.
 _FALLS_BACK = (Unavailable, UpstreamFailed, DeadlineExceeded, RateLimited, ModelNotFound)
-_FREE = PriceConfig()
 _LOOK_S = 0.02
 
 
@@ -78,11 +78,13 @@ class Answering:
         self._forwarder = forwarder
         aside = Aside(parts.fleet, upstreams)
         self._judges = Judges(aside.verdict, aside.again, lambda: parts.policy.policy.guards.judges)
-        self._guarding = Guarding(parts.policy, parts.metrics, parts.guard_key, self._judges)
+        self._apart = Apart()
+        self._guarding = Guarding(parts.policy, parts.metrics, parts.guard_key, self._judges, self._apart)
         self._canarying = Canarying(parts.trials, parts.clock)
         self._cache = AnswerCache(parts.config.cache_mib * 1024 * 1024, parts.clock)
         parts.trials.dropped.append(self._cache.forget)
-        self._shadow = Shadow(parts.fleet, upstreams, parts.admission, parts.metrics, parts.clock, parts.trials)
+        self._charging = Charging(parts.limiter, parts.config.counters, parts.fleet, self._apart)
+        self._shadow = Shadow(aside, self._apart, parts.admission, parts.metrics, parts.clock, parts.trials)
 
     @property
     def pairs(self) -> Sequence[Pair]:
@@ -90,15 +92,15 @@ class Answering:
         return tuple(self._shadow.pairs)
 
     async def close(self) -> None:
-        """Ends copies that are under way, and closes judges."""
+        """Ends copies that are under way, closes judges, and ends threads: no request is under way."""
         await self._shadow.close()
         await self._judges.close()
-        self._guarding.close()
+        self._apart.close()
 
     async def answer(self, exchange: Exchange, client: Client, deadline_s: float | None) -> Target:
         """Answers, and returns who did. Raises RequestError where nobody does."""
         body = await exchange.request.body(self._parts.config.body_timeout_s)
-        incoming = Incoming(exchange, client, exchange.read(body), body, deadline_s)
+        incoming = await self._read(exchange, client, body, deadline_s)
         choices = self._canarying.arms(incoming, self._choices(incoming))
         for place, choice in enumerate(choices):
             try:
@@ -111,6 +113,16 @@ class Answering:
                     raise
                 self._fall_back(exchange, choice, error)
         raise Unavailable("There is nothing to answer with.")
+
+    async def _read(self, exchange: Exchange, client: Client, body: bytes, deadline_s: float | None) -> Incoming:
+        """What routing needs of a request. Raises InvalidRequest and TooManyElements."""
+        most = self._parts.config.max_body_elements
+        head = await self._apart.run_json(lambda: exchange.read(body, most), len(body))
+        incoming = Incoming(exchange, client, head, body, deadline_s)
+        if len(body) >= LONG_JSON and (self._parts.policy.policy.book.knows(head.model) or self._parts.trials.running):
+            # They are read where they are wanted, but from a long body not there, on the event loop.
+            await self._apart.run_json(lambda: incoming.facts, len(body))
+        return incoming
 
     def ended(self, exchange: Exchange) -> None:
         """The request has ended, one way or the other."""
@@ -177,11 +189,11 @@ class Answering:
         target = await self._found(incoming, choice)
         exchange, client = incoming.exchange, incoming.client
         exchange.goes_to(choice, target)
-        body = self._body(incoming, choice, target)
+        body = await self._apart.run_json(lambda: self._body(incoming, choice, target), len(incoming.body))
         body = await self._guarding.check(exchange, choice, client.tenant, body)
         price = self._parts.policy.policy.config.price(choice.route, target.label)
-        await self._charge_route(choice)
-        body, grant = await self._reserve(incoming, target, body, price)
+        await self._charging.charge_route(choice)
+        body, grant = await self._charging.reserve(incoming, target, body, price)
         used = Need(0, 0)
         try:
             config = choice.config
@@ -212,7 +224,7 @@ class Answering:
         """Answers from the cache, or by a replica, and keeps what is to be kept."""
         exchange, config, relay = incoming.exchange, choice.config, incoming.exchange.relay
         rules = config.cache if config else None
-        key = self._key(incoming, choice, ask)
+        key = await self._apart.run_json(lambda: self._key(incoming, choice, ask), len(ask.body))
         if key is not None and rules is not None and await self._from_cache(exchange, ask, key, rules):
             return ask.target
         shadowed = self._shadow.wants(exchange, choice)
@@ -271,6 +283,7 @@ class Answering:
 
     async def _in_turn(self, incoming: Incoming, ask: Ask) -> Target:
         exchange = incoming.exchange
+        self._upstreams.check(exchange, ask)
         turn = await self._enter(incoming, ask)
         exchange.turn = turn
         cost = 0.0
@@ -347,33 +360,6 @@ class Answering:
                 incoming.exchange.extra.append(said("degraded", f"max_tokens {degrade.max_tokens}"))
                 return encoded(fewer)
         return body
-
-    async def _charge_route(self, choice: Choice) -> None:
-        config = choice.config
-        if config is None or config.requests_per_minute is None:
-            return
-        limits = Limits(requests_per_minute=config.requests_per_minute)
-        await self._parts.limiter.reserve(f"{ROUTE}{choice.route}", limits, Need(0, 0), _FREE)
-
-    async def _reserve(
-        self, incoming: Incoming, target: Target, body: bytes, price: PriceConfig
-    ) -> tuple[bytes, Grant | None]:
-        """The body, with the answer's bound in it that is counted where a limit needs one, and what was set aside."""
-        client = incoming.client
-        limits, need = client.limits, Need(0, 0)
-        if limits == Limits():
-            return body, None
-        if limits.by_tokens:
-            endpoint, context = incoming.exchange.endpoint.name, self._context(target)
-            body, need = bounded(body, endpoint, self._parts.config.counters, context)
-        return body, await self._parts.limiter.reserve(client.tenant, limits, need, price)
-
-    def _context(self, target: Target) -> int | None:
-        """The tokens that a request to `target` can hold with its answer, None where a replica does not tell."""
-        having = frozenset(target.replicas)
-        held = [one.catalog.context for one in self._parts.fleet.view.replicas if one.name in having and one.catalog]
-        known = [one for one in held if one is not None]
-        return max(known) if known and len(known) == len(held) else None
 
     def _deadline(self, incoming: Incoming, config: RouteConfig | None) -> float | None:
         """When the answer must be whole, by the event loop's clock."""

@@ -12,8 +12,10 @@ from secrets import token_bytes
 from socket import socket
 from types import FrameType
 
+from adapters.collecting import freeze, settle
 from adapters.deadman import Deadman
-from adapters.errors import PatchbayError, StartError
+from adapters.errors import PatchbayError, RegistryError, StartError
+from adapters.event_loop import LoopWatch
 from adapters.registry.records import Access, ReplicaAddress
 from adapters.settings import is_loopback
 from router.access import AccessLog
@@ -31,7 +33,7 @@ from router.listener import Listener, bind, url_of
 from router.members import Members
 from router.metrics import Metrics
 from router.outermost import keep_running
-from router.policy import PolicyHolder
+from router.policy import PolicyHolder, ReadPolicy
 from router.poller import Poller, Probe
 from router.proxy import Proxy
 from router.tenants.config import CountersConfig
@@ -54,11 +56,16 @@ class Router:
     """A router. Both ports are bound when this returns: raises StartError where one is taken, and ConfigError where
     traces are wanted and cannot be sent.
 
-    Build it within the event loop that runs it. `ending`: told how long the rest may take, in seconds, when the end
-    begins, whatever it is that ends it.
+    `read`: how `policy_file` is read anew, by default as a router's own file; `ending`: told how long the rest may
+    take, in seconds, when the end begins, whatever it is that ends it. Build it within the event loop that runs it.
     """
 
-    def __init__(self, config: RouterConfig, ending: Callable[[float], None] = lambda seconds: None) -> None:
+    def __init__(
+        self,
+        config: RouterConfig,
+        read: ReadPolicy | None = None,
+        ending: Callable[[float], None] = lambda seconds: None,
+    ) -> None:
         self._config = config
         self._ending = ending
         public, admin = _bind_both(config)
@@ -68,7 +75,8 @@ class Router:
         self.trials = Trials(self.metrics, time.perf_counter, config.canary.reserved_pools)
         self._members = Members(config, self.fleet, listed=self._listed)
         self.control = self._open_control(config)
-        self.policy = PolicyHolder(config, self._access, utc_now, must_show=not is_loopback(config.host))
+        self.policy = PolicyHolder(config, self._access, utc_now, must_show=not is_loopback(config.host), read=read)
+        self.policy.told = self._audit_reload
         self._usage = Usage(self.control.registry.accounts.add_usage, utc_now) if self.control else None
         self._limiter = Limiter(_counters(config.counters), config.counters)
         self._admission = Admission(
@@ -125,6 +133,7 @@ class Router:
             # Closing may wait for threads, databases and peers that never answer.
             opened.callback(self._ending, 0.0)
             lasting = {"poller": self._poller.run, "members": self._members.run, "limiter": self._limiter.run}
+            lasting["event loop watch"] = LoopWatch(self.metrics.loop).run
             if self._usage is not None:
                 lasting["usage"] = self._usage.run
             background = [
@@ -170,6 +179,9 @@ class Router:
         await asyncio.wait({public, hurry}, timeout=_LAST_WORDS_S)
         # Whoever does not read its answer even now is not waited for.
         self._public.stop(at_once=True)
+        if self.control is not None:
+            self.control.pushes.stop()
+            self.control.hurry()
 
     def _open_control(self, config: RouterConfig) -> Control | None:
         if config.registry is None:
@@ -196,8 +208,18 @@ class Router:
         with contextlib.suppress(PatchbayError):
             await self.policy.reload()
 
-    def _access(self) -> Access:
-        return self.control.follower.snapshot.access if self.control is not None else _NOBODY
+    def _access(self) -> Access | None:
+        return self.control.follower.access if self.control is not None else _NOBODY
+
+    async def _audit_reload(self, changed: Sequence[str]) -> None:
+        if self.control is None:
+            return
+        details = {"changed": list(changed), "version": self.policy.policy.number}
+        name = str(self._config.policy_file.name if self._config.policy_file else "")
+        try:
+            await self.control.threads.admin.run(self.control.registry.record, "reload", "policy.reload", name, details)
+        except RegistryError as error:
+            _log.warning("the audit does not have this reload: %s", error)
 
     def _listed(self) -> Sequence[ReplicaAddress]:
         return self.control.registry.replicas() if self.control is not None else ()
@@ -220,7 +242,7 @@ class Router:
         self.metrics.watch_replicas(lambda state: sum(seen.state == state for seen in self.fleet.view.replicas))
 
 
-async def serve(config: RouterConfig, deadman: Deadman) -> None:
+async def serve(config: RouterConfig, deadman: Deadman, read: ReadPolicy | None = None) -> None:
     """Runs a router until SIGTERM or SIGINT; a second one ends the draining. Call it on the main thread.
 
     Whatever hangs, `deadman` ends the process within the configured time. Raises StartError.
@@ -229,13 +251,15 @@ async def serve(config: RouterConfig, deadman: Deadman) -> None:
     def ending(seconds: float) -> None:
         deadman.end_within(seconds + config.end_timeout_s, code=1, why="the router is to end")
 
-    router = Router(config, ending)
+    router = Router(config, read, ending)
+    settle()
     asked = asyncio.Event()
     _listen_to_signals(router, ending, config.drain_timeout_s)
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, asked.set)
     beside = [
         asyncio.create_task(keep_running("reload", partial(_reload_when, asked, router), router.metrics.fault)),
         asyncio.create_task(_beat(deadman, config.stall_timeout_s)),
+        asyncio.create_task(_freeze_when_up(router)),
     ]
     try:
         await router.run()
@@ -256,6 +280,11 @@ def _listen_to_signals(router: Router, ending: Callable[[float], None], drain_s:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, asked)
+
+
+async def _freeze_when_up(router: Router) -> None:
+    await router.up.wait()
+    freeze()
 
 
 async def _beat(deadman: Deadman, stall_timeout_s: float) -> None:

@@ -1,6 +1,7 @@
 """`patchbay router`: the router's command line."""
 
 import asyncio
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,6 +11,7 @@ from adapters.errors import PatchbayError, fail
 
 if TYPE_CHECKING:
     from router.config import RouterConfig
+    from router.policy import ReadPolicy
 
 
 def run(
@@ -26,14 +28,25 @@ def run(
 
     Example: patchbay router --replica http://127.0.0.1:8000
     """
-    flags = {"replicas": replica or None, "host": host, "port": port, "admin_port": admin_port}
+    given = {"replicas": replica or None, "host": host, "port": port, "admin_port": admin_port}
+    flags = {key: value for key, value in given.items() if value is not None}
     try:
-        settings = _configure(config, {key: value for key, value in flags.items() if value is not None})
-        _serve(settings, verbose=verbose)
+        _serve(_configure(config, flags), _reading(flags), verbose=verbose)
     except PatchbayError as error:
         if verbose:
             raise
         raise typer.Exit(fail(error)) from error
+
+
+def serve_file(file: Path, read: "ReadPolicy", *, verbose: bool) -> None:
+    """Runs the router that `file` describes; `read` reads its policy anew. Raises PatchbayError."""
+    _serve(_configure(file, {}), read, verbose=verbose)
+
+
+def _reading(flags: dict[str, Any]) -> "ReadPolicy":
+    from router.policy import policy_of_router
+
+    return partial(policy_of_router, flags=flags)
 
 
 def _configure(path: Path | None, flags: dict[str, Any]) -> "RouterConfig":
@@ -46,7 +59,7 @@ def _configure(path: Path | None, flags: dict[str, Any]) -> "RouterConfig":
     return parse_settings(RouterConfig, {"replicas": (), **data, **flags}, source=str(path or "the command line"))
 
 
-def _serve(settings: "RouterConfig", *, verbose: bool) -> None:
+def _serve(settings: "RouterConfig", read: "ReadPolicy", *, verbose: bool) -> None:
     import uvloop
 
     from adapters.deadman import Deadman
@@ -56,4 +69,4 @@ def _serve(settings: "RouterConfig", *, verbose: bool) -> None:
     log_to_stderr(settings.log_format, verbose=verbose)
     deadman = Deadman.start()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serve(settings, deadman))
+        runner.run(serve(settings, deadman, read))

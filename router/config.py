@@ -12,7 +12,7 @@ from adapters.secret import Secret
 from adapters.settings import REPLICA_NAME, Settings, check_setting_name, is_loopback, replica_url
 from router.admission.config import AdmissionConfig
 from router.answer_metrics import DEFAULT_SERIES
-from router.balance import budget, circuit
+from router.balance import budget, outliers, suspicion
 from router.balance.pick import Weights
 from router.canary.config import CanaryConfig, DeclaredCanary
 from router.guards.config import GuardsConfig
@@ -23,6 +23,8 @@ from router.tenants.config import CountersConfig, TenantsConfig
 from router.tracing import TracingConfig
 
 REGISTRY = "registry"
+# A replica takes minutes to come back, and a client that repeats a request may wait for that.
+_DEATH_COUNTS_S = 1800.0
 _DISCOVERED = "dns+http://"
 _SCHEMES = ("http", "https", "dns+http")
 
@@ -87,37 +89,68 @@ class BalanceConfig(Settings):
 
 
 class BreakerConfig(Settings):
-    """A replica that fails `failures` times in a row is left alone for `open_s` seconds, for twice as long each next
-    time, for `max_open_s` at most."""
+    """When a replica is left alone (outlier ejection): after `failures` in a row (not reached, hung up, silent, 502,
+    503, 504), or `errors` in a row (those, and a 500 to what another replica could answer), for `open_s` seconds, for
+    twice as long each next time, for `max_open_s` at most; then it is asked by one request at a time until one is
+    answered.
+
+    Also where it fails more often than its peers: in `interval_s` seconds it gave at least `answers`, and its share of
+    good ones is `deviations` standard deviations, and a tenth, below theirs.
+
+    `share`: how much of the fleet may be left alone at a time; one replica always may, but not the last that answers.
+    """
 
     failures: int = Field(default=5, ge=1)
+    errors: int = Field(default=5, ge=1)
     open_s: float = Field(default=1, gt=0)
     max_open_s: float = Field(default=30, gt=0)
+    share: float = Field(default=0.5, ge=0, le=1)
+    interval_s: float = Field(default=10, gt=0)
+    answers: int = Field(default=20, ge=2)
+    deviations: float = Field(default=3, gt=0)
 
     @property
-    def policy(self) -> circuit.Policy:
-        """These numbers as a circuit takes them."""
-        return circuit.Policy(self.failures, self.open_s, self.max_open_s)
+    def policy(self) -> outliers.Policy:
+        """These numbers as the detection of outliers takes them."""
+        return outliers.Policy(
+            self.failures,
+            self.open_s,
+            self.max_open_s,
+            self.errors,
+            self.share,
+            self.interval_s,
+            self.answers,
+            self.deviations,
+        )
 
 
 class RetryConfig(Settings):
     """What may be tried again, on another replica: `share` of the requests, `per_second` more, `burst` saved up.
     `backoff_s`, `max_backoff_s`: the random wait before a try is at most the first, twice as much each next time, up to
-    the second. `deaths`: a request that so many replicas in a row died on, before they said anything, is given up.
-    `hedge_after_s`: after this long without a first byte a second replica is asked as well; off without."""
+    the second. `deaths`: a request under which so many replicas in a row died, and said nothing, is not tried on
+    another; where nothing else explains that, requests like it are held off for `hold_s` seconds, for twice as long
+    each next time, for `max_hold_s` at most. `hedge_after_s`: after this long without a first byte a second replica is
+    asked as well; off without."""
 
     share: float = Field(default=0.2, ge=0)
     per_second: float = Field(default=10, ge=0)
     burst: float = Field(default=1000, ge=0)
     backoff_s: float = Field(default=0.025, ge=0)
     max_backoff_s: float = Field(default=1, ge=0)
-    deaths: int = Field(default=5, ge=1)
+    deaths: int = Field(default=2, ge=2)
+    hold_s: float = Field(default=30, gt=0)
+    max_hold_s: float = Field(default=3600, gt=0)
     hedge_after_s: float | None = Field(default=None, gt=0)
 
     @property
     def policy(self) -> budget.Policy:
         """The budget's numbers."""
         return budget.Policy(self.share, self.per_second, self.burst)
+
+    @property
+    def suspicion(self) -> suspicion.Policy:
+        """The numbers that suspicion of a kind of request goes by."""
+        return suspicion.Policy(self.deaths, _DEATH_COUNTS_S, self.hold_s, self.max_hold_s)
 
 
 class PolicyConfig(RoutesConfig, TenantsConfig, GuardsConfig):
@@ -153,6 +186,9 @@ class RouterConfig(PolicyConfig):
     Asked to end, it finishes what runs for at most `drain_timeout_s` and has ended `end_timeout_s` after that: what
     hangs then is cut off. It is ended, too, where its event loop stands still for `stall_timeout_s`.
 
+    `max_body_elements`: how many values, keys, lists and objects the JSON of a request may have in all: what it costs
+    grows with them.
+
     `guard_cache`: where the compiled rules of guards are kept, by default in the user's cache; `guard_key`: what the
     marks of their findings, and hashes of prompts in the access log, are made with, by default another one each start.
 
@@ -186,6 +222,7 @@ class RouterConfig(PolicyConfig):
     admin_tokens: tuple[AdminToken, ...] = ()
     replicas: tuple[ReplicaConfig, ...] = ()
     max_body_bytes: int = Field(default=10 * 1024 * 1024, ge=1024)
+    max_body_elements: int = Field(default=150_000, ge=1000)
     connect_timeout_s: float = Field(default=5, gt=0)
     read_timeout_s: float = Field(default=600, gt=0)
     head_timeout_s: float = Field(default=30, gt=0)

@@ -28,18 +28,15 @@ _METRICS = {"SCHEMA": "schema", "SCHEMA_UNCHECKED": "schema", "REFUSAL": "refusa
 
 
 class Guarding:
-    """`key`: what the marks of findings are made with; `judges`: whom guards ask that ask somebody else."""
+    """`key`: what the marks of findings are made with; `judges`: whom guards ask that ask somebody else; `apart`: does
+    what takes long."""
 
-    def __init__(self, policy: PolicyHolder, metrics: Metrics, key: bytes, judges: Judges) -> None:
+    def __init__(self, policy: PolicyHolder, metrics: Metrics, key: bytes, judges: Judges, apart: Apart) -> None:
         self._policy = policy
         self._metrics = metrics
         self._key = key
         self._judges = judges
-        self._apart = Apart()
-
-    def close(self) -> None:
-        """Ends threads, once no request is under way."""
-        self._apart.close()
+        self._apart = apart
 
     async def check(self, exchange: Exchange, choice: Choice, tenant: str, body: bytes) -> bytes:
         """A request's body as it may go on; its answer will go through the same guards.

@@ -15,6 +15,7 @@ from adapters.registry.records import ReplicaAddress
 from router.config import REGISTRY, ReplicaConfig, RouterConfig
 from router.fleet import Fleet
 from router.snapshot import Replica
+from router.threads import Threads
 from router.upstream.client import ReplicaClient
 from router.upstream.link import Link
 
@@ -71,6 +72,7 @@ class Members:
         self._fleet = fleet
         self._lookup = lookup or _resolve
         self._listed = listed
+        self._threads = Threads("members", 1)
         self._found: dict[str, Sequence[str]] = {}
         self._known: Sequence[ReplicaAddress] = ()
         self._members: tuple[Member, ...] = ()
@@ -126,7 +128,7 @@ class Members:
         if self._listed is None:
             return
         try:
-            self._known = await asyncio.to_thread(self._listed)
+            self._known = await self._threads.run(self._listed)
         except RegistryError as error:
             _log.warning("cannot ask the registry for its replicas: %s", error)
 

@@ -1,4 +1,5 @@
-"""Every metric of the router. Nothing else imports prometheus_client, but `answer_metrics`, which is held here."""
+"""Every metric of the router. Nothing else imports prometheus_client, but `answer_metrics` and `loop_metrics`, which
+are held here."""
 
 from collections import Counter as Counts
 from collections.abc import Callable, Iterable, Mapping
@@ -8,23 +9,28 @@ from typing import Literal
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import choose_encoder
 
+from adapters.loop_metrics import LoopMetrics
 from router.answer_metrics import DEFAULT_SERIES, AnswerMetrics
 from router.answered import Outcome
 from router.snapshot import ReplicaState, Target
 
 _STATES: tuple[ReplicaState, ...] = ("ready", "unready", "draining")
+# Why a replica is left alone: failures or 500s in a row, or more often than its peers fail.
+EjectionCause = Literal["failures", "errors", "rate"]
 _PLACEMENT_STATES = ("pending", "staged", "resident", "failed")
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
 
 class Metrics:
     """The router's metrics in a registry of their own. No label ever carries a client's own text: `model` is the
-    name of a known adapter or base, or empty. `answers`: those by who gave them, for `series` sets of labels."""
+    name of a known adapter or base, or empty. `answers`: those by who gave them, for `series` sets of labels; `loop`:
+    those of the event loop."""
 
     def __init__(self, series: int = DEFAULT_SERIES) -> None:
         self._registry = registry = CollectorRegistry()
         self.answers = AnswerMetrics(series)
         registry.register(self.answers)
+        self.loop = LoopMetrics("patchbay_router", registry)
         self._requests = Counter(
             "patchbay_router_requests",
             "Requests answered. outcome: ok, client_error (4xx), server_error (5xx), broken (cut short), cancelled.",
@@ -34,7 +40,8 @@ class Metrics:
         self._in_flight = Gauge("patchbay_router_requests_in_flight", "Requests being answered.", registry=registry)
         self._failures = Counter(
             "patchbay_router_upstream_failures",
-            "Attempts at a replica that failed. kind: connect, disconnect, timeout, protocol, refused, busy.",
+            "Attempts at a replica that failed. kind: connect, disconnect, timeout, protocol, refused, gateway (502,"
+            " 503, 504), error (500), busy, limited (429).",
             ("replica", "kind"),
             registry=registry,
         )
@@ -81,8 +88,21 @@ class Metrics:
         )
         self._circuits = Counter(
             "patchbay_router_circuits_opened",
-            "Times that a replica was left alone after failures in a row.",
-            ("replica",),
+            "Times that a replica was left alone. cause: failures (in a row), errors (500s in a row), rate (beside its"
+            " peers).",
+            ("replica", "cause"),
+            registry=registry,
+        )
+        self._suspected = Counter(
+            "patchbay_router_queries_suspected",
+            "Times that a kind of request was held off, since replicas died under it one after the other.",
+            ("model",),
+            registry=registry,
+        )
+        self._held = Counter(
+            "patchbay_router_queries_held",
+            "Requests refused since their kind was held off.",
+            ("model",),
             registry=registry,
         )
 
@@ -136,6 +156,11 @@ class Metrics:
         self._reachable = Gauge(
             "patchbay_router_registry_up", "Whether the registry answered the last look: 1 or 0.", registry=registry
         )
+        self._seen = Gauge(
+            "patchbay_router_registry_age_seconds",
+            "Seconds since the registry last answered: what is routed by is as old as that.",
+            registry=registry,
+        )
         self._leads = Gauge(
             "patchbay_router_reconciling", "Whether this router reconciles the replicas: 1 or 0.", registry=registry
         )
@@ -152,6 +177,11 @@ class Metrics:
             "patchbay_router_placement_calls",
             "What replicas were asked for, by outcome: put, refused, removed.",
             ("outcome",),
+            registry=registry,
+        )
+        self._removals_held = Gauge(
+            "patchbay_router_removals_held",
+            "Removals of revisions that are held back, since the registry does not say why they should go.",
             registry=registry,
         )
         self._refusals = Counter(
@@ -256,6 +286,14 @@ class Metrics:
         """Notes whether the registry answers."""
         self._reachable.set(reachable)
 
+    def watch_registry_age(self, age_s: Callable[[], float]) -> None:
+        """Takes the time since the registry last answered from `age_s` whenever the metrics are read."""
+        self._seen.set_function(age_s)
+
+    def removals_held(self, count: int) -> None:
+        """Notes how many removals are held back."""
+        self._removals_held.set(count)
+
     def leads(self, leading: bool) -> None:
         """Notes whether this router reconciles."""
         self._leads.set(leading)
@@ -316,9 +354,17 @@ class Metrics:
         """Counts a request for which a second replica is asked as well."""
         self._hedges.inc()
 
-    def circuit_opened(self, replica: str) -> None:
-        """Counts a replica being left alone after failures in a row."""
-        self._circuits.labels(replica).inc()
+    def circuit_opened(self, replica: str, cause: EjectionCause) -> None:
+        """Counts a replica being left alone."""
+        self._circuits.labels(replica, cause).inc()
+
+    def query_suspected(self, model: str) -> None:
+        """Counts a kind of request that is held off from now on."""
+        self._suspected.labels(model).inc()
+
+    def query_held(self, model: str) -> None:
+        """Counts a request that was refused since its kind is held off."""
+        self._held.labels(model).inc()
 
     def watch_waiting(self, count: Callable[[], int]) -> None:
         """Takes the requests that wait from `count` whenever the metrics are read."""

@@ -17,6 +17,7 @@ from router.endpoints import FEEDBACK, HEALTH, MODEL, MODEL_PREFIX, MODELS, find
 from router.feedback import Feedback, answer_key
 from router.forward.exchange import Exchange
 from router.forward.forwarder import Forwarder
+from router.forward.suspects import Suspects
 from router.forward.upstreams import Upstreams
 from router.headers import REQUEST_ID, request_id, timeout_s
 from router.listing import Listing, listed_for
@@ -69,6 +70,15 @@ class Proxy:
     def circuit_open(self, name: str) -> bool:
         """Whether a replica is left alone for now, after failures."""
         return self._upstreams.circuit_open(name)
+
+    def paused_s(self, name: str) -> float:
+        """For how many seconds a replica is left alone as it said itself."""
+        return self._upstreams.healths.paused_s(name)
+
+    @property
+    def suspects(self) -> Suspects:
+        """The requests that are suspected of ending replicas."""
+        return self._upstreams.suspects
 
     @property
     def pairs(self) -> Sequence[Pair]:

@@ -7,6 +7,9 @@ bytes stay the same.
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
+
+import msgspec
 
 from adapters.asgi import Headers
 from adapters.errors import GuardFailed, RequestError, anthropic_body, openai_body
@@ -23,6 +26,18 @@ _ENDS = (b"\n\n", b"\r\n\r\n")
 _DONE = b"[DONE]"
 _HOLD_LIMIT = 64 * 1024
 _WHOLE_LIMIT = 64 * 1024 * 1024
+
+
+class _Choice(msgspec.Struct, frozen=True):
+    finish_reason: str | None = None
+
+
+class _Last(msgspec.Struct, frozen=True):
+    choices: tuple[_Choice, ...] = ()
+    usage: Any = None
+
+
+_LAST = msgspec.json.Decoder(_Last)
 
 
 class Relay:
@@ -159,7 +174,7 @@ class Relay:
             if self._held:
                 held, self._held = self._held, b""
                 self._send_events(held)
-            if self._ends_with_done and _DONE not in self._last[-32:]:
+            if self._ends_with_done and _DONE not in self._last[-32:] and not self._is_whole():
                 raise ReplicaFailure("it ended its answer early", kind="disconnect")
             self._end(await self._rest())
         except StreamStopped as stop:
@@ -177,6 +192,11 @@ class Relay:
             if self._filter is not None:
                 await self._filter.drain()
             raise
+
+    def _is_whole(self) -> bool:
+        """Whether a stream that ended in order, and not by `[DONE]`, is whole: comments may follow that, and some
+        servers end after the finish reason. One with a transcript is rather given the rest of its events."""
+        return ends_whole(self._before + self._last, by_reason=self.transcript is None)
 
     async def _rest(self) -> bytes:
         """What is still to go out once the replica has said all."""
@@ -225,6 +245,26 @@ class Relay:
         if self.copy is not None:
             self.copy += data
         self._reply.end(data)
+
+
+def ends_whole(events: bytes, *, by_reason: bool) -> bool:
+    """Whether `events`, the last of a stream of completions, are its end: by `[DONE]`, or, `by_reason`, by an event
+    with a finish reason that nothing but the count of tokens follows."""
+    for line in reversed(events.splitlines()):
+        if not line.startswith(b"data:"):
+            continue
+        data = line[5:].strip()
+        if data == _DONE:
+            return True
+        try:
+            last = _LAST.decode(data)
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            return False
+        if last.choices:
+            return by_reason and all(choice.finish_reason for choice in last.choices)
+        if last.usage is None:
+            return False
+    return False
 
 
 def split_events(data: bytes) -> tuple[bytes, bytes]:

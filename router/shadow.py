@@ -6,23 +6,22 @@ Only with what is to spare: where somebody waits for a turn, or as many copies a
 import asyncio
 import contextlib
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import msgspec
 
 from adapters.errors import RequestError
 from router.admission.admission import Admission, Turn, Wish
 from router.admission.desk import Waiting
-from router.body import decoded
-from router.fleet import Fleet
+from router.apart import Apart
 from router.forward.aside import Aside
 from router.forward.exchange import Ask, Exchange
-from router.forward.upstreams import Upstreams
 from router.lots import uniform
 from router.metrics import Metrics
 from router.routes.book import Choice
-from router.targets import resolve
+from router.routes.rewrite import with_model
 from router.trials import Trials
 from router.upstream.failure import ReplicaFailure
 
@@ -54,17 +53,16 @@ class Shadow:
 
     def __init__(
         self,
-        fleet: Fleet,
-        upstreams: Upstreams,
+        aside: Aside,
+        apart: Apart,
         admission: Admission,
         metrics: Metrics,
         clock: Callable[[], float],
         trials: Trials,
     ) -> None:
-        self._fleet = fleet
         self._trials = trials
-        self._upstreams = upstreams
-        self._aside = Aside(fleet, upstreams)
+        self._aside = aside
+        self._apart = apart
         self._admission = admission
         self._metrics = metrics
         self._clock = clock
@@ -109,17 +107,17 @@ class Shadow:
         own = choice.config.shadow if choice.config else None
         trial = self._trials.shadowing(choice.model) if own is None else None
         model = own.model if own is not None else trial.revision if trial is not None else ""
-        view = self._fleet.view
         try:
-            target = resolve(model, view.table, view.replicas)
+            target = self._aside.resolve(model)
             turn = self._spare_turn(replace(ask, target=target))
             if turn is None or turn.first is None:
                 self._metrics.shadowed(choice.route, "no_room")
                 return
             with contextlib.closing(_Ending(turn)):
                 began_s = self._clock()
-                fields, path = decoded(ask.body), exchange.request.path
-                other = await self._aside.post(target, turn.first, path, fields, priority=_LAST, timeout_s=_TIMEOUT_S)
+                label, path = target.revision or target.label, exchange.request.path
+                body = await self._apart.run_json(partial(with_model, ask.body, label), len(ask.body))
+                other = await self._aside.post(target, turn.first, path, body, priority=_LAST, timeout_s=_TIMEOUT_S)
             if exchange.guarded is not None and exchange.guarded.looks_at_answers:
                 other = await exchange.guarded.copy(other)
         except (RequestError, ReplicaFailure):
@@ -146,11 +144,7 @@ class Shadow:
         revision = ask.target.engine_name if ask.target.revision is not None else None
         waiting = Waiting("shadow ", revision, frozenset(ask.target.replicas), 0, self._clock())
 
-        def pick(places: Sequence[str]) -> str | None:
-            replica = self._upstreams.best((), ask, places)
-            return replica.name if replica is not None else None
-
-        return self._admission.spare(Wish(waiting, 0, pick, lambda: waiting.replicas))
+        return self._admission.spare(Wish(waiting, 0, partial(self._aside.best, ask), lambda: waiting.replicas))
 
 
 def _is_empty(answer: bytes) -> bool:

@@ -7,7 +7,6 @@ Source of the names: OpenTelemetry's semantic conventions for generative AI span
 https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-spans/.
 """
 
-import asyncio
 import threading
 import time
 from collections.abc import Mapping
@@ -23,6 +22,7 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
 from router.answered import Answered
+from router.threads import Threads
 
 _WAITING_SPANS = 4096
 _BATCH = 512
@@ -78,7 +78,7 @@ class Spans:
         # A collector that does not answer must not hold up the end, so the thread may be left behind.
         ending = threading.Thread(target=self._processor.shutdown, name="last spans", daemon=True)
         ending.start()
-        await asyncio.to_thread(ending.join, _LAST_WORDS_S)
+        await Threads("last spans", 1).run(ending.join, _LAST_WORDS_S)
 
 
 def _context(trace: bytes, span: bytes, flags: int, *, remote: bool = False) -> SpanContext:

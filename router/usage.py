@@ -9,6 +9,7 @@ from datetime import datetime
 from adapters.errors import RegistryError
 from adapters.registry.records import UsageRow
 from router.tenants.limiter import Need
+from router.threads import Threads
 
 _log = logging.getLogger("patchbay.router")
 FLUSH_S = 2.0
@@ -22,6 +23,7 @@ class Usage:
     def __init__(self, write: Callable[[Sequence[UsageRow]], None], utc_now: Callable[[], datetime]) -> None:
         self._write = write
         self._utc_now = utc_now
+        self._threads = Threads("usage", 1)
         self._rows: dict[tuple[datetime, str, str, str], UsageRow] = {}
         self._writing: asyncio.Task[None] | None = None
 
@@ -66,7 +68,7 @@ class Usage:
 
     async def _put(self, rows: dict[tuple[datetime, str, str, str], UsageRow]) -> None:
         try:
-            await asyncio.to_thread(self._write, list(rows.values()))
+            await self._threads.run(self._write, list(rows.values()))
         except RegistryError as error:
             _log.warning("usage is kept for now: %s", error)
             self._merge(rows)

@@ -12,7 +12,16 @@ from adapters.secret import Secret
 from adapters.settings import Settings, check_setting_name, is_loopback
 
 RESERVED_ENGINE_ARGUMENTS = frozenset(
-    {"model", "served_model_name", "enable_lora", "max_loras", "max_cpu_loras", "max_lora_rank", "worker_extension_cls"}
+    {
+        "model",
+        "served_model_name",
+        "enable_lora",
+        "max_loras",
+        "max_cpu_loras",
+        "max_lora_rank",
+        "worker_extension_cls",
+        "scheduler_cls",
+    }
 )
 
 

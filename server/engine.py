@@ -1,5 +1,6 @@
 """What the rest of the replica needs of an engine. `vllm_engine` is the real one."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -64,6 +65,11 @@ class Engine(Protocol):
 
     async def tiers(self) -> LoraTiers:
         """Which revisions are where, as the engine itself says."""
+        ...
+
+    def watch(self, told: Callable[[str | None], None]) -> None:
+        """Has `told` called with the engine's name of each revision whose logits were not finite, None for the base's,
+        once a request, before that is answered. Only one can watch."""
         ...
 
     def requests(self) -> RequestStatus:

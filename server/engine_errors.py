@@ -9,9 +9,11 @@ from typing import Any
 import msgspec
 
 from adapters.asgi import Message, Send
-from adapters.errors import anthropic_error_body, openai_error_body
+from adapters.errors import NotFinite, anthropic_error_body, openai_error_body
 
 _VALIDATION = re.compile(r"\d+ validation errors?:")
+# Streams of chat and completions; other endpoints have error events of their own.
+_ERROR_EVENT = b'data: {"error":'
 _FAULT = re.compile(r"'loc': '([^']*)', 'msg': [\"']([^\"']*)[\"']")
 
 
@@ -28,18 +30,24 @@ class EngineErrors:
         self._parts: list[bytes] = []
         self.headers: tuple[tuple[bytes, bytes], ...] = ()
         self.status = 0
+        self._broke_off = False
 
     @property
     def outcome(self) -> str:
         """`ok`, `client_error`, `server_error`, or `cancelled` where there never was an answer."""
         if self.status == 0:
             return "cancelled"
+        if self._broke_off:
+            return "server_error"
         return "ok" if self.status < 400 else "client_error" if self.status < 500 else "server_error"
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             await self._begin(message)
         elif self._start is None:
+            if (body := message.get("body", b"")).startswith(_ERROR_EVENT):
+                self._broke_off = True
+                message["body"] = rewrite_event(body)
             await self._send(message)
         else:
             await self._gather(message)
@@ -63,6 +71,12 @@ class EngineErrors:
         await self._send({"type": "http.response.body", "body": body})
 
 
+def rewrite_event(event: bytes) -> bytes:
+    """The first event of `event`, an error in vLLM's shape, in OpenAI's; what follows it as it is. Pure."""
+    first, end, rest = event.partition(b"\n\n")
+    return b"data: " + rewrite_error(500, first.removeprefix(b"data: ")) + end + rest
+
+
 def rewrite_error(status: int, body: bytes, *, anthropic: bool = False) -> bytes:
     """`body`, an error in vLLM's or FastAPI's shape, in OpenAI's or Anthropic's. Pure."""
     fields = _error_fields(body)
@@ -75,8 +89,16 @@ def rewrite_error(status: int, body: bytes, *, anthropic: bool = False) -> bytes
         message,
         error_type="invalid_request_error" if status < 500 else "server_error",
         param=param.removeprefix("body.") if isinstance(param, str) else None,
-        code=code if isinstance(code, str) else "model_not_found" if status == 404 else None,
+        code=_code(code, message, status),
     )
+
+
+def _code(code: Any, message: str, status: int) -> str | None:
+    if isinstance(code, str):
+        return code
+    if message.startswith(NotFinite.LEAD):
+        return NotFinite.code
+    return "model_not_found" if status == 404 else None
 
 
 def _readable(message: Any) -> str:

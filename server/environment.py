@@ -12,10 +12,12 @@ _OPENMP = "libiomp5.so"
 def set_environment(config: ServerConfig, *, verbose: bool) -> None:
     """Sets what vLLM reads from the environment. Call before vLLM is imported for the first time.
 
-    Runtime loading by name stays off: its resolver follows any path that a request's `model` spells.
+    Runtime loading by name stays off: its resolver follows any path that a request's `model` spells. Redirects of media
+    are not followed: they would lead past `allowed_media_domains`.
     """
     os.environ["VLLM_NO_USAGE_STATS"] = "1"
     os.environ["VLLM_ALLOW_RUNTIME_LORA_UPDATING"] = "0"
+    os.environ["VLLM_MEDIA_URL_ALLOW_REDIRECTS"] = "0"
     os.environ["VLLM_LOGGING_LEVEL"] = "INFO" if verbose else "ERROR"
     if config.engine.cpu_cores:
         os.environ["VLLM_CPU_OMP_THREADS_BIND"] = config.engine.cpu_cores

@@ -26,6 +26,7 @@ from server.engine import EngineLora
 from server.engine_errors import EngineErrors
 from server.forms import check_forms
 from server.replica import Replica
+from server.request_checks import check_request
 from server.slots import Entry
 
 # Each with the task, in vLLM's words, that the base must be able to do; None where any base will do.
@@ -76,7 +77,9 @@ class Gate:
         body = await receive_body(receive, self._replica.config.max_body_bytes)
         if body is None:
             return
-        fields = _decode(body)
+        given = _decode(body)
+        check_request(given, body)
+        fields = without_nulls(given)
         check_forms(fields)
         entry = self._entry(fields, header(scope["headers"], _REVISION))
         self._check_task(scope["path"])
@@ -89,7 +92,8 @@ class Gate:
         inner: Send = token_ids.TokenIds(send) if ids else send
         if entry is None:
             # Untouched, the body goes on byte for byte.
-            body = _encode(fields) if ids or priority is not None else body
+            changed = ids or priority is not None or len(fields) < len(given)
+            body = _encode(fields) if changed else body
             await self._run(scope, _Replay(body, receive, end_s), inner, send)
             return
         async with AsyncExitStack() as held:
@@ -211,6 +215,13 @@ def _encode(fields: Mapping[str, Any]) -> bytes:
         return msgspec.json.encode(fields)
     except RecursionError as error:
         raise InvalidRequest("The request body is nested too deeply.") from error
+
+
+def without_nulls(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """A body's fields without those that are null: OpenAI takes a null for a field's default. vLLM's models take most
+    nulls too, but not all of its code does: `background` and `truncation` fail when its answer is made, which on a
+    stream is after the head, and `n`, `max_tokens` and others mean something else than the default. Pure."""
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def _resized(scope: Scope, length: int) -> Scope:

@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import Metric
 
+from adapters.loop_metrics import LoopMetrics
+
 # Shows activity, not residency, and grows a label set for every combination of adapters ever seen.
 _DROPPED = "vllm:lora_requests_info"
 
@@ -43,6 +45,17 @@ class ServerMetrics:
         self.load_failures = Counter(
             "patchbay_server_adapter_load_failures", "Loads that the engine refused.", registry=self._registry
         )
+        self.not_finite = Counter(
+            "patchbay_server_not_finite",
+            "Requests that ended because their logits were not finite, by what answered.",
+            ["of"],
+            registry=self._registry,
+        )
+        self.quarantines = Counter(
+            "patchbay_server_adapter_quarantines",
+            "Revisions that are not served any more because their logits were not finite.",
+            registry=self._registry,
+        )
         self.evictions = Counter(
             "patchbay_server_adapter_evictions", "Revisions evicted to make room for others.", registry=self._registry
         )
@@ -66,6 +79,7 @@ class ServerMetrics:
             buckets=(0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 300),
             registry=self._registry,
         )
+        self.loop = LoopMetrics("patchbay_server", self._registry)
         self._registry.register(_VllmMetrics())
 
     def render(self) -> bytes:

@@ -13,6 +13,7 @@ import uvicorn
 
 from adapters.deadman import Deadman
 from adapters.errors import PatchbayError, StartError
+from adapters.event_loop import LoopWatch
 from server.alive import LOOK_S, while_alive
 from server.app import ServerApp
 from server.config import ServerConfig
@@ -52,8 +53,9 @@ class _Process:
         serving = asyncio.create_task(self._serve(listener), name="http")
         life = asyncio.create_task(_live(self._replica, start_engine), name="engine")
         beating = asyncio.create_task(self._beat(), name="beat")
+        watch = asyncio.create_task(LoopWatch(self._replica.metrics.loop).run(), name="event loop watch")
         try:
-            await _first_of({life, serving, beating}, self._stopping)
+            await _first_of({life, serving, beating, watch}, self._stopping)
         except PatchbayError as error:
             self._end_within(0, code=1, why=str(error))
             raise
@@ -63,7 +65,8 @@ class _Process:
             self._server.should_exit = True
             await asyncio.gather(serving, return_exceptions=True)
             beating.cancel()
-            await asyncio.gather(beating, return_exceptions=True)
+            watch.cancel()
+            await asyncio.gather(beating, watch, return_exceptions=True)
             await self._replica.close()
             kill(engine_processes())
 

@@ -81,6 +81,7 @@ class Replica:
         self._staging = Staging(fetcher, rules, self.metrics)
         await asyncio.to_thread(self._staging.clear)
         self._slots = Slots(engine, wait_s=config.lora.wait_s, metrics=self.metrics)
+        engine.watch(self._slots.not_finite)
         self.detail = "ready"
 
     async def put_adapter(self, spec: RevisionSpec) -> Entry:

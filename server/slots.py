@@ -6,6 +6,7 @@ loads and evictions take turns, because together they must stay within what the 
 
 import asyncio
 import itertools
+import logging
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
@@ -19,6 +20,7 @@ from server.metrics import ServerMetrics
 from server.staging import StagedAdapter
 from server.usage import UsageCounter
 
+_log = logging.getLogger(__name__)
 FAILURE_MEMORY_S = 10.0
 # A revision that is loaded again so soon after it was evicted should not have been.
 _THRASH_S = 60.0
@@ -27,7 +29,8 @@ _THRASH_S = 60.0
 @dataclass(eq=False, slots=True)
 class Entry:
     """A declared revision. `references` counts the requests that hold it; `lora` is set while the engine has it;
-    `removal` while it is being removed; `pin`: whether it is evicted last; `evicted_at`: when it last was."""
+    `removal` while it is being removed; `quarantined`: whether it is never served
+    again; `pin`: whether it is evicted last; `evicted_at`: when it last was."""
 
     adapter: str
     number: int
@@ -40,6 +43,7 @@ class Entry:
     failed_at: float = 0.0
     pin: bool = False
     evicted_at: float | None = None
+    quarantined: bool = False
     loading: asyncio.Task[None] | None = field(default=None, repr=False)
     removal: asyncio.Task[None] | None = field(default=None, repr=False)
 
@@ -63,6 +67,8 @@ class Entry:
         """Where it is in its life."""
         if self.leaving:
             return "draining"
+        if self.quarantined:
+            return "failed"
         if self.lora is not None:
             return "resident"
         if self.loading is not None:
@@ -119,6 +125,7 @@ class Slots:
         self._turn = asyncio.Lock()
         self._released = asyncio.Condition()
         self._usage = UsageCounter()
+        self._quarantines: set[asyncio.Task[None]] = set()
 
     @property
     def usage(self) -> Usage:
@@ -196,16 +203,36 @@ class Slots:
         # Shielded: once begun it must be carried through, or the revision would stay neither here nor gone.
         await asyncio.shield(entry.removal)
 
+    def not_finite(self, engine_name: str | None) -> None:
+        """Takes note that the revision of this engine name, None for the base, gave logits that are not finite. No
+        request gets that revision again: it is `failed`, and leaves the engine when those that hold it have ended."""
+        self._metrics.not_finite.labels(of="base" if engine_name is None else "adapter").inc()
+        entry = next((one for one in self._entries.values() if one.engine_name == engine_name), None)
+        if entry is None or entry.quarantined:
+            return
+        entry.quarantined, entry.failed_at = True, self._clock()
+        entry.failure = AdapterRejected(
+            f"{entry.name} is quarantined: it gave logits that are not finite numbers.",
+            param="model",
+            hint="Its weights overflow: take an earlier checkpoint.",
+        )
+        self._metrics.quarantines.inc()
+        _log.error("%s", entry.failure.message)
+        if entry.removal is None:
+            self._quarantines.add(task := asyncio.create_task(self._expel(entry), name=f"expel {entry.name}"))
+            task.add_done_callback(self._quarantines.discard)
+
     async def close(self) -> None:
         """Awaits the loads that are under way, and gives up the removals, which may wait for requests."""
         loads = [entry.loading for entry in self._entries.values() if entry.loading]
         removals = [entry.removal for entry in self._entries.values() if entry.removal]
-        for removal in removals:
-            removal.cancel()
-        await asyncio.gather(*loads, *removals, return_exceptions=True)
+        quarantines = tuple(self._quarantines)
+        for task in (*removals, *quarantines):
+            task.cancel()
+        await asyncio.gather(*loads, *removals, *quarantines, return_exceptions=True)
 
     async def _resident(self, entry: Entry) -> EngineLora:
-        if entry.lora is None:
+        if entry.lora is None or entry.quarantined:
             self._refuse_known_failure(entry)
             if entry.loading is None:
                 entry.loading = asyncio.create_task(self._load(entry), name=f"load {entry.name}")
@@ -217,7 +244,8 @@ class Slots:
         return entry.lora
 
     def _refuse_known_failure(self, entry: Entry) -> None:
-        if entry.failure is not None and self._clock() - entry.failed_at < FAILURE_MEMORY_S:
+        lasting = entry.quarantined or self._clock() - entry.failed_at < FAILURE_MEMORY_S
+        if entry.failure is not None and lasting:
             raise AdapterRejected(entry.failure.message, param="model", hint=entry.failure.hint)
 
     async def _load(self, entry: Entry) -> None:
@@ -241,6 +269,12 @@ class Slots:
             self._metrics.reloads.inc()
         entry.load_seconds, entry.last_used = self._clock() - started, self._clock()
         self._metrics.load_seconds.observe(entry.load_seconds)
+
+    async def _expel(self, entry: Entry) -> None:
+        async with self._released:
+            await self._released.wait_for(lambda: entry.references == 0)
+        async with self._turn:
+            await self._unload(entry)
 
     async def _remove(self, entry: Entry) -> None:
         async with self._released:

@@ -37,6 +37,12 @@ async def _answer_clumsiness(request: Request, error: Exception) -> JSONResponse
     return JSONResponse(what.model_dump(), status_code=what.error.code)
 
 
+def explain_error(error: BaseException) -> tuple[int, str]:
+    """An error's status and message, as vLLM would answer it."""
+    made = create_error_response(error).error
+    return int(made.code), str(made.message)
+
+
 async def build_vllm_app(engine: AsyncLLM, arguments: Namespace, tasks: tuple[str, ...]) -> FastAPI:
     """vLLM's OpenAI endpoints for what this base can do (`tasks`, in vLLM's words), over `engine`."""
     app = FastAPI(openapi_url=None)

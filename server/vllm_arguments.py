@@ -18,6 +18,9 @@ from server.engine import LoraCapacity
 from server.sizing import BaseShape, slot_bytes, slots_that_fit
 
 _GIB = 1024**3
+# By default vLLM fetches images and sounds from any address that a request names, in its operator's network, too.
+# Nothing can have this name (RFC 6761), so none is fetched where `engine.arguments` does not say from where.
+_NO_MEDIA_DOMAINS = ("media-by-url-is-off.invalid",)
 
 
 def is_cpu() -> bool:
@@ -88,6 +91,7 @@ def _engine(config: ServerConfig) -> dict[str, Any]:
         "tensor_parallel_size": engine.tensor_parallel_size,
         "enforce_eager": engine.enforce_eager,
         "enable_log_requests": False,
+        "allowed_media_domains": list(_NO_MEDIA_DOMAINS),
         "use_tqdm_on_load": False,
     }
     if is_cpu():

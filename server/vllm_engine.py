@@ -3,7 +3,7 @@
 import asyncio
 import re
 from argparse import Namespace
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from fastapi import FastAPI
@@ -21,11 +21,13 @@ from server.alive import while_alive
 from server.config import ServerConfig
 from server.engine import EngineLora, LoraCapacity, LoraTiers
 from server.fit import check_fit
+from server.late_errors import LateErrors
 from server.processes import engine_processes, kill
 from server.tiers import KnownTiers
-from server.vllm_app import build_vllm_app
+from server.vllm_app import build_vllm_app, explain_error
 from server.vllm_arguments import lora_capacity, vllm_arguments
 from server.vllm_core import end_engine_with_us
+from server.vllm_llm import ContainedLLM, contain
 
 _IDLE_POLL_S = 0.02
 _SHUTDOWN_S = 1.0
@@ -68,10 +70,11 @@ class VllmEngine:
     """`server.engine.Engine` over vLLM. Make one with `start`."""
 
     def __init__(
-        self, llm: AsyncLLM, app: FastAPI, stats: LatestStats, base: BaseModelStatus, tasks: tuple[str, ...]
+        self, llm: ContainedLLM, app: FastAPI, stats: LatestStats, base: BaseModelStatus, tasks: tuple[str, ...]
     ) -> None:
         self._llm = llm
         self._app = app
+        self._answering = LateErrors(app, explain_error)
         self._stats = stats
         self._base = base
         self._tasks = tasks
@@ -120,7 +123,7 @@ class VllmEngine:
 
     @property
     def app(self) -> ASGIApp:
-        return self._app
+        return self._answering
 
     async def load(self, lora: EngineLora) -> None:
         request = LoRARequest(lora.name, lora.lora_id, str(lora.folder))
@@ -141,6 +144,9 @@ class VllmEngine:
 
     async def tiers(self) -> LoraTiers:
         return await self._tiers.read()
+
+    def watch(self, told: Callable[[str | None], None]) -> None:
+        self._llm.told = told
 
     def requests(self) -> RequestStatus:
         # What is ended early is counted out with the next step, and an engine with nothing to do takes none.
@@ -199,11 +205,13 @@ def _failure(llm: AsyncLLM) -> str | None:
     return str(llm.dead_error) if llm.errored else None
 
 
-def _start_llm(config: ServerConfig, arguments: Namespace, stats: LatestStats) -> AsyncLLM:
+def _start_llm(config: ServerConfig, arguments: Namespace, stats: LatestStats) -> ContainedLLM:
     end_engine_with_us()
     try:
         vllm_config = AsyncEngineArgs.from_cli_args(arguments).create_engine_config()
-        return AsyncLLM.from_vllm_config(vllm_config, stat_loggers=[stats.factory])
+        contain(vllm_config)
+        llm: ContainedLLM = ContainedLLM.from_vllm_config(vllm_config, stat_loggers=[stats.factory])
+        return llm
     except Exception as error:
         raise StartError(
             f"The base model {config.base.model} does not load: {_reason(error)}",
@@ -211,7 +219,7 @@ def _start_llm(config: ServerConfig, arguments: Namespace, stats: LatestStats) -
         ) from error
 
 
-async def _applied_quantization(llm: AsyncLLM, config: ServerConfig) -> str | None:
+async def _applied_quantization(llm: ContainedLLM, config: ServerConfig) -> str | None:
     asked = config.base.quantization or llm.model_config.quantization
     if asked is None:
         return None
@@ -226,7 +234,7 @@ async def _applied_quantization(llm: AsyncLLM, config: ServerConfig) -> str | No
     return str(asked)
 
 
-def _describe(llm: AsyncLLM, config: ServerConfig, quantization: str | None) -> BaseModelStatus:
+def _describe(llm: ContainedLLM, config: ServerConfig, quantization: str | None) -> BaseModelStatus:
     return BaseModelStatus(
         name=config.base.served_name,
         source=config.base.model,

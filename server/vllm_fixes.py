@@ -1,19 +1,147 @@
-"""Corrections to vLLM 0.32.0, each with its upstream issue. One goes when a release that has it is taken."""
+"""Corrections to vLLM 0.32.0, each with its upstream issue. One goes when a release that has it is taken.
 
-from vllm.lora.ops.torch_ops import lora_ops
+Each must be made before the model is loaded; a second run changes nothing.
+"""
+
+from typing import Any
+
+import torch
+from vllm.lora.model_manager import LoRAModelManager
 from vllm.lora.punica_wrapper import punica_cpu
+from vllm.v1.kv_cache_interface import KVCacheConfig
+from vllm.v1.worker.gpu_model_runner import GPUModelRunner
 
-from server.lora_ops import expand, expand_slice, shrink
+from server.lora_ops import RowGroups, expand, shrink
 
 
-def replace_lora_ops() -> None:
-    """Puts our operations for adapters on a CPU in the place of vLLM's.
+class GroupedPunica(punica_cpu.PunicaWrapperCPU):  # type: ignore[misc]
+    """vLLM's interface to the operations for adapters on a CPU, over `server.lora_ops`.
 
-    vLLM's have the last slot's adapter answer requests for the base. Must run before the model is compiled; a second
-    run does nothing.
+    vLLM's own have the last slot's adapter answer requests for the base.
 
     Source: https://github.com/vllm-project/vllm/pull/48421 (the Triton kernels of the GPU skip such rows).
     """
-    for name, operation in (("bgmv_shrink", shrink), ("bgmv_expand", expand), ("bgmv_expand_slice", expand_slice)):
-        setattr(lora_ops, name, operation)
-        setattr(punica_cpu, name, operation)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.token_groups = RowGroups(0)
+        self.sampler_groups = RowGroups(0)
+
+    def update_metadata(self, *args: Any, **kwargs: Any) -> None:
+        """Called by vLLM before each step, with the slots of its rows."""
+        super().update_metadata(*args, **kwargs)
+        self.token_groups = RowGroups.of(self.token_lora_indices)
+        self.sampler_groups = RowGroups.of(self.sampler_indices)
+
+    def add_lora_linear(
+        self, y: Any, x: Any, lora_a_stacked: Any, lora_b_stacked: Any, scale: float, output_slices: Any, **kwargs: Any
+    ) -> None:
+        """Skips the work where no row has an adapter."""
+        if not self.token_groups.empty:
+            super().add_lora_linear(y, x, lora_a_stacked, lora_b_stacked, scale, output_slices, **kwargs)
+
+    def add_lora_embedding(self, y: Any, x: Any, lora_b_stacked: Any, add_inputs: bool = True, **_kwargs: Any) -> None:
+        """Adds what the adapters of an embedding give."""
+        expand(x, lora_b_stacked, y, self.token_groups, add=add_inputs)
+
+    def add_lora_logits(
+        self, y: Any, x: Any, lora_a_stacked: Any, lora_b_stacked: Any, scale: float, **_kwargs: Any
+    ) -> None:
+        """Adds what the adapters of the head give, to the rows that are sampled from."""
+        if self.sampler_groups.empty:
+            return
+        low = torch.zeros(len(x), lora_b_stacked.size(-1), dtype=torch.float32, device=x.device)
+        shrink(x, lora_a_stacked, low, self.sampler_groups, scale)
+        expand(low, lora_b_stacked, y, self.sampler_groups)
+
+    def apply_lora_full_linear(
+        self, y: Any, x: Any, weight_stacked: Any, bias_stacked: Any, module_enabled: Any
+    ) -> None:
+        """Puts whole heads that adapters carry in the place of the base's."""
+        own = self.sampler_groups.product(x, weight_stacked, torch.float32)
+        y.copy_(self._select_full_linear_output(y, own, bias_stacked, module_enabled))
+
+    def _apply_shrink(self, y: Any, x: Any, w_t_all: Any, scale: float) -> None:
+        shrink(x, w_t_all, y.view(-1, y.shape[-1]), self.token_groups, scale)
+
+    def _apply_expand(
+        self, y: Any, x: Any, w_t_all: Any, y_offset: int, y_slice_size: int, add_inputs: bool = True
+    ) -> None:
+        expand(x, w_t_all, y[:, y_offset : y_offset + y_slice_size], self.token_groups, add=add_inputs)
+
+
+def replace_lora_ops() -> None:
+    """Puts `GroupedPunica` in the place of vLLM's own operations on a CPU."""
+    punica_cpu.PunicaWrapperCPU = GroupedPunica
+
+
+def clear_freed_slots() -> None:
+    """Has the weights of an adapter zeroed when it leaves its slot; vLLM only forgets whose they were."""
+    if getattr(LoRAModelManager, "patchbay_clears", False):
+        return
+    inherited = LoRAModelManager._deactivate_adapter  # noqa: SLF001
+
+    def deactivate(self: Any, lora_id: int) -> None:
+        slots = [slot for slot, held in enumerate(self.lora_index_to_id) if held == lora_id]
+        inherited(self, lora_id)
+        for module in self.modules.values():
+            for slot in slots:
+                module.reset_lora(slot)
+
+    LoRAModelManager._deactivate_adapter = deactivate  # noqa: SLF001
+    LoRAModelManager.patchbay_clears = True
+
+
+def zero_new_blocks() -> None:
+    """Has every block of the KV cache zeroed when a request is given it. Needed in the scheduler's and the workers'
+    processes.
+
+    Attention on a CPU reads a block's unused places too, and weighs them with zero: what a request left there that was
+    not finite makes NaN of the next one's answer.
+    """
+    KVCacheConfig.needs_kv_cache_zeroing = property(lambda _self: True)
+
+
+def prompt_rows_by_request() -> None:
+    """Has log-probabilities of prompts computed with the adapter of their own request, for as many rows as it has.
+
+    vLLM hands the head one slot per *sampled* request together with all rows of a prompt: an error that ends the engine
+    on a CPU, and whatever stands behind the slots on a GPU.
+
+    Source: https://github.com/vllm-project/vllm/issues/29955
+    """
+    if getattr(GPUModelRunner, "patchbay_prompt_rows", False):
+        return
+    inherited = GPUModelRunner._get_prompt_logprobs_dict  # noqa: SLF001
+
+    def by_request(self: Any, hidden_states: Any, num_scheduled_tokens: dict[str, int]) -> dict[str, Any]:
+        waiting = self.num_prompt_logprobs
+        if self.lora_config is None or not waiting:
+            found: dict[str, Any] = inherited(self, hidden_states, num_scheduled_tokens)
+            return found
+        told: dict[str, Any] = {}
+        for request_id in [one for one in waiting if one in num_scheduled_tokens]:
+            _map_prompt_rows(self, request_id, num_scheduled_tokens[request_id])
+            self.num_prompt_logprobs = {request_id: waiting[request_id]}
+            try:
+                told |= inherited(self, hidden_states, num_scheduled_tokens)
+                if request_id not in self.num_prompt_logprobs:
+                    del waiting[request_id]
+            finally:
+                self.num_prompt_logprobs = waiting
+        return told
+
+    GPUModelRunner._get_prompt_logprobs_dict = by_request  # noqa: SLF001
+    GPUModelRunner.patchbay_prompt_rows = True
+
+
+def _map_prompt_rows(runner: Any, request_id: str, scheduled: int) -> None:
+    """Tells the layers for adapters that the rows to come are all of this request's prompt."""
+    request = runner.requests[request_id]
+    if request.prompt_token_ids is None:
+        return
+    rows = min(scheduled, len(request.prompt_token_ids) - 1 - request.num_computed_tokens)
+    lora = request.lora_request
+    mapping = (lora.lora_int_id if lora else 0,) * rows
+    if rows > 0:
+        runner._set_active_loras(mapping, mapping, {lora} if lora else set())  # noqa: SLF001

@@ -58,5 +58,5 @@ def check_folder(
         with because("drift"):
             check_drift(folder, base, limits)
     with because("values"):
-        check_values(pairs, weights)
+        check_values(pairs, settings, weights)
     return AdapterSummary(settings.largest_rank, settings.alpha, frozenset(pair.module for pair in pairs))

@@ -1,6 +1,5 @@
 """`push`, `merge` and `sign`: how revisions come to be."""
 
-import tempfile
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -57,7 +56,7 @@ def push(  # noqa: PLR0913, PLR0917 - Typer makes an option of each parameter
             expires=expires.astimezone() if expires else None,
             notes=note,
         )
-        pushed = _push(desk, PushRequest(name, source, given, _settings(desk, name, preload, pin)), base)
+        pushed = _push(desk, PushRequest(name, source, given, _settings(desk, name, preload, pin), "operator"), base)
         _show(pushed, as_json=as_json and not promote)
         if promote:
             from adapters.commands.move import promote_and_wait
@@ -126,17 +125,17 @@ def _merge(
 
     name, note, base = target
     revisions = [desk.registry.resolve(reference) for reference in references]
-    with tempfile.TemporaryDirectory(prefix="patchbay-merge-") as workdir, doing("merging") as shown:
-        folders = [Path(workdir) / str(index) for index in range(len(revisions))]
+    with desk.publisher.workdirs.new("merge") as workdir, doing("merging") as shown:
+        folders = [workdir / str(index) for index in range(len(revisions))]
         for revision, folder in zip(revisions, folders, strict=True):
             shown.tell(f"fetching {revision.name} …")
             desk.store.fetch(revision.draft.files, folder)
-        merge_folders(folders, mixture, Path(workdir) / "merged")
+        merge_folders(folders, mixture, workdir / "merged")
         source = f"{mixture.method} of " + ", ".join(
             f"{weight:g} {one.name}" for weight, one in zip(mixture.weights, revisions, strict=True)
         )
         made = Provenance(source=source, notes=note, merged_from=tuple(one.name for one in revisions))
-        return _push(desk, PushRequest(name, str(Path(workdir) / "merged"), made), base)
+        return _push(desk, PushRequest(name, str(workdir / "merged"), made), base)
 
 
 def _show(pushed: "Pushed", *, as_json: bool) -> None:

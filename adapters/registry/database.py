@@ -5,10 +5,12 @@ write has read stays true until it ends.
 """
 
 import contextlib
+import logging
 import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -16,17 +18,29 @@ from typing import Any
 import sqlalchemy
 from alembic import command
 from alembic.config import Config
+from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection, Engine, event, make_url, text
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
 from adapters.errors import ConfigError, RegistryError
+from adapters.registry.bounded import Patience, connect_bounded
+from adapters.registry.times import as_utc, utc_now
 
+_log = logging.getLogger("patchbay.registry")
 _BUSY_MS = 15_000
 # Any number that nothing else in the database locks by: "patchbay" in ASCII, cut to 63 bits.
 _WRITE_LOCK = 0x7061746368626179 >> 1
 _CONNECT_S = 5
+# As many as threads may want one at once: who waits for a connection waits for whoever has it, whatever they do.
+_MORE = 24
+# A statement that waits for a lock, or works, for longer is ended by the server. One of which the server says nothing
+# for longer is given up here: a server that is stopped, or behind a dead network, ends nothing.
+_STATEMENT_S, _SILENT_S = 8, 10.0
+_BOUND = f"SET LOCAL statement_timeout = '{_STATEMENT_S}s'"
+# How the kernel finds out that a server's machine is gone: probes after 5 s of silence, every 2 s, three of them.
+_PROBES = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3, "tcp_user_timeout": 10_000}
 
 
 class Database:
@@ -40,13 +54,20 @@ class Database:
         self._sqlite = self._url.get_backend_name() == "sqlite"
         if self._sqlite:
             _make_folder(self._url)
-        self._engine = _engine(self._url, sqlite=self._sqlite)
+        self._patience = Patience(_SILENT_S)
+        self._file = _file_of(self._url) if self._sqlite else None
+        self._inode: tuple[int, int] | None = None
+        self._engine = _sqlite_engine(self._url) if self._sqlite else _postgres_engine(self._url, self._patience)
 
     def migrate(self) -> None:
         """Brings the tables to this version's form. Several processes may do so at once; raises RegistryError where the
         database was made by a newer version."""
         config = Config()
         config.set_main_option("script_location", str(resources.files("adapters.registry") / "migrations"))
+        script = ScriptDirectory.from_config(config)
+        if self._version() == script.get_current_head():
+            # Nothing to do, so nobody who only reads waits for whoever writes.
+            return
         with self.write() as connection, self._translated():
             config.attributes["connection"] = connection
             try:
@@ -57,12 +78,35 @@ class Database:
                     hint="Use the version that made it, or a newer one.",
                 ) from error
 
+    def _version(self) -> str | None:
+        """The step that the tables are at, None where there are none."""
+        with self.read() as connection:
+            if not sqlalchemy.inspect(connection).has_table("alembic_version"):
+                return None
+            found: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
+            return found
+
+    def time(self) -> datetime:
+        """The time by the database's own clock: SQLite's is this machine's. Raises RegistryError."""
+        if self._sqlite:
+            return utc_now()
+        with self.read() as connection:
+            return self.time_in(connection) or utc_now()
+
+    def time_in(self, connection: Connection) -> datetime | None:
+        """The time by the clock of the database behind `connection`, None where it has none of its own."""
+        return None if self._sqlite else as_utc(connection.execute(text("SELECT clock_timestamp()")).scalar_one())
+
+    def hurry(self, within_s: float) -> None:
+        """Has everything that is asked from now on end within `within_s` seconds from now, or fail."""
+        self._patience.hurry(within_s)
+
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A transaction that sees one moment and changes nothing. Raises RegistryError."""
-        with self._translated(), self._engine.connect() as connection:
+        with self._translated(), self._connected() as connection:
             if not self._sqlite:
-                connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"))
+                connection.exec_driver_sql(f"SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY; {_BOUND}")
             else:
                 connection.exec_driver_sql("BEGIN")
             yield connection
@@ -71,10 +115,11 @@ class Database:
     def write(self) -> Iterator[Connection]:
         """A transaction that no other write runs beside; it takes effect as a whole, or not at all. Raises
         RegistryError."""
-        with self._translated(), self._engine.connect() as connection:
+        with self._translated(), self._connected() as connection:
             if self._sqlite:
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
             else:
+                connection.exec_driver_sql(_BOUND)
                 connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _WRITE_LOCK})
             yield connection
             connection.commit()
@@ -87,6 +132,27 @@ class Database:
     def close(self) -> None:
         """Closes every connection."""
         self._engine.dispose()
+
+    @contextmanager
+    def _connected(self) -> Iterator[Connection]:
+        self._look_at_file()
+        with self._engine.connect() as connection:
+            if self._file is not None and self._inode is None:
+                self._inode = _inode(self._file)
+            yield connection
+
+    def _look_at_file(self) -> None:
+        """Goes over to a file that has taken the place of the one that was opened. Raises RegistryError where it is
+        gone: opened again it would be a new, empty one."""
+        if self._file is None or self._inode is None:
+            return
+        now = _inode(self._file)
+        if now is None:
+            raise RegistryError(f"The registry's file {self._file} is gone.", hint="Put it back, or restore a backup.")
+        if now != self._inode:
+            _log.warning("the registry's file %s is another one than before: it is read from now on", self._file)
+            self._engine.dispose()
+            self._inode = now
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
@@ -116,6 +182,19 @@ def _parsed(url: str) -> URL:
     return parsed.set(drivername="postgresql+psycopg") if backend == "postgresql" else parsed
 
 
+def _file_of(url: URL) -> Path | None:
+    return Path(url.database) if url.database and url.database != ":memory:" else None
+
+
+def _inode(file: Path) -> tuple[int, int] | None:
+    """What tells a file from another one of its name, None where there is none."""
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 def _make_folder(url: URL) -> None:
     if url.database and url.database != ":memory:":
         folder = Path(url.database).expanduser().parent
@@ -136,12 +215,27 @@ def _keep_private(file: Path) -> None:
         os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
 
 
-def _engine(url: URL, *, sqlite: bool) -> Engine:
-    if not sqlite:
-        return sqlalchemy.create_engine(
-            url, pool_pre_ping=True, pool_size=4, max_overflow=4, connect_args={"connect_timeout": _CONNECT_S}
-        )
-    engine = sqlalchemy.create_engine(url, connect_args={"timeout": _BUSY_MS / 1000, "check_same_thread": False})
+def _postgres_engine(url: URL, patience: Patience) -> Engine:
+    engine = sqlalchemy.create_engine(
+        url,
+        pool_pre_ping=True,
+        pool_size=4,
+        max_overflow=_MORE,
+        pool_timeout=_SILENT_S,
+        connect_args={"connect_timeout": _CONNECT_S, **_PROBES},
+    )
+
+    @event.listens_for(engine, "do_connect")
+    def connect(_dialect: Any, _record: Any, arguments: Any, named: Any) -> Any:
+        return connect_bounded(patience, *arguments, **named)
+
+    return engine
+
+
+def _sqlite_engine(url: URL) -> Engine:
+    engine = sqlalchemy.create_engine(
+        url, max_overflow=_MORE, connect_args={"timeout": _BUSY_MS / 1000, "check_same_thread": False}
+    )
 
     @event.listens_for(engine, "connect")
     def set_up(connection: Any, _record: Any) -> None:

@@ -27,13 +27,14 @@ def alive(connection: Connection, since: datetime) -> tuple[RouterBeat, ...]:
 
 
 def take_lease(connection: Connection, name: str, holder: str, now: datetime, ttl_s: float) -> bool:
-    """Whether `holder` has the lease for the next `ttl_s` seconds: it had it, or nobody has."""
+    """Whether `holder` has the lease for the next `ttl_s` seconds: it had it, or nobody has. A
+    lease that ends later than one that is taken now is over too: it was taken by a clock that was wrong."""
     until = now.timestamp() + ttl_s
     row = connection.execute(select(leases).where(leases.c.name == name)).one_or_none()
     if row is None:
         connection.execute(insert(leases).values(name=name, holder=holder, until=until))
         return True
-    if row.holder != holder and row.until > now.timestamp():
+    if row.holder != holder and now.timestamp() < row.until <= until:
         return False
     connection.execute(update(leases).where(leases.c.name == name).values(holder=holder, until=until))
     return True

@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from sqlalchemy import Connection, delete, insert, select, update
 
-from adapters.errors import Conflict
+from adapters.errors import ConfigError, Conflict, RegistryError
 from adapters.registry import channels as moving
 from adapters.registry import fleet, journal
 from adapters.registry import revisions as series
@@ -39,7 +39,7 @@ from adapters.registry.records import (
 from adapters.registry.rows import base_of, rollout_of
 from adapters.registry.schema import adapters, bases, revisions, rollouts, uploads
 from adapters.registry.snapshots import read_snapshot
-from adapters.registry.times import utc_now
+from adapters.registry.times import SteadyClock
 from adapters.settings import check_replica_name, replica_url
 
 
@@ -47,22 +47,33 @@ class Registry:
     """One registry. Thread-safe. Open it with `open`, and close it, or use it as a context manager. `accounts`: its
     tenants, their keys and what they used; `canaries`: revisions that are being tried."""
 
-    def __init__(self, database: Database, clock: Callable[[], datetime]) -> None:
+    def __init__(self, database: Database, clock: Callable[[], datetime] | None = None) -> None:
         self._database = database
-        self._clock = clock
+        self._given = clock is not None
+        self._clock = clock = clock or SteadyClock(database.time())
         self.accounts = Accounts(database, clock)
         self.canaries = Canaries(database, clock)
 
     @classmethod
-    def open(cls, url: str, *, clock: Callable[[], datetime] = utc_now, migrate: bool = True) -> Self:
+    def open(cls, url: str, *, clock: Callable[[], datetime] | None = None, migrate: bool = True) -> Self:
         """The registry in the database at `url`, its tables made or brought up to date first where `migrate` says so.
 
-        Raises ConfigError where the URL is none.
+        `clock`: by default one that starts at the database's own time, so that machines whose clocks differ, or are
+        set, agree on what is over. Raises ConfigError where the URL is none.
         """
         database = Database(url)
         if migrate:
             database.migrate()
         return cls(database, clock)
+
+    @property
+    def clock(self) -> Callable[[], datetime]:
+        """The time that this registry goes by."""
+        return self._clock
+
+    def hurry(self, within_s: float) -> None:
+        """Has everything that is still asked of the database end within `within_s` seconds from now, or fail."""
+        self._database.hurry(within_s)
 
     def __enter__(self) -> Self:
         return self
@@ -85,7 +96,14 @@ class Registry:
         """Everything that a router needs, at one moment, with the moves of the last `recent_s` seconds."""
         with self._database.read() as connection:
             now = self._clock()
-            return read_snapshot(connection, now - timedelta(seconds=recent_s), now)
+            try:
+                return read_snapshot(connection, now - timedelta(seconds=recent_s), now)
+            except (ConfigError, LookupError, TypeError, ValueError) as error:
+                # Half of it would be taken for all that there is.
+                raise RegistryError(
+                    f"The registry {self._database.shown} holds what cannot be read ({type(error).__name__}).",
+                    hint="It may be damaged: restore a backup.",
+                ) from error
 
     def register_base(self, base: BaseModelRecord) -> None:
         """Makes a base model known; the same again changes nothing."""
@@ -258,7 +276,8 @@ class Registry:
     def take_lease(self, name: str, holder: str, ttl_s: float) -> bool:
         """Whether `holder` has the lease called `name` for the next `ttl_s` seconds."""
         with self._database.write() as connection:
-            return fleet.take_lease(connection, name, holder, self._clock(), ttl_s)
+            now = None if self._given else self._database.time_in(connection)
+            return fleet.take_lease(connection, name, holder, now or self._clock(), ttl_s)
 
     def drop_lease(self, name: str, holder: str) -> None:
         """Gives a lease up, where `holder` has it."""

@@ -1,5 +1,6 @@
 """Reads a snapshot, within a transaction that the caller has begun."""
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from sqlalchemy import Connection, select
@@ -20,6 +21,7 @@ def read_snapshot(connection: Connection, since: datetime, now: datetime) -> Sna
         row.name: AdapterView(row.name, settings_of(row), records.get(row.name, {}), briefs.get(row.name, {}))
         for row in connection.execute(select(adapters).order_by(adapters.c.name))
     }
+    _check_whole(records, briefs, views)
     unfinished = select(rollouts).where(rollouts.c.state.in_(UNFINISHED)).order_by(rollouts.c.id)
     recent = select(moves).where(moves.c.at >= since).order_by(moves.c.id)
     return Snapshot(
@@ -30,6 +32,18 @@ def read_snapshot(connection: Connection, since: datetime, now: datetime) -> Sna
         read_access(connection),
         recent_canaries(connection, now),
     )
+
+
+def _check_whole(
+    records: Mapping[str, Mapping[Channel, ChannelRecord]],
+    briefs: Mapping[str, Mapping[int, RevisionBrief]],
+    views: Mapping[str, AdapterView],
+) -> None:
+    """Raises LookupError where a channel means what is not there: tables that lost rows say nothing of it."""
+    for adapter, channels_of_it in records.items():
+        for record in channels_of_it.values():
+            if adapter not in views or (record.number is not None and record.number not in briefs.get(adapter, {})):
+                raise LookupError(f"{adapter}@{record.number}")
 
 
 def _briefs(connection: Connection) -> dict[str, dict[int, RevisionBrief]]:

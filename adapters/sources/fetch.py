@@ -1,33 +1,74 @@
-"""From what a source says to a local folder with the adapter."""
+"""From what a source says to a local folder, or archive, with the adapter: fetched in a process of its own."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
+from typing import Any
 
 from adapters.admission.folder import Limits
 from adapters.admission.gate import because
-from adapters.archive import is_archive, unpack
+from adapters.archive import is_archive
+from adapters.confined.bounds import Stop, Task
+from adapters.confined.process import ALLOW_HINT, NOT_ALLOWED, run
 from adapters.errors import SourceError
+from adapters.sources.authority import Authority, environment_of, host_of, reach_of, scheme_of, shown_source
+from adapters.sources.config import SourcesConfig
 
-Progress = Callable[[int], None]
+# What file systems and protocols write beside an adapter's own bytes.
+_SLACK_BYTES = 1024**2
 
 
-@contextmanager
-def fetched(source: str, *, limits: Limits, workdir: Path, progress: Progress = lambda count: None) -> Iterator[Path]:
-    """A local folder with the adapter at `source`, for the block. Nothing is written outside `workdir`; `progress` is
-    called with the bytes of each piece that has come.
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How a source is fetched: on whose behalf, and within which limits."""
 
-    Raises SourceError where it cannot be got, AdapterError where it is an archive that the gate refuses.
+    limits: Limits
+    config: SourcesConfig
+    authority: Authority = "client"
+
+
+def obtain(source: str, terms: Terms, *, workdir: Path, stop: Stop | None = None) -> Path:
+    """A local folder with the adapter at `source`, or an archive of it. Nothing is written outside `workdir`. Blocks.
+
+    Raises SourceError where it cannot be got, or is where it may not be got from; TooCostly where that took more time,
+    memory or bytes than it may; Stopped where `stop` was asked.
     """
     with because("source"):
-        yield _folder(source, limits, workdir, progress)
+        try:
+            scheme = scheme_of(source)
+            reach = reach_of(source, terms.authority, terms.config, os.environ)
+            host = host_of(source)
+        except ValueError as error:
+            raise SourceError(f"The source is no URL: {error}.", hint="Check it.") from error
+        if not scheme:
+            return _local(Path(source).expanduser())
+        shown = shown_source(source)
+        if host is not None and not reach.knows(host):
+            raise SourceError(f"{shown} cannot be fetched: {NOT_ALLOWED}.", hint=ALLOW_HINT)
+        target = workdir / "fetched"
+        target.mkdir(exist_ok=True)
+        work = {"source": source, "limits": terms.limits.model_dump(), "workdir": str(target)}
+        environment = environment_of(source, os.environ)
+        task = Task("fetch", work, environment, reach.to_json(), grows=target, least=terms.config.least)
+        bounds = terms.config.bounds(terms.limits.folder_bytes, terms.limits.folder_bytes + _SLACK_BYTES)
+        try:
+            return Path(run(task, bounds, workdir=workdir, stop=stop))
+        except SourceError as error:
+            if error.message.startswith("it cannot"):
+                raise SourceError(f"{shown}: {error.message}", hint=error.hint, reason=error.reason) from error
+            raise
 
 
-def _folder(source: str, limits: Limits, workdir: Path, progress: Progress) -> Path:
-    scheme = urlsplit(source).scheme if "://" in source else ""
-    if not scheme:
-        return _local(Path(source).expanduser(), limits, workdir)
+def fetch_task(work: Mapping[str, Any]) -> str:
+    """What `obtain` has done in a confined process: the path of a folder or an archive."""
+    limits, workdir = Limits.model_validate(work["limits"]), Path(work["workdir"])
+    return str(fetch(work["source"], limits, workdir))
+
+
+def fetch(source: str, limits: Limits, workdir: Path) -> Path:
+    """The folder or the archive at the URL `source`, copied into `workdir`. Raises SourceError."""
+    scheme = scheme_of(source)
     if scheme == "hf":
         from adapters.sources.hub import fetch_from_hub
 
@@ -35,18 +76,17 @@ def _folder(source: str, limits: Limits, workdir: Path, progress: Progress) -> P
     if scheme == "oci":
         from adapters.sources.oci import pull_oci
 
-        return pull_oci(source, limits, workdir, progress)
+        return pull_oci(source, limits, workdir)
     from adapters.sources.remote import fetch_remote
 
-    found = fetch_remote(source, limits, workdir, progress)
-    return unpack(found, workdir / "unpacked", limits) if found.is_file() else found
+    return fetch_remote(source, limits, workdir)
 
 
-def _local(path: Path, limits: Limits, workdir: Path) -> Path:
+def _local(path: Path) -> Path:
     if path.is_file():
         if not is_archive(path.name):
             raise SourceError(f"{path} is a file, but no archive.", hint="Give a folder, a .tar.gz or a .zip.")
-        return unpack(path, workdir / "unpacked", limits)
+        return path
     if not path.is_dir():
         raise SourceError(f"There is nothing at {path}.", hint="Check the path.")
     return path

@@ -7,15 +7,19 @@ from typing import Any
 
 from adapters.admission.folder import Limits
 from adapters.digest import is_left_out
-from adapters.errors import ConfigError, SourceError
+from adapters.errors import SourceError
 
+# Small, so that what has come is on the disk soon, where its speed is measured.
+_CHUNK_BYTES = 256 * 1024
+_FOREIGN = ("huggingface_hub", "httpx", "httpx2", "httpcore", "httpcore2", "requests")
 _SOURCE = re.compile(r"hf://(?P<repo>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w.-]+))?(?:/(?P<folder>[\w./-]+))?/?")
 
 
 def fetch_from_hub(source: str, limits: Limits, target: Path) -> Path:
     """The adapter at `source`, downloaded into `target`, at the commit that its revision names now.
 
-    Looks at the sizes before anything is downloaded. Raises SourceError, ConfigError where the package is missing.
+    Looks at the sizes before anything is downloaded. Raises SourceError, also where the package is missing. For a
+    process of its own: it changes the hub's client, whose other protocol opens connections that nobody could check.
     """
     match = _SOURCE.fullmatch(source)
     if match is None or ".." in (match["folder"] or ""):
@@ -28,7 +32,12 @@ def fetch_from_hub(source: str, limits: Limits, target: Path) -> Path:
         info = api.model_info(match["repo"], revision=match["revision"], files_metadata=True)
         names = _chosen(source, info.siblings or [], folder, limits)
         api.snapshot_download(match["repo"], revision=info.sha, allow_patterns=names, local_dir=target, max_workers=4)
-    except (hub.errors.HfHubHTTPError, hub.errors.HFValidationError, OSError, ValueError) as error:
+    except (hub.errors.HFValidationError, OSError, ValueError) as error:
+        raise SourceError(f"{source} cannot be fetched: {_first_line(error)}", hint="Check its name.") from error
+    except Exception as error:
+        # Its errors, and those of the HTTP client that it happens to use, have no common base.
+        if type(error).__module__.split(".")[0] not in _FOREIGN:
+            raise
         raise SourceError(f"{source} cannot be fetched: {_first_line(error)}", hint="Check its name.") from error
     return target / folder if folder else target
 
@@ -52,9 +61,14 @@ def _hub() -> Any:
     try:
         import huggingface_hub
     except ImportError as error:
-        raise ConfigError(
-            "hf:// needs the package 'huggingface_hub'.", hint="Install the extra: pip install 'patchbay[hub]'."
+        raise SourceError(
+            "hf:// needs the package 'huggingface_hub', which is not installed where adapters are fetched.",
+            hint="Install the extra there: pip install 'patchbay[hub]'.",
         ) from error
+    from huggingface_hub import constants
+
+    constants.HF_HUB_DISABLE_XET = True
+    constants.DOWNLOAD_CHUNK_SIZE = _CHUNK_BYTES
     return huggingface_hub
 
 

@@ -18,7 +18,8 @@ from urllib.parse import urljoin, urlsplit
 import httpx
 
 from adapters.admission.folder import Limits
-from adapters.archive import unpack
+from adapters.admission.strict_json import decode
+from adapters.archive import is_archive
 from adapters.digest import file_hash, folder_files, is_left_out
 from adapters.errors import SourceError
 from adapters.settings import is_loopback
@@ -30,14 +31,16 @@ _REFERENCE = re.compile(
 _MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 _INDEX = "application/vnd.oci.image.index.v1+json"
 _DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _EMPTY = b"{}"
 _EMPTY_TYPE = "application/vnd.oci.empty.v1+json"
 _ARTIFACT_TYPE = "application/vnd.patchbay.adapter"
 _FILE_TYPE = "application/octet-stream"
 _TITLE = "org.opencontainers.image.title"
 _MANIFEST_BYTES = 4 * 1024**2
+# Of whatever else a registry answers that is read whole: a token, an error.
+_ANSWER_BYTES = 256 * 1024
 _TIMEOUT_S = 60.0
-_BLOCK = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,23 +63,23 @@ class _Reference:
         return f"{'http' if is_loopback(host) else 'https'}://{self.host}/v2/{self.name}"
 
 
-def pull_oci(source: str, limits: Limits, workdir: Path, progress: Callable[[int], None]) -> Path:
-    """The adapter at `source`, below `workdir`. Raises SourceError where it cannot be had, or is not what its digests
-    say; AdapterError where it is an archive that the gate refuses."""
+def pull_oci(source: str, limits: Limits, workdir: Path) -> Path:
+    """The adapter at `source`, a folder or an archive below `workdir`. Raises SourceError where it cannot be had, or is
+    not what its digests say."""
     reference = _Reference.parse(source)
     with _Registry(reference) as registry, _translated(source):
         layers = _layers(registry.manifest(reference.version), limits)
         folder = workdir / "oci"
         folder.mkdir()
         for number, layer in enumerate(layers):
-            title = layer.get("annotations", {}).get(_TITLE)
+            title = _title(layer)
             target = folder / _safe(title or f"layer-{number}.tar")
             if any(is_left_out(part) for part in target.relative_to(folder).parts):
                 continue
             target.parent.mkdir(parents=True, exist_ok=True)
-            registry.blob(layer, target, progress)
-    archives = [path for path in folder.iterdir() if path.name.endswith((".tar", ".tar.gz", ".tgz", ".zip"))]
-    return unpack(archives[0], workdir / "unpacked", limits) if len(layers) == 1 and archives else folder
+            registry.blob(layer, target)
+    archives = [path for path in folder.iterdir() if path.is_file() and is_archive(path.name)]
+    return archives[0] if len(layers) == 1 and archives else folder
 
 
 def push_oci(folder: Path, target: str) -> str:
@@ -100,11 +103,16 @@ def push_oci(folder: Path, target: str) -> str:
 
 
 class _Registry:
-    """One name in one registry. Shows the credentials that the environment's netrc file has for the host, if any."""
+    """One name in one registry. Shows the credentials that the environment's netrc file has for the host, if any.
+
+    Whatever it answers is read up to a bound of bytes, and asked for uncompressed, so that they are all there is.
+    """
 
     def __init__(self, reference: _Reference) -> None:
         self._url = reference.url
-        self._client = httpx.Client(timeout=_TIMEOUT_S, follow_redirects=True)
+        hooks = {"request": [self._check_scheme]}
+        headers = {"accept-encoding": "identity"}
+        self._client = httpx.Client(timeout=_TIMEOUT_S, follow_redirects=True, event_hooks=hooks, headers=headers)
         self._authorization: dict[str, str] = {}
 
     def __enter__(self) -> Self:
@@ -113,39 +121,35 @@ class _Registry:
     def __exit__(self, *_: object) -> None:
         self._client.close()
 
-    def manifest(self, version: str) -> Mapping[str, Any]:
+    def manifest(self, version: str, *, of_index: bool = False) -> Mapping[str, Any]:
         """The image manifest of that tag or digest; of an index, its first."""
         accept = f"{_MANIFEST}, {_INDEX}, {_DOCKER_MANIFEST}"
-        answer = self._send("GET", f"{self._url}/manifests/{version}", headers={"accept": accept})
+        answer = self._send("GET", f"{self._url}/manifests/{version}", most=_MANIFEST_BYTES, headers={"accept": accept})
         raw = answer.content
-        if len(raw) > _MANIFEST_BYTES:
-            raise SourceError("its manifest is too large")
         if version.startswith("sha256:") and hashlib.sha256(raw).hexdigest() != version.removeprefix("sha256:"):
             raise SourceError(f"its manifest is not what {version[:19]} says")
-        document = json.loads(raw)
+        document = decode(raw)
         if not isinstance(document, dict):
             raise SourceError("its manifest is no JSON object")
         if document.get("mediaType") == _INDEX or "manifests" in document:
-            listed = document.get("manifests") or []
-            if not listed or not str(listed[0].get("digest", "")).startswith("sha256:"):
-                raise SourceError("its index is empty")
-            return self.manifest(listed[0]["digest"])
+            if of_index:
+                raise SourceError("its index leads to another index")
+            return self.manifest(_first_listed(document), of_index=True)
         return document
 
-    def blob(self, layer: Mapping[str, Any], target: Path, progress: Callable[[int], None]) -> None:
+    def blob(self, layer: Mapping[str, Any], target: Path) -> None:
         """Writes a blob to `target`, and refuses one whose bytes are not its digest's."""
         digest, size = str(layer["digest"]), int(layer["size"])
         hashed, left = hashlib.sha256(), size
         request = self._request("GET", f"{self._url}/blobs/{digest}")
-        answer = self._checked(self._client.send(request, stream=True), request, stream=True)
+        answer = self._checked(self._client.send(request, stream=True), request)
         with contextlib.closing(answer), target.open("xb") as writer:
-            for chunk in answer.iter_bytes(_BLOCK):
+            for chunk in answer.iter_raw():
                 left -= len(chunk)
                 if left < 0:
                     break
                 hashed.update(chunk)
                 writer.write(chunk)
-                progress(len(chunk))
         if left != 0 or f"sha256:{hashed.hexdigest()}" != digest:
             raise SourceError(f"the file {target.name} is not what its digest {digest[:19]} says")
 
@@ -166,22 +170,27 @@ class _Registry:
         self._send("PUT", f"{self._url}/manifests/{version}", content=raw, headers={"content-type": _MANIFEST})
         return f"sha256:{hashlib.sha256(raw).hexdigest()}"
 
-    def _send(self, method: str, url: str, **parts: Any) -> httpx.Response:
+    def _check_scheme(self, request: httpx.Request) -> None:
+        """No redirect and no place of tokens takes what is asked by HTTPS to plain HTTP, where anybody may read it."""
+        if self._url.startswith("https:") and request.url.scheme != "https":
+            raise SourceError("it leads to plain HTTP")
+
+    def _send(self, method: str, url: str, *, most: int = _ANSWER_BYTES, **parts: Any) -> httpx.Response:
         request = self._request(method, url, **parts)
-        return self._checked(self._client.send(request), request)
+        return _whole(self._checked(self._client.send(request, stream=True), request), most)
 
     def _request(self, method: str, url: str, **parts: Any) -> httpx.Request:
         request = self._client.build_request(method, url, **parts)
         request.headers.update(self._authorization)
         return request
 
-    def _checked(self, answer: httpx.Response, request: httpx.Request, *, stream: bool = False) -> httpx.Response:
+    def _checked(self, answer: httpx.Response, request: httpx.Request) -> httpx.Response:
+        """The answer, its body not read yet, after a second try with what the registry asks for."""
         if answer.status_code == 401:
             answer.close()
-            answer = self._client.send(self._again(request, answer), stream=stream)
+            answer = self._client.send(self._again(request, answer), stream=True)
         if answer.status_code >= 300:
-            answer.read()
-            raise SourceError(f"the registry answers {answer.status_code}{_said(answer)}")
+            raise SourceError(f"the registry answers {answer.status_code}{_said(_whole(answer, _ANSWER_BYTES))}")
         return answer
 
     def _again(self, request: httpx.Request, refused: httpx.Response) -> httpx.Request:
@@ -193,12 +202,45 @@ class _Registry:
             shown = next(httpx.BasicAuth(*login).auth_flow(request)).headers["authorization"]
             self._authorization = {"authorization": shown}
         elif asked.lower().startswith("bearer") and "realm" in fields:
-            wanted = {key: fields[key] for key in ("service", "scope") if key in fields}
-            answer = self._client.get(fields["realm"], params=wanted, auth=login or httpx.USE_CLIENT_DEFAULT)
-            token = answer.json() if answer.status_code == 200 else {}
-            self._authorization = {"authorization": f"Bearer {token.get('token') or token.get('access_token') or ''}"}
+            self._authorization = {"authorization": f"Bearer {self._token(fields, login)}"}
         request.headers.update(self._authorization)
         return request
+
+    def _token(self, fields: Mapping[str, str], login: tuple[str, str] | None) -> str:
+        wanted = {key: fields[key] for key in ("service", "scope") if key in fields}
+        asked = self._client.build_request("GET", fields["realm"], params=wanted)
+        answer = self._client.send(asked, auth=login or httpx.USE_CLIENT_DEFAULT, stream=True)
+        told = decode(_whole(answer, _ANSWER_BYTES).content) if answer.status_code == 200 else {}
+        answer.close()
+        token = (told.get("token") or told.get("access_token")) if isinstance(told, dict) else None
+        return token if isinstance(token, str) and token.isascii() and token.isprintable() else ""
+
+
+def _whole(answer: httpx.Response, most: int) -> httpx.Response:
+    """The answer with its body, of up to `most` bytes. Raises SourceError as soon as there are more."""
+    raw = bytearray()
+    with contextlib.closing(answer):
+        for chunk in answer.iter_raw():
+            raw += chunk
+            if len(raw) > most:
+                raise SourceError(f"it answers with more than {most} bytes where that is not to be expected")
+    headers = [(name, value) for name, value in answer.headers.raw if name.lower() != b"content-encoding"]
+    return httpx.Response(answer.status_code, headers=headers, content=bytes(raw), request=answer.request)
+
+
+def _first_listed(document: Mapping[str, Any]) -> str:
+    listed = document.get("manifests")
+    first = listed[0] if isinstance(listed, list) and listed else None
+    digest = first.get("digest") if isinstance(first, dict) else None
+    if not isinstance(digest, str) or not _DIGEST.fullmatch(digest):
+        raise SourceError("its index is empty")
+    return digest
+
+
+def _title(layer: Mapping[str, Any]) -> str | None:
+    notes = layer.get("annotations")
+    title = notes.get(_TITLE) if isinstance(notes, dict) else None
+    return title if isinstance(title, str) else None
 
 
 def _layers(manifest: Mapping[str, Any], limits: Limits) -> list[Mapping[str, Any]]:
@@ -206,8 +248,8 @@ def _layers(manifest: Mapping[str, Any], limits: Limits) -> list[Mapping[str, An
     if not isinstance(layers, list) or not layers:
         raise SourceError("it has no layers")
     for layer in layers:
-        sound = isinstance(layer, dict) and isinstance(layer.get("size"), int) and layer["size"] >= 0
-        if not sound or not re.fullmatch(r"sha256:[0-9a-f]{64}", str(layer.get("digest"))):
+        sound = isinstance(layer, dict) and type(layer.get("size")) is int and layer["size"] >= 0
+        if not sound or not _DIGEST.fullmatch(str(layer.get("digest"))):
             raise SourceError("a layer has no size, or no sha256 digest")
     total = sum(layer["size"] for layer in layers)
     if len(layers) > limits.files or total > limits.folder_bytes:
@@ -226,7 +268,7 @@ def _descriptor(path: Path, name: str) -> dict[str, Any]:
 
 def _safe(name: str) -> PurePosixPath:
     path = PurePosixPath(name)
-    if path.is_absolute() or ".." in path.parts or "\\" in name or not path.parts:
+    if path.is_absolute() or ".." in path.parts or "\\" in name or "\0" in name or not path.parts:
         raise SourceError(f"the name {name[:100]!r} leads out of the folder")
     return path
 

@@ -1,33 +1,55 @@
 """Sources that fsspec knows: `s3://`, `https://` and the like, a folder or an archive."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import fsspec
+from fsspec.callbacks import Callback
 
 from adapters.admission.folder import Limits
 from adapters.archive import is_archive
 from adapters.digest import is_left_out
 from adapters.errors import SourceError
+from adapters.sources.authority import shown_source
 
-_BLOCK = 1024 * 1024
 _FOREIGN = ("aiohttp", "azure", "botocore", "fsspec", "gcsfs", "google", "s3fs")
 
 
-def fetch_remote(source: str, limits: Limits, workdir: Path, progress: Callable[[int], None]) -> Path:
+class _Room(Callback):  # type: ignore[misc]  # fsspec has no types
+    """Counts the bytes of a file as they come, and gives it up where there are more than `most`."""
+
+    def __init__(self, name: str, most: int) -> None:
+        super().__init__()
+        self._name = name
+        self._most = most
+        self._taken = 0
+
+    def relative_update(self, inc: int = 1) -> None:
+        """Counts `inc` bytes. Raises SourceError."""
+        self.check(self._taken + inc)
+
+    def check(self, taken: int) -> None:
+        """Raises SourceError where `taken` is more than there is room for."""
+        self._taken = taken
+        if taken > self._most:
+            last = self._name.rpartition("/")[2][:100]
+            raise SourceError(f"it holds more bytes than the limits allow, at {last}")
+
+
+def fetch_remote(source: str, limits: Limits, workdir: Path) -> Path:
     """The archive or the folder at `source`, copied into `workdir`. Raises SourceError."""
-    with _translated(source):
+    with _translated(shown_source(source)):
         files, root = fsspec.core.url_to_fs(source)
         if is_archive(root.partition("?")[0]):
             target = workdir / PurePosixPath(root.partition("?")[0]).name
-            _copy(files, root, target, limits.folder_bytes, progress)
+            _copy(files, root, target, limits.folder_bytes)
             return target
-        return _copy_folder(files, root, limits, workdir / "fetched", progress)
+        return _copy_folder(files, root, limits, workdir / "folder")
 
 
-def _copy_folder(files: Any, root: str, limits: Limits, target: Path, progress: Callable[[int], None]) -> Path:
+def _copy_folder(files: Any, root: str, limits: Limits, target: Path) -> Path:
     found = sorted(name for name, info in files.find(root, detail=True).items() if info["type"] == "file")
     names = {name: PurePosixPath(name).relative_to(root.rstrip("/")) for name in found}
     kept = {name: path for name, path in names.items() if not any(is_left_out(part) for part in path.parts)}
@@ -39,20 +61,16 @@ def _copy_folder(files: Any, root: str, limits: Limits, target: Path, progress: 
     for name, path in kept.items():
         if ".." in path.parts:
             raise SourceError(f"the name {str(path)[:100]!r} leads out of the folder")
-        room -= _copy(files, name, target / path, room, progress)
+        room -= _copy(files, name, target / path, room)
     return target
 
 
-def _copy(files: Any, name: str, target: Path, room: int, progress: Callable[[int], None]) -> int:
+def _copy(files: Any, name: str, target: Path, most: int) -> int:
     target.parent.mkdir(parents=True, exist_ok=True)
-    written = 0
-    with files.open(name, "rb") as reader, target.open("xb") as writer:
-        while block := reader.read(_BLOCK):
-            written += len(block)
-            if written > room:
-                raise SourceError(f"it holds more bytes than the limits allow, at {name.rpartition('/')[2][:100]}")
-            writer.write(block)
-            progress(len(block))
+    room = _Room(name, most)
+    files.get_file(name, str(target), callback=room)
+    written = target.stat().st_size
+    room.check(written)
     return written
 
 

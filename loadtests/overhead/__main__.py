@@ -14,7 +14,7 @@ from rich.progress import Progress
 from adapters.errors import ConfigError, PatchbayError, fail
 from loadtests.overhead.measure import Crowd, Round, crowd, first_byte_s, measure
 from loadtests.overhead.report import medians, table_of, targets_met, write
-from loadtests.overhead.targets import FULL, TARGETS, Place, Target, running, running_engine
+from loadtests.overhead.targets import FULL, TARGETS, Target, elsewhere, running, running_engine
 
 _REPORT = Path("build/bench")
 _FIRST_CROWD = 2000
@@ -74,14 +74,7 @@ def _chosen(only: Sequence[str], against: Path | None) -> list[Target]:
         hint = "`make bench` installs what it can."
         print(f"not installed, so not measured: {', '.join(missing)}. {hint}", file=sys.stderr)  # noqa: T201
     present = [target for target in chosen if target.name not in missing]
-    return present + ([_elsewhere(known["patchbay"], against)] if against else [])
-
-
-def _elsewhere(ours: Target, folder: Path) -> Target:
-    def command(place: Place) -> list[str]:
-        return ["env", "-C", str(folder.absolute()), *ours.command(place)]
-
-    return Target(f"patchbay in {folder.name}", ours.needs, command)
+    return present + ([elsewhere(known["patchbay"], against)] if against else [])
 
 
 def _tell(measured: dict[str, list[Round]], crowds: list[Crowd], *, as_json: bool) -> None:

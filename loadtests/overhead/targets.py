@@ -94,6 +94,15 @@ TARGETS = (
 )
 
 
+def elsewhere(ours: Target, folder: Path) -> Target:
+    """`ours` as another checkout in `folder` has it."""
+
+    def command(place: Place) -> list[str]:
+        return ["env", "-C", str(folder.absolute()), *ours.command(place)]
+
+    return Target(f"patchbay in {folder.name}", ours.needs, command)
+
+
 class Running:
     """A router that runs. `url`: its address."""
 

@@ -9,7 +9,8 @@ from adapters.errors import RegistryError
 from adapters.registry.records import FileRecord, Placement
 from adapters.replica import ReplicaStatus
 from router.control.context import Context
-from router.control.plan import Failure, Put, make_plan, place
+from router.control.plan import Failure, Put, fitting, make_plan, place
+from router.control.removals import held_back
 from router.control.replicas import Refused
 from router.control.tasks import KeyedTasks
 from router.control.wanted import Wanted
@@ -17,6 +18,10 @@ from router.upstream.failure import ReplicaFailure
 
 _log = logging.getLogger("patchbay.router")
 _AT_ONCE = 4
+_HELD = (
+    "The registry does not say why they should go, so it may be damaged, or another one. "
+    "If they should: POST /admin/v1/registry/accept."
+)
 
 
 class Actuator:
@@ -27,17 +32,39 @@ class Actuator:
         self._tasks = tasks
         self._failures: dict[str, dict[str, Failure]] = defaultdict(dict)
         self._turns: dict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(_AT_ONCE))
+        self._held: dict[str, tuple[str, ...]] = {}
         self._files: dict[tuple[str, int], tuple[FileRecord, ...]] = {}
 
     def act(self, wanted: Sequence[Wanted], statuses: Mapping[str, ReplicaStatus]) -> None:
         """Begins what each replica still needs; what is under way goes on."""
         self._forget(wanted)
+        for gone in self._held.keys() - statuses.keys():
+            del self._held[gone]
         for name, status in statuses.items():
             plan = make_plan(wanted, status, self._failures[name], self._context.clock())
             for put in plan.puts:
                 self._tasks.start(("put", name, put.wanted.engine_name), self._put(name, put))
-            for revision in plan.drops:
+            for revision in self._allowed(name, plan.drops, status, wanted):
                 self._tasks.start(("drop", name, revision), self._drop(name, revision))
+
+    def _allowed(
+        self, replica: str, drops: Sequence[str], status: ReplicaStatus, wanted: Sequence[Wanted]
+    ) -> tuple[str, ...]:
+        """The removals that are asked for now; the others are held back until somebody allows them."""
+        snapshot, kept = self._context.follower.snapshot, len(fitting(wanted, status))
+        held = held_back(drops, status, snapshot, kept=kept)
+        if snapshot.generation == self._context.follower.allowed_at:
+            held = ()
+        if held != self._held.get(replica, ()):
+            (_log.error if held else _log.info)(
+                "%s",
+                f"{len(held)} removals from {replica} are held back: {', '.join(held[:8])}. {_HELD}"
+                if held
+                else f"no removal from {replica} is held back any more",
+            )
+        self._held[replica] = held
+        self._context.metrics.removals_held(sum(len(one) for one in self._held.values()))
+        return tuple(one for one in drops if one not in held)
 
     def placements(self, wanted: Sequence[Wanted], replica: str, status: ReplicaStatus) -> tuple[Placement, ...]:
         """How what `replica` should have stands on it."""
@@ -78,7 +105,7 @@ class Actuator:
     async def _files_of(self, wanted: Wanted) -> tuple[FileRecord, ...]:
         key = wanted.adapter, wanted.number
         if key not in self._files:
-            revision = await asyncio.to_thread(self._context.registry.revision, *key)
+            revision = await self._context.threads.work.run(self._context.registry.revision, *key)
             self._files[key] = revision.draft.files
         return self._files[key]
 

@@ -15,6 +15,7 @@ from adapters.registry.canary_records import CanaryRecord, Look
 from router.canary.config import CanaryConfig
 from router.canary.files import write_incident
 from router.canary.incident import summary
+from router.threads import Threads
 
 _log = logging.getLogger("patchbay.router")
 _TRIES, _PAUSE_S, _TIMEOUT_S = 3, 1.0, 5.0
@@ -28,6 +29,7 @@ class Announcer:
         self._config = config
         self._environ = environ
         self._account = account
+        self._threads = Threads("incidents", 1)
 
     async def ended(self, record: CanaryRecord, looks: Sequence[Look]) -> None:
         """Tells all that there is to tell it to."""
@@ -42,7 +44,7 @@ class Announcer:
     async def _write(self, record: CanaryRecord, looks: Sequence[Look]) -> None:
         folder = self._config.incidents or data_dir() / "incidents"
         try:
-            made = await asyncio.to_thread(write_incident, folder, record, looks)
+            made = await self._threads.run(write_incident, folder, record, looks)
         except OSError as error:
             _log.warning("the report of canary %d cannot be written: %s", record.id, error)
         else:

@@ -45,7 +45,7 @@ class Bases:
         try:
             layout = await self._context.controls[replica].base()
             record = BaseModelRecord(fingerprint, status.base.name, status.base.source, layout)
-            await asyncio.to_thread(self._context.registry.register_base, record)
+            await self._context.threads.work.run(self._context.registry.register_base, record)
         except (Refused, ReplicaFailure, RegistryError) as error:
             _log.warning("the base model of %s is not known: %s", replica, error)
             await asyncio.sleep(1)

@@ -67,11 +67,11 @@ class CanaryKeeper:
         """Starts what the configuration asks for, once its revision is there and another is stable."""
         canaries = self._canaries
         try:
-            known = await asyncio.to_thread(canaries.history, adapter)
+            known = await self._context.threads.work.run(canaries.history, adapter)
             if all(record.number != wish.revision for record in known):
                 told = wish.plan.model_dump(mode="json")
                 draft = CanaryDraft(adapter, wish.revision, told, "configuration")
-                await asyncio.to_thread(canaries.start, draft)
+                await self._context.threads.work.run(canaries.start, draft)
                 await self._context.follower.look()
         except (Conflict, NotFound) as error:
             _log.info("the canary of %s@%d waits: %s", adapter, wish.revision, error)
@@ -88,7 +88,7 @@ class CanaryKeeper:
             if after.phase == "rolling_back":
                 after = await self._see_through(after)
             if not after.live and record.live:
-                looks = await asyncio.to_thread(self._canaries.looks, after.id)
+                looks = await self._context.threads.work.run(self._canaries.looks, after.id)
                 await self._announcer.ended(after, looks)
         except (Conflict, NotFound) as error:
             _log.warning("canary %d: %s", record.id, error)
@@ -104,7 +104,7 @@ class CanaryKeeper:
         if self._prometheus is not None and record.phase in ("running", "paused"):
             await self._ask_prometheus(self._prometheus, record)
         book = await self._book(record)
-        after = await asyncio.to_thread(self._canaries.look, record.id, self._decider(book))
+        after = await self._context.threads.work.run(self._canaries.look, record.id, self._decider(book))
         if after.version != record.version:
             _log.info("canary %d of %s is %s: %s", after.id, after.name, after.phase, after.reason)
             await self._context.follower.look()
@@ -114,7 +114,7 @@ class CanaryKeeper:
         return after
 
     async def _ask_prometheus(self, source: PrometheusSource, record: CanaryRecord) -> None:
-        fresh = await asyncio.to_thread(self._canaries.get, record.id)
+        fresh = await self._context.threads.work.run(self._canaries.get, record.id)
         try:
             reading = await source.read(record.id, record.name, fresh.cursor)
         except NoData as error:
@@ -124,14 +124,14 @@ class CanaryKeeper:
         if reading.counts:
             told = [one.as_json for one in reading.counts]
             cursor = (fresh.cursor, reading.cursor)
-            await asyncio.to_thread(self._canaries.tally_from, record.id, "prometheus", told, cursor)
+            await self._context.threads.work.run(self._canaries.tally_from, record.id, "prometheus", told, cursor)
 
     async def _book(self, record: CanaryRecord) -> _Book:
         known = self._books.get(record.id)
         if known is not None and known.looks >= record.looks:
             return known
         plan = plan_of(dict(record.plan), record.id)
-        looks = await asyncio.to_thread(self._canaries.looks, record.id)
+        looks = await self._context.threads.work.run(self._canaries.looks, record.id)
         ledger = Ledger.opened(plan)
         for look in looks:
             ledger = with_tallies(plan, ledger, look.tallies)
@@ -168,13 +168,13 @@ class CanaryKeeper:
 
     async def _see_through(self, record: CanaryRecord) -> CanaryRecord:
         """Waits until no router sends it anything, and says how long that took."""
-        generation = await asyncio.to_thread(self._context.registry.generation)
+        generation = await self._context.threads.work.run(self._context.registry.generation)
         lifecycle = Lifecycle(self._context.registry)
-        arrival = await asyncio.to_thread(lifecycle.wait_until_live, generation, timeout_s=_EVERYWHERE_S)
+        arrival = await self._context.threads.long.run(lifecycle.wait_until_live, generation, timeout_s=_EVERYWHERE_S)
         took_s = (self._context.utc_now() - record.updated_at).total_seconds()
         said = f"{record.reason}; {_where(arrival, took_s)}"
         changes = {"phase": "rolled_back", "reason": said, "ended_at": self._context.utc_now()}
-        ended = await asyncio.to_thread(
+        ended = await self._context.threads.work.run(
             self._canaries.change, record, changes, actor="canary", said="canary.rolled_back"
         )
         _log.warning("canary %d of %s was rolled back: %s", ended.id, ended.name, ended.reason)

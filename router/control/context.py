@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from adapters.registry.registry import Registry
@@ -11,11 +11,33 @@ from router.control.follower import Follower
 from router.control.replicas import ReplicaControl
 from router.fleet import Fleet
 from router.metrics import Metrics
+from router.threads import Threads
 
 
 def utc_now() -> datetime:
     """The time, aware."""
     return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class ControlThreads:
+    """The threads of everything that blocks on the registry, by purpose, so that none waits for another.
+
+    (The follower, whose are names and keys, has its
+    own.) `lease`: who leads; `work`: what the loop reads and writes; `long`: what
+    waits for other routers; `declared`: pushes of the configuration's; `admin`: what the admin port reads and changes.
+    """
+
+    lease: Threads = field(default_factory=lambda: Threads("lease", 1))
+    work: Threads = field(default_factory=lambda: Threads("control", 6))
+    long: Threads = field(default_factory=lambda: Threads("long", 4))
+    declared: Threads = field(default_factory=lambda: Threads("declared", 1))
+    admin: Threads = field(default_factory=lambda: Threads("the registry", 4, waiting=60))
+
+    def close(self) -> None:
+        """Lets go of them all."""
+        for threads in (self.lease, self.work, self.long, self.declared, self.admin):
+            threads.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +54,7 @@ class Context:
     metrics: Metrics
     keep_warm_s: float
     rollout_timeout_s: float
+    threads: ControlThreads
     clock: Callable[[], float] = time.monotonic
     utc_now: Callable[[], datetime] = utc_now
 

@@ -13,8 +13,9 @@ from adapters.lifecycle import Lifecycle
 from adapters.publish import Publisher
 from adapters.registry.registry import Registry
 from router.config import RouterConfig
-from router.control.context import Context, utc_now
+from router.control.context import Context, ControlThreads
 from router.control.follower import Follower
+from router.control.pushes import Pushes
 from router.control.reconciler import Reconciler, Wishes
 from router.control.replicas import ReplicaControl
 from router.control.tallies import Tallies
@@ -24,6 +25,7 @@ from router.trials import Trials
 
 _log = logging.getLogger("patchbay.router")
 _AGAIN_S = 1.0
+_END_S = 4.0
 
 
 class Control:
@@ -44,17 +46,32 @@ class Control:
         self.registry = Registry.open(settings.url.get_secret_value())
         self.store = ArtifactStore.open(settings.artifacts)
         self.publisher = Publisher(self.registry, self.store, settings, max_rank=config.max_rank)
+        self.pushes = Pushes(self.publisher, settings.sources, metrics)
+        self.threads = ControlThreads()
         self.lifecycle = Lifecycle(self.registry)
         self.canary_moves = CanaryMoves(self.registry.canaries)
         self.follower = Follower(
-            self.registry, fleet, metrics, name=name, poll_s=config.registry_poll_s, utc_now=utc_now
+            self.registry,
+            fleet,
+            metrics,
+            name=name,
+            poll_s=config.registry_poll_s,
+            utc_now=self.registry.clock,
         )
         self.follower.told.append(lambda snapshot: trials.put(snapshot.canaries))
         self._tallies = Tallies(
             trials, self.registry.canaries, name=name, all_of_it=config.canary.metrics == "embedded"
         )
         context = Context(
-            self.registry, self.follower, fleet, controls, metrics, settings.keep_warm_s, config.rollout_timeout_s
+            self.registry,
+            self.follower,
+            fleet,
+            controls,
+            metrics,
+            settings.keep_warm_s,
+            config.rollout_timeout_s,
+            self.threads,
+            utc_now=self.registry.clock,
         )
         wishes = Wishes(config.adapters, config.canaries, config.canary)
         self._reconciler = Reconciler(context, self.publisher, wishes, name=name)
@@ -62,6 +79,7 @@ class Control:
 
     async def run(self) -> None:
         """Follows and reconciles until cancelled. Whatever goes wrong in here, requests go on being answered."""
+        await self.threads.work.run(self.publisher.workdirs.clean)
         while True:
             try:
                 async with asyncio.TaskGroup() as tasks:
@@ -73,6 +91,13 @@ class Control:
                 self._metrics.fault("control")
                 await asyncio.sleep(_AGAIN_S)
 
+    def hurry(self) -> None:
+        """Has what is still asked of the registry end soon: the router ends."""
+        self.registry.hurry(_END_S)
+
     def close(self) -> None:
-        """Closes the registry."""
+        """Closes the registry, and ends the pushes that are still under way."""
+        self.pushes.stop()
+        self.pushes.close()
+        self.threads.close()
         self.registry.close()

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from adapters.admission.base import BaseLayout
 from adapters.config import DeclaredAdapter
+from adapters.confined.bounds import Stop
 from adapters.digest import digest_of, folder_hashes
 from adapters.errors import PatchbayError
 from adapters.lifecycle import Lifecycle
@@ -56,14 +57,18 @@ class Declarations:
             self._tasks.start("declare", self._apply(due[0], base))
 
     async def _apply(self, name: str, base: BaseLayout | None) -> None:
+        stop = Stop()
         try:
-            await asyncio.to_thread(self._bring_in, name, self._declared[name], base)
+            await self._context.threads.declared.run(self._bring_in, name, self._declared[name], base, stop)
         except PatchbayError as error:
             _log.error("the declared adapter '%s' is not taken: %s", name, error)
             self._context.metrics.refusal(refusal_of(error))
             self._failed.add(name)
             self._open[name] = self._context.clock() + _RETRY_S
             await self._context.follower.look()
+        except asyncio.CancelledError:
+            stop.ask("this router no longer leads, or ends")
+            raise
         else:
             # Seen first: what is applied and not seen yet would count as settled while its name means nothing.
             await self._context.follower.look()
@@ -71,14 +76,16 @@ class Declarations:
             self._failed.discard(name)
         self._context.fleet.news.set()
 
-    def _bring_in(self, name: str, declared: DeclaredAdapter, base: BaseLayout | None) -> None:
+    def _bring_in(self, name: str, declared: DeclaredAdapter, base: BaseLayout | None, stop: Stop) -> None:
         registry = self._context.registry
         settings = AdapterSettings(preload=declared.preload, pin=declared.pin)
         key = _key(declared, base)
         if registry.declared(name) == key:
             registry.set_settings(name, settings, actor=_ACTOR)
             return
-        pushed = self._publisher.push(PushRequest(name, declared.source, settings=settings), actor=_ACTOR, base=base)
+        # Whoever may write the configuration may reach whatever this machine does.
+        request = PushRequest(name, declared.source, settings=settings, authority="operator")
+        pushed = self._publisher.push(request, actor=_ACTOR, base=base, stop=stop)
         registry.set_settings(name, settings, actor=_ACTOR)
         if registry.snapshot().adapters[name].number("stable") != pushed.revision.number:
             self._lifecycle.promote(pushed.revision.name, actor=_ACTOR, why=f"declared as {declared.source}")

@@ -3,25 +3,31 @@
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import Callable
 from datetime import datetime
 
 from adapters.errors import RegistryError
-from adapters.registry.records import RouterBeat, Snapshot
+from adapters.registry.records import Access, RouterBeat, Snapshot
 from adapters.registry.registry import Registry
 from router.control.naming import expiries_of, naming_of
+from router.control.removals import loss_of
 from router.fleet import Fleet
 from router.metrics import Metrics
+from router.threads import Threads
 
 _log = logging.getLogger("patchbay.router")
 BEAT_S = 2.0
+_NONE_YET = -1
 
 
 class Follower:
     """Keeps `snapshot` and the fleet's names true to the registry. `name`: this router's, in the registry;
-    `told`: who else is given each snapshot.
+    `told`: who else is given each snapshot; `allowed_at`: the generation by which any removal is allowed.
 
-    While the registry cannot be reached the last snapshot stays: nothing that is answered now depends on it.
+    While the registry cannot be reached the last snapshot stays: nothing that is answered now depends on it. Before the
+    first whole one nothing is known (`known`), which is something else than that nobody wants anything: nobody is let
+    in, and nobody leads. A snapshot that has lost what a registry never loses is not taken until `accept`.
     """
 
     def __init__(
@@ -37,6 +43,7 @@ class Follower:
         self._registry = registry
         self._fleet = fleet
         self._metrics = metrics
+        self._threads = Threads("follow", 1)
         self._name = name
         self._poll_s = poll_s
         self._utc_now = utc_now
@@ -45,8 +52,29 @@ class Follower:
         self._turn = asyncio.Lock()
         self._reachable = True
         self.told: list[Callable[[Snapshot], None]] = []
-        self.snapshot = Snapshot(-1, {})
+        self.snapshot = Snapshot(_NONE_YET, {})
+        self._answered_at_s = time.monotonic()
+        metrics.watch_registry_age(lambda: time.monotonic() - self._answered_at_s)
+        self._accepted = False
+        self.allowed_at: int | None = None
         self._gone_by = self.snapshot.generation
+
+    @property
+    def known(self) -> bool:
+        """Whether a whole snapshot has been read since the start."""
+        return self.snapshot.generation != _NONE_YET
+
+    @property
+    def access(self) -> Access | None:
+        """Who may ask, None as long as nobody can know."""
+        return self.snapshot.access if self.known else None
+
+    def accept(self) -> None:
+        """Takes the registry as it is, though it has lost what it had: somebody says that it is meant so."""
+        self._accepted = True
+        self.allowed_at = self.snapshot.generation
+        self._fleet.news.set()
+        self.poke()
 
     async def follow(self) -> None:
         """Looks, again and again, until cancelled."""
@@ -63,17 +91,30 @@ class Follower:
         async with self._turn:
             try:
                 # Another, and not only a newer: a database that was restored from a copy is at an older one.
-                if await asyncio.to_thread(self._registry.generation) != self.snapshot.generation:
-                    self._take(await asyncio.to_thread(self._registry.snapshot))
+                if await self._threads.run(self._registry.generation) != self.snapshot.generation:
+                    self._take_if_whole(await self._threads.run(self._registry.snapshot))
                 await self._beat()
             except RegistryError as error:
                 self._note(reachable=False, why=str(error))
             else:
+                self._answered_at_s = time.monotonic()
                 self._note(reachable=True, why="")
 
     def poke(self) -> None:
         """Asks for a look at once."""
         self._poked.set()
+
+    def _take_if_whole(self, snapshot: Snapshot) -> None:
+        reason = loss_of(self.snapshot, snapshot)
+        if reason is not None and not self._accepted:
+            raise RegistryError(
+                f"The registry is not taken as it is now: {reason}.",
+                hint="Put the right one back; or where it is meant so, POST /admin/v1/registry/accept.",
+            )
+        if self._accepted:
+            self.allowed_at = snapshot.generation
+        self._accepted = False
+        self._take(snapshot)
 
     def _take(self, snapshot: Snapshot) -> None:
         self.snapshot = snapshot
@@ -92,7 +133,7 @@ class Follower:
         known = before is not None and before.generation == beat.generation
         if known and before is not None and (beat.seen_at - before.seen_at).total_seconds() < BEAT_S:
             return
-        await asyncio.to_thread(self._registry.beat, beat)
+        await self._threads.run(self._registry.beat, beat)
         self._beaten = beat
 
     def _note(self, *, reachable: bool, why: str) -> None:

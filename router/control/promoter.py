@@ -73,7 +73,9 @@ class Promoter:
 
     async def _test(self, rollout: Rollout, revision: Wanted, replica: str, base: str) -> None:
         try:
-            record = await asyncio.to_thread(self._context.registry.revision, rollout.adapter, rollout.number)
+            record = await self._context.threads.work.run(
+                self._context.registry.revision, rollout.adapter, rollout.number
+            )
             outcome = await smoke_test(
                 self._context.controls[replica],
                 model=revision.name,
@@ -102,7 +104,7 @@ class Promoter:
     async def _in_registry(self, change: Callable[..., object], *arguments: object, **named: object) -> bool:
         """Makes a change in the registry, and says whether it took it. One that comes too late is no news."""
         try:
-            await asyncio.to_thread(change, *arguments, **named)
+            await self._context.threads.work.run(change, *arguments, **named)
         except (Conflict, NotFound) as error:
             _log.warning("the registry does not take it: %s", error)
             return False

@@ -56,7 +56,9 @@ class Reconciler:
         """Runs until cancelled, and gives up the lease then, so that another router need not wait for its end."""
         try:
             while True:
-                await self._hold_lease()
+                # Before the first whole snapshot there is nothing to lead by.
+                if self._context.follower.known:
+                    await self._hold_lease()
                 if self.leads:
                     await self._lead()
                 else:
@@ -79,6 +81,8 @@ class Reconciler:
 
     def _watch(self) -> None:
         """What a router that does not lead needs to know: whether names can be answered yet."""
+        if not self._context.follower.known:
+            return
         wanted = _wanted(self._context)
         statuses = self._context.ready_statuses()
         if _is_served(wanted, statuses):
@@ -96,7 +100,9 @@ class Reconciler:
         if self.leads and now - self._renewed_at < RENEW_S:
             return
         try:
-            self.leads = await asyncio.to_thread(self._context.registry.take_lease, LEASE, self._name, LEASE_S)
+            self.leads = await self._context.threads.lease.run(
+                self._context.registry.take_lease, LEASE, self._name, LEASE_S
+            )
             self._renewed_at = now
         except RegistryError:
             # Without the registry nobody can tell who leads, so nobody does for longer than a lease lasts.

@@ -1,6 +1,5 @@
 """Writes how replicas stand into the registry, for whoever asks: commands, other routers, people."""
 
-import asyncio
 import dataclasses
 import logging
 from collections.abc import Mapping, Sequence
@@ -59,15 +58,15 @@ class Reports:
     async def _forget(self) -> None:
         registry = self._context.registry
         try:
-            for report in await asyncio.to_thread(registry.reports):
+            for report in await self._context.threads.work.run(registry.reports):
                 if report.name not in self._context.controls:
-                    await asyncio.to_thread(registry.forget_report, report.name)
+                    await self._context.threads.work.run(registry.forget_report, report.name)
         except RegistryError as error:
             _log.debug("old reports are not removed: %s", error)
 
     async def _write(self, report: ReplicaReport) -> None:
         try:
-            await asyncio.to_thread(self._context.registry.put_report, report)
+            await self._context.threads.work.run(self._context.registry.put_report, report)
         except RegistryError as error:
             _log.debug("the report on %s is not written: %s", report.name, error)
         else:

@@ -8,6 +8,7 @@ from typing import Any
 from adapters.errors import RegistryError
 from adapters.registry.canaries import Canaries
 from router.canary.ledger import Counts
+from router.threads import Threads
 from router.trials import Trials
 
 _log = logging.getLogger("patchbay.router")
@@ -23,6 +24,7 @@ class Tallies:
         self._canaries = canaries
         self._name = name
         self._all_of_it = all_of_it
+        self._threads = Threads("tallies", 1)
 
     async def run(self) -> None:
         """Writes until cancelled."""
@@ -38,7 +40,7 @@ class Tallies:
         if not told:
             return
         try:
-            await asyncio.to_thread(self._canaries.tally, self._name, told)
+            await self._threads.run(self._canaries.tally, self._name, told)
         except RegistryError as error:
             _log.warning("what was counted of canaries is kept for now: %s", error)
             self._trials.give_back(taken)

@@ -1,8 +1,10 @@
 """Requests of the router's own to replicas, beside those of clients: nobody waits for a turn for them."""
 
+from collections.abc import Sequence
+
 import msgspec
 
-from adapters.errors import RequestError
+from adapters.errors import RequestError, SuspectedQuery
 from router.body import Prompt
 from router.fleet import Fleet
 from router.forward.exchange import Ask
@@ -12,7 +14,7 @@ from router.headers import PRIORITY, REVISION
 from router.snapshot import Target
 from router.targets import resolve
 from router.upstream.client import Call
-from router.upstream.failure import ReplicaFailure
+from router.upstream.failure import DEADLY, ReplicaFailure
 
 _CHAT = "/v1/chat/completions"
 _VERDICT_TIMEOUT_S = 60
@@ -27,18 +29,33 @@ class Aside:
         self._fleet = fleet
         self._upstreams = upstreams
 
+    def resolve(self, model: str) -> Target:
+        """What `model` means now. Raises RequestError where that is nothing."""
+        return resolve(model, self._fleet.view.table, self._fleet.view.replicas)
+
+    def best(self, ask: Ask, places: Sequence[str]) -> str | None:
+        """Who of `places` is to answer `ask`."""
+        replica = self._upstreams.best((), ask, places)
+        return replica.name if replica is not None else None
+
     async def post(
-        self, target: Target, replica: str, path: str, fields: dict[str, object], *, priority: int, timeout_s: float
+        self, target: Target, name: str, path: str, body: bytes, *, priority: int, timeout_s: float
     ) -> bytes:
-        """What `replica` answers to `fields` as a request for `target`. Raises ReplicaFailure where that is no 200."""
-        link = self._upstreams.links[replica]
+        """What the replica called `name` answers to `body`, whose model is the `target`.
+
+        Raises ReplicaFailure where that is no 200, and SuspectedQuery where replicas may die of it.
+        """
+        replica = self._fleet.find(name)
+        if replica is None:
+            raise ReplicaFailure("it is not among the replicas any more", kind="connect")
+        link = self._upstreams.links[name]
         headers = [(b"content-type", b"application/json"), (PRIORITY, b"%d" % priority)]
         if target.revision is not None:
             headers.append((REVISION, target.engine_name.encode()))
         if link.authorization is not None:
             headers.append((b"authorization", link.authorization))
-        body = msgspec.json.encode({**fields, "model": target.revision or target.label})
-        document = await link.client.fetch(Call("POST", path, headers, body), timeout_s=timeout_s)
+        call = Call("POST", path, headers, body)
+        document = await self._upstreams.fetch(target, replica, call, timeout_s=timeout_s)
         if document.status != 200:
             raise ReplicaFailure(f"it answers {document.status}", kind="busy")
         return document.body
@@ -53,18 +70,21 @@ class Aside:
         """As `AskModel` says: all that are asked near to one request are asked of one replica while that can be, since
         that has what they begin with in its cache."""
         tried: set[str] = set()
-        failure = "no replica that serves it can be asked"
+        failure, deaths = "no replica that serves it can be asked", 0
         try:
-            target = resolve(model, self._fleet.view.table, self._fleet.view.replicas)
+            target = self.resolve(model)
         except RequestError as error:
             raise JudgeFailed(f"The model '{model}' cannot be asked: {error}") from error
         ask = Ask(model, target, Prompt(msgspec.Raw(msgspec.json.encode(near))), b"", stream=False)
+        body = msgspec.json.encode({**fields, "model": target.revision or target.label})
         while (replica := self._upstreams.best(tried, ask)) is not None:
             tried.add(replica.name)
             try:
-                return await self.post(
-                    target, replica.name, _CHAT, fields, priority=_FIRST, timeout_s=_VERDICT_TIMEOUT_S
-                )
+                return await self.post(target, replica.name, _CHAT, body, priority=_FIRST, timeout_s=_VERDICT_TIMEOUT_S)
+            except SuspectedQuery as error:
+                raise JudgeFailed(f"The model '{model}' cannot be asked: {error}") from error
             except ReplicaFailure as error:
-                failure = error.message
+                failure, deaths = error.message, deaths + (error.kind in DEADLY)
+                if deaths > 1:
+                    break
         raise JudgeFailed(f"The model '{model}' cannot be asked: {failure}.")

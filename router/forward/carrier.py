@@ -1,7 +1,6 @@
 """Carries a stream on whose replica failed: on other replicas, until it is whole."""
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Callable
 from dataclasses import replace
@@ -36,9 +35,11 @@ class Carrier:
         self._clock = clock
 
     async def carry_on(self, exchange: Exchange, ask: Ask, error: ReplicaFailure) -> None:
-        """Goes on with a stream that broke by `error`. Raises UpstreamFailed where that cannot be."""
+        """Goes on with a stream that broke by `error`. Raises UpstreamFailed where that cannot be, and SuspectedQuery
+        where the stream may be what replicas die of."""
         relay, patience = exchange.relay, Patience(self._timeout_s, self._deaths, self._clock)
         patience.progressed()
+        case = self._upstreams.case(exchange, ask)
         while (plan := self._plan(exchange, ask)) is not None and not patience.over:
             if isinstance(plan, Tail):
                 await relay.finish(plan.events)
@@ -50,6 +51,7 @@ class Carrier:
                 exchange.tried.clear()
                 await asyncio.sleep(_PAUSE_S)
                 continue
+            self._upstreams.suspects.check(case)
             exchange.tried.add(replica.name)
             sent = relay.sent_bytes
             try:
@@ -78,10 +80,11 @@ class Carrier:
         call, translate = call_of(exchange, ask, replica, self._upstreams.links[replica.name]), None
         if isinstance(plan, Rest):
             call, translate = replace(call, path=COMPLETIONS, body=plan.body), plan.translate
-        with contextlib.closing(await self._upstreams.ask(exchange, replica, call)) as attempt:
+        with await self._upstreams.ask(exchange, replica, call) as attempt:
             answer = attempt.answer
             if answer.status != 200 or not answer.is_event_stream:
                 raise ReplicaFailure(f"it does not go on with the stream ({answer.status})", kind="busy")
+            self._upstreams.began(exchange, attempt, midway=exchange.relay.sent_bytes > 0)
             _log.info("request %s: replica %s goes on with it", exchange.id.decode(), replica.name)
             try:
                 await exchange.relay.resume(answer, translate)

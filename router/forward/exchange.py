@@ -11,7 +11,9 @@ from adapters.tenancy import DEFAULT_TENANT
 from router.answered import Outcome
 from router.body import Head, Prompt, parse_head
 from router.canary.recorder import Entry
+from router.elements import check_elements
 from router.endpoints import OTHER, Endpoint
+from router.forward.suspects import Case
 from router.guards.guarded import Guarded
 from router.relay import Relay
 from router.routes.book import Choice
@@ -64,7 +66,9 @@ class Exchange:
     it is under; `entry`: its place in a canary, `bad`: the canary's metrics by which it went wrong;
     `began_s`: when its answer began; `cold`: whether its revision had to be loaded first. Who answers, or is to:
     `route`, empty where the client named no route, `target`, and `replica`; `used` and `cost`: tokens, and what they
-    cost. `head`: what was read of it; `tenant`: whose it is."""
+    cost. `head`: what was read of it; `tenant`: whose it is; `ask`: what is asked of replicas now; `case`: what is
+    known of tries that failed, None before there is any; `sent_before`: how much the client had when a replica died
+    last."""
 
     request: Request
     relay: Relay
@@ -94,10 +98,17 @@ class Exchange:
     replica: str = ""
     used: Need = _NOTHING_USED
     cost: float = 0
+    ask: Ask | None = None
+    case: Case | None = None
+    sent_before: int = 0
 
-    def read(self, body: bytes) -> Head:
-        """Notes that the whole request was read, and gives what routing needs of it. Raises InvalidRequest."""
+    def read(self, body: bytes, most_elements: int) -> Head:
+        """Notes that the whole request was read, and gives what routing needs of it.
+
+        Raises InvalidRequest, and TooManyElements where its JSON has more than `most_elements`.
+        """
         self.read_bytes = len(body)
+        check_elements(body, most_elements)
         self.head = parse_head(body)
         return self.head
 

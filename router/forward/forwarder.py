@@ -2,11 +2,12 @@
 
 import asyncio
 import contextlib
+import math
 import random
 from collections.abc import Callable
 from dataclasses import replace
 
-from adapters.errors import ModelNotFound, RequestError, Unavailable, UpstreamFailed
+from adapters.errors import ModelNotFound, RateLimited, RequestError, Unavailable, UpstreamFailed
 from router.config import RouterConfig
 from router.fleet import Fleet
 from router.forward.calls import call_of
@@ -14,6 +15,7 @@ from router.forward.carrier import Carrier
 from router.forward.exchange import Ask, Exchange
 from router.forward.patience import Patience
 from router.forward.upstreams import Attempt, Upstreams
+from router.forward.verdicts import OWN_WORDS, Verdicts
 from router.headers import MISSING, provenance
 from router.metrics import Metrics
 from router.snapshot import Replica, Target
@@ -39,6 +41,7 @@ class Forwarder:
         self._upstreams = upstreams
         self._metrics = metrics
         self._clock = clock
+        self._verdicts = Verdicts(upstreams)
         self._carrier = Carrier(config, fleet, upstreams, metrics, clock)
 
     async def forward(self, exchange: Exchange, ask: Ask) -> Target:
@@ -46,23 +49,35 @@ class Forwarder:
 
         Before the first byte each replica is asked once; where one has died on the request, others that are there, or
         come back within `carry_timeout_s`, once more each round. Raises Unavailable or UpstreamFailed where none
-        answers, and once the answer has begun where it cannot be ended as if nothing had happened.
+        answers, and once the answer has begun where it cannot be ended as if nothing had happened; and SuspectedQuery
+        where replicas may die of it.
         """
         self._upstreams.earn()
+        exchange.ask = ask
+        try:
+            return await self._forward(exchange, ask)
+        finally:
+            if exchange.case is not None:
+                self._upstreams.suspects.left(exchange.case)
+
+    async def _forward(self, exchange: Exchange, ask: Ask) -> Target:
         failure: RequestError = Unavailable(f"No replica that serves '{ask.target.label}' can be asked now.")
         queued = exchange.turn is not None and exchange.turn.queued
-        tries, patience = 0, Patience(self._hold_s, self._retry.deaths, self._clock, queued=queued)
+        tries, second_opinion = 0, False
+        seen = exchange.case.deaths if exchange.case is not None else 0
+        patience = Patience(self._hold_s, self._retry.deaths, self._clock, queued=queued, deaths=seen)
         while not patience.over:
             replica = self._upstreams.pick(exchange, ask)
             if replica is None:
-                patience.alone()
-                if not patience.waits or self._upstreams.circuits_open(ask):
+                if not self._is_waited_for(ask, patience):
                     break
                 exchange.tried.clear()
                 await asyncio.sleep(_PAUSE_S)
                 continue
-            if tries and not self._upstreams.may_try_again():
+            # A second opinion on a 500 is paid for already.
+            if tries and not second_opinion and not self._upstreams.may_try_again():
                 break
+            await self._upstreams.admit(exchange, ask)
             tries += 1
             exchange.tried.add(replica.name)
             try:
@@ -70,21 +85,31 @@ class Forwarder:
             except ReplicaFailure as error:
                 if error.kind == "timeout":
                     raise UpstreamFailed(f"The replica failed: {error.message}.") from error
-                failure = _as_answer(error)
+                failure, second_opinion = _as_answer(error), error.kind == "error"
                 patience.failed(error)
                 await self._back_off(tries)
                 continue
             if (moved := await self._moved(exchange, ask, attempt)) is not None:
-                ask = replace(ask, target=moved)
+                exchange.ask = ask = replace(ask, target=moved)
                 exchange.tried.clear()
                 continue
             await self._pass_on(exchange, ask, attempt)
             return _armed(ask)
         raise failure
 
+    def _is_waited_for(self, ask: Ask, patience: Patience) -> bool:
+        """Whether it is waited for somebody who can be asked, where nobody can now. Raises RateLimited where all have
+        said when to come again."""
+        patience.alone()
+        if paused_s := self._upstreams.paused_s(ask):
+            said = f"Every replica that serves '{ask.target.label}' has asked to be left alone for a while."
+            raise RateLimited(said, retry_after_s=math.ceil(paused_s), of_route=True)
+        return patience.waits and not self._upstreams.circuits_open(ask)
+
     async def _begin(self, exchange: Exchange, ask: Ask, replica: Replica) -> Attempt:
         """An answer's beginning, by `replica`, or by another that is asked as well when it is slow."""
-        if self._retry.hedge_after_s is None:
+        # What a replica has died under is asked of one other, and not of two at once.
+        if self._retry.hedge_after_s is None or exchange.case is not None:
             return await self._ask(exchange, ask, replica)
         tasks = [asyncio.create_task(self._ask(exchange, ask, replica))]
         winner: asyncio.Task[Attempt] | None = None
@@ -114,20 +139,29 @@ class Forwarder:
                 # Until all of it is here it can be had from another replica instead.
                 await attempt.answer.gather(_HELD_BYTES)
         except BaseException as error:
-            attempt.close()
-            if isinstance(error, ReplicaFailure):
-                self._upstreams.failed(exchange, attempt, error)
+            try:
+                if isinstance(error, ReplicaFailure):
+                    self._upstreams.failed(exchange, attempt, error)
+            finally:
+                attempt.close()
             raise
+        self._upstreams.began(exchange, attempt)
         return attempt
 
     def _accept(self, attempt: Attempt, exchange: Exchange, ask: Ask) -> None:
         """Raises ReplicaFailure for an answer that is about the replica and not about the request."""
         status = attempt.answer.status
-        if status in (401, 403):
-            raise ReplicaFailure("it refused the router's token", kind="refused")
+        if status < 400:
+            return
+        failure = self._verdicts.of(exchange, attempt, ask)
+        if failure is None:
+            return
         # The last one's own words on why it takes no work are better than any of ours.
-        if status == 503 and self._upstreams.pick(exchange, ask) is not None:
-            raise ReplicaFailure("it takes no work now (503)", kind="busy")
+        if (status == 503 or failure.kind in OWN_WORDS) and self._upstreams.pick(exchange, ask) is None:
+            if failure.kind == "gateway":
+                self._upstreams.failed(exchange, attempt, failure)
+            return
+        raise failure
 
     async def _moved(self, exchange: Exchange, ask: Ask, attempt: Attempt) -> Target | None:
         """What the name means by now, where the replica has not got what it meant: a router that was held up may go by
@@ -161,11 +195,20 @@ class Forwarder:
         if answer.status >= 400:
             exchange.outcome = "client_error" if answer.status < 500 else "server_error"
         try:
-            with contextlib.closing(attempt):
-                await exchange.relay.run(answer, exchange.extra, ends_with_done=endpoint.ends_with_done)
+            with attempt:
+                await self._run(exchange, attempt)
+        except ReplicaFailure as error:
+            await self._carrier.carry_on(exchange, ask, error)
+        if exchange.case is not None and answer.status < 400:
+            self._upstreams.suspects.answered(exchange.case)
+
+    async def _run(self, exchange: Exchange, attempt: Attempt) -> None:
+        try:
+            ends_with_done = exchange.endpoint.ends_with_done
+            await exchange.relay.run(attempt.answer, exchange.extra, ends_with_done=ends_with_done)
         except ReplicaFailure as error:
             self._upstreams.failed(exchange, attempt, error)
-            await self._carrier.carry_on(exchange, ask, error)
+            raise
 
     async def _back_off(self, tries: int) -> None:
         """Waits for a random time, which grows with each try. Source: M. Brooker, "Exponential Backoff And Jitter",

@@ -2,22 +2,25 @@
 
 from collections.abc import Callable
 
-from router.upstream.failure import ReplicaFailure
+from router.upstream.failure import DEADLY, ReplicaFailure
 
 
 class Patience:
     """One request's: it lasts for `timeout_s` after the first death or the last progress, by `clock`, in seconds.
 
-    `limit`: replicas that may die in a row before they say anything: such a request may be what kills them. `queued`:
+    `limit`: replicas that may fail in a row before they say anything: such a request may be what kills them. `queued`:
     it has waited for its turn, which it was given for a replica that was there: it is held where that one is gone too.
+    `deaths`: those that it has seen already, on the way to another model.
     """
 
-    def __init__(self, timeout_s: float, limit: int, clock: Callable[[], float], *, queued: bool = False) -> None:
+    def __init__(
+        self, timeout_s: float, limit: int, clock: Callable[[], float], *, queued: bool = False, deaths: int = 0
+    ) -> None:
         self._timeout_s = timeout_s
         self._queued = queued
         self._limit = limit
         self._clock = clock
-        self._deaths = 0
+        self._deaths = deaths
         self._until_s: float | None = None
 
     @property
@@ -33,8 +36,9 @@ class Patience:
     def failed(self, error: ReplicaFailure) -> None:
         """Notes a failure. One that took the request and died is waited for; one that was never reached is not, but
         for a request that was queued."""
-        if error.kind == "disconnect":
+        if error.kind in DEADLY or error.kind == "error":
             self._deaths += 1
+        if error.kind == "disconnect":
             self._begin()
         else:
             self.alone()

@@ -1,44 +1,63 @@
 """The replicas as requests see them: who takes one, what it costs them, and what they are held to have failed at."""
 
 import logging
-import random
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
+from types import TracebackType
+from typing import Self
 
-from router.balance import budget, circuit
+from router.balance import budget
 from router.balance.pick import Query, pick
+from router.balance.suspicion import Death
 from router.config import RouterConfig
 from router.fleet import Fleet
 from router.forward.exchange import Ask, Exchange
+from router.forward.healths import Healths
+from router.forward.suspects import Case, Suspects
 from router.metrics import Metrics
-from router.snapshot import Replica
-from router.upstream.client import Answer, Call
-from router.upstream.failure import ReplicaFailure
+from router.snapshot import Replica, Target
+from router.upstream.client import Answer, Call, Document
+from router.upstream.failure import DEADLY, ReplicaFailure
 from router.upstream.link import Link
 
 _log = logging.getLogger("patchbay.router")
+# Said of itself by a replica that is well.
+_HARMLESS = frozenset({"busy", "limited"})
+# Stands for the id of a request that is the router's own.
+ASIDE = "aside"
 
 
 class Attempt:
-    """A replica that answers since `began_s`. It counts as in flight there until `close`."""
+    """A replica that answers since `began_s`. It counts as in flight there until it is closed. As a context manager it
+    is closed as whole where nothing is raised."""
 
-    def __init__(self, replica: Replica, answer: Answer, began_s: float, closed: Callable[[], None]) -> None:
+    def __init__(self, replica: Replica, answer: Answer, began_s: float, closed: Callable[[bool], None]) -> None:
         self.replica = replica
         self.answer = answer
         self.began_s = began_s
-        self._closed: Callable[[], None] | None = closed
+        self._closed: Callable[[bool], None] | None = closed
 
-    def close(self) -> None:
-        """Ends it. A replica that has not said all sees its connection closed."""
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close(good=kind is None and self.answer.status < 500)
+
+    def close(self, *, good: bool = False) -> None:
+        """Ends it. A replica that has not said all sees its connection closed. `good`: whether it answered as it
+        should."""
         if self._closed is not None:
             self.answer.close()
-            self._closed()
+            self._closed(good)
             self._closed = None
 
 
 class Upstreams:
-    """Holds, for each replica, what this router has in flight there and its circuit; and the budget for retries."""
+    """Holds, for each replica, what this router has in flight there and its health; the budget for retries; and which
+    requests are suspected. `clock`: seconds, monotonic."""
 
     def __init__(
         self,
@@ -50,14 +69,14 @@ class Upstreams:
     ) -> None:
         self.links = links
         self.in_flight: Counter[str] = Counter()
+        self.healths = Healths(config.breaker.policy, fleet, metrics, clock)
+        self.suspects = Suspects(config.retry.suspicion, metrics, clock)
         self._fleet = fleet
         self._metrics = metrics
         self._clock = clock
         self._weights = config.balance.weights
-        self._breaker = config.breaker.policy
         self._allowance = config.retry.policy
         self._budget = budget.Budget(self._allowance.burst, clock())
-        self._circuits: dict[str, circuit.Circuit] = {}
         self._turn = 0
 
     def pick(self, exchange: Exchange, ask: Ask) -> Replica | None:
@@ -74,21 +93,23 @@ class Upstreams:
         nobody is left."""
         self._turn += 1
         view = self._fleet.view
-        if self._circuits:
-            now = self._clock()
-            tried = {*tried} | {name for name, one in self._circuits.items() if not circuit.admits(one, now)}
+        if not self.healths.untroubled:
+            tried = {*tried} | self.healths.shunned()
         target = replace(ask.target, replicas=self._fleet.able(ask.target) if only is None else tuple(only))
         query = Query(target, ask.prompt, tried, ask.pool, self._turn)
         return pick(view.replicas, query, self.in_flight, self._weights)
 
     def circuits_open(self, ask: Ask) -> bool:
         """Whether somebody could be asked, but for circuits that are open."""
-        ready = {one.name for one in self._fleet.view.replicas if one.state == "ready"}
-        return any(self.circuit_open(name) for name in ready.intersection(self._fleet.able(ask.target)))
+        return any(self.circuit_open(name) for name in self._ready(ask))
 
     def circuit_open(self, name: str) -> bool:
         """Whether a replica is left alone for now, after failures."""
-        return name in self._circuits and not circuit.admits(self._circuits[name], self._clock())
+        return self.healths.is_shut(name)
+
+    def paused_s(self, ask: Ask) -> float:
+        """For how many seconds all who could be asked want to be left alone, as they said; 0 where one does not."""
+        return min((self.healths.paused_s(name) for name in self._ready(ask)), default=0.0)
 
     def earn(self) -> None:
         """Notes a request, whose share may be tried again."""
@@ -101,50 +122,126 @@ class Upstreams:
             self._metrics.retry_refused()
         return allowed
 
+    def case(self, exchange: Exchange, ask: Ask) -> Case:
+        """What is known of a request's tries. It stays the same where the request goes on to another model."""
+        if exchange.case is None:
+            exchange.case = self.suspects.case(ask.target, ask.body, exchange.id.decode())
+        return exchange.case
+
+    def check(self, exchange: Exchange, ask: Ask) -> None:
+        """Raises SuspectedQuery where requests of this kind are held off."""
+        if self.suspects.watching:
+            self.suspects.check(self.case(exchange, ask))
+
+    async def admit(self, exchange: Exchange, ask: Ask) -> None:
+        """Waits until a request may go to a replica. Raises SuspectedQuery where it may not."""
+        if self.suspects.watching:
+            await self.suspects.admit(self.case(exchange, ask))
+
+    async def fetch(self, target: Target, replica: Replica, call: Call, *, timeout_s: float) -> Document:
+        """What `replica` answers to a request of the router's own for `target`, read whole. Raises ReplicaFailure, and
+        SuspectedQuery where replicas may die of it."""
+        suspects, began_s = self.suspects, self._clock()
+        if suspects.watching:
+            suspects.check(suspects.case(target, call.body, ASIDE))
+        try:
+            document = await self.links[replica.name].client.fetch(call, timeout_s=timeout_s)
+        except ReplicaFailure as error:
+            # Its time is for the whole answer: one that is over says nothing of the replica.
+            if error.kind in DEADLY - {"timeout"}:
+                self._suspect(suspects.case(target, call.body, ASIDE), replica, began_s)
+            raise
+        if suspects.watching and document.status == 200:
+            suspects.answered(suspects.case(target, call.body, ASIDE))
+        return document
+
     async def ask(self, exchange: Exchange, replica: Replica, call: Call) -> Attempt:
-        """What `replica` answers to `call`, once its first bytes are here. Raises ReplicaFailure, which is noted."""
+        """What `replica` answers to `call`, once its first bytes are here. Raises ReplicaFailure, which is noted, and
+        SuspectedQuery."""
         name, began_s = replica.name, self._clock()
         if exchange.turn is not None:
             exchange.turn.at(name)
-        if name in self._circuits:
-            self._circuits[name] = circuit.asked(self._circuits[name])
+        self.healths.asked(name)
         self.in_flight[name] += 1
         try:
             answer = await self.links[name].client.open(call)
         except BaseException as error:
-            self._left(name)
-            if isinstance(error, ReplicaFailure):
-                self._note(exchange, replica, error, began_s)
-            elif name in self._circuits:
-                self._circuits[name] = circuit.released(self._circuits[name])
+            try:
+                if isinstance(error, ReplicaFailure):
+                    self._note(exchange, replica, error, began_s)
+            finally:
+                self._left(name)
             raise
-        self._circuits.pop(name, None)
-        return Attempt(replica, answer, began_s, lambda: self._left(name))
+        return Attempt(replica, answer, began_s, lambda good: self._left(name, good=good))
+
+    def began(self, exchange: Exchange, attempt: Attempt, *, midway: bool = False) -> None:
+        """Notes that a replica has begun to answer a request, or, `midway`, to go on with its answer."""
+        self.healths.began(attempt.replica.name)
+        case = exchange.case
+        if case is None:
+            return
+        self.suspects.began(case, midway=midway)
+        if case.erred is not None and attempt.answer.status < 500:
+            name, began_s = case.erred
+            case.erred = None
+            self.healths.failed(name, "error", began_s)
 
     def failed(self, exchange: Exchange, attempt: Attempt, error: ReplicaFailure) -> None:
-        """Notes that a replica that had begun to answer failed."""
+        """Notes that a replica that had begun to answer failed, before its attempt is closed. Raises SuspectedQuery."""
         self._note(exchange, attempt.replica, error, attempt.began_s)
 
+    def _ready(self, ask: Ask) -> frozenset[str]:
+        ready = {one.name for one in self._fleet.view.replicas if one.state == "ready"}
+        return frozenset(ready.intersection(self._fleet.able(ask.target)))
+
     def _note(self, exchange: Exchange, replica: Replica, error: ReplicaFailure, began_s: float) -> None:
-        """Tells of a failure: in the log, the metrics, to whoever looks at the replica's state, and to its circuit."""
-        if error.kind != "busy":
-            self._trip(replica.name, began_s)
-        _log.warning("request %s: replica %s failed: %s", exchange.id.decode(), replica.name, error.message)
-        self._metrics.upstream_failure(replica.name, error.kind)
+        """Tells of a failure: in the log, the metrics, to whoever looks at the replica's state, to its health, and to
+        those who suspect requests."""
+        name = replica.name
+        _log.warning("request %s: replica %s failed: %s", exchange.id.decode(), name, error.message)
+        self._metrics.upstream_failure(name, error.kind)
         if error.kind == "connect":
-            self._fleet.mark_unready(replica.name, error.message)
-        else:
-            self._fleet.doubt(replica.name)
+            self._fleet.mark_unready(name, error.message)
+        elif error.kind not in ("limited", "error"):
+            self._fleet.doubt(name)
+        if error.kind in _HARMLESS or exchange.ask is None:
+            return
+        case = self.case(exchange, exchange.ask)
+        if error.kind == "error":
+            case.erred = (name, began_s)
+            return
+        self._blame(case, name, error, began_s)
+        if error.kind in DEADLY:
+            midway, before = exchange.relay.sent_bytes > 0, exchange.sent_before
+            exchange.sent_before = exchange.relay.sent_bytes
+            # An overloaded fleet is silent too.
+            silent = exchange.sent_before <= before and error.kind != "timeout"
+            self._suspect(case, replica, began_s, silent=silent, midway=midway)
 
-    def _trip(self, name: str, began_s: float) -> None:
-        before = self._circuits.get(name, circuit.CLOSED)
-        after = circuit.failed(before, began_s, self._clock(), self._breaker, random.random())  # noqa: S311 - no secret
-        self._circuits[name] = after
-        if after.opened > before.opened:
-            self._metrics.circuit_opened(name)
-            _log.warning("replica %s failed %d times in a row and is left alone for a while", name, after.failures)
+    def _blame(self, case: Case, name: str, error: ReplicaFailure, began_s: float) -> None:
+        """Counts a failure against a replica: once for all tries of one request, and only against the first replica
+        where the request may be the cause."""
+        deadly = error.kind in DEADLY
+        if name in case.blamed or (deadly and case.counted):
+            self.healths.released(name)
+            return
+        case.blamed.add(name)
+        case.counted = case.counted or deadly
+        self.healths.failed(name, "failure", began_s)
 
-    def _left(self, name: str) -> None:
+    def _suspect(
+        self, case: Case, replica: Replica, began_s: float, *, silent: bool = True, midway: bool = False
+    ) -> None:
+        company = max(1, self.in_flight[replica.name] + replica.elsewhere)
+        fall = self.healths.fell(replica.name, began_s, case.kind, company)
+        case.deaths += 1
+        self.suspects.died(case, Death(replica.name, fall.at_s, silent, midway, fall.company, fall.sound))
+
+    def _left(self, name: str, *, good: bool = False) -> None:
         self.in_flight[name] -= 1
         if not self.in_flight[name]:
             del self.in_flight[name]
+        if good:
+            self.healths.answered(name)
+        else:
+            self.healths.released(name)

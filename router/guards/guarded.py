@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from adapters.asgi import Headers
-from adapters.errors import ContentFiltered, GuardFailed, RequestError
+from adapters.errors import ContentFiltered, GuardFailed, InvalidRequest, RequestError
 from router.apart import Apart
 from router.body import decoded, encoded
 from router.guards.answers.choices import ChoicesCodec, Wanted, prompt_results
@@ -70,6 +70,7 @@ class Guarded:
         self._fields: dict[str, Any] = {}
         self._known: SuffixAutomaton | None = None
         self._forms = Forms()
+        self._read_bytes = 0
 
     @property
     def masked(self) -> bool:
@@ -87,6 +88,7 @@ class Guarded:
         Raises ContentFiltered where it may not, Rerouted where it is to go elsewhere, and InvalidRequest where it
         cannot be read.
         """
+        self._read_bytes = len(body)
         # A schema of a kilobyte has patterns that take long to compile.
         hard = bool(by_clients(self._pipeline.finals))
         return await self._apart.run(lambda: self._checked(body), len(body), hard=hard)
@@ -120,7 +122,8 @@ class Guarded:
 
     async def judge_prompt(self) -> None:
         """Asks about the prompt, as it was `checked`. Raises as that does, and GuardFailed where there is none."""
-        for span in await self._panel.prompt(untrusted_text(self._fields)):
+        text = await self._apart.run(lambda: untrusted_text(self._fields), self._read_bytes)
+        for span in await self._panel.prompt(text):
             check_judged(span, "this prompt")
             self._act_on(span.action, span.guard, span.kind)
 
@@ -161,7 +164,7 @@ class Guarded:
         answer = await self._apart.run_json(lambda: _document(body), len(body))
         if (again := self._reask()) is not None:
             await again.whole(answer)
-        barred = self._panel.judges("output") and await self._is_barred(answer)
+        barred = self._panel.judges("output") and await self._is_barred(answer, len(body))
         work = partial(self._whole, answer, self.findings, barred=barred)
         return await self._apart.run(work, len(body), hard=self._forms.hard)
 
@@ -222,9 +225,10 @@ class Guarded:
         self.spent = (prompt + again.prompt_tokens, answer + again.answer_tokens)
         self.findings.add("output", Span(0, len(text), guard, "schema", "REASKED", "flag"), text)
 
-    async def _is_barred(self, answer: Mapping[str, Any]) -> bool:
-        """Whether an answer may not go out at all."""
-        found = await self._panel.answer(spoken_in(self._endpoint, answer))
+    async def _is_barred(self, answer: Mapping[str, Any], length: int) -> bool:
+        """Whether an answer of so many bytes may not go out at all."""
+        said = await self._apart.run(lambda: spoken_in(self._endpoint, answer), length)
+        found = await self._panel.answer(said)
         for span in found:
             check_judged(span, "the answer")
         return any(span.action == "block" for span in found)
@@ -263,7 +267,7 @@ class Guarded:
 
         finals = self._pipeline.finals
         final = FinalJudge(finals, self._fields, self._forms, findings.on("output")) if finals else None
-        return AnswerTexts(make, note, self._masks.back, final)
+        return AnswerTexts(make, note, self._masks, final)
 
     def _system_prompt(self) -> SuffixAutomaton | None:
         """The system prompt's, where a guard keeps it."""
@@ -301,8 +305,8 @@ class _Masking:
 
 def _document(body: bytes) -> dict[str, Any]:
     try:
-        answer = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        answer = decoded(body)
+    except InvalidRequest as error:
         raise GuardFailed("The answer could not be read, so it was not let through.") from error
     if not isinstance(answer, dict):
         raise GuardFailed("The answer could not be read, so it was not let through.")

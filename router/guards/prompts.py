@@ -74,7 +74,7 @@ def _is_ids(value: Any) -> bool:
 
 def _visited(value: Any, name: str, role: str, visit: Visit) -> Any:
     if isinstance(value, str):
-        if name in _NEUTRAL or value.startswith("data:"):
+        if not value or name in _NEUTRAL or value.startswith("data:"):
             return value
         return visit(value, role, name == "arguments")
     if isinstance(value, list):

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from router.body import decoded_by
+from router.body import decoded_by, read_float
 
 _NO_METADATA: Mapping[str, str] = {}
 # What is beyond says nothing more of the task, and regular expressions take their time.
@@ -25,7 +25,7 @@ class _Body(msgspec.Struct, frozen=True):
     user: Any = None
 
 
-_DECODER = msgspec.json.Decoder(_Body)
+_DECODER = msgspec.json.Decoder(_Body, float_hook=read_float)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Facts:
 
 def facts_of(body: bytes, headers: Iterable[tuple[bytes, bytes]], fallback: bytes) -> Facts:
     """The facts of a request whose `body` is a JSON object. `fallback`: who asks, where neither a session nor a user is
-    named."""
+    named. Raises InvalidRequest where it cannot be read."""
     given = decoded_by(_DECODER, body)
     named = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}
     metadata = _strings(given.metadata)

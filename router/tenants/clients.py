@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from adapters.errors import Forbidden, Unauthorized
+from adapters.errors import Forbidden, Unauthorized, Unavailable
 from adapters.registry.records import Access, Scope
 from adapters.tenancy import DEFAULT_TENANT, Limits, key_digest, key_id, same_digest
 from router.keys import shown_key
@@ -48,21 +48,25 @@ class _Known:
 @dataclass(frozen=True, slots=True)
 class Clients:
     """The keys at one moment. `is_open`: whether requests without a key are answered, which is so where there are none
-    at all; the configuration then binds only to loopback."""
+    at all; the configuration then binds only to loopback. `known_yet`: whether the registry's keys have been
+    read: before that nobody is let in, whatever they show."""
 
     is_open: bool
     default: Client
     fixed: Mapping[str, Client] = field(repr=False)
     known: Mapping[str, _Known] = field(repr=False)
     utc_now: Callable[[], datetime]
+    known_yet: bool = True
 
     def identify(self, headers: Iterable[tuple[bytes, bytes]]) -> Client:
-        """Whose key `headers` show, as a bearer token or as Anthropic's `x-api-key`. Raises Unauthorized, and Forbidden
-        where the tenant is disabled.
+        """Whose key `headers` show, as a bearer token or as Anthropic's `x-api-key`. Raises Unauthorized, Forbidden
+        where the tenant is disabled, and Unavailable as long as keys cannot be known.
 
         A key is found by its id, which is no secret, and compared in constant time; one that nobody has is compared as
         well. Configured keys are all compared.
         """
+        if not self.known_yet:
+            raise Unavailable("Keys cannot be checked: the registry has not been read since this router started.")
         if self.is_open:
             return self.default
         shown = shown_key(headers)
@@ -85,14 +89,15 @@ class Clients:
 
 def clients_of(
     api_keys: Iterable[str],
-    access: Access,
+    access: Access | None,
     config: TenantsConfig,
     *,
     must_show: bool,
     utc_now: Callable[[], datetime],
 ) -> Clients:
     """The clients by the configuration's own keys, whose tenant is `default`, and by the registry's. `must_show`:
-    whether a key is asked for even where there is none."""
+    whether a key is asked for even where there is none; `access`: None where the registry could not be read yet."""
+    known_yet, access = access is not None, access or Access()
     tenants = {one.name: one for one in access.tenants}
     own = tenants.get(DEFAULT_TENANT)
     name = own.tier if own else DEFAULT_TIER
@@ -107,5 +112,5 @@ def clients_of(
         tier = config.tier(tenant.tier)
         client = Client(tenant.name, key.id, tier, tenant.limits.over(tier.limits), key.scope, tenant.tier)
         made[key.id] = _Known(key.digest, None if tenant.disabled else client, key.expires_at)
-    is_open = not must_show and not fixed and not access.keyed
-    return Clients(is_open, default, fixed, made, utc_now)
+    is_open = known_yet and not must_show and not fixed and not access.keyed
+    return Clients(is_open, default, fixed, made, utc_now, known_yet)

@@ -16,6 +16,7 @@ from router.upstream.failure import ReplicaFailure
 
 _HEAD_LIMIT = 256 * 1024
 _BUFFER_LIMIT = 64 * 1024
+_MOST_LINES = 1024
 _NO_BODY = (204, 304)
 Sink = Callable[[bytes], None]
 
@@ -27,7 +28,7 @@ class Connection(asyncio.Protocol):
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._transport: asyncio.Transport | None = None
-        self._parser = httptools.HttpResponseParser(self)
+        self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
         self.heard_at = self.idle_since = loop.time()
         self.open = True
         self._waiter: asyncio.Future[None] | None = None
@@ -117,12 +118,13 @@ class Connection(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
-        if self.complete:
+        parser = self._parser
+        if self.complete or parser is None:
             self.abort()
             return
         self.heard_at = self._loop.time()
         try:
-            self._parser.feed_data(data)
+            parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             self.fail(ReplicaFailure("its answer is no sound HTTP", kind="protocol"))
             return
@@ -135,6 +137,8 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.open = self.reusable = False
+        # It refers to us: without this only the garbage collector would free what a connection had.
+        self._parser = None
         if self.complete:
             return
         if exc is None and self._has_head and not self._has_length and self.status not in _NO_BODY:
@@ -151,13 +155,16 @@ class Connection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if not self._has_head:
+            if len(self.headers) >= _MOST_LINES:
+                raise ReplicaFailure("its answer's head has too many lines", kind="protocol")
             name = name.lower()
             if name in (b"content-length", b"transfer-encoding"):
                 self._has_length = True
             self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
-        self.status = self._parser.get_status_code()
+        if self._parser is not None:
+            self.status = self._parser.get_status_code()
         if self.status >= 200:
             self._has_head = True
         else:
@@ -170,7 +177,7 @@ class Connection(asyncio.Protocol):
         if self._has_head:
             self._hold(full=False, paused=False)
             self.complete = True
-            self.reusable = self._parser.should_keep_alive() and self.open
+            self.reusable = self._parser is not None and self._parser.should_keep_alive() and self.open
 
     def _deliver(self) -> None:
         if self._sink is None:
@@ -182,8 +189,7 @@ class Connection(asyncio.Protocol):
             if self._parts:
                 self._sink(self.take())
         except PatchbayError as error:
-            self.abort()
-            self._wake(error)
+            self.stop(error)
             return
         if self.complete:
             self._wake(None)

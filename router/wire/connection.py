@@ -19,6 +19,11 @@ from router.wire.request import App, Reply, Request
 _HEAD_LIMIT = 64 * 1024
 _DISCARD_LIMIT = 32 * 1024 * 1024
 _ON_ITS_WAY_S = 0.5
+_MOST_LINES = 256
+# What is parsed in one turn of the event loop: there may be thousands of chunks or requests in it.
+_SLICE = 32 * 1024
+# Requests that are read before those that came earlier are answered.
+_AHEAD = 16
 
 
 def date_line() -> bytes:
@@ -49,12 +54,14 @@ class ClientConnection(asyncio.Protocol):
     def __init__(self, shared: Shared) -> None:
         self._shared = shared
         self._loop = asyncio.get_running_loop()
-        self._parser = httptools.HttpRequestParser(self)
+        self._parser: httptools.HttpRequestParser | None = httptools.HttpRequestParser(self)
         self._transport: asyncio.Transport | None = None
         self._reading: Request | None = None
         self._url = b""
-        self._head_bytes = 0
+        self._head_bytes = self._head_lines = 0
         self._in_head = False
+        self._unread = b""
+        self._slicing = False
         self._waiting: deque[Request] = deque()
         self._current: Request | None = None
         self._reply: Reply | None = None
@@ -132,6 +139,9 @@ class ClientConnection(asyncio.Protocol):
         self._shared.connections.discard(self)
         self._shared.closed.set()
         self._waiting.clear()
+        self._unread = b""
+        # It refers to us: without this only the garbage collector would free what a connection had.
+        self._parser = None
         if self._current is not None and self._reply is not None and not self._reply.finished:
             self._current.gone = True
             if self._task is not None:
@@ -148,8 +158,36 @@ class ClientConnection(asyncio.Protocol):
             self._reply.flow.resume()
 
     def data_received(self, data: bytes) -> None:
+        began = bool(self._unread)
+        self._unread += data
+        if not began:
+            self._read_on()
+
+    def _read_on(self) -> None:
+        """Parses what was read, a slice each turn of the event loop, and reads no more before it is parsed."""
+        transport = self._transport
+        if not self._unread or transport is None or transport.is_closing():
+            return
+        if len(self._waiting) >= _AHEAD:
+            # Goes on when there are fewer.
+            transport.pause_reading()
+            return
+        data, self._unread = self._unread[:_SLICE], self._unread[_SLICE:]
+        if self._unread:
+            self._slicing = True
+            transport.pause_reading()
+            self._loop.call_soon(self._read_on)
+        elif self._slicing:
+            self._slicing = False
+            transport.resume_reading()
+        self._parse(data)
+
+    def _parse(self, data: bytes) -> None:
+        parser = self._parser
+        if parser is None:
+            return
         try:
-            self._parser.feed_data(data)
+            parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
             self._without_upgrade(data[upgrade.args[0] :])
             return
@@ -162,7 +200,7 @@ class ClientConnection(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         self._in_head = True
-        self._head_bytes = 0
+        self._head_bytes = self._head_lines = 0
         self._url = b""
         if self._current is None:
             self._since = self._loop.time()
@@ -174,6 +212,9 @@ class ClientConnection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._count(len(name) + len(value))
+        self._head_lines += 1
+        if self._head_lines > _MOST_LINES:
+            raise InvalidRequest(f"The request's head has more than {_MOST_LINES} lines.")
         request = self._reading
         if request is None or not self._in_head:
             return
@@ -185,7 +226,7 @@ class ClientConnection(asyncio.Protocol):
     def on_headers_complete(self) -> None:
         self._in_head = False
         request, parser = self._reading, self._parser
-        if request is None:
+        if request is None or parser is None:
             return
         request.set_url(self._url)
         request.method = parser.get_method().decode("ascii")
@@ -219,7 +260,7 @@ class ClientConnection(asyncio.Protocol):
         lines = [b"%b: %b\r\n" % pair for pair in request.headers if pair[0] != b"upgrade"]
         start = b"%b %b HTTP/%b\r\n" % (request.method.encode("ascii"), self._url, version)
         self._parser = httptools.HttpRequestParser(self)
-        self.data_received(start + b"".join(lines) + b"\r\n" + rest)
+        self._parse(start + b"".join(lines) + b"\r\n" + rest)
 
     def _count(self, size: int) -> None:
         self._head_bytes += size
@@ -261,7 +302,10 @@ class ClientConnection(asyncio.Protocol):
         if self._shared.ending:
             self._close_when_read()
             return
-        transport.resume_reading()
+        if self._unread:
+            self._read_on()
+        else:
+            transport.resume_reading()
         self._next()
 
     def _close_when_read(self) -> None:

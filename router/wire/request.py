@@ -56,8 +56,9 @@ class Request:
 
     __slots__ = (
         "_complete",
+        "_first",
         "_limit",
-        "_parts",
+        "_rest",
         "_size",
         "_waiter",
         "_write",
@@ -82,7 +83,8 @@ class Request:
         self.gone = False
         self._limit = limit_bytes
         self._write = write
-        self._parts: list[bytes] = []
+        self._first = b""
+        self._rest: bytearray | None = None
         self._size = 0
         self._complete = False
         self._waiter: asyncio.Future[None] | None = None
@@ -101,10 +103,19 @@ class Request:
         """Takes a part of the body, and returns its size so far. What is over the limit is not kept."""
         self._size += len(data)
         if self._size <= self._limit:
-            self._parts.append(data)
+            self._keep(data)
         elif self._waiter is not None:
             self._wake()
         return self._size
+
+    def _keep(self, data: bytes) -> None:
+        # A body that comes whole is not copied. Of one in very many parts no object each is kept.
+        if not self._first:
+            self._first = data
+        elif self._rest is None:
+            self._rest = bytearray(self._first + data)
+        else:
+            self._rest += data
 
     def end(self) -> None:
         """Notes that all of it has arrived."""
@@ -122,7 +133,7 @@ class Request:
             await self._wait(timeout_s)
         if self._size > self._limit:
             raise BodyTooLarge(self._limit)
-        return self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
+        return self._first if self._rest is None else bytes(self._rest)
 
     async def _wait(self, timeout_s: float) -> None:
         if self.awaits_continue:

@@ -93,3 +93,11 @@ def test_odd_values_in_any_field_are_answered_or_refused(client: Any, path: str,
 def test_after_all_of_them_the_engine_answers_as_before(client: Any) -> None:
     body = {"model": "sql", **VALID["/v1/chat/completions"]}
     assert client.post("/v1/chat/completions", json=body).status_code == 200
+
+
+@pytest.mark.parametrize("fields", [{"top_p": 7}, {"logit_bias": {"99999999": 1}}, {"stop_token_ids": [-5]}])
+def test_a_streamed_response_that_is_wrong_is_a_400_and_not_a_cut_stream(client: Any, fields: dict[str, Any]) -> None:
+    for _ in range(8):
+        answer = client.post("/v1/responses", json={"model": "sql", "input": "hi", "stream": True, **fields})
+        assert answer.status_code == 400, answer.text[:300]
+        assert answer.json()["error"]["type"] == "invalid_request_error"

@@ -43,5 +43,6 @@ class Desk:
 
 def registry_settings(folder: Path, **changes: Any) -> RegistryConfig:
     """The settings of the registry and the store in `folder`."""
+    sources = {"staging": str(folder / "staging"), **changes.pop("sources", {})}
     data = {"url": f"sqlite:///{folder / 'registry.db'}", "artifacts": {"url": str(folder / "artifacts")}}
-    return RegistryConfig.model_validate(data | changes)
+    return RegistryConfig.model_validate(data | {"sources": sources} | changes)

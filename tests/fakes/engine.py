@@ -25,13 +25,27 @@ from adapters.replica import (
     RevisionStatus,
     SlotStatus,
 )
+from tests.fakes.turns import apart
 
 TOKEN = "replica-secret"
 # The tokens of any prompt, and the id of an answer's first one.
 PROMPT_IDS = (11, 12, 13)
 FIRST_ID = 1000
 
-Fault = Literal["none", "reset", "die", "die_in_event", "end_early", "error_500", "busy_503", "refuse_401", "hang"]
+Fault = Literal[
+    "none",
+    "reset",
+    "die",
+    "die_in_event",
+    "end_early",
+    "hang",
+    "error_500",
+    "bad_gateway_502",
+    "busy_503",
+    "late_504",
+    "refuse_401",
+    "limited_429",
+]
 
 
 @dataclass
@@ -50,8 +64,9 @@ class Seen:
 
     @property
     def json(self) -> Any:
-        """The body, parsed."""
-        return json.loads(self.body)
+        """The body, parsed, on nobody's account: a replica is another process."""
+        with apart():
+            return json.loads(self.body)
 
 
 @dataclass
@@ -60,7 +75,7 @@ class Script:
     `raw`: the exact writes of a streamed answer in place of generated ones;
     `words`: the exact pieces of its text; `padding`: bytes added to each chunk;
     `delays`: each request's `delay_s`, in turn; `unsafe`: what texts hold that the adapter `safety` calls so;
-    `again`: the pieces of all answers after the first."""
+    `again`: the pieces of all answers after the first; `retry_after`: that header of answers by fault."""
 
     chunks: int = 3
     delay_s: float = 0
@@ -73,6 +88,7 @@ class Script:
     delays: tuple[float, ...] = ()
     unsafe: str = "poison"
     again: tuple[str, ...] = ()
+    retry_after: str | None = None
 
 
 def revision(
@@ -259,9 +275,10 @@ class FakeEngine:
             await asyncio.Event().wait()
         if fault == "reset":
             _hang_up(request)
-        status = {"error_500": 500, "busy_503": 503, "refuse_401": 401}.get(fault)
-        if status is not None:
-            return web.json_response({"error": {"message": "fake trouble", "type": "server_error"}}, status=status)
+        if (status := fault[-3:]).isdigit():
+            told = {"retry-after": self.script.retry_after} if self.script.retry_after else {}
+            trouble = {"error": {"message": "fake trouble", "type": "server_error"}}
+            return web.json_response(trouble, status=int(status), headers=told)
         chosen = seen.headers.get("x-patchbay-revision")
         if chosen is not None and chosen not in {known.engine_name for known in self.revisions}:
             missing = {"error": {"message": f"{chosen} is not here", "type": "server_error"}}

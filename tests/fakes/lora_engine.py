@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 
 from adapters.asgi import Message, Receive, Scope, Send
 from adapters.errors import AdapterRejected
@@ -25,6 +25,7 @@ class FakeLoraEngine:
         self.capacity = LoraCapacity(slots, cpu)
         self.loaded: dict[int, EngineLora] = {}
         self.ids_seen: Counter[int] = Counter()
+        self.bodies: list[dict[str, object]] = []
         self.names_loaded: Counter[str] = Counter()
         self.broken: set[str] = set()
         self.busy: Counter[str] = Counter()
@@ -57,6 +58,9 @@ class FakeLoraEngine:
         held = list(self.loaded)
         return LoraTiers(frozenset(held), frozenset(held[-self.capacity.slots :]))
 
+    def watch(self, told: Callable[[str | None], None]) -> None:
+        self.told = told
+
     def requests(self) -> RequestStatus:
         return RequestStatus(running=self.busy.total(), waiting=0, kv_cache_use=0.0)
 
@@ -70,6 +74,7 @@ class FakeLoraEngine:
         """Answers any endpoint: streams three chunks where the body says so, the last when the gate is open."""
         message = await receive()
         body = json.loads(message["body"])
+        self.bodies.append(body)
         model = body["model"]
         self.busy[model] += 1
         try:

@@ -13,6 +13,7 @@ from pydantic import SecretStr
 from router.app import Router
 from router.config import ReplicaConfig, RouterConfig
 from tests.fakes.engine import FakeEngine
+from tests.fakes.turns import starting
 
 
 @asynccontextmanager
@@ -22,11 +23,12 @@ async def running_router(*engines: FakeEngine, **settings: Any) -> AsyncIterator
         for engine in engines:
             if not engine.port:
                 await stack.enter_async_context(engine.running_server())
-        router = Router(router_config(*engines, **settings))
-        running = asyncio.create_task(router.run())
-        try:
+        with starting():
+            router = Router(router_config(*engines, **settings))
+            running = asyncio.create_task(router.run())
             up = asyncio.create_task(router.up.wait())
             await asyncio.wait({running, up}, timeout=10, return_when=asyncio.FIRST_COMPLETED)
+        try:
             yield router
         finally:
             router.stop()

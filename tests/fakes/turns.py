@@ -103,14 +103,14 @@ def watched_turns(turns: Turns) -> Iterator[None]:
                 _thread.took.append((took, name))
 
     asyncio.BaseEventLoop._run_once = run_once  # type: ignore[attr-defined]  # noqa: SLF001
-    asyncio.Handle._run = run  # type: ignore[method-assign]  # noqa: SLF001
+    asyncio.Handle._run = run  # type: ignore[method-assign, assignment]  # noqa: SLF001
     _watching.append(turns)
     try:
         yield
     finally:
         _watching.remove(turns)
         asyncio.BaseEventLoop._run_once = once  # type: ignore[attr-defined]  # noqa: SLF001
-        asyncio.Handle._run = call  # type: ignore[method-assign]  # noqa: SLF001
+        asyncio.Handle._run = call  # type: ignore[method-assign, assignment]  # noqa: SLF001
 
 
 def _owner_of(handle: asyncio.Handle) -> tuple[str, bool]:

@@ -1,10 +1,10 @@
 """The texts of one answer: each has a channel of its own."""
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from router.guards.masks import Unmask
+from router.guards.masks import Masks, Unmask
 from router.guards.stream.channel import Channel, Released
 from router.guards.stream.watch import Seen
 from router.guards.verdict import OPEN, Span
@@ -69,7 +69,7 @@ class AnswerTexts:
 
     make: Callable[[bool], Channel]
     note: Callable[[Released], None]
-    masks: Mapping[str, str]
+    masks: Masks
     final: Final | None = None
     open: dict[Hashable, _Text] = field(default_factory=dict)
     gathered: int = 0
@@ -167,4 +167,4 @@ class _Barring:
 
 def barred_texts() -> AnswerTexts:
     """The texts of an answer that may not go out: each is blocked at its first character."""
-    return AnswerTexts(lambda escaped: Channel([_Barring()], lambda span: ""), lambda released: None, {})
+    return AnswerTexts(lambda escaped: Channel([_Barring()], lambda span: ""), lambda released: None, Masks())

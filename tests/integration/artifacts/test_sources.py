@@ -17,10 +17,12 @@ import fsspec
 import pytest
 
 from adapters.admission.folder import Limits
+from adapters.archive import unpack
 from adapters.config import ArtifactsConfig
 from adapters.digest import folder_hashes
 from adapters.errors import AdapterError, SourceError
-from adapters.sources import fetched
+from adapters.sources.config import SourcesConfig
+from adapters.sources.fetch import Terms, obtain
 from adapters.sources.oci import push_oci
 from tests.fakes.adapter_folder import write_adapter
 from tests.fakes.oci_registry import NO_REGISTRY, registry_program, running_registry
@@ -33,8 +35,9 @@ def adapter(tmp_path: Path) -> Path:
 
 def hashes(source: str, workdir: Path, limits: Limits | None = None) -> dict[str, str]:
     workdir.mkdir(exist_ok=True)
-    with fetched(source, limits=limits or Limits(), workdir=workdir) as folder:
-        return folder_hashes(folder)
+    terms = Terms(limits or Limits(), SourcesConfig(), "operator")
+    place = obtain(source, terms, workdir=workdir)
+    return folder_hashes(unpack(place, workdir / "unpacked", terms.limits) if place.is_file() else place)
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):
@@ -180,12 +183,10 @@ class Hub(Quiet):
 def test_an_adapter_on_a_hub_is_fetched_and_one_that_is_too_large_is_not_even_begun(
     adapter: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from huggingface_hub import constants
-
     (adapter / "training_args.bin").write_bytes(b"pickle")
     clean = folder_hashes(adapter)
     with serving(adapter, Hub) as url:
-        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+        monkeypatch.setenv("HF_HUB_OFFLINE", "0")
         monkeypatch.setenv("HF_ENDPOINT", url)
         assert hashes("hf://team/sql@main", tmp_path / "work") == clean
         with pytest.raises(SourceError, match="Is it an adapter, or a whole model"):

@@ -4,6 +4,9 @@ from pathlib import Path
 import pytest
 
 from tests.fakes.desk import Desk
+from tests.fakes.turns import frozen_heap, quick_router
+
+__all__ = ["frozen_heap", "quick_router"]
 
 
 @pytest.fixture

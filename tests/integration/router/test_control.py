@@ -1,7 +1,7 @@
 """Routers with a registry, in front of fake replicas: what the registry says comes to be, and nothing else does."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
@@ -25,9 +25,13 @@ pytestmark = pytest.mark.anyio
 
 @asynccontextmanager
 async def controlled(
-    folder: Path, *engines: FakeEngine, keep_warm_s: float = 600, **settings: Any
+    folder: Path,
+    *engines: FakeEngine,
+    keep_warm_s: float = 600,
+    sources: Mapping[str, Any] | None = None,
+    **settings: Any,
 ) -> AsyncIterator[Router]:
-    registry = registry_settings(folder, keep_warm_s=keep_warm_s)
+    registry = registry_settings(folder, keep_warm_s=keep_warm_s, sources=dict(sources or {}))
     async with running_router(*engines, registry=registry, registry_poll_s=0.02, **settings) as router:
         yield router
 

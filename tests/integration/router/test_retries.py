@@ -23,6 +23,11 @@ def count(router: Router, name: str) -> float:
     return sum(float(line.rpartition(" ")[2]) for line in lines)
 
 
+def asking(number: int) -> dict[str, Any]:
+    """A request like no other."""
+    return ask(messages=[{"role": "user", "content": f"question {number}"}])
+
+
 async def test_a_replica_that_fails_in_a_row_is_left_alone_and_asked_again_later() -> None:
     bad, good = FakeEngine("bad"), FakeEngine("good")
     bad.script.fault = "reset"
@@ -44,16 +49,16 @@ async def test_when_the_only_replicas_circuit_is_open_clients_are_told_at_once()
     bad = FakeEngine()
     bad.script.fault = "reset"
     async with running_router(bad, breaker={"failures": 2, "open_s": 60}) as router:
-        statuses = [(await post(router)).status_code for _ in range(4)]
-    assert statuses == [502, 503, 503, 503]
-    assert len(bad.seen) == 2
+        statuses = [(await post(router, asking(number))).status_code for number in range(4)]
+    assert statuses == [422, 502, 503, 503], "whom a replica failed first may be its cause; the others are not"
+    assert len(bad.seen) == 3
 
 
 async def test_a_request_that_the_client_left_does_not_hold_a_half_open_circuit_shut() -> None:
     fake = FakeEngine()
     fake.script.fault = "reset"
     async with running_router(fake, breaker={"failures": 1, "open_s": 0.05}) as router, client_of(router) as client:
-        await post(router)
+        await post(router, asking(1))
         fake.script.fault = "hang"
         await until(lambda: not router.proxy.circuit_open("replica-0"))
         leaving = asyncio.create_task(client.post("/v1/chat/completions", json=ask()))
@@ -68,7 +73,7 @@ async def test_once_the_budget_is_spent_failures_are_told_and_not_tried_again() 
     bad, good = FakeEngine("bad"), FakeEngine("good")
     bad.script.fault = "reset"
     async with running_router(bad, good, retry=NOTHING, breaker={"failures": 99}, **ANYWHERE) as router:
-        statuses = [(await post(router)).status_code for _ in range(12)]
+        statuses = [(await post(router, asking(number))).status_code for number in range(12)]
         assert count(router, "patchbay_router_retries_refused_total") == statuses.count(502)
     assert len(bad.seen) == 2 + statuses.count(502)
     assert statuses.count(502) >= 2

@@ -161,8 +161,7 @@ async def test_another_route_answers_where_the_first_cannot_and_the_headers_say_
     first, second = engine("replica-0", "sql"), engine("replica-1", "json")
     routes = {"main": {"model": "sql", "fallbacks": ["spare"], "timeout_s": 0.3}, "spare": "json"}
     if fault == "dead":
-        first.script = Script(fault="error_500")
-        first.script.fault = "reset"
+        first.script = Script(fault="bad_gateway_502")
     if fault == "slow":
         first.script = Script(fault="hang")
     if fault == "gone":

@@ -14,6 +14,7 @@ import uvicorn
 from adapters.settings import parse_settings
 from server.app import ServerApp
 from server.config import ServerConfig
+from server.gate import ENDPOINTS
 from server.metrics import ServerMetrics
 from server.replica import Replica
 from tests.fakes.adapter_folder import write_adapter, write_base
@@ -106,6 +107,22 @@ async def test_a_bad_request_is_told_so_in_openais_shape(
         error = answer.json()["error"]
         assert (answer.status_code, error["code"], error["param"]) == (status, code, param)
         assert error["type"] == "invalid_request_error"
+
+
+@pytest.mark.parametrize("path", [path for path in ENDPOINTS if path != "/v1/embeddings"])
+@pytest.mark.parametrize("model", ["tiny", "sql"])
+async def test_a_null_for_a_field_never_reaches_the_engine_which_takes_its_default(
+    tmp_path: Path, path: str, model: str
+) -> None:
+    given = {"background": None, "truncation": None, "n": None, "tools": None, "kept": {"inner": None}, "zero": 0}
+    async with running(tmp_path) as house:
+        answer = await house.client.post(path, json={"model": model, **given})
+        assert answer.status_code == 200
+        (reached,) = house.engine.bodies
+        assert {name: value for name, value in reached.items() if name != "model"} == {
+            "kept": {"inner": None},
+            "zero": 0,
+        }
 
 
 async def test_no_path_but_health_answers_without_the_token(tmp_path: Path) -> None:
@@ -336,3 +353,16 @@ async def test_what_the_base_cannot_do_is_said_and_not_a_404(tmp_path: Path) -> 
         assert (answer.status_code, answer.json()["error"]["message"]) == (400, "The base model 'tiny' cannot embed.")
         wrong = await house.client.get(CHAT)
         assert (wrong.status_code, wrong.headers["allow"]) == (405, "POST")
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"priority": -(2**63)}, {"kv_transfer_params": {"do_remote_prefill": True}}, {"n": 16384}, {"seed": 2**70}],
+)
+async def test_a_field_that_would_harm_other_requests_never_reaches_the_engine(
+    tmp_path: Path, fields: dict[str, Any]
+) -> None:
+    async with running(tmp_path) as server:
+        answer = await server.ask("tiny", **fields)
+        assert answer.status_code == 400
+        assert answer.json()["error"]["param"] in fields

@@ -129,7 +129,9 @@ def _answer(metrics: Metrics) -> None:
 
 def _fail(metrics: Metrics) -> None:
     metrics.upstream_failure("replica-0", "connect")
-    metrics.circuit_opened("replica-0")
+    metrics.circuit_opened("replica-0", "failures")
+    metrics.query_suspected("sql")
+    metrics.query_held("sql")
     metrics.carried("whole")
     metrics.fault("proxy")
     metrics.watch_replicas(lambda state: 1)

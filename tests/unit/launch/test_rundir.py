@@ -4,7 +4,9 @@ from pathlib import Path
 import pytest
 
 from adapters.errors import StartError
-from launch.rundir import run_directory
+from adapters.settings import load_yaml, parse_settings
+from launch.rundir import run_directory, write_settings
+from router.config import RouterConfig
 
 
 def test_it_is_private_and_goes_in_the_end(tmp_path: Path) -> None:
@@ -31,3 +33,10 @@ def test_a_parent_that_cannot_be_written_to(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StartError, match="PATCHBAY_DATA_DIR"), run_directory(tmp_path / "file"):
         pass
+
+
+def test_a_guard_with_a_schema_is_read_back_by_the_router_that_is_started_with_it(tmp_path: Path) -> None:
+    guards = {"form": {"kind": "schema", "action": "flag", "schema": {"type": "object"}}}
+    config = RouterConfig.model_validate({"guards": guards, "replicas": [{"url": "http://127.0.0.1:9001"}]})
+    path = write_settings(config, tmp_path / "router.yaml")
+    assert parse_settings(RouterConfig, load_yaml(path), source="test") == config

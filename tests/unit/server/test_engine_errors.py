@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from server.engine_errors import rewrite_error
+from adapters.errors import NotFinite
+from server.engine_errors import rewrite_error, rewrite_event
 
 
 def rewritten(status: int, body: object) -> dict[str, object]:
@@ -40,3 +41,12 @@ def test_other_shapes_keep_their_message(body: dict[str, str]) -> None:
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[1]", b"\xff\xfe", b'{"error": {"message": 3}}'])
 def test_a_body_that_is_no_error_object_still_becomes_one(body: bytes) -> None:
     assert json.loads(rewrite_error(503, body))["error"]["message"] == "The engine answered with status 503."
+
+
+def test_logits_that_are_not_finite_have_a_code_of_their_own_in_whole_answers_and_in_streams() -> None:
+    body = {"error": {"message": NotFinite("sql@1").message, "type": "InternalServerError", "param": None, "code": 500}}
+    assert rewritten(500, body)["code"] == "not_finite"
+    event = rewrite_event(f"data: {json.dumps(body)}\n\ndata: [DONE]\n\n".encode())
+    first, _, rest = event.partition(b"\n\n")
+    assert json.loads(first.removeprefix(b"data: "))["error"]["code"] == "not_finite"
+    assert rest == b"data: [DONE]\n\n"

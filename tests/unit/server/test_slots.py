@@ -186,3 +186,27 @@ async def test_a_bare_name_means_the_highest_number_and_a_pin_means_itself(house
     for unknown in ("sql@3", "sql@2-000000000000", "other", "../sql", "/etc/passwd", ""):
         with pytest.raises(ModelNotFound):
             house.slots.find(unknown)
+
+
+async def test_a_revision_that_is_not_finite_is_never_served_again_and_leaves_the_engine(house: House) -> None:
+    entry, other = house.declare("sql"), house.declare("json")
+    await house.slots.load(other)
+    async with house.slots.hold(entry):
+        house.slots.not_finite(entry.engine_name)
+        house.slots.not_finite(entry.engine_name)
+        assert (entry.state, entry.lora is not None) == ("failed", True)
+    house.clock.now += 10 * FAILURE_MEMORY_S
+    with pytest.raises(AdapterRejected, match=r"sql@1 is quarantined: .* not finite"):
+        await house.slots.load(entry)
+    while len(house.engine.loaded) > 1:
+        await asyncio.sleep(0)
+    assert [lora.name for lora in house.engine.loaded.values()] == [other.engine_name]
+    assert "quarantines_total 1.0" in house.metrics.render().decode()
+    assert 'not_finite_total{of="adapter"} 2.0' in house.metrics.render().decode()
+
+
+async def test_a_base_that_is_not_finite_quarantines_no_revision(house: House) -> None:
+    entry = house.declare("sql")
+    house.slots.not_finite(None)
+    await house.slots.load(entry)
+    assert 'not_finite_total{of="base"} 1.0' in house.metrics.render().decode()

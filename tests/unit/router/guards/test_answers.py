@@ -18,7 +18,7 @@ from router.guards.answers.spoken import spoken_in
 from router.guards.answers.stop import Codec, StreamStopped
 from router.guards.answers.texts import AnswerTexts
 from router.guards.answers.whole import WITH_TEXT, filtered_answer
-from router.guards.masks import Unmask
+from router.guards.masks import Masks, Unmask
 from router.guards.rules.rule import Rule
 from router.guards.scan.load import load_scanner
 from router.guards.stream.channel import Channel
@@ -38,7 +38,7 @@ def texts(action: Action = "redact") -> AnswerTexts:
     return AnswerTexts(
         lambda escaped: Channel([RulesWatch(rules, escaped=escaped)], lambda span: f"[{span.kind}]", is_json=escaped),
         lambda _: None,
-        {},
+        Masks(),
     )
 
 
@@ -301,7 +301,9 @@ def test_who_judges_an_answer_does_not_see_some_of_what_the_model_says(endpoint:
 
 @pytest.mark.parametrize("escaped", [False, True])
 def test_a_mask_that_is_taken_back_breaks_the_json_around_it(escaped: bool) -> None:
-    unmask = Unmask({"[X_1]": 'a "quoted" word'}, escaped=escaped)
+    masks = Masks()
+    masks.back["[X_1]"] = 'a "quoted" word'
+    unmask = Unmask(masks, escaped=escaped)
     out = "".join(unmask.feed(piece) for piece in ("he said [X", "_1] to me")) + unmask.finish()
     assert (json.loads(f'"{out}"') if escaped else out) == 'he said a "quoted" word to me'
 

@@ -1,0 +1,107 @@
+"""All that is read of an adapter before it is stored: unpacked where it is an archive, checked by the gate, hashed, its
+manifest and its signature read. Done in a process of its own, since nobody vouches for a byte of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from adapters.admission.base import BaseLayout
+from adapters.admission.folder import Limits, check_files
+from adapters.admission.gate import because, check_folder
+from adapters.archive import unpack
+from adapters.config import SigningConfig
+from adapters.confined.bounds import Stop, Task
+from adapters.confined.process import run
+from adapters.digest import folder_hashes
+from adapters.manifest import read_manifest
+from adapters.registry.records import FileRecord, GoldenPrompt, Provenance
+from adapters.signing import verify_folder
+from adapters.sources.config import SourcesConfig
+
+_SLACK_BYTES = 1024**2
+
+
+@dataclass(frozen=True, slots=True)
+class Demands:
+    """What an adapter must be. `base`: what it must fit, where that is known; `sources`: what reading it may take."""
+
+    limits: Limits
+    max_rank: int
+    signing: SigningConfig
+    sources: SourcesConfig
+    base: BaseLayout | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Inspected:
+    """What an adapter's own files say, all of them checked. `folder`: where they are; `provenance`, `golden`: by its
+    manifest; `signer`: whose signature is good."""
+
+    folder: str
+    files: tuple[FileRecord, ...]
+    rank: int
+    alpha: float
+    targets: tuple[str, ...]
+    provenance: Provenance
+    golden: tuple[GoldenPrompt, ...]
+    signer: str | None
+
+    def hashes(self) -> dict[str, str]:
+        """Every file's SHA-256 by its name."""
+        return {file.name: file.sha256 for file in self.files}
+
+
+_INSPECTED = TypeAdapter(Inspected)
+
+
+def inspect(place: Path, demands: Demands, *, workdir: Path, stop: Stop | None = None) -> Inspected:
+    """What the adapter in the folder, or in the archive, at `place` says of itself. Writes below `workdir` alone.
+
+    Blocks. Raises AdapterError where it is none that could be served; TooCostly where reading it took more than it may;
+    Stopped where `stop` was asked; ConfigError where signatures are demanded and cannot be checked.
+    """
+    work = {
+        "place": str(place.absolute()),
+        "workdir": str(workdir.absolute()),
+        "limits": demands.limits.model_dump(),
+        "max_rank": demands.max_rank,
+        "signing": demands.signing.model_dump(mode="json"),
+        "base": demands.base.to_json() if demands.base is not None else None,
+    }
+    bounds = demands.sources.bounds(_size_of(place), demands.limits.folder_bytes + _SLACK_BYTES)
+    return _INSPECTED.validate_python(run(Task("inspect", work), bounds, workdir=workdir, stop=stop), strict=False)
+
+
+def inspect_task(work: Mapping[str, Any]) -> Any:
+    """What `inspect` has done in a confined process."""
+    limits, signing = Limits.model_validate(work["limits"]), SigningConfig.model_validate(work["signing"])
+    base = BaseLayout.from_json(work["base"]) if work["base"] is not None else None
+    place = Path(work["place"])
+    folder = unpack(place, Path(work["workdir"]) / "unpacked", limits) if place.is_file() else place
+    with because("files"):
+        check_files(folder, limits)
+    # Hashed before the check, and stored under these hashes, so that what is kept is what was checked.
+    hashes = folder_hashes(folder)
+    summary = check_folder(folder, max_rank=work["max_rank"], base=base, limits=limits)
+    manifest = read_manifest(folder, base=base, limits=limits)
+    found = Inspected(
+        folder=str(folder),
+        files=tuple(FileRecord(name, sha256, (folder / name).stat().st_size) for name, sha256 in hashes.items()),
+        rank=summary.rank,
+        alpha=summary.alpha,
+        targets=tuple(sorted({module.rpartition(".")[2] for module in summary.modules})),
+        provenance=manifest.provenance() if manifest else Provenance(evaluations={}),
+        golden=manifest.golden_prompts() if manifest else (),
+        signer=verify_folder(folder, signing),
+    )
+    return _INSPECTED.dump_python(found, mode="json")
+
+
+def _size_of(place: Path) -> int:
+    """The bytes at `place`, as far as they can be counted: what that costs is what a walk over it costs."""
+    if place.is_file():
+        return place.stat().st_size
+    return sum(path.stat().st_size for path in place.rglob("*") if path.is_file() and not path.is_symlink())

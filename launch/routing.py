@@ -1,0 +1,39 @@
+"""`python -m launch.routing`: the router of a `patchbay up`, which reads the whole patchbay.yaml anew."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from adapters.errors import PatchbayError, fail
+from adapters.settings import load_yaml
+from launch.config import Overrides, load_config
+from router.commands import serve_file
+from router.config import PolicyConfig
+from router.policy import policy_of
+
+# The command line may have named the base model, which is none of the router's business.
+_ANY_BASE = "base"
+
+
+def policy_of_patchbay(file: Path) -> PolicyConfig:
+    """What is policy of a patchbay.yaml, which is checked as a whole, as at the start. Raises ConfigError."""
+    base = None if load_yaml(file).get("base") is not None else _ANY_BASE
+    return policy_of(load_config(file, Overrides(base=base)))
+
+
+def main(
+    config: Annotated[Path, typer.Option(help="The router's own configuration.")],
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="More log lines, and tracebacks.")] = False,
+) -> None:
+    """Runs the router of a `patchbay up`."""
+    try:
+        serve_file(config, policy_of_patchbay, verbose=verbose)
+    except PatchbayError as error:
+        if verbose:
+            raise
+        raise typer.Exit(fail(error)) from error
+
+
+if __name__ == "__main__":
+    typer.run(main)

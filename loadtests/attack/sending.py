@@ -1,0 +1,99 @@
+"""Sending one try, and reading all that comes back, within a time."""
+
+import asyncio
+import re
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import aiohttp
+
+from loadtests.attack.tries import Answer, Try
+
+# After so long a client goes away. What is legal may take longer, so going away is none's fault.
+PATIENCE_S = 20.0
+_READ = 4 << 20
+_SAID = 300
+_STATUS = re.compile(rb"HTTP/1\.1 (\d{3}) ")
+# An event of a stream that says that the server failed, in OpenAI's words or Anthropic's.
+_FAILED = re.compile(
+    rb'"type":\s*"(?:server_error|api_error|InternalServerError|Internal Server Error|response\.failed)"'
+    rb'|"code":\s*50\d\b'
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where a Patchbay listens."""
+
+    clients: str
+    operators: str
+
+
+class Sender:
+    """Sends tries to a Patchbay. Used within the `session`'s life."""
+
+    def __init__(self, session: aiohttp.ClientSession, addresses: Addresses) -> None:
+        self._session = session
+        self._addresses = addresses
+
+    async def send(self, one: Try) -> Answer:
+        """What came of it. Never raises: a connection that breaks is an answer too."""
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                return await (self._on_wire(one) if one.door == "wire" else self._by_http(one))
+        except TimeoutError:
+            return Answer(0, left=True)
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            return Answer(0, said=f"{type(error).__name__}: {error}"[:_SAID])
+
+    async def _by_http(self, one: Try) -> Answer:
+        base = self._addresses.operators if one.door == "operators" else self._addresses.clients
+        headers = {"content-type": "application/json", **one.headers}
+        async with self._session.post(base + one.path, data=one.body, headers=headers) as response:
+            body = await _read(response)
+            failed = response.status >= 500 or (_streamed(response) and _FAILED.search(body) is not None)
+            end = body[-_SAID:] if failed and response.status < 400 else body[:_SAID]
+            return Answer(response.status, failed, said=end.decode(errors="replace"))
+
+    async def _on_wire(self, one: Try) -> Answer:
+        address = urlsplit(self._addresses.clients)
+        reader, writer = await asyncio.open_connection(address.hostname, address.port)
+        try:
+            await _write(writer, one)
+            got = await _until_quiet(reader)
+        finally:
+            writer.close()
+        statuses = [int(found) for found in _STATUS.findall(got)]
+        worst = max(statuses, default=0)
+        return Answer(worst, worst >= 500, said=got[:_SAID].decode(errors="replace"))
+
+
+def _streamed(response: aiohttp.ClientResponse) -> bool:
+    return response.content_type == "text/event-stream"
+
+
+async def _read(response: aiohttp.ClientResponse) -> bytes:
+    parts = bytearray()
+    async for chunk in response.content.iter_any():
+        if len(parts) < _READ:
+            parts += chunk
+    return bytes(parts)
+
+
+async def _write(writer: asyncio.StreamWriter, one: Try) -> None:
+    piece = one.piece or len(one.body) or 1
+    for start in range(0, len(one.body), piece):
+        writer.write(one.body[start : start + piece])
+        await writer.drain()
+        if one.pause_s:
+            await asyncio.sleep(one.pause_s)
+
+
+async def _until_quiet(reader: asyncio.StreamReader, quiet_s: float = 2.0) -> bytes:
+    got = bytearray()
+    try:
+        while chunk := await asyncio.wait_for(reader.read(65536), quiet_s):
+            got += chunk
+    except TimeoutError:
+        pass
+    return bytes(got)

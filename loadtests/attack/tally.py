@@ -1,0 +1,100 @@
+"""The table of what an attack tried, as rows, for people, for machines and for a page of the documents."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from rich.table import Table
+
+from loadtests.attack.tries import Answer, Violation
+
+COLUMNS = ("tried", "2xx", "4xx", "closed or left", "5xx", "engine ends", "changed", "turns over 100 ms")
+
+
+@dataclass
+class Row:
+    """What came of one kind of tries. `ended`: engines or replicas; `changed`: answers of bystanders; `held`: turns of
+    the router's event loop over 100 ms."""
+
+    tried: int = 0
+    good: int = 0
+    refused: int = 0
+    without: int = 0
+    at_fault: int = 0
+    ended: int = 0
+    changed: int = 0
+    held: int = 0
+
+    def note(self, answer: Answer) -> None:
+        """Counts one try by its answer."""
+        self.tried += 1
+        if answer.at_fault:
+            self.at_fault += 1
+        elif answer.status == 0:
+            self.without += 1
+        elif answer.status < 400:
+            self.good += 1
+        else:
+            self.refused += 1
+
+    @property
+    def cells(self) -> tuple[int, ...]:
+        """The row in the order of `COLUMNS`."""
+        return (self.tried, self.good, self.refused, self.without, self.at_fault, self.ended, self.changed, self.held)
+
+
+@dataclass
+class Tally:
+    """All rows by kind, what was violated, and how often bystanders asked (`asked`) and got none (`unanswered`)."""
+
+    rows: dict[str, Row] = field(default_factory=dict)
+    violations: list[Violation] = field(default_factory=list)
+    asked: int = 0
+    unanswered: int = 0
+    seconds: float = 0.0
+    seed: int = 0
+
+    def row(self, kind: str) -> Row:
+        """The row of a kind, made where there is none yet."""
+        return self.rows.setdefault(kind, Row())
+
+    def table(self) -> Table:
+        """For a terminal."""
+        table = Table(title=self.summary)
+        for place, name in enumerate(("kind", *COLUMNS)):
+            table.add_column(name, justify="right" if place else "left")
+        for kind, row in self.rows.items():
+            table.add_row(kind, *map(str, row.cells))
+        return table
+
+    def as_json(self) -> str:
+        """For a program."""
+        violations = [{"what": one.what, "by": one.by.what, "detail": one.detail} for one in self.violations]
+        fields: dict[str, Any] = {"rows": {kind: asdict(row) for kind, row in self.rows.items()}}
+        fields |= {"violations": violations, "bystanders": {"asked": self.asked, "unanswered": self.unanswered}}
+        return json.dumps(fields | {"seconds": round(self.seconds), "seed": self.seed}, indent=2)
+
+    def markdown(self) -> str:
+        """For a page of the documents."""
+        lines = [f"| {' | '.join(('kind', *COLUMNS))} |", "|---|" + "---:|" * len(COLUMNS)]
+        lines += [f"| {kind} | {' | '.join(map(str, row.cells))} |" for kind, row in self.rows.items()]
+        return "\n".join([*lines, "", self.summary])
+
+    @property
+    def summary(self) -> str:
+        """All of it in a line."""
+        tried = sum(row.tried for row in self.rows.values())
+        return (
+            f"{tried} tries in {self.seconds / 60:.0f} minutes with seed {self.seed}, beside bystanders who asked "
+            f"{self.asked} times; {len(self.violations)} violations."
+        )
+
+
+def put_into_page(page: str, text: str) -> str:
+    """`page` with `text` between its two markers. Raises ValueError where it has none."""
+    begin, end = "<!-- attack: begin -->", "<!-- attack: end -->"
+    head, _, rest = page.partition(begin)
+    _, found, tail = rest.partition(end)
+    if not found:
+        raise ValueError(f"the page has no {begin} … {end}")
+    return f"{head}{begin}\n{text}\n{end}{tail}"

@@ -1,0 +1,54 @@
+"""What limits a request: its answer is bounded, and what it can take at most is set aside before it is asked for."""
+
+from adapters.tenancy import Limits
+from router.apart import Apart
+from router.fleet import Fleet
+from router.incoming import Incoming
+from router.meter import bounded
+from router.routes.book import Choice
+from router.snapshot import Target
+from router.tenants.config import CountersConfig, PriceConfig
+from router.tenants.limiter import ROUTE, Grant, Limiter, Need
+
+_FREE = PriceConfig()
+
+
+class Charging:
+    """`apart`: does what takes long."""
+
+    def __init__(self, limiter: Limiter, counters: CountersConfig, fleet: Fleet, apart: Apart) -> None:
+        self._limiter = limiter
+        self._counters = counters
+        self._fleet = fleet
+        self._apart = apart
+
+    async def charge_route(self, choice: Choice) -> None:
+        """Counts a request to a route that has a limit of its own. Raises RateLimited."""
+        config = choice.config
+        if config is None or config.requests_per_minute is None:
+            return
+        limits = Limits(requests_per_minute=config.requests_per_minute)
+        await self._limiter.reserve(f"{ROUTE}{choice.route}", limits, Need(0, 0), _FREE)
+
+    async def reserve(
+        self, incoming: Incoming, target: Target, body: bytes, price: PriceConfig
+    ) -> tuple[bytes, Grant | None]:
+        """The body, with the answer's bound in it that is counted where a limit needs one, and what was set aside.
+
+        Raises RateLimited, and InvalidRequest for a size that could be read in more than one way.
+        """
+        client = incoming.client
+        limits, need = client.limits, Need(0, 0)
+        if limits == Limits():
+            return body, None
+        if limits.by_tokens:
+            endpoint, context = incoming.exchange.endpoint.name, self._context(target)
+            body, need = await self._apart.run_json(lambda: bounded(body, endpoint, self._counters, context), len(body))
+        return body, await self._limiter.reserve(client.tenant, limits, need, price)
+
+    def _context(self, target: Target) -> int | None:
+        """The tokens that a request to `target` can hold with its answer, None where a replica does not tell."""
+        having = frozenset(target.replicas)
+        held = [one.catalog.context for one in self._fleet.view.replicas if one.name in having and one.catalog]
+        known = [one for one in held if one is not None]
+        return max(known) if known and len(known) == len(held) else None

@@ -1,0 +1,133 @@
+"""Pushes that clients of the admin port ask for: so many at a time, so many that wait, and each ended when nobody wants
+it any more."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from pathlib import Path
+
+from adapters.confined.bounds import Pace, Stop
+from adapters.errors import BodyTooLarge, PatchbayError, RequestTimeout, Unavailable
+from adapters.publish import Publisher, Pushed, PushRequest, refusal_of
+from adapters.sources.authority import shown_source
+from adapters.sources.config import SourcesConfig
+from router.metrics import Metrics
+from router.threads import Threads
+
+_log = logging.getLogger("patchbay.router")
+_AGAIN_S = 10
+_WRITERS = 2
+_MESSAGE = "The push was given up: {}."
+
+
+class Pushes:
+    """All pushes of this router's clients.
+
+    They have threads of their own, and none of them parses anything: that is done in processes (`adapters.confined`),
+    which end with the push.
+    """
+
+    def __init__(self, publisher: Publisher, config: SourcesConfig, metrics: Metrics) -> None:
+        self._publisher = publisher
+        self._config = config
+        self._metrics = metrics
+        self._threads = Threads("pushes", config.at_a_time)
+        self._writers = Threads("uploads", _WRITERS)
+        self._stops: set[Stop] = set()
+        self._places = 0
+        self._ending = False
+
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """A place among those that are worked on or wait. Raises Unavailable where there is none."""
+        most = self._config.at_a_time + self._config.waiting
+        if self._ending or self._places >= most:
+            self._metrics.refusal("busy")
+            why = "it is ending" if self._ending else f"{self._places} are at work or wait"
+            raise Unavailable(f"This router takes no push now: {why}.", retry_after_s=_AGAIN_S)
+        self._places += 1
+        try:
+            yield
+        finally:
+            self._places -= 1
+
+    async def push(self, request: PushRequest, *, actor: str, left: "asyncio.Future[None]") -> Pushed:
+        """A push, within a place. `left`: done when its client has gone, which ends it.
+
+        Raises what `Publisher.push` does; what goes wrong is logged and counted.
+        """
+        stop = Stop()
+        self._stops.add(stop)
+        left.add_done_callback(lambda _: stop.ask(_MESSAGE.format("its client has gone")))
+        try:
+            if self._ending:
+                stop.ask(_MESSAGE.format("this router is ending"))
+            return await self._done(request, actor, stop)
+        except PatchbayError as error:
+            reason = refusal_of(error)
+            self._metrics.refusal(reason)
+            what = shown_source(request.source)
+            _log.warning("the push of '%s' from %s by %s failed (%s): %s", request.adapter, what, actor, reason, error)
+            raise
+        finally:
+            self._stops.discard(stop)
+
+    async def _done(self, request: PushRequest, actor: str, stop: Stop) -> Pushed:
+        work = asyncio.ensure_future(self._threads.run(self._publisher.push, request, actor=actor, stop=stop))
+        try:
+            return await asyncio.shield(work)
+        except asyncio.CancelledError:
+            stop.ask(_MESSAGE.format("it is no longer wanted"))
+            # Its files are gone once the thread has ended.
+            with suppress(PatchbayError):
+                await work
+            raise
+
+    @asynccontextmanager
+    async def received(self, body: AsyncIterator[bytes], suffix: str, limit_bytes: int) -> AsyncIterator[Path]:
+        """The archive in the `body` of a request, as a file for the block.
+
+        Raises BodyTooLarge, and RequestTimeout where it comes slower than it must.
+        """
+        with self._publisher.workdirs.new("upload") as folder:
+            archive = folder / f"upload{suffix}"
+            with archive.open("wb") as file:
+                async for chunk in self._kept_to_pace(body, limit_bytes):
+                    await self._writers.run(file.write, chunk)
+            yield archive
+
+    async def _kept_to_pace(self, body: AsyncIterator[bytes], limit_bytes: int) -> AsyncIterator[bytes]:
+        clock = asyncio.get_running_loop().time
+        pace, taken = Pace(self._config.least, clock()), 0
+        try:
+            async with asyncio.timeout(self._config.timeout_s):
+                while True:
+                    async with asyncio.timeout(self._config.slow_s):
+                        chunk = await anext(body, None)
+                    if chunk is None:
+                        return
+                    taken += len(chunk)
+                    if taken > limit_bytes:
+                        raise BodyTooLarge(limit_bytes)
+                    if pace.is_too_slow(taken, clock()):
+                        raise TimeoutError
+                    yield chunk
+        except TimeoutError as error:
+            least, over = self._config.least_bytes_per_s, self._config.slow_s
+            raise RequestTimeout(
+                f"The body came slower than {least:g} bytes a second for {over:g} seconds, or took more than "
+                f"{self._config.timeout_s:g} seconds.",
+                hint="An operator can change that: registry.sources.",
+            ) from error
+
+    def stop(self) -> None:
+        """Ends what is under way, and takes no more."""
+        self._ending = True
+        for stop in tuple(self._stops):
+            stop.ask(_MESSAGE.format("this router is ending"))
+
+    def close(self) -> None:
+        """Lets go of the threads."""
+        self._threads.close()
+        self._writers.close()

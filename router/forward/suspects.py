@@ -1,0 +1,146 @@
+"""Keeps requests away from replicas that are suspected of ending them (`balance/suspicion.py` says which)."""
+
+import asyncio
+import json
+import logging
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from secrets import token_bytes
+
+from adapters.errors import SuspectedQuery
+from router.balance import suspicion
+from router.balance.suspicion import NOTHING, Death, Record
+from router.forward.kinds import kind_of
+from router.metrics import Metrics
+from router.snapshot import Target
+
+# One JSON object a hold: the kind's mark, the model and the replicas, never the prompt.
+_audit = logging.getLogger("patchbay.audit")
+_LOOK_S = 0.02
+_MOST_RECORDS = 10_000
+_TIDY_S = 1.0
+
+
+@dataclass(slots=True, eq=False)
+class Case:
+    """What is known of one request's tries, once one has failed, or while others are suspected. `kind`: a keyed hash of
+    its work; `label`: its model's name; `deaths`: replicas that died under it; `blamed`: those against which it has
+    counted; `erred`: the replica that answered 500 first, and when it was asked, until another has answered."""
+
+    kind: bytes
+    label: str
+    request: str
+    deaths: int = 0
+    blamed: set[str] = field(default_factory=set)
+    counted: bool = False
+    erred: tuple[str, float] | None = None
+
+
+class Suspects:
+    """One router's. `clock`: seconds, monotonic."""
+
+    def __init__(self, policy: suspicion.Policy, metrics: Metrics, clock: Callable[[], float]) -> None:
+        self._policy = policy
+        self._metrics = metrics
+        self._clock = clock
+        self._key = token_bytes(32)
+        self._records: dict[bytes, Record] = {}
+        self._trials: dict[bytes, Case] = {}
+        self._poison: dict[bytes, float] = {}
+        self._tidied_s = clock()
+
+    @property
+    def watching(self) -> bool:
+        """Whether there is any evidence against anybody. While there is none, nothing need be asked here."""
+        return bool(self._records)
+
+    def case(self, target: Target, body: bytes, request: str) -> Case:
+        """A request's case, by what it asks for."""
+        return Case(kind_of(target.engine_name, body, self._key), target.label, request)
+
+    def check(self, case: Case) -> None:
+        """Raises SuspectedQuery where requests of this kind are held off."""
+        record, now_s = self._records.get(case.kind), self._clock()
+        if record is None or suspicion.standing(record, now_s) != "held":
+            return
+        self._metrics.query_held(case.label)
+        raise SuspectedQuery(retry_after_s=max(1, math.ceil(record.until_s - now_s)))
+
+    async def admit(self, case: Case) -> None:
+        """Waits until a request may go to a replica: one at a time after a death that its kind may have caused. Raises
+        SuspectedQuery where it may not."""
+        while (record := self._records.get(case.kind)) is not None:
+            self.check(case)
+            if suspicion.standing(record, self._clock()) == "free":
+                return
+            if self._trials.setdefault(case.kind, case) is case:
+                return
+            await asyncio.sleep(_LOOK_S)
+
+    def left(self, case: Case) -> None:
+        """Notes that a request is at no replica any more."""
+        if self._trials.get(case.kind) is case:
+            del self._trials[case.kind]
+
+    def died(self, case: Case, death: Death) -> None:
+        """Notes that a replica died under a request. Raises SuspectedQuery once that is one too many."""
+        before = self._records.get(case.kind, NOTHING)
+        after = self._records[case.kind] = suspicion.died(before, death, self._policy)
+        self._tidy()
+        if after.holds > before.holds or after.until_s > before.until_s:
+            held_s = after.until_s - self._clock()
+            self._tell(case, (*before.deaths, death), held_s)
+            raise SuspectedQuery(retry_after_s=max(1, math.ceil(held_s)))
+        self._put(case.kind, after)
+
+    def began(self, case: Case, *, midway: bool) -> None:
+        """Notes that an answer began, or its rest."""
+        if (record := self._records.get(case.kind)) is not None:
+            self._put(case.kind, suspicion.began(record, midway=midway))
+            if not record.holds:
+                self.left(case)
+
+    def answered(self, case: Case) -> None:
+        """Notes that an answer is whole."""
+        self._records.pop(case.kind, None)
+        self.left(case)
+
+    def poisons(self, case: Case) -> bool:
+        """Whether requests of this kind are known to be answered with 500 wherever they go."""
+        return self._poison.get(case.kind, 0.0) > self._clock()
+
+    def poisoned(self, case: Case) -> None:
+        """Notes that two replicas answered a request with 500."""
+        if len(self._poison) >= _MOST_RECORDS:
+            del self._poison[next(iter(self._poison))]
+        self._poison[case.kind] = self._clock() + self._policy.hold_s
+
+    def _put(self, kind: bytes, record: Record) -> None:
+        if record.empty:
+            self._records.pop(kind, None)
+        else:
+            self._records[kind] = record
+
+    def _tidy(self) -> None:
+        """Forgets what is over, and of too much the oldest."""
+        now_s = self._clock()
+        if now_s - self._tidied_s < _TIDY_S and len(self._records) <= _MOST_RECORDS:
+            return
+        self._tidied_s = now_s
+        for kind in [one for one, record in self._records.items() if suspicion.is_over(record, now_s, self._policy)]:
+            del self._records[kind]
+        while len(self._records) > _MOST_RECORDS:
+            del self._records[next(iter(self._records))]
+
+    def _tell(self, case: Case, deaths: tuple[Death, ...], held_s: float) -> None:
+        self._metrics.query_suspected(case.label)
+        said = {
+            "event": "suspected_query_of_death",
+            "request": case.request,
+            "kind": case.kind.hex(),
+            "model": case.label,
+            "replicas": [one.replica for one in deaths],
+            "held_s": round(held_s, 1),
+        }
+        _audit.warning("%s", json.dumps(said))

@@ -1,0 +1,82 @@
+"""A database that is stopped, or locked, and machines whose clocks are wrong."""
+
+import os
+import signal
+import sqlite3
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from adapters.errors import RegistryError
+from adapters.registry.registry import Registry
+from adapters.registry.times import SteadyClock
+from tests.fakes.postgres import NO_SERVER, running_postgres, server_programs
+
+
+def test_a_leader_whose_clock_ran_an_hour_ahead_and_died_does_not_keep_others_from_leading(url: str) -> None:
+    ahead = datetime.now(UTC) + timedelta(hours=1)
+    with Registry.open(url, clock=lambda: ahead) as wrong, Registry.open(url) as right:
+        assert wrong.take_lease("reconciler", "dead", 6)
+        assert right.take_lease("reconciler", "alive", 6)
+        assert not right.take_lease("reconciler", "other", 6)
+
+
+def test_a_clock_that_is_set_does_not_move_what_the_registry_goes_by() -> None:
+    start, passed = datetime(2026, 1, 1, tzinfo=UTC), [100.0]
+    clock = SteadyClock(start, lambda: passed[0])
+    passed[0] += 5
+    assert clock() == start + timedelta(seconds=5)
+
+
+def test_what_only_reads_does_not_wait_for_whoever_writes(tmp_path: Path) -> None:
+    file = tmp_path / "registry.db"
+    Registry.open(f"sqlite:///{file}").close()
+    with closing(sqlite3.connect(file, isolation_level=None)) as writer:
+        writer.execute("PRAGMA busy_timeout=0")
+        writer.execute("BEGIN IMMEDIATE")
+        with Registry.open(f"sqlite:///{file}") as registry:
+            assert registry.snapshot().adapters == {}
+        writer.execute("ROLLBACK")
+
+
+def test_a_file_that_is_gone_is_said_and_one_that_takes_its_place_is_read(tmp_path: Path) -> None:
+    file, other = tmp_path / "registry.db", tmp_path / "other.db"
+    with Registry.open(f"sqlite:///{other}") as made:
+        made.add_replica("gpu-1", "http://10.0.0.1:9001", actor="ann")
+    with Registry.open(f"sqlite:///{file}") as registry:
+        assert registry.replicas() == ()
+        file.unlink()
+        with pytest.raises(RegistryError, match="is gone"):
+            registry.replicas()
+        assert not file.exists(), "a new, empty registry stands where one was"
+        (tmp_path / "registry.db-wal").unlink(missing_ok=True)
+        (tmp_path / "registry.db-shm").unlink(missing_ok=True)
+        other.rename(file)
+        assert [one.name for one in registry.replicas()] == ["gpu-1"]
+
+
+def test_a_database_that_is_stopped_is_given_up_and_is_used_again_once_it_goes_on() -> None:
+    if server_programs() is None:
+        pytest.skip(NO_SERVER)
+    with running_postgres() as server, Registry.open(server.new_database()) as registry:
+        stopped = _processes(server.folder)
+        assert stopped
+        for pid in stopped:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            registry.hurry(1)
+            with pytest.raises(RegistryError, match=r"said nothing|timeout"):
+                registry.generation()
+        finally:
+            for pid in stopped:
+                os.kill(pid, signal.SIGCONT)
+        assert registry.generation() >= 0
+
+
+def _processes(folder: Path) -> list[int]:
+    """The server in `folder`, and its children."""
+    first = (folder / "data" / "postmaster.pid").read_text().splitlines()[0]
+    children = Path(f"/proc/{first}/task/{first}/children").read_text().split()
+    return [int(first), *(int(one) for one in children)]
