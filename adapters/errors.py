@@ -19,6 +19,7 @@ PatchbayError
     ├── RequestTimeout     408
     ├── Conflict           409
     ├── BodyTooLarge       413
+    ├── UnsupportedMediaType  415
     ├── AdapterRejected    422, an adapter that a request asked for cannot be served
     ├── RateLimited        429, with the seconds after which to try again
     ├── GuardFailed        500, a guard could not do its work, so nothing goes through
@@ -175,6 +176,12 @@ class BodyTooLarge(RequestError):
 
     def __init__(self, limit_bytes: int) -> None:
         super().__init__(f"The request body is larger than {limit_bytes} bytes.")
+
+
+class UnsupportedMediaType(RequestError):
+    status = 415
+    error_type = "invalid_request_error"
+    code = "unsupported_media_type"
 
 
 class AdapterRejected(RequestError):

@@ -12,6 +12,7 @@ from secrets import token_bytes
 from socket import socket
 from types import FrameType
 
+from adapters.admin_token import own_token, token_path
 from adapters.deadman import Deadman
 from adapters.errors import PatchbayError, StartError
 from adapters.registry.records import Access, ReplicaAddress
@@ -24,6 +25,7 @@ from router.config import RouterConfig
 from router.control.context import utc_now
 from router.control.control import Control
 from router.control.replicas import ReplicaControls
+from router.door import Door
 from router.endings import Endings
 from router.fleet import Fleet
 from router.keys import Role, RoleRing
@@ -92,8 +94,9 @@ class Router:
             fault=self.metrics.fault,
         )
         keys = _admin_keys(config)
+        door = Door(config.admin_host, config.admin_hosts, setting="admin_hosts")
         parts = AdminParts(
-            self.proxy, self.fleet, self.metrics, self.stop, keys, self.policy, self.trials, self.control
+            self.proxy, self.fleet, self.metrics, self.stop, keys, self.policy, self.trials, door, self.control
         )
         self._admin = Listener(build_admin(parts), admin)
         self._poller = Poller(config, self.fleet, self._probe, self.metrics)
@@ -145,6 +148,7 @@ class Router:
                     "there are no keys, so whoever reaches %s may ask: make one by `patchbay keys create`", self.url
                 )
             _log.info("listening on %s, admin on %s", self.url, self.admin_url)
+            _tell_names(self._config)
             await self._stop.wait()
             await self._drain(public)
             self._admin.stop()
@@ -290,10 +294,26 @@ def _bind_both(config: RouterConfig) -> tuple[socket, socket]:
         raise
 
 
+def _tell_names(config: RouterConfig) -> None:
+    """Says that only addresses open a port that others reach, where no name of it is told."""
+    for host, names, setting in (
+        (config.host, config.hosts, "hosts"),
+        (config.admin_host, config.admin_hosts, "admin_hosts"),
+    ):
+        if not is_loopback(host) and not names:
+            _log.warning(
+                "%s: only requests to IP addresses and localhost are answered; add other names to '%s'",
+                host,
+                setting,
+            )
+
+
 def _admin_keys(config: RouterConfig) -> RoleRing:
     tokens: list[tuple[str, Role, str]] = [
         (one.name, one.role, one.token.get_secret_value()) for one in config.admin_tokens
     ]
     if config.admin_token is not None:
         tokens.append(("admin", "admin", config.admin_token.get_secret_value()))
+    if config.own_token:
+        tokens.append(("admin", "admin", own_token(token_path())))
     return RoleRing(tokens)
