@@ -73,6 +73,10 @@ class Control:
                 self._metrics.fault("control")
                 await asyncio.sleep(_AGAIN_S)
 
+    async def flush(self) -> None:
+        """Writes what was counted of canaries and is not written yet. Call it once `run` has ended."""
+        await self._tallies.close()
+
     def close(self) -> None:
         """Closes the registry."""
         self.registry.close()
