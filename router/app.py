@@ -15,6 +15,7 @@ from types import FrameType
 from adapters.admin_token import own_token, token_path
 from adapters.deadman import Deadman
 from adapters.errors import PatchbayError, StartError
+from adapters.log_queue import LogQueue
 from adapters.registry.records import Access, ReplicaAddress
 from adapters.settings import is_loopback
 from router.access import AccessLog
@@ -225,16 +226,17 @@ class Router:
         self.metrics.watch_replicas(lambda state: sum(seen.state == state for seen in self.fleet.view.replicas))
 
 
-async def serve(config: RouterConfig, deadman: Deadman) -> None:
+async def serve(config: RouterConfig, deadman: Deadman, lines: LogQueue) -> None:
     """Runs a router until SIGTERM or SIGINT; a second one ends the draining. Call it on the main thread.
 
-    Whatever hangs, `deadman` ends the process within the configured time. Raises StartError.
+    Whatever hangs, `deadman` ends the process within the configured time. `lines`: its log. Raises StartError.
     """
 
     def ending(seconds: float) -> None:
         deadman.end_within(seconds + config.end_timeout_s, code=1, why="the router is to end")
 
     router = Router(config, ending)
+    lines.on_drop = router.metrics.log_line_dropped
     asked = asyncio.Event()
     _listen_to_signals(router, ending, config.drain_timeout_s)
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, asked.set)

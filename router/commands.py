@@ -53,7 +53,10 @@ def _serve(settings: "RouterConfig", *, verbose: bool) -> None:
     from router.app import serve
     from router.logs import log_to_stderr
 
-    log_to_stderr(settings.log_format, verbose=verbose)
+    lines = log_to_stderr(settings.log_format, verbose=verbose)
     deadman = Deadman.start()
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serve(settings, deadman))
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(serve(settings, deadman, lines))
+    finally:
+        lines.flush()
