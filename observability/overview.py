@@ -144,6 +144,7 @@ _FAULTS = (
             Query(per_second("patchbay_router_retries_refused_total"), "tries refused"),
             Query(per_second("patchbay_router_faults_total"), "faults"),
             Query(per_second("patchbay_router_log_lines_dropped_total"), "log lines dropped"),
+            Query(per_second("patchbay_router_connections_shed_total", by="how"), "connections shed: {{how}}"),
         ),
         "ops",
     ),

@@ -18,6 +18,7 @@ from adapters.errors import PatchbayError, StartError
 from adapters.log_queue import LogQueue
 from adapters.registry.records import Access, ReplicaAddress
 from adapters.settings import is_loopback
+from router import descriptors
 from router.access import AccessLog
 from router.admin import AdminParts, build_admin
 from router.admission.admission import Admission
@@ -43,7 +44,7 @@ from router.tenants.limiter import Limiter
 from router.tracing import open_tracer
 from router.trials import Trials
 from router.usage import Usage
-from router.wire.port import Port
+from router.wire.port import Limits, Port
 
 _log = logging.getLogger("patchbay.router")
 _LAST_WORDS_S = 1.0
@@ -89,10 +90,10 @@ class Router:
         self._public = Port(
             self.proxy,
             public,
-            limit_bytes=config.max_body_bytes,
-            head_timeout_s=config.head_timeout_s,
+            limits=Limits(config.max_body_bytes, config.head_timeout_s, descriptors.for_clients()),
             shared=config.reuse_port,
             fault=self.metrics.fault,
+            shed=self.metrics.connection_shed,
         )
         keys = _admin_keys(config)
         door = Door(config.admin_host, config.admin_hosts, setting="admin_hosts")

@@ -50,11 +50,13 @@ def _serve(settings: "RouterConfig", *, verbose: bool) -> None:
     import uvloop
 
     from adapters.deadman import Deadman
+    from router import descriptors
     from router.app import serve
     from router.logs import log_to_stderr
 
     lines = log_to_stderr(settings.log_format, verbose=verbose)
     deadman = Deadman.start()
+    descriptors.raise_limit()
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(serve(settings, deadman, lines))
