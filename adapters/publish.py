@@ -5,7 +5,6 @@ files are known by their hashes, and the same bytes for the same base are the sa
 """
 
 import dataclasses
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -25,6 +24,7 @@ from adapters.registry.records import AdapterSettings, BaseModelRecord, FileReco
 from adapters.registry.registry import Registry
 from adapters.signing import verify_folder
 from adapters.sources import fetched
+from adapters.workdir import workdir
 
 _UPLOAD_LEASE_S = 24 * 3600.0
 Tell = Callable[[str], None]
@@ -91,8 +91,8 @@ class Publisher:
     def _folder(self, source: str, tell: Tell) -> Iterator[Path]:
         tell("fetching")
         with (
-            tempfile.TemporaryDirectory(prefix="patchbay-push-") as workdir,
-            fetched(source, limits=self._config.limits, workdir=Path(workdir)) as folder,
+            workdir("push") as aside,
+            fetched(source, limits=self._config.limits, workdir=aside) as folder,
         ):
             yield folder
 

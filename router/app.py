@@ -18,6 +18,7 @@ from adapters.errors import PatchbayError, StartError
 from adapters.log_queue import LogQueue
 from adapters.registry.records import Access, ReplicaAddress
 from adapters.settings import is_loopback
+from adapters.workdir import remove_leftovers
 from router import descriptors
 from router.access import AccessLog
 from router.admin import AdminParts, build_admin
@@ -127,6 +128,7 @@ class Router:
                 opened.callback(self.control.close)
                 opened.push_async_callback(self._usage.close)
                 opened.push_async_callback(self.control.flush)
+                await asyncio.to_thread(remove_leftovers)
                 await self.control.follower.look()
             # Closing may wait for threads, databases and peers that never answer.
             opened.callback(self._ending, 0.0)

@@ -1,6 +1,5 @@
 """`push`, `merge` and `sign`: how revisions come to be."""
 
-import tempfile
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,6 +8,7 @@ import typer
 
 from adapters.commands.desk import AsJson, Config, Desk, opened
 from adapters.commands.output import console, doing, print_json, size
+from adapters.workdir import workdir
 
 if TYPE_CHECKING:
     from adapters.merge import Method, Mixture
@@ -126,17 +126,17 @@ def _merge(
 
     name, note, base = target
     revisions = [desk.registry.resolve(reference) for reference in references]
-    with tempfile.TemporaryDirectory(prefix="patchbay-merge-") as workdir, doing("merging") as shown:
-        folders = [Path(workdir) / str(index) for index in range(len(revisions))]
+    with workdir("merge") as aside, doing("merging") as shown:
+        folders = [aside / str(index) for index in range(len(revisions))]
         for revision, folder in zip(revisions, folders, strict=True):
             shown.tell(f"fetching {revision.name} …")
             desk.store.fetch(revision.draft.files, folder)
-        merge_folders(folders, mixture, Path(workdir) / "merged")
+        merge_folders(folders, mixture, aside / "merged")
         source = f"{mixture.method} of " + ", ".join(
             f"{weight:g} {one.name}" for weight, one in zip(mixture.weights, revisions, strict=True)
         )
         made = Provenance(source=source, notes=note, merged_from=tuple(one.name for one in revisions))
-        return _push(desk, PushRequest(name, str(Path(workdir) / "merged"), made), base)
+        return _push(desk, PushRequest(name, str(aside / "merged"), made), base)
 
 
 def _show(pushed: "Pushed", *, as_json: bool) -> None:
