@@ -130,6 +130,8 @@ def _answer(metrics: Metrics) -> None:
 def _fail(metrics: Metrics) -> None:
     metrics.upstream_failure("replica-0", "connect")
     metrics.circuit_opened("replica-0")
+    metrics.connection_shed("idle")
+    metrics.log_line_dropped()
     metrics.carried("whole")
     metrics.fault("proxy")
     metrics.watch_replicas(lambda state: 1)
