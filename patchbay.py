@@ -16,6 +16,7 @@ def build_app() -> typer.Typer:
     from adapters.commands.tenants import app as tenants
     from adapters.commands.usage import usage
     from adapters.demo.commands import app as demo
+    from launch.admin import app as admin
     from launch.commands import up
     from launch.demo import demo_config, demo_texts, demo_up
     from launch.demo_canary import demo_canary
@@ -38,6 +39,7 @@ def build_app() -> typer.Typer:
     app.add_typer(adapters, name="adapters")
     app.add_typer(registry, name="registry")
     app.add_typer(replicas, name="replicas")
+    app.add_typer(admin, name="admin")
     app.add_typer(routes, name="route")
     app.add_typer(guards, name="guards")
     app.add_typer(canary, name="canary")

@@ -21,6 +21,7 @@ PatchbayError
     ├── RequestTimeout     408
     ├── Conflict           409
     ├── BodyTooLarge       413
+    ├── UnsupportedMediaType  415
     ├── AdapterRejected    422, an adapter that a request asked for cannot be served
     ├── SuspectedQuery     422, replicas died under this request, so it is not tried on another
     ├── RateLimited        429, with the seconds after which to try again
@@ -199,6 +200,12 @@ class TooManyElements(RequestError):
         super().__init__(
             f"The JSON body of your request has more than {most} elements (values, keys, lists and objects)."
         )
+
+
+class UnsupportedMediaType(RequestError):
+    status = 415
+    error_type = "invalid_request_error"
+    code = "unsupported_media_type"
 
 
 class AdapterRejected(RequestError):

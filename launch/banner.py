@@ -4,6 +4,7 @@ import json
 import shlex
 from dataclasses import dataclass
 
+from adapters.admin_token import own_token, token_path, token_url
 from launch.events import ReadyReport
 
 _KEY_VARIABLE = "PATCHBAY_API_KEY"
@@ -17,16 +18,17 @@ class SampleCall:
     prompt: str
 
 
-def ready_text(report: ReadyReport, sample: SampleCall | None = None) -> str:
+def ready_text(report: ReadyReport, sample: SampleCall | None = None, admin: str | None = None) -> str:
     """A `curl` and a Python snippet that call what `report` tells of. Keys are never in it, only a variable's name.
 
-    Without a `sample` they greet the first adapter, or the base where there is none.
+    Without a `sample` they greet the first adapter, or the base where there is none. `admin`: the admin port's address
+    as a person opens it, where that is more than `report` says.
     """
     call = sample or SampleCall(report.adapters[0] if report.adapters else report.base, "Hello")
     return "\n".join(
         (
             "",
-            f"Ready after {report.after_s:.0f} s: {report.url}  (admin and metrics: {report.admin_url})",
+            f"Ready after {report.after_s:.0f} s: {report.url}  (admin and metrics: {admin or report.admin_url})",
             f"Models: {', '.join((report.base, *report.adapters))}",
             *((f"Set {_KEY_VARIABLE} to one of the router's api_keys first.",) if report.needs_key else ()),
             "",
@@ -39,6 +41,19 @@ def ready_text(report: ReadyReport, sample: SampleCall | None = None) -> str:
             "",
         )
     )
+
+
+def admin_address(report: ReadyReport, *, terminal: bool) -> str:
+    """The admin port's address for a person. On a `terminal` the token that was made for it is in it, as Jupyter prints
+    its own; elsewhere, where it would stay in a log or a file, only the command that prints it.
+
+    Raises ConfigError where the token cannot be read.
+    """
+    if not report.own_token:
+        return report.admin_url
+    if not terminal:
+        return f"{report.admin_url}, its token: patchbay admin token"
+    return token_url(report.admin_url, own_token(token_path()))
 
 
 def _curl(report: ReadyReport, call: SampleCall) -> str:

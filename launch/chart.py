@@ -21,7 +21,16 @@ CHART = DEPLOY / "helm" / "patchbay"
 _OWNED: Mapping[type[BaseModel], frozenset[str]] = {
     RouterConfig: frozenset(
         {"name", "registry", "adapters", "canaries", "replicas", "max_rank", "host", "port", "admin_host"}
-        | {"admin_port", "api_keys", "admin_token", "admin_tokens", "drain_timeout_s", "reuse_port", "policy_file"}
+        | {
+            "admin_port",
+            "api_keys",
+            "admin_token",
+            "admin_tokens",
+            "admin_open",
+            "drain_timeout_s",
+            "reuse_port",
+            "policy_file",
+        }
         | {"guard_cache", "guard_key"}
     ),
     ServerConfig: frozenset({"name", "host", "port", "token", "artifacts", "cache_dir", "drain_timeout_s"}),

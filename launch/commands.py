@@ -1,5 +1,6 @@
 """`patchbay up`."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -61,9 +62,9 @@ def _up(file: Path | None, overrides: "Overrides", *, verbose: bool, as_json: bo
 
 
 def _show(report: "ReadyReport") -> None:
-    from launch.banner import ready_text
+    from launch.banner import admin_address, ready_text
 
-    typer.echo(ready_text(report))
+    typer.echo(ready_text(report, admin=admin_address(report, terminal=sys.stdout.isatty())))
 
 
 def _nothing_more(report: "ReadyReport") -> None:

@@ -1,5 +1,6 @@
 """`patchbay demo up`: the demo's models, served."""
 
+import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -108,7 +109,8 @@ def demo_models(*, quiet: bool) -> "DemoModels":
 def _show(report: "ReadyReport") -> None:
     from adapters.demo.corpus import task_examples
     from adapters.demo.recipe import SHIPPED_SEED
-    from launch.banner import SampleCall, ready_text
+    from launch.banner import SampleCall, admin_address, ready_text
 
     example = task_examples(SAMPLE_TASK, SHIPPED_SEED, 1, held_out=True)[0]
-    typer.echo(ready_text(report, SampleCall(SAMPLE_TASK, example.messages[0].content)))
+    sample = SampleCall(SAMPLE_TASK, example.messages[0].content)
+    typer.echo(ready_text(report, sample, admin_address(report, terminal=sys.stdout.isatty())))

@@ -28,7 +28,8 @@ def as_json(event: Event) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class ReadyReport:
-    """Where a client finds what is served. `url`: the OpenAI API's base; `after_s`: seconds from start to ready."""
+    """Where a client finds what is served. `url`: the OpenAI API's base; `after_s`: seconds from start to ready;
+    `own_token`: whether the admin port is opened by the token in the data directory."""
 
     url: str
     admin_url: str
@@ -37,6 +38,7 @@ class ReadyReport:
     replicas: int = 1
     needs_key: bool = False
     after_s: float = 0.0
+    own_token: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,6 +107,7 @@ def ready_report(config: PatchbayConfig) -> ReadyReport:
         adapters=tuple(config.adapters),
         replicas=config.replicas.count,
         needs_key=bool(router.api_keys),
+        own_token=router.own_token,
     )
 
 

@@ -21,6 +21,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from adapters.admin_token import admin_headers
 from adapters.demo.corpus import task_examples
 from adapters.demo.recipe import SHIPPED_SEED
 from adapters.errors import PatchbayError, fail
@@ -158,8 +159,8 @@ def _agreement(first: Sequence[Told], second: Sequence[Told]) -> float:
 
 async def _carried(admin_url: str) -> int:
     """How many streams the router has carried on so far."""
-    async with httpx.AsyncClient() as client:
-        text = (await client.get(f"{admin_url}/metrics")).text
+    async with httpx.AsyncClient(headers=admin_headers()) as client:
+        text = (await client.get(f"{admin_url}/metrics")).raise_for_status().text
     lines = [line for line in text.splitlines() if line.startswith("patchbay_router_streams_carried_total")]
     return int(sum(float(line.rpartition(" ")[2]) for line in lines if 'outcome="whole"' in line))
 

@@ -20,6 +20,7 @@ from typing import Annotated, Any
 import httpx
 import typer
 
+from adapters.admin_token import admin_headers
 from adapters.errors import PatchbayError, fail
 from loadtests.loopback import check_loopback
 
@@ -303,7 +304,7 @@ def run(
     for one in (*urls, admin_url):
         check_loopback(one)
     kinds = [Kind(ARTIFACTS / "adapters" / name, name) for name in ("sql", "json")]
-    with httpx.Client(base_url=admin_url, timeout=60) as admin:
+    with httpx.Client(base_url=admin_url, timeout=60, headers=admin_headers()) as admin:
         report = Swaps(urls, admin, kinds, watched="style").run(swaps=swaps, every_s=every, rollbacks=rollbacks)
     typer.echo(json.dumps(asdict(report)) if as_json else _table(report))
     raise typer.Exit(1 if report.failed or report.mixed else 0)

@@ -174,6 +174,8 @@ _FAULTS = (
             Query(per_second("patchbay_router_queries_suspected_total"), "kinds of requests suspected"),
             Query(per_second("patchbay_router_queries_held_total"), "requests held off"),
             Query(per_second("patchbay_router_faults_total"), "faults"),
+            Query(per_second("patchbay_router_log_lines_dropped_total"), "log lines dropped"),
+            Query(per_second("patchbay_router_connections_shed_total", by="how"), "connections shed: {{how}}"),
         ),
         "ops",
     ),

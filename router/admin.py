@@ -26,8 +26,10 @@ from adapters.errors import (
 from router.admin_adapters import add_adapters
 from router.admin_canaries import add_canaries
 from router.admin_docs import add_docs
+from router.admin_door import AdminDoor
 from router.admin_roles import Allowed
 from router.control.control import Control
+from router.door import Door
 from router.fleet import Fleet
 from router.keys import RoleRing
 from router.metrics import Metrics
@@ -47,7 +49,7 @@ _log = logging.getLogger("patchbay.router")
 @dataclass(frozen=True, slots=True)
 class AdminParts:
     """What the admin port shows and changes. `drain`: begins the router's end; `control`: where there is a registry;
-    `keys`: asked for on every path but health."""
+    `keys`: asked for on every path but health; `door`: checks where requests come from."""
 
     proxy: Proxy
     fleet: Fleet
@@ -56,6 +58,7 @@ class AdminParts:
     keys: RoleRing
     policy: PolicyHolder
     trials: Trials
+    door: Door
     control: Control | None = None
 
 
@@ -86,6 +89,7 @@ def build_admin(parts: AdminParts) -> FastAPI:
         return Response(body, media_type=content_type)
 
     app.add_middleware(Faults, metrics=parts.metrics)
+    app.add_middleware(AdminDoor, door=parts.door)
     app.add_exception_handler(RequestError, _answer_error)
     app.add_exception_handler(RequestValidationError, _answer_validation_error)
     app.add_exception_handler(HTTPException, _answer_http_error)

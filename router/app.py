@@ -12,12 +12,16 @@ from secrets import token_bytes
 from socket import socket
 from types import FrameType
 
+from adapters.admin_token import own_token, token_path
 from adapters.collecting import freeze, settle
 from adapters.deadman import Deadman
 from adapters.errors import PatchbayError, RegistryError, StartError
 from adapters.event_loop import LoopWatch
+from adapters.log_queue import LogQueue
 from adapters.registry.records import Access, ReplicaAddress
 from adapters.settings import is_loopback
+from adapters.workdir import remove_leftovers
+from router import descriptors
 from router.access import AccessLog
 from router.admin import AdminParts, build_admin
 from router.admission.admission import Admission
@@ -26,6 +30,7 @@ from router.config import RouterConfig
 from router.control.context import utc_now
 from router.control.control import Control
 from router.control.replicas import ReplicaControls
+from router.door import Door
 from router.endings import Endings
 from router.fleet import Fleet
 from router.keys import Role, RoleRing
@@ -42,7 +47,7 @@ from router.tenants.limiter import Limiter
 from router.tracing import open_tracer
 from router.trials import Trials
 from router.usage import Usage
-from router.wire.port import Port
+from router.wire.port import Limits, Port
 
 _log = logging.getLogger("patchbay.router")
 _LAST_WORDS_S = 1.0
@@ -94,14 +99,15 @@ class Router:
         self._public = Port(
             self.proxy,
             public,
-            limit_bytes=config.max_body_bytes,
-            head_timeout_s=config.head_timeout_s,
+            limits=Limits(config.max_body_bytes, config.head_timeout_s, descriptors.for_clients()),
             shared=config.reuse_port,
             fault=self.metrics.fault,
+            shed=self.metrics.connection_shed,
         )
         keys = _admin_keys(config)
+        door = Door(config.admin_host, config.admin_hosts, setting="admin_hosts")
         parts = AdminParts(
-            self.proxy, self.fleet, self.metrics, self.stop, keys, self.policy, self.trials, self.control
+            self.proxy, self.fleet, self.metrics, self.stop, keys, self.policy, self.trials, door, self.control
         )
         self._admin = Listener(build_admin(parts), admin)
         self._poller = Poller(config, self.fleet, self._probe, self.metrics)
@@ -129,6 +135,8 @@ class Router:
             if self.control is not None and self._usage is not None:
                 opened.callback(self.control.close)
                 opened.push_async_callback(self._usage.close)
+                opened.push_async_callback(self.control.flush)
+                await self.control.threads.work.run(remove_leftovers)
                 await self.control.follower.look()
             # Closing may wait for threads, databases and peers that never answer.
             opened.callback(self._ending, 0.0)
@@ -154,6 +162,7 @@ class Router:
                     "there are no keys, so whoever reaches %s may ask: make one by `patchbay keys create`", self.url
                 )
             _log.info("listening on %s, admin on %s", self.url, self.admin_url)
+            _tell_names(self._config)
             await self._stop.wait()
             await self._drain(public)
             self._admin.stop()
@@ -242,16 +251,17 @@ class Router:
         self.metrics.watch_replicas(lambda state: sum(seen.state == state for seen in self.fleet.view.replicas))
 
 
-async def serve(config: RouterConfig, deadman: Deadman, read: ReadPolicy | None = None) -> None:
+async def serve(config: RouterConfig, deadman: Deadman, lines: LogQueue, read: ReadPolicy | None = None) -> None:
     """Runs a router until SIGTERM or SIGINT; a second one ends the draining. Call it on the main thread.
 
-    Whatever hangs, `deadman` ends the process within the configured time. Raises StartError.
+    Whatever hangs, `deadman` ends the process within the configured time. `lines`: its log. Raises StartError.
     """
 
     def ending(seconds: float) -> None:
         deadman.end_within(seconds + config.end_timeout_s, code=1, why="the router is to end")
 
     router = Router(config, read, ending)
+    lines.on_drop = router.metrics.log_line_dropped
     settle()
     asked = asyncio.Event()
     _listen_to_signals(router, ending, config.drain_timeout_s)
@@ -319,10 +329,26 @@ def _bind_both(config: RouterConfig) -> tuple[socket, socket]:
         raise
 
 
+def _tell_names(config: RouterConfig) -> None:
+    """Says that only addresses open a port that others reach, where no name of it is told."""
+    for host, names, setting in (
+        (config.host, config.hosts, "hosts"),
+        (config.admin_host, config.admin_hosts, "admin_hosts"),
+    ):
+        if not is_loopback(host) and not names:
+            _log.warning(
+                "%s: only requests to IP addresses and localhost are answered; add other names to '%s'",
+                host,
+                setting,
+            )
+
+
 def _admin_keys(config: RouterConfig) -> RoleRing:
     tokens: list[tuple[str, Role, str]] = [
         (one.name, one.role, one.token.get_secret_value()) for one in config.admin_tokens
     ]
     if config.admin_token is not None:
         tokens.append(("admin", "admin", config.admin_token.get_secret_value()))
+    if config.own_token:
+        tokens.append(("admin", "admin", own_token(token_path())))
     return RoleRing(tokens)

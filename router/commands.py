@@ -63,10 +63,15 @@ def _serve(settings: "RouterConfig", read: "ReadPolicy", *, verbose: bool) -> No
     import uvloop
 
     from adapters.deadman import Deadman
+    from router import descriptors
     from router.app import serve
     from router.logs import log_to_stderr
 
-    log_to_stderr(settings.log_format, verbose=verbose)
+    lines = log_to_stderr(settings.log_format, verbose=verbose)
     deadman = Deadman.start()
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serve(settings, deadman, read))
+    descriptors.raise_limit()
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(serve(settings, deadman, lines, read))
+    finally:
+        lines.flush()

@@ -1,7 +1,7 @@
 """The configuration of the router."""
 
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
@@ -25,6 +25,8 @@ from router.tracing import TracingConfig
 REGISTRY = "registry"
 # A replica takes minutes to come back, and a client that repeats a request may wait for that.
 _DEATH_COUNTS_S = 1800.0
+HostName = Annotated[str, Field(pattern=r"^(\*|(\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*)$", max_length=253)]
+Origin = Annotated[str, Field(pattern=r"^(\*|null|[a-z][a-z0-9+.-]*://[^/\s]+)$", max_length=300)]
 _DISCOVERED = "dns+http://"
 _SCHEMES = ("http", "https", "dns+http")
 
@@ -177,6 +179,12 @@ class RouterConfig(PolicyConfig):
     """The router. Without `api_keys`, and without a registry that could have keys, the public port is bound only to
     loopback, without `admin_token` the admin port.
 
+    Without `admin_token` and `admin_tokens` the admin port is opened by the token in the data directory (`patchbay
+    admin token`), or by nothing with `admin_open`, on loopback only. `hosts`, `admin_hosts`: the names that a port is
+    asked by, `*.NAME` for all below one, `*` for any; IP addresses, `localhost` and what it is bound to need not be
+    told. `cors_origins`: the web pages that may use the public port from a browser, such as `https://chat.example`,
+    `*` for any.
+
     `read_timeout_s`: how long a replica may be silent, before its answer and within it; `head_timeout_s` and
     `body_timeout_s`: how long a client may take to send a request's head, and its body; `poll_timeout_s`: how long a
     replica may take to tell its state; `carry_timeout_s`: how long a stream whose replica died may wait for another to
@@ -220,6 +228,10 @@ class RouterConfig(PolicyConfig):
     api_keys: tuple[Secret, ...] = ()
     admin_token: Secret | None = None
     admin_tokens: tuple[AdminToken, ...] = ()
+    admin_open: bool = False
+    hosts: tuple[HostName, ...] = ()
+    admin_hosts: tuple[HostName, ...] = ()
+    cors_origins: tuple[Origin, ...] = ()
     replicas: tuple[ReplicaConfig, ...] = ()
     max_body_bytes: int = Field(default=10 * 1024 * 1024, ge=1024)
     max_body_elements: int = Field(default=150_000, ge=1000)
@@ -254,6 +266,11 @@ class RouterConfig(PolicyConfig):
     policy_file: Path | None = None
     guard_cache: Path | None = None
     guard_key: Secret | None = None
+
+    @property
+    def own_token(self) -> bool:
+        """Whether the admin port is opened by the token in the data directory."""
+        return not (self.admin_open or self.admin_tokens or self.admin_token is not None)
 
     @field_validator("replicas", mode="before")
     @classmethod
@@ -314,6 +331,10 @@ class RouterConfig(PolicyConfig):
             raise ValueError(f"host {self.host} is not loopback, so clients need keys: set 'api_keys' or 'registry'")
         if not self.admin_token and not self.admin_tokens and not is_loopback(self.admin_host):
             raise ValueError(f"admin_host {self.admin_host} is not loopback, so a token is needed: set 'admin_token'")
+        if self.admin_open and not is_loopback(self.admin_host):
+            raise ValueError(f"admin_open is for loopback only, and admin_host is {self.admin_host}: set 'admin_token'")
+        if self.admin_open and (self.admin_token or self.admin_tokens):
+            raise ValueError("admin_open means that there is no token, but one is set: leave one of the two out")
         if self.port == self.admin_port != 0 and self.host == self.admin_host:
             raise ValueError(f"port and admin_port are both {self.port}: set two different ones")
         return self

@@ -29,19 +29,23 @@ class Caller:
 
 class RoleRing:
     """The admin port's keys, each with a name and a role. An empty ring lets everyone do everything: the configuration
-    then binds only to loopback."""
+    has `admin_open` then, and binds only to loopback."""
 
     def __init__(self, tokens: Iterable[tuple[str, Role, str]]) -> None:
         """`tokens`: name, role and the token itself."""
         self._known = [(_digest(token.encode()), Caller(name, role)) for name, role, token in tokens]
 
-    def identify(self, headers: Iterable[tuple[bytes, bytes]]) -> Caller:
-        """Whose token `headers` show, as a bearer token. Raises Unauthorized where it is nobody's."""
+    def identify(self, headers: Iterable[tuple[bytes, bytes]], query_token: str | None = None) -> Caller:
+        """Whose token `headers` show, or else the address: `query_token`. Raises Unauthorized where it is
+        nobody's."""
         if not self._known:
             return Caller("admin", "admin")
-        shown = shown_key(headers)
+        shown = shown_key(headers) or (query_token or "").encode()
         if not shown:
-            raise Unauthorized("The admin port needs a token.", hint="Send it as 'Authorization: Bearer TOKEN'.")
+            hint = (
+                "Send it as 'Authorization: Bearer TOKEN'; `patchbay admin token` prints it where none is configured."
+            )
+            raise Unauthorized("The admin port needs a token.", hint=hint)
         digest = _digest(shown)
         found = [caller for known, caller in self._known if hmac.compare_digest(digest, known)]
         if not found:

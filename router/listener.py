@@ -17,6 +17,7 @@ _BACKLOG = 2048
 _KEEP_ALIVE_S = 75
 _HEAD_LIMIT = 64 * 1024
 _DISCARD_LIMIT = 32 * 1024 * 1024
+_MOST_CONNECTIONS = 64
 _TICK_S = 1.0
 _POLL_S = 0.01
 _LAST_S = 1.0
@@ -31,6 +32,13 @@ class Protocol(HttpToolsProtocol):
         self._head_bytes = 0
         self._discarded_bytes = 0
         self._earlier: list[RequestResponseCycle] = []
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        # The admin port's share of the descriptors that are kept from clients.
+        if len(self.connections) > _MOST_CONNECTIONS:
+            idle = (one for one in self.connections if one is not self and _is_idle(one))
+            next(idle, self).transport.close()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -81,6 +89,10 @@ class Protocol(HttpToolsProtocol):
         self._head_bytes += size
         if self._head_bytes > _HEAD_LIMIT:
             raise ValueError("the request's head is too large")
+
+
+def _is_idle(connection: Any) -> bool:
+    return connection.cycle is None or connection.cycle.response_complete
 
 
 class Listener(uvicorn.Server):

@@ -83,6 +83,17 @@ class Metrics:
             "Tries on another replica that the budget did not allow.",
             registry=registry,
         )
+        self._shed = Counter(
+            "patchbay_router_connections_shed",
+            "Clients' connections that were closed for want of file descriptors: idle ones, and new ones.",
+            ("how",),
+            registry=registry,
+        )
+        self._lines_dropped = Counter(
+            "patchbay_router_log_lines_dropped",
+            "Lines of the log that were dropped, since nobody read it.",
+            registry=registry,
+        )
         self._hedges = Counter(
             "patchbay_router_hedges", "Requests for which a second replica was asked as well.", registry=registry
         )
@@ -345,6 +356,14 @@ class Metrics:
     def carried(self, outcome: Literal["whole", "broken"]) -> None:
         """Counts a stream whose replica died, once it has ended."""
         self._carried.labels(outcome).inc()
+
+    def connection_shed(self, how: Literal["idle", "refused"]) -> None:
+        """Counts a client's connection that was closed for want of file descriptors."""
+        self._shed.labels(how).inc()
+
+    def log_line_dropped(self) -> None:
+        """Counts a line of the log that was dropped."""
+        self._lines_dropped.inc()
 
     def retry_refused(self) -> None:
         """Counts a try on another replica that the budget did not allow."""

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 from pydantic import ValidationError
 
+from adapters.errors import Unavailable
 from adapters.replica import ReplicaStatus
 from router.config import RouterConfig
 from router.fleet import Fleet
@@ -146,6 +147,10 @@ class Poller:
             return slow
         try:
             seen = await probe.look(before)
+        except Unavailable as error:
+            # It is this router that cannot look: what is known of the replica stays.
+            _log.warning("cannot look at replica %s: %s", name, error)
+            return slow
         except ReplicaFailure as error:
             slow = slow + 1 if error.kind == "timeout" else _SLOW_ANSWERS_ALLOWED
             # An engine that is busy may be late. One that is gone refuses the connection, and is believed at once.

@@ -9,9 +9,10 @@ import json
 import logging
 from collections.abc import Mapping, Sequence
 
-from adapters.asgi import Headers
+from adapters.asgi import Headers, header
 from adapters.errors import DeadlineExceeded, ModelNotFound, RequestError, Unavailable
 from router.answering import Answering, Parts, is_open_to
+from router.door import Door
 from router.endings import Endings
 from router.endpoints import FEEDBACK, HEALTH, MODEL, MODEL_PREFIX, MODELS, find_endpoint
 from router.feedback import Feedback, answer_key
@@ -49,6 +50,7 @@ class Proxy:
         self._endings = endings
         self._sample = config.tracing.sample if config.tracing is not None else 0
         self._feedback = Feedback(config.feedback_ids)
+        self._door = Door(config.host, config.hosts, config.cors_origins)
         self._work: set[Exchange] = set()
         self._open = 0
         self.draining = False
@@ -133,7 +135,11 @@ class Proxy:
     async def _answer(self, exchange: Exchange) -> None:
         request = exchange.request
         path = request.path
-        client = Client() if path == "/healthz" else self._parts.policy.clients.identify(request.headers)
+        client = Client()
+        if path != "/healthz":
+            if self._at_the_door(exchange):
+                return
+            client = self._parts.policy.clients.identify(request.headers)
         exchange.tenant = client.tenant
         endpoint = exchange.endpoint = find_endpoint(request.method, path, switched=self._config.tokenizer_endpoints)
         if endpoint.forwarded:
@@ -146,6 +152,21 @@ class Proxy:
             await self._vote(exchange)
         elif endpoint is HEALTH:
             self._health(exchange)
+
+    def _at_the_door(self, exchange: Exchange) -> bool:
+        """Whether that was all: a browser asked if a page may send a request. Raises Forbidden where a name is asked
+        for that is not this port's, and where a page of another site uses a port that is open to all."""
+        door, request = self._door, exchange.request
+        door.check_host(request.headers)
+        if header(request.headers, b"origin") is None:
+            return False
+        exchange.extra += door.cors(request.headers)
+        if (answer := door.preflight(request.method, request.headers)) is not None:
+            exchange.relay.whole(200, answer + exchange.extra, b"")
+            return True
+        if self._parts.policy.clients.is_open:
+            door.check_origin(request.headers)
+        return False
 
     def _listing(self, client: Client) -> Listing:
         """What the client may ask for."""

@@ -5,6 +5,9 @@ import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
+
+from adapters.log_queue import LogQueue
 
 _PREFIX = re.compile(
     r"^(?P<process>\(\S+ pid=\d+\) )?(?P<level>[A-Z]+ \d\d-\d\d \d\d:\d\d:\d\d )(?P<place>\[[^\]]*\] ?)"
@@ -69,7 +72,8 @@ def folded_output(*, verbose: bool) -> Iterator[TracebackFold]:
     for descriptor in (1, 2):
         os.dup2(writer, descriptor)
     os.close(writer)
-    thread = threading.Thread(target=_copy, args=(reader, saved[1], fold), name="log fold", daemon=True)
+    lines = LogQueue(partial(_put, saved[1]))
+    thread = threading.Thread(target=_copy, args=(reader, lines, fold), name="log fold", daemon=True)
     thread.start()
     try:
         yield fold
@@ -78,11 +82,19 @@ def folded_output(*, verbose: bool) -> Iterator[TracebackFold]:
             os.dup2(original, descriptor)
         # Ends when the last child has closed its end; one that lingers must not hold up ours.
         thread.join(timeout=1.0)
+        lines.flush()
 
 
-def _copy(reader: int, target: int, fold: TracebackFold) -> None:
+def _copy(reader: int, target: LogQueue, fold: TracebackFold) -> None:
+    """Reads on whether or not anybody reads what it passes on: the engine's processes would stand still otherwise."""
     with os.fdopen(reader, "r", encoding="utf-8", errors="replace", newline="\n") as lines:
         for line in lines:
             shown = fold.feed(line.rstrip("\r\n"))
             if shown is not None:
-                os.write(target, f"{shown}\n".encode())
+                target.put(shown)
+
+
+def _put(target: int, line: str) -> None:
+    data = f"{line}\n".encode()
+    while data:
+        data = data[os.write(target, data) :]

@@ -1,8 +1,6 @@
 """`list`, `show`, `diff`, `verify`, `audit` and `recommend`: what there is, and how it stands."""
 
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,6 +8,7 @@ import typer
 from adapters.commands.desk import AsJson, Config, Desk, opened
 from adapters.commands.output import console, doing, facts, moment, print_json, size, table
 from adapters.commands.push import provenance_facts
+from adapters.workdir import workdir
 
 if TYPE_CHECKING:
     from adapters.registry.records import AdapterView, Placement, ReplicaReport, Revision
@@ -90,10 +89,10 @@ def verify(
     from adapters.admission.gate import check_folder
     from adapters.signing import verify_folder
 
-    with opened(config) as desk, tempfile.TemporaryDirectory(prefix="patchbay-verify-") as workdir:
+    with opened(config) as desk, workdir("verify") as aside:
         revision = desk.registry.resolve(reference)
         with doing(f"reading {revision.name}"):
-            folder = Path(workdir) / "files"
+            folder = aside / "files"
             desk.store.fetch(revision.draft.files, folder)
             known = {record.fingerprint: record for record in desk.registry.bases()}
             record = known.get(revision.draft.base or "")
@@ -241,8 +240,8 @@ def _show_revision(desk: Desk, revision: "Revision", *, as_json: bool) -> None:
 def _distances(desk: Desk, one: "Revision", other: "Revision") -> dict[str, float]:
     from adapters.compare import weight_distances
 
-    with tempfile.TemporaryDirectory(prefix="patchbay-diff-") as workdir, doing("comparing the weights"):
-        folders = Path(workdir) / "1", Path(workdir) / "2"
+    with workdir("diff") as aside, doing("comparing the weights"):
+        folders = aside / "1", aside / "2"
         for revision, folder in zip((one, other), folders, strict=True):
             desk.store.fetch(revision.draft.files, folder)
         return weight_distances(*folders)

@@ -1,8 +1,6 @@
 """`pull` and `gc`: files out of the store, and out of the way."""
 
 import os
-import shutil
-import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,6 +9,7 @@ import typer
 
 from adapters.commands.desk import AsJson, Config, Desk, opened
 from adapters.commands.output import doing, print_json
+from adapters.workdir import workdir
 
 if TYPE_CHECKING:
     from adapters.registry.records import Revision
@@ -77,20 +76,17 @@ def _fetch(desk: Desk, revision: "Revision", target: Path) -> None:
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise ConfigError(f"{target} exists already, and is not empty.", hint="Name a new folder.")
     target.parent.mkdir(parents=True, exist_ok=True)
-    aside = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
-    try:
+    with workdir("pull", within=target.parent) as aside:
         desk.store.fetch(revision.draft.files, aside)
         aside.chmod(0o777 & ~_umask())
         aside.rename(target)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
 
 
 def _publish(desk: Desk, revision: "Revision", target: str) -> None:
     from adapters.sources.oci import push_oci
 
-    with tempfile.TemporaryDirectory(prefix="patchbay-pull-") as workdir:
-        folder = Path(workdir) / "files"
+    with workdir("pull") as aside:
+        folder = aside / "files"
         desk.store.fetch(revision.draft.files, folder)
         push_oci(folder, target)
 

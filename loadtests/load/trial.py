@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx
 
+from adapters.admin_token import admin_headers
 from adapters.errors import PatchbayError
 from loadtests.load.scenario import Canary
 from loadtests.loopback import check_loopback
@@ -18,7 +19,7 @@ class Trial:
 
     def __init__(self, admin_url: str, canary: Canary) -> None:
         check_loopback(admin_url)
-        self._admin = httpx.Client(base_url=f"{admin_url}/admin/v1", timeout=60)
+        self._admin = httpx.Client(base_url=f"{admin_url}/admin/v1", timeout=60, headers=admin_headers())
         self._canary = canary
         self._revision = 0
         self._number: int | None = None

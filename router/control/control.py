@@ -95,6 +95,10 @@ class Control:
         """Has what is still asked of the registry end soon: the router ends."""
         self.registry.hurry(_END_S)
 
+    async def flush(self) -> None:
+        """Writes what was counted of canaries and is not written yet. Call it once `run` has ended."""
+        await self._tallies.close()
+
     def close(self) -> None:
         """Closes the registry, and ends the pushes that are still under way."""
         self.pushes.stop()

@@ -7,12 +7,13 @@ from typing import Any
 
 import msgspec
 
-from adapters.errors import PatchbayError
+from adapters.errors import PatchbayError, Unavailable
 from adapters.registry.records import FileRecord
 from router.control.plan import Put
 from router.fleet import Fleet
 from router.headers import REVISION
 from router.upstream.client import Call, Document, ReplicaClient
+from router.upstream.failure import ReplicaFailure
 from router.upstream.link import Link
 
 # Fetching a large adapter takes its time, and the replica goes on where we give up waiting: the next look shows it.
@@ -118,10 +119,13 @@ class ReplicaControl:
         sent = [(b"accept-encoding", b"identity"), *headers]
         if self.token is not None:
             sent.append((b"authorization", f"Bearer {self.token}".encode()))
-        if body is None:
-            return await self.client.fetch(Call(method, path, sent), timeout_s=timeout_s)
-        sent.append((b"content-type", b"application/json"))
-        return await self.client.fetch(Call(method, path, sent, json.dumps(body).encode()), timeout_s=timeout_s)
+        if body is not None:
+            sent.append((b"content-type", b"application/json"))
+        call = Call(method, path, sent, b"" if body is None else json.dumps(body).encode())
+        try:
+            return await self.client.fetch(call, timeout_s=timeout_s)
+        except Unavailable as error:
+            raise ReplicaFailure(f"it was not asked: {error.message}", kind="busy") from error
 
 
 class ReplicaControls(Mapping[str, ReplicaControl]):

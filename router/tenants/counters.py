@@ -6,6 +6,7 @@ so routers whose clocks differ still agree.
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -50,6 +51,9 @@ class Counters(Protocol):
     async def renew(self, leases: Mapping[str, Sequence[Charge]]) -> None:
         """Keeps leases for another `LEASE_S`."""
 
+    async def give_back(self) -> None:
+        """Gives back what may have been set aside for calls that were told that it was not. Raises Unavailable."""
+
     async def close(self) -> None:
         """Ends connections."""
 
@@ -90,6 +94,9 @@ class MemoryCounters:
     async def renew(self, leases: Mapping[str, Sequence[Charge]]) -> None:
         """Nothing is to be done: what is here ends with the router."""
 
+    async def give_back(self) -> None:
+        """Nothing is to be done: no answer is lost on the way."""
+
     async def close(self) -> None:
         """Nothing is open."""
 
@@ -110,15 +117,26 @@ def _used(charge: Charge, actual: Mapping[str, int]) -> int:
     return actual.get(charge.name, charge.amount) if charge.window_s else 0
 
 
-# Amounts, limits and windows come in threes after the lease and its length. A window of 0 is a set of leases by
-# their end.
+# Amounts, limits and windows come in threes after the lease, its length and the deadline. A window of 0 is a set of
+# leases by their end. The first key notes what was set aside until it is settled or cancelled: a script that Redis runs
+# twice, since its answer was lost, sets nothing aside twice. One that it runs after its deadline, having hung, sets
+# nothing aside: nobody waits for it any more.
 _RESERVE = """
 local now = redis.call('TIME')
-local now_s = tonumber(now[1])
-local used, keys = {}, {}
+local now_s, now_us = tonumber(now[1]), tonumber(now[2])
+local used = {}
+local noted = redis.call('GET', KEYS[1])
+if noted == 'gone' then return {-1, now_s, now_us} end
+if noted then
+  for one in string.gmatch(noted, '%d+') do used[#used + 1] = tonumber(one) end
+  return {0, now_s, now_us, unpack(used)}
+end
+if now_s * 1000000 + now_us > tonumber(ARGV[3]) then return {-1, now_s, now_us} end
+local keys = {}
 local refused = 0
-for i, base in ipairs(KEYS) do
-  local amount, limit, window = tonumber(ARGV[3*i]), tonumber(ARGV[3*i+1]), tonumber(ARGV[3*i+2])
+for i = 1, #KEYS - 1 do
+  local base = KEYS[i + 1]
+  local amount, limit, window = tonumber(ARGV[3*i+1]), tonumber(ARGV[3*i+2]), tonumber(ARGV[3*i+3])
   if window == 0 then
     keys[i] = base
     redis.call('ZREMRANGEBYSCORE', base, '-inf', now_s)
@@ -131,7 +149,7 @@ for i, base in ipairs(KEYS) do
 end
 if refused == 0 then
   for i, key in ipairs(keys) do
-    local amount, window = tonumber(ARGV[3*i]), tonumber(ARGV[3*i+2])
+    local amount, window = tonumber(ARGV[3*i+1]), tonumber(ARGV[3*i+3])
     used[i] = used[i] + amount
     if window == 0 then
       redis.call('ZADD', key, now_s + tonumber(ARGV[2]), ARGV[1])
@@ -141,17 +159,46 @@ if refused == 0 then
       redis.call('EXPIRE', key, 2 * window)
     end
   end
+  redis.call('SET', KEYS[1], string.format('%d', now_s) .. ' ' .. table.concat(used, ' '), 'EX', 86400)
 end
-return {refused, now_s, unpack(used)}
+return {refused, now_s, now_us, now_s, unpack(used)}
 """
-# A counter is only corrected while it is there: one that is gone must not come back below zero.
+# A counter is only corrected once, and only while it is there: one that is gone must not come back below zero.
 _SETTLE = """
-for i, key in ipairs(KEYS) do
-  local change = ARGV[i+1]
-  if change == 'lease' then redis.call('ZREM', key, ARGV[1])
-  elseif change ~= '0' and redis.call('EXISTS', key) == 1 then redis.call('INCRBY', key, change) end
+local noted = redis.call('DEL', KEYS[1]) == 1
+for i = 2, #KEYS do
+  local change = ARGV[i]
+  if change == 'lease' then redis.call('ZREM', KEYS[i], ARGV[1])
+  elseif noted and change ~= '0' and redis.call('EXISTS', KEYS[i]) == 1 then redis.call('INCRBY', KEYS[i], change) end
 end
 """
+# Amounts and windows come in pairs after the lease.
+_CANCEL = """
+local noted = redis.call('GET', KEYS[1])
+if not noted or noted == 'gone' then
+  -- Its reservation may be on its way still, on another connection.
+  redis.call('SET', KEYS[1], 'gone', 'EX', 3600)
+  return 0
+end
+redis.call('DEL', KEYS[1])
+local at_s = tonumber(string.match(noted, '%d+'))
+for i = 2, #KEYS do
+  local amount, window = tonumber(ARGV[2*i-2]), tonumber(ARGV[2*i-1])
+  if window == 0 then redis.call('ZREM', KEYS[i], ARGV[1])
+  else
+    local key = KEYS[i] .. ':' .. math.floor(at_s / window)
+    if redis.call('EXISTS', key) == 1 then redis.call('DECRBY', key, amount) end
+  end
+end
+return 1
+"""
+_TRIES = 2
+# Beyond so many the oldest stay set aside until their windows end: too much, never too little.
+_MOST_LOST = 10_000
+
+
+def _pairs(charges: Sequence[Charge]) -> list[int]:
+    return [number for one in charges for number in (one.amount, one.window_s)]
 
 
 class RedisCounters:
@@ -170,20 +217,54 @@ class RedisCounters:
         self._timeout_s = timeout_s
         self._reserve = self._redis.register_script(_RESERVE)
         self._settle = self._redis.register_script(_SETTLE)
+        self._cancel = self._redis.register_script(_CANCEL)
+        self._lost: dict[str, Sequence[Charge]] = {}
+        self._ahead_s: float | None = None
 
     async def reserve(self, charges: Sequence[Charge], lease: str) -> Reserved:
-        """Sets all `charges` aside, or none."""
-        arguments: list[Any] = [lease, int(LEASE_S)]
-        for charge in charges:
-            arguments += [charge.amount, charge.limit, charge.window_s]
-        refused, now_s, *used = await self._asked(self._reserve([self._base(one) for one in charges], arguments))
-        return Reserved(refused - 1 if refused else None, tuple(used), float(now_s), "" if refused else lease)
+        """Sets all `charges` aside, or none: also where it is given up and Redis gets to it later."""
+        try:
+            for _ in range(_TRIES):
+                refused, now_s, now_us, *told = await self._tried(charges, lease)
+                self._ahead_s = now_s + now_us / 1e6 - time.monotonic()
+                if refused >= 0:
+                    at_s, *used = told
+                    return Reserved(
+                        refused - 1 if refused else None, tuple(used), float(at_s), "" if refused else lease
+                    )
+        except (Unavailable, asyncio.CancelledError):
+            # It may have been set aside with only the answer lost.
+            self._lost[lease] = charges
+            if len(self._lost) > _MOST_LOST:
+                del self._lost[next(iter(self._lost))]
+            raise
+        raise Unavailable("Limits cannot be checked now.", retry_after_s=2)
 
     async def settle(self, charges: Sequence[Charge], reserved: Reserved, actual: Mapping[str, int]) -> None:
         """Puts what was used in place of what was set aside."""
-        keys = [self._at(one, reserved.now_s) for one in charges]
+        keys = [self._note_of(charges, reserved.lease), *(self._at(one, reserved.now_s) for one in charges)]
         changes = [str(_used(one, actual) - one.amount) if one.window_s else "lease" for one in charges]
         await self._asked(self._settle(keys, [reserved.lease, *changes]))
+
+    async def give_back(self) -> None:
+        """Cancels what was set aside for calls that gave up waiting for it."""
+        for lease, charges in list(self._lost.items()):
+            keys = [self._note_of(charges, lease), *(self._base(one) for one in charges)]
+            await self._asked(self._cancel(keys, [lease, *_pairs(charges)]))
+            self._lost.pop(lease, None)
+
+    async def _tried(self, charges: Sequence[Charge], lease: str) -> Any:
+        """What the script says. Its deadline, by Redis' clock, is when `_asked` gives it up, or before: what is known
+        of that clock is as old as the answer that told it, so it is behind and never ahead."""
+        if self._ahead_s is None:
+            now_s, now_us = await self._asked(self._redis.time())
+            self._ahead_s = now_s + now_us / 1e6 - time.monotonic()
+        deadline_us = int((time.monotonic() + self._ahead_s + 2 * self._timeout_s) * 1e6)
+        arguments: list[Any] = [lease, int(LEASE_S), deadline_us]
+        for charge in charges:
+            arguments += [charge.amount, charge.limit, charge.window_s]
+        keys = [self._note_of(charges, lease), *(self._base(one) for one in charges)]
+        return await self._asked(self._reserve(keys, arguments))
 
     async def renew(self, leases: Mapping[str, Sequence[Charge]]) -> None:
         """Keeps leases for another `LEASE_S`."""
@@ -205,6 +286,9 @@ class RedisCounters:
                 return await call
         except self._failures as error:
             raise Unavailable("Limits cannot be checked now.", retry_after_s=2) from error
+
+    def _note_of(self, charges: Sequence[Charge], lease: str) -> str:
+        return f"{self._prefix}:{{{charges[0].tenant}}}:call:{lease}"
 
     def _base(self, charge: Charge) -> str:
         # The braces keep a tenant's counters on one node of a cluster, where one script may touch them.

@@ -1,6 +1,7 @@
 """Holds tenants to their limits: sets aside before a call, settles after it, and tells how much is left."""
 
 import asyncio
+import contextlib
 import logging
 import secrets
 from collections.abc import Mapping, Sequence
@@ -14,6 +15,9 @@ from router.tenants.counters import LEASE_S, Charge, Counters, Reserved
 
 _log = logging.getLogger("patchbay.router")
 _DAY_S = 86_400
+_LOOK_S = 1.0
+# How many looks there are between renewals of leases, which last for three times as long.
+_RENEWED = int(LEASE_S / 3 / _LOOK_S)
 _MICRO = 1_000_000
 # What goes before a route's name where a route's own limits are counted: no tenant can be called so.
 ROUTE = "route "
@@ -144,18 +148,23 @@ class Limiter:
         task.add_done_callback(self._settling.discard)
 
     async def run(self) -> None:
-        """Keeps what is held at a time, until cancelled."""
+        """Keeps what is held at a time, and gives back what calls gave up waiting for, until cancelled."""
+        turn = 0
         while True:
-            await asyncio.sleep(LEASE_S / 3)
-            if self._leases:
-                try:
+            await asyncio.sleep(_LOOK_S)
+            turn += 1
+            try:
+                await self._counters.give_back()
+                if self._leases and turn % _RENEWED == 0:
                     await self._counters.renew(dict(self._leases))
-                except Unavailable:
-                    self._note(down=True)
+            except Unavailable:
+                self._note(down=True)
 
     async def close(self) -> None:
         """Awaits what is being settled, and ends connections."""
         await asyncio.gather(*self._settling)
+        with contextlib.suppress(Unavailable):
+            await self._counters.give_back()
         await self._counters.close()
 
     async def _settle(self, grant: Grant, used: Need) -> None:

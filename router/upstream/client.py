@@ -10,7 +10,8 @@ from typing import Self
 from urllib.parse import urlsplit
 
 from adapters.asgi import Headers, header
-from adapters.errors import PatchbayError
+from adapters.errors import PatchbayError, Unavailable
+from router import descriptors
 from router.headers import downstream_headers
 from router.outermost import keep_running
 from router.upstream.connection import Connection, Sink
@@ -138,7 +139,8 @@ class ReplicaClient:
         self._idle.clear()
 
     async def open(self, call: Call) -> Answer:
-        """Sends `call` and waits for the first bytes of the answer's body. Raises ReplicaFailure.
+        """Sends `call` and waits for the first bytes of the answer's body. Raises ReplicaFailure, and Unavailable where
+        this process has no file descriptor for it.
 
         Until this returns nothing can have reached the client, so the call may be made again elsewhere.
         """
@@ -193,6 +195,9 @@ class ReplicaClient:
         except TimeoutError as error:
             raise ReplicaFailure("cannot connect: it took too long", kind="connect") from error
         except OSError as error:
+            if not descriptors.are_left():
+                # Not the replica's fault, and no other one would be reached either.
+                raise Unavailable("The router has no file descriptors left.") from error
             raise ReplicaFailure(f"cannot connect: {error.strerror or error}", kind="connect") from error
         return connection
 

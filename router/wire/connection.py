@@ -5,17 +5,19 @@ Source: RFC 9112 (HTTP/1.1); the parser is llhttp, Node's, which refuses what co
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from http import HTTPStatus
-from typing import cast
+from typing import Literal, cast
 
 import httptools
 
-from adapters.errors import InvalidRequest, RequestError, RequestTimeout, openai_body
+from adapters.errors import InvalidRequest, RequestError, RequestTimeout, Unavailable, openai_body
 from router.wire.head import check_head
 from router.wire.request import App, Reply, Request
 
+Shed = Literal["idle", "refused"]
 _HEAD_LIMIT = 64 * 1024
 _DISCARD_LIMIT = 32 * 1024 * 1024
 _ON_ITS_WAY_S = 0.5
@@ -35,17 +37,33 @@ def date_line() -> bytes:
 class Shared:
     """What all connections of a port share. `limit_bytes`: of a request's body; `idle_s`: how long a connection may
     be open without a request; `head_s`: how long a request's head may take; `ending`: whether no request is to follow
-    the ones that are being answered; `closed`: set when a connection has ended."""
+    the ones that are being answered; `closed`: set when a connection has ended; `most`: file descriptors
+    for clients, of which one that is being answered takes two, its own and one to a replica; `shed`: told of each
+    connection that is closed for want of them; `idle`: connections without a request, the oldest first."""
 
     app: App
     limit_bytes: int
     idle_s: float
     head_s: float
+    most: int = 1 << 20
+    shed: Callable[[Shed], None] = lambda how: None
     ending: bool = False
     date: bytes = field(default_factory=date_line)
     connections: "set[ClientConnection]" = field(default_factory=set)
+    idle: "dict[ClientConnection, None]" = field(default_factory=dict)
     tasks: "set[asyncio.Task[None]]" = field(default_factory=set)
     closed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def make_room(self, newest: "ClientConnection") -> None:
+        """Closes idle connections, the oldest first, while there are too many, and `newest` where no other is idle."""
+        while 2 * len(self.connections) - len(self.idle) > self.most:
+            oldest = next(iter(self.idle), None)
+            if oldest is None:
+                return
+            self.idle.pop(oldest)
+            self.connections.discard(oldest)
+            self.shed("refused" if oldest is newest else "idle")
+            oldest.give_way(refused=oldest is newest)
 
 
 class ClientConnection(asyncio.Protocol):
@@ -125,6 +143,13 @@ class ClientConnection(asyncio.Protocol):
         if self._current is None:
             self._close()
 
+    def give_way(self, *, refused: bool) -> None:
+        """Ends for want of room. `refused`: with an answer that says so, since nothing was asked on it yet."""
+        if refused:
+            self._refuse(Unavailable("There are too many connections."))
+        else:
+            self._close()
+
     def abort(self) -> None:
         """Ends at once."""
         if self._transport is not None:
@@ -133,10 +158,13 @@ class ClientConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         self._shared.connections.add(self)
+        self._shared.idle[self] = None
+        self._shared.make_room(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
         self._shared.connections.discard(self)
+        self._shared.idle.pop(self, None)
         self._shared.closed.set()
         self._waiting.clear()
         self._unread = b""
@@ -278,6 +306,8 @@ class ClientConnection(asyncio.Protocol):
             return
         if self._waiting:
             request = self._current = self._waiting.popleft()
+            self._shared.idle.pop(self, None)
+            self._shared.make_room(self)
             self._reply = Reply(request, self)
             self._task = self._loop.create_task(self._answer(request, self._reply))
             self._shared.tasks.add(self._task)
@@ -299,6 +329,7 @@ class ClientConnection(asyncio.Protocol):
             return
         self._task = self._reply = self._current = None
         self._since = self._loop.time()
+        self._shared.idle[self] = None
         if self._shared.ending:
             self._close_when_read()
             return

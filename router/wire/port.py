@@ -2,10 +2,11 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
 from socket import socket
 
 from router.outermost import keep_running
-from router.wire.connection import ClientConnection, Shared, date_line
+from router.wire.connection import ClientConnection, Shared, Shed, date_line
 from router.wire.request import App
 from router.wire.takeover import hand_over
 
@@ -17,24 +18,34 @@ _LAST_S = 1.0
 _TAKEN_S = 0.1
 
 
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a port takes: bytes of a request's body, seconds for its head, and file descriptors for its clients."""
+
+    body_bytes: int
+    head_timeout_s: float
+    descriptors: int = 1 << 20
+
+
 class Port:
     """An application on a bound socket. `up` is set once it accepts connections; `shared`: whether another router may
-    listen on the same port, and take over; `fault`: counts what nobody expected."""
+    listen on the same port, and take over; `fault`: counts what nobody expected. `shed`: told of
+    each connection that is closed for want of file descriptors."""
 
     def __init__(
         self,
         app: App,
         bound: socket,
         *,
-        limit_bytes: int,
-        head_timeout_s: float,
+        limits: Limits,
         shared: bool = False,
         fault: Callable[[str], None] = lambda name: None,
+        shed: Callable[[Shed], None] = lambda how: None,
     ) -> None:
         self._fault = fault
         self._bound = bound
         self._handed_over = shared
-        self._shared = Shared(app, limit_bytes, _IDLE_S, head_timeout_s)
+        self._shared = Shared(app, limits.body_bytes, _IDLE_S, limits.head_timeout_s, limits.descriptors, shed)
         self._stop = asyncio.Event()
         self._at_once = False
         self.up = asyncio.Event()

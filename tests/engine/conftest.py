@@ -150,7 +150,7 @@ def start_stack(folder: Path, models: DemoModels, **changes: Any) -> Stack:
     port, admin_port, replica_port = free_ports(3)
     sections = demo_sections(models) | {
         "replicas": {"count": 1, "first_port": replica_port, "token": TOKEN},
-        "router": {"port": port, "admin_port": admin_port},
+        "router": {"port": port, "admin_port": admin_port, "admin_open": True},
         "lora": {"max_loras": 3, "max_cpu_loras": 7, "max_rank": 16},
     }
     file = folder / "patchbay.yaml"

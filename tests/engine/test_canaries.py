@@ -52,6 +52,7 @@ def callers_url(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Itera
         "name": "callers",
         "port": port,
         "admin_port": admin_port,
+        "admin_open": True,
         "replicas": [{"url": stack.replica_url, "token": TOKEN, "name": "replica-0"}],
         "registry": {"url": settings.url.get_secret_value(), "artifacts": {"url": settings.artifacts.url}},
         "guards": GUARDS,

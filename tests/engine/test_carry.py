@@ -55,7 +55,7 @@ async def _chaos(stack: Stack, folder: Path) -> Report:
         replicas = [{"url": way.url, "token": TOKEN} for way in (one, other)]
         # Deaths come so often that one request may see many before its turn in the engine, and does not cause them.
         patient = {"retry": {"deaths": 100}, "carry_timeout_s": 120}
-        config = {"port": port, "admin_port": admin_port, "replicas": replicas, **patient}
+        config = {"port": port, "admin_port": admin_port, "admin_open": True, "replicas": replicas, **patient}
         started = router_process(folder, config)
         # It waits, and what it waits for goes through this event loop.
         url = await asyncio.to_thread(started.__enter__)

@@ -47,6 +47,7 @@ def guarded(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     config = {
         "port": port,
         "admin_port": admin_port,
+        "admin_open": True,
         "replicas": [{"url": stack.replica_url, "token": TOKEN}],
         "guards": GUARDS,
         "routes": ROUTES,

@@ -32,6 +32,7 @@ def second_router(stack: Stack, folder: Path) -> Iterator[str]:
         "name": "second",
         "port": port,
         "admin_port": admin_port,
+        "admin_open": True,
         "replicas": [{"url": stack.replica_url, "token": TOKEN, "name": "replica-0"}],
         "registry": {"url": settings.url.get_secret_value(), "artifacts": {"url": settings.artifacts.url}},
     }

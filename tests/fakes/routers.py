@@ -42,8 +42,10 @@ def router_config(*engines: FakeEngine, **settings: Any) -> RouterConfig:
         ReplicaConfig(url=engine.url, name=engine.name, token=SecretStr(engine.token) if engine.token else None)
         for engine in engines
     )
+    # Most tests are of other things than the admin port's token.
+    opened = {"admin_open": not {"admin_token", "admin_tokens"} & settings.keys()}
     fast = {"port": 0, "admin_port": 0, "poll_interval_s": 0.05, "poll_interval_unready_s": 0.02}
-    return RouterConfig.model_validate({"replicas": replicas, **fast, **settings})
+    return RouterConfig.model_validate({"replicas": replicas, **fast, **opened, **settings})
 
 
 async def until(condition: Callable[[], bool], timeout_s: float = 5) -> None:

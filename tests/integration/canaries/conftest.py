@@ -118,6 +118,7 @@ def router_processes(place: Place, engine: FakeEngine, count: int, **settings: A
                 "name": name,
                 "port": port,
                 "admin_port": admin_port,
+                "admin_open": True,
                 "registry_poll_s": 0.1,
                 "replicas": [{"url": engine.url, "token": TOKEN, "name": engine.name}],
                 "registry": place.section,

@@ -5,6 +5,7 @@ from tests.fakes.engine import FakeEngine, revision
 from tests.fakes.routers import running_router, until
 from tests.integration.router.wire import ask, error_of, post, until_refused
 
+JSON = {"content-type": "application/json"}
 pytestmark = pytest.mark.anyio
 
 
@@ -89,7 +90,7 @@ async def test_with_a_token_only_health_is_open() -> None:
         for path in ("/healthz", "/readyz"):
             assert (await admin.get(path)).status_code == 200
         for method, path in (("GET", "/metrics"), ("GET", "/admin/v1/replicas"), ("POST", "/admin/v1/drain")):
-            refused = await admin.request(method, path)
+            refused = await admin.request(method, path, headers=JSON)
             assert refused.status_code == 401
             assert error_of(refused)["code"] == "invalid_api_key"
         allowed = await admin.get("/metrics", headers={"authorization": "Bearer admin-secret"})
@@ -104,7 +105,7 @@ async def test_the_admin_port_serves_no_model_and_its_errors_have_openais_shape(
             ("GET", "/openapi.json", 404),
             ("PUT", "/admin/v1/replicas", 405),
         ):
-            response = await admin.request(method, path)
+            response = await admin.request(method, path, headers=JSON)
             assert response.status_code == status
             error_of(response)
 
@@ -120,5 +121,5 @@ async def test_readiness_follows_the_replicas_and_liveness_does_not() -> None:
 
 async def test_drain_by_request_ends_the_router_as_a_signal_does() -> None:
     async with running_router(FakeEngine()) as router, httpx.AsyncClient(base_url=router.admin_url) as admin:
-        assert (await admin.post("/admin/v1/drain")).status_code == 202
+        assert (await admin.post("/admin/v1/drain", headers=JSON)).status_code == 202
         await until_refused(router)

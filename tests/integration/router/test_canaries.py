@@ -2,6 +2,9 @@
 
 import asyncio
 import itertools
+import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -52,6 +55,18 @@ async def test_a_canary_that_is_no_worse_is_promoted(tmp_path: Path, desk: Desk)
             await until_phase(desk, canary, "promoted")
             await until(lambda: answers[-20:] == ["sql@2"] * 20, timeout_s=20)
         assert desk.registry.snapshot().adapters["sql"].number("stable") == 2
+
+
+async def test_what_was_counted_of_a_canary_is_written_when_the_router_ends(tmp_path: Path, desk: Desk) -> None:
+    two_revisions(desk)
+    async with routed(tmp_path, FakeEngine()) as router:
+        await until_phase(desk, start(desk, SLOW), "running")
+        await until(lambda: "sql" in router.trials.running)
+        for caller in range(12):
+            await ask_as(router, caller)
+    with closing(sqlite3.connect(tmp_path / "registry.db")) as registry:
+        rows = [json.loads(row[0]) for row in registry.execute("select counts from tallies")]
+    assert sum(one["canary"] + one["other"] for one in rows) == 12
 
 
 async def test_a_canarys_answers_are_measured_apart_from_those_of_stable(tmp_path: Path, desk: Desk) -> None:

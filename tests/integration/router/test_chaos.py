@@ -131,7 +131,9 @@ async def test_a_client_that_closes_its_half_of_the_connection_frees_its_request
     async with running_router(fake) as router:
         url, body = httpx.URL(router.url), json.dumps(ask()).encode()
         _, writer = await asyncio.open_connection(url.host, url.port)
-        writer.write(b"POST %s HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % (CHAT.encode(), len(body)) + body)
+        writer.write(
+            b"POST %s HTTP/1.1\r\nhost: localhost\r\ncontent-length: %d\r\n\r\n" % (CHAT.encode(), len(body)) + body
+        )
         await fake.request()
         writer.write_eof()
         async with asyncio.timeout(1):
@@ -144,7 +146,9 @@ async def test_slow_readers_of_many_streams_cost_bounded_memory() -> None:
     fake.script.raw = [b"data: " + b"x" * 16_000 + b"\n\n"] * 4000
     async with running_router(fake) as router:
         url, body = httpx.URL(router.url), json.dumps(ask(stream=True)).encode()
-        request = b"POST %s HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % (CHAT.encode(), len(body)) + body
+        request = (
+            b"POST %s HTTP/1.1\r\nhost: localhost\r\ncontent-length: %d\r\n\r\n" % (CHAT.encode(), len(body)) + body
+        )
         readers = [await asyncio.open_connection(url.host, url.port, limit=1024) for _ in range(40)]
         before = psutil.Process().memory_info().rss
         for _, writer in readers:

@@ -11,7 +11,7 @@ from tests.integration.router.wire import CHAT, ask, client_of, error_of, post
 
 pytestmark = pytest.mark.anyio
 
-POST = b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\n"
+POST = b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\n"
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ async def test_an_answer_without_a_body_is_sent_too(last: bytes) -> None:
     async with running_router(FakeEngine()) as router:
         url = httpx.URL(router.url)
         reader, writer = await asyncio.open_connection(url.host, url.port)
-        writer.write(b"HEAD /healthz HTTP/1.1\r\nhost: x\r\n" + last + b"\r\n")
+        writer.write(b"HEAD /healthz HTTP/1.1\r\nhost: localhost\r\n" + last + b"\r\n")
         async with asyncio.timeout(2):
             assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200 OK\r\n")
         writer.close()
@@ -148,8 +148,8 @@ async def test_every_error_carries_the_request_id() -> None:
         POST + b"content-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
         POST + b"content-length: 5\r\ncontent-length: 6\r\n\r\nabcdef",
         POST + b"transfer-encoding: chunked\r\n\r\nzz\r\n",
-        b"GET /healthz HTTP/1.1\r\nhost: x\r\nx: " + b"a" * 70_000 + b"\r\n\r\n",
-        b"CONNECT x:80 HTTP/1.1\r\nhost: x\r\n\r\n",
+        b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nx: " + b"a" * 70_000 + b"\r\n\r\n",
+        b"CONNECT x:80 HTTP/1.1\r\nhost: localhost\r\n\r\n",
     ],
 )
 async def test_what_is_no_sound_http_is_a_400_in_openais_shape_and_the_end_of_its_connection(

@@ -151,7 +151,9 @@ async def test_a_client_that_reads_nothing_does_not_keep_the_router_from_ending(
         url = httpx.URL(router.url)
         body = json.dumps(ask(stream=True)).encode()
         reader, writer = await asyncio.open_connection(url.host, url.port, limit=1024)
-        writer.write(b"POST %s HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % (CHAT.encode(), len(body)) + body)
+        writer.write(
+            b"POST %s HTTP/1.1\r\nhost: localhost\r\ncontent-length: %d\r\n\r\n" % (CHAT.encode(), len(body)) + body
+        )
         await reader.readuntil(b"\r\n")
         seen = await fake.request()
         router.stop()
@@ -165,7 +167,7 @@ async def test_a_finished_answer_still_reaches_a_slow_reader_of_a_router_that_en
         await until(lambda: router.fleet.view.ready == 1)
         url = httpx.URL(router.url)
         reader, writer = await asyncio.open_connection(url.host, url.port, limit=1024)
-        writer.write(b"GET /v1/models HTTP/1.1\r\nhost: x\r\n\r\n" * 20)
+        writer.write(b"GET /v1/models HTTP/1.1\r\nhost: localhost\r\n\r\n" * 20)
         head = await reader.readuntil(b"\r\n\r\n")
         router.stop()
         length = int(head.lower().split(b"content-length: ")[1].split(b"\r")[0])

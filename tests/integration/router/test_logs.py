@@ -1,8 +1,12 @@
 """What a router process writes down of requests: enough to find them, and nothing of what they say."""
 
 import asyncio
+import contextlib
+import fcntl
 import json
+import os
 import signal
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -127,3 +131,40 @@ async def test_a_line_of_text_has_the_fields_of_a_request_behind_it(tmp_path: Pa
     written = await logged(tmp_path, [said("one")], access_log=True)
     line = next(line for line in written.splitlines() if " INFO patchbay.access: request ended request=r0 " in line)
     assert " route=open adapter=sql revision=sql@1 arm=stable replica=one outcome=ok status=200 seconds=0." in line
+
+
+async def test_a_log_that_nobody_reads_does_not_stop_the_router(tmp_path: Path) -> None:
+    async with FakeEngine().running_server() as fake:
+        port, admin_port = free_port(), free_port()
+        config = {"replicas": [{"url": fake.url, "token": TOKEN}], "port": port, "admin_port": admin_port}
+        config |= {"admin_open": True, "access_log": True}
+        (tmp_path / "router.yaml").write_text(yaml.safe_dump(config))
+        # A pipe of the smallest size, which is full after a few lines.
+        reader, writer = os.pipe()
+        fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
+        command = [sys.executable, "-m", "router", "--config", str(tmp_path / "router.yaml")]
+        router = await asyncio.create_subprocess_exec(*command, stderr=writer)
+        os.close(writer)
+        try:
+            async with httpx.AsyncClient(timeout=60) as client:
+                await _until_ready(client, f"http://127.0.0.1:{admin_port}/readyz")
+                for _ in range(60):
+                    answer = await client.get(f"http://127.0.0.1:{port}/v1/models")
+                    assert answer.status_code == 200
+            router.send_signal(signal.SIGTERM)
+            async with asyncio.timeout(60):
+                assert await router.wait() == 0
+        finally:
+            if router.returncode is None:
+                router.kill()
+                await router.wait()
+            os.close(reader)
+
+
+async def _until_ready(client: httpx.AsyncClient, url: str) -> None:
+    async with asyncio.timeout(60):
+        while True:
+            with contextlib.suppress(httpx.TransportError):
+                if (await client.get(url)).status_code == 200:
+                    return
+            await asyncio.sleep(0.05)

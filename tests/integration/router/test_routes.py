@@ -228,7 +228,7 @@ async def test_reloading_under_load_fails_no_request_and_takes_effect_at_once(tm
             for turn in range(10):
                 model = "json" if turn % 2 == 0 else "sql"
                 write(file, {"help": model})
-                assert (await admin.post("/admin/v1/reload")).json()["routes"] == ["help"]
+                assert (await admin.post("/admin/v1/reload", json={})).json()["routes"] == ["help"]
                 now = await client.post("/v1/chat/completions", json=ask("help"))
                 assert now.headers["x-patchbay-adapter"] == f"{model}@1"
         await until(lambda: len(answers) >= 16, timeout_s=20)
@@ -253,7 +253,7 @@ async def test_a_wrong_configuration_is_refused_whole_and_what_was_stays(
     async with running_router(engine(), policy_file=file) as router:
         write(file, {"other": "json", **routes})
         async with httpx.AsyncClient(base_url=router.admin_url) as admin:
-            refused = await admin.post("/admin/v1/reload")
+            refused = await admin.post("/admin/v1/reload", json={})
             listed = (await admin.get("/admin/v1/routes")).json()
         assert refused.status_code == 400
         assert fault in refused.json()["error"]["message"]

@@ -98,7 +98,9 @@ async def test_a_client_that_pipelined_more_and_left_is_noticed_too() -> None:
     async with running_router(fake) as router:
         url = httpx.URL(router.url)
         body = json.dumps(ask(stream=True)).encode()
-        request = b"POST %s HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % (CHAT.encode(), len(body)) + body
+        request = (
+            b"POST %s HTTP/1.1\r\nhost: localhost\r\ncontent-length: %d\r\n\r\n" % (CHAT.encode(), len(body)) + body
+        )
         reader, writer = await asyncio.open_connection(url.host, url.port)
         writer.write(request * 3)
         await reader.readuntil(b"data: ")
@@ -113,7 +115,7 @@ async def test_pipelined_requests_are_answered_in_order() -> None:
     async with running_router(FakeEngine()) as router:
         url = httpx.URL(router.url)
         reader, writer = await asyncio.open_connection(url.host, url.port)
-        get = b"GET /v1/models/%s HTTP/1.1\r\nhost: x\r\n%s\r\n"
+        get = b"GET /v1/models/%s HTTP/1.1\r\nhost: localhost\r\n%s\r\n"
         writer.write(get % (b"demo-base", b"") + get % (b"nope", b"connection: close\r\n"))
         answers = (await reader.read()).decode()
         writer.close()
@@ -127,7 +129,9 @@ async def test_a_reader_that_does_not_read_holds_the_replica_back_and_not_the_me
         url = httpx.URL(router.url)
         body = json.dumps(ask(stream=True)).encode()
         reader, writer = await asyncio.open_connection(url.host, url.port, limit=1024)
-        writer.write(b"POST %s HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % (CHAT.encode(), len(body)) + body)
+        writer.write(
+            b"POST %s HTTP/1.1\r\nhost: localhost\r\ncontent-length: %d\r\n\r\n" % (CHAT.encode(), len(body)) + body
+        )
         await reader.readuntil(b"\r\n")
         seen = await fake.request()
         with pytest.raises(TimeoutError):

@@ -1,12 +1,15 @@
 """Limits: what is set aside never exceeds them, whatever comes in between; in memory, and in a real Redis."""
 
 import asyncio
+import contextlib
+import signal
 from collections.abc import Iterator
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adapters.errors import Unavailable
 from adapters.tenancy import Limits
 from router.tenants.config import PriceConfig
 from router.tenants.counters import Charge, MemoryCounters, RedisCounters, Reserved
@@ -126,6 +129,71 @@ async def test_a_dead_routers_leases_end_by_themselves_and_a_live_ones_are_renew
     await raw.zadd("leases:{t}:concurrent", {"dead": 1})
     assert (await counters.reserve([charge], "next")).refused is None
     await raw.aclose()
+    await counters.close()
+
+
+async def _until_given_back(counters: RedisCounters) -> None:
+    for _ in range(100):
+        with contextlib.suppress(Unavailable):
+            return await counters.give_back()
+    raise AssertionError("Redis does not answer")
+
+
+@pytest.mark.parametrize("given_back", [True, False])
+async def test_what_timed_out_while_redis_hung_is_not_set_aside_when_it_goes_on(given_back: bool) -> None:
+    if not has_redis():
+        pytest.skip(NO_REDIS)
+    with running_redis() as server:
+        counters = RedisCounters(server.url, prefix="hung", timeout_s=0.1)
+        charges = [Charge("t", "concurrent", 1, 3, 0), Charge("t", "tokens", 10, 1000, 86_400)]
+        first = await counters.reserve(charges, "first")
+        server.process.send_signal(signal.SIGSTOP)
+        try:
+            lost = await asyncio.gather(
+                *(counters.reserve(charges, f"lost-{n}") for n in range(8)), return_exceptions=True
+            )
+            if not given_back:
+                # Past the deadline by Redis' clock, which goes on while it hangs.
+                await asyncio.sleep(0.3)
+        finally:
+            server.process.send_signal(signal.SIGCONT)
+        assert all(isinstance(one, Unavailable) for one in lost)
+        if given_back:
+            await _until_given_back(counters)
+        patient = RedisCounters(server.url, prefix="hung", timeout_s=10)
+        assert (await patient.reserve(charges, "next")).used == (2, 20), "only the first is set aside beside it"
+        await counters.settle(charges, first, {"tokens": 10})
+        for one in (counters, patient):
+            await one.close()
+
+
+@pytest.mark.parametrize("turns", range(0, 40, 3))
+async def test_what_was_set_aside_for_a_call_that_left_is_given_back(redis_url: str, turns: int) -> None:
+    counters = RedisCounters(redis_url, prefix=f"left-{turns}", timeout_s=5)
+    charges = [Charge("t", "concurrent", 1, 1, 0), Charge("t", "tokens", 10, 10, 86_400)]
+    leaving = asyncio.create_task(counters.reserve(charges, "leaving"))
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    # Whoever closes its connection does not take back what it sent.
+    leaving.cancel()
+    told = (await asyncio.gather(leaving, return_exceptions=True))[0]
+    await counters.give_back()
+    if isinstance(told, Reserved):
+        await counters.settle(charges, told, {"tokens": 0})
+    assert (await counters.reserve(charges, "next")).used == (1, 10)
+    await counters.close()
+
+
+async def test_a_reservation_and_a_settlement_that_come_twice_count_once(redis_url: str) -> None:
+    counters = RedisCounters(redis_url, prefix="twice", timeout_s=5)
+    charges = [Charge("t", "concurrent", 1, 5, 0), Charge("t", "tokens", 10, 100, 86_400)]
+    first = await counters.reserve(charges, "one")
+    again = await counters.reserve(charges, "one")
+    assert again == first
+    assert again.used == (1, 10)
+    for _ in range(2):
+        await counters.settle(charges, first, {"tokens": 4})
+    assert (await counters.reserve(charges, "two")).used == (1, 14)
     await counters.close()
 
 

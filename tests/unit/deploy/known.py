@@ -132,6 +132,8 @@ def _fail(metrics: Metrics) -> None:
     metrics.circuit_opened("replica-0", "failures")
     metrics.query_suspected("sql")
     metrics.query_held("sql")
+    metrics.connection_shed("idle")
+    metrics.log_line_dropped()
     metrics.carried("whole")
     metrics.fault("proxy")
     metrics.watch_replicas(lambda state: 1)

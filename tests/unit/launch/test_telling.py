@@ -2,10 +2,14 @@
 
 import io
 import json
+from dataclasses import replace
+from pathlib import Path
 
+import pytest
 from rich.console import Console
 
-from launch.banner import ready_text
+from adapters.admin_token import own_token, token_path
+from launch.banner import admin_address, ready_text
 from launch.events import Ready, ReadyReport, Restarting, Serving, Starting, Stopped, exit_text
 from launch.reporters import JsonReporter, PlainReporter
 from launch.terminal import TerminalReporter
@@ -87,6 +91,21 @@ def test_the_banner_names_a_variable_where_a_key_is_needed() -> None:
     assert '-H "Authorization: Bearer $PATCHBAY_API_KEY"' in text
     assert 'os.environ["PATCHBAY_API_KEY"]' in text
     assert 'model="base"' in text
+
+
+def test_the_banner_has_the_tokens_address_on_a_terminal_and_elsewhere_only_the_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATCHBAY_DATA_DIR", str(tmp_path))
+    report = replace(_REPORT, own_token=True)
+    token = own_token(token_path())
+    shown = ready_text(report, admin=admin_address(report, terminal=True))
+    assert f"http://127.0.0.1:8081/?token={token}" in shown
+    kept = ready_text(report, admin=admin_address(report, terminal=False))
+    assert token not in kept
+    assert "patchbay admin token" in kept
+    assert token not in json.dumps(Serving(report).fields())
+    assert admin_address(_REPORT, terminal=True) == "http://127.0.0.1:8081"
 
 
 def test_exits_in_words() -> None:
