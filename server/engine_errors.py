@@ -20,6 +20,9 @@ _FAULT = re.compile(r"'loc': '([^']*)', 'msg': [\"']([^\"']*)[\"']")
 class EngineErrors:
     """A `send` that lets answers through as they are, and gathers and rewrites JSON bodies of errors.
 
+    The head of an event stream is sent with its first event: vLLM looks at much of a request only once it has made the
+    head, and what it finds wrong then is an error like any other while nothing has gone out.
+
     `status`: the answer's HTTP status, 0 before there is one; `headers` are added to the answer's own.
     """
 
@@ -27,10 +30,12 @@ class EngineErrors:
         self._send = send
         self._anthropic = anthropic
         self._start: Message | None = None
+        self._held: Message | None = None
         self._parts: list[bytes] = []
         self.headers: tuple[tuple[bytes, bytes], ...] = ()
         self.status = 0
         self._broke_off = False
+        self._answered = False
 
     @property
     def outcome(self) -> str:
@@ -45,10 +50,7 @@ class EngineErrors:
         if message["type"] == "http.response.start":
             await self._begin(message)
         elif self._start is None:
-            if (body := message.get("body", b"")).startswith(_ERROR_EVENT):
-                self._broke_off = True
-                message["body"] = rewrite_event(body)
-            await self._send(message)
+            await self._pass(message)
         else:
             await self._gather(message)
 
@@ -57,8 +59,36 @@ class EngineErrors:
         message["headers"] = [*message.get("headers", ()), *self.headers]
         if self.status >= 400:
             self._start = message
+        elif _is_event_stream(message):
+            self._held = message
         else:
             await self._send(message)
+
+    async def _pass(self, message: Message) -> None:
+        """A part of an answer that is no error so far."""
+        body, head = message.get("body", b""), self._held
+        is_error = body.startswith(_ERROR_EVENT)
+        if head is not None and is_error:
+            await self._answer_instead(head, body)
+            return
+        if head is not None and (body or not message.get("more_body", False)):
+            self._held = None
+            await self._send(head)
+        if is_error:
+            self._broke_off = _status_of(body) >= 500
+            message["body"] = rewrite_event(body)
+        if self._held is None and not self._answered:
+            await self._send(message)
+
+    async def _answer_instead(self, head: Message, event: bytes) -> None:
+        """An error before anything of a stream has gone out."""
+        self.status = _status_of(event)
+        self._answered, self._held = True, None
+        body = rewrite_error(self.status, _first_data(event), anthropic=self._anthropic)
+        kept = [pair for pair in head["headers"] if pair[0].lower() not in (b"content-length", b"content-type")]
+        kept += [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+        await self._send({**head, "status": self.status, "headers": kept})
+        await self._send({"type": "http.response.body", "body": body})
 
     async def _gather(self, message: Message) -> None:
         self._parts.append(message.get("body", b""))
@@ -73,8 +103,23 @@ class EngineErrors:
 
 def rewrite_event(event: bytes) -> bytes:
     """The first event of `event`, an error in vLLM's shape, in OpenAI's; what follows it as it is. Pure."""
-    first, end, rest = event.partition(b"\n\n")
-    return b"data: " + rewrite_error(500, first.removeprefix(b"data: ")) + end + rest
+    _, end, rest = event.partition(b"\n\n")
+    return b"data: " + rewrite_error(_status_of(event), _first_data(event)) + end + rest
+
+
+def _first_data(event: bytes) -> bytes:
+    return event.partition(b"\n\n")[0].removeprefix(b"data: ")
+
+
+def _status_of(event: bytes) -> int:
+    """The status that vLLM gives an error event as its `code`; 500 where it gives none."""
+    code = _error_fields(_first_data(event)).get("code")
+    return code if isinstance(code, int) and 400 <= code < 600 else 500
+
+
+def _is_event_stream(head: Message) -> bool:
+    kinds = [value for name, value in head["headers"] if name.lower() == b"content-type"]
+    return any(kind.startswith(b"text/event-stream") for kind in kinds)
 
 
 def rewrite_error(status: int, body: bytes, *, anthropic: bool = False) -> bytes:

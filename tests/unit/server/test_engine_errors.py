@@ -1,11 +1,13 @@
 """The engine's errors in OpenAI's shape."""
 
 import json
+from collections.abc import MutableMapping
+from typing import Any
 
 import pytest
 
 from adapters.errors import NotFinite
-from server.engine_errors import rewrite_error, rewrite_event
+from server.engine_errors import EngineErrors, rewrite_error, rewrite_event
 
 
 def rewritten(status: int, body: object) -> dict[str, object]:
@@ -50,3 +52,56 @@ def test_logits_that_are_not_finite_have_a_code_of_their_own_in_whole_answers_an
     first, _, rest = event.partition(b"\n\n")
     assert json.loads(first.removeprefix(b"data: "))["error"]["code"] == "not_finite"
     assert rest == b"data: [DONE]\n\n"
+
+
+HEAD: dict[str, object] = {
+    "type": "http.response.start",
+    "status": 200,
+    "headers": [(b"content-type", b"text/event-stream; charset=utf-8")],
+}
+FAULT = {"error": {"message": "token_id 99 is out of vocab", "type": "BadRequestError", "param": None, "code": 400}}
+
+
+async def sent_for(*events: bytes) -> tuple[list[dict[str, Any]], EngineErrors]:
+    """The messages that a client gets for a stream with these events, and how it ended."""
+    sent: list[dict[str, Any]] = []
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        sent.append(dict(message))
+
+    errors = EngineErrors(send, anthropic=False)
+    await errors({**HEAD, "headers": [(b"content-type", b"text/event-stream; charset=utf-8")]})
+    for event in events:
+        await errors({"type": "http.response.body", "body": event, "more_body": True})
+    await errors({"type": "http.response.body", "body": b"", "more_body": False})
+    return sent, errors
+
+
+@pytest.mark.anyio
+async def test_a_clients_fault_that_is_found_before_the_first_event_of_a_stream_is_a_400() -> None:
+    sent, errors = await sent_for(f"data: {json.dumps(FAULT)}\n\n".encode(), b"data: [DONE]\n\n")
+    assert [message["type"] for message in sent] == ["http.response.start", "http.response.body"]
+    assert sent[0]["status"] == 400
+    assert (b"content-type", b"application/json") in sent[0]["headers"]
+    assert json.loads(sent[1]["body"])["error"]["type"] == "invalid_request_error"
+    assert errors.outcome == "client_error"
+
+
+@pytest.mark.anyio
+async def test_a_streams_head_goes_out_with_its_first_event() -> None:
+    sent, errors = await sent_for(b"data: {}\n\n", b"data: [DONE]\n\n")
+    assert [message.get("body") for message in sent] == [None, b"data: {}\n\n", b"data: [DONE]\n\n", b""]
+    assert errors.outcome == "ok"
+
+
+@pytest.mark.anyio
+async def test_a_clients_fault_amid_a_stream_is_not_called_the_servers() -> None:
+    sent, errors = await sent_for(b"data: {}\n\n", f"data: {json.dumps(FAULT)}\n\n".encode())
+    assert json.loads(sent[2]["body"].removeprefix(b"data: "))["error"]["type"] == "invalid_request_error"
+    assert errors.outcome == "ok"
+
+
+@pytest.mark.anyio
+async def test_a_stream_without_any_event_still_has_a_head() -> None:
+    sent, _ = await sent_for()
+    assert [message["type"] for message in sent] == ["http.response.start", "http.response.body"]
