@@ -88,6 +88,7 @@ def _server_text() -> str:
     metrics.requests.labels(endpoint="chat_completions", outcome="ok").inc()
     metrics.adapters.labels(tier="slot").set(1)
     metrics.refusals.labels(reason="other").inc()
+    metrics.not_finite.labels(of="adapter").inc()
     return metrics.render().decode()
 
 
