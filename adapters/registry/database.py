@@ -7,7 +7,9 @@ write has read stays true until it ends.
 import contextlib
 import logging
 import os
+import sqlite3
 import stat
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -30,6 +32,7 @@ from adapters.registry.times import as_utc, utc_now
 
 _log = logging.getLogger("patchbay.registry")
 _BUSY_MS = 15_000
+_TURN_MS = 200
 # Any number that nothing else in the database locks by: "patchbay" in ASCII, cut to 63 bits.
 _WRITE_LOCK = 0x7061746368626179 >> 1
 _CONNECT_S = 5
@@ -54,7 +57,7 @@ class Database:
         self._sqlite = self._url.get_backend_name() == "sqlite"
         if self._sqlite:
             _make_folder(self._url)
-        self._patience = Patience(_SILENT_S)
+        self._patience = Patience(_BUSY_MS / 1000 if self._sqlite else _SILENT_S)
         self._file = _file_of(self._url) if self._sqlite else None
         self._inode: tuple[int, int] | None = None
         self._engine = _sqlite_engine(self._url) if self._sqlite else _postgres_engine(self._url, self._patience)
@@ -117,7 +120,7 @@ class Database:
         RegistryError."""
         with self._translated(), self._connected() as connection:
             if self._sqlite:
-                connection.exec_driver_sql("BEGIN IMMEDIATE")
+                self._begin_write(connection)
             else:
                 connection.exec_driver_sql(_BOUND)
                 connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _WRITE_LOCK})
@@ -140,6 +143,22 @@ class Database:
             if self._file is not None and self._inode is None:
                 self._inode = _inode(self._file)
             yield connection
+
+    def _begin_write(self, connection: Connection) -> None:
+        """Waits for SQLite's write lock, in turns short enough for a hurry that begins meanwhile."""
+        since_s = time.monotonic()
+        connection.exec_driver_sql(f"PRAGMA busy_timeout={_TURN_MS}")
+        try:
+            while True:
+                try:
+                    connection.exec_driver_sql("BEGIN IMMEDIATE")
+                except DBAPIError as error:
+                    if not _is_locked(error) or self._patience.is_spent(since_s):
+                        raise
+                else:
+                    return
+        finally:
+            connection.exec_driver_sql(f"PRAGMA busy_timeout={_BUSY_MS}")
 
     def _look_at_file(self) -> None:
         """Goes over to a file that has taken the place of the one that was opened. Raises RegistryError where it is
@@ -193,6 +212,12 @@ def _inode(file: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return found.st_dev, found.st_ino
+
+
+def _is_locked(error: DBAPIError) -> bool:
+    return (
+        isinstance(error.orig, sqlite3.OperationalError) and error.orig.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+    )
 
 
 def _make_folder(url: URL) -> None:
