@@ -69,9 +69,9 @@ class Desk:
 
 
 @contextmanager
-def opened(file: Path | None) -> Iterator[Desk]:
-    """The desk that `file` describes, or ./patchbay.yaml where that is there, or the defaults. Errors end the command
-    with one line and the exit code that goes with them."""
+def opened(file: Path | None, *, anew: bool = False) -> Iterator[Desk]:
+    """The desk that `file` describes, or ./patchbay.yaml where that is there, or the defaults. `anew`: a new, empty
+    registry may be made where one was. Errors end the command with one line and the exit code that goes with them."""
     from adapters.config import load_registry_config
     from adapters.errors import PatchbayError, fail
     from adapters.registry.registry import Registry
@@ -79,7 +79,7 @@ def opened(file: Path | None) -> Iterator[Desk]:
     try:
         chosen = file or (DEFAULT_FILE if DEFAULT_FILE.exists() else None)
         config, defaults = load_registry_config(chosen)
-        with Registry.open(config.url.get_secret_value()) as registry:
+        with Registry.open(config.url.get_secret_value(), anew=anew) as registry:
             yield Desk(config, defaults, registry, _actor())
     except PatchbayError as error:
         raise typer.Exit(fail(error)) from error

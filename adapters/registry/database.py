@@ -27,6 +27,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
 from adapters.errors import ConfigError, RegistryError
+from adapters.registry import presence
 from adapters.registry.bounded import Patience, connect_bounded
 from adapters.registry.times import as_utc, utc_now
 
@@ -49,16 +50,21 @@ _PROBES = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3
 class Database:
     """A pool of connections to the database at `url`. Thread-safe.
 
-    Raises ConfigError where the URL is none, RegistryError where the database cannot be reached.
+    `anew`: a new, empty one may be made where one was. Raises ConfigError where the URL is none, RegistryError where
+    the database cannot be reached, or an SQLite file that was there is gone.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, anew: bool = False) -> None:
         self._url = _parsed(url)
         self._sqlite = self._url.get_backend_name() == "sqlite"
+        self._file = _file_of(self._url) if self._sqlite else None
+        # Before anything looks at the file itself: who makes it first says so afterwards.
+        self._sign = presence.sign_of(self._file) if self._file is not None and not anew else None
+        if self._file is not None and self._sign is not None and not self._file.exists():
+            raise presence.lost(self._file, self._sign, "it is gone")
         if self._sqlite:
             _make_folder(self._url)
         self._patience = Patience(_BUSY_MS / 1000 if self._sqlite else _SILENT_S)
-        self._file = _file_of(self._url) if self._sqlite else None
         self._inode: tuple[int, int] | None = None
         self._engine = _sqlite_engine(self._url) if self._sqlite else _postgres_engine(self._url, self._patience)
 
@@ -68,9 +74,16 @@ class Database:
         config = Config()
         config.set_main_option("script_location", str(resources.files("adapters.registry") / "migrations"))
         script = ScriptDirectory.from_config(config)
-        if self._version() == script.get_current_head():
-            # Nothing to do, so nobody who only reads waits for whoever writes.
-            return
+        version = self._version()
+        if version is None and self._file is not None and self._sign is not None:
+            raise presence.lost(self._file, self._sign, "it has no tables")
+        if version != script.get_current_head():
+            # Only then, so that nobody who only reads waits for whoever writes.
+            self._upgrade(config)
+        if self._file is not None:
+            presence.mark(self._file)
+
+    def _upgrade(self, config: Config) -> None:
         with self.write() as connection, self._translated():
             config.attributes["connection"] = connection
             try:

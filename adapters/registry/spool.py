@@ -97,7 +97,7 @@ def spool_of(registry_url: str) -> Spool:
     """The spool of the registry at `registry_url`: beside an SQLite file, for other databases in the data directory."""
     url = make_url(registry_url)
     if url.get_backend_name() == "sqlite" and url.database and url.database != ":memory:":
-        return Spool(Path(f"{Path(url.database).expanduser()}.spool"))
+        return Spool(Path(f"{url.database}.spool"))
     # Its password may change, and it stays the same registry.
     named = hashlib.sha256(url.set(password=None, query={}).render_as_string().encode()).hexdigest()
     return Spool(data_dir() / "spool" / named[:16])
