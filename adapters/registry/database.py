@@ -214,6 +214,12 @@ def _parsed(url: str) -> URL:
     return parsed.set(drivername="postgresql+psycopg") if backend == "postgresql" else parsed
 
 
+def sqlite_file(url: str) -> Path | None:
+    """The file of the SQLite database at `url`, None for other databases. Raises ConfigError where the URL is none."""
+    parsed = _parsed(url)
+    return _file_of(parsed) if parsed.get_backend_name() == "sqlite" else None
+
+
 def _file_of(url: URL) -> Path | None:
     return Path(url.database) if url.database and url.database != ":memory:" else None
 
