@@ -3,9 +3,13 @@
 import fcntl
 import json
 import multiprocessing
+import os
+import re
 import shutil
 import sqlite3
 import stat
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
@@ -199,3 +203,50 @@ def test_a_store_that_is_no_folder_is_not_saved_and_that_is_said(desk: Desk, mon
     assert done.exit_code == 0, done.output
     assert "memory://artifacts, not saved here" in " ".join(done.output.split())
     assert run("backup", "other", "--artifacts-only").exit_code == 2
+
+
+def test_what_operations_say_of_backups_runs_as_it_stands(desk: Desk) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "operations.md").read_text()
+    section = page.partition("## Backups\n")[2].partition("\n## ")[0]
+    commands = [line for block in re.findall(r"```sh\n(.*?)```", section, re.DOTALL) for line in block.splitlines()]
+    assert [line.split()[:2] for line in commands] == [
+        ["patchbay", "backup"],
+        ["patchbay", "restore"],
+        ["patchbay", "registry"],
+    ]
+    desk.push(fill=1)
+    before = state(desk.folder)
+    for line in commands:
+        done = run(*line.split()[1:])
+        assert done.exit_code == 0, f"{line}: {done.output}"
+    assert state(desk.folder) == before
+
+
+def test_a_restore_that_is_killed_at_any_durable_step_leaves_the_old_registry_or_the_new_one(desk: Desk) -> None:
+    desk.push(fill=1)
+    saved = state(desk.folder)
+    said("backup", "saved")
+    desk.push(fill=2)
+    now = state(desk.folder)
+    desk.registry.close()
+    shutil.copytree(desk.folder / "artifacts", "artifacts-kept")
+    Path("registry.db").rename("kept.db")
+    found, step, ended = set(), 0, False
+    while not ended:
+        step += 1
+        shutil.copy("kept.db", "registry.db")
+        shutil.rmtree("artifacts")
+        shutil.copytree("artifacts-kept", "artifacts")
+        command = [sys.executable, "-m", "tests.integration.registry.dying_restore", "saved", str(step)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=_from_here())
+        ended = "ended 0" in done.stdout
+        assert ended or done.returncode == -9, done.stdout + done.stderr
+        after = state(desk.folder)
+        assert after in (saved, now)
+        found.add("new" if after == saved else "old")
+    assert found == {"old", "new"}
+    assert step > 8
+
+
+def _from_here() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
