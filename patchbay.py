@@ -10,6 +10,7 @@ from adapters.errors import PatchbayError, fail
 def build_app() -> typer.Typer:
     """The `patchbay` command with all its sub-commands."""
     from adapters.commands.app import app as adapters
+    from adapters.commands.backup import backup, restore
     from adapters.commands.keys import app as keys
     from adapters.commands.registry import app as registry
     from adapters.commands.replicas import app as replicas
@@ -45,7 +46,8 @@ def build_app() -> typer.Typer:
     app.add_typer(canary, name="canary")
     app.add_typer(tenants, name="tenants")
     app.add_typer(keys, name="keys")
-    app.command("usage")(usage)
+    for command in (usage, backup, restore):
+        app.command(command.__name__)(command)
     app.add_typer(cost, name="cost")
     app.add_typer(load, name="load")
     app.add_typer(demo, name="demo")

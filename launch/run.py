@@ -8,6 +8,7 @@ from typing import Final
 
 from adapters.errors import PatchbayError, fail
 from adapters.paths import data_dir
+from adapters.sole_user import sole_user
 from launch.config import PatchbayConfig
 from launch.events import Ended, Failed, ReadyReport
 from launch.output import Reporter
@@ -15,7 +16,7 @@ from launch.plan import ROUTER, make_plan, port_uses, replica_names
 from launch.ports import check_ports
 from launch.preflight import check_declared
 from launch.reporters import JsonReporter, PlainReporter
-from launch.rundir import run_directory, sole_user
+from launch.rundir import run_directory
 from launch.supervisor import supervise
 
 _CLEAN: Final = 0

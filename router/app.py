@@ -82,7 +82,7 @@ class Router:
         self.control = self._open_control(config)
         self.policy = PolicyHolder(config, self._access, utc_now, must_show=not is_loopback(config.host), read=read)
         self.policy.told = self._audit_reload
-        self._usage = Usage(self.control.registry.accounts.add_usage, utc_now) if self.control else None
+        self._usage = Usage(self.control.usage_book, utc_now) if self.control else None
         self._limiter = Limiter(_counters(config.counters), config.counters)
         self._admission = Admission(
             config.admission,
@@ -134,7 +134,7 @@ class Router:
             opened.push_async_callback(self.proxy.close)
             if self.control is not None and self._usage is not None:
                 opened.callback(self.control.close)
-                opened.push_async_callback(self._usage.close)
+                opened.push_async_callback(self._usage.close, self._config.end_timeout_s / 2)
                 opened.push_async_callback(self.control.flush)
                 await self.control.threads.work.run(remove_leftovers)
                 await self.control.follower.look()
@@ -190,7 +190,7 @@ class Router:
         self._public.stop(at_once=True)
         if self.control is not None:
             self.control.pushes.stop()
-            self.control.hurry()
+            self.control.hurry(self._config.end_timeout_s)
 
     def _open_control(self, config: RouterConfig) -> Control | None:
         if config.registry is None:

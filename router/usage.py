@@ -2,12 +2,15 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+from uuid import uuid4
 
-from adapters.errors import RegistryError
-from adapters.registry.records import UsageRow
+from adapters.errors import ArtifactError, RegistryError
+from adapters.registry.records import UsageBatch, UsageRow
 from router.tenants.limiter import Need
 from router.threads import Threads
 
@@ -17,14 +20,32 @@ FLUSH_S = 2.0
 _MOST_ROWS = 100_000
 
 
-class Usage:
-    """Counts on one event loop. `write`: adds rows to what is there, all or nothing; blocks; raises RegistryError."""
+class Book(Protocol):
+    """Where usage goes. Each call blocks."""
 
-    def __init__(self, write: Callable[[Sequence[UsageRow]], None], utc_now: Callable[[], datetime]) -> None:
-        self._write = write
+    def add(self, batch: UsageBatch) -> bool:
+        """Adds a batch, unless it was added before. Raises RegistryError, also where nobody knows whether it was."""
+
+    def keep(self, batch: UsageBatch) -> Path:
+        """Leaves a batch to the next router. Raises ArtifactError."""
+
+    def take_in(self) -> int:
+        """Adds what others have left. Raises RegistryError."""
+
+
+class Usage:
+    """Counts on one event loop. What cannot be written is tried again as the same batch, so that it counts once even
+    where the answer to a write was lost; at the end it is left to the next router."""
+
+    def __init__(self, book: Book, utc_now: Callable[[], datetime]) -> None:
+        self._book = book
         self._utc_now = utc_now
         self._threads = Threads("usage", 1)
+        # Another thread: the first may wait for a registry that never answers.
+        self._spooling = Threads("usage spool", 1)
         self._rows: dict[tuple[datetime, str, str, str], UsageRow] = {}
+        self._source, self._number = uuid4().hex, 0
+        self._batch: UsageBatch | None = None
         self._writing: asyncio.Task[None] | None = None
 
     def add(self, tenant: str, route: str, model: str, used: Need, cost: float, *, failed: bool) -> None:
@@ -45,46 +66,71 @@ class Usage:
         )
 
     async def run(self) -> None:
-        """Writes every few seconds, until cancelled."""
+        """Takes in what routers before this one have left, and writes every few seconds, until cancelled."""
+        all_in = False
         while True:
+            all_in = all_in or await self._take_in()
             await asyncio.sleep(FLUSH_S)
             await self.flush()
 
     async def flush(self) -> None:
         """Writes what there is; what cannot be written is kept."""
         if self._writing is None or self._writing.done():
-            rows, self._rows = self._rows, {}
-            if not rows:
+            if self._next() is None:
                 return
-            self._writing = asyncio.get_running_loop().create_task(self._put(rows))
+            self._writing = asyncio.get_running_loop().create_task(self._put())
         # Once begun it goes on to its end, or nobody would know whether it is written.
         await asyncio.shield(self._writing)
 
-    async def close(self) -> None:
-        """Writes all that there is."""
-        if self._writing is not None:
-            await self._writing
-        await self.flush()
-
-    async def _put(self, rows: dict[tuple[datetime, str, str, str], UsageRow]) -> None:
+    async def close(self, within_s: float = 5.0) -> None:
+        """Writes all that there is, or leaves it to the next router where that cannot be done in `within_s` seconds."""
         try:
-            await self._threads.run(self._write, list(rows.values()))
+            async with asyncio.timeout(within_s):
+                if self._writing is not None:
+                    await asyncio.shield(self._writing)
+                await self.flush()
+        except TimeoutError:
+            _log.warning("the registry took over %.1f s to take the usage", within_s)
+        while (batch := self._next()) is not None:
+            await self._leave(batch)
+            self._batch = None
+        self._threads.close()
+        self._spooling.close()
+
+    def _next(self) -> UsageBatch | None:
+        """The batch that is to be written: the one that could not be, or a new one."""
+        if self._batch is None and self._rows:
+            self._number += 1
+            self._batch = UsageBatch(self._source, self._number, tuple(self._rows.values()))
+            self._rows = {}
+        return self._batch
+
+    async def _put(self) -> None:
+        while (batch := self._next()) is not None:
+            try:
+                await self._threads.run(self._book.add, batch)
+            except RegistryError as error:
+                _log.warning("usage is not written yet, it is kept in memory and tried again: %s", error)
+                return
+            self._batch = None
+
+    async def _leave(self, batch: UsageBatch) -> None:
+        asked = sum(row.requests for row in batch.rows)
+        try:
+            path = await self._spooling.run(self._book.keep, batch)
+        except ArtifactError as error:
+            _log.error("the usage of %d requests is lost: the registry did not take it, and %s", asked, error)
+        else:
+            _log.warning(
+                "the registry did not take the usage of %d requests: the next router here counts it, from %s",
+                asked,
+                path,
+            )
+
+    async def _take_in(self) -> bool:
+        try:
+            await self._threads.run(self._book.take_in)
         except RegistryError as error:
-            _log.warning("usage is kept for now: %s", error)
-            self._merge(rows)
-
-    def _merge(self, rows: dict[tuple[datetime, str, str, str], UsageRow]) -> None:
-        for key, row in rows.items():
-            newer = self._rows.get(key)
-            self._rows[key] = row if newer is None else _sum(row, newer)
-
-
-def _sum(one: UsageRow, other: UsageRow) -> UsageRow:
-    return replace(
-        one,
-        requests=one.requests + other.requests,
-        failed=one.failed + other.failed,
-        prompt_tokens=one.prompt_tokens + other.prompt_tokens,
-        answer_tokens=one.answer_tokens + other.answer_tokens,
-        cost=one.cost + other.cost,
-    )
+            _log.warning("usage that routers before this one have left is not counted yet: %s", error)
+            return False
+        return True

@@ -64,6 +64,11 @@ class ArtifactStore:
                 self._upload(path, target, sha256)
         return True
 
+    @property
+    def local(self) -> Path | None:
+        """The folder that it is, None where it is none of this machine's."""
+        return Path(self._root) if isinstance(self._files, LocalFileSystem) else None
+
     def has(self, sha256: str) -> bool:
         """Whether the store has the file."""
         with self._translated("the store cannot be read"):

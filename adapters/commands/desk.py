@@ -69,21 +69,30 @@ class Desk:
 
 
 @contextmanager
-def opened(file: Path | None) -> Iterator[Desk]:
-    """The desk that `file` describes, or ./patchbay.yaml where that is there, or the defaults. Errors end the command
-    with one line and the exit code that goes with them."""
-    from adapters.config import load_registry_config
-    from adapters.errors import PatchbayError, fail
+def opened(file: Path | None, *, anew: bool = False) -> Iterator[Desk]:
+    """The desk that `file` describes, or ./patchbay.yaml where that is there, or the defaults. `anew`: a new, empty
+    registry may be made where one was. Errors end the command with one line and the exit code that goes with them."""
     from adapters.registry.registry import Registry
 
+    with (
+        configured(file) as (config, defaults),
+        Registry.open(config.url.get_secret_value(), anew=anew) as registry,
+    ):
+        yield Desk(config, defaults, registry, actor())
+
+
+@contextmanager
+def configured(file: Path | None) -> Iterator[tuple["RegistryConfig", "PushDefaults"]]:
+    """The same configuration, without opening the registry. Errors end the command in the same way."""
+    from adapters.config import load_registry_config
+    from adapters.errors import PatchbayError, fail
+
     try:
-        chosen = file or (DEFAULT_FILE if DEFAULT_FILE.exists() else None)
-        config, defaults = load_registry_config(chosen)
-        with Registry.open(config.url.get_secret_value()) as registry:
-            yield Desk(config, defaults, registry, _actor())
+        yield load_registry_config(file or (DEFAULT_FILE if DEFAULT_FILE.exists() else None))
     except PatchbayError as error:
         raise typer.Exit(fail(error)) from error
 
 
-def _actor() -> str:
+def actor() -> str:
+    """What the audit calls whoever works here."""
     return os.environ.get("PATCHBAY_ACTOR") or f"{getpass.getuser()}@{socket.gethostname()}"

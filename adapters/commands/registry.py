@@ -1,5 +1,7 @@
 """`patchbay registry`: the registry's database itself."""
 
+from typing import Annotated
+
 import typer
 
 from adapters.commands.desk import Config, opened
@@ -13,10 +15,13 @@ def registry() -> None:
 
 
 @app.command("migrate")
-def migrate(config: Config = None) -> None:
+def migrate(
+    new: Annotated[bool, typer.Option("--new", help="Make a new, empty registry where one was and is gone.")] = False,
+    config: Config = None,
+) -> None:
     """Makes the registry's tables, or brings them up to date, as every router and command does when it begins.
 
     Example: PATCHBAY_REGISTRY=postgresql://patchbay@db.internal/patchbay patchbay registry migrate
     """
-    with opened(config):
+    with opened(config, anew=new):
         typer.echo("The registry's tables are up to date.")

@@ -1,15 +1,15 @@
 """Tenants, keys and usage in the registry's database. Each method is one transaction, and blocks; each raises
 RegistryError where the database cannot be used."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, Row, func, insert, select, update
 
 from adapters.errors import ConfigError, Conflict, NotFound
-from adapters.registry import journal
+from adapters.registry import batches, journal
 from adapters.registry.database import Database
-from adapters.registry.records import Access, KeyRecord, Scope, TenantRecord, UsageRow
+from adapters.registry.records import Access, KeyRecord, Scope, TenantRecord, UsageBatch, UsageRow
 from adapters.registry.schema import keys, tenants, usage
 from adapters.settings import parse_settings
 from adapters.tenancy import TENANT_NAME, Limits, NewKey, new_key
@@ -108,11 +108,15 @@ class Accounts:
             )
             return _key_of(connection.execute(select(keys).where(keys.c.id == key)).one())
 
-    def add_usage(self, rows: Iterable[UsageRow]) -> None:
-        """Adds to what is there, all of it or nothing."""
+    def add_usage(self, batch: UsageBatch) -> bool:
+        """Adds to what is there, all of it or nothing, and only where the batch was not added before: whether it was
+        new."""
         with self._database.write() as connection:
-            for row in rows:
+            if not batches.is_new(connection, batch.source, batch.number, self._clock()):
+                return False
+            for row in batch.rows:
                 _add(connection, row)
+            return True
 
     def usage(
         self, *, since: datetime, until: datetime | None = None, tenant: str | None = None

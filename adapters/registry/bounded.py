@@ -25,6 +25,12 @@ class Patience:
         """How long one that is asked for now may take, in seconds."""
         return max(_LEAST_S, min(self._silent_s, self._over_at_s - self._clock()))
 
+    def is_spent(self, since_s: float) -> bool:
+        """Whether what has been waited for since `since_s`, by the clock, is to be given up: also where the hurry came
+        after it had begun."""
+        now = self._clock()
+        return now - since_s >= self._silent_s or now >= max(self._over_at_s, since_s + _LEAST_S)
+
     def hurry(self, within_s: float) -> None:
         """Has all that is asked from now on be over within `within_s` seconds."""
         self._over_at_s = self._clock() + within_s

@@ -7,7 +7,9 @@ write has read stays true until it ends.
 import contextlib
 import logging
 import os
+import sqlite3
 import stat
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -25,11 +27,13 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
 from adapters.errors import ConfigError, RegistryError
+from adapters.registry import presence
 from adapters.registry.bounded import Patience, connect_bounded
 from adapters.registry.times import as_utc, utc_now
 
 _log = logging.getLogger("patchbay.registry")
 _BUSY_MS = 15_000
+_TURN_MS = 200
 # Any number that nothing else in the database locks by: "patchbay" in ASCII, cut to 63 bits.
 _WRITE_LOCK = 0x7061746368626179 >> 1
 _CONNECT_S = 5
@@ -46,16 +50,21 @@ _PROBES = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3
 class Database:
     """A pool of connections to the database at `url`. Thread-safe.
 
-    Raises ConfigError where the URL is none, RegistryError where the database cannot be reached.
+    `anew`: a new, empty one may be made where one was. Raises ConfigError where the URL is none, RegistryError where
+    the database cannot be reached, or an SQLite file that was there is gone.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, anew: bool = False) -> None:
         self._url = _parsed(url)
         self._sqlite = self._url.get_backend_name() == "sqlite"
+        self._file = _file_of(self._url) if self._sqlite else None
+        # Before anything looks at the file itself: who makes it first says so afterwards.
+        self._sign = presence.sign_of(self._file) if self._file is not None and not anew else None
+        if self._file is not None and self._sign is not None and not self._file.exists():
+            raise presence.lost(self._file, self._sign, "it is gone")
         if self._sqlite:
             _make_folder(self._url)
-        self._patience = Patience(_SILENT_S)
-        self._file = _file_of(self._url) if self._sqlite else None
+        self._patience = Patience(_BUSY_MS / 1000 if self._sqlite else _SILENT_S)
         self._inode: tuple[int, int] | None = None
         self._engine = _sqlite_engine(self._url) if self._sqlite else _postgres_engine(self._url, self._patience)
 
@@ -65,9 +74,16 @@ class Database:
         config = Config()
         config.set_main_option("script_location", str(resources.files("adapters.registry") / "migrations"))
         script = ScriptDirectory.from_config(config)
-        if self._version() == script.get_current_head():
-            # Nothing to do, so nobody who only reads waits for whoever writes.
-            return
+        version = self._version()
+        if version is None and self._file is not None and self._sign is not None:
+            raise presence.lost(self._file, self._sign, "it has no tables")
+        if version != script.get_current_head():
+            # Only then, so that nobody who only reads waits for whoever writes.
+            self._upgrade(config)
+        if self._file is not None:
+            presence.mark(self._file)
+
+    def _upgrade(self, config: Config) -> None:
         with self.write() as connection, self._translated():
             config.attributes["connection"] = connection
             try:
@@ -117,7 +133,7 @@ class Database:
         RegistryError."""
         with self._translated(), self._connected() as connection:
             if self._sqlite:
-                connection.exec_driver_sql("BEGIN IMMEDIATE")
+                self._begin_write(connection)
             else:
                 connection.exec_driver_sql(_BOUND)
                 connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _WRITE_LOCK})
@@ -140,6 +156,22 @@ class Database:
             if self._file is not None and self._inode is None:
                 self._inode = _inode(self._file)
             yield connection
+
+    def _begin_write(self, connection: Connection) -> None:
+        """Waits for SQLite's write lock, in turns short enough for a hurry that begins meanwhile."""
+        since_s = time.monotonic()
+        connection.exec_driver_sql(f"PRAGMA busy_timeout={_TURN_MS}")
+        try:
+            while True:
+                try:
+                    connection.exec_driver_sql("BEGIN IMMEDIATE")
+                except DBAPIError as error:
+                    if not _is_locked(error) or self._patience.is_spent(since_s):
+                        raise
+                else:
+                    return
+        finally:
+            connection.exec_driver_sql(f"PRAGMA busy_timeout={_BUSY_MS}")
 
     def _look_at_file(self) -> None:
         """Goes over to a file that has taken the place of the one that was opened. Raises RegistryError where it is
@@ -182,6 +214,12 @@ def _parsed(url: str) -> URL:
     return parsed.set(drivername="postgresql+psycopg") if backend == "postgresql" else parsed
 
 
+def sqlite_file(url: str) -> Path | None:
+    """The file of the SQLite database at `url`, None for other databases. Raises ConfigError where the URL is none."""
+    parsed = _parsed(url)
+    return _file_of(parsed) if parsed.get_backend_name() == "sqlite" else None
+
+
 def _file_of(url: URL) -> Path | None:
     return Path(url.database) if url.database and url.database != ":memory:" else None
 
@@ -193,6 +231,12 @@ def _inode(file: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return found.st_dev, found.st_ino
+
+
+def _is_locked(error: DBAPIError) -> bool:
+    return (
+        isinstance(error.orig, sqlite3.OperationalError) and error.orig.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+    )
 
 
 def _make_folder(url: URL) -> None:

@@ -267,6 +267,15 @@ class UsageRow:
 
 
 @dataclass(frozen=True, slots=True)
+class UsageBatch:
+    """What one router counted, to be added once: its `source` numbers its batches from 1 on, in order."""
+
+    source: str
+    number: int
+    rows: tuple[UsageRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """The registry at one moment. `generation`: goes up at every change of what is in here; `rollouts`: those that are
     not finished; `recent`: channel moves of the last hour, the newest last; `canaries`: those that have not ended, or

@@ -55,13 +55,16 @@ class Registry:
         self.canaries = Canaries(database, clock)
 
     @classmethod
-    def open(cls, url: str, *, clock: Callable[[], datetime] | None = None, migrate: bool = True) -> Self:
+    def open(
+        cls, url: str, *, clock: Callable[[], datetime] | None = None, migrate: bool = True, anew: bool = False
+    ) -> Self:
         """The registry in the database at `url`, its tables made or brought up to date first where `migrate` says so.
 
         `clock`: by default one that starts at the database's own time, so that machines whose clocks differ, or are
-        set, agree on what is over. Raises ConfigError where the URL is none.
+        set, agree on what is over. `anew`: a new, empty one may be made where one was. Raises ConfigError where the URL
+        is none, RegistryError where it cannot be used or an SQLite file that was there is gone.
         """
-        database = Database(url)
+        database = Database(url, anew=anew)
         if migrate:
             database.migrate()
         return cls(database, clock)

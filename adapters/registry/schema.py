@@ -200,6 +200,13 @@ usage = Table(
     Column("answer_tokens", BigInteger, nullable=False),
     Column("cost", Float, nullable=False),
 )
+batches = Table(
+    "batches",
+    metadata,
+    Column("source", String(64), primary_key=True),
+    Column("number", BigInteger, nullable=False),
+    Column("at", UtcTime, nullable=False),
+)
 canaries = Table(
     "canaries",
     metadata,

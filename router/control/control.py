@@ -12,6 +12,8 @@ from adapters.config import RegistryConfig
 from adapters.lifecycle import Lifecycle
 from adapters.publish import Publisher
 from adapters.registry.registry import Registry
+from adapters.registry.spool import spool_of
+from adapters.registry.usage_book import UsageBook
 from router.config import RouterConfig
 from router.control.context import Context, ControlThreads
 from router.control.follower import Follower
@@ -25,7 +27,8 @@ from router.trials import Trials
 
 _log = logging.getLogger("patchbay.router")
 _AGAIN_S = 1.0
-_END_S = 4.0
+# Of the time that the end may take: what is left after it is for what could not be written.
+_END_SHARE = 0.4
 
 
 class Control:
@@ -44,6 +47,7 @@ class Control:
         self._metrics = metrics
         name = config.name or f"{socket.gethostname()}:{os.getpid()}"
         self.registry = Registry.open(settings.url.get_secret_value())
+        self.usage_book = UsageBook(self.registry.accounts, spool_of(settings.url.get_secret_value()))
         self.store = ArtifactStore.open(settings.artifacts)
         self.publisher = Publisher(self.registry, self.store, settings, max_rank=config.max_rank)
         self.pushes = Pushes(self.publisher, settings.sources, metrics)
@@ -91,9 +95,9 @@ class Control:
                 self._metrics.fault("control")
                 await asyncio.sleep(_AGAIN_S)
 
-    def hurry(self) -> None:
-        """Has what is still asked of the registry end soon: the router ends."""
-        self.registry.hurry(_END_S)
+    def hurry(self, end_timeout_s: float) -> None:
+        """Has what is still asked of the registry end soon: the router ends, within `end_timeout_s` seconds."""
+        self.registry.hurry(_END_SHARE * end_timeout_s)
 
     async def flush(self) -> None:
         """Writes what was counted of canaries and is not written yet. Call it once `run` has ended."""

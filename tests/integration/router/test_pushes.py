@@ -136,7 +136,7 @@ async def test_a_killed_router_leaves_no_fetch_and_the_next_one_removes_its_file
 
 
 async def test_an_upload_slower_than_it_must_be_is_given_up(tmp_path: Path) -> None:
-    head = "POST /admin/v1/adapters/sql/upload HTTP/1.1\r\nhost: x\r\ncontent-type: application/gzip\r\n"
+    head = "POST /admin/v1/adapters/sql/upload HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/gzip\r\n"
     async with served(tmp_path, slow_s=1) as (http, _):
         reader, writer = await asyncio.open_connection(http.base_url.host, http.base_url.port)
         writer.write(head.encode() + b"content-length: 1000\r\n\r\n")

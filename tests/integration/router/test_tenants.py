@@ -216,29 +216,6 @@ async def test_usage_is_in_the_database_after_the_routers_end_and_none_is_lost(t
     assert routed.cost == 20 + 80
 
 
-async def test_usage_is_kept_while_the_registry_is_away() -> None:
-    from adapters.errors import RegistryError
-    from adapters.registry.records import UsageRow
-    from router.tenants.limiter import Need
-    from router.usage import Usage
-
-    written: list[UsageRow] = []
-    away = True
-
-    def write(rows: Any) -> None:
-        if away:
-            raise RegistryError("gone")
-        written.extend(rows)
-
-    usage = Usage(write, lambda: datetime(2026, 1, 1, 12, 30, tzinfo=UTC))
-    usage.add("t", "r", "m", Need(1, 2), 0.5, failed=False)
-    await usage.flush()
-    usage.add("t", "r", "m", Need(1, 2), 0.5, failed=True)
-    away = False
-    await usage.close()
-    assert [(row.requests, row.failed, row.answer_tokens, row.cost) for row in written] == [(2, 1, 4, 1.0)]
-
-
 class Crowd:
     """Nine tenants that each ask now and then, and a tenth that floods. `keys`: theirs by name, the tenth's `flood`."""
 

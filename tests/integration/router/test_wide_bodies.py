@@ -52,7 +52,10 @@ async def exchange(router: Router, data: bytes, *, until: bytes = b"\r\n0\r\n\r\
 
 
 def post(body: bytes, more: bytes = b"") -> bytes:
-    head = b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: %d\r\n" % len(body)
+    head = (
+        b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: %d\r\n"
+        % len(body)
+    )
     return head + more + b"\r\n" + body
 
 
@@ -95,7 +98,7 @@ async def test_ten_megabytes_of_one_text_are_taken_for_elements(cache: Path) -> 
 async def test_a_body_in_a_million_chunks_holds_the_loop_or_is_put_together_wrong() -> None:
     fake = FakeEngine(revisions=(revision("sql"),))
     body = b'{"model":"sql","messages":[{"role":"user","content":"' + b"x" * 1_000_000 + b'"}]}'
-    head = b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n"
+    head = b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n"
     chunked = b"".join(b"1\r\n%c\r\n" % byte for byte in body) + b"0\r\n\r\n"
     async with running_router(fake) as router:
         answer = await exchange(router, head + chunked, until=b"nothing")
@@ -107,7 +110,7 @@ async def test_a_body_in_a_million_chunks_holds_the_loop_or_is_put_together_wron
 
 async def test_ten_thousand_requests_on_one_connection_hold_the_loop_or_are_not_all_answered() -> None:
     fake = FakeEngine()
-    one = b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n"
+    one = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n"
     async with running_router(fake) as router:
         reader, writer = await asyncio.open_connection("127.0.0.1", int(router.url.rpartition(":")[2]))
         answers = 0

@@ -9,7 +9,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner, Result
 
-from adapters.registry.records import UsageRow
+from adapters.registry.records import UsageBatch, UsageRow
 from adapters.registry.registry import Registry
 from adapters.tenancy import key_digest
 from patchbay import build_app
@@ -95,9 +95,12 @@ def test_what_is_not_there_or_not_right_ends_with_its_own_exit_code(arguments: t
 def test_usage_is_summed_and_comes_as_csv(here: Path) -> None:
     now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
     with Registry.open(f"sqlite:///{here / 'registry.db'}") as registry:
-        for _ in range(2):
-            registry.accounts.add_usage([UsageRow(now, "acme", "help", "sql@1", 3, 1, 10, 20, 0.5)])
-        registry.accounts.add_usage([UsageRow(now, "other", "", "base", 1, 0, 1, 1, 0.0)])
+        for number in (1, 2):
+            rows = (
+                UsageRow(now, "acme", "help", "sql@1", 3, 1, 10, 20, 0.5),
+                *[UsageRow(now, "other", "", "base", 1, 0, 1, 1, 0.0)] * (number == 1),
+            )
+            registry.accounts.add_usage(UsageBatch("a router", number, rows))
     (row,) = said("usage", "acme")
     assert (row["requests"], row["failed"], row["prompt_tokens"], row["answer_tokens"], row["cost"]) == (
         6,

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from adapters.errors import StartError
-from launch.rundir import sole_user
+from adapters.sole_user import sole_user
 
 
 def test_a_second_up_on_one_data_directory_is_refused_with_the_first_ones_process(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""Backups: the registry and its artifacts in a folder, checked, and put back from there."""

@@ -1,0 +1,123 @@
+"""Makes a backup: a whole copy of the registry, then every artifact that it names, each checked."""
+
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from adapters.backup.manifest import DATABASE, DatabaseRecord, Manifest, artifact_of, write_manifest
+from adapters.backup.sqlite_copy import Tell, check_database, copy_database, sha256_of, translated
+from adapters.errors import ConfigError
+from adapters.registry.registry import Registry
+
+# As long as a backup of many gigabytes takes; it is given back at its end.
+_LEASE_S = 24 * 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What is saved. `file`: the registry's, None where it is no SQLite file or is left out; `local`: the folder of the
+    artifact store, None where it is no folder."""
+
+    registry: Registry
+    file: Path | None
+    local: Path | None
+
+
+def make_backup(source: Source, folder: Path, tell: Tell, *, copy: bool = False) -> Manifest:
+    """Makes a backup in the new folder `folder`. `copy`: no artifact shares its place on the disk.
+
+    Files that it needs are kept from `gc` meanwhile. Where it fails, nothing of it stays; where it is killed, there is
+    no manifest, so it is taken for none. Raises ConfigError and RegistryError.
+    """
+    _make(folder)
+    try:
+        return _fill(source, folder, tell, copy=copy)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def _make(folder: Path) -> None:
+    with translated(folder):
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise ConfigError(f"{folder} exists already, and is not empty.", hint="Name a new folder.")
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.chmod(0o700)
+
+
+def _fill(source: Source, folder: Path, tell: Tell, *, copy: bool) -> Manifest:
+    database, wanted = None, source.registry.referenced()
+    if source.file is not None:
+        database, wanted = _save_database(source.file, folder / DATABASE, tell)
+    kept, missing = None, []
+    if source.local is not None:
+        lease = source.registry.lease_upload(wanted, _LEASE_S)
+        try:
+            missing = _save_artifacts(source.local, folder, sorted(wanted), tell, copy=copy)
+        finally:
+            source.registry.release_upload(lease)
+        kept = tuple(sorted(wanted.difference(missing)))
+    manifest = Manifest(
+        made_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        version=version("patchbay"),
+        database=database,
+        artifacts=kept,
+        missing=tuple(missing),
+    )
+    with translated(folder):
+        write_manifest(folder, manifest)
+    return manifest
+
+
+def _save_database(file: Path, target: Path, tell: Tell) -> tuple[DatabaseRecord, frozenset[str]]:
+    copy_database(file, target, tell)
+    tell("checking the copy of the registry")
+    found = check_database(target)
+    with translated(target):
+        size, sha256 = target.stat().st_size, sha256_of(target)
+    record = DatabaseRecord(sha256=sha256, size=size, generation=found.generation, tables=found.tables)
+    return record, found.artifacts
+
+
+def _save_artifacts(store: Path, folder: Path, wanted: Sequence[str], tell: Tell, *, copy: bool) -> list[str]:
+    """Saves them, and returns those that the store has not got whole."""
+    missing = []
+    for number, sha256 in enumerate(wanted, 1):
+        tell(f"artifact {number} of {len(wanted)}")
+        target = artifact_of(folder, sha256)
+        with translated(target):
+            target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if not _save(store / "sha256" / sha256[:2] / sha256, target, sha256, copy=copy):
+                missing.append(sha256)
+    return missing
+
+
+def _save(source: Path, target: Path, sha256: str, *, copy: bool) -> bool:
+    """Whether `target` is the file now, whole. Raises OSError where nothing can be written."""
+    if not source.is_file():
+        return False
+    if copy or not _linked(source, target):
+        _copy(source, target)
+    if sha256_of(target) == sha256:
+        return True
+    target.unlink()
+    return False
+
+
+def _copy(source: Path, target: Path) -> None:
+    shutil.copyfile(source, target)
+    with target.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def _linked(source: Path, target: Path) -> bool:
+    """Has both share their place on the disk, which another file system, or one without links, does not allow."""
+    try:
+        target.hardlink_to(source)
+    except OSError:
+        return False
+    return True

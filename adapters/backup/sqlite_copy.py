@@ -1,0 +1,114 @@
+"""Whole copies of an SQLite database, made while others write to it, and the checks of one.
+
+Source: SQLite's Online Backup API, https://www.sqlite.org/backup.html. Copying the file alone misses what is in the
+write-ahead log still.
+"""
+
+import hashlib
+import json
+import os
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from adapters.errors import RegistryError
+from adapters.registry.spool import sync_folder
+
+_PAGES = 256
+_SIDE_FILES = ("-wal", "-shm", "-journal")
+Tell = Callable[[str], None]
+
+
+def copy_database(source: Path, target: Path, tell: Tell) -> None:
+    """Copies the database in `source` into the new file `target`, which only this user may read, and onto the disk.
+    `tell`: is told how far it is. Raises RegistryError."""
+
+    def progress(_status: int, remaining: int, total: int) -> None:
+        tell(f"copying the registry: {total - remaining} of {total} pages")
+
+    with translated(source):
+        os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        with closing(_reading(source)) as reader, closing(sqlite3.connect(target)) as writer:
+            reader.backup(writer, pages=_PAGES, progress=progress, sleep=0.01)
+            # One file, with nothing beside it.
+            writer.execute("PRAGMA journal_mode=DELETE")
+        with target.open("rb") as file:
+            os.fsync(file.fileno())
+        sync_folder(target.parent)
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What a whole copy holds. `generation`: the registry's; `tables`: the step that they are at; `artifacts`: the
+    SHA-256 of every file of a revision that is not retired."""
+
+    generation: int
+    tables: str
+    artifacts: frozenset[str]
+
+
+def check_database(file: Path) -> Checked:
+    """Opens the registry in `file`, which nobody writes to, and checks all of it. Raises RegistryError where it is
+    damaged, or none."""
+    with translated(file), closing(sqlite3.connect(f"{file.absolute().as_uri()}?immutable=1", uri=True)) as reader:
+        faults = [row[0] for row in reader.execute("PRAGMA integrity_check(5)")]
+        if faults != ["ok"]:
+            raise RegistryError(f"{file} is damaged: {faults[0]}")
+        (generation,) = reader.execute("SELECT generation FROM state").fetchone()
+        (tables,) = reader.execute("SELECT version_num FROM alembic_version").fetchone()
+        drafts = reader.execute("SELECT draft FROM revisions WHERE retired_at IS NULL")
+        artifacts = frozenset(one["sha256"] for (draft,) in drafts for one in json.loads(draft)["files"])
+        return Checked(int(generation), str(tables), artifacts)
+
+
+def put_database(source: Path, target: Path) -> None:
+    """Puts a copy of the single file `source` in the place of the database `target`, by a rename. What SQLite had
+    beside that is removed before: it would be taken for the new one's. Raises RegistryError."""
+    part = target.with_name(f".{target.name}.restoring")
+    with translated(target):
+        part.unlink(missing_ok=True)
+        os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        part.write_bytes(source.read_bytes())
+        with part.open("rb") as file:
+            os.fsync(file.fileno())
+        _settle(target)
+        for suffix in _SIDE_FILES:
+            target.with_name(target.name + suffix).unlink(missing_ok=True)
+        part.rename(target)
+        sync_folder(target.parent)
+
+
+def sha256_of(file: Path) -> str:
+    """The SHA-256 of a file. Raises OSError."""
+    with file.open("rb") as reader:
+        return hashlib.file_digest(reader, "sha256").hexdigest()
+
+
+@contextmanager
+def translated(file: Path) -> Iterator[None]:
+    """The seam where errors of SQLite and the disk become ours."""
+    try:
+        yield
+    except (sqlite3.Error, KeyError, TypeError, ValueError) as error:
+        raise RegistryError(f"The registry {file} cannot be read: {error}.") from error
+    except OSError as error:
+        raise RegistryError(f"{error.filename or file}: {error.strerror}.") from error
+
+
+def _settle(target: Path) -> None:
+    """Brings what is in the old database's log into its file, so that it is whole until the very moment of the rename:
+    where the process dies before, the old one is what it was."""
+    if not target.exists():
+        return
+    try:
+        with closing(sqlite3.connect(target, timeout=1)) as old:
+            old.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    except sqlite3.Error:
+        # It cannot be read, which is what it is replaced for.
+        return
+
+
+def _reading(source: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"{source.absolute().as_uri()}?mode=ro", uri=True, timeout=15)

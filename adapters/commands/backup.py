@@ -1,0 +1,107 @@
+"""`patchbay backup` and `patchbay restore`: the registry and its artifacts in a folder, and back."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from adapters.commands.desk import AsJson, Config, Desk, actor, configured, opened
+from adapters.commands.output import console, doing, facts, print_json, size
+
+if TYPE_CHECKING:
+    from adapters.backup.making import Source
+    from adapters.backup.manifest import Manifest
+    from adapters.config import RegistryConfig
+
+_Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The backup's folder.")]
+
+
+def backup(
+    folder: _Folder,
+    artifacts_only: Annotated[
+        bool, typer.Option("--artifacts-only", help="Leave the registry's database out: pg_dump has saved it.")
+    ] = False,
+    copy: Annotated[
+        bool, typer.Option("--copy", help="Copy artifacts, also where the backup could share them with the store.")
+    ] = False,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Saves the registry and its artifacts in a new folder, while routers go on, and checks what it has saved.
+
+    Artifacts on the same file system are hard links. Exit code 1: the store has not got all of them whole.
+
+    Example: patchbay backup ./backup-monday
+    """
+    with opened(config) as desk:
+        from adapters.backup.making import make_backup
+
+        source = _source(desk, artifacts_only=artifacts_only)
+        with doing("saving the registry") as under_way:
+            made = make_backup(source, folder, under_way.tell, copy=copy)
+        _show(folder, made, desk.config, as_json=as_json)
+    if made.missing:
+        typer.echo(f"error: {len(made.missing)} artifacts are missing or damaged: patchbay adapters verify", err=True)
+        raise typer.Exit(1)
+
+
+def restore(
+    folder: _Folder,
+    force: Annotated[bool, typer.Option("--force", help="Replace the registry that is there.")] = False,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Puts a backup back, once every byte of it is checked. No router, and no `patchbay up`, may live on the registry.
+
+    Example: patchbay restore ./backup-monday --force
+    """
+    with configured(config) as (settings, _), doing("checking the backup") as under_way:
+        from adapters.artifacts.store import ArtifactStore
+        from adapters.backup.restoring import Target, check_backup, check_target, put_back
+        from adapters.paths import data_dir
+        from adapters.registry.database import sqlite_file
+        from adapters.sole_user import sole_user
+
+        url = settings.url.get_secret_value()
+        target = Target(sqlite_file(url), url, ArtifactStore.open(settings.artifacts))
+        manifest = check_backup(folder, under_way.tell)
+        with sole_user(data_dir()):
+            if manifest.database is not None:
+                check_target(target, force=force)
+            put_back(folder, manifest, target, under_way.tell, actor=actor())
+    _show(folder, manifest, settings, as_json=as_json)
+
+
+def _source(desk: Desk, *, artifacts_only: bool) -> "Source":
+    from adapters.backup.making import Source
+    from adapters.errors import ConfigError
+    from adapters.registry.database import sqlite_file
+
+    file, local = sqlite_file(desk.config.url.get_secret_value()), desk.store.local
+    if file is None and not artifacts_only:
+        raise ConfigError(
+            "The registry is a PostgreSQL database, which has its own tools.",
+            hint="Save it by 'pg_dump -Fc', then its artifacts by 'patchbay backup DIR --artifacts-only'.",
+        )
+    if artifacts_only and local is None:
+        raise ConfigError(
+            f"The artifacts are in {desk.config.artifacts.url}, and nothing else was asked for.",
+            hint="Save them by the store's own means, such as versions of the bucket.",
+        )
+    return Source(desk.registry, None if artifacts_only else file, local)
+
+
+def _show(folder: Path, made: "Manifest", config: "RegistryConfig", *, as_json: bool) -> None:
+    if as_json:
+        print_json({"folder": str(folder), **made.model_dump()})
+        return
+    elsewhere = f"in {config.artifacts.url}, not saved here: that store has its own means, such as versions"
+    known = made.database
+    told = {
+        "backup": folder,
+        "made": made.made_at,
+        "registry": f"generation {known.generation}, {size(known.size)}" if known else "not in it",
+        "artifacts": elsewhere if made.artifacts is None else f"{len(made.artifacts)} files, all whole",
+        "missing": len(made.missing) or None,
+    }
+    console().print(facts(told))

@@ -1,0 +1,42 @@
+"""The book of usage: batches go to the registry, or to the spool beside it, and from there to the registry."""
+
+import logging
+from pathlib import Path
+
+from pydantic import TypeAdapter
+
+from adapters.registry.accounts import Accounts
+from adapters.registry.records import UsageBatch, UsageRow
+from adapters.registry.spool import Spool, Spooled
+
+_log = logging.getLogger("patchbay.registry")
+_KIND = "usage"
+_ROWS = TypeAdapter(tuple[UsageRow, ...])
+
+
+class UsageBook:
+    """The book of one registry. Blocks."""
+
+    def __init__(self, accounts: Accounts, spool: Spool) -> None:
+        self._accounts = accounts
+        self._spool = spool
+
+    def add(self, batch: UsageBatch) -> bool:
+        """Adds a batch, unless it was added before, and says so. Raises RegistryError, also where nobody knows whether
+        it was added; the same batch may be given again."""
+        return self._accounts.add_usage(batch)
+
+    def keep(self, batch: UsageBatch) -> Path:
+        """Leaves a batch to the next router on the registry, and returns its file. Raises ArtifactError."""
+        content = _ROWS.dump_python(batch.rows, mode="json")
+        return self._spool.keep(Spooled(_KIND, batch.source, batch.number, content))
+
+    def take_in(self) -> int:
+        """Adds what routers before this one have left, and counts the batches. Raises RegistryError."""
+        return self._spool.take_in(_KIND, self._take)
+
+    def _take(self, spooled: Spooled) -> None:
+        # pydantic's error is a ValueError, as the spool wants it.
+        rows = _ROWS.validate_python(spooled.content)
+        if self.add(UsageBatch(spooled.source, spooled.number, rows)):
+            _log.info("usage that %s could not write is counted now: %d rows", spooled.source, len(rows))

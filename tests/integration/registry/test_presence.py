@@ -1,0 +1,52 @@
+"""A registry's file that was there and is gone is never replaced by a new, empty one unasked."""
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from adapters.errors import RegistryError
+from adapters.registry.registry import Registry
+from patchbay import build_app
+from tests.fakes.desk import Desk
+
+
+def make(folder: Path) -> Path:
+    with Registry.open(f"sqlite:///{folder / 'registry.db'}") as registry:
+        registry.add_replica("gpu-1", "http://10.0.0.1:9001", actor="ann")
+    return folder / "registry.db"
+
+
+def test_a_registry_that_was_there_and_is_gone_is_not_made_anew(tmp_path: Path) -> None:
+    file = make(tmp_path)
+    file.unlink()
+    with pytest.raises(RegistryError, match=r"was there before.*patchbay restore"):
+        Registry.open(f"sqlite:///{file}")
+    assert not file.exists()
+
+
+def test_a_registry_of_which_only_artifacts_are_left_is_not_made_anew(tmp_path: Path) -> None:
+    with Desk.at(tmp_path) as desk:
+        desk.push()
+    for path in tmp_path.glob("registry.db*"):
+        path.unlink()
+    with pytest.raises(RegistryError, match="was there before"):
+        Registry.open(f"sqlite:///{tmp_path / 'registry.db'}")
+
+
+def test_a_file_that_was_emptied_is_not_filled_with_an_empty_registry(tmp_path: Path) -> None:
+    file = make(tmp_path)
+    file.write_bytes(b"")
+    with pytest.raises(RegistryError, match="has no tables"):
+        Registry.open(f"sqlite:///{file}")
+
+
+def test_a_registry_is_made_anew_where_that_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATCHBAY_DATA_DIR", str(tmp_path))
+    make(tmp_path).unlink()
+    listed = CliRunner().invoke(build_app(), ["adapters", "list"])
+    assert listed.exit_code == 1
+    assert "patchbay registry migrate --new" in listed.output
+    assert CliRunner().invoke(build_app(), ["registry", "migrate", "--new"]).exit_code == 0
+    assert CliRunner().invoke(build_app(), ["adapters", "list"]).exit_code == 0

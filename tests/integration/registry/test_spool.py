@@ -1,0 +1,101 @@
+"""Usage that a router could not write: counted once by the next one, whoever dies at whatever point."""
+
+import stat
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from adapters.errors import ArtifactError, RegistryError
+from adapters.registry.registry import Registry
+from adapters.registry.spool import Spool, Spooled, spool_of
+from adapters.registry.usage_book import UsageBook
+from tests.integration.registry.dying import BATCH
+
+
+@pytest.fixture(autouse=True)
+def own_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATCHBAY_DATA_DIR", str(tmp_path / "data"))
+
+
+def counted(registry: Registry) -> int:
+    return sum(row.requests for row in registry.accounts.usage(since=datetime(2025, 1, 1, tzinfo=UTC)))
+
+
+def test_usage_in_the_spool_is_counted_once_by_all_routers_together(url: str) -> None:
+    spool = spool_of(url)
+    with Registry.open(url) as one, Registry.open(url) as other:
+        path = UsageBook(one.accounts, spool).keep(BATCH)
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        again = path.read_bytes()
+        assert UsageBook(one.accounts, spool).take_in() == 1
+        assert list(spool.folder.iterdir()) == []
+        path.write_bytes(again)  # as where its removal was cut off
+        UsageBook(other.accounts, spool).take_in()
+        assert counted(one) == 1
+
+
+def test_a_router_that_is_killed_at_any_durable_step_loses_no_usage_and_none_is_counted_twice(url: str) -> None:
+    Registry.open(url).close()
+    seen, step, ended = 0, 0, False
+    while not ended:
+        step += 1
+        with Registry.open(url) as registry:
+            before = counted(registry)
+            _forget(registry)
+        command = [sys.executable, "-m", "tests.integration.registry.dying", url, str(step)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        ended = "ended" in done.stdout
+        assert ended or done.returncode == -9, done.stderr
+        with Registry.open(url) as registry:
+            UsageBook(registry.accounts, spool_of(url)).take_in()
+            UsageBook(registry.accounts, spool_of(url)).take_in()
+            gained = counted(registry) - before
+            assert gained == 1 if "kept" in done.stdout else gained <= 1, f"step {step}: {gained}"
+            seen += gained
+    assert step > 12, "it died at too few points"
+    assert seen > 8
+
+
+def test_a_file_that_is_none_of_ours_is_put_aside_and_keeps_no_other_from_being_counted(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "spool")
+    spool.keep(Spooled("usage", "b", 1, []))
+    (spool.folder / "usage-a-1.json").write_text('{"kind": "usa')
+    found: list[str] = []
+    spool.take_in("usage", lambda one: found.append(one.source))
+    assert found == ["b"]
+    assert [one.name for one in spool.folder.iterdir()] == ["usage-a-1.json.unreadable"]
+
+
+def test_usage_that_is_no_usage_is_put_aside(url: str) -> None:
+    spool = spool_of(url)
+    spool.keep(Spooled("usage", "a", 1, [{"tenant": 3}]))
+    with Registry.open(url) as registry:
+        UsageBook(registry.accounts, spool).take_in()
+    assert [one.name for one in spool.folder.iterdir()] == ["usage-a-1.json.unreadable"]
+
+
+def test_a_batch_that_cannot_be_taken_stays(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "spool")
+    spool.keep(Spooled("usage", "b", 1, []))
+
+    def refuse(_: Spooled) -> None:
+        raise RegistryError("gone")
+
+    with pytest.raises(RegistryError):
+        spool.take_in("usage", refuse)
+    assert len(list(spool.folder.iterdir())) == 1
+
+
+def test_a_spool_that_cannot_be_written_says_so(tmp_path: Path) -> None:
+    (tmp_path / "spool").write_text("a file")
+    with pytest.raises(ArtifactError, match="cannot be written"):
+        Spool(tmp_path / "spool").keep(Spooled("usage", "b", 1, []))
+
+
+def _forget(registry: Registry) -> None:
+    """Has the one source of all turns be unknown again."""
+    with registry._database.write() as connection:  # noqa: SLF001 - no router does so
+        connection.exec_driver_sql("DELETE FROM batches")

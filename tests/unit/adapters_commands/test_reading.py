@@ -1,0 +1,56 @@
+"""Commands that only read run beside whoever writes."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from adapters.tenancy import Limits
+from patchbay import build_app
+from tests.fakes.desk import Desk
+
+READING = [
+    "adapters list",
+    "adapters show sql",
+    "adapters diff sql@1 sql@2",
+    "adapters verify sql",
+    "adapters audit",
+    "adapters recommend",
+    "adapters gc --dry-run",
+    "adapters pull sql@1 out",
+    "tenants list",
+    "keys list",
+    "usage",
+    "replicas list",
+    "canary status",
+    "canary history sql",
+    "registry migrate",
+]
+
+
+@pytest.fixture
+def locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A registry with two revisions, in which somebody else has begun to write."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATCHBAY_DATA_DIR", str(tmp_path))
+    with Desk.at(tmp_path) as desk:
+        desk.push(fill=1)
+        desk.push(fill=2)
+        desk.registry.accounts.create_tenant("acme", tier="default", limits=Limits(), actor="ml")
+    with closing(sqlite3.connect(tmp_path / "registry.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield
+
+
+@pytest.mark.usefixtures("locked")
+def test_commands_that_only_read_need_no_write_lock(monkeypatch: pytest.MonkeyPatch) -> None:
+    # What needs the lock fails at once, and not after fifteen seconds.
+    monkeypatch.setattr("adapters.registry.database._BUSY_MS", 100)
+    app = build_app()
+    failed = {
+        command: done.output for command in READING if (done := CliRunner().invoke(app, command.split())).exit_code
+    }
+    assert not failed
