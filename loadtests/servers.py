@@ -41,6 +41,11 @@ def postgres_programs() -> Path | None:
     return Path(program).resolve().parent if program else None
 
 
+def has_redis() -> bool:
+    """Whether there is a Redis server to start."""
+    return shutil.which("redis-server") is not None
+
+
 class Server:
     """A server that can be hung and go on, be killed and be started again."""
 
@@ -163,7 +168,7 @@ class RedisServer(Server):
     come up."""
 
     def __init__(self) -> None:
-        if shutil.which("redis-server") is None:
+        if not has_redis():
             raise StartError(NO_REDIS)
         self.port = free_port()
         bound = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]

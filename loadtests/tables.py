@@ -1,4 +1,4 @@
-"""The tables that attacks and faults print: for a terminal, and for a page of the documents, between markers of its own."""
+"""The tables that attacks and faults print: for a terminal, and for a page of the documents, between two markers."""
 
 from collections.abc import Mapping, Sequence
 

@@ -91,7 +91,9 @@ class Callers:
         """They ask until the block ends, and end what they have begun."""
         over = asyncio.Event()
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(_WAIT_S)) as session:
-            loops = [asyncio.create_task(self._loop(session, door, kind, over)) for door in self.doors for kind in KINDS]
+            loops = [
+                asyncio.create_task(self._loop(session, door, kind, over)) for door in self.doors for kind in KINDS
+            ]
             try:
                 yield self.seen
             finally:

@@ -28,7 +28,9 @@ class SqliteFile:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """While somebody holds the lock for writing."""
-        with closing(sqlite3.connect(self.file, isolation_level=None, timeout=60)) as connection:
+        # Held in one thread, and given up in another.
+        options = {"isolation_level": None, "timeout": 60, "check_same_thread": False}
+        with closing(sqlite3.connect(self.file, **options)) as connection:
             connection.execute("BEGIN IMMEDIATE")
             yield
             connection.execute("ROLLBACK")
@@ -87,7 +89,9 @@ class SqliteFile:
     def _page_of(self, table: str) -> tuple[int, int]:
         with closing(sqlite3.connect(self.file, timeout=60)) as connection:
             query = "SELECT rootpage FROM sqlite_master WHERE type = 'table' AND name = ?"
-            return connection.execute(query, (table,)).fetchone()[0], connection.execute("PRAGMA page_size").fetchone()[0]
+            return connection.execute(query, (table,)).fetchone()[0], connection.execute("PRAGMA page_size").fetchone()[
+                0
+            ]
 
     def _run(self, statement: str) -> None:
         with closing(sqlite3.connect(self.file, isolation_level=None, timeout=60)) as connection:

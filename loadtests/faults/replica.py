@@ -17,12 +17,11 @@ _SLOTS = 32
 @dataclass
 class Replica:
     """One, on this event loop. `removed`: what it was asked to remove, as `sql@3`; `unredacted`: requests in which it
-    saw the mark; `stranger`: requests without its token."""
+    saw the mark."""
 
     name: str = "replica-0"
     removed: list[str] = field(default_factory=list)
     unredacted: int = 0
-    stranger: int = 0
     port: int = 0
     _revisions: dict[str, RevisionStatus] = field(default_factory=dict)
     _runner: web.AppRunner | None = None
@@ -95,7 +94,6 @@ class Replica:
     async def _answer(self, request: web.Request) -> web.Response:
         text = await request.text()
         self.unredacted += MARK in text
-        self.stranger += request.headers.get("authorization") != f"Bearer {TOKEN}"
         chosen = request.headers.get("x-patchbay-revision")
         if chosen is not None and chosen not in {one.engine_name for one in self._revisions.values()}:
             missing = {"error": {"message": f"{chosen} is not here", "type": "server_error"}}

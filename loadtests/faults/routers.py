@@ -25,7 +25,8 @@ ADMIN_TOKEN = "faults-admin-token"  # noqa: S105 - of servers on loopback that e
 DRAIN_S, END_S = 8.0, 8.0
 _SLACK_S = 8.0
 ENDS_WITHIN_S = DRAIN_S + END_S + _SLACK_S
-_READY_S = 60.0
+# Beside other work a router takes half a minute to start.
+_READY_S = 180.0
 _LOOK_S = 0.1
 _TIMEOUT = aiohttp.ClientTimeout(5)
 
@@ -51,18 +52,18 @@ class Ended:
 
 
 class RouterProcess:
-    """One. `life`: how often it was started; `ends`: how each end that was asked for went."""
+    """One. `life`: how often it was started; `ends`: where it says how each end that was asked for went."""
 
-    def __init__(self, name: str, folder: Path, config: Mapping[str, Any]) -> None:
+    def __init__(self, name: str, folder: Path, config: Mapping[str, Any], ends: list[Ended]) -> None:
         self.name = name
         self.port, self.admin_port = free_port(), free_port()
         self.file = folder / f"{name}.yaml"
         self.log = folder / f"{name}.log"
-        own = {"name": name, "port": self.port, "admin_port": self.admin_port, "admin_token": ADMIN_TOKEN}
-        self.good = yaml.safe_dump({**own, "drain_timeout_s": DRAIN_S, "end_timeout_s": END_S, **config}, sort_keys=False)
-        self.file.write_text(self.good, encoding="utf-8")
+        self._config = config
+        self.good = ""
+        self._write()
         self.life = 0
-        self.ends: list[Ended] = []
+        self.ends = ends
         self._process: subprocess.Popen[bytes] | None = None
         self._pipes: list[IO[bytes]] = []
 
@@ -121,6 +122,23 @@ class RouterProcess:
         except (aiohttp.ClientError, TimeoutError):
             return None
         return sum(float(one.split()[-1]) for one in lines if one.startswith((f"{name} ", f"{name}{{")))
+
+    def successor(self) -> "RouterProcess":
+        """Another one for the same public port, which is not started yet."""
+        made = RouterProcess(f"{self.name}.{self.life}", self.file.parent, self._config, self.ends)
+        made.port = self.port
+        made._write()
+        return made
+
+    def take_place_of(self, other: "RouterProcess") -> None:
+        """Goes on under the name of `other`, which has ended, in what is counted."""
+        self.name, self.life = other.name, other.life + 1
+
+    def _write(self) -> None:
+        own = {"name": self.name, "port": self.port, "admin_port": self.admin_port, "admin_token": ADMIN_TOKEN}
+        bounds = {"drain_timeout_s": DRAIN_S, "end_timeout_s": END_S}
+        self.good = yaml.safe_dump({**own, **bounds, **self._config}, sort_keys=False)
+        self.file.write_text(self.good, encoding="utf-8")
 
     def hang_up(self) -> None:
         """Asks it to read its configuration anew (SIGHUP)."""

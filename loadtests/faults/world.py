@@ -20,9 +20,9 @@ from adapters.tenancy import Limits
 from loadtests.faults.callers import NOBODYS_KEY, Callers, Counting, Door, Kind, Seen
 from loadtests.faults.databases import Database
 from loadtests.faults.replica import TOKEN, Replica
-from loadtests.faults.routers import RouterProcess
+from loadtests.faults.routers import Ended, RouterProcess
 from loadtests.servers import RedisServer
-from router.canary.plan import MetricConfig, PlanConfig, StepConfig
+from router.canary.plan import MetricConfig, PlanConfig, ScopeConfig, StepConfig
 
 LIMIT = 12
 _TRIED = "tried"
@@ -30,12 +30,13 @@ _ADAPTERS = ("a0", "a1", "a2", "a3", _TRIED)
 _ACTOR = "faults"
 # What a router has counted and not yet written is lost with it when it is killed: it writes every two seconds.
 _UNWRITTEN_S = 6.0
-_SETTLE_S = 60.0
+_SETTLE_S = 180.0
 _LOOK_S = 0.1
 _PLAN = PlanConfig(
     steps=(StepConfig(weight=50, hold_s=86_400, samples=10**9),),
     metrics={"errors": MetricConfig(tolerated=100, margin=200, most=0.99)},
     unit="request",
+    scope=ScopeConfig(tenant="right"),
 )
 _POLICY = {
     "routes": {"plain": {"model": "a0"}},
@@ -56,7 +57,7 @@ class Books:
 
 @dataclass
 class World:
-    """One. `redis_life`: how often Redis was started; `handover`: while one router takes over from another nobody can
+    """One. `ends`: how each end of a router went that was asked for; `redis_life`: how often Redis was started; `handover`: while one router takes over from another nobody can
     say which counts."""
 
     name: str
@@ -67,6 +68,7 @@ class World:
     routers: list[RouterProcess]
     callers: Callers
     canary: int
+    ends: list[Ended] = field(default_factory=list)
     redis_life: int = 0
     handover: bool = False
     books: Books = field(default_factory=Books)
@@ -105,7 +107,9 @@ class World:
         before = {router.name: len(self.seen.answered.get(router.name, ())) for router in self.routers}
         for router in self.routers:
             left_s = within_s - (time.monotonic() - begun_s)
-            if not await router.ready(left_s) or not await self._answers(router, before[router.name], begun_s + within_s):
+            if not await router.ready(left_s) or not await self._answers(
+                router, before[router.name], begun_s + within_s
+            ):
                 return None
         return time.monotonic() - begun_s
 
@@ -167,7 +171,7 @@ async def running_world(name: str, folder: Path, database: Database, redis: Redi
         await _come_up(world)
         async with world.callers.asking():
             yield world
-        # Their last answers are counted when a router has ended.
+        # A router writes the last of what it has counted when it ends.
         for router in world.routers:
             await router.end()
     finally:
@@ -208,16 +212,17 @@ def _made(name: str, folder: Path, database: Database, redis: RedisServer | None
         **({"counters": {"redis": redis.url}} if redis else {}),
         **_POLICY,
     }
-    routers = [RouterProcess(f"{name}-{place}", folder, config) for place in range(2)]
+    ends: list[Ended] = []
+    routers = [RouterProcess(f"{name}-{place}", folder, config, ends) for place in range(2)]
     callers = Callers((), keys, _ADAPTERS)
-    world = World(name, folder, database, redis, replica, routers, callers, canary)
+    world = World(name, folder, database, redis, replica, routers, callers, canary, ends)
     callers.doors = tuple(_door(world, place) for place in range(2))
     return world
 
 
 def _door(world: World, place: int) -> Door:
     router = world.routers[place]
-    return Door(router.name, router.url, lambda: world.counting(router))
+    return Door(router.name, router.url, lambda: world.counting(world.routers[place]))
 
 
 def _fill(registry: Registry) -> dict[Kind, str]:

@@ -1,6 +1,5 @@
 """A real Redis server on a free port, for as long as a block lasts."""
 
-import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,7 +20,7 @@ class RedisServer:
 
 def has_redis() -> bool:
     """Whether there is a Redis server to start."""
-    return shutil.which("redis-server") is not None
+    return servers.has_redis()
 
 
 @contextmanager
