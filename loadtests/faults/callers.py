@@ -122,10 +122,10 @@ class Callers:
         self.seen.outcomes[kind, outcome] += 1
         if kind == "right":
             self._note(door, outcome, tried=adapter == self.adapters[-1])
-        elif kind == "limited" and outcome == "answered" and counting is not None:
-            # One that began in another minute, or under other counters, may belong to either.
-            if (door.counting(), _minute()) == (counting, minute):
-                self.seen.of_minute[counting, minute] += 1
+        # One that began in another minute, or under other counters, may belong to either.
+        now = door.counting()
+        if (kind, outcome) == ("limited", "answered") and now is not None and (now, _minute()) == (counting, minute):
+            self.seen.of_minute[now, minute] += 1
 
     def _note(self, door: Door, outcome: str, *, tried: bool) -> None:
         if outcome == "answered":

@@ -17,13 +17,13 @@ from loadtests.faults.tally import Tally
 from loadtests.servers import NO_POSTGRES, NO_REDIS, has_redis, postgres_programs
 from loadtests.tables import put_into_page
 
-_KEPT = "build/faults"
+_KEPT = Path("build/faults")
+WORLDS = (SQLITE, POSTGRES)
 
 
 def faults(
     *,
     minutes: Annotated[float, typer.Option("--minutes", min=0.1, help="For how long.")] = 20,
-    count: Annotated[int, typer.Option("--count", min=0, help="So many in each world, instead of minutes.")] = 0,
     seed: Annotated[int, typer.Option("--seed", help="What decides the order of the faults.")] = 1,
     only: Annotated[list[str] | None, typer.Option("--only", help="Faults whose names have this in them.")] = None,
     world: Annotated[list[str] | None, typer.Option("--world", help=f"Of {SQLITE}, {POSTGRES}.")] = None,
@@ -36,7 +36,8 @@ def faults(
     """
     try:
         chosen = chosen_faults(only or ())
-        tally = asyncio.run(broken(chosen, world or [SQLITE, POSTGRES], seed, until(minutes, count)))
+        tally = Tally(seed=seed)
+        asyncio.run(broken(chosen, world or WORLDS, _folder(seed), tally, minutes_from_now(minutes)))
     except PatchbayError as error:
         raise typer.Exit(fail(error)) from error
     if docs is not None:
@@ -55,23 +56,29 @@ def chosen_faults(only: Sequence[str]) -> tuple[Fault, ...]:
     return found
 
 
-def until(minutes: float, count: int) -> Callable[[int], bool]:
-    """Whether to go on after so many faults: up to `count` of them, or for some minutes where it is 0."""
+def minutes_from_now(minutes: float) -> Callable[[int], bool]:
+    """Whether to go on, however many faults there were."""
     end_s = time.monotonic() + minutes * 60
-    return lambda done: done < count if count else time.monotonic() < end_s
+    return lambda _: time.monotonic() < end_s
 
 
-async def broken(chosen: Sequence[Fault], worlds: Sequence[str], seed: int, go_on: Callable[[int], bool]) -> Tally:
-    """Breaks all `worlds` at the same time, each by itself. Raises PatchbayError where one does not come up."""
-    tally, begun_s = Tally(seed=seed), time.monotonic()
+def _folder(seed: int) -> Path:
+    """Where routers' logs and the registry's file stay, for whoever looks for a violation's cause."""
+    _KEPT.mkdir(parents=True, exist_ok=True)
+    return Path(tempfile.mkdtemp(prefix=f"seed-{seed}-", dir=_KEPT)).absolute()
+
+
+async def broken(
+    chosen: Sequence[Fault], worlds: Sequence[str], folder: Path, tally: Tally, go_on: Callable[[int], bool]
+) -> None:
+    """Breaks all `worlds` at the same time, each by itself, and notes it in `tally`. Raises PatchbayError where one
+    does not come up."""
+    begun_s = time.monotonic()
     if POSTGRES in worlds and postgres_programs() is None:
         worlds = [one for one in worlds if one != POSTGRES]
         tally.skipped["PostgreSQL"] = NO_POSTGRES
     elif POSTGRES in worlds and not has_redis():
         tally.skipped["Redis"] = NO_REDIS
-    Path(_KEPT).mkdir(parents=True, exist_ok=True)
-    # Routers' logs and the registry's file stay there, for whoever looks for a violation's cause.
-    folder = Path(tempfile.mkdtemp(prefix=f"seed-{seed}-", dir=_KEPT)).absolute()
     runs = [asyncio.create_task(run_faults(one, folder / one, chosen, tally, go_on)) for one in worlds]
     try:
         await asyncio.gather(*runs)
@@ -80,7 +87,6 @@ async def broken(chosen: Sequence[Fault], worlds: Sequence[str], seed: int, go_o
             run.cancel()
         await asyncio.gather(*runs, return_exceptions=True)
     tally.seconds = time.monotonic() - begun_s
-    return tally
 
 
 def _say(tally: Tally, *, as_json: bool) -> None:

@@ -29,8 +29,8 @@ class SqliteFile:
     def locked(self) -> Iterator[None]:
         """While somebody holds the lock for writing."""
         # Held in one thread, and given up in another.
-        options = {"isolation_level": None, "timeout": 60, "check_same_thread": False}
-        with closing(sqlite3.connect(self.file, **options)) as connection:
+        opened = sqlite3.connect(self.file, isolation_level=None, timeout=60, check_same_thread=False)
+        with closing(opened) as connection:
             connection.execute("BEGIN IMMEDIATE")
             yield
             connection.execute("ROLLBACK")

@@ -5,6 +5,7 @@ import random
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractContextManager, asynccontextmanager
+from typing import cast
 
 from loadtests.faults.databases import PostgresDatabase, SqliteFile
 from loadtests.faults.kinds import Broken, Fault
@@ -16,13 +17,11 @@ _CUTS = 3
 
 
 def _file(world: World) -> SqliteFile:
-    assert isinstance(world.database, SqliteFile)
-    return world.database
+    return cast(SqliteFile, world.database)
 
 
 def _server(world: World) -> PostgresDatabase:
-    assert isinstance(world.database, PostgresDatabase)
-    return world.database
+    return cast(PostgresDatabase, world.database)
 
 
 @asynccontextmanager

@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import cast
 
 from loadtests.faults.kinds import Fault
 from loadtests.faults.world import World
@@ -11,8 +12,7 @@ from loadtests.servers import RedisServer
 
 
 def _redis(world: World) -> RedisServer:
-    assert world.redis is not None
-    return world.redis
+    return cast(RedisServer, world.redis)
 
 
 @asynccontextmanager

@@ -116,9 +116,9 @@ class RouterProcess:
         """The sum of a metric over its labels, None where it does not tell."""
         shown = {"authorization": f"Bearer {ADMIN_TOKEN}"}
         try:
-            async with aiohttp.ClientSession(timeout=_TIMEOUT, headers=shown) as session:
-                async with session.get(f"http://127.0.0.1:{self.admin_port}/metrics") as answer:
-                    lines = (await answer.text()).splitlines()
+            url = f"http://127.0.0.1:{self.admin_port}/metrics"
+            async with aiohttp.ClientSession(timeout=_TIMEOUT, headers=shown) as http, http.get(url) as answer:
+                lines = (await answer.text()).splitlines()
         except (aiohttp.ClientError, TimeoutError):
             return None
         return sum(float(one.split()[-1]) for one in lines if one.startswith((f"{name} ", f"{name}{{")))

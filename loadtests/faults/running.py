@@ -86,7 +86,7 @@ def _wrong_ends(ends: Sequence[Ended]) -> Iterator[str]:
     for one in ends:
         if one.code is None:
             yield f"{one.router} was asked to end and had not after {ENDS_WITHIN_S:.0f} s"
-        elif one.code != 0:
+        elif one.code < 0:
             yield f"{one.router} was asked to end and ended with {one.code}"
 
 
@@ -113,8 +113,8 @@ def _usable(faults: Sequence[Fault], world: World, tally: Tally) -> list[Fault]:
 
 
 def _database(name: str, folder: Path, stack: contextlib.ExitStack) -> SqliteFile | PostgresDatabase:
+    folder.mkdir(parents=True, exist_ok=True)
     if name == SQLITE:
-        folder.mkdir(parents=True, exist_ok=True)
         return SqliteFile(folder)
     server = PostgresServer()
     stack.callback(server.end)

@@ -25,7 +25,8 @@ COLUMNS = (
 @dataclass(frozen=True, slots=True)
 class Count:
     """What has been counted in a world up to a moment. `opened`: answers without a right key; `removed`: adapters that
-    the replica was told to remove; `over`: answers beyond a tenant's limit; `ends`: how often routers were asked to end."""
+    the replica was told to remove; `over`: answers beyond a tenant's limit; `ends`: how often routers were asked to
+    end."""
 
     asked: int
     answered: int
@@ -125,7 +126,7 @@ class Tally:
         faults = sum(row.times for row in self.rows.values())
         skipped = f" Not tried: {', '.join(sorted(self.skipped))}." if self.skipped else ""
         return (
-            f"{faults} faults in {self.seconds / 60:.0f} minutes with seed {self.seed}; usage and tallies of {self.answers} "
-            f"answers compared with the registry, of which {self.excused} could be missing, since a router died or ended "
-            f"before it could write them; {len(self.violations)} violations.{skipped}"
+            f"{faults} faults in {self.seconds / 60:.0f} minutes with seed {self.seed}; usage and tallies of "
+            f"{self.answers} answers compared with the registry, of which {self.excused} could be missing, since a "
+            f"router died or ended before it could write them; {len(self.violations)} violations.{skipped}"
         )

@@ -57,8 +57,8 @@ class Books:
 
 @dataclass
 class World:
-    """One. `ends`: how each end of a router went that was asked for; `redis_life`: how often Redis was started; `handover`: while one router takes over from another nobody can
-    say which counts."""
+    """One. `ends`: how each end of a router went that was asked for; `redis_life`: how often Redis was started;
+    `handover`: while one router takes over from another nobody can say which counts."""
 
     name: str
     folder: Path
@@ -129,9 +129,11 @@ class World:
     async def wrong_books(self) -> list[str]:
         """What is wrong with what the registry has of usage and of the canary, once all routers have ended."""
         usage, tried, ended = await asyncio.to_thread(self._kept)
-        said = [_wrong("usage", usage, self.seen.answers(), self.seen.unsure, self.books.usage)]
+        said = [wrong_count("usage", usage, self.seen.answers(), self.seen.unsure, self.books.usage)]
         if ended is None:
-            said.append(_wrong("tallies", tried, self.seen.answers(tried=True), self.seen.unsure, self.books.tried))
+            said.append(
+                wrong_count("tallies", tried, self.seen.answers(tried=True), self.seen.unsure, self.books.tried)
+            )
         else:
             said.append(f"the canary ended: {ended}")
         return [one for one in said if one]
@@ -149,7 +151,9 @@ class World:
         return sum(row.requests - row.failed for row in rows), tried, None if record.live else record.reason
 
 
-def _wrong(what: str, kept: int, answers: int, unsure: int, excused: int) -> str | None:
+def wrong_count(what: str, kept: int, answers: int, unsure: int, excused: int) -> str | None:
+    """What is wrong with `kept` counts of so many `answers`, None where nothing is. `unsure`: requests that may have been
+    counted without an answer that was seen; `excused`: counts that may be missing."""
     if kept < answers - excused:
         return f"{what} lost: {kept} are kept of {answers}, and {excused} may be missing"
     if kept > answers + unsure:
@@ -161,7 +165,6 @@ def _wrong(what: str, kept: int, answers: int, unsure: int, excused: int) -> str
 async def running_world(name: str, folder: Path, database: Database, redis: RedisServer | None) -> AsyncIterator[World]:
     """A world whose routers are ready and whose callers ask, until the block ends; then its routers are ended, and
     killed where they do not. Raises StartError where it does not come up."""
-    folder.mkdir(parents=True, exist_ok=True)
     replica = Replica()
     await replica.start()
     world = await asyncio.to_thread(_made, name, folder, database, redis, replica)
