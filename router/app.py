@@ -129,6 +129,7 @@ class Router:
             if self.control is not None and self._usage is not None:
                 opened.callback(self.control.close)
                 opened.push_async_callback(self._usage.close)
+                opened.push_async_callback(self.control.tell_all)
                 await self.control.follower.look()
             # Closing may wait for threads, databases and peers that never answer.
             opened.callback(self._ending, 0.0)

@@ -152,8 +152,8 @@ class World:
 
 
 def wrong_count(what: str, kept: int, answers: int, unsure: int, excused: int) -> str | None:
-    """What is wrong with `kept` counts of so many `answers`, None where nothing is. `unsure`: requests that may have been
-    counted without an answer that was seen; `excused`: counts that may be missing."""
+    """What is wrong with `kept` counts of so many `answers`, None where nothing is. `unsure`: requests that may have
+    been counted without an answer that was seen; `excused`: counts that may be missing."""
     if kept < answers - excused:
         return f"{what} lost: {kept} are kept of {answers}, and {excused} may be missing"
     if kept > answers + unsure:

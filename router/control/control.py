@@ -91,6 +91,10 @@ class Control:
                 self._metrics.fault("control")
                 await asyncio.sleep(_AGAIN_S)
 
+    async def tell_all(self) -> None:
+        """Writes the last of what this router has counted of canaries."""
+        await self._tallies.close()
+
     def hurry(self) -> None:
         """Has what is still asked of the registry end soon: the router ends."""
         self.registry.hurry(_END_S)

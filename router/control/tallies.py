@@ -16,8 +16,8 @@ EVERY_S = 1.0
 
 
 class Tallies:
-    """Writes once a second, and keeps what cannot be written. `name`: this router's; `all_of_it`: or only what is
-    urgent, since Prometheus has the rest."""
+    """Writes once a second and at the end, and keeps what cannot be written. `name`: this router's; `all_of_it`: or
+    only what is urgent, since Prometheus has the rest."""
 
     def __init__(self, trials: Trials, canaries: Canaries, *, name: str, all_of_it: bool) -> None:
         self._trials = trials
@@ -25,6 +25,7 @@ class Tallies:
         self._name = name
         self._all_of_it = all_of_it
         self._threads = Threads("tallies", 1)
+        self._writing: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
         """Writes until cancelled."""
@@ -34,6 +35,18 @@ class Tallies:
 
     async def flush(self) -> None:
         """Writes what there is, of all canaries at once."""
+        if self._writing is None or self._writing.done():
+            self._writing = asyncio.get_running_loop().create_task(self._put())
+        # Once begun it goes on to its end, or nobody would know whether it is written.
+        await asyncio.shield(self._writing)
+
+    async def close(self) -> None:
+        """Writes all that there is."""
+        if self._writing is not None:
+            await self._writing
+        await self.flush()
+
+    async def _put(self) -> None:
         taken = self._trials.take()
         told = {canary: self._worth_telling(counts) for canary, counts in taken.items()}
         told = {canary: counts for canary, counts in told.items() if counts}
