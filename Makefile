@@ -59,6 +59,9 @@ chaos: setup ## Kill replicas of a running demo (demo up --replicas 2) under 200
 attack: setup ## Attack the demo for ten minutes beside bystanders, and say what it held. ATTACK="--minutes 2 --seed 5" for less.
 	@$(BIN)/python -m loadtests.attack $(ATTACK)
 
+faults: setup services ## Break what routers stand on, under load, for twenty minutes. FAULTS="--minutes 2 --seed 5" for less.
+	@$(BIN)/python -m loadtests.faults $(FAULTS)
+
 soak: setup ## Put ten minutes of mixed load on a router, and watch its memory. SOAK="--minutes 2" for less.
 	@$(BIN)/python -m loadtests.soak $(SOAK)
 
@@ -71,4 +74,4 @@ lock: setup ## Resolve requirements/*.txt anew, keeping what still fits. UPGRADE
 clean: ## Remove .venv and the caches.
 	@rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
-.PHONY: help setup demo services test test-fast fuzz lint format bench bench-serve bench-swap bench-fairness bench-ratios load chaos attack soak scale lock clean
+.PHONY: help setup demo services test test-fast fuzz lint format bench bench-serve bench-swap bench-fairness bench-ratios load chaos attack faults soak scale lock clean

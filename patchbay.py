@@ -30,9 +30,8 @@ def build_app() -> typer.Typer:
     from server.commands import run as server
 
     app = typer.Typer(no_args_is_help=True, add_completion=False, callback=_options, invoke_without_command=False)
-    app.command("up")(up)
-    app.command("router")(router)
-    app.command("server")(server)
+    for name, run in (("up", up), ("router", router), ("server", server)):
+        app.command(name)(run)
     demo.command("up")(demo_up)
     demo.command("canary")(demo_canary)
     demo.command("config")(demo_config)

@@ -15,9 +15,10 @@ from adapters.errors import PatchbayError, fail
 from loadtests.attack.parts import PARTS, Part
 from loadtests.attack.running import Attack, asking
 from loadtests.attack.stack import Target, bystanders, own_stack
-from loadtests.attack.tally import Tally, put_into_page
+from loadtests.attack.tally import Tally
 from loadtests.attack.tries import Violation
 from loadtests.attack.watch import Processes
+from loadtests.tables import put_into_page
 
 _CONNECTIONS = 64
 # Where violations go, a file each.
@@ -44,7 +45,7 @@ def attack(
         raise typer.Exit(fail(error)) from error
     _write(tally.violations, _OUT)
     if docs is not None:
-        docs.write_text(put_into_page(docs.read_text(encoding="utf-8"), tally.markdown()), encoding="utf-8")
+        docs.write_text(put_into_page(docs.read_text(encoding="utf-8"), "attack", tally.markdown()), encoding="utf-8")
     _say(tally, as_json=as_json)
     raise typer.Exit(1 if tally.violations else 0)
 

@@ -7,6 +7,7 @@ from typing import Any
 from rich.table import Table
 
 from loadtests.attack.tries import Answer, Violation
+from loadtests.tables import for_page, for_terminal
 
 COLUMNS = ("tried", "2xx", "4xx", "closed or left", "5xx", "engine ends", "changed", "turns over 100 ms")
 
@@ -60,12 +61,7 @@ class Tally:
 
     def table(self) -> Table:
         """For a terminal."""
-        table = Table(title=self.summary)
-        for place, name in enumerate(("kind", *COLUMNS)):
-            table.add_column(name, justify="right" if place else "left")
-        for kind, row in self.rows.items():
-            table.add_row(kind, *map(str, row.cells))
-        return table
+        return for_terminal(self.summary, ("kind", *COLUMNS), self._cells)
 
     def as_json(self) -> str:
         """For a program."""
@@ -76,9 +72,11 @@ class Tally:
 
     def markdown(self) -> str:
         """For a page of the documents."""
-        lines = [f"| {' | '.join(('kind', *COLUMNS))} |", "|---|" + "---:|" * len(COLUMNS)]
-        lines += [f"| {kind} | {' | '.join(map(str, row.cells))} |" for kind, row in self.rows.items()]
-        return "\n".join([*lines, "", self.summary])
+        return for_page(("kind", *COLUMNS), self._cells, self.summary)
+
+    @property
+    def _cells(self) -> dict[str, tuple[int, ...]]:
+        return {kind: row.cells for kind, row in self.rows.items()}
 
     @property
     def summary(self) -> str:
@@ -88,13 +86,3 @@ class Tally:
             f"{tried} tries in {self.seconds / 60:.0f} minutes with seed {self.seed}, beside bystanders who asked "
             f"{self.asked} times; {len(self.violations)} violations."
         )
-
-
-def put_into_page(page: str, text: str) -> str:
-    """`page` with `text` between its two markers. Raises ValueError where it has none."""
-    begin, end = "<!-- attack: begin -->", "<!-- attack: end -->"
-    head, _, rest = page.partition(begin)
-    _, found, tail = rest.partition(end)
-    if not found:
-        raise ValueError(f"the page has no {begin} … {end}")
-    return f"{head}{begin}\n{text}\n{end}{tail}"

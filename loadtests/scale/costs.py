@@ -18,6 +18,7 @@ from adapters.registry.records import (
     RevisionDraft,
     Rollout,
     RouterBeat,
+    UsageBatch,
     UsageRow,
 )
 from adapters.registry.registry import Registry
@@ -91,7 +92,10 @@ def _operations(registry: Registry, rounds: int, adapters: int) -> Operations:
         look_ms=_wall_ms(bench.look, rounds, before=bench.tally),
         tally_ms=_wall_ms(bench.tally_of_many, rounds),
         beat_ms=_wall_ms(lambda n: registry.beat(RouterBeat("one", n, utc_now())), rounds),
-        usage_ms=_wall_ms(lambda n: registry.accounts.add_usage([UsageRow(hour, "t", "", f"m{n}", 1)]), rounds),
+        usage_ms=_wall_ms(
+            lambda n: registry.accounts.add_usage(UsageBatch("bench", n + 1, (UsageRow(hour, "t", "", f"m{n}", 1),))),
+            rounds,
+        ),
         report_ms=_wall_ms(lambda n: registry.put_report(_report(n)), rounds),
         lease_ms=_wall_ms(lambda _: registry.take_lease("scale", "one", 6), rounds),
         generation_ms=_wall_ms(lambda _: registry.generation(), rounds),

@@ -16,8 +16,8 @@ EVERY_S = 1.0
 
 
 class Tallies:
-    """Writes once a second, and keeps what cannot be written. `name`: this router's; `all_of_it`: or only what is
-    urgent, since Prometheus has the rest."""
+    """Writes once a second and at the end, and keeps what cannot be written. `name`: this router's; `all_of_it`: or
+    only what is urgent, since Prometheus has the rest."""
 
     def __init__(self, trials: Trials, canaries: Canaries, *, name: str, all_of_it: bool) -> None:
         self._trials = trials

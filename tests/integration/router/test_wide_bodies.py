@@ -13,6 +13,7 @@ from tests.fakes.routers import running_router
 
 pytestmark = pytest.mark.anyio
 MIB = 1024 * 1024
+START = b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n"
 MAIL = {"mail": r"[a-z0-9]{1,20}@example\.org"}
 GUARDS: dict[str, Any] = {
     "routes": {"desk": {"model": "sql", "guards": ["mails"], "defaults": {"temperature": 0}, "cache": {}}},
@@ -98,7 +99,7 @@ async def test_ten_megabytes_of_one_text_are_taken_for_elements(cache: Path) -> 
 async def test_a_body_in_a_million_chunks_holds_the_loop_or_is_put_together_wrong() -> None:
     fake = FakeEngine(revisions=(revision("sql"),))
     body = b'{"model":"sql","messages":[{"role":"user","content":"' + b"x" * 1_000_000 + b'"}]}'
-    head = b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n"
+    head = START + b"transfer-encoding: chunked\r\n\r\n"
     chunked = b"".join(b"1\r\n%c\r\n" % byte for byte in body) + b"0\r\n\r\n"
     async with running_router(fake) as router:
         answer = await exchange(router, head + chunked, until=b"nothing")

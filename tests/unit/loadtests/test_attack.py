@@ -13,10 +13,11 @@ from loadtests.attack.hostile import HOSTILE
 from loadtests.attack.models import Endpoint, Surface
 from loadtests.attack.schemas import schemas
 from loadtests.attack.sweep import sweep
-from loadtests.attack.tally import COLUMNS, Tally, put_into_page
+from loadtests.attack.tally import COLUMNS, Tally
 from loadtests.attack.tries import Answer, Try, Violation, request
 from loadtests.attack.values import valid_value, values_of
 from loadtests.attack.watch import held_in
+from loadtests.tables import put_into_page
 
 CHAT = Endpoint("/v1/chat/completions", (), {"messages": [], "max_tokens": 1})
 COUNT = Endpoint("/v1/messages/count_tokens", (), {"messages": []}, streams=False)
@@ -119,6 +120,6 @@ def test_the_table_counts_each_answer_once_and_says_what_was_violated() -> None:
 
 def test_the_table_takes_the_place_between_a_pages_markers() -> None:
     page = "a\n<!-- attack: begin -->\nold\n<!-- attack: end -->\nb\n"
-    assert put_into_page(page, "new") == "a\n<!-- attack: begin -->\nnew\n<!-- attack: end -->\nb\n"
+    assert put_into_page(page, "attack", "new") == "a\n<!-- attack: begin -->\nnew\n<!-- attack: end -->\nb\n"
     with pytest.raises(ValueError, match="no <!--"):
-        put_into_page("a", "new")
+        put_into_page("a", "attack", "new")

@@ -1,0 +1,84 @@
+"""Faults of what a router may use: the disk, file descriptors, and whoever reads its log."""
+
+import asyncio
+import contextlib
+import random
+import resource
+import socket
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from loadtests.faults.kinds import Fault
+from loadtests.faults.routers import RouterProcess, Way
+from loadtests.faults.world import World
+
+_FILES, _IDLE = 128, 300
+_CONNECT_S = 1.0
+
+
+@asynccontextmanager
+async def _full(world: World, _: random.Random) -> AsyncIterator[None]:
+    """No file of a router's can grow: to it, that is a full disk."""
+    usual = {router.name: router.means.rlimit(resource.RLIMIT_FSIZE) for router in world.routers}
+    for router in world.routers:
+        router.means.rlimit(resource.RLIMIT_FSIZE, (0, usual[router.name][1]))
+    try:
+        yield
+    finally:
+        for router in world.routers:
+            router.means.rlimit(resource.RLIMIT_FSIZE, usual[router.name])
+
+
+async def _again(router: RouterProcess, way: Way | None = None) -> None:
+    await router.end()
+    router.start(way)
+    await router.ready()
+
+
+@asynccontextmanager
+async def _few_files(world: World, by: random.Random) -> AsyncIterator[None]:
+    """A router that may have few file descriptors, and clients who connect and say nothing."""
+    router = by.choice(world.routers)
+    await _again(router, Way(files=_FILES))
+    idle = await asyncio.to_thread(_connect, router.port)
+    try:
+        yield
+    finally:
+        for one in idle:
+            one.close()
+        await _again(router)
+
+
+def _connect(port: int) -> list[socket.socket]:
+    made: list[socket.socket] = []
+    end_s = time.monotonic() + _IDLE * 0.1
+    while len(made) < _IDLE and time.monotonic() < end_s:
+        one = socket.socket()
+        one.settimeout(_CONNECT_S)
+        made.append(one)
+        with contextlib.suppress(OSError):
+            one.connect(("127.0.0.1", port))
+    return made
+
+
+@asynccontextmanager
+async def _unread(world: World, by: random.Random) -> AsyncIterator[None]:
+    """Nobody reads what a router says: its standard error is a pipe that fills."""
+    router = by.choice(world.routers)
+    begun_s = time.monotonic()
+    await _again(router, Way(unread=True, arguments=("--verbose",)))
+    try:
+        yield
+    finally:
+        ended = await router.end()
+        if ended.code is None:
+            world.excuse(router, begun_s)
+        router.start()
+
+
+FAULTS = (
+    Fault("disk full", _full, 6.0),
+    Fault("file descriptors exhausted", _few_files, 4.0),
+    Fault("log that nobody reads", _unread, 10.0),
+)

@@ -1,0 +1,130 @@
+"""Faults, one after the other in a seeded order, and what must hold after each."""
+
+import asyncio
+import contextlib
+import random
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import psutil
+import psycopg
+import sqlalchemy.exc
+
+from adapters.errors import PatchbayError
+from loadtests.faults.databases import PostgresDatabase, SqliteFile
+from loadtests.faults.kinds import Fault
+from loadtests.faults.routers import ENDS_WITHIN_S, Ended
+from loadtests.faults.tally import Count, Tally
+from loadtests.faults.world import World, running_world
+from loadtests.servers import PostgresServer, RedisServer, has_redis
+
+SQLITE, POSTGRES = "sqlite", "postgres"
+_PAUSE_S = (0.5, 2.0)
+# What can go wrong when something is broken on purpose: a violation in words, not the end of the run.
+_TROUBLE = (PatchbayError, OSError, psutil.Error, psycopg.Error, sqlite3.Error, sqlalchemy.exc.SQLAlchemyError)
+
+
+def in_order(faults: Sequence[Fault], by: random.Random) -> Iterator[Fault]:
+    """All of them in some order, again and again, each time in another."""
+    while faults:
+        yield from by.sample(faults, len(faults))
+
+
+async def run_faults(
+    name: str, folder: Path, faults: Sequence[Fault], tally: Tally, go_on: Callable[[int], bool]
+) -> None:
+    """Breaks the world of that name as long as `go_on` says, which is told how many faults there were. What the machine
+    lacks is noted as skipped. Raises PatchbayError where the world does not come up."""
+    by = random.Random(f"{name} {tally.seed}")  # noqa: S311 - an order that can be had again, not a secret
+    with contextlib.ExitStack() as stack:
+        database = await asyncio.to_thread(_database, name, folder, stack)
+        redis = await asyncio.to_thread(_redis, name, stack)
+        async with running_world(name, folder, database, redis) as world:
+            usable = _usable(faults, world, tally)
+            for count, fault in enumerate(in_order(usable, by)):
+                if not go_on(count):
+                    break
+                await break_by(fault, world, by, tally)
+                await asyncio.sleep(by.uniform(*_PAUSE_S))
+        await _close(world, tally)
+
+
+async def break_by(fault: Fault, world: World, by: random.Random, tally: Tally) -> None:
+    """Makes one fault in the world, undoes it, waits until all is as before, and notes what was seen meanwhile."""
+    before, row, said = Count.of(world), tally.row(fault.name), list[str]()
+    try:
+        async with fault.broken(world, by):
+            await asyncio.sleep(fault.hold_s)
+    except _TROUBLE as error:
+        said.append(f"{type(error).__name__}: {error}"[:500])
+    back_s = await world.back()
+    if back_s is None:
+        said.append("it is over, and not every router answers")
+        await _begin_anew(world)
+    now = Count.of(world)
+    row.note(before, now, back_s or 0.0)
+    ends = world.ends[before.ends :]
+    row.end_s = max([row.end_s, *(one.seconds for one in ends)])
+    said += [*_unheld(before, now), *_wrong_ends(ends)]
+    tally.violations += [f"{fault.name} ({world.name}): {one}" for one in said]
+
+
+def _unheld(before: Count, now: Count) -> Iterator[str]:
+    told = {
+        "opened": "answers without a right key",
+        "removed": "adapters removed that nobody removed",
+        "unredacted": "prompts that no guard redacted",
+        "over": "answers beyond a tenant's limit",
+    }
+    for name, what in told.items():
+        if more := getattr(now, name) - getattr(before, name):
+            yield f"{more} {what}"
+
+
+def _wrong_ends(ends: Sequence[Ended]) -> Iterator[str]:
+    for one in ends:
+        if one.code is None:
+            yield f"{one.router} was asked to end and had not after {ENDS_WITHIN_S:.0f} s"
+        elif one.code < 0:
+            yield f"{one.router} was asked to end and ended with {one.code}"
+
+
+async def _begin_anew(world: World) -> None:
+    """Both routers from the start, for the faults that follow."""
+    for router in world.routers:
+        world.kill(router, unwritten_since_s=0)
+        router.start()
+    await world.back()
+
+
+async def _close(world: World, tally: Tally) -> None:
+    """Compares the books, once the routers have ended."""
+    said = [*_wrong_ends(world.ends[-len(world.routers) :]), *await world.wrong_books()]
+    tally.violations += [f"in the end ({world.name}): {one}" for one in said]
+    tally.answers += world.seen.answers()
+    tally.excused += world.books.usage
+
+
+def _usable(faults: Sequence[Fault], world: World, tally: Tally) -> list[Fault]:
+    fitting = [one for one in faults if one.fits(world)]
+    tally.skipped |= {one.name: why for one in fitting if (why := one.lacks()) is not None}
+    return [one for one in fitting if one.name not in tally.skipped]
+
+
+def _database(name: str, folder: Path, stack: contextlib.ExitStack) -> SqliteFile | PostgresDatabase:
+    folder.mkdir(parents=True, exist_ok=True)
+    if name == SQLITE:
+        return SqliteFile(folder)
+    server = PostgresServer()
+    stack.callback(server.end)
+    return PostgresDatabase(server, "faults")
+
+
+def _redis(name: str, stack: contextlib.ExitStack) -> RedisServer | None:
+    """With PostgreSQL, where it is installed: routers that share a file count each for themselves."""
+    if name == SQLITE or not has_redis():
+        return None
+    server = RedisServer()
+    stack.callback(server.end)
+    return server
