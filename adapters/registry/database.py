@@ -24,7 +24,7 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection, Engine, event, make_url, text
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
 from adapters.errors import ConfigError, RegistryError
 from adapters.registry import presence
@@ -192,6 +192,9 @@ class Database:
         try:
             yield
         except DBAPIError as error:
+            if self._sqlite and type(error) is DatabaseError:
+                # Of a damaged file: a connection that saw the damage goes on seeing it once the file is whole again.
+                self._engine.dispose()
             reason = str(error.orig).strip().splitlines()
             raise RegistryError(
                 f"The registry {self.shown} cannot be used: {reason[0] if reason else type(error.orig).__name__}.",

@@ -3,7 +3,7 @@
 import os
 import signal
 import sqlite3
-from contextlib import closing
+from contextlib import ExitStack, closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import pytest
 from adapters.errors import RegistryError
 from adapters.registry.registry import Registry
 from adapters.registry.times import SteadyClock
+from loadtests.faults.databases import SqliteFile
 from tests.fakes.postgres import NO_SERVER, running_postgres, server_programs
 
 
@@ -55,6 +56,18 @@ def test_a_file_that_is_gone_is_said_and_one_that_takes_its_place_is_read(tmp_pa
         (tmp_path / "registry.db-shm").unlink(missing_ok=True)
         other.rename(file)
         assert [one.name for one in registry.replicas()] == ["gpu-1"]
+
+
+def test_a_file_that_was_damaged_and_is_whole_again_is_read_by_whoever_saw_the_damage(tmp_path: Path) -> None:
+    file = SqliteFile(tmp_path)
+    Registry.open(file.url).close()
+    for table in file.tables():
+        with ExitStack() as opened:
+            with file.damaged(table):
+                registry = opened.enter_context(Registry.open(file.url))
+                with pytest.raises(RegistryError, match="malformed"):
+                    registry.snapshot()
+            assert registry.snapshot().adapters == {}, table
 
 
 def test_a_database_that_is_stopped_is_given_up_and_is_used_again_once_it_goes_on() -> None:
