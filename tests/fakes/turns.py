@@ -18,7 +18,8 @@ import pytest
 LIMIT_S = 0.1
 # Below this nobody asks which callback it was.
 _WORTH_TELLING_S = 0.02
-_TESTS = ("/tests/", "/anyio/", "/httpx/", "/openai/")
+# aiohttp is what fake replicas are made of.
+_TESTS = ("/tests/", "/anyio/", "/httpx/", "/openai/", "/aiohttp/")
 
 
 @dataclass
@@ -124,9 +125,11 @@ def _owner_of(handle: asyncio.Handle) -> tuple[str, bool]:
     return str(getattr(coroutine, "__qualname__", "?")), any(place in file for place in _TESTS)
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def frozen_heap() -> None:
-    """Has the collector leave alone what tests have imported, as it does in a router that has started."""
+    """Has the collector leave alone what tests have imported and left behind, as it does in a router that has started:
+    a worker that has run a thousand tests has a heap that no router has."""
+    gc.unfreeze()
     gc.collect()
     gc.freeze()
 
@@ -145,6 +148,7 @@ def quick_router(frozen_heap: None) -> Iterator[Turns]:
 
 
 def _quick(turns: Turns) -> Iterator[Turns]:
+    gc.freeze()
     with watched_turns(turns):
         yield turns
     if turns.longest_s > LIMIT_S:
