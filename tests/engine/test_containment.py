@@ -101,9 +101,11 @@ class Oracle:
     def __init__(self, models: DemoModels) -> None:
         from peft import PeftModel
         from tokenizers import Tokenizer
-        from transformers import AutoModelForCausalLM
+        from transformers import AutoModelForCausalLM, CompressedTensorsConfig
 
-        base = AutoModelForCausalLM.from_pretrained(models.base, dtype=torch.float32)
+        # PEFT looks for a layer's weight, which a packed layer has not.
+        unpacked = CompressedTensorsConfig(run_compressed=False)
+        base = AutoModelForCausalLM.from_pretrained(models.base, dtype=torch.float32, quantization_config=unpacked)
         self.model = PeftModel.from_pretrained(base, models.adapters["json"], adapter_name="json")
         self.model.load_adapter(models.adapters["sql"], "sql")
         self.tokenizer = Tokenizer.from_file(str(models.base / "tokenizer.json"))
