@@ -91,10 +91,13 @@ class VllmEngine:
         """
         capacity = await asyncio.to_thread(lora_capacity, config)
         arguments = vllm_arguments(config, capacity)
-        stats = LatestStats()
+        stats, others = LatestStats(), frozenset(engine_processes())
         llm = await asyncio.to_thread(_start_llm, config, arguments, stats)
         try:
-            return await while_alive(lambda: _failure(llm), cls._of(llm, config, arguments, stats))
+            made = await while_alive(lambda: _failure(llm), cls._of(llm, config, arguments, stats))
+            # Whoever starts an engine may have other processes, which do not end with it.
+            made._processes = [one for one in made._processes if one not in others]
+            return made
         except Unavailable as error:
             raise StartError(f"The base model {config.base.model} does not load: {error.message}") from error
         except BaseException:

@@ -127,8 +127,9 @@ def oracle(demo_models: DemoModels) -> Oracle:
     return Oracle(demo_models)
 
 
-# Measured on the demo's int4 base in bfloat16 against float32; a wrong adapter is off by several nats.
-MEAN, LARGEST = 0.05, 1.0
+# Measured in nats, against float32, over 2 to 300 rows: 0.03 in the mean and 0.23 at the most. A wrong adapter is off
+# by several.
+MEAN, LARGEST = 0.05, 0.5
 
 
 @pytest.mark.parametrize("rows", [2, 5, 64, 300])
