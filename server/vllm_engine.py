@@ -3,10 +3,11 @@
 import asyncio
 import re
 from argparse import Namespace
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection, Coroutine
 from typing import Any, TypeVar
 
 from fastapi import FastAPI
+from psutil import Process
 from vllm.config import VllmConfig
 from vllm.engine.arg_utils import AsyncEngineArgs
 from vllm.lora.request import LoRARequest
@@ -95,8 +96,7 @@ class VllmEngine:
         llm = await asyncio.to_thread(_start_llm, config, arguments, stats)
         try:
             made = await while_alive(lambda: _failure(llm), cls._of(llm, config, arguments, stats))
-            # Whoever starts an engine may have other processes, which do not end with it.
-            made._processes = [one for one in made._processes if one not in others]
+            made.spare(others)
             return made
         except Unavailable as error:
             raise StartError(f"The base model {config.base.model} does not load: {error.message}") from error
@@ -110,6 +110,10 @@ class VllmEngine:
         quantization = await _applied_quantization(llm, config)
         app = await build_vllm_app(llm, arguments, tasks)
         return cls(llm, app, stats, _describe(llm, config, quantization), tasks)
+
+    def spare(self, others: Collection[Process]) -> None:
+        """Leaves `others` alone when it ends: whoever started the engine may have processes of its own."""
+        self._processes = [one for one in self._processes if one not in others]
 
     @property
     def base(self) -> BaseModelStatus:
