@@ -34,7 +34,7 @@ async def served(folder: Path, **sources: Any) -> AsyncIterator[tuple[httpx.Asyn
         "sources": {"staging": str(folder / "staging"), **sources},
     }
     config = folder / "router.yaml"
-    config.write_text(json.dumps({"replicas": ["http://127.0.0.1:1"], "registry": registry}))
+    config.write_text(json.dumps({"replicas": ["http://127.0.0.1:1"], "admin_open": True, "registry": registry}))
     port, admin = free_port(), free_port()
     process = await start_process("--config", str(config), "--port", str(port), "--admin-port", str(admin))
     try:
