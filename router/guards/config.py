@@ -1,9 +1,10 @@
 """The configuration of guards: `guards` and `guard_all`."""
 
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, PrivateAttr, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from adapters.schema.compiled import Schema, SchemaError, compile_schema
 from adapters.settings import Settings
@@ -77,21 +78,19 @@ class SchemaGuard(GuardBase):
     reask: bool = False
     reask_timeout_s: float = Field(default=20, gt=0)
 
-    _compiled: Schema | None = PrivateAttr(default=None)
-
     @model_validator(mode="after")
     def _is_a_schema(self) -> Self:
-        if self.json_schema:
-            try:
-                self._compiled = compile_schema(self.json_schema)
-            except SchemaError as error:
-                raise ValueError(f"schema: this is no JSON schema that can be used, {error.message}") from error
+        try:
+            _ = self.compiled
+        except SchemaError as error:
+            raise ValueError(f"schema: this is no JSON schema that can be used, {error.message}") from error
         return self
 
-    @property
+    # No private attribute: those are compared where guards are, and the same schema compiled twice is not equal.
+    @cached_property
     def compiled(self) -> Schema | None:
         """Its own schema, where it has one."""
-        return self._compiled
+        return compile_schema(self.json_schema) if self.json_schema else None
 
 
 class RefusalGuard(GuardBase):
