@@ -24,6 +24,12 @@ def header(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> bytes | None:
     return None
 
 
+def is_event_stream(head: Message) -> bool:
+    """Whether `head`, the start of an answer, is that of a stream of server-sent events."""
+    kinds = [value for name, value in head["headers"] if name.lower() == b"content-type"]
+    return any(kind.startswith(b"text/event-stream") for kind in kinds)
+
+
 async def receive_body(receive: Receive, limit_bytes: int) -> bytes | None:
     """The request's whole body, or None where the client goes away first. Raises BodyTooLarge as soon as it is."""
     parts: list[bytes] = []

@@ -37,7 +37,7 @@ from router.meter import guess_of, used_by
 from router.metrics import Metrics
 from router.policy import PolicyHolder
 from router.routes.book import Choice
-from router.routes.config import AUTO, CacheConfig, RouteConfig
+from router.routes.config import CacheConfig, RouteConfig
 from router.routes.rewrite import capped, rewritten
 from router.shadow import Pair, Shadow
 from router.snapshot import Target, in_pool
@@ -47,6 +47,7 @@ from router.tenants.config import PriceConfig
 from router.tenants.limiter import Limiter, Need
 from router.trials import Trials
 from router.usage import Usage
+from router.visibility import is_open_to, opened_by
 
 # What another route may do better at.
 _FALLS_BACK = (Unavailable, UpstreamFailed, DeadlineExceeded, RateLimited, ModelNotFound)
@@ -135,7 +136,7 @@ class Answering:
             return (Choice(model, model),)
         exchange = incoming.exchange
         facts = incoming.facts
-        opens = self._opens(client)
+        opens = opened_by(client, book)
         choice = book.choose(model, facts, opens)
         if choice.route == model and not opens(model):
             # Its fallback would tell that it is there.
@@ -149,25 +150,12 @@ class Answering:
         others = [one for one in (choice.config.fallbacks if choice.config else ()) if opens(one)]
         return (choice, *(book.choose(one, facts, opens) if book.knows(one) else Choice(one, one) for one in others))
 
-    def _opens(self, client: Client) -> Callable[[str], bool]:
-        """Whether `client` may ask for a route, or for an adapter or base, of that name. No header tells of others."""
-        book = self._parts.policy.policy.book
-
-        def opens(name: str) -> bool:
-            route = book.routes.get(name)
-            if route is not None:
-                return is_open_to(route, name, client)
-            if name == AUTO and book.auto is not None:
-                return opens(book.auto.general)
-            return client.may_use_adapter(name.partition("@")[0])
-
-        return opens
-
     def _elsewhere(self, incoming: Incoming, moved: Rerouted) -> Choice:
         """Where a guard has the request go."""
         exchange = incoming.exchange
         exchange.tried.clear()
-        shown = f"{moved.guard}: {moved.route}" if self._opens(incoming.client)(moved.route) else moved.guard
+        opens = opened_by(incoming.client, self._parts.policy.policy.book)
+        shown = f"{moved.guard}: {moved.route}" if opens(moved.route) else moved.guard
         exchange.extra.append(said("rerouted", shown))
         return self._parts.policy.policy.book.choose(moved.route, incoming.facts)
 
@@ -394,8 +382,3 @@ class Answering:
             model = target.revision or target.label
             tenant, route, cost = incoming.client.tenant, exchange.route, exchange.cost
             self._parts.usage.add(tenant, route, model, used, cost, failed=failed)
-
-
-def is_open_to(config: RouteConfig, name: str, client: Client) -> bool:
-    """Whether a client may call the route of that name."""
-    return client.may_call_route(name) and (not config.tenants or client.tenant in config.tenants)

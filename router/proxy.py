@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from adapters.asgi import Headers, header
 from adapters.errors import DeadlineExceeded, ModelNotFound, RequestError, Unavailable
-from router.answering import Answering, Parts, is_open_to
+from router.answering import Answering, Parts
 from router.door import Door
 from router.endings import Endings
 from router.endpoints import FEEDBACK, HEALTH, MODEL, MODEL_PREFIX, MODELS, find_endpoint
@@ -28,6 +28,7 @@ from router.shadow import Pair
 from router.tenants.clients import Client
 from router.trace import TRACEPARENT, begin_span
 from router.upstream.link import Link
+from router.visibility import is_open_to
 from router.wire.request import Reply, Request
 
 _log = logging.getLogger("patchbay.router")

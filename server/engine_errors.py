@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from adapters.asgi import Message, Send
+from adapters.asgi import Message, Send, is_event_stream
 from adapters.errors import NotFinite, anthropic_error_body, openai_error_body
 
 _VALIDATION = re.compile(r"\d+ validation errors?:")
@@ -59,7 +59,7 @@ class EngineErrors:
         message["headers"] = [*message.get("headers", ()), *self.headers]
         if self.status >= 400:
             self._start = message
-        elif _is_event_stream(message):
+        elif is_event_stream(message):
             self._held = message
         else:
             await self._send(message)
@@ -115,11 +115,6 @@ def _status_of(event: bytes) -> int:
     """The status that vLLM gives an error event as its `code`; 500 where it gives none."""
     code = _error_fields(_first_data(event)).get("code")
     return code if isinstance(code, int) and 400 <= code < 600 else 500
-
-
-def _is_event_stream(head: Message) -> bool:
-    kinds = [value for name, value in head["headers"] if name.lower() == b"content-type"]
-    return any(kind.startswith(b"text/event-stream") for kind in kinds)
 
 
 def rewrite_error(status: int, body: bytes, *, anthropic: bool = False) -> bytes:

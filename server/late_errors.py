@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from adapters.asgi import ASGIApp, Message, Receive, Scope, Send
+from adapters.asgi import ASGIApp, Message, Receive, Scope, Send, is_event_stream
 from adapters.errors import openai_error_body
 
 # By path: events that are made before the engine is asked, `response.created` and `response.in_progress`.
@@ -51,7 +51,7 @@ class _Held:
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            self.begun, self.holding = True, bool(self.events) and _is_stream(message)
+            self.begun, self.holding = True, bool(self.events) and is_event_stream(message)
         if self.holding and len(self.kept) <= self.events and message.get("more_body", True):
             self.kept.append(message)
             return
@@ -59,12 +59,6 @@ class _Held:
         kept, self.kept = self.kept, []
         for one in (*kept, message):
             await self.send(one)
-
-
-def _is_stream(head: Message) -> bool:
-    return any(
-        name.lower() == b"content-type" and value.startswith(b"text/event-stream") for name, value in head["headers"]
-    )
 
 
 async def _refuse(send: Send, status: int, message: str) -> None:

@@ -15,7 +15,6 @@ import torch
 from torch import Tensor
 
 # Groups of at least so many rows are multiplied one by one; smaller ones together, each padded to the largest of them.
-# Measured by `python -m loadtests.lora_ops`.
 _LARGE = 24
 
 
