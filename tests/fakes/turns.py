@@ -15,9 +15,12 @@ from typing import Any
 
 import pytest
 
+from adapters.collecting import settle
+
 LIMIT_S = 0.1
 # Below this nobody asks which callback it was.
 _WORTH_TELLING_S = 0.02
+_PROTOCOLS = ("anyio.", "aiohttp.")
 # aiohttp is what fake replicas are made of.
 _TESTS = ("/tests/", "/anyio/", "/httpx/", "/openai/", "/aiohttp/")
 
@@ -119,10 +122,18 @@ def _owner_of(handle: asyncio.Handle) -> tuple[str, bool]:
     callback: Any = handle._callback  # type: ignore[attr-defined]  # noqa: SLF001
     task = getattr(callback, "__self__", None)
     if not isinstance(task, asyncio.Task):
-        return str(getattr(callback, "__qualname__", repr(callback))), False
+        return str(getattr(callback, "__qualname__", repr(callback))), _is_a_tests_connection(task)
     coroutine: Any = task.get_coro()
     file = getattr(getattr(coroutine, "cr_code", None), "co_filename", "")
     return str(getattr(coroutine, "__qualname__", "?")), any(place in file for place in _TESTS)
+
+
+def _is_a_tests_connection(transport: Any) -> bool:
+    """Whether this is a connection of a test's client, or a fake replica's end of one: routers have protocols of their
+    own."""
+    if not isinstance(transport, asyncio.Transport):
+        return False
+    return type(transport.get_protocol()).__module__.startswith(_PROTOCOLS)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -130,8 +141,7 @@ def frozen_heap() -> None:
     """Has the collector leave alone what tests have imported and left behind, as it does in a router that has started:
     a worker that has run a thousand tests has a heap that no router has."""
     gc.unfreeze()
-    gc.collect()
-    gc.freeze()
+    settle()
 
 
 @pytest.fixture(autouse=True)
