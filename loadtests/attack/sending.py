@@ -13,6 +13,7 @@ from loadtests.attack.tries import Answer, Try
 PATIENCE_S = 20.0
 _READ = 4 << 20
 _SAID = 300
+_NOT_IMPLEMENTED = 501
 _STATUS = re.compile(rb"HTTP/1\.1 (\d{3}) ")
 # An event of a stream that says that the server failed, in OpenAI's words or Anthropic's.
 _FAILED = re.compile(
@@ -65,7 +66,9 @@ class Sender:
             writer.close()
         statuses = [int(found) for found in _STATUS.findall(got)]
         worst = max(statuses, default=0)
-        return Answer(worst, worst >= 500, said=got[:_SAID].decode(errors="replace"))
+        # A coding that no server here implements is a 501 by RFC 9112, section 6.1, and the client's doing.
+        failed = any(status >= 500 and status != _NOT_IMPLEMENTED for status in statuses)
+        return Answer(worst, failed, said=got[:_SAID].decode(errors="replace"))
 
 
 def _streamed(response: aiohttp.ClientResponse) -> bool:
