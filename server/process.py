@@ -53,7 +53,7 @@ class _Process:
         serving = asyncio.create_task(self._serve(listener), name="http")
         life = asyncio.create_task(_live(self._replica, start_engine), name="engine")
         beating = asyncio.create_task(self._beat(), name="beat")
-        watch = asyncio.create_task(LoopWatch(self._replica.metrics.loop).run(), name="event loop watch")
+        watch = asyncio.create_task(self._watch(), name="event loop watch")
         try:
             await _first_of({life, serving, beating, watch}, self._stopping)
         except PatchbayError as error:
@@ -110,6 +110,12 @@ class _Process:
         while True:
             self._deadman.beat(stall_s)
             await asyncio.sleep(stall_s / _BEATS)
+
+    async def _watch(self) -> None:
+        """Watches the event loop once the base model is loaded, which holds it, and before which nothing is asked."""
+        while not self._replica.loaded:  # noqa: ASYNC110 - it is a state, and no event
+            await asyncio.sleep(LOOK_S)
+        await LoopWatch(self._replica.metrics.loop).run()
 
     async def _end(self, life: asyncio.Task[None]) -> None:
         """Drains, and ends the watch; an engine that is loading does so in a thread, which ends with its processes."""

@@ -104,7 +104,7 @@ class Forwarder:
         if paused_s := self._upstreams.paused_s(ask):
             said = f"Every replica that serves '{ask.target.label}' has asked to be left alone for a while."
             raise RateLimited(said, retry_after_s=math.ceil(paused_s), of_route=True)
-        return patience.waits and not self._upstreams.circuits_open(ask)
+        return patience.waits and self._upstreams.shut_s(ask) < patience.left_s
 
     async def _begin(self, exchange: Exchange, ask: Ask, replica: Replica) -> Attempt:
         """An answer's beginning, by `replica`, or by another that is asked as well when it is slow."""

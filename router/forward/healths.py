@@ -61,6 +61,11 @@ class Healths:
         """Whether a replica is left alone for now, after failures."""
         return name in self._health and not outliers.admits(self._health[name], self._clock())
 
+    def shut_s(self, name: str) -> float:
+        """For how many seconds a replica is left alone, after failures; 0 where it is not, or is on trial."""
+        health = self._health.get(name, SOUND)
+        return max(0.0, health.until_s - self._clock()) if health.shut else 0.0
+
     def paused_s(self, name: str) -> float:
         """For how many seconds a replica is not to be asked, as it said itself; 0 where it may be."""
         return max(0.0, self._paused.get(name, 0.0) - self._clock())

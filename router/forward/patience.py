@@ -29,6 +29,11 @@ class Patience:
         return self._until_s is not None and not self.over
 
     @property
+    def left_s(self) -> float:
+        """For how many seconds it waits at most."""
+        return 0.0 if self._until_s is None else self._until_s - self._clock()
+
+    @property
     def over(self) -> bool:
         """Whether it is to be given up."""
         return self._deaths >= self._limit or (self._until_s is not None and self._clock() >= self._until_s)

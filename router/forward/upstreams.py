@@ -99,9 +99,9 @@ class Upstreams:
         query = Query(target, ask.prompt, tried, ask.pool, self._turn)
         return pick(view.replicas, query, self.in_flight, self._weights)
 
-    def circuits_open(self, ask: Ask) -> bool:
-        """Whether somebody could be asked, but for circuits that are open."""
-        return any(self.circuit_open(name) for name in self._ready(ask))
+    def shut_s(self, ask: Ask) -> float:
+        """For how many seconds all who could be asked are left alone, after failures; 0 where one is not."""
+        return min((self.healths.shut_s(name) for name in self._ready(ask)), default=0.0)
 
     def circuit_open(self, name: str) -> bool:
         """Whether a replica is left alone for now, after failures."""
