@@ -19,7 +19,7 @@ from adapters.prctl import adopt_orphans
 
 _LOOK_EVERY_S: Final = 2.0
 _DEATH_TAKES_AT_MOST_S: Final = 3.0
-_CLEANING_TAKES_AT_MOST_S: Final = 2.0
+_CLEANING_TAKES_AT_MOST_S: Final = 10.0
 _ROUNDS: Final = 5
 _CLEANER: Final = "multiprocessing.resource_tracker"
 

@@ -20,8 +20,13 @@ from tests.engine.test_endpoints import REQUEST, answer
 pytestmark = pytest.mark.engine
 
 
-def shared_memory() -> list[Path]:
-    return list(Path("/dev/shm").glob("psm_*"))
+def shared_memory(processes: list[psutil.Process]) -> set[Path]:
+    """The segments of Python's shared memory that `processes` have mapped."""
+    mapped: set[Path] = set()
+    for process in processes:
+        with contextlib.suppress(psutil.Error):
+            mapped |= {Path(one.path) for one in process.memory_maps() if one.path.startswith("/dev/shm/psm_")}
+    return mapped
 
 
 def cpu_seconds(processes: list[psutil.Process]) -> float:
@@ -41,11 +46,14 @@ def test_a_replica_that_is_killed_comes_back_and_answers_as_before(stack: Stack,
     before = answer(client, "sql", REQUEST)
     started = [event for event in stack.events if event["event"] == "starting" and event["process"] == "replica-0"]
     engine = psutil.Process(started[-1]["pid"]).children(recursive=True)
+    segments = shared_memory(engine)
     os.kill(started[-1]["pid"], signal.SIGKILL)
     stack.wait_for("restarted")
     until(lambda: httpx.get(f"{stack.url}/healthz").status_code == 200)
     _, alive = psutil.wait_procs(engine, timeout=5)
     assert not alive, "the killed replica's engine lives on"
+    assert segments
+    assert not [path for path in segments if path.exists()], "shared memory is left"
     assert answer(client, "sql", REQUEST) == before
 
 
@@ -66,9 +74,11 @@ def test_a_replica_whose_engine_dies_right_after_ready_is_replaced_and_up_killed
         with own.client() as client:
             assert answer(client, "sql", REQUEST)
         everything = psutil.Process(own.process.pid).children(recursive=True)
+        segments = shared_memory(everything)
         own.process.kill()
         _, alive = psutil.wait_procs(everything, timeout=20)
         assert not [_title(one) for one in alive], "they outlive the command that started them"
+        assert not [path for path in segments if path.exists()], "shared memory is left"
     finally:
         for one in psutil.Process(own.process.pid).children(recursive=True) if own.process.poll() is None else ():
             one.kill()
@@ -84,8 +94,8 @@ def _title(process: psutil.Process) -> str:
 
 def test_ctrl_c_ends_everything_and_frees_every_port(stack: Stack) -> None:
     assert httpx.get(f"{stack.url}/healthz").status_code == 200
-    began = psutil.Process(stack.process.pid).create_time()
     processes = psutil.Process(stack.process.pid).children(recursive=True)
+    segments = shared_memory(processes)
     assert len(processes) >= 4, "router, replica, engine and worker"
     assert stop_stack(stack) == 0
     _, alive = psutil.wait_procs(processes, timeout=5)
@@ -93,6 +103,6 @@ def test_ctrl_c_ends_everything_and_frees_every_port(stack: Stack) -> None:
     for url in (stack.url, stack.admin_url, stack.replica_url):
         socket.create_server(("127.0.0.1", httpx.URL(url).port or 0)).close()
     assert not list((stack.folder / "data" / "run").iterdir())
-    assert not [segment for segment in shared_memory() if segment.stat().st_mtime > began], "shared memory is left"
+    assert not [path for path in segments if path.exists()], "shared memory is left"
     openmp = [Path(f"/dev/shm/__KMP_REGISTERED_LIB_{process.pid}_{os.getuid()}") for process in processes]
     assert not [path for path in openmp if path.exists()]
