@@ -1,15 +1,23 @@
-"""vLLM's front end, but that an answer whose logits were not finite ends with an error that says so."""
+"""vLLM's front end, but that an answer that ends with an error says why: its logits were not finite, or it cannot have
+the form that was asked for."""
 
 from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
 import torch
 from vllm.config import VllmConfig
-from vllm.exceptions import GenerationError
+from vllm.exceptions import GenerationError, VLLMValidationError
 from vllm.v1.engine.async_llm import AsyncLLM
 
 from adapters.errors import NotFinite
-from server.vllm_scheduler import NOT_FINITE
+from server.vllm_scheduler import FORM_LEFT, NO_FORM, NOT_FINITE
+
+_FORM = "The form that the answer is to have (a JSON schema, regular expression, grammar or tool)"
+_FORM_FAULTS = {
+    NO_FORM: f"{_FORM} cannot be compiled: the engine lacks something that it uses.",
+    FORM_LEFT: f"{_FORM} allows nothing here, as a schema that refers only to itself, or other parameters of the "
+    "request rule out all that it allows.",
+}
 
 
 def contain(config: VllmConfig) -> None:
@@ -24,10 +32,14 @@ class ContainedLLM(AsyncLLM):  # type: ignore[misc]
     told: Callable[[str | None], None] | None = None
 
     async def generate(self, *args: Any, **kwargs: Any) -> AsyncGenerator[Any, None]:
-        """As vLLM's. Raises GenerationError with `NotFinite`'s words."""
+        """As vLLM's. Raises GenerationError with `NotFinite`'s words, and VLLMValidationError where no answer can have
+        the form that was asked for."""
         async for output in super().generate(*args, **kwargs):
-            if any(one.finish_reason == "error" and one.stop_reason == NOT_FINITE for one in output.outputs):
-                self._fail(kwargs.get("lora_request"))
+            for reason in (one.stop_reason for one in output.outputs if one.finish_reason == "error"):
+                if reason == NOT_FINITE:
+                    self._fail(kwargs.get("lora_request"))
+                if reason in _FORM_FAULTS:
+                    raise VLLMValidationError(_FORM_FAULTS[reason])
             yield output
 
     async def encode(self, *args: Any, **kwargs: Any) -> AsyncGenerator[Any, None]:

@@ -30,7 +30,9 @@ def attack(
     minutes: Annotated[float, typer.Option("--minutes", min=0.1, help="For how long.")] = 10,
     seed: Annotated[int, typer.Option("--seed", help="What decides the order of the tries.")] = 1,
     only: Annotated[list[str] | None, typer.Option("--only", help=f"Of {', '.join(PARTS)}.")] = None,
-    docs: Annotated[Path | None, typer.Option("--docs", help="A page to put the table into.")] = None,
+    docs: Annotated[
+        Path | None, typer.Option("--docs", exists=True, dir_okay=False, help="A page to put the table into.")
+    ] = None,
     dense: Annotated[bool, typer.Option("--dense", help="Serve the base in full precision: no AVX-512 here.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the table for a program.")] = False,
 ) -> None:

@@ -27,7 +27,9 @@ def faults(
     seed: Annotated[int, typer.Option("--seed", help="What decides the order of the faults.")] = 1,
     only: Annotated[list[str] | None, typer.Option("--only", help="Faults whose names have this in them.")] = None,
     world: Annotated[list[str] | None, typer.Option("--world", help=f"Of {SQLITE}, {POSTGRES}.")] = None,
-    docs: Annotated[Path | None, typer.Option("--docs", help="A page to put the table into.")] = None,
+    docs: Annotated[
+        Path | None, typer.Option("--docs", exists=True, dir_okay=False, help="A page to put the table into.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the table for a program.")] = False,
 ) -> None:
     """Breaks what routers stand on, under load, and prints what held. It exits with 1 where anything did not.

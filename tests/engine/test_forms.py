@@ -94,3 +94,49 @@ def test_an_answer_is_not_what_its_regular_expression_says(client: httpx.Client)
     pattern = r"(small|large), (yes|no)"
     text = said(client.post(CHAT, json=asking("demo-base", structured_outputs={"regex": pattern})))
     assert re.fullmatch(pattern, text), text
+
+
+IMPOSSIBLE: dict[str, dict[str, Any]] = {
+    "a schema that refers to itself alone": by_schema({"$ref": "#"}),
+    "two definitions that refer to each other": by_schema(
+        {"$ref": "#/$defs/a", "$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/a"}}}
+    ),
+    "tokens allowed that no number has": {"structured_outputs": {"regex": "[0-9]{8}"}, "allowed_token_ids": [300]},
+}
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("impossible", sorted(IMPOSSIBLE))
+def test_a_form_that_no_answer_can_have_is_the_clients_fault(
+    client: httpx.Client, impossible: str, stream: bool
+) -> None:
+    answer = client.post(CHAT, json=asking("sql", stream=stream, **IMPOSSIBLE[impossible]))
+    assert answer.status_code == 400, answer.text
+    assert answer.json()["error"]["type"] == "invalid_request_error"
+    assert "allows nothing here" in answer.json()["error"]["message"]
+    assert json.loads(said(client.post(CHAT, json=asking("sql", **by_schema(SCHEMA)))))["size"] in ("small", "large")
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/completions", {"prompt": "a", "structured_outputs": {"json": {"$ref": "#"}}}),
+        (
+            "/v1/responses",
+            {"input": "a", "text": {"format": {"type": "json_schema", "name": "s", "schema": {"$ref": "#"}}}},
+        ),
+        (
+            "/v1/messages",
+            {
+                "messages": [{"role": "user", "content": "a"}],
+                "max_tokens": 9,
+                "output_config": {"format": {"type": "json_schema", "schema": {"$ref": "#"}}},
+            },
+        ),
+    ],
+)
+def test_so_it_is_on_every_endpoint(client: httpx.Client, path: str, body: dict[str, Any], stream: bool) -> None:
+    answer = client.post(path, json={"model": "sql", "stream": stream, **body})
+    assert answer.status_code == 400, answer.text
+    assert "allows nothing here" in answer.json()["error"]["message"]
