@@ -83,7 +83,7 @@ class Control:
 
     async def run(self) -> None:
         """Follows and reconciles until cancelled. Whatever goes wrong in here, requests go on being answered."""
-        await self.threads.work.run(self.publisher.workdirs.clean)
+        await self.threads.work.run(self.publisher.remove_leftovers)
         while True:
             try:
                 async with asyncio.TaskGroup() as tasks:

@@ -4,7 +4,7 @@ it any more."""
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
 from adapters.confined.bounds import Pace, Stop
@@ -90,7 +90,9 @@ class Pushes:
 
         Raises BodyTooLarge, and RequestTimeout where it comes slower than it must.
         """
-        with self._publisher.workdirs.new("upload") as folder:
+        with ExitStack() as held:
+            # In a thread, since it removes what was left there first.
+            folder = await self._writers.run(held.enter_context, self._publisher.workdir("upload"))
             archive = folder / f"upload{suffix}"
             with archive.open("wb") as file:
                 async for chunk in self._kept_to_pace(body, limit_bytes):
