@@ -43,7 +43,7 @@ class Pushes:
         """A place among those that are worked on or wait. Raises Unavailable where there is none."""
         most = self._config.at_a_time + self._config.waiting
         if self._ending or self._places >= most:
-            self._metrics.refusal("busy")
+            self._metrics.registry.refusal("busy")
             why = "it is ending" if self._ending else f"{self._places} are at work or wait"
             raise Unavailable(f"This router takes no push now: {why}.", retry_after_s=_AGAIN_S)
         self._places += 1
@@ -66,7 +66,7 @@ class Pushes:
             return await self._done(request, actor, stop)
         except PatchbayError as error:
             reason = refusal_of(error)
-            self._metrics.refusal(reason)
+            self._metrics.registry.refusal(reason)
             what = shown_source(request.source)
             _log.warning("the push of '%s' from %s by %s failed (%s): %s", request.adapter, what, actor, reason, error)
             raise
