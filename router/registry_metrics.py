@@ -24,6 +24,11 @@ class RegistryMetrics:
             "Seconds since the registry last answered: what is routed by is as old as that.",
             registry=registry,
         )
+        self._spooled = Gauge(
+            "patchbay_router_usage_spooled",
+            "Files with usage of routers that have ended, which lie in this router's spool and are not counted yet.",
+            registry=registry,
+        )
         self._leads = Gauge(
             "patchbay_router_reconciling", "Whether this router reconciles the replicas: 1 or 0.", registry=registry
         )
@@ -80,6 +85,10 @@ class RegistryMetrics:
     def watch_age(self, age_s: Callable[[], float]) -> None:
         """Takes the time since the registry last answered from `age_s` whenever the metrics are read."""
         self._seen.set_function(age_s)
+
+    def watch_spooled(self, count: Callable[[], int]) -> None:
+        """Takes the files of usage that wait from `count`, which may block, whenever the metrics are read."""
+        self._spooled.set_function(count)
 
     def removals_held(self, count: int) -> None:
         """Notes how many removals are held back."""
