@@ -16,7 +16,7 @@ from adapters.registry.schema import batches
 # A machine may be off for as long, and its usage is counted still. Every start of a router is one row more.
 COUNTED_FOR: Final = timedelta(days=90)
 # Hours are a router's own, and rounded down; the times of rows are the registry's.
-_CLOCKS_DIFFER_BY: Final = timedelta(days=2)
+CLOCKS_DIFFER_BY: Final = timedelta(days=2)
 
 
 class TooOld(ValueError):
@@ -28,13 +28,18 @@ def is_new(connection: Connection, source: str, number: int, at: datetime) -> bo
     source sends its batches in order. With a new source, those are forgotten of which nothing can come any more."""
     taken = connection.execute(select(batches.c.number).where(batches.c.source == source)).scalar_one_or_none()
     if taken is None:
-        connection.execute(delete(batches).where(batches.c.at < at - COUNTED_FOR - _CLOCKS_DIFFER_BY))
+        connection.execute(delete(batches).where(batches.c.at < forgotten_before(at)))
         connection.execute(insert(batches).values(source=source, number=number, at=at))
         return True
     if number <= taken:
         return False
     connection.execute(update(batches).where(batches.c.source == source).values(number=number, at=at))
     return True
+
+
+def forgotten_before(now: datetime) -> datetime:
+    """Sources that were last heard of before this are forgotten. Pure."""
+    return now - COUNTED_FOR - CLOCKS_DIFFER_BY
 
 
 def is_too_old(hours: Iterable[datetime], now: datetime) -> bool:
