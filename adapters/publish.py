@@ -6,6 +6,7 @@ files are known by their hashes, and the same bytes for the same base are the sa
 
 import dataclasses
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,11 +18,12 @@ from adapters.digest import digest_of
 from adapters.errors import AdapterError, ArtifactError, PatchbayError, RequestError, Stopped
 from adapters.inspection import Demands, Inspected, inspect
 from adapters.names import check_name
+from adapters.paths import data_dir
 from adapters.registry.records import AdapterSettings, BaseModelRecord, Provenance, Revision, RevisionDraft
 from adapters.registry.registry import Registry
 from adapters.sources.authority import Authority, shown_source
 from adapters.sources.fetch import Terms, obtain
-from adapters.workdirs import Workdirs
+from adapters.workdir import remove_leftovers, staged
 
 _UPLOAD_LEASE_S = 24 * 3600.0
 Tell = Callable[[str], None]
@@ -62,7 +64,7 @@ class Publisher:
         self._store = store
         self._config = config
         self._max_rank = max_rank
-        self.workdirs = Workdirs(config.sources.staging)
+        self._staging = config.sources.staging or data_dir() / "staging"
 
     def push(
         self,
@@ -83,12 +85,21 @@ class Publisher:
         check_name(request.adapter)
         layout = base or self._only_base()
         stop = stop or Stop()
-        with self.workdirs.new("push") as workdir:
+        with self.workdir("push") as workdir:
             tell("fetching")
             place = obtain(request.source, self._terms(request), workdir=workdir, stop=stop)
             tell("checking")
             found = inspect(place, self._demands(layout), workdir=workdir, stop=stop)
             return self._kept(_draft(request, layout, found), Path(found.folder), request, (actor, tell, stop))
+
+    def workdir(self, purpose: str) -> AbstractContextManager[Path]:
+        """A working folder in the staging folder, gone with the block. Raises ArtifactError where there can be none."""
+        return staged(purpose, self._staging)
+
+    def remove_leftovers(self) -> int:
+        """Removes what processes that were killed have left: in the staging folder, and where temporary files are.
+        Returns how many working folders."""
+        return remove_leftovers(self._staging) + remove_leftovers()
 
     def _kept(self, draft: RevisionDraft, folder: Path, request: PushRequest, how: tuple[str, Tell, Stop]) -> Pushed:
         actor, tell, stop = how

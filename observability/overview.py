@@ -179,6 +179,11 @@ _FAULTS = (
         ),
         "ops",
     ),
+    Panel(
+        "Usage that waits",
+        "Files of usage that routers could not write when they ended; a running router counts them within a minute.",
+        (Query("max by (instance) (patchbay_router_usage_spooled)", "{{instance}}"),),
+    ),
 )
 OVERVIEW = Dashboard(
     "overview",

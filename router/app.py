@@ -20,7 +20,6 @@ from adapters.event_loop import LoopWatch
 from adapters.log_queue import LogQueue
 from adapters.registry.records import Access, ReplicaAddress
 from adapters.settings import is_loopback
-from adapters.workdir import remove_leftovers
 from router import descriptors
 from router.access import AccessLog
 from router.admin import AdminParts, build_admin
@@ -136,7 +135,6 @@ class Router:
                 opened.callback(self.control.close)
                 opened.push_async_callback(self._usage.close, self._config.end_timeout_s / 2)
                 opened.push_async_callback(self.control.flush)
-                await self.control.threads.work.run(remove_leftovers)
                 await self.control.follower.look()
             # Closing may wait for threads, databases and peers that never answer.
             opened.callback(self._ending, 0.0)

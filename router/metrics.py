@@ -1,8 +1,7 @@
-"""Every metric of the router. Nothing else imports prometheus_client, but `answer_metrics` and `loop_metrics`, which
-are held here."""
+"""Every metric of the router. Nothing else imports prometheus_client, but `answer_metrics`, `registry_metrics` and
+`loop_metrics`, which are held here."""
 
-from collections import Counter as Counts
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from functools import cache, partial
 from typing import Literal
 
@@ -12,19 +11,19 @@ from prometheus_client.exposition import choose_encoder
 from adapters.loop_metrics import LoopMetrics
 from router.answer_metrics import DEFAULT_SERIES, AnswerMetrics
 from router.answered import Outcome
+from router.registry_metrics import RegistryMetrics
 from router.snapshot import ReplicaState, Target
 
 _STATES: tuple[ReplicaState, ...] = ("ready", "unready", "draining")
 # Why a replica is left alone: failures or 500s in a row, or more often than its peers fail.
 EjectionCause = Literal["failures", "errors", "rate"]
-_PLACEMENT_STATES = ("pending", "staged", "resident", "failed")
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
 
 class Metrics:
     """The router's metrics in a registry of their own. No label ever carries a client's own text: `model` is the
-    name of a known adapter or base, or empty. `answers`: those by who gave them, for `series` sets of labels; `loop`:
-    those of the event loop."""
+    name of a known adapter or base, or empty. `answers`: those by who gave them, for `series` sets of labels;
+    `registry`: those of the registry and of what it has replicas hold; `loop`: those of the event loop."""
 
     def __init__(self, series: int = DEFAULT_SERIES) -> None:
         self._registry = registry = CollectorRegistry()
@@ -71,7 +70,7 @@ class Metrics:
         self._bytes_in, self._bytes_out = self._bytes.labels("in"), self._bytes.labels("out")
         self._add_faults(registry)
         self._add_ways(registry)
-        self._add_registry(registry)
+        self.registry = RegistryMetrics(registry)
         self._add_canaries(registry)
         self._faults = Counter(
             "patchbay_router_faults", "Errors that nobody expected; see the log.", ("where",), registry=registry
@@ -160,53 +159,6 @@ class Metrics:
             registry=registry,
         )
 
-    def _add_registry(self, registry: CollectorRegistry) -> None:
-        self._generation = Gauge(
-            "patchbay_router_registry_generation", "Generation of the registry that is routed by.", registry=registry
-        )
-        self._reachable = Gauge(
-            "patchbay_router_registry_up", "Whether the registry answered the last look: 1 or 0.", registry=registry
-        )
-        self._seen = Gauge(
-            "patchbay_router_registry_age_seconds",
-            "Seconds since the registry last answered: what is routed by is as old as that.",
-            registry=registry,
-        )
-        self._leads = Gauge(
-            "patchbay_router_reconciling", "Whether this router reconciles the replicas: 1 or 0.", registry=registry
-        )
-        self._rollouts = Counter(
-            "patchbay_router_rollouts", "Rollouts ended here. outcome: done, failed.", ("outcome",), registry=registry
-        )
-        self._placements = Gauge(
-            "patchbay_router_placements",
-            "Revisions on replicas that this router reconciles, by state: pending, staged, resident, failed.",
-            ("state",),
-            registry=registry,
-        )
-        self._asked = Counter(
-            "patchbay_router_placement_calls",
-            "What replicas were asked for, by outcome: put, refused, removed.",
-            ("outcome",),
-            registry=registry,
-        )
-        self._removals_held = Gauge(
-            "patchbay_router_removals_held",
-            "Removals of revisions that are held back, since the registry does not say why they should go.",
-            registry=registry,
-        )
-        self._refusals = Counter(
-            "patchbay_router_push_refusals", "Pushes that were refused, by reason.", ("reason",), registry=registry
-        )
-
-        self._expiries = Gauge(
-            "patchbay_router_adapter_expiry_seconds",
-            "Unix time after which a revision that a channel means is not promoted any more; none where it has no end.",
-            ("adapter", "revision"),
-            registry=registry,
-        )
-        self._expiring: frozenset[tuple[str, str]] = frozenset()
-
     def _add_canaries(self, registry: CollectorRegistry) -> None:
         self._canary_events = Counter(
             "patchbay_router_canary_events",
@@ -280,52 +232,6 @@ class Metrics:
             for sample in samples
             if sample.name.endswith("_total")
         ]
-
-    def registry_generation(self, generation: int) -> None:
-        """Notes the generation of the registry's snapshot that is routed by."""
-        self._generation.set(generation)
-
-    def expiries(self, ends: Mapping[tuple[str, str], float]) -> None:
-        """Notes when what channels mean expires: Unix time by adapter and revision. Others are forgotten."""
-        for gone in self._expiring - ends.keys():
-            self._expiries.remove(*gone)
-        for labels, end in ends.items():
-            self._expiries.labels(*labels).set(end)
-        self._expiring = frozenset(ends)
-
-    def registry_reachable(self, reachable: bool) -> None:
-        """Notes whether the registry answers."""
-        self._reachable.set(reachable)
-
-    def watch_registry_age(self, age_s: Callable[[], float]) -> None:
-        """Takes the time since the registry last answered from `age_s` whenever the metrics are read."""
-        self._seen.set_function(age_s)
-
-    def removals_held(self, count: int) -> None:
-        """Notes how many removals are held back."""
-        self._removals_held.set(count)
-
-    def leads(self, leading: bool) -> None:
-        """Notes whether this router reconciles."""
-        self._leads.set(leading)
-
-    def rollout(self, outcome: Literal["done", "failed"]) -> None:
-        """Counts a rollout that has ended."""
-        self._rollouts.labels(outcome).inc()
-
-    def placements(self, states: Iterable[str]) -> None:
-        """Notes how revisions stand on replicas."""
-        counts = Counts(states)
-        for state in _PLACEMENT_STATES:
-            self._placements.labels(state).set(counts[state])
-
-    def placement(self, outcome: Literal["put", "refused", "removed"]) -> None:
-        """Counts an answer of a replica that was asked to take or to remove a revision."""
-        self._asked.labels(outcome).inc()
-
-    def refusal(self, reason: str) -> None:
-        """Counts a push that was refused. `reason`: one of the gate's few words."""
-        self._refusals.labels(reason).inc()
 
     def watch_in_flight(self, count: Callable[[], int]) -> None:
         """Takes the requests in flight from `count` whenever the metrics are read."""

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Mapping, Sequence
 
 from adapters.asgi import Headers, header
+from adapters.error_events import form_of
 from adapters.errors import DeadlineExceeded, ModelNotFound, RequestError, Unavailable
 from router.answering import Answering, Parts
 from router.door import Door
@@ -99,7 +100,7 @@ class Proxy:
 
     async def __call__(self, request: Request, reply: Reply) -> None:
         given, span = request_id(request.headers), begin_span(request.headers, self._sample)
-        relay = Relay(reply, anthropic=request.path.startswith("/v1/messages"))
+        relay = Relay(reply, form_of(request.path))
         exchange = Exchange(request, relay, given, span, self._clock())
         exchange.extra += [(REQUEST_ID, given), (TRACEPARENT, span.traceparent)]
         self._open += 1

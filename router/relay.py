@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from adapters.asgi import Headers
+from adapters.error_events import Form, error_event
 from adapters.errors import GuardFailed, RequestError, anthropic_body, openai_body
 from router.carry.transcript import Transcript
 from router.guards.answers.filter import Filter
@@ -41,15 +42,15 @@ _LAST = msgspec.json.Decoder(_Last)
 
 
 class Relay:
-    """One answer on its way to the client. `anthropic`: whether its client expects errors in Anthropic's shape;
+    """One answer on its way to the client. `form`: of the errors that its client expects;
     `sent_bytes`: how much of its body the client was sent; `events`: how many events of a stream without a transcript;
     `copy`: takes what the client is sent, where it is set; `transcript`: what is needed to go on elsewhere, for a
     stream where that is known; `guarded`: what filters the answer, where anything does; `cleared`: is over once the
     prompt may be answered, and fails where it may not."""
 
-    def __init__(self, reply: Reply, *, anthropic: bool = False) -> None:
+    def __init__(self, reply: Reply, form: Form = "chat") -> None:
         self._reply = reply
-        self._anthropic = anthropic
+        self._form = form
         self._held = b""
         self._last = self._before = b""
         self._translate: Callable[[bytes], bytes] | None = None
@@ -133,8 +134,7 @@ class Relay:
         if not self.head_sent:
             self._refuse(error, extra)
         elif self.event_stream:
-            event = b"event: error\n" if self._anthropic else b""
-            self._end(event + b"data: " + self._body(error) + b"\n\n")
+            self._end(error_event(self._form, self._body(error), self.tail))
 
     def whole(self, status: int, headers: Headers, body: bytes) -> None:
         """Sends an answer of the router's own."""
@@ -146,7 +146,7 @@ class Relay:
         self.whole(error.status, [(b"content-type", b"application/json"), *headers, *extra], self._body(error))
 
     def _body(self, error: RequestError) -> bytes:
-        return anthropic_body(error) if self._anthropic else openai_body(error)
+        return anthropic_body(error) if self._form == "messages" else openai_body(error)
 
     async def _filtered(self, answer: Answer, extra: Headers, guarded: Guarded) -> None:
         """Passes on an answer that is one document, once a guard has seen all of it."""

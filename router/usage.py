@@ -1,6 +1,7 @@
 """What tenants use, by the hour: counted here, written to the registry every few seconds and once more at the end."""
 
 import asyncio
+import itertools
 import logging
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,6 +17,8 @@ from router.threads import Threads
 
 _log = logging.getLogger("patchbay.router")
 FLUSH_S = 2.0
+# Once a minute: routers beside this one may end, too.
+_TURNS_A_LOOK = 30
 # While the registry is away rows are kept, by hour, tenant, route and model: their number does not grow with requests.
 _MOST_ROWS = 100_000
 
@@ -35,9 +38,10 @@ class Book(Protocol):
 
 class Usage:
     """Counts on one event loop. What cannot be written is tried again as the same batch, so that it counts once even
-    where the answer to a write was lost; at the end it is left to the next router."""
+    where the answer to a write was lost; at the end it is left to the next router. `flush_s`: how often it writes."""
 
-    def __init__(self, book: Book, utc_now: Callable[[], datetime]) -> None:
+    def __init__(self, book: Book, utc_now: Callable[[], datetime], flush_s: float = FLUSH_S) -> None:
+        self._flush_s = flush_s
         self._book = book
         self._utc_now = utc_now
         self._threads = Threads("usage", 1)
@@ -66,11 +70,13 @@ class Usage:
         )
 
     async def run(self) -> None:
-        """Takes in what routers before this one have left, and writes every few seconds, until cancelled."""
+        """Writes every few seconds, and takes in what other routers have left, at once and every minute, until
+        cancelled."""
         all_in = False
-        while True:
-            all_in = all_in or await self._take_in()
-            await asyncio.sleep(FLUSH_S)
+        for turn in itertools.count():
+            if turn % _TURNS_A_LOOK == 0 or not all_in:
+                all_in = await self._take_in()
+            await asyncio.sleep(self._flush_s)
             await self.flush()
 
     async def flush(self) -> None:
@@ -131,6 +137,6 @@ class Usage:
         try:
             await self._threads.run(self._book.take_in)
         except RegistryError as error:
-            _log.warning("usage that routers before this one have left is not counted yet: %s", error)
+            _log.warning("usage that other routers have left is not counted yet: %s", error)
             return False
         return True

@@ -1,4 +1,4 @@
-"""The engine's error answers in OpenAI's shape, or in Anthropic's on its endpoints.
+"""The engine's errors, whole answers and last events of streams, in the form that clients of each endpoint expect.
 
 vLLM gives a number as `code`, types that OpenAI does not know, and the same shape everywhere to what fails validation.
 """
@@ -9,10 +9,11 @@ from typing import Any
 import msgspec
 
 from adapters.asgi import Message, Send, is_event_stream
+from adapters.error_events import Form, error_event
 from adapters.errors import NotFinite, anthropic_error_body, openai_error_body
 
 _VALIDATION = re.compile(r"\d+ validation errors?:")
-# Streams of chat and completions; other endpoints have error events of their own.
+# How vLLM tells of an error amid a stream of a chat; `late_errors` and `vllm_app` have all others do the same.
 _ERROR_EVENT = b'data: {"error":'
 _FAULT = re.compile(r"'loc': '([^']*)', 'msg': [\"']([^\"']*)[\"']")
 
@@ -23,12 +24,14 @@ class EngineErrors:
     The head of an event stream is sent with its first event: vLLM looks at much of a request only once it has made the
     head, and what it finds wrong then is an error like any other while nothing has gone out.
 
-    `status`: the answer's HTTP status, 0 before there is one; `headers` are added to the answer's own.
+    `form`: of the endpoint's errors; `status`: the answer's HTTP status, 0 before there is one; `headers` are added to
+    the answer's own.
     """
 
-    def __init__(self, send: Send, *, anthropic: bool) -> None:
+    def __init__(self, send: Send, form: Form) -> None:
         self._send = send
-        self._anthropic = anthropic
+        self._form = form
+        self._last = b""
         self._start: Message | None = None
         self._held: Message | None = None
         self._parts: list[bytes] = []
@@ -76,7 +79,8 @@ class EngineErrors:
             await self._send(head)
         if is_error:
             self._broke_off = _status_of(body) >= 500
-            message["body"] = rewrite_event(body)
+            message["body"] = rewrite_event(body, self._form, self._last)
+        self._last = body or self._last
         if self._held is None and not self._answered:
             await self._send(message)
 
@@ -84,7 +88,7 @@ class EngineErrors:
         """An error before anything of a stream has gone out."""
         self.status = _status_of(event)
         self._answered, self._held = True, None
-        body = rewrite_error(self.status, _first_data(event), anthropic=self._anthropic)
+        body = rewrite_error(self.status, _first_data(event), anthropic=self._form == "messages")
         kept = [pair for pair in head["headers"] if pair[0].lower() not in (b"content-length", b"content-type")]
         kept += [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
         await self._send({**head, "status": self.status, "headers": kept})
@@ -94,17 +98,19 @@ class EngineErrors:
         self._parts.append(message.get("body", b""))
         if message.get("more_body", False) or self._start is None:
             return
-        start, body = self._start, rewrite_error(self.status, b"".join(self._parts), anthropic=self._anthropic)
+        start, body = self._start, rewrite_error(self.status, b"".join(self._parts), anthropic=self._form == "messages")
         kept = [pair for pair in start["headers"] if pair[0].lower() != b"content-length"]
         start["headers"] = [*kept, (b"content-length", str(len(body)).encode())]
         await self._send(start)
         await self._send({"type": "http.response.body", "body": body})
 
 
-def rewrite_event(event: bytes) -> bytes:
-    """The first event of `event`, an error in vLLM's shape, in OpenAI's; what follows it as it is. Pure."""
-    _, end, rest = event.partition(b"\n\n")
-    return b"data: " + rewrite_error(_status_of(event), _first_data(event)) + end + rest
+def rewrite_event(event: bytes, form: Form, before: bytes = b"") -> bytes:
+    """The first event of `event`, an error in vLLM's shape, in that of `form`; what follows it as it is. `before`: what
+    went out last. Pure."""
+    _, _, rest = event.partition(b"\n\n")
+    error = rewrite_error(_status_of(event), _first_data(event), anthropic=form == "messages")
+    return error_event(form, error, before) + rest
 
 
 def _first_data(event: bytes) -> bytes:

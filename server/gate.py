@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from adapters.asgi import Message, Receive, Scope, Send, header, receive_body
+from adapters.error_events import form_of
 from adapters.errors import (
     DeadlineExceeded,
     InvalidRequest,
@@ -59,14 +60,14 @@ class Gate:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         metrics, endpoint = self._replica.metrics, scope["path"]
-        anthropic = endpoint.startswith("/v1/messages")
-        watch = EngineErrors(send, anthropic=anthropic)
+        form = form_of(endpoint)
+        watch = EngineErrors(send, form)
         metrics.in_flight.inc()
         try:
             with self._replica.counted():
                 await self._answer(scope, receive, watch)
         except RequestError as error:
-            await send_error(send, error, anthropic=anthropic)
+            await send_error(send, error, anthropic=form == "messages")
             watch.status = error.status
         finally:
             metrics.in_flight.dec()

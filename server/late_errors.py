@@ -70,8 +70,6 @@ async def _refuse(send: Send, status: int, message: str) -> None:
 
 
 async def _end(send: Send, status: int, message: str) -> None:
-    """Source: https://platform.openai.com/docs/api-reference/responses-streaming/error."""
-    code = "invalid_request_error" if status < 500 else "server_error"
-    event = {"type": "error", "code": code, "message": message, "param": None}
-    body = b"event: error\ndata: " + msgspec.json.encode(event) + b"\n\n"
+    """As vLLM ends a chat's stream: `engine_errors` puts it into the form of the endpoint."""
+    body = b"data: " + msgspec.json.encode({"error": {"message": message, "code": status}}) + b"\n\n"
     await send({"type": "http.response.body", "body": body, "more_body": False})

@@ -30,6 +30,12 @@ class ServerMetrics:
             registry=self._registry,
         )
         self.in_flight = Gauge("patchbay_server_in_flight", "Requests being answered.", registry=self._registry)
+        self._add_adapters()
+        self._add_refused()
+        self.loop = LoopMetrics("patchbay_server", self._registry)
+        self._registry.register(_VllmMetrics())
+
+    def _add_adapters(self) -> None:
         self.adapters = Gauge(
             "patchbay_server_adapters",
             "Revisions, by the nearest memory that holds them.",
@@ -42,6 +48,25 @@ class ServerMetrics:
             buckets=(0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30),
             registry=self._registry,
         )
+        self.evictions = Counter(
+            "patchbay_server_adapter_evictions", "Revisions evicted to make room for others.", registry=self._registry
+        )
+        self.removals = Counter(
+            "patchbay_server_adapter_removals", "Revisions removed for good.", registry=self._registry
+        )
+        self.reloads = Counter(
+            "patchbay_server_adapter_reloads",
+            "Loads of what was evicted less than a minute before: places are too few.",
+            registry=self._registry,
+        )
+        self.staging_seconds = Histogram(
+            "patchbay_server_adapter_staging_seconds",
+            "Time to fetch a revision's files and to check them.",
+            buckets=(0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 300),
+            registry=self._registry,
+        )
+
+    def _add_refused(self) -> None:
         self.load_failures = Counter(
             "patchbay_server_adapter_load_failures", "Loads that the engine refused.", registry=self._registry
         )
@@ -56,31 +81,12 @@ class ServerMetrics:
             "Revisions that are not served any more because their logits were not finite.",
             registry=self._registry,
         )
-        self.evictions = Counter(
-            "patchbay_server_adapter_evictions", "Revisions evicted to make room for others.", registry=self._registry
-        )
-        self.removals = Counter(
-            "patchbay_server_adapter_removals", "Revisions removed for good.", registry=self._registry
-        )
-        self.reloads = Counter(
-            "patchbay_server_adapter_reloads",
-            "Loads of what was evicted less than a minute before: places are too few.",
-            registry=self._registry,
-        )
         self.refusals = Counter(
             "patchbay_server_adapter_refusals",
             "Revisions that were refused, by reason.",
             ["reason"],
             registry=self._registry,
         )
-        self.staging_seconds = Histogram(
-            "patchbay_server_adapter_staging_seconds",
-            "Time to fetch a revision's files and to check them.",
-            buckets=(0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 300),
-            registry=self._registry,
-        )
-        self.loop = LoopMetrics("patchbay_server", self._registry)
-        self._registry.register(_VllmMetrics())
 
     def render(self) -> bytes:
         """Everything in Prometheus' text format, version 0.0.4."""

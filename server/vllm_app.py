@@ -6,7 +6,9 @@ the chosen routers are attached, without its middleware, which would wrap every 
 
 import traceback
 from argparse import Namespace
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from types import SimpleNamespace
+from typing import NoReturn
 
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
@@ -20,8 +22,11 @@ from vllm.entrypoints.serve.exception_handling.error_response import create_erro
 from vllm.entrypoints.serve.exception_handling.handlers.exception import exception_handler
 from vllm.entrypoints.serve.exception_handling.register import init_exception_handler
 from vllm.entrypoints.serve.tokenize.api_router import attach_router as attach_tokenize
+from vllm.exceptions import GenerationError
 from vllm.v1.engine.async_llm import AsyncLLM
 
+Converter = Callable[[AsyncIterator[str]], AsyncGenerator[str, None]]
+_FAILED = 'data: {"error":'
 # vLLM's validators reach into fields before their types are checked, and what they raise then is answered with 500. The
 # kinds that it takes for a client's fault itself are not here.
 _CLUMSY: tuple[type[Exception], ...] = (AttributeError, LookupError, AssertionError, RecursionError)
@@ -59,4 +64,41 @@ async def build_vllm_app(engine: AsyncLLM, arguments: Namespace, tasks: tuple[st
     for kind in _CLUMSY:
         app.exception_handler(kind)(_answer_clumsiness)
     await init_app_state(engine, app.state, arguments, tasks)
+    _tell_late_errors(app)
     return app
+
+
+def _tell_late_errors(app: FastAPI) -> None:
+    """Has what fails amid a response or a message be told as it is. vLLM puts it into events by models of them that it
+    does not fit, and tells clients of that instead."""
+    if (responses := getattr(app.state, "openai_serving_responses", None)) is not None:
+        responses._convert_generation_error_to_streaming_response = raise_again  # noqa: SLF001 - it has no other seam
+    if (messages := getattr(app.state, "anthropic_serving_messages", None)) is not None:
+        messages.message_stream_converter = keep_errors(messages.message_stream_converter)
+
+
+def raise_again(error: GenerationError) -> NoReturn:
+    """In place of an event that vLLM cannot make: `late_errors` ends the stream with what was raised."""
+    raise error
+
+
+def keep_errors(convert: Converter) -> Converter:
+    """vLLM's converter of a chat's events into Anthropic's, but that an error ends the stream as it is: `engine_errors`
+    gives it its form."""
+
+    async def converted(events: AsyncIterator[str]) -> AsyncGenerator[str, None]:
+        failed: list[str] = []
+
+        async def until_failed() -> AsyncGenerator[str, None]:
+            async for event in events:
+                if event.startswith(_FAILED):
+                    failed.append(event)
+                    return
+                yield event
+
+        async for event in convert(until_failed()):
+            yield event
+        for event in failed:
+            yield event
+
+    return converted

@@ -125,7 +125,7 @@ def _merge(
 
     name, note, base = target
     revisions = [desk.registry.resolve(reference) for reference in references]
-    with desk.publisher.workdirs.new("merge") as workdir, doing("merging") as shown:
+    with desk.publisher.workdir("merge") as workdir, doing("merging") as shown:
         folders = [workdir / str(index) for index in range(len(revisions))]
         for revision, folder in zip(revisions, folders, strict=True):
             shown.tell(f"fetching {revision.name} …")

@@ -2,7 +2,7 @@
 RegistryError where the database cannot be used."""
 
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection, Row, func, insert, select, update
 
@@ -117,6 +117,13 @@ class Accounts:
             for row in batch.rows:
                 _add(connection, row)
             return True
+
+    def add_left_usage(self, batch: UsageBatch) -> bool:
+        """As `add_usage`, of a batch that another process has left. Raises TooOld where nobody knows any more whether
+        it was added before."""
+        if batches.is_too_old((row.hour.astimezone(UTC) for row in batch.rows), self._clock()):
+            raise batches.TooOld(f"it is older than {batches.COUNTED_FOR.days} days and may have been counted")
+        return self.add_usage(batch)
 
     def usage(
         self, *, since: datetime, until: datetime | None = None, tenant: str | None = None

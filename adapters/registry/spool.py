@@ -25,7 +25,7 @@ _log = logging.getLogger("patchbay.registry")
 _SUFFIX: Final = ".json"
 _PART: Final = ".part"
 _STALE_PART_S: Final = 3600.0
-_UNREADABLE: Final = ".unreadable"
+_UNCOUNTED: Final = ".uncounted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +78,10 @@ class Spool:
             else:
                 path.unlink(missing_ok=True)
         return len(found)
+
+    def waiting(self, kind: str) -> int:
+        """How many batches of this kind lie here."""
+        return len(self._files(kind))
 
     def _remove_leftovers(self, now: float) -> None:
         """Removes what writers that were killed have left: a living one is done with its own in no time."""
@@ -133,8 +137,9 @@ def _read(path: Path) -> Spooled | None:
 
 
 def _put_aside(path: Path, error: Exception) -> None:
-    aside = path.with_name(path.name + _UNREADABLE)
-    _log.error("%s cannot be read (%s); it is put aside as %s", path, type(error).__name__, aside.name)
+    aside = path.with_name(path.name + _UNCOUNTED)
+    why = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+    _log.error("%s is not counted (%s); it is put aside as %s", path, why, aside.name)
     with contextlib.suppress(OSError):
         path.rename(aside)
 

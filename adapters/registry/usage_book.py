@@ -35,8 +35,12 @@ class UsageBook:
         """Adds what routers before this one have left, and counts the batches. Raises RegistryError."""
         return self._spool.take_in(_KIND, self._take)
 
+    def waiting(self) -> int:
+        """How many batches lie in the spool and are not counted yet."""
+        return self._spool.waiting(_KIND)
+
     def _take(self, spooled: Spooled) -> None:
         # pydantic's error is a ValueError, as the spool wants it.
         rows = _ROWS.validate_python(spooled.content)
-        if self.add(UsageBatch(spooled.source, spooled.number, rows)):
+        if self._accounts.add_left_usage(UsageBatch(spooled.source, spooled.number, rows)):
             _log.info("usage that %s could not write is counted now: %d rows", spooled.source, len(rows))

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from adapters.errors import PatchbayError, fail
 from loadtests.attack.parts import PARTS, Part
-from loadtests.attack.running import Attack, asking
+from loadtests.attack.running import Attack, asking, left_violations
 from loadtests.attack.stack import Target, bystanders, own_stack
 from loadtests.attack.tally import Tally
 from loadtests.attack.tries import Violation
@@ -33,7 +33,6 @@ def attack(
     docs: Annotated[
         Path | None, typer.Option("--docs", exists=True, dir_okay=False, help="A page to put the table into.")
     ] = None,
-    dense: Annotated[bool, typer.Option("--dense", help="Serve the base in full precision: no AVX-512 here.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the table for a program.")] = False,
 ) -> None:
     """Attacks the demo, started for it, and prints what it tried. It exits with 1 where anything did not hold.
@@ -41,7 +40,7 @@ def attack(
     Example: python -m loadtests.attack --minutes 2 --only fields
     """
     try:
-        with own_stack(dense=dense) as target:
+        with own_stack() as target:
             tally = asyncio.run(attacked(target, [PARTS[name] for name in only or PARTS], minutes * 60, seed))
     except PatchbayError as error:
         raise typer.Exit(fail(error)) from error
@@ -65,6 +64,7 @@ async def attacked(target: Target, parts: Sequence[Part], seconds: float, seed: 
                 end_s = time.monotonic() + left * part.share / sum(one.share for one in parts[place:])
                 await run.run(part.tries(target, seed), lambda end_s=end_s: time.monotonic() < end_s)  # type: ignore[misc]
             tally.violations = [await run.smallest(one) for one in tally.violations]
+        tally.violations += await left_violations(session, target.addresses)
     tally.seconds = time.monotonic() - began
     return tally
 

@@ -8,8 +8,9 @@ from loadtests.attack.bodies import bodies
 from loadtests.attack.framing import framing
 from loadtests.attack.models import surfaces
 from loadtests.attack.poison import poison
+from loadtests.attack.repeats import repeats
 from loadtests.attack.schemas import schemas
-from loadtests.attack.stack import FORMED, MODELS, Target
+from loadtests.attack.stack import BASE, FORMED, MODELS, Target
 from loadtests.attack.sweep import sweep
 from loadtests.attack.tries import Try
 
@@ -32,5 +33,6 @@ PARTS: Mapping[str, Part] = {
     "archives": Part(lambda _target, _seed: archives(), 2),
     "adapters": Part(lambda target, _seed: poison(target.adapter), 3),
     "schemas": Part(lambda _target, _seed: schemas(FORMED), 3),
+    "deaths": Part(lambda _target, _seed: repeats((BASE, "sql")), 2),
     "fields": Part(_fields, 12),
 }

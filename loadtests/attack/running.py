@@ -12,7 +12,7 @@ from loadtests.attack.bystanders import Bystander
 from loadtests.attack.sending import Addresses, Sender
 from loadtests.attack.tally import Tally
 from loadtests.attack.tries import Answer, Try, Violation
-from loadtests.attack.watch import Watched, turns_held
+from loadtests.attack.watch import Watched, left_running, turns_held
 
 _TOGETHER = 8
 _RECOVERY_S = 240.0
@@ -21,6 +21,7 @@ _LOOK_S = 0.5
 _UNAVAILABLE = frozenset({0, 502, 503, 504})
 ENDED, CHANGED, HELD = "an engine or a replica ended", "a bystander's answer changed", "the router's loop was held"
 FAULT, STARVED, GONE = "the server took the blame", "a bystander got no answer", "no replica could be asked"
+LEFT = "a request was left running"
 
 
 class Attack:
@@ -140,7 +141,7 @@ class Attack:
 
     async def _held(self) -> int:
         try:
-            return await turns_held(self._session, self._addresses.operators)
+            return await turns_held(self._session, self._addresses)
         except (aiohttp.ClientError, TimeoutError, OSError):
             return 0
 
@@ -149,6 +150,16 @@ class Attack:
 
     def _last(self) -> str:
         return "; ".join(f"{one.model}: {one.last}" for one in self._bystanders if one.last)
+
+
+async def left_violations(session: aiohttp.ClientSession, addresses: Addresses, **how: float) -> list[Violation]:
+    """A violation for each replica that still works on something when everybody has gone. `how`: as for
+    `left_running`."""
+    busy = await left_running(session, addresses, **how)
+    return [
+        Violation(LEFT, Try("the end", "all of them"), f"{name} works on {count} requests of which nobody waits")
+        for name, count in busy.items()
+    ]
 
 
 @asynccontextmanager

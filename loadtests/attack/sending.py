@@ -24,10 +24,16 @@ _FAILED = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """Where a Patchbay listens."""
+    """Where a Patchbay listens. `token`: of the admin port, where it asks for one."""
 
     clients: str
     operators: str
+    token: str = ""
+
+    @property
+    def shown(self) -> dict[str, str]:
+        """The headers that open the admin port."""
+        return {"authorization": f"Bearer {self.token}"} if self.token else {}
 
 
 class Sender:
@@ -48,8 +54,9 @@ class Sender:
             return Answer(0, said=f"{type(error).__name__}: {error}"[:_SAID])
 
     async def _by_http(self, one: Try) -> Answer:
-        base = self._addresses.operators if one.door == "operators" else self._addresses.clients
-        headers = {"content-type": "application/json", **one.headers}
+        inside = one.door == "operators"
+        base, shown = (self._addresses.operators, self._addresses.shown) if inside else (self._addresses.clients, {})
+        headers = {"content-type": "application/json", **shown, **one.headers}
         async with self._session.post(base + one.path, data=one.body, headers=headers) as response:
             body = await _read(response)
             failed = response.status >= 500 or (_streamed(response) and _FAILED.search(body) is not None)

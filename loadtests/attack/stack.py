@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from launch.apart import patchbay_up
 from loadtests.attack.bystanders import Bystander
-from loadtests.attack.dense import dense_base
 from loadtests.attack.sending import Addresses
 from loadtests.overhead.targets import free_port
 from loadtests.stacks import demo_models, registry_url
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from adapters.demo.build import DemoModels
 
 BASE = "demo-base"
+ADMIN_TOKEN = "attack-admin-token"  # noqa: S105 - of a server on loopback that ends with this run
 # A route whose answers are held against the schema that the request gives.
 FORMED = "formed"
 # Whom attacks are aimed at: the base, an adapter that a bystander uses too, one that none uses, a route, nobody.
@@ -35,14 +35,12 @@ class Target:
 
 
 @contextlib.contextmanager
-def own_stack(*, dense: bool) -> Iterator[Target]:
-    """A Patchbay for this attack alone; it ends with the block. `dense`: with the base in full precision."""
+def own_stack() -> Iterator[Target]:
+    """A Patchbay for this attack alone; it ends with the block."""
     models = demo_models()
     with tempfile.TemporaryDirectory(prefix="patchbay-attack-") as made:
         folder = Path(made)
         sections = attacked_sections(models)
-        if dense:
-            sections["base"] = {**sections["base"], "model": str(dense_base(models.base, folder / "dense"))}
         config = {
             **sections,
             "replicas": {"count": 1, "first_port": free_port()},
@@ -50,7 +48,7 @@ def own_stack(*, dense: bool) -> Iterator[Target]:
         }
         with patchbay_up(config, folder) as pid:
             clients, operators = (f"http://127.0.0.1:{config['router'][port]}" for port in ("port", "admin_port"))
-            yield Target(Addresses(clients, operators), pid, models.base, models.adapters["sql"])
+            yield Target(Addresses(clients, operators, ADMIN_TOKEN), pid, models.base, models.adapters["sql"])
 
 
 def attacked_sections(models: "DemoModels") -> dict[str, Any]:
@@ -62,7 +60,12 @@ def attacked_sections(models: "DemoModels") -> dict[str, Any]:
         **sections,
         "guards": {"form": {"kind": "schema", "action": "flag"}},
         "routes": {**sections["routes"], FORMED: {"model": "json", "guards": ["form"]}},
-        "router": {"port": free_port(), "admin_port": free_port(), "tokenizer_endpoints": True},
+        "router": {
+            "port": free_port(),
+            "admin_port": free_port(),
+            "admin_token": ADMIN_TOKEN,
+            "tokenizer_endpoints": True,
+        },
     }
 
 

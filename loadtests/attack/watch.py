@@ -1,12 +1,21 @@
-"""What an attack watches beside the answers: processes that ended, and turns of the router's event loop over 100 ms."""
+"""What an attack watches beside the answers: processes that ended, turns of the router's event loop over 100 ms, and
+what is left running in the end."""
 
+import asyncio
+import json
 import re
-from collections.abc import Iterable
-from typing import Protocol
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any, Protocol
 
 import aiohttp
 import psutil
 
+from adapters.errors import PatchbayError
+from loadtests.attack.sending import Addresses
+
+# What a client has gone away from is ended at once; what is legal and long has ended by then.
+_SETTLE_S, _LOOK_S, _QUIET_LOOKS = 60.0, 1.0, 3
 _HELD = re.compile(r"^patchbay_router_event_loop_held_total (\S+)$", re.MULTILINE)
 
 
@@ -45,13 +54,44 @@ def _runs(process: psutil.Process) -> bool:
         return False
 
 
-async def turns_held(session: aiohttp.ClientSession, operators: str) -> int:
-    """How many turns of the router's event loop took over 100 ms of work since it started."""
-    async with session.get(f"{operators}/metrics") as response:
-        return held_in(await response.text())
+async def turns_held(session: aiohttp.ClientSession, addresses: Addresses) -> int:
+    """How many turns of the router's event loop took over 100 ms of work since it started. Raises PatchbayError where
+    the admin port does not tell."""
+    return held_in(await _told(session, addresses, "/metrics"))
 
 
 def held_in(metrics: str) -> int:
-    """That count in the text of the router's metrics: 0 where it has none."""
+    """That count in the text of the router's metrics. Raises PatchbayError where it has none."""
     found = _HELD.search(metrics)
-    return int(float(found[1])) if found else 0
+    if found is None:
+        raise PatchbayError("The router's metrics do not say how often its event loop was held.")
+    return int(float(found[1]))
+
+
+async def left_running(
+    session: aiohttp.ClientSession, addresses: Addresses, *, within_s: float = _SETTLE_S, look_s: float = _LOOK_S
+) -> Mapping[str, int]:
+    """How many requests replicas still work on, by name, when nobody has asked anything for up to `within_s` seconds:
+    none once it was none at several looks in a row, since what replicas say of themselves is asked for now and then.
+    Raises PatchbayError where the admin port does not tell."""
+    quiet, end_s = 0, time.monotonic() + within_s
+    while True:
+        busy = _busy(json.loads(await _told(session, addresses, "/admin/v1/replicas")))
+        quiet = 0 if busy else quiet + 1
+        if quiet >= _QUIET_LOOKS or time.monotonic() > end_s:
+            return busy
+        await asyncio.sleep(look_s)
+
+
+def _busy(told: Mapping[str, Any]) -> Mapping[str, int]:
+    """By the router's own count, or by the replica's, which may work on what no router knows any more."""
+    counts = {one["name"]: max(one["in_flight"], one["load"]) for one in told["replicas"]}
+    return {name: count for name, count in counts.items() if count}
+
+
+async def _told(session: aiohttp.ClientSession, addresses: Addresses, path: str) -> str:
+    async with session.get(addresses.operators + path, headers=addresses.shown) as response:
+        text = await response.text()
+        if response.status != 200:
+            raise PatchbayError(f"The admin port answers {response.status} to {path}: {text[:200]}")
+        return text

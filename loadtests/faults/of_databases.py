@@ -39,27 +39,26 @@ def _locked(world: World, _: random.Random) -> Broken:
 
 
 @asynccontextmanager
-async def _restarted(world: World, block: AbstractContextManager[None]) -> AsyncIterator[None]:
+async def restarted(world: World, block: AbstractContextManager[None]) -> AsyncIterator[None]:
     """A router ends and starts again while the registry is broken."""
     async with _held(block):
         begun_s, router = time.monotonic(), world.routers[0]
         await router.end()
-        # What it answered while nothing could be written went with it.
-        world.excuse(router, begun_s)
+        world.excuse_tallies(router, begun_s)
         router.start()
         yield
 
 
 def _started_unreadable(world: World, _: random.Random) -> Broken:
-    return _restarted(world, world.database.unreadable())
+    return restarted(world, world.database.unreadable())
 
 
 def _started_locked(world: World, _: random.Random) -> Broken:
-    return _restarted(world, world.database.locked())
+    return restarted(world, world.database.locked())
 
 
 def _damaged(world: World, by: random.Random) -> Broken:
-    return _restarted(world, _file(world).damaged(by.choice(SqliteFile.tables())))
+    return restarted(world, _file(world).damaged(by.choice(SqliteFile.tables())))
 
 
 def _replaced(*, by_empty: bool) -> Callable[[World, random.Random], Broken]:
@@ -83,7 +82,7 @@ async def _ended_while_hung(world: World, by: random.Random) -> AsyncIterator[No
         # Until the next write is under way.
         await asyncio.sleep(3)
         await router.end()
-        world.excuse(router, begun_s)
+        world.excuse_tallies(router, begun_s)
         yield
     router.start()
 

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import random
 import sqlite3
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -53,6 +54,7 @@ async def run_faults(
 async def break_by(fault: Fault, world: World, by: random.Random, tally: Tally) -> None:
     """Makes one fault in the world, undoes it, waits until all is as before, and notes what was seen meanwhile."""
     before, row, said = Count.of(world), tally.row(fault.name), list[str]()
+    begun_s = time.monotonic()
     try:
         async with fault.broken(world, by):
             await asyncio.sleep(fault.hold_s)
@@ -61,7 +63,7 @@ async def break_by(fault: Fault, world: World, by: random.Random, tally: Tally) 
     back_s = await world.back()
     if back_s is None:
         said.append("it is over, and not every router answers")
-        await _begin_anew(world)
+        await _begin_anew(world, begun_s)
     now = Count.of(world)
     row.note(before, now, back_s or 0.0)
     ends = world.ends[before.ends :]
@@ -90,10 +92,10 @@ def _wrong_ends(ends: Sequence[Ended]) -> Iterator[str]:
             yield f"{one.router} was asked to end and ended with {one.code}"
 
 
-async def _begin_anew(world: World) -> None:
+async def _begin_anew(world: World, broken_since_s: float) -> None:
     """Both routers from the start, for the faults that follow."""
     for router in world.routers:
-        world.kill(router, unwritten_since_s=0)
+        world.kill(router, unwritten_since_s=broken_since_s)
         router.start()
     await world.back()
 

@@ -87,7 +87,8 @@ class Row:
 @dataclass
 class Tally:
     """All rows by fault; `skipped`: faults that this machine cannot have, and why; `violations`: what did not hold, in
-    words; `kept`: answers to the right key whose usage was compared with the registry, and what may be missing."""
+    words; `answers`: those to the right key whose usage was compared with the registry; `excused`: how many of
+    them may be missing."""
 
     seed: int = 0
     rows: dict[str, Row] = field(default_factory=dict)
@@ -128,5 +129,5 @@ class Tally:
         return (
             f"{faults} faults in {self.seconds / 60:.0f} minutes with seed {self.seed}; usage and tallies of "
             f"{self.answers} answers compared with the registry, of which {self.excused} could be missing, since a "
-            f"router died or ended before it could write them; {len(self.violations)} violations.{skipped}"
+            f"router was killed before it could write them; {len(self.violations)} violations.{skipped}"
         )

@@ -16,6 +16,8 @@ from adapters.registry.canary_records import CanaryDraft
 from adapters.registry.records import RevisionDraft, Scope, Wish
 from adapters.registry.registry import Registry
 from adapters.registry.schema import tallies
+from adapters.registry.spool import spool_of
+from adapters.registry.usage_book import UsageBook
 from adapters.tenancy import Limits
 from loadtests.faults.callers import NOBODYS_KEY, Callers, Counting, Door, Kind, Seen
 from loadtests.faults.databases import Database
@@ -48,8 +50,9 @@ _POLICY = {
 
 @dataclass
 class Books:
-    """What may be missing from the registry in the end: counts of routers that were killed before they wrote them.
-    `usage`: of all requests; `tried`: of those for the adapter that is tried."""
+    """What may be missing from the registry in the end. `usage`: of all requests, counts of routers that were killed
+    before they wrote them; `tried`: of those for the adapter that is tried, also of routers that could not write them
+    when they were ended."""
 
     usage: int = 0
     tried: int = 0
@@ -82,13 +85,14 @@ class World:
         """Kills a router (SIGKILL). `unwritten_since_s`: since when it could not write (`time.monotonic`)."""
         router.kill()
         since_s = time.monotonic() if unwritten_since_s is None else unwritten_since_s
-        self.excuse(router, since_s - _UNWRITTEN_S)
-
-    def excuse(self, router: RouterProcess, since_s: float) -> None:
-        """What `router` has answered since then may be missing from the books."""
-        answers, tried = self.seen.answers_of(router.name, since_s)
+        answers, tried = self.seen.answers_of(router.name, since_s - _UNWRITTEN_S)
         self.books.usage += answers
         self.books.tried += tried
+
+    def excuse_tallies(self, router: RouterProcess, since_s: float) -> None:
+        """What `router`, which was ended, has answered since then may be missing from the canary's tallies alone: usage
+        that it could not write it has left to the next router."""
+        self.books.tried += self.seen.answers_of(router.name, since_s)[1]
 
     async def leader(self, within_s: float = _SETTLE_S) -> RouterProcess | None:
         """The router that leads, once one does; None where none does in time."""
@@ -140,6 +144,8 @@ class World:
 
     def _kept(self) -> tuple[int, int, str | None]:
         with Registry.open(self.database.url) as registry:
+            # As the next router would.
+            UsageBook(registry.accounts, spool_of(self.database.url)).take_in()
             rows = registry.accounts.usage(since=datetime(2000, 1, 1, tzinfo=UTC), tenant="right")
             record = registry.canaries.get(self.canary)
         engine = sqlalchemy.create_engine(self.database.url.replace("postgresql:", "postgresql+psycopg:"))

@@ -63,7 +63,7 @@ class Actuator:
                 else f"no removal from {replica} is held back any more",
             )
         self._held[replica] = held
-        self._context.metrics.removals_held(sum(len(one) for one in self._held.values()))
+        self._context.metrics.registry.removals_held(sum(len(one) for one in self._held.values()))
         return tuple(one for one in drops if one not in held)
 
     def placements(self, wanted: Sequence[Wanted], replica: str, status: ReplicaStatus) -> tuple[Placement, ...]:
@@ -83,11 +83,11 @@ class Actuator:
         except (Refused, ReplicaFailure, RegistryError) as error:
             failures[wanted.engine_name] = _failure(error, failures.get(wanted.engine_name), self._context.clock())
             _log.warning("%s does not take %s: %s", replica, wanted.engine_name, error)
-            self._context.metrics.placement("refused")
+            self._context.metrics.registry.placement("refused")
         else:
             failures.pop(wanted.engine_name, None)
             _log.info("%s has %s (%s)", replica, wanted.engine_name, wanted.why)
-            self._context.metrics.placement("put")
+            self._context.metrics.registry.placement("put")
         self._context.fleet.doubt(replica)
 
     async def _drop(self, replica: str, name: str) -> None:
@@ -99,7 +99,7 @@ class Actuator:
             await asyncio.sleep(1)
         else:
             _log.info("%s has removed %s", replica, name)
-            self._context.metrics.placement("removed")
+            self._context.metrics.registry.placement("removed")
         self._context.fleet.doubt(replica)
 
     async def _files_of(self, wanted: Wanted) -> tuple[FileRecord, ...]:

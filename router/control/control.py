@@ -48,6 +48,7 @@ class Control:
         name = config.name or f"{socket.gethostname()}:{os.getpid()}"
         self.registry = Registry.open(settings.url.get_secret_value())
         self.usage_book = UsageBook(self.registry.accounts, spool_of(settings.url.get_secret_value()))
+        metrics.registry.watch_spooled(self.usage_book.waiting)
         self.store = ArtifactStore.open(settings.artifacts)
         self.publisher = Publisher(self.registry, self.store, settings, max_rank=config.max_rank)
         self.pushes = Pushes(self.publisher, settings.sources, metrics)
@@ -83,7 +84,7 @@ class Control:
 
     async def run(self) -> None:
         """Follows and reconciles until cancelled. Whatever goes wrong in here, requests go on being answered."""
-        await self.threads.work.run(self.publisher.workdirs.clean)
+        await self.threads.work.run(self.publisher.remove_leftovers)
         while True:
             try:
                 async with asyncio.TaskGroup() as tasks:

@@ -62,7 +62,7 @@ class Declarations:
             await self._context.threads.declared.run(self._bring_in, name, self._declared[name], base, stop)
         except PatchbayError as error:
             _log.error("the declared adapter '%s' is not taken: %s", name, error)
-            self._context.metrics.refusal(refusal_of(error))
+            self._context.metrics.registry.refusal(refusal_of(error))
             self._failed.add(name)
             self._open[name] = self._context.clock() + _RETRY_S
             await self._context.follower.look()

@@ -54,7 +54,7 @@ class Follower:
         self.told: list[Callable[[Snapshot], None]] = []
         self.snapshot = Snapshot(_NONE_YET, {})
         self._answered_at_s = time.monotonic()
-        metrics.watch_registry_age(lambda: time.monotonic() - self._answered_at_s)
+        metrics.registry.watch_age(lambda: time.monotonic() - self._answered_at_s)
         self._accepted = False
         self.allowed_at: int | None = None
         self._gone_by = self.snapshot.generation
@@ -122,8 +122,8 @@ class Follower:
         for tell in self.told:
             tell(snapshot)
         self._fleet.news.set()
-        self._metrics.registry_generation(snapshot.generation)
-        self._metrics.expiries(expiries_of(snapshot))
+        self._metrics.registry.generation(snapshot.generation)
+        self._metrics.registry.expiries(expiries_of(snapshot))
 
     async def _beat(self) -> None:
         if not self._fleet.behind:
@@ -142,4 +142,4 @@ class Follower:
                 "the registry is %s", "back" if reachable else f"out of reach, going on with what is known: {why}"
             )
         self._reachable = reachable
-        self._metrics.registry_reachable(reachable)
+        self._metrics.registry.reachable(reachable)

@@ -94,12 +94,12 @@ class Promoter:
     async def _fail(self, rollout: Rollout, reason: str) -> None:
         _log.warning("%s@%d does not become %s: %s", rollout.adapter, rollout.number, rollout.channel, reason)
         await self._in_registry(self._context.registry.advance, rollout.id, "failed", reason=reason)
-        self._context.metrics.rollout("failed")
+        self._context.metrics.registry.rollout("failed")
 
     async def _flip(self, rollout: Rollout) -> None:
         if await self._in_registry(self._context.registry.flip, rollout.id):
             _log.info("%s@%d is %s now", rollout.adapter, rollout.number, rollout.channel)
-            self._context.metrics.rollout("done")
+            self._context.metrics.registry.rollout("done")
 
     async def _in_registry(self, change: Callable[..., object], *arguments: object, **named: object) -> bool:
         """Makes a change in the registry, and says whether it took it. One that comes too late is no news."""

@@ -4,7 +4,7 @@ it any more."""
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
 from adapters.confined.bounds import Pace, Stop
@@ -43,7 +43,7 @@ class Pushes:
         """A place among those that are worked on or wait. Raises Unavailable where there is none."""
         most = self._config.at_a_time + self._config.waiting
         if self._ending or self._places >= most:
-            self._metrics.refusal("busy")
+            self._metrics.registry.refusal("busy")
             why = "it is ending" if self._ending else f"{self._places} are at work or wait"
             raise Unavailable(f"This router takes no push now: {why}.", retry_after_s=_AGAIN_S)
         self._places += 1
@@ -66,7 +66,7 @@ class Pushes:
             return await self._done(request, actor, stop)
         except PatchbayError as error:
             reason = refusal_of(error)
-            self._metrics.refusal(reason)
+            self._metrics.registry.refusal(reason)
             what = shown_source(request.source)
             _log.warning("the push of '%s' from %s by %s failed (%s): %s", request.adapter, what, actor, reason, error)
             raise
@@ -90,7 +90,9 @@ class Pushes:
 
         Raises BodyTooLarge, and RequestTimeout where it comes slower than it must.
         """
-        with self._publisher.workdirs.new("upload") as folder:
+        with ExitStack() as held:
+            # In a thread, since it removes what was left there first.
+            folder = await self._writers.run(held.enter_context, self._publisher.workdir("upload"))
             archive = folder / f"upload{suffix}"
             with archive.open("wb") as file:
                 async for chunk in self._kept_to_pace(body, limit_bytes):

@@ -107,7 +107,7 @@ class Reconciler:
         except RegistryError:
             # Without the registry nobody can tell who leads, so nobody does for longer than a lease lasts.
             self.leads = self.leads and now - self._renewed_at < LEASE_S
-        self._context.metrics.leads(self.leads)
+        self._context.metrics.registry.leads(self.leads)
 
 
 class _Term:
@@ -138,7 +138,7 @@ class _Term:
         self._canaries.step()
         self._reports.tell(placements, statuses)
         standing = [one.state for many in placements.values() for one in many]
-        context.metrics.placements(standing)
+        context.metrics.registry.placements(standing)
         if (
             statuses
             and known

@@ -12,12 +12,14 @@ from adapters.errors import PatchbayError
 from loadtests.attack.bodies import bodies
 from loadtests.attack.bystanders import Bystander
 from loadtests.attack.framing import framing
-from loadtests.attack.running import CHANGED, ENDED, FAULT, Attack, asking
-from loadtests.attack.sending import Addresses
+from loadtests.attack.repeats import KIND, TIMES, repeats
+from loadtests.attack.running import CHANGED, ENDED, FAULT, LEFT, Attack, asking, left_violations
+from loadtests.attack.sending import Addresses, Sender
 from loadtests.attack.tally import Tally
 from loadtests.attack.tries import Try, request
+from loadtests.attack.watch import turns_held
 from tests.fakes.engine import FakeEngine, Script, revision
-from tests.fakes.routers import running_router
+from tests.fakes.routers import running_router, until
 
 pytestmark = pytest.mark.anyio
 CHAT = {"model": "sql", "messages": [{"role": "user", "content": "hi"}]}
@@ -113,3 +115,40 @@ async def test_bystanders_who_do_not_answer_the_same_alone_cannot_be_watched() -
     fake = Harmful("hello", lambda engine: setattr(engine.script, "words", (str(len(engine.seen)),)))
     with pytest.raises(PatchbayError, match="not answer the same"):
         await found(fake, Watch(), [])
+
+
+async def test_requests_that_ended_engines_once_end_nothing_however_often_they_come() -> None:
+    tally = await found(Harmful(), Watch(), list(repeats(("sql",))))
+    row = tally.rows[KIND]
+    assert [(one.what, one.by.what, one.detail) for one in tally.violations] == []
+    assert (row.tried % TIMES, row.ended, row.at_fault) == (0, 0, 0)
+    assert row.tried > 10 * TIMES
+
+
+async def test_one_of_them_that_ends_an_engine_is_found() -> None:
+    watch = Watch()
+    harmful = Harmful("prompt_logprobs", lambda _engine: setattr(watch, "gone", 1))
+    tally = await found(harmful, watch, list(repeats(("sql",))))
+    assert {(one.what, tuple(one.by.fields)) for one in tally.violations} == {(ENDED, ("prompt_logprobs",))}
+    assert tally.rows[KIND].ended > 0
+
+
+@pytest.mark.parametrize("running", [0, 2])
+async def test_a_request_that_is_left_running_in_the_end_is_a_violation(running: int) -> None:
+    fake = Harmful()
+    fake.running = running
+    async with running_router(fake) as router, aiohttp.ClientSession() as session:
+        await until(lambda: router.fleet.view.replicas[0].load == running)
+        addresses = Addresses(router.url, router.admin_url)
+        found = await left_violations(session, addresses, within_s=0.3, look_s=0.05)
+    assert [one.what for one in found] == [LEFT] * bool(running)
+
+
+async def test_the_admin_port_is_attacked_behind_its_door_and_a_watch_that_sees_nothing_says_so() -> None:
+    push = Try("archives", "x", "/admin/v1/reload", b"{}", door="operators")
+    async with running_router(Harmful(), admin_token="t" * 20) as router, aiohttp.ClientSession() as session:
+        inside = Addresses(router.url, router.admin_url, "t" * 20)
+        assert (await Sender(session, inside).send(push)).status != 401
+        assert await turns_held(session, inside) == 0
+        with pytest.raises(PatchbayError, match="answers 401"):
+            await turns_held(session, Addresses(router.url, router.admin_url))

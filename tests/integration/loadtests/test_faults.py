@@ -3,8 +3,9 @@
 import asyncio
 import random
 import sqlite3
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, closing, contextmanager
 from pathlib import Path
 
 import aiohttp
@@ -12,6 +13,7 @@ import pytest
 
 from loadtests.faults.commands import broken, chosen_faults
 from loadtests.faults.kinds import Fault
+from loadtests.faults.of_databases import restarted
 from loadtests.faults.replica import MARK
 from loadtests.faults.running import SQLITE
 from loadtests.faults.tally import Tally
@@ -51,6 +53,36 @@ async def harm(world: World, _: random.Random) -> AsyncIterator[None]:
             await asyncio.sleep(0.1)
         database.commit()
     yield
+
+
+@contextmanager
+def locked_for_long(world: World) -> Iterator[None]:
+    """The file is locked, and some answers are given that nobody can write."""
+    with world.database.locked():
+        answered = world.seen.answers()
+        while world.seen.answers() < answered + 8:
+            time.sleep(0.05)
+        yield
+
+
+@asynccontextmanager
+async def spool_taken(world: World, _: random.Random) -> AsyncIterator[None]:
+    """What a router that is ended while the file is locked leaves to the next one is taken away."""
+    async with restarted(world, locked_for_long(world)):
+        for left in _spool(world):
+            left.unlink()
+        yield
+
+
+def _spool(world: World) -> list[Path]:
+    return list(Path(f"{world.database.url.removeprefix('sqlite:///')}.spool").iterdir())
+
+
+async def test_usage_of_a_router_that_was_ended_is_not_excused(tmp_path: Path) -> None:
+    tally = Tally()
+    await broken([Fault("spool taken", spool_taken, 0.5)], [SQLITE], tmp_path, tally, lambda done: done < 1)
+    assert tally.excused == 0
+    assert [one for one in tally.violations if "in the end (sqlite): usage lost" in one]
 
 
 async def test_a_run_says_what_did_not_hold(tmp_path: Path) -> None:

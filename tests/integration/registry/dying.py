@@ -18,7 +18,8 @@ from adapters.registry.usage_book import UsageBook
 
 P = ParamSpec("P")
 R = TypeVar("R")
-BATCH = UsageBatch("a-router", 1, (UsageRow(datetime(2026, 1, 1, tzinfo=UTC), "acme", "help", "sql@1", requests=1),))
+_HOUR = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+BATCH = UsageBatch("a-router", 1, (UsageRow(_HOUR, "acme", "help", "sql@1", requests=1),))
 
 
 def deadly(step: int) -> Callable[[Callable[P, R]], Callable[P, R]]:

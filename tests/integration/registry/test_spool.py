@@ -3,13 +3,16 @@
 import stat
 import subprocess
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import insert, select
 
 from adapters.errors import ArtifactError, RegistryError
+from adapters.registry.records import UsageBatch, UsageRow
 from adapters.registry.registry import Registry
+from adapters.registry.schema import batches
 from adapters.registry.spool import Spool, Spooled, spool_of
 from adapters.registry.usage_book import UsageBook
 from tests.integration.registry.dying import BATCH
@@ -66,15 +69,42 @@ def test_a_file_that_is_none_of_ours_is_put_aside_and_keeps_no_other_from_being_
     found: list[str] = []
     spool.take_in("usage", lambda one: found.append(one.source))
     assert found == ["b"]
-    assert [one.name for one in spool.folder.iterdir()] == ["usage-a-1.json.unreadable"]
+    assert [one.name for one in spool.folder.iterdir()] == ["usage-a-1.json.uncounted"]
 
 
 def test_usage_that_is_no_usage_is_put_aside(url: str) -> None:
     spool = spool_of(url)
-    spool.keep(Spooled("usage", "a", 1, [{"tenant": 3}]))
     with Registry.open(url) as registry:
+        spool.keep(Spooled("usage", "a", 1, [{"tenant": 3}]))
         UsageBook(registry.accounts, spool).take_in()
-    assert [one.name for one in spool.folder.iterdir()] == ["usage-a-1.json.unreadable"]
+    assert [one.name for one in spool.folder.iterdir()] == ["usage-a-1.json.uncounted"]
+
+
+def test_how_far_sources_have_come_is_forgotten_once_nothing_of_them_can_come_any_more(url: str) -> None:
+    with Registry.open(url) as registry:
+        _forget(registry)
+        for days, source in ((200, "long ago"), (89, "of late")):
+            _note(registry, source, registry.clock() - timedelta(days=days))
+        registry.accounts.add_usage(UsageBatch("new", 1, ()))
+        assert _sources(registry) == {"of late", "new"}
+
+
+def test_usage_of_which_nobody_knows_whether_it_was_counted_is_put_aside(
+    url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    spool = spool_of(url)
+    with Registry.open(url) as registry:
+        now = registry.clock()
+        before = counted(registry)
+        book = UsageBook(registry.accounts, spool)
+        for number, days in ((1, 91), (2, 89)):
+            hour = (now - timedelta(days=days)).replace(minute=0, second=0, microsecond=0)
+            book.keep(UsageBatch("old", number, (UsageRow(hour, "t", "r", "m", requests=1),)))
+        assert book.waiting() == 2
+        book.take_in()
+        assert (counted(registry) - before, book.waiting()) == (1, 0)
+    assert [one.name for one in spool.folder.iterdir()] == ["usage-old-1.json.uncounted"]
+    assert "older than 90 days" in caplog.text
 
 
 def test_a_batch_that_cannot_be_taken_stays(tmp_path: Path) -> None:
@@ -99,3 +129,13 @@ def _forget(registry: Registry) -> None:
     """Has the one source of all turns be unknown again."""
     with registry._database.write() as connection:  # noqa: SLF001 - no router does so
         connection.exec_driver_sql("DELETE FROM batches")
+
+
+def _note(registry: Registry, source: str, at: datetime) -> None:
+    with registry._database.write() as connection:  # noqa: SLF001 - of another time than now
+        connection.execute(insert(batches).values(source=source, number=1, at=at))
+
+
+def _sources(registry: Registry) -> set[str]:
+    with registry._database.read() as connection:  # noqa: SLF001
+        return set(connection.execute(select(batches.c.source)).scalars())

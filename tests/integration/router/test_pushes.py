@@ -236,3 +236,14 @@ async def test_an_operators_own_declaration_may_be_on_this_machine_and_a_clients
             await asyncio.to_thread(desk.publisher.push, request, actor="ml")
         with pytest.raises(Exception, match="may not be reached"):
             await asyncio.to_thread(desk.publisher.push, PushRequest("sql", request.source), actor="ml")
+
+
+async def test_a_router_that_starts_removes_what_killed_processes_left_in_both_places(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    left = [tmp_path / "staging" / ".patchbay-work-upload-x", tmp_path / ".patchbay-work-pull-x"]
+    for folder in left:
+        folder.mkdir(parents=True)
+    async with served(tmp_path):
+        await until(lambda: not any(folder.exists() for folder in left), timeout_s=30)

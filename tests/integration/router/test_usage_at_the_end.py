@@ -12,11 +12,15 @@ import httpx
 import pytest
 import yaml
 
-from adapters.registry.records import Scope
+from adapters.registry.records import Scope, UsageBatch, UsageRow
+from adapters.registry.spool import spool_of
+from adapters.registry.usage_book import UsageBook
 from adapters.tenancy import Limits
 from tests.fakes.desk import Desk
 from tests.fakes.engine import FakeEngine
 from tests.fakes.launch_run import Run, free_port
+from tests.fakes.routers import until
+from tests.integration.router.test_control import controlled
 from tests.integration.router.wire import ask
 
 pytestmark = pytest.mark.anyio
@@ -84,3 +88,18 @@ async def test_sigterm_while_usage_cannot_be_written_ends_in_time_and_the_next_r
             assert await run.end() == 0
     assert counted(desk) == 1
     assert list(spool.iterdir()) == []
+
+
+async def test_usage_that_waits_is_told_by_the_metrics_until_it_is_counted(tmp_path: Path, desk: Desk) -> None:
+    hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+    book = UsageBook(desk.registry.accounts, spool_of(desk.settings.url.get_secret_value()))
+    book.keep(UsageBatch("ended", 1, (UsageRow(hour, "acme", "help", "sql", requests=1),)))
+    engine = FakeEngine()
+    async with engine.running_server():
+        with closing(sqlite3.connect(tmp_path / "registry.db", isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            async with controlled(tmp_path, engine) as router:
+                assert b"patchbay_router_usage_spooled 1.0" in router.metrics.render()
+                other.execute("ROLLBACK")
+                await until(lambda: b"patchbay_router_usage_spooled 0.0" in router.metrics.render(), timeout_s=30)
+    assert counted(desk) == 1

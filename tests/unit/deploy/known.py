@@ -141,12 +141,12 @@ def _fail(metrics: Metrics) -> None:
 
 
 def _follow(metrics: Metrics) -> None:
-    metrics.rollout("done")
-    metrics.rollout("failed")
-    metrics.placements(["resident"])
-    metrics.placement("put")
-    metrics.refusal("other")
-    metrics.expiries({("sql", "sql@1"): 1.0})
+    metrics.registry.rollout("done")
+    metrics.registry.rollout("failed")
+    metrics.registry.placements(["resident"])
+    metrics.registry.placement("put")
+    metrics.registry.refusal("other")
+    metrics.registry.expiries({("sql", "sql@1"): 1.0})
     metrics.canary("sql", "sql@2", 5, 0)
     metrics.canary_evidence("sql", "sql@2", {"errors": 0.1})
     for arm in ("canary", "stable"):

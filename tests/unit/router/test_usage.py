@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,6 +16,10 @@ from router.usage import Usage
 pytestmark = pytest.mark.anyio
 
 
+def _nothing(_: int) -> None:
+    pass
+
+
 class FakeBook:
     """A book that can be away, lose its answers, or never answer. `added`: by source and number."""
 
@@ -23,6 +28,8 @@ class FakeBook:
         self.hung: threading.Event | None = None
         self.added: dict[tuple[str, int], UsageBatch] = {}
         self.kept: list[UsageBatch] = []
+        self.looks = 0
+        self.looked: Callable[[int], object] = _nothing
 
     def add(self, batch: UsageBatch) -> bool:
         if self.hung is not None:
@@ -42,6 +49,8 @@ class FakeBook:
         return Path("kept")
 
     def take_in(self) -> int:
+        self.looks += 1
+        self.looked(self.looks)
         return 0
 
     @property
@@ -120,3 +129,14 @@ async def test_usage_that_is_lost_is_called_lost(caplog: pytest.LogCaptureFixtur
     await usage.close()
     assert "the usage of 1 requests is lost" in caplog.text
     assert "kept" not in caplog.text.replace("kept in memory and tried again", "")
+
+
+async def test_what_a_router_beside_this_one_leaves_is_counted_while_this_one_runs() -> None:
+    book, again, loop = FakeBook(), asyncio.Event(), asyncio.get_running_loop()
+    book.looked = lambda looks: loop.call_soon_threadsafe(again.set) if looks == 2 else None
+    usage = Usage(book, lambda: datetime(2026, 1, 1, 12, 30, tzinfo=UTC), flush_s=0.0)
+    running = asyncio.create_task(usage.run())
+    async with asyncio.timeout(60):
+        await again.wait()
+    running.cancel()
+    await usage.close()

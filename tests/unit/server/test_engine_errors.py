@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from adapters.error_events import Form
 from adapters.errors import NotFinite
 from server.engine_errors import EngineErrors, rewrite_error, rewrite_event
 
@@ -48,7 +49,7 @@ def test_a_body_that_is_no_error_object_still_becomes_one(body: bytes) -> None:
 def test_logits_that_are_not_finite_have_a_code_of_their_own_in_whole_answers_and_in_streams() -> None:
     body = {"error": {"message": NotFinite("sql@1").message, "type": "InternalServerError", "param": None, "code": 500}}
     assert rewritten(500, body)["code"] == "not_finite"
-    event = rewrite_event(f"data: {json.dumps(body)}\n\ndata: [DONE]\n\n".encode())
+    event = rewrite_event(f"data: {json.dumps(body)}\n\ndata: [DONE]\n\n".encode(), "chat")
     first, _, rest = event.partition(b"\n\n")
     assert json.loads(first.removeprefix(b"data: "))["error"]["code"] == "not_finite"
     assert rest == b"data: [DONE]\n\n"
@@ -62,14 +63,14 @@ HEAD: dict[str, object] = {
 FAULT = {"error": {"message": "token_id 99 is out of vocab", "type": "BadRequestError", "param": None, "code": 400}}
 
 
-async def sent_for(*events: bytes) -> tuple[list[dict[str, Any]], EngineErrors]:
+async def sent_for(*events: bytes, form: Form = "chat") -> tuple[list[dict[str, Any]], EngineErrors]:
     """The messages that a client gets for a stream with these events, and how it ended."""
     sent: list[dict[str, Any]] = []
 
     async def send(message: MutableMapping[str, Any]) -> None:
         sent.append(dict(message))
 
-    errors = EngineErrors(send, anthropic=False)
+    errors = EngineErrors(send, form)
     await errors({**HEAD, "headers": [(b"content-type", b"text/event-stream; charset=utf-8")]})
     for event in events:
         await errors({"type": "http.response.body", "body": event, "more_body": True})
@@ -105,3 +106,16 @@ async def test_a_clients_fault_amid_a_stream_is_not_called_the_servers() -> None
 async def test_a_stream_without_any_event_still_has_a_head() -> None:
     sent, _ = await sent_for()
     assert [message["type"] for message in sent] == ["http.response.start", "http.response.body"]
+
+
+@pytest.mark.anyio
+async def test_a_late_error_has_the_form_of_its_endpoint_and_counts_as_a_failure() -> None:
+    fault = f"data: {json.dumps({'error': {'message': NotFinite('sql@1').message, 'code': 500}})}\n\n".encode()
+    sent, errors = await sent_for(b'data: {"sequence_number":7}\n\n', fault, form="responses")
+    told = json.loads(sent[2]["body"].partition(b"data: ")[2])
+    assert (told["type"], told["code"], told["sequence_number"]) == ("error", "not_finite", 8)
+    assert errors.outcome == "server_error"
+    sent, errors = await sent_for(b"event: message_start\ndata: {}\n\n", fault, form="messages")
+    assert sent[2]["body"].startswith(b"event: error\ndata: ")
+    assert json.loads(sent[2]["body"].partition(b"data: ")[2])["error"]["message"] == NotFinite("sql@1").message
+    assert errors.outcome == "server_error"

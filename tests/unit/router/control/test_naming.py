@@ -20,7 +20,7 @@ def test_an_expiry_is_told_of_what_channels_mean_and_of_nothing_that_nobody_serv
 
 def test_the_expiry_of_a_revision_that_was_replaced_does_not_go_on_being_told() -> None:
     metrics = Metrics()
-    metrics.expiries({("sql", "sql@1"): 100.0})
-    metrics.expiries({("sql", "sql@2"): 200.0})
+    metrics.registry.expiries({("sql", "sql@1"): 100.0})
+    metrics.registry.expiries({("sql", "sql@2"): 200.0})
     told = [line for line in metrics.render().decode().splitlines() if line.startswith(GAUGE)]
     assert told == [GAUGE + '{adapter="sql",revision="sql@2"} 200.0']
