@@ -114,6 +114,9 @@ async def _killed_after_a_start(world: World, by: random.Random) -> AsyncIterato
     await asyncio.sleep(by.uniform(0.5, 2.5))
     async with _killed(world, by):
         yield
+    # One that had not come so far as to reach it has ended and said so: whoever keeps routers starts it again.
+    if not router.running:
+        router.start()
 
 
 def _is_file(world: World) -> bool:
