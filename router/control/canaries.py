@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 from adapters.errors import ConfigError, Conflict, NotFound, RegistryError
 from adapters.lifecycle import Arrival, Lifecycle
-from adapters.registry.canaries import Decide
+from adapters.registry.canaries import Canaries, Decide
 from adapters.registry.canary_records import CanaryDraft, CanaryRecord, LookDraft, Tally
 from adapters.registry.records import Rollout
 from router.canary.conduct import World, conduct, evidence_of, with_tallies
 from router.canary.config import CanaryConfig, DeclaredCanary, plan_of
-from router.canary.ledger import Ledger
+from router.canary.incident import TOLD_LOOKS
+from router.canary.ledger import Ledger, ledger_of
 from router.canary.plan import PlanConfig
 from router.control.announcer import Announcer
 from router.control.context import Context
@@ -88,7 +89,7 @@ class CanaryKeeper:
             if after.phase == "rolling_back":
                 after = await self._see_through(after)
             if not after.live and record.live:
-                looks = await self._context.threads.work.run(self._canaries.looks, after.id)
+                looks = await self._context.threads.work.run(self._canaries.thinned, after.id, TOLD_LOOKS)
                 await self._announcer.ended(after, looks)
         except (Conflict, NotFound) as error:
             _log.warning("canary %d: %s", record.id, error)
@@ -131,11 +132,8 @@ class CanaryKeeper:
         if known is not None and known.looks >= record.looks:
             return known
         plan = plan_of(dict(record.plan), record.id)
-        looks = await self._context.threads.work.run(self._canaries.looks, record.id)
-        ledger = Ledger.opened(plan)
-        for look in looks:
-            ledger = with_tallies(plan, ledger, look.tallies)
-        book = self._books[record.id] = _Book(plan, ledger, len(looks))
+        opened = await self._context.threads.work.run(_opened, self._canaries, record.id, plan)
+        book = self._books[record.id] = _Book(plan, *opened)
         return book
 
     def _decider(self, book: _Book) -> Decide:
@@ -180,6 +178,19 @@ class CanaryKeeper:
         _log.warning("canary %d of %s was rolled back: %s", ended.id, ended.name, ended.reason)
         await self._context.follower.look()
         return ended
+
+
+def _opened(canaries: Canaries, canary: int, plan: PlanConfig) -> tuple[Ledger, int]:
+    """The ledger of a canary, and how many looks are in it. Blocks."""
+    known, looks = canaries.resumed_from(canary)
+    try:
+        ledger, number = (ledger_of(known.ledger), known.look) if known is not None else (Ledger.opened(plan), 0)
+    except ValueError:
+        # Of another version of Patchbay: made anew from all that it was taken by.
+        ledger, number, looks = Ledger.opened(plan), 0, canaries.looks(canary)
+    for look in looks:
+        ledger, number = with_tallies(plan, ledger, look.tallies), look.number
+    return ledger, number
 
 
 def _where(arrival: Arrival, took_s: float) -> str:
