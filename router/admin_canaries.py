@@ -113,6 +113,9 @@ def _add_starting(app: FastAPI, control: Control, allowed: Allowed) -> None:
         if (body.pool is None) != bool(body.adapter and body.revision):
             raise InvalidRequest("Give either 'adapter' and 'revision', or 'pool'.")
         plan = ready_plans()[body.plan] if isinstance(body.plan, str) else body.plan
+        fault = control.context.scope_fault(plan.scope, body.adapter)
+        if fault is not None:
+            raise InvalidRequest(f"{fault[0].upper()}{fault[1:]}.")
         told = plan.model_dump(mode="json")
         draft = CanaryDraft(body.adapter, body.revision, told, caller.name, body.why, body.pool)
         return await changing(control, control.registry.canaries.start, draft)
