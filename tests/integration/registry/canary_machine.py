@@ -1,7 +1,7 @@
 """A machine of canaries by hypothesis: leaders, operators, rollouts and clocks in any order, over a real registry.
 
-What it holds to: `stable` moves only to what somebody chose, or to what a canary's evidence or its plan promoted past no
-gate, pause or blackout; and once a canary is being rolled back, `stable` does not come to mean its revision until
+What it holds to: `stable` moves only to what somebody chose, or to what a canary's evidence or its plan promoted past
+no gate, pause or blackout; and once a canary is being rolled back, `stable` does not come to mean its revision until
 somebody chooses that anew.
 """
 
@@ -27,6 +27,8 @@ from router.control.canaries import opened_ledger
 from tests.fakes.drafts import draft
 
 _REVISIONS = 4
+# Those that canaries are of; the others are what people want in `stable` by themselves.
+_TRIED, _ASKED_FOR = (2, 3), (1, 4)
 _MAX_S = 100
 PICK = st.integers(0, 7)
 PLANS = st.builds(
@@ -103,13 +105,14 @@ class CanaryMachine(RuleBasedStateMachine):
         self.opened: dict[int, set[int]] = {}
         self.seen_moves = 1
 
-    @initialize()
-    def begin(self) -> None:
-        """Four revisions, of which the first is stable."""
+    @initialize(plan=PLANS)
+    def begin(self, plan: PlanConfig) -> None:
+        """Four revisions, of which the first is stable, and the second runs as a canary."""
         self.clock.now = datetime(2026, 1, 1, tzinfo=UTC)
         for fill in range(1, _REVISIONS + 1):
             self.registry.push(draft(self.adapter, fill), actor="ml")
         self.registry.move(Wish(self.adapter, 1, "stable", "ml"), expected=None)
+        self.start(plan, 2, arrived=True)
 
     @property
     def canary(self) -> CanaryRecord | None:
@@ -121,14 +124,19 @@ class CanaryMachine(RuleBasedStateMachine):
     def under_way(self) -> list[Rollout]:
         return [one for one in self.registry.rollouts(self.adapter) if one.state in UNFINISHED]
 
-    @rule(plan=PLANS, number=st.integers(2, _REVISIONS))
-    def start(self, plan: PlanConfig, number: int) -> None:
+    @precondition(lambda self: self.canary is None)
+    @rule(plan=PLANS, number=st.sampled_from(_TRIED), arrived=st.sampled_from([True, True, True, False]))
+    def start(self, plan: PlanConfig, number: int, *, arrived: bool) -> None:
+        """`arrived`: whether it is on every replica at once."""
         try:
             told = plan.model_dump(mode="json")
             made = self.registry.canaries.start(CanaryDraft(self.adapter, number, told, "ml", "again"))
         except Conflict:
             return
         self.opened[made.id] = set()
+        if arrived and made.rollout is not None and self.registry.rollout(made.rollout).state in UNFINISHED:
+            self.registry.flip(made.rollout)
+            self.look(0)
 
     @rule(leader=st.integers(0, 1))
     def look(self, leader: int) -> None:
@@ -156,28 +164,40 @@ class CanaryMachine(RuleBasedStateMachine):
         """A leader dies, and another router, which knows nothing, leads in its place."""
         self.leaders[leader] = Leader(self.registry, self.clock)
 
-    @rule(leader=st.integers(0, 1), blind=st.none() | st.just("Prometheus has not scraped router-1"))
+    @rule(leader=st.integers(0, 1), blind=st.sampled_from([None, None, "Prometheus has not scraped router-1"]))
     def blind(self, leader: int, blind: str | None) -> None:
         self.leaders[leader].blind = blind
 
     @precondition(lambda self: self.canary is not None)
-    @rule(kind=st.sampled_from(["good", "good", "good", "bad", "few", "copies", "tripped"]))
-    def count(self, kind: str) -> None:
+    @rule(
+        kind=st.sampled_from(["good", "bad", "few", "tripped"]),
+        wait_s=st.sampled_from([0, 6, _MAX_S + 1]),
+        leader=st.integers(0, 1),
+    )
+    def count(self, kind: str, wait_s: int, leader: int) -> None:
+        """Routers count something, time passes, and whoever leads looks."""
         canary = self.canary
         assert canary is not None
         share = canary.weight / 100
-        copies = Counts(0.0, 6, shadowed=6)
         told = {
-            "good": [copies, *([Counts(share, 300, 300, {"errors": (1, 1)})] * 4 if share else ())],
+            "good": [Counts(0.0, 6, shadowed=6), *([Counts(share, 300, 300, {"errors": (1, 1)})] * 4 if share else ())],
             "bad": [Counts(share, 30, 200, {"errors": (25, 1)})],
             "few": [Counts(share, 1, 9)],
-            "copies": [copies],
             "tripped": [Counts(0.0, tripped="5 callers in a row")],
         }[kind]
         self.registry.canaries.tally("router", {canary.id: [one.as_json for one in told]})
+        self.clock.now += timedelta(seconds=wait_s)
+        self.look(leader)
+
+    @rule(leader=st.integers(0, 1))
+    def go_on(self, leader: int) -> None:
+        """All is well for as long as its steps last, unless somebody holds it up."""
+        for _ in range(4):
+            if (canary := self.canary) is not None and canary.phase in ("running", "paused"):
+                self.count("good", 6, leader)
 
     @precondition(lambda self: self.canary is not None)
-    @rule(move=st.sampled_from(["promote", "pause", "resume", "resume", "abort"]))
+    @rule(move=st.sampled_from(["resume", "pause", "promote", "abort"]))
     def decide(self, move: str) -> None:
         before = self.canary
         assert before is not None
@@ -192,7 +212,7 @@ class CanaryMachine(RuleBasedStateMachine):
             self.opened[before.id].add(before.next_step)
         self._note_end(before, after)
 
-    @rule(number=st.integers(1, _REVISIONS), now=st.booleans())
+    @rule(number=st.sampled_from(_ASKED_FOR), now=st.booleans())
     def choose(self, number: int, now: bool) -> None:
         """Somebody wants another revision in `stable`."""
         wish = Wish(self.adapter, number, "stable", "ml")
