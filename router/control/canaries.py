@@ -18,7 +18,7 @@ from router.canary.ledger import Ledger, ledger_of
 from router.canary.plan import PlanConfig
 from router.control.announcer import Announcer
 from router.control.context import Context
-from router.control.prometheus import NoData, PrometheusSource
+from router.control.prometheus import NoData, PrometheusSource, Scraped
 from router.control.tasks import KeyedTasks
 
 _log = logging.getLogger("patchbay.router")
@@ -116,9 +116,12 @@ class CanaryKeeper:
         return after
 
     async def _ask_prometheus(self, source: PrometheusSource, record: CanaryRecord) -> None:
-        fresh = await self._context.threads.work.run(self._canaries.get, record.id)
+        work, registry = self._context.threads.work, self._context.registry
+        fresh = await work.run(self._canaries.get, record.id)
+        routers = await work.run(registry.routers, ROUTER_ALIVE_S)
+        of = Scraped(self._context.follower.snapshot.installation, [one.name for one in routers])
         try:
-            reading = await source.read(record.id, record.name, fresh.cursor)
+            reading = await source.read(record.id, of, fresh.cursor)
         except NoData as error:
             self._blind[record.id] = str(error)
             return
@@ -126,7 +129,7 @@ class CanaryKeeper:
         if reading.counts:
             told = [one.as_json for one in reading.counts]
             cursor = (fresh.cursor, reading.cursor)
-            await self._context.threads.work.run(self._canaries.tally_from, record.id, "prometheus", told, cursor)
+            await work.run(self._canaries.tally_from, record.id, "prometheus", told, cursor)
 
     async def _book(self, record: CanaryRecord) -> _Book:
         known = self._books.get(record.id)
