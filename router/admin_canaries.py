@@ -94,14 +94,16 @@ def _add_reading(app: FastAPI, control: Control, allowed: Allowed) -> None:
     async def show_canary(canary: Number) -> dict[str, Any]:
         """How a canary stands: share, requests, evidence, and its summary."""
         record = await threaded(control, canaries.get, canary)
-        looks = await threaded(control, canaries.looks, canary)
+        looks = tuple((await threaded(control, canaries.judged, canary)).values())
         return {"standing": standing(record, looks), "summary": summary(record, looks)}
 
     @app.get("/admin/v1/canaries/{canary}/looks", dependencies=viewer, tags=["canaries"])
-    async def list_looks(canary: Number) -> tuple[Look, ...]:
-        """Every look at the evidence, with what it was taken by."""
+    async def list_looks(
+        canary: Number, after: Annotated[int, Query(ge=0)] = 0, limit: Annotated[int, Query(ge=1, le=1000)] = 1000
+    ) -> tuple[Look, ...]:
+        """Looks at the evidence, with what they were taken by: those after the one with the number `after`."""
         await threaded(control, canaries.get, canary)
-        return await threaded(control, canaries.looks, canary)
+        return await threaded(control, canaries.looks, canary, after=after, limit=limit)
 
 
 def _add_starting(app: FastAPI, control: Control, allowed: Allowed) -> None:
@@ -111,6 +113,9 @@ def _add_starting(app: FastAPI, control: Control, allowed: Allowed) -> None:
         if (body.pool is None) != bool(body.adapter and body.revision):
             raise InvalidRequest("Give either 'adapter' and 'revision', or 'pool'.")
         plan = ready_plans()[body.plan] if isinstance(body.plan, str) else body.plan
+        fault = control.context.scope_fault(plan.scope, body.adapter)
+        if fault is not None:
+            raise InvalidRequest(f"{fault[0].upper()}{fault[1:]}.")
         told = plan.model_dump(mode="json")
         draft = CanaryDraft(body.adapter, body.revision, told, caller.name, body.why, body.pool)
         return await changing(control, control.registry.canaries.start, draft)

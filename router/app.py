@@ -40,6 +40,7 @@ from router.outermost import keep_running
 from router.policy import PolicyHolder, ReadPolicy
 from router.poller import Poller, Probe
 from router.proxy import Proxy
+from router.reach import reach_of
 from router.tenants.config import CountersConfig
 from router.tenants.counters import Counters, MemoryCounters, RedisCounters
 from router.tenants.limiter import Limiter
@@ -81,6 +82,8 @@ class Router:
         self.control = self._open_control(config)
         self.policy = PolicyHolder(config, self._access, utc_now, must_show=not is_loopback(config.host), read=read)
         self.policy.told = self._audit_reload
+        if self.control is not None:
+            self.control.reach = lambda: reach_of(self.policy.policy.config)
         self._usage = Usage(self.control.usage_book, utc_now) if self.control else None
         self._limiter = Limiter(_counters(config.counters), config.counters)
         self._admission = Admission(

@@ -1,15 +1,17 @@
 """`patchbay canary start`, `promote`, `pause`, `resume`, `abort`: what people decide about a canary."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from adapters.commands.desk import AsJson, Config, Desk, Why, opened
+from adapters.commands.desk import DEFAULT_FILE, AsJson, Config, Desk, Why, opened
 from adapters.errors import Conflict
 
 if TYPE_CHECKING:
     from adapters.canary_moves import CanaryMoves
     from adapters.registry.canary_records import CanaryRecord
+    from router.canary.plan import PlanConfig
 
 _Name = Annotated[str, typer.Argument(metavar="ADAPTER", help="The adapter or pool, or the canary's number.")]
 _ALIVE_S = 10.0
@@ -37,12 +39,30 @@ def start(
     with opened(config) as desk:
         chosen = named_plan(plan)
         adapter, number = _revision(reference, pool)
+        _check_scope(desk, chosen, adapter, config)
         _check_alive(desk)
         draft = CanaryDraft(adapter, number, chosen.model_dump(mode="json"), desk.actor, why, pool)
         record = desk.registry.canaries.start(draft)
         _say(record, f"Canary {record.id}: {record.name} against {record.stable_name}.", as_json=as_json)
         if not as_json:
             typer.echo(f"  patchbay canary watch {record.subject}")
+
+
+def _check_scope(desk: Desk, plan: "PlanConfig", adapter: str, config: Path | None) -> None:
+    """Raises ConfigError where the plan's scope can reach nobody, as far as the servers' file and the registry tell."""
+    from adapters.errors import ConfigError
+    from adapters.settings import load_yaml
+    from adapters.tenancy import DEFAULT_TENANT
+    from router.canary.scope import fault_of
+
+    file = config or DEFAULT_FILE
+    routes = load_yaml(file).get("routes") or {} if file.exists() else {}
+    # Clients of a pool may name any model.
+    words = {*routes, adapter, *({plan.scope.route} if not adapter and plan.scope.route else ())}
+    tenants = {DEFAULT_TENANT, *(one.name for one in desk.registry.accounts.tenants())}
+    fault = fault_of(plan.scope, words, tenants)
+    if fault is not None:
+        raise ConfigError(f"{fault[0].upper()}{fault[1:]}.")
 
 
 def _revision(reference: str | None, pool: str | None) -> tuple[str, int]:

@@ -1,7 +1,7 @@
 """`patchbay canary status`, `watch`, `history`, `replay`, `report`: how canaries stand and stood."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,7 +13,7 @@ from router.canary_moves import live_canary
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from adapters.registry.canary_records import CanaryRecord
+    from adapters.registry.canary_records import CanaryRecord, Look
     from router.canary.plan import PlanConfig
 
 _BAR = 40
@@ -34,7 +34,8 @@ def status(
 
     with opened(config) as desk:
         found = [one for one in desk.registry.canaries.history(name) if one.live]
-        told = [_standing(desk, record) for record in found]
+        seen = desk.registry.canaries.judged(*(record.id for record in found))
+        told = [_standing(record, seen) for record in found]
         if as_json:
             print_json(told)
             return
@@ -138,10 +139,11 @@ def report(
     """
     from adapters.commands.output import print_json
     from router.canary.files import write_incident
-    from router.canary.incident import summary
+    from router.canary.incident import TOLD_LOOKS, summary
 
     with opened(config) as desk:
-        record, looks = desk.registry.canaries.get(canary), desk.registry.canaries.looks(canary)
+        record = desk.registry.canaries.get(canary)
+        looks = desk.registry.canaries.thinned(canary, TOLD_LOOKS)
         folder = write_incident(out, record, looks)
         if as_json:
             print_json({**summary(record, looks), "folder": str(folder)})
@@ -196,7 +198,7 @@ def _standings(desk: Desk, canary: int) -> Iterator[dict[str, Any]]:
     before: dict[str, Any] = {}
     while True:
         record = desk.registry.canaries.get(canary)
-        told = _standing(desk, record)
+        told = _standing(record, desk.registry.canaries.judged(canary))
         if told != before:
             yield told
         before = told
@@ -205,10 +207,10 @@ def _standings(desk: Desk, canary: int) -> Iterator[dict[str, Any]]:
         time.sleep(_LOOK_S)
 
 
-def _standing(desk: Desk, record: "CanaryRecord") -> dict[str, Any]:
+def _standing(record: "CanaryRecord", seen: Mapping[int, "Look"]) -> dict[str, Any]:
     from router.canary.standing import standing
 
-    return standing(record, desk.registry.canaries.looks(record.id))
+    return standing(record, [seen[record.id]] if record.id in seen else [])
 
 
 def _row(told: dict[str, Any]) -> tuple[object, ...]:

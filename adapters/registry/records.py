@@ -279,7 +279,7 @@ class UsageBatch:
 class Snapshot:
     """The registry at one moment. `generation`: goes up at every change of what is in here; `rollouts`: those that are
     not finished; `recent`: channel moves of the last hour, the newest last; `canaries`: those that have not ended, or
-    have just now."""
+    have just now; `installation`: the registry's own id, made once with it."""
 
     generation: int
     adapters: Mapping[str, AdapterView]
@@ -287,6 +287,7 @@ class Snapshot:
     recent: tuple[Move, ...] = ()
     access: Access = Access()
     canaries: tuple[CanaryRecord, ...] = ()
+    installation: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,11 +304,12 @@ class AuditEntry:
 
 @dataclass(frozen=True, slots=True)
 class RouterBeat:
-    """A router that is alive. `generation`: of the snapshot that it routes by."""
+    """A router that is alive. `generation`: of the snapshot that it routes by, `since`: since when it does."""
 
     name: str
     generation: int
     seen_at: datetime
+    since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,7 @@ state = Table(
     metadata,
     Column("id", Integer, primary_key=True),
     Column("generation", BigInteger, nullable=False),
+    Column("installation", String(32)),
 )
 bases = Table(
     "bases",
@@ -140,6 +141,7 @@ routers = Table(
     Column("name", String(128), primary_key=True),
     Column("generation", BigInteger, nullable=False),
     Column("seen_at", UtcTime, nullable=False),
+    Column("since", UtcTime),
 )
 leases = Table(
     "leases",
@@ -234,6 +236,12 @@ canaries = Table(
     Column("step_at", UtcTime),
     Column("ended_at", UtcTime),
     Column("pool", String(63)),
+    Column("paused_at", UtcTime),
+    Column("paused_by", Text),
+    Column("paused_s", Float, nullable=False),
+    Column("verdict_at", UtcTime),
+    Column("verdict_generation", BigInteger),
+    Column("judged", Integer, nullable=False),
 )
 tallies = Table(
     "tallies",
@@ -253,4 +261,11 @@ looks = Table(
     Column("number", Integer, primary_key=True, autoincrement=False),
     Column("verdict", JSON, nullable=False),
     Column("at", UtcTime, nullable=False),
+)
+checkpoints = Table(
+    "checkpoints",
+    metadata,
+    Column("canary", BigInteger, primary_key=True, autoincrement=False),
+    Column("look", Integer, nullable=False),
+    Column("ledger", JSON, nullable=False),
 )

@@ -5,6 +5,8 @@ from typing import Any
 
 from adapters.registry.canary_records import CanaryRecord, Look
 
+# How many looks a report and its plot are made from.
+TOLD_LOOKS = 1000
 _WIDTH, _HEIGHT, _EDGE = 720, 300, 48
 _COLOURS = ("#c0392b", "#2471a3", "#1e8449", "#8e44ad", "#b9770e", "#34495e", "#17a589", "#7b241c")
 
@@ -31,7 +33,7 @@ def summary(record: CanaryRecord, looks: Sequence[Look]) -> dict[str, Any]:
         "metric": deciding.get("metric"),
         "evidence": deciding.get("e"),
         "needed": deciding.get("needed"),
-        "looks": len(looks),
+        "looks": record.looks,
     }
 
 

@@ -11,14 +11,17 @@ from router.canary.plan import PlanConfig
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a canary is. `step`: in its plan, from 0; `began_s`: when it began at all, `step_s`: when its step did;
-    `samples`: requests that it had answered when the step began; `passed`: whether somebody let the next step begin."""
+    """Where a canary is. `step`: in its plan, from 0, and -1 before its first, when no caller is sent to it; `began_s`:
+    when it began at all, later by as long as it was paused; `step_s`: when its step did; `samples`: requests that it
+    had answered when the step began; `passed`: whether somebody let the next step begin; `paused`: whether somebody
+    keeps it where it is."""
 
     step: int
     began_s: float
     step_s: float
     samples: int
     passed: bool = False
+    paused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,8 @@ class RollBack:
     needed: float
 
 
+# What is said first of a canary that is over its plan's time.
+UNDECIDED = "undecided"
 Verdict = Hold | StepOn | Promote | RollBack
 
 
@@ -62,35 +67,56 @@ def judge(plan: PlanConfig, ledger: Ledger, place: Place, now_s: float) -> Verdi
     """The verdict at `now_s`. It may be asked for after every request: the evidence is made for that.
 
     What is bad goes at once; what is good goes on when its step has lasted and has been seen enough, and is promoted
-    when it is shown, too, not to be worse by more than the margins. No request is no evidence, either way.
+    when it is shown, too, not to be worse by more than the margins. No request is no evidence, either way. What a
+    person or the plan holds back goes on by no clock.
     """
-    if (bad := _worst(plan, ledger)) is not None:
-        return bad
+    return _worst(plan, ledger) or _gone_on(plan, ledger, place, now_s)
+
+
+def _gone_on(plan: PlanConfig, ledger: Ledger, place: Place, now_s: float) -> Verdict:
+    """What its plan says of one that is not bad."""
+    if place.paused:
+        return Hold("it is paused")
     if now_s - place.began_s >= plan.max_s:
-        return _at_the_end(plan, ledger)
+        return _at_the_end(plan, ledger, place, now_s)
     if (not_yet := _in_its_step(plan, ledger, place, now_s)) is not None:
         return not_yet
     if place.step + 1 == len(plan.steps):
         return _promoted(plan, ledger)
-    following = plan.steps[place.step + 1]
-    if following.gate and not place.passed:
-        return Hold(f"somebody has to let it go on to {following.weight:g}% (`patchbay canary resume`)")
+    if (closed := _gate(plan, place, place.step + 1)) is not None:
+        return Hold(closed)
     return StepOn(place.step + 1, f"no worse so far on {ledger.canary} requests")
 
 
 def _in_its_step(plan: PlanConfig, ledger: Ledger, place: Place, now_s: float) -> Hold | None:
     """What keeps it where it is."""
+    return _unfinished(plan, ledger, place, now_s) or _blacked_out(plan, now_s)
+
+
+def _unfinished(plan: PlanConfig, ledger: Ledger, place: Place, now_s: float) -> Hold | None:
+    copies = plan.shadow.samples if plan.shadow is not None else 0
+    if ledger.shadowed < copies:
+        return Hold(f"{ledger.shadowed} of {copies} copies", copies - ledger.shadowed)
+    if place.step < 0:
+        return None
     if not ledger.canary:
         return Hold("no request has reached the canary yet, so there is nothing to judge")
-    if plan.shadow is not None and ledger.shadowed < plan.shadow.samples:
-        return Hold(f"{ledger.shadowed} of {plan.shadow.samples} copies", plan.shadow.samples - ledger.shadowed)
     step, seen = plan.steps[place.step], ledger.canary - place.samples
     if seen < step.samples:
         return Hold(f"{seen} of {step.samples} requests of this step", step.samples - seen)
     left_s = step.hold_s - (now_s - place.step_s)
-    if left_s > 0:
-        return Hold(f"this step lasts for {left_s:.0f} s more")
+    return Hold(f"this step lasts for {left_s:.0f} s more") if left_s > 0 else None
+
+
+def _blacked_out(plan: PlanConfig, now_s: float) -> Hold | None:
     return Hold("it neither grows nor is promoted within the plan's blackout") if plan.is_blacked_out(now_s) else None
+
+
+def _gate(plan: PlanConfig, place: Place, step: int) -> str | None:
+    """What is said of a closed gate before a step, None where there is none."""
+    if not plan.steps[step].gate or (place.passed and step == place.step + 1):
+        return None
+    return f"somebody has to let it go on to {plan.steps[step].weight:g}% (`patchbay canary resume`)"
 
 
 def _worst(plan: PlanConfig, ledger: Ledger) -> RollBack | None:
@@ -141,16 +167,30 @@ def _shown(plan: PlanConfig, ledger: Ledger, name: str) -> bool:
     return metric.no_worse.log_e >= needed or (metric.below is not None and metric.below.log_e >= needed)
 
 
-def _at_the_end(plan: PlanConfig, ledger: Ledger) -> Verdict:
-    reached = _promoted(plan, ledger)
-    if isinstance(reached, Promote):
-        return reached
-    said = f"undecided after {plan.max_s:g} s and {ledger.canary} requests"
-    if not ledger.canary or plan.undecided == "hold":
-        return Hold(f"{said}: it holds until somebody decides")
-    if plan.undecided == "promote":
-        return Promote(f"{said}, and the plan says to promote then")
-    return RollBack("time", f"{said}, and the plan says to roll back then", 1.0, plan.needed)
+def _at_the_end(plan: PlanConfig, ledger: Ledger, place: Place, now_s: float) -> Verdict:
+    """At the plan's `max_s`. Evidence that is enough promotes it only from where it would have before; without that the
+    plan's `undecided` says what follows, as far as neither a gate nor a blackout holds it back."""
+    if place.step + 1 == len(plan.steps) and _in_its_step(plan, ledger, place, now_s) is None:
+        reached = _promoted(plan, ledger)
+        if isinstance(reached, Promote):
+            return reached
+    said = f"{UNDECIDED} after {plan.max_s:g} s and {ledger.canary} requests"
+    # Without a copy or a request nothing is known of it, but the plan's first step has not begun then either.
+    if plan.undecided == "roll_back" and (ledger.canary or place.step < 0):
+        return RollBack("time", f"{said}, and the plan says to roll back then", 1.0, plan.needed)
+    if plan.undecided == "promote" and ledger.canary:
+        held = _held_back(plan, place, now_s)
+        if held is None:
+            return Promote(f"{said}, and the plan says to promote then")
+        return Hold(f"{said}: {held}")
+    return Hold(f"{said}: it holds until somebody decides")
+
+
+def _held_back(plan: PlanConfig, place: Place, now_s: float) -> str | None:
+    """What of the plan forbids to promote it from where it is, whatever its clock says."""
+    gates = (_gate(plan, place, step) for step in range(place.step + 1, len(plan.steps)))
+    blackout = _blacked_out(plan, now_s)
+    return next((gate for gate in gates if gate is not None), blackout.reason if blackout is not None else None)
 
 
 def _more(plan: PlanConfig, ledger: Ledger) -> int | None:

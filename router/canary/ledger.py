@@ -1,9 +1,13 @@
 """What is known of a canary so far: counts, and the evidence that they made. Immutable, and grown by counts alone, so
 that the same counts in the same order give the same evidence bit for bit."""
 
-from collections.abc import Mapping
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
+
+import msgspec
 
 from router.canary.evidence import Mean, Rate, Wealth, no_worse, worse
 from router.canary.plan import MetricConfig, PlanConfig
@@ -53,6 +57,38 @@ def counts_of(told: Mapping[str, Any]) -> Counts:
     )
 
 
+def folded(counts: Iterable[Counts]) -> tuple[Counts, ...]:
+    """The same in as few as may be: one for each share, in the order of shares. Folded again with more, it comes to
+    what all at once come to."""
+    found: dict[float, Counts] = {}
+    for one in counts:
+        known = found.get(one.share)
+        found[one.share] = one if known is None else _sum(known, one)
+    return tuple(found[share] for share in sorted(found))
+
+
+def _sum(one: Counts, other: Counts) -> Counts:
+    bad = {
+        name: (one.bad.get(name, (0, 0))[0] + canary, one.bad.get(name, (0, 0))[1] + rest)
+        for name, (canary, rest) in other.bad.items()
+    }
+    return Counts(
+        one.share,
+        one.canary + other.canary,
+        one.other + other.other,
+        {**one.bad, **bad},
+        dict(Counter(one.wins) + Counter(other.wins)),
+        None if one.own is None and other.own is None else dict(Counter(_own(one)) + Counter(_own(other))),
+        one.tripped or other.tripped,
+        one.shadowed + other.shadowed,
+    )
+
+
+def _own(counts: Counts) -> Mapping[str, int]:
+    """Of the canary's requests, how many were bad, by metric."""
+    return counts.own if counts.own is not None else {name: canary for name, (canary, _) in counts.bad.items()}
+
+
 @dataclass(frozen=True, slots=True)
 class Metric:
     """One metric's. `canary`, `other`: bad requests so far; `worse`, `no_worse`: the evidence that it is, and that it
@@ -91,6 +127,12 @@ class Ledger:
             None if bound is None else Mean(bound, above=False).start,
             None if bound is None else Mean(bound, above=True).start,
         )
+
+    @property
+    def as_json(self) -> dict[str, Any]:
+        """What `ledger_of` reads, bit for bit."""
+        told: dict[str, Any] = _finite(msgspec.to_builtins(self))
+        return told
 
     def after(self, plan: PlanConfig, counts: Counts) -> "Ledger":
         """With `counts` more."""
@@ -139,6 +181,20 @@ class Ledger:
         if few is not None and known.below is not None:
             grown = replace(grown, below=Mean(few, above=False).after(known.below, {1.0: own, 0.0: good}))
         return grown
+
+
+def ledger_of(told: Mapping[str, Any]) -> Ledger:
+    """A ledger from its JSON. Raises ValueError where this version cannot read it."""
+    return msgspec.convert(told, Ledger, strict=False)
+
+
+def _finite(told: Any) -> Any:
+    """With the words of floats that JSON has no numbers for."""
+    if isinstance(told, dict):
+        return {key: _finite(value) for key, value in told.items()}
+    if isinstance(told, (list, tuple)):
+        return [_finite(one) for one in told]
+    return told if not isinstance(told, float) or math.isfinite(told) else str(told)
 
 
 def _opened(config: MetricConfig) -> Metric:

@@ -55,12 +55,21 @@ Window = Annotated[str, AfterValidator(_window)]
 
 
 class ScopeConfig(Settings):
-    """Whose requests are tried on, all where nothing is said. `route`: by that route; `tenant`: of that tenant;
-    `header`: with these headers, names in lower case."""
+    """Whose requests are tried on, all where nothing is said. `route`: by that route, or the adapter's name for
+    requests that name it themselves; `tenant`: of that tenant; `header`: with these headers, their names in any
+    case."""
 
     route: str | None = None
     tenant: str | None = None
     header: dict[str, str] = Field(default_factory=dict)
+
+    @field_validator("header")
+    @classmethod
+    def _in_lower_case(cls, value: dict[str, str]) -> dict[str, str]:
+        lower = {name.lower(): wanted for name, wanted in value.items()}
+        if len(lower) < len(value):
+            raise ValueError("a header is named twice: case makes no difference")
+        return lower
 
 
 class ShadowStep(Settings):
@@ -75,7 +84,8 @@ class PlanConfig(Settings):
     """`metrics`: what is watched, by name; `win_margin`: how far below a half the share of pairwise wins may be (0.05
     is usual), None where pairs are not judged; `alpha`: the probability, over the whole canary, that one that is no
     worse is rolled back; `promote_alpha`: that one that is worse by a margin is promoted; `max_s`: how long it lasts at
-    most; `undecided`: what happens then; `scope`: whose requests; `unit`: what is assigned, and so counts once: a
+    most, but for the time that it is paused; `undecided`: what happens then, but that neither a closed gate nor a
+    blackout is passed by it; `scope`: whose requests; `unit`: what is assigned, and so counts once: a
     caller, whose requests stay in one arm, or each request; `slices`: by what else evidence is kept apart, so that
     what is bad for a few is found: `route`, `tenant`, `tier`, `language`, `header:NAME`; half of alpha is theirs;
     `shadow`: it gets copies of requests first, which nobody sees; `breaker`: so many different callers in a row whose

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from adapters.artifacts.store import ArtifactStore
 from adapters.canary_moves import CanaryMoves
@@ -23,6 +23,7 @@ from router.control.replicas import ReplicaControl
 from router.control.tallies import Tallies
 from router.fleet import Fleet
 from router.metrics import Metrics
+from router.reach import Reach
 from router.trials import Trials
 
 _log = logging.getLogger("patchbay.router")
@@ -32,7 +33,8 @@ _END_SHARE = 0.4
 
 
 class Control:
-    """A router's side of the registry. Raises RegistryError where the database cannot be opened."""
+    """A router's side of the registry. `reach`: what the configuration names, as it is now. Raises RegistryError where
+    the database cannot be opened."""
 
     def __init__(
         self,
@@ -44,6 +46,7 @@ class Control:
         trials: Trials,
     ) -> None:
         self.settings = settings
+        self.reach: Callable[[], Reach] = Reach
         self._metrics = metrics
         name = config.name or f"{socket.gethostname()}:{os.getpid()}"
         self.registry = Registry.open(settings.url.get_secret_value())
@@ -67,7 +70,7 @@ class Control:
         self._tallies = Tallies(
             trials, self.registry.canaries, name=name, all_of_it=config.canary.metrics == "embedded"
         )
-        context = Context(
+        self.context = Context(
             self.registry,
             self.follower,
             fleet,
@@ -77,10 +80,15 @@ class Control:
             config.rollout_timeout_s,
             self.threads,
             utc_now=self.registry.clock,
+            reach=self.named,
         )
         wishes = Wishes(config.adapters, config.canaries, config.canary)
-        self._reconciler = Reconciler(context, self.publisher, wishes, name=name)
+        self._reconciler = Reconciler(self.context, self.publisher, wishes, name=name)
         fleet.follow_control()
+
+    def named(self) -> Reach:
+        """What the configuration names, as it is now."""
+        return self.reach()
 
     async def run(self) -> None:
         """Follows and reconciles until cancelled. Whatever goes wrong in here, requests go on being answered."""
