@@ -14,6 +14,7 @@ from adapters.publish import Publisher
 from adapters.registry.registry import Registry
 from adapters.registry.spool import spool_of
 from adapters.registry.usage_book import UsageBook
+from router.canary.config import DeclaredCanary
 from router.config import RouterConfig
 from router.control.context import Context, ControlThreads
 from router.control.follower import Follower
@@ -24,6 +25,7 @@ from router.control.tallies import Tallies
 from router.fleet import Fleet
 from router.metrics import Metrics
 from router.trials import Trials
+from router.watching import Subject, checked
 
 _log = logging.getLogger("patchbay.router")
 _AGAIN_S = 1.0
@@ -44,6 +46,7 @@ class Control:
         trials: Trials,
     ) -> None:
         self.settings = settings
+        self.served = config.served
         self._metrics = metrics
         name = config.name or f"{socket.gethostname()}:{os.getpid()}"
         self.registry = Registry.open(settings.url.get_secret_value())
@@ -77,7 +80,7 @@ class Control:
             self.threads,
             utc_now=self.registry.clock,
         )
-        wishes = Wishes(config.adapters, config.canaries, config.canary)
+        wishes = Wishes(config.adapters, _as_seen(config), config.canary)
         self._reconciler = Reconciler(context, self.publisher, wishes, name=name)
         fleet.follow_control()
 
@@ -109,3 +112,14 @@ class Control:
         self.pushes.close()
         self.threads.close()
         self.registry.close()
+
+
+def _as_seen(config: RouterConfig) -> dict[str, DeclaredCanary]:
+    """The canaries that the configuration asks for, their plans without what would see nothing."""
+    found: dict[str, DeclaredCanary] = {}
+    for name, wish in config.canaries.items():
+        plan, sight = checked(wish.plan, Subject(name), config.served)
+        found[name] = wish.model_copy(update={"plan": plan})
+        for metric, why in sight.unseen.items():
+            _log.info("the canary of %s@%d will not watch %s: %s", name, wish.revision, metric, why)
+    return found
