@@ -71,10 +71,20 @@ def test_a_file_that_is_none_of_ours_is_put_aside_and_keeps_no_other_from_being_
 
 def test_usage_that_is_no_usage_is_put_aside(url: str) -> None:
     spool = spool_of(url)
-    spool.keep(Spooled("usage", "a", 1, [{"tenant": 3}]))
     with Registry.open(url) as registry:
+        spool.keep(Spooled("usage", "a", 1, [{"tenant": 3}]))
         UsageBook(registry.accounts, spool).take_in()
     assert [one.name for one in spool.folder.iterdir()] == ["usage-a-1.json.unreadable"]
+
+
+def test_what_a_router_of_before_left_with_its_cost_as_a_float_is_counted_in_billionths(url: str) -> None:
+    hour = datetime(2026, 1, 1, 12, tzinfo=UTC)
+    row = {"hour": hour.isoformat(), "tenant": "t", "route": "r", "model": "m", "requests": 2, "cost": 0.1}
+    with Registry.open(url) as registry:
+        spool_of(url).keep(Spooled("usage", "before", 1, [row]))
+        UsageBook(registry.accounts, spool_of(url)).take_in()
+        [counted_row] = [one for one in registry.accounts.usage(since=hour) if one.hour == hour]
+    assert (counted_row.requests, counted_row.billionths) == (2, 100_000_000)
 
 
 def test_a_batch_that_cannot_be_taken_stays(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What the admin port says of a request that it does not take: which field is wrong, what of it, and the nearest name."""
+"""What the admin port says of a request that it refuses: which field is wrong, what of it, and the nearest name."""
 
 from pathlib import Path
 from typing import Any

@@ -75,8 +75,8 @@ def test_only_a_guard_that_stops_something_of_an_answer_is_counted(guard: dict[s
 def test_a_scope_narrows_what_is_seen() -> None:
     routes = {"desk": {"model": "sql", "guards": ["pii"]}, "beta": "sql"}
     guard = PII | {"tenants": {"acme": {"off": True}}}
-    for scope, seen in (({"route": "desk"}, True), ({"route": "beta"}, False), ({"route": "sql"}, False)):
-        scoped = plan("guards", scope=ScopeConfig(**scope))
+    for route, seen in (("desk", True), ("beta", False), ("sql", False)):
+        scoped = plan("guards", scope=ScopeConfig(route=route))
         assert ("guards" in sight_of(scoped, SQL, served(routes, {"pii": guard})).watched) is seen
     for tenant, seen in (("acme", False), ("other", True)):
         scoped = plan("guards", scope=ScopeConfig(route="desk", tenant=tenant))
