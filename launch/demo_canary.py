@@ -137,14 +137,14 @@ class _Demo:
         from rich.live import Live
 
         from router.canary.standing import standing
-        from router.canary_views import drawn
+        from router.canary_drawing import drawn
 
         end_s = time.monotonic() + _LONGEST_S
         with Live(console=self._show.console, refresh_per_second=4) as live:
             while time.monotonic() < end_s:
                 record = await asyncio.to_thread(registry.canaries.get, canary)
                 told = standing(record, await asyncio.to_thread(registry.canaries.looks, canary))
-                live.update(drawn(told))
+                live.update(drawn(told, self._show.console.width))
                 if not record.live:
                     return
                 await asyncio.sleep(_LOOK_S)

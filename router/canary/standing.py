@@ -24,6 +24,6 @@ def standing(record: CanaryRecord, looks: Sequence[Look]) -> dict[str, Any]:
         "requests": {"canary": canary, "others": others},
         "bad": last.get("bad", {}),
         "evidence": last.get("evidence", {}),
-        "more": last.get("more"),
+        "more": last.get("more") if record.live else None,
         "says": says,
     }
