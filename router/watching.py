@@ -21,11 +21,13 @@ _ALWAYS: Mapping[str, str] = {
     "cost": "every answer of text",
     "votes": "answers that callers vote on, by POST /v1/feedback",
 }
+# Of what a guard has to count: what that must be.
 _NEEDS: Mapping[str, str] = {
-    "guards": "no guard there blocks or redacts answers",
-    "schema": "no guard there is of the kind 'schema'",
-    "refusals": "no guard there is of the kind 'refusal'",
+    "guards": "blocks or redacts answers",
+    "schema": "is of the kind 'schema'",
+    "refusals": "is of the kind 'refusal'",
 }
+_MOST_NAMED = 3
 _NO_VOTES = "'feedback_ids' is 0, so no vote is taken"
 _PAIRS = "pairs that somebody posts to /admin/v1/canaries/ID/pairs; without them it is not promoted"
 
@@ -86,9 +88,9 @@ def sight_of(plan: PlanConfig, subject: Subject, served: Served) -> Sight:
         if metric in _NEEDS:
             on = [route for route, guards in ways.items() if metric in _found(plan, served.policy, guards)]
             if on:
-                watched[metric] = "every answer" if len(on) == len(ways) else f"answers of {', '.join(on)}"
+                watched[metric] = "every answer" if len(on) == len(ways) else f"answers of {_named(on)}"
             else:
-                unseen[metric] = f"{_NEEDS[metric]} ({', '.join(ways)})"
+                unseen[metric] = f"no guard of {_named(tuple(ways))} {_NEEDS[metric]}"
         elif metric == "votes" and not served.votes:
             unseen[metric] = _NO_VOTES
         else:
@@ -126,6 +128,12 @@ def checked(plan: PlanConfig, subject: Subject, served: Served) -> tuple[PlanCon
         f"metrics.{name} will see nothing: {why}.",
         hint="Take it out of the plan, or put such a guard on the route." if name in _NEEDS else "Take it out.",
     )
+
+
+def _named(routes: Sequence[str]) -> str:
+    """Some routes by name, and how many more there are."""
+    more = len(routes) - _MOST_NAMED
+    return f"{', '.join(routes[:_MOST_NAMED])}{f' and {more} more routes' if more > 0 else ''}"
 
 
 def _ways(plan: PlanConfig, subject: Subject, policy: Policy) -> dict[str, Sequence[str]]:

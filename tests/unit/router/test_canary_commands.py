@@ -122,7 +122,7 @@ def test_a_plan_that_would_see_nothing_starts_nothing_and_a_ready_one_says_what_
     file.write_text("{steps: [{weight: 10}], metrics: {schema: {most: 0.05}}}")
     result = run(desk, "start", "sql@2", "--plan", str(file), **ROUTER)
     assert result.exit_code == 2
-    assert "metrics.schema will see nothing: no guard there is of the kind 'schema'" in result.stderr
+    assert "metrics.schema will see nothing: no guard of sql is of the kind 'schema'" in result.stderr
     guards = {"guards": {"pii": {"kind": "rules", "sets": ["pii"]}}, "guard_all": ["pii"]}
     shown = run(desk, "start", "sql@2", **ROUTER, **guards).stdout
     told = {line.split()[0]: line.split()[1] for line in shown.splitlines() if len(line.split()) > 2}
