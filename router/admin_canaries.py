@@ -83,7 +83,7 @@ def add_canaries(app: FastAPI, parts: CanaryParts, allowed: Allowed) -> None:
     async def add_pair(canary: Number, body: PairBody, caller: Annotated[Caller, Depends(allowed.operator)]) -> None:
         """Counts a pair of answers that somebody has compared."""
         if not trials.compared(canary, body.value):
-            raise NotFound(f"No canary {canary} is under way.")
+            raise NotFound(f"No canary {canary} is under way.", param="canary")
 
     # Last: its path fits that of the pairs, too.
     _add_moving(app, control, allowed)

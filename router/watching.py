@@ -3,12 +3,13 @@
 A metric that nothing counts is never bad, so a plan that leans on it would promote whatever comes.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from adapters.errors import ConfigError
 from router.canary.plan import PlanConfig, ready_plans
+from router.canary.trial import Trial
 from router.guards.config import GuardConfig, RefusalGuard, SchemaGuard
 from router.routes.config import RouteConfig
 
@@ -128,6 +129,18 @@ def checked(plan: PlanConfig, subject: Subject, served: Served) -> tuple[PlanCon
         f"metrics.{name} will see nothing: {why}.",
         hint="Take it out of the plan, or put such a guard on the route." if name in _NEEDS else "Take it out.",
     )
+
+
+def blind_spots(trials: Iterable[Trial], served: Served) -> Iterator[str]:
+    """What canaries that are under way watch, and see nothing of by what is `served` now, in words."""
+    for trial in trials:
+        try:
+            unseen = sight_of(trial.plan, Subject(trial.adapter, trial.pool), served).unseen
+        except ConfigError as error:
+            yield f"canary {trial.id} of {trial.revision} gets no request any more: {error}"
+        else:
+            for metric, why in unseen.items():
+                yield f"canary {trial.id} of {trial.revision} sees nothing of {metric} any more: {why}"
 
 
 def _named(routes: Sequence[str]) -> str:

@@ -176,7 +176,9 @@ class Canaries:
         with self._database.read() as connection:
             row = connection.execute(query).one_or_none()
         if row is None:
-            raise NotFound("There was no such canary yet.")
+            subject = pool or adapter
+            of_it = f" of {subject[:63]}" if subject else ""
+            raise NotFound(f"There was no canary{of_it} yet.", param="pool" if pool else "adapter" if adapter else None)
         return _record_of(row)
 
     def history(self, subject: str | None = None, *, limit: int = 100) -> tuple[CanaryRecord, ...]:
@@ -336,7 +338,7 @@ def _tallies(connection: Connection, canary: int, look: int | None) -> tuple[Tal
 def _one(connection: Connection, canary: int) -> CanaryRecord:
     row = connection.execute(select(canaries).where(canaries.c.id == canary)).one_or_none()
     if row is None:
-        raise NotFound(f"There is no canary {canary}.", hint="patchbay canary history")
+        raise NotFound(f"There is no canary {canary}.", param="canary", hint="patchbay canary history")
     return _record_of(row)
 
 

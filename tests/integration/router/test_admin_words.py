@@ -35,6 +35,8 @@ def with_metrics(*names: str) -> dict[str, Any]:
         (SQL | {"revison": 2}, "revison", "unknown key 'revison' (did you mean 'revision'?)"),
         (SQL | {"revision": "two"}, "revision", "'revision': Input should be a valid integer"),
         ({"adapter": "sql", "revision": 1}, "revision", "sql@1 is what 'stable' means already"),
+        ({"adapter": "sql", "revision": 9}, "revision", "sql has no revision 9"),
+        ({"adapter": "sgl", "revision": 2}, "adapter", "There is no adapter 'sgl'"),
     ],
 )
 async def test_a_canary_that_cannot_start_names_the_field(
@@ -43,7 +45,7 @@ async def test_a_canary_that_cannot_start_names_the_field(
     two_revisions(desk)
     async with routed(tmp_path, FakeEngine()) as router, httpx.AsyncClient(base_url=router.admin_url) as admin:
         answer = await admin.post("/admin/v1/canaries", json=body)
-    assert answer.status_code in (400, 409)
+    assert answer.status_code in (400, 404, 409)
     assert says in error_of(answer)["message"]
     assert error_of(answer)["param"] == param
 
@@ -55,6 +57,16 @@ async def test_a_body_that_is_no_json_and_one_that_is_missing_are_told_apart(tmp
         missing = await admin.post("/admin/v1/canaries", headers=json_type)
     assert "is no JSON" in error_of(broken)["message"]
     assert "body is missing" in error_of(missing)["message"]
+
+
+async def test_what_is_not_there_is_named(tmp_path: Path, desk: Desk) -> None:
+    async with routed_bare(tmp_path, desk) as router, httpx.AsyncClient(base_url=router.admin_url) as admin:
+        verdict = await admin.get("/admin/v1/canaries/verdict", params={"pool": "next"})
+        one = await admin.get("/admin/v1/canaries/7")
+        pair = await admin.post("/admin/v1/canaries/7/pairs", json={"value": 1})
+        long = await admin.get("/admin/v1/canaries", params={"limit": 0})
+    assert error_of(verdict)["message"] == "There was no canary of next yet."
+    assert [error_of(one)["param"] for one in (verdict, one, pair, long)] == ["pool", "canary", "canary", "limit"]
 
 
 async def test_a_ready_plan_is_started_without_what_would_see_nothing(tmp_path: Path, desk: Desk) -> None:

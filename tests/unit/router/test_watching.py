@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from adapters.errors import ConfigError
 from launch.config import PatchbayConfig
 from router.canary.plan import METRICS, MetricConfig, PlanConfig, ScopeConfig, StepConfig, ready_plans
+from router.canary.trial import Trial
 from router.config import PolicyConfig, RouterConfig
-from router.watching import Served, Subject, checked, sight_of
+from router.watching import Served, Subject, blind_spots, checked, sight_of
 
 SCHEMA = {"kind": "schema", "schema": {"type": "object"}}
 REFUSAL = {"kind": "refusal"}
@@ -137,3 +138,14 @@ def test_a_configuration_file_is_held_to_the_same(model: Any, data: dict[str, An
     assert model.model_validate({**data, "canaries": {"sql": {"revision": 2, "plan": "careful"}}}).canaries
     with pytest.raises(ValueError, match="did you mean 'errors'"):
         model.model_validate({**data, "canaries": {"sql": {"revision": 2, "plan": own | {"metrics": {"eror": {}}}}}})
+
+
+def test_what_a_reload_takes_from_a_canary_under_way_is_told() -> None:
+    routes = {"desk": {"model": "sql", "guards": ["json"]}}
+    trial = Trial(3, "sql", "sql@2", plan("errors", "schema"), 0.05)
+    assert list(blind_spots([trial], served(routes, {"json": SCHEMA}))) == []
+    [told] = blind_spots([trial], served({"desk": "sql"}))
+    assert told == "canary 3 of sql@2 sees nothing of schema any more: no guard of desk, sql is of the kind 'schema'"
+    scoped = Trial(4, "sql", "sql@2", plan("errors", scope="desk"), 0.05)
+    [gone] = blind_spots([scoped], served({}))
+    assert gone.startswith("canary 4 of sql@2 gets no request any more")
