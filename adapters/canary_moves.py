@@ -1,8 +1,10 @@
 """What people decide about a canary, over one registry. Every method blocks."""
 
 from collections.abc import Collection
+from datetime import datetime
+from typing import Any
 
-from adapters.errors import Conflict
+from adapters.errors import Conflict, NotFound
 from adapters.registry.canaries import Canaries
 from adapters.registry.canary_records import CanaryPhase, CanaryRecord
 
@@ -43,6 +45,29 @@ class CanaryMoves:
         _check(canary, (*_UNDECIDED, "promoting"), to="be aborted")
         changes = {"phase": "rolling_back", "reason": f"aborted by {_told(actor, why)}", "weight": 0.0}
         return self._canaries.end(canary, changes, actor=actor, said="canary.abort", why=why or "aborted")
+
+    def under_way(self, adapter: str) -> CanaryRecord | None:
+        """The canary of an adapter that has not ended, and is not on its way out."""
+        try:
+            found = self._canaries.live(adapter)
+        except NotFound:
+            return None
+        return found if found.pool is None and found.phase != "rolling_back" else None
+
+    def give_way(self, canary: CanaryRecord, *, actor: str, said: str, at: datetime) -> CanaryRecord:
+        """Ends it because somebody moves `stable`, so that there is nothing to compare with any more. `said`: what they
+        do; `at`: now, by the registry's clock."""
+        changes = _over("failed", f"'stable' was moved meanwhile: {said}", at)
+        return self._canaries.end(canary, changes, actor=actor, said="canary.failed", why=said)
+
+    def fulfil(self, canary: CanaryRecord, *, actor: str, why: str | None, at: datetime) -> CanaryRecord:
+        """Ends it as promoted because somebody makes `stable` mean its revision at once."""
+        changes = _over("promoted", f"made stable by {_told(actor, why)}", at)
+        return self._canaries.end(canary, changes, actor=actor, said="canary.promoted", why=why or "made stable")
+
+
+def _over(phase: str, reason: str, at: datetime) -> dict[str, Any]:
+    return {"phase": phase, "reason": reason, "weight": 0.0, "ended_at": at}
 
 
 def _check(canary: CanaryRecord, phases: Collection[str], *, to: str) -> None:

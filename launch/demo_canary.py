@@ -137,7 +137,7 @@ class _Demo:
         from rich.live import Live
 
         from router.canary.standing import standing
-        from router.canary_views import drawn
+        from router.canary_drawing import drawn
 
         end_s = time.monotonic() + _LONGEST_S
         with Live(console=self._show.console, refresh_per_second=4) as live:
@@ -145,7 +145,7 @@ class _Demo:
                 record = await asyncio.to_thread(registry.canaries.get, canary)
                 seen = await asyncio.to_thread(registry.canaries.judged, canary)
                 told = standing(record, tuple(seen.values()))
-                live.update(drawn(told))
+                live.update(drawn(told, self._show.console.width))
                 if not record.live:
                     return
                 await asyncio.sleep(_LOOK_S)

@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from functools import partial
 from secrets import token_bytes
 from socket import socket
@@ -47,6 +48,7 @@ from router.tenants.limiter import Limiter
 from router.tracing import open_tracer
 from router.trials import Trials
 from router.usage import Usage
+from router.watching import blind_spots
 from router.wire.port import Limits, Port
 
 _log = logging.getLogger("patchbay.router")
@@ -224,6 +226,9 @@ class Router:
     async def _audit_reload(self, changed: Sequence[str]) -> None:
         if self.control is None:
             return
+        served = replace(self._config.served, policy=self.policy.policy.config)
+        for words in blind_spots(self.trials.live, served):
+            _log.warning("%s", words)
         details = {"changed": list(changed), "version": self.policy.policy.number}
         name = str(self._config.policy_file.name if self._config.policy_file else "")
         try:

@@ -64,6 +64,11 @@ class Trials:
         if not self.running and self.pool is None:
             self.usual.clear()
 
+    @property
+    def live(self) -> Sequence[Trial]:
+        """Those that are judged."""
+        return tuple(one for one in (*self.running.values(), self.pool) if one is not None and one.live)
+
     def usual_of(self, name: str) -> Usual:
         """What is usual for an adapter or a base, while a canary is under way."""
         return self.usual.setdefault(name, Usual())

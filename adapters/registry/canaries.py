@@ -10,7 +10,7 @@ from dataclasses import fields
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, Select, func, insert, select, update
 
 from adapters.errors import Conflict, NotFound
 from adapters.names import revision_name
@@ -185,7 +185,9 @@ class Canaries:
         with self._database.read() as connection:
             row = connection.execute(query).one_or_none()
         if row is None:
-            raise NotFound("There was no such canary yet.")
+            subject = pool or adapter
+            of_it = f" of {subject[:63]}" if subject else ""
+            raise NotFound(f"There was no canary{of_it} yet.", param="pool" if pool else "adapter" if adapter else None)
         return _record_of(row)
 
     def history(self, subject: str | None = None, *, limit: int = 100) -> tuple[CanaryRecord, ...]:
@@ -321,10 +323,13 @@ def _stable(connection: Connection, draft: CanaryDraft) -> int:
     if found is None or found.number is None:
         raise Conflict(
             f"{draft.adapter} has no stable revision to compare with.",
+            param="adapter",
             hint=f"patchbay adapters promote {revision_name(draft.adapter, draft.number)}",
         )
     if found.number == draft.number:
-        raise Conflict(f"{revision_name(draft.adapter, draft.number)} is what 'stable' means already.")
+        raise Conflict(
+            f"{revision_name(draft.adapter, draft.number)} is what 'stable' means already.", param="revision"
+        )
     return found.number
 
 
@@ -337,21 +342,30 @@ def _check_free(connection: Connection, draft: CanaryDraft) -> None:
             f"{live.name} is tried already (canary {live.id}, {live.phase}).",
             hint=f"patchbay canary abort {live.subject}",
         )
-    if draft.pool is not None:
-        return
-    same = of_it.where(canaries.c.number == draft.number, canaries.c.phase == "rolled_back")
-    failed = connection.execute(same.order_by(canaries.c.id.desc())).first()
+    failed = connection.execute(_failed_before(draft)).first()
     if failed is not None and not draft.why:
         raise Conflict(
-            f"{revision_name(draft.adapter, draft.number)} was rolled back before: {failed.reason}.",
+            f"{_record_of(failed).name} was rolled back before: {failed.reason}.",
+            param="why",
             hint="Say why it is to be tried again: --why '…'",
         )
+
+
+def _failed_before(draft: CanaryDraft) -> Select[Any]:
+    """The last canary of the same that was rolled back. A pool's name stays where what is in it changes, so that of a
+    pool only the last one of all counts."""
+    back = canaries.c.phase == "rolled_back"
+    if draft.pool is None:
+        same = select(canaries).where(canaries.c.adapter == draft.adapter, canaries.c.number == draft.number, back)
+        return same.order_by(canaries.c.id.desc()).limit(1)
+    last = select(func.max(canaries.c.id)).where(canaries.c.pool == draft.pool).scalar_subquery()
+    return select(canaries).where(canaries.c.id == last, back)
 
 
 def _one(connection: Connection, canary: int) -> CanaryRecord:
     row = connection.execute(select(canaries).where(canaries.c.id == canary)).one_or_none()
     if row is None:
-        raise NotFound(f"There is no canary {canary}.", hint="patchbay canary history")
+        raise NotFound(f"There is no canary {canary}.", param="canary", hint="patchbay canary history")
     return _record_of(row)
 
 

@@ -253,7 +253,8 @@ class Access:
 
 @dataclass(frozen=True, slots=True)
 class UsageRow:
-    """What a tenant used of a model by a route within the hour that begins at `hour`."""
+    """What a tenant used of a model by a route within the hour that begins at `hour`. `billionths`: what it cost, of
+    the prices' currency."""
 
     hour: datetime
     tenant: str
@@ -263,7 +264,7 @@ class UsageRow:
     failed: int = 0
     prompt_tokens: int = 0
     answer_tokens: int = 0
-    cost: float = 0.0
+    billionths: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -200,7 +200,9 @@ usage = Table(
     Column("failed", BigInteger, nullable=False),
     Column("prompt_tokens", BigInteger, nullable=False),
     Column("answer_tokens", BigInteger, nullable=False),
+    # What routers of before step 0007 count, who may run beside newer ones; it is added to the next.
     Column("cost", Float, nullable=False),
+    Column("billionths", BigInteger, nullable=False, server_default="0"),
 )
 batches = Table(
     "batches",

@@ -7,7 +7,7 @@ from pydantic import Field, field_validator, model_validator
 
 from adapters.secret import Secret
 from adapters.settings import Settings, parse_settings
-from router.canary.plan import PlanConfig, ready_plans
+from router.canary.plan import PlanConfig, ready_plan, ready_plans
 
 
 class DeclaredCanary(Settings):
@@ -20,12 +20,7 @@ class DeclaredCanary(Settings):
     @field_validator("plan", mode="before")
     @classmethod
     def _name_is_enough(cls, value: Any) -> Any:
-        if not isinstance(value, str):
-            return value
-        plans = ready_plans()
-        if value not in plans:
-            raise ValueError(f"there is no plan '{value}' (ready: {', '.join(plans)})")
-        return plans[value]
+        return ready_plan(value)
 
 
 class CanaryConfig(Settings):

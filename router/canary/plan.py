@@ -1,9 +1,10 @@
 """A canary's plan: its steps, what is watched, and what counts as bad."""
 
+import difflib
 import re
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, WithJsonSchema, field_validator, model_validator
 
 from adapters.settings import Settings
 
@@ -12,7 +13,9 @@ Unit = Literal["caller", "request"]
 Facet = Annotated[str, Field(pattern=r"^(route|tenant|tier|language|header:[a-z0-9-]{1,64})$")]
 _DAY_S = 86_400
 _WINDOW = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)")
-MetricName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
+# All that a router counts of a request: docs/canary.md says what each is.
+METRICS = ("errors", "empty", "guards", "schema", "refusals", "votes", "ttft", "token_time", "cost")
+MetricName = Annotated[str, WithJsonSchema({"type": "string", "enum": list(METRICS)})]
 
 
 class StepConfig(Settings):
@@ -113,6 +116,16 @@ class PlanConfig(Settings):
     def _route_is_enough(cls, value: Any) -> Any:
         return {"route": value} if isinstance(value, str) else value
 
+    @field_validator("metrics")
+    @classmethod
+    def _can_be_counted(cls, value: dict[str, MetricConfig]) -> dict[str, MetricConfig]:
+        for name in value:
+            if name not in METRICS:
+                near = difflib.get_close_matches(name, METRICS, n=1, cutoff=0.5)
+                known = f"did you mean '{near[0]}'?" if near else f"there are: {', '.join(METRICS)}"
+                raise ValueError(f"there is no metric '{name[:64]}' ({known})")
+        return value
+
     @model_validator(mode="after")
     def _grows(self) -> Self:
         weights = [step.weight for step in self.steps]
@@ -140,6 +153,16 @@ def _holds(window: str, second: float) -> bool:
     first_hour, first_minute, last_hour, last_minute = (int(part) for part in re.findall(r"\d\d", window))
     begin, end = first_hour * 3600 + first_minute * 60, last_hour * 3600 + last_minute * 60
     return begin <= second < end if begin <= end else second >= begin or second < end
+
+
+def ready_plan(value: Any) -> Any:
+    """`value`, or the ready plan of that name. Raises ValueError, for a model's validator, for a name of none."""
+    if not isinstance(value, str):
+        return value
+    plans = ready_plans()
+    if value not in plans:
+        raise ValueError(f"there is no plan '{value[:64]}' (ready: {', '.join(plans)})")
+    return plans[value]
 
 
 def ready_plans() -> dict[str, PlanConfig]:

@@ -14,6 +14,7 @@ from adapters.publish import Publisher
 from adapters.registry.registry import Registry
 from adapters.registry.spool import spool_of
 from adapters.registry.usage_book import UsageBook
+from router.canary.config import DeclaredCanary
 from router.config import RouterConfig
 from router.control.context import Context, ControlThreads
 from router.control.follower import Follower
@@ -25,6 +26,7 @@ from router.fleet import Fleet
 from router.metrics import Metrics
 from router.reach import Reach
 from router.trials import Trials
+from router.watching import Subject, checked
 
 _log = logging.getLogger("patchbay.router")
 _AGAIN_S = 1.0
@@ -47,6 +49,7 @@ class Control:
     ) -> None:
         self.settings = settings
         self.reach: Callable[[], Reach] = Reach
+        self.served = config.served
         self._metrics = metrics
         name = config.name or f"{socket.gethostname()}:{os.getpid()}"
         self.registry = Registry.open(settings.url.get_secret_value())
@@ -82,7 +85,7 @@ class Control:
             utc_now=self.registry.clock,
             reach=self.named,
         )
-        wishes = Wishes(config.adapters, config.canaries, config.canary)
+        wishes = Wishes(config.adapters, _as_seen(config), config.canary)
         self._reconciler = Reconciler(self.context, self.publisher, wishes, name=name)
         fleet.follow_control()
 
@@ -118,3 +121,14 @@ class Control:
         self.pushes.close()
         self.threads.close()
         self.registry.close()
+
+
+def _as_seen(config: RouterConfig) -> dict[str, DeclaredCanary]:
+    """The canaries that the configuration asks for, their plans without what would see nothing."""
+    found: dict[str, DeclaredCanary] = {}
+    for name, wish in config.canaries.items():
+        plan, sight = checked(wish.plan, Subject(name), config.served)
+        found[name] = wish.model_copy(update={"plan": plan})
+        for metric, why in sight.unseen.items():
+            _log.info("the canary of %s@%d will not watch %s: %s", name, wish.revision, metric, why)
+    return found
