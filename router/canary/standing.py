@@ -24,6 +24,7 @@ def standing(record: CanaryRecord, looks: Sequence[Look]) -> dict[str, Any]:
         "requests": {"canary": canary, "others": others},
         "bad": last.get("bad", {}),
         "evidence": last.get("evidence", {}),
+        "seen": last.get("seen"),
         "more": last.get("more"),
         "says": says,
     }
