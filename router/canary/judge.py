@@ -64,6 +64,8 @@ class RollBack:
     needed: float
 
 
+# So much evidence that something is worse is none yet, but enough not to promote it on its being rare.
+_HINT = 3.0
 Verdict = Hold | StepOn | Promote | RollBack
 
 
@@ -160,7 +162,7 @@ def _shown(plan: PlanConfig, ledger: Ledger, name: str) -> bool:
     if metric.no_worse.log_e >= needed:
         return True
     harmless = metric.below is not None and metric.below.log_e >= needed
-    return harmless and metric.differs.log_e < math.log(1 / plan.promote_alpha)
+    return harmless and metric.differs.e < _HINT
 
 
 def _to_show(plan: PlanConfig) -> float:

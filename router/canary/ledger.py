@@ -155,8 +155,10 @@ class Ledger:
 
     def _grown(self, config: MetricConfig, name: str, counts: Counts) -> Metric:
         known, (canary, other) = self.metrics[name], counts.bad.get(name, (0, 0))
-        grown = replace(known, canary=known.canary + canary, other=known.other + other)
-        if 0 < counts.share < 1:
+        grown = known
+        if canary or other:
+            grown = replace(known, canary=known.canary + canary, other=known.other + other)
+        if (canary or other) and 0 < counts.share < 1:
             grown = replace(
                 grown,
                 worse=worse(config.tolerated).after(known.worse, canary, other, counts.share),
@@ -165,6 +167,8 @@ class Ledger:
             )
         own = canary if counts.own is None else counts.own.get(name, 0)
         good, few = counts.canary - own, config.harmless
+        if not (own or good):
+            return grown
         if config.most is not None and known.above is not None:
             grown = replace(grown, above=Rate(config.most).after(known.above, own, good))
         if few is not None and known.below is not None:

@@ -6,6 +6,7 @@ one's arm: a stream that goes on and on says nothing of errors that come within 
 """
 
 import heapq
+import math
 from bisect import insort
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -48,16 +49,16 @@ class Order:
         """Those that count now, in order: each once."""
         now = self._clock()
         for line in self._kinds.values():
-            first = min(self._first_open(line, arm, now) for arm in _ARMS)
+            first = min(self._first_open(line, "canary", now), self._first_open(line, "stable", now))
             while line.ended and line.ended[0][0] < first:
                 yield heapq.heappop(line.ended)[1]
 
     def _first_open(self, line: "_Line", arm: Arm, now: float) -> float:
         """The place of the first request of an arm that is waited for."""
-        open_, horizon_s = line.open[arm], self._horizon_s(line, arm)
-        while open_ and (open_[0].done or now - open_[0].began_s > horizon_s):
+        open_ = line.open[arm]
+        while open_ and (open_[0].done or now - open_[0].began_s > self._horizon_s(line, arm)):
             open_.popleft()
-        return open_[0].place if open_ else float("inf")
+        return open_[0].place if open_ else math.inf
 
     def _horizon_s(self, line: "_Line", arm: Arm) -> float:
         known = line.usual[arm].within_s, self._all[arm].within_s

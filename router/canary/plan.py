@@ -143,10 +143,10 @@ def _holds(window: str, second: float) -> bool:
 
 def ready_plans() -> dict[str, PlanConfig]:
     """The plans that everybody has, by name."""
-    errors = MetricConfig(tolerated=1.5, most=0.05, margin=2.5)
+    errors = MetricConfig(tolerated=1.5, most=0.05, margin=2.5, few=0.0025)
     slow = MetricConfig(tolerated=1.5, most=0.2, margin=2.5)
     unsafe = errors.model_copy(update={"cut": True})
-    refusals = MetricConfig(tolerated=1.5, margin=2.5, few=0.005)
+    refusals = MetricConfig(tolerated=1.5, margin=2.5, few=0.0025)
     metrics = {
         **dict.fromkeys(("errors", "empty", "schema"), errors),
         **dict.fromkeys(("refusals", "votes"), refusals),
@@ -160,7 +160,7 @@ def ready_plans() -> dict[str, PlanConfig]:
         ),
         "fast": PlanConfig(
             steps=(StepConfig(weight=10, hold_s=30, samples=30), StepConfig(weight=50, hold_s=30, samples=60)),
-            metrics=metrics,
+            metrics={name: _sooner(metric) for name, metric in metrics.items()},
             max_s=3600,
         ),
         "shadow-first": PlanConfig(
@@ -173,3 +173,8 @@ def ready_plans() -> dict[str, PlanConfig]:
             metrics=metrics,
         ),
     }
+
+
+def _sooner(metric: MetricConfig) -> MetricConfig:
+    """A metric of which twice as much does no harm, so that half the requests show that it does none."""
+    return metric if metric.few is None else metric.model_copy(update={"few": 2 * metric.few})

@@ -1,5 +1,6 @@
 """What is seen of a canary's callers: whether they are enough to count each of them once."""
 
+import math
 from typing import Literal
 
 from router.canary.counted import callers_expected, growths
@@ -9,8 +10,8 @@ from router.canary.plan import PlanConfig
 
 Assigned = Literal["caller", "request"]
 _FIRST_LOOK = 64
-# Of the requests since the last look, those of callers who are new: fewer, and callers are the same ones; still fewer,
-# and conversations are, too.
+# Of the requests since the last look, those of callers who are new: fewer, and they may be too few; still fewer, and
+# they are the same ones, so that nothing more is to be learnt of them once each, and conversations are so, too.
 _NEW_CALLERS, _NEW_CONVERSATIONS = 0.25, 0.02
 _CONVERSATION, ALONE = b"session:", b"request:"
 
@@ -54,14 +55,17 @@ class Population:
     def _look(self, share: float) -> None:
         since = self._requests - self._requests // 2 if self._callers_then else self._requests
         new = (self.callers - self._callers_then) / since
-        if self.callers >= _needed(self._plan, share) or new >= _NEW_CALLERS:
+        enough = self.callers >= _needed(self._plan, share) and new >= _NEW_CONVERSATIONS
+        if enough or new >= _NEW_CALLERS:
             return
         self.unit = "request"
         self._whole = self._whole and new >= _NEW_CONVERSATIONS
 
 
 def _needed(plan: PlanConfig, share: float) -> float:
-    """The callers of whom enough come into the canary in the step that has `share`."""
+    """The callers of whom enough come into the canary in the step that has `share`, and to promote it."""
     here = (one for one in growths(plan) if one[0].weight >= 100 * share - 1e-9)
     step, weight = next(here, growths(plan)[-1])
-    return step.samples * 100 / weight
+    few = [one.harmless for one in plan.metrics.values() if one.harmless is not None]
+    to_promote = math.log(2 / plan.promote_alpha) / min(few) if few else 0.0
+    return max(step.samples * 100 / weight, to_promote * 100 / plan.steps[-1].weight)
