@@ -1,7 +1,7 @@
 """What a plan does under rates that are assumed: how often it errs, how soon it finds out. Pure but for its dice.
 
-Each request goes the way that it goes in life: it is assigned by the same hash, counted by the same recorder, and judged
-by the same judge. Only what comes of it is drawn, and time is.
+Each request goes the way that it goes in life: it is assigned by the same hash, counted by the same recorder, and
+judged by the same judge. Only what comes of it is drawn, and when it comes.
 """
 
 import random
@@ -159,9 +159,8 @@ class _Life:
 
     def _drawn(self, arm: Arm) -> frozenset[str]:
         chance, now_s = self._rng.random, self.now_s
-        bad = [
-            name for name, (others, own) in self._world.bad.items() if chance() < (own if arm == "canary" else others)
-        ]
+        rates = {name: pair[arm == "canary"] for name, pair in self._world.bad.items()}
+        bad = [name for name, rate in rates.items() if chance() < rate]
         incident = self._world.incident
         if incident is not None and incident.from_s <= now_s < incident.to_s and chance() < incident.errors:
             bad.append("errors")
