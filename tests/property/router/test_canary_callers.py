@@ -50,9 +50,9 @@ def test_whoever_had_an_error_in_the_stable_arm_counts_at_the_share_that_is_left
     put(recorder, "stable", 0.05, b"user:one")
     put(recorder, "stable", 0.2, b"user:one")
     put(recorder, "canary", 0.5, b"user:one")
-    bad = {round(one.share, 5): one.bad["errors"] for one in recorder.take() if one.bad}
+    bad = {round(one.share, 4): one.bad["errors"] for one in recorder.take() if one.bad}
     # Of those who were stable at 5%, 15 of 95 move at 20%; of these, 30 of 80 at 50%.
-    assert bad == {0.05: (0, 1), round(15 / 95, 5): (0, 1), round(30 / 80, 5): (1, 0)}
+    assert bad == {0.05: (0, 1), round(15 / 95, 4): (0, 1), round(30 / 80, 4): (1, 0)}
 
 
 def test_growing_shares_make_callers_who_always_fail_look_like_a_bad_canary() -> None:

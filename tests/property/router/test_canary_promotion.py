@@ -54,7 +54,7 @@ def test_both_ways_of_promotion_together_err_more_often_than_promote_alpha() -> 
 
 
 def test_a_promotion_does_not_say_what_was_too_rare_to_compare() -> None:
-    verdict = judge(ONE, ledger(Counts(0.5, 3000, 3000, {"errors": (1, 1)})), LAST, 1.0)
+    verdict = judge(ONE, ledger(Counts(0.5, 4000, 4000, {"errors": (1, 1)})), LAST, 1.0)
     assert isinstance(verdict, Promote)
     assert "too rare to be compared" in verdict.reason
     assert "errors" in verdict.reason
