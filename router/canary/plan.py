@@ -87,8 +87,8 @@ class PlanConfig(Settings):
     `caller`, whose requests stay in one arm, each `request`, or, by what is seen, callers as long as there are enough
     (`auto`); `slices`: by what else evidence is kept apart, so that
     what is bad for a few is found: `route`, `tenant`, `tier`, `language`, `header:NAME`; half of alpha is theirs;
-    `shadow`: it gets copies of requests first, which nobody sees; `breaker`: so many different callers in a row whose
-    requests fail on the canary, while others' do not, end it at once; `blackout`: when it neither grows nor is
+    `shadow`: it gets copies of requests first, which nobody sees; `breaker`: so many different callers in a row
+    at least whose requests fail on the canary, while others' do not, end it at once; `blackout`: when it neither grows nor is
     promoted; `settle_s`: outcomes count in the order in which requests came, but none waits longer for one that came
     before it."""
 
