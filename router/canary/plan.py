@@ -88,9 +88,9 @@ class PlanConfig(Settings):
     (`auto`); `slices`: by what else evidence is kept apart, so that
     what is bad for a few is found: `route`, `tenant`, `tier`, `language`, `header:NAME`; half of alpha is theirs;
     `shadow`: it gets copies of requests first, which nobody sees; `breaker`: so many different callers in a row
-    at least whose requests fail on the canary, while others' do not, end it at once; `blackout`: when it neither grows nor is
-    promoted; `settle_s`: outcomes count in the order in which requests came, but none waits longer for one that came
-    before it."""
+    at least whose requests fail on the canary, while others' do not, end it at once; `blackout`: when it neither grows
+    nor is promoted; `settle_s`: outcomes count in the order in which requests came, but none waits longer for one that
+    came before it."""
 
     steps: tuple[StepConfig, ...] = Field(min_length=1)
     metrics: dict[MetricName, MetricConfig] = Field(min_length=1)
