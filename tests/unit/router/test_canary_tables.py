@@ -29,7 +29,7 @@ def test_the_page_has_no_place_for_the_tables_or_an_old_one() -> None:
     assert with_table(page, "new").count("new") == page.count("new") - _table_of(page).count("new") + 1
     rows = [line.split("|")[1:5] for line in _table_of(page).splitlines()[2:]]
     told = {tuple(cell.strip() for cell in row) for row in rows}
-    wanted = {(one.plan, f"{one.rate:.1%}", f"{one.callers:,}", str(one.runs)) for one in cells(40)}
+    wanted = {(one.plan, f"{one.rate:.1%}", f"{one.callers:,}", str(one.runs)) for one in cells(30)}
     assert told == wanted
     assert with_table(page, _table_of(page)) == page
 
