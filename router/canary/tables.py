@@ -6,7 +6,7 @@ often one that is worse is promoted. A few minutes; the same numbers each time.
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,18 +72,18 @@ def with_table(page: str, made: str) -> str:
     return f"{before}{BEGIN}\n{made}\n{END}{after}"
 
 
-def made(runs: int, jobs: int, told: Callable[[int, int], None]) -> list[tuple[Cell, Outcome]]:
-    """All cells with their outcomes, by `jobs` processes. `told`: how many of how many are done."""
+def made(runs: int, jobs: int) -> Iterator[Sequence[tuple[Cell, Outcome]]]:
+    """The cells of whole lines with their outcomes, each time that another line is done, by `jobs` processes."""
     wanted, found = cells(runs), []
     with ProcessPoolExecutor(jobs) as pool:
-        for done, outcome in enumerate(pool.map(Cell.outcome, wanted), 1):
-            found.append(outcome)
-            told(done, len(wanted))
-    return list(zip(wanted, found, strict=True))
+        for cell, outcome in zip(wanted, pool.map(Cell.outcome, wanted), strict=True):
+            found.append((cell, outcome))
+            if len(found) % len(_TIMES) == 0:
+                yield found
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Writes the tables into the page that is named."""
+    """Writes the tables into the page that is named, line by line: one that is ended early leaves what it has."""
     parser = argparse.ArgumentParser(prog="python -m router.canary.tables", description=__doc__)
     parser.add_argument("page", type=Path, help="docs/canary.md")
     parser.add_argument("--runs", type=int, default=30, help="canaries a cell")
@@ -92,10 +92,9 @@ def main(arguments: Sequence[str]) -> int:
     page = given.page.read_text(encoding="utf-8")
     with_table(page, "")
 
-    def told(done: int, of: int) -> None:
-        sys.stderr.write(f"{done} of {of}\n")
-
-    given.page.write_text(with_table(page, table(made(given.runs, given.jobs, told))), encoding="utf-8")
+    for known in made(given.runs, given.jobs):
+        given.page.write_text(with_table(page, table(known)), encoding="utf-8")
+        sys.stderr.write(f"{len(known)} cells\n")
     return 0
 
 
