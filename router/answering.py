@@ -81,7 +81,7 @@ class Answering:
         self._judges = Judges(aside.verdict, aside.again, lambda: parts.policy.policy.guards.judges)
         self._apart = Apart()
         self._guarding = Guarding(parts.policy, parts.metrics, parts.guard_key, self._judges, self._apart)
-        self._canarying = Canarying(parts.trials, parts.clock)
+        self._canarying = Canarying(parts.trials, parts.fleet, parts.clock)
         self._cache = AnswerCache(parts.config.cache_mib * 1024 * 1024, parts.clock)
         parts.trials.dropped.append(self._cache.forget)
         self._charging = Charging(parts.limiter, parts.config.counters, parts.fleet, self._apart)

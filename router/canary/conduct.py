@@ -9,7 +9,7 @@ from typing import Any
 from adapters.names import revision_name
 from adapters.registry.canary_records import CanaryRecord, LookDraft, Tally
 from adapters.registry.records import UNFINISHED, Rollout
-from router.canary.judge import UNDECIDED, Hold, Place, Promote, RollBack, StepOn, Verdict, judge
+from router.canary.judge import UNDECIDED, Hold, Place, Promote, RollBack, StepOn, Verdict, judge, too_often
 from router.canary.ledger import Ledger, counts_of, folded
 from router.canary.plan import PlanConfig
 
@@ -101,6 +101,8 @@ def verdict_json(plan: PlanConfig, ledger: Ledger, place: Place, now_s: float) -
     told["requests"] = [ledger.canary, ledger.other]
     told["bad"] = {name: [one.canary, one.other] for name, one in ledger.metrics.items()}
     told["evidence"] = evidence_of(plan, ledger)
+    if ledger.seen is not None:
+        told["seen"] = {"unit": ledger.seen.unit, "callers": ledger.seen.callers, "error": ledger.seen.error}
     if ledger.slices:
         told["slices"] = {name: wealth.log_e for name, wealth in ledger.slices.items()}
     return told
@@ -109,7 +111,11 @@ def verdict_json(plan: PlanConfig, ledger: Ledger, place: Place, now_s: float) -
 def evidence_of(plan: PlanConfig, ledger: Ledger) -> dict[str, float]:
     """The evidence against the canary by metric, as a share of what rolls it back: of logarithms, at least 0."""
     needed = math.log(plan.needed)
-    found = {name: max(one.worse.log_e, one.above.log_e if one.above else 0.0) for name, one in ledger.metrics.items()}
+    above = {name: too_often(ledger, one) for name, one in ledger.metrics.items()}
+    found = {
+        name: max(one.worse.log_e, how.log_e if (how := above[name]) is not None else 0.0)
+        for name, one in ledger.metrics.items()
+    }
     if ledger.lost is not None:
         found["wins"] = ledger.lost.log_e
     return {name: max(0.0, log_e) / needed for name, log_e in found.items()}

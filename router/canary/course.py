@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from adapters.registry.canary_records import CanaryRecord, Look
 from router.canary.config import plan_of
 from router.canary.evidence import Wealth
+from router.canary.judge import harmless, to_show
 from router.canary.ledger import Ledger
 from router.canary.plan import PlanConfig
 from router.canary.replay import replayed
@@ -45,15 +46,15 @@ def course_of(record: CanaryRecord, looks: Sequence[Look]) -> tuple[Point, ...]:
 
 def no_worse_of(plan: PlanConfig, ledger: Ledger) -> dict[str, float]:
     """The evidence by metric that it is not worse, as a share of what promotes it: of logarithms, at least 0."""
-    needed = math.log(1 / plan.promote_alpha)
-    found = {name: _best(one.no_worse, one.below) for name, one in ledger.metrics.items()}
+    needed = to_show(plan)
+    found = {name: _best(one.no_worse, harmless(one)) / needed for name, one in ledger.metrics.items()}
     if ledger.held_up is not None:
-        found["wins"] = ledger.held_up.log_e
-    return {name: max(0.0, log_e) / needed for name, log_e in found.items()}
+        found["wins"] = _best(ledger.held_up) / math.log(1 / plan.promote_alpha)
+    return found
 
 
 def _best(*either: Wealth | None) -> float:
-    return max((one.log_e for one in either if one is not None), default=0.0)
+    return max(0.0, *(one.log_e for one in either if one is not None))
 
 
 def _weight(plan: PlanConfig, look: Look) -> float:

@@ -1,11 +1,20 @@
 """What a canary's evidence asks for. Pure: a ledger, where in its plan it is, and the time in; a verdict out."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from router.canary.evidence import Wealth, more_needed, rejected, worse
-from router.canary.ledger import Ledger
+from router.canary.evidence import (
+    Mean,
+    Wealth,
+    more_below,
+    more_needed,
+    more_to_show,
+    no_worse,
+    rejected,
+    worse,
+)
+from router.canary.ledger import Ledger, Metric
 from router.canary.plan import PlanConfig
 
 
@@ -60,6 +69,8 @@ class RollBack:
 
 # What is said first of a canary that is over its plan's time.
 UNDECIDED = "undecided"
+# So much evidence that something is worse is none yet, but enough not to promote it on its being rare.
+_HINT = 3.0
 Verdict = Hold | StepOn | Promote | RollBack
 
 
@@ -144,11 +155,20 @@ def _against(plan: PlanConfig, ledger: Ledger) -> Iterator[RollBack]:
         said = f"{metric.canary} of the canary's {ledger.canary} were bad, {metric.other} of {ledger.other} others"
         ratio = f"{said}; at most {config.tolerated:g} times as often is tolerated"
         yield RollBack(name, ratio, metric.worse.e, needed)
-        if metric.above is not None:
-            yield RollBack(name, f"{said}; at most {config.most:.2%} is allowed", metric.above.e, needed)
+        if (above := too_often(ledger, metric)) is not None:
+            yield RollBack(name, f"{said}; at most {config.most:.2%} is allowed", above.e, needed)
     if ledger.lost is not None:
         said = f"it loses too many of {ledger.pairs} pairs"
         yield RollBack("wins", said, ledger.lost.e, needed)
+
+
+def too_often(ledger: Ledger, metric: Metric) -> Wealth | None:
+    """The evidence that something happens more often than it may at all: the lesser one of that, and of its happening
+    more often than to the others, since what hits all alike is no fault of the canary. Copies are made of requests that
+    the stable revision has answered, so as long as there are no others they say both."""
+    if metric.above is None or ledger.canary == ledger.shadowed:
+        return metric.above
+    return min(metric.above, metric.differs, key=lambda one: one.log_e)
 
 
 def _promoted(plan: PlanConfig, ledger: Ledger) -> Verdict:
@@ -157,14 +177,38 @@ def _promoted(plan: PlanConfig, ledger: Ledger) -> Verdict:
     if ledger.held_up is not None and ledger.held_up.e < 1 / plan.promote_alpha:
         open_.append("wins")
     if not open_:
-        return Promote(f"on {ledger.canary} requests nothing is worse by more than its margin")
-    return Hold(f"not yet shown to be no worse: {', '.join(open_)}", _more(plan, ledger))
+        return Promote(f"on {ledger.canary} requests nothing is worse by more than its margin{_too_rare(plan, ledger)}")
+    return Hold(f"not yet shown to be no worse: {', '.join(open_)}", _more(plan, ledger, open_))
 
 
 def _shown(plan: PlanConfig, ledger: Ledger, name: str) -> bool:
-    metric = ledger.metrics[name]
-    needed = math.log(1 / plan.promote_alpha)
-    return metric.no_worse.log_e >= needed or (metric.below is not None and metric.below.log_e >= needed)
+    """Whether a metric is shown to be no worse than the others' by its margin, or else to do no harm: to be below
+    `few`, and not shown to be worse. Either at half of `promote_alpha`, so that both together keep it."""
+    metric, needed = ledger.metrics[name], to_show(plan)
+    if metric.no_worse.log_e >= needed:
+        return True
+    return (below := harmless(metric)) is not None and below.log_e >= needed
+
+
+def harmless(metric: Metric) -> Wealth | None:
+    """The evidence that something is too rare to do harm, None where there is a hint that the canary is worse."""
+    return metric.below if metric.differs.e < _HINT else None
+
+
+def to_show(plan: PlanConfig) -> float:
+    """The logarithm of the evidence by which a metric is shown not to be worse, either way."""
+    return math.log(2 / plan.promote_alpha)
+
+
+def _too_rare(plan: PlanConfig, ledger: Ledger) -> str:
+    """Says what was too rare to compare, and how much would tell."""
+    rare = [name for name, metric in ledger.metrics.items() if metric.no_worse.log_e < to_show(plan)]
+    needed = [more for name in rare if (more := _to_compare(plan, ledger, name)) is not None]
+    if not rare or not needed:
+        return ""
+    return (
+        f"; too rare to be compared, and below what does harm: {', '.join(rare)} (about {max(needed)} more would tell)"
+    )
 
 
 def _at_the_end(plan: PlanConfig, ledger: Ledger, place: Place, now_s: float) -> Verdict:
@@ -193,15 +237,37 @@ def _held_back(plan: PlanConfig, place: Place, now_s: float) -> str | None:
     return next((gate for gate in gates if gate is not None), blackout.reason if blackout is not None else None)
 
 
-def _more(plan: PlanConfig, ledger: Ledger) -> int | None:
-    """About how many more requests until something is decided, the soonest of all metrics."""
+def _more(plan: PlanConfig, ledger: Ledger, open_: Sequence[str]) -> int | None:
+    """About how many more requests until something is decided: it is rolled back, if all goes on as it went, or every
+    metric of `open_` is shown, if it is as good as the others."""
     share = plan.steps[-1].weight / 100
-    found = [
-        more
-        for name, metric in ledger.metrics.items()
-        if (more := _more_of(plan, ledger, name, metric.worse, share)) is not None
-    ]
-    return min(found, default=None)
+    worse_ = [_more_of(plan, ledger, name, metric.worse, share) for name, metric in ledger.metrics.items()]
+    shown = [_to_compare_or_below(plan, ledger, name) for name in open_ if name != "wins"]
+    soonest = [one for one in worse_ if one is not None]
+    if shown and None not in shown:
+        soonest.append(max(one for one in shown if one is not None))
+    return min(soonest, default=None)
+
+
+def _to_compare_or_below(plan: PlanConfig, ledger: Ledger, name: str) -> int | None:
+    few, metric = plan.metrics[name].harmless, ledger.metrics[name]
+    ways = [_to_compare(plan, ledger, name)]
+    if few is not None and metric.below is not None:
+        bet = Mean(few, above=False)
+        ways.append(more_below(bet, metric.below, _pooled(ledger, metric), plan.promote_alpha / 2))
+    return min((one for one in ways if one is not None), default=None)
+
+
+def _to_compare(plan: PlanConfig, ledger: Ledger, name: str) -> int | None:
+    """About how many more requests show that a metric is no worse by its margin."""
+    metric, share = ledger.metrics[name], plan.steps[-1].weight / 100
+    rate = _pooled(ledger, metric)
+    return more_to_show(no_worse(plan.metrics[name].margin), metric.no_worse, rate, share, plan.promote_alpha / 2)
+
+
+def _pooled(ledger: Ledger, metric: Metric) -> float:
+    """How often it happens in both arms, a half more than was seen: nothing is impossible."""
+    return (metric.canary + metric.other + 0.5) / (ledger.canary + ledger.other + 1)
 
 
 def _more_of(plan: PlanConfig, ledger: Ledger, name: str, wealth: Wealth, share: float) -> int | None:

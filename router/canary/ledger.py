@@ -17,13 +17,34 @@ _MOST_SLICES = 200
 
 
 @dataclass(frozen=True, slots=True)
+class Seen:
+    """What a router has seen of callers. `unit`: what is assigned there, `caller` or `request`; `callers`: how many
+    there are; `error`: the probability that somebody new is taken for known."""
+
+    unit: str
+    callers: int
+    error: float
+
+    def is_news(self, told: "Seen") -> bool:
+        """Whether it is worth to be told after `told`."""
+        return self.unit != told.unit or self.callers >= 1.5 * told.callers
+
+    def after(self, other: "Seen | None") -> "Seen":
+        """With what was seen before, on this router or another: the unit is that of the last news."""
+        if other is None:
+            return self
+        return Seen(self.unit, max(self.callers, other.callers), max(self.error, other.error))
+
+
+@dataclass(frozen=True, slots=True)
 class Counts:
     """What came since the last look, of callers who were assigned while the canary had `share` of them (0 to 1).
 
     `canary`, `other`: requests that ended, of callers that are seen first; `bad`: by metric, callers to whom something
     bad happened first, of each; `own`: of the `canary` requests, how many were bad, by metric, where that is another
-    number; `wins`: pairs of answers by how the canary's did: 0, 0.5 or 1; `tripped`: why a router sends it none;
-    `shadowed`: how many of the `canary` requests were copies.
+    number (what was voted down after it had counted as good makes `own` exceed `canary` for once); `wins`: pairs of
+    answers by how the canary's did: 0, 0.5 or 1; `tripped`: why a router sends it none; `shadowed`: how many of the
+    `canary` requests were copies; `seen`: what the router has seen of callers, where there is news.
     """
 
     share: float
@@ -34,6 +55,7 @@ class Counts:
     own: Mapping[str, int] | None = None
     tripped: str | None = None
     shadowed: int = 0
+    seen: Seen | None = None
 
     @property
     def as_json(self) -> dict[str, Any]:
@@ -45,6 +67,7 @@ class Counts:
             "own": None if self.own is None else dict(self.own),
             "tripped": self.tripped,
             "shadowed": self.shadowed,
+            "seen": None if self.seen is None else [self.seen.unit, self.seen.callers, self.seen.error],
         }
 
 
@@ -52,8 +75,11 @@ def counts_of(told: Mapping[str, Any]) -> Counts:
     """Counts from their JSON."""
     bad = {name: (pair[0], pair[1]) for name, pair in told["bad"].items()}
     wins = {float(value): count for value, count in told["wins"].items()}
+    # Routers of versions before this one tell nothing of callers.
+    seen = told.get("seen")
+    numbers = told["share"], told["canary"], told["other"]
     return Counts(
-        told["share"], told["canary"], told["other"], bad, wins, told["own"], told["tripped"], told["shadowed"]
+        *numbers, bad, wins, told["own"], told["tripped"], told["shadowed"], None if seen is None else Seen(*seen)
     )
 
 
@@ -81,6 +107,7 @@ def _sum(one: Counts, other: Counts) -> Counts:
         None if one.own is None and other.own is None else dict(Counter(_own(one)) + Counter(_own(other))),
         one.tripped or other.tripped,
         one.shadowed + other.shadowed,
+        one.seen if other.seen is None else other.seen.after(one.seen),
     )
 
 
@@ -91,13 +118,15 @@ def _own(counts: Counts) -> Mapping[str, int]:
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """One metric's. `canary`, `other`: bad requests so far; `worse`, `no_worse`: the evidence that it is, and that it
-    is not; `above`, `below`: of the canary's own rate and the most that it may be, where that is set."""
+    """One metric's. `canary`, `other`: bad requests so far; `worse`, `no_worse`: the evidence that it is worse than
+    tolerated, and that it is not by the margin; `differs`: that it is worse at all; `above`, `below`: of the canary's
+    own rate, that it is above the most that it may be and below what does harm, where these are set."""
 
     canary: int
     other: int
     worse: Wealth
     no_worse: Wealth
+    differs: Wealth
     above: Wealth | None
     below: Wealth | None
 
@@ -106,7 +135,7 @@ class Metric:
 class Ledger:
     """All of it. `lost`, `held_up`: the evidence that the canary's answers lose more than they may, and that not;
     `tripped`: why a router sends the canary nothing more; `slices`: the evidence that it is worse within a slice, by
-    `metric@facet=value`; `shadowed`: its requests that were copies."""
+    `metric@facet=value`; `shadowed`: its requests that were copies; `seen`: what is known of callers."""
 
     metrics: Mapping[str, Metric]
     lost: Wealth | None
@@ -117,6 +146,7 @@ class Ledger:
     tripped: str | None = None
     slices: Mapping[str, Wealth] = field(default_factory=dict)
     shadowed: int = 0
+    seen: Seen | None = None
 
     @classmethod
     def opened(cls, plan: PlanConfig) -> "Ledger":
@@ -154,6 +184,7 @@ class Ledger:
             self.tripped or counts.tripped,
             self._sliced(plan, counts),
             self.shadowed + counts.shadowed,
+            self.seen if counts.seen is None else counts.seen.after(self.seen),
         )
 
     def _sliced(self, plan: PlanConfig, counts: Counts) -> Mapping[str, Wealth]:
@@ -167,15 +198,20 @@ class Ledger:
 
     def _grown(self, config: MetricConfig, name: str, counts: Counts) -> Metric:
         known, (canary, other) = self.metrics[name], counts.bad.get(name, (0, 0))
-        grown = replace(known, canary=known.canary + canary, other=known.other + other)
-        if 0 < counts.share < 1:
+        grown = known
+        if canary or other:
+            grown = replace(known, canary=known.canary + canary, other=known.other + other)
+        if (canary or other) and 0 < counts.share < 1:
             grown = replace(
                 grown,
                 worse=worse(config.tolerated).after(known.worse, canary, other, counts.share),
                 no_worse=no_worse(config.margin).after(known.no_worse, canary, other, counts.share),
+                differs=worse(1.0).after(known.differs, canary, other, counts.share),
             )
         own = canary if counts.own is None else counts.own.get(name, 0)
-        good, few = counts.canary - own, _few(config)
+        good, few = counts.canary - own, config.harmless
+        if not (own or good):
+            return grown
         if config.most is not None and known.above is not None:
             grown = replace(grown, above=Rate(config.most).after(known.above, own, good))
         if few is not None and known.below is not None:
@@ -199,10 +235,6 @@ def _finite(told: Any) -> Any:
 
 def _opened(config: MetricConfig) -> Metric:
     above = None if config.most is None else Rate(config.most).start
-    few = _few(config)
+    few = config.harmless
     below = None if few is None else Mean(few, above=False).start
-    return Metric(0, 0, worse(config.tolerated).start, no_worse(config.margin).start, above, below)
-
-
-def _few(config: MetricConfig) -> float | None:
-    return config.few if config.few is not None else config.most
+    return Metric(0, 0, worse(config.tolerated).start, no_worse(config.margin).start, worse(1.0).start, above, below)

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, WithJsonSchema, field_validator, mod
 from adapters.settings import Settings
 
 Undecided = Literal["hold", "promote", "roll_back"]
-Unit = Literal["caller", "request"]
+Unit = Literal["auto", "caller", "request"]
 Facet = Annotated[str, Field(pattern=r"^(route|tenant|tier|language|header:[a-z0-9-]{1,64})$")]
 _DAY_S = 86_400
 _WINDOW = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)")
@@ -30,16 +30,24 @@ class StepConfig(Settings):
 
 class MetricConfig(Settings):
     """Something that is bad for a request or is not. `tolerated`: how many times as often it may happen to the canary's
-    callers as to the others'; `most`: how often it may happen at all, 0 to 1, whatever happens to the others; `margin`:
+    callers as to the others'; `most`: how often it may happen at all, 0 to 1, where it happens more often than to the
+    others: what hits all alike is no fault of the canary; `margin`:
     below how many times as often it has to be shown to be for a promotion, or else below `few`, 0 to 1, at all, by
-    default below `most`; `cut`: whether its unfinished answers are cut
-    when it is rolled back by this."""
+    default a tenth of `most`, as long as it is not shown to be more often than to the others; `cut`: whether its
+    unfinished answers are cut when it is rolled back by this."""
 
     tolerated: float = Field(default=1.0, ge=1)
     most: float | None = Field(default=None, gt=0, lt=1)
     margin: float = Field(default=2.0, gt=1)
     few: float | None = Field(default=None, gt=0, lt=1)
     cut: bool = False
+
+    @property
+    def harmless(self) -> float | None:
+        """The rate below which it does no harm, None where there is no such rate."""
+        if self.few is not None:
+            return self.few
+        return None if self.most is None else self.most / 10
 
     @model_validator(mode="after")
     def _can_pass(self) -> Self:
@@ -88,13 +96,14 @@ class PlanConfig(Settings):
     is usual), None where pairs are not judged; `alpha`: the probability, over the whole canary, that one that is no
     worse is rolled back; `promote_alpha`: that one that is worse by a margin is promoted; `max_s`: how long it lasts at
     most, but for the time that it is paused; `undecided`: what happens then, but that neither a closed gate nor a
-    blackout is passed by it; `scope`: whose requests; `unit`: what is assigned, and so counts once: a
-    caller, whose requests stay in one arm, or each request; `slices`: by what else evidence is kept apart, so that
+    blackout is passed by it; `scope`: whose requests; `unit`: what is assigned, and so counts once: a `caller`, whose
+    requests stay in one arm, each `request`, or, by what is seen, callers as long as there are enough (`auto`);
+    `slices`: by what else evidence is kept apart, so that
     what is bad for a few is found: `route`, `tenant`, `tier`, `language`, `header:NAME`; half of alpha is theirs;
-    `shadow`: it gets copies of requests first, which nobody sees; `breaker`: so many different callers in a row whose
-    requests fail on the canary, while others' do not, end it at once; `blackout`: when it neither grows nor is
-    promoted; `settle_s`: outcomes count in the order in which requests came, but none waits longer for one that came
-    before it."""
+    `shadow`: it gets copies of requests first, which nobody sees; `breaker`: so many different callers in a row
+    at least whose requests fail on the canary, while others' do not, end it at once; `blackout`: when it neither grows
+    nor is promoted; `settle_s`: outcomes count in the order in which requests came, but none waits longer for one that
+    came before it."""
 
     steps: tuple[StepConfig, ...] = Field(min_length=1)
     metrics: dict[MetricName, MetricConfig] = Field(min_length=1)
@@ -104,7 +113,7 @@ class PlanConfig(Settings):
     max_s: float = Field(default=86_400, gt=0)
     undecided: Undecided = "hold"
     scope: ScopeConfig = ScopeConfig()
-    unit: Unit = "caller"
+    unit: Unit = "auto"
     slices: tuple[Facet, ...] = ()
     shadow: ShadowStep | None = None
     breaker: int = Field(default=5, ge=2)
@@ -167,10 +176,10 @@ def ready_plan(value: Any) -> Any:
 
 def ready_plans() -> dict[str, PlanConfig]:
     """The plans that everybody has, by name."""
-    errors = MetricConfig(tolerated=1.5, most=0.05, margin=2.5)
+    errors = MetricConfig(tolerated=1.5, most=0.05, margin=2.5, few=0.0025)
     slow = MetricConfig(tolerated=1.5, most=0.2, margin=2.5)
     unsafe = errors.model_copy(update={"cut": True})
-    refusals = MetricConfig(tolerated=1.5, margin=2.5, few=0.05)
+    refusals = MetricConfig(tolerated=1.5, margin=2.5, few=0.0025)
     metrics = {
         **dict.fromkeys(("errors", "empty", "schema"), errors),
         **dict.fromkeys(("refusals", "votes"), refusals),
@@ -184,7 +193,7 @@ def ready_plans() -> dict[str, PlanConfig]:
         ),
         "fast": PlanConfig(
             steps=(StepConfig(weight=10, hold_s=30, samples=30), StepConfig(weight=50, hold_s=30, samples=60)),
-            metrics=metrics,
+            metrics={name: _sooner(metric) for name, metric in metrics.items()},
             max_s=3600,
         ),
         "shadow-first": PlanConfig(
@@ -197,3 +206,8 @@ def ready_plans() -> dict[str, PlanConfig]:
             metrics=metrics,
         ),
     }
+
+
+def _sooner(metric: MetricConfig) -> MetricConfig:
+    """A metric of which twice as much does no harm, so that half the requests show that it does none."""
+    return metric if metric.few is None else metric.model_copy(update={"few": 2 * metric.few})

@@ -23,6 +23,7 @@ def standing(record: CanaryRecord, looks: Sequence[Look]) -> dict[str, Any]:
         "requests": {"canary": canary, "others": others},
         "bad": last.get("bad", {}),
         "evidence": last.get("evidence", {}),
+        "seen": last.get("seen"),
         "more": last.get("more") if record.live else None,
         "paused_by": record.paused_by,
         "says": _says(record, last),

@@ -10,7 +10,7 @@ from adapters.errors import RequestError
 from adapters.tenancy import DEFAULT_TENANT
 from router.answered import Outcome
 from router.body import Head, Prompt, parse_head
-from router.canary.recorder import Entry
+from router.canary.entry import Entry
 from router.elements import check_elements
 from router.endpoints import OTHER, Endpoint
 from router.forward.suspects import Case
