@@ -189,9 +189,11 @@ class CanaryMachine(RuleBasedStateMachine):
         self.clock.now += timedelta(seconds=wait_s)
         self.look(leader)
 
-    @rule(leader=st.integers(0, 1))
-    def go_on(self, leader: int) -> None:
-        """All is well for as long as its steps last, unless somebody holds it up."""
+    @rule(leader=st.integers(0, 1), paused=st.booleans())
+    def go_on(self, leader: int, *, paused: bool) -> None:
+        """All is well for as long as its steps last, `paused` or not, unless something holds it up."""
+        if paused and (canary := self.canary) is not None and canary.phase == "running":
+            self.moves.pause(canary, actor="op", why=None)
         for _ in range(4):
             if (canary := self.canary) is not None and canary.phase in ("running", "paused"):
                 self.count("good", 6, leader)
