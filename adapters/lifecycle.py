@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
+from adapters.canary_moves import CanaryMoves
 from adapters.errors import Conflict, PatchbayError
 from adapters.registry.records import (
     UNFINISHED,
@@ -18,6 +19,7 @@ from adapters.registry.records import (
 from adapters.registry.registry import Registry
 
 ROUTER_ALIVE_S = 10.0
+_DONE: Mapping[str, str] = {"promote": "promoted", "rollback": "rolled back to", "clear": "cleared"}
 _LOOK_EVERY_S = 0.05
 
 
@@ -57,6 +59,7 @@ class Lifecycle:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._registry = registry
+        self._moves = CanaryMoves(registry.canaries)
         self._clock = clock
         self._sleep = sleep
 
@@ -64,13 +67,18 @@ class Lifecycle:
         self, reference: str, channel: Channel = "stable", *, actor: str, why: str | None = None, now: bool = False
     ) -> Moved:
         """Makes `channel` mean the revision that `reference` names, after it has been staged and tested on every
-        replica. `now`: without that; so it goes, too, where no router is alive that could do it.
+        replica. `now`: without that; so it goes, too, where no router is alive that could do it. A canary of the same
+        revision is promoted by this, one of another ends.
 
-        Raises NotFound, and Conflict where the revision is retired or the channel was moved meanwhile.
+        Raises NotFound, and Conflict where the revision is retired or the channel was moved meanwhile, or belongs to a
+        canary.
         """
         revision = self._registry.resolve(reference)
         wish = Wish(revision.adapter, revision.number, channel, actor, why)
-        if now or not self._routers():
+        now = now or not self._routers()
+        if (under_way := self._with_canary(wish, now=now)) is not None:
+            return under_way
+        if now:
             moved = self._registry.move(wish, expected=self._current(revision.adapter, channel))
             return Moved(self._registry.generation(), channel=moved)
         rollout = self._registry.begin_rollout(wish)
@@ -85,11 +93,20 @@ class Lifecycle:
         Raises NotFound, and Conflict where there is nothing to go back to.
         """
         target = self._target(name, channel)
+        self._without_canary(Wish(name, target.number, channel, actor, why, "rollback"))
         if now or not self._routers() or is_warm(target, self._registry.reports()):
             moved = self._registry.rollback(name, channel, actor=actor, why=why)
             return Moved(self._registry.generation(), channel=moved)
         rollout = self._registry.begin_rollout(Wish(name, target.number, channel, actor, why, "rollback"))
         return Moved(self._registry.generation(), rollout=rollout)
+
+    def clear(self, name: str, channel: Channel, *, actor: str, why: str | None = None) -> Moved:
+        """Empties a channel. A canary of the adapter ends where that is `stable`. Raises NotFound and Conflict."""
+        self._registry.revisions(name)
+        wish = Wish(name, None, channel, actor, why, "clear")
+        self._without_canary(wish)
+        record = self._registry.move(wish, expected=self._current(name, channel))
+        return Moved(self._registry.generation(), channel=record)
 
     def wait_for_rollout(
         self, rollout: Rollout, *, timeout_s: float, tell: Callable[[Rollout], None] = lambda rollout: None
@@ -130,6 +147,36 @@ class Lifecycle:
             if not missing or self._clock() - started > timeout_s:
                 return Arrival(after, missing)
             self._sleep(_LOOK_EVERY_S)
+
+    def _with_canary(self, wish: Wish, *, now: bool) -> Moved | None:
+        """The move, where a canary of the same revision makes it."""
+        canary = self._moves.under_way(wish.adapter)
+        if canary is None or (canary.number, wish.channel) != (wish.number, "stable"):
+            self._without_canary(wish)
+            return None
+        if now:
+            self._moves.fulfil(canary, actor=wish.actor, why=wish.why, at=self._registry.clock())
+            return None
+        if canary.phase != "promoting":
+            canary = self._moves.promote(canary, actor=wish.actor, why=wish.why)
+        rollout = self._registry.rollout(canary.rollout) if canary.rollout is not None else None
+        return Moved(self._registry.generation(), rollout=rollout)
+
+    def _without_canary(self, wish: Wish) -> None:
+        """Ends the canary that a move leaves nothing to compare with. Raises Conflict where it is the canary's own
+        channel that is to be moved."""
+        canary = self._moves.under_way(wish.adapter)
+        if canary is None:
+            return
+        if wish.channel == "canary":
+            raise Conflict(
+                f"{canary.name} is tried (canary {canary.id}, {canary.phase}), so the channel 'canary' is its own.",
+                hint=f"patchbay canary abort {canary.subject}",
+            )
+        what = (
+            f"{wish.actor} {_DONE[wish.kind]}{f' {wish.adapter}@{wish.number}' if wish.number is not None else ' it'}"
+        )
+        self._moves.give_way(canary, actor=wish.actor, said=what, at=self._registry.clock())
 
     def _routers(self) -> tuple[RouterBeat, ...]:
         return self._registry.routers(ROUTER_ALIVE_S)

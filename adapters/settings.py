@@ -10,7 +10,6 @@ from urllib.parse import urlsplit
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
-from pydantic_core import ErrorDetails
 
 from adapters.errors import AdapterError, ConfigError
 from adapters.names import check_name
@@ -52,7 +51,7 @@ def parse_settings(model: type[S], data: Mapping[str, Any], *, source: str) -> S
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        faults = [_fault(model, detail) for detail in error.errors()]
+        faults = [fault(model, detail["loc"], detail) for detail in error.errors()]
         raise ConfigError(f"{source}: " + "; ".join(faults) + ".") from error
 
 
@@ -102,10 +101,14 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def _fault(model: type[BaseModel], detail: ErrorDetails) -> str:
-    place = ".".join(str(part) for part in detail["loc"])
+def fault(model: type[BaseModel] | None, place_of: tuple[int | str, ...], detail: Mapping[str, Any]) -> str:
+    """A fault that pydantic found, in words: its place, and for an unknown key the nearest known one.
+
+    `model`: what was read, None where that is not known; `place_of`: where in it, `detail`: pydantic's own error.
+    """
+    place = ".".join(str(part) for part in place_of)
     if detail["type"] == "extra_forbidden":
-        return f"unknown key '{place}'{_suggestion(model, detail['loc'])}"
+        return f"unknown key '{place}'{_suggestion(model, place_of) if model is not None else ''}"
     message = detail["msg"].removeprefix("Value error, ")
     return f"'{place}': {message}" if place else message
 

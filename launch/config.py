@@ -13,7 +13,8 @@ from adapters.secret import Secret
 from adapters.settings import Settings, check_setting_name, load_yaml, parse_settings
 from launch.backoff import RestartConfig
 from router.canary.config import CanaryConfig, DeclaredCanary
-from router.config import PolicyConfig, RouterConfig
+from router.config import PolicyConfig, ReplicaConfig, RouterConfig, check_canaries
+from router.watching import Served
 from server.config import BaseConfig, EngineConfig, LoraConfig
 
 DEFAULT_FILE = Path("patchbay.yaml")
@@ -104,6 +105,17 @@ class PatchbayConfig(PolicyConfig):
     def _names_differ(self) -> Self:
         if self.base.served_name in self.adapters:
             raise ValueError(f"the base model and an adapter are both called '{self.base.served_name}': set base.name")
+        return self
+
+    @property
+    def served(self) -> Served:
+        """What the router of this file serves, as far as canaries go: its replicas are all in one pool."""
+        pools = {ReplicaConfig.model_fields["pool"].default, *self.canary.reserved_pools}
+        return Served(self, self.router.feedback_ids > 0, frozenset(pools))
+
+    @model_validator(mode="after")
+    def _canaries_see_something(self) -> Self:
+        check_canaries(self.canaries, self.served)
         return self
 
     @model_validator(mode="after")

@@ -120,7 +120,7 @@ class _Demo:
         from adapters.publish import PushRequest
         from adapters.registry.canary_records import CanaryDraft
         from router.canary.files import write_incident
-        from router.canary.incident import summary
+        from router.canary.incident import TOLD_LOOKS, summary
 
         pushed = await asyncio.to_thread(publisher.push, PushRequest(ADAPTER, str(source)), actor="demo")
         plan = _plan().model_dump(mode="json")
@@ -129,7 +129,7 @@ class _Demo:
         self._show.say(f"\n[bold]patchbay canary start {record.name}[/bold]   ({what})")
         await self._watched(registry, record.id)
         self._show.say("")
-        ended, looks = registry.canaries.get(record.id), registry.canaries.looks(record.id)
+        ended, looks = registry.canaries.get(record.id), registry.canaries.thinned(record.id, TOLD_LOOKS)
         write_incident(self._out, ended, looks)
         return summary(ended, looks)
 
@@ -137,14 +137,15 @@ class _Demo:
         from rich.live import Live
 
         from router.canary.standing import standing
-        from router.canary_views import drawn
+        from router.canary_drawing import drawn
 
         end_s = time.monotonic() + _LONGEST_S
         with Live(console=self._show.console, refresh_per_second=4) as live:
             while time.monotonic() < end_s:
                 record = await asyncio.to_thread(registry.canaries.get, canary)
-                told = standing(record, await asyncio.to_thread(registry.canaries.looks, canary))
-                live.update(drawn(told))
+                seen = await asyncio.to_thread(registry.canaries.judged, canary)
+                told = standing(record, tuple(seen.values()))
+                live.update(drawn(told, self._show.console.width))
                 if not record.live:
                     return
                 await asyncio.sleep(_LOOK_S)

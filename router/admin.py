@@ -24,9 +24,10 @@ from adapters.errors import (
     openai_body,
 )
 from router.admin_adapters import add_adapters
-from router.admin_canaries import add_canaries
+from router.admin_canaries import CanaryParts, add_canaries
 from router.admin_docs import add_docs
 from router.admin_door import AdminDoor
+from router.admin_faults import body_model, refused
 from router.admin_roles import Allowed
 from router.control.control import Control
 from router.door import Door
@@ -76,7 +77,7 @@ def build_admin(parts: AdminParts) -> FastAPI:
     _add_control(app, parts.proxy, parts.fleet, parts.drain, allowed)
     if parts.control is not None:
         add_adapters(app, parts.control, allowed)
-        add_canaries(app, parts.control, parts.trials, allowed)
+        add_canaries(app, CanaryParts(parts.control, parts.trials, parts.policy), allowed)
     add_docs(app, allowed)
 
     # Many series take a while to write, and streams must not wait for that.
@@ -233,9 +234,7 @@ async def _answer_error(_: Request, error: Exception) -> Response:
 async def _answer_validation_error(request: Request, error: Exception) -> Response:
     if not isinstance(error, RequestValidationError):
         raise error
-    first = error.errors()[0]
-    param = ".".join(str(part) for part in first["loc"][1:])
-    return await _answer_error(request, InvalidRequest(f"{param or 'body'}: {first['msg']}", param=param or None))
+    return await _answer_error(request, refused(error.errors(), body_model(request.scope.get("route"))))
 
 
 async def _answer_http_error(request: Request, error: Exception) -> Response:

@@ -9,7 +9,7 @@ from fastapi import Depends, FastAPI, Query, Request
 from fastapi import Path as PathParameter
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from adapters.errors import InvalidRequest
+from adapters.errors import Conflict, InvalidRequest
 from adapters.lifecycle import Moved
 from adapters.names import NAME_PATTERN, revision_name
 from adapters.publish import Pushed, PushRequest
@@ -25,7 +25,6 @@ from adapters.registry.records import (
     ReplicaReport,
     Revision,
     Rollout,
-    Wish,
 )
 from router.admin_roles import Allowed
 from router.admin_threads import changing, threaded, translated
@@ -195,7 +194,10 @@ def _add_moving(app: FastAPI, control: Control, allowed: Allowed) -> None:
     @app.delete("/admin/v1/adapters/{name}/channels/{channel}", tags=["channels"])
     async def clear(name: Name, channel: Channel, caller: Annotated[Caller, operator]) -> ChannelRecord:
         """Empties a channel. An adapter whose `stable` is empty is not served."""
-        return await changing(control, _clear, control, name, channel, caller.name)
+        moved = await changing(control, control.lifecycle.clear, name, channel, actor=caller.name)
+        if moved.channel is None:
+            raise Conflict(f"The channel '{channel}' of {name} is not cleared yet.")
+        return moved.channel
 
 
 def _add_keeping(app: FastAPI, control: Control, allowed: Allowed) -> None:
@@ -235,13 +237,6 @@ def _detail(control: Control, name: str) -> AdapterDetail:
         placements=tuple(placements),
         history=tuple(sorted(moves, key=lambda move: move.id)),
     )
-
-
-def _clear(control: Control, name: str, channel: Channel, actor: str) -> ChannelRecord:
-    registry = control.registry
-    registry.revisions(name)
-    current = registry.snapshot().adapters[name].number(channel)
-    return registry.move(Wish(name, None, channel, actor, None, "clear"), expected=current)
 
 
 def _suffix_of(request: Request) -> str:

@@ -1,22 +1,25 @@
 """`/admin/v1/canaries…`: canaries over HTTP, and the verdict that a delivery controller asks for."""
 
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 
 from fastapi import Depends, FastAPI, Query
 from fastapi import Path as PathParameter
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from adapters.errors import Conflict, InvalidRequest, NotFound
+from adapters.errors import ConfigError, Conflict, InvalidRequest, NotFound
 from adapters.names import NAME_PATTERN
 from adapters.registry.canary_records import CanaryDraft, CanaryRecord, Look
 from router.admin_roles import Allowed
 from router.admin_threads import changing, threaded
 from router.canary.incident import summary
-from router.canary.plan import PlanConfig, ready_plans
+from router.canary.plan import PlanConfig, ready_plan, ready_plans
 from router.canary.standing import standing
 from router.control.control import Control
 from router.keys import Caller
+from router.policy import PolicyHolder
 from router.trials import Trials
+from router.watching import Subject, check_pool, checked
 
 Number = Annotated[int, PathParameter(ge=1, le=2**63 - 1)]
 
@@ -25,13 +28,17 @@ class _Body(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+_ReadyName = Literal["careful", "fast", "shadow-first", "manual"]
+Plan = Annotated[PlanConfig, BeforeValidator(ready_plan, json_schema_input_type=_ReadyName | PlanConfig)]
+
+
 class StartBody(_Body):
     """A revision, or a pool, and the plan by which it is tried: a ready one's name, or a whole one."""
 
     adapter: str = Field(default="", pattern=f"^({NAME_PATTERN})?$")
     revision: int = Field(default=0, ge=0, le=999_999_999)
     pool: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")
-    plan: Literal["careful", "fast", "shadow-first", "manual"] | PlanConfig = "careful"
+    plan: Plan = Field(default_factory=lambda: ready_plans()["careful"])
     why: str | None = None
 
 
@@ -57,16 +64,26 @@ class Verdict(_Body):
     reason: str
 
 
-def add_canaries(app: FastAPI, control: Control, trials: Trials, allowed: Allowed) -> None:
+@dataclass(frozen=True, slots=True)
+class CanaryParts:
+    """What canaries are started, moved and told by."""
+
+    control: Control
+    trials: Trials
+    policy: PolicyHolder
+
+
+def add_canaries(app: FastAPI, parts: CanaryParts, allowed: Allowed) -> None:
     """Adds everything under `/admin/v1/canaries`."""
+    control, trials = parts.control, parts.trials
     _add_reading(app, control, allowed)
-    _add_starting(app, control, allowed)
+    _add_starting(app, parts, allowed)
 
     @app.post("/admin/v1/canaries/{canary}/pairs", status_code=204, tags=["canaries"])
     async def add_pair(canary: Number, body: PairBody, caller: Annotated[Caller, Depends(allowed.operator)]) -> None:
         """Counts a pair of answers that somebody has compared."""
         if not trials.compared(canary, body.value):
-            raise NotFound(f"No canary {canary} is under way.")
+            raise NotFound(f"No canary {canary} is under way.", param="canary")
 
     # Last: its path fits that of the pairs, too.
     _add_moving(app, control, allowed)
@@ -94,26 +111,56 @@ def _add_reading(app: FastAPI, control: Control, allowed: Allowed) -> None:
     async def show_canary(canary: Number) -> dict[str, Any]:
         """How a canary stands: share, requests, evidence, and its summary."""
         record = await threaded(control, canaries.get, canary)
-        looks = await threaded(control, canaries.looks, canary)
+        looks = tuple((await threaded(control, canaries.judged, canary)).values())
         return {"standing": standing(record, looks), "summary": summary(record, looks)}
 
     @app.get("/admin/v1/canaries/{canary}/looks", dependencies=viewer, tags=["canaries"])
-    async def list_looks(canary: Number) -> tuple[Look, ...]:
-        """Every look at the evidence, with what it was taken by."""
+    async def list_looks(
+        canary: Number, after: Annotated[int, Query(ge=0)] = 0, limit: Annotated[int, Query(ge=1, le=1000)] = 1000
+    ) -> tuple[Look, ...]:
+        """Looks at the evidence, with what they were taken by: those after the one with the number `after`."""
         await threaded(control, canaries.get, canary)
-        return await threaded(control, canaries.looks, canary)
+        return await threaded(control, canaries.looks, canary, after=after, limit=limit)
 
 
-def _add_starting(app: FastAPI, control: Control, allowed: Allowed) -> None:
+def _add_starting(app: FastAPI, parts: CanaryParts, allowed: Allowed) -> None:
+    control = parts.control
+
     @app.post("/admin/v1/canaries", status_code=201, tags=["canaries"])
     async def start(body: StartBody, caller: Annotated[Caller, Depends(allowed.operator)]) -> CanaryRecord:
         """Begins a canary."""
-        if (body.pool is None) != bool(body.adapter and body.revision):
-            raise InvalidRequest("Give either 'adapter' and 'revision', or 'pool'.")
-        plan = ready_plans()[body.plan] if isinstance(body.plan, str) else body.plan
+        _check_subject(body)
+        plan = _as_seen(parts, body)
+        if (fault := control.context.scope_fault(plan.scope, body.adapter)) is not None:
+            raise InvalidRequest(f"plan: {fault}.", param="plan")
         told = plan.model_dump(mode="json")
         draft = CanaryDraft(body.adapter, body.revision, told, caller.name, body.why, body.pool)
         return await changing(control, control.registry.canaries.start, draft)
+
+
+def _check_subject(body: StartBody) -> None:
+    """Raises InvalidRequest, with its field, where the body names not one thing to try."""
+    if body.pool is not None:
+        if body.adapter or body.revision:
+            raise InvalidRequest("pool: give either 'pool', or 'adapter' and 'revision'.", param="pool")
+        return
+    if not body.adapter:
+        raise InvalidRequest("adapter: give 'adapter' and 'revision', or 'pool'.", param="adapter")
+    if not body.revision:
+        raise InvalidRequest(f"revision: say which revision of {body.adapter} is tried.", param="revision")
+
+
+def _as_seen(parts: CanaryParts, body: StartBody) -> PlanConfig:
+    """The plan as it can be judged on this router's routes. Raises InvalidRequest, with its field."""
+    subject = Subject(body.adapter, body.pool)
+    served = replace(parts.control.served, policy=parts.policy.policy.config)
+    field = "pool"
+    try:
+        check_pool(subject, served)
+        field = "plan"
+        return checked(body.plan, subject, served)[0]
+    except ConfigError as error:
+        raise InvalidRequest(f"{field}: {error}", param=field) from error
 
 
 def _add_moving(app: FastAPI, control: Control, allowed: Allowed) -> None:

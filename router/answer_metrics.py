@@ -14,6 +14,7 @@ from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, M
 from prometheus_client.registry import Collector
 from prometheus_client.samples import Exemplar
 
+from adapters.money import TRILLION
 from router.answered import Answered
 
 DEFAULT_SERIES = 500
@@ -64,10 +65,11 @@ _HISTOGRAMS: tuple[tuple[str, str, Sequence[float]], ...] = (
     ("prompt_tokens_per_answer", "Tokens of an answered request's prompt.", _TOKENS),
     ("answer_tokens_per_answer", "Tokens of an answer.", _TOKENS),
 )
+# By what each is divided when it is told: money is counted in whole trillionths.
 _COUNTERS = (
-    ("refusals", "Answers in which a guard found a refusal."),
-    ("schema_failures", "Answers in which a guard found something other than its schema asks for."),
-    ("cost", "What answers cost, in the unit of the configuration's prices."),
+    ("refusals", "Answers in which a guard found a refusal.", 1),
+    ("schema_failures", "Answers in which a guard found something other than its schema asks for.", 1),
+    ("cost", "What answers cost, in the unit of the configuration's prices.", TRILLION),
 )
 
 
@@ -78,7 +80,7 @@ class _Series:
 
     def __init__(self) -> None:
         self.outcomes: dict[str, int] = {}
-        self.counters = [0.0, 0.0, 0.0]
+        self.counters = [0, 0, 0]
         self.histograms = [_Histogram(bounds) for _, _, bounds in _HISTOGRAMS]
 
     def note(self, one: Answered) -> None:
@@ -139,10 +141,10 @@ class AnswerMetrics(Collector):
                 if any(histogram.counts):
                     family.add_metric(key, histogram.buckets(), histogram.total)  # type: ignore[arg-type]  # a bucket may have no exemplar
             yield family
-        for place, (name, text) in enumerate(_COUNTERS):
+        for place, (name, text, unit) in enumerate(_COUNTERS):
             counter = CounterMetricFamily(f"patchbay_router_{name}", text, labels=_LABELS)
             for key, series in told:
-                counter.add_metric(key, series.counters[place])
+                counter.add_metric(key, series.counters[place] / unit)
             yield counter
         self._sweep()
 

@@ -16,8 +16,8 @@ class Answered(msgspec.Struct, frozen=True):
     `model`: what the client asked for, where there is such a thing; `route`: empty where that was no route; `adapter`:
     the adapter, or the base; `replica`: who answered, `cache` where the answer had been kept; `status`: HTTP's, 0 where
     no answer began; `ttft_s`: from the request's head to a stream's first byte; `token_s`: per output token after the
-    first, of a stream that ended well; `cost`: in the configuration's price unit; `refused`, `schema_failed`: what a
-    guard that looks for that has found.
+    first, of a stream that ended well; `cost`: in trillionths of the prices' currency; `refused`, `schema_failed`: what
+    a guard that looks for that has found.
     """
 
     id: bytes
@@ -37,6 +37,6 @@ class Answered(msgspec.Struct, frozen=True):
     token_s: float | None = None
     prompt_tokens: int = 0
     answer_tokens: int = 0
-    cost: float = 0
+    cost: int = 0
     refused: bool = False
     schema_failed: bool = False

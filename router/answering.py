@@ -81,7 +81,7 @@ class Answering:
         self._judges = Judges(aside.verdict, aside.again, lambda: parts.policy.policy.guards.judges)
         self._apart = Apart()
         self._guarding = Guarding(parts.policy, parts.metrics, parts.guard_key, self._judges, self._apart)
-        self._canarying = Canarying(parts.trials, parts.clock)
+        self._canarying = Canarying(parts.trials, parts.fleet, parts.clock)
         self._cache = AnswerCache(parts.config.cache_mib * 1024 * 1024, parts.clock)
         parts.trials.dropped.append(self._cache.forget)
         self._charging = Charging(parts.limiter, parts.config.counters, parts.fleet, self._apart)
@@ -102,6 +102,14 @@ class Answering:
         """Answers, and returns who did. Raises RequestError where nobody does."""
         body = await exchange.request.body(self._parts.config.body_timeout_s)
         incoming = await self._read(exchange, client, body, deadline_s)
+        try:
+            return await self._by_choices(incoming)
+        finally:
+            self._book(exchange, client)
+
+    async def _by_choices(self, incoming: Incoming) -> Target:
+        """Answers as the first choice that can says."""
+        exchange = incoming.exchange
         choices = self._canarying.arms(incoming, self._choices(incoming))
         for place, choice in enumerate(choices):
             try:
@@ -374,11 +382,16 @@ class Answering:
 
     def _count(self, incoming: Incoming, target: Target, used: Need, price: PriceConfig) -> None:
         exchange = incoming.exchange
-        exchange.used, exchange.cost = used, used.micros(price) / 1_000_000
+        exchange.used, exchange.cost = used, used.cost(price)
         self._canarying.answered(exchange, incoming.body, used)
         self._parts.metrics.tokens(target.label, used.prompt, used.answer)
-        if self._parts.usage is not None:
-            failed = exchange.outcome not in ("ok", "cancelled") or not exchange.relay.head_sent
-            model = target.revision or target.label
-            tenant, route, cost = incoming.client.tenant, exchange.route, exchange.cost
-            self._parts.usage.add(tenant, route, model, used, cost, failed=failed)
+        exchange.counted = (exchange.route, target.revision or target.label)
+
+    def _book(self, exchange: Exchange, client: Client) -> None:
+        """Books what a call took, once, under whom it was asked of last."""
+        usage = self._parts.usage
+        if usage is None or exchange.counted is None:
+            return
+        route, model = exchange.counted
+        failed = exchange.outcome not in ("ok", "cancelled") or not exchange.relay.head_sent
+        usage.add(client.tenant, route, model, exchange.used, exchange.cost, failed=failed)

@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from functools import partial
 from secrets import token_bytes
 from socket import socket
@@ -40,12 +41,14 @@ from router.outermost import keep_running
 from router.policy import PolicyHolder, ReadPolicy
 from router.poller import Poller, Probe
 from router.proxy import Proxy
+from router.reach import reach_of
 from router.tenants.config import CountersConfig
 from router.tenants.counters import Counters, MemoryCounters, RedisCounters
 from router.tenants.limiter import Limiter
 from router.tracing import open_tracer
 from router.trials import Trials
 from router.usage import Usage
+from router.watching import blind_spots
 from router.wire.port import Limits, Port
 
 _log = logging.getLogger("patchbay.router")
@@ -81,6 +84,8 @@ class Router:
         self.control = self._open_control(config)
         self.policy = PolicyHolder(config, self._access, utc_now, must_show=not is_loopback(config.host), read=read)
         self.policy.told = self._audit_reload
+        if self.control is not None:
+            self.control.reach = lambda: reach_of(self.policy.policy.config)
         self._usage = Usage(self.control.usage_book, utc_now) if self.control else None
         self._limiter = Limiter(_counters(config.counters), config.counters)
         self._admission = Admission(
@@ -221,6 +226,9 @@ class Router:
     async def _audit_reload(self, changed: Sequence[str]) -> None:
         if self.control is None:
             return
+        served = replace(self._config.served, policy=self.policy.policy.config)
+        for words in blind_spots(self.trials.live, served):
+            _log.warning("%s", words)
         details = {"changed": list(changed), "version": self.policy.policy.number}
         name = str(self._config.policy_file.name if self._config.policy_file else "")
         try:

@@ -1,18 +1,27 @@
 """`patchbay canary start`, `promote`, `pause`, `resume`, `abort`: what people decide about a canary."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from adapters.commands.desk import AsJson, Config, Desk, Why, opened
+from adapters.commands.desk import DEFAULT_FILE, AsJson, Config, Desk, Why, opened
 from adapters.errors import Conflict
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from adapters.canary_moves import CanaryMoves
     from adapters.registry.canary_records import CanaryRecord
+    from router.canary.plan import PlanConfig
+    from router.watching import Sight
 
 _Name = Annotated[str, typer.Argument(metavar="ADAPTER", help="The adapter or pool, or the canary's number.")]
 _ALIVE_S = 10.0
+_NOT_KNOWN = (
+    "No file here says which guards the routes have, so that metrics which need one may see nothing. "
+    "Name the routers' configuration by --config."
+)
 
 
 def start(
@@ -31,18 +40,60 @@ def start(
 
     Example: patchbay canary start sql@4 --plan fast
     """
+    from dataclasses import asdict
+
+    from adapters.commands.output import console, print_json
     from adapters.registry.canary_records import CanaryDraft
     from router.canary.plans import named_plan
 
     with opened(config) as desk:
-        chosen = named_plan(plan)
         adapter, number = _revision(reference, pool)
+        chosen, sight = _seen(named_plan(plan), adapter, pool, config)
+        _check_scope(desk, chosen, adapter, config)
         _check_alive(desk)
         draft = CanaryDraft(adapter, number, chosen.model_dump(mode="json"), desk.actor, why, pool)
         record = desk.registry.canaries.start(draft)
-        _say(record, f"Canary {record.id}: {record.name} against {record.stable_name}.", as_json=as_json)
-        if not as_json:
-            typer.echo(f"  patchbay canary watch {record.subject}")
+        if as_json:
+            print_json({**asdict(record), "sight": sight})
+            return
+        typer.echo(f"Canary {record.id}: {record.name} against {record.stable_name}.")
+        console().print(_sight_table(sight) if sight is not None else _NOT_KNOWN)
+        typer.echo(f"  patchbay canary watch {record.subject}")
+
+
+def _seen(plan: "PlanConfig", adapter: str, pool: str | None, config: Config) -> "tuple[PlanConfig, Sight | None]":
+    """The plan as it can be judged, and what it sees, None where no file tells what routers serve. Raises
+    ConfigError."""
+    from router.canary_served import served_by
+    from router.watching import Subject, checked
+
+    served = served_by(config)
+    return (plan, None) if served is None else checked(plan, Subject(adapter, pool), served)
+
+
+def _sight_table(sight: "Sight") -> "RenderableType":
+    from adapters.commands.output import table
+
+    rows = [(name, "yes", on) for name, on in sight.watched.items()]
+    rows += [(name, "no", why) for name, why in sight.unseen.items()]
+    return table("", ("metric", "watched", "on, or why not"), rows)
+
+
+def _check_scope(desk: Desk, plan: "PlanConfig", adapter: str, config: Path | None) -> None:
+    """Raises ConfigError where the plan's scope can reach nobody, as far as the servers' file and the registry tell."""
+    from adapters.errors import ConfigError
+    from adapters.settings import load_yaml
+    from adapters.tenancy import DEFAULT_TENANT
+    from router.canary.scope import fault_of
+
+    file = config or DEFAULT_FILE
+    routes = load_yaml(file).get("routes") or {} if file.exists() else {}
+    # Clients of a pool may name any model.
+    words = {*routes, adapter, *({plan.scope.route} if not adapter and plan.scope.route else ())}
+    tenants = {DEFAULT_TENANT, *(one.name for one in desk.registry.accounts.tenants())}
+    fault = fault_of(plan.scope, words, tenants)
+    if fault is not None:
+        raise ConfigError(f"{fault[0].upper()}{fault[1:]}.")
 
 
 def _revision(reference: str | None, pool: str | None) -> tuple[str, int]:

@@ -1,22 +1,20 @@
 """`patchbay canary status`, `watch`, `history`, `replay`, `report`: how canaries stand and stood."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from adapters.commands.desk import AsJson, Config, Desk, opened
+from router.canary_drawing import drawn, overview, past
 from router.canary_moves import live_canary
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
-
-    from adapters.registry.canary_records import CanaryRecord
+    from adapters.registry.canary_records import CanaryRecord, Look
     from router.canary.plan import PlanConfig
 
-_BAR = 40
 _LOOK_S = 0.5
 _Id = Annotated[int, typer.Argument(metavar="ID", help="The canary's number (patchbay canary history).")]
 
@@ -30,19 +28,20 @@ def status(
 
     Example: patchbay canary status sql
     """
-    from adapters.commands.output import console, print_json, table
+    from adapters.commands.output import console, print_json
 
     with opened(config) as desk:
         found = [one for one in desk.registry.canaries.history(name) if one.live]
-        told = [_standing(desk, record) for record in found]
-        if as_json:
-            print_json(told)
-            return
-        if not found:
-            typer.echo("There is no canary under way. Start one: patchbay canary start NAME@R")
-            return
-        heads = ("id", "revision", "against", "phase", "share", "its requests", "others'", "most evidence", "says")
-        console().print(table("Canaries", heads, [_row(one) for one in told]))
+        seen = desk.registry.canaries.judged(*(record.id for record in found))
+        told = [_standing(record, seen) for record in found]
+    if as_json:
+        print_json(told)
+        return
+    if not found:
+        typer.echo("There is no canary under way. Start one: patchbay canary start NAME@R")
+        return
+    shown = console()
+    shown.print(overview(told, shown.width))
 
 
 def watch(
@@ -50,31 +49,43 @@ def watch(
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
-    """Draws the evidence against its threshold, live, until the canary has ended. Exits with 1 where it was not
-    promoted.
+    """Draws the evidence against its threshold, live, until the canary has ended. With --json a line with a document
+    for each change. Exits with 1 where it was not promoted.
 
     Example: patchbay canary watch sql
     """
-    from rich.live import Live
-
-    from adapters.commands.output import console, print_json
-
     with opened(config) as desk:
-        canary = _last(desk, name)
-        last: dict[str, Any] = {}
-        shown = console()
-        with Live(console=shown, refresh_per_second=4, transient=False) as live:
-            for told in _standings(desk, canary):
-                last = told
-                if as_json:
-                    live.stop()
-                    print_json(told)
-                elif shown.is_terminal:
-                    live.update(drawn(told))
-        if not as_json and not shown.is_terminal:
-            shown.print(drawn(last))
+        standings = _standings(desk, _last(desk, name))
+        last = _watched_by_programs(standings) if as_json else _watched_by_people(standings)
     if last["phase"] != "promoted":
         raise typer.Exit(1)
+
+
+def _watched_by_programs(standings: Iterator[dict[str, Any]]) -> dict[str, Any]:
+    """Prints each, and returns the last."""
+    from adapters.commands.output import print_json_line
+
+    last: dict[str, Any] = {}
+    for last in standings:
+        print_json_line(last)
+    return last
+
+
+def _watched_by_people(standings: Iterator[dict[str, Any]]) -> dict[str, Any]:
+    """Draws each in place of the one before, only the last where nobody looks, and returns the last."""
+    from rich.live import Live
+
+    from adapters.commands.output import console
+
+    last, shown = {}, console()
+    if not shown.is_terminal:
+        *_, last = standings
+        shown.print(drawn(last, shown.width))
+        return last
+    with Live(console=shown, refresh_per_second=4, transient=False) as live:
+        for last in standings:
+            live.update(drawn(last, shown.width))
+    return last
 
 
 def history(
@@ -86,19 +97,15 @@ def history(
 
     Example: patchbay canary history sql
     """
-    from adapters.commands.output import console, moment, print_json, table
+    from adapters.commands.output import console, print_json
 
     with opened(config) as desk:
         found = desk.registry.canaries.history(name)
-        if as_json:
-            print_json(found)
-            return
-        heads = ("id", "revision", "against", "began", "ended", "phase", "why")
-        rows = [
-            (one.id, one.name, one.stable_name, moment(one.created_at), moment(one.ended_at), one.phase, one.reason)
-            for one in found
-        ]
-        console().print(table("Canaries", heads, rows))
+    if as_json:
+        print_json(found)
+        return
+    shown = console()
+    shown.print(past(found, shown.width))
 
 
 def replay(canary: _Id, config: Config = None, as_json: AsJson = False) -> None:
@@ -138,49 +145,16 @@ def report(
     """
     from adapters.commands.output import print_json
     from router.canary.files import write_incident
-    from router.canary.incident import summary
+    from router.canary.incident import TOLD_LOOKS, summary
 
     with opened(config) as desk:
-        record, looks = desk.registry.canaries.get(canary), desk.registry.canaries.looks(canary)
+        record = desk.registry.canaries.get(canary)
+        looks = desk.registry.canaries.thinned(canary, TOLD_LOOKS)
         folder = write_incident(out, record, looks)
         if as_json:
             print_json({**summary(record, looks), "folder": str(folder)})
         else:
             typer.echo(f"{folder / 'summary.md'}")
-
-
-def drawn(told: dict[str, Any]) -> "RenderableType":
-    """A canary's standing as a drawing: a bar a metric, up to what rolls it back."""
-    from rich.console import Group
-    from rich.table import Table
-    from rich.text import Text
-
-    head = Text.assemble(
-        (f"{told['revision']} ", "bold"),
-        f"against {told['against']}   ",
-        (told["phase"].replace("_", " "), _COLOURS.get(told["phase"], "yellow")),
-        f"   {_share(told)}   {told['requests']['canary']} of its requests, {told['requests']['others']} of others",
-    )
-    bars = Table(box=None, show_header=True, pad_edge=False)
-    for column in ("metric", "evidence that it is worse", "", "its bad", "others'"):
-        bars.add_column(column)
-    for name, share in sorted(told["evidence"].items(), key=lambda one: -one[1]):
-        filled = min(_BAR, round(share * _BAR))
-        colour = "red" if share >= 1 else "yellow" if share >= 0.5 else "green"
-        bar = Text.assemble(("━" * filled, colour), ("─" * (_BAR - filled), "dim"), ("┃", "bold"))
-        own, others = told["bad"].get(name, (0, 0))
-        bars.add_row(name, bar, f"{share:.0%}", str(own), str(others))
-    more = f"  (about {told['more']} more of its requests)" if told.get("more") else ""
-    return Group(head, bars, Text(f"{told['says']}{more}"))
-
-
-def _share(told: dict[str, Any]) -> str:
-    if told["phase"] == "promoted":
-        return "all callers"
-    return f"{told['weight']:g}% of callers"
-
-
-_COLOURS = {"promoted": "green", "rolled_back": "red", "rolling_back": "red", "failed": "red"}
 
 
 def _last(desk: Desk, name: str) -> int:
@@ -196,7 +170,7 @@ def _standings(desk: Desk, canary: int) -> Iterator[dict[str, Any]]:
     before: dict[str, Any] = {}
     while True:
         record = desk.registry.canaries.get(canary)
-        told = _standing(desk, record)
+        told = _standing(record, desk.registry.canaries.judged(canary))
         if told != before:
             yield told
         before = told
@@ -205,24 +179,10 @@ def _standings(desk: Desk, canary: int) -> Iterator[dict[str, Any]]:
         time.sleep(_LOOK_S)
 
 
-def _standing(desk: Desk, record: "CanaryRecord") -> dict[str, Any]:
+def _standing(record: "CanaryRecord", seen: Mapping[int, "Look"]) -> dict[str, Any]:
     from router.canary.standing import standing
 
-    return standing(record, desk.registry.canaries.looks(record.id))
-
-
-def _row(told: dict[str, Any]) -> tuple[object, ...]:
-    worst = max(told["evidence"].items(), key=lambda one: one[1], default=("", 0.0))
-    most = f"{worst[0]} {worst[1]:.0%}" if worst[1] > 0 else None
-    counts = told["requests"]
-    return (
-        *(told[name] for name in ("id", "revision", "against", "phase")),
-        f"{told['weight']:g}%",
-        counts["canary"],
-        counts["others"],
-        most,
-        told["says"],
-    )
+    return standing(record, [seen[record.id]] if record.id in seen else [])
 
 
 def _plan_of(record: "CanaryRecord") -> "PlanConfig":

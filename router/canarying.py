@@ -3,15 +3,18 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from adapters.errors import InvalidRequest, RateLimited, RequestError
+from adapters.errors import InvalidRequest, ModelNotFound, RateLimited, RequestError
+from adapters.names import revision_name
 from router.body import decoded
-from router.canary.trial import Asker, Trial, arm_of
+from router.canary.trial import Asker, Trial, arm_of, is_tried_on
 from router.feedback import answer_key
+from router.fleet import Fleet, View
 from router.forward.exchange import Exchange
 from router.guards.answers.whole import WITH_TEXT
 from router.incoming import Incoming
 from router.routes.book import Choice
 from router.routes.sizes import size_of
+from router.snapshot import Replica, in_pool
 from router.tenants.limiter import Need
 from router.trials import Trials
 
@@ -22,8 +25,9 @@ _LEAST_TOKENS = 8
 class Canarying:
     """`clock`: seconds, monotonic."""
 
-    def __init__(self, trials: Trials, clock: Callable[[], float]) -> None:
+    def __init__(self, trials: Trials, fleet: Fleet, clock: Callable[[], float]) -> None:
         self._trials = trials
+        self._fleet = fleet
         self._clock = clock
 
     def arms(self, incoming: Incoming, choices: Sequence[Choice]) -> Sequence[Choice]:
@@ -39,23 +43,33 @@ class Canarying:
         if trial is None:
             return choices
         exchange, client, facts = incoming.exchange, incoming.client, incoming.facts
-        unit = incoming.alone if trial.plan.unit == "request" else facts.caller
-        asker = Asker(first.route, client.tenant, unit, facts.headers, client.tier_name, facts.text)
-        arm = arm_of(trial, asker)
-        if arm is None:
+        asker = Asker(first.route, client.tenant, facts.caller, facts.headers, client.tier_name, facts.text)
+        if not is_tried_on(trial, asker) or not self._begins(trial, choices[0]):
             return choices
-        if trial.live:
-            exchange.entry = self._trials.begin(trial, arm, asker, exchange.interrupt)
+        asker = replace(asker, unit=self._trials.unit_of(trial, facts.caller, incoming.alone))
+        arm = arm_of(trial, asker)
+        if trial.live and arm is not None:
+            exchange.entry = self._trials.begin(trial, arm, asker, facts.caller, exchange.interrupt)
         if arm == "stable":
             return choices
         if trial.pool is not None:
             return (replace(first, arm="canary", pool=trial.pool), *choices)
         return (replace(choices[0], model=trial.revision, arm="canary"), *choices)
 
+    def _begins(self, trial: Trial, choice: Choice) -> bool:
+        """Whether this router knows that each replica which may be asked can answer as the canary."""
+        named = trial.id, choice.model
+        if trial.live and named not in self._trials.known:
+            if not can_answer(trial, choice, self._fleet.view):
+                return False
+            self._trials.known.add(named)
+        return True
+
     def failed(self, exchange: Exchange, error: RequestError) -> None:
         """The arm that the request was assigned to did not answer, and something else is asked: that is its error, but
-        for a limit of the route, and what comes now is not its work."""
-        self._end(exchange, None if isinstance(error, RateLimited) else frozenset(("errors",)))
+        for a limit of the route and for what this router does not know (any more), and what comes now is not its
+        work."""
+        self._end(exchange, None if isinstance(error, RateLimited | ModelNotFound) else frozenset(("errors",)))
 
     def left(self, exchange: Exchange) -> None:
         """The request goes elsewhere, which says nothing of the arm."""
@@ -103,6 +117,27 @@ class Canarying:
         if exchange.entry is not None:
             self._trials.end(exchange.entry, bad, answer_key(exchange.tenant, exchange.id))
             exchange.entry = None
+
+
+def can_answer(trial: Trial, choice: Choice, view: View) -> bool:
+    """Whether every ready replica that `choice` may be answered by is known to have what is tried: the revision, or as
+    one of the pool the model. Pure."""
+    target = view.table.get(choice.model)
+    if target is None:
+        return False
+    if trial.pool is not None:
+        mine = [one for one in view.replicas if one.pool == trial.pool]
+        return bool(mine) and all(one.state == "ready" and one.name in target.replicas for one in mine)
+    pool = choice.pool or (choice.config.pool if choice.config else None)
+    asked = [one for one in view.replicas if one.name in target.replicas and in_pool(one, pool)]
+    ready = [one for one in asked if one.state == "ready"]
+    return bool(ready) and all(_lists(one, trial.revision) for one in ready)
+
+
+def _lists(replica: Replica, revision: str) -> bool:
+    """Whether a replica tells of a revision, be it that it could not load it."""
+    told = replica.catalog.revisions if replica.catalog is not None else ()
+    return any(revision_name(one.adapter, one.number) == revision and one.state != "draining" for one in told)
 
 
 def _asks_for_one(body: bytes, endpoint: str) -> bool:

@@ -1,5 +1,6 @@
 """The configuration of the router."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Self
 from urllib.parse import urlsplit
@@ -15,12 +16,14 @@ from router.answer_metrics import DEFAULT_SERIES
 from router.balance import budget, outliers, suspicion
 from router.balance.pick import Weights
 from router.canary.config import CanaryConfig, DeclaredCanary
+from router.canary.scope import fault_of
 from router.guards.config import GuardsConfig
 from router.keys import Role
 from router.logs import LogFormat
 from router.routes.config import RoutesConfig
 from router.tenants.config import CountersConfig, TenantsConfig
 from router.tracing import TracingConfig
+from router.watching import Served, Subject, checked
 
 REGISTRY = "registry"
 # A replica takes minutes to come back, and a client that repeats a request may wait for that.
@@ -175,6 +178,15 @@ class PolicyConfig(RoutesConfig, TenantsConfig, GuardsConfig):
         return self
 
 
+def check_canaries(declared: Mapping[str, DeclaredCanary], served: Served) -> None:
+    """Raises ValueError, for a model's validator, where a canary's plan names what would see nothing."""
+    for name, wish in declared.items():
+        try:
+            checked(wish.plan, Subject(name), served)
+        except ConfigError as error:
+            raise ValueError(f"canaries.{name}.plan: {error}".rstrip(".")) from error
+
+
 class RouterConfig(PolicyConfig):
     """The router. Without `api_keys`, and without a registry that could have keys, the public port is bound only to
     loopback, without `admin_token` the admin port.
@@ -268,6 +280,12 @@ class RouterConfig(PolicyConfig):
     guard_key: Secret | None = None
 
     @property
+    def served(self) -> Served:
+        """What this router serves, as far as canaries go."""
+        pools = {replica.pool for replica in self.replicas}
+        return Served(self, self.feedback_ids > 0, frozenset(pools.union(self.canary.reserved_pools)))
+
+    @property
     def own_token(self) -> bool:
         """Whether the admin port is opened by the token in the data directory."""
         return not (self.admin_open or self.admin_tokens or self.admin_token is not None)
@@ -307,6 +325,10 @@ class RouterConfig(PolicyConfig):
             raise ValueError("adapters are declared, but there is no registry to bring them into: set 'registry'")
         if self.canaries and self.registry is None:
             raise ValueError("canaries are declared, but there is no registry to run them by: set 'registry'")
+        for name, canary in self.canaries.items():
+            fault = fault_of(canary.plan.scope, {*self.routes, name}, None)
+            if fault is not None:
+                raise ValueError(f"canaries.{name}: {fault}")
         if self.registry is None and any(replica.url == REGISTRY for replica in self.replicas):
             raise ValueError("the replicas are to be found in the registry, but there is none: set 'registry'")
         return self
@@ -316,6 +338,11 @@ class RouterConfig(PolicyConfig):
         reserved = self.canary.reserved_pools
         if reserved and all(replica.pool in reserved for replica in self.replicas):
             raise ValueError("every replica is in a pool of canary.reserved_pools, so nobody would be answered")
+        return self
+
+    @model_validator(mode="after")
+    def _canaries_see_something(self) -> Self:
+        check_canaries(self.canaries, self.served)
         return self
 
     @field_validator("api_keys")

@@ -163,7 +163,14 @@ class Metrics:
         self._canary_events = Counter(
             "patchbay_router_canary_events",
             "Requests of canaries and of what they are compared with (event: request), and what was bad of them.",
-            ("canary", "revision", "arm", "share", "event"),
+            ("installation", "router", "canary", "revision", "arm", "share", "event"),
+            registry=registry,
+        )
+        self._as = ("", "")
+        self._info = Gauge(
+            "patchbay_router_info",
+            "1, with the id of the installation and the name in the registry of this router.",
+            ("installation", "router"),
             registry=registry,
         )
         self._canary_weight = Gauge(
@@ -188,6 +195,13 @@ class Metrics:
             "Whether there is no data to judge canaries by, though there should be: 1 or 0.",
             registry=registry,
         )
+
+    def known_as(self, installation: str, router: str) -> None:
+        """Notes whose router this is, by the registry's id, and its name there."""
+        if self._as != (installation, router):
+            self._info.clear()
+            self._as = installation, router
+            self._info.labels(installation, router).set(1)
 
     def canary(self, adapter: str, revision: str, weight: float, verdict: int) -> None:
         """Notes how an adapter's, or a pool's, last canary stands."""
@@ -216,16 +230,16 @@ class Metrics:
 
     def canary_event(self, canary: int, revision: str, arm: str, share: float, event: str) -> None:
         """Counts a request of a canary, or something that was bad of it. `share`: the canary's when it was assigned."""
-        self._canary_events.labels(str(canary), revision, arm, f"{share:g}", event).inc()
+        self._canary_events.labels(*self._as, str(canary), revision, arm, f"{share:g}", event).inc()
 
     def forget_canary(self, canary: int) -> None:
         """Drops what was counted of a canary that has ended."""
-        for labels in [one for one in self._canary_label_sets() if one[0] == str(canary)]:
+        for labels in [one for one in self._canary_label_sets() if one[2] == str(canary)]:
             self._canary_events.remove(*labels)
 
     def _canary_label_sets(self) -> list[tuple[str, ...]]:
         found = [metric.samples for metric in self._canary_events.collect()]
-        names = ("canary", "revision", "arm", "share", "event")
+        names = ("installation", "router", "canary", "revision", "arm", "share", "event")
         return [
             tuple(sample.labels[name] for name in names)
             for samples in found

@@ -12,7 +12,7 @@ from functools import partial
 
 import msgspec
 
-from adapters.errors import RequestError
+from adapters.errors import ModelNotFound, RequestError
 from router.admission.admission import Admission, Turn, Wish
 from router.admission.desk import Waiting
 from router.apart import Apart
@@ -71,7 +71,7 @@ class Shadow:
         self.pairs: deque[Pair] = deque(maxlen=_KEPT)
 
     def wants(self, exchange: Exchange, choice: Choice) -> bool:
-        """Whether this request is to have a copy."""
+        """Whether this request is to have a copy, should there be room for it when it has ended."""
         share, most = self._rules(choice)
         if not share or self._admission.waiting or self._running[choice.route] >= most:
             return False
@@ -86,7 +86,11 @@ class Shadow:
         return (trial.plan.shadow.share, _MOST_AT_ONCE) if trial is not None and trial.plan.shadow else (0.0, 0)
 
     def copy(self, exchange: Exchange, choice: Choice, ask: Ask, answer: bytes) -> None:
-        """Asks the shadow's arm the same, in the background. `answer`: what the client got."""
+        """Asks the shadow's arm the same, in the background. `answer`: what the client got. Others may have begun since
+        this one was wanted, so what there may be at a time is taken here."""
+        if self._running[choice.route] >= self._rules(choice)[1]:
+            self._metrics.shadowed(choice.route, "no_room")
+            return
         took_s = self._clock() - exchange.started_s
         task = asyncio.get_running_loop().create_task(self._copy(exchange, choice, ask, answer, took_s))
         self._tasks.add(task)
@@ -120,9 +124,10 @@ class Shadow:
                 other = await self._aside.post(target, turn.first, path, body, priority=_LAST, timeout_s=_TIMEOUT_S)
             if exchange.guarded is not None and exchange.guarded.looks_at_answers:
                 other = await exchange.guarded.copy(other)
-        except (RequestError, ReplicaFailure):
+        except (RequestError, ReplicaFailure) as error:
             self._metrics.shadowed(choice.route, "failed")
-            if trial is not None:
+            # What this router does not know of yet is no evidence.
+            if trial is not None and not isinstance(error, ModelNotFound):
                 self._trials.shadowed(trial, {"errors"})
             return
         if trial is not None:

@@ -8,9 +8,10 @@ from dataclasses import replace
 from adapters.errors import ConfigError, Unavailable
 from adapters.registry.canary_records import CanaryRecord
 from router.canary.config import plan_of
+from router.canary.entry import Entry
 from router.canary.ledger import Counts
 from router.canary.plan import PlanConfig
-from router.canary.recorder import Entry, Recorder
+from router.canary.recorder import Recorder
 from router.canary.trial import Arm, Asker, Trial, slices_of
 from router.canary.usual import Usual
 from router.metrics import Metrics
@@ -23,7 +24,8 @@ Interrupt = Callable[[Unavailable], None]
 
 
 class Trials:
-    """`running`: those that get requests, by their adapter's name; `pool`: that of a pool; `dropped`: who is told of a
+    """`running`: those that get requests, by their adapter's name; `pool`: that of a pool; `known`: canaries, each with
+    a model, that this router has known all replicas to be able to answer; `dropped`: who is told of a
     revision whose canary has failed. `clock`: seconds, monotonic; `reserved`: pools that get nothing without a canary
     that is under way."""
 
@@ -37,6 +39,7 @@ class Trials:
         self._open: dict[int, dict[Entry, Interrupt]] = {}
         self._answered: OrderedDict[bytes, Entry] = OrderedDict()
         self.usual: dict[str, Usual] = {}
+        self.known: set[tuple[int, str]] = set()
         self.dropped: list[Callable[[str], None]] = []
         self.running: Mapping[str, Trial] = {}
         self.pool: Trial | None = None
@@ -57,12 +60,18 @@ class Trials:
         self.running = {trial.adapter: trial for record in steered if (trial := self._trial(record)) is not None}
         for record in records:
             self._metrics.canary(record.subject, record.name, record.weight, record.verdict)
+        self.known = {one for one in self.known if one[0] in self._records}
         for gone in self._recorders.keys() - {record.id for record in records if record.live}:
             del self._recorders[gone]
             self._metrics.forget_canary(gone)
             self._open.pop(gone, None)
         if not self.running and self.pool is None:
             self.usual.clear()
+
+    @property
+    def live(self) -> Sequence[Trial]:
+        """Those that are judged."""
+        return tuple(one for one in (*self.running.values(), self.pool) if one is not None and one.live)
 
     def usual_of(self, name: str) -> Usual:
         """What is usual for an adapter or a base, while a canary is under way."""
@@ -77,10 +86,15 @@ class Trials:
         """It has answered a copy. `bad`: by which metrics its answer was."""
         self._recorder(trial).shadowed(bad)
 
-    def begin(self, trial: Trial, arm: Arm, asker: Asker, interrupt: Interrupt) -> Entry:
-        """A request was assigned to `arm`."""
+    def unit_of(self, trial: Trial, caller: bytes, alone: bytes) -> bytes:
+        """What a request of `caller` is assigned by: the caller, or by what is seen of callers `alone`, which is this
+        request and no other."""
+        return self._recorder(trial).population.unit_of(caller, alone, trial.share) if trial.live else caller
+
+    def begin(self, trial: Trial, arm: Arm, asker: Asker, caller: bytes, interrupt: Interrupt) -> Entry:
+        """A request of `caller` was assigned to `arm`."""
         slices = slices_of(trial, asker, language_of) if trial.plan.slices else ()
-        entry = self._recorder(trial).begin(arm, trial.share, asker.unit, slices)
+        entry = self._recorder(trial).begin(arm, trial.share, asker.unit, slices, caller)
         if arm == "canary":
             self._open.setdefault(trial.id, {})[entry] = interrupt
         return entry

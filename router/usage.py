@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import logging
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
@@ -11,6 +12,7 @@ from typing import Protocol
 from uuid import uuid4
 
 from adapters.errors import ArtifactError, RegistryError
+from adapters.money import PARTS
 from adapters.registry.records import UsageBatch, UsageRow
 from router.tenants.limiter import Need
 from router.threads import Threads
@@ -48,12 +50,15 @@ class Usage:
         # Another thread: the first may wait for a registry that never answers.
         self._spooling = Threads("usage spool", 1)
         self._rows: dict[tuple[datetime, str, str, str], UsageRow] = {}
+        # In trillionths: what the rows cost, and what is left of costs that were written in whole billionths.
+        self._costs: Counter[tuple[datetime, str, str, str]] = Counter()
+        self._rests: dict[tuple[str, str, str], int] = {}
         self._source, self._number = uuid4().hex, 0
         self._batch: UsageBatch | None = None
         self._writing: asyncio.Task[None] | None = None
 
-    def add(self, tenant: str, route: str, model: str, used: Need, cost: float, *, failed: bool) -> None:
-        """Counts a call that has ended."""
+    def add(self, tenant: str, route: str, model: str, used: Need, cost: int, *, failed: bool) -> None:
+        """Counts a call that has ended. `cost`: in trillionths."""
         hour = self._utc_now().replace(minute=0, second=0, microsecond=0)
         key = hour, tenant, route, model
         if key not in self._rows and len(self._rows) >= _MOST_ROWS:
@@ -66,8 +71,8 @@ class Usage:
             failed=row.failed + failed,
             prompt_tokens=row.prompt_tokens + used.prompt,
             answer_tokens=row.answer_tokens + used.answer,
-            cost=row.cost + cost,
         )
+        self._costs[key] += cost
 
     async def run(self) -> None:
         """Writes every few seconds, and takes in what other routers have left, at once and every minute, until
@@ -107,9 +112,18 @@ class Usage:
         """The batch that is to be written: the one that could not be, or a new one."""
         if self._batch is None and self._rows:
             self._number += 1
-            self._batch = UsageBatch(self._source, self._number, tuple(self._rows.values()))
-            self._rows = {}
+            rows = tuple(self._priced(key, row) for key, row in self._rows.items())
+            self._batch = UsageBatch(self._source, self._number, rows)
+            self._rows, self._costs = {}, Counter()
         return self._batch
+
+    def _priced(self, key: tuple[datetime, str, str, str], row: UsageRow) -> UsageRow:
+        """A row with what it cost. What is less than a billionth goes into the next row of the same."""
+        _, tenant, route, model = key
+        billionths, rest = divmod(self._costs[key] + self._rests.pop((tenant, route, model), 0), PARTS)
+        if rest:
+            self._rests[tenant, route, model] = rest
+        return replace(row, billionths=billionths)
 
     async def _put(self) -> None:
         while (batch := self._next()) is not None:

@@ -1,5 +1,6 @@
 """`promote`, `rollback`, `clear`, `retire` and `set`: what names mean, and how replicas keep it."""
 
+import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -36,7 +37,9 @@ def promote_and_wait(
     desk: Desk, reference: str, channel: str = "stable", *, why: str | None = None, now: bool = False, as_json: bool
 ) -> None:
     """Promotes, waits until it is live, and says so."""
-    moved = desk.lifecycle.promote(reference, _channel(channel), actor=desk.actor, why=why, now=now)
+    chosen, revision = _channel(channel), desk.registry.resolve(reference)
+    _tell_canary(desk, revision.adapter, revision.number, chosen, as_json=as_json)
+    moved = desk.lifecycle.promote(reference, chosen, actor=desk.actor, why=why, now=now)
     _finish(desk, moved, as_json=as_json)
 
 
@@ -53,7 +56,9 @@ def rollback(
     Example: patchbay adapters rollback sql --why "it drops columns"
     """
     with opened(config) as desk:
-        moved = desk.lifecycle.rollback(name, _channel(channel), actor=desk.actor, why=why, now=now)
+        chosen = _channel(channel)
+        _tell_canary(desk, name, None, chosen, as_json=as_json)
+        moved = desk.lifecycle.rollback(name, chosen, actor=desk.actor, why=why, now=now)
         _finish(desk, moved, as_json=as_json)
 
 
@@ -68,15 +73,10 @@ def clear(
 
     Example: patchbay adapters clear sql --channel canary
     """
-    from adapters.lifecycle import Moved
-    from adapters.registry.records import Wish
-
     with opened(config) as desk:
-        desk.registry.revisions(name)
         chosen = _channel(channel)
-        expected = desk.registry.snapshot().adapters[name].number(chosen)
-        record = desk.registry.move(Wish(name, None, chosen, desk.actor, why, "clear"), expected=expected)
-        _finish(desk, Moved(desk.registry.generation(), channel=record), as_json=as_json)
+        _tell_canary(desk, name, None, chosen, as_json=as_json)
+        _finish(desk, desk.lifecycle.clear(name, chosen, actor=desk.actor, why=why), as_json=as_json)
 
 
 def retire(
@@ -120,6 +120,25 @@ def keep(
             print_json(chosen)
         else:
             typer.echo(f"{name}: preload {_yes(chosen.preload)}, pin {_yes(chosen.pin)}")
+
+
+def _tell_canary(desk: Desk, adapter: str, number: int | None, channel: "Channel", *, as_json: bool) -> None:
+    """Says what becomes of a canary that is under way when `stable` is to mean `number`, and asks first where somebody
+    sits at a terminal; ends the command where they do not want it."""
+    from adapters.canary_moves import CanaryMoves
+
+    canary = CanaryMoves(desk.registry.canaries).under_way(adapter)
+    if canary is None or channel != "stable":
+        return
+    end = (
+        "is promoted by this"
+        if canary.number == number
+        else "ends with this: it would have nothing to be compared with"
+    )
+    said = f"The canary {canary.id} of {canary.name} ({canary.phase}, {canary.weight:g}% of callers) {end}."
+    typer.echo(said, err=True)
+    if sys.stdin.isatty() and not as_json:
+        typer.confirm("Go on?", abort=True, err=True)
 
 
 def _finish(desk: Desk, moved: "Moved", *, as_json: bool) -> None:

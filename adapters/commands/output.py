@@ -15,11 +15,21 @@ _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
 def print_json(value: Any) -> None:
     """Prints `value`, records and all, as one JSON document."""
+    sys.stdout.write(json.dumps(_plain(value), indent=2, ensure_ascii=False) + "\n")
+
+
+def print_json_line(value: Any) -> None:
+    """Prints `value` as one JSON document on one line, at once: one of many, for whoever reads them as they come."""
+    sys.stdout.write(json.dumps(_plain(value), ensure_ascii=False) + "\n")
+    sys.stdout.flush()
+
+
+def _plain(value: Any) -> Any:
     from pydantic import TypeAdapter
     from pydantic_core import to_jsonable_python
 
     plain = TypeAdapter(Any).dump_python(value, mode="json", serialize_as_any=True, fallback=dict)
-    sys.stdout.write(json.dumps(to_jsonable_python(plain, fallback=str), indent=2, ensure_ascii=False) + "\n")
+    return to_jsonable_python(plain, fallback=str)
 
 
 def console() -> "Console":

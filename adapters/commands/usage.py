@@ -5,17 +5,19 @@ import sys
 from collections import defaultdict
 from collections.abc import Iterable
 from datetime import timedelta
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from adapters.commands.desk import AsJson, Config, opened
 from adapters.commands.output import console, print_json, table
+from adapters.money import decimal, plain
 
 if TYPE_CHECKING:
     from adapters.registry.records import UsageRow
 
-_COUNTS = ("requests", "failed", "prompt_tokens", "answer_tokens", "cost")
+_COUNTS = ("requests", "failed", "prompt_tokens", "answer_tokens", "billionths")
+_SHOWN = (*_COUNTS[:-1], "cost")
 _KEYS = {
     "tenant": ("tenant",),
     "route": ("tenant", "route"),
@@ -41,24 +43,24 @@ def usage(
     with opened(config) as desk:
         rows = desk.registry.accounts.usage(since=utc_now() - timedelta(days=days), tenant=tenant)
     found = _summed(rows, _KEYS[by])
-    columns = (*_KEYS[by], *_COUNTS)
+    columns = (*_KEYS[by], *_SHOWN)
     if as_json:
-        print_json([dict(zip(columns, row, strict=True)) for row in found])
+        print_json([dict(zip(columns, (*row[:-1], float(decimal(row[-1]))), strict=True)) for row in found])
     elif as_csv:
-        csv.writer(sys.stdout).writerows([columns, *found])
+        csv.writer(sys.stdout).writerows([columns, *((*row[:-1], plain(row[-1])) for row in found)])
     else:
         console().print(table("", [one.replace("_", " ") for one in columns], [_pretty(row) for row in found]))
 
 
-def _summed(rows: Iterable["UsageRow"], keys: tuple[str, ...]) -> list[tuple[object, ...]]:
-    sums: dict[tuple[object, ...], list[float]] = defaultdict(lambda: [0] * len(_COUNTS))
+def _summed(rows: Iterable["UsageRow"], keys: tuple[str, ...]) -> list[tuple[Any, ...]]:
+    """Sums by `keys`; the last of each is money, in billionths."""
+    sums: dict[tuple[object, ...], list[int]] = defaultdict(lambda: [0] * len(_COUNTS))
     for row in rows:
         name = tuple(row.hour.isoformat() if key == "hour" else getattr(row, key) for key in keys)
         sums[name] = [total + getattr(row, count) for total, count in zip(sums[name], _COUNTS, strict=True)]
     return [(*name, *totals) for name, totals in sorted(sums.items())]
 
 
-def _pretty(row: tuple[object, ...]) -> list[str]:
-    return [
-        f"{one:,.4f}" if isinstance(one, float) else f"{one:,}" if isinstance(one, int) else str(one) for one in row
-    ]
+def _pretty(row: tuple[Any, ...]) -> list[str]:
+    *counts, billionths = row
+    return [*(f"{one:,}" if isinstance(one, int) else str(one) for one in counts), f"{decimal(billionths):,.4f}"]

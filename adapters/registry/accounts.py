@@ -2,11 +2,13 @@
 RegistryError where the database cannot be used."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import asdict, fields
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection, Row, func, insert, select, update
 
 from adapters.errors import ConfigError, Conflict, NotFound
+from adapters.money import BILLION
 from adapters.registry import batches, journal
 from adapters.registry.database import Database
 from adapters.registry.records import Access, KeyRecord, Scope, TenantRecord, UsageBatch, UsageRow
@@ -134,7 +136,7 @@ class Accounts:
         query = query if tenant is None else query.where(usage.c.tenant == tenant)
         with self._database.read() as connection:
             found = connection.execute(query.order_by(usage.c.hour, usage.c.tenant, usage.c.route, usage.c.model))
-            return tuple(UsageRow(*row) for row in found)
+            return tuple(_usage_of(row) for row in found)
 
     def _changed(
         self, connection: Connection, actor: str, action: str, subject: str, details: Mapping[str, object]
@@ -152,7 +154,7 @@ def read_access(connection: Connection) -> Access:
 
 
 def _add(connection: Connection, row: UsageRow) -> None:
-    counts = {"requests", "failed", "prompt_tokens", "answer_tokens", "cost"}
+    counts = {"requests", "failed", "prompt_tokens", "answer_tokens", "billionths"}
     same = (
         (usage.c.hour == row.hour)
         & (usage.c.tenant == row.tenant)
@@ -161,7 +163,13 @@ def _add(connection: Connection, row: UsageRow) -> None:
     )
     added = {name: usage.c[name] + getattr(row, name) for name in counts}
     if not connection.execute(update(usage).where(same).values(**added)).rowcount:
-        connection.execute(insert(usage).values(**{column.name: getattr(row, column.name) for column in usage.c}))
+        connection.execute(insert(usage).values(**asdict(row), cost=0.0))
+
+
+def _usage_of(row: Row[tuple[object, ...]]) -> UsageRow:
+    """A row with what routers of before counted of its cost, which were no whole numbers."""
+    values = {one.name: getattr(row, one.name) for one in fields(UsageRow)}
+    return UsageRow(**values | {"billionths": row.billionths + round(row.cost * BILLION)})
 
 
 def _tenant(connection: Connection, name: str) -> Row[tuple[object, ...]] | None:

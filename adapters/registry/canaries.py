@@ -10,16 +10,25 @@ from dataclasses import fields
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, Select, func, insert, select, update
 
 from adapters.errors import Conflict, NotFound
 from adapters.names import revision_name
+from adapters.registry import canary_looks as looking
 from adapters.registry import channels as moving
 from adapters.registry import journal
-from adapters.registry.canary_records import LIVE, CanaryDraft, CanaryRecord, Look, LookDraft, Tally
+from adapters.registry.canary_records import (
+    LIVE,
+    CanaryDraft,
+    CanaryRecord,
+    Checkpoint,
+    Look,
+    LookDraft,
+    Tally,
+)
 from adapters.registry.database import Database
 from adapters.registry.records import Rollout, Wish
-from adapters.registry.schema import canaries, looks, tallies
+from adapters.registry.schema import canaries
 
 # Routers that were held up for a while still see how a canary ended.
 _REMEMBERED = timedelta(minutes=1)
@@ -46,7 +55,7 @@ class Canaries:
         now = self._clock()
         with self._database.write() as connection:
             _check_free(connection, draft)
-            _forget_old(connection, now)
+            looking.forget_before(connection, now - _KEPT)
             stable, rollout = 0, None
             if draft.pool is None:
                 moving.check_usable(connection, draft.adapter, draft.number, now)
@@ -72,6 +81,7 @@ class Canaries:
                 "updated_at": now,
             }
             values |= {"step": 0, "samples": 0, "version": 1, "looks": 0, "passed": False, "cut": False}
+            values |= {"paused_s": 0.0, "judged": 0}
             made = connection.execute(insert(canaries).values(values).returning(canaries.c.id)).scalar_one()
             details = {"canary": made, "baseline": stable or None, "why": draft.why}
             record = _one(connection, made)
@@ -88,9 +98,11 @@ class Canaries:
             return _changed(connection, canary, changes, now, (actor, said, why))
 
     def end(self, canary: CanaryRecord, changes: Mapping[str, Any], *, actor: str, said: str, why: str) -> CanaryRecord:
-        """As `change`, and the channel `canary` is emptied."""
+        """As `change`, and the channel `canary` is emptied, and what was to become of its revision is not done any
+        more. Raises Conflict, too, where `stable` means the revision by now."""
         now = self._clock()
         with self._database.write() as connection:
+            _check_not_stable(connection, canary)
             changed = _changed(connection, canary, changes, now, (actor, said, why))
             _clear(connection, changed, actor, now)
             return changed
@@ -111,7 +123,7 @@ class Canaries:
         with self._database.write() as connection:
             query = select(canaries.c.id).where(canaries.c.id.in_(list(counts)), canaries.c.phase.in_(LIVE))
             live = connection.execute(query).scalars()
-            _keep(connection, source, {canary: counts[canary] for canary in live}, now)
+            looking.keep(connection, source, {canary: counts[canary] for canary in live}, now)
 
     def tally_from(
         self,
@@ -128,11 +140,12 @@ class Canaries:
             record = _one(connection, canary)
             if record.live and dict(record.cursor) == dict(cursor[0]):
                 connection.execute(update(canaries).where(canaries.c.id == canary).values(cursor=dict(cursor[1])))
-                _keep(connection, source, {canary: counts}, now)
+                looking.keep(connection, source, {canary: counts}, now)
 
     def look(self, canary: int, decide: Decide) -> CanaryRecord:
-        """Takes a look: `decide` is given the record, what came since the last look, the rollout that it waits for and
-        the number that `stable` means, and says what follows, or that nothing does: then what came stays for the next.
+        """Takes a look: `decide` is given the record, what came since the last look, the rollout that it waits for, or
+        else one that `stable` waits for, and the number that `stable` means; it says what follows, or that nothing
+        does: then what came stays for the next.
 
         Raises NotFound.
         """
@@ -141,16 +154,12 @@ class Canaries:
             record = _one(connection, canary)
             if not record.live:
                 return record
-            found = _tallies(connection, canary, None)
-            rollout = moving.rollout(connection, record.rollout) if record.rollout is not None else None
+            found = looking.pending(connection, canary)
             channel = moving.current(connection, record.adapter, "stable")
-            said = decide(record, found, rollout, channel.number if channel else None)
+            said = decide(record, found, _waited_for(connection, record), channel.number if channel else None)
             if said is None:
                 return record
-            number = record.looks + 1
-            connection.execute(insert(looks).values(canary=canary, number=number, verdict=dict(said.verdict), at=now))
-            taken = [one.id for one in found]
-            connection.execute(update(tallies).where(tallies.c.id.in_(taken)).values(look=number))
+            looking.put(connection, canary, record.looks + 1, said, found, now)
             return _acted(connection, record, said, now)
 
     def get(self, canary: int) -> CanaryRecord:
@@ -176,7 +185,9 @@ class Canaries:
         with self._database.read() as connection:
             row = connection.execute(query).one_or_none()
         if row is None:
-            raise NotFound("There was no such canary yet.")
+            subject = pool or adapter
+            of_it = f" of {subject[:63]}" if subject else ""
+            raise NotFound(f"There was no canary{of_it} yet.", param="pool" if pool else "adapter" if adapter else None)
         return _record_of(row)
 
     def history(self, subject: str | None = None, *, limit: int = 100) -> tuple[CanaryRecord, ...]:
@@ -187,17 +198,27 @@ class Canaries:
         with self._database.read() as connection:
             return tuple(_record_of(row) for row in connection.execute(query))
 
-    def looks(self, canary: int) -> tuple[Look, ...]:
-        """Every look at a canary, the first one first, with all that it was taken by."""
+    def looks(self, canary: int, *, after: int = 0, limit: int | None = None) -> tuple[Look, ...]:
+        """Looks at a canary, the first one first, with all that they were taken by: those after the one with the number
+        `after`, at most `limit`."""
         with self._database.read() as connection:
-            by_look: dict[int, list[Tally]] = {}
-            query = select(tallies).where(tallies.c.canary == canary, tallies.c.look.is_not(None))
-            for row in connection.execute(query.order_by(tallies.c.id)):
-                by_look.setdefault(row.look, []).append(_tally_of(row))
-            found = connection.execute(select(looks).where(looks.c.canary == canary).order_by(looks.c.number))
-            return tuple(
-                Look(canary, row.number, row.verdict, tuple(by_look.get(row.number, ())), row.at) for row in found
-            )
+            return looking.read(connection, canary, after, limit)
+
+    def thinned(self, canary: int, most: int) -> tuple[Look, ...]:
+        """At most about so many looks at a canary, evenly, without what they were taken by."""
+        with self._database.read() as connection:
+            return looking.thinned(connection, canary, most)
+
+    def judged(self, *ids: int) -> Mapping[int, Look]:
+        """The last look at each of these canaries that judged its evidence, without what it was taken by."""
+        with self._database.read() as connection:
+            return looking.judged(connection, ids)
+
+    def resumed_from(self, canary: int) -> tuple[Checkpoint | None, tuple[Look, ...]]:
+        """What the looks at a canary have come to, and those that are not in that."""
+        with self._database.read() as connection:
+            known = looking.checkpoint(connection, canary)
+            return known, looking.read(connection, canary, known.look if known is not None else 0, None)
 
 
 def recent_canaries(connection: Connection, now: datetime) -> tuple[CanaryRecord, ...]:
@@ -208,21 +229,11 @@ def recent_canaries(connection: Connection, now: datetime) -> tuple[CanaryRecord
     return tuple(_record_of(row) for row in connection.execute(query.order_by(canaries.c.id)))
 
 
-def _keep(
-    connection: Connection, source: str, counts: Mapping[int, Iterable[Mapping[str, Any]]], now: datetime
-) -> None:
-    rows = [
-        {"canary": canary, "source": source, "counts": dict(one), "at": now}
-        for canary, told in counts.items()
-        for one in told
-    ]
-    if rows:
-        connection.execute(insert(tallies), rows)
-
-
 def _acted(connection: Connection, record: CanaryRecord, said: LookDraft, now: datetime) -> CanaryRecord:
     """What follows from a look."""
     changes: dict[str, Any] = {**said.changes, "looks": record.looks + 1}
+    if said.judged:
+        changes["judged"] = record.looks + 1
     if said.promote and record.pool is None:
         wish = Wish(record.adapter, record.number, "stable", "canary", f"canary {record.id}")
         changes["rollout"] = moving.begin(connection, wish, record.number, at=now).id
@@ -247,15 +258,32 @@ def _changed(
             f"The canary {record.id} is {fresh.phase} by now: somebody else has changed it.",
             hint="Look, and try again.",
         )
-    values = {**changes, "updated_at": now}
+    values = {**changes, **_clocks(record, changes.get("phase"), now), "updated_at": now}
     if by is not None:
         values["version"] = record.version + 1
-    connection.execute(update(canaries).where(canaries.c.id == record.id).values(**values))
-    if by is not None:
         actor, said, why = by
         details = {"canary": record.id, "why": why, "reason": changes.get("reason"), "weight": changes.get("weight")}
         _told(connection, record, now, (actor, said), details)
+    if changes.get("phase") == "rolling_back":
+        values |= {"verdict_at": now, "verdict_generation": journal.generation(connection)}
+    connection.execute(update(canaries).where(canaries.c.id == record.id).values(**values))
     return _one(connection, record.id)
+
+
+def _clocks(record: CanaryRecord, phase: str | None, now: datetime) -> Mapping[str, Any]:
+    """What a change to `phase` does to the time that it was paused for."""
+    if phase in (None, record.phase):
+        return {}
+    if phase == "paused":
+        return {"paused_at": now}
+    return {"paused_at": None, "paused_by": None, "paused_s": record.paused_until(now)}
+
+
+def _waited_for(connection: Connection, record: CanaryRecord) -> Rollout | None:
+    """The rollout that a canary waits for: its own, or else one that `stable` of its adapter is under way to."""
+    if record.rollout is not None:
+        return moving.rollout(connection, record.rollout)
+    return moving.under_way(connection, record.adapter, "stable") if record.pool is None else None
 
 
 def _told(
@@ -267,9 +295,13 @@ def _told(
 
 
 def _clear(connection: Connection, record: CanaryRecord, actor: str, now: datetime) -> None:
-    """Empties the channel `canary`, where it means this one, and ends a rollout to it."""
+    """Empties the channel `canary`, where it means this one, and ends a rollout to it. What is rolled back becomes
+    `stable` by no rollout either, whoever has begun it."""
     if record.pool is not None:
         return
+    if record.phase == "rolling_back":
+        reason = f"canary {record.id} is rolled back: {record.reason}"
+        moving.withdraw(connection, record.adapter, record.number, at=now, reason=reason)
     moving.supersede(connection, record.adapter, "canary", at=now, reason=f"canary {record.id} has ended")
     current = moving.current(connection, record.adapter, "canary")
     if current is not None and current.number == record.number:
@@ -277,23 +309,28 @@ def _clear(connection: Connection, record: CanaryRecord, actor: str, now: dateti
         moving.move(connection, Wish(record.adapter, None, "canary", actor, why, "clear"), at=now)
 
 
+def _check_not_stable(connection: Connection, record: CanaryRecord) -> None:
+    found = moving.current(connection, record.adapter, "stable") if record.pool is None else None
+    if found is not None and found.number == record.number:
+        raise Conflict(
+            f"{record.name} is what 'stable' means by now, so its canary cannot be ended any more.",
+            hint=f"patchbay adapters rollback {record.adapter}",
+        )
+
+
 def _stable(connection: Connection, draft: CanaryDraft) -> int:
     found = moving.current(connection, draft.adapter, "stable")
     if found is None or found.number is None:
         raise Conflict(
             f"{draft.adapter} has no stable revision to compare with.",
+            param="adapter",
             hint=f"patchbay adapters promote {revision_name(draft.adapter, draft.number)}",
         )
     if found.number == draft.number:
-        raise Conflict(f"{revision_name(draft.adapter, draft.number)} is what 'stable' means already.")
+        raise Conflict(
+            f"{revision_name(draft.adapter, draft.number)} is what 'stable' means already.", param="revision"
+        )
     return found.number
-
-
-def _forget_old(connection: Connection, now: datetime) -> None:
-    """Drops what canaries were judged by that ended long ago. Their records stay."""
-    old = select(canaries.c.id).where(canaries.c.ended_at < now - _KEPT)
-    connection.execute(delete(tallies).where(tallies.c.canary.in_(old)))
-    connection.execute(delete(looks).where(looks.c.canary.in_(old)))
 
 
 def _check_free(connection: Connection, draft: CanaryDraft) -> None:
@@ -305,32 +342,32 @@ def _check_free(connection: Connection, draft: CanaryDraft) -> None:
             f"{live.name} is tried already (canary {live.id}, {live.phase}).",
             hint=f"patchbay canary abort {live.subject}",
         )
-    if draft.pool is not None:
-        return
-    same = of_it.where(canaries.c.number == draft.number, canaries.c.phase == "rolled_back")
-    failed = connection.execute(same.order_by(canaries.c.id.desc())).first()
+    failed = connection.execute(_failed_before(draft)).first()
     if failed is not None and not draft.why:
         raise Conflict(
-            f"{revision_name(draft.adapter, draft.number)} was rolled back before: {failed.reason}.",
+            f"{_record_of(failed).name} was rolled back before: {failed.reason}.",
+            param="why",
             hint="Say why it is to be tried again: --why '…'",
         )
 
 
-def _tallies(connection: Connection, canary: int, look: int | None) -> tuple[Tally, ...]:
-    query = select(tallies).where(tallies.c.canary == canary, tallies.c.look.is_(look)).order_by(tallies.c.id)
-    return tuple(_tally_of(row) for row in connection.execute(query))
+def _failed_before(draft: CanaryDraft) -> Select[Any]:
+    """The last canary of the same that was rolled back. A pool's name stays where what is in it changes, so that of a
+    pool only the last one of all counts."""
+    back = canaries.c.phase == "rolled_back"
+    if draft.pool is None:
+        same = select(canaries).where(canaries.c.adapter == draft.adapter, canaries.c.number == draft.number, back)
+        return same.order_by(canaries.c.id.desc()).limit(1)
+    last = select(func.max(canaries.c.id)).where(canaries.c.pool == draft.pool).scalar_subquery()
+    return select(canaries).where(canaries.c.id == last, back)
 
 
 def _one(connection: Connection, canary: int) -> CanaryRecord:
     row = connection.execute(select(canaries).where(canaries.c.id == canary)).one_or_none()
     if row is None:
-        raise NotFound(f"There is no canary {canary}.", hint="patchbay canary history")
+        raise NotFound(f"There is no canary {canary}.", param="canary", hint="patchbay canary history")
     return _record_of(row)
 
 
 def _record_of(row: Row[Any]) -> CanaryRecord:
     return CanaryRecord(**{name: getattr(row, name) for name in _FIELDS})
-
-
-def _tally_of(row: Row[Any]) -> Tally:
-    return Tally(row.id, row.canary, row.source, row.counts, row.at, row.look)

@@ -38,8 +38,11 @@ class CanaryRecord:
     """A canary, of a revision or of a `pool`, `adapter` empty then. `baseline`: the number that `stable` meant at its
     start; `phase` and `reason`, in words; `step`: of its
     plan, from 0; `weight`: the percent of callers that it has now; `passed`: whether somebody let the next step begin;
-    `version`: goes up by one at every change; `looks`: how often it was judged; `samples`: its requests when the step
-    began; `rollout`: the one that it waits for; `cut`: whether its unfinished answers end with it."""
+    `version`: goes up by one at every change; `looks`: how often it was looked at, `judged`: the last look at which its
+    evidence was judged; `samples`: its requests when the step began; `rollout`: the one that it waits for; `cut`:
+    whether its unfinished answers end with it; `paused_at`, `paused_by`: since when, by whom and why it is paused,
+    `paused_s`: for how long it was before; `verdict_at`, `verdict_generation`: when it began to be rolled back, and the
+    registry's generation by which nobody sends it anything."""
 
     id: int
     adapter: str
@@ -65,6 +68,12 @@ class CanaryRecord:
     ended_at: datetime | None = None
     cursor: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
     pool: str | None = None
+    paused_at: datetime | None = None
+    paused_by: str | None = None
+    paused_s: float = 0.0
+    verdict_at: datetime | None = None
+    verdict_generation: int | None = None
+    judged: int = 0
 
     @property
     def name(self) -> str:
@@ -85,6 +94,21 @@ class CanaryRecord:
     def verdict(self) -> Literal[-1, 0, 1]:
         """1 where it was promoted, -1 where it is rolled back or failed, 0 where it is undecided."""
         return _VERDICTS.get(self.phase, 0)
+
+    @property
+    def next_step(self) -> int:
+        """The step of its plan that comes next: the first, from 0, as long as no caller has been sent to it."""
+        return self.step + 1 if self.weight > 0 else 0
+
+    @property
+    def waits_for_gate(self) -> bool:
+        """Whether somebody has to let its next step begin."""
+        steps = self.plan.get("steps", ())
+        return not self.passed and self.next_step < len(steps) and bool(steps[self.next_step].get("gate"))
+
+    def paused_until(self, now: datetime) -> float:
+        """For how many seconds it has been paused, in all, until `now`."""
+        return self.paused_s + ((now - self.paused_at).total_seconds() if self.paused_at is not None else 0.0)
 
     @property
     def live(self) -> bool:
@@ -109,13 +133,21 @@ class Tally:
 class LookDraft:
     """A look at the evidence. `verdict`: as JSON, with what it was made by; `changes`: of the record, by field;
     `said`: what the audit calls it, None where nothing changes; `promote`: whether `stable` is to mean the revision;
-    `clear`: whether the channel `canary` is to be emptied."""
+    `clear`: whether the channel `canary` is to be emptied; `folded`: what is kept in place of the tallies that it was
+    taken by, which comes to the same, None where those are; `checkpoint`: the ledger after it, as JSON."""
 
     verdict: Mapping[str, Any]
     changes: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
     said: str | None = None
     promote: bool = False
     clear: bool = False
+    folded: tuple[Mapping[str, Any], ...] | None = None
+    checkpoint: Mapping[str, Any] | None = None
+
+    @property
+    def judged(self) -> bool:
+        """Whether the evidence was judged at it."""
+        return "place" in self.verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,3 +159,12 @@ class Look:
     verdict: Mapping[str, Any]
     tallies: tuple[Tally, ...]
     at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """What the looks at a canary have come to, up to the one with the number `look`. `ledger`: as JSON."""
+
+    canary: int
+    look: int
+    ledger: Mapping[str, Any]

@@ -151,6 +151,27 @@ def supersede(connection: Connection, name: str, channel: Channel, *, at: dateti
         _end(connection, row.id, "superseded", at=at, reason=reason)
 
 
+def withdraw(connection: Connection, name: str, number: int, *, at: datetime, reason: str) -> None:
+    """Ends the unfinished rollouts of a revision to `stable`."""
+    query = select(rollouts.c.id).where(
+        rollouts.c.adapter == name,
+        rollouts.c.channel == "stable",
+        rollouts.c.number == number,
+        rollouts.c.state.in_(UNFINISHED),
+    )
+    for row in connection.execute(query).all():
+        _end(connection, row.id, "superseded", at=at, reason=reason)
+
+
+def under_way(connection: Connection, name: str, channel: Channel) -> Rollout | None:
+    """The unfinished rollout of a channel, or None."""
+    query = select(rollouts).where(
+        rollouts.c.adapter == name, rollouts.c.channel == channel, rollouts.c.state.in_(UNFINISHED)
+    )
+    row = connection.execute(query.order_by(rollouts.c.id.desc()).limit(1)).one_or_none()
+    return rollout_of(row) if row is not None else None
+
+
 def _end(connection: Connection, number: int, state: RolloutState, *, at: datetime, reason: str | None) -> None:
     connection.execute(
         update(rollouts).where(rollouts.c.id == number).values(state=state, reason=reason, updated_at=at)

@@ -16,14 +16,17 @@ _FORGOTTEN_AFTER = timedelta(hours=1)
 
 def beat(connection: Connection, given: RouterBeat) -> None:
     """Notes that a router is alive, and forgets those that have not been for long."""
-    if _put(connection, routers, given.name, {"generation": given.generation, "seen_at": given.seen_at}):
+    row = connection.execute(select(routers).where(routers.c.name == given.name)).one_or_none()
+    since = row.since if row is not None and row.generation == given.generation else None
+    values = {"generation": given.generation, "seen_at": given.seen_at, "since": since or given.seen_at}
+    if _put(connection, routers, given.name, values):
         connection.execute(delete(routers).where(routers.c.seen_at < given.seen_at - _FORGOTTEN_AFTER))
 
 
 def alive(connection: Connection, since: datetime) -> tuple[RouterBeat, ...]:
     """The routers that gave a sign of life after `since`, by name."""
     query = select(routers).where(routers.c.seen_at >= since).order_by(routers.c.name)
-    return tuple(RouterBeat(row.name, row.generation, row.seen_at) for row in connection.execute(query))
+    return tuple(RouterBeat(row.name, row.generation, row.seen_at, row.since) for row in connection.execute(query))
 
 
 def take_lease(connection: Connection, name: str, holder: str, now: datetime, ttl_s: float) -> bool:

@@ -16,6 +16,11 @@ def generation(connection: Connection) -> int:
     return int(connection.execute(select(state.c.generation)).scalar_one())
 
 
+def installation(connection: Connection) -> str:
+    """The registry's own id, made once with its tables: it tells two installations apart wherever both are seen."""
+    return connection.execute(select(state.c.installation)).scalar_one() or ""
+
+
 def bump(connection: Connection) -> None:
     """Counts a change of what a snapshot holds."""
     connection.execute(update(state).values(generation=state.c.generation + 1))

@@ -253,7 +253,8 @@ class Access:
 
 @dataclass(frozen=True, slots=True)
 class UsageRow:
-    """What a tenant used of a model by a route within the hour that begins at `hour`."""
+    """What a tenant used of a model by a route within the hour that begins at `hour`. `billionths`: what it cost, of
+    the prices' currency."""
 
     hour: datetime
     tenant: str
@@ -263,7 +264,7 @@ class UsageRow:
     failed: int = 0
     prompt_tokens: int = 0
     answer_tokens: int = 0
-    cost: float = 0.0
+    billionths: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,7 +280,7 @@ class UsageBatch:
 class Snapshot:
     """The registry at one moment. `generation`: goes up at every change of what is in here; `rollouts`: those that are
     not finished; `recent`: channel moves of the last hour, the newest last; `canaries`: those that have not ended, or
-    have just now."""
+    have just now; `installation`: the registry's own id, made once with it."""
 
     generation: int
     adapters: Mapping[str, AdapterView]
@@ -287,6 +288,7 @@ class Snapshot:
     recent: tuple[Move, ...] = ()
     access: Access = Access()
     canaries: tuple[CanaryRecord, ...] = ()
+    installation: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,11 +305,12 @@ class AuditEntry:
 
 @dataclass(frozen=True, slots=True)
 class RouterBeat:
-    """A router that is alive. `generation`: of the snapshot that it routes by."""
+    """A router that is alive. `generation`: of the snapshot that it routes by, `since`: since when it does."""
 
     name: str
     generation: int
     seen_at: datetime
+    since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

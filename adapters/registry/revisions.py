@@ -47,7 +47,8 @@ def get(connection: Connection, name: str, number: int) -> Revision:
     if row is None:
         known = [str(one.number) for one in all_of(connection, name)]
         shown = ", ".join(known[-5:])
-        raise NotFound(f"{name} has no revision {number}.", hint=f"It has {shown}." if shown else None)
+        hint = f"It has {shown}." if shown else None
+        raise NotFound(f"{name} has no revision {number}.", param="revision", hint=hint)
     return revision_of(row)
 
 
@@ -64,7 +65,7 @@ def require(connection: Connection, name: str) -> None:
         known = [row.name for row in connection.execute(select(adapters.c.name))]
         near = difflib.get_close_matches(name[:63], known, n=1, cutoff=0.5)
         hint = f"Did you mean '{near[0]}'?" if near else "'patchbay adapters list' shows those that there are."
-        raise NotFound(f"There is no adapter '{name[:63]}'.", hint=hint)
+        raise NotFound(f"There is no adapter '{name[:63]}'.", param="adapter", hint=hint)
 
 
 def resolve(connection: Connection, text: str) -> Revision:

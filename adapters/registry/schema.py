@@ -41,6 +41,7 @@ state = Table(
     metadata,
     Column("id", Integer, primary_key=True),
     Column("generation", BigInteger, nullable=False),
+    Column("installation", String(32)),
 )
 bases = Table(
     "bases",
@@ -140,6 +141,7 @@ routers = Table(
     Column("name", String(128), primary_key=True),
     Column("generation", BigInteger, nullable=False),
     Column("seen_at", UtcTime, nullable=False),
+    Column("since", UtcTime),
 )
 leases = Table(
     "leases",
@@ -198,7 +200,9 @@ usage = Table(
     Column("failed", BigInteger, nullable=False),
     Column("prompt_tokens", BigInteger, nullable=False),
     Column("answer_tokens", BigInteger, nullable=False),
+    # What routers of before step 0007 count, who may run beside newer ones; it is added to the next.
     Column("cost", Float, nullable=False),
+    Column("billionths", BigInteger, nullable=False, server_default="0"),
 )
 batches = Table(
     "batches",
@@ -234,6 +238,12 @@ canaries = Table(
     Column("step_at", UtcTime),
     Column("ended_at", UtcTime),
     Column("pool", String(63)),
+    Column("paused_at", UtcTime),
+    Column("paused_by", Text),
+    Column("paused_s", Float, nullable=False),
+    Column("verdict_at", UtcTime),
+    Column("verdict_generation", BigInteger),
+    Column("judged", Integer, nullable=False),
 )
 tallies = Table(
     "tallies",
@@ -253,4 +263,11 @@ looks = Table(
     Column("number", Integer, primary_key=True, autoincrement=False),
     Column("verdict", JSON, nullable=False),
     Column("at", UtcTime, nullable=False),
+)
+checkpoints = Table(
+    "checkpoints",
+    metadata,
+    Column("canary", BigInteger, primary_key=True, autoincrement=False),
+    Column("look", Integer, nullable=False),
+    Column("ledger", JSON, nullable=False),
 )

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, select
 
 from adapters.registry.accounts import read_access
 from adapters.registry.canaries import recent_canaries
-from adapters.registry.journal import generation
+from adapters.registry.journal import generation, installation
 from adapters.registry.records import UNFINISHED, AdapterView, Channel, ChannelRecord, RevisionBrief, Snapshot
 from adapters.registry.rows import channel_of, move_of, rollout_of, settings_of
 from adapters.registry.schema import adapters, channels, moves, revisions, rollouts
@@ -31,6 +31,7 @@ def read_snapshot(connection: Connection, since: datetime, now: datetime) -> Sna
         tuple(move_of(row) for row in connection.execute(recent)),
         read_access(connection),
         recent_canaries(connection, now),
+        installation(connection),
     )
 
 

@@ -7,7 +7,7 @@ from pydantic import Field, field_validator, model_validator
 
 from adapters.secret import Secret
 from adapters.settings import Settings, parse_settings
-from router.canary.plan import PlanConfig, ready_plans
+from router.canary.plan import PlanConfig, ready_plan, ready_plans
 
 
 class DeclaredCanary(Settings):
@@ -20,21 +20,17 @@ class DeclaredCanary(Settings):
     @field_validator("plan", mode="before")
     @classmethod
     def _name_is_enough(cls, value: Any) -> Any:
-        if not isinstance(value, str):
-            return value
-        plans = ready_plans()
-        if value not in plans:
-            raise ValueError(f"there is no plan '{value}' (ready: {', '.join(plans)})")
-        return plans[value]
+        return ready_plan(value)
 
 
 class CanaryConfig(Settings):
-    """`metrics`: what canaries are judged by: the routers' own counts (`embedded`), or the same as a Prometheus server
-    has scraped them. `prometheus_url`: that server, `prometheus_token`: a bearer token for it; `stale_s`: data that is
-    older is none. `webhook`: where the end of each canary is posted to as JSON, with `webhook_token` as its bearer
-    token; `incidents`: the folder that reports of ended canaries are written to, by default in the data directory;
-    `kubernetes_events`: whether each end makes an Event, where the router runs in a cluster. `reserved_pools`: pools of
-    replicas that get no requests but those of routes that name them and of their canary while that is under way."""
+    """`metrics`: what canaries are judged by: the routers' own counts (`embedded`), or the same as a Prometheus
+    server has scraped them. `prometheus_url`: that server, `prometheus_token`: a bearer token for it; `stale_s`: data
+    that is older is none; three times the server's scrape interval is usual. `webhook`: where the end of each canary
+    is posted to as JSON, with `webhook_token` as its bearer token; `incidents`: the folder that reports of ended
+    canaries are written to, by default in the data directory; `kubernetes_events`: whether each end makes an Event,
+    where the router runs in a cluster. `reserved_pools`: pools of replicas that get no requests but those of routes
+    that name them and of their canary while that is under way."""
 
     metrics: Literal["embedded", "prometheus"] = "embedded"
     prometheus_url: str | None = Field(default=None, pattern=r"^https?://")

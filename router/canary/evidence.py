@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 _RATIOS = 15
 _LEAST_RATIO, _MOST_RATIO = 1.5, 20.0
-_FRACTIONS = (0.05, 0.1, 0.2, 0.4, 0.6, 0.8)
+_FRACTIONS = (0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 0.95)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,16 +147,44 @@ def more_needed(bet: Ratio, wealth: Wealth, seen: Mapping[str, float], share: fl
     evidence at all, so that no number of requests would do. An estimate, by the growth expected of the best part.
     """
     left = math.log(1 / alpha) - wealth.log_e
-    if left <= 0:
-        return 0
-    if not seen["canary"] or not seen["other"]:
+    if left > 0 and not (seen["canary"] and seen["other"]):
         return None
     # A half more of each keeps a first event from deciding all.
     own, rest = (seen["canary_bad"] + 0.5) / (seen["canary"] + 1), (seen["other_bad"] + 0.5) / (seen["other"] + 1)
     per_request = own + rest * (1 - share) / share
     falls, null = _falls_on_canary(own / rest, share), _falls_on_canary(bet.bound, share)
     best = max(_growth(falls, _falls_on_canary(ratio, share), null) for ratio in bet.ratios)
-    return math.ceil(left / (best * per_request)) if best > 1e-9 else None
+    return _times(left, best * per_request)
+
+
+def more_to_show(bet: Ratio, wealth: Wealth, rate: float, share: float, alpha: float) -> int | None:
+    """About how many more requests of the canary it takes to show by `bet` that it is no worse, where both arms have
+    something bad at `rate`. None where none would do."""
+    left = math.log(1 / alpha) - wealth.log_e
+    null = _falls_on_canary(bet.bound, share)
+    best = max(_growth(share, _falls_on_canary(ratio, share), null) for ratio in bet.ratios)
+    return _times(left, best * rate / share)
+
+
+def more_below(bet: Mean, wealth: Wealth, rate: float, alpha: float) -> int | None:
+    """About how many more requests it takes to show by `bet` that a `rate` is below its bound. None where none would
+    do."""
+    best = max(
+        rate * bad + (1 - rate) * good
+        for bad, good in zip(
+            bet.after(bet.start, {1.0: 1}).logs,
+            bet.after(bet.start, {0.0: 1}).logs,
+            strict=True,
+        )
+    )
+    return _times(math.log(1 / alpha) - wealth.log_e, best)
+
+
+def _times(left: float, each: float) -> int | None:
+    """How often `each` is to be added until nothing is `left`."""
+    if left <= 0:
+        return 0
+    return math.ceil(left / each) if each > 1e-9 else None
 
 
 def _growth(falls: float, bet: float, null: float) -> float:

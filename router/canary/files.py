@@ -7,21 +7,23 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from adapters.registry.canary_records import CanaryRecord, Look
-from router.canary.incident import markdown, plot, summary
+from router.canary.course import course_of
+from router.canary.incident import markdown, summary, title
+from router.canary.plot import plot
 
 
 def write_incident(folder: Path, record: CanaryRecord, looks: Sequence[Look]) -> Path:
     """Writes `summary.md`, `summary.json` and `evidence.svg` into a folder of its own in `folder`, and returns it.
-    Raises OSError."""
-    told = summary(record, looks)
+    Raises OSError, and ConfigError where this version cannot read its plan."""
+    told, course = summary(record, looks), course_of(record, looks)
     target = folder / f"canary-{record.id}-{record.adapter}-{record.number}"
     fresh = folder / f".{target.name}-{os.getpid()}"
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True, mode=0o700)
     texts = {
-        "summary.md": markdown(told, "evidence.svg"),
+        "summary.md": markdown(told, "evidence.svg", course),
         "summary.json": json.dumps(told, indent=2) + "\n",
-        "evidence.svg": plot(record, looks),
+        "evidence.svg": plot(title(record), course),
     }
     for name, text in texts.items():
         with (fresh / name).open("w", encoding="utf-8") as file:

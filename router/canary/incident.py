@@ -1,12 +1,13 @@
-"""A canary told as an incident: what was seen, on how many requests, at what cost, and a plot of the evidence. Pure."""
+"""A canary told as an incident: what was seen, on how many requests, and by what evidence. Pure."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from adapters.registry.canary_records import CanaryRecord, Look
+from router.canary.course import Point
 
-_WIDTH, _HEIGHT, _EDGE = 720, 300, 48
-_COLOURS = ("#c0392b", "#2471a3", "#1e8449", "#8e44ad", "#b9770e", "#34495e", "#17a589", "#7b241c")
+# How many looks a report and its plot are made from.
+TOLD_LOOKS = 1000
 
 
 def summary(record: CanaryRecord, looks: Sequence[Look]) -> dict[str, Any]:
@@ -31,15 +32,17 @@ def summary(record: CanaryRecord, looks: Sequence[Look]) -> dict[str, Any]:
         "metric": deciding.get("metric"),
         "evidence": deciding.get("e"),
         "needed": deciding.get("needed"),
-        "looks": len(looks),
+        "looks": record.looks,
     }
 
 
-def markdown(told: Mapping[str, Any], plot: str | None) -> str:
-    """The summary for people. `plot`: the plot's file name."""
-    bad = [
-        f"| {name} | {pair['canary']} | {pair['others']} |" for name, pair in told["bad"].items() if any(pair.values())
-    ]
+def title(record: CanaryRecord) -> str:
+    """What its plot is called."""
+    return f"Canary {record.id}: {record.name} against {record.stable_name}, {record.phase.replace('_', ' ')}"
+
+
+def markdown(told: Mapping[str, Any], plot: str | None, course: Sequence[Point]) -> str:
+    """The summary for people. `plot`: the plot's file name; `course`: what it shows."""
     lines = [
         f"# Canary {told['canary']}: {told['revision']} was {told['outcome'].replace('_', ' ')}",
         "",
@@ -53,63 +56,40 @@ def markdown(told: Mapping[str, Any], plot: str | None) -> str:
         lines.append(
             f"- **Decided by**: {told['metric']}, evidence {told['evidence']:.4g} of {told['needed']:.4g} needed"
         )
-    lines += ["", "| bad | the canary's | others' |", "|---|---|---|", *(bad or ["| nothing | 0 | 0 |"])]
+    lines += ["", *_evidence_table(course)]
     if plot is not None:
-        lines += ["", f"![The evidence against the canary, as a share of what rolls it back]({plot})"]
+        lines += ["", f"![The evidence that it is worse, and that it is no worse]({plot})"]
     again = f"`patchbay canary replay {told['canary']}` makes every verdict again;"
     return "\n".join(
         [*lines, "", f"{again} `patchbay adapters audit --subject {told['revision']}` has who did what.", ""]
     )
 
 
+def _evidence_table(course: Sequence[Point]) -> list[str]:
+    """The last look at the evidence by metric, what speaks most against the canary first."""
+    if not course:
+        return ["No request was judged."]
+    last = course[-1]
+    names = sorted(last.worse, key=lambda name: (-last.worse[name], name))
+    rows = [
+        f"| {name} | {own} | {others} | {_share(last.worse[name])} | {_share(last.no_worse.get(name, 0.0))} |"
+        for name in names
+        for own, others in (last.bad.get(name, (0, 0)),)
+    ]
+    return [
+        "| metric | the canary's bad | others' bad | that it is worse, of what rolls back | "
+        "that it is no worse, of what promotes |",
+        "|---|--:|--:|--:|--:|",
+        *rows,
+    ]
+
+
+def _share(of_what_decides: float) -> str:
+    """Evidence in percent: beyond what decides, more of it says nothing more."""
+    return f"{of_what_decides:.0%}" if of_what_decides < 1 else "100%"
+
+
 def _period(told: Mapping[str, Any]) -> str:
     if told["seconds"] is None:
         return f"since {told['running_since']}" if told["running_since"] else "never"
     return f"for {told['seconds']:.0f} s, until {told['ended_at']}"
-
-
-def curves(looks: Sequence[Look]) -> dict[str, list[tuple[int, float]]]:
-    """The evidence by metric: pairs of the canary's requests so far, and the share of what rolls it back."""
-    found: dict[str, list[tuple[int, float]]] = {}
-    for look in looks:
-        for metric, share in look.verdict.get("evidence", {}).items():
-            found.setdefault(metric, [(0, 0.0)]).append((look.verdict["requests"][0], share))
-    return found
-
-
-def plot(record: CanaryRecord, looks: Sequence[Look]) -> str:
-    """The evidence against the canary over its requests, as an SVG of 720 by 300."""
-    lines = curves(looks)
-    most = max((points[-1][0] for points in lines.values()), default=0) or 1
-    top = max(1.15, *(share for points in lines.values() for _, share in points)) if lines else 1.15
-    shown = sorted(lines.items(), key=lambda one: -max(share for _, share in one[1]))[: len(_COLOURS)]
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH}" height="{_HEIGHT}" font-family="sans-serif" '
-        'font-size="12">',
-        f'<rect width="{_WIDTH}" height="{_HEIGHT}" fill="white"/>',
-        f'<text x="{_EDGE}" y="20" font-size="14">{record.name} against {record.stable_name}: {_phase(record)}</text>',
-        _line([(0, 1.0), (most, 1.0)], most, top, "#888", dashed=True),
-        f'<text x="{_EDGE + 4}" y="{_y(1.0, top) - 4:.1f}" fill="#666">rolled back here</text>',
-        _line([(0, 0.0), (most, 0.0)], most, top, "#888"),
-        f'<text x="{_WIDTH - _EDGE}" y="{_HEIGHT - 16}" text-anchor="end" fill="#666">'
-        f"{most} requests of the canary</text>",
-    ]
-    for place, (metric, points) in enumerate(shown):
-        colour = _COLOURS[place]
-        parts.append(_line(points, most, top, colour))
-        parts.append(f'<text x="{_WIDTH - _EDGE - 96}" y="{44 + 15 * place}" fill="{colour}">{metric}</text>')
-    return "\n".join([*parts, "</svg>", ""])
-
-
-def _phase(record: CanaryRecord) -> str:
-    return record.phase.replace("_", " ")
-
-
-def _line(points: Sequence[tuple[int, float]], most: int, top: float, colour: str, *, dashed: bool = False) -> str:
-    path = " ".join(f"{_EDGE + (_WIDTH - 2 * _EDGE) * x / most:.1f},{_y(y, top):.1f}" for x, y in points)
-    dash = ' stroke-dasharray="6 4"' if dashed else ""
-    return f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="1.6"{dash}/>'
-
-
-def _y(share: float, top: float) -> float:
-    return _HEIGHT - _EDGE + 8 - (_HEIGHT - 2 * _EDGE) * min(share, top) / top

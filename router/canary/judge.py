@@ -1,24 +1,36 @@
 """What a canary's evidence asks for. Pure: a ledger, where in its plan it is, and the time in; a verdict out."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from router.canary.evidence import Wealth, more_needed, rejected, worse
-from router.canary.ledger import Ledger
+from router.canary.evidence import (
+    Mean,
+    Wealth,
+    more_below,
+    more_needed,
+    more_to_show,
+    no_worse,
+    rejected,
+    worse,
+)
+from router.canary.ledger import Ledger, Metric
 from router.canary.plan import PlanConfig
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a canary is. `step`: in its plan, from 0; `began_s`: when it began at all, `step_s`: when its step did;
-    `samples`: requests that it had answered when the step began; `passed`: whether somebody let the next step begin."""
+    """Where a canary is. `step`: in its plan, from 0, and -1 before its first, when no caller is sent to it; `began_s`:
+    when it began at all, later by as long as it was paused; `step_s`: when its step did; `samples`: requests that it
+    had answered when the step began; `passed`: whether somebody let the next step begin; `paused`: whether somebody
+    keeps it where it is."""
 
     step: int
     began_s: float
     step_s: float
     samples: int
     passed: bool = False
+    paused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +67,10 @@ class RollBack:
     needed: float
 
 
+# What is said first of a canary that is over its plan's time.
+UNDECIDED = "undecided"
+# So much evidence that something is worse is none yet, but enough not to promote it on its being rare.
+_HINT = 3.0
 Verdict = Hold | StepOn | Promote | RollBack
 
 
@@ -62,35 +78,56 @@ def judge(plan: PlanConfig, ledger: Ledger, place: Place, now_s: float) -> Verdi
     """The verdict at `now_s`. It may be asked for after every request: the evidence is made for that.
 
     What is bad goes at once; what is good goes on when its step has lasted and has been seen enough, and is promoted
-    when it is shown, too, not to be worse by more than the margins. No request is no evidence, either way.
+    when it is shown, too, not to be worse by more than the margins. No request is no evidence, either way. What a
+    person or the plan holds back goes on by no clock.
     """
-    if (bad := _worst(plan, ledger)) is not None:
-        return bad
+    return _worst(plan, ledger) or _gone_on(plan, ledger, place, now_s)
+
+
+def _gone_on(plan: PlanConfig, ledger: Ledger, place: Place, now_s: float) -> Verdict:
+    """What its plan says of one that is not bad."""
+    if place.paused:
+        return Hold("it is paused")
     if now_s - place.began_s >= plan.max_s:
-        return _at_the_end(plan, ledger)
+        return _at_the_end(plan, ledger, place, now_s)
     if (not_yet := _in_its_step(plan, ledger, place, now_s)) is not None:
         return not_yet
     if place.step + 1 == len(plan.steps):
         return _promoted(plan, ledger)
-    following = plan.steps[place.step + 1]
-    if following.gate and not place.passed:
-        return Hold(f"somebody has to let it go on to {following.weight:g}% (`patchbay canary resume`)")
+    if (closed := _gate(plan, place, place.step + 1)) is not None:
+        return Hold(closed)
     return StepOn(place.step + 1, f"no worse so far on {ledger.canary} requests")
 
 
 def _in_its_step(plan: PlanConfig, ledger: Ledger, place: Place, now_s: float) -> Hold | None:
     """What keeps it where it is."""
+    return _unfinished(plan, ledger, place, now_s) or _blacked_out(plan, now_s)
+
+
+def _unfinished(plan: PlanConfig, ledger: Ledger, place: Place, now_s: float) -> Hold | None:
+    copies = plan.shadow.samples if plan.shadow is not None else 0
+    if ledger.shadowed < copies:
+        return Hold(f"{ledger.shadowed} of {copies} copies", copies - ledger.shadowed)
+    if place.step < 0:
+        return None
     if not ledger.canary:
         return Hold("no request has reached the canary yet, so there is nothing to judge")
-    if plan.shadow is not None and ledger.shadowed < plan.shadow.samples:
-        return Hold(f"{ledger.shadowed} of {plan.shadow.samples} copies", plan.shadow.samples - ledger.shadowed)
     step, seen = plan.steps[place.step], ledger.canary - place.samples
     if seen < step.samples:
         return Hold(f"{seen} of {step.samples} requests of this step", step.samples - seen)
     left_s = step.hold_s - (now_s - place.step_s)
-    if left_s > 0:
-        return Hold(f"this step lasts for {left_s:.0f} s more")
+    return Hold(f"this step lasts for {left_s:.0f} s more") if left_s > 0 else None
+
+
+def _blacked_out(plan: PlanConfig, now_s: float) -> Hold | None:
     return Hold("it neither grows nor is promoted within the plan's blackout") if plan.is_blacked_out(now_s) else None
+
+
+def _gate(plan: PlanConfig, place: Place, step: int) -> str | None:
+    """What is said of a closed gate before a step, None where there is none."""
+    if not plan.steps[step].gate or (place.passed and step == place.step + 1):
+        return None
+    return f"somebody has to let it go on to {plan.steps[step].weight:g}% (`patchbay canary resume`)"
 
 
 def _worst(plan: PlanConfig, ledger: Ledger) -> RollBack | None:
@@ -118,11 +155,20 @@ def _against(plan: PlanConfig, ledger: Ledger) -> Iterator[RollBack]:
         said = f"{metric.canary} of the canary's {ledger.canary} were bad, {metric.other} of {ledger.other} others"
         ratio = f"{said}; at most {config.tolerated:g} times as often is tolerated"
         yield RollBack(name, ratio, metric.worse.e, needed)
-        if metric.above is not None:
-            yield RollBack(name, f"{said}; at most {config.most:.2%} is allowed", metric.above.e, needed)
+        if (above := too_often(ledger, metric)) is not None:
+            yield RollBack(name, f"{said}; at most {config.most:.2%} is allowed", above.e, needed)
     if ledger.lost is not None:
         said = f"it loses too many of {ledger.pairs} pairs"
         yield RollBack("wins", said, ledger.lost.e, needed)
+
+
+def too_often(ledger: Ledger, metric: Metric) -> Wealth | None:
+    """The evidence that something happens more often than it may at all: the lesser one of that, and of its happening
+    more often than to the others, since what hits all alike is no fault of the canary. Copies are made of requests that
+    the stable revision has answered, so as long as there are no others they say both."""
+    if metric.above is None or ledger.canary == ledger.shadowed:
+        return metric.above
+    return min(metric.above, metric.differs, key=lambda one: one.log_e)
 
 
 def _promoted(plan: PlanConfig, ledger: Ledger) -> Verdict:
@@ -131,37 +177,97 @@ def _promoted(plan: PlanConfig, ledger: Ledger) -> Verdict:
     if ledger.held_up is not None and ledger.held_up.e < 1 / plan.promote_alpha:
         open_.append("wins")
     if not open_:
-        return Promote(f"on {ledger.canary} requests nothing is worse by more than its margin")
-    return Hold(f"not yet shown to be no worse: {', '.join(open_)}", _more(plan, ledger))
+        return Promote(f"on {ledger.canary} requests nothing is worse by more than its margin{_too_rare(plan, ledger)}")
+    return Hold(f"not yet shown to be no worse: {', '.join(open_)}", _more(plan, ledger, open_))
 
 
 def _shown(plan: PlanConfig, ledger: Ledger, name: str) -> bool:
-    metric = ledger.metrics[name]
-    needed = math.log(1 / plan.promote_alpha)
-    return metric.no_worse.log_e >= needed or (metric.below is not None and metric.below.log_e >= needed)
+    """Whether a metric is shown to be no worse than the others' by its margin, or else to do no harm: to be below
+    `few`, and not shown to be worse. Either at half of `promote_alpha`, so that both together keep it."""
+    metric, needed = ledger.metrics[name], to_show(plan)
+    if metric.no_worse.log_e >= needed:
+        return True
+    return (below := harmless(metric)) is not None and below.log_e >= needed
 
 
-def _at_the_end(plan: PlanConfig, ledger: Ledger) -> Verdict:
-    reached = _promoted(plan, ledger)
-    if isinstance(reached, Promote):
-        return reached
-    said = f"undecided after {plan.max_s:g} s and {ledger.canary} requests"
-    if not ledger.canary or plan.undecided == "hold":
-        return Hold(f"{said}: it holds until somebody decides")
-    if plan.undecided == "promote":
-        return Promote(f"{said}, and the plan says to promote then")
-    return RollBack("time", f"{said}, and the plan says to roll back then", 1.0, plan.needed)
+def harmless(metric: Metric) -> Wealth | None:
+    """The evidence that something is too rare to do harm, None where there is a hint that the canary is worse."""
+    return metric.below if metric.differs.e < _HINT else None
 
 
-def _more(plan: PlanConfig, ledger: Ledger) -> int | None:
-    """About how many more requests until something is decided, the soonest of all metrics."""
+def to_show(plan: PlanConfig) -> float:
+    """The logarithm of the evidence by which a metric is shown not to be worse, either way."""
+    return math.log(2 / plan.promote_alpha)
+
+
+def _too_rare(plan: PlanConfig, ledger: Ledger) -> str:
+    """Says what was too rare to compare, and how much would tell."""
+    rare = [name for name, metric in ledger.metrics.items() if metric.no_worse.log_e < to_show(plan)]
+    needed = [more for name in rare if (more := _to_compare(plan, ledger, name)) is not None]
+    if not rare or not needed:
+        return ""
+    return (
+        f"; too rare to be compared, and below what does harm: {', '.join(rare)} (about {max(needed)} more would tell)"
+    )
+
+
+def _at_the_end(plan: PlanConfig, ledger: Ledger, place: Place, now_s: float) -> Verdict:
+    """At the plan's `max_s`. Evidence that is enough promotes it only from where it would have before; without that the
+    plan's `undecided` says what follows, as far as neither a gate nor a blackout holds it back."""
+    if place.step + 1 == len(plan.steps) and _in_its_step(plan, ledger, place, now_s) is None:
+        reached = _promoted(plan, ledger)
+        if isinstance(reached, Promote):
+            return reached
+    said = f"{UNDECIDED} after {plan.max_s:g} s and {ledger.canary} requests"
+    # Without a copy or a request nothing is known of it, but the plan's first step has not begun then either.
+    if plan.undecided == "roll_back" and (ledger.canary or place.step < 0):
+        return RollBack("time", f"{said}, and the plan says to roll back then", 1.0, plan.needed)
+    if plan.undecided == "promote" and ledger.canary:
+        held = _held_back(plan, place, now_s)
+        if held is None:
+            return Promote(f"{said}, and the plan says to promote then")
+        return Hold(f"{said}: {held}")
+    return Hold(f"{said}: it holds until somebody decides")
+
+
+def _held_back(plan: PlanConfig, place: Place, now_s: float) -> str | None:
+    """What of the plan forbids to promote it from where it is, whatever its clock says."""
+    gates = (_gate(plan, place, step) for step in range(place.step + 1, len(plan.steps)))
+    blackout = _blacked_out(plan, now_s)
+    return next((gate for gate in gates if gate is not None), blackout.reason if blackout is not None else None)
+
+
+def _more(plan: PlanConfig, ledger: Ledger, open_: Sequence[str]) -> int | None:
+    """About how many more requests until something is decided: it is rolled back, if all goes on as it went, or every
+    metric of `open_` is shown, if it is as good as the others."""
     share = plan.steps[-1].weight / 100
-    found = [
-        more
-        for name, metric in ledger.metrics.items()
-        if (more := _more_of(plan, ledger, name, metric.worse, share)) is not None
-    ]
-    return min(found, default=None)
+    worse_ = [_more_of(plan, ledger, name, metric.worse, share) for name, metric in ledger.metrics.items()]
+    shown = [_to_compare_or_below(plan, ledger, name) for name in open_ if name != "wins"]
+    soonest = [one for one in worse_ if one is not None]
+    if shown and None not in shown:
+        soonest.append(max(one for one in shown if one is not None))
+    return min(soonest, default=None)
+
+
+def _to_compare_or_below(plan: PlanConfig, ledger: Ledger, name: str) -> int | None:
+    few, metric = plan.metrics[name].harmless, ledger.metrics[name]
+    ways = [_to_compare(plan, ledger, name)]
+    if few is not None and metric.below is not None:
+        bet = Mean(few, above=False)
+        ways.append(more_below(bet, metric.below, _pooled(ledger, metric), plan.promote_alpha / 2))
+    return min((one for one in ways if one is not None), default=None)
+
+
+def _to_compare(plan: PlanConfig, ledger: Ledger, name: str) -> int | None:
+    """About how many more requests show that a metric is no worse by its margin."""
+    metric, share = ledger.metrics[name], plan.steps[-1].weight / 100
+    rate = _pooled(ledger, metric)
+    return more_to_show(no_worse(plan.metrics[name].margin), metric.no_worse, rate, share, plan.promote_alpha / 2)
+
+
+def _pooled(ledger: Ledger, metric: Metric) -> float:
+    """How often it happens in both arms, a half more than was seen: nothing is impossible."""
+    return (metric.canary + metric.other + 0.5) / (ledger.canary + ledger.other + 1)
 
 
 def _more_of(plan: PlanConfig, ledger: Ledger, name: str, wealth: Wealth, share: float) -> int | None:

@@ -1,9 +1,13 @@
 """What is known of a canary so far: counts, and the evidence that they made. Immutable, and grown by counts alone, so
 that the same counts in the same order give the same evidence bit for bit."""
 
-from collections.abc import Mapping
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
+
+import msgspec
 
 from router.canary.evidence import Mean, Rate, Wealth, no_worse, worse
 from router.canary.plan import MetricConfig, PlanConfig
@@ -13,13 +17,34 @@ _MOST_SLICES = 200
 
 
 @dataclass(frozen=True, slots=True)
+class Seen:
+    """What a router has seen of callers. `unit`: what is assigned there, `caller` or `request`; `callers`: how many
+    there are; `error`: the probability that somebody new is taken for known."""
+
+    unit: str
+    callers: int
+    error: float
+
+    def is_news(self, told: "Seen") -> bool:
+        """Whether it is worth to be told after `told`."""
+        return self.unit != told.unit or self.callers >= 1.5 * told.callers
+
+    def after(self, other: "Seen | None") -> "Seen":
+        """With what was seen before, on this router or another: the unit is that of the last news."""
+        if other is None:
+            return self
+        return Seen(self.unit, max(self.callers, other.callers), max(self.error, other.error))
+
+
+@dataclass(frozen=True, slots=True)
 class Counts:
     """What came since the last look, of callers who were assigned while the canary had `share` of them (0 to 1).
 
     `canary`, `other`: requests that ended, of callers that are seen first; `bad`: by metric, callers to whom something
     bad happened first, of each; `own`: of the `canary` requests, how many were bad, by metric, where that is another
-    number; `wins`: pairs of answers by how the canary's did: 0, 0.5 or 1; `tripped`: why a router sends it none;
-    `shadowed`: how many of the `canary` requests were copies.
+    number (what was voted down after it had counted as good makes `own` exceed `canary` for once); `wins`: pairs of
+    answers by how the canary's did: 0, 0.5 or 1; `tripped`: why a router sends it none; `shadowed`: how many of the
+    `canary` requests were copies; `seen`: what the router has seen of callers, where there is news.
     """
 
     share: float
@@ -30,6 +55,7 @@ class Counts:
     own: Mapping[str, int] | None = None
     tripped: str | None = None
     shadowed: int = 0
+    seen: Seen | None = None
 
     @property
     def as_json(self) -> dict[str, Any]:
@@ -41,6 +67,7 @@ class Counts:
             "own": None if self.own is None else dict(self.own),
             "tripped": self.tripped,
             "shadowed": self.shadowed,
+            "seen": None if self.seen is None else [self.seen.unit, self.seen.callers, self.seen.error],
         }
 
 
@@ -48,20 +75,58 @@ def counts_of(told: Mapping[str, Any]) -> Counts:
     """Counts from their JSON."""
     bad = {name: (pair[0], pair[1]) for name, pair in told["bad"].items()}
     wins = {float(value): count for value, count in told["wins"].items()}
+    # Routers of versions before this one tell nothing of callers.
+    seen = told.get("seen")
+    numbers = told["share"], told["canary"], told["other"]
     return Counts(
-        told["share"], told["canary"], told["other"], bad, wins, told["own"], told["tripped"], told["shadowed"]
+        *numbers, bad, wins, told["own"], told["tripped"], told["shadowed"], None if seen is None else Seen(*seen)
     )
+
+
+def folded(counts: Iterable[Counts]) -> tuple[Counts, ...]:
+    """The same in as few as may be: one for each share, in the order of shares. Folded again with more, it comes to
+    what all at once come to."""
+    found: dict[float, Counts] = {}
+    for one in counts:
+        known = found.get(one.share)
+        found[one.share] = one if known is None else _sum(known, one)
+    return tuple(found[share] for share in sorted(found))
+
+
+def _sum(one: Counts, other: Counts) -> Counts:
+    bad = {
+        name: (one.bad.get(name, (0, 0))[0] + canary, one.bad.get(name, (0, 0))[1] + rest)
+        for name, (canary, rest) in other.bad.items()
+    }
+    return Counts(
+        one.share,
+        one.canary + other.canary,
+        one.other + other.other,
+        {**one.bad, **bad},
+        dict(Counter(one.wins) + Counter(other.wins)),
+        None if one.own is None and other.own is None else dict(Counter(_own(one)) + Counter(_own(other))),
+        one.tripped or other.tripped,
+        one.shadowed + other.shadowed,
+        one.seen if other.seen is None else other.seen.after(one.seen),
+    )
+
+
+def _own(counts: Counts) -> Mapping[str, int]:
+    """Of the canary's requests, how many were bad, by metric."""
+    return counts.own if counts.own is not None else {name: canary for name, (canary, _) in counts.bad.items()}
 
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """One metric's. `canary`, `other`: bad requests so far; `worse`, `no_worse`: the evidence that it is, and that it
-    is not; `above`, `below`: of the canary's own rate and the most that it may be, where that is set."""
+    """One metric's. `canary`, `other`: bad requests so far; `worse`, `no_worse`: the evidence that it is worse than
+    tolerated, and that it is not by the margin; `differs`: that it is worse at all; `above`, `below`: of the canary's
+    own rate, that it is above the most that it may be and below what does harm, where these are set."""
 
     canary: int
     other: int
     worse: Wealth
     no_worse: Wealth
+    differs: Wealth
     above: Wealth | None
     below: Wealth | None
 
@@ -70,7 +135,7 @@ class Metric:
 class Ledger:
     """All of it. `lost`, `held_up`: the evidence that the canary's answers lose more than they may, and that not;
     `tripped`: why a router sends the canary nothing more; `slices`: the evidence that it is worse within a slice, by
-    `metric@facet=value`; `shadowed`: its requests that were copies."""
+    `metric@facet=value`; `shadowed`: its requests that were copies; `seen`: what is known of callers."""
 
     metrics: Mapping[str, Metric]
     lost: Wealth | None
@@ -81,6 +146,7 @@ class Ledger:
     tripped: str | None = None
     slices: Mapping[str, Wealth] = field(default_factory=dict)
     shadowed: int = 0
+    seen: Seen | None = None
 
     @classmethod
     def opened(cls, plan: PlanConfig) -> "Ledger":
@@ -91,6 +157,12 @@ class Ledger:
             None if bound is None else Mean(bound, above=False).start,
             None if bound is None else Mean(bound, above=True).start,
         )
+
+    @property
+    def as_json(self) -> dict[str, Any]:
+        """What `ledger_of` reads, bit for bit."""
+        told: dict[str, Any] = _finite(msgspec.to_builtins(self))
+        return told
 
     def after(self, plan: PlanConfig, counts: Counts) -> "Ledger":
         """With `counts` more."""
@@ -112,6 +184,7 @@ class Ledger:
             self.tripped or counts.tripped,
             self._sliced(plan, counts),
             self.shadowed + counts.shadowed,
+            self.seen if counts.seen is None else counts.seen.after(self.seen),
         )
 
     def _sliced(self, plan: PlanConfig, counts: Counts) -> Mapping[str, Wealth]:
@@ -125,15 +198,20 @@ class Ledger:
 
     def _grown(self, config: MetricConfig, name: str, counts: Counts) -> Metric:
         known, (canary, other) = self.metrics[name], counts.bad.get(name, (0, 0))
-        grown = replace(known, canary=known.canary + canary, other=known.other + other)
-        if 0 < counts.share < 1:
+        grown = known
+        if canary or other:
+            grown = replace(known, canary=known.canary + canary, other=known.other + other)
+        if (canary or other) and 0 < counts.share < 1:
             grown = replace(
                 grown,
                 worse=worse(config.tolerated).after(known.worse, canary, other, counts.share),
                 no_worse=no_worse(config.margin).after(known.no_worse, canary, other, counts.share),
+                differs=worse(1.0).after(known.differs, canary, other, counts.share),
             )
         own = canary if counts.own is None else counts.own.get(name, 0)
-        good, few = counts.canary - own, _few(config)
+        good, few = counts.canary - own, config.harmless
+        if not (own or good):
+            return grown
         if config.most is not None and known.above is not None:
             grown = replace(grown, above=Rate(config.most).after(known.above, own, good))
         if few is not None and known.below is not None:
@@ -141,12 +219,22 @@ class Ledger:
         return grown
 
 
+def ledger_of(told: Mapping[str, Any]) -> Ledger:
+    """A ledger from its JSON. Raises ValueError where this version cannot read it."""
+    return msgspec.convert(told, Ledger, strict=False)
+
+
+def _finite(told: Any) -> Any:
+    """With the words of floats that JSON has no numbers for."""
+    if isinstance(told, dict):
+        return {key: _finite(value) for key, value in told.items()}
+    if isinstance(told, (list, tuple)):
+        return [_finite(one) for one in told]
+    return told if not isinstance(told, float) or math.isfinite(told) else str(told)
+
+
 def _opened(config: MetricConfig) -> Metric:
     above = None if config.most is None else Rate(config.most).start
-    few = _few(config)
+    few = config.harmless
     below = None if few is None else Mean(few, above=False).start
-    return Metric(0, 0, worse(config.tolerated).start, no_worse(config.margin).start, above, below)
-
-
-def _few(config: MetricConfig) -> float | None:
-    return config.few if config.few is not None else config.most
+    return Metric(0, 0, worse(config.tolerated).start, no_worse(config.margin).start, worse(1.0).start, above, below)

@@ -1,28 +1,48 @@
-"""Whether something happens for the first time: in memory that does not grow.
+"""A memory of what has happened already, which does not grow.
 
-A Bloom filter: B. H. Bloom, "Space/time trade-offs in hash coding with allowable errors", CACM 13(7), 1970. Who is
-wrongly taken for seen is not counted, which does not depend on the arm, so that what is counted stays honest.
+A Bloom filter: B. H. Bloom, "Space/time trade-offs in hash coding with allowable errors", CACM 13(7), 1970. What is
+wrongly taken for known is not counted, which does not depend on the arm, so that what is counted stays honest.
 """
 
+import math
 from hashlib import blake2b
 
 _PROBES = 4
+_LEAST_BITS, _MOST_BITS = 1 << 16, 1 << 26
 
 
 class Once:
-    """`bits`: a power of two; by default a million things at an error of 3%, in a mebibyte."""
+    """Sized for `things` different ones: then it errs with a probability of `error` at most. It has from 8 KiB to
+    8 MiB; where that is too little it errs more often, as its own `error` tells."""
 
-    def __init__(self, bits: int = 1 << 23) -> None:
+    def __init__(self, things: int = 1_000_000, error: float = 0.01) -> None:
+        # By k probes into m bits a filter of n things errs with (1 - exp(-k n / m))^k.
+        wanted = -_PROBES * things / math.log(1 - error ** (1 / _PROBES))
+        bits = min(max(1 << math.ceil(math.log2(wanted)), _LEAST_BITS), _MOST_BITS)
         self._mask = bits - 1
+        self._set = 0
         self._bits = bytearray(bits >> 3)
+
+    @property
+    def error(self) -> float:
+        """The probability that something new is taken for known, now."""
+        return float((self._set / (self._mask + 1)) ** _PROBES)
 
     def is_first(self, what: bytes) -> bool:
         """Whether `what` comes for the first time; it is known from now on."""
-        digest = blake2b(what, digest_size=4 * _PROBES).digest()
         new = False
-        for probe in range(_PROBES):
-            place = int.from_bytes(digest[4 * probe : 4 * probe + 4], "big") & self._mask
+        for place in self._places(what):
             byte, bit = place >> 3, 1 << (place & 7)
-            new = new or not self._bits[byte] & bit
-            self._bits[byte] |= bit
+            if not self._bits[byte] & bit:
+                new = True
+                self._bits[byte] |= bit
+                self._set += 1
         return new
+
+    def knows(self, what: bytes) -> bool:
+        """Whether `what` has come before."""
+        return all(self._bits[place >> 3] & 1 << (place & 7) for place in self._places(what))
+
+    def _places(self, what: bytes) -> tuple[int, ...]:
+        digest = int.from_bytes(blake2b(what, digest_size=4 * _PROBES).digest(), "big")
+        return tuple(digest >> 32 * probe & self._mask for probe in range(_PROBES))

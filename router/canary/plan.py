@@ -1,18 +1,21 @@
 """A canary's plan: its steps, what is watched, and what counts as bad."""
 
+import difflib
 import re
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, WithJsonSchema, field_validator, model_validator
 
 from adapters.settings import Settings
 
 Undecided = Literal["hold", "promote", "roll_back"]
-Unit = Literal["caller", "request"]
+Unit = Literal["auto", "caller", "request"]
 Facet = Annotated[str, Field(pattern=r"^(route|tenant|tier|language|header:[a-z0-9-]{1,64})$")]
 _DAY_S = 86_400
 _WINDOW = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)")
-MetricName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
+# All that a router counts of a request: docs/canary.md says what each is.
+METRICS = ("errors", "empty", "guards", "schema", "refusals", "votes", "ttft", "token_time", "cost")
+MetricName = Annotated[str, WithJsonSchema({"type": "string", "enum": list(METRICS)})]
 
 
 class StepConfig(Settings):
@@ -27,16 +30,24 @@ class StepConfig(Settings):
 
 class MetricConfig(Settings):
     """Something that is bad for a request or is not. `tolerated`: how many times as often it may happen to the canary's
-    callers as to the others'; `most`: how often it may happen at all, 0 to 1, whatever happens to the others; `margin`:
+    callers as to the others'; `most`: how often it may happen at all, 0 to 1, where it happens more often than to the
+    others: what hits all alike is no fault of the canary; `margin`:
     below how many times as often it has to be shown to be for a promotion, or else below `few`, 0 to 1, at all, by
-    default below `most`; `cut`: whether its unfinished answers are cut
-    when it is rolled back by this."""
+    default a tenth of `most`, as long as it is not shown to be more often than to the others; `cut`: whether its
+    unfinished answers are cut when it is rolled back by this."""
 
     tolerated: float = Field(default=1.0, ge=1)
     most: float | None = Field(default=None, gt=0, lt=1)
     margin: float = Field(default=2.0, gt=1)
     few: float | None = Field(default=None, gt=0, lt=1)
     cut: bool = False
+
+    @property
+    def harmless(self) -> float | None:
+        """The rate below which it does no harm, None where there is no such rate."""
+        if self.few is not None:
+            return self.few
+        return None if self.most is None else self.most / 10
 
     @model_validator(mode="after")
     def _can_pass(self) -> Self:
@@ -55,12 +66,21 @@ Window = Annotated[str, AfterValidator(_window)]
 
 
 class ScopeConfig(Settings):
-    """Whose requests are tried on, all where nothing is said. `route`: by that route; `tenant`: of that tenant;
-    `header`: with these headers, names in lower case."""
+    """Whose requests are tried on, all where nothing is said. `route`: by that route, or the adapter's name for
+    requests that name it themselves; `tenant`: of that tenant; `header`: with these headers, their names in any
+    case."""
 
     route: str | None = None
     tenant: str | None = None
     header: dict[str, str] = Field(default_factory=dict)
+
+    @field_validator("header")
+    @classmethod
+    def _in_lower_case(cls, value: dict[str, str]) -> dict[str, str]:
+        lower = {name.lower(): wanted for name, wanted in value.items()}
+        if len(lower) < len(value):
+            raise ValueError("a header is named twice: case makes no difference")
+        return lower
 
 
 class ShadowStep(Settings):
@@ -75,13 +95,15 @@ class PlanConfig(Settings):
     """`metrics`: what is watched, by name; `win_margin`: how far below a half the share of pairwise wins may be (0.05
     is usual), None where pairs are not judged; `alpha`: the probability, over the whole canary, that one that is no
     worse is rolled back; `promote_alpha`: that one that is worse by a margin is promoted; `max_s`: how long it lasts at
-    most; `undecided`: what happens then; `scope`: whose requests; `unit`: what is assigned, and so counts once: a
-    caller, whose requests stay in one arm, or each request; `slices`: by what else evidence is kept apart, so that
+    most, but for the time that it is paused; `undecided`: what happens then, but that neither a closed gate nor a
+    blackout is passed by it; `scope`: whose requests; `unit`: what is assigned, and so counts once: a `caller`, whose
+    requests stay in one arm, each `request`, or, by what is seen, callers as long as there are enough (`auto`);
+    `slices`: by what else evidence is kept apart, so that
     what is bad for a few is found: `route`, `tenant`, `tier`, `language`, `header:NAME`; half of alpha is theirs;
-    `shadow`: it gets copies of requests first, which nobody sees; `breaker`: so many different callers in a row whose
-    requests fail on the canary, while others' do not, end it at once; `blackout`: when it neither grows nor is
-    promoted; `settle_s`: outcomes count in the order in which requests came, but none waits longer for one that came
-    before it."""
+    `shadow`: it gets copies of requests first, which nobody sees; `breaker`: so many different callers in a row
+    at least whose requests fail on the canary, while others' do not, end it at once; `blackout`: when it neither grows
+    nor is promoted; `settle_s`: outcomes count in the order in which requests came, but none waits longer for one that
+    came before it."""
 
     steps: tuple[StepConfig, ...] = Field(min_length=1)
     metrics: dict[MetricName, MetricConfig] = Field(min_length=1)
@@ -91,7 +113,7 @@ class PlanConfig(Settings):
     max_s: float = Field(default=86_400, gt=0)
     undecided: Undecided = "hold"
     scope: ScopeConfig = ScopeConfig()
-    unit: Unit = "caller"
+    unit: Unit = "auto"
     slices: tuple[Facet, ...] = ()
     shadow: ShadowStep | None = None
     breaker: int = Field(default=5, ge=2)
@@ -102,6 +124,16 @@ class PlanConfig(Settings):
     @classmethod
     def _route_is_enough(cls, value: Any) -> Any:
         return {"route": value} if isinstance(value, str) else value
+
+    @field_validator("metrics")
+    @classmethod
+    def _can_be_counted(cls, value: dict[str, MetricConfig]) -> dict[str, MetricConfig]:
+        for name in value:
+            if name not in METRICS:
+                near = difflib.get_close_matches(name, METRICS, n=1, cutoff=0.5)
+                known = f"did you mean '{near[0]}'?" if near else f"there are: {', '.join(METRICS)}"
+                raise ValueError(f"there is no metric '{name[:64]}' ({known})")
+        return value
 
     @model_validator(mode="after")
     def _grows(self) -> Self:
@@ -132,12 +164,22 @@ def _holds(window: str, second: float) -> bool:
     return begin <= second < end if begin <= end else second >= begin or second < end
 
 
+def ready_plan(value: Any) -> Any:
+    """`value`, or the ready plan of that name. Raises ValueError, for a model's validator, for a name of none."""
+    if not isinstance(value, str):
+        return value
+    plans = ready_plans()
+    if value not in plans:
+        raise ValueError(f"there is no plan '{value[:64]}' (ready: {', '.join(plans)})")
+    return plans[value]
+
+
 def ready_plans() -> dict[str, PlanConfig]:
     """The plans that everybody has, by name."""
-    errors = MetricConfig(tolerated=1.5, most=0.05, margin=2.5)
+    errors = MetricConfig(tolerated=1.5, most=0.05, margin=2.5, few=0.0025)
     slow = MetricConfig(tolerated=1.5, most=0.2, margin=2.5)
     unsafe = errors.model_copy(update={"cut": True})
-    refusals = MetricConfig(tolerated=1.5, margin=2.5, few=0.05)
+    refusals = MetricConfig(tolerated=1.5, margin=2.5, few=0.0025)
     metrics = {
         **dict.fromkeys(("errors", "empty", "schema"), errors),
         **dict.fromkeys(("refusals", "votes"), refusals),
@@ -151,7 +193,7 @@ def ready_plans() -> dict[str, PlanConfig]:
         ),
         "fast": PlanConfig(
             steps=(StepConfig(weight=10, hold_s=30, samples=30), StepConfig(weight=50, hold_s=30, samples=60)),
-            metrics=metrics,
+            metrics={name: _sooner(metric) for name, metric in metrics.items()},
             max_s=3600,
         ),
         "shadow-first": PlanConfig(
@@ -164,3 +206,8 @@ def ready_plans() -> dict[str, PlanConfig]:
             metrics=metrics,
         ),
     }
+
+
+def _sooner(metric: MetricConfig) -> MetricConfig:
+    """A metric of which twice as much does no harm, so that half the requests show that it does none."""
+    return metric if metric.few is None else metric.model_copy(update={"few": 2 * metric.few})

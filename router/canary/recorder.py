@@ -1,42 +1,28 @@
 """What became of a canary's requests, and of those that it is compared with, on one router.
 
-Outcomes are committed in the order in which requests were assigned, or an arm that fails faster than the other answers
-would look worse than it is. A request that takes very long is waited for only so long, and committed when it ends. A
-caller counts once: with the first request, and for each metric with the first bad event (the unit that is assigned is
-the unit that is tested).
+Outcomes count in the order of order.py. What is assigned is what counts: a caller (or a conversation) once in each arm,
+with the request that comes first, and for each metric with the first bad event (counted.py); where requests are
+assigned one by one, each of them, and of one caller so many (clusters.py). The comparison of the arms and the canary's
+own rate see the same events.
 """
 
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
 
-from router.canary.ledger import Counts
-from router.canary.once import Once
+from router.canary.breaker import Breaker
+from router.canary.clusters import Clusters
+from router.canary.counted import Counted
+from router.canary.entry import Entry
+from router.canary.ledger import Counts, Seen
+from router.canary.order import Order
 from router.canary.plan import PlanConfig
+from router.canary.population import ALONE, Population
 from router.canary.sums import Sum
 from router.canary.trial import Arm
 
 # What the breaker goes by: nothing that a client can want.
 _HARD = frozenset({"errors", "empty"})
 _MOST_SLICES = 200
-_ONE_OF_A_KIND = b"request:"
-
-
-@dataclass(slots=True, eq=False)
-class Entry:
-    """A request that was assigned. `share`: the canary's at the time; `slices`: what it is of, as
-    `tenant=acme`; `bad`: what was bad, once `done`; None where it
-    counts for nobody."""
-
-    canary: int
-    arm: Arm
-    share: float
-    unit: bytes
-    began_s: float
-    slices: tuple[str, ...] = ()
-    done: bool = False
-    late: bool = False
-    bad: Collection[str] | None = None
 
 
 class Recorder:
@@ -54,36 +40,43 @@ class Recorder:
         self._plan = plan
         self._clock = clock
         self._told = told
-        self._waiting: deque[Entry] = deque()
-        self._once = Once()
+        self._order = Order(clock, plan.settle_s)
+        self._counted = Counted(plan)
+        self._clusters = Clusters(0.0)
+        self._breaker = Breaker(plan.breaker)
         self._sums: defaultdict[float, Sum] = defaultdict(Sum)
-        self._failed: set[bytes] = set()
-        self._others_fine = False
+        self._seen_told = Seen("", 0, 0.0)
+        self.population = Population(plan)
         self.tripped: str | None = None
         self._trip_told = False
 
-    def begin(self, arm: Arm, share: float, unit: bytes, slices: tuple[str, ...] = ()) -> Entry:
-        """A request is assigned to `arm`, while the canary has `share`."""
-        entry = Entry(self._canary, arm, share, unit, self._clock(), slices)
-        self._waiting.append(entry)
+    def begin(
+        self, arm: Arm, share: float, unit: bytes, slices: tuple[str, ...] = (), caller: bytes | None = None
+    ) -> Entry:
+        """A request of `caller`, by default `unit` itself, is assigned by its `unit` to `arm`, while the canary has
+        `share`."""
+        entry = Entry(self._canary, arm, share, unit, unit if caller is None else caller, self._clock(), slices)
+        self._order.begin(entry)
         return entry
 
     def end(self, entry: Entry, bad: Collection[str] | None) -> None:
         """It has ended. `bad`: the metrics by which it was bad; None where it counts for nobody, as what its client
         got wrong or broke off."""
         entry.done, entry.bad = True, bad
-        if bad is not None:
-            self._note_hard(entry, bad)
-        if entry.late:
-            self._commit(entry)
+        if bad is not None and self.tripped is None:
+            failed = not _HARD.isdisjoint(bad)
+            self.tripped = self._breaker.after(entry.arm, entry.share, entry.unit, failed=failed)
+        self._order.end(entry, "failed" if bad and "errors" in bad else "answered")
         self._settle()
 
     def happened(self, entry: Entry, metric: str) -> None:
         """Something bad came of it later, as a vote."""
         if metric not in self._plan.metrics:
             return
-        if entry.unit.startswith(_ONE_OF_A_KIND) or self._once.is_first(metric.encode() + b"\0" + entry.unit):
+        if entry.counted:
             self._add(entry, metric)
+        elif entry.bad is not None:
+            entry.bad = {*entry.bad, metric}
 
     def won(self, share: float, value: float) -> None:
         """A pair was compared: 1 where the canary's answer is better, 0 where it is worse, else 0.5."""
@@ -110,6 +103,10 @@ class Recorder:
         if self.tripped is not None and not self._trip_told:
             self._trip_told = True
             found.append(Counts(0.0, tripped=self.tripped))
+        seen = self.population.seen
+        if seen.callers and seen.is_news(self._seen_told):
+            self._seen_told = seen
+            found.append(Counts(0.0, seen=seen))
         return found
 
     def give_back(self, counts: Sequence[Counts]) -> None:
@@ -117,53 +114,53 @@ class Recorder:
         for one in counts:
             if one.tripped is not None:
                 self._trip_told = False
-                continue
-            self._sums[one.share].add(one)
+            elif one.seen is not None:
+                self._seen_told = Seen("", 0, 0.0)
+            else:
+                self._sums[one.share].add(one)
 
     def _settle(self) -> None:
-        now = self._clock()
-        while self._waiting and (self._waiting[0].done or now - self._waiting[0].began_s > self._plan.settle_s):
-            entry = self._waiting.popleft()
-            if entry.done:
-                self._commit(entry)
-            else:
-                entry.late = True
+        for entry in self._order.settled():
+            if entry.bad is not None and self._counts(entry):
+                entry.counted = True
+                for metric in self._plan.metrics.keys() & set(entry.bad):
+                    self._add(entry, metric)
 
-    def _commit(self, entry: Entry) -> None:
-        if entry.bad is None:
-            return
-        alone = self._plan.unit == "request" or entry.unit.startswith(_ONE_OF_A_KIND)
-        first = alone or self._once.is_first(entry.unit)
-        if first:
-            self._sums[entry.share].requests[entry.arm] += 1
-            self._told(entry.arm, entry.share, "request")
-        for metric in self._plan.metrics.keys() & set(entry.bad):
-            if first and entry.arm == "canary":
-                self._sums[entry.share].own[metric] += 1
-                self._told(entry.arm, entry.share, f"own_{metric}")
-            if alone or self._once.is_first(metric.encode() + b"\0" + entry.unit):
-                self._add(entry, metric)
+    def _counts(self, entry: Entry) -> bool:
+        """Counts a request, where its caller is new in its arm; says whether what is bad of it may count, too."""
+        if self._is_alone(entry):
+            if not self._clusters_of(entry.share).takes(entry.caller, self.population.callers):
+                return False
+        elif not self._counted.is_new(entry.arm, entry.share, entry.unit):
+            return True
+        self._sums[entry.share].requests[entry.arm] += 1
+        self._told(entry.arm, entry.share, "request")
+        return True
+
+    def _is_alone(self, entry: Entry) -> bool:
+        return self._plan.unit == "request" or entry.unit.startswith(ALONE)
+
+    def _clusters_of(self, share: float) -> Clusters:
+        if self._clusters.share != share:
+            self._clusters = Clusters(share)
+        return self._clusters
 
     def _add(self, entry: Entry, metric: str) -> None:
-        bad = self._sums[entry.share].bad
+        """Counts something bad, once for whoever was assigned, in the comparison and in the canary's own rate."""
+        if self._is_alone(entry):
+            self._clusters_of(entry.share).note(entry.caller, metric, self.population.callers)
+            self._put(entry, metric, entry.share)
+        elif (share := self._counted.share_of(entry.arm, entry.share, metric, entry.unit)) is not None:
+            self._put(entry, metric, share)
+
+    def _put(self, entry: Entry, metric: str, share: float) -> None:
+        bad = self._sums[share].bad
         bad[metric][entry.arm] += 1
-        self._told(entry.arm, entry.share, metric)
+        self._told(entry.arm, share, metric)
+        if entry.arm == "canary":
+            self._sums[share].own[metric] += 1
+            self._told(entry.arm, share, f"own_{metric}")
         for name in (f"{metric}@{one}" for one in entry.slices):
             # Headers are the clients' own: they may name any number of slices.
             if name in bad or len(bad) < _MOST_SLICES:
                 bad[name][entry.arm] += 1
-
-    def _note_hard(self, entry: Entry, bad: Collection[str]) -> None:
-        """The breaker: at once, and not in order, since it is no evidence but first aid."""
-        failed = not _HARD.isdisjoint(bad)
-        if entry.arm == "stable":
-            self._others_fine = self._others_fine or not failed
-            return
-        if not failed:
-            self._failed.clear()
-            self._others_fine = False
-            return
-        if len(self._failed) < self._plan.breaker:
-            self._failed.add(entry.unit)
-        if len(self._failed) >= self._plan.breaker and self._others_fine and self.tripped is None:
-            self.tripped = f"{len(self._failed)} callers in a row got errors or nothing from it, while others did not"

@@ -1,33 +1,57 @@
-"""What a plan does under rates that are assumed: how often it errs, how soon it finds out. Pure but for its dice."""
+"""What a plan does under rates that are assumed: how often it errs, how soon it finds out. Pure but for its dice.
+
+Each request goes the way that it goes in life: it is assigned by the same hash, counted by the same recorder, and
+judged by the same judge. Only what comes of it is drawn, and when it comes.
+"""
 
 import random
 import statistics
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from router.canary.judge import Place, Promote, RollBack, StepOn, judge
-from router.canary.ledger import Counts, Ledger
+from router.canary.judge import Place, Promote, RollBack, StepOn, Verdict, judge
+from router.canary.ledger import Ledger
 from router.canary.plan import PlanConfig
+from router.canary.recorder import Recorder
+from router.canary.trial import Arm, Asker, Trial, arm_of
+
+_VOTES = "votes"
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """Something that hits both arms alike. `from_s`, `to_s`: when; `errors`: how many requests fail, 0 to 1."""
+
+    from_s: float
+    to_s: float
+    errors: float
 
 
 @dataclass(frozen=True, slots=True)
 class World:
     """What is assumed. `bad`: by metric, how often a request is bad with the others and with the canary; `per_s`:
-    requests a second in all; `tick_s`: how often the judge looks."""
+    requests a second in all; `tick_s`: how often the judge looks; `callers`: how many callers they come from, each as
+    often, None where each comes from somebody new; `incident`: what hits both arms; `requests`: how many there are at
+    most."""
 
     bad: Mapping[str, tuple[float, float]]
     per_s: float
     tick_s: float = 1.0
+    callers: int | None = None
+    incident: Incident | None = None
+    requests: int = 2_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """How one canary went. `end`: what became of it; `requests`, `bad`: of the canary's, until then; `took_s`."""
+    """How one canary went. `end`: what became of it; `requests`, `bad`: of the canary's, until then; `took_s`; `by`:
+    the metric that it was rolled back by."""
 
     end: str
     took_s: float
     requests: int
     bad: int
+    by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,35 +89,89 @@ def simulate(
 
 
 def one_run(plan: PlanConfig, world: World, rng: random.Random) -> Run:
-    """One canary, to its end or its plan's."""
-    ledger, place, now_s, bad = Ledger.opened(plan), Place(0, 0.0, 0.0, 0), 0.0, 0
-    while now_s < plan.max_s:
-        now_s += world.tick_s
-        counts, worst = _tick(world, plan.steps[place.step].weight / 100, rng)
-        ledger, bad = ledger.after(plan, counts), bad + worst
-        verdict = judge(plan, ledger, place, now_s)
+    """One canary, to its end or its plan's, or that of the requests."""
+    life = _Life(plan, world, rng)
+    while life.now_s < plan.max_s and life.asked < world.requests:
+        life.go_on()
+        verdict = life.look()
         if isinstance(verdict, RollBack):
-            return Run("rolled back", now_s, ledger.canary, bad)
+            return life.ended("rolled back", verdict.metric)
         if isinstance(verdict, Promote):
-            return Run("promoted", now_s, ledger.canary, bad)
+            return life.ended("promoted")
+    return life.ended("undecided")
+
+
+class _Life:
+    """One canary's, on one router. `now_s`: since it began; `asked`: requests so far."""
+
+    def __init__(self, plan: PlanConfig, world: World, rng: random.Random) -> None:
+        self.now_s = 0.0
+        self.asked = 0
+        self._plan = plan
+        self._world = world
+        self._rng = rng
+        self._recorder = Recorder(1, plan, lambda: self.now_s)
+        # Who is in the canary is drawn anew for each.
+        self._trial = Trial(rng.getrandbits(60), "", "", plan, plan.steps[0].weight / 100)
+        self._ledger = Ledger.opened(plan)
+        for _ in range(plan.shadow.samples if plan.shadow is not None else 0):
+            self._recorder.shadowed(self._drawn("canary"))
+        self._take()
+        self._place = Place(0, 0.0, 0.0, self._ledger.canary)
+
+    def go_on(self) -> None:
+        """The requests of a tick, spread over it: their number is that of a Poisson process."""
+        count, began_s, tick_s = _arrivals(self._world.per_s * self._world.tick_s, self._rng), self.now_s, 0.0
+        for number in range(count):
+            tick_s = self._world.tick_s * (number + 1) / (count + 1)
+            self.now_s = began_s + tick_s
+            self._ask()
+        self.now_s = began_s + self._world.tick_s
+
+    def look(self) -> Verdict:
+        """What the judge says now, with what follows for its share."""
+        self._take()
+        verdict = judge(self._plan, self._ledger, self._place, self.now_s)
         if isinstance(verdict, StepOn):
-            place = Place(verdict.step, 0.0, now_s, ledger.canary)
-    return Run("undecided", now_s, ledger.canary, bad)
+            self._place = Place(verdict.step, 0.0, self.now_s, self._ledger.canary)
+            self._trial = replace(self._trial, share=self._plan.steps[verdict.step].weight / 100)
+        return verdict
+
+    def ended(self, end: str, by: str = "") -> Run:
+        """How it went."""
+        bad = max(metric.canary for metric in self._ledger.metrics.values())
+        return Run(end, self.now_s, self._ledger.canary, bad, by)
+
+    def _ask(self) -> None:
+        self.asked += 1
+        alone = b"request:%d" % self.asked
+        many = self._world.callers
+        caller = alone if many is None else b"user:%d" % int(self._rng.random() * many)
+        unit = self._recorder.population.unit_of(caller, alone, self._trial.share)
+        arm = arm_of(self._trial, Asker("", "", unit))
+        if arm is None or self._recorder.tripped is not None:
+            return
+        entry = self._recorder.begin(arm, self._trial.share, unit, (), caller)
+        bad = self._drawn(arm)
+        self._recorder.end(entry, bad - {_VOTES})
+        if _VOTES in bad:
+            self._recorder.happened(entry, _VOTES)
+
+    def _drawn(self, arm: Arm) -> frozenset[str]:
+        chance, now_s = self._rng.random, self.now_s
+        rates = {name: pair[arm == "canary"] for name, pair in self._world.bad.items()}
+        bad = [name for name, rate in rates.items() if chance() < rate]
+        incident = self._world.incident
+        if incident is not None and incident.from_s <= now_s < incident.to_s and chance() < incident.errors:
+            bad.append("errors")
+        return frozenset(bad)
+
+    def _take(self) -> None:
+        for counts in self._recorder.take():
+            self._ledger = self._ledger.after(self._plan, counts)
 
 
-def _tick(world: World, share: float, rng: random.Random) -> tuple[Counts, int]:
-    """What comes in one tick, and how many of the canary's are bad by the metric by which most are."""
-    count = _drawn(world.per_s * world.tick_s, rng)
-    canary = sum(rng.random() < share for _ in range(count))
-    bad = {name: (_of(canary, own, rng), _of(count - canary, others, rng)) for name, (others, own) in world.bad.items()}
-    return Counts(share, canary, count - canary, bad), max((own for own, _ in bad.values()), default=0)
-
-
-def _of(count: int, rate: float, rng: random.Random) -> int:
-    return sum(rng.random() < rate for _ in range(count)) if rate else 0
-
-
-def _drawn(mean: float, rng: random.Random) -> int:
+def _arrivals(mean: float, rng: random.Random) -> int:
     """A number of arrivals: by a Poisson process."""
     count, left = 0, rng.expovariate(1)
     while left < mean:

@@ -1,19 +1,18 @@
 """How a canary stands, as status and watch tell it. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from adapters.registry.canary_records import CanaryRecord, Look
 from router.canary.conduct import NO_DATA
+from router.canary.judge import UNDECIDED
 
 
 def standing(record: CanaryRecord, looks: Sequence[Look]) -> dict[str, Any]:
-    """As JSON: share, requests, evidence by metric (1 rolls it back), and what it waits for."""
+    """As JSON: share, requests, evidence by metric (1 rolls it back), and what it waits for. `looks`: the last that
+    judged its evidence is enough."""
     last = next((dict(look.verdict) for look in reversed(looks) if "requests" in look.verdict), {})
     canary, others = last.get("requests", (0, 0))
-    says = record.reason
-    if record.phase in ("running", "paused") and not record.reason.startswith(NO_DATA):
-        says = last["reason"] if canary else "no request has reached it yet, so there is nothing to judge"
     return {
         "id": record.id,
         "revision": record.name,
@@ -24,6 +23,19 @@ def standing(record: CanaryRecord, looks: Sequence[Look]) -> dict[str, Any]:
         "requests": {"canary": canary, "others": others},
         "bad": last.get("bad", {}),
         "evidence": last.get("evidence", {}),
-        "more": last.get("more"),
-        "says": says,
+        "seen": last.get("seen"),
+        "more": last.get("more") if record.live else None,
+        "paused_by": record.paused_by,
+        "says": _says(record, last),
     }
+
+
+def _says(record: CanaryRecord, last: Mapping[str, Any]) -> str:
+    if record.phase == "paused":
+        paused = f"paused by {record.paused_by}"
+        return f"{paused}; {record.reason}" if record.reason.startswith(NO_DATA) else paused
+    if record.phase != "running" or record.reason.startswith((NO_DATA, UNDECIDED)):
+        return record.reason
+    if not last.get("requests", (0,))[0] and record.weight > 0:
+        return "no request has reached it yet, so there is nothing to judge"
+    return str(last.get("reason", record.reason))

@@ -42,12 +42,17 @@ def arm_of(trial: Trial, asker: Asker) -> Arm | None:
 
     A caller who was in the canary at a small share is in it at every larger one.
     """
-    scope = trial.plan.scope
-    if scope.route not in (None, asker.route) or scope.tenant not in (None, asker.tenant):
-        return None
-    if any(asker.headers.get(name) != value for name, value in scope.header.items()):
+    if not is_tried_on(trial, asker):
         return None
     return "canary" if uniform(f"canary {trial.id}", asker.unit) < trial.share else "stable"
+
+
+def is_tried_on(trial: Trial, asker: Asker) -> bool:
+    """Whether a request is within the canary's scope."""
+    scope = trial.plan.scope
+    if scope.route not in (None, asker.route) or scope.tenant not in (None, asker.tenant):
+        return False
+    return all(asker.headers.get(name) == value for name, value in scope.header.items())
 
 
 def slices_of(trial: Trial, asker: Asker, language_of: Callable[[str], str]) -> tuple[str, ...]:

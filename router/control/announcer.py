@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 
+from adapters.errors import ConfigError
 from adapters.paths import data_dir
 from adapters.registry.canary_records import CanaryRecord, Look
 from router.canary.config import CanaryConfig
@@ -45,7 +46,7 @@ class Announcer:
         folder = self._config.incidents or data_dir() / "incidents"
         try:
             made = await self._threads.run(write_incident, folder, record, looks)
-        except OSError as error:
+        except (OSError, ConfigError) as error:
             _log.warning("the report of canary %d cannot be written: %s", record.id, error)
         else:
             _log.info("the report of canary %d: %s", record.id, made / "summary.md")

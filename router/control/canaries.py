@@ -4,19 +4,21 @@ import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from adapters.errors import ConfigError, Conflict, NotFound, RegistryError
-from adapters.lifecycle import Arrival, Lifecycle
-from adapters.registry.canaries import Decide
+from adapters.lifecycle import ROUTER_ALIVE_S, Lifecycle
+from adapters.registry.canaries import Canaries, Decide
 from adapters.registry.canary_records import CanaryDraft, CanaryRecord, LookDraft, Tally
-from adapters.registry.records import Rollout
+from adapters.registry.records import Rollout, RouterBeat
 from router.canary.conduct import World, conduct, evidence_of, with_tallies
 from router.canary.config import CanaryConfig, DeclaredCanary, plan_of
-from router.canary.ledger import Ledger
+from router.canary.incident import TOLD_LOOKS
+from router.canary.ledger import Ledger, ledger_of
 from router.canary.plan import PlanConfig
 from router.control.announcer import Announcer
 from router.control.context import Context
-from router.control.prometheus import NoData, PrometheusSource
+from router.control.prometheus import NoData, PrometheusSource, Scraped
 from router.control.tasks import KeyedTasks
 
 _log = logging.getLogger("patchbay.router")
@@ -88,7 +90,7 @@ class CanaryKeeper:
             if after.phase == "rolling_back":
                 after = await self._see_through(after)
             if not after.live and record.live:
-                looks = await self._context.threads.work.run(self._canaries.looks, after.id)
+                looks = await self._context.threads.work.run(self._canaries.thinned, after.id, TOLD_LOOKS)
                 await self._announcer.ended(after, looks)
         except (Conflict, NotFound) as error:
             _log.warning("canary %d: %s", record.id, error)
@@ -114,9 +116,12 @@ class CanaryKeeper:
         return after
 
     async def _ask_prometheus(self, source: PrometheusSource, record: CanaryRecord) -> None:
-        fresh = await self._context.threads.work.run(self._canaries.get, record.id)
+        work, registry = self._context.threads.work, self._context.registry
+        fresh = await work.run(self._canaries.get, record.id)
+        routers = await work.run(registry.routers, ROUTER_ALIVE_S)
+        of = Scraped(self._context.follower.snapshot.installation, [one.name for one in routers])
         try:
-            reading = await source.read(record.id, record.name, fresh.cursor)
+            reading = await source.read(record.id, of, fresh.cursor)
         except NoData as error:
             self._blind[record.id] = str(error)
             return
@@ -124,18 +129,15 @@ class CanaryKeeper:
         if reading.counts:
             told = [one.as_json for one in reading.counts]
             cursor = (fresh.cursor, reading.cursor)
-            await self._context.threads.work.run(self._canaries.tally_from, record.id, "prometheus", told, cursor)
+            await work.run(self._canaries.tally_from, record.id, "prometheus", told, cursor)
 
     async def _book(self, record: CanaryRecord) -> _Book:
         known = self._books.get(record.id)
         if known is not None and known.looks >= record.looks:
             return known
         plan = plan_of(dict(record.plan), record.id)
-        looks = await self._context.threads.work.run(self._canaries.looks, record.id)
-        ledger = Ledger.opened(plan)
-        for look in looks:
-            ledger = with_tallies(plan, ledger, look.tallies)
-        book = self._books[record.id] = _Book(plan, ledger, len(looks))
+        opened = await self._context.threads.work.run(opened_ledger, self._canaries, record.id, plan)
+        book = self._books[record.id] = _Book(plan, *opened)
         return book
 
     def _decider(self, book: _Book) -> Decide:
@@ -147,16 +149,17 @@ class CanaryKeeper:
                 self._books.pop(record.id, None)
                 return None
             ledger = with_tallies(book.plan, book.ledger, tallies)
-            said = conduct(record, book.plan, ledger, tallies, self._world(record, rollout, stable))
+            said = conduct(record, book.plan, ledger, tallies, self._world(record, book.plan, rollout, stable))
             if said is not None:
                 self._books[record.id] = _Book(book.plan, ledger, record.looks + 1)
             return said
 
         return decide
 
-    def _world(self, record: CanaryRecord, rollout: Rollout | None, stable: int | None) -> World:
+    def _world(self, record: CanaryRecord, plan: PlanConfig, rollout: Rollout | None, stable: int | None) -> World:
         waits = self._pool_waits(record.pool) if record.pool is not None else None
-        return World(rollout, stable, self._context.utc_now(), self._blind.get(record.id), waits)
+        fault = self._context.scope_fault(plan.scope, record.adapter)
+        return World(rollout, stable, self._context.utc_now(), self._blind.get(record.id), waits, fault)
 
     def _pool_waits(self, pool: str) -> str | None:
         """Why a pool cannot be asked yet."""
@@ -168,11 +171,14 @@ class CanaryKeeper:
 
     async def _see_through(self, record: CanaryRecord) -> CanaryRecord:
         """Waits until no router sends it anything, and says how long that took."""
-        generation = await self._context.threads.work.run(self._context.registry.generation)
-        lifecycle = Lifecycle(self._context.registry)
-        arrival = await self._context.threads.long.run(lifecycle.wait_until_live, generation, timeout_s=_EVERYWHERE_S)
-        took_s = (self._context.utc_now() - record.updated_at).total_seconds()
-        said = f"{record.reason}; {_where(arrival, took_s)}"
+        registry = self._context.registry
+        generation = record.verdict_generation
+        if generation is None:
+            generation = await self._context.threads.work.run(registry.generation)
+        lifecycle = Lifecycle(registry)
+        await self._context.threads.long.run(lifecycle.wait_until_live, generation, timeout_s=_EVERYWHERE_S)
+        routers = await self._context.threads.work.run(registry.routers, ROUTER_ALIVE_S)
+        said = f"{record.reason}; {zero_share(record.verdict_at or record.updated_at, generation, routers)}"
         changes = {"phase": "rolled_back", "reason": said, "ended_at": self._context.utc_now()}
         ended = await self._context.threads.work.run(
             self._canaries.change, record, changes, actor="canary", said="canary.rolled_back"
@@ -182,7 +188,24 @@ class CanaryKeeper:
         return ended
 
 
-def _where(arrival: Arrival, took_s: float) -> str:
-    routers = f"{len(arrival.after_s)} router{'s' if len(arrival.after_s) != 1 else ''}"
-    missing = f", not seen on {', '.join(arrival.missing)}" if arrival.missing else ""
-    return f"no share left on {routers} after {took_s:.2f} s{missing}"
+def opened_ledger(canaries: Canaries, canary: int, plan: PlanConfig) -> tuple[Ledger, int]:
+    """The ledger of a canary, and how many looks are in it. Blocks."""
+    known, looks = canaries.resumed_from(canary)
+    try:
+        ledger, number = (ledger_of(known.ledger), known.look) if known is not None else (Ledger.opened(plan), 0)
+    except ValueError:
+        # Of another version of Patchbay: made anew from all that it was taken by.
+        ledger, number, looks = Ledger.opened(plan), 0, canaries.looks(canary)
+    for look in looks:
+        ledger, number = with_tallies(plan, ledger, look.tallies), look.number
+    return ledger, number
+
+
+def zero_share(verdict_at: datetime, generation: int, routers: Sequence[RouterBeat]) -> str:
+    """Which routers send a canary nothing more, and how long after its verdict the last of them began to: by when each
+    came to the verdict's `generation`, or to the later one that it is at. Who leads makes no difference. Pure."""
+    there = [one for one in routers if one.generation >= generation]
+    missing = [one.name for one in routers if one.generation < generation]
+    took_s = max((((one.since or one.seen_at) - verdict_at).total_seconds() for one in there), default=0.0)
+    said = f"no share left on {len(there)} router{'s' if len(there) != 1 else ''} after {max(took_s, 0.0):.2f} s"
+    return f"{said}, not seen on {', '.join(missing)}" if missing else said

@@ -7,10 +7,14 @@ from datetime import UTC, datetime
 
 from adapters.registry.registry import Registry
 from adapters.replica import ReplicaStatus
+from adapters.tenancy import DEFAULT_TENANT
+from router.canary.plan import ScopeConfig
+from router.canary.scope import fault_of
 from router.control.follower import Follower
 from router.control.replicas import ReplicaControl
 from router.fleet import Fleet
 from router.metrics import Metrics
+from router.reach import Reach
 from router.threads import Threads
 
 
@@ -44,7 +48,8 @@ class ControlThreads:
 class Context:
     """The registry, this router's views of it and of the replicas, and the ways to change either.
 
-    `clock`: seconds, monotonic; `rollout_timeout_s`: how long replicas may take to get a revision.
+    `clock`: seconds, monotonic; `rollout_timeout_s`: how long replicas may take to get a revision; `reach`: what the
+    configuration names, as it is now.
     """
 
     registry: Registry
@@ -57,6 +62,13 @@ class Context:
     threads: ControlThreads
     clock: Callable[[], float] = time.monotonic
     utc_now: Callable[[], datetime] = utc_now
+    reach: Callable[[], Reach] = Reach
+
+    def scope_fault(self, scope: ScopeConfig, adapter: str) -> str | None:
+        """Why a canary's scope can reach nobody, None where it can. `adapter`: empty for a pool's."""
+        reach, snapshot = self.reach(), self.follower.snapshot
+        words = {*reach.routes, adapter} if adapter else {*reach.routes, *self.fleet.view.table}
+        return fault_of(scope, words, {DEFAULT_TENANT, *(one.name for one in snapshot.access.tenants)})
 
     def ready_statuses(self) -> dict[str, ReplicaStatus]:
         """What each ready replica of ours last told, by its name here."""

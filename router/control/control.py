@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from adapters.artifacts.store import ArtifactStore
 from adapters.canary_moves import CanaryMoves
@@ -14,6 +14,7 @@ from adapters.publish import Publisher
 from adapters.registry.registry import Registry
 from adapters.registry.spool import spool_of
 from adapters.registry.usage_book import UsageBook
+from router.canary.config import DeclaredCanary
 from router.config import RouterConfig
 from router.control.context import Context, ControlThreads
 from router.control.follower import Follower
@@ -23,7 +24,9 @@ from router.control.replicas import ReplicaControl
 from router.control.tallies import Tallies
 from router.fleet import Fleet
 from router.metrics import Metrics
+from router.reach import Reach
 from router.trials import Trials
+from router.watching import Subject, checked
 
 _log = logging.getLogger("patchbay.router")
 _AGAIN_S = 1.0
@@ -32,7 +35,8 @@ _END_SHARE = 0.4
 
 
 class Control:
-    """A router's side of the registry. Raises RegistryError where the database cannot be opened."""
+    """A router's side of the registry. `reach`: what the configuration names, as it is now. Raises RegistryError where
+    the database cannot be opened."""
 
     def __init__(
         self,
@@ -44,6 +48,8 @@ class Control:
         trials: Trials,
     ) -> None:
         self.settings = settings
+        self.reach: Callable[[], Reach] = Reach
+        self.served = config.served
         self._metrics = metrics
         name = config.name or f"{socket.gethostname()}:{os.getpid()}"
         self.registry = Registry.open(settings.url.get_secret_value())
@@ -67,7 +73,7 @@ class Control:
         self._tallies = Tallies(
             trials, self.registry.canaries, name=name, all_of_it=config.canary.metrics == "embedded"
         )
-        context = Context(
+        self.context = Context(
             self.registry,
             self.follower,
             fleet,
@@ -77,10 +83,15 @@ class Control:
             config.rollout_timeout_s,
             self.threads,
             utc_now=self.registry.clock,
+            reach=self.named,
         )
-        wishes = Wishes(config.adapters, config.canaries, config.canary)
-        self._reconciler = Reconciler(context, self.publisher, wishes, name=name)
+        wishes = Wishes(config.adapters, _as_seen(config), config.canary)
+        self._reconciler = Reconciler(self.context, self.publisher, wishes, name=name)
         fleet.follow_control()
+
+    def named(self) -> Reach:
+        """What the configuration names, as it is now."""
+        return self.reach()
 
     async def run(self) -> None:
         """Follows and reconciles until cancelled. Whatever goes wrong in here, requests go on being answered."""
@@ -110,3 +121,14 @@ class Control:
         self.pushes.close()
         self.threads.close()
         self.registry.close()
+
+
+def _as_seen(config: RouterConfig) -> dict[str, DeclaredCanary]:
+    """The canaries that the configuration asks for, their plans without what would see nothing."""
+    found: dict[str, DeclaredCanary] = {}
+    for name, wish in config.canaries.items():
+        plan, sight = checked(wish.plan, Subject(name), config.served)
+        found[name] = wish.model_copy(update={"plan": plan})
+        for metric, why in sight.unseen.items():
+            _log.info("the canary of %s@%d will not watch %s: %s", name, wish.revision, metric, why)
+    return found

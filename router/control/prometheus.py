@@ -1,12 +1,13 @@
 """What Prometheus has of a canary's requests: the same counts that routers keep, as its server scraped them.
 
 The counters are read as they are, and their growth is reckoned here, since `increase()` extrapolates. A counter that
-has become smaller was reset by a restart: it has grown by all that it is now. Source of the API:
-https://prometheus.io/docs/prometheus/latest/querying/api/ (instant queries).
+has become smaller was reset by a restart: it has grown by all that it is now. One server may have the series of several
+installations, and of one router by several jobs: series are told apart by the installation's id and the router's name.
+Source of the API: https://prometheus.io/docs/prometheus/latest/querying/api/ (instant queries).
 """
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections import defaultdict, deque
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,9 +20,13 @@ from router.canary.ledger import Counts
 from router.canary.sums import Sum
 
 _EVENTS = "patchbay_router_canary_events_total"
-_WEIGHT = "patchbay_router_canary_weight"
+_INFO = "patchbay_router_info"
+_LABELS = ("router", "arm", "share", "event")
 _TIMEOUT_S = 5.0
 _OWN, _WIN, _COPIED = "own_", "win_", "copied_"
+# Of each router: an outage makes one of them long, and not all.
+_GAPS = 4
+_MOST_SAID = 160
 
 
 class NoData(PatchbayError):
@@ -41,12 +46,58 @@ class _Answer(msgspec.Struct, frozen=True):
     data: _Data
 
 
+class _Refusal(msgspec.Struct, frozen=True):
+    error: str
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """What a look at the server gave. `cursor`: each series' value, from which the next one goes on."""
 
     counts: Sequence[Counts]
     cursor: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Scraped:
+    """Whose series are asked for. `installation`: the registry's id; `routers`: the names of those that are alive, all
+    of which have to be there."""
+
+    installation: str
+    routers: Collection[str]
+
+
+class Freshness:
+    """How old what a server has of each router is, and how often it comes. `stale_s`: data that is older is none."""
+
+    def __init__(self, stale_s: float) -> None:
+        self._stale_s = stale_s
+        self._last: dict[str, float] = {}
+        self._gaps: defaultdict[str, deque[float]] = defaultdict(lambda: deque(maxlen=_GAPS))
+
+    def fault(self, scraped_s: Mapping[str, float], wanted: Collection[str], now_s: float) -> str | None:
+        """Why these are no data, in words that stay the same as long as that is so, None where they are. `scraped_s`:
+        when each router was scraped last; `now_s`: by the server's clock, Unix time."""
+        self._note(scraped_s)
+        missing = sorted(set(wanted) - scraped_s.keys())
+        if missing or not scraped_s:
+            whom = ", ".join(missing) or "a router of this installation"
+            return f"Prometheus has not scraped {whom}"
+        slow = max((min(self._gaps[name]) for name in wanted if self._gaps[name]), default=0.0)
+        if slow > self._stale_s:
+            return (
+                f"canary.stale_s ({self._stale_s:g} s) is below Prometheus' scrape interval (about {slow:.0f} s): "
+                f"set it to {3 * slow:.0f} or more"
+            )
+        stale = sorted(name for name in wanted if now_s - scraped_s[name] > self._stale_s)
+        return f"what Prometheus has of {', '.join(stale)} is older than {self._stale_s:g} s" if stale else None
+
+    def _note(self, scraped_s: Mapping[str, float]) -> None:
+        for name, at_s in scraped_s.items():
+            gap_s = at_s - self._last.get(name, at_s)
+            if gap_s > 0:
+                self._gaps[name].append(gap_s)
+        self._last |= scraped_s
 
 
 class PrometheusSource:
@@ -56,31 +107,54 @@ class PrometheusSource:
         token = config.prometheus_token
         headers = {"authorization": f"Bearer {token.get_secret_value()}"} if token is not None else {}
         self._client = httpx.AsyncClient(base_url=config.prometheus_url or "", headers=headers, timeout=_TIMEOUT_S)
-        self._stale_s = config.stale_s
+        self._freshness = Freshness(config.stale_s)
 
-    async def read(self, canary: int, revision: str, cursor: Mapping[str, Any]) -> Reading:
-        """What has been counted since `cursor`. Raises NoData where the server is away, or has not seen a router for
-        too long."""
-        ages = await self._query(f'time() - timestamp({_WEIGHT}{{revision="{revision}"}})')
-        if not ages:
-            raise NoData("Prometheus has not scraped a router that knows of this canary")
-        youngest = min(float(one.value[1]) for one in ages)
-        if youngest > self._stale_s:
-            raise NoData(f"what Prometheus has of the routers is {youngest:.0f} s old")
-        series = await self._query(f'{_EVENTS}{{canary="{canary}"}}')
+    async def read(self, canary: int, of: Scraped, cursor: Mapping[str, Any]) -> Reading:
+        """What has been counted since `cursor`. Raises NoData where the server is away, where it lacks a router, and
+        where what it has is too old."""
+        ours = f'installation="{of.installation}"'
+        times = await self._query(f"max by (router) (timestamp({_INFO}{{{ours}}}))")
+        scraped_s = {one.metric.get("router", ""): float(one.value[1]) for one in times}
+        fault = self._freshness.fault(scraped_s, of.routers, times[0].value[0] if times else 0.0)
+        if fault is not None:
+            raise NoData(fault)
+        by = ", ".join(_LABELS)
+        series = await self._query(f'max by ({by}) ({_EVENTS}{{{ours},canary="{canary}"}})')
         return read_counts(series_of(series), cursor)
 
     async def _query(self, text: str) -> list[_Series]:
         try:
             response = await self._client.get("/api/v1/query", params={"query": text})
-            response.raise_for_status()
+        except httpx.HTTPError as error:
+            raise NoData(f"Prometheus cannot be reached ({_line(str(error) or type(error).__name__)})") from error
+        if not response.is_success:
+            raise NoData(f"Prometheus does not answer: HTTP {response.status_code}{_why(response)}")
+        try:
             return msgspec.json.decode(response.content, type=_Answer).data.result
-        except (httpx.HTTPError, msgspec.DecodeError) as error:
-            raise NoData(f"Prometheus does not answer ({str(error) or type(error).__name__})") from error
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise NoData(
+                "what answers at canary.prometheus_url is not Prometheus' API: is it the right URL?"
+            ) from error
 
     async def close(self) -> None:
         """Closes its connections."""
         await self._client.aclose()
+
+
+def _why(response: httpx.Response) -> str:
+    """What a refusal says of itself, in short: where it leads to, or the API's own words."""
+    if response.is_redirect:
+        return f", a redirect to {_line(response.headers['location'])}; is canary.prometheus_url right?"
+    try:
+        return f", {_line(msgspec.json.decode(response.content, type=_Refusal).error)}"
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return ""
+
+
+def _line(text: str) -> str:
+    """The first line of what somebody else says, cut where it is long."""
+    first = next(iter(text.splitlines()), "")
+    return first if len(first) <= _MOST_SAID else f"{first[:_MOST_SAID]}…"
 
 
 def series_of(series: Sequence[_Series]) -> dict[str, tuple[Mapping[str, str], float]]:
@@ -119,4 +193,4 @@ def _add(into: Sum, arm: str, event: str, count: int) -> None:
 
 
 def _key(labels: Mapping[str, str]) -> str:
-    return ",".join(f"{name}={labels.get(name, '')}" for name in ("instance", "arm", "share", "event"))
+    return ",".join(f"{name}={labels.get(name, '')}" for name in _LABELS)

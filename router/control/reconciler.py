@@ -150,7 +150,8 @@ class _Term:
 
 
 def _wanted(context: Context) -> tuple[Wanted, ...]:
-    return wanted_revisions(context.follower.snapshot, context.utc_now(), keep_warm_s=context.keep_warm_s)
+    named = context.reach().models
+    return wanted_revisions(context.follower.snapshot, context.utc_now(), keep_warm_s=context.keep_warm_s, named=named)
 
 
 def _rolling_out(context: Context) -> bool:

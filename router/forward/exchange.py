@@ -10,7 +10,7 @@ from adapters.errors import RequestError
 from adapters.tenancy import DEFAULT_TENANT
 from router.answered import Outcome
 from router.body import Head, Prompt, parse_head
-from router.canary.recorder import Entry
+from router.canary.entry import Entry
 from router.elements import check_elements
 from router.endpoints import OTHER, Endpoint
 from router.forward.suspects import Case
@@ -66,7 +66,8 @@ class Exchange:
     it is under; `entry`: its place in a canary, `bad`: the canary's metrics by which it went wrong;
     `began_s`: when its answer began; `cold`: whether its revision had to be loaded first. Who answers, or is to:
     `route`, empty where the client named no route, `target`, and `replica`; `used` and `cost`: tokens, and what they
-    cost. `head`: what was read of it; `tenant`: whose it is; `ask`: what is asked of replicas now; `case`: what is
+    cost, in trillionths; `counted`: the route and the model that its usage is booked under, None before it was asked of
+    any. `head`: what was read of it; `tenant`: whose it is; `ask`: what is asked of replicas now; `case`: what is
     known of tries that failed, None before there is any; `sent_before`: how much the client had when a replica died
     last."""
 
@@ -97,7 +98,8 @@ class Exchange:
     target: Target | None = None
     replica: str = ""
     used: Need = _NOTHING_USED
-    cost: float = 0
+    cost: int = 0
+    counted: tuple[str, str] | None = None
     ask: Ask | None = None
     case: Case | None = None
     sent_before: int = 0

@@ -1,12 +1,13 @@
 """The configuration of tiers, prices and limits."""
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from adapters.secret import Secret
 from adapters.settings import Settings
 from adapters.tenancy import Limits
 
 DEFAULT_TIER = "default"
+_DECIMALS = 6
 
 
 class DegradeConfig(Settings):
@@ -42,10 +43,26 @@ class TierConfig(Settings):
 
 
 class PriceConfig(Settings):
-    """What a million tokens cost, in any one currency."""
+    """What a million tokens cost, in any one currency, with six decimals at most."""
 
-    prompt: float = Field(default=0, ge=0)
-    answer: float = Field(default=0, ge=0)
+    prompt: float = Field(default=0, ge=0, le=1e9)
+    answer: float = Field(default=0, ge=0, le=1e9)
+
+    @field_validator("prompt", "answer")
+    @classmethod
+    def _in_whole_parts(cls, value: float) -> float:
+        if round(value, _DECIMALS) != value:
+            raise ValueError(f"a price has {_DECIMALS} decimals at most, so that a token costs a whole trillionth")
+        return value
+
+    def of(self, prompt_tokens: int, answer_tokens: int) -> int:
+        """What so many tokens cost, in trillionths, exactly."""
+        return prompt_tokens * _a_token(self.prompt) + answer_tokens * _a_token(self.answer)
+
+
+def _a_token(price: float) -> int:
+    """What a token costs, in trillionths, by the price of a million."""
+    return round(price * 1_000_000)
 
 
 class CountersConfig(Settings):

@@ -120,7 +120,7 @@ def _used(charge: Charge, actual: Mapping[str, int]) -> int:
 # Amounts, limits and windows come in threes after the lease, its length and the deadline. A window of 0 is a set of
 # leases by their end. The first key notes what was set aside until it is settled or cancelled: a script that Redis runs
 # twice, since its answer was lost, sets nothing aside twice. One that it runs after its deadline, having hung, sets
-# nothing aside: nobody waits for it any more.
+# nothing aside: nobody waits for it any more. Numbers are written out, since Lua shortens those of 15 digits to 1e+14.
 _RESERVE = """
 local now = redis.call('TIME')
 local now_s, now_us = tonumber(now[1]), tonumber(now[2])
@@ -149,17 +149,19 @@ for i = 1, #KEYS - 1 do
 end
 if refused == 0 then
   for i, key in ipairs(keys) do
-    local amount, window = tonumber(ARGV[3*i+1]), tonumber(ARGV[3*i+3])
-    used[i] = used[i] + amount
+    local window = tonumber(ARGV[3*i+3])
+    used[i] = used[i] + tonumber(ARGV[3*i+1])
     if window == 0 then
       redis.call('ZADD', key, now_s + tonumber(ARGV[2]), ARGV[1])
       redis.call('EXPIRE', key, 86400)
     else
-      redis.call('INCRBY', key, amount)
+      redis.call('INCRBY', key, ARGV[3*i+1])
       redis.call('EXPIRE', key, 2 * window)
     end
   end
-  redis.call('SET', KEYS[1], string.format('%d', now_s) .. ' ' .. table.concat(used, ' '), 'EX', 86400)
+  local told = {string.format('%d', now_s)}
+  for i, one in ipairs(used) do told[i + 1] = string.format('%.0f', one) end
+  redis.call('SET', KEYS[1], table.concat(told, ' '), 'EX', 86400)
 end
 return {refused, now_s, now_us, now_s, unpack(used)}
 """
@@ -183,11 +185,11 @@ end
 redis.call('DEL', KEYS[1])
 local at_s = tonumber(string.match(noted, '%d+'))
 for i = 2, #KEYS do
-  local amount, window = tonumber(ARGV[2*i-2]), tonumber(ARGV[2*i-1])
+  local window = tonumber(ARGV[2*i-1])
   if window == 0 then redis.call('ZREM', KEYS[i], ARGV[1])
   else
     local key = KEYS[i] .. ':' .. math.floor(at_s / window)
-    if redis.call('EXISTS', key) == 1 then redis.call('DECRBY', key, amount) end
+    if redis.call('EXISTS', key) == 1 then redis.call('DECRBY', key, ARGV[2*i-2]) end
   end
 end
 return 1

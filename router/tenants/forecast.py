@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from adapters.money import TRILLION
 from router.tenants.config import PriceConfig
 from router.tenants.limiter import Need
 
-_MICRO = 1_000_000
 MONTH_DAYS = 30
 
 
@@ -38,8 +38,8 @@ class Span:
 
 
 def by_day(demand: Demand, price: PriceConfig, days: int) -> Iterator[Span]:
-    """Each of `days` days. A request costs what the router charges for it, to the millionth."""
-    each = demand.need.micros(price) / _MICRO
+    """Each of `days` days. A request costs what the router charges for it."""
+    each = demand.need.cost(price) / TRILLION
     for day in range(days):
         requests = demand.requests_per_day * (1 + demand.growth) ** (day / MONTH_DAYS)
         prompt, answer = requests * demand.need.prompt, requests * demand.need.answer

@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from adapters.asgi import Headers
-from adapters.errors import RateLimited, Unavailable
+from adapters.errors import InvalidRequest, RateLimited, Unavailable
+from adapters.money import BILLION, PARTS, plain
 from adapters.tenancy import Limits
 from router.tenants.config import CountersConfig, PriceConfig
 from router.tenants.counters import LEASE_S, Charge, Counters, Reserved
@@ -18,10 +19,15 @@ _DAY_S = 86_400
 _LOOK_S = 1.0
 # How many looks there are between renewals of leases, which last for three times as long.
 _RENEWED = int(LEASE_S / 3 / _LOOK_S)
-_MICRO = 1_000_000
 # What goes before a route's name where a route's own limits are counted: no tenant can be called so.
 ROUTE = "route "
-_REQUESTS, _TOKENS, _CONCURRENT, _DAY_TOKENS, _DAY_MONEY = "requests", "tokens", "concurrent", "day-tokens", "day-money"
+_REQUESTS, _TOKENS, _CONCURRENT, _DAY_TOKENS, _DAY_MONEY = (
+    "requests",
+    "tokens",
+    "concurrent",
+    "day-tokens",
+    "day-billionths",
+)
 _SAID: Mapping[str, str] = {
     _REQUESTS: "requests per minute",
     _TOKENS: "tokens per minute",
@@ -43,9 +49,9 @@ class Need:
         """Both."""
         return self.prompt + self.answer
 
-    def micros(self, price: PriceConfig) -> int:
-        """What it costs, in millionths."""
-        return round(self.prompt * price.prompt + self.answer * price.answer)
+    def cost(self, price: PriceConfig) -> int:
+        """What it costs, in trillionths."""
+        return price.of(self.prompt, self.answer)
 
 
 @dataclass(slots=True)
@@ -59,16 +65,21 @@ class Grant:
 
 
 def charges_of(tenant: str, limits: Limits, need: Need, price: PriceConfig) -> list[Charge]:
-    """What a call with `need` is charged to its tenant's `limits`. Pure."""
-    money = None if limits.money_per_day is None else round(limits.money_per_day * _MICRO)
+    """What a call with `need` is charged to its tenant's `limits`; money is in billionths. Pure."""
+    money = None if limits.money_per_day is None else round(limits.money_per_day * BILLION)
     given = (
         (_REQUESTS, 1, limits.requests_per_minute, 60),
         (_TOKENS, need.tokens, limits.tokens_per_minute, 60),
         (_CONCURRENT, 1, limits.concurrent, 0),
         (_DAY_TOKENS, need.tokens, limits.tokens_per_day, _DAY_S),
-        (_DAY_MONEY, need.micros(price), money, _DAY_S),
+        (_DAY_MONEY, _billionths(need, price), money, _DAY_S),
     )
     return [Charge(tenant, name, amount, limit, window) for name, amount, limit, window in given if limit is not None]
+
+
+def _billionths(need: Need, price: PriceConfig) -> int:
+    """What is counted against a limit of money: never too little."""
+    return -(-need.cost(price) // PARTS)
 
 
 def headers_of(charges: Sequence[Charge], reserved: Reserved) -> Headers:
@@ -87,20 +98,29 @@ def headers_of(charges: Sequence[Charge], reserved: Reserved) -> Headers:
     return told
 
 
-def refusal_of(charges: Sequence[Charge], reserved: Reserved) -> RateLimited:
-    """The error for a call that is over a limit. Pure."""
+def refusal_of(charges: Sequence[Charge], reserved: Reserved) -> RateLimited | InvalidRequest:
+    """The error for a call that is over a limit: one that alone is over any of them can never be taken, so it is not
+    told to come again. Pure."""
+    hopeless = next((one for one in charges if one.amount > one.limit), None)
+    if hopeless is not None:
+        what, most, asked = _SAID[hopeless.name], _shown(hopeless, hopeless.limit), _shown(hopeless, hopeless.amount)
+        said = f"This request alone may take {asked}, and the limit is {most} {what}."
+        return InvalidRequest(said, hint="Ask for a shorter answer (max_tokens), or send a shorter prompt.")
     charge = charges[reserved.refused or 0]
     used = reserved.used[reserved.refused or 0]
-    what = _SAID[charge.name]
-    unit = _MICRO if charge.name == _DAY_MONEY else 1
-    numbers = f"limit {charge.limit / unit:g}, used {used / unit:g}, asked {charge.amount / unit:g}"
-    said = f"Rate limit reached for {what}: {numbers}."
-    hopeless = charge.amount > charge.limit
-    hint = "This request alone is over the limit: ask for fewer tokens." if hopeless else None
+    numbers = (
+        f"limit {_shown(charge, charge.limit)}, used {_shown(charge, used)}, asked {_shown(charge, charge.amount)}"
+    )
+    said = f"Rate limit reached for {_SAID[charge.name]}: {numbers}."
     kind = "requests" if charge.name in (_REQUESTS, _CONCURRENT) else "tokens"
     wait = _left_s(charge, reserved.now_s) if charge.window_s else 1
     told, of_route = headers_of(charges, reserved), charge.tenant.startswith(ROUTE)
-    return RateLimited(said, kind=kind, retry_after_s=wait, hint=hint, extra=told, of_route=of_route)
+    return RateLimited(said, kind=kind, retry_after_s=wait, extra=told, of_route=of_route)
+
+
+def _shown(charge: Charge, amount: int) -> str:
+    """An amount of what is limited, in its own unit."""
+    return plain(amount) if charge.name == _DAY_MONEY else str(amount)
 
 
 def _left_s(charge: Charge, now_s: float) -> int:
@@ -119,8 +139,8 @@ class Limiter:
         self._down = False
 
     async def reserve(self, tenant: str, limits: Limits, need: Need, price: PriceConfig) -> Grant | None:
-        """Sets aside what a call needs; None where nothing is limited. Raises RateLimited, and Unavailable where the
-        counters cannot be asked and the policy is to refuse."""
+        """Sets aside what a call needs; None where nothing is limited. Raises RateLimited, InvalidRequest where the
+        call alone is over a limit, and Unavailable where the counters cannot be asked and the policy is to refuse."""
         charges = charges_of(tenant, limits, need, price)
         if not charges:
             return None
@@ -172,7 +192,7 @@ class Limiter:
             _REQUESTS: 1,
             _TOKENS: used.tokens,
             _DAY_TOKENS: used.tokens,
-            _DAY_MONEY: used.micros(grant.price),
+            _DAY_MONEY: _billionths(used, grant.price),
         }
         try:
             await self._counters.settle(grant.charges, grant.reserved, actual)

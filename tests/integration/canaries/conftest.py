@@ -74,19 +74,30 @@ class Place:
                 await asyncio.sleep(0.05)
         return record
 
+    async def until_reason(self, canary: CanaryRecord, text: str) -> None:
+        """Waits until that is said of the canary."""
+        async with asyncio.timeout(20):
+            while text not in (await asyncio.to_thread(self.registry.canaries.get, canary.id)).reason:
+                await asyncio.sleep(0.05)
+
 
 @pytest.fixture
 def place(tmp_path: Path, postgres: Postgres) -> Iterator[Place]:
     url = postgres.new_database()
     with Registry.open(url) as registry:
-        made = Place(tmp_path, url, registry)
-        settings = RegistryConfig.model_validate(made.section)
-        publisher = Publisher(registry, ArtifactStore.open(settings.artifacts), settings, max_rank=64)
-        for fill in (1, 2):
-            source = write_adapter(tmp_path / "sources" / f"sql-{fill}", fill=fill)
-            publisher.push(PushRequest("sql", str(source)), actor="ml")
-        Lifecycle(registry).promote("sql@1", actor="ml", now=True)
-        yield made
+        yield made_place(tmp_path, url, registry)
+
+
+def made_place(folder: Path, url: str, registry: Registry) -> Place:
+    """An installation in an empty registry."""
+    made = Place(folder, url, registry)
+    settings = RegistryConfig.model_validate(made.section)
+    publisher = Publisher(registry, ArtifactStore.open(settings.artifacts), settings, max_rank=64)
+    for fill in (1, 2):
+        source = write_adapter(folder / "sources" / f"sql-{fill}", fill=fill)
+        publisher.push(PushRequest("sql", str(source)), actor="ml")
+    Lifecycle(registry).promote("sql@1", actor="ml", now=True)
+    return made
 
 
 @dataclass

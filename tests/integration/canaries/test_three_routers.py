@@ -101,7 +101,7 @@ async def test_prometheus_gives_the_same_verdict_and_its_absence_holds(place: Pl
             canary = place.start()
             async with callers(routers):
                 await place.until(canary, "running")
-                await _until_reason(place, canary.id, "no data")
+                await place.until_reason(canary, "no data")
                 engine.scripts["sql@2"] = Script(fault="busy_503")
                 await asyncio.sleep(2)
                 assert place.registry.canaries.get(canary.id).phase == "running", "no data is no verdict"
@@ -126,9 +126,3 @@ async def test_prometheus_promotes_what_is_no_worse(place: Place) -> None:
                 canary = place.start()
                 async with callers(routers):
                     await place.until(canary, "promoted")
-
-
-async def _until_reason(place: Place, canary: int, text: str) -> None:
-    async with asyncio.timeout(20):
-        while text not in (await asyncio.to_thread(place.registry.canaries.get, canary)).reason:
-            await asyncio.sleep(0.05)

@@ -107,6 +107,16 @@ def test_usage_of_which_nobody_knows_whether_it_was_counted_is_put_aside(
     assert "older than 90 days" in caplog.text
 
 
+def test_what_a_router_of_before_left_with_its_cost_as_a_float_is_counted_in_billionths(url: str) -> None:
+    hour = datetime(2026, 1, 1, 12, tzinfo=UTC)
+    row = {"hour": hour.isoformat(), "tenant": "t", "route": "r", "model": "m", "requests": 2, "cost": 0.1}
+    with Registry.open(url) as registry:
+        spool_of(url).keep(Spooled("usage", "before", 1, [row]))
+        UsageBook(registry.accounts, spool_of(url)).take_in()
+        [counted_row] = [one for one in registry.accounts.usage(since=hour) if one.hour == hour]
+    assert (counted_row.requests, counted_row.billionths) == (2, 100_000_000)
+
+
 def test_a_batch_that_cannot_be_taken_stays(tmp_path: Path) -> None:
     spool = Spool(tmp_path / "spool")
     spool.keep(Spooled("usage", "b", 1, []))

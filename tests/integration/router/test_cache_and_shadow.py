@@ -1,5 +1,7 @@
 """Answers that are kept, and copies that nobody is sent."""
 
+import asyncio
+
 import httpx
 import pytest
 
@@ -118,3 +120,16 @@ async def test_a_shadow_that_fails_or_has_no_room_costs_its_request_nothing() ->
                 assert (await post(router, ask(name))).status_code == 200
         assert not router.proxy.pairs
     assert len(fake.seen) == 10
+
+
+async def test_more_copies_are_under_way_than_there_may_be() -> None:
+    fake = engine()
+    fake.script, fake.scripts["json@1"] = Script(delay_s=0.2), Script(delay_s=1.0)
+    routes = {"main": {"model": "sql", "shadow": {"model": "json", "share": 1.0, "most": 2}}}
+    async with running_router(fake, routes=routes) as router:
+        answers = await asyncio.gather(*(post(router, ask("main", user=f"caller-{who}")) for who in range(9)))
+        assert {one.status_code for one in answers} == {200}
+        await until(lambda: len(router.proxy.pairs) == 2)
+        metrics = (await httpx.AsyncClient().get(f"{router.admin_url}/metrics")).text
+    assert 'patchbay_router_shadows_total{outcome="no_room",route="main"} 7.0' in metrics
+    assert len(fake.seen) == 11

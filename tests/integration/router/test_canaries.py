@@ -12,9 +12,9 @@ import pytest
 from adapters.canary_moves import CanaryMoves
 from adapters.errors import Conflict
 from router.canary.plan import MetricConfig, StepConfig
-from tests.fakes.desk import Desk
+from tests.fakes.desk import Desk, registry_settings
 from tests.fakes.engine import FakeEngine, Script
-from tests.fakes.routers import until
+from tests.fakes.routers import running_router, until
 from tests.integration.router.trying import (
     QUICK,
     SLOW,
@@ -222,3 +222,25 @@ async def test_a_canary_that_is_slow_is_rolled_back(tmp_path: Path, desk: Desk) 
             task.cancel()
         await asyncio.gather(*calling, return_exceptions=True)
     assert ended.reason.startswith("token_time: ")
+
+
+async def test_a_router_that_has_not_heard_of_the_canary_charges_it_with_errors(tmp_path: Path, desk: Desk) -> None:
+    """The second router learns of what its replicas have a good while after the canary has begun."""
+    two_revisions(desk)
+    engine = FakeEngine()
+    registry = registry_settings(tmp_path, keep_warm_s=600)
+    async with (
+        engine.running_server(),
+        routed(tmp_path, engine),
+        running_router(engine, name="second", registry=registry, registry_poll_s=0.05, poll_interval_s=4.0) as second,
+    ):
+        await until(lambda: "sql" in second.fleet.view.table)
+        canary = start(desk, SLOW)
+        await until_phase(desk, canary, "running")
+        await until(lambda: bool(second.trials.running))
+        assert "sql@2" not in second.fleet.view.table, "it has not asked yet"
+        assert {await ask_as(second, caller) for caller in range(40)} == {"sql@1"}
+        assert not second.trials.take(), "what it does not know is no evidence"
+        await until(lambda: "sql@2" in second.fleet.view.table, timeout_s=10)
+        assert {await ask_as(second, caller) for caller in range(40)} == {"sql@1", "sql@2"}
+        assert desk.registry.canaries.get(canary.id).phase == "running"

@@ -211,6 +211,8 @@ async def test_a_reserved_pool_gets_requests_only_while_its_canary_is_under_way(
         running = await until_phase(desk, start_pool(desk), "running")
         async with traffic(router):
             await until(lambda: len(new.seen) > 5, timeout_s=10)
+        # It may have grown meanwhile.
+        running = desk.registry.canaries.get(running.id)
         promoting = desk.registry.canaries.promote(running, actor="ml", why="it is good")
         await until_phase(desk, promoting, "promoted")
         await until(lambda: router.trials.pool is not None and router.trials.pool.share == 0.0)

@@ -8,10 +8,13 @@ import yaml
 
 from adapters.errors import ConfigError
 from launch.routing import policy_of_patchbay
+from router.canary.plan import MetricConfig
 from router.policy import differences, policy_of_router
 from tests.fakes.desk import Desk
 from tests.fakes.engine import FakeEngine
+from tests.fakes.routers import until
 from tests.integration.router.test_control import controlled
+from tests.integration.router.trying import SLOW, routed, start, two_revisions, until_phase
 
 pytestmark = pytest.mark.anyio
 GUARDED: dict[str, Any] = {
@@ -78,3 +81,18 @@ def test_what_a_reload_changes_is_told_by_name(tmp_path: Path) -> None:
     other.write_text(yaml.safe_dump(GUARDED | {"routes": {"a": {"model": "sql"}, "b": {"model": "sql"}}}))
     changed = differences(policy_of_router(one), policy_of_router(other))
     assert changed == ("routes.a changed", "routes.b added")
+
+
+async def test_a_reload_that_takes_a_canarys_guard_says_that_it_sees_nothing_any_more(
+    tmp_path: Path, desk: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
+    two_revisions(desk)
+    plan = SLOW.model_copy(update={"metrics": {"guards": MetricConfig()}})
+    file = tmp_path / "policy.yaml"
+    file.write_text(yaml.safe_dump(GUARDED))
+    async with routed(tmp_path, FakeEngine(), policy_file=file, guard_cache=tmp_path / "cache", **GUARDED) as router:
+        await until_phase(desk, start(desk, plan), "running")
+        await until(lambda: bool(router.trials.running))
+        file.write_text(yaml.safe_dump(GUARDED | {"guard_all": []}))
+        await router.policy.reload()
+    assert "canary 1 of sql@2 sees nothing of guards any more" in caplog.text

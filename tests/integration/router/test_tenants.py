@@ -12,6 +12,7 @@ import httpx
 import pytest
 from openai import AsyncOpenAI, RateLimitError
 
+from adapters.money import BILLION
 from adapters.registry.records import Scope
 from adapters.registry.registry import Registry
 from adapters.tenancy import Limits
@@ -221,7 +222,7 @@ async def test_usage_is_in_the_database_after_the_routers_end_and_none_is_lost(t
     assert (routed.requests, routed.failed) == (10, 0)
     # Streams tell three prompt tokens, and what is no stream one; each answer has four.
     assert (routed.prompt_tokens, routed.answer_tokens) == (5 * 3 + 5 * 1, 40)
-    assert routed.cost == 20 + 80
+    assert routed.billionths == (20 + 80) * BILLION
 
 
 class Crowd:

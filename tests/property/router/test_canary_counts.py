@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 
 from adapters.registry.canary_records import CanaryRecord, Look, LookDraft, Tally
 from router.canary.conduct import World, conduct, with_tallies
+from router.canary.entry import Entry
 from router.canary.judge import Place, RollBack, judge
 from router.canary.ledger import Counts, Ledger, counts_of
 from router.canary.once import Once
 from router.canary.plan import MetricConfig, PlanConfig, ScopeConfig, ShadowStep, StepConfig, Unit, ready_plans
-from router.canary.recorder import Entry, Recorder
+from router.canary.recorder import Recorder
 from router.canary.replay import replayed
 from router.canary.trial import Arm, Asker, Trial, arm_of
 from router.canary.usual import Usual

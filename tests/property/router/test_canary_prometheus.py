@@ -24,9 +24,9 @@ Series = dict[str, tuple[Mapping[str, str], float]]
 
 def series(values: Mapping[tuple[str, str, str], float]) -> Series:
     found: Series = {}
-    for (instance, arm, event), value in values.items():
-        labels = {"instance": instance, "arm": arm, "share": "0.1", "event": event}
-        found[f"{instance} {arm} {event}"] = (labels, value)
+    for (router, arm, event), value in values.items():
+        labels = {"router": router, "arm": arm, "share": "0.1", "event": event}
+        found[f"{router} {arm} {event}"] = (labels, value)
     return found
 
 

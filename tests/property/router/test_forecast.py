@@ -10,7 +10,8 @@ from router.tenants.forecast import Demand, by_day, by_month, total
 from router.tenants.limiter import Need
 
 needs = st.builds(Need, st.integers(0, 10_000), st.integers(0, 10_000))
-prices = st.builds(PriceConfig, prompt=st.floats(0, 100), answer=st.floats(0, 100))
+a_price = st.integers(0, 10**8).map(lambda parts: parts / 1e6)
+prices = st.builds(PriceConfig, prompt=a_price, answer=a_price)
 demands = st.builds(Demand, st.floats(0, 1e7), needs, st.floats(-0.5, 1))
 days = st.integers(1, 400)
 
@@ -33,7 +34,7 @@ def test_without_growth_each_request_costs_what_the_router_charges_for_it(
 ) -> None:
     spans = list(by_day(Demand(requests, need), price, count))
     assert len({(one.requests, one.cost) for one in spans}) == 1
-    assert math.isclose(total(spans).cost, count * requests * need.micros(price) / 1e6, rel_tol=1e-9)
+    assert math.isclose(total(spans).cost, count * requests * need.cost(price) / 1e12, rel_tol=1e-9)
 
 
 @given(demands, prices, st.integers(1, 200))

@@ -97,8 +97,8 @@ def test_usage_is_summed_and_comes_as_csv(here: Path) -> None:
     with Registry.open(f"sqlite:///{here / 'registry.db'}") as registry:
         for number in (1, 2):
             rows = (
-                UsageRow(now, "acme", "help", "sql@1", 3, 1, 10, 20, 0.5),
-                *[UsageRow(now, "other", "", "base", 1, 0, 1, 1, 0.0)] * (number == 1),
+                UsageRow(now, "acme", "help", "sql@1", 3, 1, 10, 20, 500_000_000),
+                *[UsageRow(now, "other", "", "base", 1, 0, 1, 1, 10)] * (number == 1),
             )
             registry.accounts.add_usage(UsageBatch("a router", number, rows))
     (row,) = said("usage", "acme")
@@ -110,8 +110,21 @@ def test_usage_is_summed_and_comes_as_csv(here: Path) -> None:
         1,
     )
     lines = run("usage", "--by", "tenant", "--csv").stdout.splitlines()
-    assert lines[0] == "tenant,requests,failed,prompt_tokens,answer_tokens,cost"
-    assert len(lines) == 3
+    assert lines == [
+        "tenant,requests,failed,prompt_tokens,answer_tokens,cost",
+        "acme,6,2,20,40,1.00",
+        "other,1,0,1,1,0.00000001",
+    ]
+
+
+def test_what_routers_of_before_have_counted_as_floats_is_added_to_whole_billionths(here: Path) -> None:
+    now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+    with Registry.open(f"sqlite:///{here / 'registry.db'}") as registry:
+        registry.accounts.add_usage(UsageBatch("new", 1, (UsageRow(now, "acme", "", "base", 1, 0, 1, 1, 7),)))
+        with registry.accounts._database.write() as connection:  # noqa: SLF001 - as a router of before does it
+            connection.exec_driver_sql("UPDATE usage SET cost = cost + 0.1, requests = requests + 1")
+        (row,) = registry.accounts.usage(since=now)
+    assert (row.requests, row.billionths) == (2, 100_000_007)
 
 
 ROUTES = {

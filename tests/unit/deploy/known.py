@@ -147,6 +147,7 @@ def _follow(metrics: Metrics) -> None:
     metrics.registry.placement("put")
     metrics.registry.refusal("other")
     metrics.registry.expiries({("sql", "sql@1"): 1.0})
+    metrics.known_as("0123456789abcdef", "router-0")
     metrics.canary("sql", "sql@2", 5, 0)
     metrics.canary_evidence("sql", "sql@2", {"errors": 0.1})
     for arm in ("canary", "stable"):

@@ -4,6 +4,7 @@ from typing import Any
 
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
+from adapters.money import TRILLION
 from router.answered import Answered
 from router.metrics import Metrics
 from router.trace import Span
@@ -32,7 +33,13 @@ def lines(metrics: Metrics, name: str) -> list[str]:
 
 
 def test_an_answer_is_counted_by_who_gave_it() -> None:
-    took: dict[str, Any] = {"ttft_s": 0.2, "token_s": 0.03, "prompt_tokens": 9, "answer_tokens": 40, "cost": 0.5}
+    took: dict[str, Any] = {
+        "ttft_s": 0.2,
+        "token_s": 0.03,
+        "prompt_tokens": 9,
+        "answer_tokens": 40,
+        "cost": TRILLION // 2,
+    }
     metrics = counted(ended(refused=True, schema_failed=True, **took))
     rendered = metrics.render().decode().splitlines()
     bucket = 'patchbay_router_ttft_seconds_bucket{adapter="sql",arm="stable",le="%s",revision="sql@1",route="main"} %s'

@@ -32,10 +32,12 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
         yield made
 
 
-def run(desk: Desk, *arguments: str) -> Result:
+def run(desk: Desk, *arguments: str, **served: Any) -> Result:
+    """`served`: what else the configuration says."""
     url, artifacts = desk.settings.url.get_secret_value(), desk.folder / "artifacts"
     config, plan = desk.folder / "patchbay.yaml", desk.folder / "plan.yaml"
-    config.write_text(f"registry: {{url: '{url}', artifacts: {{url: '{artifacts}'}}}}\n")
+    registry = {"url": url, "artifacts": {"url": str(artifacts)}}
+    config.write_text(json.dumps({"registry": registry, **served}))
     plan.write_text(json.dumps(PLAN.model_dump(mode="json")))
     return CliRunner().invoke(app, [*arguments, "--config", str(config)])
 
@@ -101,6 +103,63 @@ def test_what_cannot_be_done_is_said_in_one_line(desk: Desk, arguments: list[str
     assert says in " ".join(result.stderr.split())
 
 
+ROUTER = {"replicas": ["http://127.0.0.1:9", {"url": "http://127.0.0.1:10", "pool": "next"}]}
+
+
+def test_a_misspelt_metric_starts_nothing(desk: Desk) -> None:
+    alive(desk)
+    file = desk.folder / "own.yaml"
+    file.write_text("{steps: [{weight: 10}], metrics: {error: {most: 0.05}}}")
+    result = run(desk, "start", "sql@2", "--plan", str(file))
+    assert result.exit_code == 2
+    assert "there is no metric 'error' (did you mean 'errors'?)" in result.stderr
+    assert desk.registry.canaries.history() == ()
+
+
+def test_a_plan_that_would_see_nothing_starts_nothing_and_a_ready_one_says_what_it_sees(desk: Desk) -> None:
+    alive(desk)
+    file = desk.folder / "own.yaml"
+    file.write_text("{steps: [{weight: 10}], metrics: {schema: {most: 0.05}}}")
+    result = run(desk, "start", "sql@2", "--plan", str(file), **ROUTER)
+    assert result.exit_code == 2
+    assert "metrics.schema will see nothing: no guard of sql is of the kind 'schema'" in result.stderr
+    guards = {"guards": {"pii": {"kind": "rules", "sets": ["pii"]}}, "guard_all": ["pii"]}
+    shown = run(desk, "start", "sql@2", **ROUTER, **guards).stdout
+    told = {line.split()[0]: line.split()[1] for line in shown.splitlines() if len(line.split()) > 2}
+    assert told.items() >= {"errors": "yes", "guards": "yes", "ttft": "yes", "schema": "no", "refusals": "no"}.items()
+    assert {"schema", "refusals"}.isdisjoint(desk.registry.canaries.live("sql").plan["metrics"])
+
+
+def test_where_no_file_tells_what_is_served_start_says_so(desk: Desk) -> None:
+    alive(desk)
+    result = run(desk, "start", "sql@2")
+    assert "may see nothing" in " ".join(result.stdout.split())
+    assert json.loads(run(desk, "status", "--json").stdout)
+
+
+def test_a_pool_that_no_replica_can_be_in_is_refused(desk: Desk) -> None:
+    alive(desk)
+    result = run(desk, "start", "--pool", "nope", **ROUTER)
+    assert result.exit_code == 2
+    assert "There is no pool 'nope' (there are: default, next)" in result.stderr
+    assert json.loads(run(desk, "start", "--pool", "next", "--json", **ROUTER).stdout)["pool"] == "next"
+
+
+def test_a_pool_that_was_rolled_back_needs_a_reason(desk: Desk) -> None:
+    alive(desk)
+    run(desk, "start", "--pool", "next", **ROUTER)
+    canaries = desk.registry.canaries
+    over = {"phase": "rolled_back", "ended_at": datetime.now(UTC)}
+    canaries.change(canaries.live("next"), over, actor="canary", said="canary.rolled_back")
+    refused = run(desk, "start", "--pool", "next", **ROUTER)
+    assert refused.exit_code == 5
+    assert "pool next was rolled back before" in refused.stderr
+    again = run(desk, "start", "--pool", "next", "--why", "another image", "--json", **ROUTER)
+    canaries.change(canaries.live("next"), {**over, "phase": "promoted"}, actor="ml", said="canary.promoted")
+    assert again.exit_code == 0
+    assert run(desk, "start", "--pool", "next", **ROUTER).exit_code == 0, "only the last one of a pool counts"
+
+
 def test_status_says_that_nothing_has_come_yet(desk: Desk) -> None:
     assert "no canary under way" in run(desk, "status").output
     started(desk)
@@ -140,7 +199,7 @@ def test_a_report_says_what_was_seen_and_what_it_cost(desk: Desk) -> None:
         "canary": 40,
         "others": 160,
     }
-    assert (out / "canary-1-sql-2" / "evidence.svg").read_text().count("<polyline") == 3
+    assert "Evidence that it is worse" in (out / "canary-1-sql-2" / "evidence.svg").read_text()
 
 
 def test_pause_resume_promote_and_abort_are_in_the_audit(desk: Desk) -> None:
@@ -162,3 +221,5 @@ def test_watch_ends_with_the_canary_and_its_exit_code_says_how(desk: Desk) -> No
     assert run(desk, "watch", "sql").output == result.output, "who comes late sees how it went"
     assert "rolled back" in result.output
     assert "errors" in result.output
+    [line] = run(desk, "watch", "sql", "--json").stdout.splitlines()
+    assert json.loads(line)["phase"] == "rolled_back"

@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 
 from adapters.errors import ArtifactError, RegistryError
+from adapters.money import TRILLION
 from adapters.registry.records import UsageBatch
 from router.tenants.limiter import Need
 from router.usage import Usage
 
 pytestmark = pytest.mark.anyio
+HALF = TRILLION // 2
 
 
 def _nothing(_: int) -> None:
@@ -63,7 +65,7 @@ def counting(book: FakeBook) -> Usage:
 
 
 def use(usage: Usage, *, failed: bool = False) -> None:
-    usage.add("t", "r", "m", Need(1, 2), 0.5, failed=failed)
+    usage.add("t", "r", "m", Need(1, 2), HALF, failed=failed)
 
 
 async def test_usage_is_kept_while_the_registry_is_away() -> None:
@@ -76,7 +78,10 @@ async def test_usage_is_kept_while_the_registry_is_away() -> None:
     book.away = False
     await usage.close()
     rows = [row for batch in book.added.values() for row in batch.rows]
-    assert [(row.requests, row.failed, row.answer_tokens, row.cost) for row in rows] == [(1, 0, 2, 0.5), (1, 1, 2, 0.5)]
+    assert [(row.requests, row.failed, row.answer_tokens, row.billionths) for row in rows] == [
+        (1, 0, 2, 500_000_000),
+        (1, 1, 2, 500_000_000),
+    ]
     assert book.kept == []
 
 

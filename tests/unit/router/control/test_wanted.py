@@ -1,5 +1,11 @@
+from collections.abc import Collection
+from dataclasses import replace
+
+from adapters.registry.canary_records import CanaryRecord
 from adapters.registry.records import AdapterSettings
+from router.config import PolicyConfig
 from router.control.wanted import GRACE_S, wanted_revisions
+from router.reach import reach_of
 from tests.unit.router.control.build import at, move, rollout, snapshot, view
 
 WARM_S = 600.0
@@ -39,3 +45,49 @@ def test_an_adapters_own_settings_go_with_it() -> None:
     sql = view("sql", 1, settings=AdapterSettings(preload=False, pin=True))
     (one,) = wanted_revisions(snapshot(sql), at(0), keep_warm_s=WARM_S)
     assert (one.settings.preload, one.settings.pin) == (False, True)
+
+
+def pinned(*args: object, named: Collection[str], now_s: float = 0, **kwargs: object) -> dict[str, str]:
+    found = wanted_revisions(
+        snapshot(*args, **kwargs),  # type: ignore[arg-type]
+        at(now_s),
+        keep_warm_s=WARM_S,
+        named=named,
+    )
+    return {one.name: one.why for one in found}
+
+
+def test_what_a_route_pins_is_on_no_replica_before_and_after_a_promotion() -> None:
+    named = ("sql@1", "sql@3", "sql", "label", "tiny/base", "label@77", "unknown@1")
+    before = view("sql", 1), view("label", 1)
+    assert pinned(*before, named=named) == {"sql@1": "stable", "label@1": "stable", "sql@3": "route"}
+    after = view("sql", 3, previous=1, changed_s=0), view("label", 1)
+    assert pinned(*after, named=named, now_s=WARM_S + 1)["sql@1"] == "route"
+    assert pinned(*after, named=named)["sql@1"] == "route", "what a route asks is loaded, and not only kept warm"
+
+
+def test_what_routes_splits_shadows_fallbacks_and_guards_ask_is_not_known() -> None:
+    config = PolicyConfig.model_validate(
+        {
+            "routes": {
+                "one": "sql@1",
+                "two": {"split": [{"model": "sql@2"}, {"model": "sql"}], "fallbacks": ["tiny", "one"]},
+                "three": {"model": "sql", "shadow": {"model": "sql@3", "share": 0.1}},
+            },
+            "guards": {"safe": {"kind": "llm", "model": "safety@4", "action": "block"}},
+        }
+    )
+    reach = reach_of(config)
+    assert reach.routes == {"one", "two", "three"}
+    assert reach.models == {"sql@1", "sql@2", "sql@3", "safety@4", "sql", "tiny", "one"}
+
+
+def test_a_canary_whose_channel_somebody_moved_is_dropped_by_replicas() -> None:
+    tried = CanaryRecord(
+        *(1, "sql", 2, 1, {}, "running", "", 0, 5.0, False, 0, 1, 1, None, False, "ml", None), at(0), at(0)
+    )
+    known = replace(snapshot(view("sql", 1, canary=3)), canaries=(tried,))
+    found = {one.name: one.why for one in wanted_revisions(known, at(0), keep_warm_s=WARM_S)}
+    assert found == {"sql@1": "stable", "sql@3": "canary", "sql@2": "canary"}
+    ended = replace(known, canaries=(replace(tried, phase="rolled_back"),))
+    assert "sql@2" not in {one.name for one in wanted_revisions(ended, at(0), keep_warm_s=WARM_S)}

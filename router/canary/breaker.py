@@ -1,0 +1,80 @@
+"""The breaker: first aid where the canary alone fails, on the router that sees it and in the same moment. Pure.
+
+It is a bet on the arm of each request that ends, given how it ended: had the canary no part in it, whoever got an
+error, or an answer, would be a caller of the canary's with a probability of its share, however many fail in both arms
+and whenever. It bets that nearly all of the canary's requests fail and nearly none of the others'. A bet begins with
+the first request, and anew where the canary fails and the last one was lost. The n-th is decided at n(n + 1)/alpha, so
+that all together err with a probability of alpha at most over a canary's life (Ville's inequality; the sum of
+1/(n(n + 1)) is 1; sources of the method in evidence.py).
+"""
+
+import math
+from dataclasses import dataclass, field
+
+from router.canary.trial import Arm
+
+ALPHA = 0.002
+_FAILS, _FAILS_ELSEWHERE = 0.98, 0.02
+_MOST_UNITS = 1000
+
+
+@dataclass(slots=True)
+class _Bet:
+    """One bet. `log_e`: its logarithm; `failed`: of the canary's, in a row; `others`: of the others since the first of
+    these, `others_failed`: of these; `units`: who has counted, each once in an arm with a failure, and once without."""
+
+    log_e: float = 0.0
+    failed: int = 0
+    others: int = 0
+    others_failed: int = 0
+    units: set[tuple[Arm, bytes, bool]] = field(default_factory=set)
+
+    def note(self, arm: Arm, share: float, *, failed: bool) -> None:
+        self.log_e += _gain(arm, share, failed=failed)
+        if arm == "canary" and not failed:
+            self.failed = self.others = self.others_failed = 0
+        elif arm == "canary":
+            self.failed += 1
+        elif self.failed:
+            self.others += 1
+            self.others_failed += failed
+
+
+class Breaker:
+    """`least`: so many different callers of the canary's have to fail, and one of the others' to be answered."""
+
+    def __init__(self, least: int) -> None:
+        self._least = least
+        self._bets = 1
+        self._bet: _Bet | None = _Bet()
+
+    def after(self, arm: Arm, share: float, unit: bytes, *, failed: bool) -> str | None:
+        """Why the canary has to go, once it has. A request of `unit` has ended, which was assigned at `share`."""
+        if not 0 < share < 1:
+            return None
+        if self._bet is None:
+            if arm == "canary" and failed:
+                # It is no part of the bet: that it was the canary's is why there is one.
+                self._bets, self._bet = self._bets + 1, _Bet(units={(arm, unit, True)})
+            return None
+        return self._grown(self._bet, arm, share, unit, failed=failed)
+
+    def _grown(self, bet: _Bet, arm: Arm, share: float, unit: bytes, *, failed: bool) -> str | None:
+        if (arm, unit, failed) in bet.units:
+            return None
+        bet.units.add((arm, unit, failed))
+        bet.note(arm, share, failed=failed)
+        needed = math.log(self._bets * (self._bets + 1) / ALPHA)
+        if bet.failed >= self._least and bet.others > bet.others_failed and bet.log_e >= needed:
+            said = f"{bet.failed} of its callers got errors or nothing, and {bet.others_failed} of {bet.others} others"
+            return f"{said} of that time"
+        if bet.log_e < 0 or len(bet.units) > _MOST_UNITS:
+            self._bet = None
+        return None
+
+
+def _gain(arm: Arm, share: float, *, failed: bool) -> float:
+    """By how much the evidence grows, as a logarithm."""
+    canary = share * (_FAILS if failed else 1 - _FAILS)
+    other = (1 - share) * (_FAILS_ELSEWHERE if failed else 1 - _FAILS_ELSEWHERE)
+    return math.log((canary / share if arm == "canary" else other / (1 - share)) / (canary + other))

@@ -1,0 +1,71 @@
+"""What is seen of a canary's callers: whether they are enough to count each of them once."""
+
+import math
+from typing import Literal
+
+from router.canary.counted import callers_expected, growths
+from router.canary.ledger import Seen
+from router.canary.once import Once
+from router.canary.plan import PlanConfig
+
+Assigned = Literal["caller", "request"]
+_FIRST_LOOK = 64
+# Of the requests since the last look, those of callers who are new: fewer, and they may be too few; still fewer, and
+# they are the same ones, so that nothing more is to be learnt of them once each, and conversations are so, too.
+_NEW_CALLERS, _NEW_CONVERSATIONS = 0.25, 0.02
+_CONVERSATION, ALONE = b"session:", b"request:"
+
+
+class Population:
+    """The callers that one router has seen. `unit`: what is assigned: callers, as long as there are enough of them or
+    new ones keep coming, and else requests, by conversation where one is named and conversations come and go. Looked at
+    after 64 requests, 128, and so on; from requests it does not go back."""
+
+    def __init__(self, plan: PlanConfig) -> None:
+        self._plan = plan
+        self._known = Once(callers_expected(plan))
+        self._requests = 0
+        self._next_look = _FIRST_LOOK
+        self._callers_then = 0
+        self.callers = 0
+        self.unit: Assigned = "request" if plan.unit == "request" else "caller"
+        self._whole = plan.unit == "auto"
+
+    def unit_of(self, caller: bytes, alone: bytes, share: float) -> bytes:
+        """What a request is assigned by, while the canary has `share`. `caller`: who asks; `alone`: this request and no
+        other."""
+        self._saw(caller, share)
+        if self.unit == "caller" or (self._whole and caller.startswith(_CONVERSATION)):
+            return caller
+        return alone
+
+    @property
+    def seen(self) -> Seen:
+        """What is told of it."""
+        return Seen(self.unit, self.callers, self._known.error)
+
+    def _saw(self, caller: bytes, share: float) -> None:
+        self.callers += caller.startswith(ALONE) or self._known.is_first(caller)
+        self._requests += 1
+        if self._requests == self._next_look:
+            if self._plan.unit == "auto":
+                self._look(share)
+            self._next_look, self._callers_then = 2 * self._requests, self.callers
+
+    def _look(self, share: float) -> None:
+        since = self._requests - self._requests // 2 if self._callers_then else self._requests
+        new = (self.callers - self._callers_then) / since
+        enough = self.callers >= _needed(self._plan, share) and new >= _NEW_CONVERSATIONS
+        if enough or new >= _NEW_CALLERS:
+            return
+        self.unit = "request"
+        self._whole = self._whole and new >= _NEW_CONVERSATIONS
+
+
+def _needed(plan: PlanConfig, share: float) -> float:
+    """The callers of whom enough come into the canary in the step that has `share`, and to promote it."""
+    here = (one for one in growths(plan) if one[0].weight >= 100 * share - 1e-9)
+    step, weight = next(here, growths(plan)[-1])
+    few = [one.harmless for one in plan.metrics.values() if one.harmless is not None]
+    to_promote = math.log(2 / plan.promote_alpha) / min(few) if few else 0.0
+    return max(step.samples * 100 / weight, to_promote * 100 / plan.steps[-1].weight)

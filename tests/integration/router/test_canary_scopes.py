@@ -1,0 +1,55 @@
+"""Whom a canary reaches, and which revisions routes pin beside it: before fake replicas, over a real registry."""
+
+from pathlib import Path
+
+import httpx
+import pytest
+
+from router.canary.plan import ScopeConfig
+from tests.fakes.desk import Desk
+from tests.fakes.engine import FakeEngine
+from tests.fakes.routers import until
+from tests.integration.router.trying import SLOW, ask_as, routed, start, two_revisions, until_phase
+from tests.integration.router.wire import CHAT, ask, client_of
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_revision_that_a_route_pins_has_no_replica(tmp_path: Path, desk: Desk) -> None:
+    two_revisions(desk)
+    routes = {"old": {"model": "sql@1"}, "next": {"split": [{"model": "sql@2"}]}}
+    async with routed(tmp_path, FakeEngine(), routes=routes) as router:
+        await until(lambda: "sql@2" in router.fleet.view.table)
+        assert await ask_as(router, 1, "next") == "sql@2", "before it is promoted"
+        desk.lifecycle.promote("sql@2", actor="ml", now=True)
+        desk.push("sql", 3)
+        desk.lifecycle.promote("sql@3", actor="ml", now=True)
+        await until(lambda: "sql@3" in router.fleet.view.table)
+        assert await ask_as(router, 1, "old") == "sql@1", "after two promotions"
+
+
+async def test_a_scopes_header_is_compared_with_its_case(tmp_path: Path, desk: Desk) -> None:
+    two_revisions(desk)
+    plan = SLOW.model_copy(update={"scope": ScopeConfig(header={"X-Beta": "1"})})
+    async with routed(tmp_path, FakeEngine()) as router, client_of(router) as client:
+        await until_phase(desk, start(desk, plan), "running")
+        await until(lambda: bool(router.trials.running))
+        for headers, arms in (({"X-BETA": "1"}, {"canary", "stable"}), ({}, {None})):
+            told = [await client.post(CHAT, json=ask("sql", user=f"caller-{n}"), headers=headers) for n in range(40)]
+            assert {one.headers.get("x-patchbay-arm") for one in told} - {"stable"} == arms - {"stable", None}
+
+
+async def test_a_scope_that_reaches_nobody_is_tried(tmp_path: Path, desk: Desk) -> None:
+    two_revisions(desk)
+    async with (
+        routed(tmp_path, FakeEngine(), routes={"desk": {"model": "sql"}}) as router,
+        httpx.AsyncClient(base_url=router.admin_url) as admin,
+    ):
+        plan = {**SLOW.model_dump(mode="json"), "scope": {"route": "dessk"}}
+        refused = await admin.post("/admin/v1/canaries", json={"adapter": "sql", "revision": 2, "plan": plan})
+        assert refused.status_code == 400
+        assert "did you mean 'desk'?" in refused.text
+        ended = await until_phase(
+            desk, start(desk, SLOW.model_copy(update={"scope": ScopeConfig(tenant="acne")})), "failed"
+        )
+        assert "the tenant 'acne', which is not there" in ended.reason

@@ -1,0 +1,129 @@
+"""`promote`, `rollback` and `clear` while a canary is under way: it is promoted by that, or it ends, with words."""
+
+import os
+import pty
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from adapters.commands.app import app
+from adapters.errors import Conflict
+from adapters.registry.canary_records import CanaryDraft, CanaryRecord
+from adapters.registry.records import RouterBeat
+from router.canary.plan import ready_plans
+from tests.fakes.desk import Desk
+
+ROOT = Path(__file__).parent.parent.parent.parent
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    with Desk.at(tmp_path) as made:
+        for number in (1, 2, 3):
+            made.push("sql", number)
+        made.lifecycle.promote("sql@1", actor="ml", now=True)
+        made.lifecycle.promote("sql@3", actor="ml", now=True)
+        yield made
+
+
+def canary_of(desk: Desk, number: int = 2) -> CanaryRecord:
+    plan = ready_plans()["careful"].model_dump(mode="json")
+    return desk.registry.canaries.start(CanaryDraft("sql", number, plan, "ml"))
+
+
+def config(desk: Desk) -> str:
+    url, file = desk.settings.url.get_secret_value(), desk.folder / "patchbay.yaml"
+    file.write_text(f"registry: {{url: '{url}', artifacts: {{url: '{desk.folder / 'artifacts'}'}}}}\n")
+    return str(file)
+
+
+def run(desk: Desk, *arguments: str) -> Result:
+    return CliRunner().invoke(app, [*arguments, "--config", config(desk)])
+
+
+def stable(desk: Desk) -> int | None:
+    return desk.registry.snapshot().adapters["sql"].number("stable")
+
+
+@pytest.mark.parametrize(
+    ("command", "says", "now"),
+    [
+        (("promote", "sql@1"), "promoted sql@1", 1),
+        (("rollback", "sql"), "rolled back to sql@1", 1),
+        (("clear", "sql", "--channel", "stable"), "cleared it", None),
+    ],
+)
+def test_a_canary_of_another_revision_ends_and_both_sides_are_told_why(
+    desk: Desk, command: tuple[str, ...], says: str, now: int | None
+) -> None:
+    canary = canary_of(desk)
+    result = run(desk, *command)
+    assert result.exit_code == 0, result.stderr
+    assert "The canary 1 of sql@2 (pending, 0% of callers) ends with this" in result.stderr
+    ended = desk.registry.canaries.get(canary.id)
+    assert ended.phase == "failed"
+    assert ended.reason.startswith("'stable' was moved meanwhile")
+    assert ended.reason.endswith(says)
+    assert ended.ended_at is not None
+    assert stable(desk) == now
+    assert desk.registry.snapshot().adapters["sql"].number("canary") is None
+
+
+def test_a_canary_of_the_same_revision_is_promoted_by_it(desk: Desk) -> None:
+    canary = canary_of(desk)
+    result = run(desk, "promote", "sql@2", "--why", "seen enough")
+    assert "is promoted by this" in result.stderr
+    ended = desk.registry.canaries.get(canary.id)
+    assert (ended.phase, ended.verdict, stable(desk)) == ("promoted", 1, 2)
+    assert ended.reason.endswith("seen enough")
+
+
+def test_with_routers_alive_the_canary_itself_carries_the_promotion_out(desk: Desk) -> None:
+    canary = canary_of(desk)
+    desk.registry.beat(RouterBeat("router-0", desk.registry.generation(), datetime.now(UTC)))
+    moved = desk.lifecycle.promote("sql@2", actor="ml")
+    after = desk.registry.canaries.get(canary.id)
+    assert after.phase == "promoting"
+    assert moved.rollout is not None
+    assert moved.rollout.id == after.rollout
+    assert stable(desk) == 3, "it is staged and tested first"
+    again = desk.lifecycle.promote("sql@2", actor="ml").rollout
+    assert again is not None
+    assert again.id == after.rollout
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_canarys_own_channel_is_nobody_elses(desk: Desk, number: int) -> None:
+    canary = canary_of(desk)
+    with pytest.raises(Conflict, match="the channel 'canary' is its own"):
+        desk.lifecycle.promote(f"sql@{number}", "canary", actor="ml", now=True)
+    with pytest.raises(Conflict, match="the channel 'canary' is its own"):
+        desk.lifecycle.clear("sql", "canary", actor="ml")
+    assert desk.registry.canaries.get(canary.id).phase == "pending"
+
+
+def test_other_adapters_and_pools_of_the_same_name_are_left_alone(desk: Desk) -> None:
+    plan = ready_plans()["careful"].model_dump(mode="json")
+    pool = desk.registry.canaries.start(CanaryDraft("", 0, plan, "ml", pool="sql"))
+    assert run(desk, "promote", "sql@1").stderr == ""
+    assert desk.registry.canaries.get(pool.id).live
+
+
+@pytest.mark.parametrize(("answer", "code", "phase"), [("n\n", 1, "pending"), ("y\n", 0, "failed")])
+def test_whoever_sits_at_a_terminal_is_asked_first(desk: Desk, answer: str, code: int, phase: str) -> None:
+    canary = canary_of(desk)
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "patchbay", "adapters", "promote", "sql@1", "--config", config(desk)]
+    process = subprocess.Popen(command, stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT)
+    os.write(ours, answer.encode())
+    _, told = process.communicate(timeout=60)
+    for end in (ours, theirs):
+        os.close(end)
+    assert process.returncode == code
+    assert "Go on?" in told.decode()
+    assert desk.registry.canaries.get(canary.id).phase == phase

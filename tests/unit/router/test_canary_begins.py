@@ -1,0 +1,53 @@
+"""When a router gives a canary its share: once it knows that every replica of its can answer. Pure."""
+
+import pytest
+
+from router.canary.plan import ready_plans
+from router.canary.trial import Trial
+from router.canarying import can_answer
+from router.fleet import Fleet
+from router.routes.book import Choice
+from router.snapshot import Catalog, Naming, Replica, ReplicaState, Revision
+
+PLAN = ready_plans()["fast"]
+TRIAL = Trial(1, "sql", "sql@2", PLAN, 0.1)
+CHOICE = Choice("sql", "sql")
+
+
+def replica(name: str, *numbers: int, state: ReplicaState = "ready", failed: bool = False, pool: str = "a") -> Replica:
+    revisions = tuple(
+        Revision("sql", one, f"sql@{one}-aa", "failed" if failed and one == 2 else "resident") for one in numbers
+    )
+    return Replica(name, f"http://{name}", state, None, Catalog("base", revisions=revisions), pool=pool)
+
+
+def fleet(*replicas: Replica) -> Fleet:
+    made = Fleet(replicas, created=0)
+    made.put_naming(Naming({"sql": "sql@1-aa"}))
+    return made
+
+
+@pytest.mark.parametrize(
+    ("replicas", "begins"),
+    [
+        ([replica("one", 1, 2), replica("two", 1, 2)], True),
+        ([replica("one", 1, 2), replica("two", 1)], False),
+        ([replica("one", 1, 2), replica("two", 1, state="unready")], True),
+        ([replica("one", 1, 2), replica("two", 1, 2, failed=True)], True),
+        ([replica("one", 1, 2), replica("base")], True),
+        ([replica("one", 1)], False),
+        ([], False),
+    ],
+)
+def test_a_canary_begins_before_all_can_answer_or_never(replicas: list[Replica], begins: bool) -> None:
+    assert can_answer(TRIAL, CHOICE, fleet(*replicas).view) is begins
+
+
+@pytest.mark.parametrize(
+    ("state", "numbers", "begins"), [("ready", (1,), True), ("ready", (), False), ("unready", (1,), False)]
+)
+def test_a_pool_is_asked_for_what_it_does_not_have(state: ReplicaState, numbers: tuple[int, ...], begins: bool) -> None:
+    trial = Trial(1, "", "", PLAN, 0.1, pool="next")
+    seen = fleet(replica("old", 1), replica("new", *numbers, state=state, pool="next"))
+    assert can_answer(trial, CHOICE, seen.view) is begins
+    assert not can_answer(trial, CHOICE, fleet(replica("old", 1)).view)

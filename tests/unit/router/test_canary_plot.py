@@ -1,0 +1,142 @@
+"""The plot of a canary: axes with numbers, every metric by its name beside a line of its own, nothing over another."""
+
+import xml.etree.ElementTree as ET
+from datetime import UTC, datetime
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adapters.registry.canary_records import CanaryRecord, Look, Tally
+from router.canary.conduct import verdict_json
+from router.canary.course import Point, course_of
+from router.canary.incident import markdown, summary
+from router.canary.judge import Place
+from router.canary.ledger import Counts, Ledger
+from router.canary.plan import METRICS, PlanConfig, ready_plans
+from router.canary.plot import HEIGHT, WIDTH, Scale, curves, plot, spread, ticks
+
+NAMES = (*METRICS, "wins")
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+PLAN = ready_plans()["careful"]
+
+
+def texts(svg: str) -> list[str]:
+    return [one.text or "" for one in ET.fromstring(svg).iter("{http://www.w3.org/2000/svg}text")]  # noqa: S314 - ours
+
+
+def lines(svg: str) -> list[dict[str, str]]:
+    return [one.attrib for one in ET.fromstring(svg).iter("{http://www.w3.org/2000/svg}polyline")]  # noqa: S314 - ours
+
+
+def point(requests: int, worse: dict[str, float], no_worse: dict[str, float], weight: float = 5) -> Point:
+    return Point(requests, weight, worse, no_worse, dict.fromkeys(worse, (0, 0)))
+
+
+shares = st.dictionaries(st.sampled_from(NAMES), st.floats(0, 300), min_size=1)
+courses = st.lists(st.tuples(st.integers(1, 2000), shares, shares, st.sampled_from([1.0, 5.0, 50.0])), max_size=12)
+
+
+def grown(steps: list[tuple[int, dict[str, float], dict[str, float], float]]) -> list[Point]:
+    requests, found = 0, []
+    for more, worse, no_worse, weight in steps:
+        requests += more
+        found.append(point(requests, worse, no_worse, weight))
+    return found
+
+
+@given(courses)
+def test_whatever_happens_each_metric_is_named_in_each_panel_and_nothing_leaves_the_picture(steps: Any) -> None:
+    points = grown(steps)
+    svg = plot("Canary 1: a@2 < a@1 & all", points)
+    told = " ".join(texts(svg))
+    for against in (True, False):
+        named = [name for curve in curves(points, against=against) for name in curve.names]
+        assert sorted(named) == sorted({n for one in points for n in (one.worse if against else one.no_worse)})
+        assert all(name in told for name in named)
+    for line in lines(svg):
+        for x, y in (pair.split(",") for pair in line["points"].split()):
+            assert 0 <= float(x) <= WIDTH
+            assert 0 <= float(y) <= HEIGHT
+    assert "requests that the canary has answered" in told
+    assert told.count("share of what decides") == 2
+    assert "rolled back at 100%" in told
+    assert "100%" in texts(svg)
+
+
+def test_all_metrics_can_be_told_apart_by_their_lines() -> None:
+    drawn = curves([point(10, {name: 0.1 + place / 10 for place, name in enumerate(NAMES)}, {})], against=True)
+    assert len({one.look for one in drawn}) == len({one.look[0] for one in drawn}) == len(NAMES)
+
+
+def test_metrics_with_the_same_course_share_a_line_that_names_them_all() -> None:
+    [line] = curves([point(10, {"empty": 0.5, "errors": 0.5}, {})], against=True)
+    assert " ".join(line.label) == "errors, empty 50%"
+
+
+@given(st.lists(st.tuples(st.floats(0, 200), st.integers(1, 2)), min_size=1, max_size=7))
+def test_no_label_lies_over_another(wanted: list[tuple[float, int]]) -> None:
+    wanted = sorted(wanted)
+    placed = spread(wanted, 0, 260)
+    for (y, (_, height)), after in zip(zip(placed, wanted, strict=True), placed[1:], strict=False):
+        assert after - y >= 15 * height - 1e-6
+    assert placed[0] >= 0
+    assert placed[-1] + 15 * wanted[-1][1] <= 260 + 1e-6
+
+
+@given(st.integers(1, 10**7))
+def test_an_axis_has_a_handful_of_round_numbers_from_nothing_on(most: int) -> None:
+    found = ticks(most)
+    assert found[0] == 0
+    assert 2 <= len(found) <= 8
+    assert found[-1] <= most
+    assert len({b - a for a, b in pairwise(found)}) == 1
+
+
+@pytest.mark.parametrize("highest", [1.2, 2.9, 40.0, 20_000.0])
+def test_what_decides_is_marked_and_seen_however_much_evidence_there_is(highest: float) -> None:
+    scale = Scale(100, highest, 0)
+    assert 1.0 in scale.marks
+    assert scale.y(highest) == pytest.approx(0)
+    assert scale.y(1.0) <= 0.9 * scale.y(0.0)
+
+
+def record(phase: Any, looks: list[Look], plan: PlanConfig = PLAN) -> CanaryRecord:
+    return CanaryRecord(
+        *(1, "sql", 2, 1, plan.model_dump(mode="json"), phase, "because", 0, 1.0, False, 0, 1, len(looks), None),
+        *(False, "ml", None, NOW, NOW, NOW, NOW, NOW),
+    )
+
+
+def judged(*counts: Counts) -> list[Look]:
+    ledger, looks = Ledger.opened(PLAN), []
+    for number, one in enumerate(counts, 1):
+        ledger = ledger.after(PLAN, one)
+        verdict = verdict_json(PLAN, ledger, Place(0, 0, 0, 0), 60.0)
+        looks.append(Look(1, number, verdict, (Tally(number, 1, "r", one.as_json, NOW, number),), NOW))
+    return looks
+
+
+def test_a_promotion_shows_what_speaks_for_it_and_not_one_flat_line() -> None:
+    looks = judged(*[Counts(0.01, 50, 4950, {"errors": (0, 50)}, own={"errors": 0})] * 20)
+    svg = plot("a promotion", course_of(record("promoted", looks), looks))
+    rising = [line for line in lines(svg) if line["stroke-width"] == "2" and len(line["points"].split()) > 2]
+    assert len(rising) >= 2
+    assert len({(line["stroke"], line.get("stroke-dasharray")) for line in rising}) == len(rising)
+
+
+def test_the_summary_has_the_plots_numbers_as_a_table_of_all_metrics() -> None:
+    looks = judged(Counts(0.01, 60, 5000, {"errors": (20, 50)}, own={"errors": 20}))
+    one = record("rolled_back", looks)
+    text = markdown(summary(one, looks), "evidence.svg", course_of(one, looks))
+    rows = [line for line in text.splitlines() if line.startswith("| ")]
+    assert rows[1].startswith("| errors | 20 | 50 | 100% |")
+    assert {row.split("|")[1].strip() for row in rows[1:]} == set(METRICS)
+
+
+def test_a_canary_that_was_never_judged_has_a_plot_that_says_so() -> None:
+    one = record("failed", [])
+    assert texts(plot("none", course_of(one, []))).count("no request was judged") == 2
+    assert "No request was judged." in markdown(summary(one, []), None, ())

@@ -1,0 +1,151 @@
+"""A plan is refused where it names what nothing counts: on the routes by which its revision is really asked."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adapters.errors import ConfigError
+from launch.config import PatchbayConfig
+from router.canary.plan import METRICS, MetricConfig, PlanConfig, ScopeConfig, StepConfig, ready_plans
+from router.canary.trial import Trial
+from router.config import PolicyConfig, RouterConfig
+from router.watching import Served, Subject, blind_spots, checked, sight_of
+
+SCHEMA = {"kind": "schema", "schema": {"type": "object"}}
+REFUSAL = {"kind": "refusal"}
+PII = {"kind": "rules", "sets": ["pii"], "action": "redact"}
+SQL = Subject("sql")
+
+
+def plan(*metrics: str, **changes: Any) -> PlanConfig:
+    return PlanConfig(steps=(StepConfig(weight=5),), metrics=dict.fromkeys(metrics, MetricConfig()), **changes)
+
+
+def served(routes: Any = None, guards: Any = None, *, votes: bool = True, guard_all: Any = ()) -> Served:
+    policy = {"routes": routes or {}, "guards": guards or {}, "guard_all": guard_all}
+    return Served(PolicyConfig.model_validate(policy), votes, frozenset({"default", "next"}))
+
+
+def test_a_misspelt_metric_is_refused_with_the_nearest_name() -> None:
+    with pytest.raises(ValueError, match=r"there is no metric 'error' \(did you mean 'errors'\?\)"):
+        plan("error")
+    with pytest.raises(ValueError, match="there are: errors, empty"):
+        plan("zzz")
+
+
+@pytest.mark.parametrize(
+    ("metric", "needed"),
+    [("schema", "kind 'schema'"), ("refusals", "kind 'refusal'"), ("guards", "blocks or redacts answers")],
+)
+def test_somebodys_own_plan_that_leans_on_a_guard_that_is_not_there_is_refused(metric: str, needed: str) -> None:
+    with pytest.raises(ConfigError, match=f"metrics.{metric} will see nothing: .*{needed}"):
+        checked(plan("errors", metric), SQL, served({"desk": "sql"}))
+
+
+def test_a_guard_of_another_models_route_counts_nothing_for_this_one() -> None:
+    routes = {"desk": "sql", "other": {"model": "mail", "guards": ["json"]}}
+    assert "schema" in sight_of(plan("schema"), SQL, served(routes, {"json": SCHEMA})).unseen
+
+
+def test_what_is_counted_on_some_routes_only_says_on_which() -> None:
+    routes = {"desk": {"split": [{"model": "sql"}, {"model": "mail"}], "guards": ["json"]}}
+    sight = sight_of(plan("schema"), SQL, served(routes, {"json": SCHEMA}))
+    assert sight.watched == {"schema": "answers of desk"}
+    everywhere = sight_of(plan("schema"), SQL, served(routes, {"json": SCHEMA}, guard_all=["json"]))
+    assert everywhere.watched == {"schema": "every answer"}
+
+
+@pytest.mark.parametrize(
+    ("guard", "seen"),
+    [
+        (PII, True),
+        (PII | {"action": "flag"}, False),
+        (PII | {"dry_run": True}, False),
+        (PII | {"on": ["input"]}, False),
+        (PII | {"dry_run": True, "tenants": {"acme": {"dry_run": False}}}, True),
+        (PII | {"action": "flag", "tenants": {"acme": {"action": "block"}}}, True),
+    ],
+)
+def test_only_a_guard_that_stops_something_of_an_answer_is_counted(guard: dict[str, Any], seen: bool) -> None:
+    routes = {"desk": {"model": "sql", "guards": ["pii"]}}
+    assert ("guards" in sight_of(plan("guards"), SQL, served(routes, {"pii": guard})).watched) is seen
+
+
+def test_a_scope_narrows_what_is_seen() -> None:
+    routes = {"desk": {"model": "sql", "guards": ["pii"]}, "beta": "sql"}
+    guard = PII | {"tenants": {"acme": {"off": True}}}
+    for route, seen in (("desk", True), ("beta", False), ("sql", False)):
+        scoped = plan("guards", scope=ScopeConfig(route=route))
+        assert ("guards" in sight_of(scoped, SQL, served(routes, {"pii": guard})).watched) is seen
+    for tenant, seen in (("acme", False), ("other", True)):
+        scoped = plan("guards", scope=ScopeConfig(route="desk", tenant=tenant))
+        assert ("guards" in sight_of(scoped, SQL, served(routes, {"pii": guard})).watched) is seen
+
+
+@pytest.mark.parametrize("scope", ["nowhere", "other"])
+def test_a_scope_within_which_no_request_comes_is_refused(scope: str) -> None:
+    with pytest.raises(ConfigError, match=f"by a route '{scope}'"):
+        checked(plan("errors", scope=scope), SQL, served({"desk": "sql", "other": "mail"}))
+
+
+def test_of_a_pool_the_guards_of_all_routes_count_that_pin_no_pool() -> None:
+    routes = {"desk": {"model": "sql", "guards": ["pii"]}, "pinned": {"model": "sql", "pool": "x", "guards": ["json"]}}
+    sight = sight_of(plan("guards", "schema"), Subject("", "next"), served(routes, {"pii": PII, "json": SCHEMA}))
+    assert (list(sight.watched), list(sight.unseen)) == (["guards"], ["schema"])
+    with pytest.raises(ConfigError, match=r"no pool 'nope' \(there are: default, next\)"):
+        checked(plan("errors"), Subject("", "nope"), served())
+
+
+def test_votes_need_that_they_are_taken_and_pairs_need_somebody_who_compares() -> None:
+    assert sight_of(plan("votes"), SQL, served(votes=False)).unseen == {
+        "votes": "'feedback_ids' is 0, so no vote is taken"
+    }
+    assert "somebody posts" in sight_of(plan("errors", win_margin=0.1), SQL, served()).watched["wins"]
+
+
+@given(
+    st.sampled_from(sorted(ready_plans())),
+    st.sets(st.sampled_from(["json", "refusal", "pii"])),
+    st.booleans(),
+    st.sampled_from([SQL, Subject("", "next")]),
+)
+def test_a_ready_plan_keeps_what_is_counted_and_nothing_else(
+    name: str, guards: set[str], votes: bool, subject: Subject
+) -> None:
+    there = {"json": SCHEMA, "refusal": REFUSAL, "pii": PII}
+    routes = {"desk": {"model": "sql", "guards": sorted(guards)}}
+    narrowed, sight = checked(ready_plans()[name], subject, served(routes, there, votes=votes))
+    assert set(narrowed.metrics) == set(sight.watched)
+    assert {*sight.watched, *sight.unseen} == set(METRICS)
+    needs = {"schema": "json" in guards, "refusals": "refusal" in guards, "guards": "pii" in guards, "votes": votes}
+    assert {name for name, there in needs.items() if not there} == set(sight.unseen)
+
+
+ROUTER = {"replicas": ["http://127.0.0.1:9"], "registry": {}}
+PATCHBAY = {"base": "some/model"}
+
+
+@pytest.mark.parametrize(("model", "data"), [(RouterConfig, ROUTER), (PatchbayConfig, PATCHBAY)])
+def test_a_configuration_file_is_held_to_the_same(model: Any, data: dict[str, Any]) -> None:
+    own = {"steps": [{"weight": 5}], "metrics": {"schema": {}}}
+    canaries = {"sql": {"revision": 2, "plan": own}}
+    with pytest.raises(ValueError, match=r"canaries.sql.plan: metrics.schema will see nothing"):
+        model.model_validate({**data, "canaries": canaries})
+    guards = {"guards": {"json": SCHEMA}, "guard_all": ["json"]}
+    assert model.model_validate({**data, "canaries": canaries, **guards}).canaries
+    assert model.model_validate({**data, "canaries": {"sql": {"revision": 2, "plan": "careful"}}}).canaries
+    with pytest.raises(ValueError, match="did you mean 'errors'"):
+        model.model_validate({**data, "canaries": {"sql": {"revision": 2, "plan": own | {"metrics": {"eror": {}}}}}})
+
+
+def test_what_a_reload_takes_from_a_canary_under_way_is_told() -> None:
+    routes = {"desk": {"model": "sql", "guards": ["json"]}}
+    trial = Trial(3, "sql", "sql@2", plan("errors", "schema"), 0.05)
+    assert list(blind_spots([trial], served(routes, {"json": SCHEMA}))) == []
+    [told] = blind_spots([trial], served({"desk": "sql"}))
+    assert told == "canary 3 of sql@2 sees nothing of schema any more: no guard of desk, sql is of the kind 'schema'"
+    scoped = Trial(4, "sql", "sql@2", plan("errors", scope="desk"), 0.05)
+    [gone] = blind_spots([scoped], served({}))
+    assert gone.startswith("canary 4 of sql@2 gets no request any more")
