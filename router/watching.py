@@ -3,6 +3,7 @@
 A metric that nothing counts is never bad, so a plan that leans on it would promote whatever comes.
 """
 
+import difflib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -163,8 +164,10 @@ def _ways(plan: PlanConfig, subject: Subject, policy: Policy) -> dict[str, Seque
         return ways
     if scope in ways or (subject.pool is not None and scope not in policy.routes):
         return {scope: ways.get(scope, ())}
+    near = difflib.get_close_matches(scope, ways, 1)
     raise ConfigError(
-        f"scope.route: no request for {subject.name} comes by a route '{scope}' (there are: {', '.join(ways)}).",
+        f"scope.route: no request for {subject.name} comes by a route '{scope}' (there are: {', '.join(ways)}"
+        f"{f'; did you mean {near[0]!r}?' if near else ''}).",
     )
 
 

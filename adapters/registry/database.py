@@ -76,7 +76,11 @@ class Database:
         script = ScriptDirectory.from_config(config)
         version = self._version()
         if version is None and self._file is not None and self._sign is not None:
-            raise presence.lost(self._file, self._sign, "it has no tables")
+            # What was taken for a sign of an old registry may be that of one that another process is making.
+            with self.write() as connection:
+                version = _version_in(connection)
+            if version is None:
+                raise presence.lost(self._file, self._sign, "it has no tables")
         if version != script.get_current_head():
             # Only then, so that nobody who only reads waits for whoever writes.
             self._upgrade(config)
@@ -97,10 +101,7 @@ class Database:
     def _version(self) -> str | None:
         """The step that the tables are at, None where there are none."""
         with self.read() as connection:
-            if not sqlalchemy.inspect(connection).has_table("alembic_version"):
-                return None
-            found: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
-            return found
+            return _version_in(connection)
 
     def time(self) -> datetime:
         """The time by the database's own clock: SQLite's is this machine's. Raises RegistryError."""
@@ -202,6 +203,14 @@ class Database:
             ) from error
         except SQLAlchemyError as error:
             raise RegistryError(f"The registry {self.shown} cannot be used: {type(error).__name__}.") from error
+
+
+def _version_in(connection: Connection) -> str | None:
+    """The step that the tables are at, None where there are none."""
+    if not sqlalchemy.inspect(connection).has_table("alembic_version"):
+        return None
+    found: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
+    return found
 
 
 def _parsed(url: str) -> URL:

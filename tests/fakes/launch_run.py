@@ -1,6 +1,7 @@
 """A run of `tests.fakes.launch_up` to drive from a test: its events, its log, its processes and its end."""
 
 import asyncio
+import contextlib
 import json
 import os
 import socket
@@ -87,7 +88,8 @@ class Run:
                     task.cancel()
         finally:
             for left in run.processes():
-                left.kill()
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    left.kill()
             await up.wait()
 
     async def event(self, kind: str, **fields: Any) -> Json:

@@ -259,7 +259,7 @@ def test_routers_are_alive_while_they_say_so(url: str) -> None:
         registry.beat(RouterBeat("old", 3, NOW - timedelta(seconds=11)))
         registry.beat(RouterBeat("new", 3, NOW))
         registry.beat(RouterBeat("new", 4, NOW))
-        assert registry.routers(10) == (RouterBeat("new", 4, NOW),)
+        assert registry.routers(10) == (RouterBeat("new", 4, NOW, since=NOW),)
 
 
 def test_reports_and_base_models_come_back_as_they_were(registry: Registry) -> None:

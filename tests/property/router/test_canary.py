@@ -19,7 +19,7 @@ SHARES = st.floats(0.001, 0.9)
 ALPHA = 0.01
 PLAN = PlanConfig(
     steps=(StepConfig(weight=10, hold_s=10, samples=20), StepConfig(weight=50, hold_s=10, samples=20)),
-    metrics={"errors": MetricConfig(tolerated=1.2, most=0.1, margin=2)},
+    metrics={"errors": MetricConfig(tolerated=1.2, most=0.1, margin=2, few=0.1)},
     win_margin=0.05,
 )
 
