@@ -127,9 +127,11 @@ def oracle(demo_models: DemoModels) -> Oracle:
     return Oracle(demo_models)
 
 
-# Measured in nats, against float32, over 2 to 300 rows: 0.03 in the mean and 0.23 at the most. A wrong adapter is off
-# by several.
-MEAN, LARGEST = 0.05, 0.5
+# In nats, against float32, over 2 to 300 rows. Measured where the int4 kernel is vLLM's own, in bfloat16 (AVX-512 and
+# AMX): 0.07 in the mean and 0.48 at the most; where weights are unpacked to float32 (AVX2): 0.03, and 0.23 at the most.
+MEAN, LARGEST = 0.1, 0.7
+# Another adapter's values are further off.
+WRONG = 0.5
 
 
 @pytest.mark.parametrize("rows", [2, 5, 64, 300])
@@ -141,11 +143,17 @@ def test_log_probabilities_of_prompts_are_those_of_their_own_adapter_alone_and_m
     alone = [served.ask(echo(name, ids))[0] for name in names]
     # Sampled requests beside them, and each prompt a second time, so that there is a prefix to hit.
     mixed = served.ask(*(echo(name, ids) for name in names * 2), *(echo(name, ids, echo=False) for name in names))[:6]
+    right = {name: oracle.logprobs(name, ids) for name in names}
     for name, answer in zip(names * 3, [*alone, *mixed], strict=True):
-        right = oracle.logprobs(name, ids)
-        off = [abs(one - other) for one, other in zip(told(answer, rows), right, strict=True)]
-        assert sum(off) / len(off) < MEAN
-        assert max(off) < LARGEST
+        off = {other: _off(told(answer, rows), right[other]) for other in names}
+        assert sum(off[name]) / len(off[name]) < MEAN
+        assert max(off[name]) < LARGEST
+        if rows > 5:
+            assert all(sum(off[other]) / len(off[other]) > WRONG for other in names if other != name)
+
+
+def _off(found: list[float], right: list[float]) -> list[float]:
+    return [abs(one - other) for one, other in zip(found, right, strict=True)]
 
 
 def test_a_prompt_of_one_token_and_chat_have_log_probabilities_too(served: Served) -> None:
