@@ -1,8 +1,9 @@
 """The watch on a process's event loop: it finds that the loop was held, for how long, and whether by its own work.
 
-A timer that is due every 20 ms notes how late it is. What held the loop then lasted at least that long, and at most 20
-ms longer. The thread's CPU time since the timer's last turn tells work on the loop from other threads, or a machine,
-that did not let it run. Pauses of Python's garbage collector are told by the collector itself, exactly.
+A timer that is due every 20 ms, and every 200 ms while nobody asks anything, notes how late it is. What held the loop
+then lasted at least that long, and at most 20 ms (or 200) longer. The thread's CPU time since the timer's last turn
+tells work on the loop from other threads, or a machine, that did not let it run. Pauses of Python's garbage collector
+are told by the collector itself, exactly.
 
 Neither costs a request anything.
 """
@@ -17,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 TICK_S = 0.02
+IDLE_TICK_S = 0.2
 # Long enough that every stream visibly halts.
 HELD_S = 0.1
 _WINDOW_S = 60.0
@@ -79,15 +81,18 @@ class Longest:
 
 
 class LoopWatch:
-    """The watch of one loop, run on it by `run`. `wall` and `cpu`: seconds, monotonic, `cpu` of the thread's work."""
+    """The watch of one loop, run on it by `run`. `wall` and `cpu`: seconds, monotonic, `cpu` of the thread's work;
+    `busy`: whether anybody waits for the loop."""
 
     def __init__(
         self,
         meter: LoopMeter,
         wall: Callable[[], float] = time.perf_counter,
         cpu: Callable[[], float] = time.thread_time,
+        busy: Callable[[], bool] = lambda: True,
     ) -> None:
         self._meter = meter
+        self._busy = busy
         self._wall = wall
         self._cpu = cpu
         self._said_at = wall() - _SAID_EVERY_S
@@ -98,8 +103,9 @@ class LoopWatch:
         """Watches until it is cancelled."""
         with self._collections():
             while True:
-                due, work = self._wall() + TICK_S, self._cpu()
-                await asyncio.sleep(TICK_S)
+                tick_s = TICK_S if self._busy() else IDLE_TICK_S
+                due, work = self._wall() + tick_s, self._cpu()
+                await asyncio.sleep(tick_s)
                 self.note(self._wall() - due, self._cpu() - work)
                 pauses, self._pauses = self._pauses, []
                 for generation, seconds in pauses:

@@ -126,9 +126,11 @@ class Answering:
     async def _read(self, exchange: Exchange, client: Client, body: bytes, deadline_s: float | None) -> Incoming:
         """What routing needs of a request. Raises InvalidRequest and TooManyElements."""
         most = self._parts.config.max_body_elements
+        if len(body) < LONG_JSON:
+            return Incoming(exchange, client, exchange.read(body, most), body, deadline_s)
         head = await self._apart.run_json(lambda: exchange.read(body, most), len(body))
         incoming = Incoming(exchange, client, head, body, deadline_s)
-        if len(body) >= LONG_JSON and (self._parts.policy.policy.book.knows(head.model) or self._parts.trials.running):
+        if self._parts.policy.policy.book.knows(head.model) or self._parts.trials.running:
             # They are read where they are wanted, but from a long body not there, on the event loop.
             await self._apart.run_json(lambda: incoming.facts, len(body))
         return incoming
@@ -185,7 +187,10 @@ class Answering:
         target = await self._found(incoming, choice)
         exchange, client = incoming.exchange, incoming.client
         exchange.goes_to(choice, target)
-        body = await self._apart.run_json(lambda: self._body(incoming, choice, target), len(incoming.body))
+        if len(incoming.body) < LONG_JSON:
+            body = self._body(incoming, choice, target)
+        else:
+            body = await self._apart.run_json(lambda: self._body(incoming, choice, target), len(incoming.body))
         body = await self._guarding.check(exchange, choice, client.tenant, body)
         price = self._parts.policy.policy.config.price(choice.route, target.label)
         await self._charging.charge_route(choice)
@@ -220,7 +225,9 @@ class Answering:
         """Answers from the cache, or by a replica, and keeps what is to be kept."""
         exchange, config, relay = incoming.exchange, choice.config, incoming.exchange.relay
         rules = config.cache if config else None
-        key = await self._apart.run_json(lambda: self._key(incoming, choice, ask), len(ask.body))
+        key = None
+        if rules is not None:
+            key = await self._apart.run_json(lambda: self._key(incoming, choice, ask), len(ask.body))
         if key is not None and rules is not None and await self._from_cache(exchange, ask, key, rules):
             return ask.target
         shadowed = self._shadow.wants(exchange, choice)

@@ -144,7 +144,7 @@ class Router:
             # Closing may wait for threads, databases and peers that never answer.
             opened.callback(self._ending, 0.0)
             lasting = {"poller": self._poller.run, "members": self._members.run, "limiter": self._limiter.run}
-            lasting["event loop watch"] = LoopWatch(self.metrics.loop).run
+            lasting["event loop watch"] = LoopWatch(self.metrics.loop, busy=lambda: self.proxy.in_flight > 0).run
             if self._usage is not None:
                 lasting["usage"] = self._usage.run
             background = [

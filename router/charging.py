@@ -7,10 +7,10 @@ from router.incoming import Incoming
 from router.meter import bounded
 from router.routes.book import Choice
 from router.snapshot import Target
-from router.tenants.config import CountersConfig, PriceConfig
+from router.tenants.config import FREE, CountersConfig, PriceConfig
 from router.tenants.limiter import ROUTE, Grant, Limiter, Need
 
-_FREE = PriceConfig()
+_NO_LIMITS = Limits()
 
 
 class Charging:
@@ -28,7 +28,7 @@ class Charging:
         if config is None or config.requests_per_minute is None:
             return
         limits = Limits(requests_per_minute=config.requests_per_minute)
-        await self._limiter.reserve(f"{ROUTE}{choice.route}", limits, Need(0, 0), _FREE)
+        await self._limiter.reserve(f"{ROUTE}{choice.route}", limits, Need(0, 0), FREE)
 
     async def reserve(
         self, incoming: Incoming, target: Target, body: bytes, price: PriceConfig
@@ -39,7 +39,7 @@ class Charging:
         """
         client = incoming.client
         limits, need = client.limits, Need(0, 0)
-        if limits == Limits():
+        if limits == _NO_LIMITS:
             return body, None
         if limits.by_tokens:
             endpoint, context = incoming.exchange.endpoint.name, self._context(target)

@@ -115,7 +115,7 @@ class _Process:
         """Watches the event loop once the base model is loaded, which holds it, and before which nothing is asked."""
         while not self._replica.loaded:  # noqa: ASYNC110 - it is a state, and no event
             await asyncio.sleep(LOOK_S)
-        await LoopWatch(self._replica.metrics.loop).run()
+        await LoopWatch(self._replica.metrics.loop, busy=lambda: self._replica.in_flight > 0).run()
 
     async def _end(self, life: asyncio.Task[None]) -> None:
         """Drains, and ends the watch; an engine that is loading does so in a thread, which ends with its processes."""

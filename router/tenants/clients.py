@@ -11,6 +11,8 @@ from router.keys import shown_key
 from router.tenants.config import DEFAULT_TIER, TenantsConfig, TierConfig
 
 _NOBODY = "0" * 64
+# Made once, since each request makes a client of these.
+_TIER, _LIMITS, _SCOPE = TierConfig(), Limits(), Scope()
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,9 +21,9 @@ class Client:
 
     tenant: str = DEFAULT_TENANT
     key: str = ""
-    tier: TierConfig = field(default_factory=TierConfig)
-    limits: Limits = field(default_factory=Limits)
-    scope: Scope = field(default_factory=Scope)
+    tier: TierConfig = _TIER
+    limits: Limits = _LIMITS
+    scope: Scope = _SCOPE
     tier_name: str = DEFAULT_TIER
 
     def may_call_route(self, name: str) -> bool:

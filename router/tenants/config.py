@@ -1,12 +1,14 @@
 """The configuration of tiers, prices and limits."""
 
+from typing import Final
+
 from pydantic import Field, field_validator, model_validator
 
 from adapters.secret import Secret
 from adapters.settings import Settings
 from adapters.tenancy import Limits
 
-DEFAULT_TIER = "default"
+DEFAULT_TIER: Final = "default"
 _DECIMALS = 6
 
 
@@ -65,6 +67,9 @@ def _a_token(price: float) -> int:
     return round(price * 1_000_000)
 
 
+FREE: Final = PriceConfig()
+
+
 class CountersConfig(Settings):
     """Where limits are counted. `redis`: a URL, for all routers together; without, each router counts for itself.
     `when_down`: whether requests of tenants with limits are refused (`refuse`) or let through (`allow`) while Redis
@@ -93,4 +98,4 @@ class TenantsConfig(Settings):
 
     def price(self, *names: str) -> PriceConfig:
         """The first price that there is among `names`."""
-        return next((self.prices[name] for name in (*names, "default") if name in self.prices), PriceConfig())
+        return next((self.prices[name] for name in (*names, "default") if name in self.prices), FREE)
