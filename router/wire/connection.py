@@ -186,6 +186,11 @@ class ClientConnection(asyncio.Protocol):
             self._reply.flow.resume()
 
     def data_received(self, data: bytes) -> None:
+        transport = self._transport
+        short = len(data) <= _SLICE and len(self._waiting) < _AHEAD and not self._slicing
+        if short and not self._unread and transport is not None and not transport.is_closing():
+            self._parse(data)
+            return
         began = bool(self._unread)
         self._unread += data
         if not began:
