@@ -41,9 +41,9 @@ class Crowd:
 
 def measure(router: Running, folder: Path, *, seconds: int) -> Round:
     """Small calls and streams through `router` for `seconds` each."""
-    calls, cpu = _wrk(router, folder, stream=False, seconds=seconds)
+    calls, cpu = load(router, folder, stream=False, seconds=seconds)
     call_us = 1e6 * cpu / calls
-    streams, cpu = _wrk(router, folder, stream=True, seconds=seconds)
+    streams, cpu = load(router, folder, stream=True, seconds=seconds)
     return Round(call_us, 1e6 * cpu / (streams * CHUNKS), 1e6 * first_byte_s(router.url))
 
 
@@ -78,7 +78,7 @@ def crowd(router: Running, streams: int, *, chunks: int, pause_ms: int) -> Crowd
     return Crowd(streams, ended["failed"], grown)
 
 
-def _wrk(router: Running, folder: Path, *, stream: bool, seconds: int) -> tuple[int, float]:
+def load(router: Running, folder: Path, *, stream: bool, seconds: int) -> tuple[int, float]:
     """How many requests were answered, and the CPU seconds they took. Raises PatchbayError where any failed."""
     script = folder / f"wrk-{stream}.lua"
     body = request_bytes("x", stream=stream, chunks=CHUNKS, pause_ms=PAUSE_MS).partition(b"\r\n\r\n")[2].decode()
