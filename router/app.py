@@ -84,8 +84,6 @@ class Router:
         self.control = self._open_control(config)
         self.policy = PolicyHolder(config, self._access, utc_now, must_show=not is_loopback(config.host), read=read)
         self.policy.told = self._audit_reload
-        if self.control is not None:
-            self.control.reach = lambda: reach_of(self.policy.policy.config)
         self._usage = Usage(self.control.usage_book, utc_now) if self.control else None
         self._limiter = Limiter(_counters(config.counters), config.counters)
         self._admission = Admission(
@@ -199,7 +197,10 @@ class Router:
         if config.registry is None:
             return None
         controls = ReplicaControls(self.fleet, self._members.links)
-        return Control(config, config.registry, self.fleet, controls, self.metrics, self.trials)
+        control = Control(config, config.registry, self.fleet, controls, self.metrics, self.trials)
+        # Asked once it runs: the policy is opened after this.
+        control.reach = lambda: reach_of(self.policy.policy.config)
+        return control
 
     def _parts(self) -> Parts:
         return Parts(

@@ -54,7 +54,7 @@ def no_worse_of(plan: PlanConfig, ledger: Ledger) -> dict[str, float]:
 
 
 def _best(*either: Wealth | None) -> float:
-    return max(0.0, *(one.log_e for one in either if one is not None))
+    return max((0.0, *(one.log_e for one in either if one is not None)))
 
 
 def _weight(plan: PlanConfig, look: Look) -> float:
