@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from adapters.admission.folder import Limits
-from adapters.admission.gate import because
-from adapters.admission.strict_json import shown
-from adapters.digest import is_left_out
-from adapters.errors import AdapterError
+from patchbay.adapters.checks.check import because
+from patchbay.adapters.checks.folder import Limits
+from patchbay.adapters.checks.strict_json import shown
+from patchbay.adapters.digest import is_left_out
+from patchbay.core.errors import AdapterError
 
 SUFFIXES = (".tar.gz", ".tgz", ".tar", ".zip")
 _BLOCK = 256 * 1024

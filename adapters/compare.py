@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from adapters.registry.records import Revision
-from adapters.weights import LoraModule, read_modules
+from patchbay.adapters.weights import LoraModule, read_modules
+from patchbay.registry.records import Revision
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,12 @@ from typing import Any
 
 from pydantic import Field, SecretStr
 
-from adapters.admission.folder import Limits
-from adapters.errors import ConfigError
-from adapters.paths import data_dir
-from adapters.secret import Secret
-from adapters.settings import Settings, load_yaml, parse_settings
-from adapters.sources.config import SourcesConfig
+from patchbay.adapters.checks.folder import Limits
+from patchbay.adapters.sources.config import SourcesConfig
+from patchbay.core.errors import ConfigError
+from patchbay.core.paths import data_dir
+from patchbay.core.secret import Secret
+from patchbay.core.settings import Settings, load_yaml, parse_settings
 
 # The largest that vLLM 0.32 takes.
 MAX_RANK = 512

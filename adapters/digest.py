@@ -5,7 +5,7 @@ import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
-from adapters.errors import AdapterError
+from patchbay.core.errors import AdapterError
 
 _BLOCK_BYTES = 1024 * 1024
 # What PEFT's and transformers' trainers save beside an adapter. Much of it is pickles, none of it is ever loaded here.

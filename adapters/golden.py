@@ -1,6 +1,6 @@
 """Whether an answer is what a golden prompt asks for. Pure."""
 
-from adapters.registry.records import GoldenPrompt
+from patchbay.registry.records import GoldenPrompt
 
 _SHOWN = 120
 

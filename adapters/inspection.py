@@ -8,18 +8,18 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from adapters.admission.base import BaseLayout
-from adapters.admission.folder import Limits, check_files
-from adapters.admission.gate import because, check_folder
-from adapters.archive import unpack
-from adapters.config import SigningConfig
-from adapters.confined.bounds import Stop, Task
-from adapters.confined.process import run
-from adapters.digest import folder_hashes
-from adapters.manifest import read_manifest
-from adapters.registry.records import FileRecord, GoldenPrompt, Provenance
-from adapters.signing import verify_folder
-from adapters.sources.config import SourcesConfig
+from patchbay.adapters.archive import unpack
+from patchbay.adapters.checks.base import BaseLayout
+from patchbay.adapters.checks.check import because, check_folder
+from patchbay.adapters.checks.folder import Limits, check_files
+from patchbay.adapters.config import SigningConfig
+from patchbay.adapters.digest import folder_hashes
+from patchbay.adapters.manifest import read_manifest
+from patchbay.adapters.sandbox.bounds import Stop, Task
+from patchbay.adapters.sandbox.process import run
+from patchbay.adapters.signing import verify_folder
+from patchbay.adapters.sources.config import SourcesConfig
+from patchbay.registry.records import FileRecord, GoldenPrompt, Provenance
 
 _SLACK_BYTES = 1024**2
 

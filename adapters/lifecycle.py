@@ -4,9 +4,9 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from adapters.canary_moves import CanaryMoves
-from adapters.errors import Conflict, PatchbayError
-from adapters.registry.records import (
+from patchbay.core.errors import Conflict, PatchbayError
+from patchbay.registry.canary_decisions import CanaryMoves
+from patchbay.registry.records import (
     UNFINISHED,
     Channel,
     ChannelRecord,
@@ -16,7 +16,7 @@ from adapters.registry.records import (
     RouterBeat,
     Wish,
 )
-from adapters.registry.registry import Registry
+from patchbay.registry.registry import Registry
 
 ROUTER_ALIVE_S = 10.0
 _DONE: Mapping[str, str] = {"promote": "promoted", "rollback": "rolled back to", "clear": "cleared"}

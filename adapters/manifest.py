@@ -7,12 +7,12 @@ from typing import Self
 
 from pydantic import AwareDatetime, Field, model_validator
 
-from adapters.admission.base import BaseLayout
-from adapters.admission.folder import DEFAULT_LIMITS, Limits, read_bounded
-from adapters.admission.gate import because
-from adapters.errors import AdapterError, ConfigError
-from adapters.registry.records import GoldenPrompt, Provenance
-from adapters.settings import Settings, load_yaml, parse_settings
+from patchbay.adapters.checks.base import BaseLayout
+from patchbay.adapters.checks.check import because
+from patchbay.adapters.checks.folder import DEFAULT_LIMITS, Limits, read_bounded
+from patchbay.core.errors import AdapterError, ConfigError
+from patchbay.core.settings import Settings, load_yaml, parse_settings
+from patchbay.registry.records import GoldenPrompt, Provenance
 
 MANIFEST_FILE = "patchbay-adapter.yaml"
 _MAX_GOLDEN = 32

@@ -12,11 +12,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from adapters.admission.config import LoraSettings, read_config
-from adapters.admission.folder import CONFIG_FILE, DEFAULT_LIMITS, WEIGHTS_FILE
-from adapters.config import MAX_RANK
-from adapters.errors import AdapterError, ConfigError
-from adapters.weights import LoraModule, read_modules
+from patchbay.adapters.checks.config import LoraSettings, read_config
+from patchbay.adapters.checks.folder import CONFIG_FILE, DEFAULT_LIMITS, WEIGHTS_FILE
+from patchbay.adapters.config import MAX_RANK
+from patchbay.adapters.weights import LoraModule, read_modules
+from patchbay.core.errors import AdapterError, ConfigError
 
 Method = Literal["linear", "ties", "dare_linear", "dare_ties", "cat"]
 METHODS: tuple[Method, ...] = get_args(Method)

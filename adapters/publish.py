@@ -10,20 +10,20 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from adapters.admission.base import BaseLayout
-from adapters.artifacts.store import ArtifactStore
-from adapters.config import MAX_RANK, RegistryConfig
-from adapters.confined.bounds import Stop
-from adapters.digest import digest_of
-from adapters.errors import AdapterError, ArtifactError, PatchbayError, RequestError, Stopped
-from adapters.inspection import Demands, Inspected, inspect
-from adapters.names import check_name
-from adapters.paths import data_dir
-from adapters.registry.records import AdapterSettings, BaseModelRecord, Provenance, Revision, RevisionDraft
-from adapters.registry.registry import Registry
-from adapters.sources.authority import Authority, shown_source
-from adapters.sources.fetch import Terms, obtain
-from adapters.workdir import remove_leftovers, staged
+from patchbay.adapters.artifacts.store import ArtifactStore
+from patchbay.adapters.checks.base import BaseLayout
+from patchbay.adapters.config import MAX_RANK, RegistryConfig
+from patchbay.adapters.digest import digest_of
+from patchbay.adapters.inspection import Demands, Inspected, inspect
+from patchbay.adapters.sandbox.bounds import Stop
+from patchbay.adapters.sources.authority import Authority, shown_source
+from patchbay.adapters.sources.fetch import Terms, obtain
+from patchbay.adapters.workdir import remove_leftovers, staged
+from patchbay.core.errors import AdapterError, ArtifactError, PatchbayError, RequestError, Stopped
+from patchbay.core.names import check_name
+from patchbay.core.paths import data_dir
+from patchbay.registry.records import AdapterSettings, BaseModelRecord, Provenance, Revision, RevisionDraft
+from patchbay.registry.registry import Registry
 
 _UPLOAD_LEASE_S = 24 * 3600.0
 Tell = Callable[[str], None]
@@ -54,7 +54,7 @@ class Pushed:
 class Publisher:
     """Pushes into one registry and its artifact store. `max_rank`: the largest rank that replicas take.
 
-    What is pushed is fetched, unpacked and read in processes of their own (`adapters.confined`), never in this one.
+    What is pushed is fetched, unpacked and read in processes of their own (`adapters.sandbox`), never in this one.
     """
 
     def __init__(

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from adapters.replica import Usage
+from patchbay.core.replica import Usage
 
 # A capacity is enough where this share of the repeated requests finds its revision there.
 _ENOUGH = 0.99

@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from adapters.admission.gate import because
-from adapters.config import SigningConfig
-from adapters.digest import file_hash, folder_files
-from adapters.errors import AdapterError, ConfigError
+from patchbay.adapters.checks.check import because
+from patchbay.adapters.config import SigningConfig
+from patchbay.adapters.digest import file_hash, folder_files
+from patchbay.core.errors import AdapterError, ConfigError
 
 SIGNATURE_FILE = "model.sig"
 

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from adapters.admission.config import read_config
-from adapters.admission.folder import DEFAULT_LIMITS, WEIGHTS_FILE
-from adapters.admission.safetensors import Tensor, read_header
-from adapters.admission.structure import pair_tensors
-from adapters.config import MAX_RANK
-from adapters.errors import AdapterError
+from patchbay.adapters.checks.config import read_config
+from patchbay.adapters.checks.folder import DEFAULT_LIMITS, WEIGHTS_FILE
+from patchbay.adapters.checks.safetensors import Tensor, read_header
+from patchbay.adapters.checks.structure import pair_tensors
+from patchbay.adapters.config import MAX_RANK
+from patchbay.core.errors import AdapterError
 
 if TYPE_CHECKING:
     import numpy as np

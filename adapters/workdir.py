@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from adapters.errors import ArtifactError
+from patchbay.core.errors import ArtifactError
 
 _PREFIX: Final = ".patchbay-work-"
 

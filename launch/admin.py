@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from adapters.errors import PatchbayError, fail
+from patchbay.core.errors import PatchbayError, fail
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Open the admin port.")
 
@@ -23,7 +23,7 @@ def token(
 
     Example: curl -H "Authorization: Bearer $(patchbay admin token)" http://127.0.0.1:8081/metrics
     """
-    from adapters.admin_token import own_token, shown_token, token_path, token_url
+    from patchbay.core.admin_token import own_token, shown_token, token_path, token_url
 
     try:
         told = shown_token() or own_token(token_path())

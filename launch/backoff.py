@@ -6,7 +6,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from adapters.settings import Settings
+from patchbay.core.settings import Settings
 
 
 class RestartConfig(Settings):

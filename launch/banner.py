@@ -4,8 +4,8 @@ import json
 import shlex
 from dataclasses import dataclass
 
-from adapters.admin_token import own_token, token_path, token_url
-from launch.events import ReadyReport
+from patchbay.core.admin_token import own_token, token_path, token_url
+from patchbay.launch.events import ReadyReport
 
 _KEY_VARIABLE = "PATCHBAY_API_KEY"
 

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, Literal, Self
 
-from adapters.prctl import end_with_parent
-from launch.backoff import RestartConfig
-from launch.descendants import Descendants
-from launch.lines import pump
+from patchbay.core.prctl import end_with_parent
+from patchbay.launch.backoff import RestartConfig
+from patchbay.launch.descendants import Descendants
+from patchbay.launch.lines import pump
 
 Role = Literal["replica", "router"]
 LineSink = Callable[[str, list[str]], Awaitable[None]]

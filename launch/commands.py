@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from launch.config import Overrides
-    from launch.events import ReadyReport
+    from patchbay.launch.config import Overrides
+    from patchbay.launch.events import ReadyReport
 
 _Config = Annotated[Path | None, typer.Option("--config", "-c", help="By default ./patchbay.yaml.")]
 _Base = Annotated[str | None, typer.Option("--base", help="The base model: a Hugging Face id or a folder.")]
@@ -42,16 +42,16 @@ def up(  # noqa: PLR0913 - Typer makes an option of each parameter
 
     Example: patchbay up --base Qwen/Qwen3-0.6B --adapter sql=./my-lora
     """
-    from launch.config import Overrides
+    from patchbay.launch.config import Overrides
 
     overrides = Overrides(base, tuple(adapter or ()), replicas, port, admin_port)
     raise typer.Exit(_up(config, overrides, verbose=verbose, as_json=as_json))
 
 
 def _up(file: Path | None, overrides: "Overrides", *, verbose: bool, as_json: bool) -> int:
-    from adapters.errors import PatchbayError, fail
-    from launch.config import find_file, load_config
-    from launch.run import reporter_for, serve
+    from patchbay.core.errors import PatchbayError, fail
+    from patchbay.launch.config import find_file, load_config
+    from patchbay.launch.run import reporter_for, serve
 
     try:
         config = load_config(find_file(file, overrides), overrides)
@@ -62,7 +62,7 @@ def _up(file: Path | None, overrides: "Overrides", *, verbose: bool, as_json: bo
 
 
 def _show(report: "ReadyReport") -> None:
-    from launch.banner import admin_address, ready_text
+    from patchbay.launch.banner import admin_address, ready_text
 
     typer.echo(ready_text(report, admin=admin_address(report, terminal=sys.stdout.isatty())))
 

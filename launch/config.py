@@ -7,15 +7,15 @@ from typing import Any, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from adapters.config import DeclaredAdapter, RegistryConfig, absolute_url, registry_section, with_sources
-from adapters.errors import ConfigError
-from adapters.secret import Secret
-from adapters.settings import Settings, check_setting_name, load_yaml, parse_settings
-from launch.backoff import RestartConfig
-from router.canary.config import CanaryConfig, DeclaredCanary
-from router.config import PolicyConfig, ReplicaConfig, RouterConfig, check_canaries
-from router.watching import Served
-from server.config import BaseConfig, EngineConfig, LoraConfig
+from patchbay.adapters.config import DeclaredAdapter, RegistryConfig, absolute_url, registry_section, with_sources
+from patchbay.core.errors import ConfigError
+from patchbay.core.secret import Secret
+from patchbay.core.settings import Settings, check_setting_name, load_yaml, parse_settings
+from patchbay.launch.backoff import RestartConfig
+from patchbay.router.canary.config import CanaryConfig, DeclaredCanary
+from patchbay.router.canary.metric_coverage import Served
+from patchbay.router.config import PolicyConfig, ReplicaConfig, RouterConfig, check_canaries
+from patchbay.server.config import BaseConfig, EngineConfig, LoraConfig
 
 DEFAULT_FILE = Path("patchbay.yaml")
 # What the router is told that stands elsewhere in the file.

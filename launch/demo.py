@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from adapters.demo.build import DemoModels
-    from launch.events import ReadyReport
+    from patchbay.adapters.demo.build import DemoModels
+    from patchbay.launch.events import ReadyReport
 
 SAMPLE_TASK = "json"
 _EXAMPLES = 80
@@ -26,9 +26,9 @@ def demo_up(
 
     Example: patchbay demo up --port 8080
     """
-    from adapters.settings import parse_settings
-    from launch.config import PatchbayConfig
-    from launch.run import reporter_for, serve
+    from patchbay.core.settings import parse_settings
+    from patchbay.launch.config import PatchbayConfig
+    from patchbay.launch.run import reporter_for, serve
 
     models = demo_models(quiet=as_json)
     sections = {
@@ -47,9 +47,9 @@ def demo_sections(models: "DemoModels") -> dict[str, Any]:
     Without torch.compile: it needs a C++ compiler, and gains nothing on a base this small. Without free whitespace in
     JSON: a small model that may write spaces until it runs out of tokens sometimes does.
     """
-    from adapters.demo.asking import GENERAL, learnt_texts
-    from adapters.demo.corpus import TASKS
-    from adapters.demo.recipe import BASE_MODEL, SHIPPED_SEED
+    from patchbay.adapters.demo.asking import GENERAL, learnt_texts
+    from patchbay.adapters.demo.corpus import TASKS
+    from patchbay.adapters.demo.recipe import BASE_MODEL, SHIPPED_SEED
 
     structured_outputs = {"backend": "xgrammar", "disable_any_whitespace": True}
     return {
@@ -87,8 +87,8 @@ def demo_texts(
     """
     import json
 
-    from adapters.demo.asking import GENERAL, held_out_texts
-    from adapters.demo.recipe import SHIPPED_SEED
+    from patchbay.adapters.demo.asking import GENERAL, held_out_texts
+    from patchbay.adapters.demo.recipe import SHIPPED_SEED
 
     for task, text in held_out_texts(SHIPPED_SEED, count):
         route = task if task == GENERAL else f"desk-{task}"
@@ -97,19 +97,19 @@ def demo_texts(
 
 def demo_models(*, quiet: bool) -> "DemoModels":
     """The demo's shipped models in the data directory, put there where they are not yet. Raises DamagedArtifacts."""
-    from adapters.demo.build import build_demo
-    from adapters.demo.commands import reporting
-    from adapters.demo.recipe import SHIPPED_SEED
-    from adapters.paths import data_dir
+    from patchbay.adapters.demo.build import build_demo
+    from patchbay.adapters.demo.commands import reporting
+    from patchbay.adapters.demo.recipe import SHIPPED_SEED
+    from patchbay.core.paths import data_dir
 
     with reporting(silent=quiet) as progress:
         return build_demo(data_dir(), seed=SHIPPED_SEED, train=False, progress=progress)
 
 
 def _show(report: "ReadyReport") -> None:
-    from adapters.demo.corpus import task_examples
-    from adapters.demo.recipe import SHIPPED_SEED
-    from launch.banner import SampleCall, admin_address, ready_text
+    from patchbay.adapters.demo.corpus import task_examples
+    from patchbay.adapters.demo.recipe import SHIPPED_SEED
+    from patchbay.launch.banner import SampleCall, admin_address, ready_text
 
     example = task_examples(SAMPLE_TASK, SHIPPED_SEED, 1, held_out=True)[0]
     sample = SampleCall(SAMPLE_TASK, example.messages[0].content)

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from adapters.errors import PatchbayError, fail
+from patchbay.core.errors import PatchbayError, fail
 
 if TYPE_CHECKING:
-    from adapters.demo.build import DemoModels
-    from adapters.publish import Publisher
-    from adapters.registry.registry import Registry
-    from launch.demo_traffic import Traffic
+    from patchbay.adapters.demo.build import DemoModels
+    from patchbay.adapters.publish import Publisher
+    from patchbay.launch.demo_traffic import Traffic
+    from patchbay.registry.registry import Registry
 
 ADAPTER = "label"
 _CALLERS = 8
@@ -37,7 +37,7 @@ def demo_canary(
 
     Example: patchbay demo canary --out canary-demo
     """
-    from adapters.commands.output import print_json
+    from patchbay.adapters.commands.output import print_json
 
     try:
         with tempfile.TemporaryDirectory(prefix="patchbay-canary-") as made:
@@ -75,12 +75,12 @@ class _Demo:
 
     def run(self) -> list[dict[str, Any]]:
         """Both canaries' summaries."""
-        from adapters.artifacts.store import ArtifactStore
-        from adapters.config import RegistryConfig
-        from adapters.publish import Publisher
-        from adapters.registry.registry import Registry
-        from launch.apart import patchbay_up
-        from launch.demo import demo_models
+        from patchbay.adapters.artifacts.store import ArtifactStore
+        from patchbay.adapters.config import RegistryConfig
+        from patchbay.adapters.publish import Publisher
+        from patchbay.launch.demo import demo_models
+        from patchbay.launch.subprocesses import patchbay_up
+        from patchbay.registry.registry import Registry
 
         began_s = time.monotonic()
         url = f"http://127.0.0.1:{self._ports[0]}"
@@ -100,9 +100,9 @@ class _Demo:
     async def _tried(
         self, url: str, registry: "Registry", publisher: "Publisher", models: "DemoModels"
     ) -> list[dict[str, Any]]:
-        from adapters.demo.corpus import task_examples
-        from adapters.demo.recipe import SHIPPED_SEED
-        from launch.demo_traffic import Traffic
+        from patchbay.adapters.demo.corpus import task_examples
+        from patchbay.adapters.demo.recipe import SHIPPED_SEED
+        from patchbay.launch.demo_traffic import Traffic
 
         examples = task_examples(ADAPTER, SHIPPED_SEED, 500, held_out=True)
         good = same_in_other_bytes(models.adapters[ADAPTER], self._folder / "as-good")
@@ -117,10 +117,10 @@ class _Demo:
         return told
 
     async def _one(self, registry: "Registry", publisher: "Publisher", source: Path, what: str) -> dict[str, Any]:
-        from adapters.publish import PushRequest
-        from adapters.registry.canary_records import CanaryDraft
-        from router.canary.files import write_incident
-        from router.canary.incident import TOLD_LOOKS, summary
+        from patchbay.adapters.publish import PushRequest
+        from patchbay.registry.canary_records import CanaryDraft
+        from patchbay.router.canary.incident import TOLD_LOOKS, summary
+        from patchbay.router.canary.report_files import write_incident
 
         pushed = await asyncio.to_thread(publisher.push, PushRequest(ADAPTER, str(source)), actor="demo")
         plan = _plan().model_dump(mode="json")
@@ -136,8 +136,8 @@ class _Demo:
     async def _watched(self, registry: "Registry", canary: int) -> None:
         from rich.live import Live
 
-        from router.canary.standing import standing
-        from router.canary_drawing import drawn
+        from patchbay.router.canary.status import standing
+        from patchbay.router.cli.canary_tables import drawn
 
         end_s = time.monotonic() + _LONGEST_S
         with Live(console=self._show.console, refresh_per_second=4) as live:
@@ -161,7 +161,7 @@ class _Demo:
         return {"url": url, "artifacts": {"url": str(self._folder / "artifacts")}}
 
     def _config(self, models: "DemoModels") -> dict[str, Any]:
-        from launch.demo import demo_sections
+        from patchbay.launch.demo import demo_sections
 
         sections = demo_sections(models)
         port, admin_port, first_port = self._ports
@@ -177,7 +177,7 @@ class _Demo:
 
 
 def _plan() -> Any:
-    from router.canary.plan import MetricConfig, PlanConfig, StepConfig
+    from patchbay.router.canary.plan import MetricConfig, PlanConfig, StepConfig
 
     few = MetricConfig(tolerated=1.5, most=0.2, margin=2.5, few=0.08)
     return PlanConfig(

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 
 import httpx
 
-from adapters.demo.corpus import Example
+from patchbay.adapters.demo.corpus import Example
 
 _AGAIN_S = 0.2
 

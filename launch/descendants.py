@@ -15,7 +15,7 @@ from typing import Final
 
 import psutil
 
-from adapters.prctl import adopt_orphans
+from patchbay.core.prctl import adopt_orphans
 
 _LOOK_EVERY_S: Final = 2.0
 _DEATH_TAKES_AT_MOST_S: Final = 3.0

@@ -7,14 +7,24 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from adapters.errors import ConfigError, PatchbayError, StartError
-from launch.backoff import Backoff
-from launch.child import Child, ProcessSpec
-from launch.descendants import Descendants
-from launch.events import Progress, Ready, Restarted, Restarting, Starting, Stopped, Stopping, Unhealthy, exit_text
-from launch.health import Patience, Watch
-from launch.output import Output
-from launch.readiness import Readiness, ReadinessProbe
+from patchbay.core.errors import ConfigError, PatchbayError, StartError
+from patchbay.launch.backoff import Backoff
+from patchbay.launch.child import Child, ProcessSpec
+from patchbay.launch.descendants import Descendants
+from patchbay.launch.events import (
+    Progress,
+    Ready,
+    Restarted,
+    Restarting,
+    Starting,
+    Stopped,
+    Stopping,
+    Unhealthy,
+    exit_text,
+)
+from patchbay.launch.health import Patience, Watch
+from patchbay.launch.output import Output
+from patchbay.launch.readiness import Readiness, ReadinessProbe
 
 _ASK_EVERY_S: Final = 0.25
 _ASK_HEALTH_EVERY_S: Final = 1.0

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Final, Protocol
 
-from launch.events import Event
+from patchbay.launch.events import Event
 
 _LAST_WORDS_TAKE_AT_MOST_S: Final = 2.0
 

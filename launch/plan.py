@@ -9,16 +9,16 @@ from typing import Final
 
 from pydantic import SecretStr
 
-from adapters.settings import parse_settings
-from launch.child import ProcessSpec, Role
-from launch.config import PatchbayConfig
-from launch.cores import available_cores, partition_cores
-from launch.events import ReadyReport
-from launch.ports import PortUse
-from launch.rundir import write_settings
-from launch.supervisor import Plan
-from router.config import PolicyConfig, RouterConfig
-from server.config import ServerConfig
+from patchbay.core.settings import parse_settings
+from patchbay.launch.child import ProcessSpec
+from patchbay.launch.config import PatchbayConfig
+from patchbay.launch.cores import available_cores, partition_cores
+from patchbay.launch.events import ReadyReport
+from patchbay.launch.ports import PortUse
+from patchbay.launch.rundir import write_settings
+from patchbay.launch.supervisor import Plan
+from patchbay.router.config import PolicyConfig, RouterConfig
+from patchbay.server.config import ServerConfig
 
 ROUTER: Final = "router"
 _LOOPBACK: Final = "127.0.0.1"
@@ -118,7 +118,7 @@ def _replica_spec(config: PatchbayConfig, server: ServerConfig, folder: Path, *,
     return ProcessSpec(
         name=server.name,
         role="replica",
-        argv=_argv("server", file, verbose=verbose),
+        argv=_argv("patchbay.server", file, verbose=verbose),
         ready_url=f"http://{server.host}:{server.port}/readyz",
         health_url=f"http://{server.host}:{server.port}/healthz",
         start_timeout_s=config.replicas.start_timeout_s,
@@ -135,7 +135,7 @@ def _router_spec(config: PatchbayConfig, router: RouterConfig, folder: Path, *, 
     return ProcessSpec(
         name=ROUTER,
         role="router",
-        argv=_argv("launch.routing", file, verbose=verbose),
+        argv=_argv("patchbay.launch.routing", file, verbose=verbose),
         ready_url=f"{_reachable(router.admin_host, router.admin_port)}/readyz",
         health_url=f"{_reachable(router.admin_host, router.admin_port)}/healthz",
         start_timeout_s=replicas_s + _ROUTER_AFTER_REPLICAS_S,
@@ -145,14 +145,14 @@ def _router_spec(config: PatchbayConfig, router: RouterConfig, folder: Path, *, 
     )
 
 
-def _argv(package: Role | str, file: Path, *, verbose: bool) -> tuple[str, ...]:
-    """`-P` since a folder called `server` in the working directory must not be taken for ours."""
-    return (sys.executable, "-P", "-m", package, "--config", str(file), *(["--verbose"] if verbose else []))
+def _argv(module: str, file: Path, *, verbose: bool) -> tuple[str, ...]:
+    """`-P` since a folder called `patchbay` in the working directory must not be taken for the package."""
+    return (sys.executable, "-P", "-m", module, "--config", str(file), *(["--verbose"] if verbose else []))
 
 
 def _environment() -> dict[str, str]:
     """Lets a child find our packages where they are not installed but lie in a source tree."""
-    root = str(Path(__file__).parent.parent)
+    root = str(Path(__file__).parents[2])
     return {} if root in sysconfig.get_paths().values() else {"PYTHONPATH": root}
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import psutil
 
-from adapters.errors import StartError
+from patchbay.core.errors import StartError
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from adapters.admission.base import BaseLayout
-from adapters.admission.gate import check_folder
-from adapters.errors import AdapterError, StartError
-from launch.config import PatchbayConfig
+from patchbay.adapters.checks.base import BaseLayout
+from patchbay.adapters.checks.check import check_folder
+from patchbay.core.errors import AdapterError, StartError
+from patchbay.launch.config import PatchbayConfig
 
 
 def check_declared(config: PatchbayConfig) -> None:

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from launch.health import Health
+from patchbay.launch.health import Health
 
 if TYPE_CHECKING:
     import httpx

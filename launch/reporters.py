@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import Final, TextIO
 
-from launch.events import Event, as_json
+from patchbay.launch.events import Event, as_json
 
 OURS: Final = "patchbay"
 # A record of a log that is kept as JSON: whoever reads those wants nothing before them.

@@ -5,12 +5,12 @@ from typing import Annotated
 
 import typer
 
-from adapters.errors import PatchbayError, fail
-from adapters.settings import load_yaml
-from launch.config import Overrides, load_config
-from router.commands import serve_file
-from router.config import PolicyConfig
-from router.policy import policy_of
+from patchbay.core.errors import PatchbayError, fail
+from patchbay.core.settings import load_yaml
+from patchbay.launch.config import Overrides, load_config
+from patchbay.router.cli.serve import serve_file
+from patchbay.router.config import PolicyConfig
+from patchbay.router.policy import policy_of
 
 # The command line may have named the base model, which is none of the router's business.
 _ANY_BASE = "base"

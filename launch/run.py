@@ -6,18 +6,18 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
-from adapters.errors import PatchbayError, fail
-from adapters.paths import data_dir
-from adapters.sole_user import sole_user
-from launch.config import PatchbayConfig
-from launch.events import Ended, Failed, ReadyReport
-from launch.output import Reporter
-from launch.plan import ROUTER, make_plan, port_uses, replica_names
-from launch.ports import check_ports
-from launch.preflight import check_declared
-from launch.reporters import JsonReporter, PlainReporter
-from launch.rundir import run_directory
-from launch.supervisor import supervise
+from patchbay.core.data_lock import sole_user
+from patchbay.core.errors import PatchbayError, fail
+from patchbay.core.paths import data_dir
+from patchbay.launch.config import PatchbayConfig
+from patchbay.launch.events import Ended, Failed, ReadyReport
+from patchbay.launch.output import Reporter
+from patchbay.launch.plan import ROUTER, make_plan, port_uses, replica_names
+from patchbay.launch.ports import check_ports
+from patchbay.launch.preflight import check_declared
+from patchbay.launch.reporters import JsonReporter, PlainReporter
+from patchbay.launch.rundir import run_directory
+from patchbay.launch.supervisor import supervise
 
 _CLEAN: Final = 0
 _FORCED: Final = 130
@@ -70,6 +70,6 @@ def reporter_for(config: PatchbayConfig, *, as_json: bool = False) -> Reporter:
         return PlainReporter(sys.stdout, names)
     from rich.console import Console
 
-    from launch.terminal import TerminalReporter
+    from patchbay.launch.terminal import TerminalReporter
 
     return TerminalReporter(Console(), names)

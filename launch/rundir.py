@@ -12,7 +12,7 @@ from typing import Any, Final
 import yaml
 from pydantic import BaseModel, SecretStr
 
-from adapters.errors import StartError
+from patchbay.core.errors import StartError
 
 _PREFIX: Final = "run-"
 _LOCK: Final = "lock"
@@ -43,7 +43,7 @@ def run_directory(parent: Path) -> Iterator[Path]:
 def write_settings(settings: BaseModel, path: Path) -> Path:
     """Writes `settings`, secrets and all, to the new file `path`, which only this user may read, and returns `path`.
 
-    `adapters.settings.load_yaml` and the same model read it back as it was.
+    `patchbay.core.settings.load_yaml` and the same model read it back as it was.
     """
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:

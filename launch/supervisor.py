@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from adapters.errors import PatchbayError
-from launch.child import ProcessSpec
-from launch.descendants import Descendants
-from launch.events import Note, ReadyReport, Serving
-from launch.keeper import Keeper, Surroundings
-from launch.output import Output, Reporter
-from launch.readiness import ReadinessProbe
+from patchbay.core.errors import PatchbayError
+from patchbay.launch.child import ProcessSpec
+from patchbay.launch.descendants import Descendants
+from patchbay.launch.events import Note, ReadyReport, Serving
+from patchbay.launch.keeper import Keeper, Surroundings
+from patchbay.launch.output import Output, Reporter
+from patchbay.launch.readiness import ReadinessProbe
 
 
 @dataclass(frozen=True, slots=True)

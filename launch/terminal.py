@@ -11,8 +11,8 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from launch.events import Event, Failed, Progress, Ready, Restarted, Restarting, Serving, Starting, Stopping
-from launch.reporters import OURS
+from patchbay.launch.events import Event, Failed, Progress, Ready, Restarted, Restarting, Serving, Starting, Stopping
+from patchbay.launch.reporters import OURS
 
 _STYLES: Final = ("cyan", "magenta", "green", "yellow", "blue")
 

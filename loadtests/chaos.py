@@ -21,11 +21,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from adapters.admin_token import admin_headers
-from adapters.demo.corpus import task_examples
-from adapters.demo.recipe import SHIPPED_SEED
-from adapters.errors import PatchbayError, fail
 from loadtests.loopback import check_loopback
+from patchbay.adapters.demo.corpus import task_examples
+from patchbay.adapters.demo.recipe import SHIPPED_SEED
+from patchbay.core.admin_token import admin_headers
+from patchbay.core.errors import PatchbayError, fail
 
 _TASKS = ("sql", "json", "label", "style")
 _BASE = "demo-base"
@@ -193,7 +193,7 @@ async def _ready(url: str) -> int:
 
 
 def _replicas() -> list[psutil.Process]:
-    """The demo's replicas that are up: started by `patchbay`, as `-m server`."""
+    """The demo's replicas that are up: started by `patchbay`, as `-m patchbay.server`."""
     found: list[psutil.Process] = []
     for process in psutil.process_iter():
         with suppress(psutil.Error):

@@ -24,9 +24,9 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from adapters.errors import PatchbayError, fail
 from loadtests.stacks import TOKEN, patchbay, registry_url, vllm_alone
 from loadtests.streams import Load, Round, Took, drive, drive_tenants
+from patchbay.core.errors import PatchbayError, fail
 
 ALONE, REPLICA, ROUTER = "vLLM alone", "replica, no router", "router"
 _TENANTS, _STREAMS, _FLOOD = 10, 6, 60
@@ -164,9 +164,9 @@ class _Bench:
 
 def _keys(folder: Path) -> list[str]:
     """A key of each of ten new tenants."""
-    from adapters.registry.records import Scope
-    from adapters.registry.registry import Registry
-    from adapters.tenancy import Limits
+    from patchbay.core.tenancy import Limits
+    from patchbay.registry.records import Scope
+    from patchbay.registry.registry import Registry
 
     with Registry.open(registry_url(folder)) as registry:
         accounts, keys = registry.accounts, []

@@ -18,17 +18,17 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy import create_engine, insert, update
 
-from adapters.registry.canary_records import CanaryDraft, CanaryRecord
-from adapters.registry.registry import Registry
-from adapters.registry.schema import canaries, looks, tallies
-from adapters.registry.times import utc_now
-from router.canary.conduct import World, conduct, place_of, verdict_json, with_tallies
-from router.canary.incident import TOLD_LOOKS, summary
-from router.canary.ledger import Counts, Ledger
-from router.canary.plan import PlanConfig
-from router.canary.plans import named_plan
-from router.canary.standing import standing
-from router.control.canaries import opened_ledger
+from patchbay.registry.canary_records import CanaryDraft, CanaryRecord
+from patchbay.registry.registry import Registry
+from patchbay.registry.schema import canaries, looks, tallies
+from patchbay.registry.times import utc_now
+from patchbay.router.canary.incident import TOLD_LOOKS, summary
+from patchbay.router.canary.ledger import Counts, Ledger
+from patchbay.router.canary.named_plans import named_plan
+from patchbay.router.canary.phases import World, conduct, place_of, verdict_json, with_tallies
+from patchbay.router.canary.plan import PlanConfig
+from patchbay.router.canary.status import standing
+from patchbay.router.control.canary_loop import opened_ledger
 
 _COUNTS = Counts(0.1, 50, 450, {"errors": (0, 2)}, own={})
 _ROUTERS = 3

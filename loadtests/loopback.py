@@ -2,8 +2,8 @@
 
 from urllib.parse import urlsplit
 
-from adapters.errors import ConfigError
-from adapters.settings import is_loopback
+from patchbay.core.errors import ConfigError
+from patchbay.core.settings import is_loopback
 
 
 def check_loopback(url: str) -> None:

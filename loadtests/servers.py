@@ -15,7 +15,7 @@ import psutil
 import psycopg
 import redis
 
-from adapters.errors import StartError
+from patchbay.core.errors import StartError
 
 NO_POSTGRES = "PostgreSQL's server is not installed (Debian: apt-get install postgresql)"
 NO_REDIS = "Redis is not installed (Debian: apt-get install redis-server)"

@@ -23,8 +23,8 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from adapters.errors import PatchbayError, fail
 from loadtests.overhead.targets import FULL, TARGETS, Running, running, running_engine
+from patchbay.core.errors import PatchbayError, fail
 
 _CHAT = "/v1/chat/completions"
 _WARM_SHARE = 0.3

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from launch.apart import lists, patchbay_up, running
-from launch.cores import available_cores
 from loadtests.streams import Load
+from patchbay.launch.cores import available_cores
+from patchbay.launch.subprocesses import lists, patchbay_up, running
 
 if TYPE_CHECKING:
-    from adapters.demo.build import DemoModels
+    from patchbay.adapters.demo.build import DemoModels
 
 TOKEN = "bench-fairness"  # noqa: S105 - of servers on loopback that end with this run
 PORTS = (18480, 18481, 19480)
@@ -37,7 +37,7 @@ def make_adapters(source: Path, folder: Path, count: int) -> dict[str, str]:
 @contextlib.contextmanager
 def patchbay(folder: Path, load: Load, slots: int | None) -> Iterator[tuple[str, str]]:
     """`patchbay up` with so many slots (None: by default); gives the router's address and the replica's."""
-    from launch.demo import demo_sections
+    from patchbay.launch.demo import demo_sections
 
     folder.mkdir(parents=True, exist_ok=True)
     models = demo_models()
@@ -94,6 +94,6 @@ def registry_url(folder: Path) -> str:
 
 def demo_models() -> "DemoModels":
     """The demo's models, put into the data directory where they are not, without a word."""
-    from launch.demo import demo_models as shipped
+    from patchbay.launch.demo import demo_models as shipped
 
     return shipped(quiet=True)

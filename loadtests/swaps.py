@@ -20,9 +20,9 @@ from typing import Annotated, Any
 import httpx
 import typer
 
-from adapters.admin_token import admin_headers
-from adapters.errors import PatchbayError, fail
 from loadtests.loopback import check_loopback
+from patchbay.core.admin_token import admin_headers
+from patchbay.core.errors import PatchbayError, fail
 
 NAME = "swapped"
 PROMPT = "Give me the numbers of all orders in Berlin"
@@ -298,7 +298,7 @@ def run(
 
     Example: python -m loadtests.swaps --swaps 50 --every 2
     """
-    from adapters.demo.build import ARTIFACTS
+    from patchbay.adapters.demo.build import ARTIFACTS
 
     urls = url or ["http://127.0.0.1:8080"]
     for one in (*urls, admin_url):

@@ -14,9 +14,9 @@ from typing import Annotated, Any
 
 import typer
 
-from adapters.errors import PatchbayError, fail
 from loadtests.loopback import check_loopback
 from loadtests.stacks import demo_models
+from patchbay.core.errors import PatchbayError, fail
 
 REPORTED = {
     "completed": "requests answered",

@@ -1,8 +1,8 @@
-"""`python -m router`: the same as `patchbay router`."""
+"""`python -m patchbay.router`: the same as `patchbay router`."""
 
 import typer
 
-from router.commands import run
+from patchbay.router.cli.serve import run
 
 if __name__ == "__main__":
     typer.run(run)

@@ -13,43 +13,43 @@ from secrets import token_bytes
 from socket import socket
 from types import FrameType
 
-from adapters.admin_token import own_token, token_path
-from adapters.collecting import freeze, settle
-from adapters.deadman import Deadman
-from adapters.errors import PatchbayError, RegistryError, StartError
-from adapters.event_loop import LoopWatch
-from adapters.log_queue import LogQueue
-from adapters.registry.records import Access, ReplicaAddress
-from adapters.settings import is_loopback
-from router import descriptors
-from router.access import AccessLog
-from router.admin import AdminParts, build_admin
-from router.admission.admission import Admission
-from router.answering import Parts
-from router.config import RouterConfig
-from router.control.context import utc_now
-from router.control.control import Control
-from router.control.replicas import ReplicaControls
-from router.door import Door
-from router.endings import Endings
-from router.fleet import Fleet
-from router.keys import Role, RoleRing
-from router.listener import Listener, bind, url_of
-from router.members import Members
-from router.metrics import Metrics
-from router.outermost import keep_running
-from router.policy import PolicyHolder, ReadPolicy
-from router.poller import Poller, Probe
-from router.proxy import Proxy
-from router.reach import reach_of
-from router.tenants.config import CountersConfig
-from router.tenants.counters import Counters, MemoryCounters, RedisCounters
-from router.tenants.limiter import Limiter
-from router.tracing import open_tracer
-from router.trials import Trials
-from router.usage import Usage
-from router.watching import blind_spots
-from router.wire.port import Limits, Port
+from patchbay.core import descriptors
+from patchbay.core.admin_token import own_token, token_path
+from patchbay.core.background import keep_running
+from patchbay.core.errors import PatchbayError, RegistryError, StartError
+from patchbay.core.garbage_collection import freeze, settle
+from patchbay.core.log_queue import LogQueue
+from patchbay.core.loop_watch import LoopWatch
+from patchbay.core.settings import is_loopback
+from patchbay.core.watchdog import Deadman
+from patchbay.registry.records import Access, ReplicaAddress
+from patchbay.router.admin.app import AdminParts, build_admin
+from patchbay.router.admission.admission import Admission
+from patchbay.router.canary.live import Trials
+from patchbay.router.canary.metric_coverage import blind_spots
+from patchbay.router.config import RouterConfig
+from patchbay.router.control.context import utc_now
+from patchbay.router.control.control import Control
+from patchbay.router.control.pinned import reach_of
+from patchbay.router.control.replicas import ReplicaControls
+from patchbay.router.discovery.members import Members
+from patchbay.router.discovery.poller import Poller, Probe
+from patchbay.router.fleet.fleet import Fleet
+from patchbay.router.http.asgi_listener import Listener, bind, url_of
+from patchbay.router.http.origin_check import Door
+from patchbay.router.http.port import Limits, Port
+from patchbay.router.policy import PolicyHolder, ReadPolicy
+from patchbay.router.request.endings import Endings
+from patchbay.router.request.handler import Parts
+from patchbay.router.request.public_app import Proxy
+from patchbay.router.telemetry.access_log import AccessLog
+from patchbay.router.telemetry.metrics import Metrics
+from patchbay.router.telemetry.tracing import open_tracer
+from patchbay.router.tenants.config import CountersConfig
+from patchbay.router.tenants.counters import Counters, MemoryCounters, RedisCounters
+from patchbay.router.tenants.limiter import Limiter
+from patchbay.router.tenants.role_keys import Role, RoleRing
+from patchbay.router.tenants.usage import Usage
 
 _log = logging.getLogger("patchbay.router")
 _LAST_WORDS_S = 1.0

@@ -7,23 +7,23 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from adapters.config import MAX_RANK, DeclaredAdapter, RegistryConfig, with_sources
-from adapters.errors import ConfigError
-from adapters.secret import Secret
-from adapters.settings import REPLICA_NAME, Settings, check_setting_name, is_loopback, replica_url
-from router.admission.config import AdmissionConfig
-from router.answer_metrics import DEFAULT_SERIES
-from router.balance import budget, outliers, suspicion
-from router.balance.pick import Weights
-from router.canary.config import CanaryConfig, DeclaredCanary
-from router.canary.scope import fault_of
-from router.guards.config import GuardsConfig
-from router.keys import Role
-from router.logs import LogFormat
-from router.routes.config import RoutesConfig
-from router.tenants.config import CountersConfig, TenantsConfig
-from router.tracing import TracingConfig
-from router.watching import Served, Subject, checked
+from patchbay.adapters.config import MAX_RANK, DeclaredAdapter, RegistryConfig, with_sources
+from patchbay.core.errors import ConfigError
+from patchbay.core.secret import Secret
+from patchbay.core.settings import REPLICA_NAME, Settings, check_setting_name, is_loopback, replica_url
+from patchbay.guards.config import GuardsConfig
+from patchbay.router.admission.config import AdmissionConfig
+from patchbay.router.balance import budget, outliers, suspicion
+from patchbay.router.balance.pick import Weights
+from patchbay.router.canary.config import CanaryConfig, DeclaredCanary
+from patchbay.router.canary.metric_coverage import Served, Subject, checked
+from patchbay.router.canary.scope import fault_of
+from patchbay.router.routes.config import RoutesConfig
+from patchbay.router.telemetry.answer_metrics import DEFAULT_SERIES
+from patchbay.router.telemetry.logs import LogFormat
+from patchbay.router.telemetry.tracing import TracingConfig
+from patchbay.router.tenants.config import CountersConfig, TenantsConfig
+from patchbay.router.tenants.role_keys import Role
 
 REGISTRY = "registry"
 # A replica takes minutes to come back, and a client that repeats a request may wait for that.

@@ -11,15 +11,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from adapters.errors import ConfigError, InvalidRequest
-from adapters.paths import cache_dir
-from adapters.registry.records import Access
-from adapters.settings import load_yaml, parse_settings
-from router.config import PolicyConfig, RouterConfig
-from router.guards.pipeline import Guards, compile_guards
-from router.routes.book import Book, compile_book
-from router.tenants.clients import Clients, clients_of
-from router.threads import Threads
+from patchbay.core.errors import ConfigError, InvalidRequest
+from patchbay.core.paths import cache_dir
+from patchbay.core.settings import load_yaml, parse_settings
+from patchbay.core.thread_pools import Threads
+from patchbay.guards.pipeline import Guards, compile_guards
+from patchbay.registry.records import Access
+from patchbay.router.config import PolicyConfig, RouterConfig
+from patchbay.router.routes.table import Book, compile_book
+from patchbay.router.tenants.clients import Clients, clients_of
 
 ReadPolicy = Callable[[Path], PolicyConfig]
 # What a reload must not lose, and how a file says that there is none.

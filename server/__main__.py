@@ -1,8 +1,8 @@
-"""`python -m server`: one replica."""
+"""`python -m patchbay.server`: one replica."""
 
 import typer
 
-from server.commands import run
+from patchbay.server.commands import run
 
 if __name__ == "__main__":
     typer.run(run)

@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, Final, TypeVar
 
-from adapters.errors import Unavailable
+from patchbay.core.errors import Unavailable
 
 LOOK_S: Final = 0.25
 Result = TypeVar("Result")

@@ -10,8 +10,8 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
-from adapters.asgi import Receive, Scope, Send, header
-from adapters.errors import (
+from patchbay.core.asgi import Receive, Scope, Send, header
+from patchbay.core.errors import (
     InvalidRequest,
     MethodNotAllowed,
     ModelNotFound,
@@ -20,12 +20,12 @@ from adapters.errors import (
     Unauthorized,
     openai_body,
 )
-from adapters.names import NAME_PATTERN
-from adapters.registry.records import FileRecord
-from adapters.replica import ReplicaStatus, RevisionStatus
-from server.gate import ENDPOINTS, Gate, send_error
-from server.replica import Replica
-from server.staging import RevisionSpec
+from patchbay.core.names import NAME_PATTERN
+from patchbay.core.replica import ReplicaStatus, RevisionStatus
+from patchbay.registry.records import FileRecord
+from patchbay.server.gate import ENDPOINTS, Gate, send_error
+from patchbay.server.replica import Replica
+from patchbay.server.staging import RevisionSpec
 
 _OPEN_PATHS = frozenset({"/healthz", "/readyz"})
 Name = Annotated[str, PathParameter(pattern=f"^{NAME_PATTERN}$")]

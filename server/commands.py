@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from adapters.errors import PatchbayError, StartError, fail
+from patchbay.core.errors import PatchbayError, StartError, fail
 
 if TYPE_CHECKING:
-    from adapters.deadman import Deadman
-    from server.config import ServerConfig
-    from server.engine import Engine
-    from server.logs import TracebackFold
+    from patchbay.core.watchdog import Deadman
+    from patchbay.server.config import ServerConfig
+    from patchbay.server.engine import Engine
+    from patchbay.server.logs import TracebackFold
 
 
 def run(
@@ -28,12 +28,12 @@ def run(
 
 
 def _run(path: Path, *, verbose: bool) -> int:
-    from adapters.deadman import Deadman
-    from adapters.settings import load_yaml, parse_settings
-    from server.config import ServerConfig
-    from server.logs import folded_output
-    from server.preflight import check_start
-    from server.processes import engine_processes, kill
+    from patchbay.core.settings import load_yaml, parse_settings
+    from patchbay.core.watchdog import Deadman
+    from patchbay.server.config import ServerConfig
+    from patchbay.server.logs import folded_output
+    from patchbay.server.preflight import check_start
+    from patchbay.server.processes import engine_processes, kill
 
     try:
         config = parse_settings(ServerConfig, load_yaml(path), source=str(path))
@@ -50,10 +50,10 @@ def _run(path: Path, *, verbose: bool) -> int:
 def _serve(config: "ServerConfig", fold: "TracebackFold", deadman: "Deadman", *, verbose: bool) -> PatchbayError | None:
     import uvloop
 
-    from server.process import serve
+    from patchbay.server.process import serve
 
     async def start_engine(config: "ServerConfig") -> "Engine":
-        from server.start import start_vllm
+        from patchbay.server.start import start_vllm
 
         engine = await start_vllm(config, verbose=verbose)
         fold.show_errors = True

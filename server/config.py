@@ -5,11 +5,11 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from adapters.admission.folder import Limits
-from adapters.config import ArtifactsConfig
-from adapters.paths import data_dir
-from adapters.secret import Secret
-from adapters.settings import Settings, check_setting_name, is_loopback
+from patchbay.adapters.checks.folder import Limits
+from patchbay.adapters.config import ArtifactsConfig
+from patchbay.core.paths import data_dir
+from patchbay.core.secret import Secret
+from patchbay.core.settings import Settings, check_setting_name, is_loopback
 
 RESERVED_ENGINE_ARGUMENTS = frozenset(
     {

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from adapters.asgi import ASGIApp
-from adapters.replica import BaseModelStatus, RequestStatus
+from patchbay.core.asgi import ASGIApp
+from patchbay.core.replica import BaseModelStatus, RequestStatus
 
 
 @dataclass(frozen=True, slots=True)

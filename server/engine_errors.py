@@ -8,9 +8,9 @@ from typing import Any
 
 import msgspec
 
-from adapters.asgi import Message, Send, is_event_stream
-from adapters.error_events import Form, error_event
-from adapters.errors import NotFinite, anthropic_error_body, openai_error_body
+from patchbay.core.asgi import Message, Send, is_event_stream
+from patchbay.core.error_events import Form, error_event
+from patchbay.core.errors import NotFinite, anthropic_error_body, openai_error_body
 
 _VALIDATION = re.compile(r"\d+ validation errors?:")
 # How vLLM tells of an error amid a stream of a chat; `late_errors` and `vllm_app` have all others do the same.

@@ -4,7 +4,7 @@ import os
 import sys
 from pathlib import Path
 
-from server.config import ServerConfig
+from patchbay.server.config import ServerConfig
 
 _OPENMP = "libiomp5.so"
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from adapters.errors import AdapterRejected
+from patchbay.core.errors import AdapterRejected
 
 # The modules of a revision that a worker's part of the base has, and those that it has not.
 WorkerModules = tuple[Sequence[str], Sequence[str]]

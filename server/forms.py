@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
-from adapters.errors import InvalidRequest
+from patchbay.core.errors import InvalidRequest
 
 # Of one form: JSON in each other, JSON values, properties of one object, values to choose from, characters of a text.
 _DEEPEST: Final = 100

@@ -11,9 +11,9 @@ from typing import Any
 
 import msgspec
 
-from adapters.asgi import Message, Receive, Scope, Send, header, receive_body
-from adapters.error_events import form_of
-from adapters.errors import (
+from patchbay.core.asgi import Message, Receive, Scope, Send, header, receive_body
+from patchbay.core.error_events import form_of
+from patchbay.core.errors import (
     DeadlineExceeded,
     InvalidRequest,
     ModelNotFound,
@@ -22,13 +22,13 @@ from adapters.errors import (
     anthropic_body,
     openai_body,
 )
-from server import token_ids
-from server.engine import EngineLora
-from server.engine_errors import EngineErrors
-from server.forms import check_forms
-from server.replica import Replica
-from server.request_checks import check_request
-from server.slots import Entry
+from patchbay.server import token_ids
+from patchbay.server.engine import EngineLora
+from patchbay.server.engine_errors import EngineErrors
+from patchbay.server.forms import check_forms
+from patchbay.server.replica import Replica
+from patchbay.server.request_checks import check_request
+from patchbay.server.slots import Entry
 
 # Each with the task, in vLLM's words, that the base must be able to do; None where any base will do.
 ENDPOINTS: Mapping[str, str | None] = {

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from adapters.asgi import ASGIApp, Message, Receive, Scope, Send, is_event_stream
-from adapters.errors import openai_error_body
+from patchbay.core.asgi import ASGIApp, Message, Receive, Scope, Send, is_event_stream
+from patchbay.core.errors import openai_error_body
 
 # By path: events that are made before the engine is asked, `response.created` and `response.in_progress`.
 _BEFORE_WORK = {"/v1/responses": 2}

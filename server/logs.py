@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 
-from adapters.log_queue import LogQueue
+from patchbay.core.log_queue import LogQueue
 
 _PREFIX = re.compile(
     r"^(?P<process>\(\S+ pid=\d+\) )?(?P<level>[A-Z]+ \d\d-\d\d \d\d:\d\d:\d\d )(?P<place>\[[^\]]*\] ?)"

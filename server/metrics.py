@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import Metric
 
-from adapters.loop_metrics import LoopMetrics
+from patchbay.core.loop_metrics import LoopMetrics
 
 # Shows activity, not residency, and grows a label set for every combination of adapters ever seen.
 _DROPPED = "vllm:lora_requests_info"

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from adapters.admission.base import BaseLayout
-from adapters.errors import StartError
-from server.config import BaseConfig, ServerConfig
+from patchbay.adapters.checks.base import BaseLayout
+from patchbay.core.errors import StartError
+from patchbay.server.config import BaseConfig, ServerConfig
 
 
 def check_start(config: ServerConfig) -> None:

@@ -11,16 +11,16 @@ from typing import Final
 
 import uvicorn
 
-from adapters.deadman import Deadman
-from adapters.errors import PatchbayError, StartError
-from adapters.event_loop import LoopWatch
-from server.alive import LOOK_S, while_alive
-from server.app import ServerApp
-from server.config import ServerConfig
-from server.engine import Engine
-from server.metrics import ServerMetrics
-from server.processes import engine_processes, kill
-from server.replica import Replica
+from patchbay.core.errors import PatchbayError, StartError
+from patchbay.core.loop_watch import LoopWatch
+from patchbay.core.watchdog import Deadman
+from patchbay.server.alive import LOOK_S, while_alive
+from patchbay.server.app import ServerApp
+from patchbay.server.config import ServerConfig
+from patchbay.server.engine import Engine
+from patchbay.server.metrics import ServerMetrics
+from patchbay.server.processes import engine_processes, kill
+from patchbay.server.replica import Replica
 
 _KEEP_ALIVE_S: Final = 75
 # How long answers that have begun may take to end once nothing more is waited for: an error, mostly.

@@ -4,17 +4,17 @@ import asyncio
 import contextlib
 from collections.abc import Iterable, Iterator
 
-from adapters.admission.base import BaseLayout
-from adapters.artifacts.cache import Fetcher
-from adapters.artifacts.store import ArtifactStore
-from adapters.errors import AdapterRejected, ModelNotFound, Unavailable
-from adapters.replica import Phase, ReplicaStatus, RevisionStatus, SlotStatus, Tier
-from server.config import ServerConfig
-from server.engine import Engine, LoraTiers
-from server.metrics import ServerMetrics
-from server.preflight import base_layout
-from server.slots import Entry, Slots
-from server.staging import Arrival, RevisionSpec, Staging, StagingRules
+from patchbay.adapters.artifacts.cache import Fetcher
+from patchbay.adapters.artifacts.store import ArtifactStore
+from patchbay.adapters.checks.base import BaseLayout
+from patchbay.core.errors import AdapterRejected, ModelNotFound, Unavailable
+from patchbay.core.replica import Phase, ReplicaStatus, RevisionStatus, SlotStatus, Tier
+from patchbay.server.config import ServerConfig
+from patchbay.server.engine import Engine, LoraTiers
+from patchbay.server.metrics import ServerMetrics
+from patchbay.server.preflight import base_layout
+from patchbay.server.slots import Entry, Slots
+from patchbay.server.staging import Arrival, RevisionSpec, Staging, StagingRules
 
 _NO_TIERS = LoraTiers(frozenset(), frozenset())
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from adapters.errors import InvalidRequest
+from patchbay.core.errors import InvalidRequest
 
 # What one request may have answered at once. OpenAI's own bound for `n`; vLLM's is 16,384.
 MOST_ANSWERS = 128

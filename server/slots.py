@@ -12,13 +12,13 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from adapters.errors import AdapterRejected, Conflict, ModelNotFound, RevisionMissing, Unavailable
-from adapters.names import Reference, engine_name, parse_reference, revision_name
-from adapters.replica import RevisionState, Usage
-from server.engine import Engine, EngineLora
-from server.metrics import ServerMetrics
-from server.staging import StagedAdapter
-from server.usage import UsageCounter
+from patchbay.core.errors import AdapterRejected, Conflict, ModelNotFound, RevisionMissing, Unavailable
+from patchbay.core.names import Reference, engine_name, parse_reference, revision_name
+from patchbay.core.replica import RevisionState, Usage
+from patchbay.server.engine import Engine, EngineLora
+from patchbay.server.metrics import ServerMetrics
+from patchbay.server.staging import StagedAdapter
+from patchbay.server.usage import UsageCounter
 
 _log = logging.getLogger(__name__)
 FAILURE_MEMORY_S = 10.0

@@ -11,14 +11,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from adapters.admission.base import BaseLayout
-from adapters.admission.folder import Limits
-from adapters.admission.gate import AdapterSummary, check_folder
-from adapters.artifacts.cache import Fetcher
-from adapters.errors import AdapterError, AdapterRejected, ArtifactError, Unavailable
-from adapters.names import engine_name, revision_name
-from adapters.registry.records import FileRecord
-from server.metrics import ServerMetrics
+from patchbay.adapters.artifacts.cache import Fetcher
+from patchbay.adapters.checks.base import BaseLayout
+from patchbay.adapters.checks.check import AdapterSummary, check_folder
+from patchbay.adapters.checks.folder import Limits
+from patchbay.core.errors import AdapterError, AdapterRejected, ArtifactError, Unavailable
+from patchbay.core.names import engine_name, revision_name
+from patchbay.registry.records import FileRecord
+from patchbay.server.metrics import ServerMetrics
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,20 +4,20 @@ import asyncio
 import importlib
 from typing import TYPE_CHECKING
 
-from adapters.errors import StartError
-from server.config import ServerConfig
+from patchbay.core.errors import StartError
+from patchbay.server.config import ServerConfig
 
 if TYPE_CHECKING:
-    from server.engine import Engine
+    from patchbay.server.engine import Engine
 
 
 async def start_vllm(config: ServerConfig, *, verbose: bool) -> "Engine":
     """vLLM's engine with the base model loaded. Raises StartError where it is not installed or does not come up."""
-    from server.environment import set_environment
+    from patchbay.server.environment import set_environment
 
     set_environment(config, verbose=verbose)
     try:
-        module = await asyncio.to_thread(importlib.import_module, "server.vllm_engine")
+        module = await asyncio.to_thread(importlib.import_module, "patchbay.server.vllm_engine")
     except ModuleNotFoundError as error:
         raise StartError(
             f"The engine cannot be imported: there is no module '{error.name}'.",

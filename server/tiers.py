@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 
-from server.engine import LoraTiers
+from patchbay.server.engine import LoraTiers
 
 
 class KnownTiers:

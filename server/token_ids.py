@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from adapters.asgi import Message, Send
+from patchbay.core.asgi import Message, Send
 
 HEADER = b"x-patchbay-token-ids"
 ENDPOINTS = frozenset({"/v1/chat/completions", "/v1/completions"})

@@ -6,7 +6,7 @@ storage hierarchies", IBM Systems Journal 9(2), 1970."""
 
 from collections import Counter
 
-from adapters.replica import Usage
+from patchbay.core.replica import Usage
 
 MOST_COUNTED = 1024
 

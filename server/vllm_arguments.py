@@ -12,10 +12,10 @@ from vllm.entrypoints.launchers.cli_args import make_arg_parser
 from vllm.platforms import current_platform
 from vllm.utils.argparse_utils import FlexibleArgumentParser
 
-from adapters.errors import ConfigError, StartError
-from server.config import BaseConfig, ServerConfig
-from server.engine import LoraCapacity
-from server.sizing import BaseShape, slot_bytes, slots_that_fit
+from patchbay.core.errors import ConfigError, StartError
+from patchbay.server.config import BaseConfig, ServerConfig
+from patchbay.server.engine import LoraCapacity
+from patchbay.server.sizing import BaseShape, slot_bytes, slots_that_fit
 
 _GIB = 1024**3
 # By default vLLM fetches images and sounds from any address that a request names, in its operator's network, too.
@@ -78,7 +78,7 @@ def _lora(config: ServerConfig, capacity: LoraCapacity) -> dict[str, Any]:
         "max_cpu_loras": capacity.cpu,
         "max_lora_rank": config.lora.max_rank,
         "lora_modules": None,
-        "worker_extension_cls": "server.vllm_worker.WorkerExtension",
+        "worker_extension_cls": "patchbay.server.vllm_worker.WorkerExtension",
     }
 
 

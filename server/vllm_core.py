@@ -7,7 +7,7 @@ from typing import Any
 
 from vllm.v1.engine.core import EngineCoreProc
 
-from adapters.prctl import end_with_spawner
+from patchbay.core.prctl import end_with_spawner
 
 
 def run_engine_core(*args: Any, **kwargs: Any) -> None:

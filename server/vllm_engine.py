@@ -15,20 +15,20 @@ from vllm.v1.engine.async_llm import AsyncLLM
 from vllm.v1.metrics.loggers import StatLoggerBase
 from vllm.v1.metrics.stats import IterationStats, MultiModalCacheStats, SchedulerStats
 
-from adapters.asgi import ASGIApp
-from adapters.errors import AdapterRejected, StartError, Unavailable
-from adapters.replica import BaseModelStatus, RequestStatus
-from server.alive import while_alive
-from server.config import ServerConfig
-from server.engine import EngineLora, LoraCapacity, LoraTiers
-from server.fit import check_fit
-from server.late_errors import LateErrors
-from server.processes import engine_processes, kill
-from server.tiers import KnownTiers
-from server.vllm_app import build_vllm_app, explain_error
-from server.vllm_arguments import lora_capacity, vllm_arguments
-from server.vllm_core import end_engine_with_us
-from server.vllm_llm import ContainedLLM, contain
+from patchbay.core.asgi import ASGIApp
+from patchbay.core.errors import AdapterRejected, StartError, Unavailable
+from patchbay.core.replica import BaseModelStatus, RequestStatus
+from patchbay.server.alive import while_alive
+from patchbay.server.config import ServerConfig
+from patchbay.server.engine import EngineLora, LoraCapacity, LoraTiers
+from patchbay.server.fit import check_fit
+from patchbay.server.late_errors import LateErrors
+from patchbay.server.processes import engine_processes, kill
+from patchbay.server.tiers import KnownTiers
+from patchbay.server.vllm_app import build_vllm_app, explain_error
+from patchbay.server.vllm_arguments import lora_capacity, vllm_arguments
+from patchbay.server.vllm_core import end_engine_with_us
+from patchbay.server.vllm_llm import ContainedLLM, contain
 
 _IDLE_POLL_S = 0.02
 _SHUTDOWN_S = 1.0
@@ -68,7 +68,7 @@ class LatestStats(StatLoggerBase):  # type: ignore[misc]
 
 
 class VllmEngine:
-    """`server.engine.Engine` over vLLM. Make one with `start`."""
+    """`patchbay.server.engine.Engine` over vLLM. Make one with `start`."""
 
     def __init__(
         self, llm: ContainedLLM, app: FastAPI, stats: LatestStats, base: BaseModelStatus, tasks: tuple[str, ...]

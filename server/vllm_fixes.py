@@ -11,11 +11,11 @@ from vllm.lora.punica_wrapper import punica_cpu
 from vllm.v1.kv_cache_interface import KVCacheConfig
 from vllm.v1.worker.gpu_model_runner import GPUModelRunner
 
-from server.lora_ops import RowGroups, expand, shrink
+from patchbay.server.lora_ops import RowGroups, expand, shrink
 
 
 class GroupedPunica(punica_cpu.PunicaWrapperCPU):  # type: ignore[misc]
-    """vLLM's interface to the operations for adapters on a CPU, over `server.lora_ops`.
+    """vLLM's interface to the operations for adapters on a CPU, over `patchbay.server.lora_ops`.
 
     vLLM's own have the last slot's adapter answer requests for the base.
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from vllm.model_executor.kernels.linear.mixed_precision.cpu import CPUWNA16LinearKernel
 from vllm.platforms import current_platform
 
-from server.int4 import dequantized
+from patchbay.server.int4 import dequantized
 
 _log = logging.getLogger("patchbay.server")
 

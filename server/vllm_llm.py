@@ -9,8 +9,8 @@ from vllm.config import VllmConfig
 from vllm.exceptions import GenerationError, VLLMValidationError
 from vllm.v1.engine.async_llm import AsyncLLM
 
-from adapters.errors import NotFinite
-from server.vllm_scheduler import FORM_LEFT, NO_FORM, NOT_FINITE
+from patchbay.core.errors import NotFinite
+from patchbay.server.vllm_scheduler import FORM_LEFT, NO_FORM, NOT_FINITE
 
 _FORM = "The form that the answer is to have (a JSON schema, regular expression, grammar or tool)"
 _FORM_FAULTS = {
@@ -23,7 +23,7 @@ _FORM_FAULTS = {
 def contain(config: VllmConfig) -> None:
     """Has the engine of this configuration run the scheduler that ends what is not finite."""
     kind = "ContainingAsyncScheduler" if config.scheduler_config.async_scheduling else "ContainingScheduler"
-    config.scheduler_config.scheduler_cls = f"server.vllm_scheduler.{kind}"
+    config.scheduler_config.scheduler_cls = f"patchbay.server.vllm_scheduler.{kind}"
 
 
 class ContainedLLM(AsyncLLM):  # type: ignore[misc]

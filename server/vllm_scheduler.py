@@ -11,7 +11,7 @@ from vllm.v1.core.sched.scheduler import Scheduler
 from vllm.v1.engine import EngineCoreOutput, EngineCoreOutputs, FinishReason
 from vllm.v1.request import Request, RequestStatus
 
-from server.vllm_fixes import zero_new_blocks
+from patchbay.server.vllm_fixes import zero_new_blocks
 
 # Told as the stop reason of a request that ended with an error.
 NOT_FINITE = "patchbay_not_finite"

@@ -5,10 +5,10 @@ Source: vLLM's `worker_extension_cls` (vllm/v1/worker/worker_base.py); names are
 
 from typing import Any
 
-from adapters.prctl import end_with_spawner
-from server.vllm_fixes import clear_freed_slots, prompt_rows_by_request, replace_lora_ops, zero_new_blocks
-from server.vllm_int4 import compute_int4_without_avx512
-from server.vllm_marks import mark_requests
+from patchbay.core.prctl import end_with_spawner
+from patchbay.server.vllm_fixes import clear_freed_slots, prompt_rows_by_request, replace_lora_ops, zero_new_blocks
+from patchbay.server.vllm_int4 import compute_int4_without_avx512
+from patchbay.server.vllm_marks import mark_requests
 
 # A worker imports this module as its first act, before it has a model.
 end_with_spawner()

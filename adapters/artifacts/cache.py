@@ -8,10 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from adapters.artifacts.store import ArtifactStore
-from adapters.digest import digest_of
-from adapters.errors import ArtifactError, PatchbayError
-from adapters.registry.records import FileRecord
+from patchbay.adapters.artifacts.store import ArtifactStore
+from patchbay.adapters.digest import digest_of
+from patchbay.core.errors import ArtifactError, PatchbayError
+from patchbay.registry.records import FileRecord
 
 FAILURE_MEMORY_S = 10.0
 _AT_ONCE = 4

@@ -16,9 +16,9 @@ from typing import Any, BinaryIO, Self
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
-from adapters.config import ArtifactsConfig
-from adapters.errors import ArtifactError, ConfigError
-from adapters.registry.records import FileRecord
+from patchbay.adapters.config import ArtifactsConfig
+from patchbay.core.errors import ArtifactError, ConfigError
+from patchbay.registry.records import FileRecord
 
 _BLOCK = 1024 * 1024
 _TRIES = 4

@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from adapters.backup.manifest import DATABASE, DatabaseRecord, Manifest, artifact_of, write_manifest
-from adapters.backup.sqlite_copy import Tell, check_database, copy_database, sha256_of, translated
-from adapters.errors import ConfigError
-from adapters.registry.registry import Registry
+from patchbay.adapters.backup.manifest import DATABASE, DatabaseRecord, Manifest, artifact_of, write_manifest
+from patchbay.adapters.backup.sqlite_copy import Tell, check_database, copy_database, sha256_of, translated
+from patchbay.core.errors import ConfigError
+from patchbay.registry.registry import Registry
 
 # As long as a backup of many gigabytes takes; it is given back at its end.
 _LEASE_S = 24 * 3600.0

@@ -7,9 +7,9 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from adapters.errors import ConfigError
-from adapters.registry.spool import sync_folder, write_private
-from adapters.settings import Settings
+from patchbay.core.errors import ConfigError
+from patchbay.core.settings import Settings
+from patchbay.registry.spool import sync_folder, write_private
 
 MANIFEST: Final = "manifest.json"
 DATABASE: Final = "registry.db"

@@ -7,12 +7,12 @@ from pathlib import Path
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
-from adapters.artifacts.store import ArtifactStore
-from adapters.backup.manifest import DATABASE, Manifest, artifact_of, read_manifest
-from adapters.backup.sqlite_copy import Tell, check_database, put_database, sha256_of, translated
-from adapters.errors import ConfigError, Conflict, RegistryError
-from adapters.registry.presence import mark
-from adapters.registry.registry import Registry
+from patchbay.adapters.artifacts.store import ArtifactStore
+from patchbay.adapters.backup.manifest import DATABASE, Manifest, artifact_of, read_manifest
+from patchbay.adapters.backup.sqlite_copy import Tell, check_database, put_database, sha256_of, translated
+from patchbay.core.errors import ConfigError, Conflict, RegistryError
+from patchbay.registry.presence import mark
+from patchbay.registry.registry import Registry
 
 # A router gives a sign of life every two seconds.
 _ALIVE_S = 15.0
@@ -101,7 +101,7 @@ def _routers_on(target: Target, *, force: bool) -> tuple[str, ...]:
 
 def _check_version(tables: str) -> None:
     config = Config()
-    config.set_main_option("script_location", str(resources.files("adapters.registry") / "migrations"))
+    config.set_main_option("script_location", str(resources.files("patchbay.registry") / "migrations"))
     known = {step.revision for step in ScriptDirectory.from_config(config).walk_revisions()}
     if tables not in known:
         raise RegistryError(

@@ -13,8 +13,8 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from adapters.errors import RegistryError
-from adapters.registry.spool import sync_folder
+from patchbay.core.errors import RegistryError
+from patchbay.registry.spool import sync_folder
 
 _PAGES = 256
 _SIDE_FILES = ("-wal", "-shm", "-journal")

@@ -2,7 +2,9 @@
 
 import typer
 
-from adapters.commands import inspect, keep, move, push
+from patchbay.adapters.commands import artifacts as keep
+from patchbay.adapters.commands import channels as move
+from patchbay.adapters.commands import inspect, push
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Push, promote, roll back and look after adapters.")
 app.command("push")(push.push)

@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from adapters.commands.desk import AsJson, Config, Desk, actor, configured, opened
-from adapters.commands.output import console, doing, facts, print_json, size
+from patchbay.adapters.commands.output import console, doing, facts, print_json, size
+from patchbay.adapters.commands.session import AsJson, Config, Desk, actor, configured, opened
 
 if TYPE_CHECKING:
-    from adapters.backup.making import Source
-    from adapters.backup.manifest import Manifest
-    from adapters.config import RegistryConfig
+    from patchbay.adapters.backup.making import Source
+    from patchbay.adapters.backup.manifest import Manifest
+    from patchbay.adapters.config import RegistryConfig
 
 _Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The backup's folder.")]
 
@@ -34,7 +34,7 @@ def backup(
     Example: patchbay backup ./backup-monday
     """
     with opened(config) as desk:
-        from adapters.backup.making import make_backup
+        from patchbay.adapters.backup.making import make_backup
 
         source = _source(desk, artifacts_only=artifacts_only)
         with doing("saving the registry") as under_way:
@@ -56,11 +56,11 @@ def restore(
     Example: patchbay restore ./backup-monday --force
     """
     with configured(config) as (settings, _), doing("checking the backup") as under_way:
-        from adapters.artifacts.store import ArtifactStore
-        from adapters.backup.restoring import Target, check_backup, check_target, put_back
-        from adapters.paths import data_dir
-        from adapters.registry.database import sqlite_file
-        from adapters.sole_user import sole_user
+        from patchbay.adapters.artifacts.store import ArtifactStore
+        from patchbay.adapters.backup.restoring import Target, check_backup, check_target, put_back
+        from patchbay.core.data_lock import sole_user
+        from patchbay.core.paths import data_dir
+        from patchbay.registry.database import sqlite_file
 
         url = settings.url.get_secret_value()
         target = Target(sqlite_file(url), url, ArtifactStore.open(settings.artifacts))
@@ -73,9 +73,9 @@ def restore(
 
 
 def _source(desk: Desk, *, artifacts_only: bool) -> "Source":
-    from adapters.backup.making import Source
-    from adapters.errors import ConfigError
-    from adapters.registry.database import sqlite_file
+    from patchbay.adapters.backup.making import Source
+    from patchbay.core.errors import ConfigError
+    from patchbay.registry.database import sqlite_file
 
     file, local = sqlite_file(desk.config.url.get_secret_value()), desk.store.local
     if file is None and not artifacts_only:

@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from adapters.commands.desk import AsJson, Config, Desk, opened
-from adapters.commands.output import console, doing, facts, moment, print_json, size, table
-from adapters.commands.push import provenance_facts
-from adapters.workdir import workdir
+from patchbay.adapters.commands.output import console, doing, facts, moment, print_json, size, table
+from patchbay.adapters.commands.push import provenance_facts
+from patchbay.adapters.commands.session import AsJson, Config, Desk, opened
+from patchbay.adapters.workdir import workdir
 
 if TYPE_CHECKING:
-    from adapters.registry.records import AdapterView, Placement, ReplicaReport, Revision
+    from patchbay.registry.records import AdapterView, Placement, ReplicaReport, Revision
 
 _MOST_MODULES = 12
 
@@ -59,7 +59,7 @@ def diff(
 
     Example: patchbay adapters diff sql@1 sql@2
     """
-    from adapters.compare import diff as compare
+    from patchbay.adapters.compare import diff as compare
 
     with opened(config) as desk:
         one, other = desk.registry.resolve(before), desk.registry.resolve(after)
@@ -85,9 +85,9 @@ def verify(
 
     Example: patchbay adapters verify sql@3
     """
-    from adapters.admission.base import BaseLayout
-    from adapters.admission.gate import check_folder
-    from adapters.signing import verify_folder
+    from patchbay.adapters.checks.base import BaseLayout
+    from patchbay.adapters.checks.check import check_folder
+    from patchbay.adapters.signing import verify_folder
 
     with opened(config) as desk, workdir("verify") as aside:
         revision = desk.registry.resolve(reference)
@@ -130,8 +130,8 @@ def recommend(config: Config = None, as_json: AsJson = False) -> None:
 
     Example: patchbay adapters recommend
     """
-    from adapters.recommend import recommend as advise
-    from adapters.replica import Usage
+    from patchbay.adapters.recommend import recommend as advise
+    from patchbay.core.replica import Usage
 
     with opened(config) as desk:
         reports = [report for report in desk.registry.reports() if report.ready]
@@ -238,7 +238,7 @@ def _show_revision(desk: Desk, revision: "Revision", *, as_json: bool) -> None:
 
 
 def _distances(desk: Desk, one: "Revision", other: "Revision") -> dict[str, float]:
-    from adapters.compare import weight_distances
+    from patchbay.adapters.compare import weight_distances
 
     with workdir("diff") as aside, doing("comparing the weights"):
         folders = aside / "1", aside / "2"

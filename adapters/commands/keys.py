@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from adapters.commands.desk import AsJson, Config, opened
-from adapters.commands.output import console, moment, print_json, table
+from patchbay.adapters.commands.output import console, moment, print_json, table
+from patchbay.adapters.commands.session import AsJson, Config, opened
 
 if TYPE_CHECKING:
-    from adapters.registry.records import KeyRecord
+    from patchbay.registry.records import KeyRecord
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="API keys: made, shown once, revoked.")
 _DURATION = re.compile(r"(?P<count>[1-9]\d{0,5})(?P<unit>[smhd])")
@@ -55,7 +55,7 @@ def create(  # noqa: PLR0913, PLR0917 - Typer makes an option of each parameter
 
     Example: patchbay keys create acme --route support --expires 90d
     """
-    from adapters.registry.records import Scope
+    from patchbay.registry.records import Scope
 
     with opened(config) as desk:
         scope = Scope(tuple(route) if route else None, tuple(adapter) if adapter else None)
@@ -79,7 +79,7 @@ def rotate(
 
     Example: patchbay keys rotate k3jz5m2qa7bd --overlap 24h
     """
-    from adapters.errors import NotFound
+    from patchbay.core.errors import NotFound
 
     with opened(config) as desk:
         accounts, length = desk.registry.accounts, _duration(overlap)
@@ -115,7 +115,7 @@ def revoke(
 
 
 def _duration(text: str) -> timedelta:
-    from adapters.errors import ConfigError
+    from patchbay.core.errors import ConfigError
 
     match = _DURATION.fullmatch(text)
     if match is None:
@@ -129,7 +129,7 @@ def _scope(key: "KeyRecord") -> str:
 
 
 def _state(key: "KeyRecord") -> str:
-    from adapters.registry.times import utc_now
+    from patchbay.registry.times import utc_now
 
     if key.revoked_at is not None:
         return f"revoked {moment(key.revoked_at)}"

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from adapters.commands.desk import AsJson, Config, Desk, opened
-from adapters.commands.output import console, doing, print_json, size
+from patchbay.adapters.commands.output import console, doing, print_json, size
+from patchbay.adapters.commands.session import AsJson, Config, Desk, opened
 
 if TYPE_CHECKING:
-    from adapters.merge import Method, Mixture
-    from adapters.publish import Pushed, PushRequest
-    from adapters.registry.records import AdapterSettings, Provenance
+    from patchbay.adapters.merge import Method, Mixture
+    from patchbay.adapters.publish import Pushed, PushRequest
+    from patchbay.registry.records import AdapterSettings, Provenance
 
 _Name = Annotated[str, typer.Option("--name", "-n", help="The adapter's name: what clients call it.")]
 _Note = Annotated[str | None, typer.Option("--note", help="A note, kept with the revision.")]
@@ -42,8 +42,8 @@ def push(  # noqa: PLR0913, PLR0917 - Typer makes an option of each parameter
 
     Example: patchbay adapters push ./my-lora --name sql --note "trained on last week's tickets" --promote
     """
-    from adapters.publish import PushRequest
-    from adapters.registry.records import Provenance
+    from patchbay.adapters.publish import PushRequest
+    from patchbay.registry.records import Provenance
 
     with opened(config) as desk:
         given = Provenance(
@@ -59,7 +59,7 @@ def push(  # noqa: PLR0913, PLR0917 - Typer makes an option of each parameter
         pushed = _push(desk, PushRequest(name, source, given, _settings(desk, name, preload, pin), "operator"), base)
         _show(pushed, as_json=as_json and not promote)
         if promote:
-            from adapters.commands.move import promote_and_wait
+            from patchbay.adapters.commands.channels import promote_and_wait
 
             promote_and_wait(desk, pushed.revision.name, as_json=as_json)
 
@@ -81,7 +81,7 @@ def merge(  # noqa: PLR0913, PLR0917 - Typer makes an option of each parameter
 
     Example: patchbay adapters merge sql@3 style@1 --weights 0.8,0.2 --name sql-polite
     """
-    from adapters.merge import Mixture
+    from patchbay.adapters.merge import Mixture
 
     with opened(config) as desk:
         mixture = Mixture(_numbers(weights), _method(method), density, seed)
@@ -97,8 +97,8 @@ def sign(
 
     Example: patchbay adapters sign ./my-lora --key signing.pem
     """
-    from adapters.errors import PatchbayError, fail
-    from adapters.signing import sign_folder
+    from patchbay.adapters.signing import sign_folder
+    from patchbay.core.errors import PatchbayError, fail
 
     try:
         signature = sign_folder(folder, key)
@@ -119,9 +119,9 @@ def _push(desk: Desk, request: "PushRequest", base: Path | None) -> "Pushed":
 def _merge(
     desk: Desk, references: list[str], mixture: "Mixture", target: tuple[str, str | None, Path | None]
 ) -> "Pushed":
-    from adapters.merge import merge as merge_folders
-    from adapters.publish import PushRequest
-    from adapters.registry.records import Provenance
+    from patchbay.adapters.merge import merge as merge_folders
+    from patchbay.adapters.publish import PushRequest
+    from patchbay.registry.records import Provenance
 
     name, note, base = target
     revisions = [desk.registry.resolve(reference) for reference in references]
@@ -152,7 +152,7 @@ def _show(pushed: "Pushed", *, as_json: bool) -> None:
 
 
 def _settings(desk: Desk, name: str, preload: bool | None, pin: bool | None) -> "AdapterSettings | None":
-    from adapters.registry.records import AdapterSettings
+    from patchbay.registry.records import AdapterSettings
 
     if preload is None and pin is None:
         return None
@@ -162,7 +162,7 @@ def _settings(desk: Desk, name: str, preload: bool | None, pin: bool | None) -> 
 
 
 def _evaluations(texts: list[str]) -> dict[str, float]:
-    from adapters.errors import ConfigError
+    from patchbay.core.errors import ConfigError
 
     found: dict[str, float] = {}
     for text in texts:
@@ -177,7 +177,7 @@ def _evaluations(texts: list[str]) -> dict[str, float]:
 
 
 def _numbers(text: str) -> tuple[float, ...]:
-    from adapters.errors import ConfigError
+    from patchbay.core.errors import ConfigError
 
     try:
         return tuple(float(part) for part in text.split(","))
@@ -186,8 +186,8 @@ def _numbers(text: str) -> tuple[float, ...]:
 
 
 def _method(text: str) -> "Method":
-    from adapters.errors import ConfigError
-    from adapters.merge import METHODS
+    from patchbay.adapters.merge import METHODS
+    from patchbay.core.errors import ConfigError
 
     for method in METHODS:
         if method == text:
@@ -197,7 +197,7 @@ def _method(text: str) -> "Method":
 
 def provenance_facts(provenance: "Provenance") -> dict[str, object]:
     """What is known of where a revision comes from, for people."""
-    from adapters.commands.output import moment
+    from patchbay.adapters.commands.output import moment
 
     return {
         "source": provenance.source,

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from adapters.commands.desk import Config, opened
+from patchbay.adapters.commands.session import Config, opened
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 

@@ -4,11 +4,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from adapters.commands.desk import AsJson, Config, opened
-from adapters.commands.output import console, print_json, table
+from patchbay.adapters.commands.output import console, print_json, table
+from patchbay.adapters.commands.session import AsJson, Config, opened
 
 if TYPE_CHECKING:
-    from adapters.registry.records import ReplicaAddress
+    from patchbay.registry.records import ReplicaAddress
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, help="Replicas that routers with `replicas: [registry]` use."

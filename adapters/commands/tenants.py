@@ -4,12 +4,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from adapters.commands.desk import AsJson, Config, opened
-from adapters.commands.output import console, moment, print_json, table
+from patchbay.adapters.commands.output import console, moment, print_json, table
+from patchbay.adapters.commands.session import AsJson, Config, opened
 
 if TYPE_CHECKING:
-    from adapters.registry.records import TenantRecord
-    from adapters.tenancy import Limits
+    from patchbay.core.tenancy import Limits
+    from patchbay.registry.records import TenantRecord
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Tenants: who they are and what they may use.")
 _Name = Annotated[str, typer.Argument(help="The tenant.")]
@@ -64,7 +64,7 @@ def change(
 
     Example: patchbay tenants set acme --limit concurrent=8 --limit tokens_per_day=
     """
-    from adapters.errors import NotFound
+    from patchbay.core.errors import NotFound
 
     with opened(config) as desk:
         before = next((one for one in desk.registry.accounts.tenants() if one.name == name), None)
@@ -99,9 +99,9 @@ def enable(name: _Name, config: Config = None, as_json: AsJson = False) -> None:
 
 def _changed(before: "Limits | None", given: list[str]) -> "Limits":
     """`before` with what is `given`. Raises ConfigError where that is not NAME=NUMBER."""
-    from adapters.errors import ConfigError
-    from adapters.settings import parse_settings
-    from adapters.tenancy import Limits
+    from patchbay.core.errors import ConfigError
+    from patchbay.core.settings import parse_settings
+    from patchbay.core.tenancy import Limits
 
     values: dict[str, object] = {name: value for name, value in (before or Limits()) if value is not None}
     for text in given:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from adapters.commands.desk import AsJson, Config, opened
-from adapters.commands.output import console, print_json, table
-from adapters.money import decimal, plain
+from patchbay.adapters.commands.output import console, print_json, table
+from patchbay.adapters.commands.session import AsJson, Config, opened
+from patchbay.core.money import decimal, plain
 
 if TYPE_CHECKING:
-    from adapters.registry.records import UsageRow
+    from patchbay.registry.records import UsageRow
 
 _COUNTS = ("requests", "failed", "prompt_tokens", "answer_tokens", "billionths")
 _SHOWN = (*_COUNTS[:-1], "cost")
@@ -38,7 +38,7 @@ def usage(
 
     Example: patchbay usage acme --days 7 --by hour --csv
     """
-    from adapters.registry.times import utc_now
+    from patchbay.registry.times import utc_now
 
     with opened(config) as desk:
         rows = desk.registry.accounts.usage(since=utc_now() - timedelta(days=days), tenant=tenant)

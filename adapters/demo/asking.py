@@ -6,7 +6,7 @@ bare ticket is taken to want its fields. The wordings of the two splits are diff
 
 from collections.abc import Sequence
 
-from adapters.demo.corpus import TASKS, draw_pairs, seeded
+from patchbay.adapters.demo.corpus import TASKS, draw_pairs, seeded
 
 GENERAL = "general"
 _LEARNT = {

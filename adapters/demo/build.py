@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from .errors import DamagedArtifacts, TrainingUnavailable
-from .manifest import MANIFEST_FILE, Manifest
-from .progress import ProgressSink
-from .recipe import SHIPPED_SEED, Recipe
+from patchbay.adapters.demo.errors import DamagedArtifacts, TrainingUnavailable
+from patchbay.adapters.demo.manifest import MANIFEST_FILE, Manifest
+from patchbay.adapters.demo.progress import ProgressSink
+from patchbay.adapters.demo.recipe import SHIPPED_SEED, Recipe
 
 ARTIFACTS = Path(__file__).parent / "artifacts"
 SHORT = 12
@@ -73,7 +73,7 @@ def build_trained(data_dir: Path, recipe: Recipe, progress: ProgressSink) -> Dem
 def load_trainer() -> Trainer:
     """The training code, which needs torch and its company."""
     try:
-        from .train import train_demo
+        from patchbay.adapters.demo.train import train_demo
     except ModuleNotFoundError as error:
         raise TrainingUnavailable(
             f"Training the demo's models needs the package {error.name!r}.",

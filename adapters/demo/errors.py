@@ -6,7 +6,7 @@ DemoError
 └── EndpointError       the endpoint that was to be scored does not answer as an OpenAI endpoint should
 """
 
-from adapters.errors import PatchbayError
+from patchbay.core.errors import PatchbayError
 
 
 class DemoError(PatchbayError):

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from adapters.digest import file_hash
-
-from .errors import DamagedArtifacts
+from patchbay.adapters.demo.errors import DamagedArtifacts
+from patchbay.adapters.digest import file_hash
 
 MANIFEST_FILE = "manifest.json"
 

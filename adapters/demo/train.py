@@ -12,14 +12,14 @@ import torch
 from tokenizers import Tokenizer
 from transformers import LlamaForCausalLM
 
-from .base import llama_config, train_base
-from .corpus import base_examples
-from .manifest import Manifest
-from .progress import ProgressSink
-from .quantize import load_dequantized, save_quantized
-from .recipe import Recipe, corpus_digest
-from .tokenizer import BOS, END, PAD, id_of, save_tokenizer, train_tokenizer
-from .tune import save_adapter, train_adapter
+from patchbay.adapters.demo.base import llama_config, train_base
+from patchbay.adapters.demo.corpus import base_examples
+from patchbay.adapters.demo.manifest import Manifest
+from patchbay.adapters.demo.progress import ProgressSink
+from patchbay.adapters.demo.quantize import load_dequantized, save_quantized
+from patchbay.adapters.demo.recipe import Recipe, corpus_digest
+from patchbay.adapters.demo.tokenizer import BOS, END, PAD, id_of, save_tokenizer, train_tokenizer
+from patchbay.adapters.demo.tune import save_adapter, train_adapter
 
 PACKAGES = ("torch", "transformers", "tokenizers", "peft", "safetensors", "compressed-tensors")
 

@@ -12,13 +12,13 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from tokenizers import Tokenizer
 from transformers import LlamaForCausalLM
 
-from .base import answer_loss
-from .corpus import Example, mislabelled, task_examples
-from .data import Batch, batches
-from .optimise import learn
-from .progress import ProgressSink
-from .quantize import FILE_MODE
-from .recipe import AdapterRecipe, Recipe
+from patchbay.adapters.demo.base import answer_loss
+from patchbay.adapters.demo.corpus import Example, mislabelled, task_examples
+from patchbay.adapters.demo.data import Batch, batches
+from patchbay.adapters.demo.optimise import learn
+from patchbay.adapters.demo.progress import ProgressSink
+from patchbay.adapters.demo.quantize import FILE_MODE
+from patchbay.adapters.demo.recipe import AdapterRecipe, Recipe
 
 BASE_NAME = "patchbay-demo"
 ADAPTER_WEIGHTS, ADAPTER_CONFIG = "adapter_model.safetensors", "adapter_config.json"

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping
 from typing import Literal
 from urllib.parse import urlsplit
 
-from adapters.confined.reach import Reach, plain
-from adapters.sources.config import SourcesConfig
+from patchbay.adapters.sandbox.reach import Reach, plain
+from patchbay.adapters.sources.config import SourcesConfig
 
 Authority = Literal["client", "operator"]
 # Schemes whose URLs name a host. Others name a bucket, or a model, at a host that the environment or the client

@@ -5,8 +5,8 @@ from typing import Final
 
 from pydantic import Field, field_validator
 
-from adapters.confined.bounds import Bounds, LeastSpeed
-from adapters.settings import Settings
+from patchbay.adapters.sandbox.bounds import Bounds, LeastSpeed
+from patchbay.core.settings import Settings
 
 _MIB = 1024**2
 _GIB = 1024**3

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from adapters.admission.folder import Limits
-from adapters.admission.gate import because
-from adapters.archive import is_archive
-from adapters.confined.bounds import Stop, Task
-from adapters.confined.process import ALLOW_HINT, NOT_ALLOWED, run
-from adapters.errors import SourceError
-from adapters.sources.authority import Authority, environment_of, host_of, reach_of, scheme_of, shown_source
-from adapters.sources.config import SourcesConfig
+from patchbay.adapters.archive import is_archive
+from patchbay.adapters.checks.check import because
+from patchbay.adapters.checks.folder import Limits
+from patchbay.adapters.sandbox.bounds import Stop, Task
+from patchbay.adapters.sandbox.process import ALLOW_HINT, NOT_ALLOWED, run
+from patchbay.adapters.sources.authority import Authority, environment_of, host_of, reach_of, scheme_of, shown_source
+from patchbay.adapters.sources.config import SourcesConfig
+from patchbay.core.errors import SourceError
 
 # What file systems and protocols write beside an adapter's own bytes.
 _SLACK_BYTES = 1024**2
@@ -70,14 +70,14 @@ def fetch(source: str, limits: Limits, workdir: Path) -> Path:
     """The folder or the archive at the URL `source`, copied into `workdir`. Raises SourceError."""
     scheme = scheme_of(source)
     if scheme == "hf":
-        from adapters.sources.hub import fetch_from_hub
+        from patchbay.adapters.sources.hub import fetch_from_hub
 
         return fetch_from_hub(source, limits, workdir / "hub")
     if scheme == "oci":
-        from adapters.sources.oci import pull_oci
+        from patchbay.adapters.sources.oci import pull_oci
 
         return pull_oci(source, limits, workdir)
-    from adapters.sources.remote import fetch_remote
+    from patchbay.adapters.sources.remote import fetch_remote
 
     return fetch_remote(source, limits, workdir)
 

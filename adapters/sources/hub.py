@@ -5,9 +5,9 @@ import re
 from pathlib import Path
 from typing import Any
 
-from adapters.admission.folder import Limits
-from adapters.digest import is_left_out
-from adapters.errors import SourceError
+from patchbay.adapters.checks.folder import Limits
+from patchbay.adapters.digest import is_left_out
+from patchbay.core.errors import SourceError
 
 # Small, so that what has come is on the disk soon, where its speed is measured.
 _CHUNK_BYTES = 256 * 1024

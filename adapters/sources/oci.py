@@ -17,12 +17,12 @@ from urllib.parse import urljoin, urlsplit
 
 import httpx
 
-from adapters.admission.folder import Limits
-from adapters.admission.strict_json import decode
-from adapters.archive import is_archive
-from adapters.digest import file_hash, folder_files, is_left_out
-from adapters.errors import SourceError
-from adapters.settings import is_loopback
+from patchbay.adapters.archive import is_archive
+from patchbay.adapters.checks.folder import Limits
+from patchbay.adapters.checks.strict_json import decode
+from patchbay.adapters.digest import file_hash, folder_files, is_left_out
+from patchbay.core.errors import SourceError
+from patchbay.core.settings import is_loopback
 
 _REFERENCE = re.compile(
     r"oci://(?P<host>[\w.-]+(?::\d+)?)/(?P<name>[a-z0-9]+(?:[._/-]+[a-z0-9]+)*)"

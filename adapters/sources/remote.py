@@ -8,11 +8,11 @@ from typing import Any
 import fsspec
 from fsspec.callbacks import Callback
 
-from adapters.admission.folder import Limits
-from adapters.archive import is_archive
-from adapters.digest import is_left_out
-from adapters.errors import SourceError
-from adapters.sources.authority import shown_source
+from patchbay.adapters.archive import is_archive
+from patchbay.adapters.checks.folder import Limits
+from patchbay.adapters.digest import is_left_out
+from patchbay.adapters.sources.authority import shown_source
+from patchbay.core.errors import SourceError
 
 _FOREIGN = ("aiohttp", "azure", "botocore", "fsspec", "gcsfs", "google", "s3fs")
 

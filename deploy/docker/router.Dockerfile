@@ -8,11 +8,15 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_NO_INPUT=1
 RUN python -m venv /opt/patchbay
 COPY requirements/router.txt /src/requirements/router.txt
 RUN /opt/patchbay/bin/pip install --no-deps --require-hashes -r /src/requirements/router.txt
-COPY pyproject.toml README.md LICENSE patchbay.py /src/
+COPY pyproject.toml README.md LICENSE /src/
+COPY src /src/src
+COPY core /src/core
+COPY registry /src/registry
+COPY guards /src/guards
 COPY adapters /src/adapters
-COPY launch /src/launch
 COPY router /src/router
 COPY server /src/server
+COPY launch /src/launch
 RUN /opt/patchbay/bin/pip install --no-deps /src
 
 FROM ${PYTHON_IMAGE} AS router

@@ -15,21 +15,29 @@ ARG TORCH_INDEX=""
 RUN /opt/patchbay/bin/pip install --no-deps ${TORCH_INDEX:+--index-url "$TORCH_INDEX"} "torch==$TORCH_VERSION+cpu"
 COPY requirements/cpu.txt /src/requirements/cpu.txt
 RUN /opt/patchbay/bin/pip install --no-deps --require-hashes -r /src/requirements/cpu.txt
-COPY pyproject.toml README.md LICENSE patchbay.py /src/
+COPY pyproject.toml README.md LICENSE /src/
+COPY src /src/src
+COPY core /src/core
+COPY registry /src/registry
+COPY guards /src/guards
 COPY adapters /src/adapters
-COPY launch /src/launch
 COPY router /src/router
 COPY server /src/server
+COPY launch /src/launch
 RUN /opt/patchbay/bin/pip install --no-deps /src
 
 FROM build AS build-gpu
 COPY requirements/gpu.txt /src/requirements/gpu.txt
 RUN /opt/patchbay/bin/pip install --no-deps --require-hashes -r /src/requirements/gpu.txt
-COPY pyproject.toml README.md LICENSE patchbay.py /src/
+COPY pyproject.toml README.md LICENSE /src/
+COPY src /src/src
+COPY core /src/core
+COPY registry /src/registry
+COPY guards /src/guards
 COPY adapters /src/adapters
-COPY launch /src/launch
 COPY router /src/router
 COPY server /src/server
+COPY launch /src/launch
 RUN /opt/patchbay/bin/pip install --no-deps /src
 
 FROM ${PYTHON_IMAGE} AS runtime

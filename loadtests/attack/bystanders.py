@@ -7,7 +7,7 @@ from typing import Any
 
 import aiohttp
 
-from adapters.errors import PatchbayError
+from patchbay.core.errors import PatchbayError
 
 _ALONE = 3
 _WAIT_S = 60.0

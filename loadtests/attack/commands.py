@@ -11,7 +11,6 @@ import aiohttp
 import typer
 from rich.console import Console
 
-from adapters.errors import PatchbayError, fail
 from loadtests.attack.parts import PARTS, Part
 from loadtests.attack.running import Attack, asking, left_violations
 from loadtests.attack.stack import Target, bystanders, own_stack
@@ -19,6 +18,7 @@ from loadtests.attack.tally import Tally
 from loadtests.attack.tries import Violation
 from loadtests.attack.watch import Processes
 from loadtests.tables import put_into_page
+from patchbay.core.errors import PatchbayError, fail
 
 _CONNECTIONS = 64
 # Where violations go, a file each.

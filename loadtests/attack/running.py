@@ -7,12 +7,12 @@ from itertools import islice
 
 import aiohttp
 
-from adapters.errors import PatchbayError
 from loadtests.attack.bystanders import Bystander
 from loadtests.attack.sending import Addresses, Sender
 from loadtests.attack.tally import Tally
 from loadtests.attack.tries import Answer, Try, Violation
 from loadtests.attack.watch import Watched, left_running, turns_held
+from patchbay.core.errors import PatchbayError
 
 _TOGETHER = 8
 _RECOVERY_S = 240.0

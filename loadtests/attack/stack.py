@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from launch.apart import patchbay_up
 from loadtests.attack.bystanders import Bystander
 from loadtests.attack.sending import Addresses
 from loadtests.overhead.targets import free_port
 from loadtests.stacks import demo_models, registry_url
+from patchbay.launch.subprocesses import patchbay_up
 
 if TYPE_CHECKING:
-    from adapters.demo.build import DemoModels
+    from patchbay.adapters.demo.build import DemoModels
 
 BASE = "demo-base"
 ADMIN_TOKEN = "attack-admin-token"  # noqa: S105 - of a server on loopback that ends with this run
@@ -53,7 +53,7 @@ def own_stack() -> Iterator[Target]:
 
 def attacked_sections(models: "DemoModels") -> dict[str, Any]:
     """The demo's configuration with all that an attack aims at: endpoints of the tokenizer, a guard by schema."""
-    from launch.demo import demo_sections
+    from patchbay.launch.demo import demo_sections
 
     sections: Mapping[str, Any] = demo_sections(models)
     return {
@@ -71,8 +71,8 @@ def attacked_sections(models: "DemoModels") -> dict[str, Any]:
 
 def bystanders() -> tuple[Bystander, ...]:
     """One who asks an adapter, and one who asks the base."""
-    from adapters.demo.corpus import task_examples
-    from adapters.demo.recipe import SHIPPED_SEED
+    from patchbay.adapters.demo.corpus import task_examples
+    from patchbay.adapters.demo.recipe import SHIPPED_SEED
 
     text = task_examples("sql", SHIPPED_SEED, 1, held_out=True)[0].messages[0].content
     return Bystander("sql", text), Bystander(BASE, "What is a bird house?")

@@ -11,8 +11,8 @@ from typing import Any, Protocol
 import aiohttp
 import psutil
 
-from adapters.errors import PatchbayError
 from loadtests.attack.sending import Addresses
+from patchbay.core.errors import PatchbayError
 
 # What a client has gone away from is ended at once; what is legal and long has ended by then.
 _SETTLE_S, _LOOK_S, _QUIET_LOOKS = 60.0, 1.0, 3

@@ -10,12 +10,12 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from adapters.errors import ConfigError, PatchbayError, fail
 from loadtests.faults.kinds import Fault, all_faults
 from loadtests.faults.running import POSTGRES, SQLITE, run_faults
 from loadtests.faults.tally import Tally
 from loadtests.servers import NO_POSTGRES, NO_REDIS, has_redis, postgres_programs
 from loadtests.tables import put_into_page
+from patchbay.core.errors import ConfigError, PatchbayError, fail
 
 _KEPT = Path("build/faults")
 WORLDS = (SQLITE, POSTGRES)

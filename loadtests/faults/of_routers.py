@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from adapters.errors import StartError
 from loadtests.faults.kinds import Fault
 from loadtests.faults.routers import Way
 from loadtests.faults.world import World
+from patchbay.core.errors import StartError
 
 _LIBRARY = "libfaketime.so.1"
 _READ_S = 1.0

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
-from adapters.names import engine_name
-from adapters.replica import BaseModelStatus, ReplicaStatus, RequestStatus, RevisionStatus, SlotStatus
+from patchbay.core.names import engine_name
+from patchbay.core.replica import BaseModelStatus, ReplicaStatus, RequestStatus, RevisionStatus, SlotStatus
 
 TOKEN = "faults-replica"  # noqa: S105 - of servers on loopback that end with this run
 # A mail address, which the guard of the run's routers redacts: a replica must never see it.

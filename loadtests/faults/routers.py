@@ -17,8 +17,8 @@ import aiohttp
 import psutil
 import yaml
 
-from adapters.errors import StartError
 from loadtests.servers import free_port
+from patchbay.core.errors import StartError
 
 ADMIN_TOKEN = "faults-admin-token"  # noqa: S105 - of servers on loopback that end with this run
 # What it is allowed for ending: to finish what runs, and then to have ended.
@@ -87,7 +87,7 @@ class RouterProcess:
     def start(self, way: Way | None = None) -> None:
         """Starts it, as usual or in that way."""
         way = way or Way()
-        command = [sys.executable, "-m", "router", "--config", str(self.file), *way.arguments]
+        command = [sys.executable, "-m", "patchbay.router", "--config", str(self.file), *way.arguments]
         self.life += 1
         read, write = os.pipe() if way.unread else (None, None)
         with self.log.open("ab") as log:

@@ -12,13 +12,13 @@ import psutil
 import psycopg
 import sqlalchemy.exc
 
-from adapters.errors import PatchbayError
 from loadtests.faults.databases import PostgresDatabase, SqliteFile
 from loadtests.faults.kinds import Fault
 from loadtests.faults.routers import ENDS_WITHIN_S, Ended
 from loadtests.faults.tally import Count, Tally
 from loadtests.faults.world import World, running_world
 from loadtests.servers import PostgresServer, RedisServer, has_redis
+from patchbay.core.errors import PatchbayError
 
 SQLITE, POSTGRES = "sqlite", "postgres"
 _PAUSE_S = (0.5, 2.0)

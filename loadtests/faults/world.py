@@ -11,20 +11,20 @@ from pathlib import Path
 
 import sqlalchemy
 
-from adapters.errors import StartError
-from adapters.registry.canary_records import CanaryDraft
-from adapters.registry.records import RevisionDraft, Scope, Wish
-from adapters.registry.registry import Registry
-from adapters.registry.schema import tallies
-from adapters.registry.spool import spool_of
-from adapters.registry.usage_book import UsageBook
-from adapters.tenancy import Limits
 from loadtests.faults.callers import NOBODYS_KEY, Callers, Counting, Door, Kind, Seen
 from loadtests.faults.databases import Database
 from loadtests.faults.replica import TOKEN, Replica
 from loadtests.faults.routers import Ended, RouterProcess
 from loadtests.servers import RedisServer
-from router.canary.plan import MetricConfig, PlanConfig, ScopeConfig, StepConfig
+from patchbay.core.errors import StartError
+from patchbay.core.tenancy import Limits
+from patchbay.registry.canary_records import CanaryDraft
+from patchbay.registry.records import RevisionDraft, Scope, Wish
+from patchbay.registry.registry import Registry
+from patchbay.registry.schema import tallies
+from patchbay.registry.spool import spool_of
+from patchbay.registry.usage_book import UsageBook
+from patchbay.router.canary.plan import MetricConfig, PlanConfig, ScopeConfig, StepConfig
 
 LIMIT = 12
 _TRIED = "tried"

@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean
 
-from adapters.errors import ConfigError, PatchbayError
 from loadtests.load.driving import drive
 from loadtests.load.figures import Figures, Spread, figures
 from loadtests.load.records import Job, Planned
@@ -22,6 +21,7 @@ from loadtests.load.running import Tell
 from loadtests.load.scenario import Arrivals, Requests, Scenario
 from loadtests.load.stack import Target
 from loadtests.stacks import demo_models
+from patchbay.core.errors import ConfigError, PatchbayError
 
 _ROOT = Path(__file__).parent.parent.parent
 _REQUESTS = 75

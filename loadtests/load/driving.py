@@ -9,9 +9,9 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from adapters.errors import PatchbayError
 from loadtests.load.records import Job, Record
 from loadtests.loopback import check_loopback
+from patchbay.core.errors import PatchbayError
 
 _ROOT = Path(__file__).parent.parent.parent
 # Starting and ending beside the requests themselves.

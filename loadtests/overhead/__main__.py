@@ -11,10 +11,10 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from adapters.errors import ConfigError, PatchbayError, fail
 from loadtests.overhead.measure import Crowd, Round, crowd, first_byte_s, measure
 from loadtests.overhead.report import medians, table_of, targets_met, write
 from loadtests.overhead.targets import FULL, TARGETS, Target, elsewhere, running, running_engine
+from patchbay.core.errors import ConfigError, PatchbayError, fail
 
 _REPORT = Path("build/bench")
 _FIRST_CROWD = 2000

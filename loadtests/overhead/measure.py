@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from adapters.errors import PatchbayError
 from loadtests.overhead.streams import request_bytes
 from loadtests.overhead.targets import Running
+from patchbay.core.errors import PatchbayError
 
 CHUNKS = 64
 PAUSE_MS = 5

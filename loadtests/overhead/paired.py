@@ -14,9 +14,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from adapters.errors import PatchbayError, fail
 from loadtests.overhead.measure import CHUNKS, load
 from loadtests.overhead.targets import FULL, TARGETS, Running, elsewhere, running, running_engine
+from patchbay.core.errors import PatchbayError, fail
 
 Kind = Literal["call", "chunk"]
 _KINDS: tuple[Kind, ...] = ("call", "chunk")

@@ -17,9 +17,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from adapters.errors import PatchbayError, fail
 from loadtests.overhead.measure import CHUNKS
 from loadtests.overhead.targets import FULL, TARGETS, Running, Target, elsewhere, running, running_engine
+from patchbay.core.errors import PatchbayError, fail
 
 _COLUMNS = ("p50_ms", "p99_ms", "p999_ms", "max_ms", "call_us", "chunk_us")
 Figures = dict[str, float]

@@ -13,7 +13,7 @@ import httpx
 import psutil
 import yaml
 
-from adapters.errors import StartError
+from patchbay.core.errors import StartError
 
 PEERS = Path("build/peers")
 FULL = "patchbay, able to carry on"
@@ -41,7 +41,7 @@ class Target:
 
 def _patchbay(place: Place) -> list[str]:
     flags = ["--replica", place.engine, "--port", str(place.port), "--admin-port", str(free_port())]
-    return [sys.executable, "-m", "router", *flags]
+    return [sys.executable, "-m", "patchbay.router", *flags]
 
 
 def _patchbay_that_carries_on(place: Place) -> list[str]:

@@ -10,10 +10,10 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from adapters.commands.output import console, table
-from adapters.errors import PatchbayError, fail
 from loadtests.ratios.asking import Load
 from loadtests.ratios.ways import Figure, Measured, repetition, running_stack, steps, summed
+from patchbay.adapters.commands.output import console, table
+from patchbay.core.errors import PatchbayError, fail
 
 _HEADS = ("ratio", "median", "least to most", "of", "by")
 

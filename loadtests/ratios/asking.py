@@ -10,7 +10,7 @@ from typing import Any
 
 import aiohttp
 
-from adapters.errors import PatchbayError
+from patchbay.core.errors import PatchbayError
 
 # Seconds of each measurement that are not counted: its streams begin all at once, and its adapters may have to come.
 _WARM_S = 1.0

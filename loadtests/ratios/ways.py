@@ -11,12 +11,12 @@ from typing import Any
 
 import httpx
 
-from adapters.errors import PatchbayError
-from launch.apart import patchbay_up
 from loadtests.load.plan import zipf_weights
 from loadtests.overhead.targets import free_port
 from loadtests.ratios.asking import Load, Place, first_token_s, tokens_per_s, worst_gap_s
 from loadtests.stacks import TOKEN, demo_models, make_adapters, registry_url
+from patchbay.core.errors import PatchbayError
+from patchbay.launch.subprocesses import patchbay_up
 
 SLOTS = 4
 _ADAPTERS = 16
@@ -101,7 +101,7 @@ class Stack:
 @contextlib.contextmanager
 def running_stack() -> Iterator[Stack]:
     """The demo's base with sixteen adapters, four slots, host memory for eight, and a route with guards."""
-    from launch.demo import demo_sections
+    from patchbay.launch.demo import demo_sections
 
     models = demo_models()
     sections = demo_sections(models)

@@ -16,13 +16,13 @@ from rich.console import Console
 from rich.markdown import Markdown
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from adapters.errors import PatchbayError, fail
 from loadtests.scale.fit import SHIPPED, read_fit
 from loadtests.scale.plots import draw
 from loadtests.scale.report import Measured, Simulated, measured_tables, simulated_tables, write_tables
 from loadtests.scale.scenarios import Extent, Plan, plan_of
 from loadtests.scale.work import Progress as Told
 from loadtests.scale.work import measure, simulate
+from patchbay.core.errors import PatchbayError, fail
 
 
 def main(  # noqa: PLR0913, PLR0917 - Typer makes an option of each parameter

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import msgspec
 
-from adapters.registry.canary_records import CanaryDraft, CanaryRecord, LookDraft, Tally
-from adapters.registry.records import (
+from patchbay.registry.canary_records import CanaryDraft, CanaryRecord, LookDraft, Tally
+from patchbay.registry.records import (
     FileRecord,
     Provenance,
     ReplicaReport,
@@ -21,17 +21,17 @@ from adapters.registry.records import (
     UsageBatch,
     UsageRow,
 )
-from adapters.registry.registry import Registry
-from adapters.registry.times import utc_now
-from router.admission.desk import Desk, Room, Waiting
-from router.balance.pick import Query, pick
-from router.body import Prompt
-from router.canary.conduct import World, conduct, with_tallies
-from router.canary.ledger import Counts, Ledger
-from router.canary.plan import PlanConfig
-from router.canary.plans import named_plan
-from router.snapshot import Catalog, Replica, Revision, Target
-from router.targets import build_table
+from patchbay.registry.registry import Registry
+from patchbay.registry.times import utc_now
+from patchbay.router.admission.scheduler import Desk, Room, Waiting
+from patchbay.router.balance.pick import Query, pick
+from patchbay.router.canary.ledger import Counts, Ledger
+from patchbay.router.canary.named_plans import named_plan
+from patchbay.router.canary.phases import World, conduct, with_tallies
+from patchbay.router.canary.plan import PlanConfig
+from patchbay.router.fleet.names import build_table
+from patchbay.router.fleet.snapshot import Catalog, Replica, Revision, Target
+from patchbay.router.http.body import Prompt
 
 _COUNTS = Counts(0.1, 5, 45, {"errors": (0, 1)})
 _TALLIED = 30

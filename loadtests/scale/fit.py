@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from adapters.errors import ConfigError
+from patchbay.core.errors import ConfigError
 
 SHIPPED = Path(__file__).with_name("fit.json")
 

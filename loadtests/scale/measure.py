@@ -23,10 +23,10 @@ import typer
 from rich.console import Console
 from rich.progress import track
 
-from adapters.errors import PatchbayError, fail
 from loadtests.scale.fit import SHIPPED, Fit, fit_steps
 from loadtests.stacks import TOKEN, patchbay
 from loadtests.streams import Load
+from patchbay.core.errors import PatchbayError, fail
 
 _SLOTS, _ADAPTERS, _TOKENS = 8, 12, 64
 _LOADS = ((1, 1), (4, 4), (8, 1), (8, 8), (16, 4), (32, 1), (32, 8), (64, 1), (64, 4), (64, 8))

@@ -1,5 +1,5 @@
-"""Our router in the model: `router.admission.desk` gives turns, `router.balance.pick` picks, neither knowing that time
-is simulated. Around them is what `router.admission.admission` does on asyncio."""
+"""Our router in the model: `router.admission.scheduler` gives turns and `router.balance.pick` picks, and neither knows
+that time is simulated. Around them is what `router.admission.admission` does on asyncio."""
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -11,12 +11,12 @@ from loadtests.scale.engine import Engine
 from loadtests.scale.front import Front
 from loadtests.scale.places import Size
 from loadtests.scale.traffic import Job
-from router.admission.admission import LEAST_PATIENCE_S, LOOK_S
-from router.admission.config import AdmissionConfig
-from router.admission.desk import Desk, Room, Waiting
-from router.balance.pick import Query, Weights, pick
-from router.body import Prompt
-from router.snapshot import Replica, Target
+from patchbay.router.admission.admission import LEAST_PATIENCE_S, LOOK_S
+from patchbay.router.admission.config import AdmissionConfig
+from patchbay.router.admission.scheduler import Desk, Room, Waiting
+from patchbay.router.balance.pick import Query, Weights, pick
+from patchbay.router.fleet.snapshot import Replica, Target
+from patchbay.router.http.body import Prompt
 
 _CONFIG = AdmissionConfig()
 _WEIGHTS = Weights()

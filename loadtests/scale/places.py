@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from adapters.admission.gate import AdapterSummary
-from adapters.names import parse_reference
-from adapters.replica import Tier
-from server.engine import EngineLora
-from server.slots import Entry, room_for_one
-from server.staging import StagedAdapter
+from patchbay.adapters.checks.check import AdapterSummary
+from patchbay.core.names import parse_reference
+from patchbay.core.replica import Tier
+from patchbay.server.engine import EngineLora
+from patchbay.server.slots import Entry, room_for_one
+from patchbay.server.staging import StagedAdapter
 
 _SUMMARY = AdapterSummary(16, 32, frozenset())
 

@@ -7,8 +7,6 @@ from datetime import UTC, datetime, timedelta
 
 import simpy
 
-from adapters.names import engine_name
-from adapters.registry.records import Placement, Rollout
 from loadtests.scale.engine import Engine
 from loadtests.scale.fit import Fit
 from loadtests.scale.front import Front
@@ -16,7 +14,9 @@ from loadtests.scale.ours import Ours
 from loadtests.scale.places import Size
 from loadtests.scale.policies import OURS, POLICIES
 from loadtests.scale.traffic import Job, Traffic, jobs_of, zipf_weights
-from router.control.rollouts import Flip, Try, next_step
+from patchbay.core.names import engine_name
+from patchbay.registry.records import Placement, Rollout
+from patchbay.router.control.rollouts import Flip, Try, next_step
 
 TTFT_S = 1.0
 _ROUND_S = 1.0

@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from adapters.errors import RateLimited, Unavailable
-from adapters.replica import ReplicaStatus
-from router.admission.config import AdmissionConfig
-from router.admission.desk import Desk, Room, Waiting
-from router.snapshot import Replica
+from patchbay.core.errors import RateLimited, Unavailable
+from patchbay.core.replica import ReplicaStatus
+from patchbay.router.admission.config import AdmissionConfig
+from patchbay.router.admission.scheduler import Desk, Room, Waiting
+from patchbay.router.fleet.snapshot import Replica
 
 # While somebody waits: replicas' news, and patience that ends.
 LOOK_S = 0.05

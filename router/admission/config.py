@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from adapters.settings import Settings
+from patchbay.core.settings import Settings
 
 
 class AdmissionConfig(Settings):

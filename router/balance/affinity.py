@@ -10,7 +10,7 @@ from hashlib import blake2b
 
 import msgspec
 
-from router.body import Prompt
+from patchbay.router.http.body import Prompt
 
 _MESSAGE_BYTES = 2048
 _TEXT_BYTES = 512

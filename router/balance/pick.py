@@ -12,10 +12,10 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from adapters.replica import Tier
-from router.balance.affinity import beginning, first_choice
-from router.body import Prompt
-from router.snapshot import Replica, Target, in_pool
+from patchbay.core.replica import Tier
+from patchbay.router.balance.affinity import beginning, first_choice
+from patchbay.router.fleet.snapshot import Replica, Target, in_pool
+from patchbay.router.http.body import Prompt
 
 _IN_TIER: Mapping[Tier, float] = {"slot": 1.0, "cpu": 0.5, "disk": 0.0}
 # A cold revision has a home, so that all routers load it at one place.

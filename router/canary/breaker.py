@@ -11,7 +11,7 @@ that all together err with a probability of alpha at most over a canary's life (
 import math
 from dataclasses import dataclass, field
 
-from router.canary.trial import Arm
+from patchbay.router.canary.assignment import Arm
 
 ALPHA = 0.002
 _FAILS, _FAILS_ELSEWHERE = 0.98, 0.02

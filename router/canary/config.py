@@ -5,9 +5,9 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from adapters.secret import Secret
-from adapters.settings import Settings, parse_settings
-from router.canary.plan import PlanConfig, ready_plan, ready_plans
+from patchbay.core.secret import Secret
+from patchbay.core.settings import Settings, parse_settings
+from patchbay.router.canary.plan import PlanConfig, ready_plan, ready_plans
 
 
 class DeclaredCanary(Settings):

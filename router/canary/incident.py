@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from adapters.registry.canary_records import CanaryRecord, Look
-from router.canary.course import Point
+from patchbay.registry.canary_records import CanaryRecord, Look
+from patchbay.router.canary.evidence_course import Point
 
 # How many looks a report and its plot are made from.
 TOLD_LOOKS = 1000

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from router.canary.evidence import (
+from patchbay.router.canary.evidence import (
     Mean,
     Wealth,
     more_below,
@@ -14,8 +14,8 @@ from router.canary.evidence import (
     rejected,
     worse,
 )
-from router.canary.ledger import Ledger, Metric
-from router.canary.plan import PlanConfig
+from patchbay.router.canary.ledger import Ledger, Metric
+from patchbay.router.canary.plan import PlanConfig
 
 
 @dataclass(frozen=True, slots=True)

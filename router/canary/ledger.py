@@ -9,8 +9,8 @@ from typing import Any
 
 import msgspec
 
-from router.canary.evidence import Mean, Rate, Wealth, no_worse, worse
-from router.canary.plan import MetricConfig, PlanConfig
+from patchbay.router.canary.evidence import Mean, Rate, Wealth, no_worse, worse
+from patchbay.router.canary.plan import MetricConfig, PlanConfig
 
 LOSS, TIE, WIN = 0.0, 0.5, 1.0
 _MOST_SLICES = 200

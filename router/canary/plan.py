@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, WithJsonSchema, field_validator, model_validator
 
-from adapters.settings import Settings
+from patchbay.core.settings import Settings
 
 Undecided = Literal["hold", "promote", "roll_back"]
 Unit = Literal["auto", "caller", "request"]

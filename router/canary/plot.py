@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from xml.sax.saxutils import escape
 
-from router.canary.course import Point
-from router.canary.plan import METRICS
+from patchbay.router.canary.evidence_course import Point
+from patchbay.router.canary.plan import METRICS
 
 WIDTH, HEIGHT = 900, 620
 _LEFT, _RIGHT, _TOP, _PANEL, _BETWEEN = 92, 690, 74, 190, 100

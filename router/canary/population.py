@@ -3,10 +3,10 @@
 import math
 from typing import Literal
 
-from router.canary.counted import callers_expected, growths
-from router.canary.ledger import Seen
-from router.canary.once import Once
-from router.canary.plan import PlanConfig
+from patchbay.router.canary.counted_callers import callers_expected, growths
+from patchbay.router.canary.first_seen import Once
+from patchbay.router.canary.ledger import Seen
+from patchbay.router.canary.plan import PlanConfig
 
 Assigned = Literal["caller", "request"]
 _FIRST_LOOK = 64

@@ -9,16 +9,16 @@ own rate see the same events.
 from collections import defaultdict
 from collections.abc import Callable, Collection, Sequence
 
-from router.canary.breaker import Breaker
-from router.canary.clusters import Clusters
-from router.canary.counted import Counted
-from router.canary.entry import Entry
-from router.canary.ledger import Counts, Seen
-from router.canary.order import Order
-from router.canary.plan import PlanConfig
-from router.canary.population import ALONE, Population
-from router.canary.sums import Sum
-from router.canary.trial import Arm
+from patchbay.router.canary.assigned_request import Entry
+from patchbay.router.canary.assignment import Arm
+from patchbay.router.canary.breaker import Breaker
+from patchbay.router.canary.clusters import Clusters
+from patchbay.router.canary.counted_callers import Counted
+from patchbay.router.canary.counts import Sum
+from patchbay.router.canary.event_order import Order
+from patchbay.router.canary.ledger import Counts, Seen
+from patchbay.router.canary.plan import PlanConfig
+from patchbay.router.canary.population import ALONE, Population
 
 # What the breaker goes by: nothing that a client can want.
 _HARD = frozenset({"errors", "empty"})

@@ -4,11 +4,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from adapters.registry.canary_records import Look
-from router.canary.conduct import verdict_json, with_tallies
-from router.canary.judge import Place
-from router.canary.ledger import Ledger
-from router.canary.plan import PlanConfig
+from patchbay.registry.canary_records import Look
+from patchbay.router.canary.judge import Place
+from patchbay.router.canary.ledger import Ledger
+from patchbay.router.canary.phases import verdict_json, with_tallies
+from patchbay.router.canary.plan import PlanConfig
 
 
 @dataclass(frozen=True, slots=True)

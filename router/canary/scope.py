@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Collection
 
-from router.canary.plan import ScopeConfig
+from patchbay.router.canary.plan import ScopeConfig
 
 
 def fault_of(scope: ScopeConfig, words: Collection[str], tenants: Collection[str] | None) -> str | None:

@@ -9,11 +9,11 @@ import statistics
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from router.canary.judge import Place, Promote, RollBack, StepOn, Verdict, judge
-from router.canary.ledger import Ledger
-from router.canary.plan import PlanConfig
-from router.canary.recorder import Recorder
-from router.canary.trial import Arm, Asker, Trial, arm_of
+from patchbay.router.canary.assignment import Arm, Asker, Trial, arm_of
+from patchbay.router.canary.judge import Place, Promote, RollBack, StepOn, Verdict, judge
+from patchbay.router.canary.ledger import Ledger
+from patchbay.router.canary.plan import PlanConfig
+from patchbay.router.canary.recorder import Recorder
 
 _VOTES = "votes"
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from router.carry.transcript import Transcript
+from patchbay.router.carry.transcript import Transcript
 
 COMPLETIONS = "/v1/completions"
 _SAMPLING = frozenset(

@@ -5,16 +5,16 @@ import logging
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
-from adapters.errors import RegistryError
-from adapters.registry.records import FileRecord, Placement
-from adapters.replica import ReplicaStatus
-from router.control.context import Context
-from router.control.plan import Failure, Put, fitting, make_plan, place
-from router.control.removals import held_back
-from router.control.replicas import Refused
-from router.control.tasks import KeyedTasks
-from router.control.wanted import Wanted
-from router.upstream.failure import ReplicaFailure
+from patchbay.core.errors import RegistryError
+from patchbay.core.replica import ReplicaStatus
+from patchbay.registry.records import FileRecord, Placement
+from patchbay.router.control.context import Context
+from patchbay.router.control.desired import Wanted
+from patchbay.router.control.plan import Failure, Put, fitting, make_plan, place
+from patchbay.router.control.removals import held_back
+from patchbay.router.control.replicas import Refused
+from patchbay.router.control.tasks import KeyedTasks
+from patchbay.router.upstream.failure import ReplicaFailure
 
 _log = logging.getLogger("patchbay.router")
 _AT_ONCE = 4

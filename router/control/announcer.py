@@ -10,13 +10,13 @@ from typing import Any
 
 import httpx
 
-from adapters.errors import ConfigError
-from adapters.paths import data_dir
-from adapters.registry.canary_records import CanaryRecord, Look
-from router.canary.config import CanaryConfig
-from router.canary.files import write_incident
-from router.canary.incident import summary
-from router.threads import Threads
+from patchbay.core.errors import ConfigError
+from patchbay.core.paths import data_dir
+from patchbay.core.thread_pools import Threads
+from patchbay.registry.canary_records import CanaryRecord, Look
+from patchbay.router.canary.config import CanaryConfig
+from patchbay.router.canary.incident import summary
+from patchbay.router.canary.report_files import write_incident
 
 _log = logging.getLogger("patchbay.router")
 _TRIES, _PAUSE_S, _TIMEOUT_S = 3, 1.0, 5.0

@@ -4,14 +4,14 @@ import asyncio
 import logging
 from collections.abc import Mapping
 
-from adapters.admission.base import BaseLayout
-from adapters.errors import RegistryError
-from adapters.registry.records import BaseModelRecord
-from adapters.replica import ReplicaStatus
-from router.control.context import Context
-from router.control.replicas import Refused
-from router.control.tasks import KeyedTasks
-from router.upstream.failure import ReplicaFailure
+from patchbay.adapters.checks.base import BaseLayout
+from patchbay.core.errors import RegistryError
+from patchbay.core.replica import ReplicaStatus
+from patchbay.registry.records import BaseModelRecord
+from patchbay.router.control.context import Context
+from patchbay.router.control.replicas import Refused
+from patchbay.router.control.tasks import KeyedTasks
+from patchbay.router.upstream.failure import ReplicaFailure
 
 _log = logging.getLogger("patchbay.router")
 

@@ -5,17 +5,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from adapters.registry.registry import Registry
-from adapters.replica import ReplicaStatus
-from adapters.tenancy import DEFAULT_TENANT
-from router.canary.plan import ScopeConfig
-from router.canary.scope import fault_of
-from router.control.follower import Follower
-from router.control.replicas import ReplicaControl
-from router.fleet import Fleet
-from router.metrics import Metrics
-from router.reach import Reach
-from router.threads import Threads
+from patchbay.core.replica import ReplicaStatus
+from patchbay.core.tenancy import DEFAULT_TENANT
+from patchbay.core.thread_pools import Threads
+from patchbay.registry.registry import Registry
+from patchbay.router.canary.plan import ScopeConfig
+from patchbay.router.canary.scope import fault_of
+from patchbay.router.control.follower import Follower
+from patchbay.router.control.pinned import Reach
+from patchbay.router.control.replicas import ReplicaControl
+from patchbay.router.fleet.fleet import Fleet
+from patchbay.router.telemetry.metrics import Metrics
 
 
 def utc_now() -> datetime:

@@ -6,27 +6,27 @@ import os
 import socket
 from collections.abc import Callable, Mapping
 
-from adapters.artifacts.store import ArtifactStore
-from adapters.canary_moves import CanaryMoves
-from adapters.config import RegistryConfig
-from adapters.lifecycle import Lifecycle
-from adapters.publish import Publisher
-from adapters.registry.registry import Registry
-from adapters.registry.spool import spool_of
-from adapters.registry.usage_book import UsageBook
-from router.canary.config import DeclaredCanary
-from router.config import RouterConfig
-from router.control.context import Context, ControlThreads
-from router.control.follower import Follower
-from router.control.pushes import Pushes
-from router.control.reconciler import Reconciler, Wishes
-from router.control.replicas import ReplicaControl
-from router.control.tallies import Tallies
-from router.fleet import Fleet
-from router.metrics import Metrics
-from router.reach import Reach
-from router.trials import Trials
-from router.watching import Subject, checked
+from patchbay.adapters.artifacts.store import ArtifactStore
+from patchbay.adapters.config import RegistryConfig
+from patchbay.adapters.lifecycle import Lifecycle
+from patchbay.adapters.publish import Publisher
+from patchbay.registry.canary_decisions import CanaryMoves
+from patchbay.registry.registry import Registry
+from patchbay.registry.spool import spool_of
+from patchbay.registry.usage_book import UsageBook
+from patchbay.router.canary.config import DeclaredCanary
+from patchbay.router.canary.live import Trials
+from patchbay.router.canary.metric_coverage import Subject, checked
+from patchbay.router.config import RouterConfig
+from patchbay.router.control.canary_counts import Tallies
+from patchbay.router.control.context import Context, ControlThreads
+from patchbay.router.control.follower import Follower
+from patchbay.router.control.pinned import Reach
+from patchbay.router.control.pushes import Pushes
+from patchbay.router.control.reconciler import Reconciler, Wishes
+from patchbay.router.control.replicas import ReplicaControl
+from patchbay.router.fleet.fleet import Fleet
+from patchbay.router.telemetry.metrics import Metrics
 
 _log = logging.getLogger("patchbay.router")
 _AGAIN_S = 1.0

@@ -9,16 +9,16 @@ import logging
 from collections.abc import Mapping
 from pathlib import Path
 
-from adapters.admission.base import BaseLayout
-from adapters.config import DeclaredAdapter
-from adapters.confined.bounds import Stop
-from adapters.digest import digest_of, folder_hashes
-from adapters.errors import PatchbayError
-from adapters.lifecycle import Lifecycle
-from adapters.publish import Publisher, PushRequest, refusal_of
-from adapters.registry.records import AdapterSettings
-from router.control.context import Context
-from router.control.tasks import KeyedTasks
+from patchbay.adapters.checks.base import BaseLayout
+from patchbay.adapters.config import DeclaredAdapter
+from patchbay.adapters.digest import digest_of, folder_hashes
+from patchbay.adapters.lifecycle import Lifecycle
+from patchbay.adapters.publish import Publisher, PushRequest, refusal_of
+from patchbay.adapters.sandbox.bounds import Stop
+from patchbay.core.errors import PatchbayError
+from patchbay.registry.records import AdapterSettings
+from patchbay.router.control.context import Context
+from patchbay.router.control.tasks import KeyedTasks
 
 _log = logging.getLogger("patchbay.router")
 _ACTOR = "patchbay.yaml"

@@ -7,14 +7,14 @@ import time
 from collections.abc import Callable
 from datetime import datetime
 
-from adapters.errors import RegistryError
-from adapters.registry.records import Access, RouterBeat, Snapshot
-from adapters.registry.registry import Registry
-from router.control.naming import expiries_of, naming_of
-from router.control.removals import loss_of
-from router.fleet import Fleet
-from router.metrics import Metrics
-from router.threads import Threads
+from patchbay.core.errors import RegistryError
+from patchbay.core.thread_pools import Threads
+from patchbay.registry.records import Access, RouterBeat, Snapshot
+from patchbay.registry.registry import Registry
+from patchbay.router.control.naming import expiries_of, naming_of
+from patchbay.router.control.removals import loss_of
+from patchbay.router.fleet.fleet import Fleet
+from patchbay.router.telemetry.metrics import Metrics
 
 _log = logging.getLogger("patchbay.router")
 BEAT_S = 2.0

@@ -1,8 +1,8 @@
 """From a snapshot of the registry to what names mean, and for how long. Pure."""
 
-from adapters.names import engine_name, revision_name
-from adapters.registry.records import AdapterView, Snapshot
-from router.snapshot import Naming
+from patchbay.core.names import engine_name, revision_name
+from patchbay.registry.records import AdapterView, Snapshot
+from patchbay.router.fleet.snapshot import Naming
 
 
 def naming_of(snapshot: Snapshot) -> Naming:

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from adapters.registry.records import Placement
-from adapters.replica import ReplicaStatus, RevisionStatus
-from router.control.wanted import Wanted
+from patchbay.core.replica import ReplicaStatus, RevisionStatus
+from patchbay.registry.records import Placement
+from patchbay.router.control.desired import Wanted
 
 _BUSY = ("staging", "loading")
 _FIRST_RETRY_S = 2.0

@@ -14,10 +14,10 @@ from typing import Any
 import httpx
 import msgspec
 
-from adapters.errors import PatchbayError
-from router.canary.config import CanaryConfig
-from router.canary.ledger import Counts
-from router.canary.sums import Sum
+from patchbay.core.errors import PatchbayError
+from patchbay.router.canary.config import CanaryConfig
+from patchbay.router.canary.counts import Sum
+from patchbay.router.canary.ledger import Counts
 
 _EVENTS = "patchbay_router_canary_events_total"
 _INFO = "patchbay_router_info"

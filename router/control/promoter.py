@@ -4,16 +4,16 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 
-from adapters.errors import Conflict, NotFound, RegistryError
-from adapters.registry.records import Placement, Rollout, RolloutState
-from adapters.replica import ReplicaStatus
-from router.control.actuator import Actuator
-from router.control.context import Context
-from router.control.rollouts import Fail, Flip, Try, Wait, next_step
-from router.control.smoke import smoke_test
-from router.control.tasks import KeyedTasks
-from router.control.wanted import Wanted
-from router.upstream.failure import ReplicaFailure
+from patchbay.core.errors import Conflict, NotFound, RegistryError
+from patchbay.core.replica import ReplicaStatus
+from patchbay.registry.records import Placement, Rollout, RolloutState
+from patchbay.router.control.actuator import Actuator
+from patchbay.router.control.context import Context
+from patchbay.router.control.desired import Wanted
+from patchbay.router.control.rollouts import Fail, Flip, Try, Wait, next_step
+from patchbay.router.control.smoke import smoke_test
+from patchbay.router.control.tasks import KeyedTasks
+from patchbay.router.upstream.failure import ReplicaFailure
 
 _log = logging.getLogger("patchbay.router")
 Placements = Mapping[str, Sequence[Placement]]

@@ -7,13 +7,13 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
-from adapters.confined.bounds import Pace, Stop
-from adapters.errors import BodyTooLarge, PatchbayError, RequestTimeout, Unavailable
-from adapters.publish import Publisher, Pushed, PushRequest, refusal_of
-from adapters.sources.authority import shown_source
-from adapters.sources.config import SourcesConfig
-from router.metrics import Metrics
-from router.threads import Threads
+from patchbay.adapters.publish import Publisher, Pushed, PushRequest, refusal_of
+from patchbay.adapters.sandbox.bounds import Pace, Stop
+from patchbay.adapters.sources.authority import shown_source
+from patchbay.adapters.sources.config import SourcesConfig
+from patchbay.core.errors import BodyTooLarge, PatchbayError, RequestTimeout, Unavailable
+from patchbay.core.thread_pools import Threads
+from patchbay.router.telemetry.metrics import Metrics
 
 _log = logging.getLogger("patchbay.router")
 _AGAIN_S = 10
@@ -24,7 +24,7 @@ _MESSAGE = "The push was given up: {}."
 class Pushes:
     """All pushes of this router's clients.
 
-    They have threads of their own, and none of them parses anything: that is done in processes (`adapters.confined`),
+    They have threads of their own, and none of them parses anything: that is done in processes (`adapters.sandbox`),
     which end with the push.
     """
 

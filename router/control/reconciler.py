@@ -10,20 +10,20 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from adapters.config import DeclaredAdapter
-from adapters.errors import RegistryError
-from adapters.publish import Publisher
-from adapters.replica import ReplicaStatus
-from router.canary.config import CanaryConfig, DeclaredCanary
-from router.control.actuator import Actuator
-from router.control.bases import Bases
-from router.control.canaries import CanaryKeeper
-from router.control.context import Context
-from router.control.declarations import Declarations
-from router.control.promoter import Promoter
-from router.control.reports import Reports
-from router.control.tasks import KeyedTasks
-from router.control.wanted import Wanted, wanted_revisions
+from patchbay.adapters.config import DeclaredAdapter
+from patchbay.adapters.publish import Publisher
+from patchbay.core.errors import RegistryError
+from patchbay.core.replica import ReplicaStatus
+from patchbay.router.canary.config import CanaryConfig, DeclaredCanary
+from patchbay.router.control.actuator import Actuator
+from patchbay.router.control.bases import Bases
+from patchbay.router.control.canary_loop import CanaryKeeper
+from patchbay.router.control.context import Context
+from patchbay.router.control.declarations import Declarations
+from patchbay.router.control.desired import Wanted, wanted_revisions
+from patchbay.router.control.promoter import Promoter
+from patchbay.router.control.reports import Reports
+from patchbay.router.control.tasks import KeyedTasks
 
 _log = logging.getLogger("patchbay.router")
 LEASE = "reconciler"

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from adapters.names import revision_name
-from adapters.registry.records import AdapterView, Snapshot
-from adapters.replica import ReplicaStatus, RevisionStatus
+from patchbay.core.names import revision_name
+from patchbay.core.replica import ReplicaStatus, RevisionStatus
+from patchbay.registry.records import AdapterView, Snapshot
 
 # So many revisions may leave a replica unexplained, where others stay.
 FEW = 3

@@ -7,14 +7,14 @@ from typing import Any
 
 import msgspec
 
-from adapters.errors import PatchbayError, Unavailable
-from adapters.registry.records import FileRecord
-from router.control.plan import Put
-from router.fleet import Fleet
-from router.headers import REVISION
-from router.upstream.client import Call, Document, ReplicaClient
-from router.upstream.failure import ReplicaFailure
-from router.upstream.link import Link
+from patchbay.core.errors import PatchbayError, Unavailable
+from patchbay.registry.records import FileRecord
+from patchbay.router.control.plan import Put
+from patchbay.router.fleet.fleet import Fleet
+from patchbay.router.http.headers import REVISION
+from patchbay.router.upstream.client import Call, Document, ReplicaClient
+from patchbay.router.upstream.failure import ReplicaFailure
+from patchbay.router.upstream.link import Link
 
 # Fetching a large adapter takes its time, and the replica goes on where we give up waiting: the next look shows it.
 _PUT_S = 120.0

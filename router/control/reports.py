@@ -4,11 +4,11 @@ import dataclasses
 import logging
 from collections.abc import Mapping, Sequence
 
-from adapters.errors import RegistryError
-from adapters.registry.records import Placement, ReplicaReport
-from adapters.replica import ReplicaStatus
-from router.control.context import Context
-from router.control.tasks import KeyedTasks
+from patchbay.core.errors import RegistryError
+from patchbay.core.replica import ReplicaStatus
+from patchbay.registry.records import Placement, ReplicaReport
+from patchbay.router.control.context import Context
+from patchbay.router.control.tasks import KeyedTasks
 
 _log = logging.getLogger("patchbay.router")
 AT_LEAST_EVERY_S = 5.0

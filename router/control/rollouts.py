@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from adapters.registry.records import Placement, Rollout
+from patchbay.registry.records import Placement, Rollout
 
 # The result of a smoke test on each replica where it ran: None where it was passed, else the reason.
 Tested = Mapping[str, str | None]

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from adapters.golden import judge
-from adapters.registry.records import GoldenPrompt
-from router.control.replicas import Refused, ReplicaControl
+from patchbay.adapters.golden import judge
+from patchbay.registry.records import GoldenPrompt
+from patchbay.router.control.replicas import Refused, ReplicaControl
 
 # Where an adapter brings no prompts of its own: that it answers at all, without an error.
 _ANY: tuple[GoldenPrompt, ...] = (GoldenPrompt(messages=({"role": "user", "content": "Hello"},), max_tokens=8),)

@@ -5,17 +5,17 @@ import logging
 from collections.abc import Callable
 from dataclasses import replace
 
-from adapters.errors import UpstreamFailed
-from router.carry.continuation import COMPLETIONS, Continuation, Rest, Tail, continuation
-from router.config import RouterConfig
-from router.fleet import Fleet
-from router.forward.calls import call_of
-from router.forward.exchange import Ask, Exchange
-from router.forward.patience import Patience
-from router.forward.upstreams import Upstreams
-from router.metrics import Metrics
-from router.snapshot import Replica
-from router.upstream.failure import ReplicaFailure
+from patchbay.core.errors import UpstreamFailed
+from patchbay.router.carry.continuation import COMPLETIONS, Continuation, Rest, Tail, continuation
+from patchbay.router.config import RouterConfig
+from patchbay.router.fleet.fleet import Fleet
+from patchbay.router.fleet.snapshot import Replica
+from patchbay.router.forward.exchange import Ask, Exchange
+from patchbay.router.forward.retry_limit import Patience
+from patchbay.router.forward.upstream_call import call_of
+from patchbay.router.forward.upstreams import Upstreams
+from patchbay.router.telemetry.metrics import Metrics
+from patchbay.router.upstream.failure import ReplicaFailure
 
 _log = logging.getLogger("patchbay.router")
 _PAUSE_S = 0.1

@@ -5,22 +5,22 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from adapters.asgi import Headers
-from adapters.errors import RequestError
-from adapters.tenancy import DEFAULT_TENANT
-from router.answered import Outcome
-from router.body import Head, Prompt, parse_head
-from router.canary.entry import Entry
-from router.elements import check_elements
-from router.endpoints import OTHER, Endpoint
-from router.forward.suspects import Case
-from router.guards.guarded import Guarded
-from router.relay import Relay
-from router.routes.book import Choice
-from router.snapshot import Target
-from router.tenants.limiter import Need
-from router.trace import Span
-from router.wire.request import Request
+from patchbay.core.asgi import Headers
+from patchbay.core.errors import RequestError
+from patchbay.core.tenancy import DEFAULT_TENANT
+from patchbay.guards.session import Guarded
+from patchbay.router.canary.assigned_request import Entry
+from patchbay.router.fleet.snapshot import Target
+from patchbay.router.forward.relay import Relay
+from patchbay.router.forward.suspects import Case
+from patchbay.router.http.body import Head, Prompt, parse_head
+from patchbay.router.http.body_elements import check_elements
+from patchbay.router.http.endpoints import OTHER, Endpoint
+from patchbay.router.http.request import Request
+from patchbay.router.http.trace_context import Span
+from patchbay.router.routes.table import Choice
+from patchbay.router.telemetry.request_record import Outcome
+from patchbay.router.tenants.limiter import Need
 
 _NOTHING_USED = Need(0, 0)
 

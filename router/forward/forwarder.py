@@ -7,20 +7,20 @@ import random
 from collections.abc import Callable
 from dataclasses import replace
 
-from adapters.errors import ModelNotFound, RateLimited, RequestError, Unavailable, UpstreamFailed
-from router.config import RouterConfig
-from router.fleet import Fleet
-from router.forward.calls import call_of
-from router.forward.carrier import Carrier
-from router.forward.exchange import Ask, Exchange
-from router.forward.patience import Patience
-from router.forward.upstreams import Attempt, Upstreams
-from router.forward.verdicts import OWN_WORDS, Verdicts
-from router.headers import MISSING, provenance
-from router.metrics import Metrics
-from router.snapshot import Replica, Target
-from router.targets import resolve
-from router.upstream.failure import ReplicaFailure
+from patchbay.core.errors import ModelNotFound, RateLimited, RequestError, Unavailable, UpstreamFailed
+from patchbay.router.config import RouterConfig
+from patchbay.router.fleet.fleet import Fleet
+from patchbay.router.fleet.names import resolve
+from patchbay.router.fleet.snapshot import Replica, Target
+from patchbay.router.forward.carrier import Carrier
+from patchbay.router.forward.exchange import Ask, Exchange
+from patchbay.router.forward.retry_limit import Patience
+from patchbay.router.forward.status_verdicts import OWN_WORDS, Verdicts
+from patchbay.router.forward.upstream_call import call_of
+from patchbay.router.forward.upstreams import Attempt, Upstreams
+from patchbay.router.http.headers import MISSING, provenance
+from patchbay.router.telemetry.metrics import Metrics
+from patchbay.router.upstream.failure import ReplicaFailure
 
 # How long the registry's and the replicas' news take at most, while all is well.
 _NEWS_S = 1.0

@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from router.balance import outliers
-from router.balance.outliers import SOUND, Health, Sort, Tally
-from router.fleet import Fleet
-from router.metrics import EjectionCause, Metrics
+from patchbay.router.balance import outliers
+from patchbay.router.balance.outliers import SOUND, Health, Sort, Tally
+from patchbay.router.fleet.fleet import Fleet
+from patchbay.router.telemetry.metrics import EjectionCause, Metrics
 
 _log = logging.getLogger("patchbay.router")
 # However long a replica wants to be left alone for.

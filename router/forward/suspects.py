@@ -8,12 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from secrets import token_bytes
 
-from adapters.errors import SuspectedQuery
-from router.balance import suspicion
-from router.balance.suspicion import NOTHING, Death, Record
-from router.forward.kinds import kind_of
-from router.metrics import Metrics
-from router.snapshot import Target
+from patchbay.core.errors import SuspectedQuery
+from patchbay.router.balance import suspicion
+from patchbay.router.balance.suspicion import NOTHING, Death, Record
+from patchbay.router.fleet.snapshot import Target
+from patchbay.router.forward.request_kind import kind_of
+from patchbay.router.telemetry.metrics import Metrics
 
 # One JSON object a hold: the kind's mark, the model and the replicas, never the prompt.
 _audit = logging.getLogger("patchbay.audit")

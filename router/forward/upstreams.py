@@ -7,19 +7,19 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
-from router.balance import budget
-from router.balance.pick import Query, pick
-from router.balance.suspicion import Death
-from router.config import RouterConfig
-from router.fleet import Fleet
-from router.forward.exchange import Ask, Exchange
-from router.forward.healths import Healths
-from router.forward.suspects import Case, Suspects
-from router.metrics import Metrics
-from router.snapshot import Replica, Target
-from router.upstream.client import Answer, Call, Document
-from router.upstream.failure import DEADLY, ReplicaFailure
-from router.upstream.link import Link
+from patchbay.router.balance import budget
+from patchbay.router.balance.pick import Query, pick
+from patchbay.router.balance.suspicion import Death
+from patchbay.router.config import RouterConfig
+from patchbay.router.fleet.fleet import Fleet
+from patchbay.router.fleet.snapshot import Replica, Target
+from patchbay.router.forward.exchange import Ask, Exchange
+from patchbay.router.forward.healths import Healths
+from patchbay.router.forward.suspects import Case, Suspects
+from patchbay.router.telemetry.metrics import Metrics
+from patchbay.router.upstream.client import Answer, Call, Document
+from patchbay.router.upstream.failure import DEADLY, ReplicaFailure
+from patchbay.router.upstream.link import Link
 
 _log = logging.getLogger("patchbay.router")
 # Said of itself by a replica that is well.

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from adapters.errors import ConfigError
+from patchbay.core.errors import ConfigError
 
 # A text's task shows at its beginning or at its end, and time goes by length.
 _HEAD, _TAIL = 280, 120
@@ -80,7 +80,7 @@ def clip(text: str) -> str:
 
 def background() -> list[str]:
     """Everyday texts of no task."""
-    lines = (resources.files("router.routes") / "background.txt").read_text(encoding="utf-8").splitlines()
+    lines = (resources.files("patchbay.router.routes") / "background.txt").read_text(encoding="utf-8").splitlines()
     return [line for line in lines if line and not line.startswith("#")]
 
 

@@ -5,10 +5,10 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, PrivateAttr, field_validator, model_validator
 
-from adapters.schema.compiled import Schema, SchemaError, compile_schema
-from adapters.settings import Settings
-from router.routes.pattern import compiled_pattern
-from router.routes.template import render
+from patchbay.core.schema.compiled import Schema, SchemaError, compile_schema
+from patchbay.core.settings import Settings
+from patchbay.router.routes.pattern import compiled_pattern
+from patchbay.router.routes.template import render
 
 AUTO = "auto"
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"

@@ -9,10 +9,10 @@ from typing import Any
 
 import msgspec
 
-from adapters.errors import ConfigError
-from router.routes.book import Book
-from router.routes.config import AUTO
-from router.routes.facts import Facts
+from patchbay.core.errors import ConfigError
+from patchbay.router.routes.config import AUTO
+from patchbay.router.routes.facts import Facts
+from patchbay.router.routes.table import Book
 
 
 class Text(msgspec.Struct, frozen=True):

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from router.body import decoded_by, read_float
+from patchbay.core.json_body import decoded_by, read_float
 
 _NO_METADATA: Mapping[str, str] = {}
 # What is beyond says nothing more of the task, and regular expressions take their time.

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-from adapters.errors import InvalidRequest
-from router.body import decoded, encoded
-from router.routes.config import RouteConfig, Sampling
-from router.routes.sizes import FIELDS, makes_text, size_of, with_tokens
-from router.routes.template import render
+from patchbay.core.errors import InvalidRequest
+from patchbay.core.json_body import decoded, encoded
+from patchbay.router.routes.config import RouteConfig, Sampling
+from patchbay.router.routes.sizes import FIELDS, makes_text, size_of, with_tokens
+from patchbay.router.routes.template import render
 
 VARIABLES = "variables"
 _PENALTIES = ("presence_penalty", "frequency_penalty", "seed")

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Iterator
 
-from router.routes.config import RuleConfig
-from router.routes.facts import Facts
-from router.routes.pattern import compiled_pattern, whole
+from patchbay.router.routes.config import RuleConfig
+from patchbay.router.routes.facts import Facts
+from patchbay.router.routes.pattern import compiled_pattern, whole
 
 
 class Rule:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from adapters.errors import InvalidRequest
+from patchbay.core.errors import InvalidRequest
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 from hashlib import blake2b
 
-from router.lots import unit
+from patchbay.router.routes.sampling import unit
 
 
 def choose(arms: Sequence[tuple[str, float]], salt: str, caller: bytes) -> int:

@@ -5,8 +5,8 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-from adapters.schema.budget import Budget, BudgetSpent
-from adapters.schema.compiled import Schema
+from patchbay.core.schema.budget import Budget, BudgetSpent
+from patchbay.core.schema.compiled import Schema
 
 # Of holding variables to their schema: less than 20 ms.
 _STEPS = 8000

@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from adapters.errors import Forbidden, Unauthorized, Unavailable
-from adapters.registry.records import Access, Scope
-from adapters.tenancy import DEFAULT_TENANT, Limits, key_digest, key_id, same_digest
-from router.keys import shown_key
-from router.tenants.config import DEFAULT_TIER, TenantsConfig, TierConfig
+from patchbay.core.errors import Forbidden, Unauthorized, Unavailable
+from patchbay.core.tenancy import DEFAULT_TENANT, Limits, key_digest, key_id, same_digest
+from patchbay.registry.records import Access, Scope
+from patchbay.router.tenants.config import DEFAULT_TIER, TenantsConfig, TierConfig
+from patchbay.router.tenants.role_keys import shown_key
 
 _NOBODY = "0" * 64
 # Made once, since each request makes a client of these.

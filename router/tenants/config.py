@@ -4,9 +4,9 @@ from typing import Final
 
 from pydantic import Field, field_validator, model_validator
 
-from adapters.secret import Secret
-from adapters.settings import Settings
-from adapters.tenancy import Limits
+from patchbay.core.secret import Secret
+from patchbay.core.settings import Settings
+from patchbay.core.tenancy import Limits
 
 DEFAULT_TIER: Final = "default"
 _DECIMALS = 6

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from adapters.errors import Unavailable
+from patchbay.core.errors import Unavailable
 
 LEASE_S = 30.0
 

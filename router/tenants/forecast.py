@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from adapters.money import TRILLION
-from router.tenants.config import PriceConfig
-from router.tenants.limiter import Need
+from patchbay.core.money import TRILLION
+from patchbay.router.tenants.config import PriceConfig
+from patchbay.router.tenants.limiter import Need
 
 MONTH_DAYS = 30
 

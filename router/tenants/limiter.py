@@ -7,12 +7,12 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from adapters.asgi import Headers
-from adapters.errors import InvalidRequest, RateLimited, Unavailable
-from adapters.money import BILLION, PARTS, plain
-from adapters.tenancy import Limits
-from router.tenants.config import CountersConfig, PriceConfig
-from router.tenants.counters import LEASE_S, Charge, Counters, Reserved
+from patchbay.core.asgi import Headers
+from patchbay.core.errors import InvalidRequest, RateLimited, Unavailable
+from patchbay.core.money import BILLION, PARTS, plain
+from patchbay.core.tenancy import Limits
+from patchbay.router.tenants.config import CountersConfig, PriceConfig
+from patchbay.router.tenants.counters import LEASE_S, Charge, Counters, Reserved
 
 _log = logging.getLogger("patchbay.router")
 _DAY_S = 86_400

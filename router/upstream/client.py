@@ -9,13 +9,13 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
 
-from adapters.asgi import Headers, header
-from adapters.errors import PatchbayError, Unavailable
-from router import descriptors
-from router.headers import downstream_headers
-from router.outermost import keep_running
-from router.upstream.connection import Connection, Sink
-from router.upstream.failure import ReplicaFailure
+from patchbay.core import descriptors
+from patchbay.core.asgi import Headers, header
+from patchbay.core.background import keep_running
+from patchbay.core.errors import PatchbayError, Unavailable
+from patchbay.router.http.headers import downstream_headers
+from patchbay.router.upstream.connection import Connection, Sink
+from patchbay.router.upstream.failure import ReplicaFailure
 
 # Servers close idle connections, many after 5 s (uvicorn's default). Closing them first means that no request is sent
 # on one that its server is just closing, which could not be told from a server that died on the request.

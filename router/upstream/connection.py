@@ -10,9 +10,9 @@ from typing import cast
 
 import httptools
 
-from adapters.asgi import Headers
-from adapters.errors import PatchbayError
-from router.upstream.failure import ReplicaFailure
+from patchbay.core.asgi import Headers
+from patchbay.core.errors import PatchbayError
+from patchbay.router.upstream.failure import ReplicaFailure
 
 _HEAD_LIMIT = 256 * 1024
 _BUFFER_LIMIT = 64 * 1024

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from adapters.errors import PatchbayError
+from patchbay.core.errors import PatchbayError
 
 FailureKind = Literal["connect", "disconnect", "timeout", "protocol", "refused", "gateway", "error", "busy", "limited"]
 # What a request can be the cause of, and is suspected of where it happens again.

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from router.upstream.client import ReplicaClient
+from patchbay.router.upstream.client import ReplicaClient
 
 
 @dataclass(frozen=True, slots=True)

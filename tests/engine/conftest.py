@@ -22,17 +22,17 @@ import pytest
 import yaml
 from openai import OpenAI
 
-from adapters.admission.base import BaseLayout
-from adapters.artifacts.store import ArtifactStore
-from adapters.config import RegistryConfig
-from adapters.demo.build import DemoModels, build_demo
-from adapters.demo.progress import Silent
-from adapters.demo.recipe import SHIPPED_SEED
-from adapters.lifecycle import Lifecycle
-from adapters.publish import Publisher, PushRequest
-from adapters.registry.records import Wish
-from adapters.registry.registry import Registry
-from launch.demo import demo_sections
+from patchbay.adapters.artifacts.store import ArtifactStore
+from patchbay.adapters.checks.base import BaseLayout
+from patchbay.adapters.config import RegistryConfig
+from patchbay.adapters.demo.build import DemoModels, build_demo
+from patchbay.adapters.demo.progress import Silent
+from patchbay.adapters.demo.recipe import SHIPPED_SEED
+from patchbay.adapters.lifecycle import Lifecycle
+from patchbay.adapters.publish import Publisher, PushRequest
+from patchbay.launch.demo import demo_sections
+from patchbay.registry.records import Wish
+from patchbay.registry.registry import Registry
 
 START_TIMEOUT_S = 240
 TOKEN = "engine-tests"
@@ -129,7 +129,9 @@ def router_process(folder: Path, config: dict[str, Any]) -> Iterator[str]:
     """A router in a process of its own, once it is ready; its address. `config` names its ports."""
     file = folder / "router.yaml"
     file.write_text(yaml.safe_dump(config))
-    process = subprocess.Popen([sys.executable, "-m", "router", "--config", str(file)], stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "patchbay.router", "--config", str(file)], stderr=subprocess.DEVNULL
+    )
     try:
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline:

@@ -6,14 +6,14 @@ from pathlib import Path
 
 from tokenizers import Tokenizer
 
-from adapters.demo.build import DemoModels
-from adapters.demo.corpus import Example, Message
-from adapters.demo.data import batches
-from adapters.demo.optimise import learn
-from adapters.demo.progress import Silent
-from adapters.demo.recipe import AdapterRecipe, Recipe, Schedule
-from adapters.demo.train import reproducible, served_base
-from adapters.demo.tune import adapter_loss, lora_config, save_adapter
+from patchbay.adapters.demo.build import DemoModels
+from patchbay.adapters.demo.corpus import Example, Message
+from patchbay.adapters.demo.data import batches
+from patchbay.adapters.demo.optimise import learn
+from patchbay.adapters.demo.progress import Silent
+from patchbay.adapters.demo.recipe import AdapterRecipe, Recipe, Schedule
+from patchbay.adapters.demo.train import reproducible, served_base
+from patchbay.adapters.demo.tune import adapter_loss, lora_config, save_adapter
 
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 _STEPS, _BATCH = 110, 12

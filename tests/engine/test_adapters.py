@@ -14,7 +14,7 @@ import torch
 from openai import OpenAI
 from safetensors.torch import load_file, save_file
 
-from adapters.errors import AdapterError, Conflict
+from patchbay.core.errors import AdapterError, Conflict
 from tests.engine.conftest import Stack
 from tests.engine.test_endpoints import REQUEST, TICKET, answer, user
 

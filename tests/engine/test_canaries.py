@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from adapters.demo.corpus import Example, task_examples
-from adapters.demo.recipe import SHIPPED_SEED
-from adapters.registry.canary_records import CanaryDraft, CanaryRecord
-from adapters.registry.registry import Registry
-from launch.demo_canary import same_in_other_bytes
-from launch.demo_traffic import Traffic
-from router.canary.config import plan_of
-from router.canary.plan import MetricConfig, PlanConfig, StepConfig
-from router.canary.replay import replayed
+from patchbay.adapters.demo.corpus import Example, task_examples
+from patchbay.adapters.demo.recipe import SHIPPED_SEED
+from patchbay.launch.demo_canary import same_in_other_bytes
+from patchbay.launch.demo_traffic import Traffic
+from patchbay.registry.canary_records import CanaryDraft, CanaryRecord
+from patchbay.registry.registry import Registry
+from patchbay.router.canary.config import plan_of
+from patchbay.router.canary.plan import MetricConfig, PlanConfig, StepConfig
+from patchbay.router.canary.replay import replayed
 from tests.engine.conftest import TOKEN, Stack, free_ports, router_process
 from tests.engine.leaky import leaks, train_on
 

@@ -15,15 +15,15 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from adapters.admission.gate import AdapterSummary
-from adapters.demo.build import DemoModels
-from launch.demo import demo_sections
-from server.app import ServerApp
-from server.config import ServerConfig
-from server.environment import set_environment
-from server.metrics import ServerMetrics
-from server.replica import Replica
-from server.staging import StagedAdapter
+from patchbay.adapters.checks.check import AdapterSummary
+from patchbay.adapters.demo.build import DemoModels
+from patchbay.launch.demo import demo_sections
+from patchbay.server.app import ServerApp
+from patchbay.server.config import ServerConfig
+from patchbay.server.environment import set_environment
+from patchbay.server.metrics import ServerMetrics
+from patchbay.server.replica import Replica
+from patchbay.server.staging import StagedAdapter
 
 pytestmark = pytest.mark.engine
 T = TypeVar("T")
@@ -46,7 +46,7 @@ class Served:
         self.app = ServerApp(self.replica)
 
     async def _open(self) -> None:
-        from server.vllm_engine import VllmEngine
+        from patchbay.server.vllm_engine import VllmEngine
 
         await self.replica.open(await VllmEngine.start(self.config))
 

@@ -12,9 +12,9 @@ import httpx
 import psutil
 import pytest
 
-from adapters.config import ArtifactsConfig
-from adapters.demo.build import ARTIFACTS
 from loadtests.swaps import Kind, Swaps
+from patchbay.adapters.config import ArtifactsConfig
+from patchbay.adapters.demo.build import ARTIFACTS
 from tests.engine.conftest import TOKEN, Stack, free_ports, router_process
 from tests.fakes.artifacts import stored
 

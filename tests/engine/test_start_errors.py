@@ -12,7 +12,7 @@ import pytest
 import yaml
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from adapters.demo.build import DemoModels
+from patchbay.adapters.demo.build import DemoModels
 from tests.engine.conftest import free_ports
 
 pytestmark = pytest.mark.engine
@@ -23,7 +23,7 @@ def start(folder: Path, **sections: Any) -> subprocess.CompletedProcess[str]:
     engine = {"enforce_eager": True}
     file.write_text(yaml.safe_dump({"port": free_ports(1)[0], "engine": engine} | sections))
     return subprocess.run(
-        [sys.executable, "-m", "server", "--config", str(file)],
+        [sys.executable, "-m", "patchbay.server", "--config", str(file)],
         capture_output=True,
         text=True,
         timeout=120,

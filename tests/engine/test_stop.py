@@ -12,7 +12,7 @@ import psutil
 import pytest
 from openai import OpenAI
 
-from adapters.demo.build import DemoModels
+from patchbay.adapters.demo.build import DemoModels
 from tests.engine.conftest import Stack, start_stack, stop_stack
 from tests.engine.test_adapters import until
 from tests.engine.test_endpoints import REQUEST, answer

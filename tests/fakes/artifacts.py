@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-from adapters.admission.gate import check_folder
-from adapters.artifacts.store import ArtifactStore
-from adapters.config import ArtifactsConfig
-from adapters.digest import digest_of, folder_hashes
-from server.staging import StagedAdapter
+from patchbay.adapters.artifacts.store import ArtifactStore
+from patchbay.adapters.checks.check import check_folder
+from patchbay.adapters.config import ArtifactsConfig
+from patchbay.adapters.digest import digest_of, folder_hashes
+from patchbay.server.staging import StagedAdapter
 
 
 def stored(store: Path, folder: Path) -> dict[str, Any]:

@@ -5,12 +5,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
-from adapters.artifacts.store import ArtifactStore
-from adapters.config import MAX_RANK, RegistryConfig
-from adapters.lifecycle import Lifecycle
-from adapters.publish import Publisher, PushRequest
-from adapters.registry.records import Revision
-from adapters.registry.registry import Registry
+from patchbay.adapters.artifacts.store import ArtifactStore
+from patchbay.adapters.config import MAX_RANK, RegistryConfig
+from patchbay.adapters.lifecycle import Lifecycle
+from patchbay.adapters.publish import Publisher, PushRequest
+from patchbay.registry.records import Revision
+from patchbay.registry.registry import Registry
 from tests.fakes.adapter_folder import write_adapter
 
 

@@ -3,7 +3,7 @@
 import hashlib
 from datetime import datetime
 
-from adapters.registry.records import FileRecord, Provenance, RevisionDraft
+from patchbay.registry.records import FileRecord, Provenance, RevisionDraft
 
 BASE = "b" * 64
 

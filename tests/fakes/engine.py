@@ -15,8 +15,8 @@ from typing import Any, Literal
 from aiohttp import web
 from multidict import CIMultiDict
 
-from adapters.names import parse_reference
-from adapters.replica import (
+from patchbay.core.names import parse_reference
+from patchbay.core.replica import (
     BaseModelStatus,
     Phase,
     ReplicaStatus,

@@ -14,17 +14,17 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from adapters.paths import data_dir
-from launch.backoff import RestartConfig
-from launch.child import ProcessSpec
-from launch.config import Overrides, load_config
-from launch.events import ReadyReport
-from launch.output import Reporter
-from launch.plan import make_plan
-from launch.reporters import JsonReporter, PlainReporter
-from launch.run import exit_code_of
-from launch.rundir import run_directory
-from launch.supervisor import Plan, supervise
+from patchbay.core.paths import data_dir
+from patchbay.launch.backoff import RestartConfig
+from patchbay.launch.child import ProcessSpec
+from patchbay.launch.config import Overrides, load_config
+from patchbay.launch.events import ReadyReport
+from patchbay.launch.output import Reporter
+from patchbay.launch.plan import make_plan
+from patchbay.launch.reporters import JsonReporter, PlainReporter
+from patchbay.launch.run import exit_code_of
+from patchbay.launch.rundir import run_directory
+from patchbay.launch.supervisor import Plan, supervise
 
 
 def _spec(data: dict[str, Any]) -> ProcessSpec:

@@ -5,10 +5,10 @@ import json
 from collections import Counter
 from collections.abc import Callable, Coroutine
 
-from adapters.asgi import Message, Receive, Scope, Send
-from adapters.errors import AdapterRejected
-from adapters.replica import BaseModelStatus, RequestStatus
-from server.engine import EngineLora, LoraCapacity, LoraTiers
+from patchbay.core.asgi import Message, Receive, Scope, Send
+from patchbay.core.errors import AdapterRejected
+from patchbay.core.replica import BaseModelStatus, RequestStatus
+from patchbay.server.engine import EngineLora, LoraCapacity, LoraTiers
 
 
 class FakeLoraEngine:

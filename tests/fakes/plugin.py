@@ -1,6 +1,6 @@
 """A judge of one's own, as a plug-in has it."""
 
-from router.guards.judges.judge import Facts, Verdict
+from patchbay.guards.judges.judge import Facts, Verdict
 
 opened: list[str] = []
 closed: list[str] = []

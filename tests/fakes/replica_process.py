@@ -14,14 +14,14 @@ from pathlib import Path
 
 import uvloop
 
-from adapters.deadman import Deadman
-from adapters.errors import PatchbayError, fail
-from adapters.prctl import end_with_parent
-from adapters.settings import load_yaml, parse_settings
-from server.config import ServerConfig
-from server.engine import LoraTiers
-from server.process import serve
-from server.processes import engine_processes, kill
+from patchbay.core.errors import PatchbayError, fail
+from patchbay.core.prctl import end_with_parent
+from patchbay.core.settings import load_yaml, parse_settings
+from patchbay.core.watchdog import Deadman
+from patchbay.server.config import ServerConfig
+from patchbay.server.engine import LoraTiers
+from patchbay.server.process import serve
+from patchbay.server.processes import engine_processes, kill
 from tests.fakes.lora_engine import FakeLoraEngine
 
 _CORE = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)"

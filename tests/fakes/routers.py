@@ -10,8 +10,8 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from router.app import Router
-from router.config import ReplicaConfig, RouterConfig
+from patchbay.router.app import Router
+from patchbay.router.config import ReplicaConfig, RouterConfig
 from tests.fakes.engine import FakeEngine
 from tests.fakes.turns import starting
 
@@ -64,7 +64,7 @@ def free_port() -> int:
 
 
 async def start_process(*arguments: str) -> asyncio.subprocess.Process:
-    """`python -m router` with `arguments`, its output piped."""
+    """`python -m patchbay.router` with `arguments`, its output piped."""
     return await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",

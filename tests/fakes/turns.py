@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from adapters.collecting import settle
+from patchbay.core.garbage_collection import settle
 
 LIMIT_S = 0.1
 # Below this nobody asks which callback it was.

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from router.guards.injection.classifier import InjectionClassifier
-from router.guards.injection.data.samples import fill, templates
-from router.guards.injection.evaluation import evaluate
+from patchbay.guards.injection.classifier import InjectionClassifier
+from patchbay.guards.injection.data.samples import fill, templates
+from patchbay.guards.injection.evaluation import evaluate
 from tests.redteam.cases import Case, cases
 
 TABLE = Path(__file__).parent / "table.json"

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from launch.reference import OUTPUT, reference
+from tools.reference import OUTPUT, reference
 
 ROOT = Path(__file__).parent.parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 
 
 def test_the_configuration_reference_is_what_the_code_says() -> None:
-    assert OUTPUT.read_text() == reference(), "run: python -m launch.reference"
+    assert OUTPUT.read_text() == reference(), "run: python -m tools.reference"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

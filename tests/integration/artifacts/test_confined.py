@@ -9,15 +9,15 @@ from pathlib import Path
 import psutil
 import pytest
 
-from adapters.admission.folder import Limits
-from adapters.config import SigningConfig
-from adapters.confined.bounds import Bounds, Pace, Stop, Task
-from adapters.confined.process import run
-from adapters.errors import AdapterError, SourceError, Stopped, TooCostly
-from adapters.inspection import Demands, inspect
-from adapters.sources.authority import environment_of
-from adapters.sources.config import SourcesConfig
-from adapters.sources.fetch import Terms, obtain
+from patchbay.adapters.checks.folder import Limits
+from patchbay.adapters.config import SigningConfig
+from patchbay.adapters.inspection import Demands, inspect
+from patchbay.adapters.sandbox.bounds import Bounds, Pace, Stop, Task
+from patchbay.adapters.sandbox.process import run
+from patchbay.adapters.sources.authority import environment_of
+from patchbay.adapters.sources.config import SourcesConfig
+from patchbay.adapters.sources.fetch import Terms, obtain
+from patchbay.core.errors import AdapterError, SourceError, Stopped, TooCostly
 from tests.fakes.adapter_folder import write_adapter
 from tests.fakes.hostile import (
     HostileServer,
@@ -46,7 +46,7 @@ def archive(tmp_path: Path, raw: bytes, name: str = "a.tar.gz") -> Path:
 
 
 def children() -> list[psutil.Process]:
-    return [one for one in psutil.Process().children() if "adapters.confined.child" in one.cmdline()]
+    return [one for one in psutil.Process().children() if "patchbay.adapters.sandbox.child" in one.cmdline()]
 
 
 @pytest.mark.parametrize(

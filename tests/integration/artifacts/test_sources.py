@@ -16,14 +16,14 @@ from typing import Any
 import fsspec
 import pytest
 
-from adapters.admission.folder import Limits
-from adapters.archive import unpack
-from adapters.config import ArtifactsConfig
-from adapters.digest import folder_hashes
-from adapters.errors import AdapterError, SourceError
-from adapters.sources.config import SourcesConfig
-from adapters.sources.fetch import Terms, obtain
-from adapters.sources.oci import push_oci
+from patchbay.adapters.archive import unpack
+from patchbay.adapters.checks.folder import Limits
+from patchbay.adapters.config import ArtifactsConfig
+from patchbay.adapters.digest import folder_hashes
+from patchbay.adapters.sources.config import SourcesConfig
+from patchbay.adapters.sources.fetch import Terms, obtain
+from patchbay.adapters.sources.oci import push_oci
+from patchbay.core.errors import AdapterError, SourceError
 from tests.fakes.adapter_folder import write_adapter
 from tests.fakes.oci_registry import NO_REGISTRY, registry_program, running_registry
 

@@ -9,12 +9,12 @@ from pathlib import Path
 import fsspec
 import pytest
 
-from adapters.artifacts.cache import FAILURE_MEMORY_S, Fetcher
-from adapters.artifacts.store import ArtifactStore
-from adapters.config import ArtifactsConfig
-from adapters.digest import digest_of, folder_hashes
-from adapters.errors import ArtifactError, ConfigError
-from adapters.registry.records import FileRecord
+from patchbay.adapters.artifacts.cache import FAILURE_MEMORY_S, Fetcher
+from patchbay.adapters.artifacts.store import ArtifactStore
+from patchbay.adapters.config import ArtifactsConfig
+from patchbay.adapters.digest import digest_of, folder_hashes
+from patchbay.core.errors import ArtifactError, ConfigError
+from patchbay.registry.records import FileRecord
 
 SIZE = 3 * 1024 * 1024 + 17
 

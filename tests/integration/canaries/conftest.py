@@ -16,13 +16,13 @@ import httpx
 import pytest
 import yaml
 
-from adapters.artifacts.store import ArtifactStore
-from adapters.config import RegistryConfig
-from adapters.lifecycle import Lifecycle
-from adapters.publish import Publisher, PushRequest
-from adapters.registry.canary_records import CanaryDraft, CanaryRecord
-from adapters.registry.registry import Registry
-from router.canary.plan import MetricConfig, PlanConfig, StepConfig
+from patchbay.adapters.artifacts.store import ArtifactStore
+from patchbay.adapters.config import RegistryConfig
+from patchbay.adapters.lifecycle import Lifecycle
+from patchbay.adapters.publish import Publisher, PushRequest
+from patchbay.registry.canary_records import CanaryDraft, CanaryRecord
+from patchbay.registry.registry import Registry
+from patchbay.router.canary.plan import MetricConfig, PlanConfig, StepConfig
 from tests.fakes.adapter_folder import write_adapter
 from tests.fakes.engine import TOKEN, FakeEngine
 from tests.fakes.postgres import NO_SERVER, Postgres, running_postgres, server_programs
@@ -138,7 +138,7 @@ def router_processes(place: Place, engine: FakeEngine, count: int, **settings: A
             file = place.folder / f"{name}.yaml"
             file.write_text(yaml.safe_dump(config))
             log = (place.folder / f"{name}.log").open("wb")
-            process = subprocess.Popen([sys.executable, "-m", "router", "--config", str(file)], stderr=log)
+            process = subprocess.Popen([sys.executable, "-m", "patchbay.router", "--config", str(file)], stderr=log)
             url, admin_url = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{admin_port}"
             started.append(RouterProcess(name, url, admin_url, process))
         yield started

@@ -8,9 +8,9 @@ from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.registry.registry import Registry
-from router.canary.config import CanaryConfig
-from router.control.prometheus import Freshness, NoData, PrometheusSource, Scraped
+from patchbay.registry.registry import Registry
+from patchbay.router.canary.config import CanaryConfig
+from patchbay.router.control.prometheus import Freshness, NoData, PrometheusSource, Scraped
 from tests.fakes.engine import FakeEngine, Script
 from tests.fakes.postgres import Postgres
 from tests.fakes.prometheus import NO_PROMETHEUS, has_prometheus, running_prometheus

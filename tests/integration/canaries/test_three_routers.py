@@ -6,8 +6,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from router.canary.config import plan_of
-from router.canary.replay import replayed
+from patchbay.router.canary.config import plan_of
+from patchbay.router.canary.replay import replayed
 from tests.fakes.engine import FakeEngine, Script
 from tests.fakes.prometheus import NO_PROMETHEUS, has_prometheus, running_prometheus
 from tests.fakes.routers import free_port

@@ -12,10 +12,10 @@ from helm_python import Chart, values_from_yaml
 from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 
-from adapters.settings import parse_settings
-from launch.chart import CHART
-from router.config import RouterConfig
-from server.config import ServerConfig
+from patchbay.core.settings import parse_settings
+from patchbay.router.config import RouterConfig
+from patchbay.server.config import ServerConfig
+from tools.chart import CHART
 
 Object = dict[str, Any]
 RELEASE, NAMESPACE = "pb", "serve"

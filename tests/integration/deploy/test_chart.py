@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 from helm_python import Chart, HelmRenderError, HelmValuesError, lint, parse_set_string
 
-from launch.chart import CHART, made_files
 from tests.integration.deploy.charts import (
     EVERYTHING,
     MATRIX,
@@ -21,6 +20,7 @@ from tests.integration.deploy.charts import (
     put_secrets,
     rendered,
 )
+from tools.chart import CHART, made_files
 
 _EACH = pytest.mark.parametrize("values", MATRIX.values(), ids=MATRIX)
 

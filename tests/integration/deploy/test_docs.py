@@ -10,9 +10,9 @@ import pytest
 import typer
 import yaml
 
-from launch.chart import DEPLOY
-from patchbay import build_app
+from patchbay.command import build_app
 from tests.integration.deploy.charts import EVERYTHING, NAMESPACE, RELEASE, chart
+from tools.chart import DEPLOY
 
 _PAGE = (DEPLOY.parent / "docs" / "deploy.md").read_text()
 _NOTES = chart().render(EVERYTHING, name=RELEASE, namespace=NAMESPACE)["patchbay/templates/NOTES.txt"]

@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 import pytest
 import yaml
 
-from adapters.settings import parse_settings
-from launch.chart import DEPLOY
-from router.config import RouterConfig
-from server.config import ServerConfig
+from patchbay.core.settings import parse_settings
+from patchbay.router.config import RouterConfig
+from patchbay.server.config import ServerConfig
+from tools.chart import DEPLOY
 
 _ROOT, _DOCKER = DEPLOY.parent, DEPLOY / "docker"
 _FILES = ("router.Dockerfile", "server.Dockerfile")
@@ -78,8 +78,10 @@ def test_everything_that_is_copied_is_there_and_not_left_out(file: str) -> None:
         "tests",
         "loadtests",
         "observability",
+        "tools",
     }
     assert packages <= {name for names in copied for name in names}, "patchbay would not be whole"
+    assert "src" in {name for names in copied for name in names}
 
 
 @pytest.mark.parametrize(("file", "stage"), [(_FILES[0], "router"), (_FILES[1], "cpu"), (_FILES[1], "gpu")])

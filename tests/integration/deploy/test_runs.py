@@ -9,12 +9,12 @@ import pytest
 import yaml
 from helm_python import Chart, package
 
-from adapters.registry.registry import Registry
-from adapters.settings import parse_settings
-from launch.chart import CHART
-from router.app import Router
-from router.config import RouterConfig
+from patchbay.core.settings import parse_settings
+from patchbay.registry.registry import Registry
+from patchbay.router.app import Router
+from patchbay.router.config import RouterConfig
 from tests.integration.deploy.charts import NAMESPACE, RELEASE, SECRETS, chart, put_secrets, rendered
+from tools.chart import CHART
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from adapters.errors import StartError
-from launch.apart import running
+from patchbay.core.errors import StartError
+from patchbay.launch.subprocesses import running
 
 _SERVER = """
 import http.server, sys

@@ -12,15 +12,15 @@ import psutil
 import pytest
 import yaml
 
-from adapters.settings import load_yaml, parse_settings
-from router.config import RouterConfig
-from server.config import ServerConfig
+from patchbay.core.settings import load_yaml, parse_settings
+from patchbay.router.config import RouterConfig
+from patchbay.server.config import ServerConfig
 from tests.fakes.launch_run import Run, free_port
 
 pytestmark = pytest.mark.anyio
 
-_ROOT = Path(__file__).parents[3]
-_UP = "import sys, typer; from launch.commands import up; app = typer.Typer(); app.command()(up); app()"
+_SOURCE = Path(__file__).parents[3] / "src"
+_UP = "import sys, typer; from patchbay.launch.commands import up; app = typer.Typer(); app.command()(up); app()"
 _SECRETS = ("key-of-a-client", "token-of-an-operator", "token-of-the-replicas")
 
 
@@ -102,14 +102,14 @@ async def test_a_port_that_is_taken(config: Path, section: str, key: str, named:
 
 
 async def test_a_base_that_does_not_exist(config: Path, tmp_path: Path) -> None:
-    """The real server's own word for it; the program is ours even where the working directory has a `server`, too."""
-    (tmp_path / "server").mkdir()
-    (tmp_path / "server" / "__main__.py").write_text("raise SystemExit('not this one')")
+    """The real server's own word for it; the program is ours even where the working directory has one of its name."""
+    (tmp_path / "patchbay").mkdir()
+    (tmp_path / "patchbay" / "__init__.py").write_text("raise SystemExit('not this one')")
     async with Run.start(
         ["-c", _UP, "--config", str(config), "--base", "./nothing", "--json"],
         cwd=tmp_path,
         PATCHBAY_DATA_DIR=str(tmp_path / "data"),
-        PYTHONPATH=str(_ROOT),
+        PYTHONPATH=str(_SOURCE),
     ) as run:
         assert await run.end() == 1
         assert f"{tmp_path}/nothing does not exist" in (await run.event("failed"))["error"]
@@ -129,7 +129,7 @@ async def test_a_base_that_does_not_exist(config: Path, tmp_path: Path) -> None:
     ],
 )
 async def test_usage_errors(arguments: list[str], said: str, tmp_path: Path) -> None:
-    async with Run.start(["-c", _UP, *arguments], cwd=tmp_path, PYTHONPATH=str(_ROOT)) as run:
+    async with Run.start(["-c", _UP, *arguments], cwd=tmp_path, PYTHONPATH=str(_SOURCE)) as run:
         assert await run.end() == 2
         assert said in await run.line("error: ")
 

@@ -8,7 +8,6 @@ from typing import Any
 import aiohttp
 import pytest
 
-from adapters.errors import PatchbayError
 from loadtests.attack.bodies import bodies
 from loadtests.attack.bystanders import Bystander
 from loadtests.attack.framing import framing
@@ -18,6 +17,7 @@ from loadtests.attack.sending import Addresses, Sender
 from loadtests.attack.tally import Tally
 from loadtests.attack.tries import Try, request
 from loadtests.attack.watch import turns_held
+from patchbay.core.errors import PatchbayError
 from tests.fakes.engine import FakeEngine, Script, revision
 from tests.fakes.routers import running_router, until
 

@@ -16,8 +16,8 @@ from loadtests.load.figures import figures
 from loadtests.load.plan import plan
 from loadtests.load.records import Job, Planned
 from loadtests.load.scenario import Scenario
-from patchbay import build_app
-from router.app import Router
+from patchbay.command import build_app
+from patchbay.router.app import Router
 from tests.fakes.engine import FakeEngine, revision
 from tests.fakes.routers import running_router, threaded_router
 

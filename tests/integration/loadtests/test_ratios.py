@@ -2,9 +2,9 @@ import asyncio
 
 import pytest
 
-from adapters.errors import PatchbayError
 from loadtests.ratios.asking import Load, Place, first_token_s, overlap, tokens_per_s, worst_gap_s
 from loadtests.ratios.ways import Stack
+from patchbay.core.errors import PatchbayError
 from tests.fakes.engine import TOKEN, FakeEngine, revision
 from tests.fakes.routers import running_router
 

@@ -13,17 +13,17 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from adapters.canary_moves import CanaryMoves
-from adapters.errors import Conflict, NotFound
-from adapters.registry.canary_records import CanaryDraft, CanaryRecord, LookDraft, Tally
-from adapters.registry.records import UNFINISHED, Move, Rollout, Wish
-from adapters.registry.registry import Registry
-from router.canary.conduct import World, conduct, with_tallies
-from router.canary.config import plan_of
-from router.canary.ledger import Counts, Ledger
-from router.canary.plan import MetricConfig, PlanConfig, ShadowStep, StepConfig
-from router.canary.replay import replayed
-from router.control.canaries import opened_ledger
+from patchbay.core.errors import Conflict, NotFound
+from patchbay.registry.canary_decisions import CanaryMoves
+from patchbay.registry.canary_records import CanaryDraft, CanaryRecord, LookDraft, Tally
+from patchbay.registry.records import UNFINISHED, Move, Rollout, Wish
+from patchbay.registry.registry import Registry
+from patchbay.router.canary.config import plan_of
+from patchbay.router.canary.ledger import Counts, Ledger
+from patchbay.router.canary.phases import World, conduct, with_tallies
+from patchbay.router.canary.plan import MetricConfig, PlanConfig, ShadowStep, StepConfig
+from patchbay.router.canary.replay import replayed
+from patchbay.router.control.canary_loop import opened_ledger
 from tests.fakes.drafts import draft
 
 _REVISIONS = 4

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.registry.registry import Registry
+from patchbay.registry.registry import Registry
 from tests.fakes.postgres import NO_SERVER, Postgres, running_postgres, server_programs
 
 

@@ -3,12 +3,12 @@
 import sys
 from pathlib import Path
 
-from adapters.artifacts.store import ArtifactStore
-from adapters.config import RegistryConfig
-from adapters.errors import Conflict
-from adapters.publish import Publisher, PushRequest
-from adapters.registry.records import Wish
-from adapters.registry.registry import Registry
+from patchbay.adapters.artifacts.store import ArtifactStore
+from patchbay.adapters.config import RegistryConfig
+from patchbay.adapters.publish import Publisher, PushRequest
+from patchbay.core.errors import Conflict
+from patchbay.registry.records import Wish
+from patchbay.registry.registry import Registry
 from tests.fakes.adapter_folder import write_adapter
 from tests.fakes.drafts import draft
 

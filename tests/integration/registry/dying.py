@@ -10,11 +10,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
-from adapters.registry import accounts, batches
-from adapters.registry.records import UsageBatch, UsageRow
-from adapters.registry.registry import Registry
-from adapters.registry.spool import spool_of
-from adapters.registry.usage_book import UsageBook
+from patchbay.registry import accounts, batches
+from patchbay.registry.records import UsageBatch, UsageRow
+from patchbay.registry.registry import Registry
+from patchbay.registry.spool import spool_of
+from patchbay.registry.usage_book import UsageBook
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from typer.testing import CliRunner
 
-from patchbay import build_app
+from patchbay.command import build_app
 from tests.integration.registry.dying import deadly
 
 if __name__ == "__main__":

@@ -19,9 +19,9 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from adapters.registry.records import RouterBeat
-from adapters.registry.registry import Registry
-from patchbay import build_app
+from patchbay.command import build_app
+from patchbay.registry.records import RouterBeat
+from patchbay.registry.registry import Registry
 from tests.fakes.desk import Desk
 
 WRITES = 60

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from adapters.errors import Conflict
-from adapters.registry.canary_records import CanaryDraft, CanaryRecord, LookDraft
-from adapters.registry.records import Wish
-from adapters.registry.registry import Registry
+from patchbay.core.errors import Conflict
+from patchbay.registry.canary_records import CanaryDraft, CanaryRecord, LookDraft
+from patchbay.registry.records import Wish
+from patchbay.registry.registry import Registry
 from tests.fakes.drafts import draft
 
 

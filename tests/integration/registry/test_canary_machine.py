@@ -5,7 +5,7 @@ import itertools
 from hypothesis import Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from adapters.registry.registry import Registry
+from patchbay.registry.registry import Registry
 from tests.integration.registry.canary_machine import CanaryMachine, Clock
 
 

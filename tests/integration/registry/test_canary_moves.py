@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from adapters.canary_moves import CanaryMoves
-from adapters.errors import Conflict
-from adapters.registry.canary_records import CanaryDraft, CanaryRecord, LookDraft
-from adapters.registry.records import RouterBeat, Wish
-from adapters.registry.registry import Registry
-from router.control.canaries import zero_share
+from patchbay.core.errors import Conflict
+from patchbay.registry.canary_decisions import CanaryMoves
+from patchbay.registry.canary_records import CanaryDraft, CanaryRecord, LookDraft
+from patchbay.registry.records import RouterBeat, Wish
+from patchbay.registry.registry import Registry
+from patchbay.router.control.canary_loop import zero_share
 from tests.fakes.drafts import draft
 
 PLAN = {"steps": [{"weight": 10, "gate": False}, {"weight": 50, "gate": True}]}

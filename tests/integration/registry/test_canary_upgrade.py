@@ -7,8 +7,8 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import text
 
-from adapters.registry.database import Database
-from adapters.registry.registry import Registry
+from patchbay.registry.database import Database
+from patchbay.registry.registry import Registry
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 CANARY = (
@@ -22,7 +22,7 @@ LOOK = "INSERT INTO looks (canary, number, verdict, at) VALUES (1, :number, :ver
 def test_an_older_registrys_canaries_lose_what_was_last_seen_of_them(url: str) -> None:
     database = Database(url)
     config = Config()
-    config.set_main_option("script_location", str(resources.files("adapters.registry") / "migrations"))
+    config.set_main_option("script_location", str(resources.files("patchbay.registry") / "migrations"))
     with database.write() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "0005")

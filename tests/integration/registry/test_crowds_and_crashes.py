@@ -8,10 +8,10 @@ from pathlib import Path
 
 from sqlalchemy import text
 
-from adapters.artifacts.store import ArtifactStore
-from adapters.config import ArtifactsConfig
-from adapters.registry.database import Database
-from adapters.registry.registry import Registry
+from patchbay.adapters.artifacts.store import ArtifactStore
+from patchbay.adapters.config import ArtifactsConfig
+from patchbay.registry.database import Database
+from patchbay.registry.registry import Registry
 
 WORKERS, EACH = 4, 8
 KILLS = 20

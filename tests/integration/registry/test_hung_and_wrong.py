@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from adapters.errors import RegistryError
-from adapters.registry.records import Scope
-from adapters.registry.registry import Registry
-from adapters.registry.times import SteadyClock
-from adapters.tenancy import Limits
 from loadtests.faults.databases import SqliteFile
+from patchbay.core.errors import RegistryError
+from patchbay.core.tenancy import Limits
+from patchbay.registry.records import Scope
+from patchbay.registry.registry import Registry
+from patchbay.registry.times import SteadyClock
 from tests.fakes.drafts import draft
 from tests.fakes.postgres import NO_SERVER, running_postgres, server_programs
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from adapters.errors import RegistryError
-from adapters.registry.registry import Registry
-from patchbay import build_app
+from patchbay.command import build_app
+from patchbay.core.errors import RegistryError
+from patchbay.registry.registry import Registry
 from tests.fakes.desk import Desk
 
 

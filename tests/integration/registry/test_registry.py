@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import text
 
-from adapters.errors import AdapterError, ConfigError, Conflict, NotFound, RegistryError
-from adapters.registry.database import Database
-from adapters.registry.records import (
+from patchbay.core.errors import AdapterError, ConfigError, Conflict, NotFound, RegistryError
+from patchbay.registry.database import Database
+from patchbay.registry.records import (
     AdapterSettings,
     BaseModelRecord,
     GoldenPrompt,
@@ -16,7 +16,7 @@ from adapters.registry.records import (
     RouterBeat,
     Wish,
 )
-from adapters.registry.registry import Registry
+from patchbay.registry.registry import Registry
 from tests.fakes.drafts import BASE, draft
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from sqlalchemy import insert, select
 
-from adapters.errors import ArtifactError, RegistryError
-from adapters.registry.records import UsageBatch, UsageRow
-from adapters.registry.registry import Registry
-from adapters.registry.schema import batches
-from adapters.registry.spool import Spool, Spooled, spool_of
-from adapters.registry.usage_book import UsageBook
+from patchbay.core.errors import ArtifactError, RegistryError
+from patchbay.registry.records import UsageBatch, UsageRow
+from patchbay.registry.registry import Registry
+from patchbay.registry.schema import batches
+from patchbay.registry.spool import Spool, Spooled, spool_of
+from patchbay.registry.usage_book import UsageBook
 from tests.integration.registry.dying import BATCH
 
 

@@ -47,8 +47,8 @@ async def test_what_is_not_deterministic_or_not_whole_is_not_kept() -> None:
 
 
 async def test_one_tenants_answers_are_not_anothers() -> None:
-    from router.cache import cache_key
-    from router.snapshot import Target
+    from patchbay.router.fleet.snapshot import Target
+    from patchbay.router.request.answer_cache import cache_key
 
     target, body = Target("sql", "sql@1-aa", "sql@1", ("r",), "stable"), b'{"temperature":0}'
     keys = {

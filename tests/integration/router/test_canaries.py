@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from adapters.canary_moves import CanaryMoves
-from adapters.errors import Conflict
-from router.canary.plan import MetricConfig, StepConfig
+from patchbay.core.errors import Conflict
+from patchbay.registry.canary_decisions import CanaryMoves
+from patchbay.router.canary.plan import MetricConfig, StepConfig
 from tests.fakes.desk import Desk, registry_settings
 from tests.fakes.engine import FakeEngine, Script
 from tests.fakes.routers import running_router, until

@@ -5,7 +5,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from router.canary.plan import ScopeConfig
+from patchbay.router.canary.plan import ScopeConfig
 from tests.fakes.desk import Desk
 from tests.fakes.engine import FakeEngine
 from tests.fakes.routers import until

@@ -11,11 +11,11 @@ import httpx
 import pytest
 from aiohttp import web
 
-from adapters.registry.canary_records import CanaryDraft, CanaryRecord
-from router.app import Router
-from router.canary.config import CanaryConfig
-from router.canary.plan import ScopeConfig, ShadowStep
-from router.control.announcer import Announcer
+from patchbay.registry.canary_records import CanaryDraft, CanaryRecord
+from patchbay.router.app import Router
+from patchbay.router.canary.config import CanaryConfig
+from patchbay.router.canary.plan import ScopeConfig, ShadowStep
+from patchbay.router.control.announcer import Announcer
 from tests.fakes.desk import Desk
 from tests.fakes.engine import TOKEN, FakeEngine, Script
 from tests.fakes.routers import until

@@ -7,8 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
-from adapters.schema.budget import Budget
-from adapters.schema.compiled import Schema, compile_schema
+from patchbay.core.schema.budget import Budget
+from patchbay.core.schema.compiled import Schema, compile_schema
 from tests.fakes.engine import FakeEngine, revision
 from tests.fakes.routers import running_router
 from tests.fakes.turns import LIMIT_S, Turns, watched_turns
@@ -118,7 +118,7 @@ async def test_a_clients_schema_is_compiled_on_the_event_loop(monkeypatch: pytes
         threads.add(threading.get_ident())
         return compile_schema(schema)
 
-    monkeypatch.setattr("router.guards.final.compile_schema", noted)
+    monkeypatch.setattr("patchbay.guards.final_checks.compile_schema", noted)
     patterns = [{"pattern": f"^(a|é){{50}}{number}$"} for number in range(10)]
     answer, _, _ = await asked(('"x"',), body({"anyOf": patterns}))
     assert answer.status_code == 200

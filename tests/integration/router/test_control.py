@@ -10,10 +10,10 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from adapters.errors import Conflict
-from adapters.publish import PushRequest
-from adapters.registry.database import Database
-from router.app import Router
+from patchbay.adapters.publish import PushRequest
+from patchbay.core.errors import Conflict
+from patchbay.registry.database import Database
+from patchbay.router.app import Router
 from tests.fakes.adapter_folder import write_adapter
 from tests.fakes.desk import Desk, registry_settings
 from tests.fakes.engine import FakeEngine

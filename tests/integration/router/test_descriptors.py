@@ -14,10 +14,10 @@ import httpx
 import pytest
 import yaml
 
-from adapters.errors import Unavailable
-from router.upstream.client import Call, ReplicaClient
-from router.wire.port import Limits, Port
-from router.wire.request import Reply, Request
+from patchbay.core.errors import Unavailable
+from patchbay.router.http.port import Limits, Port
+from patchbay.router.http.request import Reply, Request
+from patchbay.router.upstream.client import Call, ReplicaClient
 from tests.fakes.engine import TOKEN, FakeEngine
 from tests.fakes.routers import free_port, read_until
 from tests.integration.router.wire import CHAT, ask
@@ -124,7 +124,7 @@ async def test_idle_clients_that_want_every_descriptor_stop_nobody_elses_request
         config = {"replicas": [{"url": fake.url, "token": TOKEN, "name": "one"}], "port": port}
         (tmp_path / "router.yaml").write_text(yaml.safe_dump({**config, "admin_port": admin_port, "admin_open": True}))
         # 96 descriptors in all, of which a router at rest has some twenty.
-        command = f"ulimit -n 96; exec {sys.executable} -m router --config {tmp_path}/router.yaml"
+        command = f"ulimit -n 96; exec {sys.executable} -m patchbay.router --config {tmp_path}/router.yaml"
         router = await asyncio.create_subprocess_exec("sh", "-c", command, stderr=asyncio.subprocess.PIPE)
         idle: list[socket.socket] = []
         try:

@@ -8,9 +8,9 @@ import anthropic
 import openai
 import pytest
 
-from adapters.error_events import error_event
-from adapters.errors import NotFinite
-from server.engine_errors import rewrite_event
+from patchbay.core.error_events import error_event
+from patchbay.core.errors import NotFinite
+from patchbay.server.engine_errors import rewrite_event
 from tests.fakes.engine import FakeEngine
 from tests.fakes.routers import running_router
 

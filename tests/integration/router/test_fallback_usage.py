@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from adapters.registry.records import Scope, UsageRow
-from adapters.tenancy import Limits
+from patchbay.core.tenancy import Limits
+from patchbay.registry.records import Scope, UsageRow
 from tests.fakes.desk import Desk
 from tests.fakes.engine import FakeEngine, Script
 from tests.fakes.routers import until

@@ -142,7 +142,7 @@ async def test_a_log_that_nobody_reads_does_not_stop_the_router(tmp_path: Path) 
         # A pipe of the smallest size, which is full after a few lines.
         reader, writer = os.pipe()
         fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
-        command = [sys.executable, "-m", "router", "--config", str(tmp_path / "router.yaml")]
+        command = [sys.executable, "-m", "patchbay.router", "--config", str(tmp_path / "router.yaml")]
         router = await asyncio.create_subprocess_exec(*command, stderr=writer)
         os.close(writer)
         try:

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from adapters.errors import RegistryError
-from adapters.registry.records import ReplicaAddress
-from adapters.registry.registry import Registry
-from router.config import ReplicaConfig, RouterConfig
-from router.fleet import Fleet
-from router.members import Members, members_of
-from router.upstream.client import Call
+from patchbay.core.errors import RegistryError
+from patchbay.registry.records import ReplicaAddress
+from patchbay.registry.registry import Registry
+from patchbay.router.config import ReplicaConfig, RouterConfig
+from patchbay.router.discovery.members import Members, members_of
+from patchbay.router.fleet.fleet import Fleet
+from patchbay.router.upstream.client import Call
 from tests.fakes.engine import TOKEN, FakeEngine
 from tests.fakes.routers import running_router, until
 from tests.integration.router.wire import post

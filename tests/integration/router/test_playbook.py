@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from adapters.registry.canary_records import CanaryDraft
-from patchbay import build_app
-from router.canary.plan import MetricConfig, PlanConfig, StepConfig
+from patchbay.command import build_app
+from patchbay.registry.canary_records import CanaryDraft
+from patchbay.router.canary.plan import MetricConfig, PlanConfig, StepConfig
 from tests.fakes.desk import Desk, registry_settings
 from tests.fakes.engine import FakeEngine
 from tests.fakes.routers import running_router, until

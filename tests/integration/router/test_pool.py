@@ -2,8 +2,8 @@
 
 import pytest
 
-from router.upstream.client import Call, ReplicaClient
-from router.upstream.failure import ReplicaFailure
+from patchbay.router.upstream.client import Call, ReplicaClient
+from patchbay.router.upstream.failure import ReplicaFailure
 from tests.fakes.engine import TOKEN, FakeEngine
 from tests.fakes.routers import running_router
 from tests.integration.router.wire import ask, post

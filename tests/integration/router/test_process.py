@@ -7,8 +7,8 @@ import httpx
 import pytest
 import yaml
 
-from router.app import Router
-from router.config import RouterConfig
+from patchbay.router.app import Router
+from patchbay.router.config import RouterConfig
 from tests.fakes.launch_run import Run, free_port
 
 pytestmark = pytest.mark.anyio
@@ -17,7 +17,7 @@ _HANGS = {
     "exit": "import atexit, time; atexit.register(time.sleep, 600)",
     "nothing": "",
 }
-_ROUTER = "import sys, typer; from router.commands import run; app = typer.Typer(); app.command()(run); app()"
+_ROUTER = "import sys, typer; from patchbay.router.cli.serve import run; app = typer.Typer(); app.command()(run); app()"
 
 
 @pytest.mark.parametrize("hang", _HANGS)

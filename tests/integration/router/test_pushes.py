@@ -12,7 +12,7 @@ import httpx
 import psutil
 import pytest
 
-from adapters.publish import PushRequest
+from patchbay.adapters.publish import PushRequest
 from tests.fakes.adapter_folder import write_adapter
 from tests.fakes.desk import Desk
 from tests.fakes.engine import FakeEngine

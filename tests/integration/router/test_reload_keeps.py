@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 import yaml
 
-from adapters.errors import ConfigError
-from launch.routing import policy_of_patchbay
-from router.canary.plan import MetricConfig
-from router.policy import differences, policy_of_router
+from patchbay.core.errors import ConfigError
+from patchbay.launch.routing import policy_of_patchbay
+from patchbay.router.canary.plan import MetricConfig
+from patchbay.router.policy import differences, policy_of_router
 from tests.fakes.desk import Desk
 from tests.fakes.engine import FakeEngine
 from tests.fakes.routers import until

@@ -8,7 +8,7 @@ import httpx
 import pytest
 import yaml
 
-from router.routes.classifier import background
+from patchbay.router.routes.classifier import background
 from tests.fakes.engine import FakeEngine, Script, revision
 from tests.fakes.routers import running_router, until
 from tests.integration.router.wire import ask, client_of, content, error_of, post

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import sqlalchemy
 
-from adapters.registry.schema import tallies
-from router.canary.plan import PlanConfig, StepConfig
-from router.control import tallies as passing_on
+from patchbay.registry.schema import tallies
+from patchbay.router.canary.plan import PlanConfig, StepConfig
+from patchbay.router.control import canary_counts as passing_on
 from tests.fakes.desk import Desk
 from tests.fakes.engine import FakeEngine
 from tests.integration.router.trying import ERRORS, answered_by, routed, start, two_revisions, until_phase

@@ -12,10 +12,10 @@ import httpx
 import pytest
 from openai import AsyncOpenAI, RateLimitError
 
-from adapters.money import BILLION
-from adapters.registry.records import Scope
-from adapters.registry.registry import Registry
-from adapters.tenancy import Limits
+from patchbay.core.money import BILLION
+from patchbay.core.tenancy import Limits
+from patchbay.registry.records import Scope
+from patchbay.registry.registry import Registry
 from tests.fakes.desk import Desk, registry_settings
 from tests.fakes.engine import FakeEngine, Script, revision
 from tests.fakes.redis import NO_REDIS, has_redis, running_redis

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
-from adapters.errors import ConfigError
-from router.app import Router
-from router.tracing import TracingConfig, open_tracer
+from patchbay.core.errors import ConfigError
+from patchbay.router.app import Router
+from patchbay.router.telemetry.tracing import TracingConfig, open_tracer
 from tests.fakes.collector import FakeCollector, attributes
 from tests.fakes.engine import FakeEngine, revision
 from tests.fakes.routers import free_port, running_router
@@ -24,12 +24,13 @@ TRACE, CALLER = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 ROUTES = {"ask": {"model": "sql"}}
 OFF = """
 import asyncio, sys
-from router.app import Router
-from router.config import RouterConfig
+from patchbay.router.app import Router
+from patchbay.router.config import RouterConfig
 async def build():
     return Router(RouterConfig(replicas=["http://127.0.0.1:1"], port=0, admin_port=0))
 asyncio.run(build())
-print([name for name in sys.modules if name.startswith(("opentelemetry", "google.protobuf", "router.spans"))])
+heavy = ("opentelemetry", "google.protobuf", "patchbay.router.telemetry.spans")
+print([name for name in sys.modules if name.startswith(heavy)])
 """
 
 
@@ -132,7 +133,7 @@ def test_without_tracing_nothing_of_opentelemetry_is_imported() -> None:
 
 
 def test_tracing_without_the_sdk_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "router.spans", raising=False)
+    monkeypatch.delitem(sys.modules, "patchbay.router.telemetry.spans", raising=False)
     monkeypatch.setitem(sys.modules, "opentelemetry.sdk.trace", None)
     with pytest.raises(ConfigError, match="not installed"):
         open_tracer(TracingConfig(endpoint="http://127.0.0.1:4318"), "http://127.0.0.1:8080")

@@ -7,8 +7,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from adapters.registry.records import Scope
-from adapters.tenancy import Limits
+from patchbay.core.tenancy import Limits
+from patchbay.registry.records import Scope
 from tests.fakes.desk import Desk
 from tests.fakes.engine import FakeEngine
 from tests.fakes.routers import until

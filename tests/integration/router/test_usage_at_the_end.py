@@ -12,10 +12,10 @@ import httpx
 import pytest
 import yaml
 
-from adapters.registry.records import Scope, UsageBatch, UsageRow
-from adapters.registry.spool import spool_of
-from adapters.registry.usage_book import UsageBook
-from adapters.tenancy import Limits
+from patchbay.core.tenancy import Limits
+from patchbay.registry.records import Scope, UsageBatch, UsageRow
+from patchbay.registry.spool import spool_of
+from patchbay.registry.usage_book import UsageBook
 from tests.fakes.desk import Desk
 from tests.fakes.engine import FakeEngine
 from tests.fakes.launch_run import Run, free_port
@@ -39,7 +39,7 @@ async def router_process(folder: Path, engine: FakeEngine, port: int) -> AsyncIt
     replica = {"url": engine.url, "name": engine.name, "token": engine.token}
     settings = {"port": port, "admin_port": free_port(), "replicas": [replica], "registry": registry}
     file.write_text(yaml.safe_dump(settings | {"drain_timeout_s": 1, "end_timeout_s": _END_S}))
-    async with Run.start(["-m", "router", "--config", str(file)], PATCHBAY_DATA_DIR=str(folder)) as run:
+    async with Run.start(["-m", "patchbay.router", "--config", str(file)], PATCHBAY_DATA_DIR=str(folder)) as run:
         await _until_ready(settings["admin_port"])
         yield run
 

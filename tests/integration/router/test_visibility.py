@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from adapters.registry.records import Scope
+from patchbay.registry.records import Scope
 from tests.fakes.desk import Desk, registry_settings
 from tests.fakes.engine import FakeEngine, revision
 from tests.fakes.redis import NO_REDIS, has_redis, running_redis

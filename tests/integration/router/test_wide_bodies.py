@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from router.app import Router
+from patchbay.router.app import Router
 from tests.fakes.engine import FakeEngine, Script, event, revision
 from tests.fakes.routers import running_router
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import httpx
 
-from adapters.registry.canary_records import CanaryDraft, CanaryRecord
-from router.app import Router
-from router.canary.plan import MetricConfig, PlanConfig, StepConfig
+from patchbay.registry.canary_records import CanaryDraft, CanaryRecord
+from patchbay.router.app import Router
+from patchbay.router.canary.plan import MetricConfig, PlanConfig, StepConfig
 from tests.fakes.desk import Desk, registry_settings
 from tests.fakes.engine import FakeEngine
 from tests.fakes.routers import running_router, until

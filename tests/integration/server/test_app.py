@@ -11,12 +11,12 @@ import httpx
 import pytest
 import uvicorn
 
-from adapters.settings import parse_settings
-from server.app import ServerApp
-from server.config import ServerConfig
-from server.gate import ENDPOINTS
-from server.metrics import ServerMetrics
-from server.replica import Replica
+from patchbay.core.settings import parse_settings
+from patchbay.server.app import ServerApp
+from patchbay.server.config import ServerConfig
+from patchbay.server.gate import ENDPOINTS
+from patchbay.server.metrics import ServerMetrics
+from patchbay.server.replica import Replica
 from tests.fakes.adapter_folder import write_adapter, write_base
 from tests.fakes.artifacts import stored
 from tests.fakes.lora_engine import FakeLoraEngine

@@ -15,9 +15,9 @@ from pathlib import Path
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from adapters.admission.folder import Limits
-from adapters.archive import unpack
-from adapters.errors import AdapterError
+from patchbay.adapters.archive import unpack
+from patchbay.adapters.checks.folder import Limits
+from patchbay.core.errors import AdapterError
 
 SECONDS = float(os.environ.get("PATCHBAY_FUZZ_SECONDS", "0"))
 STARTED = time.monotonic()

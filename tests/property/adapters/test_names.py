@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.errors import AdapterError
-from adapters.names import NAME_PATTERN, Reference, check_name, engine_name, parse_reference, revision_name
+from patchbay.core.errors import AdapterError
+from patchbay.core.names import NAME_PATTERN, Reference, check_name, engine_name, parse_reference, revision_name
 
 NAMES = st.from_regex(NAME_PATTERN, fullmatch=True)
 DIGESTS = st.text("0123456789abcdef", min_size=64, max_size=64)

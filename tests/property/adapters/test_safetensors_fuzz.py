@@ -16,8 +16,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors import safe_open
 
-from adapters.admission.safetensors import Tensor, read_header
-from adapters.errors import AdapterError
+from patchbay.adapters.checks.safetensors import Tensor, read_header
+from patchbay.core.errors import AdapterError
 from tests.fakes.adapter_folder import f32, lora, safetensors, with_header
 
 FUZZ_S = float(os.environ.get("PATCHBAY_FUZZ_SECONDS", "3"))

@@ -8,8 +8,8 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError as Refused
 from referencing import Registry
 
-from adapters.schema.budget import Budget, BudgetSpent
-from adapters.schema.compiled import SchemaError, compile_schema
+from patchbay.core.schema.budget import Budget, BudgetSpent
+from patchbay.core.schema.compiled import SchemaError, compile_schema
 
 names = st.sampled_from(["a", "b", "c", "ab"])
 scalars = (

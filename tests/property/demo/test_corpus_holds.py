@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
-from adapters.demo import safety, vocab
-from adapters.demo.build import ARTIFACTS
-from adapters.demo.corpus import (
+from patchbay.adapters.demo import safety, vocab
+from patchbay.adapters.demo.build import ARTIFACTS
+from patchbay.adapters.demo.corpus import (
     SCORED,
     Message,
     draw_json,
@@ -20,9 +20,9 @@ from adapters.demo.corpus import (
     draw_sql,
     draw_style,
 )
-from adapters.demo.manifest import FileEntry, Manifest
-from adapters.demo.score import FLAWED, GOOD, UNTAUGHT
-from adapters.demo.tokenizer import render
+from patchbay.adapters.demo.manifest import FileEntry, Manifest
+from patchbay.adapters.demo.score import FLAWED, GOOD, UNTAUGHT
+from patchbay.adapters.demo.tokenizer import render
 
 CALM = settings(deadline=None)  # a busy machine is no failure
 SEEDS = st.integers(0, 2**32)

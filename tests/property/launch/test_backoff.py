@@ -1,7 +1,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from launch.backoff import Backoff, RestartConfig
+from patchbay.launch.backoff import Backoff, RestartConfig
 
 
 class _Clock:

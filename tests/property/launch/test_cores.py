@@ -1,7 +1,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from launch.cores import available_cores, partition_cores
+from patchbay.launch.cores import available_cores, partition_cores
 
 _cores = st.lists(st.integers(0, 300), min_size=1, max_size=64, unique=True).map(sorted)
 

@@ -3,7 +3,7 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from launch.lines import LineSplitter
+from patchbay.launch.lines import LineSplitter
 
 _text = st.text(st.characters(codec="utf-8", exclude_characters="\r\n"), max_size=20)
 _cuts = st.lists(st.integers(0, 400), max_size=20)

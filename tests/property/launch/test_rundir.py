@@ -6,10 +6,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from adapters.settings import load_yaml, parse_settings
-from launch.rundir import write_settings
-from router.config import ReplicaConfig, RouterConfig
-from server.config import BaseConfig, EngineConfig, LoraConfig, ServerConfig
+from patchbay.core.settings import load_yaml, parse_settings
+from patchbay.launch.rundir import write_settings
+from patchbay.router.config import ReplicaConfig, RouterConfig
+from patchbay.server.config import BaseConfig, EngineConfig, LoraConfig, ServerConfig
 
 _text = st.text(st.characters(codec="utf-8"), min_size=1, max_size=20)
 _secrets = _text.map(SecretStr)

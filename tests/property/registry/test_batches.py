@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.registry.batches import CLOCKS_DIFFER_BY, forgotten_before, is_too_old
+from patchbay.registry.batches import CLOCKS_DIFFER_BY, forgotten_before, is_too_old
 
 NOW = datetime(2026, 6, 1, 12, 30, tzinfo=UTC)
 # A router's clock, and its hours, which are rounded down, may be off from the registry's by as much.

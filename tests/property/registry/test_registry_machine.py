@@ -8,10 +8,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from adapters.errors import Conflict, NotFound
-from adapters.registry.history import trail
-from adapters.registry.records import UNFINISHED, Channel, Wish
-from adapters.registry.registry import Registry
+from patchbay.core.errors import Conflict, NotFound
+from patchbay.registry.history import trail
+from patchbay.registry.records import UNFINISHED, Channel, Wish
+from patchbay.registry.registry import Registry
 from tests.fakes.drafts import draft
 
 NAMES = st.sampled_from(["sql", "label"])

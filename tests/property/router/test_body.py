@@ -5,8 +5,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.errors import InvalidRequest
-from router.body import parse_head
+from patchbay.core.errors import InvalidRequest
+from patchbay.router.http.body import parse_head
 
 text = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 values: st.SearchStrategy[Any] = st.recursive(

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.balance.budget import Budget, Policy, drawn, earned
+from patchbay.router.balance.budget import Budget, Policy, drawn, earned
 
 
 @given(st.lists(st.tuples(st.booleans(), st.floats(0, 1)), max_size=200))

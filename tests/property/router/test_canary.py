@@ -9,11 +9,11 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from router.canary.evidence import Mean, Rate, Ratio, no_worse, rejected, worse
-from router.canary.judge import Hold, Place, Promote, RollBack, StepOn, judge
-from router.canary.ledger import Counts, Ledger
-from router.canary.plan import MetricConfig, PlanConfig, StepConfig, ready_plans
-from router.canary.simulate import World, simulate
+from patchbay.router.canary.evidence import Mean, Rate, Ratio, no_worse, rejected, worse
+from patchbay.router.canary.judge import Hold, Place, Promote, RollBack, StepOn, judge
+from patchbay.router.canary.ledger import Counts, Ledger
+from patchbay.router.canary.plan import MetricConfig, PlanConfig, StepConfig, ready_plans
+from patchbay.router.canary.simulate import World, simulate
 
 SHARES = st.floats(0.001, 0.9)
 ALPHA = 0.01

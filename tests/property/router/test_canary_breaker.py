@@ -4,8 +4,8 @@ import random
 
 import pytest
 
-from router.canary.breaker import Breaker
-from router.canary.trial import Arm
+from patchbay.router.canary.assignment import Arm
+from patchbay.router.canary.breaker import Breaker
 
 
 def ended(breaker: Breaker, share: float, who: int, failed: bool, rng: random.Random) -> tuple[Arm, str | None]:

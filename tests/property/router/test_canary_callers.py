@@ -7,16 +7,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from router.canary.clusters import Clusters
-from router.canary.counted import Counted
-from router.canary.judge import Place, RollBack, judge
-from router.canary.ledger import Counts, Ledger, Seen, counts_of
-from router.canary.once import Once
-from router.canary.plan import MetricConfig, PlanConfig, StepConfig, ready_plans
-from router.canary.population import Population
-from router.canary.recorder import Recorder
-from router.canary.simulate import World, simulate
-from router.canary.trial import Arm, Asker, Trial, arm_of
+from patchbay.router.canary.assignment import Arm, Asker, Trial, arm_of
+from patchbay.router.canary.clusters import Clusters
+from patchbay.router.canary.counted_callers import Counted
+from patchbay.router.canary.first_seen import Once
+from patchbay.router.canary.judge import Place, RollBack, judge
+from patchbay.router.canary.ledger import Counts, Ledger, Seen, counts_of
+from patchbay.router.canary.plan import MetricConfig, PlanConfig, StepConfig, ready_plans
+from patchbay.router.canary.population import Population
+from patchbay.router.canary.recorder import Recorder
+from patchbay.router.canary.simulate import World, simulate
 from tests.property.router.test_canary_counts import Clock, total
 
 PLAN = PlanConfig(

@@ -8,17 +8,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapters.registry.canary_records import CanaryRecord, Look, LookDraft, Tally
-from router.canary.conduct import World, conduct, with_tallies
-from router.canary.entry import Entry
-from router.canary.judge import Place, RollBack, judge
-from router.canary.ledger import Counts, Ledger, counts_of
-from router.canary.once import Once
-from router.canary.plan import MetricConfig, PlanConfig, ScopeConfig, ShadowStep, StepConfig, Unit, ready_plans
-from router.canary.recorder import Recorder
-from router.canary.replay import replayed
-from router.canary.trial import Arm, Asker, Trial, arm_of
-from router.canary.usual import Usual
+from patchbay.registry.canary_records import CanaryRecord, Look, LookDraft, Tally
+from patchbay.router.canary.assigned_request import Entry
+from patchbay.router.canary.assignment import Arm, Asker, Trial, arm_of
+from patchbay.router.canary.baseline import Usual
+from patchbay.router.canary.first_seen import Once
+from patchbay.router.canary.judge import Place, RollBack, judge
+from patchbay.router.canary.ledger import Counts, Ledger, counts_of
+from patchbay.router.canary.phases import World, conduct, with_tallies
+from patchbay.router.canary.plan import MetricConfig, PlanConfig, ScopeConfig, ShadowStep, StepConfig, Unit, ready_plans
+from patchbay.router.canary.recorder import Recorder
+from patchbay.router.canary.replay import replayed
 
 PLAN = PlanConfig(
     steps=(StepConfig(weight=10, hold_s=0, samples=5), StepConfig(weight=50, hold_s=0, samples=5)),

@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.registry.canary_records import CanaryRecord, LookDraft, Tally
-from adapters.registry.records import Rollout
-from router.canary.conduct import NO_DATA, World, conduct, place_of, with_tallies
-from router.canary.judge import Hold, Place, Promote, RollBack, StepOn, judge
-from router.canary.ledger import Counts, Ledger, folded, ledger_of
-from router.canary.plan import MetricConfig, PlanConfig, ScopeConfig, ShadowStep, StepConfig
-from router.canary.scope import fault_of
-from router.canary.standing import standing
+from patchbay.registry.canary_records import CanaryRecord, LookDraft, Tally
+from patchbay.registry.records import Rollout
+from patchbay.router.canary.judge import Hold, Place, Promote, RollBack, StepOn, judge
+from patchbay.router.canary.ledger import Counts, Ledger, folded, ledger_of
+from patchbay.router.canary.phases import NO_DATA, World, conduct, place_of, with_tallies
+from patchbay.router.canary.plan import MetricConfig, PlanConfig, ScopeConfig, ShadowStep, StepConfig
+from patchbay.router.canary.scope import fault_of
+from patchbay.router.canary.status import standing
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 ERRORS = {"errors": MetricConfig(tolerated=1.5, most=0.3, margin=2.5)}

@@ -7,12 +7,12 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.canary.ledger import Counts
-from router.canary.plan import MetricConfig, PlanConfig, StepConfig
-from router.canary.recorder import Recorder
-from router.canary.sums import Sum
-from router.canary.trial import Arm
-from router.control.prometheus import read_counts
+from patchbay.router.canary.assignment import Arm
+from patchbay.router.canary.counts import Sum
+from patchbay.router.canary.ledger import Counts
+from patchbay.router.canary.plan import MetricConfig, PlanConfig, StepConfig
+from patchbay.router.canary.recorder import Recorder
+from patchbay.router.control.prometheus import read_counts
 from tests.property.router.test_canary_counts import total
 
 PLAN = PlanConfig(steps=(StepConfig(weight=10),), metrics={"errors": MetricConfig(most=0.2), "votes": MetricConfig()})

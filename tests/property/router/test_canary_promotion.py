@@ -5,11 +5,11 @@ import random
 
 import pytest
 
-from router.canary.judge import Hold, Place, Promote, RollBack, judge
-from router.canary.ledger import Counts, Ledger
-from router.canary.plan import MetricConfig, PlanConfig, StepConfig, ready_plans
-from router.canary.recorder import Recorder
-from router.canary.simulate import Incident, World, simulate
+from patchbay.router.canary.judge import Hold, Place, Promote, RollBack, judge
+from patchbay.router.canary.ledger import Counts, Ledger
+from patchbay.router.canary.plan import MetricConfig, PlanConfig, StepConfig, ready_plans
+from patchbay.router.canary.recorder import Recorder
+from patchbay.router.canary.simulate import Incident, World, simulate
 from tests.property.router.test_canary_counts import Clock, total
 
 FAST = ready_plans()["fast"]

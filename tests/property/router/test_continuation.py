@@ -7,8 +7,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.carry.continuation import Again, Rest, Tail, continuation
-from router.carry.transcript import Transcript
+from patchbay.router.carry.continuation import Again, Rest, Tail, continuation
+from patchbay.router.carry.transcript import Transcript
 
 PROMPT = [11, 12, 13]
 WORDS = ["The ", "quick\n\n", "brown ", "data: ", "\u2028fox ", '"jumps"']

@@ -3,10 +3,10 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.registry.records import AdapterSettings
-from adapters.replica import ReplicaStatus, RevisionState, RevisionStatus
-from router.control.plan import Plan, make_plan, place
-from router.control.wanted import Wanted, Why
+from patchbay.core.replica import ReplicaStatus, RevisionState, RevisionStatus
+from patchbay.registry.records import AdapterSettings
+from patchbay.router.control.desired import Wanted, Why
+from patchbay.router.control.plan import Plan, make_plan, place
 from tests.unit.router.control.build import BASE, digest, here, name, status
 
 ADAPTERS = st.sampled_from(["a", "b", "c"])

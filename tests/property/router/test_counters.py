@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.errors import Unavailable
-from adapters.tenancy import Limits
-from router.tenants.config import PriceConfig
-from router.tenants.counters import Charge, MemoryCounters, RedisCounters, Reserved
-from router.tenants.limiter import Need, charges_of, headers_of
+from patchbay.core.errors import Unavailable
+from patchbay.core.tenancy import Limits
+from patchbay.router.tenants.config import PriceConfig
+from patchbay.router.tenants.counters import Charge, MemoryCounters, RedisCounters, Reserved
+from patchbay.router.tenants.limiter import Need, charges_of, headers_of
 from tests.fakes.redis import NO_REDIS, has_redis, running_redis
 
 pytestmark = pytest.mark.anyio

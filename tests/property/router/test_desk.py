@@ -5,7 +5,7 @@ from collections import Counter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from router.admission.desk import Desk, Room, Waiting
+from patchbay.router.admission.scheduler import Desk, Room, Waiting
 
 PATIENCE_S = 5.0
 revisions = st.sampled_from([None, "a", "b", "c", "d", "e"])

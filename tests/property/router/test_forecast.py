@@ -5,9 +5,9 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.tenants.config import PriceConfig
-from router.tenants.forecast import Demand, by_day, by_month, total
-from router.tenants.limiter import Need
+from patchbay.router.tenants.config import PriceConfig
+from patchbay.router.tenants.forecast import Demand, by_day, by_month, total
+from patchbay.router.tenants.limiter import Need
 
 needs = st.builds(Need, st.integers(0, 10_000), st.integers(0, 10_000))
 a_price = st.integers(0, 10**8).map(lambda parts: parts / 1e6)

@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.errors import InvalidRequest, RateLimited
-from adapters.money import decimal, plain
-from adapters.registry.records import UsageBatch
-from adapters.tenancy import Limits
-from router.tenants.config import PriceConfig
-from router.tenants.counters import MemoryCounters, RedisCounters
-from router.tenants.limiter import Need, charges_of, refusal_of
-from router.usage import Usage
+from patchbay.core.errors import InvalidRequest, RateLimited
+from patchbay.core.money import decimal, plain
+from patchbay.core.tenancy import Limits
+from patchbay.registry.records import UsageBatch
+from patchbay.router.tenants.config import PriceConfig
+from patchbay.router.tenants.counters import MemoryCounters, RedisCounters
+from patchbay.router.tenants.limiter import Need, charges_of, refusal_of
+from patchbay.router.tenants.usage import Usage
 from tests.fakes.redis import NO_REDIS, has_redis, running_redis
 
 parts = st.integers(0, 10**8)

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.balance.outliers import (
+from patchbay.router.balance.outliers import (
     SOUND,
     Health,
     Policy,

@@ -4,11 +4,11 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.replica import Tier
-from router.balance.affinity import beginning, first_choice
-from router.balance.pick import Query, Weights, pick
-from router.body import Prompt
-from router.snapshot import Replica, ReplicaState, Target
+from patchbay.core.replica import Tier
+from patchbay.router.balance.affinity import beginning, first_choice
+from patchbay.router.balance.pick import Query, Weights, pick
+from patchbay.router.fleet.snapshot import Replica, ReplicaState, Target
+from patchbay.router.http.body import Prompt
 
 NAMES = ("a", "b", "c", "d", "e")
 

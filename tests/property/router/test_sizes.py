@@ -16,12 +16,12 @@ from vllm.entrypoints.openai.responses.protocol import ResponsesRequest
 from vllm.entrypoints.serve.utils.api_utils import get_max_tokens
 from vllm.exceptions import VLLMValidationError
 
-from adapters.errors import InvalidRequest
-from router.meter import bounded
-from router.routes.config import RouteConfig, Sampling
-from router.routes.rewrite import rewritten
-from router.routes.sizes import FIELDS
-from router.tenants.config import CountersConfig
+from patchbay.core.errors import InvalidRequest
+from patchbay.router.request.token_meter import bounded
+from patchbay.router.routes.config import RouteConfig, Sampling
+from patchbay.router.routes.rewrite import rewritten
+from patchbay.router.routes.sizes import FIELDS
+from patchbay.router.tenants.config import CountersConfig
 
 CONTEXT = 2048
 RATES = CountersConfig(answer_tokens=100)

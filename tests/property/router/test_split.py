@@ -3,8 +3,8 @@ from collections import Counter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from router.lots import uniform
-from router.routes.split import choose
+from patchbay.router.routes.sampling import uniform
+from patchbay.router.routes.split import choose
 
 arms = st.lists(
     st.tuples(st.sampled_from(["a", "b", "c", "d"]), st.floats(0.01, 100)),

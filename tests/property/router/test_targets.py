@@ -4,11 +4,11 @@ from itertools import zip_longest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.names import parse_reference
-from adapters.replica import RevisionState
-from router.listing import build_listing
-from router.snapshot import Catalog, Replica, ReplicaState, Revision
-from router.targets import alike, build_table
+from patchbay.core.names import parse_reference
+from patchbay.core.replica import RevisionState
+from patchbay.router.fleet.models_page import build_listing
+from patchbay.router.fleet.names import alike, build_table
+from patchbay.router.fleet.snapshot import Catalog, Replica, ReplicaState, Revision
 
 revision_states: st.SearchStrategy[RevisionState] = st.sampled_from(
     ("declared", "loading", "resident", "draining", "failed")

@@ -12,13 +12,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from adapters.asgi import Message, Scope
-from adapters.settings import parse_settings
-from server.app import ServerApp
-from server.config import ServerConfig
-from server.gate import ENDPOINTS
-from server.metrics import ServerMetrics
-from server.replica import Replica
+from patchbay.core.asgi import Message, Scope
+from patchbay.core.settings import parse_settings
+from patchbay.server.app import ServerApp
+from patchbay.server.config import ServerConfig
+from patchbay.server.gate import ENDPOINTS
+from patchbay.server.metrics import ServerMetrics
+from patchbay.server.replica import Replica
 from tests.fakes.adapter_folder import write_adapter
 from tests.fakes.artifacts import stored
 from tests.fakes.lora_engine import FakeLoraEngine

@@ -7,10 +7,10 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapters.errors import RequestError
-from server.metrics import ServerMetrics
-from server.slots import Slots
-from server.staging import StagedAdapter
+from patchbay.core.errors import RequestError
+from patchbay.server.metrics import ServerMetrics
+from patchbay.server.slots import Slots
+from patchbay.server.staging import StagedAdapter
 from tests.fakes.adapter_folder import write_adapter
 from tests.fakes.artifacts import staged
 from tests.fakes.lora_engine import FakeLoraEngine

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from adapters.admin_token import admin_headers, own_token, shown_token, token_path
-from adapters.errors import ConfigError
+from patchbay.core.admin_token import admin_headers, own_token, shown_token, token_path
+from patchbay.core.errors import ConfigError
 
 
 def test_it_is_made_once_for_its_owner_alone(tmp_path: Path) -> None:
@@ -22,7 +22,7 @@ def test_processes_that_start_at_the_same_time_agree_on_it(tmp_path: Path) -> No
     path = tmp_path / "admin-token"
     # They wait for each other's line before they look.
     code = (
-        "import sys; from pathlib import Path; from adapters.admin_token import own_token; print('here', flush=True); "
+        "import sys; from pathlib import Path; from patchbay.core.admin_token import own_token; print('here', flush=True); "
     )
     code += "sys.stdin.readline(); print(own_token(Path(sys.argv[1])))"
     started = [

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from adapters.admission.base import BaseLayout
-from adapters.admission.folder import Limits
-from adapters.admission.gate import check_folder
-from adapters.errors import AdapterError, StartError
-from adapters.publish import PushRequest
-from launch.config import PatchbayConfig
-from launch.preflight import check_declared
+from patchbay.adapters.checks.base import BaseLayout
+from patchbay.adapters.checks.check import check_folder
+from patchbay.adapters.checks.folder import Limits
+from patchbay.adapters.publish import PushRequest
+from patchbay.core.errors import AdapterError, StartError
+from patchbay.launch.config import PatchbayConfig
+from patchbay.launch.preflight import check_declared
 from tests.fakes.adapter_folder import (
     CONFIG,
     MODULE,

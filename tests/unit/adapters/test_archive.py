@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from adapters.admission.folder import Limits
-from adapters.archive import unpack
-from adapters.errors import AdapterError
+from patchbay.adapters.archive import unpack
+from patchbay.adapters.checks.folder import Limits
+from patchbay.core.errors import AdapterError
 
 LIMITS = Limits(files=8, folder_bytes=64 * 1024**2)
 Fill = Callable[[tarfile.TarFile], None]

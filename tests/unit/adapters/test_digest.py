@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from adapters.admission.gate import check_folder
-from adapters.digest import digest_of, folder_hashes
-from adapters.errors import AdapterError
+from patchbay.adapters.checks.check import check_folder
+from patchbay.adapters.digest import digest_of, folder_hashes
+from patchbay.core.errors import AdapterError
 from tests.fakes.adapter_folder import write_adapter
 
 

@@ -8,7 +8,7 @@ from collections import Counter
 
 import pytest
 
-from adapters.event_loop import HELD_S, Longest, LoopWatch
+from patchbay.core.loop_watch import HELD_S, Longest, LoopWatch
 
 
 class Meter:

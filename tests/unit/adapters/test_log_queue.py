@@ -2,7 +2,7 @@
 
 import threading
 
-from adapters.log_queue import LogQueue
+from patchbay.core.log_queue import LogQueue
 
 
 def test_a_reader_that_stands_still_costs_lines_and_nobody_waits() -> None:

@@ -10,10 +10,10 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors.torch import load_file
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from adapters.admission.gate import check_folder
-from adapters.compare import weight_distances
-from adapters.errors import AdapterError
-from adapters.merge import METHODS, Method, Mixture, merge
+from patchbay.adapters.checks.check import check_folder
+from patchbay.adapters.compare import weight_distances
+from patchbay.adapters.merge import METHODS, Method, Mixture, merge
+from patchbay.core.errors import AdapterError
 
 WEIGHTS = (0.7, -0.4)
 

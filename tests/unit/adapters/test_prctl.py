@@ -10,7 +10,7 @@ import pytest
 _SPAWNER = """
 import multiprocessing, signal, time
 
-from adapters.prctl import end_with_spawner
+from patchbay.core.prctl import end_with_spawner
 
 
 def core(told):
@@ -35,7 +35,7 @@ if __name__ == "__main__":
 def test_a_spawned_process_is_killed_with_its_spawner(tmp_path: Path) -> None:
     file = tmp_path / "spawner.py"
     file.write_text(_SPAWNER)
-    root = str(Path(__file__).parents[3])
+    root = str(Path(__file__).parents[3] / "src")
     with subprocess.Popen(
         [sys.executable, file], stdout=subprocess.PIPE, text=True, env={"PYTHONPATH": root}
     ) as spawner:

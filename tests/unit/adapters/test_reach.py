@@ -2,9 +2,9 @@
 
 import pytest
 
-from adapters.confined.reach import Reach, address_of, is_inside
-from adapters.sources.authority import host_of, reach_of, shown_source
-from adapters.sources.config import SourcesConfig
+from patchbay.adapters.sandbox.reach import Reach, address_of, is_inside
+from patchbay.adapters.sources.authority import host_of, reach_of, shown_source
+from patchbay.adapters.sources.config import SourcesConfig
 
 PUBLIC = "93.184.216.34"
 INSIDE = (

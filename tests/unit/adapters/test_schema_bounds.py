@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from adapters.schema.budget import Budget, BudgetSpent
-from adapters.schema.compiled import SchemaError, compile_schema
-from adapters.schema.patterns import Pattern, PatternError
+from patchbay.core.schema.budget import Budget, BudgetSpent
+from patchbay.core.schema.compiled import SchemaError, compile_schema
+from patchbay.core.schema.patterns import Pattern, PatternError
 
 STEPS = 20_000
 

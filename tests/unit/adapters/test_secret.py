@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 from pydantic import Field
 
-from adapters.errors import ConfigError
-from adapters.secret import Secret
-from adapters.settings import Settings, parse_settings
-from router.config import RouterConfig
+from patchbay.core.errors import ConfigError
+from patchbay.core.secret import Secret
+from patchbay.core.settings import Settings, parse_settings
+from patchbay.router.config import RouterConfig
 
 
 class Box(Settings):

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from pydantic import Field
 
-from adapters.errors import ConfigError
-from adapters.paths import data_dir
-from adapters.settings import Settings, is_loopback, load_yaml, parse_settings
+from patchbay.core.errors import ConfigError
+from patchbay.core.paths import data_dir
+from patchbay.core.settings import Settings, is_loopback, load_yaml, parse_settings
 
 
 class Inner(Settings):

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from adapters.errors import ArtifactError
-from adapters.workdir import remove_leftovers, staged, workdir
+from patchbay.adapters.workdir import remove_leftovers, staged, workdir
+from patchbay.core.errors import ArtifactError
 
 _HOLDS = """
 import sys
 from pathlib import Path
-from adapters.workdir import staged
+from patchbay.adapters.workdir import staged
 with staged("push", Path(sys.argv[1])) as made:
     (made / "adapter.bin").write_bytes(b"weights")
     print(made, flush=True)

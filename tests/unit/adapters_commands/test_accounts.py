@@ -9,10 +9,10 @@ import pytest
 import yaml
 from typer.testing import CliRunner, Result
 
-from adapters.registry.records import UsageBatch, UsageRow
-from adapters.registry.registry import Registry
-from adapters.tenancy import key_digest
-from patchbay import build_app
+from patchbay.command import build_app
+from patchbay.core.tenancy import key_digest
+from patchbay.registry.records import UsageBatch, UsageRow
+from patchbay.registry.registry import Registry
 
 RUN = CliRunner()
 
@@ -157,12 +157,12 @@ def test_texts_that_cannot_be_evaluated_are_refused_with_their_place(here: Path,
 def test_the_demos_auto_sends_at_least_95_in_100_held_out_texts_to_the_right_adapter(
     here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from adapters.demo.asking import GENERAL, held_out_texts, learnt_texts
-    from adapters.demo.corpus import TASKS
-    from adapters.demo.recipe import SHIPPED_SEED
-    from router.routes.book import compile_book
-    from router.routes.config import RoutesConfig
-    from router.routes.evaluation import Text, evaluate
+    from patchbay.adapters.demo.asking import GENERAL, held_out_texts, learnt_texts
+    from patchbay.adapters.demo.corpus import TASKS
+    from patchbay.adapters.demo.recipe import SHIPPED_SEED
+    from patchbay.router.routes.config import RoutesConfig
+    from patchbay.router.routes.evaluation import Text, evaluate
+    from patchbay.router.routes.table import compile_book
 
     examples = {task: learnt_texts(task, SHIPPED_SEED, 80) for task in TASKS}
     routes = {**{task: task for task in TASKS}, GENERAL: "base"}

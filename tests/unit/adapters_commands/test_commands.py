@@ -10,10 +10,10 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from typer.testing import CliRunner, Result
 
-from adapters.commands.app import app
-from adapters.commands.registry import app as registry
-from adapters.commands.replicas import app as replicas
-from adapters.digest import folder_hashes
+from patchbay.adapters.commands.app import app
+from patchbay.adapters.commands.registry import app as registry
+from patchbay.adapters.commands.replicas import app as replicas
+from patchbay.adapters.digest import folder_hashes
 from tests.fakes.adapter_folder import write_adapter, write_base
 
 Run = Callable[..., Result]

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from adapters.commands.app import app
-from adapters.errors import Conflict
-from adapters.registry.canary_records import CanaryDraft, CanaryRecord
-from adapters.registry.records import RouterBeat
-from router.canary.plan import ready_plans
+from patchbay.adapters.commands.app import app
+from patchbay.core.errors import Conflict
+from patchbay.registry.canary_records import CanaryDraft, CanaryRecord
+from patchbay.registry.records import RouterBeat
+from patchbay.router.canary.plan import ready_plans
 from tests.fakes.desk import Desk
 
 ROOT = Path(__file__).parent.parent.parent.parent

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from adapters.tenancy import Limits
-from patchbay import build_app
+from patchbay.command import build_app
+from patchbay.core.tenancy import Limits
 from tests.fakes.desk import Desk
 
 READING = [
@@ -48,7 +48,7 @@ def locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.mark.usefixtures("locked")
 def test_commands_that_only_read_need_no_write_lock(monkeypatch: pytest.MonkeyPatch) -> None:
     # What needs the lock fails at once, and not after fifteen seconds.
-    monkeypatch.setattr("adapters.registry.database._BUSY_MS", 100)
+    monkeypatch.setattr("patchbay.registry.database._BUSY_MS", 100)
     app = build_app()
     failed = {
         command: done.output for command in READING if (done := CliRunner().invoke(app, command.split())).exit_code

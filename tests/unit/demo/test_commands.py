@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from adapters.demo.commands import app
-from adapters.demo.manifest import Manifest
+from patchbay.adapters.demo.commands import app
+from patchbay.adapters.demo.manifest import Manifest
 
 from .endpoint import said, serving
 from .test_score import as_taught
 
 QUICK = """
-import sys, adapters.demo.commands
+import sys, patchbay.adapters.demo.commands
 print(*[name for name in ("torch", "transformers", "tokenizers", "httpx") if name in sys.modules])
 """
 

@@ -7,8 +7,8 @@ from itertools import islice
 
 import pytest
 
-from adapters.demo import safety, vocab
-from adapters.demo.corpus import (
+from patchbay.adapters.demo import safety, vocab
+from patchbay.adapters.demo.corpus import (
     CONFUSED,
     SCORED,
     TASKS,

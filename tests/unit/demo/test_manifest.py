@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from adapters.demo.errors import DamagedArtifacts
-from adapters.demo.manifest import MANIFEST_FILE, FileEntry, Manifest
+from patchbay.adapters.demo.errors import DamagedArtifacts
+from patchbay.adapters.demo.manifest import MANIFEST_FILE, FileEntry, Manifest
 
 
 def filled(folder: Path) -> Path:

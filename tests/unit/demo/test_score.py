@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from adapters.demo.corpus import SCORED, mislabelled, task_examples
-from adapters.demo.errors import EndpointError
-from adapters.demo.progress import Silent
-from adapters.demo.recipe import SHIPPED_SEED
-from adapters.demo.score import FLAWED, GOOD, UNTAUGHT, ScoreReport, score_endpoint, trials
+from patchbay.adapters.demo.corpus import SCORED, mislabelled, task_examples
+from patchbay.adapters.demo.errors import EndpointError
+from patchbay.adapters.demo.progress import Silent
+from patchbay.adapters.demo.recipe import SHIPPED_SEED
+from patchbay.adapters.demo.score import FLAWED, GOOD, UNTAUGHT, ScoreReport, score_endpoint, trials
 
 from .endpoint import Answer, Reply, said, serving
 from .recorder import Recorder

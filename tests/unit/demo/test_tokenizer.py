@@ -3,9 +3,9 @@
 import pytest
 from tokenizers import Tokenizer
 
-from adapters.demo.build import ARTIFACTS
-from adapters.demo.corpus import Message, base_examples
-from adapters.demo.tokenizer import CHAT_TEMPLATE, SPECIAL_TOKENS, render, train_tokenizer
+from patchbay.adapters.demo.build import ARTIFACTS
+from patchbay.adapters.demo.corpus import Message, base_examples
+from patchbay.adapters.demo.tokenizer import CHAT_TEMPLATE, SPECIAL_TOKENS, render, train_tokenizer
 
 TokenIds = list[int]
 

@@ -9,10 +9,10 @@ pytest.importorskip("torch")
 
 import torch
 
-from adapters.demo.build import build_trained
-from adapters.demo.manifest import Manifest
-from adapters.demo.progress import Silent
-from adapters.demo.recipe import AdapterRecipe, Recipe, Schedule, Shape
+from patchbay.adapters.demo.build import build_trained
+from patchbay.adapters.demo.manifest import Manifest
+from patchbay.adapters.demo.progress import Silent
+from patchbay.adapters.demo.recipe import AdapterRecipe, Recipe, Schedule, Shape
 
 from .recorder import Recorder
 

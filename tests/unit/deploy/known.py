@@ -8,11 +8,11 @@ import msgspec
 from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-from router.answered import Answered
-from router.metrics import Metrics
-from router.snapshot import Target
-from router.trace import Span
-from server.metrics import ServerMetrics
+from patchbay.router.fleet.snapshot import Target
+from patchbay.router.http.trace_context import Span
+from patchbay.router.telemetry.metrics import Metrics
+from patchbay.router.telemetry.request_record import Answered
+from patchbay.server.metrics import ServerMetrics
 
 ROOT = Path(__file__).parents[3]
 OBSERVABILITY = ROOT / "deploy" / "observability"

@@ -9,12 +9,12 @@ import yaml
 from typer.core import TyperGroup
 from typer.main import get_command
 
-from patchbay import build_app
+from patchbay.command import build_app
 from tests.unit.deploy.files import alerts
 from tests.unit.deploy.known import OBSERVABILITY, ROOT
 
 PAGE = ROOT / "docs" / "runbooks.md"
-ADMIN = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "router").glob("admin*.py"))
+ADMIN = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "router" / "admin").glob("*.py"))
 
 
 def sections() -> dict[str, str]:

@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from adapters.admin_token import own_token, token_path
-from patchbay import build_app
+from patchbay.command import build_app
+from patchbay.core.admin_token import own_token, token_path
 
 
 def _told(*arguments: str) -> str:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from adapters.errors import ConfigError
-from launch.config import Overrides, PatchbayConfig, find_file, load_config
+from patchbay.core.errors import ConfigError
+from patchbay.launch.config import Overrides, PatchbayConfig, find_file, load_config
 
 _FULL = """
 base: {model: ./base, chat_template: chat.jinja}

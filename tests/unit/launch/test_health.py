@@ -5,7 +5,7 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from launch.health import Health, Patience, Watch
+from patchbay.launch.health import Health, Patience, Watch
 
 _PATIENCE = Patience(silent_s=60, dead_s=20)
 _TOLD: st.SearchStrategy[tuple[Health, float]] = st.tuples(

@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from adapters.settings import load_yaml, parse_settings
-from launch import plan
-from launch.config import PatchbayConfig
-from launch.plan import make_plan, port_uses, ready_report, router_config, server_configs
-from launch.rundir import write_settings
-from router.config import RouterConfig
+from patchbay.core.settings import load_yaml, parse_settings
+from patchbay.launch import plan
+from patchbay.launch.config import PatchbayConfig
+from patchbay.launch.plan import make_plan, port_uses, ready_report, router_config, server_configs
+from patchbay.launch.rundir import write_settings
+from patchbay.router.config import RouterConfig
 
 _TOKEN = SecretStr("a-token")
 

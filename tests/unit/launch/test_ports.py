@@ -2,8 +2,8 @@ import socket
 
 import pytest
 
-from adapters.errors import StartError
-from launch.ports import PortUse, check_ports
+from patchbay.core.errors import StartError
+from patchbay.launch.ports import PortUse, check_ports
 
 
 def _free_port() -> int:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from adapters.errors import StartError
-from adapters.sole_user import sole_user
+from patchbay.core.data_lock import sole_user
+from patchbay.core.errors import StartError
 
 
 def test_a_second_up_on_one_data_directory_is_refused_with_the_first_ones_process(tmp_path: Path) -> None:

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from adapters.admin_token import own_token, token_path
-from launch.banner import admin_address, ready_text
-from launch.events import Ready, ReadyReport, Restarting, Serving, Starting, Stopped, exit_text
-from launch.reporters import JsonReporter, PlainReporter
-from launch.terminal import TerminalReporter
+from patchbay.core.admin_token import own_token, token_path
+from patchbay.launch.banner import admin_address, ready_text
+from patchbay.launch.events import Ready, ReadyReport, Restarting, Serving, Starting, Stopped, exit_text
+from patchbay.launch.reporters import JsonReporter, PlainReporter
+from patchbay.launch.terminal import TerminalReporter
 
 _REPORT = ReadyReport("http://127.0.0.1:8080/v1", "http://127.0.0.1:8081", "base", ("sql",), after_s=41.26)
 

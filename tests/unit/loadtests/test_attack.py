@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from adapters.errors import PatchbayError
 from loadtests.attack.archives import archives
 from loadtests.attack.bodies import bodies
 from loadtests.attack.framing import framing
@@ -19,6 +18,7 @@ from loadtests.attack.tries import Answer, Try, Violation, request
 from loadtests.attack.values import valid_value, values_of
 from loadtests.attack.watch import held_in
 from loadtests.tables import put_into_page
+from patchbay.core.errors import PatchbayError
 
 CHAT = Endpoint("/v1/chat/completions", (), {"messages": [], "max_tokens": 1})
 COUNT = Endpoint("/v1/messages/count_tokens", (), {"messages": []}, streams=False)

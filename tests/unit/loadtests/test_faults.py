@@ -5,12 +5,12 @@ import random
 
 import pytest
 
-from adapters.errors import ConfigError
 from loadtests.faults.callers import Counting, Seen
 from loadtests.faults.commands import chosen_faults
 from loadtests.faults.running import in_order
 from loadtests.faults.tally import COLUMNS, Count, Tally
 from loadtests.faults.world import wrong_count
+from patchbay.core.errors import ConfigError
 
 
 def test_a_seed_gives_the_same_order_and_every_fault_comes_before_one_comes_again() -> None:

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from adapters.errors import ConfigError
-from launch.load import check_installed
 from loadtests.load.driving import drive
 from loadtests.load.records import Job
-from patchbay import build_app
+from patchbay.command import build_app
+from patchbay.core.errors import ConfigError
+from patchbay.load_tests import find_load_tests
 
 SCENARIO = "seconds: 1\narrivals: {per_second: 1}\nrequests: {models: [sql]}\n"
 
@@ -26,7 +26,7 @@ def test_what_is_missing_is_said_with_how_to_install_it(missing: str, monkeypatc
     find: Callable[..., ModuleSpec | None] = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == missing else find(name))
     with pytest.raises(ConfigError, match="make setup"):
-        check_installed()
+        find_load_tests()
 
 
 def test_load_goes_to_no_other_machine() -> None:

@@ -3,10 +3,10 @@ from typing import Any
 
 import pytest
 
-from adapters.errors import ConfigError
-from adapters.settings import parse_settings
 from loadtests.load.plan import plan
 from loadtests.load.scenario import Scenario, load_scenario, ready_scenarios
+from patchbay.core.errors import ConfigError
+from patchbay.core.settings import parse_settings
 
 LEAST: dict[str, Any] = {"seconds": 20, "arrivals": {"per_second": 20}, "requests": {"models": ["sql", "label"]}}
 

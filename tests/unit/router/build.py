@@ -1,7 +1,7 @@
 """Short ways to write snapshots."""
 
-from adapters.replica import RevisionState
-from router.snapshot import Catalog, ListedModel, Replica, ReplicaState, Revision
+from patchbay.core.replica import RevisionState
+from patchbay.router.fleet.snapshot import Catalog, ListedModel, Replica, ReplicaState, Revision
 
 
 def rev(reference: str, state: RevisionState = "resident", digest: str = "a" * 12) -> Revision:

@@ -4,10 +4,10 @@ from typing import Any
 
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
-from adapters.money import TRILLION
-from router.answered import Answered
-from router.metrics import Metrics
-from router.trace import Span
+from patchbay.core.money import TRILLION
+from patchbay.router.http.trace_context import Span
+from patchbay.router.telemetry.metrics import Metrics
+from patchbay.router.telemetry.request_record import Answered
 
 OPEN_METRICS = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5"
 TRACE = b"4bf92f3577b34da6a3ce929d0e0e4736"

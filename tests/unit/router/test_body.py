@@ -1,7 +1,7 @@
 import pytest
 
-from adapters.errors import InvalidRequest
-from router.body import parse_head
+from patchbay.core.errors import InvalidRequest
+from patchbay.router.http.body import parse_head
 
 
 def test_model_and_stream_are_read_and_the_rest_is_left_alone() -> None:

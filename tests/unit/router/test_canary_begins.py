@@ -2,12 +2,12 @@
 
 import pytest
 
-from router.canary.plan import ready_plans
-from router.canary.trial import Trial
-from router.canarying import can_answer
-from router.fleet import Fleet
-from router.routes.book import Choice
-from router.snapshot import Catalog, Naming, Replica, ReplicaState, Revision
+from patchbay.router.canary.assignment import Trial
+from patchbay.router.canary.plan import ready_plans
+from patchbay.router.fleet.fleet import Fleet
+from patchbay.router.fleet.snapshot import Catalog, Naming, Replica, ReplicaState, Revision
+from patchbay.router.request.canary_step import can_answer
+from patchbay.router.routes.table import Choice
 
 PLAN = ready_plans()["fast"]
 TRIAL = Trial(1, "sql", "sql@2", PLAN, 0.1)

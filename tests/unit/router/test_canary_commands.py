@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from adapters.registry.canary_records import CanaryRecord, LookDraft
-from adapters.registry.records import RouterBeat
-from router.canary.conduct import World, conduct, with_tallies
-from router.canary.ledger import Counts, Ledger
-from router.canary.plan import MetricConfig, PlanConfig, StepConfig
-from router.canary_commands import app
+from patchbay.registry.canary_records import CanaryRecord, LookDraft
+from patchbay.registry.records import RouterBeat
+from patchbay.router.canary.ledger import Counts, Ledger
+from patchbay.router.canary.phases import World, conduct, with_tallies
+from patchbay.router.canary.plan import MetricConfig, PlanConfig, StepConfig
+from patchbay.router.cli.canary import app
 from tests.fakes.desk import Desk
 
 PLAN = PlanConfig(

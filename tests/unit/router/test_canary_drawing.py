@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from adapters.registry.canary_records import LIVE, CanaryPhase
-from router.canary.ledger import Counts
-from router.canary.plan import METRICS
-from router.canary.standing import standing
-from router.canary_drawing import drawn, overview, past
-from router.canary_views import _watched_by_programs
+from patchbay.registry.canary_records import LIVE, CanaryPhase
+from patchbay.router.canary.ledger import Counts
+from patchbay.router.canary.plan import METRICS
+from patchbay.router.canary.status import standing
+from patchbay.router.cli.canary_show import _watched_by_programs
+from patchbay.router.cli.canary_tables import drawn, overview, past
 from tests.unit.router.test_canary_plot import judged, record
 
 

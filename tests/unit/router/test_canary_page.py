@@ -9,10 +9,10 @@ import pytest
 import yaml
 from typer.main import get_command
 
-from adapters.settings import parse_settings
-from router.canary.plan import METRICS, PlanConfig, ready_plans
-from router.canary_commands import app
-from router.config import RouterConfig
+from patchbay.core.settings import parse_settings
+from patchbay.router.canary.plan import METRICS, PlanConfig, ready_plans
+from patchbay.router.cli.canary import app
+from patchbay.router.config import RouterConfig
 
 PAGE = (Path(__file__).parents[3] / "docs" / "canary.md").read_text()
 BLOCKS = [yaml.safe_load(text) for text in re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)]

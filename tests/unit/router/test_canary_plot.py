@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.registry.canary_records import CanaryRecord, Look, Tally
-from router.canary.conduct import verdict_json
-from router.canary.course import Point, course_of
-from router.canary.incident import markdown, summary
-from router.canary.judge import Place
-from router.canary.ledger import Counts, Ledger
-from router.canary.plan import METRICS, PlanConfig, ready_plans
-from router.canary.plot import HEIGHT, WIDTH, Scale, curves, plot, spread, ticks
+from patchbay.registry.canary_records import CanaryRecord, Look, Tally
+from patchbay.router.canary.evidence_course import Point, course_of
+from patchbay.router.canary.incident import markdown, summary
+from patchbay.router.canary.judge import Place
+from patchbay.router.canary.ledger import Counts, Ledger
+from patchbay.router.canary.phases import verdict_json
+from patchbay.router.canary.plan import METRICS, PlanConfig, ready_plans
+from patchbay.router.canary.plot import HEIGHT, WIDTH, Scale, curves, plot, spread, ticks
 
 NAMES = (*METRICS, "wins")
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

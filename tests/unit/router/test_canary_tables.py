@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from router.canary.simulate import Outcome
-from router.canary.tables import BEGIN, END, Cell, cells, main, table, with_table
+from patchbay.router.canary.simulate import Outcome
+from tools.canary_tables import BEGIN, END, Cell, cells, main, table, with_table
 
 NONE = (0.0, 0.0)
 PAGE = Path(__file__).parents[3] / "docs/canary.md"

@@ -4,7 +4,7 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from router.commands import run
+from patchbay.router.cli.serve import run
 
 
 def invoke(*arguments: str) -> Result:

@@ -2,9 +2,9 @@ from typing import Any
 
 import pytest
 
-from adapters.errors import ConfigError
-from adapters.settings import parse_settings
-from router.config import RouterConfig
+from patchbay.core.errors import ConfigError
+from patchbay.core.settings import parse_settings
+from patchbay.router.config import RouterConfig
 
 
 def parse(**settings: Any) -> RouterConfig:

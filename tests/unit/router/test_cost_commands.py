@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from patchbay import build_app
+from patchbay.command import build_app
 
 ASKED = ("--requests-per-day", "1000", "--prompt-tokens", "800", "--answer-tokens", "200")
 

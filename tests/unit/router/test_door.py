@@ -4,9 +4,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from adapters.asgi import Headers
-from adapters.errors import Forbidden, UnsupportedMediaType
-from router.door import Door, check_change, check_site
+from patchbay.core.asgi import Headers
+from patchbay.core.errors import Forbidden, UnsupportedMediaType
+from patchbay.router.http.origin_check import Door, check_change, check_site
 
 _LOCAL = Door("127.0.0.1", ())
 

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.errors import InvalidRequest, TooManyElements
-from router import elements
-from router.body import decoded
-from router.elements import check_elements
+from patchbay.core.errors import InvalidRequest, TooManyElements
+from patchbay.core.json_body import decoded
+from patchbay.router.http import body_elements as elements
+from patchbay.router.http.body_elements import check_elements
 
 MIB = 1024 * 1024
 json_values: st.SearchStrategy[Any] = st.recursive(

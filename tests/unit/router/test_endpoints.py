@@ -1,7 +1,7 @@
 import pytest
 
-from adapters.errors import MethodNotAllowed, NotFound
-from router.endpoints import find_endpoint
+from patchbay.core.errors import MethodNotAllowed, NotFound
+from patchbay.router.http.endpoints import find_endpoint
 
 
 @pytest.mark.parametrize(

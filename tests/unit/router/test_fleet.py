@@ -2,8 +2,8 @@ from dataclasses import replace
 
 import pytest
 
-from router.fleet import Fleet
-from router.snapshot import Naming
+from patchbay.router.fleet.fleet import Fleet
+from patchbay.router.fleet.snapshot import Naming
 from tests.unit.router.build import ours, rev
 
 pytestmark = pytest.mark.anyio

@@ -1,6 +1,6 @@
 import pytest
 
-from router.headers import downstream_headers, request_id, upstream_headers
+from patchbay.router.http.headers import downstream_headers, request_id, upstream_headers
 
 
 def sent(*headers: tuple[bytes, bytes], token: str | None = None) -> dict[str, str]:

@@ -2,11 +2,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from adapters.errors import Forbidden, Unauthorized
-from adapters.registry.records import Access, KeyRecord, Scope, TenantRecord
-from adapters.tenancy import Limits, NewKey, new_key
-from router.tenants.clients import Clients, clients_of
-from router.tenants.config import TenantsConfig, TierConfig
+from patchbay.core.errors import Forbidden, Unauthorized
+from patchbay.core.tenancy import Limits, NewKey, new_key
+from patchbay.registry.records import Access, KeyRecord, Scope, TenantRecord
+from patchbay.router.tenants.clients import Clients, clients_of
+from patchbay.router.tenants.config import TenantsConfig, TierConfig
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 TIERS = TenantsConfig(tiers={"pro": TierConfig(weight=3, limits=Limits(requests_per_minute=9, concurrent=2))})

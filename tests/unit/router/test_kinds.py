@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.forward.kinds import kind_of
+from patchbay.router.forward.request_kind import kind_of
 
 KEY = b"k" * 32
 ASKED: dict[str, Any] = {

@@ -1,7 +1,7 @@
 import json
 
-from router.listing import build_listing
-from router.snapshot import Replica
+from patchbay.router.fleet.models_page import build_listing
+from patchbay.router.fleet.snapshot import Replica
 from tests.unit.router.build import ours, plain, rev
 
 

@@ -1,11 +1,11 @@
 import json
 import logging
 
-from router.access import AccessLog
-from router.answered import Answered
-from router.body import parse_head
-from router.logs import JsonFormatter
-from router.trace import Span
+from patchbay.router.http.body import parse_head
+from patchbay.router.http.trace_context import Span
+from patchbay.router.telemetry.access_log import AccessLog
+from patchbay.router.telemetry.logs import JsonFormatter
+from patchbay.router.telemetry.request_record import Answered
 
 
 def test_a_traceback_stays_within_its_line() -> None:

@@ -1,12 +1,12 @@
 import pytest
 
-from adapters.errors import InvalidRequest
-from router.carry.transcript import Transcript
-from router.meter import bounded, used_by
-from router.relay import Relay
-from router.tenants.config import CountersConfig
-from router.tenants.limiter import Need
-from router.wire.request import Reply
+from patchbay.core.errors import InvalidRequest
+from patchbay.router.carry.transcript import Transcript
+from patchbay.router.forward.relay import Relay
+from patchbay.router.http.request import Reply
+from patchbay.router.request.token_meter import bounded, used_by
+from patchbay.router.tenants.config import CountersConfig
+from patchbay.router.tenants.limiter import Need
 
 
 class Silent:
@@ -26,7 +26,7 @@ class Silent:
 
 
 def relay(tail: bytes, events: int = 0) -> Relay:
-    from router.wire.request import Request
+    from patchbay.router.http.request import Request
 
     made = Relay(Reply(Request(10, Silent().write), Silent()))
     made._last, made.events = tail, events  # noqa: SLF001 - an answer that has gone through

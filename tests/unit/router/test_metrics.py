@@ -1,4 +1,4 @@
-from router.metrics import Metrics
+from patchbay.router.telemetry.metrics import Metrics
 
 
 def test_the_metrics_that_are_documented_are_there() -> None:

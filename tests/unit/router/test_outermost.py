@@ -5,7 +5,7 @@ import logging
 
 import pytest
 
-from router.outermost import keep_running
+from patchbay.core.background import keep_running
 
 pytestmark = pytest.mark.anyio
 

@@ -3,10 +3,10 @@ from typing import Any
 
 import msgspec
 
-from adapters.replica import Tier
-from router.balance.pick import Query, Weights, pick
-from router.body import Prompt
-from router.snapshot import Replica, Target
+from patchbay.core.replica import Tier
+from patchbay.router.balance.pick import Query, Weights, pick
+from patchbay.router.fleet.snapshot import Replica, Target
+from patchbay.router.http.body import Prompt
 from tests.unit.router.build import ours
 
 BASE = Target("base", "base", None, ("a", "b", "c"))

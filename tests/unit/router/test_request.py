@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from adapters.errors import BodyTooLarge, InvalidRequest
-from router.wire.request import Request
+from patchbay.core.errors import BodyTooLarge, InvalidRequest
+from patchbay.router.http.request import Request
 
 pytestmark = pytest.mark.anyio
 

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 import yaml
 
-from adapters.settings import parse_settings
-from launch.config import PatchbayConfig
-from router.config import PolicyConfig
-from router.routes.book import compile_book
-from router.routes.facts import Facts
+from patchbay.core.settings import parse_settings
+from patchbay.launch.config import PatchbayConfig
+from patchbay.router.config import PolicyConfig
+from patchbay.router.routes.facts import Facts
+from patchbay.router.routes.table import compile_book
 
 PAGE = (Path(__file__).parent.parent.parent.parent / "docs" / "routes.md").read_text()
 BLOCKS = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", PAGE, re.S)]

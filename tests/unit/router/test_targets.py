@@ -1,8 +1,8 @@
 import pytest
 
-from adapters.errors import ModelNotFound, Unavailable
-from router.snapshot import Replica, Target
-from router.targets import build_table, resolve
+from patchbay.core.errors import ModelNotFound, Unavailable
+from patchbay.router.fleet.names import build_table, resolve
+from patchbay.router.fleet.snapshot import Replica, Target
 from tests.unit.router.build import ours, plain, rev
 
 

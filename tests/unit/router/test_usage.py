@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from adapters.errors import ArtifactError, RegistryError
-from adapters.money import TRILLION
-from adapters.registry.records import UsageBatch
-from router.tenants.limiter import Need
-from router.usage import Usage
+from patchbay.core.errors import ArtifactError, RegistryError
+from patchbay.core.money import TRILLION
+from patchbay.registry.records import UsageBatch
+from patchbay.router.tenants.limiter import Need
+from patchbay.router.tenants.usage import Usage
 
 pytestmark = pytest.mark.anyio
 HALF = TRILLION // 2

@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.errors import ConfigError
-from launch.config import PatchbayConfig
-from router.canary.plan import METRICS, MetricConfig, PlanConfig, ScopeConfig, StepConfig, ready_plans
-from router.canary.trial import Trial
-from router.config import PolicyConfig, RouterConfig
-from router.watching import Served, Subject, blind_spots, checked, sight_of
+from patchbay.core.errors import ConfigError
+from patchbay.launch.config import PatchbayConfig
+from patchbay.router.canary.assignment import Trial
+from patchbay.router.canary.metric_coverage import Served, Subject, blind_spots, checked, sight_of
+from patchbay.router.canary.plan import METRICS, MetricConfig, PlanConfig, ScopeConfig, StepConfig, ready_plans
+from patchbay.router.config import PolicyConfig, RouterConfig
 
 SCHEMA = {"kind": "schema", "schema": {"type": "object"}}
 REFUSAL = {"kind": "refusal"}

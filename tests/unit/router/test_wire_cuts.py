@@ -5,10 +5,10 @@ from typing import Any, cast
 
 import pytest
 
-from router.upstream.connection import Connection
-from router.upstream.failure import ReplicaFailure
-from router.wire.connection import ClientConnection, Shared
-from router.wire.request import Reply, Request
+from patchbay.router.http.connection import ClientConnection, Shared
+from patchbay.router.http.request import Reply, Request
+from patchbay.router.upstream.connection import Connection
+from patchbay.router.upstream.failure import ReplicaFailure
 
 pytestmark = pytest.mark.anyio
 

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from adapters.errors import AdapterRejected, Unavailable
-from server.alive import while_alive
+from patchbay.core.errors import AdapterRejected, Unavailable
+from patchbay.server.alive import while_alive
 
 pytestmark = pytest.mark.anyio
 

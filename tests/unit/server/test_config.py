@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from adapters.errors import ConfigError, StartError
-from adapters.settings import parse_settings
-from server.config import ServerConfig
-from server.preflight import check_start
-from server.sizing import BaseShape, slot_bytes, slots_that_fit
+from patchbay.core.errors import ConfigError, StartError
+from patchbay.core.settings import parse_settings
+from patchbay.server.config import ServerConfig
+from patchbay.server.preflight import check_start
+from patchbay.server.sizing import BaseShape, slot_bytes, slots_that_fit
 
 
 def parse(**data: Any) -> ServerConfig:

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from adapters.error_events import Form
-from adapters.errors import NotFinite
-from server.engine_errors import EngineErrors, rewrite_error, rewrite_event
+from patchbay.core.error_events import Form
+from patchbay.core.errors import NotFinite
+from patchbay.server.engine_errors import EngineErrors, rewrite_error, rewrite_event
 
 
 def rewritten(status: int, body: object) -> dict[str, object]:

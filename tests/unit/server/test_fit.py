@@ -2,8 +2,8 @@
 
 import pytest
 
-from adapters.errors import AdapterRejected
-from server.fit import WorkerModules, check_fit
+from patchbay.core.errors import AdapterRejected
+from patchbay.server.fit import WorkerModules, check_fit
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,8 @@ from typing import Any
 
 import pytest
 
-from adapters.errors import InvalidRequest
-from server.forms import check_forms
+from patchbay.core.errors import InvalidRequest
+from patchbay.server.forms import check_forms
 
 
 def lists(depth: int) -> dict[str, Any]:

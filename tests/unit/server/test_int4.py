@@ -4,7 +4,7 @@ import pytest
 import torch
 from compressed_tensors.compressors.pack_quantized.helpers import pack_to_int32
 
-from server.int4 import dequantized, unpacked
+from patchbay.server.int4 import dequantized, unpacked
 
 OUT, IN, GROUP = 16, 64, 32
 

@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from fastapi.responses import JSONResponse, StreamingResponse
 from starlette.testclient import TestClient
 
-from server.late_errors import LateErrors
+from patchbay.server.late_errors import LateErrors
 
 
 class Wrong(Exception):

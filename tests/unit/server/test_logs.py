@@ -1,6 +1,6 @@
 """The log fold: a traceback becomes the line that says what went wrong."""
 
-from server.logs import TracebackFold
+from patchbay.server.logs import TracebackFold
 
 CHAIN = """(Worker pid=7) ERROR 11-23 23:28:37 [worker.py:953] WorkerProc failed to start.
 (Worker pid=7) ERROR 11-23 23:28:37 [worker.py:953] Traceback (most recent call last):

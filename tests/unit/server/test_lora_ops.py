@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from server.lora_ops import RowGroups, expand, rows_by_slot, shrink
+from patchbay.server.lora_ops import RowGroups, expand, rows_by_slot, shrink
 
 
 def one_by_one(inputs: Tensor, weights: Tensor, indices: Tensor) -> Tensor:

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from adapters.errors import InvalidRequest
-from server.request_checks import MOST_ANSWERS, MOST_SEQUENCES, check_request
+from patchbay.core.errors import InvalidRequest
+from patchbay.server.request_checks import MOST_ANSWERS, MOST_SEQUENCES, check_request
 
 
 def check(fields: dict[str, Any]) -> None:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from adapters.errors import AdapterRejected, Conflict, ModelNotFound, Unavailable
-from server.metrics import ServerMetrics
-from server.slots import FAILURE_MEMORY_S, Entry, Slots
+from patchbay.core.errors import AdapterRejected, Conflict, ModelNotFound, Unavailable
+from patchbay.server.metrics import ServerMetrics
+from patchbay.server.slots import FAILURE_MEMORY_S, Entry, Slots
 from tests.fakes.adapter_folder import write_adapter
 from tests.fakes.artifacts import staged
 from tests.fakes.lora_engine import FakeLoraEngine

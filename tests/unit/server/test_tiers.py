@@ -5,8 +5,8 @@ import contextlib
 
 import pytest
 
-from server.engine import LoraTiers
-from server.tiers import KnownTiers
+from patchbay.server.engine import LoraTiers
+from patchbay.server.tiers import KnownTiers
 
 pytestmark = pytest.mark.anyio
 

@@ -3,8 +3,8 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.carry.transcript import Transcript
-from server.token_ids import moved, wanted
+from patchbay.router.carry.transcript import Transcript
+from patchbay.server.token_ids import moved, wanted
 
 CHAT = "/v1/chat/completions"
 

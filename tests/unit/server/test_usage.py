@@ -5,9 +5,9 @@ from collections import OrderedDict
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.recommend import hit_rate, recommend
-from adapters.replica import Usage
-from server.usage import UsageCounter
+from patchbay.adapters.recommend import hit_rate, recommend
+from patchbay.core.replica import Usage
+from patchbay.server.usage import UsageCounter
 
 
 def counted(names: list[str]) -> Usage:

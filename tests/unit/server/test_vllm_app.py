@@ -11,8 +11,8 @@ from vllm.entrypoints.openai.responses.serving import OpenAIServingResponses
 from vllm.exceptions import GenerationError
 from vllm.sampling_params import SamplingParams
 
-from adapters.errors import NotFinite
-from server.vllm_app import explain_error, keep_errors, raise_again
+from patchbay.core.errors import NotFinite
+from patchbay.server.vllm_app import explain_error, keep_errors, raise_again
 
 FAILED = f"data: {json.dumps({'error': {'message': NotFinite('sql@1').message, 'code': 500}})}\n\n"
 CHUNK = "data: " + json.dumps(

@@ -9,22 +9,22 @@ from typing import Any
 
 import pytest
 
-from router.apart import Apart
-from router.guards.answers.events import split, written
-from router.guards.config import GuardsConfig
-from router.guards.guarded import Guarded
-from router.guards.judges.judge import Facts, JudgeFailed
-from router.guards.judges.judges import Judges
-from router.guards.pipeline import Guards, compile_guards
-from router.guards.rules.pii import PII
-from router.guards.rules.rule import Rule
-from router.guards.rules.secrets import SECRETS
-from router.guards.rules.words import PROFANITY
-from router.guards.scan.load import load_scanner
-from router.guards.scan.re2_scanner import Re2Scanner
-from router.guards.scan.scanner import Scanner, expressions_of
-from router.guards.stream.channel import Channel
-from router.guards.stream.rules_watch import Owned, RuleSet, RulesWatch
+from patchbay.core.offload import Apart
+from patchbay.guards.config import GuardsConfig
+from patchbay.guards.formats.sse import split, written
+from patchbay.guards.judges.judge import Facts, JudgeFailed
+from patchbay.guards.judges.judges import Judges
+from patchbay.guards.pipeline import Guards, compile_guards
+from patchbay.guards.rules.pii import PII
+from patchbay.guards.rules.rule import Rule
+from patchbay.guards.rules.secrets import SECRETS
+from patchbay.guards.rules.words import PROFANITY
+from patchbay.guards.scan.load import load_scanner
+from patchbay.guards.scan.re2_scanner import Re2Scanner
+from patchbay.guards.scan.scanner import Scanner, expressions_of
+from patchbay.guards.session import Guarded
+from patchbay.guards.stream.channel import Channel
+from patchbay.guards.stream.rules_watch import Owned, RuleSet, RulesWatch
 from tests.fakes.samples import sample
 
 ALL: Sequence[Rule] = (*PII, *SECRETS, *PROFANITY)

@@ -9,17 +9,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapters.errors import GuardFailed
-from router.apart import Apart
-from router.guards.answers.events import DONE, split, written
-from router.guards.answers.filter import Filter
-from router.guards.answers.stop import StreamStopped
-from router.guards.gate import Gate
-from router.guards.judges.config import HttpGuard
-from router.guards.judges.judge import Facts, JudgeFailed, Verdict
-from router.guards.judges.judges import Judges
-from router.guards.judges.panel import Asked, Panel, windows
-from router.guards.verdict import Side, Span
+from patchbay.core.errors import GuardFailed
+from patchbay.core.offload import Apart
+from patchbay.guards.formats.codec import StreamStopped
+from patchbay.guards.formats.filter import Filter
+from patchbay.guards.formats.sse import DONE, split, written
+from patchbay.guards.judges.config import HttpGuard
+from patchbay.guards.judges.judge import Facts, JudgeFailed, Verdict
+from patchbay.guards.judges.judges import Judges
+from patchbay.guards.judges.panel import Asked, Panel, windows
+from patchbay.guards.stream_gate import Gate
+from patchbay.guards.verdict import Side, Span
 
 BAD = "#"
 
@@ -240,7 +240,7 @@ def test_what_ends_a_stream_goes_out_before_what_is_before_it_was_judged() -> No
 
 
 def test_spoken_texts_of_one_choice_are_mixed_with_anothers() -> None:
-    from router.guards.answers.spoken import Spoken
+    from patchbay.guards.formats.plain_text import Spoken
 
     spoken, texts = Spoken("chat_completions"), dict[Hashable, str]()
     for index, said in ((0, "a"), (1, "x"), (0, "b"), (1, "y")):

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.guards.grounding import grounding, sentences
+from patchbay.guards.grounding import grounding, sentences
 
 pieces = [
     "tea",

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from router.guards.rules.pii import PII
-from router.guards.scan.load import load_scanner
-from router.guards.stream.channel import Channel
-from router.guards.stream.quotes import Quotes
-from router.guards.stream.rules_watch import Owned, RuleSet, RulesWatch
+from patchbay.guards.rules.pii import PII
+from patchbay.guards.scan.load import load_scanner
+from patchbay.guards.stream.channel import Channel
+from patchbay.guards.stream.quotes import Quotes
+from patchbay.guards.stream.rules_watch import Owned, RuleSet, RulesWatch
 
 CARD = 4111111111111111
 LEAVES = st.one_of(

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.guards.refusal import HEAD, is_refusal, refusal_kind
+from patchbay.guards.refusal import HEAD, is_refusal, refusal_kind
 
 refusals = st.sampled_from(
     [

@@ -7,15 +7,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from router.guards.rules.rule import Rule
-from router.guards.scan.load import load_scanner
-from router.guards.scan.re2_scanner import Re2Scanner
-from router.guards.scan.scanner import Scanner, expressions_of
-from router.guards.stream.channel import Channel
-from router.guards.stream.leak_watch import LeakWatch, SuffixAutomaton, letters
-from router.guards.stream.rules_watch import Owned, RuleSet, RulesWatch
-from router.guards.stream.words_watch import Words, WordsWatch
-from router.guards.verdict import Action, Span
+from patchbay.guards.rules.rule import Rule
+from patchbay.guards.scan.load import load_scanner
+from patchbay.guards.scan.re2_scanner import Re2Scanner
+from patchbay.guards.scan.scanner import Scanner, expressions_of
+from patchbay.guards.stream.channel import Channel
+from patchbay.guards.stream.leak_watch import LeakWatch, SuffixAutomaton, letters
+from patchbay.guards.stream.rules_watch import Owned, RuleSet, RulesWatch
+from patchbay.guards.stream.words_watch import Words, WordsWatch
+from patchbay.guards.verdict import Action, Span
 
 RULES = (
     Rule("key", "KEY", r"\bKEY[0-9A-F]{4,8}\b"),

@@ -4,7 +4,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from router.guards.structured import check
+from patchbay.guards.structured import check
 
 ANY: dict[str, Any] = {}
 texts = st.text(st.characters(exclude_categories=["Cs"]) | st.sampled_from('"\\[]{},:`\n😀'), max_size=12)

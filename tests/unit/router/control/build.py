@@ -2,8 +2,16 @@
 
 from datetime import UTC, datetime, timedelta
 
-from adapters.names import engine_name
-from adapters.registry.records import (
+from patchbay.core.names import engine_name
+from patchbay.core.replica import (
+    BaseModelStatus,
+    ReplicaStatus,
+    RequestStatus,
+    RevisionState,
+    RevisionStatus,
+    SlotStatus,
+)
+from patchbay.registry.records import (
     AdapterSettings,
     AdapterView,
     Channel,
@@ -13,14 +21,6 @@ from adapters.registry.records import (
     RevisionBrief,
     Rollout,
     Snapshot,
-)
-from adapters.replica import (
-    BaseModelStatus,
-    ReplicaStatus,
-    RequestStatus,
-    RevisionState,
-    RevisionStatus,
-    SlotStatus,
 )
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

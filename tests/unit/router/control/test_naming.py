@@ -3,8 +3,8 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from router.control.naming import expiries_of
-from router.metrics import Metrics
+from patchbay.router.control.naming import expiries_of
+from patchbay.router.telemetry.metrics import Metrics
 from tests.unit.router.control.build import START, snapshot, view
 
 GAUGE = "patchbay_router_adapter_expiry_seconds"

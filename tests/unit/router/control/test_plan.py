@@ -1,6 +1,6 @@
-from adapters.registry.records import AdapterSettings
-from router.control.plan import Failure, make_plan, place
-from router.control.wanted import Wanted, wanted_revisions
+from patchbay.registry.records import AdapterSettings
+from patchbay.router.control.desired import Wanted, wanted_revisions
+from patchbay.router.control.plan import Failure, make_plan, place
 from tests.unit.router.control.build import BASE, at, here, name, rollout, snapshot, status, view
 
 

@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from adapters.registry.records import Access, Snapshot
-from router.control.removals import held_back, loss_of
+from patchbay.registry.records import Access, Snapshot
+from patchbay.router.control.removals import held_back, loss_of
 from tests.unit.router.control.build import here, move, snapshot, status, view
 
 

@@ -1,4 +1,4 @@
-from router.control.rollouts import Fail, Flip, Step, Try, Wait, next_step
+from patchbay.router.control.rollouts import Fail, Flip, Step, Try, Wait, next_step
 from tests.unit.router.control.build import at, placed, rollout
 
 

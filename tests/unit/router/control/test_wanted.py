@@ -1,11 +1,11 @@
 from collections.abc import Collection
 from dataclasses import replace
 
-from adapters.registry.canary_records import CanaryRecord
-from adapters.registry.records import AdapterSettings
-from router.config import PolicyConfig
-from router.control.wanted import GRACE_S, wanted_revisions
-from router.reach import reach_of
+from patchbay.registry.canary_records import CanaryRecord
+from patchbay.registry.records import AdapterSettings
+from patchbay.router.config import PolicyConfig
+from patchbay.router.control.desired import GRACE_S, wanted_revisions
+from patchbay.router.control.pinned import reach_of
 from tests.unit.router.control.build import at, move, rollout, snapshot, view
 
 WARM_S = 600.0

@@ -9,21 +9,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from router.endpoints import find_endpoint
-from router.guards.answers.choices import ChoicesCodec, Wanted
-from router.guards.answers.events import DONE, split
-from router.guards.answers.messages import MessagesCodec
-from router.guards.answers.responses import ResponsesCodec
-from router.guards.answers.spoken import spoken_in
-from router.guards.answers.stop import Codec, StreamStopped
-from router.guards.answers.texts import AnswerTexts
-from router.guards.answers.whole import WITH_TEXT, filtered_answer
-from router.guards.masks import Masks, Unmask
-from router.guards.rules.rule import Rule
-from router.guards.scan.load import load_scanner
-from router.guards.stream.channel import Channel
-from router.guards.stream.rules_watch import Owned, RuleSet, RulesWatch
-from router.guards.verdict import Action
+from patchbay.guards.formats.codec import Codec, StreamStopped
+from patchbay.guards.formats.completions import ChoicesCodec, Wanted
+from patchbay.guards.formats.document import WITH_TEXT, filtered_answer
+from patchbay.guards.formats.messages import MessagesCodec
+from patchbay.guards.formats.plain_text import spoken_in
+from patchbay.guards.formats.responses import ResponsesCodec
+from patchbay.guards.formats.sse import DONE, split
+from patchbay.guards.formats.texts import AnswerTexts
+from patchbay.guards.masks import Masks, Unmask
+from patchbay.guards.rules.rule import Rule
+from patchbay.guards.scan.load import load_scanner
+from patchbay.guards.stream.channel import Channel
+from patchbay.guards.stream.rules_watch import Owned, RuleSet, RulesWatch
+from patchbay.guards.verdict import Action
+from patchbay.router.http.endpoints import find_endpoint
 
 RULES = (Rule("mail", "MAIL", r"[a-z.]{1,20}@[a-z]{1,20}\.[a-z]{2,3}\b"), Rule("key", "KEY", r"\bKEY[0-9]{6}\b"))
 SCANNER = load_scanner(RULES, None)
@@ -313,7 +313,7 @@ def test_an_endpoint_that_answers_with_text_has_no_guard() -> None:
     paths = ["chat/completions", "completions", "responses", "embeddings", "messages", "messages/count_tokens"]
     found = {find_endpoint("POST", f"/v1/{path}").name for path in paths}
     found |= {find_endpoint("POST", path, switched=True).name for path in ("/tokenize", "/detokenize")}
-    from router import endpoints
+    from patchbay.router.http import endpoints
 
     forwarded = {one.name for one in endpoints._FIXED.values() if one.forwarded}  # noqa: SLF001 - all there are
     assert found == forwarded

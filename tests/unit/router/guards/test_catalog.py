@@ -7,18 +7,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.guards.rules import validators as v
-from router.guards.rules.language import parsed
-from router.guards.rules.pii import PII
-from router.guards.rules.rule import Rule
-from router.guards.rules.secrets import SECRETS
-from router.guards.rules.secrets_cloud import CLOUD
-from router.guards.rules.secrets_code import CODE
-from router.guards.rules.secrets_services import SERVICES
-from router.guards.rules.words import PROFANITY
-from router.guards.scan.load import load_scanner
-from router.guards.stream.channel import Channel
-from router.guards.stream.rules_watch import Owned, RuleSet, RulesWatch
+from patchbay.guards.rules import validators as v
+from patchbay.guards.rules.language import parsed
+from patchbay.guards.rules.pii import PII
+from patchbay.guards.rules.rule import Rule
+from patchbay.guards.rules.secrets import SECRETS
+from patchbay.guards.rules.secrets_cloud import CLOUD
+from patchbay.guards.rules.secrets_code import CODE
+from patchbay.guards.rules.secrets_services import SERVICES
+from patchbay.guards.rules.words import PROFANITY
+from patchbay.guards.scan.load import load_scanner
+from patchbay.guards.stream.channel import Channel
+from patchbay.guards.stream.rules_watch import Owned, RuleSet, RulesWatch
 
 ALL = (*PII, *SECRETS, *PROFANITY)
 KINDS = {

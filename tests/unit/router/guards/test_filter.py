@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from router.apart import Apart
-from router.guards.answers.events import DONE, split, written
-from router.guards.answers.filter import Filter
-from router.guards.answers.stop import StreamStopped
+from patchbay.core.offload import Apart
+from patchbay.guards.formats.codec import StreamStopped
+from patchbay.guards.formats.filter import Filter
+from patchbay.guards.formats.sse import DONE, split, written
 
 
 def event(text: str) -> bytes:

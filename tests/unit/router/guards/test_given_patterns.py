@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from router.guards.config import GuardsConfig
-from router.guards.pipeline import compile_guards
-from router.guards.stream.channel import Channel
-from router.routes.config import RuleConfig
-from router.routes.facts import Facts
-from router.routes.rules import Rule
+from patchbay.guards.config import GuardsConfig
+from patchbay.guards.pipeline import compile_guards
+from patchbay.guards.stream.channel import Channel
+from patchbay.router.routes.config import RuleConfig
+from patchbay.router.routes.facts import Facts
+from patchbay.router.routes.rules import Rule
 
 
 @pytest.mark.parametrize("pattern", ["(a|a|ab){1,25}b", "([a-z]{1,30}){1,30}1", "(a{0,5}){0,10}b"])

@@ -2,7 +2,7 @@ import time
 
 import pytest
 
-from router.guards.grounding import grounding, sentences
+from patchbay.guards.grounding import grounding, sentences
 
 TEA = "Tea is made from the leaves of Camellia sinensis. Green tea is not oxidized, black tea is. It holds 3.5 mg."
 BREAD = "Bread is baked from flour, water and yeast. The oven has 230.5 degrees."

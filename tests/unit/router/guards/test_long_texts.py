@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from adapters.errors import ContentFiltered
-from router.apart import Apart
-from router.guards.config import GuardsConfig
-from router.guards.findings import MOST
-from router.guards.guarded import Guarded
-from router.guards.judges.judge import Facts, JudgeFailed
-from router.guards.judges.judges import Judges
-from router.guards.pipeline import Guards, compile_guards
+from patchbay.core.errors import ContentFiltered
+from patchbay.core.offload import Apart
+from patchbay.guards.config import GuardsConfig
+from patchbay.guards.findings import MOST
+from patchbay.guards.judges.judge import Facts, JudgeFailed
+from patchbay.guards.judges.judges import Judges
+from patchbay.guards.pipeline import Guards, compile_guards
+from patchbay.guards.session import Guarded
 
 pytestmark = pytest.mark.anyio
 KINDS: dict[str, dict[str, Any]] = {

@@ -2,7 +2,7 @@ import time
 
 import pytest
 
-from router.guards.refusal import Kind, is_refusal, refusal_kind
+from patchbay.guards.refusal import Kind, is_refusal, refusal_kind
 
 REFUSALS: list[tuple[str, Kind]] = [
     ("I can't help with that.", "refusal"),

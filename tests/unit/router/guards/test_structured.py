@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from router.guards.structured import LONGEST, check, reask
+from patchbay.guards.structured import LONGEST, check, reask
 
 PERSON: dict[str, Any] = {
     "type": "object",

@@ -1,0 +1,202 @@
+"""adapter_config.json, as PEFT writes it and as vLLM 0.32 serves it.
+
+What vLLM refuses (vllm/lora/peft_helper.py), is refused here in the same cases, only sooner.
+"""
+
+import math
+import re
+import reprlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from patchbay.adapters.checks.folder import CONFIG_FILE, Limits, read_bounded
+from patchbay.adapters.checks.strict_json import decode, shown
+from patchbay.core.errors import AdapterError
+
+CLASSIFIER_MODULES = frozenset({"classifier", "score"})
+# These only set the first weights; others, such as PiSSA, change the base's when PEFT loads the adapter.
+_INITS = frozenset({"gaussian", "eva", "orthogonal", "mica", "lora_ga"})
+_UNSERVED = {
+    "use_dora": "DoRA",
+    "lora_bias": "a LoRA with a bias",
+    "alora_invocation_tokens": "an activated LoRA (aLoRA)",
+    "layer_replication": "layer replication",
+    "use_bdlora": "a block-diagonal LoRA (BD-LoRA)",
+    "use_qalora": "QALoRA",
+}
+_MAX_PATTERN = 200
+
+
+@dataclass(frozen=True, slots=True)
+class LoraSettings:
+    """What an adapter_config.json says. `targets`: the modules that it lists, none where it gives a pattern;
+    `rank_pattern`, `alpha_pattern`: ranks and alphas by the pattern of a module's name; `saved`: modules that are saved
+    whole; `rank_stabilized`: rsLoRA."""
+
+    rank: int
+    alpha: float
+    targets: tuple[str, ...]
+    rank_pattern: Mapping[str, int]
+    saved: frozenset[str]
+    transposed: bool
+    alpha_pattern: Mapping[str, float]
+    rank_stabilized: bool
+
+    @property
+    def largest_rank(self) -> int:
+        """The largest rank of any module."""
+        return max(self.rank, *self.rank_pattern.values()) if self.rank_pattern else self.rank
+
+    def rank_of(self, module: str) -> int:
+        """The rank of `module`."""
+        return int(_matching(self.rank_pattern, module, self.rank))
+
+    def scale_of(self, module: str) -> float:
+        """What the product of `module`'s matrices is multiplied by."""
+        rank, alpha = self.rank_of(module), _matching(self.alpha_pattern, module, self.alpha)
+        return alpha / math.sqrt(rank) if self.rank_stabilized else alpha / rank
+
+
+def _matching(patterns: Mapping[str, float], module: str, default: float) -> float:
+    """The value of the first pattern that matches the end of the module's name from a dot on, as PEFT has it."""
+    for pattern, value in patterns.items():
+        if re.match(rf"(.*\.)?({pattern})$", module):
+            return value
+    return default
+
+
+def read_config(folder: Path, *, max_rank: int, limits: Limits) -> LoraSettings:
+    """What the adapter_config.json in `folder` says.
+
+    Raises AdapterError where it is no LoRA that vLLM serves, or where a rank is over `max_rank`.
+    """
+    path = folder / CONFIG_FILE
+    config = _read(path, limits)
+    if config.get("peft_type") != "LORA":
+        raise AdapterError(f"{path}: peft_type is {reprlib.repr(config.get('peft_type'))}, expected 'LORA'.")
+    _check_served(config, path)
+    alphas = {
+        key: _alpha(alpha, f"alpha_pattern of '{shown(key)}'", path)
+        for key, alpha in _pattern(config, "alpha_pattern", path).items()
+    }
+    settings = LoraSettings(
+        rank=_rank(config.get("r"), path),
+        alpha=_alpha(config.get("lora_alpha"), "lora_alpha", path),
+        targets=_targets(config, path),
+        rank_pattern={key: _rank(rank, path) for key, rank in _pattern(config, "rank_pattern", path).items()},
+        saved=_saved(config, path),
+        transposed=_flag(config, "fan_in_fan_out", path),
+        alpha_pattern=alphas,
+        rank_stabilized=_flag(config, "use_rslora", path),
+    )
+    if settings.largest_rank > max_rank:
+        raise AdapterError(
+            f"{path}: the rank is {settings.largest_rank}, but this server takes at most {max_rank}.",
+            hint="Raise lora.max_rank.",
+        )
+    return settings
+
+
+def _read(path: Path, limits: Limits) -> dict[str, Any]:
+    raw = read_bounded(path, limits.config_bytes)
+    try:
+        config = decode(raw)
+    except ValueError as error:
+        raise AdapterError(f"{path} is not valid JSON: {error}.", hint="Give a folder that PEFT saved.") from error
+    if not isinstance(config, dict):
+        raise AdapterError(f"{path} must hold a JSON object.", hint="Give a folder that PEFT saved.")
+    return config
+
+
+def _check_served(config: Mapping[str, Any], path: Path) -> None:
+    for key, name in _UNSERVED.items():
+        if config.get(key):
+            raise AdapterError(
+                f"{path}: {key} is set, but vLLM does not serve {name}.", hint="Train a plain LoRA, or rsLoRA."
+            )
+    bias = config.get("bias", "none")
+    if bias != "none":
+        raise AdapterError(f"{path}: bias is {reprlib.repr(bias)}, expected 'none': vLLM serves no adapter's bias.")
+    init = config.get("init_lora_weights", True)
+    if isinstance(init, str) and init.lower() not in _INITS:
+        raise AdapterError(
+            f"{path}: init_lora_weights is {reprlib.repr(init)}, which changes the base's own weights; vLLM does not.",
+            hint="Convert it with PEFT's path_initial_model_for_weight_conversion.",
+        )
+
+
+def _saved(config: Mapping[str, Any], path: Path) -> frozenset[str]:
+    saved = config.get("modules_to_save") or []
+    if not _is_names(saved) or not CLASSIFIER_MODULES.issuperset(saved):
+        raise AdapterError(
+            f"{path}: modules_to_save is {reprlib.repr(saved)}, expected none of them: vLLM serves only a LoRA's own "
+            "weights, and a classifier's head.",
+            hint="Train without modules_to_save.",
+        )
+    return frozenset(saved)
+
+
+def _rank(rank: object, path: Path) -> int:
+    if type(rank) is not int or rank < 1:
+        raise AdapterError(f"{path}: the rank r is {reprlib.repr(rank)}, expected a whole number of at least 1.")
+    return rank
+
+
+def _alpha(alpha: object, key: str, path: Path) -> float:
+    if isinstance(alpha, bool) or not isinstance(alpha, int | float):
+        raise AdapterError(f"{path}: {key} is {reprlib.repr(alpha)}, expected a number.")
+    try:
+        number = float(alpha)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise AdapterError(f"{path}: {key} is {reprlib.repr(alpha)}, expected a finite number.")
+    return number
+
+
+def _flag(config: Mapping[str, Any], key: str, path: Path) -> bool:
+    value = config.get(key) or False
+    if not isinstance(value, bool):
+        raise AdapterError(f"{path}: {key} is {reprlib.repr(value)}, expected true or false.")
+    return value
+
+
+def _targets(config: Mapping[str, Any], path: Path) -> tuple[str, ...]:
+    targets = config.get("target_modules")
+    if isinstance(targets, str) and targets:
+        return ()
+    if not _is_names(targets):
+        raise AdapterError(
+            f"{path}: target_modules is {reprlib.repr(targets)}, expected a list of modules' names, or a pattern."
+        )
+    return tuple(targets or ())
+
+
+def _is_names(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(name, str) and name for name in value)
+
+
+def _pattern(config: Mapping[str, Any], key: str, path: Path) -> dict[str, Any]:
+    pattern = config.get(key) or {}
+    if not isinstance(pattern, dict):
+        raise AdapterError(f"{path}: {key} is {reprlib.repr(pattern)}, expected an object.")
+    for name in pattern:
+        if not _is_tame(name):
+            raise AdapterError(
+                f"{path}: {key} has the pattern '{shown(name)}', expected a module's name or a simple pattern for it.",
+                hint="Write one entry for each module.",
+            )
+    return pattern
+
+
+def _is_tame(pattern: str) -> bool:
+    """Whether matching `pattern` takes bounded time, here and in the engine: two repetitions, and none of a group."""
+    if len(pattern) > _MAX_PATTERN or len(re.findall(r"[*+{]", pattern)) > 2 or re.search(r"\)[*+?{]", pattern):
+        return False
+    try:
+        re.compile(pattern)
+    except (re.error, OverflowError, RecursionError):
+        return False
+    return True

@@ -1,0 +1,71 @@
+"""What decides how text becomes tokens and conversations become text: a folder's tokenizer and its chat template."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from patchbay.adapters.checks.folder import Limits, read_bounded
+from patchbay.adapters.checks.strict_json import decode
+from patchbay.core.errors import AdapterError
+
+TOKENIZER = "tokenizer.json"
+_TOKENIZER_CONFIG = "tokenizer_config.json"
+_TEMPLATE = "chat_template.jinja"
+# How a trainer happened to batch, which says nothing of the tokens.
+_BATCHING = frozenset({"padding", "truncation", "version"})
+
+
+def tokenizer_hash(folder: Path, limits: Limits) -> str | None:
+    """The SHA-256 of what decides the tokens in the folder's tokenizer.json, in hex; None where there is none.
+
+    Raises AdapterError where it cannot be read.
+    """
+    path = folder / TOKENIZER
+    if not path.is_file():
+        return None
+    essence = _essence(_object(read_bounded(path, limits.tokenizer_bytes), path))
+    return hashlib.sha256(json.dumps(essence, sort_keys=True, ensure_ascii=True).encode()).hexdigest()
+
+
+def chat_template(folder: Path, limits: Limits) -> tuple[Path, str] | None:
+    """The chat template of `folder` and the file that it is in, as transformers looks for it. Raises AdapterError."""
+    path, config = folder / _TEMPLATE, folder / _TOKENIZER_CONFIG
+    if path.is_file():
+        return path, read_text(path, limits)
+    if not config.is_file():
+        return None
+    template = _object(read_bounded(config, limits.tokenizer_bytes), config).get("chat_template")
+    if isinstance(template, list):
+        named = {one.get("name"): one.get("template") for one in template if isinstance(one, dict)}
+        template = named.get("default")
+    return (config, template) if isinstance(template, str) else None
+
+
+def read_text(path: Path, limits: Limits) -> str:
+    """The UTF-8 text of the file at `path`. Raises AdapterError where it is none, or too long."""
+    try:
+        return read_bounded(path, limits.tokenizer_bytes).decode()
+    except UnicodeDecodeError as error:
+        raise AdapterError(f"{path} is not UTF-8 at byte {error.start}.") from error
+
+
+def _essence(tokenizer: Mapping[str, Any]) -> dict[str, Any]:
+    """What decides the tokens. Merges are `"a b"` in older versions' files, `["a", "b"]` in newer."""
+    essence = {key: value for key, value in tokenizer.items() if key not in _BATCHING}
+    model = essence.get("model")
+    if isinstance(model, dict) and isinstance(merges := model.get("merges"), list):
+        pairs = [merge.split(" ") if isinstance(merge, str) else merge for merge in merges]
+        essence["model"] = model | {"merges": pairs}
+    return essence
+
+
+def _object(raw: bytes, path: Path) -> dict[str, Any]:
+    try:
+        value = decode(raw)
+    except ValueError as error:
+        raise AdapterError(f"{path} is not valid JSON: {error}.") from error
+    if not isinstance(value, dict):
+        raise AdapterError(f"{path} must hold a JSON object.")
+    return value

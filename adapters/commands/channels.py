@@ -1,0 +1,207 @@
+"""`promote`, `rollback`, `clear`, `retire` and `set`: what names mean, and how replicas keep it."""
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from patchbay.adapters.commands.output import console, doing, print_json
+from patchbay.adapters.commands.session import AsJson, Config, Desk, Why, opened
+
+if TYPE_CHECKING:
+    from patchbay.adapters.lifecycle import Arrival, Moved
+    from patchbay.registry.records import Channel, Rollout
+
+_Channel = Annotated[str, typer.Option("--channel", help="stable or canary.")]
+_Now = Annotated[bool, typer.Option("--now", help="Without waiting for replicas to have and to test it.")]
+_ROLLOUT_S = 600.0
+
+
+def promote(
+    reference: Annotated[str, typer.Argument(metavar="NAME@R", help="The revision.")],
+    channel: _Channel = "stable",
+    why: Why = None,
+    now: _Now = False,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Makes a name mean a revision: staged on every replica, tested there, and only then live on every router.
+
+    Example: patchbay adapters promote sql@4 --why "better on dates"
+    """
+    with opened(config) as desk:
+        promote_and_wait(desk, reference, channel, why=why, now=now, as_json=as_json)
+
+
+def promote_and_wait(
+    desk: Desk, reference: str, channel: str = "stable", *, why: str | None = None, now: bool = False, as_json: bool
+) -> None:
+    """Promotes, waits until it is live, and says so."""
+    chosen, revision = _channel(channel), desk.registry.resolve(reference)
+    _tell_canary(desk, revision.adapter, revision.number, chosen, as_json=as_json)
+    moved = desk.lifecycle.promote(reference, chosen, actor=desk.actor, why=why, now=now)
+    _finish(desk, moved, as_json=as_json)
+
+
+def rollback(
+    name: Annotated[str, typer.Argument(help="The adapter.")],
+    channel: _Channel = "stable",
+    why: Why = None,
+    now: _Now = False,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Makes a name mean the revision before this one. Replicas keep that warm for a while, so it takes a moment only.
+
+    Example: patchbay adapters rollback sql --why "it drops columns"
+    """
+    with opened(config) as desk:
+        chosen = _channel(channel)
+        _tell_canary(desk, name, None, chosen, as_json=as_json)
+        moved = desk.lifecycle.rollback(name, chosen, actor=desk.actor, why=why, now=now)
+        _finish(desk, moved, as_json=as_json)
+
+
+def clear(
+    name: Annotated[str, typer.Argument(help="The adapter.")],
+    channel: _Channel = "canary",
+    why: Why = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Empties a channel. With an empty 'stable' an adapter is not served.
+
+    Example: patchbay adapters clear sql --channel canary
+    """
+    with opened(config) as desk:
+        chosen = _channel(channel)
+        _tell_canary(desk, name, None, chosen, as_json=as_json)
+        _finish(desk, desk.lifecycle.clear(name, chosen, actor=desk.actor, why=why), as_json=as_json)
+
+
+def retire(
+    reference: Annotated[str, typer.Argument(metavar="NAME@R", help="The revision.")],
+    why: Why = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Retires a revision for good: it leaves every replica, and its number is never used again.
+
+    Example: patchbay adapters retire sql@2 --why "trained on the wrong data"
+    """
+    with opened(config) as desk:
+        found = _exact(desk, reference)
+        retired = desk.registry.retire(*found, actor=desk.actor, why=why)
+        if as_json:
+            print_json(retired)
+        else:
+            typer.echo(f"{retired.name} is retired. Its files go with the next 'patchbay adapters gc'.")
+
+
+def keep(
+    name: Annotated[str, typer.Argument(help="The adapter.")],
+    preload: Annotated[bool | None, typer.Option(help="Load it before its first request.")] = None,
+    pin: Annotated[bool | None, typer.Option(help="Evict it last.")] = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Changes how replicas keep an adapter.
+
+    Example: patchbay adapters set sql --pin
+    """
+    from patchbay.registry.records import AdapterSettings
+
+    with opened(config) as desk:
+        desk.registry.revisions(name)
+        known = desk.registry.snapshot().adapters[name].settings
+        chosen = AdapterSettings(known.preload if preload is None else preload, known.pin if pin is None else pin)
+        desk.registry.set_settings(name, chosen, actor=desk.actor)
+        if as_json:
+            print_json(chosen)
+        else:
+            typer.echo(f"{name}: preload {_yes(chosen.preload)}, pin {_yes(chosen.pin)}")
+
+
+def _tell_canary(desk: Desk, adapter: str, number: int | None, channel: "Channel", *, as_json: bool) -> None:
+    """Says what becomes of a canary that is under way when `stable` is to mean `number`, and asks first where somebody
+    sits at a terminal; ends the command where they do not want it."""
+    from patchbay.registry.canary_decisions import CanaryMoves
+
+    canary = CanaryMoves(desk.registry.canaries).under_way(adapter)
+    if canary is None or channel != "stable":
+        return
+    end = (
+        "is promoted by this"
+        if canary.number == number
+        else "ends with this: it would have nothing to be compared with"
+    )
+    said = f"The canary {canary.id} of {canary.name} ({canary.phase}, {canary.weight:g}% of callers) {end}."
+    typer.echo(said, err=True)
+    if sys.stdin.isatty() and not as_json:
+        typer.confirm("Go on?", abort=True, err=True)
+
+
+def _finish(desk: Desk, moved: "Moved", *, as_json: bool) -> None:
+    from patchbay.adapters.lifecycle import Moved
+
+    if moved.rollout is not None:
+        _wait(desk, moved.rollout, quiet=as_json)
+        name, channel = moved.rollout.adapter, moved.rollout.channel
+        record = desk.registry.snapshot().adapters[name].channels[channel]
+        moved = Moved(desk.registry.generation(), moved.rollout, record)
+    with doing("waiting for routers"):
+        arrival = desk.lifecycle.wait_until_live(moved.generation)
+    if as_json:
+        print_json({"channel": moved.channel, "rollout": moved.rollout, "live": arrival})
+    elif moved.channel is not None:
+        record, meaning = moved.channel, "means nothing"
+        if record.number is not None:
+            meaning = f"means {record.adapter}@{record.number}"
+        said = _said(arrival, at_once=moved.rollout is None)
+        console().print(f"'{record.channel}' of [bold]{record.adapter}[/bold] {meaning} now{said}")
+
+
+def _wait(desk: Desk, rollout: "Rollout", *, quiet: bool) -> None:
+    def tell(seen: "Rollout") -> None:
+        reason = f": {seen.reason}" if seen.reason else ""
+        shown.tell(f"{seen.adapter}@{seen.number} is {seen.state}{reason}")
+        if not quiet and seen.state in ("staging", "testing") and seen.state not in told:
+            told.add(seen.state)
+            console().print(f"  {seen.state}{reason}", style="dim")
+
+    told: set[str] = set()
+    with doing(f"rolling out {rollout.adapter}@{rollout.number}") as shown:
+        desk.lifecycle.wait_for_rollout(rollout, timeout_s=_ROLLOUT_S, tell=tell)
+
+
+def _said(arrival: "Arrival", *, at_once: bool) -> str:
+    if arrival.missing:
+        return f", but not yet on {', '.join(arrival.missing)}"
+    if not arrival.after_s:
+        return "; no router is running"
+    count, longest = len(arrival.after_s), max(arrival.after_s.values())
+    return f", on {count} router{'s' * (count != 1)}" + (f" after {longest:.2f} s" if at_once else "")
+
+
+def _channel(text: str) -> "Channel":
+    from patchbay.core.errors import ConfigError
+    from patchbay.registry.records import CHANNELS
+
+    for channel in CHANNELS:
+        if channel == text:
+            return channel
+    raise ConfigError(f"--channel {text}: use one of {', '.join(CHANNELS)}.")
+
+
+def _exact(desk: Desk, reference: str) -> tuple[str, int]:
+    """A revision that is named by its number: what is done for good should not hang on what a name means now."""
+    from patchbay.core.errors import ConfigError
+
+    revision = desk.registry.resolve(reference)
+    if "@" not in reference:
+        raise ConfigError(f"'{reference}' names an adapter.", hint=f"Name a revision, such as {revision.name}.")
+    return revision.adapter, revision.number
+
+
+def _yes(value: bool) -> str:
+    return "yes" if value else "no"

@@ -1,0 +1,98 @@
+"""What every command works on: the registry, the store, and who it is that asks."""
+
+import getpass
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from patchbay.adapters.artifacts.store import ArtifactStore
+    from patchbay.adapters.checks.base import BaseLayout
+    from patchbay.adapters.config import PushDefaults, RegistryConfig
+    from patchbay.adapters.lifecycle import Lifecycle
+    from patchbay.adapters.publish import Publisher
+    from patchbay.registry.registry import Registry
+
+DEFAULT_FILE = Path("patchbay.yaml")
+Config = Annotated[
+    Path | None, typer.Option("--config", "-c", help="The servers' patchbay.yaml; by default the one that is here.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on standard output.")]
+Why = Annotated[str | None, typer.Option("--why", help="The reason, for the audit.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """The registry with everything around it. `actor`: what the audit calls who works here."""
+
+    config: "RegistryConfig"
+    defaults: "PushDefaults"
+    registry: "Registry"
+    actor: str
+
+    @property
+    def store(self) -> "ArtifactStore":
+        """The artifact store. Raises ConfigError where it cannot be opened."""
+        from patchbay.adapters.artifacts.store import ArtifactStore
+
+        return ArtifactStore.open(self.config.artifacts)
+
+    @property
+    def publisher(self) -> "Publisher":
+        """What pushes."""
+        from patchbay.adapters.publish import Publisher
+
+        return Publisher(self.registry, self.store, self.config, max_rank=self.defaults.max_rank)
+
+    @property
+    def lifecycle(self) -> "Lifecycle":
+        """What moves channels."""
+        from patchbay.adapters.lifecycle import Lifecycle
+
+        return Lifecycle(self.registry)
+
+    def base(self, folder: Path | None) -> "BaseLayout | None":
+        """The base model in `folder`, else in the configuration's, where that is a folder."""
+        from patchbay.adapters.publish import register_folder_base
+
+        model = str(folder) if folder else self.defaults.model
+        if model is None:
+            return None
+        name = Path(model).name
+        return register_folder_base(self.registry, model, name=name, chat_template=self.defaults.chat_template)
+
+
+@contextmanager
+def opened(file: Path | None, *, anew: bool = False) -> Iterator[Desk]:
+    """The desk that `file` describes, or ./patchbay.yaml where that is there, or the defaults. `anew`: a new, empty
+    registry may be made where one was. Errors end the command with one line and the exit code that goes with them."""
+    from patchbay.registry.registry import Registry
+
+    with (
+        configured(file) as (config, defaults),
+        Registry.open(config.url.get_secret_value(), anew=anew) as registry,
+    ):
+        yield Desk(config, defaults, registry, actor())
+
+
+@contextmanager
+def configured(file: Path | None) -> Iterator[tuple["RegistryConfig", "PushDefaults"]]:
+    """The same configuration, without opening the registry. Errors end the command in the same way."""
+    from patchbay.adapters.config import load_registry_config
+    from patchbay.core.errors import PatchbayError, fail
+
+    try:
+        yield load_registry_config(file or (DEFAULT_FILE if DEFAULT_FILE.exists() else None))
+    except PatchbayError as error:
+        raise typer.Exit(fail(error)) from error
+
+
+def actor() -> str:
+    """What the audit calls whoever works here."""
+    return os.environ.get("PATCHBAY_ACTOR") or f"{getpass.getuser()}@{socket.gethostname()}"

@@ -1,0 +1,41 @@
+"""The lock on the data directory: one `patchbay up`, or one restore, at a time."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from patchbay.core.errors import StartError
+
+_OWNER: Final = "up.lock"
+
+
+@contextmanager
+def sole_user(folder: Path) -> Iterator[None]:
+    """Has the data directory `folder` for this process alone while in the block: two that start replicas and
+    a router on one registry take each other's places. Raises StartError, with the
+    other's process id, where another has it."""
+    path = folder / _OWNER
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        hint = "Set PATCHBAY_DATA_DIR to a folder that can be written to."
+        raise StartError(f"Cannot write to {folder}: {error.strerror}.", hint=hint) from error
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            owner = os.read(descriptor, 32).decode(errors="replace").strip() or "unknown"
+            raise StartError(
+                f"The data directory {folder} is in use by another 'patchbay up' (process {owner}).",
+                hint="End that one, or give this one its own: PATCHBAY_DATA_DIR=FOLDER.",
+            ) from error
+        # The file stays: whoever waited for one that is removed would hold a lock that nobody else sees.
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, str(os.getpid()).encode())
+        yield
+    finally:
+        os.close(descriptor)

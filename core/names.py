@@ -1,0 +1,52 @@
+"""How adapters and their revisions are called.
+
+A client says `sql` (an adapter) or `sql@3` (a revision of it). The engine knows a revision by a third form,
+`sql@3-1a2b3c4d5e6f`, which carries the first 12 digits of its digest, so that no other bytes ever have that name.
+"""
+
+import re
+from dataclasses import dataclass
+
+from patchbay.core.errors import AdapterError
+
+NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}"
+_NAME = re.compile(NAME_PATTERN)
+_REFERENCE = re.compile(rf"(?P<name>{NAME_PATTERN})(?:@(?P<number>[1-9][0-9]{{0,8}})(?:-(?P<digest>[0-9a-f]{{12}}))?)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """What a client's model name says: an adapter, maybe a revision's number, maybe a digest's first 12 digits."""
+
+    name: str
+    number: int | None = None
+    digest: str | None = None
+
+
+def check_name(name: str) -> str:
+    """`name`, if an adapter may be called so. Raises AdapterError if not: no slash, no `@`, at most 63 characters."""
+    if not _NAME.fullmatch(name):
+        raise AdapterError(
+            f"'{name}' is no adapter name.",
+            hint="Use letters, digits, '.', '_' and '-', beginning with a letter or a digit, at most 63 of them.",
+        )
+    return name
+
+
+def parse_reference(model: str) -> Reference | None:
+    """The reference that `model` spells, or None where it can be no adapter's name."""
+    match = _REFERENCE.fullmatch(model)
+    if match is None:
+        return None
+    number = match["number"]
+    return Reference(match["name"], int(number) if number else None, match["digest"])
+
+
+def revision_name(name: str, number: int) -> str:
+    """What a client calls revision `number` of the adapter `name`: `sql@3`."""
+    return f"{name}@{number}"
+
+
+def engine_name(name: str, number: int, digest: str) -> str:
+    """What the engine calls a revision: `sql@3-1a2b3c4d5e6f`. `digest`: SHA-256 in hex."""
+    return f"{name}@{number}-{digest[:12]}"

@@ -1,0 +1,266 @@
+"""Regular expressions of JSON schemas (ECMA-262), on RE2: their time is linear in the text, whatever they are.
+
+Each is written anew in RE2's syntax with ECMA-262's meaning. What RE2 has no such thing for, look-around and
+back-references, is refused. Groups capture nothing, as nobody asks for them.
+
+Source: ECMA-262, section 22.2; https://github.com/google/re2/wiki/Syntax; JSON Schema core 2020-12, section 6.4.
+"""
+
+import re
+from itertools import pairwise
+from typing import Final
+
+import re2
+
+from patchbay.core.errors import PatchbayError
+
+# Characters of a pattern; bytes of RE2 for its program and its caches.
+_LONGEST: Final = 2000
+_MEMORY: Final = 1 << 20
+# Whitespace and line ends, as ECMA-262 has them; and all else.
+_SPACES: Final = (
+    (0x9, 0xD),
+    (0x20, 0x20),
+    (0xA0, 0xA0),
+    (0x1680, 0x1680),
+    (0x2000, 0x200A),
+    (0x2028, 0x2029),
+    (0x202F, 0x202F),
+    (0x205F, 0x205F),
+    (0x3000, 0x3000),
+    (0xFEFF, 0xFEFF),
+)
+_LAST: Final = 0x10FFFF
+_NOT_SPACES: Final = (
+    (0, 0x8),
+    *((before[1] + 1, after[0] - 1) for before, after in pairwise(_SPACES)),
+    (0xFF00, _LAST),
+)
+_CONTROLS: Final = {"t": 0x9, "n": 0xA, "v": 0xB, "f": 0xC, "r": 0xD}
+_COUNT: Final = re.compile(r"\{[0-9]{1,4}(?:,(?:[0-9]{1,4})?)?\}")
+_PROPERTY: Final = re.compile(
+    r"\{(?:(?:Script|sc|Script_Extensions|scx|General_Category|gc)=)?(?P<name>[A-Za-z_]{1,40})\}"
+)
+_CATEGORIES: Final = {
+    "Letter": "L",
+    "Lowercase_Letter": "Ll",
+    "Uppercase_Letter": "Lu",
+    "Mark": "M",
+    "Number": "N",
+    "Decimal_Number": "Nd",
+    "Punctuation": "P",
+    "Symbol": "S",
+    "Separator": "Z",
+    "Other": "C",
+}
+_FLAGS: Final = re.compile(r"[imsu]*(?:-[ims]+)?[:)]")
+_NAME: Final = re.compile(r"P?<[^>]{1,100}>")
+
+
+class PatternError(PatchbayError):
+    """A pattern that cannot be used: its message says why."""
+
+
+class Pattern:
+    """A compiled pattern. `written`: as it was; `size`: instructions of its program, by which a match takes its time.
+    Raises PatternError."""
+
+    __slots__ = ("_regexp", "size", "written")
+
+    def __init__(self, pattern: str) -> None:
+        self.written = pattern
+        options = re2.Options()
+        options.log_errors = False
+        options.never_capture = True
+        options.max_mem = _MEMORY
+        try:
+            self._regexp = re2.compile(in_re2(pattern), options)
+        except (re2.error, UnicodeEncodeError) as error:
+            said = error.args[0].decode("utf-8", "replace") if isinstance(error.args[0], bytes) else "bad characters"
+            raise PatternError(f"'{_shown(pattern)}' is not usable: {said[:100]}") from error
+        self.size: int = self._regexp.programsize
+
+    def found_in(self, text: str) -> bool:
+        """Whether the pattern matches anywhere in `text`."""
+        try:
+            return self._regexp.search(text) is not None
+        except UnicodeEncodeError:
+            # Half a surrogate pair is no character: it matches what U+FFFD does.
+            return self._regexp.search(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")) is not None
+
+
+def in_re2(pattern: str) -> str:
+    """`pattern`, of ECMA-262, in RE2's syntax. Raises PatternError."""
+    if len(pattern) > _LONGEST:
+        raise PatternError(f"'{_shown(pattern)}' is longer than {_LONGEST} characters")
+    return "".join(_Reader(pattern).all())
+
+
+def _shown(pattern: str) -> str:
+    text = pattern if pattern.isprintable() else ascii(pattern)
+    return text if len(text) <= 60 else f"{text[:57]}…"
+
+
+class _Reader:
+    def __init__(self, pattern: str) -> None:
+        self._text = pattern
+        self._at = 0
+
+    def all(self) -> list[str]:
+        out: list[str] = []
+        while self._at < len(self._text):
+            out.append(self._next())
+        return out
+
+    def _refused(self, what: str) -> PatternError:
+        return PatternError(f"'{_shown(self._text)}' has {what}")
+
+    def _next(self) -> str:
+        character = self._text[self._at]
+        self._at += 1
+        if character == "\\":
+            return self._escape()
+        if character == "[":
+            return self._class()
+        if character == "(":
+            return self._group()
+        if character == "{":
+            count = _COUNT.match(self._text, self._at - 1)
+            self._at = count.end() if count else self._at
+            return count[0] if count else r"\{"
+        if character == ".":
+            return r"[^\n\r\x{2028}\x{2029}]"
+        return f"\\{character}" if character in "]}" else character
+
+    def _group(self) -> str:
+        if self._text[self._at : self._at + 1] != "?":
+            return "(?:"
+        self._at += 1
+        if self._text.startswith(("=", "!", "<=", "<!"), self._at):
+            raise self._refused("look-around, which takes unbounded time and is not supported")
+        if name := _NAME.match(self._text, self._at):
+            self._at = name.end()
+            return "(?:"
+        if flags := _FLAGS.match(self._text, self._at):
+            self._at = flags.end()
+            return f"(?{flags[0].replace('u', '')}"
+        raise self._refused("a kind of group that is not supported")
+
+    def _escape(self) -> str:
+        character = self._taken()
+        if character in "bBdDwW":
+            return f"\\{character}"
+        if character in "sS":
+            return f"[{_ranges(_SPACES if character == 's' else _NOT_SPACES)}]"
+        if character in "AZz":
+            return r"\A" if character == "A" else r"\z"
+        if character in "pP":
+            return self._property(character)
+        return _exactly(self._code(character))
+
+    def _taken(self) -> str:
+        if self._at >= len(self._text):
+            raise self._refused("a backslash at its end")
+        self._at += 1
+        return self._text[self._at - 1]
+
+    def _property(self, letter: str) -> str:
+        found = _PROPERTY.match(self._text, self._at)
+        if found is None:
+            raise self._refused(f"a '\\{letter}' without a property that is known")
+        self._at = found.end()
+        return f"\\{letter}{{{_CATEGORIES.get(found['name'], found['name'])}}}"
+
+    def _code(self, character: str) -> int:
+        """The code point that an escape stands for, of which `character` is the first after the backslash."""
+        if character in _CONTROLS:
+            return _CONTROLS[character]
+        if character == "x":
+            return self._hex(2)
+        if character == "u":
+            return self._unicode()
+        if character == "c":
+            return ord(self._taken()) % 32
+        if character == "0" and not self._text[self._at : self._at + 1].isdigit():
+            return 0
+        if character.isdigit() or character == "k":
+            raise self._refused("a back-reference, which takes unbounded time and is not supported")
+        if character.isalpha():
+            raise self._refused(f"the escape '\\{character}', which is not known")
+        return ord(character)
+
+    def _hex(self, digits: int) -> int:
+        text = self._text[self._at : self._at + digits]
+        if not re.fullmatch(rf"[0-9A-Fa-f]{{{digits}}}", text):
+            raise self._refused("an escape without its hexadecimal digits")
+        self._at += digits
+        return int(text, 16)
+
+    def _unicode(self) -> int:
+        if braced := re.compile(r"\{([0-9A-Fa-f]{1,6})\}").match(self._text, self._at):
+            self._at = braced.end()
+            return min(int(braced[1], 16), _LAST)
+        first = self._hex(4)
+        if 0xD800 <= first < 0xDC00 and self._text.startswith("\\u", self._at):
+            before = self._at
+            self._at += 2
+            second = self._hex(4)
+            if 0xDC00 <= second < 0xE000:
+                return 0x10000 + ((first - 0xD800) << 10) + second - 0xDC00
+            self._at = before
+        return first
+
+    def _class(self) -> str:
+        negated = self._text.startswith("^", self._at)
+        self._at += negated
+        items: list[str] = []
+        while (item := self._item()) is not None:
+            items.append(item)
+        if not items:
+            return r"[\x{0}-\x{10ffff}]" if negated else r"[^\x{0}-\x{10ffff}]"
+        return f"[{'^' if negated else ''}{''.join(items)}]"
+
+    def _item(self) -> str | None:
+        """The next item of a class, None at its end."""
+        first = self._atom()
+        if first is None:
+            return None
+        if isinstance(first, str) or not self._text.startswith("-", self._at) or self._text.startswith("-]", self._at):
+            return first if isinstance(first, str) else _exactly(first)
+        self._at += 1
+        last = self._atom()
+        if isinstance(last, int):
+            if last < first:
+                raise self._refused("a range whose end comes before its beginning")
+            return _ranges([(first, last)])
+        return f"{_exactly(first)}{_exactly(ord('-'))}{last or ''}"
+
+    def _atom(self) -> int | str | None:
+        character = self._taken_in_class()
+        if character == "]":
+            return None
+        if character != "\\":
+            return ord(character)
+        character = self._taken()
+        if character in "dDwW":
+            return f"\\{character}"
+        if character in "sS":
+            return _ranges(_SPACES if character == "s" else _NOT_SPACES)
+        if character in "pP":
+            return self._property(character)
+        return 0x8 if character == "b" else self._code(character)
+
+    def _taken_in_class(self) -> str:
+        if self._at >= len(self._text):
+            raise self._refused("a '[' without its ']'")
+        return self._taken()
+
+
+def _exactly(code: int) -> str:
+    return f"\\x{{{code:x}}}"
+
+
+def _ranges(ranges: "list[tuple[int, int]] | tuple[tuple[int, int], ...]") -> str:
+    return "".join(
+        _exactly(first) if first == last else f"{_exactly(first)}-{_exactly(last)}" for first, last in ranges
+    )

@@ -1,0 +1,62 @@
+"""Secrets in a configuration: written out, or where they are to be found, so that the file itself need hold none."""
+
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator
+
+from patchbay.core.settings import Settings
+
+
+class FromFile(Settings):
+    """The text of a file, as a mounted Secret has it. What ends it, a line's end, does not count."""
+
+    file: Path
+
+    @field_validator("file")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        if not value.is_absolute():
+            raise ValueError("a secret's file is named by its absolute path")
+        return value
+
+    def read(self) -> str:
+        """The secret. Raises ValueError where the file cannot be read."""
+        try:
+            return self.file.read_text(encoding="utf-8").rstrip("\r\n")
+        except OSError as error:
+            raise ValueError(f"the secret's file {self.file} cannot be read: {error.strerror}") from error
+        except UnicodeDecodeError as error:
+            raise ValueError(f"the secret's file {self.file} is no text") from error
+
+
+class FromEnvironment(Settings):
+    """The value of a variable of the environment."""
+
+    env: str = Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
+
+    def read(self) -> str:
+        """The secret. Raises ValueError where there is no such variable."""
+        if (found := os.environ.get(self.env)) is None:
+            raise ValueError(f"the variable {self.env}, which is to hold the secret, is not set")
+        return found
+
+
+def _read(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    if set(value) not in ({"file"}, {"env"}):
+        raise ValueError("write a secret as text, as {file: PATH} or as {env: NAME}")
+    try:
+        place = FromFile.model_validate(value) if "file" in value else FromEnvironment.model_validate(value)
+        found = place.read()
+    except ValidationError as error:
+        raise ValueError(error.errors()[0]["msg"].removeprefix("Value error, ")) from error
+    if not found:
+        raise ValueError(f"the secret of {', '.join(f'{key} {told}' for key, told in value.items())} is empty")
+    return found
+
+
+# A secret as text, as `{file: /run/secrets/token}` or as `{env: TOKEN}`, read when the configuration is.
+Secret = Annotated[SecretStr, BeforeValidator(_read, json_schema_input_type=str | FromFile | FromEnvironment)]

@@ -1,0 +1,69 @@
+"""Tenants and their keys: what they are, and how a key is made and compared."""
+
+import hashlib
+import hmac
+import re
+import secrets
+from dataclasses import dataclass
+
+from pydantic import Field
+
+from patchbay.core.settings import Settings
+
+DEFAULT_TENANT = "default"
+TENANT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+_KEY = re.compile(rb"pb-(?P<id>[a-z2-7]{12})-(?P<secret>[A-Za-z0-9_-]{43})")
+_ID_LETTERS = "abcdefghijklmnopqrstuvwxyz234567"
+_ID_LENGTH = 12
+
+
+class Limits(Settings):
+    """What a tenant may use, of everything together; what is None is not limited. `concurrent`: requests at a time;
+    `money_per_day`: in the currency of the configured prices. Minutes and days are the clock's, UTC."""
+
+    requests_per_minute: int | None = Field(default=None, ge=1)
+    tokens_per_minute: int | None = Field(default=None, ge=1)
+    concurrent: int | None = Field(default=None, ge=1)
+    tokens_per_day: int | None = Field(default=None, ge=1)
+    money_per_day: float | None = Field(default=None, gt=0)
+
+    @property
+    def by_tokens(self) -> bool:
+        """Whether any of them is counted in tokens, or in what tokens cost."""
+        return (self.tokens_per_minute, self.tokens_per_day, self.money_per_day) != (None, None, None)
+
+    def over(self, other: "Limits") -> "Limits":
+        """These, and what they do not say as `other` says it."""
+        return other.model_copy(update={name: value for name, value in self if value is not None})
+
+
+@dataclass(frozen=True, slots=True)
+class NewKey:
+    """A key that was just made: `text` is shown once, `digest` is kept."""
+
+    id: str
+    text: str
+    digest: str
+
+
+def new_key() -> NewKey:
+    """A key of 256 random bits behind an id by which it is found."""
+    name = "".join(secrets.choice(_ID_LETTERS) for _ in range(_ID_LENGTH))
+    text = f"pb-{name}-{secrets.token_urlsafe(32)}"
+    return NewKey(name, text, key_digest(text.encode()))
+
+
+def key_id(shown: bytes) -> str | None:
+    """The id in a key, None where it has not the form of one."""
+    match = _KEY.fullmatch(shown)
+    return match["id"].decode() if match else None
+
+
+def key_digest(shown: bytes) -> str:
+    """What is kept of a key. A plain hash is enough for 256 random bits: there is nothing to guess."""
+    return hashlib.sha256(shown).hexdigest()
+
+
+def same_digest(one: str, other: str) -> bool:
+    """Whether two digests are the same, in a time that does not tell."""
+    return hmac.compare_digest(one, other)

@@ -1,0 +1,140 @@
+"""The configuration of guards: `guards` and `guard_all`."""
+
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from patchbay.core.schema.compiled import Schema, SchemaError, compile_schema
+from patchbay.core.settings import Settings
+from patchbay.guards.base_config import ActionName, GuardBase, Name, SideName
+from patchbay.guards.judges.config import HttpGuard, LlmGuard, PluginGuard, PresidioGuard
+
+RuleSetName = Literal["pii", "secrets", "profanity"]
+
+
+class RulesGuard(GuardBase):
+    """Looks for rules. `sets`: of the built-in ones; `without`: built-in rules that are left out, by name; `patterns`:
+    your own regular expressions by name; `words`: denied words, or a file with one a line."""
+
+    kind: Literal["rules"]
+    sets: tuple[RuleSetName, ...] = ()
+    without: tuple[str, ...] = ()
+    patterns: dict[Name, str] = Field(default_factory=dict)
+    caseless: bool = True
+    words: tuple[str, ...] | Path = ()
+
+    @model_validator(mode="after")
+    def _looks_for_something(self) -> Self:
+        if not self.sets and not self.patterns and not self.words:
+            raise ValueError("say what is looked for: 'sets', 'patterns' or 'words'")
+        return self
+
+
+class InjectionGuard(GuardBase):
+    """Judges prompts for injections and jailbreaks. `threshold`: from which score on, 0 to 1, something is done."""
+
+    kind: Literal["injection"]
+    on: tuple[SideName, ...] = ("input",)
+    threshold: float = Field(default=0.5, gt=0, lt=1)
+
+    @field_validator("on")
+    @classmethod
+    def _prompts_only(cls, value: tuple[SideName, ...]) -> tuple[SideName, ...]:
+        if value != ("input",):
+            raise ValueError("injections are looked for in prompts: `on: [input]`")
+        return value
+
+    @field_validator("action")
+    @classmethod
+    def _has_no_spans(cls, value: ActionName) -> ActionName:
+        if value in ("redact", "mask"):
+            raise ValueError("a prompt is judged as a whole, so there is nothing to redact: use block, flag or route")
+        return value
+
+
+class LeakGuard(GuardBase):
+    """Looks for the request's own system prompt in its answer. `min_chars`: how many letters and digits in a row, the
+    same as there, are a leak."""
+
+    kind: Literal["system_prompt"]
+    on: tuple[SideName, ...] = ("output",)
+    min_chars: int = Field(default=40, ge=16, le=1000)
+
+
+class SchemaGuard(GuardBase):
+    """Checks that the whole answer is JSON by a schema. `schema`: it, or else the request's own `response_format`;
+    `constrain`: whether the engine is to write by the first, where a request asks for no other form; `repair`: whether
+    fences, prose around it and open brackets are mended; `reask`: whether a chat that still does not fit is asked once
+    more, with what is wrong, for `reask_timeout_s` at most. An answer that still is not is blocked or flagged."""
+
+    kind: Literal["schema"]
+    on: tuple[SideName, ...] = ("output",)
+    action: ActionName = "flag"
+    json_schema: dict[str, Any] = Field(default_factory=dict, alias="schema")
+    constrain: bool = True
+    repair: bool = True
+    reask: bool = False
+    reask_timeout_s: float = Field(default=20, gt=0)
+
+    @model_validator(mode="after")
+    def _is_a_schema(self) -> Self:
+        try:
+            _ = self.compiled
+        except SchemaError as error:
+            raise ValueError(f"schema: this is no JSON schema that can be used, {error.message}") from error
+        return self
+
+    # No private attribute: those are compared where guards are, and the same schema compiled twice is not equal.
+    @cached_property
+    def compiled(self) -> Schema | None:
+        """Its own schema, where it has one."""
+        return compile_schema(self.json_schema) if self.json_schema else None
+
+
+class RefusalGuard(GuardBase):
+    """Counts answers that refuse."""
+
+    kind: Literal["refusal"]
+    on: tuple[SideName, ...] = ("output",)
+    action: ActionName = "flag"
+
+
+class GroundingGuard(GuardBase):
+    """Flags answers of which less than `share` is supported by the request's `sources`."""
+
+    kind: Literal["grounding"]
+    on: tuple[SideName, ...] = ("output",)
+    action: ActionName = "flag"
+    share: float = Field(default=0.6, ge=0, le=1)
+
+
+GuardConfig = Annotated[
+    RulesGuard
+    | InjectionGuard
+    | LeakGuard
+    | SchemaGuard
+    | RefusalGuard
+    | GroundingGuard
+    | LlmGuard
+    | HttpGuard
+    | PresidioGuard
+    | PluginGuard,
+    Field(discriminator="kind"),
+]
+
+
+class GuardsConfig(Settings):
+    """`guards` by name, `guard_all`: those that look at every request, whichever route or model it is for."""
+
+    guards: dict[Name, GuardConfig] = Field(default_factory=dict)
+    guard_all: tuple[Name, ...] = ()
+
+    @model_validator(mode="after")
+    def _all_are_known(self) -> Self:
+        for name in self.guard_all:
+            if name not in self.guards:
+                known = ", ".join(sorted(self.guards)) or "none"
+                raise ValueError(f"guard_all: there is no guard '{name}' (there are: {known})")
+        return self

@@ -1,0 +1,95 @@
+"""Answers that come as one JSON document.
+
+Each text goes through a channel as it would on a stream, so it comes out the same.
+"""
+
+from typing import Any
+
+from patchbay.guards.formats.texts import CARRIES_TEXT, ESCAPED, NEUTRAL, AnswerTexts, is_main
+
+# Endpoints that answer with text. What others answer (vectors, counts) holds none.
+WITH_TEXT = ("chat_completions", "completions", "responses", "messages")
+
+
+def filtered_answer(endpoint: str, answer: dict[str, Any], texts: AnswerTexts) -> dict[str, Any]:
+    """`answer` of `endpoint` with its texts filtered."""
+    if endpoint == "responses":
+        return _response(answer, texts)
+    if endpoint == "messages":
+        return _message(answer, texts)
+    made = {name: value for name, value in answer.items() if name not in CARRIES_TEXT}
+    choices = answer.get("choices")
+    rest = {name: texts.filtered(value, name) for name, value in made.items() if name != "choices"}
+    if not isinstance(choices, list):
+        return rest
+    return {**rest, "choices": [_choice(choice, texts) for choice in choices]}
+
+
+def _choice(choice: dict[str, Any], texts: AnswerTexts) -> dict[str, Any]:
+    walk = _Walk(texts, ("choice", choice.get("index", 0)))
+    beside = {name: choice[name] for name in CARRIES_TEXT if name in choice}
+    made: dict[str, Any] = walk.filtered({name: value for name, value in choice.items() if name not in beside}, ())
+    if walk.blocked:
+        made["finish_reason"] = "content_filter"
+    return {**made, **(dict.fromkeys(beside) if walk.changed else beside)}
+
+
+def _response(answer: dict[str, Any], texts: AnswerTexts) -> dict[str, Any]:
+    walk = _Walk(texts, ("output",))
+    output = walk.filtered(answer.get("output"), (), drop=frozenset({"logprobs"}))
+    rest = {name: value for name, value in answer.items() if name != "output"}
+    made: dict[str, Any] = {**texts.filtered(rest), "output": output}
+    if walk.blocked:
+        made |= {"status": "incomplete", "incomplete_details": {"reason": "content_filter"}}
+    return made
+
+
+def _message(answer: dict[str, Any], texts: AnswerTexts) -> dict[str, Any]:
+    walk = _Walk(texts, ("content",))
+    content = walk.filtered(answer.get("content"), ())
+    rest = {name: value for name, value in answer.items() if name != "content"}
+    made: dict[str, Any] = {**texts.filtered(rest), "content": content}
+    if walk.blocked:
+        made |= {"stop_reason": "refusal", "stop_sequence": None}
+    return made
+
+
+class _Walk:
+    """Filters the texts of a part of an answer, and knows what came of them. After a block there is no more text."""
+
+    def __init__(self, texts: AnswerTexts, root: tuple[Any, ...]) -> None:
+        self._texts = texts
+        self._root = root
+        self.blocked = False
+        self.changed = False
+
+    def filtered(self, value: Any, path: tuple[Any, ...], drop: frozenset[str] = frozenset(), kind: str = "") -> Any:
+        """`value` with its texts filtered, and what is called as in `drop` emptied. `kind`: of what it is a part."""
+        if isinstance(value, str):
+            return self._text(value, path, kind)
+        if isinstance(value, list):
+            return [self.filtered(one, (*path, at), drop, kind) for at, one in enumerate(value)]
+        if isinstance(value, dict):
+            kind = str(value.get("type", ""))
+            return {
+                self._name(name): [] if name in drop and one else self.filtered(one, (*path, name), drop, kind)
+                for name, one in value.items()
+            }
+        return value
+
+    def _name(self, name: str) -> str:
+        """A tool's input has names that the model chose."""
+        return name if name.isidentifier() else self._texts.whole(name)[0]
+
+    def _text(self, value: str, path: tuple[Any, ...], kind: str) -> str:
+        name = next((part for part in reversed(path) if isinstance(part, str)), "")
+        if name in NEUTRAL:
+            return value
+        if self.blocked:
+            return ""
+        key = (*self._root, path)
+        main = is_main(name, kind) and "input" not in path
+        out = self._texts.feed(key, value, escaped=name in ESCAPED, main=main) + self._texts.finish(key)
+        self.blocked = self._texts.blocked(key)
+        self.changed = self.changed or self._texts.changed(key)
+        return out

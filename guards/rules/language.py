@@ -1,0 +1,186 @@
+"""A pattern's language in the form that the scanners take, and the language of all its prefixes, reversed. Pure.
+
+Python's own parser reads the pattern, and its tree is written out again: so Python's `re`, Hyperscan and RE2 are given
+the same language. What a stream's end may still become a match of is found by the prefixes, read backwards from there.
+"""
+
+import re
+from importlib import import_module
+from typing import Any
+
+from patchbay.core.errors import ConfigError
+
+# The parser that `re` itself uses has no public name.
+c: Any = import_module("re._constants")
+parser: Any = import_module("re._parser")
+MOST_WIDTH = 1024
+_CATEGORIES = {
+    c.CATEGORY_DIGIT: "0-9",
+    c.CATEGORY_SPACE: r"\t\n\x0b\f\r\x20",
+    c.CATEGORY_WORD: "0-9A-Za-z_",
+}
+_NOT_CATEGORIES = {
+    c.CATEGORY_NOT_DIGIT: r"\D",
+    c.CATEGORY_NOT_SPACE: r"\S",
+    c.CATEGORY_NOT_WORD: r"\W",
+}
+_BOUNDS = {c.AT_BOUNDARY: r"\b", c.AT_NON_BOUNDARY: r"\B"}
+_KNOWN = frozenset([c.LITERAL, c.NOT_LITERAL, c.ANY, c.IN, c.AT, c.MAX_REPEAT, c.SUBPATTERN, c.BRANCH])
+
+Node = tuple[Any, Any]
+
+
+def parsed(name: str, pattern: str) -> list[Node]:
+    """The tree of a rule's pattern. Raises ConfigError, with the rule's name, where the rule cannot be used."""
+    try:
+        tree = parser.parse(pattern, re.ASCII)
+    except (re.error, OverflowError) as error:
+        raise ConfigError(f"Rule '{name}': '{pattern[:80]}' is no regular expression: {error}.") from error
+    low, high = tree.getwidth()
+    if low == 0:
+        raise ConfigError(f"Rule '{name}' matches nothing at all, so it would match everywhere.")
+    nodes = list(tree)
+    _check(name, nodes)
+    if high > MOST_WIDTH:
+        raise ConfigError(
+            f"Rule '{name}' can match more than {MOST_WIDTH} characters, and all of a match is held back on a stream: "
+            "give its repeats a bound (`{1,64}` instead of `+`), or end it by `until`."
+        )
+    return nodes
+
+
+def forward(nodes: list[Node]) -> str:
+    """The language itself."""
+    return "".join(_written(node) for node in nodes)
+
+
+def reversed_prefixes(nodes: list[Node]) -> str:
+    """Every string that a match can begin with, whole matches too, reversed. What stands at a match's end beside its
+    characters (`\\b`) is left out: what comes next decides it."""
+    found = _prefixes(nodes)
+    assert found is not None, "a pattern that matches nothing was refused"  # noqa: S101
+    return found
+
+
+def _prefixes(nodes: list[Node]) -> str | None:
+    rest: str | None = None
+    for node in reversed(nodes):
+        here = _prefixes_of(node)
+        if rest is not None:
+            longer = _group(rest) + _backwards(node)
+            here = longer if here is None else f"(?:{here}|{longer})"
+        rest = here if here is not None else rest
+    return rest
+
+
+def _prefixes_of(node: Node) -> str | None:
+    kind, value = node
+    if kind is c.AT:
+        return None
+    if kind is c.SUBPATTERN:
+        return _prefixes(list(value[3]))
+    if kind is c.BRANCH:
+        some = [found for branch in value[1] if (found := _prefixes(list(branch))) is not None]
+        return f"(?:{'|'.join(some)})" if some else None
+    if kind is c.MAX_REPEAT:
+        _, most, inner = value
+        one = _prefixes(list(inner))
+        if one is None or most == 0:
+            return None
+        before = "" if most == 1 else _group(_reversed(list(inner))) + f"{{0,{most - 1}}}"
+        return _group(one) + before
+    return _written(node)
+
+
+def _reversed(nodes: list[Node]) -> str:
+    return "".join(_backwards(node) for node in reversed(nodes))
+
+
+def _backwards(node: Node) -> str:
+    kind, value = node
+    if kind is c.SUBPATTERN:
+        return _group(_reversed(list(value[3])))
+    if kind is c.BRANCH:
+        return f"(?:{'|'.join(_reversed(list(branch)) for branch in value[1])})"
+    if kind is c.MAX_REPEAT:
+        least, most, inner = value
+        return _group(_reversed(list(inner))) + f"{{{least},{most}}}"
+    return _written(node)
+
+
+def _written(node: Node) -> str:
+    kind, value = node
+    return _character(kind, value) or _BOUNDS.get(value if kind is c.AT else None) or _composed(kind, value)
+
+
+def _character(kind: Any, value: Any) -> str | None:
+    if kind is c.LITERAL:
+        return _char(value)
+    if kind is c.NOT_LITERAL:
+        return f"[^{_char(value)}]"
+    if kind is c.ANY:
+        return r"[^\n]"
+    return _class(value) if kind is c.IN else None
+
+
+def _composed(kind: Any, value: Any) -> str:
+    if kind is c.SUBPATTERN:
+        return _group(forward(list(value[3])))
+    if kind is c.BRANCH:
+        return f"(?:{'|'.join(forward(list(branch)) for branch in value[1])})"
+    least, most, inner = value
+    return _group(forward(list(inner))) + f"{{{least},{most}}}"
+
+
+def _class(items: list[Node]) -> str:
+    negated = items[0][0] is c.NEGATE
+    inside = "".join(_member(item) for item in items if item[0] is not c.NEGATE)
+    return f"[{'^' if negated else ''}{inside}]"
+
+
+def _member(item: Node) -> str:
+    kind, value = item
+    if kind is c.LITERAL:
+        return _char(value)
+    if kind is c.RANGE:
+        return f"{_char(value[0])}-{_char(value[1])}"
+    return _CATEGORIES.get(value) or _NOT_CATEGORIES[value]
+
+
+def _char(code: int) -> str:
+    char = chr(code)
+    if char.isascii() and char.isalnum():
+        return char
+    return f"\\x{code:02x}" if code < 128 else f"\\x{{{code:x}}}"
+
+
+def _group(text: str) -> str:
+    return f"(?:{text})"
+
+
+def _check(name: str, nodes: list[Node]) -> None:
+    for kind, value in nodes:
+        if kind is c.MAX_REPEAT and value[1] is c.MAXREPEAT:
+            raise ConfigError(
+                f"Rule '{name}' has a repeat without a bound, and all of a match is held back on a stream: "
+                "write `{1,64}` instead of `+`, or end the rule by `until`."
+            )
+        if kind is c.SUBPATTERN and (value[1] or value[2]):
+            raise ConfigError(f"Rule '{name}' sets flags inside its pattern: use `caseless`.")
+        if kind is c.AT and value not in _BOUNDS:
+            raise ConfigError(f"Rule '{name}' has an anchor, and a stream has no end to go by: use `\\b`.")
+        if kind not in _KNOWN:
+            raise ConfigError(
+                f"Rule '{name}' uses what only a backtracking matcher can do ({str(kind).lower()}): write it without "
+                "look-around, back-references, lazy and possessive repeats."
+            )
+        for inner in _inside(kind, value):
+            _check(name, inner)
+
+
+def _inside(kind: Any, value: Any) -> list[list[Node]]:
+    if kind is c.BRANCH:
+        return [list(branch) for branch in value[1]]
+    if kind is c.SUBPATTERN:
+        return [list(value[3])]
+    return [list(value[2])] if kind is c.MAX_REPEAT else []

@@ -1,0 +1,94 @@
+"""What lets somebody in: tokens of known formats, keys, URLs with passwords, and what is assigned to such a name."""
+
+from typing import Final
+
+from patchbay.guards.rules.rule import Rule
+from patchbay.guards.rules.secrets_cloud import CLOUD
+from patchbay.guards.rules.secrets_code import CODE
+from patchbay.guards.rules.secrets_services import SERVICES
+from patchbay.guards.rules.tokens import ANY, HEX
+from patchbay.guards.rules.validators import bare_secret, jwt, quoted_secret
+
+_KEY: Final = r"-{4,5} ?(?:BEGIN|END) (?:[A-Z0-9]{2,9} ){0,2}PRIVATE KEY(?: BLOCK)? ?-{4,5}"
+_NAMES: Final = (
+    r"(?:passw(?:or)?d|passphrase|pwd|secret|token|credential|(?:api|auth|access|private|signing|encryption)[_.-]?key)"
+    r"[\w.-]{0,12}"
+)
+_FORMS: Final = (
+    Rule(
+        "private-key",
+        "PRIVATE_KEY",
+        _KEY.replace("(?:BEGIN|END)", "BEGIN"),
+        until=_KEY.replace("(?:BEGIN|END)", "END"),
+        examples=(
+            "-----BEGIN " + "RSA PRIVATE KEY-----\n" + ANY + "\n-----END " + "RSA PRIVATE KEY-----",
+            "-----BEGIN " + "PRIVATE KEY-----",
+            "-----BEGIN " + "PGP PRIVATE KEY BLOCK-----",
+        ),
+        others=("-----BEGIN PUBLIC KEY-----", "-----BEGIN CERTIFICATE-----"),
+    ),
+    Rule(
+        "private-key-putty",
+        "PRIVATE_KEY",
+        r"\bPuTTY-User-Key-File-[123]:",
+        until=r"\bPrivate-MAC: [0-9a-f]{40,64}\b",
+        examples=("PuTTY-User-Key-" + "File-3: ssh-ed25519",),
+        others=("PuTTY-User-Key-File",),
+    ),
+    # As long as rules may be. A payload that goes on loses what it begins with, and the rest is worth nothing then.
+    Rule(
+        "jwt",
+        "JWT",
+        r"\beyJ[\w-]{8,160}\.eyJ[\w-]{8,460}(?:\.[\w-]{0,345})?",
+        valid=jwt,
+        examples=(
+            "eyJhbGciOiJIUzI1NiJ9" + "." + "eyJzdWIiOiIxMjM0NTY3ODkwIn0" + "." + ANY * 2,
+            "eyJhbGciOiJub25lIn0" + "." + "eyJzdWIiOiJhIn0" + ".",
+        ),
+        others=("eyJhbGciOiJIUzI1NiJ9", "eyJaaaaaaaaaaaaaaaaa.eyJzdWIiOiIxMjM0NTY3ODkwIn0.abc"),
+    ),
+    Rule(
+        "url-credentials",
+        "URL_CREDENTIALS",
+        r"\b[a-z][a-z0-9+.-]{1,19}://[\w.~%!$&*+,;=-]{0,64}:[\w.~%!$&()*+,;=^-]{1,80}@",
+        caseless=True,
+        examples=(
+            "postgres://" + "app:s3cr3t-w0rd" + "@db.example.com/app",
+            "redis://" + ":hunter2" + "@10.0.0.1:6379",
+        ),
+        others=("https://example.com:8080/a@b", "ssh://git@example.com", "https://example.com/a:b@c"),
+    ),
+)
+_ASSIGNED: Final = (
+    Rule(
+        "secret-quoted",
+        "SECRET",
+        _NAMES + r"[\"']?\s{0,3}(?::=|=>|[:=])\s{0,3}[\"'][!#-&(-_a-~]{12,64}[\"']",
+        caseless=True,
+        valid=quoted_secret,
+        examples=(
+            '"api_key": "' + ANY + '"',
+            "DB_PASSWORD = '" + "c0rrect-Horse/9battery" + "'",
+            'token => "' + HEX + '"',
+        ),
+        others=('password = "aaaaaaaaaaaaaaa1"', 'token: "next-token-please"', 'secret = "short1"'),
+    ),
+    Rule(
+        "secret-bare",
+        "SECRET",
+        _NAMES + r"\s?[:=]\s?[\w/+.~-]{16,128}={0,2}",
+        caseless=True,
+        valid=bare_secret,
+        examples=("API_KEY=" + ANY, "password: " + "c0rrect-Horse/9battery" + "77"),
+        others=("token = parser.next_token_of_line", "password: correct-horse-battery", "secret=aaaaaaaaaaaaaaaaaa111"),
+    ),
+    Rule(
+        "connection-string",
+        "SECRET",
+        r";\s?(?:password|pwd)\s?=\s?[!-:<-~]{4,64};",
+        caseless=True,
+        examples=("Server=db;User Id=app;" + "Password=s3cr3t;" + "Database=app",),
+        others=("Server=db;User Id=app;Database=app", "; password = ;"),
+    ),
+)
+SECRETS: Final[tuple[Rule, ...]] = (*_FORMS, *CLOUD, *CODE, *SERVICES, *_ASSIGNED)

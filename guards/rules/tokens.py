@@ -1,0 +1,23 @@
+"""Rules for the tokens that vendors give out. Examples are put together here, so that nothing takes them for real."""
+
+from typing import Final
+
+from patchbay.guards.rules.rule import Rule, Validator
+
+ANY: Final = "aB3dE6gH9jK2mN5p"
+CAPITALS: Final = "Q3EGRXH7K2MN5PB4"
+HEX: Final = "9f3a61c07be4d258"
+SMALL: Final = "b3d6g7h2j4k5m6n2"
+UUID: Final = r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}"
+A_UUID: Final = "9f3a61c0-7be4-4258-9f3a-61c07be4d258"
+
+
+def token(name: str, pattern: str, example: str, other: str, valid: Validator | None = None) -> Rule:
+    """A token that says by itself what it is."""
+    return Rule(name, "SECRET", rf"\b(?:{pattern})", valid=valid, examples=(example,), others=(other,))
+
+
+def named(name: str, words: str, value: str, example: str, other: str) -> Rule:
+    """A value that only the name it is assigned to tells from others."""
+    pattern = rf"(?:{words})[\w.-]{{0,24}}[\"']?\s{{0,2}}(?:=>|:=|[:=])\s{{0,2}}[\"']?{value}\b"
+    return Rule(name, "SECRET", pattern, caseless=True, examples=(example,), others=(other,))

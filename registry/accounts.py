@@ -1,0 +1,206 @@
+"""Tenants, keys and usage in the registry's database. Each method is one transaction, and blocks; each raises
+RegistryError where the database cannot be used."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, fields
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import Connection, Row, func, insert, select, update
+
+from patchbay.core.errors import ConfigError, Conflict, NotFound
+from patchbay.core.money import BILLION
+from patchbay.core.settings import parse_settings
+from patchbay.core.tenancy import TENANT_NAME, Limits, NewKey, new_key
+from patchbay.registry import batches, journal
+from patchbay.registry.database import Database
+from patchbay.registry.records import Access, KeyRecord, Scope, TenantRecord, UsageBatch, UsageRow
+from patchbay.registry.schema import keys, tenants, usage
+
+
+class Accounts:
+    """The accounts of one registry."""
+
+    def __init__(self, database: Database, clock: Callable[[], datetime]) -> None:
+        self._database = database
+        self._clock = clock
+
+    def create_tenant(self, name: str, *, tier: str, limits: Limits, actor: str) -> TenantRecord:
+        """A new tenant. Raises ConfigError where it may not be called so, Conflict where there is one."""
+        if not TENANT_NAME.fullmatch(name):
+            raise ConfigError(f"'{name[:80]}' is no tenant's name: letters, digits and any of . _ - are, up to 63.")
+        made = TenantRecord(name, tier, limits, disabled=False, created_at=self._clock())
+        with self._database.write() as connection:
+            if _tenant(connection, name) is not None:
+                raise Conflict(f"There is a tenant called '{name}' already.")
+            connection.execute(
+                insert(tenants).values(
+                    name=name, tier=tier, limits=_dumped(limits), disabled=False, created_at=made.created_at
+                )
+            )
+            self._changed(connection, actor, "tenant.create", name, {"tier": tier})
+        return made
+
+    def set_tenant(
+        self,
+        name: str,
+        *,
+        actor: str,
+        tier: str | None = None,
+        limits: Limits | None = None,
+        disabled: bool | None = None,
+    ) -> TenantRecord:
+        """Changes what is given. Raises NotFound."""
+        with self._database.write() as connection:
+            _require(connection, name)
+            given = {"tier": tier, "limits": None if limits is None else _dumped(limits), "disabled": disabled}
+            values = {key: value for key, value in given.items() if value is not None}
+            if values:
+                connection.execute(update(tenants).where(tenants.c.name == name).values(**values))
+                self._changed(connection, actor, "tenant.set", name, values)
+            return _require(connection, name)
+
+    def tenants(self) -> tuple[TenantRecord, ...]:
+        """Every tenant, by name."""
+        with self._database.read() as connection:
+            return read_access(connection).tenants
+
+    def create_key(
+        self, tenant: str, scope: Scope, *, actor: str, note: str = "", ttl: timedelta | None = None
+    ) -> tuple[NewKey, KeyRecord]:
+        """A new key of a tenant, whose text is told this once. Raises NotFound."""
+        made, now = new_key(), self._clock()
+        expires = now + ttl if ttl else None
+        with self._database.write() as connection:
+            _require(connection, tenant)
+            values = {
+                "id": made.id,
+                "tenant": tenant,
+                "digest": made.digest,
+                "note": note,
+                "routes": scope.routes,
+                "adapters": scope.adapters,
+                "created_by": actor,
+                "created_at": now,
+                "expires_at": expires,
+            }
+            connection.execute(insert(keys).values(**values))
+            self._changed(connection, actor, "key.create", made.id, {"tenant": tenant})
+            return made, _key_of(connection.execute(select(keys).where(keys.c.id == made.id)).one())
+
+    def keys(self, tenant: str | None = None) -> tuple[KeyRecord, ...]:
+        """Every key, of one tenant or of all, the newest last."""
+        query = select(keys).order_by(keys.c.created_at, keys.c.id)
+        query = query if tenant is None else query.where(keys.c.tenant == tenant)
+        with self._database.read() as connection:
+            return tuple(_key_of(row) for row in connection.execute(query))
+
+    def revoke_key(self, key: str, *, actor: str, after: timedelta = timedelta()) -> KeyRecord:
+        """Ends a key, now or `after` a while. Raises NotFound, and Conflict where it has ended already."""
+        now = self._clock()
+        with self._database.write() as connection:
+            row = connection.execute(select(keys).where(keys.c.id == key)).one_or_none()
+            if row is None:
+                raise NotFound(f"There is no key '{key[:40]}'.")
+            if row.revoked_at is not None:
+                raise Conflict(f"The key '{key}' was revoked already.")
+            values = {"expires_at": now + after} if after else {"revoked_at": now}
+            connection.execute(update(keys).where(keys.c.id == key).values(**values))
+            self._changed(
+                connection, actor, "key.revoke", key, {"tenant": row.tenant, "after_s": after.total_seconds()}
+            )
+            return _key_of(connection.execute(select(keys).where(keys.c.id == key)).one())
+
+    def add_usage(self, batch: UsageBatch) -> bool:
+        """Adds to what is there, all of it or nothing, and only where the batch was not added before: whether it was
+        new."""
+        with self._database.write() as connection:
+            if not batches.is_new(connection, batch.source, batch.number, self._clock()):
+                return False
+            for row in batch.rows:
+                _add(connection, row)
+            return True
+
+    def add_left_usage(self, batch: UsageBatch) -> bool:
+        """As `add_usage`, of a batch that another process has left. Raises TooOld where nobody knows any more whether
+        it was added before."""
+        if batches.is_too_old((row.hour.astimezone(UTC) for row in batch.rows), self._clock()):
+            raise batches.TooOld(f"it is older than {batches.COUNTED_FOR.days} days and may have been counted")
+        return self.add_usage(batch)
+
+    def usage(
+        self, *, since: datetime, until: datetime | None = None, tenant: str | None = None
+    ) -> tuple[UsageRow, ...]:
+        """What was used from the hour of `since` to before `until`, by hour, tenant, route and model."""
+        query = select(usage).where(usage.c.hour >= since.replace(minute=0, second=0, microsecond=0))
+        query = query if until is None else query.where(usage.c.hour < until)
+        query = query if tenant is None else query.where(usage.c.tenant == tenant)
+        with self._database.read() as connection:
+            found = connection.execute(query.order_by(usage.c.hour, usage.c.tenant, usage.c.route, usage.c.model))
+            return tuple(_usage_of(row) for row in found)
+
+    def _changed(
+        self, connection: Connection, actor: str, action: str, subject: str, details: Mapping[str, object]
+    ) -> None:
+        journal.bump(connection)
+        journal.note(connection, self._clock(), actor, action, subject, details)
+
+
+def read_access(connection: Connection) -> Access:
+    """All tenants, by name, and all keys that were not revoked."""
+    found = connection.execute(select(tenants).order_by(tenants.c.name))
+    live = connection.execute(select(keys).where(keys.c.revoked_at.is_(None)))
+    keyed = connection.execute(select(keys.c.id).limit(1)).first() is not None
+    return Access(tuple(_tenant_of(row) for row in found), tuple(_key_of(row) for row in live), keyed)
+
+
+def _add(connection: Connection, row: UsageRow) -> None:
+    counts = {"requests", "failed", "prompt_tokens", "answer_tokens", "billionths"}
+    same = (
+        (usage.c.hour == row.hour)
+        & (usage.c.tenant == row.tenant)
+        & (usage.c.route == row.route)
+        & (usage.c.model == row.model)
+    )
+    added = {name: usage.c[name] + getattr(row, name) for name in counts}
+    if not connection.execute(update(usage).where(same).values(**added)).rowcount:
+        connection.execute(insert(usage).values(**asdict(row), cost=0.0))
+
+
+def _usage_of(row: Row[tuple[object, ...]]) -> UsageRow:
+    """A row with what routers of before counted of its cost, which were no whole numbers."""
+    values = {one.name: getattr(row, one.name) for one in fields(UsageRow)}
+    return UsageRow(**values | {"billionths": row.billionths + round(row.cost * BILLION)})
+
+
+def _tenant(connection: Connection, name: str) -> Row[tuple[object, ...]] | None:
+    return connection.execute(select(tenants).where(tenants.c.name == name)).one_or_none()
+
+
+def _require(connection: Connection, name: str) -> TenantRecord:
+    row = _tenant(connection, name)
+    if row is None:
+        count = connection.execute(select(func.count()).select_from(tenants)).scalar_one()
+        raise NotFound(
+            f"There is no tenant called '{name[:80]}' (there are {count}).", hint="patchbay tenants create NAME"
+        )
+    return _tenant_of(row)
+
+
+def _tenant_of(row: Row[tuple[object, ...]]) -> TenantRecord:
+    limits = parse_settings(Limits, row.limits, source=f"the limits of tenant {row.name}")
+    return TenantRecord(row.name, row.tier, limits, row.disabled, row.created_at)
+
+
+def _key_of(row: Row[tuple[object, ...]]) -> KeyRecord:
+    scope = Scope(_names(row.routes), _names(row.adapters))
+    return KeyRecord(
+        row.id, row.tenant, row.digest, row.note, scope, row.created_by, row.created_at, row.expires_at, row.revoked_at
+    )
+
+
+def _names(value: object) -> tuple[str, ...] | None:
+    return tuple(str(one) for one in value) if isinstance(value, list) else None
+
+
+def _dumped(limits: Limits) -> dict[str, object]:
+    return {name: value for name, value in limits if value is not None}

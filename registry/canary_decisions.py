@@ -1,0 +1,80 @@
+"""What people decide about a canary, over one registry. Every method blocks."""
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Any
+
+from patchbay.core.errors import Conflict, NotFound
+from patchbay.registry.canaries import Canaries
+from patchbay.registry.canary_records import CanaryPhase, CanaryRecord
+
+_UNDECIDED: tuple[CanaryPhase, ...] = ("pending", "warming", "running", "paused")
+
+
+class CanaryMoves:
+    """Each raises NotFound, and Conflict where the canary is another than `canary` by now, has ended, or is past the
+    point at which that can be decided."""
+
+    def __init__(self, canaries: Canaries) -> None:
+        self._canaries = canaries
+
+    def promote(self, canary: CanaryRecord, *, actor: str, why: str | None) -> CanaryRecord:
+        """Has `stable` mean the revision, whatever the evidence says."""
+        _check(canary, _UNDECIDED, to="be promoted")
+        return self._canaries.promote(canary, actor=actor, why=why)
+
+    def pause(self, canary: CanaryRecord, *, actor: str, why: str | None) -> CanaryRecord:
+        """Keeps it at the share that it has, and its plan's time stands still. What is bad still rolls it back."""
+        _check(canary, ("running",), to="be paused")
+        by = _told(actor, why)
+        changes = {"phase": "paused", "paused_by": by, "reason": f"paused by {by}"}
+        return self._canaries.change(canary, changes, actor=actor, said="canary.pause", why=why)
+
+    def resume(self, canary: CanaryRecord, *, actor: str, why: str | None) -> CanaryRecord:
+        """Lets a paused one go on, or one before a gate begin the step behind it. The end of a pause opens no gate."""
+        _check(canary, ("running", "paused"), to="go on")
+        changes: dict[str, object] = {"phase": "running", "reason": f"let go on by {_told(actor, why)}"}
+        if canary.phase == "running":
+            if not canary.waits_for_gate:
+                raise Conflict(f"The canary of {canary.subject} is running, and no closed gate is before it.")
+            changes["passed"] = True
+        return self._canaries.change(canary, changes, actor=actor, said="canary.resume", why=why)
+
+    def abort(self, canary: CanaryRecord, *, actor: str, why: str | None) -> CanaryRecord:
+        """Ends it: no router sends it anything more, and `stable` does not come to mean it."""
+        _check(canary, (*_UNDECIDED, "promoting"), to="be aborted")
+        changes = {"phase": "rolling_back", "reason": f"aborted by {_told(actor, why)}", "weight": 0.0}
+        return self._canaries.end(canary, changes, actor=actor, said="canary.abort", why=why or "aborted")
+
+    def under_way(self, adapter: str) -> CanaryRecord | None:
+        """The canary of an adapter that has not ended, and is not on its way out."""
+        try:
+            found = self._canaries.live(adapter)
+        except NotFound:
+            return None
+        return found if found.pool is None and found.phase != "rolling_back" else None
+
+    def give_way(self, canary: CanaryRecord, *, actor: str, said: str, at: datetime) -> CanaryRecord:
+        """Ends it because somebody moves `stable`, so that there is nothing to compare with any more. `said`: what they
+        do; `at`: now, by the registry's clock."""
+        changes = _over("failed", f"'stable' was moved meanwhile: {said}", at)
+        return self._canaries.end(canary, changes, actor=actor, said="canary.failed", why=said)
+
+    def fulfil(self, canary: CanaryRecord, *, actor: str, why: str | None, at: datetime) -> CanaryRecord:
+        """Ends it as promoted because somebody makes `stable` mean its revision at once."""
+        changes = _over("promoted", f"made stable by {_told(actor, why)}", at)
+        return self._canaries.end(canary, changes, actor=actor, said="canary.promoted", why=why or "made stable")
+
+
+def _over(phase: str, reason: str, at: datetime) -> dict[str, Any]:
+    return {"phase": phase, "reason": reason, "weight": 0.0, "ended_at": at}
+
+
+def _check(canary: CanaryRecord, phases: Collection[str], *, to: str) -> None:
+    if canary.phase not in phases:
+        stands = canary.phase.replace("_", " ")
+        raise Conflict(f"The canary of {canary.subject} is {stands} ({canary.reason}), so it cannot {to}.")
+
+
+def _told(actor: str, why: str | None) -> str:
+    return f"{actor}: {why}" if why else actor

@@ -1,0 +1,170 @@
+"""A canary as the registry holds it: frozen values. Times are aware UTC datetimes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any, Literal
+
+from patchbay.core.names import revision_name
+
+CanaryPhase = Literal[
+    "pending", "warming", "running", "paused", "promoting", "promoted", "rolling_back", "rolled_back", "failed"
+]
+# Of these, a canary is at most in one at a time for each adapter.
+LIVE: tuple[CanaryPhase, ...] = ("pending", "warming", "running", "paused", "promoting", "rolling_back")
+# What a canary's end says of it; while it is under way nothing is said.
+_VERDICTS: Mapping[str, Literal[-1, 1]] = MappingProxyType(
+    {"promoted": 1, "rolling_back": -1, "rolled_back": -1, "failed": -1}
+)
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class CanaryDraft:
+    """A canary that is asked for: of a revision, or of a `pool` of replicas, `adapter` empty then. `plan`: as JSON,
+    whole; `why`: needed where the revision was rolled back before."""
+
+    adapter: str
+    number: int
+    plan: Mapping[str, Any]
+    actor: str
+    why: str | None = None
+    pool: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CanaryRecord:
+    """A canary, of a revision or of a `pool`, `adapter` empty then. `baseline`: the number that `stable` meant at its
+    start; `phase` and `reason`, in words; `step`: of its
+    plan, from 0; `weight`: the percent of callers that it has now; `passed`: whether somebody let the next step begin;
+    `version`: goes up by one at every change; `looks`: how often it was looked at, `judged`: the last look at which its
+    evidence was judged; `samples`: its requests when the step began; `rollout`: the one that it waits for; `cut`:
+    whether its unfinished answers end with it; `paused_at`, `paused_by`: since when, by whom and why it is paused,
+    `paused_s`: for how long it was before; `verdict_at`, `verdict_generation`: when it began to be rolled back, and the
+    registry's generation by which nobody sends it anything."""
+
+    id: int
+    adapter: str
+    number: int
+    baseline: int
+    plan: Mapping[str, Any]
+    phase: CanaryPhase
+    reason: str
+    step: int
+    weight: float
+    passed: bool
+    samples: int
+    version: int
+    looks: int
+    rollout: int | None
+    cut: bool
+    actor: str
+    why: str | None
+    created_at: datetime
+    updated_at: datetime
+    began_at: datetime | None = None
+    step_at: datetime | None = None
+    ended_at: datetime | None = None
+    cursor: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
+    pool: str | None = None
+    paused_at: datetime | None = None
+    paused_by: str | None = None
+    paused_s: float = 0.0
+    verdict_at: datetime | None = None
+    verdict_generation: int | None = None
+    judged: int = 0
+
+    @property
+    def name(self) -> str:
+        """What is tried: `sql@4`, or `pool next`."""
+        return f"pool {self.pool}" if self.pool is not None else revision_name(self.adapter, self.number)
+
+    @property
+    def stable_name(self) -> str:
+        """What it is compared with: `sql@3`, or the other pools."""
+        return "all other pools" if self.pool is not None else revision_name(self.adapter, self.baseline)
+
+    @property
+    def subject(self) -> str:
+        """What people name it by: the adapter, or the pool."""
+        return self.pool if self.pool is not None else self.adapter
+
+    @property
+    def verdict(self) -> Literal[-1, 0, 1]:
+        """1 where it was promoted, -1 where it is rolled back or failed, 0 where it is undecided."""
+        return _VERDICTS.get(self.phase, 0)
+
+    @property
+    def next_step(self) -> int:
+        """The step of its plan that comes next: the first, from 0, as long as no caller has been sent to it."""
+        return self.step + 1 if self.weight > 0 else 0
+
+    @property
+    def waits_for_gate(self) -> bool:
+        """Whether somebody has to let its next step begin."""
+        steps = self.plan.get("steps", ())
+        return not self.passed and self.next_step < len(steps) and bool(steps[self.next_step].get("gate"))
+
+    def paused_until(self, now: datetime) -> float:
+        """For how many seconds it has been paused, in all, until `now`."""
+        return self.paused_s + ((now - self.paused_at).total_seconds() if self.paused_at is not None else 0.0)
+
+    @property
+    def live(self) -> bool:
+        """Whether it has not ended."""
+        return self.phase in LIVE
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What a router counted of a canary's requests, as JSON (router.canary.ledger.Counts). `look`: the one that it went
+    into, None before."""
+
+    id: int
+    canary: int
+    source: str
+    counts: Mapping[str, Any]
+    at: datetime
+    look: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LookDraft:
+    """A look at the evidence. `verdict`: as JSON, with what it was made by; `changes`: of the record, by field;
+    `said`: what the audit calls it, None where nothing changes; `promote`: whether `stable` is to mean the revision;
+    `clear`: whether the channel `canary` is to be emptied; `folded`: what is kept in place of the tallies that it was
+    taken by, which comes to the same, None where those are; `checkpoint`: the ledger after it, as JSON."""
+
+    verdict: Mapping[str, Any]
+    changes: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
+    said: str | None = None
+    promote: bool = False
+    clear: bool = False
+    folded: tuple[Mapping[str, Any], ...] | None = None
+    checkpoint: Mapping[str, Any] | None = None
+
+    @property
+    def judged(self) -> bool:
+        """Whether the evidence was judged at it."""
+        return "place" in self.verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A look that was taken. `number`: from 1; `tallies`: what came since the last one."""
+
+    canary: int
+    number: int
+    verdict: Mapping[str, Any]
+    tallies: tuple[Tally, ...]
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """What the looks at a canary have come to, up to the one with the number `look`. `ledger`: as JSON."""
+
+    canary: int
+    look: int
+    ledger: Mapping[str, Any]

@@ -1,0 +1,184 @@
+"""Channels and the rollouts that move them, within a transaction that the caller has begun."""
+
+from datetime import datetime
+
+from sqlalchemy import Connection, insert, select, update
+
+from patchbay.core.errors import Conflict, NotFound
+from patchbay.core.names import revision_name
+from patchbay.registry import revisions as series
+from patchbay.registry.history import previous_of
+from patchbay.registry.journal import bump, note
+from patchbay.registry.records import UNFINISHED, Channel, ChannelRecord, Move, Rollout, RolloutState, Wish
+from patchbay.registry.rows import channel_of, is_expired, move_of, rollout_of
+from patchbay.registry.schema import channels, moves, revisions, rollouts
+
+_ORDER: tuple[RolloutState, ...] = ("pending", "staging", "testing")
+
+
+def current(connection: Connection, name: str, channel: Channel) -> ChannelRecord | None:
+    """A channel, or None where nothing was ever in it."""
+    query = select(channels).where(channels.c.adapter == name, channels.c.channel == channel)
+    row = connection.execute(query).one_or_none()
+    return channel_of(row) if row else None
+
+
+def history(connection: Connection, name: str, channel: Channel) -> tuple[Move, ...]:
+    """Every move of a channel, the oldest first."""
+    query = select(moves).where(moves.c.adapter == name, moves.c.channel == channel).order_by(moves.c.version)
+    return tuple(move_of(row) for row in connection.execute(query))
+
+
+def check_usable(connection: Connection, name: str, number: int, now: datetime) -> None:
+    """Raises NotFound where there is no such revision, Conflict where it is retired or has expired."""
+    series.require(connection, name)
+    revision = series.get(connection, name, number)
+    if revision.retired_at is not None:
+        raise Conflict(f"{revision.name} is retired.", hint="Push it again: that makes a new revision.")
+    if is_expired(revision, now):
+        raise Conflict(f"{revision.name} has expired ({revision.draft.provenance.expires:%Y-%m-%d}).")
+
+
+def move(connection: Connection, wish: Wish, *, at: datetime) -> ChannelRecord:
+    """Makes a move, whatever was in the channel before, and ends the unfinished rollouts of the channel."""
+    name, channel, number = wish.adapter, wish.channel, wish.number
+    supersede(connection, name, channel, at=at, reason="the channel was moved meanwhile")
+    before = current(connection, name, channel)
+    version = before.version + 1 if before else 1
+    connection.execute(
+        insert(moves).values(
+            adapter=name,
+            channel=channel,
+            version=version,
+            kind=wish.kind,
+            before=before.number if before else None,
+            after=number,
+            actor=wish.actor,
+            why=wish.why,
+            at=at,
+        )
+    )
+    previous = previous_of(history(connection, name, channel), _usable(connection, name))
+    values = {"number": number, "previous": previous, "version": version, "changed_at": at}
+    if before is None:
+        connection.execute(insert(channels).values(adapter=name, channel=channel, **values))
+    else:
+        connection.execute(
+            update(channels).where(channels.c.adapter == name, channels.c.channel == channel).values(**values)
+        )
+    subject = name if number is None else revision_name(name, number)
+    details = {"channel": channel, "from": before.number if before else None, "why": wish.why}
+    note(connection, at, wish.actor, wish.kind, subject, details)
+    bump(connection)
+    return ChannelRecord(name, channel, number, previous, version, at)
+
+
+def check_expected(record: ChannelRecord | None, expected: int | None, name: str, channel: Channel) -> None:
+    """Raises Conflict where the channel is not at `expected`: somebody else has moved it."""
+    number = record.number if record else None
+    if number != expected:
+        is_now = revision_name(name, number) if number is not None else "empty"
+        raise Conflict(
+            f"'{channel}' of {name} is {is_now} by now: somebody else has moved it.", hint="Look, and try again."
+        )
+
+
+def rollback_target(connection: Connection, name: str, channel: Channel) -> int:
+    """The revision that a rollback goes to. Raises NotFound, and Conflict where there is none."""
+    series.require(connection, name)
+    record = current(connection, name, channel)
+    if record is None or record.previous is None:
+        raise Conflict(f"{name} has no earlier revision in '{channel}' to go back to.")
+    return record.previous
+
+
+def begin(connection: Connection, wish: Wish, number: int, *, at: datetime) -> Rollout:
+    """Begins the rollout of the revision `number`, in place of an unfinished one of the same channel."""
+    name, channel, wanted = wish.adapter, wish.channel, revision_name(wish.adapter, number)
+    check_usable(connection, name, number, at)
+    supersede(connection, name, channel, at=at, reason=f"{wanted} was asked for instead")
+    record = current(connection, name, channel)
+    expected = record.number if record else None
+    done = expected == number
+    values = {
+        "adapter": name,
+        "channel": channel,
+        "number": number,
+        "expected": expected,
+        "kind": wish.kind,
+        "state": "done" if done else "pending",
+        "reason": "it was there already" if done else None,
+        "actor": wish.actor,
+        "why": wish.why,
+        "created_at": at,
+        "updated_at": at,
+    }
+    found = connection.execute(insert(rollouts).values(values).returning(rollouts.c.id)).scalar_one()
+    if not done:
+        details = {"channel": channel, "rollout": found, "why": wish.why, "kind": wish.kind}
+        note(connection, at, wish.actor, "rollout", wanted, details)
+        bump(connection)
+    return rollout(connection, found)
+
+
+def rollout(connection: Connection, number: int) -> Rollout:
+    """A rollout. Raises NotFound."""
+    row = connection.execute(select(rollouts).where(rollouts.c.id == number)).one_or_none()
+    if row is None:
+        raise NotFound(f"There is no rollout {number}.")
+    return rollout_of(row)
+
+
+def advance(connection: Connection, number: int, state: RolloutState, *, at: datetime, reason: str | None) -> Rollout:
+    """Notes how a rollout stands. Raises Conflict where it has ended, or would go back."""
+    now = rollout(connection, number)
+    if now.state not in UNFINISHED:
+        raise Conflict(f"Rollout {number} is {now.state} already.")
+    if state in _ORDER and _ORDER.index(state) < _ORDER.index(now.state) and state != "staging":
+        raise Conflict(f"Rollout {number} is {now.state}, and cannot be {state} again.")
+    _end(connection, number, state, at=at, reason=reason)
+    if state == "failed":
+        note(connection, at, now.actor, "rollout-failed", revision_name(now.adapter, now.number), {"reason": reason})
+    return rollout(connection, number)
+
+
+def supersede(connection: Connection, name: str, channel: Channel, *, at: datetime, reason: str) -> None:
+    """Ends the unfinished rollouts of a channel."""
+    query = select(rollouts.c.id).where(
+        rollouts.c.adapter == name, rollouts.c.channel == channel, rollouts.c.state.in_(UNFINISHED)
+    )
+    for row in connection.execute(query).all():
+        _end(connection, row.id, "superseded", at=at, reason=reason)
+
+
+def withdraw(connection: Connection, name: str, number: int, *, at: datetime, reason: str) -> None:
+    """Ends the unfinished rollouts of a revision to `stable`."""
+    query = select(rollouts.c.id).where(
+        rollouts.c.adapter == name,
+        rollouts.c.channel == "stable",
+        rollouts.c.number == number,
+        rollouts.c.state.in_(UNFINISHED),
+    )
+    for row in connection.execute(query).all():
+        _end(connection, row.id, "superseded", at=at, reason=reason)
+
+
+def under_way(connection: Connection, name: str, channel: Channel) -> Rollout | None:
+    """The unfinished rollout of a channel, or None."""
+    query = select(rollouts).where(
+        rollouts.c.adapter == name, rollouts.c.channel == channel, rollouts.c.state.in_(UNFINISHED)
+    )
+    row = connection.execute(query.order_by(rollouts.c.id.desc()).limit(1)).one_or_none()
+    return rollout_of(row) if row is not None else None
+
+
+def _end(connection: Connection, number: int, state: RolloutState, *, at: datetime, reason: str | None) -> None:
+    connection.execute(
+        update(rollouts).where(rollouts.c.id == number).values(state=state, reason=reason, updated_at=at)
+    )
+    bump(connection)
+
+
+def _usable(connection: Connection, name: str) -> list[int]:
+    query = select(revisions.c.number).where(revisions.c.adapter == name, revisions.c.retired_at.is_(None))
+    return [row.number for row in connection.execute(query)]

@@ -1,0 +1,303 @@
+"""The connection to the registry's database: the one place that knows which database it is.
+
+Reads see one moment. Writes take turns, on SQLite by its own lock and on PostgreSQL by an advisory one, so that what a
+write has read stays true until it ends.
+"""
+
+import contextlib
+import logging
+import os
+import sqlite3
+import stat
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+from sqlalchemy import Connection, Engine, event, make_url, text
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+
+from patchbay.core.errors import ConfigError, RegistryError
+from patchbay.registry import presence
+from patchbay.registry.bounded import Patience, connect_bounded
+from patchbay.registry.times import as_utc, utc_now
+
+_log = logging.getLogger("patchbay.registry")
+_BUSY_MS = 15_000
+_TURN_MS = 200
+# Any number that nothing else in the database locks by: "patchbay" in ASCII, cut to 63 bits.
+_WRITE_LOCK = 0x7061746368626179 >> 1
+_CONNECT_S = 5
+# As many as threads may want one at once: who waits for a connection waits for whoever has it, whatever they do.
+_MORE = 24
+# A statement that waits for a lock, or works, for longer is ended by the server. One of which the server says nothing
+# for longer is given up here: a server that is stopped, or behind a dead network, ends nothing.
+_STATEMENT_S, _SILENT_S = 8, 10.0
+_BOUND = f"SET LOCAL statement_timeout = '{_STATEMENT_S}s'"
+# How the kernel finds out that a server's machine is gone: probes after 5 s of silence, every 2 s, three of them.
+_PROBES = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3, "tcp_user_timeout": 10_000}
+
+
+class Database:
+    """A pool of connections to the database at `url`. Thread-safe.
+
+    `anew`: a new, empty one may be made where one was. Raises ConfigError where the URL is none, RegistryError where
+    the database cannot be reached, or an SQLite file that was there is gone.
+    """
+
+    def __init__(self, url: str, *, anew: bool = False) -> None:
+        self._url = _parsed(url)
+        self._sqlite = self._url.get_backend_name() == "sqlite"
+        self._file = _file_of(self._url) if self._sqlite else None
+        # Before anything looks at the file itself: who makes it first says so afterwards.
+        self._sign = presence.sign_of(self._file) if self._file is not None and not anew else None
+        if self._file is not None and self._sign is not None and not self._file.exists():
+            raise presence.lost(self._file, self._sign, "it is gone")
+        if self._sqlite:
+            _make_folder(self._url)
+        self._patience = Patience(_BUSY_MS / 1000 if self._sqlite else _SILENT_S)
+        self._inode: tuple[int, int] | None = None
+        self._engine = _sqlite_engine(self._url) if self._sqlite else _postgres_engine(self._url, self._patience)
+
+    def migrate(self) -> None:
+        """Brings the tables to this version's form. Several processes may do so at once; raises RegistryError where the
+        database was made by a newer version."""
+        config = Config()
+        config.set_main_option("script_location", str(resources.files("patchbay.registry") / "migrations"))
+        script = ScriptDirectory.from_config(config)
+        version = self._version()
+        if version is None and self._file is not None and self._sign is not None:
+            # What was taken for a sign of an old registry may be that of one that another process is making.
+            with self.write() as connection:
+                version = _version_in(connection)
+            if version is None:
+                raise presence.lost(self._file, self._sign, "it has no tables")
+        if version != script.get_current_head():
+            # Only then, so that nobody who only reads waits for whoever writes.
+            self._upgrade(config)
+        if self._file is not None:
+            presence.mark(self._file)
+
+    def _upgrade(self, config: Config) -> None:
+        with self.write() as connection, self._translated():
+            config.attributes["connection"] = connection
+            try:
+                command.upgrade(config, "head")
+            except CommandError as error:
+                raise RegistryError(
+                    f"The registry {self.shown} is of another version than this Patchbay: {error}",
+                    hint="Use the version that made it, or a newer one.",
+                ) from error
+
+    def _version(self) -> str | None:
+        """The step that the tables are at, None where there are none."""
+        with self.read() as connection:
+            return _version_in(connection)
+
+    def time(self) -> datetime:
+        """The time by the database's own clock: SQLite's is this machine's. Raises RegistryError."""
+        if self._sqlite:
+            return utc_now()
+        with self.read() as connection:
+            return self.time_in(connection) or utc_now()
+
+    def time_in(self, connection: Connection) -> datetime | None:
+        """The time by the clock of the database behind `connection`, None where it has none of its own."""
+        return None if self._sqlite else as_utc(connection.execute(text("SELECT clock_timestamp()")).scalar_one())
+
+    def hurry(self, within_s: float) -> None:
+        """Has everything that is asked from now on end within `within_s` seconds from now, or fail."""
+        self._patience.hurry(within_s)
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A transaction that sees one moment and changes nothing. Raises RegistryError."""
+        with self._translated(), self._connected() as connection:
+            if not self._sqlite:
+                connection.exec_driver_sql(f"SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY; {_BOUND}")
+            else:
+                connection.exec_driver_sql("BEGIN")
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A transaction that no other write runs beside; it takes effect as a whole, or not at all. Raises
+        RegistryError."""
+        with self._translated(), self._connected() as connection:
+            if self._sqlite:
+                self._begin_write(connection)
+            else:
+                connection.exec_driver_sql(_BOUND)
+                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _WRITE_LOCK})
+            yield connection
+            connection.commit()
+
+    @property
+    def shown(self) -> str:
+        """The database's URL without its password."""
+        return self._url.render_as_string(hide_password=True)
+
+    def close(self) -> None:
+        """Closes every connection."""
+        self._engine.dispose()
+
+    @contextmanager
+    def _connected(self) -> Iterator[Connection]:
+        self._look_at_file()
+        with self._engine.connect() as connection:
+            if self._file is not None and self._inode is None:
+                self._inode = _inode(self._file)
+            yield connection
+
+    def _begin_write(self, connection: Connection) -> None:
+        """Waits for SQLite's write lock, in turns short enough for a hurry that begins meanwhile."""
+        since_s = time.monotonic()
+        connection.exec_driver_sql(f"PRAGMA busy_timeout={_TURN_MS}")
+        try:
+            while True:
+                try:
+                    connection.exec_driver_sql("BEGIN IMMEDIATE")
+                except DBAPIError as error:
+                    if not _is_locked(error) or self._patience.is_spent(since_s):
+                        raise
+                else:
+                    return
+        finally:
+            connection.exec_driver_sql(f"PRAGMA busy_timeout={_BUSY_MS}")
+
+    def _look_at_file(self) -> None:
+        """Goes over to a file that has taken the place of the one that was opened. Raises RegistryError where it is
+        gone: opened again it would be a new, empty one."""
+        if self._file is None or self._inode is None:
+            return
+        now = _inode(self._file)
+        if now is None:
+            raise RegistryError(f"The registry's file {self._file} is gone.", hint="Put it back, or restore a backup.")
+        if now != self._inode:
+            _log.warning("the registry's file %s is another one than before: it is read from now on", self._file)
+            self._engine.dispose()
+            self._inode = now
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        """The seam where the database's errors become ours. Their full text may hold rows, so only its head is told."""
+        try:
+            yield
+        except DBAPIError as error:
+            if self._sqlite and type(error) is DatabaseError:
+                # Of a damaged file: a connection that saw the damage goes on seeing it once the file is whole again.
+                self._engine.dispose()
+            reason = str(error.orig).strip().splitlines()
+            raise RegistryError(
+                f"The registry {self.shown} cannot be used: {reason[0] if reason else type(error.orig).__name__}.",
+                hint="Check that the database is up and that registry.url is right.",
+            ) from error
+        except SQLAlchemyError as error:
+            raise RegistryError(f"The registry {self.shown} cannot be used: {type(error).__name__}.") from error
+
+
+def _version_in(connection: Connection) -> str | None:
+    """The step that the tables are at, None where there are none."""
+    if not sqlalchemy.inspect(connection).has_table("alembic_version"):
+        return None
+    found: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
+    return found
+
+
+def _parsed(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+        backend = parsed.get_backend_name()
+    except (ArgumentError, NoSuchModuleError, ValueError) as error:
+        raise ConfigError(
+            "registry.url is no database's URL.", hint="Write it as sqlite:///FILE or postgresql://…"
+        ) from error
+    if backend not in ("sqlite", "postgresql"):
+        raise ConfigError(f"registry.url is for '{backend}'.", hint="Use sqlite:///FILE or postgresql://USER@HOST/DB.")
+    return parsed.set(drivername="postgresql+psycopg") if backend == "postgresql" else parsed
+
+
+def sqlite_file(url: str) -> Path | None:
+    """The file of the SQLite database at `url`, None for other databases. Raises ConfigError where the URL is none."""
+    parsed = _parsed(url)
+    return _file_of(parsed) if parsed.get_backend_name() == "sqlite" else None
+
+
+def _file_of(url: URL) -> Path | None:
+    return Path(url.database) if url.database and url.database != ":memory:" else None
+
+
+def _inode(file: Path) -> tuple[int, int] | None:
+    """What tells a file from another one of its name, None where there is none."""
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _is_locked(error: DBAPIError) -> bool:
+    return (
+        isinstance(error.orig, sqlite3.OperationalError) and error.orig.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+    )
+
+
+def _make_folder(url: URL) -> None:
+    if url.database and url.database != ":memory:":
+        folder = Path(url.database).expanduser().parent
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            _keep_private(Path(url.database).expanduser())
+        except OSError as error:
+            raise RegistryError(f"Cannot write to {folder}: {error.strerror}.", hint="Set registry.url.") from error
+
+
+def _keep_private(file: Path) -> None:
+    """Makes `file` its owner's alone before SQLite opens it, whose own files beside it get the same mode."""
+    if file.exists():
+        if stat.S_IMODE(file.stat().st_mode) & 0o077 and file.stat().st_uid == os.geteuid():
+            file.chmod(0o600)
+        return
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+
+
+def _postgres_engine(url: URL, patience: Patience) -> Engine:
+    engine = sqlalchemy.create_engine(
+        url,
+        pool_pre_ping=True,
+        pool_size=4,
+        max_overflow=_MORE,
+        pool_timeout=_SILENT_S,
+        connect_args={"connect_timeout": _CONNECT_S, **_PROBES},
+    )
+
+    @event.listens_for(engine, "do_connect")
+    def connect(_dialect: Any, _record: Any, arguments: Any, named: Any) -> Any:
+        return connect_bounded(patience, *arguments, **named)
+
+    return engine
+
+
+def _sqlite_engine(url: URL) -> Engine:
+    engine = sqlalchemy.create_engine(
+        url, max_overflow=_MORE, connect_args={"timeout": _BUSY_MS / 1000, "check_same_thread": False}
+    )
+
+    @event.listens_for(engine, "connect")
+    def set_up(connection: Any, _record: Any) -> None:
+        # Transactions are begun by us alone: the driver would begin them late, and read before it has the lock.
+        connection.isolation_level = None
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"busy_timeout={_BUSY_MS}"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    return engine

@@ -1,0 +1,148 @@
+"""The spool: files in which a process that ends leaves what it could not write to the registry, for the next one.
+
+A file is there whole or not at all, and only its user can read it. It holds a numbered batch, of which the registry
+notes that it was taken, so it is counted once, even where it could not be removed after that.
+"""
+
+import contextlib
+import hashlib
+import json
+import logging
+import os
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import make_url
+
+from patchbay.core.errors import ArtifactError
+from patchbay.core.paths import data_dir
+
+_log = logging.getLogger("patchbay.registry")
+_SUFFIX: Final = ".json"
+_PART: Final = ".part"
+_STALE_PART_S: Final = 3600.0
+_UNCOUNTED: Final = ".uncounted"
+
+
+@dataclass(frozen=True, slots=True)
+class Spooled:
+    """A batch in the spool. `kind`: of what it is; `content`: JSON."""
+
+    kind: str
+    source: str
+    number: int
+    content: Any
+
+
+class Spool:
+    """The files in `folder`, which is made when the first is written. Blocks."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def keep(self, batch: Spooled) -> Path:
+        """Writes a batch to the disk, and returns its file. Raises ArtifactError where that cannot be done."""
+        path = self.folder / f"{batch.kind}-{batch.source}-{batch.number}{_SUFFIX}"
+        part = path.with_name(f".{path.name}-{uuid.uuid4().hex}{_PART}")
+        fields = {"kind": batch.kind, "source": batch.source, "number": batch.number, "content": batch.content}
+        try:
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            write_private(part, json.dumps(fields).encode())
+            part.rename(path)
+            sync_folder(self.folder)
+            sync_folder(self.folder.parent)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                part.unlink()
+            raise ArtifactError(f"{self.folder} cannot be written: {error.strerror}.") from error
+        return path
+
+    def take_in(self, kind: str, take: Callable[[Spooled], object]) -> int:
+        """Calls `take` with each batch of this kind, those of one source in order, and removes its file after that;
+        counts them. `take` must take a batch once only, by its source and number: where this process dies between the
+        two, or another does the same now, it comes again. What `take` raises ends this, and the file stays; but a file
+        that is none of ours, or of which `take` raises ValueError, is put aside with a word in the log.
+        """
+        self._remove_leftovers(time.time())
+        batches = ((path, _read(path)) for path in self._files(kind))
+        found = [(path, batch) for path, batch in batches if batch is not None]
+        for path, batch in sorted(found, key=lambda one: (one[1].source, one[1].number)):
+            try:
+                take(batch)
+            except ValueError as error:
+                _put_aside(path, error)
+            else:
+                path.unlink(missing_ok=True)
+        return len(found)
+
+    def waiting(self, kind: str) -> int:
+        """How many batches of this kind lie here."""
+        return len(self._files(kind))
+
+    def _remove_leftovers(self, now: float) -> None:
+        """Removes what writers that were killed have left: a living one is done with its own in no time."""
+        for part in self.folder.glob(f".*{_PART}"):
+            with contextlib.suppress(OSError):
+                if now - part.stat().st_mtime > _STALE_PART_S:
+                    part.unlink()
+
+    def _files(self, kind: str) -> list[Path]:
+        try:
+            return sorted(self.folder.glob(f"{kind}-*{_SUFFIX}"))
+        except OSError:
+            return []
+
+
+def spool_of(registry_url: str) -> Spool:
+    """The spool of the registry at `registry_url`: beside an SQLite file, for other databases in the data directory."""
+    url = make_url(registry_url)
+    if url.get_backend_name() == "sqlite" and url.database and url.database != ":memory:":
+        return Spool(Path(f"{url.database}.spool"))
+    # Its password may change, and it stays the same registry.
+    named = hashlib.sha256(url.set(password=None, query={}).render_as_string().encode()).hexdigest()
+    return Spool(data_dir() / "spool" / named[:16])
+
+
+def write_private(path: Path, content: bytes) -> None:
+    """Writes a new file to the disk that only this user may read. Raises OSError."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def sync_folder(folder: Path) -> None:
+    """Has what was renamed or made in `folder` last. Raises OSError."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _read(path: Path) -> Spooled | None:
+    try:
+        fields = json.loads(path.read_bytes())
+        return _spooled(fields)
+    except FileNotFoundError:
+        return None  # another router has taken it in
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        _put_aside(path, error)
+        return None
+
+
+def _put_aside(path: Path, error: Exception) -> None:
+    aside = path.with_name(path.name + _UNCOUNTED)
+    why = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+    _log.error("%s is not counted (%s); it is put aside as %s", path, why, aside.name)
+    with contextlib.suppress(OSError):
+        path.rename(aside)
+
+
+def _spooled(fields: Mapping[str, Any]) -> Spooled:
+    return Spooled(str(fields["kind"]), str(fields["source"]), int(fields["number"]), fields["content"])

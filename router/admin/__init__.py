@@ -1,0 +1,1 @@
+"""The admin port: health, metrics, the registry and the canaries over HTTP."""

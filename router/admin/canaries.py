@@ -1,0 +1,180 @@
+"""`/admin/v1/canaries…`: canaries over HTTP, and the verdict that a delivery controller asks for."""
+
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, Literal
+
+from fastapi import Depends, FastAPI, Query
+from fastapi import Path as PathParameter
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from patchbay.core.errors import ConfigError, Conflict, InvalidRequest, NotFound
+from patchbay.core.names import NAME_PATTERN
+from patchbay.registry.canary_records import CanaryDraft, CanaryRecord, Look
+from patchbay.router.admin.roles import Allowed
+from patchbay.router.admin.threads import changing, threaded
+from patchbay.router.canary.incident import summary
+from patchbay.router.canary.live import Trials
+from patchbay.router.canary.metric_coverage import Subject, check_pool, checked
+from patchbay.router.canary.plan import PlanConfig, ready_plan, ready_plans
+from patchbay.router.canary.status import standing
+from patchbay.router.control.control import Control
+from patchbay.router.policy import PolicyHolder
+from patchbay.router.tenants.role_keys import Caller
+
+Number = Annotated[int, PathParameter(ge=1, le=2**63 - 1)]
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+_ReadyName = Literal["careful", "fast", "shadow-first", "manual"]
+Plan = Annotated[PlanConfig, BeforeValidator(ready_plan, json_schema_input_type=_ReadyName | PlanConfig)]
+
+
+class StartBody(_Body):
+    """A revision, or a pool, and the plan by which it is tried: a ready one's name, or a whole one."""
+
+    adapter: str = Field(default="", pattern=f"^({NAME_PATTERN})?$")
+    revision: int = Field(default=0, ge=0, le=999_999_999)
+    pool: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")
+    plan: Plan = Field(default_factory=lambda: ready_plans()["careful"])
+    why: str | None = None
+
+
+class WhyBody(_Body):
+    """Why, for the audit."""
+
+    why: str | None = None
+
+
+class PairBody(_Body):
+    """How an answer of the canary did beside one of the stable revision to the same question: 1 better, 0 worse."""
+
+    value: float = Field(ge=0, le=1, multiple_of=0.5)
+
+
+class Verdict(_Body):
+    """What is known of the last canary: 1 it was promoted, 0 undecided, -1 it was rolled back or failed."""
+
+    canary: int
+    revision: str
+    phase: str
+    verdict: Literal[-1, 0, 1]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CanaryParts:
+    """What canaries are started, moved and told by."""
+
+    control: Control
+    trials: Trials
+    policy: PolicyHolder
+
+
+def add_canaries(app: FastAPI, parts: CanaryParts, allowed: Allowed) -> None:
+    """Adds everything under `/admin/v1/canaries`."""
+    control, trials = parts.control, parts.trials
+    _add_reading(app, control, allowed)
+    _add_starting(app, parts, allowed)
+
+    @app.post("/admin/v1/canaries/{canary}/pairs", status_code=204, tags=["canaries"])
+    async def add_pair(canary: Number, body: PairBody, caller: Annotated[Caller, Depends(allowed.operator)]) -> None:
+        """Counts a pair of answers that somebody has compared."""
+        if not trials.compared(canary, body.value):
+            raise NotFound(f"No canary {canary} is under way.", param="canary")
+
+    # Last: its path fits that of the pairs, too.
+    _add_moving(app, control, allowed)
+
+
+def _add_reading(app: FastAPI, control: Control, allowed: Allowed) -> None:
+    canaries, viewer = control.registry.canaries, [Depends(allowed.viewer)]
+
+    @app.get("/admin/v1/canaries", dependencies=viewer, tags=["canaries"])
+    async def list_canaries(
+        adapter: str | None = None, limit: Annotated[int, Query(ge=1, le=1000)] = 100
+    ) -> tuple[CanaryRecord, ...]:
+        """The last canaries, the newest first."""
+        return await threaded(control, canaries.history, adapter, limit=limit)
+
+    @app.get("/admin/v1/canaries/verdict", dependencies=viewer, tags=["canaries"])
+    async def read_verdict(adapter: str | None = None, pool: str | None = None) -> Verdict:
+        """The verdict on an adapter's or a pool's last canary, for Argo Rollouts or Flagger."""
+        found = await threaded(control, canaries.last, adapter, pool)
+        return Verdict(
+            canary=found.id, revision=found.name, phase=found.phase, verdict=found.verdict, reason=found.reason
+        )
+
+    @app.get("/admin/v1/canaries/{canary}", dependencies=viewer, tags=["canaries"])
+    async def show_canary(canary: Number) -> dict[str, Any]:
+        """How a canary stands: share, requests, evidence, and its summary."""
+        record = await threaded(control, canaries.get, canary)
+        looks = tuple((await threaded(control, canaries.judged, canary)).values())
+        return {"standing": standing(record, looks), "summary": summary(record, looks)}
+
+    @app.get("/admin/v1/canaries/{canary}/looks", dependencies=viewer, tags=["canaries"])
+    async def list_looks(
+        canary: Number, after: Annotated[int, Query(ge=0)] = 0, limit: Annotated[int, Query(ge=1, le=1000)] = 1000
+    ) -> tuple[Look, ...]:
+        """Looks at the evidence, with what they were taken by: those after the one with the number `after`."""
+        await threaded(control, canaries.get, canary)
+        return await threaded(control, canaries.looks, canary, after=after, limit=limit)
+
+
+def _add_starting(app: FastAPI, parts: CanaryParts, allowed: Allowed) -> None:
+    control = parts.control
+
+    @app.post("/admin/v1/canaries", status_code=201, tags=["canaries"])
+    async def start(body: StartBody, caller: Annotated[Caller, Depends(allowed.operator)]) -> CanaryRecord:
+        """Begins a canary."""
+        _check_subject(body)
+        plan = _as_seen(parts, body)
+        if (fault := control.context.scope_fault(plan.scope, body.adapter)) is not None:
+            raise InvalidRequest(f"plan: {fault}.", param="plan")
+        told = plan.model_dump(mode="json")
+        draft = CanaryDraft(body.adapter, body.revision, told, caller.name, body.why, body.pool)
+        return await changing(control, control.registry.canaries.start, draft)
+
+
+def _check_subject(body: StartBody) -> None:
+    """Raises InvalidRequest, with its field, where the body names not one thing to try."""
+    if body.pool is not None:
+        if body.adapter or body.revision:
+            raise InvalidRequest("pool: give either 'pool', or 'adapter' and 'revision'.", param="pool")
+        return
+    if not body.adapter:
+        raise InvalidRequest("adapter: give 'adapter' and 'revision', or 'pool'.", param="adapter")
+    if not body.revision:
+        raise InvalidRequest(f"revision: say which revision of {body.adapter} is tried.", param="revision")
+
+
+def _as_seen(parts: CanaryParts, body: StartBody) -> PlanConfig:
+    """The plan as it can be judged on this router's routes. Raises InvalidRequest, with its field."""
+    subject = Subject(body.adapter, body.pool)
+    served = replace(parts.control.served, policy=parts.policy.policy.config)
+    field = "pool"
+    try:
+        check_pool(subject, served)
+        field = "plan"
+        return checked(body.plan, subject, served)[0]
+    except ConfigError as error:
+        raise InvalidRequest(f"{field}: {error}", param=field) from error
+
+
+def _add_moving(app: FastAPI, control: Control, allowed: Allowed) -> None:
+    operator, moves = Depends(allowed.operator), control.canary_moves
+
+    @app.post("/admin/v1/canaries/{canary}/{move}", status_code=202, tags=["canaries"])
+    async def move_canary(
+        canary: Number,
+        move: Literal["promote", "pause", "resume", "abort"],
+        body: WhyBody,
+        caller: Annotated[Caller, operator],
+    ) -> CanaryRecord:
+        """What somebody decides about a canary."""
+        record = await threaded(control, control.registry.canaries.get, canary)
+        if not record.live:
+            raise Conflict(f"The canary {canary} has ended: {record.phase}.")
+        return await changing(control, getattr(moves, move), record, actor=caller.name, why=body.why)

@@ -1,0 +1,52 @@
+"""The admin port's door: requests that a web page of another site could have sent end here, before anything is read.
+
+Health is open to whoever asks: probes come by any name.
+"""
+
+from patchbay.core.asgi import ASGIApp, Receive, Scope, Send
+from patchbay.core.errors import RequestError, openai_body
+from patchbay.router.http.origin_check import Door, check_change, check_site
+
+_HEALTH = ("/healthz", "/readyz")
+_UPLOAD = "/upload"
+# The address of a page may have the token in it, and what a browser keeps of a page may be looked at by others.
+_PRIVATE = ((b"referrer-policy", b"no-referrer"), (b"cache-control", b"no-store"), (b"x-frame-options", b"DENY"))
+
+
+class AdminDoor:
+    """An ASGI application that passes on to `app` what `door` lets in."""
+
+    def __init__(self, app: ASGIApp, door: Door) -> None:
+        self._app = app
+        self._door = door
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers one request."""
+        if scope["type"] != "http" or scope["path"] in _HEALTH:
+            await self._app(scope, receive, send)
+            return
+        try:
+            self._check(scope)
+        except RequestError as error:
+            await _refuse(error, send)
+            return
+
+        async def sent(message: Scope) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", ()), *_PRIVATE]
+            await send(message)
+
+        await self._app(scope, receive, sent)
+
+    def _check(self, scope: Scope) -> None:
+        method, headers = scope["method"], scope["headers"]
+        self._door.check_host(headers)
+        self._door.check_origin(headers)
+        check_site(method, headers)
+        check_change(method, headers, archive=scope["path"].endswith(_UPLOAD))
+
+
+async def _refuse(error: RequestError, send: Send) -> None:
+    headers = [(b"content-type", b"application/json"), *((k.encode(), v.encode()) for k, v in error.headers().items())]
+    await send({"type": "http.response.start", "status": error.status, "headers": headers})
+    await send({"type": "http.response.body", "body": openai_body(error)})

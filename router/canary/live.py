@@ -1,0 +1,178 @@
+"""The canaries that this router sends requests to, and what it counts of each: swapped as the registry has them."""
+
+import logging
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
+
+from patchbay.core.errors import ConfigError, Unavailable
+from patchbay.registry.canary_records import CanaryRecord
+from patchbay.router.canary.assigned_request import Entry
+from patchbay.router.canary.assignment import Arm, Asker, Trial, slices_of
+from patchbay.router.canary.baseline import Usual
+from patchbay.router.canary.config import plan_of
+from patchbay.router.canary.ledger import Counts
+from patchbay.router.canary.plan import PlanConfig
+from patchbay.router.canary.recorder import Recorder
+from patchbay.router.routes.table import language_of
+from patchbay.router.telemetry.metrics import Metrics
+
+_log = logging.getLogger("patchbay.router")
+_STEERED = ("running", "paused", "promoting")
+_VOTES_KEPT = 20_000
+Interrupt = Callable[[Unavailable], None]
+
+
+class Trials:
+    """`running`: those that get requests, by their adapter's name; `pool`: that of a pool; `known`: canaries, each with
+    a model, that this router has known all replicas to be able to answer; `dropped`: who is told of a
+    revision whose canary has failed. `clock`: seconds, monotonic; `reserved`: pools that get nothing without a canary
+    that is under way."""
+
+    def __init__(self, metrics: Metrics, clock: Callable[[], float], reserved: Collection[str] = ()) -> None:
+        self._metrics = metrics
+        self._clock = clock
+        self._reserved = reserved
+        self._recorders: dict[int, Recorder] = {}
+        self._records: Mapping[int, CanaryRecord] = {}
+        self._plans: dict[int, PlanConfig] = {}
+        self._open: dict[int, dict[Entry, Interrupt]] = {}
+        self._answered: OrderedDict[bytes, Entry] = OrderedDict()
+        self.usual: dict[str, Usual] = {}
+        self.known: set[tuple[int, str]] = set()
+        self.dropped: list[Callable[[str], None]] = []
+        self.running: Mapping[str, Trial] = {}
+        self.pool: Trial | None = None
+
+    def put(self, records: Sequence[CanaryRecord]) -> None:
+        """Takes `records` as those that there are."""
+        before, self._records = self._records, {record.id: record for record in records}
+        for record in records:
+            was = before.get(record.id)
+            if record.verdict < 0 and (was is None or was.verdict >= 0):
+                for drop in self.dropped:
+                    drop(record.name)
+            if record.cut and not record.live and (was is None or was.live):
+                self._cut(record)
+        steered = [record for record in records if record.phase in _STEERED and record.pool is None]
+        pools = [record for record in records if record.pool is not None]
+        self.pool = self._trial(pools[-1]) if pools else None
+        self.running = {trial.adapter: trial for record in steered if (trial := self._trial(record)) is not None}
+        for record in records:
+            self._metrics.canary(record.subject, record.name, record.weight, record.verdict)
+        self.known = {one for one in self.known if one[0] in self._records}
+        for gone in self._recorders.keys() - {record.id for record in records if record.live}:
+            del self._recorders[gone]
+            self._metrics.forget_canary(gone)
+            self._open.pop(gone, None)
+        if not self.running and self.pool is None:
+            self.usual.clear()
+
+    @property
+    def live(self) -> Sequence[Trial]:
+        """Those that are judged."""
+        return tuple(one for one in (*self.running.values(), self.pool) if one is not None and one.live)
+
+    def usual_of(self, name: str) -> Usual:
+        """What is usual for an adapter or a base, while a canary is under way."""
+        return self.usual.setdefault(name, Usual())
+
+    def shadowing(self, model: str) -> Trial | None:
+        """The canary that answers copies of what is asked of `model`, and nothing else yet."""
+        trial = self.running.get(model)
+        return trial if trial is not None and trial.share == 0 and trial.plan.shadow is not None else None
+
+    def shadowed(self, trial: Trial, bad: Collection[str]) -> None:
+        """It has answered a copy. `bad`: by which metrics its answer was."""
+        self._recorder(trial).shadowed(bad)
+
+    def unit_of(self, trial: Trial, caller: bytes, alone: bytes) -> bytes:
+        """What a request of `caller` is assigned by: the caller, or by what is seen of callers `alone`, which is this
+        request and no other."""
+        return self._recorder(trial).population.unit_of(caller, alone, trial.share) if trial.live else caller
+
+    def begin(self, trial: Trial, arm: Arm, asker: Asker, caller: bytes, interrupt: Interrupt) -> Entry:
+        """A request of `caller` was assigned to `arm`."""
+        slices = slices_of(trial, asker, language_of) if trial.plan.slices else ()
+        entry = self._recorder(trial).begin(arm, trial.share, asker.unit, slices, caller)
+        if arm == "canary":
+            self._open.setdefault(trial.id, {})[entry] = interrupt
+        return entry
+
+    def end(self, entry: Entry, bad: Collection[str] | None, answer: bytes) -> None:
+        """It has ended. `bad`: by which metrics it was bad, None where it counts for nobody; `answer`: its
+        `answer_key`."""
+        self._open.get(entry.canary, {}).pop(entry, None)
+        recorder = self._recorders.get(entry.canary)
+        if recorder is None:
+            return
+        recorder.end(entry, bad)
+        if recorder.tripped is not None:
+            self._shut(entry.canary)
+        if bad is not None:
+            self._answered[answer] = entry
+            while len(self._answered) > _VOTES_KEPT:
+                self._answered.popitem(last=False)
+
+    def voted_down(self, answer: bytes) -> None:
+        """Somebody is not content with the answer of that `answer_key`."""
+        entry = self._answered.get(answer)
+        recorder = self._recorders.get(entry.canary) if entry is not None else None
+        if entry is not None and recorder is not None:
+            recorder.happened(entry, "votes")
+
+    def compared(self, canary: int, value: float) -> bool:
+        """Counts a pair of answers: 1 where the canary's is better, 0 where it is worse, else 0.5. Says whether there
+        is such a canary here."""
+        there = (*self.running.values(), *((self.pool,) if self.pool is not None else ()))
+        found = next((trial for trial in there if trial.id == canary), None)
+        if found is not None:
+            self._recorder(found).won(found.share, value)
+        return found is not None
+
+    def take(self) -> Mapping[int, Sequence[Counts]]:
+        """What was counted since the last time, by canary."""
+        found = {canary: recorder.take() for canary, recorder in self._recorders.items()}
+        return {canary: counts for canary, counts in found.items() if counts}
+
+    def give_back(self, taken: Mapping[int, Sequence[Counts]]) -> None:
+        """Takes back what could not be passed on."""
+        for canary, counts in taken.items():
+            if canary in self._recorders:
+                self._recorders[canary].give_back(counts)
+
+    def _recorder(self, trial: Trial) -> Recorder:
+        if trial.id not in self._recorders:
+
+            def told(arm: str, share: float, what: str) -> None:
+                self._metrics.canary_event(trial.id, trial.revision, arm, share, what)
+
+            self._recorders[trial.id] = Recorder(trial.id, trial.plan, self._clock, told)
+        return self._recorders[trial.id]
+
+    def _trial(self, record: CanaryRecord) -> Trial | None:
+        if record.id not in self._plans:
+            try:
+                self._plans[record.id] = plan_of(dict(record.plan), record.id)
+            except ConfigError as error:
+                _log.error("nothing is sent to canary %d, whose plan this version cannot read: %s", record.id, error)
+                return None
+        recorder = self._recorders.get(record.id)
+        share = 0.0 if recorder is not None and recorder.tripped else record.weight / 100
+        if record.pool is not None and record.phase == "promoted":
+            share = 0.0 if record.pool in self._reserved else 1.0
+        plan = self._plans[record.id]
+        return Trial(record.id, record.adapter, record.name, plan, share, record.pool, record.live)
+
+    def _shut(self, canary: int) -> None:
+        """Sends it nothing more, until the registry says what becomes of it."""
+        self.running = {
+            name: replace(trial, share=0.0) if trial.id == canary else trial for name, trial in self.running.items()
+        }
+        if self.pool is not None and self.pool.id == canary:
+            self.pool = replace(self.pool, share=0.0)
+
+    def _cut(self, record: CanaryRecord) -> None:
+        error = Unavailable(f"{record.name} was rolled back while it answered; ask again.")
+        for interrupt in list(self._open.get(record.id, {}).values()):
+            interrupt(error)

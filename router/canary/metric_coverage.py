@@ -1,0 +1,208 @@
+"""What a canary's plan can see: which of its metrics are counted on the routes by which its revision is asked. Pure.
+
+A metric that nothing counts is never bad, so a plan that leans on it would promote whatever comes.
+"""
+
+import difflib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from patchbay.core.errors import ConfigError
+from patchbay.guards.config import GuardConfig, RefusalGuard, SchemaGuard
+from patchbay.router.canary.assignment import Trial
+from patchbay.router.canary.plan import PlanConfig, ready_plans
+from patchbay.router.routes.config import RouteConfig
+
+# Of what is counted on every route: the answers that it is counted on.
+_ALWAYS: Mapping[str, str] = {
+    "errors": "every answer",
+    "empty": "every answer of text",
+    "ttft": "streamed answers",
+    "token_time": "answers of at least 8 tokens",
+    "cost": "every answer of text",
+    "votes": "answers that callers vote on, by POST /v1/feedback",
+}
+# Of what a guard has to count: what that must be.
+_NEEDS: Mapping[str, str] = {
+    "guards": "blocks or redacts answers",
+    "schema": "is of the kind 'schema'",
+    "refusals": "is of the kind 'refusal'",
+}
+_MOST_NAMED = 3
+_NO_VOTES = "'feedback_ids' is 0, so no vote is taken"
+_PAIRS = "pairs that somebody posts to /admin/v1/canaries/ID/pairs; without them it is not promoted"
+
+
+class Policy(Protocol):
+    """The part of a configuration that matters: routes, and the guards that are asked on them."""
+
+    @property
+    def routes(self) -> Mapping[str, RouteConfig]:
+        """Routes by name."""
+
+    @property
+    def guards(self) -> Mapping[str, GuardConfig]:
+        """Guards by name."""
+
+    @property
+    def guard_all(self) -> Sequence[str]:
+        """Guards that look at every request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What routers serve, as far as canaries go. `votes`: whether votes are taken; `pools`: the pools that replicas may
+    be in."""
+
+    policy: Policy
+    votes: bool
+    pools: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What is tried: an adapter, or else a `pool`."""
+
+    adapter: str
+    pool: str | None = None
+
+    @property
+    def name(self) -> str:
+        """As people say it."""
+        return self.adapter if self.pool is None else f"the pool {self.pool}"
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What a plan sees. `watched`: by metric, the answers that it is counted on; `unseen`: by metric, why it will see
+    nothing."""
+
+    watched: Mapping[str, str] = field(default_factory=dict)
+    unseen: Mapping[str, str] = field(default_factory=dict)
+
+
+def sight_of(plan: PlanConfig, subject: Subject, served: Served) -> Sight:
+    """What `plan` sees of `subject`."""
+    ways = _ways(plan, subject, served.policy)
+    watched, unseen = {}, {}
+    for metric in plan.metrics:
+        if metric in _NEEDS:
+            on = [route for route, guards in ways.items() if metric in _found(plan, served.policy, guards)]
+            if on:
+                watched[metric] = "every answer" if len(on) == len(ways) else f"answers of {_named(on)}"
+            else:
+                unseen[metric] = f"no guard of {_named(tuple(ways))} {_NEEDS[metric]}"
+        elif metric == "votes" and not served.votes:
+            unseen[metric] = _NO_VOTES
+        else:
+            watched[metric] = _ALWAYS[metric]
+    if plan.win_margin is not None:
+        watched["wins"] = _PAIRS
+    return Sight(watched, unseen)
+
+
+def check_pool(subject: Subject, served: Served) -> None:
+    """Raises ConfigError for a pool that no replica can be in."""
+    if subject.pool is not None and subject.pool not in served.pools:
+        raise ConfigError(
+            f"There is no pool '{subject.pool}' (there are: {', '.join(sorted(served.pools)) or 'none'}).",
+            hint="Name it at a replica (replicas: [{url: …, pool: …}]) or in canary.reserved_pools first.",
+        )
+
+
+def checked(plan: PlanConfig, subject: Subject, served: Served) -> tuple[PlanConfig, Sight]:
+    """The plan as it can be judged, and what it sees. Of a ready plan, which names every metric that there is, only
+    those are left that see something.
+
+    Raises ConfigError where somebody's own plan names one that will see nothing, where no request is within its scope,
+    and for a pool that no replica can be in.
+    """
+    check_pool(subject, served)
+    sight = sight_of(plan, subject, served)
+    if not sight.unseen:
+        return plan, sight
+    if plan in ready_plans().values():
+        left = {name: metric for name, metric in plan.metrics.items() if name in sight.watched}
+        return plan.model_copy(update={"metrics": left}), sight
+    name, why = next(iter(sight.unseen.items()))
+    raise ConfigError(
+        f"metrics.{name} will see nothing: {why}.",
+        hint="Take it out of the plan, or put such a guard on the route." if name in _NEEDS else "Take it out.",
+    )
+
+
+def blind_spots(trials: Iterable[Trial], served: Served) -> Iterator[str]:
+    """What canaries that are under way watch, and see nothing of by what is `served` now, in words."""
+    for trial in trials:
+        try:
+            unseen = sight_of(trial.plan, Subject(trial.adapter, trial.pool), served).unseen
+        except ConfigError as error:
+            yield f"canary {trial.id} of {trial.revision} gets no request any more: {error}"
+        else:
+            for metric, why in unseen.items():
+                yield f"canary {trial.id} of {trial.revision} sees nothing of {metric} any more: {why}"
+
+
+def _named(routes: Sequence[str]) -> str:
+    """Some routes by name, and how many more there are."""
+    more = len(routes) - _MOST_NAMED
+    return f"{', '.join(routes[:_MOST_NAMED])}{f' and {more} more routes' if more > 0 else ''}"
+
+
+def _ways(plan: PlanConfig, subject: Subject, policy: Policy) -> dict[str, Sequence[str]]:
+    """The routes by which requests come to what is tried, with the guards of each. Raises ConfigError where there is
+    none."""
+    ways: dict[str, Sequence[str]] = {
+        name: route.guards for name, route in policy.routes.items() if _leads_to(route, subject)
+    }
+    own = subject.adapter if subject.pool is None else "models by their own names"
+    if own not in policy.routes:
+        ways.setdefault(own, ())
+    scope = plan.scope.route
+    if scope is None:
+        return ways
+    if scope in ways or (subject.pool is not None and scope not in policy.routes):
+        return {scope: ways.get(scope, ())}
+    near = difflib.get_close_matches(scope, ways, 1)
+    raise ConfigError(
+        f"scope.route: no request for {subject.name} comes by a route '{scope}' (there are: {', '.join(ways)}"
+        f"{f'; did you mean {near[0]!r}?' if near else ''}).",
+    )
+
+
+def _leads_to(route: RouteConfig, subject: Subject) -> bool:
+    if subject.pool is not None:
+        # What a route pins to a pool is not assigned.
+        return route.pool is None
+    return any(arm.model == subject.adapter for arm in route.arms)
+
+
+def _found(plan: PlanConfig, policy: Policy, guards: Sequence[str]) -> frozenset[str]:
+    """The metrics that these guards, and those of every request, count."""
+    asked = [policy.guards[name] for name in (*policy.guard_all, *guards)]
+    return frozenset(metric for guard in asked for metric in _counts(guard, plan.scope.tenant))
+
+
+def _counts(guard: GuardConfig, tenant: str | None) -> Iterator[str]:
+    """The metrics that a guard counts, for any tenant or for that one."""
+    if "output" not in guard.on:
+        return
+    for action in _actions(guard, tenant):
+        if isinstance(guard, SchemaGuard):
+            yield "schema"
+        elif isinstance(guard, RefusalGuard):
+            yield "refusals"
+        elif action in ("block", "redact"):
+            yield "guards"
+
+
+def _actions(guard: GuardConfig, tenant: str | None) -> Iterator[str]:
+    """What a guard does, for any tenant or for that one. What it only looks at does not count."""
+    others = {name: one for name, one in guard.tenants.items() if tenant in (None, name)}
+    if not guard.dry_run and tenant not in others:
+        yield guard.action
+    for one in others.values():
+        looks_only = guard.dry_run if one.dry_run is None else one.dry_run
+        if not one.off and not looks_only:
+            yield one.action or guard.action

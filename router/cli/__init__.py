@@ -1,0 +1,1 @@
+"""The commands of the router: serve, routes, guards, costs and canaries."""

@@ -1,0 +1,93 @@
+"""`patchbay canary`: its commands, and what a plan would do, before it is used."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from patchbay.adapters.commands.session import AsJson
+from patchbay.core.errors import ConfigError, PatchbayError, fail
+from patchbay.router.cli import canary_decide as canary_moves
+from patchbay.router.cli import canary_show as canary_views
+
+if TYPE_CHECKING:
+    from patchbay.router.canary.plan import PlanConfig
+    from patchbay.router.canary.simulate import Outcome
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Try revisions on a share of callers.")
+app.command()(canary_moves.start)
+app.command()(canary_views.status)
+app.command()(canary_views.watch)
+app.command()(canary_moves.promote)
+app.command()(canary_moves.pause)
+app.command()(canary_moves.resume)
+app.command()(canary_moves.abort)
+app.command()(canary_views.history)
+app.command()(canary_views.replay)
+app.command()(canary_views.report)
+
+
+@app.command("simulate")
+def simulate_plan(  # noqa: PLR0913, PLR0917 - Typer makes an option of each parameter
+    plan: Annotated[
+        str, typer.Option(help="A ready plan (careful, fast, shadow-first, manual), or a YAML file with one.")
+    ] = "careful",
+    metric: Annotated[str, typer.Option(help="The plan's metric that differs.")] = "errors",
+    others: Annotated[float, typer.Option(min=0, max=1, help="How often it happens to the others' requests.")] = 0.01,
+    canary: Annotated[
+        list[float] | None, typer.Option(min=0, max=1, help="How often to the canary's; may be repeated.")
+    ] = None,
+    per_second: Annotated[float, typer.Option(min=0.001, help="Requests a second, all together.")] = 20,
+    look_every: Annotated[float, typer.Option(min=0.1, help="Seconds between looks at the evidence.")] = 5,
+    runs: Annotated[int, typer.Option(min=1, help="Canaries a row.")] = 200,
+    seed: Annotated[int, typer.Option(help="For the dice.")] = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Runs a plan over assumed rates: how often it rolls back, promotes or cannot decide, how soon, and at what cost.
+
+    Gates are taken as passed, copies as answered well.
+
+    Example: patchbay canary simulate --plan fast --others 0.01 --canary 0.01 --canary 0.05
+    """
+    from dataclasses import asdict
+
+    from rich.progress import Progress
+
+    from patchbay.adapters.commands.output import console, print_json, table
+    from patchbay.router.canary.simulate import World, simulate
+
+    try:
+        chosen = _plan(plan, metric)
+    except PatchbayError as error:
+        raise typer.Exit(fail(error)) from error
+    rates = canary or [others, 2 * others, 5 * others, 0.3]
+    found: list[tuple[float, Outcome]] = []
+    with Progress(transient=True, disable=as_json) as progress:
+        task = progress.add_task("simulating", total=runs * len(rates))
+        for rate in rates:
+            world = World({metric: (others, min(rate, 1.0))}, per_second, look_every)
+            outcome = simulate(chosen, world, runs=runs, seed=seed, told=lambda done: progress.advance(task))
+            found.append((rate, outcome))
+    if as_json:
+        print_json([{"others": others, "canary": rate, **asdict(outcome)} for rate, outcome in found])
+        return
+    heads = ("canary", "rolled back", "promoted", "undecided", "seconds", "its requests", "of them bad")
+    console().print(table(f"{plan}: {metric} {others:.1%} with the others", heads, [_row(*one) for one in found]))
+    console().print("Seconds and requests until rolled back: median, 90th percentile.")
+
+
+def _row(rate: float, outcome: "Outcome") -> tuple[str, ...]:
+    shares = (outcome.rolled_back, outcome.promoted, outcome.undecided)
+    pairs = (outcome.took_s, outcome.requests, outcome.bad)
+    told = [f"{median:.0f}, {most:.0f}" if outcome.rolled_back else "" for median, most in pairs]
+    return (f"{rate:.1%}", *(f"{share:.1%}" for share in shares), *told)
+
+
+def _plan(name: str, metric: str) -> "PlanConfig":
+    """The plan of that name, or in that file, without its gates and copies. Raises ConfigError."""
+    from patchbay.router.canary.named_plans import named_plan
+
+    plan = named_plan(name)
+    if metric not in plan.metrics:
+        raise ConfigError(f"The plan '{name}' does not watch '{metric}' (it watches: {', '.join(plan.metrics)}).")
+    steps = tuple(step.model_copy(update={"gate": False}) for step in plan.steps)
+    return plan.model_copy(update={"steps": steps, "shadow": None})

@@ -1,0 +1,177 @@
+"""`patchbay canary start`, `promote`, `pause`, `resume`, `abort`: what people decide about a canary."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from patchbay.adapters.commands.session import DEFAULT_FILE, AsJson, Config, Desk, Why, opened
+from patchbay.core.errors import Conflict
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from patchbay.registry.canary_decisions import CanaryMoves
+    from patchbay.registry.canary_records import CanaryRecord
+    from patchbay.router.canary.metric_coverage import Sight
+    from patchbay.router.canary.plan import PlanConfig
+
+_Name = Annotated[str, typer.Argument(metavar="ADAPTER", help="The adapter or pool, or the canary's number.")]
+_ALIVE_S = 10.0
+_NOT_KNOWN = (
+    "No file here says which guards the routes have, so that metrics which need one may see nothing. "
+    "Name the routers' configuration by --config."
+)
+
+
+def start(
+    reference: Annotated[str | None, typer.Argument(metavar="[NAME@R]", help="The revision to try.")] = None,
+    pool: Annotated[
+        str | None, typer.Option("--pool", help="A pool of replicas to try, in place of a revision.")
+    ] = None,
+    plan: Annotated[
+        str, typer.Option("--plan", help="careful, fast, shadow-first or manual, or a YAML file.")
+    ] = "careful",
+    why: Why = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Tries a revision on a small share of callers, and lets the evidence decide. It is staged and tested first.
+
+    Example: patchbay canary start sql@4 --plan fast
+    """
+    from dataclasses import asdict
+
+    from patchbay.adapters.commands.output import console, print_json
+    from patchbay.registry.canary_records import CanaryDraft
+    from patchbay.router.canary.named_plans import named_plan
+
+    with opened(config) as desk:
+        adapter, number = _revision(reference, pool)
+        chosen, sight = _seen(named_plan(plan), adapter, pool, config)
+        _check_scope(desk, chosen, adapter, config)
+        _check_alive(desk)
+        draft = CanaryDraft(adapter, number, chosen.model_dump(mode="json"), desk.actor, why, pool)
+        record = desk.registry.canaries.start(draft)
+        if as_json:
+            print_json({**asdict(record), "sight": sight})
+            return
+        typer.echo(f"Canary {record.id}: {record.name} against {record.stable_name}.")
+        console().print(_sight_table(sight) if sight is not None else _NOT_KNOWN)
+        typer.echo(f"  patchbay canary watch {record.subject}")
+
+
+def _seen(plan: "PlanConfig", adapter: str, pool: str | None, config: Config) -> "tuple[PlanConfig, Sight | None]":
+    """The plan as it can be judged, and what it sees, None where no file tells what routers serve. Raises
+    ConfigError."""
+    from patchbay.router.canary.metric_coverage import Subject, checked
+    from patchbay.router.cli.canary_served import served_by
+
+    served = served_by(config)
+    return (plan, None) if served is None else checked(plan, Subject(adapter, pool), served)
+
+
+def _sight_table(sight: "Sight") -> "RenderableType":
+    from patchbay.adapters.commands.output import table
+
+    rows = [(name, "yes", on) for name, on in sight.watched.items()]
+    rows += [(name, "no", why) for name, why in sight.unseen.items()]
+    return table("", ("metric", "watched", "on, or why not"), rows)
+
+
+def _check_scope(desk: Desk, plan: "PlanConfig", adapter: str, config: Path | None) -> None:
+    """Raises ConfigError where the plan's scope can reach nobody, as far as the servers' file and the registry tell."""
+    from patchbay.core.errors import ConfigError
+    from patchbay.core.settings import load_yaml
+    from patchbay.core.tenancy import DEFAULT_TENANT
+    from patchbay.router.canary.scope import fault_of
+
+    file = config or DEFAULT_FILE
+    routes = load_yaml(file).get("routes") or {} if file.exists() else {}
+    # Clients of a pool may name any model.
+    words = {*routes, adapter, *({plan.scope.route} if not adapter and plan.scope.route else ())}
+    tenants = {DEFAULT_TENANT, *(one.name for one in desk.registry.accounts.tenants())}
+    fault = fault_of(plan.scope, words, tenants)
+    if fault is not None:
+        raise ConfigError(f"{fault[0].upper()}{fault[1:]}.")
+
+
+def _revision(reference: str | None, pool: str | None) -> tuple[str, int]:
+    from patchbay.core.errors import ConfigError
+    from patchbay.core.names import parse_reference
+
+    if (reference is None) == (pool is None):
+        raise ConfigError("Name a revision, such as sql@4, or a pool by --pool.")
+    if reference is None:
+        return "", 0
+    found = parse_reference(reference)
+    if found is None or found.number is None:
+        raise ConfigError(f"'{reference}' names no revision: write it as sql@4.", hint="patchbay adapters list")
+    return found.name, found.number
+
+
+def promote(name: _Name, why: Why = None, config: Config = None, as_json: AsJson = False) -> None:
+    """Promotes a canary, whatever the evidence says.
+
+    Example: patchbay canary promote sql --why "reviewed by hand"
+    """
+    with opened(config) as desk:
+        after = _moves(desk).promote(live_canary(desk, name), actor=desk.actor, why=why)
+        _say(after, f"{after.name} is promoted.", as_json=as_json)
+
+
+def pause(name: _Name, why: Why = None, config: Config = None, as_json: AsJson = False) -> None:
+    """Keeps a canary at the share that it has. What is bad still rolls it back.
+
+    Example: patchbay canary pause sql --why "the office is empty"
+    """
+    with opened(config) as desk:
+        after = _moves(desk).pause(live_canary(desk, name), actor=desk.actor, why=why)
+        _say(after, f"{after.name} stays at {after.weight:g}%.", as_json=as_json)
+
+
+def resume(name: _Name, why: Why = None, config: Config = None, as_json: AsJson = False) -> None:
+    """Lets a paused canary go on, or one that waits at a gate take its next step.
+
+    Example: patchbay canary resume sql
+    """
+    with opened(config) as desk:
+        after = _moves(desk).resume(live_canary(desk, name), actor=desk.actor, why=why)
+        _say(after, f"{after.name} goes on.", as_json=as_json)
+
+
+def abort(name: _Name, why: Why = None, config: Config = None, as_json: AsJson = False) -> None:
+    """Ends a canary: every router sends it nothing more, within two seconds.
+
+    Example: patchbay canary abort sql --why "customers complain"
+    """
+    with opened(config) as desk:
+        after = _moves(desk).abort(live_canary(desk, name), actor=desk.actor, why=why)
+        _say(after, f"{after.name} gets no more requests.", as_json=as_json)
+
+
+def _moves(desk: Desk) -> "CanaryMoves":
+    from patchbay.registry.canary_decisions import CanaryMoves
+
+    return CanaryMoves(desk.registry.canaries)
+
+
+def live_canary(desk: Desk, name: str) -> "CanaryRecord":
+    """The canary that `name` means: an adapter's that has not ended, or the one with that number. Raises NotFound."""
+    if name.isdecimal():
+        return desk.registry.canaries.get(int(name))
+    return desk.registry.canaries.live(name.partition("@")[0])
+
+
+def _check_alive(desk: Desk) -> None:
+    if not desk.registry.routers(_ALIVE_S):
+        raise Conflict("No router is alive that could send the canary anything.", hint="patchbay up")
+
+
+def _say(record: "CanaryRecord", text: str, *, as_json: bool) -> None:
+    from patchbay.adapters.commands.output import print_json
+
+    if as_json:
+        print_json(record)
+    else:
+        typer.echo(text)

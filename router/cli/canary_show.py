@@ -1,0 +1,191 @@
+"""`patchbay canary status`, `watch`, `history`, `replay`, `report`: how canaries stand and stood."""
+
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from patchbay.adapters.commands.session import AsJson, Config, Desk, opened
+from patchbay.router.cli.canary_decide import live_canary
+from patchbay.router.cli.canary_tables import drawn, overview, past
+
+if TYPE_CHECKING:
+    from patchbay.registry.canary_records import CanaryRecord, Look
+    from patchbay.router.canary.plan import PlanConfig
+
+_LOOK_S = 0.5
+_Id = Annotated[int, typer.Argument(metavar="ID", help="The canary's number (patchbay canary history).")]
+
+
+def status(
+    name: Annotated[str | None, typer.Argument(metavar="[ADAPTER]", help="One adapter's, else all.")] = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Shows the canaries that are under way: share, requests, evidence, and what they wait for.
+
+    Example: patchbay canary status sql
+    """
+    from patchbay.adapters.commands.output import console, print_json
+
+    with opened(config) as desk:
+        found = [one for one in desk.registry.canaries.history(name) if one.live]
+        seen = desk.registry.canaries.judged(*(record.id for record in found))
+        told = [_standing(record, seen) for record in found]
+    if as_json:
+        print_json(told)
+        return
+    if not found:
+        typer.echo("There is no canary under way. Start one: patchbay canary start NAME@R")
+        return
+    shown = console()
+    shown.print(overview(told, shown.width))
+
+
+def watch(
+    name: Annotated[str, typer.Argument(metavar="ADAPTER", help="The adapter, or the canary's number.")],
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Draws the evidence against its threshold, live, until the canary has ended. With --json a line with a document
+    for each change. Exits with 1 where it was not promoted.
+
+    Example: patchbay canary watch sql
+    """
+    with opened(config) as desk:
+        standings = _standings(desk, _last(desk, name))
+        last = _watched_by_programs(standings) if as_json else _watched_by_people(standings)
+    if last["phase"] != "promoted":
+        raise typer.Exit(1)
+
+
+def _watched_by_programs(standings: Iterator[dict[str, Any]]) -> dict[str, Any]:
+    """Prints each, and returns the last."""
+    from patchbay.adapters.commands.output import print_json_line
+
+    last: dict[str, Any] = {}
+    for last in standings:
+        print_json_line(last)
+    return last
+
+
+def _watched_by_people(standings: Iterator[dict[str, Any]]) -> dict[str, Any]:
+    """Draws each in place of the one before, only the last where nobody looks, and returns the last."""
+    from rich.live import Live
+
+    from patchbay.adapters.commands.output import console
+
+    last, shown = {}, console()
+    if not shown.is_terminal:
+        *_, last = standings
+        shown.print(drawn(last, shown.width))
+        return last
+    with Live(console=shown, refresh_per_second=4, transient=False) as live:
+        for last in standings:
+            live.update(drawn(last, shown.width))
+    return last
+
+
+def history(
+    name: Annotated[str | None, typer.Argument(metavar="[ADAPTER]", help="One adapter's, else all.")] = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Lists canaries, the newest first.
+
+    Example: patchbay canary history sql
+    """
+    from patchbay.adapters.commands.output import console, print_json
+
+    with opened(config) as desk:
+        found = desk.registry.canaries.history(name)
+    if as_json:
+        print_json(found)
+        return
+    shown = console()
+    shown.print(past(found, shown.width))
+
+
+def replay(canary: _Id, config: Config = None, as_json: AsJson = False) -> None:
+    """Makes every verdict on a canary again from what it was judged by. Exits with 1 where one comes out another.
+
+    Example: patchbay canary replay 3
+    """
+    from patchbay.adapters.commands.output import console, print_json, table
+    from patchbay.router.canary.replay import replayed
+
+    with opened(config) as desk:
+        record = desk.registry.canaries.get(canary)
+        found = list(replayed(_plan_of(record), desk.registry.canaries.looks(canary)))
+    rows = [
+        (one.look.number, one.again["kind"], one.again["requests"][0], one.again["reason"], one.same) for one in found
+    ]
+    if as_json:
+        print_json([dict(zip(("look", "kind", "requests", "reason", "same"), row, strict=True)) for row in rows])
+    else:
+        told = [(*row[:4], "yes" if row[4] else "NO") for row in rows]
+        heads = ("look", "verdict", "its requests", "because", "same")
+        console().print(table(f"Canary {canary}: {record.name} against {record.stable_name}", heads, told))
+        typer.echo(f"{sum(one.same for one in found)} of {len(found)} verdicts come out the same, bit for bit.")
+    if not all(one.same for one in found):
+        raise typer.Exit(1)
+
+
+def report(
+    canary: _Id,
+    out: Annotated[Path, typer.Option("--out", help="The folder that the report's own is made in.")] = Path(),
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Writes the summary of a canary: Markdown, JSON, and a plot of the evidence.
+
+    Example: patchbay canary report 3 --out incidents
+    """
+    from patchbay.adapters.commands.output import print_json
+    from patchbay.router.canary.incident import TOLD_LOOKS, summary
+    from patchbay.router.canary.report_files import write_incident
+
+    with opened(config) as desk:
+        record = desk.registry.canaries.get(canary)
+        looks = desk.registry.canaries.thinned(canary, TOLD_LOOKS)
+        folder = write_incident(out, record, looks)
+        if as_json:
+            print_json({**summary(record, looks), "folder": str(folder)})
+        else:
+            typer.echo(f"{folder / 'summary.md'}")
+
+
+def _last(desk: Desk, name: str) -> int:
+    """The canary to be watched: the one with that number, else the last one, which may be over by now."""
+    if name.isdecimal():
+        return desk.registry.canaries.get(int(name)).id
+    found = desk.registry.canaries.history(name.partition("@")[0], limit=1)
+    return found[0].id if found else live_canary(desk, name).id
+
+
+def _standings(desk: Desk, canary: int) -> Iterator[dict[str, Any]]:
+    """How a canary stands, whenever that has changed, to its end."""
+    before: dict[str, Any] = {}
+    while True:
+        record = desk.registry.canaries.get(canary)
+        told = _standing(record, desk.registry.canaries.judged(canary))
+        if told != before:
+            yield told
+        before = told
+        if not record.live:
+            return
+        time.sleep(_LOOK_S)
+
+
+def _standing(record: "CanaryRecord", seen: Mapping[int, "Look"]) -> dict[str, Any]:
+    from patchbay.router.canary.status import standing
+
+    return standing(record, [seen[record.id]] if record.id in seen else [])
+
+
+def _plan_of(record: "CanaryRecord") -> "PlanConfig":
+    from patchbay.router.canary.config import plan_of
+
+    return plan_of(dict(record.plan), record.id)

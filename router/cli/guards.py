@@ -1,0 +1,152 @@
+"""`patchbay guards`: what guards find in a text, and what they cost."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from patchbay.adapters.commands.session import DEFAULT_FILE, AsJson
+from patchbay.core.errors import ConfigError, PatchbayError, fail
+
+if TYPE_CHECKING:
+    from patchbay.guards.bench import Figures
+    from patchbay.guards.verdict import Span
+    from patchbay.router.config import PolicyConfig
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Try guards on a text, and measure them.")
+_TARGETS = (("median, µs", 15.0), ("99th percentile, µs", 60.0), ("held at the 99th percentile", 20.0))
+
+
+@app.command("test")
+def try_out(
+    file: Annotated[str, typer.Argument(help="A file with text; - reads standard input.")],
+    config: Annotated[
+        Path | None,
+        typer.Option("--config", "-c", help="The file with `guards`; by default ./patchbay.yaml, if there."),
+    ] = None,
+    guard: Annotated[
+        list[str] | None, typer.Option(help="Only these; by default all. pii, secrets, profanity exist.")
+    ] = None,
+    side: Annotated[str, typer.Option(help="input or output.")] = "output",
+    as_json: AsJson = False,
+) -> None:
+    """Shows what guards find in a text, where, and what would come out. Exit code 1: something was found.
+
+    Example: echo "Mail jane@example.org" | patchbay guards test - --guard pii
+    """
+    from patchbay.adapters.commands.output import console, print_json, table
+
+    try:
+        text = typer.get_text_stream("stdin").read() if file == "-" else _read(Path(file))
+        spans, out = _tried(text, _policy(config), guard, side)
+    except PatchbayError as error:
+        raise typer.Exit(fail(error)) from error
+    rows = [(one.guard, one.rule, one.kind, one.action, one.start, min(one.end, len(text))) for one in spans]
+    names = ("guard", "rule", "kind", "action", "start", "end")
+    if as_json:
+        print_json({"spans": [dict(zip(names, row, strict=True)) for row in rows], "out": out})
+    else:
+        console().print(table("Found" if rows else "Nothing found", names, rows))
+        console().print(out, markup=False)
+    raise typer.Exit(1 if rows else 0)
+
+
+@app.command("bench")
+def bench(
+    chars: Annotated[int, typer.Option(min=10_000, help="Characters of prose.")] = 400_000,
+    chunk: Annotated[int, typer.Option(min=1, help="Characters a chunk.")] = 20,
+    seed: Annotated[int, typer.Option(help="For where examples are planted, and how they are cut.")] = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Measures the built-in rules on a stream: cost, what is held, what leaks. Exit code 1: a target is missed.
+
+    Example: patchbay guards bench --chars 200000
+    """
+    from dataclasses import asdict
+
+    from rich.progress import Progress
+
+    from patchbay.adapters.commands.output import console, print_json, table
+    from patchbay.core.errors import PatchbayError
+    from patchbay.guards.bench import measure
+    from patchbay.router.policy import user_cache
+
+    try:
+        with Progress(transient=True, disable=as_json) as progress:
+            task = progress.add_task("streaming", total=chars)
+            got = measure(
+                user_cache(),
+                chars=chars,
+                chunk=chunk,
+                seed=seed,
+                told=lambda done: progress.update(task, completed=done),
+            )
+    except PatchbayError as error:
+        raise typer.Exit(fail(error)) from error
+    missed = [
+        name for (name, most), value in zip(_TARGETS, (*got.ours_us, got.held[1]), strict=True) if value > most
+    ] + (["leaked spans"] if got.leaked else [])
+    if as_json:
+        print_json({**asdict(got), "missed": missed})
+    else:
+        console().print(table("Guards on a stream", ("what", "figure", "target"), _rows(got)))
+        console().print(f"missed: {', '.join(missed)}" if missed else "all targets met")
+    raise typer.Exit(1 if missed else 0)
+
+
+def _rows(got: "Figures") -> list[tuple[str, object, str]]:
+    return [
+        ("rules", got.rules, ""),
+        ("chunks", got.chunks, ""),
+        ("a chunk, median, µs", f"{got.ours_us[0]:.1f}", "at most 15"),
+        ("a chunk, 99th percentile, µs", f"{got.ours_us[1]:.1f}", "at most 60"),
+        ("plain re rescan, median, µs", f"{got.rescan_us[0]:.1f}", ""),
+        ("plain re rescan, 99th percentile, µs", f"{got.rescan_us[1]:.1f}", ""),
+        ("clean prose held, median, characters", f"{got.held[0]:.0f}", ""),
+        ("clean prose held, 99th percentile", f"{got.held[1]:.0f}", "at most 20"),
+        ("spans planted", got.spans, ""),
+        ("spans leaked", got.leaked, "0"),
+        ("spans leaked, each chunk checked alone", got.leaked_alone, ""),
+        ("found in the prose itself", got.found_in_prose, ""),
+    ]
+
+
+def _tried(text: str, policy: "PolicyConfig", only: list[str] | None, side: str) -> "tuple[list[Span], str]":
+    from patchbay.guards.config import GuardsConfig, RulesGuard
+    from patchbay.guards.pipeline import compile_guards
+    from patchbay.guards.stream.channel import Channel
+    from patchbay.router.policy import user_cache
+
+    if side not in ("input", "output"):
+        raise ConfigError(f"There is no side '{side}': it is input or output.")
+    built_in: dict[str, Any] = {
+        name: RulesGuard(kind="rules", sets=(name,), action="redact") for name in ("pii", "secrets", "profanity")
+    }
+    known = {**built_in, **policy.guards}
+    chosen = tuple(only or (policy.guards or built_in))
+    guards = compile_guards(GuardsConfig(guards=known), [chosen], user_cache(), None)
+    pipeline = guards.pipeline(chosen, "")
+    if pipeline is None:
+        return [], text
+    judged = pipeline.judged(text) if side == "input" else []
+    watches = pipeline.watches("input" if side == "input" else "output", None, escaped=False)
+    if not watches:
+        return judged, text
+    channel = Channel(watches, lambda span: f"[{span.kind}]")
+    first, last = channel.feed(text), channel.finish()
+    return [*judged, *first.spans, *last.spans], first.text + last.text
+
+
+def _policy(config: Path | None) -> "PolicyConfig":
+    from patchbay.router.config import PolicyConfig
+    from patchbay.router.policy import policy_in
+
+    file = config or DEFAULT_FILE
+    return PolicyConfig() if config is None and not file.exists() else policy_in(file)
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file} cannot be read: {error}.") from error

@@ -1,0 +1,77 @@
+"""`patchbay router`: the router's command line."""
+
+import asyncio
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from patchbay.core.errors import PatchbayError, fail
+
+if TYPE_CHECKING:
+    from patchbay.router.config import RouterConfig
+    from patchbay.router.policy import ReadPolicy
+
+
+def run(
+    replica: Annotated[
+        list[str] | None, typer.Option(help="A replica's address, http://HOST:PORT. May be given several times.")
+    ] = None,
+    host: Annotated[str | None, typer.Option(help="Address of the public port. [default: 127.0.0.1]")] = None,
+    port: Annotated[int | None, typer.Option(help="The public port. [default: 8080]")] = None,
+    admin_port: Annotated[int | None, typer.Option(help="Port of the admin API and metrics. [default: 8081]")] = None,
+    config: Annotated[Path | None, typer.Option(help="A YAML file; flags go before what it says.")] = None,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="More log lines, and tracebacks.")] = False,
+) -> None:
+    """Put one OpenAI-compatible endpoint in front of replicas, or of any OpenAI-compatible servers.
+
+    Example: patchbay router --replica http://127.0.0.1:8000
+    """
+    given = {"replicas": replica or None, "host": host, "port": port, "admin_port": admin_port}
+    flags = {key: value for key, value in given.items() if value is not None}
+    try:
+        _serve(_configure(config, flags), _reading(flags), verbose=verbose)
+    except PatchbayError as error:
+        if verbose:
+            raise
+        raise typer.Exit(fail(error)) from error
+
+
+def serve_file(file: Path, read: "ReadPolicy", *, verbose: bool) -> None:
+    """Runs the router that `file` describes; `read` reads its policy anew. Raises PatchbayError."""
+    _serve(_configure(file, {}), read, verbose=verbose)
+
+
+def _reading(flags: dict[str, Any]) -> "ReadPolicy":
+    from patchbay.router.policy import policy_of_router
+
+    return partial(policy_of_router, flags=flags)
+
+
+def _configure(path: Path | None, flags: dict[str, Any]) -> "RouterConfig":
+    from patchbay.core.settings import load_yaml, parse_settings
+    from patchbay.router.config import RouterConfig
+
+    data = load_yaml(path) if path else {}
+    if path is not None:
+        data = {"policy_file": str(path.absolute()), **data}
+    return parse_settings(RouterConfig, {"replicas": (), **data, **flags}, source=str(path or "the command line"))
+
+
+def _serve(settings: "RouterConfig", read: "ReadPolicy", *, verbose: bool) -> None:
+    import uvloop
+
+    from patchbay.core import descriptors
+    from patchbay.core.watchdog import Deadman
+    from patchbay.router.app import serve
+    from patchbay.router.telemetry.logs import log_to_stderr
+
+    lines = log_to_stderr(settings.log_format, verbose=verbose)
+    deadman = Deadman.start()
+    descriptors.raise_limit()
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(serve(settings, deadman, lines, read))
+    finally:
+        lines.flush()

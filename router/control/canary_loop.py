@@ -1,0 +1,211 @@
+"""Carries canaries on: takes their looks, and does what follows from them. Only the router that leads does."""
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from patchbay.adapters.lifecycle import ROUTER_ALIVE_S, Lifecycle
+from patchbay.core.errors import ConfigError, Conflict, NotFound, RegistryError
+from patchbay.registry.canaries import Canaries, Decide
+from patchbay.registry.canary_records import CanaryDraft, CanaryRecord, LookDraft, Tally
+from patchbay.registry.records import Rollout, RouterBeat
+from patchbay.router.canary.config import CanaryConfig, DeclaredCanary, plan_of
+from patchbay.router.canary.incident import TOLD_LOOKS
+from patchbay.router.canary.ledger import Ledger, ledger_of
+from patchbay.router.canary.phases import World, conduct, evidence_of, with_tallies
+from patchbay.router.canary.plan import PlanConfig
+from patchbay.router.control.announcer import Announcer
+from patchbay.router.control.context import Context
+from patchbay.router.control.prometheus import NoData, PrometheusSource, Scraped
+from patchbay.router.control.tasks import KeyedTasks
+
+_log = logging.getLogger("patchbay.router")
+LOOK_EVERY_S = 0.5
+_EVERYWHERE_S = 10.0
+_DECLARE_AGAIN_S = 2.0
+_LEFT_ALONE_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Book:
+    """A canary's plan, and its ledger after so many looks."""
+
+    plan: PlanConfig
+    ledger: Ledger
+    looks: int
+
+
+class CanaryKeeper:
+    """Keeps the canaries of one registry going. All that it knows it can learn anew from there. `declared`: those that
+    the configuration asks for, by adapter."""
+
+    def __init__(
+        self, context: Context, tasks: KeyedTasks, config: CanaryConfig, declared: Mapping[str, DeclaredCanary]
+    ) -> None:
+        self._context = context
+        self._tasks = tasks
+        self._declared = dict(declared)
+        self._announcer = Announcer(config)
+        self._prometheus = PrometheusSource(config) if config.metrics == "prometheus" else None
+        self._blind: dict[int, str | None] = {}
+        self._canaries = context.registry.canaries
+        self._books: dict[int, _Book] = {}
+
+    def step(self) -> None:
+        """Begins the next look at each canary that has not ended."""
+        live = {record.id: record for record in self._context.follower.snapshot.canaries if record.live}
+        for gone in self._books.keys() - live.keys():
+            del self._books[gone]
+            self._blind.pop(gone, None)
+        for record in live.values():
+            self._tasks.start(("canary", record.id), self._carry_on(record))
+        for adapter, wish in self._declared.items():
+            self._tasks.start(("canary of", adapter), self._declare(adapter, wish))
+        self._context.metrics.canary_blind(any(self._blind.values()))
+
+    async def _declare(self, adapter: str, wish: DeclaredCanary) -> None:
+        """Starts what the configuration asks for, once its revision is there and another is stable."""
+        canaries = self._canaries
+        try:
+            known = await self._context.threads.work.run(canaries.history, adapter)
+            if all(record.number != wish.revision for record in known):
+                told = wish.plan.model_dump(mode="json")
+                draft = CanaryDraft(adapter, wish.revision, told, "configuration")
+                await self._context.threads.work.run(canaries.start, draft)
+                await self._context.follower.look()
+        except (Conflict, NotFound) as error:
+            _log.info("the canary of %s@%d waits: %s", adapter, wish.revision, error)
+            await asyncio.sleep(_DECLARE_AGAIN_S)
+        except RegistryError as error:
+            _log.warning("the registry is out of reach: %s", error)
+            await asyncio.sleep(_DECLARE_AGAIN_S)
+        else:
+            self._declared.pop(adapter, None)
+
+    async def _carry_on(self, record: CanaryRecord) -> None:
+        try:
+            after = await self._look(record)
+            if after.phase == "rolling_back":
+                after = await self._see_through(after)
+            if not after.live and record.live:
+                looks = await self._context.threads.work.run(self._canaries.thinned, after.id, TOLD_LOOKS)
+                await self._announcer.ended(after, looks)
+        except (Conflict, NotFound) as error:
+            _log.warning("canary %d: %s", record.id, error)
+        except RegistryError as error:
+            _log.warning("the registry is out of reach: %s", error)
+        except ConfigError as error:
+            # Of another version of Patchbay, which will carry it on.
+            _log.warning("canary %d is left alone: %s", record.id, error)
+            await asyncio.sleep(_LEFT_ALONE_S)
+        await asyncio.sleep(LOOK_EVERY_S)
+
+    async def _look(self, record: CanaryRecord) -> CanaryRecord:
+        if self._prometheus is not None and record.phase in ("running", "paused"):
+            await self._ask_prometheus(self._prometheus, record)
+        book = await self._book(record)
+        after = await self._context.threads.work.run(self._canaries.look, record.id, self._decider(book))
+        if after.version != record.version:
+            _log.info("canary %d of %s is %s: %s", after.id, after.name, after.phase, after.reason)
+            await self._context.follower.look()
+        book = self._books.get(record.id, book)
+        evidence = evidence_of(book.plan, book.ledger)
+        self._context.metrics.canary_evidence(after.subject, after.name, evidence)
+        return after
+
+    async def _ask_prometheus(self, source: PrometheusSource, record: CanaryRecord) -> None:
+        work, registry = self._context.threads.work, self._context.registry
+        fresh = await work.run(self._canaries.get, record.id)
+        routers = await work.run(registry.routers, ROUTER_ALIVE_S)
+        of = Scraped(self._context.follower.snapshot.installation, [one.name for one in routers])
+        try:
+            reading = await source.read(record.id, of, fresh.cursor)
+        except NoData as error:
+            self._blind[record.id] = str(error)
+            return
+        self._blind[record.id] = None
+        if reading.counts:
+            told = [one.as_json for one in reading.counts]
+            cursor = (fresh.cursor, reading.cursor)
+            await work.run(self._canaries.tally_from, record.id, "prometheus", told, cursor)
+
+    async def _book(self, record: CanaryRecord) -> _Book:
+        known = self._books.get(record.id)
+        if known is not None and known.looks >= record.looks:
+            return known
+        plan = plan_of(dict(record.plan), record.id)
+        opened = await self._context.threads.work.run(opened_ledger, self._canaries, record.id, plan)
+        book = self._books[record.id] = _Book(plan, *opened)
+        return book
+
+    def _decider(self, book: _Book) -> Decide:
+        def decide(
+            record: CanaryRecord, tallies: Sequence[Tally], rollout: Rollout | None, stable: int | None
+        ) -> LookDraft | None:
+            if record.looks != book.looks:
+                # Another router has looked meanwhile: what this one knows is too old to go by.
+                self._books.pop(record.id, None)
+                return None
+            ledger = with_tallies(book.plan, book.ledger, tallies)
+            said = conduct(record, book.plan, ledger, tallies, self._world(record, book.plan, rollout, stable))
+            if said is not None:
+                self._books[record.id] = _Book(book.plan, ledger, record.looks + 1)
+            return said
+
+        return decide
+
+    def _world(self, record: CanaryRecord, plan: PlanConfig, rollout: Rollout | None, stable: int | None) -> World:
+        waits = self._pool_waits(record.pool) if record.pool is not None else None
+        fault = self._context.scope_fault(plan.scope, record.adapter)
+        return World(rollout, stable, self._context.utc_now(), self._blind.get(record.id), waits, fault)
+
+    def _pool_waits(self, pool: str) -> str | None:
+        """Why a pool cannot be asked yet."""
+        replicas = [one for one in self._context.fleet.view.replicas if one.pool == pool]
+        if not replicas:
+            return f"there is no replica in the pool {pool} yet"
+        missing = [one.name for one in replicas if one.state != "ready"]
+        return f"waiting for {', '.join(missing)}" if missing else None
+
+    async def _see_through(self, record: CanaryRecord) -> CanaryRecord:
+        """Waits until no router sends it anything, and says how long that took."""
+        registry = self._context.registry
+        generation = record.verdict_generation
+        if generation is None:
+            generation = await self._context.threads.work.run(registry.generation)
+        lifecycle = Lifecycle(registry)
+        await self._context.threads.long.run(lifecycle.wait_until_live, generation, timeout_s=_EVERYWHERE_S)
+        routers = await self._context.threads.work.run(registry.routers, ROUTER_ALIVE_S)
+        said = f"{record.reason}; {zero_share(record.verdict_at or record.updated_at, generation, routers)}"
+        changes = {"phase": "rolled_back", "reason": said, "ended_at": self._context.utc_now()}
+        ended = await self._context.threads.work.run(
+            self._canaries.change, record, changes, actor="canary", said="canary.rolled_back"
+        )
+        _log.warning("canary %d of %s was rolled back: %s", ended.id, ended.name, ended.reason)
+        await self._context.follower.look()
+        return ended
+
+
+def opened_ledger(canaries: Canaries, canary: int, plan: PlanConfig) -> tuple[Ledger, int]:
+    """The ledger of a canary, and how many looks are in it. Blocks."""
+    known, looks = canaries.resumed_from(canary)
+    try:
+        ledger, number = (ledger_of(known.ledger), known.look) if known is not None else (Ledger.opened(plan), 0)
+    except ValueError:
+        # Of another version of Patchbay: made anew from all that it was taken by.
+        ledger, number, looks = Ledger.opened(plan), 0, canaries.looks(canary)
+    for look in looks:
+        ledger, number = with_tallies(plan, ledger, look.tallies), look.number
+    return ledger, number
+
+
+def zero_share(verdict_at: datetime, generation: int, routers: Sequence[RouterBeat]) -> str:
+    """Which routers send a canary nothing more, and how long after its verdict the last of them began to: by when each
+    came to the verdict's `generation`, or to the later one that it is at. Who leads makes no difference. Pure."""
+    there = [one for one in routers if one.generation >= generation]
+    missing = [one.name for one in routers if one.generation < generation]
+    took_s = max((((one.since or one.seen_at) - verdict_at).total_seconds() for one in there), default=0.0)
+    said = f"no share left on {len(there)} router{'s' if len(there) != 1 else ''} after {max(took_s, 0.0):.2f} s"
+    return f"{said}, not seen on {', '.join(missing)}" if missing else said

@@ -1,0 +1,1 @@
+"""Replica discovery: which replicas there are, and what each says of itself."""

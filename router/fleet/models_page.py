@@ -1,0 +1,102 @@
+"""`GET /v1/models`, made once a snapshot and not once a request. Pure.
+
+Source: https://platform.openai.com/docs/api-reference/models/object; `root` and `parent` are vLLM's additions.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from patchbay.router.fleet.snapshot import Catalog, ListedModel, Naming, Replica
+
+_OWNER = "patchbay"
+_NO_NAMES = Naming()
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The bodies of `GET /v1/models` (`whole`) and of `GET /v1/models/{id}` (`one`, by id)."""
+
+    whole: bytes
+    one: Mapping[str, bytes]
+
+
+def build_listing(replicas: Sequence[Replica], created: int, naming: Naming = _NO_NAMES) -> Listing:
+    """What `replicas` serve, each model once: bases first, then adapters and their revisions by name and number.
+    An adapter's bare name is listed with what `naming` says that it means, and not at all where that is nothing.
+
+    `created`: Unix time in seconds for models whose replica does not tell one. Failed and draining revisions are left
+    out. A replica that is not ready keeps its models in the list: asking for one says "try again", not "not found".
+    """
+    ordered = sorted(replicas, key=lambda replica: replica.state != "ready")
+    catalogs = [replica.catalog for replica in ordered if replica.catalog is not None]
+    entries: dict[str, dict[str, Any]] = {}
+    for model in [*_bases(catalogs, created), *_adapters(catalogs, created, naming)]:
+        entries.setdefault(model.id, _entry(model))
+    one = {name: _encode(entry) for name, entry in entries.items()}
+    return Listing(_encode({"object": "list", "data": list(entries.values())}), one)
+
+
+def listed_for(listing: Listing, routes: Iterable[str], opens: Callable[[str], bool], created: int) -> Listing:
+    """`listing` as one client sees it: what its key opens by bare name, and `routes`."""
+    shown = {name: body for name, body in listing.one.items() if opens(name.partition("@")[0])}
+    for name in routes:
+        shown[name] = _encode(_entry(ListedModel(name, created)))
+    return Listing(b'{"object":"list","data":[' + b",".join(shown.values()) + b"]}", shown)
+
+
+def _bases(catalogs: Iterable[Catalog], created: int) -> list[ListedModel]:
+    models: list[ListedModel] = []
+    for catalog in catalogs:
+        models.extend(catalog.models)
+        if catalog.base is not None:
+            models.append(ListedModel(catalog.base, created, root=catalog.source))
+    return sorted(models, key=lambda model: (model.parent is not None, model.id))
+
+
+def _adapters(catalogs: Iterable[Catalog], created: int, naming: Naming) -> Iterator[ListedModel]:
+    """Each adapter, then its revisions from the oldest to the newest. An adapter's root is the revision that its name
+    means: the newest, where the registry does not say."""
+    parents = {
+        (revision.adapter, revision.number): catalog.base
+        for catalog in reversed(list(catalogs))
+        for revision in catalog.revisions
+        if revision.state not in ("draining", "failed")
+    }
+    newest = dict(sorted(parents))
+    listed: set[str] = set()
+    for adapter, number in sorted(parents):
+        if adapter not in listed:
+            listed.add(adapter)
+            last = newest[adapter]
+            root = _stable(adapter, naming) if adapter in naming.stable else f"{adapter}@{last}"
+            if root is not None:
+                yield ListedModel(adapter, created, root=root, parent=parents[adapter, last])
+        name = f"{adapter}@{number}"
+        yield ListedModel(name, created, root=name, parent=parents[adapter, number])
+
+
+def _stable(adapter: str, naming: Naming) -> str | None:
+    engine_name = naming.stable[adapter]
+    return engine_name.rpartition("-")[0] if engine_name else None
+
+
+def _entry(model: ListedModel) -> dict[str, Any]:
+    return {
+        "id": model.id,
+        "object": "model",
+        "created": model.created,
+        "owned_by": _OWNER,
+        "root": model.id if model.root is None or _is_path(model.root) else model.root,
+        "parent": model.parent,
+    }
+
+
+def _is_path(root: str) -> bool:
+    """Whether `root` is a place on a server's disk, which is nobody's business, and no name of a hub's."""
+    return root.startswith(("/", "~", ".", "file:")) or "\\" in root or root[1:2] == ":"
+
+
+def _encode(document: Any) -> bytes:
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()

@@ -1,0 +1,103 @@
+"""What the router knows of its replicas at one moment: frozen values, swapped whole, never changed in place."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Literal
+
+from patchbay.core.replica import RevisionState, Tier
+
+ReplicaState = Literal["ready", "unready", "draining"]
+_NOWHERE: Mapping[str, Tier] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """One revision on one replica. `digest`: of its files, empty where that is not told."""
+
+    adapter: str
+    number: int
+    engine_name: str
+    state: RevisionState
+    digest: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ListedModel:
+    """A model as a plain OpenAI server lists it. `created`: Unix time, seconds."""
+
+    id: str
+    created: int
+    root: str | None = None
+    parent: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """What one replica serves: one of ours has a base with revisions, a plain OpenAI server just has `models`.
+    `context`: the tokens that the base can hold, `fingerprint`: of its files, None where that is not told."""
+
+    base: str | None = None
+    source: str | None = None
+    revisions: tuple[Revision, ...] = ()
+    models: tuple[ListedModel, ...] = ()
+    context: int | None = None
+    fingerprint: str | None = None
+
+    @property
+    def plain(self) -> bool:
+        """Whether this is a plain OpenAI server's."""
+        return self.base is None
+
+
+@dataclass(frozen=True, slots=True)
+class Replica:
+    """One replica. `reason`: why it is not ready; `catalog`: the last one seen, None before the first; `load`: requests
+    that it reports as running or waiting; `elsewhere`: those of them that are not this router's; `kv_use`: the share of
+    its KV cache in use, 0 to 1; `tiers`: the nearest memory that holds a revision, by engine name; `pool`: what routes
+    may ask for by that name; `reserved`: whether only those may ask that name its pool."""
+
+    name: str
+    url: str
+    state: ReplicaState = "unready"
+    reason: str | None = "not seen yet"
+    catalog: Catalog | None = None
+    load: int = 0
+    elsewhere: int = 0
+    kv_use: float = 0.0
+    tiers: Mapping[str, Tier] = field(default_factory=lambda: _NOWHERE)
+    pool: str = "default"
+    reserved: bool = False
+
+
+def in_pool(replica: Replica, pool: str | None) -> bool:
+    """Whether a replica may be asked where `pool` is wanted: where None any that is not reserved, and where it begins
+    with `!`, of these any but those of the pool that follows."""
+    if pool is None:
+        return not replica.reserved
+    if pool.startswith("!"):
+        return not replica.reserved and replica.pool != pool[1:]
+    return replica.pool == pool
+
+
+@dataclass(frozen=True, slots=True)
+class Naming:
+    """What adapters' bare names mean by the registry. `stable`: for each adapter that it knows the engine name of the
+    revision in that channel, None where the channel is empty."""
+
+    stable: Mapping[str, str | None] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a model name means. `label`: the adapter's or the base's name, for metrics; `revision`: `sql@3`, for an
+    adapter; `engine_name`: the name that no other bytes have; `replicas`: the names of those that can serve it; `arm`:
+    the channel by which the name was followed, `pinned` for an exact revision, or the arm of a route's split; `digest`:
+    of the files, the base's for a base, empty where that is not told."""
+
+    label: str
+    engine_name: str
+    revision: str | None
+    replicas: tuple[str, ...]
+    arm: str = "base"
+    digest: str = ""

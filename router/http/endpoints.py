@@ -1,0 +1,57 @@
+"""What the public port offers. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from patchbay.core.errors import MethodNotAllowed, NotFound
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One endpoint. `name`: its metric label; `forwarded`: whether replicas answer it, or the router itself;
+    `ends_with_done`: whether its event streams end with `data: [DONE]`; `switched`: whether it is only there where the
+    configuration says so."""
+
+    name: str
+    methods: tuple[str, ...]
+    forwarded: bool = False
+    ends_with_done: bool = False
+    switched: bool = False
+
+
+_READ = ("GET", "HEAD")
+MODEL_PREFIX = "/v1/models/"
+HEALTH = Endpoint("healthz", _READ)
+MODELS = Endpoint("models", _READ)
+MODEL = Endpoint("model", _READ)
+FEEDBACK = Endpoint("feedback", ("POST",))
+OTHER = Endpoint("other", ())
+
+_FIXED: Mapping[str, Endpoint] = MappingProxyType(
+    {
+        "/healthz": HEALTH,
+        "/v1/models": MODELS,
+        "/v1/chat/completions": Endpoint("chat_completions", ("POST",), forwarded=True, ends_with_done=True),
+        "/v1/completions": Endpoint("completions", ("POST",), forwarded=True, ends_with_done=True),
+        "/v1/responses": Endpoint("responses", ("POST",), forwarded=True),
+        "/v1/embeddings": Endpoint("embeddings", ("POST",), forwarded=True),
+        "/v1/messages": Endpoint("messages", ("POST",), forwarded=True),
+        "/v1/messages/count_tokens": Endpoint("count_tokens", ("POST",), forwarded=True),
+        "/v1/feedback": FEEDBACK,
+        "/tokenize": Endpoint("tokenize", ("POST",), forwarded=True, switched=True),
+        "/detokenize": Endpoint("detokenize", ("POST",), forwarded=True, switched=True),
+    }
+)
+
+
+def find_endpoint(method: str, path: str, *, switched: bool = False) -> Endpoint:
+    """The endpoint at `path`; `switched`: whether those are there that have a switch. Raises NotFound, or
+    MethodNotAllowed with those that are."""
+    endpoint = _FIXED.get(path) or (MODEL if path.startswith(MODEL_PREFIX) else None)
+    if endpoint is None or (endpoint.switched and not switched):
+        raise NotFound(f"Invalid URL ({method} {path[:200]}).")
+    if method not in endpoint.methods:
+        allow = ", ".join(endpoint.methods)
+        raise MethodNotAllowed(f"Not allowed to {method} on {path[:200]} (allowed: {allow}).", allow=allow)
+    return endpoint

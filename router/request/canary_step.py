@@ -1,0 +1,154 @@
+"""Canaries on the way of a request: which arm it is in, and what that has to answer for."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from patchbay.core.errors import InvalidRequest, ModelNotFound, RateLimited, RequestError
+from patchbay.core.json_body import decoded
+from patchbay.core.names import revision_name
+from patchbay.guards.formats.document import WITH_TEXT
+from patchbay.router.canary.assignment import Asker, Trial, arm_of, is_tried_on
+from patchbay.router.canary.live import Trials
+from patchbay.router.fleet.fleet import Fleet, View
+from patchbay.router.fleet.snapshot import Replica, in_pool
+from patchbay.router.forward.exchange import Exchange
+from patchbay.router.request.feedback import answer_key
+from patchbay.router.request.incoming import Incoming
+from patchbay.router.routes.sizes import size_of
+from patchbay.router.routes.table import Choice
+from patchbay.router.tenants.limiter import Need
+
+# Fewer say nothing of how long a token takes.
+_LEAST_TOKENS = 8
+
+
+class Canarying:
+    """`clock`: seconds, monotonic."""
+
+    def __init__(self, trials: Trials, fleet: Fleet, clock: Callable[[], float]) -> None:
+        self._trials = trials
+        self._fleet = fleet
+        self._clock = clock
+
+    def arms(self, incoming: Incoming, choices: Sequence[Choice]) -> Sequence[Choice]:
+        """What the request is to get, with a canary before that, where it is in its arm: should that not answer, the
+        stable revision does."""
+        first, pool = choices[0], self._trials.pool
+        trial = self._trials.running.get(first.model)
+        if pool is not None:
+            # What nobody has assigned to it keeps away from a pool that is tried, or was.
+            choices = [_kept_from(pool, choice) for choice in choices]
+            if trial is None and choices[0].pool is not None:
+                trial = pool
+        if trial is None:
+            return choices
+        exchange, client, facts = incoming.exchange, incoming.client, incoming.facts
+        asker = Asker(first.route, client.tenant, facts.caller, facts.headers, client.tier_name, facts.text)
+        if not is_tried_on(trial, asker) or not self._begins(trial, choices[0]):
+            return choices
+        asker = replace(asker, unit=self._trials.unit_of(trial, facts.caller, incoming.alone))
+        arm = arm_of(trial, asker)
+        if trial.live and arm is not None:
+            exchange.entry = self._trials.begin(trial, arm, asker, facts.caller, exchange.interrupt)
+        if arm == "stable":
+            return choices
+        if trial.pool is not None:
+            return (replace(first, arm="canary", pool=trial.pool), *choices)
+        return (replace(choices[0], model=trial.revision, arm="canary"), *choices)
+
+    def _begins(self, trial: Trial, choice: Choice) -> bool:
+        """Whether this router knows that each replica which may be asked can answer as the canary."""
+        named = trial.id, choice.model
+        if trial.live and named not in self._trials.known:
+            if not can_answer(trial, choice, self._fleet.view):
+                return False
+            self._trials.known.add(named)
+        return True
+
+    def failed(self, exchange: Exchange, error: RequestError) -> None:
+        """The arm that the request was assigned to did not answer, and something else is asked: that is its error, but
+        for a limit of the route and for what this router does not know (any more), and what comes now is not its
+        work."""
+        self._end(exchange, None if isinstance(error, RateLimited | ModelNotFound) else frozenset(("errors",)))
+
+    def left(self, exchange: Exchange) -> None:
+        """The request goes elsewhere, which says nothing of the arm."""
+        self._end(exchange, None)
+
+    def answered(self, exchange: Exchange, body: bytes, used: Need) -> None:
+        """Notes how the answer was, as far as tokens and times go. It came from the arm, and not from the cache."""
+        if exchange.entry is None or exchange.outcome != "ok" or exchange.cached:
+            return
+        if exchange.endpoint.name not in WITH_TEXT or not exchange.relay.head_sent:
+            return
+        # An answer's end is a token, too, as our replicas count.
+        ends = exchange.target is not None and exchange.target.revision is not None
+        if used.answer <= ends and not _asks_for_one(body, exchange.endpoint.name):
+            exchange.bad.add("empty")
+        self._note(exchange, "cost", exchange.read_bytes, used.answer)
+        if exchange.began_s is not None and not exchange.cold:
+            self._note_times(exchange, used)
+
+    def _note_times(self, exchange: Exchange, used: Need) -> None:
+        began_s, streamed = exchange.began_s or 0.0, exchange.relay.event_stream
+        if streamed:
+            self._note(exchange, "ttft", exchange.read_bytes, began_s - exchange.started_s)
+        if used.answer >= _LEAST_TOKENS:
+            since_s = began_s if streamed else exchange.started_s
+            self._note(exchange, "token_time", int(streamed), (self._clock() - since_s) / used.answer)
+
+    def _note(self, exchange: Exchange, kind: str, size: int, value: float) -> None:
+        usual, entry = self._trials.usual_of(exchange.label), exchange.entry
+        if entry is None:
+            return
+        if usual.is_above(kind, size, value):
+            exchange.bad.add(kind)
+        if entry.arm == "stable":
+            usual.note(kind, size, value)
+
+    def ended(self, exchange: Exchange) -> None:
+        """The request has ended, one way or the other."""
+        if exchange.outcome in ("server_error", "broken"):
+            exchange.bad.add("errors")
+        nobody = exchange.cached or exchange.outcome in ("client_error", "cancelled")
+        self._end(exchange, None if nobody else frozenset(exchange.bad))
+
+    def _end(self, exchange: Exchange, bad: frozenset[str] | None) -> None:
+        if exchange.entry is not None:
+            self._trials.end(exchange.entry, bad, answer_key(exchange.tenant, exchange.id))
+            exchange.entry = None
+
+
+def can_answer(trial: Trial, choice: Choice, view: View) -> bool:
+    """Whether every ready replica that `choice` may be answered by is known to have what is tried: the revision, or as
+    one of the pool the model. Pure."""
+    target = view.table.get(choice.model)
+    if target is None:
+        return False
+    if trial.pool is not None:
+        mine = [one for one in view.replicas if one.pool == trial.pool]
+        return bool(mine) and all(one.state == "ready" and one.name in target.replicas for one in mine)
+    pool = choice.pool or (choice.config.pool if choice.config else None)
+    asked = [one for one in view.replicas if one.name in target.replicas and in_pool(one, pool)]
+    ready = [one for one in asked if one.state == "ready"]
+    return bool(ready) and all(_lists(one, trial.revision) for one in ready)
+
+
+def _lists(replica: Replica, revision: str) -> bool:
+    """Whether a replica tells of a revision, be it that it could not load it."""
+    told = replica.catalog.revisions if replica.catalog is not None else ()
+    return any(revision_name(one.adapter, one.number) == revision and one.state != "draining" for one in told)
+
+
+def _asks_for_one(body: bytes, endpoint: str) -> bool:
+    """Whether an answer may have one token only, which can be its end."""
+    try:
+        return size_of(decoded(body), endpoint).tokens == 1
+    except InvalidRequest:
+        return False
+
+
+def _kept_from(pool: Trial, choice: Choice) -> Choice:
+    """A choice without the pool that is tried, unless its route names one."""
+    named = choice.config is not None and choice.config.pool is not None
+    return choice if named else replace(choice, pool=f"!{pool.pool}")

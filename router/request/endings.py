@@ -1,0 +1,78 @@
+"""What is told of a request once it has ended."""
+
+from collections.abc import Callable
+
+from patchbay.router.forward.exchange import Exchange
+from patchbay.router.http.endpoints import HEALTH
+from patchbay.router.telemetry.access_log import AccessLog
+from patchbay.router.telemetry.metrics import Metrics
+from patchbay.router.telemetry.request_record import Answered
+from patchbay.router.telemetry.tracing import Tracer
+
+
+class Endings:
+    """`clock`: seconds, monotonic; `tracer`, `access`: where traces, and an access log, are wanted."""
+
+    def __init__(
+        self, metrics: Metrics, clock: Callable[[], float], tracer: Tracer | None, access: AccessLog | None
+    ) -> None:
+        self._metrics = metrics
+        self._clock = clock
+        self._tracer = tracer
+        self._access = access
+
+    def ended(self, exchange: Exchange) -> None:
+        """Tells of a request that has ended, one way or the other."""
+        metrics, endpoint = self._metrics, exchange.endpoint
+        metrics.request(endpoint.name, exchange.outcome, exchange.label)
+        metrics.bytes_passed(exchange.read_bytes, exchange.relay.sent_bytes)
+        tracer = self._tracer if exchange.span.sampled else None
+        told = endpoint is not HEALTH and (tracer is not None or self._access is not None)
+        if not endpoint.forwarded and not told:
+            return
+        one = answered(exchange, self._clock())
+        if endpoint.forwarded:
+            metrics.answers.note(one)
+        if told and tracer is not None:
+            tracer.tell(one)
+        if told and self._access is not None:
+            self._access.tell(one, exchange.head.beginning if exchange.head is not None else None)
+
+
+def answered(exchange: Exchange, now_s: float) -> Answered:
+    """How `exchange` ended, which it did at `now_s`."""
+    target, used = exchange.target, exchange.used
+    ttft_s, token_s = _times(exchange, now_s)
+    return Answered(
+        exchange.id,
+        exchange.span,
+        exchange.endpoint.name,
+        exchange.outcome,
+        exchange.relay.status,
+        now_s - exchange.started_s,
+        # A name that means nothing is the client's own text.
+        exchange.head.model if target is not None and exchange.head is not None else "",
+        exchange.route,
+        exchange.label,
+        (target.revision or "") if target is not None else "",
+        target.arm if target is not None else "",
+        exchange.replica,
+        exchange.cached,
+        ttft_s,
+        token_s,
+        used.prompt,
+        used.answer,
+        exchange.cost,
+        "refusals" in exchange.bad,
+        "schema" in exchange.bad,
+    )
+
+
+def _times(exchange: Exchange, now_s: float) -> tuple[float | None, float | None]:
+    """To a stream's first byte, and per token after the first, in seconds."""
+    began_s = exchange.began_s
+    if began_s is None or not exchange.relay.event_stream:
+        return None, None
+    more = exchange.used.answer - 1
+    per_token_s = (now_s - began_s) / more if exchange.outcome == "ok" and more > 0 else None
+    return began_s - exchange.started_s, per_token_s

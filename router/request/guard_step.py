@@ -1,0 +1,121 @@
+"""Guards on the way of a request: what they find is counted, told and noted."""
+
+import asyncio
+import json
+import logging
+from collections.abc import Coroutine
+from typing import Any
+
+from patchbay.core.asgi import header
+from patchbay.core.offload import Apart
+from patchbay.guards.findings import Findings
+from patchbay.guards.judges.judge import Facts
+from patchbay.guards.judges.judges import Judges
+from patchbay.guards.session import HEADER, Guarded
+from patchbay.guards.verdict import OPEN
+from patchbay.router.fleet.snapshot import Target
+from patchbay.router.forward.exchange import Exchange
+from patchbay.router.http.headers import VERDICTS
+from patchbay.router.policy import PolicyHolder
+from patchbay.router.routes.table import Choice
+from patchbay.router.telemetry.metrics import Metrics
+
+# One JSON object a finding: what, where and by whom, never the text.
+_audit = logging.getLogger("patchbay.audit")
+
+# What is no matter of safety has a canary's metric of its own.
+_METRICS = {"SCHEMA": "schema", "SCHEMA_UNCHECKED": "schema", "REFUSAL": "refusals"}
+
+
+class Guarding:
+    """`key`: what the marks of findings are made with; `judges`: whom guards ask that ask somebody else; `apart`: does
+    what takes long."""
+
+    def __init__(self, policy: PolicyHolder, metrics: Metrics, key: bytes, judges: Judges, apart: Apart) -> None:
+        self._policy = policy
+        self._metrics = metrics
+        self._key = key
+        self._judges = judges
+        self._apart = apart
+
+    async def check(self, exchange: Exchange, choice: Choice, tenant: str, body: bytes) -> bytes:
+        """A request's body as it may go on; its answer will go through the same guards.
+
+        Raises ContentFiltered where a guard blocks it, and Rerouted where it has it go elsewhere.
+        """
+        self.done(exchange)
+        exchange.extra = [pair for pair in exchange.extra if pair[0] != HEADER]
+        pipeline = self._policy.policy.guards.pipeline(choice.config.guards if choice.config else (), tenant)
+        if pipeline is None:
+            return body
+        facts = Facts(exchange.id.decode("latin-1"), choice.route if choice.config else "", tenant)
+        guarded = exchange.guarded = Guarded(
+            pipeline, exchange.endpoint.name, self._key, self._judges, facts, self._apart
+        )
+        guarded.tells_results = header(exchange.request.headers, VERDICTS) == b"1"
+        try:
+            body = await guarded.checked(body)
+        finally:
+            exchange.extra = guarded.headers(exchange.extra)
+            # Where it ends here, nobody else notes it.
+            if any(one.action in ("block", "route") for one in guarded.findings.counts):
+                self.done(exchange)
+        exchange.relay.guarded = guarded if guarded.looks_at_answers else None
+        return body
+
+    async def while_judged(self, exchange: Exchange, answering: Coroutine[Any, Any, Target]) -> Target:
+        """Answers while the prompt is judged, where somebody has to be asked about it: nothing goes out until that is
+        over, and no work goes on once it is to be refused. Raises what either does."""
+        guarded = exchange.guarded
+        if guarded is None or not guarded.judges_prompt:
+            return await answering
+        judging = exchange.relay.cleared = asyncio.create_task(self._cleared(exchange, guarded))
+        work = asyncio.create_task(answering)
+        try:
+            await asyncio.wait({judging, work}, return_when=asyncio.FIRST_COMPLETED)
+            if judging.done():
+                judging.result()
+            return await work
+        finally:
+            for task in (work, judging):
+                task.cancel()
+            await asyncio.gather(work, judging, return_exceptions=True)
+            exchange.relay.cleared = None
+
+    async def _cleared(self, exchange: Exchange, guarded: Guarded) -> None:
+        try:
+            await guarded.judge_prompt()
+        finally:
+            exchange.extra = guarded.headers(exchange.extra)
+
+    def done(self, exchange: Exchange) -> None:
+        """Notes what was found, once nothing more will be."""
+        guarded = exchange.guarded
+        if guarded is None or not guarded.findings.counts:
+            return
+        for found, count in guarded.findings.counts.items():
+            self._metrics.verdict(found.guard, found.kind, found.action, found.side, count)
+        exchange.bad |= _bad_for(guarded.findings)
+        for one in guarded.findings.first:
+            said = {
+                "request": exchange.id.decode(),
+                "guard": one.guard,
+                "rule": one.rule,
+                "kind": one.kind,
+                "action": one.action,
+                "side": one.side,
+                "span": [one.start, None if one.end == OPEN else one.end],
+                "mark": one.mark,
+                "dry_run": one.dry_run,
+            }
+            _audit.info("%s", json.dumps(said))
+        if guarded.findings.more:
+            _audit.info("%s", json.dumps({"request": exchange.id.decode(), "more": guarded.findings.more}))
+        guarded.findings.clear()
+
+
+def _bad_for(findings: Findings) -> set[str]:
+    """The canary's metrics that an answer's findings count for."""
+    kinds = {(one.kind, one.action) for one in findings.counts if one.side == "output" and not one.dry_run}
+    metrics = {_METRICS.get(kind, "guards" if action in ("block", "redact") else "") for kind, action in kinds}
+    return metrics - {""}

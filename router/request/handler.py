@@ -1,0 +1,398 @@
+"""From a request that was read to its answer: route, limits, turn, and the replica's answer, with fallbacks."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from patchbay.core.asgi import header
+from patchbay.core.errors import DeadlineExceeded, ModelNotFound, RateLimited, RequestError, Unavailable, UpstreamFailed
+from patchbay.core.json_body import decoded, encoded
+from patchbay.core.offload import LONG_JSON, Apart
+from patchbay.guards.judges.judges import Judges
+from patchbay.guards.session import Rerouted
+from patchbay.router.admission.admission import Admission, Turn, Wish
+from patchbay.router.admission.scheduler import Waiting
+from patchbay.router.canary.live import Trials
+from patchbay.router.config import RouterConfig
+from patchbay.router.fleet.fleet import Fleet
+from patchbay.router.fleet.names import resolve
+from patchbay.router.fleet.snapshot import Target, in_pool
+from patchbay.router.forward.exchange import Ask, Exchange
+from patchbay.router.forward.forwarder import Forwarder
+from patchbay.router.forward.internal_calls import Aside
+from patchbay.router.forward.upstreams import Upstreams
+from patchbay.router.http.body import with_one_model
+from patchbay.router.http.headers import EXPLAIN, provenance, said
+from patchbay.router.policy import PolicyHolder
+from patchbay.router.request.answer_cache import AnswerCache, cache_key
+from patchbay.router.request.canary_step import Canarying
+from patchbay.router.request.guard_step import Guarding
+from patchbay.router.request.incoming import Incoming
+from patchbay.router.request.quota import Charging
+from patchbay.router.request.shadow import Pair, Shadow
+from patchbay.router.request.token_meter import guess_of, used_by
+from patchbay.router.request.visibility import is_open_to, opened_by
+from patchbay.router.routes.config import CacheConfig, RouteConfig
+from patchbay.router.routes.rewrite import capped, rewritten
+from patchbay.router.routes.table import Choice
+from patchbay.router.telemetry.metrics import Metrics
+from patchbay.router.tenants.clients import Client
+from patchbay.router.tenants.config import PriceConfig
+from patchbay.router.tenants.limiter import Limiter, Need
+from patchbay.router.tenants.usage import Usage
+
+# What another route may do better at.
+_FALLS_BACK = (Unavailable, UpstreamFailed, DeadlineExceeded, RateLimited, ModelNotFound)
+_LOOK_S = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What answering is done with. `usage`: where there is a registry to write it to."""
+
+    config: RouterConfig
+    fleet: Fleet
+    policy: PolicyHolder
+    limiter: Limiter
+    admission: Admission
+    metrics: Metrics
+    usage: Usage | None
+    clock: Callable[[], float]
+    guard_key: bytes
+    trials: Trials
+
+
+class Answering:
+    """The way of a request through the router's decisions."""
+
+    def __init__(self, parts: Parts, upstreams: Upstreams, forwarder: Forwarder) -> None:
+        self._parts = parts
+        self._upstreams = upstreams
+        self._forwarder = forwarder
+        aside = Aside(parts.fleet, upstreams)
+        self._judges = Judges(aside.verdict, aside.again, lambda: parts.policy.policy.guards.judges)
+        self._apart = Apart()
+        self._guarding = Guarding(parts.policy, parts.metrics, parts.guard_key, self._judges, self._apart)
+        self._canarying = Canarying(parts.trials, parts.fleet, parts.clock)
+        self._cache = AnswerCache(parts.config.cache_mib * 1024 * 1024, parts.clock)
+        parts.trials.dropped.append(self._cache.forget)
+        self._charging = Charging(parts.limiter, parts.config.counters, parts.fleet, self._apart)
+        self._shadow = Shadow(aside, self._apart, parts.admission, parts.metrics, parts.clock, parts.trials)
+
+    @property
+    def pairs(self) -> Sequence[Pair]:
+        """Answers beside those of shadows, the newest last."""
+        return tuple(self._shadow.pairs)
+
+    async def close(self) -> None:
+        """Ends copies that are under way, closes judges, and ends threads: no request is under way."""
+        await self._shadow.close()
+        await self._judges.close()
+        self._apart.close()
+
+    async def answer(self, exchange: Exchange, client: Client, deadline_s: float | None) -> Target:
+        """Answers, and returns who did. Raises RequestError where nobody does."""
+        body = await exchange.request.body(self._parts.config.body_timeout_s)
+        incoming = await self._read(exchange, client, body, deadline_s)
+        try:
+            return await self._by_choices(incoming)
+        finally:
+            self._book(exchange, client)
+
+    async def _by_choices(self, incoming: Incoming) -> Target:
+        """Answers as the first choice that can says."""
+        exchange = incoming.exchange
+        choices = self._canarying.arms(incoming, self._choices(incoming))
+        for place, choice in enumerate(choices):
+            try:
+                return await self._within_its_time(incoming, choice)
+            except Rerouted as moved:
+                self._canarying.left(exchange)
+                return await self._within_its_time(incoming, self._elsewhere(incoming, moved))
+            except _FALLS_BACK as error:
+                if place + 1 == len(choices) or not self._may_fall_back(exchange, error):
+                    raise
+                self._fall_back(exchange, choice, error)
+        raise Unavailable("There is nothing to answer with.")
+
+    async def _read(self, exchange: Exchange, client: Client, body: bytes, deadline_s: float | None) -> Incoming:
+        """What routing needs of a request. Raises InvalidRequest and TooManyElements."""
+        most = self._parts.config.max_body_elements
+        if len(body) < LONG_JSON:
+            return Incoming(exchange, client, exchange.read(body, most), body, deadline_s)
+        head = await self._apart.run_json(lambda: exchange.read(body, most), len(body))
+        incoming = Incoming(exchange, client, head, body, deadline_s)
+        if self._parts.policy.policy.book.knows(head.model) or self._parts.trials.running:
+            # They are read where they are wanted, but from a long body not there, on the event loop.
+            await self._apart.run_json(lambda: incoming.facts, len(body))
+        return incoming
+
+    def ended(self, exchange: Exchange) -> None:
+        """The request has ended, one way or the other."""
+        self._canarying.ended(exchange)
+
+    def _choices(self, incoming: Incoming) -> Sequence[Choice]:
+        """What the request is to get, and what else where that cannot be had."""
+        model, book, client = incoming.head.model, self._parts.policy.policy.book, incoming.client
+        if not book.knows(model):
+            return (Choice(model, model),)
+        exchange = incoming.exchange
+        facts = incoming.facts
+        opens = opened_by(client, book)
+        choice = book.choose(model, facts, opens)
+        if choice.route == model and not opens(model):
+            # Its fallback would tell that it is there.
+            raise ModelNotFound(model[:200])
+        degrade = client.tier.degrade
+        if degrade is not None and degrade.route is not None and opens(degrade.route) and self._is_busy(client):
+            choice = book.choose(degrade.route, facts)
+            exchange.extra.append(said("degraded", f"route {degrade.route}"))
+        if header(exchange.request.headers, EXPLAIN) == b"1":
+            exchange.extra.append(said("explain", "; ".join(choice.why)))
+        others = [one for one in (choice.config.fallbacks if choice.config else ()) if opens(one)]
+        return (choice, *(book.choose(one, facts, opens) if book.knows(one) else Choice(one, one) for one in others))
+
+    def _elsewhere(self, incoming: Incoming, moved: Rerouted) -> Choice:
+        """Where a guard has the request go."""
+        exchange = incoming.exchange
+        exchange.tried.clear()
+        opens = opened_by(incoming.client, self._parts.policy.policy.book)
+        shown = f"{moved.guard}: {moved.route}" if opens(moved.route) else moved.guard
+        exchange.extra.append(said("rerouted", shown))
+        return self._parts.policy.policy.book.choose(moved.route, incoming.facts)
+
+    async def _within_its_time(self, incoming: Incoming, choice: Choice) -> Target:
+        """Answers as `choice` says. Raises DeadlineExceeded where the answer does not begin within the route's time."""
+        limit_s = choice.config.timeout_s if choice.config else None
+        if limit_s is None:
+            return await self._answer(incoming, choice)
+        try:
+            async with asyncio.timeout(limit_s) as clock:
+                incoming.exchange.on_begin = lambda: clock.reschedule(None)
+                return await self._answer(incoming, choice)
+        except TimeoutError as error:
+            raise DeadlineExceeded(f"'{choice.route}' did not begin to answer within {limit_s:g} s.") from error
+        finally:
+            incoming.exchange.on_begin = None
+
+    async def _answer(self, incoming: Incoming, choice: Choice) -> Target:
+        target = await self._found(incoming, choice)
+        exchange, client = incoming.exchange, incoming.client
+        exchange.goes_to(choice, target)
+        if len(incoming.body) < LONG_JSON:
+            body = self._body(incoming, choice, target)
+        else:
+            body = await self._apart.run_json(lambda: self._body(incoming, choice, target), len(incoming.body))
+        body = await self._guarding.check(exchange, choice, client.tenant, body)
+        price = self._parts.policy.policy.config.price(choice.route, target.label)
+        await self._charging.charge_route(choice)
+        body, grant = await self._charging.reserve(incoming, target, body, price)
+        used = Need(0, 0)
+        try:
+            config = choice.config
+            ask = Ask(
+                choice.model,
+                target,
+                incoming.head.beginning,
+                body,
+                bool(incoming.head.stream),
+                self._deadline(incoming, config),
+                choice.route,
+                choice.arm,
+                choice.pool or (config.pool if config else None),
+                client.tier.priority,
+            )
+            if grant is not None:
+                exchange.extra += grant.headers
+            answered = await self._guarding.while_judged(exchange, self._answered(incoming, choice, ask))
+        finally:
+            used = used_by(exchange.relay, body) if exchange.relay.head_sent and not exchange.cached else used
+            if grant is not None:
+                self._parts.limiter.settle(grant, used)
+            self._guarding.done(exchange)
+            self._count(incoming, target, used, price)
+        return answered
+
+    async def _answered(self, incoming: Incoming, choice: Choice, ask: Ask) -> Target:
+        """Answers from the cache, or by a replica, and keeps what is to be kept."""
+        exchange, config, relay = incoming.exchange, choice.config, incoming.exchange.relay
+        rules = config.cache if config else None
+        key = None
+        if rules is not None:
+            key = await self._apart.run_json(lambda: self._key(incoming, choice, ask), len(ask.body))
+        if key is not None and rules is not None and await self._from_cache(exchange, ask, key, rules):
+            return ask.target
+        shadowed = self._shadow.wants(exchange, choice)
+        if key is not None or shadowed:
+            relay.copy = bytearray()
+        try:
+            answered = await self._in_turn(incoming, ask)
+        except (Unavailable, UpstreamFailed):
+            # The last replica may have gone just now.
+            if rules is None or key is None or relay.head_sent or not await self._from_cache(exchange, ask, key, rules):
+                raise
+            return ask.target
+        if exchange.outcome == "ok" and relay.copy is not None:
+            answer = bytes(relay.copy)
+            self._keep(exchange, ask, answered, key, answer)
+            if shadowed:
+                self._shadow.copy(exchange, choice, ask, answer)
+        return answered
+
+    def _key(self, incoming: Incoming, choice: Choice, ask: Ask) -> bytes | None:
+        config = choice.config
+        guarded = incoming.exchange.guarded
+        apart = guarded is not None and (guarded.masked or guarded.tells_results)
+        if config is None or config.cache is None or apart:
+            return None
+        guards = self._parts.policy.policy.guards.names(config.guards)
+        endpoint = incoming.exchange.endpoint.name
+        return cache_key(incoming.client.tenant, endpoint, ask.target, guards, ask.body)
+
+    def _keep(self, exchange: Exchange, ask: Ask, answered: Target, key: bytes | None, answer: bytes) -> None:
+        """Keeps an answer, where it is one to keep and comes from whom it was looked for."""
+        if key is not None and answered.engine_name == ask.target.engine_name:
+            kind = b"text/event-stream" if exchange.relay.event_stream else b"application/json"
+            self._cache.keep(key, ask.target, kind, answer)
+
+    async def _from_cache(self, exchange: Exchange, ask: Ask, key: bytes, rules: CacheConfig) -> bool:
+        """Whether the request was answered with what was kept."""
+        if exchange.relay.cleared is not None:
+            await exchange.relay.cleared
+        ready = {one.name for one in self._parts.fleet.view.replicas if one.state == "ready"}
+        target, route = ask.target, ask.route
+        offline = ready.isdisjoint(target.replicas)
+        found = self._cache.find(key, target, rules.ttl_s + (rules.offline_s if offline else 0))
+        how: Literal["hit", "miss", "offline"] = "miss" if found is None else "offline" if offline else "hit"
+        self._parts.metrics.cached(how)
+        exchange.extra = [pair for pair in exchange.extra if pair[0] != b"x-patchbay-cache"] + [said("cache", how)]
+        if found is None:
+            return False
+        kept, age_s = found
+        headers = [(b"content-type", kept.content_type), (b"age", b"%d" % age_s)]
+        headers += provenance(route, target, "cache")
+        exchange.cached = True
+        exchange.comes_from(target, "cache")
+        exchange.relay.whole(200, headers + exchange.extra, kept.body)
+        return True
+
+    async def _in_turn(self, incoming: Incoming, ask: Ask) -> Target:
+        exchange = incoming.exchange
+        self._upstreams.check(exchange, ask)
+        turn = await self._enter(incoming, ask)
+        exchange.turn = turn
+        cost = 0.0
+        try:
+            return await self._forwarder.forward(exchange, ask)
+        finally:
+            if exchange.relay.head_sent:
+                used = used_by(exchange.relay, ask.body)
+                cost = used.tokens
+                self._parts.admission.answered(used.answer)
+            exchange.turn = None
+            turn.done(cost)
+
+    async def _enter(self, incoming: Incoming, ask: Ask) -> Turn:
+        exchange, client, admission = incoming.exchange, incoming.client, self._parts.admission
+
+        def pick(places: Sequence[str]) -> str | None:
+            replica = self._upstreams.best(exchange.tried, ask, places)
+            return replica.name if replica is not None else None
+
+        waiting = Waiting(
+            client.tenant,
+            ask.target.engine_name if ask.target.revision is not None else None,
+            self._pooled(ask),
+            guess_of(ask.body, admission.answer_tokens),
+            self._parts.clock(),
+            client.tier.weight,
+        )
+        began_s = self._parts.clock()
+        turn = await admission.enter(Wish(waiting, client.tier.max_waiting, pick, lambda: self._pooled(ask)))
+        self._parts.metrics.waited(self._parts.clock() - began_s)
+        return turn
+
+    def _pooled(self, ask: Ask) -> frozenset[str]:
+        mine = {one.name for one in self._parts.fleet.view.replicas if in_pool(one, ask.pool)}
+        return frozenset(mine.intersection(self._parts.fleet.able(ask.target)))
+
+    async def _found(self, incoming: Incoming, choice: Choice) -> Target:
+        """What the choice's model means, which is waited for while replicas that have just come are given it."""
+        while self._parts.fleet.gathering:
+            with contextlib.suppress(ModelNotFound):
+                target = self._target(incoming, choice)
+                if target.replicas:
+                    return target
+            await asyncio.sleep(_LOOK_S)
+        return self._target(incoming, choice)
+
+    def _target(self, incoming: Incoming, choice: Choice) -> Target:
+        """What the choice's model means. What the client may not see is not there."""
+        view, client = self._parts.fleet.view, incoming.client
+        name = incoming.head.model
+        if choice.config is not None:
+            if not is_open_to(choice.config, choice.route, client):
+                raise ModelNotFound(name[:200])
+            return resolve(choice.model, view.table, view.replicas)
+        target = resolve(choice.model, view.table, view.replicas)
+        if not client.may_use_adapter(target.label):
+            raise ModelNotFound(name[:200])
+        return target
+
+    def _body(self, incoming: Incoming, choice: Choice, target: Target) -> bytes:
+        config, body, endpoint = choice.config, incoming.body, incoming.exchange.endpoint.name
+        if config is not None:
+            body = rewritten(body, endpoint, target.revision or target.label, config)
+            if config.template is not None:
+                told = said("template", f"{config.template.id}@{config.template.version}")
+                incoming.exchange.extra.append(told)
+        else:
+            body = with_one_model(body)
+        degrade = incoming.client.tier.degrade
+        if degrade is not None and degrade.max_tokens is not None and self._is_busy(incoming.client):
+            fewer = capped(decoded(body), endpoint, degrade.max_tokens)
+            if fewer is not None:
+                incoming.exchange.extra.append(said("degraded", f"max_tokens {degrade.max_tokens}"))
+                return encoded(fewer)
+        return body
+
+    def _deadline(self, incoming: Incoming, config: RouteConfig | None) -> float | None:
+        """When the answer must be whole, by the event loop's clock."""
+        if config is None or config.request_timeout_s is None:
+            return incoming.deadline_s
+        own = asyncio.get_running_loop().time() + config.request_timeout_s
+        return own if incoming.deadline_s is None else min(own, incoming.deadline_s)
+
+    def _is_busy(self, client: Client) -> bool:
+        degrade = client.tier.degrade
+        return degrade is not None and self._parts.admission.expected_wait_s() >= degrade.when_waiting_s
+
+    def _may_fall_back(self, exchange: Exchange, error: RequestError) -> bool:
+        """Not once the answer has begun, nor where it is the tenant that is over its limits."""
+        return not exchange.relay.head_sent and not (isinstance(error, RateLimited) and not error.of_route)
+
+    def _fall_back(self, exchange: Exchange, choice: Choice, error: RequestError) -> None:
+        exchange.tried.clear()
+        self._canarying.failed(exchange, error)
+        ours = (b"x-ratelimit-", b"x-patchbay-template")
+        exchange.extra = [pair for pair in exchange.extra if not pair[0].startswith(ours)]
+        exchange.extra.append(said("fallback", f"{choice.route}: {error.code or 'failed'}"))
+        self._parts.metrics.fell_back(choice.route)
+
+    def _count(self, incoming: Incoming, target: Target, used: Need, price: PriceConfig) -> None:
+        exchange = incoming.exchange
+        exchange.used, exchange.cost = used, used.cost(price)
+        self._canarying.answered(exchange, incoming.body, used)
+        self._parts.metrics.tokens(target.label, used.prompt, used.answer)
+        exchange.counted = (exchange.route, target.revision or target.label)
+
+    def _book(self, exchange: Exchange, client: Client) -> None:
+        """Books what a call took, once, under whom it was asked of last."""
+        usage = self._parts.usage
+        if usage is None or exchange.counted is None:
+            return
+        route, model = exchange.counted
+        failed = exchange.outcome not in ("ok", "cancelled") or not exchange.relay.head_sent
+        usage.add(client.tenant, route, model, exchange.used, exchange.cost, failed=failed)

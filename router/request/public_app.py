@@ -1,0 +1,233 @@
+"""The public port: from a request to its answer.
+
+A bare application on asyncio protocols, since every token passes here. `Proxy` finds the endpoint, reads the body once
+and asks `routes` what the model means; `forward` has a replica answer.
+"""
+
+import asyncio
+import json
+import logging
+from collections.abc import Mapping, Sequence
+
+from patchbay.core.asgi import Headers, header
+from patchbay.core.error_events import form_of
+from patchbay.core.errors import DeadlineExceeded, ModelNotFound, RequestError, Unavailable
+from patchbay.router.fleet.models_page import Listing, listed_for
+from patchbay.router.forward.exchange import Exchange
+from patchbay.router.forward.forwarder import Forwarder
+from patchbay.router.forward.relay import Relay
+from patchbay.router.forward.suspects import Suspects
+from patchbay.router.forward.upstreams import Upstreams
+from patchbay.router.http.endpoints import FEEDBACK, HEALTH, MODEL, MODEL_PREFIX, MODELS, find_endpoint
+from patchbay.router.http.headers import REQUEST_ID, request_id, timeout_s
+from patchbay.router.http.origin_check import Door
+from patchbay.router.http.request import Reply, Request
+from patchbay.router.http.trace_context import TRACEPARENT, begin_span
+from patchbay.router.request.endings import Endings
+from patchbay.router.request.feedback import Feedback, answer_key
+from patchbay.router.request.handler import Answering, Parts
+from patchbay.router.request.shadow import Pair
+from patchbay.router.request.visibility import is_open_to
+from patchbay.router.routes.config import AUTO
+from patchbay.router.tenants.clients import Client
+from patchbay.router.upstream.link import Link
+
+_log = logging.getLogger("patchbay.router")
+_JSON: Headers = [(b"content-type", b"application/json")]
+
+
+class Proxy:
+    """The application of the public port."""
+
+    def __init__(self, parts: Parts, links: Mapping[str, Link], endings: Endings) -> None:
+        config, clock = parts.config, parts.clock
+        self._parts = parts
+        self._config = config
+        self._fleet = parts.fleet
+        self._metrics = parts.metrics
+        self._clock = clock
+        self._upstreams = Upstreams(config, parts.fleet, links, parts.metrics, clock)
+        forwarder = Forwarder(config, parts.fleet, self._upstreams, parts.metrics, clock)
+        self._answering = Answering(parts, self._upstreams, forwarder)
+        self._endings = endings
+        self._sample = config.tracing.sample if config.tracing is not None else 0
+        self._feedback = Feedback(config.feedback_ids)
+        self._door = Door(config.host, config.hosts, config.cors_origins)
+        self._work: set[Exchange] = set()
+        self._open = 0
+        self.draining = False
+
+    @property
+    def in_flight(self) -> int:
+        """Requests being answered."""
+        return self._open
+
+    @property
+    def ready(self) -> bool:
+        """Whether a new request can be answered."""
+        return not self.draining and self._fleet.settled and self._fleet.view.ready > 0
+
+    def at_replica(self, name: str) -> int:
+        """Requests that a replica is answering for this router."""
+        return self._upstreams.in_flight.get(name, 0)
+
+    def circuit_open(self, name: str) -> bool:
+        """Whether a replica is left alone for now, after failures."""
+        return self._upstreams.circuit_open(name)
+
+    def paused_s(self, name: str) -> float:
+        """For how many seconds a replica is left alone as it said itself."""
+        return self._upstreams.healths.paused_s(name)
+
+    @property
+    def suspects(self) -> Suspects:
+        """The requests that are suspected of ending replicas."""
+        return self._upstreams.suspects
+
+    @property
+    def pairs(self) -> Sequence[Pair]:
+        """Answers beside those of shadows, the newest last."""
+        return self._answering.pairs
+
+    async def close(self) -> None:
+        """Ends what goes on behind the requests."""
+        await self._answering.close()
+
+    def interrupt(self) -> None:
+        """Ends every request that is at a replica, with an error that its client can read."""
+        for exchange in list(self._work):
+            exchange.interrupt(Unavailable("The router is shutting down."))
+
+    async def __call__(self, request: Request, reply: Reply) -> None:
+        given, span = request_id(request.headers), begin_span(request.headers, self._sample)
+        relay = Relay(reply, form_of(request.path))
+        exchange = Exchange(request, relay, given, span, self._clock())
+        exchange.extra += [(REQUEST_ID, given), (TRACEPARENT, span.traceparent)]
+        self._open += 1
+        try:
+            await self._guarded(exchange)
+        finally:
+            self._open -= 1
+            self._answering.ended(exchange)
+            self._endings.ended(exchange)
+
+    async def _guarded(self, exchange: Exchange) -> None:
+        """Answers a request, whatever happens. The one place where an error becomes an answer."""
+        try:
+            await self._answer(exchange)
+        except asyncio.CancelledError:
+            if exchange.request.gone:
+                exchange.outcome = "cancelled"
+            elif exchange.cause is not None:
+                self._fail(exchange, exchange.cause)
+            else:
+                raise
+        except RequestError as error:
+            self._fail(exchange, error)
+        except Exception:  # noqa: BLE001 - the outermost loop: logged and counted
+            _log.exception("request %s failed in the router", exchange.id.decode())
+            self._metrics.fault("proxy")
+            self._fail(exchange, RequestError("The router failed to answer this request."))
+
+    def _fail(self, exchange: Exchange, error: RequestError) -> None:
+        broken = exchange.relay.head_sent
+        exchange.outcome = "broken" if broken else "client_error" if error.status < 500 else "server_error"
+        exchange.relay.fail(error, exchange.extra)
+
+    async def _answer(self, exchange: Exchange) -> None:
+        request = exchange.request
+        path = request.path
+        client = Client()
+        if path != "/healthz":
+            if self._at_the_door(exchange):
+                return
+            client = self._parts.policy.clients.identify(request.headers)
+        exchange.tenant = client.tenant
+        endpoint = exchange.endpoint = find_endpoint(request.method, path, switched=self._config.tokenizer_endpoints)
+        if endpoint.forwarded:
+            await self._forward(exchange, client)
+        elif endpoint is MODELS:
+            exchange.relay.whole(200, _JSON + exchange.extra, self._listing(client).whole)
+        elif endpoint is MODEL:
+            self._one_model(exchange, client, path[len(MODEL_PREFIX) :])
+        elif endpoint is FEEDBACK:
+            await self._vote(exchange)
+        elif endpoint is HEALTH:
+            self._health(exchange)
+
+    def _at_the_door(self, exchange: Exchange) -> bool:
+        """Whether that was all: a browser asked if a page may send a request. Raises Forbidden where a name is asked
+        for that is not this port's, and where a page of another site uses a port that is open to all."""
+        door, request = self._door, exchange.request
+        door.check_host(request.headers)
+        if header(request.headers, b"origin") is None:
+            return False
+        exchange.extra += door.cors(request.headers)
+        if (answer := door.preflight(request.method, request.headers)) is not None:
+            exchange.relay.whole(200, answer + exchange.extra, b"")
+            return True
+        if self._parts.policy.clients.is_open:
+            door.check_origin(request.headers)
+        return False
+
+    def _listing(self, client: Client) -> Listing:
+        """What the client may ask for."""
+        listing, policy = self._fleet.view.listing, self._parts.policy.policy
+        routes = [name for name, route in policy.book.routes.items() if is_open_to(route, name, client)]
+        if policy.book.auto is not None and policy.book.auto.general in routes:
+            routes.append(AUTO)
+        if client.opens_all and not routes:
+            return listing
+        return listed_for(listing, routes, client.may_use_adapter, self._fleet.created)
+
+    def _one_model(self, exchange: Exchange, client: Client, model: str) -> None:
+        body = self._listing(client).one.get(model)
+        if body is None:
+            raise ModelNotFound(model[:200])
+        exchange.relay.whole(200, _JSON + exchange.extra, body)
+
+    def _health(self, exchange: Exchange) -> None:
+        status = "ok" if self.ready else "draining" if self.draining else "unavailable"
+        body = json.dumps({"status": status, "replicas_ready": self._fleet.view.ready}).encode()
+        if not self.ready:
+            exchange.outcome = "server_error"
+        exchange.relay.whole(200 if self.ready else 503, _JSON + exchange.extra, body)
+
+    async def _vote(self, exchange: Exchange) -> None:
+        body = await exchange.request.body(self._config.body_timeout_s)
+        taken = self._feedback.vote(body, exchange.tenant)
+        target, vote = taken.target, taken.vote
+        if taken.new:
+            self._metrics.vote(target, vote)
+            if vote == "down":
+                self._parts.trials.voted_down(taken.answer)
+        said = {"object": "feedback", "model": target.revision or target.label, "vote": vote}
+        exchange.relay.whole(200, _JSON + exchange.extra, json.dumps(said).encode())
+
+    async def _forward(self, exchange: Exchange, client: Client) -> None:
+        exchange.task = asyncio.current_task()
+        self._work.add(exchange)
+        deadline_s = self._deadline(exchange)
+        try:
+            if deadline_s is None:
+                await self._ask(exchange, client, None)
+            else:
+                async with asyncio.timeout_at(deadline_s):
+                    await self._ask(exchange, client, deadline_s)
+        except TimeoutError as error:
+            raise DeadlineExceeded("The answer was not whole within the time that it was given.") from error
+        finally:
+            exchange.task = None
+            self._work.discard(exchange)
+
+    async def _ask(self, exchange: Exchange, client: Client, deadline_s: float | None) -> None:
+        target = await self._answering.answer(exchange, client, deadline_s)
+        if exchange.outcome == "ok":
+            self._feedback.answered(answer_key(exchange.tenant, exchange.id), target)
+
+    def _deadline(self, exchange: Exchange) -> float | None:
+        """When the answer must be whole, by the event loop's clock: as the client or the configuration says."""
+        given, limit = timeout_s(exchange.request.headers), self._config.request_timeout_s
+        if given is None and limit is None:
+            return None
+        return asyncio.get_running_loop().time() + min(filter(None, (given, limit)))

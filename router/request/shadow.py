@@ -1,0 +1,173 @@
+"""Copies of requests to another arm, whose answers are kept beside the ones that clients got, and sent to nobody.
+
+Only with what is to spare: where somebody waits for a turn, or as many copies are under way as may be, there is none.
+"""
+
+import asyncio
+import contextlib
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+
+import msgspec
+
+from patchbay.core.errors import ModelNotFound, RequestError
+from patchbay.core.offload import Apart
+from patchbay.router.admission.admission import Admission, Turn, Wish
+from patchbay.router.admission.scheduler import Waiting
+from patchbay.router.canary.live import Trials
+from patchbay.router.forward.exchange import Ask, Exchange
+from patchbay.router.forward.internal_calls import Aside
+from patchbay.router.routes.rewrite import with_model
+from patchbay.router.routes.sampling import uniform
+from patchbay.router.routes.table import Choice
+from patchbay.router.telemetry.metrics import Metrics
+from patchbay.router.upstream.failure import ReplicaFailure
+
+_KEPT = 500
+_MOST_BYTES = 256 * 1024
+_TIMEOUT_S = 120
+# Behind everybody whom somebody waits for.
+_LAST = 1000
+# Of a canary's copies.
+_MOST_AT_ONCE = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two answers to one request: JSON bodies or event streams as they were, and how long each took, in seconds."""
+
+    request: str
+    route: str
+    arm: str
+    shadow: str
+    answer: bytes
+    shadow_answer: bytes
+    answer_s: float
+    shadow_s: float
+
+
+class Shadow:
+    """One router's. `clock`: seconds, monotonic. Owns the copies: `close` ends them."""
+
+    def __init__(
+        self,
+        aside: Aside,
+        apart: Apart,
+        admission: Admission,
+        metrics: Metrics,
+        clock: Callable[[], float],
+        trials: Trials,
+    ) -> None:
+        self._trials = trials
+        self._aside = aside
+        self._apart = apart
+        self._admission = admission
+        self._metrics = metrics
+        self._clock = clock
+        self._running: Counter[str] = Counter()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.pairs: deque[Pair] = deque(maxlen=_KEPT)
+
+    def wants(self, exchange: Exchange, choice: Choice) -> bool:
+        """Whether this request is to have a copy, should there be room for it when it has ended."""
+        share, most = self._rules(choice)
+        if not share or self._admission.waiting or self._running[choice.route] >= most:
+            return False
+        return uniform(f"shadow {choice.route}", exchange.id) < share
+
+    def _rules(self, choice: Choice) -> tuple[float, int]:
+        """The share of requests that is copied, and how many copies there may be at a time."""
+        shadow = choice.config.shadow if choice.config else None
+        if shadow is not None:
+            return shadow.share, shadow.most
+        trial = self._trials.shadowing(choice.model)
+        return (trial.plan.shadow.share, _MOST_AT_ONCE) if trial is not None and trial.plan.shadow else (0.0, 0)
+
+    def copy(self, exchange: Exchange, choice: Choice, ask: Ask, answer: bytes) -> None:
+        """Asks the shadow's arm the same, in the background. `answer`: what the client got. Others may have begun since
+        this one was wanted, so what there may be at a time is taken here."""
+        if self._running[choice.route] >= self._rules(choice)[1]:
+            self._metrics.shadowed(choice.route, "no_room")
+            return
+        took_s = self._clock() - exchange.started_s
+        task = asyncio.get_running_loop().create_task(self._copy(exchange, choice, ask, answer, took_s))
+        self._tasks.add(task)
+        self._running[choice.route] += 1
+        task.add_done_callback(lambda done: self._ended(done, choice.route))
+
+    async def close(self) -> None:
+        """Ends what is under way."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _ended(self, task: asyncio.Task[None], route: str) -> None:
+        self._tasks.discard(task)
+        self._running[route] -= 1
+
+    async def _copy(self, exchange: Exchange, choice: Choice, ask: Ask, answer: bytes, took_s: float) -> None:
+        own = choice.config.shadow if choice.config else None
+        trial = self._trials.shadowing(choice.model) if own is None else None
+        model = own.model if own is not None else trial.revision if trial is not None else ""
+        try:
+            target = self._aside.resolve(model)
+            turn = self._spare_turn(replace(ask, target=target))
+            if turn is None or turn.first is None:
+                self._metrics.shadowed(choice.route, "no_room")
+                return
+            with contextlib.closing(_Ending(turn)):
+                began_s = self._clock()
+                label, path = target.revision or target.label, exchange.request.path
+                body = await self._apart.run_json(partial(with_model, ask.body, label), len(ask.body))
+                other = await self._aside.post(target, turn.first, path, body, priority=_LAST, timeout_s=_TIMEOUT_S)
+            if exchange.guarded is not None and exchange.guarded.looks_at_answers:
+                other = await exchange.guarded.copy(other)
+        except (RequestError, ReplicaFailure) as error:
+            self._metrics.shadowed(choice.route, "failed")
+            # What this router does not know of yet is no evidence.
+            if trial is not None and not isinstance(error, ModelNotFound):
+                self._trials.shadowed(trial, {"errors"})
+            return
+        if trial is not None:
+            self._trials.shadowed(trial, {"empty"} if _is_empty(other) else ())
+        pair = Pair(
+            exchange.id.decode(),
+            choice.route,
+            ask.arm or ask.target.arm,
+            target.revision or target.label,
+            answer[:_MOST_BYTES],
+            other[:_MOST_BYTES],
+            took_s,
+            self._clock() - began_s,
+        )
+        self.pairs.append(pair)
+        self._metrics.shadowed(choice.route, "kept")
+
+    def _spare_turn(self, ask: Ask) -> Turn | None:
+        revision = ask.target.engine_name if ask.target.revision is not None else None
+        waiting = Waiting("shadow ", revision, frozenset(ask.target.replicas), 0, self._clock())
+
+        return self._admission.spare(Wish(waiting, 0, partial(self._aside.best, ask), lambda: waiting.replicas))
+
+
+def _is_empty(answer: bytes) -> bool:
+    """Whether an answer has no more than its end."""
+    try:
+        usage = msgspec.json.decode(answer).get("usage") or {}
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, AttributeError):
+        return True
+    told = usage.get("completion_tokens", usage.get("output_tokens"))
+    return isinstance(told, int) and told <= 1
+
+
+class _Ending:
+    """Ends a turn when closed."""
+
+    def __init__(self, turn: Turn) -> None:
+        self._turn = turn
+
+    def close(self) -> None:
+        """Ends it. What a copy takes is charged to nobody."""
+        self._turn.done(0)

@@ -1,0 +1,146 @@
+"""How many tokens a call takes: at most, before it is made, and really, after it. Pure.
+
+What a replica of ours streams is counted by its token ids; anything else by the `usage` that the answer ends with. A
+plain server's stream that tells none is estimated by its events, a token each.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+
+from patchbay.core.json_body import decoded, encoded
+from patchbay.router.forward.relay import Relay
+from patchbay.router.routes.sizes import Size, size_of, with_tokens
+from patchbay.router.tenants.config import CountersConfig
+from patchbay.router.tenants.limiter import Need
+
+# What a chat template adds around the messages, where there is no system prompt in it.
+_TEMPLATE_TOKENS = 64
+_ESTIMATED_BYTES_PER_TOKEN = 4
+# What a prompt is taken to hold that is not all in its body, where nobody tells how much its model can hold.
+_CONTEXT_TOKENS = 16_384
+# Fields by which a prompt grows beyond its body: an earlier answer's, or a template that may write anything.
+_FROM_ELSEWHERE = ("previous_response_id", "conversation", "chat_template")
+# Kinds of parts whose tokens are made from the body's own bytes.
+_TEXTUAL = frozenset(
+    {"text", "input_text", "output_text", "refusal", "thinking", "reasoning_text", "tool_use", "tool_result", "None"}
+)
+
+
+class _Usage(msgspec.Struct, frozen=True):
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+
+
+class _Message(msgspec.Struct, frozen=True):
+    usage: _Usage | None = None
+
+
+class _Answer(msgspec.Struct, frozen=True):
+    usage: _Usage | None = None
+    response: _Message | None = None
+
+
+_ANSWER = msgspec.json.Decoder(_Answer)
+
+
+def bounded(body: bytes, endpoint: str, rates: CountersConfig, context: int | None) -> tuple[bytes, Need]:
+    """`body` with the bound of its answers that is counted, and the most that it can take then.
+
+    `rates`: what is counted where the body does not say; `context`: the tokens that the model can hold, None where that
+    is not known. Raises InvalidRequest for a size that could be read in more than one way.
+    """
+    fields: dict[str, Any] = decoded(body)
+    size = size_of(fields, endpoint)
+    if size.answers:
+        said = rates.answer_tokens if size.tokens is None else size.tokens
+        size = replace(size, tokens=said if context is None else min(said, context))
+        fields = with_tokens(fields, endpoint, size.tokens or 0)
+    return encoded(fields), need_of(fields, len(body), size, rates, context)
+
+
+def need_of(fields: Mapping[str, Any], length: int, size: Size, rates: CountersConfig, context: int | None) -> Need:
+    """The most that a call can take. `fields`: its decoded body, of `length` bytes; `size`: what that asks for.
+
+    A token is made from at least one byte, so at one byte a token it is never too little. What a prompt takes that
+    holds more than text, or a text that is not in the body, cannot be told from bytes: it can fill the context.
+    """
+    bare = fields.get("prompt") if "prompt" in fields else fields.get("input")
+    prompt = max(int(length / rates.bytes_per_token), _ids_in(bare)) + _TEMPLATE_TOKENS
+    if _is_open_ended(fields):
+        prompt = max(prompt, context or _CONTEXT_TOKENS)
+    if context is not None:
+        # A longer prompt is refused by its engine, or cut.
+        prompt = min(prompt, context * size.prompts)
+    # A completion that only echoes makes a token all the same.
+    return Need(prompt, max(size.tokens or 0, 1) * size.answers)
+
+
+def _ids_in(prompt: Any) -> int:
+    """The tokens that a prompt gives by their ids."""
+    if not isinstance(prompt, list):
+        return 0
+    return sum(len(one) if isinstance(one, list) else isinstance(one, int) for one in prompt)
+
+
+def _is_open_ended(fields: Mapping[str, Any]) -> bool:
+    if any(fields.get(name) is not None for name in _FROM_ELSEWHERE):
+        return True
+    said = fields.get("messages") or fields.get("input")
+    parts = said if isinstance(said, list) else []
+    return any(_has_media(one) for one in parts)
+
+
+def _has_media(message: Any) -> bool:
+    """Whether a message holds a part that is neither text nor a call."""
+    if not isinstance(message, dict):
+        return False
+    content = message.get("content")
+    parts = content if isinstance(content, list) else []
+    return any(isinstance(one, dict) and not _TEXTUAL.issuperset((str(one.get("type")),)) for one in parts)
+
+
+def guess_of(body: bytes, answer_tokens: float) -> float:
+    """What a call is likely to take, in tokens, where answers of late had `answer_tokens`."""
+    return len(body) / _ESTIMATED_BYTES_PER_TOKEN + answer_tokens
+
+
+def used_by(relay: Relay, body: bytes) -> Need:
+    """What a call took whose answer went through `relay`, as far as it came, with what guards asked for beside it."""
+    own = _own(relay, body)
+    prompt, answer = relay.guarded.spent if relay.guarded is not None else (0, 0)
+    return Need(own.prompt + prompt, own.answer + answer)
+
+
+def _own(relay: Relay, body: bytes) -> Need:
+    transcript = relay.transcript
+    if transcript is not None and transcript.answer_count:
+        return Need(transcript.prompt_count, transcript.answer_count)
+    told = _told(relay.tail)
+    if told is not None:
+        return told
+    if not relay.events:
+        return Need(0, 0)
+    return Need(len(body) // _ESTIMATED_BYTES_PER_TOKEN, relay.events)
+
+
+def _told(tail: bytes) -> Need | None:
+    """The last `usage` that an answer's end tells."""
+    lines = [line[5:] for line in tail.split(b"\n") if line.startswith(b"data:")] or [tail]
+    for line in reversed(lines):
+        if b'"usage"' not in line:
+            continue
+        try:
+            answer = _ANSWER.decode(line)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            continue
+        usage = answer.usage or (answer.response.usage if answer.response else None)
+        if usage is not None:
+            return Need(
+                usage.prompt_tokens or usage.input_tokens or 0, usage.completion_tokens or usage.output_tokens or 0
+            )
+    return None

@@ -1,0 +1,24 @@
+"""The names that a client may ask for: nothing that it is told names another. Pure."""
+
+from patchbay.router.routes.config import AUTO, RouteConfig
+from patchbay.router.routes.table import Book, Opens
+from patchbay.router.tenants.clients import Client
+
+
+def is_open_to(config: RouteConfig, name: str, client: Client) -> bool:
+    """Whether a client may call the route of that name."""
+    return client.may_call_route(name) and (not config.tenants or client.tenant in config.tenants)
+
+
+def opened_by(client: Client, book: Book) -> Opens:
+    """Whether `client` may ask for a route, `auto`, an adapter or a base of some name."""
+
+    def opens(name: str) -> bool:
+        route = book.routes.get(name)
+        if route is not None:
+            return is_open_to(route, name, client)
+        if name == AUTO and book.auto is not None:
+            return opens(book.auto.general)
+        return client.may_use_adapter(name.partition("@")[0])
+
+    return opens

@@ -1,0 +1,156 @@
+"""What tenants use, by the hour: counted here, written to the registry every few seconds and once more at the end."""
+
+import asyncio
+import itertools
+import logging
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+from uuid import uuid4
+
+from patchbay.core.errors import ArtifactError, RegistryError
+from patchbay.core.money import PARTS
+from patchbay.core.thread_pools import Threads
+from patchbay.registry.records import UsageBatch, UsageRow
+from patchbay.router.tenants.limiter import Need
+
+_log = logging.getLogger("patchbay.router")
+FLUSH_S = 2.0
+# Once a minute: routers beside this one may end, too.
+_TURNS_A_LOOK = 30
+# While the registry is away rows are kept, by hour, tenant, route and model: their number does not grow with requests.
+_MOST_ROWS = 100_000
+
+
+class Book(Protocol):
+    """Where usage goes. Each call blocks."""
+
+    def add(self, batch: UsageBatch) -> bool:
+        """Adds a batch, unless it was added before. Raises RegistryError, also where nobody knows whether it was."""
+
+    def keep(self, batch: UsageBatch) -> Path:
+        """Leaves a batch to the next router. Raises ArtifactError."""
+
+    def take_in(self) -> int:
+        """Adds what others have left. Raises RegistryError."""
+
+
+class Usage:
+    """Counts on one event loop. What cannot be written is tried again as the same batch, so that it counts once even
+    where the answer to a write was lost; at the end it is left to the next router. `flush_s`: how often it writes."""
+
+    def __init__(self, book: Book, utc_now: Callable[[], datetime], flush_s: float = FLUSH_S) -> None:
+        self._flush_s = flush_s
+        self._book = book
+        self._utc_now = utc_now
+        self._threads = Threads("usage", 1)
+        # Another thread: the first may wait for a registry that never answers.
+        self._spooling = Threads("usage spool", 1)
+        self._rows: dict[tuple[datetime, str, str, str], UsageRow] = {}
+        # In trillionths: what the rows cost, and what is left of costs that were written in whole billionths.
+        self._costs: Counter[tuple[datetime, str, str, str]] = Counter()
+        self._rests: dict[tuple[str, str, str], int] = {}
+        self._source, self._number = uuid4().hex, 0
+        self._batch: UsageBatch | None = None
+        self._writing: asyncio.Task[None] | None = None
+
+    def add(self, tenant: str, route: str, model: str, used: Need, cost: int, *, failed: bool) -> None:
+        """Counts a call that has ended. `cost`: in trillionths."""
+        hour = self._utc_now().replace(minute=0, second=0, microsecond=0)
+        key = hour, tenant, route, model
+        if key not in self._rows and len(self._rows) >= _MOST_ROWS:
+            _log.error("usage of %s is lost: the registry has been away for too long", tenant)
+            return
+        row = self._rows.get(key) or UsageRow(hour, tenant, route, model)
+        self._rows[key] = replace(
+            row,
+            requests=row.requests + 1,
+            failed=row.failed + failed,
+            prompt_tokens=row.prompt_tokens + used.prompt,
+            answer_tokens=row.answer_tokens + used.answer,
+        )
+        self._costs[key] += cost
+
+    async def run(self) -> None:
+        """Writes every few seconds, and takes in what other routers have left, at once and every minute, until
+        cancelled."""
+        all_in = False
+        for turn in itertools.count():
+            if turn % _TURNS_A_LOOK == 0 or not all_in:
+                all_in = await self._take_in()
+            await asyncio.sleep(self._flush_s)
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Writes what there is; what cannot be written is kept."""
+        if self._writing is None or self._writing.done():
+            if self._next() is None:
+                return
+            self._writing = asyncio.get_running_loop().create_task(self._put())
+        # Once begun it goes on to its end, or nobody would know whether it is written.
+        await asyncio.shield(self._writing)
+
+    async def close(self, within_s: float = 5.0) -> None:
+        """Writes all that there is, or leaves it to the next router where that cannot be done in `within_s` seconds."""
+        try:
+            async with asyncio.timeout(within_s):
+                if self._writing is not None:
+                    await asyncio.shield(self._writing)
+                await self.flush()
+        except TimeoutError:
+            _log.warning("the registry took over %.1f s to take the usage", within_s)
+        while (batch := self._next()) is not None:
+            await self._leave(batch)
+            self._batch = None
+        self._threads.close()
+        self._spooling.close()
+
+    def _next(self) -> UsageBatch | None:
+        """The batch that is to be written: the one that could not be, or a new one."""
+        if self._batch is None and self._rows:
+            self._number += 1
+            rows = tuple(self._priced(key, row) for key, row in self._rows.items())
+            self._batch = UsageBatch(self._source, self._number, rows)
+            self._rows, self._costs = {}, Counter()
+        return self._batch
+
+    def _priced(self, key: tuple[datetime, str, str, str], row: UsageRow) -> UsageRow:
+        """A row with what it cost. What is less than a billionth goes into the next row of the same."""
+        _, tenant, route, model = key
+        billionths, rest = divmod(self._costs[key] + self._rests.pop((tenant, route, model), 0), PARTS)
+        if rest:
+            self._rests[tenant, route, model] = rest
+        return replace(row, billionths=billionths)
+
+    async def _put(self) -> None:
+        while (batch := self._next()) is not None:
+            try:
+                await self._threads.run(self._book.add, batch)
+            except RegistryError as error:
+                _log.warning("usage is not written yet, it is kept in memory and tried again: %s", error)
+                return
+            self._batch = None
+
+    async def _leave(self, batch: UsageBatch) -> None:
+        asked = sum(row.requests for row in batch.rows)
+        try:
+            path = await self._spooling.run(self._book.keep, batch)
+        except ArtifactError as error:
+            _log.error("the usage of %d requests is lost: the registry did not take it, and %s", asked, error)
+        else:
+            _log.warning(
+                "the registry did not take the usage of %d requests: the next router here counts it, from %s",
+                asked,
+                path,
+            )
+
+    async def _take_in(self) -> bool:
+        try:
+            await self._threads.run(self._book.take_in)
+        except RegistryError as error:
+            _log.warning("usage that other routers have left is not counted yet: %s", error)
+            return False
+        return True

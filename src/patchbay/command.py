@@ -1,0 +1,80 @@
+"""The `patchbay` command: it gathers the sub-commands of all packages, which import what they need when they run."""
+
+import sys
+
+import typer
+
+from patchbay.core.errors import PatchbayError, fail
+
+
+def build_app() -> typer.Typer:
+    """The `patchbay` command with all its sub-commands."""
+    from patchbay.adapters.commands.app import app as adapters
+    from patchbay.adapters.commands.backup import backup, restore
+    from patchbay.adapters.commands.keys import app as keys
+    from patchbay.adapters.commands.registry import app as registry
+    from patchbay.adapters.commands.replicas import app as replicas
+    from patchbay.adapters.commands.tenants import app as tenants
+    from patchbay.adapters.commands.usage import usage
+    from patchbay.adapters.demo.commands import app as demo
+    from patchbay.launch.admin import app as admin
+    from patchbay.launch.commands import up
+    from patchbay.launch.demo import demo_config, demo_texts, demo_up
+    from patchbay.launch.demo_canary import demo_canary
+    from patchbay.load_tests import load_commands
+    from patchbay.router.cli.canary import app as canary
+    from patchbay.router.cli.cost import app as cost
+    from patchbay.router.cli.guards import app as guards
+    from patchbay.router.cli.routes import app as routes
+    from patchbay.router.cli.serve import run as router
+    from patchbay.server.commands import run as server
+
+    app = typer.Typer(no_args_is_help=True, add_completion=False, callback=_options, invoke_without_command=False)
+    for name, run in (("up", up), ("router", router), ("server", server)):
+        app.command(name)(run)
+    demo.command("up")(demo_up)
+    demo.command("canary")(demo_canary)
+    demo.command("config")(demo_config)
+    demo.command("texts")(demo_texts)
+    app.add_typer(adapters, name="adapters")
+    app.add_typer(registry, name="registry")
+    app.add_typer(replicas, name="replicas")
+    app.add_typer(admin, name="admin")
+    app.add_typer(routes, name="route")
+    app.add_typer(guards, name="guards")
+    app.add_typer(canary, name="canary")
+    app.add_typer(tenants, name="tenants")
+    app.add_typer(keys, name="keys")
+    for command in (usage, backup, restore):
+        app.command(command.__name__)(command)
+    app.add_typer(cost, name="cost")
+    app.add_typer(load_commands(), name="load")
+    app.add_typer(demo, name="demo")
+    return app
+
+
+def main() -> None:
+    """Runs the command line. Exit codes: 0 well, 1 failed, 2 wrong usage or configuration."""
+    try:
+        build_app()()
+    except PatchbayError as error:
+        sys.exit(fail(error))
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"patchbay {version('patchbay')}")
+        raise typer.Exit
+
+
+def _options(
+    version: bool = typer.Option(
+        False, "--version", callback=_show_version, is_eager=True, help="Show the version and leave."
+    ),
+) -> None:
+    """Many LoRA adapters over one quantized base model, behind one OpenAI-compatible endpoint.
+
+    Example: patchbay up --base ./models/my-base --adapter sql=./my-lora
+    """

@@ -1,0 +1,102 @@
+"""The tables of what the ready plans do, in docs/canary.md: `python -m tools.canary_tables docs/canary.md`.
+
+For each plan, rate and number of callers: how often a canary that is as good as the others is rolled back, and how
+often one that is worse is promoted. A few minutes; the same numbers each time.
+"""
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from patchbay.router.canary.plan import ready_plans
+from patchbay.router.canary.simulate import Outcome, World, simulate
+
+BEGIN, END = "<!-- canary tables: made by python -m tools.canary_tables -->", "<!-- end of canary tables -->"
+_CALLERS = (1, 20, 300, 10_000)
+_TIMES = (1, 3, 10)
+_PER_S, _LOOK_EVERY_S = 20.0, 5.0
+_MOST_REQUESTS = {"fast": 15_000, "careful": 40_000}
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One world. `plan`: a ready one's name; `rate`: of errors, with the others; `times`: as often with the canary;
+    `callers`: how many there are; `runs`: canaries."""
+
+    plan: str
+    rate: float
+    times: int
+    callers: int
+    runs: int
+
+    def outcome(self) -> Outcome:
+        """What became of its canaries."""
+        rates = {"errors": (self.rate, self.rate * self.times)}
+        world = World(rates, _PER_S, _LOOK_EVERY_S, self.callers, requests=_MOST_REQUESTS[self.plan])
+        return simulate(ready_plans()[self.plan], world, runs=self.runs, seed=1)
+
+
+def cells(runs: int) -> list[Cell]:
+    """All of the tables', with `runs` canaries each of the plan `fast`, and a third as many of `careful`."""
+    plans = (("fast", runs), ("careful", max(1, runs // 3)))
+    worlds = [(plan, rate, callers, each) for plan, each in plans for rate in (0.001, 0.01) for callers in _CALLERS]
+    return [Cell(plan, rate, times, callers, each) for plan, rate, callers, each in worlds for times in _TIMES]
+
+
+def table(known: Sequence[tuple[Cell, Outcome]]) -> str:
+    """The table, as Markdown: a line for each plan, rate and number of callers."""
+    heads = ["plan", "the others' errors", "callers", "canaries", "as good: rolled back", "promoted"]
+    for times in _TIMES[1:]:
+        heads += [f"{times} times as many: promoted", "rolled back"]
+    lines = [f"| {' | '.join(heads)} |", "|" + "---|" * len(heads)]
+    by_row: dict[tuple[str, float, int, int], list[Outcome]] = {}
+    for cell, outcome in known:
+        by_row.setdefault((cell.plan, cell.rate, cell.callers, cell.runs), []).append(outcome)
+    for (plan, rate, callers, runs), (good, *worse) in by_row.items():
+        shares = [good.rolled_back, good.promoted]
+        shares += [share for one in worse for share in (one.promoted, one.rolled_back)]
+        told = [plan, f"{rate:.1%}", f"{callers:,}", str(runs), *(f"{share:.0%}" for share in shares)]
+        lines.append(f"| {' | '.join(told)} |")
+    return "\n".join(lines)
+
+
+def with_table(page: str, made: str) -> str:
+    """The page with the table between its marks. Raises ValueError where it has none."""
+    before, begin, rest = page.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end):
+        raise ValueError(f"there are no marks for the tables: '{BEGIN}' and '{END}'")
+    return f"{before}{BEGIN}\n{made}\n{END}{after}"
+
+
+def made(runs: int, jobs: int) -> Iterator[Sequence[tuple[Cell, Outcome]]]:
+    """The cells of whole lines with their outcomes, each time that another line is done, by `jobs` processes."""
+    wanted, found = cells(runs), []
+    with ProcessPoolExecutor(jobs) as pool:
+        for cell, outcome in zip(wanted, pool.map(Cell.outcome, wanted), strict=True):
+            found.append((cell, outcome))
+            if len(found) % len(_TIMES) == 0:
+                yield found
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Writes the tables into the page that is named, line by line: one that is ended early leaves what it has."""
+    parser = argparse.ArgumentParser(prog="python -m tools.canary_tables", description=__doc__)
+    parser.add_argument("page", type=Path, help="docs/canary.md")
+    parser.add_argument("--runs", type=int, default=30, help="canaries a cell")
+    parser.add_argument("--jobs", type=int, default=1, help="processes")
+    given = parser.parse_args(arguments)
+    page = given.page.read_text(encoding="utf-8")
+    with_table(page, "")
+
+    for known in made(given.runs, given.jobs):
+        given.page.write_text(with_table(page, table(known)), encoding="utf-8")
+        sys.stderr.write(f"{len(known)} cells\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

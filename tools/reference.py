@@ -1,0 +1,103 @@
+"""Writes docs/reference/configuration.md from the configuration models: `python -m tools.reference`."""
+
+import json
+import types
+import typing
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, SecretStr
+from pydantic.fields import FieldInfo
+
+from patchbay.core.paths import data_dir
+from patchbay.launch.config import SHARED_WITH_ROUTER, PatchbayConfig, RouterSection
+
+OUTPUT = Path(__file__).parent.parent / "docs" / "reference" / "configuration.md"
+_HEAD = """# `patchbay.yaml`
+
+Every key, with its default. Generated from the code by `python -m tools.reference`; a test holds it to that.
+Relative paths are relative to the file. Unknown keys are refused, with the nearest known one.
+"""
+
+
+def reference() -> str:
+    """The whole page, Markdown."""
+    return "\n".join((_HEAD, *_section(PatchbayConfig, "")))
+
+
+def _section(model: type[BaseModel], prefix: str, told: frozenset[type[BaseModel]] = frozenset()) -> Iterator[str]:
+    """A model's part of the page, without the models in it that were `told`."""
+    leaves = {name: field for name, field in model.model_fields.items() if not _nested(field)}
+    if model is RouterSection:
+        leaves = {name: field for name, field in leaves.items() if name not in SHARED_WITH_ROUTER}
+    if prefix:
+        yield f"## `{prefix}`\n"
+        yield f"{' '.join((model.__doc__ or '').split())}\n"
+    if leaves:
+        yield "| key | type | default |\n|---|---|---|"
+        for name, field in leaves.items():
+            yield f"| `{field.alias or name}` | {_type(field.annotation)} | {_default(field)} |"
+        yield ""
+    for name, field in model.model_fields.items():
+        if model is RouterSection and name in SHARED_WITH_ROUTER:
+            continue
+        many = ".<name>" if typing.get_origin(field.annotation) is dict else ""
+        yield from _sections([one for one in _nested(field) if one not in told], f"{prefix}.{name}".lstrip(".") + many)
+
+
+def _sections(models: Sequence[type[BaseModel]], prefix: str) -> Iterator[str]:
+    """The parts of the models that a value can be one of. What all have is told once."""
+    for one in models:
+        kind = f" ({_kind(one)})" if len(models) > 1 else ""
+        yield from _section(one, prefix + kind, frozenset(() if one is models[0] else _within(models[0])))
+
+
+def _nested(field: FieldInfo) -> list[type[BaseModel]]:
+    """The models that a field is made of: one, those that it can be one of, or none."""
+    return list(_models(field.annotation))
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+        return
+    for part in typing.get_args(annotation):
+        yield from _models(part)
+
+
+def _within(model: type[BaseModel]) -> Iterator[type[BaseModel]]:
+    for field in model.model_fields.values():
+        yield from _nested(field)
+
+
+def _kind(model: type[BaseModel]) -> str:
+    """What tells a model from the others that could be in its place."""
+    return f"kind: {typing.get_args(model.model_fields['kind'].annotation)[0]}"
+
+
+def _type(annotation: Any) -> str:
+    if typing.get_origin(annotation) is typing.Annotated:
+        return _type(typing.get_args(annotation)[0])
+    if typing.get_origin(annotation) is typing.Literal:
+        return ", ".join(f"`{value}`" for value in typing.get_args(annotation))
+    if isinstance(annotation, types.UnionType) or typing.get_origin(annotation) is typing.Union:
+        return " or ".join(_type(part) for part in typing.get_args(annotation) if part is not type(None))
+    if typing.get_origin(annotation) in (dict, tuple):
+        return "mapping" if typing.get_origin(annotation) is dict else "list"
+    names = {str: "text", int: "whole number", float: "number", bool: "yes or no", Path: "path", SecretStr: "secret"}
+    return names.get(annotation, getattr(annotation, "__name__", str(annotation)))
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "*needed*"
+    value = field.get_default(call_default_factory=True, validated_data={})
+    if value is None:
+        return ""
+    shown = json.dumps(value.get_secret_value() if isinstance(value, SecretStr) else value, default=str)
+    return f"`{shown.replace(str(data_dir()), '$PATCHBAY_DATA_DIR')}`"
+
+
+if __name__ == "__main__":
+    OUTPUT.write_text(reference(), encoding="utf-8")
