@@ -1,0 +1,72 @@
+"""Figures of the source: the lengths of functions, what has a docstring, and class names that stand twice. Pure."""
+
+import ast
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from statistics import median, quantiles
+
+from tools.house.modules import Module
+
+Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A function or method: where it is, and its lines from `def` to its end."""
+
+    place: str
+    lines: int
+
+
+def functions_of(modules: Iterable[Module]) -> list[Function]:
+    """All functions and methods, the longest first."""
+    found = (
+        Function(f"{module.name}.{node.name}", (node.end_lineno or node.lineno) - node.lineno + 1)
+        for module in modules
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    )
+    return sorted(found, key=lambda function: (-function.lines, function.place))
+
+
+def spread(lengths: list[int]) -> tuple[float, float, int]:
+    """The median, the 90th percentile and the largest of `lengths`, which has at least two."""
+    return median(lengths), quantiles(lengths, n=10)[-1], max(lengths)
+
+
+def documented(modules: Iterable[Module]) -> tuple[int, int]:
+    """How many public modules, classes, functions and methods have a docstring, and how many there are.
+
+    Methods that Python itself names (`__len__`) are left out: their names say what they do.
+    """
+    public = [node for module in modules for node in (module.tree, *_public(module.tree))]
+    return sum(ast.get_docstring(node) is not None for node in public), len(public)
+
+
+def duplicate_classes(modules: Iterable[Module]) -> Mapping[str, tuple[str, ...]]:
+    """Names of public classes that stand in more than one module, with those modules."""
+    places: defaultdict[str, list[str]] = defaultdict(list)
+    for module in modules:
+        for node in module.tree.body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                places[node.name].append(module.name)
+    return {name: tuple(found) for name, found in sorted(places.items()) if len(found) > 1}
+
+
+def comment_share(modules: Iterable[Module]) -> float:
+    """The share of lines that are comments of their own."""
+    lines = [line.lstrip() for module in modules for line in module.lines]
+    return sum(line.startswith("#") for line in lines) / len(lines)
+
+
+def _public(node: ast.Module | ast.ClassDef) -> Iterator[Definition]:
+    for child in node.body:
+        if isinstance(child, Definition) and not child.name.startswith("_") and not _is_overload(child):
+            yield child
+            if isinstance(child, ast.ClassDef):
+                yield from _public(child)
+
+
+def _is_overload(node: Definition) -> bool:
+    return any(isinstance(one, ast.Name) and one.id == "overload" for one in node.decorator_list)
