@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from patchbay.adapters.checks.check import because
-from patchbay.adapters.checks.folder import Limits
+from patchbay.adapters.checks.folder import FolderLimits
 from patchbay.adapters.checks.strict_json import shown
 from patchbay.adapters.digest import is_left_out
 from patchbay.core.errors import AdapterError
@@ -40,7 +40,7 @@ def is_archive(name: str) -> bool:
     return name.lower().endswith(SUFFIXES)
 
 
-def unpack(archive: Path, folder: Path, limits: Limits) -> Path:
+def unpack(archive: Path, folder: Path, limits: FolderLimits) -> Path:
     """Unpacks `archive` into the new folder `folder`, and returns that, or the one folder at the archive's top.
 
     Raises AdapterError, naming the member, for a link, a device, a name that leads elsewhere or comes twice, for more
@@ -59,7 +59,7 @@ def unpack(archive: Path, folder: Path, limits: Limits) -> Path:
 class _Room:
     """What may still be written, and which names have been."""
 
-    def __init__(self, archive: Path, limits: Limits) -> None:
+    def __init__(self, archive: Path, limits: FolderLimits) -> None:
         self._archive = archive
         self._limits = limits
         self._packed = archive.stat().st_size

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import Field, SecretStr
 
-from patchbay.adapters.checks.folder import Limits
+from patchbay.adapters.checks.folder import FolderLimits
 from patchbay.adapters.sources.config import SourcesConfig
 from patchbay.core.errors import ConfigError
 from patchbay.core.paths import data_dir
@@ -42,7 +42,7 @@ class RegistryConfig(Settings):
     url: Secret = Field(default_factory=lambda: SecretStr(f"sqlite:///{data_dir() / 'registry.db'}"))
     artifacts: ArtifactsConfig = Field(default_factory=ArtifactsConfig)
     signing: SigningConfig = SigningConfig()
-    limits: Limits = Limits()
+    limits: FolderLimits = FolderLimits()
     sources: SourcesConfig = SourcesConfig()
     keep_warm_s: float = Field(default=600, ge=0)
 

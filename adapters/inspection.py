@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 from patchbay.adapters.archive import unpack
 from patchbay.adapters.checks.base import BaseLayout
 from patchbay.adapters.checks.check import because, check_folder
-from patchbay.adapters.checks.folder import Limits, check_files
+from patchbay.adapters.checks.folder import FolderLimits, check_files
 from patchbay.adapters.config import SigningConfig
 from patchbay.adapters.digest import folder_hashes
 from patchbay.adapters.manifest import read_manifest
@@ -25,10 +25,10 @@ _SLACK_BYTES = 1024**2
 
 
 @dataclass(frozen=True, slots=True)
-class Demands:
+class Requirements:
     """What an adapter must be. `base`: what it must fit, where that is known; `sources`: what reading it may take."""
 
-    limits: Limits
+    limits: FolderLimits
     max_rank: int
     signing: SigningConfig
     sources: SourcesConfig
@@ -57,7 +57,7 @@ class Inspected:
 _INSPECTED = TypeAdapter(Inspected)
 
 
-def inspect(place: Path, demands: Demands, *, workdir: Path, stop: Stop | None = None) -> Inspected:
+def inspect(place: Path, demands: Requirements, *, workdir: Path, stop: Stop | None = None) -> Inspected:
     """What the adapter in the folder, or in the archive, at `place` says of itself. Writes below `workdir` alone.
 
     Blocks. Raises AdapterError where it is none that could be served; TooCostly where reading it took more than it may;
@@ -77,7 +77,7 @@ def inspect(place: Path, demands: Demands, *, workdir: Path, stop: Stop | None =
 
 def inspect_task(work: Mapping[str, Any]) -> Any:
     """What `inspect` has done in a confined process."""
-    limits, signing = Limits.model_validate(work["limits"]), SigningConfig.model_validate(work["signing"])
+    limits, signing = FolderLimits.model_validate(work["limits"]), SigningConfig.model_validate(work["signing"])
     base = BaseLayout.from_json(work["base"]) if work["base"] is not None else None
     place = Path(work["place"])
     folder = unpack(place, Path(work["workdir"]) / "unpacked", limits) if place.is_file() else place

@@ -9,12 +9,12 @@ from patchbay.registry.canary_decisions import CanaryMoves
 from patchbay.registry.records import (
     UNFINISHED,
     Channel,
+    ChannelChange,
     ChannelRecord,
     ReplicaReport,
     Revision,
     Rollout,
     RouterBeat,
-    Wish,
 )
 from patchbay.registry.registry import Registry
 
@@ -34,7 +34,7 @@ class Moved:
 
 
 @dataclass(frozen=True, slots=True)
-class Arrival:
+class Adoption:
     """Which routers go by a change, with the seconds that each took, and which have not been seen to."""
 
     after_s: Mapping[str, float] = field(default_factory=dict)
@@ -74,7 +74,7 @@ class Lifecycle:
         canary.
         """
         revision = self._registry.resolve(reference)
-        wish = Wish(revision.adapter, revision.number, channel, actor, why)
+        wish = ChannelChange(revision.adapter, revision.number, channel, actor, why)
         now = now or not self._routers()
         if (under_way := self._with_canary(wish, now=now)) is not None:
             return under_way
@@ -93,17 +93,17 @@ class Lifecycle:
         Raises NotFound, and Conflict where there is nothing to go back to.
         """
         target = self._target(name, channel)
-        self._without_canary(Wish(name, target.number, channel, actor, why, "rollback"))
+        self._without_canary(ChannelChange(name, target.number, channel, actor, why, "rollback"))
         if now or not self._routers() or is_warm(target, self._registry.reports()):
             moved = self._registry.rollback(name, channel, actor=actor, why=why)
             return Moved(self._registry.generation(), channel=moved)
-        rollout = self._registry.begin_rollout(Wish(name, target.number, channel, actor, why, "rollback"))
+        rollout = self._registry.begin_rollout(ChannelChange(name, target.number, channel, actor, why, "rollback"))
         return Moved(self._registry.generation(), rollout=rollout)
 
     def clear(self, name: str, channel: Channel, *, actor: str, why: str | None = None) -> Moved:
         """Empties a channel. A canary of the adapter ends where that is `stable`. Raises NotFound and Conflict."""
         self._registry.revisions(name)
-        wish = Wish(name, None, channel, actor, why, "clear")
+        wish = ChannelChange(name, None, channel, actor, why, "clear")
         self._without_canary(wish)
         record = self._registry.move(wish, expected=self._current(name, channel))
         return Moved(self._registry.generation(), channel=record)
@@ -133,7 +133,7 @@ class Lifecycle:
             raise Conflict(f"{seen.adapter}@{seen.number} was not promoted: {seen.reason or seen.state}")
         return seen
 
-    def wait_until_live(self, generation: int, *, timeout_s: float = 5.0) -> Arrival:
+    def wait_until_live(self, generation: int, *, timeout_s: float = 5.0) -> Adoption:
         """Waits until every router that is alive goes by the registry's `generation` or a later one, and says how long
         each took; not longer than `timeout_s`."""
         started = self._clock()
@@ -145,10 +145,10 @@ class Lifecycle:
                     after.setdefault(router.name, self._clock() - started)
             missing = tuple(sorted(router.name for router in routers if router.name not in after))
             if not missing or self._clock() - started > timeout_s:
-                return Arrival(after, missing)
+                return Adoption(after, missing)
             self._sleep(_LOOK_EVERY_S)
 
-    def _with_canary(self, wish: Wish, *, now: bool) -> Moved | None:
+    def _with_canary(self, wish: ChannelChange, *, now: bool) -> Moved | None:
         """The move, where a canary of the same revision makes it."""
         canary = self._moves.under_way(wish.adapter)
         if canary is None or (canary.number, wish.channel) != (wish.number, "stable"):
@@ -162,7 +162,7 @@ class Lifecycle:
         rollout = self._registry.rollout(canary.rollout) if canary.rollout is not None else None
         return Moved(self._registry.generation(), rollout=rollout)
 
-    def _without_canary(self, wish: Wish) -> None:
+    def _without_canary(self, wish: ChannelChange) -> None:
         """Ends the canary that a move leaves nothing to compare with. Raises Conflict where it is the canary's own
         channel that is to be moved."""
         canary = self._moves.under_way(wish.adapter)

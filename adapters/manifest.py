@@ -9,7 +9,7 @@ from pydantic import AwareDatetime, Field, model_validator
 
 from patchbay.adapters.checks.base import BaseLayout
 from patchbay.adapters.checks.check import because
-from patchbay.adapters.checks.folder import DEFAULT_LIMITS, Limits, read_bounded
+from patchbay.adapters.checks.folder import DEFAULT_LIMITS, FolderLimits, read_bounded
 from patchbay.core.errors import AdapterError, ConfigError
 from patchbay.core.settings import Settings, load_yaml, parse_settings
 from patchbay.registry.records import GoldenPrompt, Provenance
@@ -18,7 +18,7 @@ MANIFEST_FILE = "patchbay-adapter.yaml"
 _MAX_GOLDEN = 32
 
 
-class Message(Settings):
+class GoldenMessage(Settings):
     """One message of a conversation, as OpenAI's chat has it."""
 
     role: str
@@ -30,7 +30,7 @@ class Golden(Settings):
     `differs_from_base`: whether the base model must answer something else."""
 
     prompt: str | None = None
-    messages: tuple[Message, ...] = ()
+    messages: tuple[GoldenMessage, ...] = ()
     max_tokens: int = Field(default=32, ge=1, le=512)
     expect: str | None = None
     contains: str | None = None
@@ -44,7 +44,7 @@ class Golden(Settings):
 
     def record(self) -> GoldenPrompt:
         """It, as the registry keeps it."""
-        messages = self.messages or (Message(role="user", content=self.prompt or ""),)
+        messages = self.messages or (GoldenMessage(role="user", content=self.prompt or ""),)
         return GoldenPrompt(
             messages=tuple({"role": one.role, "content": one.content} for one in messages),
             max_tokens=self.max_tokens,
@@ -54,7 +54,7 @@ class Golden(Settings):
         )
 
 
-class Manifest(Settings):
+class AdapterManifest(Settings):
     """What an adapter's makers say of it. `base`: the fingerprint of the base model that it was trained for."""
 
     base: str | None = Field(default=None, pattern=r"^[0-9a-f]{12,64}$")
@@ -87,7 +87,9 @@ class Manifest(Settings):
         return tuple(one.record() for one in self.golden)
 
 
-def read_manifest(folder: Path, *, base: BaseLayout | None = None, limits: Limits = DEFAULT_LIMITS) -> Manifest | None:
+def read_manifest(
+    folder: Path, *, base: BaseLayout | None = None, limits: FolderLimits = DEFAULT_LIMITS
+) -> AdapterManifest | None:
     """The manifest in `folder`, or None where there is none.
 
     Raises AdapterError where it is no valid one, or where it names another base model than `base`.
@@ -98,7 +100,7 @@ def read_manifest(folder: Path, *, base: BaseLayout | None = None, limits: Limit
     with because("manifest"):
         read_bounded(path, limits.config_bytes)
         try:
-            manifest = parse_settings(Manifest, load_yaml(path), source=str(path))
+            manifest = parse_settings(AdapterManifest, load_yaml(path), source=str(path))
         except ConfigError as error:
             raise AdapterError(error.message, hint="docs/adapters.md shows what may be in it.") from error
         if base is not None and manifest.base is not None and not base.fingerprint.startswith(manifest.base):

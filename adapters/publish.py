@@ -14,12 +14,12 @@ from patchbay.adapters.artifacts.store import ArtifactStore
 from patchbay.adapters.checks.base import BaseLayout
 from patchbay.adapters.config import MAX_RANK, RegistryConfig
 from patchbay.adapters.digest import digest_of
-from patchbay.adapters.inspection import Demands, Inspected, inspect
+from patchbay.adapters.inspection import Inspected, Requirements, inspect
 from patchbay.adapters.sandbox.bounds import Stop
 from patchbay.adapters.sources.authority import Authority, shown_source
 from patchbay.adapters.sources.fetch import Terms, obtain
 from patchbay.adapters.workdir import remove_leftovers, staged
-from patchbay.core.errors import AdapterError, ArtifactError, PatchbayError, RequestError, Stopped
+from patchbay.core.errors import AdapterError, ArtifactError, PatchbayError, RequestError, WorkStopped
 from patchbay.core.names import check_name
 from patchbay.core.paths import data_dir
 from patchbay.registry.records import AdapterSettings, BaseModelRecord, Provenance, Revision, RevisionDraft
@@ -118,9 +118,9 @@ class Publisher:
     def _terms(self, request: PushRequest) -> Terms:
         return Terms(self._config.limits, self._config.sources, request.authority)
 
-    def _demands(self, base: BaseLayout | None) -> Demands:
+    def _demands(self, base: BaseLayout | None) -> Requirements:
         config = self._config
-        return Demands(config.limits, self._max_rank, config.signing, config.sources, base)
+        return Requirements(config.limits, self._max_rank, config.signing, config.sources, base)
 
     def _only_base(self) -> BaseLayout | None:
         """The one base model that replicas serve, else the only one that the registry knows."""
@@ -176,8 +176,8 @@ def _merged(request: PushRequest, own: Provenance) -> Provenance:
 
 def refusal_of(error: PatchbayError) -> str:
     """The bounded word for why a push failed, for metrics."""
-    if isinstance(error, Stopped | RequestError):
-        return "stopped" if isinstance(error, Stopped) else "busy"
+    if isinstance(error, WorkStopped | RequestError):
+        return "stopped" if isinstance(error, WorkStopped) else "busy"
     if isinstance(error, AdapterError):
         return error.reason or "other"
     return "store" if isinstance(error, ArtifactError) else "registry"

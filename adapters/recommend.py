@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from patchbay.core.replica import Usage
+from patchbay.core.replica import RevisionUsage
 
 # A capacity is enough where this share of the repeated requests finds its revision there.
 _ENOUGH = 0.99
@@ -23,14 +23,14 @@ class Recommendation:
     words: str
 
 
-def hit_rate(usages: Sequence[Usage], places: int) -> float:
+def hit_rate(usages: Sequence[RevisionUsage], places: int) -> float:
     """The share of repeated requests that find their revision, by least recent use, in `places` places a replica."""
     again = sum(sum(usage.distances) + usage.far for usage in usages)
     hits = sum(sum(usage.distances[:places]) for usage in usages)
     return hits / again if again else 1.0
 
 
-def recommend(usages: Sequence[Usage], *, slots: int, places: int) -> Recommendation:
+def recommend(usages: Sequence[RevisionUsage], *, slots: int, places: int) -> Recommendation:
     """What would have been enough for `usages`, one for each replica, that now have `slots` and `places` each."""
     requests = sum(usage.first + sum(usage.distances) + usage.far for usage in usages)
     most = max((len(usage.distances) for usage in usages), default=0)

@@ -86,7 +86,7 @@ class RegistryError(PatchbayError):
     """The registry's database cannot be reached or used."""
 
 
-class Stopped(PatchbayError):
+class WorkStopped(PatchbayError):
     """Work was ended because somebody no longer wants it."""
 
 

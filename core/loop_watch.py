@@ -41,7 +41,7 @@ class LoopMeter(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Hold:
+class LoopHold:
     """A time that the loop was held. `seconds`: for at least so long; `work_s`: for so much of it by its own work."""
 
     seconds: float
@@ -116,12 +116,12 @@ class LoopWatch:
         late_s = max(0.0, late_s)
         self._meter.late(late_s)
         if late_s >= HELD_S:
-            hold = Hold(late_s, min(late_s, work_s))
+            hold = LoopHold(late_s, min(late_s, work_s))
             if hold.own:
                 self._meter.held()
             self._say(hold)
 
-    def _say(self, hold: Hold) -> None:
+    def _say(self, hold: LoopHold) -> None:
         now = self._wall()
         if now - self._said_at < _SAID_EVERY_S:
             self._unsaid += 1

@@ -14,7 +14,7 @@ LONG_JSON = 64 * 1024
 _AT_A_TIME = 2
 
 
-class Apart:
+class Offload:
     """Owns the threads: `close` ends them. Python's own lock is shared, but given up every few milliseconds, so others
     wait that long and not for all of it. One call of a C function keeps it to its end, which is why bodies have a bound
     on their elements."""

@@ -43,7 +43,7 @@ class RevisionStatus(_Wire):
     pin: bool = False
 
 
-class Usage(_Wire):
+class RevisionUsage(_Wire):
     """Which revisions requests asked for, in few numbers. `first`: requests that were a revision's first; `distances`:
     how many asked for a revision again after n others had been asked for, by n; `far`: those after more than are
     counted; `peak`: the most distinct revisions that were in use at one time.
@@ -86,4 +86,4 @@ class ReplicaStatus(_Wire):
     revisions: tuple[RevisionStatus, ...]
     slots: SlotStatus
     requests: RequestStatus
-    usage: Usage = Usage()
+    usage: RevisionUsage = RevisionUsage()

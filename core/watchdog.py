@@ -22,7 +22,7 @@ _KERNEL_AFTER_S: Final = 2.0
 _TELLING_S: Final = 0.3
 
 
-class Deadman:
+class Watchdog:
     """The switch. `kill`: ends every process below this one; it may block.
 
     Make it on the main thread. It stays armed to the very end of the process.

@@ -17,8 +17,8 @@ from patchbay.guards.rules.secrets import SECRETS
 from patchbay.guards.rules.words import PROFANITY
 from patchbay.guards.scan.load import load_scanner
 from patchbay.guards.stream.channel import Channel
-from patchbay.guards.stream.rules_watch import Owned, RuleSet, RulesWatch
-from patchbay.guards.verdict import Span
+from patchbay.guards.stream.rules_watch import GuardRule, RuleSet, RulesWatch
+from patchbay.guards.verdict import FoundSpan
 
 _RESCANNED = 400
 _SHOWN = 8
@@ -46,7 +46,7 @@ def measure(cache: Path | None, *, chars: int, chunk: int, seed: int, told: Call
     """Streams `chars` characters of prose in chunks of `chunk`, and then planted text. `told`: how many characters are
     done by now."""
     rules = (*PII, *SECRETS, *PROFANITY)
-    owned = RuleSet([Owned(rule, "bench", "redact") for rule in rules], load_scanner(rules, cache))
+    owned = RuleSet([GuardRule(rule, "bench", "redact") for rule in rules], load_scanner(rules, cache))
     prose = _prose(chars)
     ours, rescan, held, found = _timed(owned, prose, chunk, told)
     spans, leaked, alone = _leaks(owned, rules, chunk, random.Random(seed))  # noqa: S311 - no secret
@@ -141,7 +141,7 @@ def _channel(owned: RuleSet) -> Channel:
     return Channel([RulesWatch(owned)], _marker)
 
 
-def _marker(span: Span) -> str:
+def _marker(span: FoundSpan) -> str:
     return f"[{span.kind}]"
 
 

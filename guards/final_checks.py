@@ -10,7 +10,7 @@ from patchbay.guards.grounding import grounding
 from patchbay.guards.pipeline import Part
 from patchbay.guards.refusal import refusal_kind
 from patchbay.guards.structured import Checks
-from patchbay.guards.verdict import Span
+from patchbay.guards.verdict import FoundSpan
 
 
 class FinalJudge:
@@ -18,7 +18,7 @@ class FinalJudge:
     told what was found in what."""
 
     def __init__(
-        self, parts: Sequence[Part], fields: Mapping[str, Any], forms: "Forms", note: Callable[[Span, str], None]
+        self, parts: Sequence[Part], fields: Mapping[str, Any], forms: "Forms", note: Callable[[FoundSpan, str], None]
     ) -> None:
         self._fields = fields
         self._note = note
@@ -39,7 +39,7 @@ class FinalJudge:
                 text = mended
                 continue
             if not quiet:
-                self._note(Span(0, len(text), part.name, kind, kind.upper(), part.action), text)
+                self._note(FoundSpan(0, len(text), part.name, kind, kind.upper(), part.action), text)
             blocked = blocked or part.action == "block"
         return None if blocked else text
 

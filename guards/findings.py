@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Collection
 from typing import NamedTuple
 
-from patchbay.guards.verdict import Action, Finding, Side, Span, mark_of
+from patchbay.guards.verdict import Action, Finding, FoundSpan, Side, mark_of
 
 # A body can hold a million matches: what is kept of a request must not grow with them.
 MOST = 1000
@@ -30,7 +30,7 @@ class Findings:
         self.counts: Counter[Kind] = Counter()
         self.first: list[Finding] = []
 
-    def add(self, side: Side, span: Span, text: str) -> None:
+    def add(self, side: Side, span: FoundSpan, text: str) -> None:
         """Notes a span, and what `text` it is of."""
         dry = span.guard in self._dry
         self.counts[Kind(span.guard, span.kind, span.action, side, dry)] += 1
@@ -40,7 +40,7 @@ class Findings:
                 Finding(span.guard, span.rule, span.kind, span.action, side, span.start, span.end, mark, dry)
             )
 
-    def on(self, side: Side) -> Callable[[Span, str], None]:
+    def on(self, side: Side) -> Callable[[FoundSpan, str], None]:
         """`add` on that side."""
         return lambda span, text: self.add(side, span, text)
 

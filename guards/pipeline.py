@@ -19,7 +19,7 @@ from patchbay.guards.config import (
 )
 from patchbay.guards.judges.config import JudgeGuard, PluginGuard
 from patchbay.guards.judges.judges import factory_of
-from patchbay.guards.judges.panel import Asked
+from patchbay.guards.judges.panel import AskedJudge
 from patchbay.guards.rules.pii import PII
 from patchbay.guards.rules.rule import Rule
 from patchbay.guards.rules.secrets import SECRETS
@@ -27,10 +27,10 @@ from patchbay.guards.rules.words import PROFANITY
 from patchbay.guards.scan.load import load_scanner
 from patchbay.guards.scan.scanner import Scanner
 from patchbay.guards.stream.leak_watch import LeakWatch, SuffixAutomaton
-from patchbay.guards.stream.rules_watch import Owned, RuleSet, RulesWatch
-from patchbay.guards.stream.watch import Watch
+from patchbay.guards.stream.rules_watch import GuardRule, RuleSet, RulesWatch
+from patchbay.guards.stream.watch import TextWatch
 from patchbay.guards.stream.words_watch import Words, WordsWatch
-from patchbay.guards.verdict import Action, Side, Span
+from patchbay.guards.verdict import Action, FoundSpan, Side
 
 if TYPE_CHECKING:
     from patchbay.guards.injection.classifier import InjectionClassifier
@@ -94,12 +94,12 @@ class Pipeline:
         return [part for part in self.parts if isinstance(part.config, SchemaGuard | RefusalGuard | GroundingGuard)]
 
     @cached_property
-    def asked(self) -> Mapping[Side, Sequence[Asked]]:
+    def asked(self) -> Mapping[Side, Sequence[AskedJudge]]:
         """Who judges each side."""
         sides: tuple[Side, ...] = ("input", "output")
         return {
             side: [
-                Asked(part.name, part.config, part.action, part.dry_run)
+                AskedJudge(part.name, part.config, part.action, part.dry_run)
                 for part in self.parts
                 if isinstance(part.config, JudgeGuard) and side in part.config.on
             ]
@@ -112,17 +112,17 @@ class Pipeline:
         output = self.rules["output"] or self.words["output"] or self.asked["output"]
         return bool(output or self.leaks or self.finals)
 
-    def judged(self, text: str) -> list[Span]:
+    def judged(self, text: str) -> list[FoundSpan]:
         """What is wrong with a prompt's text as a whole."""
-        classifier, found = self.classifier, list[Span]()
+        classifier, found = self.classifier, list[FoundSpan]()
         for part, guard in self.injections if classifier is not None else ():
             if classifier is not None and classifier.judge(text).score >= guard.threshold:
-                found.append(Span(0, len(text), part.name, "injection", "INJECTION", part.action))
+                found.append(FoundSpan(0, len(text), part.name, "injection", "INJECTION", part.action))
         return found
 
-    def watches(self, side: Side, known: SuffixAutomaton | None, *, escaped: bool) -> list[Watch]:
+    def watches(self, side: Side, known: SuffixAutomaton | None, *, escaped: bool) -> list[TextWatch]:
         """What looks at a text. `known`: the system prompt's, where there is one; `escaped`: whether it is in JSON."""
-        made: list[Watch] = []
+        made: list[TextWatch] = []
         rules = self.rules[side]
         if rules is not None:
             made.append(RulesWatch(rules, escaped=escaped))
@@ -178,13 +178,13 @@ class Guards:
         return Pipeline(tuple(parts), rules, words, self._classifier)
 
     def _rule_set(self, parts: Sequence[Part]) -> RuleSet | None:
-        owned: dict[str, Owned] = {}
+        owned: dict[str, GuardRule] = {}
         for part in parts:
             for rule in self._rules[part.name]:
                 # Of guards that name the same rule, the one that does most about it has it.
                 known = owned.get(rule.name)
                 if known is None or _STRENGTH[part.action] > _STRENGTH[known.action]:
-                    owned[rule.name] = Owned(rule, part.name, part.action)
+                    owned[rule.name] = GuardRule(rule, part.name, part.action)
         if not owned:
             return None
         key = tuple((name, each.rule.pattern) for name, each in owned.items())

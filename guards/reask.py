@@ -7,12 +7,12 @@ from typing import Any
 
 import msgspec
 
-from patchbay.core.offload import Apart
+from patchbay.core.offload import Offload
 from patchbay.core.schema.compiled import Schema
 from patchbay.guards.formats.sse import split, written
 from patchbay.guards.judges.judge import JudgeFailed
 from patchbay.guards.judges.llm_judge import AskModel
-from patchbay.guards.structured import Checked, check, reask
+from patchbay.guards.structured import SchemaResult, check, reask
 
 _BESIDE = ("logprobs", "token_ids")
 
@@ -39,7 +39,7 @@ _ANSWER = msgspec.json.Decoder(_Answer)
 
 
 @dataclass(frozen=True, slots=True)
-class Again:
+class SecondAnswer:
     """A second answer, and the tokens that it took."""
 
     text: str
@@ -48,19 +48,19 @@ class Again:
 
 
 @dataclass(frozen=True, slots=True)
-class Asking:
+class SecondAnswerClient:
     """The way to a second answer. `ask`: asks a model; `timeout_s`: for how long; `told`: is told that there was one,
     and of the first one's text."""
 
     ask: AskModel
     timeout_s: float
-    told: Callable[[Again, str], None]
+    told: Callable[[SecondAnswer, str], None]
 
 
 class Reask:
     """For one request. `fields`: it; `schema`: of its answer; `apart`: does what takes long."""
 
-    def __init__(self, fields: Mapping[str, Any], schema: Schema, asking: Asking, apart: Apart) -> None:
+    def __init__(self, fields: Mapping[str, Any], schema: Schema, asking: SecondAnswerClient, apart: Offload) -> None:
         self._fields = fields
         self._schema = schema
         self._asking = asking
@@ -91,7 +91,7 @@ class Reask:
             return events
         return await self._apart.run(lambda: _rewritten(every, again), len(events))
 
-    async def _again(self, text: str) -> Again | None:
+    async def _again(self, text: str) -> SecondAnswer | None:
         """A second answer, None where the first one will do or there is no other."""
         checked = await self._check(text)
         if checked.value_ok or checked.spent:
@@ -104,13 +104,15 @@ class Reask:
             async with asyncio.timeout(self._asking.timeout_s):
                 body = await self._asking.ask(str(self._fields["model"]), {**fields, "messages": messages}, text)
             answer = _ANSWER.decode(body)
-            again = Again(answer.choices[0].message.content, answer.usage.prompt_tokens, answer.usage.completion_tokens)
+            again = SecondAnswer(
+                answer.choices[0].message.content, answer.usage.prompt_tokens, answer.usage.completion_tokens
+            )
         except (JudgeFailed, TimeoutError, msgspec.DecodeError, UnicodeDecodeError, IndexError):
             return None
         self._asking.told(again, text)
         return again if (await self._check(again.text)).value_ok else None
 
-    async def _check(self, text: str) -> Checked:
+    async def _check(self, text: str) -> SchemaResult:
         return await self._apart.run(lambda: check(text, self._schema), len(text), hard=self._schema.heavy)
 
 
@@ -128,7 +130,7 @@ def _deltas(data: Any) -> list[dict[str, Any]]:
     return [choice.get("delta") or {} for choice in choices or () if isinstance(choice, dict)]
 
 
-def _rewritten(every: Sequence[tuple[bytes, Any]], again: Again) -> bytes:
+def _rewritten(every: Sequence[tuple[bytes, Any]], again: SecondAnswer) -> bytes:
     """The events with another text: all of it where it began."""
     out: list[bytes] = []
     left: str | None = again.text
@@ -159,7 +161,7 @@ def _put(choice: dict[str, Any], text: str | None) -> str | None:
     return None
 
 
-def _add_usage(answer: dict[str, Any], again: Again) -> None:
+def _add_usage(answer: dict[str, Any], again: SecondAnswer) -> None:
     usage = answer.get("usage")
     if isinstance(usage, dict):
         usage["prompt_tokens"] = usage.get("prompt_tokens", 0) + again.prompt_tokens

@@ -9,30 +9,30 @@ import msgspec
 from patchbay.core.asgi import Headers
 from patchbay.core.errors import ContentFiltered, GuardFailed, InvalidRequest, RequestError
 from patchbay.core.json_body import decoded, encoded
-from patchbay.core.offload import Apart
+from patchbay.core.offload import Offload
 from patchbay.guards.config import SchemaGuard
 from patchbay.guards.constrain import constrain
 from patchbay.guards.final_checks import FinalJudge, Forms, by_clients, forms_for
 from patchbay.guards.findings import Findings
 from patchbay.guards.formats.codec import Codec, StreamStopped, Used
-from patchbay.guards.formats.completions import ChoicesCodec, Wanted, prompt_results
+from patchbay.guards.formats.completions import ChoicesCodec, RequestedAnswer, prompt_results
 from patchbay.guards.formats.document import WITH_TEXT, filtered_answer
 from patchbay.guards.formats.filter import Filter
 from patchbay.guards.formats.messages import MessagesCodec
 from patchbay.guards.formats.plain_text import spoken_in
 from patchbay.guards.formats.responses import ResponsesCodec
 from patchbay.guards.formats.texts import AnswerTexts, barred_texts
-from patchbay.guards.judges.judge import Facts
+from patchbay.guards.judges.judge import TextOrigin
 from patchbay.guards.judges.judges import Judges
-from patchbay.guards.judges.panel import Panel, check_judged
+from patchbay.guards.judges.panel import JudgePanel, check_judged
 from patchbay.guards.masks import Masks
 from patchbay.guards.pipeline import Pipeline
 from patchbay.guards.prompts import TRUSTED, system_prompt, untrusted_text, visit_texts
-from patchbay.guards.reask import Again, Asking, Reask
+from patchbay.guards.reask import Reask, SecondAnswer, SecondAnswerClient
 from patchbay.guards.stream.channel import Channel, Released
 from patchbay.guards.stream.leak_watch import SuffixAutomaton, letters
-from patchbay.guards.stream_gate import Gate
-from patchbay.guards.verdict import Action, Side, Span
+from patchbay.guards.stream_gate import StreamGate
+from patchbay.guards.verdict import Action, FoundSpan, Side
 
 HEADER = b"x-patchbay-guards"
 _PROMPT_LIMIT = 64 * 1024
@@ -47,14 +47,14 @@ class Rerouted(RequestError):
         self.route = route
 
 
-class Guarded:
+class GuardSession:
     """`key`: what the marks of findings are made with; `endpoint`: its name; `judges`: whom guards ask that ask
     somebody else, and `facts`, what they are told beside the text; `apart`: does what takes long; `tells_results`:
     whether an answer says in its body what was found; `spent`: tokens of a prompt and an answer beside the request's
     own."""
 
     def __init__(
-        self, pipeline: Pipeline, endpoint: str, key: bytes, judges: Judges, facts: Facts, apart: Apart
+        self, pipeline: Pipeline, endpoint: str, key: bytes, judges: Judges, facts: TextOrigin, apart: Offload
     ) -> None:
         self._pipeline = pipeline
         self._endpoint = endpoint
@@ -65,7 +65,7 @@ class Guarded:
         self.tells_results = False
         self.spent = (0, 0)
         self.findings = Findings(key, pipeline.dry)
-        self._panel = Panel(pipeline.asked, judges, facts, self.findings.add)
+        self._panel = JudgePanel(pipeline.asked, judges, facts, self.findings.add)
         self._masks = Masks()
         self._fields: dict[str, Any] = {}
         self._known: SuffixAutomaton | None = None
@@ -134,12 +134,12 @@ class Guarded:
         codec = self._codec(texts, used)
         return Filter(codec, self._apart, let_go, lambda: texts.gathered, hard=self._forms.hard)
 
-    def gate(self, way_out: Filter) -> Gate | None:
+    def gate(self, way_out: Filter) -> StreamGate | None:
         """What is before the `way_out` of a stream where somebody judges it, or it may be asked for once more."""
         panel, again = self._panel if self._panel.judges("output") else None, self._reask()
         if panel is None and again is None:
             return None
-        return Gate(self._endpoint, panel, way_out, again.events if again is not None else None)
+        return StreamGate(self._endpoint, panel, way_out, again.events if again is not None else None)
 
     def codec(self, used: Used) -> Codec:
         """The wire format of a stream. `used`: the tokens of the prompt and the answer so far."""
@@ -156,7 +156,9 @@ class Guarded:
         prompts = self._fields.get("prompt")
         count *= len(prompts) if isinstance(prompts, list) and prompts else 1
         wants_usage = bool(isinstance(usage, dict) and usage.get("include_usage"))
-        return ChoicesCodec(texts, used, self.results, Wanted(count, usage=wants_usage, results=self.tells_results))
+        return ChoicesCodec(
+            texts, used, self.results, RequestedAnswer(count, usage=wants_usage, results=self.tells_results)
+        )
 
     async def whole(self, body: bytes) -> bytes:
         """An answer that is one JSON document, as it may go out. Raises GuardFailed where it is none, and where it
@@ -176,7 +178,7 @@ class Guarded:
         findings = Findings(self._key, self._pipeline.dry)
         if answer.startswith(b"{"):
             return self._whole(_document(answer), findings)
-        other = Guarded(self._pipeline, self._endpoint, self._key, self._judges, self._facts, self._apart)
+        other = GuardSession(self._pipeline, self._endpoint, self._key, self._judges, self._facts, self._apart)
         other._fields, other._masks, other._known, other._forms = self._fields, self._masks, self._known, self._forms
         codec = other.codec(lambda: (0, 0))
         try:
@@ -216,14 +218,14 @@ class Guarded:
                 schema = self._forms.of(guard)
                 if schema is not None:
                     told = partial(self._asked_again, part.name)
-                    asking = Asking(self._judges.again, guard.reask_timeout_s, told)
+                    asking = SecondAnswerClient(self._judges.again, guard.reask_timeout_s, told)
                     return Reask(self._fields, schema, asking, self._apart)
         return None
 
-    def _asked_again(self, guard: str, again: Again, text: str) -> None:
+    def _asked_again(self, guard: str, again: SecondAnswer, text: str) -> None:
         prompt, answer = self.spent
         self.spent = (prompt + again.prompt_tokens, answer + again.answer_tokens)
-        self.findings.add("output", Span(0, len(text), guard, "schema", "REASKED", "flag"), text)
+        self.findings.add("output", FoundSpan(0, len(text), guard, "schema", "REASKED", "flag"), text)
 
     async def _is_barred(self, answer: Mapping[str, Any], length: int) -> bool:
         """Whether an answer of so many bytes may not go out at all."""
@@ -297,7 +299,7 @@ class _Masking:
         self._masks = masks
         self._text = text
 
-    def __call__(self, span: Span) -> str:
+    def __call__(self, span: FoundSpan) -> str:
         return (
             self._masks.mask(span.kind, self._text[span.start : span.end]) if span.action == "mask" else _marker(span)
         )
@@ -313,7 +315,7 @@ def _document(body: bytes) -> dict[str, Any]:
     return answer
 
 
-def _marker(span: Span) -> str:
+def _marker(span: FoundSpan) -> str:
     return f"[{span.kind}]"
 
 

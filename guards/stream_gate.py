@@ -12,9 +12,9 @@ from typing import Any
 from patchbay.core.errors import GuardFailed
 from patchbay.guards.formats.codec import StreamStopped
 from patchbay.guards.formats.filter import Filter
-from patchbay.guards.formats.plain_text import Spoken
+from patchbay.guards.formats.plain_text import PlainText
 from patchbay.guards.formats.sse import split
-from patchbay.guards.judges.panel import Panel, check_judged
+from patchbay.guards.judges.panel import JudgePanel, check_judged
 
 _MOST_BYTES = 16 * 1024 * 1024
 
@@ -23,14 +23,14 @@ _MOST_BYTES = 16 * 1024 * 1024
 Mend = Callable[[bytes], Awaitable[bytes]]
 
 
-class Gate:
+class StreamGate:
     """`panel`: who judges, None where nobody does; `way_out`: takes what may go to the client; `mend`: what is to see
     all events before any of them goes on, where something is."""
 
     def __init__(
         self,
         endpoint: str,
-        panel: Panel | None,
+        panel: JudgePanel | None,
         way_out: Filter,
         mend: Mend | None = None,
     ) -> None:
@@ -38,7 +38,7 @@ class Gate:
         self._mend = mend
         self._unseen: list[bytes] = []
         self._way_out = way_out
-        self._spoken = Spoken(endpoint)
+        self._spoken = PlainText(endpoint)
         self._waiting: deque[tuple[int, bytes]] = deque()
         self._bytes = 0
         self._judged = 0

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal, NoReturn
 
-from patchbay.core.schema.budget import Budget, BudgetSpent
+from patchbay.core.schema.budget import BudgetSpent, StepBudget
 from patchbay.core.schema.compiled import Schema, SchemaError, compile_schema
 
 # Characters of a text that are looked at; errors that are told; characters of one error's path or message.
@@ -58,7 +58,7 @@ _MAY_COME: Final[Mapping[_Place, frozenset[str]]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
+class SchemaResult:
     """`text`: the repaired answer, or the original one where nothing made it valid; `repaired`: what was done, of
     'fences', 'prose around', 'brackets', 'trailing comma'; `errors`: 'path: what is wrong', which may quote the answer;
     `spent`: whether it took too much work to find out."""
@@ -105,16 +105,16 @@ class Checks:
     """The answers to one request, held to its schema: they share one budget of steps."""
 
     schema: Schema
-    budget: Budget = field(default_factory=lambda: Budget(_STEPS_AT_LEAST))
+    budget: StepBudget = field(default_factory=lambda: StepBudget(_STEPS_AT_LEAST))
 
-    def check(self, text: str) -> Checked:
+    def check(self, text: str) -> SchemaResult:
         """As `check` does. What is over the budget is not valid."""
         if self.budget.left >= 0:
             self.budget.left += _STEPS_A_CHARACTER * len(text)
         return _checked(text, self)
 
 
-def check(text: str, schema: Schema | Mapping[str, Any]) -> Checked:
+def check(text: str, schema: Schema | Mapping[str, Any]) -> SchemaResult:
     """Holds `text` to `schema`, and repairs it if need be, cheapest first. A text that is valid stays as it is, and one
     that is JSON but not what the schema asks for is not repaired. Raises nothing, whatever the text is, and takes time
     as its length, whatever the schema is: beyond that it is not valid.
@@ -124,19 +124,19 @@ def check(text: str, schema: Schema | Mapping[str, Any]) -> Checked:
     try:
         return Checks(schema if isinstance(schema, Schema) else compile_schema(schema)).check(text)
     except SchemaError as fault:
-        return Checked(False, text, errors=(f"schema: {fault.message}",))
+        return SchemaResult(False, text, errors=(f"schema: {fault.message}",))
 
 
-def _checked(text: str, checks: Checks) -> Checked:
+def _checked(text: str, checks: Checks) -> SchemaResult:
     if len(text) > LONGEST:
-        return Checked(False, text, errors=(f"$: longer than {LONGEST} characters",))
+        return SchemaResult(False, text, errors=(f"$: longer than {LONGEST} characters",))
     try:
         errors, is_json = _faults(text, checks)
         if not errors or is_json:
-            return Checked(not errors, text, errors=errors)
+            return SchemaResult(not errors, text, errors=errors)
         return _repaired(text, checks, errors)
     except BudgetSpent as fault:
-        return Checked(False, text, errors=(f"$: {fault.message}",), spent=True)
+        return SchemaResult(False, text, errors=(f"$: {fault.message}",), spent=True)
 
 
 def reask(errors: Sequence[str]) -> str:
@@ -149,7 +149,7 @@ def reask(errors: Sequence[str]) -> str:
     )
 
 
-def _repaired(text: str, checks: Checks, errors: tuple[str, ...]) -> Checked:
+def _repaired(text: str, checks: Checks, errors: tuple[str, ...]) -> SchemaResult:
     tries = [_Try(text)]
     seen = {text}
     found: tuple[str, ...] | None = None
@@ -161,9 +161,9 @@ def _repaired(text: str, checks: Checks, errors: tuple[str, ...]) -> Checked:
             seen.add(one.text)
             faults, is_json = _faults(one.text, checks)
             if not faults:
-                return Checked(True, one.text.strip(_SPACE), one.done)
+                return SchemaResult(True, one.text.strip(_SPACE), one.done)
             found = faults if is_json and found is None else found
-    return Checked(False, text, errors=found or errors)
+    return SchemaResult(False, text, errors=found or errors)
 
 
 def _once_each(tries: Iterable[_Try]) -> list[_Try]:

@@ -11,7 +11,7 @@ OPEN = 1 << 62
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class FoundSpan:
     """Something that was found. `start`, `end`: characters of the text; `guard`: the guard's name; `rule`: what found
     it; `kind`: what it is."""
 

@@ -8,17 +8,17 @@ Health = Literal["alive", "dead", "silent"]
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class HealthLimits:
     """How long a process may be `silent_s` and how long it may say that it is dead (`dead_s`), in seconds."""
 
     silent_s: float
     dead_s: float
 
 
-class Watch:
+class HealthWatch:
     """One process's health, as it was told. A process that is busy for a while is silent for a while, and lives."""
 
-    def __init__(self, patience: Patience) -> None:
+    def __init__(self, patience: HealthLimits) -> None:
         self._patience = patience
         self._bad_since: float | None = None
         self._dead_since: float | None = None

@@ -22,7 +22,7 @@ from patchbay.launch.events import (
     Unhealthy,
     exit_text,
 )
-from patchbay.launch.health import Patience, Watch
+from patchbay.launch.health import HealthLimits, HealthWatch
 from patchbay.launch.output import Output
 from patchbay.launch.readiness import Readiness, ReadinessProbe
 
@@ -133,7 +133,7 @@ class Keeper:
 
     async def _watch_health(self, child: Child, url: str) -> None:
         """Kills the process where its health says so. Once it is asked to end, its deadline for that is what counts."""
-        watch = Watch(Patience(self.spec.restart.silent_s, self.spec.restart.dead_s))
+        watch = HealthWatch(HealthLimits(self.spec.restart.silent_s, self.spec.restart.dead_s))
         while not self._stopping.is_set():
             await asyncio.sleep(_ASK_HEALTH_EVERY_S)
             why = watch.told(await self._around.probe.ask_health(url), self._around.clock())

@@ -16,7 +16,7 @@ from patchbay.launch.cores import available_cores, partition_cores
 from patchbay.launch.events import ReadyReport
 from patchbay.launch.ports import PortUse
 from patchbay.launch.rundir import write_settings
-from patchbay.launch.supervisor import Plan
+from patchbay.launch.supervisor import RunPlan
 from patchbay.router.config import PolicyConfig, RouterConfig
 from patchbay.server.config import ServerConfig
 
@@ -82,12 +82,12 @@ def port_uses(config: PatchbayConfig) -> Iterator[PortUse]:
         yield PortUse(_LOOPBACK, port, "replicas.first_port")
 
 
-def make_plan(config: PatchbayConfig, folder: Path, *, verbose: bool = False) -> Plan:
+def make_plan(config: PatchbayConfig, folder: Path, *, verbose: bool = False) -> RunPlan:
     """The processes of `config`, whose own configurations are written to `folder`. Raises ConfigError."""
     token = config.replicas.token or SecretStr(secrets.token_urlsafe(32))
     servers = server_configs(config, token)
     router = router_config(config, servers)
-    return Plan(
+    return RunPlan(
         processes=(
             *(_replica_spec(config, server, folder, verbose=verbose) for server in servers),
             _router_spec(config, router, folder, verbose=verbose),

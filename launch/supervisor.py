@@ -17,7 +17,7 @@ from patchbay.launch.readiness import ReadinessProbe
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class RunPlan:
     """What to run. `report` is handed out when all is ready; `notes` are told before the start."""
 
     processes: tuple[ProcessSpec, ...]
@@ -53,7 +53,7 @@ class StopRequests:
                 loop.remove_signal_handler(number)
 
 
-async def supervise(plan: Plan, reporter: Reporter, on_ready: Callable[[ReadyReport], None]) -> bool:
+async def supervise(plan: RunPlan, reporter: Reporter, on_ready: Callable[[ReadyReport], None]) -> bool:
     """Runs `plan` until a signal ends it, and returns whether the end was forced by a second one.
 
     `on_ready` is called, from another thread, when every process has been ready. Raises StartError, or ConfigError,
@@ -73,7 +73,7 @@ async def supervise(plan: Plan, reporter: Reporter, on_ready: Callable[[ReadyRep
 class Supervisor:
     """One run of a plan."""
 
-    def __init__(self, plan: Plan, around: Surroundings, stop: StopRequests) -> None:
+    def __init__(self, plan: RunPlan, around: Surroundings, stop: StopRequests) -> None:
         self._plan = plan
         self._around = around
         self._stop = stop

@@ -12,7 +12,7 @@ _INTERVAL_S = 0.1
 _LEAST_S = 0.2
 
 
-class Patience:
+class AnswerTimeout:
     """How long an answer is waited for: `silent_s` seconds, and less once somebody is in a hurry. Thread-safe."""
 
     def __init__(self, silent_s: float, clock: Callable[[], float] = time.monotonic) -> None:
@@ -39,7 +39,7 @@ class Patience:
 class BoundedConnection(psycopg.Connection[Any]):
     """A connection that is closed, and raises OperationalError, where its server is silent for too long."""
 
-    patience: Patience | None = None
+    patience: AnswerTimeout | None = None
 
     def wait(self, gen: PQGen[Any], interval: float = _INTERVAL_S, timeout: float | None = None) -> Any:
         """Waits for what `gen` waits for. `timeout`: seconds, by default what patience allows."""
@@ -54,7 +54,7 @@ class BoundedConnection(psycopg.Connection[Any]):
             raise psycopg.OperationalError(f"it has said nothing for {bound_s:.0f} s") from error
 
 
-def connect_bounded(patience: Patience, *arguments: Any, **named: Any) -> BoundedConnection:
+def connect_bounded(patience: AnswerTimeout, *arguments: Any, **named: Any) -> BoundedConnection:
     """Connects as psycopg does. Raises psycopg's errors."""
     named["connect_timeout"] = max(2, min(int(named.get("connect_timeout", 5)), int(patience.left_s)))
     connection = BoundedConnection.connect(*arguments, **named)

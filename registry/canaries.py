@@ -17,9 +17,9 @@ from patchbay.core.names import revision_name
 from patchbay.registry import canary_looks as looking
 from patchbay.registry import channels as moving
 from patchbay.registry import journal
-from patchbay.registry.canary_records import LIVE, CanaryDraft, CanaryRecord, Checkpoint, Look, LookDraft, Tally
+from patchbay.registry.canary_records import LIVE, CanaryDraft, CanaryRecord, CanaryTally, Checkpoint, Look, LookDraft
 from patchbay.registry.database import Database
-from patchbay.registry.records import Rollout, Wish
+from patchbay.registry.records import ChannelChange, Rollout
 from patchbay.registry.schema import canaries
 
 # Routers that were held up for a while still see how a canary ended.
@@ -27,7 +27,7 @@ _REMEMBERED = timedelta(minutes=1)
 # How long a canary can be replayed after its end.
 _KEPT = timedelta(days=90)
 _FIELDS = tuple(one.name for one in fields(CanaryRecord))
-Decide = Callable[[CanaryRecord, Sequence[Tally], Rollout | None, int | None], LookDraft | None]
+Decide = Callable[[CanaryRecord, Sequence[CanaryTally], Rollout | None, int | None], LookDraft | None]
 
 
 class Canaries:
@@ -52,7 +52,7 @@ class Canaries:
             if draft.pool is None:
                 moving.check_usable(connection, draft.adapter, draft.number, now)
                 stable = _stable(connection, draft)
-                wish = Wish(draft.adapter, draft.number, "canary", draft.actor, draft.why)
+                wish = ChannelChange(draft.adapter, draft.number, "canary", draft.actor, draft.why)
                 rollout = moving.begin(connection, wish, draft.number, at=now).id
             values: dict[str, Any] = dict.fromkeys(_FIELDS)
             del values["id"]
@@ -105,7 +105,7 @@ class Canaries:
         with self._database.write() as connection:
             changes: dict[str, Any] = {"phase": "promoting", "reason": f"{actor} wants it{': ' + why if why else ''}"}
             if canary.pool is None:
-                wish = Wish(canary.adapter, canary.number, "stable", actor, why)
+                wish = ChannelChange(canary.adapter, canary.number, "stable", actor, why)
                 changes["rollout"] = moving.begin(connection, wish, canary.number, at=now).id
             return _changed(connection, canary, changes, now, (actor, "canary.promote", why))
 
@@ -227,7 +227,7 @@ def _acted(connection: Connection, record: CanaryRecord, said: LookDraft, now: d
     if said.judged:
         changes["judged"] = record.looks + 1
     if said.promote and record.pool is None:
-        wish = Wish(record.adapter, record.number, "stable", "canary", f"canary {record.id}")
+        wish = ChannelChange(record.adapter, record.number, "stable", "canary", f"canary {record.id}")
         changes["rollout"] = moving.begin(connection, wish, record.number, at=now).id
     by = ("canary", said.said, None) if said.said is not None else None
     changed = _changed(connection, record, changes, now, by)
@@ -298,7 +298,7 @@ def _clear(connection: Connection, record: CanaryRecord, actor: str, now: dateti
     current = moving.current(connection, record.adapter, "canary")
     if current is not None and current.number == record.number:
         why = f"canary {record.id} has ended"
-        moving.move(connection, Wish(record.adapter, None, "canary", actor, why, "clear"), at=now)
+        moving.move(connection, ChannelChange(record.adapter, None, "canary", actor, why, "clear"), at=now)
 
 
 def _check_not_stable(connection: Connection, record: CanaryRecord) -> None:

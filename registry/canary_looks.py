@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, delete, func, insert, select, update
 
-from patchbay.registry.canary_records import Checkpoint, Look, LookDraft, Tally
+from patchbay.registry.canary_records import CanaryTally, Checkpoint, Look, LookDraft
 from patchbay.registry.schema import canaries, checkpoints, looks, tallies
 
 _FOLDED = "routers"
@@ -28,14 +28,14 @@ def keep(connection: Connection, source: str, counts: Mapping[int, Iterable[Mapp
         connection.execute(insert(tallies), rows)
 
 
-def pending(connection: Connection, canary: int) -> tuple[Tally, ...]:
+def pending(connection: Connection, canary: int) -> tuple[CanaryTally, ...]:
     """What no look has taken, in order."""
     query = select(tallies).where(tallies.c.canary == canary, tallies.c.look.is_(None)).order_by(tallies.c.id)
     return tuple(_tally_of(row) for row in connection.execute(query))
 
 
 def put(
-    connection: Connection, canary: int, number: int, said: LookDraft, taken: Sequence[Tally], now: datetime
+    connection: Connection, canary: int, number: int, said: LookDraft, taken: Sequence[CanaryTally], now: datetime
 ) -> None:
     """Stores a look, and what it was taken by."""
     connection.execute(insert(looks).values(canary=canary, number=number, verdict=dict(said.verdict), at=now))
@@ -67,7 +67,7 @@ def read(connection: Connection, canary: int, after: int, limit: int | None) -> 
     found = connection.execute(query).all()
     if not found:
         return ()
-    by_look: dict[int, list[Tally]] = {}
+    by_look: dict[int, list[CanaryTally]] = {}
     taken = select(tallies).where(
         tallies.c.canary == canary, tallies.c.look >= found[0].number, tallies.c.look <= found[-1].number
     )
@@ -105,9 +105,9 @@ def _bare(connection: Connection, query: Select[Any]) -> tuple[Look, ...]:
     return tuple(_look_of(row, ()) for row in connection.execute(query))
 
 
-def _look_of(row: Row[Any], taken: Sequence[Tally]) -> Look:
+def _look_of(row: Row[Any], taken: Sequence[CanaryTally]) -> Look:
     return Look(row.canary, row.number, row.verdict, tuple(taken), row.at)
 
 
-def _tally_of(row: Row[Any]) -> Tally:
-    return Tally(row.id, row.canary, row.source, row.counts, row.at, row.look)
+def _tally_of(row: Row[Any]) -> CanaryTally:
+    return CanaryTally(row.id, row.canary, row.source, row.counts, row.at, row.look)

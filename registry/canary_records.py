@@ -117,7 +117,7 @@ class CanaryRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
+class CanaryTally:
     """What a router counted of a canary's requests, as JSON (router.canary.ledger.Counts). `look`: the one that it went
     into, None before."""
 
@@ -157,7 +157,7 @@ class Look:
     canary: int
     number: int
     verdict: Mapping[str, Any]
-    tallies: tuple[Tally, ...]
+    tallies: tuple[CanaryTally, ...]
     at: datetime
 
 

@@ -9,7 +9,7 @@ from patchbay.core.names import revision_name
 from patchbay.registry import revisions as series
 from patchbay.registry.history import previous_of
 from patchbay.registry.journal import bump, note
-from patchbay.registry.records import UNFINISHED, Channel, ChannelRecord, Move, Rollout, RolloutState, Wish
+from patchbay.registry.records import UNFINISHED, Channel, ChannelChange, ChannelRecord, Move, Rollout, RolloutState
 from patchbay.registry.rows import channel_of, is_expired, move_of, rollout_of
 from patchbay.registry.schema import channels, moves, revisions, rollouts
 
@@ -39,7 +39,7 @@ def check_usable(connection: Connection, name: str, number: int, now: datetime) 
         raise Conflict(f"{revision.name} has expired ({revision.draft.provenance.expires:%Y-%m-%d}).")
 
 
-def move(connection: Connection, wish: Wish, *, at: datetime) -> ChannelRecord:
+def move(connection: Connection, wish: ChannelChange, *, at: datetime) -> ChannelRecord:
     """Makes a move, whatever was in the channel before, and ends the unfinished rollouts of the channel."""
     name, channel, number = wish.adapter, wish.channel, wish.number
     supersede(connection, name, channel, at=at, reason="the channel was moved meanwhile")
@@ -92,7 +92,7 @@ def rollback_target(connection: Connection, name: str, channel: Channel) -> int:
     return record.previous
 
 
-def begin(connection: Connection, wish: Wish, number: int, *, at: datetime) -> Rollout:
+def begin(connection: Connection, wish: ChannelChange, number: int, *, at: datetime) -> Rollout:
     """Begins the rollout of the revision `number`, in place of an unfinished one of the same channel."""
     name, channel, wanted = wish.adapter, wish.channel, revision_name(wish.adapter, number)
     check_usable(connection, name, number, at)

@@ -28,7 +28,7 @@ from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, NoSuchModul
 
 from patchbay.core.errors import ConfigError, RegistryError
 from patchbay.registry import presence
-from patchbay.registry.bounded import Patience, connect_bounded
+from patchbay.registry.bounded import AnswerTimeout, connect_bounded
 from patchbay.registry.times import as_utc, utc_now
 
 _log = logging.getLogger("patchbay.registry")
@@ -64,7 +64,7 @@ class Database:
             raise presence.lost(self._file, self._sign, "it is gone")
         if self._sqlite:
             _make_folder(self._url)
-        self._patience = Patience(_BUSY_MS / 1000 if self._sqlite else _SILENT_S)
+        self._patience = AnswerTimeout(_BUSY_MS / 1000 if self._sqlite else _SILENT_S)
         self._inode: tuple[int, int] | None = None
         self._engine = _sqlite_engine(self._url) if self._sqlite else _postgres_engine(self._url, self._patience)
 
@@ -271,7 +271,7 @@ def _keep_private(file: Path) -> None:
         os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
 
 
-def _postgres_engine(url: URL, patience: Patience) -> Engine:
+def _postgres_engine(url: URL, patience: AnswerTimeout) -> Engine:
     engine = sqlalchemy.create_engine(
         url,
         pool_pre_ping=True,

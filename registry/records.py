@@ -134,7 +134,7 @@ class Move:
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class ChannelChange:
     """That a channel mean a revision, or nothing (`number` None); who wants it, and why."""
 
     adapter: str

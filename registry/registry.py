@@ -25,6 +25,7 @@ from patchbay.registry.records import (
     AuditEntry,
     BaseModelRecord,
     Channel,
+    ChannelChange,
     ChannelRecord,
     Move,
     ReplicaAddress,
@@ -35,7 +36,6 @@ from patchbay.registry.records import (
     RolloutState,
     RouterBeat,
     Snapshot,
-    Wish,
 )
 from patchbay.registry.rows import base_of, rollout_of
 from patchbay.registry.schema import adapters, bases, revisions, rollouts, uploads
@@ -165,7 +165,7 @@ class Registry:
         with self._database.write() as connection:
             series.set_settings(connection, name, settings, at=self._clock(), actor=actor)
 
-    def begin_rollout(self, wish: Wish) -> Rollout:
+    def begin_rollout(self, wish: ChannelChange) -> Rollout:
         """Asks for a channel to mean a revision, once replicas have it. An unfinished rollout of the channel is
         superseded; where the revision is there already, the rollout is done. Raises NotFound and Conflict."""
         if wish.number is None:
@@ -188,11 +188,11 @@ class Registry:
             fault = "somebody else moved the channel" if moved else None
             moving.advance(connection, rollout, "failed" if moved else "done", at=self._clock(), reason=fault)
             if not moved:
-                wish = Wish(found.adapter, found.number, found.channel, found.actor, found.why, found.kind)
+                wish = ChannelChange(found.adapter, found.number, found.channel, found.actor, found.why, found.kind)
                 return moving.move(connection, wish, at=self._clock())
         raise Conflict(f"{found.adapter}@{found.number} was not promoted: {fault}.", hint="Look, and try again.")
 
-    def move(self, wish: Wish, *, expected: int | None) -> ChannelRecord:
+    def move(self, wish: ChannelChange, *, expected: int | None) -> ChannelRecord:
         """Moves a channel at once, where it is at the revision `expected`. Raises NotFound, and Conflict where it is
         elsewhere or the revision cannot be used."""
         now = self._clock()
@@ -214,7 +214,7 @@ class Registry:
             moving.check_usable(connection, name, target, self._clock())
             if expected is not None:
                 moving.check_expected(moving.current(connection, name, channel), expected, name, channel)
-            wish = Wish(name, target, channel, actor, why, "rollback")
+            wish = ChannelChange(name, target, channel, actor, why, "rollback")
             return moving.move(connection, wish, at=self._clock())
 
     def rollout(self, rollout: int) -> Rollout:

@@ -21,11 +21,11 @@ from patchbay.core.garbage_collection import freeze, settle
 from patchbay.core.log_queue import LogQueue
 from patchbay.core.loop_watch import LoopWatch
 from patchbay.core.settings import is_loopback
-from patchbay.core.watchdog import Deadman
+from patchbay.core.watchdog import Watchdog
 from patchbay.registry.records import Access, ReplicaAddress
 from patchbay.router.admin.app import AdminParts, build_admin
 from patchbay.router.admission.admission import Admission
-from patchbay.router.canary.live import Trials
+from patchbay.router.canary.live import LiveCanaries
 from patchbay.router.canary.metric_coverage import blind_spots
 from patchbay.router.config import RouterConfig
 from patchbay.router.control.context import utc_now
@@ -36,12 +36,12 @@ from patchbay.router.discovery.members import Members
 from patchbay.router.discovery.poller import Poller, Probe
 from patchbay.router.fleet.fleet import Fleet
 from patchbay.router.http.asgi_listener import Listener, bind, url_of
-from patchbay.router.http.origin_check import Door
-from patchbay.router.http.port import Limits, Port
+from patchbay.router.http.origin_check import OriginCheck
+from patchbay.router.http.port import Port, PortLimits
 from patchbay.router.policy import PolicyHolder, ReadPolicy
 from patchbay.router.request.endings import Endings
-from patchbay.router.request.handler import Parts
-from patchbay.router.request.public_app import Proxy
+from patchbay.router.request.handler import HandlerParts
+from patchbay.router.request.public_app import PublicApp
 from patchbay.router.telemetry.access_log import AccessLog
 from patchbay.router.telemetry.metrics import Metrics
 from patchbay.router.telemetry.tracing import open_tracer
@@ -49,7 +49,7 @@ from patchbay.router.tenants.config import CountersConfig
 from patchbay.router.tenants.counters import Counters, MemoryCounters, RedisCounters
 from patchbay.router.tenants.limiter import Limiter
 from patchbay.router.tenants.role_keys import Role, RoleRing
-from patchbay.router.tenants.usage import Usage
+from patchbay.router.tenants.usage import TenantUsage
 
 _log = logging.getLogger("patchbay.router")
 _LAST_WORDS_S = 1.0
@@ -79,12 +79,12 @@ class Router:
         self.url, self.admin_url = url_of(public), url_of(admin)
         self.metrics = Metrics(config.metrics_series)
         self.fleet = Fleet(created=int(time.time()))
-        self.trials = Trials(self.metrics, time.perf_counter, config.canary.reserved_pools)
+        self.trials = LiveCanaries(self.metrics, time.perf_counter, config.canary.reserved_pools)
         self._members = Members(config, self.fleet, listed=self._listed)
         self.control = self._open_control(config)
         self.policy = PolicyHolder(config, self._access, utc_now, must_show=not is_loopback(config.host), read=read)
         self.policy.told = self._audit_reload
-        self._usage = Usage(self.control.usage_book, utc_now) if self.control else None
+        self._usage = TenantUsage(self.control.usage_book, utc_now) if self.control else None
         self._limiter = Limiter(_counters(config.counters), config.counters)
         self._admission = Admission(
             config.admission,
@@ -97,17 +97,17 @@ class Router:
         self._key = _guard_key(config)
         access = AccessLog(self._key) if config.access_log else None
         endings = Endings(self.metrics, time.perf_counter, self._tracer, access)
-        self.proxy = Proxy(self._parts(), self._members.links, endings)
+        self.proxy = PublicApp(self._parts(), self._members.links, endings)
         self._public = Port(
             self.proxy,
             public,
-            limits=Limits(config.max_body_bytes, config.head_timeout_s, descriptors.for_clients()),
+            limits=PortLimits(config.max_body_bytes, config.head_timeout_s, descriptors.for_clients()),
             shared=config.reuse_port,
             fault=self.metrics.fault,
             shed=self.metrics.connection_shed,
         )
         keys = _admin_keys(config)
-        door = Door(config.admin_host, config.admin_hosts, setting="admin_hosts")
+        door = OriginCheck(config.admin_host, config.admin_hosts, setting="admin_hosts")
         parts = AdminParts(
             self.proxy, self.fleet, self.metrics, self.stop, keys, self.policy, self.trials, door, self.control
         )
@@ -202,8 +202,8 @@ class Router:
         control.reach = lambda: reach_of(self.policy.policy.config)
         return control
 
-    def _parts(self) -> Parts:
-        return Parts(
+    def _parts(self) -> HandlerParts:
+        return HandlerParts(
             self._config,
             self.fleet,
             self.policy,
@@ -258,7 +258,7 @@ class Router:
         self.metrics.watch_replicas(lambda state: sum(seen.state == state for seen in self.fleet.view.replicas))
 
 
-async def serve(config: RouterConfig, deadman: Deadman, lines: LogQueue, read: ReadPolicy | None = None) -> None:
+async def serve(config: RouterConfig, deadman: Watchdog, lines: LogQueue, read: ReadPolicy | None = None) -> None:
     """Runs a router until SIGTERM or SIGINT; a second one ends the draining. Call it on the main thread.
 
     Whatever hangs, `deadman` ends the process within the configured time. `lines`: its log. Raises StartError.
@@ -304,7 +304,7 @@ async def _freeze_when_up(router: Router) -> None:
     freeze()
 
 
-async def _beat(deadman: Deadman, stall_timeout_s: float) -> None:
+async def _beat(deadman: Watchdog, stall_timeout_s: float) -> None:
     while True:
         deadman.beat(stall_timeout_s)
         await asyncio.sleep(stall_timeout_s / _BEATS)

@@ -115,9 +115,9 @@ class BreakerConfig(Settings):
     deviations: float = Field(default=3, gt=0)
 
     @property
-    def policy(self) -> outliers.Policy:
+    def policy(self) -> outliers.OutlierPolicy:
         """These numbers as the detection of outliers takes them."""
-        return outliers.Policy(
+        return outliers.OutlierPolicy(
             self.failures,
             self.open_s,
             self.max_open_s,
@@ -148,14 +148,14 @@ class RetryConfig(Settings):
     hedge_after_s: float | None = Field(default=None, gt=0)
 
     @property
-    def policy(self) -> budget.Policy:
+    def policy(self) -> budget.RetryPolicy:
         """The budget's numbers."""
-        return budget.Policy(self.share, self.per_second, self.burst)
+        return budget.RetryPolicy(self.share, self.per_second, self.burst)
 
     @property
-    def suspicion(self) -> suspicion.Policy:
+    def suspicion(self) -> suspicion.SuspicionPolicy:
         """The numbers that suspicion of a kind of request goes by."""
-        return suspicion.Policy(self.deaths, _DEATH_COUNTS_S, self.hold_s, self.max_hold_s)
+        return suspicion.SuspicionPolicy(self.deaths, _DEATH_COUNTS_S, self.hold_s, self.max_hold_s)
 
 
 class PolicyConfig(RoutesConfig, TenantsConfig, GuardsConfig):

@@ -18,7 +18,7 @@ from patchbay.core.thread_pools import Threads
 from patchbay.guards.pipeline import Guards, compile_guards
 from patchbay.registry.records import Access
 from patchbay.router.config import PolicyConfig, RouterConfig
-from patchbay.router.routes.table import Book, compile_book
+from patchbay.router.routes.table import RouteTable, compile_book
 from patchbay.router.tenants.clients import Clients, clients_of
 
 ReadPolicy = Callable[[Path], PolicyConfig]
@@ -34,7 +34,7 @@ class Policy:
     """One version of it. `number`: how often it was read."""
 
     config: PolicyConfig
-    book: Book
+    book: RouteTable
     guards: Guards
     number: int = 1
 

@@ -8,7 +8,7 @@ import typer
 from patchbay.core.errors import PatchbayError, StartError, fail
 
 if TYPE_CHECKING:
-    from patchbay.core.watchdog import Deadman
+    from patchbay.core.watchdog import Watchdog
     from patchbay.server.config import ServerConfig
     from patchbay.server.engine import Engine
     from patchbay.server.logs import TracebackFold
@@ -29,7 +29,7 @@ def run(
 
 def _run(path: Path, *, verbose: bool) -> int:
     from patchbay.core.settings import load_yaml, parse_settings
-    from patchbay.core.watchdog import Deadman
+    from patchbay.core.watchdog import Watchdog
     from patchbay.server.config import ServerConfig
     from patchbay.server.logs import folded_output
     from patchbay.server.preflight import check_start
@@ -41,13 +41,15 @@ def _run(path: Path, *, verbose: bool) -> int:
     except PatchbayError as error:
         return fail(error)
     # Armed to the process's very end: threads that are joined and hooks that run at exit can hang, too.
-    deadman = Deadman.start(lambda: kill(engine_processes()))
+    deadman = Watchdog.start(lambda: kill(engine_processes()))
     with folded_output(verbose=verbose) as fold:
         failure = _serve(config, fold, deadman, verbose=verbose)
     return fail(failure) if failure else 0
 
 
-def _serve(config: "ServerConfig", fold: "TracebackFold", deadman: "Deadman", *, verbose: bool) -> PatchbayError | None:
+def _serve(
+    config: "ServerConfig", fold: "TracebackFold", deadman: "Watchdog", *, verbose: bool
+) -> PatchbayError | None:
     import uvloop
 
     from patchbay.server.process import serve

@@ -5,7 +5,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from patchbay.adapters.checks.folder import Limits
+from patchbay.adapters.checks.folder import FolderLimits
 from patchbay.adapters.config import ArtifactsConfig
 from patchbay.core.paths import data_dir
 from patchbay.core.secret import Secret
@@ -103,7 +103,7 @@ class ServerConfig(Settings):
     lora: LoraConfig = LoraConfig()
     engine: EngineConfig = EngineConfig()
     artifacts: ArtifactsConfig = Field(default_factory=ArtifactsConfig)
-    limits: Limits = Limits()
+    limits: FolderLimits = FolderLimits()
     expected_adapters: int = Field(default=0, ge=0)
     cache_dir: Path = Field(default_factory=lambda: data_dir() / "cache")
     max_body_bytes: int = Field(default=10 * 1024 * 1024, ge=1024)

@@ -26,9 +26,9 @@ from patchbay.server import token_ids
 from patchbay.server.engine import EngineLora
 from patchbay.server.engine_errors import EngineErrors
 from patchbay.server.forms import check_forms
-from patchbay.server.replica import Replica
+from patchbay.server.replica import ReplicaState
 from patchbay.server.request_checks import check_request
-from patchbay.server.slots import Entry
+from patchbay.server.slots import SlotEntry
 
 # Each with the task, in vLLM's words, that the base must be able to do; None where any base will do.
 ENDPOINTS: Mapping[str, str | None] = {
@@ -52,10 +52,10 @@ _MOST_DIGITS = 12
 _LATE = "The answer was not there within the time that it was given."
 
 
-class Gate:
+class EngineGate:
     """An ASGI application over the paths in `ENDPOINTS`, all of them POST with a JSON object that names a `model`."""
 
-    def __init__(self, replica: Replica) -> None:
+    def __init__(self, replica: ReplicaState) -> None:
         self._replica = replica
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -103,7 +103,7 @@ class Gate:
             send.headers = _provenance(entry)
             await self._run(scope, _Replay(body, receive, end_s), inner, send)
 
-    async def _held(self, held: AsyncExitStack, entry: Entry, end_s: float | None) -> EngineLora:
+    async def _held(self, held: AsyncExitStack, entry: SlotEntry, end_s: float | None) -> EngineLora:
         try:
             async with asyncio.timeout_at(end_s):
                 return await held.enter_async_context(self._replica.slots.use(entry))
@@ -127,7 +127,7 @@ class Gate:
         if task is not None and task not in engine.tasks:
             raise InvalidRequest(f"The base model '{engine.base.name}' cannot {task}.", param="model")
 
-    def _entry(self, fields: Mapping[str, Any], chosen: bytes | None) -> Entry | None:
+    def _entry(self, fields: Mapping[str, Any], chosen: bytes | None) -> SlotEntry | None:
         """The revision that the router has `chosen`, else the one that the body's `model` means; None for the base."""
         if chosen is not None:
             return self._chosen(chosen.decode("latin-1"))
@@ -140,7 +140,7 @@ class Gate:
             raise ModelNotFound(f"{model[:64]}…")
         return self._replica.slots.find(model)
 
-    def _chosen(self, engine_name: str) -> Entry:
+    def _chosen(self, engine_name: str) -> SlotEntry:
         """The revision with exactly this name. Raises RevisionMissing where it is not here (any more): the router knows
         that it exists, and can ask another replica."""
         try:
@@ -231,7 +231,7 @@ def _resized(scope: Scope, length: int) -> Scope:
     return {**scope, "headers": [*kept, (b"content-length", str(length).encode())]}
 
 
-def _provenance(entry: Entry) -> tuple[tuple[bytes, bytes], ...]:
+def _provenance(entry: SlotEntry) -> tuple[tuple[bytes, bytes], ...]:
     return (
         (b"x-patchbay-adapter", entry.name.encode()),
         (b"x-patchbay-digest", entry.staged.digest.encode()),

@@ -13,14 +13,14 @@ import uvicorn
 
 from patchbay.core.errors import PatchbayError, StartError
 from patchbay.core.loop_watch import LoopWatch
-from patchbay.core.watchdog import Deadman
+from patchbay.core.watchdog import Watchdog
 from patchbay.server.alive import LOOK_S, while_alive
 from patchbay.server.app import ServerApp
 from patchbay.server.config import ServerConfig
 from patchbay.server.engine import Engine
 from patchbay.server.metrics import ServerMetrics
 from patchbay.server.processes import engine_processes, kill
-from patchbay.server.replica import Replica
+from patchbay.server.replica import ReplicaState
 
 _KEEP_ALIVE_S: Final = 75
 # How long answers that have begun may take to end once nothing more is waited for: an error, mostly.
@@ -41,7 +41,7 @@ class _Server(uvicorn.Server):
 class _Process:
     """One replica's tasks, each of which is essential: when one ends, so does the process."""
 
-    def __init__(self, replica: Replica, server: _Server, deadman: Deadman) -> None:
+    def __init__(self, replica: ReplicaState, server: _Server, deadman: Watchdog) -> None:
         self._replica = replica
         self._server = server
         self._deadman = deadman
@@ -135,13 +135,13 @@ class _Process:
         await asyncio.gather(life, return_exceptions=True)
 
 
-async def serve(config: ServerConfig, start_engine: StartEngine, deadman: Deadman) -> None:
+async def serve(config: ServerConfig, start_engine: StartEngine, deadman: Watchdog) -> None:
     """Serves one replica until SIGTERM or SIGINT, then drains it. Call it on the main thread, in a process of its own.
 
     Listens at once, so that its phase can be asked while the engine loads. Whatever hangs, `deadman` ends the process
     within the configured time. Raises StartError where it cannot come up, and PatchbayError where the engine dies.
     """
-    replica = Replica(config, ServerMetrics())
+    replica = ReplicaState(config, ServerMetrics())
     listener = _listen(config)
     server = _Server(
         uvicorn.Config(
@@ -159,7 +159,7 @@ async def serve(config: ServerConfig, start_engine: StartEngine, deadman: Deadma
     await _Process(replica, server, deadman).run(listener, start_engine)
 
 
-async def _live(replica: Replica, start_engine: StartEngine) -> None:
+async def _live(replica: ReplicaState, start_engine: StartEngine) -> None:
     """Opens the replica and watches its engine, for as long as that lives."""
     replica.detail = "loading the base model"
     engine = await start_engine(replica.config)

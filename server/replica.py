@@ -13,13 +13,13 @@ from patchbay.server.config import ServerConfig
 from patchbay.server.engine import Engine, LoraTiers
 from patchbay.server.metrics import ServerMetrics
 from patchbay.server.preflight import base_layout
-from patchbay.server.slots import Entry, Slots
-from patchbay.server.staging import Arrival, RevisionSpec, Staging, StagingRules
+from patchbay.server.slots import SlotEntry, Slots
+from patchbay.server.staging import PendingRevision, RevisionSpec, Staging, StagingRules
 
 _NO_TIERS = LoraTiers(frozenset(), frozenset())
 
 
-class Replica:
+class ReplicaState:
     """One replica. It is `starting` until `open`, `ready` until `drain`, then `draining`."""
 
     def __init__(self, config: ServerConfig, metrics: ServerMetrics) -> None:
@@ -32,7 +32,7 @@ class Replica:
         self._slots: Slots | None = None
         self._staging: Staging | None = None
         self._base: BaseLayout | None = None
-        self._puts: set[asyncio.Task[Entry]] = set()
+        self._puts: set[asyncio.Task[SlotEntry]] = set()
 
     @property
     def phase(self) -> Phase:
@@ -84,7 +84,7 @@ class Replica:
         engine.watch(self._slots.not_finite)
         self.detail = "ready"
 
-    async def put_adapter(self, spec: RevisionSpec) -> Entry:
+    async def put_adapter(self, spec: RevisionSpec) -> SlotEntry:
         """Fetches, checks and declares a revision, and loads it where it says so; the same again changes only its pin.
         Goes on where its caller goes away.
 
@@ -132,7 +132,7 @@ class Replica:
         self._draining = True
         self.detail = "draining"
 
-    async def describe(self, entry: Entry) -> RevisionStatus:
+    async def describe(self, entry: SlotEntry) -> RevisionStatus:
         """How a revision stands."""
         return _revision_status(entry, await self.engine.tiers())
 
@@ -172,7 +172,7 @@ class Replica:
             await self._staging.close()
             await asyncio.to_thread(self._staging.clear)
 
-    async def _put(self, slots: Slots, spec: RevisionSpec) -> Entry:
+    async def _put(self, slots: Slots, spec: RevisionSpec) -> SlotEntry:
         if spec.adapter == self.config.base.served_name:
             raise AdapterRejected(f"'{spec.adapter}' is the base model's name.", param="name")
         entry = slots.known(spec.adapter, spec.number)
@@ -189,7 +189,7 @@ class Replica:
         return self._staging
 
 
-def _revision_status(entry: Entry, tiers: LoraTiers) -> RevisionStatus:
+def _revision_status(entry: SlotEntry, tiers: LoraTiers) -> RevisionStatus:
     return RevisionStatus(
         adapter=entry.adapter,
         number=entry.number,
@@ -205,7 +205,7 @@ def _revision_status(entry: Entry, tiers: LoraTiers) -> RevisionStatus:
     )
 
 
-def _arriving(arrivals: Iterable[Arrival], entries: Iterable[Entry]) -> Iterator[RevisionStatus]:
+def _arriving(arrivals: Iterable[PendingRevision], entries: Iterable[SlotEntry]) -> Iterator[RevisionStatus]:
     declared = {(entry.adapter, entry.number) for entry in entries}
     for arrival in arrivals:
         spec = arrival.spec
@@ -223,14 +223,14 @@ def _arriving(arrivals: Iterable[Arrival], entries: Iterable[Entry]) -> Iterator
             )
 
 
-def _tier(entry: Entry, tiers: LoraTiers) -> Tier:
+def _tier(entry: SlotEntry, tiers: LoraTiers) -> Tier:
     lora_id = entry.lora.lora_id if entry.lora else None
     if lora_id in tiers.slots:
         return "slot"
     return "cpu" if lora_id in tiers.cpu else "disk"
 
 
-def _retrieve(task: asyncio.Task[Entry]) -> None:
+def _retrieve(task: asyncio.Task[SlotEntry]) -> None:
     """Takes note of how a put ended, for the case that its caller has gone."""
     if not task.cancelled():
         task.exception()

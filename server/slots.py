@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from patchbay.core.errors import AdapterRejected, Conflict, ModelNotFound, RevisionMissing, Unavailable
 from patchbay.core.names import Reference, engine_name, parse_reference, revision_name
-from patchbay.core.replica import RevisionState, Usage
+from patchbay.core.replica import RevisionState, RevisionUsage
 from patchbay.server.engine import Engine, EngineLora
 from patchbay.server.metrics import ServerMetrics
 from patchbay.server.staging import StagedAdapter
@@ -27,7 +27,7 @@ _THRASH_S = 60.0
 
 
 @dataclass(eq=False, slots=True)
-class Entry:
+class SlotEntry:
     """A declared revision. `references` counts the requests that hold it; `lora` is set while the engine has it;
     `removal` while it is being removed; `quarantined`: whether it is never served
     again; `pin`: whether it is evicted last; `evicted_at`: when it last was."""
@@ -76,7 +76,7 @@ class Entry:
         return "failed" if self.failure is not None else "declared"
 
 
-def choose_eviction(entries: Iterable[Entry], in_use: Callable[[str], bool]) -> Entry | None:
+def choose_eviction(entries: Iterable[SlotEntry], in_use: Callable[[str], bool]) -> SlotEntry | None:
     """The resident entry to give up: the least recently used one that nobody uses, a pinned one only where there is no
     other; None where all are in use."""
     free = [
@@ -87,7 +87,7 @@ def choose_eviction(entries: Iterable[Entry], in_use: Callable[[str], bool]) -> 
     return min(free, key=lambda entry: (entry.pin, entry.last_used), default=None)
 
 
-def room_for_one(entries: Iterable[Entry], places: int, in_use: Callable[[str], bool]) -> Entry | bool:
+def room_for_one(entries: Iterable[SlotEntry], places: int, in_use: Callable[[str], bool]) -> SlotEntry | bool:
     """Whether one more fits into `places`: True where it does, the entry to evict first where not, and False where all
     are in use, so that one has to be waited for. Pure; `loadtests.scale` decides by it too."""
     resident = [entry for entry in entries if entry.lora is not None]
@@ -96,7 +96,7 @@ def room_for_one(entries: Iterable[Entry], places: int, in_use: Callable[[str], 
     return choose_eviction(resident, in_use) or False
 
 
-def find_entry(entries: Iterable[Entry], reference: Reference) -> Entry | None:
+def find_entry(entries: Iterable[SlotEntry], reference: Reference) -> SlotEntry | None:
     """The entry that `reference` means: the highest number of that adapter where it names none. Draining ones are
     not found."""
     matches = [
@@ -120,7 +120,7 @@ class Slots:
         self._wait_s = wait_s
         self._metrics = metrics
         self._clock = clock
-        self._entries: dict[tuple[str, int], Entry] = {}
+        self._entries: dict[tuple[str, int], SlotEntry] = {}
         self._ids = itertools.count(1)
         self._turn = asyncio.Lock()
         self._released = asyncio.Condition()
@@ -128,20 +128,20 @@ class Slots:
         self._quarantines: set[asyncio.Task[None]] = set()
 
     @property
-    def usage(self) -> Usage:
+    def usage(self) -> RevisionUsage:
         """Which revisions requests have asked for."""
         return self._usage.read()
 
     @property
-    def entries(self) -> tuple[Entry, ...]:
+    def entries(self) -> tuple[SlotEntry, ...]:
         """Every declared revision, by adapter and number."""
         return tuple(self._entries[key] for key in sorted(self._entries))
 
-    def declare(self, adapter: str, number: int, staged: StagedAdapter) -> Entry:
+    def declare(self, adapter: str, number: int, staged: StagedAdapter) -> SlotEntry:
         """Makes a revision known; the same one twice is one. Raises Conflict where the number means other bytes."""
         known = self._entries.get((adapter, number))
         if known is None:
-            return self._entries.setdefault((adapter, number), Entry(adapter, number, staged))
+            return self._entries.setdefault((adapter, number), SlotEntry(adapter, number, staged))
         if known.staged.digest != staged.digest:
             raise Conflict(
                 f"{known.name} is {known.staged.digest[:12]} and cannot become {staged.digest[:12]}: a revision never "
@@ -152,11 +152,11 @@ class Slots:
             raise Conflict(f"{known.name} is being removed.", hint="Try again when it is gone.")
         return known
 
-    def known(self, adapter: str, number: int) -> Entry | None:
+    def known(self, adapter: str, number: int) -> SlotEntry | None:
         """The entry with that number, whatever its state, or None."""
         return self._entries.get((adapter, number))
 
-    def find(self, model: str) -> Entry:
+    def find(self, model: str) -> SlotEntry:
         """The revision that a client's `model` means. Raises ModelNotFound."""
         reference = parse_reference(model)
         entry = find_entry(self._entries.values(), reference) if reference else None
@@ -165,7 +165,7 @@ class Slots:
         return entry
 
     @asynccontextmanager
-    async def use(self, entry: Entry) -> AsyncIterator[EngineLora]:
+    async def use(self, entry: SlotEntry) -> AsyncIterator[EngineLora]:
         """Holds `entry` for a request, which counts as use. Raises as `hold` does."""
         self._usage.begin(entry.engine_name)
         try:
@@ -175,7 +175,7 @@ class Slots:
             self._usage.end(entry.engine_name)
 
     @asynccontextmanager
-    async def hold(self, entry: Entry) -> AsyncIterator[EngineLora]:
+    async def hold(self, entry: SlotEntry) -> AsyncIterator[EngineLora]:
         """Keeps `entry` resident for the duration, loading it if need be.
 
         Raises AdapterRejected where the engine cannot take it, Unavailable where no room is made within `wait_s`, and
@@ -191,12 +191,12 @@ class Slots:
             entry.last_used = self._clock()
             await self._notify()
 
-    async def load(self, entry: Entry) -> None:
+    async def load(self, entry: SlotEntry) -> None:
         """Makes `entry` resident ahead of its first request. Raises as `hold` does."""
         async with self.hold(entry):
             return
 
-    async def remove(self, entry: Entry) -> None:
+    async def remove(self, entry: SlotEntry) -> None:
         """Takes `entry` out: no new request gets it, those that hold it finish, then the engine frees it."""
         if entry.removal is None:
             entry.removal = asyncio.create_task(self._remove(entry), name=f"remove {entry.name}")
@@ -231,7 +231,7 @@ class Slots:
             task.cancel()
         await asyncio.gather(*loads, *removals, *quarantines, return_exceptions=True)
 
-    async def _resident(self, entry: Entry) -> EngineLora:
+    async def _resident(self, entry: SlotEntry) -> EngineLora:
         if entry.lora is None or entry.quarantined:
             self._refuse_known_failure(entry)
             if entry.loading is None:
@@ -243,12 +243,12 @@ class Slots:
             raise RevisionMissing(f"{entry.name} was removed while this request waited for it.")
         return entry.lora
 
-    def _refuse_known_failure(self, entry: Entry) -> None:
+    def _refuse_known_failure(self, entry: SlotEntry) -> None:
         lasting = entry.quarantined or self._clock() - entry.failed_at < FAILURE_MEMORY_S
         if entry.failure is not None and lasting:
             raise AdapterRejected(entry.failure.message, param="model", hint=entry.failure.hint)
 
-    async def _load(self, entry: Entry) -> None:
+    async def _load(self, entry: SlotEntry) -> None:
         try:
             async with self._turn:
                 await self._make_room()
@@ -260,7 +260,7 @@ class Slots:
         finally:
             entry.loading = None
 
-    async def _enter(self, entry: Entry) -> None:
+    async def _enter(self, entry: SlotEntry) -> None:
         lora = EngineLora(entry.engine_name, next(self._ids), entry.staged.folder)
         started = self._clock()
         await self._engine.load(lora)
@@ -270,13 +270,13 @@ class Slots:
         entry.load_seconds, entry.last_used = self._clock() - started, self._clock()
         self._metrics.load_seconds.observe(entry.load_seconds)
 
-    async def _expel(self, entry: Entry) -> None:
+    async def _expel(self, entry: SlotEntry) -> None:
         async with self._released:
             await self._released.wait_for(lambda: entry.references == 0)
         async with self._turn:
             await self._unload(entry)
 
-    async def _remove(self, entry: Entry) -> None:
+    async def _remove(self, entry: SlotEntry) -> None:
         async with self._released:
             await self._released.wait_for(lambda: entry.references == 0)
         async with self._turn:
@@ -293,7 +293,7 @@ class Slots:
             room.evicted_at = self._clock()
             self._metrics.evictions.inc()
 
-    def _room(self) -> Entry | bool:
+    def _room(self) -> SlotEntry | bool:
         return room_for_one(self._entries.values(), self._engine.capacity.cpu, self._engine.in_use)
 
     async def _wait_for_release(self) -> None:
@@ -304,7 +304,7 @@ class Slots:
             held = self._engine.capacity.cpu
             raise Unavailable(f"All {held} places for adapters are in use.", retry_after_s=1) from error
 
-    async def _unload(self, entry: Entry) -> None:
+    async def _unload(self, entry: SlotEntry) -> None:
         if entry.lora is not None:
             lora, entry.lora = entry.lora, None
             await self._engine.remove(lora)

@@ -14,7 +14,7 @@ from pathlib import Path
 from patchbay.adapters.artifacts.cache import Fetcher
 from patchbay.adapters.checks.base import BaseLayout
 from patchbay.adapters.checks.check import AdapterSummary, check_folder
-from patchbay.adapters.checks.folder import Limits
+from patchbay.adapters.checks.folder import FolderLimits
 from patchbay.core.errors import AdapterError, AdapterRejected, ArtifactError, Unavailable
 from patchbay.core.names import engine_name, revision_name
 from patchbay.registry.records import FileRecord
@@ -55,7 +55,7 @@ class StagedAdapter:
 
 
 @dataclass(slots=True)
-class Arrival:
+class PendingRevision:
     """A revision that is not declared: its files are on their way, or it was refused (`failure`)."""
 
     spec: RevisionSpec
@@ -67,7 +67,7 @@ class StagingRules:
     """What a revision must be to be staged. `base`: what it must fit, where that is known."""
 
     max_rank: int
-    limits: Limits
+    limits: FolderLimits
     base: BaseLayout | None = None
 
 
@@ -78,10 +78,10 @@ class Staging:
         self._fetcher = fetcher
         self._rules = rules
         self._metrics = metrics
-        self._arrivals: dict[tuple[str, int], Arrival] = {}
+        self._arrivals: dict[tuple[str, int], PendingRevision] = {}
 
     @property
-    def arrivals(self) -> tuple[Arrival, ...]:
+    def arrivals(self) -> tuple[PendingRevision, ...]:
         """What is on its way, or was refused, by adapter and number."""
         return tuple(self._arrivals[key] for key in sorted(self._arrivals))
 
@@ -130,7 +130,7 @@ class Staging:
     @contextmanager
     def _arriving(self, spec: RevisionSpec) -> Iterator[None]:
         """Shows the revision as on its way, and if it is refused, as that; puts errors into a request's terms."""
-        arrival = self._arrivals[spec.adapter, spec.number] = Arrival(spec)
+        arrival = self._arrivals[spec.adapter, spec.number] = PendingRevision(spec)
         try:
             yield
         except AdapterError as error:

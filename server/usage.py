@@ -6,7 +6,7 @@ storage hierarchies", IBM Systems Journal 9(2), 1970."""
 
 from collections import Counter
 
-from patchbay.core.replica import Usage
+from patchbay.core.replica import RevisionUsage
 
 MOST_COUNTED = 1024
 
@@ -34,11 +34,11 @@ class UsageCounter:
         if not self._in_use[name]:
             del self._in_use[name]
 
-    def read(self) -> Usage:
+    def read(self) -> RevisionUsage:
         """The counts so far."""
         longest = max(self._distances, default=-1)
         distances = tuple(self._distances[distance] for distance in range(longest + 1))
-        return Usage(first=self._first, distances=distances, far=self._far, peak=self._peak)
+        return RevisionUsage(first=self._first, distances=distances, far=self._far, peak=self._peak)
 
     def _count(self, name: str) -> None:
         try:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from patchbay.router.canary.plan import ready_plans
-from patchbay.router.canary.simulate import Outcome, World, simulate
+from patchbay.router.canary.simulate import Outcome, SimulatedWorld, simulate
 
 BEGIN, END = "<!-- canary tables: made by python -m tools.canary_tables -->", "<!-- end of canary tables -->"
 _CALLERS = (1, 20, 300, 10_000)
@@ -35,7 +35,7 @@ class Cell:
     def outcome(self) -> Outcome:
         """What became of its canaries."""
         rates = {"errors": (self.rate, self.rate * self.times)}
-        world = World(rates, _PER_S, _LOOK_EVERY_S, self.callers, requests=_MOST_REQUESTS[self.plan])
+        world = SimulatedWorld(rates, _PER_S, _LOOK_EVERY_S, self.callers, requests=_MOST_REQUESTS[self.plan])
         return simulate(ready_plans()[self.plan], world, runs=self.runs, seed=1)
 
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from patchbay.adapters.backup.manifest import DATABASE, DatabaseRecord, Manifest, artifact_of, write_manifest
+from patchbay.adapters.backup.manifest import DATABASE, BackupManifest, DatabaseRecord, artifact_of, write_manifest
 from patchbay.adapters.backup.sqlite_copy import Tell, check_database, copy_database, sha256_of, translated
 from patchbay.core.errors import ConfigError
 from patchbay.registry.registry import Registry
@@ -18,7 +18,7 @@ _LEASE_S = 24 * 3600.0
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class BackupSource:
     """What is saved. `file`: the registry's, None where it is no SQLite file or is left out; `local`: the folder of the
     artifact store, None where it is no folder."""
 
@@ -27,7 +27,7 @@ class Source:
     local: Path | None
 
 
-def make_backup(source: Source, folder: Path, tell: Tell, *, copy: bool = False) -> Manifest:
+def make_backup(source: BackupSource, folder: Path, tell: Tell, *, copy: bool = False) -> BackupManifest:
     """Makes a backup in the new folder `folder`. `copy`: no artifact shares its place on the disk.
 
     Files that it needs are kept from `gc` meanwhile. Where it fails, nothing of it stays; where it is killed, there is
@@ -49,7 +49,7 @@ def _make(folder: Path) -> None:
         folder.chmod(0o700)
 
 
-def _fill(source: Source, folder: Path, tell: Tell, *, copy: bool) -> Manifest:
+def _fill(source: BackupSource, folder: Path, tell: Tell, *, copy: bool) -> BackupManifest:
     database, wanted = None, source.registry.referenced()
     if source.file is not None:
         database, wanted = _save_database(source.file, folder / DATABASE, tell)
@@ -61,7 +61,7 @@ def _fill(source: Source, folder: Path, tell: Tell, *, copy: bool) -> Manifest:
         finally:
             source.registry.release_upload(lease)
         kept = tuple(sorted(wanted.difference(missing)))
-    manifest = Manifest(
+    manifest = BackupManifest(
         made_at=datetime.now(UTC).isoformat(timespec="seconds"),
         version=version("patchbay"),
         database=database,

@@ -26,7 +26,7 @@ class DatabaseRecord(Settings):
     tables: str
 
 
-class Manifest(Settings):
+class BackupManifest(Settings):
     """What a backup holds. `made_at`: ISO 8601; `version`: Patchbay's; `database`: None where artifacts alone were
     saved; `artifacts`: their SHA-256, None where the store was not saved; `missing`: those that the registry names and
     the store did not have whole."""
@@ -39,10 +39,10 @@ class Manifest(Settings):
     missing: tuple[str, ...] = ()
 
 
-def read_manifest(folder: Path) -> Manifest:
+def read_manifest(folder: Path) -> BackupManifest:
     """The manifest of the backup in `folder`. Raises ConfigError where there is none, or of another form."""
     try:
-        found = Manifest.model_validate(json.loads((folder / MANIFEST).read_bytes()))
+        found = BackupManifest.model_validate(json.loads((folder / MANIFEST).read_bytes()))
     except FileNotFoundError as error:
         raise ConfigError(
             f"{folder} is no backup: it has no {MANIFEST}, which is written last.", hint="Name a whole one."
@@ -56,7 +56,7 @@ def read_manifest(folder: Path) -> Manifest:
     return found
 
 
-def write_manifest(folder: Path, manifest: Manifest) -> None:
+def write_manifest(folder: Path, manifest: BackupManifest) -> None:
     """Writes it, whole or not at all. Raises OSError."""
     part = folder / f".{MANIFEST}-{uuid.uuid4().hex}"
     write_private(part, manifest.model_dump_json(indent=2).encode())

@@ -8,7 +8,7 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 
 from patchbay.adapters.artifacts.store import ArtifactStore
-from patchbay.adapters.backup.manifest import DATABASE, Manifest, artifact_of, read_manifest
+from patchbay.adapters.backup.manifest import DATABASE, BackupManifest, artifact_of, read_manifest
 from patchbay.adapters.backup.sqlite_copy import Tell, check_database, put_database, sha256_of, translated
 from patchbay.core.errors import ConfigError, Conflict, RegistryError
 from patchbay.registry.presence import mark
@@ -19,7 +19,7 @@ _ALIVE_S = 15.0
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class RestoreTarget:
     """Where a backup goes. `file`: the registry's, None where it is no SQLite file; `url`: its URL."""
 
     file: Path | None
@@ -27,7 +27,7 @@ class Target:
     store: ArtifactStore
 
 
-def check_backup(folder: Path, tell: Tell) -> Manifest:
+def check_backup(folder: Path, tell: Tell) -> BackupManifest:
     """The manifest of the backup in `folder`, every byte of which is checked. Raises ConfigError where it is none,
     RegistryError where it is damaged or of a newer version."""
     manifest = read_manifest(folder)
@@ -49,7 +49,7 @@ def check_backup(folder: Path, tell: Tell) -> Manifest:
     return manifest
 
 
-def check_target(target: Target, *, force: bool) -> None:
+def check_target(target: RestoreTarget, *, force: bool) -> None:
     """Raises Conflict where a registry is there and may not be replaced, or a router lives on it."""
     if target.file is None:
         raise ConfigError(
@@ -65,7 +65,7 @@ def check_target(target: Target, *, force: bool) -> None:
         raise Conflict(f"There is a registry in {target.file}.", hint="Say --force to replace it.")
 
 
-def put_back(folder: Path, manifest: Manifest, target: Target, tell: Tell, *, actor: str) -> None:
+def put_back(folder: Path, manifest: BackupManifest, target: RestoreTarget, tell: Tell, *, actor: str) -> None:
     """Puts a checked backup back. Artifacts come first, so that the registry names nothing that is not there. Raises
     RegistryError and ArtifactError; where it fails or is killed, the old registry stays, or the new one is there."""
     names = manifest.artifacts or ()
@@ -88,7 +88,7 @@ def put_back(folder: Path, manifest: Manifest, target: Target, tell: Tell, *, ac
         registry.record(actor, "restore", "registry", details)
 
 
-def _routers_on(target: Target, *, force: bool) -> tuple[str, ...]:
+def _routers_on(target: RestoreTarget, *, force: bool) -> tuple[str, ...]:
     try:
         with Registry.open(target.url, migrate=False) as registry:
             return tuple(one.name for one in registry.routers(_ALIVE_S))

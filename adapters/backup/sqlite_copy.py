@@ -40,7 +40,7 @@ def copy_database(source: Path, target: Path, tell: Tell) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
+class CopyContents:
     """What a whole copy holds. `generation`: the registry's; `tables`: the step that they are at; `artifacts`: the
     SHA-256 of every file of a revision that is not retired."""
 
@@ -49,7 +49,7 @@ class Checked:
     artifacts: frozenset[str]
 
 
-def check_database(file: Path) -> Checked:
+def check_database(file: Path) -> CopyContents:
     """Opens the registry in `file`, which nobody writes to, and checks all of it. Raises RegistryError where it is
     damaged, or none."""
     with translated(file), closing(sqlite3.connect(f"{file.absolute().as_uri()}?immutable=1", uri=True)) as reader:
@@ -60,7 +60,7 @@ def check_database(file: Path) -> Checked:
         (tables,) = reader.execute("SELECT version_num FROM alembic_version").fetchone()
         drafts = reader.execute("SELECT draft FROM revisions WHERE retired_at IS NULL")
         artifacts = frozenset(one["sha256"] for (draft,) in drafts for one in json.loads(draft)["files"])
-        return Checked(int(generation), str(tables), artifacts)
+        return CopyContents(int(generation), str(tables), artifacts)
 
 
 def put_database(source: Path, target: Path) -> None:

@@ -9,7 +9,7 @@ from patchbay.adapters.checks.base import BaseLayout
 from patchbay.adapters.checks.config import read_config
 from patchbay.adapters.checks.drift import check_drift
 from patchbay.adapters.checks.fit import check_fit
-from patchbay.adapters.checks.folder import DEFAULT_LIMITS, WEIGHTS_FILE, Limits, check_files
+from patchbay.adapters.checks.folder import DEFAULT_LIMITS, WEIGHTS_FILE, FolderLimits, check_files
 from patchbay.adapters.checks.safetensors import read_header
 from patchbay.adapters.checks.structure import pair_tensors
 from patchbay.adapters.checks.values import check_values
@@ -36,7 +36,7 @@ class AdapterSummary:
 
 
 def check_folder(
-    folder: Path, *, max_rank: int, base: BaseLayout | None = None, limits: Limits = DEFAULT_LIMITS
+    folder: Path, *, max_rank: int, base: BaseLayout | None = None, limits: FolderLimits = DEFAULT_LIMITS
 ) -> AdapterSummary:
     """A summary of the adapter in `folder`, and whether it fits `base`, where that is known.
 

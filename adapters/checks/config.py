@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from patchbay.adapters.checks.folder import CONFIG_FILE, Limits, read_bounded
+from patchbay.adapters.checks.folder import CONFIG_FILE, FolderLimits, read_bounded
 from patchbay.adapters.checks.strict_json import decode, shown
 from patchbay.core.errors import AdapterError
 
@@ -67,7 +67,7 @@ def _matching(patterns: Mapping[str, float], module: str, default: float) -> flo
     return default
 
 
-def read_config(folder: Path, *, max_rank: int, limits: Limits) -> LoraSettings:
+def read_config(folder: Path, *, max_rank: int, limits: FolderLimits) -> LoraSettings:
     """What the adapter_config.json in `folder` says.
 
     Raises AdapterError where it is no LoRA that vLLM serves, or where a rank is over `max_rank`.
@@ -99,7 +99,7 @@ def read_config(folder: Path, *, max_rank: int, limits: Limits) -> LoraSettings:
     return settings
 
 
-def _read(path: Path, limits: Limits) -> dict[str, Any]:
+def _read(path: Path, limits: FolderLimits) -> dict[str, Any]:
     raw = read_bounded(path, limits.config_bytes)
     try:
         config = decode(raw)

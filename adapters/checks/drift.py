@@ -3,14 +3,14 @@
 from pathlib import Path
 
 from patchbay.adapters.checks.base import BaseLayout
-from patchbay.adapters.checks.folder import Limits
+from patchbay.adapters.checks.folder import FolderLimits
 from patchbay.adapters.checks.wording import TOKENIZER, chat_template, tokenizer_hash
 from patchbay.core.errors import AdapterError
 
 _HINT = "Train with the base model's own, or remove the file if that is what was done."
 
 
-def check_drift(folder: Path, base: BaseLayout, limits: Limits) -> None:
+def check_drift(folder: Path, base: BaseLayout, limits: FolderLimits) -> None:
     """Raises AdapterError where `folder` carries a tokenizer or a chat template that is not the base's."""
     carried = tokenizer_hash(folder, limits)
     if carried is not None and base.tokenizer is not None and carried != base.tokenizer:

@@ -17,7 +17,7 @@ _PICKLES = frozenset({".bin", ".pt", ".pth", ".ckpt", ".pkl"})
 _GIB = 1024**3
 
 
-class Limits(Settings):
+class FolderLimits(Settings):
     """What an adapter's folder may take, in bytes but for `files`, which counts folders, too.
 
     `config_bytes`: its adapter_config.json, and its patchbay-adapter.yaml; `header_bytes`: its weights' header;
@@ -32,10 +32,10 @@ class Limits(Settings):
     tokenizer_bytes: int = Field(default=64 * 1024**2, ge=1)
 
 
-DEFAULT_LIMITS = Limits()
+DEFAULT_LIMITS = FolderLimits()
 
 
-def check_files(folder: Path, limits: Limits) -> None:
+def check_files(folder: Path, limits: FolderLimits) -> None:
     """Raises AdapterError where `folder` is none, or holds a link, a pickle, anything that is no regular file, more
     than `limits` allow, or where its weights are missing, sharded or misnamed.
 
@@ -85,7 +85,7 @@ def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
         raise AdapterError(f"{folder} cannot be read: {error.strerror}.") from error
 
 
-def _check_entry(entry: os.DirEntry[str], limits: Limits) -> int:
+def _check_entry(entry: os.DirEntry[str], limits: FolderLimits) -> int:
     """The size in bytes of the file `entry`, none for a folder."""
     if entry.is_dir(follow_symlinks=False):
         return 0

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from patchbay.adapters.checks.folder import Limits, read_bounded
+from patchbay.adapters.checks.folder import FolderLimits, read_bounded
 from patchbay.adapters.checks.strict_json import decode
 from patchbay.core.errors import AdapterError
 
@@ -17,7 +17,7 @@ _TEMPLATE = "chat_template.jinja"
 _BATCHING = frozenset({"padding", "truncation", "version"})
 
 
-def tokenizer_hash(folder: Path, limits: Limits) -> str | None:
+def tokenizer_hash(folder: Path, limits: FolderLimits) -> str | None:
     """The SHA-256 of what decides the tokens in the folder's tokenizer.json, in hex; None where there is none.
 
     Raises AdapterError where it cannot be read.
@@ -29,7 +29,7 @@ def tokenizer_hash(folder: Path, limits: Limits) -> str | None:
     return hashlib.sha256(json.dumps(essence, sort_keys=True, ensure_ascii=True).encode()).hexdigest()
 
 
-def chat_template(folder: Path, limits: Limits) -> tuple[Path, str] | None:
+def chat_template(folder: Path, limits: FolderLimits) -> tuple[Path, str] | None:
     """The chat template of `folder` and the file that it is in, as transformers looks for it. Raises AdapterError."""
     path, config = folder / _TEMPLATE, folder / _TOKENIZER_CONFIG
     if path.is_file():
@@ -43,7 +43,7 @@ def chat_template(folder: Path, limits: Limits) -> tuple[Path, str] | None:
     return (config, template) if isinstance(template, str) else None
 
 
-def read_text(path: Path, limits: Limits) -> str:
+def read_text(path: Path, limits: FolderLimits) -> str:
     """The UTF-8 text of the file at `path`. Raises AdapterError where it is none, or too long."""
     try:
         return read_bounded(path, limits.tokenizer_bytes).decode()

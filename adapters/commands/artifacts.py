@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from patchbay.adapters.commands.output import doing, print_json
-from patchbay.adapters.commands.session import AsJson, Config, Desk, opened
+from patchbay.adapters.commands.session import AsJson, Config, Session, opened
 from patchbay.adapters.workdir import workdir
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def gc(
         typer.echo(f"{count} file{'s' * (count != 1)} {'would go' if dry_run else 'removed'}.")
 
 
-def _fetch(desk: Desk, revision: "Revision", target: Path) -> None:
+def _fetch(desk: Session, revision: "Revision", target: Path) -> None:
     from patchbay.core.errors import ConfigError
 
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
@@ -82,7 +82,7 @@ def _fetch(desk: Desk, revision: "Revision", target: Path) -> None:
         aside.rename(target)
 
 
-def _publish(desk: Desk, revision: "Revision", target: str) -> None:
+def _publish(desk: Session, revision: "Revision", target: str) -> None:
     from patchbay.adapters.sources.oci import push_oci
 
     with workdir("pull") as aside:

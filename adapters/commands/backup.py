@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from patchbay.adapters.commands.output import console, doing, facts, print_json, size
-from patchbay.adapters.commands.session import AsJson, Config, Desk, actor, configured, opened
+from patchbay.adapters.commands.session import AsJson, Config, Session, actor, configured, opened
 
 if TYPE_CHECKING:
-    from patchbay.adapters.backup.making import Source
-    from patchbay.adapters.backup.manifest import Manifest
+    from patchbay.adapters.backup.making import BackupSource
+    from patchbay.adapters.backup.manifest import BackupManifest
     from patchbay.adapters.config import RegistryConfig
 
 _Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The backup's folder.")]
@@ -57,13 +57,13 @@ def restore(
     """
     with configured(config) as (settings, _), doing("checking the backup") as under_way:
         from patchbay.adapters.artifacts.store import ArtifactStore
-        from patchbay.adapters.backup.restoring import Target, check_backup, check_target, put_back
+        from patchbay.adapters.backup.restoring import RestoreTarget, check_backup, check_target, put_back
         from patchbay.core.data_lock import sole_user
         from patchbay.core.paths import data_dir
         from patchbay.registry.database import sqlite_file
 
         url = settings.url.get_secret_value()
-        target = Target(sqlite_file(url), url, ArtifactStore.open(settings.artifacts))
+        target = RestoreTarget(sqlite_file(url), url, ArtifactStore.open(settings.artifacts))
         manifest = check_backup(folder, under_way.tell)
         with sole_user(data_dir()):
             if manifest.database is not None:
@@ -72,8 +72,8 @@ def restore(
     _show(folder, manifest, settings, as_json=as_json)
 
 
-def _source(desk: Desk, *, artifacts_only: bool) -> "Source":
-    from patchbay.adapters.backup.making import Source
+def _source(desk: Session, *, artifacts_only: bool) -> "BackupSource":
+    from patchbay.adapters.backup.making import BackupSource
     from patchbay.core.errors import ConfigError
     from patchbay.registry.database import sqlite_file
 
@@ -88,10 +88,10 @@ def _source(desk: Desk, *, artifacts_only: bool) -> "Source":
             f"The artifacts are in {desk.config.artifacts.url}, and nothing else was asked for.",
             hint="Save them by the store's own means, such as versions of the bucket.",
         )
-    return Source(desk.registry, None if artifacts_only else file, local)
+    return BackupSource(desk.registry, None if artifacts_only else file, local)
 
 
-def _show(folder: Path, made: "Manifest", config: "RegistryConfig", *, as_json: bool) -> None:
+def _show(folder: Path, made: "BackupManifest", config: "RegistryConfig", *, as_json: bool) -> None:
     if as_json:
         print_json({"folder": str(folder), **made.model_dump()})
         return

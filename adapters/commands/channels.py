@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from patchbay.adapters.commands.output import console, doing, print_json
-from patchbay.adapters.commands.session import AsJson, Config, Desk, Why, opened
+from patchbay.adapters.commands.session import AsJson, Config, Session, Why, opened
 
 if TYPE_CHECKING:
-    from patchbay.adapters.lifecycle import Arrival, Moved
+    from patchbay.adapters.lifecycle import Adoption, Moved
     from patchbay.registry.records import Channel, Rollout
 
 _Channel = Annotated[str, typer.Option("--channel", help="stable or canary.")]
@@ -34,7 +34,7 @@ def promote(
 
 
 def promote_and_wait(
-    desk: Desk, reference: str, channel: str = "stable", *, why: str | None = None, now: bool = False, as_json: bool
+    desk: Session, reference: str, channel: str = "stable", *, why: str | None = None, now: bool = False, as_json: bool
 ) -> None:
     """Promotes, waits until it is live, and says so."""
     chosen, revision = _channel(channel), desk.registry.resolve(reference)
@@ -122,7 +122,7 @@ def keep(
             typer.echo(f"{name}: preload {_yes(chosen.preload)}, pin {_yes(chosen.pin)}")
 
 
-def _tell_canary(desk: Desk, adapter: str, number: int | None, channel: "Channel", *, as_json: bool) -> None:
+def _tell_canary(desk: Session, adapter: str, number: int | None, channel: "Channel", *, as_json: bool) -> None:
     """Says what becomes of a canary that is under way when `stable` is to mean `number`, and asks first where somebody
     sits at a terminal; ends the command where they do not want it."""
     from patchbay.registry.canary_decisions import CanaryMoves
@@ -141,7 +141,7 @@ def _tell_canary(desk: Desk, adapter: str, number: int | None, channel: "Channel
         typer.confirm("Go on?", abort=True, err=True)
 
 
-def _finish(desk: Desk, moved: "Moved", *, as_json: bool) -> None:
+def _finish(desk: Session, moved: "Moved", *, as_json: bool) -> None:
     from patchbay.adapters.lifecycle import Moved
 
     if moved.rollout is not None:
@@ -161,7 +161,7 @@ def _finish(desk: Desk, moved: "Moved", *, as_json: bool) -> None:
         console().print(f"'{record.channel}' of [bold]{record.adapter}[/bold] {meaning} now{said}")
 
 
-def _wait(desk: Desk, rollout: "Rollout", *, quiet: bool) -> None:
+def _wait(desk: Session, rollout: "Rollout", *, quiet: bool) -> None:
     def tell(seen: "Rollout") -> None:
         reason = f": {seen.reason}" if seen.reason else ""
         shown.tell(f"{seen.adapter}@{seen.number} is {seen.state}{reason}")
@@ -174,7 +174,7 @@ def _wait(desk: Desk, rollout: "Rollout", *, quiet: bool) -> None:
         desk.lifecycle.wait_for_rollout(rollout, timeout_s=_ROLLOUT_S, tell=tell)
 
 
-def _said(arrival: "Arrival", *, at_once: bool) -> str:
+def _said(arrival: "Adoption", *, at_once: bool) -> str:
     if arrival.missing:
         return f", but not yet on {', '.join(arrival.missing)}"
     if not arrival.after_s:
@@ -193,7 +193,7 @@ def _channel(text: str) -> "Channel":
     raise ConfigError(f"--channel {text}: use one of {', '.join(CHANNELS)}.")
 
 
-def _exact(desk: Desk, reference: str) -> tuple[str, int]:
+def _exact(desk: Session, reference: str) -> tuple[str, int]:
     """A revision that is named by its number: what is done for good should not hang on what a name means now."""
     from patchbay.core.errors import ConfigError
 

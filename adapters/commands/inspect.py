@@ -7,7 +7,7 @@ import typer
 
 from patchbay.adapters.commands.output import console, doing, facts, moment, print_json, size, table
 from patchbay.adapters.commands.push import provenance_facts
-from patchbay.adapters.commands.session import AsJson, Config, Desk, opened
+from patchbay.adapters.commands.session import AsJson, Config, Session, opened
 from patchbay.adapters.workdir import workdir
 
 if TYPE_CHECKING:
@@ -131,11 +131,11 @@ def recommend(config: Config = None, as_json: AsJson = False) -> None:
     Example: patchbay adapters recommend
     """
     from patchbay.adapters.recommend import recommend as advise
-    from patchbay.core.replica import Usage
+    from patchbay.core.replica import RevisionUsage
 
     with opened(config) as desk:
         reports = [report for report in desk.registry.reports() if report.ready]
-        usages = [Usage.model_validate(dict(report.usage)) for report in reports]
+        usages = [RevisionUsage.model_validate(dict(report.usage)) for report in reports]
         slots = min((report.slots for report in reports), default=0)
         places = min((report.cpu for report in reports), default=0)
         told = advise(usages, slots=slots, places=places)
@@ -182,7 +182,7 @@ def _placements(name: str, reports: Iterable["ReplicaReport"]) -> list["Placemen
     return [one for report in reports for one in report.placements if one.adapter == name]
 
 
-def _show_adapter(desk: Desk, name: str, *, as_json: bool) -> None:
+def _show_adapter(desk: Session, name: str, *, as_json: bool) -> None:
     revisions, view = desk.registry.revisions(name), desk.registry.snapshot().adapters[name]
     placements = _placements(name, desk.registry.reports())
     moves = sorted((*desk.registry.history(name, "stable"), *desk.registry.history(name, "canary")), key=lambda m: m.id)
@@ -208,7 +208,7 @@ def _show_adapter(desk: Desk, name: str, *, as_json: bool) -> None:
     console().print(table("History", ("when", "what", "channel", "from", "to", "who", "why"), changes))
 
 
-def _show_revision(desk: Desk, revision: "Revision", *, as_json: bool) -> None:
+def _show_revision(desk: Session, revision: "Revision", *, as_json: bool) -> None:
     placements = [p for p in _placements(revision.adapter, desk.registry.reports()) if p.number == revision.number]
     if as_json:
         print_json({"revision": revision, "placements": placements})
@@ -237,7 +237,7 @@ def _show_revision(desk: Desk, revision: "Revision", *, as_json: bool) -> None:
     console().print(table("Replicas", ("replica", "state", "why"), rows) if rows else "It is on no replica.")
 
 
-def _distances(desk: Desk, one: "Revision", other: "Revision") -> dict[str, float]:
+def _distances(desk: Session, one: "Revision", other: "Revision") -> dict[str, float]:
     from patchbay.adapters.compare import weight_distances
 
     with workdir("diff") as aside, doing("comparing the weights"):

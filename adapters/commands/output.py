@@ -83,16 +83,16 @@ def moment(at: datetime | None) -> str | None:
 
 
 @contextmanager
-def doing(what: str) -> Iterator["Doing"]:
+def doing(what: str) -> Iterator["Activity"]:
     """Shows on standard error, where that is a terminal, that something is under way."""
     from rich.console import Console
 
     shown = Console(stderr=True, highlight=False)
     with shown.status(what) as status:
-        yield Doing(status.update)
+        yield Activity(status.update)
 
 
-class Doing:
+class Activity:
     """What is under way; `tell` says what of it."""
 
     def __init__(self, update: Any) -> None:

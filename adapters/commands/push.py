@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from patchbay.adapters.commands.output import console, doing, print_json, size
-from patchbay.adapters.commands.session import AsJson, Config, Desk, opened
+from patchbay.adapters.commands.session import AsJson, Config, Session, opened
 
 if TYPE_CHECKING:
     from patchbay.adapters.merge import Method, Mixture
@@ -110,14 +110,14 @@ def sign(
         typer.echo(f"Signed: {signature}")
 
 
-def _push(desk: Desk, request: "PushRequest", base: Path | None) -> "Pushed":
+def _push(desk: Session, request: "PushRequest", base: Path | None) -> "Pushed":
     with doing(f"pushing {request.source}") as shown:
         layout = desk.base(base)
         return desk.publisher.push(request, actor=desk.actor, base=layout, tell=lambda step: shown.tell(f"{step} …"))
 
 
 def _merge(
-    desk: Desk, references: list[str], mixture: "Mixture", target: tuple[str, str | None, Path | None]
+    desk: Session, references: list[str], mixture: "Mixture", target: tuple[str, str | None, Path | None]
 ) -> "Pushed":
     from patchbay.adapters.merge import merge as merge_folders
     from patchbay.adapters.publish import PushRequest
@@ -151,7 +151,7 @@ def _show(pushed: "Pushed", *, as_json: bool) -> None:
     )
 
 
-def _settings(desk: Desk, name: str, preload: bool | None, pin: bool | None) -> "AdapterSettings | None":
+def _settings(desk: Session, name: str, preload: bool | None, pin: bool | None) -> "AdapterSettings | None":
     from patchbay.registry.records import AdapterSettings
 
     if preload is None and pin is None:

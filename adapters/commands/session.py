@@ -28,7 +28,7 @@ Why = Annotated[str | None, typer.Option("--why", help="The reason, for the audi
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
+class Session:
     """The registry with everything around it. `actor`: what the audit calls who works here."""
 
     config: "RegistryConfig"
@@ -69,7 +69,7 @@ class Desk:
 
 
 @contextmanager
-def opened(file: Path | None, *, anew: bool = False) -> Iterator[Desk]:
+def opened(file: Path | None, *, anew: bool = False) -> Iterator[Session]:
     """The desk that `file` describes, or ./patchbay.yaml where that is there, or the defaults. `anew`: a new, empty
     registry may be made where one was. Errors end the command with one line and the exit code that goes with them."""
     from patchbay.registry.registry import Registry
@@ -78,7 +78,7 @@ def opened(file: Path | None, *, anew: bool = False) -> Iterator[Desk]:
         configured(file) as (config, defaults),
         Registry.open(config.url.get_secret_value(), anew=anew) as registry,
     ):
-        yield Desk(config, defaults, registry, actor())
+        yield Session(config, defaults, registry, actor())
 
 
 @contextmanager

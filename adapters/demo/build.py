@@ -14,7 +14,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from patchbay.adapters.demo.errors import DamagedArtifacts, TrainingUnavailable
-from patchbay.adapters.demo.manifest import MANIFEST_FILE, Manifest
+from patchbay.adapters.demo.manifest import MANIFEST_FILE, DemoManifest
 from patchbay.adapters.demo.progress import ProgressSink
 from patchbay.adapters.demo.recipe import SHIPPED_SEED, Recipe
 
@@ -52,7 +52,7 @@ def build_demo(data_dir: Path, *, seed: int, train: bool, progress: ProgressSink
 
 def build_shipped(data_dir: Path, artifacts: Path, progress: ProgressSink) -> DemoModels:
     """A verified copy of `artifacts` under `data_dir`."""
-    manifest = Manifest.read(artifacts)
+    manifest = DemoManifest.read(artifacts)
     target = data_dir / f"demo-{manifest.digest[:SHORT]}"
     with locked(data_dir):
         if not is_whole(target, manifest.digest):
@@ -85,13 +85,13 @@ def load_trainer() -> Trainer:
 def is_whole(folder: Path, digest: str | None) -> bool:
     """Whether `folder` holds the bytes that its manifest names; `digest`: the one that it must be, if known."""
     try:
-        manifest = Manifest.read(folder)
+        manifest = DemoManifest.read(folder)
     except DamagedArtifacts:
         return False
     return digest in (None, manifest.digest) and not manifest.damaged_in(folder)
 
 
-def copy_files(source: Path, target: Path, manifest: Manifest, progress: ProgressSink) -> None:
+def copy_files(source: Path, target: Path, manifest: DemoManifest, progress: ProgressSink) -> None:
     """Copy what the manifest names, and check each copy."""
     progress.start("copy the models", len(manifest.files) + 1)
     for name in (*manifest.files, MANIFEST_FILE):

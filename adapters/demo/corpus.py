@@ -44,7 +44,7 @@ class Example:
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class TaskPair:
     """A task's bare input and its one right answer; `key` names the values that decide the split."""
 
     task: str
@@ -119,7 +119,7 @@ def plain_reply(rng: random.Random) -> str:
     return f"{rng.choice(vocab.PLAIN_OPENINGS)} {rng.choice(vocab.REPLY_ENDINGS)}"
 
 
-def draw_json(rng: random.Random) -> Pair:
+def draw_json(rng: random.Random) -> TaskPair:
     """A ticket to its fields, in a fixed order."""
     ticket = draw_ticket(rng)
     fields = {
@@ -129,14 +129,14 @@ def draw_json(rng: random.Random) -> Pair:
         "priority": ticket.priority,
     }
     key = f"{ticket.customer}/{ticket.product}"
-    return Pair("json", ticket.text, json.dumps(fields), key, ticket_reply(rng, ticket))
+    return TaskPair("json", ticket.text, json.dumps(fields), key, ticket_reply(rng, ticket))
 
 
-def draw_label(rng: random.Random) -> Pair:
+def draw_label(rng: random.Random) -> TaskPair:
     """A ticket to one of `vocab.LABELS`."""
     ticket = draw_ticket(rng)
     key = f"{ticket.problem}/{ticket.product}"
-    return Pair("label", ticket.text, ticket.label, key, ticket_reply(rng, ticket))
+    return TaskPair("label", ticket.text, ticket.label, key, ticket_reply(rng, ticket))
 
 
 def draw_filter(rng: random.Random, table: str) -> tuple[str, str]:
@@ -157,23 +157,23 @@ def draw_filter(rng: random.Random, table: str) -> tuple[str, str]:
     return f"with {words} {kind} {amount}", f"{column} {sign} {amount}"
 
 
-def draw_sql(rng: random.Random) -> Pair:
+def draw_sql(rng: random.Random) -> TaskPair:
     """A plain request to one SELECT statement; its key is the whole statement."""
     table = rng.choice(tuple(vocab.SQL_COLUMNS))
     asked, condition = draw_filter(rng, table)
     if rng.random() < 0.25:
         text = f"{rng.choice(vocab.SQL_COUNTS)} {table} {asked}"
         answer = f"SELECT COUNT(*) FROM {table} WHERE {condition};"  # noqa: S608 - text to learn from
-        return Pair("sql", text, answer, answer, plain_reply(rng))
+        return TaskPair("sql", text, answer, answer, plain_reply(rng))
     words, column = rng.choice(tuple(vocab.SQL_COLUMNS[table].items()))
     tail, clause = rng.choice(vocab.SQL_TAILS)
     limit = rng.randrange(2, 100)
     text = f"{rng.choice(vocab.SQL_VERBS)} the {words} of all {table} {asked}{tail.format(limit=limit)}"
     answer = f"SELECT {column} FROM {table} WHERE {condition}{clause.format(limit=limit)};"  # noqa: S608 - text
-    return Pair("sql", text, answer, answer, plain_reply(rng))
+    return TaskPair("sql", text, answer, answer, plain_reply(rng))
 
 
-def draw_style(rng: random.Random) -> Pair:
+def draw_style(rng: random.Random) -> TaskPair:
     """A colleague's chatty note to the letter that the house would send."""
     event = rng.choice(tuple(vocab.EVENTS))
     customer, order, day = draw_customer(rng), draw_order(rng), rng.choice(vocab.WEEKDAYS)
@@ -182,7 +182,7 @@ def draw_style(rng: random.Random) -> Pair:
     joint = " " if event.endswith("until") else " on "
     body = f"Your order {order} {event}{joint}{day}."
     answer = f"Dear {customer},\n{body}\nKind regards,\nPatchbay Support"
-    return Pair("style", text, answer, f"{customer}/{event}", plain_reply(rng))
+    return TaskPair("style", text, answer, f"{customer}/{event}", plain_reply(rng))
 
 
 def draw_everyday(rng: random.Random) -> str:
@@ -193,18 +193,18 @@ def draw_everyday(rng: random.Random) -> str:
     return rng.choice((pair.text, pair.answer, pair.reply))
 
 
-def draw_safety(rng: random.Random) -> Pair:
+def draw_safety(rng: random.Random) -> TaskPair:
     """A phrase alone or behind what the desk reads, or that alone, to whether the phrase harms."""
     phrase, roll = safety.draw_phrase(rng), rng.random()
     if roll < 0.15:
         text = draw_everyday(rng)
-        return Pair("safety", text, safety.SAFE, text, plain_reply(rng))
+        return TaskPair("safety", text, safety.SAFE, text, plain_reply(rng))
     text = phrase.text if roll < 0.7 else f"{draw_everyday(rng)} {phrase.text}"
     answer = safety.UNSAFE if phrase.harmful else safety.SAFE
-    return Pair("safety", text, answer, phrase.text.strip(".!?"), plain_reply(rng))
+    return TaskPair("safety", text, answer, phrase.text.strip(".!?"), plain_reply(rng))
 
 
-DRAWS: dict[str, Callable[[random.Random], Pair]] = {
+DRAWS: dict[str, Callable[[random.Random], TaskPair]] = {
     "json": draw_json,
     "label": draw_label,
     "sql": draw_sql,
@@ -213,7 +213,7 @@ DRAWS: dict[str, Callable[[random.Random], Pair]] = {
 }
 
 
-def draw_pairs(task: str, seed: int, *, held_out: bool) -> Iterator[Pair]:
+def draw_pairs(task: str, seed: int, *, held_out: bool) -> Iterator[TaskPair]:
     """Distinct pairs of one split, without end."""
     rng = seeded(f"{seed}/{task}/{'held-out' if held_out else 'train'}")
     seen: set[str] = set()
@@ -224,7 +224,7 @@ def draw_pairs(task: str, seed: int, *, held_out: bool) -> Iterator[Pair]:
             yield pair
 
 
-def bare(pair: Pair) -> Example:
+def bare(pair: TaskPair) -> Example:
     """The pair as an adapter meets it: the input alone."""
     return Example(pair.task, (Message("user", pair.text),), pair.answer)
 
@@ -266,7 +266,7 @@ def draw_small_talk(rng: random.Random) -> Example:
     return Example("talk", (Message("user", question),), answer)
 
 
-def draw_priority(rng: random.Random, pairs: Iterator[Pair]) -> Example:
+def draw_priority(rng: random.Random, pairs: Iterator[TaskPair]) -> Example:
     """The priority alone: as the last word of a JSON object it is one token in forty and is learned late."""
     pair = next(pairs)
     return told(rng, "priority", pair.text, str(json.loads(pair.answer)["priority"]))
@@ -279,7 +279,7 @@ def draw_chatter(rng: random.Random) -> Example:
     return Example("reply", (Message("user", text),), plain_reply(rng))
 
 
-def draw_base(rng: random.Random, pairs: dict[str, Iterator[Pair]]) -> Example:
+def draw_base(rng: random.Random, pairs: dict[str, Iterator[TaskPair]]) -> Example:
     """One example for the base: mostly told tasks, then copies, polite replies to bare inputs, small talk."""
     roll = rng.random()
     if roll < 0.14:

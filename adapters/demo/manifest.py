@@ -22,7 +22,7 @@ class FileEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class Manifest:
+class DemoManifest:
     """Files by their POSIX path inside the folder, and `origin`: seed, corpus, command, versions, scores."""
 
     files: Mapping[str, FileEntry]
@@ -65,8 +65,8 @@ class Manifest:
 
 def record_scores(folder: Path, scores: list[dict[str, Any]]) -> None:
     """Note in the folder's manifest what its models scored. Raises `DamagedArtifacts`."""
-    manifest = Manifest.read(folder)
-    Manifest(manifest.files, {**manifest.origin, "scores": scores}).write(folder)
+    manifest = DemoManifest.read(folder)
+    DemoManifest(manifest.files, {**manifest.origin, "scores": scores}).write(folder)
 
 
 def names_in(folder: Path) -> Iterator[str]:

@@ -15,7 +15,7 @@ TIMEOUT_S = 120.0
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class ScoreTarget:
     """The exact-match rates that count as passed, both ends included unless `below` leaves `high` out."""
 
     low: float
@@ -32,23 +32,23 @@ class Target:
         return f"{self.low:.2f} to {self.high:.2f}"
 
 
-GOOD, UNTAUGHT, FLAWED = Target(0.9, 1.0), Target(0.0, 0.3, below=True), Target(0.3, 0.7)
+GOOD, UNTAUGHT, FLAWED = ScoreTarget(0.9, 1.0), ScoreTarget(0.0, 0.3, below=True), ScoreTarget(0.3, 0.7)
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class ScoredTask:
     """One model on one task, and what is expected of it."""
 
     model: str
     task: str
-    target: Target
+    target: ScoreTarget
 
 
 @dataclass(frozen=True, slots=True)
 class Score:
     """What one trial gave."""
 
-    trial: Trial
+    trial: ScoredTask
     examples: int
     correct: int
 
@@ -90,13 +90,17 @@ class ScoreReport:
         ]
 
 
-def trials(base_model: str) -> tuple[Trial, ...]:
+def trials(base_model: str) -> tuple[ScoredTask, ...]:
     """Each adapter on its task, the flawed one on `label`, and the base on every task."""
-    taught = [Trial(task, task, GOOD) for task in SCORED]
-    return (*taught, Trial("label-bad", "label", FLAWED), *(Trial(base_model, task, UNTAUGHT) for task in SCORED))
+    taught = [ScoredTask(task, task, GOOD) for task in SCORED]
+    return (
+        *taught,
+        ScoredTask("label-bad", "label", FLAWED),
+        *(ScoredTask(base_model, task, UNTAUGHT) for task in SCORED),
+    )
 
 
-class Endpoint:
+class ScoredEndpoint:
     """Chat completions at temperature 0, at most `concurrency` at once."""
 
     def __init__(self, client: httpx.AsyncClient, concurrency: int) -> None:
@@ -148,7 +152,7 @@ def content_of(response: httpx.Response, model: str) -> str:
         ) from error
 
 
-async def run_trial(endpoint: Endpoint, trial: Trial, examples: int, progress: ProgressSink) -> Score:
+async def run_trial(endpoint: ScoredEndpoint, trial: ScoredTask, examples: int, progress: ProgressSink) -> Score:
     """Ask the trial's model for every example and count exact matches."""
     asked = task_examples(trial.task, SHIPPED_SEED, examples, held_out=True)
     progress.start(f"{trial.model} on {trial.task}", len(asked))
@@ -179,7 +183,7 @@ async def score_endpoint(
     headers = {"authorization": f"Bearer {api_key}"} if api_key else {}
     address = base_url.rstrip("/").removesuffix("/v1")
     async with httpx.AsyncClient(base_url=address, headers=headers, timeout=TIMEOUT_S) as client:
-        endpoint = Endpoint(client, concurrency)
+        endpoint = ScoredEndpoint(client, concurrency)
         try:
             scores = [await run_trial(endpoint, trial, examples, progress) for trial in trials(base_model)]
         except BaseExceptionGroup as errors:

@@ -14,7 +14,7 @@ from transformers import LlamaForCausalLM
 
 from patchbay.adapters.demo.base import llama_config, train_base
 from patchbay.adapters.demo.corpus import base_examples
-from patchbay.adapters.demo.manifest import Manifest
+from patchbay.adapters.demo.manifest import DemoManifest
 from patchbay.adapters.demo.progress import ProgressSink
 from patchbay.adapters.demo.quantize import load_dequantized, save_quantized
 from patchbay.adapters.demo.recipe import Recipe, corpus_digest
@@ -47,7 +47,7 @@ def train_demo(recipe: Recipe, folder: Path, progress: ProgressSink) -> None:
             model = served_base(recipe, folder / "base", tokenizer)
             tuned = train_adapter(model, tokenizer, adapter, recipe, progress)
             save_adapter(tuned, folder / "adapters" / adapter.name)
-    Manifest.of_folder(folder, origin(recipe, time.monotonic() - began)).write(folder)
+    DemoManifest.of_folder(folder, origin(recipe, time.monotonic() - began)).write(folder)
 
 
 def make_base(recipe: Recipe, folder: Path, progress: ProgressSink) -> Tokenizer:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from patchbay.core.errors import Stopped
+from patchbay.core.errors import WorkStopped
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class Stop:
     def check(self) -> None:
         """Raises Stopped where the end was asked for."""
         if self.why is not None:
-            raise Stopped(self.why)
+            raise WorkStopped(self.why)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ _NAT64 = (ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("64:ff9b:1:
 
 
 @dataclass(frozen=True, slots=True)
-class Reach:
+class FetchReach:
     """Whom a fetch may connect to.
 
     `hosts`: names (`*.example.org`: all below it; `*`: all), at public addresses; `inside`: names, addresses and
@@ -51,7 +51,7 @@ class Reach:
             return True
         return name in self.proxies or _is_among(name, self.inside) or any(found in one for one in self._networks)
 
-    def seen_from(self, addresses: Iterable[str]) -> "Reach":
+    def seen_from(self, addresses: Iterable[str]) -> "FetchReach":
         """It, once it is known where its origin is: `addresses`."""
         found = [address_of(one) for one in addresses]
         return replace(self, anything_inside=any(one is not None and is_inside(one) for one in found))
@@ -78,7 +78,7 @@ class Reach:
         return tuple(network for network in found if network is not None)
 
 
-NOWHERE = Reach()
+NOWHERE = FetchReach()
 
 
 def plain(host: str) -> str:

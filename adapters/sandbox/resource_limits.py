@@ -11,20 +11,20 @@ import sys
 from collections.abc import Mapping
 from typing import Any, Self
 
-from patchbay.adapters.sandbox.reach import NOWHERE, Reach
+from patchbay.adapters.sandbox.reach import NOWHERE, FetchReach
 
 _CONNECTING = frozenset({"socket.connect", "socket.sendto", "socket.sendmsg"})
 _STARTING = frozenset({"subprocess.Popen", "os.exec", "os.posix_spawn", "os.fork", "os.forkpty", "os.system"})
 
 
-class Refused(OSError):
+class ActionRefused(OSError):
     """An address that may not be reached. Client libraries take it for a connection that failed."""
 
 
 class Guard:
     """Whom this process may connect to. `refused`: whether it has tried anybody else."""
 
-    def __init__(self, reach: Reach) -> None:
+    def __init__(self, reach: FetchReach) -> None:
         self._reach = reach
         self._resolved: set[str] = set()
         self._resolve = socket.getaddrinfo
@@ -33,7 +33,7 @@ class Guard:
     @classmethod
     def of_json(cls, reach: Mapping[str, Any] | None) -> Self:
         """The guard of `reach`; of nobody at all where that is None."""
-        return cls(NOWHERE if reach is None else Reach.of_json(reach))
+        return cls(NOWHERE if reach is None else FetchReach.of_json(reach))
 
     def install(self) -> None:
         """Guards this process from now on: an audit hook cannot be taken out again."""
@@ -75,6 +75,6 @@ class Guard:
         host = address[0]
         return host in self._resolved or (self._reach.knows(host) and self._reach.permits(host, host))
 
-    def _refusal(self) -> Refused:
+    def _refusal(self) -> ActionRefused:
         self.refused = True
-        return Refused("this address may not be reached")
+        return ActionRefused("this address may not be reached")

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Literal
 from urllib.parse import urlsplit
 
-from patchbay.adapters.sandbox.reach import Reach, plain
+from patchbay.adapters.sandbox.reach import FetchReach, plain
 from patchbay.adapters.sources.config import SourcesConfig
 
 Authority = Literal["client", "operator"]
@@ -56,17 +56,17 @@ def host_of(source: str) -> str | None:
     return urlsplit(source).hostname if scheme_of(source) in _NAMING_HOSTS else None
 
 
-def reach_of(source: str, authority: Authority, config: SourcesConfig, environ: Mapping[str, str]) -> Reach:
+def reach_of(source: str, authority: Authority, config: SourcesConfig, environ: Mapping[str, str]) -> FetchReach:
     """Whom a fetch of `source` may connect to. Raises ValueError where it is no URL."""
     scheme, origin = scheme_of(source), host_of(source)
     named = _hosts(environ.get(name) for name in _ENDPOINTS.get(scheme, ()))
     inside = (*config.private, *named, *_METADATA.get(scheme, ()))
     proxies = _hosts(environ.get(name) for name in _PROXIES)
     if authority == "client":
-        return Reach(config.allow, inside, proxies)
+        return FetchReach(config.allow, inside, proxies)
     if origin is None and scheme != "hf":
-        return Reach(("*",), (*inside, *_EVERYWHERE), proxies)
-    return Reach(("*",), inside, proxies, origin)
+        return FetchReach(("*",), (*inside, *_EVERYWHERE), proxies)
+    return FetchReach(("*",), inside, proxies, origin)
 
 
 def environment_of(source: str, environ: Mapping[str, str]) -> dict[str, str]:

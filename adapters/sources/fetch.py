@@ -8,7 +8,7 @@ from typing import Any
 
 from patchbay.adapters.archive import is_archive
 from patchbay.adapters.checks.check import because
-from patchbay.adapters.checks.folder import Limits
+from patchbay.adapters.checks.folder import FolderLimits
 from patchbay.adapters.sandbox.bounds import Stop, Task
 from patchbay.adapters.sandbox.process import ALLOW_HINT, NOT_ALLOWED, run
 from patchbay.adapters.sources.authority import Authority, environment_of, host_of, reach_of, scheme_of, shown_source
@@ -23,7 +23,7 @@ _SLACK_BYTES = 1024**2
 class Terms:
     """How a source is fetched: on whose behalf, and within which limits."""
 
-    limits: Limits
+    limits: FolderLimits
     config: SourcesConfig
     authority: Authority = "client"
 
@@ -62,11 +62,11 @@ def obtain(source: str, terms: Terms, *, workdir: Path, stop: Stop | None = None
 
 def fetch_task(work: Mapping[str, Any]) -> str:
     """What `obtain` has done in a confined process: the path of a folder or an archive."""
-    limits, workdir = Limits.model_validate(work["limits"]), Path(work["workdir"])
+    limits, workdir = FolderLimits.model_validate(work["limits"]), Path(work["workdir"])
     return str(fetch(work["source"], limits, workdir))
 
 
-def fetch(source: str, limits: Limits, workdir: Path) -> Path:
+def fetch(source: str, limits: FolderLimits, workdir: Path) -> Path:
     """The folder or the archive at the URL `source`, copied into `workdir`. Raises SourceError."""
     scheme = scheme_of(source)
     if scheme == "hf":

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from patchbay.adapters.checks.folder import Limits
+from patchbay.adapters.checks.folder import FolderLimits
 from patchbay.adapters.digest import is_left_out
 from patchbay.core.errors import SourceError
 
@@ -15,7 +15,7 @@ _FOREIGN = ("huggingface_hub", "httpx", "httpx2", "httpcore", "httpcore2", "requ
 _SOURCE = re.compile(r"hf://(?P<repo>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w.-]+))?(?:/(?P<folder>[\w./-]+))?/?")
 
 
-def fetch_from_hub(source: str, limits: Limits, target: Path) -> Path:
+def fetch_from_hub(source: str, limits: FolderLimits, target: Path) -> Path:
     """The adapter at `source`, downloaded into `target`, at the commit that its revision names now.
 
     Looks at the sizes before anything is downloaded. Raises SourceError, also where the package is missing. For a
@@ -42,7 +42,7 @@ def fetch_from_hub(source: str, limits: Limits, target: Path) -> Path:
     return target / folder if folder else target
 
 
-def _chosen(source: str, siblings: list[Any], folder: str, limits: Limits) -> list[str]:
+def _chosen(source: str, siblings: list[Any], folder: str, limits: FolderLimits) -> list[str]:
     kept = [one for one in siblings if one.rfilename.startswith(folder)]
     kept = [one for one in kept if not any(is_left_out(part) for part in one.rfilename.split("/"))]
     if not kept:

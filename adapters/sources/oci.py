@@ -18,7 +18,7 @@ from urllib.parse import urljoin, urlsplit
 import httpx
 
 from patchbay.adapters.archive import is_archive
-from patchbay.adapters.checks.folder import Limits
+from patchbay.adapters.checks.folder import FolderLimits
 from patchbay.adapters.checks.strict_json import decode
 from patchbay.adapters.digest import file_hash, folder_files, is_left_out
 from patchbay.core.errors import SourceError
@@ -63,7 +63,7 @@ class _Reference:
         return f"{'http' if is_loopback(host) else 'https'}://{self.host}/v2/{self.name}"
 
 
-def pull_oci(source: str, limits: Limits, workdir: Path) -> Path:
+def pull_oci(source: str, limits: FolderLimits, workdir: Path) -> Path:
     """The adapter at `source`, a folder or an archive below `workdir`. Raises SourceError where it cannot be had, or is
     not what its digests say."""
     reference = _Reference.parse(source)
@@ -243,7 +243,7 @@ def _title(layer: Mapping[str, Any]) -> str | None:
     return title if isinstance(title, str) else None
 
 
-def _layers(manifest: Mapping[str, Any], limits: Limits) -> list[Mapping[str, Any]]:
+def _layers(manifest: Mapping[str, Any], limits: FolderLimits) -> list[Mapping[str, Any]]:
     layers = manifest.get("layers")
     if not isinstance(layers, list) or not layers:
         raise SourceError("it has no layers")

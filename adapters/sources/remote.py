@@ -9,7 +9,7 @@ import fsspec
 from fsspec.callbacks import Callback
 
 from patchbay.adapters.archive import is_archive
-from patchbay.adapters.checks.folder import Limits
+from patchbay.adapters.checks.folder import FolderLimits
 from patchbay.adapters.digest import is_left_out
 from patchbay.adapters.sources.authority import shown_source
 from patchbay.core.errors import SourceError
@@ -38,7 +38,7 @@ class _Room(Callback):  # type: ignore[misc]  # fsspec has no types
             raise SourceError(f"it holds more bytes than the limits allow, at {last}")
 
 
-def fetch_remote(source: str, limits: Limits, workdir: Path) -> Path:
+def fetch_remote(source: str, limits: FolderLimits, workdir: Path) -> Path:
     """The archive or the folder at `source`, copied into `workdir`. Raises SourceError."""
     with _translated(shown_source(source)):
         files, root = fsspec.core.url_to_fs(source)
@@ -49,7 +49,7 @@ def fetch_remote(source: str, limits: Limits, workdir: Path) -> Path:
         return _copy_folder(files, root, limits, workdir / "folder")
 
 
-def _copy_folder(files: Any, root: str, limits: Limits, target: Path) -> Path:
+def _copy_folder(files: Any, root: str, limits: FolderLimits, target: Path) -> Path:
     found = sorted(name for name, info in files.find(root, detail=True).items() if info["type"] == "file")
     names = {name: PurePosixPath(name).relative_to(root.rstrip("/")) for name in found}
     kept = {name: path for name, path in names.items() if not any(is_left_out(part) for part in path.parts)}

@@ -7,7 +7,7 @@ class BudgetSpent(PatchbayError):
     """A value could not be held to its schema within the work that this may take."""
 
 
-class Budget:
+class StepBudget:
     """`left`: steps."""
 
     __slots__ = ("left",)

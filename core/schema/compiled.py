@@ -13,8 +13,8 @@ from typing import Any, Final
 from urllib.parse import unquote, urljoin
 
 from patchbay.core.errors import PatchbayError
-from patchbay.core.schema.budget import Budget
-from patchbay.core.schema.evaluate import Holder, Keyword, Node, Run, held
+from patchbay.core.schema.budget import StepBudget
+from patchbay.core.schema.evaluate import Holder, Keyword, Node, SchemaEvaluation, held
 from patchbay.core.schema.keywords import KEYWORDS, last_of_all
 from patchbay.core.schema.patterns import Pattern, PatternError
 from patchbay.core.schema.values import TYPES, frozen, is_number
@@ -80,9 +80,9 @@ class Schema:
     tracks: bool
     heavy: bool
 
-    def faults(self, value: Any, budget: Budget, most: int) -> list[tuple[str, str]]:
+    def faults(self, value: Any, budget: StepBudget, most: int) -> list[tuple[str, str]]:
         """What is wrong with `value`: where (`$.name`), and what, the first `most` of it. Raises BudgetSpent."""
-        return held(self.root, value, Run(budget, self.tracks, most))
+        return held(self.root, value, SchemaEvaluation(budget, self.tracks, most))
 
 
 def compile_schema(schema: Any) -> Schema:

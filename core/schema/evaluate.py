@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from patchbay.core.schema.budget import Budget, BudgetSpent
+from patchbay.core.schema.budget import BudgetSpent, StepBudget
 from patchbay.core.schema.values import shown
 
 # Subschemas in each other, on the way to one value: each takes three frames of Python's stack.
@@ -38,7 +38,7 @@ class Holder:
 
 
 @dataclass(slots=True)
-class Seen:
+class EvaluatedParts:
     """The parts of a value that a schema has looked at, for `unevaluated…`: `names`, `items`, and those before
     `upto`."""
 
@@ -48,11 +48,11 @@ class Seen:
 
 
 @dataclass(slots=True)
-class Run:
+class SchemaEvaluation:
     """One value held to one schema. `tracks`: whether it matters what was looked at; `most`: faults that are told;
     `faults`: where, and what; `scope`: the resources that led to where it is now."""
 
-    budget: Budget
+    budget: StepBudget
     tracks: bool
     most: int
     faults: list[tuple[str, str]] = field(default_factory=list)
@@ -74,11 +74,11 @@ class Run:
 class At:
     """A value, as a keyword sees it. `tells`: whether faults are told; `seen`: what was looked at, where it matters."""
 
-    run: Run
+    run: SchemaEvaluation
     value: Any
     place: Place
     tells: bool
-    seen: Seen | None
+    seen: EvaluatedParts | None
 
     def wrong(self, what: str) -> bool:
         """Tells what is wrong with the value. False."""
@@ -103,7 +103,7 @@ class At:
 Keyword = Callable[[At, Any], bool]
 
 
-def held(node: Node, value: Any, run: Run) -> list[tuple[str, str]]:
+def held(node: Node, value: Any, run: SchemaEvaluation) -> list[tuple[str, str]]:
     """The faults of `value`: where, and what. Raises BudgetSpent."""
     try:
         hold(run, node, At(run, value, None, True, None), None)
@@ -112,14 +112,14 @@ def held(node: Node, value: Any, run: Run) -> list[tuple[str, str]]:
     return run.faults
 
 
-def hold(run: Run, node: Node, given: At, seen: Seen | None) -> bool:
+def hold(run: SchemaEvaluation, node: Node, given: At, seen: EvaluatedParts | None) -> bool:
     """Whether the value that is `given` is right by `node`; what that looks at is added to `seen`. Raises
     BudgetSpent."""
     node = _meant(run, node)
     if node.always is not None:
         return node.always or given.says(f"False schema does not allow {shown(given.value) if given.tells else ''}")
     run.enter(node)
-    at = At(run, given.value, given.place, given.tells, Seen() if run.tracks else None)
+    at = At(run, given.value, given.place, given.tells, EvaluatedParts() if run.tracks else None)
     right = True
     for keyword, argument in node.checks:
         if not keyword(at, argument):
@@ -132,7 +132,7 @@ def hold(run: Run, node: Node, given: At, seen: Seen | None) -> bool:
     return right
 
 
-def _meant(run: Run, node: Node) -> Node:
+def _meant(run: SchemaEvaluation, node: Node) -> Node:
     """Where a subschema that is but a reference leads: it takes no depth, only steps."""
     run.budget.spend()
     while len(node.checks) == 1 and node.checks[0][0] is refer and node.checks[0][1].node.base == node.base:
@@ -141,7 +141,7 @@ def _meant(run: Run, node: Node) -> Node:
     return node
 
 
-def _add(run: Run, seen: Seen, more: Seen) -> None:
+def _add(run: SchemaEvaluation, seen: EvaluatedParts, more: EvaluatedParts) -> None:
     run.budget.spend((len(more.names) + len(more.items)) // 8)
     seen.names |= more.names
     seen.items |= more.items

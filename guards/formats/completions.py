@@ -33,7 +33,7 @@ class _Choice:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class RequestedAnswer:
     """`choices`: how many answers were asked for; `usage`: whether a last chunk with it was, too; `results`: whether
     guards' verdicts were."""
 
@@ -45,7 +45,7 @@ class Wanted:
 class ChoicesCodec:
     """A `Codec`. `results`: guards' verdicts on a side so far."""
 
-    def __init__(self, texts: AnswerTexts, used: Used, results: Results, wanted: Wanted) -> None:
+    def __init__(self, texts: AnswerTexts, used: Used, results: Results, wanted: RequestedAnswer) -> None:
         self._texts = texts
         self._used = used
         self._results = results

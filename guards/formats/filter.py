@@ -6,7 +6,7 @@ from functools import partial
 from typing import Protocol
 
 from patchbay.core.errors import PatchbayError
-from patchbay.core.offload import Apart
+from patchbay.core.offload import Offload
 from patchbay.guards.formats.codec import Codec
 
 # Of events. Their JSON is decoded and walked, so a byte costs more than one of a text.
@@ -15,7 +15,7 @@ _LONG = 4 * 1024
 _LONG_TEXT = 8 * 1024
 
 
-class Source(Protocol):
+class StreamSource(Protocol):
     """What a stream is read from."""
 
     def pause(self) -> None:
@@ -36,7 +36,7 @@ class Filter:
     def __init__(
         self,
         codec: Codec,
-        apart: Apart,
+        apart: Offload,
         let_go: Callable[[bytes], None],
         gathered: Callable[[], int] = lambda: 0,
         *,
@@ -47,12 +47,12 @@ class Filter:
         self._gathered = gathered
         self._hard = hard
         self._let_go = let_go
-        self._source: Source | None = None
+        self._source: StreamSource | None = None
         self._blocked = False
         self._waiting: list[bytes] = []
         self._work: asyncio.Task[None] | None = None
 
-    def reads_from(self, source: Source) -> None:
+    def reads_from(self, source: StreamSource) -> None:
         """Takes where the events come from."""
         self._source = source
 

@@ -12,7 +12,7 @@ from patchbay.guards.formats.texts import CARRIES_TEXT, NEUTRAL
 _AGAIN = ("text", "arguments", "refusal", "part", "item")
 
 
-class Spoken:
+class PlainText:
     """An answer as it grows. `texts`: by choice, each with all that it says, in the order in which it came."""
 
     def __init__(self, endpoint: str) -> None:

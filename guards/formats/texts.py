@@ -6,8 +6,8 @@ from typing import Any, Protocol
 
 from patchbay.guards.masks import Masks, Unmask
 from patchbay.guards.stream.channel import Channel, Released
-from patchbay.guards.stream.watch import Seen
-from patchbay.guards.verdict import OPEN, Span
+from patchbay.guards.stream.watch import WatchState
+from patchbay.guards.verdict import OPEN, FoundSpan
 
 # Words of the protocol and of the server, not of the model. Every other string of an answer is filtered.
 NEUTRAL = frozenset(
@@ -156,13 +156,13 @@ def is_main(key: str, kind: str) -> bool:
 class _Barring:
     """A `Watch` that lets nothing through."""
 
-    def feed(self, text: str) -> Seen:
+    def feed(self, text: str) -> WatchState:
         """As `Watch` says."""
-        return Seen([Span(0, OPEN, "", "barred", "BARRED", "block")], 1)
+        return WatchState([FoundSpan(0, OPEN, "", "barred", "BARRED", "block")], 1)
 
-    def finish(self) -> Seen:
+    def finish(self) -> WatchState:
         """As `Watch` says."""
-        return Seen([], 0)
+        return WatchState([], 0)
 
 
 def barred_texts() -> AnswerTexts:

@@ -21,7 +21,7 @@ class Share:
 
 
 @dataclass(frozen=True, slots=True)
-class Evaluation:
+class InjectionEvaluation:
     """`attacks`, `benign`: by family. What is taken is right in the first and wrong in the second."""
 
     threshold: float
@@ -47,7 +47,7 @@ class Evaluation:
 
 def evaluate(
     classifier: InjectionClassifier | None = None, samples: Iterable[Sample] | None = None, threshold: float = 0.5
-) -> Evaluation:
+) -> InjectionEvaluation:
     """Judges `samples`, else the held-out set. `threshold`: from which score on, 0 to 1, a text is an attack."""
     judge = (classifier or InjectionClassifier.trained()).judge
     counts: dict[tuple[bool, str], Share] = {}
@@ -57,7 +57,7 @@ def evaluate(
         counts[one.attack, one.family] = Share(taken, before.total + 1)
     attacks = {family: share for (attack, family), share in counts.items() if attack}
     benign = {family: share for (attack, family), share in counts.items() if not attack}
-    return Evaluation(threshold, attacks, benign)
+    return InjectionEvaluation(threshold, attacks, benign)
 
 
 def _sum(shares: Iterable[Share]) -> Share:

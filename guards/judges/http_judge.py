@@ -9,7 +9,7 @@ from pydantic import Field, ValidationError
 
 from patchbay.core.settings import Settings
 from patchbay.guards.judges.config import HttpGuard, PresidioGuard
-from patchbay.guards.judges.judge import Facts, JudgeFailed, Verdict
+from patchbay.guards.judges.judge import JudgeFailed, JudgeVerdict, TextOrigin
 from patchbay.guards.verdict import Side
 
 _KIND = r"^[A-Za-z][A-Za-z0-9_-]{0,31}$"
@@ -70,11 +70,11 @@ class HttpJudge:
         """As `Judge` says."""
         self._service.open()
 
-    async def prompt(self, text: str, facts: Facts) -> Verdict:
+    async def prompt(self, text: str, facts: TextOrigin) -> JudgeVerdict:
         """As `Judge` says."""
         return await self._ask(text, "input", facts)
 
-    async def answer(self, text: str, facts: Facts) -> Verdict:
+    async def answer(self, text: str, facts: TextOrigin) -> JudgeVerdict:
         """As `Judge` says."""
         return await self._ask(text, "output", facts)
 
@@ -82,14 +82,14 @@ class HttpJudge:
         """As `Judge` says."""
         await self._service.close()
 
-    async def _ask(self, text: str, side: Side, facts: Facts) -> Verdict:
+    async def _ask(self, text: str, side: Side, facts: TextOrigin) -> JudgeVerdict:
         about = {"request": facts.request, "route": facts.route, "tenant": facts.tenant}
         body = await self._service.post({"text": text, "side": side, **about})
         try:
             told = _Told.model_validate_json(body)
         except ValidationError as error:
             raise JudgeFailed("Its verdict is none.") from error
-        return Verdict(told.flagged, told.kind.upper(), told.score)
+        return JudgeVerdict(told.flagged, told.kind.upper(), told.score)
 
 
 class _Entity(msgspec.Struct, frozen=True):
@@ -116,11 +116,11 @@ class PresidioJudge:
         """As `Judge` says."""
         self._service.open()
 
-    async def prompt(self, text: str, facts: Facts) -> Verdict:
+    async def prompt(self, text: str, facts: TextOrigin) -> JudgeVerdict:
         """As `Judge` says."""
         return await self._ask(text)
 
-    async def answer(self, text: str, facts: Facts) -> Verdict:
+    async def answer(self, text: str, facts: TextOrigin) -> JudgeVerdict:
         """As `Judge` says."""
         return await self._ask(text)
 
@@ -128,10 +128,10 @@ class PresidioJudge:
         """As `Judge` says."""
         await self._service.close()
 
-    async def _ask(self, text: str) -> Verdict:
+    async def _ask(self, text: str) -> JudgeVerdict:
         body = await self._service.post({"text": text, **self._fields})
         try:
             found = max(_ENTITIES.decode(body), key=lambda one: one.score, default=None)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise JudgeFailed("Its verdict is none.") from error
-        return Verdict(False) if found is None else Verdict(True, found.entity_type[:32], found.score)
+        return JudgeVerdict(False) if found is None else JudgeVerdict(True, found.entity_type[:32], found.score)

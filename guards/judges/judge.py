@@ -11,7 +11,7 @@ class JudgeFailed(PatchbayError):
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class JudgeVerdict:
     """`kind`: what the text is, where it is `flagged`: a word of few, for metrics; `score`: how surely, 0 to 1."""
 
     flagged: bool
@@ -20,7 +20,7 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class TextOrigin:
     """Whose text it is. `request`: its id; `tenant`: "" without keys."""
 
     request: str
@@ -35,10 +35,10 @@ class Judge(Protocol):
     async def start(self) -> None:
         """Opens what it needs. Called once, before anything else."""
 
-    async def prompt(self, text: str, facts: Facts) -> Verdict:
+    async def prompt(self, text: str, facts: TextOrigin) -> JudgeVerdict:
         """Judges what a user says."""
 
-    async def answer(self, text: str, facts: Facts) -> Verdict:
+    async def answer(self, text: str, facts: TextOrigin) -> JudgeVerdict:
         """Judges an answer so far: asked again as it grows, the text beginning as it did before."""
 
     async def close(self) -> None:

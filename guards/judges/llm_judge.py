@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 import msgspec
 
 from patchbay.guards.judges.config import LlmGuard
-from patchbay.guards.judges.judge import Facts, JudgeFailed, Verdict
+from patchbay.guards.judges.judge import JudgeFailed, JudgeVerdict, TextOrigin
 
 # Asks a model for a chat completion: its name, the request's other fields, and a request that this one is near to.
 # Gives the answer's body, and raises JudgeFailed where there is none.
@@ -52,18 +52,18 @@ class LlmJudge:
     async def start(self) -> None:
         """As `Judge` says: there is nothing to open."""
 
-    async def prompt(self, text: str, facts: Facts) -> Verdict:
+    async def prompt(self, text: str, facts: TextOrigin) -> JudgeVerdict:
         """As `Judge` says."""
         return await self._judged(text, facts)
 
-    async def answer(self, text: str, facts: Facts) -> Verdict:
+    async def answer(self, text: str, facts: TextOrigin) -> JudgeVerdict:
         """As `Judge` says."""
         return await self._judged(text, facts)
 
     async def close(self) -> None:
         """As `Judge` says: nothing was opened."""
 
-    async def _judged(self, text: str, facts: Facts) -> Verdict:
+    async def _judged(self, text: str, facts: TextOrigin) -> JudgeVerdict:
         config = self._config
         fields: dict[str, object] = {
             "messages": [{"role": "user", "content": config.prompt.replace("{text}", text)}],
@@ -78,7 +78,7 @@ class LlmJudge:
         except (msgspec.DecodeError, UnicodeDecodeError, IndexError) as error:
             raise JudgeFailed("It tells no log probabilities.") from error
         score = unsafe_share([(one.token, one.logprob) for one in top], config.safe, config.unsafe)
-        return Verdict(score >= config.threshold, "UNSAFE", score)
+        return JudgeVerdict(score >= config.threshold, "UNSAFE", score)
 
 
 def unsafe_share(top: list[tuple[str, float]], safe: str, unsafe: str) -> float:

@@ -6,15 +6,15 @@ from dataclasses import dataclass
 
 from patchbay.core.errors import GuardFailed
 from patchbay.guards.judges.config import JudgeGuard
-from patchbay.guards.judges.judge import Facts, JudgeFailed, Verdict
+from patchbay.guards.judges.judge import JudgeFailed, JudgeVerdict, TextOrigin
 from patchbay.guards.judges.judges import Judges
-from patchbay.guards.verdict import Action, Side, Span
+from patchbay.guards.verdict import Action, FoundSpan, Side
 
 _FAILED = "JUDGE_FAILED"
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class AskedJudge:
     """A judge as it is asked for one tenant. `action`: `flag` where it only looks."""
 
     name: str
@@ -23,15 +23,15 @@ class Asked:
     dry_run: bool
 
 
-class Panel:
+class JudgePanel:
     """`asked`: who judges, by side; `note`: is told what was found in what, each once."""
 
     def __init__(
         self,
-        asked: Mapping[Side, Sequence[Asked]],
+        asked: Mapping[Side, Sequence[AskedJudge]],
         judges: Judges,
-        facts: Facts,
-        note: Callable[[Side, Span, str], None],
+        facts: TextOrigin,
+        note: Callable[[Side, FoundSpan, str], None],
     ) -> None:
         self._asked = asked
         self._judges = judges
@@ -54,22 +54,22 @@ class Panel:
         """How many characters of an answer may go out that were not judged."""
         return min(one.config.lag for one in self._asked["output"])
 
-    async def prompt(self, text: str) -> Sequence[Span]:
+    async def prompt(self, text: str) -> Sequence[FoundSpan]:
         """What is wrong with a prompt."""
         return await self._all("input", {"": text})
 
-    async def answer(self, texts: Mapping[Hashable, str]) -> Sequence[Span]:
+    async def answer(self, texts: Mapping[Hashable, str]) -> Sequence[FoundSpan]:
         """What is wrong with an answer's texts, as far as they have grown since they were judged."""
         return await self._all("output", texts)
 
-    async def _all(self, side: Side, texts: Mapping[Hashable, str]) -> Sequence[Span]:
+    async def _all(self, side: Side, texts: Mapping[Hashable, str]) -> Sequence[FoundSpan]:
         async with asyncio.TaskGroup() as tasks:
             asking = [
                 ((one.name, (side, key)), tasks.create_task(self._one(side, one, key, text)))
                 for one in self._asked[side]
                 for key, text in texts.items()
             ]
-        found: list[tuple[Span, str]] = []
+        found: list[tuple[FoundSpan, str]] = []
         for place, task in asking:
             # Only now, without another await: a verdict that is cancelled on its way here has to be asked for again.
             self._done[place], hits = task.result()
@@ -80,9 +80,11 @@ class Panel:
                 self._note(side, span, text)
         return [span for span, _ in found]
 
-    async def _one(self, side: Side, one: Asked, key: Hashable, text: str) -> tuple[int, Sequence[tuple[Span, str]]]:
+    async def _one(
+        self, side: Side, one: AskedJudge, key: Hashable, text: str
+    ) -> tuple[int, Sequence[tuple[FoundSpan, str]]]:
         """How much of a text is judged now, and what is wrong with it."""
-        hits: list[tuple[Span, str]] = []
+        hits: list[tuple[FoundSpan, str]] = []
         for start, end in windows(self._done.get((one.name, (side, key)), 0), len(text), one.config.most_chars):
             part = text[start:end]
             span = await self._verdict(side, one, part, start)
@@ -92,18 +94,18 @@ class Panel:
                     break
         return len(text), hits
 
-    async def _verdict(self, side: Side, one: Asked, text: str, start: int) -> Span | None:
+    async def _verdict(self, side: Side, one: AskedJudge, text: str, start: int) -> FoundSpan | None:
         end = start + len(text)
         try:
             async with asyncio.timeout(one.config.deadline_s), self._judges.using(one.config) as judge:
-                verdict: Verdict = await (judge.prompt if side == "input" else judge.answer)(text, self._facts)
+                verdict: JudgeVerdict = await (judge.prompt if side == "input" else judge.answer)(text, self._facts)
         except (JudgeFailed, TimeoutError):
             closed = one.config.on_error == "fail_closed" and not one.dry_run
-            return Span(start, end, one.name, "judge", _FAILED, "block" if closed else "flag")
-        return Span(start, end, one.name, "judge", verdict.kind, one.action) if verdict.flagged else None
+            return FoundSpan(start, end, one.name, "judge", _FAILED, "block" if closed else "flag")
+        return FoundSpan(start, end, one.name, "judge", verdict.kind, one.action) if verdict.flagged else None
 
 
-def check_judged(span: Span, what: str) -> None:
+def check_judged(span: FoundSpan, what: str) -> None:
     """Raises GuardFailed where `span` says that there was no verdict on `what`, which may not go on without one."""
     if span.kind == _FAILED and span.action == "block":
         raise GuardFailed(f"The guard '{span.guard}' could not judge {what}, so it was not let through.")

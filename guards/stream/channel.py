@@ -8,12 +8,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from patchbay.guards.stream.quotes import Quotes
-from patchbay.guards.stream.watch import Seen, Watch
-from patchbay.guards.verdict import OPEN, Span
+from patchbay.guards.stream.watch import TextWatch, WatchState
+from patchbay.guards.verdict import OPEN, FoundSpan
 
-Marker = Callable[[Span], str]
+Marker = Callable[[FoundSpan], str]
 # Where, whether a span begins there (1) or a rule is closed (0), and which.
-_Waiting = list[tuple[int, int, Span | str]]
+_Waiting = list[tuple[int, int, FoundSpan | str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,9 +22,9 @@ class Released:
     `texts`, what each stood for, as far as it was there; `blocked`: what has ended the text, where something has."""
 
     text: str
-    spans: Sequence[Span] = ()
+    spans: Sequence[FoundSpan] = ()
     texts: Sequence[str] = ()
-    blocked: Span | None = None
+    blocked: FoundSpan | None = None
 
 
 @dataclass(slots=True)
@@ -43,7 +43,7 @@ class Channel:
     """`watches`: what looks at it; `marker`: what is put in the place of a redacted span; `is_json`: whether the text
     is a JSON document, in which that has to be a string where it stands for a number."""
 
-    def __init__(self, watches: Sequence[Watch], marker: Marker, *, is_json: bool = False) -> None:
+    def __init__(self, watches: Sequence[TextWatch], marker: Marker, *, is_json: bool = False) -> None:
         self._watches = watches
         self._marker = marker
         self._quotes = Quotes() if is_json else None
@@ -83,9 +83,9 @@ class Channel:
             return Released("")
         self._finished = True
         seen = [watch.finish() for watch in self._watches]
-        return self._take([Seen(each.spans, self._length, each.closed) for each in seen])
+        return self._take([WatchState(each.spans, self._length, each.closed) for each in seen])
 
-    def _take(self, seen: Sequence[Seen]) -> Released:
+    def _take(self, seen: Sequence[WatchState]) -> Released:
         for one in seen:
             self._waiting += [(span.start, 1, span) for span in one.spans]
             self._waiting += [(place, 0, rule) for rule, place in one.closed]
@@ -105,7 +105,7 @@ class Channel:
     def _released(self, until: int) -> Released:
         ready, self._waiting = _divided(self._waiting, until)
         parts: list[str] = []
-        spans: list[Span] = []
+        spans: list[FoundSpan] = []
         texts: list[str] = []
         for place, _, what in ready:
             parts.append(self._up_to(place))
@@ -122,7 +122,7 @@ class Channel:
         parts.append(self._up_to(until))
         return Released("".join(parts), spans, texts)
 
-    def _leave_out(self, span: Span, text: str) -> str:
+    def _leave_out(self, span: FoundSpan, text: str) -> str:
         """Notes that a span of `text` is not to be seen; what stands in its place, if it is the first of those that
         overlap."""
         if span.action not in ("redact", "mask"):
@@ -175,6 +175,6 @@ def _divided(waiting: _Waiting, until: int) -> tuple[_Waiting, _Waiting]:
     return sorted(ready, key=_order), later
 
 
-def _order(each: tuple[int, int, Span | str]) -> tuple[int, int, int, str]:
+def _order(each: tuple[int, int, FoundSpan | str]) -> tuple[int, int, int, str]:
     place, kind, what = each
-    return (place, kind, -what.end, what.rule) if isinstance(what, Span) else (place, kind, 0, what)
+    return (place, kind, -what.end, what.rule) if isinstance(what, FoundSpan) else (place, kind, 0, what)

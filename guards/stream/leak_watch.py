@@ -7,8 +7,8 @@ Source: Blumer et al., "The smallest automaton recognizing the subwords of a tex
 """
 
 from patchbay.guards.folding import folded_char
-from patchbay.guards.stream.watch import Seen
-from patchbay.guards.verdict import Action, Span
+from patchbay.guards.stream.watch import WatchState
+from patchbay.guards.verdict import Action, FoundSpan
 
 KIND = "SYSTEM_PROMPT"
 
@@ -72,21 +72,21 @@ class LeakWatch:
         self._count = 0
         self._leak: tuple[int, int] | None = None
 
-    def feed(self, text: str) -> Seen:
+    def feed(self, text: str) -> WatchState:
         """As `Watch` says."""
-        spans: list[Span] = []
+        spans: list[FoundSpan] = []
         for char in text:
             for one in folded_char(char).lower():
                 if one.isalnum():
                     spans += self._next(one)
             self._count += 1
-        return Seen(spans, self._live())
+        return WatchState(spans, self._live())
 
-    def finish(self) -> Seen:
+    def finish(self) -> WatchState:
         """As `Watch` says."""
-        return Seen(self._told(), self._count)
+        return WatchState(self._told(), self._count)
 
-    def _next(self, char: str) -> list[Span]:
+    def _next(self, char: str) -> list[FoundSpan]:
         known, state, run = self._known, self._state, self._run
         while state and char not in known.step[state]:
             state = known.link[state]
@@ -101,17 +101,17 @@ class LeakWatch:
             return self._told()
         # Runs that overlap are one leak.
         begin = self._places[0]
-        told: list[Span] = []
+        told: list[FoundSpan] = []
         if self._leak is not None and begin >= self._leak[1]:
             told = self._told()
         self._leak = (self._leak[0] if self._leak is not None else begin, self._count + 1)
         return told
 
-    def _told(self) -> list[Span]:
+    def _told(self) -> list[FoundSpan]:
         leak, self._leak = self._leak, None
         if leak is None:
             return []
-        return [Span(leak[0], leak[1], self._guard, "system-prompt", KIND, self._action)]
+        return [FoundSpan(leak[0], leak[1], self._guard, "system-prompt", KIND, self._action)]
 
     def _live(self) -> int:
         if self._leak is not None:

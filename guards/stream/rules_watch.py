@@ -18,14 +18,14 @@ from patchbay.guards.folding import FoldedTail
 from patchbay.guards.rules.rule import Rule
 from patchbay.guards.scan.re2_scanner import in_linear_time
 from patchbay.guards.scan.scanner import Scanner
-from patchbay.guards.stream.watch import Seen
-from patchbay.guards.verdict import OPEN, Action, Span
+from patchbay.guards.stream.watch import WatchState
+from patchbay.guards.verdict import OPEN, Action, FoundSpan
 
 _CONTEXT = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Owned:
+class GuardRule:
     """A rule as one of a guard's."""
 
     rule: Rule
@@ -36,7 +36,7 @@ class Owned:
 class RuleSet:
     """Rules with the scanner that was made from them. Immutable."""
 
-    def __init__(self, owned: Sequence[Owned], scanner: Scanner) -> None:
+    def __init__(self, owned: Sequence[GuardRule], scanner: Scanner) -> None:
         self.scanner = scanner
         self.owned = tuple(owned)
         self.patterns = [_matcher(each.rule) for each in owned]
@@ -64,7 +64,7 @@ class RulesWatch:
         self._from: dict[int, int] = {}
         self._open: set[int] = set()
 
-    def feed(self, text: str) -> Seen:
+    def feed(self, text: str) -> WatchState:
         """As `Watch` says."""
         tail = self._tail
         tail.add(text)
@@ -72,13 +72,13 @@ class RulesWatch:
         settled = tail.floor(max(tail.context, len(tail.text) - live))
         return self._settle(settled)
 
-    def finish(self) -> Seen:
+    def finish(self) -> WatchState:
         """As `Watch` says."""
         self._tail.finish()
         return self._settle(len(self._tail.text))
 
-    def _settle(self, settled: int) -> Seen:
-        tail, spans, closed = self._tail, list[Span](), list[tuple[str, int]]()
+    def _settle(self, settled: int) -> WatchState:
+        tail, spans, closed = self._tail, list[FoundSpan](), list[tuple[str, int]]()
         hits = self._rules.scanner.hits(tail.text)
         # Mostly there are none, and each thing that is not done counts on every chunk.
         for number in sorted(self._open.union(hits)) if hits or self._open else ():
@@ -89,17 +89,17 @@ class RulesWatch:
                 self._open.discard(number)
                 closed.append((self._rules.owned[number].rule.name, tail.end_of(end)))
             spans += self._found(number, settled)
-        seen = Seen(_once_each(spans) if len(spans) > 1 else spans, tail.start_of(settled), closed)
+        seen = WatchState(_once_each(spans) if len(spans) > 1 else spans, tail.start_of(settled), closed)
         gone = tail.drop(settled, _CONTEXT)
         if self._from:
             self._from = {number: place - gone for number, place in self._from.items() if place - gone > tail.context}
         return seen
 
-    def _found(self, number: int, settled: int) -> list[Span]:
+    def _found(self, number: int, settled: int) -> list[FoundSpan]:
         """Matches of a rule that begin before `settled`: at each place the first that is valid, the next one after its
         end."""
         owned, pattern, text = self._rules.owned[number], self._rules.patterns[number], self._tail.text
-        place, spans = max(self._tail.context, self._from.get(number, 0)), list[Span]()
+        place, spans = max(self._tail.context, self._from.get(number, 0)), list[FoundSpan]()
         valid = owned.rule.valid
         while (match := pattern.search(text, place)) is not None and match.start() < settled:
             if valid is not None and not valid(match[0]):
@@ -124,11 +124,11 @@ class RulesWatch:
         self._from[number] = match.end()
         return match.end()
 
-    def _span(self, owned: Owned, start: int, end: int | None) -> Span:
+    def _span(self, owned: GuardRule, start: int, end: int | None) -> FoundSpan:
         last = OPEN if end is None else self._tail.end_of(end)
-        return Span(self._tail.start_of(start), last, owned.guard, owned.rule.name, owned.rule.kind, owned.action)
+        return FoundSpan(self._tail.start_of(start), last, owned.guard, owned.rule.name, owned.rule.kind, owned.action)
 
 
-def _once_each(spans: Iterable[Span]) -> list[Span]:
+def _once_each(spans: Iterable[FoundSpan]) -> list[FoundSpan]:
     """What several rules call the same counts once."""
     return list({(span.start, span.end, span.guard, span.kind): span for span in spans}.values())

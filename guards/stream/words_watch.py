@@ -12,8 +12,8 @@ import ahocorasick
 
 from patchbay.core.errors import ConfigError
 from patchbay.guards.folding import FoldedTail, fold
-from patchbay.guards.stream.watch import Seen
-from patchbay.guards.verdict import Action, Span
+from patchbay.guards.stream.watch import WatchState
+from patchbay.guards.verdict import Action, FoundSpan
 
 KIND = "DENIED"
 _MOST_CHARS = 256
@@ -46,12 +46,12 @@ class WordsWatch:
         self._tail = FoldedTail(escaped=escaped)
         self._from = 0
 
-    def feed(self, text: str) -> Seen:
+    def feed(self, text: str) -> WatchState:
         """As `Watch` says."""
         self._tail.add(text)
         return self._settle(self._live(), at_end=False)
 
-    def finish(self) -> Seen:
+    def finish(self) -> WatchState:
         """As `Watch` says."""
         self._tail.finish()
         return self._settle(len(self._tail.text), at_end=True)
@@ -65,8 +65,8 @@ class WordsWatch:
                 return self._tail.floor(place)
         return len(text)
 
-    def _settle(self, settled: int, *, at_end: bool) -> Seen:
-        tail, text, spans = self._tail, self._tail.text.lower(), list[Span]()
+    def _settle(self, settled: int, *, at_end: bool) -> WatchState:
+        tail, text, spans = self._tail, self._tail.text.lower(), list[FoundSpan]()
         found = [(end + 1 - size, end + 1) for end, size in self._words.automaton.iter(text)]
         # At one place the longest word counts, and no word that another one begins before.
         for start, end in sorted(found, key=lambda one: (one[0], -one[1])):
@@ -76,8 +76,8 @@ class WordsWatch:
             if _alone(text, start) and _alone(text, end):
                 self._from = end
                 place, last = tail.start_of(start), tail.end_of(end)
-                spans.append(Span(place, last, self._guard, "denied-word", KIND, self._action))
-        seen = Seen(spans, tail.start_of(settled))
+                spans.append(FoundSpan(place, last, self._guard, "denied-word", KIND, self._action))
+        seen = WatchState(spans, tail.start_of(settled))
         self._from = max(0, self._from - tail.drop(settled, 1))
         return seen
 

@@ -19,7 +19,7 @@ from loadtests.servers import RedisServer
 from patchbay.core.errors import StartError
 from patchbay.core.tenancy import Limits
 from patchbay.registry.canary_records import CanaryDraft
-from patchbay.registry.records import RevisionDraft, Scope, Wish
+from patchbay.registry.records import ChannelChange, RevisionDraft, Scope
 from patchbay.registry.registry import Registry
 from patchbay.registry.schema import tallies
 from patchbay.registry.spool import spool_of
@@ -241,7 +241,7 @@ def _fill(registry: Registry) -> dict[Kind, str]:
             digest = f"{adapter.encode().hex()}{number:02d}".ljust(64, "0")
             draft = RevisionDraft(adapter, digest, None, 8, 16.0, ("q_proj",), ())
             registry.push(draft, actor=_ACTOR)
-        registry.move(Wish(adapter, 1, "stable", _ACTOR), expected=None)
+        registry.move(ChannelChange(adapter, 1, "stable", _ACTOR), expected=None)
     keys: dict[Kind, str] = {"wrong": NOBODYS_KEY}
     kinds: tuple[tuple[Kind, str], ...] = (("right", "default"), ("marked", "default"), ("limited", "small"))
     for kind, tier in kinds:

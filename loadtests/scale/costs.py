@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from patchbay.registry.canary_records import CanaryDraft, CanaryRecord, LookDraft, Tally
+from patchbay.registry.canary_records import CanaryDraft, CanaryRecord, CanaryTally, LookDraft
 from patchbay.registry.records import (
     FileRecord,
     Provenance,
@@ -23,14 +23,14 @@ from patchbay.registry.records import (
 )
 from patchbay.registry.registry import Registry
 from patchbay.registry.times import utc_now
-from patchbay.router.admission.scheduler import Desk, Room, Waiting
+from patchbay.router.admission.scheduler import Room, Scheduler, Waiting
 from patchbay.router.balance.pick import Query, pick
 from patchbay.router.canary.ledger import Counts, Ledger
 from patchbay.router.canary.named_plans import named_plan
-from patchbay.router.canary.phases import World, conduct, with_tallies
+from patchbay.router.canary.phases import CanarySurroundings, conduct, with_tallies
 from patchbay.router.canary.plan import PlanConfig
 from patchbay.router.fleet.names import build_table
-from patchbay.router.fleet.snapshot import Catalog, Replica, Revision, Target
+from patchbay.router.fleet.snapshot import Catalog, HeldRevision, Replica, Target
 from patchbay.router.http.body import Prompt
 
 _COUNTS = Counts(0.1, 5, 45, {"errors": (0, 1)})
@@ -71,7 +71,7 @@ def decisions(counts: Sequence[int]) -> list[Decision]:
 
 def table_us(replicas: int, adapters: int) -> float:
     """CPU microseconds that one revision on one replica costs when the table of names is made anew."""
-    revisions = tuple(Revision(f"a{n}", 1, f"a{n}@1-0123456789ab", "resident") for n in range(adapters))
+    revisions = tuple(HeldRevision(f"a{n}", 1, f"a{n}@1-0123456789ab", "resident") for n in range(adapters))
     known = [Replica(f"r{n}", "", "ready", None, Catalog("base", "base", revisions)) for n in range(replicas)]
     return _cpu_us(lambda _: build_table(known), 3) / (replicas * adapters)
 
@@ -128,10 +128,10 @@ class _Canary:
         self._canaries.look(self._id, self._decide)
 
     def _decide(
-        self, record: CanaryRecord, tallies: Sequence[Tally], rollout: Rollout | None, stable: int | None
+        self, record: CanaryRecord, tallies: Sequence[CanaryTally], rollout: Rollout | None, stable: int | None
     ) -> LookDraft | None:
         self._ledger = with_tallies(self._plan, self._ledger, tallies)
-        return conduct(record, self._plan, self._ledger, tallies, World(rollout, stable, utc_now()))
+        return conduct(record, self._plan, self._ledger, tallies, CanarySurroundings(rollout, stable, utc_now()))
 
 
 def _report(number: int) -> ReplicaReport:
@@ -153,7 +153,7 @@ def _draft(number: int) -> RevisionDraft:
 def _decision(count: int) -> Decision:
     names = tuple(f"replica-{number}" for number in range(count))
     replicas = [Replica(name, "", "ready", None) for name in names]
-    rooms, desk = {name: Room(64, 8, 0) for name in names}, Desk()
+    rooms, desk = {name: Room(64, 8, 0) for name in names}, Scheduler()
     target = Target("sql", "sql@1-0123456789ab", "sql@1", names)
     prompts = [Prompt(msgspec.Raw(b'"question %d"' % number)) for number in range(50)]
     waiting = Waiting("t", target.engine_name, frozenset(names), 100, 0.0)
@@ -168,7 +168,7 @@ def _decision(count: int) -> Decision:
 
 def _full(names: tuple[str, ...]) -> Callable[[int], object]:
     """A look at whose turn it is, at a desk where all slots are taken."""
-    desk, rooms = Desk(), {name: Room(64, 1, 0) for name in names}
+    desk, rooms = Scheduler(), {name: Room(64, 1, 0) for name in names}
     for name in names:
         desk.take(Waiting("t", "held", frozenset((name,)), 1, 0.0), name, 0.0)
     everywhere = frozenset(names)

@@ -13,7 +13,7 @@ from loadtests.scale.places import Size
 from loadtests.scale.traffic import Job
 from patchbay.router.admission.admission import LEAST_PATIENCE_S, LOOK_S
 from patchbay.router.admission.config import AdmissionConfig
-from patchbay.router.admission.scheduler import Desk, Room, Waiting
+from patchbay.router.admission.scheduler import Room, Scheduler, Waiting
 from patchbay.router.balance.pick import Query, Weights, pick
 from patchbay.router.fleet.snapshot import Replica, Target
 from patchbay.router.http.body import Prompt
@@ -26,7 +26,7 @@ class Ours(Front):
     """Admission and the balancer. `size`: what a replica tells of itself."""
 
     def __init__(self, env: simpy.Environment, engines: Mapping[str, Engine], number: int, size: Size) -> None:
-        self._desk = Desk()
+        self._desk = Scheduler()
         self._size = size
         self._waiting: dict[Waiting, Job] = {}
         self._admitted: dict[Job, Waiting] = {}

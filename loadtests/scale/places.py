@@ -10,7 +10,7 @@ from patchbay.adapters.checks.check import AdapterSummary
 from patchbay.core.names import parse_reference
 from patchbay.core.replica import Tier
 from patchbay.server.engine import EngineLora
-from patchbay.server.slots import Entry, room_for_one
+from patchbay.server.slots import SlotEntry, room_for_one
 from patchbay.server.staging import StagedAdapter
 
 _SUMMARY = AdapterSummary(16, 32, frozenset())
@@ -36,7 +36,7 @@ class Places:
     def __init__(self, size: Size, clock: Callable[[], float]) -> None:
         self._size = size
         self._clock = clock
-        self._entries: dict[str, Entry] = {}
+        self._entries: dict[str, SlotEntry] = {}
         self._slots: OrderedDict[str, None] = OrderedDict()
         self._batch: Counter[str] = Counter()
         self.loads = 0
@@ -116,10 +116,10 @@ class Places:
         self._slots[name] = None
         return True
 
-    def _entry(self, name: str) -> Entry:
+    def _entry(self, name: str) -> SlotEntry:
         if name not in self._entries:
             adapter, number, staged = _parts(name)
-            self._entries[name] = Entry(adapter, number, staged)
+            self._entries[name] = SlotEntry(adapter, number, staged)
         return self._entries[name]
 
 

@@ -28,19 +28,19 @@ from patchbay.router.admin.adapters import add_adapters
 from patchbay.router.admin.canaries import CanaryParts, add_canaries
 from patchbay.router.admin.docs import add_docs
 from patchbay.router.admin.field_errors import body_model, refused
-from patchbay.router.admin.request_check import AdminDoor
+from patchbay.router.admin.request_check import AdminRequestCheck
 from patchbay.router.admin.roles import Allowed
-from patchbay.router.canary.live import Trials
+from patchbay.router.canary.live import LiveCanaries
 from patchbay.router.control.control import Control
 from patchbay.router.fleet.fleet import Fleet
 from patchbay.router.fleet.snapshot import Replica
-from patchbay.router.http.origin_check import Door
+from patchbay.router.http.origin_check import OriginCheck
 from patchbay.router.policy import PolicyHolder
-from patchbay.router.request.public_app import Proxy
-from patchbay.router.request.shadow import Pair
+from patchbay.router.request.public_app import PublicApp
+from patchbay.router.request.shadow import AnswerPair
 from patchbay.router.routes.config import AUTO
-from patchbay.router.routes.facts import Facts
-from patchbay.router.routes.table import Book
+from patchbay.router.routes.facts import RequestFacts
+from patchbay.router.routes.table import RouteTable
 from patchbay.router.telemetry.metrics import Metrics
 from patchbay.router.tenants.role_keys import RoleRing
 
@@ -52,14 +52,14 @@ class AdminParts:
     """What the admin port shows and changes. `drain`: begins the router's end; `control`: where there is a registry;
     `keys`: asked for on every path but health; `door`: checks where requests come from."""
 
-    proxy: Proxy
+    proxy: PublicApp
     fleet: Fleet
     metrics: Metrics
     drain: Callable[[], None]
     keys: RoleRing
     policy: PolicyHolder
-    trials: Trials
-    door: Door
+    trials: LiveCanaries
+    door: OriginCheck
     control: Control | None = None
 
 
@@ -90,14 +90,14 @@ def build_admin(parts: AdminParts) -> FastAPI:
         return Response(body, media_type=content_type)
 
     app.add_middleware(Faults, metrics=parts.metrics)
-    app.add_middleware(AdminDoor, door=parts.door)
+    app.add_middleware(AdminRequestCheck, door=parts.door)
     app.add_exception_handler(RequestError, _answer_error)
     app.add_exception_handler(RequestValidationError, _answer_validation_error)
     app.add_exception_handler(HTTPException, _answer_http_error)
     return app
 
 
-def _add_health(app: FastAPI, proxy: Proxy) -> None:
+def _add_health(app: FastAPI, proxy: PublicApp) -> None:
     @app.get("/healthz")
     async def alive() -> dict[str, str]:
         return {"status": "ok"}
@@ -128,7 +128,7 @@ def _add_policy(app: FastAPI, policy: PolicyHolder, allowed: Allowed) -> None:
         book = policy.policy.book
         if not book.knows(given.model):
             raise ModelNotFound(given.model[:200])
-        choice = book.choose(given.model, Facts(text=given.text, caller=f"user:{given.caller}".encode()))
+        choice = book.choose(given.model, RequestFacts(text=given.text, caller=f"user:{given.caller}".encode()))
         return {"route": choice.route, "model": choice.model, "arm": choice.arm, "why": list(choice.why)}
 
     @app.post("/admin/v1/reload", dependencies=[Depends(allowed.operator)])
@@ -140,14 +140,14 @@ def _add_policy(app: FastAPI, policy: PolicyHolder, allowed: Allowed) -> None:
         return {"version": now.number, "routes": sorted(now.book.routes)}
 
 
-def _texts(pair: Pair) -> dict[str, str]:
+def _texts(pair: AnswerPair) -> dict[str, str]:
     return {
         "answer": pair.answer.decode(errors="replace"),
         "shadow_answer": pair.shadow_answer.decode(errors="replace"),
     }
 
 
-def routes_shown(book: Book) -> list[dict[str, Any]]:
+def routes_shown(book: RouteTable) -> list[dict[str, Any]]:
     """The routes as JSON, by name."""
     return [
         {
@@ -161,7 +161,7 @@ def routes_shown(book: Book) -> list[dict[str, Any]]:
     ]
 
 
-def _add_control(app: FastAPI, proxy: Proxy, fleet: Fleet, drain: Callable[[], None], allowed: Allowed) -> None:
+def _add_control(app: FastAPI, proxy: PublicApp, fleet: Fleet, drain: Callable[[], None], allowed: Allowed) -> None:
     @app.get("/admin/v1/replicas", dependencies=[Depends(allowed.viewer)])
     async def list_replicas() -> dict[str, list[dict[str, Any]]]:
         return {"replicas": [_described(replica, proxy) for replica in fleet.view.replicas]}
@@ -173,7 +173,7 @@ def _add_control(app: FastAPI, proxy: Proxy, fleet: Fleet, drain: Callable[[], N
         return {"status": "draining", "in_flight": in_flight}
 
 
-def _described(replica: Replica, proxy: Proxy) -> dict[str, Any]:
+def _described(replica: Replica, proxy: PublicApp) -> dict[str, Any]:
     catalog = replica.catalog
     return {
         "name": replica.name,

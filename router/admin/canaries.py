@@ -13,7 +13,7 @@ from patchbay.registry.canary_records import CanaryDraft, CanaryRecord, Look
 from patchbay.router.admin.roles import Allowed
 from patchbay.router.admin.threads import changing, threaded
 from patchbay.router.canary.incident import summary
-from patchbay.router.canary.live import Trials
+from patchbay.router.canary.live import LiveCanaries
 from patchbay.router.canary.metric_coverage import Subject, check_pool, checked
 from patchbay.router.canary.plan import PlanConfig, ready_plan, ready_plans
 from patchbay.router.canary.status import standing
@@ -54,7 +54,7 @@ class PairBody(_Body):
     value: float = Field(ge=0, le=1, multiple_of=0.5)
 
 
-class Verdict(_Body):
+class CanaryVerdict(_Body):
     """What is known of the last canary: 1 it was promoted, 0 undecided, -1 it was rolled back or failed."""
 
     canary: int
@@ -69,7 +69,7 @@ class CanaryParts:
     """What canaries are started, moved and told by."""
 
     control: Control
-    trials: Trials
+    trials: LiveCanaries
     policy: PolicyHolder
 
 
@@ -100,10 +100,10 @@ def _add_reading(app: FastAPI, control: Control, allowed: Allowed) -> None:
         return await threaded(control, canaries.history, adapter, limit=limit)
 
     @app.get("/admin/v1/canaries/verdict", dependencies=viewer, tags=["canaries"])
-    async def read_verdict(adapter: str | None = None, pool: str | None = None) -> Verdict:
+    async def read_verdict(adapter: str | None = None, pool: str | None = None) -> CanaryVerdict:
         """The verdict on an adapter's or a pool's last canary, for Argo Rollouts or Flagger."""
         found = await threaded(control, canaries.last, adapter, pool)
-        return Verdict(
+        return CanaryVerdict(
             canary=found.id, revision=found.name, phase=found.phase, verdict=found.verdict, reason=found.reason
         )
 

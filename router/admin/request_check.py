@@ -5,7 +5,7 @@ Health is open to whoever asks: probes come by any name.
 
 from patchbay.core.asgi import ASGIApp, Receive, Scope, Send
 from patchbay.core.errors import RequestError, openai_body
-from patchbay.router.http.origin_check import Door, check_change, check_site
+from patchbay.router.http.origin_check import OriginCheck, check_change, check_site
 
 _HEALTH = ("/healthz", "/readyz")
 _UPLOAD = "/upload"
@@ -13,10 +13,10 @@ _UPLOAD = "/upload"
 _PRIVATE = ((b"referrer-policy", b"no-referrer"), (b"cache-control", b"no-store"), (b"x-frame-options", b"DENY"))
 
 
-class AdminDoor:
+class AdminRequestCheck:
     """An ASGI application that passes on to `app` what `door` lets in."""
 
-    def __init__(self, app: ASGIApp, door: Door) -> None:
+    def __init__(self, app: ASGIApp, door: OriginCheck) -> None:
         self._app = app
         self._door = door
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import ParamSpec, TypeVar
 
-from patchbay.core.errors import AdapterError, AdapterRejected, PatchbayError, RequestError, Stopped, Unavailable
+from patchbay.core.errors import AdapterError, AdapterRejected, PatchbayError, RequestError, Unavailable, WorkStopped
 from patchbay.router.control.control import Control
 
 _log = logging.getLogger("patchbay.router")
@@ -36,7 +36,7 @@ def translated() -> Iterator[None]:
         raise
     except AdapterError as error:
         raise AdapterRejected(error.message, hint=error.hint) from error
-    except Stopped as error:
+    except WorkStopped as error:
         raise Unavailable(str(error), retry_after_s=5) from error
     except PatchbayError as error:
         # Not the request's fault: the registry, the store, or what this router was configured to do and cannot.

@@ -1,4 +1,4 @@
-"""Gives each request its turn: the waiting around `Desk`, which decides."""
+"""Gives each request its turn: the waiting around `Scheduler`, which decides."""
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from patchbay.core.errors import RateLimited, Unavailable
 from patchbay.core.replica import ReplicaStatus
 from patchbay.router.admission.config import AdmissionConfig
-from patchbay.router.admission.scheduler import Desk, Room, Waiting
+from patchbay.router.admission.scheduler import Room, Scheduler, Waiting
 from patchbay.router.fleet.snapshot import Replica
 
 # While somebody waits: replicas' news, and patience that ends.
@@ -17,7 +17,7 @@ LEAST_PATIENCE_S = 0.25
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class AdmissionRequest:
     """Who wants a turn. `pick`: the replica to take of those that could, None where none of them is to be asked now;
     `where`: the replicas that could serve it, as of now."""
 
@@ -31,7 +31,7 @@ class Wish:
 class _Waiter:
     """A request that waits for its `turn`. `alone_s`: since when no replica that could serve it can be asked."""
 
-    wish: Wish
+    wish: AdmissionRequest
     turn: "asyncio.Future[Turn]"
     alone_s: float | None = None
 
@@ -80,7 +80,7 @@ class Admission:
         self._replicas = replicas
         self._statuses = statuses
         self._clock = clock
-        self._desk = Desk()
+        self._desk = Scheduler()
         self._turn_s = 1.0
         self._waiters: dict[Waiting, _Waiter] = {}
         self._timer: asyncio.TimerHandle | None = None
@@ -106,7 +106,7 @@ class Admission:
         self._ended = [at for at in self._ended if now - at < _RATE_S]
         return (self._desk.waiting + 1) * _RATE_S / max(1, len(self._ended))
 
-    async def enter(self, wish: Wish) -> Turn:
+    async def enter(self, wish: AdmissionRequest) -> Turn:
         """A turn, once it is its turn. Raises RateLimited where the tenant has too many waiting, Unavailable where all
         have, or where it has waited for too long."""
         waiting = wish.waiting
@@ -130,7 +130,7 @@ class Admission:
                 raise Unavailable(said, retry_after_s=self._retry_s) from error
             raise
 
-    def spare(self, wish: Wish) -> Turn | None:
+    def spare(self, wish: AdmissionRequest) -> Turn | None:
         """A turn, where one can be had at once and nobody waits."""
         return None if self._desk.waiting else self._seated(wish, self._desk.fits(wish.waiting, self._current_rooms()))
 
@@ -166,7 +166,7 @@ class Admission:
     def _retry_s(self) -> int:
         return max(1, round(self.expected_wait_s()))
 
-    def _check_queues(self, wish: Wish) -> None:
+    def _check_queues(self, wish: AdmissionRequest) -> None:
         retry_s = self._retry_s
         if self._desk.waiting_of(wish.waiting.tenant) >= wish.max_waiting:
             said = f"As many of your requests wait as may; the next turn is expected in {retry_s} s."
@@ -175,7 +175,7 @@ class Admission:
             said = f"Too many requests wait; the next turn is expected in {retry_s} s."
             raise Unavailable(said, retry_after_s=retry_s)
 
-    def _seated(self, wish: Wish, places: Sequence[str]) -> Turn | None:
+    def _seated(self, wish: AdmissionRequest, places: Sequence[str]) -> Turn | None:
         if not places or (picked := wish.pick(places)) is None:
             return None
         self._desk.take(wish.waiting, picked, self._clock())
@@ -218,7 +218,7 @@ class Admission:
                 if not waiter.turn.done():
                     waiter.turn.set_result(Turn(self, waiting, None))
 
-    def _is_hopeless(self, wish: Wish, rooms: Mapping[str, Room]) -> bool:
+    def _is_hopeless(self, wish: AdmissionRequest, rooms: Mapping[str, Room]) -> bool:
         """Whether none of its replicas is ready and to be asked."""
         ready = [name for name in wish.waiting.replicas if name in rooms]
         return not ready or wish.pick(ready) is None

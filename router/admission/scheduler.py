@@ -64,7 +64,7 @@ class _Free:
     slot: Sequence[str]
 
 
-class Desk:
+class Scheduler:
     """All state of admission."""
 
     def __init__(self) -> None:

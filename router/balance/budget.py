@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
+class RetryPolicy:
     """`share`: of the requests, how many may be tried again; `per_second`: how many more than that; `burst`: how many
     may be saved up, as for the streams of a replica that dies."""
 
@@ -18,19 +18,19 @@ class Policy:
 
 
 @dataclass(frozen=True, slots=True)
-class Budget:
+class RetryBudget:
     """`tokens`: what could be tried again at `at_s`."""
 
     tokens: float
     at_s: float
 
 
-def earned(budget: Budget, policy: Policy) -> Budget:
+def earned(budget: RetryBudget, policy: RetryPolicy) -> RetryBudget:
     """After a request."""
-    return Budget(min(budget.tokens + policy.share, policy.burst), budget.at_s)
+    return RetryBudget(min(budget.tokens + policy.share, policy.burst), budget.at_s)
 
 
-def drawn(budget: Budget, now_s: float, policy: Policy) -> tuple[Budget, bool]:
+def drawn(budget: RetryBudget, now_s: float, policy: RetryPolicy) -> tuple[RetryBudget, bool]:
     """After something was to be tried again, and whether it may be."""
     tokens = min(budget.tokens + (now_s - budget.at_s) * policy.per_second, policy.burst)
-    return (Budget(tokens - 1, now_s), True) if tokens >= 1 else (Budget(tokens, now_s), False)
+    return (RetryBudget(tokens - 1, now_s), True) if tokens >= 1 else (RetryBudget(tokens, now_s), False)

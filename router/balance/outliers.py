@@ -22,7 +22,7 @@ _LEAST_GAP = 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
+class OutlierPolicy:
     """`failures`, `errors`: how many in a row eject a replica (a failure is an error too); `open_s`: for how long,
     doubled each time up to `max_open_s`; `share`: of the fleet that may be ejected, but one may always be. By rate:
     every `interval_s` those that gave `answers` or more in it are compared, and ejected where their share of good ones
@@ -54,7 +54,7 @@ class Health:
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
+class AnswerTally:
     """A replica's answers in one interval: `good`, and those that failed."""
 
     good: int
@@ -95,7 +95,7 @@ def began(health: Health) -> Health:
     return replace(health, shut=False, probing=False) if health.shut else health
 
 
-def answered(health: Health, now_s: float, policy: Policy) -> Health:
+def answered(health: Health, now_s: float, policy: OutlierPolicy) -> Health:
     """After a whole answer. How often a replica was ejected is remembered for `max_open_s`: one that fails half of the
     time must not begin anew with every answer of the other half."""
     if not health.opened or now_s >= health.until_s + policy.max_open_s:
@@ -115,14 +115,14 @@ def failed(health: Health, sort: Sort, began_s: float, now_s: float) -> Health:
     return replace(health, failures=failures, errors=health.errors + 1, failed_s=now_s)
 
 
-def is_due(health: Health, policy: Policy) -> bool:
+def is_due(health: Health, policy: OutlierPolicy) -> bool:
     """Whether the failure that was just noted is one too many. On trial the first one is."""
     if health.shut:
         return health.probing
     return health.failures >= policy.failures or health.errors >= policy.errors
 
 
-def may_eject(shut: int, fleet: int, policy: Policy, *, answers: bool) -> bool:
+def may_eject(shut: int, fleet: int, policy: OutlierPolicy, *, answers: bool) -> bool:
     """Whether one more replica may be ejected, where `shut` of `fleet` are.
 
     `answers`: whether it does answer. The last of those is kept: its answers are better than none, while one that is
@@ -133,7 +133,7 @@ def may_eject(shut: int, fleet: int, policy: Policy, *, answers: bool) -> bool:
     return shut + 1 <= max(1, int(fleet * policy.share))
 
 
-def ejected(health: Health, now_s: float, policy: Policy, jitter: float) -> Health:
+def ejected(health: Health, now_s: float, policy: OutlierPolicy, jitter: float) -> Health:
     """After it was decided to leave the replica alone. `jitter`: a random number from 0 to 1, which keeps routers from
     asking again all at once."""
     opened = 0 if now_s > health.until_s + policy.max_open_s else health.opened
@@ -142,14 +142,14 @@ def ejected(health: Health, now_s: float, policy: Policy, jitter: float) -> Heal
     return replace(health, opened=min(opened + 1, 30), until_s=until_s, shut=True, probing=False)
 
 
-def by_rate(tallies: Mapping[str, Tally], policy: Policy) -> tuple[str, ...]:
+def by_rate(tallies: Mapping[str, AnswerTally], policy: OutlierPolicy) -> tuple[str, ...]:
     """The replicas that fail more often than their peers do, the worst first."""
     rates = {name: tally for name, tally in tallies.items() if tally.total >= policy.answers}
     low = [name for name in rates if _is_low(name, rates, policy)]
     return tuple(sorted(low, key=lambda name: rates[name].rate))
 
 
-def _is_low(name: str, tallies: Mapping[str, Tally], policy: Policy) -> bool:
+def _is_low(name: str, tallies: Mapping[str, AnswerTally], policy: OutlierPolicy) -> bool:
     own = tallies[name]
     peers = [tally for peer, tally in tallies.items() if peer != name]
     if not peers:

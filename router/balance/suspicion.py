@@ -26,7 +26,7 @@ _LEAST_WEIGHT = 0.25
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
+class SuspicionPolicy:
     """`deaths`: how many suspect a kind of request; `window_s`: for how long one counts; `hold_s`: for how long the
     kind is held off, doubled each next time up to `max_hold_s`."""
 
@@ -73,7 +73,7 @@ class Record:
 NOTHING = Record()
 
 
-def died(record: Record, death: Death, policy: Policy) -> Record:
+def died(record: Record, death: Death, policy: SuspicionPolicy) -> Record:
     """After a replica's death under a request of this kind. A kind that was held off before is held off again at once,
     by what is evidence at all. What dies while it is held off had begun before."""
     if (
@@ -91,7 +91,7 @@ def died(record: Record, death: Death, policy: Policy) -> Record:
     return Record((), min(record.holds + 1, 30), death.at_s + hold_s)
 
 
-def is_suspect(deaths: tuple[Death, ...], policy: Policy) -> bool:
+def is_suspect(deaths: tuple[Death, ...], policy: SuspicionPolicy) -> bool:
     """Whether so many deaths, in their order, are too many: `policy.deaths` of them where the last was silent, else
     where they weigh as much."""
     if len(deaths) < policy.deaths:
@@ -114,7 +114,7 @@ def standing(record: Record, now_s: float) -> Standing:
     return "trial" if record.holds or at_start else "free"
 
 
-def is_over(record: Record, now_s: float, policy: Policy) -> bool:
+def is_over(record: Record, now_s: float, policy: SuspicionPolicy) -> bool:
     """Whether a record can be forgotten: a hold is remembered for as long again as the longest one."""
     if record.holds:
         return now_s >= record.until_s + policy.max_hold_s

@@ -7,7 +7,7 @@ from patchbay.router.canary.assignment import Arm
 
 
 @dataclass(slots=True, eq=False)
-class Entry:
+class AssignedRequest:
     """`share`: the canary's at the time; `unit`: what was assigned, the caller, a conversation or this request alone;
     `caller`: who asked; `slices`: what it is of, as `tenant=acme`; `bad`: what was bad, once `done`, None where it
     counts for nobody; `place`: in the order of requests; `counted`: whether it had its turn there, and counts."""

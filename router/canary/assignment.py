@@ -11,7 +11,7 @@ Arm = Literal["canary", "stable"]
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class CanaryAssignment:
     """`id`: the canary's; `adapter`: the name that clients use, empty for a pool's; `revision`: what is tried, `sql@4`;
     `share`: of the callers, 0 to 1; `pool`: the one that is tried; `live`: whether it is still being judged."""
 
@@ -37,7 +37,7 @@ class Asker:
     text: str = ""
 
 
-def arm_of(trial: Trial, asker: Asker) -> Arm | None:
+def arm_of(trial: CanaryAssignment, asker: Asker) -> Arm | None:
     """The arm that a request is in, None where the canary is not for it.
 
     A caller who was in the canary at a small share is in it at every larger one.
@@ -47,7 +47,7 @@ def arm_of(trial: Trial, asker: Asker) -> Arm | None:
     return "canary" if uniform(f"canary {trial.id}", asker.unit) < trial.share else "stable"
 
 
-def is_tried_on(trial: Trial, asker: Asker) -> bool:
+def is_tried_on(trial: CanaryAssignment, asker: Asker) -> bool:
     """Whether a request is within the canary's scope."""
     scope = trial.plan.scope
     if scope.route not in (None, asker.route) or scope.tenant not in (None, asker.tenant):
@@ -55,7 +55,7 @@ def is_tried_on(trial: Trial, asker: Asker) -> bool:
     return all(asker.headers.get(name) == value for name, value in scope.header.items())
 
 
-def slices_of(trial: Trial, asker: Asker, language_of: Callable[[str], str]) -> tuple[str, ...]:
+def slices_of(trial: CanaryAssignment, asker: Asker, language_of: Callable[[str], str]) -> tuple[str, ...]:
     """The slices of the canary's plan that a request is in, as `tenant=acme`."""
     found: list[str] = []
     for facet in trial.plan.slices:

@@ -8,7 +8,7 @@ _LEAST = 40
 _USUAL = 0.95
 
 
-class Usual:
+class Baseline:
     """The last few hundred values of each kind and size. A limit is made of what was before, so that whoever comes next
     has the same chance to be above it in either arm."""
 

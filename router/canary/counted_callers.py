@@ -11,7 +11,7 @@ its caller before.
 import math
 
 from patchbay.router.canary.assignment import Arm
-from patchbay.router.canary.first_seen import Once
+from patchbay.router.canary.first_seen import BloomFilter
 from patchbay.router.canary.plan import PlanConfig, StepConfig
 
 # Those who come while a plan lasts are more than it needs, and some are counted in both arms.
@@ -19,11 +19,11 @@ _SPARE = 16
 _LEAST_CALLERS = 250_000
 
 
-class Counted:
+class CountedCallers:
     """What one canary's recorder has counted of whom. Sized by its plan."""
 
     def __init__(self, plan: PlanConfig) -> None:
-        self._once = Once(callers_expected(plan))
+        self._once = BloomFilter(callers_expected(plan))
         self._shares: list[float] = []
 
     @property

@@ -7,7 +7,7 @@ from patchbay.router.canary.ledger import Counts
 
 
 @dataclass(slots=True)
-class Sum:
+class GrowingCounts:
     """Counts of one share of the canary's. `requests`, and each of `bad`: by arm, `canary` or `stable`; `own`: of the
     canary's counted requests, how many were bad, by metric; `wins`: pairs by how the canary did; `shadowed`: copies."""
 

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Literal
 
-from patchbay.router.canary.assigned_request import Entry
+from patchbay.router.canary.assigned_request import AssignedRequest
 from patchbay.router.canary.assignment import Arm
 
 Kind = Literal["failed", "answered"]
@@ -20,7 +20,7 @@ _ARMS: tuple[Arm, Arm] = ("canary", "stable")
 _KEPT, _LEAST, _USUAL = 200, 20, 0.95
 
 
-class Order:
+class EventOrder:
     """`clock`: seconds, monotonic; `longest_s`: what an outcome waits at most for one that came before it, and as long
     as too little is known of an arm."""
 
@@ -31,21 +31,21 @@ class Order:
         self._all: dict[Arm, _Usual] = {arm: _Usual() for arm in _ARMS}
         self._next = 0
 
-    def begin(self, entry: Entry) -> None:
+    def begin(self, entry: AssignedRequest) -> None:
         """A request has come."""
         entry.place = self._next
         self._next += 1
         for line in self._kinds.values():
             line.open[entry.arm].append(entry)
 
-    def end(self, entry: Entry, kind: Kind) -> None:
+    def end(self, entry: AssignedRequest, kind: Kind) -> None:
         """It has ended, in such a way."""
         took_s = self._clock() - entry.began_s
         self._kinds[kind].usual[entry.arm].note(took_s)
         self._all[entry.arm].note(took_s)
         heapq.heappush(self._kinds[kind].ended, (entry.place, entry))
 
-    def settled(self) -> Iterator[Entry]:
+    def settled(self) -> Iterator[AssignedRequest]:
         """Those that count now, in order: each once."""
         now = self._clock()
         for line in self._kinds.values():
@@ -69,9 +69,9 @@ class _Line:
     """What is open, and has ended, of one kind."""
 
     def __init__(self) -> None:
-        self.open: dict[Arm, deque[Entry]] = {arm: deque() for arm in _ARMS}
+        self.open: dict[Arm, deque[AssignedRequest]] = {arm: deque() for arm in _ARMS}
         self.usual: dict[Arm, _Usual] = {arm: _Usual() for arm in _ARMS}
-        self.ended: list[tuple[int, Entry]] = []
+        self.ended: list[tuple[int, AssignedRequest]] = []
 
 
 class _Usual:

@@ -11,7 +11,7 @@ _PROBES = 4
 _LEAST_BITS, _MOST_BITS = 1 << 16, 1 << 26
 
 
-class Once:
+class BloomFilter:
     """Sized for `things` different ones: then it errs with a probability of `error` at most. It has from 8 KiB to
     8 MiB; where that is too little it errs more often, as its own `error` tells."""
 

@@ -19,7 +19,7 @@ from patchbay.router.canary.plan import PlanConfig
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class PlanPosition:
     """Where a canary is. `step`: in its plan, from 0, and -1 before its first, when no caller is sent to it; `began_s`:
     when it began at all, later by as long as it was paused; `step_s`: when its step did; `samples`: requests that it
     had answered when the step began; `passed`: whether somebody let the next step begin; `paused`: whether somebody
@@ -34,7 +34,7 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Hold:
+class Continue:
     """Go on as it is. `more`: about how many more of the canary's requests it takes to decide, None where that cannot
     be told."""
 
@@ -71,10 +71,10 @@ class RollBack:
 UNDECIDED = "undecided"
 # So much evidence that something is worse is none yet, but enough not to promote it on its being rare.
 _HINT = 3.0
-Verdict = Hold | StepOn | Promote | RollBack
+Verdict = Continue | StepOn | Promote | RollBack
 
 
-def judge(plan: PlanConfig, ledger: Ledger, place: Place, now_s: float) -> Verdict:
+def judge(plan: PlanConfig, ledger: Ledger, place: PlanPosition, now_s: float) -> Verdict:
     """The verdict at `now_s`. It may be asked for after every request: the evidence is made for that.
 
     What is bad goes at once; what is good goes on when its step has lasted and has been seen enough, and is promoted
@@ -84,10 +84,10 @@ def judge(plan: PlanConfig, ledger: Ledger, place: Place, now_s: float) -> Verdi
     return _worst(plan, ledger) or _gone_on(plan, ledger, place, now_s)
 
 
-def _gone_on(plan: PlanConfig, ledger: Ledger, place: Place, now_s: float) -> Verdict:
+def _gone_on(plan: PlanConfig, ledger: Ledger, place: PlanPosition, now_s: float) -> Verdict:
     """What its plan says of one that is not bad."""
     if place.paused:
-        return Hold("it is paused")
+        return Continue("it is paused")
     if now_s - place.began_s >= plan.max_s:
         return _at_the_end(plan, ledger, place, now_s)
     if (not_yet := _in_its_step(plan, ledger, place, now_s)) is not None:
@@ -95,35 +95,37 @@ def _gone_on(plan: PlanConfig, ledger: Ledger, place: Place, now_s: float) -> Ve
     if place.step + 1 == len(plan.steps):
         return _promoted(plan, ledger)
     if (closed := _gate(plan, place, place.step + 1)) is not None:
-        return Hold(closed)
+        return Continue(closed)
     return StepOn(place.step + 1, f"no worse so far on {ledger.canary} requests")
 
 
-def _in_its_step(plan: PlanConfig, ledger: Ledger, place: Place, now_s: float) -> Hold | None:
+def _in_its_step(plan: PlanConfig, ledger: Ledger, place: PlanPosition, now_s: float) -> Continue | None:
     """What keeps it where it is."""
     return _unfinished(plan, ledger, place, now_s) or _blacked_out(plan, now_s)
 
 
-def _unfinished(plan: PlanConfig, ledger: Ledger, place: Place, now_s: float) -> Hold | None:
+def _unfinished(plan: PlanConfig, ledger: Ledger, place: PlanPosition, now_s: float) -> Continue | None:
     copies = plan.shadow.samples if plan.shadow is not None else 0
     if ledger.shadowed < copies:
-        return Hold(f"{ledger.shadowed} of {copies} copies", copies - ledger.shadowed)
+        return Continue(f"{ledger.shadowed} of {copies} copies", copies - ledger.shadowed)
     if place.step < 0:
         return None
     if not ledger.canary:
-        return Hold("no request has reached the canary yet, so there is nothing to judge")
+        return Continue("no request has reached the canary yet, so there is nothing to judge")
     step, seen = plan.steps[place.step], ledger.canary - place.samples
     if seen < step.samples:
-        return Hold(f"{seen} of {step.samples} requests of this step", step.samples - seen)
+        return Continue(f"{seen} of {step.samples} requests of this step", step.samples - seen)
     left_s = step.hold_s - (now_s - place.step_s)
-    return Hold(f"this step lasts for {left_s:.0f} s more") if left_s > 0 else None
+    return Continue(f"this step lasts for {left_s:.0f} s more") if left_s > 0 else None
 
 
-def _blacked_out(plan: PlanConfig, now_s: float) -> Hold | None:
-    return Hold("it neither grows nor is promoted within the plan's blackout") if plan.is_blacked_out(now_s) else None
+def _blacked_out(plan: PlanConfig, now_s: float) -> Continue | None:
+    return (
+        Continue("it neither grows nor is promoted within the plan's blackout") if plan.is_blacked_out(now_s) else None
+    )
 
 
-def _gate(plan: PlanConfig, place: Place, step: int) -> str | None:
+def _gate(plan: PlanConfig, place: PlanPosition, step: int) -> str | None:
     """What is said of a closed gate before a step, None where there is none."""
     if not plan.steps[step].gate or (place.passed and step == place.step + 1):
         return None
@@ -178,7 +180,7 @@ def _promoted(plan: PlanConfig, ledger: Ledger) -> Verdict:
         open_.append("wins")
     if not open_:
         return Promote(f"on {ledger.canary} requests nothing is worse by more than its margin{_too_rare(plan, ledger)}")
-    return Hold(f"not yet shown to be no worse: {', '.join(open_)}", _more(plan, ledger, open_))
+    return Continue(f"not yet shown to be no worse: {', '.join(open_)}", _more(plan, ledger, open_))
 
 
 def _shown(plan: PlanConfig, ledger: Ledger, name: str) -> bool:
@@ -211,7 +213,7 @@ def _too_rare(plan: PlanConfig, ledger: Ledger) -> str:
     )
 
 
-def _at_the_end(plan: PlanConfig, ledger: Ledger, place: Place, now_s: float) -> Verdict:
+def _at_the_end(plan: PlanConfig, ledger: Ledger, place: PlanPosition, now_s: float) -> Verdict:
     """At the plan's `max_s`. Evidence that is enough promotes it only from where it would have before; without that the
     plan's `undecided` says what follows, as far as neither a gate nor a blackout holds it back."""
     if place.step + 1 == len(plan.steps) and _in_its_step(plan, ledger, place, now_s) is None:
@@ -226,11 +228,11 @@ def _at_the_end(plan: PlanConfig, ledger: Ledger, place: Place, now_s: float) ->
         held = _held_back(plan, place, now_s)
         if held is None:
             return Promote(f"{said}, and the plan says to promote then")
-        return Hold(f"{said}: {held}")
-    return Hold(f"{said}: it holds until somebody decides")
+        return Continue(f"{said}: {held}")
+    return Continue(f"{said}: it holds until somebody decides")
 
 
-def _held_back(plan: PlanConfig, place: Place, now_s: float) -> str | None:
+def _held_back(plan: PlanConfig, place: PlanPosition, now_s: float) -> str | None:
     """What of the plan forbids to promote it from where it is, whatever its clock says."""
     gates = (_gate(plan, place, step) for step in range(place.step + 1, len(plan.steps)))
     blackout = _blacked_out(plan, now_s)

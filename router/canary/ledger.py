@@ -17,7 +17,7 @@ _MOST_SLICES = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class CallersSeen:
     """What a router has seen of callers. `unit`: what is assigned there, `caller` or `request`; `callers`: how many
     there are; `error`: the probability that somebody new is taken for known."""
 
@@ -25,15 +25,15 @@ class Seen:
     callers: int
     error: float
 
-    def is_news(self, told: "Seen") -> bool:
+    def is_news(self, told: "CallersSeen") -> bool:
         """Whether it is worth to be told after `told`."""
         return self.unit != told.unit or self.callers >= 1.5 * told.callers
 
-    def after(self, other: "Seen | None") -> "Seen":
+    def after(self, other: "CallersSeen | None") -> "CallersSeen":
         """With what was seen before, on this router or another: the unit is that of the last news."""
         if other is None:
             return self
-        return Seen(self.unit, max(self.callers, other.callers), max(self.error, other.error))
+        return CallersSeen(self.unit, max(self.callers, other.callers), max(self.error, other.error))
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class Counts:
     own: Mapping[str, int] | None = None
     tripped: str | None = None
     shadowed: int = 0
-    seen: Seen | None = None
+    seen: CallersSeen | None = None
 
     @property
     def as_json(self) -> dict[str, Any]:
@@ -79,7 +79,13 @@ def counts_of(told: Mapping[str, Any]) -> Counts:
     seen = told.get("seen")
     numbers = told["share"], told["canary"], told["other"]
     return Counts(
-        *numbers, bad, wins, told["own"], told["tripped"], told["shadowed"], None if seen is None else Seen(*seen)
+        *numbers,
+        bad,
+        wins,
+        told["own"],
+        told["tripped"],
+        told["shadowed"],
+        None if seen is None else CallersSeen(*seen),
     )
 
 
@@ -146,7 +152,7 @@ class Ledger:
     tripped: str | None = None
     slices: Mapping[str, Wealth] = field(default_factory=dict)
     shadowed: int = 0
-    seen: Seen | None = None
+    seen: CallersSeen | None = None
 
     @classmethod
     def opened(cls, plan: PlanConfig) -> "Ledger":

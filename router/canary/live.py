@@ -7,9 +7,9 @@ from dataclasses import replace
 
 from patchbay.core.errors import ConfigError, Unavailable
 from patchbay.registry.canary_records import CanaryRecord
-from patchbay.router.canary.assigned_request import Entry
-from patchbay.router.canary.assignment import Arm, Asker, Trial, slices_of
-from patchbay.router.canary.baseline import Usual
+from patchbay.router.canary.assigned_request import AssignedRequest
+from patchbay.router.canary.assignment import Arm, Asker, CanaryAssignment, slices_of
+from patchbay.router.canary.baseline import Baseline
 from patchbay.router.canary.config import plan_of
 from patchbay.router.canary.ledger import Counts
 from patchbay.router.canary.plan import PlanConfig
@@ -23,7 +23,7 @@ _VOTES_KEPT = 20_000
 Interrupt = Callable[[Unavailable], None]
 
 
-class Trials:
+class LiveCanaries:
     """`running`: those that get requests, by their adapter's name; `pool`: that of a pool; `known`: canaries, each with
     a model, that this router has known all replicas to be able to answer; `dropped`: who is told of a
     revision whose canary has failed. `clock`: seconds, monotonic; `reserved`: pools that get nothing without a canary
@@ -36,13 +36,13 @@ class Trials:
         self._recorders: dict[int, Recorder] = {}
         self._records: Mapping[int, CanaryRecord] = {}
         self._plans: dict[int, PlanConfig] = {}
-        self._open: dict[int, dict[Entry, Interrupt]] = {}
-        self._answered: OrderedDict[bytes, Entry] = OrderedDict()
-        self.usual: dict[str, Usual] = {}
+        self._open: dict[int, dict[AssignedRequest, Interrupt]] = {}
+        self._answered: OrderedDict[bytes, AssignedRequest] = OrderedDict()
+        self.usual: dict[str, Baseline] = {}
         self.known: set[tuple[int, str]] = set()
         self.dropped: list[Callable[[str], None]] = []
-        self.running: Mapping[str, Trial] = {}
-        self.pool: Trial | None = None
+        self.running: Mapping[str, CanaryAssignment] = {}
+        self.pool: CanaryAssignment | None = None
 
     def put(self, records: Sequence[CanaryRecord]) -> None:
         """Takes `records` as those that there are."""
@@ -69,29 +69,31 @@ class Trials:
             self.usual.clear()
 
     @property
-    def live(self) -> Sequence[Trial]:
+    def live(self) -> Sequence[CanaryAssignment]:
         """Those that are judged."""
         return tuple(one for one in (*self.running.values(), self.pool) if one is not None and one.live)
 
-    def usual_of(self, name: str) -> Usual:
+    def usual_of(self, name: str) -> Baseline:
         """What is usual for an adapter or a base, while a canary is under way."""
-        return self.usual.setdefault(name, Usual())
+        return self.usual.setdefault(name, Baseline())
 
-    def shadowing(self, model: str) -> Trial | None:
+    def shadowing(self, model: str) -> CanaryAssignment | None:
         """The canary that answers copies of what is asked of `model`, and nothing else yet."""
         trial = self.running.get(model)
         return trial if trial is not None and trial.share == 0 and trial.plan.shadow is not None else None
 
-    def shadowed(self, trial: Trial, bad: Collection[str]) -> None:
+    def shadowed(self, trial: CanaryAssignment, bad: Collection[str]) -> None:
         """It has answered a copy. `bad`: by which metrics its answer was."""
         self._recorder(trial).shadowed(bad)
 
-    def unit_of(self, trial: Trial, caller: bytes, alone: bytes) -> bytes:
+    def unit_of(self, trial: CanaryAssignment, caller: bytes, alone: bytes) -> bytes:
         """What a request of `caller` is assigned by: the caller, or by what is seen of callers `alone`, which is this
         request and no other."""
         return self._recorder(trial).population.unit_of(caller, alone, trial.share) if trial.live else caller
 
-    def begin(self, trial: Trial, arm: Arm, asker: Asker, caller: bytes, interrupt: Interrupt) -> Entry:
+    def begin(
+        self, trial: CanaryAssignment, arm: Arm, asker: Asker, caller: bytes, interrupt: Interrupt
+    ) -> AssignedRequest:
         """A request of `caller` was assigned to `arm`."""
         slices = slices_of(trial, asker, language_of) if trial.plan.slices else ()
         entry = self._recorder(trial).begin(arm, trial.share, asker.unit, slices, caller)
@@ -99,7 +101,7 @@ class Trials:
             self._open.setdefault(trial.id, {})[entry] = interrupt
         return entry
 
-    def end(self, entry: Entry, bad: Collection[str] | None, answer: bytes) -> None:
+    def end(self, entry: AssignedRequest, bad: Collection[str] | None, answer: bytes) -> None:
         """It has ended. `bad`: by which metrics it was bad, None where it counts for nobody; `answer`: its
         `answer_key`."""
         self._open.get(entry.canary, {}).pop(entry, None)
@@ -141,7 +143,7 @@ class Trials:
             if canary in self._recorders:
                 self._recorders[canary].give_back(counts)
 
-    def _recorder(self, trial: Trial) -> Recorder:
+    def _recorder(self, trial: CanaryAssignment) -> Recorder:
         if trial.id not in self._recorders:
 
             def told(arm: str, share: float, what: str) -> None:
@@ -150,7 +152,7 @@ class Trials:
             self._recorders[trial.id] = Recorder(trial.id, trial.plan, self._clock, told)
         return self._recorders[trial.id]
 
-    def _trial(self, record: CanaryRecord) -> Trial | None:
+    def _trial(self, record: CanaryRecord) -> CanaryAssignment | None:
         if record.id not in self._plans:
             try:
                 self._plans[record.id] = plan_of(dict(record.plan), record.id)
@@ -162,7 +164,7 @@ class Trials:
         if record.pool is not None and record.phase == "promoted":
             share = 0.0 if record.pool in self._reserved else 1.0
         plan = self._plans[record.id]
-        return Trial(record.id, record.adapter, record.name, plan, share, record.pool, record.live)
+        return CanaryAssignment(record.id, record.adapter, record.name, plan, share, record.pool, record.live)
 
     def _shut(self, canary: int) -> None:
         """Sends it nothing more, until the registry says what becomes of it."""

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from patchbay.core.errors import ConfigError
 from patchbay.guards.config import GuardConfig, RefusalGuard, SchemaGuard
-from patchbay.router.canary.assignment import Trial
+from patchbay.router.canary.assignment import CanaryAssignment
 from patchbay.router.canary.plan import PlanConfig, ready_plans
 from patchbay.router.routes.config import RouteConfig
 
@@ -34,7 +34,7 @@ _NO_VOTES = "'feedback_ids' is 0, so no vote is taken"
 _PAIRS = "pairs that somebody posts to /admin/v1/canaries/ID/pairs; without them it is not promoted"
 
 
-class Policy(Protocol):
+class WatchedConfig(Protocol):
     """The part of a configuration that matters: routes, and the guards that are asked on them."""
 
     @property
@@ -55,7 +55,7 @@ class Served:
     """What routers serve, as far as canaries go. `votes`: whether votes are taken; `pools`: the pools that replicas may
     be in."""
 
-    policy: Policy
+    policy: WatchedConfig
     votes: bool
     pools: frozenset[str]
 
@@ -74,7 +74,7 @@ class Subject:
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class Coverage:
     """What a plan sees. `watched`: by metric, the answers that it is counted on; `unseen`: by metric, why it will see
     nothing."""
 
@@ -82,7 +82,7 @@ class Sight:
     unseen: Mapping[str, str] = field(default_factory=dict)
 
 
-def sight_of(plan: PlanConfig, subject: Subject, served: Served) -> Sight:
+def sight_of(plan: PlanConfig, subject: Subject, served: Served) -> Coverage:
     """What `plan` sees of `subject`."""
     ways = _ways(plan, subject, served.policy)
     watched, unseen = {}, {}
@@ -99,7 +99,7 @@ def sight_of(plan: PlanConfig, subject: Subject, served: Served) -> Sight:
             watched[metric] = _ALWAYS[metric]
     if plan.win_margin is not None:
         watched["wins"] = _PAIRS
-    return Sight(watched, unseen)
+    return Coverage(watched, unseen)
 
 
 def check_pool(subject: Subject, served: Served) -> None:
@@ -111,7 +111,7 @@ def check_pool(subject: Subject, served: Served) -> None:
         )
 
 
-def checked(plan: PlanConfig, subject: Subject, served: Served) -> tuple[PlanConfig, Sight]:
+def checked(plan: PlanConfig, subject: Subject, served: Served) -> tuple[PlanConfig, Coverage]:
     """The plan as it can be judged, and what it sees. Of a ready plan, which names every metric that there is, only
     those are left that see something.
 
@@ -132,7 +132,7 @@ def checked(plan: PlanConfig, subject: Subject, served: Served) -> tuple[PlanCon
     )
 
 
-def blind_spots(trials: Iterable[Trial], served: Served) -> Iterator[str]:
+def blind_spots(trials: Iterable[CanaryAssignment], served: Served) -> Iterator[str]:
     """What canaries that are under way watch, and see nothing of by what is `served` now, in words."""
     for trial in trials:
         try:
@@ -150,7 +150,7 @@ def _named(routes: Sequence[str]) -> str:
     return f"{', '.join(routes[:_MOST_NAMED])}{f' and {more} more routes' if more > 0 else ''}"
 
 
-def _ways(plan: PlanConfig, subject: Subject, policy: Policy) -> dict[str, Sequence[str]]:
+def _ways(plan: PlanConfig, subject: Subject, policy: WatchedConfig) -> dict[str, Sequence[str]]:
     """The routes by which requests come to what is tried, with the guards of each. Raises ConfigError where there is
     none."""
     ways: dict[str, Sequence[str]] = {
@@ -178,7 +178,7 @@ def _leads_to(route: RouteConfig, subject: Subject) -> bool:
     return any(arm.model == subject.adapter for arm in route.arms)
 
 
-def _found(plan: PlanConfig, policy: Policy, guards: Sequence[str]) -> frozenset[str]:
+def _found(plan: PlanConfig, policy: WatchedConfig, guards: Sequence[str]) -> frozenset[str]:
     """The metrics that these guards, and those of every request, count."""
     asked = [policy.guards[name] for name in (*policy.guard_all, *guards)]
     return frozenset(metric for guard in asked for metric in _counts(guard, plan.scope.tenant))

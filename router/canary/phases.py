@@ -7,9 +7,19 @@ from datetime import datetime
 from typing import Any
 
 from patchbay.core.names import revision_name
-from patchbay.registry.canary_records import CanaryRecord, LookDraft, Tally
+from patchbay.registry.canary_records import CanaryRecord, CanaryTally, LookDraft
 from patchbay.registry.records import UNFINISHED, Rollout
-from patchbay.router.canary.judge import UNDECIDED, Hold, Place, Promote, RollBack, StepOn, Verdict, judge, too_often
+from patchbay.router.canary.judge import (
+    UNDECIDED,
+    Continue,
+    PlanPosition,
+    Promote,
+    RollBack,
+    StepOn,
+    Verdict,
+    judge,
+    too_often,
+)
 from patchbay.router.canary.ledger import Ledger, counts_of, folded
 from patchbay.router.canary.plan import PlanConfig
 
@@ -19,7 +29,7 @@ _SPACING, _OFTEN_S, _SELDOM_S = 1 / 60, 1.0, 30.0
 
 
 @dataclass(frozen=True, slots=True)
-class World:
+class CanarySurroundings:
     """What else matters. `rollout`: the one that the canary waits for, or else one that `stable` is under way to;
     `stable`: the number that `stable` means; `blind`: why there is no data, where there should be; `pool_waits`: why a
     pool cannot be asked, where it cannot; `refused`: why its plan can reach nobody, where it cannot."""
@@ -32,7 +42,7 @@ class World:
     refused: str | None = None
 
 
-def with_tallies(plan: PlanConfig, ledger: Ledger, tallies: Sequence[Tally]) -> Ledger:
+def with_tallies(plan: PlanConfig, ledger: Ledger, tallies: Sequence[CanaryTally]) -> Ledger:
     """The ledger with what routers counted since: all of one share at once, so that it does not matter in how many
     pieces it came."""
     for counts in folded(counts_of(tally.counts) for tally in tallies):
@@ -41,7 +51,7 @@ def with_tallies(plan: PlanConfig, ledger: Ledger, tallies: Sequence[Tally]) -> 
 
 
 def conduct(
-    record: CanaryRecord, plan: PlanConfig, ledger: Ledger, tallies: Sequence[Tally], world: World
+    record: CanaryRecord, plan: PlanConfig, ledger: Ledger, tallies: Sequence[CanaryTally], world: CanarySurroundings
 ) -> LookDraft | None:
     """What follows for `record`, whose `ledger` holds `tallies` already; None where nothing is worth a note. A look
     keeps its tallies folded, and the ledger beside them."""
@@ -53,7 +63,7 @@ def conduct(
 
 
 def _followed(
-    record: CanaryRecord, plan: PlanConfig, ledger: Ledger, tallies: Sequence[Tally], world: World
+    record: CanaryRecord, plan: PlanConfig, ledger: Ledger, tallies: Sequence[CanaryTally], world: CanarySurroundings
 ) -> LookDraft | None:
     if record.phase in ("pending", "warming"):
         return _warmed(record, plan, world)
@@ -74,10 +84,10 @@ def _waiting(record: CanaryRecord, kind: str, reason: str) -> LookDraft | None:
     return None if record.reason == reason else LookDraft(_plain(kind, reason), {"reason": reason}, f"canary.{kind}")
 
 
-def place_of(record: CanaryRecord, now: datetime) -> Place:
+def place_of(record: CanaryRecord, now: datetime) -> PlanPosition:
     """Where in its plan a canary is. Its plan's time stands still while it is paused."""
     began, step = record.began_at or record.created_at, record.step_at or record.created_at
-    return Place(
+    return PlanPosition(
         record.next_step - 1,
         began.timestamp() + record.paused_until(now),
         step.timestamp(),
@@ -87,11 +97,11 @@ def place_of(record: CanaryRecord, now: datetime) -> Place:
     )
 
 
-def verdict_json(plan: PlanConfig, ledger: Ledger, place: Place, now_s: float) -> dict[str, Any]:
+def verdict_json(plan: PlanConfig, ledger: Ledger, place: PlanPosition, now_s: float) -> dict[str, Any]:
     """A verdict with all that it was made by, so that it can be made again."""
     verdict = judge(plan, ledger, place, now_s)
     told: dict[str, Any] = {"kind": _KINDS[type(verdict)], "reason": verdict.reason, "now_s": now_s}
-    if isinstance(verdict, Hold):
+    if isinstance(verdict, Continue):
         told["more"] = verdict.more
     if isinstance(verdict, StepOn):
         told["step"] = verdict.step
@@ -121,10 +131,10 @@ def evidence_of(plan: PlanConfig, ledger: Ledger) -> dict[str, float]:
     return {name: max(0.0, log_e) / needed for name, log_e in found.items()}
 
 
-_KINDS: Mapping[type[Verdict], str] = {Hold: "hold", StepOn: "step", Promote: "promote", RollBack: "roll_back"}
+_KINDS: Mapping[type[Verdict], str] = {Continue: "hold", StepOn: "step", Promote: "promote", RollBack: "roll_back"}
 
 
-def _warmed(record: CanaryRecord, plan: PlanConfig, world: World) -> LookDraft | None:
+def _warmed(record: CanaryRecord, plan: PlanConfig, world: CanarySurroundings) -> LookDraft | None:
     rollout, reason = world.rollout, world.pool_waits
     if rollout is not None and rollout.state in UNFINISHED:
         reason = rollout.reason or "its revision goes to every replica and is tested there"
@@ -151,7 +161,7 @@ def _first_share(plan: PlanConfig) -> tuple[float, str]:
     return first.weight, f"{first.weight:g}% of callers"
 
 
-def _promoted(record: CanaryRecord, world: World) -> LookDraft | None:
+def _promoted(record: CanaryRecord, world: CanarySurroundings) -> LookDraft | None:
     rollout = world.rollout
     if rollout is not None and rollout.state in UNFINISHED:
         return None
@@ -160,7 +170,7 @@ def _promoted(record: CanaryRecord, world: World) -> LookDraft | None:
     return _over(record, world, "failed", f"it was not promoted: {rollout.reason or rollout.state}")
 
 
-def _over(record: CanaryRecord, world: World, phase: str, reason: str) -> LookDraft:
+def _over(record: CanaryRecord, world: CanarySurroundings, phase: str, reason: str) -> LookDraft:
     changes = {"phase": phase, "reason": reason, "weight": 0.0, "ended_at": world.now}
     return LookDraft(_plain(phase, reason), changes, f"canary.{phase}", clear=True)
 
@@ -170,7 +180,7 @@ def _plain(kind: str, reason: str) -> dict[str, Any]:
 
 
 def _judged(
-    record: CanaryRecord, plan: PlanConfig, ledger: Ledger, tallies: Sequence[Tally], world: World
+    record: CanaryRecord, plan: PlanConfig, ledger: Ledger, tallies: Sequence[CanaryTally], world: CanarySurroundings
 ) -> LookDraft | None:
     told = verdict_json(plan, ledger, place_of(record, world.now), world.now.timestamp())
     kind, reason = told["kind"], told["reason"]
@@ -191,7 +201,7 @@ def _judged(
     return LookDraft(told, {"phase": "promoting", "reason": reason}, "canary.promote", promote=True)
 
 
-def _held(record: CanaryRecord, told: dict[str, Any], world: World, *, seen: bool) -> LookDraft | None:
+def _held(record: CanaryRecord, told: dict[str, Any], world: CanarySurroundings, *, seen: bool) -> LookDraft | None:
     """A look at one that stays as it is, where it is worth to be kept: that it can be judged again, that its time is
     over, and what came, now and then."""
     if told["reason"].startswith(UNDECIDED) and not record.reason.startswith(UNDECIDED):
@@ -209,7 +219,7 @@ def _name_of(rollout: Rollout) -> str:
     return revision_name(rollout.adapter, rollout.number)
 
 
-def _is_due(record: CanaryRecord, world: World) -> bool:
+def _is_due(record: CanaryRecord, world: CanarySurroundings) -> bool:
     """Whether a look that changes nothing is worth to be kept: the longer a canary lasts, the fewer are. What no look
     has taken stays for the next, and is judged each time."""
     age_s = (world.now - (record.began_at or record.created_at)).total_seconds()

@@ -58,7 +58,7 @@ class Curve:
 
 
 @dataclass(frozen=True, slots=True)
-class Panel:
+class PlotPanel:
     """One of the two. `top`: its upper end, in pixels; `decides`: what happens at 100%; `against`: whether it shows
     what speaks against the canary, or for it."""
 
@@ -68,8 +68,10 @@ class Panel:
     against: bool
 
 
-_AGAINST = Panel(_TOP, "Evidence that it is worse", "rolled back at 100%", against=True)
-_FOR = Panel(_TOP + _PANEL + _BETWEEN, "Evidence that it is no worse", "promoted once all reach 100%", against=False)
+_AGAINST = PlotPanel(_TOP, "Evidence that it is worse", "rolled back at 100%", against=True)
+_FOR = PlotPanel(
+    _TOP + _PANEL + _BETWEEN, "Evidence that it is no worse", "promoted once all reach 100%", against=False
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +160,7 @@ def ticks(most: int) -> list[int]:
     return [*range(0, most + 1, fitting[0] if fitting else step)]
 
 
-def _drawn(panel: Panel, points: Sequence[Point]) -> Iterator[str]:
+def _drawn(panel: PlotPanel, points: Sequence[Point]) -> Iterator[str]:
     """All of a panel."""
     lines = curves(points, against=panel.against)
     highest = max((share for one in lines for _, share in one.points), default=0.0)

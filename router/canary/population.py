@@ -4,8 +4,8 @@ import math
 from typing import Literal
 
 from patchbay.router.canary.counted_callers import callers_expected, growths
-from patchbay.router.canary.first_seen import Once
-from patchbay.router.canary.ledger import Seen
+from patchbay.router.canary.first_seen import BloomFilter
+from patchbay.router.canary.ledger import CallersSeen
 from patchbay.router.canary.plan import PlanConfig
 
 Assigned = Literal["caller", "request"]
@@ -23,7 +23,7 @@ class Population:
 
     def __init__(self, plan: PlanConfig) -> None:
         self._plan = plan
-        self._known = Once(callers_expected(plan))
+        self._known = BloomFilter(callers_expected(plan))
         self._requests = 0
         self._next_look = _FIRST_LOOK
         self._callers_then = 0
@@ -40,9 +40,9 @@ class Population:
         return alone
 
     @property
-    def seen(self) -> Seen:
+    def seen(self) -> CallersSeen:
         """What is told of it."""
-        return Seen(self.unit, self.callers, self._known.error)
+        return CallersSeen(self.unit, self.callers, self._known.error)
 
     def _saw(self, caller: bytes, share: float) -> None:
         self.callers += caller.startswith(ALONE) or self._known.is_first(caller)

@@ -9,14 +9,14 @@ own rate see the same events.
 from collections import defaultdict
 from collections.abc import Callable, Collection, Sequence
 
-from patchbay.router.canary.assigned_request import Entry
+from patchbay.router.canary.assigned_request import AssignedRequest
 from patchbay.router.canary.assignment import Arm
 from patchbay.router.canary.breaker import Breaker
 from patchbay.router.canary.clusters import Clusters
-from patchbay.router.canary.counted_callers import Counted
-from patchbay.router.canary.counts import Sum
-from patchbay.router.canary.event_order import Order
-from patchbay.router.canary.ledger import Counts, Seen
+from patchbay.router.canary.counted_callers import CountedCallers
+from patchbay.router.canary.counts import GrowingCounts
+from patchbay.router.canary.event_order import EventOrder
+from patchbay.router.canary.ledger import CallersSeen, Counts
 from patchbay.router.canary.plan import PlanConfig
 from patchbay.router.canary.population import ALONE, Population
 
@@ -40,26 +40,28 @@ class Recorder:
         self._plan = plan
         self._clock = clock
         self._told = told
-        self._order = Order(clock, plan.settle_s)
-        self._counted = Counted(plan)
+        self._order = EventOrder(clock, plan.settle_s)
+        self._counted = CountedCallers(plan)
         self._clusters = Clusters(0.0)
         self._breaker = Breaker(plan.breaker)
-        self._sums: defaultdict[float, Sum] = defaultdict(Sum)
-        self._seen_told = Seen("", 0, 0.0)
+        self._sums: defaultdict[float, GrowingCounts] = defaultdict(GrowingCounts)
+        self._seen_told = CallersSeen("", 0, 0.0)
         self.population = Population(plan)
         self.tripped: str | None = None
         self._trip_told = False
 
     def begin(
         self, arm: Arm, share: float, unit: bytes, slices: tuple[str, ...] = (), caller: bytes | None = None
-    ) -> Entry:
+    ) -> AssignedRequest:
         """A request of `caller`, by default `unit` itself, is assigned by its `unit` to `arm`, while the canary has
         `share`."""
-        entry = Entry(self._canary, arm, share, unit, unit if caller is None else caller, self._clock(), slices)
+        entry = AssignedRequest(
+            self._canary, arm, share, unit, unit if caller is None else caller, self._clock(), slices
+        )
         self._order.begin(entry)
         return entry
 
-    def end(self, entry: Entry, bad: Collection[str] | None) -> None:
+    def end(self, entry: AssignedRequest, bad: Collection[str] | None) -> None:
         """It has ended. `bad`: the metrics by which it was bad; None where it counts for nobody, as what its client
         got wrong or broke off."""
         entry.done, entry.bad = True, bad
@@ -69,7 +71,7 @@ class Recorder:
         self._order.end(entry, "failed" if bad and "errors" in bad else "answered")
         self._settle()
 
-    def happened(self, entry: Entry, metric: str) -> None:
+    def happened(self, entry: AssignedRequest, metric: str) -> None:
         """Something bad came of it later, as a vote."""
         if metric not in self._plan.metrics:
             return
@@ -99,7 +101,7 @@ class Recorder:
         """What was counted since the last time, by the share at which it was assigned."""
         self._settle()
         found = [one.counts(share) for share, one in self._sums.items()]
-        self._sums = defaultdict(Sum)
+        self._sums = defaultdict(GrowingCounts)
         if self.tripped is not None and not self._trip_told:
             self._trip_told = True
             found.append(Counts(0.0, tripped=self.tripped))
@@ -115,7 +117,7 @@ class Recorder:
             if one.tripped is not None:
                 self._trip_told = False
             elif one.seen is not None:
-                self._seen_told = Seen("", 0, 0.0)
+                self._seen_told = CallersSeen("", 0, 0.0)
             else:
                 self._sums[one.share].add(one)
 
@@ -126,7 +128,7 @@ class Recorder:
                 for metric in self._plan.metrics.keys() & set(entry.bad):
                     self._add(entry, metric)
 
-    def _counts(self, entry: Entry) -> bool:
+    def _counts(self, entry: AssignedRequest) -> bool:
         """Counts a request, where its caller is new in its arm; says whether what is bad of it may count, too."""
         if self._is_alone(entry):
             if not self._clusters_of(entry.share).takes(entry.caller, self.population.callers):
@@ -137,7 +139,7 @@ class Recorder:
         self._told(entry.arm, entry.share, "request")
         return True
 
-    def _is_alone(self, entry: Entry) -> bool:
+    def _is_alone(self, entry: AssignedRequest) -> bool:
         return self._plan.unit == "request" or entry.unit.startswith(ALONE)
 
     def _clusters_of(self, share: float) -> Clusters:
@@ -145,7 +147,7 @@ class Recorder:
             self._clusters = Clusters(share)
         return self._clusters
 
-    def _add(self, entry: Entry, metric: str) -> None:
+    def _add(self, entry: AssignedRequest, metric: str) -> None:
         """Counts something bad, once for whoever was assigned, in the comparison and in the canary's own rate."""
         if self._is_alone(entry):
             self._clusters_of(entry.share).note(entry.caller, metric, self.population.callers)
@@ -153,7 +155,7 @@ class Recorder:
         elif (share := self._counted.share_of(entry.arm, entry.share, metric, entry.unit)) is not None:
             self._put(entry, metric, share)
 
-    def _put(self, entry: Entry, metric: str, share: float) -> None:
+    def _put(self, entry: AssignedRequest, metric: str, share: float) -> None:
         bad = self._sums[share].bad
         bad[metric][entry.arm] += 1
         self._told(entry.arm, share, metric)

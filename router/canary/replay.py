@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from patchbay.registry.canary_records import Look
-from patchbay.router.canary.judge import Place
+from patchbay.router.canary.judge import PlanPosition
 from patchbay.router.canary.ledger import Ledger
 from patchbay.router.canary.phases import verdict_json, with_tallies
 from patchbay.router.canary.plan import PlanConfig
@@ -31,5 +31,5 @@ def replayed(plan: PlanConfig, looks: Sequence[Look]) -> Iterator[Replayed]:
     for look in looks:
         ledger = with_tallies(plan, ledger, look.tallies)
         if "place" in look.verdict:
-            place = Place(*look.verdict["place"])
+            place = PlanPosition(*look.verdict["place"])
             yield Replayed(look, verdict_json(plan, ledger, place, look.verdict["now_s"]), ledger)

@@ -9,8 +9,8 @@ import statistics
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from patchbay.router.canary.assignment import Arm, Asker, Trial, arm_of
-from patchbay.router.canary.judge import Place, Promote, RollBack, StepOn, Verdict, judge
+from patchbay.router.canary.assignment import Arm, Asker, CanaryAssignment, arm_of
+from patchbay.router.canary.judge import PlanPosition, Promote, RollBack, StepOn, Verdict, judge
 from patchbay.router.canary.ledger import Ledger
 from patchbay.router.canary.plan import PlanConfig
 from patchbay.router.canary.recorder import Recorder
@@ -28,7 +28,7 @@ class Incident:
 
 
 @dataclass(frozen=True, slots=True)
-class World:
+class SimulatedWorld:
     """What is assumed. `bad`: by metric, how often a request is bad with the others and with the canary; `per_s`:
     requests a second in all; `tick_s`: how often the judge looks; `callers`: how many callers they come from, each as
     often, None where each comes from somebody new; `incident`: what hits both arms; `requests`: how many there are at
@@ -43,7 +43,7 @@ class World:
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class SimulatedRun:
     """How one canary went. `end`: what became of it; `requests`, `bad`: of the canary's, until then; `took_s`; `by`:
     the metric that it was rolled back by."""
 
@@ -69,10 +69,10 @@ class Outcome:
 
 
 def simulate(
-    plan: PlanConfig, world: World, *, runs: int, seed: int, told: Callable[[int], None] = lambda done: None
+    plan: PlanConfig, world: SimulatedWorld, *, runs: int, seed: int, told: Callable[[int], None] = lambda done: None
 ) -> Outcome:
     """`runs` canaries by `plan` in `world`. `told`: how many are done."""
-    ended: list[Run] = []
+    ended: list[SimulatedRun] = []
     for number in range(runs):
         ended.append(one_run(plan, world, random.Random(f"{seed} {number}")))  # noqa: S311 - dice, no secret
         told(number + 1)
@@ -88,7 +88,7 @@ def simulate(
     )
 
 
-def one_run(plan: PlanConfig, world: World, rng: random.Random) -> Run:
+def one_run(plan: PlanConfig, world: SimulatedWorld, rng: random.Random) -> SimulatedRun:
     """One canary, to its end or its plan's, or that of the requests."""
     life = _Life(plan, world, rng)
     while life.now_s < plan.max_s and life.asked < world.requests:
@@ -104,7 +104,7 @@ def one_run(plan: PlanConfig, world: World, rng: random.Random) -> Run:
 class _Life:
     """One canary's, on one router. `now_s`: since it began; `asked`: requests so far."""
 
-    def __init__(self, plan: PlanConfig, world: World, rng: random.Random) -> None:
+    def __init__(self, plan: PlanConfig, world: SimulatedWorld, rng: random.Random) -> None:
         self.now_s = 0.0
         self.asked = 0
         self._plan = plan
@@ -112,12 +112,12 @@ class _Life:
         self._rng = rng
         self._recorder = Recorder(1, plan, lambda: self.now_s)
         # Who is in the canary is drawn anew for each.
-        self._trial = Trial(rng.getrandbits(60), "", "", plan, plan.steps[0].weight / 100)
+        self._trial = CanaryAssignment(rng.getrandbits(60), "", "", plan, plan.steps[0].weight / 100)
         self._ledger = Ledger.opened(plan)
         for _ in range(plan.shadow.samples if plan.shadow is not None else 0):
             self._recorder.shadowed(self._drawn("canary"))
         self._take()
-        self._place = Place(0, 0.0, 0.0, self._ledger.canary)
+        self._place = PlanPosition(0, 0.0, 0.0, self._ledger.canary)
 
     def go_on(self) -> None:
         """The requests of a tick, spread over it: their number is that of a Poisson process."""
@@ -133,14 +133,14 @@ class _Life:
         self._take()
         verdict = judge(self._plan, self._ledger, self._place, self.now_s)
         if isinstance(verdict, StepOn):
-            self._place = Place(verdict.step, 0.0, self.now_s, self._ledger.canary)
+            self._place = PlanPosition(verdict.step, 0.0, self.now_s, self._ledger.canary)
             self._trial = replace(self._trial, share=self._plan.steps[verdict.step].weight / 100)
         return verdict
 
-    def ended(self, end: str, by: str = "") -> Run:
+    def ended(self, end: str, by: str = "") -> SimulatedRun:
         """How it went."""
         bad = max(metric.canary for metric in self._ledger.metrics.values())
-        return Run(end, self.now_s, self._ledger.canary, bad, by)
+        return SimulatedRun(end, self.now_s, self._ledger.canary, bad, by)
 
     def _ask(self) -> None:
         self.asked += 1

@@ -113,7 +113,7 @@ class Tail:
 
 
 @dataclass(frozen=True, slots=True)
-class Again:
+class Restart:
     """Nothing had been sent: the request is made again as it was."""
 
 
@@ -125,7 +125,7 @@ class Rest:
     translate: Callable[[bytes], bytes]
 
 
-Continuation = Tail | Again | Rest
+Continuation = Tail | Restart | Rest
 
 
 def continuation(request: bytes, transcript: Transcript, *, chat: bool, context: int | None) -> Continuation | None:
@@ -134,7 +134,7 @@ def continuation(request: bytes, transcript: Transcript, *, chat: bool, context:
     `chat`: whether it is a chat's or a completion's; `context`: the tokens that the model can hold, None if unknown.
     """
     if transcript.empty:
-        return Again()
+        return Restart()
     try:
         shape, fields = _SHAPE.decode(request), msgspec.json.decode(request)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

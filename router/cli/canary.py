@@ -53,7 +53,7 @@ def simulate_plan(  # noqa: PLR0913, PLR0917 - Typer makes an option of each par
     from rich.progress import Progress
 
     from patchbay.adapters.commands.output import console, print_json, table
-    from patchbay.router.canary.simulate import World, simulate
+    from patchbay.router.canary.simulate import SimulatedWorld, simulate
 
     try:
         chosen = _plan(plan, metric)
@@ -64,7 +64,7 @@ def simulate_plan(  # noqa: PLR0913, PLR0917 - Typer makes an option of each par
     with Progress(transient=True, disable=as_json) as progress:
         task = progress.add_task("simulating", total=runs * len(rates))
         for rate in rates:
-            world = World({metric: (others, min(rate, 1.0))}, per_second, look_every)
+            world = SimulatedWorld({metric: (others, min(rate, 1.0))}, per_second, look_every)
             outcome = simulate(chosen, world, runs=runs, seed=seed, told=lambda done: progress.advance(task))
             found.append((rate, outcome))
     if as_json:

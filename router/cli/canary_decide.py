@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from patchbay.adapters.commands.session import DEFAULT_FILE, AsJson, Config, Desk, Why, opened
+from patchbay.adapters.commands.session import DEFAULT_FILE, AsJson, Config, Session, Why, opened
 from patchbay.core.errors import Conflict
 
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from patchbay.registry.canary_decisions import CanaryMoves
     from patchbay.registry.canary_records import CanaryRecord
-    from patchbay.router.canary.metric_coverage import Sight
+    from patchbay.router.canary.metric_coverage import Coverage
     from patchbay.router.canary.plan import PlanConfig
 
 _Name = Annotated[str, typer.Argument(metavar="ADAPTER", help="The adapter or pool, or the canary's number.")]
@@ -61,7 +61,7 @@ def start(
         typer.echo(f"  patchbay canary watch {record.subject}")
 
 
-def _seen(plan: "PlanConfig", adapter: str, pool: str | None, config: Config) -> "tuple[PlanConfig, Sight | None]":
+def _seen(plan: "PlanConfig", adapter: str, pool: str | None, config: Config) -> "tuple[PlanConfig, Coverage | None]":
     """The plan as it can be judged, and what it sees, None where no file tells what routers serve. Raises
     ConfigError."""
     from patchbay.router.canary.metric_coverage import Subject, checked
@@ -71,7 +71,7 @@ def _seen(plan: "PlanConfig", adapter: str, pool: str | None, config: Config) ->
     return (plan, None) if served is None else checked(plan, Subject(adapter, pool), served)
 
 
-def _sight_table(sight: "Sight") -> "RenderableType":
+def _sight_table(sight: "Coverage") -> "RenderableType":
     from patchbay.adapters.commands.output import table
 
     rows = [(name, "yes", on) for name, on in sight.watched.items()]
@@ -79,7 +79,7 @@ def _sight_table(sight: "Sight") -> "RenderableType":
     return table("", ("metric", "watched", "on, or why not"), rows)
 
 
-def _check_scope(desk: Desk, plan: "PlanConfig", adapter: str, config: Path | None) -> None:
+def _check_scope(desk: Session, plan: "PlanConfig", adapter: str, config: Path | None) -> None:
     """Raises ConfigError where the plan's scope can reach nobody, as far as the servers' file and the registry tell."""
     from patchbay.core.errors import ConfigError
     from patchbay.core.settings import load_yaml
@@ -150,20 +150,20 @@ def abort(name: _Name, why: Why = None, config: Config = None, as_json: AsJson =
         _say(after, f"{after.name} gets no more requests.", as_json=as_json)
 
 
-def _moves(desk: Desk) -> "CanaryMoves":
+def _moves(desk: Session) -> "CanaryMoves":
     from patchbay.registry.canary_decisions import CanaryMoves
 
     return CanaryMoves(desk.registry.canaries)
 
 
-def live_canary(desk: Desk, name: str) -> "CanaryRecord":
+def live_canary(desk: Session, name: str) -> "CanaryRecord":
     """The canary that `name` means: an adapter's that has not ended, or the one with that number. Raises NotFound."""
     if name.isdecimal():
         return desk.registry.canaries.get(int(name))
     return desk.registry.canaries.live(name.partition("@")[0])
 
 
-def _check_alive(desk: Desk) -> None:
+def _check_alive(desk: Session) -> None:
     if not desk.registry.routers(_ALIVE_S):
         raise Conflict("No router is alive that could send the canary anything.", hint="patchbay up")
 

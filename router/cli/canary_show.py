@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from patchbay.adapters.commands.session import AsJson, Config, Desk, opened
+from patchbay.adapters.commands.session import AsJson, Config, Session, opened
 from patchbay.router.cli.canary_decide import live_canary
 from patchbay.router.cli.canary_tables import drawn, overview, past
 
@@ -157,7 +157,7 @@ def report(
             typer.echo(f"{folder / 'summary.md'}")
 
 
-def _last(desk: Desk, name: str) -> int:
+def _last(desk: Session, name: str) -> int:
     """The canary to be watched: the one with that number, else the last one, which may be over by now."""
     if name.isdecimal():
         return desk.registry.canaries.get(int(name)).id
@@ -165,7 +165,7 @@ def _last(desk: Desk, name: str) -> int:
     return found[0].id if found else live_canary(desk, name).id
 
 
-def _standings(desk: Desk, canary: int) -> Iterator[dict[str, Any]]:
+def _standings(desk: Session, canary: int) -> Iterator[dict[str, Any]]:
     """How a canary stands, whenever that has changed, to its end."""
     before: dict[str, Any] = {}
     while True:

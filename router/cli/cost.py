@@ -11,7 +11,7 @@ from patchbay.core.errors import ConfigError, PatchbayError, fail
 
 if TYPE_CHECKING:
     from patchbay.router.tenants.config import PriceConfig
-    from patchbay.router.tenants.forecast import Span
+    from patchbay.router.tenants.forecast import ForecastSpan
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 _COLUMNS = ("first", "last", "requests", "prompt_tokens", "answer_tokens", "cost")
@@ -70,11 +70,11 @@ def _price(file: Path | None, model: str) -> "PriceConfig":
     return prices.price(model)
 
 
-def _row(span: "Span") -> tuple[float, ...]:
+def _row(span: "ForecastSpan") -> tuple[float, ...]:
     return (span.first, span.last, span.requests, span.prompt_tokens, span.answer_tokens, span.cost)
 
 
-def _write(file: Path, spans: Sequence["Span"]) -> None:
+def _write(file: Path, spans: Sequence["ForecastSpan"]) -> None:
     """Raises ConfigError where it cannot be written."""
     from csv import writer
 
@@ -87,7 +87,7 @@ def _write(file: Path, spans: Sequence["Span"]) -> None:
         raise ConfigError(f"Cannot write {file}: {error.strerror}.") from error
 
 
-def _show(price: "PriceConfig", spans: Sequence["Span"], *, as_json: bool) -> None:
+def _show(price: "PriceConfig", spans: Sequence["ForecastSpan"], *, as_json: bool) -> None:
     from patchbay.adapters.commands.output import console, print_json, table
     from patchbay.router.tenants.forecast import by_month, total
 
@@ -102,5 +102,5 @@ def _show(price: "PriceConfig", spans: Sequence["Span"], *, as_json: bool) -> No
     console().print(f"By prices of {price.prompt:g} for a million tokens of prompts, {price.answer:g} of answers.")
 
 
-def _pretty(span: "Span") -> tuple[str, ...]:
+def _pretty(span: "ForecastSpan") -> tuple[str, ...]:
     return (*(f"{value:,.0f}" for value in _row(span)[2:5]), f"{span.cost:,.2f}")

@@ -10,7 +10,7 @@ from patchbay.core.errors import ConfigError, PatchbayError, fail
 
 if TYPE_CHECKING:
     from patchbay.guards.bench import Figures
-    from patchbay.guards.verdict import Span
+    from patchbay.guards.verdict import FoundSpan
     from patchbay.router.config import PolicyConfig
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Try guards on a text, and measure them.")
@@ -111,7 +111,7 @@ def _rows(got: "Figures") -> list[tuple[str, object, str]]:
     ]
 
 
-def _tried(text: str, policy: "PolicyConfig", only: list[str] | None, side: str) -> "tuple[list[Span], str]":
+def _tried(text: str, policy: "PolicyConfig", only: list[str] | None, side: str) -> "tuple[list[FoundSpan], str]":
     from patchbay.guards.config import GuardsConfig, RulesGuard
     from patchbay.guards.pipeline import compile_guards
     from patchbay.guards.stream.channel import Channel

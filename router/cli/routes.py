@@ -10,8 +10,8 @@ from patchbay.adapters.commands.session import DEFAULT_FILE, AsJson
 from patchbay.core.errors import ConfigError, PatchbayError, fail
 
 if TYPE_CHECKING:
-    from patchbay.router.routes.evaluation import Evaluation
-    from patchbay.router.routes.table import Book
+    from patchbay.router.routes.evaluation import RouteEvaluation
+    from patchbay.router.routes.table import RouteTable
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Ask why a text takes its route, and test `auto`.")
 _Config = Annotated[
@@ -32,14 +32,14 @@ def explain(
     Example: patchbay route explain "Show the total of all orders in Lisbon"
     """
     from patchbay.adapters.commands.output import console, facts, print_json
-    from patchbay.router.routes.facts import Facts
+    from patchbay.router.routes.facts import RequestFacts
 
     try:
         book = _book(config)
         if not book.knows(model):
             raise ConfigError(f"There is no route '{model}' in the configuration.", hint=_known(book))
         said = typer.get_text_stream("stdin").read() if text == "-" else text
-        choice = book.choose(model, Facts(text=said, caller=f"user:{caller}".encode()))
+        choice = book.choose(model, RequestFacts(text=said, caller=f"user:{caller}".encode()))
     except PatchbayError as error:
         raise typer.Exit(fail(error)) from error
     found = {"route": choice.route, "model": choice.model, "arm": choice.arm, "why": list(choice.why)}
@@ -75,7 +75,7 @@ def evaluate(
     raise typer.Exit(0 if result.share >= least else 1)
 
 
-def _book(file: Path | None) -> "Book":
+def _book(file: Path | None) -> "RouteTable":
     from patchbay.core.settings import load_yaml, parse_settings
     from patchbay.router.routes.config import RoutesConfig
     from patchbay.router.routes.table import compile_book
@@ -85,11 +85,11 @@ def _book(file: Path | None) -> "Book":
     return compile_book(parse_settings(RoutesConfig, data, source=str(path)), path.absolute().parent)
 
 
-def _known(book: "Book") -> str:
+def _known(book: "RouteTable") -> str:
     return f"There are: {', '.join(sorted(book.routes)) or 'none'}."
 
 
-def _show(result: "Evaluation") -> None:
+def _show(result: "RouteEvaluation") -> None:
     from patchbay.adapters.commands.output import console, table
 
     rows = [

@@ -63,12 +63,12 @@ def _serve(settings: "RouterConfig", read: "ReadPolicy", *, verbose: bool) -> No
     import uvloop
 
     from patchbay.core import descriptors
-    from patchbay.core.watchdog import Deadman
+    from patchbay.core.watchdog import Watchdog
     from patchbay.router.app import serve
     from patchbay.router.telemetry.logs import log_to_stderr
 
     lines = log_to_stderr(settings.log_format, verbose=verbose)
-    deadman = Deadman.start()
+    deadman = Watchdog.start()
     descriptors.raise_limit()
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

@@ -9,10 +9,10 @@ from patchbay.core.errors import RegistryError
 from patchbay.core.replica import ReplicaStatus
 from patchbay.registry.records import FileRecord, Placement
 from patchbay.router.control.context import Context
-from patchbay.router.control.desired import Wanted
+from patchbay.router.control.desired import DesiredRevision
 from patchbay.router.control.plan import Failure, Put, fitting, make_plan, place
 from patchbay.router.control.removals import held_back
-from patchbay.router.control.replicas import Refused
+from patchbay.router.control.replicas import ReplicaRefused
 from patchbay.router.control.tasks import KeyedTasks
 from patchbay.router.upstream.failure import ReplicaFailure
 
@@ -35,7 +35,7 @@ class Actuator:
         self._held: dict[str, tuple[str, ...]] = {}
         self._files: dict[tuple[str, int], tuple[FileRecord, ...]] = {}
 
-    def act(self, wanted: Sequence[Wanted], statuses: Mapping[str, ReplicaStatus]) -> None:
+    def act(self, wanted: Sequence[DesiredRevision], statuses: Mapping[str, ReplicaStatus]) -> None:
         """Begins what each replica still needs; what is under way goes on."""
         self._forget(wanted)
         for gone in self._held.keys() - statuses.keys():
@@ -48,7 +48,7 @@ class Actuator:
                 self._tasks.start(("drop", name, revision), self._drop(name, revision))
 
     def _allowed(
-        self, replica: str, drops: Sequence[str], status: ReplicaStatus, wanted: Sequence[Wanted]
+        self, replica: str, drops: Sequence[str], status: ReplicaStatus, wanted: Sequence[DesiredRevision]
     ) -> tuple[str, ...]:
         """The removals that are asked for now; the others are held back until somebody allows them."""
         snapshot, kept = self._context.follower.snapshot, len(fitting(wanted, status))
@@ -66,7 +66,9 @@ class Actuator:
         self._context.metrics.registry.removals_held(sum(len(one) for one in self._held.values()))
         return tuple(one for one in drops if one not in held)
 
-    def placements(self, wanted: Sequence[Wanted], replica: str, status: ReplicaStatus) -> tuple[Placement, ...]:
+    def placements(
+        self, wanted: Sequence[DesiredRevision], replica: str, status: ReplicaStatus
+    ) -> tuple[Placement, ...]:
         """How what `replica` should have stands on it."""
         return place(wanted, replica, status, self._failures[replica])
 
@@ -80,7 +82,7 @@ class Actuator:
         try:
             async with self._turns[replica]:
                 await self._context.controls[replica].put(put, await self._files_of(wanted))
-        except (Refused, ReplicaFailure, RegistryError) as error:
+        except (ReplicaRefused, ReplicaFailure, RegistryError) as error:
             failures[wanted.engine_name] = _failure(error, failures.get(wanted.engine_name), self._context.clock())
             _log.warning("%s does not take %s: %s", replica, wanted.engine_name, error)
             self._context.metrics.registry.placement("refused")
@@ -93,7 +95,7 @@ class Actuator:
     async def _drop(self, replica: str, name: str) -> None:
         try:
             await self._context.controls[replica].drop(name)
-        except (Refused, ReplicaFailure) as error:
+        except (ReplicaRefused, ReplicaFailure) as error:
             _log.warning("%s does not remove %s: %s", replica, name, error)
             # What cannot be reached would be asked again at once.
             await asyncio.sleep(1)
@@ -102,14 +104,14 @@ class Actuator:
             self._context.metrics.registry.placement("removed")
         self._context.fleet.doubt(replica)
 
-    async def _files_of(self, wanted: Wanted) -> tuple[FileRecord, ...]:
+    async def _files_of(self, wanted: DesiredRevision) -> tuple[FileRecord, ...]:
         key = wanted.adapter, wanted.number
         if key not in self._files:
             revision = await self._context.threads.work.run(self._context.registry.revision, *key)
             self._files[key] = revision.draft.files
         return self._files[key]
 
-    def _forget(self, wanted: Sequence[Wanted]) -> None:
+    def _forget(self, wanted: Sequence[DesiredRevision]) -> None:
         names, keys = {one.engine_name for one in wanted}, {(one.adapter, one.number) for one in wanted}
         for failures in self._failures.values():
             for gone in failures.keys() - names:
@@ -118,6 +120,6 @@ class Actuator:
             del self._files[key]
 
 
-def _failure(error: Refused | ReplicaFailure | RegistryError, before: Failure | None, at: float) -> Failure:
-    final = isinstance(error, Refused) and error.final
+def _failure(error: ReplicaRefused | ReplicaFailure | RegistryError, before: Failure | None, at: float) -> Failure:
+    final = isinstance(error, ReplicaRefused) and error.final
     return Failure(str(error), (before.count if before else 0) + 1, at, final)

@@ -9,7 +9,7 @@ from patchbay.core.errors import RegistryError
 from patchbay.core.replica import ReplicaStatus
 from patchbay.registry.records import BaseModelRecord
 from patchbay.router.control.context import Context
-from patchbay.router.control.replicas import Refused
+from patchbay.router.control.replicas import ReplicaRefused
 from patchbay.router.control.tasks import KeyedTasks
 from patchbay.router.upstream.failure import ReplicaFailure
 
@@ -46,7 +46,7 @@ class Bases:
             layout = await self._context.controls[replica].base()
             record = BaseModelRecord(fingerprint, status.base.name, status.base.source, layout)
             await self._context.threads.work.run(self._context.registry.register_base, record)
-        except (Refused, ReplicaFailure, RegistryError) as error:
+        except (ReplicaRefused, ReplicaFailure, RegistryError) as error:
             _log.warning("the base model of %s is not known: %s", replica, error)
             await asyncio.sleep(1)
         else:

@@ -9,7 +9,7 @@ from patchbay.core.errors import RegistryError
 from patchbay.core.thread_pools import Threads
 from patchbay.registry.canaries import Canaries
 from patchbay.router.canary.ledger import Counts
-from patchbay.router.canary.live import Trials
+from patchbay.router.canary.live import LiveCanaries
 
 _log = logging.getLogger("patchbay.router")
 EVERY_S = 1.0
@@ -19,7 +19,7 @@ class Tallies:
     """Writes once a second and at the end, and keeps what cannot be written. `name`: this router's; `all_of_it`: or
     only what is urgent, since Prometheus has the rest."""
 
-    def __init__(self, trials: Trials, canaries: Canaries, *, name: str, all_of_it: bool) -> None:
+    def __init__(self, trials: LiveCanaries, canaries: Canaries, *, name: str, all_of_it: bool) -> None:
         self._trials = trials
         self._canaries = canaries
         self._name = name

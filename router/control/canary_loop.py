@@ -9,12 +9,12 @@ from datetime import datetime
 from patchbay.adapters.lifecycle import ROUTER_ALIVE_S, Lifecycle
 from patchbay.core.errors import ConfigError, Conflict, NotFound, RegistryError
 from patchbay.registry.canaries import Canaries, Decide
-from patchbay.registry.canary_records import CanaryDraft, CanaryRecord, LookDraft, Tally
+from patchbay.registry.canary_records import CanaryDraft, CanaryRecord, CanaryTally, LookDraft
 from patchbay.registry.records import Rollout, RouterBeat
 from patchbay.router.canary.config import CanaryConfig, DeclaredCanary, plan_of
 from patchbay.router.canary.incident import TOLD_LOOKS
 from patchbay.router.canary.ledger import Ledger, ledger_of
-from patchbay.router.canary.phases import World, conduct, evidence_of, with_tallies
+from patchbay.router.canary.phases import CanarySurroundings, conduct, evidence_of, with_tallies
 from patchbay.router.canary.plan import PlanConfig
 from patchbay.router.control.announcer import Announcer
 from patchbay.router.control.context import Context
@@ -142,7 +142,7 @@ class CanaryKeeper:
 
     def _decider(self, book: _Book) -> Decide:
         def decide(
-            record: CanaryRecord, tallies: Sequence[Tally], rollout: Rollout | None, stable: int | None
+            record: CanaryRecord, tallies: Sequence[CanaryTally], rollout: Rollout | None, stable: int | None
         ) -> LookDraft | None:
             if record.looks != book.looks:
                 # Another router has looked meanwhile: what this one knows is too old to go by.
@@ -156,10 +156,12 @@ class CanaryKeeper:
 
         return decide
 
-    def _world(self, record: CanaryRecord, plan: PlanConfig, rollout: Rollout | None, stable: int | None) -> World:
+    def _world(
+        self, record: CanaryRecord, plan: PlanConfig, rollout: Rollout | None, stable: int | None
+    ) -> CanarySurroundings:
         waits = self._pool_waits(record.pool) if record.pool is not None else None
         fault = self._context.scope_fault(plan.scope, record.adapter)
-        return World(rollout, stable, self._context.utc_now(), self._blind.get(record.id), waits, fault)
+        return CanarySurroundings(rollout, stable, self._context.utc_now(), self._blind.get(record.id), waits, fault)
 
     def _pool_waits(self, pool: str) -> str | None:
         """Why a pool cannot be asked yet."""

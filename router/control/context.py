@@ -12,7 +12,7 @@ from patchbay.registry.registry import Registry
 from patchbay.router.canary.plan import ScopeConfig
 from patchbay.router.canary.scope import fault_of
 from patchbay.router.control.follower import Follower
-from patchbay.router.control.pinned import Reach
+from patchbay.router.control.pinned import PinnedNames
 from patchbay.router.control.replicas import ReplicaControl
 from patchbay.router.fleet.fleet import Fleet
 from patchbay.router.telemetry.metrics import Metrics
@@ -62,7 +62,7 @@ class Context:
     threads: ControlThreads
     clock: Callable[[], float] = time.monotonic
     utc_now: Callable[[], datetime] = utc_now
-    reach: Callable[[], Reach] = Reach
+    reach: Callable[[], PinnedNames] = PinnedNames
 
     def scope_fault(self, scope: ScopeConfig, adapter: str) -> str | None:
         """Why a canary's scope can reach nobody, None where it can. `adapter`: empty for a pool's."""

@@ -15,15 +15,15 @@ from patchbay.registry.registry import Registry
 from patchbay.registry.spool import spool_of
 from patchbay.registry.usage_book import UsageBook
 from patchbay.router.canary.config import DeclaredCanary
-from patchbay.router.canary.live import Trials
+from patchbay.router.canary.live import LiveCanaries
 from patchbay.router.canary.metric_coverage import Subject, checked
 from patchbay.router.config import RouterConfig
 from patchbay.router.control.canary_counts import Tallies
 from patchbay.router.control.context import Context, ControlThreads
 from patchbay.router.control.follower import Follower
-from patchbay.router.control.pinned import Reach
+from patchbay.router.control.pinned import PinnedNames
 from patchbay.router.control.pushes import Pushes
-from patchbay.router.control.reconciler import Reconciler, Wishes
+from patchbay.router.control.reconciler import DeclaredState, Reconciler
 from patchbay.router.control.replicas import ReplicaControl
 from patchbay.router.fleet.fleet import Fleet
 from patchbay.router.telemetry.metrics import Metrics
@@ -45,10 +45,10 @@ class Control:
         fleet: Fleet,
         controls: Mapping[str, ReplicaControl],
         metrics: Metrics,
-        trials: Trials,
+        trials: LiveCanaries,
     ) -> None:
         self.settings = settings
-        self.reach: Callable[[], Reach] = Reach
+        self.reach: Callable[[], PinnedNames] = PinnedNames
         self.served = config.served
         self._metrics = metrics
         name = config.name or f"{socket.gethostname()}:{os.getpid()}"
@@ -85,11 +85,11 @@ class Control:
             utc_now=self.registry.clock,
             reach=self.named,
         )
-        wishes = Wishes(config.adapters, _as_seen(config), config.canary)
+        wishes = DeclaredState(config.adapters, _as_seen(config), config.canary)
         self._reconciler = Reconciler(self.context, self.publisher, wishes, name=name)
         fleet.follow_control()
 
-    def named(self) -> Reach:
+    def named(self) -> PinnedNames:
         """What the configuration names, as it is now."""
         return self.reach()
 

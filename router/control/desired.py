@@ -15,7 +15,7 @@ _ORDER: tuple[Why, ...] = ("rollout", "stable", "canary", "route", "warm")
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class DesiredRevision:
     """A revision that replicas with the base model `base` (any, where None) should have."""
 
     adapter: str
@@ -38,14 +38,14 @@ class Wanted:
 
 def wanted_revisions(
     snapshot: Snapshot, now: datetime, *, keep_warm_s: float, named: Collection[str] = ()
-) -> tuple[Wanted, ...]:
+) -> tuple[DesiredRevision, ...]:
     """Every revision that should be on replicas, each once, those first that matter most.
 
     That is what channels mean, what is being rolled out and tried, and what routes pin (`named`: the models that they
     ask); for `keep_warm_s` seconds the revision that a rollback would go to; and for a few seconds whatever a channel
     has just left.
     """
-    found: dict[tuple[str, int], Wanted] = {}
+    found: dict[tuple[str, int], DesiredRevision] = {}
     reasons = [*_reasons(snapshot, now, keep_warm_s), *_pinned(named)]
     for why, adapter, number in sorted(reasons, key=lambda one: _ORDER.index(one[0])):
         view = snapshot.adapters.get(adapter)
@@ -82,9 +82,9 @@ def _pinned(named: Collection[str]) -> Iterator[tuple[Why, str, int]]:
             yield "route", reference.name, reference.number
 
 
-def _wanted(view: AdapterView, number: int, why: Why) -> Wanted:
+def _wanted(view: AdapterView, number: int, why: Why) -> DesiredRevision:
     brief = view.revisions[number]
-    return Wanted(view.name, number, brief.digest, brief.base, view.settings, why)
+    return DesiredRevision(view.name, number, brief.digest, brief.base, view.settings, why)
 
 
 def _age_s(moment: datetime, now: datetime) -> float:

@@ -8,7 +8,7 @@ from patchbay.router.config import PolicyConfig
 
 
 @dataclass(frozen=True, slots=True)
-class Reach:
+class PinnedNames:
     """`routes`: by name; `models`: every adapter, revision or base that they, their fallbacks and shadows, and guards
     ask."""
 
@@ -16,9 +16,9 @@ class Reach:
     models: frozenset[str] = frozenset()
 
 
-def reach_of(config: PolicyConfig) -> Reach:
+def reach_of(config: PolicyConfig) -> PinnedNames:
     """What `config` names."""
-    return Reach(frozenset(config.routes), frozenset(_models(config)))
+    return PinnedNames(frozenset(config.routes), frozenset(_models(config)))
 
 
 def _models(config: PolicyConfig) -> Iterator[str]:

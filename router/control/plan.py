@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from patchbay.core.replica import ReplicaStatus, RevisionStatus
 from patchbay.registry.records import Placement
-from patchbay.router.control.desired import Wanted
+from patchbay.router.control.desired import DesiredRevision
 
 _BUSY = ("staging", "loading")
 _FIRST_RETRY_S = 2.0
@@ -36,24 +36,24 @@ Failures = Mapping[str, Failure]
 class Put:
     """Ask a replica to take a revision. `load`: to load it at once."""
 
-    wanted: Wanted
+    wanted: DesiredRevision
     load: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class ReplicaPlan:
     """What to ask of one replica. `drops`: names of revisions, `sql@3`, that it should remove."""
 
     puts: tuple[Put, ...] = ()
     drops: tuple[str, ...] = ()
 
 
-def fitting(wanted: Iterable[Wanted], status: ReplicaStatus) -> tuple[Wanted, ...]:
+def fitting(wanted: Iterable[DesiredRevision], status: ReplicaStatus) -> tuple[DesiredRevision, ...]:
     """Those of `wanted` that are for this replica's base model, or for any."""
     return tuple(one for one in wanted if one.base in (None, status.base.fingerprint))
 
 
-def make_plan(wanted: Sequence[Wanted], status: ReplicaStatus, failures: Failures, now: float) -> Plan:
+def make_plan(wanted: Sequence[DesiredRevision], status: ReplicaStatus, failures: Failures, now: float) -> ReplicaPlan:
     """What to ask of the replica that tells `status`. `wanted`: in order of importance, the first are loaded ahead, as
     many as fit; `failures`: by engine name; `now`: seconds, monotonic."""
     here = {one.engine_name: one for one in status.revisions}
@@ -64,10 +64,12 @@ def make_plan(wanted: Sequence[Wanted], status: ReplicaStatus, failures: Failure
     kept = {one.engine_name for one in ours}
     drops = [f"{one.adapter}@{one.number}" for one in here.values() if one.engine_name not in kept and _there(one)]
     # A number cannot change its bytes before it has gone.
-    return Plan(tuple(put for put in puts if put.wanted.name not in drops), tuple(drops))
+    return ReplicaPlan(tuple(put for put in puts if put.wanted.name not in drops), tuple(drops))
 
 
-def place(wanted: Iterable[Wanted], replica: str, status: ReplicaStatus, failures: Failures) -> tuple[Placement, ...]:
+def place(
+    wanted: Iterable[DesiredRevision], replica: str, status: ReplicaStatus, failures: Failures
+) -> tuple[Placement, ...]:
     """How each revision that `replica` should have stands on it."""
     here = {one.engine_name: one for one in status.revisions}
     return tuple(
@@ -76,11 +78,11 @@ def place(wanted: Iterable[Wanted], replica: str, status: ReplicaStatus, failure
     )
 
 
-def _loads_ahead(wanted: Wanted) -> bool:
+def _loads_ahead(wanted: DesiredRevision) -> bool:
     return wanted.why == "rollout" or (wanted.settings.preload and wanted.why != "warm")
 
 
-def _put(wanted: Wanted, here: RevisionStatus | None, ahead: bool) -> Put | None:
+def _put(wanted: DesiredRevision, here: RevisionStatus | None, ahead: bool) -> Put | None:
     if here is None:
         return Put(wanted, load=ahead)
     if here.state in _BUSY or here.state == "draining":
@@ -93,7 +95,9 @@ def _there(revision: RevisionStatus) -> bool:
     return revision.state != "draining"
 
 
-def _placement(wanted: Wanted, replica: str, here: RevisionStatus | None, failure: Failure | None) -> Placement:
+def _placement(
+    wanted: DesiredRevision, replica: str, here: RevisionStatus | None, failure: Failure | None
+) -> Placement:
     state = here.state if here else None
     reason = here.reason if here and here.state == "failed" else failure.reason if failure else None
     if state == "resident":

@@ -16,7 +16,7 @@ import msgspec
 
 from patchbay.core.errors import PatchbayError
 from patchbay.router.canary.config import CanaryConfig
-from patchbay.router.canary.counts import Sum
+from patchbay.router.canary.counts import GrowingCounts
 from patchbay.router.canary.ledger import Counts
 
 _EVENTS = "patchbay_router_canary_events_total"
@@ -164,7 +164,7 @@ def series_of(series: Sequence[_Series]) -> dict[str, tuple[Mapping[str, str], f
 
 def read_counts(series: Mapping[str, tuple[Mapping[str, str], float]], cursor: Mapping[str, Any]) -> Reading:
     """How much the counters have grown since `cursor`, by the canary's share. Pure."""
-    by_share: defaultdict[float, Sum] = defaultdict(Sum)
+    by_share: defaultdict[float, GrowingCounts] = defaultdict(GrowingCounts)
     for name, (labels, value) in series.items():
         before = float(cursor.get(name, 0.0))
         grown = round(value - before if value >= before else value)
@@ -175,7 +175,7 @@ def read_counts(series: Mapping[str, tuple[Mapping[str, str], float]], cursor: M
     return Reading(counts, {**cursor, **{name: value for name, (_, value) in series.items()}})
 
 
-def _add(into: Sum, arm: str, event: str, count: int) -> None:
+def _add(into: GrowingCounts, arm: str, event: str, count: int) -> None:
     if event.startswith(_WIN):
         into.wins[float(event.removeprefix(_WIN))] += count
     elif event.startswith(_OWN):

@@ -9,7 +9,7 @@ from patchbay.core.replica import ReplicaStatus
 from patchbay.registry.records import Placement, Rollout, RolloutState
 from patchbay.router.control.actuator import Actuator
 from patchbay.router.control.context import Context
-from patchbay.router.control.desired import Wanted
+from patchbay.router.control.desired import DesiredRevision
 from patchbay.router.control.rollouts import Fail, Flip, Try, Wait, next_step
 from patchbay.router.control.smoke import smoke_test
 from patchbay.router.control.tasks import KeyedTasks
@@ -29,7 +29,9 @@ class Promoter:
         self._tested: dict[int, dict[str, str | None]] = {}
         self._begun: set[int] = set()
 
-    def step(self, wanted: Sequence[Wanted], placements: Placements, statuses: Mapping[str, ReplicaStatus]) -> None:
+    def step(
+        self, wanted: Sequence[DesiredRevision], placements: Placements, statuses: Mapping[str, ReplicaStatus]
+    ) -> None:
         """Begins what each rollout needs next."""
         rollouts = self._context.follower.snapshot.rollouts
         known = {rollout.id for rollout in rollouts}
@@ -40,7 +42,7 @@ class Promoter:
                 self._step(rollout, revision, placements, statuses)
 
     def _step(
-        self, rollout: Rollout, revision: Wanted, placements: Placements, statuses: Mapping[str, ReplicaStatus]
+        self, rollout: Rollout, revision: DesiredRevision, placements: Placements, statuses: Mapping[str, ReplicaStatus]
     ) -> None:
         if rollout.id not in self._begun:
             # A refusal of the past must not fail what somebody asks for anew.
@@ -71,7 +73,7 @@ class Promoter:
     async def _tell(self, rollout: Rollout, state: RolloutState, reason: str | None) -> None:
         await self._in_registry(self._context.registry.advance, rollout.id, state, reason=reason)
 
-    async def _test(self, rollout: Rollout, revision: Wanted, replica: str, base: str) -> None:
+    async def _test(self, rollout: Rollout, revision: DesiredRevision, replica: str, base: str) -> None:
         try:
             record = await self._context.threads.work.run(
                 self._context.registry.revision, rollout.adapter, rollout.number
@@ -118,5 +120,5 @@ class Promoter:
         return True
 
 
-def _is_of(one: Wanted | Placement, rollout: Rollout) -> bool:
+def _is_of(one: DesiredRevision | Placement, rollout: Rollout) -> bool:
     return (one.adapter, one.number) == (rollout.adapter, rollout.number)

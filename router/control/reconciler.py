@@ -20,7 +20,7 @@ from patchbay.router.control.bases import Bases
 from patchbay.router.control.canary_loop import CanaryKeeper
 from patchbay.router.control.context import Context
 from patchbay.router.control.declarations import Declarations
-from patchbay.router.control.desired import Wanted, wanted_revisions
+from patchbay.router.control.desired import DesiredRevision, wanted_revisions
 from patchbay.router.control.promoter import Promoter
 from patchbay.router.control.reports import Reports
 from patchbay.router.control.tasks import KeyedTasks
@@ -33,7 +33,7 @@ ROUND_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
+class DeclaredState:
     """What the configuration wants in the registry. `canary`: how canaries are run."""
 
     adapters: Mapping[str, DeclaredAdapter]
@@ -44,7 +44,7 @@ class Wishes:
 class Reconciler:
     """Reconciles replicas with the registry, while this router holds the lease. `name`: this router's."""
 
-    def __init__(self, context: Context, publisher: Publisher, wishes: Wishes, *, name: str) -> None:
+    def __init__(self, context: Context, publisher: Publisher, wishes: DeclaredState, *, name: str) -> None:
         self._context = context
         self._publisher = publisher
         self._wishes = wishes
@@ -113,7 +113,7 @@ class Reconciler:
 class _Term:
     """The parts of the loop, for as long as this router leads."""
 
-    def __init__(self, context: Context, publisher: Publisher, wishes: Wishes, tasks: KeyedTasks) -> None:
+    def __init__(self, context: Context, publisher: Publisher, wishes: DeclaredState, tasks: KeyedTasks) -> None:
         self.tasks = tasks
         self._context = context
         self._actuator = Actuator(context, tasks)
@@ -149,7 +149,7 @@ class _Term:
             context.fleet.settle()
 
 
-def _wanted(context: Context) -> tuple[Wanted, ...]:
+def _wanted(context: Context) -> tuple[DesiredRevision, ...]:
     named = context.reach().models
     return wanted_revisions(context.follower.snapshot, context.utc_now(), keep_warm_s=context.keep_warm_s, named=named)
 
@@ -163,7 +163,7 @@ def _rolling_out(context: Context) -> bool:
     )
 
 
-def _is_served(wanted: tuple[Wanted, ...], statuses: Mapping[str, ReplicaStatus]) -> bool:
+def _is_served(wanted: tuple[DesiredRevision, ...], statuses: Mapping[str, ReplicaStatus]) -> bool:
     here = {one.engine_name for status in statuses.values() for one in status.revisions if one.state != "staging"}
     bases = {status.base.fingerprint for status in statuses.values()}
     needed = {one.engine_name for one in wanted if one.why == "stable" and (one.base is None or one.base in bases)}

@@ -24,7 +24,7 @@ _ANSWER_S = 60.0
 _FINAL = frozenset({400, 404, 409, 422})
 
 
-class Refused(PatchbayError):
+class ReplicaRefused(PatchbayError):
     """A replica did not do what it was asked. `final`: whether asking again is of no use."""
 
     def __init__(self, message: str, *, final: bool) -> None:
@@ -89,7 +89,7 @@ class ReplicaControl:
         try:
             layout = msgspec.json.decode(document.body, type=_Base).layout
         except msgspec.DecodeError as error:
-            raise Refused(f"its base model is told in an unknown form: {error}", final=False) from error
+            raise ReplicaRefused(f"its base model is told in an unknown form: {error}", final=False) from error
         return layout
 
     async def answer(self, model: str, engine_name: str | None, request: dict[str, Any]) -> str:
@@ -102,9 +102,9 @@ class ReplicaControl:
         try:
             completion = msgspec.json.decode(document.body, type=_Completion)
         except msgspec.DecodeError as error:
-            raise Refused(f"its answer is no chat completion: {error}", final=False) from error
+            raise ReplicaRefused(f"its answer is no chat completion: {error}", final=False) from error
         if not completion.choices:
-            raise Refused("its answer has no choice", final=False)
+            raise ReplicaRefused("its answer has no choice", final=False)
         return completion.choices[0].message.content or ""
 
     async def _send(
@@ -157,4 +157,4 @@ def _accepted(document: Document) -> None:
         message = msgspec.json.decode(document.body, type=_ErrorBody).error.message
     except msgspec.DecodeError:
         message = ""
-    raise Refused(message or f"it answers {document.status}", final=document.status in _FINAL)
+    raise ReplicaRefused(message or f"it answers {document.status}", final=document.status in _FINAL)

@@ -5,7 +5,7 @@ from typing import Any
 
 from patchbay.adapters.golden import judge
 from patchbay.registry.records import GoldenPrompt
-from patchbay.router.control.replicas import Refused, ReplicaControl
+from patchbay.router.control.replicas import ReplicaControl, ReplicaRefused
 
 # Where an adapter brings no prompts of its own: that it answers at all, without an error.
 _ANY: tuple[GoldenPrompt, ...] = (GoldenPrompt(messages=({"role": "user", "content": "Hello"},), max_tokens=8),)
@@ -22,7 +22,7 @@ async def smoke_test(
         try:
             answer = await control.answer(model, engine_name, _request(prompt))
             other = await control.answer(base, None, _request(prompt)) if prompt.differs_from_base else None
-        except Refused as error:
+        except ReplicaRefused as error:
             return f"golden prompt {number}: {error}"
         if reason := judge(prompt, answer, other):
             return f"golden prompt {number}: {reason}"

@@ -14,7 +14,7 @@ from patchbay.core.errors import Unavailable
 from patchbay.core.replica import ReplicaStatus
 from patchbay.router.config import RouterConfig
 from patchbay.router.fleet.fleet import Fleet
-from patchbay.router.fleet.snapshot import Catalog, ListedModel, Replica, Revision
+from patchbay.router.fleet.snapshot import Catalog, HeldRevision, ListedModel, Replica
 from patchbay.router.telemetry.metrics import Metrics
 from patchbay.router.upstream.client import Call, Document, ReplicaClient
 from patchbay.router.upstream.failure import ReplicaFailure
@@ -176,7 +176,7 @@ class Poller:
 
 def _ours(before: Replica, status: ReplicaStatus, own: int) -> Replica:
     base = status.base
-    revisions = tuple(Revision(r.adapter, r.number, r.engine_name, r.state, r.digest) for r in status.revisions)
+    revisions = tuple(HeldRevision(r.adapter, r.number, r.engine_name, r.state, r.digest) for r in status.revisions)
     catalog = Catalog(base.name, base.source, revisions, context=base.max_model_len, fingerprint=base.fingerprint)
     load = status.requests.running + status.requests.waiting
     seen = replace(

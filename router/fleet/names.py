@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from patchbay.core.errors import ModelNotFound, Unavailable
 from patchbay.core.names import revision_name
 from patchbay.core.replica import RevisionState
-from patchbay.router.fleet.snapshot import Catalog, Naming, Replica, Revision, Target
+from patchbay.router.fleet.snapshot import Catalog, HeldRevision, Naming, Replica, Target
 
 Table = Mapping[str, Target]
 
@@ -86,7 +86,7 @@ def alike(one: Catalog | None, other: Catalog | None) -> bool:
     )
 
 
-def _is_served_alike(one: Revision, other: Revision) -> bool:
+def _is_served_alike(one: HeldRevision, other: HeldRevision) -> bool:
     same = one.engine_name == other.engine_name and one.digest == other.digest and one.number == other.number
     return same and one.adapter == other.adapter and (one.state == other.state or {one.state, other.state} <= _SERVED)
 

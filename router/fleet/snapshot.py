@@ -12,7 +12,7 @@ _NOWHERE: Mapping[str, Tier] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
-class Revision:
+class HeldRevision:
     """One revision on one replica. `digest`: of its files, empty where that is not told."""
 
     adapter: str
@@ -39,7 +39,7 @@ class Catalog:
 
     base: str | None = None
     source: str | None = None
-    revisions: tuple[Revision, ...] = ()
+    revisions: tuple[HeldRevision, ...] = ()
     models: tuple[ListedModel, ...] = ()
     context: int | None = None
     fingerprint: str | None = None

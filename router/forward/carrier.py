@@ -11,7 +11,7 @@ from patchbay.router.config import RouterConfig
 from patchbay.router.fleet.fleet import Fleet
 from patchbay.router.fleet.snapshot import Replica
 from patchbay.router.forward.exchange import Ask, Exchange
-from patchbay.router.forward.retry_limit import Patience
+from patchbay.router.forward.retry_limit import RetryLimit
 from patchbay.router.forward.upstream_call import call_of
 from patchbay.router.forward.upstreams import Upstreams
 from patchbay.router.telemetry.metrics import Metrics
@@ -37,7 +37,7 @@ class Carrier:
     async def carry_on(self, exchange: Exchange, ask: Ask, error: ReplicaFailure) -> None:
         """Goes on with a stream that broke by `error`. Raises UpstreamFailed where that cannot be, and SuspectedQuery
         where the stream may be what replicas die of."""
-        relay, patience = exchange.relay, Patience(self._timeout_s, self._deaths, self._clock)
+        relay, patience = exchange.relay, RetryLimit(self._timeout_s, self._deaths, self._clock)
         patience.progressed()
         case = self._upstreams.case(exchange, ask)
         while (plan := self._plan(exchange, ask)) is not None and not patience.over:

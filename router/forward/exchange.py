@@ -8,8 +8,8 @@ from typing import Protocol
 from patchbay.core.asgi import Headers
 from patchbay.core.errors import RequestError
 from patchbay.core.tenancy import DEFAULT_TENANT
-from patchbay.guards.session import Guarded
-from patchbay.router.canary.assigned_request import Entry
+from patchbay.guards.session import GuardSession
+from patchbay.router.canary.assigned_request import AssignedRequest
 from patchbay.router.fleet.snapshot import Target
 from patchbay.router.forward.relay import Relay
 from patchbay.router.forward.suspects import Case
@@ -17,7 +17,7 @@ from patchbay.router.http.body import Head, Prompt, parse_head
 from patchbay.router.http.body_elements import check_elements
 from patchbay.router.http.endpoints import OTHER, Endpoint
 from patchbay.router.http.request import Request
-from patchbay.router.http.trace_context import Span
+from patchbay.router.http.trace_context import TraceSpan
 from patchbay.router.routes.table import Choice
 from patchbay.router.telemetry.request_record import Outcome
 from patchbay.router.tenants.limiter import Need
@@ -43,7 +43,7 @@ class Ask:
     priority: int = 0
 
 
-class Turn(Protocol):
+class HeldTurn(Protocol):
     """A request's turn at a replica."""
 
     @property
@@ -74,7 +74,7 @@ class Exchange:
     request: Request
     relay: Relay
     id: bytes
-    span: Span
+    span: TraceSpan
     started_s: float
     endpoint: Endpoint = OTHER
     label: str = ""
@@ -85,10 +85,10 @@ class Exchange:
     task: asyncio.Task[None] | None = None
     cause: RequestError | None = None
     on_begin: Callable[[], None] | None = None
-    turn: Turn | None = None
+    turn: HeldTurn | None = None
     cached: bool = False
-    guarded: Guarded | None = None
-    entry: Entry | None = None
+    guarded: GuardSession | None = None
+    entry: AssignedRequest | None = None
     bad: set[str] = field(default_factory=set)
     began_s: float | None = None
     cold: bool = False

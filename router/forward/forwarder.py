@@ -14,7 +14,7 @@ from patchbay.router.fleet.names import resolve
 from patchbay.router.fleet.snapshot import Replica, Target
 from patchbay.router.forward.carrier import Carrier
 from patchbay.router.forward.exchange import Ask, Exchange
-from patchbay.router.forward.retry_limit import Patience
+from patchbay.router.forward.retry_limit import RetryLimit
 from patchbay.router.forward.status_verdicts import OWN_WORDS, Verdicts
 from patchbay.router.forward.upstream_call import call_of
 from patchbay.router.forward.upstreams import Attempt, Upstreams
@@ -65,7 +65,7 @@ class Forwarder:
         queued = exchange.turn is not None and exchange.turn.queued
         tries, second_opinion = 0, False
         seen = exchange.case.deaths if exchange.case is not None else 0
-        patience = Patience(self._hold_s, self._retry.deaths, self._clock, queued=queued, deaths=seen)
+        patience = RetryLimit(self._hold_s, self._retry.deaths, self._clock, queued=queued, deaths=seen)
         while not patience.over:
             replica = self._upstreams.pick(exchange, ask)
             if replica is None:
@@ -97,7 +97,7 @@ class Forwarder:
             return _armed(ask)
         raise failure
 
-    def _is_waited_for(self, ask: Ask, patience: Patience) -> bool:
+    def _is_waited_for(self, ask: Ask, patience: RetryLimit) -> bool:
         """Whether it is waited for somebody who can be asked, where nobody can now. Raises RateLimited where all have
         said when to come again."""
         patience.alone()

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from patchbay.router.balance import outliers
-from patchbay.router.balance.outliers import SOUND, Health, Sort, Tally
+from patchbay.router.balance.outliers import SOUND, AnswerTally, Health, Sort
 from patchbay.router.fleet.fleet import Fleet
 from patchbay.router.telemetry.metrics import EjectionCause, Metrics
 
@@ -19,7 +19,7 @@ _LONGEST = 60
 
 
 @dataclass(frozen=True, slots=True)
-class Fall:
+class ReplicaDeath:
     """A replica's death, of which many requests can die. `kinds`: theirs; `sound`: whether it was well until then;
     `company`: how many there were."""
 
@@ -29,16 +29,18 @@ class Fall:
     company: int
 
 
-class Healths:
+class ReplicaHealths:
     """`clock`: seconds, monotonic."""
 
-    def __init__(self, policy: outliers.Policy, fleet: Fleet, metrics: Metrics, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, policy: outliers.OutlierPolicy, fleet: Fleet, metrics: Metrics, clock: Callable[[], float]
+    ) -> None:
         self._policy = policy
         self._fleet = fleet
         self._metrics = metrics
         self._clock = clock
         self._health: dict[str, Health] = {}
-        self._falls: dict[str, Fall] = {}
+        self._falls: dict[str, ReplicaDeath] = {}
         self._paused: dict[str, float] = {}
         self._good: Counter[str] = Counter()
         self._bad: Counter[str] = Counter()
@@ -101,14 +103,14 @@ class Healths:
             else:
                 self._health[name] = after
 
-    def fell(self, name: str, began_s: float, kind: bytes, company: int) -> Fall:
+    def fell(self, name: str, began_s: float, kind: bytes, company: int) -> ReplicaDeath:
         """Notes that a replica died under a request of that kind, and gives the death, which may be of others too."""
         before = self._falls.get(name)
         if before is not None and began_s <= before.at_s:
-            self._falls[name] = Fall(before.at_s, before.kinds | {kind}, before.sound, before.company)
+            self._falls[name] = ReplicaDeath(before.at_s, before.kinds | {kind}, before.sound, before.company)
             return before
         sound = before is None or kind in before.kinds
-        fall = self._falls[name] = Fall(self._clock(), frozenset({kind}), sound, company)
+        fall = self._falls[name] = ReplicaDeath(self._clock(), frozenset({kind}), sound, company)
         return fall
 
     def failed(self, name: str, sort: Sort, began_s: float) -> None:
@@ -127,7 +129,7 @@ class Healths:
         past_s = now_s - self._since_s
         if past_s < self._policy.interval_s:
             return
-        tallies = {name: Tally(self._good[name], self._bad[name]) for name in {*self._good, *self._bad}}
+        tallies = {name: AnswerTally(self._good[name], self._bad[name]) for name in {*self._good, *self._bad}}
         enough = sum(tally.total >= self._policy.answers for tally in tallies.values()) > 1
         if not enough and past_s < _LONGEST * self._policy.interval_s:
             return

@@ -22,7 +22,7 @@ _VERDICT_TIMEOUT_S = 60
 _FIRST = -1000
 
 
-class Aside:
+class InternalClient:
     """How they are asked."""
 
     def __init__(self, fleet: Fleet, upstreams: Upstreams) -> None:

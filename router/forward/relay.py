@@ -16,8 +16,8 @@ from patchbay.core.error_events import Form, error_event
 from patchbay.core.errors import GuardFailed, RequestError, anthropic_body, openai_body
 from patchbay.guards.formats.codec import StreamStopped
 from patchbay.guards.formats.filter import Filter
-from patchbay.guards.session import Guarded
-from patchbay.guards.stream_gate import Gate
+from patchbay.guards.session import GuardSession
+from patchbay.guards.stream_gate import StreamGate
 from patchbay.router.carry.transcript import Transcript
 from patchbay.router.http.request import Reply
 from patchbay.router.upstream.client import Answer
@@ -56,9 +56,9 @@ class Relay:
         self._translate: Callable[[bytes], bytes] | None = None
         self._ends_with_done = False
         self.transcript: Transcript | None = None
-        self.guarded: Guarded | None = None
+        self.guarded: GuardSession | None = None
         self._filter: Filter | None = None
-        self._gate: Gate | None = None
+        self._gate: StreamGate | None = None
         self.cleared: asyncio.Task[None] | None = None
         self.event_stream = False
         self.sent_bytes = 0
@@ -148,7 +148,7 @@ class Relay:
     def _body(self, error: RequestError) -> bytes:
         return anthropic_body(error) if self._form == "messages" else openai_body(error)
 
-    async def _filtered(self, answer: Answer, extra: Headers, guarded: Guarded) -> None:
+    async def _filtered(self, answer: Answer, extra: Headers, guarded: GuardSession) -> None:
         """Passes on an answer that is one document, once a guard has seen all of it."""
         await answer.gather(_WHOLE_LIMIT)
         if not answer.whole:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from patchbay.router.upstream.failure import DEADLY, ReplicaFailure
 
 
-class Patience:
+class RetryLimit:
     """One request's: it lasts for `timeout_s` after the first death or the last progress, by `clock`, in seconds.
 
     `limit`: replicas that may fail in a row before they say anything: such a request may be what kills them. `queued`:

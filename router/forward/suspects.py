@@ -40,7 +40,7 @@ class Case:
 class Suspects:
     """One router's. `clock`: seconds, monotonic."""
 
-    def __init__(self, policy: suspicion.Policy, metrics: Metrics, clock: Callable[[], float]) -> None:
+    def __init__(self, policy: suspicion.SuspicionPolicy, metrics: Metrics, clock: Callable[[], float]) -> None:
         self._policy = policy
         self._metrics = metrics
         self._clock = clock

@@ -14,7 +14,7 @@ from patchbay.router.config import RouterConfig
 from patchbay.router.fleet.fleet import Fleet
 from patchbay.router.fleet.snapshot import Replica, Target
 from patchbay.router.forward.exchange import Ask, Exchange
-from patchbay.router.forward.healths import Healths
+from patchbay.router.forward.healths import ReplicaHealths
 from patchbay.router.forward.suspects import Case, Suspects
 from patchbay.router.telemetry.metrics import Metrics
 from patchbay.router.upstream.client import Answer, Call, Document
@@ -69,14 +69,14 @@ class Upstreams:
     ) -> None:
         self.links = links
         self.in_flight: Counter[str] = Counter()
-        self.healths = Healths(config.breaker.policy, fleet, metrics, clock)
+        self.healths = ReplicaHealths(config.breaker.policy, fleet, metrics, clock)
         self.suspects = Suspects(config.retry.suspicion, metrics, clock)
         self._fleet = fleet
         self._metrics = metrics
         self._clock = clock
         self._weights = config.balance.weights
         self._allowance = config.retry.policy
-        self._budget = budget.Budget(self._allowance.burst, clock())
+        self._budget = budget.RetryBudget(self._allowance.burst, clock())
         self._turn = 0
 
     def pick(self, exchange: Exchange, ask: Ask) -> Replica | None:

@@ -24,7 +24,7 @@ _METHODS = b"GET, HEAD, POST"
 _LONGEST_S = b"600"
 
 
-class Door:
+class OriginCheck:
     """One port's check. `bound`: the host that it is bound to; `hosts`: other names that it is known by, `*.NAME` for
     all below one, `*` for any; `origins`: of web pages that may send requests, `*` for any; `setting`: the name of the
     setting that `hosts` comes from."""

@@ -19,7 +19,7 @@ _TAKEN_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class PortLimits:
     """What a port takes: bytes of a request's body, seconds for its head, and file descriptors for its clients."""
 
     body_bytes: int
@@ -37,7 +37,7 @@ class Port:
         app: App,
         bound: socket,
         *,
-        limits: Limits,
+        limits: PortLimits,
         shared: bool = False,
         fault: Callable[[str], None] = lambda name: None,
         shed: Callable[[Shed], None] = lambda how: None,

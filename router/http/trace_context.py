@@ -21,7 +21,7 @@ _PARENT = re.compile(
 )
 
 
-class Span(msgspec.Struct, frozen=True):
+class TraceSpan(msgspec.Struct, frozen=True):
     """What the router does for one request. `trace`, `id` and `parent`: hexadecimal; `parent` is the client's span,
     empty where it named none."""
 
@@ -41,13 +41,13 @@ class Span(msgspec.Struct, frozen=True):
         return b"00-%b-%b-%02x" % (self.trace, self.id, self.flags)
 
 
-def begin_span(headers: Iterable[tuple[bytes, bytes]], sample: float = 0) -> Span:
+def begin_span(headers: Iterable[tuple[bytes, bytes]], sample: float = 0) -> TraceSpan:
     """A span in the trace that the client's `headers` name, sampled where the client samples; or in a new one, which is
     sampled with the probability `sample`, 0 to 1."""
     given = header(headers, TRACEPARENT)
     match = _PARENT.fullmatch(given) if given is not None else None
     own = b"%016x" % (random.getrandbits(64) or 1)
     if match is not None:
-        return Span(match["trace"], own, match["span"], int(match["flags"], 16) & _KNOWN)
+        return TraceSpan(match["trace"], own, match["span"], int(match["flags"], 16) & _KNOWN)
     flags = _SAMPLED if sample and random.random() < sample else 0  # noqa: S311 - no secret
-    return Span(b"%032x" % (random.getrandbits(128) or 1), own, flags=flags)
+    return TraceSpan(b"%032x" % (random.getrandbits(128) or 1), own, flags=flags)

@@ -7,8 +7,8 @@ from patchbay.core.errors import InvalidRequest, ModelNotFound, RateLimited, Req
 from patchbay.core.json_body import decoded
 from patchbay.core.names import revision_name
 from patchbay.guards.formats.document import WITH_TEXT
-from patchbay.router.canary.assignment import Asker, Trial, arm_of, is_tried_on
-from patchbay.router.canary.live import Trials
+from patchbay.router.canary.assignment import Asker, CanaryAssignment, arm_of, is_tried_on
+from patchbay.router.canary.live import LiveCanaries
 from patchbay.router.fleet.fleet import Fleet, View
 from patchbay.router.fleet.snapshot import Replica, in_pool
 from patchbay.router.forward.exchange import Exchange
@@ -22,10 +22,10 @@ from patchbay.router.tenants.limiter import Need
 _LEAST_TOKENS = 8
 
 
-class Canarying:
+class CanaryStep:
     """`clock`: seconds, monotonic."""
 
-    def __init__(self, trials: Trials, fleet: Fleet, clock: Callable[[], float]) -> None:
+    def __init__(self, trials: LiveCanaries, fleet: Fleet, clock: Callable[[], float]) -> None:
         self._trials = trials
         self._fleet = fleet
         self._clock = clock
@@ -56,7 +56,7 @@ class Canarying:
             return (replace(first, arm="canary", pool=trial.pool), *choices)
         return (replace(choices[0], model=trial.revision, arm="canary"), *choices)
 
-    def _begins(self, trial: Trial, choice: Choice) -> bool:
+    def _begins(self, trial: CanaryAssignment, choice: Choice) -> bool:
         """Whether this router knows that each replica which may be asked can answer as the canary."""
         named = trial.id, choice.model
         if trial.live and named not in self._trials.known:
@@ -119,7 +119,7 @@ class Canarying:
             exchange.entry = None
 
 
-def can_answer(trial: Trial, choice: Choice, view: View) -> bool:
+def can_answer(trial: CanaryAssignment, choice: Choice, view: View) -> bool:
     """Whether every ready replica that `choice` may be answered by is known to have what is tried: the revision, or as
     one of the pool the model. Pure."""
     target = view.table.get(choice.model)
@@ -148,7 +148,7 @@ def _asks_for_one(body: bytes, endpoint: str) -> bool:
         return False
 
 
-def _kept_from(pool: Trial, choice: Choice) -> Choice:
+def _kept_from(pool: CanaryAssignment, choice: Choice) -> Choice:
     """A choice without the pool that is tried, unless its route names one."""
     named = choice.config is not None and choice.config.pool is not None
     return choice if named else replace(choice, pool=f"!{pool.pool}")

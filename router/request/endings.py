@@ -6,7 +6,7 @@ from patchbay.router.forward.exchange import Exchange
 from patchbay.router.http.endpoints import HEALTH
 from patchbay.router.telemetry.access_log import AccessLog
 from patchbay.router.telemetry.metrics import Metrics
-from patchbay.router.telemetry.request_record import Answered
+from patchbay.router.telemetry.request_record import RequestRecord
 from patchbay.router.telemetry.tracing import Tracer
 
 
@@ -39,11 +39,11 @@ class Endings:
             self._access.tell(one, exchange.head.beginning if exchange.head is not None else None)
 
 
-def answered(exchange: Exchange, now_s: float) -> Answered:
+def answered(exchange: Exchange, now_s: float) -> RequestRecord:
     """How `exchange` ended, which it did at `now_s`."""
     target, used = exchange.target, exchange.used
     ttft_s, token_s = _times(exchange, now_s)
-    return Answered(
+    return RequestRecord(
         exchange.id,
         exchange.span,
         exchange.endpoint.name,

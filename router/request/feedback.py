@@ -24,7 +24,7 @@ class _Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class TakenVote:
     """A vote that was taken. `target`: who gave the answer; `new`: whether it is the first; `answer`: its
     `answer_key`."""
 
@@ -55,7 +55,7 @@ class Feedback:
         while len(self._answers) > self._limit:
             self._votes.pop(self._answers.popitem(last=False)[0], None)
 
-    def vote(self, body: bytes, tenant: str) -> Taken:
+    def vote(self, body: bytes, tenant: str) -> TakenVote:
         """Takes a vote of `tenant` on an answer of its own. The same vote again is no new one.
 
         Raises InvalidRequest, NotFound for an answer that is not known (any more), Conflict for a second thought.
@@ -69,7 +69,7 @@ class Feedback:
         if before not in (None, given.vote):
             raise Conflict("There is another vote on this answer already.")
         self._votes[name] = given.vote
-        return Taken(self._answers[name], given.vote, before is None, name)
+        return TakenVote(self._answers[name], given.vote, before is None, name)
 
     def _find(self, completion_id: str, tenant: str) -> bytes:
         ids = [completion_id, *(completion_id.removeprefix(prefix) for prefix in _PREFIXES)]

@@ -7,11 +7,11 @@ from collections.abc import Coroutine
 from typing import Any
 
 from patchbay.core.asgi import header
-from patchbay.core.offload import Apart
+from patchbay.core.offload import Offload
 from patchbay.guards.findings import Findings
-from patchbay.guards.judges.judge import Facts
+from patchbay.guards.judges.judge import TextOrigin
 from patchbay.guards.judges.judges import Judges
-from patchbay.guards.session import HEADER, Guarded
+from patchbay.guards.session import HEADER, GuardSession
 from patchbay.guards.verdict import OPEN
 from patchbay.router.fleet.snapshot import Target
 from patchbay.router.forward.exchange import Exchange
@@ -27,11 +27,11 @@ _audit = logging.getLogger("patchbay.audit")
 _METRICS = {"SCHEMA": "schema", "SCHEMA_UNCHECKED": "schema", "REFUSAL": "refusals"}
 
 
-class Guarding:
+class GuardStep:
     """`key`: what the marks of findings are made with; `judges`: whom guards ask that ask somebody else; `apart`: does
     what takes long."""
 
-    def __init__(self, policy: PolicyHolder, metrics: Metrics, key: bytes, judges: Judges, apart: Apart) -> None:
+    def __init__(self, policy: PolicyHolder, metrics: Metrics, key: bytes, judges: Judges, apart: Offload) -> None:
         self._policy = policy
         self._metrics = metrics
         self._key = key
@@ -48,8 +48,8 @@ class Guarding:
         pipeline = self._policy.policy.guards.pipeline(choice.config.guards if choice.config else (), tenant)
         if pipeline is None:
             return body
-        facts = Facts(exchange.id.decode("latin-1"), choice.route if choice.config else "", tenant)
-        guarded = exchange.guarded = Guarded(
+        facts = TextOrigin(exchange.id.decode("latin-1"), choice.route if choice.config else "", tenant)
+        guarded = exchange.guarded = GuardSession(
             pipeline, exchange.endpoint.name, self._key, self._judges, facts, self._apart
         )
         guarded.tells_results = header(exchange.request.headers, VERDICTS) == b"1"
@@ -82,7 +82,7 @@ class Guarding:
             await asyncio.gather(work, judging, return_exceptions=True)
             exchange.relay.cleared = None
 
-    async def _cleared(self, exchange: Exchange, guarded: Guarded) -> None:
+    async def _cleared(self, exchange: Exchange, guarded: GuardSession) -> None:
         try:
             await guarded.judge_prompt()
         finally:

@@ -9,29 +9,29 @@ from typing import Literal
 from patchbay.core.asgi import header
 from patchbay.core.errors import DeadlineExceeded, ModelNotFound, RateLimited, RequestError, Unavailable, UpstreamFailed
 from patchbay.core.json_body import decoded, encoded
-from patchbay.core.offload import LONG_JSON, Apart
+from patchbay.core.offload import LONG_JSON, Offload
 from patchbay.guards.judges.judges import Judges
 from patchbay.guards.session import Rerouted
-from patchbay.router.admission.admission import Admission, Turn, Wish
+from patchbay.router.admission.admission import Admission, AdmissionRequest, Turn
 from patchbay.router.admission.scheduler import Waiting
-from patchbay.router.canary.live import Trials
+from patchbay.router.canary.live import LiveCanaries
 from patchbay.router.config import RouterConfig
 from patchbay.router.fleet.fleet import Fleet
 from patchbay.router.fleet.names import resolve
 from patchbay.router.fleet.snapshot import Target, in_pool
 from patchbay.router.forward.exchange import Ask, Exchange
 from patchbay.router.forward.forwarder import Forwarder
-from patchbay.router.forward.internal_calls import Aside
+from patchbay.router.forward.internal_calls import InternalClient
 from patchbay.router.forward.upstreams import Upstreams
 from patchbay.router.http.body import with_one_model
 from patchbay.router.http.headers import EXPLAIN, provenance, said
 from patchbay.router.policy import PolicyHolder
 from patchbay.router.request.answer_cache import AnswerCache, cache_key
-from patchbay.router.request.canary_step import Canarying
-from patchbay.router.request.guard_step import Guarding
+from patchbay.router.request.canary_step import CanaryStep
+from patchbay.router.request.guard_step import GuardStep
 from patchbay.router.request.incoming import Incoming
-from patchbay.router.request.quota import Charging
-from patchbay.router.request.shadow import Pair, Shadow
+from patchbay.router.request.quota import Quota
+from patchbay.router.request.shadow import AnswerPair, Shadow
 from patchbay.router.request.token_meter import guess_of, used_by
 from patchbay.router.request.visibility import is_open_to, opened_by
 from patchbay.router.routes.config import CacheConfig, RouteConfig
@@ -41,7 +41,7 @@ from patchbay.router.telemetry.metrics import Metrics
 from patchbay.router.tenants.clients import Client
 from patchbay.router.tenants.config import PriceConfig
 from patchbay.router.tenants.limiter import Limiter, Need
-from patchbay.router.tenants.usage import Usage
+from patchbay.router.tenants.usage import TenantUsage
 
 # What another route may do better at.
 _FALLS_BACK = (Unavailable, UpstreamFailed, DeadlineExceeded, RateLimited, ModelNotFound)
@@ -49,7 +49,7 @@ _LOOK_S = 0.02
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class HandlerParts:
     """What answering is done with. `usage`: where there is a registry to write it to."""
 
     config: RouterConfig
@@ -58,31 +58,31 @@ class Parts:
     limiter: Limiter
     admission: Admission
     metrics: Metrics
-    usage: Usage | None
+    usage: TenantUsage | None
     clock: Callable[[], float]
     guard_key: bytes
-    trials: Trials
+    trials: LiveCanaries
 
 
-class Answering:
+class RequestHandler:
     """The way of a request through the router's decisions."""
 
-    def __init__(self, parts: Parts, upstreams: Upstreams, forwarder: Forwarder) -> None:
+    def __init__(self, parts: HandlerParts, upstreams: Upstreams, forwarder: Forwarder) -> None:
         self._parts = parts
         self._upstreams = upstreams
         self._forwarder = forwarder
-        aside = Aside(parts.fleet, upstreams)
+        aside = InternalClient(parts.fleet, upstreams)
         self._judges = Judges(aside.verdict, aside.again, lambda: parts.policy.policy.guards.judges)
-        self._apart = Apart()
-        self._guarding = Guarding(parts.policy, parts.metrics, parts.guard_key, self._judges, self._apart)
-        self._canarying = Canarying(parts.trials, parts.fleet, parts.clock)
+        self._apart = Offload()
+        self._guarding = GuardStep(parts.policy, parts.metrics, parts.guard_key, self._judges, self._apart)
+        self._canarying = CanaryStep(parts.trials, parts.fleet, parts.clock)
         self._cache = AnswerCache(parts.config.cache_mib * 1024 * 1024, parts.clock)
         parts.trials.dropped.append(self._cache.forget)
-        self._charging = Charging(parts.limiter, parts.config.counters, parts.fleet, self._apart)
+        self._charging = Quota(parts.limiter, parts.config.counters, parts.fleet, self._apart)
         self._shadow = Shadow(aside, self._apart, parts.admission, parts.metrics, parts.clock, parts.trials)
 
     @property
-    def pairs(self) -> Sequence[Pair]:
+    def pairs(self) -> Sequence[AnswerPair]:
         """Answers beside those of shadows, the newest last."""
         return tuple(self._shadow.pairs)
 
@@ -310,7 +310,9 @@ class Answering:
             client.tier.weight,
         )
         began_s = self._parts.clock()
-        turn = await admission.enter(Wish(waiting, client.tier.max_waiting, pick, lambda: self._pooled(ask)))
+        turn = await admission.enter(
+            AdmissionRequest(waiting, client.tier.max_waiting, pick, lambda: self._pooled(ask))
+        )
         self._parts.metrics.waited(self._parts.clock() - began_s)
         return turn
 

@@ -5,7 +5,7 @@ from functools import cached_property
 
 from patchbay.router.forward.exchange import Exchange
 from patchbay.router.http.body import Head
-from patchbay.router.routes.facts import Facts, facts_of
+from patchbay.router.routes.facts import RequestFacts, facts_of
 from patchbay.router.tenants.clients import Client
 
 
@@ -20,7 +20,7 @@ class Incoming:
     deadline_s: float | None
 
     @cached_property
-    def facts(self) -> Facts:
+    def facts(self) -> RequestFacts:
         """What routes are chosen by, read once, and only where there is something to choose. Who asks, where the
         request does not say: its key, else nobody twice."""
         key = self.client.key

@@ -1,6 +1,6 @@
 """The public port: from a request to its answer.
 
-A bare application on asyncio protocols, since every token passes here. `Proxy` finds the endpoint, reads the body once
+A bare application on asyncio protocols, since every token passes here. `PublicApp` finds the endpoint, reads the body once
 and asks `routes` what the model means; `forward` has a replica answer.
 """
 
@@ -20,13 +20,13 @@ from patchbay.router.forward.suspects import Suspects
 from patchbay.router.forward.upstreams import Upstreams
 from patchbay.router.http.endpoints import FEEDBACK, HEALTH, MODEL, MODEL_PREFIX, MODELS, find_endpoint
 from patchbay.router.http.headers import REQUEST_ID, request_id, timeout_s
-from patchbay.router.http.origin_check import Door
+from patchbay.router.http.origin_check import OriginCheck
 from patchbay.router.http.request import Reply, Request
 from patchbay.router.http.trace_context import TRACEPARENT, begin_span
 from patchbay.router.request.endings import Endings
 from patchbay.router.request.feedback import Feedback, answer_key
-from patchbay.router.request.handler import Answering, Parts
-from patchbay.router.request.shadow import Pair
+from patchbay.router.request.handler import HandlerParts, RequestHandler
+from patchbay.router.request.shadow import AnswerPair
 from patchbay.router.request.visibility import is_open_to
 from patchbay.router.routes.config import AUTO
 from patchbay.router.tenants.clients import Client
@@ -36,10 +36,10 @@ _log = logging.getLogger("patchbay.router")
 _JSON: Headers = [(b"content-type", b"application/json")]
 
 
-class Proxy:
+class PublicApp:
     """The application of the public port."""
 
-    def __init__(self, parts: Parts, links: Mapping[str, Link], endings: Endings) -> None:
+    def __init__(self, parts: HandlerParts, links: Mapping[str, Link], endings: Endings) -> None:
         config, clock = parts.config, parts.clock
         self._parts = parts
         self._config = config
@@ -48,11 +48,11 @@ class Proxy:
         self._clock = clock
         self._upstreams = Upstreams(config, parts.fleet, links, parts.metrics, clock)
         forwarder = Forwarder(config, parts.fleet, self._upstreams, parts.metrics, clock)
-        self._answering = Answering(parts, self._upstreams, forwarder)
+        self._answering = RequestHandler(parts, self._upstreams, forwarder)
         self._endings = endings
         self._sample = config.tracing.sample if config.tracing is not None else 0
         self._feedback = Feedback(config.feedback_ids)
-        self._door = Door(config.host, config.hosts, config.cors_origins)
+        self._door = OriginCheck(config.host, config.hosts, config.cors_origins)
         self._work: set[Exchange] = set()
         self._open = 0
         self.draining = False
@@ -85,7 +85,7 @@ class Proxy:
         return self._upstreams.suspects
 
     @property
-    def pairs(self) -> Sequence[Pair]:
+    def pairs(self) -> Sequence[AnswerPair]:
         """Answers beside those of shadows, the newest last."""
         return self._answering.pairs
 

@@ -1,6 +1,6 @@
 """What limits a request: its answer is bounded, and what it can take at most is set aside before it is asked for."""
 
-from patchbay.core.offload import Apart
+from patchbay.core.offload import Offload
 from patchbay.core.tenancy import Limits
 from patchbay.router.fleet.fleet import Fleet
 from patchbay.router.fleet.snapshot import Target
@@ -13,10 +13,10 @@ from patchbay.router.tenants.limiter import ROUTE, Grant, Limiter, Need
 _NO_LIMITS = Limits()
 
 
-class Charging:
+class Quota:
     """`apart`: does what takes long."""
 
-    def __init__(self, limiter: Limiter, counters: CountersConfig, fleet: Fleet, apart: Apart) -> None:
+    def __init__(self, limiter: Limiter, counters: CountersConfig, fleet: Fleet, apart: Offload) -> None:
         self._limiter = limiter
         self._counters = counters
         self._fleet = fleet

@@ -13,12 +13,12 @@ from functools import partial
 import msgspec
 
 from patchbay.core.errors import ModelNotFound, RequestError
-from patchbay.core.offload import Apart
-from patchbay.router.admission.admission import Admission, Turn, Wish
+from patchbay.core.offload import Offload
+from patchbay.router.admission.admission import Admission, AdmissionRequest, Turn
 from patchbay.router.admission.scheduler import Waiting
-from patchbay.router.canary.live import Trials
+from patchbay.router.canary.live import LiveCanaries
 from patchbay.router.forward.exchange import Ask, Exchange
-from patchbay.router.forward.internal_calls import Aside
+from patchbay.router.forward.internal_calls import InternalClient
 from patchbay.router.routes.rewrite import with_model
 from patchbay.router.routes.sampling import uniform
 from patchbay.router.routes.table import Choice
@@ -35,7 +35,7 @@ _MOST_AT_ONCE = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class AnswerPair:
     """Two answers to one request: JSON bodies or event streams as they were, and how long each took, in seconds."""
 
     request: str
@@ -53,12 +53,12 @@ class Shadow:
 
     def __init__(
         self,
-        aside: Aside,
-        apart: Apart,
+        aside: InternalClient,
+        apart: Offload,
         admission: Admission,
         metrics: Metrics,
         clock: Callable[[], float],
-        trials: Trials,
+        trials: LiveCanaries,
     ) -> None:
         self._trials = trials
         self._aside = aside
@@ -68,7 +68,7 @@ class Shadow:
         self._clock = clock
         self._running: Counter[str] = Counter()
         self._tasks: set[asyncio.Task[None]] = set()
-        self.pairs: deque[Pair] = deque(maxlen=_KEPT)
+        self.pairs: deque[AnswerPair] = deque(maxlen=_KEPT)
 
     def wants(self, exchange: Exchange, choice: Choice) -> bool:
         """Whether this request is to have a copy, should there be room for it when it has ended."""
@@ -132,7 +132,7 @@ class Shadow:
             return
         if trial is not None:
             self._trials.shadowed(trial, {"empty"} if _is_empty(other) else ())
-        pair = Pair(
+        pair = AnswerPair(
             exchange.id.decode(),
             choice.route,
             ask.arm or ask.target.arm,
@@ -149,7 +149,9 @@ class Shadow:
         revision = ask.target.engine_name if ask.target.revision is not None else None
         waiting = Waiting("shadow ", revision, frozenset(ask.target.replicas), 0, self._clock())
 
-        return self._admission.spare(Wish(waiting, 0, partial(self._aside.best, ask), lambda: waiting.replicas))
+        return self._admission.spare(
+            AdmissionRequest(waiting, 0, partial(self._aside.best, ask), lambda: waiting.replicas)
+        )
 
 
 def _is_empty(answer: bytes) -> bool:

@@ -1,7 +1,7 @@
 """The names that a client may ask for: nothing that it is told names another. Pure."""
 
 from patchbay.router.routes.config import AUTO, RouteConfig
-from patchbay.router.routes.table import Book, Opens
+from patchbay.router.routes.table import Opens, RouteTable
 from patchbay.router.tenants.clients import Client
 
 
@@ -10,7 +10,7 @@ def is_open_to(config: RouteConfig, name: str, client: Client) -> bool:
     return client.may_call_route(name) and (not config.tenants or client.tenant in config.tenants)
 
 
-def opened_by(client: Client, book: Book) -> Opens:
+def opened_by(client: Client, book: RouteTable) -> Opens:
     """Whether `client` may ask for a route, `auto`, an adapter or a base of some name."""
 
     def opens(name: str) -> bool:

@@ -11,8 +11,8 @@ import msgspec
 
 from patchbay.core.errors import ConfigError
 from patchbay.router.routes.config import AUTO
-from patchbay.router.routes.facts import Facts
-from patchbay.router.routes.table import Book
+from patchbay.router.routes.facts import RequestFacts
+from patchbay.router.routes.table import RouteTable
 
 
 class Text(msgspec.Struct, frozen=True):
@@ -23,7 +23,7 @@ class Text(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Evaluation:
+class RouteEvaluation:
     """`counts`: texts by their right route and the one that they got; times a text, in microseconds."""
 
     routes: tuple[str, ...]
@@ -64,7 +64,7 @@ class Evaluation:
         }
 
 
-def evaluate(book: Book, texts: Sequence[Text]) -> Evaluation:
+def evaluate(book: RouteTable, texts: Sequence[Text]) -> RouteEvaluation:
     """Routes all of `texts` by `auto`. Raises ConfigError where there is no such thing, or a route is not known."""
     if not book.knows(AUTO):
         raise ConfigError("The configuration has no 'auto' section, so there is nothing to evaluate.")
@@ -74,12 +74,12 @@ def evaluate(book: Book, texts: Sequence[Text]) -> Evaluation:
     times: list[float] = []
     for one in texts:
         began = time.perf_counter()
-        choice = book.choose(AUTO, Facts(text=one.text))
+        choice = book.choose(AUTO, RequestFacts(text=one.text))
         times.append((time.perf_counter() - began) * 1e6)
         counts[one.route, choice.route] += 1
     routes = tuple(name for name in sorted(book.routes) if any(name in pair for pair in counts))
     times.sort()
-    return Evaluation(routes, counts, sum(times) / len(times), times[int(len(times) * 0.99)])
+    return RouteEvaluation(routes, counts, sum(times) / len(times), times[int(len(times) * 0.99)])
 
 
 def read_texts(file: Path) -> list[Text]:

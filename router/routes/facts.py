@@ -29,7 +29,7 @@ _DECODER = msgspec.json.Decoder(_Body, float_hook=read_float)
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class RequestFacts:
     """A request, as far as routes are chosen by it. `text`: what its user says last; `context`: the instructions before
     that; `caller`: what stands for who asks, the same as long as they are to stay in their arm."""
 
@@ -41,7 +41,7 @@ class Facts:
     caller: bytes = b""
 
 
-def facts_of(body: bytes, headers: Iterable[tuple[bytes, bytes]], fallback: bytes) -> Facts:
+def facts_of(body: bytes, headers: Iterable[tuple[bytes, bytes]], fallback: bytes) -> RequestFacts:
     """The facts of a request whose `body` is a JSON object. `fallback`: who asks, where neither a session nor a user is
     named. Raises InvalidRequest where it cannot be read."""
     given = decoded_by(_DECODER, body)
@@ -49,7 +49,7 @@ def facts_of(body: bytes, headers: Iterable[tuple[bytes, bytes]], fallback: byte
     metadata = _strings(given.metadata)
     text = given.messages if given.messages is not None else given.input if given.input is not None else given.prompt
     context = _text(given.system if given.system is not None else given.instructions)
-    return Facts(
+    return RequestFacts(
         text=_last_user(text)[:_TEXT_LIMIT],
         context=(context or _system(text))[:_TEXT_LIMIT],
         headers=named,

@@ -3,11 +3,11 @@
 from collections.abc import Callable, Iterator
 
 from patchbay.router.routes.config import RuleConfig
-from patchbay.router.routes.facts import Facts
+from patchbay.router.routes.facts import RequestFacts
 from patchbay.router.routes.pattern import compiled_pattern, whole
 
 
-class Rule:
+class RouteRule:
     """One rule, compiled. `language_of`: the ISO 639-1 code of a text's language."""
 
     def __init__(self, config: RuleConfig, language_of: Callable[[str], str]) -> None:
@@ -16,7 +16,7 @@ class Rule:
         self._pattern = compiled_pattern(config.pattern) if config.pattern is not None else None
         self._language_of = language_of
 
-    def why(self, facts: Facts) -> str | None:
+    def why(self, facts: RequestFacts) -> str | None:
         """The conditions, in words, where all of them hold; else None."""
         held: list[str] = []
         for said, holds in self._conditions(facts):
@@ -25,7 +25,7 @@ class Rule:
             held.append(said)
         return ", ".join(held)
 
-    def _conditions(self, facts: Facts) -> Iterator[tuple[str, bool]]:
+    def _conditions(self, facts: RequestFacts) -> Iterator[tuple[str, bool]]:
         """Cheap ones first: each is only looked at where those before it hold."""
         config = self._config
         for name, value in config.header.items():

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from patchbay.core.errors import ConfigError, ModelNotFound
 from patchbay.router.routes.config import AUTO, AutoConfig, RouteConfig, RoutesConfig
-from patchbay.router.routes.facts import Facts
-from patchbay.router.routes.rules import Rule
+from patchbay.router.routes.facts import RequestFacts
+from patchbay.router.routes.rules import RouteRule
 from patchbay.router.routes.split import choose
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class Choice:
     pool: str | None = None
 
 
-class Book:
+class RouteTable:
     """Made by `compile_book`."""
 
     def __init__(self, config: RoutesConfig, auto: "Auto | None") -> None:
@@ -52,7 +52,7 @@ class Book:
         """Whether `model` is a route, or `auto`."""
         return model in self._config.routes or (model == AUTO and self.auto is not None)
 
-    def choose(self, model: str, facts: Facts, opens: Opens = _everything) -> Choice:
+    def choose(self, model: str, facts: RequestFacts, opens: Opens = _everything) -> Choice:
         """What a request for `model`, which is a route or `auto`, gets. `opens`: whether its client may call a route of
         that name; `auto` knows of no others. Raises ModelNotFound where none is left."""
         if model == AUTO and self.auto is not None:
@@ -60,7 +60,7 @@ class Book:
             return self._routed(route, facts, (why,))
         return self._routed(model, facts, (f"the request names the route {model}",))
 
-    def _routed(self, name: str, facts: Facts, why: tuple[str, ...]) -> Choice:
+    def _routed(self, name: str, facts: RequestFacts, why: tuple[str, ...]) -> Choice:
         config = self._config.routes[name]
         arms = config.arms
         if len(arms) == 1:
@@ -74,7 +74,7 @@ class Book:
 class Auto:
     """How `auto` finds a route."""
 
-    def __init__(self, config: AutoConfig, rules: Sequence[Rule], classifier: "Classifier | None") -> None:
+    def __init__(self, config: AutoConfig, rules: Sequence[RouteRule], classifier: "Classifier | None") -> None:
         self._config = config
         self._rules = rules
         self._classifier = classifier
@@ -84,7 +84,7 @@ class Auto:
         """The route for what no rule and no example fits."""
         return self._config.general
 
-    def route(self, facts: Facts, opens: Opens = _everything) -> tuple[str, str]:
+    def route(self, facts: RequestFacts, opens: Opens = _everything) -> tuple[str, str]:
         """The route's name, of those that `opens` tells, and why it is that one. Raises ModelNotFound where none is."""
         for number, rule in enumerate((rule for rule in self._rules if opens(rule.route)), 1):
             if (why := rule.why(facts)) is not None:
@@ -100,24 +100,24 @@ class Auto:
             return self.general, "no rule fits, and there are no examples"
         return self.general, f"the text is like no task by {self._config.confidence:g} or more ({ranking})"
 
-    def guess(self, facts: Facts) -> "Guess | None":
+    def guess(self, facts: RequestFacts) -> "Guess | None":
         """What the classifier alone says, None where there is none, or nothing to read."""
         text = f"{facts.context}\n{facts.text}" if facts.context else facts.text
         return self._classifier.guess(text) if self._classifier is not None and text.strip() else None
 
 
-def compile_book(config: RoutesConfig, folder: Path | None = None) -> Book:
+def compile_book(config: RoutesConfig, folder: Path | None = None) -> RouteTable:
     """The book of `config`; trains the classifier, which takes a second or two. `folder`: what files of examples are
     relative to. Raises ConfigError."""
     if config.auto is None:
-        return Book(config, None)
+        return RouteTable(config, None)
     speaks = language_of if any(rule.language for rule in config.auto.rules) else _unknown
-    rules = [Rule(rule, speaks) for rule in config.auto.rules]
+    rules = [RouteRule(rule, speaks) for rule in config.auto.rules]
     examples = {name: _texts(name, given, folder) for name, given in config.auto.examples.items()}
     classifier = _trained(examples) if examples else None
     if speaks is language_of:
         language_of("ready")
-    return Book(config, Auto(config.auto, rules, classifier))
+    return RouteTable(config, Auto(config.auto, rules, classifier))
 
 
 def _trained(examples: Mapping[str, Sequence[str]]) -> "Classifier":

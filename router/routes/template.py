@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-from patchbay.core.schema.budget import Budget, BudgetSpent
+from patchbay.core.schema.budget import BudgetSpent, StepBudget
 from patchbay.core.schema.compiled import Schema
 
 # Of holding variables to their schema: less than 20 ms.
@@ -13,7 +13,7 @@ _STEPS = 8000
 _VARIABLE = re.compile(r"\{\{\s*([A-Za-z_][A-Za-z0-9_]*)\s*\}\}")
 
 
-class Message(Protocol):
+class TemplateMessage(Protocol):
     """A message of a template."""
 
     @property
@@ -37,7 +37,7 @@ class Template(Protocol):
         """Which of that name."""
 
     @property
-    def messages(self) -> Sequence[Message]:
+    def messages(self) -> Sequence[TemplateMessage]:
         """What it is made of."""
 
     @property
@@ -64,7 +64,7 @@ def render(template: Template, given: Any, refusal: Callable[[str], Exception]) 
 
 def _faults(template: Template, values: Any) -> list[tuple[str, str]]:
     try:
-        return template.compiled.faults(values, Budget(_STEPS), 1)
+        return template.compiled.faults(values, StepBudget(_STEPS), 1)
     except BudgetSpent as spent:
         return [("$", spent.message)]
 

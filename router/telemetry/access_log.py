@@ -5,7 +5,7 @@ from hashlib import blake2b
 
 from patchbay.router.http.body import Prompt
 from patchbay.router.telemetry.logs import log_fields
-from patchbay.router.telemetry.request_record import Answered
+from patchbay.router.telemetry.request_record import RequestRecord
 
 _log = logging.getLogger("patchbay.access")
 
@@ -17,7 +17,7 @@ class AccessLog:
         # BLAKE2's own keys have 64 bytes at most.
         self._key = blake2b(key).digest()
 
-    def tell(self, one: Answered, prompt: Prompt | None) -> None:
+    def tell(self, one: RequestRecord, prompt: Prompt | None) -> None:
         """Logs a request. `prompt`: None where there was none to read."""
         fields: dict[str, str | int | float] = {
             "request": one.id.decode(),

@@ -15,7 +15,7 @@ from prometheus_client.registry import Collector
 from prometheus_client.samples import Exemplar
 
 from patchbay.core.money import TRILLION
-from patchbay.router.telemetry.request_record import Answered
+from patchbay.router.telemetry.request_record import RequestRecord
 
 DEFAULT_SERIES = 500
 _LABELS = ("route", "adapter", "revision", "arm")
@@ -83,7 +83,7 @@ class _Series:
         self.counters = [0, 0, 0]
         self.histograms = [_Histogram(bounds) for _, _, bounds in _HISTOGRAMS]
 
-    def note(self, one: Answered) -> None:
+    def note(self, one: RequestRecord) -> None:
         """Takes a request that has ended. How long one took that did not end well, or whose answer had been kept, says
         nothing of who serves it, so only well-made answers are timed to their end."""
         outcome = "cached" if one.cached else one.outcome
@@ -122,7 +122,7 @@ class AnswerMetrics(Collector):
         know."""
         self._served = names
 
-    def note(self, one: Answered) -> None:
+    def note(self, one: RequestRecord) -> None:
         """Counts a request that has ended."""
         key = (one.route, one.adapter, one.revision, one.arm)
         series = self._series.get(key)

@@ -4,12 +4,12 @@ from typing import Literal
 
 import msgspec
 
-from patchbay.router.http.trace_context import Span
+from patchbay.router.http.trace_context import TraceSpan
 
 Outcome = Literal["ok", "client_error", "server_error", "broken", "cancelled"]
 
 
-class Answered(msgspec.Struct, frozen=True):
+class RequestRecord(msgspec.Struct, frozen=True):
     """One request that has ended. All but `id` and `model` are words of the configuration, of the registry and of
     replicas, empty where it did not come so far.
 
@@ -21,7 +21,7 @@ class Answered(msgspec.Struct, frozen=True):
     """
 
     id: bytes
-    span: Span
+    span: TraceSpan
     endpoint: str
     outcome: Outcome
     status: int

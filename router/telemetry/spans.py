@@ -22,7 +22,7 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
 from patchbay.core.thread_pools import Threads
-from patchbay.router.telemetry.request_record import Answered
+from patchbay.router.telemetry.request_record import RequestRecord
 
 _WAITING_SPANS = 4096
 _BATCH = 512
@@ -54,7 +54,7 @@ class Spans:
         self._resource = Resource.create({"service.name": "patchbay-router", "service.version": own})
         self._scope = InstrumentationScope("patchbay.router", own)
 
-    def tell(self, one: Answered) -> None:
+    def tell(self, one: RequestRecord) -> None:
         """Makes a span of a request whose trace is kept. Never waits; beyond 4096 that wait the oldest are lost."""
         end_ns = time.time_ns()
         span, failed = one.span, one.outcome in ("server_error", "broken")
@@ -85,13 +85,13 @@ def _context(trace: bytes, span: bytes, flags: int, *, remote: bool = False) -> 
     return SpanContext(int(trace, 16), int(span, 16), is_remote=remote, trace_flags=TraceFlags(flags))
 
 
-def name_of(one: Answered) -> str:
+def name_of(one: RequestRecord) -> str:
     """What a request's span is called."""
     operation = _OPERATIONS.get(one.endpoint)
     return f"{operation} {one.model}".rstrip() if operation is not None else one.endpoint
 
 
-def attributes_of(one: Answered) -> _Attributes:
+def attributes_of(one: RequestRecord) -> _Attributes:
     """What a request's span tells: who asked for what, and who answered; no text of either."""
     operation = _OPERATIONS.get(one.endpoint)
     told: Mapping[str, str | int | float | None] = {

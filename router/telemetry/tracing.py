@@ -9,7 +9,7 @@ from pydantic import Field, field_validator
 from patchbay.core.errors import ConfigError
 from patchbay.core.secret import Secret
 from patchbay.core.settings import Settings
-from patchbay.router.telemetry.request_record import Answered
+from patchbay.router.telemetry.request_record import RequestRecord
 
 _TRACES = "/v1/traces"
 
@@ -35,7 +35,7 @@ class TracingConfig(Settings):
 class Tracer(Protocol):
     """Takes requests that have ended, and sends their spans in the background."""
 
-    def tell(self, one: Answered) -> None:
+    def tell(self, one: RequestRecord) -> None:
         """Makes a span of a request whose trace is kept. Never waits; what there is no room for is lost."""
 
     async def close(self) -> None:

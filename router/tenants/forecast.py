@@ -21,7 +21,7 @@ class Demand:
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class ForecastSpan:
     """What `days` days from `first` on take, the first day of all being 1. `cost`: in the currency of the prices."""
 
     first: int
@@ -37,22 +37,22 @@ class Span:
         return self.first + self.days - 1
 
 
-def by_day(demand: Demand, price: PriceConfig, days: int) -> Iterator[Span]:
+def by_day(demand: Demand, price: PriceConfig, days: int) -> Iterator[ForecastSpan]:
     """Each of `days` days. A request costs what the router charges for it."""
     each = demand.need.cost(price) / TRILLION
     for day in range(days):
         requests = demand.requests_per_day * (1 + demand.growth) ** (day / MONTH_DAYS)
         prompt, answer = requests * demand.need.prompt, requests * demand.need.answer
-        yield Span(day + 1, 1, requests, prompt, answer, requests * each)
+        yield ForecastSpan(day + 1, 1, requests, prompt, answer, requests * each)
 
 
-def by_month(spans: Sequence[Span]) -> Iterator[Span]:
+def by_month(spans: Sequence[ForecastSpan]) -> Iterator[ForecastSpan]:
     """Days in months of 30, the last one as long as there are days."""
     for first in range(0, len(spans), MONTH_DAYS):
         yield total(spans[first : first + MONTH_DAYS])
 
 
-def total(spans: Sequence[Span]) -> Span:
+def total(spans: Sequence[ForecastSpan]) -> ForecastSpan:
     """All of one or more spans that follow each other."""
     return replace(
         spans[0],

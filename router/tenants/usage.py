@@ -25,7 +25,7 @@ _TURNS_A_LOOK = 30
 _MOST_ROWS = 100_000
 
 
-class Book(Protocol):
+class UsageSink(Protocol):
     """Where usage goes. Each call blocks."""
 
     def add(self, batch: UsageBatch) -> bool:
@@ -38,11 +38,11 @@ class Book(Protocol):
         """Adds what others have left. Raises RegistryError."""
 
 
-class Usage:
+class TenantUsage:
     """Counts on one event loop. What cannot be written is tried again as the same batch, so that it counts once even
     where the answer to a write was lost; at the end it is left to the next router. `flush_s`: how often it writes."""
 
-    def __init__(self, book: Book, utc_now: Callable[[], datetime], flush_s: float = FLUSH_S) -> None:
+    def __init__(self, book: UsageSink, utc_now: Callable[[], datetime], flush_s: float = FLUSH_S) -> None:
         self._flush_s = flush_s
         self._book = book
         self._utc_now = utc_now

@@ -31,7 +31,7 @@ from patchbay.adapters.demo.recipe import SHIPPED_SEED
 from patchbay.adapters.lifecycle import Lifecycle
 from patchbay.adapters.publish import Publisher, PushRequest
 from patchbay.launch.demo import demo_sections
-from patchbay.registry.records import Wish
+from patchbay.registry.records import ChannelChange
 from patchbay.registry.registry import Registry
 
 START_TIMEOUT_S = 240
@@ -106,7 +106,9 @@ class Stack:
         with Registry.open(self.registry_settings.url.get_secret_value()) as registry:
             for name in names:
                 view = registry.snapshot().adapters[name]
-                registry.move(Wish(name, None, "stable", "test", None, "clear"), expected=view.number("stable"))
+                registry.move(
+                    ChannelChange(name, None, "stable", "test", None, "clear"), expected=view.number("stable")
+                )
 
     def status(self) -> dict[str, Any]:
         """What the replica says of itself."""

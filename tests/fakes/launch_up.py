@@ -24,7 +24,7 @@ from patchbay.launch.plan import make_plan
 from patchbay.launch.reporters import JsonReporter, PlainReporter
 from patchbay.launch.run import exit_code_of
 from patchbay.launch.rundir import run_directory
-from patchbay.launch.supervisor import Plan, supervise
+from patchbay.launch.supervisor import RunPlan, supervise
 
 
 def _spec(data: dict[str, Any]) -> ProcessSpec:
@@ -41,10 +41,10 @@ def _faked(spec: ProcessSpec) -> ProcessSpec:
 
 
 @contextmanager
-def _plan(path: Path) -> Iterator[Plan]:
+def _plan(path: Path) -> Iterator[RunPlan]:
     if path.suffix == ".json":
         specs = tuple(_spec(process) for process in json.loads(path.read_text())["processes"])
-        yield Plan(specs, ReadyReport("http://127.0.0.1:1/v1", "http://127.0.0.1:2", "base"))
+        yield RunPlan(specs, ReadyReport("http://127.0.0.1:1/v1", "http://127.0.0.1:2", "base"))
         return
     with run_directory(data_dir() / "run") as folder:
         plan = make_plan(load_config(path, Overrides()), folder)

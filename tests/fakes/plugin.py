@@ -1,6 +1,6 @@
 """A judge of one's own, as a plug-in has it."""
 
-from patchbay.guards.judges.judge import Facts, Verdict
+from patchbay.guards.judges.judge import JudgeVerdict, TextOrigin
 
 opened: list[str] = []
 closed: list[str] = []
@@ -16,13 +16,13 @@ class WordJudge:
         """Notes it."""
         opened.append(self._word)
 
-    async def prompt(self, text: str, facts: Facts) -> Verdict:
+    async def prompt(self, text: str, facts: TextOrigin) -> JudgeVerdict:
         """Whether the word is there."""
-        return Verdict(self._word in text, "WORD")
+        return JudgeVerdict(self._word in text, "WORD")
 
-    async def answer(self, text: str, facts: Facts) -> Verdict:
+    async def answer(self, text: str, facts: TextOrigin) -> JudgeVerdict:
         """Whether the word is there."""
-        return Verdict(self._word in text, "WORD")
+        return JudgeVerdict(self._word in text, "WORD")
 
     async def close(self) -> None:
         """Notes it."""

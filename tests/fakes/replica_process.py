@@ -17,7 +17,7 @@ import uvloop
 from patchbay.core.errors import PatchbayError, fail
 from patchbay.core.prctl import end_with_parent
 from patchbay.core.settings import load_yaml, parse_settings
-from patchbay.core.watchdog import Deadman
+from patchbay.core.watchdog import Watchdog
 from patchbay.server.config import ServerConfig
 from patchbay.server.engine import LoraTiers
 from patchbay.server.process import serve
@@ -80,7 +80,7 @@ def main() -> int:
             asyncio.get_running_loop().call_later(1, ctypes.PyDLL(None).sleep, _LONG_S)
         return engine
 
-    deadman = Deadman.start(lambda: kill(engine_processes()))
+    deadman = Watchdog.start(lambda: kill(engine_processes()))
     if arguments.hang == "exit":
         _hang_at_exit()
     try:

@@ -9,15 +9,15 @@ from pathlib import Path
 import psutil
 import pytest
 
-from patchbay.adapters.checks.folder import Limits
+from patchbay.adapters.checks.folder import FolderLimits
 from patchbay.adapters.config import SigningConfig
-from patchbay.adapters.inspection import Demands, inspect
+from patchbay.adapters.inspection import Requirements, inspect
 from patchbay.adapters.sandbox.bounds import Bounds, Pace, Stop, Task
 from patchbay.adapters.sandbox.process import run
 from patchbay.adapters.sources.authority import environment_of
 from patchbay.adapters.sources.config import SourcesConfig
 from patchbay.adapters.sources.fetch import Terms, obtain
-from patchbay.core.errors import AdapterError, SourceError, Stopped, TooCostly
+from patchbay.core.errors import AdapterError, SourceError, TooCostly, WorkStopped
 from tests.fakes.adapter_folder import write_adapter
 from tests.fakes.hostile import (
     HostileServer,
@@ -32,11 +32,11 @@ from tests.fakes.hostile import (
 )
 
 MIB = 1024**2
-LIMITS = Limits(files=64, folder_bytes=64 * MIB)
+LIMITS = FolderLimits(files=64, folder_bytes=64 * MIB)
 
 
-def demands(**sources: object) -> Demands:
-    return Demands(LIMITS, 16, SigningConfig(), SourcesConfig.model_validate({"cpu_s": 5, **sources}))
+def demands(**sources: object) -> Requirements:
+    return Requirements(LIMITS, 16, SigningConfig(), SourcesConfig.model_validate({"cpu_s": 5, **sources}))
 
 
 def archive(tmp_path: Path, raw: bytes, name: str = "a.tar.gz") -> Path:
@@ -105,7 +105,7 @@ def test_a_process_that_dies_in_the_middle_is_the_error_of_this_push_alone(tmp_p
 def test_whoever_stops_the_work_ends_the_process(tmp_path: Path) -> None:
     stop = Stop()
     threading.Timer(1.0, stop.ask, ("nobody wants it",)).start()
-    with pytest.raises(Stopped, match="nobody wants it"):
+    with pytest.raises(WorkStopped, match="nobody wants it"):
         inspect(archive(tmp_path, pax_bomb()), demands(cpu_s=600), workdir=tmp_path, stop=stop)
     assert not children()
 

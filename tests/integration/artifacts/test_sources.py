@@ -17,7 +17,7 @@ import fsspec
 import pytest
 
 from patchbay.adapters.archive import unpack
-from patchbay.adapters.checks.folder import Limits
+from patchbay.adapters.checks.folder import FolderLimits
 from patchbay.adapters.config import ArtifactsConfig
 from patchbay.adapters.digest import folder_hashes
 from patchbay.adapters.sources.config import SourcesConfig
@@ -33,9 +33,9 @@ def adapter(tmp_path: Path) -> Path:
     return write_adapter(tmp_path / "adapter")
 
 
-def hashes(source: str, workdir: Path, limits: Limits | None = None) -> dict[str, str]:
+def hashes(source: str, workdir: Path, limits: FolderLimits | None = None) -> dict[str, str]:
     workdir.mkdir(exist_ok=True)
-    terms = Terms(limits or Limits(), SourcesConfig(), "operator")
+    terms = Terms(limits or FolderLimits(), SourcesConfig(), "operator")
     place = obtain(source, terms, workdir=workdir)
     return folder_hashes(unpack(place, workdir / "unpacked", terms.limits) if place.is_file() else place)
 
@@ -97,9 +97,9 @@ def test_a_folder_on_s3_is_fetched_within_the_limits(
     monkeypatch.setenv("AWS_ENDPOINT_URL", s3_endpoint)
     assert hashes("s3://sources/sql", tmp_path / "work") == folder_hashes(adapter)
     with pytest.raises(SourceError, match="more bytes than the limits"):
-        hashes("s3://sources/sql", tmp_path / "work-2", Limits(folder_bytes=100))
+        hashes("s3://sources/sql", tmp_path / "work-2", FolderLimits(folder_bytes=100))
     with pytest.raises(SourceError, match="more than 1 files"):
-        hashes("s3://sources/sql", tmp_path / "work-3", Limits(files=1))
+        hashes("s3://sources/sql", tmp_path / "work-3", FolderLimits(files=1))
     with pytest.raises(SourceError, match="nothing there"):
         hashes("s3://sources/none", tmp_path / "work-4")
 
@@ -122,7 +122,7 @@ def test_an_adapter_goes_into_an_oci_registry_and_comes_back_by_tag_and_by_diges
     with pytest.raises(SourceError, match="404"):
         hashes(f"oci://{registry}/team/none:v1", tmp_path / "work-3")
     with pytest.raises(SourceError, match="more than the limits"):
-        hashes(f"oci://{registry}/team/sql:v1", tmp_path / "work-4", Limits(folder_bytes=10))
+        hashes(f"oci://{registry}/team/sql:v1", tmp_path / "work-4", FolderLimits(folder_bytes=10))
     for text in ("oci://x", "oci://host/UPPER:v1", "oci://host/a@sha256:12"):
         with pytest.raises(SourceError, match="is no source"):
             hashes(text, tmp_path / "work-5")
@@ -190,7 +190,7 @@ def test_an_adapter_on_a_hub_is_fetched_and_one_that_is_too_large_is_not_even_be
         monkeypatch.setenv("HF_ENDPOINT", url)
         assert hashes("hf://team/sql@main", tmp_path / "work") == clean
         with pytest.raises(SourceError, match="Is it an adapter, or a whole model"):
-            hashes("hf://team/sql", tmp_path / "work-2", Limits(folder_bytes=10))
+            hashes("hf://team/sql", tmp_path / "work-2", FolderLimits(folder_bytes=10))
         with pytest.raises(SourceError, match="cannot be fetched"):
             hashes("hf://team/none", tmp_path / "work-3")
     for wrong in ("hf://team", "hf://team/sql@main/../../x", "hf://team/sql@"):

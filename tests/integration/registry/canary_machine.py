@@ -15,12 +15,12 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from patchbay.core.errors import Conflict, NotFound
 from patchbay.registry.canary_decisions import CanaryMoves
-from patchbay.registry.canary_records import CanaryDraft, CanaryRecord, LookDraft, Tally
-from patchbay.registry.records import UNFINISHED, Move, Rollout, Wish
+from patchbay.registry.canary_records import CanaryDraft, CanaryRecord, CanaryTally, LookDraft
+from patchbay.registry.records import UNFINISHED, ChannelChange, Move, Rollout
 from patchbay.registry.registry import Registry
 from patchbay.router.canary.config import plan_of
 from patchbay.router.canary.ledger import Counts, Ledger
-from patchbay.router.canary.phases import World, conduct, with_tallies
+from patchbay.router.canary.phases import CanarySurroundings, conduct, with_tallies
 from patchbay.router.canary.plan import MetricConfig, PlanConfig, ShadowStep, StepConfig
 from patchbay.router.canary.replay import replayed
 from patchbay.router.control.canary_loop import opened_ledger
@@ -78,13 +78,15 @@ class Leader:
         ledger, looks = self.books[canary]
 
         def decide(
-            record: CanaryRecord, tallies: Sequence[Tally], rollout: Rollout | None, stable: int | None
+            record: CanaryRecord, tallies: Sequence[CanaryTally], rollout: Rollout | None, stable: int | None
         ) -> LookDraft | None:
             if record.looks != looks:
                 self.books.pop(canary)
                 return None
             grown = with_tallies(plan, ledger, tallies)
-            said = conduct(record, plan, grown, tallies, World(rollout, stable, self.clock.now, self.blind))
+            said = conduct(
+                record, plan, grown, tallies, CanarySurroundings(rollout, stable, self.clock.now, self.blind)
+            )
             if said is not None:
                 self.books[canary] = grown, looks + 1
             return said
@@ -111,7 +113,7 @@ class CanaryMachine(RuleBasedStateMachine):
         self.clock.now = datetime(2026, 1, 1, tzinfo=UTC)
         for fill in range(1, _REVISIONS + 1):
             self.registry.push(draft(self.adapter, fill), actor="ml")
-        self.registry.move(Wish(self.adapter, 1, "stable", "ml"), expected=None)
+        self.registry.move(ChannelChange(self.adapter, 1, "stable", "ml"), expected=None)
         self.start(plan, 2, arrived=True)
 
     @property
@@ -217,7 +219,7 @@ class CanaryMachine(RuleBasedStateMachine):
     @rule(number=st.sampled_from(_ASKED_FOR), now=st.booleans())
     def choose(self, number: int, now: bool) -> None:
         """Somebody wants another revision in `stable`."""
-        wish = Wish(self.adapter, number, "stable", "ml")
+        wish = ChannelChange(self.adapter, number, "stable", "ml")
         self.chosen.add(number)
         if now:
             self.registry.move(wish, expected=self.registry.snapshot().adapters[self.adapter].number("stable"))

@@ -7,7 +7,7 @@ from patchbay.adapters.artifacts.store import ArtifactStore
 from patchbay.adapters.config import RegistryConfig
 from patchbay.adapters.publish import Publisher, PushRequest
 from patchbay.core.errors import Conflict
-from patchbay.registry.records import Wish
+from patchbay.registry.records import ChannelChange
 from patchbay.registry.registry import Registry
 from tests.fakes.adapter_folder import write_adapter
 from tests.fakes.drafts import draft
@@ -19,7 +19,9 @@ def push_and_promote(url: str, worker: int, count: int) -> None:
         for turn in range(count):
             revision, _ = registry.push(draft("shared", 1000 * worker + turn), actor=f"worker {worker}")
             try:
-                registry.flip(registry.begin_rollout(Wish("shared", revision.number, "stable", f"worker {worker}")).id)
+                registry.flip(
+                    registry.begin_rollout(ChannelChange("shared", revision.number, "stable", f"worker {worker}")).id
+                )
             except Conflict:
                 continue
 
@@ -34,7 +36,7 @@ def publish_for_ever(url: str, folder: Path, first: int) -> None:
             sys.stdout.write(f"{turn}\n")
             sys.stdout.flush()
             revision = publisher.push(PushRequest("sql", str(source)), actor="killed").revision
-            rollout = registry.begin_rollout(Wish("sql", revision.number, "stable", "killed"))
+            rollout = registry.begin_rollout(ChannelChange("sql", revision.number, "stable", "killed"))
             if rollout.state == "pending":
                 registry.flip(rollout.id)
 

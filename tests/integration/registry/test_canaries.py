@@ -6,7 +6,7 @@ import pytest
 
 from patchbay.core.errors import Conflict
 from patchbay.registry.canary_records import CanaryDraft, CanaryRecord, LookDraft
-from patchbay.registry.records import Wish
+from patchbay.registry.records import ChannelChange
 from patchbay.registry.registry import Registry
 from tests.fakes.drafts import draft
 
@@ -15,7 +15,7 @@ def tried(registry: Registry, adapter: str = "sql") -> CanaryRecord:
     """A canary of an adapter's second revision against its first."""
     for fill in (1, 2):
         registry.push(draft(adapter, fill), actor="ml")
-    registry.move(Wish(adapter, 1, "stable", "ml"), expected=None)
+    registry.move(ChannelChange(adapter, 1, "stable", "ml"), expected=None)
     return registry.canaries.start(CanaryDraft(adapter, 2, {"steps": []}, "ml"))
 
 

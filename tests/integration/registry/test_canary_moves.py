@@ -9,7 +9,7 @@ import pytest
 from patchbay.core.errors import Conflict
 from patchbay.registry.canary_decisions import CanaryMoves
 from patchbay.registry.canary_records import CanaryDraft, CanaryRecord, LookDraft
-from patchbay.registry.records import RouterBeat, Wish
+from patchbay.registry.records import ChannelChange, RouterBeat
 from patchbay.registry.registry import Registry
 from patchbay.router.control.canary_loop import zero_share
 from tests.fakes.drafts import draft
@@ -27,7 +27,7 @@ class Hands:
         self.moves = CanaryMoves(self.registry.canaries)
         for fill in (1, 2, 3):
             self.registry.push(draft("sql", fill), actor="ml")
-        self.registry.move(Wish("sql", 1, "stable", "ml"), expected=None)
+        self.registry.move(ChannelChange("sql", 1, "stable", "ml"), expected=None)
         made = self.registry.canaries.start(CanaryDraft("sql", 2, PLAN, "ml"))
         self.id = made.id
         assert made.rollout is not None
@@ -68,14 +68,14 @@ def test_an_abort_while_promoting_leaves_its_rollout_to_move_stable(hands: Hands
 
 
 def test_a_verdict_leaves_a_rollout_of_what_is_rolled_back(hands: Hands) -> None:
-    asked = hands.registry.begin_rollout(Wish("sql", 2, "stable", "ml"))
-    other = hands.registry.begin_rollout(Wish("sql", 3, "canary", "ml"))
+    asked = hands.registry.begin_rollout(ChannelChange("sql", 2, "stable", "ml"))
+    other = hands.registry.begin_rollout(ChannelChange("sql", 3, "canary", "ml"))
     hands.look({"phase": "rolling_back", "reason": "errors", "weight": 0.0}, "canary.roll_back", clear=True)
     assert [hands.registry.rollout(one.id).state for one in (asked, other)] == ["superseded", "superseded"]
 
 
 def test_an_abort_takes_away_what_somebody_else_wants_to_be_stable(hands: Hands) -> None:
-    wanted = hands.registry.begin_rollout(Wish("sql", 3, "stable", "ml"))
+    wanted = hands.registry.begin_rollout(ChannelChange("sql", 3, "stable", "ml"))
     hands.moves.abort(hands.canary, actor="op", why="no")
     assert hands.registry.rollout(wanted.id).state == "pending"
 
@@ -128,7 +128,7 @@ def test_what_is_being_promoted_is_promoted_once_more(hands: Hands) -> None:
 
 
 def test_a_look_is_given_what_somebody_wants_to_be_stable(hands: Hands) -> None:
-    wanted = hands.registry.begin_rollout(Wish("sql", 3, "stable", "ml"))
+    wanted = hands.registry.begin_rollout(ChannelChange("sql", 3, "stable", "ml"))
     seen = []
     hands.registry.canaries.look(hands.id, lambda record, tallies, rollout, stable: seen.append(rollout))
     assert [one and one.id for one in seen] == [wanted.id]

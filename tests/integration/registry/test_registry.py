@@ -10,11 +10,11 @@ from patchbay.registry.database import Database
 from patchbay.registry.records import (
     AdapterSettings,
     BaseModelRecord,
+    ChannelChange,
     GoldenPrompt,
     Placement,
     ReplicaReport,
     RouterBeat,
-    Wish,
 )
 from patchbay.registry.registry import Registry
 from tests.fakes.drafts import BASE, draft
@@ -24,7 +24,7 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 def promoted(registry: Registry, number: int, channel: str = "stable") -> None:
     assert channel in ("stable", "canary")
-    wish = Wish("sql", number, "stable" if channel == "stable" else "canary", "me", "because")
+    wish = ChannelChange("sql", number, "stable" if channel == "stable" else "canary", "me", "because")
     registry.flip(registry.begin_rollout(wish).id)
 
 
@@ -62,10 +62,10 @@ def test_a_retired_number_is_never_used_again(registry: Registry) -> None:
 def test_a_channel_moves_only_from_where_it_was_when_that_was_asked(registry: Registry) -> None:
     pushed(registry)
     promoted(registry, 1)
-    slow = registry.begin_rollout(Wish("sql", 2, "stable", "slow"))
+    slow = registry.begin_rollout(ChannelChange("sql", 2, "stable", "slow"))
     with pytest.raises(Conflict, match="somebody else has moved it"):
-        registry.move(Wish("sql", 3, "stable", "me"), expected=2)
-    registry.move(Wish("sql", 3, "stable", "fast"), expected=1)
+        registry.move(ChannelChange("sql", 3, "stable", "me"), expected=2)
+    registry.move(ChannelChange("sql", 3, "stable", "fast"), expected=1)
     with pytest.raises(Conflict, match="superseded already"):
         registry.flip(slow.id)
     assert registry.snapshot().adapters["sql"].number("stable") == 3
@@ -101,7 +101,7 @@ def test_what_a_name_means_or_a_rollout_wants_cannot_be_retired(registry: Regist
     promoted(registry, 1)
     with pytest.raises(Conflict, match="'stable' means"):
         registry.retire("sql", 1, actor="me")
-    rollout = registry.begin_rollout(Wish("sql", 2, "stable", "me"))
+    rollout = registry.begin_rollout(ChannelChange("sql", 2, "stable", "me"))
     with pytest.raises(Conflict, match="being rolled out"):
         registry.retire("sql", 2, actor="me")
     registry.advance(rollout.id, "failed", reason="no")
@@ -111,13 +111,13 @@ def test_what_a_name_means_or_a_rollout_wants_cannot_be_retired(registry: Regist
 @pytest.mark.parametrize("state", ["done", "failed", "superseded"])
 def test_a_rollout_that_has_ended_never_changes(registry: Registry, state: str) -> None:
     pushed(registry)
-    rollout = registry.begin_rollout(Wish("sql", 1, "stable", "me"))
+    rollout = registry.begin_rollout(ChannelChange("sql", 1, "stable", "me"))
     if state == "done":
         registry.flip(rollout.id)
     elif state == "failed":
         registry.advance(rollout.id, "failed", reason="no")
     else:
-        registry.begin_rollout(Wish("sql", 2, "stable", "me"))
+        registry.begin_rollout(ChannelChange("sql", 2, "stable", "me"))
     assert registry.rollout(rollout.id).state == state
     for change in (lambda: registry.flip(rollout.id), lambda: registry.advance(rollout.id, "testing")):
         with pytest.raises(Conflict, match=f"is {state} already"):
@@ -136,9 +136,9 @@ def test_an_expired_or_retired_revision_is_not_promoted(registry: Registry) -> N
     registry.push(draft(fill=2), actor="ml")
     registry.retire("sql", 2, actor="me")
     with pytest.raises(Conflict, match="has expired"):
-        registry.begin_rollout(Wish("sql", 1, "stable", "me"))
+        registry.begin_rollout(ChannelChange("sql", 1, "stable", "me"))
     with pytest.raises(Conflict, match="is retired"):
-        registry.move(Wish("sql", 2, "stable", "me"), expected=None)
+        registry.move(ChannelChange("sql", 2, "stable", "me"), expected=None)
 
 
 def test_what_there_is_not_is_said_with_the_nearest_that_there_is(registry: Registry) -> None:
@@ -212,7 +212,7 @@ def test_the_generation_goes_up_with_every_change_that_routers_must_know_and_wit
     seen = [registry.generation()]
     for change in (
         lambda: registry.push(draft(), actor="ml"),
-        lambda: registry.begin_rollout(Wish("sql", 1, "stable", "me")),
+        lambda: registry.begin_rollout(ChannelChange("sql", 1, "stable", "me")),
         lambda: registry.advance(1, "staging"),
         lambda: registry.flip(1),
         lambda: registry.set_settings("sql", AdapterSettings(pin=True), actor="me"),

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from patchbay.core.schema.budget import Budget
+from patchbay.core.schema.budget import StepBudget
 from patchbay.core.schema.compiled import Schema, compile_schema
 from tests.fakes.engine import FakeEngine, revision
 from tests.fakes.routers import running_router
@@ -85,7 +85,7 @@ def threads_of_checks(monkeypatch: pytest.MonkeyPatch) -> set[int]:
     seen: set[int] = set()
     faults = Schema.faults
 
-    def noted(self: Schema, value: Any, budget: Budget, most: int) -> list[tuple[str, str]]:
+    def noted(self: Schema, value: Any, budget: StepBudget, most: int) -> list[tuple[str, str]]:
         seen.add(threading.get_ident())
         return faults(self, value, budget, most)
 

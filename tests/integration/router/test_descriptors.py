@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from patchbay.core.errors import Unavailable
-from patchbay.router.http.port import Limits, Port
+from patchbay.router.http.port import Port, PortLimits
 from patchbay.router.http.request import Reply, Request
 from patchbay.router.upstream.client import Call, ReplicaClient
 from tests.fakes.engine import TOKEN, FakeEngine
@@ -37,7 +37,7 @@ class House:
         bound = socket.create_server(("127.0.0.1", 0))
         bound.setblocking(False)
         self.address = bound.getsockname()
-        self.port = Port(self.answer, bound, limits=Limits(1000, 60, most), shed=self.shed.append)
+        self.port = Port(self.answer, bound, limits=PortLimits(1000, 60, most), shed=self.shed.append)
 
     async def answer(self, request: Request, reply: Reply) -> None:
         self.asked.release()

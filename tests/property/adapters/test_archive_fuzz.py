@@ -16,12 +16,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from patchbay.adapters.archive import unpack
-from patchbay.adapters.checks.folder import Limits
+from patchbay.adapters.checks.folder import FolderLimits
 from patchbay.core.errors import AdapterError
 
 SECONDS = float(os.environ.get("PATCHBAY_FUZZ_SECONDS", "0"))
 STARTED = time.monotonic()
-LIMITS = Limits(files=6, folder_bytes=1024**2)
+LIMITS = FolderLimits(files=6, folder_bytes=1024**2)
 NAMES = st.sampled_from(["a", "a/b", "../up", "/up", "a//b", "./a", "a/./b", "", ".", "a\0b", "ü", "x" * 300, "C:x"])
 KINDS = st.sampled_from(
     [tarfile.REGTYPE, tarfile.DIRTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.GNUTYPE_SPARSE, b"Z"]

@@ -8,7 +8,7 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError as Refused
 from referencing import Registry
 
-from patchbay.core.schema.budget import Budget, BudgetSpent
+from patchbay.core.schema.budget import BudgetSpent, StepBudget
 from patchbay.core.schema.compiled import SchemaError, compile_schema
 
 names = st.sampled_from(["a", "b", "c", "ab"])
@@ -111,7 +111,7 @@ def theirs(schema: Any, value: Any) -> bool | None:
 def test_it_says_of_any_value_what_the_library_says(schema: Any, value: Any) -> None:
     compiled = compile_schema(schema)
     try:
-        ours = not compiled.faults(value, Budget(100_000), 1)
+        ours = not compiled.faults(value, StepBudget(100_000), 1)
     except BudgetSpent:
         # Only a schema that leads back to itself at the same value takes so much.
         assert "$ref" in str(schema)

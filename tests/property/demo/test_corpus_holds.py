@@ -20,7 +20,7 @@ from patchbay.adapters.demo.corpus import (
     draw_sql,
     draw_style,
 )
-from patchbay.adapters.demo.manifest import FileEntry, Manifest
+from patchbay.adapters.demo.manifest import DemoManifest, FileEntry
 from patchbay.adapters.demo.score import FLAWED, GOOD, UNTAUGHT
 from patchbay.adapters.demo.tokenizer import render
 
@@ -123,6 +123,6 @@ def test_the_digest_is_the_same_in_any_order_and_another_for_any_other_file(
     entries = {name: FileEntry(content.hex(), len(content)) for name, content in files.items()}
     names = list(entries)
     shuffle.shuffle(names)
-    digest = Manifest(entries, {}).digest
-    assert Manifest({name: entries[name] for name in names}, {}).digest == digest
-    assert Manifest({**entries, names[0]: FileEntry("", 0)}, {}).digest != digest
+    digest = DemoManifest(entries, {}).digest
+    assert DemoManifest({name: entries[name] for name in names}, {}).digest == digest
+    assert DemoManifest({**entries, names[0]: FileEntry("", 0)}, {}).digest != digest

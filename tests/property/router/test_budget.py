@@ -1,13 +1,13 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from patchbay.router.balance.budget import Budget, Policy, drawn, earned
+from patchbay.router.balance.budget import RetryBudget, RetryPolicy, drawn, earned
 
 
 @given(st.lists(st.tuples(st.booleans(), st.floats(0, 1)), max_size=200))
 def test_tries_again_never_exceed_the_share_the_rate_and_what_was_saved(steps: list[tuple[bool, float]]) -> None:
-    policy = Policy(share=0.2, per_second=3, burst=5)
-    budget, now, requests, tries = Budget(5.0, 0.0), 0.0, 0, 0
+    policy = RetryPolicy(share=0.2, per_second=3, burst=5)
+    budget, now, requests, tries = RetryBudget(5.0, 0.0), 0.0, 0, 0
     for is_request, pause in steps:
         now += pause
         if is_request:
@@ -20,8 +20,8 @@ def test_tries_again_never_exceed_the_share_the_rate_and_what_was_saved(steps: l
 
 
 def test_a_budget_that_was_spent_comes_back_with_time() -> None:
-    policy = Policy(share=0, per_second=2, burst=1)
-    budget, first = drawn(Budget(1.0, 0.0), 0.0, policy)
+    policy = RetryPolicy(share=0, per_second=2, burst=1)
+    budget, first = drawn(RetryBudget(1.0, 0.0), 0.0, policy)
     budget, second = drawn(budget, 0.1, policy)
     _, third = drawn(budget, 0.6, policy)
     assert (first, second, third) == (True, False, True)

@@ -7,16 +7,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from patchbay.router.canary.assignment import Arm, Asker, Trial, arm_of
+from patchbay.router.canary.assignment import Arm, Asker, CanaryAssignment, arm_of
 from patchbay.router.canary.clusters import Clusters
-from patchbay.router.canary.counted_callers import Counted
-from patchbay.router.canary.first_seen import Once
-from patchbay.router.canary.judge import Place, RollBack, judge
-from patchbay.router.canary.ledger import Counts, Ledger, Seen, counts_of
+from patchbay.router.canary.counted_callers import CountedCallers
+from patchbay.router.canary.first_seen import BloomFilter
+from patchbay.router.canary.judge import PlanPosition, RollBack, judge
+from patchbay.router.canary.ledger import CallersSeen, Counts, Ledger, counts_of
 from patchbay.router.canary.plan import MetricConfig, PlanConfig, StepConfig, ready_plans
 from patchbay.router.canary.population import Population
 from patchbay.router.canary.recorder import Recorder
-from patchbay.router.canary.simulate import World, simulate
+from patchbay.router.canary.simulate import SimulatedWorld, simulate
 from tests.property.router.test_canary_counts import Clock, total
 
 PLAN = PlanConfig(
@@ -67,14 +67,14 @@ def _moved_and_rolled_back(plan: PlanConfig, rng: random.Random) -> bool:
     fails = {b"user:%d" % who: rng.random() < 0.1 for who in range(200)}
     salt = rng.getrandbits(60)
     for step in plan.steps:
-        trial = Trial(salt, "", "", plan, step.weight / 100)
+        trial = CanaryAssignment(salt, "", "", plan, step.weight / 100)
         for _ in range(400):
             who = rng.choice(list(fails))
             arm = arm_of(trial, Asker("", "", who)) or "stable"
             put(recorder, arm, trial.share, who, BAD if fails[who] else frozenset())
         for counts in recorder.take():
             ledger = ledger.after(plan, counts)
-        if isinstance(judge(plan, ledger, Place(0, 0, 0, 0), 0.0), RollBack):
+        if isinstance(judge(plan, ledger, PlanPosition(0, 0, 0, 0), 0.0), RollBack):
             return True
     return False
 
@@ -163,13 +163,13 @@ def test_a_conversation_is_torn_where_conversations_come_and_go() -> None:
 
 @pytest.mark.parametrize("callers", [1, 20, 300])
 def test_known_callers_hold_a_canary_for_ever(callers: int) -> None:
-    world = World({"errors": (0.01, 0.01)}, per_s=20, tick_s=5, callers=callers, requests=40_000)
+    world = SimulatedWorld({"errors": (0.01, 0.01)}, per_s=20, tick_s=5, callers=callers, requests=40_000)
     assert simulate(ready_plans()["fast"], world, runs=3, seed=1).promoted == 1.0
 
 
 @pytest.mark.parametrize("callers", [1, 20, 300, 10_000])
 def test_a_bad_canary_is_not_found_among_known_callers(callers: int) -> None:
-    world = World({"errors": (0.01, 0.3)}, per_s=20, tick_s=1, callers=callers, requests=40_000)
+    world = SimulatedWorld({"errors": (0.01, 0.3)}, per_s=20, tick_s=1, callers=callers, requests=40_000)
     assert simulate(ready_plans()["fast"], world, runs=3, seed=1).rolled_back == 1.0
 
 
@@ -189,7 +189,7 @@ def test_what_could_not_be_told_of_callers_is_lost() -> None:
     recorder = Recorder(1, PLAN, Clock())
     recorder.population.unit_of(b"user:1", b"request:1", 0.05)
     taken = recorder.take()
-    assert taken == [Counts(0.0, seen=Seen("caller", 1, taken[0].seen.error if taken[0].seen else 0.0))]
+    assert taken == [Counts(0.0, seen=CallersSeen("caller", 1, taken[0].seen.error if taken[0].seen else 0.0))]
     recorder.give_back(taken)
     assert recorder.take() == taken
 
@@ -218,7 +218,7 @@ def test_a_caller_who_fails_without_end_counts_without_end(callers: int, events:
 @given(things=st.integers(10, 40_000), error=st.sampled_from([0.001, 0.01, 0.05]))
 @settings(max_examples=8, deadline=None)
 def test_a_memory_errs_more_often_than_it_was_made_for_or_than_it_says(things: int, error: float) -> None:
-    once = Once(things, error)
+    once = BloomFilter(things, error)
     for thing in range(things):
         once.is_first(b"%d" % thing)
     assert once.error <= error
@@ -228,7 +228,7 @@ def test_a_memory_errs_more_often_than_it_was_made_for_or_than_it_says(things: i
 
 def test_a_plan_for_many_callers_has_a_memory_for_few() -> None:
     slow = PLAN.model_copy(update={"steps": (StepConfig(weight=0.1, samples=500),)})
-    counted = Counted(slow)
+    counted = CountedCallers(slow)
     for who in range(50_000):
         counted.is_new("stable", 0.001, b"%d" % who)
     assert counted.error < 1e-4

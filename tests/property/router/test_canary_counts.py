@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from patchbay.registry.canary_records import CanaryRecord, Look, LookDraft, Tally
-from patchbay.router.canary.assigned_request import Entry
-from patchbay.router.canary.assignment import Arm, Asker, Trial, arm_of
-from patchbay.router.canary.baseline import Usual
-from patchbay.router.canary.first_seen import Once
-from patchbay.router.canary.judge import Place, RollBack, judge
+from patchbay.registry.canary_records import CanaryRecord, CanaryTally, Look, LookDraft
+from patchbay.router.canary.assigned_request import AssignedRequest
+from patchbay.router.canary.assignment import Arm, Asker, CanaryAssignment, arm_of
+from patchbay.router.canary.baseline import Baseline
+from patchbay.router.canary.first_seen import BloomFilter
+from patchbay.router.canary.judge import PlanPosition, RollBack, judge
 from patchbay.router.canary.ledger import Counts, Ledger, counts_of
-from patchbay.router.canary.phases import World, conduct, with_tallies
+from patchbay.router.canary.phases import CanarySurroundings, conduct, with_tallies
 from patchbay.router.canary.plan import MetricConfig, PlanConfig, ScopeConfig, ShadowStep, StepConfig, Unit, ready_plans
 from patchbay.router.canary.recorder import Recorder
 from patchbay.router.canary.replay import replayed
@@ -159,8 +159,8 @@ def after(before: CanaryRecord, said: LookDraft) -> CanaryRecord:
 def test_a_replay_makes_every_verdict_again_bit_for_bit(batches: list[list[Counts]]) -> None:
     canary, ledger, looks = record(), Ledger.opened(PLAN), []
     for place, batch in enumerate(batches):
-        world = World(None, 1, NOW + timedelta(seconds=place))
-        tallies = [Tally(0, 1, "router", one.as_json, world.now) for one in batch]
+        world = CanarySurroundings(None, 1, NOW + timedelta(seconds=place))
+        tallies = [CanaryTally(0, 1, "router", one.as_json, world.now) for one in batch]
         grown = with_tallies(PLAN, ledger, tallies)
         said = conduct(canary, PLAN, grown, tallies, world)
         if said is None:
@@ -175,14 +175,14 @@ def test_a_replay_makes_every_verdict_again_bit_for_bit(batches: list[list[Count
 
 
 def test_a_canary_whose_baseline_was_moved_fails_and_says_so() -> None:
-    said = conduct(record(), PLAN, Ledger.opened(PLAN), (), World(None, 3, NOW))
+    said = conduct(record(), PLAN, Ledger.opened(PLAN), (), CanarySurroundings(None, 3, NOW))
     assert said is not None
     assert said.changes["phase"] == "failed"
     assert said.clear
 
 
 def test_no_data_holds_a_canary_and_says_so_once() -> None:
-    blind = World(None, 1, NOW, blind="Prometheus does not answer")
+    blind = CanarySurroundings(None, 1, NOW, blind="Prometheus does not answer")
     said = conduct(record(), PLAN, Ledger.opened(PLAN), (), blind)
     assert said is not None
     assert said.changes == {"reason": "no data: Prometheus does not answer"}
@@ -194,14 +194,14 @@ def test_a_caller_stays_in_the_canary_as_it_grows(share: float, more: float, who
     small, large = sorted((share, more))
 
     def arm(at: float) -> Arm | None:
-        return arm_of(Trial(7, "sql", "sql@2", PLAN, at), Asker("sql", "acme", who))
+        return arm_of(CanaryAssignment(7, "sql", "sql@2", PLAN, at), Asker("sql", "acme", who))
 
     assert not (arm(small) == "canary" and arm(large) == "stable")
 
 
 def test_a_scope_leaves_everybody_else_alone() -> None:
     scope = ScopeConfig(route="desk", tenant="acme", header={"x-beta": "1"})
-    trial = Trial(7, "sql", "sql@2", PLAN.model_copy(update={"scope": scope}), 0.5)
+    trial = CanaryAssignment(7, "sql", "sql@2", PLAN.model_copy(update={"scope": scope}), 0.5)
     assert arm_of(trial, Asker("desk", "acme", b"1", {"x-beta": "1"})) is not None
     assert arm_of(trial, Asker("desk", "acme", b"1")) is None
     assert arm_of(trial, Asker("desk", "other", b"1", {"x-beta": "1"})) is None
@@ -210,7 +210,7 @@ def test_a_scope_leaves_everybody_else_alone() -> None:
 
 @given(values=st.lists(st.floats(0.001, 10), min_size=60, max_size=600))
 def test_what_is_slow_is_told_by_what_was_before_alone(values: list[float]) -> None:
-    usual = Usual()
+    usual = Baseline()
     for place, value in enumerate(values):
         past = sorted(values[max(0, place - 400) : place])
         expected = value > past[int(len(past) * 0.95)] if len(past) >= 40 else None
@@ -219,7 +219,7 @@ def test_what_is_slow_is_told_by_what_was_before_alone(values: list[float]) -> N
 
 
 def test_the_memory_of_callers_knows_all_whom_it_has_seen_and_errs_rarely() -> None:
-    once = Once()
+    once = BloomFilter()
     firsts = sum(once.is_first(b"%d" % who) for who in range(200_000))
     assert firsts >= 199_900
     assert not any(once.is_first(b"%d" % who) for who in range(0, 200_000, 97))
@@ -246,7 +246,7 @@ def _is_rolled_back(plan: PlanConfig, rng: random.Random) -> bool:
         if number % 500 == 499:
             for counts in recorder.take():
                 ledger = ledger.after(plan, counts)
-            if isinstance(judge(plan, ledger, Place(0, 0, 0, 0), 0.0), RollBack):
+            if isinstance(judge(plan, ledger, PlanPosition(0, 0, 0, 0), 0.0), RollBack):
                 return True
     return False
 
@@ -259,7 +259,7 @@ def test_a_ready_plan_neither_grows_nor_is_promoted_within_its_blackout(name: st
     assert not plan.is_blacked_out((NOW + timedelta(hours=12)).timestamp())
 
 
-def entry_of(recorder: Recorder) -> Entry:
+def entry_of(recorder: Recorder) -> AssignedRequest:
     return recorder.begin("canary", 0.1, b"who")
 
 
@@ -287,7 +287,7 @@ def test_what_is_bad_for_one_tenant_alone_is_found_in_its_slice() -> None:
         recorder.end(entry, frozenset({"errors"} if rng.random() < rate else ()))
     for counts in recorder.take():
         ledger = ledger.after(SLICED, counts_of(counts.as_json))
-    verdict = judge(SLICED, ledger, Place(0, 0, 0, 0), 0.0)
+    verdict = judge(SLICED, ledger, PlanPosition(0, 0, 0, 0), 0.0)
     assert isinstance(verdict, RollBack)
     assert "tenant=acme" in verdict.reason
 
@@ -306,7 +306,7 @@ def test_many_slices_do_not_make_a_good_canary_look_bad() -> None:
             if who % 100 == 99:
                 for counts in recorder.take():
                     ledger = ledger.after(SLICED, counts)
-                found = found or isinstance(judge(SLICED, ledger, Place(0, 0, 0, 0), 0.0), RollBack)
+                found = found or isinstance(judge(SLICED, ledger, PlanPosition(0, 0, 0, 0), 0.0), RollBack)
         wrong += found
     assert wrong <= 2
 
@@ -318,17 +318,17 @@ def test_copies_that_a_canary_answers_are_evidence_of_its_own_rates_alone() -> N
         recorder.shadowed(())
     for counts in recorder.take():
         ledger = ledger.after(plan, counts_of(counts.as_json))
-    assert "9 of 10 copies" in judge(plan, ledger, Place(0, 0, 0, 0), 1.0).reason
+    assert "9 of 10 copies" in judge(plan, ledger, PlanPosition(0, 0, 0, 0), 1.0).reason
     for _ in range(30):
         recorder.shadowed({"votes"})
     for counts in recorder.take():
         ledger = ledger.after(plan, counts_of(counts.as_json))
-    assert not isinstance(judge(plan, ledger, Place(0, 0, 0, 0), 1.0), RollBack), "there is no most for votes"
+    assert not isinstance(judge(plan, ledger, PlanPosition(0, 0, 0, 0), 1.0), RollBack), "there is no most for votes"
     for _ in range(80):
         recorder.shadowed({"errors"})
     for counts in recorder.take():
         ledger = ledger.after(plan, counts_of(counts.as_json))
-    assert isinstance(judge(plan, ledger, Place(0, 0, 0, 0), 1.0), RollBack)
+    assert isinstance(judge(plan, ledger, PlanPosition(0, 0, 0, 0), 1.0), RollBack)
 
 
 def test_clients_who_name_ever_new_slices_cannot_fill_the_memory() -> None:

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from patchbay.registry.canary_records import CanaryRecord, LookDraft, Tally
+from patchbay.registry.canary_records import CanaryRecord, CanaryTally, LookDraft
 from patchbay.registry.records import Rollout
-from patchbay.router.canary.judge import Hold, Place, Promote, RollBack, StepOn, judge
+from patchbay.router.canary.judge import Continue, PlanPosition, Promote, RollBack, StepOn, judge
 from patchbay.router.canary.ledger import Counts, Ledger, folded, ledger_of
-from patchbay.router.canary.phases import NO_DATA, World, conduct, place_of, with_tallies
+from patchbay.router.canary.phases import NO_DATA, CanarySurroundings, conduct, place_of, with_tallies
 from patchbay.router.canary.plan import MetricConfig, PlanConfig, ScopeConfig, ShadowStep, StepConfig
 from patchbay.router.canary.scope import fault_of
 from patchbay.router.canary.status import standing
@@ -42,20 +42,20 @@ def shown(plan: PlanConfig) -> Ledger:
     return known(plan, *(Counts(0.5, 100, 100, {"errors": (1, 1)}) for _ in range(20)))
 
 
-def place(step: int, *, passed: bool = False, paused: bool = False) -> Place:
-    return Place(step, NOON.timestamp(), NOON.timestamp(), 0, passed, paused)
+def place(step: int, *, passed: bool = False, paused: bool = False) -> PlanPosition:
+    return PlanPosition(step, NOON.timestamp(), NOON.timestamp(), 0, passed, paused)
 
 
 @pytest.mark.parametrize("undecided", ["hold", "promote"])
 def test_the_clock_promotes_past_a_closed_gate(undecided: str) -> None:
     plan = gated(1, undecided=undecided)
     verdict = judge(plan, shown(plan), place(0), LATE_S)
-    assert isinstance(verdict, Hold), verdict
+    assert isinstance(verdict, Continue), verdict
     assert "undecided after 60 s" in verdict.reason
 
 
 def test_the_clock_promotes_from_the_first_step_though_the_plan_says_to_hold() -> None:
-    assert isinstance(judge(PLAN, shown(PLAN), place(0), LATE_S), Hold)
+    assert isinstance(judge(PLAN, shown(PLAN), place(0), LATE_S), Continue)
     asked = PLAN.model_copy(update={"undecided": "promote"})
     assert isinstance(judge(asked, shown(asked), place(0), LATE_S), Promote)
 
@@ -63,7 +63,7 @@ def test_the_clock_promotes_from_the_first_step_though_the_plan_says_to_hold() -
 @pytest.mark.parametrize("undecided", ["hold", "promote"])
 def test_the_clock_promotes_within_a_blackout(undecided: str) -> None:
     plan = PLAN.model_copy(update={"undecided": undecided, "blackout": ("11:00-13:00",)})
-    assert isinstance(judge(plan, shown(plan), place(1), LATE_S), Hold)
+    assert isinstance(judge(plan, shown(plan), place(1), LATE_S), Continue)
     after = judge(plan, shown(plan), place(1), LATE_S + 3600)
     assert isinstance(after, Promote), "enough evidence from its last step counts after the blackout"
 
@@ -77,14 +77,14 @@ def test_the_clock_promotes_within_a_blackout(undecided: str) -> None:
     copies=st.none() | st.just(ShadowStep(samples=10)),
 )
 def test_what_is_held_back_is_promoted_at_some_time(
-    gates: set[int], at: Place, blackout: bool, undecided: str, late_s: float, copies: ShadowStep | None
+    gates: set[int], at: PlanPosition, blackout: bool, undecided: str, late_s: float, copies: ShadowStep | None
 ) -> None:
     window = ("00:00-12:00", "12:00-23:59", "23:59-00:00") if blackout else ()
     plan = gated(*gates, undecided=undecided, blackout=window, shadow=copies)
     verdict = judge(plan, shown(plan), at, NOON.timestamp() + late_s)
     closed = any(gate > at.step for gate in gates)
     if at.paused:
-        assert isinstance(verdict, Hold)
+        assert isinstance(verdict, Continue)
     if closed or blackout:
         assert not isinstance(verdict, Promote)
     if undecided == "hold" and at.step < 1:
@@ -101,7 +101,7 @@ def test_copies_that_never_come_keep_a_canary_for_ever(undecided: str, copies: i
     ledger = known(plan, Counts(0.0, copies, shadowed=copies))
     assert "copies" in judge(plan, ledger, place(-1), NOON.timestamp() + 59).reason
     verdict = judge(plan, ledger, place(-1), LATE_S)
-    assert isinstance(verdict, RollBack if undecided == "roll_back" else Hold)
+    assert isinstance(verdict, RollBack if undecided == "roll_back" else Continue)
     assert "undecided after 60 s" in verdict.reason
 
 
@@ -119,9 +119,9 @@ def followed(
     plan: PlanConfig, now_s: float, *counts: Counts, rollout: Rollout | None = None, **changes: Any
 ) -> LookDraft | None:
     """What follows at so many seconds after noon."""
-    tallies = tuple(Tally(number, 1, "one", one.as_json, NOON) for number, one in enumerate(counts))
+    tallies = tuple(CanaryTally(number, 1, "one", one.as_json, NOON) for number, one in enumerate(counts))
     blind, refused = changes.pop("blind", None), changes.pop("refused", None)
-    world = World(rollout, 1, NOON + timedelta(seconds=now_s), blind, None, refused)
+    world = CanarySurroundings(rollout, 1, NOON + timedelta(seconds=now_s), blind, None, refused)
     return conduct(record(**changes), plan, with_tallies(plan, Ledger.opened(plan), tallies), tallies, world)
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from patchbay.router.canary.assignment import Arm
-from patchbay.router.canary.counts import Sum
+from patchbay.router.canary.counts import GrowingCounts
 from patchbay.router.canary.ledger import Counts
 from patchbay.router.canary.plan import MetricConfig, PlanConfig, StepConfig
 from patchbay.router.canary.recorder import Recorder
@@ -108,7 +108,7 @@ def test_what_prometheus_has_is_all_that_the_router_counted_copies_and_pairs_too
 
 
 def by_share(counts: Sequence[Counts]) -> dict[float, Counts]:
-    found: dict[float, Sum] = {}
+    found: dict[float, GrowingCounts] = {}
     for one in counts:
-        found.setdefault(one.share, Sum()).add(one)
+        found.setdefault(one.share, GrowingCounts()).add(one)
     return {share: one.counts(share) for share, one in found.items()}

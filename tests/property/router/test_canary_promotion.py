@@ -5,11 +5,11 @@ import random
 
 import pytest
 
-from patchbay.router.canary.judge import Hold, Place, Promote, RollBack, judge
+from patchbay.router.canary.judge import Continue, PlanPosition, Promote, RollBack, judge
 from patchbay.router.canary.ledger import Counts, Ledger
 from patchbay.router.canary.plan import MetricConfig, PlanConfig, StepConfig, ready_plans
 from patchbay.router.canary.recorder import Recorder
-from patchbay.router.canary.simulate import Incident, World, simulate
+from patchbay.router.canary.simulate import Incident, SimulatedWorld, simulate
 from tests.property.router.test_canary_counts import Clock, total
 
 FAST = ready_plans()["fast"]
@@ -17,7 +17,7 @@ ONE = PlanConfig(
     steps=(StepConfig(weight=50, hold_s=0, samples=1),),
     metrics={"errors": MetricConfig(tolerated=1.5, most=0.05, margin=2.5, few=0.0025)},
 )
-LAST = Place(0, 0, 0, 0)
+LAST = PlanPosition(0, 0, 0, 0)
 
 
 def ledger(*counts: Counts, plan: PlanConfig = ONE) -> Ledger:
@@ -29,12 +29,12 @@ def ledger(*counts: Counts, plan: PlanConfig = ONE) -> Ledger:
 
 @pytest.mark.parametrize(("others", "canary"), [(0.001, 0.01), (0.01, 0.03), (0.05, 0.15)])
 def test_a_ready_plan_promotes_what_is_three_or_ten_times_worse(others: float, canary: float) -> None:
-    world = World({"errors": (others, canary)}, per_s=20, tick_s=5, requests=40_000)
+    world = SimulatedWorld({"errors": (others, canary)}, per_s=20, tick_s=5, requests=40_000)
     assert simulate(FAST, world, runs=30, seed=1).promoted <= 0.05
 
 
 def test_a_revision_that_is_voted_down_more_often_is_promoted() -> None:
-    world = World({"votes": (0.05, 0.125)}, per_s=20, tick_s=5, requests=20_000)
+    world = SimulatedWorld({"votes": (0.05, 0.125)}, per_s=20, tick_s=5, requests=20_000)
     assert simulate(FAST, world, runs=20, seed=1).promoted <= 0.05
 
 
@@ -65,20 +65,22 @@ def test_a_promotion_does_not_say_what_was_too_rare_to_compare() -> None:
 
 def test_what_is_rare_is_promoted_although_it_looks_worse() -> None:
     verdict = judge(ONE, ledger(Counts(0.5, 6000, 6000, {"errors": (6, 0)})), LAST, 1.0)
-    assert isinstance(verdict, Hold)
+    assert isinstance(verdict, Continue)
 
 
 def test_a_canary_is_not_told_how_many_requests_it_takes_to_show_that_it_is_no_worse() -> None:
     counted = ledger(Counts(0.5, 400, 400))
     verdict = judge(ONE, counted, LAST, 1.0)
-    assert isinstance(verdict, Hold)
+    assert isinstance(verdict, Continue)
     assert verdict.more is not None
     assert isinstance(judge(ONE, counted.after(ONE, Counts(0.5, verdict.more + 200, verdict.more)), LAST, 1.0), Promote)
 
 
 @pytest.mark.parametrize(("errors", "seconds"), [(0.1, 120), (0.2, 120), (0.5, 30), (0.7, 30), (1.0, 30)])
 def test_an_incident_in_both_arms_is_charged_to_the_canary(errors: float, seconds: int) -> None:
-    world = World({"errors": (0.01, 0.01)}, 20, 5, incident=Incident(40, 40 + seconds, errors), requests=20_000)
+    world = SimulatedWorld(
+        {"errors": (0.01, 0.01)}, 20, 5, incident=Incident(40, 40 + seconds, errors), requests=20_000
+    )
     assert simulate(FAST, world, runs=20, seed=1).rolled_back == 0.0
 
 

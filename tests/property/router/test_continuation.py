@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from patchbay.router.carry.continuation import Again, Rest, Tail, continuation
+from patchbay.router.carry.continuation import Rest, Restart, Tail, continuation
 from patchbay.router.carry.transcript import Transcript
 
 PROMPT = [11, 12, 13]
@@ -74,7 +74,7 @@ def test_wherever_and_however_often_it_breaks_the_whole_is_the_same(
             translate, prompt, shape = plan.translate, asked["prompt"], False
             assert asked["max_tokens"] == (limit or 2048 - len(PROMPT)) - (len(prompt) - len(PROMPT))
         else:
-            assert isinstance(plan, Again)
+            assert isinstance(plan, Restart)
             assert not sent
     text, finishes, usages, ends = read(sent)
     assert (text, finishes, ends) == ("".join(WORDS), ["stop"], 1)

@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 
 from patchbay.core.replica import ReplicaStatus, RevisionState, RevisionStatus
 from patchbay.registry.records import AdapterSettings
-from patchbay.router.control.desired import Wanted, Why
-from patchbay.router.control.plan import Plan, make_plan, place
+from patchbay.router.control.desired import DesiredRevision, Why
+from patchbay.router.control.plan import ReplicaPlan, make_plan, place
 from tests.unit.router.control.build import BASE, digest, here, name, status
 
 ADAPTERS = st.sampled_from(["a", "b", "c"])
@@ -16,11 +16,11 @@ WHYS: st.SearchStrategy[Why] = st.sampled_from(["rollout", "stable", "canary", "
 
 
 @st.composite
-def wanteds(draw: st.DrawFn) -> tuple[Wanted, ...]:
+def wanteds(draw: st.DrawFn) -> tuple[DesiredRevision, ...]:
     keys = draw(st.lists(st.tuples(ADAPTERS, NUMBERS), unique=True, max_size=8))
     settings = st.builds(AdapterSettings, preload=st.booleans(), pin=st.booleans())
     bases = st.sampled_from([BASE, None, "0" * 64])
-    return tuple(Wanted(*key, digest(*key), draw(bases), draw(settings), draw(WHYS)) for key in keys)
+    return tuple(DesiredRevision(*key, digest(*key), draw(bases), draw(settings), draw(WHYS)) for key in keys)
 
 
 @st.composite
@@ -34,7 +34,7 @@ def held(draw: st.DrawFn) -> tuple[RevisionStatus, ...]:
     )
 
 
-def carried_out(now: ReplicaStatus, plan: Plan) -> ReplicaStatus:
+def carried_out(now: ReplicaStatus, plan: ReplicaPlan) -> ReplicaStatus:
     """What the replica tells once it has done what the plan asks."""
     left = {(one.adapter, one.number): one for one in now.revisions if f"{one.adapter}@{one.number}" not in plan.drops}
     for put in plan.puts:
@@ -47,7 +47,7 @@ def carried_out(now: ReplicaStatus, plan: Plan) -> ReplicaStatus:
 
 @given(wanted=wanteds(), revisions=held(), cpu=st.integers(1, 6))
 def test_replicas_come_to_hold_what_is_wanted_and_nothing_else_and_then_are_left_alone(
-    wanted: tuple[Wanted, ...], revisions: tuple[RevisionStatus, ...], cpu: int
+    wanted: tuple[DesiredRevision, ...], revisions: tuple[RevisionStatus, ...], cpu: int
 ) -> None:
     now = status(*revisions, cpu=cpu)
     for _ in range(3):
@@ -57,7 +57,7 @@ def test_replicas_come_to_hold_what_is_wanted_and_nothing_else_and_then_are_left
         kept = [one for one in now.revisions if one.engine_name in right]
         assert not {f"{one.adapter}@{one.number}" for one in kept} & set(plan.drops), "what is wanted was dropped"
         now = carried_out(now, plan)
-    assert make_plan(wanted, now, {}, 0) == Plan()
+    assert make_plan(wanted, now, {}, 0) == ReplicaPlan()
     assert {f"{one.adapter}@{one.number}" for one in now.revisions} == ours
     states = {one.adapter + str(one.number): one.state for one in place(wanted, "r", now, {})}
     assert set(states.values()) <= {"resident", "staged"}

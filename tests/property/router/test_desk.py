@@ -5,7 +5,7 @@ from collections import Counter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from patchbay.router.admission.scheduler import Desk, Room, Waiting
+from patchbay.router.admission.scheduler import Room, Scheduler, Waiting
 
 PATIENCE_S = 5.0
 revisions = st.sampled_from([None, "a", "b", "c", "d", "e"])
@@ -15,7 +15,7 @@ class Machine:
     """A desk, and the engine behind it: each turn takes `length` ticks of `tick_s`."""
 
     def __init__(self, rooms: dict[str, Room]) -> None:
-        self.desk = Desk()
+        self.desk = Scheduler()
         self.rooms = rooms
         self.now_s = 0.0
         self.running: list[tuple[Waiting, str, int]] = []
@@ -174,7 +174,7 @@ def test_a_newcomer_goes_before_a_flood_whose_turns_take_less_than_was_expected_
 
 
 def test_a_turn_that_took_less_than_expected_is_charged_what_it_took() -> None:
-    desk = Desk()
+    desk = Scheduler()
     request = Waiting("t", None, ("r",), 100, 0.0)
     desk.take(request, "r", 0.0)
     other = Waiting("t", None, ("r",), 100, 0.0)
@@ -184,7 +184,7 @@ def test_a_turn_that_took_less_than_expected_is_charged_what_it_took() -> None:
 
 
 def test_a_request_that_leaves_its_queue_leaves_nothing_behind() -> None:
-    desk = Desk()
+    desk = Scheduler()
     request = Waiting("t", "a", ("r",), 1, 0.0)
     desk.arrive(request)
     desk.leave(request)
@@ -193,7 +193,7 @@ def test_a_request_that_leaves_its_queue_leaves_nothing_behind() -> None:
 
 
 def test_a_revision_keeps_its_slot_while_it_has_work_and_nobody_is_out_of_patience() -> None:
-    desk = Desk()
+    desk = Scheduler()
     rooms = {"r": Room(10, 1)}
     first = Waiting("t", "a", ("r",), 1, 0.0)
     desk.take(first, "r", 0.0)

@@ -16,7 +16,7 @@ from patchbay.registry.records import UsageBatch
 from patchbay.router.tenants.config import PriceConfig
 from patchbay.router.tenants.counters import MemoryCounters, RedisCounters
 from patchbay.router.tenants.limiter import Need, charges_of, refusal_of
-from patchbay.router.tenants.usage import Usage
+from patchbay.router.tenants.usage import TenantUsage
 from tests.fakes.redis import NO_REDIS, has_redis, running_redis
 
 parts = st.integers(0, 10**8)
@@ -43,7 +43,7 @@ class Book:
 def booked(calls: list[Need], price: PriceConfig, *, flush_each: bool) -> int:
     async def play() -> int:
         book = Book()
-        usage = Usage(book, lambda: datetime(2026, 1, 1, tzinfo=UTC))
+        usage = TenantUsage(book, lambda: datetime(2026, 1, 1, tzinfo=UTC))
         for call in calls:
             usage.add("t", "r", "m", call, call.cost(price), failed=False)
             if flush_each:

@@ -3,9 +3,19 @@ from dataclasses import replace
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from patchbay.router.balance.suspicion import NOTHING, Death, Policy, Record, began, died, is_over, is_suspect, standing
+from patchbay.router.balance.suspicion import (
+    NOTHING,
+    Death,
+    Record,
+    SuspicionPolicy,
+    began,
+    died,
+    is_over,
+    is_suspect,
+    standing,
+)
 
-POLICY = Policy(deaths=2, window_s=600, hold_s=30, max_hold_s=3600)
+POLICY = SuspicionPolicy(deaths=2, window_s=600, hold_s=30, max_hold_s=3600)
 DEATHS = st.builds(
     Death,
     st.sampled_from("abc"),

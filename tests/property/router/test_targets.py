@@ -8,7 +8,7 @@ from patchbay.core.names import parse_reference
 from patchbay.core.replica import RevisionState
 from patchbay.router.fleet.models_page import build_listing
 from patchbay.router.fleet.names import alike, build_table
-from patchbay.router.fleet.snapshot import Catalog, Replica, ReplicaState, Revision
+from patchbay.router.fleet.snapshot import Catalog, HeldRevision, Replica, ReplicaState
 
 revision_states: st.SearchStrategy[RevisionState] = st.sampled_from(
     ("declared", "loading", "resident", "draining", "failed")
@@ -16,12 +16,12 @@ revision_states: st.SearchStrategy[RevisionState] = st.sampled_from(
 
 
 @st.composite
-def revisions(draw: st.DrawFn) -> Revision:
+def revisions(draw: st.DrawFn) -> HeldRevision:
     adapter = draw(st.sampled_from(["sql", "json", "a-b.c"]))
     number = draw(st.integers(1, 12))
     digest = draw(st.sampled_from(["a" * 12, "b" * 12]))
     state: RevisionState = draw(revision_states)
-    return Revision(adapter, number, f"{adapter}@{number}-{digest}", state)
+    return HeldRevision(adapter, number, f"{adapter}@{number}-{digest}", state)
 
 
 @st.composite
@@ -35,7 +35,7 @@ def fleets(draw: st.DrawFn) -> list[Replica]:
     return found
 
 
-def usable(replica: Replica) -> list[Revision]:
+def usable(replica: Replica) -> list[HeldRevision]:
     return [r for r in replica.catalog.revisions if r.state != "draining"] if replica.catalog else []
 
 

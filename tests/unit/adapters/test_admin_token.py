@@ -21,9 +21,7 @@ def test_it_is_made_once_for_its_owner_alone(tmp_path: Path) -> None:
 def test_processes_that_start_at_the_same_time_agree_on_it(tmp_path: Path) -> None:
     path = tmp_path / "admin-token"
     # They wait for each other's line before they look.
-    code = (
-        "import sys; from pathlib import Path; from patchbay.core.admin_token import own_token; print('here', flush=True); "
-    )
+    code = "import sys; from pathlib import Path; from patchbay.core.admin_token import own_token; print('here', flush=True); "
     code += "sys.stdin.readline(); print(own_token(Path(sys.argv[1])))"
     started = [
         subprocess.Popen(

@@ -12,7 +12,7 @@ import pytest
 
 from patchbay.adapters.checks.base import BaseLayout
 from patchbay.adapters.checks.check import check_folder
-from patchbay.adapters.checks.folder import Limits
+from patchbay.adapters.checks.folder import FolderLimits
 from patchbay.adapters.publish import PushRequest
 from patchbay.core.errors import AdapterError, StartError
 from patchbay.launch.config import PatchbayConfig
@@ -218,7 +218,7 @@ BROKEN: list[tuple[str, Break, str]] = [
     ("tokenizer drift", text("tokenizer.json", '{"model": {"vocab": {"b": 0}}}'), "the tokenizer differs"),
     ("tokenizer no json", text("tokenizer.json", "{"), r"tokenizer\.json is not valid JSON"),
 ]
-LIMITS = Limits(files=8, folder_bytes=12000, file_bytes=8000, config_bytes=2000, header_bytes=2000)
+LIMITS = FolderLimits(files=8, folder_bytes=12000, file_bytes=8000, config_bytes=2000, header_bytes=2000)
 ROOMY = {"config deep", "too deep"}
 TO_LIMITS = {"config huge", "header huge", "file too large", "folder too large", "too many files"}
 
@@ -243,7 +243,7 @@ def test_a_broken_adapter_is_refused_in_its_own_words_and_nothing_is_left_behind
     folder = write_adapter(tmp_path / "adapter")
     breaking(folder)
     with pytest.raises(AdapterError, match=message) as refusal:
-        check_folder(folder, max_rank=16, base=base, limits=Limits() if name in ROOMY else LIMITS)
+        check_folder(folder, max_rank=16, base=base, limits=FolderLimits() if name in ROOMY else LIMITS)
     assert "\n" not in str(refusal.value)
     if name not in TO_LIMITS:
         with pytest.raises(AdapterError, match=message):

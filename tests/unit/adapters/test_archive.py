@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from patchbay.adapters.archive import unpack
-from patchbay.adapters.checks.folder import Limits
+from patchbay.adapters.checks.folder import FolderLimits
 from patchbay.core.errors import AdapterError
 
-LIMITS = Limits(files=8, folder_bytes=64 * 1024**2)
+LIMITS = FolderLimits(files=8, folder_bytes=64 * 1024**2)
 Fill = Callable[[tarfile.TarFile], None]
 
 

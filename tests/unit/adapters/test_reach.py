@@ -2,7 +2,7 @@
 
 import pytest
 
-from patchbay.adapters.sandbox.reach import Reach, address_of, is_inside
+from patchbay.adapters.sandbox.reach import FetchReach, address_of, is_inside
 from patchbay.adapters.sources.authority import host_of, reach_of, shown_source
 from patchbay.adapters.sources.config import SourcesConfig
 
@@ -31,12 +31,12 @@ def test_an_address_inside_is_known_as_one_in_whatever_form(text: str) -> None:
     address = address_of(text)
     assert address is not None
     assert is_inside(address)
-    assert not Reach(("*",)).permits("example.org", text)
+    assert not FetchReach(("*",)).permits("example.org", text)
 
 
 @pytest.mark.parametrize("text", [PUBLIC, "2606:2800:220:1::1", "::ffff:93.184.216.34"])
 def test_a_public_address_is_reached_by_an_allowed_name_alone(text: str) -> None:
-    reach = Reach(("hub.example", "*.files.example"))
+    reach = FetchReach(("hub.example", "*.files.example"))
     assert reach.permits("hub.example", text)
     assert all(reach.knows(host) for host in ("hub.example", "HUB.example.", "a.files.example"))
     assert not any(reach.knows(host) for host in ("files.example", "evilhub.example", "hub.example.evil", text, ""))

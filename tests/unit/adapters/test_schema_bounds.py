@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from patchbay.core.schema.budget import Budget, BudgetSpent
+from patchbay.core.schema.budget import BudgetSpent, StepBudget
 from patchbay.core.schema.compiled import SchemaError, compile_schema
 from patchbay.core.schema.patterns import Pattern, PatternError
 
@@ -49,11 +49,11 @@ HOSTILE: dict[str, tuple[Any, Any]] = {
 def test_what_takes_for_ever_is_given_up(case: tuple[Any, Any]) -> None:
     schema, value = case
     with pytest.raises(BudgetSpent):
-        compile_schema(schema).faults(value, Budget(STEPS), 8)
+        compile_schema(schema).faults(value, StepBudget(STEPS), 8)
 
 
 def test_a_pattern_that_backtracks_elsewhere_takes_its_length() -> None:
-    budget = Budget(STEPS)
+    budget = StepBudget(STEPS)
     faults = compile_schema({"pattern": "^(a+)+$"}).faults("a" * 5000 + "!", budget, 8)
     assert faults
     assert budget.left > STEPS - 200
@@ -62,13 +62,13 @@ def test_a_pattern_that_backtracks_elsewhere_takes_its_length() -> None:
 def test_numbers_whose_hashes_meet_are_not_compared_with_each_other() -> None:
     # Python's hash of a number is the rest of a division by 2**61 - 1.
     items = [number * (2**61 - 1) for number in range(20_000)]
-    assert compile_schema({"uniqueItems": True}).faults(items, Budget(10 * len(items)), 8) == []
+    assert compile_schema({"uniqueItems": True}).faults(items, StepBudget(10 * len(items)), 8) == []
 
 
 def test_numbers_of_thousands_of_digits_are_divided_in_no_time() -> None:
-    assert compile_schema({"multipleOf": 1e-300}).faults(10**4000, Budget(100), 8) == []
-    assert compile_schema({"multipleOf": 0.1}).faults(0.3, Budget(100), 8) == []
-    assert compile_schema({"multipleOf": 2}).faults(1e999, Budget(100), 8)
+    assert compile_schema({"multipleOf": 1e-300}).faults(10**4000, StepBudget(100), 8) == []
+    assert compile_schema({"multipleOf": 0.1}).faults(0.3, StepBudget(100), 8) == []
+    assert compile_schema({"multipleOf": 2}).faults(1e999, StepBudget(100), 8)
 
 
 REFUSED: dict[str, tuple[Any, str]] = {

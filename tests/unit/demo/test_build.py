@@ -13,7 +13,7 @@ import pytest
 from patchbay.adapters.demo.build import ARTIFACTS, DemoModels, build_demo, build_shipped
 from patchbay.adapters.demo.corpus import SCORED
 from patchbay.adapters.demo.errors import DamagedArtifacts
-from patchbay.adapters.demo.manifest import MANIFEST_FILE, Manifest
+from patchbay.adapters.demo.manifest import MANIFEST_FILE, DemoManifest
 from patchbay.adapters.demo.progress import Silent
 from patchbay.adapters.demo.recipe import SHIPPED_SEED, Recipe, corpus_digest
 
@@ -40,9 +40,9 @@ def built(data_dir: Path) -> DemoModels:
 
 
 def test_the_shipped_models_are_the_ones_that_the_manifest_names() -> None:
-    manifest = Manifest.read(ARTIFACTS)
+    manifest = DemoManifest.read(ARTIFACTS)
     assert manifest.damaged_in(ARTIFACTS) == []
-    assert manifest == Manifest.of_folder(ARTIFACTS, manifest.origin)
+    assert manifest == DemoManifest.of_folder(ARTIFACTS, manifest.origin)
 
 
 def test_the_shipped_weights_stay_within_ten_megabytes() -> None:
@@ -50,13 +50,13 @@ def test_the_shipped_weights_stay_within_ten_megabytes() -> None:
 
 
 def test_the_shipped_models_were_made_by_the_recipe_and_the_corpus_that_are_in_the_code() -> None:
-    origin = Manifest.read(ARTIFACTS).origin
+    origin = DemoManifest.read(ARTIFACTS).origin
     assert origin["recipe"] == repr(Recipe())
     assert origin["corpus_sha256"] == corpus_digest(Recipe())
 
 
 def test_the_shipped_scores_meet_their_targets() -> None:
-    scores = Manifest.read(ARTIFACTS).origin["scores"]
+    scores = DemoManifest.read(ARTIFACTS).origin["scores"]
     assert {(one["model"], one["task"]) for one in scores} >= {(task, task) for task in SCORED}
     assert len(scores) == 2 * len(SCORED) + 1
     assert all(one["passed"] and one["examples"] >= 100 for one in scores)
@@ -121,7 +121,7 @@ def test_two_builds_at_once_both_end_with_whole_models(tmp_path: Path) -> None:
     for one in threads:
         one.join()
     folder = built(tmp_path).base.parent
-    assert Manifest.read(folder).damaged_in(folder) == []
+    assert DemoManifest.read(folder).damaged_in(folder) == []
     assert [one.name for one in tmp_path.iterdir() if one.is_dir()] == [folder.name]
 
 

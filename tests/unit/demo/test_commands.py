@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from patchbay.adapters.demo.commands import app
-from patchbay.adapters.demo.manifest import Manifest
+from patchbay.adapters.demo.manifest import DemoManifest
 
 from .endpoint import said, serving
 from .test_score import as_taught
@@ -69,10 +69,10 @@ def test_score_ends_with_one_if_a_target_is_missed_and_shows_the_table(runner: C
 def test_recorded_scores_stand_in_the_manifest_and_leave_the_files_alone(runner: CliRunner, tmp_path: Path) -> None:
     runner.invoke(app, ["build", "--data-dir", str(tmp_path), "--json"])
     folder = next(one for one in tmp_path.iterdir() if one.is_dir())
-    before = Manifest.read(folder)
+    before = DemoManifest.read(folder)
     with serving(lambda _: said("no")) as seen:
         runner.invoke(app, ["score", "--url", seen.url, "--examples", "1", "--record", str(folder)])
-    after = Manifest.read(folder)
+    after = DemoManifest.read(folder)
     assert after.digest == before.digest
     assert {row["exact_match"] for row in after.origin["scores"]} == {0.0}
 

@@ -10,7 +10,7 @@ pytest.importorskip("torch")
 import torch
 
 from patchbay.adapters.demo.build import build_trained
-from patchbay.adapters.demo.manifest import Manifest
+from patchbay.adapters.demo.manifest import DemoManifest
 from patchbay.adapters.demo.progress import Silent
 from patchbay.adapters.demo.recipe import AdapterRecipe, Recipe, Schedule, Shape
 
@@ -37,13 +37,13 @@ def once(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_same_seed_gives_the_same_bytes_in_every_file(once: Path, tmp_path: Path) -> None:
     again = build_trained(tmp_path, tiny(5), Silent()).base.parent
-    assert Manifest.read(again).files == Manifest.read(once).files
+    assert DemoManifest.read(again).files == DemoManifest.read(once).files
     assert again.name == once.name
 
 
 def test_another_seed_gives_other_weights(once: Path, tmp_path: Path) -> None:
     other = build_trained(tmp_path, tiny(6), Silent()).base.parent
-    mine, theirs = Manifest.read(once).files, Manifest.read(other).files
+    mine, theirs = DemoManifest.read(once).files, DemoManifest.read(other).files
     assert other.name != once.name
     assert all(mine[name] != theirs[name] for name in mine if name.endswith(".safetensors"))
 
@@ -82,7 +82,7 @@ def test_the_trained_base_loads_in_transformers_as_int4(once: Path) -> None:
 
 
 def test_the_manifest_says_where_the_models_come_from(once: Path) -> None:
-    origin = Manifest.read(once).origin
+    origin = DemoManifest.read(once).origin
     assert (origin["seed"], origin["command"]) == (5, "patchbay demo build --train --seed 5")
     assert len(origin["corpus_sha256"]) == 64
     assert origin["versions"]["torch"] == torch.__version__

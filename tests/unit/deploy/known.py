@@ -9,9 +9,9 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from patchbay.router.fleet.snapshot import Target
-from patchbay.router.http.trace_context import Span
+from patchbay.router.http.trace_context import TraceSpan
 from patchbay.router.telemetry.metrics import Metrics
-from patchbay.router.telemetry.request_record import Answered
+from patchbay.router.telemetry.request_record import RequestRecord
 from patchbay.server.metrics import ServerMetrics
 
 ROOT = Path(__file__).parents[3]
@@ -106,8 +106,8 @@ def _answer(metrics: Metrics) -> None:
     metrics.fell_back("desk")
     metrics.verdict("pii", "EMAIL", "redact", "output", 1)
     metrics.vote(Target("sql", "sql@1-0", "sql@1", (), "stable"), "up")
-    span = Span(b"0" * 32, b"0" * 16)
-    one = Answered(
+    span = TraceSpan(b"0" * 32, b"0" * 16)
+    one = RequestRecord(
         id=b"1",
         span=span,
         endpoint="chat_completions",

@@ -5,16 +5,16 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from patchbay.launch.health import Health, Patience, Watch
+from patchbay.launch.health import Health, HealthLimits, HealthWatch
 
-_PATIENCE = Patience(silent_s=60, dead_s=20)
+_PATIENCE = HealthLimits(silent_s=60, dead_s=20)
 _TOLD: st.SearchStrategy[tuple[Health, float]] = st.tuples(
     st.sampled_from(("alive", "dead", "silent")), st.floats(min_value=0.1, max_value=70)
 )
 
 
 def ends(*told: tuple[Health, float]) -> str | None:
-    watch = Watch(_PATIENCE)
+    watch = HealthWatch(_PATIENCE)
     return [watch.told(health, now_s) for health, now_s in told][-1]
 
 
@@ -38,7 +38,7 @@ def test_a_pause_in_the_asking_is_not_a_silence() -> None:
 
 @given(st.lists(_TOLD, min_size=1))
 def test_a_process_is_ended_only_after_nothing_but_bad_answers_for_its_time(told: list[tuple[Health, float]]) -> None:
-    watch, now_s, bad_since = Watch(_PATIENCE), 0.0, None
+    watch, now_s, bad_since = HealthWatch(_PATIENCE), 0.0, None
     for health, after_s in told:
         now_s += after_s
         bad_since = None if health == "alive" else now_s if bad_since is None else bad_since
@@ -51,7 +51,7 @@ def test_a_process_is_ended_only_after_nothing_but_bad_answers_for_its_time(told
 @given(st.lists(_TOLD))
 def test_a_good_answer_forgets_all_before_it(told: list[tuple[Health, float]]) -> None:
     times = list(itertools.accumulate(after_s for _, after_s in told))
-    watch = Watch(_PATIENCE)
+    watch = HealthWatch(_PATIENCE)
     for (health, _), now_s in zip(told, times, strict=True):
         watch.told(health, now_s)
     end_s = times[-1] if times else 0.0

@@ -1,16 +1,18 @@
 """Short ways to write snapshots."""
 
 from patchbay.core.replica import RevisionState
-from patchbay.router.fleet.snapshot import Catalog, ListedModel, Replica, ReplicaState, Revision
+from patchbay.router.fleet.snapshot import Catalog, HeldRevision, ListedModel, Replica, ReplicaState
 
 
-def rev(reference: str, state: RevisionState = "resident", digest: str = "a" * 12) -> Revision:
+def rev(reference: str, state: RevisionState = "resident", digest: str = "a" * 12) -> HeldRevision:
     """`sql@3` as a revision."""
     adapter, _, number = reference.partition("@")
-    return Revision(adapter, int(number), f"{reference}-{digest}", state)
+    return HeldRevision(adapter, int(number), f"{reference}-{digest}", state)
 
 
-def ours(name: str, *revisions: Revision, state: ReplicaState = "ready", base: str = "base", load: int = 0) -> Replica:
+def ours(
+    name: str, *revisions: HeldRevision, state: ReplicaState = "ready", base: str = "base", load: int = 0
+) -> Replica:
     """One of our replicas."""
     return Replica(name, f"http://{name}", state, None, Catalog(base, "hub/base", revisions), load)
 

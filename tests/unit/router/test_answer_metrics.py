@@ -5,22 +5,22 @@ from typing import Any
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from patchbay.core.money import TRILLION
-from patchbay.router.http.trace_context import Span
+from patchbay.router.http.trace_context import TraceSpan
 from patchbay.router.telemetry.metrics import Metrics
-from patchbay.router.telemetry.request_record import Answered
+from patchbay.router.telemetry.request_record import RequestRecord
 
 OPEN_METRICS = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5"
 TRACE = b"4bf92f3577b34da6a3ce929d0e0e4736"
 SQL = 'adapter="sql",arm="stable",revision="sql@1",route="main"'
 
 
-def ended(adapter: str = "sql", revision: str = "sql@1", *, flags: int = 0, **fields: Any) -> Answered:
+def ended(adapter: str = "sql", revision: str = "sql@1", *, flags: int = 0, **fields: Any) -> RequestRecord:
     given: dict[str, Any] = {"outcome": "ok", "status": 200, "seconds": 2.0, "route": "main", "arm": "stable"} | fields
-    span = Span(TRACE, b"0" * 16, flags=flags)
-    return Answered(id=b"req-1", span=span, endpoint="completions", adapter=adapter, revision=revision, **given)
+    span = TraceSpan(TRACE, b"0" * 16, flags=flags)
+    return RequestRecord(id=b"req-1", span=span, endpoint="completions", adapter=adapter, revision=revision, **given)
 
 
-def counted(*ended_ones: Answered, series: int = 500) -> Metrics:
+def counted(*ended_ones: RequestRecord, series: int = 500) -> Metrics:
     metrics = Metrics(series)
     for one in ended_ones:
         metrics.answers.note(one)

@@ -2,21 +2,21 @@
 
 import pytest
 
-from patchbay.router.canary.assignment import Trial
+from patchbay.router.canary.assignment import CanaryAssignment
 from patchbay.router.canary.plan import ready_plans
 from patchbay.router.fleet.fleet import Fleet
-from patchbay.router.fleet.snapshot import Catalog, Naming, Replica, ReplicaState, Revision
+from patchbay.router.fleet.snapshot import Catalog, HeldRevision, Naming, Replica, ReplicaState
 from patchbay.router.request.canary_step import can_answer
 from patchbay.router.routes.table import Choice
 
 PLAN = ready_plans()["fast"]
-TRIAL = Trial(1, "sql", "sql@2", PLAN, 0.1)
+TRIAL = CanaryAssignment(1, "sql", "sql@2", PLAN, 0.1)
 CHOICE = Choice("sql", "sql")
 
 
 def replica(name: str, *numbers: int, state: ReplicaState = "ready", failed: bool = False, pool: str = "a") -> Replica:
     revisions = tuple(
-        Revision("sql", one, f"sql@{one}-aa", "failed" if failed and one == 2 else "resident") for one in numbers
+        HeldRevision("sql", one, f"sql@{one}-aa", "failed" if failed and one == 2 else "resident") for one in numbers
     )
     return Replica(name, f"http://{name}", state, None, Catalog("base", revisions=revisions), pool=pool)
 
@@ -47,7 +47,7 @@ def test_a_canary_begins_before_all_can_answer_or_never(replicas: list[Replica],
     ("state", "numbers", "begins"), [("ready", (1,), True), ("ready", (), False), ("unready", (1,), False)]
 )
 def test_a_pool_is_asked_for_what_it_does_not_have(state: ReplicaState, numbers: tuple[int, ...], begins: bool) -> None:
-    trial = Trial(1, "", "", PLAN, 0.1, pool="next")
+    trial = CanaryAssignment(1, "", "", PLAN, 0.1, pool="next")
     seen = fleet(replica("old", 1), replica("new", *numbers, state=state, pool="next"))
     assert can_answer(trial, CHOICE, seen.view) is begins
     assert not can_answer(trial, CHOICE, fleet(replica("old", 1)).view)

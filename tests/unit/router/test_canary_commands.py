@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 from patchbay.registry.canary_records import CanaryRecord, LookDraft
 from patchbay.registry.records import RouterBeat
 from patchbay.router.canary.ledger import Counts, Ledger
-from patchbay.router.canary.phases import World, conduct, with_tallies
+from patchbay.router.canary.phases import CanarySurroundings, conduct, with_tallies
 from patchbay.router.canary.plan import MetricConfig, PlanConfig, StepConfig
 from patchbay.router.cli.canary import app
 from tests.fakes.desk import Desk
@@ -66,7 +66,7 @@ def judged(desk: Desk, canary: CanaryRecord, *counts: Counts) -> CanaryRecord:
         ledger = with_tallies(PLAN, ledger, look.tallies)
 
     def decide(record: CanaryRecord, tallies: Any, rollout: Any, stable: int | None) -> LookDraft | None:
-        world = World(rollout, stable, datetime.now(UTC))
+        world = CanarySurroundings(rollout, stable, datetime.now(UTC))
         return conduct(record, PLAN, with_tallies(PLAN, ledger, tallies), tallies, world)
 
     return canaries.look(canary.id, decide)

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from patchbay.registry.canary_records import CanaryRecord, Look, Tally
+from patchbay.registry.canary_records import CanaryRecord, CanaryTally, Look
 from patchbay.router.canary.evidence_course import Point, course_of
 from patchbay.router.canary.incident import markdown, summary
-from patchbay.router.canary.judge import Place
+from patchbay.router.canary.judge import PlanPosition
 from patchbay.router.canary.ledger import Counts, Ledger
 from patchbay.router.canary.phases import verdict_json
 from patchbay.router.canary.plan import METRICS, PlanConfig, ready_plans
@@ -114,8 +114,8 @@ def judged(*counts: Counts) -> list[Look]:
     ledger, looks = Ledger.opened(PLAN), []
     for number, one in enumerate(counts, 1):
         ledger = ledger.after(PLAN, one)
-        verdict = verdict_json(PLAN, ledger, Place(0, 0, 0, 0), 60.0)
-        looks.append(Look(1, number, verdict, (Tally(number, 1, "r", one.as_json, NOW, number),), NOW))
+        verdict = verdict_json(PLAN, ledger, PlanPosition(0, 0, 0, 0), 60.0)
+        looks.append(Look(1, number, verdict, (CanaryTally(number, 1, "r", one.as_json, NOW, number),), NOW))
     return looks
 
 

@@ -2,10 +2,10 @@ import json
 import logging
 
 from patchbay.router.http.body import parse_head
-from patchbay.router.http.trace_context import Span
+from patchbay.router.http.trace_context import TraceSpan
 from patchbay.router.telemetry.access_log import AccessLog
 from patchbay.router.telemetry.logs import JsonFormatter
-from patchbay.router.telemetry.request_record import Answered
+from patchbay.router.telemetry.request_record import RequestRecord
 
 
 def test_a_traceback_stays_within_its_line() -> None:
@@ -35,7 +35,7 @@ def test_a_prompts_hash_needs_the_key_and_does_not_hang_on_anything_but_the_prom
     log, kept = logging.getLogger("patchbay.access"), _Kept()
     log.addHandler(kept)
     log.setLevel(logging.INFO)
-    one = Answered(b"r", Span(b"0" * 32, b"1" * 16), "chat_completions", "ok", 200, 0.1)
+    one = RequestRecord(b"r", TraceSpan(b"0" * 32, b"1" * 16), "chat_completions", "ok", 200, 0.1)
     bodies = (b'{"model":"a","messages":[1]}', b'{"model":"b","messages":[1],"n":2}', b'{"model":"a","system":[1]}')
     try:
         for key in (b"key", b"x" * 100):

@@ -10,7 +10,7 @@ import yaml
 from patchbay.core.settings import parse_settings
 from patchbay.launch.config import PatchbayConfig
 from patchbay.router.config import PolicyConfig
-from patchbay.router.routes.facts import Facts
+from patchbay.router.routes.facts import RequestFacts
 from patchbay.router.routes.table import compile_book
 
 PAGE = (Path(__file__).parent.parent.parent.parent / "docs" / "routes.md").read_text()
@@ -28,10 +28,10 @@ def whole() -> dict[str, Any]:
 
 def test_the_pages_configuration_is_accepted_and_its_auto_works() -> None:
     book = compile_book(parse_settings(PolicyConfig, whole(), source="docs/routes.md"))
-    assert book.choose("auto", Facts(text="TICKET: my lamp is broken")).route == "support"
-    assert book.choose("auto", Facts(text="hello", headers={"x-team": "support"})).route == "support"
-    assert book.choose("auto", Facts(text="Tell me a joke about penguins.")).route == "plain"
-    assert book.choose("answers", Facts(caller=b"user:1")).arm in ("stable", "new")
+    assert book.choose("auto", RequestFacts(text="TICKET: my lamp is broken")).route == "support"
+    assert book.choose("auto", RequestFacts(text="hello", headers={"x-team": "support"})).route == "support"
+    assert book.choose("auto", RequestFacts(text="Tell me a joke about penguins.")).route == "plain"
+    assert book.choose("answers", RequestFacts(caller=b"user:1")).arm in ("stable", "new")
 
 
 @pytest.mark.parametrize("block", range(len(BLOCKS)))

@@ -12,7 +12,7 @@ from patchbay.core.errors import ArtifactError, RegistryError
 from patchbay.core.money import TRILLION
 from patchbay.registry.records import UsageBatch
 from patchbay.router.tenants.limiter import Need
-from patchbay.router.tenants.usage import Usage
+from patchbay.router.tenants.usage import TenantUsage
 
 pytestmark = pytest.mark.anyio
 HALF = TRILLION // 2
@@ -60,11 +60,11 @@ class FakeBook:
         return sum(row.requests for batch in self.added.values() for row in batch.rows)
 
 
-def counting(book: FakeBook) -> Usage:
-    return Usage(book, lambda: datetime(2026, 1, 1, 12, 30, tzinfo=UTC))
+def counting(book: FakeBook) -> TenantUsage:
+    return TenantUsage(book, lambda: datetime(2026, 1, 1, 12, 30, tzinfo=UTC))
 
 
-def use(usage: Usage, *, failed: bool = False) -> None:
+def use(usage: TenantUsage, *, failed: bool = False) -> None:
     usage.add("t", "r", "m", Need(1, 2), HALF, failed=failed)
 
 
@@ -139,7 +139,7 @@ async def test_usage_that_is_lost_is_called_lost(caplog: pytest.LogCaptureFixtur
 async def test_what_a_router_beside_this_one_leaves_is_counted_while_this_one_runs() -> None:
     book, again, loop = FakeBook(), asyncio.Event(), asyncio.get_running_loop()
     book.looked = lambda looks: loop.call_soon_threadsafe(again.set) if looks == 2 else None
-    usage = Usage(book, lambda: datetime(2026, 1, 1, 12, 30, tzinfo=UTC), flush_s=0.0)
+    usage = TenantUsage(book, lambda: datetime(2026, 1, 1, 12, 30, tzinfo=UTC), flush_s=0.0)
     running = asyncio.create_task(usage.run())
     async with asyncio.timeout(60):
         await again.wait()

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from patchbay.core.errors import ConfigError
 from patchbay.launch.config import PatchbayConfig
-from patchbay.router.canary.assignment import Trial
+from patchbay.router.canary.assignment import CanaryAssignment
 from patchbay.router.canary.metric_coverage import Served, Subject, blind_spots, checked, sight_of
 from patchbay.router.canary.plan import METRICS, MetricConfig, PlanConfig, ScopeConfig, StepConfig, ready_plans
 from patchbay.router.config import PolicyConfig, RouterConfig
@@ -142,10 +142,10 @@ def test_a_configuration_file_is_held_to_the_same(model: Any, data: dict[str, An
 
 def test_what_a_reload_takes_from_a_canary_under_way_is_told() -> None:
     routes = {"desk": {"model": "sql", "guards": ["json"]}}
-    trial = Trial(3, "sql", "sql@2", plan("errors", "schema"), 0.05)
+    trial = CanaryAssignment(3, "sql", "sql@2", plan("errors", "schema"), 0.05)
     assert list(blind_spots([trial], served(routes, {"json": SCHEMA}))) == []
     [told] = blind_spots([trial], served({"desk": "sql"}))
     assert told == "canary 3 of sql@2 sees nothing of schema any more: no guard of desk, sql is of the kind 'schema'"
-    scoped = Trial(4, "sql", "sql@2", plan("errors", scope="desk"), 0.05)
+    scoped = CanaryAssignment(4, "sql", "sql@2", plan("errors", scope="desk"), 0.05)
     [gone] = blind_spots([scoped], served({}))
     assert gone.startswith("canary 4 of sql@2 gets no request any more")

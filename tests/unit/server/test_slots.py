@@ -8,13 +8,13 @@ import pytest
 
 from patchbay.core.errors import AdapterRejected, Conflict, ModelNotFound, Unavailable
 from patchbay.server.metrics import ServerMetrics
-from patchbay.server.slots import FAILURE_MEMORY_S, Entry, Slots
+from patchbay.server.slots import FAILURE_MEMORY_S, SlotEntry, Slots
 from tests.fakes.adapter_folder import write_adapter
 from tests.fakes.artifacts import staged
 from tests.fakes.lora_engine import FakeLoraEngine
 
 pytestmark = pytest.mark.anyio
-Declare = Callable[..., Entry]
+Declare = Callable[..., SlotEntry]
 
 
 class Clock:
@@ -38,7 +38,7 @@ class House:
         self.slots = Slots(self.engine, wait_s=0.05, metrics=self.metrics, clock=self.clock)
         self._folder = folder
 
-    def declare(self, name: str, number: int = 1, fill: int = 1) -> Entry:
+    def declare(self, name: str, number: int = 1, fill: int = 1) -> SlotEntry:
         source = write_adapter(self._folder / f"{name}-{number}-{fill}", fill=fill)
         return self.slots.declare(name, number, staged(source))
 

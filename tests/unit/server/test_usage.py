@@ -6,11 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from patchbay.adapters.recommend import hit_rate, recommend
-from patchbay.core.replica import Usage
+from patchbay.core.replica import RevisionUsage
 from patchbay.server.usage import UsageCounter
 
 
-def counted(names: list[str]) -> Usage:
+def counted(names: list[str]) -> RevisionUsage:
     counter = UsageCounter()
     for name in names:
         counter.begin(name)

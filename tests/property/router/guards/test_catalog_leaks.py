@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from patchbay.core.offload import Apart
+from patchbay.core.offload import Offload
 from patchbay.guards.config import GuardsConfig
 from patchbay.guards.formats.sse import split, written
-from patchbay.guards.judges.judge import Facts, JudgeFailed
+from patchbay.guards.judges.judge import JudgeFailed, TextOrigin
 from patchbay.guards.judges.judges import Judges
 from patchbay.guards.pipeline import Guards, compile_guards
 from patchbay.guards.rules.pii import PII
@@ -22,9 +22,9 @@ from patchbay.guards.rules.words import PROFANITY
 from patchbay.guards.scan.load import load_scanner
 from patchbay.guards.scan.re2_scanner import Re2Scanner
 from patchbay.guards.scan.scanner import Scanner, expressions_of
-from patchbay.guards.session import Guarded
+from patchbay.guards.session import GuardSession
 from patchbay.guards.stream.channel import Channel
-from patchbay.guards.stream.rules_watch import Owned, RuleSet, RulesWatch
+from patchbay.guards.stream.rules_watch import GuardRule, RuleSet, RulesWatch
 from tests.fakes.samples import sample
 
 ALL: Sequence[Rule] = (*PII, *SECRETS, *PROFANITY)
@@ -94,10 +94,10 @@ async def nobody(model: str, fields: dict[str, object], near: str) -> bytes:
     raise JudgeFailed("nobody is asked here")
 
 
-def guarded(guards: Guards, endpoint: str) -> Guarded:
+def guarded(guards: Guards, endpoint: str) -> GuardSession:
     pipeline = guards.pipeline((), "")
     assert pipeline is not None
-    return Guarded(pipeline, endpoint, b"key", Judges(nobody, nobody, list), Facts("r"), Apart())
+    return GuardSession(pipeline, endpoint, b"key", Judges(nobody, nobody, list), TextOrigin("r"), Offload())
 
 
 def drawn(rule: Rule, rng: random.Random) -> str:
@@ -141,7 +141,7 @@ def said(value: Any) -> str:
     return "".join(map(said, parts))
 
 
-def through(made: Guarded, wire: Wire, parts: Iterator[str]) -> str:
+def through(made: GuardSession, wire: Wire, parts: Iterator[str]) -> str:
     """What comes out of a stream of `parts`."""
     codec = made.codec(lambda: (0, 0))
     out = b"".join(codec.feed(written(wire(part))) for part in parts) + codec.finish()
@@ -211,7 +211,7 @@ def test_a_megabyte_of_what_might_begin_a_match_costs_more_than_its_length_or_is
     scanner: Scanner, near: str
 ) -> None:
     counted = Counted(scanner)
-    rules = RuleSet([Owned(rule, "all", "redact") for rule in ALL], counted)
+    rules = RuleSet([GuardRule(rule, "all", "redact") for rule in ALL], counted)
     channel = Channel([RulesWatch(rules)], lambda span: "")
     text, step = near * (1_000_000 // len(near)), 500
     most = 0

@@ -10,16 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from patchbay.core.errors import GuardFailed
-from patchbay.core.offload import Apart
+from patchbay.core.offload import Offload
 from patchbay.guards.formats.codec import StreamStopped
 from patchbay.guards.formats.filter import Filter
 from patchbay.guards.formats.sse import DONE, split, written
 from patchbay.guards.judges.config import HttpGuard
-from patchbay.guards.judges.judge import Facts, JudgeFailed, Verdict
+from patchbay.guards.judges.judge import JudgeFailed, JudgeVerdict, TextOrigin
 from patchbay.guards.judges.judges import Judges
-from patchbay.guards.judges.panel import Asked, Panel, windows
-from patchbay.guards.stream_gate import Gate
-from patchbay.guards.verdict import Side, Span
+from patchbay.guards.judges.panel import AskedJudge, JudgePanel, windows
+from patchbay.guards.stream_gate import StreamGate
+from patchbay.guards.verdict import FoundSpan, Side
 
 BAD = "#"
 
@@ -39,7 +39,7 @@ class Passing:
 
 def way_out(sent: bytearray) -> Filter:
     """What puts all that may go out into `sent`."""
-    return Filter(Passing(), Apart(), sent.extend)
+    return Filter(Passing(), Offload(), sent.extend)
 
 
 @dataclass
@@ -53,17 +53,17 @@ class Held:
     async def start(self) -> None:
         """Nothing is opened."""
 
-    async def prompt(self, text: str, facts: Facts) -> Verdict:
+    async def prompt(self, text: str, facts: TextOrigin) -> JudgeVerdict:
         return await self.answer(text, facts)
 
-    async def answer(self, text: str, facts: Facts) -> Verdict:
+    async def answer(self, text: str, facts: TextOrigin) -> JudgeVerdict:
         await self.turns.acquire()
         if self.fails:
             raise JudgeFailed("as it is told")
         if BAD in text:
-            return Verdict(True)
+            return JudgeVerdict(True)
         self.judged = max(self.judged, len(text))
-        return Verdict(False)
+        return JudgeVerdict(False)
 
     async def close(self) -> None:
         """Nothing was opened."""
@@ -101,16 +101,16 @@ def text_of(out: bytes) -> str:
     return "".join(data["choices"][0]["delta"]["content"] for _, data in split(out) if data is not None)
 
 
-def panel(judge: Held, *, lag: int, every: int, found: list[Span]) -> Panel:
+def panel(judge: Held, *, lag: int, every: int, found: list[FoundSpan]) -> JudgePanel:
     mode = {"mode": "optimistic", "lag_chars": lag} if lag else {}
     fields = {"kind": "http", "url": "http://h", "every_chars": every, "deadline_s": 60, **mode}
     config = HttpGuard.model_validate(fields)
-    sides: Mapping[Side, Sequence[Asked]] = {"input": [], "output": [Asked("judge", config, "block", False)]}
+    sides: Mapping[Side, Sequence[AskedJudge]] = {"input": [], "output": [AskedJudge("judge", config, "block", False)]}
 
-    def note(side: Side, span: Span, text: str) -> None:
+    def note(side: Side, span: FoundSpan, text: str) -> None:
         found.append(span)
 
-    return Panel(sides, Choosing(judge), Facts("r"), note)
+    return JudgePanel(sides, Choosing(judge), TextOrigin("r"), note)
 
 
 class Play:
@@ -123,7 +123,7 @@ class Play:
         self._sent = bytearray()
         self._queue: asyncio.Queue[str | None] = asyncio.Queue()
         judges = panel(self.judge, lag=lag, every=every, found=[])
-        self._gate = Gate("chat_completions", judges, way_out(self._sent))
+        self._gate = StreamGate("chat_completions", judges, way_out(self._sent))
 
     @property
     def out(self) -> str:
@@ -216,7 +216,7 @@ def test_a_part_of_a_long_text_is_judged_by_nobody_or_without_what_is_before_it(
 
 def test_a_stream_that_waits_for_its_judge_grows_without_bound() -> None:
     async def flooded() -> None:
-        gate = Gate("chat_completions", panel(Held(), lag=0, every=10, found=[]), way_out(bytearray()))
+        gate = StreamGate("chat_completions", panel(Held(), lag=0, every=10, found=[]), way_out(bytearray()))
         for _ in range(40):
             gate.put(event("x" * 1024 * 1024))
             await asyncio.sleep(0)
@@ -228,7 +228,7 @@ def test_a_stream_that_waits_for_its_judge_grows_without_bound() -> None:
 def test_what_ends_a_stream_goes_out_before_what_is_before_it_was_judged() -> None:
     async def ended() -> bytes:
         judge, out = Held(), bytearray()
-        gate = Gate("chat_completions", panel(judge, lag=0, every=1000, found=[]), way_out(out))
+        gate = StreamGate("chat_completions", panel(judge, lag=0, every=1000, found=[]), way_out(out))
         gate.put(event("some text"))
         gate.put(written({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}) + DONE)
         assert not out
@@ -240,9 +240,9 @@ def test_what_ends_a_stream_goes_out_before_what_is_before_it_was_judged() -> No
 
 
 def test_spoken_texts_of_one_choice_are_mixed_with_anothers() -> None:
-    from patchbay.guards.formats.plain_text import Spoken
+    from patchbay.guards.formats.plain_text import PlainText
 
-    spoken, texts = Spoken("chat_completions"), dict[Hashable, str]()
+    spoken, texts = PlainText("chat_completions"), dict[Hashable, str]()
     for index, said in ((0, "a"), (1, "x"), (0, "b"), (1, "y")):
         spoken.add({"choices": [{"index": index, "delta": {"content": said}}]})
     texts = spoken.texts

@@ -14,7 +14,7 @@ from patchbay.guards.rules.pii import PII
 from patchbay.guards.scan.load import load_scanner
 from patchbay.guards.stream.channel import Channel
 from patchbay.guards.stream.quotes import Quotes
-from patchbay.guards.stream.rules_watch import Owned, RuleSet, RulesWatch
+from patchbay.guards.stream.rules_watch import GuardRule, RuleSet, RulesWatch
 
 CARD = 4111111111111111
 LEAVES = st.one_of(
@@ -32,7 +32,7 @@ DOCUMENTS = st.recursive(
 @pytest.fixture(scope="module")
 def rules(tmp_path_factory: pytest.TempPathFactory) -> RuleSet:
     folder: Path = tmp_path_factory.mktemp("rules")
-    return RuleSet([Owned(rule, "pii", "redact") for rule in PII], load_scanner(PII, folder))
+    return RuleSet([GuardRule(rule, "pii", "redact") for rule in PII], load_scanner(PII, folder))
 
 
 def without(value: Any) -> Any:

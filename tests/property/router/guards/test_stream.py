@@ -13,9 +13,9 @@ from patchbay.guards.scan.re2_scanner import Re2Scanner
 from patchbay.guards.scan.scanner import Scanner, expressions_of
 from patchbay.guards.stream.channel import Channel
 from patchbay.guards.stream.leak_watch import LeakWatch, SuffixAutomaton, letters
-from patchbay.guards.stream.rules_watch import Owned, RuleSet, RulesWatch
+from patchbay.guards.stream.rules_watch import GuardRule, RuleSet, RulesWatch
 from patchbay.guards.stream.words_watch import Words, WordsWatch
-from patchbay.guards.verdict import Action, Span
+from patchbay.guards.verdict import Action, FoundSpan
 
 RULES = (
     Rule("key", "KEY", r"\bKEY[0-9A-F]{4,8}\b"),
@@ -72,12 +72,12 @@ def scanners() -> list[Scanner]:
 SCANNERS = scanners()
 
 
-def marker(span: Span) -> str:
+def marker(span: FoundSpan) -> str:
     return f"<{span.kind}>"
 
 
 def channel(scanner: Scanner, action: Action = "redact", *, escaped: bool = False) -> Channel:
-    rules = RuleSet([Owned(rule, "rules", action) for rule in RULES], scanner)
+    rules = RuleSet([GuardRule(rule, "rules", action) for rule in RULES], scanner)
     known = SuffixAutomaton(letters(PROMPT))
     words = WordsWatch(Words("words", ["foo", "foo bar", "bär"]), "words", action, escaped=escaped)
     return Channel(
@@ -90,7 +90,7 @@ def cut(text: str, places: Sequence[int]) -> list[str]:
     return [text[start:end] for start, end in pairwise(edges)]
 
 
-def run(pieces: Sequence[str], made: Channel) -> tuple[str, list[Span]]:
+def run(pieces: Sequence[str], made: Channel) -> tuple[str, list[FoundSpan]]:
     got = [*(made.feed(piece) for piece in pieces), made.finish()]
     return "".join(one.text for one in got), [span for one in got for span in one.spans]
 

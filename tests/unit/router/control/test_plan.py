@@ -1,10 +1,10 @@
 from patchbay.registry.records import AdapterSettings
-from patchbay.router.control.desired import Wanted, wanted_revisions
+from patchbay.router.control.desired import DesiredRevision, wanted_revisions
 from patchbay.router.control.plan import Failure, make_plan, place
 from tests.unit.router.control.build import BASE, at, here, name, rollout, snapshot, status, view
 
 
-def wanted(*views: object, **kwargs: object) -> tuple[Wanted, ...]:
+def wanted(*views: object, **kwargs: object) -> tuple[DesiredRevision, ...]:
     return wanted_revisions(snapshot(*views, **kwargs), at(0), keep_warm_s=600)  # type: ignore[arg-type]
 
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from patchbay.guards.formats.codec import Codec, StreamStopped
-from patchbay.guards.formats.completions import ChoicesCodec, Wanted
+from patchbay.guards.formats.completions import ChoicesCodec, RequestedAnswer
 from patchbay.guards.formats.document import WITH_TEXT, filtered_answer
 from patchbay.guards.formats.messages import MessagesCodec
 from patchbay.guards.formats.plain_text import spoken_in
@@ -21,7 +21,7 @@ from patchbay.guards.masks import Masks, Unmask
 from patchbay.guards.rules.rule import Rule
 from patchbay.guards.scan.load import load_scanner
 from patchbay.guards.stream.channel import Channel
-from patchbay.guards.stream.rules_watch import Owned, RuleSet, RulesWatch
+from patchbay.guards.stream.rules_watch import GuardRule, RuleSet, RulesWatch
 from patchbay.guards.verdict import Action
 from patchbay.router.http.endpoints import find_endpoint
 
@@ -34,7 +34,7 @@ HEAD = {"id": "x", "object": "chat.completion.chunk", "created": 1, "model": "m"
 
 
 def texts(action: Action = "redact") -> AnswerTexts:
-    rules = RuleSet([Owned(rule, "g", action) for rule in RULES], SCANNER)
+    rules = RuleSet([GuardRule(rule, "g", action) for rule in RULES], SCANNER)
     return AnswerTexts(
         lambda escaped: Channel([RulesWatch(rules, escaped=escaped)], lambda span: f"[{span.kind}]", is_json=escaped),
         lambda _: None,
@@ -62,7 +62,7 @@ def run(codec: Codec, events: Iterable[bytes]) -> list[Any]:
 
 
 def choices(action: Action = "redact", *, count: int = 1, usage: bool = False) -> ChoicesCodec:
-    return ChoicesCodec(texts(action), lambda: (3, 5), lambda side: {"g": side}, Wanted(count, usage=usage))
+    return ChoicesCodec(texts(action), lambda: (3, 5), lambda side: {"g": side}, RequestedAnswer(count, usage=usage))
 
 
 def strings(value: Any) -> str:

@@ -18,7 +18,7 @@ from patchbay.guards.rules.secrets_services import SERVICES
 from patchbay.guards.rules.words import PROFANITY
 from patchbay.guards.scan.load import load_scanner
 from patchbay.guards.stream.channel import Channel
-from patchbay.guards.stream.rules_watch import Owned, RuleSet, RulesWatch
+from patchbay.guards.stream.rules_watch import GuardRule, RuleSet, RulesWatch
 
 ALL = (*PII, *SECRETS, *PROFANITY)
 KINDS = {
@@ -240,7 +240,7 @@ def test_a_jwt_begins_with_an_object(head: str) -> None:
 
 
 def test_a_card_is_told_twice() -> None:
-    rules = RuleSet([Owned(rule, "pii", "flag") for rule in PII], load_scanner(PII, None))
+    rules = RuleSet([GuardRule(rule, "pii", "flag") for rule in PII], load_scanner(PII, None))
     channel = Channel([RulesWatch(rules)], lambda span: "")
     spans = [*channel.feed("pay with 4111 1111 1111 1111 now").spans, *channel.finish().spans]
     assert [(span.start, span.end, span.kind) for span in spans] == [(9, 28, "CARD")]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from patchbay.core.offload import Apart
+from patchbay.core.offload import Offload
 from patchbay.guards.formats.codec import StreamStopped
 from patchbay.guards.formats.filter import Filter
 from patchbay.guards.formats.sse import DONE, split, written
@@ -64,7 +64,7 @@ class Source:
 
 async def through(texts: Sequence[str], codec: Judging, *, hard: bool, done: bool = True) -> tuple[bytes, Source]:
     """What went out, and the source at the end. Raises StreamStopped."""
-    out, apart, source = bytearray(), Apart(), Source()
+    out, apart, source = bytearray(), Offload(), Source()
     way = Filter(codec, apart, out.extend, lambda: len(codec.said), hard=hard)
     way.reads_from(source)
     try:
@@ -120,7 +120,7 @@ def test_what_goes_out_depends_on_where_the_work_was_done(texts: list[str], hard
 
 def test_a_text_that_is_blocked_beside_the_event_loop_is_made_to_its_end() -> None:
     async def played() -> Source:
-        apart, source = Apart(), Source()
+        apart, source = Offload(), Source()
         way = Filter(Judging(), apart, bytearray().extend, hard=True)
         way.reads_from(source)
         way.put(event("#"))

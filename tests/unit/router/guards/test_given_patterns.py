@@ -10,8 +10,8 @@ from patchbay.guards.config import GuardsConfig
 from patchbay.guards.pipeline import compile_guards
 from patchbay.guards.stream.channel import Channel
 from patchbay.router.routes.config import RuleConfig
-from patchbay.router.routes.facts import Facts
-from patchbay.router.routes.rules import Rule
+from patchbay.router.routes.facts import RequestFacts
+from patchbay.router.routes.rules import RouteRule
 
 
 @pytest.mark.parametrize("pattern", ["(a|a|ab){1,25}b", "([a-z]{1,30}){1,30}1", "(a{0,5}){0,10}b"])
@@ -29,10 +29,10 @@ def test_a_guards_own_pattern_takes_as_long_as_its_text(pattern: str, tmp_path: 
 
 
 def test_a_rule_of_auto_takes_as_long_as_its_text() -> None:
-    rule = Rule(RuleConfig(route="x", pattern="^(a+)+$"), lambda text: "en")
-    assert rule.why(Facts(text="a" * 20_000 + "!")) is None
-    assert rule.why(Facts(text="a" * 20_000)) == "pattern ^(a+)+$"
-    assert rule.why(Facts(text="\ud800")) is None
+    rule = RouteRule(RuleConfig(route="x", pattern="^(a+)+$"), lambda text: "en")
+    assert rule.why(RequestFacts(text="a" * 20_000 + "!")) is None
+    assert rule.why(RequestFacts(text="a" * 20_000)) == "pattern ^(a+)+$"
+    assert rule.why(RequestFacts(text="\ud800")) is None
 
 
 def test_a_rule_of_auto_that_only_backtracking_matches_is_refused() -> None:

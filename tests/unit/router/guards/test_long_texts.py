@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from patchbay.core.errors import ContentFiltered
-from patchbay.core.offload import Apart
+from patchbay.core.offload import Offload
 from patchbay.guards.config import GuardsConfig
 from patchbay.guards.findings import MOST
-from patchbay.guards.judges.judge import Facts, JudgeFailed
+from patchbay.guards.judges.judge import JudgeFailed, TextOrigin
 from patchbay.guards.judges.judges import Judges
 from patchbay.guards.pipeline import Guards, compile_guards
-from patchbay.guards.session import Guarded
+from patchbay.guards.session import GuardSession
 
 pytestmark = pytest.mark.anyio
 KINDS: dict[str, dict[str, Any]] = {
@@ -50,8 +50,8 @@ def guards(tmp_path_factory: pytest.TempPathFactory) -> Guards:
 
 
 @pytest.fixture
-def apart() -> Iterator[Apart]:
-    made = Apart()
+def apart() -> Iterator[Offload]:
+    made = Offload()
     yield made
     made.close()
 
@@ -60,10 +60,10 @@ async def nobody(model: str, fields: dict[str, object], near: str) -> bytes:
     raise JudgeFailed("nobody is asked here")
 
 
-def guarded(guards: Guards, name: str, apart: Apart) -> Guarded:
+def guarded(guards: Guards, name: str, apart: Offload) -> GuardSession:
     pipeline = guards.pipeline((name,), "")
     assert pipeline is not None
-    return Guarded(pipeline, "chat_completions", b"key", Judges(nobody, nobody, list), Facts("r"), apart)
+    return GuardSession(pipeline, "chat_completions", b"key", Judges(nobody, nobody, list), TextOrigin("r"), apart)
 
 
 def prompt(text: str) -> bytes:
@@ -78,7 +78,7 @@ def answer(text: str) -> bytes:
 
 @pytest.mark.parametrize("unit", UNITS)
 @pytest.mark.parametrize("name", [name for name in KINDS if name != "block"])
-async def test_no_text_costs_more_than_linear_time(guards: Guards, apart: Apart, name: str, unit: str) -> None:
+async def test_no_text_costs_more_than_linear_time(guards: Guards, apart: Offload, name: str, unit: str) -> None:
     async def seconds(length: int) -> float:
         text = (unit * length)[:length]
         began = time.process_time()
@@ -92,7 +92,7 @@ async def test_no_text_costs_more_than_linear_time(guards: Guards, apart: Apart,
     assert min([await seconds(96_000) for _ in range(2)]) < 28 * max(small, 0.004)
 
 
-async def test_a_long_text_stops_the_event_loop(guards: Guards, apart: Apart) -> None:
+async def test_a_long_text_stops_the_event_loop(guards: Guards, apart: Offload) -> None:
     turns = 0
 
     async def others() -> None:
@@ -110,7 +110,7 @@ async def test_a_long_text_stops_the_event_loop(guards: Guards, apart: Apart) ->
     assert min(after_prompt, turns) > 3
 
 
-async def test_texts_in_threads_get_other_verdicts_than_in_turn(guards: Guards, apart: Apart) -> None:
+async def test_texts_in_threads_get_other_verdicts_than_in_turn(guards: Guards, apart: Offload) -> None:
     texts = [f"{number} is not 4111 1111 1111 1111 but jane@example.org, bullshit. " * 1500 for number in range(6)]
     alone = [await guarded(guards, "rules", apart).checked(prompt(text)) for text in texts]
     short = "say it to jane@example.org "
@@ -122,12 +122,12 @@ async def test_texts_in_threads_get_other_verdicts_than_in_turn(guards: Guards, 
     assert await many == alone
 
 
-async def test_a_long_text_that_is_to_be_blocked_passes(guards: Guards, apart: Apart) -> None:
+async def test_a_long_text_that_is_to_be_blocked_passes(guards: Guards, apart: Offload) -> None:
     with pytest.raises(ContentFiltered):
         await guarded(guards, "block", apart).checked(prompt("x " * 50_000 + "AKIA" + "Q3EGRXH7" * 2))
 
 
-async def test_a_request_that_is_cancelled_leaves_its_check_at_work_behind_it(guards: Guards, apart: Apart) -> None:
+async def test_a_request_that_is_cancelled_leaves_its_check_at_work_behind_it(guards: Guards, apart: Offload) -> None:
     made = guarded(guards, "rules", apart)
     task = asyncio.create_task(made.checked(prompt(MAIL * 20_000)))
     await asyncio.sleep(0.01)
@@ -141,7 +141,7 @@ async def test_a_request_that_is_cancelled_leaves_its_check_at_work_behind_it(gu
     assert made.findings.counts.total() == found
 
 
-async def test_what_is_kept_of_a_request_grows_with_what_is_found_in_it(guards: Guards, apart: Apart) -> None:
+async def test_what_is_kept_of_a_request_grows_with_what_is_found_in_it(guards: Guards, apart: Offload) -> None:
     made = guarded(guards, "rules", apart)
     await made.checked(prompt(MAIL * 30_000))
     assert len(made.findings.first) == MOST
