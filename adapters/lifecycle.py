@@ -74,14 +74,14 @@ class Lifecycle:
         canary.
         """
         revision = self._registry.resolve(reference)
-        wish = ChannelChange(revision.adapter, revision.number, channel, actor, why)
+        change = ChannelChange(revision.adapter, revision.number, channel, actor, why)
         now = now or not self._routers()
-        if (under_way := self._with_canary(wish, now=now)) is not None:
+        if (under_way := self._with_canary(change, now=now)) is not None:
             return under_way
         if now:
-            moved = self._registry.move(wish, expected=self._current(revision.adapter, channel))
+            moved = self._registry.move(change, expected=self._current(revision.adapter, channel))
             return Moved(self._registry.generation(), channel=moved)
-        rollout = self._registry.begin_rollout(wish)
+        rollout = self._registry.begin_rollout(change)
         return Moved(self._registry.generation(), rollout=rollout)
 
     def rollback(
@@ -103,9 +103,9 @@ class Lifecycle:
     def clear(self, name: str, channel: Channel, *, actor: str, why: str | None = None) -> Moved:
         """Empties a channel. A canary of the adapter ends where that is `stable`. Raises NotFound and Conflict."""
         self._registry.revisions(name)
-        wish = ChannelChange(name, None, channel, actor, why, "clear")
-        self._without_canary(wish)
-        record = self._registry.move(wish, expected=self._current(name, channel))
+        change = ChannelChange(name, None, channel, actor, why, "clear")
+        self._without_canary(change)
+        record = self._registry.move(change, expected=self._current(name, channel))
         return Moved(self._registry.generation(), channel=record)
 
     def wait_for_rollout(
@@ -148,35 +148,34 @@ class Lifecycle:
                 return Adoption(after, missing)
             self._sleep(_LOOK_EVERY_S)
 
-    def _with_canary(self, wish: ChannelChange, *, now: bool) -> Moved | None:
+    def _with_canary(self, change: ChannelChange, *, now: bool) -> Moved | None:
         """The move, where a canary of the same revision makes it."""
-        canary = self._moves.under_way(wish.adapter)
-        if canary is None or (canary.number, wish.channel) != (wish.number, "stable"):
-            self._without_canary(wish)
+        canary = self._moves.under_way(change.adapter)
+        if canary is None or (canary.number, change.channel) != (change.number, "stable"):
+            self._without_canary(change)
             return None
         if now:
-            self._moves.fulfil(canary, actor=wish.actor, why=wish.why, at=self._registry.clock())
+            self._moves.fulfil(canary, actor=change.actor, why=change.why, at=self._registry.clock())
             return None
         if canary.phase != "promoting":
-            canary = self._moves.promote(canary, actor=wish.actor, why=wish.why)
+            canary = self._moves.promote(canary, actor=change.actor, why=change.why)
         rollout = self._registry.rollout(canary.rollout) if canary.rollout is not None else None
         return Moved(self._registry.generation(), rollout=rollout)
 
-    def _without_canary(self, wish: ChannelChange) -> None:
+    def _without_canary(self, change: ChannelChange) -> None:
         """Ends the canary that a move leaves nothing to compare with. Raises Conflict where it is the canary's own
         channel that is to be moved."""
-        canary = self._moves.under_way(wish.adapter)
+        canary = self._moves.under_way(change.adapter)
         if canary is None:
             return
-        if wish.channel == "canary":
+        if change.channel == "canary":
             raise Conflict(
                 f"{canary.name} is tried (canary {canary.id}, {canary.phase}), so the channel 'canary' is its own.",
                 hint=f"patchbay canary abort {canary.subject}",
             )
-        what = (
-            f"{wish.actor} {_DONE[wish.kind]}{f' {wish.adapter}@{wish.number}' if wish.number is not None else ' it'}"
-        )
-        self._moves.give_way(canary, actor=wish.actor, said=what, at=self._registry.clock())
+        subject = f"{change.adapter}@{change.number}" if change.number is not None else "it"
+        what = f"{change.actor} {_DONE[change.kind]} {subject}"
+        self._moves.give_way(canary, actor=change.actor, said=what, at=self._registry.clock())
 
     def _routers(self) -> tuple[RouterBeat, ...]:
         return self._registry.routers(ROUTER_ALIVE_S)

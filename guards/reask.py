@@ -58,13 +58,13 @@ class SecondAnswerClient:
 
 
 class Reask:
-    """For one request. `fields`: it; `schema`: of its answer; `apart`: does what takes long."""
+    """For one request. `fields`: it; `schema`: of its answer; `offload`: does what takes long."""
 
-    def __init__(self, fields: Mapping[str, Any], schema: Schema, asking: SecondAnswerClient, apart: Offload) -> None:
+    def __init__(self, fields: Mapping[str, Any], schema: Schema, asking: SecondAnswerClient, offload: Offload) -> None:
         self._fields = fields
         self._schema = schema
         self._asking = asking
-        self._apart = apart
+        self._offload = offload
 
     async def whole(self, answer: dict[str, Any]) -> None:
         """Puts a second answer into `answer`, one JSON document, where that is needed and is to be had."""
@@ -85,11 +85,11 @@ class Reask:
 
     async def events(self, events: bytes) -> bytes:
         """A stream's events, all of them, with a second answer where that is needed and is to be had."""
-        every, text = await self._apart.run(lambda: _read(events), len(events))
+        every, text = await self._offload.run(lambda: _read(events), len(events))
         again = None if text is None else await self._again(text)
         if again is None:
             return events
-        return await self._apart.run(lambda: _rewritten(every, again), len(events))
+        return await self._offload.run(lambda: _rewritten(every, again), len(events))
 
     async def _again(self, text: str) -> SecondAnswer | None:
         """A second answer, None where the first one will do or there is no other."""
@@ -113,7 +113,7 @@ class Reask:
         return again if (await self._check(again.text)).value_ok else None
 
     async def _check(self, text: str) -> SchemaResult:
-        return await self._apart.run(lambda: check(text, self._schema), len(text), hard=self._schema.heavy)
+        return await self._offload.run(lambda: check(text, self._schema), len(text), hard=self._schema.heavy)
 
 
 def _read(events: bytes) -> tuple[list[tuple[bytes, Any]], str | None]:

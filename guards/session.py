@@ -49,19 +49,19 @@ class Rerouted(RequestError):
 
 class GuardSession:
     """`key`: what the marks of findings are made with; `endpoint`: its name; `judges`: whom guards ask that ask
-    somebody else, and `facts`, what they are told beside the text; `apart`: does what takes long; `tells_results`:
+    somebody else, and `facts`, what they are told beside the text; `offload`: does what takes long; `tells_results`:
     whether an answer says in its body what was found; `spent`: tokens of a prompt and an answer beside the request's
     own."""
 
     def __init__(
-        self, pipeline: Pipeline, endpoint: str, key: bytes, judges: Judges, facts: TextOrigin, apart: Offload
+        self, pipeline: Pipeline, endpoint: str, key: bytes, judges: Judges, facts: TextOrigin, offload: Offload
     ) -> None:
         self._pipeline = pipeline
         self._endpoint = endpoint
         self._key = key
         self._judges = judges
         self._facts = facts
-        self._apart = apart
+        self._offload = offload
         self.tells_results = False
         self.spent = (0, 0)
         self.findings = Findings(key, pipeline.dry)
@@ -91,7 +91,7 @@ class GuardSession:
         self._read_bytes = len(body)
         # A schema of a kilobyte has patterns that take long to compile.
         hard = bool(by_clients(self._pipeline.finals))
-        return await self._apart.run(lambda: self._checked(body), len(body), hard=hard)
+        return await self._offload.run(lambda: self._checked(body), len(body), hard=hard)
 
     def _checked(self, body: bytes) -> bytes:
         self._fields = fields = decoded(body)
@@ -122,7 +122,7 @@ class GuardSession:
 
     async def judge_prompt(self) -> None:
         """Asks about the prompt, as it was `checked`. Raises as that does, and GuardFailed where there is none."""
-        text = await self._apart.run(lambda: untrusted_text(self._fields), self._read_bytes)
+        text = await self._offload.run(lambda: untrusted_text(self._fields), self._read_bytes)
         for span in await self._panel.prompt(text):
             check_judged(span, "this prompt")
             self._act_on(span.action, span.guard, span.kind)
@@ -132,7 +132,7 @@ class GuardSession:
         go to the client."""
         texts = self._texts(self.findings)
         codec = self._codec(texts, used)
-        return Filter(codec, self._apart, let_go, lambda: texts.gathered, hard=self._forms.hard)
+        return Filter(codec, self._offload, let_go, lambda: texts.gathered, hard=self._forms.hard)
 
     def gate(self, way_out: Filter) -> StreamGate | None:
         """What is before the `way_out` of a stream where somebody judges it, or it may be asked for once more."""
@@ -163,22 +163,22 @@ class GuardSession:
     async def whole(self, body: bytes) -> bytes:
         """An answer that is one JSON document, as it may go out. Raises GuardFailed where it is none, and where it
         could not be judged."""
-        answer = await self._apart.run_json(lambda: _document(body), len(body))
+        answer = await self._offload.run_json(lambda: _document(body), len(body))
         if (again := self._reask()) is not None:
             await again.whole(answer)
         barred = self._panel.judges("output") and await self._is_barred(answer, len(body))
         work = partial(self._whole, answer, self.findings, barred=barred)
-        return await self._apart.run(work, len(body), hard=self._forms.hard)
+        return await self._offload.run(work, len(body), hard=self._forms.hard)
 
     async def copy(self, answer: bytes) -> bytes:
         """Another answer to the same request, filtered the same; its findings are nobody's."""
-        return await self._apart.run(lambda: self._copied(answer), len(answer), hard=self._forms.hard)
+        return await self._offload.run(lambda: self._copied(answer), len(answer), hard=self._forms.hard)
 
     def _copied(self, answer: bytes) -> bytes:
         findings = Findings(self._key, self._pipeline.dry)
         if answer.startswith(b"{"):
             return self._whole(_document(answer), findings)
-        other = GuardSession(self._pipeline, self._endpoint, self._key, self._judges, self._facts, self._apart)
+        other = GuardSession(self._pipeline, self._endpoint, self._key, self._judges, self._facts, self._offload)
         other._fields, other._masks, other._known, other._forms = self._fields, self._masks, self._known, self._forms
         codec = other.codec(lambda: (0, 0))
         try:
@@ -219,7 +219,7 @@ class GuardSession:
                 if schema is not None:
                     told = partial(self._asked_again, part.name)
                     asking = SecondAnswerClient(self._judges.again, guard.reask_timeout_s, told)
-                    return Reask(self._fields, schema, asking, self._apart)
+                    return Reask(self._fields, schema, asking, self._offload)
         return None
 
     def _asked_again(self, guard: str, again: SecondAnswer, text: str) -> None:
@@ -229,7 +229,7 @@ class GuardSession:
 
     async def _is_barred(self, answer: Mapping[str, Any], length: int) -> bool:
         """Whether an answer of so many bytes may not go out at all."""
-        said = await self._apart.run(lambda: spoken_in(self._endpoint, answer), length)
+        said = await self._offload.run(lambda: spoken_in(self._endpoint, answer), length)
         found = await self._panel.answer(said)
         for span in found:
             check_judged(span, "the answer")

@@ -86,7 +86,7 @@ class StreamGate:
             self._mend = None
             events = await mend(b"".join(self._unseen))
             self._unseen, self._bytes = [], len(events)
-            await self._way_out.apart.run(lambda: self._read(events), len(events))
+            await self._way_out.offload.run(lambda: self._read(events), len(events))
         while self._judged < self._spoken.length:
             await self._judge()
         self._release()

@@ -18,8 +18,8 @@ class HealthLimits:
 class HealthWatch:
     """One process's health, as it was told. A process that is busy for a while is silent for a while, and lives."""
 
-    def __init__(self, patience: HealthLimits) -> None:
-        self._patience = patience
+    def __init__(self, limits: HealthLimits) -> None:
+        self._limits = limits
         self._bad_since: float | None = None
         self._dead_since: float | None = None
 
@@ -35,8 +35,8 @@ class HealthWatch:
         self._bad_since = now_s if self._bad_since is None else self._bad_since
         if health == "dead" and self._dead_since is None:
             self._dead_since = now_s
-        if self._dead_since is not None and now_s - self._dead_since >= self._patience.dead_s:
-            return f"said for {self._patience.dead_s:g} s that it is dead"
-        if now_s - self._bad_since >= self._patience.silent_s:
-            return f"said nothing of its health for {self._patience.silent_s:g} s"
+        if self._dead_since is not None and now_s - self._dead_since >= self._limits.dead_s:
+            return f"said for {self._limits.dead_s:g} s that it is dead"
+        if now_s - self._bad_since >= self._limits.silent_s:
+            return f"said nothing of its health for {self._limits.silent_s:g} s"
         return None

@@ -25,7 +25,7 @@ from patchbay.registry.times import utc_now
 from patchbay.router.canary.incident import TOLD_LOOKS, summary
 from patchbay.router.canary.ledger import Counts, Ledger
 from patchbay.router.canary.named_plans import named_plan
-from patchbay.router.canary.phases import CanarySurroundings, conduct, place_of, verdict_json, with_tallies
+from patchbay.router.canary.phases import CanarySurroundings, next_phase, place_of, verdict_json, with_tallies
 from patchbay.router.canary.plan import PlanConfig
 from patchbay.router.canary.status import standing
 from patchbay.router.control.canary_loop import opened_ledger
@@ -109,7 +109,7 @@ def _look_at(registry: Registry, canary: int, plan: PlanConfig, ledger: Ledger) 
         registry.canaries.tally(f"router-{number}", {canary: [_COUNTS.as_json]})
 
     def decide(record: CanaryRecord, found: Any, rollout: Any, stable: Any) -> Any:
-        return conduct(
+        return next_phase(
             record, plan, with_tallies(plan, ledger, found), found, CanarySurroundings(rollout, stable, utc_now())
         )
 

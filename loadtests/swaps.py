@@ -126,9 +126,9 @@ class Swaps:
         self._until_live(lambda: self._post(f"{NAME}/promote", json={"revision": current}), f"{NAME}@{current}")
         return taken
 
-    def _until_live(self, wish: Callable[[], Any], revision: str) -> float:
+    def _until_live(self, change: Callable[[], Any], revision: str) -> float:
         started = time.monotonic()
-        wish()
+        change()
         waiting = list(self._urls)
         while waiting:
             waiting = [url for url in waiting if self._meaning(url) != revision]

@@ -39,13 +39,13 @@ class AnswerTimeout:
 class BoundedConnection(psycopg.Connection[Any]):
     """A connection that is closed, and raises OperationalError, where its server is silent for too long."""
 
-    patience: AnswerTimeout | None = None
+    timeout: AnswerTimeout | None = None
 
     def wait(self, gen: PQGen[Any], interval: float = _INTERVAL_S, timeout: float | None = None) -> Any:
         """Waits for what `gen` waits for. `timeout`: seconds, by default what patience allows."""
-        if timeout is not None or self.patience is None:
+        if timeout is not None or self.timeout is None:
             return super().wait(gen, interval, timeout)
-        bound_s = self.patience.left_s
+        bound_s = self.timeout.left_s
         try:
             return super().wait(gen, interval, bound_s)
         except psycopg.errors._WaitTimeout as error:  # noqa: SLF001 - there is no public name of it
@@ -54,9 +54,9 @@ class BoundedConnection(psycopg.Connection[Any]):
             raise psycopg.OperationalError(f"it has said nothing for {bound_s:.0f} s") from error
 
 
-def connect_bounded(patience: AnswerTimeout, *arguments: Any, **named: Any) -> BoundedConnection:
+def connect_bounded(timeout: AnswerTimeout, *arguments: Any, **named: Any) -> BoundedConnection:
     """Connects as psycopg does. Raises psycopg's errors."""
-    named["connect_timeout"] = max(2, min(int(named.get("connect_timeout", 5)), int(patience.left_s)))
+    named["connect_timeout"] = max(2, min(int(named.get("connect_timeout", 5)), int(timeout.left_s)))
     connection = BoundedConnection.connect(*arguments, **named)
-    connection.patience = patience
+    connection.timeout = timeout
     return connection

@@ -52,8 +52,8 @@ class Canaries:
             if draft.pool is None:
                 moving.check_usable(connection, draft.adapter, draft.number, now)
                 stable = _stable(connection, draft)
-                wish = ChannelChange(draft.adapter, draft.number, "canary", draft.actor, draft.why)
-                rollout = moving.begin(connection, wish, draft.number, at=now).id
+                change = ChannelChange(draft.adapter, draft.number, "canary", draft.actor, draft.why)
+                rollout = moving.begin(connection, change, draft.number, at=now).id
             values: dict[str, Any] = dict.fromkeys(_FIELDS)
             del values["id"]
             values |= {
@@ -105,8 +105,8 @@ class Canaries:
         with self._database.write() as connection:
             changes: dict[str, Any] = {"phase": "promoting", "reason": f"{actor} wants it{': ' + why if why else ''}"}
             if canary.pool is None:
-                wish = ChannelChange(canary.adapter, canary.number, "stable", actor, why)
-                changes["rollout"] = moving.begin(connection, wish, canary.number, at=now).id
+                change = ChannelChange(canary.adapter, canary.number, "stable", actor, why)
+                changes["rollout"] = moving.begin(connection, change, canary.number, at=now).id
             return _changed(connection, canary, changes, now, (actor, "canary.promote", why))
 
     def tally(self, source: str, counts: Mapping[int, Iterable[Mapping[str, Any]]]) -> None:
@@ -227,8 +227,8 @@ def _acted(connection: Connection, record: CanaryRecord, said: LookDraft, now: d
     if said.judged:
         changes["judged"] = record.looks + 1
     if said.promote and record.pool is None:
-        wish = ChannelChange(record.adapter, record.number, "stable", "canary", f"canary {record.id}")
-        changes["rollout"] = moving.begin(connection, wish, record.number, at=now).id
+        change = ChannelChange(record.adapter, record.number, "stable", "canary", f"canary {record.id}")
+        changes["rollout"] = moving.begin(connection, change, record.number, at=now).id
     by = ("canary", said.said, None) if said.said is not None else None
     changed = _changed(connection, record, changes, now, by)
     if said.clear:

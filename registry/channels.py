@@ -39,9 +39,9 @@ def check_usable(connection: Connection, name: str, number: int, now: datetime) 
         raise Conflict(f"{revision.name} has expired ({revision.draft.provenance.expires:%Y-%m-%d}).")
 
 
-def move(connection: Connection, wish: ChannelChange, *, at: datetime) -> ChannelRecord:
+def move(connection: Connection, change: ChannelChange, *, at: datetime) -> ChannelRecord:
     """Makes a move, whatever was in the channel before, and ends the unfinished rollouts of the channel."""
-    name, channel, number = wish.adapter, wish.channel, wish.number
+    name, channel, number = change.adapter, change.channel, change.number
     supersede(connection, name, channel, at=at, reason="the channel was moved meanwhile")
     before = current(connection, name, channel)
     version = before.version + 1 if before else 1
@@ -50,11 +50,11 @@ def move(connection: Connection, wish: ChannelChange, *, at: datetime) -> Channe
             adapter=name,
             channel=channel,
             version=version,
-            kind=wish.kind,
+            kind=change.kind,
             before=before.number if before else None,
             after=number,
-            actor=wish.actor,
-            why=wish.why,
+            actor=change.actor,
+            why=change.why,
             at=at,
         )
     )
@@ -67,8 +67,8 @@ def move(connection: Connection, wish: ChannelChange, *, at: datetime) -> Channe
             update(channels).where(channels.c.adapter == name, channels.c.channel == channel).values(**values)
         )
     subject = name if number is None else revision_name(name, number)
-    details = {"channel": channel, "from": before.number if before else None, "why": wish.why}
-    note(connection, at, wish.actor, wish.kind, subject, details)
+    details = {"channel": channel, "from": before.number if before else None, "why": change.why}
+    note(connection, at, change.actor, change.kind, subject, details)
     bump(connection)
     return ChannelRecord(name, channel, number, previous, version, at)
 
@@ -92,9 +92,9 @@ def rollback_target(connection: Connection, name: str, channel: Channel) -> int:
     return record.previous
 
 
-def begin(connection: Connection, wish: ChannelChange, number: int, *, at: datetime) -> Rollout:
+def begin(connection: Connection, change: ChannelChange, number: int, *, at: datetime) -> Rollout:
     """Begins the rollout of the revision `number`, in place of an unfinished one of the same channel."""
-    name, channel, wanted = wish.adapter, wish.channel, revision_name(wish.adapter, number)
+    name, channel, wanted = change.adapter, change.channel, revision_name(change.adapter, number)
     check_usable(connection, name, number, at)
     supersede(connection, name, channel, at=at, reason=f"{wanted} was asked for instead")
     record = current(connection, name, channel)
@@ -105,18 +105,18 @@ def begin(connection: Connection, wish: ChannelChange, number: int, *, at: datet
         "channel": channel,
         "number": number,
         "expected": expected,
-        "kind": wish.kind,
+        "kind": change.kind,
         "state": "done" if done else "pending",
         "reason": "it was there already" if done else None,
-        "actor": wish.actor,
-        "why": wish.why,
+        "actor": change.actor,
+        "why": change.why,
         "created_at": at,
         "updated_at": at,
     }
     found = connection.execute(insert(rollouts).values(values).returning(rollouts.c.id)).scalar_one()
     if not done:
-        details = {"channel": channel, "rollout": found, "why": wish.why, "kind": wish.kind}
-        note(connection, at, wish.actor, "rollout", wanted, details)
+        details = {"channel": channel, "rollout": found, "why": change.why, "kind": change.kind}
+        note(connection, at, change.actor, "rollout", wanted, details)
         bump(connection)
     return rollout(connection, found)
 

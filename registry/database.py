@@ -271,7 +271,7 @@ def _keep_private(file: Path) -> None:
         os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
 
 
-def _postgres_engine(url: URL, patience: AnswerTimeout) -> Engine:
+def _postgres_engine(url: URL, timeout: AnswerTimeout) -> Engine:
     engine = sqlalchemy.create_engine(
         url,
         pool_pre_ping=True,
@@ -283,7 +283,7 @@ def _postgres_engine(url: URL, patience: AnswerTimeout) -> Engine:
 
     @event.listens_for(engine, "do_connect")
     def connect(_dialect: Any, _record: Any, arguments: Any, named: Any) -> Any:
-        return connect_bounded(patience, *arguments, **named)
+        return connect_bounded(timeout, *arguments, **named)
 
     return engine
 

@@ -165,13 +165,13 @@ class Registry:
         with self._database.write() as connection:
             series.set_settings(connection, name, settings, at=self._clock(), actor=actor)
 
-    def begin_rollout(self, wish: ChannelChange) -> Rollout:
+    def begin_rollout(self, change: ChannelChange) -> Rollout:
         """Asks for a channel to mean a revision, once replicas have it. An unfinished rollout of the channel is
         superseded; where the revision is there already, the rollout is done. Raises NotFound and Conflict."""
-        if wish.number is None:
+        if change.number is None:
             raise Conflict("Nothing cannot be rolled out.", hint="Clear the channel.")
         with self._database.write() as connection:
-            return moving.begin(connection, wish, wish.number, at=self._clock())
+            return moving.begin(connection, change, change.number, at=self._clock())
 
     def advance(self, rollout: int, state: RolloutState, *, reason: str | None = None) -> Rollout:
         """Notes how a rollout stands. Raises NotFound, and Conflict where it has ended."""
@@ -188,21 +188,21 @@ class Registry:
             fault = "somebody else moved the channel" if moved else None
             moving.advance(connection, rollout, "failed" if moved else "done", at=self._clock(), reason=fault)
             if not moved:
-                wish = ChannelChange(found.adapter, found.number, found.channel, found.actor, found.why, found.kind)
-                return moving.move(connection, wish, at=self._clock())
+                change = ChannelChange(found.adapter, found.number, found.channel, found.actor, found.why, found.kind)
+                return moving.move(connection, change, at=self._clock())
         raise Conflict(f"{found.adapter}@{found.number} was not promoted: {fault}.", hint="Look, and try again.")
 
-    def move(self, wish: ChannelChange, *, expected: int | None) -> ChannelRecord:
+    def move(self, change: ChannelChange, *, expected: int | None) -> ChannelRecord:
         """Moves a channel at once, where it is at the revision `expected`. Raises NotFound, and Conflict where it is
         elsewhere or the revision cannot be used."""
         now = self._clock()
         with self._database.write() as connection:
-            series.require(connection, wish.adapter)
-            if wish.number is not None:
-                moving.check_usable(connection, wish.adapter, wish.number, now)
-            found = moving.current(connection, wish.adapter, wish.channel)
-            moving.check_expected(found, expected, wish.adapter, wish.channel)
-            return moving.move(connection, wish, at=now)
+            series.require(connection, change.adapter)
+            if change.number is not None:
+                moving.check_usable(connection, change.adapter, change.number, now)
+            found = moving.current(connection, change.adapter, change.channel)
+            moving.check_expected(found, expected, change.adapter, change.channel)
+            return moving.move(connection, change, at=now)
 
     def rollback(
         self, name: str, channel: Channel = "stable", *, actor: str, why: str | None, expected: int | None = None
@@ -214,8 +214,8 @@ class Registry:
             moving.check_usable(connection, name, target, self._clock())
             if expected is not None:
                 moving.check_expected(moving.current(connection, name, channel), expected, name, channel)
-            wish = ChannelChange(name, target, channel, actor, why, "rollback")
-            return moving.move(connection, wish, at=self._clock())
+            change = ChannelChange(name, target, channel, actor, why, "rollback")
+            return moving.move(connection, change, at=self._clock())
 
     def rollout(self, rollout: int) -> Rollout:
         """A rollout. Raises NotFound."""

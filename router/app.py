@@ -30,7 +30,7 @@ from patchbay.router.canary.metric_coverage import blind_spots
 from patchbay.router.config import RouterConfig
 from patchbay.router.control.context import utc_now
 from patchbay.router.control.control import Control
-from patchbay.router.control.pinned import reach_of
+from patchbay.router.control.pinned import pinned_names
 from patchbay.router.control.replicas import ReplicaControls
 from patchbay.router.discovery.members import Members
 from patchbay.router.discovery.poller import Poller, Probe
@@ -79,7 +79,7 @@ class Router:
         self.url, self.admin_url = url_of(public), url_of(admin)
         self.metrics = Metrics(config.metrics_series)
         self.fleet = Fleet(created=int(time.time()))
-        self.trials = LiveCanaries(self.metrics, time.perf_counter, config.canary.reserved_pools)
+        self.live_canaries = LiveCanaries(self.metrics, time.perf_counter, config.canary.reserved_pools)
         self._members = Members(config, self.fleet, listed=self._listed)
         self.control = self._open_control(config)
         self.policy = PolicyHolder(config, self._access, utc_now, must_show=not is_loopback(config.host), read=read)
@@ -97,9 +97,9 @@ class Router:
         self._key = _guard_key(config)
         access = AccessLog(self._key) if config.access_log else None
         endings = Endings(self.metrics, time.perf_counter, self._tracer, access)
-        self.proxy = PublicApp(self._parts(), self._members.links, endings)
+        self.public_app = PublicApp(self._parts(), self._members.links, endings)
         self._public = Port(
-            self.proxy,
+            self.public_app,
             public,
             limits=PortLimits(config.max_body_bytes, config.head_timeout_s, descriptors.for_clients()),
             shared=config.reuse_port,
@@ -109,7 +109,15 @@ class Router:
         keys = _admin_keys(config)
         door = OriginCheck(config.admin_host, config.admin_hosts, setting="admin_hosts")
         parts = AdminParts(
-            self.proxy, self.fleet, self.metrics, self.stop, keys, self.policy, self.trials, door, self.control
+            self.public_app,
+            self.fleet,
+            self.metrics,
+            self.stop,
+            keys,
+            self.policy,
+            self.live_canaries,
+            door,
+            self.control,
         )
         self._admin = Listener(build_admin(parts), admin)
         self._poller = Poller(config, self.fleet, self._probe, self.metrics)
@@ -123,7 +131,7 @@ class Router:
         if self._stop.is_set():
             self._hurry.set()
         self._ending(0.0 if self._hurry.is_set() else self._config.drain_timeout_s)
-        self.proxy.draining = True
+        self.public_app.draining = True
         self._stop.set()
 
     async def run(self) -> None:
@@ -133,7 +141,7 @@ class Router:
             if self._tracer is not None:
                 opened.push_async_callback(self._tracer.close)
             opened.push_async_callback(self._limiter.close)
-            opened.push_async_callback(self.proxy.close)
+            opened.push_async_callback(self.public_app.close)
             if self.control is not None and self._usage is not None:
                 opened.callback(self.control.close)
                 opened.push_async_callback(self._usage.close, self._config.end_timeout_s / 2)
@@ -142,7 +150,7 @@ class Router:
             # Closing may wait for threads, databases and peers that never answer.
             opened.callback(self._ending, 0.0)
             lasting = {"poller": self._poller.run, "members": self._members.run, "limiter": self._limiter.run}
-            lasting["event loop watch"] = LoopWatch(self.metrics.loop, busy=lambda: self.proxy.in_flight > 0).run
+            lasting["event loop watch"] = LoopWatch(self.metrics.loop, busy=lambda: self.public_app.in_flight > 0).run
             if self._usage is not None:
                 lasting["usage"] = self._usage.run
             background = [
@@ -175,17 +183,17 @@ class Router:
         """Waits until requests can be answered: while another router on the port can, none should come here."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_READY_S):
-                while not self.proxy.ready and not self._stop.is_set():  # noqa: ASYNC110 - readiness has many causes
+                while not self.public_app.ready and not self._stop.is_set():  # noqa: ASYNC110 - readiness has many causes
                     await asyncio.sleep(_LOOK_S)
 
     async def _drain(self, public: asyncio.Task[None]) -> None:
         """Stops accepting, waits for what is in flight, and past the deadline tells the rest that it is over."""
-        _log.info("draining: %d in flight", self.proxy.in_flight)
+        _log.info("draining: %d in flight", self.public_app.in_flight)
         self._public.stop()
         hurry = asyncio.create_task(self._hurry.wait())
         await asyncio.wait({public, hurry}, timeout=self._config.drain_timeout_s, return_when=asyncio.FIRST_COMPLETED)
         hurry.cancel()
-        self.proxy.interrupt()
+        self.public_app.interrupt()
         await asyncio.wait({public, hurry}, timeout=_LAST_WORDS_S)
         # Whoever does not read its answer even now is not waited for.
         self._public.stop(at_once=True)
@@ -197,9 +205,9 @@ class Router:
         if config.registry is None:
             return None
         controls = ReplicaControls(self.fleet, self._members.links)
-        control = Control(config, config.registry, self.fleet, controls, self.metrics, self.trials)
+        control = Control(config, config.registry, self.fleet, controls, self.metrics, self.live_canaries)
         # Asked once it runs: the policy is opened after this.
-        control.reach = lambda: reach_of(self.policy.policy.config)
+        control.reach = lambda: pinned_names(self.policy.policy.config)
         return control
 
     def _parts(self) -> HandlerParts:
@@ -213,7 +221,7 @@ class Router:
             self._usage,
             time.perf_counter,
             self._key,
-            self.trials,
+            self.live_canaries,
         )
 
     async def reload(self) -> None:
@@ -228,7 +236,7 @@ class Router:
         if self.control is None:
             return
         served = replace(self._config.served, policy=self.policy.policy.config)
-        for words in blind_spots(self.trials.live, served):
+        for words in blind_spots(self.live_canaries.live, served):
             _log.warning("%s", words)
         details = {"changed": list(changed), "version": self.policy.policy.number}
         name = str(self._config.policy_file.name if self._config.policy_file else "")
@@ -243,18 +251,18 @@ class Router:
     def _probe(self, name: str) -> Probe:
         link = self._members.links[name]
         told = partial(self.fleet.put_status, name)
-        own = partial(self.proxy.at_replica, name)
+        own = partial(self.public_app.at_replica, name)
         return Probe(link.client, link.token, self._config.poll_timeout_s, told, own)
 
     def _served(self) -> frozenset[str]:
         """The revisions that replicas serve or canaries try, and the models that have none."""
         known = {target.revision or target.label for target in self.fleet.view.table.values()}
-        return frozenset(known | {trial.revision for trial in self.trials.running.values()})
+        return frozenset(known | {assignment.revision for assignment in self.live_canaries.running.values()})
 
     def _watch(self) -> None:
         self.metrics.answers.watch_served(self._served)
         self.metrics.watch_waiting(lambda: self._admission.waiting)
-        self.metrics.watch_in_flight(lambda: self.proxy.in_flight)
+        self.metrics.watch_in_flight(lambda: self.public_app.in_flight)
         self.metrics.watch_replicas(lambda state: sum(seen.state == state for seen in self.fleet.view.replicas))
 
 

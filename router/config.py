@@ -299,7 +299,7 @@ class RouterConfig(PolicyConfig):
 
     @field_validator("replicas")
     @classmethod
-    def _named_apart(cls, value: tuple[ReplicaConfig, ...]) -> tuple[ReplicaConfig, ...]:
+    def _named_differently(cls, value: tuple[ReplicaConfig, ...]) -> tuple[ReplicaConfig, ...]:
         if not value:
             raise ValueError("there is no replica: name at least one (--replica http://HOST:PORT)")
         labels = [replica.label for replica in value]

@@ -18,7 +18,7 @@ from patchbay.core.thread_pools import Threads
 from patchbay.guards.pipeline import Guards, compile_guards
 from patchbay.registry.records import Access
 from patchbay.router.config import PolicyConfig, RouterConfig
-from patchbay.router.routes.table import RouteTable, compile_book
+from patchbay.router.routes.table import RouteTable, compile_table
 from patchbay.router.tenants.clients import Clients, clients_of
 
 ReadPolicy = Callable[[Path], PolicyConfig]
@@ -34,7 +34,7 @@ class Policy:
     """One version of it. `number`: how often it was read."""
 
     config: PolicyConfig
-    book: RouteTable
+    table: RouteTable
     guards: Guards
     number: int = 1
 
@@ -125,7 +125,7 @@ class PolicyHolder:
 
     def _compiled(self, config: PolicyConfig) -> Policy:
         guards = compile_guards(config, [route.guards for route in config.routes.values()], self._cache, self._folder)
-        return Policy(config, compile_book(config, self._folder), guards)
+        return Policy(config, compile_table(config, self._folder), guards)
 
 
 def user_cache() -> Path:

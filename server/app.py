@@ -24,7 +24,7 @@ from patchbay.core.names import NAME_PATTERN
 from patchbay.core.replica import ReplicaStatus, RevisionStatus
 from patchbay.registry.records import FileRecord
 from patchbay.server.gate import ENDPOINTS, EngineGate, send_error
-from patchbay.server.replica import ReplicaState
+from patchbay.server.replica import ServingReplica
 from patchbay.server.staging import RevisionSpec
 
 _OPEN_PATHS = frozenset({"/healthz", "/readyz"})
@@ -66,7 +66,7 @@ class AdapterRequest(BaseModel):
 class ServerApp:
     """The whole application, plain ASGI."""
 
-    def __init__(self, replica: ReplicaState) -> None:
+    def __init__(self, replica: ServingReplica) -> None:
         token = replica.config.token
         self._authorization = f"Bearer {token.get_secret_value()}".encode() if token else None
         self._gate = EngineGate(replica)
@@ -98,7 +98,7 @@ class ServerApp:
             raise Unauthorized("This replica needs its token.", hint="Send it as 'Authorization: Bearer …'.")
 
 
-def build_control(replica: ReplicaState) -> FastAPI:
+def build_control(replica: ServingReplica) -> FastAPI:
     """Health, metrics, models and the internal API over `replica`."""
     app = FastAPI(title="Patchbay replica", openapi_url="/internal/openapi.json", docs_url=None, redoc_url=None)
     _add_errors(app)
@@ -133,7 +133,7 @@ def _add_errors(app: FastAPI) -> None:
         return render(NotFound(f"There is nothing at {request.url.path}."))
 
 
-def _add_health(app: FastAPI, replica: ReplicaState) -> None:
+def _add_health(app: FastAPI, replica: ServingReplica) -> None:
     @app.get("/healthz")
     async def health(response: Response) -> dict[str, str]:
         if (failure := replica.failure) is not None:
@@ -148,7 +148,7 @@ def _add_health(app: FastAPI, replica: ReplicaState) -> None:
         return {"phase": replica.phase, "detail": detail}
 
 
-def _add_state(app: FastAPI, replica: ReplicaState) -> None:
+def _add_state(app: FastAPI, replica: ServingReplica) -> None:
     @app.get("/metrics")
     async def metrics() -> Response:
         if replica.phase != "starting":
@@ -168,7 +168,7 @@ def _add_state(app: FastAPI, replica: ReplicaState) -> None:
         return {"phase": replica.phase, "in_flight": replica.in_flight}
 
 
-def _add_models(app: FastAPI, replica: ReplicaState) -> None:
+def _add_models(app: FastAPI, replica: ServingReplica) -> None:
     created = int(time.time())
 
     def cards() -> list[dict[str, Any]]:
@@ -194,7 +194,7 @@ def _add_models(app: FastAPI, replica: ReplicaState) -> None:
         raise ModelNotFound(model)
 
 
-def _add_adapters(app: FastAPI, replica: ReplicaState) -> None:
+def _add_adapters(app: FastAPI, replica: ServingReplica) -> None:
     @app.get("/internal/adapters")
     async def adapters() -> dict[str, tuple[RevisionStatus, ...]]:
         return {"data": (await replica.status()).revisions}

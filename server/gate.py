@@ -26,7 +26,7 @@ from patchbay.server import token_ids
 from patchbay.server.engine import EngineLora
 from patchbay.server.engine_errors import EngineErrors
 from patchbay.server.forms import check_forms
-from patchbay.server.replica import ReplicaState
+from patchbay.server.replica import ServingReplica
 from patchbay.server.request_checks import check_request
 from patchbay.server.slots import SlotEntry
 
@@ -55,7 +55,7 @@ _LATE = "The answer was not there within the time that it was given."
 class EngineGate:
     """An ASGI application over the paths in `ENDPOINTS`, all of them POST with a JSON object that names a `model`."""
 
-    def __init__(self, replica: ReplicaState) -> None:
+    def __init__(self, replica: ServingReplica) -> None:
         self._replica = replica
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -20,7 +20,7 @@ from patchbay.server.config import ServerConfig
 from patchbay.server.engine import Engine
 from patchbay.server.metrics import ServerMetrics
 from patchbay.server.processes import engine_processes, kill
-from patchbay.server.replica import ReplicaState
+from patchbay.server.replica import ServingReplica
 
 _KEEP_ALIVE_S: Final = 75
 # How long answers that have begun may take to end once nothing more is waited for: an error, mostly.
@@ -41,7 +41,7 @@ class _Server(uvicorn.Server):
 class _Process:
     """One replica's tasks, each of which is essential: when one ends, so does the process."""
 
-    def __init__(self, replica: ReplicaState, server: _Server, deadman: Watchdog) -> None:
+    def __init__(self, replica: ServingReplica, server: _Server, deadman: Watchdog) -> None:
         self._replica = replica
         self._server = server
         self._deadman = deadman
@@ -141,7 +141,7 @@ async def serve(config: ServerConfig, start_engine: StartEngine, deadman: Watchd
     Listens at once, so that its phase can be asked while the engine loads. Whatever hangs, `deadman` ends the process
     within the configured time. Raises StartError where it cannot come up, and PatchbayError where the engine dies.
     """
-    replica = ReplicaState(config, ServerMetrics())
+    replica = ServingReplica(config, ServerMetrics())
     listener = _listen(config)
     server = _Server(
         uvicorn.Config(
@@ -159,7 +159,7 @@ async def serve(config: ServerConfig, start_engine: StartEngine, deadman: Watchd
     await _Process(replica, server, deadman).run(listener, start_engine)
 
 
-async def _live(replica: ReplicaState, start_engine: StartEngine) -> None:
+async def _live(replica: ServingReplica, start_engine: StartEngine) -> None:
     """Opens the replica and watches its engine, for as long as that lives."""
     replica.detail = "loading the base model"
     engine = await start_engine(replica.config)

@@ -19,7 +19,7 @@ from patchbay.server.staging import PendingRevision, RevisionSpec, Staging, Stag
 _NO_TIERS = LoraTiers(frozenset(), frozenset())
 
 
-class ReplicaState:
+class ServingReplica:
     """One replica. It is `starting` until `open`, `ready` until `drain`, then `draining`."""
 
     def __init__(self, config: ServerConfig, metrics: ServerMetrics) -> None:

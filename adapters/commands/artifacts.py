@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from patchbay.adapters.commands.output import doing, print_json
+from patchbay.adapters.commands.output import activity, print_json
 from patchbay.adapters.commands.session import AsJson, Config, Session, opened
 from patchbay.adapters.workdir import workdir
 
@@ -29,13 +29,13 @@ def pull(
 
     Example: patchbay adapters pull sql@3 ./sql-3
     """
-    with opened(config) as desk:
-        revision = desk.registry.resolve(reference)
-        with doing(f"fetching {revision.name}"):
+    with opened(config) as session:
+        revision = session.registry.resolve(reference)
+        with activity(f"fetching {revision.name}"):
             if target.startswith("oci://"):
-                _publish(desk, revision, target)
+                _publish(session, revision, target)
             else:
-                _fetch(desk, revision, Path(target))
+                _fetch(session, revision, Path(target))
         if as_json:
             print_json({"revision": revision.name, "digest": revision.draft.digest, "target": target})
         else:
@@ -52,42 +52,42 @@ def gc(
 
     Example: patchbay adapters gc --dry-run
     """
-    with opened(config) as desk, doing("looking for files that nobody needs"):
-        store, kept = desk.store, desk.registry.referenced()
+    with opened(config) as session, activity("looking for files that nobody needs"):
+        store, kept = session.store, session.registry.referenced()
         before = time.time() - older_than * 3600
         found = [sha256 for sha256, at in store.hashes() if sha256 not in kept and at <= before]
         count = len(found)
         if not dry_run:
             # In pieces, since pushes wait meanwhile.
             pieces = [found[at : at + _AT_ONCE] for at in range(0, len(found), _AT_ONCE)]
-            count = sum(desk.registry.collect(piece, store.remove) for piece in pieces)
+            count = sum(session.registry.collect(piece, store.remove) for piece in pieces)
             store.remove_leftovers(time.time())
             if count:
-                desk.registry.record(desk.actor, "gc", "artifacts", {"files": count})
+                session.registry.record(session.actor, "gc", "artifacts", {"files": count})
     if as_json:
         print_json({"removed": 0 if dry_run else count, "found": len(found)})
     else:
         typer.echo(f"{count} file{'s' * (count != 1)} {'would go' if dry_run else 'removed'}.")
 
 
-def _fetch(desk: Session, revision: "Revision", target: Path) -> None:
+def _fetch(session: Session, revision: "Revision", target: Path) -> None:
     from patchbay.core.errors import ConfigError
 
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise ConfigError(f"{target} exists already, and is not empty.", hint="Name a new folder.")
     target.parent.mkdir(parents=True, exist_ok=True)
     with workdir("pull", within=target.parent) as aside:
-        desk.store.fetch(revision.draft.files, aside)
+        session.store.fetch(revision.draft.files, aside)
         aside.chmod(0o777 & ~_umask())
         aside.rename(target)
 
 
-def _publish(desk: Session, revision: "Revision", target: str) -> None:
+def _publish(session: Session, revision: "Revision", target: str) -> None:
     from patchbay.adapters.sources.oci import push_oci
 
     with workdir("pull") as aside:
         folder = aside / "files"
-        desk.store.fetch(revision.draft.files, folder)
+        session.store.fetch(revision.draft.files, folder)
         push_oci(folder, target)
 
 

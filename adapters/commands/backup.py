@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from patchbay.adapters.commands.output import console, doing, facts, print_json, size
+from patchbay.adapters.commands.output import activity, console, facts, print_json, size
 from patchbay.adapters.commands.session import AsJson, Config, Session, actor, configured, opened
 
 if TYPE_CHECKING:
@@ -33,13 +33,13 @@ def backup(
 
     Example: patchbay backup ./backup-monday
     """
-    with opened(config) as desk:
+    with opened(config) as session:
         from patchbay.adapters.backup.making import make_backup
 
-        source = _source(desk, artifacts_only=artifacts_only)
-        with doing("saving the registry") as under_way:
+        source = _source(session, artifacts_only=artifacts_only)
+        with activity("saving the registry") as under_way:
             made = make_backup(source, folder, under_way.tell, copy=copy)
-        _show(folder, made, desk.config, as_json=as_json)
+        _show(folder, made, session.config, as_json=as_json)
     if made.missing:
         typer.echo(f"error: {len(made.missing)} artifacts are missing or damaged: patchbay adapters verify", err=True)
         raise typer.Exit(1)
@@ -55,7 +55,7 @@ def restore(
 
     Example: patchbay restore ./backup-monday --force
     """
-    with configured(config) as (settings, _), doing("checking the backup") as under_way:
+    with configured(config) as (settings, _), activity("checking the backup") as under_way:
         from patchbay.adapters.artifacts.store import ArtifactStore
         from patchbay.adapters.backup.restoring import RestoreTarget, check_backup, check_target, put_back
         from patchbay.core.data_lock import sole_user
@@ -72,12 +72,12 @@ def restore(
     _show(folder, manifest, settings, as_json=as_json)
 
 
-def _source(desk: Session, *, artifacts_only: bool) -> "BackupSource":
+def _source(session: Session, *, artifacts_only: bool) -> "BackupSource":
     from patchbay.adapters.backup.making import BackupSource
     from patchbay.core.errors import ConfigError
     from patchbay.registry.database import sqlite_file
 
-    file, local = sqlite_file(desk.config.url.get_secret_value()), desk.store.local
+    file, local = sqlite_file(session.config.url.get_secret_value()), session.store.local
     if file is None and not artifacts_only:
         raise ConfigError(
             "The registry is a PostgreSQL database, which has its own tools.",
@@ -85,10 +85,10 @@ def _source(desk: Session, *, artifacts_only: bool) -> "BackupSource":
         )
     if artifacts_only and local is None:
         raise ConfigError(
-            f"The artifacts are in {desk.config.artifacts.url}, and nothing else was asked for.",
+            f"The artifacts are in {session.config.artifacts.url}, and nothing else was asked for.",
             hint="Save them by the store's own means, such as versions of the bucket.",
         )
-    return BackupSource(desk.registry, None if artifacts_only else file, local)
+    return BackupSource(session.registry, None if artifacts_only else file, local)
 
 
 def _show(folder: Path, made: "BackupManifest", config: "RegistryConfig", *, as_json: bool) -> None:

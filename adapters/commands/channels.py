@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from patchbay.adapters.commands.output import console, doing, print_json
+from patchbay.adapters.commands.output import activity, console, print_json
 from patchbay.adapters.commands.session import AsJson, Config, Session, Why, opened
 
 if TYPE_CHECKING:
@@ -29,18 +29,24 @@ def promote(
 
     Example: patchbay adapters promote sql@4 --why "better on dates"
     """
-    with opened(config) as desk:
-        promote_and_wait(desk, reference, channel, why=why, now=now, as_json=as_json)
+    with opened(config) as session:
+        promote_and_wait(session, reference, channel, why=why, now=now, as_json=as_json)
 
 
 def promote_and_wait(
-    desk: Session, reference: str, channel: str = "stable", *, why: str | None = None, now: bool = False, as_json: bool
+    session: Session,
+    reference: str,
+    channel: str = "stable",
+    *,
+    why: str | None = None,
+    now: bool = False,
+    as_json: bool,
 ) -> None:
     """Promotes, waits until it is live, and says so."""
-    chosen, revision = _channel(channel), desk.registry.resolve(reference)
-    _tell_canary(desk, revision.adapter, revision.number, chosen, as_json=as_json)
-    moved = desk.lifecycle.promote(reference, chosen, actor=desk.actor, why=why, now=now)
-    _finish(desk, moved, as_json=as_json)
+    chosen, revision = _channel(channel), session.registry.resolve(reference)
+    _tell_canary(session, revision.adapter, revision.number, chosen, as_json=as_json)
+    moved = session.lifecycle.promote(reference, chosen, actor=session.actor, why=why, now=now)
+    _finish(session, moved, as_json=as_json)
 
 
 def rollback(
@@ -55,11 +61,11 @@ def rollback(
 
     Example: patchbay adapters rollback sql --why "it drops columns"
     """
-    with opened(config) as desk:
+    with opened(config) as session:
         chosen = _channel(channel)
-        _tell_canary(desk, name, None, chosen, as_json=as_json)
-        moved = desk.lifecycle.rollback(name, chosen, actor=desk.actor, why=why, now=now)
-        _finish(desk, moved, as_json=as_json)
+        _tell_canary(session, name, None, chosen, as_json=as_json)
+        moved = session.lifecycle.rollback(name, chosen, actor=session.actor, why=why, now=now)
+        _finish(session, moved, as_json=as_json)
 
 
 def clear(
@@ -73,10 +79,10 @@ def clear(
 
     Example: patchbay adapters clear sql --channel canary
     """
-    with opened(config) as desk:
+    with opened(config) as session:
         chosen = _channel(channel)
-        _tell_canary(desk, name, None, chosen, as_json=as_json)
-        _finish(desk, desk.lifecycle.clear(name, chosen, actor=desk.actor, why=why), as_json=as_json)
+        _tell_canary(session, name, None, chosen, as_json=as_json)
+        _finish(session, session.lifecycle.clear(name, chosen, actor=session.actor, why=why), as_json=as_json)
 
 
 def retire(
@@ -89,9 +95,9 @@ def retire(
 
     Example: patchbay adapters retire sql@2 --why "trained on the wrong data"
     """
-    with opened(config) as desk:
-        found = _exact(desk, reference)
-        retired = desk.registry.retire(*found, actor=desk.actor, why=why)
+    with opened(config) as session:
+        found = _exact(session, reference)
+        retired = session.registry.retire(*found, actor=session.actor, why=why)
         if as_json:
             print_json(retired)
         else:
@@ -111,23 +117,23 @@ def keep(
     """
     from patchbay.registry.records import AdapterSettings
 
-    with opened(config) as desk:
-        desk.registry.revisions(name)
-        known = desk.registry.snapshot().adapters[name].settings
+    with opened(config) as session:
+        session.registry.revisions(name)
+        known = session.registry.snapshot().adapters[name].settings
         chosen = AdapterSettings(known.preload if preload is None else preload, known.pin if pin is None else pin)
-        desk.registry.set_settings(name, chosen, actor=desk.actor)
+        session.registry.set_settings(name, chosen, actor=session.actor)
         if as_json:
             print_json(chosen)
         else:
             typer.echo(f"{name}: preload {_yes(chosen.preload)}, pin {_yes(chosen.pin)}")
 
 
-def _tell_canary(desk: Session, adapter: str, number: int | None, channel: "Channel", *, as_json: bool) -> None:
+def _tell_canary(session: Session, adapter: str, number: int | None, channel: "Channel", *, as_json: bool) -> None:
     """Says what becomes of a canary that is under way when `stable` is to mean `number`, and asks first where somebody
     sits at a terminal; ends the command where they do not want it."""
     from patchbay.registry.canary_decisions import CanaryMoves
 
-    canary = CanaryMoves(desk.registry.canaries).under_way(adapter)
+    canary = CanaryMoves(session.registry.canaries).under_way(adapter)
     if canary is None or channel != "stable":
         return
     end = (
@@ -141,16 +147,16 @@ def _tell_canary(desk: Session, adapter: str, number: int | None, channel: "Chan
         typer.confirm("Go on?", abort=True, err=True)
 
 
-def _finish(desk: Session, moved: "Moved", *, as_json: bool) -> None:
+def _finish(session: Session, moved: "Moved", *, as_json: bool) -> None:
     from patchbay.adapters.lifecycle import Moved
 
     if moved.rollout is not None:
-        _wait(desk, moved.rollout, quiet=as_json)
+        _wait(session, moved.rollout, quiet=as_json)
         name, channel = moved.rollout.adapter, moved.rollout.channel
-        record = desk.registry.snapshot().adapters[name].channels[channel]
-        moved = Moved(desk.registry.generation(), moved.rollout, record)
-    with doing("waiting for routers"):
-        arrival = desk.lifecycle.wait_until_live(moved.generation)
+        record = session.registry.snapshot().adapters[name].channels[channel]
+        moved = Moved(session.registry.generation(), moved.rollout, record)
+    with activity("waiting for routers"):
+        arrival = session.lifecycle.wait_until_live(moved.generation)
     if as_json:
         print_json({"channel": moved.channel, "rollout": moved.rollout, "live": arrival})
     elif moved.channel is not None:
@@ -161,7 +167,7 @@ def _finish(desk: Session, moved: "Moved", *, as_json: bool) -> None:
         console().print(f"'{record.channel}' of [bold]{record.adapter}[/bold] {meaning} now{said}")
 
 
-def _wait(desk: Session, rollout: "Rollout", *, quiet: bool) -> None:
+def _wait(session: Session, rollout: "Rollout", *, quiet: bool) -> None:
     def tell(seen: "Rollout") -> None:
         reason = f": {seen.reason}" if seen.reason else ""
         shown.tell(f"{seen.adapter}@{seen.number} is {seen.state}{reason}")
@@ -170,8 +176,8 @@ def _wait(desk: Session, rollout: "Rollout", *, quiet: bool) -> None:
             console().print(f"  {seen.state}{reason}", style="dim")
 
     told: set[str] = set()
-    with doing(f"rolling out {rollout.adapter}@{rollout.number}") as shown:
-        desk.lifecycle.wait_for_rollout(rollout, timeout_s=_ROLLOUT_S, tell=tell)
+    with activity(f"rolling out {rollout.adapter}@{rollout.number}") as shown:
+        session.lifecycle.wait_for_rollout(rollout, timeout_s=_ROLLOUT_S, tell=tell)
 
 
 def _said(arrival: "Adoption", *, at_once: bool) -> str:
@@ -193,11 +199,11 @@ def _channel(text: str) -> "Channel":
     raise ConfigError(f"--channel {text}: use one of {', '.join(CHANNELS)}.")
 
 
-def _exact(desk: Session, reference: str) -> tuple[str, int]:
+def _exact(session: Session, reference: str) -> tuple[str, int]:
     """A revision that is named by its number: what is done for good should not hang on what a name means now."""
     from patchbay.core.errors import ConfigError
 
-    revision = desk.registry.resolve(reference)
+    revision = session.registry.resolve(reference)
     if "@" not in reference:
         raise ConfigError(f"'{reference}' names an adapter.", hint=f"Name a revision, such as {revision.name}.")
     return revision.adapter, revision.number

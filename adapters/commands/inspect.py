@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from patchbay.adapters.commands.output import console, doing, facts, moment, print_json, size, table
+from patchbay.adapters.commands.output import activity, console, facts, moment, print_json, size, table
 from patchbay.adapters.commands.push import provenance_facts
 from patchbay.adapters.commands.session import AsJson, Config, Session, opened
 from patchbay.adapters.workdir import workdir
@@ -21,8 +21,8 @@ def list_adapters(config: Config = None, as_json: AsJson = False) -> None:
 
     Example: patchbay adapters list
     """
-    with opened(config) as desk:
-        views, reports = desk.registry.adapters(), desk.registry.reports()
+    with opened(config) as session:
+        views, reports = session.registry.adapters(), session.registry.reports()
         if as_json:
             print_json({"adapters": views, "replicas": reports})
             return
@@ -40,12 +40,12 @@ def show(
 
     Example: patchbay adapters show sql@3
     """
-    with opened(config) as desk:
-        revision = desk.registry.resolve(reference)
+    with opened(config) as session:
+        revision = session.registry.resolve(reference)
         if "@" in reference:
-            _show_revision(desk, revision, as_json=as_json)
+            _show_revision(session, revision, as_json=as_json)
         else:
-            _show_adapter(desk, revision.adapter, as_json=as_json)
+            _show_adapter(session, revision.adapter, as_json=as_json)
 
 
 def diff(
@@ -61,10 +61,10 @@ def diff(
     """
     from patchbay.adapters.compare import diff as compare
 
-    with opened(config) as desk:
-        one, other = desk.registry.resolve(before), desk.registry.resolve(after)
+    with opened(config) as session:
+        one, other = session.registry.resolve(before), session.registry.resolve(after)
         changes = compare(one, other)
-        distances = _distances(desk, one, other) if weights else {}
+        distances = _distances(session, one, other) if weights else {}
         if as_json:
             print_json({"changes": changes, "weight_distance": distances})
             return
@@ -89,16 +89,16 @@ def verify(
     from patchbay.adapters.checks.check import check_folder
     from patchbay.adapters.signing import verify_folder
 
-    with opened(config) as desk, workdir("verify") as aside:
-        revision = desk.registry.resolve(reference)
-        with doing(f"reading {revision.name}"):
+    with opened(config) as session, workdir("verify") as aside:
+        revision = session.registry.resolve(reference)
+        with activity(f"reading {revision.name}"):
             folder = aside / "files"
-            desk.store.fetch(revision.draft.files, folder)
-            known = {record.fingerprint: record for record in desk.registry.bases()}
+            session.store.fetch(revision.draft.files, folder)
+            known = {record.fingerprint: record for record in session.registry.bases()}
             record = known.get(revision.draft.base or "")
             base = BaseLayout.from_json(record.layout) if record and record.layout else None
-            check_folder(folder, max_rank=desk.defaults.max_rank, base=base, limits=desk.config.limits)
-            signer = verify_folder(folder, desk.config.signing)
+            check_folder(folder, max_rank=session.defaults.max_rank, base=base, limits=session.config.limits)
+            signer = verify_folder(folder, session.config.signing)
         if as_json:
             print_json({"revision": revision.name, "digest": revision.draft.digest, "signed_by": signer, "ok": True})
         else:
@@ -116,8 +116,8 @@ def audit(
 
     Example: patchbay adapters audit --subject sql
     """
-    with opened(config) as desk:
-        entries = desk.registry.audit(subject=subject, limit=limit)
+    with opened(config) as session:
+        entries = session.registry.audit(subject=subject, limit=limit)
         if as_json:
             print_json(entries)
             return
@@ -133,8 +133,8 @@ def recommend(config: Config = None, as_json: AsJson = False) -> None:
     from patchbay.adapters.recommend import recommend as advise
     from patchbay.core.replica import RevisionUsage
 
-    with opened(config) as desk:
-        reports = [report for report in desk.registry.reports() if report.ready]
+    with opened(config) as session:
+        reports = [report for report in session.registry.reports() if report.ready]
         usages = [RevisionUsage.model_validate(dict(report.usage)) for report in reports]
         slots = min((report.slots for report in reports), default=0)
         places = min((report.cpu for report in reports), default=0)
@@ -182,10 +182,12 @@ def _placements(name: str, reports: Iterable["ReplicaReport"]) -> list["Placemen
     return [one for report in reports for one in report.placements if one.adapter == name]
 
 
-def _show_adapter(desk: Session, name: str, *, as_json: bool) -> None:
-    revisions, view = desk.registry.revisions(name), desk.registry.snapshot().adapters[name]
-    placements = _placements(name, desk.registry.reports())
-    moves = sorted((*desk.registry.history(name, "stable"), *desk.registry.history(name, "canary")), key=lambda m: m.id)
+def _show_adapter(session: Session, name: str, *, as_json: bool) -> None:
+    revisions, view = session.registry.revisions(name), session.registry.snapshot().adapters[name]
+    placements = _placements(name, session.registry.reports())
+    moves = sorted(
+        (*session.registry.history(name, "stable"), *session.registry.history(name, "canary")), key=lambda m: m.id
+    )
     if as_json:
         print_json({"adapter": view, "revisions": revisions, "placements": placements, "history": moves})
         return
@@ -208,8 +210,8 @@ def _show_adapter(desk: Session, name: str, *, as_json: bool) -> None:
     console().print(table("History", ("when", "what", "channel", "from", "to", "who", "why"), changes))
 
 
-def _show_revision(desk: Session, revision: "Revision", *, as_json: bool) -> None:
-    placements = [p for p in _placements(revision.adapter, desk.registry.reports()) if p.number == revision.number]
+def _show_revision(session: Session, revision: "Revision", *, as_json: bool) -> None:
+    placements = [p for p in _placements(revision.adapter, session.registry.reports()) if p.number == revision.number]
     if as_json:
         print_json({"revision": revision, "placements": placements})
         return
@@ -237,13 +239,13 @@ def _show_revision(desk: Session, revision: "Revision", *, as_json: bool) -> Non
     console().print(table("Replicas", ("replica", "state", "why"), rows) if rows else "It is on no replica.")
 
 
-def _distances(desk: Session, one: "Revision", other: "Revision") -> dict[str, float]:
+def _distances(session: Session, one: "Revision", other: "Revision") -> dict[str, float]:
     from patchbay.adapters.compare import weight_distances
 
-    with workdir("diff") as aside, doing("comparing the weights"):
+    with workdir("diff") as aside, activity("comparing the weights"):
         folders = aside / "1", aside / "2"
         for revision, folder in zip((one, other), folders, strict=True):
-            desk.store.fetch(revision.draft.files, folder)
+            session.store.fetch(revision.draft.files, folder)
         return weight_distances(*folders)
 
 

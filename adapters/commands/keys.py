@@ -32,8 +32,8 @@ def list_keys(
 
     Example: patchbay keys list acme
     """
-    with opened(config) as desk:
-        found = desk.registry.accounts.keys(tenant)
+    with opened(config) as session:
+        found = session.registry.accounts.keys(tenant)
     if as_json:
         print_json([_shown(one) for one in found])
         return
@@ -57,10 +57,10 @@ def create(  # noqa: PLR0913, PLR0917 - Typer makes an option of each parameter
     """
     from patchbay.registry.records import Scope
 
-    with opened(config) as desk:
+    with opened(config) as session:
         scope = Scope(tuple(route) if route else None, tuple(adapter) if adapter else None)
         ttl = _duration(expires) if expires else None
-        made, record = desk.registry.accounts.create_key(tenant, scope, actor=desk.actor, note=note, ttl=ttl)
+        made, record = session.registry.accounts.create_key(tenant, scope, actor=session.actor, note=note, ttl=ttl)
     if as_json:
         print_json({**_shown(record), "key": made.text})
     else:
@@ -81,14 +81,14 @@ def rotate(
     """
     from patchbay.core.errors import NotFound
 
-    with opened(config) as desk:
-        accounts, length = desk.registry.accounts, _duration(overlap)
+    with opened(config) as session:
+        accounts, length = session.registry.accounts, _duration(overlap)
         known = accounts.keys()
         old = next((one for one in known if one.id == key and one.revoked_at is None), None)
         if old is None:
             raise NotFound(f"There is no live key '{key[:40]}'.", hint="patchbay keys list")
-        made, record = accounts.create_key(old.tenant, old.scope, actor=desk.actor, note=old.note)
-        accounts.revoke_key(key, actor=desk.actor, after=length)
+        made, record = accounts.create_key(old.tenant, old.scope, actor=session.actor, note=old.note)
+        accounts.revoke_key(key, actor=session.actor, after=length)
     if as_json:
         print_json({**_shown(record), "key": made.text, "replaces": key})
     else:
@@ -106,8 +106,8 @@ def revoke(
 
     Example: patchbay keys revoke k3jz5m2qa7bd
     """
-    with opened(config) as desk:
-        gone = desk.registry.accounts.revoke_key(key, actor=desk.actor)
+    with opened(config) as session:
+        gone = session.registry.accounts.revoke_key(key, actor=session.actor)
     if as_json:
         print_json(_shown(gone))
     else:

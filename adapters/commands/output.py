@@ -83,7 +83,7 @@ def moment(at: datetime | None) -> str | None:
 
 
 @contextmanager
-def doing(what: str) -> Iterator["Activity"]:
+def activity(what: str) -> Iterator["Activity"]:
     """Shows on standard error, where that is a terminal, that something is under way."""
     from rich.console import Console
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from patchbay.adapters.commands.output import console, doing, print_json, size
+from patchbay.adapters.commands.output import activity, console, print_json, size
 from patchbay.adapters.commands.session import AsJson, Config, Session, opened
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def push(  # noqa: PLR0913, PLR0917 - Typer makes an option of each parameter
     from patchbay.adapters.publish import PushRequest
     from patchbay.registry.records import Provenance
 
-    with opened(config) as desk:
+    with opened(config) as session:
         given = Provenance(
             owner=owner,
             licence=licence,
@@ -56,12 +56,14 @@ def push(  # noqa: PLR0913, PLR0917 - Typer makes an option of each parameter
             expires=expires.astimezone() if expires else None,
             notes=note,
         )
-        pushed = _push(desk, PushRequest(name, source, given, _settings(desk, name, preload, pin), "operator"), base)
+        pushed = _push(
+            session, PushRequest(name, source, given, _settings(session, name, preload, pin), "operator"), base
+        )
         _show(pushed, as_json=as_json and not promote)
         if promote:
             from patchbay.adapters.commands.channels import promote_and_wait
 
-            promote_and_wait(desk, pushed.revision.name, as_json=as_json)
+            promote_and_wait(session, pushed.revision.name, as_json=as_json)
 
 
 def merge(  # noqa: PLR0913, PLR0917 - Typer makes an option of each parameter
@@ -83,9 +85,9 @@ def merge(  # noqa: PLR0913, PLR0917 - Typer makes an option of each parameter
     """
     from patchbay.adapters.merge import Mixture
 
-    with opened(config) as desk:
+    with opened(config) as session:
         mixture = Mixture(_numbers(weights), _method(method), density, seed)
-        _show(_merge(desk, references, mixture, (name, note, base)), as_json=as_json)
+        _show(_merge(session, references, mixture, (name, note, base)), as_json=as_json)
 
 
 def sign(
@@ -110,32 +112,34 @@ def sign(
         typer.echo(f"Signed: {signature}")
 
 
-def _push(desk: Session, request: "PushRequest", base: Path | None) -> "Pushed":
-    with doing(f"pushing {request.source}") as shown:
-        layout = desk.base(base)
-        return desk.publisher.push(request, actor=desk.actor, base=layout, tell=lambda step: shown.tell(f"{step} …"))
+def _push(session: Session, request: "PushRequest", base: Path | None) -> "Pushed":
+    with activity(f"pushing {request.source}") as shown:
+        layout = session.base(base)
+        return session.publisher.push(
+            request, actor=session.actor, base=layout, tell=lambda step: shown.tell(f"{step} …")
+        )
 
 
 def _merge(
-    desk: Session, references: list[str], mixture: "Mixture", target: tuple[str, str | None, Path | None]
+    session: Session, references: list[str], mixture: "Mixture", target: tuple[str, str | None, Path | None]
 ) -> "Pushed":
     from patchbay.adapters.merge import merge as merge_folders
     from patchbay.adapters.publish import PushRequest
     from patchbay.registry.records import Provenance
 
     name, note, base = target
-    revisions = [desk.registry.resolve(reference) for reference in references]
-    with desk.publisher.workdir("merge") as workdir, doing("merging") as shown:
+    revisions = [session.registry.resolve(reference) for reference in references]
+    with session.publisher.workdir("merge") as workdir, activity("merging") as shown:
         folders = [workdir / str(index) for index in range(len(revisions))]
         for revision, folder in zip(revisions, folders, strict=True):
             shown.tell(f"fetching {revision.name} …")
-            desk.store.fetch(revision.draft.files, folder)
+            session.store.fetch(revision.draft.files, folder)
         merge_folders(folders, mixture, workdir / "merged")
         source = f"{mixture.method} of " + ", ".join(
             f"{weight:g} {one.name}" for weight, one in zip(mixture.weights, revisions, strict=True)
         )
         made = Provenance(source=source, notes=note, merged_from=tuple(one.name for one in revisions))
-        return _push(desk, PushRequest(name, str(workdir / "merged"), made), base)
+        return _push(session, PushRequest(name, str(workdir / "merged"), made), base)
 
 
 def _show(pushed: "Pushed", *, as_json: bool) -> None:
@@ -151,12 +155,12 @@ def _show(pushed: "Pushed", *, as_json: bool) -> None:
     )
 
 
-def _settings(desk: Session, name: str, preload: bool | None, pin: bool | None) -> "AdapterSettings | None":
+def _settings(session: Session, name: str, preload: bool | None, pin: bool | None) -> "AdapterSettings | None":
     from patchbay.registry.records import AdapterSettings
 
     if preload is None and pin is None:
         return None
-    view = desk.registry.snapshot().adapters.get(name)
+    view = session.registry.snapshot().adapters.get(name)
     known = view.settings if view else AdapterSettings()
     return AdapterSettings(preload=known.preload if preload is None else preload, pin=known.pin if pin is None else pin)
 

@@ -22,8 +22,8 @@ def list_replicas(config: Config = None, as_json: AsJson = False) -> None:
 
     Example: patchbay replicas list
     """
-    with opened(config) as desk:
-        found = desk.registry.replicas()
+    with opened(config) as session:
+        found = session.registry.replicas()
     if as_json:
         print_json(found)
         return
@@ -42,8 +42,8 @@ def add(
 
     Example: patchbay replicas add gpu-3 http://10.0.0.7:9001
     """
-    with opened(config) as desk:
-        added = desk.registry.add_replica(name, url, actor=desk.actor)
+    with opened(config) as session:
+        added = session.registry.add_replica(name, url, actor=session.actor)
     _tell(added, f"{name} is at {added.url}.", as_json=as_json)
 
 
@@ -53,8 +53,8 @@ def remove(name: _Name, config: Config = None, as_json: AsJson = False) -> None:
 
     Example: patchbay replicas remove gpu-3
     """
-    with opened(config) as desk:
-        gone = desk.registry.remove_replica(name, actor=desk.actor)
+    with opened(config) as session:
+        gone = session.registry.remove_replica(name, actor=session.actor)
     _tell(gone, f"{name} is not used any more.", as_json=as_json)
 
 

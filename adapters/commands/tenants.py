@@ -30,8 +30,8 @@ def list_tenants(config: Config = None, as_json: AsJson = False) -> None:
 
     Example: patchbay tenants list
     """
-    with opened(config) as desk:
-        found = desk.registry.accounts.tenants()
+    with opened(config) as session:
+        found = session.registry.accounts.tenants()
     if as_json:
         print_json([_shown(one) for one in found])
         return
@@ -50,9 +50,9 @@ def create(
 
     Example: patchbay tenants create acme --tier pro --limit tokens_per_minute=50000
     """
-    with opened(config) as desk:
+    with opened(config) as session:
         limits = _changed(None, limit or [])
-        made = desk.registry.accounts.create_tenant(name, tier=tier or "default", limits=limits, actor=desk.actor)
+        made = session.registry.accounts.create_tenant(name, tier=tier or "default", limits=limits, actor=session.actor)
     _tell(made, f"{name} is a tenant of the tier {made.tier}.", as_json=as_json)
 
 
@@ -66,12 +66,12 @@ def change(
     """
     from patchbay.core.errors import NotFound
 
-    with opened(config) as desk:
-        before = next((one for one in desk.registry.accounts.tenants() if one.name == name), None)
+    with opened(config) as session:
+        before = next((one for one in session.registry.accounts.tenants() if one.name == name), None)
         if before is None:
             raise NotFound(f"There is no tenant called '{name[:80]}'.", hint="patchbay tenants list")
         limits = _changed(before.limits, limit) if limit else None
-        made = desk.registry.accounts.set_tenant(name, tier=tier, limits=limits, actor=desk.actor)
+        made = session.registry.accounts.set_tenant(name, tier=tier, limits=limits, actor=session.actor)
     _tell(made, f"{name}: tier {made.tier}, own limits {_limits(made.limits)}.", as_json=as_json)
 
 
@@ -81,8 +81,8 @@ def disable(name: _Name, config: Config = None, as_json: AsJson = False) -> None
 
     Example: patchbay tenants disable acme
     """
-    with opened(config) as desk:
-        made = desk.registry.accounts.set_tenant(name, disabled=True, actor=desk.actor)
+    with opened(config) as session:
+        made = session.registry.accounts.set_tenant(name, disabled=True, actor=session.actor)
     _tell(made, f"{name} is disabled.", as_json=as_json)
 
 
@@ -92,8 +92,8 @@ def enable(name: _Name, config: Config = None, as_json: AsJson = False) -> None:
 
     Example: patchbay tenants enable acme
     """
-    with opened(config) as desk:
-        made = desk.registry.accounts.set_tenant(name, disabled=False, actor=desk.actor)
+    with opened(config) as session:
+        made = session.registry.accounts.set_tenant(name, disabled=False, actor=session.actor)
     _tell(made, f"{name} is enabled.", as_json=as_json)
 
 

@@ -40,8 +40,8 @@ def usage(
     """
     from patchbay.registry.times import utc_now
 
-    with opened(config) as desk:
-        rows = desk.registry.accounts.usage(since=utc_now() - timedelta(days=days), tenant=tenant)
+    with opened(config) as session:
+        rows = session.registry.accounts.usage(since=utc_now() - timedelta(days=days), tenant=tenant)
     found = _summed(rows, _KEYS[by])
     columns = (*_KEYS[by], *_SHOWN)
     if as_json:

@@ -48,7 +48,7 @@ class ScoredTask:
 class Score:
     """What one trial gave."""
 
-    trial: ScoredTask
+    task: ScoredTask
     examples: int
     correct: int
 
@@ -60,7 +60,7 @@ class Score:
     @property
     def passed(self) -> bool:
         """Whether the rate is the one that is expected."""
-        return self.trial.target.met_by(self.rate)
+        return self.task.target.met_by(self.rate)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,19 +78,19 @@ class ScoreReport:
         """The rows for machines."""
         return [
             {
-                "model": one.trial.model,
-                "task": one.trial.task,
+                "model": one.task.model,
+                "task": one.task.task,
                 "examples": one.examples,
                 "correct": one.correct,
                 "exact_match": one.rate,
-                "target": str(one.trial.target),
+                "target": str(one.task.target),
                 "passed": one.passed,
             }
             for one in self.scores
         ]
 
 
-def trials(base_model: str) -> tuple[ScoredTask, ...]:
+def scored_tasks(base_model: str) -> tuple[ScoredTask, ...]:
     """Each adapter on its task, the flawed one on `label`, and the base on every task."""
     taught = [ScoredTask(task, task, GOOD) for task in SCORED]
     return (
@@ -152,19 +152,19 @@ def content_of(response: httpx.Response, model: str) -> str:
         ) from error
 
 
-async def run_trial(endpoint: ScoredEndpoint, trial: ScoredTask, examples: int, progress: ProgressSink) -> Score:
+async def score_task(endpoint: ScoredEndpoint, task: ScoredTask, examples: int, progress: ProgressSink) -> Score:
     """Ask the trial's model for every example and count exact matches."""
-    asked = task_examples(trial.task, SHIPPED_SEED, examples, held_out=True)
-    progress.start(f"{trial.model} on {trial.task}", len(asked))
+    asked = task_examples(task.task, SHIPPED_SEED, examples, held_out=True)
+    progress.start(f"{task.model} on {task.task}", len(asked))
 
     async def is_right(example: Example) -> bool:
-        right = await endpoint.answer(trial.model, example) == example.answer
+        right = await endpoint.answer(task.model, example) == example.answer
         progress.advance()
         return right
 
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(is_right(one)) for one in asked]
-    return Score(trial, len(asked), sum(one.result() for one in tasks))
+    return Score(task, len(asked), sum(one.result() for one in tasks))
 
 
 async def score_endpoint(
@@ -185,7 +185,7 @@ async def score_endpoint(
     async with httpx.AsyncClient(base_url=address, headers=headers, timeout=TIMEOUT_S) as client:
         endpoint = ScoredEndpoint(client, concurrency)
         try:
-            scores = [await run_trial(endpoint, trial, examples, progress) for trial in trials(base_model)]
+            scores = [await score_task(endpoint, task, examples, progress) for task in scored_tasks(base_model)]
         except BaseExceptionGroup as errors:
             raise first_of(errors) from None
     return ScoreReport(tuple(scores))

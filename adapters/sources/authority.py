@@ -56,7 +56,7 @@ def host_of(source: str) -> str | None:
     return urlsplit(source).hostname if scheme_of(source) in _NAMING_HOSTS else None
 
 
-def reach_of(source: str, authority: Authority, config: SourcesConfig, environ: Mapping[str, str]) -> FetchReach:
+def pinned_names(source: str, authority: Authority, config: SourcesConfig, environ: Mapping[str, str]) -> FetchReach:
     """Whom a fetch of `source` may connect to. Raises ValueError where it is no URL."""
     scheme, origin = scheme_of(source), host_of(source)
     named = _hosts(environ.get(name) for name in _ENDPOINTS.get(scheme, ()))

@@ -11,7 +11,14 @@ from patchbay.adapters.checks.check import because
 from patchbay.adapters.checks.folder import FolderLimits
 from patchbay.adapters.sandbox.bounds import Stop, Task
 from patchbay.adapters.sandbox.process import ALLOW_HINT, NOT_ALLOWED, run
-from patchbay.adapters.sources.authority import Authority, environment_of, host_of, reach_of, scheme_of, shown_source
+from patchbay.adapters.sources.authority import (
+    Authority,
+    environment_of,
+    host_of,
+    pinned_names,
+    scheme_of,
+    shown_source,
+)
 from patchbay.adapters.sources.config import SourcesConfig
 from patchbay.core.errors import SourceError
 
@@ -37,7 +44,7 @@ def obtain(source: str, terms: Terms, *, workdir: Path, stop: Stop | None = None
     with because("source"):
         try:
             scheme = scheme_of(source)
-            reach = reach_of(source, terms.authority, terms.config, os.environ)
+            reach = pinned_names(source, terms.authority, terms.config, os.environ)
             host = host_of(source)
         except ValueError as error:
             raise SourceError(f"The source is no URL: {error}.", hint="Check it.") from error

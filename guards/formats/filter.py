@@ -36,14 +36,14 @@ class Filter:
     def __init__(
         self,
         codec: Codec,
-        apart: Offload,
+        offload: Offload,
         let_go: Callable[[bytes], None],
         gathered: Callable[[], int] = lambda: 0,
         *,
         hard: bool = False,
     ) -> None:
         self.codec = codec
-        self.apart = apart
+        self.offload = offload
         self._gathered = gathered
         self._hard = hard
         self._let_go = let_go
@@ -88,7 +88,7 @@ class Filter:
     async def finish(self) -> bytes:
         """What is still to go out where the stream has ended. Raises what `codec` raises."""
         await self.drain()
-        return await self.apart.run(self.codec.finish, 0, hard=self._may_judge_long)
+        return await self.offload.run(self.codec.finish, 0, hard=self._may_judge_long)
 
     @property
     def _may_judge_long(self) -> bool:
@@ -106,7 +106,7 @@ class Filter:
                 events = b"".join(self._waiting)
                 self._waiting.clear()
                 work = partial(self.codec.feed, events)
-                if out := await self.apart.run(work, len(events), hard=self._may_judge_long):
+                if out := await self.offload.run(work, len(events), hard=self._may_judge_long):
                     self._let_go(out)
         except PatchbayError as error:
             if self._source is not None:

@@ -27,7 +27,7 @@ from patchbay.router.admission.scheduler import Room, Scheduler, Waiting
 from patchbay.router.balance.pick import Query, pick
 from patchbay.router.canary.ledger import Counts, Ledger
 from patchbay.router.canary.named_plans import named_plan
-from patchbay.router.canary.phases import CanarySurroundings, conduct, with_tallies
+from patchbay.router.canary.phases import CanarySurroundings, next_phase, with_tallies
 from patchbay.router.canary.plan import PlanConfig
 from patchbay.router.fleet.names import build_table
 from patchbay.router.fleet.snapshot import Catalog, HeldRevision, Replica, Target
@@ -131,7 +131,7 @@ class _Canary:
         self, record: CanaryRecord, tallies: Sequence[CanaryTally], rollout: Rollout | None, stable: int | None
     ) -> LookDraft | None:
         self._ledger = with_tallies(self._plan, self._ledger, tallies)
-        return conduct(record, self._plan, self._ledger, tallies, CanarySurroundings(rollout, stable, utc_now()))
+        return next_phase(record, self._plan, self._ledger, tallies, CanarySurroundings(rollout, stable, utc_now()))
 
 
 def _report(number: int) -> ReplicaReport:
@@ -153,7 +153,7 @@ def _draft(number: int) -> RevisionDraft:
 def _decision(count: int) -> Decision:
     names = tuple(f"replica-{number}" for number in range(count))
     replicas = [Replica(name, "", "ready", None) for name in names]
-    rooms, desk = {name: Room(64, 8, 0) for name in names}, Scheduler()
+    rooms, scheduler = {name: Room(64, 8, 0) for name in names}, Scheduler()
     target = Target("sql", "sql@1-0123456789ab", "sql@1", names)
     prompts = [Prompt(msgspec.Raw(b'"question %d"' % number)) for number in range(50)]
     waiting = Waiting("t", target.engine_name, frozenset(names), 100, 0.0)
@@ -161,20 +161,20 @@ def _decision(count: int) -> Decision:
     return Decision(
         count,
         _cpu_us(lambda n: pick(replicas, Query(target, prompts[n % 50], turn=n), {}), rounds),
-        _cpu_us(lambda _: desk.fits(waiting, rooms), rounds),
+        _cpu_us(lambda _: scheduler.fits(waiting, rooms), rounds),
         _cpu_us(_full(names), 3),
     )
 
 
 def _full(names: tuple[str, ...]) -> Callable[[int], object]:
     """A look at whose turn it is, at a desk where all slots are taken."""
-    desk, rooms = Scheduler(), {name: Room(64, 1, 0) for name in names}
+    scheduler, rooms = Scheduler(), {name: Room(64, 1, 0) for name in names}
     for name in names:
-        desk.take(Waiting("t", "held", frozenset((name,)), 1, 0.0), name, 0.0)
+        scheduler.take(Waiting("t", "held", frozenset((name,)), 1, 0.0), name, 0.0)
     everywhere = frozenset(names)
     for number in range(_WAITING):
-        desk.arrive(Waiting("t", f"a{number}", everywhere, 1, 0.0))
-    return lambda _: desk.next(rooms, 0.0, 10.0)
+        scheduler.arrive(Waiting("t", f"a{number}", everywhere, 1, 0.0))
+    return lambda _: scheduler.next(rooms, 0.0, 10.0)
 
 
 def _cpu_us(work: Callable[[int], object], rounds: int) -> float:

@@ -26,7 +26,7 @@ class Ours(Front):
     """Admission and the balancer. `size`: what a replica tells of itself."""
 
     def __init__(self, env: simpy.Environment, engines: Mapping[str, Engine], number: int, size: Size) -> None:
-        self._desk = Scheduler()
+        self._scheduler = Scheduler()
         self._size = size
         self._waiting: dict[Waiting, Job] = {}
         self._admitted: dict[Job, Waiting] = {}
@@ -41,7 +41,7 @@ class Ours(Front):
     @property
     def waiting(self) -> int:
         """Requests that wait for their turn."""
-        return self._desk.waiting
+        return self._scheduler.waiting
 
     def ended(self, job: Job) -> None:
         """An answer has ended, and with it its turn."""
@@ -49,28 +49,28 @@ class Ours(Front):
         self._turn_s += (self._env.now - self._began_s.pop(job) - self._turn_s) / 50
         self._answer_tokens += (job.answer_tokens - self._answer_tokens) / 50
         if job.replica is not None:
-            self._desk.done(self._admitted.pop(job), job.replica, job.prompt_tokens + job.answer_tokens)
+            self._scheduler.done(self._admitted.pop(job), job.replica, job.prompt_tokens + job.answer_tokens)
         self._serve()
 
     def submit(self, job: Job) -> None:
         """A request has come: its turn is now, or it waits for it."""
         cost = job.prompt_tokens + self._answer_tokens
         waiting = Waiting(job.tenant, job.revision, self._names, cost, self._env.now)
-        if not self._desk.waiting and self._seated(waiting, job):
+        if not self._scheduler.waiting and self._seated(waiting, job):
             return
-        if self._desk.waiting >= _CONFIG.max_waiting:
+        if self._scheduler.waiting >= _CONFIG.max_waiting:
             job.refused = True
             return
-        self._desk.arrive(waiting)
+        self._scheduler.arrive(waiting)
         self._waiting[waiting] = job
         self._serve()
 
     def _seated(self, waiting: Waiting, job: Job) -> bool:
         """Whether the request got its turn without waiting."""
-        places = self._desk.fits(waiting, self._current_rooms())
+        places = self._scheduler.fits(waiting, self._current_rooms())
         if not places or (picked := self._pick(job, places)) is None or not self._ask(job, picked):
             return False
-        self._desk.take(waiting, picked, self._env.now)
+        self._scheduler.take(waiting, picked, self._env.now)
         self._begin(waiting, job)
         return True
 
@@ -78,7 +78,7 @@ class Ours(Front):
         """Gives out all the turns that there are."""
         rooms, now_s = dict(self._current_rooms()), self._env.now
         patience_s = max(LEAST_PATIENCE_S, _CONFIG.patience_turns * self._turn_s)
-        while (found := self._desk.next(rooms, now_s, patience_s)) is not None:
+        while (found := self._scheduler.next(rooms, now_s, patience_s)) is not None:
             waiting, places = found
             job = self._waiting[waiting]
             picked = self._pick(job, places)
@@ -86,7 +86,7 @@ class Ours(Front):
                 for name in places if picked is None else (picked,):
                     rooms.pop(name)
                 continue
-            self._desk.admit(waiting, picked, now_s)
+            self._scheduler.admit(waiting, picked, now_s)
             del self._waiting[waiting]
             self._begin(waiting, job)
         if self._waiting and not self._looking:
@@ -104,7 +104,7 @@ class Ours(Front):
         if not super()._ask(job, name):
             return False
         if before is not None and before != name and job in self._admitted:
-            self._desk.move(self._admitted[job], before, name, self._env.now)
+            self._scheduler.move(self._admitted[job], before, name, self._env.now)
         return True
 
     def _begin(self, waiting: Waiting, job: Job) -> None:

@@ -52,13 +52,13 @@ class AdminParts:
     """What the admin port shows and changes. `drain`: begins the router's end; `control`: where there is a registry;
     `keys`: asked for on every path but health; `door`: checks where requests come from."""
 
-    proxy: PublicApp
+    public_app: PublicApp
     fleet: Fleet
     metrics: Metrics
     drain: Callable[[], None]
     keys: RoleRing
     policy: PolicyHolder
-    trials: LiveCanaries
+    live_canaries: LiveCanaries
     door: OriginCheck
     control: Control | None = None
 
@@ -67,17 +67,17 @@ def build_admin(parts: AdminParts) -> FastAPI:
     """The admin application."""
     allowed = Allowed(parts.keys)
     app = FastAPI(title="Patchbay router", version=version("patchbay"), docs_url=None, redoc_url=None, openapi_url=None)
-    _add_health(app, parts.proxy)
+    _add_health(app, parts.public_app)
     _add_policy(app, parts.policy, allowed)
 
     @app.get("/admin/v1/shadow", dependencies=[Depends(allowed.operator)])
     async def list_pairs() -> dict[str, Any]:
-        return {"pairs": [{**asdict(one), **_texts(one)} for one in parts.proxy.pairs]}
+        return {"pairs": [{**asdict(one), **_texts(one)} for one in parts.public_app.pairs]}
 
-    _add_control(app, parts.proxy, parts.fleet, parts.drain, allowed)
+    _add_control(app, parts.public_app, parts.fleet, parts.drain, allowed)
     if parts.control is not None:
         add_adapters(app, parts.control, allowed)
-        add_canaries(app, CanaryParts(parts.control, parts.trials, parts.policy), allowed)
+        add_canaries(app, CanaryParts(parts.control, parts.live_canaries, parts.policy), allowed)
     add_docs(app, allowed)
 
     # Many series take a while to write, and streams must not wait for that.
@@ -97,15 +97,15 @@ def build_admin(parts: AdminParts) -> FastAPI:
     return app
 
 
-def _add_health(app: FastAPI, proxy: PublicApp) -> None:
+def _add_health(app: FastAPI, public_app: PublicApp) -> None:
     @app.get("/healthz")
     async def alive() -> dict[str, str]:
         return {"status": "ok"}
 
     @app.get("/readyz")
     async def ready() -> JSONResponse:
-        status = "ready" if proxy.ready else "draining" if proxy.draining else "unavailable"
-        return JSONResponse({"status": status}, status_code=200 if proxy.ready else 503)
+        status = "ready" if public_app.ready else "draining" if public_app.draining else "unavailable"
+        return JSONResponse({"status": status}, status_code=200 if public_app.ready else 503)
 
 
 class Explained(BaseModel):
@@ -121,14 +121,14 @@ class Explained(BaseModel):
 def _add_policy(app: FastAPI, policy: PolicyHolder, allowed: Allowed) -> None:
     @app.get("/admin/v1/routes", dependencies=[Depends(allowed.viewer)])
     async def list_routes() -> dict[str, Any]:
-        return {"version": policy.policy.number, "routes": routes_shown(policy.policy.book)}
+        return {"version": policy.policy.number, "routes": routes_shown(policy.policy.table)}
 
     @app.post("/admin/v1/routes/explain", dependencies=[Depends(allowed.viewer)])
     async def explain(given: Explained) -> dict[str, Any]:
-        book = policy.policy.book
-        if not book.knows(given.model):
+        table = policy.policy.table
+        if not table.knows(given.model):
             raise ModelNotFound(given.model[:200])
-        choice = book.choose(given.model, RequestFacts(text=given.text, caller=f"user:{given.caller}".encode()))
+        choice = table.choose(given.model, RequestFacts(text=given.text, caller=f"user:{given.caller}".encode()))
         return {"route": choice.route, "model": choice.model, "arm": choice.arm, "why": list(choice.why)}
 
     @app.post("/admin/v1/reload", dependencies=[Depends(allowed.operator)])
@@ -137,7 +137,7 @@ def _add_policy(app: FastAPI, policy: PolicyHolder, allowed: Allowed) -> None:
             now = await policy.reload()
         except ConfigError as error:
             raise InvalidRequest(str(error)) from error
-        return {"version": now.number, "routes": sorted(now.book.routes)}
+        return {"version": now.number, "routes": sorted(now.table.routes)}
 
 
 def _texts(pair: AnswerPair) -> dict[str, str]:
@@ -147,7 +147,7 @@ def _texts(pair: AnswerPair) -> dict[str, str]:
     }
 
 
-def routes_shown(book: RouteTable) -> list[dict[str, Any]]:
+def routes_shown(table: RouteTable) -> list[dict[str, Any]]:
     """The routes as JSON, by name."""
     return [
         {
@@ -157,23 +157,25 @@ def routes_shown(book: RouteTable) -> list[dict[str, Any]]:
             "fallbacks": list(route.fallbacks),
             "description": route.description,
         }
-        for name, route in sorted(book.routes.items())
+        for name, route in sorted(table.routes.items())
     ]
 
 
-def _add_control(app: FastAPI, proxy: PublicApp, fleet: Fleet, drain: Callable[[], None], allowed: Allowed) -> None:
+def _add_control(
+    app: FastAPI, public_app: PublicApp, fleet: Fleet, drain: Callable[[], None], allowed: Allowed
+) -> None:
     @app.get("/admin/v1/replicas", dependencies=[Depends(allowed.viewer)])
     async def list_replicas() -> dict[str, list[dict[str, Any]]]:
-        return {"replicas": [_described(replica, proxy) for replica in fleet.view.replicas]}
+        return {"replicas": [_described(replica, public_app) for replica in fleet.view.replicas]}
 
     @app.post("/admin/v1/drain", dependencies=[Depends(allowed.admin)], status_code=202)
     async def start_drain() -> dict[str, Any]:
-        in_flight = proxy.in_flight
+        in_flight = public_app.in_flight
         drain()
         return {"status": "draining", "in_flight": in_flight}
 
 
-def _described(replica: Replica, proxy: PublicApp) -> dict[str, Any]:
+def _described(replica: Replica, public_app: PublicApp) -> dict[str, Any]:
     catalog = replica.catalog
     return {
         "name": replica.name,
@@ -191,10 +193,10 @@ def _described(replica: Replica, proxy: PublicApp) -> dict[str, Any]:
             }
             for revision in (catalog.revisions if catalog else ())
         ],
-        "in_flight": proxy.at_replica(replica.name),
+        "in_flight": public_app.at_replica(replica.name),
         "load": replica.load,
         "kv_use": replica.kv_use,
-        "circuit": "open" if proxy.circuit_open(replica.name) else "closed",
+        "circuit": "open" if public_app.circuit_open(replica.name) else "closed",
     }
 
 

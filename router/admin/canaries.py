@@ -69,20 +69,20 @@ class CanaryParts:
     """What canaries are started, moved and told by."""
 
     control: Control
-    trials: LiveCanaries
+    live_canaries: LiveCanaries
     policy: PolicyHolder
 
 
 def add_canaries(app: FastAPI, parts: CanaryParts, allowed: Allowed) -> None:
     """Adds everything under `/admin/v1/canaries`."""
-    control, trials = parts.control, parts.trials
+    control, live_canaries = parts.control, parts.live_canaries
     _add_reading(app, control, allowed)
     _add_starting(app, parts, allowed)
 
     @app.post("/admin/v1/canaries/{canary}/pairs", status_code=204, tags=["canaries"])
     async def add_pair(canary: Number, body: PairBody, caller: Annotated[Caller, Depends(allowed.operator)]) -> None:
         """Counts a pair of answers that somebody has compared."""
-        if not trials.compared(canary, body.value):
+        if not live_canaries.compared(canary, body.value):
             raise NotFound(f"No canary {canary} is under way.", param="canary")
 
     # Last: its path fits that of the pairs, too.

@@ -31,7 +31,7 @@ class AdmissionRequest:
 class _Waiter:
     """A request that waits for its `turn`. `alone_s`: since when no replica that could serve it can be asked."""
 
-    wish: AdmissionRequest
+    request: AdmissionRequest
     turn: "asyncio.Future[Turn]"
     alone_s: float | None = None
 
@@ -80,7 +80,7 @@ class Admission:
         self._replicas = replicas
         self._statuses = statuses
         self._clock = clock
-        self._desk = Scheduler()
+        self._scheduler = Scheduler()
         self._turn_s = 1.0
         self._waiters: dict[Waiting, _Waiter] = {}
         self._timer: asyncio.TimerHandle | None = None
@@ -92,7 +92,7 @@ class Admission:
     @property
     def waiting(self) -> int:
         """Requests that wait for their turn."""
-        return self._desk.waiting
+        return self._scheduler.waiting
 
     def now_s(self) -> float:
         """The clock."""
@@ -100,25 +100,25 @@ class Admission:
 
     def expected_wait_s(self) -> float:
         """How long one more would wait, by how many turns ended in the last seconds."""
-        if not self._desk.waiting:
+        if not self._scheduler.waiting:
             return 0.0
         now = self._clock()
         self._ended = [at for at in self._ended if now - at < _RATE_S]
-        return (self._desk.waiting + 1) * _RATE_S / max(1, len(self._ended))
+        return (self._scheduler.waiting + 1) * _RATE_S / max(1, len(self._ended))
 
-    async def enter(self, wish: AdmissionRequest) -> Turn:
+    async def enter(self, request: AdmissionRequest) -> Turn:
         """A turn, once it is its turn. Raises RateLimited where the tenant has too many waiting, Unavailable where all
         have, or where it has waited for too long."""
-        waiting = wish.waiting
+        waiting = request.waiting
         rooms = self._current_rooms()
-        if not self._desk.waiting and (turn := self._seated(wish, self._desk.fits(waiting, rooms))):
+        if not self._scheduler.waiting and (turn := self._seated(request, self._scheduler.fits(waiting, rooms))):
             return turn
-        if self._is_hopeless(wish, rooms):
+        if self._is_hopeless(request, rooms):
             return Turn(self, waiting, None)
-        self._check_queues(wish)
-        self._desk.arrive(waiting)
+        self._check_queues(request)
+        self._scheduler.arrive(waiting)
         future: asyncio.Future[Turn] = asyncio.get_running_loop().create_future()
-        self._waiters[waiting] = _Waiter(wish, future)
+        self._waiters[waiting] = _Waiter(request, future)
         self._serve()
         try:
             async with asyncio.timeout(self._config.wait_timeout_s):
@@ -130,16 +130,20 @@ class Admission:
                 raise Unavailable(said, retry_after_s=self._retry_s) from error
             raise
 
-    def spare(self, wish: AdmissionRequest) -> Turn | None:
+    def spare(self, request: AdmissionRequest) -> Turn | None:
         """A turn, where one can be had at once and nobody waits."""
-        return None if self._desk.waiting else self._seated(wish, self._desk.fits(wish.waiting, self._current_rooms()))
+        return (
+            None
+            if self._scheduler.waiting
+            else self._seated(request, self._scheduler.fits(request.waiting, self._current_rooms()))
+        )
 
     def moved(self, waiting: Waiting, before: str | None, after: str) -> None:
         """Notes that a request went on to another replica."""
         if before is None:
-            self._desk.take(waiting, after, self._clock())
+            self._scheduler.take(waiting, after, self._clock())
         else:
-            self._desk.move(waiting, before, after, self._clock())
+            self._scheduler.move(waiting, before, after, self._clock())
             self._serve()
 
     def ended(self, waiting: Waiting, at: str | None, cost: float, took_s: float) -> None:
@@ -150,7 +154,7 @@ class Admission:
         if len(self._ended) > 4096:
             del self._ended[:2048]
         if at is not None:
-            self._desk.done(waiting, at, cost)
+            self._scheduler.done(waiting, at, cost)
         if self._waiters:
             self._serve()
 
@@ -166,39 +170,39 @@ class Admission:
     def _retry_s(self) -> int:
         return max(1, round(self.expected_wait_s()))
 
-    def _check_queues(self, wish: AdmissionRequest) -> None:
+    def _check_queues(self, request: AdmissionRequest) -> None:
         retry_s = self._retry_s
-        if self._desk.waiting_of(wish.waiting.tenant) >= wish.max_waiting:
+        if self._scheduler.waiting_of(request.waiting.tenant) >= request.max_waiting:
             said = f"As many of your requests wait as may; the next turn is expected in {retry_s} s."
             raise RateLimited(said, retry_after_s=retry_s)
-        if self._desk.waiting >= self._config.max_waiting:
+        if self._scheduler.waiting >= self._config.max_waiting:
             said = f"Too many requests wait; the next turn is expected in {retry_s} s."
             raise Unavailable(said, retry_after_s=retry_s)
 
-    def _seated(self, wish: AdmissionRequest, places: Sequence[str]) -> Turn | None:
-        if not places or (picked := wish.pick(places)) is None:
+    def _seated(self, request: AdmissionRequest, places: Sequence[str]) -> Turn | None:
+        if not places or (picked := request.pick(places)) is None:
             return None
-        self._desk.take(wish.waiting, picked, self._clock())
-        return Turn(self, wish.waiting, picked)
+        self._scheduler.take(request.waiting, picked, self._clock())
+        return Turn(self, request.waiting, picked)
 
     def _serve(self) -> None:
         """Gives out all the turns that there are."""
         rooms, now = dict(self._current_rooms()), self._clock()
-        while (found := self._desk.next(rooms, now, self._patience_s)) is not None:
+        while (found := self._scheduler.next(rooms, now, self._patience_s)) is not None:
             waiting, places = found
-            future, wish = self._waiters[waiting].turn, self._waiters[waiting].wish
+            future, request = self._waiters[waiting].turn, self._waiters[waiting].request
             if future.done():
                 # Its client has just gone.
-                self._desk.leave(waiting)
+                self._scheduler.leave(waiting)
                 del self._waiters[waiting]
                 continue
-            picked = wish.pick(places)
+            picked = request.pick(places)
             if picked is None:
                 # Its circuit is open: until the next look nobody goes there.
                 for name in places:
                     rooms.pop(name)
                 continue
-            self._desk.admit(waiting, picked, now)
+            self._scheduler.admit(waiting, picked, now)
             del self._waiters[waiting]
             future.set_result(Turn(self, waiting, picked, queued=True))
         if self._waiters and self._timer is None:
@@ -208,20 +212,20 @@ class Admission:
         """Those whose replicas have all been away for long wait for nothing: forwarding says what is to be said."""
         now_s = self._clock()
         for waiting, waiter in list(self._waiters.items()):
-            if not self._is_hopeless(waiter.wish, rooms):
+            if not self._is_hopeless(waiter.request, rooms):
                 waiter.alone_s = None
                 continue
             waiter.alone_s = now_s if waiter.alone_s is None else waiter.alone_s
             if now_s - waiter.alone_s >= self._hold_s:
-                self._desk.leave(waiting)
+                self._scheduler.leave(waiting)
                 del self._waiters[waiting]
                 if not waiter.turn.done():
                     waiter.turn.set_result(Turn(self, waiting, None))
 
-    def _is_hopeless(self, wish: AdmissionRequest, rooms: Mapping[str, Room]) -> bool:
+    def _is_hopeless(self, request: AdmissionRequest, rooms: Mapping[str, Room]) -> bool:
         """Whether none of its replicas is ready and to be asked."""
-        ready = [name for name in wish.waiting.replicas if name in rooms]
-        return not ready or wish.pick(ready) is None
+        ready = [name for name in request.waiting.replicas if name in rooms]
+        return not ready or request.pick(ready) is None
 
     def _look(self) -> None:
         self._timer = None
@@ -232,7 +236,7 @@ class Admission:
     def _gone(self, waiting: Waiting, future: asyncio.Future[Turn]) -> None:
         """A request that leaves its queue: with its turn, or without, because its client has gone or time is up."""
         if self._waiters.pop(waiting, None) is not None:
-            self._desk.leave(waiting)
+            self._scheduler.leave(waiting)
         elif future.done() and not future.cancelled():
             future.result().done(0)
 
@@ -242,7 +246,7 @@ class Admission:
             self._seen = replicas
             self._rooms = {one.name: self._room(one) for one in replicas if one.state == "ready"}
             for waiting, waiter in self._waiters.items():
-                waiting.replicas = waiter.wish.where()
+                waiting.replicas = waiter.request.where()
         return self._rooms
 
     def _room(self, replica: Replica) -> Room:

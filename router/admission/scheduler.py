@@ -51,7 +51,7 @@ class _Open:
 
 
 @dataclass(slots=True)
-class _Seat:
+class _Load:
     requests: int = 0
     held: dict[str, _Open] = field(default_factory=dict)
 
@@ -73,7 +73,7 @@ class Scheduler:
         self._last_left = 0.0
         self._queues: dict[str, dict[str | None, deque[Waiting]]] = {}
         self._demand: Counter[str | None] = Counter()
-        self._seats: dict[str, _Seat] = {}
+        self._loads: dict[str, _Load] = {}
         self._holders: dict[str, dict[str, _Open]] = {}
         self._running: Counter[str] = Counter()
 
@@ -92,8 +92,8 @@ class Scheduler:
 
     def in_flight(self, replica: str) -> int:
         """Requests that have their turn at a replica."""
-        seat = self._seats.get(replica)
-        return seat.requests if seat else 0
+        load = self._loads.get(replica)
+        return load.requests if load else 0
 
     def arrive(self, request: Waiting) -> None:
         """Puts a request into its tenant's queue."""
@@ -223,28 +223,28 @@ class Scheduler:
         return self.in_flight(replica) < max(room.requests - room.elsewhere, room.requests // 4, 1)
 
     def _has_slot(self, replica: str, room: Room) -> bool:
-        seat = self._seats.get(replica)
-        return seat is None or room.slots is None or len(seat.held) < room.slots
+        load = self._loads.get(replica)
+        return load is None or room.slots is None or len(load.held) < room.slots
 
     def _enter(self, revision: str | None, replica: str, now_s: float) -> None:
-        seat = self._seats.setdefault(replica, _Seat())
-        seat.requests += 1
+        load = self._loads.setdefault(replica, _Load())
+        load.requests += 1
         if revision is not None:
-            opened = seat.held.setdefault(revision, _Open(now_s))
+            opened = load.held.setdefault(revision, _Open(now_s))
             opened.requests += 1
             self._holders.setdefault(revision, {})[replica] = opened
 
     def _exit(self, revision: str | None, replica: str) -> None:
-        seat = self._seats[replica]
-        seat.requests -= 1
+        load = self._loads[replica]
+        load.requests -= 1
         if revision is not None:
-            held = seat.held[revision]
+            held = load.held[revision]
             held.requests -= 1
             if not held.requests:
-                del seat.held[revision]
+                del load.held[revision]
                 self._close(revision, replica)
-        if not seat.requests:
-            del self._seats[replica]
+        if not load.requests:
+            del self._loads[replica]
 
     def _close(self, revision: str, replica: str) -> None:
         holders = self._holders[revision]
@@ -258,22 +258,22 @@ class Scheduler:
         late = self._late(late_s)
         if not late:
             return
-        for name, seat in self._seats.items():
+        for name, load in self._loads.items():
             slots = rooms[name].slots if name in rooms else None
-            if slots is None or len(seat.held) < slots:
+            if slots is None or len(load.held) < slots:
                 continue
-            closing = sum(one.closing for one in seat.held.values())
-            able = self._first_opened(seat, late_s)[: max(0, max(1, len(seat.held) // 2) - closing)]
+            closing = sum(one.closing for one in load.held.values())
+            able = self._first_opened(load, late_s)[: max(0, max(1, len(load.held) // 2) - closing)]
             if not able:
                 continue
-            wanting = (1 for revision, places in late.items() if name in places and revision not in seat.held)
+            wanting = (1 for revision, places in late.items() if name in places and revision not in load.held)
             count = sum(itertools.islice(wanting, closing + len(able))) - closing
             for held in able[: max(0, count)]:
                 held.closing = True
 
-    def _first_opened(self, seat: _Seat, late_s: float) -> Sequence[_Open]:
+    def _first_opened(self, load: _Load, late_s: float) -> Sequence[_Open]:
         """Those that may be closed, none that was opened just now."""
-        able = [one for one in seat.held.values() if not one.closing and one.since_s < late_s]
+        able = [one for one in load.held.values() if not one.closing and one.since_s < late_s]
         return sorted(able, key=lambda one: one.since_s)
 
     def _late(self, late_s: float) -> Mapping[str, Collection[str]]:

@@ -37,28 +37,28 @@ class Asker:
     text: str = ""
 
 
-def arm_of(trial: CanaryAssignment, asker: Asker) -> Arm | None:
+def arm_of(assignment: CanaryAssignment, asker: Asker) -> Arm | None:
     """The arm that a request is in, None where the canary is not for it.
 
     A caller who was in the canary at a small share is in it at every larger one.
     """
-    if not is_tried_on(trial, asker):
+    if not is_tried_on(assignment, asker):
         return None
-    return "canary" if uniform(f"canary {trial.id}", asker.unit) < trial.share else "stable"
+    return "canary" if uniform(f"canary {assignment.id}", asker.unit) < assignment.share else "stable"
 
 
-def is_tried_on(trial: CanaryAssignment, asker: Asker) -> bool:
+def is_tried_on(assignment: CanaryAssignment, asker: Asker) -> bool:
     """Whether a request is within the canary's scope."""
-    scope = trial.plan.scope
+    scope = assignment.plan.scope
     if scope.route not in (None, asker.route) or scope.tenant not in (None, asker.tenant):
         return False
     return all(asker.headers.get(name) == value for name, value in scope.header.items())
 
 
-def slices_of(trial: CanaryAssignment, asker: Asker, language_of: Callable[[str], str]) -> tuple[str, ...]:
+def slices_of(assignment: CanaryAssignment, asker: Asker, language_of: Callable[[str], str]) -> tuple[str, ...]:
     """The slices of the canary's plan that a request is in, as `tenant=acme`."""
     found: list[str] = []
-    for facet in trial.plan.slices:
+    for facet in assignment.plan.slices:
         if facet == "language":
             value = language_of(asker.text) if asker.text else ""
         elif facet.startswith("header:"):

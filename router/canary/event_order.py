@@ -41,7 +41,7 @@ class EventOrder:
     def end(self, entry: AssignedRequest, kind: Kind) -> None:
         """It has ended, in such a way."""
         took_s = self._clock() - entry.began_s
-        self._kinds[kind].usual[entry.arm].note(took_s)
+        self._kinds[kind].baseline_times[entry.arm].note(took_s)
         self._all[entry.arm].note(took_s)
         heapq.heappush(self._kinds[kind].ended, (entry.place, entry))
 
@@ -61,7 +61,7 @@ class EventOrder:
         return open_[0].place if open_ else math.inf
 
     def _horizon_s(self, line: "_Line", arm: Arm) -> float:
-        known = line.usual[arm].within_s, self._all[arm].within_s
+        known = line.baseline_times[arm].within_s, self._all[arm].within_s
         return min(next((one for one in known if one is not None), self._longest_s), self._longest_s)
 
 
@@ -70,7 +70,7 @@ class _Line:
 
     def __init__(self) -> None:
         self.open: dict[Arm, deque[AssignedRequest]] = {arm: deque() for arm in _ARMS}
-        self.usual: dict[Arm, _Usual] = {arm: _Usual() for arm in _ARMS}
+        self.baseline_times: dict[Arm, _Usual] = {arm: _Usual() for arm in _ARMS}
         self.ended: list[tuple[int, AssignedRequest]] = []
 
 

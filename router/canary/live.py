@@ -38,7 +38,7 @@ class LiveCanaries:
         self._plans: dict[int, PlanConfig] = {}
         self._open: dict[int, dict[AssignedRequest, Interrupt]] = {}
         self._answered: OrderedDict[bytes, AssignedRequest] = OrderedDict()
-        self.usual: dict[str, Baseline] = {}
+        self.baseline_times: dict[str, Baseline] = {}
         self.known: set[tuple[int, str]] = set()
         self.dropped: list[Callable[[str], None]] = []
         self.running: Mapping[str, CanaryAssignment] = {}
@@ -56,8 +56,10 @@ class LiveCanaries:
                 self._cut(record)
         steered = [record for record in records if record.phase in _STEERED and record.pool is None]
         pools = [record for record in records if record.pool is not None]
-        self.pool = self._trial(pools[-1]) if pools else None
-        self.running = {trial.adapter: trial for record in steered if (trial := self._trial(record)) is not None}
+        self.pool = self._assignment(pools[-1]) if pools else None
+        self.running = {
+            assignment.adapter: assignment for record in steered if (assignment := self._assignment(record)) is not None
+        }
         for record in records:
             self._metrics.canary(record.subject, record.name, record.weight, record.verdict)
         self.known = {one for one in self.known if one[0] in self._records}
@@ -66,39 +68,47 @@ class LiveCanaries:
             self._metrics.forget_canary(gone)
             self._open.pop(gone, None)
         if not self.running and self.pool is None:
-            self.usual.clear()
+            self.baseline_times.clear()
 
     @property
     def live(self) -> Sequence[CanaryAssignment]:
         """Those that are judged."""
         return tuple(one for one in (*self.running.values(), self.pool) if one is not None and one.live)
 
-    def usual_of(self, name: str) -> Baseline:
+    def baseline_of(self, name: str) -> Baseline:
         """What is usual for an adapter or a base, while a canary is under way."""
-        return self.usual.setdefault(name, Baseline())
+        return self.baseline_times.setdefault(name, Baseline())
 
     def shadowing(self, model: str) -> CanaryAssignment | None:
         """The canary that answers copies of what is asked of `model`, and nothing else yet."""
-        trial = self.running.get(model)
-        return trial if trial is not None and trial.share == 0 and trial.plan.shadow is not None else None
+        assignment = self.running.get(model)
+        return (
+            assignment
+            if assignment is not None and assignment.share == 0 and assignment.plan.shadow is not None
+            else None
+        )
 
-    def shadowed(self, trial: CanaryAssignment, bad: Collection[str]) -> None:
+    def shadowed(self, assignment: CanaryAssignment, bad: Collection[str]) -> None:
         """It has answered a copy. `bad`: by which metrics its answer was."""
-        self._recorder(trial).shadowed(bad)
+        self._recorder(assignment).shadowed(bad)
 
-    def unit_of(self, trial: CanaryAssignment, caller: bytes, alone: bytes) -> bytes:
+    def unit_of(self, assignment: CanaryAssignment, caller: bytes, alone: bytes) -> bytes:
         """What a request of `caller` is assigned by: the caller, or by what is seen of callers `alone`, which is this
         request and no other."""
-        return self._recorder(trial).population.unit_of(caller, alone, trial.share) if trial.live else caller
+        return (
+            self._recorder(assignment).population.unit_of(caller, alone, assignment.share)
+            if assignment.live
+            else caller
+        )
 
     def begin(
-        self, trial: CanaryAssignment, arm: Arm, asker: Asker, caller: bytes, interrupt: Interrupt
+        self, assignment: CanaryAssignment, arm: Arm, asker: Asker, caller: bytes, interrupt: Interrupt
     ) -> AssignedRequest:
         """A request of `caller` was assigned to `arm`."""
-        slices = slices_of(trial, asker, language_of) if trial.plan.slices else ()
-        entry = self._recorder(trial).begin(arm, trial.share, asker.unit, slices, caller)
+        slices = slices_of(assignment, asker, language_of) if assignment.plan.slices else ()
+        entry = self._recorder(assignment).begin(arm, assignment.share, asker.unit, slices, caller)
         if arm == "canary":
-            self._open.setdefault(trial.id, {})[entry] = interrupt
+            self._open.setdefault(assignment.id, {})[entry] = interrupt
         return entry
 
     def end(self, entry: AssignedRequest, bad: Collection[str] | None, answer: bytes) -> None:
@@ -127,7 +137,7 @@ class LiveCanaries:
         """Counts a pair of answers: 1 where the canary's is better, 0 where it is worse, else 0.5. Says whether there
         is such a canary here."""
         there = (*self.running.values(), *((self.pool,) if self.pool is not None else ()))
-        found = next((trial for trial in there if trial.id == canary), None)
+        found = next((assignment for assignment in there if assignment.id == canary), None)
         if found is not None:
             self._recorder(found).won(found.share, value)
         return found is not None
@@ -143,16 +153,16 @@ class LiveCanaries:
             if canary in self._recorders:
                 self._recorders[canary].give_back(counts)
 
-    def _recorder(self, trial: CanaryAssignment) -> Recorder:
-        if trial.id not in self._recorders:
+    def _recorder(self, assignment: CanaryAssignment) -> Recorder:
+        if assignment.id not in self._recorders:
 
             def told(arm: str, share: float, what: str) -> None:
-                self._metrics.canary_event(trial.id, trial.revision, arm, share, what)
+                self._metrics.canary_event(assignment.id, assignment.revision, arm, share, what)
 
-            self._recorders[trial.id] = Recorder(trial.id, trial.plan, self._clock, told)
-        return self._recorders[trial.id]
+            self._recorders[assignment.id] = Recorder(assignment.id, assignment.plan, self._clock, told)
+        return self._recorders[assignment.id]
 
-    def _trial(self, record: CanaryRecord) -> CanaryAssignment | None:
+    def _assignment(self, record: CanaryRecord) -> CanaryAssignment | None:
         if record.id not in self._plans:
             try:
                 self._plans[record.id] = plan_of(dict(record.plan), record.id)
@@ -169,7 +179,8 @@ class LiveCanaries:
     def _shut(self, canary: int) -> None:
         """Sends it nothing more, until the registry says what becomes of it."""
         self.running = {
-            name: replace(trial, share=0.0) if trial.id == canary else trial for name, trial in self.running.items()
+            name: replace(assignment, share=0.0) if assignment.id == canary else assignment
+            for name, assignment in self.running.items()
         }
         if self.pool is not None and self.pool.id == canary:
             self.pool = replace(self.pool, share=0.0)

@@ -82,7 +82,7 @@ class Coverage:
     unseen: Mapping[str, str] = field(default_factory=dict)
 
 
-def sight_of(plan: PlanConfig, subject: Subject, served: Served) -> Coverage:
+def coverage_of(plan: PlanConfig, subject: Subject, served: Served) -> Coverage:
     """What `plan` sees of `subject`."""
     ways = _ways(plan, subject, served.policy)
     watched, unseen = {}, {}
@@ -119,29 +119,29 @@ def checked(plan: PlanConfig, subject: Subject, served: Served) -> tuple[PlanCon
     and for a pool that no replica can be in.
     """
     check_pool(subject, served)
-    sight = sight_of(plan, subject, served)
-    if not sight.unseen:
-        return plan, sight
+    coverage = coverage_of(plan, subject, served)
+    if not coverage.unseen:
+        return plan, coverage
     if plan in ready_plans().values():
-        left = {name: metric for name, metric in plan.metrics.items() if name in sight.watched}
-        return plan.model_copy(update={"metrics": left}), sight
-    name, why = next(iter(sight.unseen.items()))
+        left = {name: metric for name, metric in plan.metrics.items() if name in coverage.watched}
+        return plan.model_copy(update={"metrics": left}), coverage
+    name, why = next(iter(coverage.unseen.items()))
     raise ConfigError(
         f"metrics.{name} will see nothing: {why}.",
         hint="Take it out of the plan, or put such a guard on the route." if name in _NEEDS else "Take it out.",
     )
 
 
-def blind_spots(trials: Iterable[CanaryAssignment], served: Served) -> Iterator[str]:
+def blind_spots(assignments: Iterable[CanaryAssignment], served: Served) -> Iterator[str]:
     """What canaries that are under way watch, and see nothing of by what is `served` now, in words."""
-    for trial in trials:
+    for assignment in assignments:
         try:
-            unseen = sight_of(trial.plan, Subject(trial.adapter, trial.pool), served).unseen
+            unseen = coverage_of(assignment.plan, Subject(assignment.adapter, assignment.pool), served).unseen
         except ConfigError as error:
-            yield f"canary {trial.id} of {trial.revision} gets no request any more: {error}"
+            yield f"canary {assignment.id} of {assignment.revision} gets no request any more: {error}"
         else:
             for metric, why in unseen.items():
-                yield f"canary {trial.id} of {trial.revision} sees nothing of {metric} any more: {why}"
+                yield f"canary {assignment.id} of {assignment.revision} sees nothing of {metric} any more: {why}"
 
 
 def _named(routes: Sequence[str]) -> str:

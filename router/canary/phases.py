@@ -50,7 +50,7 @@ def with_tallies(plan: PlanConfig, ledger: Ledger, tallies: Sequence[CanaryTally
     return ledger
 
 
-def conduct(
+def next_phase(
     record: CanaryRecord, plan: PlanConfig, ledger: Ledger, tallies: Sequence[CanaryTally], world: CanarySurroundings
 ) -> LookDraft | None:
     """What follows for `record`, whose `ledger` holds `tallies` already; None where nothing is worth a note. A look

@@ -46,18 +46,18 @@ def start(
     from patchbay.registry.canary_records import CanaryDraft
     from patchbay.router.canary.named_plans import named_plan
 
-    with opened(config) as desk:
+    with opened(config) as session:
         adapter, number = _revision(reference, pool)
-        chosen, sight = _seen(named_plan(plan), adapter, pool, config)
-        _check_scope(desk, chosen, adapter, config)
-        _check_alive(desk)
-        draft = CanaryDraft(adapter, number, chosen.model_dump(mode="json"), desk.actor, why, pool)
-        record = desk.registry.canaries.start(draft)
+        chosen, coverage = _seen(named_plan(plan), adapter, pool, config)
+        _check_scope(session, chosen, adapter, config)
+        _check_alive(session)
+        draft = CanaryDraft(adapter, number, chosen.model_dump(mode="json"), session.actor, why, pool)
+        record = session.registry.canaries.start(draft)
         if as_json:
-            print_json({**asdict(record), "sight": sight})
+            print_json({**asdict(record), "sight": coverage})
             return
         typer.echo(f"Canary {record.id}: {record.name} against {record.stable_name}.")
-        console().print(_sight_table(sight) if sight is not None else _NOT_KNOWN)
+        console().print(_coverage_table(coverage) if coverage is not None else _NOT_KNOWN)
         typer.echo(f"  patchbay canary watch {record.subject}")
 
 
@@ -71,15 +71,15 @@ def _seen(plan: "PlanConfig", adapter: str, pool: str | None, config: Config) ->
     return (plan, None) if served is None else checked(plan, Subject(adapter, pool), served)
 
 
-def _sight_table(sight: "Coverage") -> "RenderableType":
+def _coverage_table(coverage: "Coverage") -> "RenderableType":
     from patchbay.adapters.commands.output import table
 
-    rows = [(name, "yes", on) for name, on in sight.watched.items()]
-    rows += [(name, "no", why) for name, why in sight.unseen.items()]
+    rows = [(name, "yes", on) for name, on in coverage.watched.items()]
+    rows += [(name, "no", why) for name, why in coverage.unseen.items()]
     return table("", ("metric", "watched", "on, or why not"), rows)
 
 
-def _check_scope(desk: Session, plan: "PlanConfig", adapter: str, config: Path | None) -> None:
+def _check_scope(session: Session, plan: "PlanConfig", adapter: str, config: Path | None) -> None:
     """Raises ConfigError where the plan's scope can reach nobody, as far as the servers' file and the registry tell."""
     from patchbay.core.errors import ConfigError
     from patchbay.core.settings import load_yaml
@@ -90,7 +90,7 @@ def _check_scope(desk: Session, plan: "PlanConfig", adapter: str, config: Path |
     routes = load_yaml(file).get("routes") or {} if file.exists() else {}
     # Clients of a pool may name any model.
     words = {*routes, adapter, *({plan.scope.route} if not adapter and plan.scope.route else ())}
-    tenants = {DEFAULT_TENANT, *(one.name for one in desk.registry.accounts.tenants())}
+    tenants = {DEFAULT_TENANT, *(one.name for one in session.registry.accounts.tenants())}
     fault = fault_of(plan.scope, words, tenants)
     if fault is not None:
         raise ConfigError(f"{fault[0].upper()}{fault[1:]}.")
@@ -115,8 +115,8 @@ def promote(name: _Name, why: Why = None, config: Config = None, as_json: AsJson
 
     Example: patchbay canary promote sql --why "reviewed by hand"
     """
-    with opened(config) as desk:
-        after = _moves(desk).promote(live_canary(desk, name), actor=desk.actor, why=why)
+    with opened(config) as session:
+        after = _moves(session).promote(live_canary(session, name), actor=session.actor, why=why)
         _say(after, f"{after.name} is promoted.", as_json=as_json)
 
 
@@ -125,8 +125,8 @@ def pause(name: _Name, why: Why = None, config: Config = None, as_json: AsJson =
 
     Example: patchbay canary pause sql --why "the office is empty"
     """
-    with opened(config) as desk:
-        after = _moves(desk).pause(live_canary(desk, name), actor=desk.actor, why=why)
+    with opened(config) as session:
+        after = _moves(session).pause(live_canary(session, name), actor=session.actor, why=why)
         _say(after, f"{after.name} stays at {after.weight:g}%.", as_json=as_json)
 
 
@@ -135,8 +135,8 @@ def resume(name: _Name, why: Why = None, config: Config = None, as_json: AsJson 
 
     Example: patchbay canary resume sql
     """
-    with opened(config) as desk:
-        after = _moves(desk).resume(live_canary(desk, name), actor=desk.actor, why=why)
+    with opened(config) as session:
+        after = _moves(session).resume(live_canary(session, name), actor=session.actor, why=why)
         _say(after, f"{after.name} goes on.", as_json=as_json)
 
 
@@ -145,26 +145,26 @@ def abort(name: _Name, why: Why = None, config: Config = None, as_json: AsJson =
 
     Example: patchbay canary abort sql --why "customers complain"
     """
-    with opened(config) as desk:
-        after = _moves(desk).abort(live_canary(desk, name), actor=desk.actor, why=why)
+    with opened(config) as session:
+        after = _moves(session).abort(live_canary(session, name), actor=session.actor, why=why)
         _say(after, f"{after.name} gets no more requests.", as_json=as_json)
 
 
-def _moves(desk: Session) -> "CanaryMoves":
+def _moves(session: Session) -> "CanaryMoves":
     from patchbay.registry.canary_decisions import CanaryMoves
 
-    return CanaryMoves(desk.registry.canaries)
+    return CanaryMoves(session.registry.canaries)
 
 
-def live_canary(desk: Session, name: str) -> "CanaryRecord":
+def live_canary(session: Session, name: str) -> "CanaryRecord":
     """The canary that `name` means: an adapter's that has not ended, or the one with that number. Raises NotFound."""
     if name.isdecimal():
-        return desk.registry.canaries.get(int(name))
-    return desk.registry.canaries.live(name.partition("@")[0])
+        return session.registry.canaries.get(int(name))
+    return session.registry.canaries.live(name.partition("@")[0])
 
 
-def _check_alive(desk: Session) -> None:
-    if not desk.registry.routers(_ALIVE_S):
+def _check_alive(session: Session) -> None:
+    if not session.registry.routers(_ALIVE_S):
         raise Conflict("No router is alive that could send the canary anything.", hint="patchbay up")
 
 

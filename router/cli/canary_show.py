@@ -30,9 +30,9 @@ def status(
     """
     from patchbay.adapters.commands.output import console, print_json
 
-    with opened(config) as desk:
-        found = [one for one in desk.registry.canaries.history(name) if one.live]
-        seen = desk.registry.canaries.judged(*(record.id for record in found))
+    with opened(config) as session:
+        found = [one for one in session.registry.canaries.history(name) if one.live]
+        seen = session.registry.canaries.judged(*(record.id for record in found))
         told = [_standing(record, seen) for record in found]
     if as_json:
         print_json(told)
@@ -54,8 +54,8 @@ def watch(
 
     Example: patchbay canary watch sql
     """
-    with opened(config) as desk:
-        standings = _standings(desk, _last(desk, name))
+    with opened(config) as session:
+        standings = _standings(session, _last(session, name))
         last = _watched_by_programs(standings) if as_json else _watched_by_people(standings)
     if last["phase"] != "promoted":
         raise typer.Exit(1)
@@ -99,8 +99,8 @@ def history(
     """
     from patchbay.adapters.commands.output import console, print_json
 
-    with opened(config) as desk:
-        found = desk.registry.canaries.history(name)
+    with opened(config) as session:
+        found = session.registry.canaries.history(name)
     if as_json:
         print_json(found)
         return
@@ -116,9 +116,9 @@ def replay(canary: _Id, config: Config = None, as_json: AsJson = False) -> None:
     from patchbay.adapters.commands.output import console, print_json, table
     from patchbay.router.canary.replay import replayed
 
-    with opened(config) as desk:
-        record = desk.registry.canaries.get(canary)
-        found = list(replayed(_plan_of(record), desk.registry.canaries.looks(canary)))
+    with opened(config) as session:
+        record = session.registry.canaries.get(canary)
+        found = list(replayed(_plan_of(record), session.registry.canaries.looks(canary)))
     rows = [
         (one.look.number, one.again["kind"], one.again["requests"][0], one.again["reason"], one.same) for one in found
     ]
@@ -147,9 +147,9 @@ def report(
     from patchbay.router.canary.incident import TOLD_LOOKS, summary
     from patchbay.router.canary.report_files import write_incident
 
-    with opened(config) as desk:
-        record = desk.registry.canaries.get(canary)
-        looks = desk.registry.canaries.thinned(canary, TOLD_LOOKS)
+    with opened(config) as session:
+        record = session.registry.canaries.get(canary)
+        looks = session.registry.canaries.thinned(canary, TOLD_LOOKS)
         folder = write_incident(out, record, looks)
         if as_json:
             print_json({**summary(record, looks), "folder": str(folder)})
@@ -157,20 +157,20 @@ def report(
             typer.echo(f"{folder / 'summary.md'}")
 
 
-def _last(desk: Session, name: str) -> int:
+def _last(session: Session, name: str) -> int:
     """The canary to be watched: the one with that number, else the last one, which may be over by now."""
     if name.isdecimal():
-        return desk.registry.canaries.get(int(name)).id
-    found = desk.registry.canaries.history(name.partition("@")[0], limit=1)
-    return found[0].id if found else live_canary(desk, name).id
+        return session.registry.canaries.get(int(name)).id
+    found = session.registry.canaries.history(name.partition("@")[0], limit=1)
+    return found[0].id if found else live_canary(session, name).id
 
 
-def _standings(desk: Session, canary: int) -> Iterator[dict[str, Any]]:
+def _standings(session: Session, canary: int) -> Iterator[dict[str, Any]]:
     """How a canary stands, whenever that has changed, to its end."""
     before: dict[str, Any] = {}
     while True:
-        record = desk.registry.canaries.get(canary)
-        told = _standing(record, desk.registry.canaries.judged(canary))
+        record = session.registry.canaries.get(canary)
+        told = _standing(record, session.registry.canaries.judged(canary))
         if told != before:
             yield told
         before = told

@@ -35,11 +35,11 @@ def explain(
     from patchbay.router.routes.facts import RequestFacts
 
     try:
-        book = _book(config)
-        if not book.knows(model):
-            raise ConfigError(f"There is no route '{model}' in the configuration.", hint=_known(book))
+        table = _table(config)
+        if not table.knows(model):
+            raise ConfigError(f"There is no route '{model}' in the configuration.", hint=_known(table))
         said = typer.get_text_stream("stdin").read() if text == "-" else text
-        choice = book.choose(model, RequestFacts(text=said, caller=f"user:{caller}".encode()))
+        choice = table.choose(model, RequestFacts(text=said, caller=f"user:{caller}".encode()))
     except PatchbayError as error:
         raise typer.Exit(fail(error)) from error
     found = {"route": choice.route, "model": choice.model, "arm": choice.arm, "why": list(choice.why)}
@@ -65,7 +65,7 @@ def evaluate(
     from patchbay.router.routes.evaluation import read_texts
 
     try:
-        result = run(_book(config), read_texts(file))
+        result = run(_table(config), read_texts(file))
     except PatchbayError as error:
         raise typer.Exit(fail(error)) from error
     if as_json:
@@ -75,18 +75,18 @@ def evaluate(
     raise typer.Exit(0 if result.share >= least else 1)
 
 
-def _book(file: Path | None) -> "RouteTable":
+def _table(file: Path | None) -> "RouteTable":
     from patchbay.core.settings import load_yaml, parse_settings
     from patchbay.router.routes.config import RoutesConfig
-    from patchbay.router.routes.table import compile_book
+    from patchbay.router.routes.table import compile_table
 
     path = file or DEFAULT_FILE
     data: dict[str, Any] = {key: value for key, value in load_yaml(path).items() if key in RoutesConfig.model_fields}
-    return compile_book(parse_settings(RoutesConfig, data, source=str(path)), path.absolute().parent)
+    return compile_table(parse_settings(RoutesConfig, data, source=str(path)), path.absolute().parent)
 
 
-def _known(book: "RouteTable") -> str:
-    return f"There are: {', '.join(sorted(book.routes)) or 'none'}."
+def _known(table: "RouteTable") -> str:
+    return f"There are: {', '.join(sorted(table.routes)) or 'none'}."
 
 
 def _show(result: "RouteEvaluation") -> None:

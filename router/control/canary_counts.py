@@ -19,8 +19,8 @@ class Tallies:
     """Writes once a second and at the end, and keeps what cannot be written. `name`: this router's; `all_of_it`: or
     only what is urgent, since Prometheus has the rest."""
 
-    def __init__(self, trials: LiveCanaries, canaries: Canaries, *, name: str, all_of_it: bool) -> None:
-        self._trials = trials
+    def __init__(self, live_canaries: LiveCanaries, canaries: Canaries, *, name: str, all_of_it: bool) -> None:
+        self._live_canaries = live_canaries
         self._canaries = canaries
         self._name = name
         self._all_of_it = all_of_it
@@ -47,7 +47,7 @@ class Tallies:
         await self.flush()
 
     async def _put(self) -> None:
-        taken = self._trials.take()
+        taken = self._live_canaries.take()
         told = {canary: self._worth_telling(counts) for canary, counts in taken.items()}
         told = {canary: counts for canary, counts in told.items() if counts}
         if not told:
@@ -56,7 +56,7 @@ class Tallies:
             await self._threads.run(self._canaries.tally, self._name, told)
         except RegistryError as error:
             _log.warning("what was counted of canaries is kept for now: %s", error)
-            self._trials.give_back(taken)
+            self._live_canaries.give_back(taken)
 
     def _worth_telling(self, counts: Sequence[Counts]) -> Sequence[Mapping[str, Any]]:
         return [one.as_json for one in counts if self._all_of_it or one.tripped is not None]

@@ -14,7 +14,7 @@ from patchbay.registry.records import Rollout, RouterBeat
 from patchbay.router.canary.config import CanaryConfig, DeclaredCanary, plan_of
 from patchbay.router.canary.incident import TOLD_LOOKS
 from patchbay.router.canary.ledger import Ledger, ledger_of
-from patchbay.router.canary.phases import CanarySurroundings, conduct, evidence_of, with_tallies
+from patchbay.router.canary.phases import CanarySurroundings, evidence_of, next_phase, with_tallies
 from patchbay.router.canary.plan import PlanConfig
 from patchbay.router.control.announcer import Announcer
 from patchbay.router.control.context import Context
@@ -61,22 +61,22 @@ class CanaryKeeper:
             self._blind.pop(gone, None)
         for record in live.values():
             self._tasks.start(("canary", record.id), self._carry_on(record))
-        for adapter, wish in self._declared.items():
-            self._tasks.start(("canary of", adapter), self._declare(adapter, wish))
+        for adapter, change in self._declared.items():
+            self._tasks.start(("canary of", adapter), self._declare(adapter, change))
         self._context.metrics.canary_blind(any(self._blind.values()))
 
-    async def _declare(self, adapter: str, wish: DeclaredCanary) -> None:
+    async def _declare(self, adapter: str, change: DeclaredCanary) -> None:
         """Starts what the configuration asks for, once its revision is there and another is stable."""
         canaries = self._canaries
         try:
             known = await self._context.threads.work.run(canaries.history, adapter)
-            if all(record.number != wish.revision for record in known):
-                told = wish.plan.model_dump(mode="json")
-                draft = CanaryDraft(adapter, wish.revision, told, "configuration")
+            if all(record.number != change.revision for record in known):
+                told = change.plan.model_dump(mode="json")
+                draft = CanaryDraft(adapter, change.revision, told, "configuration")
                 await self._context.threads.work.run(canaries.start, draft)
                 await self._context.follower.look()
         except (Conflict, NotFound) as error:
-            _log.info("the canary of %s@%d waits: %s", adapter, wish.revision, error)
+            _log.info("the canary of %s@%d waits: %s", adapter, change.revision, error)
             await asyncio.sleep(_DECLARE_AGAIN_S)
         except RegistryError as error:
             _log.warning("the registry is out of reach: %s", error)
@@ -149,7 +149,7 @@ class CanaryKeeper:
                 self._books.pop(record.id, None)
                 return None
             ledger = with_tallies(book.plan, book.ledger, tallies)
-            said = conduct(record, book.plan, ledger, tallies, self._world(record, book.plan, rollout, stable))
+            said = next_phase(record, book.plan, ledger, tallies, self._world(record, book.plan, rollout, stable))
             if said is not None:
                 self._books[record.id] = _Book(book.plan, ledger, record.looks + 1)
             return said

@@ -45,7 +45,7 @@ class Control:
         fleet: Fleet,
         controls: Mapping[str, ReplicaControl],
         metrics: Metrics,
-        trials: LiveCanaries,
+        live_canaries: LiveCanaries,
     ) -> None:
         self.settings = settings
         self.reach: Callable[[], PinnedNames] = PinnedNames
@@ -69,9 +69,9 @@ class Control:
             poll_s=config.registry_poll_s,
             utc_now=self.registry.clock,
         )
-        self.follower.told.append(lambda snapshot: trials.put(snapshot.canaries))
+        self.follower.told.append(lambda snapshot: live_canaries.put(snapshot.canaries))
         self._tallies = Tallies(
-            trials, self.registry.canaries, name=name, all_of_it=config.canary.metrics == "embedded"
+            live_canaries, self.registry.canaries, name=name, all_of_it=config.canary.metrics == "embedded"
         )
         self.context = Context(
             self.registry,
@@ -126,9 +126,9 @@ class Control:
 def _as_seen(config: RouterConfig) -> dict[str, DeclaredCanary]:
     """The canaries that the configuration asks for, their plans without what would see nothing."""
     found: dict[str, DeclaredCanary] = {}
-    for name, wish in config.canaries.items():
-        plan, sight = checked(wish.plan, Subject(name), config.served)
-        found[name] = wish.model_copy(update={"plan": plan})
-        for metric, why in sight.unseen.items():
-            _log.info("the canary of %s@%d will not watch %s: %s", name, wish.revision, metric, why)
+    for name, change in config.canaries.items():
+        plan, coverage = checked(change.plan, Subject(name), config.served)
+        found[name] = change.model_copy(update={"plan": plan})
+        for metric, why in coverage.unseen.items():
+            _log.info("the canary of %s@%d will not watch %s: %s", name, change.revision, metric, why)
     return found

@@ -16,7 +16,7 @@ class PinnedNames:
     models: frozenset[str] = frozenset()
 
 
-def reach_of(config: PolicyConfig) -> PinnedNames:
+def pinned_names(config: PolicyConfig) -> PinnedNames:
     """What `config` names."""
     return PinnedNames(frozenset(config.routes), frozenset(_models(config)))
 

@@ -37,10 +37,10 @@ class Carrier:
     async def carry_on(self, exchange: Exchange, ask: Ask, error: ReplicaFailure) -> None:
         """Goes on with a stream that broke by `error`. Raises UpstreamFailed where that cannot be, and SuspectedQuery
         where the stream may be what replicas die of."""
-        relay, patience = exchange.relay, RetryLimit(self._timeout_s, self._deaths, self._clock)
-        patience.progressed()
+        relay, retry_limit = exchange.relay, RetryLimit(self._timeout_s, self._deaths, self._clock)
+        retry_limit.progressed()
         case = self._upstreams.case(exchange, ask)
-        while (plan := self._plan(exchange, ask)) is not None and not patience.over:
+        while (plan := self._plan(exchange, ask)) is not None and not retry_limit.over:
             if isinstance(plan, Tail):
                 await relay.finish(plan.events)
                 self._metrics.carried("whole")
@@ -58,9 +58,9 @@ class Carrier:
                 await self._rest(exchange, ask, replica, plan)
             except ReplicaFailure as again:
                 error = again
-                patience.failed(again)
+                retry_limit.failed(again)
                 if relay.sent_bytes > sent:
-                    patience.progressed()
+                    retry_limit.progressed()
             else:
                 self._metrics.carried("whole")
                 return

@@ -62,8 +62,8 @@ class HeldTurn(Protocol):
 class Exchange:
     """One request, and how far its answer has come. `extra`: the router's own headers on the answer; `tried`: the
     replicas that were asked; `span`: the router's own in its trace; `on_begin`: told when the answer begins; `turn`:
-    its turn, where it was given one; `cached`: whether it was answered with what was kept; `guarded`: the guards that
-    it is under; `entry`: its place in a canary, `bad`: the canary's metrics by which it went wrong;
+    its turn, where it was given one; `cached`: whether it was answered with what was kept; `guard_session`: the guards
+    that it is under; `entry`: its place in a canary, `bad`: the canary's metrics by which it went wrong;
     `began_s`: when its answer began; `cold`: whether its revision had to be loaded first. Who answers, or is to:
     `route`, empty where the client named no route, `target`, and `replica`; `used` and `cost`: tokens, and what they
     cost, in trillionths; `counted`: the route and the model that its usage is booked under, None before it was asked of
@@ -87,7 +87,7 @@ class Exchange:
     on_begin: Callable[[], None] | None = None
     turn: HeldTurn | None = None
     cached: bool = False
-    guarded: GuardSession | None = None
+    guard_session: GuardSession | None = None
     entry: AssignedRequest | None = None
     bad: set[str] = field(default_factory=set)
     began_s: float | None = None

@@ -65,11 +65,11 @@ class Forwarder:
         queued = exchange.turn is not None and exchange.turn.queued
         tries, second_opinion = 0, False
         seen = exchange.case.deaths if exchange.case is not None else 0
-        patience = RetryLimit(self._hold_s, self._retry.deaths, self._clock, queued=queued, deaths=seen)
-        while not patience.over:
+        retry_limit = RetryLimit(self._hold_s, self._retry.deaths, self._clock, queued=queued, deaths=seen)
+        while not retry_limit.over:
             replica = self._upstreams.pick(exchange, ask)
             if replica is None:
-                if not self._is_waited_for(ask, patience):
+                if not self._is_waited_for(ask, retry_limit):
                     break
                 exchange.tried.clear()
                 await asyncio.sleep(_PAUSE_S)
@@ -86,7 +86,7 @@ class Forwarder:
                 if error.kind == "timeout":
                     raise UpstreamFailed(f"The replica failed: {error.message}.") from error
                 failure, second_opinion = _as_answer(error), error.kind == "error"
-                patience.failed(error)
+                retry_limit.failed(error)
                 await self._back_off(tries)
                 continue
             if (moved := await self._moved(exchange, ask, attempt)) is not None:
@@ -97,14 +97,14 @@ class Forwarder:
             return _armed(ask)
         raise failure
 
-    def _is_waited_for(self, ask: Ask, patience: RetryLimit) -> bool:
+    def _is_waited_for(self, ask: Ask, retry_limit: RetryLimit) -> bool:
         """Whether it is waited for somebody who can be asked, where nobody can now. Raises RateLimited where all have
         said when to come again."""
-        patience.alone()
+        retry_limit.alone()
         if paused_s := self._upstreams.paused_s(ask):
             said = f"Every replica that serves '{ask.target.label}' has asked to be left alone for a while."
             raise RateLimited(said, retry_after_s=math.ceil(paused_s), of_route=True)
-        return patience.waits and self._upstreams.shut_s(ask) < patience.left_s
+        return retry_limit.waits and self._upstreams.shut_s(ask) < retry_limit.left_s
 
     async def _begin(self, exchange: Exchange, ask: Ask, replica: Replica) -> Attempt:
         """An answer's beginning, by `replica`, or by another that is asked as well when it is slow."""

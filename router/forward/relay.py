@@ -45,8 +45,8 @@ class Relay:
     """One answer on its way to the client. `form`: of the errors that its client expects;
     `sent_bytes`: how much of its body the client was sent; `events`: how many events of a stream without a transcript;
     `copy`: takes what the client is sent, where it is set; `transcript`: what is needed to go on elsewhere, for a
-    stream where that is known; `guarded`: what filters the answer, where anything does; `cleared`: is over once the
-    prompt may be answered, and fails where it may not."""
+    stream where that is known; `guard_session`: what filters the answer, where anything does; `cleared`: is over once
+    the prompt may be answered, and fails where it may not."""
 
     def __init__(self, reply: Reply, form: Form = "chat") -> None:
         self._reply = reply
@@ -56,7 +56,7 @@ class Relay:
         self._translate: Callable[[bytes], bytes] | None = None
         self._ends_with_done = False
         self.transcript: Transcript | None = None
-        self.guarded: GuardSession | None = None
+        self.guard_session: GuardSession | None = None
         self._filter: Filter | None = None
         self._gate: StreamGate | None = None
         self.cleared: asyncio.Task[None] | None = None
@@ -93,13 +93,13 @@ class Relay:
             self._ends_with_done = ends_with_done
             headers = [pair for pair in answer.headers if pair[0] != b"content-length"]
             self._reply.start(answer.status, headers + extra)
-            if self.guarded is not None:
-                self._filter = self.guarded.filter(self._used, self._pass)
-                self._gate = self.guarded.gate(self._filter)
+            if self.guard_session is not None:
+                self._filter = self.guard_session.filter(self._used, self._pass)
+                self._gate = self.guard_session.gate(self._filter)
             await self._stream(answer)
             return
-        if self.guarded is not None and answer.status == 200:
-            await self._filtered(answer, extra, self.guarded)
+        if self.guard_session is not None and answer.status == 200:
+            await self._filtered(answer, extra, self.guard_session)
             return
         self._reply.start(answer.status, answer.headers + extra)
         if not answer.whole:
@@ -148,15 +148,15 @@ class Relay:
     def _body(self, error: RequestError) -> bytes:
         return anthropic_body(error) if self._form == "messages" else openai_body(error)
 
-    async def _filtered(self, answer: Answer, extra: Headers, guarded: GuardSession) -> None:
+    async def _filtered(self, answer: Answer, extra: Headers, guard_session: GuardSession) -> None:
         """Passes on an answer that is one document, once a guard has seen all of it."""
         await answer.gather(_WHOLE_LIMIT)
         if not answer.whole:
             raise GuardFailed(f"The answer is larger than {_WHOLE_LIMIT} bytes, so it was not let through.")
         self._last = answer.take()
-        body = await guarded.whole(self._last)
+        body = await guard_session.whole(self._last)
         headers = [pair for pair in answer.headers if pair[0] != b"content-length"]
-        self.whole(answer.status, headers + guarded.headers(extra), body)
+        self.whole(answer.status, headers + guard_session.headers(extra), body)
 
     def _used(self) -> tuple[int, int]:
         if self.transcript is not None and self.transcript.answer_count:

@@ -25,44 +25,44 @@ _LEAST_TOKENS = 8
 class CanaryStep:
     """`clock`: seconds, monotonic."""
 
-    def __init__(self, trials: LiveCanaries, fleet: Fleet, clock: Callable[[], float]) -> None:
-        self._trials = trials
+    def __init__(self, live_canaries: LiveCanaries, fleet: Fleet, clock: Callable[[], float]) -> None:
+        self._live_canaries = live_canaries
         self._fleet = fleet
         self._clock = clock
 
     def arms(self, incoming: Incoming, choices: Sequence[Choice]) -> Sequence[Choice]:
         """What the request is to get, with a canary before that, where it is in its arm: should that not answer, the
         stable revision does."""
-        first, pool = choices[0], self._trials.pool
-        trial = self._trials.running.get(first.model)
+        first, pool = choices[0], self._live_canaries.pool
+        assignment = self._live_canaries.running.get(first.model)
         if pool is not None:
             # What nobody has assigned to it keeps away from a pool that is tried, or was.
             choices = [_kept_from(pool, choice) for choice in choices]
-            if trial is None and choices[0].pool is not None:
-                trial = pool
-        if trial is None:
+            if assignment is None and choices[0].pool is not None:
+                assignment = pool
+        if assignment is None:
             return choices
         exchange, client, facts = incoming.exchange, incoming.client, incoming.facts
         asker = Asker(first.route, client.tenant, facts.caller, facts.headers, client.tier_name, facts.text)
-        if not is_tried_on(trial, asker) or not self._begins(trial, choices[0]):
+        if not is_tried_on(assignment, asker) or not self._begins(assignment, choices[0]):
             return choices
-        asker = replace(asker, unit=self._trials.unit_of(trial, facts.caller, incoming.alone))
-        arm = arm_of(trial, asker)
-        if trial.live and arm is not None:
-            exchange.entry = self._trials.begin(trial, arm, asker, facts.caller, exchange.interrupt)
+        asker = replace(asker, unit=self._live_canaries.unit_of(assignment, facts.caller, incoming.alone))
+        arm = arm_of(assignment, asker)
+        if assignment.live and arm is not None:
+            exchange.entry = self._live_canaries.begin(assignment, arm, asker, facts.caller, exchange.interrupt)
         if arm == "stable":
             return choices
-        if trial.pool is not None:
-            return (replace(first, arm="canary", pool=trial.pool), *choices)
-        return (replace(choices[0], model=trial.revision, arm="canary"), *choices)
+        if assignment.pool is not None:
+            return (replace(first, arm="canary", pool=assignment.pool), *choices)
+        return (replace(choices[0], model=assignment.revision, arm="canary"), *choices)
 
-    def _begins(self, trial: CanaryAssignment, choice: Choice) -> bool:
+    def _begins(self, assignment: CanaryAssignment, choice: Choice) -> bool:
         """Whether this router knows that each replica which may be asked can answer as the canary."""
-        named = trial.id, choice.model
-        if trial.live and named not in self._trials.known:
-            if not can_answer(trial, choice, self._fleet.view):
+        named = assignment.id, choice.model
+        if assignment.live and named not in self._live_canaries.known:
+            if not can_answer(assignment, choice, self._fleet.view):
                 return False
-            self._trials.known.add(named)
+            self._live_canaries.known.add(named)
         return True
 
     def failed(self, exchange: Exchange, error: RequestError) -> None:
@@ -98,7 +98,7 @@ class CanaryStep:
             self._note(exchange, "token_time", int(streamed), (self._clock() - since_s) / used.answer)
 
     def _note(self, exchange: Exchange, kind: str, size: int, value: float) -> None:
-        usual, entry = self._trials.usual_of(exchange.label), exchange.entry
+        usual, entry = self._live_canaries.baseline_of(exchange.label), exchange.entry
         if entry is None:
             return
         if usual.is_above(kind, size, value):
@@ -115,23 +115,23 @@ class CanaryStep:
 
     def _end(self, exchange: Exchange, bad: frozenset[str] | None) -> None:
         if exchange.entry is not None:
-            self._trials.end(exchange.entry, bad, answer_key(exchange.tenant, exchange.id))
+            self._live_canaries.end(exchange.entry, bad, answer_key(exchange.tenant, exchange.id))
             exchange.entry = None
 
 
-def can_answer(trial: CanaryAssignment, choice: Choice, view: View) -> bool:
+def can_answer(assignment: CanaryAssignment, choice: Choice, view: View) -> bool:
     """Whether every ready replica that `choice` may be answered by is known to have what is tried: the revision, or as
     one of the pool the model. Pure."""
     target = view.table.get(choice.model)
     if target is None:
         return False
-    if trial.pool is not None:
-        mine = [one for one in view.replicas if one.pool == trial.pool]
+    if assignment.pool is not None:
+        mine = [one for one in view.replicas if one.pool == assignment.pool]
         return bool(mine) and all(one.state == "ready" and one.name in target.replicas for one in mine)
     pool = choice.pool or (choice.config.pool if choice.config else None)
     asked = [one for one in view.replicas if one.name in target.replicas and in_pool(one, pool)]
     ready = [one for one in asked if one.state == "ready"]
-    return bool(ready) and all(_lists(one, trial.revision) for one in ready)
+    return bool(ready) and all(_lists(one, assignment.revision) for one in ready)
 
 
 def _lists(replica: Replica, revision: str) -> bool:

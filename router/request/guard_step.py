@@ -28,15 +28,15 @@ _METRICS = {"SCHEMA": "schema", "SCHEMA_UNCHECKED": "schema", "REFUSAL": "refusa
 
 
 class GuardStep:
-    """`key`: what the marks of findings are made with; `judges`: whom guards ask that ask somebody else; `apart`: does
-    what takes long."""
+    """`key`: what the marks of findings are made with; `judges`: whom guards ask that ask somebody else; `offload`:
+    does what takes long."""
 
-    def __init__(self, policy: PolicyHolder, metrics: Metrics, key: bytes, judges: Judges, apart: Offload) -> None:
+    def __init__(self, policy: PolicyHolder, metrics: Metrics, key: bytes, judges: Judges, offload: Offload) -> None:
         self._policy = policy
         self._metrics = metrics
         self._key = key
         self._judges = judges
-        self._apart = apart
+        self._offload = offload
 
     async def check(self, exchange: Exchange, choice: Choice, tenant: str, body: bytes) -> bytes:
         """A request's body as it may go on; its answer will go through the same guards.
@@ -49,27 +49,27 @@ class GuardStep:
         if pipeline is None:
             return body
         facts = TextOrigin(exchange.id.decode("latin-1"), choice.route if choice.config else "", tenant)
-        guarded = exchange.guarded = GuardSession(
-            pipeline, exchange.endpoint.name, self._key, self._judges, facts, self._apart
+        guard_session = exchange.guard_session = GuardSession(
+            pipeline, exchange.endpoint.name, self._key, self._judges, facts, self._offload
         )
-        guarded.tells_results = header(exchange.request.headers, VERDICTS) == b"1"
+        guard_session.tells_results = header(exchange.request.headers, VERDICTS) == b"1"
         try:
-            body = await guarded.checked(body)
+            body = await guard_session.checked(body)
         finally:
-            exchange.extra = guarded.headers(exchange.extra)
+            exchange.extra = guard_session.headers(exchange.extra)
             # Where it ends here, nobody else notes it.
-            if any(one.action in ("block", "route") for one in guarded.findings.counts):
+            if any(one.action in ("block", "route") for one in guard_session.findings.counts):
                 self.done(exchange)
-        exchange.relay.guarded = guarded if guarded.looks_at_answers else None
+        exchange.relay.guard_session = guard_session if guard_session.looks_at_answers else None
         return body
 
     async def while_judged(self, exchange: Exchange, answering: Coroutine[Any, Any, Target]) -> Target:
         """Answers while the prompt is judged, where somebody has to be asked about it: nothing goes out until that is
         over, and no work goes on once it is to be refused. Raises what either does."""
-        guarded = exchange.guarded
-        if guarded is None or not guarded.judges_prompt:
+        guard_session = exchange.guard_session
+        if guard_session is None or not guard_session.judges_prompt:
             return await answering
-        judging = exchange.relay.cleared = asyncio.create_task(self._cleared(exchange, guarded))
+        judging = exchange.relay.cleared = asyncio.create_task(self._cleared(exchange, guard_session))
         work = asyncio.create_task(answering)
         try:
             await asyncio.wait({judging, work}, return_when=asyncio.FIRST_COMPLETED)
@@ -82,21 +82,21 @@ class GuardStep:
             await asyncio.gather(work, judging, return_exceptions=True)
             exchange.relay.cleared = None
 
-    async def _cleared(self, exchange: Exchange, guarded: GuardSession) -> None:
+    async def _cleared(self, exchange: Exchange, guard_session: GuardSession) -> None:
         try:
-            await guarded.judge_prompt()
+            await guard_session.judge_prompt()
         finally:
-            exchange.extra = guarded.headers(exchange.extra)
+            exchange.extra = guard_session.headers(exchange.extra)
 
     def done(self, exchange: Exchange) -> None:
         """Notes what was found, once nothing more will be."""
-        guarded = exchange.guarded
-        if guarded is None or not guarded.findings.counts:
+        guard_session = exchange.guard_session
+        if guard_session is None or not guard_session.findings.counts:
             return
-        for found, count in guarded.findings.counts.items():
+        for found, count in guard_session.findings.counts.items():
             self._metrics.verdict(found.guard, found.kind, found.action, found.side, count)
-        exchange.bad |= _bad_for(guarded.findings)
-        for one in guarded.findings.first:
+        exchange.bad |= _bad_for(guard_session.findings)
+        for one in guard_session.findings.first:
             said = {
                 "request": exchange.id.decode(),
                 "guard": one.guard,
@@ -109,9 +109,9 @@ class GuardStep:
                 "dry_run": one.dry_run,
             }
             _audit.info("%s", json.dumps(said))
-        if guarded.findings.more:
-            _audit.info("%s", json.dumps({"request": exchange.id.decode(), "more": guarded.findings.more}))
-        guarded.findings.clear()
+        if guard_session.findings.more:
+            _audit.info("%s", json.dumps({"request": exchange.id.decode(), "more": guard_session.findings.more}))
+        guard_session.findings.clear()
 
 
 def _bad_for(findings: Findings) -> set[str]:

@@ -61,7 +61,7 @@ class HandlerParts:
     usage: TenantUsage | None
     clock: Callable[[], float]
     guard_key: bytes
-    trials: LiveCanaries
+    live_canaries: LiveCanaries
 
 
 class RequestHandler:
@@ -71,15 +71,15 @@ class RequestHandler:
         self._parts = parts
         self._upstreams = upstreams
         self._forwarder = forwarder
-        aside = InternalClient(parts.fleet, upstreams)
-        self._judges = Judges(aside.verdict, aside.again, lambda: parts.policy.policy.guards.judges)
-        self._apart = Offload()
-        self._guarding = GuardStep(parts.policy, parts.metrics, parts.guard_key, self._judges, self._apart)
-        self._canarying = CanaryStep(parts.trials, parts.fleet, parts.clock)
+        internal = InternalClient(parts.fleet, upstreams)
+        self._judges = Judges(internal.verdict, internal.again, lambda: parts.policy.policy.guards.judges)
+        self._offload = Offload()
+        self._guard_step = GuardStep(parts.policy, parts.metrics, parts.guard_key, self._judges, self._offload)
+        self._canary_step = CanaryStep(parts.live_canaries, parts.fleet, parts.clock)
         self._cache = AnswerCache(parts.config.cache_mib * 1024 * 1024, parts.clock)
-        parts.trials.dropped.append(self._cache.forget)
-        self._charging = Quota(parts.limiter, parts.config.counters, parts.fleet, self._apart)
-        self._shadow = Shadow(aside, self._apart, parts.admission, parts.metrics, parts.clock, parts.trials)
+        parts.live_canaries.dropped.append(self._cache.forget)
+        self._quota = Quota(parts.limiter, parts.config.counters, parts.fleet, self._offload)
+        self._shadow = Shadow(internal, self._offload, parts.admission, parts.metrics, parts.clock, parts.live_canaries)
 
     @property
     def pairs(self) -> Sequence[AnswerPair]:
@@ -90,7 +90,7 @@ class RequestHandler:
         """Ends copies that are under way, closes judges, and ends threads: no request is under way."""
         await self._shadow.close()
         await self._judges.close()
-        self._apart.close()
+        self._offload.close()
 
     async def answer(self, exchange: Exchange, client: Client, deadline_s: float | None) -> Target:
         """Answers, and returns who did. Raises RequestError where nobody does."""
@@ -99,17 +99,17 @@ class RequestHandler:
         try:
             return await self._by_choices(incoming)
         finally:
-            self._book(exchange, client)
+            self._table(exchange, client)
 
     async def _by_choices(self, incoming: Incoming) -> Target:
         """Answers as the first choice that can says."""
         exchange = incoming.exchange
-        choices = self._canarying.arms(incoming, self._choices(incoming))
+        choices = self._canary_step.arms(incoming, self._choices(incoming))
         for place, choice in enumerate(choices):
             try:
                 return await self._within_its_time(incoming, choice)
             except Rerouted as moved:
-                self._canarying.left(exchange)
+                self._canary_step.left(exchange)
                 return await self._within_its_time(incoming, self._elsewhere(incoming, moved))
             except _FALLS_BACK as error:
                 if place + 1 == len(choices) or not self._may_fall_back(exchange, error):
@@ -122,46 +122,46 @@ class RequestHandler:
         most = self._parts.config.max_body_elements
         if len(body) < LONG_JSON:
             return Incoming(exchange, client, exchange.read(body, most), body, deadline_s)
-        head = await self._apart.run_json(lambda: exchange.read(body, most), len(body))
+        head = await self._offload.run_json(lambda: exchange.read(body, most), len(body))
         incoming = Incoming(exchange, client, head, body, deadline_s)
-        if self._parts.policy.policy.book.knows(head.model) or self._parts.trials.running:
+        if self._parts.policy.policy.table.knows(head.model) or self._parts.live_canaries.running:
             # They are read where they are wanted, but from a long body not there, on the event loop.
-            await self._apart.run_json(lambda: incoming.facts, len(body))
+            await self._offload.run_json(lambda: incoming.facts, len(body))
         return incoming
 
     def ended(self, exchange: Exchange) -> None:
         """The request has ended, one way or the other."""
-        self._canarying.ended(exchange)
+        self._canary_step.ended(exchange)
 
     def _choices(self, incoming: Incoming) -> Sequence[Choice]:
         """What the request is to get, and what else where that cannot be had."""
-        model, book, client = incoming.head.model, self._parts.policy.policy.book, incoming.client
-        if not book.knows(model):
+        model, table, client = incoming.head.model, self._parts.policy.policy.table, incoming.client
+        if not table.knows(model):
             return (Choice(model, model),)
         exchange = incoming.exchange
         facts = incoming.facts
-        opens = opened_by(client, book)
-        choice = book.choose(model, facts, opens)
+        opens = opened_by(client, table)
+        choice = table.choose(model, facts, opens)
         if choice.route == model and not opens(model):
             # Its fallback would tell that it is there.
             raise ModelNotFound(model[:200])
         degrade = client.tier.degrade
         if degrade is not None and degrade.route is not None and opens(degrade.route) and self._is_busy(client):
-            choice = book.choose(degrade.route, facts)
+            choice = table.choose(degrade.route, facts)
             exchange.extra.append(said("degraded", f"route {degrade.route}"))
         if header(exchange.request.headers, EXPLAIN) == b"1":
             exchange.extra.append(said("explain", "; ".join(choice.why)))
         others = [one for one in (choice.config.fallbacks if choice.config else ()) if opens(one)]
-        return (choice, *(book.choose(one, facts, opens) if book.knows(one) else Choice(one, one) for one in others))
+        return (choice, *(table.choose(one, facts, opens) if table.knows(one) else Choice(one, one) for one in others))
 
     def _elsewhere(self, incoming: Incoming, moved: Rerouted) -> Choice:
         """Where a guard has the request go."""
         exchange = incoming.exchange
         exchange.tried.clear()
-        opens = opened_by(incoming.client, self._parts.policy.policy.book)
+        opens = opened_by(incoming.client, self._parts.policy.policy.table)
         shown = f"{moved.guard}: {moved.route}" if opens(moved.route) else moved.guard
         exchange.extra.append(said("rerouted", shown))
-        return self._parts.policy.policy.book.choose(moved.route, incoming.facts)
+        return self._parts.policy.policy.table.choose(moved.route, incoming.facts)
 
     async def _within_its_time(self, incoming: Incoming, choice: Choice) -> Target:
         """Answers as `choice` says. Raises DeadlineExceeded where the answer does not begin within the route's time."""
@@ -184,11 +184,11 @@ class RequestHandler:
         if len(incoming.body) < LONG_JSON:
             body = self._body(incoming, choice, target)
         else:
-            body = await self._apart.run_json(lambda: self._body(incoming, choice, target), len(incoming.body))
-        body = await self._guarding.check(exchange, choice, client.tenant, body)
+            body = await self._offload.run_json(lambda: self._body(incoming, choice, target), len(incoming.body))
+        body = await self._guard_step.check(exchange, choice, client.tenant, body)
         price = self._parts.policy.policy.config.price(choice.route, target.label)
-        await self._charging.charge_route(choice)
-        body, grant = await self._charging.reserve(incoming, target, body, price)
+        await self._quota.charge_route(choice)
+        body, grant = await self._quota.reserve(incoming, target, body, price)
         used = Need(0, 0)
         try:
             config = choice.config
@@ -206,12 +206,12 @@ class RequestHandler:
             )
             if grant is not None:
                 exchange.extra += grant.headers
-            answered = await self._guarding.while_judged(exchange, self._answered(incoming, choice, ask))
+            answered = await self._guard_step.while_judged(exchange, self._answered(incoming, choice, ask))
         finally:
             used = used_by(exchange.relay, body) if exchange.relay.head_sent and not exchange.cached else used
             if grant is not None:
                 self._parts.limiter.settle(grant, used)
-            self._guarding.done(exchange)
+            self._guard_step.done(exchange)
             self._count(incoming, target, used, price)
         return answered
 
@@ -221,7 +221,7 @@ class RequestHandler:
         rules = config.cache if config else None
         key = None
         if rules is not None:
-            key = await self._apart.run_json(lambda: self._key(incoming, choice, ask), len(ask.body))
+            key = await self._offload.run_json(lambda: self._key(incoming, choice, ask), len(ask.body))
         if key is not None and rules is not None and await self._from_cache(exchange, ask, key, rules):
             return ask.target
         shadowed = self._shadow.wants(exchange, choice)
@@ -243,9 +243,9 @@ class RequestHandler:
 
     def _key(self, incoming: Incoming, choice: Choice, ask: Ask) -> bytes | None:
         config = choice.config
-        guarded = incoming.exchange.guarded
-        apart = guarded is not None and (guarded.masked or guarded.tells_results)
-        if config is None or config.cache is None or apart:
+        guard_session = incoming.exchange.guard_session
+        offload = guard_session is not None and (guard_session.masked or guard_session.tells_results)
+        if config is None or config.cache is None or offload:
             return None
         guards = self._parts.policy.policy.guards.names(config.guards)
         endpoint = incoming.exchange.endpoint.name
@@ -377,7 +377,7 @@ class RequestHandler:
 
     def _fall_back(self, exchange: Exchange, choice: Choice, error: RequestError) -> None:
         exchange.tried.clear()
-        self._canarying.failed(exchange, error)
+        self._canary_step.failed(exchange, error)
         ours = (b"x-ratelimit-", b"x-patchbay-template")
         exchange.extra = [pair for pair in exchange.extra if not pair[0].startswith(ours)]
         exchange.extra.append(said("fallback", f"{choice.route}: {error.code or 'failed'}"))
@@ -386,11 +386,11 @@ class RequestHandler:
     def _count(self, incoming: Incoming, target: Target, used: Need, price: PriceConfig) -> None:
         exchange = incoming.exchange
         exchange.used, exchange.cost = used, used.cost(price)
-        self._canarying.answered(exchange, incoming.body, used)
+        self._canary_step.answered(exchange, incoming.body, used)
         self._parts.metrics.tokens(target.label, used.prompt, used.answer)
         exchange.counted = (exchange.route, target.revision or target.label)
 
-    def _book(self, exchange: Exchange, client: Client) -> None:
+    def _table(self, exchange: Exchange, client: Client) -> None:
         """Books what a call took, once, under whom it was asked of last."""
         usage = self._parts.usage
         if usage is None or exchange.counted is None:

@@ -1,7 +1,7 @@
 """The public port: from a request to its answer.
 
-A bare application on asyncio protocols, since every token passes here. `PublicApp` finds the endpoint, reads the body once
-and asks `routes` what the model means; `forward` has a replica answer.
+A bare application on asyncio protocols, since every token passes here. `PublicApp` finds the endpoint, reads the body
+once and asks `routes` what the model means; `forward` has a replica answer.
 """
 
 import asyncio
@@ -48,7 +48,7 @@ class PublicApp:
         self._clock = clock
         self._upstreams = Upstreams(config, parts.fleet, links, parts.metrics, clock)
         forwarder = Forwarder(config, parts.fleet, self._upstreams, parts.metrics, clock)
-        self._answering = RequestHandler(parts, self._upstreams, forwarder)
+        self._handler = RequestHandler(parts, self._upstreams, forwarder)
         self._endings = endings
         self._sample = config.tracing.sample if config.tracing is not None else 0
         self._feedback = Feedback(config.feedback_ids)
@@ -87,11 +87,11 @@ class PublicApp:
     @property
     def pairs(self) -> Sequence[AnswerPair]:
         """Answers beside those of shadows, the newest last."""
-        return self._answering.pairs
+        return self._handler.pairs
 
     async def close(self) -> None:
         """Ends what goes on behind the requests."""
-        await self._answering.close()
+        await self._handler.close()
 
     def interrupt(self) -> None:
         """Ends every request that is at a replica, with an error that its client can read."""
@@ -105,13 +105,13 @@ class PublicApp:
         exchange.extra += [(REQUEST_ID, given), (TRACEPARENT, span.traceparent)]
         self._open += 1
         try:
-            await self._guarded(exchange)
+            await self._guard_session(exchange)
         finally:
             self._open -= 1
-            self._answering.ended(exchange)
+            self._handler.ended(exchange)
             self._endings.ended(exchange)
 
-    async def _guarded(self, exchange: Exchange) -> None:
+    async def _guard_session(self, exchange: Exchange) -> None:
         """Answers a request, whatever happens. The one place where an error becomes an answer."""
         try:
             await self._answer(exchange)
@@ -173,8 +173,8 @@ class PublicApp:
     def _listing(self, client: Client) -> Listing:
         """What the client may ask for."""
         listing, policy = self._fleet.view.listing, self._parts.policy.policy
-        routes = [name for name, route in policy.book.routes.items() if is_open_to(route, name, client)]
-        if policy.book.auto is not None and policy.book.auto.general in routes:
+        routes = [name for name, route in policy.table.routes.items() if is_open_to(route, name, client)]
+        if policy.table.auto is not None and policy.table.auto.general in routes:
             routes.append(AUTO)
         if client.opens_all and not routes:
             return listing
@@ -200,7 +200,7 @@ class PublicApp:
         if taken.new:
             self._metrics.vote(target, vote)
             if vote == "down":
-                self._parts.trials.voted_down(taken.answer)
+                self._parts.live_canaries.voted_down(taken.answer)
         said = {"object": "feedback", "model": target.revision or target.label, "vote": vote}
         exchange.relay.whole(200, _JSON + exchange.extra, json.dumps(said).encode())
 
@@ -221,7 +221,7 @@ class PublicApp:
             self._work.discard(exchange)
 
     async def _ask(self, exchange: Exchange, client: Client, deadline_s: float | None) -> None:
-        target = await self._answering.answer(exchange, client, deadline_s)
+        target = await self._handler.answer(exchange, client, deadline_s)
         if exchange.outcome == "ok":
             self._feedback.answered(answer_key(exchange.tenant, exchange.id), target)
 

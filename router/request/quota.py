@@ -14,13 +14,13 @@ _NO_LIMITS = Limits()
 
 
 class Quota:
-    """`apart`: does what takes long."""
+    """`offload`: does what takes long."""
 
-    def __init__(self, limiter: Limiter, counters: CountersConfig, fleet: Fleet, apart: Offload) -> None:
+    def __init__(self, limiter: Limiter, counters: CountersConfig, fleet: Fleet, offload: Offload) -> None:
         self._limiter = limiter
         self._counters = counters
         self._fleet = fleet
-        self._apart = apart
+        self._offload = offload
 
     async def charge_route(self, choice: Choice) -> None:
         """Counts a request to a route that has a limit of its own. Raises RateLimited."""
@@ -43,7 +43,9 @@ class Quota:
             return body, None
         if limits.by_tokens:
             endpoint, context = incoming.exchange.endpoint.name, self._context(target)
-            body, need = await self._apart.run_json(lambda: bounded(body, endpoint, self._counters, context), len(body))
+            body, need = await self._offload.run_json(
+                lambda: bounded(body, endpoint, self._counters, context), len(body)
+            )
         return body, await self._limiter.reserve(client.tenant, limits, need, price)
 
     def _context(self, target: Target) -> int | None:

@@ -53,16 +53,16 @@ class Shadow:
 
     def __init__(
         self,
-        aside: InternalClient,
-        apart: Offload,
+        internal: InternalClient,
+        offload: Offload,
         admission: Admission,
         metrics: Metrics,
         clock: Callable[[], float],
-        trials: LiveCanaries,
+        live_canaries: LiveCanaries,
     ) -> None:
-        self._trials = trials
-        self._aside = aside
-        self._apart = apart
+        self._live_canaries = live_canaries
+        self._internal = internal
+        self._offload = offload
         self._admission = admission
         self._metrics = metrics
         self._clock = clock
@@ -82,8 +82,12 @@ class Shadow:
         shadow = choice.config.shadow if choice.config else None
         if shadow is not None:
             return shadow.share, shadow.most
-        trial = self._trials.shadowing(choice.model)
-        return (trial.plan.shadow.share, _MOST_AT_ONCE) if trial is not None and trial.plan.shadow else (0.0, 0)
+        assignment = self._live_canaries.shadowing(choice.model)
+        return (
+            (assignment.plan.shadow.share, _MOST_AT_ONCE)
+            if assignment is not None and assignment.plan.shadow
+            else (0.0, 0)
+        )
 
     def copy(self, exchange: Exchange, choice: Choice, ask: Ask, answer: bytes) -> None:
         """Asks the shadow's arm the same, in the background. `answer`: what the client got. Others may have begun since
@@ -109,10 +113,10 @@ class Shadow:
 
     async def _copy(self, exchange: Exchange, choice: Choice, ask: Ask, answer: bytes, took_s: float) -> None:
         own = choice.config.shadow if choice.config else None
-        trial = self._trials.shadowing(choice.model) if own is None else None
-        model = own.model if own is not None else trial.revision if trial is not None else ""
+        assignment = self._live_canaries.shadowing(choice.model) if own is None else None
+        model = own.model if own is not None else assignment.revision if assignment is not None else ""
         try:
-            target = self._aside.resolve(model)
+            target = self._internal.resolve(model)
             turn = self._spare_turn(replace(ask, target=target))
             if turn is None or turn.first is None:
                 self._metrics.shadowed(choice.route, "no_room")
@@ -120,18 +124,18 @@ class Shadow:
             with contextlib.closing(_Ending(turn)):
                 began_s = self._clock()
                 label, path = target.revision or target.label, exchange.request.path
-                body = await self._apart.run_json(partial(with_model, ask.body, label), len(ask.body))
-                other = await self._aside.post(target, turn.first, path, body, priority=_LAST, timeout_s=_TIMEOUT_S)
-            if exchange.guarded is not None and exchange.guarded.looks_at_answers:
-                other = await exchange.guarded.copy(other)
+                body = await self._offload.run_json(partial(with_model, ask.body, label), len(ask.body))
+                other = await self._internal.post(target, turn.first, path, body, priority=_LAST, timeout_s=_TIMEOUT_S)
+            if exchange.guard_session is not None and exchange.guard_session.looks_at_answers:
+                other = await exchange.guard_session.copy(other)
         except (RequestError, ReplicaFailure) as error:
             self._metrics.shadowed(choice.route, "failed")
             # What this router does not know of yet is no evidence.
-            if trial is not None and not isinstance(error, ModelNotFound):
-                self._trials.shadowed(trial, {"errors"})
+            if assignment is not None and not isinstance(error, ModelNotFound):
+                self._live_canaries.shadowed(assignment, {"errors"})
             return
-        if trial is not None:
-            self._trials.shadowed(trial, {"empty"} if _is_empty(other) else ())
+        if assignment is not None:
+            self._live_canaries.shadowed(assignment, {"empty"} if _is_empty(other) else ())
         pair = AnswerPair(
             exchange.id.decode(),
             choice.route,
@@ -150,7 +154,7 @@ class Shadow:
         waiting = Waiting("shadow ", revision, frozenset(ask.target.replicas), 0, self._clock())
 
         return self._admission.spare(
-            AdmissionRequest(waiting, 0, partial(self._aside.best, ask), lambda: waiting.replicas)
+            AdmissionRequest(waiting, 0, partial(self._internal.best, ask), lambda: waiting.replicas)
         )
 
 

@@ -112,7 +112,7 @@ def guess_of(body: bytes, answer_tokens: float) -> float:
 def used_by(relay: Relay, body: bytes) -> Need:
     """What a call took whose answer went through `relay`, as far as it came, with what guards asked for beside it."""
     own = _own(relay, body)
-    prompt, answer = relay.guarded.spent if relay.guarded is not None else (0, 0)
+    prompt, answer = relay.guard_session.spent if relay.guard_session is not None else (0, 0)
     return Need(own.prompt + prompt, own.answer + answer)
 
 

@@ -10,15 +10,15 @@ def is_open_to(config: RouteConfig, name: str, client: Client) -> bool:
     return client.may_call_route(name) and (not config.tenants or client.tenant in config.tenants)
 
 
-def opened_by(client: Client, book: RouteTable) -> Opens:
+def opened_by(client: Client, table: RouteTable) -> Opens:
     """Whether `client` may ask for a route, `auto`, an adapter or a base of some name."""
 
     def opens(name: str) -> bool:
-        route = book.routes.get(name)
+        route = table.routes.get(name)
         if route is not None:
             return is_open_to(route, name, client)
-        if name == AUTO and book.auto is not None:
-            return opens(book.auto.general)
+        if name == AUTO and table.auto is not None:
+            return opens(table.auto.general)
         return client.may_use_adapter(name.partition("@")[0])
 
     return opens

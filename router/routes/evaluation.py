@@ -64,20 +64,20 @@ class RouteEvaluation:
         }
 
 
-def evaluate(book: RouteTable, texts: Sequence[Text]) -> RouteEvaluation:
+def evaluate(table: RouteTable, texts: Sequence[Text]) -> RouteEvaluation:
     """Routes all of `texts` by `auto`. Raises ConfigError where there is no such thing, or a route is not known."""
-    if not book.knows(AUTO):
+    if not table.knows(AUTO):
         raise ConfigError("The configuration has no 'auto' section, so there is nothing to evaluate.")
-    if unknown := sorted({one.route for one in texts} - set(book.routes)):
+    if unknown := sorted({one.route for one in texts} - set(table.routes)):
         raise ConfigError(f"There is no route '{unknown[0]}' in the configuration, which a text is said to be of.")
     counts: Counter[tuple[str, str]] = Counter()
     times: list[float] = []
     for one in texts:
         began = time.perf_counter()
-        choice = book.choose(AUTO, RequestFacts(text=one.text))
+        choice = table.choose(AUTO, RequestFacts(text=one.text))
         times.append((time.perf_counter() - began) * 1e6)
         counts[one.route, choice.route] += 1
-    routes = tuple(name for name in sorted(book.routes) if any(name in pair for pair in counts))
+    routes = tuple(name for name in sorted(table.routes) if any(name in pair for pair in counts))
     times.sort()
     return RouteEvaluation(routes, counts, sum(times) / len(times), times[int(len(times) * 0.99)])
 

@@ -37,7 +37,7 @@ class Choice:
 
 
 class RouteTable:
-    """Made by `compile_book`."""
+    """Made by `compile_table`."""
 
     def __init__(self, config: RoutesConfig, auto: "Auto | None") -> None:
         self._config = config
@@ -106,7 +106,7 @@ class Auto:
         return self._classifier.guess(text) if self._classifier is not None and text.strip() else None
 
 
-def compile_book(config: RoutesConfig, folder: Path | None = None) -> RouteTable:
+def compile_table(config: RoutesConfig, folder: Path | None = None) -> RouteTable:
     """The book of `config`; trains the classifier, which takes a second or two. `folder`: what files of examples are
     relative to. Raises ConfigError."""
     if config.auto is None:

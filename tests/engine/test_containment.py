@@ -22,7 +22,7 @@ from patchbay.server.app import ServerApp
 from patchbay.server.config import ServerConfig
 from patchbay.server.environment import set_environment
 from patchbay.server.metrics import ServerMetrics
-from patchbay.server.replica import ReplicaState
+from patchbay.server.replica import ServingReplica
 from patchbay.server.staging import StagedAdapter
 
 pytestmark = pytest.mark.engine
@@ -41,7 +41,7 @@ class Served:
         engine["arguments"] = engine["arguments"] | {"max_num_batched_tokens": 128, "enable_prefix_caching": True}
         config = {"base": sections["base"], "engine": engine, "cache_dir": folder, "lora": {"max_loras": 4}}
         self.config = ServerConfig.model_validate(config)
-        self.replica = ReplicaState(self.config, ServerMetrics())
+        self.replica = ServingReplica(self.config, ServerMetrics())
         self.runner.run(self._open())
         self.app = ServerApp(self.replica)
 

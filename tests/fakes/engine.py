@@ -25,7 +25,7 @@ from patchbay.core.replica import (
     RevisionStatus,
     SlotStatus,
 )
-from tests.fakes.turns import apart
+from tests.fakes.turns import offload
 
 TOKEN = "replica-secret"
 # The tokens of any prompt, and the id of an answer's first one.
@@ -65,7 +65,7 @@ class Seen:
     @property
     def json(self) -> Any:
         """The body, parsed, on nobody's account: a replica is another process."""
-        with apart():
+        with offload():
             return json.loads(self.body)
 
 

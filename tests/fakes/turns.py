@@ -1,7 +1,7 @@
 """The turns of the event loops that tests run: how much CPU time of its thread each took, and what took it.
 
 CPU time, so that what else the machine does counts for nothing; the collector's pauses count. Not counted is what runs
-before a router is up (it imports and compiles, and nobody waits for it yet), what a test puts into `apart`, and the
+before a router is up (it imports and compiles, and nobody waits for it yet), what a test puts into `offload`, and the
 collector's pause for a router that has ended, which goes with its process elsewhere.
 """
 
@@ -63,7 +63,7 @@ _watching: list[Turns] = []
 
 
 @contextmanager
-def apart() -> Iterator[None]:
+def offload() -> Iterator[None]:
     """What runs in the block, without awaiting anything, does not count: no router would do that on its loop."""
     began = time.thread_time()
     try:

@@ -20,7 +20,7 @@ from patchbay.registry.records import UNFINISHED, ChannelChange, Move, Rollout
 from patchbay.registry.registry import Registry
 from patchbay.router.canary.config import plan_of
 from patchbay.router.canary.ledger import Counts, Ledger
-from patchbay.router.canary.phases import CanarySurroundings, conduct, with_tallies
+from patchbay.router.canary.phases import CanarySurroundings, next_phase, with_tallies
 from patchbay.router.canary.plan import MetricConfig, PlanConfig, ShadowStep, StepConfig
 from patchbay.router.canary.replay import replayed
 from patchbay.router.control.canary_loop import opened_ledger
@@ -84,7 +84,7 @@ class Leader:
                 self.books.pop(canary)
                 return None
             grown = with_tallies(plan, ledger, tallies)
-            said = conduct(
+            said = next_phase(
                 record, plan, grown, tallies, CanarySurroundings(rollout, stable, self.clock.now, self.blind)
             )
             if said is not None:
@@ -219,12 +219,12 @@ class CanaryMachine(RuleBasedStateMachine):
     @rule(number=st.sampled_from(_ASKED_FOR), now=st.booleans())
     def choose(self, number: int, now: bool) -> None:
         """Somebody wants another revision in `stable`."""
-        wish = ChannelChange(self.adapter, number, "stable", "ml")
+        change = ChannelChange(self.adapter, number, "stable", "ml")
         self.chosen.add(number)
         if now:
-            self.registry.move(wish, expected=self.registry.snapshot().adapters[self.adapter].number("stable"))
+            self.registry.move(change, expected=self.registry.snapshot().adapters[self.adapter].number("stable"))
         else:
-            self.registry.begin_rollout(wish)
+            self.registry.begin_rollout(change)
 
     @rule()
     def go_back(self) -> None:

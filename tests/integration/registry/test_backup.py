@@ -22,18 +22,18 @@ from typer.testing import CliRunner, Result
 from patchbay.command import build_app
 from patchbay.registry.records import RouterBeat
 from patchbay.registry.registry import Registry
-from tests.fakes.desk import Desk
+from tests.fakes.installation import Installation
 
 WRITES = 60
 
 
 @pytest.fixture
-def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
+def installation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Installation]:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PATCHBAY_DATA_DIR", str(tmp_path))
     monkeypatch.delenv("PATCHBAY_REGISTRY", raising=False)
     monkeypatch.delenv("PATCHBAY_ARTIFACTS", raising=False)
-    with Desk.at(tmp_path) as made:
+    with Installation.at(tmp_path) as made:
         yield made
 
 
@@ -63,94 +63,98 @@ def write_on(folder: str, begun: Any, over: Any) -> None:
                 return
 
 
-def test_a_backup_made_while_somebody_writes_has_what_was_committed_before_it_and_is_whole(desk: Desk) -> None:
+def test_a_backup_made_while_somebody_writes_has_what_was_committed_before_it_and_is_whole(
+    installation: Installation,
+) -> None:
     # Copying registry.db alone misses the log: 10 of 10 such copies were empty or old.
-    desk.push(fill=1)
+    installation.push(fill=1)
     context = multiprocessing.get_context("spawn")
     begun, over = context.Event(), context.Event()
-    writer = context.Process(target=write_on, args=(str(desk.folder), begun, over))
+    writer = context.Process(target=write_on, args=(str(installation.folder), begun, over))
     writer.start()
     try:
         assert begun.wait(60)
-        (last,) = desk.registry.audit(subject="writes", limit=1)
+        (last,) = installation.registry.audit(subject="writes", limit=1)
         made = said("backup", "saved")
     finally:
         over.set()
         writer.join()
-    with closing(sqlite3.connect(desk.folder / "saved" / "registry.db")) as copy:
+    with closing(sqlite3.connect(installation.folder / "saved" / "registry.db")) as copy:
         numbers = [
             json.loads(row[0])["number"] for row in copy.execute("SELECT details FROM audit WHERE action='count'")
         ]
     assert numbers == list(range(1, len(numbers) + 1))
     assert len(numbers) >= last.details["number"] >= WRITES
     assert made["missing"] == []
-    assert sorted(path.name for path in (desk.folder / "saved").iterdir()) == [
+    assert sorted(path.name for path in (installation.folder / "saved").iterdir()) == [
         "artifacts",
         "manifest.json",
         "registry.db",
     ]
-    assert stat.S_IMODE((desk.folder / "saved").stat().st_mode) == 0o700
-    assert stat.S_IMODE((desk.folder / "saved" / "registry.db").stat().st_mode) == 0o600
+    assert stat.S_IMODE((installation.folder / "saved").stat().st_mode) == 0o700
+    assert stat.S_IMODE((installation.folder / "saved" / "registry.db").stat().st_mode) == 0o600
 
 
 @pytest.mark.parametrize("how", [(), ("--copy",)])
-def test_what_is_lost_altogether_comes_back(desk: Desk, how: tuple[str, ...]) -> None:
-    desk.push(fill=1)
-    desk.push(fill=2)
-    before = state(desk.folder)
+def test_what_is_lost_altogether_comes_back(installation: Installation, how: tuple[str, ...]) -> None:
+    installation.push(fill=1)
+    installation.push(fill=2)
+    before = state(installation.folder)
     made = said("backup", "saved", *how)
     links = {path.stat().st_nlink for path in Path("saved/artifacts").rglob("*") if path.is_file()}
     assert links == ({1} if how else {2})
-    desk.registry.close()
-    for path in desk.folder.glob("registry.db*"):
+    installation.registry.close()
+    for path in installation.folder.glob("registry.db*"):
         path.unlink()
-    shutil.rmtree(desk.folder / "artifacts")
+    shutil.rmtree(installation.folder / "artifacts")
     assert said("restore", "saved")["artifacts"] == made["artifacts"]
-    assert state(desk.folder) == before
+    assert state(installation.folder) == before
     assert run("adapters", "verify", "sql").exit_code == 0
-    with Registry.open(f"sqlite:///{desk.folder / 'registry.db'}") as registry:
+    with Registry.open(f"sqlite:///{installation.folder / 'registry.db'}") as registry:
         assert registry.audit(limit=1)[0].action == "restore"
 
 
 def test_a_registry_that_is_there_is_replaced_only_by_force_and_nothing_of_its_log_gets_into_the_new_one(
-    desk: Desk,
+    installation: Installation,
 ) -> None:
-    desk.push(fill=1)
-    before = state(desk.folder)
+    installation.push(fill=1)
+    before = state(installation.folder)
     said("backup", "saved")
-    desk.push(fill=2)
+    installation.push(fill=2)
     refused = run("restore", "saved")
     assert (refused.exit_code, "--force" in refused.output) == (5, True)
     # A log that was left by a kill.
-    wal = (desk.folder / "registry.db-wal").read_bytes()
+    wal = (installation.folder / "registry.db-wal").read_bytes()
     assert wal
-    desk.registry.close()
-    (desk.folder / "registry.db-wal").write_bytes(wal)
+    installation.registry.close()
+    (installation.folder / "registry.db-wal").write_bytes(wal)
     assert said("restore", "saved", "--force")["database"]["generation"] == before[1]
-    assert state(desk.folder) == before
+    assert state(installation.folder) == before
 
 
-def test_nothing_is_restored_under_a_router_that_lives_or_an_up_that_has_the_data_directory(desk: Desk) -> None:
-    desk.push(fill=1)
+def test_nothing_is_restored_under_a_router_that_lives_or_an_up_that_has_the_data_directory(
+    installation: Installation,
+) -> None:
+    installation.push(fill=1)
     said("backup", "saved")
-    desk.push(fill=2)
-    after = state(desk.folder)
-    with (desk.folder / "up.lock").open("w") as lock:
+    installation.push(fill=2)
+    after = state(installation.folder)
+    with (installation.folder / "up.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         refused = run("restore", "saved", "--force")
         assert refused.exit_code == 1
         assert "in use by" in refused.output
-    desk.registry.beat(RouterBeat("router-a", 1, datetime.now(UTC)))
+    installation.registry.beat(RouterBeat("router-a", 1, datetime.now(UTC)))
     refused = run("restore", "saved", "--force")
     assert (refused.exit_code, "router-a" in refused.output) == (5, True)
-    assert state(desk.folder) == after
+    assert state(installation.folder) == after
 
 
 @pytest.mark.parametrize("damage", ["database", "artifact", "manifest", "cut"])
-def test_a_damaged_backup_replaces_nothing(desk: Desk, damage: str) -> None:
-    desk.push(fill=1)
+def test_a_damaged_backup_replaces_nothing(installation: Installation, damage: str) -> None:
+    installation.push(fill=1)
     said("backup", "saved", "--copy")
-    saved = desk.folder / "saved"
+    saved = installation.folder / "saved"
     if damage == "manifest":
         (saved / "manifest.json").unlink()
     elif damage == "cut":
@@ -161,33 +165,33 @@ def test_a_damaged_backup_replaces_nothing(desk: Desk, damage: str) -> None:
         content = bytearray(file.read_bytes())
         content[len(content) // 2] ^= 1
         file.write_bytes(content)
-    desk.push(fill=2)
-    before = state(desk.folder)
+    installation.push(fill=2)
+    before = state(installation.folder)
     assert run("restore", "saved", "--force").exit_code in (1, 2)
-    assert state(desk.folder) == before
+    assert state(installation.folder) == before
 
 
-def test_an_artifact_that_the_store_has_lost_is_said_and_the_rest_is_saved(desk: Desk) -> None:
-    desk.push(fill=1)
+def test_an_artifact_that_the_store_has_lost_is_said_and_the_rest_is_saved(installation: Installation) -> None:
+    installation.push(fill=1)
     whole = said("backup", "whole")
     lost = whole["artifacts"][0]
-    (desk.folder / "artifacts" / "sha256" / lost[:2] / lost).unlink()
+    (installation.folder / "artifacts" / "sha256" / lost[:2] / lost).unlink()
     done = run("backup", "saved")
     assert done.exit_code == 1
-    manifest = json.loads((desk.folder / "saved" / "manifest.json").read_text())
+    manifest = json.loads((installation.folder / "saved" / "manifest.json").read_text())
     assert manifest["missing"] == [lost]
     assert len(manifest["artifacts"]) == len(whole["artifacts"]) - 1
 
 
-def test_a_backup_goes_into_a_new_folder_only(desk: Desk) -> None:
-    (desk.folder / "saved").mkdir()
-    (desk.folder / "saved" / "mine.txt").write_text("mine")
+def test_a_backup_goes_into_a_new_folder_only(installation: Installation) -> None:
+    (installation.folder / "saved").mkdir()
+    (installation.folder / "saved" / "mine.txt").write_text("mine")
     assert run("backup", "saved").exit_code == 2
-    assert (desk.folder / "saved" / "mine.txt").read_text() == "mine"
+    assert (installation.folder / "saved" / "mine.txt").read_text() == "mine"
 
 
 def test_a_postgresql_registry_is_left_to_its_own_tools_and_its_artifacts_are_saved(
-    desk: Desk, postgres: Any, monkeypatch: pytest.MonkeyPatch
+    installation: Installation, postgres: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATCHBAY_REGISTRY", postgres.new_database())
     refused = run("backup", "saved")
@@ -197,7 +201,9 @@ def test_a_postgresql_registry_is_left_to_its_own_tools_and_its_artifacts_are_sa
     assert said("restore", "saved")["database"] is None
 
 
-def test_a_store_that_is_no_folder_is_not_saved_and_that_is_said(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_store_that_is_no_folder_is_not_saved_and_that_is_said(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PATCHBAY_ARTIFACTS", "memory://artifacts")
     done = run("backup", "saved")
     assert done.exit_code == 0, done.output
@@ -205,7 +211,7 @@ def test_a_store_that_is_no_folder_is_not_saved_and_that_is_said(desk: Desk, mon
     assert run("backup", "other", "--artifacts-only").exit_code == 2
 
 
-def test_what_operations_say_of_backups_runs_as_it_stands(desk: Desk) -> None:
+def test_what_operations_say_of_backups_runs_as_it_stands(installation: Installation) -> None:
     page = (Path(__file__).parents[3] / "docs" / "operations.md").read_text()
     section = page.partition("## Backups\n")[2].partition("\n## ")[0]
     commands = [line for block in re.findall(r"```sh\n(.*?)```", section, re.DOTALL) for line in block.splitlines()]
@@ -214,22 +220,24 @@ def test_what_operations_say_of_backups_runs_as_it_stands(desk: Desk) -> None:
         ["patchbay", "restore"],
         ["patchbay", "registry"],
     ]
-    desk.push(fill=1)
-    before = state(desk.folder)
+    installation.push(fill=1)
+    before = state(installation.folder)
     for line in commands:
         done = run(*line.split()[1:])
         assert done.exit_code == 0, f"{line}: {done.output}"
-    assert state(desk.folder) == before
+    assert state(installation.folder) == before
 
 
-def test_a_restore_that_is_killed_at_any_durable_step_leaves_the_old_registry_or_the_new_one(desk: Desk) -> None:
-    desk.push(fill=1)
-    saved = state(desk.folder)
+def test_a_restore_that_is_killed_at_any_durable_step_leaves_the_old_registry_or_the_new_one(
+    installation: Installation,
+) -> None:
+    installation.push(fill=1)
+    saved = state(installation.folder)
     said("backup", "saved")
-    desk.push(fill=2)
-    now = state(desk.folder)
-    desk.registry.close()
-    shutil.copytree(desk.folder / "artifacts", "artifacts-kept")
+    installation.push(fill=2)
+    now = state(installation.folder)
+    installation.registry.close()
+    shutil.copytree(installation.folder / "artifacts", "artifacts-kept")
     Path("registry.db").rename("kept.db")
     found, step, ended = set(), 0, False
     while not ended:
@@ -241,7 +249,7 @@ def test_a_restore_that_is_killed_at_any_durable_step_leaves_the_old_registry_or
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=_from_here())
         ended = "ended 0" in done.stdout
         assert ended or done.returncode == -9, done.stdout + done.stderr
-        after = state(desk.folder)
+        after = state(installation.folder)
         assert after in (saved, now)
         found.add("new" if after == saved else "old")
     assert found == {"old", "new"}

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 from patchbay.command import build_app
 from patchbay.core.errors import RegistryError
 from patchbay.registry.registry import Registry
-from tests.fakes.desk import Desk
+from tests.fakes.installation import Installation
 
 
 def make(folder: Path) -> Path:
@@ -26,8 +26,8 @@ def test_a_registry_that_was_there_and_is_gone_is_not_made_anew(tmp_path: Path) 
 
 
 def test_a_registry_of_which_only_artifacts_are_left_is_not_made_anew(tmp_path: Path) -> None:
-    with Desk.at(tmp_path) as desk:
-        desk.push()
+    with Installation.at(tmp_path) as installation:
+        installation.push()
     for path in tmp_path.glob("registry.db*"):
         path.unlink()
     with pytest.raises(RegistryError, match="was there before"):

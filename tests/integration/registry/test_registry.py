@@ -24,8 +24,8 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 def promoted(registry: Registry, number: int, channel: str = "stable") -> None:
     assert channel in ("stable", "canary")
-    wish = ChannelChange("sql", number, "stable" if channel == "stable" else "canary", "me", "because")
-    registry.flip(registry.begin_rollout(wish).id)
+    change = ChannelChange("sql", number, "stable" if channel == "stable" else "canary", "me", "because")
+    registry.flip(registry.begin_rollout(change).id)
 
 
 def pushed(registry: Registry, count: int = 3) -> None:

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fakes.desk import Desk
+from tests.fakes.installation import Installation
 from tests.fakes.turns import frozen_heap, quick_router
 
 __all__ = ["frozen_heap", "quick_router"]
@@ -15,6 +15,6 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    with Desk.at(tmp_path) as made:
+def installation(tmp_path: Path) -> Iterator[Installation]:
+    with Installation.at(tmp_path) as made:
         yield made

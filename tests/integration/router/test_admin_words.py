@@ -6,8 +6,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.fakes.desk import Desk
 from tests.fakes.engine import FakeEngine
+from tests.fakes.installation import Installation
 from tests.integration.router.trying import QUICK, routed, two_revisions
 from tests.integration.router.wire import error_of
 
@@ -40,9 +40,9 @@ def with_metrics(*names: str) -> dict[str, Any]:
     ],
 )
 async def test_a_canary_that_cannot_start_names_the_field(
-    tmp_path: Path, desk: Desk, body: dict[str, Any], param: str, says: str
+    tmp_path: Path, installation: Installation, body: dict[str, Any], param: str, says: str
 ) -> None:
-    two_revisions(desk)
+    two_revisions(installation)
     async with routed(tmp_path, FakeEngine()) as router, httpx.AsyncClient(base_url=router.admin_url) as admin:
         answer = await admin.post("/admin/v1/canaries", json=body)
     assert answer.status_code in (400, 404, 409)
@@ -50,8 +50,10 @@ async def test_a_canary_that_cannot_start_names_the_field(
     assert error_of(answer)["param"] == param
 
 
-async def test_a_body_that_is_no_json_and_one_that_is_missing_are_told_apart(tmp_path: Path, desk: Desk) -> None:
-    async with routed_bare(tmp_path, desk) as router, httpx.AsyncClient(base_url=router.admin_url) as admin:
+async def test_a_body_that_is_no_json_and_one_that_is_missing_are_told_apart(
+    tmp_path: Path, installation: Installation
+) -> None:
+    async with routed_bare(tmp_path, installation) as router, httpx.AsyncClient(base_url=router.admin_url) as admin:
         json_type = {"content-type": "application/json"}
         broken = await admin.post("/admin/v1/canaries", content=b'{"adapter": ', headers=json_type)
         missing = await admin.post("/admin/v1/canaries", headers=json_type)
@@ -59,8 +61,8 @@ async def test_a_body_that_is_no_json_and_one_that_is_missing_are_told_apart(tmp
     assert "body is missing" in error_of(missing)["message"]
 
 
-async def test_what_is_not_there_is_named(tmp_path: Path, desk: Desk) -> None:
-    async with routed_bare(tmp_path, desk) as router, httpx.AsyncClient(base_url=router.admin_url) as admin:
+async def test_what_is_not_there_is_named(tmp_path: Path, installation: Installation) -> None:
+    async with routed_bare(tmp_path, installation) as router, httpx.AsyncClient(base_url=router.admin_url) as admin:
         verdict = await admin.get("/admin/v1/canaries/verdict", params={"pool": "next"})
         one = await admin.get("/admin/v1/canaries/7")
         pair = await admin.post("/admin/v1/canaries/7/pairs", json={"value": 1})
@@ -69,14 +71,16 @@ async def test_what_is_not_there_is_named(tmp_path: Path, desk: Desk) -> None:
     assert [error_of(one)["param"] for one in (verdict, one, pair, long)] == ["pool", "canary", "canary", "limit"]
 
 
-async def test_a_ready_plan_is_started_without_what_would_see_nothing(tmp_path: Path, desk: Desk) -> None:
-    async with routed_bare(tmp_path, desk) as router, httpx.AsyncClient(base_url=router.admin_url) as admin:
+async def test_a_ready_plan_is_started_without_what_would_see_nothing(
+    tmp_path: Path, installation: Installation
+) -> None:
+    async with routed_bare(tmp_path, installation) as router, httpx.AsyncClient(base_url=router.admin_url) as admin:
         answer = await admin.post("/admin/v1/canaries", json=SQL | {"plan": "careful"})
     assert answer.status_code == 201, answer.text
     assert {"schema", "refusals", "guards"}.isdisjoint(answer.json()["plan"]["metrics"])
     assert {"errors", "ttft"} <= answer.json()["plan"]["metrics"].keys()
 
 
-def routed_bare(folder: Path, desk: Desk) -> Any:
-    two_revisions(desk)
+def routed_bare(folder: Path, installation: Installation) -> Any:
+    two_revisions(installation)
     return routed(folder, FakeEngine())

@@ -82,7 +82,7 @@ async def test_with_no_replica_up_what_was_kept_is_answered_marked_and_the_rest_
     async with running_router(fake, routes=routes) as router:
         first = await post(router, ask("kept"))
         fake.phase = "draining"
-        await until(lambda: not router.proxy.ready)
+        await until(lambda: not router.public_app.ready)
         offline = await post(router, ask("kept"))
         unknown = await post(router, ask("kept", max_tokens=7))
     assert offline.content == first.content
@@ -95,7 +95,7 @@ async def test_a_shadow_gets_copies_whose_answers_are_kept_beside_and_never_sent
     routes = {"main": {"model": "sql", "shadow": {"model": "json", "share": 1.0}}}
     async with running_router(fake, routes=routes) as router:
         answer = await post(router, ask("main"))
-        await until(lambda: len(router.proxy.pairs) == 1)
+        await until(lambda: len(router.public_app.pairs) == 1)
         async with httpx.AsyncClient(base_url=router.admin_url) as admin:
             (pair,) = (await admin.get("/admin/v1/shadow")).json()["pairs"]
         metrics = (await httpx.AsyncClient().get(f"{router.admin_url}/metrics")).text
@@ -118,7 +118,7 @@ async def test_a_shadow_that_fails_or_has_no_room_costs_its_request_nothing() ->
         for name in routes:
             for _ in range(5):
                 assert (await post(router, ask(name))).status_code == 200
-        assert not router.proxy.pairs
+        assert not router.public_app.pairs
     assert len(fake.seen) == 10
 
 
@@ -129,7 +129,7 @@ async def test_more_copies_are_under_way_than_there_may_be() -> None:
     async with running_router(fake, routes=routes) as router:
         answers = await asyncio.gather(*(post(router, ask("main", user=f"caller-{who}")) for who in range(9)))
         assert {one.status_code for one in answers} == {200}
-        await until(lambda: len(router.proxy.pairs) == 2)
+        await until(lambda: len(router.public_app.pairs) == 2)
         metrics = (await httpx.AsyncClient().get(f"{router.admin_url}/metrics")).text
     assert 'patchbay_router_shadows_total{outcome="no_room",route="main"} 7.0' in metrics
     assert len(fake.seen) == 11

@@ -6,8 +6,8 @@ import httpx
 import pytest
 
 from patchbay.router.canary.plan import ScopeConfig
-from tests.fakes.desk import Desk
 from tests.fakes.engine import FakeEngine
+from tests.fakes.installation import Installation
 from tests.fakes.routers import until
 from tests.integration.router.trying import SLOW, ask_as, routed, start, two_revisions, until_phase
 from tests.integration.router.wire import CHAT, ask, client_of
@@ -15,32 +15,32 @@ from tests.integration.router.wire import CHAT, ask, client_of
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_revision_that_a_route_pins_has_no_replica(tmp_path: Path, desk: Desk) -> None:
-    two_revisions(desk)
+async def test_a_revision_that_a_route_pins_has_no_replica(tmp_path: Path, installation: Installation) -> None:
+    two_revisions(installation)
     routes = {"old": {"model": "sql@1"}, "next": {"split": [{"model": "sql@2"}]}}
     async with routed(tmp_path, FakeEngine(), routes=routes) as router:
         await until(lambda: "sql@2" in router.fleet.view.table)
         assert await ask_as(router, 1, "next") == "sql@2", "before it is promoted"
-        desk.lifecycle.promote("sql@2", actor="ml", now=True)
-        desk.push("sql", 3)
-        desk.lifecycle.promote("sql@3", actor="ml", now=True)
+        installation.lifecycle.promote("sql@2", actor="ml", now=True)
+        installation.push("sql", 3)
+        installation.lifecycle.promote("sql@3", actor="ml", now=True)
         await until(lambda: "sql@3" in router.fleet.view.table)
         assert await ask_as(router, 1, "old") == "sql@1", "after two promotions"
 
 
-async def test_a_scopes_header_is_compared_with_its_case(tmp_path: Path, desk: Desk) -> None:
-    two_revisions(desk)
+async def test_a_scopes_header_is_compared_with_its_case(tmp_path: Path, installation: Installation) -> None:
+    two_revisions(installation)
     plan = SLOW.model_copy(update={"scope": ScopeConfig(header={"X-Beta": "1"})})
     async with routed(tmp_path, FakeEngine()) as router, client_of(router) as client:
-        await until_phase(desk, start(desk, plan), "running")
-        await until(lambda: bool(router.trials.running))
+        await until_phase(installation, start(installation, plan), "running")
+        await until(lambda: bool(router.live_canaries.running))
         for headers, arms in (({"X-BETA": "1"}, {"canary", "stable"}), ({}, {None})):
             told = [await client.post(CHAT, json=ask("sql", user=f"caller-{n}"), headers=headers) for n in range(40)]
             assert {one.headers.get("x-patchbay-arm") for one in told} - {"stable"} == arms - {"stable", None}
 
 
-async def test_a_scope_that_reaches_nobody_is_tried(tmp_path: Path, desk: Desk) -> None:
-    two_revisions(desk)
+async def test_a_scope_that_reaches_nobody_is_tried(tmp_path: Path, installation: Installation) -> None:
+    two_revisions(installation)
     async with (
         routed(tmp_path, FakeEngine(), routes={"desk": {"model": "sql"}}) as router,
         httpx.AsyncClient(base_url=router.admin_url) as admin,
@@ -50,6 +50,6 @@ async def test_a_scope_that_reaches_nobody_is_tried(tmp_path: Path, desk: Desk) 
         assert refused.status_code == 400
         assert "did you mean 'desk'?" in refused.text
         ended = await until_phase(
-            desk, start(desk, SLOW.model_copy(update={"scope": ScopeConfig(tenant="acne")})), "failed"
+            installation, start(installation, SLOW.model_copy(update={"scope": ScopeConfig(tenant="acne")})), "failed"
         )
         assert "the tenant 'acne', which is not there" in ended.reason

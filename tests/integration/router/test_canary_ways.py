@@ -16,8 +16,8 @@ from patchbay.router.app import Router
 from patchbay.router.canary.config import CanaryConfig
 from patchbay.router.canary.plan import ScopeConfig, ShadowStep
 from patchbay.router.control.announcer import Announcer
-from tests.fakes.desk import Desk
 from tests.fakes.engine import TOKEN, FakeEngine, Script
+from tests.fakes.installation import Installation
 from tests.fakes.routers import until
 from tests.integration.router.trying import (
     QUICK,
@@ -52,16 +52,16 @@ def two_pools(old: FakeEngine, new: FakeEngine) -> tuple[dict[str, str], ...]:
     return first, {"url": new.url, "name": "new", "token": TOKEN, "pool": "next"}
 
 
-def start_pool(desk: Desk) -> CanaryRecord:
-    return desk.registry.canaries.start(CanaryDraft("", 0, QUICK.model_dump(mode="json"), "ml", pool="next"))
+def start_pool(installation: Installation) -> CanaryRecord:
+    return installation.registry.canaries.start(CanaryDraft("", 0, QUICK.model_dump(mode="json"), "ml", pool="next"))
 
 
 @asynccontextmanager
 async def pools_served(
-    folder: Path, desk: Desk, **settings: Any
+    folder: Path, installation: Installation, **settings: Any
 ) -> AsyncIterator[tuple[Router, FakeEngine, FakeEngine]]:
     """A router in front of two pools of a replica each, the old one's and the new one's."""
-    two_revisions(desk)
+    two_revisions(installation)
     old, new = FakeEngine("old"), FakeEngine("new")
     async with (
         old.running_server(),
@@ -71,17 +71,19 @@ async def pools_served(
         yield router, old, new
 
 
-async def until_promotable(desk: Desk) -> bool:
+async def until_promotable(installation: Installation) -> bool:
     """Whether the loop still does its work: another adapter can be promoted."""
-    desk.push("other", 1)
-    moved = await asyncio.to_thread(desk.lifecycle.promote, "other@1", actor="ml")
+    installation.push("other", 1)
+    moved = await asyncio.to_thread(installation.lifecycle.promote, "other@1", actor="ml")
     assert moved.rollout is not None
-    done = await asyncio.to_thread(desk.lifecycle.wait_for_rollout, moved.rollout, timeout_s=10)
+    done = await asyncio.to_thread(installation.lifecycle.wait_for_rollout, moved.rollout, timeout_s=10)
     return done.state == "done"
 
 
-async def test_the_end_of_a_canary_is_told_on_disk_and_by_the_webhook(tmp_path: Path, desk: Desk) -> None:
-    two_revisions(desk)
+async def test_the_end_of_a_canary_is_told_on_disk_and_by_the_webhook(
+    tmp_path: Path, installation: Installation
+) -> None:
+    two_revisions(installation)
     engine, told = FakeEngine(), []
 
     async def take(request: web.Request) -> web.Response:
@@ -91,11 +93,11 @@ async def test_the_end_of_a_canary_is_told_on_disk_and_by_the_webhook(tmp_path: 
     async with served(take) as url:
         canary = {"webhook": url, "webhook_token": "hook-secret"}
         async with routed(tmp_path, engine, canary=canary) as router:
-            made = start(desk)
-            await until_phase(desk, made, "running")
+            made = start(installation)
+            await until_phase(installation, made, "running")
             engine.scripts["sql@2"] = Script(fault="busy_503")
             async with traffic(router):
-                await until_phase(desk, made, "rolled_back")
+                await until_phase(installation, made, "rolled_back")
                 await until(lambda: len(told) == 2, timeout_s=10)
     assert told[0] == told[1], "what was refused is told again"
     assert told[1][0] == "Bearer hook-secret"
@@ -129,59 +131,63 @@ async def test_an_event_is_made_in_the_cluster_that_the_router_runs_in(tmp_path:
     assert told == ("CanaryRolledBack", "Warning", "router-0")
 
 
-async def test_a_revision_that_a_replica_refuses_never_gets_a_request(tmp_path: Path, desk: Desk) -> None:
-    two_revisions(desk)
+async def test_a_revision_that_a_replica_refuses_never_gets_a_request(
+    tmp_path: Path, installation: Installation
+) -> None:
+    two_revisions(installation)
     engine = FakeEngine()
     async with routed(tmp_path, engine) as router:
         await until(lambda: bool(engine.revisions))
         engine.refused["sql"] = "its rank is too high"
-        canary = start(desk)
-        ended = await until_phase(desk, canary, "failed")
+        canary = start(installation)
+        ended = await until_phase(installation, canary, "failed")
         assert "its rank is too high" in ended.reason
         assert await ask_as(router, 1) == "sql@1"
 
 
-async def test_a_scope_keeps_a_canary_to_its_route(tmp_path: Path, desk: Desk) -> None:
-    two_revisions(desk)
+async def test_a_scope_keeps_a_canary_to_its_route(tmp_path: Path, installation: Installation) -> None:
+    two_revisions(installation)
     plan = SLOW.model_copy(update={"scope": ScopeConfig(route="beta")})
     async with routed(tmp_path, FakeEngine(), routes={"beta": {"model": "sql"}}) as router:
-        await until_phase(desk, start(desk, plan), "running")
-        await until(lambda: bool(router.trials.running))
+        await until_phase(installation, start(installation, plan), "running")
+        await until(lambda: bool(router.live_canaries.running))
         assert {await ask_as(router, caller, "beta") for caller in range(40)} == {"sql@1", "sql@2"}
         assert {await ask_as(router, caller) for caller in range(40)} == {"sql@1"}
 
 
-async def test_a_caller_stays_in_one_arm(tmp_path: Path, desk: Desk) -> None:
-    two_revisions(desk)
+async def test_a_caller_stays_in_one_arm(tmp_path: Path, installation: Installation) -> None:
+    two_revisions(installation)
     async with routed(tmp_path, FakeEngine()) as router:
-        await until_phase(desk, start(desk, SLOW), "running")
-        await until(lambda: bool(router.trials.running))
+        await until_phase(installation, start(installation, SLOW), "running")
+        await until(lambda: bool(router.live_canaries.running))
         first = [await ask_as(router, caller) for caller in range(30)]
         assert [await ask_as(router, caller) for caller in range(30)] == first
         assert set(first) == {"sql@1", "sql@2"}
 
 
-async def test_a_canary_that_the_configuration_asks_for_is_run_once(tmp_path: Path, desk: Desk) -> None:
-    two_revisions(desk)
+async def test_a_canary_that_the_configuration_asks_for_is_run_once(tmp_path: Path, installation: Installation) -> None:
+    two_revisions(installation)
     declared = {"sql": {"revision": 2, "plan": QUICK.model_dump(mode="json")}}
     engine = FakeEngine()
     async with engine.running_server():
         async with routed(tmp_path, engine, canaries=declared) as router, traffic(router):
-            await until(lambda: bool(desk.registry.canaries.history("sql")), timeout_s=10)
-            await until_phase(desk, desk.registry.canaries.history("sql")[0], "promoted")
+            await until(lambda: bool(installation.registry.canaries.history("sql")), timeout_s=10)
+            await until_phase(installation, installation.registry.canaries.history("sql")[0], "promoted")
         async with routed(tmp_path, engine, canaries=declared):
             await asyncio.sleep(1)
-    assert len(desk.registry.canaries.history("sql")) == 1
+    assert len(installation.registry.canaries.history("sql")) == 1
 
 
-async def test_a_pool_gets_its_share_and_nothing_once_it_was_rolled_back(tmp_path: Path, desk: Desk) -> None:
-    made = start_pool(desk)
-    async with pools_served(tmp_path, desk) as (router, _, new):
-        await until_phase(desk, made, "running")
+async def test_a_pool_gets_its_share_and_nothing_once_it_was_rolled_back(
+    tmp_path: Path, installation: Installation
+) -> None:
+    made = start_pool(installation)
+    async with pools_served(tmp_path, installation) as (router, _, new):
+        await until_phase(installation, made, "running")
         async with traffic(router) as answers:
             await until(lambda: len(new.seen) > 5, timeout_s=10)
             new.script = Script(fault="busy_503")
-            ended = await until_phase(desk, made, "rolled_back")
+            ended = await until_phase(installation, made, "rolled_back")
         assert "error" not in answers
         assert ended.name == "pool next"
         told = router.metrics.render().decode()
@@ -191,53 +197,55 @@ async def test_a_pool_gets_its_share_and_nothing_once_it_was_rolled_back(tmp_pat
         assert len(new.seen) == seen
 
 
-async def test_a_pool_that_is_no_worse_gets_everything(tmp_path: Path, desk: Desk) -> None:
-    made = start_pool(desk)
-    async with pools_served(tmp_path, desk) as (router, old, _):
+async def test_a_pool_that_is_no_worse_gets_everything(tmp_path: Path, installation: Installation) -> None:
+    made = start_pool(installation)
+    async with pools_served(tmp_path, installation) as (router, old, _):
         async with traffic(router):
-            await until_phase(desk, made, "promoted")
-        await until(lambda: router.trials.pool is not None and router.trials.pool.share == 1.0)
+            await until_phase(installation, made, "promoted")
+        await until(lambda: router.live_canaries.pool is not None and router.live_canaries.pool.share == 1.0)
         seen = len(old.seen)
         assert {await ask_as(router, caller) for caller in range(40)} == {"sql@1"}
         assert len(old.seen) == seen
 
 
-async def test_a_reserved_pool_gets_requests_only_while_its_canary_is_under_way(tmp_path: Path, desk: Desk) -> None:
-    async with pools_served(tmp_path, desk, canary={"reserved_pools": ["next"]}) as (router, _, new):
+async def test_a_reserved_pool_gets_requests_only_while_its_canary_is_under_way(
+    tmp_path: Path, installation: Installation
+) -> None:
+    async with pools_served(tmp_path, installation, canary={"reserved_pools": ["next"]}) as (router, _, new):
         async with traffic(router) as answers:
             await until(lambda: "sql@1" in answers, timeout_s=10)
         assert {await ask_as(router, caller) for caller in range(40)} == {"sql@1"}
         assert not new.seen
-        running = await until_phase(desk, start_pool(desk), "running")
+        running = await until_phase(installation, start_pool(installation), "running")
         async with traffic(router):
             await until(lambda: len(new.seen) > 5, timeout_s=10)
         # It may have grown meanwhile.
-        running = desk.registry.canaries.get(running.id)
-        promoting = desk.registry.canaries.promote(running, actor="ml", why="it is good")
-        await until_phase(desk, promoting, "promoted")
-        await until(lambda: router.trials.pool is not None and router.trials.pool.share == 0.0)
+        running = installation.registry.canaries.get(running.id)
+        promoting = installation.registry.canaries.promote(running, actor="ml", why="it is good")
+        await until_phase(installation, promoting, "promoted")
+        await until(lambda: router.live_canaries.pool is not None and router.live_canaries.pool.share == 0.0)
         seen = len(new.seen)
         assert {await ask_as(router, caller) for caller in range(40)} == {"sql@1"}
         assert len(new.seen) == seen
 
 
-async def test_a_canary_is_started_judged_and_asked_about_over_http(tmp_path: Path, desk: Desk) -> None:
-    two_revisions(desk)
+async def test_a_canary_is_started_judged_and_asked_about_over_http(tmp_path: Path, installation: Installation) -> None:
+    two_revisions(installation)
     async with routed(tmp_path, FakeEngine()) as router, httpx.AsyncClient(base_url=router.admin_url) as admin:
         plan = {**QUICK.model_dump(mode="json"), "win_margin": 0.1}
         made = await admin.post("/admin/v1/canaries", json={"adapter": "sql", "revision": 2, "plan": plan})
         assert made.status_code == 201, made.text
-        canary = desk.registry.canaries.get(made.json()["id"])
-        await until_phase(desk, canary, "running")
+        canary = installation.registry.canaries.get(made.json()["id"])
+        await until_phase(installation, canary, "running")
         async with traffic(router):
-            await until(lambda: bool(router.trials.running))
+            await until(lambda: bool(router.live_canaries.running))
             for _ in range(60):
                 pair = await admin.post(f"/admin/v1/canaries/{canary.id}/pairs", json={"value": 0})
                 if pair.status_code == 404:
                     break
                 assert pair.status_code == 204, pair.text
                 await asyncio.sleep(0.02)
-            ended = await until_phase(desk, canary, "rolled_back")
+            ended = await until_phase(installation, canary, "rolled_back")
         assert ended.reason.startswith("wins: ")
         verdict = (await admin.get("/admin/v1/canaries/verdict", params={"adapter": "sql"})).json()
         assert (verdict["verdict"], verdict["phase"]) == (-1, "rolled_back")
@@ -249,65 +257,67 @@ async def test_a_canary_is_started_judged_and_asked_about_over_http(tmp_path: Pa
         assert (await admin.post("/admin/v1/canaries", json={"adapter": "sql"})).status_code == 400
 
 
-async def test_a_canary_answers_copies_before_any_caller_sees_it(tmp_path: Path, desk: Desk) -> None:
-    two_revisions(desk)
+async def test_a_canary_answers_copies_before_any_caller_sees_it(tmp_path: Path, installation: Installation) -> None:
+    two_revisions(installation)
     plan = QUICK.model_copy(update={"shadow": ShadowStep(share=0.5, samples=10)})
     engine = FakeEngine()
     async with routed(tmp_path, engine) as router:
-        canary = start(desk, plan)
-        await until_phase(desk, canary, "running")
+        canary = start(installation, plan)
+        await until_phase(installation, canary, "running")
         async with traffic(router) as answers:
             async with asyncio.timeout(20):
-                while not desk.registry.canaries.get(canary.id).weight:
+                while not installation.registry.canaries.get(canary.id).weight:
                     seen = len(answers)
                     await asyncio.sleep(0.02)
             assert set(answers[:seen]) == {"sql@1"}
             copies = [one for one in engine.seen if one.headers.get("x-patchbay-revision", "").startswith("sql@2")]
             assert len(copies) >= 10
-            await until_phase(desk, canary, "promoted")
+            await until_phase(installation, canary, "promoted")
 
 
-async def test_a_canary_that_fails_on_copies_is_rolled_back_unseen(tmp_path: Path, desk: Desk) -> None:
-    two_revisions(desk)
+async def test_a_canary_that_fails_on_copies_is_rolled_back_unseen(tmp_path: Path, installation: Installation) -> None:
+    two_revisions(installation)
     plan = QUICK.model_copy(update={"shadow": ShadowStep(share=0.5, samples=1000)})
     engine = FakeEngine()
     async with routed(tmp_path, engine) as router:
-        canary = start(desk, plan)
-        await until_phase(desk, canary, "running")
+        canary = start(installation, plan)
+        await until_phase(installation, canary, "running")
         engine.scripts["sql@2"] = Script(fault="error_500")
         async with traffic(router) as answers:
-            await until_phase(desk, canary, "rolled_back")
+            await until_phase(installation, canary, "rolled_back")
         assert set(answers) == {"sql@1"}
 
 
-async def test_a_canary_goes_on_after_the_only_router_was_restarted(tmp_path: Path, desk: Desk) -> None:
-    two_revisions(desk)
+async def test_a_canary_goes_on_after_the_only_router_was_restarted(tmp_path: Path, installation: Installation) -> None:
+    two_revisions(installation)
     engine = FakeEngine()
     async with engine.running_server():
         async with routed(tmp_path, engine) as router:
-            canary = start(desk, SLOW)
-            await until_phase(desk, canary, "running")
+            canary = start(installation, SLOW)
+            await until_phase(installation, canary, "running")
             async with traffic(router) as answers:
                 await until(lambda: len(answers) > 60, timeout_s=20)
                 await asyncio.sleep(2.5)
-        before = desk.registry.canaries.looks(canary.id)[-1].verdict["requests"]
+        before = installation.registry.canaries.looks(canary.id)[-1].verdict["requests"]
         async with routed(tmp_path, engine) as router:
-            await until(lambda: bool(router.trials.running))
+            await until(lambda: bool(router.live_canaries.running))
             engine.scripts["sql@2"] = Script(fault="busy_503")
             async with traffic(router):
-                await until_phase(desk, canary, "rolled_back")
-        after = next(one.verdict for one in desk.registry.canaries.looks(canary.id)[::-1] if "requests" in one.verdict)
+                await until_phase(installation, canary, "rolled_back")
+        after = next(
+            one.verdict for one in installation.registry.canaries.looks(canary.id)[::-1] if "requests" in one.verdict
+        )
     assert before[0] > 0
     assert after["requests"][1] > before[1], "what was known before the restart is forgotten"
 
 
 async def test_a_plan_that_this_version_cannot_read_gets_no_request_and_harms_nobody(
-    tmp_path: Path, desk: Desk
+    tmp_path: Path, installation: Installation
 ) -> None:
-    two_revisions(desk)
+    two_revisions(installation)
     async with routed(tmp_path, FakeEngine()) as router:
         plan = {**QUICK.model_dump(mode="json"), "of_a_later_version": 1}
-        desk.registry.canaries.start(CanaryDraft("sql", 2, plan, "ml"))
+        installation.registry.canaries.start(CanaryDraft("sql", 2, plan, "ml"))
         await asyncio.sleep(2)
         assert {await ask_as(router, caller) for caller in range(20)} == {"sql@1"}
-        assert await until_promotable(desk)
+        assert await until_promotable(installation)

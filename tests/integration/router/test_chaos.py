@@ -117,8 +117,8 @@ async def test_whatever_happens_on_the_way_an_answer_is_whole_or_an_error_and_no
         async with asyncio.TaskGroup() as clients:
             for number in range(REQUESTS):
                 clients.create_task(client(seed * 10_000 + number))
-        await until(lambda: router.proxy.in_flight == 0)
-        assert not any(router.proxy.at_replica(fake.name) for fake in fakes)
+        await until(lambda: router.public_app.in_flight == 0)
+        assert not any(router.public_app.at_replica(fake.name) for fake in fakes)
         assert b"patchbay_router_faults_total{" not in router.metrics.render()
     assert sum(seen.values()) == REQUESTS
     assert seen["whole"] + seen["streamed"] > REQUESTS / 2, seen
@@ -161,7 +161,7 @@ async def test_slow_readers_of_many_streams_cost_bounded_memory() -> None:
         assert grown < 64 * 2**20, f"{grown / 2**20:.0f} MiB are being gathered"
         for _, writer in readers:
             writer.transport.abort()
-        await until(lambda: router.proxy.in_flight == 0)
+        await until(lambda: router.public_app.in_flight == 0)
 
 
 async def test_a_head_that_comes_too_slowly_is_a_408_and_the_end_of_its_connection() -> None:

@@ -15,8 +15,8 @@ from patchbay.core.errors import Conflict
 from patchbay.registry.database import Database
 from patchbay.router.app import Router
 from tests.fakes.adapter_folder import write_adapter
-from tests.fakes.desk import Desk, registry_settings
 from tests.fakes.engine import FakeEngine
+from tests.fakes.installation import Installation, registry_settings
 from tests.fakes.routers import running_router, until
 from tests.integration.router.wire import ask, content, post
 
@@ -36,14 +36,14 @@ async def controlled(
         yield router
 
 
-async def push(desk: Desk, fill: int) -> str:
-    return (await asyncio.to_thread(desk.push, "sql", fill)).name
+async def push(installation: Installation, fill: int) -> str:
+    return (await asyncio.to_thread(installation.push, "sql", fill)).name
 
 
-async def promote(desk: Desk, reference: str) -> None:
-    moved = await asyncio.to_thread(desk.lifecycle.promote, reference, actor="ml")
+async def promote(installation: Installation, reference: str) -> None:
+    moved = await asyncio.to_thread(installation.lifecycle.promote, reference, actor="ml")
     if moved.rollout is not None:
-        await asyncio.to_thread(desk.lifecycle.wait_for_rollout, moved.rollout, timeout_s=10)
+        await asyncio.to_thread(installation.lifecycle.wait_for_rollout, moved.rollout, timeout_s=10)
 
 
 async def answered_by(router: Router, model: str = "sql") -> str:
@@ -69,21 +69,21 @@ async def test_a_declared_adapter_is_checked_staged_tested_and_served_before_the
     engine = FakeEngine()
     declared = {"sql": str(write_adapter(tmp_path / "sql"))}
     async with controlled(tmp_path, engine, adapters=declared) as router, httpx.AsyncClient() as http:
-        await until(lambda: router.proxy.ready)
+        await until(lambda: router.public_app.ready)
         assert (await http.get(f"{router.admin_url}/readyz")).status_code == 200
         assert await answered_by(router) == "sql@1"
         assert engine.seen[0].headers["x-patchbay-revision"].startswith("sql@1-")
 
 
 async def test_what_was_promoted_by_hand_survives_a_restart_of_the_router_that_declares_another(
-    tmp_path: Path, desk: Desk
+    tmp_path: Path, installation: Installation
 ) -> None:
     declared = {"sql": str(write_adapter(tmp_path / "sql"))}
     engine = FakeEngine()
     async with engine.running_server():
         async with controlled(tmp_path, engine, adapters=declared) as router:
-            await until(lambda: router.proxy.ready)
-            await promote(desk, await push(desk, 2))
+            await until(lambda: router.public_app.ready)
+            await promote(installation, await push(installation, 2))
         async with controlled(tmp_path, engine, adapters=declared) as router:
             await until_answered_by(router, "sql@2")
         write_adapter(tmp_path / "sql", fill=3)
@@ -91,14 +91,16 @@ async def test_what_was_promoted_by_hand_survives_a_restart_of_the_router_that_d
             await until_answered_by(router, "sql@3")
 
 
-async def test_a_name_means_the_old_revision_until_every_replica_has_the_new_one(tmp_path: Path, desk: Desk) -> None:
+async def test_a_name_means_the_old_revision_until_every_replica_has_the_new_one(
+    tmp_path: Path, installation: Installation
+) -> None:
     engines = FakeEngine("a"), FakeEngine("b")
-    await push(desk, 1)
-    await promote(desk, "sql@1")
+    await push(installation, 1)
+    await promote(installation, "sql@1")
     async with controlled(tmp_path, *engines) as router:
         await until_answered_by(router, "sql@1")
         engines[1].held = asyncio.Event()
-        promotion = asyncio.create_task(promote(desk, await push(desk, 2)))
+        promotion = asyncio.create_task(promote(installation, await push(installation, 2)))
         await until(lambda: "sql@2" in engines[1].puts and any(one.number == 2 for one in engines[0].revisions))
         assert await answered_by(router) == "sql@1"
         engines[1].held.set()
@@ -107,79 +109,83 @@ async def test_a_name_means_the_old_revision_until_every_replica_has_the_new_one
 
 
 async def test_a_replica_that_refuses_a_revision_fails_its_rollout_with_the_reason_and_the_name_stays(
-    tmp_path: Path, desk: Desk
+    tmp_path: Path, installation: Installation
 ) -> None:
     engines = FakeEngine("a"), FakeEngine("b")
-    await push(desk, 1)
-    await promote(desk, "sql@1")
+    await push(installation, 1)
+    await promote(installation, "sql@1")
     async with controlled(tmp_path, *engines) as router:
         await until_answered_by(router, "sql@1")
         engines[1].refused["sql"] = "its rank is too high"
         with pytest.raises(Conflict, match="b: its rank is too high"):
-            await promote(desk, await push(desk, 2))
+            await promote(installation, await push(installation, 2))
         assert await answered_by(router) == "sql@1"
         engines[1].refused.clear()
-        await promote(desk, "sql@2")
+        await promote(installation, "sql@2")
         await until_answered_by(router, "sql@2")
 
 
 async def test_a_revision_that_does_not_answer_as_its_golden_prompts_say_is_not_promoted(
-    tmp_path: Path, desk: Desk
+    tmp_path: Path, installation: Installation
 ) -> None:
-    await push(desk, 1)
-    await promote(desk, "sql@1")
+    await push(installation, 1)
+    await promote(installation, "sql@1")
     golden = "golden: [{prompt: hello, contains: a word that no fake says}]\n"
     async with controlled(tmp_path, FakeEngine()) as router:
         await until_answered_by(router, "sql@1")
         source = write_adapter(tmp_path / "golden", fill=2)
         (source / "patchbay-adapter.yaml").write_text(golden)
-        await asyncio.to_thread(desk.publisher.push, PushRequest("sql", str(source)), actor="ml")
+        await asyncio.to_thread(installation.publisher.push, PushRequest("sql", str(source)), actor="ml")
         with pytest.raises(Conflict, match="golden prompt 1"):
-            await promote(desk, "sql@2")
+            await promote(installation, "sql@2")
         assert await answered_by(router) == "sql@1"
 
 
-async def test_a_rollback_is_the_flip_alone_and_reaches_every_router(tmp_path: Path, desk: Desk) -> None:
+async def test_a_rollback_is_the_flip_alone_and_reaches_every_router(
+    tmp_path: Path, installation: Installation
+) -> None:
     engine = FakeEngine()
-    await push(desk, 1)
-    await promote(desk, "sql@1")
+    await push(installation, 1)
+    await promote(installation, "sql@1")
     async with (
         engine.running_server(),
         controlled(tmp_path, engine, name="one") as one,
         controlled(tmp_path, engine, name="two") as two,
     ):
         await until_answered_by(one, "sql@1")
-        await promote(desk, await push(desk, 2))
+        await promote(installation, await push(installation, 2))
         await until_answered_by(two, "sql@2")
         puts = list(engine.puts)
-        await until(lambda: bool(desk.registry.reports()))
-        moved = await asyncio.to_thread(desk.lifecycle.rollback, "sql", actor="sre", why="it is worse")
+        await until(lambda: bool(installation.registry.reports()))
+        moved = await asyncio.to_thread(installation.lifecycle.rollback, "sql", actor="sre", why="it is worse")
         assert moved.channel is not None, "the revision before was still warm, so nothing had to be staged"
-        arrival = await asyncio.to_thread(desk.lifecycle.wait_until_live, moved.generation)
+        arrival = await asyncio.to_thread(installation.lifecycle.wait_until_live, moved.generation)
         assert (set(arrival.after_s), arrival.missing) == ({"one", "two"}, ())
         assert [await answered_by(router) for router in (one, two)] == ["sql@1", "sql@1"]
         assert engine.puts == puts
 
 
 async def test_what_is_no_longer_wanted_is_removed_and_what_a_rollback_needs_stays_until_then(
-    tmp_path: Path, desk: Desk
+    tmp_path: Path, installation: Installation
 ) -> None:
     engine = FakeEngine()
-    await push(desk, 1)
-    await promote(desk, "sql@1")
+    await push(installation, 1)
+    await promote(installation, "sql@1")
     async with controlled(tmp_path, engine, keep_warm_s=600) as router:
         await until_answered_by(router, "sql@1")
-        await promote(desk, await push(desk, 2))
+        await promote(installation, await push(installation, 2))
         assert engine.drops == []
     async with engine.running_server(), controlled(tmp_path, engine, keep_warm_s=0):
         await until(lambda: engine.drops == ["sql@1"], timeout_s=10)
     assert [one.number for one in engine.revisions] == [2]
 
 
-async def test_a_replica_that_comes_back_empty_gets_everything_again(tmp_path: Path, desk: Desk) -> None:
+async def test_a_replica_that_comes_back_empty_gets_everything_again(
+    tmp_path: Path, installation: Installation
+) -> None:
     engine = FakeEngine()
-    await push(desk, 1)
-    await promote(desk, "sql@1")
+    await push(installation, 1)
+    await promote(installation, "sql@1")
     async with controlled(tmp_path, engine) as router:
         await until_answered_by(router, "sql@1")
         await engine.stop()
@@ -192,20 +198,22 @@ async def test_a_replica_that_comes_back_empty_gets_everything_again(tmp_path: P
         await until_answered_by(router, "sql@1")
 
 
-async def test_a_revision_for_another_base_model_is_never_put_on_a_replica(tmp_path: Path, desk: Desk) -> None:
+async def test_a_revision_for_another_base_model_is_never_put_on_a_replica(
+    tmp_path: Path, installation: Installation
+) -> None:
     engine = FakeEngine()
     engine.fingerprint = "e" * 64
-    await push(desk, 1)
-    await promote(desk, "sql@1")
+    await push(installation, 1)
+    await promote(installation, "sql@1")
     async with controlled(tmp_path, engine) as router:
-        await until(lambda: router.proxy.ready)
+        await until(lambda: router.public_app.ready)
         await until_answered_by(router, "sql@1")
 
 
-async def test_when_the_router_that_reconciles_ends_another_goes_on(tmp_path: Path, desk: Desk) -> None:
+async def test_when_the_router_that_reconciles_ends_another_goes_on(tmp_path: Path, installation: Installation) -> None:
     engine = FakeEngine()
-    await push(desk, 1)
-    await promote(desk, "sql@1")
+    await push(installation, 1)
+    await promote(installation, "sql@1")
     async with engine.running_server():
         async with controlled(tmp_path, engine, name="first"):
             await until(lambda: engine.puts == ["sql@1"])
@@ -213,45 +221,50 @@ async def test_when_the_router_that_reconciles_ends_another_goes_on(tmp_path: Pa
             router = await second.__aenter__()
         try:
             await until_answered_by(router, "sql@1")
-            await promote(desk, await push(desk, 2))
+            await promote(installation, await push(installation, 2))
             await until_answered_by(router, "sql@2")
         finally:
             await second.__aexit__(None, None, None)
 
 
-async def test_a_registry_that_was_restored_from_an_older_copy_is_followed(tmp_path: Path, desk: Desk) -> None:
+async def test_a_registry_that_was_restored_from_an_older_copy_is_followed(
+    tmp_path: Path, installation: Installation
+) -> None:
     async with controlled(tmp_path, FakeEngine()) as router:
-        await push(desk, 1)
-        await promote(desk, "sql@1")
+        await push(installation, 1)
+        await promote(installation, "sql@1")
         await until_answered_by(router, "sql@1")
-        with closing(Database(desk.settings.url.get_secret_value())) as database, database.write() as connection:
+        with (
+            closing(Database(installation.settings.url.get_secret_value())) as database,
+            database.write() as connection,
+        ):
             connection.execute(text("UPDATE state SET generation = 1"))
             connection.execute(text("UPDATE channels SET number = NULL"))
         await until(lambda: _meaning(router, "sql") is None)
 
 
-async def test_replicas_that_are_no_longer_configured_are_forgotten(tmp_path: Path, desk: Desk) -> None:
+async def test_replicas_that_are_no_longer_configured_are_forgotten(tmp_path: Path, installation: Installation) -> None:
     async with controlled(tmp_path, FakeEngine("old")):
-        await until(lambda: [report.name for report in desk.registry.reports()] == ["old"])
+        await until(lambda: [report.name for report in installation.registry.reports()] == ["old"])
     async with controlled(tmp_path, FakeEngine("new")):
-        await until(lambda: [report.name for report in desk.registry.reports()] == ["new"])
+        await until(lambda: [report.name for report in installation.registry.reports()] == ["new"])
 
 
 async def test_requests_wait_for_a_lone_replica_that_has_come_back_to_be_given_its_adapters_again(
-    tmp_path: Path, desk: Desk
+    tmp_path: Path, installation: Installation
 ) -> None:
     engine = FakeEngine()
-    await push(desk, 1)
-    await promote(desk, "sql@1")
+    await push(installation, 1)
+    await promote(installation, "sql@1")
     async with controlled(tmp_path, engine) as router:
         await until_answered_by(router, "sql@1")
         await engine.stop()
         await until(lambda: router.fleet.view.ready == 0)
         engine.revisions, engine.held = (), asyncio.Event()
         await engine.start()
-        await until(lambda: router.proxy.ready)
+        await until(lambda: router.public_app.ready)
         asked = [asyncio.create_task(post(router, ask(model))) for model in ("sql", "sql@1")]
-        await until(lambda: router.proxy.in_flight == 2)
+        await until(lambda: router.public_app.in_flight == 2)
         engine.held.set()
         assert [(await one).status_code for one in asked] == [200, 200]
         assert (await post(router, ask("sqll"))).status_code == 404

@@ -45,7 +45,7 @@ async def test_the_admin_port_needs_its_token_from_the_first_start(
             assert (await admin.get(path, headers={"host": "probe.example"})).status_code == 200
         shown = {"authorization": f"Bearer {token}"}
         assert (await admin.get("/metrics", headers=shown)).status_code == 200
-        assert not router.proxy.draining
+        assert not router.public_app.draining
         assert (await admin.post("/admin/v1/drain", headers=shown)).status_code == 202
 
 
@@ -86,13 +86,13 @@ async def test_no_web_page_can_change_even_an_open_admin_port(path: str, headers
         refused = await admin.post(path, headers=headers)
         assert refused.status_code == status, refused.text
         assert error_of(refused)["message"]
-        assert not router.proxy.draining
+        assert not router.public_app.draining
 
 
 async def test_an_open_admin_port_is_for_programs_on_this_machine() -> None:
     async with running_router(FakeEngine()) as router, httpx.AsyncClient(base_url=router.admin_url) as admin:
         assert (await admin.post("/admin/v1/drain", headers=_JSON)).status_code == 202
-        await until(lambda: router.proxy.draining)
+        await until(lambda: router.public_app.draining)
 
 
 async def test_the_public_port_answers_to_its_names_only_but_for_health() -> None:

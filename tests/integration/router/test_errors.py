@@ -103,7 +103,7 @@ async def test_a_body_that_never_ends_is_cut_off() -> None:
     async with running_router(FakeEngine(), max_body_bytes=50_000) as router, client_of(router) as client:
         with contextlib.suppress(httpx.TransportError):
             await client.post(CHAT, content=body)
-        await until(lambda: router.proxy.in_flight == 0)
+        await until(lambda: router.public_app.in_flight == 0)
     assert body.made < 2_000
 
 

@@ -108,7 +108,7 @@ async def test_a_stream_cut_short_ends_with_an_error_that_clients_can_read_and_n
     fake.script.fault, fake.script.die_after = fault, 2
     async with running_router(fake) as router, streaming(router) as response:
         received = events((await response.aread()).decode())
-        await until(lambda: router.proxy.in_flight == 0)
+        await until(lambda: router.public_app.in_flight == 0)
         assert b'outcome="broken"' in router.metrics.render()
     assert [next(iter(chunk)) for chunk in received] == ["id", "id", "error"]
     assert received[-1]["error"]["code"] == "upstream_failed"

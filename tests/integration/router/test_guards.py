@@ -181,9 +181,9 @@ async def test_an_answer_from_the_cache_or_a_shadows_is_not_filtered(stream: boo
         first = await post(router, ask("r", stream=stream))
         again = await post(router, ask("r", stream=stream))
         await post(router, ask("s", stream=stream))
-        while not router.proxy.pairs:
+        while not router.public_app.pairs:
             await asyncio.sleep(0.01)
-        pair = router.proxy.pairs[0]
+        pair = router.public_app.pairs[0]
     assert again.headers["x-patchbay-cache"] == "hit"
     assert again.content == first.content
     assert b"1111" not in again.content + pair.answer + pair.shadow_answer

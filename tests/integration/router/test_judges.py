@@ -224,7 +224,7 @@ async def test_a_client_that_leaves_leaves_a_judge_at_work() -> None:
         judge.gate = asyncio.Semaphore(0)
         async with streaming(router, "r"):
             await until(lambda: bool(judge.asked))
-        await until(lambda: router.proxy.in_flight == 0)
+        await until(lambda: router.public_app.in_flight == 0)
 
 
 async def test_the_safety_adapter_is_asked_at_length_or_its_verdict_is_lost() -> None:

@@ -23,7 +23,7 @@ async def test_draining_lets_a_stream_finish_and_takes_no_new_connection() -> No
         chunks = response.aiter_text()
         received = await anext(chunks)
         router.stop()
-        assert not router.proxy.ready
+        assert not router.public_app.ready
         await until_refused(router)
         for _ in range(10):
             gate.release()
@@ -140,8 +140,8 @@ async def test_a_taken_port_ends_with_1_and_one_clear_line() -> None:
 async def test_traffic_in_flight_is_counted_down_to_nothing() -> None:
     async with running_router(FakeEngine()) as router:
         await asyncio.gather(*(post(router) for _ in range(10)))
-        await until(lambda: router.proxy.in_flight == 0)
-        assert router.proxy.at_replica("replica-0") == 0
+        await until(lambda: router.public_app.in_flight == 0)
+        assert router.public_app.at_replica("replica-0") == 0
 
 
 async def test_a_client_that_reads_nothing_does_not_keep_the_router_from_ending() -> None:

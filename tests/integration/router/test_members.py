@@ -85,7 +85,7 @@ async def test_a_router_finds_its_replicas_by_a_name_and_serves() -> None:
     async with fake.running_server():
         entry = ReplicaConfig(url=f"dns+http://localhost:{fake.port}", token=SecretStr(TOKEN))
         async with running_router(replicas=(entry,), dns_interval_s=0.05) as router:
-            await until(lambda: router.proxy.ready)
+            await until(lambda: router.public_app.ready)
             answer = await post(router)
     assert answer.status_code == 200
     assert answer.headers["x-patchbay-replica"] == f"127.0.0.1:{fake.port}"
@@ -150,7 +150,7 @@ async def test_a_replica_that_is_added_by_command_serves_and_one_that_is_removed
         assert (await post(router)).status_code == 503
         with Registry.open(url) as registry:
             registry.add_replica("gpu-1", fake.url, actor="me")
-            await until(lambda: router.proxy.ready)
+            await until(lambda: router.public_app.ready)
             answer = await post(router)
             assert (answer.status_code, answer.headers["x-patchbay-replica"]) == (200, "gpu-1")
             registry.remove_replica("gpu-1", actor="me")

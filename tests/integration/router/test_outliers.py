@@ -48,10 +48,10 @@ async def test_an_ejected_replica_comes_back_by_one_request_on_trial() -> None:
     bad, good = pair("bad_gateway_502")
     async with running_router(bad, good, breaker={"open_s": 0.3, "max_open_s": 0.3}) as router:
         await answers(router, 20)
-        assert router.proxy.circuit_open("bad")
+        assert router.public_app.circuit_open("bad")
         bad.script.fault = "none"
         seen = len(bad.seen)
-        await until(lambda: not router.proxy.circuit_open("bad"))
+        await until(lambda: not router.public_app.circuit_open("bad"))
         assert await answers(router, 20) == {200: 20}
         assert len(bad.seen) > seen + 2
         assert 'circuits_opened_total{cause="failures",replica="bad"}' in router.metrics.render().decode()
@@ -63,10 +63,10 @@ async def test_a_replica_that_fails_half_the_time_is_ejected_beside_its_peer() -
         for number in range(400):
             bad.script.fault = "bad_gateway_502" if len(bad.seen) % 2 else "none"
             assert (await post(router, asking(number))).status_code == 200
-            if router.proxy.circuit_open("bad"):
+            if router.public_app.circuit_open("bad"):
                 break
         assert 'cause="rate",replica="bad"' in router.metrics.render().decode()
-        assert not router.proxy.circuit_open("good")
+        assert not router.public_app.circuit_open("good")
 
 
 async def test_where_all_fail_alike_part_of_the_fleet_is_still_asked() -> None:
@@ -75,7 +75,7 @@ async def test_where_all_fail_alike_part_of_the_fleet_is_still_asked() -> None:
         fake.script.fault = "bad_gateway_502"
     async with running_router(*fakes, breaker={"open_s": 60}) as router:
         assert await answers(router, 30) == {502: 30}
-        assert sum(router.proxy.circuit_open(name) for name in "abcd") == 2
+        assert sum(router.public_app.circuit_open(name) for name in "abcd") == 2
         refused = error_of(await post(router, asking(99)))
     assert "502" in refused["message"]
 
@@ -88,9 +88,9 @@ async def test_a_replica_that_says_when_to_come_again_is_left_alone_until_then_a
         assert (first.status_code, first.json()["error"]["message"]) == (429, "fake trouble")
         assert (second.status_code, second.headers["retry-after"]) == (429, "1")
         assert len(fake.seen) == 1
-        assert not router.proxy.circuit_open("replica-0")
+        assert not router.public_app.circuit_open("replica-0")
         fake.script.fault = "none"
-        await until(lambda: not router.proxy.paused_s("replica-0"))
+        await until(lambda: not router.public_app.paused_s("replica-0"))
         assert (await post(router, asking(3))).status_code == 200
 
 
@@ -109,7 +109,7 @@ async def test_a_lone_replica_that_answers_500_is_asked_on_and_says_so_in_its_ow
     fake.script.fault = "error_500"
     async with running_router(fake) as router:
         assert await answers(router, 12) == {500: 12}
-        assert not router.proxy.circuit_open("replica-0")
+        assert not router.public_app.circuit_open("replica-0")
 
 
 WHOLE = [

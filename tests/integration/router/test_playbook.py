@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 from patchbay.command import build_app
 from patchbay.registry.canary_records import CanaryDraft
 from patchbay.router.canary.plan import MetricConfig, PlanConfig, StepConfig
-from tests.fakes.desk import Desk, registry_settings
 from tests.fakes.engine import FakeEngine
+from tests.fakes.installation import Installation, registry_settings
 from tests.fakes.routers import running_router, until
 
 pytestmark = pytest.mark.anyio
@@ -30,8 +30,8 @@ def playbook() -> list[str]:
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    with Desk.at(tmp_path) as made:
+def installation(tmp_path: Path) -> Iterator[Installation]:
+    with Installation.at(tmp_path) as made:
         made.push("sql", 1)
         made.push("sql", 2)
         made.lifecycle.promote("sql@1", actor="ml", now=True)
@@ -39,25 +39,25 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
 
 
 async def test_the_playbook_ends_a_canary_verifies_it_and_leaves_a_report(
-    tmp_path: Path, desk: Desk, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, installation: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    url, artifacts = desk.settings.url.get_secret_value(), tmp_path / "artifacts"
+    url, artifacts = installation.settings.url.get_secret_value(), tmp_path / "artifacts"
     (tmp_path / "patchbay.yaml").write_text(f"registry: {{url: '{url}', artifacts: {{url: '{artifacts}'}}}}\n")
     settings = {"registry": registry_settings(tmp_path, keep_warm_s=600), "registry_poll_s": 0.05}
     canary = {"incidents": str(tmp_path / "told")}
     async with running_router(FakeEngine(), canary=canary, **settings) as router:
         await until(lambda: "sql" in router.fleet.view.table)
         draft = CanaryDraft("sql", 2, PLAN.model_dump(mode="json"), "ml")
-        made = desk.registry.canaries.start(draft)
-        await until(lambda: desk.registry.canaries.get(made.id).phase == "running", timeout_s=15)
+        made = installation.registry.canaries.start(draft)
+        await until(lambda: installation.registry.canaries.get(made.id).phase == "running", timeout_s=15)
         said = []
         for command in playbook():
             done = await asyncio.to_thread(CliRunner().invoke, build_app(), shlex.split(command)[1:])
             assert done.exit_code == 0, f"{command}: {done.output}{done.stderr}"
             said.append(done.output)
             if " abort " in command:
-                await until(lambda: desk.registry.canaries.get(made.id).phase == "rolled_back", timeout_s=2)
+                await until(lambda: installation.registry.canaries.get(made.id).phase == "rolled_back", timeout_s=2)
     assert len(said) == 7
     assert "no share left on 1 router" in " ".join(said[2].split())
     assert (tmp_path / "incidents" / "canary-1-sql-2" / "summary.md").exists()

@@ -14,9 +14,9 @@ import pytest
 
 from patchbay.adapters.publish import PushRequest
 from tests.fakes.adapter_folder import write_adapter
-from tests.fakes.desk import Desk
 from tests.fakes.engine import FakeEngine
 from tests.fakes.hostile import Asked, HostileServer, dripping, pax_bomb
+from tests.fakes.installation import Installation
 from tests.fakes.routers import free_port, read_until, start_process, until
 from tests.integration.router.test_control import controlled
 from tests.integration.router.wire import error_of
@@ -79,9 +79,11 @@ async def test_200_bytes_that_take_a_minute_to_parse_hold_up_nobody(tmp_path: Pa
         assert staged(tmp_path) == []
 
 
-async def test_registries_that_drip_fill_the_places_for_pushes_and_nothing_else(tmp_path: Path, desk: Desk) -> None:
+async def test_registries_that_drip_fill_the_places_for_pushes_and_nothing_else(
+    tmp_path: Path, installation: Installation
+) -> None:
     for fill in (1, 2):
-        await asyncio.to_thread(desk.push, "sql", fill)
+        await asyncio.to_thread(installation.push, "sql", fill)
     limits = {"private": ["127.0.0.1"], "at_a_time": 2, "waiting": 6, "slow_s": 60}
     with HostileServer(dripping).serving() as server:
         async with (
@@ -101,7 +103,7 @@ async def test_registries_that_drip_fill_the_places_for_pushes_and_nothing_else(
             assert (await http.post("/admin/v1/adapters/sql/rollback", json={"now": True})).status_code == 202
             control = router.control
             assert control is not None
-            wanted = await asyncio.to_thread(desk.registry.generation)
+            wanted = await asyncio.to_thread(installation.registry.generation)
             await until(lambda: control.follower.snapshot.generation >= wanted)
             assert all(not one.done() for one in slow)
             assert server.open == 2
@@ -223,19 +225,19 @@ async def test_whatever_a_source_is_or_answers_is_an_error_in_our_shape_and_a_li
 
 
 async def test_an_operators_own_declaration_may_be_on_this_machine_and_a_clients_push_may_not(
-    tmp_path: Path, desk: Desk
+    tmp_path: Path, installation: Installation
 ) -> None:
     folder = write_adapter(tmp_path / "v1")
     pushed = await asyncio.to_thread(
-        desk.publisher.push, PushRequest("sql", str(folder), authority="operator"), actor="ml"
+        installation.publisher.push, PushRequest("sql", str(folder), authority="operator"), actor="ml"
     )
     assert pushed.created
     with HostileServer(lambda asked: asked.answer("404 Not Found")).serving() as server:
         request = PushRequest("sql", f"oci://{server.host}/a/b:v1", authority="operator")
         with pytest.raises(Exception, match="answers 404"):
-            await asyncio.to_thread(desk.publisher.push, request, actor="ml")
+            await asyncio.to_thread(installation.publisher.push, request, actor="ml")
         with pytest.raises(Exception, match="may not be reached"):
-            await asyncio.to_thread(desk.publisher.push, PushRequest("sql", request.source), actor="ml")
+            await asyncio.to_thread(installation.publisher.push, PushRequest("sql", request.source), actor="ml")
 
 
 async def test_a_router_that_starts_removes_what_killed_processes_left_in_both_places(

@@ -140,7 +140,7 @@ async def test_after_a_while_it_may_be_tried_once_and_is_held_off_for_twice_as_l
         await asyncio.sleep(1)
         await all_back(router, 4)
         assert (await poison(router)).status_code == 200, "what kills no more is answered again"
-        assert not router.proxy.suspects.watching
+        assert not router.public_app.suspects.watching
 
 
 async def test_bystanders_of_two_mass_deaths_are_answered_and_nobody_else_is_held_off() -> None:
@@ -200,6 +200,6 @@ async def test_a_request_that_anybody_answers_with_500_is_no_evidence_against_th
         for fake in fakes:
             fake.script.fault = "error_500"
         statuses = [(await post(router)).status_code for _ in range(8)]
-        assert not any(router.proxy.circuit_open(name) for name in "ab")
+        assert not any(router.public_app.circuit_open(name) for name in "ab")
     assert statuses == [500] * 8
     assert sum(len(fake.seen) for fake in fakes) == 9, "a second opinion is asked for once"

@@ -10,8 +10,8 @@ from patchbay.core.errors import ConfigError
 from patchbay.launch.routing import policy_of_patchbay
 from patchbay.router.canary.plan import MetricConfig
 from patchbay.router.policy import differences, policy_of_router
-from tests.fakes.desk import Desk
 from tests.fakes.engine import FakeEngine
+from tests.fakes.installation import Installation
 from tests.fakes.routers import until
 from tests.integration.router.test_control import controlled
 from tests.integration.router.trying import SLOW, routed, start, two_revisions, until_phase
@@ -39,7 +39,9 @@ def bad_files() -> dict[str, str]:
     }
 
 
-async def test_no_guard_and_no_limit_goes_without_a_word_in_the_file(tmp_path: Path, desk: Desk) -> None:
+async def test_no_guard_and_no_limit_goes_without_a_word_in_the_file(
+    tmp_path: Path, installation: Installation
+) -> None:
     file = tmp_path / "policy.yaml"
     file.write_text(yaml.safe_dump(GUARDED))
     async with controlled(tmp_path, FakeEngine(), policy_file=file, **GUARDED) as router:
@@ -52,7 +54,7 @@ async def test_no_guard_and_no_limit_goes_without_a_word_in_the_file(tmp_path: P
         file.write_text(yaml.safe_dump(GUARDED | {"guards": {}, "guard_all": [], "tiers": {}}))
         await router.policy.reload()
         assert not router.policy.policy.config.guards
-    told = desk.registry.audit(limit=1)[0]
+    told = installation.registry.audit(limit=1)[0]
     removed = {"guards.pii removed", "guard_all.pii removed", "tiers.default removed"}
     assert (told.action, set(told.details["changed"])) == ("policy.reload", removed)
 
@@ -84,15 +86,15 @@ def test_what_a_reload_changes_is_told_by_name(tmp_path: Path) -> None:
 
 
 async def test_a_reload_that_takes_a_canarys_guard_says_that_it_sees_nothing_any_more(
-    tmp_path: Path, desk: Desk, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, installation: Installation, caplog: pytest.LogCaptureFixture
 ) -> None:
-    two_revisions(desk)
+    two_revisions(installation)
     plan = SLOW.model_copy(update={"metrics": {"guards": MetricConfig()}})
     file = tmp_path / "policy.yaml"
     file.write_text(yaml.safe_dump(GUARDED))
     async with routed(tmp_path, FakeEngine(), policy_file=file, guard_cache=tmp_path / "cache", **GUARDED) as router:
-        await until_phase(desk, start(desk, plan), "running")
-        await until(lambda: bool(router.trials.running))
+        await until_phase(installation, start(installation, plan), "running")
+        await until(lambda: bool(router.live_canaries.running))
         file.write_text(yaml.safe_dump(GUARDED | {"guard_all": []}))
         await router.policy.reload()
     assert "canary 1 of sql@2 sees nothing of guards any more" in caplog.text

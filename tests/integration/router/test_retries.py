@@ -36,9 +36,9 @@ async def test_a_replica_that_fails_in_a_row_is_left_alone_and_asked_again_later
         for _ in range(20):
             assert (await post(router)).status_code == 200
         assert 3 <= len(bad.seen) <= 6
-        listed = router.proxy.circuit_open("bad")
+        listed = router.public_app.circuit_open("bad")
         bad.script.fault = "none"
-        await until(lambda: not router.proxy.circuit_open("bad"))
+        await until(lambda: not router.public_app.circuit_open("bad"))
         served = {(await post(router)).headers["x-patchbay-replica"] for _ in range(6)}
         assert listed
         assert count(router, "patchbay_router_circuits_opened_total") >= 1
@@ -60,11 +60,11 @@ async def test_a_request_that_the_client_left_does_not_hold_a_half_open_circuit_
     async with running_router(fake, breaker={"failures": 1, "open_s": 0.05}) as router, client_of(router) as client:
         await post(router, asking(1))
         fake.script.fault = "hang"
-        await until(lambda: not router.proxy.circuit_open("replica-0"))
+        await until(lambda: not router.public_app.circuit_open("replica-0"))
         leaving = asyncio.create_task(client.post("/v1/chat/completions", json=ask()))
         await fake.request(1)
         leaving.cancel()
-        await until(lambda: router.proxy.in_flight == 0)
+        await until(lambda: router.public_app.in_flight == 0)
         fake.script.fault = "none"
         assert (await post(router)).status_code == 200
 
@@ -88,7 +88,7 @@ async def test_a_slow_replica_is_hedged_by_another_and_the_loser_is_let_go() -> 
         assert slow.seen
         for seen in slow.seen:
             await asyncio.wait_for(seen.cancelled.wait(), 5)
-        assert router.proxy.at_replica("slow") == 0
+        assert router.public_app.at_replica("slow") == 0
         assert count(router, "patchbay_router_hedges_total") == len(slow.seen)
 
 
@@ -112,8 +112,8 @@ async def test_a_hedged_request_whose_client_leaves_is_ended_on_both_replicas() 
         asking.cancel()
         for fake in fakes:
             await asyncio.wait_for(fake.seen[0].cancelled.wait(), 5)
-        await until(lambda: router.proxy.in_flight == 0)
-        assert router.proxy.at_replica("a") == router.proxy.at_replica("b") == 0
+        await until(lambda: router.public_app.in_flight == 0)
+        assert router.public_app.at_replica("a") == router.public_app.at_replica("b") == 0
 
 
 async def test_a_clients_deadline_is_passed_on_and_kept() -> None:

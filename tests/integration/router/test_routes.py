@@ -266,7 +266,7 @@ async def test_without_a_replica_a_route_without_fallbacks_says_try_again() -> N
     fake = engine()
     async with running_router(fake, routes={"help": "sql"}) as router:
         fake.phase = "draining"
-        await until(lambda: not router.proxy.ready)
+        await until(lambda: not router.public_app.ready)
         answer = await post(router, ask("help"))
     assert answer.status_code == 503
     assert answer.headers["retry-after"]

@@ -75,7 +75,7 @@ async def test_the_replica_learns_within_a_second_that_a_streams_client_left() -
             await anext(response.aiter_bytes())
         async with asyncio.timeout(1):
             await (await fake.request()).cancelled.wait()
-        await until(lambda: router.proxy.in_flight == 0)
+        await until(lambda: router.public_app.in_flight == 0)
         assert b'outcome="cancelled"' in router.metrics.render()
 
 
@@ -88,8 +88,8 @@ async def test_the_replica_learns_that_the_client_left_before_its_first_byte() -
         asking.cancel()
         async with asyncio.timeout(1):
             await seen.cancelled.wait()
-        await until(lambda: router.proxy.in_flight == 0)
-        assert router.proxy.at_replica("replica-0") == 0
+        await until(lambda: router.public_app.in_flight == 0)
+        assert router.public_app.at_replica("replica-0") == 0
 
 
 async def test_a_client_that_pipelined_more_and_left_is_noticed_too() -> None:
@@ -107,7 +107,7 @@ async def test_a_client_that_pipelined_more_and_left_is_noticed_too() -> None:
         writer.transport.abort()
         async with asyncio.timeout(1):
             await (await fake.request()).cancelled.wait()
-        await until(lambda: router.proxy.in_flight == 0)
+        await until(lambda: router.public_app.in_flight == 0)
     assert len(fake.seen) == 1
 
 

@@ -116,4 +116,4 @@ async def test_a_shared_port_alone_serves_as_any_other_and_a_port_is_not_shared_
         other.port = 1
         with pytest.raises(StartError, match="in use"):
             Router(router_config(other, port=int(router.url.rpartition(":")[2])))
-        await until(lambda: router.proxy.in_flight == 0)
+        await until(lambda: router.public_app.in_flight == 0)

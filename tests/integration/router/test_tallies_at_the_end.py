@@ -9,8 +9,8 @@ import sqlalchemy
 from patchbay.registry.schema import tallies
 from patchbay.router.canary.plan import PlanConfig, StepConfig
 from patchbay.router.control import canary_counts as passing_on
-from tests.fakes.desk import Desk
 from tests.fakes.engine import FakeEngine
+from tests.fakes.installation import Installation
 from tests.integration.router.trying import ERRORS, answered_by, routed, start, two_revisions, until_phase
 from tests.integration.router.wire import ask, post
 
@@ -20,18 +20,18 @@ PLAN = PlanConfig(steps=(StepConfig(weight=50, hold_s=600, samples=1000),), metr
 
 
 async def test_a_router_that_ends_has_told_all_that_it_counted_of_a_canary(
-    tmp_path: Path, desk: Desk, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, installation: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(passing_on, "EVERY_S", 3600)
-    two_revisions(desk)
+    two_revisions(installation)
     async with routed(tmp_path, FakeEngine()) as router:
-        canary = start(desk, PLAN)
-        await until_phase(desk, canary, "running")
-        while not router.trials.running:
+        canary = start(installation, PLAN)
+        await until_phase(installation, canary, "running")
+        while not router.live_canaries.running:
             await asyncio.sleep(0.01)
         answers = [answered_by(await post(router, ask("sql", user=f"caller-{one}"))) for one in range(20)]
     assert set(answers) == {"sql@1", "sql@2"}
-    engine = sqlalchemy.create_engine(desk.settings.url.get_secret_value())
+    engine = sqlalchemy.create_engine(installation.settings.url.get_secret_value())
     with engine.connect() as connection:
         told = [row.counts for row in connection.execute(sqlalchemy.select(tallies.c.counts))]
     engine.dispose()

@@ -16,8 +16,8 @@ from patchbay.core.money import BILLION
 from patchbay.core.tenancy import Limits
 from patchbay.registry.records import Scope
 from patchbay.registry.registry import Registry
-from tests.fakes.desk import Desk, registry_settings
 from tests.fakes.engine import FakeEngine, Script, revision
+from tests.fakes.installation import Installation, registry_settings
 from tests.fakes.redis import NO_REDIS, has_redis, running_redis
 from tests.fakes.routers import running_router, until
 from tests.integration.router.wire import ask, client_of, error_of, post
@@ -27,8 +27,8 @@ DAY = datetime.now(UTC) - timedelta(days=1)
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    with Desk.at(tmp_path) as made:
+def installation(tmp_path: Path) -> Iterator[Installation]:
+    with Installation.at(tmp_path) as made:
         yield made
 
 
@@ -51,15 +51,17 @@ def controlled(folder: Path, *engines: FakeEngine, **settings: Any) -> Any:
     return running_router(*engines, registry=registry_settings(folder), registry_poll_s=0.1, **settings)
 
 
-async def test_a_revoked_key_opens_nothing_on_any_router_within_two_seconds(tmp_path: Path, desk: Desk) -> None:
-    key, name = key_of(desk.registry)
+async def test_a_revoked_key_opens_nothing_on_any_router_within_two_seconds(
+    tmp_path: Path, installation: Installation
+) -> None:
+    key, name = key_of(installation.registry)
     shown = f"Bearer {key}"
     fake = engine()
     async with controlled(tmp_path, fake) as one, controlled(tmp_path, fake) as other:
         for router in (one, other):
             assert (await post(router, authorization=shown)).status_code == 200
             assert (await post(router)).status_code == 401
-        await asyncio.to_thread(desk.registry.accounts.revoke_key, name, actor="me")
+        await asyncio.to_thread(installation.registry.accounts.revoke_key, name, actor="me")
         began = time.monotonic()
         for router in (one, other):
             while (await post(router, authorization=shown)).status_code != 401:
@@ -67,13 +69,13 @@ async def test_a_revoked_key_opens_nothing_on_any_router_within_two_seconds(tmp_
                 await asyncio.sleep(0.02)
 
 
-async def test_rotation_lets_both_keys_open_until_the_overlap_ends(tmp_path: Path, desk: Desk) -> None:
-    old, name = key_of(desk.registry)
-    new, _ = key_of(desk.registry)
+async def test_rotation_lets_both_keys_open_until_the_overlap_ends(tmp_path: Path, installation: Installation) -> None:
+    old, name = key_of(installation.registry)
+    new, _ = key_of(installation.registry)
     async with controlled(tmp_path, engine()) as router:
         assert (await post(router, authorization=f"Bearer {new}")).status_code == 200
         overlap = timedelta(seconds=8)
-        await asyncio.to_thread(desk.registry.accounts.revoke_key, name, actor="me", after=overlap)
+        await asyncio.to_thread(installation.registry.accounts.revoke_key, name, actor="me", after=overlap)
         assert (await post(router, authorization=f"Bearer {old}")).status_code == 200
         async with asyncio.timeout(120):
             while (await post(router, authorization=f"Bearer {old}")).status_code != 401:
@@ -81,8 +83,8 @@ async def test_rotation_lets_both_keys_open_until_the_overlap_ends(tmp_path: Pat
         assert (await post(router, authorization=f"Bearer {new}")).status_code == 200
 
 
-async def test_what_a_key_does_not_open_is_not_there(tmp_path: Path, desk: Desk) -> None:
-    key, _ = key_of(desk.registry, scope=Scope(routes=("help",), adapters=("other",)))
+async def test_what_a_key_does_not_open_is_not_there(tmp_path: Path, installation: Installation) -> None:
+    key, _ = key_of(installation.registry, scope=Scope(routes=("help",), adapters=("other",)))
     routes = {
         "help": "demo-base",
         "private": {"model": "demo-base"},
@@ -103,8 +105,10 @@ async def test_what_a_key_does_not_open_is_not_there(tmp_path: Path, desk: Desk)
     assert one.status_code == 404
 
 
-async def test_a_tenant_over_its_requests_a_minute_is_told_as_openai_tells_it(tmp_path: Path, desk: Desk) -> None:
-    key, _ = key_of(desk.registry, requests_per_minute=3)
+async def test_a_tenant_over_its_requests_a_minute_is_told_as_openai_tells_it(
+    tmp_path: Path, installation: Installation
+) -> None:
+    key, _ = key_of(installation.registry, requests_per_minute=3)
     async with controlled(tmp_path, engine()) as router:
         await _away_from_a_windows_end(60)
         client = AsyncOpenAI(base_url=f"{router.url}/v1", api_key=key, max_retries=0)
@@ -121,13 +125,15 @@ async def test_a_tenant_over_its_requests_a_minute_is_told_as_openai_tells_it(tm
     assert 0 < int(refused.value.response.headers["retry-after"]) <= 60
 
 
-async def test_streams_cannot_overshoot_tokens_and_get_back_what_they_did_not_use(tmp_path: Path, desk: Desk) -> None:
+async def test_streams_cannot_overshoot_tokens_and_get_back_what_they_did_not_use(
+    tmp_path: Path, installation: Installation
+) -> None:
     fake = engine()
     fake.script.gate = asyncio.Semaphore(0)
     body = ask("demo-base", stream=True, max_tokens=100)
     # A prompt's bytes and a template's tokens, and the answer's: room for two at a time, and no more.
     need = len(httpx.Request("POST", "http://x", json=body).content) + 64 + 100
-    key, _ = key_of(desk.registry, tokens_per_minute=2 * need + 10)
+    key, _ = key_of(installation.registry, tokens_per_minute=2 * need + 10)
     async with controlled(tmp_path, fake) as router, client_of(router, authorization=f"Bearer {key}") as client:
         await _away_from_a_windows_end(60)
         tasks = [asyncio.create_task(client.post("/v1/chat/completions", json=body)) for _ in range(2)]
@@ -143,10 +149,10 @@ async def test_streams_cannot_overshoot_tokens_and_get_back_what_they_did_not_us
     assert again.status_code == 200, "what was not used is there again"
 
 
-async def test_only_so_many_at_a_time(tmp_path: Path, desk: Desk) -> None:
+async def test_only_so_many_at_a_time(tmp_path: Path, installation: Installation) -> None:
     fake = engine()
     fake.script.gate = asyncio.Semaphore(0)
-    key, _ = key_of(desk.registry, concurrent=2)
+    key, _ = key_of(installation.registry, concurrent=2)
     async with controlled(tmp_path, fake) as router, client_of(router, authorization=f"Bearer {key}") as client:
         tasks = [asyncio.create_task(client.post("/v1/chat/completions", json=ask("demo-base"))) for _ in range(2)]
         await until(lambda: len(fake.seen) == 2)
@@ -159,11 +165,11 @@ async def test_only_so_many_at_a_time(tmp_path: Path, desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("policy", ["refuse", "allow"])
-async def test_with_redis_down_the_stated_policy_holds(tmp_path: Path, desk: Desk, policy: str) -> None:
+async def test_with_redis_down_the_stated_policy_holds(tmp_path: Path, installation: Installation, policy: str) -> None:
     if not has_redis():
         pytest.skip(NO_REDIS)
-    key, _ = key_of(desk.registry, requests_per_minute=100)
-    free, _ = key_of(desk.registry, tenant="free")
+    key, _ = key_of(installation.registry, requests_per_minute=100)
+    free, _ = key_of(installation.registry, tenant="free")
     with running_redis() as server:
         counters = {"redis": server.url, "when_down": policy, "timeout_s": 0.2}
         async with controlled(tmp_path, engine(), counters=counters) as router:
@@ -177,10 +183,12 @@ async def test_with_redis_down_the_stated_policy_holds(tmp_path: Path, desk: Des
             assert (await post(router, authorization=f"Bearer {free}")).status_code == 200
 
 
-async def test_three_routers_on_one_redis_never_answer_more_than_a_limit(tmp_path: Path, desk: Desk) -> None:
+async def test_three_routers_on_one_redis_never_answer_more_than_a_limit(
+    tmp_path: Path, installation: Installation
+) -> None:
     if not has_redis():
         pytest.skip(NO_REDIS)
-    key, _ = key_of(desk.registry, requests_per_minute=40)
+    key, _ = key_of(installation.registry, requests_per_minute=40)
     fake = engine()
     with running_redis() as server:
         async with AsyncExitStack() as stack:
@@ -203,8 +211,10 @@ async def test_three_routers_on_one_redis_never_answer_more_than_a_limit(tmp_pat
     assert statuses.count(429) == 80
 
 
-async def test_usage_is_in_the_database_after_the_routers_end_and_none_is_lost(tmp_path: Path, desk: Desk) -> None:
-    key, _ = key_of(desk.registry)
+async def test_usage_is_in_the_database_after_the_routers_end_and_none_is_lost(
+    tmp_path: Path, installation: Installation
+) -> None:
+    key, _ = key_of(installation.registry)
     prices = {"help": {"prompt": 1_000_000, "answer": 2_000_000}}
     async with (
         controlled(tmp_path, engine(), routes={"help": "demo-base"}, prices=prices) as router,
@@ -216,7 +226,7 @@ async def test_usage_is_in_the_database_after_the_routers_end_and_none_is_lost(t
                     *(client.post("/v1/chat/completions", json=ask(model, stream=stream)) for _ in range(5))
                 )
         await client.post("/v1/chat/completions", json=ask("nobody"))
-    rows = {(row.tenant, row.route, row.model): row for row in desk.registry.accounts.usage(since=DAY)}
+    rows = {(row.tenant, row.route, row.model): row for row in installation.registry.accounts.usage(since=DAY)}
     assert set(rows) == {("acme", "help", "demo-base"), ("acme", "", "demo-base")}
     routed = rows["acme", "help", "demo-base"]
     assert (routed.requests, routed.failed) == (10, 0)
@@ -273,13 +283,15 @@ class Crowd:
                 await client.post("/v1/chat/completions", json=ask("demo-base", stream=True))
 
 
-async def test_a_flood_of_one_tenant_leaves_nine_others_their_share_and_their_times(tmp_path: Path, desk: Desk) -> None:
+async def test_a_flood_of_one_tenant_leaves_nine_others_their_share_and_their_times(
+    tmp_path: Path, installation: Installation
+) -> None:
     fake = engine()
     fake.most = 16
     # Answers of many lengths, as they are: were all of one, seats would come free only in waves.
     fake.script = Script(chunks=4, delays=tuple(0.02 + 0.005 * (7 * place % 11) for place in range(11)))
     names = [*(f"t{number}" for number in range(9)), "flood"]
-    keys = {name: key_of(desk.registry, tenant=name)[0] for name in names}
+    keys = {name: key_of(installation.registry, tenant=name)[0] for name in names}
     shares, slower = [0.0], [float("inf")]
     async with controlled(tmp_path, fake) as router:
         crowd = Crowd(router, fake, keys)

@@ -9,8 +9,8 @@ import pytest
 
 from patchbay.core.tenancy import Limits
 from patchbay.registry.records import Scope
-from tests.fakes.desk import Desk
 from tests.fakes.engine import FakeEngine
+from tests.fakes.installation import Installation
 from tests.fakes.routers import until
 from tests.integration.router.test_control import controlled, promote, push, until_answered_by
 from tests.integration.router.wire import ask, post
@@ -25,35 +25,37 @@ def _rename(folder: Path, before: str, after: str) -> None:
 
 
 async def test_a_router_that_starts_while_the_registry_cannot_be_read_opens_no_door_and_removes_nothing(
-    tmp_path: Path, desk: Desk
+    tmp_path: Path, installation: Installation
 ) -> None:
     engine = FakeEngine()
-    await push(desk, 1)
-    await promote(desk, "sql@1")
+    await push(installation, 1)
+    await promote(installation, "sql@1")
     async with engine.running_server():
         async with controlled(tmp_path, engine) as router:
             await until_answered_by(router, "sql@1")
-        desk.registry.accounts.create_tenant("acme", tier="default", limits=Limits(), actor="ml")
-        made, _ = desk.registry.accounts.create_key("acme", Scope(), actor="ml")
+        installation.registry.accounts.create_tenant("acme", tier="default", limits=Limits(), actor="ml")
+        made, _ = installation.registry.accounts.create_key("acme", Scope(), actor="ml")
         _rename(tmp_path, "moves", "moves_away")
         async with controlled(tmp_path, engine) as router, httpx.AsyncClient() as http:
             assert (await http.get(f"{router.admin_url}/readyz")).status_code == 503
             for shown in ({}, {"authorization": "Bearer pb-nosuch"}, {"authorization": f"Bearer {made.text}"}):
                 answer = await http.post(f"{router.url}/v1/chat/completions", json=ask("sql"), headers=shown)
                 assert (answer.status_code, answer.json()["error"]["code"]) == (503, "unavailable"), answer.text
-            assert desk.registry.take_lease("reconciler", "somebody else", 0.001), "it leads by what it does not know"
+            assert installation.registry.take_lease("reconciler", "somebody else", 0.001), (
+                "it leads by what it does not know"
+            )
             _rename(tmp_path, "moves_away", "moves")
-            await until(lambda: router.proxy.ready)
+            await until(lambda: router.public_app.ready)
             assert (await post(router, ask("sql"))).status_code == 401
     assert engine.drops == []
 
 
 async def test_a_registry_that_is_replaced_by_an_empty_one_changes_nothing_until_somebody_means_it(
-    tmp_path: Path, desk: Desk
+    tmp_path: Path, installation: Installation
 ) -> None:
     engine = FakeEngine()
-    await push(desk, 1)
-    await promote(desk, "sql@1")
+    await push(installation, 1)
+    await promote(installation, "sql@1")
     async with controlled(tmp_path, engine) as router, httpx.AsyncClient() as http:
         await until_answered_by(router, "sql@1")
         with closing(sqlite3.connect(tmp_path / "registry.db")) as database:
@@ -70,4 +72,4 @@ async def test_a_registry_that_is_replaced_by_an_empty_one_changes_nothing_until
         accepted = await http.post(f"{router.admin_url}/admin/v1/registry/accept", json={"why": "it is meant so"})
         assert accepted.status_code == 202
         await until(lambda: engine.drops == ["sql@1"], timeout_s=20)
-    assert [one.action for one in desk.registry.audit(limit=1)] == ["registry.accept"]
+    assert [one.action for one in installation.registry.audit(limit=1)] == ["registry.accept"]

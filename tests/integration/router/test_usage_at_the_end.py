@@ -16,8 +16,8 @@ from patchbay.core.tenancy import Limits
 from patchbay.registry.records import Scope, UsageBatch, UsageRow
 from patchbay.registry.spool import spool_of
 from patchbay.registry.usage_book import UsageBook
-from tests.fakes.desk import Desk
 from tests.fakes.engine import FakeEngine
+from tests.fakes.installation import Installation
 from tests.fakes.launch_run import Run, free_port
 from tests.fakes.routers import until
 from tests.integration.router.test_control import controlled
@@ -27,9 +27,9 @@ pytestmark = pytest.mark.anyio
 _END_S = 6
 
 
-def counted(desk: Desk) -> int:
+def counted(installation: Installation) -> int:
     since = datetime.now(UTC) - timedelta(days=1)
-    return sum(row.requests for row in desk.registry.accounts.usage(since=since, tenant="acme"))
+    return sum(row.requests for row in installation.registry.accounts.usage(since=since, tenant="acme"))
 
 
 @asynccontextmanager
@@ -53,7 +53,7 @@ async def _until_ready(admin_port: object) -> None:
             await asyncio.sleep(0.05)
 
 
-async def one_request(desk: Desk, port: int, key: str) -> None:
+async def one_request(installation: Installation, port: int, key: str) -> None:
     async with httpx.AsyncClient() as client:
         url = f"http://127.0.0.1:{port}/v1/chat/completions"
         answer = await client.post(url, json=ask(), headers={"authorization": f"Bearer {key}"})
@@ -62,10 +62,10 @@ async def one_request(desk: Desk, port: int, key: str) -> None:
 
 @pytest.mark.parametrize("fault", ["locked", "gone"])
 async def test_sigterm_while_usage_cannot_be_written_ends_in_time_and_the_next_router_counts_it_once(
-    tmp_path: Path, desk: Desk, fault: str
+    tmp_path: Path, installation: Installation, fault: str
 ) -> None:
-    desk.registry.accounts.create_tenant("acme", tier="default", limits=Limits(), actor="ml")
-    key, _ = desk.registry.accounts.create_key("acme", Scope(), actor="ml")
+    installation.registry.accounts.create_tenant("acme", tier="default", limits=Limits(), actor="ml")
+    key, _ = installation.registry.accounts.create_key("acme", Scope(), actor="ml")
     file, spool, port = tmp_path / "registry.db", tmp_path / "registry.db.spool", free_port()
     async with FakeEngine().running_server() as engine:
         async with router_process(tmp_path, engine, port) as run:
@@ -74,25 +74,27 @@ async def test_sigterm_while_usage_cannot_be_written_ends_in_time_and_the_next_r
                     other.execute("BEGIN IMMEDIATE")
                 else:
                     file.rename(tmp_path / "away.db")
-                await one_request(desk, port, key.text)
+                await one_request(installation, port, key.text)
                 run.up.terminate()
                 assert await run.end() == 0, "\n".join(run.log[-20:])
         assert len(list(spool.iterdir())) == 1
         assert "the next router here counts it" in "\n".join(run.log)
         if fault == "gone":
             (tmp_path / "away.db").rename(file)
-        assert counted(desk) == 0
+        assert counted(installation) == 0
         async with router_process(tmp_path, engine, free_port()) as run:
             await run.line("is counted now")
             run.up.terminate()
             assert await run.end() == 0
-    assert counted(desk) == 1
+    assert counted(installation) == 1
     assert list(spool.iterdir()) == []
 
 
-async def test_usage_that_waits_is_told_by_the_metrics_until_it_is_counted(tmp_path: Path, desk: Desk) -> None:
+async def test_usage_that_waits_is_told_by_the_metrics_until_it_is_counted(
+    tmp_path: Path, installation: Installation
+) -> None:
     hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
-    book = UsageBook(desk.registry.accounts, spool_of(desk.settings.url.get_secret_value()))
+    book = UsageBook(installation.registry.accounts, spool_of(installation.settings.url.get_secret_value()))
     book.keep(UsageBatch("ended", 1, (UsageRow(hour, "acme", "help", "sql", requests=1),)))
     engine = FakeEngine()
     async with engine.running_server():
@@ -102,4 +104,4 @@ async def test_usage_that_waits_is_told_by_the_metrics_until_it_is_counted(tmp_p
                 assert b"patchbay_router_usage_spooled 1.0" in router.metrics.render()
                 other.execute("ROLLBACK")
                 await until(lambda: b"patchbay_router_usage_spooled 0.0" in router.metrics.render(), timeout_s=30)
-    assert counted(desk) == 1
+    assert counted(installation) == 1

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from patchbay.registry.records import Scope
-from tests.fakes.desk import Desk, registry_settings
 from tests.fakes.engine import FakeEngine, revision
+from tests.fakes.installation import Installation, registry_settings
 from tests.fakes.redis import NO_REDIS, has_redis, running_redis
 from tests.fakes.routers import running_router, until
 from tests.integration.router.test_tenants import key_of
@@ -27,8 +27,8 @@ AUTO = {"rules": [{"pattern": "merger", "route": SECRET}], "general": "open"}
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    with Desk.at(tmp_path) as made:
+def installation(tmp_path: Path) -> Iterator[Installation]:
+    with Installation.at(tmp_path) as made:
         yield made
 
 
@@ -40,9 +40,9 @@ def controlled(folder: Path, *engines: FakeEngine, **settings: Any) -> Any:
     return running_router(*engines, registry=registry_settings(folder), registry_poll_s=0.1, **settings)
 
 
-async def test_a_vote_reaches_the_answers_of_its_own_tenant_only(tmp_path: Path, desk: Desk) -> None:
-    mine, _ = key_of(desk.registry, "acme")
-    theirs, _ = key_of(desk.registry, "globex")
+async def test_a_vote_reaches_the_answers_of_its_own_tenant_only(tmp_path: Path, installation: Installation) -> None:
+    mine, _ = key_of(installation.registry, "acme")
+    theirs, _ = key_of(installation.registry, "globex")
     async with controlled(tmp_path, engine()) as router:
         given = {"authorization": f"Bearer {mine}", "x-request-id": "the-same"}
         assert (await post(router, ask("demo-base"), **given)).status_code == 200
@@ -52,9 +52,11 @@ async def test_a_vote_reaches_the_answers_of_its_own_tenant_only(tmp_path: Path,
     assert (other.status_code, own.status_code) == (404, 200)
 
 
-async def test_another_tenants_request_of_the_same_id_takes_no_answer_away(tmp_path: Path, desk: Desk) -> None:
-    mine, _ = key_of(desk.registry, "acme")
-    theirs, _ = key_of(desk.registry, "globex")
+async def test_another_tenants_request_of_the_same_id_takes_no_answer_away(
+    tmp_path: Path, installation: Installation
+) -> None:
+    mine, _ = key_of(installation.registry, "acme")
+    theirs, _ = key_of(installation.registry, "globex")
     plain = FakeEngine("plain", base="other", plain=True)
     async with controlled(tmp_path, engine(), plain) as router:
         for key, model in ((mine, "other"), (theirs, "demo-base")):
@@ -64,9 +66,9 @@ async def test_another_tenants_request_of_the_same_id_takes_no_answer_away(tmp_p
     assert told.json()["model"] == "other"
 
 
-async def test_auto_knows_only_of_routes_that_the_key_opens(tmp_path: Path, desk: Desk) -> None:
-    key, _ = key_of(desk.registry, "acme")
-    insider, _ = key_of(desk.registry, "board")
+async def test_auto_knows_only_of_routes_that_the_key_opens(tmp_path: Path, installation: Installation) -> None:
+    key, _ = key_of(installation.registry, "acme")
+    insider, _ = key_of(installation.registry, "board")
     said = {"model": "auto", "messages": [{"role": "user", "content": "what of the merger"}]}
     async with controlled(tmp_path, engine(), routes=ROUTES, auto=AUTO) as router:
         explain = {"x-patchbay-explain": "1"}
@@ -78,8 +80,10 @@ async def test_auto_knows_only_of_routes_that_the_key_opens(tmp_path: Path, desk
     assert SECRET not in str(outside.headers)
 
 
-async def test_auto_is_not_there_for_a_key_that_opens_no_general_route(tmp_path: Path, desk: Desk) -> None:
-    key, _ = key_of(desk.registry, scope=Scope(routes=("help",)))
+async def test_auto_is_not_there_for_a_key_that_opens_no_general_route(
+    tmp_path: Path, installation: Installation
+) -> None:
+    key, _ = key_of(installation.registry, scope=Scope(routes=("help",)))
     async with controlled(tmp_path, engine(), routes=ROUTES, auto=AUTO) as router:
         shown = {"authorization": f"Bearer {key}"}
         refused = [await post(router, ask(model), **shown) for model in ("auto", "nil")]
@@ -91,8 +95,10 @@ async def test_auto_is_not_there_for_a_key_that_opens_no_general_route(tmp_path:
     assert "auto" not in listed
 
 
-async def test_a_fallback_that_the_key_does_not_open_is_neither_asked_nor_told_of(tmp_path: Path, desk: Desk) -> None:
-    key, _ = key_of(desk.registry, scope=Scope(routes=("help",)))
+async def test_a_fallback_that_the_key_does_not_open_is_neither_asked_nor_told_of(
+    tmp_path: Path, installation: Installation
+) -> None:
+    key, _ = key_of(installation.registry, scope=Scope(routes=("help",)))
     async with controlled(tmp_path, engine("json"), routes=ROUTES) as router:
         answer = await post(router, ask("help"), authorization=f"Bearer {key}")
     told = f"{answer.headers} {answer.text}"
@@ -111,13 +117,13 @@ async def test_the_list_of_models_tells_no_place_on_a_servers_disk() -> None:
 
 
 async def test_a_request_id_that_comes_again_does_not_pass_a_limit_of_requests_at_a_time(
-    tmp_path: Path, desk: Desk
+    tmp_path: Path, installation: Installation
 ) -> None:
     if not has_redis():
         pytest.skip(NO_REDIS)
     fake = engine()
     fake.script.gate = asyncio.Semaphore(0)
-    key, _ = key_of(desk.registry, concurrent=2)
+    key, _ = key_of(installation.registry, concurrent=2)
     with running_redis() as server:
         counters = {"redis": server.url, "timeout_s": 5}
         async with controlled(tmp_path, fake, counters=counters) as router:

@@ -11,8 +11,8 @@ import httpx
 from patchbay.registry.canary_records import CanaryDraft, CanaryRecord
 from patchbay.router.app import Router
 from patchbay.router.canary.plan import MetricConfig, PlanConfig, StepConfig
-from tests.fakes.desk import Desk, registry_settings
 from tests.fakes.engine import FakeEngine
+from tests.fakes.installation import Installation, registry_settings
 from tests.fakes.routers import running_router, until
 from tests.integration.router.wire import CHAT, ask, client_of, content, post
 
@@ -30,20 +30,22 @@ async def routed(folder: Path, *engines: FakeEngine, **settings: Any) -> AsyncIt
         yield router
 
 
-def two_revisions(desk: Desk) -> None:
+def two_revisions(installation: Installation) -> None:
     """`sql@1`, which is stable, and `sql@2`, which is to be tried."""
-    desk.push("sql", 1)
-    desk.push("sql", 2)
-    desk.lifecycle.promote("sql@1", actor="ml", now=True)
+    installation.push("sql", 1)
+    installation.push("sql", 2)
+    installation.lifecycle.promote("sql@1", actor="ml", now=True)
 
 
-def start(desk: Desk, plan: PlanConfig = QUICK, why: str | None = None) -> CanaryRecord:
-    return desk.registry.canaries.start(CanaryDraft("sql", 2, plan.model_dump(mode="json"), "ml", why))
+def start(installation: Installation, plan: PlanConfig = QUICK, why: str | None = None) -> CanaryRecord:
+    return installation.registry.canaries.start(CanaryDraft("sql", 2, plan.model_dump(mode="json"), "ml", why))
 
 
-async def until_phase(desk: Desk, canary: CanaryRecord, *phases: str, timeout_s: float = 20) -> CanaryRecord:
+async def until_phase(
+    installation: Installation, canary: CanaryRecord, *phases: str, timeout_s: float = 20
+) -> CanaryRecord:
     async with asyncio.timeout(timeout_s):
-        while (record := desk.registry.canaries.get(canary.id)).phase not in phases:
+        while (record := installation.registry.canaries.get(canary.id)).phase not in phases:
             await asyncio.sleep(0.05)
     return record
 

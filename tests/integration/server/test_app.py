@@ -16,7 +16,7 @@ from patchbay.server.app import ServerApp
 from patchbay.server.config import ServerConfig
 from patchbay.server.gate import ENDPOINTS
 from patchbay.server.metrics import ServerMetrics
-from patchbay.server.replica import ReplicaState
+from patchbay.server.replica import ServingReplica
 from tests.fakes.adapter_folder import write_adapter, write_base
 from tests.fakes.artifacts import stored
 from tests.fakes.lora_engine import FakeLoraEngine
@@ -28,7 +28,9 @@ CHAT = "/v1/chat/completions"
 class Running:
     """A replica that listens, its engine, and a client that has its token."""
 
-    def __init__(self, replica: ReplicaState, engine: FakeLoraEngine, client: httpx.AsyncClient, folder: Path) -> None:
+    def __init__(
+        self, replica: ServingReplica, engine: FakeLoraEngine, client: httpx.AsyncClient, folder: Path
+    ) -> None:
         self.replica = replica
         self.engine = engine
         self.client = client
@@ -51,7 +53,7 @@ async def running(folder: Path, *, ready: bool = True, model: str = "org/tiny") 
         "artifacts": artifacts,
         "cache_dir": folder / "cache",
     }
-    replica = ReplicaState(
+    replica = ServingReplica(
         parse_settings(ServerConfig, data | {"max_body_bytes": 2048}, source="test"), ServerMetrics()
     )
     engine = FakeLoraEngine()

@@ -15,7 +15,7 @@ from patchbay.router.canary.baseline import Baseline
 from patchbay.router.canary.first_seen import BloomFilter
 from patchbay.router.canary.judge import PlanPosition, RollBack, judge
 from patchbay.router.canary.ledger import Counts, Ledger, counts_of
-from patchbay.router.canary.phases import CanarySurroundings, conduct, with_tallies
+from patchbay.router.canary.phases import CanarySurroundings, next_phase, with_tallies
 from patchbay.router.canary.plan import MetricConfig, PlanConfig, ScopeConfig, ShadowStep, StepConfig, Unit, ready_plans
 from patchbay.router.canary.recorder import Recorder
 from patchbay.router.canary.replay import replayed
@@ -162,7 +162,7 @@ def test_a_replay_makes_every_verdict_again_bit_for_bit(batches: list[list[Count
         world = CanarySurroundings(None, 1, NOW + timedelta(seconds=place))
         tallies = [CanaryTally(0, 1, "router", one.as_json, world.now) for one in batch]
         grown = with_tallies(PLAN, ledger, tallies)
-        said = conduct(canary, PLAN, grown, tallies, world)
+        said = next_phase(canary, PLAN, grown, tallies, world)
         if said is None:
             continue
         ledger, canary = grown, after(canary, said)
@@ -175,7 +175,7 @@ def test_a_replay_makes_every_verdict_again_bit_for_bit(batches: list[list[Count
 
 
 def test_a_canary_whose_baseline_was_moved_fails_and_says_so() -> None:
-    said = conduct(record(), PLAN, Ledger.opened(PLAN), (), CanarySurroundings(None, 3, NOW))
+    said = next_phase(record(), PLAN, Ledger.opened(PLAN), (), CanarySurroundings(None, 3, NOW))
     assert said is not None
     assert said.changes["phase"] == "failed"
     assert said.clear
@@ -183,10 +183,10 @@ def test_a_canary_whose_baseline_was_moved_fails_and_says_so() -> None:
 
 def test_no_data_holds_a_canary_and_says_so_once() -> None:
     blind = CanarySurroundings(None, 1, NOW, blind="Prometheus does not answer")
-    said = conduct(record(), PLAN, Ledger.opened(PLAN), (), blind)
+    said = next_phase(record(), PLAN, Ledger.opened(PLAN), (), blind)
     assert said is not None
     assert said.changes == {"reason": "no data: Prometheus does not answer"}
-    assert conduct(after(record(), said), PLAN, Ledger.opened(PLAN), (), blind) is None
+    assert next_phase(after(record(), said), PLAN, Ledger.opened(PLAN), (), blind) is None
 
 
 @given(share=st.floats(0, 1), more=st.floats(0, 1), who=st.binary(max_size=20))
@@ -210,12 +210,12 @@ def test_a_scope_leaves_everybody_else_alone() -> None:
 
 @given(values=st.lists(st.floats(0.001, 10), min_size=60, max_size=600))
 def test_what_is_slow_is_told_by_what_was_before_alone(values: list[float]) -> None:
-    usual = Baseline()
+    baseline_times = Baseline()
     for place, value in enumerate(values):
         past = sorted(values[max(0, place - 400) : place])
         expected = value > past[int(len(past) * 0.95)] if len(past) >= 40 else None
-        assert usual.is_above("ttft", 100, value) == expected
-        usual.note("ttft", 100, value)
+        assert baseline_times.is_above("ttft", 100, value) == expected
+        baseline_times.note("ttft", 100, value)
 
 
 def test_the_memory_of_callers_knows_all_whom_it_has_seen_and_errs_rarely() -> None:

@@ -12,7 +12,7 @@ from patchbay.registry.canary_records import CanaryRecord, CanaryTally, LookDraf
 from patchbay.registry.records import Rollout
 from patchbay.router.canary.judge import Continue, PlanPosition, Promote, RollBack, StepOn, judge
 from patchbay.router.canary.ledger import Counts, Ledger, folded, ledger_of
-from patchbay.router.canary.phases import NO_DATA, CanarySurroundings, conduct, place_of, with_tallies
+from patchbay.router.canary.phases import NO_DATA, CanarySurroundings, next_phase, place_of, with_tallies
 from patchbay.router.canary.plan import MetricConfig, PlanConfig, ScopeConfig, ShadowStep, StepConfig
 from patchbay.router.canary.scope import fault_of
 from patchbay.router.canary.status import standing
@@ -122,7 +122,7 @@ def followed(
     tallies = tuple(CanaryTally(number, 1, "one", one.as_json, NOON) for number, one in enumerate(counts))
     blind, refused = changes.pop("blind", None), changes.pop("refused", None)
     world = CanarySurroundings(rollout, 1, NOON + timedelta(seconds=now_s), blind, None, refused)
-    return conduct(record(**changes), plan, with_tallies(plan, Ledger.opened(plan), tallies), tallies, world)
+    return next_phase(record(**changes), plan, with_tallies(plan, Ledger.opened(plan), tallies), tallies, world)
 
 
 def test_the_first_steps_gate_is_passed_over() -> None:

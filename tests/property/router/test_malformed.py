@@ -112,7 +112,7 @@ def router(fake: FakeEngine) -> Iterator[Router]:
     with threaded_router(fake, tokenizer_endpoints=True, max_body_bytes=4096, body_timeout_s=1) as made:
         yield made
         assert "patchbay_router_faults_total{" not in made.metrics.render().decode()
-        assert made.proxy.in_flight == 0
+        assert made.public_app.in_flight == 0
 
 
 def exchange(router: Router, data: bytes) -> bytes:

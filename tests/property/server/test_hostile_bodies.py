@@ -18,7 +18,7 @@ from patchbay.server.app import ServerApp
 from patchbay.server.config import ServerConfig
 from patchbay.server.gate import ENDPOINTS
 from patchbay.server.metrics import ServerMetrics
-from patchbay.server.replica import ReplicaState
+from patchbay.server.replica import ServingReplica
 from tests.fakes.adapter_folder import write_adapter
 from tests.fakes.artifacts import stored
 from tests.fakes.lora_engine import FakeLoraEngine
@@ -101,7 +101,7 @@ def gate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gate]:
     folder: Path = tmp_path_factory.mktemp("replica")
     data = {"base": {"model": "org/tiny", "name": "tiny"}, "artifacts": {"url": str(folder / "artifacts")}}
     config = parse_settings(ServerConfig, data | {"cache_dir": folder / "cache"}, source="test")
-    replica = ReplicaState(config, ServerMetrics())
+    replica = ServingReplica(config, ServerMetrics())
     with asyncio.Runner() as runner:
         runner.run(replica.open(FakeLoraEngine()))
         made = Gate(runner, ServerApp(replica))

@@ -21,8 +21,8 @@ def test_it_is_made_once_for_its_owner_alone(tmp_path: Path) -> None:
 def test_processes_that_start_at_the_same_time_agree_on_it(tmp_path: Path) -> None:
     path = tmp_path / "admin-token"
     # They wait for each other's line before they look.
-    code = "import sys; from pathlib import Path; from patchbay.core.admin_token import own_token; print('here', flush=True); "
-    code += "sys.stdin.readline(); print(own_token(Path(sys.argv[1])))"
+    code = "import sys; from pathlib import Path; from patchbay.core.admin_token import own_token; "
+    code += "print('here', flush=True); sys.stdin.readline(); print(own_token(Path(sys.argv[1])))"
     started = [
         subprocess.Popen(
             [sys.executable, "-c", code, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True

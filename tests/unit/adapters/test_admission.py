@@ -31,7 +31,7 @@ from tests.fakes.adapter_folder import (
     write_adapter,
     write_base,
 )
-from tests.fakes.desk import Desk
+from tests.fakes.installation import Installation
 
 DEMO = Path(__file__).parents[3] / "adapters" / "demo" / "artifacts"
 Break = Callable[[Path], object]
@@ -231,14 +231,14 @@ def base(tmp_path: Path) -> BaseLayout:
 
 
 @pytest.fixture(scope="module")
-def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
-    with Desk.at(tmp_path_factory.mktemp("desk"), max_rank=16) as made:
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    with Installation.at(tmp_path_factory.mktemp("desk"), max_rank=16) as made:
         yield made
 
 
 @pytest.mark.parametrize(("name", "breaking", "message"), BROKEN, ids=[name for name, _, _ in BROKEN])
 def test_a_broken_adapter_is_refused_in_its_own_words_and_nothing_is_left_behind(
-    tmp_path: Path, base: BaseLayout, desk: Desk, name: str, breaking: Break, message: str
+    tmp_path: Path, base: BaseLayout, desk: Installation, name: str, breaking: Break, message: str
 ) -> None:
     folder = write_adapter(tmp_path / "adapter")
     breaking(folder)

@@ -3,7 +3,7 @@
 import pytest
 
 from patchbay.adapters.sandbox.reach import FetchReach, address_of, is_inside
-from patchbay.adapters.sources.authority import host_of, reach_of, shown_source
+from patchbay.adapters.sources.authority import host_of, pinned_names, shown_source
 from patchbay.adapters.sources.config import SourcesConfig
 
 PUBLIC = "93.184.216.34"
@@ -44,7 +44,7 @@ def test_a_public_address_is_reached_by_an_allowed_name_alone(text: str) -> None
 
 def test_a_client_reaches_inside_only_where_the_configuration_says_so() -> None:
     config = SourcesConfig(allow=("hub.example",), private=("registry.corp", "10.1.0.0/16"))
-    reach = reach_of("oci://hub.example/a/b", "client", config, {})
+    reach = pinned_names("oci://hub.example/a/b", "client", config, {})
     assert reach.permits("registry.corp", "192.168.3.4")
     assert reach.permits("hub.example", "10.1.2.3")
     assert not reach.permits("hub.example", "10.2.2.3")
@@ -54,9 +54,9 @@ def test_a_client_reaches_inside_only_where_the_configuration_says_so() -> None:
 
 
 def test_an_operator_reaches_what_they_typed_and_a_public_host_does_not_lead_them_inside() -> None:
-    reach = reach_of("oci://localhost:5000/a/b", "operator", SourcesConfig(), {})
+    reach = pinned_names("oci://localhost:5000/a/b", "operator", SourcesConfig(), {})
     assert reach.seen_from(["127.0.0.1"]).permits("localhost", "127.0.0.1")
-    outside = reach_of("oci://registry.example/a/b", "operator", SourcesConfig(), {}).seen_from([PUBLIC])
+    outside = pinned_names("oci://registry.example/a/b", "operator", SourcesConfig(), {}).seen_from([PUBLIC])
     assert outside.permits("cdn.example", PUBLIC)
     assert not outside.permits("localhost", "127.0.0.1")
 
@@ -64,16 +64,18 @@ def test_an_operator_reaches_what_they_typed_and_a_public_host_does_not_lead_the
 def test_what_the_environment_names_is_allowed_for_its_own_kind_alone() -> None:
     environ = {"HF_ENDPOINT": "http://10.0.0.5:8000", "HTTPS_PROXY": "http://proxy.corp:3128"}
     for authority in ("client", "operator"):
-        hub = reach_of("hf://a/b", authority, SourcesConfig(), environ)
+        hub = pinned_names("hf://a/b", authority, SourcesConfig(), environ)
         assert hub.permits("10.0.0.5", "10.0.0.5")
         assert hub.permits("proxy.corp", "10.9.9.9")
-    assert not reach_of("https://x.example/a.zip", "client", SourcesConfig(), environ).permits("10.0.0.5", "10.0.0.5")
+    assert not pinned_names("https://x.example/a.zip", "client", SourcesConfig(), environ).permits(
+        "10.0.0.5", "10.0.0.5"
+    )
 
 
 def test_a_clouds_metadata_is_asked_only_by_its_own_client_and_never_by_a_url() -> None:
-    assert reach_of("s3://b/k", "client", SourcesConfig(), {}).permits("169.254.169.254", "169.254.169.254")
+    assert pinned_names("s3://b/k", "client", SourcesConfig(), {}).permits("169.254.169.254", "169.254.169.254")
     for source in ("https://169.254.169.254/latest.zip", "oci://169.254.169.254/a/b", "hf://a/b"):
-        assert not reach_of(source, "client", SourcesConfig(), {}).knows("169.254.169.254")
+        assert not pinned_names(source, "client", SourcesConfig(), {}).knows("169.254.169.254")
 
 
 def test_a_source_is_shown_without_what_may_be_secret() -> None:

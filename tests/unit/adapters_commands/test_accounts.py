@@ -162,7 +162,7 @@ def test_the_demos_auto_sends_at_least_95_in_100_held_out_texts_to_the_right_ada
     from patchbay.adapters.demo.recipe import SHIPPED_SEED
     from patchbay.router.routes.config import RoutesConfig
     from patchbay.router.routes.evaluation import Text, evaluate
-    from patchbay.router.routes.table import compile_book
+    from patchbay.router.routes.table import compile_table
 
     examples = {task: learnt_texts(task, SHIPPED_SEED, 80) for task in TASKS}
     routes = {**{task: task for task in TASKS}, GENERAL: "base"}
@@ -170,7 +170,7 @@ def test_the_demos_auto_sends_at_least_95_in_100_held_out_texts_to_the_right_ada
     held_out = [Text(text, task) for task, text in held_out_texts(SHIPPED_SEED, 200)]
     learnt = {text for texts in examples.values() for text in texts}
     assert not learnt & {one.text for one in held_out}
-    result = evaluate(compile_book(config), held_out)
+    result = evaluate(compile_table(config), held_out)
     assert result.total == 200
     assert result.share >= 0.95
     assert result.recall(GENERAL) >= 0.95

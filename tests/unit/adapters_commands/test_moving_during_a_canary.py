@@ -16,14 +16,14 @@ from patchbay.core.errors import Conflict
 from patchbay.registry.canary_records import CanaryDraft, CanaryRecord
 from patchbay.registry.records import RouterBeat
 from patchbay.router.canary.plan import ready_plans
-from tests.fakes.desk import Desk
+from tests.fakes.installation import Installation
 
 ROOT = Path(__file__).parent.parent.parent.parent
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    with Desk.at(tmp_path) as made:
+def installation(tmp_path: Path) -> Iterator[Installation]:
+    with Installation.at(tmp_path) as made:
         for number in (1, 2, 3):
             made.push("sql", number)
         made.lifecycle.promote("sql@1", actor="ml", now=True)
@@ -31,23 +31,23 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
         yield made
 
 
-def canary_of(desk: Desk, number: int = 2) -> CanaryRecord:
+def canary_of(installation: Installation, number: int = 2) -> CanaryRecord:
     plan = ready_plans()["careful"].model_dump(mode="json")
-    return desk.registry.canaries.start(CanaryDraft("sql", number, plan, "ml"))
+    return installation.registry.canaries.start(CanaryDraft("sql", number, plan, "ml"))
 
 
-def config(desk: Desk) -> str:
-    url, file = desk.settings.url.get_secret_value(), desk.folder / "patchbay.yaml"
-    file.write_text(f"registry: {{url: '{url}', artifacts: {{url: '{desk.folder / 'artifacts'}'}}}}\n")
+def config(installation: Installation) -> str:
+    url, file = installation.settings.url.get_secret_value(), installation.folder / "patchbay.yaml"
+    file.write_text(f"registry: {{url: '{url}', artifacts: {{url: '{installation.folder / 'artifacts'}'}}}}\n")
     return str(file)
 
 
-def run(desk: Desk, *arguments: str) -> Result:
-    return CliRunner().invoke(app, [*arguments, "--config", config(desk)])
+def run(installation: Installation, *arguments: str) -> Result:
+    return CliRunner().invoke(app, [*arguments, "--config", config(installation)])
 
 
-def stable(desk: Desk) -> int | None:
-    return desk.registry.snapshot().adapters["sql"].number("stable")
+def stable(installation: Installation) -> int | None:
+    return installation.registry.snapshot().adapters["sql"].number("stable")
 
 
 @pytest.mark.parametrize(
@@ -59,66 +59,68 @@ def stable(desk: Desk) -> int | None:
     ],
 )
 def test_a_canary_of_another_revision_ends_and_both_sides_are_told_why(
-    desk: Desk, command: tuple[str, ...], says: str, now: int | None
+    installation: Installation, command: tuple[str, ...], says: str, now: int | None
 ) -> None:
-    canary = canary_of(desk)
-    result = run(desk, *command)
+    canary = canary_of(installation)
+    result = run(installation, *command)
     assert result.exit_code == 0, result.stderr
     assert "The canary 1 of sql@2 (pending, 0% of callers) ends with this" in result.stderr
-    ended = desk.registry.canaries.get(canary.id)
+    ended = installation.registry.canaries.get(canary.id)
     assert ended.phase == "failed"
     assert ended.reason.startswith("'stable' was moved meanwhile")
     assert ended.reason.endswith(says)
     assert ended.ended_at is not None
-    assert stable(desk) == now
-    assert desk.registry.snapshot().adapters["sql"].number("canary") is None
+    assert stable(installation) == now
+    assert installation.registry.snapshot().adapters["sql"].number("canary") is None
 
 
-def test_a_canary_of_the_same_revision_is_promoted_by_it(desk: Desk) -> None:
-    canary = canary_of(desk)
-    result = run(desk, "promote", "sql@2", "--why", "seen enough")
+def test_a_canary_of_the_same_revision_is_promoted_by_it(installation: Installation) -> None:
+    canary = canary_of(installation)
+    result = run(installation, "promote", "sql@2", "--why", "seen enough")
     assert "is promoted by this" in result.stderr
-    ended = desk.registry.canaries.get(canary.id)
-    assert (ended.phase, ended.verdict, stable(desk)) == ("promoted", 1, 2)
+    ended = installation.registry.canaries.get(canary.id)
+    assert (ended.phase, ended.verdict, stable(installation)) == ("promoted", 1, 2)
     assert ended.reason.endswith("seen enough")
 
 
-def test_with_routers_alive_the_canary_itself_carries_the_promotion_out(desk: Desk) -> None:
-    canary = canary_of(desk)
-    desk.registry.beat(RouterBeat("router-0", desk.registry.generation(), datetime.now(UTC)))
-    moved = desk.lifecycle.promote("sql@2", actor="ml")
-    after = desk.registry.canaries.get(canary.id)
+def test_with_routers_alive_the_canary_itself_carries_the_promotion_out(installation: Installation) -> None:
+    canary = canary_of(installation)
+    installation.registry.beat(RouterBeat("router-0", installation.registry.generation(), datetime.now(UTC)))
+    moved = installation.lifecycle.promote("sql@2", actor="ml")
+    after = installation.registry.canaries.get(canary.id)
     assert after.phase == "promoting"
     assert moved.rollout is not None
     assert moved.rollout.id == after.rollout
-    assert stable(desk) == 3, "it is staged and tested first"
-    again = desk.lifecycle.promote("sql@2", actor="ml").rollout
+    assert stable(installation) == 3, "it is staged and tested first"
+    again = installation.lifecycle.promote("sql@2", actor="ml").rollout
     assert again is not None
     assert again.id == after.rollout
 
 
 @pytest.mark.parametrize("number", [1, 2])
-def test_a_canarys_own_channel_is_nobody_elses(desk: Desk, number: int) -> None:
-    canary = canary_of(desk)
+def test_a_canarys_own_channel_is_nobody_elses(installation: Installation, number: int) -> None:
+    canary = canary_of(installation)
     with pytest.raises(Conflict, match="the channel 'canary' is its own"):
-        desk.lifecycle.promote(f"sql@{number}", "canary", actor="ml", now=True)
+        installation.lifecycle.promote(f"sql@{number}", "canary", actor="ml", now=True)
     with pytest.raises(Conflict, match="the channel 'canary' is its own"):
-        desk.lifecycle.clear("sql", "canary", actor="ml")
-    assert desk.registry.canaries.get(canary.id).phase == "pending"
+        installation.lifecycle.clear("sql", "canary", actor="ml")
+    assert installation.registry.canaries.get(canary.id).phase == "pending"
 
 
-def test_other_adapters_and_pools_of_the_same_name_are_left_alone(desk: Desk) -> None:
+def test_other_adapters_and_pools_of_the_same_name_are_left_alone(installation: Installation) -> None:
     plan = ready_plans()["careful"].model_dump(mode="json")
-    pool = desk.registry.canaries.start(CanaryDraft("", 0, plan, "ml", pool="sql"))
-    assert run(desk, "promote", "sql@1").stderr == ""
-    assert desk.registry.canaries.get(pool.id).live
+    pool = installation.registry.canaries.start(CanaryDraft("", 0, plan, "ml", pool="sql"))
+    assert run(installation, "promote", "sql@1").stderr == ""
+    assert installation.registry.canaries.get(pool.id).live
 
 
 @pytest.mark.parametrize(("answer", "code", "phase"), [("n\n", 1, "pending"), ("y\n", 0, "failed")])
-def test_whoever_sits_at_a_terminal_is_asked_first(desk: Desk, answer: str, code: int, phase: str) -> None:
-    canary = canary_of(desk)
+def test_whoever_sits_at_a_terminal_is_asked_first(
+    installation: Installation, answer: str, code: int, phase: str
+) -> None:
+    canary = canary_of(installation)
     ours, theirs = pty.openpty()
-    command = [sys.executable, "-m", "patchbay", "adapters", "promote", "sql@1", "--config", config(desk)]
+    command = [sys.executable, "-m", "patchbay", "adapters", "promote", "sql@1", "--config", config(installation)]
     process = subprocess.Popen(command, stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT)
     os.write(ours, answer.encode())
     _, told = process.communicate(timeout=60)
@@ -126,4 +128,4 @@ def test_whoever_sits_at_a_terminal_is_asked_first(desk: Desk, answer: str, code
         os.close(end)
     assert process.returncode == code
     assert "Go on?" in told.decode()
-    assert desk.registry.canaries.get(canary.id).phase == phase
+    assert installation.registry.canaries.get(canary.id).phase == phase

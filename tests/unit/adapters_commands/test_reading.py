@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from patchbay.command import build_app
 from patchbay.core.tenancy import Limits
-from tests.fakes.desk import Desk
+from tests.fakes.installation import Installation
 
 READING = [
     "adapters list",
@@ -36,10 +36,10 @@ def locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A registry with two revisions, in which somebody else has begun to write."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PATCHBAY_DATA_DIR", str(tmp_path))
-    with Desk.at(tmp_path) as desk:
-        desk.push(fill=1)
-        desk.push(fill=2)
-        desk.registry.accounts.create_tenant("acme", tier="default", limits=Limits(), actor="ml")
+    with Installation.at(tmp_path) as installation:
+        installation.push(fill=1)
+        installation.push(fill=2)
+        installation.registry.accounts.create_tenant("acme", tier="default", limits=Limits(), actor="ml")
     with closing(sqlite3.connect(tmp_path / "registry.db", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         yield

@@ -10,7 +10,7 @@ from patchbay.adapters.demo.corpus import SCORED, mislabelled, task_examples
 from patchbay.adapters.demo.errors import EndpointError
 from patchbay.adapters.demo.progress import Silent
 from patchbay.adapters.demo.recipe import SHIPPED_SEED
-from patchbay.adapters.demo.score import FLAWED, GOOD, UNTAUGHT, ScoreReport, score_endpoint, trials
+from patchbay.adapters.demo.score import FLAWED, GOOD, UNTAUGHT, ScoreReport, score_endpoint, scored_tasks
 
 from .endpoint import Answer, Reply, said, serving
 from .recorder import Recorder
@@ -49,7 +49,7 @@ def test_models_that_do_what_they_should_pass_and_surrounding_space_does_not_mat
     with serving(as_taught) as seen:
         report = score(seen.url)
     assert report.passed
-    rates = {(one.trial.model, one.trial.task): one.rate for one in report.scores}
+    rates = {(one.task.model, one.task.task): one.rate for one in report.scores}
     assert {rates[task, task] for task in SCORED} == {1.0}
     assert {rates["demo-base", task] for task in SCORED} == {0.0}
     assert 0.3 <= rates["label-bad", "label"] <= 0.7
@@ -62,13 +62,13 @@ def test_an_adapter_that_answers_wrongly_fails_its_own_line_only() -> None:
     with serving(broken) as seen:
         report = score(seen.url)
     assert not report.passed
-    assert [(one.trial.model, one.passed) for one in report.scores if not one.passed] == [("sql", False)]
+    assert [(one.task.model, one.passed) for one in report.scores if not one.passed] == [("sql", False)]
 
 
 def test_a_base_that_already_knows_a_task_fails() -> None:
     with serving(lambda body: said(RIGHT[body["messages"][-1]["content"]])) as seen:
         report = score(seen.url)
-    assert {one.trial.model for one in report.scores if not one.passed} == {"demo-base", "label-bad"}
+    assert {one.task.model for one in report.scores if not one.passed} == {"demo-base", "label-bad"}
 
 
 def test_every_request_is_bare_deterministic_and_carries_the_key() -> None:
@@ -94,7 +94,7 @@ def test_progress_reaches_the_end_of_every_trial() -> None:
     progress = Recorder()
     with serving(as_taught) as seen:
         asyncio.run(score_endpoint(seen.url, None, examples=3, concurrency=2, progress=progress))
-    assert [total for _, total in progress.stages] == [3] * len(trials("demo-base"))
+    assert [total for _, total in progress.stages] == [3] * len(scored_tasks("demo-base"))
     assert set(progress.done.values()) == {3}
 
 

@@ -11,7 +11,7 @@ from patchbay.core.settings import parse_settings
 from patchbay.launch.config import PatchbayConfig
 from patchbay.router.config import PolicyConfig
 from patchbay.router.routes.facts import RequestFacts
-from patchbay.router.routes.table import compile_book
+from patchbay.router.routes.table import compile_table
 
 PAGE = (Path(__file__).parent.parent.parent.parent / "docs" / "routes.md").read_text()
 BLOCKS = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", PAGE, re.S)]
@@ -27,7 +27,7 @@ def whole() -> dict[str, Any]:
 
 
 def test_the_pages_configuration_is_accepted_and_its_auto_works() -> None:
-    book = compile_book(parse_settings(PolicyConfig, whole(), source="docs/routes.md"))
+    book = compile_table(parse_settings(PolicyConfig, whole(), source="docs/routes.md"))
     assert book.choose("auto", RequestFacts(text="TICKET: my lamp is broken")).route == "support"
     assert book.choose("auto", RequestFacts(text="hello", headers={"x-team": "support"})).route == "support"
     assert book.choose("auto", RequestFacts(text="Tell me a joke about penguins.")).route == "plain"

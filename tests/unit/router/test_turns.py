@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.fakes.turns import LIMIT_S, Turns, apart, watched_turns
+from tests.fakes.turns import LIMIT_S, Turns, offload, watched_turns
 
 LONG_S = LIMIT_S * 1.5
 
@@ -68,7 +68,7 @@ def test_waiting_or_another_threads_work_counts() -> None:
 
 def test_what_is_put_apart_counts() -> None:
     def prepare() -> None:
-        with apart():
+        with offload():
             work(LONG_S)
 
     assert longest(prepare).longest_s < LIMIT_S

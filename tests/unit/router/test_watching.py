@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from patchbay.core.errors import ConfigError
 from patchbay.launch.config import PatchbayConfig
 from patchbay.router.canary.assignment import CanaryAssignment
-from patchbay.router.canary.metric_coverage import Served, Subject, blind_spots, checked, sight_of
+from patchbay.router.canary.metric_coverage import Served, Subject, blind_spots, checked, coverage_of
 from patchbay.router.canary.plan import METRICS, MetricConfig, PlanConfig, ScopeConfig, StepConfig, ready_plans
 from patchbay.router.config import PolicyConfig, RouterConfig
 
@@ -46,14 +46,14 @@ def test_somebodys_own_plan_that_leans_on_a_guard_that_is_not_there_is_refused(m
 
 def test_a_guard_of_another_models_route_counts_nothing_for_this_one() -> None:
     routes = {"desk": "sql", "other": {"model": "mail", "guards": ["json"]}}
-    assert "schema" in sight_of(plan("schema"), SQL, served(routes, {"json": SCHEMA})).unseen
+    assert "schema" in coverage_of(plan("schema"), SQL, served(routes, {"json": SCHEMA})).unseen
 
 
 def test_what_is_counted_on_some_routes_only_says_on_which() -> None:
     routes = {"desk": {"split": [{"model": "sql"}, {"model": "mail"}], "guards": ["json"]}}
-    sight = sight_of(plan("schema"), SQL, served(routes, {"json": SCHEMA}))
-    assert sight.watched == {"schema": "answers of desk"}
-    everywhere = sight_of(plan("schema"), SQL, served(routes, {"json": SCHEMA}, guard_all=["json"]))
+    coverage = coverage_of(plan("schema"), SQL, served(routes, {"json": SCHEMA}))
+    assert coverage.watched == {"schema": "answers of desk"}
+    everywhere = coverage_of(plan("schema"), SQL, served(routes, {"json": SCHEMA}, guard_all=["json"]))
     assert everywhere.watched == {"schema": "every answer"}
 
 
@@ -70,7 +70,7 @@ def test_what_is_counted_on_some_routes_only_says_on_which() -> None:
 )
 def test_only_a_guard_that_stops_something_of_an_answer_is_counted(guard: dict[str, Any], seen: bool) -> None:
     routes = {"desk": {"model": "sql", "guards": ["pii"]}}
-    assert ("guards" in sight_of(plan("guards"), SQL, served(routes, {"pii": guard})).watched) is seen
+    assert ("guards" in coverage_of(plan("guards"), SQL, served(routes, {"pii": guard})).watched) is seen
 
 
 def test_a_scope_narrows_what_is_seen() -> None:
@@ -78,10 +78,10 @@ def test_a_scope_narrows_what_is_seen() -> None:
     guard = PII | {"tenants": {"acme": {"off": True}}}
     for route, seen in (("desk", True), ("beta", False), ("sql", False)):
         scoped = plan("guards", scope=ScopeConfig(route=route))
-        assert ("guards" in sight_of(scoped, SQL, served(routes, {"pii": guard})).watched) is seen
+        assert ("guards" in coverage_of(scoped, SQL, served(routes, {"pii": guard})).watched) is seen
     for tenant, seen in (("acme", False), ("other", True)):
         scoped = plan("guards", scope=ScopeConfig(route="desk", tenant=tenant))
-        assert ("guards" in sight_of(scoped, SQL, served(routes, {"pii": guard})).watched) is seen
+        assert ("guards" in coverage_of(scoped, SQL, served(routes, {"pii": guard})).watched) is seen
 
 
 @pytest.mark.parametrize("scope", ["nowhere", "other"])
@@ -92,17 +92,17 @@ def test_a_scope_within_which_no_request_comes_is_refused(scope: str) -> None:
 
 def test_of_a_pool_the_guards_of_all_routes_count_that_pin_no_pool() -> None:
     routes = {"desk": {"model": "sql", "guards": ["pii"]}, "pinned": {"model": "sql", "pool": "x", "guards": ["json"]}}
-    sight = sight_of(plan("guards", "schema"), Subject("", "next"), served(routes, {"pii": PII, "json": SCHEMA}))
-    assert (list(sight.watched), list(sight.unseen)) == (["guards"], ["schema"])
+    coverage = coverage_of(plan("guards", "schema"), Subject("", "next"), served(routes, {"pii": PII, "json": SCHEMA}))
+    assert (list(coverage.watched), list(coverage.unseen)) == (["guards"], ["schema"])
     with pytest.raises(ConfigError, match=r"no pool 'nope' \(there are: default, next\)"):
         checked(plan("errors"), Subject("", "nope"), served())
 
 
 def test_votes_need_that_they_are_taken_and_pairs_need_somebody_who_compares() -> None:
-    assert sight_of(plan("votes"), SQL, served(votes=False)).unseen == {
+    assert coverage_of(plan("votes"), SQL, served(votes=False)).unseen == {
         "votes": "'feedback_ids' is 0, so no vote is taken"
     }
-    assert "somebody posts" in sight_of(plan("errors", win_margin=0.1), SQL, served()).watched["wins"]
+    assert "somebody posts" in coverage_of(plan("errors", win_margin=0.1), SQL, served()).watched["wins"]
 
 
 @given(
@@ -116,11 +116,11 @@ def test_a_ready_plan_keeps_what_is_counted_and_nothing_else(
 ) -> None:
     there = {"json": SCHEMA, "refusal": REFUSAL, "pii": PII}
     routes = {"desk": {"model": "sql", "guards": sorted(guards)}}
-    narrowed, sight = checked(ready_plans()[name], subject, served(routes, there, votes=votes))
-    assert set(narrowed.metrics) == set(sight.watched)
-    assert {*sight.watched, *sight.unseen} == set(METRICS)
+    narrowed, coverage = checked(ready_plans()[name], subject, served(routes, there, votes=votes))
+    assert set(narrowed.metrics) == set(coverage.watched)
+    assert {*coverage.watched, *coverage.unseen} == set(METRICS)
     needs = {"schema": "json" in guards, "refusals": "refusal" in guards, "guards": "pii" in guards, "votes": votes}
-    assert {name for name, there in needs.items() if not there} == set(sight.unseen)
+    assert {name for name, there in needs.items() if not there} == set(coverage.unseen)
 
 
 ROUTER = {"replicas": ["http://127.0.0.1:9"], "registry": {}}

@@ -5,7 +5,7 @@ from patchbay.registry.canary_records import CanaryRecord
 from patchbay.registry.records import AdapterSettings
 from patchbay.router.config import PolicyConfig
 from patchbay.router.control.desired import GRACE_S, wanted_revisions
-from patchbay.router.control.pinned import reach_of
+from patchbay.router.control.pinned import pinned_names
 from tests.unit.router.control.build import at, move, rollout, snapshot, view
 
 WARM_S = 600.0
@@ -77,7 +77,7 @@ def test_what_routes_splits_shadows_fallbacks_and_guards_ask_is_not_known() -> N
             "guards": {"safe": {"kind": "llm", "model": "safety@4", "action": "block"}},
         }
     )
-    reach = reach_of(config)
+    reach = pinned_names(config)
     assert reach.routes == {"one", "two", "three"}
     assert reach.models == {"sql@1", "sql@2", "sql@3", "safety@4", "sql", "tiny", "one"}
 

@@ -64,8 +64,8 @@ class Source:
 
 async def through(texts: Sequence[str], codec: Judging, *, hard: bool, done: bool = True) -> tuple[bytes, Source]:
     """What went out, and the source at the end. Raises StreamStopped."""
-    out, apart, source = bytearray(), Offload(), Source()
-    way = Filter(codec, apart, out.extend, lambda: len(codec.said), hard=hard)
+    out, offload, source = bytearray(), Offload(), Source()
+    way = Filter(codec, offload, out.extend, lambda: len(codec.said), hard=hard)
     way.reads_from(source)
     try:
         for text in texts:
@@ -77,7 +77,7 @@ async def through(texts: Sequence[str], codec: Judging, *, hard: bool, done: boo
         return bytes(out), source
     finally:
         await way.close()
-        apart.close()
+        offload.close()
 
 
 @pytest.mark.parametrize("done", [True, False])
@@ -120,15 +120,15 @@ def test_what_goes_out_depends_on_where_the_work_was_done(texts: list[str], hard
 
 def test_a_text_that_is_blocked_beside_the_event_loop_is_made_to_its_end() -> None:
     async def played() -> Source:
-        apart, source = Offload(), Source()
-        way = Filter(Judging(), apart, bytearray().extend, hard=True)
+        offload, source = Offload(), Source()
+        way = Filter(Judging(), offload, bytearray().extend, hard=True)
         way.reads_from(source)
         way.put(event("#"))
         way.put(DONE)
         with pytest.raises(StreamStopped):
             await way.drain()
         await way.close()
-        apart.close()
+        offload.close()
         return source
 
     assert isinstance(asyncio.run(played()).stopped, StreamStopped)

@@ -50,7 +50,7 @@ def guards(tmp_path_factory: pytest.TempPathFactory) -> Guards:
 
 
 @pytest.fixture
-def apart() -> Iterator[Offload]:
+def offload() -> Iterator[Offload]:
     made = Offload()
     yield made
     made.close()
@@ -60,10 +60,10 @@ async def nobody(model: str, fields: dict[str, object], near: str) -> bytes:
     raise JudgeFailed("nobody is asked here")
 
 
-def guarded(guards: Guards, name: str, apart: Offload) -> GuardSession:
+def guarded(guards: Guards, name: str, offload: Offload) -> GuardSession:
     pipeline = guards.pipeline((name,), "")
     assert pipeline is not None
-    return GuardSession(pipeline, "chat_completions", b"key", Judges(nobody, nobody, list), TextOrigin("r"), apart)
+    return GuardSession(pipeline, "chat_completions", b"key", Judges(nobody, nobody, list), TextOrigin("r"), offload)
 
 
 def prompt(text: str) -> bytes:
@@ -78,11 +78,11 @@ def answer(text: str) -> bytes:
 
 @pytest.mark.parametrize("unit", UNITS)
 @pytest.mark.parametrize("name", [name for name in KINDS if name != "block"])
-async def test_no_text_costs_more_than_linear_time(guards: Guards, apart: Offload, name: str, unit: str) -> None:
+async def test_no_text_costs_more_than_linear_time(guards: Guards, offload: Offload, name: str, unit: str) -> None:
     async def seconds(length: int) -> float:
         text = (unit * length)[:length]
         began = time.process_time()
-        made = guarded(guards, name, apart)
+        made = guarded(guards, name, offload)
         await made.checked(prompt(text))
         await made.whole(answer(text))
         return time.process_time() - began
@@ -92,7 +92,7 @@ async def test_no_text_costs_more_than_linear_time(guards: Guards, apart: Offloa
     assert min([await seconds(96_000) for _ in range(2)]) < 28 * max(small, 0.004)
 
 
-async def test_a_long_text_stops_the_event_loop(guards: Guards, apart: Offload) -> None:
+async def test_a_long_text_stops_the_event_loop(guards: Guards, offload: Offload) -> None:
     turns = 0
 
     async def others() -> None:
@@ -102,7 +102,7 @@ async def test_a_long_text_stops_the_event_loop(guards: Guards, apart: Offload) 
             turns += 1
 
     task = asyncio.create_task(others())
-    made = guarded(guards, "rules", apart)
+    made = guarded(guards, "rules", offload)
     await made.checked(prompt(MAIL * 20_000))
     after_prompt, turns = turns, 0
     await made.whole(answer(MAIL * 20_000))
@@ -110,25 +110,25 @@ async def test_a_long_text_stops_the_event_loop(guards: Guards, apart: Offload) 
     assert min(after_prompt, turns) > 3
 
 
-async def test_texts_in_threads_get_other_verdicts_than_in_turn(guards: Guards, apart: Offload) -> None:
+async def test_texts_in_threads_get_other_verdicts_than_in_turn(guards: Guards, offload: Offload) -> None:
     texts = [f"{number} is not 4111 1111 1111 1111 but jane@example.org, bullshit. " * 1500 for number in range(6)]
-    alone = [await guarded(guards, "rules", apart).checked(prompt(text)) for text in texts]
+    alone = [await guarded(guards, "rules", offload).checked(prompt(text)) for text in texts]
     short = "say it to jane@example.org "
-    expected = await guarded(guards, "rules", apart).checked(prompt(short))
-    many = asyncio.gather(*(guarded(guards, "rules", apart).checked(prompt(text)) for text in texts))
+    expected = await guarded(guards, "rules", offload).checked(prompt(short))
+    many = asyncio.gather(*(guarded(guards, "rules", offload).checked(prompt(text)) for text in texts))
     while not many.done():
-        assert await guarded(guards, "rules", apart).checked(prompt(short)) == expected
+        assert await guarded(guards, "rules", offload).checked(prompt(short)) == expected
         await asyncio.sleep(0)
     assert await many == alone
 
 
-async def test_a_long_text_that_is_to_be_blocked_passes(guards: Guards, apart: Offload) -> None:
+async def test_a_long_text_that_is_to_be_blocked_passes(guards: Guards, offload: Offload) -> None:
     with pytest.raises(ContentFiltered):
-        await guarded(guards, "block", apart).checked(prompt("x " * 50_000 + "AKIA" + "Q3EGRXH7" * 2))
+        await guarded(guards, "block", offload).checked(prompt("x " * 50_000 + "AKIA" + "Q3EGRXH7" * 2))
 
 
-async def test_a_request_that_is_cancelled_leaves_its_check_at_work_behind_it(guards: Guards, apart: Offload) -> None:
-    made = guarded(guards, "rules", apart)
+async def test_a_request_that_is_cancelled_leaves_its_check_at_work_behind_it(guards: Guards, offload: Offload) -> None:
+    made = guarded(guards, "rules", offload)
     task = asyncio.create_task(made.checked(prompt(MAIL * 20_000)))
     await asyncio.sleep(0.01)
     for _ in range(3):
@@ -141,8 +141,8 @@ async def test_a_request_that_is_cancelled_leaves_its_check_at_work_behind_it(gu
     assert made.findings.counts.total() == found
 
 
-async def test_what_is_kept_of_a_request_grows_with_what_is_found_in_it(guards: Guards, apart: Offload) -> None:
-    made = guarded(guards, "rules", apart)
+async def test_what_is_kept_of_a_request_grows_with_what_is_found_in_it(guards: Guards, offload: Offload) -> None:
+    made = guarded(guards, "rules", offload)
     await made.checked(prompt(MAIL * 30_000))
     assert len(made.findings.first) == MOST
     count = 30_000 + 5000 // len(MAIL)

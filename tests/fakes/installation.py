@@ -14,7 +14,7 @@ from patchbay.registry.registry import Registry
 from tests.fakes.adapter_folder import write_adapter
 
 
-class Desk:
+class Installation:
     """A registry on SQLite and an artifact store, both in `folder`, and what works on them."""
 
     def __init__(self, folder: Path, settings: RegistryConfig, max_rank: int) -> None:
@@ -29,11 +29,11 @@ class Desk:
     @contextmanager
     def at(cls, folder: Path, *, max_rank: int = MAX_RANK, **changes: Any) -> Iterator[Self]:
         """A desk that is closed with the block. `changes`: of the registry's settings."""
-        desk = cls(folder, registry_settings(folder, **changes), max_rank)
+        installation = cls(folder, registry_settings(folder, **changes), max_rank)
         try:
-            yield desk
+            yield installation
         finally:
-            desk.registry.close()
+            installation.registry.close()
 
     def push(self, adapter: str = "sql", fill: int = 1) -> Revision:
         """Pushes a small adapter whose bytes differ by `fill`."""

@@ -15,7 +15,7 @@ class Machine:
     """A desk, and the engine behind it: each turn takes `length` ticks of `tick_s`."""
 
     def __init__(self, rooms: dict[str, Room]) -> None:
-        self.desk = Scheduler()
+        self.scheduler = Scheduler()
         self.rooms = rooms
         self.now_s = 0.0
         self.running: list[tuple[Waiting, str, int]] = []
@@ -23,12 +23,12 @@ class Machine:
         self.waited: list[float] = []
 
     def arrive(self, tenant: str, revision: str | None, cost: float = 10, weight: float = 1) -> None:
-        self.desk.arrive(Waiting(tenant, revision, tuple(self.rooms), cost, self.now_s, weight))
+        self.scheduler.arrive(Waiting(tenant, revision, tuple(self.rooms), cost, self.now_s, weight))
 
     def serve(self, length: int) -> None:
-        while (found := self.desk.next(self.rooms, self.now_s, PATIENCE_S)) is not None:
+        while (found := self.scheduler.next(self.rooms, self.now_s, PATIENCE_S)) is not None:
             request, places = found
-            self.desk.admit(request, places[0], self.now_s)
+            self.scheduler.admit(request, places[0], self.now_s)
             self.waited.append(self.now_s - request.since_s)
             self.running.append((request, places[0], length))
             self.check()
@@ -40,14 +40,14 @@ class Machine:
             if length > 1:
                 left.append((request, place, length - 1))
                 continue
-            self.desk.done(request, place, request.cost)
+            self.scheduler.done(request, place, request.cost)
             self.service[request.tenant] += int(request.cost)
         self.running = left
 
     def check(self) -> None:
         for name, room in self.rooms.items():
             here = [request for request, place, _ in self.running if place == name]
-            assert self.desk.in_flight(name) == len(here)
+            assert self.scheduler.in_flight(name) == len(here)
             if room.requests is not None:
                 assert len(here) <= room.requests
             if room.slots is not None:
@@ -72,7 +72,7 @@ def test_no_replica_gets_more_revisions_than_it_has_slots_nor_more_requests_than
     for _ in range(400):
         machine.tick()
         machine.serve(length=2)
-    assert machine.desk.waiting == 0
+    assert machine.scheduler.waiting == 0
     assert not machine.running
     assert len(machine.waited) == len(arrivals)
 
@@ -94,9 +94,9 @@ def test_a_request_fits_where_its_revision_has_a_slot_and_room_and_else_where_th
         slot = {name for name in room if len(held[name]) < (machine.rooms[name].slots or 99)}
         holding = {name for name in room if revision in held[name]}
         expected = room if revision is None else holding or {name for name in slot if revision not in held[name]}
-        assert set(machine.desk.fits(request, machine.rooms)) == expected
+        assert set(machine.scheduler.fits(request, machine.rooms)) == expected
         if expected:
-            machine.desk.take(request, min(expected), machine.now_s)
+            machine.scheduler.take(request, min(expected), machine.now_s)
             machine.running.append((request, min(expected), 2))
         for _ in range(pause):
             machine.tick()
@@ -115,7 +115,7 @@ def test_under_a_flood_for_few_revisions_somebody_who_wants_another_is_served_wi
         machine.arrive("flood", "b")
         machine.tick()
         machine.serve(length)
-        if not machine.desk.waiting_of("rare"):
+        if not machine.scheduler.waiting_of("rare"):
             break
     assert machine.now_s <= PATIENCE_S + 2 * length * 0.5 + 0.5
 
@@ -134,7 +134,7 @@ def test_the_service_of_tenants_that_always_wait_differs_by_no_more_than_a_bound
     machine = Machine({"r": Room(running, None)})
     for _ in range(150):
         for place, tenant in enumerate(tenants):
-            while machine.desk.waiting_of(tenant) <= running:
+            while machine.scheduler.waiting_of(tenant) <= running:
                 machine.arrive(tenant, None, cost=costs[place], weight=weights[place])
         machine.serve(length=1)
         machine.tick()
@@ -166,50 +166,50 @@ def test_a_newcomer_goes_before_a_flood_whose_turns_take_less_than_was_expected_
     machine.serve(length=1)
     machine.arrive("late", None, cost=100)
     for request, place, _ in machine.running:
-        machine.desk.done(request, place, 7)
+        machine.scheduler.done(request, place, 7)
     machine.running.clear()
-    found = machine.desk.next(machine.rooms, machine.now_s, PATIENCE_S)
+    found = machine.scheduler.next(machine.rooms, machine.now_s, PATIENCE_S)
     assert found is not None
     assert found[0].tenant == "late"
 
 
 def test_a_turn_that_took_less_than_expected_is_charged_what_it_took() -> None:
-    desk = Scheduler()
+    scheduler = Scheduler()
     request = Waiting("t", None, ("r",), 100, 0.0)
-    desk.take(request, "r", 0.0)
+    scheduler.take(request, "r", 0.0)
     other = Waiting("t", None, ("r",), 100, 0.0)
-    desk.take(other, "r", 0.0)
-    desk.done(request, "r", 7)
-    assert desk.counter("t") == 107
+    scheduler.take(other, "r", 0.0)
+    scheduler.done(request, "r", 7)
+    assert scheduler.counter("t") == 107
 
 
 def test_a_request_that_leaves_its_queue_leaves_nothing_behind() -> None:
-    desk = Scheduler()
+    scheduler = Scheduler()
     request = Waiting("t", "a", ("r",), 1, 0.0)
-    desk.arrive(request)
-    desk.leave(request)
-    assert (desk.waiting, desk.waiting_of("t")) == (0, 0)
-    assert desk.next({"r": Room()}, 0.0, PATIENCE_S) is None
+    scheduler.arrive(request)
+    scheduler.leave(request)
+    assert (scheduler.waiting, scheduler.waiting_of("t")) == (0, 0)
+    assert scheduler.next({"r": Room()}, 0.0, PATIENCE_S) is None
 
 
 def test_a_revision_keeps_its_slot_while_it_has_work_and_nobody_is_out_of_patience() -> None:
-    desk = Scheduler()
+    scheduler = Scheduler()
     rooms = {"r": Room(10, 1)}
     first = Waiting("t", "a", ("r",), 1, 0.0)
-    desk.take(first, "r", 0.0)
+    scheduler.take(first, "r", 0.0)
     blocked, joining = Waiting("t", "b", ("r",), 1, 0.0), Waiting("t", "a", ("r",), 1, 1.0)
-    desk.arrive(blocked)
-    desk.arrive(joining)
-    found = desk.next(rooms, 1.0, PATIENCE_S)
+    scheduler.arrive(blocked)
+    scheduler.arrive(joining)
+    found = scheduler.next(rooms, 1.0, PATIENCE_S)
     assert found is not None
     assert found[0] is joining
-    desk.admit(joining, "r", 1.0)
-    assert desk.next(rooms, 1.0, PATIENCE_S) is None
-    desk.arrive(late := Waiting("t", "a", ("r",), 1, 2.0))
-    assert desk.next(rooms, PATIENCE_S + 1.0, PATIENCE_S) is None, "the slot is to be given up now"
-    desk.done(first, "r", 1)
-    desk.done(joining, "r", 1)
-    found = desk.next(rooms, PATIENCE_S + 1.0, PATIENCE_S)
+    scheduler.admit(joining, "r", 1.0)
+    assert scheduler.next(rooms, 1.0, PATIENCE_S) is None
+    scheduler.arrive(late := Waiting("t", "a", ("r",), 1, 2.0))
+    assert scheduler.next(rooms, PATIENCE_S + 1.0, PATIENCE_S) is None, "the slot is to be given up now"
+    scheduler.done(first, "r", 1)
+    scheduler.done(joining, "r", 1)
+    found = scheduler.next(rooms, PATIENCE_S + 1.0, PATIENCE_S)
     assert found is not None
     assert found[0] is blocked
     assert late.revision == "a"
