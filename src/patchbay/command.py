@@ -21,7 +21,7 @@ def build_app() -> typer.Typer:
     from patchbay.launch.commands import up
     from patchbay.launch.demo import demo_config, demo_texts, demo_up
     from patchbay.launch.demo_canary import demo_canary
-    from patchbay.load_tests import load_commands
+    from patchbay.load_tests import add_load_commands
     from patchbay.router.cli.canary import app as canary
     from patchbay.router.cli.cost import app as cost
     from patchbay.router.cli.guards import app as guards
@@ -48,7 +48,7 @@ def build_app() -> typer.Typer:
     for command in (usage, backup, restore):
         app.command(command.__name__)(command)
     app.add_typer(cost, name="cost")
-    app.add_typer(load_commands(), name="load")
+    add_load_commands(app)
     app.add_typer(demo, name="demo")
     return app
 

@@ -13,14 +13,14 @@ _NEEDED = ("locust", "matplotlib")
 _HELP = "Put load on a Patchbay, and judge what came of it."
 
 
-def load_commands() -> typer.Typer:
-    """The commands of the load tests, or, where they are missing, one that says what to install."""
+def add_load_commands(app: typer.Typer) -> None:
+    """Adds `load` to `app`: the commands of the load tests, or one that says what to install where they are missing."""
     try:
         find_load_tests()
     except ConfigError as error:
-        return _missing(error)
-    commands: typer.Typer = importlib.import_module("loadtests.load.commands").app
-    return commands
+        _add_missing(app, error)
+    else:
+        app.add_typer(importlib.import_module("loadtests.load.commands").app, name="load")
 
 
 def find_load_tests() -> None:
@@ -43,13 +43,7 @@ def find_load_tests() -> None:
         )
 
 
-def _missing(error: ConfigError) -> typer.Typer:
-    app = typer.Typer(add_completion=False, help=_HELP)
-
-    @app.callback(
-        invoke_without_command=True, context_settings={"ignore_unknown_options": True, "allow_extra_args": True}
-    )
-    def say() -> None:
+def _add_missing(app: typer.Typer, error: ConfigError) -> None:
+    @app.command("load", help=_HELP, context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
+    def load() -> None:
         raise typer.Exit(fail(error))
-
-    return app
