@@ -30,6 +30,9 @@ lint: setup ## Check style, types and the import contracts.
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
+house: setup ## Print the structure of the code: rooms, imports between them, floors, circles, sizes, names that stand twice.
+	@$(BIN)/python -m tools.house $(HOUSE)
+
 format: setup ## Put the code into its standard form.
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
@@ -74,4 +77,4 @@ lock: setup ## Resolve requirements/*.txt anew, keeping what still fits. UPGRADE
 clean: ## Remove .venv and the caches.
 	@rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
-.PHONY: help setup demo services test test-fast fuzz lint format bench bench-serve bench-swap bench-fairness bench-ratios load chaos attack faults soak scale lock clean
+.PHONY: help setup demo services test test-fast fuzz lint house format bench bench-serve bench-swap bench-fairness bench-ratios load chaos attack faults soak scale lock clean

@@ -106,20 +106,7 @@ class Router:
             fault=self.metrics.fault,
             shed=self.metrics.connection_shed,
         )
-        keys = _admin_keys(config)
-        door = OriginCheck(config.admin_host, config.admin_hosts, setting="admin_hosts")
-        parts = AdminParts(
-            self.public_app,
-            self.fleet,
-            self.metrics,
-            self.stop,
-            keys,
-            self.policy,
-            self.live_canaries,
-            door,
-            self.control,
-        )
-        self._admin = Listener(build_admin(parts), admin)
+        self._admin = Listener(build_admin(self._admin_parts()), admin)
         self._poller = Poller(config, self.fleet, self._probe, self.metrics)
         self._stop = asyncio.Event()
         self._hurry = asyncio.Event()
@@ -209,6 +196,20 @@ class Router:
         # Asked once it runs: the policy is opened after this.
         control.reach = lambda: pinned_names(self.policy.policy.config)
         return control
+
+    def _admin_parts(self) -> AdminParts:
+        config = self._config
+        return AdminParts(
+            self.public_app,
+            self.fleet,
+            self.metrics,
+            self.stop,
+            _admin_keys(config),
+            self.policy,
+            self.live_canaries,
+            OriginCheck(config.admin_host, config.admin_hosts, setting="admin_hosts"),
+            self.control,
+        )
 
     def _parts(self) -> HandlerParts:
         return HandlerParts(

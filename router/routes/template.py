@@ -13,7 +13,7 @@ _STEPS = 8000
 _VARIABLE = re.compile(r"\{\{\s*([A-Za-z_][A-Za-z0-9_]*)\s*\}\}")
 
 
-class TemplateMessage(Protocol):
+class RoleAndText(Protocol):
     """A message of a template."""
 
     @property
@@ -37,7 +37,7 @@ class Template(Protocol):
         """Which of that name."""
 
     @property
-    def messages(self) -> Sequence[TemplateMessage]:
+    def messages(self) -> Sequence[RoleAndText]:
         """What it is made of."""
 
     @property
