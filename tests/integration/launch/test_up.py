@@ -106,7 +106,7 @@ async def test_a_base_that_does_not_exist(config: Path, tmp_path: Path) -> None:
     (tmp_path / "patchbay").mkdir()
     (tmp_path / "patchbay" / "__init__.py").write_text("raise SystemExit('not this one')")
     async with Run.start(
-        ["-c", _UP, "--config", str(config), "--base", "./nothing", "--json"],
+        ["-P", "-c", _UP, "--config", str(config), "--base", "./nothing", "--json"],
         cwd=tmp_path,
         PATCHBAY_DATA_DIR=str(tmp_path / "data"),
         PYTHONPATH=str(_SOURCE),
