@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from patchbay.adapters.sandbox.resource_limits import Guard
+from patchbay.adapters.sandbox.network_guard import Guard
 from patchbay.core.errors import AdapterError, PatchbayError
 
 _PR_SET_PDEATHSIG = 1

@@ -24,7 +24,5 @@ def test_no_link_between_the_documents_is_dead(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_module_that_a_document_names_exists(page: Path) -> None:
-    named = re.findall(
-        r"`((?:adapters|server|router|launch|scripts|tests|requirements)/[\w/.-]+\.\w+)`", page.read_text()
-    )
+    named = re.findall(r"`([\w/-]+\.py|(?:scripts|requirements|deploy|docs)/[\w/.-]+)`", page.read_text())
     assert [path for path in named if not (ROOT / path).exists()] == []
