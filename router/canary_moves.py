@@ -1,11 +1,10 @@
 """`patchbay canary start`, `promote`, `pause`, `resume`, `abort`: what people decide about a canary."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from adapters.commands.desk import DEFAULT_FILE, AsJson, Config, Desk, Why, opened
+from adapters.commands.desk import AsJson, Config, Desk, Why, opened
 from adapters.errors import Conflict
 
 if TYPE_CHECKING:
@@ -49,7 +48,7 @@ def start(
     with opened(config) as desk:
         adapter, number = _revision(reference, pool)
         chosen, sight = _seen(named_plan(plan), adapter, pool, config)
-        _check_scope(desk, chosen, adapter, config)
+        _check_tenant(desk, chosen)
         _check_alive(desk)
         draft = CanaryDraft(adapter, number, chosen.model_dump(mode="json"), desk.actor, why, pool)
         record = desk.registry.canaries.start(draft)
@@ -79,21 +78,15 @@ def _sight_table(sight: "Sight") -> "RenderableType":
     return table("", ("metric", "watched", "on, or why not"), rows)
 
 
-def _check_scope(desk: Desk, plan: "PlanConfig", adapter: str, config: Path | None) -> None:
-    """Raises ConfigError where the plan's scope can reach nobody, as far as the servers' file and the registry tell."""
+def _check_tenant(desk: Desk, plan: "PlanConfig") -> None:
+    """Raises ConfigError where the plan's scope names a tenant that the registry does not know."""
     from adapters.errors import ConfigError
-    from adapters.settings import load_yaml
     from adapters.tenancy import DEFAULT_TENANT
-    from router.canary.scope import fault_of
+    from router.watching import tenant_fault
 
-    file = config or DEFAULT_FILE
-    routes = load_yaml(file).get("routes") or {} if file.exists() else {}
-    # Clients of a pool may name any model.
-    words = {*routes, adapter, *({plan.scope.route} if not adapter and plan.scope.route else ())}
-    tenants = {DEFAULT_TENANT, *(one.name for one in desk.registry.accounts.tenants())}
-    fault = fault_of(plan.scope, words, tenants)
+    fault = tenant_fault(plan.scope, {DEFAULT_TENANT, *(one.name for one in desk.registry.accounts.tenants())})
     if fault is not None:
-        raise ConfigError(f"{fault[0].upper()}{fault[1:]}.")
+        raise ConfigError(fault)
 
 
 def _revision(reference: str | None, pool: str | None) -> tuple[str, int]:

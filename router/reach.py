@@ -1,10 +1,11 @@
 """What the configuration names: the routes that there are, and the revisions that they pin. Pure."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 from router.config import PolicyConfig
 from router.guards.judges.config import LlmGuard
+from router.routes.config import RouteConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,13 +13,13 @@ class Reach:
     """`routes`: by name; `models`: every adapter, revision or base that they, their fallbacks and shadows, and guards
     ask."""
 
-    routes: frozenset[str] = frozenset()
+    routes: Mapping[str, RouteConfig] = field(default_factory=dict)
     models: frozenset[str] = frozenset()
 
 
 def reach_of(config: PolicyConfig) -> Reach:
     """What `config` names."""
-    return Reach(frozenset(config.routes), frozenset(_models(config)))
+    return Reach(config.routes, frozenset(_models(config)))
 
 
 def _models(config: PolicyConfig) -> Iterator[str]:

@@ -4,12 +4,12 @@ A metric that nothing counts is never bad, so a plan that leans on it would prom
 """
 
 import difflib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from adapters.errors import ConfigError
-from router.canary.plan import PlanConfig, ready_plans
+from router.canary.plan import PlanConfig, ScopeConfig, ready_plans
 from router.canary.trial import Trial
 from router.guards.config import GuardConfig, RefusalGuard, SchemaGuard
 from router.routes.config import RouteConfig
@@ -83,8 +83,10 @@ class Sight:
 
 
 def sight_of(plan: PlanConfig, subject: Subject, served: Served) -> Sight:
-    """What `plan` sees of `subject`."""
-    ways = _ways(plan, subject, served.policy)
+    """What `plan` sees of `subject`. Raises ConfigError where no request is within its scope."""
+    if (fault := route_fault(plan.scope, subject, served.policy.routes)) is not None:
+        raise ConfigError(fault)
+    ways = _ways(plan.scope, subject, served.policy.routes)
     watched, unseen = {}, {}
     for metric in plan.metrics:
         if metric in _NEEDS:
@@ -150,25 +152,41 @@ def _named(routes: Sequence[str]) -> str:
     return f"{', '.join(routes[:_MOST_NAMED])}{f' and {more} more routes' if more > 0 else ''}"
 
 
-def _ways(plan: PlanConfig, subject: Subject, policy: Policy) -> dict[str, Sequence[str]]:
-    """The routes by which requests come to what is tried, with the guards of each. Raises ConfigError where there is
-    none."""
-    ways: dict[str, Sequence[str]] = {
-        name: route.guards for name, route in policy.routes.items() if _leads_to(route, subject)
-    }
+def route_fault(
+    scope: ScopeConfig, subject: Subject, routes: Mapping[str, RouteConfig], models: Collection[str] | None = None
+) -> str | None:
+    """Why no request comes by the scope's route, None where one may. `models`: what clients of a pool may name beside
+    `routes`, None where that is not known."""
+    words = {name for name, route in routes.items() if _leads_to(route, subject)}
+    if subject.pool is None:
+        own: Collection[str | None] = (subject.adapter,)
+    else:
+        own = (scope.route,) if models is None else models
+    words |= {name for name in own if name is not None and name not in routes}
+    return _fault("route", scope.route, words, f"by which no request for {subject.name} comes")
+
+
+def tenant_fault(scope: ScopeConfig, tenants: Collection[str]) -> str | None:
+    """Why no request is of the scope's tenant, None where one may be. `tenants`: those that there are."""
+    return _fault("tenant", scope.tenant, tenants, "which is not there")
+
+
+def _fault(key: str, value: str | None, known: Collection[str], why: str) -> str | None:
+    """What is said of a scope's `value` that is not `known`, None where it is."""
+    if value is None or value in known:
+        return None
+    near = difflib.get_close_matches(value, known, 1)
+    meant = f"; did you mean '{near[0]}'?" if near else ""
+    return f"the plan's scope names the {key} '{value}', {why}{meant}"
+
+
+def _ways(scope: ScopeConfig, subject: Subject, routes: Mapping[str, RouteConfig]) -> dict[str, Sequence[str]]:
+    """The routes by which requests within `scope` come to what is tried, with the guards of each."""
+    ways: dict[str, Sequence[str]] = {name: route.guards for name, route in routes.items() if _leads_to(route, subject)}
     own = subject.adapter if subject.pool is None else "models by their own names"
-    if own not in policy.routes:
+    if own not in routes:
         ways.setdefault(own, ())
-    scope = plan.scope.route
-    if scope is None:
-        return ways
-    if scope in ways or (subject.pool is not None and scope not in policy.routes):
-        return {scope: ways.get(scope, ())}
-    near = difflib.get_close_matches(scope, ways, 1)
-    raise ConfigError(
-        f"scope.route: no request for {subject.name} comes by a route '{scope}' (there are: {', '.join(ways)}"
-        f"{f'; did you mean {near[0]!r}?' if near else ''}).",
-    )
+    return ways if scope.route is None else {scope.route: ways.get(scope.route, ())}
 
 
 def _leads_to(route: RouteConfig, subject: Subject) -> bool:

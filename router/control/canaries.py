@@ -20,6 +20,7 @@ from router.control.announcer import Announcer
 from router.control.context import Context
 from router.control.prometheus import NoData, PrometheusSource, Scraped
 from router.control.tasks import KeyedTasks
+from router.watching import Subject
 
 _log = logging.getLogger("patchbay.router")
 LOOK_EVERY_S = 0.5
@@ -158,7 +159,7 @@ class CanaryKeeper:
 
     def _world(self, record: CanaryRecord, plan: PlanConfig, rollout: Rollout | None, stable: int | None) -> World:
         waits = self._pool_waits(record.pool) if record.pool is not None else None
-        fault = self._context.scope_fault(plan.scope, record.adapter)
+        fault = self._context.scope_fault(plan.scope, Subject(record.adapter, record.pool))
         return World(rollout, stable, self._context.utc_now(), self._blind.get(record.id), waits, fault)
 
     def _pool_waits(self, pool: str) -> str | None:

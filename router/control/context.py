@@ -9,13 +9,13 @@ from adapters.registry.registry import Registry
 from adapters.replica import ReplicaStatus
 from adapters.tenancy import DEFAULT_TENANT
 from router.canary.plan import ScopeConfig
-from router.canary.scope import fault_of
 from router.control.follower import Follower
 from router.control.replicas import ReplicaControl
 from router.fleet import Fleet
 from router.metrics import Metrics
 from router.reach import Reach
 from router.threads import Threads
+from router.watching import Subject, route_fault, tenant_fault
 
 
 def utc_now() -> datetime:
@@ -64,11 +64,11 @@ class Context:
     utc_now: Callable[[], datetime] = utc_now
     reach: Callable[[], Reach] = Reach
 
-    def scope_fault(self, scope: ScopeConfig, adapter: str) -> str | None:
-        """Why a canary's scope can reach nobody, None where it can. `adapter`: empty for a pool's."""
-        reach, snapshot = self.reach(), self.follower.snapshot
-        words = {*reach.routes, adapter} if adapter else {*reach.routes, *self.fleet.view.table}
-        return fault_of(scope, words, {DEFAULT_TENANT, *(one.name for one in snapshot.access.tenants)})
+    def scope_fault(self, scope: ScopeConfig, subject: Subject) -> str | None:
+        """Why no request is within a canary's scope, None where one may be."""
+        tenants = {DEFAULT_TENANT, *(one.name for one in self.follower.snapshot.access.tenants)}
+        fault = route_fault(scope, subject, self.reach().routes, self.fleet.view.table)
+        return fault or tenant_fault(scope, tenants)
 
     def ready_statuses(self) -> dict[str, ReplicaStatus]:
         """What each ready replica of ours last told, by its name here."""

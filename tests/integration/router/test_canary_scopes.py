@@ -42,14 +42,16 @@ async def test_a_scopes_header_is_compared_with_its_case(tmp_path: Path, desk: D
 async def test_a_scope_that_reaches_nobody_is_tried(tmp_path: Path, desk: Desk) -> None:
     two_revisions(desk)
     async with (
-        routed(tmp_path, FakeEngine(), routes={"desk": {"model": "sql"}}) as router,
+        routed(tmp_path, FakeEngine(), routes={"desk": {"model": "sql"}, "other": {"model": "tiny"}}) as router,
         httpx.AsyncClient(base_url=router.admin_url) as admin,
     ):
         plan = {**SLOW.model_dump(mode="json"), "scope": {"route": "dessk"}}
         refused = await admin.post("/admin/v1/canaries", json={"adapter": "sql", "revision": 2, "plan": plan})
         assert refused.status_code == 400
         assert "did you mean 'desk'?" in refused.text
-        ended = await until_phase(
-            desk, start(desk, SLOW.model_copy(update={"scope": ScopeConfig(tenant="acne")})), "failed"
-        )
-        assert "the tenant 'acne', which is not there" in ended.reason
+        for scope, says in (
+            (ScopeConfig(tenant="acne"), "the tenant 'acne', which is not there"),
+            (ScopeConfig(route="other"), "the route 'other', by which no request for sql comes"),
+        ):
+            ended = await until_phase(desk, start(desk, SLOW.model_copy(update={"scope": scope})), "failed")
+            assert says in ended.reason
