@@ -96,7 +96,7 @@ def _add_reading(app: FastAPI, control: Control, allowed: Allowed) -> None:
     async def list_canaries(
         adapter: str | None = None, limit: Annotated[int, Query(ge=1, le=1000)] = 100
     ) -> tuple[CanaryRecord, ...]:
-        """The last canaries, the newest first."""
+        """The canaries that are under way, and the last `limit` that have ended, the newest first."""
         return await threaded(control, canaries.history, adapter, limit=limit)
 
     @app.get("/admin/v1/canaries/verdict", dependencies=viewer, tags=["canaries"])

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from adapters.registry.canary_records import CanaryRecord, LookDraft
+from adapters.registry.canary_records import CanaryDraft, CanaryRecord, LookDraft
 from adapters.registry.records import RouterBeat
 from router.canary.conduct import World, conduct, with_tallies
 from router.canary.ledger import Counts, Ledger
@@ -166,6 +166,15 @@ def test_status_says_that_nothing_has_come_yet(desk: Desk) -> None:
     [told] = json.loads(run(desk, "status", "--json").output)
     assert (told["phase"], told["weight"], told["requests"]) == ("running", 20.0, {"canary": 0, "others": 0})
     assert "no request has reached it yet" in told["says"]
+
+
+def test_status_tells_of_a_canary_under_way_however_many_have_ended_since(desk: Desk) -> None:
+    started(desk)
+    canaries = desk.registry.canaries
+    for number in range(101):
+        over = canaries.start(CanaryDraft("", 0, {}, "ml", pool=f"pool-{number}"))
+        canaries.change(over, {"phase": "rolled_back"}, actor="ml", said="canary.abort")
+    assert [told["revision"] for told in json.loads(run(desk, "status", "--json").output)] == ["sql@2"]
 
 
 def test_status_history_and_replay_tell_the_same_of_a_rollback(desk: Desk) -> None:
