@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from adapters.asgi import header
 from adapters.errors import (
@@ -17,9 +16,10 @@ from adapters.errors import (
 )
 from router.admission.admission import Admission, Turn, Wish
 from router.admission.desk import Waiting
-from router.apart import LONG_JSON, Apart
+from router.apart import Apart, is_long_json
 from router.body import decoded, encoded, with_one_model
-from router.cache import AnswerCache, cache_key
+from router.cache import AnswerCache
+from router.caching import Caching
 from router.canarying import Canarying
 from router.charging import Charging
 from router.config import RouterConfig
@@ -31,13 +31,13 @@ from router.forward.upstreams import Upstreams
 from router.guarding import Guarding
 from router.guards.guarded import Rerouted
 from router.guards.judges.judges import Judges
-from router.headers import EXPLAIN, provenance, said
+from router.headers import EXPLAIN, said
 from router.incoming import Incoming
 from router.meter import guess_of, used_by
 from router.metrics import Metrics
 from router.policy import PolicyHolder
 from router.routes.book import Choice
-from router.routes.config import CacheConfig, RouteConfig
+from router.routes.config import RouteConfig
 from router.routes.rewrite import capped, rewritten
 from router.shadow import Pair, Shadow
 from router.snapshot import Target, in_pool
@@ -82,8 +82,9 @@ class Answering:
         self._apart = Apart()
         self._guarding = Guarding(parts.policy, parts.metrics, parts.guard_key, self._judges, self._apart)
         self._canarying = Canarying(parts.trials, parts.fleet, parts.clock)
-        self._cache = AnswerCache(parts.config.cache_mib * 1024 * 1024, parts.clock)
-        parts.trials.dropped.append(self._cache.forget)
+        cache = AnswerCache(parts.config.cache_mib * 1024 * 1024, parts.clock)
+        self._caching = Caching(cache, parts.fleet, parts.policy, parts.metrics)
+        parts.trials.dropped.append(cache.forget)
         self._charging = Charging(parts.limiter, parts.config.counters, parts.fleet, self._apart)
         self._shadow = Shadow(aside, self._apart, parts.admission, parts.metrics, parts.clock, parts.trials)
 
@@ -126,11 +127,9 @@ class Answering:
     async def _read(self, exchange: Exchange, client: Client, body: bytes, deadline_s: float | None) -> Incoming:
         """What routing needs of a request. Raises InvalidRequest and TooManyElements."""
         most = self._parts.config.max_body_elements
-        if len(body) < LONG_JSON:
-            return Incoming(exchange, client, exchange.read(body, most), body, deadline_s)
         head = await self._apart.run_json(lambda: exchange.read(body, most), len(body))
         incoming = Incoming(exchange, client, head, body, deadline_s)
-        if self._parts.policy.policy.book.knows(head.model) or self._parts.trials.running:
+        if is_long_json(body) and (self._parts.policy.policy.book.knows(head.model) or self._parts.trials.running):
             # They are read where they are wanted, but from a long body not there, on the event loop.
             await self._apart.run_json(lambda: incoming.facts, len(body))
         return incoming
@@ -184,16 +183,15 @@ class Answering:
             incoming.exchange.on_begin = None
 
     async def _answer(self, incoming: Incoming, choice: Choice) -> Target:
-        target = await self._found(incoming, choice)
+        gathering = self._parts.fleet.gathering
+        target = await self._gathered(incoming, choice) if gathering else self._target(incoming, choice)
         exchange, client = incoming.exchange, incoming.client
         exchange.goes_to(choice, target)
-        if len(incoming.body) < LONG_JSON:
-            body = self._body(incoming, choice, target)
-        else:
-            body = await self._apart.run_json(lambda: self._body(incoming, choice, target), len(incoming.body))
+        body = await self._apart.run_json(lambda: self._body(incoming, choice, target), len(incoming.body))
         body = await self._guarding.check(exchange, choice, client.tenant, body)
         price = self._parts.policy.policy.config.price(choice.route, target.label)
-        await self._charging.charge_route(choice)
+        if choice.config is not None and choice.config.requests_per_minute is not None:
+            await self._charging.charge_route(choice.route, choice.config.requests_per_minute)
         body, grant = await self._charging.reserve(incoming, target, body, price)
         used = Need(0, 0)
         try:
@@ -224,65 +222,27 @@ class Answering:
     async def _answered(self, incoming: Incoming, choice: Choice, ask: Ask) -> Target:
         """Answers from the cache, or by a replica, and keeps what is to be kept."""
         exchange, config, relay = incoming.exchange, choice.config, incoming.exchange.relay
-        rules = config.cache if config else None
-        key = None
-        if rules is not None:
-            key = await self._apart.run_json(lambda: self._key(incoming, choice, ask), len(ask.body))
-        if key is not None and rules is not None and await self._from_cache(exchange, ask, key, rules):
+        shelf = None
+        if config is not None and config.cache is not None:
+            shelf = await self._apart.run_json(lambda: self._caching.shelf(incoming, config, ask), len(ask.body))
+        if shelf is not None and await self._caching.answer(exchange, ask, shelf):
             return ask.target
         shadowed = self._shadow.wants(exchange, choice)
-        if key is not None or shadowed:
+        if shelf is not None or shadowed:
             relay.copy = bytearray()
         try:
             answered = await self._in_turn(incoming, ask)
         except (Unavailable, UpstreamFailed):
             # The last replica may have gone just now.
-            if rules is None or key is None or relay.head_sent or not await self._from_cache(exchange, ask, key, rules):
+            if shelf is None or relay.head_sent or not await self._caching.answer(exchange, ask, shelf):
                 raise
             return ask.target
         if exchange.outcome == "ok" and relay.copy is not None:
             answer = bytes(relay.copy)
-            self._keep(exchange, ask, answered, key, answer)
+            self._caching.keep(exchange, ask, answered, shelf, answer)
             if shadowed:
                 self._shadow.copy(exchange, choice, ask, answer)
         return answered
-
-    def _key(self, incoming: Incoming, choice: Choice, ask: Ask) -> bytes | None:
-        config = choice.config
-        guarded = incoming.exchange.guarded
-        apart = guarded is not None and (guarded.masked or guarded.tells_results)
-        if config is None or config.cache is None or apart:
-            return None
-        guards = self._parts.policy.policy.guards.names(config.guards)
-        endpoint = incoming.exchange.endpoint.name
-        return cache_key(incoming.client.tenant, endpoint, ask.target, guards, ask.body)
-
-    def _keep(self, exchange: Exchange, ask: Ask, answered: Target, key: bytes | None, answer: bytes) -> None:
-        """Keeps an answer, where it is one to keep and comes from whom it was looked for."""
-        if key is not None and answered.engine_name == ask.target.engine_name:
-            kind = b"text/event-stream" if exchange.relay.event_stream else b"application/json"
-            self._cache.keep(key, ask.target, kind, answer)
-
-    async def _from_cache(self, exchange: Exchange, ask: Ask, key: bytes, rules: CacheConfig) -> bool:
-        """Whether the request was answered with what was kept."""
-        if exchange.relay.cleared is not None:
-            await exchange.relay.cleared
-        ready = {one.name for one in self._parts.fleet.view.replicas if one.state == "ready"}
-        target, route = ask.target, ask.route
-        offline = ready.isdisjoint(target.replicas)
-        found = self._cache.find(key, target, rules.ttl_s + (rules.offline_s if offline else 0))
-        how: Literal["hit", "miss", "offline"] = "miss" if found is None else "offline" if offline else "hit"
-        self._parts.metrics.cached(how)
-        exchange.extra = [pair for pair in exchange.extra if pair[0] != b"x-patchbay-cache"] + [said("cache", how)]
-        if found is None:
-            return False
-        kept, age_s = found
-        headers = [(b"content-type", kept.content_type), (b"age", b"%d" % age_s)]
-        headers += provenance(route, target, "cache")
-        exchange.cached = True
-        exchange.comes_from(target, "cache")
-        exchange.relay.whole(200, headers + exchange.extra, kept.body)
-        return True
 
     async def _in_turn(self, incoming: Incoming, ask: Ask) -> Target:
         exchange = incoming.exchange
@@ -324,7 +284,7 @@ class Answering:
         mine = {one.name for one in self._parts.fleet.view.replicas if in_pool(one, ask.pool)}
         return frozenset(mine.intersection(self._parts.fleet.able(ask.target)))
 
-    async def _found(self, incoming: Incoming, choice: Choice) -> Target:
+    async def _gathered(self, incoming: Incoming, choice: Choice) -> Target:
         """What the choice's model means, which is waited for while replicas that have just come are given it."""
         while self._parts.fleet.gathering:
             with contextlib.suppress(ModelNotFound):

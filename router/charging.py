@@ -5,7 +5,6 @@ from router.apart import Apart
 from router.fleet import Fleet
 from router.incoming import Incoming
 from router.meter import bounded
-from router.routes.book import Choice
 from router.snapshot import Target
 from router.tenants.config import FREE, CountersConfig, PriceConfig
 from router.tenants.limiter import ROUTE, Grant, Limiter, Need
@@ -22,13 +21,10 @@ class Charging:
         self._fleet = fleet
         self._apart = apart
 
-    async def charge_route(self, choice: Choice) -> None:
+    async def charge_route(self, route: str, requests_per_minute: int) -> None:
         """Counts a request to a route that has a limit of its own. Raises RateLimited."""
-        config = choice.config
-        if config is None or config.requests_per_minute is None:
-            return
-        limits = Limits(requests_per_minute=config.requests_per_minute)
-        await self._limiter.reserve(f"{ROUTE}{choice.route}", limits, Need(0, 0), FREE)
+        limits = Limits(requests_per_minute=requests_per_minute)
+        await self._limiter.reserve(f"{ROUTE}{route}", limits, Need(0, 0), FREE)
 
     async def reserve(
         self, incoming: Incoming, target: Target, body: bytes, price: PriceConfig
