@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import json
 import sqlite3
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -11,6 +12,8 @@ import pytest
 
 from adapters.canary_moves import CanaryMoves
 from adapters.errors import Conflict
+from adapters.registry.canary_records import CanaryRecord, Tally
+from adapters.registry.records import Rollout
 from router.canary.plan import MetricConfig, StepConfig
 from tests.fakes.desk import Desk, registry_settings
 from tests.fakes.engine import FakeEngine, Script
@@ -28,6 +31,20 @@ from tests.integration.router.trying import (
 from tests.integration.router.wire import CHAT, ask, client_of
 
 pytestmark = pytest.mark.anyio
+
+
+async def test_with_prometheus_nobody_is_told_what_is_seen_of_callers(tmp_path: Path, desk: Desk) -> None:
+    two_revisions(desk)
+    told: list[Tally] = []
+
+    def heard(record: CanaryRecord, tallies: Sequence[Tally], rollout: Rollout | None, stable: int | None) -> None:
+        told[:] = tallies
+
+    by_server = {"metrics": "prometheus", "prometheus_url": "http://127.0.0.1:9"}
+    async with routed(tmp_path, FakeEngine(), canary=by_server) as router, traffic(router):
+        canary = await until_phase(desk, start(desk, SLOW), "running")
+        await until(lambda: desk.registry.canaries.look(canary.id, heard).live and bool(told), timeout_s=10)
+    assert {(one.counts["seen"][0], one.counts["canary"], one.counts["other"]) for one in told} == {("caller", 0, 0)}
 
 
 async def test_a_canary_that_fails_is_rolled_back_and_nobody_sees_its_errors(tmp_path: Path, desk: Desk) -> None:
