@@ -131,7 +131,7 @@ def _add_starting(app: FastAPI, parts: CanaryParts, allowed: Allowed) -> None:
         """Begins a canary."""
         _check_subject(body)
         plan = _as_seen(parts, body)
-        if (fault := control.context.scope_fault(plan.scope, Subject(body.adapter, body.pool))) is not None:
+        if (fault := control.context.plan_fault(plan, Subject(body.adapter, body.pool))) is not None:
             raise InvalidRequest(f"plan: {fault}.", param="plan")
         told = plan.model_dump(mode="json")
         draft = CanaryDraft(body.adapter, body.revision, told, caller.name, body.why, body.pool)

@@ -48,7 +48,7 @@ from router.tenants.limiter import Limiter
 from router.tracing import open_tracer
 from router.trials import Trials
 from router.usage import Usage
-from router.watching import blind_spots
+from router.watching import Served, blind_spots
 from router.wire.port import Limits, Port
 
 _log = logging.getLogger("patchbay.router")
@@ -199,7 +199,7 @@ class Router:
         controls = ReplicaControls(self.fleet, self._members.links)
         control = Control(config, config.registry, self.fleet, controls, self.metrics, self.trials)
         # Asked once it runs: the policy is opened after this.
-        control.reach = lambda: reach_of(self.policy.policy.config)
+        control.reach = lambda: reach_of(self._now_served)
         return control
 
     def _parts(self) -> Parts:
@@ -216,6 +216,10 @@ class Router:
             self.trials,
         )
 
+    @property
+    def _now_served(self) -> Served:
+        return replace(self._config.served, policy=self.policy.policy.config)
+
     async def reload(self) -> None:
         """Reads what can change of the configuration anew; where it is wrong, nothing changes and the log says so."""
         with contextlib.suppress(PatchbayError):
@@ -227,8 +231,7 @@ class Router:
     async def _audit_reload(self, changed: Sequence[str]) -> None:
         if self.control is None:
             return
-        served = replace(self._config.served, policy=self.policy.policy.config)
-        for words in blind_spots(self.trials.live, served):
+        for words in blind_spots(self.trials.live, self._now_served):
             _log.warning("%s", words)
         details = {"changed": list(changed), "version": self.policy.policy.number}
         name = str(self._config.policy_file.name if self._config.policy_file else "")

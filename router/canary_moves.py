@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 _Name = Annotated[str, typer.Argument(metavar="ADAPTER", help="The adapter or pool, or the canary's number.")]
 _ALIVE_S = 10.0
 _NOT_KNOWN = (
-    "No file here says which guards the routes have, so that metrics which need one may see nothing. "
-    "Name the routers' configuration by --config."
+    "Not checked: no file here says which routes and guards there are. Metrics that need a guard may see nothing, and "
+    "the router that leads ends the canary (`failed`) where a plan of your own names one, or a route that leads "
+    "elsewhere. Name the routers' configuration by --config to know it now."
 )
 
 

@@ -1,28 +1,27 @@
-"""What the configuration names: the routes that there are, and the revisions that they pin. Pure."""
+"""What the configuration names: what routers serve, and the revisions that its routes pin. Pure."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 
-from router.config import PolicyConfig
 from router.guards.judges.config import LlmGuard
-from router.routes.config import RouteConfig
+from router.watching import Policy, Served
 
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """`routes`: by name; `models`: every adapter, revision or base that they, their fallbacks and shadows, and guards
-    ask."""
+    """`served`: routes with their guards, None before that is known; `models`: every adapter, revision or base that
+    routes, their fallbacks and shadows, and guards ask."""
 
-    routes: Mapping[str, RouteConfig] = field(default_factory=dict)
+    served: Served | None = None
     models: frozenset[str] = frozenset()
 
 
-def reach_of(config: PolicyConfig) -> Reach:
-    """What `config` names."""
-    return Reach(config.routes, frozenset(_models(config)))
+def reach_of(served: Served) -> Reach:
+    """What the configuration names by which that is `served`."""
+    return Reach(served, frozenset(_models(served.policy)))
 
 
-def _models(config: PolicyConfig) -> Iterator[str]:
+def _models(config: Policy) -> Iterator[str]:
     for route in config.routes.values():
         yield from (arm.model for arm in route.arms)
         yield from route.fallbacks

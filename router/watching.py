@@ -122,16 +122,30 @@ def checked(plan: PlanConfig, subject: Subject, served: Served) -> tuple[PlanCon
     """
     check_pool(subject, served)
     sight = sight_of(plan, subject, served)
-    if not sight.unseen:
-        return plan, sight
-    if plan in ready_plans().values():
-        left = {name: metric for name, metric in plan.metrics.items() if name in sight.watched}
-        return plan.model_copy(update={"metrics": left}), sight
-    name, why = next(iter(sight.unseen.items()))
-    raise ConfigError(
-        f"metrics.{name} will see nothing: {why}.",
-        hint="Take it out of the plan, or put such a guard on the route." if name in _NEEDS else "Take it out.",
-    )
+    if (blind := _blind(plan, sight)) is not None:
+        hint = "Take it out of the plan, or put such a guard on the route." if blind in _NEEDS else "Take it out."
+        raise ConfigError(f"{_says(blind, sight)}.", hint=hint)
+    left = {name: metric for name, metric in plan.metrics.items() if name in sight.watched}
+    return (plan.model_copy(update={"metrics": left}) if sight.unseen else plan), sight
+
+
+def plan_fault(plan: PlanConfig, subject: Subject, served: Served, models: Collection[str]) -> str | None:
+    """Why a plan cannot be judged by what is `served`, None where it can. `models`: what clients of a pool may name
+    beside routes."""
+    if (fault := route_fault(plan.scope, subject, served.policy.routes, models)) is not None:
+        return fault
+    sight = sight_of(plan, subject, served)
+    blind = _blind(plan, sight)
+    return _says(blind, sight) if blind is not None else None
+
+
+def _blind(plan: PlanConfig, sight: Sight) -> str | None:
+    """A metric that somebody's own plan names, and that sees nothing."""
+    return None if plan in ready_plans().values() else next(iter(sight.unseen), None)
+
+
+def _says(metric: str, sight: Sight) -> str:
+    return f"metrics.{metric} will see nothing: {sight.unseen[metric]}"
 
 
 def blind_spots(trials: Iterable[Trial], served: Served) -> Iterator[str]:

@@ -22,7 +22,7 @@ _SPACING, _OFTEN_S, _SELDOM_S = 1 / 60, 1.0, 30.0
 class World:
     """What else matters. `rollout`: the one that the canary waits for, or else one that `stable` is under way to;
     `stable`: the number that `stable` means; `blind`: why there is no data, where there should be; `pool_waits`: why a
-    pool cannot be asked, where it cannot; `refused`: why its plan can reach nobody, where it cannot."""
+    pool cannot be asked, where it cannot; `refused`: why its plan cannot be judged here, where it cannot."""
 
     rollout: Rollout | None
     stable: int | None

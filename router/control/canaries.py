@@ -159,7 +159,7 @@ class CanaryKeeper:
 
     def _world(self, record: CanaryRecord, plan: PlanConfig, rollout: Rollout | None, stable: int | None) -> World:
         waits = self._pool_waits(record.pool) if record.pool is not None else None
-        fault = self._context.scope_fault(plan.scope, Subject(record.adapter, record.pool))
+        fault = self._context.plan_fault(plan, Subject(record.adapter, record.pool))
         return World(rollout, stable, self._context.utc_now(), self._blind.get(record.id), waits, fault)
 
     def _pool_waits(self, pool: str) -> str | None:

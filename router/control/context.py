@@ -8,14 +8,14 @@ from datetime import UTC, datetime
 from adapters.registry.registry import Registry
 from adapters.replica import ReplicaStatus
 from adapters.tenancy import DEFAULT_TENANT
-from router.canary.plan import ScopeConfig
+from router.canary.plan import PlanConfig
 from router.control.follower import Follower
 from router.control.replicas import ReplicaControl
 from router.fleet import Fleet
 from router.metrics import Metrics
 from router.reach import Reach
 from router.threads import Threads
-from router.watching import Subject, route_fault, tenant_fault
+from router.watching import Subject, plan_fault, tenant_fault
 
 
 def utc_now() -> datetime:
@@ -64,11 +64,14 @@ class Context:
     utc_now: Callable[[], datetime] = utc_now
     reach: Callable[[], Reach] = Reach
 
-    def scope_fault(self, scope: ScopeConfig, subject: Subject) -> str | None:
-        """Why no request is within a canary's scope, None where one may be."""
-        tenants = {DEFAULT_TENANT, *(one.name for one in self.follower.snapshot.access.tenants)}
-        fault = route_fault(scope, subject, self.reach().routes, self.fleet.view.table)
-        return fault or tenant_fault(scope, tenants)
+    def plan_fault(self, plan: PlanConfig, subject: Subject) -> str | None:
+        """Why a canary's plan cannot be judged, None where it can: no request is within its scope, or it watches what
+        nothing here counts."""
+        served = self.reach().served
+        fault = plan_fault(plan, subject, served, self.fleet.view.table) if served is not None else None
+        return fault or tenant_fault(
+            plan.scope, {DEFAULT_TENANT, *(one.name for one in self.follower.snapshot.access.tenants)}
+        )
 
     def ready_statuses(self) -> dict[str, ReplicaStatus]:
         """What each ready replica of ours last told, by its name here."""

@@ -5,7 +5,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from router.canary.plan import ScopeConfig
+from router.canary.plan import MetricConfig, ScopeConfig
 from tests.fakes.desk import Desk
 from tests.fakes.engine import FakeEngine
 from tests.fakes.routers import until
@@ -39,7 +39,7 @@ async def test_a_scopes_header_is_compared_with_its_case(tmp_path: Path, desk: D
             assert {one.headers.get("x-patchbay-arm") for one in told} - {"stable"} == arms - {"stable", None}
 
 
-async def test_a_scope_that_reaches_nobody_is_tried(tmp_path: Path, desk: Desk) -> None:
+async def test_a_plan_that_reaches_nobody_or_sees_nothing_is_tried(tmp_path: Path, desk: Desk) -> None:
     two_revisions(desk)
     async with (
         routed(tmp_path, FakeEngine(), routes={"desk": {"model": "sql"}, "other": {"model": "tiny"}}) as router,
@@ -49,9 +49,11 @@ async def test_a_scope_that_reaches_nobody_is_tried(tmp_path: Path, desk: Desk) 
         refused = await admin.post("/admin/v1/canaries", json={"adapter": "sql", "revision": 2, "plan": plan})
         assert refused.status_code == 400
         assert "did you mean 'desk'?" in refused.text
-        for scope, says in (
-            (ScopeConfig(tenant="acne"), "the tenant 'acne', which is not there"),
-            (ScopeConfig(route="other"), "the route 'other', by which no request for sql comes"),
+        for changes, says in (
+            ({"scope": ScopeConfig(tenant="acne")}, "the tenant 'acne', which is not there"),
+            ({"scope": ScopeConfig(route="other")}, "the route 'other', by which no request for sql comes"),
+            ({"metrics": {"schema": MetricConfig()}}, "metrics.schema will see nothing: no guard of desk, sql is"),
         ):
-            ended = await until_phase(desk, start(desk, SLOW.model_copy(update={"scope": scope})), "failed")
+            # As the command does where no file tells it what is served.
+            ended = await until_phase(desk, start(desk, SLOW.model_copy(update=changes)), "failed")
             assert says in ended.reason

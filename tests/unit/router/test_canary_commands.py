@@ -130,10 +130,13 @@ def test_a_plan_that_would_see_nothing_starts_nothing_and_a_ready_one_says_what_
     assert {"schema", "refusals"}.isdisjoint(desk.registry.canaries.live("sql").plan["metrics"])
 
 
-def test_where_no_file_tells_what_is_served_start_says_so(desk: Desk) -> None:
+def test_where_no_file_tells_what_is_served_start_says_so_and_refuses_no_route(desk: Desk) -> None:
     alive(desk)
-    result = run(desk, "start", "sql@2")
-    assert "may see nothing" in " ".join(result.stdout.split())
+    file = desk.folder / "own.yaml"
+    file.write_text("{steps: [{weight: 10}], metrics: {schema: {most: 0.05}}, scope: desk}")
+    result = run(desk, "start", "sql@2", "--plan", str(file))
+    assert result.exit_code == 0, result.stderr
+    assert "Not checked: no file here says which routes and guards there are" in " ".join(result.stdout.split())
     assert json.loads(run(desk, "status", "--json").stdout)
 
 

@@ -6,6 +6,7 @@ from adapters.registry.records import AdapterSettings
 from router.config import PolicyConfig
 from router.control.wanted import GRACE_S, wanted_revisions
 from router.reach import reach_of
+from router.watching import Served
 from tests.unit.router.control.build import at, move, rollout, snapshot, view
 
 WARM_S = 600.0
@@ -77,8 +78,7 @@ def test_what_routes_splits_shadows_fallbacks_and_guards_ask_is_not_known() -> N
             "guards": {"safe": {"kind": "llm", "model": "safety@4", "action": "block"}},
         }
     )
-    reach = reach_of(config)
-    assert set(reach.routes) == {"one", "two", "three"}
+    reach = reach_of(Served(config, True, frozenset()))
     assert reach.models == {"sql@1", "sql@2", "sql@3", "safety@4", "sql", "tiny", "one"}
 
 
