@@ -35,9 +35,7 @@ class World:
 def with_tallies(plan: PlanConfig, ledger: Ledger, tallies: Sequence[Tally]) -> Ledger:
     """The ledger with what routers counted since: all of one share at once, so that it does not matter in how many
     pieces it came."""
-    for counts in folded(counts_of(tally.counts) for tally in tallies):
-        ledger = ledger.after(plan, counts)
-    return ledger
+    return ledger.after(plan, *folded(counts_of(tally.counts) for tally in tallies))
 
 
 def conduct(

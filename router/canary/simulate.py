@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from router.canary.judge import Place, Promote, RollBack, StepOn, Verdict, judge
-from router.canary.ledger import Ledger
+from router.canary.ledger import Ledger, folded
 from router.canary.plan import PlanConfig
 from router.canary.recorder import Recorder
 from router.canary.trial import Arm, Asker, Trial, arm_of
@@ -167,8 +167,7 @@ class _Life:
         return frozenset(bad)
 
     def _take(self) -> None:
-        for counts in self._recorder.take():
-            self._ledger = self._ledger.after(self._plan, counts)
+        self._ledger = self._ledger.after(self._plan, *folded(self._recorder.take()))
 
 
 def _arrivals(mean: float, rng: random.Random) -> int:

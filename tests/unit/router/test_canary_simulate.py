@@ -9,15 +9,15 @@ from router.canary.plan import ready_plans
 from router.canary.simulate import Incident, World, simulate
 from router.canary_commands import app
 
-ASKED = ("simulate", "--plan", "fast", "--canary", "0.01", "--runs", "2")
+ASKED = ("simulate", "--plan", "fast", "--canary", "0.01", "--runs", "1", "--per-second", "3")
 
 
 def test_a_population_and_a_shared_incident_are_not_what_is_simulated() -> None:
     asked = [*ASKED, "--callers", "20", "--incident", "0.3", "60"]
     [told] = json.loads(CliRunner().invoke(app, [*asked, "--json"]).stdout)
     assert (told["callers"], told["incident"]) == (20, {"from_s": 60.0, "to_s": 120.0, "errors": 0.3})
-    world = World({"errors": (0.01, 0.01)}, 20, 5, 20, Incident(60, 120, 0.3))
-    again = simulate(ready_plans()["fast"], world, runs=2, seed=1)
+    world = World({"errors": (0.01, 0.01)}, 3, 5, 20, Incident(60, 120, 0.3))
+    again = simulate(ready_plans()["fast"], world, runs=1, seed=1)
     assert (told["promoted"], told["rolled_back"]) == (again.promoted, again.rolled_back)
     assert "20 callers, and 30% of all fail for 60 s" in " ".join(CliRunner().invoke(app, asked).stdout.split())
 
