@@ -1,7 +1,7 @@
 """The tables of what the ready plans do, in docs/canary.md: `python -m router.canary.tables docs/canary.md`.
 
 For each plan, rate and number of callers: how often a canary that is as good as the others is rolled back, and how
-often one that is worse is promoted. Half an hour of one core for twenty canaries a cell; the same numbers each time.
+often one that is worse is promoted. Ten minutes of one core for twenty canaries a cell; the same numbers each time.
 """
 
 import argparse
