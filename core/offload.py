@@ -1,16 +1,16 @@
 """Work on long texts and bodies beside the event loop, which has other requests' chunks to pass on meanwhile."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Any, TypeVar
 
 Result = TypeVar("Result")
 
 # What guards make of less is done within ten milliseconds, whatever is in it, and at once.
 _LONG = 4 * 1024
 # The same of what decodes JSON, and does not look at each character.
-LONG_JSON = 64 * 1024
+_LONG_JSON = 64 * 1024
 _AT_A_TIME = 2
 
 
@@ -37,13 +37,18 @@ class Offload:
             await _ended(future)
             raise
 
-    async def run_json(self, work: Callable[[], Result], length: int) -> Result:
+    def run_json(self, work: Callable[[], Result], length: int) -> Coroutine[Any, Any, Result]:
         """The same for work that decodes JSON."""
-        return await self.run(work, length, long=LONG_JSON)
+        return self.run(work, length, long=_LONG_JSON)
 
     def close(self) -> None:
         """Ends the threads. Nothing may be under way."""
         self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+def is_long_json(body: bytes) -> bool:
+    """Whether a body is decoded in a thread."""
+    return len(body) >= _LONG_JSON
 
 
 async def _ended(future: asyncio.Future[Result]) -> None:

@@ -10,7 +10,7 @@ from dataclasses import fields
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, func, insert, select, update
+from sqlalchemy import Connection, Row, Select, func, insert, select, true, update
 
 from patchbay.core.errors import Conflict, NotFound
 from patchbay.core.names import revision_name
@@ -26,6 +26,8 @@ from patchbay.registry.schema import canaries
 _REMEMBERED = timedelta(minutes=1)
 # How long a canary can be replayed after its end.
 _KEPT = timedelta(days=90)
+# Of those under way, how many are listed beside those that have ended.
+_MOST_LIVE = 1000
 _FIELDS = tuple(one.name for one in fields(CanaryRecord))
 Decide = Callable[[CanaryRecord, Sequence[CanaryTally], Rollout | None, int | None], LookDraft | None]
 
@@ -183,12 +185,15 @@ class Canaries:
         return _record_of(row)
 
     def history(self, subject: str | None = None, *, limit: int = 100) -> tuple[CanaryRecord, ...]:
-        """The last canaries, of one adapter or pool or of all, the newest first."""
-        query = select(canaries).order_by(canaries.c.id.desc()).limit(limit)
-        if subject is not None:
-            query = query.where((canaries.c.adapter == subject) | (canaries.c.pool == subject))
+        """Those that are under way, at most a thousand, and the last `limit` that have ended; of one adapter or pool or
+        of all, the newest first."""
+        of_it = (canaries.c.adapter == subject) | (canaries.c.pool == subject) if subject is not None else true()
+        live = canaries.c.phase.in_(LIVE)
+        ids = select(canaries.c.id).where(of_it).order_by(canaries.c.id.desc())
+        under_way, ended = ids.where(live).limit(_MOST_LIVE), ids.where(~live).limit(limit)
+        query = select(canaries).where(canaries.c.id.in_(under_way) | canaries.c.id.in_(ended))
         with self._database.read() as connection:
-            return tuple(_record_of(row) for row in connection.execute(query))
+            return tuple(_record_of(row) for row in connection.execute(query.order_by(canaries.c.id.desc())))
 
     def looks(self, canary: int, *, after: int = 0, limit: int | None = None) -> tuple[Look, ...]:
         """Looks at a canary, the first one first, with all that they were taken by: those after the one with the number

@@ -26,7 +26,7 @@ from patchbay.registry.records import Access, ReplicaAddress
 from patchbay.router.admin.app import AdminParts, build_admin
 from patchbay.router.admission.admission import Admission
 from patchbay.router.canary.live import LiveCanaries
-from patchbay.router.canary.metric_coverage import blind_spots
+from patchbay.router.canary.metric_coverage import Served, blind_spots
 from patchbay.router.config import RouterConfig
 from patchbay.router.control.context import utc_now
 from patchbay.router.control.control import Control
@@ -194,7 +194,7 @@ class Router:
         controls = ReplicaControls(self.fleet, self._members.links)
         control = Control(config, config.registry, self.fleet, controls, self.metrics, self.live_canaries)
         # Asked once it runs: the policy is opened after this.
-        control.reach = lambda: pinned_names(self.policy.policy.config)
+        control.reach = lambda: pinned_names(self._now_served)
         return control
 
     def _admin_parts(self) -> AdminParts:
@@ -225,6 +225,10 @@ class Router:
             self.live_canaries,
         )
 
+    @property
+    def _now_served(self) -> Served:
+        return replace(self._config.served, policy=self.policy.policy.config)
+
     async def reload(self) -> None:
         """Reads what can change of the configuration anew; where it is wrong, nothing changes and the log says so."""
         with contextlib.suppress(PatchbayError):
@@ -236,8 +240,7 @@ class Router:
     async def _audit_reload(self, changed: Sequence[str]) -> None:
         if self.control is None:
             return
-        served = replace(self._config.served, policy=self.policy.policy.config)
-        for words in blind_spots(self.live_canaries.live, served):
+        for words in blind_spots(self.live_canaries.live, self._now_served):
             _log.warning("%s", words)
         details = {"changed": list(changed), "version": self.policy.policy.number}
         name = str(self._config.policy_file.name if self._config.policy_file else "")

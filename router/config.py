@@ -17,7 +17,6 @@ from patchbay.router.balance import budget, outliers, suspicion
 from patchbay.router.balance.pick import Weights
 from patchbay.router.canary.config import CanaryConfig, DeclaredCanary
 from patchbay.router.canary.metric_coverage import Served, Subject, checked
-from patchbay.router.canary.scope import fault_of
 from patchbay.router.routes.config import RoutesConfig
 from patchbay.router.telemetry.answer_metrics import DEFAULT_SERIES
 from patchbay.router.telemetry.logs import LogFormat
@@ -325,10 +324,6 @@ class RouterConfig(PolicyConfig):
             raise ValueError("adapters are declared, but there is no registry to bring them into: set 'registry'")
         if self.canaries and self.registry is None:
             raise ValueError("canaries are declared, but there is no registry to run them by: set 'registry'")
-        for name, canary in self.canaries.items():
-            fault = fault_of(canary.plan.scope, {*self.routes, name}, None)
-            if fault is not None:
-                raise ValueError(f"canaries.{name}: {fault}")
         if self.registry is None and any(replica.url == REGISTRY for replica in self.replicas):
             raise ValueError("the replicas are to be found in the registry, but there is none: set 'registry'")
         return self

@@ -96,7 +96,7 @@ def _add_reading(app: FastAPI, control: Control, allowed: Allowed) -> None:
     async def list_canaries(
         adapter: str | None = None, limit: Annotated[int, Query(ge=1, le=1000)] = 100
     ) -> tuple[CanaryRecord, ...]:
-        """The last canaries, the newest first."""
+        """The canaries that are under way, and the last `limit` that have ended, the newest first."""
         return await threaded(control, canaries.history, adapter, limit=limit)
 
     @app.get("/admin/v1/canaries/verdict", dependencies=viewer, tags=["canaries"])
@@ -131,7 +131,7 @@ def _add_starting(app: FastAPI, parts: CanaryParts, allowed: Allowed) -> None:
         """Begins a canary."""
         _check_subject(body)
         plan = _as_seen(parts, body)
-        if (fault := control.context.scope_fault(plan.scope, body.adapter)) is not None:
+        if (fault := control.context.plan_fault(plan, Subject(body.adapter, body.pool))) is not None:
             raise InvalidRequest(f"plan: {fault}.", param="plan")
         told = plan.model_dump(mode="json")
         draft = CanaryDraft(body.adapter, body.revision, told, caller.name, body.why, body.pool)

@@ -3,7 +3,7 @@ that the same counts in the same order give the same evidence bit for bit."""
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,6 +14,7 @@ from patchbay.router.canary.plan import MetricConfig, PlanConfig
 
 LOSS, TIE, WIN = 0.0, 0.5, 1.0
 _MOST_SLICES = 200
+_UNUSUAL = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +127,8 @@ def _own(counts: Counts) -> Mapping[str, int]:
 class Metric:
     """One metric's. `canary`, `other`: bad requests so far; `worse`, `no_worse`: the evidence that it is worse than
     tolerated, and that it is not by the margin; `differs`: that it is worse at all; `above`, `below`: of the canary's
-    own rate, that it is above the most that it may be and below what does harm, where these are set."""
+    own rate, that it is above the most that it may be and below what does harm, where these are set; `baseline_times`: of the
+    others, requests and bad ones but for what came while these were unusually many."""
 
     canary: int
     other: int
@@ -135,6 +137,12 @@ class Metric:
     differs: Wealth
     above: Wealth | None
     below: Wealth | None
+    baseline_times: tuple[int, int] = (0, 0)
+
+    def is_usual(self, others: int, bad: int) -> bool:
+        """Whether so many bad ones of `others` requests are no more than three times as many as before, and chance."""
+        expected = others * (self.baseline_times[1] + 0.5) / (self.baseline_times[0] + 1)
+        return bad <= _UNUSUAL * (expected + math.sqrt(expected)) + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,9 +178,24 @@ class Ledger:
         told: dict[str, Any] = _finite(msgspec.to_builtins(self))
         return told
 
-    def after(self, plan: PlanConfig, counts: Counts) -> "Ledger":
-        """With `counts` more."""
-        metrics = {name: self._grown(plan.metrics[name], name, counts) for name in self.metrics}
+    def after(self, plan: PlanConfig, *counts: Counts) -> "Ledger":
+        """With all `counts` of a look more.
+
+        While many more of the others' requests are bad than before, something hits both arms, in which they are alike.
+        That says nothing of what the canary does else, so it shows neither that it is no worse nor that it does no
+        harm. What goes by the others alone, and is left out where they fared badly, makes a promotion no likelier.
+        """
+        baseline_times = {name for name, metric in self.metrics.items() if metric.is_usual(*_of_others(counts, name))}
+        ledger = self
+        for one in counts:
+            ledger = ledger._with(plan, one, baseline_times)
+        return ledger
+
+    def _with(self, plan: PlanConfig, counts: Counts, baseline_times: Collection[str]) -> "Ledger":
+        metrics = {
+            name: self._grown(plan.metrics[name], name, counts, baseline_times=name in baseline_times)
+            for name in self.metrics
+        }
         lost, held_up = self.lost, self.held_up
         if counts.wins and plan.win_margin is not None and lost is not None and held_up is not None:
             bound = 0.5 - plan.win_margin
@@ -202,16 +225,21 @@ class Ledger:
                 slices[name] = bet.after(slices.get(name, bet.start), canary, other, counts.share)
         return slices
 
-    def _grown(self, config: MetricConfig, name: str, counts: Counts) -> Metric:
+    def _grown(self, config: MetricConfig, name: str, counts: Counts, *, baseline_times: bool) -> Metric:
         known, (canary, other) = self.metrics[name], counts.bad.get(name, (0, 0))
         grown = known
+        if baseline_times:
+            grown = replace(
+                grown, baseline_times=(known.baseline_times[0] + counts.other, known.baseline_times[1] + other)
+            )
         if canary or other:
-            grown = replace(known, canary=known.canary + canary, other=known.other + other)
+            grown = replace(grown, canary=known.canary + canary, other=known.other + other)
         if (canary or other) and 0 < counts.share < 1:
+            alike = no_worse(config.margin).after(known.no_worse, canary, other, counts.share)
             grown = replace(
                 grown,
                 worse=worse(config.tolerated).after(known.worse, canary, other, counts.share),
-                no_worse=no_worse(config.margin).after(known.no_worse, canary, other, counts.share),
+                no_worse=alike if baseline_times else known.no_worse,
                 differs=worse(1.0).after(known.differs, canary, other, counts.share),
             )
         own = canary if counts.own is None else counts.own.get(name, 0)
@@ -220,9 +248,14 @@ class Ledger:
             return grown
         if config.most is not None and known.above is not None:
             grown = replace(grown, above=Rate(config.most).after(known.above, own, good))
-        if few is not None and known.below is not None:
+        if few is not None and known.below is not None and baseline_times:
             grown = replace(grown, below=Mean(few, above=False).after(known.below, {1.0: own, 0.0: good}))
         return grown
+
+
+def _of_others(counts: Iterable[Counts], name: str) -> tuple[int, int]:
+    """The others' requests, and how many of them were bad."""
+    return sum(one.other for one in counts), sum(one.bad.get(name, (0, 0))[1] for one in counts)
 
 
 def ledger_of(told: Mapping[str, Any]) -> Ledger:

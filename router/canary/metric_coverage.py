@@ -4,14 +4,14 @@ A metric that nothing counts is never bad, so a plan that leans on it would prom
 """
 
 import difflib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from patchbay.core.errors import ConfigError
 from patchbay.guards.config import GuardConfig, RefusalGuard, SchemaGuard
 from patchbay.router.canary.assignment import CanaryAssignment
-from patchbay.router.canary.plan import PlanConfig, ready_plans
+from patchbay.router.canary.plan import PlanConfig, ScopeConfig, ready_plans
 from patchbay.router.routes.config import RouteConfig
 
 # Of what is counted on every route: the answers that it is counted on.
@@ -83,8 +83,10 @@ class Coverage:
 
 
 def coverage_of(plan: PlanConfig, subject: Subject, served: Served) -> Coverage:
-    """What `plan` sees of `subject`."""
-    ways = _ways(plan, subject, served.policy)
+    """What `plan` sees of `subject`. Raises ConfigError where no request is within its scope."""
+    if (fault := route_fault(plan.scope, subject, served.policy.routes)) is not None:
+        raise ConfigError(fault)
+    ways = _ways(plan.scope, subject, served.policy.routes)
     watched, unseen = {}, {}
     for metric in plan.metrics:
         if metric in _NEEDS:
@@ -120,16 +122,30 @@ def checked(plan: PlanConfig, subject: Subject, served: Served) -> tuple[PlanCon
     """
     check_pool(subject, served)
     coverage = coverage_of(plan, subject, served)
-    if not coverage.unseen:
-        return plan, coverage
-    if plan in ready_plans().values():
-        left = {name: metric for name, metric in plan.metrics.items() if name in coverage.watched}
-        return plan.model_copy(update={"metrics": left}), coverage
-    name, why = next(iter(coverage.unseen.items()))
-    raise ConfigError(
-        f"metrics.{name} will see nothing: {why}.",
-        hint="Take it out of the plan, or put such a guard on the route." if name in _NEEDS else "Take it out.",
-    )
+    if (blind := _blind(plan, coverage)) is not None:
+        hint = "Take it out of the plan, or put such a guard on the route." if blind in _NEEDS else "Take it out."
+        raise ConfigError(f"{_says(blind, coverage)}.", hint=hint)
+    left = {name: metric for name, metric in plan.metrics.items() if name in coverage.watched}
+    return (plan.model_copy(update={"metrics": left}) if coverage.unseen else plan), coverage
+
+
+def plan_fault(plan: PlanConfig, subject: Subject, served: Served, models: Collection[str]) -> str | None:
+    """Why a plan cannot be judged by what is `served`, None where it can. `models`: what clients of a pool may name
+    beside routes."""
+    if (fault := route_fault(plan.scope, subject, served.policy.routes, models)) is not None:
+        return fault
+    coverage = coverage_of(plan, subject, served)
+    blind = _blind(plan, coverage)
+    return _says(blind, coverage) if blind is not None else None
+
+
+def _blind(plan: PlanConfig, coverage: Coverage) -> str | None:
+    """A metric that somebody's own plan names, and that sees nothing."""
+    return None if plan in ready_plans().values() else next(iter(coverage.unseen), None)
+
+
+def _says(metric: str, coverage: Coverage) -> str:
+    return f"metrics.{metric} will see nothing: {coverage.unseen[metric]}"
 
 
 def blind_spots(assignments: Iterable[CanaryAssignment], served: Served) -> Iterator[str]:
@@ -150,25 +166,41 @@ def _named(routes: Sequence[str]) -> str:
     return f"{', '.join(routes[:_MOST_NAMED])}{f' and {more} more routes' if more > 0 else ''}"
 
 
-def _ways(plan: PlanConfig, subject: Subject, policy: WatchedConfig) -> dict[str, Sequence[str]]:
-    """The routes by which requests come to what is tried, with the guards of each. Raises ConfigError where there is
-    none."""
-    ways: dict[str, Sequence[str]] = {
-        name: route.guards for name, route in policy.routes.items() if _leads_to(route, subject)
-    }
+def route_fault(
+    scope: ScopeConfig, subject: Subject, routes: Mapping[str, RouteConfig], models: Collection[str] | None = None
+) -> str | None:
+    """Why no request comes by the scope's route, None where one may. `models`: what clients of a pool may name beside
+    `routes`, None where that is not known."""
+    words = {name for name, route in routes.items() if _leads_to(route, subject)}
+    if subject.pool is None:
+        own: Collection[str | None] = (subject.adapter,)
+    else:
+        own = (scope.route,) if models is None else models
+    words |= {name for name in own if name is not None and name not in routes}
+    return _fault("route", scope.route, words, f"by which no request for {subject.name} comes")
+
+
+def tenant_fault(scope: ScopeConfig, tenants: Collection[str]) -> str | None:
+    """Why no request is of the scope's tenant, None where one may be. `tenants`: those that there are."""
+    return _fault("tenant", scope.tenant, tenants, "which is not there")
+
+
+def _fault(key: str, value: str | None, known: Collection[str], why: str) -> str | None:
+    """What is said of a scope's `value` that is not `known`, None where it is."""
+    if value is None or value in known:
+        return None
+    near = difflib.get_close_matches(value, known, 1)
+    meant = f"; did you mean '{near[0]}'?" if near else ""
+    return f"the plan's scope names the {key} '{value}', {why}{meant}"
+
+
+def _ways(scope: ScopeConfig, subject: Subject, routes: Mapping[str, RouteConfig]) -> dict[str, Sequence[str]]:
+    """The routes by which requests within `scope` come to what is tried, with the guards of each."""
+    ways: dict[str, Sequence[str]] = {name: route.guards for name, route in routes.items() if _leads_to(route, subject)}
     own = subject.adapter if subject.pool is None else "models by their own names"
-    if own not in policy.routes:
+    if own not in routes:
         ways.setdefault(own, ())
-    scope = plan.scope.route
-    if scope is None:
-        return ways
-    if scope in ways or (subject.pool is not None and scope not in policy.routes):
-        return {scope: ways.get(scope, ())}
-    near = difflib.get_close_matches(scope, ways, 1)
-    raise ConfigError(
-        f"scope.route: no request for {subject.name} comes by a route '{scope}' (there are: {', '.join(ways)}"
-        f"{f'; did you mean {near[0]!r}?' if near else ''}).",
-    )
+    return ways if scope.route is None else {scope.route: ways.get(scope.route, ())}
 
 
 def _leads_to(route: RouteConfig, subject: Subject) -> bool:

@@ -32,7 +32,7 @@ _SPACING, _OFTEN_S, _SELDOM_S = 1 / 60, 1.0, 30.0
 class CanarySurroundings:
     """What else matters. `rollout`: the one that the canary waits for, or else one that `stable` is under way to;
     `stable`: the number that `stable` means; `blind`: why there is no data, where there should be; `pool_waits`: why a
-    pool cannot be asked, where it cannot; `refused`: why its plan can reach nobody, where it cannot."""
+    pool cannot be asked, where it cannot; `refused`: why its plan cannot be judged here, where it cannot."""
 
     rollout: Rollout | None
     stable: int | None
@@ -45,9 +45,7 @@ class CanarySurroundings:
 def with_tallies(plan: PlanConfig, ledger: Ledger, tallies: Sequence[CanaryTally]) -> Ledger:
     """The ledger with what routers counted since: all of one share at once, so that it does not matter in how many
     pieces it came."""
-    for counts in folded(counts_of(tally.counts) for tally in tallies):
-        ledger = ledger.after(plan, counts)
-    return ledger
+    return ledger.after(plan, *folded(counts_of(tally.counts) for tally in tallies))
 
 
 def next_phase(

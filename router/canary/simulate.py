@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from patchbay.router.canary.assignment import Arm, Asker, CanaryAssignment, arm_of
 from patchbay.router.canary.judge import PlanPosition, Promote, RollBack, StepOn, Verdict, judge
-from patchbay.router.canary.ledger import Ledger
+from patchbay.router.canary.ledger import Ledger, folded
 from patchbay.router.canary.plan import PlanConfig
 from patchbay.router.canary.recorder import Recorder
 
@@ -167,8 +167,7 @@ class _Life:
         return frozenset(bad)
 
     def _take(self) -> None:
-        for counts in self._recorder.take():
-            self._ledger = self._ledger.after(self._plan, counts)
+        self._ledger = self._ledger.after(self._plan, *folded(self._recorder.take()))
 
 
 def _arrivals(mean: float, rng: random.Random) -> int:

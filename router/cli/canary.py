@@ -1,5 +1,6 @@
 """`patchbay canary`: its commands, and what a plan would do, before it is used."""
 
+import math
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,8 +12,10 @@ from patchbay.router.cli import canary_show as canary_views
 
 if TYPE_CHECKING:
     from patchbay.router.canary.plan import PlanConfig
-    from patchbay.router.canary.simulate import Outcome
+    from patchbay.router.canary.simulate import Incident, Outcome, SimulatedWorld
 
+# Once there is something usual, and while a plan has steps left.
+_INCIDENT_AT_S = 60.0
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Try revisions on a share of callers.")
 app.command()(canary_moves.start)
 app.command()(canary_views.status)
@@ -37,6 +40,16 @@ def simulate_plan(  # noqa: PLR0913, PLR0917 - Typer makes an option of each par
         list[float] | None, typer.Option(min=0, max=1, help="How often to the canary's; may be repeated.")
     ] = None,
     per_second: Annotated[float, typer.Option(min=0.001, help="Requests a second, all together.")] = 20,
+    callers: Annotated[
+        int | None, typer.Option(min=1, help="How many callers they come from; by default each from somebody new.")
+    ] = None,
+    incident: Annotated[
+        tuple[float, float] | None,
+        typer.Option(
+            metavar="SHARE SECONDS",
+            help="How many of all requests fail in both arms alike, and for how long, a minute after the canary began.",
+        ),
+    ] = None,
     look_every: Annotated[float, typer.Option(min=0.1, help="Seconds between looks at the evidence.")] = 5,
     runs: Annotated[int, typer.Option(min=1, help="Canaries a row.")] = 200,
     seed: Annotated[int, typer.Option(help="For the dice.")] = 1,
@@ -47,8 +60,10 @@ def simulate_plan(  # noqa: PLR0913, PLR0917 - Typer makes an option of each par
     Gates are taken as passed, copies as answered well.
 
     Example: patchbay canary simulate --plan fast --others 0.01 --canary 0.01 --canary 0.05
+
+    Example: patchbay canary simulate --plan fast --callers 300 --incident 0.3 60
     """
-    from dataclasses import asdict
+    from dataclasses import asdict, replace
 
     from rich.progress import Progress
 
@@ -57,6 +72,7 @@ def simulate_plan(  # noqa: PLR0913, PLR0917 - Typer makes an option of each par
 
     try:
         chosen = _plan(plan, metric)
+        world = SimulatedWorld({}, per_second, look_every, callers, _incident(incident))
     except PatchbayError as error:
         raise typer.Exit(fail(error)) from error
     rates = canary or [others, 2 * others, 5 * others, 0.3]
@@ -64,15 +80,38 @@ def simulate_plan(  # noqa: PLR0913, PLR0917 - Typer makes an option of each par
     with Progress(transient=True, disable=as_json) as progress:
         task = progress.add_task("simulating", total=runs * len(rates))
         for rate in rates:
-            world = SimulatedWorld({metric: (others, min(rate, 1.0))}, per_second, look_every)
-            outcome = simulate(chosen, world, runs=runs, seed=seed, told=lambda done: progress.advance(task))
+            assumed = replace(world, bad={metric: (others, min(rate, 1.0))})
+            outcome = simulate(chosen, assumed, runs=runs, seed=seed, told=lambda done: progress.advance(task))
             found.append((rate, outcome))
     if as_json:
-        print_json([{"others": others, "canary": rate, **asdict(outcome)} for rate, outcome in found])
+        known = {"others": others, "callers": callers, "incident": world.incident}
+        print_json([{**known, "canary": rate, **asdict(outcome)} for rate, outcome in found])
         return
     heads = ("canary", "rolled back", "promoted", "undecided", "seconds", "its requests", "of them bad")
-    console().print(table(f"{plan}: {metric} {others:.1%} with the others", heads, [_row(*one) for one in found]))
+    title = f"{plan}: {metric} {others:.1%} with the others{_also(world)}"
+    console().print(table(title, heads, [_row(*one) for one in found]))
     console().print("Seconds and requests until rolled back: median, 90th percentile.")
+
+
+def _incident(told: tuple[float, float] | None) -> "Incident | None":
+    """What hits both arms alike. Raises ConfigError for what is no share or no time."""
+    from patchbay.router.canary.simulate import Incident
+
+    if told is None:
+        return None
+    share, seconds = told
+    if not (0 <= share <= 1 and 0 < seconds < math.inf):
+        raise ConfigError("--incident takes a share from 0 to 1, and seconds: --incident 0.3 60.")
+    return Incident(_INCIDENT_AT_S, _INCIDENT_AT_S + seconds, share)
+
+
+def _also(world: "SimulatedWorld") -> str:
+    """What else is assumed, in words."""
+    whom = f", {world.callers} callers" if world.callers is not None else ""
+    if world.incident is None:
+        return whom
+    lasts_s = world.incident.to_s - world.incident.from_s
+    return f"{whom}, and {world.incident.errors:.0%} of all fail for {lasts_s:g} s"
 
 
 def _row(rate: float, outcome: "Outcome") -> tuple[str, ...]:

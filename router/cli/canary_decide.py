@@ -1,11 +1,10 @@
 """`patchbay canary start`, `promote`, `pause`, `resume`, `abort`: what people decide about a canary."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from patchbay.adapters.commands.session import DEFAULT_FILE, AsJson, Config, Session, Why, opened
+from patchbay.adapters.commands.session import AsJson, Config, Session, Why, opened
 from patchbay.core.errors import Conflict
 
 if TYPE_CHECKING:
@@ -19,8 +18,9 @@ if TYPE_CHECKING:
 _Name = Annotated[str, typer.Argument(metavar="ADAPTER", help="The adapter or pool, or the canary's number.")]
 _ALIVE_S = 10.0
 _NOT_KNOWN = (
-    "No file here says which guards the routes have, so that metrics which need one may see nothing. "
-    "Name the routers' configuration by --config."
+    "Not checked: no file here says which routes and guards there are. Metrics that need a guard may see nothing, and "
+    "the router that leads ends the canary (`failed`) where a plan of your own names one, or a route that leads "
+    "elsewhere. Name the routers' configuration by --config to know it now."
 )
 
 
@@ -49,7 +49,7 @@ def start(
     with opened(config) as session:
         adapter, number = _revision(reference, pool)
         chosen, coverage = _seen(named_plan(plan), adapter, pool, config)
-        _check_scope(session, chosen, adapter, config)
+        _check_tenant(session, chosen)
         _check_alive(session)
         draft = CanaryDraft(adapter, number, chosen.model_dump(mode="json"), session.actor, why, pool)
         record = session.registry.canaries.start(draft)
@@ -79,21 +79,15 @@ def _coverage_table(coverage: "Coverage") -> "RenderableType":
     return table("", ("metric", "watched", "on, or why not"), rows)
 
 
-def _check_scope(session: Session, plan: "PlanConfig", adapter: str, config: Path | None) -> None:
-    """Raises ConfigError where the plan's scope can reach nobody, as far as the servers' file and the registry tell."""
+def _check_tenant(session: Session, plan: "PlanConfig") -> None:
+    """Raises ConfigError where the plan's scope names a tenant that the registry does not know."""
     from patchbay.core.errors import ConfigError
-    from patchbay.core.settings import load_yaml
     from patchbay.core.tenancy import DEFAULT_TENANT
-    from patchbay.router.canary.scope import fault_of
+    from patchbay.router.canary.metric_coverage import tenant_fault
 
-    file = config or DEFAULT_FILE
-    routes = load_yaml(file).get("routes") or {} if file.exists() else {}
-    # Clients of a pool may name any model.
-    words = {*routes, adapter, *({plan.scope.route} if not adapter and plan.scope.route else ())}
-    tenants = {DEFAULT_TENANT, *(one.name for one in session.registry.accounts.tenants())}
-    fault = fault_of(plan.scope, words, tenants)
+    fault = tenant_fault(plan.scope, {DEFAULT_TENANT, *(one.name for one in session.registry.accounts.tenants())})
     if fault is not None:
-        raise ConfigError(f"{fault[0].upper()}{fault[1:]}.")
+        raise ConfigError(fault)
 
 
 def _revision(reference: str | None, pool: str | None) -> tuple[str, int]:

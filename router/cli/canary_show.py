@@ -93,7 +93,7 @@ def history(
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
-    """Lists canaries, the newest first.
+    """Lists canaries, the newest first: those that are under way, and the last hundred that have ended.
 
     Example: patchbay canary history sql
     """

@@ -17,7 +17,7 @@ EVERY_S = 1.0
 
 class Tallies:
     """Writes once a second and at the end, and keeps what cannot be written. `name`: this router's; `all_of_it`: or
-    only what is urgent, since Prometheus has the rest."""
+    only what Prometheus does not have: what the breaker says, and what is seen of callers."""
 
     def __init__(self, live_canaries: LiveCanaries, canaries: Canaries, *, name: str, all_of_it: bool) -> None:
         self._live_canaries = live_canaries
@@ -59,4 +59,4 @@ class Tallies:
             self._live_canaries.give_back(taken)
 
     def _worth_telling(self, counts: Sequence[Counts]) -> Sequence[Mapping[str, Any]]:
-        return [one.as_json for one in counts if self._all_of_it or one.tripped is not None]
+        return [one.as_json for one in counts if self._all_of_it or one.tripped is not None or one.seen is not None]

@@ -14,6 +14,7 @@ from patchbay.registry.records import Rollout, RouterBeat
 from patchbay.router.canary.config import CanaryConfig, DeclaredCanary, plan_of
 from patchbay.router.canary.incident import TOLD_LOOKS
 from patchbay.router.canary.ledger import Ledger, ledger_of
+from patchbay.router.canary.metric_coverage import Subject
 from patchbay.router.canary.phases import CanarySurroundings, evidence_of, next_phase, with_tallies
 from patchbay.router.canary.plan import PlanConfig
 from patchbay.router.control.announcer import Announcer
@@ -160,7 +161,7 @@ class CanaryKeeper:
         self, record: CanaryRecord, plan: PlanConfig, rollout: Rollout | None, stable: int | None
     ) -> CanarySurroundings:
         waits = self._pool_waits(record.pool) if record.pool is not None else None
-        fault = self._context.scope_fault(plan.scope, record.adapter)
+        fault = self._context.plan_fault(plan, Subject(record.adapter, record.pool))
         return CanarySurroundings(rollout, stable, self._context.utc_now(), self._blind.get(record.id), waits, fault)
 
     def _pool_waits(self, pool: str) -> str | None:

@@ -9,8 +9,8 @@ from patchbay.core.replica import ReplicaStatus
 from patchbay.core.tenancy import DEFAULT_TENANT
 from patchbay.core.thread_pools import Threads
 from patchbay.registry.registry import Registry
-from patchbay.router.canary.plan import ScopeConfig
-from patchbay.router.canary.scope import fault_of
+from patchbay.router.canary.metric_coverage import Subject, plan_fault, tenant_fault
+from patchbay.router.canary.plan import PlanConfig
 from patchbay.router.control.follower import Follower
 from patchbay.router.control.pinned import PinnedNames
 from patchbay.router.control.replicas import ReplicaControl
@@ -64,11 +64,14 @@ class Context:
     utc_now: Callable[[], datetime] = utc_now
     reach: Callable[[], PinnedNames] = PinnedNames
 
-    def scope_fault(self, scope: ScopeConfig, adapter: str) -> str | None:
-        """Why a canary's scope can reach nobody, None where it can. `adapter`: empty for a pool's."""
-        reach, snapshot = self.reach(), self.follower.snapshot
-        words = {*reach.routes, adapter} if adapter else {*reach.routes, *self.fleet.view.table}
-        return fault_of(scope, words, {DEFAULT_TENANT, *(one.name for one in snapshot.access.tenants)})
+    def plan_fault(self, plan: PlanConfig, subject: Subject) -> str | None:
+        """Why a canary's plan cannot be judged, None where it can: no request is within its scope, or it watches what
+        nothing here counts."""
+        served = self.reach().served
+        fault = plan_fault(plan, subject, served, self.fleet.view.table) if served is not None else None
+        return fault or tenant_fault(
+            plan.scope, {DEFAULT_TENANT, *(one.name for one in self.follower.snapshot.access.tenants)}
+        )
 
     def ready_statuses(self) -> dict[str, ReplicaStatus]:
         """What each ready replica of ours last told, by its name here."""

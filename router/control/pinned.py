@@ -1,27 +1,27 @@
-"""What the configuration names: the routes that there are, and the revisions that they pin. Pure."""
+"""What the configuration names: what routers serve, and the revisions that its routes pin. Pure."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from patchbay.guards.judges.config import LlmGuard
-from patchbay.router.config import PolicyConfig
+from patchbay.router.canary.metric_coverage import Served, WatchedConfig
 
 
 @dataclass(frozen=True, slots=True)
 class PinnedNames:
-    """`routes`: by name; `models`: every adapter, revision or base that they, their fallbacks and shadows, and guards
-    ask."""
+    """`served`: routes with their guards, None before that is known; `models`: every adapter, revision or base that
+    routes, their fallbacks and shadows, and guards ask."""
 
-    routes: frozenset[str] = frozenset()
+    served: Served | None = None
     models: frozenset[str] = frozenset()
 
 
-def pinned_names(config: PolicyConfig) -> PinnedNames:
-    """What `config` names."""
-    return PinnedNames(frozenset(config.routes), frozenset(_models(config)))
+def pinned_names(served: Served) -> PinnedNames:
+    """What the configuration names by which that is `served`."""
+    return PinnedNames(served, frozenset(_models(served.policy)))
 
 
-def _models(config: PolicyConfig) -> Iterator[str]:
+def _models(config: WatchedConfig) -> Iterator[str]:
     for route in config.routes.values():
         yield from (arm.model for arm in route.arms)
         yield from route.fallbacks

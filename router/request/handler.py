@@ -4,12 +4,11 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from patchbay.core.asgi import header
 from patchbay.core.errors import DeadlineExceeded, ModelNotFound, RateLimited, RequestError, Unavailable, UpstreamFailed
 from patchbay.core.json_body import decoded, encoded
-from patchbay.core.offload import LONG_JSON, Offload
+from patchbay.core.offload import Offload, is_long_json
 from patchbay.guards.judges.judges import Judges
 from patchbay.guards.session import Rerouted
 from patchbay.router.admission.admission import Admission, AdmissionRequest, Turn
@@ -24,9 +23,10 @@ from patchbay.router.forward.forwarder import Forwarder
 from patchbay.router.forward.internal_calls import InternalClient
 from patchbay.router.forward.upstreams import Upstreams
 from patchbay.router.http.body import with_one_model
-from patchbay.router.http.headers import EXPLAIN, provenance, said
+from patchbay.router.http.headers import EXPLAIN, said
 from patchbay.router.policy import PolicyHolder
-from patchbay.router.request.answer_cache import AnswerCache, cache_key
+from patchbay.router.request.answer_cache import AnswerCache
+from patchbay.router.request.cache_step import Caching
 from patchbay.router.request.canary_step import CanaryStep
 from patchbay.router.request.guard_step import GuardStep
 from patchbay.router.request.incoming import Incoming
@@ -34,7 +34,7 @@ from patchbay.router.request.quota import Quota
 from patchbay.router.request.shadow import AnswerPair, Shadow
 from patchbay.router.request.token_meter import guess_of, used_by
 from patchbay.router.request.visibility import is_open_to, opened_by
-from patchbay.router.routes.config import CacheConfig, RouteConfig
+from patchbay.router.routes.config import RouteConfig
 from patchbay.router.routes.rewrite import capped, rewritten
 from patchbay.router.routes.table import Choice
 from patchbay.router.telemetry.metrics import Metrics
@@ -76,8 +76,9 @@ class RequestHandler:
         self._offload = Offload()
         self._guard_step = GuardStep(parts.policy, parts.metrics, parts.guard_key, self._judges, self._offload)
         self._canary_step = CanaryStep(parts.live_canaries, parts.fleet, parts.clock)
-        self._cache = AnswerCache(parts.config.cache_mib * 1024 * 1024, parts.clock)
-        parts.live_canaries.dropped.append(self._cache.forget)
+        cache = AnswerCache(parts.config.cache_mib * 1024 * 1024, parts.clock)
+        self._caching = Caching(cache, parts.fleet, parts.policy, parts.metrics)
+        parts.live_canaries.dropped.append(cache.forget)
         self._quota = Quota(parts.limiter, parts.config.counters, parts.fleet, self._offload)
         self._shadow = Shadow(internal, self._offload, parts.admission, parts.metrics, parts.clock, parts.live_canaries)
 
@@ -120,11 +121,11 @@ class RequestHandler:
     async def _read(self, exchange: Exchange, client: Client, body: bytes, deadline_s: float | None) -> Incoming:
         """What routing needs of a request. Raises InvalidRequest and TooManyElements."""
         most = self._parts.config.max_body_elements
-        if len(body) < LONG_JSON:
-            return Incoming(exchange, client, exchange.read(body, most), body, deadline_s)
         head = await self._offload.run_json(lambda: exchange.read(body, most), len(body))
         incoming = Incoming(exchange, client, head, body, deadline_s)
-        if self._parts.policy.policy.table.knows(head.model) or self._parts.live_canaries.running:
+        if is_long_json(body) and (
+            self._parts.policy.policy.table.knows(head.model) or self._parts.live_canaries.running
+        ):
             # They are read where they are wanted, but from a long body not there, on the event loop.
             await self._offload.run_json(lambda: incoming.facts, len(body))
         return incoming
@@ -178,16 +179,15 @@ class RequestHandler:
             incoming.exchange.on_begin = None
 
     async def _answer(self, incoming: Incoming, choice: Choice) -> Target:
-        target = await self._found(incoming, choice)
+        gathering = self._parts.fleet.gathering
+        target = await self._gathered(incoming, choice) if gathering else self._target(incoming, choice)
         exchange, client = incoming.exchange, incoming.client
         exchange.goes_to(choice, target)
-        if len(incoming.body) < LONG_JSON:
-            body = self._body(incoming, choice, target)
-        else:
-            body = await self._offload.run_json(lambda: self._body(incoming, choice, target), len(incoming.body))
+        body = await self._offload.run_json(lambda: self._body(incoming, choice, target), len(incoming.body))
         body = await self._guard_step.check(exchange, choice, client.tenant, body)
         price = self._parts.policy.policy.config.price(choice.route, target.label)
-        await self._quota.charge_route(choice)
+        if choice.config is not None and choice.config.requests_per_minute is not None:
+            await self._quota.charge_route(choice.route, choice.config.requests_per_minute)
         body, grant = await self._quota.reserve(incoming, target, body, price)
         used = Need(0, 0)
         try:
@@ -218,65 +218,27 @@ class RequestHandler:
     async def _answered(self, incoming: Incoming, choice: Choice, ask: Ask) -> Target:
         """Answers from the cache, or by a replica, and keeps what is to be kept."""
         exchange, config, relay = incoming.exchange, choice.config, incoming.exchange.relay
-        rules = config.cache if config else None
-        key = None
-        if rules is not None:
-            key = await self._offload.run_json(lambda: self._key(incoming, choice, ask), len(ask.body))
-        if key is not None and rules is not None and await self._from_cache(exchange, ask, key, rules):
+        shelf = None
+        if config is not None and config.cache is not None:
+            shelf = await self._offload.run_json(lambda: self._caching.shelf(incoming, config, ask), len(ask.body))
+        if shelf is not None and await self._caching.answer(exchange, ask, shelf):
             return ask.target
         shadowed = self._shadow.wants(exchange, choice)
-        if key is not None or shadowed:
+        if shelf is not None or shadowed:
             relay.copy = bytearray()
         try:
             answered = await self._in_turn(incoming, ask)
         except (Unavailable, UpstreamFailed):
             # The last replica may have gone just now.
-            if rules is None or key is None or relay.head_sent or not await self._from_cache(exchange, ask, key, rules):
+            if shelf is None or relay.head_sent or not await self._caching.answer(exchange, ask, shelf):
                 raise
             return ask.target
         if exchange.outcome == "ok" and relay.copy is not None:
             answer = bytes(relay.copy)
-            self._keep(exchange, ask, answered, key, answer)
+            self._caching.keep(exchange, ask, answered, shelf, answer)
             if shadowed:
                 self._shadow.copy(exchange, choice, ask, answer)
         return answered
-
-    def _key(self, incoming: Incoming, choice: Choice, ask: Ask) -> bytes | None:
-        config = choice.config
-        guard_session = incoming.exchange.guard_session
-        offload = guard_session is not None and (guard_session.masked or guard_session.tells_results)
-        if config is None or config.cache is None or offload:
-            return None
-        guards = self._parts.policy.policy.guards.names(config.guards)
-        endpoint = incoming.exchange.endpoint.name
-        return cache_key(incoming.client.tenant, endpoint, ask.target, guards, ask.body)
-
-    def _keep(self, exchange: Exchange, ask: Ask, answered: Target, key: bytes | None, answer: bytes) -> None:
-        """Keeps an answer, where it is one to keep and comes from whom it was looked for."""
-        if key is not None and answered.engine_name == ask.target.engine_name:
-            kind = b"text/event-stream" if exchange.relay.event_stream else b"application/json"
-            self._cache.keep(key, ask.target, kind, answer)
-
-    async def _from_cache(self, exchange: Exchange, ask: Ask, key: bytes, rules: CacheConfig) -> bool:
-        """Whether the request was answered with what was kept."""
-        if exchange.relay.cleared is not None:
-            await exchange.relay.cleared
-        ready = {one.name for one in self._parts.fleet.view.replicas if one.state == "ready"}
-        target, route = ask.target, ask.route
-        offline = ready.isdisjoint(target.replicas)
-        found = self._cache.find(key, target, rules.ttl_s + (rules.offline_s if offline else 0))
-        how: Literal["hit", "miss", "offline"] = "miss" if found is None else "offline" if offline else "hit"
-        self._parts.metrics.cached(how)
-        exchange.extra = [pair for pair in exchange.extra if pair[0] != b"x-patchbay-cache"] + [said("cache", how)]
-        if found is None:
-            return False
-        kept, age_s = found
-        headers = [(b"content-type", kept.content_type), (b"age", b"%d" % age_s)]
-        headers += provenance(route, target, "cache")
-        exchange.cached = True
-        exchange.comes_from(target, "cache")
-        exchange.relay.whole(200, headers + exchange.extra, kept.body)
-        return True
 
     async def _in_turn(self, incoming: Incoming, ask: Ask) -> Target:
         exchange = incoming.exchange
@@ -320,7 +282,7 @@ class RequestHandler:
         mine = {one.name for one in self._parts.fleet.view.replicas if in_pool(one, ask.pool)}
         return frozenset(mine.intersection(self._parts.fleet.able(ask.target)))
 
-    async def _found(self, incoming: Incoming, choice: Choice) -> Target:
+    async def _gathered(self, incoming: Incoming, choice: Choice) -> Target:
         """What the choice's model means, which is waited for while replicas that have just come are given it."""
         while self._parts.fleet.gathering:
             with contextlib.suppress(ModelNotFound):

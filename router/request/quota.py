@@ -6,7 +6,6 @@ from patchbay.router.fleet.fleet import Fleet
 from patchbay.router.fleet.snapshot import Target
 from patchbay.router.request.incoming import Incoming
 from patchbay.router.request.token_meter import bounded
-from patchbay.router.routes.table import Choice
 from patchbay.router.tenants.config import FREE, CountersConfig, PriceConfig
 from patchbay.router.tenants.limiter import ROUTE, Grant, Limiter, Need
 
@@ -22,13 +21,10 @@ class Quota:
         self._fleet = fleet
         self._offload = offload
 
-    async def charge_route(self, choice: Choice) -> None:
+    async def charge_route(self, route: str, requests_per_minute: int) -> None:
         """Counts a request to a route that has a limit of its own. Raises RateLimited."""
-        config = choice.config
-        if config is None or config.requests_per_minute is None:
-            return
-        limits = Limits(requests_per_minute=config.requests_per_minute)
-        await self._limiter.reserve(f"{ROUTE}{choice.route}", limits, Need(0, 0), FREE)
+        limits = Limits(requests_per_minute=requests_per_minute)
+        await self._limiter.reserve(f"{ROUTE}{route}", limits, Need(0, 0), FREE)
 
     async def reserve(
         self, incoming: Incoming, target: Target, body: bytes, price: PriceConfig

@@ -7,7 +7,7 @@ goes on with a stream, is set from outside while it runs.
 import asyncio
 import hmac
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -25,12 +25,10 @@ from patchbay.core.replica import (
     RevisionStatus,
     SlotStatus,
 )
+from tests.fakes.engine_words import events, verdict
 from tests.fakes.turns import offload
 
 TOKEN = "replica-secret"
-# The tokens of any prompt, and the id of an answer's first one.
-PROMPT_IDS = (11, 12, 13)
-FIRST_ID = 1000
 
 Fault = Literal[
     "none",
@@ -298,7 +296,7 @@ class FakeEngine:
         said: dict[str, Any] = {"message": {"role": "assistant", "content": text}} if chat else {"text": text}
         choice = {"index": 0, **said, "finish_reason": "stop"}
         if (seen.headers.get("x-patchbay-revision") or "").startswith("safety@"):
-            choice["logprobs"] = _verdict(script.unsafe in seen.json["messages"][0]["content"])
+            choice["logprobs"] = verdict(script.unsafe in seen.json["messages"][0]["content"])
         body = json.dumps(
             {
                 "id": "chatcmpl-fake",
@@ -367,43 +365,9 @@ class FakeEngine:
         return max(found, key=lambda known: known.number).engine_name if found else model
 
     def _events(self, seen: Seen) -> list[bytes]:
-        """A chunk a word, each with its token's id where that is asked for. A prompt of ids goes on after its words."""
-        model, prompt = seen.json["model"], seen.json.get("prompt")
-        ids = prompt if isinstance(prompt, list) else PROMPT_IDS
-        begun = len(ids) - len(PROMPT_IDS)
-        chat = not seen.path.endswith("/v1/completions")
-        chunks = [event({"content": word}, model, chat=chat) for word in self._words(seen)]
-        if "x-patchbay-token-ids" in seen.headers:
-            chunks = [b": ids %d\n" % (FIRST_ID + number) + chunk for number, chunk in enumerate(chunks)]
-            chunks[begun : begun + 1] = [_told_prompt(ids) + chunk for chunk in chunks[begun : begun + 1]]
-        ending = [event({}, model, finish="stop", chat=chat)]
-        if (seen.json.get("stream_options") or {}).get("include_usage"):
-            ending.append(usage_event(model, len(ids), len(chunks) - begun))
-        return [*chunks[begun:], *ending, b"data: [DONE]\n\n"]
-
-
-def _told_prompt(ids: Sequence[int]) -> bytes:
-    return b": prompt %b\n" % ",".join(map(str, ids)).encode()
-
-
-def usage_event(model: str, prompt: int, completion: int) -> bytes:
-    """The event that tells what a stream used."""
-    counts = {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
-    head = {"id": "chatcmpl-fake", "object": "chat.completion.chunk", "created": 7, "model": model}
-    return b"data: " + json.dumps({**head, "choices": [], "usage": counts}).encode() + b"\n\n"
-
-
-def event(delta: dict[str, str], model: str, finish: str | None = None, *, chat: bool = True) -> bytes:
-    """One event of a streamed completion, of a chat or not."""
-    said: dict[str, Any] = {"delta": delta} if chat else {"text": delta.get("content", "")}
-    chunk = {
-        "id": "chatcmpl-fake",
-        "object": "chat.completion.chunk" if chat else "text_completion",
-        "created": 7,
-        "model": model,
-        "choices": [{"index": 0, **said, "finish_reason": finish}],
-    }
-    return b"data: " + json.dumps(chunk).encode() + b"\n\n"
+        wants_usage = bool((seen.json.get("stream_options") or {}).get("include_usage"))
+        chat, ids = not seen.path.endswith("/v1/completions"), "x-patchbay-token-ids" in seen.headers
+        return events(seen.json, self._words(seen), chat=chat, ids=ids, usage=wants_usage)
 
 
 def _hang_up(request: web.Request) -> None:
@@ -411,11 +375,3 @@ def _hang_up(request: web.Request) -> None:
     if request.transport is not None:
         request.transport.abort()
     raise ConnectionResetError
-
-
-def _verdict(unsafe: bool) -> dict[str, Any]:
-    """A safety adapter's first token, with its log probabilities."""
-    top = [{"token": "un", "logprob": -0.01}, {"token": "safe", "logprob": -5.0}]
-    if not unsafe:
-        top = [{"token": "un", "logprob": -5.0}, {"token": "safe", "logprob": -0.01}]
-    return {"content": [{**top[0], "top_logprobs": top}]}

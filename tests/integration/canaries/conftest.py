@@ -74,6 +74,11 @@ class Place:
                 await asyncio.sleep(0.05)
         return record
 
+    def counted_by(self, canary: CanaryRecord) -> set[str]:
+        """Who told of its requests, `routers` where a look had it of several."""
+        told = [tally for look in self.registry.canaries.looks(canary.id) for tally in look.tallies]
+        return {one.source for one in told if one.counts["canary"] or one.counts["other"]}
+
     async def until_reason(self, canary: CanaryRecord, text: str) -> None:
         """Waits until that is said of the canary."""
         async with asyncio.timeout(20):

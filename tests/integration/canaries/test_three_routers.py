@@ -110,8 +110,10 @@ async def test_prometheus_gives_the_same_verdict_and_its_absence_holds(place: Pl
                 with running_prometheus(port, [one.admin_url for one in routers]):
                     ended = await place.until(canary, "rolled_back")
             assert ended.reason.startswith("errors: ")
-            looks = place.registry.canaries.looks(canary.id)
-            assert {tally.source for look in looks for tally in look.tallies} == {"prometheus"}
+            assert place.counted_by(canary) <= {"prometheus", "routers"}
+            seen = place.registry.canaries.judged(canary.id)[canary.id].verdict["seen"]
+            assert seen["unit"] == "caller"
+            assert seen["callers"] > 0, "what Prometheus does not have, routers tell"
 
 
 async def test_prometheus_promotes_what_is_no_worse(place: Place) -> None:

@@ -46,6 +46,16 @@ def test_what_was_counted_of_all_canaries_is_kept_at_once_but_for_those_that_are
     assert not registry.canaries.looks(other.id)
 
 
+def test_a_canary_under_way_is_not_listed_for_those_that_have_ended_since(registry: Registry) -> None:
+    live = tried(registry)
+    for pool in ("a", "b", "c"):
+        over = registry.canaries.start(CanaryDraft("", 0, {"steps": []}, "ml", pool=pool))
+        registry.canaries.change(over, {"phase": "rolled_back"}, actor="ml", said="canary.abort")
+    assert [one.subject for one in registry.canaries.history(limit=2)] == ["c", "b", "sql"]
+    assert [one.id for one in registry.canaries.history("sql", limit=2)] == [live.id]
+    assert [one.subject for one in registry.canaries.history("a")] == ["a"]
+
+
 def test_a_look_that_fails_changes_nothing(registry: Registry) -> None:
     canary = tried(registry)
     registry.canaries.tally("one", {canary.id: [{"share": 0.5}]})

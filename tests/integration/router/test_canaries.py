@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import json
 import sqlite3
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -11,6 +12,8 @@ import pytest
 
 from patchbay.core.errors import Conflict
 from patchbay.registry.canary_decisions import CanaryMoves
+from patchbay.registry.canary_records import CanaryRecord, CanaryTally
+from patchbay.registry.records import Rollout
 from patchbay.router.canary.plan import MetricConfig, StepConfig
 from tests.fakes.engine import FakeEngine, Script
 from tests.fakes.installation import Installation, registry_settings
@@ -28,6 +31,24 @@ from tests.integration.router.trying import (
 from tests.integration.router.wire import CHAT, ask, client_of
 
 pytestmark = pytest.mark.anyio
+
+
+async def test_with_prometheus_nobody_is_told_what_is_seen_of_callers(
+    tmp_path: Path, installation: Installation
+) -> None:
+    two_revisions(installation)
+    told: list[CanaryTally] = []
+
+    def heard(
+        record: CanaryRecord, tallies: Sequence[CanaryTally], rollout: Rollout | None, stable: int | None
+    ) -> None:
+        told[:] = tallies
+
+    by_server = {"metrics": "prometheus", "prometheus_url": "http://127.0.0.1:9"}
+    async with routed(tmp_path, FakeEngine(), canary=by_server) as router, traffic(router):
+        canary = await until_phase(installation, start(installation, SLOW), "running")
+        await until(lambda: installation.registry.canaries.look(canary.id, heard).live and bool(told), timeout_s=10)
+    assert {(one.counts["seen"][0], one.counts["canary"], one.counts["other"]) for one in told} == {("caller", 0, 0)}
 
 
 async def test_a_canary_that_fails_is_rolled_back_and_nobody_sees_its_errors(

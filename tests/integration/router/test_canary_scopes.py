@@ -5,7 +5,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from patchbay.router.canary.plan import ScopeConfig
+from patchbay.router.canary.plan import MetricConfig, ScopeConfig
 from tests.fakes.engine import FakeEngine
 from tests.fakes.installation import Installation
 from tests.fakes.routers import until
@@ -39,17 +39,21 @@ async def test_a_scopes_header_is_compared_with_its_case(tmp_path: Path, install
             assert {one.headers.get("x-patchbay-arm") for one in told} - {"stable"} == arms - {"stable", None}
 
 
-async def test_a_scope_that_reaches_nobody_is_tried(tmp_path: Path, installation: Installation) -> None:
+async def test_a_plan_that_reaches_nobody_or_sees_nothing_is_tried(tmp_path: Path, installation: Installation) -> None:
     two_revisions(installation)
     async with (
-        routed(tmp_path, FakeEngine(), routes={"desk": {"model": "sql"}}) as router,
+        routed(tmp_path, FakeEngine(), routes={"desk": {"model": "sql"}, "other": {"model": "tiny"}}) as router,
         httpx.AsyncClient(base_url=router.admin_url) as admin,
     ):
         plan = {**SLOW.model_dump(mode="json"), "scope": {"route": "dessk"}}
         refused = await admin.post("/admin/v1/canaries", json={"adapter": "sql", "revision": 2, "plan": plan})
         assert refused.status_code == 400
         assert "did you mean 'desk'?" in refused.text
-        ended = await until_phase(
-            installation, start(installation, SLOW.model_copy(update={"scope": ScopeConfig(tenant="acne")})), "failed"
-        )
-        assert "the tenant 'acne', which is not there" in ended.reason
+        for changes, says in (
+            ({"scope": ScopeConfig(tenant="acne")}, "the tenant 'acne', which is not there"),
+            ({"scope": ScopeConfig(route="other")}, "the route 'other', by which no request for sql comes"),
+            ({"metrics": {"schema": MetricConfig()}}, "metrics.schema will see nothing: no guard of desk, sql is"),
+        ):
+            # As the command does where no file tells it what is served.
+            ended = await until_phase(installation, start(installation, SLOW.model_copy(update=changes)), "failed")
+            assert says in ended.reason

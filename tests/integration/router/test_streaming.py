@@ -4,7 +4,8 @@ import json
 import httpx
 import pytest
 
-from tests.fakes.engine import FakeEngine, event, revision
+from tests.fakes.engine import FakeEngine, revision
+from tests.fakes.engine_words import event
 from tests.fakes.routers import running_router, until
 from tests.integration.router.wire import CHAT, ask, content, events, post, streaming
 

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from patchbay.router.app import Router
-from tests.fakes.engine import FakeEngine, Script, event, revision
+from tests.fakes.engine import FakeEngine, Script, revision
+from tests.fakes.engine_words import event
 from tests.fakes.routers import running_router
 
 pytestmark = pytest.mark.anyio

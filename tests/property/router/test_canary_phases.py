@@ -14,7 +14,6 @@ from patchbay.router.canary.judge import Continue, PlanPosition, Promote, RollBa
 from patchbay.router.canary.ledger import Counts, Ledger, folded, ledger_of
 from patchbay.router.canary.phases import NO_DATA, CanarySurroundings, next_phase, place_of, with_tallies
 from patchbay.router.canary.plan import MetricConfig, PlanConfig, ScopeConfig, ShadowStep, StepConfig
-from patchbay.router.canary.scope import fault_of
 from patchbay.router.canary.status import standing
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -215,20 +214,6 @@ def test_a_place_is_counted_from_when_it_ran() -> None:
     assert place_of(record(weight=0.0), NOON).step == -1
     assert place_of(record(step=1, weight=50.0), NOON).step == 1
     assert place_of(record(paused_s=10.0), NOON).began_s == NOON.timestamp() + 10
-
-
-@pytest.mark.parametrize(
-    ("scope", "says"),
-    [
-        (ScopeConfig(route="dessk"), "the route 'dessk', which is not there; did you mean 'desk'?"),
-        (ScopeConfig(tenant="acme"), "the tenant 'acme', which is not there"),
-        (ScopeConfig(route="desk", tenant="default"), None),
-        (ScopeConfig(route="sql"), None),
-    ],
-)
-def test_a_scope_names_what_is_not_there(scope: ScopeConfig, says: str | None) -> None:
-    fault = fault_of(scope, {"desk", "sql"}, {"default"})
-    assert fault is None if says is None else says in (fault or "")
 
 
 def test_a_scopes_headers_are_compared_with_their_case() -> None:

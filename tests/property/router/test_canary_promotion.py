@@ -84,6 +84,37 @@ def test_an_incident_in_both_arms_is_charged_to_the_canary(errors: float, second
     assert simulate(FAST, world, runs=20, seed=1).rolled_back == 0.0
 
 
+@pytest.mark.parametrize("seconds", [60, 300])
+@pytest.mark.parametrize(("others", "canary"), [(0.001, 0.01), (0.01, 0.03)])
+def test_an_incident_in_both_arms_promotes_what_is_worse_without_one(
+    others: float, canary: float, seconds: int
+) -> None:
+    world = SimulatedWorld(
+        {"errors": (others, canary)}, 20, 5, incident=Incident(60, 60 + seconds, 0.3), requests=12_000
+    )
+    assert simulate(FAST, world, runs=5, seed=1).promoted == 0.0
+
+
+def test_after_an_incident_nothing_is_promoted_any_more() -> None:
+    world = SimulatedWorld({"errors": (0.01, 0.01)}, 20, 5, incident=Incident(60, 120, 0.3), requests=20_000)
+    assert simulate(FAST, world, runs=5, seed=1).promoted >= 0.8
+
+
+def test_what_incidents_leave_out_makes_a_promotion_likelier_than_promote_alpha() -> None:
+    """A canary at the margin, in a world where every twentieth look sees thirty times as many bad requests."""
+    rng, wrong, few = random.Random("left out"), 0, math.log(2 / ONE.promote_alpha)  # noqa: S311 - dice
+    for _ in range(200):
+        made = Ledger.opened(ONE)
+        for _ in range(100):
+            rate = 0.3 if rng.random() < 0.05 else 0.01
+            own, other = (sum(rng.random() < one for _ in range(50)) for one in (2.5 * rate, rate))
+            made = made.after(ONE, Counts(0.5, 50, 50, {"errors": (own, other)}))
+            if made.metrics["errors"].no_worse.log_e >= few:
+                wrong += 1
+                break
+    assert wrong / 200 <= 0.025 + 2 * math.sqrt(0.025 * 0.975 / 200)
+
+
 def test_what_is_above_its_most_goes_although_it_is_so_for_all() -> None:
     alike = ledger(Counts(0.5, 400, 400, {"errors": (80, 80)}))
     assert not isinstance(judge(ONE, alike, LAST, 1.0), RollBack)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from patchbay.registry.canary_records import CanaryRecord, LookDraft
+from patchbay.registry.canary_records import CanaryDraft, CanaryRecord, LookDraft
 from patchbay.registry.records import RouterBeat
 from patchbay.router.canary.ledger import Counts, Ledger
 from patchbay.router.canary.phases import CanarySurroundings, next_phase, with_tallies
@@ -132,10 +132,13 @@ def test_a_plan_that_would_see_nothing_starts_nothing_and_a_ready_one_says_what_
     assert {"schema", "refusals"}.isdisjoint(installation.registry.canaries.live("sql").plan["metrics"])
 
 
-def test_where_no_file_tells_what_is_served_start_says_so(installation: Installation) -> None:
+def test_where_no_file_tells_what_is_served_start_says_so_and_refuses_no_route(installation: Installation) -> None:
     alive(installation)
-    result = run(installation, "start", "sql@2")
-    assert "may see nothing" in " ".join(result.stdout.split())
+    file = installation.folder / "own.yaml"
+    file.write_text("{steps: [{weight: 10}], metrics: {schema: {most: 0.05}}, scope: desk}")
+    result = run(installation, "start", "sql@2", "--plan", str(file))
+    assert result.exit_code == 0, result.stderr
+    assert "Not checked: no file here says which routes and guards there are" in " ".join(result.stdout.split())
     assert json.loads(run(installation, "status", "--json").stdout)
 
 
@@ -168,6 +171,15 @@ def test_status_says_that_nothing_has_come_yet(installation: Installation) -> No
     [told] = json.loads(run(installation, "status", "--json").output)
     assert (told["phase"], told["weight"], told["requests"]) == ("running", 20.0, {"canary": 0, "others": 0})
     assert "no request has reached it yet" in told["says"]
+
+
+def test_status_tells_of_a_canary_under_way_however_many_have_ended_since(installation: Installation) -> None:
+    started(installation)
+    canaries = installation.registry.canaries
+    for number in range(101):
+        over = canaries.start(CanaryDraft("", 0, {}, "ml", pool=f"pool-{number}"))
+        canaries.change(over, {"phase": "rolled_back"}, actor="ml", said="canary.abort")
+    assert [told["revision"] for told in json.loads(run(installation, "status", "--json").output)] == ["sql@2"]
 
 
 def test_status_history_and_replay_tell_the_same_of_a_rollback(installation: Installation) -> None:

@@ -40,6 +40,10 @@ def _table_of(page: str) -> str:
     return page.partition(BEGIN)[2].partition(END)[0].strip()
 
 
+def test_a_plan_has_fewer_canaries_a_cell_than_was_asked_for() -> None:
+    assert {one.runs for one in cells(3)} == {3}
+
+
 def test_a_page_without_marks_is_written_to(tmp_path: Path) -> None:
     (tmp_path / "page.md").write_text("nothing")
     with pytest.raises(ValueError, match="no marks"):

@@ -9,7 +9,15 @@ from hypothesis import strategies as st
 from patchbay.core.errors import ConfigError
 from patchbay.launch.config import PatchbayConfig
 from patchbay.router.canary.assignment import CanaryAssignment
-from patchbay.router.canary.metric_coverage import Served, Subject, blind_spots, checked, coverage_of
+from patchbay.router.canary.metric_coverage import (
+    Served,
+    Subject,
+    blind_spots,
+    checked,
+    coverage_of,
+    route_fault,
+    tenant_fault,
+)
 from patchbay.router.canary.plan import METRICS, MetricConfig, PlanConfig, ScopeConfig, StepConfig, ready_plans
 from patchbay.router.config import PolicyConfig, RouterConfig
 
@@ -86,8 +94,39 @@ def test_a_scope_narrows_what_is_seen() -> None:
 
 @pytest.mark.parametrize("scope", ["nowhere", "other"])
 def test_a_scope_within_which_no_request_comes_is_refused(scope: str) -> None:
-    with pytest.raises(ConfigError, match=f"by a route '{scope}'"):
+    with pytest.raises(ConfigError, match=f"names the route '{scope}', by which no request for sql comes"):
         checked(plan("errors", scope=scope), SQL, served({"desk": "sql", "other": "mail"}))
+
+
+POOL = Subject("", "next")
+
+
+@pytest.mark.parametrize(
+    ("scope", "subject", "models", "says"),
+    [
+        ("desk", SQL, None, None),
+        ("sql", SQL, None, None),
+        ("dessk", SQL, None, "'dessk', by which no request for sql comes; did you mean 'desk'?"),
+        ("other", SQL, None, "'other', by which no request for sql comes"),
+        ("other", POOL, {"mail"}, None),
+        ("mail", POOL, {"mail"}, None),
+        ("mail", POOL, None, None),
+        ("pinned", POOL, {"mail"}, "'pinned', by which no request for the pool next comes"),
+        ("mial", POOL, {"mail"}, "did you mean 'mail'?"),
+    ],
+)
+def test_a_scopes_route_is_one_that_leads_nowhere(
+    scope: str, subject: Subject, models: set[str] | None, says: str | None
+) -> None:
+    routes = served({"desk": "sql", "other": "mail", "pinned": {"model": "sql", "pool": "x"}}).policy.routes
+    fault = route_fault(ScopeConfig(route=scope), subject, routes, models)
+    assert fault is None if says is None else (fault or "").endswith(says)
+
+
+def test_a_scopes_tenant_is_one_that_is_not_there() -> None:
+    assert tenant_fault(ScopeConfig(tenant="acme"), {"default", "acme"}) is None
+    fault = tenant_fault(ScopeConfig(tenant="acne"), {"default", "acme"})
+    assert fault == "the plan's scope names the tenant 'acne', which is not there; did you mean 'acme'?"
 
 
 def test_of_a_pool_the_guards_of_all_routes_count_that_pin_no_pool() -> None:
