@@ -181,7 +181,7 @@ class PublicApp:
         return listed_for(listing, routes, client.may_use_adapter, self._fleet.created)
 
     def _one_model(self, exchange: Exchange, client: Client, model: str) -> None:
-        body = self._listing(client).one.get(model)
+        body = self._listing(client).by_id.get(model)
         if body is None:
             raise ModelNotFound(model[:200])
         exchange.relay.whole(200, _JSON + exchange.extra, body)
