@@ -82,21 +82,25 @@ def settled_naming(desired: Naming, current: Naming, replicas: Iterable[Replica]
     return Naming({**desired.stable, **kept}) if kept else desired
 
 
-def alike(one: Catalog | None, other: Catalog | None) -> bool:
+def alike(first: Catalog | None, second: Catalog | None) -> bool:
     """Whether names mean the same by both catalogs. A revision that is being loaded, or that gave up its slot, is
     served all the same."""
-    if one is None or other is None:
-        return one is other
+    if first is None or second is None:
+        return first is second
     return (
-        len(one.revisions) == len(other.revisions)
-        and all(_is_served_alike(left, right) for left, right in zip(one.revisions, other.revisions, strict=True))
-        and replace(one, revisions=()) == replace(other, revisions=())
+        len(first.revisions) == len(second.revisions)
+        and all(_is_served_alike(a, b) for a, b in zip(first.revisions, second.revisions, strict=True))
+        and replace(first, revisions=()) == replace(second, revisions=())
     )
 
 
-def _is_served_alike(one: HeldRevision, other: HeldRevision) -> bool:
-    same = one.engine_name == other.engine_name and one.digest == other.digest and one.number == other.number
-    return same and one.adapter == other.adapter and (one.state == other.state or {one.state, other.state} <= _SERVED)
+def _is_served_alike(first: HeldRevision, second: HeldRevision) -> bool:
+    same = first.engine_name == second.engine_name and first.digest == second.digest and first.number == second.number
+    return (
+        same
+        and first.adapter == second.adapter
+        and (first.state == second.state or {first.state, second.state} <= _SERVED)
+    )
 
 
 def resolve(model: str, table: Table, replicas: Iterable[Replica]) -> Target:
