@@ -1,1 +1,1 @@
-"""Whose turn it is: fair between tenants, and kind to adapter slots."""
+"""Admission: gives requests their turns at replicas, fairly between tenants and sparing of adapter slots."""

@@ -6,10 +6,10 @@ from patchbay.core.settings import Settings
 
 
 class AdmissionConfig(Settings):
-    """Who waits, and for how long. `max_waiting`: requests in all that may wait for their turn; `wait_timeout_s`: for
-    how long; `per_replica`: requests at a time at a replica, by default as many as its engine runs, and without limit
-    where it does not tell; `patience_s`: how long a request waits for an adapter slot before it goes first, and a slot
-    is freed for it, by default as long as `patience_turns` answers take."""
+    """Limits of the wait for a turn. `max_waiting`: requests in all that may wait for their turn; `wait_timeout_s`: how
+    long a request may wait; `per_replica`: requests at a time at a replica, by default as many as its engine runs, and
+    without limit where it does not tell; `patience_s`: how long a request waits for an adapter slot before it goes
+    first, and a slot is freed for it, by default as long as `patience_turns` answers take."""
 
     max_waiting: int = Field(default=4096, ge=0)
     wait_timeout_s: float = Field(default=120, gt=0)

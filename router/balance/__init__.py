@@ -1,1 +1,1 @@
-"""Who takes a request, who is left alone for a while, and how much may be tried again. All of it pure."""
+"""Load balancing: the choice of a replica, outlier ejection, suspicion of requests, and the retry budget. Pure."""

@@ -1,7 +1,7 @@
-"""One budget for all that is tried again: retries, hedges, streams that are carried on. Pure.
+"""Retry budget: one for all that is tried again, be it retries, hedges or continued streams. Pure.
 
-Without one, replicas that begin to fail get more work instead of less. Source: M. Eriksen, "Your server as a function",
-PLOS 2013, and Finagle's RetryBudget: a share of the requests, and a few a second however few there are.
+Without it, replicas that begin to fail would get more work instead of less. Source: M. Eriksen, "Your server as a
+function", PLOS 2013, and Finagle's RetryBudget: a share of the requests, and a few a second however few there are.
 """
 
 from dataclasses import dataclass
@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """`share`: of the requests, how many may be tried again; `per_second`: how many more than that; `burst`: how many
-    may be saved up, as for the streams of a replica that dies."""
+    """Size of the retry budget. `share`: the part of all requests that may be tried again; `per_second`: tries beyond
+    that; `burst`: tries that may be saved up, as for the streams of a replica that dies."""
 
     share: float
     per_second: float
@@ -19,18 +19,18 @@ class RetryPolicy:
 
 @dataclass(frozen=True, slots=True)
 class RetryBudget:
-    """`tokens`: what could be tried again at `at_s`."""
+    """State of the retry budget, a token bucket. `tokens`: tries that were allowed at `at_s`."""
 
     tokens: float
     at_s: float
 
 
 def earned(budget: RetryBudget, policy: RetryPolicy) -> RetryBudget:
-    """After a request."""
+    """Returns the budget after a request, which adds its share."""
     return RetryBudget(min(budget.tokens + policy.share, policy.burst), budget.at_s)
 
 
 def drawn(budget: RetryBudget, now_s: float, policy: RetryPolicy) -> tuple[RetryBudget, bool]:
-    """After something was to be tried again, and whether it may be."""
+    """Returns the budget after one more try was asked for, and whether it is allowed."""
     tokens = min(budget.tokens + (now_s - budget.at_s) * policy.per_second, policy.burst)
     return (RetryBudget(tokens - 1, now_s), True) if tokens >= 1 else (RetryBudget(tokens, now_s), False)

@@ -1,19 +1,20 @@
-"""Which requests are suspected of ending the replicas that answer them ("queries of death"). Pure.
+"""Suspicion of requests that kill the replicas that answer them ("queries of death"). Pure.
 
 The evidence is deaths: a replica hung up, or fell silent, while it had a request of this kind. One death proves
-nothing: all that a replica was doing dies with it, and all of it but one is innocent. So suspected is what was there at
-a second death too, and:
+nothing: all that a replica was doing dies with it, and all of it but one is innocent. So a kind is suspected where it
+was there at a second death too, and:
 
-- *silent* deaths count whole: nothing of the answer had come. A replica that had gone on with a request for a while
-  before it died, with others beside it, has shown that it can. Such a death counts by how many there were, a quarter at
-  least. (What ends a replica at a certain token is silent the next time, when another goes on from that token.)
-- silence is no death for sure: an overloaded fleet is silent too. It counts by the company, as above.
-- a replica that already failed at requests of other kinds, and at none since did it succeed, is unsound: what dies
-  there next is no evidence against anybody.
-- an answer to the same kind that begins clears it of what died before its beginning; one that is whole clears it of
+- *silent* deaths, where nothing of the answer had come, count whole. A replica that had gone on with a request for a
+  while before it died has shown that it can. Such a death counts as one over the number of concurrent requests, a
+  quarter at least. (What kills a replica at a certain token is silent the next time, when another replica goes on from
+  that token.)
+- a timeout is no sure death: an overloaded fleet is silent too. It counts by the concurrent requests, as above.
+- a replica that already failed at requests of other kinds, and has answered none since, is unsound: its next death is
+  no evidence against any request.
+- an answer to the same kind that begins clears the kind of deaths before its beginning. One that is whole clears it of
   all.
 
-What was never at a replica, but waited for its turn, has no evidence against it at all.
+There is no evidence against requests that only waited for their turn and never were at a replica.
 
 Source of the name: "query of death", B. Beyer et al. (eds.), "Site Reliability Engineering", 2016, chapter 22.
 """
@@ -27,8 +28,8 @@ _LEAST_WEIGHT = 0.25
 
 @dataclass(frozen=True, slots=True)
 class SuspicionPolicy:
-    """`deaths`: how many suspect a kind of request; `window_s`: for how long one counts; `hold_s`: for how long the
-    kind is held off, doubled each next time up to `max_hold_s`."""
+    """Thresholds of suspicion. `deaths`: how many make a kind of request suspect; `window_s`: seconds for which one
+    counts; `hold_s`: seconds for which the kind is held off, doubled each next time up to `max_hold_s`."""
 
     deaths: int
     window_s: float
@@ -38,27 +39,27 @@ class SuspicionPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Death:
-    """A replica's death under a request. `at_s`: when it was noticed first, which makes it one death however many
-    requests die of it; `silent`: nothing came of the answer, or of its rest; `midway`: the client has its beginning;
-    `company`: the requests at the replica, this one too; `sound`: whether the replica was well until then."""
+    """Death of a replica under a request. `at_s`: when it was noticed first, which makes it one death however many
+    requests fail with it; `silent`: nothing came of the answer, or of its rest; `midway`: the client has its beginning;
+    `concurrent`: requests at the replica, with this one; `sound`: whether the replica was well until then."""
 
     replica: str
     at_s: float
     silent: bool
     midway: bool
-    company: int
+    concurrent: int
     sound: bool
 
     @property
     def weight(self) -> float:
-        """How much it counts, up to 1."""
-        return 1.0 if self.silent else max(1 / max(1, self.company), _LEAST_WEIGHT)
+        """The weight of this death as evidence, up to 1."""
+        return 1.0 if self.silent else max(1 / max(1, self.concurrent), _LEAST_WEIGHT)
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What is known of one kind of request. `deaths`: those that nothing has cleared it of; `holds`: how often it was
-    held off in a row; `until_s`: till when it is."""
+    """Evidence against one kind of request. `deaths`: those that no answer has cleared it of; `holds`: how often it was
+    held off in a row; `until_s`: till when it is held off."""
 
     deaths: tuple[Death, ...] = ()
     holds: int = 0
@@ -66,7 +67,7 @@ class Record:
 
     @property
     def empty(self) -> bool:
-        """Whether nothing is held against it."""
+        """Whether there is no evidence, and was no hold."""
         return not self.deaths and not self.holds
 
 
@@ -74,15 +75,18 @@ NOTHING = Record()
 
 
 def died(record: Record, death: Death, policy: SuspicionPolicy) -> Record:
-    """After a replica's death under a request of this kind. A kind that was held off before is held off again at once,
-    by what is evidence at all. What dies while it is held off had begun before."""
+    """Returns the record after a replica's death under a request of this kind.
+
+    A kind that was held off before is held off again after one death of full weight.
+    """
+    # A death during a hold is of a request that had begun before the hold.
     if (
         not death.sound
         or death.at_s < record.until_s
-        or any((one.replica, one.at_s) == (death.replica, death.at_s) for one in record.deaths)
+        or any((known.replica, known.at_s) == (death.replica, death.at_s) for known in record.deaths)
     ):
         return record
-    recent = tuple(one for one in record.deaths if death.at_s - one.at_s < policy.window_s)
+    recent = tuple(known for known in record.deaths if death.at_s - known.at_s < policy.window_s)
     deaths = (*recent, death)
     again = record.holds > 0 and death.weight == 1
     if not again and not is_suspect(deaths, policy):
@@ -92,30 +96,33 @@ def died(record: Record, death: Death, policy: SuspicionPolicy) -> Record:
 
 
 def is_suspect(deaths: tuple[Death, ...], policy: SuspicionPolicy) -> bool:
-    """Whether so many deaths, in their order, are too many: `policy.deaths` of them where the last was silent, else
-    where they weigh as much."""
+    """Whether `deaths`, the oldest first, make a kind suspect.
+
+    `policy.deaths` of them do where the last one was silent. Otherwise the sum of their weights must reach that.
+    """
     if len(deaths) < policy.deaths:
         return False
-    return deaths[-1].silent or sum(one.weight for one in deaths) >= policy.deaths
+    return deaths[-1].silent or sum(death.weight for death in deaths) >= policy.deaths
 
 
 def began(record: Record, *, midway: bool) -> Record:
-    """After an answer of this kind has begun, or, `midway`, its rest: what died before that place died of another
-    cause."""
-    deaths = () if midway else tuple(one for one in record.deaths if one.midway)
+    """Returns the record after an answer of this kind began, or, `midway`, its continuation: replicas that died before
+    that place died of another cause."""
+    deaths = () if midway else tuple(death for death in record.deaths if death.midway)
     return replace(record, deaths=deaths)
 
 
 def standing(record: Record, now_s: float) -> Standing:
-    """Whether a request of this kind may go to replicas: `free`, one at a time on `trial`, or not at all."""
+    """Tells whether requests of this kind may go to replicas: `free`, one at a time on `trial`, or not while `held`."""
     if now_s < record.until_s:
         return "held"
-    at_start = any(one.silent and not one.midway for one in record.deaths)
+    at_start = any(death.silent and not death.midway for death in record.deaths)
     return "trial" if record.holds or at_start else "free"
 
 
 def is_over(record: Record, now_s: float, policy: SuspicionPolicy) -> bool:
-    """Whether a record can be forgotten: a hold is remembered for as long again as the longest one."""
+    """Whether a record can be forgotten. A hold is remembered for `max_hold_s` after its end, so that the next one can
+    be longer."""
     if record.holds:
         return now_s >= record.until_s + policy.max_hold_s
-    return all(now_s - one.at_s >= policy.window_s for one in record.deaths)
+    return all(now_s - death.at_s >= policy.window_s for death in record.deaths)

@@ -1,1 +1,1 @@
-"""Carrying a broken stream on, on another replica, from the tokens that the client has already."""
+"""Continuation of a broken stream on another replica, from the tokens that the client has already."""

@@ -1,9 +1,10 @@
-"""How a stream goes on: the request for the rest of it, and the rest in the shape of what went before. Pure.
+"""Continuation of a stream: the request for its rest, and the translation of that into the stream's shape. Pure.
 
-A stream is carried on only where the whole then reads as if nothing had happened. The prompt's tokens and those that
-were sent become the prompt of a completion, so no template and no tokenizer stands between the two halves; with greedy
-sampling the text is the same. What an engine keeps beside the tokens cannot be taken over: the state of a grammar, of
-a parser of tools or reasoning, text held back for a stop string, penalties that count output tokens, log probabilities.
+A stream is continued only where the whole then reads as if nothing had happened. The prompt's tokens and those that
+were sent become the prompt of a completion, so no template and no tokenizer stands between the two halves. With greedy
+sampling the text is the same. State that an engine keeps beside the tokens is lost: that of a grammar, of a parser of
+tools or reasoning, text held back for a stop string, penalties that count output tokens, log probabilities. So requests
+that need any of it are not continued.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -15,6 +16,7 @@ import msgspec
 from patchbay.router.carry.transcript import Transcript
 
 COMPLETIONS = "/v1/completions"
+# Fields that are copied into the request for the rest.
 _SAMPLING = frozenset(
     [
         "temperature",
@@ -35,8 +37,8 @@ _SAMPLING = frozenset(
         "cache_salt",
     ]
 )
-# They shaped the prompt, whose tokens are known, or are read below.
-_SPENT = frozenset(
+# Fields that only shape the prompt, whose tokens are known, or that are read below.
+_DROPPED = frozenset(
     [
         "model",
         "messages",
@@ -61,8 +63,8 @@ _SPENT = frozenset(
         "mm_processor_kwargs",
     ]
 )
-# Without effect at these values, and not to be carried over at any other.
-_IDLE: Mapping[str, tuple[Any, ...]] = {
+# Fields that have no effect at these values, and rule a continuation out at any other.
+_WITHOUT_EFFECT: Mapping[str, tuple[Any, ...]] = {
     "n": (None, 1),
     "best_of": (None, 1),
     "logprobs": (None, False, 0),
@@ -92,7 +94,7 @@ class _StreamOptions(msgspec.Struct, frozen=True):
 
 
 class _Shape(msgspec.Struct, frozen=True):
-    """The fields of a request that are read here. What has other types no engine answers."""
+    """Fields of a request that are read here. A request with other types gets no answer from an engine anyway."""
 
     messages: list[_Message] = []
     prompt: str | list[int] = ""
@@ -107,19 +109,19 @@ _SHAPE = msgspec.json.Decoder(_Shape)
 
 @dataclass(frozen=True, slots=True)
 class Tail:
-    """All tokens are there: only these last events were lost."""
+    """Plan where the client has all tokens: only these last `events` were lost."""
 
     events: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Restart:
-    """Nothing had been sent: the request is made again as it was."""
+    """Plan where nothing had been sent: the request is made again as it was."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rest:
-    """The rest is to be asked for with `body`, a completion's, and each of its events put through `translate`."""
+    """Plan where tokens are missing: ask for a completion with `body`, and put its events through `translate`."""
 
     body: bytes
     translate: Callable[[bytes], bytes]
@@ -129,9 +131,10 @@ Continuation = Tail | Restart | Rest
 
 
 def continuation(request: bytes, transcript: Transcript, *, chat: bool, context: int | None) -> Continuation | None:
-    """How the stream of `request` goes on after `transcript`, None where it cannot.
+    """Plans how the stream of `request` goes on after `transcript`. None where it cannot.
 
-    `chat`: whether it is a chat's or a completion's; `context`: the tokens that the model can hold, None if unknown.
+    `request`: the JSON body; `transcript`: of what the client got; `chat`: whether the stream is a chat's, rather than
+    a completion's; `context`: the tokens that the model can hold, None if unknown.
     """
     if transcript.empty:
         return Restart()
@@ -147,20 +150,20 @@ def continuation(request: bytes, transcript: Transcript, *, chat: bool, context:
         return Tail(b"data: [DONE]\n\n")
     if choices and choices[0].get("finish_reason") is not None and (prompt or not usage):
         return Tail(_ending(transcript, len(prompt), len(tokens), usage=usage))
-    if not prompt or not _can_be_carried(fields, shape) or "error" in last:
+    if not prompt or not _can_continue(fields, shape) or "error" in last:
         return None
     body = _body(fields, shape, [*prompt, *tokens], len(tokens), context)
     return Rest(msgspec.json.encode(body), _Translation(transcript.first, len(tokens), chat=chat)) if body else None
 
 
-def _can_be_carried(fields: Mapping[str, Any], shape: _Shape) -> bool:
-    idle = all(fields[name] in values for name, values in _IDLE.items() if name in fields)
-    known = _SAMPLING | _SPENT | _IDLE.keys()
-    return idle and fields.keys() <= known and _is_text(shape.messages)
+def _can_continue(fields: Mapping[str, Any], shape: _Shape) -> bool:
+    without_effect = all(fields[name] in values for name, values in _WITHOUT_EFFECT.items() if name in fields)
+    known = _SAMPLING | _DROPPED | _WITHOUT_EFFECT.keys()
+    return without_effect and fields.keys() <= known and _is_text(shape.messages)
 
 
 def _is_text(messages: Iterable[_Message]) -> bool:
-    """Whether all messages are text: what an image or a sound became is no token that could be sent."""
+    """Whether all messages are text. The tokens of an image or a sound stand for data that a completion cannot send."""
     parts = [part for message in messages if isinstance(message.content, list) for part in message.content]
     return all(part.type == "text" for part in parts)
 
@@ -168,8 +171,11 @@ def _is_text(messages: Iterable[_Message]) -> bool:
 def _body(
     fields: Mapping[str, Any], shape: _Shape, tokens: list[int], sent: int, context: int | None
 ) -> dict[str, Any]:
-    """The completion's body for what follows `tokens`, of which the last `sent` were the answer's; empty where nothing
-    is left to ask for."""
+    """Makes the body of the completion that goes on after `tokens`. Empty where nothing is left to ask for.
+
+    `fields`, `shape`: of the original request; `tokens`: of the prompt and the answer so far; `sent`: how many of these
+    were the answer's; `context`: the tokens that the model can hold, None if unknown.
+    """
     limit = shape.max_completion_tokens or shape.max_tokens
     if limit is None:
         limit = context - len(tokens) + sent if context is not None else 0
@@ -186,46 +192,50 @@ def _body(
 
 
 def _ending(transcript: Transcript, prompt: int, sent: int, *, usage: bool) -> bytes:
+    """Makes a stream's last events. `prompt`, `sent`: tokens of prompt and answer; `usage`: whether to state these."""
     if not usage:
         return b"data: [DONE]\n\n"
     counts = {"prompt_tokens": prompt, "total_tokens": prompt + sent, "completion_tokens": sent}
-    event = _whole(transcript.first) | {"choices": [], "usage": counts}
+    event = _common(transcript.first) | {"choices": [], "usage": counts}
     return b"data: " + msgspec.json.encode(event) + b"\n\ndata: [DONE]\n\n"
 
 
-def _whole(first: Mapping[str, Any]) -> dict[str, Any]:
-    """What is the same in all events of the stream that `first` began."""
+def _common(first: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the fields that are the same in all events of the stream that `first` began."""
     return {name: first.get(name) for name in ("id", "object", "created", "model")}
 
 
 class _Translation:
-    """Puts events of the rest, a completion's, into the shape of the stream that `first` began. `sent`: the tokens
-    that count as answered although they were in the prompt."""
+    """Translation of a completion's events into the shape of the stream that it continues.
+
+    `first`: that stream's first event; `sent`: the tokens that count as answered although they were in the prompt;
+    `chat`: whether the stream is a chat's.
+    """
 
     def __init__(self, first: Mapping[str, Any], sent: int, *, chat: bool) -> None:
-        self._whole = _whole(first)
+        self._common = _common(first)
         self._sent = sent
         self._chat = chat
 
     def __call__(self, events: bytes) -> bytes:
-        """`events`, whole ones, translated."""
-        return b"".join(self._line(line) for line in events.split(b"\n\n") if line.strip())
+        """Translates `events`, which are whole."""
+        return b"".join(self._event(lines) for lines in events.split(b"\n\n") if lines.strip())
 
-    def _line(self, line: bytes) -> bytes:
-        data = line.strip().removeprefix(b"data:").strip()
+    def _event(self, lines: bytes) -> bytes:
+        data = lines.strip().removeprefix(b"data:").strip()
         if data == b"[DONE]" or not data.startswith(b"{"):
-            return line.strip() + b"\n\n"
+            return lines.strip() + b"\n\n"
         event = msgspec.json.decode(data)
         if "error" in event:
-            return line + b"\n\n"
-        event |= self._whole
+            return lines + b"\n\n"
+        event |= self._common
         if event.get("usage"):
-            event["usage"] = self._counted(event["usage"])
+            event["usage"] = self._usage(event["usage"])
         if self._chat:
             event["choices"] = [_as_chat(choice) for choice in event.get("choices", ())]
         return b"data: " + msgspec.json.encode(event) + b"\n\n"
 
-    def _counted(self, usage: Mapping[str, Any]) -> dict[str, Any]:
+    def _usage(self, usage: Mapping[str, Any]) -> dict[str, Any]:
         moved = {
             "prompt_tokens": usage["prompt_tokens"] - self._sent,
             "completion_tokens": (usage.get("completion_tokens") or 0) + self._sent,

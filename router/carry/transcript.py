@@ -1,18 +1,20 @@
-"""What is known of a stream so far: the token ids that its replica told beside it, and where it stands."""
+"""Transcript of a stream so far: the token ids that its replica sends beside it, and its first and last events."""
 
 import re
 from typing import Any
 
 import msgspec
 
-# Asks a replica of ours for the ids, which come as comments of the event stream (server/token_ids.py).
+# Asks a replica of ours for the token ids, which come as comments in the event stream (server/token_ids.py).
 TOKEN_IDS = b"x-patchbay-token-ids"
 _COMMENT = re.compile(rb"^: (?P<kind>prompt|ids) (?P<ids>[\d,]+)\n", re.MULTILINE)
 
 
 class Transcript:
-    """One stream's, fed by whole reads. It costs a few bytes a token, and nothing is parsed before it is needed.
-    `prompt_count`, `answer_count`: how many tokens there are so far."""
+    """Transcript of one stream, fed by whole reads. It costs a few bytes a token, and is parsed only when needed.
+
+    `prompt_count`, `answer_count`: the tokens of prompt and answer so far.
+    """
 
     def __init__(self) -> None:
         self._prompt = b""
@@ -22,13 +24,13 @@ class Transcript:
         self.prompt_count = self.answer_count = 0
 
     def strip(self, events: bytes) -> bytes:
-        """Takes the comments out of `events`, which are whole, and gives the rest."""
+        """Removes and keeps the comments with ids in `events`, which are whole. Returns the rest."""
         if events.startswith(b": ") or b"\n: " in events:
             return _COMMENT.sub(self._take, events)
         return events
 
     def note(self, events: bytes) -> None:
-        """Notes what the client is sent."""
+        """Notes events that the client is sent."""
         if not self._first:
             self._first = events
         self._last = events
@@ -40,7 +42,7 @@ class Transcript:
 
     @property
     def prompt(self) -> list[int]:
-        """The prompt's token ids, empty where they were not told."""
+        """The prompt's token ids, empty where the replica did not send them."""
         return _numbers(self._prompt)
 
     @property
@@ -72,10 +74,10 @@ def _numbers(text: bytes) -> list[int]:
     return [int(number) for number in text.split(b",") if number]
 
 
-def _event(events: bytes, which: int) -> dict[str, Any]:
+def _event(events: bytes, index: int) -> dict[str, Any]:
     data = [line[5:].strip() for line in events.splitlines() if line.startswith(b"data:")]
     try:
-        event = msgspec.json.decode(data[which])
+        event = msgspec.json.decode(data[index])
     except (IndexError, msgspec.DecodeError):
         return {}
     return event if isinstance(event, dict) else {}

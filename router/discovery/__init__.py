@@ -1,1 +1,1 @@
-"""Replica discovery: which replicas there are, and what each says of itself."""
+"""Replica discovery: the list of replicas, and the polling of each one's status."""

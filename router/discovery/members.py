@@ -1,5 +1,4 @@
-"""Which replicas there are: those that the configuration lists, and those that its names have in DNS, or the registry
-knows, now."""
+"""Replica discovery: static list, DNS name or registry."""
 
 import asyncio
 import logging
@@ -26,7 +25,7 @@ Listed = Callable[[], Sequence[ReplicaAddress]]
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One replica. `token`: what it wants to see; `pool`: what routes ask for."""
+    """Replica that was discovered. `token`: the bearer token that it expects; `pool`: the name that routes ask for."""
 
     name: str
     url: str
@@ -35,10 +34,12 @@ class Member:
 
 
 def members_of(
-    entries: Sequence[ReplicaConfig], found: Mapping[str, Sequence[str]], listed: Sequence[ReplicaAddress] = ()
+    entries: Sequence[ReplicaConfig], addresses: Mapping[str, Sequence[str]], listed: Sequence[ReplicaAddress] = ()
 ) -> tuple[Member, ...]:
-    """The replicas that `entries` stand for, where names in DNS have the addresses `found`, by url, and the registry
-    has those `listed`. Pure."""
+    """Returns the replicas that `entries` of the configuration stand for. Pure.
+
+    `addresses`: those of DNS names, by the entry's URL; `listed`: the replicas that the registry knows.
+    """
     members: dict[str, Member] = {}
     for entry in entries:
         token = entry.token.get_secret_value() if entry.token else None
@@ -46,23 +47,23 @@ def members_of(
             members.setdefault(entry.label, Member(entry.label, entry.url, token, entry.pool))
             continue
         if entry.url == REGISTRY:
-            for one in listed:
-                members.setdefault(one.name, Member(one.name, one.url, token, entry.pool))
+            for replica in listed:
+                members.setdefault(replica.name, Member(replica.name, replica.url, token, entry.pool))
             continue
         parts = urlsplit(entry.url)
-        for address in sorted(set(found.get(entry.url, ()))):
-            place = f"[{address}]" if ":" in address else address
-            name = f"{place}:{parts.port or 80}"
+        for address in sorted(set(addresses.get(entry.url, ()))):
+            host = f"[{address}]" if ":" in address else address
+            name = f"{host}:{parts.port or 80}"
             members.setdefault(name, Member(name, f"http://{name}{parts.path}", token, entry.pool))
     return tuple(members.values())
 
 
 class Members:
-    """Keeps the fleet and the connections to what the configuration means now. Open it with `async with`.
+    """Discovery loop: keeps the fleet and the connections to the replicas that exist now. Open it with `async with`.
 
-    `links`: the ways to the replicas, those that have gone included as long as something is under way there.
-    `lookup`: gives the addresses of a name and port; raises OSError where they cannot be had, and the last ones stay.
-    `listed`: gives the registry's replicas; raises RegistryError, and the last ones stay.
+    `links`: the ways to the replicas, by name, with those that have gone as long as something is under way there.
+    `lookup`: gives the addresses of a host name and port; where it raises OSError, the last ones stay. `listed`: gives
+    the registry's replicas; where it raises RegistryError, the last ones stay.
     """
 
     def __init__(
@@ -73,13 +74,13 @@ class Members:
         self._lookup = lookup or _resolve
         self._listed = listed
         self._threads = Threads("members", 1)
-        self._found: dict[str, Sequence[str]] = {}
-        self._known: Sequence[ReplicaAddress] = ()
+        self._addresses: dict[str, Sequence[str]] = {}
+        self._registered: Sequence[ReplicaAddress] = ()
         self._members: tuple[Member, ...] = ()
         self._retired: list[Link] = []
         self._open = False
         self.links: dict[str, Link] = {}
-        self._put()
+        self._update()
 
     async def __aenter__(self) -> Self:
         self._open = True
@@ -96,19 +97,20 @@ class Members:
             await link.client.close()
 
     async def run(self) -> None:
-        """Looks names up, again and again, until cancelled."""
+        """Discovers replicas, again and again, until cancelled."""
         while True:
             await asyncio.sleep(self._config.dns_interval_s)
             await self.look()
 
     async def look(self) -> None:
-        """Looks the names up once, and closes the connections to replicas that have gone."""
+        """Discovers replicas once, and closes the connections to those that have gone."""
         for entry in self._config.replicas:
             if entry.url == REGISTRY:
                 await self._ask_registry()
             elif entry.discovered:
                 await self._look_up(entry.url)
-        self._put()
+        self._update()
+        # A link stays while requests are under way there. It is closed at the look that finds it idle.
         for name in self.links.keys() - {member.name for member in self._members}:
             if not self.links[name].client.busy:
                 self._retired.append(self.links.pop(name))
@@ -119,33 +121,34 @@ class Members:
     async def _look_up(self, url: str) -> None:
         parts = urlsplit(url)
         try:
-            self._found[url] = await self._lookup(parts.hostname or "", parts.port or 80)
+            self._addresses[url] = await self._lookup(parts.hostname or "", parts.port or 80)
         except OSError as error:
-            # What was found stays: replicas that work need no name.
+            # The last addresses stay: replicas that work do not need the name.
             _log.warning("cannot look up %s: %s", parts.hostname, error.strerror or error)
 
     async def _ask_registry(self) -> None:
         if self._listed is None:
             return
         try:
-            self._known = await self._threads.run(self._listed)
+            self._registered = await self._threads.run(self._listed)
         except RegistryError as error:
             _log.warning("cannot ask the registry for its replicas: %s", error)
 
-    def _put(self) -> None:
-        members = members_of(self._config.replicas, self._found, self._known)
+    def _update(self) -> None:
+        members = members_of(self._config.replicas, self._addresses, self._registered)
         if members == self._members:
             return
-        moved = {member.name for member in self._members} - {one.name for one in set(self._members) & set(members)}
+        unchanged = {member.name for member in set(self._members) & set(members)}
+        changed = {member.name for member in self._members} - unchanged
         for member in members:
-            if member.name in moved:
+            if member.name in changed:
                 self._retired.append(self.links.pop(member.name))
             if member.name not in self.links:
                 self.links[member.name] = self._link(member)
         self._members = members
         reserved = self._config.canary.reserved_pools
         self._fleet.put_members(
-            [Replica(one.name, one.url, pool=one.pool, reserved=one.pool in reserved) for one in members]
+            [Replica(member.name, member.url, pool=member.pool, reserved=member.pool in reserved) for member in members]
         )
 
     def _link(self, member: Member) -> Link:
@@ -158,5 +161,5 @@ class Members:
 
 
 async def _resolve(host: str, port: int) -> Sequence[str]:
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return [str(address[0]) for *_, address in found]
+    infos = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return [str(address[0]) for *_, address in infos]

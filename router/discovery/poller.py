@@ -1,4 +1,4 @@
-"""Learns the replicas' state from the replicas themselves, so that no request has to wait for it."""
+"""Poller of the replicas' state, so that no request has to wait for it."""
 
 import asyncio
 import contextlib
@@ -20,6 +20,7 @@ from patchbay.router.upstream.client import Call, Document, ReplicaClient
 from patchbay.router.upstream.failure import ReplicaFailure
 
 _log = logging.getLogger("patchbay.router")
+# Statuses of `/internal/status` by which a server is taken for a plain OpenAI server.
 _NOT_OURS = frozenset({401, 403, 404, 405, 501})
 _SLOW_ANSWERS_ALLOWED = 3
 
@@ -36,9 +37,10 @@ class _Models(msgspec.Struct, frozen=True):
 
 
 class Probe:
-    """One replica as it tells of itself: one of ours by `/internal/status`, any other by `/v1/models`.
+    """Probe of one replica: asks one of ours for `/internal/status`, any other server for `/v1/models`.
 
-    `told` is called with all that one of ours tells; `own` counts what this router has in flight there.
+    `token`: for the replica; `timeout_s`: for each answer; `on_status`: called with the whole status of one of ours;
+    `own`: counts the requests that this router has in flight there.
     """
 
     def __init__(
@@ -46,11 +48,11 @@ class Probe:
         client: ReplicaClient,
         token: str | None,
         timeout_s: float,
-        told: Callable[[ReplicaStatus], None] = lambda status: None,
+        on_status: Callable[[ReplicaStatus], None] = lambda status: None,
         own: Callable[[], int] = lambda: 0,
     ) -> None:
         self._client = client
-        self._told = told
+        self._on_status = on_status
         self._own = own
         self._headers = [(b"accept-encoding", b"identity")]
         if token is not None:
@@ -58,22 +60,26 @@ class Probe:
         self._timeout_s = timeout_s
 
     async def look(self, before: Replica) -> Replica:
-        """What is to be known of the replica after `before`. Raises ReplicaFailure where it does not answer."""
+        """Polls the replica once, and returns what is known of it now. `before`: what was known until now.
+
+        Raises ReplicaFailure where it does not answer, and Unavailable where this router cannot ask.
+        """
         known_plain = before.state == "ready" and before.catalog is not None and before.catalog.plain
         if known_plain:
             return await self._plain(before)
+        # Counted before the question: requests that begin meanwhile may not be in the replica's answer.
         own = self._own()
-        status = await self._get("/internal/status")
-        if status.status == 200:
+        answer = await self._get("/internal/status")
+        if answer.status == 200:
             try:
-                told = ReplicaStatus.model_validate_json(status.body)
+                status = ReplicaStatus.model_validate_json(answer.body)
             except ValidationError:
                 return await self._plain(before)
-            self._told(told)
-            return _ours(before, told, own)
-        if status.status in _NOT_OURS:
+            self._on_status(status)
+            return _ours(before, status, own)
+        if answer.status in _NOT_OURS:
             return await self._plain(before)
-        return _unready(before, f"/internal/status answers {status.status}")
+        return _unready(before, f"/internal/status answers {answer.status}")
 
     async def _plain(self, before: Replica) -> Replica:
         models = await self._get("/v1/models")
@@ -88,7 +94,8 @@ class Probe:
         health = await self._get("/health")
         if health.status >= 500:
             return _unready(before, f"/health answers {health.status}")
-        catalog = Catalog(models=tuple(ListedModel(m.id, m.created, m.root, m.parent) for m in listed.data))
+        models_seen = tuple(ListedModel(model.id, model.created, model.root, model.parent) for model in listed.data)
+        catalog = Catalog(models=models_seen)
         return replace(before, state="ready", reason=None, catalog=catalog, load=0)
 
     async def _get(self, path: str) -> Document:
@@ -96,9 +103,9 @@ class Probe:
 
 
 class Poller:
-    """Keeps `fleet` true: looks at each replica every second, and at unready or doubted ones more often.
+    """Polling loop that keeps `fleet` current: polls each replica every second, unready or doubted ones more often.
 
-    `probe_of`: gives the way to look at a replica, by its name.
+    `probe_of`: gives the probe of a replica, by its name. `seen_all` is set once each replica was polled.
     """
 
     def __init__(self, config: RouterConfig, fleet: Fleet, probe_of: Callable[[str], Probe], metrics: Metrics) -> None:
@@ -110,25 +117,25 @@ class Poller:
         self.seen_all = asyncio.Event()
 
     async def run(self) -> None:
-        """Looks at every replica there is, again and again, until cancelled. Sets `seen_all` after the first round."""
-        following: dict[str, asyncio.Task[None]] = {}
-        async with asyncio.TaskGroup() as tasks:
+        """Polls every replica, again and again, until cancelled. Sets `seen_all` after the first round."""
+        tasks_by_name: dict[str, asyncio.Task[None]] = {}
+        async with asyncio.TaskGroup() as group:
             while True:
                 self._fleet.regrouped.clear()
                 names = set(self._fleet.doubts)
-                for gone in following.keys() - names:
-                    following.pop(gone).cancel()
-                for name in names - following.keys():
-                    following[name] = tasks.create_task(self._follow(name, self._probe_of(name)))
+                for gone in tasks_by_name.keys() - names:
+                    tasks_by_name.pop(gone).cancel()
+                for name in names - tasks_by_name.keys():
+                    tasks_by_name[name] = group.create_task(self._follow(name, self._probe_of(name)))
                 self._check_seen()
                 await self._fleet.regrouped.wait()
 
     async def _follow(self, name: str, probe: Probe) -> None:
-        slow = 0
+        slow_answers = 0
         while (doubt := self._fleet.doubts.get(name)) is not None:
             doubt.clear()
             try:
-                slow = await self._look(name, probe, slow)
+                slow_answers = await self._poll(name, probe, slow_answers)
             except Exception:  # noqa: BLE001 - the outermost loop: logged and counted
                 _log.exception("looking at replica %s failed in the router", name)
                 self._metrics.fault("poller")
@@ -140,31 +147,31 @@ class Poller:
         if self._seen.issuperset(self._fleet.doubts):
             self.seen_all.set()
 
-    async def _look(self, name: str, probe: Probe, slow: int) -> int:
-        """One look at a replica; `slow` and the result: how many looks in a row it did not answer in time."""
+    async def _poll(self, name: str, probe: Probe, slow_answers: int) -> int:
+        """Polls a replica once. `slow_answers` and the result: polls in a row that it did not answer in time."""
         before = self._fleet.find(name)
         if before is None:
-            return slow
+            return slow_answers
         try:
             seen = await probe.look(before)
         except Unavailable as error:
-            # It is this router that cannot look: what is known of the replica stays.
+            # The fault is this router's. What is known of the replica stays.
             _log.warning("cannot look at replica %s: %s", name, error)
-            return slow
+            return slow_answers
         except ReplicaFailure as error:
-            slow = slow + 1 if error.kind == "timeout" else _SLOW_ANSWERS_ALLOWED
-            # An engine that is busy may be late. One that is gone refuses the connection, and is believed at once.
-            if slow < _SLOW_ANSWERS_ALLOWED:
-                return slow
+            # A busy engine may be late a few times. One that is gone refuses the connection: that counts at once.
+            slow_answers = slow_answers + 1 if error.kind == "timeout" else _SLOW_ANSWERS_ALLOWED
+            if slow_answers < _SLOW_ANSWERS_ALLOWED:
+                return slow_answers
             seen = _unready(before, error.message)
         else:
-            slow = 0
+            slow_answers = 0
         _log_change(before, seen)
         self._fleet.put(seen)
-        return slow
+        return slow_answers
 
     async def _pause(self, name: str, doubt: asyncio.Event) -> None:
-        """Waits for the next look: shorter while the replica is not ready, not at all when its state is in doubt."""
+        """Waits until the next poll: shorter while the replica is not ready, not at all once its state is in doubt."""
         replica = self._fleet.find(name)
         if replica is None or replica.state != "ready":
             await asyncio.sleep(self._config.poll_interval_unready_s)
@@ -176,7 +183,10 @@ class Poller:
 
 def _ours(before: Replica, status: ReplicaStatus, own: int) -> Replica:
     base = status.base
-    revisions = tuple(HeldRevision(r.adapter, r.number, r.engine_name, r.state, r.digest) for r in status.revisions)
+    revisions = tuple(
+        HeldRevision(revision.adapter, revision.number, revision.engine_name, revision.state, revision.digest)
+        for revision in status.revisions
+    )
     catalog = Catalog(base.name, base.source, revisions, context=base.max_model_len, fingerprint=base.fingerprint)
     load = status.requests.running + status.requests.waiting
     seen = replace(
@@ -185,7 +195,7 @@ def _ours(before: Replica, status: ReplicaStatus, own: int) -> Replica:
         load=load,
         elsewhere=max(0, load - own),
         kv_use=min(max(status.requests.kv_cache_use, 0.0), 1.0),
-        tiers={r.engine_name: r.tier for r in status.revisions},
+        tiers={revision.engine_name: revision.tier for revision in status.revisions},
     )
     if status.phase == "ready":
         return replace(seen, state="ready", reason=None)

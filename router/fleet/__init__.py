@@ -1,1 +1,1 @@
-"""The replicas and the names that they answer to, as one frozen snapshot."""
+"""Fleet: the replicas and the model names that they serve, as one frozen snapshot."""

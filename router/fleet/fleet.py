@@ -1,4 +1,4 @@
-"""The router's view of its replicas: one frozen value that is replaced, and the events that ask for a fresh look."""
+"""Fleet: the router's view of its replicas, one frozen value that is replaced, and events that ask for a new poll."""
 
 import asyncio
 import time
@@ -10,13 +10,14 @@ from patchbay.router.fleet.models_page import Listing, build_listing
 from patchbay.router.fleet.names import Table, alike, build_table, settled_naming
 from patchbay.router.fleet.snapshot import Naming, Replica, Target
 
-# How long it may take until a replica that has come back has been given its revisions again.
-_GATHERS_S = 5.0
+# Time within which a replica that has come back gets its revisions again.
+_GATHERING_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """All that a request needs to know of the replicas. `table` and `listing` follow from `replicas`."""
+    """Snapshot of all that a request needs to know of the replicas. `table` (model names) and `listing` (the models
+    page) follow from `replicas`."""
 
     replicas: tuple[Replica, ...]
     table: Table
@@ -24,16 +25,16 @@ class View:
 
     @property
     def ready(self) -> int:
-        """How many replicas are ready, of those that anybody may ask."""
+        """The number of ready replicas, without reserved ones."""
         return sum(replica.state == "ready" and not replica.reserved for replica in self.replicas)
 
 
 class Fleet:
-    """Holds the current `view`. `doubts`: an event a replica, set when its state should be looked at at once;
-    `regrouped`: set when there are other replicas than before.
+    """Holder of the current `view`, and the place where news of replicas arrive.
 
-    `statuses`: what each replica of ours last told, whole; `news`: set when one, or the registry, has told something;
-    `settled`: whether names have come to mean what they should since the start, so that requests can come.
+    `doubts`: an event for each replica, set when it should be polled at once; `regrouped`: set when replicas came or
+    went; `statuses`: the last whole status of each replica of ours; `news`: set when a replica or the registry sent
+    something new; `settled`: whether names mean what they should, since the start, so that requests can come.
     `created`: the router's start, Unix time in seconds; `clock`: seconds, monotonic.
     """
 
@@ -43,9 +44,9 @@ class Fleet:
         self.created = created
         self._clock = clock
         self._controlled = False
-        self._gathers_until_s = float("-inf")
+        self._gathering_until_s = float("-inf")
         self.regrouped = asyncio.Event()
-        self._naming = self._wished = Naming()
+        self._naming = self._desired_naming = Naming()
         self.statuses: dict[str, ReplicaStatus] = {}
         self.news = asyncio.Event()
         self.settled = True
@@ -54,7 +55,7 @@ class Fleet:
         self.put_members(replicas)
 
     def put_members(self, replicas: Sequence[Replica]) -> None:
-        """Takes `replicas` as those that there are; what is known of one that stays, is kept."""
+        """Sets the replicas that exist. What is known of one that stays at its address is kept."""
         known = {replica.name: replica for replica in self.view.replicas}
         for gone in known.keys() - {replica.name for replica in replicas}:
             del self.doubts[gone]
@@ -67,54 +68,55 @@ class Fleet:
         self.news.set()
 
     def get(self, name: str) -> Replica:
-        """The replica called `name`, as last seen. Raises KeyError where there is none."""
+        """Returns the replica called `name`, as last seen. Raises KeyError where there is none."""
         if (found := self.find(name)) is None:
             raise KeyError(name)
         return found
 
     def find(self, name: str) -> Replica | None:
-        """The replica called `name`, as last seen, None where there is none (any more)."""
+        """Returns the replica called `name`, as last seen, None where there is none (any more)."""
         return next((replica for replica in self.view.replicas if replica.name == name), None)
 
     def able(self, target: Target) -> tuple[str, ...]:
-        """The replicas that can serve `target`, by what is known now: it may have been looked up a while ago."""
+        """Returns the replicas that can serve `target` now. Those in `target` are as of its lookup, maybe long ago."""
         return (self.view.table.get(target.engine_name) or target).replicas
 
     def put(self, seen: Replica) -> None:
-        """Replaces what is known of the replica that has `seen`'s name. One that has gone stays so."""
+        """Replaces what is known of the replica with the name of `seen`. Does nothing where that one is gone."""
         before = self.find(seen.name)
         if before is None or seen == before:
             return
-        if seen.state == "ready" and not any(one.state == "ready" for one in self.view.replicas):
-            self._gathers_until_s = self._clock() + _GATHERS_S
+        if seen.state == "ready" and not any(replica.state == "ready" for replica in self.view.replicas):
+            self._gathering_until_s = self._clock() + _GATHERING_S
         replicas = tuple(seen if replica is before else replica for replica in self.view.replicas)
+        # Most polls change only loads. Table and listing stay then: they cost much with hundreds of revisions.
         if seen.state == before.state and alike(seen.catalog, before.catalog):
             self.view = replace(self.view, replicas=replicas)
         else:
             self.view = self._view(replicas)
 
     def put_status(self, name: str, status: ReplicaStatus) -> None:
-        """Notes all that a replica of ours tells of itself."""
+        """Keeps the whole status of a replica of ours."""
         if name not in self.doubts:
             return
         self.statuses[name] = status
         self.news.set()
 
     def put_naming(self, naming: Naming) -> None:
-        """Replaces what names mean. A name goes over to a revision once a ready replica is known to have it."""
-        if naming != self._wished:
-            self._wished = naming
+        """Sets what names should mean. A name moves to its new revision once a ready replica is known to have it."""
+        if naming != self._desired_naming:
+            self._desired_naming = naming
             self.view = self._view(self.view.replicas)
             for name in self.doubts if self.behind else ():
                 self.doubt(name)
 
     @property
     def behind(self) -> bool:
-        """Whether a name still means what it did, since no replica is known to have what it should mean now."""
-        return self._naming != self._wished
+        """Whether a name still has its old meaning, since no replica is known to have the new revision."""
+        return self._naming != self._desired_naming
 
     def mark_unready(self, name: str, reason: str) -> None:
-        """Takes a replica out until it has been looked at again, which is asked for."""
+        """Takes a replica out until the next poll, and asks for that. `reason`: shown to operators."""
         before = self.find(name)
         if before is not None:
             self.put(replace(before, state="unready", reason=reason))
@@ -122,30 +124,30 @@ class Fleet:
 
     @property
     def gathering(self) -> bool:
-        """Whether no replica was ready until just now, so that those that came may not have their revisions yet."""
-        return self._controlled and self._clock() < self._gathers_until_s
+        """Whether no replica was ready until just now, so that those that came may lack their revisions still."""
+        return self._controlled and self._clock() < self._gathering_until_s
 
     def follow_control(self) -> None:
-        """Notes that replicas get their revisions from a registry, and names their meaning only once they have them."""
+        """Notes that replicas get their revisions from a registry, so that names need time until they are settled."""
         self._controlled = True
         self.settled = False
 
     def settle(self) -> None:
-        """Notes that names mean what they should: replicas that are ready have what they were to be given."""
+        """Notes that names mean what they should: ready replicas have the revisions that the registry wants there."""
         self.settled = True
-        self._gathers_until_s = float("-inf")
+        self._gathering_until_s = float("-inf")
 
     def doubt(self, name: str) -> None:
-        """Asks for a fresh look at a replica."""
+        """Asks for a poll of a replica at once."""
         if name in self.doubts:
             self.doubts[name].set()
 
     def _view(self, replicas: tuple[Replica, ...]) -> View:
-        self._naming = settled_naming(self._wished, self._naming, replicas)
+        self._naming = settled_naming(self._desired_naming, self._naming, replicas)
         table = build_table(replicas, self._naming)
         return View(replicas, table, build_listing(replicas, self.created, self._naming))
 
 
 def _place(replica: Replica) -> tuple[str, str, bool]:
-    """Where a replica is. In a cluster an address that one pool has left may soon be another's."""
+    """Returns a replica's address and pool. In a cluster an address that one pool has left may soon be another's."""
     return replica.url, replica.pool, replica.reserved

@@ -1,4 +1,4 @@
-"""`GET /v1/models`, made once a snapshot and not once a request. Pure.
+"""Models page: the bodies of `GET /v1/models`, made once for each snapshot and not for each request. Pure.
 
 Source: https://platform.openai.com/docs/api-reference/models/object; `root` and `parent` are vLLM's additions.
 """
@@ -16,16 +16,16 @@ _NO_NAMES = Naming()
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """The bodies of `GET /v1/models` (`whole`) and of `GET /v1/models/{id}` (`one`, by id)."""
+    """Bodies of `GET /v1/models` (`whole`) and of `GET /v1/models/{id}` (`by_id`)."""
 
     whole: bytes
-    one: Mapping[str, bytes]
+    by_id: Mapping[str, bytes]
 
 
 def build_listing(replicas: Sequence[Replica], created: int, naming: Naming = _NO_NAMES) -> Listing:
-    """What `replicas` serve, each model once: bases first, then adapters and their revisions by name and number.
-    An adapter's bare name is listed with what `naming` says that it means, and not at all where that is nothing.
+    """Lists what `replicas` serve, each model once: bases first, then adapters and their revisions by name and number.
 
+    An adapter's bare name is listed with the meaning that `naming` gives it, and not at all where that is nothing.
     `created`: Unix time in seconds for models whose replica does not tell one. Failed and draining revisions are left
     out. A replica that is not ready keeps its models in the list: asking for one says "try again", not "not found".
     """
@@ -34,13 +34,17 @@ def build_listing(replicas: Sequence[Replica], created: int, naming: Naming = _N
     entries: dict[str, dict[str, Any]] = {}
     for model in [*_bases(catalogs, created), *_adapters(catalogs, created, naming)]:
         entries.setdefault(model.id, _entry(model))
-    one = {name: _encode(entry) for name, entry in entries.items()}
-    return Listing(_encode({"object": "list", "data": list(entries.values())}), one)
+    by_id = {name: _encode(entry) for name, entry in entries.items()}
+    return Listing(_encode({"object": "list", "data": list(entries.values())}), by_id)
 
 
 def listed_for(listing: Listing, routes: Iterable[str], opens: Callable[[str], bool], created: int) -> Listing:
-    """`listing` as one client sees it: what its key opens by bare name, and `routes`."""
-    shown = {name: body for name, body in listing.one.items() if opens(name.partition("@")[0])}
+    """Makes `listing` as one client sees it.
+
+    `routes`: names of the routes that it may call; `opens`: whether its key opens a bare model name; `created`: Unix
+    time in seconds for routes.
+    """
+    shown = {name: body for name, body in listing.by_id.items() if opens(name.partition("@")[0])}
     for name in routes:
         shown[name] = _encode(_entry(ListedModel(name, created)))
     return Listing(b'{"object":"list","data":[' + b",".join(shown.values()) + b"]}", shown)
@@ -56,8 +60,8 @@ def _bases(catalogs: Iterable[Catalog], created: int) -> list[ListedModel]:
 
 
 def _adapters(catalogs: Iterable[Catalog], created: int, naming: Naming) -> Iterator[ListedModel]:
-    """Each adapter, then its revisions from the oldest to the newest. An adapter's root is the revision that its name
-    means: the newest, where the registry does not say."""
+    """Yields each adapter, then its revisions from the oldest to the newest. An adapter's root is the revision that its
+    name means: the newest, where the registry does not say."""
     parents = {
         (revision.adapter, revision.number): catalog.base
         for catalog in reversed(list(catalogs))
@@ -94,7 +98,7 @@ def _entry(model: ListedModel) -> dict[str, Any]:
 
 
 def _is_path(root: str) -> bool:
-    """Whether `root` is a place on a server's disk, which is nobody's business, and no name of a hub's."""
+    """Whether `root` is a path on a server's disk, which clients must not see, rather than a name on a hub."""
     return root.startswith(("/", "~", ".", "file:")) or "\\" in root or root[1:2] == ":"
 
 

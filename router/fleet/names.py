@@ -1,10 +1,11 @@
-"""From a client's model name to the exact revision, and to the replicas that have it. Pure.
+"""Name resolution: from a client's model name to the exact revision and the replicas that have it. Pure.
 
-`sql` means the revision in its channel `stable`, for an adapter that the registry knows; for any other the highest that
-a ready replica has. `sql@3` and `sql@3-1a2b3c4d5e6f` mean that one.
-Revisions that are being drained are not found. Failed ones are: their replica says best what is wrong with them.
-A name that only replicas know which are not ready now still has a target, so that "try again" and "there is no such
-model" stay two answers.
+`sql` means the revision in its channel `stable`, for an adapter that the registry knows; for any other the highest
+revision that a ready replica has. `sql@3` and `sql@3-1a2b3c4d5e6f` mean exactly that one.
+
+Revisions that are being drained are not found. Failed ones are, since their replica says best what is wrong with them.
+A name that only unready replicas know still has a target, so that "try again" and "there is no such model" stay two
+answers.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -24,8 +25,8 @@ _SERVED: frozenset[RevisionState] = frozenset(("declared", "loading", "resident"
 
 @dataclass(slots=True)
 class _Model:
-    """One model, and where it is. `number`: the revision's, 0 for what is no adapter; `failed`: replicas on which it
-    failed."""
+    """Model and the replicas that have it. `number`: the revision's, 0 for what is no adapter; `good`: replicas that
+    can serve it; `failed`: replicas on which it failed."""
 
     label: str
     engine_name: str
@@ -36,7 +37,7 @@ class _Model:
 
     @property
     def target(self) -> Target:
-        """Replicas on which it failed count only where it failed on all of them."""
+        """The target that this model makes. Replicas on which it failed count only where it failed on all."""
         replicas = tuple(self.good or self.failed)
         if not self.number:
             return Target(self.label, self.engine_name, None, replicas, "base", self.digest)
@@ -45,8 +46,11 @@ class _Model:
 
 
 def build_table(replicas: Sequence[Replica], naming: Naming = _NO_NAMES) -> Table:
-    """Every model name that means something now. What ready replicas say goes before what the others said, and what the
-    registry says of adapters' bare names before both."""
+    """Builds the table of all model names that mean something now.
+
+    What ready replicas say takes precedence over what the others said, and the registry's `naming` of adapters' bare
+    names over both.
+    """
     ready = [replica for replica in replicas if replica.state == "ready"]
     others = [replica for replica in replicas if replica.state != "ready"]
     names = {**_names(others), **_names(ready)}
@@ -59,42 +63,50 @@ def build_table(replicas: Sequence[Replica], naming: Naming = _NO_NAMES) -> Tabl
     return names
 
 
-def settled_naming(wished: Naming, shown: Naming, replicas: Iterable[Replica]) -> Naming:
-    """What names mean while routers learn of a change: what is `wished`, but for each name that goes from a revision
-    that a ready replica is known to have to one that none is known to have yet, as `shown`.
+def settled_naming(desired: Naming, current: Naming, replicas: Iterable[Replica]) -> Naming:
+    """Returns what names mean while the router learns of a change.
 
-    The registry and the replicas are looked at apart, so the news of a move may come before that of its revision.
+    That is the `desired` naming. But a name keeps its `current` meaning as long as a ready replica is known to have the
+    old revision and none is known to have the new one. The registry and the replicas are polled independently, so the
+    news of a move may come before the news of its revision.
     """
     catalogs = [replica.catalog for replica in replicas if replica.state == "ready" and replica.catalog is not None]
-    here = {one.engine_name for catalog in catalogs for one in catalog.revisions if one.state in _SERVED}
-    late = {
-        adapter: before
-        for adapter, engine_name in wished.stable.items()
-        if engine_name is not None and engine_name not in here and (before := shown.stable.get(adapter)) in here
+    served = {
+        revision.engine_name for catalog in catalogs for revision in catalog.revisions if revision.state in _SERVED
     }
-    return Naming({**wished.stable, **late}) if late else wished
+    kept = {
+        adapter: before
+        for adapter, engine_name in desired.stable.items()
+        if engine_name is not None and engine_name not in served and (before := current.stable.get(adapter)) in served
+    }
+    return Naming({**desired.stable, **kept}) if kept else desired
 
 
-def alike(one: Catalog | None, other: Catalog | None) -> bool:
-    """Whether names mean the same by both: a revision that is loaded, or has given up its slot, is still served."""
-    if one is None or other is None:
-        return one is other
+def alike(first: Catalog | None, second: Catalog | None) -> bool:
+    """Whether names mean the same by both catalogs. A revision that is being loaded, or that gave up its slot, is
+    served all the same."""
+    if first is None or second is None:
+        return first is second
     return (
-        len(one.revisions) == len(other.revisions)
-        and all(_is_served_alike(each, its) for each, its in zip(one.revisions, other.revisions, strict=True))
-        and replace(one, revisions=()) == replace(other, revisions=())
+        len(first.revisions) == len(second.revisions)
+        and all(_is_served_alike(a, b) for a, b in zip(first.revisions, second.revisions, strict=True))
+        and replace(first, revisions=()) == replace(second, revisions=())
     )
 
 
-def _is_served_alike(one: HeldRevision, other: HeldRevision) -> bool:
-    same = one.engine_name == other.engine_name and one.digest == other.digest and one.number == other.number
-    return same and one.adapter == other.adapter and (one.state == other.state or {one.state, other.state} <= _SERVED)
+def _is_served_alike(first: HeldRevision, second: HeldRevision) -> bool:
+    same = first.engine_name == second.engine_name and first.digest == second.digest and first.number == second.number
+    return (
+        same
+        and first.adapter == second.adapter
+        and (first.state == second.state or {first.state, second.state} <= _SERVED)
+    )
 
 
 def resolve(model: str, table: Table, replicas: Iterable[Replica]) -> Target:
-    """The target that `model` names.
+    """Returns the target that `model` names.
 
-    Raises ModelNotFound, or Unavailable as long as no replica at all has told what it serves.
+    Raises ModelNotFound, or Unavailable as long as it is unknown what any replica serves.
     """
     target = table.get(model)
     if target is not None:
@@ -105,7 +117,7 @@ def resolve(model: str, table: Table, replicas: Iterable[Replica]) -> Target:
 
 
 def _absent(adapter: str, engine_name: str) -> Target:
-    """The target of a revision that no replica has: it exists, so that it can only be asked to try again."""
+    """Makes the target of a revision that no replica has. It exists, so clients are asked to try again."""
     return Target(adapter, engine_name, engine_name.rpartition("-")[0], (), "pinned")
 
 
@@ -113,7 +125,7 @@ def _names(replicas: Iterable[Replica]) -> dict[str, Target]:
     models: dict[str, _Model] = {}
     for replica in replicas:
         if replica.catalog is not None:
-            _note(models, replica.name, replica.catalog)
+            _add(models, replica.name, replica.catalog)
     names: dict[str, Target] = {}
     bases: dict[str, Target] = {}
     for model in sorted(models.values(), key=lambda model: model.number, reverse=True):
@@ -126,12 +138,12 @@ def _names(replicas: Iterable[Replica]) -> dict[str, Target]:
     return names | bases
 
 
-def _note(models: dict[str, _Model], replica: str, catalog: Catalog) -> None:
-    """Adds what one replica serves. A fleet's replicas have hundreds of revisions each, so each costs little here."""
+def _add(models: dict[str, _Model], replica: str, catalog: Catalog) -> None:
+    """Adds what one replica serves. Kept cheap: each replica of a fleet may have hundreds of revisions."""
     if catalog.base is not None:
-        _one(models, catalog.base, catalog.fingerprint or "").good.append(replica)
+        _plain_model(models, catalog.base, catalog.fingerprint or "").good.append(replica)
     for listed in catalog.models:
-        _one(models, listed.id, "").good.append(replica)
+        _plain_model(models, listed.id, "").good.append(replica)
     for revision in catalog.revisions:
         if revision.state == "draining":
             continue
@@ -142,5 +154,5 @@ def _note(models: dict[str, _Model], replica: str, catalog: Catalog) -> None:
         (model.failed if revision.state == "failed" else model.good).append(replica)
 
 
-def _one(models: dict[str, _Model], name: str, digest: str) -> _Model:
+def _plain_model(models: dict[str, _Model], name: str, digest: str) -> _Model:
     return models.setdefault(name, _Model(name, name, 0, digest, [], []))

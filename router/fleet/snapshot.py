@@ -1,4 +1,4 @@
-"""What the router knows of its replicas at one moment: frozen values, swapped whole, never changed in place."""
+"""Snapshot of what the router knows of its replicas: frozen values, swapped whole, never changed in place."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,7 +13,8 @@ _NOWHERE: Mapping[str, Tier] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class HeldRevision:
-    """One revision on one replica. `digest`: of its files, empty where that is not told."""
+    """Revision that a replica holds. `engine_name`: its unique name at the engine; `digest`: of its files, empty where
+    it is unknown."""
 
     adapter: str
     number: int
@@ -24,7 +25,7 @@ class HeldRevision:
 
 @dataclass(frozen=True, slots=True)
 class ListedModel:
-    """A model as a plain OpenAI server lists it. `created`: Unix time, seconds."""
+    """Model as a plain OpenAI server lists it. `created`: Unix time, seconds."""
 
     id: str
     created: int
@@ -34,8 +35,11 @@ class ListedModel:
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
-    """What one replica serves: one of ours has a base with revisions, a plain OpenAI server just has `models`.
-    `context`: the tokens that the base can hold, `fingerprint`: of its files, None where that is not told."""
+    """Catalog of what one replica serves: one of ours has a base with revisions, a plain OpenAI server just `models`.
+
+    `source`: where the base is from; `context`: the tokens that the base can hold; `fingerprint`: of its files. None
+    where they are unknown.
+    """
 
     base: str | None = None
     source: str | None = None
@@ -46,16 +50,19 @@ class Catalog:
 
     @property
     def plain(self) -> bool:
-        """Whether this is a plain OpenAI server's."""
+        """Whether the replica is a plain OpenAI server, not one of ours."""
         return self.base is None
 
 
 @dataclass(frozen=True, slots=True)
 class Replica:
-    """One replica. `reason`: why it is not ready; `catalog`: the last one seen, None before the first; `load`: requests
-    that it reports as running or waiting; `elsewhere`: those of them that are not this router's; `kv_use`: the share of
-    its KV cache in use, 0 to 1; `tiers`: the nearest memory that holds a revision, by engine name; `pool`: what routes
-    may ask for by that name; `reserved`: whether only those may ask that name its pool."""
+    """Replica as the router last saw it.
+
+    `reason`: why it is not ready; `catalog`: the last one seen, None before the first; `load`: requests that it reports
+    as running or waiting; `elsewhere`: those of them that are not this router's; `kv_use`: the share of its KV cache in
+    use, 0 to 1; `tiers`: the nearest memory that holds a revision, by engine name; `pool`: the name by which routes ask
+    for a group of replicas; `reserved`: whether only routes that name its pool may use it.
+    """
 
     name: str
     url: str
@@ -71,8 +78,10 @@ class Replica:
 
 
 def in_pool(replica: Replica, pool: str | None) -> bool:
-    """Whether a replica may be asked where `pool` is wanted: where None any that is not reserved, and where it begins
-    with `!`, of these any but those of the pool that follows."""
+    """Whether a replica may be asked where `pool` is wanted.
+
+    `pool`: a name; None for any replica that is not reserved; `!NAME` for any of these but those of that pool.
+    """
     if pool is None:
         return not replica.reserved
     if pool.startswith("!"):
@@ -82,18 +91,21 @@ def in_pool(replica: Replica, pool: str | None) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Naming:
-    """What adapters' bare names mean by the registry. `stable`: for each adapter that it knows the engine name of the
-    revision in that channel, None where the channel is empty."""
+    """Meaning of adapters' bare names by the registry. `stable`: for each adapter that it knows, the engine name of the
+    revision in the channel `stable`, None where that channel is empty."""
 
     stable: Mapping[str, str | None] = field(default_factory=lambda: MappingProxyType({}))
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What a model name means. `label`: the adapter's or the base's name, for metrics; `revision`: `sql@3`, for an
-    adapter; `engine_name`: the name that no other bytes have; `replicas`: the names of those that can serve it; `arm`:
-    the channel by which the name was followed, `pinned` for an exact revision, or the arm of a route's split; `digest`:
-    of the files, the base's for a base, empty where that is not told."""
+    """Target of a request: the meaning of a model name.
+
+    `label`: the adapter's or the base's name, for metrics; `engine_name`: the name that stands for exactly these bytes;
+    `revision`: `sql@3`, for an adapter; `replicas`: the names of those that can serve it; `arm`: the channel by which
+    the name was resolved, `pinned` for an exact revision, or the arm of a route's split; `digest`: of the files, the
+    base's for a base, empty where it is unknown.
+    """
 
     label: str
     engine_name: str

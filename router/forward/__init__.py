@@ -1,1 +1,1 @@
-"""From a request that is understood to an answer: which replicas are asked, in which order, and what if one fails."""
+"""Forwarding of requests to replicas: who is asked, in which order, and what happens where one fails."""

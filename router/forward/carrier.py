@@ -1,4 +1,4 @@
-"""Carries a stream on whose replica failed: on other replicas, until it is whole."""
+"""Continuation of streams whose replica failed: other replicas go on with them, until they are whole."""
 
 import asyncio
 import logging
@@ -22,7 +22,7 @@ _PAUSE_S = 0.1
 
 
 class Carrier:
-    """`clock`: seconds, monotonic."""
+    """Continues broken streams on other replicas. `clock`: seconds, monotonic."""
 
     def __init__(
         self, config: RouterConfig, fleet: Fleet, upstreams: Upstreams, metrics: Metrics, clock: Callable[[], float]
@@ -35,9 +35,13 @@ class Carrier:
         self._clock = clock
 
     async def carry_on(self, exchange: Exchange, ask: Ask, error: ReplicaFailure) -> None:
-        """Goes on with a stream that broke by `error`. Raises UpstreamFailed where that cannot be, and SuspectedQuery
-        where the stream may be what replicas die of."""
+        """Continues the stream of `exchange` that broke by `error`.
+
+        Raises UpstreamFailed where that is not possible, and SuspectedQuery where the stream may be what replicas die
+        of.
+        """
         relay, retry_limit = exchange.relay, RetryLimit(self._timeout_s, self._deaths, self._clock)
+        # What the client got so far counts as progress: the time limit begins with the break.
         retry_limit.progressed()
         case = self._upstreams.case(exchange, ask)
         while (plan := self._plan(exchange, ask)) is not None and not retry_limit.over:
@@ -47,19 +51,19 @@ class Carrier:
                 return
             replica = self._upstreams.pick(exchange, ask)
             if replica is None or not self._upstreams.may_try_again():
-                # All were tried: those that come back may be asked again.
+                # All were tried. One that comes back may be asked again.
                 exchange.tried.clear()
                 await asyncio.sleep(_PAUSE_S)
                 continue
             self._upstreams.suspects.check(case)
             exchange.tried.add(replica.name)
-            sent = relay.sent_bytes
+            sent_before = relay.sent_bytes
             try:
-                await self._rest(exchange, ask, replica, plan)
-            except ReplicaFailure as again:
-                error = again
-                retry_limit.failed(again)
-                if relay.sent_bytes > sent:
+                await self._continue_on(exchange, ask, replica, plan)
+            except ReplicaFailure as next_error:
+                error = next_error
+                retry_limit.failed(next_error)
+                if relay.sent_bytes > sent_before:
                     retry_limit.progressed()
             else:
                 self._metrics.carried("whole")
@@ -69,14 +73,16 @@ class Carrier:
         raise UpstreamFailed(f"The replica failed: {error.message}.") from error
 
     def _plan(self, exchange: Exchange, ask: Ask) -> Continuation | None:
+        """Plans how the stream goes on from what the client has now. None where it cannot."""
         transcript = exchange.relay.transcript
         if transcript is None or not exchange.relay.event_stream:
             return None
+        # A stream may go on at any replica, so the smallest context counts.
         contexts = [replica.catalog.context for replica in self._fleet.view.replicas if replica.catalog is not None]
         chat = exchange.request.path != COMPLETIONS
         return continuation(ask.body, transcript, chat=chat, context=min(filter(None, contexts), default=None))
 
-    async def _rest(self, exchange: Exchange, ask: Ask, replica: Replica, plan: Continuation) -> None:
+    async def _continue_on(self, exchange: Exchange, ask: Ask, replica: Replica, plan: Continuation) -> None:
         call, translate = call_of(exchange, ask, replica, self._upstreams.links[replica.name]), None
         if isinstance(plan, Rest):
             call, translate = replace(call, path=COMPLETIONS, body=plan.body), plan.translate

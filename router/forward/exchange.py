@@ -1,4 +1,4 @@
-"""A request on its way, and what it asks for."""
+"""Exchange: the state of one request on its way to its answer, and what it asks of replicas."""
 
 import asyncio
 from collections.abc import Callable
@@ -27,9 +27,13 @@ _NOTHING_USED = Need(0, 0)
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """What a request asks for. `model`: the name of what is to answer; `target`: what that means; `route`: the route
-    that led to it, or `model`; `arm`: the split's arm; `pool`: the only replicas that may be asked; `deadline_s`: when
-    its client stops waiting, by the event loop's clock, None where it did not tell."""
+    """Query of one request to replicas, after routing.
+
+    `model`: the name of what is to answer; `target`: what that means; `prompt`: for prefix affinity; `body`: as it goes
+    to the replica; `stream`: whether a stream is asked for; `deadline_s`: when its client stops waiting, by the event
+    loop's clock, None where it did not say; `route`: the route that led to it, or `model`; `arm`: the split's arm;
+    `pool`: the only replicas that may be asked; `priority`: at the replica, 0 is the default.
+    """
 
     model: str
     target: Target
@@ -44,15 +48,15 @@ class Ask:
 
 
 class HeldTurn(Protocol):
-    """A request's turn at a replica."""
+    """Turn of a request at a replica, given by admission."""
 
     @property
     def first(self) -> str | None:
-        """The replica that it was given for."""
+        """The replica that the turn was given for, None for none."""
 
     @property
     def queued(self) -> bool:
-        """Whether it was waited for, and given while a replica was there."""
+        """Whether the request waited for the turn, and got it while a replica was there."""
 
     def at(self, replica: str) -> None:
         """Notes that the request is asked of `replica` now."""
@@ -60,16 +64,22 @@ class HeldTurn(Protocol):
 
 @dataclass(slots=True, eq=False)
 class Exchange:
-    """One request, and how far its answer has come. `extra`: the router's own headers on the answer; `tried`: the
-    replicas that were asked; `span`: the router's own in its trace; `on_begin`: told when the answer begins; `turn`:
-    its turn, where it was given one; `cached`: whether it was answered with what was kept; `guard_session`: the guards
-    that it is under; `entry`: its place in a canary, `bad`: the canary's metrics by which it went wrong;
-    `began_s`: when its answer began; `cold`: whether its revision had to be loaded first. Who answers, or is to:
-    `route`, empty where the client named no route, `target`, and `replica`; `used` and `cost`: tokens, and what they
-    cost, in trillionths; `counted`: the route and the model that its usage is booked under, None before it was asked of
-    any. `head`: what was read of it; `tenant`: whose it is; `ask`: what is asked of replicas now; `case`: what is
-    known of tries that failed, None before there is any; `sent_before`: how much the client had when a replica died
-    last."""
+    """State of one request, from its arrival to the end of its answer.
+
+    The request: `span`: the router's own in its trace; `head`: the fields that were read; `tenant`: whose it is;
+    `read_bytes`: size of its body.
+    Who answers, or is to: `route`: empty where the client named no route; `target`; `replica`; `label`: the target's,
+    for metrics.
+    The answer: `extra`: the router's own headers on it; `on_begin`: called when it begins; `began_s`: when it began;
+    `cached`: whether it came from the cache; `cold`: whether its revision had to be loaded first; `cause`: the error
+    that interrupted it; `guard_session`: the guards that apply.
+    Tries: `ask`: what is asked of replicas now; `tried`: the replicas that were asked; `turn`: its turn, where it was
+    given one; `case`: what is known of tries that failed, None before the first; `sent_before`: bytes that the client
+    had when a replica died last.
+    Accounts: `used` and `cost`: tokens, and their cost in trillionths; `counted`: the route and the model that usage is
+    booked under, None before any replica was asked.
+    Canary: `entry`: its assignment; `bad`: the canary's metrics by which it went wrong.
+    """
 
     request: Request
     relay: Relay
@@ -105,7 +115,7 @@ class Exchange:
     sent_before: int = 0
 
     def read(self, body: bytes, most_elements: int) -> Head:
-        """Notes that the whole request was read, and gives what routing needs of it.
+        """Notes that the whole request was read, and returns the fields that routing needs.
 
         Raises InvalidRequest, and TooManyElements where its JSON has more than `most_elements`.
         """
@@ -115,23 +125,23 @@ class Exchange:
         return self.head
 
     def goes_to(self, choice: Choice, target: Target) -> None:
-        """Notes who is to answer."""
+        """Notes who is to answer: the `target` that `choice` led to."""
         self.label = target.label
         self.route = choice.route if choice.config is not None else ""
         self.target = target if choice.arm is None else replace(target, arm=choice.arm)
         self.replica = ""
 
     def comes_from(self, target: Target, replica: str) -> None:
-        """Notes who answers. `replica`: its name, or `cache`."""
+        """Notes who answers. `replica`: the replica's name, or `cache`."""
         self.target, self.replica = target, replica
 
     def begin(self) -> None:
-        """Notes that the answer is about to begin: from here on it cannot be had elsewhere."""
+        """Notes that the answer is about to begin: from here on it cannot come from elsewhere."""
         if self.on_begin is not None:
             self.on_begin()
 
     def interrupt(self, cause: RequestError) -> None:
-        """Ends the work on it: its client is told of `cause`."""
+        """Cancels the work on the request. Its client gets `cause` as the error."""
         if self.task is not None and self.cause is None:
             self.cause = cause
             self.task.cancel()

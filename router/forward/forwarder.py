@@ -1,4 +1,7 @@
-"""Asks replicas, one after the other or two at once, until one begins an answer; then passes it on to its end."""
+"""Forwarder of requests to replicas, with retries, hedging and continuation of broken streams.
+
+It asks one replica after the other, or two at once, until one begins an answer. That is passed on to its end.
+"""
 
 import asyncio
 import contextlib
@@ -22,15 +25,16 @@ from patchbay.router.http.headers import MISSING, provenance
 from patchbay.router.telemetry.metrics import Metrics
 from patchbay.router.upstream.failure import ReplicaFailure
 
-# How long the registry's and the replicas' news take at most, while all is well.
-_NEWS_S = 1.0
-_LOOK_S = 0.02
+# Time within which news of the registry and of replicas arrive, while all is well.
+_UPDATE_S = 1.0
+_POLL_S = 0.02
 _PAUSE_S = 0.1
-_HELD_BYTES = 1024 * 1024
+# An answer up to this size is gathered whole before it is passed on, so that it can still come from elsewhere.
+_GATHER_BYTES = 1024 * 1024
 
 
 class Forwarder:
-    """The way of a request to its answer. `clock`: seconds, monotonic."""
+    """Forwards requests to replicas and passes their answers on. `clock`: seconds, monotonic."""
 
     def __init__(
         self, config: RouterConfig, fleet: Fleet, upstreams: Upstreams, metrics: Metrics, clock: Callable[[], float]
@@ -45,12 +49,13 @@ class Forwarder:
         self._carrier = Carrier(config, fleet, upstreams, metrics, clock)
 
     async def forward(self, exchange: Exchange, ask: Ask) -> Target:
-        """Answers `exchange` with what a replica says to `ask`, and returns who that was in the end.
+        """Answers `exchange` with a replica's answer to `ask`, and returns the target that answered in the end.
 
-        Before the first byte each replica is asked once; where one has died on the request, others that are there, or
-        come back within `carry_timeout_s`, once more each round. Raises Unavailable or UpstreamFailed where none
-        answers, and once the answer has begun where it cannot be ended as if nothing had happened; and SuspectedQuery
-        where replicas may die of it.
+        Before the first byte each replica is asked once. Where one has died on the request, the others, and those that
+        come back within `carry_timeout_s`, are asked once more each round.
+
+        Raises Unavailable or UpstreamFailed where none answers, or where an answer that has begun cannot be continued;
+        RateLimited where all replicas asked to be left alone; SuspectedQuery where replicas may die of the request.
         """
         self._upstreams.earn()
         exchange.ask = ask
@@ -64,65 +69,69 @@ class Forwarder:
         failure: RequestError = Unavailable(f"No replica that serves '{ask.target.label}' can be asked now.")
         queued = exchange.turn is not None and exchange.turn.queued
         tries, second_opinion = 0, False
+        # A request that fell back to another model keeps the deaths that it saw at the first.
         seen = exchange.case.deaths if exchange.case is not None else 0
         retry_limit = RetryLimit(self._hold_s, self._retry.deaths, self._clock, queued=queued, deaths=seen)
         while not retry_limit.over:
             replica = self._upstreams.pick(exchange, ask)
             if replica is None:
-                if not self._is_waited_for(ask, retry_limit):
+                if not self._may_wait(ask, retry_limit):
                     break
                 exchange.tried.clear()
                 await asyncio.sleep(_PAUSE_S)
                 continue
-            # A second opinion on a 500 is paid for already.
+            # The budget was charged for a second opinion on a 500 when it was decided on (`Verdicts`).
             if tries and not second_opinion and not self._upstreams.may_try_again():
                 break
             await self._upstreams.admit(exchange, ask)
             tries += 1
             exchange.tried.add(replica.name)
             try:
-                attempt = await self._begin(exchange, ask, replica)
+                attempt = await self._begin_answer(exchange, ask, replica)
             except ReplicaFailure as error:
                 if error.kind == "timeout":
                     raise UpstreamFailed(f"The replica failed: {error.message}.") from error
-                failure, second_opinion = _as_answer(error), error.kind == "error"
+                failure, second_opinion = _error_for_client(error), error.kind == "error"
                 retry_limit.failed(error)
                 await self._back_off(tries)
                 continue
-            if (moved := await self._moved(exchange, ask, attempt)) is not None:
-                exchange.ask = ask = replace(ask, target=moved)
+            if (target := await self._changed_target(ask, attempt)) is not None:
+                exchange.ask = ask = replace(ask, target=target)
                 exchange.tried.clear()
                 continue
             await self._pass_on(exchange, ask, attempt)
-            return _armed(ask)
+            return _target_with_arm(ask)
         raise failure
 
-    def _is_waited_for(self, ask: Ask, retry_limit: RetryLimit) -> bool:
-        """Whether it is waited for somebody who can be asked, where nobody can now. Raises RateLimited where all have
-        said when to come again."""
-        retry_limit.alone()
+    def _may_wait(self, ask: Ask, retry_limit: RetryLimit) -> bool:
+        """Whether to wait until a replica can be asked, where none can now. Raises RateLimited where all replicas said
+        when to come again."""
+        retry_limit.none_available()
         if paused_s := self._upstreams.paused_s(ask):
-            said = f"Every replica that serves '{ask.target.label}' has asked to be left alone for a while."
-            raise RateLimited(said, retry_after_s=math.ceil(paused_s), of_route=True)
-        return retry_limit.waits and self._upstreams.shut_s(ask) < retry_limit.left_s
+            message = f"Every replica that serves '{ask.target.label}' has asked to be left alone for a while."
+            raise RateLimited(message, retry_after_s=math.ceil(paused_s), of_route=True)
+        return retry_limit.is_waiting and self._upstreams.ejected_s(ask) < retry_limit.left_s
 
-    async def _begin(self, exchange: Exchange, ask: Ask, replica: Replica) -> Attempt:
-        """An answer's beginning, by `replica`, or by another that is asked as well when it is slow."""
-        # What a replica has died under is asked of one other, and not of two at once.
+    async def _begin_answer(self, exchange: Exchange, ask: Ask, replica: Replica) -> Attempt:
+        """Waits for an answer to begin, at `replica` or at a second one that is asked as well when it is slow.
+
+        Source: J. Dean and L. A. Barroso, "The tail at scale", CACM 56(2), 2013 (hedged requests).
+        """
+        # A request under which a replica died is not hedged: it might end two replicas at once.
         if self._retry.hedge_after_s is None or exchange.case is not None:
             return await self._ask(exchange, ask, replica)
         tasks = [asyncio.create_task(self._ask(exchange, ask, replica))]
         winner: asyncio.Task[Attempt] | None = None
         try:
             await asyncio.wait(tasks, timeout=self._retry.hedge_after_s)
-            if not tasks[0].done() and (other := self._second(exchange, ask)) is not None:
+            if not tasks[0].done() and (other := self._pick_hedge(exchange, ask)) is not None:
                 tasks.append(asyncio.create_task(self._ask(exchange, ask, other)))
-            winner = await _first_good(tasks)
+            winner = await _first_success(tasks)
             return winner.result()
         finally:
-            await _close([task for task in tasks if task is not winner])
+            await _cancel([task for task in tasks if task is not winner])
 
-    def _second(self, exchange: Exchange, ask: Ask) -> Replica | None:
+    def _pick_hedge(self, exchange: Exchange, ask: Ask) -> Replica | None:
         other = self._upstreams.pick(exchange, ask)
         if other is None or not self._upstreams.may_try_again():
             return None
@@ -134,10 +143,10 @@ class Forwarder:
         call = call_of(exchange, ask, replica, self._upstreams.links[replica.name])
         attempt = await self._upstreams.ask(exchange, replica, call)
         try:
-            self._accept(attempt, exchange, ask)
+            self._check_status(attempt, exchange, ask)
             if not attempt.answer.whole and not attempt.answer.is_event_stream:
-                # Until all of it is here it can be had from another replica instead.
-                await attempt.answer.gather(_HELD_BYTES)
+                # While nothing of it has been passed on, another replica can still answer instead.
+                await attempt.answer.gather(_GATHER_BYTES)
         except BaseException as error:
             try:
                 if isinstance(error, ReplicaFailure):
@@ -148,7 +157,7 @@ class Forwarder:
         self._upstreams.began(exchange, attempt)
         return attempt
 
-    def _accept(self, attempt: Attempt, exchange: Exchange, ask: Ask) -> None:
+    def _check_status(self, attempt: Attempt, exchange: Exchange, ask: Ask) -> None:
         """Raises ReplicaFailure for an answer that is about the replica and not about the request."""
         status = attempt.answer.status
         if status < 400:
@@ -156,38 +165,41 @@ class Forwarder:
         failure = self._verdicts.of(exchange, attempt, ask)
         if failure is None:
             return
-        # The last one's own words on why it takes no work are better than any of ours.
+        # Where no replica is left, the last one's own answer explains best why it takes no work.
         if (status == 503 or failure.kind in OWN_WORDS) and self._upstreams.pick(exchange, ask) is None:
             if failure.kind == "gateway":
                 self._upstreams.failed(exchange, attempt, failure)
             return
         raise failure
 
-    async def _moved(self, exchange: Exchange, ask: Ask, attempt: Attempt) -> Target | None:
-        """What the name means by now, where the replica has not got what it meant: a router that was held up may go by
-        a revision that is gone. Closes `attempt` then."""
+    async def _changed_target(self, ask: Ask, attempt: Attempt) -> Target | None:
+        """Returns the name's new target, and closes `attempt`, where the replica no longer has the old one.
+
+        A router that was held up may still go by a revision that is gone, so it waits for news. None where the replica
+        answered, or where the name means the same still.
+        """
         if attempt.answer.status != 503 or not attempt.answer.has(MISSING):
             return None
         self._fleet.doubt(attempt.replica.name)
-        end_s = self._clock() + _NEWS_S
+        end_s = self._clock() + _UPDATE_S
         while self._clock() < end_s:
             with contextlib.suppress(ModelNotFound, Unavailable):
-                now = resolve(ask.model, self._fleet.view.table, self._fleet.view.replicas)
-                if now.engine_name != ask.target.engine_name:
+                target = resolve(ask.model, self._fleet.view.table, self._fleet.view.replicas)
+                if target.engine_name != ask.target.engine_name:
                     attempt.close()
-                    return now
-            await asyncio.sleep(_LOOK_S)
+                    return target
+            await asyncio.sleep(_POLL_S)
         return None
 
     async def _pass_on(self, exchange: Exchange, ask: Ask, attempt: Attempt) -> None:
         answer, endpoint = attempt.answer, exchange.endpoint
         if answer.status >= 500 and exchange.entry is not None and exchange.entry.arm == "canary":
-            # The stable revision can do better than pass this on.
+            # The error makes the request go to the stable revision, which may do better.
             attempt.close()
             raise UpstreamFailed(f"'{ask.model}' answered {answer.status}.")
-        armed = _armed(ask)
-        exchange.comes_from(armed, attempt.replica.name)
-        exchange.extra += provenance(ask.route or ask.model, armed, attempt.replica.name)
+        target = _target_with_arm(ask)
+        exchange.comes_from(target, attempt.replica.name)
+        exchange.extra += provenance(ask.route or ask.model, target, attempt.replica.name)
         exchange.begin()
         exchange.began_s = self._clock()
         exchange.cold = _is_cold(attempt.replica, ask.target)
@@ -196,13 +208,13 @@ class Forwarder:
             exchange.outcome = "client_error" if answer.status < 500 else "server_error"
         try:
             with attempt:
-                await self._run(exchange, attempt)
+                await self._relay(exchange, attempt)
         except ReplicaFailure as error:
             await self._carrier.carry_on(exchange, ask, error)
         if exchange.case is not None and answer.status < 400:
             self._upstreams.suspects.answered(exchange.case)
 
-    async def _run(self, exchange: Exchange, attempt: Attempt) -> None:
+    async def _relay(self, exchange: Exchange, attempt: Attempt) -> None:
         try:
             ends_with_done = exchange.endpoint.ends_with_done
             await exchange.relay.run(attempt.answer, exchange.extra, ends_with_done=ends_with_done)
@@ -211,43 +223,45 @@ class Forwarder:
             raise
 
     async def _back_off(self, tries: int) -> None:
-        """Waits for a random time, which grows with each try. Source: M. Brooker, "Exponential Backoff And Jitter",
-        AWS Architecture Blog, 2015 (full jitter)."""
+        """Waits for a random time, whose bound doubles with each try.
+
+        Source: M. Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015 (full jitter).
+        """
         longest_s = min(self._retry.backoff_s * 2 ** (tries - 1), self._retry.max_backoff_s)
         await asyncio.sleep(random.uniform(0, longest_s))  # noqa: S311 - no secret
 
 
-async def _first_good(tasks: list[asyncio.Task[Attempt]]) -> asyncio.Task[Attempt]:
-    """The first that gives an answer. Raises what the last one raised where none does."""
+async def _first_success(tasks: list[asyncio.Task[Attempt]]) -> asyncio.Task[Attempt]:
+    """Waits for the first task that gives an answer. Returns the last failed one where none does."""
     waiting: set[asyncio.Task[Attempt]] = set(tasks)
     while True:
         done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-        good = [task for task in done if task.exception() is None]
-        if good:
-            return good[0]
+        succeeded = [task for task in done if task.exception() is None]
+        if succeeded:
+            return succeeded[0]
         if not waiting:
             return done.pop()
 
 
-async def _close(tasks: list[asyncio.Task[Attempt]]) -> None:
-    """Ends what lost the race."""
+async def _cancel(tasks: list[asyncio.Task[Attempt]]) -> None:
+    """Cancels the tasks that lost the race, and closes the attempts of those that were done already."""
     for task in tasks:
         task.cancel()
-    for ended in await asyncio.gather(*tasks, return_exceptions=True):
-        if isinstance(ended, Attempt):
-            ended.close()
+    for result in await asyncio.gather(*tasks, return_exceptions=True):
+        if isinstance(result, Attempt):
+            result.close()
 
 
 def _is_cold(replica: Replica, target: Target) -> bool:
-    """Whether the revision was not in a slot when the replica was asked, by what it told last."""
+    """Whether the revision was in no slot when the replica was asked, by the replica's last status."""
     return bool(target.revision and replica.tiers) and replica.tiers.get(target.engine_name) != "slot"
 
 
-def _armed(ask: Ask) -> Target:
+def _target_with_arm(ask: Ask) -> Target:
     return ask.target if ask.arm is None else replace(ask.target, arm=ask.arm)
 
 
-def _as_answer(error: ReplicaFailure) -> RequestError:
+def _error_for_client(error: ReplicaFailure) -> RequestError:
     if error.kind == "connect":
         return Unavailable("No replica could be reached.")
     return UpstreamFailed(f"No replica could answer: {error.message}.")

@@ -1,4 +1,4 @@
-"""Requests of the router's own to replicas, beside those of clients: nobody waits for a turn for them."""
+"""Client for the router's own requests to replicas, such as shadows and judges. They take no turn of admission."""
 
 from collections.abc import Sequence
 
@@ -18,32 +18,34 @@ from patchbay.router.upstream.failure import DEADLY, ReplicaFailure
 
 _CHAT = "/v1/chat/completions"
 _VERDICT_TIMEOUT_S = 60
-# Before everybody: an answer waits for it.
-_FIRST = -1000
+# Judges run before everybody else at the engine, since an answer waits for them.
+_JUDGE_PRIORITY = -1000
 
 
 class InternalClient:
-    """How they are asked."""
+    """Client that sends the router's own requests to replicas."""
 
     def __init__(self, fleet: Fleet, upstreams: Upstreams) -> None:
         self._fleet = fleet
         self._upstreams = upstreams
 
     def resolve(self, model: str) -> Target:
-        """What `model` means now. Raises RequestError where that is nothing."""
+        """Returns the target that `model` means now. Raises RequestError where there is none."""
         return resolve(model, self._fleet.view.table, self._fleet.view.replicas)
 
     def best(self, ask: Ask, places: Sequence[str]) -> str | None:
-        """Who of `places` is to answer `ask`."""
+        """Returns the name of the replica among `places` that should answer `ask`, None where none may be asked."""
         replica = self._upstreams.best((), ask, places)
         return replica.name if replica is not None else None
 
     async def post(
         self, target: Target, name: str, path: str, body: bytes, *, priority: int, timeout_s: float
     ) -> bytes:
-        """What the replica called `name` answers to `body`, whose model is the `target`.
+        """Posts `body` to the replica called `name`, and returns the body of its answer.
 
-        Raises ReplicaFailure where that is no 200, and SuspectedQuery where replicas may die of it.
+        `target`: the model in `body`; `path`: the endpoint's; `priority`: at the engine, the lowest first; `timeout_s`:
+        for the whole answer. Raises ReplicaFailure where the answer is no 200, and SuspectedQuery where replicas may
+        die of the request.
         """
         replica = self._fleet.find(name)
         if replica is None:
@@ -61,14 +63,18 @@ class InternalClient:
         return document.body
 
     async def again(self, model: str, fields: dict[str, object], near: str) -> bytes:
-        """As `AskModel` says, paid from the budget for retries."""
+        """Asks for a verdict once more, paid from the budget for retries. Arguments and errors as for `verdict`."""
         if not self._upstreams.may_try_again():
             raise JudgeFailed("Too much is tried again already.")
         return await self.verdict(model, fields, near)
 
     async def verdict(self, model: str, fields: dict[str, object], near: str) -> bytes:
-        """As `AskModel` says: all that are asked near to one request are asked of one replica while that can be, since
-        that has what they begin with in its cache."""
+        """Asks `model` for a judge's verdict, as `AskModel` describes, and returns the body of its answer.
+
+        `fields`: of the request, without the model; `near`: what all verdicts on one client's request have in common.
+        While possible one replica gets all of these, since it has their common beginning in its KV cache. Raises
+        JudgeFailed where no replica answers.
+        """
         tried: set[str] = set()
         failure, deaths = "no replica that serves it can be asked", 0
         try:
@@ -80,11 +86,14 @@ class InternalClient:
         while (replica := self._upstreams.best(tried, ask)) is not None:
             tried.add(replica.name)
             try:
-                return await self.post(target, replica.name, _CHAT, body, priority=_FIRST, timeout_s=_VERDICT_TIMEOUT_S)
+                return await self.post(
+                    target, replica.name, _CHAT, body, priority=_JUDGE_PRIORITY, timeout_s=_VERDICT_TIMEOUT_S
+                )
             except SuspectedQuery as error:
                 raise JudgeFailed(f"The model '{model}' cannot be asked: {error}") from error
             except ReplicaFailure as error:
                 failure, deaths = error.message, deaths + (error.kind in DEADLY)
+                # Two replicas died of it. A third is not risked.
                 if deaths > 1:
                     break
         raise JudgeFailed(f"The model '{model}' cannot be asked: {failure}.")

@@ -1,7 +1,7 @@
-"""Passing an answer on as it arrives: whole reads, never single events.
+"""Relay of an answer from a replica to the client, as it arrives: whole reads, never single events.
 
-Of an event stream only whole events are passed on: what follows the last event's end waits for the next read. So at
-any moment an error event can be added that clients can read, or another replica can go on, should the replica die. The
+Of an event stream only whole events are passed on. What follows the last event's end waits for the next read. So at any
+moment an error event can be added that clients can read, or another replica can go on, should the replica die. The
 bytes stay the same.
 """
 
@@ -25,34 +25,38 @@ from patchbay.router.upstream.failure import ReplicaFailure
 
 _ENDS = (b"\n\n", b"\r\n\r\n")
 _DONE = b"[DONE]"
-_HOLD_LIMIT = 64 * 1024
-_WHOLE_LIMIT = 64 * 1024 * 1024
+_PARTIAL_EVENT_LIMIT = 64 * 1024
+_DOCUMENT_LIMIT = 64 * 1024 * 1024
 
 
 class _Choice(msgspec.Struct, frozen=True):
     finish_reason: str | None = None
 
 
-class _Last(msgspec.Struct, frozen=True):
+class _LastEvent(msgspec.Struct, frozen=True):
     choices: tuple[_Choice, ...] = ()
     usage: Any = None
 
 
-_LAST = msgspec.json.Decoder(_Last)
+_LAST_EVENT = msgspec.json.Decoder(_LastEvent)
 
 
 class Relay:
-    """One answer on its way to the client. `form`: of the errors that its client expects;
-    `sent_bytes`: how much of its body the client was sent; `events`: how many events of a stream without a transcript;
-    `copy`: takes what the client is sent, where it is set; `transcript`: what is needed to go on elsewhere, for a
-    stream where that is known; `guard_session`: what filters the answer, where anything does; `cleared`: is over once
-    the prompt may be answered, and fails where it may not."""
+    """Relay of one answer to the client, through its guards.
+
+    `reply`: to the client; `form`: of the errors that the client expects. `event_stream`: whether the answer is one;
+    `sent_bytes`: size of what was sent of the body; `events`: count of a stream's events, where it has no transcript;
+    `copy`: collects what the client is sent, where it is set; `transcript`: what another replica needs to go on, for
+    streams of replicas that tell it; `guard_session`: the guards on the answer, where there are any; `cleared`: a task
+    that is over once the prompt may be answered, and fails where it may not.
+    """
 
     def __init__(self, reply: Reply, form: Form = "chat") -> None:
         self._reply = reply
         self._form = form
-        self._held = b""
-        self._last = self._before = b""
+        self._partial = b""
+        # The last two reads of a stream: one alone may be too short to show its end.
+        self._last = self._before_last = b""
         self._translate: Callable[[bytes], bytes] | None = None
         self._ends_with_done = False
         self.transcript: Transcript | None = None
@@ -67,8 +71,8 @@ class Relay:
 
     @property
     def tail(self) -> bytes:
-        """What the answer ends with: the last reads of a stream, or the whole of another where that was held."""
-        return self._before + self._last
+        """The end of the answer: the last two reads of a stream, or the whole body of a document that was gathered."""
+        return self._before_last + self._last
 
     @property
     def status(self) -> int:
@@ -84,7 +88,8 @@ class Relay:
         """Passes `answer` on with `extra` headers added.
 
         `ends_with_done`: whether an event stream is only whole with a last `data: [DONE]`. Raises ReplicaFailure where
-        it is not whole: `resume` can go on with a stream, or `fail` tells the client.
+        the answer is not whole: then `resume` can go on with a stream, or `fail` tells the client. Raises GuardFailed
+        where a document is too large for guards.
         """
         if self.cleared is not None:
             await self.cleared
@@ -109,25 +114,29 @@ class Relay:
         self._end(self._last)
 
     async def resume(self, answer: Answer, translate: Callable[[bytes], bytes] | None) -> None:
-        """Goes on with a stream that broke, by another answer's events, each put through `translate`. Raises
-        ReplicaFailure where that one breaks too."""
-        self._held = b""
+        """Continues a stream that broke with the events of another answer.
+
+        `translate`: turns each read of whole events into the shape of the first answer; None for no change. Raises
+        ReplicaFailure where this answer breaks too.
+        """
+        # The rest of an event that never became whole. The client has nothing of it.
+        self._partial = b""
         self._translate = translate
         await self._stream(answer)
 
     async def finish(self, events: bytes) -> None:
-        """Ends a stream that broke with its last `events`."""
+        """Ends a stream that broke with its last `events`, where nothing else of it is missing."""
         try:
-            self._let_through(events)
-            self._end(await self._rest())
+            self._pass_guards(events)
+            self._end(await self._drain())
         except StreamStopped as stop:
             self._end(stop.last)
 
     def fail(self, error: RequestError, extra: Headers) -> None:
-        """Tells the client of `error` in the way that is still open: as an answer, or as a stream's last event.
+        """Tells the client of `error`: as an answer with `extra` headers, or as a stream's last event.
 
-        Where neither is possible nothing more is sent, so that the connection is cut and the answer cannot pass for a
-        whole one.
+        Where neither is possible any more, nothing is sent. Then the connection is cut, so that the answer cannot pass
+        for a whole one.
         """
         if self._reply.finished:
             return
@@ -137,7 +146,7 @@ class Relay:
             self._end(error_event(self._form, self._body(error), self.tail))
 
     def whole(self, status: int, headers: Headers, body: bytes) -> None:
-        """Sends an answer of the router's own."""
+        """Sends a whole answer of the router's own."""
         self._reply.start(status, headers, length=len(body))
         self._end(body)
 
@@ -149,16 +158,17 @@ class Relay:
         return anthropic_body(error) if self._form == "messages" else openai_body(error)
 
     async def _filtered(self, answer: Answer, extra: Headers, guard_session: GuardSession) -> None:
-        """Passes on an answer that is one document, once a guard has seen all of it."""
-        await answer.gather(_WHOLE_LIMIT)
+        """Passes on an answer that is one document, once the guards have seen all of it."""
+        await answer.gather(_DOCUMENT_LIMIT)
         if not answer.whole:
-            raise GuardFailed(f"The answer is larger than {_WHOLE_LIMIT} bytes, so it was not let through.")
+            raise GuardFailed(f"The answer is larger than {_DOCUMENT_LIMIT} bytes, so it was not let through.")
         self._last = answer.take()
         body = await guard_session.whole(self._last)
         headers = [pair for pair in answer.headers if pair[0] != b"content-length"]
         self.whole(answer.status, headers + guard_session.headers(extra), body)
 
     def _used(self) -> tuple[int, int]:
+        """Returns the tokens of prompt and answer so far. Without a transcript an event counts as a token."""
         if self.transcript is not None and self.transcript.answer_count:
             return self.transcript.prompt_count, self.transcript.answer_count
         return 0, self.events
@@ -170,44 +180,47 @@ class Relay:
             self._filter.reads_from(answer)
             self._reply.follow(self._filter)
         try:
-            await self._pumped(answer)
-            if self._held:
-                held, self._held = self._held, b""
-                self._send_events(held)
+            await self._pump(answer)
+            if self._partial:
+                partial, self._partial = self._partial, b""
+                self._send_events(partial)
             if self._ends_with_done and _DONE not in self._last[-32:] and not self._is_whole():
                 raise ReplicaFailure("it ended its answer early", kind="disconnect")
-            self._end(await self._rest())
+            self._end(await self._drain())
         except StreamStopped as stop:
             self._end(stop.last)
         finally:
             if self._filter is not None:
                 await self._filter.close()
 
-    async def _pumped(self, answer: Answer) -> None:
-        pump = answer.pump(self._events)
+    async def _pump(self, answer: Answer) -> None:
+        pump = answer.pump(self._on_read)
         try:
             await (pump if self._gate is None else self._gate.during(pump))
         except ReplicaFailure:
-            # What came before it counts as sent: another goes on after that.
+            # Another replica goes on after the last event that came. So all of these must reach the client first.
             if self._filter is not None:
                 await self._filter.drain()
             raise
 
     def _is_whole(self) -> bool:
-        """Whether a stream that ended in order, and not by `[DONE]`, is whole: comments may follow that, and some
-        servers end after the finish reason. One with a transcript is rather given the rest of its events."""
-        return ends_whole(self._before + self._last, by_reason=self.transcript is None)
+        """Whether a stream that ended in order, but not with `[DONE]` in its last bytes, is whole.
 
-    async def _rest(self) -> bytes:
-        """What is still to go out once the replica has said all."""
+        Comments may follow `[DONE]`, and some servers end after the finish reason. A stream with a transcript is not
+        whole by its finish reason: `Carrier` adds the events that it lacks.
+        """
+        return ends_whole(self._before_last + self._last, by_reason=self.transcript is None)
+
+    async def _drain(self) -> bytes:
+        """Lets the guards finish, once the replica has sent all, and returns the last bytes for the client."""
         if self._gate is not None:
             await self._gate.drain()
         if self._filter is None:
             return b""
         return await self._filter.finish()
 
-    def _let_through(self, events: bytes) -> None:
-        """Passes a stream's next `events` on, as far as they may go out now."""
+    def _pass_guards(self, events: bytes) -> None:
+        """Gives a stream's next `events` to the guards, which pass on what may go out."""
         if self._gate is not None:
             self._gate.put(events)
         elif self._filter is not None:
@@ -215,10 +228,10 @@ class Relay:
         else:
             self._pass(events)
 
-    def _events(self, data: bytes) -> None:
-        ready, self._held = split_events(self._held + data if self._held else data)
-        if ready:
-            self._send_events(ready)
+    def _on_read(self, data: bytes) -> None:
+        whole, self._partial = split_events(self._partial + data if self._partial else data)
+        if whole:
+            self._send_events(whole)
 
     def _send_events(self, events: bytes) -> None:
         transcript = self.transcript
@@ -231,11 +244,11 @@ class Relay:
             transcript.note(events)
         else:
             self.events += events.count(_ENDS[0])
-        self._before, self._last = self._last, events
+        self._before_last, self._last = self._last, events
         if self._gate is None and self._filter is None:
             self._pass(events)
         else:
-            self._let_through(events)
+            self._pass_guards(events)
 
     def _pass(self, data: bytes) -> None:
         self.sent_bytes += len(data)
@@ -251,8 +264,11 @@ class Relay:
 
 
 def ends_whole(events: bytes, *, by_reason: bool) -> bool:
-    """Whether `events`, the last of a stream of completions, are its end: by `[DONE]`, or, `by_reason`, by an event
-    with a finish reason that nothing but the count of tokens follows."""
+    """Whether `events`, the last ones of a stream of completions, are its end.
+
+    They are where they have `[DONE]`, or, with `by_reason`, an event with a finish reason that nothing but the count of
+    tokens follows.
+    """
     for line in reversed(events.splitlines()):
         if not line.startswith(b"data:"):
             continue
@@ -260,7 +276,7 @@ def ends_whole(events: bytes, *, by_reason: bool) -> bool:
         if data == _DONE:
             return True
         try:
-            last = _LAST.decode(data)
+            last = _LAST_EVENT.decode(data)
         except (msgspec.MsgspecError, UnicodeDecodeError):
             return False
         if last.choices:
@@ -271,14 +287,14 @@ def ends_whole(events: bytes, *, by_reason: bool) -> bool:
 
 
 def split_events(data: bytes) -> tuple[bytes, bytes]:
-    """`data` up to the end of its last whole event, and the rest.
+    """Splits `data` after its last whole event. Returns the whole events, and the rest.
 
-    A rest over 64 KiB counts as whole, which bounds what is held for a replica that ends no event.
+    A rest over 64 KiB counts as whole, which bounds the memory for a replica that ends no event.
     Source: https://html.spec.whatwg.org/multipage/server-sent-events.html (events end with an empty line).
     """
     if data.endswith(_ENDS):
         return data, b""
     cut = max(data.rfind(end) + len(end) if end in data else 0 for end in _ENDS)
-    if len(data) - cut > _HOLD_LIMIT:
+    if len(data) - cut > _PARTIAL_EVENT_LIMIT:
         return data, b""
     return data[:cut], data[cut:]

@@ -1,7 +1,8 @@
-"""A request's kind: the same for whatever gives an engine the same work, by a keyed hash. Pure.
+"""Kind of a request: a keyed hash that is the same for all requests that give an engine the same work. Pure.
 
-Hashed is what a prompt is made from, and what an engine does beside sampling (grammars, log probabilities, several
-answers), in an order of its own; not who asks, how the answer is sent, or how tokens are drawn.
+Hashed are the fields from which the prompt is made, and those for what an engine does beside sampling (grammars, log
+probabilities, several answers), in a fixed order. Left out is who asks, how the answer is sent, and how tokens are
+drawn.
 """
 
 from collections.abc import Iterator
@@ -54,18 +55,21 @@ _FIELDS = msgspec.defstruct(
     "_Fields", [(name, msgspec.Raw, msgspec.field(default=msgspec.Raw())) for name in (*_PROMPT, *_WORK)], frozen=True
 )
 _DECODER = msgspec.json.Decoder(_FIELDS)
-# Put in order within as well, which takes about a millisecond for so many bytes. What is larger is hashed as it came.
+# Fields up to this size are hashed with their keys sorted, which takes about a millisecond. Larger ones as they came.
 _ORDERED_BYTES = 64 * 1024
 
 
 def kind_of(engine_name: str, body: bytes, key: bytes) -> bytes:
-    """The kind of a request with this JSON `body` to the model of that name. `key`: what makes it say nothing to
-    others, up to 64 bytes."""
-    made = blake2b(engine_name.encode(), key=key, digest_size=16)
+    """Returns the kind of a request, 16 bytes.
+
+    `engine_name`: of the model; `body`: JSON; `key`: up to 64 secret bytes, without which nobody can guess the prompt
+    from the kind. Source: RFC 7693 (BLAKE2, keyed).
+    """
+    kind = blake2b(engine_name.encode(), key=key, digest_size=16)
     for name, value in _parts(body):
-        made.update(b"\0%b\0%d\0" % (name.encode(), len(value)))
-        made.update(value)
-    return made.digest()
+        kind.update(b"\0%b\0%d\0" % (name.encode(), len(value)))
+        kind.update(value)
+    return kind.digest()
 
 
 def _parts(body: bytes) -> Iterator[tuple[str, bytes]]:

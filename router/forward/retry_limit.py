@@ -1,4 +1,4 @@
-"""How long a request is held whose replica died, while others are asked."""
+"""Retry limit of a request whose replica died: how long, and how many replicas, before it is given up."""
 
 from collections.abc import Callable
 
@@ -6,11 +6,12 @@ from patchbay.router.upstream.failure import DEADLY, ReplicaFailure
 
 
 class RetryLimit:
-    """One request's: it lasts for `timeout_s` after the first death or the last progress, by `clock`, in seconds.
+    """Retry limit of one request.
 
-    `limit`: replicas that may fail in a row before they say anything: such a request may be what kills them. `queued`:
-    it has waited for its turn, which it was given for a replica that was there: it is held where that one is gone too.
-    `deaths`: those that it has seen already, on the way to another model.
+    `timeout_s`: seconds for which others are asked after the first death or the last progress; `limit`: replicas that
+    may fail in a row before they send anything, since such a request may be what kills them; `clock`: seconds,
+    monotonic; `queued`: whether the request waited for its turn: it got that for a replica that was there, so it is
+    kept waiting too where that one is gone; `deaths`: those that it saw already, before it went on to another model.
     """
 
     def __init__(
@@ -24,37 +25,40 @@ class RetryLimit:
         self._until_s: float | None = None
 
     @property
-    def waits(self) -> bool:
-        """Whether a replica has died under the request, and it is still to be answered by another."""
+    def is_waiting(self) -> bool:
+        """Whether a replica died under the request, and another may still answer it."""
         return self._until_s is not None and not self.over
 
     @property
     def left_s(self) -> float:
-        """For how many seconds it waits at most."""
+        """The seconds that the request may still wait."""
         return 0.0 if self._until_s is None else self._until_s - self._clock()
 
     @property
     def over(self) -> bool:
-        """Whether it is to be given up."""
+        """Whether the request is to be given up."""
         return self._deaths >= self._limit or (self._until_s is not None and self._clock() >= self._until_s)
 
     def failed(self, error: ReplicaFailure) -> None:
-        """Notes a failure. One that took the request and died is waited for; one that was never reached is not, but
-        for a request that was queued."""
+        """Notes a failed try.
+
+        The wait begins where a replica took the request and died. It does not where one was never reached, unless the
+        request was queued.
+        """
         if error.kind in DEADLY or error.kind == "error":
             self._deaths += 1
         if error.kind == "disconnect":
             self._begin()
         else:
-            self.alone()
+            self.none_available()
 
-    def alone(self) -> None:
-        """Notes that nobody can be asked."""
+    def none_available(self) -> None:
+        """Notes that no replica can be asked now."""
         if self._queued:
             self._begin()
 
     def progressed(self) -> None:
-        """Notes that the client got more of its answer."""
+        """Notes that the client got more of its answer, which starts the limit anew."""
         self._deaths = 0
         self._until_s = self._clock() + self._timeout_s
 

@@ -1,4 +1,4 @@
-"""What the status of an answer says of the replica that gave it."""
+"""Verdicts on replicas by the status of their answers: is it an answer, or a failure of the replica?"""
 
 import time
 from collections.abc import Iterable
@@ -11,20 +11,23 @@ from patchbay.router.http.headers import MISSING
 from patchbay.router.upstream.failure import FailureKind, ReplicaFailure
 
 _RETRY_AFTER = b"retry-after"
-# Where a replica that has too much to do does not say for how long.
+# For a replica that is overloaded and does not say for how long.
 _PAUSE_S = 1.0
 # Kinds for which the last replica's answer goes to the client as it is.
 OWN_WORDS: frozenset[FailureKind] = frozenset({"busy", "limited"})
 
 
 class Verdicts:
-    """Which answers are about the replica and not about the request, so that another is asked."""
+    """Decides which answers are about the replica and not about the request, so that another replica is asked."""
 
     def __init__(self, upstreams: Upstreams) -> None:
         self._upstreams = upstreams
 
     def of(self, exchange: Exchange, attempt: Attempt, ask: Ask) -> ReplicaFailure | None:
-        """What `attempt` failed at, None where its answer is one to the request."""
+        """Returns the failure that the status of `attempt` means, None where it answers the request.
+
+        Has side effects: a replica may be paused, and the budget charged for a second opinion on a 500.
+        """
         status = attempt.answer.status
         if status in (401, 403):
             return ReplicaFailure("it refused the router's token", kind="refused")
@@ -35,14 +38,16 @@ class Verdicts:
             return self._unavailable(attempt)
         if status == 500:
             return self._erred(exchange, attempt, ask)
-        # One of ours keeps the deadline that it was told.
+        # A 504 of our own server under a deadline is the client's: the request had no more time. That is an answer.
         if status == 502 or (status == 504 and (ask.deadline_s is None or _is_plain(attempt))):
             return ReplicaFailure(f"it, or a proxy before it, answers {status}", kind="gateway")
         return None
 
     def _unavailable(self, attempt: Attempt) -> ReplicaFailure:
-        """A replica that says when to come again, or what it has not got, is well; a plain one is left alone until
-        then."""
+        """Returns the failure for a 503.
+
+        A replica that says when to come again, or what it does not have, is well. A plain one is paused until then.
+        """
         answer = attempt.answer
         if header(answer.headers, _RETRY_AFTER) is None and not answer.has(MISSING):
             return ReplicaFailure("it takes no work (503)", kind="gateway")
@@ -51,14 +56,18 @@ class Verdicts:
         return ReplicaFailure("it takes no work now (503)", kind="busy")
 
     def _erred(self, exchange: Exchange, attempt: Attempt, ask: Ask) -> ReplicaFailure | None:
-        """A 500 is the replica's fault where another answers the same request, and the request's where that errs
-        too."""
+        """Returns the failure for a 500, None where that is the answer.
+
+        A 500 is the replica's fault where another replica answers the same request, and the request's where that one
+        fails too.
+        """
         upstreams = self._upstreams
         case = upstreams.case(exchange, ask)
         if case.erred is not None:
             case.erred = None
             upstreams.suspects.poisoned(case)
             return None
+        # No second opinion on a request that may end replicas, or that is known to get 500 everywhere.
         if case.deaths or upstreams.suspects.poisons(case):
             return None
         if upstreams.pick(exchange, ask) is None or not upstreams.may_try_again():
@@ -67,7 +76,7 @@ class Verdicts:
 
 
 def pause_s(headers: Iterable[tuple[bytes, bytes]], now_s: float) -> float:
-    """For how long a replica wants to be left alone, in seconds. `now_s`: Unix time.
+    """Returns the seconds for which a replica wants to be left alone, by its headers. `now_s`: Unix time.
 
     Source: RFC 9110, section 10.2.3: seconds, or a date.
     """

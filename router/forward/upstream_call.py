@@ -1,4 +1,4 @@
-"""A request as it goes on to a replica."""
+"""Upstream call: a client's request in the form in which it goes to a replica."""
 
 import asyncio
 
@@ -12,7 +12,11 @@ from patchbay.router.upstream.link import Link
 
 
 def call_of(exchange: Exchange, ask: Ask, replica: Replica, link: Link) -> Call:
-    """The call to `replica`. From one of ours a stream's token ids are asked for, and a transcript of it begins."""
+    """Makes the call to `replica`.
+
+    From a replica of ours a stream's token ids are asked for, and the transcript begins that another replica needs to
+    go on with it. `link`: the connections and the token for `replica`.
+    """
     request, ours = exchange.request, replica.catalog is not None and not replica.catalog.plain
     query = request.query.decode("latin-1")
     headers = upstream_headers(request.headers, exchange.id, link.authorization)

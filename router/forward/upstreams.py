@@ -1,4 +1,4 @@
-"""The replicas as requests see them: who takes one, what it costs them, and what they are held to have failed at."""
+"""Upstreams: the replicas as forwarding sees them. Picks one, counts requests in flight, and books failures."""
 
 import logging
 from collections import Counter
@@ -22,15 +22,18 @@ from patchbay.router.upstream.failure import DEADLY, ReplicaFailure
 from patchbay.router.upstream.link import Link
 
 _log = logging.getLogger("patchbay.router")
-# Said of itself by a replica that is well.
+# Kinds of failure by which a replica that is well refuses work.
 _HARMLESS = frozenset({"busy", "limited"})
-# Stands for the id of a request that is the router's own.
-ASIDE = "aside"
+# Stands for the id in the audit log where a request is the router's own.
+_INTERNAL_ID = "aside"
 
 
 class Attempt:
-    """A replica that answers since `began_s`. It counts as in flight there until it is closed. As a context manager it
-    is closed as whole where nothing is raised."""
+    """Attempt of a request at a replica that has begun to answer. It counts as in flight there until it is closed.
+
+    `began_s`: when the replica was asked; `closed`: called once at the end, with whether it answered as it should. As a
+    context manager an attempt is closed as good where nothing is raised.
+    """
 
     def __init__(self, replica: Replica, answer: Answer, began_s: float, closed: Callable[[bool], None]) -> None:
         self.replica = replica
@@ -47,8 +50,10 @@ class Attempt:
         self.close(good=kind is None and self.answer.status < 500)
 
     def close(self, *, good: bool = False) -> None:
-        """Ends it. A replica that has not said all sees its connection closed. `good`: whether it answered as it
-        should."""
+        """Ends the attempt. A replica that has not sent its whole answer sees its connection closed.
+
+        `good`: whether it answered as it should.
+        """
         if self._closed is not None:
             self.answer.close()
             self._closed(good)
@@ -56,8 +61,11 @@ class Attempt:
 
 
 class Upstreams:
-    """Holds, for each replica, what this router has in flight there and its health; the budget for retries; and which
-    requests are suspected. `clock`: seconds, monotonic."""
+    """State of this router toward its replicas: requests in flight and health of each, the budget for retries, and
+    the suspected requests.
+
+    `links`: the ways to the replicas, by name; `clock`: seconds, monotonic.
+    """
 
     def __init__(
         self,
@@ -75,55 +83,58 @@ class Upstreams:
         self._metrics = metrics
         self._clock = clock
         self._weights = config.balance.weights
-        self._allowance = config.retry.policy
-        self._budget = budget.RetryBudget(self._allowance.burst, clock())
-        self._turn = 0
+        self._retry_policy = config.retry.policy
+        self._budget = budget.RetryBudget(self._retry_policy.burst, clock())
+        self._queries = 0
 
     def pick(self, exchange: Exchange, ask: Ask) -> Replica | None:
-        """Who may be asked next, None where nobody is left: first whom the request's turn was given for."""
+        """Picks the replica to ask next: first the one that the turn was given for. None where none is left."""
         turn = exchange.turn
         if turn is not None and turn.first is not None and turn.first not in exchange.tried:
-            given = self._fleet.find(turn.first)
-            if given is not None and given.state == "ready":
-                return given
+            first = self._fleet.find(turn.first)
+            if first is not None and first.state == "ready":
+                return first
         return self.best(exchange.tried, ask)
 
     def best(self, tried: Collection[str], ask: Ask, only: Collection[str] | None = None) -> Replica | None:
-        """Who is best asked, of those called `only` where that is given, and not of those that were `tried`; None where
-        nobody is left."""
-        self._turn += 1
+        """Picks the best replica for `ask`. None where none is left.
+
+        `tried`: replicas that must not be picked; `only`: the names to pick from, all that can serve it by default.
+        """
+        self._queries += 1
         view = self._fleet.view
-        if not self.healths.untroubled:
-            tried = {*tried} | self.healths.shunned()
+        if not self.healths.all_available:
+            tried = {*tried} | self.healths.unavailable()
         target = replace(ask.target, replicas=self._fleet.able(ask.target) if only is None else tuple(only))
-        query = Query(target, ask.prompt, tried, ask.pool, self._turn)
+        query = Query(target, ask.prompt, tried, ask.pool, self._queries)
         return pick(view.replicas, query, self.in_flight, self._weights)
 
-    def shut_s(self, ask: Ask) -> float:
-        """For how many seconds all who could be asked are left alone, after failures; 0 where one is not."""
-        return min((self.healths.shut_s(name) for name in self._ready(ask)), default=0.0)
+    def ejected_s(self, ask: Ask) -> float:
+        """Returns the seconds until one of the replicas for `ask` is tried again, where all are ejected; else 0."""
+        return min((self.healths.ejected_s(name) for name in self._ready(ask)), default=0.0)
 
     def circuit_open(self, name: str) -> bool:
-        """Whether a replica is left alone for now, after failures."""
-        return self.healths.is_shut(name)
+        """Whether a replica gets no requests for now, after failures."""
+        return self.healths.is_ejected(name)
 
     def paused_s(self, ask: Ask) -> float:
-        """For how many seconds all who could be asked want to be left alone, as they said; 0 where one does not."""
+        """Returns the seconds for which all replicas for `ask` asked to be left alone; 0 where one did not."""
         return min((self.healths.paused_s(name) for name in self._ready(ask)), default=0.0)
 
     def earn(self) -> None:
-        """Notes a request, whose share may be tried again."""
-        self._budget = budget.earned(self._budget, self._allowance)
+        """Credits the retry budget with the share of one request."""
+        self._budget = budget.earned(self._budget, self._retry_policy)
 
     def may_try_again(self) -> bool:
-        """Whether one more try is within the budget, and if so takes it."""
-        self._budget, allowed = budget.drawn(self._budget, self._clock(), self._allowance)
+        """Takes one try from the retry budget. Returns False, and takes nothing, where it is used up."""
+        self._budget, allowed = budget.drawn(self._budget, self._clock(), self._retry_policy)
         if not allowed:
             self._metrics.retry_refused()
         return allowed
 
     def case(self, exchange: Exchange, ask: Ask) -> Case:
-        """What is known of a request's tries. It stays the same where the request goes on to another model."""
+        """Returns the case of a request, and opens it first where there is none. It stays the same where the request
+        goes on to another model."""
         if exchange.case is None:
             exchange.case = self.suspects.case(ask.target, ask.body, exchange.id.decode())
         return exchange.case
@@ -134,30 +145,34 @@ class Upstreams:
             self.suspects.check(self.case(exchange, ask))
 
     async def admit(self, exchange: Exchange, ask: Ask) -> None:
-        """Waits until a request may go to a replica. Raises SuspectedQuery where it may not."""
+        """Waits until a request may go to a replica. Raises SuspectedQuery where its kind is held off."""
         if self.suspects.watching:
             await self.suspects.admit(self.case(exchange, ask))
 
     async def fetch(self, target: Target, replica: Replica, call: Call, *, timeout_s: float) -> Document:
-        """What `replica` answers to a request of the router's own for `target`, read whole. Raises ReplicaFailure, and
-        SuspectedQuery where replicas may die of it."""
+        """Sends a request of the router's own for `target` to `replica`, and reads the whole answer.
+
+        `timeout_s`: for the whole answer. Raises ReplicaFailure, and SuspectedQuery where replicas may die of it.
+        """
         suspects, began_s = self.suspects, self._clock()
         if suspects.watching:
-            suspects.check(suspects.case(target, call.body, ASIDE))
+            suspects.check(suspects.case(target, call.body, _INTERNAL_ID))
         try:
             document = await self.links[replica.name].client.fetch(call, timeout_s=timeout_s)
         except ReplicaFailure as error:
-            # Its time is for the whole answer: one that is over says nothing of the replica.
+            # The time limit is the caller's, for the whole answer. That it is over says nothing of the replica.
             if error.kind in DEADLY - {"timeout"}:
-                self._suspect(suspects.case(target, call.body, ASIDE), replica, began_s)
+                self._suspect(suspects.case(target, call.body, _INTERNAL_ID), replica, began_s)
             raise
         if suspects.watching and document.status == 200:
-            suspects.answered(suspects.case(target, call.body, ASIDE))
+            suspects.answered(suspects.case(target, call.body, _INTERNAL_ID))
         return document
 
     async def ask(self, exchange: Exchange, replica: Replica, call: Call) -> Attempt:
-        """What `replica` answers to `call`, once its first bytes are here. Raises ReplicaFailure, which is noted, and
-        SuspectedQuery."""
+        """Sends `call` to `replica` and waits for the first bytes of its answer.
+
+        Raises ReplicaFailure, which is noted already, and SuspectedQuery.
+        """
         name, began_s = replica.name, self._clock()
         if exchange.turn is not None:
             exchange.turn.at(name)
@@ -168,35 +183,39 @@ class Upstreams:
         except BaseException as error:
             try:
                 if isinstance(error, ReplicaFailure):
-                    self._note(exchange, replica, error, began_s)
+                    self._note_failure(exchange, replica, error, began_s)
             finally:
-                self._left(name)
+                self._release(name)
             raise
-        return Attempt(replica, answer, began_s, lambda good: self._left(name, good=good))
+        return Attempt(replica, answer, began_s, lambda good: self._release(name, good=good))
 
     def began(self, exchange: Exchange, attempt: Attempt, *, midway: bool = False) -> None:
-        """Notes that a replica has begun to answer a request, or, `midway`, to go on with its answer."""
+        """Notes that a replica began to answer a request, or, `midway`, to continue its answer."""
         self.healths.began(attempt.replica.name)
         case = exchange.case
         if case is None:
             return
         self.suspects.began(case, midway=midway)
+        # Another replica can answer what the first answered with 500: so that was the first one's fault.
         if case.erred is not None and attempt.answer.status < 500:
             name, began_s = case.erred
             case.erred = None
             self.healths.failed(name, "error", began_s)
 
     def failed(self, exchange: Exchange, attempt: Attempt, error: ReplicaFailure) -> None:
-        """Notes that a replica that had begun to answer failed, before its attempt is closed. Raises SuspectedQuery."""
-        self._note(exchange, attempt.replica, error, attempt.began_s)
+        """Notes that a replica failed that had begun to answer. Call it before `attempt` is closed.
+
+        Raises SuspectedQuery where requests of this kind are held off from now on.
+        """
+        self._note_failure(exchange, attempt.replica, error, attempt.began_s)
 
     def _ready(self, ask: Ask) -> frozenset[str]:
-        ready = {one.name for one in self._fleet.view.replicas if one.state == "ready"}
+        ready = {replica.name for replica in self._fleet.view.replicas if replica.state == "ready"}
         return frozenset(ready.intersection(self._fleet.able(ask.target)))
 
-    def _note(self, exchange: Exchange, replica: Replica, error: ReplicaFailure, began_s: float) -> None:
-        """Tells of a failure: in the log, the metrics, to whoever looks at the replica's state, to its health, and to
-        those who suspect requests."""
+    def _note_failure(self, exchange: Exchange, replica: Replica, error: ReplicaFailure, began_s: float) -> None:
+        """Books a failure everywhere: in the log, the metrics, the replica's state and health, and as evidence against
+        the request. Raises SuspectedQuery."""
         name = replica.name
         _log.warning("request %s: replica %s failed: %s", exchange.id.decode(), name, error.message)
         self._metrics.upstream_failure(name, error.kind)
@@ -214,13 +233,16 @@ class Upstreams:
         if error.kind in DEADLY:
             midway, before = exchange.relay.sent_bytes > 0, exchange.sent_before
             exchange.sent_before = exchange.relay.sent_bytes
-            # An overloaded fleet is silent too.
+            # A timeout is no proof of a death: an overloaded fleet is silent too.
             silent = exchange.sent_before <= before and error.kind != "timeout"
             self._suspect(case, replica, began_s, silent=silent, midway=midway)
 
     def _blame(self, case: Case, name: str, error: ReplicaFailure, began_s: float) -> None:
-        """Counts a failure against a replica: once for all tries of one request, and only against the first replica
-        where the request may be the cause."""
+        """Counts a failure against a replica's health.
+
+        All tries of one request count once for a replica. Where the request may be the cause, only the first replica
+        is blamed.
+        """
         deadly = error.kind in DEADLY
         if name in case.blamed or (deadly and case.counted):
             self.healths.released(name)
@@ -232,12 +254,12 @@ class Upstreams:
     def _suspect(
         self, case: Case, replica: Replica, began_s: float, *, silent: bool = True, midway: bool = False
     ) -> None:
-        company = max(1, self.in_flight[replica.name] + replica.elsewhere)
-        fall = self.healths.fell(replica.name, began_s, case.kind, company)
+        concurrent = max(1, self.in_flight[replica.name] + replica.elsewhere)
+        death = self.healths.died(replica.name, began_s, case.kind, concurrent)
         case.deaths += 1
-        self.suspects.died(case, Death(replica.name, fall.at_s, silent, midway, fall.company, fall.sound))
+        self.suspects.died(case, Death(replica.name, death.at_s, silent, midway, death.concurrent, death.sound))
 
-    def _left(self, name: str, *, good: bool = False) -> None:
+    def _release(self, name: str, *, good: bool = False) -> None:
         self.in_flight[name] -= 1
         if not self.in_flight[name]:
             del self.in_flight[name]

@@ -1,4 +1,7 @@
-"""A port and the HTTP server behind it: uvicorn, with the few changes that a gateway needs."""
+"""HTTP server for an ASGI application on a port of its own: uvicorn, with the few changes that a gateway needs.
+
+The admin port uses it. The public port has a faster one (`port`).
+"""
 
 import asyncio
 import contextlib
@@ -17,15 +20,18 @@ _BACKLOG = 2048
 _KEEP_ALIVE_S = 75
 _HEAD_LIMIT = 64 * 1024
 _DISCARD_LIMIT = 32 * 1024 * 1024
-_MOST_CONNECTIONS = 64
+_MAX_CONNECTIONS = 64
 _TICK_S = 1.0
 _POLL_S = 0.01
-_LAST_S = 1.0
+_CANCEL_WAIT_S = 1.0
 
 
 class Protocol(HttpToolsProtocol):
-    """uvicorn's HTTP/1.1, with limits on the size of a request's head and on what is read of a body that was already
-    refused, malformed requests answered in OpenAI's shape, and pipelined requests told when their client leaves."""
+    """HTTP/1.1 protocol of uvicorn with a gateway's limits and error format.
+
+    It bounds the size of a request's head, and what is read of a body that was already refused. Malformed requests are
+    answered in OpenAI's shape, and pipelined requests are told when their client leaves.
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -36,9 +42,9 @@ class Protocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         # The admin port's share of the descriptors that are kept from clients.
-        if len(self.connections) > _MOST_CONNECTIONS:
-            idle = (one for one in self.connections if one is not self and _is_idle(one))
-            next(idle, self).transport.close()
+        if len(self.connections) > _MAX_CONNECTIONS:
+            others = (connection for connection in self.connections if connection is not self)
+            next(filter(_is_idle, others), self).transport.close()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -54,8 +60,8 @@ class Protocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         super().on_body(body)
-        # A client that is refused may only look for the answer once it has sent its body, so that is read, but not
-        # without end: closing at once would reset the connection, and the answer on it would be lost.
+        # Some clients look for the answer only once they have sent the whole body. Closing at once would reset the
+        # connection and lose the answer on it. So the rest of a refused body is read, up to a limit.
         if self.cycle.response_complete:
             self._discarded_bytes += len(body)
             if self._discarded_bytes > _DISCARD_LIMIT:
@@ -64,7 +70,7 @@ class Protocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         before: RequestResponseCycle | None = self.cycle
         super().on_headers_complete()
-        # uvicorn only tells the newest request of a lost connection, but the oldest one is being answered.
+        # uvicorn tells only the newest request of a lost connection, but the oldest one is being answered.
         self._earlier = [cycle for cycle in self._earlier if not cycle.response_complete]
         if before is not None and not before.response_complete:
             self._earlier.append(before)
@@ -78,7 +84,7 @@ class Protocol(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         current: RequestResponseCycle | None = self.cycle
         cycles = [*self._earlier, *([current] if current is not None else [])]
-        # In the middle of an answer there is no way to tell it but to cut that answer.
+        # An error in the middle of an answer would be read as part of it. All that can be done is to cut that answer.
         if not any(cycle.response_started and not cycle.response_complete for cycle in cycles):
             body = openai_body(InvalidRequest(msg))
             head = b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\nconnection: close\r\n"
@@ -96,9 +102,9 @@ def _is_idle(connection: Any) -> bool:
 
 
 class Listener(uvicorn.Server):
-    """An ASGI application on a port of its own. `up` is set once it accepts connections.
+    """Server of one ASGI application on a bound socket. `up` is set once it accepts connections.
 
-    It takes no signals: the process has one owner, and that is not this.
+    It installs no signal handlers: the process that runs it decides when to stop.
     """
 
     def __init__(self, app: Any, bound: socket.socket) -> None:
@@ -121,16 +127,17 @@ class Listener(uvicorn.Server):
         self.up = asyncio.Event()
 
     async def run_until_stopped(self) -> None:
-        """Serves until `stop`, and then until every request has had its answer."""
+        """Serves until `stop` is called, and then until every request has its answer."""
         await self.serve(sockets=[self._bound])
 
     def stop(self, *, at_once: bool = False) -> None:
-        """Closes the port. `at_once`: waits for no answer any more."""
+        """Closes the port and makes `run_until_stopped` end. `at_once`: cuts the answers that are under way."""
         self.should_exit = True
         self.force_exit = self.force_exit or at_once
         self._stop.set()
 
     async def main_loop(self) -> None:
+        # Like uvicorn's own loop, but woken by `stop` instead of at its next tick.
         while not await self.on_tick(0):
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_TICK_S):
@@ -141,7 +148,7 @@ class Listener(uvicorn.Server):
         self.up.set()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Closes the port, lets connections end with their answers, and cuts those that `stop` does not wait for."""
+        """Closes the port and lets each connection end with its answer. Cuts the rest once `stop` says at once."""
         for server in self.servers:
             server.close()
         for bound in sockets or []:
@@ -154,7 +161,7 @@ class Listener(uvicorn.Server):
         for connection in list(state.connections):
             connection.transport.abort()
         if state.tasks:
-            await asyncio.wait(state.tasks, timeout=_LAST_S)
+            await asyncio.wait(state.tasks, timeout=_CANCEL_WAIT_S)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -162,9 +169,10 @@ class Listener(uvicorn.Server):
 
 
 def bind(host: str, port: int, *, shared: bool = False) -> socket.socket:
-    """A socket bound to `host` and `port` (0: any free one). Raises StartError where it is taken or not ours.
+    """Binds a socket to `host` and `port` (0: any free one). Raises StartError where it is taken or not ours.
 
-    It listens, but for one that is `shared` with another router: that gets no connections before they are taken.
+    `shared`: whether another router may listen on the same port. Such a socket does not listen yet, so that the kernel
+    sends it no connections before somebody accepts them; any other socket listens.
     """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
@@ -187,6 +195,6 @@ def bind(host: str, port: int, *, shared: bool = False) -> socket.socket:
 
 
 def url_of(bound: socket.socket) -> str:
-    """The address of a bound socket as `http://HOST:PORT`."""
+    """Gives the address of a bound socket as `http://HOST:PORT`."""
     host, port = bound.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

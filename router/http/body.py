@@ -1,4 +1,4 @@
-"""Of a request's body only what routing needs."""
+"""Parser of the few fields of a request's JSON body that routing needs. All other fields stay unparsed."""
 
 import re
 
@@ -7,36 +7,36 @@ import msgspec
 from patchbay.core.errors import InvalidRequest
 from patchbay.core.json_body import UNREADABLE, decoded, encoded, unreadable
 
-_NOTHING = msgspec.Raw()
+_ABSENT = msgspec.Raw()
 
 
 class Prompt(msgspec.Struct, frozen=True):
-    """What a prompt is made from, as JSON that nobody has parsed. `system`: what goes before `text`, in requests that
-    have a field for it."""
+    """Unparsed JSON from which the engine makes the prompt. `text`: the messages, the prompt or the input; `system`:
+    the instructions before it, in requests that have a field for them."""
 
-    text: msgspec.Raw = _NOTHING
-    system: msgspec.Raw = _NOTHING
+    text: msgspec.Raw = _ABSENT
+    system: msgspec.Raw = _ABSENT
 
 
 class Head(msgspec.Struct, frozen=True):
-    """What the router reads of a request; every other field passes through unread."""
+    """Fields of a request that the router reads. Every other field passes through unread."""
 
     model: str
     stream: bool | None = None
-    messages: msgspec.Raw = _NOTHING
-    prompt: msgspec.Raw = _NOTHING
-    input: msgspec.Raw = _NOTHING
-    system: msgspec.Raw = _NOTHING
-    instructions: msgspec.Raw = _NOTHING
+    messages: msgspec.Raw = _ABSENT
+    prompt: msgspec.Raw = _ABSENT
+    input: msgspec.Raw = _ABSENT
+    system: msgspec.Raw = _ABSENT
+    instructions: msgspec.Raw = _ABSENT
 
     @property
     def beginning(self) -> Prompt:
-        """What the prompt is made from, whichever endpoint this is for."""
-        text = next((raw for raw in (self.messages, self.prompt, self.input) if _given(raw)), _NOTHING)
-        return Prompt(text, self.system if _given(self.system) else self.instructions)
+        """The parts that the prompt is made from, whichever endpoint the request is for."""
+        text = next((raw for raw in (self.messages, self.prompt, self.input) if _is_present(raw)), _ABSENT)
+        return Prompt(text, self.system if _is_present(self.system) else self.instructions)
 
 
-def _given(raw: msgspec.Raw) -> bool:
+def _is_present(raw: msgspec.Raw) -> bool:
     return memoryview(raw).nbytes > 0
 
 
@@ -45,9 +45,10 @@ _FIELD = re.compile(r"`\$\.(?P<at>\w+)`$|missing required field `(?P<missing>\w+
 
 
 def parse_head(body: bytes) -> Head:
-    """`model` and `stream` of a request's JSON body. Raises InvalidRequest, with the field at fault where one is."""
+    """Reads the `Head` of a request's JSON body. Raises InvalidRequest, with the field at fault where one is."""
     try:
-        # What is not read is not looked at either, and whoever reads it later would find it out.
+        # msgspec does not check the UTF-8 of fields that it skips. Whoever reads those later would fail, so it is
+        # checked here; for ASCII there is nothing to check.
         return _HEAD.decode(body if body.isascii() else body.decode())
     except msgspec.ValidationError as error:
         raise _wrong_field(str(error)) from error
@@ -55,13 +56,16 @@ def parse_head(body: bytes) -> Head:
         raise unreadable(error) from error
 
 
-# What begins `\u` in a name that says "model" in escapes, and seldom stands elsewhere.
+# Every letter of "model" escapes to this and one more digit. A body without it has no escaped spelling of the name.
 _ESCAPED_LETTER = b"\\u006"
 
 
 def with_one_model(body: bytes) -> bytes:
-    """`body`, whose head was read, with `model` said once: of two one server reads the last, as we do, and another may
-    read the first. Raises InvalidRequest."""
+    """Returns `body` with exactly one `model` field. Raises InvalidRequest.
+
+    `body`: JSON whose head was read already. Of two `model` fields the router reads the last; another server may read
+    the first, and so answer with a model that the client's key does not open.
+    """
     if body.count(b'"model"') == 1 and _ESCAPED_LETTER not in body:
         return body
     return encoded(decoded(body))

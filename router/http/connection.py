@@ -1,4 +1,4 @@
-"""One client's connection: an asyncio protocol that reads requests and has them answered, one after the other.
+"""Client connection: an asyncio protocol that reads requests and has them answered, one after the other.
 
 Source: RFC 9112 (HTTP/1.1); the parser is llhttp, Node's, which refuses what could be read in two ways.
 """
@@ -20,26 +20,31 @@ from patchbay.router.http.request_head import check_head
 Shed = Literal["idle", "refused"]
 _HEAD_LIMIT = 64 * 1024
 _DISCARD_LIMIT = 32 * 1024 * 1024
-_ON_ITS_WAY_S = 0.5
-_MOST_LINES = 256
-# What is parsed in one turn of the event loop: there may be thousands of chunks or requests in it.
+# Time for a request that a client sent just before it could know that the router is ending.
+_LAST_REQUEST_S = 0.5
+_LAST_BODY_S = 1.0
+_MAX_LINES = 256
+# Bytes parsed in one turn of the event loop. They may hold thousands of chunks or requests, and streams wait meanwhile.
 _SLICE = 32 * 1024
-# Requests that are read before those that came earlier are answered.
-_AHEAD = 16
+# Requests that a client may send before the earlier ones are answered (pipelining).
+_PIPELINE_LIMIT = 16
 
 
 def date_line() -> bytes:
-    """The `date` header of an answer that is sent now."""
+    """Makes the `date` header line of an answer that is sent now."""
     return f"date: {formatdate(usegmt=True)}\r\n".encode()
 
 
 @dataclass(slots=True)
 class Shared:
-    """What all connections of a port share. `limit_bytes`: of a request's body; `idle_s`: how long a connection may
-    be open without a request; `head_s`: how long a request's head may take; `ending`: whether no request is to follow
-    the ones that are being answered; `closed`: set when a connection has ended; `most`: file descriptors
-    for clients, of which one that is being answered takes two, its own and one to a replica; `shed`: told of each
-    connection that is closed for want of them; `idle`: connections without a request, the oldest first."""
+    """State that all connections of a port share.
+
+    `limit_bytes`: largest body of a request; `idle_s`: seconds that a connection may be open without a request;
+    `head_s`: seconds that a request's head may take; `most`: file descriptors for clients, of which a connection that
+    is being answered takes two, its own and one to a replica; `shed`: called for each connection that is closed for
+    want of descriptors; `ending`: whether no request may follow the ones that are being answered; `date`: the current
+    `date` header line; `idle`: connections without a request, the oldest first; `closed`: set when a connection ends.
+    """
 
     app: App
     limit_bytes: int
@@ -55,7 +60,9 @@ class Shared:
     closed: asyncio.Event = field(default_factory=asyncio.Event)
 
     def make_room(self, newest: "ClientConnection") -> None:
-        """Closes idle connections, the oldest first, while there are too many, and `newest` where no other is idle."""
+        """Closes idle connections, the oldest first, until the limit is kept. `newest`: the connection that asks for
+        room; it is closed only where no other is idle."""
+        # A busy connection counts twice, an idle one once.
         while 2 * len(self.connections) - len(self.idle) > self.most:
             oldest = next(iter(self.idle), None)
             if oldest is None:
@@ -63,11 +70,11 @@ class Shared:
             self.idle.pop(oldest)
             self.connections.discard(oldest)
             self.shed("refused" if oldest is newest else "idle")
-            oldest.give_way(refused=oldest is newest)
+            oldest.close_for_room(refused=oldest is newest)
 
 
 class ClientConnection(asyncio.Protocol):
-    """Reads what a client sends, starts a task for each request in its turn, and writes what that answers."""
+    """Protocol of one client connection: parses requests, runs a task for each in its turn, and writes the answers."""
 
     def __init__(self, shared: Shared) -> None:
         self._shared = shared
@@ -84,74 +91,84 @@ class ClientConnection(asyncio.Protocol):
         self._current: Request | None = None
         self._reply: Reply | None = None
         self._task: asyncio.Task[None] | None = None
-        self._since = self._loop.time()
+        self._since_s = self._loop.time()
         self._blocked = False
-        self._held = b""
+        self._unsent = b""
 
     @property
     def date(self) -> bytes:
-        """The `date` header line."""
+        """The current `date` header line."""
         return self._shared.date
 
     @property
     def blocked(self) -> bool:
-        """Whether the client does not read what it was sent."""
+        """Whether the client reads more slowly than it is sent to."""
         return self._blocked
 
     def write(self, data: bytes) -> None:
         """Sends bytes, unless the client is gone."""
-        if self._held:
-            data, self._held = self._held + data, b""
+        if self._unsent:
+            data, self._unsent = self._unsent + data, b""
         if self._transport is not None:
             self._transport.write(data)
 
     def write_soon(self, data: bytes) -> None:
-        """Sends bytes along with the next ones, if those come in this turn of the event loop: a system call less."""
-        self._held += data
-        self._loop.call_soon(self._write_held)
+        """Sends bytes along with the next ones, if those come in this turn of the event loop. Saves a system call."""
+        self._unsent += data
+        self._loop.call_soon(self._flush)
 
-    def _write_held(self) -> None:
-        if self._held:
+    def _flush(self) -> None:
+        if self._unsent:
             self.write(b"")
 
     def reply_ended(self, *, keep: bool) -> None:
-        """Notes that the current reply is whole. What remains of its request is read and dropped: a client may only
-        look for the answer once it has sent its body, and closing at once would reset the connection."""
+        """Notes that the current reply is whole, and closes the connection where no other may follow.
+
+        What remains of the request is read and dropped first: some clients look for the answer only once they have
+        sent their body, and closing at once would reset the connection.
+        """
         if not keep or self._shared.ending:
             self._close_when_read()
 
     def check_times(self, now: float) -> None:
-        """Closes the connection where nothing has been asked on it for long, or not to the end of a head."""
+        """Closes the connection where it was idle for too long, or where a request's head takes too long.
+
+        `now`: the event loop's time, in seconds.
+        """
         if self._current is not None:
             return
-        if self._in_head and now - self._since > self._shared.head_s:
+        if self._in_head and now - self._since_s > self._shared.head_s:
             self._refuse(RequestTimeout(f"The request's head did not arrive within {self._shared.head_s:g} s."))
-        elif not self._in_head and now - self._since > self._shared.idle_s:
+        elif not self._in_head and now - self._since_s > self._shared.idle_s:
             self._close()
 
     @property
     def ending(self) -> bool:
-        """Whether no other request is to follow the current one."""
+        """Whether no other request may follow the current one."""
         return self._shared.ending
 
     def finish(self) -> None:
-        """Ends with the answer that is being given. Where there is none, a request that is on its way may still come:
-        its answer says that it is the last one."""
-        self._loop.call_later(_ON_ITS_WAY_S, self._close_idle)
+        """Ends the connection with its current answer.
+
+        Where there is none, a request that is on its way may still come for a moment: its answer says that it is the
+        last one.
+        """
+        self._loop.call_later(_LAST_REQUEST_S, self._close_idle)
 
     def _close_idle(self) -> None:
         if self._current is None:
             self._close()
 
-    def give_way(self, *, refused: bool) -> None:
-        """Ends for want of room. `refused`: with an answer that says so, since nothing was asked on it yet."""
+    def close_for_room(self, *, refused: bool) -> None:
+        """Ends the connection for want of file descriptors. `refused`: whether to answer so first, since no request
+        came on it yet."""
         if refused:
             self._refuse(Unavailable("There are too many connections."))
         else:
             self._close()
 
     def abort(self) -> None:
-        """Ends at once."""
+        """Ends the connection at once."""
         if self._transport is not None:
             self._transport.abort()
 
@@ -168,7 +185,7 @@ class ClientConnection(asyncio.Protocol):
         self._shared.closed.set()
         self._waiting.clear()
         self._unread = b""
-        # It refers to us: without this only the garbage collector would free what a connection had.
+        # The parser refers back to this object. Only the garbage collector would free such a cycle.
         self._parser = None
         if self._current is not None and self._reply is not None and not self._reply.finished:
             self._current.gone = True
@@ -187,29 +204,30 @@ class ClientConnection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         transport = self._transport
-        short = len(data) <= _SLICE and len(self._waiting) < _AHEAD and not self._slicing
+        # The usual case, which must cost nothing: one small read, and nothing before it.
+        short = len(data) <= _SLICE and len(self._waiting) < _PIPELINE_LIMIT and not self._slicing
         if short and not self._unread and transport is not None and not transport.is_closing():
             self._parse(data)
             return
-        began = bool(self._unread)
+        already_parsing = bool(self._unread)
         self._unread += data
-        if not began:
-            self._read_on()
+        if not already_parsing:
+            self._parse_slice()
 
-    def _read_on(self) -> None:
-        """Parses what was read, a slice each turn of the event loop, and reads no more before it is parsed."""
+    def _parse_slice(self) -> None:
+        """Parses one slice of what was read, in each turn of the event loop, and pauses reading until all is parsed."""
         transport = self._transport
         if not self._unread or transport is None or transport.is_closing():
             return
-        if len(self._waiting) >= _AHEAD:
-            # Goes on when there are fewer.
+        if len(self._waiting) >= _PIPELINE_LIMIT:
+            # `_request_ended` goes on once there are fewer.
             transport.pause_reading()
             return
         data, self._unread = self._unread[:_SLICE], self._unread[_SLICE:]
         if self._unread:
             self._slicing = True
             transport.pause_reading()
-            self._loop.call_soon(self._read_on)
+            self._loop.call_soon(self._parse_slice)
         elif self._slicing:
             self._slicing = False
             transport.resume_reading()
@@ -225,29 +243,29 @@ class ClientConnection(asyncio.Protocol):
             self._without_upgrade(data[upgrade.args[0] :])
             return
         except httptools.HttpParserError as error:
-            context = error.__context__
-            told = context if isinstance(context, RequestError) else InvalidRequest("Invalid HTTP request received.")
-            self._refuse(told)
+            # httptools wraps what its callbacks raise.
+            cause = error.__context__
+            self._refuse(cause if isinstance(cause, RequestError) else InvalidRequest("Invalid HTTP request received."))
             return
-        self._next()
+        self._start_next()
 
     def on_message_begin(self) -> None:
         self._in_head = True
         self._head_bytes = self._head_lines = 0
         self._url = b""
         if self._current is None:
-            self._since = self._loop.time()
+            self._since_s = self._loop.time()
         self._reading = Request(self._shared.limit_bytes, self.write)
 
     def on_url(self, url: bytes) -> None:
-        self._count(len(url))
+        self._count_head(len(url))
         self._url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._count(len(name) + len(value))
+        self._count_head(len(name) + len(value))
         self._head_lines += 1
-        if self._head_lines > _MOST_LINES:
-            raise InvalidRequest(f"The request's head has more than {_MOST_LINES} lines.")
+        if self._head_lines > _MAX_LINES:
+            raise InvalidRequest(f"The request's head has more than {_MAX_LINES} lines.")
         request = self._reading
         if request is None or not self._in_head:
             return
@@ -274,7 +292,7 @@ class ClientConnection(asyncio.Protocol):
         request = self._reading
         if request is None:
             return
-        # Whoever awaits a 100 but sends its body anyway has sent it.
+        # A client that awaits a 100 may send its body without one. Then there is nothing left to ask for.
         request.awaits_continue = False
         size = request.feed(data)
         if size > self._shared.limit_bytes + _DISCARD_LIMIT and self._transport is not None:
@@ -286,8 +304,12 @@ class ClientConnection(asyncio.Protocol):
             self._reading = None
 
     def _without_upgrade(self, rest: bytes) -> None:
-        """Reads a request whose client would go on with another protocol as if it did not say so: that is the server's
-        to choose (RFC 9110, section 7.8). llhttp took the head for the whole, so it is given it anew."""
+        """Parses a request that asks for another protocol as if it did not. The server may ignore that (RFC 9110,
+        section 7.8).
+
+        llhttp takes the head of such a request for the whole of it. So a new parser gets the head again, without the
+        header, and then `rest`, what followed it.
+        """
         request = self._waiting.pop()
         version = b"1.0" if request.http10 else b"1.1"
         lines = [b"%b: %b\r\n" % pair for pair in request.headers if pair[0] != b"upgrade"]
@@ -295,18 +317,18 @@ class ClientConnection(asyncio.Protocol):
         self._parser = httptools.HttpRequestParser(self)
         self._parse(start + b"".join(lines) + b"\r\n" + rest)
 
-    def _count(self, size: int) -> None:
+    def _count_head(self, size: int) -> None:
         self._head_bytes += size
         if self._head_bytes > _HEAD_LIMIT:
             raise InvalidRequest("The request's head is too large.")
 
-    def _next(self) -> None:
-        """Begins the next request, if there is one and its turn has come."""
+    def _start_next(self) -> None:
+        """Starts the next request, if there is one and none is being answered."""
         if self._transport is None or self._transport.is_closing():
             return
         if self._current is not None:
             if self._waiting:
-                # Whoever sends more before having an answer waits: nothing piles up here.
+                # A client that pipelines waits, so that its requests do not pile up here.
                 self._transport.pause_reading()
             return
         if self._waiting:
@@ -322,42 +344,42 @@ class ClientConnection(asyncio.Protocol):
         try:
             await self._shared.app(request, reply)
         finally:
-            self._answered(request, reply)
+            self._request_ended(reply)
 
-    def _answered(self, request: Request, reply: Reply) -> None:
+    def _request_ended(self, reply: Reply) -> None:
         transport = self._transport
         if transport is None or transport.is_closing():
             return
         if not reply.finished:
-            # A cut connection tells that the answer is not whole; an orderly end would hide it.
+            # A reset shows the client that its answer is not whole. An orderly end would hide it.
             transport.abort()
             return
         self._task = self._reply = self._current = None
-        self._since = self._loop.time()
+        self._since_s = self._loop.time()
         self._shared.idle[self] = None
         if self._shared.ending:
             self._close_when_read()
             return
         if self._unread:
-            self._read_on()
+            self._parse_slice()
         else:
             transport.resume_reading()
-        self._next()
+        self._start_next()
 
     def _close_when_read(self) -> None:
         if self._reading is None:
             self._close()
         else:
-            # The rest of the body is read for a while, and whatever would follow it is not.
-            self._loop.call_later(1.0, self._close)
+            # Reads the rest of the body for a while, but no request after it.
+            self._loop.call_later(_LAST_BODY_S, self._close)
 
     def _close(self) -> None:
-        self._write_held()
+        self._flush()
         if self._transport is not None:
             self._transport.close()
 
     def _refuse(self, error: RequestError) -> None:
-        """Tells what is wrong with what the client sends, where no answer is under way, and closes the connection."""
+        """Answers with `error`, where no answer is under way, and closes the connection."""
         transport = self._transport
         if transport is None:
             return

@@ -1,4 +1,4 @@
-"""What the public port offers. Pure."""
+"""Endpoints of the public port, by method and path. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,9 +9,9 @@ from patchbay.core.errors import MethodNotAllowed, NotFound
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One endpoint. `name`: its metric label; `forwarded`: whether replicas answer it, or the router itself;
-    `ends_with_done`: whether its event streams end with `data: [DONE]`; `switched`: whether it is only there where the
-    configuration says so."""
+    """Endpoint of the public port. `name`: its metric label; `methods`: allowed HTTP methods; `forwarded`: whether
+    replicas answer it, rather than the router itself; `ends_with_done`: whether its event streams end with
+    `data: [DONE]`; `switched`: whether it exists only where the configuration says so."""
 
     name: str
     methods: tuple[str, ...]
@@ -46,8 +46,10 @@ _FIXED: Mapping[str, Endpoint] = MappingProxyType(
 
 
 def find_endpoint(method: str, path: str, *, switched: bool = False) -> Endpoint:
-    """The endpoint at `path`; `switched`: whether those are there that have a switch. Raises NotFound, or
-    MethodNotAllowed with those that are."""
+    """Finds the endpoint at `path`. `switched`: whether the endpoints with a switch exist.
+
+    Raises NotFound, or MethodNotAllowed with the methods that are allowed.
+    """
     endpoint = _FIXED.get(path) or (MODEL if path.startswith(MODEL_PREFIX) else None)
     if endpoint is None or (endpoint.switched and not switched):
         raise NotFound(f"Invalid URL ({method} {path[:200]}).")

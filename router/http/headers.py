@@ -1,4 +1,4 @@
-"""Which headers cross the router. Pure.
+"""Headers between clients, the router and replicas: which ones cross, and the router's own. Pure.
 
 Source: RFC 9110, section 7.6.1: a proxy drops `Connection`, all that it names, and the other hop-by-hop fields.
 """
@@ -13,17 +13,17 @@ from patchbay.router.fleet.snapshot import Target
 from patchbay.router.http.trace_context import TRACEPARENT
 
 REQUEST_ID = b"x-request-id"
-# Tells a replica the exact revision, whatever the body's model says: which one a name means is the router's to say.
+# Names the exact revision to a replica, whatever the body's model says: the router decides what a name means.
 REVISION = b"x-patchbay-revision"
-# How long a client, and so a replica, has for an answer: whole milliseconds.
+# Time that a client, and so a replica, has for an answer: whole milliseconds.
 DEADLINE = b"x-patchbay-timeout-ms"
-# How soon a replica is to run a request beside others: its tier's priority, where that is not 0.
+# Priority of a request at a replica: its tier's, where that is not 0.
 PRIORITY = b"x-patchbay-priority"
-# Asks why an answer came from where it did: `1`.
+# Asks the router to explain its choice of who answers: `1`.
 EXPLAIN = b"x-patchbay-explain"
 # Asks for guards' verdicts in an answer's body: `1`.
 VERDICTS = b"x-patchbay-content-filter"
-# A replica's word that it has not got the revision that it was told.
+# Sent by a replica that does not have the revision in `REVISION`.
 MISSING = b"x-patchbay-missing"
 _HOP_BY_HOP = frozenset(
     {
@@ -38,7 +38,7 @@ _HOP_BY_HOP = frozenset(
         b"upgrade",
     }
 )
-# A client's credentials are for the router, and its lengths, encodings and expectations are for this hop.
+# A client's credentials are for the router alone. Its lengths, encodings and expectations concern this hop only.
 _NOT_UPSTREAM = _HOP_BY_HOP | {
     b"accept-encoding",
     b"authorization",
@@ -50,28 +50,29 @@ _NOT_UPSTREAM = _HOP_BY_HOP | {
     TRACEPARENT,
 }
 _NOT_DOWNSTREAM = _HOP_BY_HOP | {b"date", b"server", REQUEST_ID, TRACEPARENT}
-_OURS = b"x-patchbay-"
+_OWN_PREFIX = b"x-patchbay-"
 _UNSAFE = re.compile(rb"[^\x20-\x7e]")
 _MILLISECONDS = re.compile(rb"[1-9]\d{0,9}")
 _SANE_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 
 
 def request_id(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
-    """The client's own id for this request if it is harmless to log and to pass on, a new one otherwise."""
+    """Returns the client's own id for a request if it is harmless to log and to pass on, a new one otherwise."""
     given = header(headers, REQUEST_ID)
     if given is not None and _SANE_ID.fullmatch(given):
         return given
-    # An id and no secret, so it need not cost a system call.
+    # An id is no secret, so it need not cost the system call of a secure random number.
     return b"req-%032x" % random.getrandbits(128)
 
 
 def upstream_headers(headers: Headers, request_id: bytes, authorization: bytes | None) -> Headers:
-    """What a replica is sent of the client's `headers`, with its own `authorization` in place of the client's key.
+    """Makes the headers for a replica from those of the client.
 
-    Answers are asked for uncompressed, so that an error can be added to a stream that breaks.
+    `authorization`: the replica's own credentials, which replace the client's key; None for none. Answers are asked for
+    uncompressed, so that an error can be added to a stream that breaks.
     """
     dropped = _dropped(_NOT_UPSTREAM, headers)
-    kept = [pair for pair in headers if pair[0] not in dropped and not pair[0].startswith(_OURS)]
+    kept = [pair for pair in headers if pair[0] not in dropped and not pair[0].startswith(_OWN_PREFIX)]
     kept.append((b"accept-encoding", b"identity"))
     kept.append((REQUEST_ID, request_id))
     if authorization is not None:
@@ -80,24 +81,27 @@ def upstream_headers(headers: Headers, request_id: bytes, authorization: bytes |
 
 
 def downstream_headers(headers: Headers) -> Headers:
-    """What a client is sent of a replica's `headers`, whose names are in lower case."""
+    """Makes the headers for a client from those of a replica, whose names are in lower case."""
     dropped = _dropped(_NOT_DOWNSTREAM, headers)
-    return [pair for pair in headers if pair[0] not in dropped and not pair[0].startswith(_OURS)]
+    return [pair for pair in headers if pair[0] not in dropped and not pair[0].startswith(_OWN_PREFIX)]
 
 
 def provenance(route: str, target: Target, replica: str) -> Headers:
-    """What an answer came from: `route`, the name that its client gave; what that meant; and the replica."""
-    said = [(b"route", route), (b"arm", target.arm), (b"replica", replica)]
+    """Makes the headers that name an answer's origin.
+
+    `route`: the name that the client gave; `target`: what that meant; `replica`: the replica's name, or `cache`.
+    """
+    origin = [(b"route", route), (b"arm", target.arm), (b"replica", replica)]
     if target.revision is not None:
-        said.append((b"adapter", target.revision))
+        origin.append((b"adapter", target.revision))
     if target.digest:
-        said.append((b"digest", target.digest))
-    return [(_OURS + name, _safe(value)) for name, value in said]
+        origin.append((b"digest", target.digest))
+    return [(_OWN_PREFIX + name, _safe(value)) for name, value in origin]
 
 
 def said(name: str, value: str) -> tuple[bytes, bytes]:
-    """A header of ours on an answer. What HTTP cannot carry becomes a question mark."""
-    return _OURS + name.encode(), _safe(value[:2000])
+    """Makes a header of the router's own, `x-patchbay-NAME`. What HTTP cannot carry becomes a question mark."""
+    return _OWN_PREFIX + name.encode(), _safe(value[:2000])
 
 
 def _safe(value: str) -> bytes:
@@ -105,9 +109,9 @@ def _safe(value: str) -> bytes:
 
 
 def timeout_s(headers: Iterable[tuple[bytes, bytes]]) -> float | None:
-    """How long the client waits for its whole answer, in seconds, None where it does not tell.
+    """Returns the seconds that the client waits for its whole answer, None where it does not say.
 
-    Raises InvalidRequest.
+    Raises InvalidRequest where the header is malformed.
     """
     given = header(headers, DEADLINE)
     if given is None:
@@ -118,5 +122,6 @@ def timeout_s(headers: Iterable[tuple[bytes, bytes]]) -> float | None:
 
 
 def _dropped(always: frozenset[bytes], headers: Headers) -> frozenset[bytes]:
+    """Returns the names to drop: `always`, and what `Connection` names."""
     named = {token.strip().lower() for name, value in headers if name == b"connection" for token in value.split(b",")}
     return always | named if named else always

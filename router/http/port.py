@@ -1,4 +1,4 @@
-"""The public port: accepts connections, watches their times, and ends in good order."""
+"""Public port: accepts connections, enforces their time limits, and shuts down in order."""
 
 import asyncio
 from collections.abc import Callable
@@ -14,13 +14,14 @@ from patchbay.router.http.takeover import hand_over
 _IDLE_S = 75
 _BACKLOG = 2048
 _TICK_S = 1.0
-_LAST_S = 1.0
-_TAKEN_S = 0.1
+_CANCEL_WAIT_S = 1.0
+_ACCEPT_REST_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class PortLimits:
-    """What a port takes: bytes of a request's body, seconds for its head, and file descriptors for its clients."""
+    """Limits of a port. `body_bytes`: largest body of a request; `head_timeout_s`: time for a request's head, in
+    seconds; `descriptors`: file descriptors for its clients."""
 
     body_bytes: int
     head_timeout_s: float
@@ -28,9 +29,11 @@ class PortLimits:
 
 
 class Port:
-    """An application on a bound socket. `up` is set once it accepts connections; `shared`: whether another router may
-    listen on the same port, and take over; `fault`: counts what nobody expected. `shed`: told of
-    each connection that is closed for want of file descriptors."""
+    """Server of an application on a bound socket. `up` is set once it accepts connections.
+
+    `shared`: whether another router may listen on the same port, and take over; `fault`: counts unexpected errors, by
+    the name of the task; `shed`: called for each connection that is closed for want of file descriptors.
+    """
 
     def __init__(
         self,
@@ -44,38 +47,38 @@ class Port:
     ) -> None:
         self._fault = fault
         self._bound = bound
-        self._handed_over = shared
+        self._is_shared = shared
         self._shared = Shared(app, limits.body_bytes, _IDLE_S, limits.head_timeout_s, limits.descriptors, shed)
         self._stop = asyncio.Event()
         self._at_once = False
         self.up = asyncio.Event()
 
     async def run_until_stopped(self) -> None:
-        """Serves until `stop`, and then until every request has had its answer."""
+        """Serves until `stop` is called, and then until every request has its answer."""
         loop, shared = asyncio.get_running_loop(), self._shared
         server = await loop.create_server(lambda: ClientConnection(shared), sock=self._bound, backlog=_BACKLOG)
-        watch = asyncio.create_task(keep_running("connections", self._watch_times, self._fault))
+        watch = asyncio.create_task(keep_running("connections", self._enforce_times, self._fault))
         try:
             self.up.set()
             await self._stop.wait()
-            if self._handed_over:
+            if self._is_shared:
                 hand_over(self._bound)
-                # What had come before that is taken still.
-                await asyncio.sleep(_TAKEN_S)
+                # Connections that came before the handover are in this socket's queue, and still accepted.
+                await asyncio.sleep(_ACCEPT_REST_S)
             server.close()
-            await self._let_end()
+            await self._drain()
         finally:
             watch.cancel()
             await asyncio.wait({watch})
 
     def stop(self, *, at_once: bool = False) -> None:
-        """Closes the port. `at_once`: waits for no answer any more."""
+        """Closes the port and makes `run_until_stopped` end. `at_once`: cuts the answers that are under way."""
         self._at_once = self._at_once or at_once
         self._stop.set()
         self._shared.closed.set()
 
-    async def _let_end(self) -> None:
-        """Lets connections end with their answers, and cuts those that are not waited for."""
+    async def _drain(self) -> None:
+        """Lets each connection end with its answer. Cuts the rest once `stop` says at once."""
         shared = self._shared
         shared.ending = True
         for connection in list(shared.connections):
@@ -86,9 +89,9 @@ class Port:
         for connection in list(shared.connections):
             connection.abort()
         if shared.tasks:
-            await asyncio.wait(shared.tasks, timeout=_LAST_S)
+            await asyncio.wait(shared.tasks, timeout=_CANCEL_WAIT_S)
 
-    async def _watch_times(self) -> None:
+    async def _enforce_times(self) -> None:
         loop, shared = asyncio.get_running_loop(), self._shared
         while True:
             await asyncio.sleep(_TICK_S)

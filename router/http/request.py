@@ -1,4 +1,4 @@
-"""One request as it comes in, and the way back."""
+"""Request as it is read from a client, and the reply that is written back."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -14,51 +14,53 @@ _NO_BODY = (204, 304)
 
 
 class Flow(Protocol):
-    """What an answer is made from, and can be held back."""
+    """Source of an answer's body that can be paused while the client reads too slowly."""
 
     def pause(self) -> None:
-        """Makes no more for now."""
+        """Stops giving data for now."""
 
     def resume(self) -> None:
-        """Goes on."""
+        """Gives data again."""
 
 
 class Wire(Protocol):
-    """The connection, as a request and its reply need it."""
+    """Interface of the client connection that a reply writes to."""
 
     @property
     def date(self) -> bytes:
-        """A header line with the time."""
+        """The current `date` header line."""
 
     @property
     def blocked(self) -> bool:
-        """Whether the client does not read what it was sent."""
+        """Whether the client reads more slowly than it is sent to."""
 
     @property
     def ending(self) -> bool:
-        """Whether no other request is to follow the current one."""
+        """Whether no other request may follow the current one."""
 
     def write(self, data: bytes) -> None:
-        """Sends bytes."""
+        """Sends bytes now."""
 
     def write_soon(self, data: bytes) -> None:
         """Sends bytes along with the next ones, if those come at once."""
 
     def reply_ended(self, *, keep: bool) -> None:
-        """Is told that the reply is whole; `keep`: whether another may follow on this connection."""
+        """Notes that the reply is whole. `keep`: whether another may follow on this connection."""
 
 
 class Request:
-    """A request. `path`: decoded, without the query; `headers`: names in lower case; `gone`: whether its client left.
+    """Request of a client, filled in by the connection that reads it.
 
-    Its parts are filled in by the connection that reads it.
+    `path`: decoded, without the query; `headers`: names in lower case; `gone`: whether its client left;
+    `awaits_continue`: whether its client sends the body only after a `100 Continue`. `limit_bytes`: the largest body;
+    `write`: sends bytes to the client.
     """
 
     __slots__ = (
         "_complete",
-        "_first",
+        "_first_part",
+        "_joined",
         "_limit",
-        "_rest",
         "_size",
         "_waiter",
         "_write",
@@ -83,24 +85,24 @@ class Request:
         self.gone = False
         self._limit = limit_bytes
         self._write = write
-        self._first = b""
-        self._rest: bytearray | None = None
+        self._first_part = b""
+        self._joined: bytearray | None = None
         self._size = 0
         self._complete = False
         self._waiter: asyncio.Future[None] | None = None
 
     @property
     def complete(self) -> bool:
-        """Whether all of it has arrived."""
+        """Whether the whole request has arrived."""
         return self._complete
 
     def set_url(self, url: bytes) -> None:
-        """Takes the request's target as it came."""
+        """Sets path and query from the request's target, as it came."""
         path, _, self.query = url.partition(b"?")
         self.path = unquote(path.decode("latin-1")) if b"%" in path else path.decode("latin-1")
 
     def feed(self, data: bytes) -> int:
-        """Takes a part of the body, and returns its size so far. What is over the limit is not kept."""
+        """Takes a part of the body and returns the body's size so far, in bytes. Keeps nothing beyond the limit."""
         self._size += len(data)
         if self._size <= self._limit:
             self._keep(data)
@@ -109,21 +111,22 @@ class Request:
         return self._size
 
     def _keep(self, data: bytes) -> None:
-        # A body that comes whole is not copied. Of one in very many parts no object each is kept.
-        if not self._first:
-            self._first = data
-        elif self._rest is None:
-            self._rest = bytearray(self._first + data)
+        # A body that comes in one part is not copied. One of very many small parts is joined as it comes, since an
+        # object for each would cost far more memory than its bytes.
+        if not self._first_part:
+            self._first_part = data
+        elif self._joined is None:
+            self._joined = bytearray(self._first_part + data)
         else:
-            self._rest += data
+            self._joined += data
 
     def end(self) -> None:
-        """Notes that all of it has arrived."""
+        """Notes that the whole request has arrived."""
         self._complete = True
         self._wake()
 
     async def body(self, timeout_s: float) -> bytes:
-        """The whole body.
+        """Waits for the whole body and returns it.
 
         Raises BodyTooLarge as soon as it is known to be, and InvalidRequest where it is not whole after `timeout_s`.
         """
@@ -133,7 +136,7 @@ class Request:
             await self._wait(timeout_s)
         if self._size > self._limit:
             raise BodyTooLarge(self._limit)
-        return self._first if self._rest is None else bytes(self._rest)
+        return self._first_part if self._joined is None else bytes(self._joined)
 
     async def _wait(self, timeout_s: float) -> None:
         if self.awaits_continue:
@@ -152,65 +155,70 @@ class Request:
 
 
 class Reply:
-    """The answer to one request. `started`: whether its head is out; `status`: HTTP's, 0 before that; `finished`:
-    whether it is whole; `flow`: what it is made from, held back while the client does not read."""
+    """Reply to one request: writes status, headers and body in HTTP/1.1 framing.
 
-    __slots__ = ("_chunked", "_keep", "_request", "_silent", "_wire", "finished", "flow", "started", "status")
+    `started`: whether its head is out; `status`: HTTP's, 0 before that; `finished`: whether it is whole; `flow`: the
+    source of its body, paused while the client does not read.
+    """
+
+    __slots__ = ("_chunked", "_keep", "_request", "_wire", "_without_body", "finished", "flow", "started", "status")
 
     def __init__(self, request: Request, wire: Wire) -> None:
         self._request = request
         self._wire = wire
-        self._chunked = self._silent = False
+        self._chunked = self._without_body = False
         self._keep = True
         self.started = self.finished = False
         self.status = 0
         self.flow: Flow | None = None
 
     def start(self, status: int, headers: Headers, *, length: int | None = None) -> None:
-        """Sends the head. Without a `length`, and without one in `headers`, the body's end shows by its framing."""
+        """Sends the head. `length`: of the body, in bytes; None where `headers` have it, or where the body is chunked
+        or ends with the connection."""
         request = self._request
-        # A client that waits to be asked for its body will not send it now: what comes next is not that body.
+        # A client that waits for `100 Continue` may send its body now or not. So the next bytes could be either that
+        # body or a new request, and the connection cannot be kept.
         self._keep = request.keep_alive and not request.awaits_continue and not self._wire.ending
         lines = [_STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status, self._wire.date]
         lines += [b"%b: %b\r\n" % pair for pair in headers]
         if length is not None:
             lines.append(b"content-length: %d\r\n" % length)
         elif status not in _NO_BODY and header(headers, b"content-length") is None:
-            self._frame(lines)
+            self._mark_end(lines)
         if not self._keep:
             lines.append(b"connection: close\r\n")
         elif request.http10:
             lines.append(b"connection: keep-alive\r\n")
         lines.append(b"\r\n")
-        self._silent = request.method == "HEAD" or status in _NO_BODY
+        self._without_body = request.method == "HEAD" or status in _NO_BODY
         self.started = True
         self.status = status
         self._wire.write_soon(b"".join(lines))
 
     def follow(self, flow: Flow) -> None:
-        """Takes what the body is made from, to hold it back while the client does not read."""
+        """Takes the source of the body, to pause it while the client does not read."""
         self.flow = flow
         if self._wire.blocked:
             flow.pause()
 
     def write(self, data: bytes) -> None:
-        """Sends a part of the body, which is not empty."""
-        if not self._silent:
+        """Sends a part of the body. An empty one would end a chunked body, so `data` must not be empty."""
+        if not self._without_body:
             self._wire.write(b"%x\r\n%b\r\n" % (len(data), data) if self._chunked else data)
 
     def end(self, data: bytes = b"") -> None:
         """Sends the last part of the body."""
         if data:
             self.write(data)
-        if self._chunked and not self._silent:
+        if self._chunked and not self._without_body:
             self._wire.write(b"0\r\n\r\n")
         self.finished = True
         self.flow = None
         self._wire.reply_ended(keep=self._keep)
 
-    def _frame(self, lines: list[bytes]) -> None:
+    def _mark_end(self, lines: list[bytes]) -> None:
         if self._request.http10:
-            # Nothing but the connection's end tells such a client where the body ends.
+            # HTTP/1.0 has no chunks: only the end of the connection marks the end of the body.
             self._keep = False
         else:
             self._chunked = True

@@ -1,4 +1,4 @@
-"""A request's head, where llhttp takes what HTTP/1.1 does not allow. Pure.
+"""Check of a request's head for what llhttp accepts although HTTP/1.1 forbids it. Pure.
 
 Source: RFC 9112, sections 3.2 (Host) and 6.1 (Transfer-Encoding).
 """
@@ -8,8 +8,11 @@ from patchbay.router.http.request import Request
 
 
 def check_head(request: Request) -> None:
-    """Raises InvalidRequest where it is not said, or said twice, whom the request is for, and NotImplementedHere where
-    its body is coded in a way that nobody here reads."""
+    """Checks the headers `Host` and `Transfer-Encoding`.
+
+    Raises InvalidRequest where a request has no Host header, or more than one, and NotImplementedHere for any transfer
+    coding but `chunked`.
+    """
     hosts, codings = 0, b""
     for name, value in request.headers:
         if name == b"host":

@@ -1,9 +1,9 @@
-"""Two routers on one port: the older one hands new connections to the newer one before it stops listening.
+"""Takeover of a port: the older of two routers hands new connections to the newer one before it stops listening.
 
-With SO_REUSEPORT each process has a queue of its own, and the kernel picks one by a hash. A queue that is closed resets
-the connections in it, so first none may come any more: a classic BPF program, which all sockets of the port share, then
-names the socket that gets them. They are numbered in the order in which they came, so the newer of two has number 1;
-where there is no such socket, the kernel goes by the hash again.
+With SO_REUSEPORT each process has a queue of its own, and the kernel picks one by a hash. Closing a queue resets the
+connections in it, so first no more may come: a classic BPF program, which all sockets of the port share, names the
+socket that gets them from then on. The sockets are numbered in the order in which they came, so the newer of two has
+number 1. Where there is no such socket, the kernel goes by the hash again.
 
 Source: socket(7), SO_ATTACH_REUSEPORT_CBPF; linux/net/core/sock_reuseport.c, `reuseport_select_sock`.
 """
@@ -15,7 +15,7 @@ import struct
 
 _SO_ATTACH_REUSEPORT_CBPF = 51
 _BPF_RET = 0x06
-_NEWER = 1
+_NEWER_SOCKET = 1
 
 
 def share_port(bound: socket.socket) -> None:
@@ -24,9 +24,11 @@ def share_port(bound: socket.socket) -> None:
 
 
 def hand_over(bound: socket.socket) -> None:
-    """Has new connections go to the newer of two sockets on the port. Where the kernel cannot do that, nothing changes:
-    connections that come at the very moment of closing are reset then."""
-    code = ctypes.create_string_buffer(struct.pack("HBBI", _BPF_RET, 0, 0, _NEWER))
+    """Directs new connections to the newer of two sockets on the port.
+
+    Where the kernel cannot do that, connections that come at the very moment of closing are reset.
+    """
+    code = ctypes.create_string_buffer(struct.pack("HBBI", _BPF_RET, 0, 0, _NEWER_SOCKET))
     program = struct.pack("HL", 1, ctypes.addressof(code))
     with contextlib.suppress(OSError):
         bound.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_REUSEPORT_CBPF, program)

@@ -1,8 +1,8 @@
-"""Answers to requests that always get the same one, kept for those who ask again.
+"""Answer cache for requests whose answer is always the same.
 
-Kept by tenant, exact revision, guards and the whole request, so nobody gets what is another tenant's, another
-revision's or was let through by other guards. When an adapter's name comes to mean another revision, what the one
-before said is dropped.
+The key is made from the tenant, the exact revision, the guards and the whole request. So no client gets an answer of
+another tenant or another revision, or one that other guards let through. When an adapter's name moves to another
+revision, the answers of the one before are dropped.
 """
 
 from collections import OrderedDict
@@ -34,7 +34,7 @@ _SAMPLING = msgspec.json.Decoder(_Sampling)
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """An answer. `at_s`: when it was given."""
+    """Answer in the cache. `label`, `engine_name`: of the target that gave it; `at_s`: when it was given."""
 
     label: str
     engine_name: str
@@ -44,7 +44,10 @@ class Kept:
 
 
 class AnswerCache:
-    """Up to `most_bytes` of answers, the least recently used go first. `clock`: seconds, monotonic."""
+    """Cache of answers that drops the least recently used ones first.
+
+    `most_bytes`: of all bodies; `clock`: seconds, monotonic.
+    """
 
     def __init__(self, most_bytes: int, clock: Callable[[], float]) -> None:
         self._most_bytes = most_bytes
@@ -57,7 +60,10 @@ class AnswerCache:
         return len(self._kept)
 
     def find(self, key: bytes, target: Target, within_s: float) -> tuple[Kept, float] | None:
-        """The answer kept under `key`, and its age in seconds, where that is at most `within_s`."""
+        """Returns the answer under `key` and its age in seconds, None where there is none of at most `within_s`.
+
+        `target`: what the name means now; answers of an older meaning are dropped.
+        """
         self._note_meaning(target)
         kept = self._kept.get(key)
         if kept is None or self._clock() - kept.at_s > within_s:
@@ -66,7 +72,7 @@ class AnswerCache:
         return kept, self._clock() - kept.at_s
 
     def keep(self, key: bytes, target: Target, content_type: bytes, body: bytes) -> None:
-        """Keeps an answer; one over 1 MiB is not kept."""
+        """Keeps an answer of `target` under `key`, unless it is over 1 MiB."""
         if len(body) > _MOST_BYTES:
             return
         self._drop(key)
@@ -76,12 +82,12 @@ class AnswerCache:
             self._drop(next(iter(self._kept)))
 
     def forget(self, revision: str) -> None:
-        """Drops what the revision (`sql@4`) said."""
+        """Drops the answers of a revision (`sql@4`)."""
         for key in [key for key, kept in self._kept.items() if kept.engine_name.startswith(f"{revision}-")]:
             self._drop(key)
 
     def clear(self) -> None:
-        """Drops all."""
+        """Drops all answers."""
         self._kept.clear()
         self._bytes = 0
 
@@ -103,7 +109,10 @@ class AnswerCache:
 
 
 def cache_key(tenant: str, endpoint: str, target: Target, guards: Sequence[str], body: bytes) -> bytes | None:
-    """What an answer to `body` is kept under; None where the next answer could be another one. Pure."""
+    """Makes the key for answers to `body`, None where the next answer could differ. Pure.
+
+    `endpoint`: its name; `target`: what answers; `guards`: names of those that the answer passes, in order.
+    """
     if endpoint not in _CACHED_ENDPOINTS or not _is_deterministic(body):
         return None
     mark = blake2b(digest_size=32)

@@ -1,4 +1,4 @@
-"""What is told of a request once it has ended."""
+"""End of a request: its metrics, its span and its line in the access log."""
 
 from collections.abc import Callable
 
@@ -11,7 +11,8 @@ from patchbay.router.telemetry.tracing import Tracer
 
 
 class Endings:
-    """`clock`: seconds, monotonic; `tracer`, `access`: where traces, and an access log, are wanted."""
+    """Reporter of requests that have ended. `clock`: seconds, monotonic; `tracer`, `access`: None where no traces, or
+    no access log, are wanted."""
 
     def __init__(
         self, metrics: Metrics, clock: Callable[[], float], tracer: Tracer | None, access: AccessLog | None
@@ -22,7 +23,7 @@ class Endings:
         self._access = access
 
     def ended(self, exchange: Exchange) -> None:
-        """Tells of a request that has ended, one way or the other."""
+        """Reports a request that has ended, with an answer or without."""
         metrics, endpoint = self._metrics, exchange.endpoint
         metrics.request(endpoint.name, exchange.outcome, exchange.label)
         metrics.bytes_passed(exchange.read_bytes, exchange.relay.sent_bytes)
@@ -40,7 +41,7 @@ class Endings:
 
 
 def answered(exchange: Exchange, now_s: float) -> RequestRecord:
-    """How `exchange` ended, which it did at `now_s`."""
+    """Makes the record of `exchange`, which ended at `now_s`, by the router's clock."""
     target, used = exchange.target, exchange.used
     ttft_s, token_s = _times(exchange, now_s)
     return RequestRecord(
@@ -50,7 +51,7 @@ def answered(exchange: Exchange, now_s: float) -> RequestRecord:
         exchange.outcome,
         exchange.relay.status,
         now_s - exchange.started_s,
-        # A name that means nothing is the client's own text.
+        # A model name that means nothing is the client's own text, which no log may hold.
         exchange.head.model if target is not None and exchange.head is not None else "",
         exchange.route,
         exchange.label,
@@ -69,7 +70,7 @@ def answered(exchange: Exchange, now_s: float) -> RequestRecord:
 
 
 def _times(exchange: Exchange, now_s: float) -> tuple[float | None, float | None]:
-    """To a stream's first byte, and per token after the first, in seconds."""
+    """Returns the time to a stream's first byte, and the time per token after the first, in seconds."""
     began_s = exchange.began_s
     if began_s is None or not exchange.relay.event_stream:
         return None, None

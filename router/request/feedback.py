@@ -1,7 +1,7 @@
 """Votes on answers: `POST /v1/feedback` with an answer's id and `up` or `down`.
 
-A vote counts for the revision that gave the answer, once. Answers are known by their request's id, which vLLM makes the
-answers' ids from, so nothing has to be read in them.
+A vote counts for the revision that gave the answer, once. Answers are known by the id of their request. vLLM makes the
+answers' ids from it, so the router need not read the answers.
 """
 
 from collections import OrderedDict
@@ -14,7 +14,7 @@ from patchbay.core.errors import Conflict, InvalidRequest, NotFound
 from patchbay.router.fleet.snapshot import Target
 
 Vote = Literal["up", "down"]
-# What vLLM puts before a request's id, by endpoint.
+# Prefixes that vLLM puts before a request's id, by endpoint.
 _PREFIXES = ("chatcmpl-", "cmpl-", "resp_", "msg_", "embd-")
 
 
@@ -25,8 +25,8 @@ class _Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True, slots=True)
 class TakenVote:
-    """A vote that was taken. `target`: who gave the answer; `new`: whether it is the first; `answer`: its
-    `answer_key`."""
+    """Vote that was accepted. `target`: what gave the answer; `new`: whether it is the first on this answer; `answer`:
+    its `answer_key`."""
 
     target: Target
     vote: Vote
@@ -35,13 +35,15 @@ class TakenVote:
 
 
 def answer_key(tenant: str, request_id: bytes) -> bytes:
-    """The name of a tenant's answer. No tenant's name has a slash in it."""
+    """Makes the key of a tenant's answer. No tenant's name has a slash in it."""
     return tenant.encode() + b"/" + request_id
 
 
 class Feedback:
-    """The last `limit` answers, by tenant and request id: some 200 bytes each. Ids are the clients' to choose, so one
-    tenant's say nothing of another's."""
+    """Store of the last `limit` answers and the votes on them, some 200 bytes each.
+
+    They are kept by tenant and request id: clients choose the ids, so those of one tenant must not reach another's.
+    """
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -56,9 +58,10 @@ class Feedback:
             self._votes.pop(self._answers.popitem(last=False)[0], None)
 
     def vote(self, body: bytes, tenant: str) -> TakenVote:
-        """Takes a vote of `tenant` on an answer of its own. The same vote again is no new one.
+        """Takes a vote of `tenant` on an answer of its own. The same vote again is not counted as new.
 
-        Raises InvalidRequest, NotFound for an answer that is not known (any more), Conflict for a second thought.
+        `body`: the request's JSON. Raises InvalidRequest, NotFound for an answer that is not known (any more), and
+        Conflict for a different vote on the same answer.
         """
         try:
             given = msgspec.json.decode(body, type=_Body)

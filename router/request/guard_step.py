@@ -1,4 +1,4 @@
-"""Guards on the way of a request: what they find is counted, told and noted."""
+"""Guard step of a request: runs its guards, and reports their findings to metrics, audit log and canary."""
 
 import asyncio
 import json
@@ -20,16 +20,19 @@ from patchbay.router.policy import PolicyHolder
 from patchbay.router.routes.table import Choice
 from patchbay.router.telemetry.metrics import Metrics
 
-# One JSON object a finding: what, where and by whom, never the text.
+# One JSON object for each finding: its kind, place and guard, never the text.
 _audit = logging.getLogger("patchbay.audit")
 
-# What is no matter of safety has a canary's metric of its own.
+# Kinds of findings that are no matter of safety. Each has a canary's metric of its own.
 _METRICS = {"SCHEMA": "schema", "SCHEMA_UNCHECKED": "schema", "REFUSAL": "refusals"}
 
 
 class GuardStep:
-    """`key`: what the marks of findings are made with; `judges`: whom guards ask that ask somebody else; `offload`:
-    does what takes long."""
+    """Step that puts a request and its answer under the guards of its route and tenant.
+
+    `policy`: holds the pipelines; `key`: the secret of the findings' hashes; `judges`: the models that some guards ask;
+    `offload`: does slow work.
+    """
 
     def __init__(self, policy: PolicyHolder, metrics: Metrics, key: bytes, judges: Judges, offload: Offload) -> None:
         self._policy = policy
@@ -39,9 +42,9 @@ class GuardStep:
         self._offload = offload
 
     async def check(self, exchange: Exchange, choice: Choice, tenant: str, body: bytes) -> bytes:
-        """A request's body as it may go on; its answer will go through the same guards.
+        """Checks a request's body, and returns it as it may go on. Its answer will go through the same guards.
 
-        Raises ContentFiltered where a guard blocks it, and Rerouted where it has it go elsewhere.
+        Raises ContentFiltered where a guard blocks the request, and Rerouted where one sends it to another route.
         """
         self.done(exchange)
         exchange.extra = [pair for pair in exchange.extra if pair[0] != HEADER]
@@ -57,15 +60,18 @@ class GuardStep:
             body = await guard_session.checked(body)
         finally:
             exchange.extra = guard_session.headers(exchange.extra)
-            # Where it ends here, nobody else notes it.
+            # After a block or a reroute nothing else ends this session, so it is reported here.
             if any(one.action in ("block", "route") for one in guard_session.findings.counts):
                 self.done(exchange)
         exchange.relay.guard_session = guard_session if guard_session.looks_at_answers else None
         return body
 
     async def while_judged(self, exchange: Exchange, answering: Coroutine[Any, Any, Target]) -> Target:
-        """Answers while the prompt is judged, where somebody has to be asked about it: nothing goes out until that is
-        over, and no work goes on once it is to be refused. Raises what either does."""
+        """Runs `answering` while judges look at the prompt, where some have to be asked.
+
+        Nothing reaches the client before the verdict, and a verdict that refuses the request cancels the work. Raises
+        what either of the two raises.
+        """
         guard_session = exchange.guard_session
         if guard_session is None or not guard_session.judges_prompt:
             return await answering
@@ -89,7 +95,7 @@ class GuardStep:
             exchange.extra = guard_session.headers(exchange.extra)
 
     def done(self, exchange: Exchange) -> None:
-        """Notes what was found, once nothing more will be."""
+        """Reports the findings of the current session, which must be complete, and clears them."""
         guard_session = exchange.guard_session
         if guard_session is None or not guard_session.findings.counts:
             return
@@ -115,7 +121,7 @@ class GuardStep:
 
 
 def _bad_for(findings: Findings) -> set[str]:
-    """The canary's metrics that an answer's findings count for."""
+    """Returns the canary's metrics that an answer's findings count for."""
     kinds = {(one.kind, one.action) for one in findings.counts if one.side == "output" and not one.dry_run}
     metrics = {_METRICS.get(kind, "guards" if action in ("block", "redact") else "") for kind, action in kinds}
     return metrics - {""}

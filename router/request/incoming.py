@@ -1,4 +1,4 @@
-"""A request that was read, as routes and canaries are chosen by it."""
+"""Incoming request after it was read: the input to the choice of routes and canaries."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,7 +11,8 @@ from patchbay.router.tenants.clients import Client
 
 @dataclass(frozen=True)
 class Incoming:
-    """`body`: as it came; `deadline_s`: when its client stops waiting, by the event loop's clock."""
+    """Request that was read, with its client. `body`: as it came; `deadline_s`: when its client stops waiting, by the
+    event loop's clock, None for no deadline."""
 
     exchange: Exchange
     client: Client
@@ -21,12 +22,14 @@ class Incoming:
 
     @cached_property
     def facts(self) -> RequestFacts:
-        """What routes are chosen by, read once, and only where there is something to choose. Who asks, where the
-        request does not say: its key, else nobody twice."""
+        """The facts by which routes are chosen, read once, and only where there is a choice.
+
+        Where the request does not name its user, the client's key stands for that, and without a key the request alone.
+        """
         key = self.client.key
         return facts_of(self.body, self.exchange.request.headers, b"key:" + key.encode() if key else self.alone)
 
     @property
     def alone(self) -> bytes:
-        """What stands for this request and no other."""
+        """A name for this request and no other."""
         return b"request:" + self.exchange.id

@@ -1,7 +1,7 @@
-"""The public port: from a request to its answer.
+"""Public application: answers the requests on the public port.
 
 A bare application on asyncio protocols, since every token passes here. `PublicApp` finds the endpoint, reads the body
-once and asks `routes` what the model means; `forward` has a replica answer.
+once and asks `routes` for the meaning of the model; `forward` has a replica answer.
 """
 
 import asyncio
@@ -37,7 +37,11 @@ _JSON: Headers = [(b"content-type", b"application/json")]
 
 
 class PublicApp:
-    """The application of the public port."""
+    """Application of the public port: finds each request's endpoint and answers it.
+
+    `parts`: shared parts of the router; `links`: the ways to the replicas, by name; `endings`: reports requests that
+    have ended.
+    """
 
     def __init__(self, parts: HandlerParts, links: Mapping[str, Link], endings: Endings) -> None:
         config, clock = parts.config, parts.clock
@@ -59,7 +63,7 @@ class PublicApp:
 
     @property
     def in_flight(self) -> int:
-        """Requests being answered."""
+        """The number of requests that are being answered."""
         return self._open
 
     @property
@@ -68,33 +72,33 @@ class PublicApp:
         return not self.draining and self._fleet.settled and self._fleet.view.ready > 0
 
     def at_replica(self, name: str) -> int:
-        """Requests that a replica is answering for this router."""
+        """Returns the number of requests that a replica is answering for this router."""
         return self._upstreams.in_flight.get(name, 0)
 
     def circuit_open(self, name: str) -> bool:
-        """Whether a replica is left alone for now, after failures."""
+        """Whether a replica gets no requests for now, after failures."""
         return self._upstreams.circuit_open(name)
 
     def paused_s(self, name: str) -> float:
-        """For how many seconds a replica is left alone as it said itself."""
+        """Returns the seconds for which a replica asked to be left alone. 0 where it did not."""
         return self._upstreams.healths.paused_s(name)
 
     @property
     def suspects(self) -> Suspects:
-        """The requests that are suspected of ending replicas."""
+        """The requests that are suspected of killing replicas."""
         return self._upstreams.suspects
 
     @property
     def pairs(self) -> Sequence[AnswerPair]:
-        """Answers beside those of shadows, the newest last."""
+        """The last pairs of clients' answers and shadows' answers, the newest last."""
         return self._handler.pairs
 
     async def close(self) -> None:
-        """Ends what goes on behind the requests."""
+        """Ends background work, such as shadow copies."""
         await self._handler.close()
 
     def interrupt(self) -> None:
-        """Ends every request that is at a replica, with an error that its client can read."""
+        """Interrupts every request that is at a replica, with an error that its client can read."""
         for exchange in list(self._work):
             exchange.interrupt(Unavailable("The router is shutting down."))
 
@@ -112,7 +116,7 @@ class PublicApp:
             self._endings.ended(exchange)
 
     async def _guard_session(self, exchange: Exchange) -> None:
-        """Answers a request, whatever happens. The one place where an error becomes an answer."""
+        """Answers a request, whatever happens. This is the one place where an error becomes an answer."""
         try:
             await self._answer(exchange)
         except asyncio.CancelledError:
@@ -156,8 +160,11 @@ class PublicApp:
             self._health(exchange)
 
     def _at_the_door(self, exchange: Exchange) -> bool:
-        """Whether that was all: a browser asked if a page may send a request. Raises Forbidden where a name is asked
-        for that is not this port's, and where a page of another site uses a port that is open to all."""
+        """Checks where a request comes from. Returns True where it was a CORS preflight, which is answered then.
+
+        Raises Forbidden where the request is addressed to a name that is not this port's, and where a page of another
+        site uses a port that is open to all.
+        """
         door, request = self._door, exchange.request
         door.check_host(request.headers)
         if header(request.headers, b"origin") is None:
@@ -171,7 +178,7 @@ class PublicApp:
         return False
 
     def _listing(self, client: Client) -> Listing:
-        """What the client may ask for."""
+        """Returns the models and routes that the client may ask for."""
         listing, policy = self._fleet.view.listing, self._parts.policy.policy
         routes = [name for name, route in policy.table.routes.items() if is_open_to(route, name, client)]
         if policy.table.auto is not None and policy.table.auto.general in routes:
@@ -181,7 +188,7 @@ class PublicApp:
         return listed_for(listing, routes, client.may_use_adapter, self._fleet.created)
 
     def _one_model(self, exchange: Exchange, client: Client, model: str) -> None:
-        body = self._listing(client).one.get(model)
+        body = self._listing(client).by_id.get(model)
         if body is None:
             raise ModelNotFound(model[:200])
         exchange.relay.whole(200, _JSON + exchange.extra, body)
@@ -226,7 +233,10 @@ class PublicApp:
             self._feedback.answered(answer_key(exchange.tenant, exchange.id), target)
 
     def _deadline(self, exchange: Exchange) -> float | None:
-        """When the answer must be whole, by the event loop's clock: as the client or the configuration says."""
+        """Returns the time by which the answer must be whole, by the event loop's clock, None for no limit.
+
+        It is the earlier of the client's deadline and the configuration's limit.
+        """
         given, limit = timeout_s(exchange.request.headers), self._config.request_timeout_s
         if given is None and limit is None:
             return None

@@ -1,6 +1,7 @@
-"""Copies of requests to another arm, whose answers are kept beside the ones that clients got, and sent to nobody.
+"""Shadow traffic: copies of requests to another arm. Their answers are kept beside the clients', and sent to nobody.
 
-Only with what is to spare: where somebody waits for a turn, or as many copies are under way as may be, there is none.
+Copies use spare capacity only: there is none while a request waits for a turn, or while as many copies are under way as
+may be.
 """
 
 import asyncio
@@ -28,15 +29,16 @@ from patchbay.router.upstream.failure import ReplicaFailure
 _KEPT = 500
 _MOST_BYTES = 256 * 1024
 _TIMEOUT_S = 120
-# Behind everybody whom somebody waits for.
+# Behind all requests of clients, at the engine.
 _LAST = 1000
-# Of a canary's copies.
+# Copies for a canary that may be under way at a time.
 _MOST_AT_ONCE = 4
 
 
 @dataclass(frozen=True, slots=True)
 class AnswerPair:
-    """Two answers to one request: JSON bodies or event streams as they were, and how long each took, in seconds."""
+    """Pair of answers to one request: JSON bodies or event streams as they were, and the time that each took, in
+    seconds. `request`: its id; `arm` and `shadow`: the sources of `answer` and `shadow_answer`."""
 
     request: str
     route: str
@@ -49,7 +51,10 @@ class AnswerPair:
 
 
 class Shadow:
-    """One router's. `clock`: seconds, monotonic. Owns the copies: `close` ends them."""
+    """Sender of shadow copies, and keeper of the last answer pairs. It owns the copies: `close` ends them.
+
+    `internal`: sends them; `offload`: does slow JSON work; `clock`: seconds, monotonic.
+    """
 
     def __init__(
         self,
@@ -71,14 +76,14 @@ class Shadow:
         self.pairs: deque[AnswerPair] = deque(maxlen=_KEPT)
 
     def wants(self, exchange: Exchange, choice: Choice) -> bool:
-        """Whether this request is to have a copy, should there be room for it when it has ended."""
+        """Whether this request should be copied, should there be room for it when it has ended."""
         share, most = self._rules(choice)
         if not share or self._admission.waiting or self._running[choice.route] >= most:
             return False
         return uniform(f"shadow {choice.route}", exchange.id) < share
 
     def _rules(self, choice: Choice) -> tuple[float, int]:
-        """The share of requests that is copied, and how many copies there may be at a time."""
+        """Returns the share of requests that is copied, and the number of copies at a time."""
         shadow = choice.config.shadow if choice.config else None
         if shadow is not None:
             return shadow.share, shadow.most
@@ -90,8 +95,10 @@ class Shadow:
         )
 
     def copy(self, exchange: Exchange, choice: Choice, ask: Ask, answer: bytes) -> None:
-        """Asks the shadow's arm the same, in the background. `answer`: what the client got. Others may have begun since
-        this one was wanted, so what there may be at a time is taken here."""
+        """Sends a copy of the request to the shadow's arm, in the background. `answer`: what the client got.
+
+        Other copies may have begun since `wants` said yes, so the number at a time is checked again here.
+        """
         if self._running[choice.route] >= self._rules(choice)[1]:
             self._metrics.shadowed(choice.route, "no_room")
             return
@@ -102,7 +109,7 @@ class Shadow:
         task.add_done_callback(lambda done: self._ended(done, choice.route))
 
     async def close(self) -> None:
-        """Ends what is under way."""
+        """Cancels the copies that are under way, and waits for their end."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -130,7 +137,7 @@ class Shadow:
                 other = await exchange.guard_session.copy(other)
         except (RequestError, ReplicaFailure) as error:
             self._metrics.shadowed(choice.route, "failed")
-            # What this router does not know of yet is no evidence.
+            # A revision that this router does not know yet is no evidence against it.
             if assignment is not None and not isinstance(error, ModelNotFound):
                 self._live_canaries.shadowed(assignment, {"errors"})
             return
@@ -159,7 +166,7 @@ class Shadow:
 
 
 def _is_empty(answer: bytes) -> bool:
-    """Whether an answer has no more than its end."""
+    """Whether an answer has at most one token, its end. True for anything that is no JSON object."""
     try:
         usage = msgspec.json.decode(answer).get("usage") or {}
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, AttributeError):
@@ -169,11 +176,11 @@ def _is_empty(answer: bytes) -> bool:
 
 
 class _Ending:
-    """Ends a turn when closed."""
+    """Adapter of a turn for `contextlib.closing`: ends the turn when closed."""
 
     def __init__(self, turn: Turn) -> None:
         self._turn = turn
 
     def close(self) -> None:
-        """Ends it. What a copy takes is charged to nobody."""
+        """Ends the turn. The tokens of a copy are charged to no tenant."""
         self._turn.done(0)

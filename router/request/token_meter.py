@@ -1,7 +1,7 @@
-"""How many tokens a call takes: at most, before it is made, and really, after it. Pure.
+"""Token meter: the most tokens that a call can take, before it is made, and those that it took, after it. Pure.
 
-What a replica of ours streams is counted by its token ids; anything else by the `usage` that the answer ends with. A
-plain server's stream that tells none is estimated by its events, a token each.
+A stream of our replicas is counted by its token ids, any other answer by the `usage` at its end. A stream of a plain
+server without `usage` is estimated by its events, a token each.
 """
 
 from collections.abc import Mapping
@@ -16,12 +16,12 @@ from patchbay.router.routes.sizes import Size, size_of, with_tokens
 from patchbay.router.tenants.config import CountersConfig
 from patchbay.router.tenants.limiter import Need
 
-# What a chat template adds around the messages, where there is no system prompt in it.
+# Tokens that a chat template adds around the messages, if it has no system prompt of its own.
 _TEMPLATE_TOKENS = 64
 _ESTIMATED_BYTES_PER_TOKEN = 4
-# What a prompt is taken to hold that is not all in its body, where nobody tells how much its model can hold.
+# Assumed size of a prompt that is not all in the body, where the model's context is unknown.
 _CONTEXT_TOKENS = 16_384
-# Fields by which a prompt grows beyond its body: an earlier answer's, or a template that may write anything.
+# Fields by which a prompt grows beyond its body: an earlier answer, or a template that may write anything.
 _FROM_ELSEWHERE = ("previous_response_id", "conversation", "chat_template")
 # Kinds of parts whose tokens are made from the body's own bytes.
 _TEXTUAL = frozenset(
@@ -49,10 +49,10 @@ _ANSWER = msgspec.json.Decoder(_Answer)
 
 
 def bounded(body: bytes, endpoint: str, rates: CountersConfig, context: int | None) -> tuple[bytes, Need]:
-    """`body` with the bound of its answers that is counted, and the most that it can take then.
+    """Writes the limit of answer tokens into `body`, and returns it with the most tokens that the call can take.
 
-    `rates`: what is counted where the body does not say; `context`: the tokens that the model can hold, None where that
-    is not known. Raises InvalidRequest for a size that could be read in more than one way.
+    `endpoint`: its name; `rates`: the assumptions where the body does not say; `context`: the tokens that the model can
+    hold, None if unknown. Raises InvalidRequest for a size that could be read in more than one way.
     """
     fields: dict[str, Any] = decoded(body)
     size = size_of(fields, endpoint)
@@ -64,24 +64,26 @@ def bounded(body: bytes, endpoint: str, rates: CountersConfig, context: int | No
 
 
 def need_of(fields: Mapping[str, Any], length: int, size: Size, rates: CountersConfig, context: int | None) -> Need:
-    """The most that a call can take. `fields`: its decoded body, of `length` bytes; `size`: what that asks for.
+    """Returns the most tokens that a call can take.
 
-    A token is made from at least one byte, so at one byte a token it is never too little. What a prompt takes that
-    holds more than text, or a text that is not in the body, cannot be told from bytes: it can fill the context.
+    `fields`: its decoded body; `length`: of the body, in bytes; `size`: the answers that it asks for; `rates`: holds
+    the bytes per token; `context`: the tokens that the model can hold, None if unknown. A token is made from at least
+    one byte, so at one byte a token the result is never too small. A prompt with more than text, or with a text that is
+    not in the body, cannot be estimated from bytes: it counts as a full context.
     """
     bare = fields.get("prompt") if "prompt" in fields else fields.get("input")
     prompt = max(int(length / rates.bytes_per_token), _ids_in(bare)) + _TEMPLATE_TOKENS
     if _is_open_ended(fields):
         prompt = max(prompt, context or _CONTEXT_TOKENS)
     if context is not None:
-        # A longer prompt is refused by its engine, or cut.
+        # The engine refuses or cuts a longer prompt.
         prompt = min(prompt, context * size.prompts)
-    # A completion that only echoes makes a token all the same.
+    # Even a completion that only echoes makes a token.
     return Need(prompt, max(size.tokens or 0, 1) * size.answers)
 
 
 def _ids_in(prompt: Any) -> int:
-    """The tokens that a prompt gives by their ids."""
+    """Returns the number of tokens that a prompt gives by their ids."""
     if not isinstance(prompt, list):
         return 0
     return sum(len(one) if isinstance(one, list) else isinstance(one, int) for one in prompt)
@@ -105,12 +107,15 @@ def _has_media(message: Any) -> bool:
 
 
 def guess_of(body: bytes, answer_tokens: float) -> float:
-    """What a call is likely to take, in tokens, where answers of late had `answer_tokens`."""
+    """Estimates the tokens that a call will take. `answer_tokens`: the average of recent answers."""
     return len(body) / _ESTIMATED_BYTES_PER_TOKEN + answer_tokens
 
 
 def used_by(relay: Relay, body: bytes) -> Need:
-    """What a call took whose answer went through `relay`, as far as it came, with what guards asked for beside it."""
+    """Returns the tokens that a call took, as far as its answer came, with those of its guards' judges.
+
+    `relay`: that passed the answer on; `body`: of the request.
+    """
     own = _own(relay, body)
     prompt, answer = relay.guard_session.spent if relay.guard_session is not None else (0, 0)
     return Need(own.prompt + prompt, own.answer + answer)
@@ -129,7 +134,7 @@ def _own(relay: Relay, body: bytes) -> Need:
 
 
 def _told(tail: bytes) -> Need | None:
-    """The last `usage` that an answer's end tells."""
+    """Reads the last `usage` in the end of an answer, None where there is none."""
     lines = [line[5:] for line in tail.split(b"\n") if line.startswith(b"data:")] or [tail]
     for line in reversed(lines):
         if b'"usage"' not in line:

@@ -1,4 +1,4 @@
-"""The names that a client may ask for: nothing that it is told names another. Pure."""
+"""Visibility of routes and models to a client: nothing that a client sees names another one. Pure."""
 
 from patchbay.router.routes.config import AUTO, RouteConfig
 from patchbay.router.routes.table import Opens, RouteTable
@@ -6,12 +6,12 @@ from patchbay.router.tenants.clients import Client
 
 
 def is_open_to(config: RouteConfig, name: str, client: Client) -> bool:
-    """Whether a client may call the route of that name."""
+    """Whether a client may call the route called `name`, whose configuration is `config`."""
     return client.may_call_route(name) and (not config.tenants or client.tenant in config.tenants)
 
 
 def opened_by(client: Client, table: RouteTable) -> Opens:
-    """Whether `client` may ask for a route, `auto`, an adapter or a base of some name."""
+    """Returns the function that tells whether `client` may ask for a name: a route, `auto`, an adapter or a base."""
 
     def opens(name: str) -> bool:
         route = table.routes.get(name)

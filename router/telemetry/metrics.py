@@ -1,5 +1,8 @@
-"""Every metric of the router. Nothing else imports prometheus_client, but `answer_metrics`, `registry_metrics` and
-`loop_metrics`, which are held here."""
+"""Metrics of the router, in Prometheus' form.
+
+Besides this module only `answer_metrics`, `registry_metrics` and `loop_metrics`, which are held here, import
+prometheus_client.
+"""
 
 from collections.abc import Callable, Mapping
 from functools import cache, partial
@@ -15,15 +18,18 @@ from patchbay.router.telemetry.registry_metrics import RegistryMetrics
 from patchbay.router.telemetry.request_record import Outcome
 
 _STATES: tuple[ReplicaState, ...] = ("ready", "unready", "draining")
-# Why a replica is left alone: failures or 500s in a row, or more often than its peers fail.
+# Cause of an ejection: failures or 500s in a row, or a higher rate of failures than the peers have.
 EjectionCause = Literal["failures", "errors", "rate"]
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
 
 class Metrics:
-    """The router's metrics in a registry of their own. No label ever carries a client's own text: `model` is the
-    name of a known adapter or base, or empty. `answers`: those by who gave them, for `series` sets of labels;
-    `registry`: those of the registry and of what it has replicas hold; `loop`: those of the event loop."""
+    """Metrics of this router, in a Prometheus registry of their own.
+
+    No label ever carries a client's own text: `model` is the name of a known adapter or base, or empty. `answers`: the
+    metrics of answers, for `series` sets of labels; `registry`: those of the model registry and of the placements that
+    it asks for; `loop`: those of the event loop.
+    """
 
     def __init__(self, series: int = DEFAULT_SERIES) -> None:
         self._registry = registry = CollectorRegistry()
@@ -69,7 +75,7 @@ class Metrics:
         self._timed_endpoints = cache(self._first_byte.labels)
         self._bytes_in, self._bytes_out = self._bytes.labels("in"), self._bytes.labels("out")
         self._add_faults(registry)
-        self._add_ways(registry)
+        self._add_requests(registry)
         self.registry = RegistryMetrics(registry)
         self._add_canaries(registry)
         self._faults = Counter(
@@ -116,7 +122,7 @@ class Metrics:
             registry=registry,
         )
 
-    def _add_ways(self, registry: CollectorRegistry) -> None:
+    def _add_requests(self, registry: CollectorRegistry) -> None:
         self._waits = Histogram(
             "patchbay_router_wait_seconds",
             "Time that requests waited for their turn.",
@@ -166,7 +172,7 @@ class Metrics:
             ("installation", "router", "canary", "revision", "arm", "share", "event"),
             registry=registry,
         )
-        self._as = ("", "")
+        self._own_labels = ("", "")
         self._info = Gauge(
             "patchbay_router_info",
             "1, with the id of the installation and the name in the registry of this router.",
@@ -197,14 +203,17 @@ class Metrics:
         )
 
     def known_as(self, installation: str, router: str) -> None:
-        """Notes whose router this is, by the registry's id, and its name there."""
-        if self._as != (installation, router):
+        """Notes the installation (the registry's id) that this router belongs to, and its name there."""
+        if self._own_labels != (installation, router):
             self._info.clear()
-            self._as = installation, router
+            self._own_labels = installation, router
             self._info.labels(installation, router).set(1)
 
     def canary(self, adapter: str, revision: str, weight: float, verdict: int) -> None:
-        """Notes how an adapter's, or a pool's, last canary stands."""
+        """Notes the state of an adapter's, or a pool's, last canary.
+
+        `weight`: percent of callers; `verdict`: 1 promoted, 0 undecided, -1 rolled back or failed.
+        """
         before = self._last_canary.get(adapter)
         if before not in (None, revision):
             self._drop_canary(adapter, before)
@@ -219,40 +228,45 @@ class Metrics:
             self._canary_evidence.remove(adapter, revision, metric)
 
     def canary_evidence(self, adapter: str, revision: str, evidence: Mapping[str, float]) -> None:
-        """Notes the evidence against a canary, by metric: 1 rolls it back."""
+        """Notes the evidence against a canary, by metric, as a share of what rolls it back: 1 does."""
         self._evidence_of[adapter, revision] = tuple(evidence)
         for metric, share in evidence.items():
             self._canary_evidence.labels(adapter, revision, metric).set(share)
 
     def canary_blind(self, blind: bool) -> None:
-        """Notes whether there is nothing to judge by."""
+        """Notes whether there is no data to judge canaries by, though there should be."""
         self._canary_blind.set(blind)
 
     def canary_event(self, canary: int, revision: str, arm: str, share: float, event: str) -> None:
-        """Counts a request of a canary, or something that was bad of it. `share`: the canary's when it was assigned."""
-        self._canary_events.labels(*self._as, str(canary), revision, arm, f"{share:g}", event).inc()
+        """Counts a request of a canary, or something that was bad about it.
+
+        `canary`: its number; `arm`: the request's; `share`: the canary's when the request was assigned; `event`:
+        `request`, or the metric by which it was bad.
+        """
+        self._canary_events.labels(*self._own_labels, str(canary), revision, arm, f"{share:g}", event).inc()
 
     def forget_canary(self, canary: int) -> None:
-        """Drops what was counted of a canary that has ended."""
-        for labels in [one for one in self._canary_label_sets() if one[2] == str(canary)]:
-            self._canary_events.remove(*labels)
+        """Drops the counts of a canary that has ended."""
+        for labels in self._canary_label_sets():
+            if labels[2] == str(canary):
+                self._canary_events.remove(*labels)
 
     def _canary_label_sets(self) -> list[tuple[str, ...]]:
-        found = [metric.samples for metric in self._canary_events.collect()]
+        sample_lists = [metric.samples for metric in self._canary_events.collect()]
         names = ("installation", "router", "canary", "revision", "arm", "share", "event")
         return [
             tuple(sample.labels[name] for name in names)
-            for samples in found
+            for samples in sample_lists
             for sample in samples
             if sample.name.endswith("_total")
         ]
 
     def watch_in_flight(self, count: Callable[[], int]) -> None:
-        """Takes the requests in flight from `count` whenever the metrics are read."""
+        """Sets the source of the requests in flight: `count` is called whenever the metrics are read."""
         self._in_flight.set_function(count)
 
     def watch_replicas(self, count: Callable[[ReplicaState], int]) -> None:
-        """Takes the replicas in each state from `count` whenever the metrics are read."""
+        """Sets the source of the replicas in each state: `count` is called whenever the metrics are read."""
         for state in _STATES:
             self._replicas.labels(state).set_function(partial(count, state))
 
@@ -261,7 +275,7 @@ class Metrics:
         self._counted_requests(endpoint, outcome, model).inc()
 
     def first_byte(self, endpoint: str, seconds: float) -> None:
-        """Notes how long a client waited for its answer's first byte."""
+        """Observes a client's wait for the first byte of its answer."""
         self._timed_endpoints(endpoint).observe(seconds)
 
     def bytes_passed(self, read: int, sent: int) -> None:
@@ -270,7 +284,7 @@ class Metrics:
         self._bytes_out.inc(sent)
 
     def upstream_failure(self, replica: str, kind: str) -> None:
-        """Counts a failed attempt."""
+        """Counts a failed attempt at a replica. `kind`: of the `ReplicaFailure`."""
         self._failures.labels(replica, kind).inc()
 
     def carried(self, outcome: Literal["whole", "broken"]) -> None:
@@ -294,7 +308,7 @@ class Metrics:
         self._hedges.inc()
 
     def circuit_opened(self, replica: str, cause: EjectionCause) -> None:
-        """Counts a replica being left alone."""
+        """Counts an ejection of a replica."""
         self._circuits.labels(replica, cause).inc()
 
     def query_suspected(self, model: str) -> None:
@@ -306,11 +320,11 @@ class Metrics:
         self._held.labels(model).inc()
 
     def watch_waiting(self, count: Callable[[], int]) -> None:
-        """Takes the requests that wait from `count` whenever the metrics are read."""
+        """Sets the source of the requests that wait: `count` is called whenever the metrics are read."""
         self._waiting.set_function(count)
 
     def waited(self, seconds: float) -> None:
-        """Notes how long a request waited for its turn."""
+        """Observes a request's wait for its turn."""
         self._waits.observe(seconds)
 
     def tokens(self, model: str, prompt: int, answer: int) -> None:
@@ -332,7 +346,7 @@ class Metrics:
         self._fallbacks.labels(route).inc()
 
     def verdict(self, guard: str, kind: str, action: str, side: str, count: int) -> None:
-        """Counts what a guard found. All four are words of the configuration."""
+        """Counts findings of a guard. `guard`, `kind`, `action` and `side` are words of the configuration."""
         self._verdicts.labels(guard, kind, action, side).inc(count)
 
     def vote(self, target: Target, vote: Literal["up", "down"]) -> None:
@@ -344,11 +358,11 @@ class Metrics:
         self._faults.labels(where).inc()
 
     def render(self, accept: str = "") -> bytes:
-        """All metrics, in the form that `exposition` says."""
+        """Returns all metrics, in the form that `exposition` chooses for the header `accept`."""
         return self.exposition(accept)[0]
 
     def exposition(self, accept: str) -> tuple[bytes, str]:
-        """All metrics and their content type: OpenMetrics where the header `accept` asks for that, else Prometheus'
-        text format, which has no exemplars."""
+        """Returns all metrics and their content type: OpenMetrics where the header `accept` asks for that, else
+        Prometheus' text format, which has no exemplars."""
         encode, content_type = choose_encoder(accept)
         return encode(self._registry), content_type

@@ -1,4 +1,4 @@
-"""The metrics of the registry, and of what it has replicas hold."""
+"""Metrics of the model registry, and of the placements on replicas that it asks for."""
 
 from collections import Counter as Counts
 from collections.abc import Callable, Iterable, Mapping
@@ -10,7 +10,7 @@ _PLACEMENT_STATES = ("pending", "staged", "resident", "failed")
 
 
 class RegistryMetrics:
-    """The metrics of one router's registry, kept in `registry`, Prometheus' own of that name."""
+    """Metrics of the model registry that this router follows. `registry`: the Prometheus registry to keep them in."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._generation = Gauge(
@@ -67,11 +67,11 @@ class RegistryMetrics:
         self._expiring: frozenset[tuple[str, str]] = frozenset()
 
     def generation(self, generation: int) -> None:
-        """Notes the generation of the registry's snapshot that is routed by."""
+        """Notes the generation of the registry snapshot that routing uses now."""
         self._generation.set(generation)
 
     def expiries(self, ends: Mapping[tuple[str, str], float]) -> None:
-        """Notes when what channels mean expires: Unix time by adapter and revision. Others are forgotten."""
+        """Notes when revisions in channels expire. `ends`: Unix time by adapter and revision. Others are dropped."""
         for gone in self._expiring - ends.keys():
             self._expiries.remove(*gone)
         for labels, end in ends.items():
@@ -83,11 +83,12 @@ class RegistryMetrics:
         self._reachable.set(reachable)
 
     def watch_age(self, age_s: Callable[[], float]) -> None:
-        """Takes the time since the registry last answered from `age_s` whenever the metrics are read."""
+        """Sets the source of the time since the registry last answered: `age_s`, called whenever metrics are read."""
         self._seen.set_function(age_s)
 
     def watch_spooled(self, count: Callable[[], int]) -> None:
-        """Takes the files of usage that wait from `count`, which may block, whenever the metrics are read."""
+        """Sets the source of the number of spooled usage files: `count`, called whenever metrics are read. It may
+        block."""
         self._spooled.set_function(count)
 
     def removals_held(self, count: int) -> None:
@@ -103,7 +104,7 @@ class RegistryMetrics:
         self._rollouts.labels(outcome).inc()
 
     def placements(self, states: Iterable[str]) -> None:
-        """Notes how revisions stand on replicas."""
+        """Notes the placements of revisions on replicas. `states`: one for each placement."""
         counts = Counts(states)
         for state in _PLACEMENT_STATES:
             self._placements.labels(state).set(counts[state])

@@ -1,4 +1,4 @@
-"""How a request ended: what metrics, traces and logs tell of it. Never its text."""
+"""Record of a request that has ended, for metrics, traces and logs. Never its text."""
 
 from typing import Literal
 
@@ -10,14 +10,14 @@ Outcome = Literal["ok", "client_error", "server_error", "broken", "cancelled"]
 
 
 class RequestRecord(msgspec.Struct, frozen=True):
-    """One request that has ended. All but `id` and `model` are words of the configuration, of the registry and of
-    replicas, empty where it did not come so far.
+    """Record of one request that has ended.
 
-    `model`: what the client asked for, where there is such a thing; `route`: empty where that was no route; `adapter`:
-    the adapter, or the base; `replica`: who answered, `cache` where the answer had been kept; `status`: HTTP's, 0 where
-    no answer began; `ttft_s`: from the request's head to a stream's first byte; `token_s`: per output token after the
-    first, of a stream that ended well; `cost`: in trillionths of the prices' currency; `refused`, `schema_failed`: what
-    a guard that looks for that has found.
+    All names but `id` and `model` are words of the configuration, of the registry and of replicas, empty where the
+    request did not come so far. `model`: the name that the client asked for, empty where it means nothing; `route`:
+    empty where that was no route; `adapter`: the adapter, or the base; `replica`: the one that answered, `cache` for a
+    cached answer; `status`: HTTP's, 0 where no answer began; `seconds`: from the request's head to the end; `ttft_s`:
+    from the request's head to a stream's first byte; `token_s`: per output token after the first, of a stream that
+    ended well; `cost`: in trillionths of the prices' currency; `refused`, `schema_failed`: whether a guard found that.
     """
 
     id: bytes

@@ -1,5 +1,7 @@
-"""Traces of requests for OpenTelemetry: where they go. The SDK is imported by `spans`, and that only where traces are
-wanted."""
+"""Tracing of requests for OpenTelemetry: its configuration, and the way to open a tracer.
+
+The SDK is imported by `spans`, and that only where traces are wanted.
+"""
 
 from typing import Protocol
 from urllib.parse import urlsplit
@@ -15,7 +17,7 @@ _TRACES = "/v1/traces"
 
 
 class TracingConfig(Settings):
-    """Where spans are sent, by OTLP over HTTP. `endpoint`: a collector's URL, without a path `/v1/traces` there;
+    """Export of spans by OTLP over HTTP. `endpoint`: a collector's URL, without a path `/v1/traces` there;
     `sample`: the share of requests that are traced, of those that name no trace of their own: what does is traced where
     its `traceparent` says so; `headers`: sent along, as a key that the collector asks for."""
 
@@ -33,17 +35,17 @@ class TracingConfig(Settings):
 
 
 class Tracer(Protocol):
-    """Takes requests that have ended, and sends their spans in the background."""
+    """Tracer of requests: takes those that have ended, and sends their spans in the background."""
 
-    def tell(self, one: RequestRecord) -> None:
-        """Makes a span of a request whose trace is kept. Never waits; what there is no room for is lost."""
+    def tell(self, record: RequestRecord) -> None:
+        """Makes a span of a request whose trace is recorded. Never waits; a span that finds no room is lost."""
 
     async def close(self) -> None:
-        """Sends what there is, for a few seconds at most, and ends."""
+        """Sends the remaining spans, for a few seconds at most, and ends the export."""
 
 
 def open_tracer(config: TracingConfig, url: str) -> Tracer:
-    """A tracer of the router that listens at `url`. Raises ConfigError where OpenTelemetry is not installed."""
+    """Opens the tracer of the router that listens at `url`. Raises ConfigError where OpenTelemetry is not installed."""
     try:
         from patchbay.router.telemetry.spans import Spans
     except ImportError as error:

@@ -1,1 +1,1 @@
-"""Replicas over HTTP/1.1: pooled connections, and the one place where their errors become ours."""
+"""HTTP/1.1 client for replicas: pooled connections, and the one place where their errors become `ReplicaFailure`."""

@@ -1,4 +1,4 @@
-"""One replica over HTTP: a pool of connections to it."""
+"""HTTP client of one replica, with a pool of connections to it."""
 
 import asyncio
 import contextlib
@@ -17,15 +17,16 @@ from patchbay.router.http.headers import downstream_headers
 from patchbay.router.upstream.connection import Connection, Sink
 from patchbay.router.upstream.failure import ReplicaFailure
 
-# Servers close idle connections, many after 5 s (uvicorn's default). Closing them first means that no request is sent
-# on one that its server is just closing, which could not be told from a server that died on the request.
+# Servers close idle connections, many after 5 s (uvicorn's default). The router closes them before that. A request on a
+# connection that its server is just closing would look like a server that died on the request.
 _KEEP_IDLE_S = 3.0
-_COPY_LIMIT = 64 * 1024
+# A body up to this size is joined with the head: a copy is cheaper than a second write.
+_JOIN_LIMIT = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A request to pass on. `path` with its query, as it goes on the wire; `headers` without host and length."""
+    """Request to a replica. `path`: with its query, as it goes on the wire; `headers`: without host and length."""
 
     method: str
     path: str
@@ -35,14 +36,14 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A small answer, read whole."""
+    """Small answer of a replica that was read whole."""
 
     status: int
     body: bytes
 
 
 class Answer:
-    """A replica's answer, of which the first bytes are here."""
+    """Answer of a replica whose first bytes have arrived. The rest is read from its connection."""
 
     def __init__(self, connection: Connection, client: "ReplicaClient") -> None:
         self._connection = connection
@@ -51,7 +52,7 @@ class Answer:
         self.headers: Headers = downstream_headers(connection.headers)
 
     def has(self, name: bytes) -> bool:
-        """Whether the replica sent a header called `name` (lower case), be it for the client or not."""
+        """Whether the replica sent a header called `name` (lower case), even one that clients do not get."""
         return header(self._connection.headers, name) is not None
 
     @property
@@ -71,7 +72,7 @@ class Answer:
         await self._connection.gather(limit)
 
     def take(self) -> bytes:
-        """What has arrived of the body and was not taken yet."""
+        """Returns the part of the body that has arrived and was not taken yet."""
         return self._connection.take()
 
     async def pump(self, sink: Sink) -> None:
@@ -79,15 +80,15 @@ class Answer:
         await self._connection.pump(sink)
 
     def stop(self, cause: PatchbayError) -> None:
-        """Ends the exchange, since nobody wants the rest of it: `pump` raises `cause`."""
+        """Ends the exchange without the rest of the answer: `pump` raises `cause`."""
         self._connection.stop(cause)
 
     def pause(self) -> None:
-        """Holds the replica back: `sink` is to get no more for now."""
+        """Stops reading from the replica, so that `sink` gets no more for now."""
         self._connection.pause()
 
     def resume(self) -> None:
-        """Lets the replica go on."""
+        """Reads from the replica again."""
         self._connection.resume()
 
     def close(self) -> None:
@@ -96,7 +97,10 @@ class Answer:
 
 
 class ReplicaClient:
-    """A pool of connections to the replica at `url`. Open it with `async with`."""
+    """HTTP client of the replica at `url`, with a pool of connections. Open it with `async with`.
+
+    `connect_timeout_s`: to open a connection; `read_timeout_s`: the longest silence of a replica that is answering.
+    """
 
     def __init__(self, url: str, *, connect_timeout_s: float, read_timeout_s: float) -> None:
         parts = urlsplit(url)
@@ -121,7 +125,7 @@ class ReplicaClient:
 
     def start(self) -> None:
         """Takes calls from now on, until `close`."""
-        self._watch = asyncio.create_task(keep_running("connections to replicas", self._watch_times))
+        self._watch = asyncio.create_task(keep_running("connections to replicas", self._enforce_times))
 
     @property
     def busy(self) -> bool:
@@ -129,7 +133,7 @@ class ReplicaClient:
         return bool(self._busy)
 
     async def close(self) -> None:
-        """Ends all that is under way, and the connections."""
+        """Ends all exchanges and closes the connections."""
         if self._watch is not None:
             self._watch.cancel()
             await asyncio.wait({self._watch})
@@ -139,15 +143,15 @@ class ReplicaClient:
         self._idle.clear()
 
     async def open(self, call: Call) -> Answer:
-        """Sends `call` and waits for the first bytes of the answer's body. Raises ReplicaFailure, and Unavailable where
-        this process has no file descriptor for it.
+        """Sends `call` and waits for the first bytes of the answer's body.
 
-        Until this returns nothing can have reached the client, so the call may be made again elsewhere.
+        Until this returns, nothing can have reached the client, so the call may be made again elsewhere. Raises
+        ReplicaFailure, and Unavailable where this process has no file descriptor left.
         """
         connection = self._take_idle() or await self._connect()
         self._busy.add(connection)
         try:
-            await connection.ask(*self._wire(call))
+            await connection.ask(*self._encode(call))
         except BaseException:
             self._busy.discard(connection)
             connection.abort()
@@ -166,7 +170,7 @@ class ReplicaClient:
             raise ReplicaFailure("it did not answer in time", kind="timeout") from error
 
     def release(self, connection: Connection) -> None:
-        """Takes back a connection: for another exchange where it can carry one, else to close it."""
+        """Takes back a connection, for another exchange where it can carry one; closes it otherwise."""
         self._busy.discard(connection)
         if connection.reusable and self._watch is not None:
             connection.idle_since = asyncio.get_running_loop().time()
@@ -176,6 +180,7 @@ class ReplicaClient:
 
     def _take_idle(self) -> Connection | None:
         now = asyncio.get_running_loop().time()
+        # The newest first, so that the pool shrinks to what is needed.
         while self._idle:
             connection = self._idle.pop()
             if connection.open and connection.reusable and now - connection.idle_since < _KEEP_IDLE_S:
@@ -201,24 +206,28 @@ class ReplicaClient:
             raise ReplicaFailure(f"cannot connect: {error.strerror or error}", kind="connect") from error
         return connection
 
-    def _wire(self, call: Call) -> Iterable[bytes]:
+    def _encode(self, call: Call) -> Iterable[bytes]:
         lines = b"".join([b"%b: %b\r\n" % pair for pair in call.headers])
         start = f"{call.method} {self._root}{call.path}".encode("latin-1")
         length = b"content-length: %d\r\n\r\n" % len(call.body) if call.body or call.method != "GET" else b"\r\n"
         head = start + self._host_line + lines + length
-        return (head, call.body) if len(call.body) > _COPY_LIMIT else (head + call.body,)
+        return (head, call.body) if len(call.body) > _JOIN_LIMIT else (head + call.body,)
 
-    async def _watch_times(self) -> None:
-        """Gives up exchanges in which the replica is silent for too long, and closes what is idle for long."""
+    async def _enforce_times(self) -> None:
+        """Ends exchanges in which the replica is silent for too long, and closes connections that are idle for long."""
         loop = asyncio.get_running_loop()
         tick_s = min(1.0, self._read_timeout_s / 4)
         while True:
             await asyncio.sleep(tick_s)
             now = loop.time()
             for connection in list(self._busy):
-                if connection.waits and now - connection.heard_at > self._read_timeout_s:
+                if connection.is_waiting and now - connection.heard_at > self._read_timeout_s:
                     connection.fail(ReplicaFailure("it did not answer in time", kind="timeout"))
-            fresh = [one for one in self._idle if one.open and now - one.idle_since < _KEEP_IDLE_S]
+            fresh = [
+                connection
+                for connection in self._idle
+                if connection.open and now - connection.idle_since < _KEEP_IDLE_S
+            ]
             for connection in set(self._idle).difference(fresh):
                 connection.abort()
             self._idle[:] = fresh

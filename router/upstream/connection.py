@@ -1,7 +1,7 @@
-"""One connection to a replica: an asyncio protocol that carries one exchange at a time.
+"""Connection to a replica: an asyncio protocol that carries one exchange at a time.
 
-The answer's body goes to a function as it is read, without a task that wakes up for each read: on the way of a token
-that wake-up would cost as much as all the rest.
+The answer's body goes to a function as it is read, without a task that wakes up for each read. That wake-up would cost
+as much as everything else on a token's way.
 """
 
 import asyncio
@@ -16,14 +16,19 @@ from patchbay.router.upstream.failure import ReplicaFailure
 
 _HEAD_LIMIT = 256 * 1024
 _BUFFER_LIMIT = 64 * 1024
-_MOST_LINES = 1024
+_MAX_LINES = 1024
 _NO_BODY = (204, 304)
 Sink = Callable[[bytes], None]
 
 
 class Connection(asyncio.Protocol):
-    """`heard_at`: when it last told anything, in the loop's time, while `waits`; `reusable`: whether another exchange
-    may follow. `status` and `headers` are the answer's, once `ask` has returned."""
+    """Protocol of one connection to a replica.
+
+    `heard_at`: when the replica last sent anything, in the loop's time, while `is_waiting`; `idle_since`: when the last
+    exchange ended; `open`: whether the connection is; `reusable`: whether another exchange may follow; `complete`:
+    whether the answer's body has arrived, or there is no exchange. `status` and `headers` are the answer's, once `ask`
+    has returned.
+    """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
@@ -48,8 +53,8 @@ class Connection(asyncio.Protocol):
         self._failure: ReplicaFailure | None = None
 
     @property
-    def waits(self) -> bool:
-        """Whether the replica is to say something now."""
+    def is_waiting(self) -> bool:
+        """Whether the replica is expected to send something now. It is not while the router does not read."""
         return not self.complete and not self._paused and not self._full
 
     async def ask(self, *data: bytes) -> None:
@@ -68,43 +73,45 @@ class Connection(asyncio.Protocol):
         while not self.complete and sum(map(len, self._parts)) < limit:
             if self._failure is not None:
                 raise self._failure
-            self._hold(full=False, paused=self._paused)
+            self._set_flow(full=False, paused=self._paused)
             await self._wait()
 
     def take(self) -> bytes:
-        """What has arrived of the body and was not taken yet."""
+        """Returns the part of the body that has arrived and was not taken yet."""
         parts, self._parts = self._parts, []
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     async def pump(self, sink: Sink) -> None:
-        """Gives all that is still to come of the body to `sink`, read by read. Raises ReplicaFailure where it is not
-        whole, and whatever PatchbayError `sink` raises."""
+        """Gives the rest of the body to `sink`, read by read, to its end.
+
+        Raises ReplicaFailure where the body is not whole, and any PatchbayError that `sink` raises.
+        """
         self._sink = sink
         if self._parts:
             sink(self.take())
         if self._failure is not None:
             raise self._failure
         if not self.complete:
-            self._hold(full=False, paused=self._paused)
+            self._set_flow(full=False, paused=self._paused)
             await self._wait()
 
     def pause(self) -> None:
-        """Reads no more for now: whoever takes the body is slower than the replica."""
-        self._hold(full=self._full, paused=True)
+        """Stops reading for now, since the client is slower than the replica."""
+        self._set_flow(full=self._full, paused=True)
 
     def resume(self) -> None:
         """Reads again."""
-        self._hold(full=self._full, paused=False)
+        self._set_flow(full=self._full, paused=False)
 
     def fail(self, failure: ReplicaFailure) -> None:
-        """Ends the exchange, if there is one, and the connection."""
+        """Closes the connection, and ends the exchange, if there is one, with `failure`."""
         self.abort()
         if not self.complete and self._failure is None:
             self._failure = failure
             self._wake(failure)
 
     def stop(self, cause: PatchbayError) -> None:
-        """Ends the exchange, since nobody wants the rest of it: `pump` raises `cause`."""
+        """Ends the exchange without the rest of the answer: `pump` raises `cause`."""
         self.abort()
         self._wake(cause)
 
@@ -119,6 +126,7 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         parser = self._parser
+        # Bytes outside an exchange must not pass for the next answer.
         if self.complete or parser is None:
             self.abort()
             return
@@ -137,7 +145,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.open = self.reusable = False
-        # It refers to us: without this only the garbage collector would free what a connection had.
+        # The parser refers back to this object. Only the garbage collector would free such a cycle.
         self._parser = None
         if self.complete:
             return
@@ -149,13 +157,13 @@ class Connection(asyncio.Protocol):
             self.fail(ReplicaFailure("it closed the connection", kind="disconnect"))
 
     def on_message_begin(self) -> None:
-        # Nobody asked for another answer. What follows one must not pass for the next one's.
+        # A second answer in one exchange was not asked for. It must not pass for that to the next request.
         if self.complete:
             self.reusable = False
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if not self._has_head:
-            if len(self.headers) >= _MOST_LINES:
+            if len(self.headers) >= _MAX_LINES:
                 raise ReplicaFailure("its answer's head has too many lines", kind="protocol")
             name = name.lower()
             if name in (b"content-length", b"transfer-encoding"):
@@ -168,6 +176,7 @@ class Connection(asyncio.Protocol):
         if self.status >= 200:
             self._has_head = True
         else:
+            # An interim answer (1xx). The real one follows.
             self.headers = []
 
     def on_body(self, data: bytes) -> None:
@@ -175,14 +184,14 @@ class Connection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         if self._has_head:
-            self._hold(full=False, paused=False)
+            self._set_flow(full=False, paused=False)
             self.complete = True
             self.reusable = self._parser is not None and self._parser.should_keep_alive() and self.open
 
     def _deliver(self) -> None:
         if self._sink is None:
             if sum(map(len, self._parts)) > self._limit:
-                self._hold(full=True, paused=self._paused)
+                self._set_flow(full=True, paused=self._paused)
             self._wake(None)
             return
         try:
@@ -194,12 +203,14 @@ class Connection(asyncio.Protocol):
         if self.complete:
             self._wake(None)
 
-    def _hold(self, *, full: bool, paused: bool) -> None:
-        """Reads, or not: not while too much has arrived that nobody took, nor while whoever takes it is slow."""
-        before, self._full, self._paused = self._full or self._paused, full, paused
-        if before == (full or paused) or not self.open or self.complete or self._transport is None:
+    def _set_flow(self, *, full: bool, paused: bool) -> None:
+        """Pauses or resumes reading. `full`: whether too much has arrived that was not taken; `paused`: whether the
+        client is too slow."""
+        stopped, self._full, self._paused = self._full or self._paused, full, paused
+        if stopped == (full or paused) or not self.open or self.complete or self._transport is None:
             return
-        if before:
+        if stopped:
+            # The silence while nobody read is not the replica's.
             self.heard_at = self._loop.time()
             self._transport.resume_reading()
         else:

@@ -72,7 +72,7 @@ def test_each_time_that_the_one_fails_the_next_waits_twice_as_long_up_to_the_lim
 def test_a_replica_that_begins_answers_and_ends_none_is_ejected_again_at_its_first_failure() -> None:
     health = began(asked(broken()))
     again = tried(health, "failure", 1.0, 2.0)
-    assert again.shut
+    assert again.ejected
     assert again.until_s - 2.0 == 2.0
 
 

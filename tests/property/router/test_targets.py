@@ -92,7 +92,7 @@ def test_a_replica_resolves_the_clients_own_name_to_the_same_revision(fleet: lis
 
 @given(fleets())
 def test_whatever_is_listed_can_be_asked_for(fleet: list[Replica]) -> None:
-    assert set(build_listing(fleet, 1).one) <= set(build_table(fleet))
+    assert set(build_listing(fleet, 1).by_id) <= set(build_table(fleet))
 
 
 @given(fleets())

@@ -30,7 +30,7 @@ def test_a_replica_that_restarts_does_not_make_its_models_vanish() -> None:
 
 
 def test_an_adapter_names_its_newest_revision_and_its_base() -> None:
-    entry = json.loads(build_listing([ours("a", rev("sql@1"), rev("sql@2"))], 5).one["sql"])
+    entry = json.loads(build_listing([ours("a", rev("sql@1"), rev("sql@2"))], 5).by_id["sql"])
     assert entry == {
         "id": "sql",
         "object": "model",
@@ -43,6 +43,6 @@ def test_an_adapter_names_its_newest_revision_and_its_base() -> None:
 
 def test_every_listed_model_can_be_asked_for_alone() -> None:
     listing = build_listing([ours("a", rev("sql@1")), plain("b", "org/model")], 5)
-    assert [json.loads(listing.one[entry["id"]]) for entry in json.loads(listing.whole)["data"]] == json.loads(
+    assert [json.loads(listing.by_id[entry["id"]]) for entry in json.loads(listing.whole)["data"]] == json.loads(
         listing.whole
     )["data"]
