@@ -28,7 +28,7 @@ class EventOrder:
         self._clock = clock
         self._longest_s = longest_s
         self._kinds: dict[Kind, _Line] = {"failed": _Line(), "answered": _Line()}
-        self._all: dict[Arm, _Usual] = {arm: _Usual() for arm in _ARMS}
+        self._all: dict[Arm, _TypicalWait] = {arm: _TypicalWait() for arm in _ARMS}
         self._next = 0
 
     def begin(self, entry: AssignedRequest) -> None:
@@ -41,7 +41,7 @@ class EventOrder:
     def end(self, entry: AssignedRequest, kind: Kind) -> None:
         """It has ended, in such a way."""
         took_s = self._clock() - entry.began_s
-        self._kinds[kind].baseline_times[entry.arm].note(took_s)
+        self._kinds[kind].typical[entry.arm].note(took_s)
         self._all[entry.arm].note(took_s)
         heapq.heappush(self._kinds[kind].ended, (entry.place, entry))
 
@@ -61,7 +61,7 @@ class EventOrder:
         return open_[0].place if open_ else math.inf
 
     def _horizon_s(self, line: "_Line", arm: Arm) -> float:
-        known = line.baseline_times[arm].within_s, self._all[arm].within_s
+        known = line.typical[arm].within_s, self._all[arm].within_s
         return min(next((one for one in known if one is not None), self._longest_s), self._longest_s)
 
 
@@ -70,11 +70,11 @@ class _Line:
 
     def __init__(self) -> None:
         self.open: dict[Arm, deque[AssignedRequest]] = {arm: deque() for arm in _ARMS}
-        self.baseline_times: dict[Arm, _Usual] = {arm: _Usual() for arm in _ARMS}
+        self.typical: dict[Arm, _TypicalWait] = {arm: _TypicalWait() for arm in _ARMS}
         self.ended: list[tuple[int, AssignedRequest]] = []
 
 
-class _Usual:
+class _TypicalWait:
     """How long the last outcomes took. `within_s`: 19 in 20 of them, None where too few are known."""
 
     def __init__(self) -> None:

@@ -127,7 +127,7 @@ def _own(counts: Counts) -> Mapping[str, int]:
 class Metric:
     """One metric's. `canary`, `other`: bad requests so far; `worse`, `no_worse`: the evidence that it is worse than
     tolerated, and that it is not by the margin; `differs`: that it is worse at all; `above`, `below`: of the canary's
-    own rate, that it is above the most that it may be and below what does harm, where these are set; `baseline_times`: of the
+    own rate, that it is above the most that it may be and below what does harm, where these are set; `undisturbed`: of the
     others, requests and bad ones but for what came while these were unusually many."""
 
     canary: int
@@ -137,11 +137,11 @@ class Metric:
     differs: Wealth
     above: Wealth | None
     below: Wealth | None
-    baseline_times: tuple[int, int] = (0, 0)
+    undisturbed: tuple[int, int] = (0, 0)
 
     def is_usual(self, others: int, bad: int) -> bool:
         """Whether so many bad ones of `others` requests are no more than three times as many as before, and chance."""
-        expected = others * (self.baseline_times[1] + 0.5) / (self.baseline_times[0] + 1)
+        expected = others * (self.undisturbed[1] + 0.5) / (self.undisturbed[0] + 1)
         return bad <= _UNUSUAL * (expected + math.sqrt(expected)) + 1
 
 
@@ -185,15 +185,15 @@ class Ledger:
         That says nothing of what the canary does else, so it shows neither that it is no worse nor that it does no
         harm. What goes by the others alone, and is left out where they fared badly, makes a promotion no likelier.
         """
-        baseline_times = {name for name, metric in self.metrics.items() if metric.is_usual(*_of_others(counts, name))}
+        undisturbed = {name for name, metric in self.metrics.items() if metric.is_usual(*_of_others(counts, name))}
         ledger = self
         for one in counts:
-            ledger = ledger._with(plan, one, baseline_times)
+            ledger = ledger._with(plan, one, undisturbed)
         return ledger
 
-    def _with(self, plan: PlanConfig, counts: Counts, baseline_times: Collection[str]) -> "Ledger":
+    def _with(self, plan: PlanConfig, counts: Counts, undisturbed: Collection[str]) -> "Ledger":
         metrics = {
-            name: self._grown(plan.metrics[name], name, counts, baseline_times=name in baseline_times)
+            name: self._grown(plan.metrics[name], name, counts, undisturbed=name in undisturbed)
             for name in self.metrics
         }
         lost, held_up = self.lost, self.held_up
@@ -225,13 +225,11 @@ class Ledger:
                 slices[name] = bet.after(slices.get(name, bet.start), canary, other, counts.share)
         return slices
 
-    def _grown(self, config: MetricConfig, name: str, counts: Counts, *, baseline_times: bool) -> Metric:
+    def _grown(self, config: MetricConfig, name: str, counts: Counts, *, undisturbed: bool) -> Metric:
         known, (canary, other) = self.metrics[name], counts.bad.get(name, (0, 0))
         grown = known
-        if baseline_times:
-            grown = replace(
-                grown, baseline_times=(known.baseline_times[0] + counts.other, known.baseline_times[1] + other)
-            )
+        if undisturbed:
+            grown = replace(grown, undisturbed=(known.undisturbed[0] + counts.other, known.undisturbed[1] + other))
         if canary or other:
             grown = replace(grown, canary=known.canary + canary, other=known.other + other)
         if (canary or other) and 0 < counts.share < 1:
@@ -239,7 +237,7 @@ class Ledger:
             grown = replace(
                 grown,
                 worse=worse(config.tolerated).after(known.worse, canary, other, counts.share),
-                no_worse=alike if baseline_times else known.no_worse,
+                no_worse=alike if undisturbed else known.no_worse,
                 differs=worse(1.0).after(known.differs, canary, other, counts.share),
             )
         own = canary if counts.own is None else counts.own.get(name, 0)
@@ -248,7 +246,7 @@ class Ledger:
             return grown
         if config.most is not None and known.above is not None:
             grown = replace(grown, above=Rate(config.most).after(known.above, own, good))
-        if few is not None and known.below is not None and baseline_times:
+        if few is not None and known.below is not None and undisturbed:
             grown = replace(grown, below=Mean(few, above=False).after(known.below, {1.0: own, 0.0: good}))
         return grown
 

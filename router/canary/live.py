@@ -38,7 +38,7 @@ class LiveCanaries:
         self._plans: dict[int, PlanConfig] = {}
         self._open: dict[int, dict[AssignedRequest, Interrupt]] = {}
         self._answered: OrderedDict[bytes, AssignedRequest] = OrderedDict()
-        self.baseline_times: dict[str, Baseline] = {}
+        self.baselines: dict[str, Baseline] = {}
         self.known: set[tuple[int, str]] = set()
         self.dropped: list[Callable[[str], None]] = []
         self.running: Mapping[str, CanaryAssignment] = {}
@@ -68,7 +68,7 @@ class LiveCanaries:
             self._metrics.forget_canary(gone)
             self._open.pop(gone, None)
         if not self.running and self.pool is None:
-            self.baseline_times.clear()
+            self.baselines.clear()
 
     @property
     def live(self) -> Sequence[CanaryAssignment]:
@@ -77,7 +77,7 @@ class LiveCanaries:
 
     def baseline_of(self, name: str) -> Baseline:
         """What is usual for an adapter or a base, while a canary is under way."""
-        return self.baseline_times.setdefault(name, Baseline())
+        return self.baselines.setdefault(name, Baseline())
 
     def shadowing(self, model: str) -> CanaryAssignment | None:
         """The canary that answers copies of what is asked of `model`, and nothing else yet."""

@@ -210,12 +210,12 @@ def test_a_scope_leaves_everybody_else_alone() -> None:
 
 @given(values=st.lists(st.floats(0.001, 10), min_size=60, max_size=600))
 def test_what_is_slow_is_told_by_what_was_before_alone(values: list[float]) -> None:
-    baseline_times = Baseline()
+    baseline = Baseline()
     for place, value in enumerate(values):
         past = sorted(values[max(0, place - 400) : place])
         expected = value > past[int(len(past) * 0.95)] if len(past) >= 40 else None
-        assert baseline_times.is_above("ttft", 100, value) == expected
-        baseline_times.note("ttft", 100, value)
+        assert baseline.is_above("ttft", 100, value) == expected
+        baseline.note("ttft", 100, value)
 
 
 def test_the_memory_of_callers_knows_all_whom_it_has_seen_and_errs_rarely() -> None:
