@@ -110,7 +110,7 @@ class RefusalGuard(GuardBase):
 
 class GroundingGuard(GuardBase):
     """Flags answers of which too little is supported by the request's `documents`. `share`: the least share of an
-    answer's sentences, 0 to 1, that has to be."""
+    answer's sentences, 0 to 1, that has to be. An answer that cites a document that is not there is flagged too."""
 
     kind: Literal["grounding"]
     on: tuple[SideName, ...] = ("output",)

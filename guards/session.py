@@ -78,7 +78,7 @@ class GuardSession:
     @property
     def masked(self) -> bool:
         """Whether anything in the prompt is masked."""
-        return bool(self._masks.back)
+        return bool(self._masks.originals)
 
     @property
     def looks_at_answers(self) -> bool:

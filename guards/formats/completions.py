@@ -57,17 +57,17 @@ class ChoicesCodec:
         self._last: dict[str, Any] = {}
 
     def feed(self, events: bytes) -> bytes:
-        """As `Codec` says."""
+        """Filters events; see `Codec`."""
         out = [self._event(event, data) for event, data in split(events)]
         return b"".join(out)
 
     def finish(self) -> bytes:
-        """As `Codec` says."""
+        """Ends a stream that did not end by itself; see `Codec`."""
         rests = [self._flushed(index, choice) for index, choice in self._choices.items() if not choice.over]
         return b"".join(self._chunk([rest]) for rest in rests if rest is not None)
 
     def stop(self, held: bytes) -> bytes:
-        """As `Codec` says."""
+        """Ends the answer where it is; see `Codec`."""
         if not self._last:
             first: dict[str, Any] = next(
                 (data for _, data in split(held) if data is not None and data.get("choices")), {}

@@ -22,15 +22,15 @@ class MessagesCodec:
         self._blocks: set[Any] = set()
 
     def feed(self, events: bytes) -> bytes:
-        """As `Codec` says."""
+        """Filters events; see `Codec`."""
         return b"".join(self._event(event, data) for event, data in split(events))
 
     def finish(self) -> bytes:
-        """As `Codec` says."""
+        """Ends a stream that did not end by itself; see `Codec`."""
         return b"".join(map(self._rest, list(self._open)))
 
     def stop(self, held: bytes) -> bytes:
-        """As `Codec` says."""
+        """Ends the answer where it is; see `Codec`."""
         ends = [written({"type": "content_block_stop", "index": one}, "content_block_stop") for one in self._blocks]
         return b"".join(ends) + self._ending()
 

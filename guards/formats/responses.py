@@ -25,15 +25,15 @@ class ResponsesCodec:
         self._said: dict[Hashable, tuple[dict[str, Any], str]] = {}
 
     def feed(self, events: bytes) -> bytes:
-        """As `Codec` says."""
+        """Filters events; see `Codec`."""
         return b"".join(self._event(event, data) for event, data in split(events))
 
     def finish(self) -> bytes:
-        """As `Codec` says."""
+        """Ends a stream that did not end by itself; see `Codec`."""
         return b"".join(map(self._rest, list(self._said)))
 
     def stop(self, held: bytes) -> bytes:
-        """As `Codec` says."""
+        """Ends the answer where it is; see `Codec`."""
         return self._ending()
 
     def _event(self, event: bytes, data: Any) -> bytes:

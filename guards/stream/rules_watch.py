@@ -140,14 +140,7 @@ class RulesWatch:
         first = self._tail.start_of(start)
         last = OPEN if end is None else self._tail.end_of(end)
         rule = guard_rule.rule
-        return FoundSpan(
-            self._tail.start_of(start),
-            last,
-            guard_rule.guard,
-            guard_rule.rule.name,
-            guard_rule.rule.kind,
-            guard_rule.action,
-        )
+        return FoundSpan(first, last, guard_rule.guard, rule.name, rule.kind, guard_rule.action)
 
 
 def _once_each(spans: Iterable[FoundSpan]) -> list[FoundSpan]:
