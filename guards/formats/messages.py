@@ -1,4 +1,4 @@
-"""Anthropic's messages as they stream.
+"""The codec of streamed messages in Anthropic's format.
 
 Source: https://docs.anthropic.com/en/api/messages-streaming
 """
@@ -9,15 +9,17 @@ from patchbay.guards.formats.codec import StreamStopped, Used
 from patchbay.guards.formats.sse import split, written
 from patchbay.guards.formats.texts import ESCAPED, NEUTRAL, AnswerTexts
 
+# A content block's index, and the name of its text in a delta.
 Key = tuple[Any, str]
 
 
 class MessagesCodec:
-    """A `Codec`."""
+    """A `Codec` of Anthropic's messages. `texts`: filters the texts; `used`: returns the tokens used so far."""
 
     def __init__(self, texts: AnswerTexts, used: Used) -> None:
         self._texts = texts
         self._used = used
+        # The first delta of each text that has not ended: the form of those made here.
         self._open: dict[Key, dict[str, Any]] = {}
         self._blocks: set[Any] = set()
 
@@ -31,7 +33,7 @@ class MessagesCodec:
 
     def stop(self, held: bytes) -> bytes:
         """Ends the answer where it is; see `Codec`."""
-        ends = [written({"type": "content_block_stop", "index": one}, "content_block_stop") for one in self._blocks]
+        ends = [written({"type": "content_block_stop", "index": index}, "content_block_stop") for index in self._blocks]
         return b"".join(ends) + self._ending()
 
     def _event(self, event: bytes, data: Any) -> bytes:
