@@ -14,14 +14,17 @@ from patchbay.guards.verdict import FoundSpan
 
 
 class FinalJudge:
-    """A `Final` that checks a whole answer with the guards that need all of it.
+    """A `FinalCheck` that checks a whole answer with the guards that need all of it.
 
-    `parts`: those guards; `fields`: the request; `forms`: the schemas of its answers; `note`: is called with each span
-    and its text. `holds`: whether a check may repair the answer.
-    """
+    `parts`: those guards; `fields`: the request; `schemas`: the schemas of its answers; `note`: is called with each
+    span and its text. `holds`: whether a check may repair the answer."""
 
     def __init__(
-        self, parts: Sequence[Part], fields: Mapping[str, Any], forms: "Forms", note: Callable[[FoundSpan, str], None]
+        self,
+        parts: Sequence[Part],
+        fields: Mapping[str, Any],
+        schemas: "AnswerSchemas",
+        note: Callable[[FoundSpan, str], None],
     ) -> None:
         self._fields = fields
         self._note = note
@@ -29,12 +32,12 @@ class FinalJudge:
         self._checks = {
             part.name: Checks(schema)
             for part in parts
-            if isinstance(part.config, SchemaGuard) and (schema := forms.of(part.config)) is not None
+            if isinstance(part.config, SchemaGuard) and (schema := schemas.of(part.config)) is not None
         }
         self.holds = bool(self._checks)
 
     def __call__(self, text: str, *, quiet: bool) -> str | None:
-        """Returns the text as it may go out, None where a guard blocks it; see `Final`."""
+        """Returns the text as it may go out, None where a guard blocks it; see `FinalCheck`."""
         blocked = False
         for part in self._parts:
             repaired, kind = self._judge(part, text)
@@ -67,7 +70,7 @@ class FinalJudge:
         return text, None
 
 
-class Forms:
+class AnswerSchemas:
     """The schemas that a request's answers are checked by: each guard's own, or the one that the request asks for.
 
     `requested`: the request's schema, compiled.
@@ -86,27 +89,27 @@ class Forms:
         return self._requested is not None and self._requested.heavy
 
 
-def by_clients(parts: Sequence[Part]) -> list[Part]:
+def client_schema_guards(parts: Sequence[Part]) -> list[Part]:
     """Returns the guards among `parts` that check answers by the requests' own schemas."""
     return [part for part in parts if isinstance(part.config, SchemaGuard) and part.config.compiled is None]
 
 
-def forms_for(parts: Sequence[Part], fields: Mapping[str, Any]) -> Forms:
+def answer_schemas(parts: Sequence[Part], fields: Mapping[str, Any]) -> AnswerSchemas:
     """Returns the schemas for a request's answers. `parts`: the guards; `fields`: the request.
 
     Raises InvalidRequest where a guard has to check the answer by the request's own schema and cannot use that: what
     cannot be checked is not let through.
     """
-    guards = by_clients(parts)
+    guards = client_schema_guards(parts)
     requested = _requested_schema(fields) if guards else None
     if requested is None:
-        return Forms()
+        return AnswerSchemas()
     field, schema = requested
     try:
-        return Forms(compile_schema(schema))
+        return AnswerSchemas(compile_schema(schema))
     except SchemaError as error:
         if all(part.dry_run for part in guards):
-            return Forms()
+            return AnswerSchemas()
         raise InvalidRequest(
             f"The JSON schema in '{field}' cannot be used to check the answer, {error.message}.", param=field
         ) from error

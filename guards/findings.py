@@ -7,7 +7,7 @@ from typing import NamedTuple
 from patchbay.guards.verdict import Action, Finding, FoundSpan, Side, mark_of
 
 # Findings kept in full. A body can hold a million matches, and the memory of a request must not grow with them.
-MOST = 1000
+MOST_KEPT = 1000
 
 
 class Kind(NamedTuple):
@@ -24,7 +24,7 @@ class Findings:
     """Collects what guards find in one request.
 
     `key`: makes the marks of findings; `dry`: the guards in a dry run. `counts`: the number of findings by kind, in the
-    order in which the kinds were first found; `first`: the first `MOST` findings in full.
+    order in which the kinds were first found; `first`: the first `MOST_KEPT` findings in full.
     """
 
     def __init__(self, key: bytes, dry: Collection[str]) -> None:
@@ -37,7 +37,7 @@ class Findings:
         """Adds a span found on `side`. `text`: the text of the span, which only its mark is kept of."""
         dry = span.guard in self._dry
         self.counts[Kind(span.guard, span.kind, span.action, side, dry)] += 1
-        if len(self.first) < MOST:
+        if len(self.first) < MOST_KEPT:
             mark = mark_of(self._key, text)
             self.first.append(
                 Finding(span.guard, span.rule, span.kind, span.action, side, span.start, span.end, mark, dry)

@@ -12,7 +12,7 @@ from patchbay.core.json_body import decoded, encoded
 from patchbay.core.offload import Offload
 from patchbay.guards.config import SchemaGuard
 from patchbay.guards.constrain import constrain
-from patchbay.guards.final_checks import FinalJudge, Forms, by_clients, forms_for
+from patchbay.guards.final_checks import AnswerSchemas, FinalJudge, answer_schemas, client_schema_guards
 from patchbay.guards.findings import Findings
 from patchbay.guards.formats.codec import Codec, StreamStopped, Used
 from patchbay.guards.formats.completions import ChoicesCodec, RequestedAnswer, prompt_results
@@ -21,7 +21,7 @@ from patchbay.guards.formats.filter import Filter
 from patchbay.guards.formats.messages import MessagesCodec
 from patchbay.guards.formats.plain_text import spoken_in
 from patchbay.guards.formats.responses import ResponsesCodec
-from patchbay.guards.formats.texts import AnswerTexts, barred_texts
+from patchbay.guards.formats.texts import AnswerTexts, blocked_texts
 from patchbay.guards.judges.judge import TextOrigin
 from patchbay.guards.judges.judges import Judges
 from patchbay.guards.judges.panel import JudgePanel, check_judged
@@ -72,7 +72,7 @@ class GuardSession:
         self._masks = Masks()
         self._fields: dict[str, Any] = {}
         self._system_prompt: SuffixAutomaton | None = None
-        self._forms = Forms()
+        self._schemas = AnswerSchemas()
         self._body_bytes = 0
 
     @property
@@ -93,12 +93,12 @@ class GuardSession:
         """
         self._body_bytes = len(body)
         # A schema of a kilobyte has patterns that take long to compile.
-        hard = bool(by_clients(self._pipeline.finals))
+        hard = bool(client_schema_guards(self._pipeline.finals))
         return await self._offload.run(lambda: self._checked(body), len(body), hard=hard)
 
     def _checked(self, body: bytes) -> bytes:
         self._fields = fields = decoded(body)
-        self._forms = forms_for(self._pipeline.finals, fields)
+        self._schemas = answer_schemas(self._pipeline.finals, fields)
         visit_texts(fields, self._filter_prompt_text)
         for finding in self.findings.counts:
             self._act_on(finding.action, finding.guard, finding.kind)
@@ -139,7 +139,7 @@ class GuardSession:
         `send`: sends bytes to the client."""
         texts = self._texts(self.findings)
         codec = self._codec(texts, used)
-        return Filter(codec, self._offload, send, lambda: texts.gathered, hard=self._forms.hard)
+        return Filter(codec, self._offload, send, lambda: texts.gathered, hard=self._schemas.hard)
 
     def gate(self, output: Filter) -> StreamGate | None:
         """Returns the gate before a stream's filter, `output`; None where no judge and no second answer needs one."""
@@ -174,20 +174,20 @@ class GuardSession:
         answer = await self._offload.run_json(lambda: _document(body), len(body))
         if (reask := self._reask()) is not None:
             await reask.whole(answer)
-        barred = self._panel.judges("output") and await self._is_barred(answer, len(body))
-        work = partial(self._filter_document, answer, self.findings, barred=barred)
-        return await self._offload.run(work, len(body), hard=self._forms.hard)
+        blocked = self._panel.judges("output") and await self._is_blocked(answer, len(body))
+        work = partial(self._filter_document, answer, self.findings, blocked=blocked)
+        return await self._offload.run(work, len(body), hard=self._schemas.hard)
 
     async def copy(self, answer: bytes) -> bytes:
         """Filters another answer to the same request in the same way, without reporting what is found in it."""
-        return await self._offload.run(lambda: self._filter_copy(answer), len(answer), hard=self._forms.hard)
+        return await self._offload.run(lambda: self._filter_copy(answer), len(answer), hard=self._schemas.hard)
 
     def _filter_copy(self, answer: bytes) -> bytes:
         findings = Findings(self._key, self._pipeline.dry)
         if answer.startswith(b"{"):
             return self._filter_document(_document(answer), findings)
         other = GuardSession(self._pipeline, self._endpoint, self._key, self._judges, self._facts, self._offload)
-        other._fields, other._masks, other._forms = self._fields, self._masks, self._forms
+        other._fields, other._masks, other._schemas = self._fields, self._masks, self._schemas
         other._system_prompt = self._system_prompt
         codec = other.codec(lambda: (0, 0))
         try:
@@ -224,7 +224,7 @@ class GuardSession:
         for part in self._pipeline.finals:
             guard = part.config
             if isinstance(guard, SchemaGuard) and guard.reask and not part.dry_run:
-                schema = self._forms.of(guard)
+                schema = self._schemas.of(guard)
                 if schema is not None:
                     on_answer = partial(self._note_second_answer, part.name)
                     client = SecondAnswerClient(self._judges.again, guard.reask_timeout_s, on_answer)
@@ -236,7 +236,7 @@ class GuardSession:
         self.spent = (prompt + second.prompt_tokens, answer + second.answer_tokens)
         self.findings.add("output", FoundSpan(0, len(text), guard, "schema", "REASKED", "flag"), text)
 
-    async def _is_barred(self, answer: Mapping[str, Any], length: int) -> bool:
+    async def _is_blocked(self, answer: Mapping[str, Any], length: int) -> bool:
         """Whether judges block an answer, of `length` bytes, as a whole."""
         texts = await self._offload.run(lambda: spoken_in(self._endpoint, answer), length)
         spans = await self._panel.answer(texts)
@@ -244,8 +244,8 @@ class GuardSession:
             check_judged(span, "the answer")
         return any(span.action == "block" for span in spans)
 
-    def _filter_document(self, answer: dict[str, Any], findings: Findings, *, barred: bool = False) -> bytes:
-        texts = barred_texts() if barred else self._texts(findings)
+    def _filter_document(self, answer: dict[str, Any], findings: Findings, *, blocked: bool = False) -> bytes:
+        texts = blocked_texts() if blocked else self._texts(findings)
         answer = filtered_answer(self._endpoint, answer, texts)
         if self._endpoint in ("chat_completions", "completions"):
             self._add_results(answer)
@@ -279,7 +279,7 @@ class GuardSession:
             )
 
         finals = self._pipeline.finals
-        final = FinalJudge(finals, self._fields, self._forms, findings.on("output")) if finals else None
+        final = FinalJudge(finals, self._fields, self._schemas, findings.on("output")) if finals else None
         return AnswerTexts(make, note, self._masks, final)
 
     def _system_prompt_automaton(self) -> SuffixAutomaton | None:

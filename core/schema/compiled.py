@@ -274,17 +274,14 @@ class _Compiler:
             return self._pattern(value, place, name)
         if name == "type":
             types = [value] if isinstance(value, str) else value
-            valid = (
-                isinstance(types, list)
-                and bool(types)
-                and all(isinstance(kind, str) and kind in TYPES for kind in types)
+            known = isinstance(types, list) and all(isinstance(kind, str) and kind in TYPES for kind in types)
+            self._require(
+                known and bool(types) and len(set(types)) == len(types), place, name, f"of {', '.join(sorted(TYPES))}"
             )
-            self._require(valid and len(set(types)) == len(types), place, name, f"of {', '.join(sorted(TYPES))}")
             return types, tuple(TYPES[kind] for kind in types)
         if name == "dependentRequired":
-            self._require(
-                isinstance(value, dict) and all(map(_is_names, value.values())), place, name, "lists of names"
-            )
+            valid = isinstance(value, dict) and all(map(_is_names, value.values()))
+            self._require(valid, place, name, "lists of names")
         for names, has_form, what in _FORMS:
             if name in names:
                 self._require(has_form(value), place, name, what)
@@ -344,7 +341,7 @@ def _unbounded(_: int) -> None:
 
 
 def _is_names(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(one, str) for one in value) and len(set(value)) == len(value)
+    return isinstance(value, list) and all(isinstance(name, str) for name in value) and len(set(value)) == len(value)
 
 
 def _is_size(value: Any) -> bool:

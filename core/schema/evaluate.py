@@ -82,14 +82,14 @@ class Instance:
     """The instance that a keyword evaluates.
 
     `run`: the evaluation that it belongs to; `place`: of the value; `reports`: whether faults are reported;
-    `seen`: its evaluated parts, None where nothing depends on them.
+    `evaluated`: its evaluated parts, None where nothing depends on them.
     """
 
     run: SchemaEvaluation
     value: Any
     place: Place
     reports: bool
-    seen: EvaluatedParts | None
+    evaluated: EvaluatedParts | None
 
     def fail(self, what: str) -> bool:
         """Reports a fault, with the value before `what`. Returns False."""
@@ -103,7 +103,7 @@ class Instance:
 
     def is_valid_by(self, node: Node) -> bool:
         """Whether the value is valid by `node`. Faults are reported as its own."""
-        return evaluate(self.run, node, self, self.seen)
+        return evaluate(self.run, node, self, self.evaluated)
 
     def is_valid_choice(self, node: Node, *, counts: bool = True) -> bool:
         """Whether the value is valid by `node`, which is only a choice: no faults are reported.
@@ -111,7 +111,7 @@ class Instance:
         `counts`: whether the parts that `node` evaluates count as evaluated.
         """
         quiet = Instance(self.run, self.value, self.place, False, None)
-        return evaluate(self.run, node, quiet, self.seen if counts else None)
+        return evaluate(self.run, node, quiet, self.evaluated if counts else None)
 
 
 # Takes the instance and the keyword's compiled value. Returns whether the instance is valid.
@@ -127,10 +127,10 @@ def faults_of(node: Node, value: Any, run: SchemaEvaluation) -> list[tuple[str, 
     return run.faults
 
 
-def evaluate(run: SchemaEvaluation, node: Node, given: Instance, seen: EvaluatedParts | None) -> bool:
+def evaluate(run: SchemaEvaluation, node: Node, given: Instance, evaluated: EvaluatedParts | None) -> bool:
     """Evaluates the value of `given` by `node`, and returns whether it is valid.
 
-    `seen`: gets the parts that `node` evaluates, where the value is valid. Raises BudgetSpent.
+    `evaluated`: gets the parts that `node` evaluates, where the value is valid. Raises BudgetSpent.
     """
     node = _target(run, node)
     if node.always is not None:
@@ -144,8 +144,8 @@ def evaluate(run: SchemaEvaluation, node: Node, given: Instance, seen: Evaluated
             if not instance.reports or run.full:
                 break
     run.scope.pop()
-    if valid and seen is not None and instance.seen is not None:
-        _add(run, seen, instance.seen)
+    if valid and evaluated is not None and instance.evaluated is not None:
+        _add(run, evaluated, instance.evaluated)
     return valid
 
 
@@ -158,11 +158,11 @@ def _target(run: SchemaEvaluation, node: Node) -> Node:
     return node
 
 
-def _add(run: SchemaEvaluation, seen: EvaluatedParts, more: EvaluatedParts) -> None:
+def _add(run: SchemaEvaluation, evaluated: EvaluatedParts, more: EvaluatedParts) -> None:
     run.budget.spend((len(more.names) + len(more.items)) // 8)
-    seen.names |= more.names
-    seen.items |= more.items
-    seen.upto = max(seen.upto, more.upto)
+    evaluated.names |= more.names
+    evaluated.items |= more.items
+    evaluated.upto = max(evaluated.upto, more.upto)
 
 
 def _path(place: Place) -> str:

@@ -24,15 +24,13 @@ def _type(instance: Instance, given: tuple[Sequence[str], Sequence[Callable[[Any
 
 
 def _enum(instance: Instance, given: frozenset[Any]) -> bool:
-    return frozen(instance.value, instance.run.budget.spend) in given or instance.fail(
-        "is not one of the values that there may be"
-    )
+    allowed = frozen(instance.value, instance.run.budget.spend) in given
+    return allowed or instance.fail("is not one of the values that there may be")
 
 
 def _const(instance: Instance, given: frozenset[Any]) -> bool:
-    return frozen(instance.value, instance.run.budget.spend) in given or instance.fail(
-        "is not the value that it must be"
-    )
+    equal = frozen(instance.value, instance.run.budget.spend) in given
+    return equal or instance.fail("is not the value that it must be")
 
 
 def _multiple_of(instance: Instance, of: float) -> bool:
@@ -83,8 +81,8 @@ def _contains(instance: Instance, given: tuple[Node, float, float | None]) -> bo
         for number, item in enumerate(instance.value)
         if evaluate(instance.run, node, Instance(instance.run, item, (instance.place, number), False, None), None)
     ]
-    if instance.seen is not None:
-        instance.seen.items.update(found)
+    if instance.evaluated is not None:
+        instance.evaluated.items.update(found)
     if len(found) < least:
         return instance.fail("does not contain items matching the given schema")
     return most is None or len(found) <= most or instance.fail("contains too many items matching the given schema")
@@ -93,11 +91,10 @@ def _contains(instance: Instance, given: tuple[Node, float, float | None]) -> bo
 def _prefix_items(instance: Instance, nodes: Sequence[Node]) -> bool:
     if not isinstance(instance.value, list):
         return True
-    if instance.seen is not None:
-        instance.seen.upto = max(instance.seen.upto, min(len(nodes), len(instance.value)))
-    return _every(
-        instance, ((node, item, number) for number, (node, item) in enumerate(zip(nodes, instance.value, strict=False)))
-    )
+    if instance.evaluated is not None:
+        instance.evaluated.upto = max(instance.evaluated.upto, min(len(nodes), len(instance.value)))
+    pairs = zip(nodes, instance.value, strict=False)
+    return _every(instance, ((node, item, number) for number, (node, item) in enumerate(pairs)))
 
 
 def _every(instance: Instance, parts: Iterable[tuple[Node, Any, str | int]]) -> bool:
@@ -105,9 +102,8 @@ def _every(instance: Instance, parts: Iterable[tuple[Node, Any, str | int]]) -> 
     otherwise."""
     valid = True
     for node, value, key in parts:
-        if not evaluate(
-            instance.run, node, Instance(instance.run, value, (instance.place, key), instance.reports, None), None
-        ):
+        part = Instance(instance.run, value, (instance.place, key), instance.reports, None)
+        if not evaluate(instance.run, node, part, None):
             valid = False
             if not instance.reports or instance.run.full:
                 break
@@ -118,8 +114,8 @@ def _items(instance: Instance, given: tuple[Node, int]) -> bool:
     node, start = given
     if not isinstance(instance.value, list):
         return True
-    if instance.seen is not None:
-        instance.seen.upto = len(instance.value)
+    if instance.evaluated is not None:
+        instance.evaluated.upto = len(instance.value)
     return _every(instance, ((node, instance.value[number], number) for number in range(start, len(instance.value))))
 
 
@@ -128,8 +124,8 @@ def _properties(instance: Instance, nodes: Mapping[str, Node]) -> bool:
         return True
     instance.run.budget.spend(len(nodes) // 8)
     found = [name for name in nodes if name in instance.value]
-    if instance.seen is not None:
-        instance.seen.names.update(found)
+    if instance.evaluated is not None:
+        instance.evaluated.names.update(found)
     return _every(instance, ((nodes[name], instance.value[name], name) for name in found))
 
 
@@ -142,8 +138,8 @@ def _pattern_properties(instance: Instance, given: Sequence[tuple[Pattern, Node]
         for name, item in instance.value.items()
         if _matches(instance, pattern, name)
     ]
-    if instance.seen is not None:
-        instance.seen.names.update(name for _, _, name in found)
+    if instance.evaluated is not None:
+        instance.evaluated.names.update(name for _, _, name in found)
     return _every(instance, found)
 
 
@@ -157,8 +153,8 @@ def _additional_properties(instance: Instance, given: tuple[Node, frozenset[str]
         for name in instance.value
         if name not in names and not any(_matches(instance, pattern, name) for pattern in patterns)
     ]
-    if instance.seen is not None:
-        instance.seen.names.update(others)
+    if instance.evaluated is not None:
+        instance.evaluated.names.update(others)
     if others and node.always is False:
         return instance.report(f"Additional properties are not allowed ({_listed(others)})")
     return _every(instance, ((node, instance.value[name], name) for name in others))
@@ -213,7 +209,7 @@ def _any_of(instance: Instance, nodes: Sequence[Node]) -> bool:
     # Each valid branch adds evaluated parts, so all are evaluated where those are kept track of.
     valid = (
         [instance.is_valid_choice(node) for node in nodes]
-        if instance.seen is not None
+        if instance.evaluated is not None
         else map(instance.is_valid_choice, nodes)
     )
     return any(valid) or instance.fail("is not valid under any of the given schemas")
@@ -239,11 +235,15 @@ def _if(instance: Instance, given: tuple[Node, Node | None, Node | None]) -> boo
 
 
 def _unevaluated_items(instance: Instance, node: Node) -> bool:
-    if not isinstance(instance.value, list) or instance.seen is None:
+    if not isinstance(instance.value, list) or instance.evaluated is None:
         return True
-    others = [number for number in range(instance.seen.upto, len(instance.value)) if number not in instance.seen.items]
+    others = [
+        number
+        for number in range(instance.evaluated.upto, len(instance.value))
+        if number not in instance.evaluated.items
+    ]
     instance.run.budget.spend(len(instance.value) // 8)
-    instance.seen.upto = len(instance.value)
+    instance.evaluated.upto = len(instance.value)
     if others and node.always is False:
         return instance.report(
             f"Unevaluated items are not allowed ({_listed([instance.value[number] for number in others])})"
@@ -252,11 +252,11 @@ def _unevaluated_items(instance: Instance, node: Node) -> bool:
 
 
 def _unevaluated_properties(instance: Instance, node: Node) -> bool:
-    if not isinstance(instance.value, dict) or instance.seen is None:
+    if not isinstance(instance.value, dict) or instance.evaluated is None:
         return True
-    others = [name for name in instance.value if name not in instance.seen.names]
+    others = [name for name in instance.value if name not in instance.evaluated.names]
     instance.run.budget.spend(len(instance.value) // 8)
-    instance.seen.names.update(others)
+    instance.evaluated.names.update(others)
     if others and node.always is False:
         return instance.report(f"Unevaluated properties are not allowed ({_listed(others)})")
     return _every(instance, ((node, instance.value[name], name) for name in others))

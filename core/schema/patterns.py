@@ -231,12 +231,11 @@ class _Translator:
         first = self._atom()
         if first is None:
             return None
-        if (
-            isinstance(first, str)
-            or not self._text.startswith("-", self._position)
-            or self._text.startswith("-]", self._position)
-        ):
-            return first if isinstance(first, str) else _code_point(first)
+        if isinstance(first, str):
+            return first
+        # A dash before the closing bracket is a character of the class, and begins no range.
+        if not self._text.startswith("-", self._position) or self._text.startswith("-]", self._position):
+            return _code_point(first)
         self._position += 1
         last = self._atom()
         if isinstance(last, int):

@@ -73,8 +73,7 @@ class ChoicesCodec:
 
     def feed(self, events: bytes) -> bytes:
         """Filters events; see `Codec`."""
-        filtered = [self._event(event, data) for event, data in split(events)]
-        return b"".join(filtered)
+        return b"".join([self._event(event, data) for event, data in split(events)])
 
     def finish(self) -> bytes:
         """Ends a stream that did not end by itself; see `Codec`."""

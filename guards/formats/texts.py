@@ -42,7 +42,7 @@ _NOT_MAIN = ("reasoning", "summary", "thinking", "input")
 ESCAPED = frozenset({"arguments", "partial_json"})
 
 
-class Final(Protocol):
+class FinalCheck(Protocol):
     """Checks an answer's own text once it is whole, and no text beside it (reasoning, a tool's arguments).
 
     `holds`: whether it may change the text, which is then held until its end.
@@ -81,7 +81,7 @@ class AnswerTexts:
     make: Callable[[bool], Channel]
     note: Callable[[Released], None]
     masks: Masks
-    final: Final | None = None
+    final: FinalCheck | None = None
     open: dict[Hashable, _Text] = field(default_factory=dict)
     gathered: int = 0
 
@@ -172,7 +172,7 @@ def is_main(key: str, kind: str) -> bool:
     return key in ("content", "text") and not any(other in kind for other in _NOT_MAIN)
 
 
-class _Barring:
+class _BlockingWatch:
     """A `TextWatch` that blocks every text."""
 
     def feed(self, text: str) -> WatchState:
@@ -184,6 +184,6 @@ class _Barring:
         return WatchState([], 0)
 
 
-def barred_texts() -> AnswerTexts:
+def blocked_texts() -> AnswerTexts:
     """Returns the texts of an answer that may not go out: each is blocked at its first character."""
-    return AnswerTexts(lambda escaped: Channel([_Barring()], lambda span: ""), lambda released: None, Masks())
+    return AnswerTexts(lambda escaped: Channel([_BlockingWatch()], lambda span: ""), lambda released: None, Masks())

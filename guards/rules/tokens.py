@@ -1,4 +1,4 @@
-"""Helpers for rules of vendors' tokens. Examples are joined from parts, so that no secret scanner takes them for
+"""Constructors of rules for vendors' tokens. Examples are joined from parts, so that no secret scanner takes them for
 real."""
 
 from typing import Final
