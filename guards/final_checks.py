@@ -17,7 +17,8 @@ class FinalJudge:
     """A `FinalCheck` that checks a whole answer with the guards that need all of it.
 
     `parts`: those guards; `fields`: the request; `schemas`: the schemas of its answers; `note`: is called with each
-    span and its text. `holds`: whether a check may repair the answer."""
+    span and its text. `holds`: whether a check may repair the answer.
+    """
 
     def __init__(
         self,

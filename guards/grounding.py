@@ -62,7 +62,8 @@ def grounding(answer: str, sources: Sequence[str], overlap: float = 0.6) -> Grou
 
     `overlap`: the share of a sentence's different words, 0 to 1, that one source must hold. A sentence without words
     that carry meaning is supported, and an answer without sentences is supported wholly. Citations count sources from
-    1; those in code do not count. Raises ValueError if `overlap` is not within 0 to 1."""
+    1; those in code do not count. Raises ValueError if `overlap` is not within 0 to 1.
+    """
     if not 0 <= overlap <= 1:
         raise ValueError("overlap is a share: 0 to 1")
     spans = list(sentences(answer))

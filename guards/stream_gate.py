@@ -1,7 +1,8 @@
 """Stream gate: it holds the events of a stream until judges have seen their text, or until a second answer is there.
 
 Events leave in their order. The gate comes before the rules, so that what the rules have released is also what the
-client has, wherever a judge ends the stream."""
+client has, wherever a judge ends the stream.
+"""
 
 import asyncio
 from collections import deque
@@ -26,7 +27,8 @@ class StreamGate:
     """Holds a stream's events back until they may be released.
 
     `endpoint`: the endpoint's name; `panel`: the judges, None where there are none; `output`: the filter that takes
-    what is released; `mend`: sees all events before any is released, None where nothing has to."""
+    what is released; `mend`: sees all events before any is released, None where nothing has to.
+    """
 
     def __init__(
         self,

@@ -67,7 +67,8 @@ class SchemaResult:
     `value_ok`: whether `text` is JSON that fits the schema; `text`: the repaired answer, or the original one where no
     repair made it valid; `repaired`: the repairs, of 'fences', 'prose around', 'brackets', 'trailing comma'; `errors`:
     as 'path: what is wrong', which may quote the answer; `spent`: whether the check took too much work and was given
-    up."""
+    up.
+    """
 
     value_ok: bool
     text: str
@@ -94,7 +95,8 @@ class _Walk:
     `at`: the position of the next token; `outcome`: 'whole' (the value ends before `at`), 'cut' (the text ends first)
     or 'wrong' (no JSON from `at` on); `commas`: the positions of trailing commas. A truncated value is made whole by
     the text before `safe`, then `tail`, then the `closers` from the last to the first; trailing commas stay in it.
-    `place`: what may come next; `comma`: the position of the last comma."""
+    `place`: what may come next; `comma`: the position of the last comma.
+    """
 
     text: str
     at: int

@@ -2,7 +2,8 @@
 
 The value that is evaluated is called the instance, as in JSON Schema. A keyword is a function of the instance and of
 the compiled value of the keyword. It returns whether the instance is valid, and reports faults where they are asked
-for: the branches of a choice (`anyOf`) report none. The keywords are in `keywords.py`."""
+for: the branches of a choice (`anyOf`) report none. The keywords are in `keywords.py`.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field

@@ -57,7 +57,8 @@ class ChoicesCodec:
     """A `Codec` of chat completions and completions.
 
     `texts`: filters the texts; `used`: returns the tokens used so far; `results`: returns the verdicts on a side so
-    far; `wanted`: what the request asks for."""
+    far; `wanted`: what the request asks for.
+    """
 
     def __init__(self, texts: AnswerTexts, used: Used, results: Results, wanted: RequestedAnswer) -> None:
         self._texts = texts

@@ -18,7 +18,8 @@ class ResponsesCodec:
     """A `Codec` of the Responses API. `texts`: filters the texts; `used`: returns the tokens used so far.
 
     The events that end a text, and the response, repeat the text. It is filtered there as a whole, with the same
-    result."""
+    result.
+    """
 
     def __init__(self, texts: AnswerTexts, used: Used) -> None:
         self._texts = texts

@@ -76,7 +76,8 @@ class AnswerTexts:
 
     `make`: makes a channel, for a text inside JSON or not; `note`: is called with what channels release; `masks`: the
     masks of the request; `final`: checks the answer's own text at its end, None where nothing does; `open`: the state
-    of each text; `gathered`: the characters that `final` has still to check."""
+    of each text; `gathered`: the characters that `final` has still to check.
+    """
 
     make: Callable[[bool], Channel]
     note: Callable[[Released], None]

@@ -2,7 +2,8 @@
 
 It is trained at start, in a second or two, from the templates of this package. It scores windows of a text and takes
 the worst, so that an attack in a long document is seen. Texts encoded in the text are scored as texts of their own.
-Every n-gram's weight is looked up once, and windows are differences of running sums."""
+Every n-gram's weight is looked up once, and windows are differences of running sums.
+"""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass

@@ -17,7 +17,8 @@ class JudgeGuard(GuardBase):
     `deadline_s`: the time limit of one verdict, in seconds; `on_error`: what happens where there is no verdict by then;
     `every_chars`: the growth of an answer, in characters, after which it is judged again; `mode`: `strict` releases
     only what was judged, `optimistic` up to `lag_chars` characters more; `most_chars`: the longest text that is judged
-    at a time, in characters: a longer one is judged in parts that overlap by half."""
+    at a time, in characters: a longer one is judged in parts that overlap by half.
+    """
 
     deadline_s: float = Field(default=5, gt=0)
     on_error: Literal["fail_closed", "fail_open"] = "fail_closed"

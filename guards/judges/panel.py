@@ -123,7 +123,8 @@ def windows(done: int, length: int, most: int) -> Iterator[tuple[int, int]]:
 
     `done`: the characters that were judged; `length`: the text's; `most`: the longest part. A text that is no longer
     than `most` is one part, from its beginning. In a longer one, each part begins half of `most` or more before what is
-    new in it, so that what lies across an edge is seen whole."""
+    new in it, so that what lies across an edge is seen whole.
+    """
     while done < length:
         end = min(length, max(done + max(1, most // 2), most))
         yield max(0, end - most), end

@@ -2,7 +2,8 @@
 
 Several watches look at the text. What is released lies before the earliest match that any of them may still find. The
 spans before that are settled, so nothing released is ever revised, and the result does not depend on how the text was
-cut."""
+cut.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -48,7 +49,8 @@ class Channel:
 
     `watches`: the detectors; `marker`: returns what takes the place of a redacted span; `is_json`: whether the text is
     a JSON document, in which a marker for a number has to be a string. `changed`: whether anything was left out;
-    `blocked`: whether a span has ended the text."""
+    `blocked`: whether a span has ended the text.
+    """
 
     def __init__(self, watches: Sequence[TextWatch], marker: Marker, *, is_json: bool = False) -> None:
         self._watches = watches

@@ -91,6 +91,7 @@ def signal(name: str, hints: str, *patterns: str, attack: bool = True, reach: in
     """Makes a signal.
 
     `name`: its name; `hints`: its groups, separated by `&`, of pieces, separated by `/`; `patterns`: alternatives of
-    its pattern; `attack`, `reach`: see `Signal`."""
+    its pattern; `attack`, `reach`: see `Signal`.
+    """
     groups = tuple(tuple(group.split("/")) for group in hints.split("&"))
     return Signal(name, groups, re.compile("|".join(patterns), re.MULTILINE), attack, reach)
