@@ -25,7 +25,7 @@ _INVISIBLE: Final = r"[\u200b-\u200f\u2060-\u2064\ufeff\u00ad\u180e\U000e0000-\U
 _UNSEEN: Final = re.compile(
     rf"{_INVISIBLE}(?<=[A-Za-z]{_INVISIBLE}){_INVISIBLE}*(?=[A-Za-z])|[\U000e0020-\U000e007e]{{4}}"
 )
-# Letters of other scripts that look like Latin ones, inside a Latin word.
+# Greek, Cyrillic and full-width letters; beside a Latin letter they mix scripts within a word.
 _OTHER_SCRIPT: Final = r"[\u0370-\u03ff\u0400-\u04ff\uff21-\uff5a]"
 _MIXED: Final = re.compile(rf"{_OTHER_SCRIPT}(?:(?<=[A-Za-z]{_OTHER_SCRIPT})|(?=[A-Za-z]))")
 MARKS: Final = ("unseen_characters", "mixed_scripts")
