@@ -1,1 +1,1 @@
-"""Filters around every answer: what goes in, what comes out, and what of a stream may be let go."""
+"""Guards: filters for the prompt, for the answer, and for the part of a stream that may be released."""

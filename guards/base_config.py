@@ -1,4 +1,4 @@
-"""What the configuration of all guards has in common."""
+"""Configuration that all guards share: sides, action, dry run, and overrides for tenants."""
 
 from typing import Annotated, Literal, Self
 
@@ -13,7 +13,7 @@ Name = Annotated[str, Field(pattern=_NAME)]
 
 
 class Override(Settings):
-    """What is otherwise for one tenant: another `action`, or none at all (`off`), or only looked at (`dry_run`)."""
+    """Overrides a guard for one tenant: another `action`, no guard at all (`off`), or reports only (`dry_run`)."""
 
     action: ActionName | None = None
     off: bool = False
@@ -21,9 +21,12 @@ class Override(Settings):
 
 
 class GuardBase(Settings):
-    """What all guards have. `on`: the sides that it looks at; `action`: what happens to what it finds; `route`: where a
-    request goes then, for the action of that name; `dry_run`: finds, counts and tells, and does
-    nothing; `tenants`: what is otherwise for some."""
+    """The keys that every guard has.
+
+    `on`: the sides that it looks at; `action`: what happens to what it finds; `route`: the route that a request is sent
+    to by the action `route`; `dry_run`: it finds, counts and reports, and does nothing; `tenants`: overrides for some
+    tenants.
+    """
 
     on: tuple[SideName, ...] = Field(default=("input", "output"), min_length=1)
     action: ActionName = "block"

@@ -1,4 +1,4 @@
-"""What guards cost and let through on streams: measured on real prose, with what they look for planted in it.
+"""Benchmark of guards on streams: their cost, and what they leak, on real prose with examples planted in it.
 
 The prose is Python's own documentation, which every Python has (`pydoc_data.topics`).
 """
@@ -20,16 +20,22 @@ from patchbay.guards.stream.channel import Channel
 from patchbay.guards.stream.rules_watch import GuardRule, RuleSet, RulesWatch
 from patchbay.guards.verdict import FoundSpan
 
+# Characters that the plain rescan looks at after each chunk.
 _RESCANNED = 400
-_SHOWN = 8
+# Characters of a planted span in a row that count as a leak.
+_LEAK_CHARS = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """`ours_us`, `rescan_us`: medians and 99th percentiles of a chunk, ours and of a plain `re` rescan of the last 400
-    characters, in microseconds; `held`: characters of clean prose held after a chunk, the same; `spans`: planted;
-    `leaked`: of which 8 characters or more in a row came out, with us, and where each chunk is checked alone;
-    `changed`: characters of clean prose that did not come out as they were."""
+    """The figures of one benchmark.
+
+    `rules`, `chunks`: how many there were; `ours_us`, `rescan_us`: the time of a chunk in microseconds, with guards and
+    by a plain `re` rescan of the last 400 characters, as median and 99th percentile; `held`: characters of clean prose
+    held after a chunk, as the same two; `spans`: planted spans; `leaked`: those of which 8 characters or more in a row
+    came out; `leaked_alone`: the same where each chunk is checked by itself; `found_in_prose`: spans found in the prose
+    itself.
+    """
 
     rules: int
     chunks: int
@@ -42,15 +48,29 @@ class Figures:
     found_in_prose: int
 
 
-def measure(cache: Path | None, *, chars: int, chunk: int, seed: int, told: Callable[[int], None]) -> Figures:
-    """Streams `chars` characters of prose in chunks of `chunk`, and then planted text. `told`: how many characters are
-    done by now."""
+def measure(cache: Path | None, *, chars: int, chunk: int, seed: int, on_progress: Callable[[int], None]) -> Figures:
+    """Streams prose through all built-in rules, then text with planted examples.
+
+    `cache`: the folder of compiled rules, None to keep none; `chars`: the length of the prose; `chunk`: the length of a
+    chunk, in characters; `seed`: of where examples are planted and cut; `on_progress`: is called with the number of
+    characters done.
+    """
     rules = (*PII, *SECRETS, *PROFANITY)
-    owned = RuleSet([GuardRule(rule, "bench", "redact") for rule in rules], load_scanner(rules, cache))
+    rule_set = RuleSet([GuardRule(rule, "bench", "redact") for rule in rules], load_scanner(rules, cache))
     prose = _prose(chars)
-    ours, rescan, held, found = _timed(owned, prose, chunk, told)
-    spans, leaked, alone = _leaks(owned, rules, chunk, random.Random(seed))  # noqa: S311 - no secret
-    return Figures(len(rules), len(ours), _two(ours), _two(rescan), _two(held), spans, leaked, alone, found)
+    ours, rescan, held, found = _timed(rule_set, prose, chunk, on_progress)
+    spans, leaked, alone = _leaks(rule_set, rules, chunk, random.Random(seed))  # noqa: S311 - no secret
+    return Figures(
+        len(rules),
+        len(ours),
+        _median_and_p99(ours),
+        _median_and_p99(rescan),
+        _median_and_p99(held),
+        spans,
+        leaked,
+        alone,
+        found,
+    )
 
 
 def _prose(chars: int) -> str:
@@ -63,31 +83,32 @@ def _pieces(text: str, size: int) -> Iterator[str]:
 
 
 def _timed(
-    owned: RuleSet, prose: str, size: int, told: Callable[[int], None]
+    rule_set: RuleSet, prose: str, size: int, on_progress: Callable[[int], None]
 ) -> tuple[list[float], list[float], list[float], int]:
-    """Both ways on each chunk, one after the other, so that what disturbs the machine disturbs both."""
-    channel, ours, rescan, held, found, window = _channel(owned), [], [], list[float](), 0, ""
+    """Times both ways on each chunk, one after the other, so that what disturbs the machine disturbs both."""
+    channel, ours, rescan, held, found, window = _channel(rule_set), [], [], list[float](), 0, ""
     for number, piece in enumerate(_pieces(prose, size)):
         begun = time.perf_counter()
         found += len(channel.feed(piece).spans)
         middle = time.perf_counter()
         window = (window + piece)[-_RESCANNED:]
         if number % 16 == 0:
-            _rescan(owned, window)
+            _rescan(rule_set, window)
             rescan.append(time.perf_counter() - middle)
         ours.append(middle - begun)
         held.append(channel.held)
-        told((number + 1) * size)
-    micro = [one * 1e6 for one in ours]
-    return micro, [one * 1e6 for one in rescan], held, found
+        on_progress((number + 1) * size)
+    ours_us, rescan_us = [seconds * 1e6 for seconds in ours], [seconds * 1e6 for seconds in rescan]
+    return ours_us, rescan_us, held, found
 
 
-def _rescan(owned: RuleSet, window: str) -> int:
-    return sum(pattern.search(window) is not None for pattern in owned.patterns)
+def _rescan(rule_set: RuleSet, window: str) -> int:
+    return sum(pattern.search(window) is not None for pattern in rule_set.patterns)
 
 
-def _leaks(owned: RuleSet, rules: Sequence[Rule], size: int, rng: random.Random) -> tuple[int, int, int]:
-    """Every example of every rule, planted in prose and cut at random: how many there were, and how many came out."""
+def _leaks(rule_set: RuleSet, rules: Sequence[Rule], size: int, rng: random.Random) -> tuple[int, int, int]:
+    """Plants every example of every rule in prose that is cut at random. Returns the spans, those that leaked, and
+    those that leaked where each chunk is checked alone."""
     prose, spans, leaked, alone = _prose(200_000), 0, 0, 0
     for rule in rules:
         for example in rule.examples:
@@ -97,8 +118,8 @@ def _leaks(owned: RuleSet, rules: Sequence[Rule], size: int, rng: random.Random)
                 secret = _secret(rule, text)
                 spans += 1
                 pieces = list(_random_pieces(text, size, rng))
-                leaked += _shows("".join(_through(owned, pieces)), secret, text)
-                alone += _shows("".join(_each_alone(owned, pieces)), secret, text)
+                leaked += _leaked("".join(_through(rule_set, pieces)), secret, text)
+                alone += _leaked("".join(_each_alone(rule_set, pieces)), secret, text)
     return spans, leaked, alone
 
 
@@ -109,16 +130,16 @@ def _secret(rule: Rule, text: str) -> str:
     return ""
 
 
-def _through(owned: RuleSet, pieces: Sequence[str]) -> Iterator[str]:
-    channel = _channel(owned)
+def _through(rule_set: RuleSet, pieces: Sequence[str]) -> Iterator[str]:
+    channel = _channel(rule_set)
     for piece in pieces:
         yield channel.feed(piece).text
     yield channel.finish().text
 
 
-def _each_alone(owned: RuleSet, pieces: Sequence[str]) -> Iterator[str]:
+def _each_alone(rule_set: RuleSet, pieces: Sequence[str]) -> Iterator[str]:
     for piece in pieces:
-        channel = _channel(owned)
+        channel = _channel(rule_set)
         yield channel.feed(piece).text + channel.finish().text
 
 
@@ -130,20 +151,20 @@ def _random_pieces(text: str, size: int, rng: random.Random) -> Iterator[str]:
         place += step
 
 
-def _shows(out: str, secret: str, text: str) -> bool:
-    """Whether a part of the secret came out that is not in the prose around it, too."""
-    around, least = text.replace(secret, ""), min(_SHOWN, len(secret))
+def _leaked(out: str, secret: str, text: str) -> bool:
+    """Whether a part of the secret came out that the prose around it does not have too."""
+    around, least = text.replace(secret, ""), min(_LEAK_CHARS, len(secret))
     parts = (secret[at : at + least] for at in range(len(secret) - least + 1))
     return bool(secret) and any(part in out and part not in around for part in parts)
 
 
-def _channel(owned: RuleSet) -> Channel:
-    return Channel([RulesWatch(owned)], _marker)
+def _channel(rule_set: RuleSet) -> Channel:
+    return Channel([RulesWatch(rule_set)], _marker)
 
 
 def _marker(span: FoundSpan) -> str:
     return f"[{span.kind}]"
 
 
-def _two(values: Sequence[float]) -> tuple[float, float]:
+def _median_and_p99(values: Sequence[float]) -> tuple[float, float]:
     return statistics.median(values), statistics.quantiles(values, n=100)[98]

@@ -1,4 +1,4 @@
-"""The configuration of guards: `guards` and `guard_all`."""
+"""Configuration of guards: the keys `guards` and `guard_all`."""
 
 from functools import cached_property
 from pathlib import Path
@@ -15,8 +15,11 @@ RuleSetName = Literal["pii", "secrets", "profanity"]
 
 
 class RulesGuard(GuardBase):
-    """Looks for rules. `sets`: of the built-in ones; `without`: built-in rules that are left out, by name; `patterns`:
-    your own regular expressions by name; `words`: denied words, or a file with one a line."""
+    """Finds what rules and lists of words describe.
+
+    `sets`: built-in sets of rules; `without`: built-in rules that are left out, by name; `patterns`: your own regular
+    expressions by name; `caseless`: whether those ignore case; `words`: denied words, or a file with one word a line.
+    """
 
     kind: Literal["rules"]
     sets: tuple[RuleSetName, ...] = ()
@@ -33,7 +36,7 @@ class RulesGuard(GuardBase):
 
 
 class InjectionGuard(GuardBase):
-    """Judges prompts for injections and jailbreaks. `threshold`: from which score on, 0 to 1, something is done."""
+    """Scores prompts for injections and jailbreaks. `threshold`: the lowest score, 0 to 1, that counts as one."""
 
     kind: Literal["injection"]
     on: tuple[SideName, ...] = ("input",)
@@ -55,8 +58,8 @@ class InjectionGuard(GuardBase):
 
 
 class LeakGuard(GuardBase):
-    """Looks for the request's own system prompt in its answer. `min_chars`: how many letters and digits in a row, the
-    same as there, are a leak."""
+    """Finds the request's own system prompt in its answer. `min_chars`: the number of letters and digits in a row that
+    are a leak where the system prompt has the same."""
 
     kind: Literal["system_prompt"]
     on: tuple[SideName, ...] = ("output",)
@@ -64,10 +67,14 @@ class LeakGuard(GuardBase):
 
 
 class SchemaGuard(GuardBase):
-    """Checks that the whole answer is JSON by a schema. `schema`: it, or else the request's own `response_format`;
-    `constrain`: whether the engine is to write by the first, where a request asks for no other form; `repair`: whether
-    fences, prose around it and open brackets are mended; `reask`: whether a chat that still does not fit is asked once
-    more, with what is wrong, for `reask_timeout_s` at most. An answer that still is not is blocked or flagged."""
+    """Checks that the whole answer is JSON that fits a schema.
+
+    `schema`: that schema; without it, the one in the request's own `response_format`; `constrain`: whether the engine
+    generates by `schema`, where a request asks for no other form; `repair`: whether fences, prose around the JSON and
+    open brackets are repaired; `reask`: whether the model is asked once more for a chat's answer that still does not
+    fit, with the errors; `reask_timeout_s`: the time limit of that, in seconds. An answer that does not fit after all
+    of this is blocked or flagged.
+    """
 
     kind: Literal["schema"]
     on: tuple[SideName, ...] = ("output",)
@@ -86,15 +93,15 @@ class SchemaGuard(GuardBase):
             raise ValueError(f"schema: this is no JSON schema that can be used, {error.message}") from error
         return self
 
-    # No private attribute: those are compared where guards are, and the same schema compiled twice is not equal.
+    # Not a private attribute: pydantic compares those with the guards, and one schema compiled twice is not equal.
     @cached_property
     def compiled(self) -> Schema | None:
-        """Its own schema, where it has one."""
+        """The guard's own schema, compiled; None where it has none."""
         return compile_schema(self.json_schema) if self.json_schema else None
 
 
 class RefusalGuard(GuardBase):
-    """Counts answers that refuse."""
+    """Counts answers that refuse what was asked."""
 
     kind: Literal["refusal"]
     on: tuple[SideName, ...] = ("output",)
@@ -102,7 +109,8 @@ class RefusalGuard(GuardBase):
 
 
 class GroundingGuard(GuardBase):
-    """Flags answers of which less than `share` is supported by the request's `sources`."""
+    """Flags answers of which too little is supported by the request's `documents`. `share`: the least share of an
+    answer's sentences, 0 to 1, that has to be. An answer that cites a document that is not there is flagged too."""
 
     kind: Literal["grounding"]
     on: tuple[SideName, ...] = ("output",)
@@ -126,7 +134,8 @@ GuardConfig = Annotated[
 
 
 class GuardsConfig(Settings):
-    """`guards` by name, `guard_all`: those that look at every request, whichever route or model it is for."""
+    """The guards of a configuration. `guards`: by name; `guard_all`: the guards that look at every request, whichever
+    route or model it is for."""
 
     guards: dict[Name, GuardConfig] = Field(default_factory=dict)
     guard_all: tuple[Name, ...] = ()

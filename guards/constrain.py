@@ -1,4 +1,4 @@
-"""Has the engine write only what fits a guard's schema, where a request leaves that open. Pure.
+"""Constrained generation: a guard's schema put into a request that asks for no other form. Pure.
 
 Source: vLLM's structured outputs, by OpenAI's `response_format`.
 """
@@ -6,13 +6,16 @@ Source: vLLM's structured outputs, by OpenAI's `response_format`.
 from collections.abc import Mapping
 from typing import Any
 
-# With one of these a request has its own mind about the answer's form.
-_OPEN_NOT = ("tools", "response_format", "structured_outputs", "functions", "text")
+# A request with one of these fields decides the form of its answer itself.
+_FORM_FIELDS = ("tools", "response_format", "structured_outputs", "functions", "text")
 
 
 def constrain(fields: dict[str, Any], endpoint: str, schema: Mapping[str, Any]) -> bool:
-    """Asks for answers by `schema`, where `fields` ask for no other form. Returns whether they do now."""
-    if any(fields.get(name) for name in _OPEN_NOT):
+    """Changes a request so that the engine generates by `schema`, unless it asks for another form.
+
+    `fields`: the request, changed in place; `endpoint`: the endpoint's name. Returns whether it was changed.
+    """
+    if any(fields.get(name) for name in _FORM_FIELDS):
         return False
     form = {"type": "json_schema", "name": "guard", "schema": schema}
     if endpoint in ("chat_completions", "completions"):

@@ -1,4 +1,4 @@
-"""What is judged of an answer once it is whole: its form, its sources, whether it refuses."""
+"""Final checks: judgements of a whole answer, of its JSON form, its sources and whether it refuses."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -14,11 +14,18 @@ from patchbay.guards.verdict import FoundSpan
 
 
 class FinalJudge:
-    """A `Final`. `parts`: the guards that judge; `fields`: the request; `forms`: the schemas of its answers; `note`: is
-    told what was found in what."""
+    """A `FinalCheck` that checks a whole answer with the guards that need all of it.
+
+    `parts`: those guards; `fields`: the request; `schemas`: the schemas of its answers; `note`: is called with each
+    span and its text. `holds`: whether a check may repair the answer.
+    """
 
     def __init__(
-        self, parts: Sequence[Part], fields: Mapping[str, Any], forms: "Forms", note: Callable[[FoundSpan, str], None]
+        self,
+        parts: Sequence[Part],
+        fields: Mapping[str, Any],
+        schemas: "AnswerSchemas",
+        note: Callable[[FoundSpan, str], None],
     ) -> None:
         self._fields = fields
         self._note = note
@@ -26,87 +33,93 @@ class FinalJudge:
         self._checks = {
             part.name: Checks(schema)
             for part in parts
-            if isinstance(part.config, SchemaGuard) and (schema := forms.of(part.config)) is not None
+            if isinstance(part.config, SchemaGuard) and (schema := schemas.of(part.config)) is not None
         }
         self.holds = bool(self._checks)
 
     def __call__(self, text: str, *, quiet: bool) -> str | None:
-        """As `Final` says."""
+        """Returns the text as it may go out, None where a guard blocks it; see `FinalCheck`."""
         blocked = False
         for part in self._parts:
-            mended, kind = self._judged(part, text)
+            repaired, kind = self._judge(part, text)
             if kind is None:
-                text = mended
+                text = repaired
                 continue
             if not quiet:
                 self._note(FoundSpan(0, len(text), part.name, kind, kind.upper(), part.action), text)
             blocked = blocked or part.action == "block"
         return None if blocked else text
 
-    def _judged(self, part: Part, text: str) -> tuple[str, str | None]:
-        """The text, mended where it can be, and what is wrong with it, if anything is."""
+    def _judge(self, part: Part, text: str) -> tuple[str, str | None]:
+        """Returns the text, repaired where that is possible, and the kind of fault in it, None if there is none."""
         config = part.config
         if isinstance(config, SchemaGuard):
             checks = self._checks.get(part.name)
             if checks is None:
                 return text, None
-            checked = checks.check(text)
-            mended = checked.text if config.repair and not part.dry_run else text
-            right = checked.value_ok and (config.repair or not checked.repaired)
-            return mended, None if right else "schema_unchecked" if checked.spent else "schema"
+            result = checks.check(text)
+            repaired = result.text if config.repair and not part.dry_run else text
+            valid = result.value_ok and (config.repair or not result.repaired)
+            return repaired, None if valid else "schema_unchecked" if result.spent else "schema"
         if isinstance(config, RefusalGuard):
             return text, "refusal" if refusal_kind(text) is not None else None
         if isinstance(config, GroundingGuard):
             sources = list(_sources(self._fields.get("documents")))
-            found = grounding(text, sources)
-            wrong = bool(sources) and (found.share < config.share or bool(found.missing_citations))
-            return text, "grounding" if wrong else None
+            support = grounding(text, sources)
+            unsupported = bool(sources) and (support.share < config.share or bool(support.missing_citations))
+            return text, "grounding" if unsupported else None
         return text, None
 
 
-class Forms:
-    """The schemas that a request's answers are held to: each guard's own, or what the request asks for."""
+class AnswerSchemas:
+    """The schemas that a request's answers are checked by: each guard's own, or the one that the request asks for.
 
-    def __init__(self, asked: Schema | None = None) -> None:
-        self._asked = asked
+    `requested`: the request's schema, compiled.
+    """
+
+    def __init__(self, requested: Schema | None = None) -> None:
+        self._requested = requested
 
     def of(self, guard: SchemaGuard) -> Schema | None:
-        """The schema by which `guard` judges; None where there is none."""
-        return guard.compiled or self._asked
+        """Returns the schema that `guard` checks by; None where there is none."""
+        return guard.compiled or self._requested
 
     @property
     def hard(self) -> bool:
-        """Whether a client's schema may make a short answer take long."""
-        return self._asked is not None and self._asked.heavy
+        """Whether a client's schema may make even a short answer slow to check."""
+        return self._requested is not None and self._requested.heavy
 
 
-def by_clients(parts: Sequence[Part]) -> list[Part]:
-    """The guards among `parts` that hold answers to the schemas of requests."""
+def client_schema_guards(parts: Sequence[Part]) -> list[Part]:
+    """Returns the guards among `parts` that check answers by the requests' own schemas."""
     return [part for part in parts if isinstance(part.config, SchemaGuard) and part.config.compiled is None]
 
 
-def forms_for(parts: Sequence[Part], fields: Mapping[str, Any]) -> Forms:
-    """The forms of a request under guards. Raises InvalidRequest where a guard is to hold the answer to the request's
-    own schema and cannot use that: what cannot be checked is not let through."""
-    guards = by_clients(parts)
-    found = _asked_for(fields) if guards else None
-    if found is None:
-        return Forms()
-    field, schema = found
+def answer_schemas(parts: Sequence[Part], fields: Mapping[str, Any]) -> AnswerSchemas:
+    """Returns the schemas for a request's answers. `parts`: the guards; `fields`: the request.
+
+    Raises InvalidRequest where a guard has to check the answer by the request's own schema and cannot use that: what
+    cannot be checked is not let through.
+    """
+    guards = client_schema_guards(parts)
+    requested = _requested_schema(fields) if guards else None
+    if requested is None:
+        return AnswerSchemas()
+    field, schema = requested
     try:
-        return Forms(compile_schema(schema))
+        return AnswerSchemas(compile_schema(schema))
     except SchemaError as error:
         if all(part.dry_run for part in guards):
-            return Forms()
+            return AnswerSchemas()
         raise InvalidRequest(
             f"The JSON schema in '{field}' cannot be used to check the answer, {error.message}.", param=field
         ) from error
 
 
-def _asked_for(fields: Mapping[str, Any]) -> tuple[str, Any] | None:
-    """The schema that a request asks for, in OpenAI's two ways, and the field that it stands in."""
-    asked = fields.get("response_format")
-    form = asked.get("json_schema") if isinstance(asked, dict) else None
+def _requested_schema(fields: Mapping[str, Any]) -> tuple[str, Any] | None:
+    """Returns the field that a request asks for a schema in, by either of OpenAI's two ways, and the schema."""
+    response_format = fields.get("response_format")
+    form = response_format.get("json_schema") if isinstance(response_format, dict) else None
     if isinstance(form, dict) and form.get("schema") is not None:
         return "response_format.json_schema.schema", form["schema"]
     text = fields.get("text")
@@ -117,10 +130,12 @@ def _asked_for(fields: Mapping[str, Any]) -> tuple[str, Any] | None:
 
 
 def _sources(documents: Any) -> Sequence[str]:
-    """The texts of a request's `documents`, as vLLM takes them: each an object of strings."""
+    """Returns the texts of a request's `documents`, in the form that vLLM takes: each an object of strings."""
     if not isinstance(documents, list):
         return ()
     return [
-        " ".join(value for value in one.values() if isinstance(value, str)) if isinstance(one, dict) else str(one)
-        for one in documents
+        " ".join(value for value in document.values() if isinstance(value, str))
+        if isinstance(document, dict)
+        else str(document)
+        for document in documents
     ]

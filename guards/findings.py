@@ -1,4 +1,4 @@
-"""What was found in one request, and told: all of it by number, the first of it one by one."""
+"""Findings of one request: counts of all of them, and the first of them in full."""
 
 from collections import Counter
 from collections.abc import Callable, Collection
@@ -6,12 +6,12 @@ from typing import NamedTuple
 
 from patchbay.guards.verdict import Action, Finding, FoundSpan, Side, mark_of
 
-# A body can hold a million matches: what is kept of a request must not grow with them.
-MOST = 1000
+# Findings kept in full. A body can hold a million matches, and the memory of a request must not grow with them.
+MOST_KEPT = 1000
 
 
 class Kind(NamedTuple):
-    """What findings are counted by."""
+    """The key that findings are counted by."""
 
     guard: str
     kind: str
@@ -21,8 +21,11 @@ class Kind(NamedTuple):
 
 
 class Findings:
-    """`key`: what marks are made with; `dry`: guards that only tell. `counts`: how often what was found, by what was
-    found first; `first`: up to `MOST` of it."""
+    """Collects what guards find in one request.
+
+    `key`: makes the marks of findings; `dry`: the guards in a dry run. `counts`: the number of findings by kind, in the
+    order in which the kinds were first found; `first`: the first `MOST_KEPT` findings in full.
+    """
 
     def __init__(self, key: bytes, dry: Collection[str]) -> None:
         self._key = key
@@ -31,33 +34,33 @@ class Findings:
         self.first: list[Finding] = []
 
     def add(self, side: Side, span: FoundSpan, text: str) -> None:
-        """Notes a span, and what `text` it is of."""
+        """Adds a span found on `side`. `text`: the text of the span, which only its mark is kept of."""
         dry = span.guard in self._dry
         self.counts[Kind(span.guard, span.kind, span.action, side, dry)] += 1
-        if len(self.first) < MOST:
+        if len(self.first) < MOST_KEPT:
             mark = mark_of(self._key, text)
             self.first.append(
                 Finding(span.guard, span.rule, span.kind, span.action, side, span.start, span.end, mark, dry)
             )
 
     def on(self, side: Side) -> Callable[[FoundSpan, str], None]:
-        """`add` on that side."""
+        """Returns `add` for `side`."""
         return lambda span, text: self.add(side, span, text)
 
     @property
     def more(self) -> int:
-        """How many were found that are not among the first."""
+        """The number of findings beyond `first`."""
         return self.counts.total() - len(self.first)
 
     @property
     def summary(self) -> list[str]:
-        """What was found, without any of it, for a header."""
+        """The counts as short texts for a header, without any text that was found."""
         return [
-            f"{one.guard}={one.kind}*{count} {one.side} {'dry-run' if one.dry_run else one.action}"
-            for one, count in self.counts.items()
+            f"{kind.guard}={kind.kind}*{count} {kind.side} {'dry-run' if kind.dry_run else kind.action}"
+            for kind, count in self.counts.items()
         ]
 
     def clear(self) -> None:
-        """Forgets it all, once it was told."""
+        """Forgets all findings, once they were reported."""
         self.counts.clear()
         self.first.clear()

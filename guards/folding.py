@@ -1,4 +1,5 @@
-"""Text as it is compared: what looks like ASCII is ASCII, and what is not seen is not there. Offsets map back.
+"""Folding: text as it is compared, with look-alikes of ASCII as ASCII and without invisible characters. Offsets map
+back.
 
 Every character folds by itself, to none or more, so a text folds the same however it is cut. Compatibility forms
 (NFKC: full width, mathematical letters, circled digits), accents, digits of other scripts, letters of other scripts
@@ -16,25 +17,27 @@ _LOOKALIKES = str.maketrans(
     "АВЕКМНОРСТХУаеорсухіјѕԁһԛԝЅІЈΑΒΕΖΗΙΚΜΝΟΡΤΥΧανορυγіҮүЬӀɑɡıⅼոսցօԁℓ‐‑‒–—―−⁃․ꓸ∕⁄։ː",  # noqa: RUF001
     "ABEKMHOPCTXYaeopcyxijsdhqwSIJABEZHIKMNOPTYXavopuyiYybIagilnugodl--------..//::",
 )
-# Runs that fold to themselves, and what folds by itself.
+# Group 1: a run that folds to itself; group 2: a character, or an escape, that is folded alone.
 _UNITS = re.compile(r"([\x00-\x7f]+)|([^\x00-\x7f])")
 _ESCAPED_UNITS = re.compile(r"([\x00-\x5b\x5d-\x7f]+)|(\\(?:u[0-9a-fA-F]{4}|[^u])|[^\\])", re.DOTALL)
+# An escape at the end of a text that may still go on.
 _PARTIAL = re.compile(r"\\(?:u[0-9a-fA-F]{0,3})?\Z")
-_SIMPLE = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
+_SIMPLE_ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
+# Categories of invisible characters: marks over others, enclosing marks, format characters.
 _UNSEEN = frozenset({"Mn", "Me", "Cf"})
 
 
 @cache
 def folded_char(char: str) -> str:
-    """What a character is compared as: empty where it is not seen."""
+    """Returns what a character is compared as: "" for an invisible one."""
     if char.isascii():
         return char
-    plain = "".join(one for one in unicodedata.normalize("NFKD", char) if unicodedata.category(one) not in _UNSEEN)
-    return "".join(_digit(one) for one in plain.translate(_LOOKALIKES))
+    plain = "".join(part for part in unicodedata.normalize("NFKD", char) if unicodedata.category(part) not in _UNSEEN)
+    return "".join(_digit(part) for part in plain.translate(_LOOKALIKES))
 
 
 def fold(text: str) -> str:
-    """`text` folded as a whole."""
+    """Returns `text` folded."""
     return text if text.isascii() else "".join(map(folded_char, text))
 
 
@@ -44,31 +47,34 @@ def _digit(char: str) -> str:
 
 
 class FoldedTail:
-    """The end of a growing text, folded: `text`, whose first `context` characters are only looked at. `escaped`: the
-    text is inside JSON, as a tool call's arguments are, and its escapes are read.
+    """The folded end of a growing text.
 
-    Positions in `text` are turned into positions in all of what was added by `start_of` and `end_of`.
+    `escaped`: the text is inside JSON, as a tool call's arguments are, and its escapes are read. `text`: the folded
+    end; `context`: the number of characters at its beginning that are kept only for what looks back from the next one.
+
+    `start_of` and `end_of` turn positions in `text` into positions in all of the text that was added.
     """
 
-    __slots__ = ("_at", "_base", "_escaped", "_partial", "_to", "context", "text")
+    __slots__ = ("_base", "_ends", "_escaped", "_partial", "_starts", "context", "text")
 
     def __init__(self, *, escaped: bool = False) -> None:
         self.text = ""
         self.context = 0
         self._base = 0
-        # Where each character came from, while it is not simply one after the other.
-        self._at: list[int] | None = None
-        self._to: list[int] = []
+        # Positions in the added text at which each folded character starts and ends. None while all of `text` is ASCII:
+        # then `_base` is the position of its first character, and later that of the next one to come.
+        self._starts: list[int] | None = None
+        self._ends: list[int] = []
         self._escaped = escaped
         self._partial = ""
 
     @property
     def end(self) -> int:
-        """How much was added in all, but for an escape that is not whole yet."""
-        return self._base + len(self.text) if self._at is None else self._base
+        """The length of all that was added, without an escape that is not whole yet."""
+        return self._base + len(self.text) if self._starts is None else self._base
 
     def add(self, raw: str) -> None:
-        """Takes more of the text."""
+        """Adds the next piece of the text."""
         if self._escaped:
             raw = self._partial + raw
             partial = _PARTIAL.search(raw) if "\\" in raw[-6:] and _open_escape(raw) else None
@@ -80,81 +86,83 @@ class FoldedTail:
             self._add_units(_ESCAPED_UNITS if self._escaped else _UNITS, raw)
 
     def finish(self) -> None:
-        """Takes an escape that never became whole for what it is."""
+        """Adds an escape that never became whole, as plain text."""
         partial, self._partial, self._escaped = self._partial, "", False
         self.add(partial)
 
     def start_of(self, place: int) -> int:
-        """The position of the character that `place` came from; the end's, past the last one."""
-        if self._at is None:
+        """Returns the position of the character that the folded one at `place` came from; past the last one, the
+        end."""
+        if self._starts is None:
             return self._base + place
-        return self._at[place] if place < len(self._at) else self._base
+        return self._starts[place] if place < len(self._starts) else self._base
 
     def end_of(self, place: int) -> int:
-        """The position after the character that the one before `place` came from."""
-        return self._base + place if self._at is None else self._to[place - 1]
+        """Returns the position after the character that the folded one before `place` came from."""
+        return self._base + place if self._starts is None else self._ends[place - 1]
 
     def floor(self, place: int) -> int:
-        """`place`, or the first one that came from the same character."""
-        if self._at is not None:
-            while 0 < place < len(self._at) and self._at[place - 1] == self._at[place]:
+        """Returns the first place whose folded character came from the same one as that at `place`."""
+        if self._starts is not None:
+            while 0 < place < len(self._starts) and self._starts[place - 1] == self._starts[place]:
                 place -= 1
         return place
 
     def drop(self, place: int, keep: int) -> int:
-        """Forgets all before `place`, but for `keep` characters of context. Returns how many are gone."""
-        gone = max(0, place - keep)
-        if gone:
-            self.text = self.text[gone:]
-            if self._at is None:
-                self._base += gone
+        """Drops all text before `place`, except `keep` characters of context. Returns the number of characters
+        dropped."""
+        dropped = max(0, place - keep)
+        if dropped:
+            self.text = self.text[dropped:]
+            if self._starts is None:
+                self._base += dropped
             else:
-                del self._at[:gone], self._to[:gone]
-        self.context = place - gone
-        return gone
+                del self._starts[:dropped], self._ends[:dropped]
+        self.context = place - dropped
+        return dropped
 
     def _add_plain(self, raw: str) -> None:
-        if self._at is not None:
-            self._at.extend(range(self._base, self._base + len(raw)))
-            self._to.extend(range(self._base + 1, self._base + len(raw) + 1))
+        if self._starts is not None:
+            self._starts.extend(range(self._base, self._base + len(raw)))
+            self._ends.extend(range(self._base + 1, self._base + len(raw) + 1))
             self._base += len(raw)
         self.text += raw
 
     def _add_units(self, units: re.Pattern[str], raw: str) -> None:
-        self._spread()
-        at, to, base, parts = self._at or [], self._to, self._base, list[str]()
+        self._track_positions()
+        starts, ends, base, parts = self._starts or [], self._ends, self._base, list[str]()
         for run, unit in units.findall(raw):
             end = base + len(run or unit)
             if run:
-                at.extend(range(base, end))
-                to.extend(range(base + 1, end + 1))
+                starts.extend(range(base, end))
+                ends.extend(range(base + 1, end + 1))
                 parts.append(run)
             else:
                 folded = _unescaped(unit) if len(unit) > 1 else folded_char(unit)
-                at.extend([base] * len(folded))
-                to.extend([end] * len(folded))
+                starts.extend([base] * len(folded))
+                ends.extend([end] * len(folded))
                 parts.append(folded)
             base = end
-        self._at, self._base = at, base
-        # At once: a text that grows by a character at a time is copied as often.
+        self._starts, self._base = starts, base
+        # Joined once: a text that grows by one character at a time is copied each time.
         self.text += "".join(parts)
 
-    def _spread(self) -> None:
-        """From here on each character's place is noted; `_base` is then where the next one comes."""
-        if self._at is None:
+    def _track_positions(self) -> None:
+        """Starts to keep each character's position; from then on `_base` is the position of the next one."""
+        if self._starts is None:
             start, self._base = self._base, self._base + len(self.text)
-            self._at = list(range(start, self._base))
-            self._to = list(range(start + 1, self._base + 1))
+            self._starts = list(range(start, self._base))
+            self._ends = list(range(start + 1, self._base + 1))
 
 
 def _unescaped(unit: str) -> str:
     if unit[1] == "u":
         return folded_char(chr(int(unit[2:], 16)))
-    return _SIMPLE.get(unit[1], folded_char(unit[1]))
+    return _SIMPLE_ESCAPES.get(unit[1], folded_char(unit[1]))
 
 
 def _open_escape(raw: str) -> bool:
-    """Whether the last backslash is not itself escaped, and what follows it not whole."""
+    """Whether the last backslash begins an escape, and is not itself escaped."""
     place = raw.rindex("\\")
     run = len(raw[: place + 1]) - len(raw[: place + 1].rstrip("\\"))
     return run % 2 == 1

@@ -1,4 +1,4 @@
-"""Masks: what stands in a prompt for something that the engine is not to see, and is taken back in the answer."""
+"""Masks: placeholders in a prompt for text that the engine must not see, and their replacement in the answer."""
 
 import json
 import re
@@ -6,65 +6,68 @@ import secrets
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 
-# What a mask may be: it begins with its only opening bracket, and ends with its only closing one.
+# The form of a mask: its only opening bracket is at its beginning, its only closing one at its end.
 _CANDIDATE = re.compile(r"\[[^\[\]]*\]")
 
 
 class Masks:
-    """One request's. Kept nowhere but in it. `back`: what each mask stands for."""
+    """The masks of one request, kept only in its memory. `originals`: the text that each mask stands for."""
 
     def __init__(self) -> None:
-        self.back: dict[str, str] = {}
-        self._of: dict[str, str] = {}
+        self.originals: dict[str, str] = {}
+        self._masks: dict[str, str] = {}
         self._sorted: Sequence[str] = ()
 
     def mask(self, kind: str, text: str) -> str:
-        """The mask for `text`, the same each time. Nobody can guess it, so nobody can ask for what it stands for."""
-        made = self._of.get(text)
-        if made is None:
-            made = self._of[text] = f"[{kind}_{secrets.token_hex(5)}]"
-            self.back[made] = text
-        return made
+        """Returns the mask for `text`, the same each time. Masks cannot be guessed, so no other prompt can ask the
+        model to repeat one."""
+        mask = self._masks.get(text)
+        if mask is None:
+            mask = self._masks[text] = f"[{kind}_{secrets.token_hex(5)}]"
+            self.originals[mask] = text
+        return mask
 
     def begins(self, text: str) -> bool:
         """Whether some mask begins with `text`."""
-        if len(self._sorted) != len(self.back):
-            self._sorted = sorted(self.back)
+        if len(self._sorted) != len(self.originals):
+            self._sorted = sorted(self.originals)
         place = bisect_left(self._sorted, text)
         return place < len(self._sorted) and self._sorted[place].startswith(text)
 
 
 class Unmask:
-    """Takes masks back in a growing text; holds what may still become one. `escaped`: whether the text is inside
-    JSON. However many masks there are, it costs what the text's length does."""
+    """Replaces masks in a growing text by what they stand for, and holds an end that may still become a mask.
+
+    `escaped`: whether the text is inside JSON. Its cost is linear in the text, however many masks there are.
+    """
 
     def __init__(self, masks: Masks, *, escaped: bool = False) -> None:
         self._masks = masks
-        self._back: Mapping[str, str] = masks.back
+        self._originals: Mapping[str, str] = masks.originals
         self._escaped = escaped
         self._held = ""
 
     def feed(self, text: str) -> str:
-        """What comes out for `text`."""
-        if not self._back:
+        """Takes the next piece of the text, and returns what is released."""
+        if not self._originals:
             return text
-        text = _CANDIDATE.sub(self._meant, self._held + text)
+        text = _CANDIDATE.sub(self._original, self._held + text)
         self._held = self._beginning(text)
         return text[: len(text) - len(self._held)]
 
     def finish(self) -> str:
-        """The rest."""
+        """Returns the rest, which never became a mask."""
         held, self._held = self._held, ""
         return held
 
-    def _meant(self, match: re.Match[str]) -> str:
-        meant = self._back.get(match[0])
-        if meant is None:
+    def _original(self, match: re.Match[str]) -> str:
+        original = self._originals.get(match[0])
+        if original is None:
             return match[0]
-        return json.dumps(meant)[1:-1] if self._escaped else meant
+        return json.dumps(original)[1:-1] if self._escaped else original
 
     def _beginning(self, text: str) -> str:
-        """The end of `text` that some mask begins with."""
+        """Returns the end of `text` that some mask begins with; "" where there is none."""
         place = text.rfind("[")
         tail = text[place:] if place >= 0 else ""
         return tail if tail and self._masks.begins(tail) else ""

@@ -1,4 +1,7 @@
-"""Guards, compiled: what looks at a request and its answer. Immutable: another configuration makes another."""
+"""Compiled guards: the pipeline that looks at a request and its answer, for one route and tenant.
+
+All of it is immutable: another configuration makes another.
+"""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -37,12 +40,13 @@ if TYPE_CHECKING:
 
 _SETS: Mapping[str, Sequence[Rule]] = {"pii": PII, "secrets": SECRETS, "profanity": PROFANITY}
 
+# By how much an action does: of two guards with one rule, the stronger action wins.
 _STRENGTH: Mapping[Action, int] = {"flag": 0, "mask": 1, "redact": 2, "route": 3, "block": 4}
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A guard as it is for one tenant. `action`: `flag` where it only looks."""
+    """A guard with one tenant's overrides applied. `action`: always `flag` in a dry run."""
 
     name: str
     config: GuardBase
@@ -52,7 +56,11 @@ class Part:
 
 @dataclass(frozen=True)
 class Pipeline:
-    """The guards of one route for one tenant."""
+    """The guards of one route for one tenant.
+
+    `parts`: the guards; `rules`, `words`: what they look for, by side; `classifier`: set where a guard looks for
+    injections.
+    """
 
     parts: tuple[Part, ...]
     rules: Mapping[Side, RuleSet | None]
@@ -61,41 +69,41 @@ class Pipeline:
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        """Of its guards."""
+        """The names of the guards."""
         return tuple(part.name for part in self.parts)
 
     def parts_on(self, side: Side) -> Sequence[Part]:
-        """The guards that look at that side."""
+        """Returns the guards that look at `side`."""
         return [part for part in self.parts if side in part.config.on]
 
     @cached_property
     def dry(self) -> frozenset[str]:
-        """Guards that only look."""
+        """The names of the guards in a dry run."""
         return frozenset(part.name for part in self.parts if part.dry_run)
 
     @cached_property
     def routes(self) -> Mapping[str, str]:
-        """Where guards whose action is `route` have requests go."""
+        """The routes that guards with the action `route` send requests to, by guard."""
         return {part.name: part.config.route for part in self.parts if part.config.route is not None}
 
     @cached_property
     def leaks(self) -> Sequence[tuple[Part, LeakGuard]]:
-        """Guards of the system prompt."""
+        """The guards that look for a leaked system prompt."""
         return [(part, part.config) for part in self.parts if isinstance(part.config, LeakGuard)]
 
     @cached_property
     def injections(self) -> Sequence[tuple[Part, InjectionGuard]]:
-        """Guards against injections."""
+        """The guards that look for injections."""
         return [(part, part.config) for part in self.parts if isinstance(part.config, InjectionGuard)]
 
     @cached_property
     def finals(self) -> Sequence[Part]:
-        """Guards that judge an answer once it is whole."""
+        """The guards that judge an answer once it is whole."""
         return [part for part in self.parts if isinstance(part.config, SchemaGuard | RefusalGuard | GroundingGuard)]
 
     @cached_property
     def asked(self) -> Mapping[Side, Sequence[AskedJudge]]:
-        """Who judges each side."""
+        """The judges that are asked, by side."""
         sides: tuple[Side, ...] = ("input", "output")
         return {
             side: [
@@ -108,32 +116,36 @@ class Pipeline:
 
     @cached_property
     def looks_at_answers(self) -> bool:
-        """Whether answers are looked at."""
-        output = self.rules["output"] or self.words["output"] or self.asked["output"]
-        return bool(output or self.leaks or self.finals)
+        """Whether any guard looks at answers."""
+        on_output = self.rules["output"] or self.words["output"] or self.asked["output"]
+        return bool(on_output or self.leaks or self.finals)
 
     def judged(self, text: str) -> list[FoundSpan]:
-        """What is wrong with a prompt's text as a whole."""
-        classifier, found = self.classifier, list[FoundSpan]()
+        """Returns the injections that a prompt's text is taken for; each span covers the whole text."""
+        classifier, spans = self.classifier, list[FoundSpan]()
         for part, guard in self.injections if classifier is not None else ():
             if classifier is not None and classifier.judge(text).score >= guard.threshold:
-                found.append(FoundSpan(0, len(text), part.name, "injection", "INJECTION", part.action))
-        return found
+                spans.append(FoundSpan(0, len(text), part.name, "injection", "INJECTION", part.action))
+        return spans
 
-    def watches(self, side: Side, known: SuffixAutomaton | None, *, escaped: bool) -> list[TextWatch]:
-        """What looks at a text. `known`: the system prompt's, where there is one; `escaped`: whether it is in JSON."""
-        made: list[TextWatch] = []
+    def watches(self, side: Side, system_prompt: SuffixAutomaton | None, *, escaped: bool) -> list[TextWatch]:
+        """Returns new detectors for one text. `system_prompt`: its automaton, where a guard protects it; `escaped`:
+        whether the text is inside JSON."""
+        watches: list[TextWatch] = []
         rules = self.rules[side]
         if rules is not None:
-            made.append(RulesWatch(rules, escaped=escaped))
-        made += [WordsWatch(words, part.name, part.action, escaped=escaped) for words, part in self.words[side]]
-        if side == "output" and known is not None:
-            made += [LeakWatch(known, leak.min_chars, part.name, part.action) for part, leak in self.leaks]
-        return made
+            watches.append(RulesWatch(rules, escaped=escaped))
+        watches += [WordsWatch(words, part.name, part.action, escaped=escaped) for words, part in self.words[side]]
+        if side == "output" and system_prompt is not None:
+            watches += [LeakWatch(system_prompt, leak.min_chars, part.name, part.action) for part, leak in self.leaks]
+        return watches
 
 
 class Guards:
-    """Made by `compile_guards`."""
+    """The guards of one configuration, compiled, with their pipelines by route and tenant.
+
+    Made by `compile_guards`. `scanner`: compiles rules; `folder`: what files in the configuration are relative to.
+    """
 
     def __init__(self, config: GuardsConfig, scanner: Callable[[Sequence[Rule]], Scanner], folder: Path | None) -> None:
         self._config = config
@@ -143,29 +155,30 @@ class Guards:
         injection = any(isinstance(guard, InjectionGuard) for guard in config.guards.values())
         self._classifier = _trained() if injection else None
         self._scanners: dict[tuple[tuple[str, str], ...], Scanner] = {}
-        self._made: dict[tuple[tuple[str, ...], str], Pipeline] = {}
-        # Tenants without anything of their own share one.
-        self._special = {tenant for guard in config.guards.values() for tenant in guard.tenants}
+        self._pipelines: dict[tuple[tuple[str, ...], str], Pipeline] = {}
+        # Only tenants that some guard names need pipelines of their own; all others share one.
+        self._tenants = {tenant for guard in config.guards.values() for tenant in guard.tenants}
 
     @property
     def judges(self) -> Sequence[JudgeGuard]:
-        """Those that ask somebody else."""
+        """The guards that ask a judge."""
         return [guard for guard in self._config.guards.values() if isinstance(guard, JudgeGuard)]
 
     def names(self, route: Iterable[str]) -> tuple[str, ...]:
-        """The guards of a route that names `route`, those for all first."""
+        """Returns the guards of a route that names `route`, those for all routes first, each once."""
         return tuple(dict.fromkeys((*self._config.guard_all, *route)))
 
     def pipeline(self, route: Sequence[str], tenant: str) -> Pipeline | None:
-        """The guards for a request; None where there are none."""
+        """Returns the guards for a request of `tenant`; None where there are none. `route`: the guards that its route
+        names."""
         names = self.names(route)
         if not names:
             return None
-        key = (names, tenant if tenant in self._special else "")
-        made = self._made.get(key)
-        if made is None:
-            made = self._made[key] = self._make(*key)
-        return made
+        key = (names, tenant if tenant in self._tenants else "")
+        pipeline = self._pipelines.get(key)
+        if pipeline is None:
+            pipeline = self._pipelines[key] = self._make(*key)
+        return pipeline
 
     def _make(self, names: tuple[str, ...], tenant: str) -> Pipeline:
         parts = [part for name in names if (part := _part(name, self._config.guards[name], tenant)) is not None]
@@ -178,27 +191,31 @@ class Guards:
         return Pipeline(tuple(parts), rules, words, self._classifier)
 
     def _rule_set(self, parts: Sequence[Part]) -> RuleSet | None:
-        owned: dict[str, GuardRule] = {}
+        rules: dict[str, GuardRule] = {}
         for part in parts:
             for rule in self._rules[part.name]:
-                # Of guards that name the same rule, the one that does most about it has it.
-                known = owned.get(rule.name)
+                # A rule that several guards name belongs to the one whose action is the strongest.
+                known = rules.get(rule.name)
                 if known is None or _STRENGTH[part.action] > _STRENGTH[known.action]:
-                    owned[rule.name] = GuardRule(rule, part.name, part.action)
-        if not owned:
+                    rules[rule.name] = GuardRule(rule, part.name, part.action)
+        if not rules:
             return None
-        key = tuple((name, each.rule.pattern) for name, each in owned.items())
+        key = tuple((name, guard_rule.rule.pattern) for name, guard_rule in rules.items())
         if key not in self._scanners:
-            self._scanners[key] = self._scanner([each.rule for each in owned.values()])
-        return RuleSet(list(owned.values()), self._scanners[key])
+            self._scanners[key] = self._scanner([guard_rule.rule for guard_rule in rules.values()])
+        return RuleSet(list(rules.values()), self._scanners[key])
 
 
 def compile_guards(
     config: GuardsConfig, routes: Iterable[Sequence[str]], cache: Path | None, folder: Path | None
 ) -> Guards:
-    """The guards of a configuration, those of `routes` ready for use. `cache`: where compiled rules are kept; `folder`:
-    what files in the configuration are relative to. Raises ConfigError with the name of what is wrong."""
+    """Compiles the guards of a configuration, and the pipelines of `routes` with them.
+
+    `routes`: the guards that each route names; `cache`: the folder of compiled rules, None to keep none; `folder`: what
+    files in the configuration are relative to. Raises ConfigError with the name of the guard or rule that is wrong.
+    """
     for guard in config.guards.values():
+        # A missing plug-in is an error at the start, not at the first request.
         if isinstance(guard, PluginGuard):
             factory_of(guard)
     guards = Guards(config, lambda rules: load_scanner(rules, cache), folder)
@@ -212,31 +229,31 @@ def compile_guards(
 
 
 def _trained() -> "InjectionClassifier":
-    """The classifier. What it needs is loaded only where it is needed."""
+    """Trains the classifier. Its libraries are imported here, as only a configuration that uses it needs them."""
     from patchbay.guards.injection.classifier import InjectionClassifier
 
     return InjectionClassifier.trained()
 
 
 def _part(name: str, guard: GuardBase, tenant: str) -> Part | None:
-    own = guard.tenants.get(tenant)
-    if own is not None and own.off:
+    override = guard.tenants.get(tenant)
+    if override is not None and override.off:
         return None
-    action = own.action if own is not None and own.action is not None else guard.action
-    dry_run = own.dry_run if own is not None and own.dry_run is not None else guard.dry_run
+    action = override.action if override is not None and override.action is not None else guard.action
+    dry_run = override.dry_run if override is not None and override.dry_run is not None else guard.dry_run
     return Part(name, guard, "flag" if dry_run else action, dry_run)
 
 
 def _rules_of(name: str, guard: GuardBase) -> Sequence[Rule]:
     if not isinstance(guard, RulesGuard):
         return ()
-    found = [rule for chosen in guard.sets for rule in _SETS[chosen]]
-    if unknown := sorted(set(guard.without) - {rule.name for rule in found}):
+    built_in = [rule for set_name in guard.sets for rule in _SETS[set_name]]
+    if unknown := sorted(set(guard.without) - {rule.name for rule in built_in}):
         raise ConfigError(f"Guard '{name}': 'without' names {', '.join(unknown)}, which is in none of its sets.")
-    kept = [rule for rule in found if rule.name not in guard.without]
+    kept = [rule for rule in built_in if rule.name not in guard.without]
     own = [
-        Rule(f"{name}/{each}", each.upper().replace("-", "_"), pattern, caseless=guard.caseless, given=True)
-        for each, pattern in guard.patterns.items()
+        Rule(f"{name}/{label}", label.upper().replace("-", "_"), pattern, caseless=guard.caseless, given=True)
+        for label, pattern in guard.patterns.items()
     ]
     return (*kept, *own)
 

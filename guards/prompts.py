@@ -1,12 +1,13 @@
-"""The texts of a request, whichever endpoint it is for. Pure."""
+"""Prompt texts: a walk over all texts of a request, for every endpoint. Pure."""
 
 from collections.abc import Callable
 from typing import Any
 
 from patchbay.core.errors import InvalidRequest
 
+# The fields of all endpoints that hold texts.
 _FIELDS = ("messages", "prompt", "input", "system", "instructions", "suffix")
-# Words of the protocol. Every other string below a field of texts is one.
+# Keys whose strings belong to the protocol. Every other string below a text field is a text.
 _NEUTRAL = frozenset(
     [
         "role",
@@ -24,65 +25,68 @@ _NEUTRAL = frozenset(
 )
 _INSTRUCTIONS = ("system", "instructions")
 _INSTRUCTING = ("system", "developer")
-# Whose texts are the application's or the model's own.
+# Roles whose texts come from the application or from the model itself.
 TRUSTED = ("system", "developer", "assistant")
-# Is given a text, who says it, and whether it is inside JSON; what it gives back takes its place.
+# Takes a text, its role, and whether it is inside JSON. Returns the text that takes its place.
 Visit = Callable[[str, str, bool], str]
 
 
 def visit_texts(fields: dict[str, Any], visit: Visit) -> None:
-    """Has `visit` look at each text of a request, and puts what it gives back in its place.
+    """Calls `visit` with each text of a request, and puts what it returns in its place.
 
-    Raises InvalidRequest where the prompt is token ids, which nobody can read here.
+    Raises InvalidRequest where the prompt is token ids, which cannot be read here.
     """
     prompt = fields.get("prompt", fields.get("input"))
-    if isinstance(prompt, list) and any(isinstance(one, int) or _is_ids(one) for one in prompt):
+    if isinstance(prompt, list) and any(isinstance(item, int) or _is_ids(item) for item in prompt):
         raise InvalidRequest(
             "Guards read this route's prompts, so the prompt must be text and not token ids.", param="prompt"
         )
     for name in _FIELDS:
         if name in fields:
             role = "system" if name in _INSTRUCTIONS else "user"
-            fields[name] = _visited(fields[name], name, role, visit)
+            fields[name] = _visit_all(fields[name], name, role, visit)
 
 
 def system_prompt(fields: dict[str, Any]) -> str:
-    """What the model was told before the conversation: not for its users."""
-    return _said_by(lambda role: role in _INSTRUCTING, fields)
+    """Returns the instructions that come before the conversation, which its users must not see."""
+    return _texts_of(lambda role: role in _INSTRUCTING, fields)
 
 
 def untrusted_text(fields: dict[str, Any]) -> str:
-    """What comes from outside in a request: users' turns, and tools' results."""
-    return _said_by(lambda role: role not in TRUSTED, fields)
+    """Returns the texts of a request that come from outside: users' turns and tools' results."""
+    return _texts_of(lambda role: role not in TRUSTED, fields)
 
 
-def _said_by(who: Callable[[str], bool], fields: dict[str, Any]) -> str:
-    found: list[str] = []
+def _texts_of(has_role: Callable[[str], bool], fields: dict[str, Any]) -> str:
+    texts: list[str] = []
 
     def note(text: str, role: str, escaped: bool) -> str:
-        if who(role):
-            found.append(text)
+        if has_role(role):
+            texts.append(text)
         return text
 
     visit_texts(dict(fields), note)
-    return "\n".join(found)
+    return "\n".join(texts)
 
 
 def _is_ids(value: Any) -> bool:
     return isinstance(value, list) and bool(value) and isinstance(value[0], int)
 
 
-def _visited(value: Any, name: str, role: str, visit: Visit) -> Any:
+def _visit_all(value: Any, name: str, role: str, visit: Visit) -> Any:
     if isinstance(value, str):
         if not value or name in _NEUTRAL or value.startswith("data:"):
             return value
         return visit(value, role, name == "arguments")
     if isinstance(value, list):
-        return [_visited(one, name, role, visit) for one in value]
+        return [_visit_all(item, name, role, visit) for item in value]
     if isinstance(value, dict):
-        said = value.get("role")
-        role = said if isinstance(said, str) else role
+        own_role = value.get("role")
+        role = own_role if isinstance(own_role, str) else role
         # An image's bytes are no text.
-        image = value.get("type") == "base64"
-        return {key: one if image and key == "data" else _visited(one, key, role, visit) for key, one in value.items()}
+        is_image = value.get("type") == "base64"
+        return {
+            key: item if is_image and key == "data" else _visit_all(item, key, role, visit)
+            for key, item in value.items()
+        }
     return value

@@ -1,4 +1,4 @@
-"""Asks once more for a chat's answer that is not the JSON that it should be, with what is wrong with it."""
+"""Reask: a second request for a chat's answer that does not fit its schema, with the errors of the first."""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +14,8 @@ from patchbay.guards.judges.judge import JudgeFailed
 from patchbay.guards.judges.llm_judge import AskModel
 from patchbay.guards.structured import SchemaResult, check, reask
 
-_BESIDE = ("logprobs", "token_ids")
+# Fields of a choice that describe the first answer's text, and would be wrong beside the second's.
+_TEXT_DETAILS = ("logprobs", "token_ids")
 
 
 class _Usage(msgspec.Struct, frozen=True):
@@ -40,7 +41,7 @@ _ANSWER = msgspec.json.Decoder(_Answer)
 
 @dataclass(frozen=True, slots=True)
 class SecondAnswer:
-    """A second answer, and the tokens that it took."""
+    """A second answer, with the tokens that it took."""
 
     text: str
     prompt_tokens: int
@@ -49,25 +50,31 @@ class SecondAnswer:
 
 @dataclass(frozen=True, slots=True)
 class SecondAnswerClient:
-    """The way to a second answer. `ask`: asks a model; `timeout_s`: for how long; `told`: is told that there was one,
-    and of the first one's text."""
+    """The client that asks for second answers.
+
+    `ask`: asks a model; `timeout_s`: the time limit, in seconds; `on_answer`: is called with the second answer and the
+    first one's text, whether or not the second fits.
+    """
 
     ask: AskModel
     timeout_s: float
-    told: Callable[[SecondAnswer, str], None]
+    on_answer: Callable[[SecondAnswer, str], None]
 
 
 class Reask:
-    """For one request. `fields`: it; `schema`: of its answer; `offload`: does what takes long."""
+    """Replaces the answer to one request by a second one, where the first does not fit its schema.
 
-    def __init__(self, fields: Mapping[str, Any], schema: Schema, asking: SecondAnswerClient, offload: Offload) -> None:
+    `fields`: the request; `schema`: the schema of its answer; `offload`: runs long work in threads.
+    """
+
+    def __init__(self, fields: Mapping[str, Any], schema: Schema, client: SecondAnswerClient, offload: Offload) -> None:
         self._fields = fields
         self._schema = schema
-        self._asking = asking
+        self._client = client
         self._offload = offload
 
     async def whole(self, answer: dict[str, Any]) -> None:
-        """Puts a second answer into `answer`, one JSON document, where that is needed and is to be had."""
+        """Puts a second answer into `answer`, one JSON document, where it is needed and there is one."""
         choices = answer.get("choices")
         if not isinstance(choices, list) or len(choices) != 1:
             return
@@ -75,54 +82,55 @@ class Reask:
         text = message.get("content")
         if not isinstance(text, str) or message.get("tool_calls"):
             return
-        again = await self._again(text)
-        if again is None:
+        second = await self._second_answer(text)
+        if second is None:
             return
-        message["content"] = again.text
-        for name in _BESIDE:
+        message["content"] = second.text
+        for name in _TEXT_DETAILS:
             choices[0].pop(name, None)
-        _add_usage(answer, again)
+        _add_usage(answer, second)
 
     async def events(self, events: bytes) -> bytes:
-        """A stream's events, all of them, with a second answer where that is needed and is to be had."""
-        every, text = await self._offload.run(lambda: _read(events), len(events))
-        again = None if text is None else await self._again(text)
-        if again is None:
+        """Returns all events of a stream, with a second answer in them where it is needed and there is one."""
+        parsed, text = await self._offload.run(lambda: _read(events), len(events))
+        second = None if text is None else await self._second_answer(text)
+        if second is None:
             return events
-        return await self._offload.run(lambda: _rewritten(every, again), len(events))
+        return await self._offload.run(lambda: _rewritten(parsed, second), len(events))
 
-    async def _again(self, text: str) -> SecondAnswer | None:
-        """A second answer, None where the first one will do or there is no other."""
-        checked = await self._check(text)
-        if checked.value_ok or checked.spent:
+    async def _second_answer(self, text: str) -> SecondAnswer | None:
+        """Returns a second answer that fits; None where the first one, `text`, does, or there is no other."""
+        result = await self._check(text)
+        # What was too much work to check cannot be said to be wrong.
+        if result.value_ok or result.spent:
             return None
         messages = [*self._fields["messages"], {"role": "assistant", "content": text}]
-        messages.append({"role": "user", "content": reask(checked.errors)})
+        messages.append({"role": "user", "content": reask(result.errors)})
         dropped = ("model", "stream", "stream_options", "logprobs", "top_logprobs")
         fields = {name: value for name, value in self._fields.items() if name not in dropped}
         try:
-            async with asyncio.timeout(self._asking.timeout_s):
-                body = await self._asking.ask(str(self._fields["model"]), {**fields, "messages": messages}, text)
+            async with asyncio.timeout(self._client.timeout_s):
+                body = await self._client.ask(str(self._fields["model"]), {**fields, "messages": messages}, text)
             answer = _ANSWER.decode(body)
-            again = SecondAnswer(
+            second = SecondAnswer(
                 answer.choices[0].message.content, answer.usage.prompt_tokens, answer.usage.completion_tokens
             )
         except (JudgeFailed, TimeoutError, msgspec.DecodeError, UnicodeDecodeError, IndexError):
             return None
-        self._asking.told(again, text)
-        return again if (await self._check(again.text)).value_ok else None
+        self._client.on_answer(second, text)
+        return second if (await self._check(second.text)).value_ok else None
 
     async def _check(self, text: str) -> SchemaResult:
         return await self._offload.run(lambda: check(text, self._schema), len(text), hard=self._schema.heavy)
 
 
 def _read(events: bytes) -> tuple[list[tuple[bytes, Any]], str | None]:
-    """A stream's events, and the text that they say; None where that is a call of a tool."""
-    every = list(split(events))
-    deltas = [delta for _, data in every for delta in _deltas(data)]
+    """Returns a stream's events with their data, and the text in them; None for the text where they call a tool."""
+    parsed = list(split(events))
+    deltas = [delta for _, data in parsed for delta in _deltas(data)]
     if any(delta.get("tool_calls") for delta in deltas):
-        return every, None
-    return every, "".join(delta.get("content") or "" for delta in deltas)
+        return parsed, None
+    return parsed, "".join(delta.get("content") or "" for delta in deltas)
 
 
 def _deltas(data: Any) -> list[dict[str, Any]]:
@@ -130,29 +138,30 @@ def _deltas(data: Any) -> list[dict[str, Any]]:
     return [choice.get("delta") or {} for choice in choices or () if isinstance(choice, dict)]
 
 
-def _rewritten(every: Sequence[tuple[bytes, Any]], again: SecondAnswer) -> bytes:
-    """The events with another text: all of it where it began."""
+def _rewritten(parsed: Sequence[tuple[bytes, Any]], second: SecondAnswer) -> bytes:
+    """Returns the events with the second answer's text, all of it in the first event that had text."""
     out: list[bytes] = []
-    left: str | None = again.text
-    for event, data in every:
+    pending: str | None = second.text
+    for event, data in parsed:
         if data is None:
             out.append(event)
             continue
         if data.get("usage"):
-            _add_usage(data, again)
-        said = False
+            _add_usage(data, second)
+        had_text = False
         for choice in data.get("choices") or ():
-            said = said or bool((choice.get("delta") or {}).get("content"))
-            left = _put(choice, left)
-        over = all(not choice.get("finish_reason") for choice in data.get("choices") or ())
-        if not said or not over or any(delta.get("content") for delta in _deltas(data)):
+            had_text = had_text or bool((choice.get("delta") or {}).get("content"))
+            pending = _put(choice, pending)
+        unfinished = all(not choice.get("finish_reason") for choice in data.get("choices") or ())
+        # An event that carried nothing but text is dropped once its text is empty.
+        if not had_text or not unfinished or any(delta.get("content") for delta in _deltas(data)):
             out.append(written(data))
     return b"".join(out)
 
 
 def _put(choice: dict[str, Any], text: str | None) -> str | None:
-    """Puts `text` in the place of what a chunk says, and gives what is still to be put: nothing, once it was."""
-    for name in _BESIDE:
+    """Puts `text` in the place of a chunk's text. Returns what is still to be put: None, once it was."""
+    for name in _TEXT_DETAILS:
         choice.pop(name, None)
     delta = choice.get("delta") or {}
     if not delta.get("content"):
@@ -161,9 +170,9 @@ def _put(choice: dict[str, Any], text: str | None) -> str | None:
     return None
 
 
-def _add_usage(answer: dict[str, Any], again: SecondAnswer) -> None:
+def _add_usage(answer: dict[str, Any], second: SecondAnswer) -> None:
     usage = answer.get("usage")
     if isinstance(usage, dict):
-        usage["prompt_tokens"] = usage.get("prompt_tokens", 0) + again.prompt_tokens
-        usage["completion_tokens"] = usage.get("completion_tokens", 0) + again.answer_tokens
+        usage["prompt_tokens"] = usage.get("prompt_tokens", 0) + second.prompt_tokens
+        usage["completion_tokens"] = usage.get("completion_tokens", 0) + second.answer_tokens
         usage["total_tokens"] = usage["prompt_tokens"] + usage["completion_tokens"]

@@ -1,4 +1,4 @@
-"""One request under its guards: its prompt, its answer, and what was found in both."""
+"""Guard session: one request under its guards, with its prompt, its answer and the findings in both."""
 
 from collections.abc import Callable, Mapping
 from functools import lru_cache, partial
@@ -12,7 +12,7 @@ from patchbay.core.json_body import decoded, encoded
 from patchbay.core.offload import Offload
 from patchbay.guards.config import SchemaGuard
 from patchbay.guards.constrain import constrain
-from patchbay.guards.final_checks import FinalJudge, Forms, by_clients, forms_for
+from patchbay.guards.final_checks import AnswerSchemas, FinalJudge, answer_schemas, client_schema_guards
 from patchbay.guards.findings import Findings
 from patchbay.guards.formats.codec import Codec, StreamStopped, Used
 from patchbay.guards.formats.completions import ChoicesCodec, RequestedAnswer, prompt_results
@@ -21,7 +21,7 @@ from patchbay.guards.formats.filter import Filter
 from patchbay.guards.formats.messages import MessagesCodec
 from patchbay.guards.formats.plain_text import spoken_in
 from patchbay.guards.formats.responses import ResponsesCodec
-from patchbay.guards.formats.texts import AnswerTexts, barred_texts
+from patchbay.guards.formats.texts import AnswerTexts, blocked_texts
 from patchbay.guards.judges.judge import TextOrigin
 from patchbay.guards.judges.judges import Judges
 from patchbay.guards.judges.panel import JudgePanel, check_judged
@@ -35,11 +35,12 @@ from patchbay.guards.stream_gate import StreamGate
 from patchbay.guards.verdict import Action, FoundSpan, Side
 
 HEADER = b"x-patchbay-guards"
+# Characters of a system prompt that are watched for: the automaton's memory grows with them.
 _PROMPT_LIMIT = 64 * 1024
 
 
 class Rerouted(RequestError):
-    """A guard has the request go to `route` instead."""
+    """Raised where a guard sends the request to another route, `route`."""
 
     def __init__(self, guard: str, route: str) -> None:
         super().__init__(f"The guard '{guard}' sends this request elsewhere.")
@@ -48,10 +49,12 @@ class Rerouted(RequestError):
 
 
 class GuardSession:
-    """`key`: what the marks of findings are made with; `endpoint`: its name; `judges`: whom guards ask that ask
-    somebody else, and `facts`, what they are told beside the text; `offload`: does what takes long; `tells_results`:
-    whether an answer says in its body what was found; `spent`: tokens of a prompt and an answer beside the request's
-    own."""
+    """Runs one request through its guards: first its prompt, then its answer.
+
+    `endpoint`: the endpoint's name; `key`: makes the marks of findings; `judges`: the judges that guards ask; `facts`:
+    what judges learn beside the text; `offload`: runs long work in threads. `tells_results`: whether the answer's body
+    reports what was found; `spent`: prompt and answer tokens that guards used beyond the request's own.
+    """
 
     def __init__(
         self, pipeline: Pipeline, endpoint: str, key: bytes, judges: Judges, facts: TextOrigin, offload: Offload
@@ -68,44 +71,45 @@ class GuardSession:
         self._panel = JudgePanel(pipeline.asked, judges, facts, self.findings.add)
         self._masks = Masks()
         self._fields: dict[str, Any] = {}
-        self._known: SuffixAutomaton | None = None
-        self._forms = Forms()
-        self._read_bytes = 0
+        self._system_prompt: SuffixAutomaton | None = None
+        self._schemas = AnswerSchemas()
+        self._body_bytes = 0
 
     @property
     def masked(self) -> bool:
         """Whether anything in the prompt is masked."""
-        return bool(self._masks.back)
+        return bool(self._masks.originals)
 
     @property
     def looks_at_answers(self) -> bool:
-        """Whether the answer has to go through here."""
+        """Whether the answer has to go through this session."""
         return self._endpoint in WITH_TEXT and (self._pipeline.looks_at_answers or self.masked)
 
     async def checked(self, body: bytes) -> bytes:
-        """A request's body as it may go on.
+        """Checks a request's body, and returns it as it may go on to the engine.
 
-        Raises ContentFiltered where it may not, Rerouted where it is to go elsewhere, and InvalidRequest where it
-        cannot be read.
+        Raises ContentFiltered where a guard blocks it, Rerouted where a guard sends it to another route, and
+        InvalidRequest where it cannot be read.
         """
-        self._read_bytes = len(body)
+        self._body_bytes = len(body)
         # A schema of a kilobyte has patterns that take long to compile.
-        hard = bool(by_clients(self._pipeline.finals))
+        hard = bool(client_schema_guards(self._pipeline.finals))
         return await self._offload.run(lambda: self._checked(body), len(body), hard=hard)
 
     def _checked(self, body: bytes) -> bytes:
         self._fields = fields = decoded(body)
-        self._forms = forms_for(self._pipeline.finals, fields)
-        visit_texts(fields, self._prompt_text)
-        for found in self.findings.counts:
-            self._act_on(found.action, found.guard, found.kind)
-        self._known = self._system_prompt()
+        self._schemas = answer_schemas(self._pipeline.finals, fields)
+        visit_texts(fields, self._filter_prompt_text)
+        for finding in self.findings.counts:
+            self._act_on(finding.action, finding.guard, finding.kind)
+        self._system_prompt = self._system_prompt_automaton()
         self._constrain(fields)
-        # Written anew though nothing was changed: of a name that the body says twice another reader may take the first.
+        # Encoded again even where nothing changed: if a name stands twice in the body, the engine might read the first
+        # one while the guards read the last.
         return encoded(fields)
 
     def _constrain(self, fields: dict[str, Any]) -> None:
-        """Puts a guard's schema into the request."""
+        """Has the engine generate by a guard's schema: the first guard's, as there can be only one."""
         schemas = [
             part.config.json_schema
             for part in self._pipeline.finals
@@ -117,32 +121,36 @@ class GuardSession:
 
     @property
     def judges_prompt(self) -> bool:
-        """Whether somebody has to be asked about the prompt."""
+        """Whether a judge has to be asked about the prompt."""
         return self._panel.judges("input")
 
     async def judge_prompt(self) -> None:
-        """Asks about the prompt, as it was `checked`. Raises as that does, and GuardFailed where there is none."""
-        text = await self._offload.run(lambda: untrusted_text(self._fields), self._read_bytes)
+        """Asks judges about the prompt, once it was `checked`.
+
+        Raises ContentFiltered and Rerouted as that does, and GuardFailed where there is no verdict.
+        """
+        text = await self._offload.run(lambda: untrusted_text(self._fields), self._body_bytes)
         for span in await self._panel.prompt(text):
             check_judged(span, "this prompt")
             self._act_on(span.action, span.guard, span.kind)
 
-    def filter(self, used: Used, let_go: Callable[[bytes], None]) -> Filter:
-        """What a stream goes through. `used`: the tokens of the prompt and the answer so far; `let_go`: sends what may
-        go to the client."""
+    def filter(self, used: Used, send: Callable[[bytes], None]) -> Filter:
+        """Returns a filter for a streamed answer. `used`: returns the tokens of the prompt and the answer so far;
+        `send`: sends bytes to the client."""
         texts = self._texts(self.findings)
         codec = self._codec(texts, used)
-        return Filter(codec, self._offload, let_go, lambda: texts.gathered, hard=self._forms.hard)
+        return Filter(codec, self._offload, send, lambda: texts.gathered, hard=self._schemas.hard)
 
-    def gate(self, way_out: Filter) -> StreamGate | None:
-        """What is before the `way_out` of a stream where somebody judges it, or it may be asked for once more."""
-        panel, again = self._panel if self._panel.judges("output") else None, self._reask()
-        if panel is None and again is None:
+    def gate(self, output: Filter) -> StreamGate | None:
+        """Returns the gate before a stream's filter, `output`; None where no judge and no second answer needs one."""
+        panel, reask = self._panel if self._panel.judges("output") else None, self._reask()
+        if panel is None and reask is None:
             return None
-        return StreamGate(self._endpoint, panel, way_out, again.events if again is not None else None)
+        return StreamGate(self._endpoint, panel, output, reask.events if reask is not None else None)
 
     def codec(self, used: Used) -> Codec:
-        """The wire format of a stream. `used`: the tokens of the prompt and the answer so far."""
+        """Returns the codec of a stream's wire format. `used`: returns the tokens of the prompt and the answer so
+        far."""
         return self._codec(self._texts(self.findings), used)
 
     def _codec(self, texts: AnswerTexts, used: Used) -> Codec:
@@ -150,36 +158,37 @@ class GuardSession:
             return ResponsesCodec(texts, used)
         if self._endpoint == "messages":
             return MessagesCodec(texts, used)
-        usage = self._fields.get("stream_options") or {}
+        options = self._fields.get("stream_options") or {}
         choices = self._fields.get("n")
         count = choices if isinstance(choices, int) and choices > 0 else 1
         prompts = self._fields.get("prompt")
         count *= len(prompts) if isinstance(prompts, list) and prompts else 1
-        wants_usage = bool(isinstance(usage, dict) and usage.get("include_usage"))
+        wants_usage = bool(isinstance(options, dict) and options.get("include_usage"))
         return ChoicesCodec(
             texts, used, self.results, RequestedAnswer(count, usage=wants_usage, results=self.tells_results)
         )
 
     async def whole(self, body: bytes) -> bytes:
-        """An answer that is one JSON document, as it may go out. Raises GuardFailed where it is none, and where it
-        could not be judged."""
+        """Filters an answer that is one JSON document. Raises GuardFailed where it is none, and where it could not be
+        judged."""
         answer = await self._offload.run_json(lambda: _document(body), len(body))
-        if (again := self._reask()) is not None:
-            await again.whole(answer)
-        barred = self._panel.judges("output") and await self._is_barred(answer, len(body))
-        work = partial(self._whole, answer, self.findings, barred=barred)
-        return await self._offload.run(work, len(body), hard=self._forms.hard)
+        if (reask := self._reask()) is not None:
+            await reask.whole(answer)
+        blocked = self._panel.judges("output") and await self._is_blocked(answer, len(body))
+        work = partial(self._filter_document, answer, self.findings, blocked=blocked)
+        return await self._offload.run(work, len(body), hard=self._schemas.hard)
 
     async def copy(self, answer: bytes) -> bytes:
-        """Another answer to the same request, filtered the same; its findings are nobody's."""
-        return await self._offload.run(lambda: self._copied(answer), len(answer), hard=self._forms.hard)
+        """Filters another answer to the same request in the same way, without reporting what is found in it."""
+        return await self._offload.run(lambda: self._filter_copy(answer), len(answer), hard=self._schemas.hard)
 
-    def _copied(self, answer: bytes) -> bytes:
+    def _filter_copy(self, answer: bytes) -> bytes:
         findings = Findings(self._key, self._pipeline.dry)
         if answer.startswith(b"{"):
-            return self._whole(_document(answer), findings)
+            return self._filter_document(_document(answer), findings)
         other = GuardSession(self._pipeline, self._endpoint, self._key, self._judges, self._facts, self._offload)
-        other._fields, other._masks, other._known, other._forms = self._fields, self._masks, self._known, self._forms
+        other._fields, other._masks, other._schemas = self._fields, self._masks, self._schemas
+        other._system_prompt = self._system_prompt
         codec = other.codec(lambda: (0, 0))
         try:
             return codec.feed(answer) + codec.finish()
@@ -188,62 +197,62 @@ class GuardSession:
 
     @property
     def summary(self) -> str:
-        """What the header says: the guards, and what they found, without any of it."""
+        """The header's value: the guards and the kinds of things that they found, never the text of it."""
         return "; ".join([", ".join(self._pipeline.names), *self.findings.summary])
 
     def headers(self, others: Headers) -> Headers:
-        """The headers of an answer, with what is known of its guards by now."""
+        """Returns an answer's headers with the guards' header, as far as there are findings by now."""
         return [
             *(pair for pair in others if pair[0] != HEADER),
             (HEADER, self.summary.encode("ascii", "replace")[:2000]),
         ]
 
     def results(self, side: Side) -> dict[str, dict[str, bool]]:
-        """Verdicts on that side by guard, in the form of Azure's `content_filter_results`."""
-        made = {part.name: {"filtered": False, "detected": False} for part in self._pipeline.parts_on(side)}
-        for one in self.findings.counts:
-            if one.side == side:
-                entry = made[one.guard]
+        """Returns the verdicts on `side` by guard, in the form of Azure's `content_filter_results`."""
+        results = {part.name: {"filtered": False, "detected": False} for part in self._pipeline.parts_on(side)}
+        for finding in self.findings.counts:
+            if finding.side == side:
+                entry = results[finding.guard]
                 entry["detected"] = True
-                entry["filtered"] = entry["filtered"] or one.action in ("block", "redact", "mask")
-        return made
+                entry["filtered"] = entry["filtered"] or finding.action in ("block", "redact", "mask")
+        return results
 
     def _reask(self) -> Reask | None:
-        """What asks once more, where an answer has a form and a guard wants that."""
+        """Returns what asks for a second answer; None where the answer has no schema, or no guard wants that."""
         if self._endpoint != "chat_completions" or self._fields.get("n") not in (None, 1):
             return None
         for part in self._pipeline.finals:
             guard = part.config
             if isinstance(guard, SchemaGuard) and guard.reask and not part.dry_run:
-                schema = self._forms.of(guard)
+                schema = self._schemas.of(guard)
                 if schema is not None:
-                    told = partial(self._asked_again, part.name)
-                    asking = SecondAnswerClient(self._judges.again, guard.reask_timeout_s, told)
-                    return Reask(self._fields, schema, asking, self._offload)
+                    on_answer = partial(self._note_second_answer, part.name)
+                    client = SecondAnswerClient(self._judges.again, guard.reask_timeout_s, on_answer)
+                    return Reask(self._fields, schema, client, self._offload)
         return None
 
-    def _asked_again(self, guard: str, again: SecondAnswer, text: str) -> None:
+    def _note_second_answer(self, guard: str, second: SecondAnswer, text: str) -> None:
         prompt, answer = self.spent
-        self.spent = (prompt + again.prompt_tokens, answer + again.answer_tokens)
+        self.spent = (prompt + second.prompt_tokens, answer + second.answer_tokens)
         self.findings.add("output", FoundSpan(0, len(text), guard, "schema", "REASKED", "flag"), text)
 
-    async def _is_barred(self, answer: Mapping[str, Any], length: int) -> bool:
-        """Whether an answer of so many bytes may not go out at all."""
-        said = await self._offload.run(lambda: spoken_in(self._endpoint, answer), length)
-        found = await self._panel.answer(said)
-        for span in found:
+    async def _is_blocked(self, answer: Mapping[str, Any], length: int) -> bool:
+        """Whether judges block an answer, of `length` bytes, as a whole."""
+        texts = await self._offload.run(lambda: spoken_in(self._endpoint, answer), length)
+        spans = await self._panel.answer(texts)
+        for span in spans:
             check_judged(span, "the answer")
-        return any(span.action == "block" for span in found)
+        return any(span.action == "block" for span in spans)
 
-    def _whole(self, answer: dict[str, Any], findings: Findings, *, barred: bool = False) -> bytes:
-        texts = barred_texts() if barred else self._texts(findings)
+    def _filter_document(self, answer: dict[str, Any], findings: Findings, *, blocked: bool = False) -> bytes:
+        texts = blocked_texts() if blocked else self._texts(findings)
         answer = filtered_answer(self._endpoint, answer, texts)
         if self._endpoint in ("chat_completions", "completions"):
             self._add_results(answer)
         return msgspec.json.encode(answer)
 
     def _add_results(self, answer: dict[str, Any]) -> None:
-        """Says in an answer that is one document what was found, where that is asked for or the answer was ended."""
+        """Adds to a document the verdicts on it, where the client asks for them or a guard ended the answer."""
         choices = answer.get("choices")
         for choice in choices if isinstance(choices, list) else ():
             if self.tells_results or choice.get("finish_reason") == "content_filter":
@@ -252,11 +261,11 @@ class GuardSession:
             answer["prompt_filter_results"] = prompt_results(self.results("input"))
 
     def _act_on(self, action: Action, guard: str, kind: str) -> None:
-        """Does about a prompt what is to be done about what was found in it."""
+        """Applies the action for a finding in the prompt. Raises ContentFiltered or Rerouted."""
         if action == "block":
-            refused = ContentFiltered(f"The guard '{guard}' does not let this prompt through ({kind}).")
-            refused.results = self.results("input") if self.tells_results else None
-            raise refused
+            error = ContentFiltered(f"The guard '{guard}' does not let this prompt through ({kind}).")
+            error.results = self.results("input") if self.tells_results else None
+            raise error
         if action == "route":
             raise Rerouted(guard, self._pipeline.routes[guard])
 
@@ -265,35 +274,38 @@ class GuardSession:
             _note(findings, "output", released)
 
         def make(escaped: bool) -> Channel:
-            return Channel(self._pipeline.watches("output", self._known, escaped=escaped), _marker, is_json=escaped)
+            return Channel(
+                self._pipeline.watches("output", self._system_prompt, escaped=escaped), _marker, is_json=escaped
+            )
 
         finals = self._pipeline.finals
-        final = FinalJudge(finals, self._fields, self._forms, findings.on("output")) if finals else None
+        final = FinalJudge(finals, self._fields, self._schemas, findings.on("output")) if finals else None
         return AnswerTexts(make, note, self._masks, final)
 
-    def _system_prompt(self) -> SuffixAutomaton | None:
-        """The system prompt's, where a guard keeps it."""
+    def _system_prompt_automaton(self) -> SuffixAutomaton | None:
+        """The automaton of the request's system prompt; None where no guard protects it."""
         if not self._pipeline.leaks:
             return None
         text = letters(system_prompt(self._fields)[:_PROMPT_LIMIT])
         return _automaton(text) if text else None
 
-    def _prompt_text(self, text: str, role: str, escaped: bool) -> str:
+    def _filter_prompt_text(self, text: str, role: str, escaped: bool) -> str:
+        """Looks for findings in one text of the prompt, and returns it redacted and masked."""
         if role not in TRUSTED:
             for span in self._pipeline.judged(text):
                 self.findings.add("input", span, text)
         watches = self._pipeline.watches("input", None, escaped=escaped)
         if not watches:
             return text
-        channel = Channel(watches, _Masking(self._masks, text), is_json=escaped)
+        channel = Channel(watches, _MaskMarker(self._masks, text), is_json=escaped)
         first, last = channel.feed(text), channel.finish()
         for released in (first, last):
             _note(self.findings, "input", released)
         return first.text + last.text
 
 
-class _Masking:
-    """A marker that gives masks for what is to be masked."""
+class _MaskMarker:
+    """A `Marker` for prompts: it makes masks for spans to be masked, and plain markers for all others."""
 
     def __init__(self, masks: Masks, text: str) -> None:
         self._masks = masks
@@ -321,7 +333,7 @@ def _marker(span: FoundSpan) -> str:
 
 @lru_cache(maxsize=64)
 def _automaton(text: str) -> SuffixAutomaton:
-    """Requests of one application have one system prompt."""
+    """The automaton of `text`, cached: the requests of one application share one system prompt."""
     return SuffixAutomaton(text)
 
 

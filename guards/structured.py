@@ -1,7 +1,7 @@
-"""JSON answers held to a schema: is it what was asked for, and if not, can it be made so without asking again?
+"""Structured answers: JSON checked by a schema, and repaired where that needs no second answer.
 
 Only the wrapping is repaired, never a value: what a repaired text holds is what the model wrote. A number at the very
-end of a truncated text is dropped, as it may lack digits. Finding and repairing cost linear time.
+end of a truncated text is dropped, as it may lack digits. Finding and repairing take linear time.
 """
 
 import json
@@ -13,24 +13,26 @@ from typing import Any, Final, Literal, NoReturn
 from patchbay.core.schema.budget import BudgetSpent, StepBudget
 from patchbay.core.schema.compiled import Schema, SchemaError, compile_schema
 
-# Characters of a text that are looked at; errors that are told; characters of one error's path or message.
+# The longest text that is checked, in characters.
 LONGEST: Final = 1 << 20
+# Errors that are reported for one answer.
 _MOST_ERRORS: Final = 8
-# Steps for answers to one request, and for each character of them.
+# Steps for all answers to one request, and further steps for each character of them.
 _STEPS_AT_LEAST: Final = 8000
 _STEPS_A_CHARACTER: Final = 2
+# Characters of one error's path or message.
 _ERROR_CHARS: Final = 160
 _SPACE: Final = " \t\r\n"
 _FENCE = re.compile(r"^[ \t]*(?P<fence>`{3,}|~{3,})(?:[ \t]*(?:[\w.+-]*[ \t]*\r?\n|json\b))?", re.MULTILINE)
 _FENCE_END = re.compile(r"\n[ \t]*(?P<fence>`{3,}|~{3,})[ \t]*\r?$", re.MULTILINE)
-# Brackets, and where a value may begin: not at those of "[see below]" or "{name}".
+# Brackets; the group `value` only where a JSON value may begin, which those of "[see below]" and "{name}" do not.
 _BRACKET = re.compile(
     r'(?P<value>\A[ \t\r\n]*+"|\{(?=[ \t\r\n]*+(?:["}]|\Z))'
     r'|\[(?=[ \t\r\n]*+(?:[\]\[{"0-9-]|true|false|null|[tfn][a-z]{0,3}\Z|\Z)))|[\[\]{}]'
 )
-# Places at which a text looks like JSON and is not: after so many, no more is looked for.
-_MOST_WRONG: Final = 16
-# Brackets in each other: below what json can read at any depth of the stack.
+# Places that look like JSON and are not, after which the search for values ends: each may cost a walk to the end.
+_MOST_FALSE_STARTS: Final = 16
+# Nested brackets: fewer than the json module can read at any depth of Python's stack.
 _DEEPEST: Final = 256
 _TOKEN = re.compile(
     r'[ \t\r\n]*+(?:(?P<string>"(?:[^"\\]++|\\.?+)*+"?+)|(?P<open>[\[{])|(?P<close>[\]}])|(?P<comma>,)|(?P<colon>:)'
@@ -46,7 +48,8 @@ _RAGGED = re.compile(r"(?<!\\)(?:\\\\)*+(?P<cut>(?:\\u[dD][89abAB][0-9a-fA-F]{2}
 _CLOSERS: Final = {"[": "]", "{": "}"}
 _Place = Literal["value", "item", "next item", "key", "next key", "colon", "after"]
 _VALUES: Final = frozenset({"string", "plain", "open"})
-_MAY_COME: Final[Mapping[_Place, frozenset[str]]] = {
+# The tokens that may come at each place of a JSON text; trailing commas are let pass.
+_ALLOWED: Final[Mapping[_Place, frozenset[str]]] = {
     "value": _VALUES,
     "item": _VALUES | {"close"},
     "next item": _VALUES | {"close"},
@@ -59,9 +62,13 @@ _MAY_COME: Final[Mapping[_Place, frozenset[str]]] = {
 
 @dataclass(frozen=True, slots=True)
 class SchemaResult:
-    """`text`: the repaired answer, or the original one where nothing made it valid; `repaired`: what was done, of
-    'fences', 'prose around', 'brackets', 'trailing comma'; `errors`: 'path: what is wrong', which may quote the answer;
-    `spent`: whether it took too much work to find out."""
+    """The result of checking an answer by a schema.
+
+    `value_ok`: whether `text` is JSON that fits the schema; `text`: the repaired answer, or the original one where no
+    repair made it valid; `repaired`: the repairs, of 'fences', 'prose around', 'brackets', 'trailing comma'; `errors`:
+    as 'path: what is wrong', which may quote the answer; `spent`: whether the check took too much work and was given
+    up.
+    """
 
     value_ok: bool
     text: str
@@ -71,19 +78,25 @@ class SchemaResult:
 
 
 @dataclass(frozen=True, slots=True)
-class _Try:
-    text: str
-    done: tuple[str, ...] = ()
+class _Candidate:
+    """A text that may be the answer, with the repairs that led to it."""
 
-    def then(self, text: str, what: str) -> "_Try":
-        return replace(self, text=text, done=(*self.done, what))
+    text: str
+    repairs: tuple[str, ...] = ()
+
+    def then(self, text: str, repair: str) -> "_Candidate":
+        return replace(self, text=text, repairs=(*self.repairs, repair))
 
 
 @dataclass(slots=True)
 class _Walk:
-    """One value of a text, read in one pass. `outcome`: 'whole' (it ends before `at`), 'cut' (the text ends first) or
-    'wrong' (no JSON from `at` on); `commas`: where there are trailing ones. Of a truncated value, the text before
-    `safe`, `tail` and the `closers`, last first, make a whole one, but for trailing commas."""
+    """The state of reading one value of a text in one pass.
+
+    `at`: the position of the next token; `outcome`: 'whole' (the value ends before `at`), 'cut' (the text ends first)
+    or 'wrong' (no JSON from `at` on); `commas`: the positions of trailing commas. A truncated value is made whole by
+    the text before `safe`, then `tail`, then the `closers` from the last to the first; trailing commas stay in it.
+    `place`: what may come next; `comma`: the position of the last comma.
+    """
 
     text: str
     at: int
@@ -102,29 +115,31 @@ class _NoJsonError(ValueError):
 
 @dataclass(slots=True)
 class Checks:
-    """The answers to one request, held to its schema: they share one budget of steps."""
+    """Checks the answers to one request by its schema. They share one budget of steps."""
 
     schema: Schema
     budget: StepBudget = field(default_factory=lambda: StepBudget(_STEPS_AT_LEAST))
 
     def check(self, text: str) -> SchemaResult:
-        """As `check` does. What is over the budget is not valid."""
+        """Checks and repairs `text`; see the function `check`. A text that is over the budget is not valid."""
         if self.budget.left >= 0:
             self.budget.left += _STEPS_A_CHARACTER * len(text)
         return _checked(text, self)
 
 
 def check(text: str, schema: Schema | Mapping[str, Any]) -> SchemaResult:
-    """Holds `text` to `schema`, and repairs it if need be, cheapest first. A text that is valid stays as it is, and one
-    that is JSON but not what the schema asks for is not repaired. Raises nothing, whatever the text is, and takes time
-    as its length, whatever the schema is: beyond that it is not valid.
+    """Checks `text` by `schema`, and repairs it where needed, by the cheapest repair first.
+
+    A text that is valid stays as it is, and JSON that does not fit the schema is not repaired. Raises nothing, whatever
+    the text is. The time is bounded by the length of the text, whatever the schema is: a text that needs more is not
+    valid.
 
     Source: JSON Schema draft 2020-12; RFC 8259.
     """
     try:
         return Checks(schema if isinstance(schema, Schema) else compile_schema(schema)).check(text)
-    except SchemaError as fault:
-        return SchemaResult(False, text, errors=(f"schema: {fault.message}",))
+    except SchemaError as error:
+        return SchemaResult(False, text, errors=(f"schema: {error.message}",))
 
 
 def _checked(text: str, checks: Checks) -> SchemaResult:
@@ -135,12 +150,12 @@ def _checked(text: str, checks: Checks) -> SchemaResult:
         if not errors or is_json:
             return SchemaResult(not errors, text, errors=errors)
         return _repaired(text, checks, errors)
-    except BudgetSpent as fault:
-        return SchemaResult(False, text, errors=(f"$: {fault.message}",), spent=True)
+    except BudgetSpent as error:
+        return SchemaResult(False, text, errors=(f"$: {error.message}",), spent=True)
 
 
 def reask(errors: Sequence[str]) -> str:
-    """The message that asks a model once more, with what was wrong with its answer."""
+    """Returns the message that asks a model for a second answer, with the errors of its first."""
     listed = "\n".join(f"- {error}" for error in errors)
     return (
         "Your last answer was not valid for the JSON schema that was asked for:\n"
@@ -150,34 +165,35 @@ def reask(errors: Sequence[str]) -> str:
 
 
 def _repaired(text: str, checks: Checks, errors: tuple[str, ...]) -> SchemaResult:
-    tries = [_Try(text)]
-    seen = {text}
-    found: tuple[str, ...] | None = None
-    for step in _STEPS:
-        tries = _once_each(made for one in tries for made in step(one))
-        for one in tries:
-            if one.text in seen:
+    candidates = [_Candidate(text)]
+    tried = {text}
+    # The errors of the first candidate that is JSON say more than that the whole text is none.
+    json_errors: tuple[str, ...] | None = None
+    for repair in _REPAIRS:
+        candidates = _unique(made for candidate in candidates for made in repair(candidate))
+        for candidate in candidates:
+            if candidate.text in tried:
                 continue
-            seen.add(one.text)
-            faults, is_json = _faults(one.text, checks)
+            tried.add(candidate.text)
+            faults, is_json = _faults(candidate.text, checks)
             if not faults:
-                return SchemaResult(True, one.text.strip(_SPACE), one.done)
-            found = faults if is_json and found is None else found
-    return SchemaResult(False, text, errors=found or errors)
+                return SchemaResult(True, candidate.text.strip(_SPACE), candidate.repairs)
+            json_errors = faults if is_json and json_errors is None else json_errors
+    return SchemaResult(False, text, errors=json_errors or errors)
 
 
-def _once_each(tries: Iterable[_Try]) -> list[_Try]:
-    first: dict[str, _Try] = {}
-    for one in tries:
-        first.setdefault(one.text, one)
+def _unique(candidates: Iterable[_Candidate]) -> list[_Candidate]:
+    first: dict[str, _Candidate] = {}
+    for candidate in candidates:
+        first.setdefault(candidate.text, candidate)
     return list(first.values())
 
 
-def _unfenced(one: _Try) -> Iterator[_Try]:
-    """What is in fences, the longest first; then the text as it is."""
-    for block in sorted(_blocks(one.text), key=len, reverse=True):
-        yield one.then(block, "fences")
-    yield one
+def _unfenced(candidate: _Candidate) -> Iterator[_Candidate]:
+    """Yields the contents of fences, the longest first, then the text as it is."""
+    for block in sorted(_blocks(candidate.text), key=len, reverse=True):
+        yield candidate.then(block, "fences")
+    yield candidate
 
 
 def _blocks(text: str) -> Iterator[str]:
@@ -188,8 +204,8 @@ def _blocks(text: str) -> Iterator[str]:
 
 
 def _block_end(text: str, start: int, fence: str) -> tuple[int, int]:
-    """Where a block ends, and where the text goes on."""
-    # The line break that a block's closing begins with may be the one that its opening ends with.
+    """Returns the end of a block's content, and the position after its closing fence."""
+    # In an empty block, the line break before the closing fence is the one that ends the opening fence.
     for closing in _FENCE_END.finditer(text, start - 1):
         if closing["fence"].startswith(fence):
             return max(start, closing.start() + 1), closing.end()
@@ -197,84 +213,88 @@ def _block_end(text: str, start: int, fence: str) -> tuple[int, int]:
     return (start + len(rest.removesuffix(fence)) if rest.endswith(fence) else len(text)), len(text)
 
 
-def _unwrapped(one: _Try) -> Iterator[_Try]:
-    """The values in a text, the longest first; the text as it is if there are none."""
-    bare = one.text.strip(_SPACE)
-    values = sorted(_values(one.text), key=len, reverse=True)
+def _unwrapped(candidate: _Candidate) -> Iterator[_Candidate]:
+    """Yields the values in a text, the longest first; the text as it is if there are none."""
+    bare = candidate.text.strip(_SPACE)
+    values = sorted(_values(candidate.text), key=len, reverse=True)
     for value in values:
-        yield one if value.strip(_SPACE) == bare else one.then(value, "prose around")
+        yield candidate if value.strip(_SPACE) == bare else candidate.then(value, "prose around")
     if not values:
-        yield one
+        yield candidate
 
 
 def _values(text: str) -> Iterator[str]:
-    at, wrong = 0, 0
-    around: list[str] = []
-    while wrong < _MOST_WRONG and (found := _BRACKET.search(text, at)):
-        start, at = found.end() - 1, found.end()
-        # What is inside of something that is no JSON is not the answer, but a part of it.
-        if found["value"] and not around:
-            seen = _walk(text, start)
-            if seen.outcome == "cut":
+    at, false_starts = 0, 0
+    open_brackets: list[str] = []
+    while false_starts < _MOST_FALSE_STARTS and (match := _BRACKET.search(text, at)):
+        start, at = match.end() - 1, match.end()
+        # A value inside brackets that are no JSON is not the answer, but a part of it.
+        if match["value"] and not open_brackets:
+            walk = _walk(text, start)
+            if walk.outcome == "cut":
                 yield text[start:]
                 return
-            if seen.outcome == "whole":
-                yield text[start : seen.at]
-                at = seen.at
+            if walk.outcome == "whole":
+                yield text[start : walk.at]
+                at = walk.at
                 continue
-            wrong += 1
-        _nest(around, text[start])
+            false_starts += 1
+        _nest(open_brackets, text[start])
 
 
-def _nest(around: list[str], bracket: str) -> None:
+def _nest(open_brackets: list[str], bracket: str) -> None:
     if bracket in _CLOSERS:
-        around.append(_CLOSERS[bracket])
-    elif around and around[-1] == bracket:
-        around.pop()
+        open_brackets.append(_CLOSERS[bracket])
+    elif open_brackets and open_brackets[-1] == bracket:
+        open_brackets.pop()
 
 
-def _closed(one: _Try) -> Iterator[_Try]:
-    start = len(one.text) - len(one.text.lstrip(_SPACE))
-    seen = _walk(one.text, start)
-    if seen.outcome == "cut" and seen.safe > start:
-        yield one.then(one.text[start : seen.safe] + seen.tail + "".join(reversed(seen.closers)), "brackets")
+def _closed(candidate: _Candidate) -> Iterator[_Candidate]:
+    """Yields a truncated value with its brackets closed; the text as it is if it is not truncated."""
+    text = candidate.text
+    start = len(text) - len(text.lstrip(_SPACE))
+    walk = _walk(text, start)
+    if walk.outcome == "cut" and walk.safe > start:
+        yield candidate.then(text[start : walk.safe] + walk.tail + "".join(reversed(walk.closers)), "brackets")
     else:
-        yield one
+        yield candidate
 
 
-def _without_trailing_commas(one: _Try) -> Iterator[_Try]:
-    seen = _walk(one.text, len(one.text) - len(one.text.lstrip(_SPACE)))
-    yield one.then("".join(_around(one.text, seen)), "trailing comma") if seen.commas else one
+def _without_trailing_commas(candidate: _Candidate) -> Iterator[_Candidate]:
+    walk = _walk(candidate.text, len(candidate.text) - len(candidate.text.lstrip(_SPACE)))
+    yield candidate.then("".join(_between_commas(candidate.text, walk)), "trailing comma") if walk.commas else candidate
 
 
-def _around(text: str, seen: _Walk) -> Iterator[str]:
+def _between_commas(text: str, walk: _Walk) -> Iterator[str]:
     start = 0
-    for comma in seen.commas:
+    for comma in walk.commas:
         yield text[start:comma]
         start = comma + 1
     yield text[start:]
 
 
-_STEPS: Final[tuple[Callable[[_Try], Iterator[_Try]], ...]] = (_unfenced, _unwrapped, _closed, _without_trailing_commas)
+# In order of cost; each works on all that the one before it made.
+_Repair = Callable[[_Candidate], Iterator[_Candidate]]
+_REPAIRS: Final[tuple[_Repair, ...]] = (_unfenced, _unwrapped, _closed, _without_trailing_commas)
 
 
 def _faults(text: str, checks: Checks) -> tuple[tuple[str, ...], bool]:
-    """What is wrong with a text, and whether it is JSON at all."""
+    """Returns the faults of a text, and whether it is JSON at all."""
     try:
         value = _parsed(text)
-    except _NoJsonError as fault:
-        return (f"$: not JSON: {_brief(str(fault))}",), False
-    found = checks.schema.faults(value, checks.budget, _MOST_ERRORS)
-    return tuple(f"{_brief(place)}: {_brief(what)}" for place, what in found), True
+    except _NoJsonError as error:
+        return (f"$: not JSON: {_brief(str(error))}",), False
+    faults = checks.schema.faults(value, checks.budget, _MOST_ERRORS)
+    return tuple(f"{_brief(place)}: {_brief(message)}" for place, message in faults), True
 
 
 def _parsed(text: str) -> Any:
     try:
         return json.loads(text, parse_constant=_no_constant)
-    except RecursionError as fault:
-        raise _NoJsonError("nested too deeply") from fault
-    except ValueError as fault:
-        raise _NoJsonError(str(fault)) from fault
+    except RecursionError as error:
+        raise _NoJsonError("nested too deeply") from error
+    except ValueError as error:
+        raise _NoJsonError(str(error)) from error
 
 
 def _no_constant(name: str) -> NoReturn:
@@ -282,89 +302,91 @@ def _no_constant(name: str) -> NoReturn:
 
 
 def _brief(message: str) -> str:
-    """The beginning and the end: what is wrong comes last, after the value."""
+    """Returns the beginning and the end of a message: the fault is named at its end, after the value."""
     half = _ERROR_CHARS // 2
     return message if len(message) <= _ERROR_CHARS else f"{message[:half]}…{message[-half:]}"
 
 
 def _walk(text: str, start: int) -> _Walk:
-    """Reads the value that begins at `start`, over trailing commas; brackets deeper than `_DEEPEST` are wrong."""
-    seen = _Walk(text, at=start, safe=start)
-    while seen.outcome is None:
-        token = _TOKEN.match(text, seen.at)
+    """Reads the value that begins at `start`, and lets trailing commas pass. Brackets deeper than `_DEEPEST` are
+    wrong."""
+    walk = _Walk(text, at=start, safe=start)
+    while walk.outcome is None:
+        token = _TOKEN.match(text, walk.at)
         kind = token.lastgroup if token else None
         if token is None or kind is None:
-            seen.outcome = "wrong"
+            walk.outcome = "wrong"
         elif kind == "end":
-            seen.outcome = "cut"
-        elif kind not in _MAY_COME[seen.place]:
-            seen.outcome = "wrong"
+            walk.outcome = "cut"
+        elif kind not in _ALLOWED[walk.place]:
+            walk.outcome = "wrong"
         else:
-            _READ[kind](seen, token.start(kind), token.end())
-    return seen
+            _READ[kind](walk, token.start(kind), token.end())
+    return walk
 
 
-def _string(seen: _Walk, start: int, end: int) -> None:
-    is_key = seen.place in {"key", "next key"}
-    if end == len(seen.text) and not _WHOLE_STRING.fullmatch(seen.text, start):
-        seen.outcome = "cut"
-        ragged = None if is_key else _RAGGED.search(seen.text, start + 1)
+def _string(walk: _Walk, start: int, end: int) -> None:
+    is_key = walk.place in {"key", "next key"}
+    if end == len(walk.text) and not _WHOLE_STRING.fullmatch(walk.text, start):
+        walk.outcome = "cut"
+        ragged = None if is_key else _RAGGED.search(walk.text, start + 1)
         if ragged:
-            seen.safe, seen.tail = ragged.start("cut"), '"'
+            walk.safe, walk.tail = ragged.start("cut"), '"'
     elif is_key:
-        seen.at, seen.place = end, "colon"
+        walk.at, walk.place = end, "colon"
     else:
-        _value_ends(seen, end)
+        _value_ends(walk, end)
 
 
-def _plain(seen: _Walk, start: int, end: int) -> None:
-    found = seen.text[start:end]
-    if found in _WORDS or (end < len(seen.text) and _NUMBER.fullmatch(found)):
-        _value_ends(seen, end)
-    elif end == len(seen.text) and _is_partial(found):
-        seen.outcome = "cut"
+def _plain(walk: _Walk, start: int, end: int) -> None:
+    token = walk.text[start:end]
+    # A number that ends with the text may lack digits.
+    if token in _WORDS or (end < len(walk.text) and _NUMBER.fullmatch(token)):
+        _value_ends(walk, end)
+    elif end == len(walk.text) and _is_partial(token):
+        walk.outcome = "cut"
     else:
-        seen.outcome = "wrong"
+        walk.outcome = "wrong"
 
 
-def _is_partial(found: str) -> bool:
-    return any(word.startswith(found) for word in _WORDS) or _PARTIAL_NUMBER.fullmatch(found) is not None
+def _is_partial(token: str) -> bool:
+    return any(word.startswith(token) for word in _WORDS) or _PARTIAL_NUMBER.fullmatch(token) is not None
 
 
-def _open(seen: _Walk, start: int, end: int) -> None:
-    if len(seen.closers) == _DEEPEST:
-        seen.outcome = "wrong"
+def _open(walk: _Walk, start: int, end: int) -> None:
+    if len(walk.closers) == _DEEPEST:
+        walk.outcome = "wrong"
         return
-    bracket = seen.text[start]
-    seen.closers.append(_CLOSERS[bracket])
-    seen.place = "item" if bracket == "[" else "key"
-    seen.at = seen.safe = end
+    bracket = walk.text[start]
+    walk.closers.append(_CLOSERS[bracket])
+    walk.place = "item" if bracket == "[" else "key"
+    walk.at = walk.safe = end
 
 
-def _close(seen: _Walk, start: int, end: int) -> None:
-    if seen.closers[-1] != seen.text[start]:
-        seen.outcome = "wrong"
+def _close(walk: _Walk, start: int, end: int) -> None:
+    if walk.closers[-1] != walk.text[start]:
+        walk.outcome = "wrong"
         return
-    if seen.place in {"next item", "next key"}:
-        seen.commas.append(seen.comma)
-    seen.closers.pop()
-    _value_ends(seen, end)
+    if walk.place in {"next item", "next key"}:
+        walk.commas.append(walk.comma)
+    walk.closers.pop()
+    _value_ends(walk, end)
 
 
-def _comma(seen: _Walk, start: int, end: int) -> None:
-    seen.comma, seen.at = start, end
-    seen.place = "next item" if seen.closers[-1] == "]" else "next key"
+def _comma(walk: _Walk, start: int, end: int) -> None:
+    walk.comma, walk.at = start, end
+    walk.place = "next item" if walk.closers[-1] == "]" else "next key"
 
 
-def _colon(seen: _Walk, _start: int, end: int) -> None:
-    seen.at, seen.place = end, "value"
+def _colon(walk: _Walk, _start: int, end: int) -> None:
+    walk.at, walk.place = end, "value"
 
 
-def _value_ends(seen: _Walk, end: int) -> None:
-    seen.at = seen.safe = end
-    seen.place = "after"
-    if not seen.closers:
-        seen.outcome = "whole"
+def _value_ends(walk: _Walk, end: int) -> None:
+    walk.at = walk.safe = end
+    walk.place = "after"
+    if not walk.closers:
+        walk.outcome = "whole"
 
 
 _READ: Final[Mapping[str, Callable[[_Walk, int, int], None]]] = {

@@ -1,4 +1,4 @@
-"""What guards say."""
+"""Verdicts of guards: the spans that they find, and the findings that are kept of them."""
 
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -6,14 +6,17 @@ from typing import Literal
 
 Action = Literal["block", "redact", "mask", "flag", "route"]
 Side = Literal["input", "output"]
-# Where a span ends that has no end yet.
+# The `end` of a span whose end was not found yet.
 OPEN = 1 << 62
 
 
 @dataclass(frozen=True, slots=True)
 class FoundSpan:
-    """Something that was found. `start`, `end`: characters of the text; `guard`: the guard's name; `rule`: what found
-    it; `kind`: what it is."""
+    """A stretch of a text in which a guard found something.
+
+    `start`, `end`: in characters of the text, the end exclusive; `guard`: the guard's name; `rule`: the rule that found
+    it; `kind`: the kind of thing that it is, such as `EMAIL`; `action`: what the guard does about it.
+    """
 
     start: int
     end: int
@@ -25,8 +28,11 @@ class FoundSpan:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A verdict as it is told and kept: never the text itself. `mark`: a keyed hash of what was found, so that two
-    findings can be known for the same thing by who has the key."""
+    """A finding as it is logged and kept: it never holds the text itself.
+
+    `mark`: a keyed hash of what was found, so that whoever has the key can tell that two findings are of the same
+    thing; `dry_run`: the guard only reports, and nothing was done about it.
+    """
 
     guard: str
     rule: str
@@ -40,5 +46,5 @@ class Finding:
 
 
 def mark_of(key: bytes, text: str) -> str:
-    """A keyed hash of a text: 16 hexadecimal digits. Source: RFC 7693 (BLAKE2, keyed)."""
+    """Returns a keyed hash of a text: 16 hexadecimal digits. Source: RFC 7693 (BLAKE2, keyed)."""
     return blake2b(text.encode("utf-8", "replace"), key=blake2b(key).digest(), digest_size=8).hexdigest()

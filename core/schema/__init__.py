@@ -1,1 +1,1 @@
-"""JSON schemas from people nobody vouches for: compiled under limits, and held to values under a budget of steps."""
+"""JSON schemas from untrusted sources: compiled under limits, and evaluated under a budget of steps."""

@@ -1,14 +1,14 @@
-"""The work that holding a value to a schema may take, in steps of about a microsecond."""
+"""The step budget: a limit for the work of checking values by a schema, in steps of about a microsecond."""
 
 from patchbay.core.errors import PatchbayError
 
 
 class BudgetSpent(PatchbayError):
-    """A value could not be held to its schema within the work that this may take."""
+    """Raised where a value cannot be checked by its schema within the budget."""
 
 
 class StepBudget:
-    """`left`: steps."""
+    """Counts down the steps that a check may take. `left`: the steps left, -1 once it is spent."""
 
     __slots__ = ("left",)
 
@@ -16,7 +16,7 @@ class StepBudget:
         self.left = steps
 
     def spend(self, steps: int = 1) -> None:
-        """Takes `steps`. Raises BudgetSpent where there are not so many left, and has none from then on."""
+        """Takes `steps` from the budget. Raises BudgetSpent where fewer are left, and at every later call too."""
         self.left -= steps
         if self.left < 0:
             self.left = -1

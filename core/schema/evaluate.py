@@ -1,9 +1,8 @@
-"""A run of a value through the nodes of a compiled schema: its depth, its steps, its faults, and the references that
-lead it from node to node. All of it takes its steps from one budget.
+"""Evaluation of a value by a compiled schema: from node to node, along references, with one budget of steps.
 
-A keyword is a function of a value and of what the keyword's own value was compiled to. It returns whether the value is
-right, and tells what is wrong where somebody listens: of the branches of a choice (`anyOf`) nobody does. `keywords.py`
-has them.
+The value that is evaluated is called the instance, as in JSON Schema. A keyword is a function of the instance and of
+the compiled value of the keyword. It returns whether the instance is valid, and reports faults where they are asked
+for: the branches of a choice (`anyOf`) report none. The keywords are in `keywords.py`.
 """
 
 from collections.abc import Callable
@@ -13,16 +12,19 @@ from typing import Any, Final
 from patchbay.core.schema.budget import BudgetSpent, StepBudget
 from patchbay.core.schema.values import shown
 
-# Subschemas in each other, on the way to one value: each takes three frames of Python's stack.
+# Nested subschemas on the way to one value: each takes three frames of Python's stack.
 _DEEPEST: Final = 290
-# A value's place: its parent's, and its name or number there.
+# A value's place: the place of its parent, and its name or number there; None for the whole value.
 Place = tuple[Any, str | int] | None
 
 
 @dataclass(slots=True, eq=False)
 class Node:
-    """A subschema. `base`: the URI of the resource that it is in; `always`: what it says of any value, where it is true
-    or false; `checks`: its keywords, with what their values were compiled to."""
+    """A compiled subschema.
+
+    `base`: the URI of the resource that it is in; `always`: the result for every value, where the subschema is true or
+    false; `checks`: its keywords, with their compiled values.
+    """
 
     base: str
     always: bool | None
@@ -30,8 +32,9 @@ class Node:
 
 
 @dataclass(slots=True, eq=False)
-class Holder:
-    """A reference. `node`: where it leads, once that is known; `others`: where a dynamic one does, by resource."""
+class Reference:
+    """A compiled reference. `node`: its target, once that is known; `others`: the targets of a dynamic one, by
+    resource."""
 
     node: Node
     others: dict[str, Node] = field(default_factory=dict)
@@ -39,8 +42,10 @@ class Holder:
 
 @dataclass(slots=True)
 class EvaluatedParts:
-    """The parts of a value that a schema has looked at, for `unevaluated…`: `names`, `items`, and those before
-    `upto`."""
+    """The parts of a value that a schema has evaluated, for the keywords `unevaluated…`.
+
+    `names`: of an object; `items`: numbers in a list; `upto`: all items before this number, too.
+    """
 
     names: set[str] = field(default_factory=set)
     items: set[int] = field(default_factory=set)
@@ -49,8 +54,11 @@ class EvaluatedParts:
 
 @dataclass(slots=True)
 class SchemaEvaluation:
-    """One value held to one schema. `tracks`: whether it matters what was looked at; `most`: faults that are told;
-    `faults`: where, and what; `scope`: the resources that led to where it is now."""
+    """The state of evaluating one value by one schema.
+
+    `budget`: pays for each step; `tracks`: whether evaluated parts are kept track of; `most`: the faults that are
+    reported; `faults`: the faults so far, as place and message; `scope`: the resources on the way to the current node.
+    """
 
     budget: StepBudget
     tracks: bool
@@ -60,80 +68,90 @@ class SchemaEvaluation:
 
     @property
     def full(self) -> bool:
-        """Whether no more faults are told."""
+        """Whether no more faults are reported."""
         return len(self.faults) >= self.most
 
     def enter(self, node: Node) -> None:
-        """Notes that `node` is held to a value now. Raises BudgetSpent."""
+        """Adds `node` to the scope. Raises BudgetSpent where it is nested too deeply."""
         self.scope.append(node.base)
         if len(self.scope) > _DEEPEST:
             raise BudgetSpent("nested too deeply")
 
 
 @dataclass(slots=True)
-class At:
-    """A value, as a keyword sees it. `tells`: whether faults are told; `seen`: what was looked at, where it matters."""
+class Instance:
+    """The instance that a keyword evaluates.
+
+    `run`: the evaluation that it belongs to; `place`: of the value; `reports`: whether faults are reported;
+    `evaluated`: its evaluated parts, None where nothing depends on them.
+    """
 
     run: SchemaEvaluation
     value: Any
     place: Place
-    tells: bool
-    seen: EvaluatedParts | None
+    reports: bool
+    evaluated: EvaluatedParts | None
 
-    def wrong(self, what: str) -> bool:
-        """Tells what is wrong with the value. False."""
-        return self.says(f"{shown(self.value)} {what}") if self.tells and not self.run.full else False
+    def fail(self, what: str) -> bool:
+        """Reports a fault, with the value before `what`. Returns False."""
+        return self.report(f"{shown(self.value)} {what}") if self.reports and not self.run.full else False
 
-    def says(self, what: str) -> bool:
-        """Tells what is wrong. False."""
-        if self.tells and not self.run.full:
+    def report(self, what: str) -> bool:
+        """Reports a fault. Returns False."""
+        if self.reports and not self.run.full:
             self.run.faults.append((_path(self.place), what))
         return False
 
-    def holds(self, node: Node) -> bool:
-        """Whether the value is right by `node`, too, whose faults are its own."""
-        return hold(self.run, node, self, self.seen)
+    def is_valid_by(self, node: Node) -> bool:
+        """Whether the value is valid by `node`. Faults are reported as its own."""
+        return evaluate(self.run, node, self, self.evaluated)
 
-    def is_one_of(self, node: Node, *, counts: bool = True) -> bool:
-        """Whether the value is right by `node`, which is but a choice. `counts`: whether it was looked at then."""
-        quiet = At(self.run, self.value, self.place, False, None)
-        return hold(self.run, node, quiet, self.seen if counts else None)
+    def is_valid_choice(self, node: Node, *, counts: bool = True) -> bool:
+        """Whether the value is valid by `node`, which is only a choice: no faults are reported.
+
+        `counts`: whether the parts that `node` evaluates count as evaluated.
+        """
+        quiet = Instance(self.run, self.value, self.place, False, None)
+        return evaluate(self.run, node, quiet, self.evaluated if counts else None)
 
 
-Keyword = Callable[[At, Any], bool]
+# Takes the instance and the keyword's compiled value. Returns whether the instance is valid.
+Keyword = Callable[[Instance, Any], bool]
 
 
-def held(node: Node, value: Any, run: SchemaEvaluation) -> list[tuple[str, str]]:
-    """The faults of `value`: where, and what. Raises BudgetSpent."""
+def faults_of(node: Node, value: Any, run: SchemaEvaluation) -> list[tuple[str, str]]:
+    """Evaluates `value` by `node`, and returns its faults, as place and message. Raises BudgetSpent."""
     try:
-        hold(run, node, At(run, value, None, True, None), None)
+        evaluate(run, node, Instance(run, value, None, True, None), None)
     except RecursionError as error:
         raise BudgetSpent("nested too deeply") from error
     return run.faults
 
 
-def hold(run: SchemaEvaluation, node: Node, given: At, seen: EvaluatedParts | None) -> bool:
-    """Whether the value that is `given` is right by `node`; what that looks at is added to `seen`. Raises
-    BudgetSpent."""
-    node = _meant(run, node)
+def evaluate(run: SchemaEvaluation, node: Node, given: Instance, evaluated: EvaluatedParts | None) -> bool:
+    """Evaluates the value of `given` by `node`, and returns whether it is valid.
+
+    `evaluated`: gets the parts that `node` evaluates, where the value is valid. Raises BudgetSpent.
+    """
+    node = _target(run, node)
     if node.always is not None:
-        return node.always or given.says(f"False schema does not allow {shown(given.value) if given.tells else ''}")
+        return node.always or given.report(f"False schema does not allow {shown(given.value) if given.reports else ''}")
     run.enter(node)
-    at = At(run, given.value, given.place, given.tells, EvaluatedParts() if run.tracks else None)
-    right = True
+    instance = Instance(run, given.value, given.place, given.reports, EvaluatedParts() if run.tracks else None)
+    valid = True
     for keyword, argument in node.checks:
-        if not keyword(at, argument):
-            right = False
-            if not at.tells or run.full:
+        if not keyword(instance, argument):
+            valid = False
+            if not instance.reports or run.full:
                 break
     run.scope.pop()
-    if right and seen is not None and at.seen is not None:
-        _add(run, seen, at.seen)
-    return right
+    if valid and evaluated is not None and instance.evaluated is not None:
+        _add(run, evaluated, instance.evaluated)
+    return valid
 
 
-def _meant(run: SchemaEvaluation, node: Node) -> Node:
-    """Where a subschema that is but a reference leads: it takes no depth, only steps."""
+def _target(run: SchemaEvaluation, node: Node) -> Node:
+    """Follows a subschema that is only a reference to its target. This takes steps, and no depth."""
     run.budget.spend()
     while len(node.checks) == 1 and node.checks[0][0] is refer and node.checks[0][1].node.base == node.base:
         run.budget.spend()
@@ -141,27 +159,29 @@ def _meant(run: SchemaEvaluation, node: Node) -> Node:
     return node
 
 
-def _add(run: SchemaEvaluation, seen: EvaluatedParts, more: EvaluatedParts) -> None:
+def _add(run: SchemaEvaluation, evaluated: EvaluatedParts, more: EvaluatedParts) -> None:
     run.budget.spend((len(more.names) + len(more.items)) // 8)
-    seen.names |= more.names
-    seen.items |= more.items
-    seen.upto = max(seen.upto, more.upto)
+    evaluated.names |= more.names
+    evaluated.items |= more.items
+    evaluated.upto = max(evaluated.upto, more.upto)
 
 
 def _path(place: Place) -> str:
     parts: list[str] = []
     while place is not None:
         place, key = place
-        named = f".{key}" if isinstance(key, str) and key.isidentifier() else f"[{key!r}]"
-        parts.append(named)
+        step = f".{key}" if isinstance(key, str) and key.isidentifier() else f"[{key!r}]"
+        parts.append(step)
     return "$" + "".join(reversed(parts))
 
 
-def refer(at: At, holder: Holder) -> bool:
-    """`$ref`."""
-    return at.holds(holder.node)
+def refer(instance: Instance, reference: Reference) -> bool:
+    """The keyword `$ref`."""
+    return instance.is_valid_by(reference.node)
 
 
-def refer_dynamically(at: At, holder: Holder) -> bool:
-    """`$dynamicRef`: to where the first resource on the way has it."""
-    return at.holds(next((holder.others[base] for base in at.run.scope if base in holder.others), holder.node))
+def refer_dynamically(instance: Instance, reference: Reference) -> bool:
+    """The keyword `$dynamicRef`: its target is in the first resource of the scope that has one."""
+    return instance.is_valid_by(
+        next((reference.others[base] for base in instance.run.scope if base in reference.others), reference.node)
+    )

@@ -1,4 +1,4 @@
-"""JSON values: their types, whether two are equal, and how they are shown. Pure."""
+"""JSON values: their types, their equality, and their display in messages. Pure."""
 
 import math
 import reprlib
@@ -6,7 +6,8 @@ from collections.abc import Callable, Hashable, Mapping
 from fractions import Fraction
 from typing import Any, Final
 
-# Python's hash of a number is known to everybody; strings' is not. From here on numbers are told apart as strings.
+# Anybody can make numbers whose hashes collide in Python; hashes of strings are seeded. From this value on numbers are
+# compared as strings.
 _KNOWN_HASH: Final = 1 << 60
 
 
@@ -31,8 +32,11 @@ is_number = TYPES["number"]
 
 
 def frozen(value: Any, spend: Callable[[int], None]) -> Hashable:
-    """What is equal for two values where JSON Schema has them equal: 1 is 1.0, and not true. `spend`: is told of each
-    value in it."""
+    """Returns a hashable form of a value, equal for two values where JSON Schema has them equal: 1 is 1.0, and not
+    true.
+
+    `spend`: is called with the steps that each value in it takes.
+    """
     spend(1)
     if isinstance(value, bool):
         return ("boolean", value)
@@ -40,15 +44,15 @@ def frozen(value: Any, spend: Callable[[int], None]) -> Hashable:
         whole = int(value) if isinstance(value, float) and value.is_integer() else value
         return ("number", hex(whole)) if isinstance(whole, int) and abs(whole) >= _KNOWN_HASH else whole
     if isinstance(value, list):
-        return ("array", tuple(frozen(one, spend) for one in value))
+        return ("array", tuple(frozen(item, spend) for item in value))
     if isinstance(value, dict):
-        return ("object", frozenset((name, frozen(one, spend)) for name, one in value.items()))
+        return ("object", frozenset((name, frozen(item, spend)) for name, item in value.items()))
     spend(len(value) // 1000 if isinstance(value, str) else 0)
     return value if isinstance(value, str) or value is None else repr(value)
 
 
 def is_multiple(value: Any, of: Any) -> bool:
-    """Whether `value` is `of` times a whole number, both as they are written in decimals. Infinity is no number's."""
+    """Whether `value` is `of` times a whole number, both as they are written in decimals. Infinity is not."""
     if isinstance(value, float) and not math.isfinite(value):
         return False
     return _exact(value) % _exact(of) == 0
@@ -59,11 +63,11 @@ def _exact(value: Any) -> Fraction:
 
 
 def shown(value: Any) -> str:
-    """`value` as Python writes it, its beginning where it is long: the time that takes is bounded."""
-    return _shower().repr(value)
+    """Returns `value` as Python writes it, shortened where it is long, in bounded time."""
+    return _shortened_repr().repr(value)
 
 
-def _shower() -> reprlib.Repr:
-    shower = reprlib.Repr()
-    shower.maxlevel, shower.maxdict, shower.maxlist, shower.maxstring, shower.maxlong = 3, 6, 6, 120, 60
-    return shower
+def _shortened_repr() -> reprlib.Repr:
+    shortened = reprlib.Repr()
+    shortened.maxlevel, shortened.maxdict, shortened.maxlist, shortened.maxstring, shortened.maxlong = 3, 6, 6, 120, 60
+    return shortened

@@ -1,1 +1,1 @@
-"""Answers in the wire formats, with every text in them put through guards."""
+"""Wire formats of answers: codecs that put every text in an answer through guards."""

@@ -1,4 +1,4 @@
-"""The end that a guard puts to a stream, and what all wire formats have in common."""
+"""The codec protocol that all wire formats of streams share, and the error by which a guard ends a stream."""
 
 from collections.abc import Callable
 from typing import Protocol
@@ -7,25 +7,27 @@ from patchbay.core.errors import PatchbayError
 
 
 class StreamStopped(PatchbayError):
-    """A guard has ended the answer: `last`, its last events, go out, and the engine's work on it stops."""
+    """Raised where a guard ends the answer. `last`: its last events, which still go out; the engine's work on it
+    stops."""
 
     def __init__(self, last: bytes) -> None:
         super().__init__("A guard has ended the answer.")
         self.last = last
 
 
-# Tokens of the prompt and of the answer so far.
+# Returns the tokens of the prompt and of the answer so far.
 Used = Callable[[], tuple[int, int]]
 
 
 class Codec(Protocol):
-    """One streamed answer in its wire format."""
+    """Filters one streamed answer in its wire format."""
 
     def feed(self, events: bytes) -> bytes:
-        """What may go out for `events`, which are whole. Raises StreamStopped."""
+        """Takes whole events, and returns those that may go out now. Raises StreamStopped."""
 
     def finish(self) -> bytes:
-        """What is still to go out where the stream ends without saying so."""
+        """Returns what is still to go out where a stream ends without an event that says so."""
 
     def stop(self, held: bytes) -> bytes:
-        """What ends the answer where it is. `held`: events that the client has not had, and will not."""
+        """Returns the events that end the answer where it is. `held`: events that the client has not received, and will
+        not."""

@@ -1,7 +1,7 @@
-"""Chat completions and completions as they stream.
+"""The codec of streamed chat completions and completions.
 
-What carries the text beside it, log probabilities and token ids, waits for its choice's end, and goes out only where
-nothing was left out of that.
+Log probabilities and token ids repeat the text. They wait for the end of their choice, and go out only where nothing
+was left out of its text.
 
 Source: https://platform.openai.com/docs/api-reference/chat-streaming
 """
@@ -16,26 +16,37 @@ from patchbay.guards.formats.sse import DONE, split, written
 from patchbay.guards.formats.texts import CARRIES_TEXT, ESCAPED, NEUTRAL, AnswerTexts
 from patchbay.guards.verdict import Side
 
-# What a choice has beside its text.
+# Fields of a choice that are not filtered as texts.
 _PLAIN = frozenset({"index", "finish_reason", "stop_reason", *CARRIES_TEXT})
+# Keys whose text comes in one piece, and is filtered as a whole.
 _WHOLE = frozenset({"name"})
+# Paths of the answer's own text.
 _MAIN = (("delta", "content"), ("text",))
-_MOST_BESIDE = 20_000
+# Entries of log probabilities and token ids that are kept for one choice.
+_MOST_DETAILS = 20_000
+# A text's place in a choice: keys of objects and numbers in lists.
 Path = tuple[str | int, ...]
+# Returns the verdicts of guards on a side so far.
 Results = Callable[[Side], Mapping[str, Any]]
 
 
 @dataclass(slots=True)
 class _Choice:
+    """The state of one choice. `paths`: the texts that it has; `details`: log probabilities and token ids that wait for
+    its end, by field; `over`: whether it has ended."""
+
     paths: dict[Path, None] = field(default_factory=dict)
-    beside: dict[str, list[Any]] = field(default_factory=dict)
+    details: dict[str, list[Any]] = field(default_factory=dict)
     over: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class RequestedAnswer:
-    """`choices`: how many answers were asked for; `usage`: whether a last chunk with it was, too; `results`: whether
-    guards' verdicts were."""
+    """The parts of an answer that the request asks for.
+
+    `choices`: the number of choices; `usage`: whether a last chunk gives the usage; `results`: whether guards' verdicts
+    are in the answer.
+    """
 
     choices: int
     usage: bool = False
@@ -43,39 +54,44 @@ class RequestedAnswer:
 
 
 class ChoicesCodec:
-    """A `Codec`. `results`: guards' verdicts on a side so far."""
+    """A `Codec` of chat completions and completions.
+
+    `texts`: filters the texts; `used`: returns the tokens used so far; `results`: returns the verdicts on a side so
+    far; `wanted`: what the request asks for.
+    """
 
     def __init__(self, texts: AnswerTexts, used: Used, results: Results, wanted: RequestedAnswer) -> None:
         self._texts = texts
         self._used = used
         self._results = results
-        self._wanted = wanted.choices
-        self._usage = wanted.usage
-        self._tells_results = wanted.results
-        self._told_prompt = not wanted.results
+        self._wanted_choices = wanted.choices
+        self._wants_usage = wanted.usage
+        self._wants_results = wanted.results
+        self._prompt_results_sent = not wanted.results
         self._choices: dict[int, _Choice] = {}
-        self._last: dict[str, Any] = {}
+        # The fields that all chunks share, from the last chunk.
+        self._frame: dict[str, Any] = {}
 
     def feed(self, events: bytes) -> bytes:
-        """As `Codec` says."""
-        out = [self._event(event, data) for event, data in split(events)]
-        return b"".join(out)
+        """Filters events; see `Codec`."""
+        return b"".join([self._event(event, data) for event, data in split(events)])
 
     def finish(self) -> bytes:
-        """As `Codec` says."""
-        rests = [self._flushed(index, choice) for index, choice in self._choices.items() if not choice.over]
+        """Ends a stream that did not end by itself; see `Codec`."""
+        rests = [self._rest_of(index, choice) for index, choice in self._choices.items() if not choice.over]
         return b"".join(self._chunk([rest]) for rest in rests if rest is not None)
 
     def stop(self, held: bytes) -> bytes:
-        """As `Codec` says."""
-        if not self._last:
+        """Ends the answer where it is; see `Codec`."""
+        if not self._frame:
+            # Nothing has passed yet: the first chunk that was held gives the form.
             first: dict[str, Any] = next(
                 (data for _, data in split(held) if data is not None and data.get("choices")), {}
             )
-            self._last = _frame(first)
-        left: dict[str, Any] = {"text": ""} if self._last.get("object") == "text_completion" else {"delta": {}}
+            self._frame = _frame(first)
+        empty: dict[str, Any] = {"text": ""} if self._frame.get("object") == "text_completion" else {"delta": {}}
         over = {index for index, choice in self._choices.items() if choice.over}
-        ended = [self._ended({"index": index, **left}) for index in range(self._wanted) if index not in over]
+        ended = [self._ended({"index": index, **empty}) for index in range(self._wanted_choices) if index not in over]
         return (self._chunk(ended) if ended else b"") + self._ending()
 
     def _event(self, event: bytes, data: Any) -> bytes:
@@ -84,13 +100,13 @@ class ChoicesCodec:
         choices = data.get("choices")
         if not choices:
             return event if "choices" in data else written(self._texts.filtered(data))
-        self._last = _frame(data)
+        self._frame = _frame(data)
         data.pop("prompt_token_ids", None)
-        kept = [one for choice in choices if (one := self._choice(choice)) is not None]
+        kept = [filtered for choice in choices if (filtered := self._choice(choice)) is not None]
         if not kept and not data.get("usage"):
             return b""
         data["choices"] = kept
-        self._tell_prompt(data)
+        self._add_prompt_results(data)
         out = written(data)
         if self._all_over and any(map(self._blocked, self._choices)):
             raise StreamStopped(out + self._ending())
@@ -98,101 +114,110 @@ class ChoicesCodec:
 
     @property
     def _all_over(self) -> bool:
-        return len(self._choices) >= self._wanted and all(choice.over for choice in self._choices.values())
+        return len(self._choices) >= self._wanted_choices and all(choice.over for choice in self._choices.values())
 
     def _choice(self, choice: dict[str, Any]) -> dict[str, Any] | None:
+        """Returns a chunk's choice as it may go out; None where nothing of it may."""
         index = choice.get("index", 0)
-        known = self._choices.setdefault(index, _Choice())
-        if known.over:
+        state = self._choices.setdefault(index, _Choice())
+        if state.over:
             return None
         for name in CARRIES_TEXT:
             if (value := choice.pop(name, None)) is not None:
-                self._set_aside(known, name, value)
-        said = {name: value for name, value in choice.items() if name not in _PLAIN}
-        told, came = self._filtered(said, (), index, known)
+                self._keep_detail(state, name, value)
+        content = {name: value for name, value in choice.items() if name not in _PLAIN}
+        filtered, had_text = self._filtered(content, (), index, state)
         if self._blocked(index):
-            known.over = True
-            return self._ended({"index": index, **told})
+            state.over = True
+            return self._ended({"index": index, **filtered})
         ends = choice.get("finish_reason") is not None
         if ends:
-            known.over = True
-            self._flush_into(told, index, known)
+            state.over = True
+            self._flush_into(filtered, index, state)
             if self._blocked(index):
-                return self._ended({"index": index, **told})
-            self._give_back(choice, index, known)
-        if came and not ends and not _has_text(told):
+                return self._ended({"index": index, **filtered})
+            self._add_details(choice, index, state)
+        # All of the text is held: there is nothing to send yet.
+        if had_text and not ends and not _has_text(filtered):
             return None
-        return {**choice, **told}
+        return {**choice, **filtered}
 
     def _ended(self, choice: dict[str, Any]) -> dict[str, Any]:
-        """A choice that a guard ends."""
+        """Returns `choice` with the end that a guard puts to it."""
         ended = {"logprobs": None, "finish_reason": "content_filter"}
         return {**choice, **ended, "content_filter_results": self._results("output")}
 
-    def _tell_prompt(self, data: dict[str, Any]) -> None:
-        if not self._told_prompt:
-            self._told_prompt = True
+    def _add_prompt_results(self, data: dict[str, Any]) -> None:
+        if not self._prompt_results_sent:
+            self._prompt_results_sent = True
             data["prompt_filter_results"] = prompt_results(self._results("input"))
 
-    def _filtered(self, value: Any, path: Path, index: int, known: _Choice) -> tuple[Any, bool]:
-        """`value` with its texts put through their channels, and whether it had any."""
+    def _filtered(self, value: Any, path: Path, index: int, state: _Choice) -> tuple[Any, bool]:
+        """Returns `value` with its texts filtered, and whether it had any.
+
+        `path`: its place in the choice with the number `index`, whose state is `state`.
+        """
         if isinstance(value, str):
             name = next((part for part in reversed(path) if isinstance(part, str)), "")
             if name in NEUTRAL or not value:
                 return value, False
             if name in _WHOLE:
                 return self._texts.whole(value)[0], False
-            known.paths[path] = None
+            state.paths[path] = None
             main = path in _MAIN
             return self._texts.feed((index, path), value, escaped=name in ESCAPED, main=main), True
         if isinstance(value, dict):
-            made = {name: self._filtered(one, (*path, name), index, known) for name, one in value.items()}
-            return {name: one for name, (one, _) in made.items()}, any(came for _, came in made.values())
+            items = {name: self._filtered(item, (*path, name), index, state) for name, item in value.items()}
+            return {name: item for name, (item, _) in items.items()}, any(had_text for _, had_text in items.values())
         if isinstance(value, list):
-            parts = [self._filtered(one, (*path, _place(one, at)), index, known) for at, one in enumerate(value)]
-            return [one for one, _ in parts], any(came for _, came in parts)
+            parts = [
+                self._filtered(item, (*path, _number(item, position)), index, state)
+                for position, item in enumerate(value)
+            ]
+            return [item for item, _ in parts], any(had_text for _, had_text in parts)
         return value, False
 
-    def _flush_into(self, told: dict[str, Any], index: int, known: _Choice) -> None:
-        for path in known.paths:
+    def _flush_into(self, content: dict[str, Any], index: int, state: _Choice) -> None:
+        """Adds to `content` what was held of a choice's texts."""
+        for path in state.paths:
             if rest := self._texts.finish((index, path)):
-                _put(told, path, rest)
+                _put(content, path, rest)
 
-    def _flushed(self, index: int, known: _Choice) -> dict[str, Any] | None:
-        told: dict[str, Any] = {}
-        self._flush_into(told, index, known)
-        return {"index": index, **told, "finish_reason": None} if told else None
+    def _rest_of(self, index: int, state: _Choice) -> dict[str, Any] | None:
+        content: dict[str, Any] = {}
+        self._flush_into(content, index, state)
+        return {"index": index, **content, "finish_reason": None} if content else None
 
-    def _set_aside(self, known: _Choice, name: str, value: Any) -> None:
-        parts = known.beside.setdefault(name, [])
-        if sum(map(len, known.beside.values())) < _MOST_BESIDE:
+    def _keep_detail(self, state: _Choice, name: str, value: Any) -> None:
+        parts = state.details.setdefault(name, [])
+        if sum(map(len, state.details.values())) < _MOST_DETAILS:
             parts.append(value)
 
-    def _give_back(self, choice: dict[str, Any], index: int, known: _Choice) -> None:
-        """Adds to a choice's last part what waited for it."""
-        if self._tells_results:
+    def _add_details(self, choice: dict[str, Any], index: int, state: _Choice) -> None:
+        """Adds the details that waited for a choice's end to its last part."""
+        if self._wants_results:
             choice["content_filter_results"] = self._results("output")
-        if any(self._texts.changed((index, path)) for path in known.paths):
+        if any(self._texts.changed((index, path)) for path in state.paths):
             return
-        for name, values in known.beside.items():
+        for name, values in state.details.items():
             choice[name] = _joined(values)
 
     def _blocked(self, index: int) -> bool:
         return any(self._texts.blocked((index, path)) for path in self._choices[index].paths)
 
     def _chunk(self, choices: list[dict[str, Any]]) -> bytes:
-        return written({**self._last, "choices": choices})
+        return written({**self._frame, "choices": choices})
 
     def _ending(self) -> bytes:
-        if not self._usage:
+        if not self._wants_usage:
             return DONE
         prompt, answer = self._used()
         usage = {"prompt_tokens": prompt, "completion_tokens": answer, "total_tokens": prompt + answer}
-        return written({**self._last, "choices": [], "usage": usage}) + DONE
+        return written({**self._frame, "choices": [], "usage": usage}) + DONE
 
 
 def prompt_results(results: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Verdicts on a prompt, in Azure's form.
+    """Returns the verdicts on a prompt in Azure's form.
 
     Source: https://learn.microsoft.com/azure/ai-services/openai/concepts/content-filter
     """
@@ -200,35 +225,35 @@ def prompt_results(results: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _frame(data: dict[str, Any]) -> dict[str, Any]:
-    """What all chunks of an answer have."""
+    """Returns the fields that all chunks of an answer share."""
     return {name: data[name] for name in data if name not in ("choices", "usage", *CARRIES_TEXT)}
 
 
-def _place(value: Any, at: int) -> int:
-    """Where a part of a list belongs, which is not where it stands in a chunk that has only some of them."""
+def _number(value: Any, position: int) -> int:
+    """Returns the number of a part in its list: by its `index`, as a chunk may have only some of the parts."""
     index = value.get("index") if isinstance(value, dict) else None
-    return index if isinstance(index, int) else at
+    return index if isinstance(index, int) else position
 
 
 def _has_text(value: Any) -> bool:
     if isinstance(value, dict):
-        return any(_has_text(one) for name, one in value.items() if name not in ("type", "index"))
+        return any(_has_text(item) for name, item in value.items() if name not in ("type", "index"))
     if isinstance(value, list):
         return any(map(_has_text, value))
     return isinstance(value, str) and value != ""
 
 
-def _put(told: dict[str, Any], path: Path, text: str) -> None:
-    """Adds `text` to what is at `path`."""
-    place: Any = told
+def _put(content: dict[str, Any], path: Path, text: str) -> None:
+    """Adds `text` to the text at `path` in `content`, and makes what is missing on the way."""
+    place: Any = content
     for part, after in pairwise(path):
         fresh: Any = [] if isinstance(after, int) else {}
         if isinstance(part, int):
-            found = next((one for one in place if one.get("index") == part), None)
-            if found is None:
-                found = {"index": part}
-                place.append(found)
-            place = found
+            entry = next((item for item in place if item.get("index") == part), None)
+            if entry is None:
+                entry = {"index": part}
+                place.append(entry)
+            place = entry
         else:
             if not place.get(part):
                 place[part] = fresh
@@ -238,11 +263,11 @@ def _put(told: dict[str, Any], path: Path, text: str) -> None:
 
 
 def _joined(values: list[Any]) -> Any:
-    """Parts that came one after the other, as one."""
+    """Joins parts that came one after the other."""
     if all(isinstance(value, list) for value in values):
-        return [one for value in values for one in value]
+        return [item for value in values for item in value]
     if all(isinstance(value, dict) for value in values):
         names = dict.fromkeys(name for value in values for name in value)
-        found = {name: [value[name] for value in values if value.get(name) is not None] for name in names}
-        return {name: _joined(parts) if parts else None for name, parts in found.items()}
+        by_name = {name: [value[name] for value in values if value.get(name) is not None] for name in names}
+        return {name: _joined(parts) if parts else None for name, parts in by_name.items()}
     return values[-1]

@@ -1,25 +1,25 @@
-"""Answers that come as one JSON document.
+"""Filtering of answers that come as one JSON document.
 
-Each text goes through a channel as it would on a stream, so it comes out the same.
+Each text goes through a channel as it would on a stream, so the result is the same.
 """
 
 from typing import Any
 
 from patchbay.guards.formats.texts import CARRIES_TEXT, ESCAPED, NEUTRAL, AnswerTexts, is_main
 
-# Endpoints that answer with text. What others answer (vectors, counts) holds none.
+# Endpoints that answer with text. The answers of others (vectors, counts) hold none.
 WITH_TEXT = ("chat_completions", "completions", "responses", "messages")
 
 
 def filtered_answer(endpoint: str, answer: dict[str, Any], texts: AnswerTexts) -> dict[str, Any]:
-    """`answer` of `endpoint` with its texts filtered."""
+    """Returns an answer of `endpoint` with its texts filtered by `texts`."""
     if endpoint == "responses":
         return _response(answer, texts)
     if endpoint == "messages":
         return _message(answer, texts)
-    made = {name: value for name, value in answer.items() if name not in CARRIES_TEXT}
+    fields = {name: value for name, value in answer.items() if name not in CARRIES_TEXT}
     choices = answer.get("choices")
-    rest = {name: texts.filtered(value, name) for name, value in made.items() if name != "choices"}
+    rest = {name: texts.filtered(value, name) for name, value in fields.items() if name != "choices"}
     if not isinstance(choices, list):
         return rest
     return {**rest, "choices": [_choice(choice, texts) for choice in choices]}
@@ -27,35 +27,38 @@ def filtered_answer(endpoint: str, answer: dict[str, Any], texts: AnswerTexts) -
 
 def _choice(choice: dict[str, Any], texts: AnswerTexts) -> dict[str, Any]:
     walk = _Walk(texts, ("choice", choice.get("index", 0)))
-    beside = {name: choice[name] for name in CARRIES_TEXT if name in choice}
-    made: dict[str, Any] = walk.filtered({name: value for name, value in choice.items() if name not in beside}, ())
+    details = {name: choice[name] for name in CARRIES_TEXT if name in choice}
+    filtered: dict[str, Any] = walk.filtered({name: value for name, value in choice.items() if name not in details}, ())
     if walk.blocked:
-        made["finish_reason"] = "content_filter"
-    return {**made, **(dict.fromkeys(beside) if walk.changed else beside)}
+        filtered["finish_reason"] = "content_filter"
+    return {**filtered, **(dict.fromkeys(details) if walk.changed else details)}
 
 
 def _response(answer: dict[str, Any], texts: AnswerTexts) -> dict[str, Any]:
     walk = _Walk(texts, ("output",))
     output = walk.filtered(answer.get("output"), (), drop=frozenset({"logprobs"}))
     rest = {name: value for name, value in answer.items() if name != "output"}
-    made: dict[str, Any] = {**texts.filtered(rest), "output": output}
+    filtered: dict[str, Any] = {**texts.filtered(rest), "output": output}
     if walk.blocked:
-        made |= {"status": "incomplete", "incomplete_details": {"reason": "content_filter"}}
-    return made
+        filtered |= {"status": "incomplete", "incomplete_details": {"reason": "content_filter"}}
+    return filtered
 
 
 def _message(answer: dict[str, Any], texts: AnswerTexts) -> dict[str, Any]:
     walk = _Walk(texts, ("content",))
     content = walk.filtered(answer.get("content"), ())
     rest = {name: value for name, value in answer.items() if name != "content"}
-    made: dict[str, Any] = {**texts.filtered(rest), "content": content}
+    filtered: dict[str, Any] = {**texts.filtered(rest), "content": content}
     if walk.blocked:
-        made |= {"stop_reason": "refusal", "stop_sequence": None}
-    return made
+        filtered |= {"stop_reason": "refusal", "stop_sequence": None}
+    return filtered
 
 
 class _Walk:
-    """Filters the texts of a part of an answer, and knows what came of them. After a block there is no more text."""
+    """Filters the texts of a part of an answer. After a block there is no more text.
+
+    `root`: the beginning of the texts' keys. `blocked`, `changed`: whether any text was.
+    """
 
     def __init__(self, texts: AnswerTexts, root: tuple[Any, ...]) -> None:
         self._texts = texts
@@ -64,21 +67,24 @@ class _Walk:
         self.changed = False
 
     def filtered(self, value: Any, path: tuple[Any, ...], drop: frozenset[str] = frozenset(), kind: str = "") -> Any:
-        """`value` with its texts filtered, and what is called as in `drop` emptied. `kind`: of what it is a part."""
+        """Returns `value` with its texts filtered.
+
+        `path`: its place in the part; `drop`: keys whose lists are emptied; `kind`: the type of the object around it.
+        """
         if isinstance(value, str):
             return self._text(value, path, kind)
         if isinstance(value, list):
-            return [self.filtered(one, (*path, at), drop, kind) for at, one in enumerate(value)]
+            return [self.filtered(item, (*path, number), drop, kind) for number, item in enumerate(value)]
         if isinstance(value, dict):
             kind = str(value.get("type", ""))
             return {
-                self._name(name): [] if name in drop and one else self.filtered(one, (*path, name), drop, kind)
-                for name, one in value.items()
+                self._name(name): [] if name in drop and item else self.filtered(item, (*path, name), drop, kind)
+                for name, item in value.items()
             }
         return value
 
     def _name(self, name: str) -> str:
-        """A tool's input has names that the model chose."""
+        """Filters a key that the model chose, as those of a tool's input are: it may carry text like any value."""
         return name if name.isidentifier() else self._texts.whole(name)[0]
 
     def _text(self, value: str, path: tuple[Any, ...], kind: str) -> str:

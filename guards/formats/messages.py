@@ -1,4 +1,4 @@
-"""Anthropic's messages as they stream.
+"""The codec of streamed messages in Anthropic's format.
 
 Source: https://docs.anthropic.com/en/api/messages-streaming
 """
@@ -9,29 +9,31 @@ from patchbay.guards.formats.codec import StreamStopped, Used
 from patchbay.guards.formats.sse import split, written
 from patchbay.guards.formats.texts import ESCAPED, NEUTRAL, AnswerTexts
 
+# A content block's index, and the name of its text in a delta.
 Key = tuple[Any, str]
 
 
 class MessagesCodec:
-    """A `Codec`."""
+    """A `Codec` of Anthropic's messages. `texts`: filters the texts; `used`: returns the tokens used so far."""
 
     def __init__(self, texts: AnswerTexts, used: Used) -> None:
         self._texts = texts
         self._used = used
+        # The first delta of each text that has not ended: the form of those made here.
         self._open: dict[Key, dict[str, Any]] = {}
         self._blocks: set[Any] = set()
 
     def feed(self, events: bytes) -> bytes:
-        """As `Codec` says."""
+        """Filters events; see `Codec`."""
         return b"".join(self._event(event, data) for event, data in split(events))
 
     def finish(self) -> bytes:
-        """As `Codec` says."""
+        """Ends a stream that did not end by itself; see `Codec`."""
         return b"".join(map(self._rest, list(self._open)))
 
     def stop(self, held: bytes) -> bytes:
-        """As `Codec` says."""
-        ends = [written({"type": "content_block_stop", "index": one}, "content_block_stop") for one in self._blocks]
+        """Ends the answer where it is; see `Codec`."""
+        ends = [written({"type": "content_block_stop", "index": index}, "content_block_stop") for index in self._blocks]
         return b"".join(ends) + self._ending()
 
     def _event(self, event: bytes, data: Any) -> bytes:

@@ -1,6 +1,6 @@
-"""What a model says in an answer, in plain text: content, reasoning, tool calls; streamed or whole. Pure.
+"""Plain text of an answer: content, reasoning and tool calls, of a stream or a document. Pure.
 
-For who judges an answer as a whole, not for who has to put it back together.
+It is for judges of a whole answer; an answer cannot be put together from it again.
 """
 
 from collections.abc import Hashable, Iterator, Mapping
@@ -8,12 +8,15 @@ from typing import Any
 
 from patchbay.guards.formats.texts import CARRIES_TEXT, NEUTRAL
 
-# Where an event of the Responses API says something that it may have said before, in parts.
-_AGAIN = ("text", "arguments", "refusal", "part", "item")
+# Fields of the Responses API's events that repeat a text which may have come in deltas before.
+_REPEATING = ("text", "arguments", "refusal", "part", "item")
 
 
 class PlainText:
-    """An answer as it grows. `texts`: by choice, each with all that it says, in the order in which it came."""
+    """Collects the plain text of a streamed answer.
+
+    `texts`: the text of each choice, in the order in which it came; `length`: of all texts together, in characters.
+    """
 
     def __init__(self, endpoint: str) -> None:
         self._endpoint = endpoint
@@ -21,47 +24,47 @@ class PlainText:
         self.length = 0
 
     def add(self, data: Any) -> None:
-        """Takes a stream's next event."""
+        """Takes the data of a stream's next event."""
         if not isinstance(data, dict):
             return
-        for choice, said in _new_in(self._endpoint, data):
-            self._say(choice, said)
-        for said in _again_in(self._endpoint, data):
-            if said not in self.texts.get("", ""):
-                self._say("", said)
+        for choice, text in _deltas_in(self._endpoint, data):
+            self._append(choice, text)
+        for text in _repeats_in(self._endpoint, data):
+            if text not in self.texts.get("", ""):
+                self._append("", text)
 
-    def _say(self, choice: Hashable, said: str) -> None:
-        self.texts[choice] = self.texts.get(choice, "") + said
-        self.length += len(said)
+    def _append(self, choice: Hashable, text: str) -> None:
+        self.texts[choice] = self.texts.get(choice, "") + text
+        self.length += len(text)
 
 
 def spoken_in(endpoint: str, answer: Mapping[str, Any]) -> dict[Hashable, str]:
-    """The texts of an answer that is one document, by choice."""
+    """Returns the texts of an answer that is one document, by choice."""
     choices = answer.get("choices")
     if endpoint in ("chat_completions", "completions") and isinstance(choices, list):
-        said = {at: "\n".join(_strings(choice)) for at, choice in enumerate(choices)}
+        texts = {number: "\n".join(_strings(choice)) for number, choice in enumerate(choices)}
     else:
-        said = {0: "\n".join(_strings(answer.get("output" if endpoint == "responses" else "content")))}
-    return {choice: text for choice, text in said.items() if text}
+        texts = {0: "\n".join(_strings(answer.get("output" if endpoint == "responses" else "content")))}
+    return {choice: text for choice, text in texts.items() if text}
 
 
-def _new_in(endpoint: str, data: Mapping[str, Any]) -> Iterator[tuple[Hashable, str]]:
-    """What an event adds, by choice."""
+def _deltas_in(endpoint: str, data: Mapping[str, Any]) -> Iterator[tuple[Hashable, str]]:
+    """Yields the texts that an event adds, each with its choice."""
     if endpoint in ("chat_completions", "completions"):
         choices = data.get("choices")
         for choice in choices if isinstance(choices, list) else ():
             if isinstance(choice, dict):
-                yield from ((choice.get("index", 0), said) for said in _strings(choice))
+                yield from ((choice.get("index", 0), text) for text in _strings(choice))
     elif str(data.get("type", "")).endswith("delta"):
-        yield from (("", said) for said in _strings(data.get("delta"), "delta"))
+        yield from (("", text) for text in _strings(data.get("delta"), "delta"))
 
 
-def _again_in(endpoint: str, data: Mapping[str, Any]) -> Iterator[str]:
-    """What an event says that may have been said."""
+def _repeats_in(endpoint: str, data: Mapping[str, Any]) -> Iterator[str]:
+    """Yields the texts of an event that may have come before."""
     if endpoint == "messages":
         yield from _strings(data.get("content_block"))
     if endpoint == "responses":
-        for name in _AGAIN:
+        for name in _REPEATING:
             yield from _strings(data.get(name), name)
         response = data.get("response")
         if isinstance(response, dict):
@@ -73,9 +76,9 @@ def _strings(value: Any, name: str = "") -> Iterator[str]:
         if value and name not in NEUTRAL:
             yield value
     elif isinstance(value, dict):
-        for key, one in value.items():
+        for key, item in value.items():
             if key not in CARRIES_TEXT:
-                yield from _strings(one, key)
+                yield from _strings(item, key)
     elif isinstance(value, list):
-        for one in value:
-            yield from _strings(one, name)
+        for item in value:
+            yield from _strings(item, name)

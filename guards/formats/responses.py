@@ -1,4 +1,4 @@
-"""Responses as they stream.
+"""The codec of streamed responses, by OpenAI's Responses API.
 
 Source: https://platform.openai.com/docs/api-reference/responses-streaming
 """
@@ -10,30 +10,35 @@ from patchbay.guards.formats.codec import StreamStopped, Used
 from patchbay.guards.formats.sse import split, written
 from patchbay.guards.formats.texts import ESCAPED, AnswerTexts
 
+# Fields that tell the texts of a response apart.
 _PLACES = ("item_id", "output_index", "content_index", "summary_index")
 
 
 class ResponsesCodec:
-    """A `Codec`. What ends a text, and the response as a whole, says the text again: it is filtered as a whole, which
-    comes to the same."""
+    """A `Codec` of the Responses API. `texts`: filters the texts; `used`: returns the tokens used so far.
+
+    The events that end a text, and the response, repeat the text. It is filtered there as a whole, with the same
+    result.
+    """
 
     def __init__(self, texts: AnswerTexts, used: Used) -> None:
         self._texts = texts
         self._used = used
-        self._number = 0
+        self._sequence_number = 0
         self._response: dict[str, Any] = {}
-        self._said: dict[Hashable, tuple[dict[str, Any], str]] = {}
+        # The first delta of each text, and the text that was sent.
+        self._sent: dict[Hashable, tuple[dict[str, Any], str]] = {}
 
     def feed(self, events: bytes) -> bytes:
-        """As `Codec` says."""
+        """Filters events; see `Codec`."""
         return b"".join(self._event(event, data) for event, data in split(events))
 
     def finish(self) -> bytes:
-        """As `Codec` says."""
-        return b"".join(map(self._rest, list(self._said)))
+        """Ends a stream that did not end by itself; see `Codec`."""
+        return b"".join(map(self._rest, list(self._sent)))
 
     def stop(self, held: bytes) -> bytes:
-        """As `Codec` says."""
+        """Ends the answer where it is; see `Codec`."""
         return self._ending()
 
     def _event(self, event: bytes, data: Any) -> bytes:
@@ -47,40 +52,41 @@ class ResponsesCodec:
         if step == "delta" and isinstance(data.get("delta"), str):
             return self._delta(key, data, escaped=stem.endswith(tuple(ESCAPED)))
         before = self._rest(key) if step == "done" else b""
-        _without_logprobs(data)
+        _empty_logprobs(data)
         return before + self._written(self._texts.filtered(data))
 
     def _delta(self, key: Hashable, data: dict[str, Any], *, escaped: bool) -> bytes:
         main = str(data["type"]).startswith("response.output_text")
         text = self._texts.feed(key, data["delta"], escaped=escaped, main=main)
-        base, said = self._said.get(key, (data, ""))
-        self._said[key] = (base, said + text)
+        base, sent = self._sent.get(key, (data, ""))
+        self._sent[key] = (base, sent + text)
         out = self._as_delta(base, text) if text else b""
         if self._texts.blocked(key):
             raise StreamStopped(out + self._ending())
         return out
 
     def _rest(self, key: Hashable) -> bytes:
-        if key not in self._said:
+        if key not in self._sent:
             return b""
         text = self._texts.finish(key)
-        base, said = self._said[key]
-        self._said[key] = (base, said + text)
+        base, sent = self._sent[key]
+        self._sent[key] = (base, sent + text)
         out = self._as_delta(base, text) if text else b""
         if self._texts.blocked(key):
             raise StreamStopped(out + self._ending())
         return out
 
     def _as_delta(self, base: dict[str, Any], text: str) -> bytes:
-        told = {**base, "delta": text}
-        if "logprobs" in told:
-            told["logprobs"] = []
-        return self._written(told)
+        delta = {**base, "delta": text}
+        if "logprobs" in delta:
+            delta["logprobs"] = []
+        return self._written(delta)
 
     def _written(self, data: dict[str, Any]) -> bytes:
         if "sequence_number" in data:
-            data = {**data, "sequence_number": self._number}
-            self._number += 1
+            data = {**data, "sequence_number": self._sequence_number}
+            # Counted anew: held deltas and those made here change the number of events.
+            self._sequence_number += 1
         return written(data, str(data.get("type", "")))
 
     def _ending(self) -> bytes:
@@ -91,9 +97,9 @@ class ResponsesCodec:
                 "id": base.get("item_id", ""),
                 "role": "assistant",
                 "status": "incomplete",
-                "content": [{"type": "output_text", "text": said, "annotations": []}],
+                "content": [{"type": "output_text", "text": text, "annotations": []}],
             }
-            for base, said in self._said.values()
+            for base, text in self._sent.values()
             if str(base.get("type", "")).startswith("response.output_text")
         ]
         usage = {
@@ -103,23 +109,23 @@ class ResponsesCodec:
             "output_tokens_details": {"reasoning_tokens": 0},
             "total_tokens": prompt + answer,
         }
-        whole = {
+        response = {
             **self._texts.filtered(self._response),
             "status": "incomplete",
             "incomplete_details": {"reason": "content_filter"},
             "output": output,
             "usage": usage,
         }
-        return self._written({"type": "response.incomplete", "sequence_number": 0, "response": whole})
+        return self._written({"type": "response.incomplete", "sequence_number": 0, "response": response})
 
 
-def _without_logprobs(value: Any) -> None:
-    """Takes out what carries the text beside it."""
+def _empty_logprobs(value: Any) -> None:
+    """Empties log probabilities, which repeat the text."""
     if isinstance(value, dict):
         if value.get("logprobs"):
             value["logprobs"] = []
-        for one in value.values():
-            _without_logprobs(one)
+        for item in value.values():
+            _empty_logprobs(item)
     elif isinstance(value, list):
-        for one in value:
-            _without_logprobs(one)
+        for item in value:
+            _empty_logprobs(item)

@@ -1,4 +1,4 @@
-"""Server-sent events, as they are read and written here.
+"""Server-sent events: reading and writing of whole events with JSON data.
 
 Source: https://html.spec.whatwg.org/multipage/server-sent-events.html
 """
@@ -9,26 +9,27 @@ from typing import Any
 
 import msgspec
 
-_APART = re.compile(rb"\r\n\r\n|\n\n")
+_EVENT_END = re.compile(rb"\r\n\r\n|\n\n")
 _ENCODER = msgspec.json.Encoder()
 _DECODER = msgspec.json.Decoder()
 DONE = b"data: [DONE]\n\n"
 
 
 def split(events: bytes) -> Iterator[tuple[bytes, Any]]:
-    """Each event as it came, and the JSON of its data, None where that is no JSON object."""
-    for event in _APART.split(events):
+    """Yields each event as it came, with its data as JSON, or None where that is no JSON object."""
+    for event in _EVENT_END.split(events):
         if event:
             yield event + b"\n\n", _data(event)
 
 
 def written(value: Any, name: str | None = None) -> bytes:
-    """An event with `value` as its data."""
+    """Returns an event with `value` as its JSON data. `name`: the event's type, if it has one."""
     head = b"event: " + name.encode() + b"\n" if name is not None else b""
     return head + b"data: " + _ENCODER.encode(value) + b"\n\n"
 
 
 def _data(event: bytes) -> Any:
+    # The usual form, on the path of every token: one line of data, nothing else.
     if event.startswith(b"data: {") and b"\n" not in event:
         text = event[6:]
     else:

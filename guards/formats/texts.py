@@ -1,4 +1,4 @@
-"""The texts of one answer: each has a channel of its own."""
+"""Answer texts: all texts of one answer, each with a channel of its own."""
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from patchbay.guards.stream.channel import Channel, Released
 from patchbay.guards.stream.watch import WatchState
 from patchbay.guards.verdict import OPEN, FoundSpan
 
-# Words of the protocol and of the server, not of the model. Every other string of an answer is filtered.
+# Keys whose strings come from the protocol or the server, not from the model. Every other string is filtered.
 NEUTRAL = frozenset(
     [
         "id",
@@ -34,137 +34,157 @@ NEUTRAL = frozenset(
         "reason",
     ]
 )
-# What an answer has beside its text that tells the text, too.
+# Fields beside an answer's text from which the text could be read.
 CARRIES_TEXT = ("logprobs", "token_ids", "prompt_logprobs", "prompt_token_ids")
 # Types of parts that are not the answer itself.
-_BESIDE = ("reasoning", "summary", "thinking", "input")
-# They hold text that is itself inside JSON.
+_NOT_MAIN = ("reasoning", "summary", "thinking", "input")
+# Keys whose text is itself a JSON document.
 ESCAPED = frozenset({"arguments", "partial_json"})
 
 
-class Final(Protocol):
-    """Judges an answer's own text, and none beside it (reasoning, a tool's arguments), once it is whole. `holds`:
-    whether it may change the text, which then waits for its end."""
+class FinalCheck(Protocol):
+    """Checks an answer's own text once it is whole, and no text beside it (reasoning, a tool's arguments).
+
+    `holds`: whether it may change the text, which is then held until its end.
+    """
 
     holds: bool
 
     def __call__(self, text: str, *, quiet: bool) -> str | None:
-        """The text as it may go out; None where it may not. `quiet`: nothing is noted, since it was before."""
+        """Returns the text as it may go out; None where it may not. `quiet`: findings are not noted, as they were
+        before."""
 
 
 @dataclass(slots=True)
 class _Text:
+    """The state of one text.
+
+    `main`: whether `final` still has to check it; `gathered`: what is kept for that check; `stopped`: whether the check
+    blocked it.
+    """
+
     channel: Channel
     unmask: Unmask
     main: bool
-    said: str = ""
+    gathered: str = ""
     stopped: bool = False
 
 
 @dataclass(slots=True)
 class AnswerTexts:
-    """`make`: makes a channel, for a text inside JSON or not; `note`: is told what was found; `masks`: what stands for
-    what in this request; `final`: what judges its own text at its end, where anything does; `gathered`: characters that
-    are still to be judged so."""
+    """Filters all texts of one answer, each by its key.
+
+    `make`: makes a channel, for a text inside JSON or not; `note`: is called with what channels release; `masks`: the
+    masks of the request; `final`: checks the answer's own text at its end, None where nothing does; `open`: the state
+    of each text; `gathered`: the characters that `final` has still to check.
+    """
 
     make: Callable[[bool], Channel]
     note: Callable[[Released], None]
     masks: Masks
-    final: Final | None = None
+    final: FinalCheck | None = None
     open: dict[Hashable, _Text] = field(default_factory=dict)
     gathered: int = 0
 
     def feed(self, key: Hashable, text: str, *, escaped: bool = False, main: bool = False) -> str:
-        """What may go out of the text called `key`, of which `text` comes next. `main`: whether it is the answer's own
-        text."""
-        known = self.open.get(key)
-        if known is None:
+        """Takes the next piece of the text called `key`, and returns what may go out.
+
+        `escaped`: whether the text is inside JSON; `main`: whether it is the answer's own text.
+        """
+        state = self.open.get(key)
+        if state is None:
             main = main and self.final is not None
-            known = self.open[key] = _Text(self.make(escaped), Unmask(self.masks, escaped=escaped), main)
-        return self._held(known, self._out(known, known.channel.feed(text)))
+            state = self.open[key] = _Text(self.make(escaped), Unmask(self.masks, escaped=escaped), main)
+        return self._gather(state, self._unmask(state, state.channel.feed(text)))
 
     def finish(self, key: Hashable) -> str:
-        """The rest of the text called `key`, which has ended."""
-        known = self.open.get(key)
-        if known is None:
+        """Returns the rest of the text called `key`, which has ended."""
+        state = self.open.get(key)
+        if state is None:
             return ""
-        rest = self._out(known, known.channel.finish()) + ("" if known.channel.blocked else known.unmask.finish())
-        if not known.main or self.final is None or known.channel.blocked:
-            return self._held(known, rest)
-        self.gathered -= len(known.said)
-        told = self.final(known.said + rest, quiet=False)
-        known.stopped, known.main = told is None, False
+        rest = self._unmask(state, state.channel.finish()) + ("" if state.channel.blocked else state.unmask.finish())
+        if not state.main or self.final is None or state.channel.blocked:
+            return self._gather(state, rest)
+        self.gathered -= len(state.gathered)
+        checked = self.final(state.gathered + rest, quiet=False)
+        state.stopped, state.main = checked is None, False
         if self.final.holds:
-            return told or ""
-        return "" if told is None else rest
+            return checked or ""
+        return "" if checked is None else rest
 
     def blocked(self, key: Hashable) -> bool:
         """Whether the text called `key` was blocked."""
-        known = self.open.get(key)
-        return known is not None and (known.channel.blocked or known.stopped)
+        state = self.open.get(key)
+        return state is not None and (state.channel.blocked or state.stopped)
 
     def changed(self, key: Hashable) -> bool:
-        """Whether anything was left out of it."""
-        known = self.open.get(key)
-        held = self.final is not None and self.final.holds
-        return known is not None and (held or known.channel.changed or known.channel.blocked)
+        """Whether the text called `key` may differ from what the model wrote."""
+        state = self.open.get(key)
+        may_repair = self.final is not None and self.final.holds
+        return state is not None and (may_repair or state.channel.changed or state.channel.blocked)
 
     def whole(self, text: str, *, escaped: bool = False, main: bool = False) -> tuple[str, bool]:
-        """A text that is whole, filtered, and whether it was blocked: the same that it would be piece by piece. What is
-        found is not noted."""
+        """Filters a text that is whole, with the same result as piece by piece. What is found is not noted.
+
+        Returns the text, and whether it was blocked.
+        """
         channel, unmask = self.make(escaped), Unmask(self.masks, escaped=escaped)
         first, last = channel.feed(text), channel.finish()
         out = unmask.feed(first.text + last.text)
         if channel.blocked:
             return out, True
         out += unmask.finish()
-        told = self.final(out, quiet=True) if main and self.final is not None else out
-        return told or "", told is None
+        checked = self.final(out, quiet=True) if main and self.final is not None else out
+        return checked or "", checked is None
 
     def filtered(self, value: Any, key: str = "", kind: str = "") -> Any:
-        """A JSON value with all of its texts filtered as whole ones. `kind`: of what it is a part."""
+        """Returns a JSON value with all texts in it filtered as whole ones.
+
+        `key`: the key that it stands under; `kind`: the type of the part that it belongs to.
+        """
         if isinstance(value, str):
             return value if key in NEUTRAL else self.whole(value, escaped=key in ESCAPED, main=is_main(key, kind))[0]
         if isinstance(value, list):
-            return [self.filtered(one, key, kind) for one in value]
+            return [self.filtered(item, key, kind) for item in value]
         if isinstance(value, dict):
             kind = str(value.get("type", ""))
-            return {name: self.filtered(one, name, kind) for name, one in value.items()}
+            return {name: self.filtered(item, name, kind) for name, item in value.items()}
         return value
 
-    def _held(self, known: _Text, text: str) -> str:
-        """What goes out now of what may."""
-        if not known.main or self.final is None:
+    def _gather(self, state: _Text, text: str) -> str:
+        """Keeps text for the final check, and returns what goes out now."""
+        if not state.main or self.final is None:
             return text
-        known.said += text
+        state.gathered += text
         self.gathered += len(text)
         if not self.final.holds:
             return text
-        return known.said if known.channel.blocked else ""
+        # A blocked text has no final check: what came before the block goes out.
+        return state.gathered if state.channel.blocked else ""
 
-    def _out(self, known: _Text, released: Released) -> str:
+    def _unmask(self, state: _Text, released: Released) -> str:
         if released.spans:
             self.note(released)
-        return known.unmask.feed(released.text)
+        return state.unmask.feed(released.text)
 
 
 def is_main(key: str, kind: str) -> bool:
-    """Whether a text called `key`, of a part of type `kind`, is an answer's own."""
-    return key in ("content", "text") and not any(other in kind for other in _BESIDE)
+    """Whether a text under the key `key`, in a part of type `kind`, is the answer's own."""
+    return key in ("content", "text") and not any(other in kind for other in _NOT_MAIN)
 
 
-class _Barring:
-    """A `Watch` that lets nothing through."""
+class _BlockingWatch:
+    """A `TextWatch` that blocks every text."""
 
     def feed(self, text: str) -> WatchState:
-        """As `Watch` says."""
+        """Reports a block at the first character."""
         return WatchState([FoundSpan(0, OPEN, "", "barred", "BARRED", "block")], 1)
 
     def finish(self) -> WatchState:
-        """As `Watch` says."""
+        """Reports nothing more."""
         return WatchState([], 0)
 
 
-def barred_texts() -> AnswerTexts:
-    """The texts of an answer that may not go out: each is blocked at its first character."""
-    return AnswerTexts(lambda escaped: Channel([_Barring()], lambda span: ""), lambda released: None, Masks())
+def blocked_texts() -> AnswerTexts:
+    """Returns the texts of an answer that may not go out: each is blocked at its first character."""
+    return AnswerTexts(lambda escaped: Channel([_BlockingWatch()], lambda span: ""), lambda released: None, Masks())

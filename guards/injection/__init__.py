@@ -1,1 +1,1 @@
-"""Prompt injections and jailbreaks: named signals, a small classifier over them, and the data that it is trained on."""
+"""Detection of prompt injections and jailbreaks: named signals, a small classifier over them, and its training data."""

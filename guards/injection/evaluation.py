@@ -1,4 +1,5 @@
-"""How well the detector tells attacks from what only looks like them, on texts of templates it was not trained on."""
+"""Evaluation of the classifier: attacks against texts that only look like them, from templates it was not trained
+on."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -9,20 +10,24 @@ from patchbay.guards.injection.data.samples import Sample, held_out
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """How many of a family's texts were taken for attacks."""
+    """The number of a family's texts that were taken for attacks, out of their total."""
 
     taken: int
     total: int
 
     @property
     def share(self) -> float:
-        """0 to 1."""
+        """The share, 0 to 1."""
         return self.taken / max(1, self.total)
 
 
 @dataclass(frozen=True, slots=True)
 class InjectionEvaluation:
-    """`attacks`, `benign`: by family. What is taken is right in the first and wrong in the second."""
+    """The result of one evaluation.
+
+    `threshold`: the score from which a text counts as an attack; `attacks`, `benign`: the texts taken for attacks, by
+    family: rightly in the first, wrongly in the second.
+    """
 
     threshold: float
     attacks: Mapping[str, Share]
@@ -48,13 +53,17 @@ class InjectionEvaluation:
 def evaluate(
     classifier: InjectionClassifier | None = None, samples: Iterable[Sample] | None = None, threshold: float = 0.5
 ) -> InjectionEvaluation:
-    """Judges `samples`, else the held-out set. `threshold`: from which score on, 0 to 1, a text is an attack."""
+    """Evaluates a classifier on samples.
+
+    `classifier`: the trained one of this package by default; `samples`: the held-out ones by default; `threshold`: the
+    score, 0 to 1, from which a text counts as an attack.
+    """
     judge = (classifier or InjectionClassifier.trained()).judge
     counts: dict[tuple[bool, str], Share] = {}
-    for one in held_out() if samples is None else samples:
-        before = counts.get((one.attack, one.family), Share(0, 0))
-        taken = before.taken + (judge(one.text).score >= threshold)
-        counts[one.attack, one.family] = Share(taken, before.total + 1)
+    for sample in held_out() if samples is None else samples:
+        before = counts.get((sample.attack, sample.family), Share(0, 0))
+        taken = before.taken + (judge(sample.text).score >= threshold)
+        counts[sample.attack, sample.family] = Share(taken, before.total + 1)
     attacks = {family: share for (attack, family), share in counts.items() if attack}
     benign = {family: share for (attack, family), share in counts.items() if not attack}
     return InjectionEvaluation(threshold, attacks, benign)
@@ -62,4 +71,4 @@ def evaluate(
 
 def _sum(shares: Iterable[Share]) -> Share:
     listed = list(shares)
-    return Share(sum(one.taken for one in listed), sum(one.total for one in listed))
+    return Share(sum(share.taken for share in listed), sum(share.total for share in listed))

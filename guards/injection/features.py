@@ -1,5 +1,5 @@
-"""What of an attack can be seen in a text: named signals, each found by a pattern, in English and, where a phrase is
-common, in German, French and Spanish.
+"""Features of attacks: named signals, each found by a pattern, in English and for common phrases in German, French and
+Spanish.
 
 The families follow what has been published about such attacks: F. Perez and I. Ribeiro, "Ignore previous prompt", 2022
 (goal hijacking, prompt leaking); K. Greshake et al., "Not what you've signed up for", 2023 (instructions in documents,
@@ -20,11 +20,14 @@ from patchbay.guards.injection.signals.orders import ORDERS, PERSONAS
 _QUOTES: Final = str.maketrans("\u2019\u2018\u02bc\u00b4`\u201c\u201d\u201e\u00ab\u00bb", "'''''" + '"' * 5)
 SIGNALS: Final = (*ORDERS, *PERSONAS, *DELIMITERS, *LEAKS, *ENCODINGS, *FRAMES)
 
-# Characters that are not seen, between two letters of a word: not those that join emoji or Persian letters.
-_NONE: Final = r"[\u200b-\u200f\u2060-\u2064\ufeff\u00ad\u180e\U000e0000-\U000e007f]"
-_UNSEEN: Final = re.compile(rf"{_NONE}(?<=[A-Za-z]{_NONE}){_NONE}*(?=[A-Za-z])|[\U000e0020-\U000e007e]{{4}}")
-_OTHER: Final = r"[\u0370-\u03ff\u0400-\u04ff\uff21-\uff5a]"
-_MIXED: Final = re.compile(rf"{_OTHER}(?:(?<=[A-Za-z]{_OTHER})|(?=[A-Za-z]))")
+# Invisible characters between two letters of a word: not those that join emoji or Persian letters.
+_INVISIBLE: Final = r"[\u200b-\u200f\u2060-\u2064\ufeff\u00ad\u180e\U000e0000-\U000e007f]"
+_UNSEEN: Final = re.compile(
+    rf"{_INVISIBLE}(?<=[A-Za-z]{_INVISIBLE}){_INVISIBLE}*(?=[A-Za-z])|[\U000e0020-\U000e007e]{{4}}"
+)
+# Greek, Cyrillic and full-width letters; beside a Latin letter they mix scripts within a word.
+_OTHER_SCRIPT: Final = r"[\u0370-\u03ff\u0400-\u04ff\uff21-\uff5a]"
+_MIXED: Final = re.compile(rf"{_OTHER_SCRIPT}(?:(?<=[A-Za-z]{_OTHER_SCRIPT})|(?=[A-Za-z]))")
 MARKS: Final = ("unseen_characters", "mixed_scripts")
 NAMES: Final = (*(signal.name for signal in SIGNALS), *MARKS)
 HIDDEN: Final = "hidden_text"
@@ -32,7 +35,7 @@ HIDDEN: Final = "hidden_text"
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A signal in a text. `signal`: its place in `NAMES`; `start`, `end`: in characters of the folded text."""
+    """A signal found in a text. `signal`: its number in `NAMES`; `start`, `end`: in characters of the folded text."""
 
     signal: int
     start: int
@@ -40,7 +43,7 @@ class Hit:
 
 
 def plain(folded: str) -> str:
-    """A folded text in lower case, with plain quotes and single spaces, without empty lines."""
+    """Returns a folded text in lower case, with plain quotes and single spaces, without empty lines."""
     if not folded.isascii() or "`" in folded:
         folded = folded.translate(_QUOTES)
     lines = (" ".join(line.split()) for line in folded.lower().splitlines())
@@ -48,21 +51,24 @@ def plain(folded: str) -> str:
 
 
 def marks(text: str) -> list[int]:
-    """Signals of a text as it was written, before it is folded: their places in `NAMES`."""
+    """Returns the signals of a text before it is folded, by their numbers in `NAMES`."""
     if text.isascii():
         return []
-    found = (_UNSEEN.search(text), _MIXED.search(text))
-    return [len(SIGNALS) + index for index, one in enumerate(found) if one]
+    matches = (_UNSEEN.search(text), _MIXED.search(text))
+    return [len(SIGNALS) + index for index, match in enumerate(matches) if match]
 
 
 def is_attack(signal: int) -> bool:
-    """Whether a signal, by its place in `NAMES`, speaks for an attack."""
+    """Whether a signal, by its number in `NAMES`, is a sign of an attack."""
     return signal >= len(SIGNALS) or SIGNALS[signal].attack
 
 
 class Finder:
-    """Finds the signals in texts. All hints are looked for in one pass, by Aho and Corasick's automaton (Communications
-    of the ACM 18, 1975); patterns only where hints are."""
+    """Finds signals in texts.
+
+    All hints are looked for in one pass, by Aho and Corasick's automaton (Communications of the ACM 18, 1975). Patterns
+    are searched for only where their hints are.
+    """
 
     def __init__(self) -> None:
         from ahocorasick import Automaton
@@ -73,14 +79,14 @@ class Finder:
         self._automaton.make_automaton()
 
     def hits(self, folded: str) -> Iterator[Hit]:
-        """Signals in a text that was made `plain`; each may be found several times."""
+        """Yields the signals in a text that was made `plain`; each may be found several times."""
         hinted: dict[str, list[int]] = {}
         for end, piece in self._automaton.iter(folded):
             hinted.setdefault(piece, []).append(end)
         for index, signal in enumerate(SIGNALS):
             for start, stop in _around([_places(group, hinted) for group in signal.hints], signal.reach):
-                for found in signal.pattern.finditer(folded, start, stop):
-                    yield Hit(index, found.start(), found.end())
+                for match in signal.pattern.finditer(folded, start, stop):
+                    yield Hit(index, match.start(), match.end())
 
 
 def _places(group: Sequence[str], hinted: Mapping[str, Sequence[int]]) -> list[int]:
@@ -88,7 +94,7 @@ def _places(group: Sequence[str], hinted: Mapping[str, Sequence[int]]) -> list[i
 
 
 def _around(groups: Sequence[Sequence[int]], reach: int) -> list[tuple[int, int]]:
-    """Where hints of all groups are near each other; what overlaps is one."""
+    """Returns the stretches in which hints of all groups are near each other; stretches that overlap are joined."""
     if not all(groups):
         return []
     joined: list[tuple[int, int]] = []

@@ -1,1 +1,1 @@
-"""Guards that ask somebody else: a model on the same engine, a service, a plug-in of yours."""
+"""Judges: guards that ask a model on the same engine, a service, or a plug-in of yours for a verdict."""

@@ -1,4 +1,4 @@
-"""The configuration of guards that ask somebody else."""
+"""Configuration of guards that ask a judge: a model, a service or a plug-in."""
 
 from typing import Any, Literal, Self
 
@@ -12,10 +12,13 @@ _HTTP = r"^https?://[^\s/]+[^\s]*$"
 
 
 class JudgeGuard(GuardBase):
-    """What all of them have. `deadline_s`: for one verdict; `on_error`: what happens where there is none by then;
-    `every_chars`: how much more of an answer is judged at a time; `mode`: `strict` lets out only what was judged,
-    `optimistic` up to `lag_chars` more; `most_chars`: what is judged at a time of a long text, its parts overlapping by
-    half."""
+    """The keys of every guard that asks a judge.
+
+    `deadline_s`: the time limit of one verdict, in seconds; `on_error`: what happens where there is no verdict by then;
+    `every_chars`: the growth of an answer, in characters, after which it is judged again; `mode`: `strict` releases
+    only what was judged, `optimistic` up to `lag_chars` characters more; `most_chars`: the longest text that is judged
+    at a time, in characters: a longer one is judged in parts that overlap by half.
+    """
 
     deadline_s: float = Field(default=5, gt=0)
     on_error: Literal["fail_closed", "fail_open"] = "fail_closed"
@@ -33,14 +36,17 @@ class JudgeGuard(GuardBase):
 
     @property
     def lag(self) -> int:
-        """How many characters may go out that were not judged."""
+        """The number of characters that may be released before they are judged."""
         return 0 if self.mode == "strict" else self.lag_chars
 
 
 class LlmGuard(JudgeGuard):
-    """Asks a safety adapter on the same base, in the same engine, for one token. `model`: its name, or a route's model;
-    `prompt`: the message that it is sent, with the text for `{text}`, at its end best; `safe`, `unsafe`: what it
-    answers; `threshold`: the probability of the second, of both, from which on something is done."""
+    """Asks a safety adapter on the same base model, in the same engine, for one token.
+
+    `model`: its name, or a route's model; `prompt`: the message that it is sent, in which `{text}` stands for the text,
+    best at its end; `safe`, `unsafe`: the two words that it answers with; `threshold`: the lowest probability of
+    `unsafe`, out of the two, that flags the text.
+    """
 
     kind: Literal["llm"]
     model: str = Field(min_length=1, max_length=200)
@@ -59,8 +65,11 @@ class LlmGuard(JudgeGuard):
 
 
 class HttpGuard(JudgeGuard):
-    """Asks a service of yours: a POST to `url` of `{"text", "side", "request", "route", "tenant"}`, which answers
-    `{"flagged": true or false}`, and may add a `kind` and a `score`. `token`: shown as a bearer token."""
+    """Asks a service of yours by HTTP.
+
+    `url`: gets a POST of `{"text", "side", "request", "route", "tenant"}`, and answers `{"flagged": true or false}`, to
+    which it may add a `kind` and a `score`; `token`: sent as a bearer token.
+    """
 
     kind: Literal["http"]
     url: str = Field(pattern=_HTTP)
@@ -68,8 +77,8 @@ class HttpGuard(JudgeGuard):
 
 
 class PresidioGuard(JudgeGuard):
-    """Asks a Presidio analyzer. `url`: where it is, without `/analyze`; `entities`: those that count, all without;
-    `min_score`: from which on they do; `language`: the text's."""
+    """Asks a Presidio analyzer. `url`: its address, without `/analyze`; `entities`: the entities that count, all of
+    them if empty; `min_score`: the lowest score, 0 to 1, that counts; `language`: the text's language."""
 
     kind: Literal["presidio"]
     url: str = Field(pattern=_HTTP)
@@ -79,8 +88,8 @@ class PresidioGuard(JudgeGuard):
 
 
 class PluginGuard(JudgeGuard):
-    """Asks a class of yours. `factory`: `package.module:name` of what is called with `options` and gives a judge, by
-    the protocol of `patchbay.guards.judges.judge`."""
+    """Asks a class of yours. `factory`: `package.module:name` of a callable that takes `options` and returns a judge,
+    by the protocol in `patchbay.guards.judges.judge`."""
 
     kind: Literal["plugin"]
     factory: str = Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")

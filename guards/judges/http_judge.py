@@ -1,4 +1,4 @@
-"""A service of one's own as a judge, by one POST a verdict."""
+"""HTTP judges: services of yours and Presidio analyzers, asked by one POST for each verdict."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,17 +13,21 @@ from patchbay.guards.judges.judge import JudgeFailed, JudgeVerdict, TextOrigin
 from patchbay.guards.verdict import Side
 
 _KIND = r"^[A-Za-z][A-Za-z0-9_-]{0,31}$"
+# Bytes of an answer that are read.
 _MOST_BYTES = 1024 * 1024
 
 
-class _Told(Settings):
+class _ServiceVerdict(Settings):
+    """The answer of a service."""
+
     flagged: bool
     kind: str = Field(default="UNSAFE", pattern=_KIND)
     score: float = Field(default=1.0, ge=0, le=1)
 
 
 class _Service:
-    """A client of the service at `url`. `timeout_s`: for one answer."""
+    """A client of the service at `url`. `headers`: of every request; `timeout_s`: the time limit of one answer, in
+    seconds."""
 
     def __init__(self, url: str, headers: Mapping[str, str], timeout_s: float) -> None:
         self._url = url
@@ -32,11 +36,12 @@ class _Service:
         self._client: httpx.AsyncClient | None = None
 
     def open(self) -> None:
-        """Makes the client. Its proxies are not the environment's: the texts go where the configuration says."""
+        """Makes the client. It ignores the environment's proxies: texts go only where the configuration says."""
         self._client = httpx.AsyncClient(headers=self._headers, timeout=self._timeout_s, trust_env=False)
 
     async def post(self, fields: Mapping[str, Any]) -> bytes:
-        """What it answers. Raises JudgeFailed where that is no 200."""
+        """Sends `fields` as JSON, and returns the answer's body. Raises JudgeFailed where there is none with status
+        200."""
         if self._client is None:
             raise JudgeFailed("It was not started.")
         try:
@@ -53,13 +58,13 @@ class _Service:
             raise JudgeFailed(f"It cannot be asked: {type(error).__name__}.") from error
 
     async def close(self) -> None:
-        """Closes its connections."""
+        """Closes the client's connections."""
         if self._client is not None:
             await self._client.aclose()
 
 
 class HttpJudge:
-    """A `Judge`."""
+    """A `Judge` that asks a service of yours."""
 
     def __init__(self, config: HttpGuard) -> None:
         token = config.token.get_secret_value() if config.token is not None else None
@@ -67,29 +72,29 @@ class HttpJudge:
         self._service = _Service(config.url, headers, config.deadline_s)
 
     async def start(self) -> None:
-        """As `Judge` says."""
+        """Opens the client."""
         self._service.open()
 
     async def prompt(self, text: str, facts: TextOrigin) -> JudgeVerdict:
-        """As `Judge` says."""
+        """Judges the text of a prompt; see `Judge`."""
         return await self._ask(text, "input", facts)
 
     async def answer(self, text: str, facts: TextOrigin) -> JudgeVerdict:
-        """As `Judge` says."""
+        """Judges an answer so far; see `Judge`."""
         return await self._ask(text, "output", facts)
 
     async def close(self) -> None:
-        """As `Judge` says."""
+        """Closes the client."""
         await self._service.close()
 
     async def _ask(self, text: str, side: Side, facts: TextOrigin) -> JudgeVerdict:
-        about = {"request": facts.request, "route": facts.route, "tenant": facts.tenant}
-        body = await self._service.post({"text": text, "side": side, **about})
+        origin = {"request": facts.request, "route": facts.route, "tenant": facts.tenant}
+        body = await self._service.post({"text": text, "side": side, **origin})
         try:
-            told = _Told.model_validate_json(body)
+            verdict = _ServiceVerdict.model_validate_json(body)
         except ValidationError as error:
             raise JudgeFailed("Its verdict is none.") from error
-        return JudgeVerdict(told.flagged, told.kind.upper(), told.score)
+        return JudgeVerdict(verdict.flagged, verdict.kind.upper(), verdict.score)
 
 
 class _Entity(msgspec.Struct, frozen=True):
@@ -101,7 +106,7 @@ _ENTITIES = msgspec.json.Decoder(list[_Entity])
 
 
 class PresidioJudge:
-    """A `Judge`: the text is flagged where a Presidio analyzer finds an entity in it.
+    """A `Judge` that flags a text where a Presidio analyzer finds an entity in it.
 
     Source: https://microsoft.github.io/presidio/api-docs/api-docs.html (POST /analyze).
     """
@@ -113,25 +118,25 @@ class PresidioJudge:
         self._service = _Service(f"{config.url.rstrip('/')}/analyze", {}, config.deadline_s)
 
     async def start(self) -> None:
-        """As `Judge` says."""
+        """Opens the client."""
         self._service.open()
 
     async def prompt(self, text: str, facts: TextOrigin) -> JudgeVerdict:
-        """As `Judge` says."""
+        """Judges the text of a prompt; see `Judge`."""
         return await self._ask(text)
 
     async def answer(self, text: str, facts: TextOrigin) -> JudgeVerdict:
-        """As `Judge` says."""
+        """Judges an answer so far; see `Judge`."""
         return await self._ask(text)
 
     async def close(self) -> None:
-        """As `Judge` says."""
+        """Closes the client."""
         await self._service.close()
 
     async def _ask(self, text: str) -> JudgeVerdict:
         body = await self._service.post({"text": text, **self._fields})
         try:
-            found = max(_ENTITIES.decode(body), key=lambda one: one.score, default=None)
+            entity = max(_ENTITIES.decode(body), key=lambda entity: entity.score, default=None)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise JudgeFailed("Its verdict is none.") from error
-        return JudgeVerdict(False) if found is None else JudgeVerdict(True, found.entity_type[:32], found.score)
+        return JudgeVerdict(False) if entity is None else JudgeVerdict(True, entity.entity_type[:32], entity.score)

@@ -1,4 +1,4 @@
-"""The protocol of those who judge a text as a whole."""
+"""The protocol of judges, which give a verdict on a text as a whole."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -7,12 +7,16 @@ from patchbay.core.errors import PatchbayError
 
 
 class JudgeFailed(PatchbayError):
-    """There is no verdict."""
+    """Raised by a judge that has no verdict."""
 
 
 @dataclass(frozen=True, slots=True)
 class JudgeVerdict:
-    """`kind`: what the text is, where it is `flagged`: a word of few, for metrics; `score`: how surely, 0 to 1."""
+    """The verdict of a judge on a text.
+
+    `flagged`: whether something is wrong with it; `kind`: what that is, a word out of few, as metrics count by it;
+    `score`: how sure the judge is, 0 to 1.
+    """
 
     flagged: bool
     kind: str = "UNSAFE"
@@ -21,7 +25,7 @@ class JudgeVerdict:
 
 @dataclass(frozen=True, slots=True)
 class TextOrigin:
-    """Whose text it is. `request`: its id; `tenant`: "" without keys."""
+    """The origin of a text: the request's id, its route, and its tenant ("" without keys)."""
 
     request: str
     route: str = ""
@@ -29,17 +33,20 @@ class TextOrigin:
 
 
 class Judge(Protocol):
-    """Who judges. `prompt` and `answer` are asked by many requests at a time, and can be cancelled at any await; they
-    raise JudgeFailed where they have no verdict."""
+    """Gives verdicts on texts.
+
+    `prompt` and `answer` are called by many requests at a time, and can be cancelled at any await. They raise
+    JudgeFailed where they have no verdict.
+    """
 
     async def start(self) -> None:
-        """Opens what it needs. Called once, before anything else."""
+        """Opens what the judge needs. Called once, before anything else."""
 
     async def prompt(self, text: str, facts: TextOrigin) -> JudgeVerdict:
-        """Judges what a user says."""
+        """Judges the text of a prompt."""
 
     async def answer(self, text: str, facts: TextOrigin) -> JudgeVerdict:
-        """Judges an answer so far: asked again as it grows, the text beginning as it did before."""
+        """Judges an answer so far. Called again as it grows; the text then begins as it did before."""
 
     async def close(self) -> None:
-        """Gives back what it holds. Called once, after everything else."""
+        """Closes what the judge has opened. Called once, after everything else."""

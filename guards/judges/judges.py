@@ -1,4 +1,4 @@
-"""Holds the judges of a router: each is started when it is first asked, and closed once it is not wanted any more."""
+"""The judges of a router: each is started when it is first asked, and closed once no configuration names it."""
 
 import asyncio
 import importlib
@@ -12,65 +12,72 @@ from patchbay.guards.judges.judge import Judge
 from patchbay.guards.judges.llm_judge import AskModel, LlmJudge
 
 
-class _Held:
-    """A judge, and how many ask it now."""
+class _Entry:
+    """A judge, started or not, and the number of its users at this moment. `starting`: held while it is started."""
 
     def __init__(self, config: JudgeGuard, judge: Judge) -> None:
         self.config = config
         self.judge = judge
         self.users = 0
         self.started = False
-        self.turn = asyncio.Lock()
+        self.starting = asyncio.Lock()
 
 
 class Judges:
-    """`ask`: how a model on the engine is asked for a verdict, `again`: for another answer; `wanted`: those of the
-    configuration, as it is now. Owns the judges: `close` ends them all."""
+    """Owns the judges of a router: `close` ends them all.
+
+    `ask`: asks a model on the engine for a verdict; `again`: asks one for a second answer; `wanted`: returns the judges
+    of the current configuration.
+    """
 
     def __init__(self, ask: AskModel, again: AskModel, wanted: Callable[[], Collection[JudgeGuard]]) -> None:
         self._ask = ask
         self.again = again
         self._wanted = wanted
-        self._held: list[_Held] = []
+        self._entries: list[_Entry] = []
 
     @asynccontextmanager
     async def using(self, config: JudgeGuard) -> AsyncIterator[Judge]:
-        """The judge that `config` describes."""
-        held = next((one for one in self._held if one.config == config), None)
-        if held is None:
-            held = _Held(config, make_judge(config, self._ask))
-            self._held.append(held)
-        held.users += 1
+        """Lends the judge that `config` describes, started. Raises what its start raises."""
+        entry = next((entry for entry in self._entries if entry.config == config), None)
+        if entry is None:
+            entry = _Entry(config, make_judge(config, self._ask))
+            self._entries.append(entry)
+        entry.users += 1
         try:
-            async with held.turn:
-                if not held.started:
-                    await held.judge.start()
-                    held.started = True
-            yield held.judge
+            # Another request may be starting the same judge: the second one waits for it.
+            async with entry.starting:
+                if not entry.started:
+                    await entry.judge.start()
+                    entry.started = True
+            yield entry.judge
         finally:
-            held.users -= 1
+            entry.users -= 1
             await self._close_unwanted()
 
     async def close(self) -> None:
-        """Closes all."""
-        for held in list(self._held):
-            await self._close(held)
+        """Closes all judges."""
+        for entry in list(self._entries):
+            await self._close(entry)
 
     async def _close_unwanted(self) -> None:
         wanted = self._wanted()
-        for held in list(self._held):
-            if not held.users and held.config not in wanted:
-                await self._close(held)
+        for entry in list(self._entries):
+            if not entry.users and entry.config not in wanted:
+                await self._close(entry)
 
-    async def _close(self, held: _Held) -> None:
-        if held in self._held:
-            self._held.remove(held)
-            if held.started:
-                await held.judge.close()
+    async def _close(self, entry: _Entry) -> None:
+        if entry in self._entries:
+            self._entries.remove(entry)
+            if entry.started:
+                await entry.judge.close()
 
 
 def make_judge(config: JudgeGuard, ask: AskModel) -> Judge:
-    """The judge that `config` describes, not started. Raises ConfigError where there is none."""
+    """Makes the judge that `config` describes, not started. Raises ConfigError where there is none.
+
+    `ask`: asks a model on the engine.
+    """
     match config:
         case LlmGuard():
             return LlmJudge(config, ask)
@@ -84,10 +91,10 @@ def make_judge(config: JudgeGuard, ask: AskModel) -> Judge:
 
 
 def factory_of(config: PluginGuard) -> Callable[..., Judge]:
-    """What makes a plug-in's judge. Raises ConfigError where it is not there."""
+    """Imports the factory of a plug-in's judge. Raises ConfigError where that fails."""
     module, _, name = config.factory.partition(":")
     try:
-        made: Callable[..., Judge] = getattr(importlib.import_module(module), name)
+        factory: Callable[..., Judge] = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError) as error:
         raise ConfigError(f"The plug-in '{config.factory}' cannot be had: {error}.") from error
-    return made
+    return factory

@@ -1,6 +1,6 @@
-"""A safety adapter on the engine's own base as a judge: one token, by its log probabilities.
+"""LLM judge: a safety adapter on the engine's own base model, asked for one token and its log probabilities.
 
-A text only grows, and what is asked of it begins the same each time, so the engine has all but its end in its cache.
+A text only grows, and the message begins the same each time, so the engine has all but its end in its cache.
 Source of the form: H. Inan et al., "Llama Guard: LLM-based Input-Output Safeguard", arXiv 2312.06674.
 """
 
@@ -12,9 +12,10 @@ import msgspec
 from patchbay.guards.judges.config import LlmGuard
 from patchbay.guards.judges.judge import JudgeFailed, JudgeVerdict, TextOrigin
 
-# Asks a model for a chat completion: its name, the request's other fields, and a request that this one is near to.
-# Gives the answer's body, and raises JudgeFailed where there is none.
+# Asks a model for a chat completion. Takes the model's name, the request's other fields, and a key that places related
+# requests together. Returns the answer's body; raises JudgeFailed where there is none.
 AskModel = Callable[[str, dict[str, object], str], Awaitable[bytes]]
+# Log probabilities that are asked for: enough for both words and the forms that tokens write them in.
 _TOP = 10
 
 
@@ -43,25 +44,25 @@ _ANSWER = msgspec.json.Decoder(_Answer)
 
 
 class LlmJudge:
-    """A `Judge`. `ask`: how its model is asked."""
+    """A `Judge` that asks a safety adapter. `ask`: asks a model on the engine."""
 
     def __init__(self, config: LlmGuard, ask: AskModel) -> None:
         self._config = config
         self._ask = ask
 
     async def start(self) -> None:
-        """As `Judge` says: there is nothing to open."""
+        """There is nothing to open."""
 
     async def prompt(self, text: str, facts: TextOrigin) -> JudgeVerdict:
-        """As `Judge` says."""
+        """Judges the text of a prompt; see `Judge`."""
         return await self._judged(text, facts)
 
     async def answer(self, text: str, facts: TextOrigin) -> JudgeVerdict:
-        """As `Judge` says."""
+        """Judges an answer so far; see `Judge`."""
         return await self._judged(text, facts)
 
     async def close(self) -> None:
-        """As `Judge` says: nothing was opened."""
+        """Nothing was opened."""
 
     async def _judged(self, text: str, facts: TextOrigin) -> JudgeVerdict:
         config = self._config
@@ -77,19 +78,22 @@ class LlmJudge:
             top = _ANSWER.decode(body).choices[0].logprobs.content[0].top_logprobs
         except (msgspec.DecodeError, UnicodeDecodeError, IndexError) as error:
             raise JudgeFailed("It tells no log probabilities.") from error
-        score = unsafe_share([(one.token, one.logprob) for one in top], config.safe, config.unsafe)
+        score = unsafe_share([(entry.token, entry.logprob) for entry in top], config.safe, config.unsafe)
         return JudgeVerdict(score >= config.threshold, "UNSAFE", score)
 
 
 def unsafe_share(top: list[tuple[str, float]], safe: str, unsafe: str) -> float:
-    """The probability that an answer says `unsafe`, of those that say either, by its first token's log probabilities.
-    A token counts for the word that it begins, and not the other. Pure. Raises JudgeFailed where none does."""
+    """Returns the probability of the word `unsafe`, out of the two words, by the answer's first token. Pure.
+
+    `top`: the likeliest first tokens with their log probabilities. A token counts for a word that it begins, if it does
+    not begin the other one too. Raises JudgeFailed where no token counts.
+    """
     mass = dict.fromkeys((safe, unsafe), 0.0)
     for token, logprob in top:
-        begun = [word for word in mass if (said := token.strip().lower()) and word.lower().startswith(said)]
-        if len(begun) == 1:
-            mass[begun[0]] += math.exp(logprob)
-    whole = sum(mass.values())
-    if not whole:
+        words = [word for word in mass if (start := token.strip().lower()) and word.lower().startswith(start)]
+        if len(words) == 1:
+            mass[words[0]] += math.exp(logprob)
+    total = sum(mass.values())
+    if not total:
         raise JudgeFailed(f"Its answer begins neither with '{safe}' nor with '{unsafe}'.")
-    return mass[unsafe] / whole
+    return mass[unsafe] / total

@@ -1,4 +1,4 @@
-"""The judges of one request, and how far each has judged."""
+"""Judge panel: the judges of one request, and how far each has judged its texts."""
 
 import asyncio
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
@@ -15,7 +15,7 @@ _FAILED = "JUDGE_FAILED"
 
 @dataclass(frozen=True, slots=True)
 class AskedJudge:
-    """A judge as it is asked for one tenant. `action`: `flag` where it only looks."""
+    """A judge with one tenant's overrides applied. `action`: always `flag` in a dry run."""
 
     name: str
     config: JudgeGuard
@@ -24,7 +24,11 @@ class AskedJudge:
 
 
 class JudgePanel:
-    """`asked`: who judges, by side; `note`: is told what was found in what, each once."""
+    """Asks the judges of one request.
+
+    `asked`: the judges by side; `judges`: lends them; `facts`: the origin of the texts; `note`: is called with each
+    finding's side, span and text, once for each guard and kind.
+    """
 
     def __init__(
         self,
@@ -37,83 +41,90 @@ class JudgePanel:
         self._judges = judges
         self._facts = facts
         self._note = note
-        self._done: dict[tuple[str, Hashable], int] = {}
+        # The characters that were judged, by judge, side and text.
+        self._judged: dict[tuple[str, Hashable], int] = {}
         self._noted: set[tuple[Side, str, str]] = set()
 
     def judges(self, side: Side) -> bool:
-        """Whether anybody judges that side."""
+        """Whether any judge looks at `side`."""
         return bool(self._asked[side])
 
     @property
     def every_chars(self) -> int:
-        """How much more of an answer is judged at a time."""
-        return min(one.config.every_chars for one in self._asked["output"])
+        """The growth of an answer, in characters, after which it is judged again."""
+        return min(asked.config.every_chars for asked in self._asked["output"])
 
     @property
     def lag(self) -> int:
-        """How many characters of an answer may go out that were not judged."""
-        return min(one.config.lag for one in self._asked["output"])
+        """The number of characters of an answer that may be released before they are judged."""
+        return min(asked.config.lag for asked in self._asked["output"])
 
     async def prompt(self, text: str) -> Sequence[FoundSpan]:
-        """What is wrong with a prompt."""
+        """Has a prompt judged, and returns what judges flag in it."""
         return await self._all("input", {"": text})
 
     async def answer(self, texts: Mapping[Hashable, str]) -> Sequence[FoundSpan]:
-        """What is wrong with an answer's texts, as far as they have grown since they were judged."""
+        """Has the new parts of an answer's texts judged, and returns what judges flag in them."""
         return await self._all("output", texts)
 
     async def _all(self, side: Side, texts: Mapping[Hashable, str]) -> Sequence[FoundSpan]:
         async with asyncio.TaskGroup() as tasks:
             asking = [
-                ((one.name, (side, key)), tasks.create_task(self._one(side, one, key, text)))
-                for one in self._asked[side]
+                ((asked.name, (side, key)), tasks.create_task(self._judge_text(side, asked, key, text)))
+                for asked in self._asked[side]
                 for key, text in texts.items()
             ]
-        found: list[tuple[FoundSpan, str]] = []
-        for place, task in asking:
-            # Only now, without another await: a verdict that is cancelled on its way here has to be asked for again.
-            self._done[place], hits = task.result()
-            found += hits
-        for span, text in found:
+        flagged: list[tuple[FoundSpan, str]] = []
+        for progress_key, task in asking:
+            # Noted only here, with no await in between: a verdict that is cancelled on its way has to be asked for
+            # again.
+            self._judged[progress_key], hits = task.result()
+            flagged += hits
+        for span, text in flagged:
             if (side, span.guard, span.kind) not in self._noted:
                 self._noted.add((side, span.guard, span.kind))
                 self._note(side, span, text)
-        return [span for span, _ in found]
+        return [span for span, _ in flagged]
 
-    async def _one(
-        self, side: Side, one: AskedJudge, key: Hashable, text: str
+    async def _judge_text(
+        self, side: Side, asked: AskedJudge, key: Hashable, text: str
     ) -> tuple[int, Sequence[tuple[FoundSpan, str]]]:
-        """How much of a text is judged now, and what is wrong with it."""
+        """Has the new parts of one text judged. Returns the number of characters judged by now, and what was
+        flagged."""
         hits: list[tuple[FoundSpan, str]] = []
-        for start, end in windows(self._done.get((one.name, (side, key)), 0), len(text), one.config.most_chars):
+        for start, end in windows(self._judged.get((asked.name, (side, key)), 0), len(text), asked.config.most_chars):
             part = text[start:end]
-            span = await self._verdict(side, one, part, start)
+            span = await self._verdict(side, asked, part, start)
             if span is not None:
                 hits.append((span, part))
                 if span.action == "block":
                     break
         return len(text), hits
 
-    async def _verdict(self, side: Side, one: AskedJudge, text: str, start: int) -> FoundSpan | None:
+    async def _verdict(self, side: Side, asked: AskedJudge, text: str, start: int) -> FoundSpan | None:
         end = start + len(text)
         try:
-            async with asyncio.timeout(one.config.deadline_s), self._judges.using(one.config) as judge:
+            async with asyncio.timeout(asked.config.deadline_s), self._judges.using(asked.config) as judge:
                 verdict: JudgeVerdict = await (judge.prompt if side == "input" else judge.answer)(text, self._facts)
         except (JudgeFailed, TimeoutError):
-            closed = one.config.on_error == "fail_closed" and not one.dry_run
-            return FoundSpan(start, end, one.name, "judge", _FAILED, "block" if closed else "flag")
-        return FoundSpan(start, end, one.name, "judge", verdict.kind, one.action) if verdict.flagged else None
+            closed = asked.config.on_error == "fail_closed" and not asked.dry_run
+            return FoundSpan(start, end, asked.name, "judge", _FAILED, "block" if closed else "flag")
+        return FoundSpan(start, end, asked.name, "judge", verdict.kind, asked.action) if verdict.flagged else None
 
 
 def check_judged(span: FoundSpan, what: str) -> None:
-    """Raises GuardFailed where `span` says that there was no verdict on `what`, which may not go on without one."""
+    """Raises GuardFailed where `span` stands for a missing verdict on `what`, which may not go on without one."""
     if span.kind == _FAILED and span.action == "block":
         raise GuardFailed(f"The guard '{span.guard}' could not judge {what}, so it was not let through.")
 
 
 def windows(done: int, length: int, most: int) -> Iterator[tuple[int, int]]:
-    """The parts of a text of `length` characters to judge, of which `done` were: up to `most` each, from its beginning
-    while it is that short; each begins at least half of that before what is new in it. Pure."""
+    """Yields the parts of a text that are to be judged, by start and end. Pure.
+
+    `done`: the characters that were judged; `length`: the text's; `most`: the longest part. A text that is no longer
+    than `most` is one part, from its beginning. In a longer one, each part begins half of `most` or more before what is
+    new in it, so that what lies across an edge is seen whole.
+    """
     while done < length:
         end = min(length, max(done + max(1, most // 2), most))
         yield max(0, end - most), end

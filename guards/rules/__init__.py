@@ -1,1 +1,1 @@
-"""What is looked for: patterns with their validators."""
+"""Rules that guards look for: patterns with validators, by topic."""

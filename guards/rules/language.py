@@ -1,7 +1,7 @@
-"""A pattern's language in the form that the scanners take, and the language of all its prefixes, reversed. Pure.
+"""Languages of patterns: the form that scanners take, and the reversed prefixes of all matches. Pure.
 
-Python's own parser reads the pattern, and its tree is written out again: so Python's `re`, Hyperscan and RE2 are given
-the same language. What a stream's end may still become a match of is found by the prefixes, read backwards from there.
+Python's own parser reads the pattern, and its tree is written out again, so Python's `re`, Hyperscan and RE2 match the
+same language. The prefixes, read backwards from a stream's end, find the part of it that may still become a match.
 """
 
 import re
@@ -11,27 +11,39 @@ from typing import Any
 from patchbay.core.errors import ConfigError
 
 # The parser that `re` itself uses has no public name.
-c: Any = import_module("re._constants")
+constants: Any = import_module("re._constants")
 parser: Any = import_module("re._parser")
+# The longest match of a rule, in characters: as much may be held back on a stream.
 MOST_WIDTH = 1024
 _CATEGORIES = {
-    c.CATEGORY_DIGIT: "0-9",
-    c.CATEGORY_SPACE: r"\t\n\x0b\f\r\x20",
-    c.CATEGORY_WORD: "0-9A-Za-z_",
+    constants.CATEGORY_DIGIT: "0-9",
+    constants.CATEGORY_SPACE: r"\t\n\x0b\f\r\x20",
+    constants.CATEGORY_WORD: "0-9A-Za-z_",
 }
 _NOT_CATEGORIES = {
-    c.CATEGORY_NOT_DIGIT: r"\D",
-    c.CATEGORY_NOT_SPACE: r"\S",
-    c.CATEGORY_NOT_WORD: r"\W",
+    constants.CATEGORY_NOT_DIGIT: r"\D",
+    constants.CATEGORY_NOT_SPACE: r"\S",
+    constants.CATEGORY_NOT_WORD: r"\W",
 }
-_BOUNDS = {c.AT_BOUNDARY: r"\b", c.AT_NON_BOUNDARY: r"\B"}
-_KNOWN = frozenset([c.LITERAL, c.NOT_LITERAL, c.ANY, c.IN, c.AT, c.MAX_REPEAT, c.SUBPATTERN, c.BRANCH])
+_BOUNDS = {constants.AT_BOUNDARY: r"\b", constants.AT_NON_BOUNDARY: r"\B"}
+_KNOWN = frozenset(
+    [
+        constants.LITERAL,
+        constants.NOT_LITERAL,
+        constants.ANY,
+        constants.IN,
+        constants.AT,
+        constants.MAX_REPEAT,
+        constants.SUBPATTERN,
+        constants.BRANCH,
+    ]
+)
 
 Node = tuple[Any, Any]
 
 
 def parsed(name: str, pattern: str) -> list[Node]:
-    """The tree of a rule's pattern. Raises ConfigError, with the rule's name, where the rule cannot be used."""
+    """Parses a rule's pattern. Raises ConfigError, with the rule's name, where the rule cannot be used."""
     try:
         tree = parser.parse(pattern, re.ASCII)
     except (re.error, OverflowError) as error:
@@ -50,45 +62,49 @@ def parsed(name: str, pattern: str) -> list[Node]:
 
 
 def forward(nodes: list[Node]) -> str:
-    """The language itself."""
+    """Writes the pattern of the language itself."""
     return "".join(_written(node) for node in nodes)
 
 
 def reversed_prefixes(nodes: list[Node]) -> str:
-    """Every string that a match can begin with, whole matches too, reversed. What stands at a match's end beside its
-    characters (`\\b`) is left out: what comes next decides it."""
-    found = _prefixes(nodes)
-    assert found is not None, "a pattern that matches nothing was refused"  # noqa: S101
-    return found
+    """Writes the pattern of every string that a match can begin with, whole matches too, reversed.
+
+    A `\\b` at a match's end is left out, as the next character decides it.
+    """
+    prefixes = _prefixes(nodes)
+    assert prefixes is not None, "a pattern that matches nothing was refused"  # noqa: S101
+    return prefixes
 
 
 def _prefixes(nodes: list[Node]) -> str | None:
+    """The reversed prefixes of a sequence, None where it has no characters: those of its first node, or all of that and
+    those of the rest."""
     rest: str | None = None
     for node in reversed(nodes):
-        here = _prefixes_of(node)
+        own = _prefixes_of(node)
         if rest is not None:
             longer = _group(rest) + _backwards(node)
-            here = longer if here is None else f"(?:{here}|{longer})"
-        rest = here if here is not None else rest
+            own = longer if own is None else f"(?:{own}|{longer})"
+        rest = own if own is not None else rest
     return rest
 
 
 def _prefixes_of(node: Node) -> str | None:
     kind, value = node
-    if kind is c.AT:
+    if kind is constants.AT:
         return None
-    if kind is c.SUBPATTERN:
+    if kind is constants.SUBPATTERN:
         return _prefixes(list(value[3]))
-    if kind is c.BRANCH:
-        some = [found for branch in value[1] if (found := _prefixes(list(branch))) is not None]
-        return f"(?:{'|'.join(some)})" if some else None
-    if kind is c.MAX_REPEAT:
+    if kind is constants.BRANCH:
+        branches = [prefixes for branch in value[1] if (prefixes := _prefixes(list(branch))) is not None]
+        return f"(?:{'|'.join(branches)})" if branches else None
+    if kind is constants.MAX_REPEAT:
         _, most, inner = value
-        one = _prefixes(list(inner))
-        if one is None or most == 0:
+        prefixes = _prefixes(list(inner))
+        if prefixes is None or most == 0:
             return None
         before = "" if most == 1 else _group(_reversed(list(inner))) + f"{{0,{most - 1}}}"
-        return _group(one) + before
+        return _group(prefixes) + before
     return _written(node)
 
 
@@ -98,11 +114,11 @@ def _reversed(nodes: list[Node]) -> str:
 
 def _backwards(node: Node) -> str:
     kind, value = node
-    if kind is c.SUBPATTERN:
+    if kind is constants.SUBPATTERN:
         return _group(_reversed(list(value[3])))
-    if kind is c.BRANCH:
+    if kind is constants.BRANCH:
         return f"(?:{'|'.join(_reversed(list(branch)) for branch in value[1])})"
-    if kind is c.MAX_REPEAT:
+    if kind is constants.MAX_REPEAT:
         least, most, inner = value
         return _group(_reversed(list(inner))) + f"{{{least},{most}}}"
     return _written(node)
@@ -110,39 +126,39 @@ def _backwards(node: Node) -> str:
 
 def _written(node: Node) -> str:
     kind, value = node
-    return _character(kind, value) or _BOUNDS.get(value if kind is c.AT else None) or _composed(kind, value)
+    return _character(kind, value) or _BOUNDS.get(value if kind is constants.AT else None) or _composed(kind, value)
 
 
 def _character(kind: Any, value: Any) -> str | None:
-    if kind is c.LITERAL:
+    if kind is constants.LITERAL:
         return _char(value)
-    if kind is c.NOT_LITERAL:
+    if kind is constants.NOT_LITERAL:
         return f"[^{_char(value)}]"
-    if kind is c.ANY:
+    if kind is constants.ANY:
         return r"[^\n]"
-    return _class(value) if kind is c.IN else None
+    return _class(value) if kind is constants.IN else None
 
 
 def _composed(kind: Any, value: Any) -> str:
-    if kind is c.SUBPATTERN:
+    if kind is constants.SUBPATTERN:
         return _group(forward(list(value[3])))
-    if kind is c.BRANCH:
+    if kind is constants.BRANCH:
         return f"(?:{'|'.join(forward(list(branch)) for branch in value[1])})"
     least, most, inner = value
     return _group(forward(list(inner))) + f"{{{least},{most}}}"
 
 
 def _class(items: list[Node]) -> str:
-    negated = items[0][0] is c.NEGATE
-    inside = "".join(_member(item) for item in items if item[0] is not c.NEGATE)
+    negated = items[0][0] is constants.NEGATE
+    inside = "".join(_member(item) for item in items if item[0] is not constants.NEGATE)
     return f"[{'^' if negated else ''}{inside}]"
 
 
 def _member(item: Node) -> str:
     kind, value = item
-    if kind is c.LITERAL:
+    if kind is constants.LITERAL:
         return _char(value)
-    if kind is c.RANGE:
+    if kind is constants.RANGE:
         return f"{_char(value[0])}-{_char(value[1])}"
     return _CATEGORIES.get(value) or _NOT_CATEGORIES[value]
 
@@ -160,14 +176,14 @@ def _group(text: str) -> str:
 
 def _check(name: str, nodes: list[Node]) -> None:
     for kind, value in nodes:
-        if kind is c.MAX_REPEAT and value[1] is c.MAXREPEAT:
+        if kind is constants.MAX_REPEAT and value[1] is constants.MAXREPEAT:
             raise ConfigError(
                 f"Rule '{name}' has a repeat without a bound, and all of a match is held back on a stream: "
                 "write `{1,64}` instead of `+`, or end the rule by `until`."
             )
-        if kind is c.SUBPATTERN and (value[1] or value[2]):
+        if kind is constants.SUBPATTERN and (value[1] or value[2]):
             raise ConfigError(f"Rule '{name}' sets flags inside its pattern: use `caseless`.")
-        if kind is c.AT and value not in _BOUNDS:
+        if kind is constants.AT and value not in _BOUNDS:
             raise ConfigError(f"Rule '{name}' has an anchor, and a stream has no end to go by: use `\\b`.")
         if kind not in _KNOWN:
             raise ConfigError(
@@ -179,8 +195,8 @@ def _check(name: str, nodes: list[Node]) -> None:
 
 
 def _inside(kind: Any, value: Any) -> list[list[Node]]:
-    if kind is c.BRANCH:
+    if kind is constants.BRANCH:
         return [list(branch) for branch in value[1]]
-    if kind is c.SUBPATTERN:
+    if kind is constants.SUBPATTERN:
         return [list(value[3])]
-    return [list(value[2])] if kind is c.MAX_REPEAT else []
+    return [list(value[2])] if kind is constants.MAX_REPEAT else []

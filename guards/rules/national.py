@@ -1,4 +1,4 @@
-"""Numbers that a country gives people. Those without a strict form or check count only after a word that names them."""
+"""Rules for national identity numbers. Those without a strict form or check count only after a word that names them."""
 
 from typing import Final
 
@@ -17,7 +17,7 @@ def _id(name: str, pattern: str, valid: Validator | None, examples: tuple[str, .
 
 
 def _after(words: str, value: str) -> str:
-    """`value` after one of `words`."""
+    """Returns the pattern of `value` after one of `words`."""
     return rf"(?:{words})(?: (?:no|nr|num|number|id))?(?: is)?[.:#= ]{{1,3}}{value}"
 
 

@@ -1,4 +1,5 @@
-"""What says who somebody is: addresses, numbers of telephones, cards, accounts and machines, and of identity papers."""
+"""Rules for personal data: e-mail addresses, and numbers of telephones, cards, accounts, machines and identity
+papers."""
 
 from typing import Final
 
@@ -8,7 +9,7 @@ from patchbay.guards.rules.rule import Rule
 
 
 def _iban() -> str:
-    """Each country with its own length: what follows in capitals is never taken in."""
+    """Returns the pattern of IBANs, each country with its own length, so that capitals after one are not taken in."""
     return "|".join(
         f"(?:{'|'.join(sorted(c for c, long in v.IBAN_LENGTHS.items() if long == length))})"
         rf"\d{{2}}(?:[ -]?[0-9A-Z]){{{length - 4}}}"
@@ -16,7 +17,7 @@ def _iban() -> str:
     )
 
 
-# Cards are looked for as they are printed, too: digits that follow do not get in the way of a check digit.
+# The printed forms have rules of their own: digits that follow one must not spoil its check digit.
 _CARDS: Final = (
     Rule(
         "card-16",

@@ -1,22 +1,26 @@
-"""A rule: a pattern, and what else must be so for it to count."""
+"""Rules: patterns with validators for their matches."""
 
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+# Says of a whole match whether it counts.
 Validator = Callable[[str], bool]
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Something to be found. `name`: unique, in lower case with dashes; `kind`: what a redaction calls it, in capitals
-    (`EMAIL`); `pattern`: a regular expression of Python's without look-around, anchors and back-references, with `\\b`
-    alone; `caseless`: whether case counts for nothing; `valid`: says of a whole match whether it counts, None where
-    all do; `until`: a pattern that ends what `pattern` begins, for what has no bound (a private key's body): the span
-    then lasts to its end, or to the text's; `given`: whether it comes from the configuration, and may repeat repeats:
-    it is matched by RE2 then, whose time is linear in the text; `examples`: texts in which it must be found, and `others`: in which not.
+    """Describes one kind of thing to find.
 
-    Text is folded before it is compared (`fold`): what looks like ASCII is ASCII.
+    `name`: unique, in lower case with dashes; `kind`: the name that a redaction shows, in capitals (`EMAIL`);
+    `pattern`: a regular expression of Python's without look-around, back-references and anchors other than `\\b`;
+    `caseless`: whether it ignores case; `valid`: whether a whole match counts, None where all do; `until`: a pattern
+    that ends what `pattern` begins, for things without a bound (a private key's body): the span then lasts to the end
+    of `until`'s match, or of the text; `given`: whether the rule comes from the configuration, and may have repeats
+    within repeats: it is then matched by RE2, whose time is linear in the text; `examples`: texts in which it must be
+    found; `others`: texts in which it must not.
+
+    Text is folded before it is compared (see `fold`): look-alikes of ASCII are ASCII.
     """
 
     name: str
@@ -31,5 +35,5 @@ class Rule:
 
     @property
     def compiled(self) -> re.Pattern[str]:
-        """The pattern as Python takes it: classes such as `\\w` are ASCII's."""
+        """The pattern, compiled by Python, with classes such as `\\w` limited to ASCII."""
         return re.compile(self.pattern, re.ASCII | (re.IGNORECASE if self.caseless else 0))

@@ -1,4 +1,4 @@
-"""What lets somebody in: tokens of known formats, keys, URLs with passwords, and what is assigned to such a name."""
+"""Rules for secrets: tokens of known formats, keys, URLs with passwords, and values assigned to names of secrets."""
 
 from typing import Final
 
@@ -35,7 +35,8 @@ _FORMS: Final = (
         examples=("PuTTY-User-Key-" + "File-3: ssh-ed25519",),
         others=("PuTTY-User-Key-File",),
     ),
-    # As long as rules may be. A payload that goes on loses what it begins with, and the rest is worth nothing then.
+    # As long as rules may be. Of a longer payload only the beginning is found, and the rest is worth nothing without
+    # it.
     Rule(
         "jwt",
         "JWT",

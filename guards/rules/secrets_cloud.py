@@ -1,5 +1,7 @@
-"""Tokens of clouds, of what runs there, and of what watches it. Formats: compared with gitleaks'
-(config/gitleaks.toml), where it has them."""
+"""Rules for tokens of clouds, their services and their monitoring.
+
+Formats: compared with those of gitleaks (config/gitleaks.toml), where it has them.
+"""
 
 from typing import Final
 

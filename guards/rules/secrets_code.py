@@ -1,5 +1,7 @@
-"""Tokens of code hosts, package registries, build services and model vendors. Formats: compared with gitleaks'
-(config/gitleaks.toml), where it has them."""
+"""Rules for tokens of code hosts, package registries, build services and model vendors.
+
+Formats: compared with those of gitleaks (config/gitleaks.toml), where it has them.
+"""
 
 from typing import Final
 

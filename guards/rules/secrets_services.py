@@ -1,5 +1,7 @@
-"""Tokens of payment, mail, chat and office services. Formats: compared with gitleaks'
-(config/gitleaks.toml), where it has them."""
+"""Rules for tokens of payment, mail, chat and office services.
+
+Formats: compared with those of gitleaks (config/gitleaks.toml), where it has them.
+"""
 
 from typing import Final
 

@@ -1,4 +1,5 @@
-"""Rules for the tokens that vendors give out. Examples are put together here, so that nothing takes them for real."""
+"""Constructors of rules for vendors' tokens. Examples are joined from parts, so that no secret scanner takes them for
+real."""
 
 from typing import Final
 
@@ -13,11 +14,19 @@ A_UUID: Final = "9f3a61c0-7be4-4258-9f3a-61c07be4d258"
 
 
 def token(name: str, pattern: str, example: str, other: str, valid: Validator | None = None) -> Rule:
-    """A token that says by itself what it is."""
+    """Makes a rule for a token that can be told by its own form.
+
+    `name`: the rule's; `pattern`: the token's; `example`: a text with such a token; `other`: one without; `valid`: the
+    rule's validator.
+    """
     return Rule(name, "SECRET", rf"\b(?:{pattern})", valid=valid, examples=(example,), others=(other,))
 
 
 def named(name: str, words: str, value: str, example: str, other: str) -> Rule:
-    """A value that only the name it is assigned to tells from others."""
+    """Makes a rule for a value that can be told only by the name that it is assigned to.
+
+    `name`: the rule's; `words`: a pattern of the names; `value`: a pattern of the value; `example`: a text with such an
+    assignment; `other`: one without.
+    """
     pattern = rf"(?:{words})[\w.-]{{0,24}}[\"']?\s{{0,2}}(?:=>|:=|[:=])\s{{0,2}}[\"']?{value}\b"
     return Rule(name, "SECRET", pattern, caseless=True, examples=(example,), others=(other,))

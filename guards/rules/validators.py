@@ -1,4 +1,4 @@
-"""What a pattern cannot say: check digits, and whether text looks random. Pure; each takes the whole of a match.
+"""Validators of matches: check digits, and tests for random text. Pure; each takes the whole of a match.
 
 Those of identity numbers take the digits wherever they are, so that the word before a number may stay in the match.
 """
@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-# ISO 13616, the registry's lengths.
+# The length of each country's IBAN, by the registry of ISO 13616.
 IBAN_LENGTHS: Final[Mapping[str, int]] = {
     country: length
     for length, countries in {
@@ -37,6 +37,7 @@ IBAN_LENGTHS: Final[Mapping[str, int]] = {
     }.items()
     for country in countries.split()
 }
+# Bits for each character from which text looks random.
 _RANDOM_BITS: Final = 3.5
 _DNI: Final = "TRWAGMYFPDXBNJZSQVHLCKE"
 _HETU: Final = "0123456789ABCDEFHJKLMNPRSTUVWXY"
@@ -44,7 +45,7 @@ _PPS: Final = "WABCDEFGHIJKLMNOPQRSTUV"
 _CURP: Final = "0123456789ABCDEFGHIJKLMN\u00d1OPQRSTUVWXYZ"
 _CODICE_ODD: Final = (1, 0, 5, 7, 9, 13, 15, 17, 19, 21, 2, 4, 18, 20, 11, 3, 6, 8, 12, 14, 16, 10, 22, 25, 24, 23)
 _TAIWAN: Final = "ABCDEFGHJKLMNPQRSTUVXYWZIO"
-# The dihedral group of order ten, and the permutation of Verhoeff's.
+# The dihedral group of order ten, and Verhoeff's permutation.
 _TIMES: Final = (
     (0, 1, 2, 3, 4, 5, 6, 7, 8, 9),
     (1, 2, 3, 4, 0, 6, 7, 8, 9, 5),
@@ -70,23 +71,24 @@ _PERMUTED: Final = (
 
 
 def digits_of(text: str) -> list[int]:
-    """The ASCII digits in `text`, in order."""
+    """Returns the ASCII digits in `text`, in order."""
     return [int(char) for char in text if "0" <= char <= "9"]
 
 
 def luhn(text: str) -> bool:
-    """A card number: 13 to 19 digits, spaces and dashes aside, and the check digit of ISO/IEC 7812-1, annex B."""
+    """Checks a card number: 13 to 19 digits, spaces and dashes aside, and the check digit of ISO/IEC 7812-1, annex
+    B."""
     plain = text.replace(" ", "").replace("-", "")
     return plain.isascii() and plain.isdigit() and 13 <= len(plain) <= 19 and luhn_sum(digits_of(plain))
 
 
 def luhn_sum(digits: Sequence[int]) -> bool:
-    """Luhn's check (US patent 2950048) alone, for as many digits as there are."""
+    """Checks digits of any number by Luhn's algorithm alone (US patent 2950048)."""
     return sum(digits[::-2]) % 10 == -sum(digit * 2 - 9 * (digit > 4) for digit in digits[-2::-2]) % 10
 
 
 def verhoeff(digits: Sequence[int]) -> bool:
-    """Verhoeff's check: Error Detecting Decimal Codes, 1969."""
+    """Checks digits by Verhoeff's algorithm (Error Detecting Decimal Codes, 1969)."""
     check = 0
     for place, digit in enumerate(reversed(digits)):
         check = _TIMES[check][_PERMUTED[place % 8][digit]]
@@ -94,7 +96,7 @@ def verhoeff(digits: Sequence[int]) -> bool:
 
 
 def iban(text: str) -> bool:
-    """ISO 13616: the country's length, and ISO 7064 MOD 97-10."""
+    """Checks an IBAN by ISO 13616: the country's length, and ISO 7064 MOD 97-10."""
     plain = _compact(text)
     if len(plain) != IBAN_LENGTHS.get(plain[:2]) or not plain[2:4].isdigit():
         return False
@@ -102,14 +104,15 @@ def iban(text: str) -> bool:
 
 
 def us_ssn(text: str) -> bool:
-    """A social security number as the SSA gives them: no area 000, 666 or 9xx, no group 00, no serial 0000."""
+    """Checks a US social security number by the rules of the SSA: no area 000, 666 or 9xx, no group 00, no serial
+    0000."""
     plain = "".join(map(str, digits_of(text)))
     area, group, serial = plain[:3], plain[3:5], plain[5:]
     return len(plain) == 9 and area not in ("000", "666") and area[0] != "9" and group != "00" and serial != "0000"
 
 
 def ipv4(text: str) -> bool:
-    """Four octets in decimal, without leading zeros (RFC 6943, 3.1.1)."""
+    """Checks an IPv4 address: four octets in decimal, without leading zeros (RFC 6943, 3.1.1)."""
     try:
         ipaddress.IPv4Address(text)
     except ValueError:
@@ -118,7 +121,7 @@ def ipv4(text: str) -> bool:
 
 
 def ipv6(text: str) -> bool:
-    """RFC 4291, 2.2; with a digit somewhere, which `fade::bed` in a program has not."""
+    """Checks an IPv6 address by RFC 4291, 2.2; with a digit somewhere, which `fade::bed` in a program has not."""
     try:
         ipaddress.IPv6Address(text)
     except ValueError:
@@ -127,36 +130,37 @@ def ipv6(text: str) -> bool:
 
 
 def phone(text: str) -> bool:
-    """7 to 15 digits (ITU-T E.164), not all the same, and no decimal number."""
+    """Checks a telephone number: 7 to 15 digits (ITU-T E.164), not all the same, and no decimal number."""
     digits = digits_of(text)
     return 7 <= len(digits) <= 15 and len(set(digits)) > 1 and re.fullmatch(r"\+?\d+\.\d+", text) is None
 
 
 def entropy(text: str) -> float:
-    """Bits for each character, by how often each is there (Shannon, 1948)."""
+    """Returns the bits for each character, by the frequency of each in `text` (Shannon, 1948)."""
     counts = Counter(text).values()
     return -sum(count / len(text) * math.log2(count / len(text)) for count in counts)
 
 
 def random_looking(text: str) -> bool:
-    """Letters and digits, and at least 3.5 bits for each character."""
+    """Whether text has letters and digits, and at least 3.5 bits for each character."""
     mixed = re.search("[A-Za-z]", text) is not None and re.search("[0-9]", text) is not None
     return mixed and entropy(text) >= _RANDOM_BITS
 
 
 def quoted_secret(text: str) -> bool:
-    """Whether what stands between the last quotes looks random."""
+    """Whether the text between the last quotes looks random."""
     return random_looking(re.split("[\"']", text)[-2])
 
 
 def bare_secret(text: str) -> bool:
-    """Whether what is assigned without quotes looks random; with three digits, or it may be a name in a program."""
+    """Whether a value without quotes looks random. It needs three digits, as it may be a name in a program
+    otherwise."""
     value = re.split(r"[=:>\s]", text.rstrip("="))[-1]
     return len(digits_of(value)) >= 3 and random_looking(value)
 
 
 def jwt(text: str) -> bool:
-    """RFC 7519: the first segment is base64url of a JSON object."""
+    """Checks a JSON web token by RFC 7519: the first segment is base64url of a JSON object."""
     head = text.partition(".")[0]
     try:
         return isinstance(json.loads(base64.urlsafe_b64decode(head + "=" * (-len(head) % 4))), dict)
@@ -165,34 +169,35 @@ def jwt(text: str) -> bool:
 
 
 def numbered(text: str) -> bool:
-    """Five digits at least: a passport's number, and not the word after `passport`."""
+    """Whether there are at least five digits: a passport's number, and not the word after `passport`."""
     return len(digits_of(text)) >= 5
 
 
 def passport_lines(text: str) -> bool:
-    """The second line of a passport's machine readable zone: ICAO 9303-3, 4.9."""
+    """Checks the second line of a passport's machine readable zone: ICAO 9303-3, 4.9."""
     parts = (text[:10], text[13:20], text[21:28], text[:10] + text[13:20] + text[21:43] + text[43:])
     return len(text) == 44 and all(_icao(part) for part in parts)
 
 
 def ar_cuit(text: str) -> bool:
-    """Argentina, CUIT and CUIL: AFIP, weights 5 4 3 2 7 6 5 4 3 2."""
+    """Checks a number of Argentina (CUIT and CUIL): AFIP, weights 5 4 3 2 7 6 5 4 3 2."""
     return _mod11(digits_of(text), (5, 4, 3, 2, 7, 6, 5, 4, 3, 2, 1))
 
 
 def au_tfn(text: str) -> bool:
-    """Australia, tax file number: ATO, weights 1 4 3 7 5 8 6 9 10."""
+    """Checks a number of Australia (tax file number): ATO, weights 1 4 3 7 5 8 6 9 10."""
     return _mod11(digits_of(text), (1, 4, 3, 7, 5, 8, 6, 9, 10))
 
 
 def be_national(text: str) -> bool:
-    """Belgium, national register: 97 minus the first nine modulo 97, with a 2 before them since 2000 (RRN)."""
+    """Checks a number of Belgium (national register): 97 minus the first nine modulo 97, with a 2 before them since
+    2000 (RRN)."""
     plain = "".join(map(str, digits_of(text)))
     return len(plain) == 11 and int(plain[9:]) in (97 - int(plain[:9]) % 97, 97 - int("2" + plain[:9]) % 97)
 
 
 def br_cpf(text: str) -> bool:
-    """Brazil, CPF: two digits modulo 11 (Receita Federal); not all the same."""
+    """Checks a number of Brazil (CPF): two digits modulo 11 (Receita Federal); not all the same."""
     digits = digits_of(text)
     if len(digits) != 11 or len(set(digits)) == 1:
         return False
@@ -200,7 +205,7 @@ def br_cpf(text: str) -> bool:
 
 
 def br_cnpj(text: str) -> bool:
-    """Brazil, CNPJ: two digits modulo 11, weights 2 to 9 from the right (Receita Federal)."""
+    """Checks a number of Brazil (CNPJ): two digits modulo 11, weights 2 to 9 from the right (Receita Federal)."""
     digits = digits_of(text)
     if len(digits) != 14:
         return False
@@ -208,38 +213,38 @@ def br_cnpj(text: str) -> bool:
 
 
 def ca_sin(text: str) -> bool:
-    """Canada, social insurance number: Luhn over nine digits."""
+    """Checks a number of Canada (social insurance number): Luhn over nine digits."""
     digits = digits_of(text)
     return len(digits) == 9 and digits[0] not in (0, 8) and luhn_sum(digits)
 
 
 def ch_ahv(text: str) -> bool:
-    """Switzerland, AHV number: 756, and an EAN-13 check digit (ZAS)."""
+    """Checks a number of Switzerland (AHV number): 756, and an EAN-13 check digit (ZAS)."""
     digits = digits_of(text)
     return len(digits) == 13 and (sum(digits[::2]) + 3 * sum(digits[1::2])) % 10 == 0
 
 
 def cl_rut(text: str) -> bool:
-    """Chile, RUT: modulo 11, weights 2 to 7 from the right."""
+    """Checks a number of Chile (RUT): modulo 11, weights 2 to 7 from the right."""
     plain = _compact(text)
     return "0123456789K0"[-_cycled(digits_of(plain[:-1]), 6) % 11] == plain[-1]
 
 
 def cn_resident(text: str) -> bool:
-    """China, resident identity number: GB 11643, ISO 7064 MOD 11-2."""
+    """Checks a number of China (resident identity number): GB 11643, ISO 7064 MOD 11-2."""
     plain = _compact(text)
     total = sum(int(char) * pow(2, 17 - place, 11) for place, char in enumerate(plain[:17]))
     return "10X98765432"[total % 11] == plain[17:]
 
 
 def cz_rodne(text: str) -> bool:
-    """Czechia and Slovakia, birth number: ten digits divisible by 11 (Act 133/2000)."""
+    """Checks a number of Czechia and Slovakia (birth number): ten digits divisible by 11 (Act 133/2000)."""
     digits = digits_of(text)
     return len(digits) == 10 and _number(digits) % 11 == 0
 
 
 def iso7064_11_10(text: str) -> bool:
-    """ISO 7064 MOD 11,10 over eleven digits: Germany's tax number (BZSt), Croatia's OIB."""
+    """Checks eleven digits by ISO 7064 MOD 11,10: Germany's tax number (BZSt), Croatia's OIB."""
     digits, product = digits_of(text), 10
     for digit in digits[:-1]:
         product = ((digit + product) % 10 or 10) * 2 % 11
@@ -247,98 +252,99 @@ def iso7064_11_10(text: str) -> bool:
 
 
 def es_dni(text: str) -> bool:
-    """Spain, DNI and NIE: a letter by the number modulo 23 (Ministerio del Interior)."""
+    """Checks a number of Spain (DNI and NIE): a letter by the number modulo 23 (Ministerio del Interior)."""
     plain = _compact(text)
     number = int(plain[:-1].translate(str.maketrans("XYZ", "012")))
     return _DNI[number % 23] == plain[-1]
 
 
 def fi_hetu(text: str) -> bool:
-    """Finland, personal identity code: a character by the number modulo 31 (DVV)."""
+    """Checks a number of Finland (personal identity code): a character by the number modulo 31 (DVV)."""
     return _HETU[_number(digits_of(text[:6] + text[7:10])) % 31] == text[-1].upper()
 
 
 def fr_nir(text: str) -> bool:
-    """France, NIR: 97 minus the number modulo 97, where 2A is 19 and 2B is 18 (INSEE)."""
+    """Checks a number of France (NIR): 97 minus the number modulo 97, where 2A is 19 and 2B is 18 (INSEE)."""
     plain = _compact(text).replace("2A", "19").replace("2B", "18")
     return len(plain) == 15 and 97 - int(plain[:13]) % 97 == int(plain[13:])
 
 
 def gb_nhs(text: str) -> bool:
-    """United Kingdom, NHS number: modulo 11, weights 10 to 2 (NHS data dictionary)."""
+    """Checks a number of the United Kingdom (NHS number): modulo 11, weights 10 to 2 (NHS data dictionary)."""
     return _mod11(digits_of(text), (10, 9, 8, 7, 6, 5, 4, 3, 2, 1))
 
 
 def ie_pps(text: str) -> bool:
-    """Ireland, PPS number: a letter by the number modulo 23, weights 8 to 2, and 9 for a second letter."""
+    """Checks a number of Ireland (PPS number): a letter by the number modulo 23, weights 8 to 2, and 9 for a second
+    letter."""
     plain = _compact(text)
     second = 9 * _PPS.index(plain[8]) if len(plain) == 9 else 0
     return _PPS[(_weighed(digits_of(plain[:7]), range(8, 1, -1)) + second) % 23] == plain[7]
 
 
 def in_aadhaar(text: str) -> bool:
-    """India, Aadhaar: twelve digits, not beginning with 0 or 1, and Verhoeff's check (UIDAI)."""
+    """Checks a number of India (Aadhaar): twelve digits, not beginning with 0 or 1, and Verhoeff's check (UIDAI)."""
     digits = digits_of(text)
     return len(digits) == 12 and digits[0] > 1 and verhoeff(digits)
 
 
 def it_codice(text: str) -> bool:
-    """Italy, codice fiscale: a letter by two tables (decree 23.12.1976)."""
+    """Checks a number of Italy (codice fiscale): a letter by two tables (decree 23.12.1976)."""
     values = [ord(char) - (48 if char.isdigit() else 65) for char in _compact(text)]
     return (sum(_CODICE_ODD[value] for value in values[:15:2]) + sum(values[1:15:2])) % 26 == values[15]
 
 
 def mx_curp(text: str) -> bool:
-    """Mexico, CURP: modulo 10, weights 18 to 2 (RENAPO)."""
+    """Checks a number of Mexico (CURP): modulo 10, weights 18 to 2 (RENAPO)."""
     plain = _compact(text)
     return -sum(_CURP.index(char) * (18 - place) for place, char in enumerate(plain[:17])) % 10 == int(plain[17])
 
 
 def nl_bsn(text: str) -> bool:
-    """Netherlands, BSN: modulo 11, weights 9 to 2 and -1 (RvIG)."""
+    """Checks a number of the Netherlands (BSN): modulo 11, weights 9 to 2 and -1 (RvIG)."""
     return _mod11(digits_of(text), (9, 8, 7, 6, 5, 4, 3, 2, -1))
 
 
 def no_fodselsnummer(text: str) -> bool:
-    """Norway, birth number: two checks modulo 11 (Skatteetaten)."""
+    """Checks a number of Norway (birth number): two checks modulo 11 (Skatteetaten)."""
     digits = digits_of(text)
     first = _mod11(digits[:10], (3, 7, 6, 1, 8, 9, 4, 5, 2, 1))
     return first and _mod11(digits, (5, 4, 3, 2, 7, 6, 5, 4, 3, 2, 1))
 
 
 def pl_pesel(text: str) -> bool:
-    """Poland, PESEL: modulo 10, weights 1 3 7 9 (Ministerstwo Cyfryzacji)."""
+    """Checks a number of Poland (PESEL): modulo 10, weights 1 3 7 9 (Ministerstwo Cyfryzacji)."""
     digits = digits_of(text)
     return len(digits) == 11 and _weighed(digits, (1, 3, 7, 9, 1, 3, 7, 9, 1, 3, 1)) % 10 == 0
 
 
 def pt_nif(text: str) -> bool:
-    """Portugal, NIF: modulo 11, weights 9 to 2, where ten is 0 (Decreto-Lei 463/79)."""
+    """Checks a number of Portugal (NIF): modulo 11, weights 9 to 2, where ten is 0 (Decreto-Lei 463/79)."""
     digits = digits_of(text)
     return len(digits) == 9 and -_weighed(digits[:8], range(9, 1, -1)) % 11 % 10 == digits[8]
 
 
 def ro_cnp(text: str) -> bool:
-    """Romania, CNP: modulo 11, weights 2 7 9 1 4 6 3 5 8 2 7 9, where ten is 1."""
+    """Checks a number of Romania (CNP): modulo 11, weights 2 7 9 1 4 6 3 5 8 2 7 9, where ten is 1."""
     digits = digits_of(text)
     rest = _weighed(digits[:12], (2, 7, 9, 1, 4, 6, 3, 5, 8, 2, 7, 9)) % 11
     return (1 if rest == 10 else rest) == digits[12]
 
 
 def se_personnummer(text: str) -> bool:
-    """Sweden, personal identity number: Luhn over the last ten digits (Skatteverket)."""
+    """Checks a number of Sweden (personal identity number): Luhn over the last ten digits (Skatteverket)."""
     return luhn_sum(digits_of(text)[-10:])
 
 
 def sg_nric(text: str) -> bool:
-    """Singapore, NRIC and FIN: a letter modulo 11, weights 2 7 6 5 4 3 2, four more for T and G."""
+    """Checks a number of Singapore (NRIC and FIN): a letter modulo 11, weights 2 7 6 5 4 3 2, four more for T and G."""
     plain = _compact(text)
     total = _weighed(digits_of(plain), (2, 7, 6, 5, 4, 3, 2)) + 4 * (plain[0] in "TG")
     return ("JZIHGFEDCBA" if plain[0] in "ST" else "XWUTRQPNMLK")[total % 11] == plain[-1]
 
 
 def tr_kimlik(text: str) -> bool:
-    """Turkey, identity number: two digits modulo 10 (NVI)."""
+    """Checks a number of Turkey (identity number): two digits modulo 10 (NVI)."""
     digits = digits_of(text)
     if len(digits) != 11 or not digits[0]:
         return False
@@ -347,14 +353,14 @@ def tr_kimlik(text: str) -> bool:
 
 
 def tw_identity(text: str) -> bool:
-    """Taiwan, identity card: the letter is two digits, weights 1 9 8 ... 1 1, modulo 10."""
+    """Checks a number of Taiwan (identity card): the letter is two digits, weights 1 9 8 ... 1 1, modulo 10."""
     plain = _compact(text)
     digits = [*divmod(_TAIWAN.index(plain[0]) + 10, 10), *digits_of(plain[1:])]
     return _weighed(digits, (1, 9, 8, 7, 6, 5, 4, 3, 2, 1, 1)) % 10 == 0
 
 
 def za_identity(text: str) -> bool:
-    """South Africa, identity number: Luhn over thirteen digits."""
+    """Checks a number of South Africa (identity number): Luhn over thirteen digits."""
     return luhn_sum(digits_of(text))
 
 

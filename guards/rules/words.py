@@ -1,4 +1,4 @@
-"""Words that are not said: whole ones, so that Scunthorpe may stay where it is."""
+"""Rules for profanity. They match whole words only, so that Scunthorpe is not one."""
 
 from typing import Final
 

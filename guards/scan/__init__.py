@@ -1,1 +1,1 @@
-"""Finding rules in text at once: Hyperscan, or RE2 where there is none."""
+"""Scanners that look for many rules in a text at once: by Hyperscan, or by RE2 where there is no Hyperscan."""

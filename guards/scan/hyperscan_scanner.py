@@ -1,6 +1,6 @@
-"""A scanner on Hyperscan, in block mode: its stream objects have reference-count bugs.
+"""Hyperscan scanner, in block mode, as Hyperscan's stream objects have reference-count bugs in Python.
 
-What it compiles is kept on disk, by the hash of all that it is made from: compiling takes seconds, loading a
+Compiled databases are kept on disk, by the hash of all that they are made from: compiling takes seconds, loading a
 millisecond.
 
 Source: https://intel.github.io/hyperscan/dev-reference/
@@ -20,12 +20,12 @@ import hyperscan as hs
 from patchbay.core.errors import ConfigError
 from patchbay.guards.scan.scanner import Expression
 
-# What is compiled to bytes here depends on this code too: another number, and all is compiled anew.
+# The compiled bytes depend on this code too: another number here has all of them compiled again.
 _FORMAT = b"1"
 
 
 class _Scratches(threading.local):
-    """A thread's own: two scans must not use one at a time, and Python's lock is given up while one goes on."""
+    """The scratch memory of each thread. Two scans must not share one, and Python's lock is released during a scan."""
 
     def __init__(self, forward: hs.Database, backward: hs.Database) -> None:
         self.forward = hs.Scratch(forward)
@@ -33,7 +33,7 @@ class _Scratches(threading.local):
 
 
 class HyperscanScanner:
-    """Made by `load`. Threads can share it."""
+    """A `Scanner` on Hyperscan, made by `load`. Threads can share it."""
 
     def __init__(self, forward: hs.Database, backward: hs.Database) -> None:
         self._forward = forward
@@ -41,17 +41,17 @@ class HyperscanScanner:
         self._scratches = _Scratches(forward, backward)
 
     def hits(self, text: str) -> Collection[int]:
-        """As `Scanner` says."""
-        found: set[int] = set()
+        """Returns the rules that match; see `Scanner`."""
+        numbers: set[int] = set()
 
         def note(number: int, start: int, end: int, flags: int, context: object) -> None:
-            found.add(number)
+            numbers.add(number)
 
         self._forward.scan(text.encode("utf-8", "replace"), match_event_handler=note, scratch=self._scratches.forward)
-        return found
+        return numbers
 
     def live(self, backwards: str) -> int:
-        """As `Scanner` says."""
+        """Returns the length of the end that may become a match; see `Scanner`."""
         longest = 0
 
         def note(number: int, start: int, end: int, flags: int, context: object) -> None:
@@ -60,15 +60,23 @@ class HyperscanScanner:
 
         data = backwards.encode("utf-8", "replace")
         self._backward.scan(data, match_event_handler=note, scratch=self._scratches.backward)
+        # Hyperscan counts bytes, and its callers count characters.
         return longest if len(data) == len(backwards) else len(data[:longest].decode())
 
 
 def load(expressions: Sequence[Expression], folder: Path | None) -> HyperscanScanner:
-    """The scanner of `expressions`, from `folder` where it was compiled before, and kept there otherwise. Raises
-    ConfigError where Hyperscan takes one of them not."""
-    ahead = [(each.forward, number, _flags(each) | hs.HS_FLAG_SINGLEMATCH) for number, each in enumerate(expressions)]
-    back = [(f"^(?:{one})", 0, _flags(each)) for each in expressions for one in each.backward]
-    return HyperscanScanner(_database(ahead, folder), _database(back, folder))
+    """Loads the scanner of `expressions` from `folder`, or compiles it and keeps it there.
+
+    `folder`: None to keep nothing. Raises ConfigError for an expression that Hyperscan does not take.
+    """
+    forward = [
+        (expression.forward, number, _flags(expression) | hs.HS_FLAG_SINGLEMATCH)
+        for number, expression in enumerate(expressions)
+    ]
+    backward = [
+        (f"^(?:{prefixes})", 0, _flags(expression)) for expression in expressions for prefixes in expression.backward
+    ]
+    return HyperscanScanner(_database(forward, folder), _database(backward, folder))
 
 
 def _flags(expression: Expression) -> int:
@@ -79,7 +87,7 @@ def _flags(expression: Expression) -> int:
 def _database(entries: Sequence[tuple[str, int, int]], folder: Path | None) -> hs.Database:
     file = folder / f"{_name(entries)}.hs" if folder is not None else None
     if file is not None and file.exists():
-        # A file that another version wrote, or that is cut short, is made anew.
+        # A file that another version wrote, or that is cut short, is compiled again.
         with contextlib.suppress(hs.error, OSError, ValueError):
             database = hs.loadb(file.read_bytes(), mode=hs.HS_MODE_BLOCK)
             hs.Scratch(database)
@@ -99,19 +107,20 @@ def _database(entries: Sequence[tuple[str, int, int]], folder: Path | None) -> h
 
 
 def _name(entries: Sequence[tuple[str, int, int]]) -> str:
-    mark = blake2b(_FORMAT + version("hyperscan").encode())
+    digest = blake2b(_FORMAT + version("hyperscan").encode())
     for entry in entries:
-        mark.update(repr(entry).encode())
-    return mark.hexdigest()[:32]
+        digest.update(repr(entry).encode())
+    return digest.hexdigest()[:32]
 
 
 def _keep(file: Path, data: bytes) -> None:
-    """Written aside and renamed, so that it is never half there. Where it cannot be kept, it is compiled each time."""
+    """Keeps compiled bytes, if it can: otherwise they are compiled each time. The file is written under another name
+    and renamed, so that no reader sees half of it."""
     with contextlib.suppress(OSError):
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        handle, aside = tempfile.mkstemp(dir=file.parent)
+        handle, temporary = tempfile.mkstemp(dir=file.parent)
         with os.fdopen(handle, "wb") as out:
             out.write(data)
             out.flush()
             os.fsync(out.fileno())
-        Path(aside).replace(file)
+        Path(temporary).replace(file)

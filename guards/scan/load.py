@@ -1,4 +1,4 @@
-"""Which scanner a set of rules gets."""
+"""The choice of the scanner for a set of rules."""
 
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -9,8 +9,10 @@ from patchbay.guards.scan.scanner import Scanner, expressions_of
 
 
 def load_scanner(rules: Sequence[Rule], folder: Path | None) -> Scanner:
-    """Hyperscan's, or RE2's where its wheel does not exist. `folder`: where compiled sets are kept. Raises ConfigError
-    for a rule that cannot be used."""
+    """Compiles rules for Hyperscan, or for RE2 on machines that have no wheel of Hyperscan.
+
+    `folder`: the folder of compiled sets, None to keep none. Raises ConfigError for a rule that cannot be used.
+    """
     expressions = expressions_of(rules)
     if find_spec("hyperscan") is None:
         from patchbay.guards.scan.re2_scanner import Re2Scanner

@@ -1,4 +1,4 @@
-"""The same scanner on RE2, rule by rule: much slower, for machines that Hyperscan has no build for, and for tests.
+"""RE2 scanner: rule by rule and much slower, for machines that Hyperscan has no build for, and for tests.
 
 Source: https://github.com/google/re2/wiki/Syntax
 """
@@ -12,30 +12,35 @@ from patchbay.guards.rules.language import forward, parsed
 from patchbay.guards.rules.rule import Rule
 from patchbay.guards.scan.scanner import Expression
 
+# Bytes that RE2 may use for one expression.
 _MEMORY = 64 << 20
 
 
 class Re2Scanner:
-    """Raises ConfigError where RE2 takes an expression not."""
+    """A `Scanner` on RE2. Raises ConfigError for an expression that RE2 does not take."""
 
     def __init__(self, expressions: Sequence[Expression]) -> None:
-        self._ahead = [_compiled(each.forward, caseless=each.caseless, longest=False) for each in expressions]
-        self._back = [
-            _compiled(one, caseless=each.caseless, longest=True) for each in expressions for one in each.backward
+        self._forward = [
+            _compiled(expression.forward, caseless=expression.caseless, longest=False) for expression in expressions
+        ]
+        self._backward = [
+            _compiled(prefixes, caseless=expression.caseless, longest=True)
+            for expression in expressions
+            for prefixes in expression.backward
         ]
 
     def hits(self, text: str) -> Collection[int]:
-        """As `Scanner` says."""
-        return [number for number, pattern in enumerate(self._ahead) if pattern.search(text) is not None]
+        """Returns the rules that match; see `Scanner`."""
+        return [number for number, pattern in enumerate(self._forward) if pattern.search(text) is not None]
 
     def live(self, backwards: str) -> int:
-        """As `Scanner` says."""
-        found = (pattern.match(backwards) for pattern in self._back)
-        return max((match.end() for match in found if match is not None), default=0)
+        """Returns the length of the end that may become a match; see `Scanner`."""
+        matches = (pattern.match(backwards) for pattern in self._backward)
+        return max((match.end() for match in matches if match is not None), default=0)
 
 
 def in_linear_time(rule: Rule) -> "re2._Regexp[str]":
-    """The rule's own pattern, which finds the same matches as Python's, in a time that is linear in the text. Raises
+    """Compiles a rule's own pattern for RE2: the same matches as Python's, in time linear in the text. Raises
     ConfigError."""
     return _compiled(forward(parsed(rule.name, rule.pattern)), caseless=rule.caseless, longest=False)
 

@@ -1,4 +1,4 @@
-"""What a set of rules is compiled to."""
+"""The scanner protocol, and the expressions that rules are compiled to for it."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -9,19 +9,22 @@ from patchbay.guards.rules.rule import Rule
 
 
 class Scanner(Protocol):
-    """Says which rules are in a text, and how much of a text's end may still become one."""
+    """Finds the rules that match in a text, and the part of a text's end that may still become a match."""
 
     def hits(self, text: str) -> Collection[int]:
-        """The numbers of the rules that match somewhere in `text`, validators aside."""
+        """Returns the numbers of the rules that match somewhere in `text`, without regard to their validators."""
 
     def live(self, backwards: str) -> int:
-        """How many characters at the beginning of `backwards`, a text's end reversed, some rule's match could begin
-        with; 0 where there is none."""
+        """Returns the length of the longest end of a text that some rule's match could begin with; 0 where there is
+        none.
+
+        `backwards`: the end of the text, reversed.
+        """
 
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """A rule as scanners take it: `forward`, its language; `backward`, that of its reversed prefixes."""
+    """A rule in the form that scanners take. `forward`: its language; `backward`: those of its reversed prefixes."""
 
     forward: str
     backward: tuple[str, ...]
@@ -29,12 +32,12 @@ class Expression:
 
 
 def expressions_of(rules: Sequence[Rule]) -> list[Expression]:
-    """The rules in a scanner's words. Raises ConfigError for one that cannot be used."""
-    made = []
+    """Turns rules into expressions. Raises ConfigError for a rule that cannot be used."""
+    expressions = []
     for rule in rules:
         nodes = parsed(rule.name, rule.pattern)
         backward = [reversed_prefixes(nodes)]
         if rule.until is not None:
             backward.append(reversed_prefixes(parsed(rule.name, rule.until)))
-        made.append(Expression(forward(nodes), tuple(backward), rule.caseless))
-    return made
+        expressions.append(Expression(forward(nodes), tuple(backward), rule.caseless))
+    return expressions

@@ -1,1 +1,1 @@
-"""Text that grows: what of it may be let go."""
+"""Detection on growing texts: the part of a stream that may be released, and the spans found in it."""

@@ -1,7 +1,8 @@
-"""One text of an answer on its way to the client: what is let go of it, and with what in place of what was found.
+"""Channel: one text of an answer on its way to the client, with markers in place of what was found.
 
-Several detectors look at it. Released is what lies before the earliest match that any of them may still find; what was
-found is settled before that, so nothing released is ever revised, and the result does not depend on how the text came.
+Several watches look at the text. What is released lies before the earliest match that any of them may still find. The
+spans before that are settled, so nothing released is ever revised, and the result does not depend on how the text was
+cut.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,15 +12,19 @@ from patchbay.guards.stream.quotes import Quotes
 from patchbay.guards.stream.watch import TextWatch, WatchState
 from patchbay.guards.verdict import OPEN, FoundSpan
 
+# Returns the text that takes the place of a redacted span.
 Marker = Callable[[FoundSpan], str]
-# Where, whether a span begins there (1) or a rule is closed (0), and which.
-_Waiting = list[tuple[int, int, FoundSpan | str]]
+# A position, whether a span begins (1) or an open rule ends (0) there, and the span or the rule's name.
+_Events = list[tuple[int, int, FoundSpan | str]]
 
 
 @dataclass(frozen=True, slots=True)
 class Released:
-    """`text`: what may go to the client now; `spans`: what was found in what is settled by now, each told once, and
-    `texts`, what each stood for, as far as it was there; `blocked`: what has ended the text, where something has."""
+    """The part of a text that is released by one call.
+
+    `text`: what may go to the client now; `spans`: the spans settled by now, each reported once; `texts`: the text of
+    each span, as far as it had come; `blocked`: the span that ended the text, if one did.
+    """
 
     text: str
     spans: Sequence[FoundSpan] = ()
@@ -29,7 +34,7 @@ class Released:
 
 @dataclass(slots=True)
 class _Cover:
-    """What is left out: to `end`, or for as long as rules in `open` are."""
+    """The stretch that is left out of the text: up to `end`, and as long as a rule in `open` is open."""
 
     end: int = 0
     open: set[str] = field(default_factory=set)
@@ -40,20 +45,25 @@ class _Cover:
 
 
 class Channel:
-    """`watches`: what looks at it; `marker`: what is put in the place of a redacted span; `is_json`: whether the text
-    is a JSON document, in which that has to be a string where it stands for a number."""
+    """Releases one growing text as far as its watches have settled it.
+
+    `watches`: the detectors; `marker`: returns what takes the place of a redacted span; `is_json`: whether the text is
+    a JSON document, in which a marker for a number has to be a string. `changed`: whether anything was left out;
+    `blocked`: whether a span has ended the text.
+    """
 
     def __init__(self, watches: Sequence[TextWatch], marker: Marker, *, is_json: bool = False) -> None:
         self._watches = watches
         self._marker = marker
         self._quotes = Quotes() if is_json else None
-        # From `_origin` on; what is before `_base` is over, and is forgotten once a release is.
+        # `_raw` is the text from `_origin` on. What lies before `_base` was released or left out; it stays in `_raw`
+        # until the end of a release, as the spans of that release are cut from it.
         self._raw = ""
         self._origin = 0
         self._base = 0
         self._length = 0
         self._settled = 0
-        self._waiting: _Waiting = []
+        self._events: _Events = []
         self._cover = _Cover()
         self._finished = False
         self.changed = False
@@ -61,16 +71,16 @@ class Channel:
 
     @property
     def held(self) -> int:
-        """How many characters came and were neither released nor left out."""
+        """The number of characters that were neither released nor left out yet."""
         return self._length - self._base
 
     @property
     def length(self) -> int:
-        """How many characters came."""
+        """The number of characters that were fed."""
         return self._length
 
     def feed(self, text: str) -> Released:
-        """Takes what comes next. After a block nothing is released any more."""
+        """Takes the next piece of the text. After a block nothing is released any more."""
         if self.blocked or not text:
             return Released("")
         self._raw += text
@@ -82,49 +92,50 @@ class Channel:
         if self.blocked or self._finished:
             return Released("")
         self._finished = True
-        seen = [watch.finish() for watch in self._watches]
-        return self._take([WatchState(each.spans, self._length, each.closed) for each in seen])
+        states = [watch.finish() for watch in self._watches]
+        return self._take([WatchState(state.spans, self._length, state.closed) for state in states])
 
-    def _take(self, seen: Sequence[WatchState]) -> Released:
-        for one in seen:
-            self._waiting += [(span.start, 1, span) for span in one.spans]
-            self._waiting += [(place, 0, rule) for rule, place in one.closed]
-        self._settled = min((one.live for one in seen), default=self._length)
+    def _take(self, states: Sequence[WatchState]) -> Released:
+        for state in states:
+            self._events += [(span.start, 1, span) for span in state.spans]
+            self._events += [(place, 0, rule) for rule, place in state.closed]
+        self._settled = min((state.live for state in states), default=self._length)
         return self._release()
 
     def _release(self) -> Released:
-        """Releases up to what is settled."""
-        if not self._waiting and not self._cover.open and self._cover.end <= self._base:
-            released = Released(self._say(self._cut(self._settled)))
+        """Releases the text as far as it is settled."""
+        # The usual case, and on the path of every chunk: nothing was found, and nothing is being left out.
+        if not self._events and not self._cover.open and self._cover.end <= self._base:
+            released = Released(self._emit(self._cut(self._settled)))
         else:
-            released = self._released(self._settled)
+            released = self._release_around_spans(self._settled)
         if self._base > self._origin:
             self._raw, self._origin = self._raw[self._base - self._origin :], self._base
         return released
 
-    def _released(self, until: int) -> Released:
-        ready, self._waiting = _divided(self._waiting, until)
+    def _release_around_spans(self, until: int) -> Released:
+        ready, self._events = _divided(self._events, until)
         parts: list[str] = []
         spans: list[FoundSpan] = []
         texts: list[str] = []
-        for place, _, what in ready:
+        for place, _, event in ready:
             parts.append(self._up_to(place))
-            if isinstance(what, str):
-                self._cover.open.discard(what)
+            if isinstance(event, str):
+                self._cover.open.discard(event)
                 self._cover.end = max(self._cover.end, place)
                 continue
-            spans.append(what)
-            texts.append(text := self._raw[max(0, place - self._origin) : max(0, what.end - self._origin)])
-            if what.action == "block":
+            spans.append(event)
+            texts.append(text := self._raw[max(0, place - self._origin) : max(0, event.end - self._origin)])
+            if event.action == "block":
                 self._stop()
-                return Released("".join(parts), spans, texts, what)
-            parts.append(self._leave_out(what, text))
+                return Released("".join(parts), spans, texts, event)
+            parts.append(self._leave_out(event, text))
         parts.append(self._up_to(until))
         return Released("".join(parts), spans, texts)
 
     def _leave_out(self, span: FoundSpan, text: str) -> str:
-        """Notes that a span of `text` is not to be seen; what stands in its place, if it is the first of those that
-        overlap."""
+        """Notes that a span, whose text is `text`, is left out. Returns its marker; "" if a span that overlaps it came
+        first, as several spans that overlap get one marker."""
         if span.action not in ("redact", "mask"):
             return ""
         begins = not self._cover.reaches(span.start)
@@ -140,15 +151,15 @@ class Channel:
         return f'"{marker}"' if is_number else marker
 
     def _up_to(self, place: int) -> str:
-        """The text up to `place`, without what is left out."""
+        """Takes the text up to `place`, and returns it without what is left out."""
         if self._cover.open:
             self._cut(place)
             return ""
         if self._cover.end > self._base:
             self._cut(min(place, self._cover.end))
-        return self._say(self._cut(place))
+        return self._emit(self._cut(place))
 
-    def _say(self, text: str) -> str:
+    def _emit(self, text: str) -> str:
         if self._quotes is not None:
             self._quotes.feed(text)
         return text
@@ -163,18 +174,22 @@ class Channel:
     def _stop(self) -> None:
         self.blocked = True
         self._base = self._length
-        self._waiting = []
+        self._events = []
 
 
-def _divided(waiting: _Waiting, until: int) -> tuple[_Waiting, _Waiting]:
-    """What comes before `until`, in order, and the rest."""
-    ready: _Waiting = []
-    later: _Waiting = []
-    for each in waiting:
-        (ready if each[0] < until or (each[1] == 0 and each[0] <= until) else later).append(each)
+def _divided(events: _Events, until: int) -> tuple[_Events, _Events]:
+    """Returns the events before `until`, in order, and the rest."""
+    ready: _Events = []
+    later: _Events = []
+    for event in events:
+        # A span ends before the character at its end, so its end at `until` is settled, and a beginning there is not.
+        (ready if event[0] < until or (event[1] == 0 and event[0] <= until) else later).append(event)
     return sorted(ready, key=_order), later
 
 
-def _order(each: tuple[int, int, FoundSpan | str]) -> tuple[int, int, int, str]:
-    place, kind, what = each
-    return (place, kind, -what.end, what.rule) if isinstance(what, FoundSpan) else (place, kind, 0, what)
+def _order(event: tuple[int, int, FoundSpan | str]) -> tuple[int, int, int, str]:
+    """By place; ends come before beginnings, and longer spans before shorter ones."""
+    place, kind, subject = event
+    if isinstance(subject, FoundSpan):
+        return place, kind, -subject.end, subject.rule
+    return place, kind, 0, subject

@@ -1,7 +1,8 @@
-"""A known text, the request's system prompt, found in a growing one.
+"""Leak watch: it finds a known text, the request's system prompt, in a growing one.
 
-A suffix automaton of the known text's letters and digits tells, at each character, how long a run before it stands
-there too. A run of `least` or more is a leak; what may become one is held, so the beginning of a leak is never out.
+A suffix automaton of the known text's letters and digits gives, at each character, the length of the longest run before
+it that the known text has too. A run of `least` or more is a leak. What may become one is held, so the beginning of a
+leak is never released.
 
 Source: Blumer et al., "The smallest automaton recognizing the subwords of a text", 1985.
 """
@@ -14,7 +15,11 @@ KIND = "SYSTEM_PROMPT"
 
 
 class SuffixAutomaton:
-    """All that stands in a text, as one automaton: linear in the text's length. Immutable once made."""
+    """Recognizes all substrings of a text, in memory linear in its length. Immutable once built.
+
+    By state: `step`: the next state for each character; `link`: the suffix link, -1 for the root; `length`: the length
+    of the longest substring.
+    """
 
     __slots__ = ("length", "link", "step")
 
@@ -27,8 +32,9 @@ class SuffixAutomaton:
             last = self._extend(last, char)
 
     def _extend(self, last: int, char: str) -> int:
+        """Adds `char` after state `last`, and returns the new state. The names are those of the paper's algorithm."""
         step, link, length = self.step, self.link, self.length
-        new = self._state(length[last] + 1, {}, 0)
+        new = self._add_state(length[last] + 1, {}, 0)
         place = last
         while place != -1 and char not in step[place]:
             step[place][char] = new
@@ -39,14 +45,14 @@ class SuffixAutomaton:
         if length[place] + 1 == length[other]:
             link[new] = other
             return new
-        twin = self._state(length[place] + 1, dict(step[other]), link[other])
+        clone = self._add_state(length[place] + 1, dict(step[other]), link[other])
         while place != -1 and step[place].get(char) == other:
-            step[place][char] = twin
+            step[place][char] = clone
             place = link[place]
-        link[other] = link[new] = twin
+        link[other] = link[new] = clone
         return new
 
-    def _state(self, length: int, step: dict[str, int], link: int) -> int:
+    def _add_state(self, length: int, step: dict[str, int], link: int) -> int:
         self.step.append(step)
         self.length.append(length)
         self.link.append(link)
@@ -54,12 +60,15 @@ class SuffixAutomaton:
 
 
 def letters(text: str) -> str:
-    """What is compared of a text: its letters and digits, folded, without their case."""
-    return "".join(one for char in text for one in folded_char(char).lower() if one.isalnum())
+    """Returns the letters and digits of a text, folded and in lower case: only these are compared."""
+    return "".join(folded for char in text for folded in folded_char(char).lower() if folded.isalnum())
 
 
 class LeakWatch:
-    """A `Watch`. `known`: the automaton of what is not to be told; `least`: letters and digits in a row."""
+    """A `TextWatch` that finds runs of a known text.
+
+    `known`: the automaton of the text that must not leak; `least`: the letters and digits in a row that are a leak.
+    """
 
     def __init__(self, known: SuffixAutomaton, least: int, guard: str, action: Action) -> None:
         self._known = known
@@ -68,25 +77,27 @@ class LeakWatch:
         self._action: Action = action
         self._state = 0
         self._run = 0
+        # The positions of the characters in the current run.
         self._places: list[int] = []
         self._count = 0
         self._leak: tuple[int, int] | None = None
 
     def feed(self, text: str) -> WatchState:
-        """As `Watch` says."""
+        """Takes the next piece of the text; see `TextWatch`."""
         spans: list[FoundSpan] = []
         for char in text:
-            for one in folded_char(char).lower():
-                if one.isalnum():
-                    spans += self._next(one)
+            for folded in folded_char(char).lower():
+                if folded.isalnum():
+                    spans += self._next(folded)
             self._count += 1
         return WatchState(spans, self._live())
 
     def finish(self) -> WatchState:
-        """As `Watch` says."""
-        return WatchState(self._told(), self._count)
+        """Takes the text's end; see `TextWatch`."""
+        return WatchState(self._take_leak(), self._count)
 
     def _next(self, char: str) -> list[FoundSpan]:
+        """Takes the next letter or digit, and returns the leaks that it ends."""
         known, state, run = self._known, self._state, self._run
         while state and char not in known.step[state]:
             state = known.link[state]
@@ -98,16 +109,17 @@ class LeakWatch:
         if len(self._places) > run:
             del self._places[: len(self._places) - run]
         if run < self._least:
-            return self._told()
+            return self._take_leak()
         # Runs that overlap are one leak.
         begin = self._places[0]
-        told: list[FoundSpan] = []
+        spans: list[FoundSpan] = []
         if self._leak is not None and begin >= self._leak[1]:
-            told = self._told()
+            spans = self._take_leak()
         self._leak = (self._leak[0] if self._leak is not None else begin, self._count + 1)
-        return told
+        return spans
 
-    def _told(self) -> list[FoundSpan]:
+    def _take_leak(self) -> list[FoundSpan]:
+        """Returns the leak that has ended, once, if there is one."""
         leak, self._leak = self._leak, None
         if leak is None:
             return []

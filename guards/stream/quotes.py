@@ -1,4 +1,4 @@
-"""Where in a growing JSON text its strings are."""
+"""A tracker of string quotes in a growing JSON text."""
 
 import re
 
@@ -6,18 +6,19 @@ _MARKS = re.compile(r'\\.|\\\Z|"', re.DOTALL)
 
 
 class Quotes:
-    """`inside`: whether the text so far ends within a string."""
+    """Tracks whether a growing JSON text is within a string. `inside`: whether the text so far ends within one."""
 
     def __init__(self) -> None:
         self.inside = False
-        self._escapes = False
+        self._escape_open = False
 
     def feed(self, text: str) -> None:
-        """Takes what comes next."""
-        start = 1 if self._escapes and text else 0
-        self._escapes = self._escapes and not text
+        """Takes the next piece of the text."""
+        # A backslash at the end of the last piece escapes the first character of this one.
+        start = 1 if self._escape_open and text else 0
+        self._escape_open = self._escape_open and not text
         for mark in _MARKS.finditer(text, start):
             if mark[0] == '"':
                 self.inside = not self.inside
             elif mark[0] == "\\":
-                self._escapes = True
+                self._escape_open = True

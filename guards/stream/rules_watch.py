@@ -1,11 +1,11 @@
-"""Rules on a growing text.
+"""Rules watch: it finds the matches of rules in a growing text.
 
-For each read the reversed end of the text is scanned for the prefixes of all rules: the longest one is what may still
-become a match, and all before it is settled. Rules that match somewhere are then looked for by their own `re`, from
-where the last match of each ended.
+For each piece of text, the text's end is scanned backwards for prefixes of all rules. The longest one may still become
+a match, and all before it is settled. Rules that match somewhere are then searched for by their own pattern, each from
+where its last match ended.
 
-Invariant: no settled part of the text is inside a match that is not told yet. So looking from there finds what looking
-from the text's beginning would have found, however it was cut.
+Invariant: no settled part of the text is inside a match that was not reported yet. So a search from there finds what a
+search from the text's beginning would have found, however the text was cut.
 """
 
 import re
@@ -21,12 +21,13 @@ from patchbay.guards.scan.scanner import Scanner
 from patchbay.guards.stream.watch import WatchState
 from patchbay.guards.verdict import OPEN, Action, FoundSpan
 
+# Characters kept before the settled part, for the `\b` of a match that begins there.
 _CONTEXT = 1
 
 
 @dataclass(frozen=True, slots=True)
 class GuardRule:
-    """A rule as one of a guard's."""
+    """A rule with the guard that looks for it and the action of that guard."""
 
     rule: Rule
     guard: str
@@ -34,20 +35,26 @@ class GuardRule:
 
 
 class RuleSet:
-    """Rules with the scanner that was made from them. Immutable."""
+    """The rules of a pipeline's side, compiled. Immutable.
 
-    def __init__(self, owned: Sequence[GuardRule], scanner: Scanner) -> None:
+    `scanner`: made from the same rules, in the same order; `patterns`: the pattern of each rule; `ends`: the pattern
+    that ends a rule with `until`, by the rule's number; `numbers`: the rules' numbers by name.
+    """
+
+    def __init__(self, rules: Sequence[GuardRule], scanner: Scanner) -> None:
         self.scanner = scanner
-        self.owned = tuple(owned)
-        self.patterns = [_matcher(each.rule) for each in owned]
+        self.rules = tuple(rules)
+        self.patterns = [_matcher(guard_rule.rule) for guard_rule in rules]
         self.ends = {
-            number: _ending(each.rule).compiled for number, each in enumerate(owned) if each.rule.until is not None
+            number: _ending(guard_rule.rule).compiled
+            for number, guard_rule in enumerate(rules)
+            if guard_rule.rule.until is not None
         }
-        self.numbers: Mapping[str, int] = {each.rule.name: number for number, each in enumerate(owned)}
+        self.numbers: Mapping[str, int] = {guard_rule.rule.name: number for number, guard_rule in enumerate(rules)}
 
 
 def _matcher(rule: Rule) -> "re.Pattern[str] | re2._Regexp[str]":
-    """What finds a rule's matches. Raises ConfigError."""
+    """Returns the pattern that finds a rule's matches. Raises ConfigError."""
     return in_linear_time(rule) if rule.given else rule.compiled
 
 
@@ -56,16 +63,17 @@ def _ending(rule: Rule) -> Rule:
 
 
 class RulesWatch:
-    """A `Watch`. `escaped`: whether the text is inside JSON."""
+    """A `TextWatch` that finds the matches of rules. `escaped`: whether the text is inside JSON."""
 
     def __init__(self, rules: RuleSet, *, escaped: bool = False) -> None:
         self._rules = rules
         self._tail = FoldedTail(escaped=escaped)
-        self._from: dict[int, int] = {}
+        # By a rule's number: where to search from, and the rules that have begun and not ended.
+        self._search_from: dict[int, int] = {}
         self._open: set[int] = set()
 
     def feed(self, text: str) -> WatchState:
-        """As `Watch` says."""
+        """Takes the next piece of the text; see `TextWatch`."""
         tail = self._tail
         tail.add(text)
         live = self._rules.scanner.live(tail.text[::-1])
@@ -73,43 +81,46 @@ class RulesWatch:
         return self._settle(settled)
 
     def finish(self) -> WatchState:
-        """As `Watch` says."""
+        """Takes the text's end; see `TextWatch`."""
         self._tail.finish()
         return self._settle(len(self._tail.text))
 
     def _settle(self, settled: int) -> WatchState:
+        """Reports the spans before `settled`, a position in the tail, and forgets the text before it."""
         tail, spans, closed = self._tail, list[FoundSpan](), list[tuple[str, int]]()
         hits = self._rules.scanner.hits(tail.text)
-        # Mostly there are none, and each thing that is not done counts on every chunk.
+        # Mostly there are no hits; this runs for every chunk, so the usual case does as little as possible.
         for number in sorted(self._open.union(hits)) if hits or self._open else ():
             if number in self._open:
-                end = self._end(number, max(tail.context, self._from.get(number, 0)), settled)
+                end = self._end(number, max(tail.context, self._search_from.get(number, 0)), settled)
                 if end is None:
                     continue
                 self._open.discard(number)
-                closed.append((self._rules.owned[number].rule.name, tail.end_of(end)))
+                closed.append((self._rules.rules[number].rule.name, tail.end_of(end)))
             spans += self._found(number, settled)
-        seen = WatchState(_once_each(spans) if len(spans) > 1 else spans, tail.start_of(settled), closed)
+        state = WatchState(_once_each(spans) if len(spans) > 1 else spans, tail.start_of(settled), closed)
         gone = tail.drop(settled, _CONTEXT)
-        if self._from:
-            self._from = {number: place - gone for number, place in self._from.items() if place - gone > tail.context}
-        return seen
+        if self._search_from:
+            self._search_from = {
+                number: place - gone for number, place in self._search_from.items() if place - gone > tail.context
+            }
+        return state
 
     def _found(self, number: int, settled: int) -> list[FoundSpan]:
-        """Matches of a rule that begin before `settled`: at each place the first that is valid, the next one after its
-        end."""
-        owned, pattern, text = self._rules.owned[number], self._rules.patterns[number], self._tail.text
-        place, spans = max(self._tail.context, self._from.get(number, 0)), list[FoundSpan]()
-        valid = owned.rule.valid
+        """Returns a rule's matches that begin before `settled`: the first valid one, then the first after its end, and
+        so on."""
+        guard_rule, pattern, text = self._rules.rules[number], self._rules.patterns[number], self._tail.text
+        place, spans = max(self._tail.context, self._search_from.get(number, 0)), list[FoundSpan]()
+        valid = guard_rule.rule.valid
         while (match := pattern.search(text, place)) is not None and match.start() < settled:
             if valid is not None and not valid(match[0]):
                 place = match.start() + 1
                 continue
             end: int | None = match.end()
-            self._from[number] = match.end()
+            self._search_from[number] = match.end()
             if number in self._rules.ends:
                 end = self._end(number, match.end(), settled)
-            spans.append(self._span(owned, match.start(), end))
+            spans.append(self._span(guard_rule, match.start(), end))
             if end is None:
                 self._open.add(number)
                 break
@@ -117,18 +128,21 @@ class RulesWatch:
         return spans
 
     def _end(self, number: int, place: int, settled: int) -> int | None:
-        """Where the end of what a rule has begun is over, looked for from `place`, if that is settled."""
+        """Searches from `place` for the end of a rule that has begun. Returns the position after it; None where it has
+        not come, or is not settled."""
         match = self._rules.ends[number].search(self._tail.text, place)
         if match is None or match.start() >= settled:
             return None
-        self._from[number] = match.end()
+        self._search_from[number] = match.end()
         return match.end()
 
-    def _span(self, owned: GuardRule, start: int, end: int | None) -> FoundSpan:
+    def _span(self, guard_rule: GuardRule, start: int, end: int | None) -> FoundSpan:
+        first = self._tail.start_of(start)
         last = OPEN if end is None else self._tail.end_of(end)
-        return FoundSpan(self._tail.start_of(start), last, owned.guard, owned.rule.name, owned.rule.kind, owned.action)
+        rule = guard_rule.rule
+        return FoundSpan(first, last, guard_rule.guard, rule.name, rule.kind, guard_rule.action)
 
 
 def _once_each(spans: Iterable[FoundSpan]) -> list[FoundSpan]:
-    """What several rules call the same counts once."""
+    """Drops spans that several rules of a guard found in the same place as the same kind."""
     return list({(span.start, span.end, span.guard, span.kind): span for span in spans}.values())

@@ -1,4 +1,4 @@
-"""What looks at a growing text."""
+"""The protocol of text watches: detectors that look at a growing text."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,9 +9,12 @@ from patchbay.guards.verdict import FoundSpan
 
 @dataclass(frozen=True, slots=True)
 class WatchState:
-    """What was seen up to now. `spans`: those whose beginning is before `live`, and so cannot change any more, each
-    told once, in no order; `live`: no match that is still to be told begins before this character; `closed`: rules
-    whose span was told as open (`OPEN`), with where it has ended."""
+    """The progress of a watch after a piece of text.
+
+    `spans`: spans that begin before `live`, and so cannot change any more; each is reported once, in no order; `live`:
+    no match that is still to be reported begins before this character; `closed`: rules whose span was reported as open
+    (`OPEN`), with the position at which it has ended.
+    """
 
     spans: Sequence[FoundSpan]
     live: int
@@ -19,11 +22,13 @@ class WatchState:
 
 
 class TextWatch(Protocol):
-    """One detector on one text. Positions are characters from the text's beginning. What it tells must not depend on
-    how the text is cut."""
+    """Detects one kind of thing in one text.
+
+    Positions are characters from the text's beginning. What is reported must not depend on how the text is cut.
+    """
 
     def feed(self, text: str) -> WatchState:
-        """Takes what comes next."""
+        """Takes the next piece of the text."""
 
     def finish(self) -> WatchState:
         """Takes the text's end: nothing is live any more."""

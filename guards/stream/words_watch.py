@@ -1,7 +1,7 @@
-"""Long lists of denied words on a growing text, by one Aho-Corasick automaton.
+"""Words watch: it finds the words of a long list of denied ones in a growing text, by one Aho-Corasick automaton.
 
-A word counts where it stands by itself: between what is no letter, digit or underscore. (Not so in scripts that do not
-space their words.)
+A word counts where it stands by itself, with no letter, digit or underscore beside it. In scripts that put no space
+between words it counts anywhere.
 
 Source: Aho and Corasick, "Efficient string matching", 1975.
 """
@@ -22,7 +22,8 @@ _NO_SPACES_FROM = 0x2E80
 
 
 class Words:
-    """A list, compiled. Raises ConfigError where a word is empty or over 256 characters."""
+    """A compiled list of denied words. `guard`: its guard's name, for errors. Raises ConfigError where a word is empty
+    or over 256 characters."""
 
     def __init__(self, guard: str, words: Iterable[str]) -> None:
         self.automaton = ahocorasick.Automaton()
@@ -37,53 +38,55 @@ class Words:
 
 
 class WordsWatch:
-    """A `Watch`."""
+    """A `TextWatch` that finds denied words. `escaped`: whether the text is inside JSON."""
 
     def __init__(self, words: Words, guard: str, action: Action, *, escaped: bool = False) -> None:
         self._words = words
         self._guard = guard
         self._action: Action = action
         self._tail = FoldedTail(escaped=escaped)
-        self._from = 0
+        self._search_from = 0
 
     def feed(self, text: str) -> WatchState:
-        """As `Watch` says."""
+        """Takes the next piece of the text; see `TextWatch`."""
         self._tail.add(text)
         return self._settle(self._live(), at_end=False)
 
     def finish(self) -> WatchState:
-        """As `Watch` says."""
+        """Takes the text's end; see `TextWatch`."""
         self._tail.finish()
         return self._settle(len(self._tail.text), at_end=True)
 
     def _live(self) -> int:
-        """Where the earliest place is from which on all that there is could begin a word."""
+        """Returns the earliest position from which the rest of the text could be the beginning of a denied word."""
         text, trie = self._tail.text.lower(), self._words.automaton
         first = max(self._tail.context, len(text) - self._words.longest - 1)
         for place in range(first, len(text)):
-            if _alone(text, place) and trie.match(text[place:]):
+            if _is_edge(text, place) and trie.match(text[place:]):
                 return self._tail.floor(place)
         return len(text)
 
     def _settle(self, settled: int, *, at_end: bool) -> WatchState:
+        """Reports the words that begin before `settled`. `at_end`: whether the text has ended."""
         tail, text, spans = self._tail, self._tail.text.lower(), list[FoundSpan]()
-        found = [(end + 1 - size, end + 1) for end, size in self._words.automaton.iter(text)]
-        # At one place the longest word counts, and no word that another one begins before.
-        for start, end in sorted(found, key=lambda one: (one[0], -one[1])):
-            known = end < len(text) or at_end
-            if start < max(self._from, tail.context) or start >= settled or not known:
+        matches = [(end + 1 - size, end + 1) for end, size in self._words.automaton.iter(text)]
+        # Of words that begin at one place the longest counts, and of words that overlap the first.
+        for start, end in sorted(matches, key=lambda match: (match[0], -match[1])):
+            # At the end of what has come, the word may still go on.
+            end_known = end < len(text) or at_end
+            if start < max(self._search_from, tail.context) or start >= settled or not end_known:
                 continue
-            if _alone(text, start) and _alone(text, end):
-                self._from = end
+            if _is_edge(text, start) and _is_edge(text, end):
+                self._search_from = end
                 place, last = tail.start_of(start), tail.end_of(end)
                 spans.append(FoundSpan(place, last, self._guard, "denied-word", KIND, self._action))
-        seen = WatchState(spans, tail.start_of(settled))
-        self._from = max(0, self._from - tail.drop(settled, 1))
-        return seen
+        state = WatchState(spans, tail.start_of(settled))
+        self._search_from = max(0, self._search_from - tail.drop(settled, 1))
+        return state
 
 
-def _alone(text: str, place: int) -> bool:
-    """Whether no word goes on across `place`."""
+def _is_edge(text: str, place: int) -> bool:
+    """Whether `place` is a word's edge: no word goes on across it."""
     if place in (0, len(text)):
         return True
     return not (_in_word(text[place - 1]) and _in_word(text[place]))

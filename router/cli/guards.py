@@ -79,7 +79,7 @@ def bench(
                 chars=chars,
                 chunk=chunk,
                 seed=seed,
-                told=lambda done: progress.update(task, completed=done),
+                on_progress=lambda done: progress.update(task, completed=done),
             )
     except PatchbayError as error:
         raise typer.Exit(fail(error)) from error

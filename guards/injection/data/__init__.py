@@ -1,1 +1,1 @@
-"""Texts that the detector is trained and judged on: generated from templates, the same every time."""
+"""Data that the classifier is trained and evaluated on: texts generated from templates, the same every time."""

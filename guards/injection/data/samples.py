@@ -1,4 +1,4 @@
-"""Samples made from the templates: seeded, so the same every time. What is held out has templates of its own."""
+"""Samples made from templates: seeded, so the same every time. Held-out samples have templates of their own."""
 
 import random
 import re
@@ -9,19 +9,22 @@ from importlib import resources
 from typing import Final
 
 _FIELD: Final = re.compile(r"\{([^{}]*)\}")
-# Braces that are no field, while the others are filled.
+# Stand-ins for braces that are no field, while the others are filled.
 _KEPT: Final = str.maketrans({"\x01": "{", "\x02": "}"})
+# Samples made of one template, by file.
 _PER_ATTACK, _PER_BENIGN, _PER_HELD = 8, 8, 6
+# Harmless training samples that are cut from several texts.
 _SEVERAL: Final = 1700
-# In characters: what the detector looks at together.
+# Lengths in characters: of such a cut, about what the classifier looks at together, and of the text beside an attack.
 _WINDOW: Final = 240
-_BESIDE: Final = 120
+_CONTEXT: Final = 120
+# Held-out documents of each kind, their length in characters, and their lines that look like attacks.
 _DOCUMENTS, _DOCUMENT_LENGTH, _ALIKE = 60, 2000, 3
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A text. `family`: of attacks, or of what is harmless."""
+    """A text with its label. `family`: the family of attacks, or of harmless texts, that it belongs to."""
 
     text: str
     family: str
@@ -30,45 +33,49 @@ class Sample:
 
 @cache
 def templates(name: str) -> Mapping[str, Sequence[str]]:
-    """Templates, or slots, by family, from a file of this package."""
+    """Reads templates, or slots, by family. `name`: a file of this package, without its ending."""
     lines = (resources.files(__package__) / f"{name}.txt").read_text(encoding="utf-8").splitlines()
-    found: dict[str, list[str]] = {}
+    by_family: dict[str, list[str]] = {}
     family: list[str] | None = None
     for line in lines:
         if line.startswith("%% "):
-            family = found.setdefault(line[3:], [])
+            family = by_family.setdefault(line[3:], [])
         elif family is not None and line:
             family.append(line.replace("\\n", "\n"))
-    return found
+    return by_family
 
 
 def training(seed: int = 0) -> list[Sample]:
-    """What the detector is trained on: some 3,000 texts of a few hundred characters at most."""
+    """Makes the training samples: some 3,000 texts of a few hundred characters at most."""
     chance = random.Random(seed)  # noqa: S311
     benign = list(_filled("benign", _PER_BENIGN, chance, attack=False))
     attacks = list(_filled("attacks", _PER_ATTACK, chance, attack=True))
-    texts = [one.text for one in benign]
-    made = [Sample(_dressed(_among(one.text, texts, chance), chance), one.family, attack=True) for one in attacks]
-    made += [Sample(_dressed(one.text, chance), one.family, attack=False) for one in benign]
-    made += [Sample(_dressed(_several(texts, chance), chance), "several", attack=False) for _ in range(_SEVERAL)]
-    return made
+    texts = [sample.text for sample in benign]
+    samples = [
+        Sample(_as_typed(_in_context(sample.text, texts, chance), chance), sample.family, attack=True)
+        for sample in attacks
+    ]
+    samples += [Sample(_as_typed(sample.text, chance), sample.family, attack=False) for sample in benign]
+    samples += [Sample(_as_typed(_several(texts, chance), chance), "several", attack=False) for _ in range(_SEVERAL)]
+    return samples
 
 
 def held_out(seed: int = 1) -> list[Sample]:
-    """What the detector is judged by: alone, and in documents of some 2,000 characters."""
+    """Makes the held-out samples: texts by themselves, and documents of some 2,000 characters with and without an
+    attack."""
     chance = random.Random(seed)  # noqa: S311
     benign = list(_filled("held_benign", _PER_HELD, chance, attack=False))
     attacks = list(_filled("held_attacks", _PER_HELD, chance, attack=True))
     documents = [_document(benign, chance) for _ in range(2 * _DOCUMENTS)]
     clean = [Sample("\n".join(lines), "document", attack=False) for lines in documents[:_DOCUMENTS]]
-    hiding = [_infected(lines, chance.choice(attacks).text, chance) for lines in documents[_DOCUMENTS:]]
-    return [*attacks, *hiding, *benign, *clean]
+    infected = [_infected(lines, chance.choice(attacks).text, chance) for lines in documents[_DOCUMENTS:]]
+    return [*attacks, *infected, *benign, *clean]
 
 
 def fill(template: str, chance: random.Random) -> str:
-    """`template` with its choices taken and its slots filled. Other braces stay."""
+    """Returns `template` with its choices made and its slots filled. Other braces stay."""
 
-    def taken(field: re.Match[str]) -> str:
+    def chosen(field: re.Match[str]) -> str:
         body = field[1]
         if "|" in body:
             return str(chance.choice(body.split("|")))
@@ -76,7 +83,7 @@ def fill(template: str, chance: random.Random) -> str:
         return str(chance.choice(slot)) if slot else f"\x01{body}\x02"
 
     while "{" in template:
-        filled = _FIELD.sub(taken, template)
+        filled = _FIELD.sub(chosen, template)
         if filled == template:
             break
         template = filled
@@ -84,35 +91,35 @@ def fill(template: str, chance: random.Random) -> str:
 
 
 def _filled(name: str, times: int, chance: random.Random, *, attack: bool) -> Iterator[Sample]:
-    """Each template as often as it can be, `times` at most."""
+    """Yields the different texts of each template, at most `times` of each."""
     for family, lines in templates(name).items():
         for line in lines:
             for text in dict.fromkeys(fill(line, chance) for _ in range(times)):
                 yield Sample(text, family, attack)
 
 
-def _among(attack: str, benign: Sequence[str], chance: random.Random) -> str:
-    """An attack by itself, after or within other texts."""
-    where = chance.random()
-    if where < 0.5:
+def _in_context(attack: str, benign: Sequence[str], chance: random.Random) -> str:
+    """Returns an attack by itself, after another text, or between two."""
+    dice = chance.random()
+    if dice < 0.5:
         return attack
     before, after = chance.choice(benign), chance.choice(benign)
     space = chance.choice((" ", "\n", "\n\n"))
-    if where < 0.7:
-        return f"{before[-_BESIDE:]}{space}{attack}"
-    return f"{before[-_BESIDE:]}{space}{attack}{space}{after[:_BESIDE]}"
+    if dice < 0.7:
+        return f"{before[-_CONTEXT:]}{space}{attack}"
+    return f"{before[-_CONTEXT:]}{space}{attack}{space}{after[:_CONTEXT]}"
 
 
 def _several(benign: Sequence[str], chance: random.Random) -> str:
-    """As much as a window holds, from anywhere in a longer text."""
+    """Returns a window's length of text, from anywhere in a longer one."""
     space = chance.choice((" ", "\n", "\n\n"))
     text = space.join(chance.choice(benign) for _ in range(chance.randint(2, 7)))
     start = chance.randrange(max(1, len(text) - _WINDOW))
     return text[start : start + _WINDOW]
 
 
-def _dressed(text: str, chance: random.Random) -> str:
-    """`text` as people type: sometimes in one case, sometimes with a slip."""
+def _as_typed(text: str, chance: random.Random) -> str:
+    """Returns `text` as people type: sometimes in one case, sometimes with a letter missing."""
     dice = chance.random()
     if dice < 0.15:
         return text.lower()
@@ -125,8 +132,8 @@ def _dressed(text: str, chance: random.Random) -> str:
 
 
 def _document(benign: Sequence[Sample], chance: random.Random) -> list[str]:
-    """Everyday lines, and a few that look like attacks."""
-    everyday = [one.text for one in benign if one.family == "everyday"]
+    """Makes the lines of a document: everyday ones, and a few that look like attacks."""
+    everyday = [sample.text for sample in benign if sample.family == "everyday"]
     lines = [chance.choice(benign).text for _ in range(_ALIKE)]
     while sum(map(len, lines)) < _DOCUMENT_LENGTH:
         lines.insert(chance.randrange(len(lines) + 1), chance.choice(everyday))

@@ -1,1 +1,1 @@
-"""Named signals of attacks, by what they are about."""
+"""Named signals of attacks, grouped by topic."""

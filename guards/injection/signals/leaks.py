@@ -1,4 +1,4 @@
-"""Signals of delimiters, of what shall be let out, and of how that is wrapped."""
+"""Signals of forged delimiters, of requests for prompts and secrets, and of the frames and encodings around them."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""Signals of other orders and of other roles than the model was given."""
+"""Signals of orders and roles that contradict those that the model was given."""
 
 from typing import Final
 

@@ -1,13 +1,14 @@
-"""A named signal, and the words that patterns are made of."""
+"""The class of named signals, and the words that their patterns are made of."""
 
 import re
 from dataclasses import dataclass
 from typing import Final
 
+# Up to so many characters within a sentence, and within a line, before the next word.
 GAP: Final = r"[^.!?\n]{0,45}?\b"
 LONG: Final = r"[^\n]{0,90}?\b"
 
-# What a model is told to follow.
+# Words for the instructions that a model follows.
 RULES: Final = (
     r"(?:instruct\w*|(?<!e-)prompts?|rules?|guidelines?|directives?|directions?|orders|commands?|constraints?"
     r"|restrictions?|polic(?:y|ies)|guardrails?|safeguards|filters?|rulebook|guidance|brief|teachings|system text"
@@ -72,9 +73,12 @@ FREE: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """A named signal. `hints`: groups of pieces; of each group one is in all that its pattern finds, which is looked
-    for only where they are near each other. `attack`: whether it speaks for an attack, or is only about one. `reach`:
-    no match is longer, in characters."""
+    """A named signal that is found by a pattern.
+
+    `hints`: groups of pieces: every match has one piece of each group, so the pattern is searched for only where pieces
+    of all groups are near each other; `attack`: whether the signal is a sign of an attack, or only a sign that the text
+    is about attacks; `reach`: the longest match, in characters.
+    """
 
     name: str
     hints: tuple[tuple[str, ...], ...]
@@ -84,6 +88,10 @@ class Signal:
 
 
 def signal(name: str, hints: str, *patterns: str, attack: bool = True, reach: int = 130) -> Signal:
-    """`hints`: groups apart by `&`, pieces by `/`."""
+    """Makes a signal.
+
+    `name`: its name; `hints`: its groups, separated by `&`, of pieces, separated by `/`; `patterns`: alternatives of
+    its pattern; `attack`, `reach`: see `Signal`.
+    """
     groups = tuple(tuple(group.split("/")) for group in hints.split("&"))
     return Signal(name, groups, re.compile("|".join(patterns), re.MULTILINE), attack, reach)

@@ -11,7 +11,7 @@ import pytest
 from patchbay.core.errors import ContentFiltered
 from patchbay.core.offload import Offload
 from patchbay.guards.config import GuardsConfig
-from patchbay.guards.findings import MOST
+from patchbay.guards.findings import MOST_KEPT
 from patchbay.guards.judges.judge import JudgeFailed, TextOrigin
 from patchbay.guards.judges.judges import Judges
 from patchbay.guards.pipeline import Guards, compile_guards
@@ -144,7 +144,7 @@ async def test_a_request_that_is_cancelled_leaves_its_check_at_work_behind_it(gu
 async def test_what_is_kept_of_a_request_grows_with_what_is_found_in_it(guards: Guards, offload: Offload) -> None:
     made = guarded(guards, "rules", offload)
     await made.checked(prompt(MAIL * 30_000))
-    assert len(made.findings.first) == MOST
+    assert len(made.findings.first) == MOST_KEPT
     count = 30_000 + 5000 // len(MAIL)
-    assert made.findings.more == count - MOST
+    assert made.findings.more == count - MOST_KEPT
     assert f"EMAIL*{count} input redact" in made.summary
