@@ -25,7 +25,7 @@ class Installed:
 
     def run(self, *arguments: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
         """The environment's Python with `arguments`, in `folder`. `timeout`: seconds."""
-        command = [self.python, *arguments]
+        command = [str(self.python), *arguments]
         return subprocess.run(command, cwd=self.folder, capture_output=True, text=True, timeout=timeout, check=False)
 
 
