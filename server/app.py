@@ -174,13 +174,20 @@ def _add_models(app: FastAPI, replica: ServingReplica) -> None:
     def cards() -> list[dict[str, Any]]:
         base = replica.engine.base
         common = {"object": "model", "created": created, "owned_by": "patchbay"}
-        model_cards = [{"id": base.name, **common, "root": base.source, "parent": None, "max_model_len": base.max_model_len}]
+        base_card = {
+            "id": base.name,
+            **common,
+            "root": base.source,
+            "parent": None,
+            "max_model_len": base.max_model_len,
+        }
         entries = [entry for entry in replica.slots.entries if not entry.leaving]
+        # A revision answers to its own name, and the newest of an adapter to the adapter's, because entries are sorted.
         names = {name: entry for entry in entries for name in (entry.adapter, entry.name)}
-        model_cards += [
+        adapter_cards = [
             {"id": name, **common, "root": names[name].engine_name, "parent": base.name} for name in sorted(names)
         ]
-        return model_cards
+        return [base_card, *adapter_cards]
 
     @app.get("/v1/models")
     async def models() -> dict[str, Any]:

@@ -90,7 +90,7 @@ class EngineGate:
         priority = _priority(scope)
         if priority is not None:
             fields["priority"] = priority
-        ids = token_ids.wanted(scope["path"], fields, header(scope["headers"], token_ids.HEADER))
+        ids = token_ids.is_requested(scope["path"], fields, header(scope["headers"], token_ids.HEADER))
         if ids:
             fields["return_token_ids"] = True
         engine_send: Send = token_ids.TokenIds(send) if ids else send

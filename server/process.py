@@ -14,7 +14,7 @@ import uvicorn
 from patchbay.core.errors import PatchbayError, StartError
 from patchbay.core.loop_watch import LoopWatch
 from patchbay.core.watchdog import Watchdog
-from patchbay.server.alive import LOOK_S, while_alive
+from patchbay.server.alive import POLL_S, while_alive
 from patchbay.server.app import ServerApp
 from patchbay.server.config import ServerConfig
 from patchbay.server.engine import Engine
@@ -121,7 +121,7 @@ class _Process:
         Loading stalls the loop, and no request is answered before.
         """
         while not self._replica.loaded:  # noqa: ASYNC110 - it is a state, and no event
-            await asyncio.sleep(LOOK_S)
+            await asyncio.sleep(POLL_S)
         await LoopWatch(self._replica.metrics.loop, busy=lambda: self._replica.in_flight > 0).run()
 
     async def _end(self, life: asyncio.Task[None]) -> None:
@@ -134,14 +134,14 @@ class _Process:
         deadline = time.monotonic() + self._drain_s
         # An engine that dies meanwhile has nothing to finish.
         while replica.in_flight and time.monotonic() < deadline and replica.failure is None:  # noqa: ASYNC110
-            await asyncio.sleep(LOOK_S / 5)
+            await asyncio.sleep(POLL_S / 5)
         self._end_within(0, code=1, why=f"{self._name} has drained")
         while not life.done():
             if replica.loaded:
                 life.cancel()
             else:
                 kill(engine_processes())
-            await asyncio.wait((life,), timeout=LOOK_S)
+            await asyncio.wait((life,), timeout=POLL_S)
         await asyncio.gather(life, return_exceptions=True)
 
 
@@ -180,7 +180,7 @@ async def _live(replica: ServingReplica, start_engine: StartEngine) -> None:
     engine = await start_engine(replica.config)
     await while_alive(engine.failure, replica.open(engine))
     while (reason := engine.failure()) is None:  # noqa: ASYNC110 - vLLM has no event for it
-        await asyncio.sleep(LOOK_S)
+        await asyncio.sleep(POLL_S)
     raise PatchbayError(f"The engine of {replica.config.name} died: {reason}")
 
 
