@@ -1,4 +1,4 @@
-"""Runs a router and its replicas: all up, watched over, and ended in order."""
+"""The supervisor of a router and its replicas: starts all, keeps them running, and ends them in order."""
 
 import asyncio
 import signal
@@ -18,7 +18,7 @@ from patchbay.launch.readiness import ReadinessProbe
 
 @dataclass(frozen=True, slots=True)
 class RunPlan:
-    """What to run. `report` is handed out when all is ready; `notes` are told before the start."""
+    """The plan of a run: `processes` to start, `report` for when all are ready, `notes` to show before the start."""
 
     processes: tuple[ProcessSpec, ...]
     report: ReadyReport
@@ -26,7 +26,7 @@ class RunPlan:
 
 
 class StopRequests:
-    """Signals to this process: the first asks for an orderly end, another one for an immediate end."""
+    """The signals to this process: the first asks for an orderly end, another one for an immediate end."""
 
     def __init__(self) -> None:
         self.requested = asyncio.Event()
@@ -71,7 +71,7 @@ async def supervise(plan: RunPlan, reporter: Reporter, on_ready: Callable[[Ready
 
 
 class Supervisor:
-    """One run of a plan."""
+    """The supervision of one run: a keeper for each process, and the order of their end."""
 
     def __init__(self, plan: RunPlan, around: Surroundings, stop: StopRequests) -> None:
         self._plan = plan
@@ -84,20 +84,20 @@ class Supervisor:
         """Runs everything to its end, and returns whether that was forced. Raises what `supervise` does."""
         output = self._around.output
         async with asyncio.TaskGroup() as tasks:
-            telling = tasks.create_task(output.run())
-            looking = tasks.create_task(self._around.descendants.keep_looking())
+            reporting = tasks.create_task(output.run())
+            scanning = tasks.create_task(self._around.descendants.keep_looking())
             for note in self._plan.notes:
                 output.tell(Note(note))
             for keeper in self._keepers:
                 tasks.create_task(keeper.run())
             announcing = tasks.create_task(self._announce(on_ready))
-            failure = await self._until_over()
+            failure = await self._until_signal_or_failure()
             announcing.cancel()
             self._stop.requested.set()
             await self._end()
-            looking.cancel()
+            scanning.cancel()
             await output.flush()
-            telling.cancel()
+            reporting.cancel()
         if failure is not None:
             raise failure
         return self._stop.forced.is_set()
@@ -110,8 +110,8 @@ class Supervisor:
         self._around.output.tell(Serving(report))
         self._around.output.call(lambda: on_ready(report))
 
-    async def _until_over(self) -> PatchbayError | None:
-        """Waits for the first signal, or the first failure, which it returns."""
+    async def _until_signal_or_failure(self) -> PatchbayError | None:
+        """Waits for the first signal or the first failure. Returns the failure, or None."""
         failing = asyncio.create_task(self._failures.get())
         stopping = asyncio.create_task(self._stop.requested.wait())
         done, waiting = await asyncio.wait({failing, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -120,7 +120,7 @@ class Supervisor:
         return failing.result() if failing in done else None
 
     async def _end(self) -> None:
-        """Ends the router, which drains, and then the replicas, all at once."""
+        """Ends the router, which drains its requests on the replicas, and then all replicas at once."""
         for role in ("router", "replica"):
             keepers = [keeper for keeper in self._keepers if keeper.spec.role == role]
             await asyncio.gather(*(keeper.stop(self._stop.forced) for keeper in keepers))
