@@ -49,7 +49,7 @@ class LoopHold:
 
     @property
     def own(self) -> bool:
-        """Whether it was work on the loop that held it, rather than another thread or process."""
+        """Whether work on the loop held it, rather than another thread or process."""
         return self.work_s >= HELD_S
 
 

@@ -38,9 +38,9 @@ class FromEnvironment(Settings):
 
     def read(self) -> str:
         """Reads the secret. Raises ValueError where there is no such variable."""
-        if (found := os.environ.get(self.env)) is None:
+        if (secret := os.environ.get(self.env)) is None:
             raise ValueError(f"the variable {self.env}, which is to hold the secret, is not set")
-        return found
+        return secret
 
 
 def _read(value: Any) -> Any:
@@ -49,15 +49,15 @@ def _read(value: Any) -> Any:
     if set(value) not in ({"file"}, {"env"}):
         raise ValueError("write a secret as text, as {file: PATH} or as {env: NAME}")
     try:
-        place = FromFile.model_validate(value) if "file" in value else FromEnvironment.model_validate(value)
-        found = place.read()
+        source = FromFile.model_validate(value) if "file" in value else FromEnvironment.model_validate(value)
+        secret = source.read()
     except ValidationError as error:
         raise ValueError(error.errors()[0]["msg"].removeprefix("Value error, ")) from error
-    if not found:
+    if not secret:
         raise ValueError(
             f"the secret of {', '.join(f'{key} {place_name}' for key, place_name in value.items())} is empty"
         )
-    return found
+    return secret
 
 
 # A secret as text, as `{file: /run/secrets/token}` or as `{env: TOKEN}`, read when the configuration is.

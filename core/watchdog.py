@@ -72,16 +72,17 @@ class Watchdog:
             self._changed.notify_all()
 
     def _watch(self) -> None:
+        """Waits for the deadline, which may move while it waits, then kills and exits."""
         with self._changed:
-            while (left := self._left()) is None or left > 0:
-                self._changed.wait(left)
+            while (remaining_s := self._remaining_s()) is None or remaining_s > 0:
+                self._changed.wait(remaining_s)
         try:
             self._kill()
             self._report_hang()
         finally:
             os._exit(self._code)
 
-    def _left(self) -> float | None:
+    def _remaining_s(self) -> float | None:
         return None if self._deadline is None else self._deadline - time.monotonic()
 
     def _report_hang(self) -> None:

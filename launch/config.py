@@ -185,8 +185,8 @@ def _overridden(data: dict[str, Any], overrides: Overrides) -> dict[str, Any]:
         ("router", {"port": overrides.port, "admin_port": overrides.admin_port}),
     )
     for section, values in sections:
-        if given := {key: value for key, value in values.items() if value is not None}:
-            data = data | {section: _mapping(data, section) | given}
+        if overridden := {key: value for key, value in values.items() if value is not None}:
+            data = data | {section: _mapping(data, section) | overridden}
     return data
 
 

@@ -36,9 +36,9 @@ class LineSplitter:
         return pieces
 
     def _decode_first(self, length: int) -> str:
-        taken = bytes(self._rest[:length])
+        line = bytes(self._rest[:length])
         del self._rest[:length]
-        return taken.decode(errors="replace").removesuffix("\r")
+        return line.decode(errors="replace").removesuffix("\r")
 
 
 async def pump(reader: asyncio.StreamReader, sink: Callable[[list[str]], Awaitable[None]]) -> None:

@@ -34,17 +34,17 @@ class Accounts:
         """
         if not TENANT_NAME.fullmatch(name):
             raise ConfigError(f"'{name[:80]}' is no tenant's name: letters, digits and any of . _ - are, up to 63.")
-        made = TenantRecord(name, tier, limits, disabled=False, created_at=self._clock())
+        created = TenantRecord(name, tier, limits, disabled=False, created_at=self._clock())
         with self._database.write() as connection:
             if _tenant(connection, name) is not None:
                 raise Conflict(f"There is a tenant called '{name}' already.")
             connection.execute(
                 insert(tenants).values(
-                    name=name, tier=tier, limits=_dumped(limits), disabled=False, created_at=made.created_at
+                    name=name, tier=tier, limits=_dumped(limits), disabled=False, created_at=created.created_at
                 )
             )
             self._record_change(connection, actor, "tenant.create", name, {"tier": tier})
-        return made
+        return created
 
     def set_tenant(
         self,
@@ -78,14 +78,14 @@ class Accounts:
         `scope`: the routes and adapters that it opens; `ttl`: the time until it expires, None for ever. Raises
         NotFound.
         """
-        made, now = new_key(), self._clock()
+        created, now = new_key(), self._clock()
         expires = now + ttl if ttl else None
         with self._database.write() as connection:
             _require(connection, tenant)
             values = {
-                "id": made.id,
+                "id": created.id,
                 "tenant": tenant,
-                "digest": made.digest,
+                "digest": created.digest,
                 "note": note,
                 "routes": scope.routes,
                 "adapters": scope.adapters,
@@ -94,8 +94,8 @@ class Accounts:
                 "expires_at": expires,
             }
             connection.execute(insert(keys).values(**values))
-            self._record_change(connection, actor, "key.create", made.id, {"tenant": tenant})
-            return made, _key_of(connection.execute(select(keys).where(keys.c.id == made.id)).one())
+            self._record_change(connection, actor, "key.create", created.id, {"tenant": tenant})
+            return created, _key_of(connection.execute(select(keys).where(keys.c.id == created.id)).one())
 
     def keys(self, tenant: str | None = None) -> tuple[KeyRecord, ...]:
         """Lists every key, of one tenant or of all, the newest last."""
@@ -149,8 +149,8 @@ class Accounts:
         query = query if until is None else query.where(usage.c.hour < until)
         query = query if tenant is None else query.where(usage.c.tenant == tenant)
         with self._database.read() as connection:
-            found = connection.execute(query.order_by(usage.c.hour, usage.c.tenant, usage.c.route, usage.c.model))
-            return tuple(_usage_of(row) for row in found)
+            rows = connection.execute(query.order_by(usage.c.hour, usage.c.tenant, usage.c.route, usage.c.model))
+            return tuple(_usage_of(row) for row in rows)
 
     def _record_change(
         self, connection: Connection, actor: str, action: str, subject: str, details: Mapping[str, object]
@@ -161,22 +161,22 @@ class Accounts:
 
 def read_access(connection: Connection) -> Access:
     """Reads all tenants, by name, and all keys that were not revoked."""
-    found = connection.execute(select(tenants).order_by(tenants.c.name))
+    all_tenants = connection.execute(select(tenants).order_by(tenants.c.name))
     active = connection.execute(select(keys).where(keys.c.revoked_at.is_(None)))
     has_keys = connection.execute(select(keys.c.id).limit(1)).first() is not None
-    return Access(tuple(_tenant_of(row) for row in found), tuple(_key_of(row) for row in active), has_keys)
+    return Access(tuple(_tenant_of(row) for row in all_tenants), tuple(_key_of(row) for row in active), has_keys)
 
 
 def _add(connection: Connection, row: UsageRow) -> None:
     counts = {"requests", "failed", "prompt_tokens", "answer_tokens", "billionths"}
-    same_key = (
+    matches_key = (
         (usage.c.hour == row.hour)
         & (usage.c.tenant == row.tenant)
         & (usage.c.route == row.route)
         & (usage.c.model == row.model)
     )
     added = {name: usage.c[name] + getattr(row, name) for name in counts}
-    if not connection.execute(update(usage).where(same_key).values(**added)).rowcount:
+    if not connection.execute(update(usage).where(matches_key).values(**added)).rowcount:
         connection.execute(insert(usage).values(**asdict(row), cost=0.0))
 
 

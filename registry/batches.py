@@ -31,12 +31,12 @@ def is_new(connection: Connection, source: str, number: int, at: datetime) -> bo
     A source sends its batches in order. With each new source, old sources are forgotten of which nothing can come any
     more. `at`: now, by the registry's clock.
     """
-    taken = connection.execute(select(batches.c.number).where(batches.c.source == source)).scalar_one_or_none()
-    if taken is None:
+    last_number = connection.execute(select(batches.c.number).where(batches.c.source == source)).scalar_one_or_none()
+    if last_number is None:
         connection.execute(delete(batches).where(batches.c.at < forgotten_before(at)))
         connection.execute(insert(batches).values(source=source, number=number, at=at))
         return True
-    if number <= taken:
+    if number <= last_number:
         return False
     connection.execute(update(batches).where(batches.c.source == source).values(number=number, at=at))
     return True

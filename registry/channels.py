@@ -102,31 +102,31 @@ def begin(connection: Connection, change: ChannelChange, number: int, *, at: dat
     Where the channel is there already, the rollout is done at once. `at`: now, by the registry's clock. Raises NotFound
     and Conflict where the revision cannot be used.
     """
-    name, channel, wanted = change.adapter, change.channel, revision_name(change.adapter, number)
+    name, channel, target = change.adapter, change.channel, revision_name(change.adapter, number)
     check_usable(connection, name, number, at)
-    supersede(connection, name, channel, at=at, reason=f"{wanted} was asked for instead")
+    supersede(connection, name, channel, at=at, reason=f"{target} was asked for instead")
     record = current(connection, name, channel)
     expected = record.number if record else None
-    done = expected == number
+    is_there = expected == number
     values = {
         "adapter": name,
         "channel": channel,
         "number": number,
         "expected": expected,
         "kind": change.kind,
-        "state": "done" if done else "pending",
-        "reason": "it was there already" if done else None,
+        "state": "done" if is_there else "pending",
+        "reason": "it was there already" if is_there else None,
         "actor": change.actor,
         "why": change.why,
         "created_at": at,
         "updated_at": at,
     }
-    found = connection.execute(insert(rollouts).values(values).returning(rollouts.c.id)).scalar_one()
-    if not done:
-        details = {"channel": channel, "rollout": found, "why": change.why, "kind": change.kind}
-        note(connection, at, change.actor, "rollout", wanted, details)
+    rollout_id = connection.execute(insert(rollouts).values(values).returning(rollouts.c.id)).scalar_one()
+    if not is_there:
+        details = {"channel": channel, "rollout": rollout_id, "why": change.why, "kind": change.kind}
+        note(connection, at, change.actor, "rollout", target, details)
         bump(connection)
-    return rollout(connection, found)
+    return rollout(connection, rollout_id)
 
 
 def rollout(connection: Connection, number: int) -> Rollout:

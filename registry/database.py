@@ -186,13 +186,13 @@ class Database:
         """
         if self._file is None or self._inode is None:
             return
-        now = _inode(self._file)
-        if now is None:
+        inode = _inode(self._file)
+        if inode is None:
             raise RegistryError(f"The registry's file {self._file} is gone.", hint="Put it back, or restore a backup.")
-        if now != self._inode:
+        if inode != self._inode:
             _log.warning("the registry's file %s is another one than before: it is read from now on", self._file)
             self._engine.dispose()
-            self._inode = now
+            self._inode = inode
 
     @contextmanager
     def _translate_errors(self) -> Iterator[None]:
@@ -246,10 +246,10 @@ def _file_of(url: URL) -> Path | None:
 def _inode(file: Path) -> tuple[int, int] | None:
     """Returns the device and inode, which distinguish a file from another of its name; None where there is no file."""
     try:
-        found = file.stat()
+        status = file.stat()
     except OSError:
         return None
-    return found.st_dev, found.st_ino
+    return status.st_dev, status.st_ino
 
 
 def _is_locked(error: DBAPIError) -> bool:

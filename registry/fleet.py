@@ -17,13 +17,13 @@ from patchbay.registry.schema import leases, replicas, reports, routers
 _FORGET_AFTER = timedelta(hours=1)
 
 
-def beat(connection: Connection, given: RouterBeat) -> None:
+def beat(connection: Connection, heartbeat: RouterBeat) -> None:
     """Records a router's heartbeat, and forgets routers without one for an hour."""
-    row = connection.execute(select(routers).where(routers.c.name == given.name)).one_or_none()
-    since = row.since if row is not None and row.generation == given.generation else None
-    values = {"generation": given.generation, "seen_at": given.seen_at, "since": since or given.seen_at}
-    if _put(connection, routers, given.name, values):
-        connection.execute(delete(routers).where(routers.c.seen_at < given.seen_at - _FORGET_AFTER))
+    row = connection.execute(select(routers).where(routers.c.name == heartbeat.name)).one_or_none()
+    since = row.since if row is not None and row.generation == heartbeat.generation else None
+    values = {"generation": heartbeat.generation, "seen_at": heartbeat.seen_at, "since": since or heartbeat.seen_at}
+    if _put(connection, routers, heartbeat.name, values):
+        connection.execute(delete(routers).where(routers.c.seen_at < heartbeat.seen_at - _FORGET_AFTER))
 
 
 def alive(connection: Connection, since: datetime) -> tuple[RouterBeat, ...]:
@@ -86,8 +86,8 @@ def drop_replica(connection: Connection, name: str) -> ReplicaAddress:
 
 def all_replicas(connection: Connection) -> tuple[ReplicaAddress, ...]:
     """Lists the addresses of all replicas, by name."""
-    found = connection.execute(select(replicas).order_by(replicas.c.name))
-    return tuple(replica_of(row) for row in found)
+    rows = connection.execute(select(replicas).order_by(replicas.c.name))
+    return tuple(replica_of(row) for row in rows)
 
 
 def _put(connection: Connection, table: Table, name: str, values: Mapping[str, Any]) -> bool:

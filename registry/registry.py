@@ -201,15 +201,18 @@ class Registry:
         rollout began: then the rollout has failed.
         """
         with self._database.write() as connection:
-            found = channels.rollout(connection, rollout)
-            record = channels.current(connection, found.adapter, found.channel)
-            moved = (record.number if record else None) != found.expected
+            record = channels.rollout(connection, rollout)
+            current = channels.current(connection, record.adapter, record.channel)
+            moved = (current.number if current else None) != record.expected
             failure = "somebody else moved the channel" if moved else None
             channels.advance(connection, rollout, "failed" if moved else "done", at=self._clock(), reason=failure)
             if not moved:
-                change = ChannelChange(found.adapter, found.number, found.channel, found.actor, found.why, found.kind)
+                change = ChannelChange(
+                    record.adapter, record.number, record.channel, record.actor, record.why, record.kind
+                )
                 return channels.move(connection, change, at=self._clock())
-        raise Conflict(f"{found.adapter}@{found.number} was not promoted: {failure}.", hint="Look, and try again.")
+        # Outside of the transaction, which must not be rolled back: it has marked the rollout as failed.
+        raise Conflict(f"{record.adapter}@{record.number} was not promoted: {failure}.", hint="Look, and try again.")
 
     def move(self, change: ChannelChange, *, expected: int | None) -> ChannelRecord:
         """Moves a channel at once, where it is at the revision `expected`.
@@ -221,8 +224,8 @@ class Registry:
             revision_store.require(connection, change.adapter)
             if change.number is not None:
                 channels.check_usable(connection, change.adapter, change.number, now)
-            found = channels.current(connection, change.adapter, change.channel)
-            channels.check_expected(found, expected, change.adapter, change.channel)
+            current = channels.current(connection, change.adapter, change.channel)
+            channels.check_expected(current, expected, change.adapter, change.channel)
             return channels.move(connection, change, at=now)
 
     def rollback(

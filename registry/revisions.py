@@ -49,8 +49,8 @@ def get(connection: Connection, name: str, number: int) -> Revision:
     row = connection.execute(query).one_or_none()
     if row is None:
         known = [str(revision.number) for revision in all_of(connection, name)]
-        shown = ", ".join(known[-5:])
-        hint = f"It has {shown}." if shown else None
+        newest = ", ".join(known[-5:])
+        hint = f"It has {newest}." if newest else None
         raise NotFound(f"{name} has no revision {number}.", param="revision", hint=hint)
     return revision_of(row)
 
@@ -144,8 +144,8 @@ def _find_same(connection: Connection, draft: RevisionDraft) -> Revision | None:
 def _next_number(connection: Connection, name: str, at: datetime, settings: AdapterSettings | None) -> int:
     row = connection.execute(select(adapters).where(adapters.c.name == name)).one_or_none()
     if row is None:
-        kept = settings or AdapterSettings()
-        values = {"name": name, "next_number": 2, "preload": kept.preload, "pin": kept.pin, "created_at": at}
+        initial = settings or AdapterSettings()
+        values = {"name": name, "next_number": 2, "preload": initial.preload, "pin": initial.pin, "created_at": at}
         connection.execute(insert(adapters).values(values))
         return 1
     connection.execute(update(adapters).where(adapters.c.name == name).values(next_number=row.next_number + 1))

@@ -24,7 +24,7 @@ def read_snapshot(connection: Connection, since: datetime, now: datetime) -> Sna
         row.name: AdapterView(row.name, settings_of(row), records.get(row.name, {}), briefs.get(row.name, {}))
         for row in connection.execute(select(adapters).order_by(adapters.c.name))
     }
-    _check_whole(records, briefs, views)
+    _check_complete(records, briefs, views)
     unfinished = select(rollouts).where(rollouts.c.state.in_(UNFINISHED)).order_by(rollouts.c.id)
     recent = select(moves).where(moves.c.at >= since).order_by(moves.c.id)
     return Snapshot(
@@ -38,7 +38,7 @@ def read_snapshot(connection: Connection, since: datetime, now: datetime) -> Sna
     )
 
 
-def _check_whole(
+def _check_complete(
     records: Mapping[str, Mapping[Channel, ChannelRecord]],
     briefs: Mapping[str, Mapping[int, RevisionBrief]],
     views: Mapping[str, AdapterView],

@@ -63,7 +63,7 @@ class Engine(Protocol):
         ...
 
     def in_use(self, name: str) -> bool:
-        """Whether a request that the engine has not yet finished uses the revision of this engine name."""
+        """Says whether a request that the engine has not yet finished uses the revision of this engine name."""
         ...
 
     async def tiers(self) -> LoraTiers:

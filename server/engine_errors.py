@@ -91,9 +91,9 @@ class EngineErrors:
         self.status = _status_of(event)
         self._answered, self._stream_head = True, None
         body = rewrite_error(self.status, _first_data(event), anthropic=self._form == "messages")
-        kept = [pair for pair in head["headers"] if pair[0].lower() not in (b"content-length", b"content-type")]
-        kept += [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-        await self._send({**head, "status": self.status, "headers": kept})
+        headers = [pair for pair in head["headers"] if pair[0].lower() not in (b"content-length", b"content-type")]
+        headers += [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+        await self._send({**head, "status": self.status, "headers": headers})
         await self._send({"type": "http.response.body", "body": body})
 
     async def _collect_error(self, message: Message) -> None:
@@ -102,8 +102,8 @@ class EngineErrors:
             return
         head, collected = self._error_head, b"".join(self._error_parts)
         body = rewrite_error(self.status, collected, anthropic=self._form == "messages")
-        kept = [pair for pair in head["headers"] if pair[0].lower() != b"content-length"]
-        head["headers"] = [*kept, (b"content-length", str(len(body)).encode())]
+        headers = [pair for pair in head["headers"] if pair[0].lower() != b"content-length"]
+        head["headers"] = [*headers, (b"content-length", str(len(body)).encode())]
         await self._send(head)
         await self._send({"type": "http.response.body", "body": body})
 

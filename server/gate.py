@@ -243,8 +243,8 @@ def without_nulls(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 def _with_content_length(scope: Scope, length: int) -> Scope:
     """Returns `scope` with the content-length of the body that was encoded anew, in bytes."""
-    kept = [pair for pair in scope["headers"] if pair[0] not in (b"content-length", b"transfer-encoding")]
-    return {**scope, "headers": [*kept, (b"content-length", str(length).encode())]}
+    headers = [pair for pair in scope["headers"] if pair[0] not in (b"content-length", b"transfer-encoding")]
+    return {**scope, "headers": [*headers, (b"content-length", str(length).encode())]}
 
 
 def _provenance(entry: SlotEntry) -> tuple[tuple[bytes, bytes], ...]:

@@ -59,9 +59,9 @@ class _HeldEvents:
             self.kept.append(message)
             return
         self.holding = False
-        kept, self.kept = self.kept, []
-        for waiting in (*kept, message):
-            await self.send(waiting)
+        held_back, self.kept = self.kept, []
+        for each in (*held_back, message):
+            await self.send(each)
 
 
 async def _refuse(send: Send, status: int, message: str) -> None:

@@ -92,9 +92,9 @@ def _copy(reader: int, target: LogQueue, fold: TracebackFold) -> None:
     """
     with os.fdopen(reader, "r", encoding="utf-8", errors="replace", newline="\n") as lines:
         for line in lines:
-            shown = fold.feed(line.rstrip("\r\n"))
-            if shown is not None:
-                target.put(shown)
+            folded = fold.feed(line.rstrip("\r\n"))
+            if folded is not None:
+                target.put(folded)
 
 
 def _put(target: int, line: str) -> None:

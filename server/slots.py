@@ -63,7 +63,7 @@ class SlotEntry:
 
     @property
     def leaving(self) -> bool:
-        """Whether it is being removed, so that no new request may have it."""
+        """Whether the revision is being removed, so that no new request may use it."""
         return self.removal is not None
 
     @property

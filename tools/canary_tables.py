@@ -77,12 +77,12 @@ def with_table(page: str, table_text: str) -> str:
 
 def simulated_cells(runs: int, jobs: int) -> Iterator[Sequence[tuple[Cell, Outcome]]]:
     """Simulates all cells in `jobs` processes. Yields the cells so far with their outcomes, after each whole line."""
-    all_cells, found = cells(runs), []
+    all_cells, finished = cells(runs), []
     with ProcessPoolExecutor(jobs) as pool:
         for cell, outcome in zip(all_cells, pool.map(Cell.outcome, all_cells), strict=True):
-            found.append((cell, outcome))
-            if len(found) % len(_TIMES) == 0:
-                yield found
+            finished.append((cell, outcome))
+            if len(finished) % len(_TIMES) == 0:
+                yield finished
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -101,8 +101,8 @@ def _default(field: FieldInfo) -> str:
     value = field.get_default(call_default_factory=True, validated_data={})
     if value is None:
         return ""
-    shown = json.dumps(value.get_secret_value() if isinstance(value, SecretStr) else value, default=str)
-    return f"`{shown.replace(str(data_dir()), '$PATCHBAY_DATA_DIR')}`"
+    text = json.dumps(value.get_secret_value() if isinstance(value, SecretStr) else value, default=str)
+    return f"`{text.replace(str(data_dir()), '$PATCHBAY_DATA_DIR')}`"
 
 
 if __name__ == "__main__":

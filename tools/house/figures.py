@@ -21,13 +21,13 @@ class Function:
 
 def functions_of(modules: Iterable[Module]) -> list[Function]:
     """Lists all functions and methods, the longest first."""
-    found = (
+    functions = (
         Function(f"{module.name}.{node.name}", (node.end_lineno or node.lineno) - node.lineno + 1)
         for module in modules
         for node in ast.walk(module.tree)
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
     )
-    return sorted(found, key=lambda function: (-function.lines, function.place))
+    return sorted(functions, key=lambda function: (-function.lines, function.place))
 
 
 def spread(lengths: list[int]) -> tuple[float, float, int]:
@@ -51,7 +51,7 @@ def duplicate_classes(modules: Iterable[Module]) -> Mapping[str, tuple[str, ...]
         for node in module.tree.body:
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 places[node.name].append(module.name)
-    return {name: tuple(found) for name, found in sorted(places.items()) if len(found) > 1}
+    return {name: tuple(owners) for name, owners in sorted(places.items()) if len(owners) > 1}
 
 
 def comment_share(modules: Iterable[Module]) -> float:

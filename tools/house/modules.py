@@ -22,8 +22,8 @@ class Module:
 
 def read_modules(root: Path = ROOT, packages: tuple[str, ...] = PACKAGES) -> Mapping[str, Module]:
     """Reads the modules of `packages`, by name. `root`: the repository's folder."""
-    found = (_module(file, root) for package in packages for file in sorted((root / package).rglob("*.py")))
-    return {module.name: module for module in found}
+    modules = (_module(file, root) for package in packages for file in sorted((root / package).rglob("*.py")))
+    return {module.name: module for module in modules}
 
 
 def imports_of(module: Module, known: Mapping[str, Module]) -> frozenset[str]:
