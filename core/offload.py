@@ -58,5 +58,6 @@ async def _ended(future: asyncio.Future[Result]) -> None:
             await asyncio.wait({future})
         except asyncio.CancelledError:
             continue
+    # Read, or asyncio would log the exception as never read.
     if not future.cancelled():
         future.exception()

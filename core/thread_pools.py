@@ -46,6 +46,7 @@ class Threads:
                     retry_after_s=_RETRY_AFTER_S,
                 )
             self._busy += 1
+        # The context goes along, as it does with `asyncio.to_thread`.
         context = contextvars.copy_context()
         future = self._threads.submit(partial(context.run, partial(work, *arguments, **named)))
         future.add_done_callback(self._release)

@@ -64,6 +64,7 @@ class Watchdog:
         it may be called more than once.
         """
         deadline = time.monotonic() + seconds
+        # The condition's lock is reentrant: a signal may come while the main thread is in here.
         with self._changed:
             if self._deadline is not None and self._deadline <= deadline:
                 return

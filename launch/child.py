@@ -23,6 +23,7 @@ LineSink = Callable[[str, list[str]], Awaitable[None]]
 _MAX_ERROR_LINES: Final = 40
 _MAX_LINE_CHARACTERS: Final = 2000
 _OUTPUT_GRACE_S: Final = 2.0
+# The start of an error line of our own commands, or of Python's.
 _ERROR_LINE: Final = re.compile(r"(?:[Ee]rror|patchbay[\w -]*): ")
 
 

@@ -81,6 +81,7 @@ class Descendants:
                 break
             ended |= remaining
             trackers = {process for process in remaining if _is_resource_tracker(process)}
+            # Trackers end by themselves once the others are dead: they are killed only where they do not.
             _kill(remaining - trackers)
             _, stuck = psutil.wait_procs(trackers, timeout=_CLEANUP_TIMEOUT_S)
             _kill(stuck)

@@ -34,7 +34,7 @@ _OUT_OF_MEMORY_HINT: Final = "If nobody sent that, the system ran out of memory:
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class KeeperContext:
     """The objects that all keepers of a run share. `clock`: seconds, monotonic."""
 
     output: Output
@@ -59,12 +59,12 @@ class Keeper:
     set when the process is ready for the first time.
     """
 
-    def __init__(self, spec: ProcessSpec, around: Surroundings, on_failure: Callable[[PatchbayError], None]) -> None:
+    def __init__(self, spec: ProcessSpec, context: KeeperContext, on_failure: Callable[[PatchbayError], None]) -> None:
         self.spec = spec
         self.was_ready = asyncio.Event()
-        self._around = around
+        self._context = context
         self._on_failure = on_failure
-        self._backoff = Backoff(spec.restart, around.clock)
+        self._backoff = Backoff(spec.restart, context.clock)
         self._child: Child | None = None
         self._attempts = 0
         self._ready = False
@@ -99,30 +99,31 @@ class Keeper:
             await self._ended.wait()
             return
         deadline_s = self.spec.stop_timeout_s if self._ready else min(self.spec.stop_timeout_s, _UNREADY_STOP_S)
-        self._around.output.tell(Stopping(self.spec.name, deadline_s))
+        self._context.output.show(Stopping(self.spec.name, deadline_s))
         child.terminate()
         killed = not await self._ended_within(deadline_s, forced)
         if killed:
             child.kill()
             await self._ended.wait()
-        self._around.output.tell(Stopped(self.spec.name, killed))
+        self._context.output.show(Stopped(self.spec.name, killed))
 
     async def _run_once(self) -> _Exit:
         """Runs the process once, to its end. Raises OSError where it cannot be executed."""
         self._attempts += 1
         self._ready = self._too_slow = False
         self._unhealthy = None
-        self._child = child = await Child.start(self.spec, self._around.descendants)
-        self._around.output.tell(Starting(self.spec.name, child.pid, self._attempts))
+        self._child = child = await Child.start(self.spec, self._context.descendants)
+        self._context.output.show(Starting(self.spec.name, child.pid, self._attempts))
         # `stop` may have come while the child was being started, and then found none to end.
         if self._stopping.is_set():
             child.kill()
         async with asyncio.TaskGroup() as tasks:
-            child.pass_on_output(self._around.output.lines, tasks)
+            child.pass_on_output(self._context.output.lines, tasks)
             probing = tasks.create_task(self._probe(child))
             exit_code = await child.wait()
             probing.cancel()
-            left_behind = await self._around.descendants.end_left_by(child.pid)
+            # In this order: what the child left behind may hold its pipes open.
+            left_behind = await self._context.descendants.end_left_by(child.pid)
             await child.rest_of_output()
         self._child = None
         return _Exit(exit_code, child.last_error(), left_behind)
@@ -137,33 +138,33 @@ class Keeper:
         watch = HealthWatch(HealthLimits(self.spec.restart.silent_s, self.spec.restart.dead_s))
         while not self._stopping.is_set():
             await asyncio.sleep(_HEALTH_INTERVAL_S)
-            why = watch.observe(await self._around.probe.ask_health(url), self._around.clock())
+            why = watch.observe(await self._context.probe.ask_health(url), self._context.clock())
             if why is not None and not self._stopping.is_set():
                 self._unhealthy = why
-                self._around.output.tell(Unhealthy(self.spec.name, why))
+                self._context.output.show(Unhealthy(self.spec.name, why))
                 child.kill()
                 return
 
     async def _wait_until_ready(self, child: Child) -> None:
         """Reports the phases of the start until the process is ready, or kills it where that takes too long."""
-        started, reported = self._around.clock(), Readiness(ready=False)
-        while not (now := await self._around.probe.ask(self.spec.ready_url)).ready:
-            elapsed = self._around.clock() - started
+        started, reported = self._context.clock(), Readiness(ready=False)
+        while not (now := await self._context.probe.ask(self.spec.ready_url)).ready:
+            elapsed = self._context.clock() - started
             if elapsed > self.spec.start_timeout_s:
                 self._too_slow = True
                 child.kill()
                 return
             if now != reported:
                 reported = now
-                self._around.output.tell(Progress(self.spec.name, now.phase, now.detail, elapsed))
+                self._context.output.show(Progress(self.spec.name, now.phase, now.detail, elapsed))
             await asyncio.sleep(_READINESS_INTERVAL_S)
-        self._became_ready(self._around.clock() - started)
+        self._became_ready(self._context.clock() - started)
 
     def _became_ready(self, after_s: float) -> None:
         self._ready = True
         self._backoff.became_ready()
         again = self.was_ready.is_set()
-        self._around.output.tell(Restarted(self.spec.name, after_s) if again else Ready(self.spec.name, after_s))
+        self._context.output.show(Restarted(self.spec.name, after_s) if again else Ready(self.spec.name, after_s))
         self.was_ready.set()
 
     def _failure(self, outcome: _Exit) -> PatchbayError | None:
@@ -188,7 +189,7 @@ class Keeper:
     async def _wait_to_restart(self, outcome: _Exit) -> None:
         delay_s = self._backoff.delay_after_exit()
         how = "did not get ready in time" if self._too_slow else self._unhealthy or exit_text(outcome.code)
-        self._around.output.tell(Restarting(self.spec.name, how, delay_s, outcome.left_behind))
+        self._context.output.show(Restarting(self.spec.name, how, delay_s, outcome.left_behind))
         try:
             await asyncio.wait_for(self._stopping.wait(), delay_s)
         except TimeoutError:

@@ -30,6 +30,7 @@ class Output:
 
     def __init__(self, reporter: Reporter) -> None:
         self._reporter = reporter
+        # Lines and events come from two places, and a reporter takes one call at a time.
         self._write_lock = asyncio.Lock()
         self._queue: asyncio.Queue[Callable[[], None]] = asyncio.Queue()
 
@@ -38,7 +39,7 @@ class Output:
         async with self._write_lock:
             await asyncio.to_thread(_write, lambda: self._reporter.lines(process, lines))
 
-    def tell(self, event: Event) -> None:
+    def show(self, event: Event) -> None:
         """Queues `event` to be shown."""
         self.call(lambda: self._reporter.event(event))
 

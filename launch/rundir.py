@@ -79,5 +79,6 @@ def _locked(path: Path) -> int:
 def _remove_abandoned(parent: Path) -> None:
     for lock in parent.glob(f"{_PREFIX}*/{_LOCK}"):
         with suppress(OSError):
+            # A lock that can be taken belonged to a process that is dead.
             os.close(_locked(lock))
             shutil.rmtree(lock.parent, ignore_errors=True)

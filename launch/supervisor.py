@@ -11,7 +11,7 @@ from patchbay.core.errors import PatchbayError
 from patchbay.launch.child import ProcessSpec
 from patchbay.launch.descendants import Descendants
 from patchbay.launch.events import Note, ReadyReport, Serving
-from patchbay.launch.keeper import Keeper, Surroundings
+from patchbay.launch.keeper import Keeper, KeeperContext
 from patchbay.launch.output import Output, Reporter
 from patchbay.launch.readiness import ReadinessProbe
 
@@ -64,8 +64,8 @@ async def supervise(plan: RunPlan, reporter: Reporter, on_ready: Callable[[Ready
     with stop.listening():
         try:
             async with ReadinessProbe.open() as probe:
-                around = Surroundings(Output(reporter), probe, descendants)
-                return await Supervisor(plan, around, stop).run(on_ready)
+                context = KeeperContext(Output(reporter), probe, descendants)
+                return await Supervisor(plan, context, stop).run(on_ready)
         finally:
             descendants.kill_all()
 
@@ -73,26 +73,27 @@ async def supervise(plan: RunPlan, reporter: Reporter, on_ready: Callable[[Ready
 class Supervisor:
     """The supervision of one run: a keeper for each process, and the order of their end."""
 
-    def __init__(self, plan: RunPlan, around: Surroundings, stop: StopRequests) -> None:
+    def __init__(self, plan: RunPlan, context: KeeperContext, stop: StopRequests) -> None:
         self._plan = plan
-        self._around = around
+        self._context = context
         self._stop = stop
         self._failures: asyncio.Queue[PatchbayError] = asyncio.Queue()
-        self._keepers = [Keeper(spec, around, self._failures.put_nowait) for spec in plan.processes]
+        self._keepers = [Keeper(spec, context, self._failures.put_nowait) for spec in plan.processes]
 
     async def run(self, on_ready: Callable[[ReadyReport], None]) -> bool:
         """Runs everything to its end, and returns whether that was forced. Raises what `supervise` does."""
-        output = self._around.output
+        output = self._context.output
         async with asyncio.TaskGroup() as tasks:
             reporting = tasks.create_task(output.run())
-            scanning = tasks.create_task(self._around.descendants.keep_looking())
+            scanning = tasks.create_task(self._context.descendants.keep_looking())
             for note in self._plan.notes:
-                output.tell(Note(note))
+                output.show(Note(note))
             for keeper in self._keepers:
                 tasks.create_task(keeper.run())
             announcing = tasks.create_task(self._announce(on_ready))
             failure = await self._until_signal_or_failure()
             announcing.cancel()
+            # From now on a signal forces the end, even where a failure began it.
             self._stop.requested.set()
             await self._end()
             scanning.cancel()
@@ -107,8 +108,8 @@ class Supervisor:
         for keeper in self._keepers:
             await keeper.was_ready.wait()
         report = replace(self._plan.report, after_s=time.monotonic() - started)
-        self._around.output.tell(Serving(report))
-        self._around.output.call(lambda: on_ready(report))
+        self._context.output.show(Serving(report))
+        self._context.output.call(lambda: on_ready(report))
 
     async def _until_signal_or_failure(self) -> PatchbayError | None:
         """Waits for the first signal or the first failure. Returns the failure, or None."""

@@ -54,6 +54,7 @@ class Spool:
             write_private(part, json.dumps(fields).encode())
             part.rename(path)
             sync_folder(self.folder)
+            # The folder itself may be new.
             sync_folder(self.folder.parent)
         except OSError as error:
             with contextlib.suppress(OSError):

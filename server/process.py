@@ -64,6 +64,7 @@ class _Process:
             self._end_within(0, code=1, why=str(error))
             raise
         finally:
+            # Set before anything that can hang.
             self._end_within(self._drain_s, code=1, why=f"{self._name} is to end")
             await self._end(life)
             self._server.should_exit = True

@@ -284,6 +284,7 @@ class Slots:
             entry.loading = None
 
     async def _load_into_engine(self, entry: SlotEntry) -> None:
+        # A new id for each load: the engine may still have the one of an earlier load on its way out.
         lora = EngineLora(entry.engine_name, next(self._ids), entry.staged.folder)
         started = self._clock()
         await self._engine.load(lora)
@@ -310,6 +311,7 @@ class Slots:
     async def _make_room(self) -> None:
         while (room := self._room()) is not True:
             if room is False:
+                # Checked again after each release: the engine may still use what a request has released.
                 await self._wait_for_release()
                 continue
             await self._unload(room)
