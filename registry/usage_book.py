@@ -1,4 +1,4 @@
-"""The usage book: writes batches of usage to the registry, or to the spool beside it, from where they follow later."""
+"""The writer of usage: batches go to the registry, or to the spool beside it, and later from there to the registry."""
 
 import logging
 from pathlib import Path
