@@ -1,1 +1,1 @@
-"""The ground that every other package stands on: errors, settings, secrets, names, threads and processes."""
+"""The code that every other package uses: errors, settings, secrets, names, threads and processes."""

@@ -1,4 +1,4 @@
-"""ASGI's own types, named once, and the body of a request.
+"""The types of the ASGI protocol, and readers of headers and bodies.
 
 Source: https://asgi.readthedocs.io/en/latest/specs/www.html
 """
@@ -17,7 +17,7 @@ Headers = list[tuple[bytes, bytes]]
 
 
 def header(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> bytes | None:
-    """The value of the first header called `name` (lower case), or None."""
+    """Returns the value of the first header called `name` (lower case), or None."""
     for key, value in headers:
         if key == name:
             return value
@@ -25,13 +25,16 @@ def header(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> bytes | None:
 
 
 def is_event_stream(head: Message) -> bool:
-    """Whether `head`, the start of an answer, is that of a stream of server-sent events."""
+    """Says whether `head`, the start message of an answer, begins a stream of server-sent events."""
     kinds = [value for name, value in head["headers"] if name.lower() == b"content-type"]
     return any(kind.startswith(b"text/event-stream") for kind in kinds)
 
 
 async def receive_body(receive: Receive, limit_bytes: int) -> bytes | None:
-    """The request's whole body, or None where the client goes away first. Raises BodyTooLarge as soon as it is."""
+    """Reads the request's whole body, or returns None where the client disconnects first.
+
+    Raises BodyTooLarge as soon as there are more than `limit_bytes`.
+    """
     parts: list[bytes] = []
     size = 0
     while True:

@@ -1,6 +1,6 @@
-"""The outermost loop of background work: what fails in there is logged and counted, and the work begins anew.
+"""The outermost loop of background work, which logs and counts failures, and starts the work anew.
 
-A task that ends with an error nobody awaits is silent: the router would answer on without what the task did.
+A task that fails without being awaited is silent: the router would go on answering without the task's work.
 """
 
 import asyncio
@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
 _log = logging.getLogger("patchbay.router")
-_AGAIN_S: Final = 1.0
+_RETRY_S: Final = 1.0
 
 
 async def keep_running(
@@ -17,10 +17,12 @@ async def keep_running(
     work: Callable[[], Coroutine[Any, Any, None]],
     fault: Callable[[str], None] = lambda name: None,
     *,
-    again_s: float = _AGAIN_S,
+    again_s: float = _RETRY_S,
 ) -> None:
-    """Runs `work` until it ends or is cancelled, and anew `again_s` seconds after each failure. `fault`: counts one,
-    by `name`."""
+    """Runs `work` until it ends or is cancelled, and starts it anew `again_s` seconds after each failure.
+
+    `name`: the work's name in the log; `fault`: called with that name to count a failure.
+    """
     while True:
         try:
             await work()

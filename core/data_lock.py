@@ -1,4 +1,4 @@
-"""The lock on the data directory: one `patchbay up`, or one restore, at a time."""
+"""The lock on the data directory, which one `patchbay up` or one restore at a time can have."""
 
 import fcntl
 import os
@@ -9,15 +9,17 @@ from typing import Final
 
 from patchbay.core.errors import StartError
 
-_OWNER: Final = "up.lock"
+_LOCK_FILE: Final = "up.lock"
 
 
 @contextmanager
 def sole_user(folder: Path) -> Iterator[None]:
-    """Has the data directory `folder` for this process alone while in the block: two that start replicas and
-    a router on one registry take each other's places. Raises StartError, with the
-    other's process id, where another has it."""
-    path = folder / _OWNER
+    """Locks the data directory `folder` for this process alone while in the block.
+
+    Two processes that start replicas and a router on one registry would take each other's places. Raises StartError
+    with the other's process id where another process has the lock.
+    """
+    path = folder / _LOCK_FILE
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -33,7 +35,7 @@ def sole_user(folder: Path) -> Iterator[None]:
                 f"The data directory {folder} is in use by another 'patchbay up' (process {owner}).",
                 hint="End that one, or give this one its own: PATCHBAY_DATA_DIR=FOLDER.",
             ) from error
-        # The file stays: whoever waited for one that is removed would hold a lock that nobody else sees.
+        # The file is never removed: a process that opened it before would lock a file that nobody else finds.
         os.ftruncate(descriptor, 0)
         os.write(descriptor, str(os.getpid()).encode())
         yield

@@ -1,5 +1,4 @@
-"""The one exception tree, and the one place where an error becomes an OpenAI or Anthropic error body, or a command's
-last line.
+"""The exception tree of Patchbay, and the translation of errors into OpenAI's or Anthropic's bodies and exit codes.
 
 PatchbayError
 ├── ConfigError            a configuration that cannot be used
@@ -9,7 +8,7 @@ PatchbayError
 │   └── TooCostly          reading an adapter took more time, memory or bytes than it may
 ├── ArtifactError          the artifact store cannot be read or written
 ├── RegistryError          the registry's database cannot be reached or used
-├── Stopped                work was ended because somebody no longer wants it
+├── WorkStopped            work was ended because somebody no longer wants it
 └── RequestError           one request cannot be answered; has a status and OpenAI's `type` and `code`
     ├── InvalidRequest     400
     │   └── ContentFiltered     a guard does not let the prompt through
@@ -30,7 +29,7 @@ PatchbayError
     ├── GuardFailed        500, a guard could not do its work, so nothing goes through
     ├── UpstreamFailed     502
     ├── Unavailable        503, with the seconds after which to try again
-    │   └── RevisionMissing     the replica has not got the revision that its router means
+    │   └── RevisionMissing     the replica does not have the revision that its router means
     └── DeadlineExceeded   504
 """
 
@@ -42,7 +41,7 @@ from typing import ClassVar
 
 
 class PatchbayError(Exception):
-    """What is wrong (`message`), and what to do about it (`hint`)."""
+    """The base of all errors. `message`: what is wrong; `hint`: what to do about it."""
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         super().__init__(message)
@@ -62,8 +61,7 @@ class StartError(PatchbayError):
 
 
 class AdapterError(PatchbayError):
-    """An adapter's files or settings do not fit. `reason`: one of a few words that say what kind of fault it is, for
-    metrics; the gate sets it."""
+    """An adapter's files or settings do not fit. `reason`: the kind of fault, for metrics; the checks set it."""
 
     def __init__(self, message: str, *, hint: str | None = None, reason: str | None = None) -> None:
         super().__init__(message, hint=hint)
@@ -91,7 +89,7 @@ class WorkStopped(PatchbayError):
 
 
 class RequestError(PatchbayError):
-    """One request cannot be answered. `param` names the request's field that is at fault, if one is."""
+    """The base of errors with which one request is answered. `param`: the request's field that is at fault, if any."""
 
     status: ClassVar[int] = 500
     error_type: ClassVar[str] = "server_error"
@@ -103,11 +101,11 @@ class RequestError(PatchbayError):
 
     @property
     def shown_type(self) -> str:
-        """OpenAI's `type` of it."""
+        """The `type` in OpenAI's error body."""
         return self.error_type
 
     def headers(self) -> dict[str, str]:
-        """HTTP headers that go with this error."""
+        """Returns the HTTP headers that go with this error."""
         return {}
 
 
@@ -117,7 +115,7 @@ class InvalidRequest(RequestError):
 
 
 class ContentFiltered(InvalidRequest):
-    """A guard does not let the prompt through. `results`: guards' verdicts on it, where its client asked for them.
+    """A guard does not let the prompt through. `results`: the guards' verdicts, where the client asked for them.
     Source: OpenAI's and Azure's `content_filter`."""
 
     code = "content_filter"
@@ -215,9 +213,9 @@ class AdapterRejected(RequestError):
 
 
 class SuspectedQuery(RequestError):
-    """Replicas died under requests of this kind, one after the other. `retry_after_s`: whole seconds for which they are
-    held off. A 422 and not a 5xx: clients and gateways send what is answered by 5xx again, here or elsewhere, by
-    themselves, and it would end more replicas."""
+    """Replicas died under requests of this kind, one after the other. `retry_after_s`: whole seconds for which such
+    requests are refused. The status is 422 and not a 5xx, because clients and gateways retry a 5xx by themselves, here
+    or elsewhere, and the request would end more replicas."""
 
     status = 422
     error_type = "invalid_request_error"
@@ -236,8 +234,8 @@ class SuspectedQuery(RequestError):
 
 
 class RateLimited(RequestError):
-    """A limit is reached. `kind`: of what, for OpenAI's `type`; `extra`: headers that tell more; `of_route`:
-    whether it is a route's and not its caller's."""
+    """A limit is reached. `kind`: the kind of limit, for OpenAI's `type`; `retry_after_s`: whole seconds; `extra`:
+    further headers; `of_route`: whether the limit is a route's and not its caller's."""
 
     status = 429
     code = "rate_limit_exceeded"
@@ -260,16 +258,16 @@ class RateLimited(RequestError):
 
     @property
     def shown_type(self) -> str:
-        """OpenAI's `type` of it."""
+        """The `type` in OpenAI's error body."""
         return self.kind
 
     def headers(self) -> dict[str, str]:
-        told = {name.decode(): value.decode() for name, value in self.extra}
-        return {"retry-after": str(self.retry_after_s), **told}
+        extra = {name.decode(): value.decode() for name, value in self.extra}
+        return {"retry-after": str(self.retry_after_s), **extra}
 
 
 class NotFinite(RequestError):
-    """A model gave logits that are not finite. `model`: a revision, by the name that a client may see, or the base."""
+    """A model gave logits that are not finite. `model`: the base, or a revision by the name that clients may see."""
 
     code = "not_finite"
     LEAD: ClassVar[str] = "The model's logits are not finite numbers"
@@ -299,7 +297,7 @@ class UpstreamFailed(RequestError):
 
 
 class Unavailable(RequestError):
-    """Nothing can answer now. `retry_after_s`: whole seconds after which it is worth trying again."""
+    """Nothing can answer now. `retry_after_s`: whole seconds after which another try is worth it."""
 
     status = 503
     error_type = "server_error"
@@ -314,7 +312,7 @@ class Unavailable(RequestError):
 
 
 class RevisionMissing(Unavailable):
-    """A replica has not got the revision that its router means. The header tells the router so."""
+    """A replica does not have the revision that its router means. The header tells the router."""
 
     def headers(self) -> dict[str, str]:
         return {**super().headers(), "x-patchbay-missing": "1"}
@@ -339,12 +337,12 @@ _ANTHROPIC_TYPES = {
 
 
 def anthropic_body(error: RequestError) -> bytes:
-    """The JSON body that Anthropic's clients expect of `error`, UTF-8 encoded."""
+    """Makes the JSON body that Anthropic's clients expect of `error`, UTF-8 encoded."""
     return anthropic_error_body(str(error), status=error.status)
 
 
 def anthropic_error_body(message: str, *, status: int) -> bytes:
-    """An error body in Anthropic's shape, UTF-8 encoded.
+    """Makes an error body in Anthropic's shape, UTF-8 encoded.
 
     Source: https://docs.anthropic.com/en/api/errors and the `anthropic` package's `ErrorResponse`.
     """
@@ -354,7 +352,7 @@ def anthropic_error_body(message: str, *, status: int) -> bytes:
 
 
 def openai_body(error: RequestError) -> bytes:
-    """The JSON body that OpenAI's clients expect of `error`, UTF-8 encoded."""
+    """Makes the JSON body that OpenAI's clients expect of `error`, UTF-8 encoded."""
     inner = None
     if isinstance(error, ContentFiltered) and error.results is not None:
         inner = {"code": "ResponsibleAIPolicyViolation", "content_filter_result": error.results}
@@ -369,7 +367,7 @@ def openai_error_body(
     code: str | None = None,
     inner: Mapping[str, object] | None = None,
 ) -> bytes:
-    """An error body in OpenAI's shape, UTF-8 encoded. `inner`: Azure's `innererror`.
+    """Makes an error body in OpenAI's shape, UTF-8 encoded. `inner`: Azure's `innererror`.
 
     Source: https://platform.openai.com/docs/guides/error-codes and the `openai` package's `APIStatusError`.
     """
@@ -380,9 +378,11 @@ def openai_error_body(
 
 
 def fail(error: PatchbayError) -> int:
-    """Prints `error` as one line on standard error, if anybody still reads that, and returns the exit code that goes
-    with it: 2 for what is wrong in the configuration, 3 for an adapter that is refused, 4 for what there is not, 5 for
-    what goes against how things are now, else 1."""
+    """Prints `error` as one line on standard error, if anybody still reads that, and returns its exit code.
+
+    The code is 2 for a fault in the configuration, 3 for an adapter that is refused, 4 for something that does not
+    exist, 5 for a conflict with the present state, else 1.
+    """
     with contextlib.suppress(OSError):
         print(f"error: {error}", file=sys.stderr, flush=True)  # noqa: T201
     return next((code for kind, code in _EXIT_CODES if isinstance(error, kind)), 1)

@@ -1,29 +1,32 @@
-"""How Python's garbage collector works in a process that serves: what is there once it has started is never looked at
-again, and what comes later is looked at seldom.
+"""The settings of Python's garbage collector for a process that serves, so that its pauses stay short and rare.
 
-Requests make few reference cycles, so most of what the collector finds is nothing; a full collection takes as long as
-there are objects, and the event loop stands still meanwhile. Without this a router under load stopped for 50 to 80 ms
-every few seconds.
+Objects from before the start are never examined again, later ones seldom. Requests make few reference cycles, so most
+collections find nothing. But a full collection takes time in proportion to the objects, and the event loop stands still
+meanwhile. Without these settings, a router under load stopped for 50 to 80 ms every few seconds.
 
 Source: https://docs.python.org/3/library/gc.html#gc.freeze
 """
 
 import gc
 
-# A collection of the youngest for so many objects that stay, one of the middle ones for ten of these, and a full one
-# for ten of those, at least. The defaults are 700, 10 and 10, and a request makes some hundred.
+# The youngest generation is collected after so many objects that stay, the middle one after ten such collections, and
+# all objects after ten of those, at least. The defaults are 700, 10 and 10, and a request makes some hundred objects.
 _THRESHOLDS = (20_000, 10, 10)
 
 
 def settle() -> None:
-    """Has the collector leave alone what a process has made before it serves: to be called once, before it does. What
-    is garbage by then goes first, which is one long pause; what is frozen is freed once nothing refers to it."""
+    """Freezes all objects that a process made before it serves. Call it once, just before serving.
+
+    Garbage is collected first, in one long pause. A frozen object is still freed once nothing refers to it.
+    """
     gc.set_threshold(*_THRESHOLDS)
     gc.collect()
     gc.freeze()
 
 
 def freeze() -> None:
-    """The same for what was made since, without the pause: once a process serves. Not after each change of what it
-    knows, since of the frozen nothing is freed that refers to itself."""
+    """Freezes all objects that were made since, without the pause. Call it once, when a process serves.
+
+    Do not call it after each change of the process's state: frozen objects in a reference cycle are never freed.
+    """
     gc.freeze()

@@ -1,4 +1,4 @@
-"""The JSON bodies of requests: reading and writing them, with errors that a client can use."""
+"""The decoding and encoding of requests' JSON bodies, with errors that clients can use."""
 
 import math
 from typing import Any, TypeVar
@@ -12,8 +12,11 @@ Decoded = TypeVar("Decoded")
 
 
 def read_float(text: str) -> float:
-    """A float as Python reads it: msgspec takes fifty times as long for those that have many digits or large exponents,
-    and keeps the interpreter's lock meanwhile, which a function of Python's does not."""
+    """Reads a float as Python does. Raises ValueError where it is too large for one.
+
+    msgspec takes fifty times as long for floats that have many digits or large exponents, and keeps the interpreter's
+    lock meanwhile, which a Python function does not.
+    """
     value = float(text)
     if math.isinf(value):
         raise ValueError("Number out of range")
@@ -24,7 +27,7 @@ _ANY = msgspec.json.Decoder(float_hook=read_float)
 
 
 def unreadable(error: Exception) -> InvalidRequest:
-    """What a client is told of a body that could not be read: `error` is one of UNREADABLE."""
+    """Makes the error for a client whose body could not be read. `error` is one of UNREADABLE."""
     if isinstance(error, RecursionError):
         return InvalidRequest("The JSON body of your request is nested too deeply.")
     if isinstance(error, UnicodeDecodeError):
@@ -33,13 +36,15 @@ def unreadable(error: Exception) -> InvalidRequest:
 
 
 def decoded(body: bytes | msgspec.Raw) -> Any:
-    """What a request's JSON body holds, all of it. Raises InvalidRequest: a field that nobody had read yet may not be
-    as JSON has it."""
+    """Decodes a request's whole JSON body.
+
+    Raises InvalidRequest, even for a `msgspec.Raw` of a decoded body: a field that nobody has read may be malformed.
+    """
     return decoded_by(_ANY, body)
 
 
 def decoded_by(decoder: "msgspec.json.Decoder[Decoded]", body: bytes | msgspec.Raw | memoryview) -> Decoded:
-    """What `decoder` finds in a request's JSON body. Raises InvalidRequest."""
+    """Decodes a request's JSON body with `decoder`. Raises InvalidRequest."""
     try:
         return decoder.decode(body)
     except UNREADABLE as error:
@@ -47,7 +52,7 @@ def decoded_by(decoder: "msgspec.json.Decoder[Decoded]", body: bytes | msgspec.R
 
 
 def encoded(fields: Any) -> bytes:
-    """A request's body from its fields. Raises InvalidRequest where they are nested too deeply to be written."""
+    """Encodes a request's fields as its body. Raises InvalidRequest where they are nested too deeply."""
     try:
         return msgspec.json.encode(fields)
     except RecursionError as error:

@@ -10,7 +10,7 @@ _GENERATIONS = ("0", "1", "2")
 
 
 class LoopMetrics:
-    """A `LoopMeter` that keeps what it is told in `registry`, as metrics whose names begin with `prefix`."""
+    """A `LoopMeter` that records in `registry`, as metrics whose names begin with `prefix`."""
 
     def __init__(self, prefix: str, registry: CollectorRegistry) -> None:
         self._late = Histogram(
@@ -40,14 +40,14 @@ class LoopMetrics:
         self._pauses = [pauses.labels(generation) for generation in _GENERATIONS]
 
     def late(self, seconds: float) -> None:
-        """As `LoopMeter` says."""
+        """Records the lag of a timer."""
         self._late.observe(seconds)
         self._longest.note(seconds)
 
     def held(self) -> None:
-        """As `LoopMeter` says."""
+        """Counts a time that work on the loop held it for over 100 ms."""
         self._held.inc()
 
     def collected(self, generation: int, seconds: float) -> None:
-        """As `LoopMeter` says."""
+        """Records a pause of the garbage collector."""
         self._pauses[generation].observe(seconds)

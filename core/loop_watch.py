@@ -1,9 +1,9 @@
-"""The watch on a process's event loop: it finds that the loop was held, for how long, and whether by its own work.
+"""The watch on a process's event loop, which finds when the loop was held, for how long, and whether by its own work.
 
-A timer that is due every 20 ms, and every 200 ms while nobody asks anything, notes how late it is. What held the loop
-then lasted at least that long, and at most 20 ms (or 200) longer. The thread's CPU time since the timer's last turn
-tells work on the loop from other threads, or a machine, that did not let it run. Pauses of Python's garbage collector
-are told by the collector itself, exactly.
+A timer that is due every 20 ms, and every 200 ms while nobody asks anything, measures how late it is. The loop was then
+held for at least that long, and at most 20 ms (or 200) longer. The thread's CPU time since the timer last ran
+distinguishes work on the loop from other threads, or a machine, that did not let it run. Pauses of Python's garbage
+collector are reported by the collector itself, exactly.
 
 Neither costs a request anything.
 """
@@ -22,67 +22,70 @@ IDLE_TICK_S = 0.2
 # Long enough that every stream visibly halts.
 HELD_S = 0.1
 _WINDOW_S = 60.0
-_SAID_EVERY_S = 10.0
+_LOG_INTERVAL_S = 10.0
 
 _log = logging.getLogger("patchbay.loop")
 
 
 class LoopMeter(Protocol):
-    """Where the watch puts what it sees."""
+    """The receiver of the watch's measurements."""
 
     def late(self, seconds: float) -> None:
-        """Notes how late the loop came to a timer."""
+        """Takes the lag with which the loop ran a timer."""
 
     def held(self) -> None:
         """Counts a time that work on the loop held it for over 100 ms."""
 
     def collected(self, generation: int, seconds: float) -> None:
-        """Notes a pause for garbage of that generation (2: all that there is) and the younger ones."""
+        """Takes a pause for the garbage of that generation (2: all objects) and the younger ones."""
 
 
 @dataclass(frozen=True, slots=True)
 class LoopHold:
-    """A time that the loop was held. `seconds`: for at least so long; `work_s`: for so much of it by its own work."""
+    """A time that the loop was held: for at least `seconds`, of which `work_s` were its own work."""
 
     seconds: float
     work_s: float
 
     @property
     def own(self) -> bool:
-        """Whether it was work on the loop that held it, rather than another thread or process."""
+        """Whether work on the loop held it, rather than another thread or process."""
         return self.work_s >= HELD_S
 
 
 class Longest:
-    """The largest value of late: of one to two windows of a minute. `clock`: seconds, monotonic."""
+    """The largest recent value, over the current window of a minute and the one before. `clock`: seconds, monotonic."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._since = clock()
-        self._before = self._now = 0.0
+        self._previous = self._current = 0.0
 
     def note(self, value: float) -> None:
         """Takes a value."""
-        self._turn()
-        self._now = max(self._now, value)
+        self._advance()
+        self._current = max(self._current, value)
 
     @property
     def value(self) -> float:
-        """The largest."""
-        self._turn()
-        return max(self._before, self._now)
+        """The largest value of the two windows, 0 where there is none."""
+        self._advance()
+        return max(self._previous, self._current)
 
-    def _turn(self) -> None:
+    def _advance(self) -> None:
         windows = int((self._clock() - self._since) / _WINDOW_S)
         if windows:
-            self._before = self._now if windows == 1 else 0.0
-            self._now = 0.0
+            self._previous = self._current if windows == 1 else 0.0
+            self._current = 0.0
             self._since += windows * _WINDOW_S
 
 
 class LoopWatch:
-    """The watch of one loop, run on it by `run`. `wall` and `cpu`: seconds, monotonic, `cpu` of the thread's work;
-    `busy`: whether anybody waits for the loop."""
+    """The watch of one event loop, which runs on that loop.
+
+    `wall` and `cpu`: clocks in seconds, monotonic, `cpu` of the thread's work; `busy`: whether anybody waits for the
+    loop.
+    """
 
     def __init__(
         self,
@@ -95,8 +98,8 @@ class LoopWatch:
         self._busy = busy
         self._wall = wall
         self._cpu = cpu
-        self._said_at = wall() - _SAID_EVERY_S
-        self._unsaid = 0
+        self._logged_at = wall() - _LOG_INTERVAL_S
+        self._unlogged = 0
         self._pauses: list[tuple[int, float]] = []
 
     async def run(self) -> None:
@@ -112,39 +115,44 @@ class LoopWatch:
                     self._meter.collected(generation, seconds)
 
     def note(self, late_s: float, work_s: float) -> None:
-        """Takes one look: the timer was so late, after so much work of the loop's thread since the look before."""
+        """Takes one measurement: the timer's lag, and the CPU time of the loop's thread since the one before."""
         late_s = max(0.0, late_s)
         self._meter.late(late_s)
         if late_s >= HELD_S:
             hold = LoopHold(late_s, min(late_s, work_s))
             if hold.own:
                 self._meter.held()
-            self._say(hold)
+            self._log_hold(hold)
 
-    def _say(self, hold: LoopHold) -> None:
+    def _log_hold(self, hold: LoopHold) -> None:
         now = self._wall()
-        if now - self._said_at < _SAID_EVERY_S:
-            self._unsaid += 1
+        if now - self._logged_at < _LOG_INTERVAL_S:
+            self._unlogged += 1
             return
         why = "by its own work" if hold.own else "while other threads or processes ran"
-        more = f"; {self._unsaid} more times in the {now - self._said_at:.0f} s before" if self._unsaid else ""
-        _log.warning("the event loop was held for %.0f ms %s%s", 1000 * hold.seconds, why, more)
-        self._said_at, self._unsaid = now, 0
+        suppressed = (
+            f"; {self._unlogged} more times in the {now - self._logged_at:.0f} s before" if self._unlogged else ""
+        )
+        _log.warning("the event loop was held for %.0f ms %s%s", 1000 * hold.seconds, why, suppressed)
+        self._logged_at, self._unlogged = now, 0
 
     @contextmanager
     def _collections(self) -> Iterator[None]:
-        """Has the collector tell its pauses. They are only listed there: it may run anywhere, within a lock too."""
+        """Has the collector report its pauses while in the block.
+
+        The callback only lists them: the collector may run anywhere, even where a lock of the metrics is held.
+        """
         began = 0.0
 
-        def told(phase: str, info: dict[str, Any]) -> None:
+        def on_collection(phase: str, info: dict[str, Any]) -> None:
             nonlocal began
             if phase == "start":
                 began = self._wall()
             else:
                 self._pauses.append((info["generation"], self._wall() - began))
 
-        gc.callbacks.append(told)
+        gc.callbacks.append(on_collection)
         try:
             yield
         finally:
-            gc.callbacks.remove(told)
+            gc.callbacks.remove(on_collection)

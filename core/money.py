@@ -1,6 +1,6 @@
-"""Money in whole numbers, so that sums are exact: it is rounded once, where a sum is kept or shown, and never before.
+"""Amounts of money in whole numbers, so that sums are exact. They are rounded once, where a sum is kept or shown.
 
-What is kept are billionths of the currency, what a token costs are trillionths: a price for a million tokens may have
+Stored amounts are billionths of the currency. Prices of a token are trillionths: a price for a million tokens may have
 six decimals.
 """
 
@@ -8,16 +8,16 @@ from decimal import Decimal
 
 BILLION = 1_000_000_000
 TRILLION = 1_000_000_000_000
-# Trillionths in a billionth.
+# The number of trillionths in a billionth.
 PARTS = TRILLION // BILLION
 
 
 def decimal(billionths: int) -> Decimal:
-    """An amount in the currency, exact."""
+    """Converts an amount to the currency, exactly."""
     return Decimal(billionths).scaleb(-9)
 
 
 def plain(billionths: int) -> str:
-    """An amount in the currency as decimals, with two places at least: `0.00`, `12.50`, `0.000000004`."""
+    """Formats an amount in the currency, with two decimal places at least: `0.00`, `12.50`, `0.000000004`."""
     whole, _, places = f"{decimal(billionths):.9f}".partition(".")
     return f"{whole}.{places.rstrip('0').ljust(2, '0')}"

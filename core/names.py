@@ -1,7 +1,7 @@
-"""How adapters and their revisions are called.
+"""The names of adapters and of their revisions.
 
-A client says `sql` (an adapter) or `sql@3` (a revision of it). The engine knows a revision by a third form,
-`sql@3-1a2b3c4d5e6f`, which carries the first 12 digits of its digest, so that no other bytes ever have that name.
+Clients use `sql` (an adapter) or `sql@3` (a revision of it). The engine knows a revision by a third form,
+`sql@3-1a2b3c4d5e6f`, with the first 12 digits of its digest, so that no other bytes ever have that name.
 """
 
 import re
@@ -16,7 +16,7 @@ _REFERENCE = re.compile(rf"(?P<name>{NAME_PATTERN})(?:@(?P<number>[1-9][0-9]{{0,
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """What a client's model name says: an adapter, maybe a revision's number, maybe a digest's first 12 digits."""
+    """A parsed model name: an adapter, maybe a revision's number, maybe the first 12 digits of a digest."""
 
     name: str
     number: int | None = None
@@ -24,7 +24,7 @@ class Reference:
 
 
 def check_name(name: str) -> str:
-    """`name`, if an adapter may be called so. Raises AdapterError if not: no slash, no `@`, at most 63 characters."""
+    """Returns `name` where it is valid for an adapter: no slash, no `@`, at most 63 characters. Raises AdapterError."""
     if not _NAME.fullmatch(name):
         raise AdapterError(
             f"'{name}' is no adapter name.",
@@ -34,7 +34,7 @@ def check_name(name: str) -> str:
 
 
 def parse_reference(model: str) -> Reference | None:
-    """The reference that `model` spells, or None where it can be no adapter's name."""
+    """Parses a model name, or returns None where it cannot be an adapter's."""
     match = _REFERENCE.fullmatch(model)
     if match is None:
         return None
@@ -43,10 +43,10 @@ def parse_reference(model: str) -> Reference | None:
 
 
 def revision_name(name: str, number: int) -> str:
-    """What a client calls revision `number` of the adapter `name`: `sql@3`."""
+    """Returns the name by which clients ask for revision `number` of the adapter `name`: `sql@3`."""
     return f"{name}@{number}"
 
 
 def engine_name(name: str, number: int, digest: str) -> str:
-    """What the engine calls a revision: `sql@3-1a2b3c4d5e6f`. `digest`: SHA-256 in hex."""
+    """Returns the engine's name of a revision: `sql@3-1a2b3c4d5e6f`. `digest`: SHA-256 in hex."""
     return f"{name}@{number}-{digest[:12]}"

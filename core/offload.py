@@ -1,4 +1,4 @@
-"""Work on long texts and bodies beside the event loop, which has other requests' chunks to pass on meanwhile."""
+"""The offloading of work on long texts and bodies to threads, so that the event loop can pass on others' chunks."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -7,26 +7,40 @@ from typing import Any, TypeVar
 
 Result = TypeVar("Result")
 
+<<<<<<< HEAD
 # What guards make of less is done within ten milliseconds, whatever is in it, and at once.
 _LONG = 4 * 1024
 # The same of what decodes JSON, and does not look at each character.
 _LONG_JSON = 64 * 1024
 _AT_A_TIME = 2
+=======
+# Guards finish with shorter texts within ten milliseconds, whatever is in them, so these are done on the event loop.
+_LONG_BYTES = 4 * 1024
+# The same limit for decoding JSON, which does not examine each character.
+LONG_JSON = 64 * 1024
+_THREADS = 2
+>>>>>>> w2
 
 
 class Offload:
-    """Owns the threads: `close` ends them. Python's own lock is shared, but given up every few milliseconds, so others
-    wait that long and not for all of it. One call of a C function keeps it to its end, which is why bodies have a bound
-    on their elements."""
+    """The threads for long work, which `close` ends.
+
+    The threads share Python's global lock with the event loop. It changes hands every few milliseconds, so the loop
+    waits only that long. A single call of a C function keeps it to its end, which is why bodies have a limit on their
+    elements.
+    """
 
     def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(_AT_A_TIME, "apart")
+        self._threads = ThreadPoolExecutor(_THREADS, "offload")
 
-    async def run(self, work: Callable[[], Result], length: int, *, long: int = _LONG, hard: bool = False) -> Result:
-        """What `work` returns, or raises. `length`: of the text that it is about, in bytes; `long`: from how many on it
-        is done in a thread; `hard`: whether a short one may take long, too.
+    async def run(
+        self, work: Callable[[], Result], length: int, *, long: int = _LONG_BYTES, hard: bool = False
+    ) -> Result:
+        """Does `work`, in a thread where it is long, and returns or raises what it does.
 
-        Where it is cancelled, it ends once the work has: what that changes is then left to others.
+        `length`: the length of its text in bytes; `long`: the length from which on a thread does it; `hard`: whether
+        even a short text may take long. Where the caller is cancelled, this waits for the work to end first, because
+        the work may still change data that the caller's clean-up touches.
         """
         if length < long and not hard:
             return work()
@@ -37,12 +51,18 @@ class Offload:
             await _ended(future)
             raise
 
+<<<<<<< HEAD
     def run_json(self, work: Callable[[], Result], length: int) -> Coroutine[Any, Any, Result]:
         """The same for work that decodes JSON."""
         return self.run(work, length, long=_LONG_JSON)
+=======
+    async def run_json(self, work: Callable[[], Result], length: int) -> Result:
+        """Does `work` that decodes JSON of `length` bytes, in a thread where it is long."""
+        return await self.run(work, length, long=LONG_JSON)
+>>>>>>> w2
 
     def close(self) -> None:
-        """Ends the threads. Nothing may be under way."""
+        """Ends the threads. No work may be under way."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 
@@ -57,5 +77,6 @@ async def _ended(future: asyncio.Future[Result]) -> None:
             await asyncio.wait({future})
         except asyncio.CancelledError:
             continue
+    # Read, or asyncio would log the exception as never read.
     if not future.cancelled():
         future.exception()

@@ -1,4 +1,4 @@
-"""Where Patchbay keeps what it makes on this machine."""
+"""The folders in which Patchbay keeps its files on this machine."""
 
 import os
 from collections.abc import Mapping
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def data_dir(environ: Mapping[str, str] = os.environ) -> Path:
-    """The data directory: `PATCHBAY_DATA_DIR`, else `patchbay` under the XDG data home.
+    """Returns the data directory: `PATCHBAY_DATA_DIR`, else `patchbay` under the XDG data home.
 
     Source: XDG Base Directory Specification 0.8.
     """
@@ -17,5 +17,5 @@ def data_dir(environ: Mapping[str, str] = os.environ) -> Path:
 
 
 def cache_dir(environ: Mapping[str, str] = os.environ) -> Path:
-    """Where what can be made anew is kept: `patchbay` under the XDG cache home. Source: as above."""
+    """Returns the folder for files that can be made anew: `patchbay` under the XDG cache home. Source: as above."""
     return Path(environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "patchbay"

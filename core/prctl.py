@@ -1,4 +1,4 @@
-"""Things that only Linux does: ending a process with its parent, and adopting orphans.
+"""Process controls that only Linux has: ending a process with its parent, and adopting orphans.
 
 Source: prctl(2), PR_SET_PDEATHSIG and PR_SET_CHILD_SUBREAPER.
 """
@@ -15,10 +15,10 @@ _PR_SET_CHILD_SUBREAPER = 36
 
 
 def end_with_parent() -> Callable[[], None] | None:
-    """The function that a child runs between fork and exec so that it is killed when this process dies.
+    """Returns the function that a child runs between fork and exec so that it is killed when this process dies.
 
-    It is killed, and not asked to end, since nobody is left to do that again. None on systems that cannot do this. The
-    signal comes when the *thread* that started the child ends, too, so children are started on the main thread.
+    The child is killed, and not asked to end, since nobody is left to repeat that. Returns None on systems that cannot
+    do this. The signal comes when the *thread* that started the child ends, too, so start children on the main thread.
     """
     prctl = _prctl()
     if prctl is None:
@@ -27,6 +27,7 @@ def end_with_parent() -> Callable[[], None] | None:
 
     def between_fork_and_exec() -> None:
         prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        # The parent may have died before the call above.
         if os.getppid() != parent:
             os.kill(os.getpid(), signal.SIGKILL)
 
@@ -34,8 +35,10 @@ def end_with_parent() -> Callable[[], None] | None:
 
 
 def end_with_spawner() -> None:
-    """Has this process, which `multiprocessing` started, killed when the one that started it dies. Does nothing in any
-    other process, or where the system cannot do this."""
+    """Has this process, which `multiprocessing` started, killed when the process that started it dies.
+
+    Does nothing in any other process, or where the system cannot do this.
+    """
     spawner = multiprocessing.parent_process()
     prctl = _prctl()
     if spawner is None or prctl is None:
@@ -52,7 +55,7 @@ def adopt_orphans() -> bool:
 
 
 def _prctl() -> Callable[..., int] | None:
-    """The C library's function, loaded here since nothing should be loaded after a fork."""
+    """Loads the C library's function, before a fork, since nothing should be loaded after one."""
     if sys.platform != "linux":
         return None
     function: Callable[..., int] = ctypes.CDLL(None, use_errno=True).prctl

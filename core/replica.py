@@ -1,4 +1,4 @@
-"""What a replica tells of itself: the wire format of `GET /internal/status`, shared by server and router."""
+"""The wire format of `GET /internal/status`, in which a replica describes itself, shared by server and router."""
 
 from typing import Literal
 
@@ -10,14 +10,17 @@ Tier = Literal["disk", "cpu", "slot"]
 
 
 class _Wire(BaseModel):
-    """Part of the wire format. Unknown keys are let through, so that routers and replicas can differ by a version."""
+    """A part of the wire format. Unknown keys are ignored, so that routers and replicas can differ by a version."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
 class BaseModelStatus(_Wire):
-    """The base model. `name`: what clients call it; `source`: a Hugging Face id or a folder's name; `fingerprint`: of
-    its files, None where they are nothing that can be read."""
+    """The base model of a replica.
+
+    `name`: its name for clients; `source`: a Hugging Face id or a folder's name; `fingerprint`: of its files, None
+    where they cannot be read.
+    """
 
     name: str
     source: str
@@ -27,8 +30,11 @@ class BaseModelStatus(_Wire):
 
 
 class RevisionStatus(_Wire):
-    """One revision on this replica. `tier`: the nearest memory that holds it; `references`: requests using it now;
-    `pin`: whether it is evicted last."""
+    """One revision on a replica.
+
+    `tier`: the nearest memory that holds it; `references`: requests using it now; `reason`: why it failed, where it
+    did; `pin`: whether it is evicted last.
+    """
 
     adapter: str
     number: int
@@ -44,9 +50,11 @@ class RevisionStatus(_Wire):
 
 
 class RevisionUsage(_Wire):
-    """Which revisions requests asked for, in few numbers. `first`: requests that were a revision's first; `distances`:
-    how many asked for a revision again after n others had been asked for, by n; `far`: those after more than are
-    counted; `peak`: the most distinct revisions that were in use at one time.
+    """The pattern in which requests asked for revisions, as stack distances.
+
+    `first`: requests that were a revision's first; `distances`: by n, the requests that asked for a revision again
+    after n others had been asked for; `far`: the same for more others than are counted; `peak`: the most distinct
+    revisions that were in use at one time.
 
     Source: R. L. Mattson et al., "Evaluation techniques for storage hierarchies", IBM Systems Journal 9(2), 1970.
     """
@@ -58,7 +66,7 @@ class RevisionUsage(_Wire):
 
 
 class SlotStatus(_Wire):
-    """Revisions that the engine can hold for one batch (`slots`) and in host memory (`cpu`), and those it does."""
+    """The revisions that the engine can hold for one batch (`slots`) and in host memory (`cpu`), and those it holds."""
 
     slots: int
     slots_used: int
@@ -67,8 +75,10 @@ class SlotStatus(_Wire):
 
 
 class RequestStatus(_Wire):
-    """Requests in the engine, and the share of its KV cache in use, 0 to 1; `most`: how many it runs at a time, None
-    where that is not told."""
+    """The requests in the engine, and the share of its KV cache in use, 0 to 1.
+
+    `most`: the number of requests that it runs at a time, None where that is not known.
+    """
 
     running: int
     waiting: int
@@ -77,7 +87,7 @@ class RequestStatus(_Wire):
 
 
 class ReplicaStatus(_Wire):
-    """`GET /internal/status`. `tasks`: what the base can do, in vLLM's words (`generate`, `embed`, ...)."""
+    """The answer to `GET /internal/status`. `tasks`: what the base can do, in vLLM's words (`generate`, `embed`, …)."""
 
     replica: str
     phase: Phase

@@ -1,4 +1,4 @@
-"""Secrets in a configuration: written out, or where they are to be found, so that the file itself need hold none."""
+"""The secrets in a configuration: written out, or as a file or variable, so that the configuration need hold none."""
 
 import os
 from pathlib import Path
@@ -22,7 +22,7 @@ class FromFile(Settings):
         return value
 
     def read(self) -> str:
-        """The secret. Raises ValueError where the file cannot be read."""
+        """Reads the secret. Raises ValueError where the file cannot be read."""
         try:
             return self.file.read_text(encoding="utf-8").rstrip("\r\n")
         except OSError as error:
@@ -37,10 +37,10 @@ class FromEnvironment(Settings):
     env: str = Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
 
     def read(self) -> str:
-        """The secret. Raises ValueError where there is no such variable."""
-        if (found := os.environ.get(self.env)) is None:
+        """Reads the secret. Raises ValueError where there is no such variable."""
+        if (secret := os.environ.get(self.env)) is None:
             raise ValueError(f"the variable {self.env}, which is to hold the secret, is not set")
-        return found
+        return secret
 
 
 def _read(value: Any) -> Any:
@@ -49,13 +49,15 @@ def _read(value: Any) -> Any:
     if set(value) not in ({"file"}, {"env"}):
         raise ValueError("write a secret as text, as {file: PATH} or as {env: NAME}")
     try:
-        place = FromFile.model_validate(value) if "file" in value else FromEnvironment.model_validate(value)
-        found = place.read()
+        source = FromFile.model_validate(value) if "file" in value else FromEnvironment.model_validate(value)
+        secret = source.read()
     except ValidationError as error:
         raise ValueError(error.errors()[0]["msg"].removeprefix("Value error, ")) from error
-    if not found:
-        raise ValueError(f"the secret of {', '.join(f'{key} {told}' for key, told in value.items())} is empty")
-    return found
+    if not secret:
+        raise ValueError(
+            f"the secret of {', '.join(f'{key} {place_name}' for key, place_name in value.items())} is empty"
+        )
+    return secret
 
 
 # A secret as text, as `{file: /run/secrets/token}` or as `{env: TOKEN}`, read when the configuration is.

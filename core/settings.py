@@ -1,4 +1,4 @@
-"""The base of every configuration model: frozen, and strict about unknown keys."""
+"""The base of every configuration model, frozen and strict about unknown keys, and the reading of YAML files."""
 
 import difflib
 import ipaddress
@@ -26,7 +26,7 @@ REPLICA_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:\[\]-]{0,127}")
 
 
 def load_yaml(path: Path) -> dict[str, Any]:
-    """The mapping that the YAML file at `path` holds; an empty file is an empty mapping.
+    """Reads the mapping in the YAML file at `path`; an empty file is an empty mapping.
 
     Raises ConfigError where the file cannot be read, is no YAML, or holds something other than a mapping.
     """
@@ -44,7 +44,7 @@ def load_yaml(path: Path) -> dict[str, Any]:
 
 
 def parse_settings(model: type[S], data: Mapping[str, Any], *, source: str) -> S:
-    """`data` as a `model`. `source` names where the data came from, for the message.
+    """Validates `data` as a `model`. `source`: the origin of the data, for the message.
 
     Raises ConfigError that lists every fault with its place, and for an unknown key the nearest known one.
     """
@@ -56,7 +56,7 @@ def parse_settings(model: type[S], data: Mapping[str, Any], *, source: str) -> S
 
 
 def check_setting_name(name: str) -> str:
-    """`name`, where an adapter or a process may be called so. Raises ValueError, for a model's validator."""
+    """Returns `name` where it is valid for an adapter or a process. Raises ValueError, for a model's validator."""
     try:
         return check_name(name)
     except AdapterError as error:
@@ -64,7 +64,7 @@ def check_setting_name(name: str) -> str:
 
 
 def replica_url(value: str, schemes: Sequence[str] = ("http", "https")) -> str:
-    """`value` as a replica's address, without what a plain base URL ends with. Raises ConfigError where it is none."""
+    """Returns `value` as a replica's address, without a final `/v1` or slash. Raises ConfigError where it is none."""
     parts = urlsplit(value)
     if parts.scheme not in schemes or not parts.hostname or not _port_is_valid(value):
         forms = " or ".join(f"{scheme}://HOST:PORT" for scheme in schemes if scheme != "https")
@@ -75,7 +75,7 @@ def replica_url(value: str, schemes: Sequence[str] = ("http", "https")) -> str:
 
 
 def check_replica_name(name: str) -> str:
-    """`name`, where a replica may be called so. Raises ConfigError."""
+    """Returns `name` where it is valid for a replica. Raises ConfigError."""
     if not REPLICA_NAME.fullmatch(name):
         raise ConfigError(
             f"'{name[:140]}' is no replica's name: letters, digits and any of . _ : [ ] - are, up to 128."
@@ -92,7 +92,7 @@ def _port_is_valid(url: str) -> bool:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether `host` is an address that only this machine reaches."""
+    """Says whether `host` is an address that only this machine reaches."""
     if host == "localhost":
         return True
     try:
@@ -102,9 +102,10 @@ def is_loopback(host: str) -> bool:
 
 
 def fault(model: type[BaseModel] | None, place_of: tuple[int | str, ...], detail: Mapping[str, Any]) -> str:
-    """A fault that pydantic found, in words: its place, and for an unknown key the nearest known one.
+    """Describes a fault that pydantic found: its place, and for an unknown key the nearest known one.
 
-    `model`: what was read, None where that is not known; `place_of`: where in it, `detail`: pydantic's own error.
+    `model`: the model that was read, None where that is not known; `place_of`: the fault's place in it; `detail`:
+    pydantic's own error.
     """
     place = ".".join(str(part) for part in place_of)
     if detail["type"] == "extra_forbidden":
@@ -122,7 +123,7 @@ def _suggestion(model: type[BaseModel], location: tuple[int | str, ...]) -> str:
 
 
 def _keys_at(model: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:
-    """The keys that the model nested at `path` knows; none where the path leads to no single model."""
+    """Lists the keys of the model nested at `path`; none where the path leads to no single model."""
     current: type[BaseModel] | None = model
     for part in path:
         if current is not None and part in current.model_fields:
@@ -134,6 +135,6 @@ def _nested_model(annotation: Any) -> type[BaseModel] | None:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
     for argument in getattr(annotation, "__args__", ()):
-        if (found := _nested_model(argument)) is not None:
-            return found
+        if (nested := _nested_model(argument)) is not None:
+            return nested
     return None

@@ -1,4 +1,4 @@
-"""Tenants and their keys: what they are, and how a key is made and compared."""
+"""The limits of tenants, and their keys: making, parsing and comparing them."""
 
 import hashlib
 import hmac
@@ -29,17 +29,17 @@ class Limits(Settings):
 
     @property
     def by_tokens(self) -> bool:
-        """Whether any of them is counted in tokens, or in what tokens cost."""
+        """Whether any limit is counted in tokens, or in what tokens cost."""
         return (self.tokens_per_minute, self.tokens_per_day, self.money_per_day) != (None, None, None)
 
     def over(self, other: "Limits") -> "Limits":
-        """These, and what they do not say as `other` says it."""
+        """Returns these limits, with those of `other` where these set none."""
         return other.model_copy(update={name: value for name, value in self if value is not None})
 
 
 @dataclass(frozen=True, slots=True)
 class NewKey:
-    """A key that was just made: `text` is shown once, `digest` is kept."""
+    """A key that was just made. `id`: by which it is found; `text`: shown once; `digest`: stored."""
 
     id: str
     text: str
@@ -47,23 +47,23 @@ class NewKey:
 
 
 def new_key() -> NewKey:
-    """A key of 256 random bits behind an id by which it is found."""
+    """Makes a key: an id by which it is found, and 256 random bits."""
     name = "".join(secrets.choice(_ID_LETTERS) for _ in range(_ID_LENGTH))
     text = f"pb-{name}-{secrets.token_urlsafe(32)}"
     return NewKey(name, text, key_digest(text.encode()))
 
 
 def key_id(shown: bytes) -> str | None:
-    """The id in a key, None where it has not the form of one."""
+    """Returns the id in a key, or None where `shown` does not have the form of one."""
     match = _KEY.fullmatch(shown)
     return match["id"].decode() if match else None
 
 
 def key_digest(shown: bytes) -> str:
-    """What is kept of a key. A plain hash is enough for 256 random bits: there is nothing to guess."""
+    """Returns the digest of a key, which is stored. A plain hash is enough: 256 random bits cannot be guessed."""
     return hashlib.sha256(shown).hexdigest()
 
 
 def same_digest(one: str, other: str) -> bool:
-    """Whether two digests are the same, in a time that does not tell."""
+    """Compares two digests in constant time, so that the time does not show where they differ."""
     return hmac.compare_digest(one, other)

@@ -1,4 +1,4 @@
-"""Threads for what blocks, by purpose: what waits for one thing must never hold up another."""
+"""Thread pools for calls that block, one for each purpose, so that calls for one never delay those for another."""
 
 import asyncio
 import contextvars
@@ -12,12 +12,15 @@ from patchbay.core.errors import Unavailable
 
 P = ParamSpec("P")
 R = TypeVar("R")
-_AGAIN_S = 5
+_RETRY_AFTER_S = 5
 
 
 class Threads:
-    """Up to `at_a_time` threads for one `purpose`. `waiting`: how many calls may wait for one of them; without it, as
-    many as there are, for callers of whom there are never more than a few."""
+    """A pool of up to `at_a_time` threads for one `purpose`.
+
+    `waiting`: the most calls that may wait for a thread. Leave it out where there are never more than a few callers:
+    any number may wait then.
+    """
 
     def __init__(self, purpose: str, at_a_time: int, *, waiting: int | None = None) -> None:
         self._purpose = purpose
@@ -28,11 +31,11 @@ class Threads:
 
     @property
     def busy(self) -> int:
-        """How many calls are at work, or wait to be."""
+        """The number of calls that run or wait."""
         return self._busy
 
     async def run(self, work: Callable[P, R], *arguments: P.args, **named: P.kwargs) -> R:
-        """Does `work` in a thread. Where the caller is cancelled, what has begun goes on to its end.
+        """Does `work` in a thread. Where the caller is cancelled, work that has begun goes on to its end.
 
         Raises Unavailable where too many calls wait already.
         """
@@ -40,18 +43,19 @@ class Threads:
             if self._most is not None and self._busy >= self._most:
                 raise Unavailable(
                     f"This router is too busy with {self._purpose}: {self._busy} calls are at work or wait.",
-                    retry_after_s=_AGAIN_S,
+                    retry_after_s=_RETRY_AFTER_S,
                 )
             self._busy += 1
+        # The context goes along, as it does with `asyncio.to_thread`.
         context = contextvars.copy_context()
         future = self._threads.submit(partial(context.run, partial(work, *arguments, **named)))
-        future.add_done_callback(self._ended)
+        future.add_done_callback(self._release)
         return await asyncio.wrap_future(future)
 
     def close(self) -> None:
-        """Takes no more calls, and drops those that have not begun."""
+        """Takes no more calls, and drops those that have not started."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    def _ended(self, _: "Future[R]") -> None:
+    def _release(self, _: "Future[R]") -> None:
         with self._lock:
             self._busy -= 1

@@ -1,1 +1,1 @@
-"""`patchbay up`: starts replicas and a router from one file, watches over them, and ends them in order."""
+"""The launcher behind `patchbay up`: starts replicas and a router from one file, supervises and ends them in order."""

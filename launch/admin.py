@@ -1,4 +1,4 @@
-"""`patchbay admin`: the admin port of this user's routers."""
+"""The command `patchbay admin`: access to the admin port of this user's routers."""
 
 from typing import Annotated
 
@@ -26,7 +26,7 @@ def token(
     from patchbay.core.admin_token import own_token, shown_token, token_path, token_url
 
     try:
-        told = shown_token() or own_token(token_path())
+        token_text = shown_token() or own_token(token_path())
     except PatchbayError as error:
         raise typer.Exit(fail(error)) from error
-    typer.echo(token_url(admin_url.rstrip("/"), told) if url else told)
+    typer.echo(token_url(admin_url.rstrip("/"), token_text) if url else token_text)

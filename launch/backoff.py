@@ -1,4 +1,4 @@
-"""How long to wait before a process that died is started again."""
+"""The delay before a process that died is started again: it doubles, up to a limit."""
 
 import time
 from collections.abc import Callable
@@ -30,7 +30,7 @@ class RestartConfig(Settings):
 
 
 class Backoff:
-    """The waits of one process. `clock` gives seconds that never go back."""
+    """The restart delays of one process. `policy`: the limits; `clock`: seconds, monotonic."""
 
     def __init__(self, policy: RestartConfig, clock: Callable[[], float] = time.monotonic) -> None:
         self._policy = policy
@@ -39,11 +39,11 @@ class Backoff:
         self._ready_since: float | None = None
 
     def became_ready(self) -> None:
-        """Notes that the process answers from now on."""
+        """Records that the process is ready from now on."""
         self._ready_since = self._clock()
 
     def delay_after_exit(self) -> float:
-        """Seconds to wait now that the process has died."""
+        """Returns the seconds to wait now that the process has died."""
         if self._was_healthy():
             self._next_delay = self._policy.first_delay_s
         self._ready_since = None

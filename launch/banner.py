@@ -1,4 +1,4 @@
-"""What is shown once requests can come: where to send them, as commands that work as they are."""
+"""The text that is shown once requests can come: addresses, and commands that work as they are."""
 
 import json
 import shlex
@@ -12,17 +12,17 @@ _KEY_VARIABLE = "PATCHBAY_API_KEY"
 
 @dataclass(frozen=True, slots=True)
 class SampleCall:
-    """A request worth showing: which model, and what to say to it."""
+    """A request for the text to show: a model and a prompt."""
 
     model: str
     prompt: str
 
 
 def ready_text(report: ReadyReport, sample: SampleCall | None = None, admin: str | None = None) -> str:
-    """A `curl` and a Python snippet that call what `report` tells of. Keys are never in it, only a variable's name.
+    """Writes a `curl` and a Python snippet that call the models of `report`, with a variable's name in place of a key.
 
-    Without a `sample` they greet the first adapter, or the base where there is none. `admin`: the admin port's address
-    as a person opens it, where that is more than `report` says.
+    `sample`: the request to show; by default "Hello" to the first adapter, or to the base where there is none. `admin`:
+    the admin port's address as a person opens it, where that is more than `report` has.
     """
     call = sample or SampleCall(report.adapters[0] if report.adapters else report.base, "Hello")
     return "\n".join(
@@ -44,10 +44,11 @@ def ready_text(report: ReadyReport, sample: SampleCall | None = None, admin: str
 
 
 def admin_address(report: ReadyReport, *, terminal: bool) -> str:
-    """The admin port's address for a person. On a `terminal` the token that was made for it is in it, as Jupyter prints
-    its own; elsewhere, where it would stay in a log or a file, only the command that prints it.
+    """Returns the admin port's address for a person.
 
-    Raises ConfigError where the token cannot be read.
+    On a `terminal` it has the generated token in it, as Jupyter prints its own. Elsewhere, where the token would stay
+    in a log or a file, only the command that prints the token follows. Raises ConfigError where the token cannot be
+    read.
     """
     if not report.own_token:
         return report.admin_url

@@ -1,4 +1,4 @@
-"""One child process: what to start, and a running one, whose output is passed on line by line."""
+"""The child processes of a launcher: their specification, and a running child, whose output is passed on in lines."""
 
 import asyncio
 import os
@@ -20,19 +20,21 @@ from patchbay.launch.lines import pump
 Role = Literal["replica", "router"]
 LineSink = Callable[[str, list[str]], Awaitable[None]]
 
-_KEPT_LINES: Final = 40
-_KEPT_CHARACTERS: Final = 2000
-_REST_OF_OUTPUT_S: Final = 2.0
+_MAX_ERROR_LINES: Final = 40
+_MAX_LINE_CHARACTERS: Final = 2000
+_OUTPUT_GRACE_S: Final = 2.0
+# The start of an error line of our own commands, or of Python's.
 _ERROR_LINE: Final = re.compile(r"(?:[Ee]rror|patchbay[\w -]*): ")
 
 
 @dataclass(frozen=True, slots=True)
 class ProcessSpec:
-    """A process to keep running. `ready_url` answers 200 once it is ready, and 503 with its phase before; `health_url`
-    answers 503 once it cannot live on (None: it is not asked).
+    """The specification of a process to keep running.
 
-    It is killed where it is not ready `start_timeout_s` seconds after its start, or lives on `stop_timeout_s` seconds
-    after it was asked to end. Replicas end after the router. `env` is added to this process's own environment.
+    `ready_url` answers 200 once it is ready, and 503 with its phase before; `health_url` answers 503 once it is beyond
+    recovery (None: its health is not probed). It is killed where it is not ready `start_timeout_s` seconds after its
+    start, or still runs `stop_timeout_s` seconds after it was asked to end. Replicas end after the router. `env` is
+    added to this process's own environment.
     """
 
     name: str
@@ -54,11 +56,14 @@ class Child:
         self._process = process
         self._pipes = pipes
         self._pumps: list[asyncio.Task[None]] = []
-        self._errors: deque[str] = deque(maxlen=_KEPT_LINES)
+        self._error_lines: deque[str] = deque(maxlen=_MAX_ERROR_LINES)
 
     @classmethod
     async def start(cls, spec: ProcessSpec, descendants: Descendants) -> Self:
-        """Starts `spec`. Its output waits until `pass_on_output`. Raises OSError where it cannot be executed."""
+        """Starts the process of `spec`. Raises OSError where it cannot be executed.
+
+        Its output stays in the pipes until `pass_on_output` reads them. `descendants` keeps track of what it starts.
+        """
         out, out_end = os.pipe()
         err, err_end = os.pipe()
         try:
@@ -73,10 +78,10 @@ class Child:
         return cls(spec, process, (out, err))
 
     def pass_on_output(self, sink: LineSink, tasks: asyncio.TaskGroup) -> None:
-        """From now on hands the lines that it writes to `sink`, with its name. `tasks` owns the reading."""
+        """Passes the lines that it writes to `sink` from now on, with its name. The reading runs in `tasks`."""
 
         async def remember(name: str, lines: list[str]) -> None:
-            self._errors.extend(line[:_KEPT_CHARACTERS] for line in lines[-_KEPT_LINES:] if line.strip())
+            self._error_lines.extend(line[:_MAX_LINE_CHARACTERS] for line in lines[-_MAX_ERROR_LINES:] if line.strip())
             await sink(name, lines)
 
         out, err = self._pipes
@@ -87,39 +92,42 @@ class Child:
 
     @property
     def pid(self) -> int:
-        """Its process id, and its process group's."""
+        """The process id, which is also that of the process group."""
         return self._process.pid
 
     async def wait(self) -> int:
-        """Waits for its end and returns its exit code, negative for a signal."""
+        """Waits for the process to end, and returns its exit code, negative for a signal."""
         return await self._process.wait()
 
     def terminate(self) -> None:
-        """Asks it to end. Only itself: what is below it is still at work for the requests that it drains."""
+        """Asks the process to end, but not its descendants: they still work on the requests that it drains."""
         with suppress(ProcessLookupError):
             self._process.send_signal(signal.SIGTERM)
 
     def kill(self) -> None:
-        """Kills it. What is below it is for `Descendants.end_left_by` to end."""
+        """Kills the process. `Descendants.end_left_by` ends its descendants."""
         with suppress(ProcessLookupError):
             self._process.kill()
 
     async def rest_of_output(self) -> None:
-        """Waits until all it wrote has been passed on, though not for long: someone else may hold the pipe."""
-        _, stuck = await asyncio.wait(self._pumps, timeout=_REST_OF_OUTPUT_S)
+        """Waits until all that it wrote has been passed on, though not for long: another process may hold the pipe."""
+        _, stuck = await asyncio.wait(self._pumps, timeout=_OUTPUT_GRACE_S)
         for task in stuck:
             task.cancel()
 
-    def last_words(self) -> str | None:
-        """What it said was wrong: its last line that begins as errors do, else the last that it wrote as an error."""
-        for line in reversed(self._errors):
+    def last_error(self) -> str | None:
+        """Returns its last line that begins as errors do, else its last line on standard error, or None."""
+        for line in reversed(self._error_lines):
             if match := _ERROR_LINE.match(line):
                 return line[match.end() :]
-        return self._errors[-1] if self._errors else None
+        return self._error_lines[-1] if self._error_lines else None
 
 
 async def _execute(spec: ProcessSpec, out: int, err: int) -> Process:
-    """Its pipes are ours: asyncio's own would hold back the news of its end until all its descendants close them."""
+    """Starts the process on pipes of our own.
+
+    With asyncio's pipes, the process would not count as ended until all its descendants close them.
+    """
     return await asyncio.create_subprocess_exec(
         *spec.argv,
         stdin=DEVNULL,

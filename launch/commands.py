@@ -1,4 +1,4 @@
-"""`patchbay up`."""
+"""The command `patchbay up`: its options, and the call of the launcher."""
 
 import sys
 from pathlib import Path
@@ -57,15 +57,15 @@ def _up(file: Path | None, overrides: "Overrides", *, verbose: bool, as_json: bo
         config = load_config(find_file(file, overrides), overrides)
     except PatchbayError as error:
         return fail(error)
-    on_ready = _nothing_more if as_json else _show
+    on_ready = _print_nothing if as_json else _print_banner
     return serve(config, verbose=verbose, on_ready=on_ready, reporter=reporter_for(config, as_json=as_json))
 
 
-def _show(report: "ReadyReport") -> None:
+def _print_banner(report: "ReadyReport") -> None:
     from patchbay.launch.banner import admin_address, ready_text
 
     typer.echo(ready_text(report, admin=admin_address(report, terminal=sys.stdout.isatty())))
 
 
-def _nothing_more(report: "ReadyReport") -> None:
-    """The JSON event says all that there is in `report`."""
+def _print_nothing(report: "ReadyReport") -> None:
+    """Prints nothing: the JSON event already has all that is in `report`."""

@@ -1,4 +1,4 @@
-"""The whole of patchbay.yaml."""
+"""The configuration model of patchbay.yaml, and its loading with overrides from the command line."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,11 +18,11 @@ from patchbay.router.config import PolicyConfig, ReplicaConfig, RouterConfig, ch
 from patchbay.server.config import BaseConfig, EngineConfig, LoraConfig
 
 DEFAULT_FILE = Path("patchbay.yaml")
-# What the router is told that stands elsewhere in the file.
+# Keys of the router's configuration that stand elsewhere in the file.
 SHARED_WITH_ROUTER = frozenset(
     {"replicas", "registry", "adapters", "canary", "canaries", "max_rank", *PolicyConfig.model_fields}
 )
-_NOT_KNOWN_YET = "http://127.0.0.1:9001"
+_PLACEHOLDER_URL = "http://127.0.0.1:9001"
 
 
 class ReplicasConfig(Settings):
@@ -67,7 +67,7 @@ class RouterSection(RouterConfig):
             raise ValueError("the router's replicas are those that this file starts: set replicas.count at the top")
         if shared := sorted((SHARED_WITH_ROUTER - {"replicas"}) & data.keys()):
             raise ValueError(f"{shared[0]} stands at the top of the file, not under 'router' (max_rank: under 'lora')")
-        return data | {"replicas": [_NOT_KNOWN_YET]}
+        return data | {"replicas": [_PLACEHOLDER_URL]}
 
 
 class PatchbayConfig(PolicyConfig):
@@ -109,7 +109,7 @@ class PatchbayConfig(PolicyConfig):
 
     @property
     def served(self) -> Served:
-        """What the router of this file serves, as far as canaries go: its replicas are all in one pool."""
+        """The part of the configuration that canaries depend on. The file's own replicas are all in one pool."""
         pools = {ReplicaConfig.model_fields["pool"].default, *self.canary.reserved_pools}
         return Served(self, self.router.feedback_ids > 0, frozenset(pools))
 
@@ -131,7 +131,10 @@ class PatchbayConfig(PolicyConfig):
 
 @dataclass(frozen=True, slots=True)
 class Overrides:
-    """What the command line sets over the file. `adapters`: `NAME=SOURCE`, paths relative to the working directory."""
+    """The command line's settings, which override the file's.
+
+    `adapters`: `NAME=SOURCE`, paths relative to the working directory.
+    """
 
     base: str | None = None
     adapters: tuple[str, ...] = ()
@@ -141,7 +144,7 @@ class Overrides:
 
 
 def find_file(chosen: Path | None, overrides: Overrides) -> Path | None:
-    """The file to read: the chosen one; none where the command line names a base; else ./patchbay.yaml.
+    """Returns the file to read: the chosen one; none where the command line names a base; else ./patchbay.yaml.
 
     Raises ConfigError where there is neither.
     """
@@ -156,7 +159,7 @@ def find_file(chosen: Path | None, overrides: Overrides) -> Path | None:
 
 
 def load_config(file: Path | None, overrides: Overrides) -> PatchbayConfig:
-    """The configuration in `file` (None: an empty one) with `overrides` over it.
+    """Loads the configuration in `file` (None: an empty one), changed by `overrides`.
 
     `--base` replaces the file's whole base section, whose other keys would hardly fit; `--adapter` adds to the file's
     adapters. Raises ConfigError.
@@ -182,8 +185,8 @@ def _overridden(data: dict[str, Any], overrides: Overrides) -> dict[str, Any]:
         ("router", {"port": overrides.port, "admin_port": overrides.admin_port}),
     )
     for section, values in sections:
-        if given := {key: value for key, value in values.items() if value is not None}:
-            data = data | {section: _mapping(data, section) | given}
+        if overridden := {key: value for key, value in values.items() if value is not None}:
+            data = data | {section: _mapping(data, section) | overridden}
     return data
 
 
@@ -195,7 +198,7 @@ def _named_path(text: str, folder: Path) -> tuple[str, dict[str, Any]]:
 
 
 def _with_absolute_paths(data: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """`data` with the paths in it made absolute. What is of the wrong type stays, for the models to refuse."""
+    """Returns `data` with its paths made absolute. Values of the wrong type stay, for the models to refuse."""
     base, adapters = data.get("base"), with_sources(data.get("adapters"))
     changed: dict[str, Any] = {}
     if isinstance(base, str):
@@ -225,7 +228,7 @@ def _absolute(path: str, folder: Path) -> str:
 
 
 def _model(model: str, folder: Path) -> str:
-    """`model` as an absolute path where it is one: it begins like one, or there is such a folder. Else a hub's id."""
+    """Returns `model` as an absolute path where it begins like one or is a folder here, else as it is: a hub's id."""
     path = folder / Path(model).expanduser()
     return str(path) if model.startswith((".", "/", "~")) or path.is_dir() else model
 

@@ -1,4 +1,4 @@
-"""Which CPU cores each replica computes on.
+"""The assignment of CPU cores to replicas.
 
 Replicas that share cores slow each other down many times over, and vLLM left alone puts all of them on the same ones.
 """
@@ -9,16 +9,16 @@ from itertools import pairwise
 
 
 def available_cores() -> list[int]:
-    """The cores that this process may use, in order."""
+    """Lists the cores that this process may use, in order."""
     if hasattr(os, "sched_getaffinity"):
         return sorted(os.sched_getaffinity(0))
     return list(range(os.cpu_count() or 1))
 
 
 def partition_cores(cores: Sequence[int], replicas: int) -> list[str]:
-    """One set of cores a replica, such as `0-3`: all are used, none twice, sizes differ by at most one.
+    """Assigns a set of cores, such as `0-3`, to each replica: all are used, none twice, sizes differ by at most one.
 
-    With more replicas than cores each gets a single one, in turns.
+    With at least as many replicas as cores, each gets a single core, in turns.
     """
     if replicas >= len(cores):
         return [str(cores[index % len(cores)]) for index in range(replicas)]
@@ -27,7 +27,7 @@ def partition_cores(cores: Sequence[int], replicas: int) -> list[str]:
 
 
 def _ranges(cores: Sequence[int]) -> str:
-    """`cores`, sorted, as a list of ranges: `0-2,5`."""
+    """Formats sorted `cores` as a list of ranges: `0-2,5`."""
     runs: list[list[int]] = []
     for core in cores:
         if runs and core == runs[-1][-1] + 1:

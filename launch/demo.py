@@ -1,4 +1,4 @@
-"""`patchbay demo up`: the demo's models, served."""
+"""The commands of `patchbay demo` that serve the demo's models and print its configuration and texts."""
 
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
@@ -37,15 +37,15 @@ def demo_up(
     }
     config = parse_settings(PatchbayConfig, demo_sections(models) | sections, source="the demo")
     raise typer.Exit(
-        serve(config, verbose=verbose, on_ready=_show, reporter=reporter_for(config, as_json=as_json)),
+        serve(config, verbose=verbose, on_ready=_print_banner, reporter=reporter_for(config, as_json=as_json)),
     )
 
 
 def demo_sections(models: "DemoModels") -> dict[str, Any]:
-    """The configuration under which the demo is served.
+    """Makes the configuration under which the demo is served.
 
-    Without torch.compile: it needs a C++ compiler, and gains nothing on a base this small. Without free whitespace in
-    JSON: a small model that may write spaces until it runs out of tokens sometimes does.
+    It is without torch.compile, which needs a C++ compiler and gains nothing on a base this small. It allows no free
+    whitespace in JSON: a small model that may write spaces until it runs out of tokens sometimes does.
     """
     from patchbay.adapters.demo.asking import GENERAL, learnt_texts
     from patchbay.adapters.demo.corpus import TASKS
@@ -96,7 +96,7 @@ def demo_texts(
 
 
 def demo_models(*, quiet: bool) -> "DemoModels":
-    """The demo's shipped models in the data directory, put there where they are not yet. Raises DamagedArtifacts."""
+    """Returns the demo's shipped models, copied into the data directory if need be. Raises DamagedArtifacts."""
     from patchbay.adapters.demo.build import build_demo
     from patchbay.adapters.demo.commands import reporting
     from patchbay.adapters.demo.recipe import SHIPPED_SEED
@@ -106,7 +106,7 @@ def demo_models(*, quiet: bool) -> "DemoModels":
         return build_demo(data_dir(), seed=SHIPPED_SEED, train=False, progress=progress)
 
 
-def _show(report: "ReadyReport") -> None:
+def _print_banner(report: "ReadyReport") -> None:
     from patchbay.adapters.demo.corpus import task_examples
     from patchbay.adapters.demo.recipe import SHIPPED_SEED
     from patchbay.launch.banner import SampleCall, admin_address, ready_text

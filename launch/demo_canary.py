@@ -1,4 +1,7 @@
-"""`patchbay demo canary`: a bad revision is caught and rolled back, a good one is promoted, while callers go on."""
+"""The command `patchbay demo canary`, which tries a bad revision and a good one under traffic.
+
+The bad one is caught and rolled back, the good one is promoted, while callers go on.
+"""
 
 import asyncio
 import contextlib
@@ -19,8 +22,8 @@ if TYPE_CHECKING:
 
 ADAPTER = "label"
 _CALLERS = 8
-_LONGEST_S = 120.0
-_LOOK_S = 0.3
+_MAX_CANARY_S = 120.0
+_POLL_S = 0.3
 _HINT = "Is another demo running? Choose other ports: --port, --admin-port, --first-port."
 
 
@@ -40,41 +43,45 @@ def demo_canary(
     from patchbay.adapters.commands.output import print_json
 
     try:
-        with tempfile.TemporaryDirectory(prefix="patchbay-canary-") as made:
-            show = _Show(as_json=as_json)
-            told = _Demo(Path(made), (port, admin_port, first_port), out, show).run()
+        with tempfile.TemporaryDirectory(prefix="patchbay-canary-") as folder:
+            screen = _Screen(as_json=as_json)
+            summaries = _Demo(Path(folder), (port, admin_port, first_port), out, screen).run()
     except PatchbayError as error:
         raise typer.Exit(fail(error)) from error
     if as_json:
-        print_json(told)
-    if [one["outcome"] for one in told] != ["rolled_back", "promoted"]:
+        print_json(summaries)
+    if [summary["outcome"] for summary in summaries] != ["rolled_back", "promoted"]:
         raise typer.Exit(1)
 
 
-class _Show:
-    """What the terminal says."""
+class _Screen:
+    """The terminal's output: standard error where standard output is for JSON."""
 
     def __init__(self, *, as_json: bool) -> None:
         from rich.console import Console
 
         self.console = Console(stderr=as_json, highlight=False)
 
-    def say(self, text: str) -> None:
-        """A line."""
+    def print_line(self, text: str) -> None:
+        """Prints a line."""
         self.console.print(text)
 
 
 class _Demo:
-    """One run, in `folder`, which goes with it. `ports`: the public one, the admin's and the replica's."""
+    """One run of the demo.
 
-    def __init__(self, folder: Path, ports: tuple[int, int, int], out: Path, show: _Show) -> None:
+    `folder`: a temporary folder for its files; `ports`: the public one, the admin's and the replica's; `out`: the
+    folder for the reports.
+    """
+
+    def __init__(self, folder: Path, ports: tuple[int, int, int], out: Path, screen: _Screen) -> None:
         self._folder = folder
         self._ports = ports
         self._out = out
-        self._show = show
+        self._screen = screen
 
     def run(self) -> list[dict[str, Any]]:
-        """Both canaries' summaries."""
+        """Serves the demo, tries both revisions, and returns the summaries of their canaries."""
         from patchbay.adapters.artifacts.store import ArtifactStore
         from patchbay.adapters.config import RegistryConfig
         from patchbay.adapters.publish import Publisher
@@ -87,17 +94,19 @@ class _Demo:
         models = demo_models(quiet=True)
         settings = RegistryConfig.model_validate(self._registry())
         with contextlib.ExitStack() as opened:
-            with self._show.console.status("starting a replica with vLLM, and a router…"):
+            with self._screen.console.status("starting a replica with vLLM, and a router…"):
                 opened.enter_context(patchbay_up(self._config(models), self._folder, hint=_HINT))
-            self._show.say(f"[bold]The demo serves[/bold] after {time.monotonic() - began_s:.0f} s; now for callers.")
+            self._screen.print_line(
+                f"[bold]The demo serves[/bold] after {time.monotonic() - began_s:.0f} s; now for callers."
+            )
             with Registry.open(settings.url.get_secret_value()) as registry:
                 store = ArtifactStore.open(settings.artifacts)
                 publisher = Publisher(registry, store, settings, max_rank=16)
-                told = asyncio.run(self._tried(url, registry, publisher, models))
-        self._show.say(f"\nDone after {time.monotonic() - began_s:.0f} s. The reports: {self._out}")
-        return told
+                summaries = asyncio.run(self._try_revisions(url, registry, publisher, models))
+        self._screen.print_line(f"\nDone after {time.monotonic() - began_s:.0f} s. The reports: {self._out}")
+        return summaries
 
-    async def _tried(
+    async def _try_revisions(
         self, url: str, registry: "Registry", publisher: "Publisher", models: "DemoModels"
     ) -> list[dict[str, Any]]:
         from patchbay.adapters.demo.corpus import task_examples
@@ -106,17 +115,19 @@ class _Demo:
 
         examples = task_examples(ADAPTER, SHIPPED_SEED, 500, held_out=True)
         good = same_in_other_bytes(models.adapters[ADAPTER], self._folder / "as-good")
-        told = []
+        summaries = []
         async with Traffic(url, examples, ADAPTER).running(_CALLERS) as traffic:
-            for source, what in (
+            for source, description in (
                 (models.adapters["label-bad"], "trained on wrong labels"),
                 (good, "as good as stable"),
             ):
-                told.append(await self._one(registry, publisher, source, what))
-                self._say_counts(traffic)
-        return told
+                summaries.append(await self._try_one(registry, publisher, source, description))
+                self._print_counts(traffic)
+        return summaries
 
-    async def _one(self, registry: "Registry", publisher: "Publisher", source: Path, what: str) -> dict[str, Any]:
+    async def _try_one(
+        self, registry: "Registry", publisher: "Publisher", source: Path, description: str
+    ) -> dict[str, Any]:
         from patchbay.adapters.publish import PushRequest
         from patchbay.registry.canary_records import CanaryDraft
         from patchbay.router.canary.incident import TOLD_LOOKS, summary
@@ -126,35 +137,36 @@ class _Demo:
         plan = _plan().model_dump(mode="json")
         draft = CanaryDraft(ADAPTER, pushed.revision.number, plan, "demo")
         record = await asyncio.to_thread(registry.canaries.start, draft)
-        self._show.say(f"\n[bold]patchbay canary start {record.name}[/bold]   ({what})")
-        await self._watched(registry, record.id)
-        self._show.say("")
+        self._screen.print_line(f"\n[bold]patchbay canary start {record.name}[/bold]   ({description})")
+        await self._watch(registry, record.id)
+        self._screen.print_line("")
         ended, looks = registry.canaries.get(record.id), registry.canaries.thinned(record.id, TOLD_LOOKS)
         write_incident(self._out, ended, looks)
         return summary(ended, looks)
 
-    async def _watched(self, registry: "Registry", canary: int) -> None:
+    async def _watch(self, registry: "Registry", canary: int) -> None:
         from rich.live import Live
 
         from patchbay.router.canary.status import standing
         from patchbay.router.cli.canary_tables import drawn
 
-        end_s = time.monotonic() + _LONGEST_S
-        with Live(console=self._show.console, refresh_per_second=4) as live:
+        end_s = time.monotonic() + _MAX_CANARY_S
+        with Live(console=self._screen.console, refresh_per_second=4) as live:
             while time.monotonic() < end_s:
                 record = await asyncio.to_thread(registry.canaries.get, canary)
-                seen = await asyncio.to_thread(registry.canaries.judged, canary)
-                told = standing(record, tuple(seen.values()))
-                live.update(drawn(told, self._show.console.width))
+                looks = await asyncio.to_thread(registry.canaries.judged, canary)
+                status = standing(record, tuple(looks.values()))
+                live.update(drawn(status, self._screen.console.width))
                 if not record.live:
                     return
-                await asyncio.sleep(_LOOK_S)
-        raise PatchbayError(f"The canary is still {told['phase']} after {_LONGEST_S:g} s: {told['says']}.")
+                await asyncio.sleep(_POLL_S)
+        raise PatchbayError(f"The canary is still {status['phase']} after {_MAX_CANARY_S:g} s: {status['says']}.")
 
-    def _say_counts(self, traffic: "Traffic") -> None:
-        for revision in sorted({one for one, _ in traffic.count}):
-            said = ", ".join(f"{traffic.count[revision, how]} {how}" for how in ("right", "wrong", "failed"))
-            self._show.say(f"  callers of {revision}: {said}")
+    def _print_counts(self, traffic: "Traffic") -> None:
+        for revision in sorted({revision for revision, _ in traffic.count}):
+            results = ("right", "wrong", "failed")
+            counts = ", ".join(f"{traffic.count[revision, result]} {result}" for result in results)
+            self._screen.print_line(f"  callers of {revision}: {counts}")
 
     def _registry(self) -> dict[str, Any]:
         url = f"sqlite:///{self._folder / 'registry.db'}"
@@ -179,20 +191,23 @@ class _Demo:
 def _plan() -> Any:
     from patchbay.router.canary.plan import MetricConfig, PlanConfig, StepConfig
 
-    few = MetricConfig(tolerated=1.5, most=0.2, margin=2.5, few=0.08)
+    metric = MetricConfig(tolerated=1.5, most=0.2, margin=2.5, few=0.08)
     return PlanConfig(
         steps=(StepConfig(weight=20, hold_s=3, samples=20), StepConfig(weight=50, hold_s=3, samples=20)),
-        metrics={"errors": few, "empty": few, "votes": few},
+        metrics={"errors": metric, "empty": metric, "votes": metric},
     )
 
 
 def same_in_other_bytes(source: Path, folder: Path) -> Path:
-    """The adapter with its A doubled and its B halved, which is exact: it answers the same, and is another revision."""
+    """Writes the adapter `source` to the new `folder` with A doubled and B halved, which is exact in floating point.
+
+    It answers the same, and is another revision. Returns `folder`.
+    """
     from safetensors.torch import load_file, save_file
 
     folder.mkdir()
     (folder / "adapter_config.json").write_bytes((source / "adapter_config.json").read_bytes())
     weights = load_file(source / "adapter_model.safetensors")
-    made = {name: (one * (2.0 if ".lora_A." in name else 0.5)).contiguous() for name, one in weights.items()}
-    save_file(made, folder / "adapter_model.safetensors")
+    scaled = {name: (matrix * (2.0 if ".lora_A." in name else 0.5)).contiguous() for name, matrix in weights.items()}
+    save_file(scaled, folder / "adapter_model.safetensors")
     return folder

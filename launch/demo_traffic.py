@@ -1,4 +1,4 @@
-"""Callers of the demo's desk, each with a question whose answer is known, who vote down what is wrong."""
+"""The simulated callers of the demo: each asks a question whose answer is known, and votes down a wrong answer."""
 
 import asyncio
 import contextlib
@@ -11,11 +11,14 @@ import httpx
 
 from patchbay.adapters.demo.corpus import Example
 
-_AGAIN_S = 0.2
+_RETRY_S = 0.2
 
 
 class Traffic:
-    """`count`: how many are right, wrong and without an answer, by the revision that answered."""
+    """The traffic of the callers to one model.
+
+    `count`: the numbers of `right`, `wrong` and `failed` answers, by the revision that answered.
+    """
 
     def __init__(self, url: str, examples: list[Example], model: str) -> None:
         self._client = httpx.AsyncClient(base_url=url, timeout=60)
@@ -26,7 +29,7 @@ class Traffic:
 
     @asynccontextmanager
     async def running(self, callers: int) -> AsyncIterator["Traffic"]:
-        """So many callers at a time, as long as the block runs."""
+        """Runs so many callers at a time, as long as the block runs."""
         tasks = [asyncio.create_task(self._call()) for _ in range(callers)]
         try:
             yield self
@@ -43,7 +46,7 @@ class Traffic:
                 await self._ask(example)
             except httpx.HTTPError:
                 self.count["nobody", "failed"] += 1
-                await asyncio.sleep(_AGAIN_S)
+                await asyncio.sleep(_RETRY_S)
 
     async def _ask(self, example: Example) -> None:
         body = {

@@ -1,4 +1,4 @@
-"""What happens while Patchbay runs, as values that can be told to people (`sentence`) and programs (`as_json`)."""
+"""The events of a run, as values with a form for people (`sentence`) and one for programs (`as_json`)."""
 
 import signal
 from dataclasses import asdict, dataclass
@@ -6,30 +6,33 @@ from typing import Any, ClassVar
 
 
 class Event:
-    """Something that happened. `kind`: what programs know it by."""
+    """The base of all events. `kind`: the name for programs."""
 
     __slots__ = ()
     kind: ClassVar[str]
 
     def sentence(self) -> str | None:
-        """The event in words, or None where there is nothing to say."""
+        """Describes the event in words, or returns None where there is nothing to say."""
         return None
 
     def fields(self) -> dict[str, Any]:
-        """What programs are told beside the kind."""
+        """Returns the event's data for programs, without the kind."""
         return asdict(self)  # type: ignore[call-overload,no-any-return]  # every event is a data class
 
 
 def as_json(event: Event) -> dict[str, Any]:
-    """`event` as one flat JSON object; `event` in it is its kind. Times are seconds."""
+    """Converts `event` to one flat JSON object, whose key `event` is the kind. Times are seconds."""
     rounded = {key: round(value, 3) if isinstance(value, float) else value for key, value in event.fields().items()}
     return {"event": event.kind} | rounded
 
 
 @dataclass(frozen=True, slots=True)
 class ReadyReport:
-    """Where a client finds what is served. `url`: the OpenAI API's base; `after_s`: seconds from start to ready;
-    `own_token`: whether the admin port is opened by the token in the data directory."""
+    """The addresses and models of a run, for clients.
+
+    `url`: the base URL of the OpenAI API; `needs_key`: whether clients need an API key; `after_s`: seconds from start
+    to ready; `own_token`: whether the token in the data directory opens the admin port.
+    """
 
     url: str
     admin_url: str
@@ -43,7 +46,7 @@ class ReadyReport:
 
 @dataclass(frozen=True, slots=True)
 class Note(Event):
-    """Something to know before the start."""
+    """A message before the start."""
 
     kind: ClassVar[str] = "note"
     text: str
@@ -76,17 +79,17 @@ class Progress(Event):
     after_s: float
 
     @property
-    def doing(self) -> str:
-        """What it says that it is doing."""
+    def activity(self) -> str:
+        """The process's own description of its work, else its phase."""
         return self.detail or self.phase
 
     def sentence(self) -> str:
-        return f"{self.process}: {self.doing} ({self.after_s:.0f} s)"
+        return f"{self.process}: {self.activity} ({self.after_s:.0f} s)"
 
 
 @dataclass(frozen=True, slots=True)
 class Ready(Event):
-    """A process answers for the first time, `after_s` seconds after its start."""
+    """A process is ready for the first time, `after_s` seconds after its start."""
 
     kind: ClassVar[str] = "process_ready"
     process: str
@@ -98,7 +101,7 @@ class Ready(Event):
 
 @dataclass(frozen=True, slots=True)
 class Serving(Event):
-    """Every process was ready: requests can come."""
+    """Every process has been ready: requests can come."""
 
     kind: ClassVar[str] = "ready"
     report: ReadyReport
@@ -124,7 +127,7 @@ class Restarting(Event):
 
 @dataclass(frozen=True, slots=True)
 class Unhealthy(Event):
-    """A process runs but does not live (`why`), and is killed, so that it can be started again."""
+    """A process runs but does not work (`why`), and is killed, so that it can be started again."""
 
     kind: ClassVar[str] = "unhealthy"
     process: str
@@ -160,7 +163,7 @@ class Stopping(Event):
 
 @dataclass(frozen=True, slots=True)
 class Stopped(Event):
-    """A process has ended for good. `killed`: it had not done so by itself."""
+    """A process has ended for good. `killed`: whether it had to be killed."""
 
     kind: ClassVar[str] = "stopped"
     process: str
@@ -172,7 +175,7 @@ class Stopped(Event):
 
 @dataclass(frozen=True, slots=True)
 class Failed(Event):
-    """Patchbay could not start. `error`: why, in a line."""
+    """Patchbay could not start. `error`: the reason, in a line."""
 
     kind: ClassVar[str] = "failed"
     error: str
@@ -187,7 +190,7 @@ class Ended(Event):
 
 
 def exit_text(code: int) -> str:
-    """How a process ended, in words. `code`: as `subprocess` gives it, negative for a signal."""
+    """Describes the end of a process in words. `code`: as `subprocess` gives it, negative for a signal."""
     if code >= 0:
         return f"exited with code {code}"
     try:

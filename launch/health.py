@@ -1,33 +1,34 @@
-"""What a process says of its health, and when that is reason to end it. Pure."""
+"""The verdict on a process's health from its answers to probes. Pure."""
 
 from dataclasses import dataclass
 from typing import Literal
 
-# It is alive, says that it is not, or says nothing.
+# The process answers that it is alive, answers that it is not, or does not answer.
 Health = Literal["alive", "dead", "silent"]
 
 
 @dataclass(frozen=True, slots=True)
 class HealthLimits:
-    """How long a process may be `silent_s` and how long it may say that it is dead (`dead_s`), in seconds."""
+    """The limits for a process, in seconds: `silent_s` without an answer, `dead_s` of answers that it is dead."""
 
     silent_s: float
     dead_s: float
 
 
 class HealthWatch:
-    """One process's health, as it was told. A process that is busy for a while is silent for a while, and lives."""
+    """The health of one process over time. A process that is busy may be silent for a while without being dead."""
 
     def __init__(self, limits: HealthLimits) -> None:
         self._limits = limits
         self._bad_since: float | None = None
         self._dead_since: float | None = None
 
-    def told(self, health: Health, now_s: float) -> str | None:
-        """Why it is to be ended, in words that follow its name; None while it is not. `now_s`: a clock's seconds.
+    def observe(self, health: Health, now_s: float) -> str | None:
+        """Takes the result of a probe, and returns why the process must be ended, or None while it need not be.
 
-        Counted is from the first bad answer on, and not from the last good one: between the two it was not asked. One
-        good answer forgets all before it; silence does not forget that it said that it is dead.
+        The reason is in words that follow the process's name. `now_s`: seconds of a monotonic clock. Time counts from
+        the first bad result, not from the last good one: between the two there was no probe. A good result forgets all
+        before it; silence does not forget that the process said it is dead.
         """
         if health == "alive":
             self._bad_since = self._dead_since = None

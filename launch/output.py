@@ -1,4 +1,4 @@
-"""The one way from the processes and their keepers to the terminal."""
+"""The output of a run: the only path from the processes and their keepers to the terminal."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -7,62 +7,63 @@ from typing import Final, Protocol
 
 from patchbay.launch.events import Event
 
-_LAST_WORDS_TAKE_AT_MOST_S: Final = 2.0
+_FLUSH_TIMEOUT_S: Final = 2.0
 
 
 class Reporter(Protocol):
-    """Shows what happens. Called by one thread at a time."""
+    """The interface of what shows events and logs. One thread at a time calls it."""
 
     def lines(self, process: str, lines: Sequence[str]) -> None:
-        """Passes on whole lines of a process's log."""
+        """Shows whole lines of a process's log."""
         ...
 
     def event(self, event: Event) -> None:
-        """Tells what has happened."""
+        """Shows an event."""
         ...
 
 
 class Output:
-    """Feeds a reporter from a thread, so that a terminal or pipe that takes nothing cannot stop the supervision.
+    """The feed of a reporter from threads, so that a terminal or pipe that takes nothing cannot stop the supervision.
 
-    Lines wait for their turn, which slows their writer down; events never wait, and are told in order.
+    Log lines wait for each other, which slows their writer down. Events are queued without waiting, and shown in order.
     """
 
     def __init__(self, reporter: Reporter) -> None:
         self._reporter = reporter
-        self._turn = asyncio.Lock()
+        # Lines and events come from two places, and a reporter takes one call at a time.
+        self._write_lock = asyncio.Lock()
         self._queue: asyncio.Queue[Callable[[], None]] = asyncio.Queue()
 
     async def lines(self, process: str, lines: list[str]) -> None:
-        """Passes on `lines` of `process`; returns once that is done."""
-        async with self._turn:
+        """Shows `lines` of `process`; returns once that is done."""
+        async with self._write_lock:
             await asyncio.to_thread(_write, lambda: self._reporter.lines(process, lines))
 
-    def tell(self, event: Event) -> None:
-        """Tells of `event` soon."""
+    def show(self, event: Event) -> None:
+        """Queues `event` to be shown."""
         self.call(lambda: self._reporter.event(event))
 
     def call(self, write: Callable[[], None]) -> None:
-        """Runs `write`, which may print, after what has been told before it."""
+        """Queues `write`, which may print, to run after the events before it."""
         self._queue.put_nowait(write)
 
     async def run(self) -> None:
-        """Tells the events, until cancelled."""
+        """Shows the queued events, until cancelled."""
         while True:
             write = await self._queue.get()
-            async with self._turn:
+            async with self._write_lock:
                 await asyncio.to_thread(_write, write)
             self._queue.task_done()
 
     async def flush(self) -> None:
-        """Waits until all events are told, at most two seconds."""
+        """Waits until all events are shown, at most two seconds."""
         try:
-            await asyncio.wait_for(self._queue.join(), _LAST_WORDS_TAKE_AT_MOST_S)
+            await asyncio.wait_for(self._queue.join(), _FLUSH_TIMEOUT_S)
         except TimeoutError:
             return
 
 
 def _write(write: Callable[[], None]) -> None:
-    """Runs `write`. Where nobody reads what we print any more (`| head`), what we run goes on."""
+    """Runs `write`. Where nobody reads our output any more (`| head`), the processes go on."""
     with suppress(OSError):
         write()

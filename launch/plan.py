@@ -1,4 +1,4 @@
-"""From the configuration to the processes: which there are, with which settings, on which ports and cores."""
+"""The plan of a run, made from the configuration: the processes, their settings, ports and cores."""
 
 import secrets
 import sys
@@ -22,19 +22,19 @@ from patchbay.server.config import ServerConfig
 
 ROUTER: Final = "router"
 _LOOPBACK: Final = "127.0.0.1"
-# A socket's path has at most 107 characters, of which its name takes up to 40.
-_LONGEST_SOCKET_FOLDER: Final = 64
+# In characters. A socket's path has at most 107, of which its name takes up to 40.
+_MAX_SOCKET_FOLDER: Final = 64
 _END_AFTER_DRAIN_S: Final = 15.0
 _ROUTER_AFTER_REPLICAS_S: Final = 60.0
 
 
 def replica_names(config: PatchbayConfig) -> list[str]:
-    """What the replicas are called."""
+    """Returns the names of the replicas."""
     return [f"replica-{index}" for index in range(config.replicas.count)]
 
 
 def server_configs(config: PatchbayConfig, token: SecretStr) -> list[ServerConfig]:
-    """The configuration of each replica, whose callers show `token`. Raises ConfigError."""
+    """Makes the configuration of each replica, whose callers must present `token`. Raises ConfigError."""
     replicas = config.replicas
     cores: list[str] | list[None] = [config.engine.cpu_cores] * replicas.count if config.engine.cpu_cores else []
     cores = cores or partition_cores(available_cores(), replicas.count)
@@ -64,7 +64,7 @@ def server_configs(config: PatchbayConfig, token: SecretStr) -> list[ServerConfi
 
 
 def router_config(config: PatchbayConfig, servers: list[ServerConfig]) -> RouterConfig:
-    """The configuration of a router in front of `servers`. Raises ConfigError."""
+    """Makes the configuration of a router in front of `servers`. Raises ConfigError."""
     replicas = [
         {"name": server.name, "url": f"http://{server.host}:{server.port}", "token": server.token} for server in servers
     ]
@@ -74,7 +74,7 @@ def router_config(config: PatchbayConfig, servers: list[ServerConfig]) -> Router
 
 
 def port_uses(config: PatchbayConfig) -> Iterator[PortUse]:
-    """Every port that will be listened on, the public one first."""
+    """Lists every port that will be listened on, the public one first."""
     router = config.router
     yield PortUse(router.host, router.port, "router.port (or --port)")
     yield PortUse(router.admin_host, router.admin_port, "router.admin_port (or --admin-port)")
@@ -83,7 +83,7 @@ def port_uses(config: PatchbayConfig) -> Iterator[PortUse]:
 
 
 def make_plan(config: PatchbayConfig, folder: Path, *, verbose: bool = False) -> RunPlan:
-    """The processes of `config`, whose own configurations are written to `folder`. Raises ConfigError."""
+    """Makes the plan of `config`, and writes each process's own configuration to `folder`. Raises ConfigError."""
     token = config.replicas.token or SecretStr(secrets.token_urlsafe(32))
     servers = server_configs(config, token)
     router = router_config(config, servers)
@@ -98,7 +98,7 @@ def make_plan(config: PatchbayConfig, folder: Path, *, verbose: bool = False) ->
 
 
 def ready_report(config: PatchbayConfig) -> ReadyReport:
-    """Where a client finds what `config` serves."""
+    """Makes the report of the addresses and models that `config` serves."""
     router = config.router
     return ReadyReport(
         url=f"{_reachable(router.host, router.port)}/v1",
@@ -113,8 +113,8 @@ def ready_report(config: PatchbayConfig) -> ReadyReport:
 
 def _replica_spec(config: PatchbayConfig, server: ServerConfig, folder: Path, *, verbose: bool) -> ProcessSpec:
     file = write_settings(server, folder / f"{server.name}.yaml")
-    # The sockets between an engine's processes: what one that was killed leaves of them goes with the folder.
-    sockets = {"VLLM_RPC_BASE_PATH": str(folder)} if len(str(folder)) <= _LONGEST_SOCKET_FOLDER else {}
+    # The engine's processes put their sockets into the run's folder, so that those of a killed engine go with it.
+    sockets = {"VLLM_RPC_BASE_PATH": str(folder)} if len(str(folder)) <= _MAX_SOCKET_FOLDER else {}
     return ProcessSpec(
         name=server.name,
         role="replica",
@@ -129,7 +129,7 @@ def _replica_spec(config: PatchbayConfig, server: ServerConfig, folder: Path, *,
 
 
 def _router_spec(config: PatchbayConfig, router: RouterConfig, folder: Path, *, verbose: bool) -> ProcessSpec:
-    """The router is ready once a replica is, so it gets the time of all their attempts, and then some."""
+    """Makes the router's specification. It is ready once a replica is, so it gets the time of all their attempts."""
     file = write_settings(router, folder / "router.yaml")
     replicas_s = config.replicas.start_timeout_s * config.restart.start_attempts
     return ProcessSpec(
@@ -146,12 +146,12 @@ def _router_spec(config: PatchbayConfig, router: RouterConfig, folder: Path, *, 
 
 
 def _argv(module: str, file: Path, *, verbose: bool) -> tuple[str, ...]:
-    """`-P` since a folder called `patchbay` in the working directory must not be taken for the package."""
+    """Makes a command line, with `-P`: a folder `patchbay` in the working directory must not hide the package."""
     return (sys.executable, "-P", "-m", module, "--config", str(file), *(["--verbose"] if verbose else []))
 
 
 def _environment() -> dict[str, str]:
-    """Lets a child find our packages where they are not installed but lie in a source tree."""
+    """Makes the environment in which a child finds our packages even where they only lie in a source tree."""
     root = str(Path(__file__).parents[2])
     return {} if root in sysconfig.get_paths().values() else {"PYTHONPATH": root}
 
@@ -168,6 +168,6 @@ def _notes(config: PatchbayConfig) -> Iterator[str]:
 
 
 def _reachable(host: str, port: int) -> str:
-    """The URL by which this machine reaches what listens on `host`."""
+    """Returns the URL by which this machine reaches a server that listens on `host`."""
     local = {"0.0.0.0": _LOOPBACK, "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
     return f"http://[{local}]:{port}" if ":" in local else f"http://{local}:{port}"

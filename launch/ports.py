@@ -1,4 +1,4 @@
-"""Whether the ports are free, asked before anything is started that takes long."""
+"""A check that the ports are free, made before anything is started that takes long."""
 
 import errno
 import socket
@@ -13,7 +13,7 @@ from patchbay.core.errors import StartError
 
 @dataclass(frozen=True, slots=True)
 class PortUse:
-    """A port that will be listened on. `setting`: what to change where it cannot be, in words."""
+    """A port that will be listened on. `setting`: the setting to change where the port is not free, in words."""
 
     host: str
     port: int
@@ -21,20 +21,23 @@ class PortUse:
 
 
 def check_ports(uses: Iterable[PortUse]) -> None:
-    """Raises StartError for the first port that cannot be listened on; it says what to change."""
-    with ExitStack() as held:
+    """Raises StartError for the first port that cannot be listened on; it says what to change.
+
+    All sockets stay open until the end, so that a port that is used twice is found, too.
+    """
+    with ExitStack() as sockets:
         for use in uses:
             for bound in _listen(use):
-                held.enter_context(bound)
+                sockets.enter_context(bound)
 
 
 def _listen(use: PortUse) -> list[socket.socket]:
-    """Sockets that listen where `use` says, on each of its host's addresses."""
+    """Opens sockets that listen on the port, at each of the host's addresses."""
     try:
-        found = socket.getaddrinfo(use.host, use.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        return [_listen_at(family, address) for family, _, _, _, address in dict.fromkeys(found)]
+        addresses = socket.getaddrinfo(use.host, use.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        return [_listen_at(family, address) for family, _, _, _, address in dict.fromkeys(addresses)]
     except OSError as error:
-        raise StartError(_what_is_wrong(use, error), hint=f"Set {use.setting} to another.") from error
+        raise StartError(_describe(use, error), hint=f"Set {use.setting} to another.") from error
 
 
 def _listen_at(family: int, address: tuple[str | int, ...] | tuple[int, bytes]) -> socket.socket:
@@ -51,18 +54,18 @@ def _listen_at(family: int, address: tuple[str | int, ...] | tuple[int, bytes]) 
     return bound
 
 
-def _what_is_wrong(use: PortUse, error: OSError) -> str:
+def _describe(use: PortUse, error: OSError) -> str:
     if isinstance(error, socket.gaierror):
         return f"There is no host '{use.host}' here."
     if error.errno == errno.EADDRINUSE:
-        return f"Port {use.port} on {use.host} is taken{_by_whom(use.port)}."
+        return f"Port {use.port} on {use.host} is taken{_owner(use.port)}."
     if error.errno == errno.EACCES:
         return f"Port {use.port} is only for privileged processes."
     return f"Cannot listen on {use.host} port {use.port}: {error.strerror}."
 
 
-def _by_whom(port: int) -> str:
-    """` by NAME (pid N)` for the process that listens on `port`, where the system tells."""
+def _owner(port: int) -> str:
+    """Returns ` by NAME (pid N)` for the process that listens on `port`, or nothing where the system hides it."""
     try:
         for connection in psutil.net_connections(kind="tcp"):
             if connection.status == psutil.CONN_LISTEN and connection.laddr[1:] == (port,) and connection.pid:

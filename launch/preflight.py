@@ -1,4 +1,4 @@
-"""What can be said of the declared adapters before anything is started: a wrong path should not cost a minute."""
+"""Checks of the declared adapters before anything is started: a wrong path should not cost a minute."""
 
 from pathlib import Path
 
@@ -9,11 +9,11 @@ from patchbay.launch.config import PatchbayConfig
 
 
 def check_declared(config: PatchbayConfig) -> None:
-    """Raises StartError where a declared adapter lies in a folder that the gate refuses, or in none.
+    """Raises StartError where a declared adapter's folder does not exist, or does not pass the checks.
 
-    What is behind a URL or in an archive is looked at when it is brought in.
+    Adapters behind a URL or in an archive are checked when they are fetched.
     """
-    local = {name: Path(one.source) for name, one in config.adapters.items() if "://" not in one.source}
+    local = {name: Path(adapter.source) for name, adapter in config.adapters.items() if "://" not in adapter.source}
     base = _base(config) if local else None
     for name, path in local.items():
         try:

@@ -1,4 +1,4 @@
-"""Asking a process whether it is ready, and whether it is alive."""
+"""The HTTP probe of a process's readiness and health."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """What a process said of itself: whether it is ready, else the phase of its start, and details of that."""
+    """The readiness that a process reports: whether it is ready, else the phase of its start, and details of that."""
 
     ready: bool
     phase: str = "starting"
@@ -21,7 +21,7 @@ class Readiness:
 
 
 class ReadinessProbe:
-    """Asks processes on this machine by HTTP."""
+    """A probe of processes on this machine over HTTP."""
 
     def __init__(self, client: "httpx.AsyncClient") -> None:
         self._client = client
@@ -29,14 +29,14 @@ class ReadinessProbe:
     @classmethod
     @asynccontextmanager
     async def open(cls) -> "AsyncIterator[ReadinessProbe]":
-        """A probe whose connections are closed in the end. It never goes through a proxy."""
+        """Opens a probe, whose connections are closed at the end of the block. It never goes through a proxy."""
         import httpx
 
         async with httpx.AsyncClient(timeout=5, trust_env=False) as client:
             yield cls(client)
 
     async def ask_health(self, url: str) -> Health:
-        """What the process at `url` says of its health: any error of a server's is that it is dead."""
+        """Asks the process at `url` for its health. Any server error means that it is dead."""
         import httpx
 
         try:
@@ -46,7 +46,7 @@ class ReadinessProbe:
         return "dead" if response.is_server_error else "alive"
 
     async def ask(self, url: str) -> Readiness:
-        """What the process at `url` says. No answer is an answer, too: it has just started."""
+        """Asks the process at `url` whether it is ready. No answer means that it has just started."""
         import httpx
 
         try:
@@ -54,8 +54,8 @@ class ReadinessProbe:
         except httpx.TransportError:
             return Readiness(ready=False)
         try:
-            said: Any = response.json()
+            body: Any = response.json()
         except ValueError:
-            said = None
-        told = said if isinstance(said, dict) else {}
-        return Readiness(response.is_success, str(told.get("phase") or "waiting"), str(told.get("detail") or ""))
+            body = None
+        fields = body if isinstance(body, dict) else {}
+        return Readiness(response.is_success, str(fields.get("phase") or "waiting"), str(fields.get("detail") or ""))

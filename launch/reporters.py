@@ -1,4 +1,4 @@
-"""How a run is told to whoever is not at a terminal: as lines of text, or as JSON for programs."""
+"""The reporters of a run without a terminal: lines of text, or JSON for programs."""
 
 import json
 from collections.abc import Sequence
@@ -7,13 +7,15 @@ from typing import Final, TextIO
 from patchbay.launch.events import Event, as_json
 
 OURS: Final = "patchbay"
-# A record of a log that is kept as JSON: whoever reads those wants nothing before them.
+# The start of a log record in JSON. Such records must have no prefix, or their readers could not parse them.
 _RECORD: Final = '{"time": "'
 
 
 class PlainReporter:
-    """Lines of text, each with the name of the process that it is from; but records in JSON stay as they are.
-    `names`: of the processes."""
+    """A reporter of text lines, each with its process's name before it; records in JSON stay as they are.
+
+    `names`: the processes' names, for the width of the prefix.
+    """
 
     def __init__(self, stream: TextIO, names: Sequence[str]) -> None:
         self._stream = stream
@@ -32,7 +34,7 @@ class PlainReporter:
 
 
 class JsonReporter:
-    """A line of JSON for every event, and the logs on a stream of their own."""
+    """A reporter of one JSON line for every event, with the logs on a stream of their own."""
 
     def __init__(self, events: TextIO, logs: PlainReporter) -> None:
         self._events = events

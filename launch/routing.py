@@ -1,4 +1,4 @@
-"""`python -m launch.routing`: the router of a `patchbay up`, which reads the whole patchbay.yaml anew."""
+"""The entry point of the router of a `patchbay up`, which reads the policy anew from the whole patchbay.yaml."""
 
 from pathlib import Path
 from typing import Annotated
@@ -12,12 +12,12 @@ from patchbay.router.cli.serve import serve_file
 from patchbay.router.config import PolicyConfig
 from patchbay.router.policy import policy_of
 
-# The command line may have named the base model, which is none of the router's business.
+# The file may name no base model, because the command line did. The router does not need its name.
 _ANY_BASE = "base"
 
 
 def policy_of_patchbay(file: Path) -> PolicyConfig:
-    """What is policy of a patchbay.yaml, which is checked as a whole, as at the start. Raises ConfigError."""
+    """Reads the policy of a patchbay.yaml, and checks the whole file, as at the start. Raises ConfigError."""
     base = None if load_yaml(file).get("base") is not None else _ANY_BASE
     return policy_of(load_config(file, Overrides(base=base)))
 

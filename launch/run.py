@@ -1,4 +1,4 @@
-"""One run of Patchbay, from its configuration to its exit code."""
+"""The run of Patchbay from its configuration to its exit code."""
 
 import asyncio
 import sys
@@ -19,8 +19,8 @@ from patchbay.launch.reporters import JsonReporter, PlainReporter
 from patchbay.launch.rundir import run_directory
 from patchbay.launch.supervisor import supervise
 
-_CLEAN: Final = 0
-_FORCED: Final = 130
+_CLEAN_CODE: Final = 0
+_FORCED_CODE: Final = 130
 
 
 def serve(
@@ -29,8 +29,8 @@ def serve(
     """Runs what `config` describes until a signal ends it, and returns the exit code.
 
     That is 0 after a clean stop, 1 where it cannot start, 2 where the configuration cannot be used, 130 where the end
-    was forced. `on_ready` is called once, from another thread, when requests can come. Without a `reporter` all is told
-    on standard output. What went wrong is the last line on standard error.
+    was forced. `on_ready` is called once, from another thread, when requests can come. Without a `reporter` all events
+    go to standard output. An error is the last line on standard error.
 
     Source of the codes: the Bash manual, "Exit Status" (130 is 128 and SIGINT).
     """
@@ -47,22 +47,22 @@ def serve(
 
 
 def exit_code_of(run: Callable[[], bool], reporter: Reporter) -> int:
-    """Runs `run`, which returns whether its end was forced, tells how it ended, and returns the exit code for that."""
+    """Calls `run`, which returns whether its end was forced, reports the end, and returns the exit code for it."""
     try:
-        exit_code = _FORCED if run() else _CLEAN
+        exit_code = _FORCED_CODE if run() else _CLEAN_CODE
     except PatchbayError as error:
         with suppress(OSError):
             reporter.event(Failed(str(error)))
         exit_code = fail(error)
     except KeyboardInterrupt:
-        exit_code = _FORCED
+        exit_code = _FORCED_CODE
     with suppress(OSError):
         reporter.event(Ended(exit_code))
     return exit_code
 
 
 def reporter_for(config: PatchbayConfig, *, as_json: bool = False) -> Reporter:
-    """A reporter for the terminal or log that standard output is; or of JSON lines, with logs on standard error."""
+    """Makes a reporter for standard output, a terminal or not; or of JSON lines, with logs on standard error."""
     names = (*replica_names(config), ROUTER)
     if as_json:
         return JsonReporter(sys.stdout, PlainReporter(sys.stderr, names))

@@ -1,4 +1,4 @@
-"""The private folder of one run, for configurations with tokens in them, which no command line must show."""
+"""The private folder of one run, for configurations with tokens in them, which must not be on a command line."""
 
 import fcntl
 import os
@@ -20,10 +20,10 @@ _LOCK: Final = "lock"
 
 @contextmanager
 def run_directory(parent: Path) -> Iterator[Path]:
-    """A fresh folder below `parent` that only this user may enter, removed in the end.
+    """Makes a fresh folder below `parent` that only this user may enter, and removes it at the end.
 
-    Folders of runs that were killed, and so could not remove theirs, are removed, too. Raises StartError where
-    nothing can be written there.
+    Folders of killed runs, which could not remove them, are removed, too. Raises StartError where nothing can be
+    written there.
     """
     try:
         parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -52,7 +52,7 @@ def write_settings(settings: BaseModel, path: Path) -> Path:
 
 
 def _revealed(value: Any) -> Any:
-    """`value` in YAML's own types, with secrets in plain text."""
+    """Converts `value` to YAML's own types, with secrets in plain text."""
     match value:
         case dict():
             return {_revealed(key): _revealed(entry) for key, entry in value.items()}
@@ -67,7 +67,10 @@ def _revealed(value: Any) -> Any:
 
 
 def _locked(path: Path) -> int:
-    """A descriptor of the new file `path`, locked for as long as this process lives. Children do not inherit it."""
+    """Opens and locks the file `path` for as long as this process lives, and returns its descriptor.
+
+    Children do not inherit it. Raises OSError where another process has the lock.
+    """
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
     fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     return descriptor
@@ -76,5 +79,6 @@ def _locked(path: Path) -> int:
 def _remove_abandoned(parent: Path) -> None:
     for lock in parent.glob(f"{_PREFIX}*/{_LOCK}"):
         with suppress(OSError):
+            # A lock that can be taken belonged to a process that is dead.
             os.close(_locked(lock))
             shutil.rmtree(lock.parent, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""Runs a router and its replicas: all up, watched over, and ended in order."""
+"""The supervisor of a router and its replicas: starts all, keeps them running, and ends them in order."""
 
 import asyncio
 import signal
@@ -11,14 +11,14 @@ from patchbay.core.errors import PatchbayError
 from patchbay.launch.child import ProcessSpec
 from patchbay.launch.descendants import Descendants
 from patchbay.launch.events import Note, ReadyReport, Serving
-from patchbay.launch.keeper import Keeper, Surroundings
+from patchbay.launch.keeper import Keeper, KeeperContext
 from patchbay.launch.output import Output, Reporter
 from patchbay.launch.readiness import ReadinessProbe
 
 
 @dataclass(frozen=True, slots=True)
 class RunPlan:
-    """What to run. `report` is handed out when all is ready; `notes` are told before the start."""
+    """The plan of a run: `processes` to start, `report` for when all are ready, `notes` to show before the start."""
 
     processes: tuple[ProcessSpec, ...]
     report: ReadyReport
@@ -26,7 +26,7 @@ class RunPlan:
 
 
 class StopRequests:
-    """Signals to this process: the first asks for an orderly end, another one for an immediate end."""
+    """The signals to this process: the first asks for an orderly end, another one for an immediate end."""
 
     def __init__(self) -> None:
         self.requested = asyncio.Event()
@@ -64,40 +64,41 @@ async def supervise(plan: RunPlan, reporter: Reporter, on_ready: Callable[[Ready
     with stop.listening():
         try:
             async with ReadinessProbe.open() as probe:
-                around = Surroundings(Output(reporter), probe, descendants)
-                return await Supervisor(plan, around, stop).run(on_ready)
+                context = KeeperContext(Output(reporter), probe, descendants)
+                return await Supervisor(plan, context, stop).run(on_ready)
         finally:
             descendants.kill_all()
 
 
 class Supervisor:
-    """One run of a plan."""
+    """The supervision of one run: a keeper for each process, and the order of their end."""
 
-    def __init__(self, plan: RunPlan, around: Surroundings, stop: StopRequests) -> None:
+    def __init__(self, plan: RunPlan, context: KeeperContext, stop: StopRequests) -> None:
         self._plan = plan
-        self._around = around
+        self._context = context
         self._stop = stop
         self._failures: asyncio.Queue[PatchbayError] = asyncio.Queue()
-        self._keepers = [Keeper(spec, around, self._failures.put_nowait) for spec in plan.processes]
+        self._keepers = [Keeper(spec, context, self._failures.put_nowait) for spec in plan.processes]
 
     async def run(self, on_ready: Callable[[ReadyReport], None]) -> bool:
         """Runs everything to its end, and returns whether that was forced. Raises what `supervise` does."""
-        output = self._around.output
+        output = self._context.output
         async with asyncio.TaskGroup() as tasks:
-            telling = tasks.create_task(output.run())
-            looking = tasks.create_task(self._around.descendants.keep_looking())
+            reporting = tasks.create_task(output.run())
+            scanning = tasks.create_task(self._context.descendants.keep_looking())
             for note in self._plan.notes:
-                output.tell(Note(note))
+                output.show(Note(note))
             for keeper in self._keepers:
                 tasks.create_task(keeper.run())
             announcing = tasks.create_task(self._announce(on_ready))
-            failure = await self._until_over()
+            failure = await self._until_signal_or_failure()
             announcing.cancel()
+            # From now on a signal forces the end, even where a failure began it.
             self._stop.requested.set()
             await self._end()
-            looking.cancel()
+            scanning.cancel()
             await output.flush()
-            telling.cancel()
+            reporting.cancel()
         if failure is not None:
             raise failure
         return self._stop.forced.is_set()
@@ -107,11 +108,11 @@ class Supervisor:
         for keeper in self._keepers:
             await keeper.was_ready.wait()
         report = replace(self._plan.report, after_s=time.monotonic() - started)
-        self._around.output.tell(Serving(report))
-        self._around.output.call(lambda: on_ready(report))
+        self._context.output.show(Serving(report))
+        self._context.output.call(lambda: on_ready(report))
 
-    async def _until_over(self) -> PatchbayError | None:
-        """Waits for the first signal, or the first failure, which it returns."""
+    async def _until_signal_or_failure(self) -> PatchbayError | None:
+        """Waits for the first signal or the first failure. Returns the failure, or None."""
         failing = asyncio.create_task(self._failures.get())
         stopping = asyncio.create_task(self._stop.requested.wait())
         done, waiting = await asyncio.wait({failing, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -120,7 +121,7 @@ class Supervisor:
         return failing.result() if failing in done else None
 
     async def _end(self) -> None:
-        """Ends the router, which drains, and then the replicas, all at once."""
+        """Ends the router, which drains its requests on the replicas, and then all replicas at once."""
         for role in ("router", "replica"):
             keepers = [keeper for keeper in self._keepers if keeper.spec.role == role]
             await asyncio.gather(*(keeper.stop(self._stop.forced) for keeper in keepers))

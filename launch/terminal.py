@@ -1,4 +1,4 @@
-"""How a run is told on a terminal: coloured lines, and a table of what each process is doing until all are ready."""
+"""The reporter for terminals: coloured lines, and a table of the processes' phases until all are ready."""
 
 from collections.abc import Sequence
 from time import monotonic
@@ -18,7 +18,7 @@ _STYLES: Final = ("cyan", "magenta", "green", "yellow", "blue")
 
 
 class TerminalReporter:
-    """Prints to `console` for the processes called `names`."""
+    """A reporter that prints to `console`. `names`: the processes' names."""
 
     def __init__(self, console: Console, names: Sequence[str]) -> None:
         self._console = console
@@ -28,7 +28,7 @@ class TerminalReporter:
         self._table = StartTable(console, names)
 
     def lines(self, process: str, lines: Sequence[str]) -> None:
-        """Prints `lines`; colours in them stay, all else that steers a terminal goes, and markup means nothing."""
+        """Prints `lines` with their colours, without other control sequences, and without reading markup in them."""
         for line in lines:
             self._print(process, self._decoder.decode_line(line))
 
@@ -44,7 +44,7 @@ class TerminalReporter:
 
 
 class StartTable:
-    """A row a process below the log, from the first start until all is ready or the run is over."""
+    """A table below the log, with a row for each process, shown from the first start until all are ready."""
 
     def __init__(self, console: Console, names: Sequence[str]) -> None:
         self._rows = {name: StartRow(name) for name in names}
@@ -54,7 +54,7 @@ class StartTable:
         self._over = False
 
     def note(self, event: Event) -> None:
-        """Takes up what has happened."""
+        """Updates the table with an event, and removes it for good once all are ready, stop or fail."""
         if isinstance(event, Serving | Stopping | Failed):
             self._over = True
             self._live.stop()
@@ -67,11 +67,11 @@ class StartTable:
                 self._rows[process] = StartRow(process)
                 self._live.start()
             case Progress(process):
-                self._rows[process].doing = event.doing
+                self._rows[process].activity = event.activity
             case Ready(process, after_s):
                 self._rows[process].ready_after_s = after_s
             case Restarting(process, how, delay_s):
-                self._rows[process].doing = f"{how}; starting it again in {delay_s:g} s"
+                self._rows[process].activity = f"{how}; starting it again in {delay_s:g} s"
             case _:
                 pass
 
@@ -83,20 +83,20 @@ class StartTable:
 
 
 class StartRow:
-    """What one process is doing, and since when."""
+    """The table's row for one process: its activity, and the time since its start."""
 
     def __init__(self, name: str) -> None:
-        self.doing = "starting"
+        self.activity = "starting"
         self.ready_after_s: float | None = None
         self._name = name
-        self._since = monotonic()
+        self._started = monotonic()
         self._spinner = Spinner("dots", style="cyan")
 
     def cells(self) -> tuple[Spinner | str, str, Text, str]:
-        """A mark, the name, the phase, and the seconds that it has taken."""
+        """Returns the row's cells: a mark, the name, the phase, and the seconds since the start."""
         if self.ready_after_s is not None:
             return "✓", self._name, Text("ready", style="green"), f"{self.ready_after_s:.0f} s"
-        return self._spinner, self._name, Text(self.doing), f"{monotonic() - self._since:.0f} s"
+        return self._spinner, self._name, Text(self.activity), f"{monotonic() - self._started:.0f} s"
 
 
 def _style(event: Event) -> str:

@@ -1,4 +1,4 @@
-"""`python -m observability`: writes the dashboards into deploy/observability/dashboards."""
+"""The entry point of `python -m observability`: writes the dashboards into deploy/observability/dashboards."""
 
 from observability.boards import OUTPUT, files
 

@@ -1,12 +1,12 @@
-"""Adapters: where they are, what that costs, and what their answers are like."""
+"""The dashboard of adapters: their placement, the costs of swapping them, and the quality of their answers."""
 
 from observability.panels import Dashboard, Panel, Query, Section, Variable, stat
 from observability.promql import ANSWERS, EVERY, failing, per_second, quantile, share
 from observability.promql import CHOSEN as ANY
 
-# Bases have no revision.
+# Only adapters: answers of the base model have no revision.
 CHOSEN = f'{ANY}, revision!=""'
-_WELL = f'{CHOSEN}, outcome=~"ok|cached"'
+_ANSWERED = f'{CHOSEN}, outcome=~"ok|cached"'
 _VOTES = 'model=~"$adapter", revision=~"$revision"'
 _LOADS = "patchbay_server_adapter_load_seconds"
 _STAGING = "patchbay_server_adapter_staging_seconds"
@@ -84,8 +84,8 @@ _SWAPS = (
 )
 
 
-def _of_answers(metric: str) -> str:
-    return share(per_second(metric, CHOSEN, "revision"), per_second(ANSWERS, _WELL, "revision"))
+def _share_of_answers(metric: str) -> str:
+    return share(per_second(metric, CHOSEN, "revision"), per_second(ANSWERS, _ANSWERED, "revision"))
 
 
 _QUALITY = (
@@ -110,13 +110,13 @@ _QUALITY = (
     Panel(
         "Refusals",
         "Share of a revision's answers in which a guard found a refusal; none without a guard of that kind.",
-        (Query(_of_answers("patchbay_router_refusals_total"), "{{revision}}"),),
+        (Query(_share_of_answers("patchbay_router_refusals_total"), "{{revision}}"),),
         "percentunit",
     ),
     Panel(
         "Schema failures",
         "Share of a revision's answers in which a guard found something other than its schema asks for.",
-        (Query(_of_answers("patchbay_router_schema_failures_total"), "{{revision}}"),),
+        (Query(_share_of_answers("patchbay_router_schema_failures_total"), "{{revision}}"),),
         "percentunit",
     ),
     Panel(

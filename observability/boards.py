@@ -1,4 +1,4 @@
-"""All dashboards, and the files that they are in."""
+"""The list of all dashboards, and the content of their files."""
 
 import json
 from pathlib import Path
@@ -15,5 +15,5 @@ BOARDS = (OVERVIEW, ADAPTERS, CANARY, TENANTS, ENGINE)
 
 
 def files() -> dict[str, str]:
-    """What each dashboard's file holds, by its name."""
+    """Generates the content of each dashboard's file, by its name."""
     return {f"{board.uid}.json": json.dumps(document(board), indent=2) + "\n" for board in BOARDS}

@@ -1,17 +1,17 @@
-"""Canaries: the arms side by side, and what the evidence says."""
+"""The dashboard of canaries: their state, their evidence, and both arms side by side."""
 
 from observability.panels import Dashboard, Panel, Query, Section, Variable, note, stat
 from observability.promql import ANSWERS, EVERY, failing, per_second, quantile, share
 
 _EVENTS = "patchbay_router_canary_events_total"
 _CANARY = 'adapter=~"$adapter", revision=~"$revision"'
-_TRIED = 'revision=~"$revision"'
-_OF = 'adapter=~"$adapter", arm=~"canary|stable"'
-# Also counted there: requests themselves, copies of requests (copied…), pairs of answers (win_…) and what only the
-# canary is judged by (own_…).
+_REVISION = 'revision=~"$revision"'
+_BOTH_ARMS = 'adapter=~"$adapter", arm=~"canary|stable"'
+# The metric of events also counts requests themselves, copies of requests (copied…), pairs of answers (win_…) and
+# events that only the canary is judged by (own_…). None of these is a bad event that both arms are compared by.
 _JUDGED = 'event!~"request|copied.*|win_.*|own_.*"'
 
-_STANDING = (
+_STATE_PANELS = (
     stat(
         "Share of callers",
         "Weight of each canary, in percent of callers.",
@@ -41,7 +41,7 @@ _STANDING = (
     stat(
         "Canary's requests",
         "Requests of the canary's arm in the chosen time.",
-        Query(f'sum (increase({_EVENTS}{{{_TRIED}, arm="canary", event="request"}}[$__range]))', "requests"),
+        Query(f'sum (increase({_EVENTS}{{{_REVISION}, arm="canary", event="request"}}[$__range]))', "requests"),
     ),
     stat(
         "Copies",
@@ -84,15 +84,15 @@ _EVIDENCE = (
     Panel(
         "Judged requests",
         "Requests in a second by arm, as they are counted for the judgement: what the weight comes to.",
-        (Query(per_second(_EVENTS, f'{_TRIED}, event="request"', "revision, arm"), "{{revision}}: {{arm}}"),),
+        (Query(per_second(_EVENTS, f'{_REVISION}, event="request"', "revision, arm"), "{{revision}}: {{arm}}"),),
         "reqps",
     ),
 )
 
 
 def _bad(arm: str) -> Query:
-    """Bad events as a share of an arm's requests."""
-    chosen = f'{_TRIED}, arm="{arm}"'
+    """Makes the query for bad events as a share of an arm's requests, by event."""
+    chosen = f'{_REVISION}, arm="{arm}"'
     bad = per_second(_EVENTS, f"{chosen}, {_JUDGED}", "revision, event")
     requests = per_second(_EVENTS, f'{chosen}, event="request"', "revision")
     return Query(f"{bad} / on (revision) group_left () {requests}", "{{revision}}: {{event}}")
@@ -102,19 +102,19 @@ _ARMS = (
     Panel(
         "Errors by arm",
         "Share of requests without a whole answer, of those for which the client is not to blame, by who answered.",
-        (Query(failing(_OF, "adapter, arm"), "{{adapter}}: {{arm}}"),),
+        (Query(failing(_BOTH_ARMS, "adapter, arm"), "{{adapter}}: {{arm}}"),),
         "percentunit",
     ),
     Panel(
         "First byte by arm, 95th percentile",
         "Of streams, by who answered.",
-        (Query(quantile(0.95, "patchbay_router_ttft_seconds", _OF, "adapter, arm"), "{{adapter}}: {{arm}}"),),
+        (Query(quantile(0.95, "patchbay_router_ttft_seconds", _BOTH_ARMS, "adapter, arm"), "{{adapter}}: {{arm}}"),),
         "s",
     ),
     Panel(
         "Time per token by arm, 95th percentile",
         "Of streams that ended well, by who answered.",
-        (Query(quantile(0.95, "patchbay_router_token_seconds", _OF, "adapter, arm"), "{{adapter}}: {{arm}}"),),
+        (Query(quantile(0.95, "patchbay_router_token_seconds", _BOTH_ARMS, "adapter, arm"), "{{adapter}}: {{arm}}"),),
         "s",
     ),
     Panel(
@@ -122,7 +122,7 @@ _ARMS = (
         "How long answers are, which is what they cost.",
         (
             Query(
-                quantile(0.95, "patchbay_router_answer_tokens_per_answer", _OF, "adapter, arm"),
+                quantile(0.95, "patchbay_router_answer_tokens_per_answer", _BOTH_ARMS, "adapter, arm"),
                 "{{adapter}}: {{arm}}",
             ),
         ),
@@ -133,15 +133,15 @@ _ARMS = (
         (
             Query(
                 share(
-                    per_second("patchbay_router_refusals_total", _OF, "adapter, arm"),
-                    per_second(ANSWERS, _OF, "adapter, arm"),
+                    per_second("patchbay_router_refusals_total", _BOTH_ARMS, "adapter, arm"),
+                    per_second(ANSWERS, _BOTH_ARMS, "adapter, arm"),
                 ),
                 "{{adapter}}: {{arm}}, refusals",
             ),
             Query(
                 share(
-                    per_second("patchbay_router_schema_failures_total", _OF, "adapter, arm"),
-                    per_second(ANSWERS, _OF, "adapter, arm"),
+                    per_second("patchbay_router_schema_failures_total", _BOTH_ARMS, "adapter, arm"),
+                    per_second(ANSWERS, _BOTH_ARMS, "adapter, arm"),
                 ),
                 "{{adapter}}: {{arm}}, schema",
             ),
@@ -176,7 +176,7 @@ _COUNTED_EVENTS = (
         width=12,
     ),
 )
-_SAID = """Slices (by tenant, language, header) are judged by counts in the registry and are no metrics: a tenant's name
+_NOTE = """Slices (by tenant, language, header) are judged by counts in the registry and are no metrics: a tenant's name
 is never a label. `patchbay canary status` and `patchbay canary report ID` have them, as well as each verdict's reason.
 What was counted of a canary (*bad events*) is dropped from the metrics when it ends; the report keeps it."""
 CANARY = Dashboard(
@@ -188,10 +188,10 @@ CANARY = Dashboard(
         Variable("revision", 'patchbay_router_canary_weight{adapter=~"$adapter"}', "revision"),
     ),
     (
-        Section("How canaries stand", _STANDING),
+        Section("How canaries stand", _STATE_PANELS),
         Section("Evidence", _EVIDENCE),
         Section("Arms side by side: what was answered", _ARMS),
         Section("Arms side by side: what is judged", _COUNTED_EVENTS),
-        Section("What is not here", (note("By design", _SAID),)),
+        Section("What is not here", (note("By design", _NOTE),)),
     ),
 )

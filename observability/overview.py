@@ -1,4 +1,4 @@
-"""How it goes as a whole: what clients get, how fast, what waits, what it costs."""
+"""The dashboard of the whole: availability, speed, queue, tokens, cost and faults."""
 
 from observability.panels import Dashboard, Panel, Query, Section, Variable, stat
 from observability.promql import ANSWERS, CHOSEN, EVERY, failing, per_second, quantile

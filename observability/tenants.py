@@ -1,10 +1,10 @@
-"""What can be shown of tenants: what happens to them all. Who they are is in no label."""
+"""The dashboard of all tenants together: queue, limits and admission. No label names a tenant."""
 
 from observability.panels import Dashboard, Panel, Query, Section, Variable, note
 from observability.promql import ANSWERS, BAD, CHOSEN, EVERY, per_second, quantile
 
 _REQUESTS = "patchbay_router_requests_total"
-_SAID = """A tenant's name, a key and a caller are never labels of a metric: their number has no bound, and whoever
+_NOTE = """A tenant's name, a key and a caller are never labels of a metric: their number has no bound, and whoever
 reads metrics need not know customers. By design there is no metric of: a tenant's requests, tokens, cost or place in
 the queue; which limit refused a request; when a key expires. Where they are instead:
 
@@ -93,7 +93,7 @@ TENANTS = Dashboard(
         Variable("revision", f'{ANSWERS}{{adapter=~"$adapter"}}', "revision"),
     ),
     (
-        Section("What is not here", (note("No names, by design", _SAID),)),
+        Section("What is not here", (note("No names, by design", _NOTE),)),
         Section("Queue", _QUEUE),
         Section("Limits", _LIMITS),
         Section("Admission and what follows from it", _ADMISSION),

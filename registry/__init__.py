@@ -1,1 +1,1 @@
-"""The registry: adapters, their immutable revisions, the channels that say which one a name means."""
+"""The registry: adapters, their immutable revisions, and the channels that decide which revision a name means."""

@@ -1,5 +1,7 @@
-"""Tenants, keys and usage in the registry's database. Each method is one transaction, and blocks; each raises
-RegistryError where the database cannot be used."""
+"""The tenants, keys and usage in the registry's database.
+
+Each method is one transaction, and blocks; each raises RegistryError where the database cannot be used.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, fields
@@ -18,27 +20,31 @@ from patchbay.registry.schema import keys, tenants, usage
 
 
 class Accounts:
-    """The accounts of one registry."""
+    """The accounts of one registry: tenants, their API keys, and what they used. `clock`: aware times in UTC."""
 
     def __init__(self, database: Database, clock: Callable[[], datetime]) -> None:
         self._database = database
         self._clock = clock
 
     def create_tenant(self, name: str, *, tier: str, limits: Limits, actor: str) -> TenantRecord:
-        """A new tenant. Raises ConfigError where it may not be called so, Conflict where there is one."""
+        """Creates a tenant.
+
+        `tier`: the tier's name; `limits`: the tenant's own; `actor`: the person, for the audit. Raises ConfigError
+        where the name is not valid, Conflict where there is such a tenant.
+        """
         if not TENANT_NAME.fullmatch(name):
             raise ConfigError(f"'{name[:80]}' is no tenant's name: letters, digits and any of . _ - are, up to 63.")
-        made = TenantRecord(name, tier, limits, disabled=False, created_at=self._clock())
+        created = TenantRecord(name, tier, limits, disabled=False, created_at=self._clock())
         with self._database.write() as connection:
             if _tenant(connection, name) is not None:
                 raise Conflict(f"There is a tenant called '{name}' already.")
             connection.execute(
                 insert(tenants).values(
-                    name=name, tier=tier, limits=_dumped(limits), disabled=False, created_at=made.created_at
+                    name=name, tier=tier, limits=_dumped(limits), disabled=False, created_at=created.created_at
                 )
             )
-            self._changed(connection, actor, "tenant.create", name, {"tier": tier})
-        return made
+            self._record_change(connection, actor, "tenant.create", name, {"tier": tier})
+        return created
 
     def set_tenant(
         self,
@@ -49,33 +55,37 @@ class Accounts:
         limits: Limits | None = None,
         disabled: bool | None = None,
     ) -> TenantRecord:
-        """Changes what is given. Raises NotFound."""
+        """Changes the settings of a tenant that are not None. Raises NotFound."""
         with self._database.write() as connection:
             _require(connection, name)
-            given = {"tier": tier, "limits": None if limits is None else _dumped(limits), "disabled": disabled}
-            values = {key: value for key, value in given.items() if value is not None}
+            changes = {"tier": tier, "limits": None if limits is None else _dumped(limits), "disabled": disabled}
+            values = {key: value for key, value in changes.items() if value is not None}
             if values:
                 connection.execute(update(tenants).where(tenants.c.name == name).values(**values))
-                self._changed(connection, actor, "tenant.set", name, values)
+                self._record_change(connection, actor, "tenant.set", name, values)
             return _require(connection, name)
 
     def tenants(self) -> tuple[TenantRecord, ...]:
-        """Every tenant, by name."""
+        """Lists every tenant, in the order of names."""
         with self._database.read() as connection:
             return read_access(connection).tenants
 
     def create_key(
         self, tenant: str, scope: Scope, *, actor: str, note: str = "", ttl: timedelta | None = None
     ) -> tuple[NewKey, KeyRecord]:
-        """A new key of a tenant, whose text is told this once. Raises NotFound."""
-        made, now = new_key(), self._clock()
+        """Creates a key of a tenant, and returns it with its text, which is never shown again.
+
+        `scope`: the routes and adapters that it opens; `ttl`: the time until it expires, None for ever. Raises
+        NotFound.
+        """
+        created, now = new_key(), self._clock()
         expires = now + ttl if ttl else None
         with self._database.write() as connection:
             _require(connection, tenant)
             values = {
-                "id": made.id,
+                "id": created.id,
                 "tenant": tenant,
-                "digest": made.digest,
+                "digest": created.digest,
                 "note": note,
                 "routes": scope.routes,
                 "adapters": scope.adapters,
@@ -84,18 +94,18 @@ class Accounts:
                 "expires_at": expires,
             }
             connection.execute(insert(keys).values(**values))
-            self._changed(connection, actor, "key.create", made.id, {"tenant": tenant})
-            return made, _key_of(connection.execute(select(keys).where(keys.c.id == made.id)).one())
+            self._record_change(connection, actor, "key.create", created.id, {"tenant": tenant})
+            return created, _key_of(connection.execute(select(keys).where(keys.c.id == created.id)).one())
 
     def keys(self, tenant: str | None = None) -> tuple[KeyRecord, ...]:
-        """Every key, of one tenant or of all, the newest last."""
+        """Lists every key, of one tenant or of all, the newest last."""
         query = select(keys).order_by(keys.c.created_at, keys.c.id)
         query = query if tenant is None else query.where(keys.c.tenant == tenant)
         with self._database.read() as connection:
             return tuple(_key_of(row) for row in connection.execute(query))
 
     def revoke_key(self, key: str, *, actor: str, after: timedelta = timedelta()) -> KeyRecord:
-        """Ends a key, now or `after` a while. Raises NotFound, and Conflict where it has ended already."""
+        """Revokes a key, now or `after` a while. Raises NotFound, and Conflict where it was revoked already."""
         now = self._clock()
         with self._database.write() as connection:
             row = connection.execute(select(keys).where(keys.c.id == key)).one_or_none()
@@ -105,14 +115,13 @@ class Accounts:
                 raise Conflict(f"The key '{key}' was revoked already.")
             values = {"expires_at": now + after} if after else {"revoked_at": now}
             connection.execute(update(keys).where(keys.c.id == key).values(**values))
-            self._changed(
+            self._record_change(
                 connection, actor, "key.revoke", key, {"tenant": row.tenant, "after_s": after.total_seconds()}
             )
             return _key_of(connection.execute(select(keys).where(keys.c.id == key)).one())
 
     def add_usage(self, batch: UsageBatch) -> bool:
-        """Adds to what is there, all of it or nothing, and only where the batch was not added before: whether it was
-        new."""
+        """Adds a batch to the usage, all of it or nothing, and only once. Returns whether it was new."""
         with self._database.write() as connection:
             if not batches.is_new(connection, batch.source, batch.number, self._clock()):
                 return False
@@ -121,8 +130,10 @@ class Accounts:
             return True
 
     def add_left_usage(self, batch: UsageBatch) -> bool:
-        """As `add_usage`, of a batch that another process has left. Raises TooOld where nobody knows any more whether
-        it was added before."""
+        """Adds a batch that another process left in the spool, as `add_usage` does.
+
+        Raises TooOld where the batch is so old that the registry may have forgotten that it was added before.
+        """
         if batches.is_too_old((row.hour.astimezone(UTC) for row in batch.rows), self._clock()):
             raise batches.TooOld(f"it is older than {batches.COUNTED_FOR.days} days and may have been counted")
         return self.add_usage(batch)
@@ -130,15 +141,18 @@ class Accounts:
     def usage(
         self, *, since: datetime, until: datetime | None = None, tenant: str | None = None
     ) -> tuple[UsageRow, ...]:
-        """What was used from the hour of `since` to before `until`, by hour, tenant, route and model."""
+        """Lists the usage from the hour of `since` to before `until`, by hour, tenant, route and model.
+
+        `tenant`: only of that one; None for all.
+        """
         query = select(usage).where(usage.c.hour >= since.replace(minute=0, second=0, microsecond=0))
         query = query if until is None else query.where(usage.c.hour < until)
         query = query if tenant is None else query.where(usage.c.tenant == tenant)
         with self._database.read() as connection:
-            found = connection.execute(query.order_by(usage.c.hour, usage.c.tenant, usage.c.route, usage.c.model))
-            return tuple(_usage_of(row) for row in found)
+            rows = connection.execute(query.order_by(usage.c.hour, usage.c.tenant, usage.c.route, usage.c.model))
+            return tuple(_usage_of(row) for row in rows)
 
-    def _changed(
+    def _record_change(
         self, connection: Connection, actor: str, action: str, subject: str, details: Mapping[str, object]
     ) -> None:
         journal.bump(connection)
@@ -146,29 +160,29 @@ class Accounts:
 
 
 def read_access(connection: Connection) -> Access:
-    """All tenants, by name, and all keys that were not revoked."""
-    found = connection.execute(select(tenants).order_by(tenants.c.name))
-    live = connection.execute(select(keys).where(keys.c.revoked_at.is_(None)))
-    keyed = connection.execute(select(keys.c.id).limit(1)).first() is not None
-    return Access(tuple(_tenant_of(row) for row in found), tuple(_key_of(row) for row in live), keyed)
+    """Reads all tenants, by name, and all keys that were not revoked."""
+    all_tenants = connection.execute(select(tenants).order_by(tenants.c.name))
+    active = connection.execute(select(keys).where(keys.c.revoked_at.is_(None)))
+    has_keys = connection.execute(select(keys.c.id).limit(1)).first() is not None
+    return Access(tuple(_tenant_of(row) for row in all_tenants), tuple(_key_of(row) for row in active), has_keys)
 
 
 def _add(connection: Connection, row: UsageRow) -> None:
     counts = {"requests", "failed", "prompt_tokens", "answer_tokens", "billionths"}
-    same = (
+    matches_key = (
         (usage.c.hour == row.hour)
         & (usage.c.tenant == row.tenant)
         & (usage.c.route == row.route)
         & (usage.c.model == row.model)
     )
     added = {name: usage.c[name] + getattr(row, name) for name in counts}
-    if not connection.execute(update(usage).where(same).values(**added)).rowcount:
+    if not connection.execute(update(usage).where(matches_key).values(**added)).rowcount:
         connection.execute(insert(usage).values(**asdict(row), cost=0.0))
 
 
 def _usage_of(row: Row[tuple[object, ...]]) -> UsageRow:
-    """A row with what routers of before counted of its cost, which were no whole numbers."""
-    values = {one.name: getattr(row, one.name) for one in fields(UsageRow)}
+    """Converts a row, and adds the cost that older routers counted in a float."""
+    values = {field.name: getattr(row, field.name) for field in fields(UsageRow)}
     return UsageRow(**values | {"billionths": row.billionths + round(row.cost * BILLION)})
 
 
@@ -199,7 +213,7 @@ def _key_of(row: Row[tuple[object, ...]]) -> KeyRecord:
 
 
 def _names(value: object) -> tuple[str, ...] | None:
-    return tuple(str(one) for one in value) if isinstance(value, list) else None
+    return tuple(str(name) for name in value) if isinstance(value, list) else None
 
 
 def _dumped(limits: Limits) -> dict[str, object]:

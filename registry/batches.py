@@ -1,8 +1,9 @@
-"""Batches of what a process counted: numbered by their source from 1 on, and taken once, however often they come.
+"""The numbering of usage batches, by which the registry takes each batch once, however often it is sent.
 
-A write whose answer is lost may have been done, so it is sent again under the same number: the number is kept in the
-transaction that takes the batch. How far a source has come is forgotten once nothing of it can come any more: what lay
-in a spool for longer than `COUNTED_FOR` is not taken (`is_too_old`).
+A source numbers its batches from 1 on. A write whose answer is lost may have been done, so it is sent again under the
+same number, and the registry stores that number in the transaction that takes the batch. A source's last number is
+forgotten once nothing of the source can come any more: a batch that lay in a spool for longer than `COUNTED_FOR` is not
+taken (`is_too_old`).
 """
 
 from collections.abc import Iterable
@@ -13,38 +14,42 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from patchbay.registry.schema import batches
 
-# A machine may be off for as long, and its usage is counted still. Every start of a router is one row more.
+# A machine may be off for so long, and its usage still counts. A longer time costs space: each start of a router adds a
+# row.
 COUNTED_FOR: Final = timedelta(days=90)
-# Hours are a router's own, and rounded down; the times of rows are the registry's.
+# A margin, since hours are rounded down and by a router's clock, but the times of rows are by the registry's.
 CLOCKS_DIFFER_BY: Final = timedelta(days=2)
 
 
 class TooOld(ValueError):
-    """A batch of which nobody knows any more whether it was taken."""
+    """A batch is so old that the registry may have forgotten whether it was taken."""
 
 
 def is_new(connection: Connection, source: str, number: int, at: datetime) -> bool:
-    """Whether the batch `number` of `source` was not taken yet; it is from now on, if the transaction ends well. A
-    source sends its batches in order. With a new source, those are forgotten of which nothing can come any more."""
-    taken = connection.execute(select(batches.c.number).where(batches.c.source == source)).scalar_one_or_none()
-    if taken is None:
+    """Says whether the batch `number` of `source` was not taken yet, and marks it as taken in this transaction.
+
+    A source sends its batches in order. With each new source, old sources are forgotten of which nothing can come any
+    more. `at`: now, by the registry's clock.
+    """
+    last_number = connection.execute(select(batches.c.number).where(batches.c.source == source)).scalar_one_or_none()
+    if last_number is None:
         connection.execute(delete(batches).where(batches.c.at < forgotten_before(at)))
         connection.execute(insert(batches).values(source=source, number=number, at=at))
         return True
-    if number <= taken:
+    if number <= last_number:
         return False
     connection.execute(update(batches).where(batches.c.source == source).values(number=number, at=at))
     return True
 
 
 def forgotten_before(now: datetime) -> datetime:
-    """Sources that were last heard of before this are forgotten. Pure."""
+    """Returns the time before which sources were last heard of that are forgotten. Pure."""
     return now - COUNTED_FOR - CLOCKS_DIFFER_BY
 
 
 def is_too_old(hours: Iterable[datetime], now: datetime) -> bool:
-    """Whether a batch with rows of these `hours` may have been taken, and its source been forgotten since. Pure.
+    """Says whether a batch with rows of these `hours` may have been taken, and its source forgotten since. Pure.
 
-    The newest hour is before the batch was made, and that before it was taken.
+    The newest hour is before the batch was made, and that is before it was taken.
     """
     return max(hours, default=now) < now - COUNTED_FOR

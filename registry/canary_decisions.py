@@ -1,4 +1,4 @@
-"""What people decide about a canary, over one registry. Every method blocks."""
+"""The decisions of people about a canary: promote, pause, resume, abort. Every method blocks."""
 
 from collections.abc import Collection
 from datetime import datetime
@@ -12,8 +12,11 @@ _UNDECIDED: tuple[CanaryPhase, ...] = ("pending", "warming", "running", "paused"
 
 
 class CanaryMoves:
-    """Each raises NotFound, and Conflict where the canary is another than `canary` by now, has ended, or is past the
-    point at which that can be decided."""
+    """The decisions on the canaries of one registry.
+
+    Each raises NotFound, and Conflict where the canary is another than `canary` by now, has ended, or is past the point
+    at which that can be decided.
+    """
 
     def __init__(self, canaries: Canaries) -> None:
         self._canaries = canaries

@@ -1,5 +1,4 @@
-"""Looks at canaries, the tallies that they are taken by, and checkpoints, within a transaction that the caller has
-begun.
+"""The stored looks at canaries, the tallies that they used, and checkpoints, within a transaction of the caller's.
 
 What a look has taken is folded into as few rows as say the same, and what all looks came to is kept in one checkpoint:
 so whoever asks how a canary stands, or goes on with it, reads two rows, however long it has lasted.

@@ -1,4 +1,4 @@
-"""A canary as the registry holds it: frozen values. Times are aware UTC datetimes."""
+"""The records of canaries in the registry, as frozen values. Times are aware UTC datetimes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -77,17 +77,17 @@ class CanaryRecord:
 
     @property
     def name(self) -> str:
-        """What is tried: `sql@4`, or `pool next`."""
+        """The name of what is tried: `sql@4`, or `pool next`."""
         return f"pool {self.pool}" if self.pool is not None else revision_name(self.adapter, self.number)
 
     @property
     def stable_name(self) -> str:
-        """What it is compared with: `sql@3`, or the other pools."""
+        """The name of what it is compared with: `sql@3`, or the other pools."""
         return "all other pools" if self.pool is not None else revision_name(self.adapter, self.baseline)
 
     @property
     def subject(self) -> str:
-        """What people name it by: the adapter, or the pool."""
+        """The name that people use for it: the adapter's, or the pool's."""
         return self.pool if self.pool is not None else self.adapter
 
     @property
@@ -107,7 +107,7 @@ class CanaryRecord:
         return not self.passed and self.next_step < len(steps) and bool(steps[self.next_step].get("gate"))
 
     def paused_until(self, now: datetime) -> float:
-        """For how many seconds it has been paused, in all, until `now`."""
+        """Returns the seconds that it has been paused, in all, until `now`."""
         return self.paused_s + ((now - self.paused_at).total_seconds() if self.paused_at is not None else 0.0)
 
     @property
@@ -118,8 +118,10 @@ class CanaryRecord:
 
 @dataclass(frozen=True, slots=True)
 class CanaryTally:
-    """What a router counted of a canary's requests, as JSON (router.canary.ledger.Counts). `look`: the one that it went
-    into, None before."""
+    """The counts of a canary's requests by one router, as JSON (router.canary.ledger.Counts).
+
+    `look`: the number of the look that used it, None before.
+    """
 
     id: int
     canary: int
@@ -163,7 +165,7 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """What the looks at a canary have come to, up to the one with the number `look`. `ledger`: as JSON."""
+    """The sum of the looks at a canary, up to the one with the number `look`. `ledger`: as JSON."""
 
     canary: int
     look: int

@@ -1,7 +1,7 @@
-"""The connection to the registry's database: the one place that knows which database it is.
+"""The connection to the registry's database, SQLite or PostgreSQL: only this module knows which of them it is.
 
-Reads see one moment. Writes take turns, on SQLite by its own lock and on PostgreSQL by an advisory one, so that what a
-write has read stays true until it ends.
+A read sees the state of one moment. Writes run one at a time, on SQLite by its own lock and on PostgreSQL by an
+advisory one, so that what a write has read stays true until it ends.
 """
 
 import contextlib
@@ -33,62 +33,65 @@ from patchbay.registry.times import as_utc, utc_now
 
 _log = logging.getLogger("patchbay.registry")
 _BUSY_MS = 15_000
-_TURN_MS = 200
-# Any number that nothing else in the database locks by: "patchbay" in ASCII, cut to 63 bits.
+_LOCK_WAIT_MS = 200
+# The key of the advisory lock. Any number that nobody else uses would do: "patchbay" in ASCII, cut to 63 bits.
 _WRITE_LOCK = 0x7061746368626179 >> 1
 _CONNECT_S = 5
-# As many as threads may want one at once: who waits for a connection waits for whoever has it, whatever they do.
-_MORE = 24
-# A statement that waits for a lock, or works, for longer is ended by the server. One of which the server says nothing
-# for longer is given up here: a server that is stopped, or behind a dead network, ends nothing.
+# Enough connections for all threads that may want one at once: else a thread would wait for a slow query of another.
+_MAX_OVERFLOW = 24
+# The server ends a statement that runs, or waits for a lock, for longer than the first. After the second, this process
+# gives up itself: a server that is stopped, or behind a dead network, ends nothing.
 _STATEMENT_S, _SILENT_S = 8, 10.0
-_BOUND = f"SET LOCAL statement_timeout = '{_STATEMENT_S}s'"
-# How the kernel finds out that a server's machine is gone: probes after 5 s of silence, every 2 s, three of them.
-_PROBES = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3, "tcp_user_timeout": 10_000}
+_SET_TIMEOUT = f"SET LOCAL statement_timeout = '{_STATEMENT_S}s'"
+# TCP keep-alive, by which the kernel finds that a server's machine is gone: after 5 s of silence, three probes, each 2
+# s apart.
+_KEEPALIVE = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3, "tcp_user_timeout": 10_000}
 
 
 class Database:
     """A pool of connections to the database at `url`. Thread-safe.
 
-    `anew`: a new, empty one may be made where one was. Raises ConfigError where the URL is none, RegistryError where
-    the database cannot be reached, or an SQLite file that was there is gone.
+    `anew`: whether a new, empty database may be made where there was one before. Raises ConfigError where `url` is not
+    a database's URL, RegistryError where the database cannot be reached, or an SQLite file that was there is gone.
     """
 
     def __init__(self, url: str, *, anew: bool = False) -> None:
         self._url = _parsed(url)
         self._sqlite = self._url.get_backend_name() == "sqlite"
         self._file = _file_of(self._url) if self._sqlite else None
-        # Before anything looks at the file itself: who makes it first says so afterwards.
+        # Read before anything opens the file, since opening makes it. The process that makes it writes the sign later.
         self._sign = presence.sign_of(self._file) if self._file is not None and not anew else None
         if self._file is not None and self._sign is not None and not self._file.exists():
             raise presence.lost(self._file, self._sign, "it is gone")
         if self._sqlite:
             _make_folder(self._url)
-        self._patience = AnswerTimeout(_BUSY_MS / 1000 if self._sqlite else _SILENT_S)
+        self._answer_timeout = AnswerTimeout(_BUSY_MS / 1000 if self._sqlite else _SILENT_S)
         self._inode: tuple[int, int] | None = None
-        self._engine = _sqlite_engine(self._url) if self._sqlite else _postgres_engine(self._url, self._patience)
+        self._engine = _sqlite_engine(self._url) if self._sqlite else _postgres_engine(self._url, self._answer_timeout)
 
     def migrate(self) -> None:
-        """Brings the tables to this version's form. Several processes may do so at once; raises RegistryError where the
-        database was made by a newer version."""
+        """Migrates the tables to this version. Several processes may do so at once.
+
+        Raises RegistryError where the database was made by a newer version.
+        """
         config = Config()
         config.set_main_option("script_location", str(resources.files("patchbay.registry") / "migrations"))
         script = ScriptDirectory.from_config(config)
         version = self._version()
         if version is None and self._file is not None and self._sign is not None:
-            # What was taken for a sign of an old registry may be that of one that another process is making.
+            # The sign may be that of a registry that another process is making right now: wait for its transaction.
             with self.write() as connection:
                 version = _version_in(connection)
             if version is None:
                 raise presence.lost(self._file, self._sign, "it has no tables")
         if version != script.get_current_head():
-            # Only then, so that nobody who only reads waits for whoever writes.
+            # Not otherwise, so that processes which only read need not wait for the write lock.
             self._upgrade(config)
         if self._file is not None:
             presence.mark(self._file)
 
     def _upgrade(self, config: Config) -> None:
-        with self.write() as connection, self._translated():
+        with self.write() as connection, self._translate_errors():
             config.attributes["connection"] = connection
             try:
                 command.upgrade(config, "head")
@@ -99,44 +102,46 @@ class Database:
                 ) from error
 
     def _version(self) -> str | None:
-        """The step that the tables are at, None where there are none."""
+        """Returns the migration step that the tables are at, None where there are none."""
         with self.read() as connection:
             return _version_in(connection)
 
     def time(self) -> datetime:
-        """The time by the database's own clock: SQLite's is this machine's. Raises RegistryError."""
+        """Returns the time by the database's own clock; SQLite's is this machine's. Raises RegistryError."""
         if self._sqlite:
             return utc_now()
         with self.read() as connection:
             return self.time_in(connection) or utc_now()
 
     def time_in(self, connection: Connection) -> datetime | None:
-        """The time by the clock of the database behind `connection`, None where it has none of its own."""
+        """Returns the time by the clock of the database behind `connection`, None where it has none of its own."""
         return None if self._sqlite else as_utc(connection.execute(text("SELECT clock_timestamp()")).scalar_one())
 
     def hurry(self, within_s: float) -> None:
-        """Has everything that is asked from now on end within `within_s` seconds from now, or fail."""
-        self._patience.hurry(within_s)
+        """Makes all queries end within `within_s` seconds from now, or fail."""
+        self._answer_timeout.hurry(within_s)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A transaction that sees one moment and changes nothing. Raises RegistryError."""
-        with self._translated(), self._connected() as connection:
+        """Opens a transaction that sees the state of one moment and changes nothing. Raises RegistryError."""
+        with self._translate_errors(), self._connected() as connection:
             if not self._sqlite:
-                connection.exec_driver_sql(f"SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY; {_BOUND}")
+                connection.exec_driver_sql(f"SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY; {_SET_TIMEOUT}")
             else:
                 connection.exec_driver_sql("BEGIN")
             yield connection
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        """A transaction that no other write runs beside; it takes effect as a whole, or not at all. Raises
-        RegistryError."""
-        with self._translated(), self._connected() as connection:
+        """Opens a transaction beside which no other write runs. Raises RegistryError.
+
+        It takes effect as a whole, or not at all.
+        """
+        with self._translate_errors(), self._connected() as connection:
             if self._sqlite:
                 self._begin_write(connection)
             else:
-                connection.exec_driver_sql(_BOUND)
+                connection.exec_driver_sql(_SET_TIMEOUT)
                 connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _WRITE_LOCK})
             yield connection
             connection.commit()
@@ -152,49 +157,51 @@ class Database:
 
     @contextmanager
     def _connected(self) -> Iterator[Connection]:
-        self._look_at_file()
+        self._check_file()
         with self._engine.connect() as connection:
             if self._file is not None and self._inode is None:
                 self._inode = _inode(self._file)
             yield connection
 
     def _begin_write(self, connection: Connection) -> None:
-        """Waits for SQLite's write lock, in turns short enough for a hurry that begins meanwhile."""
-        since_s = time.monotonic()
-        connection.exec_driver_sql(f"PRAGMA busy_timeout={_TURN_MS}")
+        """Waits for SQLite's write lock, in steps short enough to notice a `hurry` meanwhile."""
+        started_s = time.monotonic()
+        connection.exec_driver_sql(f"PRAGMA busy_timeout={_LOCK_WAIT_MS}")
         try:
             while True:
                 try:
                     connection.exec_driver_sql("BEGIN IMMEDIATE")
                 except DBAPIError as error:
-                    if not _is_locked(error) or self._patience.is_spent(since_s):
+                    if not _is_locked(error) or self._answer_timeout.is_spent(started_s):
                         raise
                 else:
                     return
         finally:
             connection.exec_driver_sql(f"PRAGMA busy_timeout={_BUSY_MS}")
 
-    def _look_at_file(self) -> None:
-        """Goes over to a file that has taken the place of the one that was opened. Raises RegistryError where it is
-        gone: opened again it would be a new, empty one."""
+    def _check_file(self) -> None:
+        """Reopens the SQLite file where another one has taken its place, as after a restore.
+
+        Raises RegistryError where it is gone: opened again, it would be a new, empty one.
+        """
         if self._file is None or self._inode is None:
             return
-        now = _inode(self._file)
-        if now is None:
+        inode = _inode(self._file)
+        if inode is None:
             raise RegistryError(f"The registry's file {self._file} is gone.", hint="Put it back, or restore a backup.")
-        if now != self._inode:
+        if inode != self._inode:
             _log.warning("the registry's file %s is another one than before: it is read from now on", self._file)
             self._engine.dispose()
-            self._inode = now
+            self._inode = inode
 
     @contextmanager
-    def _translated(self) -> Iterator[None]:
-        """The seam where the database's errors become ours. Their full text may hold rows, so only its head is told."""
+    def _translate_errors(self) -> Iterator[None]:
+        """Translates the database's errors into RegistryError, with the first line: their full text may hold rows."""
         try:
             yield
         except DBAPIError as error:
             if self._sqlite and type(error) is DatabaseError:
-                # Of a damaged file: a connection that saw the damage goes on seeing it once the file is whole again.
+                # The file is damaged. A connection that saw the damage goes on seeing it once the file is whole again.
                 self._engine.dispose()
             reason = str(error.orig).strip().splitlines()
             raise RegistryError(
@@ -206,7 +213,7 @@ class Database:
 
 
 def _version_in(connection: Connection) -> str | None:
-    """The step that the tables are at, None where there are none."""
+    """Returns the migration step that the tables are at, None where there are none."""
     if not sqlalchemy.inspect(connection).has_table("alembic_version"):
         return None
     found: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
@@ -227,7 +234,7 @@ def _parsed(url: str) -> URL:
 
 
 def sqlite_file(url: str) -> Path | None:
-    """The file of the SQLite database at `url`, None for other databases. Raises ConfigError where the URL is none."""
+    """Returns the file of the SQLite database at `url`, None for other databases. Raises ConfigError for no URL."""
     parsed = _parsed(url)
     return _file_of(parsed) if parsed.get_backend_name() == "sqlite" else None
 
@@ -237,12 +244,12 @@ def _file_of(url: URL) -> Path | None:
 
 
 def _inode(file: Path) -> tuple[int, int] | None:
-    """What tells a file from another one of its name, None where there is none."""
+    """Returns the device and inode, which distinguish a file from another of its name; None where there is no file."""
     try:
-        found = file.stat()
+        status = file.stat()
     except OSError:
         return None
-    return found.st_dev, found.st_ino
+    return status.st_dev, status.st_ino
 
 
 def _is_locked(error: DBAPIError) -> bool:
@@ -262,7 +269,7 @@ def _make_folder(url: URL) -> None:
 
 
 def _keep_private(file: Path) -> None:
-    """Makes `file` its owner's alone before SQLite opens it, whose own files beside it get the same mode."""
+    """Makes `file` accessible to its owner only, before SQLite opens it and gives its own files the same mode."""
     if file.exists():
         if stat.S_IMODE(file.stat().st_mode) & 0o077 and file.stat().st_uid == os.geteuid():
             file.chmod(0o600)
@@ -276,9 +283,9 @@ def _postgres_engine(url: URL, timeout: AnswerTimeout) -> Engine:
         url,
         pool_pre_ping=True,
         pool_size=4,
-        max_overflow=_MORE,
+        max_overflow=_MAX_OVERFLOW,
         pool_timeout=_SILENT_S,
-        connect_args={"connect_timeout": _CONNECT_S, **_PROBES},
+        connect_args={"connect_timeout": _CONNECT_S, **_KEEPALIVE},
     )
 
     @event.listens_for(engine, "do_connect")
@@ -290,12 +297,12 @@ def _postgres_engine(url: URL, timeout: AnswerTimeout) -> Engine:
 
 def _sqlite_engine(url: URL) -> Engine:
     engine = sqlalchemy.create_engine(
-        url, max_overflow=_MORE, connect_args={"timeout": _BUSY_MS / 1000, "check_same_thread": False}
+        url, max_overflow=_MAX_OVERFLOW, connect_args={"timeout": _BUSY_MS / 1000, "check_same_thread": False}
     )
 
     @event.listens_for(engine, "connect")
     def set_up(connection: Any, _record: Any) -> None:
-        # Transactions are begun by us alone: the driver would begin them late, and read before it has the lock.
+        # We begin all transactions ourselves: the driver would begin them late, and read before it has the lock.
         connection.isolation_level = None
         for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"busy_timeout={_BUSY_MS}"):
             connection.execute(f"PRAGMA {pragma}")

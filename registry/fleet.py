@@ -1,4 +1,7 @@
-"""Who is alive, who leads, and how replicas stand. None of it is history, so none of it is in the audit."""
+"""The live state of routers and replicas: heartbeats, leases, addresses and reports.
+
+None of it is history, so none of it is in the audit.
+"""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -11,27 +14,30 @@ from patchbay.registry.records import ReplicaAddress, ReplicaReport, RouterBeat
 from patchbay.registry.rows import replica_of, report_document, report_of
 from patchbay.registry.schema import leases, replicas, reports, routers
 
-_FORGOTTEN_AFTER = timedelta(hours=1)
+_FORGET_AFTER = timedelta(hours=1)
 
 
-def beat(connection: Connection, given: RouterBeat) -> None:
-    """Notes that a router is alive, and forgets those that have not been for long."""
-    row = connection.execute(select(routers).where(routers.c.name == given.name)).one_or_none()
-    since = row.since if row is not None and row.generation == given.generation else None
-    values = {"generation": given.generation, "seen_at": given.seen_at, "since": since or given.seen_at}
-    if _put(connection, routers, given.name, values):
-        connection.execute(delete(routers).where(routers.c.seen_at < given.seen_at - _FORGOTTEN_AFTER))
+def beat(connection: Connection, heartbeat: RouterBeat) -> None:
+    """Records a router's heartbeat, and forgets routers without one for an hour."""
+    row = connection.execute(select(routers).where(routers.c.name == heartbeat.name)).one_or_none()
+    since = row.since if row is not None and row.generation == heartbeat.generation else None
+    values = {"generation": heartbeat.generation, "seen_at": heartbeat.seen_at, "since": since or heartbeat.seen_at}
+    if _put(connection, routers, heartbeat.name, values):
+        connection.execute(delete(routers).where(routers.c.seen_at < heartbeat.seen_at - _FORGET_AFTER))
 
 
 def alive(connection: Connection, since: datetime) -> tuple[RouterBeat, ...]:
-    """The routers that gave a sign of life after `since`, by name."""
+    """Lists the routers whose last heartbeat is not before `since`, by name."""
     query = select(routers).where(routers.c.seen_at >= since).order_by(routers.c.name)
     return tuple(RouterBeat(row.name, row.generation, row.seen_at, row.since) for row in connection.execute(query))
 
 
 def take_lease(connection: Connection, name: str, holder: str, now: datetime, ttl_s: float) -> bool:
-    """Whether `holder` has the lease for the next `ttl_s` seconds: it had it, or nobody has. A
-    lease that ends later than one that is taken now is over too: it was taken by a clock that was wrong."""
+    """Takes or renews a lease for `holder`, for the next `ttl_s` seconds. Returns whether `holder` has it.
+
+    It does where it had the lease, or nobody has it. A lease that ends later than one that is taken now does not count:
+    it was taken by a clock that was wrong.
+    """
     until = now.timestamp() + ttl_s
     row = connection.execute(select(leases).where(leases.c.name == name)).one_or_none()
     if row is None:
@@ -44,33 +50,33 @@ def take_lease(connection: Connection, name: str, holder: str, now: datetime, tt
 
 
 def drop_lease(connection: Connection, name: str, holder: str) -> None:
-    """Gives a lease up, where `holder` has it."""
+    """Gives up a lease, where `holder` has it."""
     connection.execute(delete(leases).where(leases.c.name == name, leases.c.holder == holder))
 
 
 def put_report(connection: Connection, report: ReplicaReport) -> None:
-    """Replaces what is known of a replica."""
+    """Replaces the report on a replica."""
     _put(connection, reports, report.name, {"report": report_document(report), "seen_at": report.seen_at})
 
 
 def all_reports(connection: Connection) -> tuple[ReplicaReport, ...]:
-    """What is known of each replica, by name."""
+    """Lists the reports on all replicas, by name."""
     return tuple(report_of(row) for row in connection.execute(select(reports).order_by(reports.c.name)))
 
 
 def forget_report(connection: Connection, name: str) -> None:
-    """Forgets a replica."""
+    """Deletes the report on a replica."""
     connection.execute(delete(reports).where(reports.c.name == name))
 
 
 def put_replica(connection: Connection, replica: ReplicaAddress) -> None:
-    """Adds a replica, or gives the one of that name another address."""
+    """Adds a replica, or changes the address of the one with that name."""
     values = {"url": replica.url, "added_by": replica.added_by, "added_at": replica.added_at}
     _put(connection, replicas, replica.name, values)
 
 
 def drop_replica(connection: Connection, name: str) -> ReplicaAddress:
-    """Removes a replica, and returns what it was. Raises NotFound."""
+    """Removes a replica, and returns its address. Raises NotFound."""
     row = connection.execute(select(replicas).where(replicas.c.name == name)).one_or_none()
     if row is None:
         raise NotFound(f"There is no replica called '{name}' in the registry.")
@@ -79,14 +85,14 @@ def drop_replica(connection: Connection, name: str) -> ReplicaAddress:
 
 
 def all_replicas(connection: Connection) -> tuple[ReplicaAddress, ...]:
-    """All of them, by name."""
-    found = connection.execute(select(replicas).order_by(replicas.c.name))
-    return tuple(replica_of(row) for row in found)
+    """Lists the addresses of all replicas, by name."""
+    rows = connection.execute(select(replicas).order_by(replicas.c.name))
+    return tuple(replica_of(row) for row in rows)
 
 
 def _put(connection: Connection, table: Table, name: str, values: Mapping[str, Any]) -> bool:
-    """Gives the row called `name` these values, and tells whether it is a new one."""
-    done = connection.execute(update(table).where(table.c.name == name).values(**values))
-    if not done.rowcount:
+    """Gives the row called `name` these values. Returns whether it is a new one."""
+    updated = connection.execute(update(table).where(table.c.name == name).values(**values))
+    if not updated.rowcount:
         connection.execute(insert(table).values(name=name, **values))
-    return not done.rowcount
+    return not updated.rowcount

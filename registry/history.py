@@ -1,4 +1,4 @@
-"""What a channel's history means. Pure."""
+"""The interpretation of a channel's history: the revision that a rollback goes to. Pure."""
 
 from collections.abc import Iterable
 
@@ -6,25 +6,25 @@ from patchbay.registry.records import Move
 
 
 def trail(moves: Iterable[Move]) -> list[int]:
-    """The revisions that a channel can go back through, the current one last, from its `moves`, the oldest first.
+    """Returns the revisions that a channel can go back through, the current one last. `moves`: the oldest first.
 
-    A promotion adds one, a rollback takes away what it left, and clearing empties it. So two rollbacks go two back, and
-    none ever goes to what was rolled back from.
+    A promotion adds a revision, a rollback removes the one that it left, and clearing removes all. So two rollbacks go
+    two back, and none ever goes to a revision that was rolled back.
     """
-    found: list[int] = []
+    path: list[int] = []
     for move in moves:
         if move.after is None:
-            found = []
-        elif move.kind == "rollback" and move.after in found:
-            while found[-1] != move.after:
-                found.pop()
-        elif not found or found[-1] != move.after:
-            found.append(move.after)
-    return found
+            path = []
+        elif move.kind == "rollback" and move.after in path:
+            while path[-1] != move.after:
+                path.pop()
+        elif not path or path[-1] != move.after:
+            path.append(move.after)
+    return path
 
 
 def previous_of(moves: Iterable[Move], usable: Iterable[int]) -> int | None:
-    """The revision that a rollback goes to, of those that are `usable` still, or None."""
+    """Returns the revision that a rollback goes to, of those that are still `usable`, or None."""
     allowed = set(usable)
     earlier = [number for number in trail(moves)[:-1] if number in allowed]
     return earlier[-1] if earlier else None

@@ -1,8 +1,8 @@
-"""Signs that a registry's SQLite file was there before: where it is gone, a new one in its place would be empty, and
-routers would take it for all that there is.
+"""The signs that a registry's SQLite file was there before.
 
-A file beside it, `.made`, is written once its tables are; SQLite's own files, usage in the spool and stored adapters
-count as well.
+Where such a file is gone, a new one in its place would be empty, and routers would take it for the whole registry. A
+file beside it, `.made`, is written once its tables are; SQLite's own files, usage in the spool and stored adapters
+count as signs as well.
 """
 
 from pathlib import Path
@@ -15,8 +15,10 @@ _BESIDE = ("-wal", "-journal")
 
 
 def sign_of(file: Path) -> Path | None:
-    """What tells that there was a registry in `file`, or None. Ask before looking at the file itself: others may make
-    it meanwhile."""
+    """Finds a file that shows that there was a registry in `file`, or returns None.
+
+    Call it before looking at the file itself: other processes may make it meanwhile.
+    """
     marks = [marker_of(file), *(_beside(file, suffix) for suffix in _BESIDE)]
     if (found := next((mark for mark in marks if mark.exists()), None)) is not None:
         return found
@@ -25,12 +27,12 @@ def sign_of(file: Path) -> Path | None:
 
 
 def marker_of(file: Path) -> Path:
-    """The file that says that there is a registry in `file`."""
+    """Returns the path of the marker file of the registry in `file`."""
     return _beside(file, _MADE)
 
 
 def mark(file: Path) -> None:
-    """Notes that there is a registry in `file`. Where nothing can be written beside it, there is no note."""
+    """Writes the marker of the registry in `file`. Where nothing can be written beside it, there is none."""
     marker = marker_of(file)
     try:
         if not marker.exists():
@@ -40,10 +42,13 @@ def mark(file: Path) -> None:
         return
 
 
-def lost(file: Path, sign: Path, what: str) -> RegistryError:
-    """The error where the registry in `file` is gone: `what` is found in its place."""
+def lost(file: Path, sign: Path, finding: str) -> RegistryError:
+    """Makes the error for a registry in `file` that is gone.
+
+    `sign`: the file that shows that there was one; `finding`: what is there now, in words.
+    """
     return RegistryError(
-        f"The registry {file} was there before ({sign.name} says so), and {what} now.",
+        f"The registry {file} was there before ({sign.name} says so), and {finding} now.",
         hint="Put it back or restore a backup (patchbay restore DIR), or have a new, empty one: "
         "patchbay registry migrate --new.",
     )

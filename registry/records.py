@@ -1,4 +1,4 @@
-"""What the registry holds, as frozen values. Times are aware UTC datetimes."""
+"""The records of the registry, as frozen values. Times are aware UTC datetimes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -30,8 +30,11 @@ class FileRecord:
 
 @dataclass(frozen=True, slots=True)
 class GoldenPrompt:
-    """A prompt that a revision must answer before it serves. `messages`: as OpenAI's chat has them. `expect`: the
-    whole answer; `contains`: a part of it; `differs_from_base`: whether the base must answer something else."""
+    """A prompt that a revision must answer correctly before it serves.
+
+    `messages`: as in OpenAI's chat; `expect`: the whole answer; `contains`: a part of the answer; `differs_from_base`:
+    whether the base must answer something else.
+    """
 
     messages: tuple[Mapping[str, str], ...]
     max_tokens: int = 32
@@ -42,8 +45,11 @@ class GoldenPrompt:
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """Where a revision comes from. `source`: what was pushed; `data_hash`: of what it was trained on; `commit`: of the
-    code that trained it; `evaluations`: scores by name."""
+    """The origin of a revision.
+
+    `source`: what was pushed; `data_hash`: of the training data; `commit`: of the training code; `evaluations`: scores
+    by name; `expires`: after which it is not promoted any more; `merged_from`: the revisions that it was merged from.
+    """
 
     source: str | None = None
     owner: str | None = None
@@ -59,8 +65,11 @@ class Provenance:
 
 @dataclass(frozen=True, slots=True)
 class RevisionDraft:
-    """A revision that is not in the registry yet. `base`: the fingerprint of the base model that it was checked
-    against, None where none was known; `signed_by`: the identity of a signature that was verified."""
+    """A revision that is not in the registry yet.
+
+    `base`: the fingerprint of the base model that it was checked against, None where none was known; `targets`: the
+    modules that it adapts; `golden`: prompts that it must pass; `signed_by`: the identity of a verified signature.
+    """
 
     adapter: str
     digest: str
@@ -75,13 +84,13 @@ class RevisionDraft:
 
     @property
     def size_bytes(self) -> int:
-        """All its files together."""
+        """The size of all its files together."""
         return sum(file.size for file in self.files)
 
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """A revision in the registry. All but `retired_at` never changes."""
+    """A revision in the registry. Only `retired_at` ever changes."""
 
     number: int
     draft: RevisionDraft
@@ -96,19 +105,22 @@ class Revision:
 
     @property
     def name(self) -> str:
-        """What a client calls it: `sql@3`."""
+        """The name that clients use: `sql@3`."""
         return revision_name(self.draft.adapter, self.number)
 
     @property
     def engine_name(self) -> str:
-        """What the engine calls it: `sql@3-1a2b3c4d5e6f`."""
+        """The name in the engine: `sql@3-1a2b3c4d5e6f`."""
         return engine_name(self.draft.adapter, self.number, self.draft.digest)
 
 
 @dataclass(frozen=True, slots=True)
 class ChannelRecord:
-    """A channel of an adapter. `number`: the revision that it means, None once cleared; `previous`: the one that a
-    rollback goes to; `version`: goes up by one at every move."""
+    """A channel of an adapter.
+
+    `number`: the revision that it means, None once cleared; `previous`: the one that a rollback goes to; `version`:
+    goes up by one at every move.
+    """
 
     adapter: str
     channel: Channel
@@ -120,7 +132,7 @@ class ChannelRecord:
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """One move of a channel, for ever in its history."""
+    """One move of a channel, which stays in its history for ever. `before`, `after`: revisions, None for empty."""
 
     id: int
     adapter: str
@@ -135,7 +147,7 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class ChannelChange:
-    """That a channel mean a revision, or nothing (`number` None); who wants it, and why."""
+    """A request to make a channel mean a revision, or nothing (`number` None). `actor`: who asks; `why`: the reason."""
 
     adapter: str
     number: int | None
@@ -149,7 +161,8 @@ class ChannelChange:
 class Rollout:
     """A promotion under way: the revision is staged on every replica and smoke-tested, then the channel moves.
 
-    `expected`: the channel's number when it was asked for; where it is another by then, the rollout fails."""
+    `expected`: the channel's number when the rollout began; where it is another at the end, the rollout fails.
+    """
 
     id: int
     adapter: str
@@ -167,7 +180,7 @@ class Rollout:
 
 @dataclass(frozen=True, slots=True)
 class AdapterSettings:
-    """How an adapter is kept on replicas. `preload`: loaded before its first request; `pin`: evicted last."""
+    """The treatment of an adapter on replicas. `preload`: loaded before its first request; `pin`: evicted last."""
 
     preload: bool = True
     pin: bool = False
@@ -175,7 +188,7 @@ class AdapterSettings:
 
 @dataclass(frozen=True, slots=True)
 class BaseModelRecord:
-    """A base model. `layout`: what the gate knows of it, as JSON (adapters.admission.base)."""
+    """A base model. `layout`: the shape that adapters must fit, as JSON (adapters.checks.base)."""
 
     fingerprint: str
     name: str
@@ -185,7 +198,10 @@ class BaseModelRecord:
 
 @dataclass(frozen=True, slots=True)
 class RevisionBrief:
-    """What a router must know of a revision that is not retired. `expires`: it is not promoted any more after that."""
+    """The part of a revision that routers need, of one that is not retired.
+
+    `expires`: the time after which it is not promoted any more.
+    """
 
     number: int
     digest: str
@@ -203,14 +219,14 @@ class AdapterView:
     revisions: Mapping[int, RevisionBrief]
 
     def number(self, channel: Channel) -> int | None:
-        """The number of the revision that `channel` means, or None."""
+        """Returns the number of the revision that `channel` means, or None."""
         record = self.channels.get(channel)
         return record.number if record else None
 
 
 @dataclass(frozen=True, slots=True)
 class TenantRecord:
-    """A tenant. `limits`: its own, which go before its tier's."""
+    """A tenant. `limits`: its own, which override its tier's."""
 
     name: str
     tier: str
@@ -221,7 +237,7 @@ class TenantRecord:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What a key opens: `routes` and `adapters` by name, those and nothing else; everything where both are None."""
+    """The scope of a key: the `routes` and `adapters` that it opens, by name; everything where both are None."""
 
     routes: tuple[str, ...] | None = None
     adapters: tuple[str, ...] | None = None
@@ -229,7 +245,7 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class KeyRecord:
-    """A key, without its text: `digest` is the SHA-256 of that."""
+    """An API key without its text: `digest` is the SHA-256 of that."""
 
     id: str
     tenant: str
@@ -244,7 +260,7 @@ class KeyRecord:
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Who may ask: tenants, and keys that were not revoked. `keyed`: whether there ever was a key."""
+    """The tenants, and the keys that were not revoked. `keyed`: whether there ever was a key."""
 
     tenants: tuple[TenantRecord, ...] = ()
     keys: tuple[KeyRecord, ...] = ()
@@ -253,8 +269,10 @@ class Access:
 
 @dataclass(frozen=True, slots=True)
 class UsageRow:
-    """What a tenant used of a model by a route within the hour that begins at `hour`. `billionths`: what it cost, of
-    the prices' currency."""
+    """The usage of a model by a tenant over a route, within the hour that begins at `hour`.
+
+    `billionths`: the cost, in billionths of the prices' currency.
+    """
 
     hour: datetime
     tenant: str
@@ -269,7 +287,7 @@ class UsageRow:
 
 @dataclass(frozen=True, slots=True)
 class UsageBatch:
-    """What one router counted, to be added once: its `source` numbers its batches from 1 on, in order."""
+    """A batch of usage that one router counted, to be added once: its `source` numbers batches from 1 on, in order."""
 
     source: str
     number: int
@@ -278,9 +296,12 @@ class UsageBatch:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The registry at one moment. `generation`: goes up at every change of what is in here; `rollouts`: those that are
-    not finished; `recent`: channel moves of the last hour, the newest last; `canaries`: those that have not ended, or
-    have just now; `installation`: the registry's own id, made once with it."""
+    """The part of the registry that routers need, at one moment.
+
+    `generation`: goes up at every change of what is in here; `rollouts`: those that are not finished; `recent`: channel
+    moves of the last hour, the newest last; `canaries`: those that have not ended, or ended just now; `installation`:
+    the registry's own id, made once with it.
+    """
 
     generation: int
     adapters: Mapping[str, AdapterView]
@@ -305,7 +326,7 @@ class AuditEntry:
 
 @dataclass(frozen=True, slots=True)
 class RouterBeat:
-    """A router that is alive. `generation`: of the snapshot that it routes by, `since`: since when it does."""
+    """A heartbeat of a router. `generation`: of the snapshot that it routes by; `since`: since when it does."""
 
     name: str
     generation: int
@@ -325,7 +346,8 @@ class ReplicaAddress:
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """How a revision stands on a replica, in the words of the reconciler. `pending`: not there yet."""
+    """The placement of a revision on a replica, as the reconciler sees it. `state` is `pending` where it is not there
+    yet; `detail`: the replica's own state of it."""
 
     replica: str
     adapter: str
@@ -337,7 +359,7 @@ class Placement:
 
 @dataclass(frozen=True, slots=True)
 class ReplicaReport:
-    """A replica as last seen by the reconciler. `usage`: its working set, as JSON (adapters.replica.Usage)."""
+    """A replica as last seen by the reconciler. `usage`: its working set, as JSON (core.replica.RevisionUsage)."""
 
     name: str
     base: str | None

@@ -1,6 +1,6 @@
-"""The registry: adapters, immutable revisions, channels, rollouts, the audit, over SQLite or PostgreSQL.
+"""The registry's interface: adapters, immutable revisions, channels, rollouts and the audit, in SQLite or PostgreSQL.
 
-Each method is one transaction, and blocks. All writes take turns, so what a write decides by is still true when it
+Each method is one transaction, and blocks. Writes run one at a time, so what a write decides by is still true when it
 takes effect. Every method raises RegistryError where the database cannot be used.
 """
 
@@ -13,9 +13,8 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from patchbay.core.errors import ConfigError, Conflict, RegistryError
 from patchbay.core.settings import check_replica_name, replica_url
-from patchbay.registry import channels as moving
-from patchbay.registry import fleet, journal
-from patchbay.registry import revisions as series
+from patchbay.registry import channels, fleet, journal
+from patchbay.registry import revisions as revision_store
 from patchbay.registry.accounts import Accounts
 from patchbay.registry.canaries import Canaries
 from patchbay.registry.database import Database
@@ -44,12 +43,14 @@ from patchbay.registry.times import SteadyClock
 
 
 class Registry:
-    """One registry. Thread-safe. Open it with `open`, and close it, or use it as a context manager. `accounts`: its
-    tenants, their keys and what they used; `canaries`: revisions that are being tried."""
+    """One registry. Thread-safe. Open it with `open`, and close it, or use it as a context manager.
+
+    `accounts`: its tenants, their keys and what they used; `canaries`: the revisions that are being tried.
+    """
 
     def __init__(self, database: Database, clock: Callable[[], datetime] | None = None) -> None:
         self._database = database
-        self._given = clock is not None
+        self._has_own_clock = clock is not None
         self._clock = clock = clock or SteadyClock(database.time())
         self.accounts = Accounts(database, clock)
         self.canaries = Canaries(database, clock)
@@ -58,11 +59,12 @@ class Registry:
     def open(
         cls, url: str, *, clock: Callable[[], datetime] | None = None, migrate: bool = True, anew: bool = False
     ) -> Self:
-        """The registry in the database at `url`, its tables made or brought up to date first where `migrate` says so.
+        """Opens the registry in the database at `url`, and first makes or migrates its tables where `migrate` is set.
 
         `clock`: by default one that starts at the database's own time, so that machines whose clocks differ, or are
-        set, agree on what is over. `anew`: a new, empty one may be made where one was. Raises ConfigError where the URL
-        is none, RegistryError where it cannot be used or an SQLite file that was there is gone.
+        set, agree on what is over. `anew`: whether a new, empty database may be made where there was one before. Raises
+        ConfigError where `url` is not a database's URL, RegistryError where the database cannot be used or an SQLite
+        file that was there is gone.
         """
         database = Database(url, anew=anew)
         if migrate:
@@ -71,11 +73,11 @@ class Registry:
 
     @property
     def clock(self) -> Callable[[], datetime]:
-        """The time that this registry goes by."""
+        """The registry's clock, which returns aware times in UTC."""
         return self._clock
 
     def hurry(self, within_s: float) -> None:
-        """Has everything that is still asked of the database end within `within_s` seconds from now, or fail."""
+        """Makes all queries to the database end within `within_s` seconds from now, or fail."""
         self._database.hurry(within_s)
 
     def __enter__(self) -> Self:
@@ -91,153 +93,181 @@ class Registry:
         self._database.close()
 
     def generation(self) -> int:
-        """Goes up at every change of what a snapshot holds."""
+        """Reads the generation, which goes up at every change of what a snapshot holds."""
         with self._database.read() as connection:
             return journal.generation(connection)
 
     def snapshot(self, *, recent_s: float = 3600) -> Snapshot:
-        """Everything that a router needs, at one moment, with the moves of the last `recent_s` seconds."""
+        """Reads everything that a router needs, at one moment, with the moves of the last `recent_s` seconds."""
         with self._database.read() as connection:
             now = self._clock()
             try:
                 return read_snapshot(connection, now - timedelta(seconds=recent_s), now)
             except (ConfigError, LookupError, TypeError, ValueError) as error:
-                # Half of it would be taken for all that there is.
+                # A part of it is not returned: routers would take that for the whole registry.
                 raise RegistryError(
                     f"The registry {self._database.shown} holds what cannot be read ({type(error).__name__}).",
                     hint="It may be damaged: restore a backup.",
                 ) from error
 
     def register_base(self, base: BaseModelRecord) -> None:
-        """Makes a base model known; the same again changes nothing."""
+        """Adds a base model; the same again changes nothing."""
         with self._database.write() as connection:
-            series.register_base(connection, base)
+            revision_store.register_base(connection, base)
 
     def bases(self) -> tuple[BaseModelRecord, ...]:
-        """Every base model that is known."""
+        """Lists every base model that is known, by name."""
         with self._database.read() as connection:
             return tuple(base_of(row) for row in connection.execute(select(bases).order_by(bases.c.name)))
 
     def lease_upload(self, hashes: Collection[str], ttl_s: float) -> int:
-        """Protects files with these SHA-256 from the clean-up for `ttl_s` seconds, until `release_upload`."""
+        """Protects files with these SHA-256 from the clean-up for `ttl_s` seconds, until `release_upload`.
+
+        Returns the lease's id.
+        """
         values = {"hashes": sorted(hashes), "until": self._clock() + timedelta(seconds=ttl_s)}
         with self._database.write() as connection:
             connection.execute(delete(uploads).where(uploads.c.until < self._clock()))
             return int(connection.execute(insert(uploads).values(**values).returning(uploads.c.id)).scalar_one())
 
     def release_upload(self, lease: int) -> None:
-        """Ends the protection."""
+        """Ends the protection of an upload's files. `lease`: the id that `lease_upload` returned."""
         with self._database.write() as connection:
             connection.execute(delete(uploads).where(uploads.c.id == lease))
 
     def push(
         self, draft: RevisionDraft, *, actor: str, settings: AdapterSettings | None = None
     ) -> tuple[Revision, bool]:
-        """The revision that `draft` becomes, and whether it is new: the same bytes for the same base are the same
-        revision, unless that is retired. Numbers are never used twice."""
+        """Adds the revision of `draft`, and returns it and whether it is new.
+
+        The same bytes for the same base are the same revision, unless that is retired. Numbers are never used twice.
+        `settings`: the adapter's new ones, None to leave them.
+        """
         with self._database.write() as connection:
-            return series.push(connection, draft, at=self._clock(), actor=actor, settings=settings)
+            return revision_store.push(connection, draft, at=self._clock(), actor=actor, settings=settings)
 
     def adapters(self) -> tuple[AdapterView, ...]:
-        """Every adapter, by name."""
+        """Lists every adapter, by name."""
         found = self.snapshot().adapters
         return tuple(found[name] for name in sorted(found))
 
     def revisions(self, name: str) -> tuple[Revision, ...]:
-        """Every revision of an adapter, the oldest first. Raises NotFound."""
+        """Lists every revision of an adapter, the oldest first. Raises NotFound."""
         with self._database.read() as connection:
-            return series.all_of(connection, name)
+            return revision_store.all_of(connection, name)
 
     def revision(self, name: str, number: int) -> Revision:
-        """One revision. Raises NotFound."""
+        """Reads a revision. Raises NotFound."""
         with self._database.read() as connection:
-            series.require(connection, name)
-            return series.get(connection, name, number)
+            revision_store.require(connection, name)
+            return revision_store.get(connection, name, number)
 
     def resolve(self, reference: str) -> Revision:
-        """The revision that `sql@3` or `sql` names; the latter is what `stable` means, else the newest. Raises
-        NotFound."""
+        """Finds the revision that `sql@3` or `sql` names; the latter is what `stable` means, else the newest.
+
+        Raises NotFound.
+        """
         with self._database.read() as connection:
-            return series.resolve(connection, reference)
+            return revision_store.resolve(connection, reference)
 
     def set_settings(self, name: str, settings: AdapterSettings, *, actor: str) -> None:
         """Changes how replicas keep an adapter. Raises NotFound."""
         with self._database.write() as connection:
-            series.set_settings(connection, name, settings, at=self._clock(), actor=actor)
+            revision_store.set_settings(connection, name, settings, at=self._clock(), actor=actor)
 
     def begin_rollout(self, change: ChannelChange) -> Rollout:
-        """Asks for a channel to mean a revision, once replicas have it. An unfinished rollout of the channel is
-        superseded; where the revision is there already, the rollout is done. Raises NotFound and Conflict."""
+        """Begins a rollout, which moves a channel to a revision once replicas have it.
+
+        An unfinished rollout of the channel is superseded; where the channel means the revision already, the rollout is
+        done. Raises NotFound and Conflict.
+        """
         if change.number is None:
             raise Conflict("Nothing cannot be rolled out.", hint="Clear the channel.")
         with self._database.write() as connection:
-            return moving.begin(connection, change, change.number, at=self._clock())
+            return channels.begin(connection, change, change.number, at=self._clock())
 
     def advance(self, rollout: int, state: RolloutState, *, reason: str | None = None) -> Rollout:
-        """Notes how a rollout stands. Raises NotFound, and Conflict where it has ended."""
+        """Sets the state of a rollout. Raises NotFound, and Conflict where it has ended, or would go back.
+
+        `reason`: why it is in that state, in words.
+        """
         with self._database.write() as connection:
-            return moving.advance(connection, rollout, state, at=self._clock(), reason=reason)
+            return channels.advance(connection, rollout, state, at=self._clock(), reason=reason)
 
     def flip(self, rollout: int) -> ChannelRecord:
-        """Moves the channel as the rollout wants, and ends it. Raises Conflict where it has ended already, or where the
-        channel is no longer where it was: then the rollout has failed."""
+        """Moves the channel to the rollout's revision, and ends the rollout.
+
+        Raises Conflict where the rollout has ended already, or where the channel is no longer where it was when the
+        rollout began: then the rollout has failed.
+        """
         with self._database.write() as connection:
-            found = moving.rollout(connection, rollout)
-            record = moving.current(connection, found.adapter, found.channel)
-            moved = (record.number if record else None) != found.expected
-            fault = "somebody else moved the channel" if moved else None
-            moving.advance(connection, rollout, "failed" if moved else "done", at=self._clock(), reason=fault)
+            record = channels.rollout(connection, rollout)
+            current = channels.current(connection, record.adapter, record.channel)
+            moved = (current.number if current else None) != record.expected
+            failure = "somebody else moved the channel" if moved else None
+            channels.advance(connection, rollout, "failed" if moved else "done", at=self._clock(), reason=failure)
             if not moved:
-                change = ChannelChange(found.adapter, found.number, found.channel, found.actor, found.why, found.kind)
-                return moving.move(connection, change, at=self._clock())
-        raise Conflict(f"{found.adapter}@{found.number} was not promoted: {fault}.", hint="Look, and try again.")
+                change = ChannelChange(
+                    record.adapter, record.number, record.channel, record.actor, record.why, record.kind
+                )
+                return channels.move(connection, change, at=self._clock())
+        # Outside of the transaction, which must not be rolled back: it has marked the rollout as failed.
+        raise Conflict(f"{record.adapter}@{record.number} was not promoted: {failure}.", hint="Look, and try again.")
 
     def move(self, change: ChannelChange, *, expected: int | None) -> ChannelRecord:
-        """Moves a channel at once, where it is at the revision `expected`. Raises NotFound, and Conflict where it is
-        elsewhere or the revision cannot be used."""
+        """Moves a channel at once, where it is at the revision `expected`.
+
+        Raises NotFound, and Conflict where the channel is elsewhere or the revision cannot be used.
+        """
         now = self._clock()
         with self._database.write() as connection:
-            series.require(connection, change.adapter)
+            revision_store.require(connection, change.adapter)
             if change.number is not None:
-                moving.check_usable(connection, change.adapter, change.number, now)
-            found = moving.current(connection, change.adapter, change.channel)
-            moving.check_expected(found, expected, change.adapter, change.channel)
-            return moving.move(connection, change, at=now)
+                channels.check_usable(connection, change.adapter, change.number, now)
+            current = channels.current(connection, change.adapter, change.channel)
+            channels.check_expected(current, expected, change.adapter, change.channel)
+            return channels.move(connection, change, at=now)
 
     def rollback(
         self, name: str, channel: Channel = "stable", *, actor: str, why: str | None, expected: int | None = None
     ) -> ChannelRecord:
-        """Moves a channel back at once. `expected`: where it must be now, if that matters. Raises NotFound, and
-        Conflict where there is nothing to go back to."""
+        """Moves a channel back to its previous revision at once.
+
+        `actor`, `why`: for the history; `expected`: the revision that it must be at now, None for any. Raises NotFound,
+        and Conflict where there is nothing to go back to.
+        """
         with self._database.write() as connection:
-            target = moving.rollback_target(connection, name, channel)
-            moving.check_usable(connection, name, target, self._clock())
+            target = channels.rollback_target(connection, name, channel)
+            channels.check_usable(connection, name, target, self._clock())
             if expected is not None:
-                moving.check_expected(moving.current(connection, name, channel), expected, name, channel)
+                channels.check_expected(channels.current(connection, name, channel), expected, name, channel)
             change = ChannelChange(name, target, channel, actor, why, "rollback")
-            return moving.move(connection, change, at=self._clock())
+            return channels.move(connection, change, at=self._clock())
 
     def rollout(self, rollout: int) -> Rollout:
-        """A rollout. Raises NotFound."""
+        """Reads a rollout. Raises NotFound."""
         with self._database.read() as connection:
-            return moving.rollout(connection, rollout)
+            return channels.rollout(connection, rollout)
 
     def rollouts(self, name: str | None = None, *, limit: int = 100) -> tuple[Rollout, ...]:
-        """The last rollouts, of one adapter or of all, the newest first."""
+        """Lists the last rollouts, of one adapter or of all, the newest first."""
         query = select(rollouts).order_by(rollouts.c.id.desc()).limit(limit)
         query = query if name is None else query.where(rollouts.c.adapter == name)
         with self._database.read() as connection:
             return tuple(rollout_of(row) for row in connection.execute(query))
 
     def history(self, name: str, channel: Channel) -> tuple[Move, ...]:
-        """Every move of a channel, the oldest first."""
+        """Lists every move of a channel, the oldest first."""
         with self._database.read() as connection:
-            return moving.history(connection, name, channel)
+            return channels.history(connection, name, channel)
 
     def audit(
         self, *, subject: str | None = None, limit: int = 100, before: int | None = None
     ) -> tuple[AuditEntry, ...]:
-        """The audit trail, the newest first. `subject`: an adapter or a revision; `before`: an entry's id."""
+        """Lists lines of the audit trail, the newest first.
+
+        `subject`: an adapter or a revision; `limit`: the most lines; `before`: an entry's id.
+        """
         with self._database.read() as connection:
             return journal.entries(connection, subject=subject, limit=limit, before=before)
 
@@ -249,61 +279,63 @@ class Registry:
     def retire(self, name: str, number: int, *, actor: str, why: str | None = None) -> Revision:
         """Retires a revision for good. Raises NotFound, and Conflict while a channel means it or a rollout wants it."""
         with self._database.write() as connection:
-            return series.retire(connection, name, number, at=self._clock(), actor=actor, why=why)
+            return revision_store.retire(connection, name, number, at=self._clock(), actor=actor, why=why)
 
     def referenced(self) -> frozenset[str]:
-        """The SHA-256 of every file that must stay: of revisions that are not retired, and of pushes under way."""
+        """Lists the SHA-256 of every file that must stay: of revisions that are not retired, and of current pushes."""
         with self._database.read() as connection:
             return _referenced(connection, self._clock())
 
     def collect(self, candidates: Iterable[str], remove: Callable[[str], None]) -> int:
-        """Calls `remove` with each candidate that is not referenced now, and counts them. Nothing can come to be
-        referenced meanwhile: pushes wait."""
+        """Calls `remove` with each candidate that is not referenced now. Returns their number.
+
+        No candidate can become referenced meanwhile: pushes wait for this transaction.
+        """
         with self._database.write() as connection:
             kept = _referenced(connection, self._clock())
-            gone = [sha256 for sha256 in candidates if sha256 not in kept]
-            for sha256 in gone:
+            removed = [sha256 for sha256 in candidates if sha256 not in kept]
+            for sha256 in removed:
                 remove(sha256)
-            return len(gone)
+            return len(removed)
 
     def beat(self, beat: RouterBeat) -> None:
-        """Notes that a router is alive."""
+        """Records a router's heartbeat."""
         with self._database.write() as connection:
             fleet.beat(connection, beat)
 
     def routers(self, alive_within_s: float) -> tuple[RouterBeat, ...]:
-        """The routers that gave a sign of life in the last `alive_within_s` seconds."""
+        """Lists the routers with a heartbeat in the last `alive_within_s` seconds."""
         with self._database.read() as connection:
             return fleet.alive(connection, self._clock() - timedelta(seconds=alive_within_s))
 
     def take_lease(self, name: str, holder: str, ttl_s: float) -> bool:
-        """Whether `holder` has the lease called `name` for the next `ttl_s` seconds."""
+        """Takes or renews the lease called `name` for the next `ttl_s` seconds. Returns whether `holder` has it."""
         with self._database.write() as connection:
-            now = None if self._given else self._database.time_in(connection)
+            now = None if self._has_own_clock else self._database.time_in(connection)
             return fleet.take_lease(connection, name, holder, now or self._clock(), ttl_s)
 
     def drop_lease(self, name: str, holder: str) -> None:
-        """Gives a lease up, where `holder` has it."""
+        """Gives up a lease, where `holder` has it."""
         with self._database.write() as connection:
             fleet.drop_lease(connection, name, holder)
 
     def put_report(self, report: ReplicaReport) -> None:
-        """Replaces what is known of a replica."""
+        """Replaces the report on a replica."""
         with self._database.write() as connection:
             fleet.put_report(connection, report)
 
     def reports(self) -> tuple[ReplicaReport, ...]:
-        """What is known of each replica, by name."""
+        """Lists the reports on all replicas, by name."""
         with self._database.read() as connection:
             return fleet.all_reports(connection)
 
     def forget_report(self, name: str) -> None:
-        """Forgets a replica."""
+        """Deletes the report on a replica."""
         with self._database.write() as connection:
             fleet.forget_report(connection, name)
 
     def add_replica(self, name: str, url: str, *, actor: str) -> ReplicaAddress:
-        """Has routers use the replica at `url` by that name. Raises ConfigError where either is none."""
+        """Adds the replica at `url` for routers to use, by that name. Raises ConfigError where either is not valid."""
         check_replica_name(name)
         replica = ReplicaAddress(name, replica_url(url), actor, self._clock())
         with self._database.write() as connection:
@@ -312,28 +344,28 @@ class Registry:
         return replica
 
     def remove_replica(self, name: str, *, actor: str) -> ReplicaAddress:
-        """Has routers use a replica no more, and returns what it was. Raises NotFound."""
+        """Removes a replica, so that routers stop using it, and returns its address. Raises NotFound."""
         with self._database.write() as connection:
-            gone = fleet.drop_replica(connection, name)
-            journal.note(connection, self._clock(), actor, "replica.remove", name, {"url": gone.url})
-        return gone
+            removed = fleet.drop_replica(connection, name)
+            journal.note(connection, self._clock(), actor, "replica.remove", name, {"url": removed.url})
+        return removed
 
     def replicas(self) -> tuple[ReplicaAddress, ...]:
-        """The replicas that routers are to use, by name."""
+        """Lists the replicas that routers use, by name."""
         with self._database.read() as connection:
             return fleet.all_replicas(connection)
 
     def declared(self, name: str) -> str | None:
-        """What a configuration last declared an adapter as, or None."""
+        """Reads what a configuration last declared an adapter as, or None."""
         with self._database.read() as connection:
             query = select(adapters.c.declared).where(adapters.c.name == name)
             found: str | None = connection.execute(query).scalar_one_or_none()
             return found
 
     def set_declared(self, name: str, declared: str) -> None:
-        """Notes what a configuration has declared an adapter as. Raises NotFound."""
+        """Records what a configuration has declared an adapter as. Raises NotFound."""
         with self._database.write() as connection:
-            series.require(connection, name)
+            revision_store.require(connection, name)
             connection.execute(update(adapters).where(adapters.c.name == name).values(declared=declared))
 
 

@@ -1,4 +1,4 @@
-"""Adapters and their revisions, within a transaction that the caller has begun."""
+"""The adapters and revisions in the registry's database, within a transaction that the caller has begun."""
 
 import difflib
 from datetime import datetime
@@ -17,10 +17,13 @@ from patchbay.registry.schema import adapters, bases, channels, revisions, rollo
 def push(
     connection: Connection, draft: RevisionDraft, *, at: datetime, actor: str, settings: AdapterSettings | None
 ) -> tuple[Revision, bool]:
-    """The revision of `draft`, and whether it is new: the same bytes for the same base are one revision, unless that is
-    retired."""
+    """Adds the revision of `draft`, and returns it and whether it is new.
+
+    The same bytes for the same base are one revision, unless that is retired. `at`: now; `actor`: who pushes;
+    `settings`: the adapter's new ones, None to leave them. Raises AdapterError where the name is not valid.
+    """
     check_name(draft.adapter)
-    known = _same(connection, draft)
+    known = _find_same(connection, draft)
     if known is not None:
         return known, False
     number = _next_number(connection, draft.adapter, at, settings)
@@ -41,19 +44,19 @@ def push(
 
 
 def get(connection: Connection, name: str, number: int) -> Revision:
-    """A revision. Raises NotFound."""
+    """Reads a revision. Raises NotFound, with the newest numbers that there are."""
     query = select(revisions).where(revisions.c.adapter == name, revisions.c.number == number)
     row = connection.execute(query).one_or_none()
     if row is None:
-        known = [str(one.number) for one in all_of(connection, name)]
-        shown = ", ".join(known[-5:])
-        hint = f"It has {shown}." if shown else None
+        known = [str(revision.number) for revision in all_of(connection, name)]
+        newest = ", ".join(known[-5:])
+        hint = f"It has {newest}." if newest else None
         raise NotFound(f"{name} has no revision {number}.", param="revision", hint=hint)
     return revision_of(row)
 
 
 def all_of(connection: Connection, name: str) -> tuple[Revision, ...]:
-    """Every revision of an adapter, the oldest first. Raises NotFound where there is no such adapter."""
+    """Lists every revision of an adapter, the oldest first. Raises NotFound where there is no such adapter."""
     require(connection, name)
     query = select(revisions).where(revisions.c.adapter == name).order_by(revisions.c.number)
     return tuple(revision_of(row) for row in connection.execute(query))
@@ -69,13 +72,15 @@ def require(connection: Connection, name: str) -> None:
 
 
 def resolve(connection: Connection, text: str) -> Revision:
-    """The revision that `sql@3`, `sql@3-1a2b3c4d5e6f` or `sql` names: the last is the one in `stable`, else the newest
-    that is not retired. Raises NotFound."""
+    """Finds the revision that `sql@3`, `sql@3-1a2b3c4d5e6f` or `sql` names.
+
+    The last means the one in `stable`, else the newest that is not retired. Raises NotFound.
+    """
     reference = parse_reference(text)
     if reference is None:
         raise NotFound(f"'{text[:100]}' names no adapter and no revision.", hint="Write it as sql or sql@3.")
     if reference.number is None:
-        return _meant(connection, reference.name)
+        return _default_revision(connection, reference.name)
     require(connection, reference.name)
     revision = get(connection, reference.name, reference.number)
     if not revision.draft.digest.startswith(reference.digest or ""):
@@ -84,7 +89,10 @@ def resolve(connection: Connection, text: str) -> Revision:
 
 
 def retire(connection: Connection, name: str, number: int, *, at: datetime, actor: str, why: str | None) -> Revision:
-    """Retires a revision. Raises NotFound, and Conflict while a channel means it or a rollout is to make one do so."""
+    """Retires a revision; one that is retired stays so.
+
+    Raises NotFound, and Conflict while a channel means it or a rollout is to make one do so.
+    """
     require(connection, name)
     revision = get(connection, name, number)
     if revision.retired_at is not None:
@@ -115,7 +123,7 @@ def set_settings(connection: Connection, name: str, settings: AdapterSettings, *
 
 
 def register_base(connection: Connection, base: BaseModelRecord) -> None:
-    """Makes a base model known. One that is known keeps its layout where the new record has none."""
+    """Adds a base model. One that is known keeps its layout where the new record has none."""
     row = connection.execute(select(bases).where(bases.c.fingerprint == base.fingerprint)).one_or_none()
     layout = dict(base.layout) if base.layout is not None else (base_of(row).layout if row else None)
     values = {"name": base.name, "source": base.source, "layout": layout}
@@ -125,7 +133,7 @@ def register_base(connection: Connection, base: BaseModelRecord) -> None:
         connection.execute(update(bases).where(bases.c.fingerprint == base.fingerprint).values(**values))
 
 
-def _same(connection: Connection, draft: RevisionDraft) -> Revision | None:
+def _find_same(connection: Connection, draft: RevisionDraft) -> Revision | None:
     query = select(revisions).where(
         revisions.c.adapter == draft.adapter, revisions.c.digest == draft.digest, revisions.c.retired_at.is_(None)
     )
@@ -136,8 +144,8 @@ def _same(connection: Connection, draft: RevisionDraft) -> Revision | None:
 def _next_number(connection: Connection, name: str, at: datetime, settings: AdapterSettings | None) -> int:
     row = connection.execute(select(adapters).where(adapters.c.name == name)).one_or_none()
     if row is None:
-        kept = settings or AdapterSettings()
-        values = {"name": name, "next_number": 2, "preload": kept.preload, "pin": kept.pin, "created_at": at}
+        initial = settings or AdapterSettings()
+        values = {"name": name, "next_number": 2, "preload": initial.preload, "pin": initial.pin, "created_at": at}
         connection.execute(insert(adapters).values(values))
         return 1
     connection.execute(update(adapters).where(adapters.c.name == name).values(next_number=row.next_number + 1))
@@ -148,15 +156,15 @@ def _next_number(connection: Connection, name: str, at: datetime, settings: Adap
     return int(row.next_number)
 
 
-def _meant(connection: Connection, name: str) -> Revision:
-    found = [one for one in all_of(connection, name) if one.retired_at is None]
+def _default_revision(connection: Connection, name: str) -> Revision:
+    usable = [revision for revision in all_of(connection, name) if revision.retired_at is None]
     query = select(channels.c.number).where(channels.c.adapter == name, channels.c.channel == "stable")
     stable = connection.execute(query).scalar_one_or_none()
     if stable is not None:
         return get(connection, name, stable)
-    if not found:
+    if not usable:
         raise NotFound(f"Every revision of {name} is retired.", hint="Push a new one.")
-    return found[-1]
+    return usable[-1]
 
 
 def _check_unused(connection: Connection, revision: Revision) -> None:

@@ -1,4 +1,4 @@
-"""From rows to records and back."""
+"""The conversion of the database's rows to records and back."""
 
 import dataclasses
 from datetime import datetime
@@ -25,75 +25,75 @@ _REPORT = TypeAdapter(ReplicaReport)
 
 
 def draft_document(draft: RevisionDraft) -> dict[str, Any]:
-    """`draft` as JSON."""
+    """Converts `draft` to JSON."""
     document: dict[str, Any] = _DRAFT.dump_python(_plain(draft), mode="json")
     return document
 
 
 def report_document(report: ReplicaReport) -> dict[str, Any]:
-    """`report` as JSON."""
+    """Converts `report` to JSON."""
     document: dict[str, Any] = _REPORT.dump_python(_plain(report), mode="json")
     return document
 
 
 def revision_of(row: Row[Any]) -> Revision:
-    """A row of `revisions`."""
+    """Converts a row of `revisions`."""
     draft = _DRAFT.validate_python(row.draft)
     return Revision(row.number, draft, row.created_at, row.created_by, row.retired_at)
 
 
 def report_of(row: Row[Any]) -> ReplicaReport:
-    """A row of `reports`."""
+    """Converts a row of `reports`."""
     return _REPORT.validate_python(row.report)
 
 
 def replica_of(row: Row[Any]) -> ReplicaAddress:
-    """A row of `replicas`."""
+    """Converts a row of `replicas`."""
     return ReplicaAddress(row.name, row.url, row.added_by, row.added_at)
 
 
 def channel_of(row: Row[Any]) -> ChannelRecord:
-    """A row of `channels`."""
+    """Converts a row of `channels`."""
     return ChannelRecord(row.adapter, row.channel, row.number, row.previous, row.version, row.changed_at)
 
 
 def move_of(row: Row[Any]) -> Move:
-    """A row of `moves`."""
+    """Converts a row of `moves`."""
     return Move(row.id, row.adapter, row.channel, row.kind, row.before, row.after, row.actor, row.why, row.at)
 
 
 def rollout_of(row: Row[Any]) -> Rollout:
-    """A row of `rollouts`."""
+    """Converts a row of `rollouts`."""
     names = [field.name for field in dataclasses.fields(Rollout)]
     return Rollout(**{name: getattr(row, name) for name in names})
 
 
 def audit_of(row: Row[Any]) -> AuditEntry:
-    """A row of `audit`."""
+    """Converts a row of `audit`."""
     return AuditEntry(row.id, row.at, row.actor, row.action, row.subject, row.details)
 
 
 def base_of(row: Row[Any]) -> BaseModelRecord:
-    """A row of `bases`."""
+    """Converts a row of `bases`."""
     return BaseModelRecord(row.fingerprint, row.name, row.source, row.layout)
 
 
 def settings_of(row: Row[Any]) -> AdapterSettings:
-    """The settings in a row of `adapters`."""
+    """Reads the settings in a row of `adapters`."""
     return AdapterSettings(preload=row.preload, pin=row.pin)
 
 
 def is_expired(revision: Revision, now: datetime) -> bool:
-    """Whether the revision's own expiry has passed."""
+    """Says whether the revision's own expiry has passed."""
     expires = revision.draft.provenance.expires
     return expires is not None and expires <= now
 
 
 def _plain(value: Any) -> Any:
-    """A record with its read-only mappings as plain ones, which can be written."""
+    """Copies a record with its read-only mappings as plain ones, which pydantic can serialize."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
         return type(value)(**fields)
     if isinstance(value, tuple):
-        return tuple(_plain(one) for one in value)
+        return tuple(_plain(item) for item in value)
     return dict(value) if hasattr(value, "keys") else value

@@ -1,4 +1,4 @@
-"""The registry's tables. The migrations make them; these say what is in them now."""
+"""The tables of the registry as they are now. The migrations make them."""
 
 from sqlalchemy import (
     BigInteger,
@@ -21,18 +21,18 @@ from sqlalchemy.types import JSON
 from patchbay.registry.times import as_utc
 
 metadata = MetaData()
-# SQLite counts rows up by itself only in a column of exactly its INTEGER type.
+# SQLite generates ids only in a column of exactly its INTEGER type.
 _Id = BigInteger().with_variant(Integer, "sqlite")
 
 
 class UtcTime(TypeDecorator[object]):
-    """An aware time. SQLite keeps none of a zone, so what comes back is said to be UTC, which it was."""
+    """A column of aware times. SQLite does not store the zone, so a time that is read is taken as UTC, which it was."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
 
     def process_result_value(self, value: object, dialect: object) -> object:
-        """What came back, aware."""
+        """Makes a time that was read aware."""
         return as_utc(value)
 
 
@@ -200,7 +200,7 @@ usage = Table(
     Column("failed", BigInteger, nullable=False),
     Column("prompt_tokens", BigInteger, nullable=False),
     Column("answer_tokens", BigInteger, nullable=False),
-    # What routers of before step 0007 count, who may run beside newer ones; it is added to the next.
+    # Routers from before step 0007, which may run beside newer ones, count in this column; readers add it to the next.
     Column("cost", Float, nullable=False),
     Column("billionths", BigInteger, nullable=False, server_default="0"),
 )

@@ -1,4 +1,4 @@
-"""Reads a snapshot, within a transaction that the caller has begun."""
+"""The reading of a snapshot of the registry, within a transaction that the caller has begun."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -14,14 +14,17 @@ from patchbay.registry.schema import adapters, channels, moves, revisions, rollo
 
 
 def read_snapshot(connection: Connection, since: datetime, now: datetime) -> Snapshot:
-    """The registry at `now`, with the channel moves after `since`. The revisions' files are not in it."""
+    """Reads the registry at `now`, with the channel moves from `since` on. The revisions' files are not in it.
+
+    Raises LookupError where rows are missing.
+    """
     briefs = _briefs(connection)
     records = _channels(connection)
     views = {
         row.name: AdapterView(row.name, settings_of(row), records.get(row.name, {}), briefs.get(row.name, {}))
         for row in connection.execute(select(adapters).order_by(adapters.c.name))
     }
-    _check_whole(records, briefs, views)
+    _check_complete(records, briefs, views)
     unfinished = select(rollouts).where(rollouts.c.state.in_(UNFINISHED)).order_by(rollouts.c.id)
     recent = select(moves).where(moves.c.at >= since).order_by(moves.c.id)
     return Snapshot(
@@ -35,12 +38,12 @@ def read_snapshot(connection: Connection, since: datetime, now: datetime) -> Sna
     )
 
 
-def _check_whole(
+def _check_complete(
     records: Mapping[str, Mapping[Channel, ChannelRecord]],
     briefs: Mapping[str, Mapping[int, RevisionBrief]],
     views: Mapping[str, AdapterView],
 ) -> None:
-    """Raises LookupError where a channel means what is not there: tables that lost rows say nothing of it."""
+    """Raises LookupError where a channel means a revision that is missing: a damaged database loses rows silently."""
     for adapter, channels_of_it in records.items():
         for record in channels_of_it.values():
             if adapter not in views or (record.number is not None and record.number not in briefs.get(adapter, {})):
@@ -49,7 +52,7 @@ def _check_whole(
 
 def _briefs(connection: Connection) -> dict[str, dict[int, RevisionBrief]]:
     found: dict[str, dict[int, RevisionBrief]] = {}
-    # The draft lists files and prompts, so only the one date of it is read.
+    # The draft is large, with files and prompts, so only its one date is read.
     expires = revisions.c.draft["provenance"]["expires"].as_string().label("expires")
     query = select(revisions.c.adapter, revisions.c.number, revisions.c.digest, revisions.c.base, expires)
     for row in connection.execute(query.where(revisions.c.retired_at.is_(None)).order_by(revisions.c.number)):

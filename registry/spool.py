@@ -1,7 +1,7 @@
 """The spool: files in which a process that ends leaves what it could not write to the registry, for the next one.
 
-A file is there whole or not at all, and only its user can read it. It holds a numbered batch, of which the registry
-notes that it was taken, so it is counted once, even where it could not be removed after that.
+A file is there whole or not at all, and only its user can read it. It holds a numbered batch. The registry records that
+the batch was taken, so it is counted once, even where its file could not be removed after that.
 """
 
 import contextlib
@@ -23,14 +23,14 @@ from patchbay.core.paths import data_dir
 
 _log = logging.getLogger("patchbay.registry")
 _SUFFIX: Final = ".json"
-_PART: Final = ".part"
+_PART_SUFFIX: Final = ".part"
 _STALE_PART_S: Final = 3600.0
-_UNCOUNTED: Final = ".uncounted"
+_UNCOUNTED_SUFFIX: Final = ".uncounted"
 
 
 @dataclass(frozen=True, slots=True)
 class Spooled:
-    """A batch in the spool. `kind`: of what it is; `content`: JSON."""
+    """A batch in the spool. `kind`: the kind of its content, such as `usage`; `content`: JSON."""
 
     kind: str
     source: str
@@ -39,21 +39,22 @@ class Spooled:
 
 
 class Spool:
-    """The files in `folder`, which is made when the first is written. Blocks."""
+    """The spool in `folder`, which is made when the first file is written. Its methods block on the disk."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def keep(self, batch: Spooled) -> Path:
-        """Writes a batch to the disk, and returns its file. Raises ArtifactError where that cannot be done."""
+        """Writes a batch to the disk, and returns its file. Raises ArtifactError where that fails."""
         path = self.folder / f"{batch.kind}-{batch.source}-{batch.number}{_SUFFIX}"
-        part = path.with_name(f".{path.name}-{uuid.uuid4().hex}{_PART}")
+        part = path.with_name(f".{path.name}-{uuid.uuid4().hex}{_PART_SUFFIX}")
         fields = {"kind": batch.kind, "source": batch.source, "number": batch.number, "content": batch.content}
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             write_private(part, json.dumps(fields).encode())
             part.rename(path)
             sync_folder(self.folder)
+            # The folder itself may be new.
             sync_folder(self.folder.parent)
         except OSError as error:
             with contextlib.suppress(OSError):
@@ -62,15 +63,17 @@ class Spool:
         return path
 
     def take_in(self, kind: str, take: Callable[[Spooled], object]) -> int:
-        """Calls `take` with each batch of this kind, those of one source in order, and removes its file after that;
-        counts them. `take` must take a batch once only, by its source and number: where this process dies between the
-        two, or another does the same now, it comes again. What `take` raises ends this, and the file stays; but a file
-        that is none of ours, or of which `take` raises ValueError, is put aside with a word in the log.
+        """Calls `take` with each batch of this kind, removes its file after that, and returns the number of batches.
+
+        Batches of one source come in order. `take` must count a batch once only, by its source and number: where this
+        process dies before the file is removed, or another process does the same now, the batch comes again. An error
+        that `take` raises ends this call, and the file stays. But a file that is malformed, or for which `take` raises
+        ValueError, is renamed and reported in the log.
         """
         self._remove_leftovers(time.time())
         batches = ((path, _read(path)) for path in self._files(kind))
         found = [(path, batch) for path, batch in batches if batch is not None]
-        for path, batch in sorted(found, key=lambda one: (one[1].source, one[1].number)):
+        for path, batch in sorted(found, key=lambda entry: (entry[1].source, entry[1].number)):
             try:
                 take(batch)
             except ValueError as error:
@@ -80,12 +83,12 @@ class Spool:
         return len(found)
 
     def waiting(self, kind: str) -> int:
-        """How many batches of this kind lie here."""
+        """Counts the batches of this kind."""
         return len(self._files(kind))
 
     def _remove_leftovers(self, now: float) -> None:
-        """Removes what writers that were killed have left: a living one is done with its own in no time."""
-        for part in self.folder.glob(f".*{_PART}"):
+        """Removes the partial files of writers that were killed: a live writer finishes within moments."""
+        for part in self.folder.glob(f".*{_PART_SUFFIX}"):
             with contextlib.suppress(OSError):
                 if now - part.stat().st_mtime > _STALE_PART_S:
                     part.unlink()
@@ -98,17 +101,17 @@ class Spool:
 
 
 def spool_of(registry_url: str) -> Spool:
-    """The spool of the registry at `registry_url`: beside an SQLite file, for other databases in the data directory."""
+    """Returns the spool of the registry at `registry_url`: beside an SQLite file, else in the data directory."""
     url = make_url(registry_url)
     if url.get_backend_name() == "sqlite" and url.database and url.database != ":memory:":
         return Spool(Path(f"{url.database}.spool"))
-    # Its password may change, and it stays the same registry.
-    named = hashlib.sha256(url.set(password=None, query={}).render_as_string().encode()).hexdigest()
-    return Spool(data_dir() / "spool" / named[:16])
+    # Without the password, which may change while the registry stays the same.
+    digest = hashlib.sha256(url.set(password=None, query={}).render_as_string().encode()).hexdigest()
+    return Spool(data_dir() / "spool" / digest[:16])
 
 
 def write_private(path: Path, content: bytes) -> None:
-    """Writes a new file to the disk that only this user may read. Raises OSError."""
+    """Writes a new file that only this user may read, and flushes it to the disk. Raises OSError."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(content)
@@ -117,7 +120,7 @@ def write_private(path: Path, content: bytes) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Has what was renamed or made in `folder` last. Raises OSError."""
+    """Flushes `folder` to the disk, so that files which were renamed or made in it survive a crash. Raises OSError."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
@@ -137,11 +140,11 @@ def _read(path: Path) -> Spooled | None:
 
 
 def _put_aside(path: Path, error: Exception) -> None:
-    aside = path.with_name(path.name + _UNCOUNTED)
+    uncounted = path.with_name(path.name + _UNCOUNTED_SUFFIX)
     why = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
-    _log.error("%s is not counted (%s); it is put aside as %s", path, why, aside.name)
+    _log.error("%s is not counted (%s); it is put aside as %s", path, why, uncounted.name)
     with contextlib.suppress(OSError):
-        path.rename(aside)
+        path.rename(uncounted)
 
 
 def _spooled(fields: Mapping[str, Any]) -> Spooled:

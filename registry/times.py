@@ -1,4 +1,4 @@
-"""Times in the registry: aware, UTC, and not led astray by a machine's clock that is set."""
+"""Times and clocks for the registry: aware, in UTC, and steady where a machine's clock is set."""
 
 import time
 from collections.abc import Callable
@@ -6,13 +6,15 @@ from datetime import UTC, datetime, timedelta
 
 
 def utc_now() -> datetime:
-    """The time now, by this machine's clock."""
+    """Returns the time now, by this machine's clock."""
     return datetime.now(UTC)
 
 
 class SteadyClock:
-    """A clock that starts at `start`, and goes on by what has passed since: setting the machine's clock moves it not.
-    `monotonic`: seconds."""
+    """A clock that starts at `start`, and advances by a monotonic clock: setting the machine's clock does not move it.
+
+    `monotonic`: seconds.
+    """
 
     def __init__(self, start: datetime, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._start = start
@@ -20,12 +22,12 @@ class SteadyClock:
         self._began_s = monotonic()
 
     def __call__(self) -> datetime:
-        """The time now."""
+        """Returns the time now."""
         return self._start + timedelta(seconds=self._monotonic() - self._began_s)
 
 
 def as_utc(value: object) -> datetime | None:
-    """`value`, which a database gave, as an aware time in UTC; None for none."""
+    """Converts a time from a database to an aware one in UTC; anything else to None."""
     if not isinstance(value, datetime):
         return None
     return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)

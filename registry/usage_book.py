@@ -1,4 +1,4 @@
-"""The book of usage: batches go to the registry, or to the spool beside it, and from there to the registry."""
+"""The writer of usage: batches go to the registry, or to the spool beside it, and later from there to the registry."""
 
 import logging
 from pathlib import Path
@@ -17,28 +17,30 @@ _ROWS = TypeAdapter(tuple[UsageRow, ...])
 
 
 class UsageBook:
-    """The book of one registry. Blocks."""
+    """The record of usage of one registry. Its methods block."""
 
     def __init__(self, accounts: Accounts, spool: Spool) -> None:
         self._accounts = accounts
         self._spool = spool
 
     def add(self, batch: UsageBatch) -> bool:
-        """Adds a batch, unless it was added before, and says so. Raises RegistryError, also where nobody knows whether
-        it was added; the same batch may be given again."""
+        """Adds a batch, unless it was added before. Returns whether it was new.
+
+        Raises RegistryError, even where it is unknown whether the batch was added; the same batch may be given again.
+        """
         return self._accounts.add_usage(batch)
 
     def keep(self, batch: UsageBatch) -> Path:
-        """Leaves a batch to the next router on the registry, and returns its file. Raises ArtifactError."""
+        """Leaves a batch in the spool for the next router, and returns its file. Raises ArtifactError."""
         content = _ROWS.dump_python(batch.rows, mode="json")
         return self._spool.keep(Spooled(_KIND, batch.source, batch.number, content))
 
     def take_in(self) -> int:
-        """Adds what routers before this one have left, and counts the batches. Raises RegistryError."""
+        """Adds the batches that earlier routers left in the spool. Returns their number. Raises RegistryError."""
         return self._spool.take_in(_KIND, self._take)
 
     def waiting(self) -> int:
-        """How many batches lie in the spool and are not counted yet."""
+        """Counts the batches in the spool."""
         return self._spool.waiting(_KIND)
 
     def _take(self, spooled: Spooled) -> None:
@@ -49,7 +51,7 @@ class UsageBook:
 
 
 def _in_billionths(row: Any) -> Any:
-    """A row as routers of now leave it. Those of before left its cost as a float."""
+    """Converts a row of an older router, which left the cost as a float, to the present form."""
     if not isinstance(row, dict) or not isinstance(row.get("cost"), int | float):
         return row
     return {**row, "billionths": round(row["cost"] * BILLION)}

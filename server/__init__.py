@@ -1,1 +1,1 @@
-"""One replica: vLLM's engine in this process, slots for adapters, and an HTTP application of chosen paths."""
+"""One replica: vLLM's engine in this process, slots for adapters, and an HTTP application that serves chosen paths."""

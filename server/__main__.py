@@ -1,4 +1,4 @@
-"""`python -m patchbay.server`: one replica."""
+"""The entry point of `python -m patchbay.server`: runs one replica."""
 
 import typer
 

@@ -1,4 +1,4 @@
-"""The replica's HTTP application: the engine's endpoints behind the gate, ours in FastAPI, one token over both."""
+"""The replica's HTTP application: the engine's endpoints behind the gate, ours in FastAPI, one token for both."""
 
 import hmac
 import time
@@ -36,7 +36,7 @@ _SHA256 = r"^[0-9a-f]{64}$"
 
 
 class FileRequest(BaseModel):
-    """One file of a revision, by which the artifact store knows it."""
+    """One file of a revision, named as the artifact store knows it: by path, SHA-256 and size in bytes."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -46,7 +46,7 @@ class FileRequest(BaseModel):
 
 
 class AdapterRequest(BaseModel):
-    """`PUT /internal/adapters/{name}`: the revision, its files in the artifact store, and how to keep it."""
+    """The body of `PUT /internal/adapters/{name}`: a revision, its files in the artifact store, and how to keep it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -58,13 +58,13 @@ class AdapterRequest(BaseModel):
     pin: bool = False
 
     def spec(self, adapter: str) -> RevisionSpec:
-        """It, as the replica takes it."""
+        """Converts the request into the specification that the replica takes, for the adapter of that name."""
         files = tuple(FileRecord(file.name, file.sha256, file.size) for file in self.files)
         return RevisionSpec(adapter, self.revision, self.digest, files, self.base, self.load, self.pin)
 
 
 class ServerApp:
-    """The whole application, plain ASGI."""
+    """The application of a replica, in plain ASGI: checks the token, then dispatches to the gate or to FastAPI."""
 
     def __init__(self, replica: ServingReplica) -> None:
         token = replica.config.token
@@ -93,13 +93,13 @@ class ServerApp:
     def _authorize(self, scope: Scope) -> None:
         if self._authorization is None or scope["path"] in _OPEN_PATHS:
             return
-        shown = header(scope["headers"], b"authorization") or b""
-        if not hmac.compare_digest(shown, self._authorization):
+        presented = header(scope["headers"], b"authorization") or b""
+        if not hmac.compare_digest(presented, self._authorization):
             raise Unauthorized("This replica needs its token.", hint="Send it as 'Authorization: Bearer …'.")
 
 
 def build_control(replica: ServingReplica) -> FastAPI:
-    """Health, metrics, models and the internal API over `replica`."""
+    """Builds the FastAPI application of `replica`: health, metrics, models and the internal API."""
     app = FastAPI(title="Patchbay replica", openapi_url="/internal/openapi.json", docs_url=None, redoc_url=None)
     _add_errors(app)
     _add_health(app, replica)
@@ -174,13 +174,20 @@ def _add_models(app: FastAPI, replica: ServingReplica) -> None:
     def cards() -> list[dict[str, Any]]:
         base = replica.engine.base
         common = {"object": "model", "created": created, "owned_by": "patchbay"}
-        found = [{"id": base.name, **common, "root": base.source, "parent": None, "max_model_len": base.max_model_len}]
+        base_card = {
+            "id": base.name,
+            **common,
+            "root": base.source,
+            "parent": None,
+            "max_model_len": base.max_model_len,
+        }
         entries = [entry for entry in replica.slots.entries if not entry.leaving]
+        # A revision answers to its own name, and the newest of an adapter to the adapter's, because entries are sorted.
         names = {name: entry for entry in entries for name in (entry.adapter, entry.name)}
-        found += [
+        adapter_cards = [
             {"id": name, **common, "root": names[name].engine_name, "parent": base.name} for name in sorted(names)
         ]
-        return found
+        return [base_card, *adapter_cards]
 
     @app.get("/v1/models")
     async def models() -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""`patchbay server`: one replica, in the foreground."""
+"""The command `patchbay server`: runs one replica in the foreground."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -73,7 +73,7 @@ def _serve(
 
 
 def _with_root_cause(error: StartError, root_cause: str | None) -> StartError:
-    """`error` with the engine's own reason in place of vLLM's pointer to it."""
+    """Returns `error` with the engine's own reason in place of vLLM's pointer to it."""
     if root_cause is None or "root cause above" not in error.message:
         return error
     head = error.message.partition(": ")[0]

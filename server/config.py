@@ -40,7 +40,7 @@ class BaseConfig(Settings):
 
     @property
     def served_name(self) -> str:
-        """What clients call the base model."""
+        """The name of the base model for clients."""
         return self.name or Path(self.model).name
 
 

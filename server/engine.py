@@ -1,4 +1,4 @@
-"""What the rest of the replica needs of an engine. `vllm_engine` is the real one."""
+"""The interface between the replica and an engine. `vllm_engine` implements it over vLLM, tests with fakes."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +11,10 @@ from patchbay.core.replica import BaseModelStatus, RequestStatus
 
 @dataclass(frozen=True, slots=True)
 class EngineLora:
-    """A revision as the engine knows it. `lora_id` is never used twice in an engine's life, `name` never at all."""
+    """A revision as the engine knows it: its engine name, its id and the folder of its files.
+
+    `lora_id` is never used twice in an engine's life; `name` never means other bytes.
+    """
 
     name: str
     lora_id: int
@@ -20,7 +23,7 @@ class EngineLora:
 
 @dataclass(frozen=True, slots=True)
 class LoraTiers:
-    """The ids that the engine itself says it holds: in host memory, and of those, in a slot of the batch."""
+    """The ids of the revisions that the engine reports: in host memory (`cpu`), and of those, in slots of the batch."""
 
     cpu: frozenset[int]
     slots: frozenset[int]
@@ -28,7 +31,7 @@ class LoraTiers:
 
 @dataclass(frozen=True, slots=True)
 class LoraCapacity:
-    """How many revisions fit into a batch (`slots`) and into host memory (`cpu`)."""
+    """The numbers of revisions that fit into a batch (`slots`) and into host memory (`cpu`)."""
 
     slots: int
     cpu: int
@@ -60,26 +63,28 @@ class Engine(Protocol):
         ...
 
     def in_use(self, name: str) -> bool:
-        """Whether a request that the engine has not yet finished uses the revision of this engine name."""
+        """Says whether a request that the engine has not yet finished uses the revision of this engine name."""
         ...
 
     async def tiers(self) -> LoraTiers:
-        """Which revisions are where, as the engine itself says."""
+        """Asks the engine which revisions are in host memory and in slots."""
         ...
 
-    def watch(self, told: Callable[[str | None], None]) -> None:
-        """Has `told` called with the engine's name of each revision whose logits were not finite, None for the base's,
-        once a request, before that is answered. Only one can watch."""
+    def watch(self, report: Callable[[str | None], None]) -> None:
+        """Has `report` called for each request whose logits were not finite, before that request is answered.
+
+        It gets the engine name of the revision, or None for the base model. Only one can watch.
+        """
         ...
 
     def requests(self) -> RequestStatus:
-        """The engine's requests and KV cache, as of its last step."""
+        """Returns the load of the engine as of its last step: requests and KV cache."""
         ...
 
     def failure(self) -> str | None:
-        """Why the engine is dead, or None while it lives."""
+        """Returns the reason why the engine is dead, or None while it lives."""
         ...
 
     async def close(self) -> None:
-        """Ends the engine and every process of it."""
+        """Ends the engine and all its processes."""
         ...

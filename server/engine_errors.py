@@ -1,6 +1,7 @@
-"""The engine's errors, whole answers and last events of streams, in the form that clients of each endpoint expect.
+"""The translation of the engine's errors into the form that clients of each endpoint expect.
 
-vLLM gives a number as `code`, types that OpenAI does not know, and the same shape everywhere to what fails validation.
+An error is a whole answer or the last event of a stream. vLLM puts a number into `code`, uses types that OpenAI does
+not know, and gives failed validations the same shape on every endpoint.
 """
 
 import re
@@ -13,101 +14,105 @@ from patchbay.core.error_events import Form, error_event
 from patchbay.core.errors import NotFinite, anthropic_error_body, openai_error_body
 
 _VALIDATION = re.compile(r"\d+ validation errors?:")
-# How vLLM tells of an error amid a stream of a chat; `late_errors` and `vllm_app` have all others do the same.
+# The event with which vLLM reports an error in the middle of a chat's stream; `late_errors` and `vllm_app` make all
+# other endpoints do the same.
 _ERROR_EVENT = b'data: {"error":'
-_FAULT = re.compile(r"'loc': '([^']*)', 'msg': [\"']([^\"']*)[\"']")
+_VALIDATION_FAULT = re.compile(r"'loc': '([^']*)', 'msg': [\"']([^\"']*)[\"']")
 
 
 class EngineErrors:
-    """A `send` that lets answers through as they are, and gathers and rewrites JSON bodies of errors.
+    """A `send` that passes answers on as they are, and collects and rewrites JSON bodies of errors.
 
-    The head of an event stream is sent with its first event: vLLM looks at much of a request only once it has made the
-    head, and what it finds wrong then is an error like any other while nothing has gone out.
+    The head of an event stream is sent with its first event: vLLM checks much of a request only once it has made the
+    head. What it finds wrong then can still be an ordinary error, as long as nothing was sent.
 
-    `form`: of the endpoint's errors; `status`: the answer's HTTP status, 0 before there is one; `headers` are added to
-    the answer's own.
+    `form`: the form of the endpoint's errors; `status`: the answer's HTTP status, 0 before there is one; `headers` are
+    added to the answer's own.
     """
 
     def __init__(self, send: Send, form: Form) -> None:
         self._send = send
         self._form = form
-        self._last = b""
-        self._start: Message | None = None
-        self._held: Message | None = None
-        self._parts: list[bytes] = []
+        self._last_event = b""
+        self._error_head: Message | None = None
+        self._stream_head: Message | None = None
+        self._error_parts: list[bytes] = []
         self.headers: tuple[tuple[bytes, bytes], ...] = ()
         self.status = 0
-        self._broke_off = False
+        self._failed_midway = False
         self._answered = False
 
     @property
     def outcome(self) -> str:
-        """`ok`, `client_error`, `server_error`, or `cancelled` where there never was an answer."""
+        """The outcome for metrics: `ok`, `client_error`, `server_error`, or `cancelled` where there was no answer."""
         if self.status == 0:
             return "cancelled"
-        if self._broke_off:
+        if self._failed_midway:
             return "server_error"
         return "ok" if self.status < 400 else "client_error" if self.status < 500 else "server_error"
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             await self._begin(message)
-        elif self._start is None:
-            await self._pass(message)
+        elif self._error_head is None:
+            await self._forward(message)
         else:
-            await self._gather(message)
+            await self._collect_error(message)
 
     async def _begin(self, message: Message) -> None:
         self.status = message["status"]
         message["headers"] = [*message.get("headers", ()), *self.headers]
         if self.status >= 400:
-            self._start = message
+            self._error_head = message
         elif is_event_stream(message):
-            self._held = message
+            self._stream_head = message
         else:
             await self._send(message)
 
-    async def _pass(self, message: Message) -> None:
-        """A part of an answer that is no error so far."""
-        body, head = message.get("body", b""), self._held
+    async def _forward(self, message: Message) -> None:
+        """Sends a part of an answer that is no error so far."""
+        body, head = message.get("body", b""), self._stream_head
         is_error = body.startswith(_ERROR_EVENT)
         if head is not None and is_error:
             await self._answer_instead(head, body)
             return
         if head is not None and (body or not message.get("more_body", False)):
-            self._held = None
+            self._stream_head = None
             await self._send(head)
         if is_error:
-            self._broke_off = _status_of(body) >= 500
-            message["body"] = rewrite_event(body, self._form, self._last)
-        self._last = body or self._last
-        if self._held is None and not self._answered:
+            self._failed_midway = _status_of(body) >= 500
+            message["body"] = rewrite_event(body, self._form, self._last_event)
+        self._last_event = body or self._last_event
+        if self._stream_head is None and not self._answered:
             await self._send(message)
 
     async def _answer_instead(self, head: Message, event: bytes) -> None:
-        """An error before anything of a stream has gone out."""
+        """Answers with an error where a stream was to begin and nothing of it was sent yet."""
         self.status = _status_of(event)
-        self._answered, self._held = True, None
+        self._answered, self._stream_head = True, None
         body = rewrite_error(self.status, _first_data(event), anthropic=self._form == "messages")
-        kept = [pair for pair in head["headers"] if pair[0].lower() not in (b"content-length", b"content-type")]
-        kept += [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-        await self._send({**head, "status": self.status, "headers": kept})
+        headers = [pair for pair in head["headers"] if pair[0].lower() not in (b"content-length", b"content-type")]
+        headers += [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+        await self._send({**head, "status": self.status, "headers": headers})
         await self._send({"type": "http.response.body", "body": body})
 
-    async def _gather(self, message: Message) -> None:
-        self._parts.append(message.get("body", b""))
-        if message.get("more_body", False) or self._start is None:
+    async def _collect_error(self, message: Message) -> None:
+        self._error_parts.append(message.get("body", b""))
+        if message.get("more_body", False) or self._error_head is None:
             return
-        start, body = self._start, rewrite_error(self.status, b"".join(self._parts), anthropic=self._form == "messages")
-        kept = [pair for pair in start["headers"] if pair[0].lower() != b"content-length"]
-        start["headers"] = [*kept, (b"content-length", str(len(body)).encode())]
-        await self._send(start)
+        head, collected = self._error_head, b"".join(self._error_parts)
+        body = rewrite_error(self.status, collected, anthropic=self._form == "messages")
+        headers = [pair for pair in head["headers"] if pair[0].lower() != b"content-length"]
+        head["headers"] = [*headers, (b"content-length", str(len(body)).encode())]
+        await self._send(head)
         await self._send({"type": "http.response.body", "body": body})
 
 
 def rewrite_event(event: bytes, form: Form, before: bytes = b"") -> bytes:
-    """The first event of `event`, an error in vLLM's shape, in that of `form`; what follows it as it is. `before`: what
-    went out last. Pure."""
+    """Rewrites an error event of vLLM's into the shape of `form`. Pure.
+
+    `event` may have further events after the error: they stay as they are. `before`: the event that was sent last.
+    """
     _, _, rest = event.partition(b"\n\n")
     error = rewrite_error(_status_of(event), _first_data(event), anthropic=form == "messages")
     return error_event(form, error, before) + rest
@@ -118,15 +123,18 @@ def _first_data(event: bytes) -> bytes:
 
 
 def _status_of(event: bytes) -> int:
-    """The status that vLLM gives an error event as its `code`; 500 where it gives none."""
+    """Returns the HTTP status that vLLM gives an error event as its `code`; 500 where it gives none."""
     code = _error_fields(_first_data(event)).get("code")
     return code if isinstance(code, int) and 400 <= code < 600 else 500
 
 
 def rewrite_error(status: int, body: bytes, *, anthropic: bool = False) -> bytes:
-    """`body`, an error in vLLM's or FastAPI's shape, in OpenAI's or Anthropic's. Pure."""
+    """Rewrites `body`, an error in vLLM's or FastAPI's shape, into OpenAI's shape or Anthropic's. Pure.
+
+    `status`: the HTTP status of the answer; `anthropic`: whether the endpoint is Anthropic's.
+    """
     fields = _error_fields(body)
-    message = _readable(fields.get("message")) or f"The engine answered with status {status}."
+    message = _readable_message(fields.get("message")) or f"The engine answered with status {status}."
     if anthropic:
         return anthropic_error_body(message, status=status)
     param = fields.get("param")
@@ -147,11 +155,14 @@ def _code(code: Any, message: str, status: int) -> str | None:
     return "model_not_found" if status == 404 else None
 
 
-def _readable(message: Any) -> str:
-    """vLLM prints a failed validation with the client's whole input: only what is wrong, and where, is kept."""
+def _readable_message(message: Any) -> str:
+    """Returns the message without the client's input, which vLLM prints with a failed validation.
+
+    Only what is wrong, and where, is kept.
+    """
     if not isinstance(message, str):
         return ""
-    faults = [f"{place.removeprefix('body.')}: {fault}" for place, fault in _FAULT.findall(message)]
+    faults = [f"{place.removeprefix('body.')}: {fault}" for place, fault in _VALIDATION_FAULT.findall(message)]
     return "; ".join(faults) if faults and _VALIDATION.match(message) else message
 
 

@@ -1,4 +1,4 @@
-"""What vLLM reads from the environment, set from a replica's configuration."""
+"""The environment variables that vLLM reads, set from a replica's configuration."""
 
 import os
 import sys
@@ -10,7 +10,7 @@ _OPENMP = "libiomp5.so"
 
 
 def set_environment(config: ServerConfig, *, verbose: bool) -> None:
-    """Sets what vLLM reads from the environment. Call before vLLM is imported for the first time.
+    """Sets the environment variables that vLLM reads. Call it before vLLM is imported for the first time.
 
     Runtime loading by name stays off: its resolver follows any path that a request's `model` spells. Redirects of media
     are not followed: they would lead past `allowed_media_domains`.
@@ -25,7 +25,7 @@ def set_environment(config: ServerConfig, *, verbose: bool) -> None:
 
 
 def _preload_openmp(library: Path) -> None:
-    """Has the engine's processes, which are yet to start, use Intel's OpenMP, which the CPU lock brings.
+    """Makes the engine's processes, which are yet to start, use Intel's OpenMP, which the CPU lock file installs.
 
     Measured by `python -m loadtests.vllm_serving` on the demo, with and without in turns: 7 to 8% more tokens a second.
     """

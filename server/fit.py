@@ -1,10 +1,10 @@
-"""Whether a loaded revision found its place in the base model, by what the engine's workers say."""
+"""The check that a loaded revision fits the base model, by the modules that the engine's workers report."""
 
 from collections.abc import Sequence
 
 from patchbay.core.errors import AdapterRejected
 
-# The modules of a revision that a worker's part of the base has, and those that it has not.
+# The modules of a revision that a worker's part of the base model has, and those that it has not.
 WorkerModules = tuple[Sequence[str], Sequence[str]]
 
 

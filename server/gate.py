@@ -1,7 +1,7 @@
-"""The way into the engine's own endpoints: reads the body once, finds the revision, holds it while the request runs.
+"""The gate in front of the engine's own endpoints, which gives each request its revision.
 
-The reference is held for exactly as long as the engine's application runs for this request, whether it ends, streams,
-fails or is cancelled.
+It reads the body once, finds the revision and keeps a reference to it. The reference lasts for exactly as long as the
+engine's application runs for this request, whether it ends, streams, fails or is cancelled.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ from patchbay.server.replica import ServingReplica
 from patchbay.server.request_checks import check_request
 from patchbay.server.slots import SlotEntry
 
-# Each with the task, in vLLM's words, that the base must be able to do; None where any base will do.
+# Path to the task, in vLLM's words, that the base model must support; None where any base model will do.
 ENDPOINTS: Mapping[str, str | None] = {
     "/v1/chat/completions": "generate",
     "/v1/completions": "generate",
@@ -41,19 +41,22 @@ ENDPOINTS: Mapping[str, str | None] = {
     "/tokenize": None,
     "/detokenize": None,
 }
-# Which revision a name means is the router's to say; it says it in this header.
+# The router decides which revision a name means, and names it in this header.
 _REVISION = b"x-patchbay-revision"
-# How long the router gives this request: whole milliseconds.
+# The time that the router gives this request: whole milliseconds.
 _DEADLINE = b"x-patchbay-timeout-ms"
-# How soon it is to be run beside others: a whole number, the smaller the sooner.
+# The request's priority in vLLM's scheduler: a whole number, the smaller the sooner.
 _PRIORITY = b"x-patchbay-priority"
-# Of what the router says in a header: of milliseconds more than a year.
-_MOST_DIGITS = 12
-_LATE = "The answer was not there within the time that it was given."
+# The most digits that are read of a number in a header. As milliseconds, they are more than a year.
+_MAX_DIGITS = 12
+_TIMED_OUT = "The answer was not there within the time that it was given."
 
 
 class EngineGate:
-    """An ASGI application over the paths in `ENDPOINTS`, all of them POST with a JSON object that names a `model`."""
+    """The ASGI application of the paths in `ENDPOINTS`.
+
+    All of them are POST requests with a JSON object that names a `model`.
+    """
 
     def __init__(self, replica: ServingReplica) -> None:
         self._replica = replica
@@ -61,66 +64,69 @@ class EngineGate:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         metrics, endpoint = self._replica.metrics, scope["path"]
         form = form_of(endpoint)
-        watch = EngineErrors(send, form)
+        answer = EngineErrors(send, form)
         metrics.in_flight.inc()
         try:
             with self._replica.counted():
-                await self._answer(scope, receive, watch)
+                await self._answer(scope, receive, answer)
         except RequestError as error:
             await send_error(send, error, anthropic=form == "messages")
-            watch.status = error.status
+            answer.status = error.status
         finally:
             metrics.in_flight.dec()
-            metrics.requests.labels(endpoint=endpoint, outcome=watch.outcome).inc()
+            metrics.requests.labels(endpoint=endpoint, outcome=answer.outcome).inc()
 
     async def _answer(self, scope: Scope, receive: Receive, send: EngineErrors) -> None:
-        end_s = _end_s(scope)
+        deadline_s = _deadline_s(scope)
         body = await receive_body(receive, self._replica.config.max_body_bytes)
         if body is None:
             return
-        given = _decode(body)
-        check_request(given, body)
-        fields = without_nulls(given)
+        decoded = _decode(body)
+        check_request(decoded, body)
+        fields = without_nulls(decoded)
         check_forms(fields)
         entry = self._entry(fields, header(scope["headers"], _REVISION))
         self._check_task(scope["path"])
         priority = _priority(scope)
         if priority is not None:
             fields["priority"] = priority
-        ids = token_ids.wanted(scope["path"], fields, header(scope["headers"], token_ids.HEADER))
+        ids = token_ids.is_requested(scope["path"], fields, header(scope["headers"], token_ids.HEADER))
         if ids:
             fields["return_token_ids"] = True
-        inner: Send = token_ids.TokenIds(send) if ids else send
+        engine_send: Send = token_ids.TokenIds(send) if ids else send
         if entry is None:
-            # Untouched, the body goes on byte for byte.
-            changed = ids or priority is not None or len(fields) < len(given)
+            # A body of which nothing was changed is passed on byte for byte.
+            changed = ids or priority is not None or len(fields) < len(decoded)
             body = _encode(fields) if changed else body
-            await self._run(scope, _Replay(body, receive, end_s), inner, send)
+            await self._run(scope, _Replay(body, receive, deadline_s), engine_send, send)
             return
-        async with AsyncExitStack() as held:
-            lora = await self._held(held, entry, end_s)
+        async with AsyncExitStack() as references:
+            lora = await self._acquire(references, entry, deadline_s)
             body = _encode({**fields, "model": lora.name})
             send.headers = _provenance(entry)
-            await self._run(scope, _Replay(body, receive, end_s), inner, send)
+            await self._run(scope, _Replay(body, receive, deadline_s), engine_send, send)
 
-    async def _held(self, held: AsyncExitStack, entry: SlotEntry, end_s: float | None) -> EngineLora:
+    async def _acquire(self, references: AsyncExitStack, entry: SlotEntry, deadline_s: float | None) -> EngineLora:
+        """Keeps `entry` resident until `references` closes. Raises DeadlineExceeded where it is not in time."""
         try:
-            async with asyncio.timeout_at(end_s):
-                return await held.enter_async_context(self._replica.slots.use(entry))
+            async with asyncio.timeout_at(deadline_s):
+                return await references.enter_async_context(self._replica.slots.use(entry))
         except TimeoutError as error:
-            raise DeadlineExceeded(_LATE) from error
+            raise DeadlineExceeded(_TIMED_OUT) from error
 
-    async def _run(self, scope: Scope, replay: "_Replay", send: Send, watch: EngineErrors) -> None:
-        """Has the engine's application answer. Raises DeadlineExceeded where nothing was answered in time; what has
-        begun ends cut short then: whoever gave the time has told its client already."""
+    async def _run(self, scope: Scope, replay: "_Replay", send: Send, answer: EngineErrors) -> None:
+        """Has the engine's application answer. Raises DeadlineExceeded where nothing was answered in time.
 
-        async def in_time(message: Message) -> None:
-            if watch.status or not replay.expired:
+        An answer that has begun by then is cut short: whoever set the deadline has answered its client already.
+        """
+
+        async def send_in_time(message: Message) -> None:
+            if answer.status or not replay.expired:
                 await send(message)
 
-        await self._replica.engine.app(_resized(scope, replay.length), replay, in_time)
-        if replay.expired and not watch.status:
-            raise DeadlineExceeded(_LATE)
+        await self._replica.engine.app(_with_content_length(scope, replay.length), replay, send_in_time)
+        if replay.expired and not answer.status:
+            raise DeadlineExceeded(_TIMED_OUT)
 
     def _check_task(self, endpoint: str) -> None:
         task, engine = ENDPOINTS[endpoint], self._replica.engine
@@ -128,9 +134,12 @@ class EngineGate:
             raise InvalidRequest(f"The base model '{engine.base.name}' cannot {task}.", param="model")
 
     def _entry(self, fields: Mapping[str, Any], chosen: bytes | None) -> SlotEntry | None:
-        """The revision that the router has `chosen`, else the one that the body's `model` means; None for the base."""
+        """Returns the revision that the router has `chosen`, else the one that the body's `model` means.
+
+        None stands for the base model.
+        """
         if chosen is not None:
-            return self._chosen(chosen.decode("latin-1"))
+            return self._find_exact(chosen.decode("latin-1"))
         model = fields.get("model")
         if not isinstance(model, str) or not model:
             raise InvalidRequest("The request must name a 'model', as a string.", param="model")
@@ -140,50 +149,54 @@ class EngineGate:
             raise ModelNotFound(f"{model[:64]}…")
         return self._replica.slots.find(model)
 
-    def _chosen(self, engine_name: str) -> SlotEntry:
-        """The revision with exactly this name. Raises RevisionMissing where it is not here (any more): the router knows
-        that it exists, and can ask another replica."""
+    def _find_exact(self, engine_name: str) -> SlotEntry:
+        """Finds the revision with exactly this name. Raises RevisionMissing where it is not here (any more).
+
+        That is another error than ModelNotFound, because the router knows that the revision exists, and can ask another
+        replica.
+        """
         try:
             return self._replica.slots.find(engine_name)
         except ModelNotFound as error:
             raise RevisionMissing(f"{engine_name[:128]} is not on {self._replica.config.name} now.") from error
 
 
-def _end_s(scope: Scope) -> float | None:
-    given = header(scope["headers"], _DEADLINE) or b""
-    if not given.isdigit() or len(given) > _MOST_DIGITS:
+def _deadline_s(scope: Scope) -> float | None:
+    """Returns the request's deadline by the event loop's clock, in seconds; None where the router sets none."""
+    value = header(scope["headers"], _DEADLINE) or b""
+    if not value.isdigit() or len(value) > _MAX_DIGITS:
         return None
-    return asyncio.get_running_loop().time() + int(given) / 1000
+    return asyncio.get_running_loop().time() + int(value) / 1000
 
 
 def _priority(scope: Scope) -> int | None:
-    """How soon the request is to be run, where that is said. Raises InvalidRequest."""
-    given = header(scope["headers"], _PRIORITY)
-    if given is None:
+    """Returns the request's priority, None where the router sets none. Raises InvalidRequest."""
+    value = header(scope["headers"], _PRIORITY)
+    if value is None:
         return None
-    if not given.removeprefix(b"-").isdigit() or len(given) > _MOST_DIGITS:
-        raise InvalidRequest(f"'{_PRIORITY.decode()}' must be a whole number of at most {_MOST_DIGITS} digits.")
-    return int(given)
+    if not value.removeprefix(b"-").isdigit() or len(value) > _MAX_DIGITS:
+        raise InvalidRequest(f"'{_PRIORITY.decode()}' must be a whole number of at most {_MAX_DIGITS} digits.")
+    return int(value)
 
 
 class _Replay:
-    """A `receive` that gives the body that was read already, then whatever else comes: a disconnect.
+    """A `receive` that replays the body that was read already, then passes on what else comes: a disconnect.
 
-    Past `end_s` (the event loop's clock) it tells of one, too: vLLM ends its work on a request when its client leaves,
-    but not when the task that waits for it is cancelled. `expired`: whether it has.
+    Past `deadline_s` (seconds, the event loop's clock) it reports a disconnect, too: vLLM ends its work on a request
+    when its client leaves, but not when the task that waits for it is cancelled. `expired`: whether it has done so.
     """
 
-    def __init__(self, body: bytes, receive: Receive, end_s: float | None) -> None:
+    def __init__(self, body: bytes, receive: Receive, deadline_s: float | None) -> None:
         self._body: bytes | None = body
         self._receive = receive
-        self._end_s = end_s
+        self._deadline_s = deadline_s
         self.length = len(body)
         self.expired = False
 
     async def __call__(self) -> Message:
         if self._body is None:
             try:
-                async with asyncio.timeout_at(self._end_s):
+                async with asyncio.timeout_at(self._deadline_s):
                     return await self._receive()
             except TimeoutError:
                 self.expired = True
@@ -193,7 +206,7 @@ class _Replay:
 
 
 async def send_error(send: Send, error: RequestError, *, anthropic: bool = False) -> None:
-    """Answers with `error` in OpenAI's shape, or in Anthropic's."""
+    """Answers with `error` in OpenAI's shape, or in Anthropic's where `anthropic` is set."""
     body = anthropic_body(error) if anthropic else openai_body(error)
     headers = {"content-type": "application/json", "content-length": str(len(body)), **error.headers()}
     encoded = [(name.encode(), value.encode()) for name, value in headers.items()]
@@ -219,16 +232,19 @@ def _encode(fields: Mapping[str, Any]) -> bytes:
 
 
 def without_nulls(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """A body's fields without those that are null: OpenAI takes a null for a field's default. vLLM's models take most
-    nulls too, but not all of its code does: `background` and `truncation` fail when its answer is made, which on a
-    stream is after the head, and `n`, `max_tokens` and others mean something else than the default. Pure."""
+    """Returns a body's fields without those that are null. Pure.
+
+    OpenAI takes a null for a field's default. vLLM's models take most nulls too, but not all of its code does:
+    `background` and `truncation` fail when its answer is made, which on a stream is after the head. A null in `n`,
+    `max_tokens` and others means something else than the default.
+    """
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def _resized(scope: Scope, length: int) -> Scope:
-    """`scope` with the content-length of the body that was written anew."""
-    kept = [pair for pair in scope["headers"] if pair[0] not in (b"content-length", b"transfer-encoding")]
-    return {**scope, "headers": [*kept, (b"content-length", str(length).encode())]}
+def _with_content_length(scope: Scope, length: int) -> Scope:
+    """Returns `scope` with the content-length of the body that was encoded anew, in bytes."""
+    headers = [pair for pair in scope["headers"] if pair[0] not in (b"content-length", b"transfer-encoding")]
+    return {**scope, "headers": [*headers, (b"content-length", str(length).encode())]}
 
 
 def _provenance(entry: SlotEntry) -> tuple[tuple[bytes, bytes], ...]:

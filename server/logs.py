@@ -1,4 +1,4 @@
-"""Folds the tracebacks that the engine's processes print into the one line that says what went wrong."""
+"""A filter of the engine's output that folds each traceback into the one line that says what went wrong."""
 
 import os
 import re
@@ -14,12 +14,12 @@ _PREFIX = re.compile(
 )
 _RAISED = re.compile(r"^(?P<kind>[A-Za-z_][\w.]*(?:Error|Exception|Interrupt|Exit)): (?P<message>.*)")
 _CHAINED = re.compile(r"^(The above exception was the direct cause|During handling of the above exception)")
-# Printed by every process of the engine at every start, and of no use to anyone who did not write it.
+# Every process of the engine prints these lines at every start. They are of no use to operators.
 _NOISE = re.compile(r"NUMA binding|Triton not available|FutureWarning|^\s*(if hasattr|wrapper = lookup)|^\s*\^+$")
 
 
 class TracebackFold:
-    """Takes lines, gives those to show: a traceback becomes its last line. Pure but for what it remembers.
+    """A filter of lines that turns each traceback into its last line. Does no I/O.
 
     `root_cause`: the first exception of the newest chain of tracebacks, as `ValueError: message`. Nothing of a
     traceback is shown before `show_errors` is set: until then the process itself reports why it cannot start.
@@ -27,19 +27,19 @@ class TracebackFold:
 
     def __init__(self) -> None:
         self.show_errors = False
-        self._inside = False
+        self._in_traceback = False
         self._chained = False
         self.root_cause: str | None = None
 
     def feed(self, line: str) -> str | None:
-        """What to show of `line` (no line end), or None."""
+        """Returns what to show of `line` (without a line end), or None for nothing."""
         match = _PREFIX.match(line)
         text = line[match.end() :] if match else line
         if text.startswith("Traceback (most recent call last)"):
-            self._inside = True
+            self._in_traceback = True
             return None
-        if self._inside:
-            return self._within(text, line[: match.end()] if match else "")
+        if self._in_traceback:
+            return self._fold(text, line[: match.end()] if match else "")
         if _CHAINED.match(text):
             self._chained = True
             return None
@@ -47,10 +47,10 @@ class TracebackFold:
             return None
         return None if not text.strip() or _NOISE.search(text) else line
 
-    def _within(self, text: str, prefix: str) -> str | None:
+    def _fold(self, text: str, prefix: str) -> str | None:
         if not (raised := _RAISED.match(text)):
             return None
-        self._inside = False
+        self._in_traceback = False
         if not self._chained:
             self.root_cause = f"{raised['kind'].rpartition('.')[2]}: {raised['message']}"
         self._chained = False
@@ -80,18 +80,21 @@ def folded_output(*, verbose: bool) -> Iterator[TracebackFold]:
     finally:
         for descriptor, original in zip((1, 2), saved, strict=True):
             os.dup2(original, descriptor)
-        # Ends when the last child has closed its end; one that lingers must not hold up ours.
+        # The thread ends when the last child has closed its end of the pipe. A child that lingers must not delay us.
         thread.join(timeout=1.0)
         lines.flush()
 
 
 def _copy(reader: int, target: LogQueue, fold: TracebackFold) -> None:
-    """Reads on whether or not anybody reads what it passes on: the engine's processes would stand still otherwise."""
+    """Copies lines through `fold` until the pipe closes.
+
+    Reads on even where nobody reads `target`: the engine's processes would block on a full pipe otherwise.
+    """
     with os.fdopen(reader, "r", encoding="utf-8", errors="replace", newline="\n") as lines:
         for line in lines:
-            shown = fold.feed(line.rstrip("\r\n"))
-            if shown is not None:
-                target.put(shown)
+            folded = fold.feed(line.rstrip("\r\n"))
+            if folded is not None:
+                target.put(folded)
 
 
 def _put(target: int, line: str) -> None:

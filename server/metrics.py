@@ -1,4 +1,4 @@
-"""Every metric of a replica, in one place. vLLM's own go with them, from its registry."""
+"""The metrics of a replica, all in one place. vLLM's own are exported with them, from its registry."""
 
 from collections.abc import Iterable
 
@@ -7,15 +7,15 @@ from prometheus_client.core import Metric
 
 from patchbay.core.loop_metrics import LoopMetrics
 
-# Shows activity, not residency, and grows a label set for every combination of adapters ever seen.
-_DROPPED = "vllm:lora_requests_info"
+# It shows activity, not residency, and gains a label set for every combination of adapters ever seen.
+_EXCLUDED = "vllm:lora_requests_info"
 
 
 class _VllmMetrics:
     """vLLM's metrics, without the one whose labels grow without bound."""
 
     def collect(self) -> Iterable[Metric]:
-        return (metric for metric in REGISTRY.collect() if metric.name != _DROPPED)
+        return (metric for metric in REGISTRY.collect() if metric.name != _EXCLUDED)
 
 
 class ServerMetrics:
@@ -31,7 +31,7 @@ class ServerMetrics:
         )
         self.in_flight = Gauge("patchbay_server_in_flight", "Requests being answered.", registry=self._registry)
         self._add_adapters()
-        self._add_refused()
+        self._add_failures()
         self.loop = LoopMetrics("patchbay_server", self._registry)
         self._registry.register(_VllmMetrics())
 
@@ -66,7 +66,7 @@ class ServerMetrics:
             registry=self._registry,
         )
 
-    def _add_refused(self) -> None:
+    def _add_failures(self) -> None:
         self.load_failures = Counter(
             "patchbay_server_adapter_load_failures", "Loads that the engine refused.", registry=self._registry
         )
@@ -89,5 +89,5 @@ class ServerMetrics:
         )
 
     def render(self) -> bytes:
-        """Everything in Prometheus' text format, version 0.0.4."""
+        """Returns all metrics in Prometheus' text format, version 0.0.4."""
         return generate_latest(self._registry)

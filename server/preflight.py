@@ -1,4 +1,4 @@
-"""What can be found wrong before vLLM is imported, in milliseconds instead of half a minute."""
+"""Checks of the base model before vLLM is imported, which take milliseconds instead of half a minute."""
 
 from pathlib import Path
 
@@ -13,8 +13,10 @@ def check_start(config: ServerConfig) -> None:
 
 
 def base_layout(base: BaseConfig) -> BaseLayout | None:
-    """What the base model has, read from its folder, or from where the hub's client has put it; None where it is not
-    here, or has no safetensors."""
+    """Reads the base model's layout from its folder, or from the cache of the hub's client.
+
+    Returns None where the model is not on this machine, or has no safetensors.
+    """
     folder = Path(base.model).expanduser()
     if not folder.is_dir() and not _is_path(base.model):
         folder = _hub_folder(base) or folder
@@ -46,5 +48,5 @@ def _check_base(base: BaseConfig) -> None:
 
 
 def _is_path(model: str) -> bool:
-    """Whether `model` can only be a path: a hub's id is `name` or `organisation/name`."""
+    """Says whether `model` can only be a path: a hub's id is `name` or `organisation/name`."""
     return model.startswith(("/", ".", "~")) or model.count("/") > 1

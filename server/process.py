@@ -1,4 +1,4 @@
-"""The life of a replica's process: listen, load, serve, drain, end, in that order, and an end that nothing holds up."""
+"""The life cycle of a replica's process: listen, load, serve, drain, end, with time limits that nothing can exceed."""
 
 import asyncio
 import contextlib
@@ -14,7 +14,7 @@ import uvicorn
 from patchbay.core.errors import PatchbayError, StartError
 from patchbay.core.loop_watch import LoopWatch
 from patchbay.core.watchdog import Watchdog
-from patchbay.server.alive import LOOK_S, while_alive
+from patchbay.server.alive import POLL_S, while_alive
 from patchbay.server.app import ServerApp
 from patchbay.server.config import ServerConfig
 from patchbay.server.engine import Engine
@@ -23,14 +23,15 @@ from patchbay.server.processes import engine_processes, kill
 from patchbay.server.replica import ServingReplica
 
 _KEEP_ALIVE_S: Final = 75
-# How long answers that have begun may take to end once nothing more is waited for: an error, mostly.
-_LAST_WORDS_S: Final = 2
+# The time that answers which have begun get to end once draining is over. Mostly, they end with an error.
+_SHUTDOWN_ANSWERS_S: Final = 2
+# Heartbeats in one `stall_timeout_s`.
 _BEATS: Final = 20
 StartEngine = Callable[[ServerConfig], Awaitable[Engine]]
 
 
 class _Server(uvicorn.Server):
-    """uvicorn, but for its signals: the order of the shutdown is ours."""
+    """uvicorn's server without its signal handlers, because the order of the shutdown is ours."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -39,7 +40,10 @@ class _Server(uvicorn.Server):
 
 
 class _Process:
-    """One replica's tasks, each of which is essential: when one ends, so does the process."""
+    """The tasks of one replica's process, each of which is essential: when one ends, so does the process.
+
+    `deadman` ends the process where a shutdown takes too long or the event loop stands still.
+    """
 
     def __init__(self, replica: ServingReplica, server: _Server, deadman: Watchdog) -> None:
         self._replica = replica
@@ -48,7 +52,7 @@ class _Process:
         self._stopping = asyncio.Event()
 
     async def run(self, listener: socket.socket, start_engine: StartEngine) -> None:
-        """Runs until it is asked to end. Raises what ended it otherwise."""
+        """Runs until a signal asks it to end. Raises the error of the task that ended it otherwise."""
         self._stop_on_signals()
         serving = asyncio.create_task(self._serve(listener), name="http")
         life = asyncio.create_task(_live(self._replica, start_engine), name="engine")
@@ -60,6 +64,7 @@ class _Process:
             self._end_within(0, code=1, why=str(error))
             raise
         finally:
+            # Set before anything that can hang.
             self._end_within(self._drain_s, code=1, why=f"{self._name} is to end")
             await self._end(life)
             self._server.should_exit = True
@@ -76,19 +81,19 @@ class _Process:
 
     @property
     def _drain_s(self) -> float:
-        """How long requests are waited for: a replica that is not ready, or whose engine is dead, answers none."""
+        """The time limit for draining, in seconds: 0 where the engine is not loaded or is dead, and answers nothing."""
         replica = self._replica
-        nothing = not replica.loaded or replica.failure is not None
-        return 0.0 if nothing else replica.config.drain_timeout_s
+        answers_nothing = not replica.loaded or replica.failure is not None
+        return 0.0 if answers_nothing else replica.config.drain_timeout_s
 
     def _end_within(self, drain_s: float, *, code: int, why: str) -> None:
         self._deadman.end_within(drain_s + self._replica.config.end_timeout_s, code=code, why=why)
 
     def _stop_on_signals(self) -> None:
-        """Python's own handlers, and not the event loop's: those do nothing while the loop stands still."""
+        """Sets Python's own signal handlers, not the event loop's: those do nothing while the loop stands still."""
         loop = asyncio.get_running_loop()
 
-        def asked(number: int, _frame: FrameType | None) -> None:
+        def on_signal(number: int, _frame: FrameType | None) -> None:
             why = f"{self._name} was asked to end by {signal.Signals(number).name}"
             if self._stopping.is_set():
                 self._deadman.end_within(0, code=128 + number, why=f"{why} again")
@@ -98,7 +103,7 @@ class _Process:
                 loop.call_soon_threadsafe(self._stopping.set)
 
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, asked)
+            signal.signal(number, on_signal)
 
     async def _serve(self, listener: socket.socket) -> None:
         await self._server.serve(sockets=[listener])
@@ -112,34 +117,41 @@ class _Process:
             await asyncio.sleep(stall_s / _BEATS)
 
     async def _watch(self) -> None:
-        """Watches the event loop once the base model is loaded, which holds it, and before which nothing is asked."""
+        """Watches the event loop, but only once the base model is loaded.
+
+        Loading stalls the loop, and no request is answered before.
+        """
         while not self._replica.loaded:  # noqa: ASYNC110 - it is a state, and no event
-            await asyncio.sleep(LOOK_S)
+            await asyncio.sleep(POLL_S)
         await LoopWatch(self._replica.metrics.loop, busy=lambda: self._replica.in_flight > 0).run()
 
     async def _end(self, life: asyncio.Task[None]) -> None:
-        """Drains, and ends the watch; an engine that is loading does so in a thread, which ends with its processes."""
+        """Drains the replica, and ends the task `life`.
+
+        An engine that is still loading does so in a thread, which cannot be cancelled: it ends with its processes.
+        """
         replica = self._replica
         replica.drain()
         deadline = time.monotonic() + self._drain_s
         # An engine that dies meanwhile has nothing to finish.
         while replica.in_flight and time.monotonic() < deadline and replica.failure is None:  # noqa: ASYNC110
-            await asyncio.sleep(LOOK_S / 5)
+            await asyncio.sleep(POLL_S / 5)
         self._end_within(0, code=1, why=f"{self._name} has drained")
         while not life.done():
             if replica.loaded:
                 life.cancel()
             else:
                 kill(engine_processes())
-            await asyncio.wait((life,), timeout=LOOK_S)
+            await asyncio.wait((life,), timeout=POLL_S)
         await asyncio.gather(life, return_exceptions=True)
 
 
 async def serve(config: ServerConfig, start_engine: StartEngine, deadman: Watchdog) -> None:
     """Serves one replica until SIGTERM or SIGINT, then drains it. Call it on the main thread, in a process of its own.
 
-    Listens at once, so that its phase can be asked while the engine loads. Whatever hangs, `deadman` ends the process
-    within the configured time. Raises StartError where it cannot come up, and PatchbayError where the engine dies.
+    Listens at once, so that its phase can be read while `start_engine` loads the engine. Whatever hangs, `deadman` ends
+    the process within the configured time. Raises StartError where it cannot come up, and PatchbayError where the
+    engine dies.
     """
     replica = ServingReplica(config, ServerMetrics())
     listener = _listen(config)
@@ -150,27 +162,31 @@ async def serve(config: ServerConfig, start_engine: StartEngine, deadman: Watchd
             log_level="warning",
             server_header=False,
             lifespan="off",
-            # Longer than the router keeps idle ones: it must be the one to close them, however late it is.
+            # Longer than the router keeps idle connections. The router must be the one to close them, or it could send
+            # a request into one that is being closed here.
             timeout_keep_alive=_KEEP_ALIVE_S,
-            # A request that waits for a dead engine waits for ever, and must not be waited for.
-            timeout_graceful_shutdown=_LAST_WORDS_S,
+            # A request on a dead engine would wait for ever, and the shutdown with it.
+            timeout_graceful_shutdown=_SHUTDOWN_ANSWERS_S,
         )
     )
     await _Process(replica, server, deadman).run(listener, start_engine)
 
 
 async def _live(replica: ServingReplica, start_engine: StartEngine) -> None:
-    """Opens the replica and watches its engine, for as long as that lives."""
+    """Starts the engine, opens the replica, and watches the engine for as long as it lives.
+
+    Raises PatchbayError where the engine dies.
+    """
     replica.detail = "loading the base model"
     engine = await start_engine(replica.config)
     await while_alive(engine.failure, replica.open(engine))
     while (reason := engine.failure()) is None:  # noqa: ASYNC110 - vLLM has no event for it
-        await asyncio.sleep(LOOK_S)
+        await asyncio.sleep(POLL_S)
     raise PatchbayError(f"The engine of {replica.config.name} died: {reason}")
 
 
 async def _first_of(tasks: set[asyncio.Task[None]], stopping: asyncio.Event) -> None:
-    """Waits for the signal to stop, or for the first of `tasks` to end, and raises what that raised."""
+    """Waits for the signal to stop or for the first of `tasks` to end, and raises the error of that task."""
     stop = asyncio.create_task(stopping.wait(), name="stop signal")
     done, _ = await asyncio.wait({*tasks, stop}, return_when=asyncio.FIRST_COMPLETED)
     stop.cancel()

@@ -1,4 +1,4 @@
-"""The processes that the engine starts, and their end."""
+"""The processes that the engine starts: finding them, and killing those that remain at the end."""
 
 import contextlib
 import os
@@ -7,13 +7,13 @@ from pathlib import Path
 
 import psutil
 
-# Python's own: it frees the shared memory of those that were killed, and ends when nobody is left to track.
+# Python's own process: it frees the shared memory of killed processes, and ends when none is left to track.
 _TRACKER = "multiprocessing.resource_tracker"
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - where the system keeps it
 
 
 def engine_processes() -> list[psutil.Process]:
-    """Every process below this one, as of now."""
+    """Lists every process below this one, as of now."""
     return psutil.Process().children(recursive=True)
 
 

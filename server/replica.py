@@ -1,4 +1,4 @@
-"""A replica's state: its phase, its engine, and the revisions in it."""
+"""The state of a replica: its phase, its engine, and the revisions in it."""
 
 import asyncio
 import contextlib
@@ -20,7 +20,11 @@ _NO_TIERS = LoraTiers(frozenset(), frozenset())
 
 
 class ServingReplica:
-    """One replica. It is `starting` until `open`, `ready` until `drain`, then `draining`."""
+    """One replica, over which the HTTP application and the process work.
+
+    It is `starting` until `open`, `ready` until `drain`, then `draining`. `detail`: the phase in words, for people;
+    `in_flight`: the number of requests being answered.
+    """
 
     def __init__(self, config: ServerConfig, metrics: ServerMetrics) -> None:
         self.config = config
@@ -36,43 +40,49 @@ class ServingReplica:
 
     @property
     def phase(self) -> Phase:
-        """Where the replica is in its life. One whose engine is dead takes nothing any more."""
+        """The phase of the replica's life. One whose engine is dead counts as draining: it takes nothing any more."""
         if self._draining or self.failure is not None:
             return "draining"
         return "ready" if self._slots is not None else "starting"
 
     @property
     def loaded(self) -> bool:
-        """Whether the base model is in the engine, whatever of the adapters."""
+        """Whether the base model is in the engine, with or without adapters."""
         return self._engine is not None
 
     @property
     def failure(self) -> str | None:
-        """Why the engine is dead, or None while it lives or is not there yet."""
+        """The reason why the engine is dead, or None while it lives or is not there yet."""
         return self._engine.failure() if self._engine is not None else None
 
     @property
     def engine(self) -> Engine:
-        """The engine. Raises Unavailable while it is loading."""
+        """The engine with its base model loaded. Raises Unavailable while it is loading."""
         if self._engine is None:
             raise Unavailable(f"{self.config.name} is loading its base model.", retry_after_s=5)
         return self._engine
 
     @property
     def slots(self) -> Slots:
-        """The revisions. Raises Unavailable before the replica is ready."""
+        """The table of revisions. Raises Unavailable before the replica is ready."""
         if self._slots is None:
             raise Unavailable(f"{self.config.name} is loading its base model.", retry_after_s=5)
         return self._slots
 
     @property
     def base(self) -> BaseLayout | None:
-        """What adapters must fit, where the base model's files tell. Raises Unavailable before the replica is ready."""
-        self._staged()
+        """The layout that adapters must fit, None where the base model's files do not show it.
+
+        Raises Unavailable before the replica is ready.
+        """
+        self._open_staging()
         return self._base
 
     async def open(self, engine: Engine) -> None:
-        """Takes the loaded engine; ready after that. Raises ConfigError where the artifact store cannot be opened."""
+        """Takes the loaded engine, after which the replica is ready.
+
+        Raises ConfigError where the artifact store cannot be opened.
+        """
         self._engine = engine
         self._base = await asyncio.to_thread(base_layout, self.config.base)
         config = self.config
@@ -85,8 +95,9 @@ class ServingReplica:
         self.detail = "ready"
 
     async def put_adapter(self, spec: RevisionSpec) -> SlotEntry:
-        """Fetches, checks and declares a revision, and loads it where it says so; the same again changes only its pin.
-        Goes on where its caller goes away.
+        """Fetches, checks and declares a revision, and loads it where `spec` says so.
+
+        The same again changes only its pin. The work goes on where its caller goes away.
 
         Raises AdapterRejected where it cannot be served, Conflict where the number means other bytes, and Unavailable
         where its files cannot be fetched now.
@@ -94,22 +105,27 @@ class ServingReplica:
         put = asyncio.create_task(self._put(self.slots, spec), name=f"put {spec.engine_name}")
         self._puts.add(put)
         put.add_done_callback(self._puts.discard)
-        put.add_done_callback(_retrieve)
+        put.add_done_callback(_consume_exception)
         return await asyncio.shield(put)
 
     async def remove_adapter(self, reference: str) -> tuple[str, ...]:
-        """Removes the revision `sql@3`, or every one of `sql`: they drain, leave the engine, and their files go.
-        Returns their engine names. Raises ModelNotFound where there is none."""
-        slots, staging = self.slots, self._staged()
+        """Removes the revision `sql@3`, or every one of `sql`: they drain, leave the engine, and lose their files.
+
+        Returns their engine names. Raises ModelNotFound where there is none.
+        """
+        slots, staging = self.slots, self._open_staging()
         leaving = tuple(entry for entry in slots.entries if reference in (entry.adapter, entry.name))
         refused = [
-            one.spec for one in staging.arrivals if one.failure and reference in (one.spec.adapter, one.spec.name)
+            pending.spec
+            for pending in staging.arrivals
+            if pending.failure and reference in (pending.spec.adapter, pending.spec.name)
         ]
         if not leaving and not refused:
             raise ModelNotFound(reference)
         for spec in refused:
             staging.forget(spec.adapter, spec.number)
         await asyncio.gather(*(slots.remove(entry) for entry in leaving))
+        # Two revisions may share a digest, and so the staged copy.
         kept = {entry.staged.digest for entry in slots.entries}
         for digest in {entry.staged.digest for entry in leaving} | {spec.digest for spec in refused}:
             if digest not in kept:
@@ -133,11 +149,11 @@ class ServingReplica:
         self.detail = "draining"
 
     async def describe(self, entry: SlotEntry) -> RevisionStatus:
-        """How a revision stands."""
+        """Returns the status of a revision."""
         return _revision_status(entry, await self.engine.tiers())
 
     async def status(self) -> ReplicaStatus:
-        """What `GET /internal/status` tells. Raises Unavailable while the base model is loading."""
+        """Returns the answer to `GET /internal/status`. Raises Unavailable while the base model is loading."""
         engine, slots = self.engine, self.slots
         tiers = _NO_TIERS if engine.failure() else await engine.tiers()
         return ReplicaStatus(
@@ -147,7 +163,7 @@ class ServingReplica:
             tasks=engine.tasks,
             revisions=(
                 *(_revision_status(entry, tiers) for entry in slots.entries),
-                *_arriving(self._staged().arrivals, slots.entries),
+                *_undeclared(self._open_staging().arrivals, slots.entries),
             ),
             slots=SlotStatus(
                 slots=engine.capacity.slots,
@@ -177,13 +193,13 @@ class ServingReplica:
             raise AdapterRejected(f"'{spec.adapter}' is the base model's name.", param="name")
         entry = slots.known(spec.adapter, spec.number)
         if entry is None or entry.staged.digest != spec.digest or entry.leaving:
-            entry = slots.declare(spec.adapter, spec.number, await self._staged().stage(spec))
+            entry = slots.declare(spec.adapter, spec.number, await self._open_staging().stage(spec))
         entry.pin = spec.pin
         if spec.load:
             await slots.load(entry)
         return entry
 
-    def _staged(self) -> Staging:
+    def _open_staging(self) -> Staging:
         if self._staging is None:
             raise Unavailable(f"{self.config.name} is loading its base model.", retry_after_s=5)
         return self._staging
@@ -205,7 +221,7 @@ def _revision_status(entry: SlotEntry, tiers: LoraTiers) -> RevisionStatus:
     )
 
 
-def _arriving(arrivals: Iterable[PendingRevision], entries: Iterable[SlotEntry]) -> Iterator[RevisionStatus]:
+def _undeclared(arrivals: Iterable[PendingRevision], entries: Iterable[SlotEntry]) -> Iterator[RevisionStatus]:
     declared = {(entry.adapter, entry.number) for entry in entries}
     for arrival in arrivals:
         spec = arrival.spec
@@ -230,7 +246,7 @@ def _tier(entry: SlotEntry, tiers: LoraTiers) -> Tier:
     return "cpu" if lora_id in tiers.cpu else "disk"
 
 
-def _retrieve(task: asyncio.Task[SlotEntry]) -> None:
-    """Takes note of how a put ended, for the case that its caller has gone."""
+def _consume_exception(task: asyncio.Task[SlotEntry]) -> None:
+    """Reads the exception of a put whose caller has gone, or asyncio would log it as never read."""
     if not task.cancelled():
         task.exception()

@@ -1,9 +1,10 @@
-"""How many slots fit: pure arithmetic over the base model's shape."""
+"""The number of adapter slots that fit into memory, computed from the base model's shape. Pure."""
 
 from dataclasses import dataclass
 
 _LORA_BYTES = 2
-_LEAST_SLOTS = 4
+# Room for adapters that are loaded later, even where few are declared.
+_MIN_SLOTS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +20,7 @@ class BaseShape:
 
 
 def slot_bytes(shape: BaseShape, rank: int) -> int:
-    """What one slot costs: A and B, rank times (inputs plus outputs), for every module, in 16-bit numbers."""
+    """Returns the bytes of one slot: A and B, rank times (inputs plus outputs), for every module, in 16-bit numbers."""
     attention = 2 * (shape.hidden + shape.attention_width) + 2 * (shape.hidden + shape.kv_width)
     feed_forward = 3 * (shape.hidden + shape.intermediate)
     embedding = shape.vocabulary + shape.hidden
@@ -27,7 +28,10 @@ def slot_bytes(shape: BaseShape, rank: int) -> int:
 
 
 def slots_that_fit(cost_bytes: int, memory_bytes: int, *, declared: int, most: int) -> int:
-    """As many slots as fit `memory_bytes`, up to what is declared, but room for a few that are loaded later; at least
-    one, at most `most`."""
-    wanted = min(max(declared, _LEAST_SLOTS), most)
+    """Returns the number of slots that fit into `memory_bytes`: at least one, at most `most`.
+
+    `cost_bytes`: the memory of one slot. There are no more slots than `declared` adapters, but always room for a few
+    that are loaded later.
+    """
+    wanted = min(max(declared, _MIN_SLOTS), most)
     return max(1, min(wanted, memory_bytes // max(1, cost_bytes)))

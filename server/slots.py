@@ -1,7 +1,7 @@
-"""Which revisions are in the engine: loads on first use, keeps what is in use, and evicts the least recently used.
+"""The table of a replica's revisions: loads them on first use, keeps those in use, evicts the least recently used.
 
-Every change of an entry happens on the event loop, between awaits, so no lock guards the table itself. One lock makes
-loads and evictions take turns, because together they must stay within what the engine can hold.
+Every change of an entry happens on the event loop, between awaits, so no lock guards the table itself. One lock
+serializes loads and evictions, because together they must stay within what the engine can hold.
 """
 
 import asyncio
@@ -21,16 +21,20 @@ from patchbay.server.staging import StagedAdapter
 from patchbay.server.usage import UsageCounter
 
 _log = logging.getLogger(__name__)
+# A revision that failed to load is refused for this long without another try, or each request would pay for one.
 FAILURE_MEMORY_S = 10.0
-# A revision that is loaded again so soon after it was evicted should not have been.
+# A revision that is loaded again so soon after its eviction should not have been evicted.
 _THRASH_S = 60.0
 
 
 @dataclass(eq=False, slots=True)
 class SlotEntry:
-    """A declared revision. `references` counts the requests that hold it; `lora` is set while the engine has it;
-    `removal` while it is being removed; `quarantined`: whether it is never served
-    again; `pin`: whether it is evicted last; `evicted_at`: when it last was."""
+    """A declared revision and its state in the engine.
+
+    `references` counts the requests that use it; `lora` is set while the engine has it; `loading` and `removal` are the
+    tasks that load and remove it; `quarantined`: whether it is never served again; `pin`: whether it is evicted last.
+    `last_used`, `failed_at` and `evicted_at` are in seconds of the monotonic clock.
+    """
 
     adapter: str
     number: int
@@ -49,22 +53,22 @@ class SlotEntry:
 
     @property
     def name(self) -> str:
-        """What a client calls it: `sql@3`."""
+        """The name that clients use: `sql@3`."""
         return revision_name(self.adapter, self.number)
 
     @property
     def engine_name(self) -> str:
-        """What the engine calls it: `sql@3-1a2b3c4d5e6f`."""
+        """The name in the engine: `sql@3-1a2b3c4d5e6f`."""
         return engine_name(self.adapter, self.number, self.staged.digest)
 
     @property
     def leaving(self) -> bool:
-        """Whether it is being removed, so that no new request may have it."""
+        """Whether the revision is being removed, so that no new request may use it."""
         return self.removal is not None
 
     @property
     def state(self) -> RevisionState:
-        """Where it is in its life."""
+        """The state in its life cycle."""
         if self.leaving:
             return "draining"
         if self.quarantined:
@@ -77,8 +81,11 @@ class SlotEntry:
 
 
 def choose_eviction(entries: Iterable[SlotEntry], in_use: Callable[[str], bool]) -> SlotEntry | None:
-    """The resident entry to give up: the least recently used one that nobody uses, a pinned one only where there is no
-    other; None where all are in use."""
+    """Chooses the resident entry to evict: the least recently used one that nobody uses. Pure.
+
+    A pinned one is chosen only where there is no other. `in_use` says whether the engine still uses a revision, by its
+    engine name. Returns None where all are in use.
+    """
     free = [
         entry
         for entry in entries
@@ -88,8 +95,11 @@ def choose_eviction(entries: Iterable[SlotEntry], in_use: Callable[[str], bool])
 
 
 def room_for_one(entries: Iterable[SlotEntry], places: int, in_use: Callable[[str], bool]) -> SlotEntry | bool:
-    """Whether one more fits into `places`: True where it does, the entry to evict first where not, and False where all
-    are in use, so that one has to be waited for. Pure; `loadtests.scale` decides by it too."""
+    """Decides whether one more revision fits into `places`. Pure; `loadtests.scale` decides by it too.
+
+    Returns True where it fits, the entry to evict first where it does not, and False where all are in use, so that the
+    caller has to wait for one. `in_use`: as of `choose_eviction`.
+    """
     resident = [entry for entry in entries if entry.lora is not None]
     if len(resident) < places:
         return True
@@ -97,8 +107,10 @@ def room_for_one(entries: Iterable[SlotEntry], places: int, in_use: Callable[[st
 
 
 def find_entry(entries: Iterable[SlotEntry], reference: Reference) -> SlotEntry | None:
-    """The entry that `reference` means: the highest number of that adapter where it names none. Draining ones are
-    not found."""
+    """Finds the entry that `reference` means: the highest number of that adapter where it names none.
+
+    Draining entries are not found.
+    """
     matches = [
         entry
         for entry in entries
@@ -111,7 +123,11 @@ def find_entry(entries: Iterable[SlotEntry], reference: Reference) -> SlotEntry 
 
 
 class Slots:
-    """The revisions of one engine. Owns the loads that it starts: `close` awaits them."""
+    """The revisions of one engine, loaded and evicted as requests ask for them.
+
+    Owns the loads that it starts: `close` awaits them. `wait_s`: how long a load waits for a place, in seconds;
+    `clock`: seconds, monotonic.
+    """
 
     def __init__(
         self, engine: Engine, *, wait_s: float, metrics: ServerMetrics, clock: Callable[[], float] = time.monotonic
@@ -122,23 +138,26 @@ class Slots:
         self._clock = clock
         self._entries: dict[tuple[str, int], SlotEntry] = {}
         self._ids = itertools.count(1)
-        self._turn = asyncio.Lock()
+        self._change_lock = asyncio.Lock()
         self._released = asyncio.Condition()
         self._usage = UsageCounter()
         self._quarantines: set[asyncio.Task[None]] = set()
 
     @property
     def usage(self) -> RevisionUsage:
-        """Which revisions requests have asked for."""
+        """The counts of the revisions that requests have asked for."""
         return self._usage.read()
 
     @property
     def entries(self) -> tuple[SlotEntry, ...]:
-        """Every declared revision, by adapter and number."""
+        """Every declared revision, in the order of adapter and number."""
         return tuple(self._entries[key] for key in sorted(self._entries))
 
     def declare(self, adapter: str, number: int, staged: StagedAdapter) -> SlotEntry:
-        """Makes a revision known; the same one twice is one. Raises Conflict where the number means other bytes."""
+        """Makes a revision known, or returns the entry of one that is.
+
+        Raises Conflict where the number means other bytes, or where the revision is being removed.
+        """
         known = self._entries.get((adapter, number))
         if known is None:
             return self._entries.setdefault((adapter, number), SlotEntry(adapter, number, staged))
@@ -153,11 +172,11 @@ class Slots:
         return known
 
     def known(self, adapter: str, number: int) -> SlotEntry | None:
-        """The entry with that number, whatever its state, or None."""
+        """Returns the entry with that number, whatever its state, or None."""
         return self._entries.get((adapter, number))
 
     def find(self, model: str) -> SlotEntry:
-        """The revision that a client's `model` means. Raises ModelNotFound."""
+        """Finds the revision that a client's `model` means. Raises ModelNotFound."""
         reference = parse_reference(model)
         entry = find_entry(self._entries.values(), reference) if reference else None
         if entry is None:
@@ -166,7 +185,7 @@ class Slots:
 
     @asynccontextmanager
     async def use(self, entry: SlotEntry) -> AsyncIterator[EngineLora]:
-        """Holds `entry` for a request, which counts as use. Raises as `hold` does."""
+        """Keeps `entry` resident for a request, and counts that as use. Raises as `hold` does."""
         self._usage.begin(entry.engine_name)
         try:
             async with self.hold(entry) as lora:
@@ -185,7 +204,7 @@ class Slots:
             raise ModelNotFound(entry.name)
         entry.references += 1
         try:
-            yield await self._resident(entry)
+            yield await self._ensure_resident(entry)
         finally:
             entry.references -= 1
             entry.last_used = self._clock()
@@ -197,17 +216,20 @@ class Slots:
             return
 
     async def remove(self, entry: SlotEntry) -> None:
-        """Takes `entry` out: no new request gets it, those that hold it finish, then the engine frees it."""
+        """Removes `entry`: no new request gets it, those that use it finish, then the engine frees it."""
         if entry.removal is None:
             entry.removal = asyncio.create_task(self._remove(entry), name=f"remove {entry.name}")
         # Shielded: once begun it must be carried through, or the revision would stay neither here nor gone.
         await asyncio.shield(entry.removal)
 
     def not_finite(self, engine_name: str | None) -> None:
-        """Takes note that the revision of this engine name, None for the base, gave logits that are not finite. No
-        request gets that revision again: it is `failed`, and leaves the engine when those that hold it have ended."""
+        """Quarantines the revision of this engine name, because it gave logits that are not finite.
+
+        No request gets it again: it is `failed`, and leaves the engine when the requests that use it have ended. For
+        the base model (None), the event is only counted.
+        """
         self._metrics.not_finite.labels(of="base" if engine_name is None else "adapter").inc()
-        entry = next((one for one in self._entries.values() if one.engine_name == engine_name), None)
+        entry = next((entry for entry in self._entries.values() if entry.engine_name == engine_name), None)
         if entry is None or entry.quarantined:
             return
         entry.quarantined, entry.failed_at = True, self._clock()
@@ -219,7 +241,8 @@ class Slots:
         self._metrics.quarantines.inc()
         _log.error("%s", entry.failure.message)
         if entry.removal is None:
-            self._quarantines.add(task := asyncio.create_task(self._expel(entry), name=f"expel {entry.name}"))
+            task = asyncio.create_task(self._unload_quarantined(entry), name=f"expel {entry.name}")
+            self._quarantines.add(task)
             task.add_done_callback(self._quarantines.discard)
 
     async def close(self) -> None:
@@ -231,12 +254,12 @@ class Slots:
             task.cancel()
         await asyncio.gather(*loads, *removals, *quarantines, return_exceptions=True)
 
-    async def _resident(self, entry: SlotEntry) -> EngineLora:
+    async def _ensure_resident(self, entry: SlotEntry) -> EngineLora:
         if entry.lora is None or entry.quarantined:
             self._refuse_known_failure(entry)
             if entry.loading is None:
                 entry.loading = asyncio.create_task(self._load(entry), name=f"load {entry.name}")
-                entry.loading.add_done_callback(_retrieve)
+                entry.loading.add_done_callback(_consume_exception)
             # Shielded: the others who wait for this load must not lose it when one of them goes away.
             await asyncio.shield(entry.loading)
         if entry.lora is None:
@@ -244,15 +267,15 @@ class Slots:
         return entry.lora
 
     def _refuse_known_failure(self, entry: SlotEntry) -> None:
-        lasting = entry.quarantined or self._clock() - entry.failed_at < FAILURE_MEMORY_S
-        if entry.failure is not None and lasting:
+        still_counts = entry.quarantined or self._clock() - entry.failed_at < FAILURE_MEMORY_S
+        if entry.failure is not None and still_counts:
             raise AdapterRejected(entry.failure.message, param="model", hint=entry.failure.hint)
 
     async def _load(self, entry: SlotEntry) -> None:
         try:
-            async with self._turn:
+            async with self._change_lock:
                 await self._make_room()
-                await self._enter(entry)
+                await self._load_into_engine(entry)
         except AdapterRejected as error:
             entry.failure, entry.failed_at = error, self._clock()
             self._metrics.load_failures.inc()
@@ -260,7 +283,8 @@ class Slots:
         finally:
             entry.loading = None
 
-    async def _enter(self, entry: SlotEntry) -> None:
+    async def _load_into_engine(self, entry: SlotEntry) -> None:
+        # A new id for each load: the engine may still have the one of an earlier load on its way out.
         lora = EngineLora(entry.engine_name, next(self._ids), entry.staged.folder)
         started = self._clock()
         await self._engine.load(lora)
@@ -270,16 +294,16 @@ class Slots:
         entry.load_seconds, entry.last_used = self._clock() - started, self._clock()
         self._metrics.load_seconds.observe(entry.load_seconds)
 
-    async def _expel(self, entry: SlotEntry) -> None:
+    async def _unload_quarantined(self, entry: SlotEntry) -> None:
         async with self._released:
             await self._released.wait_for(lambda: entry.references == 0)
-        async with self._turn:
+        async with self._change_lock:
             await self._unload(entry)
 
     async def _remove(self, entry: SlotEntry) -> None:
         async with self._released:
             await self._released.wait_for(lambda: entry.references == 0)
-        async with self._turn:
+        async with self._change_lock:
             await self._unload(entry)
         self._entries.pop((entry.adapter, entry.number), None)
         self._metrics.removals.inc()
@@ -287,6 +311,7 @@ class Slots:
     async def _make_room(self) -> None:
         while (room := self._room()) is not True:
             if room is False:
+                # Checked again after each release: the engine may still use what a request has released.
                 await self._wait_for_release()
                 continue
             await self._unload(room)
@@ -301,11 +326,12 @@ class Slots:
             async with asyncio.timeout(self._wait_s), self._released:
                 await self._released.wait()
         except TimeoutError as error:
-            held = self._engine.capacity.cpu
-            raise Unavailable(f"All {held} places for adapters are in use.", retry_after_s=1) from error
+            places = self._engine.capacity.cpu
+            raise Unavailable(f"All {places} places for adapters are in use.", retry_after_s=1) from error
 
     async def _unload(self, entry: SlotEntry) -> None:
         if entry.lora is not None:
+            # Cleared before the await: a request that comes meanwhile must start a load, not use what is leaving.
             lora, entry.lora = entry.lora, None
             await self._engine.remove(lora)
 
@@ -314,7 +340,7 @@ class Slots:
             self._released.notify_all()
 
 
-def _retrieve(task: asyncio.Task[None]) -> None:
-    """Takes note of how a load ended, for the case that everyone who waited for it has gone."""
+def _consume_exception(task: asyncio.Task[None]) -> None:
+    """Reads the exception of a load that everyone who waited for it has left, or asyncio would log it as never read."""
     if not task.cancelled():
         task.exception()

@@ -1,4 +1,4 @@
-"""From what the router says a revision is to a private, checked copy of its files.
+"""The staging of revisions: a private, checked copy of the files that the router names.
 
 The engine may read an adapter's files again at any step for as long as it knows the adapter, and ends if it cannot. So
 it gets a copy of its own, verified byte for byte, which stays until the revision is removed from the engine.
@@ -23,8 +23,11 @@ from patchbay.server.metrics import ServerMetrics
 
 @dataclass(frozen=True, slots=True)
 class RevisionSpec:
-    """What a replica is told of a revision. `base`: the fingerprint of the base model that it is for, None for any;
-    `load`: whether to load it at once; `pin`: whether it is evicted last."""
+    """The router's specification of a revision for a replica.
+
+    `digest`: the SHA-256 over its files; `base`: the fingerprint of the base model that it is for, None for any;
+    `load`: whether to load it at once; `pin`: whether it is evicted last.
+    """
 
     adapter: str
     number: int
@@ -36,18 +39,18 @@ class RevisionSpec:
 
     @property
     def name(self) -> str:
-        """What a client calls it: `sql@3`."""
+        """The name that clients use: `sql@3`."""
         return revision_name(self.adapter, self.number)
 
     @property
     def engine_name(self) -> str:
-        """What the engine calls it: `sql@3-1a2b3c4d5e6f`."""
+        """The name in the engine: `sql@3-1a2b3c4d5e6f`."""
         return engine_name(self.adapter, self.number, self.digest)
 
 
 @dataclass(frozen=True, slots=True)
 class StagedAdapter:
-    """A copy in `folder`, its digest, and what its files say of it."""
+    """A staged revision: the copy in `folder`, its digest, and the summary of its files."""
 
     folder: Path
     digest: str
@@ -56,7 +59,7 @@ class StagedAdapter:
 
 @dataclass(slots=True)
 class PendingRevision:
-    """A revision that is not declared: its files are on their way, or it was refused (`failure`)."""
+    """A revision that is not declared yet: its files are being fetched, or it was refused (`failure` says why)."""
 
     spec: RevisionSpec
     failure: str | None = None
@@ -64,7 +67,7 @@ class PendingRevision:
 
 @dataclass(frozen=True, slots=True)
 class StagingRules:
-    """What a revision must be to be staged. `base`: what it must fit, where that is known."""
+    """The conditions for staging a revision. `base`: the layout that it must fit, None where that is not known."""
 
     max_rank: int
     limits: FolderLimits
@@ -72,25 +75,25 @@ class StagingRules:
 
 
 class Staging:
-    """The staged copies of one replica, and what is on its way to be one."""
+    """The staged copies of one replica, and the revisions that are being staged or were refused."""
 
     def __init__(self, fetcher: Fetcher, rules: StagingRules, metrics: ServerMetrics) -> None:
         self._fetcher = fetcher
         self._rules = rules
         self._metrics = metrics
-        self._arrivals: dict[tuple[str, int], PendingRevision] = {}
+        self._pending: dict[tuple[str, int], PendingRevision] = {}
 
     @property
     def arrivals(self) -> tuple[PendingRevision, ...]:
-        """What is on its way, or was refused, by adapter and number."""
-        return tuple(self._arrivals[key] for key in sorted(self._arrivals))
+        """The revisions that are being staged or were refused, in the order of adapter and number."""
+        return tuple(self._pending[key] for key in sorted(self._pending))
 
     async def stage(self, spec: RevisionSpec) -> StagedAdapter:
-        """A checked copy of the revision's files.
+        """Fetches and checks a copy of the revision's files.
 
         Raises AdapterRejected where this replica cannot serve them, Unavailable where they cannot be fetched now.
         """
-        with self._arriving(spec):
+        with self._tracked(spec):
             self._check_base(spec)
             started = time.monotonic()
             folder = await self._fetcher.get(spec.digest, spec.files)
@@ -102,19 +105,19 @@ class Staging:
         return StagedAdapter(folder, spec.digest, summary)
 
     def forget(self, adapter: str, number: int) -> bool:
-        """Forgets that a revision was refused, and says whether there was one."""
-        return self._arrivals.pop((adapter, number), None) is not None
+        """Forgets that a revision was refused. Returns whether there was one."""
+        return self._pending.pop((adapter, number), None) is not None
 
     def discard(self, digest: str) -> None:
-        """Removes the copy. Blocks on the disk."""
+        """Removes the copy with this digest. Blocks on the disk."""
         self._fetcher.discard(digest)
 
     def clear(self) -> None:
-        """Removes what an earlier run of this replica left. Blocks on the disk."""
+        """Removes the copies that an earlier run of this replica left. Blocks on the disk."""
         self._fetcher.clear()
 
     async def close(self) -> None:
-        """Waits for what is on its way."""
+        """Waits for the fetches that are under way."""
         await self._fetcher.close()
 
     def _check_base(self, spec: RevisionSpec) -> None:
@@ -128,17 +131,20 @@ class Staging:
             )
 
     @contextmanager
-    def _arriving(self, spec: RevisionSpec) -> Iterator[None]:
-        """Shows the revision as on its way, and if it is refused, as that; puts errors into a request's terms."""
-        arrival = self._arrivals[spec.adapter, spec.number] = PendingRevision(spec)
+    def _tracked(self, spec: RevisionSpec) -> Iterator[None]:
+        """Lists the revision as pending while the block runs, and as refused if it fails.
+
+        Translates AdapterError and ArtifactError into errors that a request can be answered with.
+        """
+        pending = self._pending[spec.adapter, spec.number] = PendingRevision(spec)
         try:
             yield
         except AdapterError as error:
-            arrival.failure = str(error)
+            pending.failure = str(error)
             self._metrics.refusals.labels(reason=error.reason or "other").inc()
             raise AdapterRejected(error.message, hint=error.hint) from error
         except ArtifactError as error:
-            arrival.failure = str(error)
+            pending.failure = str(error)
             raise Unavailable(str(error), retry_after_s=5) from error
         except BaseException:
             self.forget(spec.adapter, spec.number)

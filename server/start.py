@@ -1,4 +1,4 @@
-"""Brings vLLM's engine up without holding up the event loop: its imports alone take several seconds."""
+"""The start of vLLM's engine off the event loop, since its imports alone take several seconds."""
 
 import asyncio
 import importlib
@@ -12,7 +12,10 @@ if TYPE_CHECKING:
 
 
 async def start_vllm(config: ServerConfig, *, verbose: bool) -> "Engine":
-    """vLLM's engine with the base model loaded. Raises StartError where it is not installed or does not come up."""
+    """Starts vLLM's engine with the base model loaded.
+
+    Raises StartError where vLLM is not installed or the engine does not come up.
+    """
     from patchbay.server.environment import set_environment
 
     set_environment(config, verbose=verbose)

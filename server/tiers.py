@@ -1,4 +1,4 @@
-"""The revisions that the engine itself says it holds, asked for only after something has happened."""
+"""A cache of the engine's own report on which revisions it holds, renewed only after something has happened."""
 
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -7,22 +7,22 @@ from patchbay.server.engine import LoraTiers
 
 
 class KnownTiers:
-    """What the engine last said. `ask`: asks its workers; `steps`: how many steps it has taken.
+    """The tiers that the engine last reported. `ask`: asks its workers; `steps`: the number of steps it has taken.
 
-    A worker that is asked spins for a while, and if it were asked at every poll of the status it would never sleep. So
-    what it said is good until the engine takes a step or a change begins or ends. Both count: what is said in the
-    middle of a load that fails holds the revision that is just being taken out again.
+    A worker that is asked spins for a while; asked at every poll of the status, it would never sleep. So a report stays
+    valid until the engine takes a step or a change begins or ends. Both ends of a change count: a report in the middle
+    of a load that fails includes the revision that is just being removed again.
     """
 
     def __init__(self, ask: Callable[[], Awaitable[LoraTiers]], steps: Callable[[], int]) -> None:
         self._ask = ask
         self._steps = steps
         self._changes = 0
-        self._said: tuple[tuple[int, int], LoraTiers] | None = None
+        self._cached: tuple[tuple[int, int], LoraTiers] | None = None
 
     @contextmanager
     def changing(self) -> Iterator[None]:
-        """The time in which the engine's revisions change, however that ends."""
+        """Marks the time in which the engine's revisions change, however that ends."""
         self._changes += 1
         try:
             yield
@@ -30,8 +30,8 @@ class KnownTiers:
             self._changes += 1
 
     async def read(self) -> LoraTiers:
-        """Which revisions are where."""
-        moment = (self._steps(), self._changes)
-        if self._said is None or self._said[0] != moment:
-            self._said = moment, await self._ask()
-        return self._said[1]
+        """Returns the revisions in host memory and in slots."""
+        version = (self._steps(), self._changes)
+        if self._cached is None or self._cached[0] != version:
+            self._cached = version, await self._ask()
+        return self._cached[1]

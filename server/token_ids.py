@@ -1,4 +1,4 @@
-"""Token ids beside a streamed answer, for a router that is to carry it on elsewhere should this replica die.
+"""Token ids beside a streamed answer, for a router that continues it on another replica should this one die.
 
 vLLM is asked for them (`return_token_ids`), and they are moved out of the chunks into comments of the event stream,
 which clients of event streams ignore and a router takes out: `: prompt 1,2,3` once, and `: ids 4,5` with each chunk.
@@ -12,18 +12,22 @@ from patchbay.core.asgi import Message, Send
 
 HEADER = b"x-patchbay-token-ids"
 ENDPOINTS = frozenset({"/v1/chat/completions", "/v1/completions"})
-# Outside of a string no quote follows a comma but a field's name, and within one every quote has a backslash before it.
+# A regular expression is enough, without parsing: outside of a string only a field's name has a quote after a comma,
+# and within a string every quote has a backslash before it.
 _FIELD = re.compile(rb',"(?P<kind>prompt_token_ids|token_ids)":(?:\[(?P<ids>[\d, ]*)\]|null)')
 _COMMENTS = {b"prompt_token_ids": b": prompt ", b"token_ids": b": ids "}
 
 
-def wanted(path: str, fields: Mapping[str, Any], asked: bytes | None) -> bool:
-    """Whether this request's token ids are to be told: the router asked, and the client did not, which has its own."""
+def is_requested(path: str, fields: Mapping[str, Any], asked: bytes | None) -> bool:
+    """Says whether to send this request's token ids: the router asked (`asked`), and the client did not.
+
+    A client that asks gets them itself, in the chunks.
+    """
     return asked is not None and path in ENDPOINTS and fields.get("stream") is True and "return_token_ids" not in fields
 
 
-def moved(event: bytes) -> bytes:
-    """`event`, one or more whole events, with the token ids as comments before it. Pure."""
+def move_to_comments(event: bytes) -> bytes:
+    """Moves the token ids of `event`, one or more whole events, into comments before it. Pure."""
     comments: list[bytes] = []
 
     def take(match: re.Match[bytes]) -> bytes:
@@ -36,12 +40,12 @@ def moved(event: bytes) -> bytes:
 
 
 class TokenIds:
-    """A `send` that moves token ids into comments. vLLM sends whole events."""
+    """A `send` that moves token ids into comments. It relies on vLLM, which sends whole events."""
 
     def __init__(self, send: Send) -> None:
         self._send = send
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.body" and (body := message.get("body")):
-            message["body"] = moved(body)
+            message["body"] = move_to_comments(body)
         await self._send(message)

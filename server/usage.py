@@ -1,8 +1,9 @@
-"""Counts which revisions requests ask for, so that it can be told how many places would have been enough.
+"""A counter of the revisions that requests ask for, which shows how many places would have been enough.
 
-An LRU cache of n places has a revision exactly where fewer than n others were asked for since it was last: so the
-counts of these distances tell the hits of every size at once. Source: R. L. Mattson et al., "Evaluation techniques for
-storage hierarchies", IBM Systems Journal 9(2), 1970."""
+An LRU cache of n places has a revision exactly where fewer than n others were asked for since its last use. So the
+counts of these stack distances give the hits of a cache of every size at once. Source: R. L. Mattson et al.,
+"Evaluation techniques for storage hierarchies", IBM Systems Journal 9(2), 1970.
+"""
 
 from collections import Counter
 
@@ -12,7 +13,10 @@ MOST_COUNTED = 1024
 
 
 class UsageCounter:
-    """Counts on one event loop. Takes time in the order of the distances that it counts."""
+    """The stack distances of requests' revisions, counted on one event loop.
+
+    A count takes time in proportion to its distance.
+    """
 
     def __init__(self) -> None:
         self._recent: list[str] = []
@@ -23,19 +27,19 @@ class UsageCounter:
         self._peak = 0
 
     def begin(self, name: str) -> None:
-        """Counts that a request asks for the revision `name`, and has it until `end`."""
+        """Counts that a request asks for the revision `name`, and uses it until `end`."""
         self._count(name)
         self._in_use[name] += 1
         self._peak = max(self._peak, len(self._in_use))
 
     def end(self, name: str) -> None:
-        """Ends what `begin` began."""
+        """Counts that a request no longer uses the revision `name`."""
         self._in_use[name] -= 1
         if not self._in_use[name]:
             del self._in_use[name]
 
     def read(self) -> RevisionUsage:
-        """The counts so far."""
+        """Returns the counts so far."""
         longest = max(self._distances, default=-1)
         distances = tuple(self._distances[distance] for distance in range(longest + 1))
         return RevisionUsage(first=self._first, distances=distances, far=self._far, peak=self._peak)
@@ -52,6 +56,6 @@ class UsageCounter:
             else:
                 self._far += 1
         self._recent.append(name)
-        # Beyond this nothing is told apart, and a list that grows for ever would be one.
+        # Distances beyond MOST_COUNTED are not distinguished, and the list must not grow for ever.
         if len(self._recent) > 4 * MOST_COUNTED:
             del self._recent[0]

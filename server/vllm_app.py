@@ -26,33 +26,37 @@ from vllm.exceptions import GenerationError
 from vllm.v1.engine.async_llm import AsyncLLM
 
 Converter = Callable[[AsyncIterator[str]], AsyncGenerator[str, None]]
-_FAILED = 'data: {"error":'
-# vLLM's validators reach into fields before their types are checked, and what they raise then is answered with 500. The
-# kinds that it takes for a client's fault itself are not here.
-_CLUMSY: tuple[type[Exception], ...] = (AttributeError, LookupError, AssertionError, RecursionError)
+_ERROR_EVENT = 'data: {"error":'
+# vLLM's validators reach into fields before their types are checked, and these errors of theirs are answered with 500.
+# Errors that vLLM itself takes for a client's fault are not here.
+_VALIDATOR_CRASHES: tuple[type[Exception], ...] = (AttributeError, LookupError, AssertionError, RecursionError)
 
 
-async def _answer_clumsiness(request: Request, error: Exception) -> JSONResponse:
-    """A 400 for what went wrong while the request's body was read, and vLLM's own answer for all else."""
+async def _answer_validator_crash(request: Request, error: Exception) -> JSONResponse:
+    """Answers with 400 where the error came while the request's body was read, and as vLLM does for all else."""
     names = (frame.f_code.co_name for frame, _ in traceback.walk_tb(error.__traceback__))
     if "run_endpoint_function" in names:
         answer: JSONResponse = await exception_handler(request, error)
         return answer
-    what = create_error_response(f"A field of the request has a type that it cannot have: {error}")
-    return JSONResponse(what.model_dump(), status_code=what.error.code)
+    refusal = create_error_response(f"A field of the request has a type that it cannot have: {error}")
+    return JSONResponse(refusal.model_dump(), status_code=refusal.error.code)
 
 
 def explain_error(error: BaseException) -> tuple[int, str]:
-    """An error's status and message, as vLLM would answer it."""
-    made = create_error_response(error).error
-    return int(made.code), str(made.message)
+    """Returns the status and the message that vLLM would answer this error with."""
+    answer = create_error_response(error).error
+    return int(answer.code), str(answer.message)
 
 
 async def build_vllm_app(engine: AsyncLLM, arguments: Namespace, tasks: tuple[str, ...]) -> FastAPI:
-    """vLLM's OpenAI endpoints for what this base can do (`tasks`, in vLLM's words), over `engine`."""
+    """Builds vLLM's OpenAI endpoints over `engine`.
+
+    `arguments`: those of vLLM's own server; `tasks`: what the base model can do, in vLLM's words, which decides on the
+    endpoints.
+    """
     app = FastAPI(openapi_url=None)
     app.state.args = arguments
-    # vLLM asks its server to end here when the engine is dead; ours sees that by itself.
+    # vLLM sets `should_exit` when the engine is dead. Our process notices that by itself, but vLLM needs the object.
     app.state.server = SimpleNamespace(should_exit=False)
     if "generate" in tasks:
         for attach in (attach_chat, attach_completions, attach_responses, attach_messages):
@@ -61,16 +65,18 @@ async def build_vllm_app(engine: AsyncLLM, arguments: Namespace, tasks: tuple[st
         app.include_router(embeddings)
     attach_tokenize(app)
     init_exception_handler(app)
-    for kind in _CLUMSY:
-        app.exception_handler(kind)(_answer_clumsiness)
+    for kind in _VALIDATOR_CRASHES:
+        app.exception_handler(kind)(_answer_validator_crash)
     await init_app_state(engine, app.state, arguments, tasks)
-    _tell_late_errors(app)
+    _pass_late_errors_on(app)
     return app
 
 
-def _tell_late_errors(app: FastAPI) -> None:
-    """Has what fails amid a response or a message be told as it is. vLLM puts it into events by models of them that it
-    does not fit, and tells clients of that instead."""
+def _pass_late_errors_on(app: FastAPI) -> None:
+    """Lets errors in the middle of a response or a message reach `late_errors` and `engine_errors` unchanged.
+
+    vLLM tries to make events of them by models that they do not fit, and reports that failure to clients instead.
+    """
     if (responses := getattr(app.state, "openai_serving_responses", None)) is not None:
         responses._convert_generation_error_to_streaming_response = raise_again  # noqa: SLF001 - it has no other seam
     if (messages := getattr(app.state, "anthropic_serving_messages", None)) is not None:
@@ -78,20 +84,22 @@ def _tell_late_errors(app: FastAPI) -> None:
 
 
 def raise_again(error: GenerationError) -> NoReturn:
-    """In place of an event that vLLM cannot make: `late_errors` ends the stream with what was raised."""
+    """Raises `error` in place of an event that vLLM cannot make: `late_errors` ends the stream with it."""
     raise error
 
 
 def keep_errors(convert: Converter) -> Converter:
-    """vLLM's converter of a chat's events into Anthropic's, but that an error ends the stream as it is: `engine_errors`
-    gives it its form."""
+    """Wraps vLLM's converter of a chat's events into Anthropic's so that an error ends the stream unchanged.
+
+    `engine_errors` gives the error its form.
+    """
 
     async def converted(events: AsyncIterator[str]) -> AsyncGenerator[str, None]:
         failed: list[str] = []
 
         async def until_failed() -> AsyncGenerator[str, None]:
             async for event in events:
-                if event.startswith(_FAILED):
+                if event.startswith(_ERROR_EVENT):
                     failed.append(event)
                     return
                 yield event

@@ -1,4 +1,4 @@
-"""vLLM's arguments and environment, made from a replica's configuration."""
+"""The arguments of vLLM's server, made from a replica's configuration."""
 
 import dataclasses
 from argparse import Namespace
@@ -18,25 +18,25 @@ from patchbay.server.engine import LoraCapacity
 from patchbay.server.sizing import BaseShape, slot_bytes, slots_that_fit
 
 _GIB = 1024**3
-# By default vLLM fetches images and sounds from any address that a request names, in its operator's network, too.
-# Nothing can have this name (RFC 6761), so none is fetched where `engine.arguments` does not say from where.
+# By default vLLM fetches images and sounds from any address that a request names, even in its operator's network. No
+# host can have this name (RFC 6761), so nothing is fetched unless `engine.arguments` allows domains.
 _NO_MEDIA_DOMAINS = ("media-by-url-is-off.invalid",)
 
 
 def is_cpu() -> bool:
-    """Whether vLLM runs on the CPU here."""
+    """Says whether vLLM runs on the CPU here."""
     return bool(current_platform.is_cpu())
 
 
 def lora_capacity(config: ServerConfig) -> LoraCapacity:
-    """Slots and places in host memory for adapters, sized from memory where the configuration says `auto`."""
+    """Computes the slots and the places in host memory, from the free memory where the configuration says `auto`."""
     lora = config.lora
     slots = lora.max_loras if isinstance(lora.max_loras, int) else _slots_by_memory(config)
     return LoraCapacity(slots, max(slots, lora.max_cpu_loras or 2 * max(slots, config.expected_adapters)))
 
 
 def vllm_arguments(config: ServerConfig, capacity: LoraCapacity) -> Namespace:
-    """The arguments of vLLM's own server for this replica. Raises ConfigError where an extra one is unknown."""
+    """Makes the arguments of vLLM's own server for this replica. Raises ConfigError where an extra one is unknown."""
     arguments: Namespace = make_arg_parser(FlexibleArgumentParser()).parse_args([])
     for name, value in (_base(config.base) | _lora(config, capacity) | _engine(config)).items():
         setattr(arguments, name, value)
@@ -50,7 +50,7 @@ def vllm_arguments(config: ServerConfig, capacity: LoraCapacity) -> Namespace:
 
 
 def _merged(default: Any, value: Any) -> Any:
-    """`value`, or where it is a mapping for a group of vLLM's settings, that group with those settings changed."""
+    """Returns `value`, or where it is a mapping for a group of vLLM's settings, that group with those changed."""
     if isinstance(value, dict) and dataclasses.is_dataclass(default) and not isinstance(default, type):
         return dataclasses.replace(default, **value)
     return value
@@ -86,7 +86,7 @@ def _engine(config: ServerConfig) -> dict[str, Any]:
     engine = config.engine
     common = {
         "max_num_seqs": engine.max_num_seqs,
-        # The router tells each request's priority, which is its tenant's tier's.
+        # The router sends each request's priority, which its tenant's tier sets.
         "scheduling_policy": "priority",
         "tensor_parallel_size": engine.tensor_parallel_size,
         "enforce_eager": engine.enforce_eager,

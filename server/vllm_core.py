@@ -1,6 +1,7 @@
-"""Two processes of vLLM's, the engine's core and its worker, that end when the one that started them does.
+"""The engine core's process of vLLM, made to end when the process that started it does.
 
-vLLM has its core notice only that a socket is silent, which it may be for good. So the kernel is asked to kill it.
+vLLM's core notices only that a socket is silent, which may go on for ever. So the kernel is asked to kill it. The
+worker's process does the same, in `vllm_worker`.
 """
 
 from typing import Any
@@ -11,11 +12,11 @@ from patchbay.core.prctl import end_with_spawner
 
 
 def run_engine_core(*args: Any, **kwargs: Any) -> None:
-    """The engine core's process, from its first line on: vLLM's own, which ends with the replica's."""
+    """Runs vLLM's engine core, in a process that ends with the replica's."""
     end_with_spawner()
     EngineCoreProc.run_engine_core(*args, **kwargs)
 
 
 def end_engine_with_us() -> None:
-    """Has every engine core that this process starts from now on end with it."""
+    """Makes every engine core that this process starts from now on end with it."""
     EngineCoreProc.run_engine_core = staticmethod(run_engine_core)

@@ -1,4 +1,4 @@
-"""The real engine: vLLM's `AsyncLLM` in this process. With its own parts (`vllm_*`) the only code that imports vLLM."""
+"""The real engine: vLLM's `AsyncLLM` in this process. Only this module and its parts (`vllm_*`) import vLLM."""
 
 import asyncio
 import re
@@ -32,19 +32,23 @@ from patchbay.server.vllm_llm import ContainedLLM, contain
 
 _IDLE_POLL_S = 0.02
 _SHUTDOWN_S = 1.0
+# vLLM wraps a worker's error into words of its own.
 Answer = TypeVar("Answer")
 _WRAPPED = re.compile(r"Worker failed with error '(?P<reason>.*)', please check the stack trace", re.DOTALL)
 
 
 class LatestStats(StatLoggerBase):  # type: ignore[misc]
-    """Keeps the scheduler's counts of the last step. vLLM makes one an engine, by `LatestStats.factory`."""
+    """A logger of vLLM's that keeps the scheduler's counts of the last step.
+
+    vLLM makes one for each engine, by `LatestStats.factory`. `steps` counts the engine's steps.
+    """
 
     def __init__(self) -> None:
         self.requests = RequestStatus(running=0, waiting=0, kv_cache_use=0.0)
         self.steps = 0
 
     def factory(self, _config: VllmConfig, _engine_index: int = 0) -> "LatestStats":
-        """This very object, in the shape in which vLLM asks for a logger."""
+        """Returns this very object, in the shape in which vLLM asks for a logger."""
         return self
 
     def record(
@@ -54,7 +58,7 @@ class LatestStats(StatLoggerBase):  # type: ignore[misc]
         mm_cache_stats: MultiModalCacheStats | None = None,
         engine_idx: int = 0,
     ) -> None:
-        """Called by vLLM after each step."""
+        """Keeps the counts of a step; vLLM calls it after each."""
         self.steps += 1
         if scheduler_stats is not None:
             self.requests = RequestStatus(
@@ -64,23 +68,23 @@ class LatestStats(StatLoggerBase):  # type: ignore[misc]
             )
 
     def log_engine_initialized(self) -> None:
-        """Called by vLLM once; nothing to say."""
+        """Does nothing; vLLM calls it once."""
 
 
 class VllmEngine:
-    """`patchbay.server.engine.Engine` over vLLM. Make one with `start`."""
+    """The implementation of `patchbay.server.engine.Engine` over vLLM. Make one with `start`."""
 
     def __init__(
         self, llm: ContainedLLM, app: FastAPI, stats: LatestStats, base: BaseModelStatus, tasks: tuple[str, ...]
     ) -> None:
         self._llm = llm
         self._app = app
-        self._answering = LateErrors(app, explain_error)
+        self._guarded_app = LateErrors(app, explain_error)
         self._stats = stats
         self._base = base
         self._tasks = tasks
         self._tiers = KnownTiers(self._ask_tiers, lambda: stats.steps)
-        # Known now, because a worker whose parent has died is nobody's child any more.
+        # Listed now, because a worker whose parent has died is no longer below this process.
         self._processes = engine_processes()
 
     @classmethod
@@ -88,16 +92,16 @@ class VllmEngine:
         """Loads the base model and brings the engine up, in a thread, so that the event loop goes on meanwhile.
 
         Raises StartError where the base does not load, or where the quantization that was asked for, by the
-        configuration or by the checkpoint, was not applied; ConfigError where vLLM knows an argument not.
+        configuration or by the checkpoint, was not applied; ConfigError where vLLM does not know an argument.
         """
         capacity = await asyncio.to_thread(lora_capacity, config)
         arguments = vllm_arguments(config, capacity)
         stats, others = LatestStats(), frozenset(engine_processes())
         llm = await asyncio.to_thread(_start_llm, config, arguments, stats)
         try:
-            made = await while_alive(lambda: _failure(llm), cls._of(llm, config, arguments, stats))
-            made.spare(others)
-            return made
+            engine = await while_alive(lambda: _failure(llm), cls._of(llm, config, arguments, stats))
+            engine.spare(others)
+            return engine
         except Unavailable as error:
             raise StartError(f"The base model {config.base.model} does not load: {error.message}") from error
         except BaseException:
@@ -112,8 +116,8 @@ class VllmEngine:
         return cls(llm, app, stats, _describe(llm, config, quantization), tasks)
 
     def spare(self, others: Collection[Process]) -> None:
-        """Leaves `others` alone when it ends: whoever started the engine may have processes of its own."""
-        self._processes = [one for one in self._processes if one not in others]
+        """Excludes `others` from what `close` kills: whoever started the engine may have processes of its own."""
+        self._processes = [process for process in self._processes if process not in others]
 
     @property
     def base(self) -> BaseModelStatus:
@@ -130,7 +134,7 @@ class VllmEngine:
 
     @property
     def app(self) -> ASGIApp:
-        return self._answering
+        return self._guarded_app
 
     async def load(self, lora: EngineLora) -> None:
         request = LoRARequest(lora.name, lora.lora_id, str(lora.folder))
@@ -144,7 +148,7 @@ class VllmEngine:
             await asyncio.sleep(_IDLE_POLL_S)
         self._app.state.openai_serving_models.lora_requests.pop(lora.name, None)
         with self._tiers.changing():
-            await self._asked(self._llm.remove_lora(lora.lora_id))
+            await self._while_alive(self._llm.remove_lora(lora.lora_id))
 
     def in_use(self, name: str) -> bool:
         return any(state.lora_name == name for state in self._llm.output_processor.request_states.values())
@@ -152,18 +156,19 @@ class VllmEngine:
     async def tiers(self) -> LoraTiers:
         return await self._tiers.read()
 
-    def watch(self, told: Callable[[str | None], None]) -> None:
-        self._llm.told = told
+    def watch(self, report: Callable[[str | None], None]) -> None:
+        self._llm.report_not_finite = report
 
     def requests(self) -> RequestStatus:
-        # What is ended early is counted out with the next step, and an engine with nothing to do takes none.
-        told, unfinished = self._stats.requests, self._llm.output_processor.get_num_unfinished_requests()
-        running = min(told.running, unfinished)
-        waiting = min(told.waiting, unfinished - running)
+        # A request that ends early leaves the counts with the next step, and an idle engine takes none. So the counts
+        # are capped by the requests that the front end still has.
+        latest, unfinished = self._stats.requests, self._llm.output_processor.get_num_unfinished_requests()
+        running = min(latest.running, unfinished)
+        waiting = min(latest.waiting, unfinished - running)
         return RequestStatus(
             running=running,
             waiting=waiting,
-            kv_cache_use=told.kv_cache_use if unfinished else 0.0,
+            kv_cache_use=latest.kv_cache_use if unfinished else 0.0,
             most=self._llm.vllm_config.scheduler_config.max_num_seqs,
         )
 
@@ -174,38 +179,38 @@ class VllmEngine:
         await asyncio.to_thread(self._llm.shutdown, _SHUTDOWN_S)
         kill(self._processes)
 
-    async def _asked(self, asking: Coroutine[Any, Any, Answer]) -> Answer:
-        """What the engine answers. Raises Unavailable where it dies first."""
-        return await while_alive(self.failure, asking)
+    async def _while_alive(self, call: Coroutine[Any, Any, Answer]) -> Answer:
+        """Returns what the engine answers. Raises Unavailable where it dies first."""
+        return await while_alive(self.failure, call)
 
     async def _ask_tiers(self) -> LoraTiers:
-        workers = await self._asked(self._llm.collective_rpc("patchbay_lora_tiers"))
+        workers = await self._while_alive(self._llm.collective_rpc("patchbay_lora_tiers"))
         cpu, slots = workers[0]
         return LoraTiers(frozenset(cpu), frozenset(slots))
 
     async def _load(self, lora: EngineLora, request: LoRARequest) -> None:
         try:
-            await self._asked(self._llm.add_lora(request))
-            asking = self._llm.collective_rpc("patchbay_lora_modules", args=(lora.lora_id,))
-            check_fit(lora.name, await self._asked(asking))
+            await self._while_alive(self._llm.add_lora(request))
+            call = self._llm.collective_rpc("patchbay_lora_modules", args=(lora.lora_id,))
+            check_fit(lora.name, await self._while_alive(call))
         except AdapterRejected:
-            await self._asked(self._llm.remove_lora(lora.lora_id))
+            await self._while_alive(self._llm.remove_lora(lora.lora_id))
             raise
         except Unavailable:
             raise
         except Exception as error:  # vLLM raises no narrower one for what failed in its worker
-            await self._forget_failed(lora, error)
+            await self._unload_failed(lora, error)
             raise AdapterRejected(
                 f"The engine cannot load {lora.name}: {_reason(error)}",
                 param="model",
                 hint="Check that the adapter was trained for this base model.",
             ) from error
 
-    async def _forget_failed(self, lora: EngineLora, error: Exception) -> None:
+    async def _unload_failed(self, lora: EngineLora, error: Exception) -> None:
         if self._llm.errored:
             raise Unavailable(f"The engine died loading {lora.name}: {_reason(error)}", retry_after_s=5) from error
-        # It may be registered although its weights did not fit into the slot.
-        await self._asked(self._llm.remove_lora(lora.lora_id))
+        # vLLM may have registered the adapter although its weights did not fit into the slot.
+        await self._while_alive(self._llm.remove_lora(lora.lora_id))
 
 
 def _failure(llm: AsyncLLM) -> str | None:
@@ -227,18 +232,19 @@ def _start_llm(config: ServerConfig, arguments: Namespace, stats: LatestStats) -
 
 
 async def _applied_quantization(llm: ContainedLLM, config: ServerConfig) -> str | None:
-    asked = config.base.quantization or llm.model_config.quantization
-    if asked is None:
+    """Returns the quantization that was asked for, None for none. Raises StartError where no layer is quantized."""
+    quantization = config.base.quantization or llm.model_config.quantization
+    if quantization is None:
         return None
     workers = await llm.collective_rpc("patchbay_quantized_layers")
     quantized, layers = workers[0]
     if quantized == 0:
         raise StartError(
-            f"The quantization '{asked}' was asked for, but none of the {layers} linear layers of {config.base.model} "
-            "is quantized.",
+            f"The quantization '{quantization}' was asked for, but none of the {layers} linear layers of "
+            f"{config.base.model} is quantized.",
             hint="Choose another base.quantization, or a checkpoint that is quantized already.",
         )
-    return str(asked)
+    return str(quantization)
 
 
 def _describe(llm: ContainedLLM, config: ServerConfig, quantization: str | None) -> BaseModelStatus:
@@ -251,7 +257,7 @@ def _describe(llm: ContainedLLM, config: ServerConfig, quantization: str | None)
 
 
 def _reason(error: BaseException) -> str:
-    """The root of what vLLM says, in one line: it wraps a worker's error into its own words, twice."""
+    """Returns the root cause of a vLLM error in one line: vLLM wraps a worker's error into its own words, twice."""
     text = str(error)
     if match := _WRAPPED.search(text):
         text = match["reason"]

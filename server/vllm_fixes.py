@@ -1,6 +1,6 @@
-"""Corrections to vLLM 0.32.0, each with its upstream issue. One goes when a release that has it is taken.
+"""Corrections to vLLM 0.32.0, each with its upstream issue. Remove one when a release with the fix is adopted.
 
-Each must be made before the model is loaded; a second run changes nothing.
+Each must be made before the model is loaded; a second call changes nothing.
 """
 
 from typing import Any
@@ -17,7 +17,7 @@ from patchbay.server.lora_ops import RowGroups, expand, shrink
 class GroupedPunica(punica_cpu.PunicaWrapperCPU):  # type: ignore[misc]
     """vLLM's interface to the operations for adapters on a CPU, over `patchbay.server.lora_ops`.
 
-    vLLM's own have the last slot's adapter answer requests for the base.
+    With vLLM's own operations, the last slot's adapter answers requests for the base model.
 
     Source: https://github.com/vllm-project/vllm/pull/48421 (the Triton kernels of the GPU skip such rows).
     """
@@ -28,7 +28,7 @@ class GroupedPunica(punica_cpu.PunicaWrapperCPU):  # type: ignore[misc]
         self.sampler_groups = RowGroups(0)
 
     def update_metadata(self, *args: Any, **kwargs: Any) -> None:
-        """Called by vLLM before each step, with the slots of its rows."""
+        """Groups the rows of a step by their slots; vLLM calls it before each step."""
         super().update_metadata(*args, **kwargs)
         self.token_groups = RowGroups.of(self.token_lora_indices)
         self.sampler_groups = RowGroups.of(self.sampler_indices)
@@ -36,18 +36,18 @@ class GroupedPunica(punica_cpu.PunicaWrapperCPU):  # type: ignore[misc]
     def add_lora_linear(
         self, y: Any, x: Any, lora_a_stacked: Any, lora_b_stacked: Any, scale: float, output_slices: Any, **kwargs: Any
     ) -> None:
-        """Skips the work where no row has an adapter."""
+        """Adds the adapters' part of linear layers, or nothing where no row has an adapter."""
         if not self.token_groups.empty:
             super().add_lora_linear(y, x, lora_a_stacked, lora_b_stacked, scale, output_slices, **kwargs)
 
     def add_lora_embedding(self, y: Any, x: Any, lora_b_stacked: Any, add_inputs: bool = True, **_kwargs: Any) -> None:
-        """Adds what the adapters of an embedding give."""
+        """Adds the adapters' part of an embedding."""
         expand(x, lora_b_stacked, y, self.token_groups, add=add_inputs)
 
     def add_lora_logits(
         self, y: Any, x: Any, lora_a_stacked: Any, lora_b_stacked: Any, scale: float, **_kwargs: Any
     ) -> None:
-        """Adds what the adapters of the head give, to the rows that are sampled from."""
+        """Adds the adapters' part of the head, in the rows that are sampled from."""
         if self.sampler_groups.empty:
             return
         low = torch.zeros(len(x), lora_b_stacked.size(-1), dtype=torch.float32, device=x.device)
@@ -57,7 +57,7 @@ class GroupedPunica(punica_cpu.PunicaWrapperCPU):  # type: ignore[misc]
     def apply_lora_full_linear(
         self, y: Any, x: Any, weight_stacked: Any, bias_stacked: Any, module_enabled: Any
     ) -> None:
-        """Puts whole heads that adapters carry in the place of the base's."""
+        """Replaces the base model's head by the whole heads that some adapters have."""
         own = self.sampler_groups.product(x, weight_stacked, torch.float32)
         y.copy_(self._select_full_linear_output(y, own, bias_stacked, module_enabled))
 
@@ -76,13 +76,13 @@ def replace_lora_ops() -> None:
 
 
 def clear_freed_slots() -> None:
-    """Has the weights of an adapter zeroed when it leaves its slot; vLLM only forgets whose they were."""
+    """Makes vLLM zero an adapter's weights when it leaves its slot; by itself vLLM only forgets whose they were."""
     if getattr(LoRAModelManager, "patchbay_clears", False):
         return
     inherited = LoRAModelManager._deactivate_adapter  # noqa: SLF001
 
     def deactivate(self: Any, lora_id: int) -> None:
-        slots = [slot for slot, held in enumerate(self.lora_index_to_id) if held == lora_id]
+        slots = [slot for slot, occupant in enumerate(self.lora_index_to_id) if occupant == lora_id]
         inherited(self, lora_id)
         for module in self.modules.values():
             for slot in slots:
@@ -93,20 +93,19 @@ def clear_freed_slots() -> None:
 
 
 def zero_new_blocks() -> None:
-    """Has every block of the KV cache zeroed when a request is given it. Needed in the scheduler's and the workers'
-    processes.
+    """Makes vLLM zero every block of the KV cache when a request gets it.
 
-    Attention on a CPU reads a block's unused places too, and weighs them with zero: what a request left there that was
-    not finite makes NaN of the next one's answer.
+    Call it in the scheduler's process and in the workers'. Attention on a CPU reads a block's unused places too, and
+    weighs them with zero: a value that is not finite, left by one request, makes the next one's answer NaN.
     """
     KVCacheConfig.needs_kv_cache_zeroing = property(lambda _self: True)
 
 
 def prompt_rows_by_request() -> None:
-    """Has log-probabilities of prompts computed with the adapter of their own request, for as many rows as it has.
+    """Makes vLLM compute log-probabilities of prompts with the adapter of their own request, for all of its rows.
 
-    vLLM hands the head one slot per *sampled* request together with all rows of a prompt: an error that ends the engine
-    on a CPU, and whatever stands behind the slots on a GPU.
+    vLLM gives the head one slot per *sampled* request together with all rows of a prompt. On a CPU that is an error
+    that ends the engine; on a GPU the head reads whatever lies behind the slots.
 
     Source: https://github.com/vllm-project/vllm/issues/29955
     """
@@ -117,26 +116,30 @@ def prompt_rows_by_request() -> None:
     def by_request(self: Any, hidden_states: Any, num_scheduled_tokens: dict[str, int]) -> dict[str, Any]:
         waiting = self.num_prompt_logprobs
         if self.lora_config is None or not waiting:
-            found: dict[str, Any] = inherited(self, hidden_states, num_scheduled_tokens)
-            return found
-        told: dict[str, Any] = {}
-        for request_id in [one for one in waiting if one in num_scheduled_tokens]:
+            logprobs: dict[str, Any] = inherited(self, hidden_states, num_scheduled_tokens)
+            return logprobs
+        results: dict[str, Any] = {}
+        for request_id in [request_id for request_id in waiting if request_id in num_scheduled_tokens]:
             _map_prompt_rows(self, request_id, num_scheduled_tokens[request_id])
             self.num_prompt_logprobs = {request_id: waiting[request_id]}
             try:
-                told |= inherited(self, hidden_states, num_scheduled_tokens)
+                results |= inherited(self, hidden_states, num_scheduled_tokens)
+                # vLLM removes a request whose prompt is done, here from the dictionary with this request alone.
                 if request_id not in self.num_prompt_logprobs:
                     del waiting[request_id]
             finally:
                 self.num_prompt_logprobs = waiting
-        return told
+        return results
 
     GPUModelRunner._get_prompt_logprobs_dict = by_request  # noqa: SLF001
     GPUModelRunner.patchbay_prompt_rows = True
 
 
 def _map_prompt_rows(runner: Any, request_id: str, scheduled: int) -> None:
-    """Tells the layers for adapters that the rows to come are all of this request's prompt."""
+    """Sets the adapter of the rows to come, all of which are of this request's prompt.
+
+    `scheduled`: the number of the request's tokens in this step.
+    """
     request = runner.requests[request_id]
     if request.prompt_token_ids is None:
         return

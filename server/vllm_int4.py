@@ -1,8 +1,8 @@
-"""A stand-in for vLLM's int4 kernel on CPUs that it was not built for.
+"""A substitute for vLLM's int4 kernel on CPUs that it was not built for.
 
 vLLM 0.32.0 chooses `CPUWNA16LinearKernel` on every CPU, but its operation is compiled for AVX-512 alone, so on others
 the first token ends the engine. There the weights are unpacked to float32 when they are loaded, and multiplied by
-PyTorch: slower, and with eight times the memory of the packed ones, but the same numbers.
+PyTorch: slower, and with eight times the memory of the packed ones, but with the same results.
 """
 
 import logging
@@ -19,8 +19,10 @@ _log = logging.getLogger("patchbay.server")
 
 
 def compute_int4_without_avx512() -> None:
-    """Puts the stand-in in the kernel's place where its operation is missing. Must run before a model is loaded; a
-    second run does nothing."""
+    """Replaces the kernel where its operation is missing.
+
+    Call it before a model is loaded. A second call does nothing.
+    """
     if not current_platform.is_cpu():
         return
     current_platform.import_kernels()
@@ -32,8 +34,11 @@ def compute_int4_without_avx512() -> None:
 
 
 def _unpack(kernel: Any, layer: torch.nn.Module) -> None:
-    """Puts the float32 weights of `layer` in the place of its packed ones. They come as compressed-tensors has them,
-    the output's dimension first, or as GPTQ has them, the input's."""
+    """Replaces the packed weights of `layer` by float32 ones.
+
+    The packed weights come as compressed-tensors has them, the output's dimension first, or as GPTQ has them, the
+    input's first.
+    """
     packed, scales = getattr(layer, kernel.w_q_name), getattr(layer, kernel.w_s_name)
     zeros = getattr(layer, kernel.w_zp_name) if kernel.config.zero_points else None
     packed.data = dequantized(

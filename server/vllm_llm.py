@@ -1,5 +1,7 @@
-"""vLLM's front end, but that an answer that ends with an error says why: its logits were not finite, or it cannot have
-the form that was asked for."""
+"""A front end of vLLM that explains why an answer ended with an error.
+
+Either its logits were not finite, or no answer can have the form that was asked for.
+"""
 
 from collections.abc import AsyncGenerator, Callable
 from typing import Any
@@ -21,21 +23,28 @@ _FORM_FAULTS = {
 
 
 def contain(config: VllmConfig) -> None:
-    """Has the engine of this configuration run the scheduler that ends what is not finite."""
+    """Configures the engine to run our scheduler, which ends requests whose logits are not finite."""
     kind = "ContainingAsyncScheduler" if config.scheduler_config.async_scheduling else "ContainingScheduler"
     config.scheduler_config.scheduler_cls = f"patchbay.server.vllm_scheduler.{kind}"
 
 
 class ContainedLLM(AsyncLLM):  # type: ignore[misc]
-    """`AsyncLLM`. `told`: called with the name of a LoRA, None for the base, whose answer was not finite."""
+    """vLLM's `AsyncLLM`, with errors that say what was wrong with an answer.
 
-    told: Callable[[str | None], None] | None = None
+    `report_not_finite`: called with the name of each LoRA, None for the base, whose answer was not finite.
+    """
+
+    report_not_finite: Callable[[str | None], None] | None = None
 
     async def generate(self, *args: Any, **kwargs: Any) -> AsyncGenerator[Any, None]:
-        """As vLLM's. Raises GenerationError with `NotFinite`'s words, and VLLMValidationError where no answer can have
-        the form that was asked for."""
+        """Generates as vLLM does.
+
+        Raises GenerationError with `NotFinite`'s words where logits were not finite, and VLLMValidationError where no
+        answer can have the form that was asked for.
+        """
         async for output in super().generate(*args, **kwargs):
-            for reason in (one.stop_reason for one in output.outputs if one.finish_reason == "error"):
+            failed = (answer for answer in output.outputs if answer.finish_reason == "error")
+            for reason in (answer.stop_reason for answer in failed):
                 if reason == NOT_FINITE:
                     self._fail(kwargs.get("lora_request"))
                 if reason in _FORM_FAULTS:
@@ -43,7 +52,7 @@ class ContainedLLM(AsyncLLM):  # type: ignore[misc]
             yield output
 
     async def encode(self, *args: Any, **kwargs: Any) -> AsyncGenerator[Any, None]:
-        """As vLLM's, for embeddings. Raises GenerationError with `NotFinite`'s words."""
+        """Embeds as vLLM does. Raises GenerationError with `NotFinite`'s words where the result is not finite."""
         async for output in super().encode(*args, **kwargs):
             data = getattr(output.outputs, "data", None)
             if isinstance(data, torch.Tensor) and not data.isfinite().all():
@@ -52,6 +61,6 @@ class ContainedLLM(AsyncLLM):  # type: ignore[misc]
 
     def _fail(self, lora: Any) -> None:
         name = None if lora is None else lora.lora_name
-        if self.told is not None:
-            self.told(name)
+        if self.report_not_finite is not None:
+            self.report_not_finite(name)
         raise GenerationError(NotFinite(name or "the base model").message)

@@ -1,4 +1,4 @@
-"""What has to happen inside vLLM's worker processes. vLLM mixes this class into its worker.
+"""The extension of vLLM's worker, which vLLM mixes into its worker class, and the corrections in worker processes.
 
 Source: vLLM's `worker_extension_cls` (vllm/v1/worker/worker_base.py); names are prefixed so that none collides.
 """
@@ -21,23 +21,26 @@ compute_int4_without_avx512()
 
 
 class WorkerExtension:
-    """Mixed into vLLM's worker; every method runs in each worker process through `collective_rpc`."""
+    """The replica's calls into vLLM's worker processes.
+
+    vLLM mixes the class into its worker; every method runs in each worker process through `collective_rpc`.
+    """
 
     model_runner: Any
 
     def patchbay_lora_tiers(self) -> tuple[list[int], list[int]]:
-        """The LoRA ids in host memory, and of those, the ones in a slot."""
+        """Returns the LoRA ids in host memory, and of those, the ones in a slot."""
         loras = self._patchbay_loras()
         return list(loras.list_adapters()), [lora_id for lora_id in loras.lora_index_to_id if lora_id is not None]
 
     def patchbay_lora_modules(self, lora_id: int) -> tuple[list[str], list[str]]:
-        """The modules of LoRA `lora_id` that the base has, and those that it has not, which vLLM would ignore."""
+        """Returns the modules of LoRA `lora_id` that the base has, and those it has not, which vLLM would ignore."""
         loras = self._patchbay_loras()
         names = set(loras.get_adapter(lora_id).loras)
         return sorted(names & set(loras.modules)), sorted(names - set(loras.modules))
 
     def patchbay_quantized_layers(self) -> tuple[int, int]:
-        """How many linear layers of the base are quantized, and how many linear layers there are."""
+        """Returns the number of quantized linear layers of the base, and the number of all its linear layers."""
         from vllm.model_executor.layers.linear import LinearBase, UnquantizedLinearMethod
 
         layers = [module for module in self.model_runner.model.modules() if isinstance(module, LinearBase)]

@@ -1,1 +1,1 @@
-"""Tools for this repository alone, which are not part of the package: pages and files that are made from the code."""
+"""Tools for this repository alone, not part of the package: they generate pages and files from the code."""

@@ -18,13 +18,16 @@ BEGIN, END = "<!-- canary tables: made by python -m tools.canary_tables -->", "<
 _CALLERS = (1, 20, 300, 10_000)
 _TIMES = (1, 3, 10)
 _PER_S, _LOOK_EVERY_S = 20.0, 5.0
-_MOST_REQUESTS = {"fast": 15_000, "careful": 40_000}
+_MAX_REQUESTS = {"fast": 15_000, "careful": 40_000}
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One world. `plan`: a ready one's name; `rate`: of errors, with the others; `times`: as often with the canary;
-    `callers`: how many there are; `runs`: canaries."""
+    """One simulated world, whose outcome fills cells of the table.
+
+    `plan`: the name of a ready plan; `rate`: the share of errors of the other revisions; `times`: the factor on that
+    rate for the canary; `callers`: their number; `runs`: the number of canaries to simulate.
+    """
 
     plan: str
     rate: float
@@ -33,20 +36,27 @@ class Cell:
     runs: int
 
     def outcome(self) -> Outcome:
-        """What became of its canaries."""
+        """Simulates its canaries, and returns the shares of their outcomes."""
         rates = {"errors": (self.rate, self.rate * self.times)}
-        world = SimulatedWorld(rates, _PER_S, _LOOK_EVERY_S, self.callers, requests=_MOST_REQUESTS[self.plan])
+        world = SimulatedWorld(rates, _PER_S, _LOOK_EVERY_S, self.callers, requests=_MAX_REQUESTS[self.plan])
         return simulate(ready_plans()[self.plan], world, runs=self.runs, seed=1)
 
 
 def cells(runs: int) -> list[Cell]:
+<<<<<<< HEAD
     """All of the tables', with `runs` canaries each."""
     worlds = [(plan, rate, callers) for plan in _MOST_REQUESTS for rate in (0.001, 0.01) for callers in _CALLERS]
     return [Cell(plan, rate, times, callers, runs) for plan, rate, callers in worlds for times in _TIMES]
+=======
+    """Lists the cells of all tables, with `runs` canaries each of the plan `fast`, and a third as many of `careful`."""
+    plans = (("fast", runs), ("careful", max(1, runs // 3)))
+    worlds = [(plan, rate, callers, each) for plan, each in plans for rate in (0.001, 0.01) for callers in _CALLERS]
+    return [Cell(plan, rate, times, callers, each) for plan, rate, callers, each in worlds for times in _TIMES]
+>>>>>>> w2
 
 
 def table(known: Sequence[tuple[Cell, Outcome]]) -> str:
-    """The table, as Markdown: a line for each plan, rate and number of callers."""
+    """Formats the table as Markdown: a line for each plan, rate and number of callers."""
     heads = ["plan", "the others' errors", "callers", "canaries", "as good: rolled back", "promoted"]
     for times in _TIMES[1:]:
         heads += [f"{times} times as many: promoted", "rolled back"]
@@ -56,43 +66,43 @@ def table(known: Sequence[tuple[Cell, Outcome]]) -> str:
         by_row.setdefault((cell.plan, cell.rate, cell.callers, cell.runs), []).append(outcome)
     for (plan, rate, callers, runs), (good, *worse) in by_row.items():
         shares = [good.rolled_back, good.promoted]
-        shares += [share for one in worse for share in (one.promoted, one.rolled_back)]
-        told = [plan, f"{rate:.1%}", f"{callers:,}", str(runs), *(f"{share:.0%}" for share in shares)]
-        lines.append(f"| {' | '.join(told)} |")
+        shares += [share for outcome in worse for share in (outcome.promoted, outcome.rolled_back)]
+        cells_of_row = [plan, f"{rate:.1%}", f"{callers:,}", str(runs), *(f"{share:.0%}" for share in shares)]
+        lines.append(f"| {' | '.join(cells_of_row)} |")
     return "\n".join(lines)
 
 
-def with_table(page: str, made: str) -> str:
-    """The page with the table between its marks. Raises ValueError where it has none."""
+def with_table(page: str, table_text: str) -> str:
+    """Returns the page with the table between its marks. Raises ValueError where it has no marks."""
     before, begin, rest = page.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not (begin and end):
         raise ValueError(f"there are no marks for the tables: '{BEGIN}' and '{END}'")
-    return f"{before}{BEGIN}\n{made}\n{END}{after}"
+    return f"{before}{BEGIN}\n{table_text}\n{END}{after}"
 
 
-def made(runs: int, jobs: int) -> Iterator[Sequence[tuple[Cell, Outcome]]]:
-    """The cells of whole lines with their outcomes, each time that another line is done, by `jobs` processes."""
-    wanted, found = cells(runs), []
+def simulated_cells(runs: int, jobs: int) -> Iterator[Sequence[tuple[Cell, Outcome]]]:
+    """Simulates all cells in `jobs` processes. Yields the cells so far with their outcomes, after each whole line."""
+    all_cells, finished = cells(runs), []
     with ProcessPoolExecutor(jobs) as pool:
-        for cell, outcome in zip(wanted, pool.map(Cell.outcome, wanted), strict=True):
-            found.append((cell, outcome))
-            if len(found) % len(_TIMES) == 0:
-                yield found
+        for cell, outcome in zip(all_cells, pool.map(Cell.outcome, all_cells), strict=True):
+            finished.append((cell, outcome))
+            if len(finished) % len(_TIMES) == 0:
+                yield finished
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Writes the tables into the page that is named, line by line: one that is ended early leaves what it has."""
+    """Writes the tables into the given page, line by line: a run that is ended early leaves the lines so far."""
     parser = argparse.ArgumentParser(prog="python -m tools.canary_tables", description=__doc__)
     parser.add_argument("page", type=Path, help="docs/canary.md")
     parser.add_argument("--runs", type=int, default=30, help="canaries a cell")
     parser.add_argument("--jobs", type=int, default=1, help="processes")
-    given = parser.parse_args(arguments)
-    page = given.page.read_text(encoding="utf-8")
+    options = parser.parse_args(arguments)
+    page = options.page.read_text(encoding="utf-8")
     with_table(page, "")
 
-    for known in made(given.runs, given.jobs):
-        given.page.write_text(with_table(page, table(known)), encoding="utf-8")
+    for known in simulated_cells(options.runs, options.jobs):
+        options.page.write_text(with_table(page, table(known)), encoding="utf-8")
         sys.stderr.write(f"{len(known)} cells\n")
     return 0
 

@@ -1,5 +1,8 @@
-"""Makes the Helm chart's files that are made: `scripts/chart-files`. Its schema of values, in which Patchbay's own
-configuration is described by its own models, and copies of the alert rules and the dashboards."""
+"""The generator of the Helm chart's generated files, which `scripts/chart-files` runs.
+
+They are the schema of the chart's values, in which Patchbay's own models describe its configuration, and copies of the
+alert rules and the dashboards.
+"""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -17,7 +20,7 @@ from patchbay.server.config import ServerConfig
 
 DEPLOY = Path(__file__).parent.parent / "deploy"
 CHART = DEPLOY / "helm" / "patchbay"
-# What the chart sets itself, by model.
+# By model, the keys that the chart sets itself.
 _OWNED: Mapping[type[BaseModel], frozenset[str]] = {
     RouterConfig: frozenset(
         {"name", "registry", "adapters", "canaries", "replicas", "max_rank", "host", "port", "admin_host"}
@@ -38,29 +41,29 @@ _OWNED: Mapping[type[BaseModel], frozenset[str]] = {
     DeclaredCanary: frozenset(),
 }
 _FROM_ELSEWHERE = ({"$ref": "#/$defs/FromFile"}, {"$ref": "#/$defs/FromEnvironment"})
-# Only what people read, or what no validator of schemas knows.
-_DROPPED = frozenset({"title", "description", "default", "discriminator", "format"})
+# Keys of a schema that are only for people, or that no validator checks.
+_UNCHECKED_KEYS = frozenset({"title", "description", "default", "discriminator", "format"})
 
 
 def made_files() -> dict[Path, str]:
-    """Every file that is made, by its path, with its text."""
+    """Generates the text of every file, by its path."""
     return {CHART / "values.schema.json": schema_text(), **dict(_copies())}
 
 
 def schema_text() -> str:
-    """The chart's values.schema.json."""
+    """Generates the chart's values.schema.json."""
     source = yaml.safe_load((CHART.parent / "values.schema.yaml").read_text(encoding="utf-8"))
-    schema = _closed(source)
+    schema = _expand_closed(source)
     for model, owned in _OWNED.items():
         schema["$defs"] |= _definitions(model, owned)
     return _lines(schema)
 
 
 def _lines(schema: dict[str, Any]) -> str:
-    """As JSON, each definition and each top-level key on a line of its own."""
-    parts = {key: json.dumps(one) for key, one in schema.items()}
+    """Formats the schema as JSON, with each definition and each top-level key on a line of its own."""
+    parts = {key: json.dumps(value) for key, value in schema.items()}
     for key in ("properties", "$defs"):
-        lines = (f'  "{name}": {json.dumps(one)}' for name, one in schema[key].items())
+        lines = (f'  "{name}": {json.dumps(definition)}' for name, definition in schema[key].items())
         parts[key] = "{\n" + ",\n".join(lines) + "\n}"
     return "{\n" + ",\n".join(f'"{key}": {text}' for key, text in parts.items()) + "\n}\n"
 
@@ -74,61 +77,72 @@ def _copies() -> Iterator[tuple[Path, str]]:
         yield CHART / "files" / "dashboards" / path.name, path.read_text(encoding="utf-8")
 
 
-def _closed(value: Any) -> Any:
-    """`value` with each `closed: {…}` written out."""
+def _expand_closed(value: Any) -> Any:
+    """Expands each `closed: {…}` in `value` to an object without further properties."""
     if isinstance(value, list):
-        return [_closed(one) for one in value]
+        return [_expand_closed(item) for item in value]
     if not isinstance(value, dict):
         return value
-    told = {key: _closed(one) for key, one in value.items() if key != "closed"}
+    expanded = {key: _expand_closed(member) for key, member in value.items() if key != "closed"}
     if "closed" in value:
-        told = {"type": "object", "additionalProperties": False, "properties": _closed(value["closed"])} | told
-    return told
+        expanded = {
+            "type": "object",
+            "additionalProperties": False,
+            "properties": _expand_closed(value["closed"]),
+        } | expanded
+    return expanded
 
 
 def _definitions(model: type[BaseModel], owned: frozenset[str]) -> dict[str, Any]:
-    """The definitions of a model and of what is in it, without the keys that are the chart's, and without a place for
-    a secret in plain text: what has these values is a ConfigMap."""
-    whole = _plain(model.model_json_schema())
-    found: dict[str, Any] = whole.pop("$defs", {})
-    whole["properties"] = {key: one for key, one in whole["properties"].items() if key not in owned}
-    # Required is what the defaults and a pool's values have together: neither has to have it alone.
-    whole.pop("required", None)
-    found[model.__name__] = whole
+    """Makes the definitions of a model and of the models in it.
+
+    They leave out the keys that the chart sets itself (`owned`), and secrets in plain text, because the values end up
+    in a ConfigMap.
+    """
+    schema = _plain(model.model_json_schema())
+    definitions: dict[str, Any] = schema.pop("$defs", {})
+    schema["properties"] = {key: value for key, value in schema["properties"].items() if key not in owned}
+    # The defaults and a pool's values have the required keys only together, so neither has to have them alone.
+    schema.pop("required", None)
+    definitions[model.__name__] = schema
     if model is ServerConfig:
-        found["BaseConfig"].pop("required")
-    if "PlanConfig" in found:
-        found["DeclaredCanary"]["properties"]["plan"] = {
+        definitions["BaseConfig"].pop("required")
+    if "PlanConfig" in definitions:
+        definitions["DeclaredCanary"]["properties"]["plan"] = {
             "anyOf": [{"enum": sorted(ready_plans())}, {"$ref": "#/$defs/PlanConfig"}]
         }
     if model is RouterConfig:
-        del found["CanaryConfig"]["properties"]["reserved_pools"]
-    return found
+        del definitions["CanaryConfig"]["properties"]["reserved_pools"]
+    return definitions
 
 
 def _plain(value: Any, *, names: bool = False) -> Any:
-    """A schema without what nobody checks. `names`: whether keys are names, and no words of a schema."""
+    """Copies a schema without the keys that nobody checks, and without secrets in plain text.
+
+    `names`: whether the keys of `value` are names of properties or definitions, not keywords of JSON Schema.
+    """
     if isinstance(value, list):
-        return [_plain(one) for one in value if one != {"type": "string"} or not _tells_places(value)]
+        return [_plain(item) for item in value if item != {"type": "string"} or not _allows_elsewhere(value)]
     if not isinstance(value, dict):
         return value
     inside = ("properties", "$defs", "patternProperties")
-    kept = {key: one for key, one in value.items() if names or key not in _DROPPED}
-    return {key: _plain(one, names=not names and key in inside) for key, one in kept.items()}
+    kept = {key: member for key, member in value.items() if names or key not in _UNCHECKED_KEYS}
+    return {key: _plain(member, names=not names and key in inside) for key, member in kept.items()}
 
 
-def _tells_places(value: list[Any]) -> bool:
-    return all(one in value for one in _FROM_ELSEWHERE)
+def _allows_elsewhere(value: list[Any]) -> bool:
+    """Says whether the alternatives in `value` include a secret's file and its environment variable."""
+    return all(reference in value for reference in _FROM_ELSEWHERE)
 
 
 def write() -> None:
-    """Writes them, and removes what is no longer made."""
-    made = made_files()
+    """Writes the generated files, and removes files that are no longer generated."""
+    generated = made_files()
     for folder in ("rules", "dashboards"):
         for path in (CHART / "files" / folder).glob("*.*"):
-            if path not in made:
+            if path not in generated:
                 path.unlink()
-    for path, text in made.items():
+    for path, text in generated.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
 

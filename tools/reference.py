@@ -1,4 +1,4 @@
-"""Writes docs/reference/configuration.md from the configuration models: `python -m tools.reference`."""
+"""The generator of docs/reference/configuration.md from the configuration models: `python -m tools.reference`."""
 
 import json
 import types
@@ -22,12 +22,16 @@ Relative paths are relative to the file. Unknown keys are refused, with the near
 
 
 def reference() -> str:
-    """The whole page, Markdown."""
+    """Generates the whole page in Markdown."""
     return "\n".join((_HEAD, *_section(PatchbayConfig, "")))
 
 
-def _section(model: type[BaseModel], prefix: str, told: frozenset[type[BaseModel]] = frozenset()) -> Iterator[str]:
-    """A model's part of the page, without the models in it that were `told`."""
+def _section(model: type[BaseModel], prefix: str, described: frozenset[type[BaseModel]] = frozenset()) -> Iterator[str]:
+    """Generates a model's part of the page.
+
+    `prefix`: the dotted key that leads to the model; `described`: models that are left out, since the page has them
+    already.
+    """
     leaves = {name: field for name, field in model.model_fields.items() if not _nested(field)}
     if model is RouterSection:
         leaves = {name: field for name, field in leaves.items() if name not in SHARED_WITH_ROUTER}
@@ -42,19 +46,21 @@ def _section(model: type[BaseModel], prefix: str, told: frozenset[type[BaseModel
     for name, field in model.model_fields.items():
         if model is RouterSection and name in SHARED_WITH_ROUTER:
             continue
-        many = ".<name>" if typing.get_origin(field.annotation) is dict else ""
-        yield from _sections([one for one in _nested(field) if one not in told], f"{prefix}.{name}".lstrip(".") + many)
+        suffix = ".<name>" if typing.get_origin(field.annotation) is dict else ""
+        yield from _sections(
+            [nested for nested in _nested(field) if nested not in described], f"{prefix}.{name}".lstrip(".") + suffix
+        )
 
 
 def _sections(models: Sequence[type[BaseModel]], prefix: str) -> Iterator[str]:
-    """The parts of the models that a value can be one of. What all have is told once."""
-    for one in models:
-        kind = f" ({_kind(one)})" if len(models) > 1 else ""
-        yield from _section(one, prefix + kind, frozenset(() if one is models[0] else _within(models[0])))
+    """Generates the parts of the models that a value can be one of. Models that all have in common appear once."""
+    for model in models:
+        kind = f" ({_kind(model)})" if len(models) > 1 else ""
+        yield from _section(model, prefix + kind, frozenset(() if model is models[0] else _within(models[0])))
 
 
 def _nested(field: FieldInfo) -> list[type[BaseModel]]:
-    """The models that a field is made of: one, those that it can be one of, or none."""
+    """Lists the models in a field's type: one, the alternatives, or none."""
     return list(_models(field.annotation))
 
 
@@ -72,7 +78,7 @@ def _within(model: type[BaseModel]) -> Iterator[type[BaseModel]]:
 
 
 def _kind(model: type[BaseModel]) -> str:
-    """What tells a model from the others that could be in its place."""
+    """Names the `kind` that distinguishes a model from its alternatives."""
     return f"kind: {typing.get_args(model.model_fields['kind'].annotation)[0]}"
 
 
@@ -95,8 +101,8 @@ def _default(field: FieldInfo) -> str:
     value = field.get_default(call_default_factory=True, validated_data={})
     if value is None:
         return ""
-    shown = json.dumps(value.get_secret_value() if isinstance(value, SecretStr) else value, default=str)
-    return f"`{shown.replace(str(data_dir()), '$PATCHBAY_DATA_DIR')}`"
+    text = json.dumps(value.get_secret_value() if isinstance(value, SecretStr) else value, default=str)
+    return f"`{text.replace(str(data_dir()), '$PATCHBAY_DATA_DIR')}`"
 
 
 if __name__ == "__main__":

@@ -1,1 +1,1 @@
-"""How the registry's tables came to be, step by step (Alembic)."""
+"""The migrations of the registry's tables, step by step (Alembic)."""

@@ -1,4 +1,4 @@
-"""Alembic's environment: runs the steps on the connection that it is given, within its transaction."""
+"""Alembic's environment, which runs the steps on the given connection, within its transaction."""
 
 from alembic import context
 

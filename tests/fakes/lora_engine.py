@@ -58,8 +58,8 @@ class FakeLoraEngine:
         held = list(self.loaded)
         return LoraTiers(frozenset(held), frozenset(held[-self.capacity.slots :]))
 
-    def watch(self, told: Callable[[str | None], None]) -> None:
-        self.told = told
+    def watch(self, report: Callable[[str | None], None]) -> None:
+        self.report = report
 
     def requests(self) -> RequestStatus:
         return RequestStatus(running=self.busy.total(), waiting=0, kv_cache_use=0.0)

@@ -1,4 +1,4 @@
-"""`make house`: the structure of the code, as a table for people or JSON for programs."""
+"""The command behind `make house`: prints the structure of the code, as tables for people or JSON for programs."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -18,7 +18,11 @@ _LONGEST = 10
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What `make house` prints. `functions`: median, 90th percentile and largest number of lines."""
+    """The figures that `make house` prints.
+
+    `rooms`: packages; `arrows`: pairs of rooms of which one imports the other; `floors`: levels of imports; `circles`:
+    1 where rooms import each other in a circle; `functions`: median, 90th percentile and largest number of lines.
+    """
 
     rooms: int
     arrows: int
@@ -36,7 +40,7 @@ class Figures:
 
 
 def measure(root: Path = ROOT) -> tuple[Figures, House]:
-    """The figures of the repository in `root`, and its rooms."""
+    """Measures the repository in `root`. Returns the figures and the rooms."""
     modules = read_modules(root)
     house = house_of({name: imports_of(module, modules) for name, module in modules.items()})
     code = list(modules.values())
@@ -51,7 +55,7 @@ def measure(root: Path = ROOT) -> tuple[Figures, House]:
             router_rooms=len(router),
             router_arrows=sum(len(to & router.keys()) for to in router.values()),
             functions=spread([function.lines for function in functions]),
-            longest_functions={one.place: one.lines for one in functions[:_LONGEST]},
+            longest_functions={function.place: function.lines for function in functions[:_LONGEST]},
             longest_files=_longest_files(code),
             documented=documented(code),
             duplicate_classes=dict(duplicate_classes(code)),

@@ -1,4 +1,4 @@
-"""Figures of the source: the lengths of functions, what has a docstring, and class names that stand twice. Pure."""
+"""Figures of the source: lengths of functions, the share with docstrings, and class names that stand twice. Pure."""
 
 import ast
 from collections import defaultdict
@@ -13,30 +13,30 @@ Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """A function or method: where it is, and its lines from `def` to its end."""
+    """A function or method: its dotted place, and the number of its lines from `def` to its end."""
 
     place: str
     lines: int
 
 
 def functions_of(modules: Iterable[Module]) -> list[Function]:
-    """All functions and methods, the longest first."""
-    found = (
+    """Lists all functions and methods, the longest first."""
+    functions = (
         Function(f"{module.name}.{node.name}", (node.end_lineno or node.lineno) - node.lineno + 1)
         for module in modules
         for node in ast.walk(module.tree)
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
     )
-    return sorted(found, key=lambda function: (-function.lines, function.place))
+    return sorted(functions, key=lambda function: (-function.lines, function.place))
 
 
 def spread(lengths: list[int]) -> tuple[float, float, int]:
-    """The median, the 90th percentile and the largest of `lengths`, which has at least two."""
+    """Returns the median, the 90th percentile and the largest of `lengths`, which has at least two."""
     return median(lengths), quantiles(lengths, n=10)[-1], max(lengths)
 
 
 def documented(modules: Iterable[Module]) -> tuple[int, int]:
-    """How many public modules, classes, functions and methods have a docstring, and how many there are.
+    """Counts the public modules, classes, functions and methods with a docstring, and all of them.
 
     Methods that Python itself names (`__len__`) are left out: their names say what they do.
     """
@@ -45,17 +45,17 @@ def documented(modules: Iterable[Module]) -> tuple[int, int]:
 
 
 def duplicate_classes(modules: Iterable[Module]) -> Mapping[str, tuple[str, ...]]:
-    """Names of public classes that stand in more than one module, with those modules."""
+    """Finds the names of public classes that stand in more than one module, with those modules."""
     places: defaultdict[str, list[str]] = defaultdict(list)
     for module in modules:
         for node in module.tree.body:
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 places[node.name].append(module.name)
-    return {name: tuple(found) for name, found in sorted(places.items()) if len(found) > 1}
+    return {name: tuple(owners) for name, owners in sorted(places.items()) if len(owners) > 1}
 
 
 def comment_share(modules: Iterable[Module]) -> float:
-    """The share of lines that are comments of their own."""
+    """Returns the share of lines that are only a comment."""
     lines = [line.lstrip() for module in modules for line in module.lines]
     return sum(line.startswith("#") for line in lines) / len(lines)
 
@@ -69,4 +69,4 @@ def _public(node: ast.Module | ast.ClassDef) -> Iterator[Definition]:
 
 
 def _is_overload(node: Definition) -> bool:
-    return any(isinstance(one, ast.Name) and one.id == "overload" for one in node.decorator_list)
+    return any(isinstance(decorator, ast.Name) and decorator.id == "overload" for decorator in node.decorator_list)

@@ -1,4 +1,4 @@
-"""The modules of this repository, and what each imports, read from the source without running it."""
+"""The modules of this repository and their imports, read from the source without running it."""
 
 import ast
 from collections.abc import Iterator, Mapping
@@ -21,15 +21,15 @@ class Module:
 
 
 def read_modules(root: Path = ROOT, packages: tuple[str, ...] = PACKAGES) -> Mapping[str, Module]:
-    """The modules of `packages` by name. `root`: the repository's folder."""
-    found = (_module(file, root) for package in packages for file in sorted((root / package).rglob("*.py")))
-    return {module.name: module for module in found}
+    """Reads the modules of `packages`, by name. `root`: the repository's folder."""
+    modules = (_module(file, root) for package in packages for file in sorted((root / package).rglob("*.py")))
+    return {module.name: module for module in modules}
 
 
 def imports_of(module: Module, known: Mapping[str, Module]) -> frozenset[str]:
-    """Names of the modules in `known` that `module` imports, at its top or inside of a function."""
-    asked = {name for node in ast.walk(module.tree) for name in _asked(node, known)}
-    return frozenset(asked & known.keys()) - {module.name}
+    """Returns the names of the modules in `known` that `module` imports, at its top or inside of a function."""
+    imported = {name for node in ast.walk(module.tree) for name in _imported_names(node, known)}
+    return frozenset(imported & known.keys()) - {module.name}
 
 
 def _module(file: Path, root: Path) -> Module:
@@ -38,7 +38,7 @@ def _module(file: Path, root: Path) -> Module:
     return Module(name, file, ast.parse(text), tuple(text.splitlines()))
 
 
-def _asked(node: ast.AST, known: Mapping[str, Module]) -> Iterator[str]:
+def _imported_names(node: ast.AST, known: Mapping[str, Module]) -> Iterator[str]:
     if isinstance(node, ast.Import):
         yield from (alias.name.removeprefix(_PREFIX) for alias in node.names)
     elif isinstance(node, ast.ImportFrom) and node.module:

@@ -1,4 +1,4 @@
-"""Rooms, which are packages that hang together, the imports between them, and the floors that they stand on. Pure.
+"""The rooms of the code, which are its packages, the imports between them, and their floors (levels). Pure.
 
 A room's floor is 0 where it imports no other room, and one above the highest room that it imports otherwise. Rooms that
 import each other, directly or through others, form a circle and have no floor.
@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 
-# Packages whose own packages are rooms: they are too large to be looked at as one.
+# Packages that are too large to be one room: each package in them is a room.
 _SPLIT = ("router",)
 
 Graph = Mapping[str, frozenset[str]]
@@ -16,7 +16,11 @@ Graph = Mapping[str, frozenset[str]]
 
 @dataclass(frozen=True, slots=True)
 class House:
-    """Rooms with the rooms that each imports. `floors`: by room, empty where there is a circle."""
+    """The graph of rooms and the rooms that each imports.
+
+    `circle`: rooms that import each other, empty where there are none; `floors`: by room, empty where there is a
+    circle.
+    """
 
     rooms: Graph
     circle: tuple[str, ...] = ()
@@ -29,11 +33,14 @@ class House:
 
 
 def house_of(imports: Graph, room: "Callable[[str], str] | None" = None) -> House:
-    """The house that modules and their imports make. `imports`: by module; `room`: the room of a module."""
+    """Builds the graph of rooms from modules and their imports.
+
+    `imports`: by module; `room`: returns the room of a module, by default `room_of`.
+    """
     place = room or room_of
     rooms: dict[str, set[str]] = {place(module): set() for module in imports}
-    for module, asked in imports.items():
-        rooms[place(module)] |= {place(one) for one in asked} - {place(module)}
+    for module, imported in imports.items():
+        rooms[place(module)] |= {place(target) for target in imported} - {place(module)}
     graph = {name: frozenset(others) for name, others in sorted(rooms.items())}
     try:
         order = tuple(TopologicalSorter(graph).static_order())
@@ -43,7 +50,7 @@ def house_of(imports: Graph, room: "Callable[[str], str] | None" = None) -> Hous
 
 
 def room_of(module: str) -> str:
-    """The room of a module: its package, or the package in it where that one is split into rooms."""
+    """Returns the room of a module: its package, or the package in it where that one is split into rooms."""
     first, *rest = module.split(".")
     return f"{first}.{rest[0]}" if first in _SPLIT and rest else first
 

@@ -9,7 +9,7 @@ branch_labels = None
 depends_on = None
 
 
-# What must never change, on SQLite and on PostgreSQL: the condition under which a change is refused.
+# Tables of which no row may change, and the columns of `revisions` that may not; triggers refuse such changes.
 _APPEND_ONLY = ("audit", "moves")
 _FIXED = ("adapter", "number", "digest", "base", "draft", "created_at", "created_by")
 

@@ -1,4 +1,4 @@
-"""How far the batches of each router have been counted"""
+"""The number of the last usage batch that was counted of each router"""
 
 import sqlalchemy as sa
 from alembic import op

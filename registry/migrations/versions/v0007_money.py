@@ -1,4 +1,4 @@
-"""What was used costs whole billionths"""
+"""The cost of usage in whole billionths"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,5 +10,5 @@ depends_on = None
 
 
 def upgrade() -> None:
-    # Routers of before go on adding to `cost` until each has been replaced, so it stays.
+    # `cost` stays, because older routers go on adding to it until each has been replaced.
     op.add_column("usage", sa.Column("billionths", sa.BigInteger(), nullable=False, server_default="0"))

@@ -15,7 +15,7 @@ _TOLD: st.SearchStrategy[tuple[Health, float]] = st.tuples(
 
 def ends(*told: tuple[Health, float]) -> str | None:
     watch = HealthWatch(_PATIENCE)
-    return [watch.told(health, now_s) for health, now_s in told][-1]
+    return [watch.observe(health, now_s) for health, now_s in told][-1]
 
 
 def test_a_process_that_is_silent_for_some_seconds_lives() -> None:
@@ -42,7 +42,7 @@ def test_a_process_is_ended_only_after_nothing_but_bad_answers_for_its_time(told
     for health, after_s in told:
         now_s += after_s
         bad_since = None if health == "alive" else now_s if bad_since is None else bad_since
-        why = watch.told(health, now_s)
+        why = watch.observe(health, now_s)
         lasting = 0.0 if bad_since is None else now_s - bad_since
         assert why is None or lasting >= _PATIENCE.dead_s
         assert why is not None or lasting < _PATIENCE.silent_s
@@ -53,7 +53,7 @@ def test_a_good_answer_forgets_all_before_it(told: list[tuple[Health, float]]) -
     times = list(itertools.accumulate(after_s for _, after_s in told))
     watch = HealthWatch(_PATIENCE)
     for (health, _), now_s in zip(told, times, strict=True):
-        watch.told(health, now_s)
+        watch.observe(health, now_s)
     end_s = times[-1] if times else 0.0
-    assert watch.told("alive", end_s) is None
-    assert watch.told("dead", end_s + 1_000) is None
+    assert watch.observe("alive", end_s) is None
+    assert watch.observe("dead", end_s + 1_000) is None
