@@ -7,19 +7,11 @@ from typing import Any, TypeVar
 
 Result = TypeVar("Result")
 
-<<<<<<< HEAD
-# What guards make of less is done within ten milliseconds, whatever is in it, and at once.
-_LONG = 4 * 1024
-# The same of what decodes JSON, and does not look at each character.
-_LONG_JSON = 64 * 1024
-_AT_A_TIME = 2
-=======
 # Guards finish with shorter texts within ten milliseconds, whatever is in them, so these are done on the event loop.
 _LONG_BYTES = 4 * 1024
 # The same limit for decoding JSON, which does not examine each character.
-LONG_JSON = 64 * 1024
+_LONG_JSON_BYTES = 64 * 1024
 _THREADS = 2
->>>>>>> w2
 
 
 class Offload:
@@ -51,15 +43,9 @@ class Offload:
             await _ended(future)
             raise
 
-<<<<<<< HEAD
     def run_json(self, work: Callable[[], Result], length: int) -> Coroutine[Any, Any, Result]:
-        """The same for work that decodes JSON."""
-        return self.run(work, length, long=_LONG_JSON)
-=======
-    async def run_json(self, work: Callable[[], Result], length: int) -> Result:
         """Does `work` that decodes JSON of `length` bytes, in a thread where it is long."""
-        return await self.run(work, length, long=LONG_JSON)
->>>>>>> w2
+        return self.run(work, length, long=_LONG_JSON_BYTES)
 
     def close(self) -> None:
         """Ends the threads. No work may be under way."""
@@ -68,7 +54,7 @@ class Offload:
 
 def is_long_json(body: bytes) -> bool:
     """Whether a body is decoded in a thread."""
-    return len(body) >= _LONG_JSON
+    return len(body) >= _LONG_JSON_BYTES
 
 
 async def _ended(future: asyncio.Future[Result]) -> None:

@@ -43,16 +43,9 @@ class Cell:
 
 
 def cells(runs: int) -> list[Cell]:
-<<<<<<< HEAD
-    """All of the tables', with `runs` canaries each."""
-    worlds = [(plan, rate, callers) for plan in _MOST_REQUESTS for rate in (0.001, 0.01) for callers in _CALLERS]
+    """Lists the cells of all tables, with `runs` canaries each."""
+    worlds = [(plan, rate, callers) for plan in _MAX_REQUESTS for rate in (0.001, 0.01) for callers in _CALLERS]
     return [Cell(plan, rate, times, callers, runs) for plan, rate, callers in worlds for times in _TIMES]
-=======
-    """Lists the cells of all tables, with `runs` canaries each of the plan `fast`, and a third as many of `careful`."""
-    plans = (("fast", runs), ("careful", max(1, runs // 3)))
-    worlds = [(plan, rate, callers, each) for plan, each in plans for rate in (0.001, 0.01) for callers in _CALLERS]
-    return [Cell(plan, rate, times, callers, each) for plan, rate, callers, each in worlds for times in _TIMES]
->>>>>>> w2
 
 
 def table(known: Sequence[tuple[Cell, Outcome]]) -> str:

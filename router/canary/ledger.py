@@ -127,8 +127,8 @@ def _own(counts: Counts) -> Mapping[str, int]:
 class Metric:
     """One metric's. `canary`, `other`: bad requests so far; `worse`, `no_worse`: the evidence that it is worse than
     tolerated, and that it is not by the margin; `differs`: that it is worse at all; `above`, `below`: of the canary's
-    own rate, that it is above the most that it may be and below what does harm, where these are set; `undisturbed`: of the
-    others, requests and bad ones but for what came while these were unusually many."""
+    own rate, that it is above the most that it may be and below what does harm, where these are set; `undisturbed`: of
+    the others, requests and bad ones but for what came while these were unusually many."""
 
     canary: int
     other: int
