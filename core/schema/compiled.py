@@ -13,7 +13,7 @@ from urllib.parse import unquote, urljoin
 
 from patchbay.core.errors import PatchbayError
 from patchbay.core.schema.budget import StepBudget
-from patchbay.core.schema.evaluate import Keyword, Node, Reference, SchemaEvaluation, faults_of
+from patchbay.core.schema.evaluate import Keyword, Node, SchemaReference, SchemaEvaluation, faults_of
 from patchbay.core.schema.keywords import KEYWORDS, comes_last
 from patchbay.core.schema.patterns import Pattern, PatternError
 from patchbay.core.schema.values import TYPES, frozen, is_number
@@ -147,7 +147,7 @@ class _Compiler:
         self._resources: dict[str, _Place] = {"": self._root}
         self._anchors: dict[tuple[str, str], _Place] = {}
         self._dynamic_anchors: dict[tuple[str, str], Node] = {}
-        self._references: list[tuple[Reference, str, _Place, bool]] = []
+        self._references: list[tuple[SchemaReference, str, _Place, bool]] = []
         self._patterns: dict[str, Pattern] = {}
         self._instructions = 0
         # Keywords that may make checking a short value slow.
@@ -266,7 +266,7 @@ class _Compiler:
         if name in ("$ref", "$dynamicRef"):
             self._require(isinstance(value, str), place, name, "a reference")
             self._heavy_parts += 1
-            reference = Reference(Node(place.base, True))
+            reference = SchemaReference(Node(place.base, True))
             self._references.append((reference, value, self._child(place, name), name == "$dynamicRef"))
             return reference
         if name == "pattern":
@@ -304,7 +304,7 @@ class _Compiler:
         self._heavy_parts += compiled.size > _LARGE
         return compiled
 
-    def _resolve(self, reference: Reference, target: str, place: _Place, dynamic: bool) -> None:
+    def _resolve(self, reference: SchemaReference, target: str, place: _Place, dynamic: bool) -> None:
         uri, _, fragment = urljoin(place.base, target).partition("#")
         resource = self._resources.get(uri)
         if resource is None:

@@ -32,7 +32,7 @@ class Node:
 
 
 @dataclass(slots=True, eq=False)
-class Reference:
+class SchemaReference:
     """A compiled reference. `node`: its target, once that is known; `others`: the targets of a dynamic one, by
     resource."""
 
@@ -175,12 +175,12 @@ def _path(place: Place) -> str:
     return "$" + "".join(reversed(parts))
 
 
-def refer(instance: Instance, reference: Reference) -> bool:
+def refer(instance: Instance, reference: SchemaReference) -> bool:
     """The keyword `$ref`."""
     return instance.is_valid_by(reference.node)
 
 
-def refer_dynamically(instance: Instance, reference: Reference) -> bool:
+def refer_dynamically(instance: Instance, reference: SchemaReference) -> bool:
     """The keyword `$dynamicRef`: its target is in the first resource of the scope that has one."""
     return instance.is_valid_by(
         next((reference.others[base] for base in instance.run.scope if base in reference.others), reference.node)
