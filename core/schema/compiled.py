@@ -13,7 +13,7 @@ from urllib.parse import unquote, urljoin
 
 from patchbay.core.errors import PatchbayError
 from patchbay.core.schema.budget import StepBudget
-from patchbay.core.schema.evaluate import Keyword, Node, SchemaReference, SchemaEvaluation, faults_of
+from patchbay.core.schema.evaluate import Keyword, Node, SchemaEvaluation, SchemaReference, faults_of
 from patchbay.core.schema.keywords import KEYWORDS, comes_last
 from patchbay.core.schema.patterns import Pattern, PatternError
 from patchbay.core.schema.values import TYPES, frozen, is_number
