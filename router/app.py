@@ -54,7 +54,6 @@ from patchbay.router.tenants.usage import TenantUsage
 _log = logging.getLogger("patchbay.router")
 _LAST_WORDS_S = 1.0
 _READY_S = 30.0
-_LOOK_S = 0.05
 _NOBODY = Access()
 _BEATS = 20
 
@@ -168,10 +167,14 @@ class Router:
 
     async def _until_ready(self) -> None:
         """Waits until requests can be answered: while another router on the port can, none should come here."""
+        stopped = asyncio.create_task(self._stop.wait())
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_READY_S):
-                while not self.public_app.ready and not self._stop.is_set():  # noqa: ASYNC110 - readiness has many causes
-                    await asyncio.sleep(_LOOK_S)
+                while not self.public_app.ready and not stopped.done():
+                    changed = asyncio.create_task(self.fleet.changed(_READY_S))
+                    await asyncio.wait({stopped, changed}, return_when=asyncio.FIRST_COMPLETED)
+                    changed.cancel()
+        stopped.cancel()
 
     async def _drain(self, public: asyncio.Task[None]) -> None:
         """Stops accepting, waits for what is in flight, and past the deadline tells the rest that it is over."""

@@ -51,6 +51,7 @@ class Fleet:
         self.news = asyncio.Event()
         self.settled = True
         self.doubts: dict[str, asyncio.Event] = {}
+        self._waiters: list[asyncio.Future[None]] = []
         self.view = self._view(())
         self.put_members(replicas)
 
@@ -63,7 +64,7 @@ class Fleet:
         for replica in replicas:
             self.doubts.setdefault(replica.name, asyncio.Event())
         same = [(known.get(replica.name, replica), replica) for replica in replicas]
-        self.view = self._view(tuple(before if _place(before) == _place(now) else now for before, now in same))
+        self._show(self._view(tuple(before if _place(before) == _place(now) else now for before, now in same)))
         self.regrouped.set()
         self.news.set()
 
@@ -91,9 +92,9 @@ class Fleet:
         replicas = tuple(seen if replica is before else replica for replica in self.view.replicas)
         # Most polls change only loads. Table and listing stay then: they cost much with hundreds of revisions.
         if seen.state == before.state and alike(seen.catalog, before.catalog):
-            self.view = replace(self.view, replicas=replicas)
+            self._show(replace(self.view, replicas=replicas))
         else:
-            self.view = self._view(replicas)
+            self._show(self._view(replicas))
 
     def put_status(self, name: str, status: ReplicaStatus) -> None:
         """Keeps the whole status of a replica of ours."""
@@ -106,7 +107,7 @@ class Fleet:
         """Sets what names should mean. A name moves to its new revision once a ready replica is known to have it."""
         if naming != self._desired_naming:
             self._desired_naming = naming
-            self.view = self._view(self.view.replicas)
+            self._show(self._view(self.view.replicas))
             for name in self.doubts if self.behind else ():
                 self.doubt(name)
 
@@ -125,7 +126,12 @@ class Fleet:
     @property
     def gathering(self) -> bool:
         """Whether no replica was ready until just now, so that those that came may lack their revisions still."""
-        return self._controlled and self._clock() < self._gathering_until_s
+        return self.gathering_s > 0
+
+    @property
+    def gathering_s(self) -> float:
+        """The seconds for which replicas may lack their revisions still."""
+        return self._gathering_until_s - self._clock() if self._controlled else 0.0
 
     def follow_control(self) -> None:
         """Notes that replicas get their revisions from a registry, so that names need time until they are settled."""
@@ -136,11 +142,31 @@ class Fleet:
         """Notes that names mean what they should: ready replicas have the revisions that the registry wants there."""
         self.settled = True
         self._gathering_until_s = float("-inf")
+        self._wake()
+
+    async def changed(self, within_s: float) -> None:
+        """Waits for the next change of the view or of `settled`, at most `within_s` seconds."""
+        waiter = asyncio.get_running_loop().create_future()
+        self._waiters.append(waiter)
+        try:
+            await asyncio.wait({waiter}, timeout=within_s)
+        finally:
+            if waiter in self._waiters:
+                self._waiters.remove(waiter)
 
     def doubt(self, name: str) -> None:
         """Asks for a poll of a replica at once."""
         if name in self.doubts:
             self.doubts[name].set()
+
+    def _show(self, view: View) -> None:
+        self.view = view
+        self._wake()
+
+    def _wake(self) -> None:
+        waiters, self._waiters = self._waiters, []
+        for waiter in waiters:
+            waiter.set_result(None)
 
     def _view(self, replicas: tuple[Replica, ...]) -> View:
         self._naming = settled_naming(self._desired_naming, self._naming, replicas)

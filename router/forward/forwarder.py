@@ -27,7 +27,6 @@ from patchbay.router.upstream.failure import ReplicaFailure
 
 # Time within which news of the registry and of replicas arrive, while all is well.
 _UPDATE_S = 1.0
-_POLL_S = 0.02
 _PAUSE_S = 0.1
 # An answer up to this size is gathered whole before it is passed on, so that it can still come from elsewhere.
 _GATHER_BYTES = 1024 * 1024
@@ -78,7 +77,7 @@ class Forwarder:
                 if not self._may_wait(ask, retry_limit):
                     break
                 exchange.tried.clear()
-                await asyncio.sleep(_PAUSE_S)
+                await self._fleet.changed(_PAUSE_S)
                 continue
             # The budget was charged for a second opinion on a 500 when it was decided on (`Verdicts`).
             if tries and not second_opinion and not self._upstreams.may_try_again():
@@ -188,7 +187,7 @@ class Forwarder:
                 if target.engine_name != ask.target.engine_name:
                     attempt.close()
                     return target
-            await asyncio.sleep(_POLL_S)
+            await self._fleet.changed(end_s - self._clock())
         return None
 
     async def _pass_on(self, exchange: Exchange, ask: Ask, attempt: Attempt) -> None:

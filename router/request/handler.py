@@ -45,7 +45,6 @@ from patchbay.router.tenants.usage import TenantUsage
 
 # What another route may do better at.
 _FALLS_BACK = (Unavailable, UpstreamFailed, DeadlineExceeded, RateLimited, ModelNotFound)
-_LOOK_S = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,7 +288,7 @@ class RequestHandler:
                 target = self._target(incoming, choice)
                 if target.replicas:
                     return target
-            await asyncio.sleep(_LOOK_S)
+            await self._parts.fleet.changed(self._parts.fleet.gathering_s)
         return self._target(incoming, choice)
 
     def _target(self, incoming: Incoming, choice: Choice) -> Target:

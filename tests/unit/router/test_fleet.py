@@ -1,3 +1,4 @@
+import asyncio
 from dataclasses import replace
 
 import pytest
@@ -104,3 +105,24 @@ async def test_names_are_waited_for_only_where_no_other_replica_was_ready_and_on
     assert fleet.gathering
     now[0] += 5
     assert not fleet.gathering
+
+
+async def test_who_waits_for_a_change_is_woken_by_each_and_by_no_other_end() -> None:
+    fleet = Fleet([ours("a", state="unready")], created=0)
+    for change in (lambda: fleet.put(ours("a")), fleet.settle, lambda: fleet.put_members([])):
+        waiting = asyncio.create_task(fleet.changed(60))
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        change()
+        await waiting
+    await fleet.changed(0)
+
+
+async def test_who_stops_waiting_for_a_change_leaves_nothing_behind() -> None:
+    fleet = Fleet([ours("a")], created=0)
+    waiting = asyncio.create_task(fleet.changed(60))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    await asyncio.wait({waiting})
+    fleet.settle()
+    assert waiting.cancelled()
