@@ -29,6 +29,7 @@ from patchbay.guards.rules.secrets import SECRETS
 from patchbay.guards.rules.words import PROFANITY
 from patchbay.guards.scan.load import load_scanner
 from patchbay.guards.scan.scanner import Scanner
+from patchbay.guards.stream.automaton_cache import AutomatonCache
 from patchbay.guards.stream.leak_watch import LeakWatch, SuffixAutomaton
 from patchbay.guards.stream.rules_watch import GuardRule, RuleSet, RulesWatch
 from patchbay.guards.stream.watch import TextWatch
@@ -59,13 +60,14 @@ class Pipeline:
     """The guards of one route for one tenant.
 
     `parts`: the guards; `rules`, `words`: what they look for, by side; `classifier`: set where a guard looks for
-    injections.
+    injections; `automata`: of the system prompts that guards protect, shared by all pipelines.
     """
 
     parts: tuple[Part, ...]
     rules: Mapping[Side, RuleSet | None]
     words: Mapping[Side, Sequence[tuple[Words, Part]]]
     classifier: "InjectionClassifier | None"
+    automata: AutomatonCache
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -154,6 +156,7 @@ class Guards:
         self._words = {name: words for name, guard in config.guards.items() if (words := _words(name, guard, folder))}
         injection = any(isinstance(guard, InjectionGuard) for guard in config.guards.values())
         self._classifier = _trained() if injection else None
+        self._automata = AutomatonCache()
         self._scanners: dict[tuple[tuple[str, str], ...], Scanner] = {}
         self._pipelines: dict[tuple[tuple[str, ...], str], Pipeline] = {}
         # Only tenants that some guard names need pipelines of their own; all others share one.
@@ -188,7 +191,7 @@ class Guards:
             side: [(self._words[p.name], p) for p in parts if p.name in self._words and side in p.config.on]
             for side in sides
         }
-        return Pipeline(tuple(parts), rules, words, self._classifier)
+        return Pipeline(tuple(parts), rules, words, self._classifier, self._automata)
 
     def _rule_set(self, parts: Sequence[Part]) -> RuleSet | None:
         rules: dict[str, GuardRule] = {}

@@ -1,7 +1,7 @@
 """Guard session: one request under its guards, with its prompt, its answer and the findings in both."""
 
 from collections.abc import Callable, Mapping
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -287,7 +287,7 @@ class GuardSession:
         if not self._pipeline.leaks:
             return None
         text = letters(system_prompt(self._fields)[:_PROMPT_LIMIT])
-        return _automaton(text) if text else None
+        return self._pipeline.automata.automaton(text) if text else None
 
     def _filter_prompt_text(self, text: str, role: str, escaped: bool) -> str:
         """Looks for findings in one text of the prompt, and returns it redacted and masked."""
@@ -329,12 +329,6 @@ def _document(body: bytes) -> dict[str, Any]:
 
 def _marker(span: FoundSpan) -> str:
     return f"[{span.kind}]"
-
-
-@lru_cache(maxsize=64)
-def _automaton(text: str) -> SuffixAutomaton:
-    """The automaton of `text`, cached: the requests of one application share one system prompt."""
-    return SuffixAutomaton(text)
 
 
 def _note(findings: Findings, side: Side, released: Released) -> None:
