@@ -109,9 +109,10 @@ class PatchbayConfig(PolicyConfig):
 
     @property
     def served(self) -> Served:
-        """The part of the configuration that canaries depend on. The file's own replicas are all in one pool."""
-        pools = {ReplicaConfig.model_fields["pool"].default, *self.canary.reserved_pools}
-        return Served(self, self.router.feedback_ids > 0, frozenset(pools))
+        """What the router of this file serves, as far as canaries go: its replicas are all in one pool."""
+        reserved = frozenset(self.canary.reserved_pools)
+        pools = reserved.union((ReplicaConfig.model_fields["pool"].default,))
+        return Served(self, self.router.feedback_ids > 0, pools, reserved)
 
     @model_validator(mode="after")
     def _canaries_see_something(self) -> Self:

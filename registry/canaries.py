@@ -219,8 +219,10 @@ class Canaries:
 
 
 def recent_canaries(connection: Connection, now: datetime) -> tuple[CanaryRecord, ...]:
-    """Those that have not ended, or have just now, by id; and the last of a pool, whose verdict goes on to hold."""
-    last = select(func.max(canaries.c.id)).where(canaries.c.pool.is_not(None)).scalar_subquery()
+    """Those that have not ended, or have just now, by id; and the last of a pool that was not refused, whose verdict
+    goes on to hold."""
+    tried = canaries.c.pool.is_not(None) & (canaries.c.phase != "failed")
+    last = select(func.max(canaries.c.id)).where(tried).scalar_subquery()
     recent = canaries.c.ended_at >= now - _REMEMBERED
     query = select(canaries).where(canaries.c.phase.in_(LIVE) | recent | (canaries.c.id == last))
     return tuple(_record_of(row) for row in connection.execute(query.order_by(canaries.c.id)))

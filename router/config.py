@@ -282,7 +282,8 @@ class RouterConfig(PolicyConfig):
     def served(self) -> Served:
         """What this router serves, as far as canaries go."""
         pools = {replica.pool for replica in self.replicas}
-        return Served(self, self.feedback_ids > 0, frozenset(pools.union(self.canary.reserved_pools)))
+        reserved = frozenset(self.canary.reserved_pools)
+        return Served(self, self.feedback_ids > 0, reserved.union(pools), reserved)
 
     @property
     def own_token(self) -> bool:

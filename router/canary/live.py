@@ -1,6 +1,7 @@
 """The canaries that this router sends requests to, and what it counts of each: swapped as the registry has them."""
 
 import logging
+import math
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
@@ -20,6 +21,7 @@ from patchbay.router.telemetry.metrics import Metrics
 _log = logging.getLogger("patchbay.router")
 _STEERED = ("running", "paused", "promoting")
 _VOTES_KEPT = 20_000
+_ALONE_TOLD_EVERY_S = 60.0
 Interrupt = Callable[[Unavailable], None]
 
 
@@ -37,6 +39,7 @@ class LiveCanaries:
         self._records: Mapping[int, CanaryRecord] = {}
         self._plans: dict[int, PlanConfig] = {}
         self._open: dict[int, dict[AssignedRequest, Interrupt]] = {}
+        self._alone_told_s = -math.inf
         self._answered: OrderedDict[bytes, AssignedRequest] = OrderedDict()
         self.baselines: dict[str, Baseline] = {}
         self.known: set[tuple[int, str]] = set()
@@ -55,7 +58,8 @@ class LiveCanaries:
             if record.cut and not record.live and (was is None or was.live):
                 self._cut(record)
         steered = [record for record in records if record.phase in _STEERED and record.pool is None]
-        pools = [record for record in records if record.pool is not None]
+        # One that failed was refused before it began.
+        pools = [record for record in records if record.pool is not None and record.phase != "failed"]
         self.pool = self._assignment(pools[-1]) if pools else None
         self.running = {
             assignment.adapter: assignment for record in steered if (assignment := self._assignment(record)) is not None
@@ -74,6 +78,20 @@ class LiveCanaries:
     def live(self) -> Sequence[CanaryAssignment]:
         """Those that are judged."""
         return tuple(one for one in (*self.running.values(), self.pool) if one is not None and one.live)
+
+    def answers_alone(self, pool: str) -> None:
+        """A request goes to a pool that is kept from requests, because there is no replica of another that could answer
+        it."""
+        self._metrics.canary_alone(pool)
+        now_s = self._clock()
+        if now_s - self._alone_told_s < _ALONE_TOLD_EVERY_S:
+            return
+        self._alone_told_s = now_s
+        _log.warning(
+            "no replica of another pool is there, so the pool %s gets all requests, whatever its canary says: "
+            "start replicas of another pool, or reserve it (canary.reserved_pools) to have it get none",
+            pool,
+        )
 
     def baseline_of(self, name: str) -> Baseline:
         """What is usual for an adapter or a base, while a canary is under way."""

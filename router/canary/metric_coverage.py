@@ -53,11 +53,12 @@ class WatchedConfig(Protocol):
 @dataclass(frozen=True, slots=True)
 class Served:
     """What routers serve, as far as canaries go. `votes`: whether votes are taken; `pools`: the pools that replicas may
-    be in."""
+    be in, `reserved` those of them that get nothing without a canary."""
 
     policy: WatchedConfig
     votes: bool
     pools: frozenset[str]
+    reserved: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +106,19 @@ def coverage_of(plan: PlanConfig, subject: Subject, served: Served) -> Coverage:
 
 
 def check_pool(subject: Subject, served: Served) -> None:
-    """Raises ConfigError for a pool that no replica can be in."""
-    if subject.pool is not None and subject.pool not in served.pools:
+    """Raises ConfigError for a pool that no replica can be in, and for one beside which no other is there to compare it
+    with."""
+    if subject.pool is None:
+        return
+    if subject.pool not in served.pools:
         raise ConfigError(
             f"There is no pool '{subject.pool}' (there are: {', '.join(sorted(served.pools)) or 'none'}).",
             hint="Name it at a replica (replicas: [{url: …, pool: …}]) or in canary.reserved_pools first.",
+        )
+    if not served.pools - served.reserved - {subject.pool}:
+        raise ConfigError(
+            f"There is no other pool to compare '{subject.pool}' with: its canary would be all that answers.",
+            hint="Put what is to be tried in a pool of its own (replicas: [{url: …, pool: next}]), and try that.",
         )
 
 
@@ -118,7 +127,7 @@ def checked(plan: PlanConfig, subject: Subject, served: Served) -> tuple[PlanCon
     those are left that see something.
 
     Raises ConfigError where somebody's own plan names one that will see nothing, where no request is within its scope,
-    and for a pool that no replica can be in.
+    and for a pool that no replica can be in, or that is the only one.
     """
     check_pool(subject, served)
     coverage = coverage_of(plan, subject, served)
@@ -129,9 +138,13 @@ def checked(plan: PlanConfig, subject: Subject, served: Served) -> tuple[PlanCon
     return (plan.model_copy(update={"metrics": left}) if coverage.unseen else plan), coverage
 
 
-def plan_fault(plan: PlanConfig, subject: Subject, served: Served, models: Collection[str]) -> str | None:
+def plan_fault(plan: PlanConfig, subject: Subject, served: Served, models: Collection[str] | None = None) -> str | None:
     """Why a plan cannot be judged by what is `served`, None where it can. `models`: what clients of a pool may name
-    beside routes."""
+    beside routes, None where that is not known yet."""
+    try:
+        check_pool(subject, served)
+    except ConfigError as error:
+        return error.message.rstrip(".")
     if (fault := route_fault(plan.scope, subject, served.policy.routes, models)) is not None:
         return fault
     coverage = coverage_of(plan, subject, served)

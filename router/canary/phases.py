@@ -32,7 +32,7 @@ _SPACING, _OFTEN_S, _SELDOM_S = 1 / 60, 1.0, 30.0
 class CanarySurroundings:
     """What else matters. `rollout`: the one that the canary waits for, or else one that `stable` is under way to;
     `stable`: the number that `stable` means; `blind`: why there is no data, where there should be; `pool_waits`: why a
-    pool cannot be asked, where it cannot; `refused`: why its plan cannot be judged here, where it cannot."""
+    pool cannot be tried, where it cannot; `refused`: why its plan cannot be judged here, where it cannot."""
 
     rollout: Rollout | None
     stable: int | None
@@ -133,6 +133,8 @@ _KINDS: Mapping[type[Verdict], str] = {Continue: "hold", StepOn: "step", Promote
 
 
 def _warmed(record: CanaryRecord, plan: PlanConfig, world: CanarySurroundings) -> LookDraft | None:
+    if world.refused is not None:
+        return _over(record, world, "failed", world.refused)
     rollout, reason = world.rollout, world.pool_waits
     if rollout is not None and rollout.state in UNFINISHED:
         reason = rollout.reason or "its revision goes to every replica and is tested there"
@@ -142,8 +144,6 @@ def _warmed(record: CanaryRecord, plan: PlanConfig, world: CanarySurroundings) -
         return LookDraft(_plain("warming", reason), {"phase": "warming", "reason": reason}, "canary.warm")
     if rollout is not None and rollout.state != "done":
         return _over(record, world, "failed", f"it did not come to serve: {rollout.reason or rollout.state}")
-    if world.refused is not None:
-        return _over(record, world, "failed", world.refused)
     weight, reason = _first_share(plan)
     changes = {"phase": "running", "weight": weight, "began_at": world.now, "step_at": world.now, "rollout": None}
     return LookDraft(_plain("running", reason), {**changes, "reason": reason}, "canary.run")

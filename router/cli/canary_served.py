@@ -24,7 +24,8 @@ def served_by(file: Path | None) -> Served | None:
         return None
     known = {key: value for key, value in data.items() if key in PolicyConfig.model_fields}
     policy = parse_settings(PolicyConfig, known, source=str(path))
-    return Served(policy, _takes_votes(data), _pools(data, path))
+    reserved = _reserved(data, path)
+    return Served(policy, _takes_votes(data), reserved | _pools(data, path), reserved)
 
 
 def _takes_votes(data: dict[str, Any]) -> bool:
@@ -33,12 +34,17 @@ def _takes_votes(data: dict[str, Any]) -> bool:
 
 
 def _pools(data: dict[str, Any], path: Path) -> frozenset[str]:
-    """The pools that the file names, at replicas or as reserved. Raises ConfigError."""
-    canary = parse_settings(CanaryConfig, data.get("canary") or {}, source=f"{path}: canary")
+    """The pools that the file names at replicas. Raises ConfigError."""
     told = data.get("replicas")
     entries = told if isinstance(told, list) else [{"url": "http://127.0.0.1:9001"}]
     replicas = [
         parse_settings(ReplicaConfig, {"url": one} if isinstance(one, str) else one, source=f"{path}: replicas")
         for one in entries
     ]
-    return frozenset({one.pool for one in replicas}.union(canary.reserved_pools))
+    return frozenset(one.pool for one in replicas)
+
+
+def _reserved(data: dict[str, Any], path: Path) -> frozenset[str]:
+    """The pools that the file reserves. Raises ConfigError."""
+    canary = parse_settings(CanaryConfig, data.get("canary") or {}, source=f"{path}: canary")
+    return frozenset(canary.reserved_pools)

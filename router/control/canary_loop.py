@@ -21,6 +21,7 @@ from patchbay.router.control.announcer import Announcer
 from patchbay.router.control.context import Context
 from patchbay.router.control.prometheus import NoData, PrometheusSource, Scraped
 from patchbay.router.control.tasks import KeyedTasks
+from patchbay.router.fleet.snapshot import has_others
 
 _log = logging.getLogger("patchbay.router")
 LOOK_EVERY_S = 0.5
@@ -64,7 +65,8 @@ class CanaryKeeper:
             self._tasks.start(("canary", record.id), self._carry_on(record))
         for adapter, change in self._declared.items():
             self._tasks.start(("canary of", adapter), self._declare(adapter, change))
-        self._context.metrics.canary_blind(any(self._blind.values()))
+        alone = (record.pool is not None and self._pool_alone(record.pool) for record in live.values())
+        self._context.metrics.canary_blind(any(self._blind.values()) or any(alone))
 
     async def _declare(self, adapter: str, change: DeclaredCanary) -> None:
         """Starts what the configuration asks for, once its revision is there and another is stable."""
@@ -160,9 +162,19 @@ class CanaryKeeper:
     def _world(
         self, record: CanaryRecord, plan: PlanConfig, rollout: Rollout | None, stable: int | None
     ) -> CanarySurroundings:
-        waits = self._pool_waits(record.pool) if record.pool is not None else None
-        fault = self._context.plan_fault(plan, Subject(record.adapter, record.pool))
-        return CanarySurroundings(rollout, stable, self._context.utc_now(), self._blind.get(record.id), waits, fault)
+        waits = alone = None
+        if record.pool is not None:
+            waits, alone = self._pool_waits(record.pool), self._pool_alone(record.pool)
+        warm = waits is None and alone is None and record.phase != "pending"
+        fault = self._context.plan_fault(plan, Subject(record.adapter, record.pool), warm=warm)
+        blind = self._blind.get(record.id) or alone
+        return CanarySurroundings(rollout, stable, self._context.utc_now(), blind, waits or alone, fault)
+
+    def _pool_alone(self, pool: str) -> str | None:
+        """Why there is nothing to compare a pool with."""
+        if has_others(self._context.fleet.view.replicas, pool):
+            return None
+        return f"there is no replica of another pool than {pool}, which gets all requests"
 
     def _pool_waits(self, pool: str) -> str | None:
         """Why a pool cannot be asked yet."""

@@ -64,11 +64,11 @@ class Context:
     utc_now: Callable[[], datetime] = utc_now
     reach: Callable[[], PinnedNames] = PinnedNames
 
-    def plan_fault(self, plan: PlanConfig, subject: Subject) -> str | None:
-        """Why a canary's plan cannot be judged, None where it can: no request is within its scope, or it watches what
-        nothing here counts."""
-        served = self.reach().served
-        fault = plan_fault(plan, subject, served, self.fleet.view.table) if served is not None else None
+    def plan_fault(self, plan: PlanConfig, subject: Subject, *, warm: bool = True) -> str | None:
+        """Why a canary cannot be judged by its plan, None where it can: no request is within its scope, it watches what
+        nothing here counts, or its pool is not there, or the only one. `warm`: whether what replicas serve is known."""
+        served, models = self.reach().served, self.fleet.view.table if warm else None
+        fault = plan_fault(plan, subject, served, models) if served is not None else None
         return fault or tenant_fault(
             plan.scope, {DEFAULT_TENANT, *(one.name for one in self.follower.snapshot.access.tenants)}
         )

@@ -1,6 +1,6 @@
 """Snapshot of what the router knows of its replicas: frozen values, swapped whole, never changed in place."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal
@@ -87,6 +87,11 @@ def in_pool(replica: Replica, pool: str | None) -> bool:
     if pool.startswith("!"):
         return not replica.reserved and replica.pool != pool[1:]
     return replica.pool == pool
+
+
+def has_others(replicas: Iterable[Replica], pool: str) -> bool:
+    """Whether there are replicas that answer everybody outside of `pool`, ready or not."""
+    return any(in_pool(one, f"!{pool}") for one in replicas)
 
 
 @dataclass(frozen=True, slots=True)

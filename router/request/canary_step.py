@@ -10,7 +10,7 @@ from patchbay.guards.formats.document import WITH_TEXT
 from patchbay.router.canary.assignment import Asker, CanaryAssignment, arm_of, is_tried_on
 from patchbay.router.canary.live import LiveCanaries
 from patchbay.router.fleet.fleet import Fleet, View
-from patchbay.router.fleet.snapshot import Replica, in_pool
+from patchbay.router.fleet.snapshot import Replica, has_others, in_pool
 from patchbay.router.forward.exchange import Exchange
 from patchbay.router.request.feedback import answer_key
 from patchbay.router.request.incoming import Incoming
@@ -35,9 +35,8 @@ class CanaryStep:
         stable revision does."""
         first, pool = choices[0], self._live_canaries.pool
         assignment = self._live_canaries.running.get(first.model)
-        if pool is not None:
-            # What nobody has assigned to it keeps away from a pool that is tried, or was.
-            choices = [_kept_from(pool, choice) for choice in choices]
+        if pool is not None and pool.pool is not None:
+            choices = self._kept_from(pool.pool, choices)
             if assignment is None and choices[0].pool is not None:
                 assignment = pool
         if assignment is None:
@@ -55,6 +54,13 @@ class CanaryStep:
         if assignment.pool is not None:
             return (replace(first, arm="canary", pool=assignment.pool), *choices)
         return (replace(choices[0], model=assignment.revision, arm="canary"), *choices)
+
+    def _kept_from(self, pool: str, choices: Sequence[Choice]) -> Sequence[Choice]:
+        """What nobody has assigned to it keeps away from a pool that is tried, or was."""
+        kept = [kept_from(pool, choice, self._fleet.view) for choice in choices]
+        if any(choice.pool is None and not _is_pinned(choice) for choice in kept):
+            self._live_canaries.answers_alone(pool)
+        return kept
 
     def _begins(self, assignment: CanaryAssignment, choice: Choice) -> bool:
         """Whether this router knows that each replica which may be asked can answer as the canary."""
@@ -148,7 +154,17 @@ def _asks_for_one(body: bytes, endpoint: str) -> bool:
         return False
 
 
-def _kept_from(pool: CanaryAssignment, choice: Choice) -> Choice:
-    """A choice without the pool that is tried, unless its route names one."""
-    named = choice.config is not None and choice.config.pool is not None
-    return choice if named else replace(choice, pool=f"!{pool.pool}")
+def kept_from(pool: str, choice: Choice, view: View) -> Choice:
+    """A choice without the pool that is tried, unless its route names one, or nothing else is there that could answer:
+    no pool is kept from requests that only it can serve. Pure."""
+    if _is_pinned(choice):
+        return choice
+    serving = view.table[choice.model].replicas if choice.model in view.table else ()
+    # One that is not ready may be back at any time.
+    able = [one for one in view.replicas if one.state != "ready" or one.name in serving]
+    alone = not has_others(able, pool) and any(in_pool(one, None) for one in able)
+    return choice if alone else replace(choice, pool=f"!{pool}")
+
+
+def _is_pinned(choice: Choice) -> bool:
+    return choice.config is not None and choice.config.pool is not None

@@ -196,6 +196,12 @@ class Metrics:
         )
         self._last_canary: dict[str, str] = {}
         self._evidence_of: dict[tuple[str, str], tuple[str, ...]] = {}
+        self._canary_alone = Counter(
+            "patchbay_router_canary_alone",
+            "Requests that went to a pool that is tried, or was, because no replica of another pool was there.",
+            ("pool",),
+            registry=registry,
+        )
         self._canary_blind = Gauge(
             "patchbay_router_canary_blind",
             "Whether there is no data to judge canaries by, though there should be: 1 or 0.",
@@ -236,6 +242,10 @@ class Metrics:
     def canary_blind(self, blind: bool) -> None:
         """Notes whether there is no data to judge canaries by, though there should be."""
         self._canary_blind.set(blind)
+
+    def canary_alone(self, pool: str) -> None:
+        """Counts a request that goes to a pool that is kept from it, because there is no other."""
+        self._canary_alone.labels(pool).inc()
 
     def canary_event(self, canary: int, revision: str, arm: str, share: float, event: str) -> None:
         """Counts a request of a canary, or something that was bad about it.

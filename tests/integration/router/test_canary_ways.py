@@ -11,6 +11,7 @@ import httpx
 import pytest
 from aiohttp import web
 
+from patchbay.registry.canary_decisions import CanaryMoves
 from patchbay.registry.canary_records import CanaryDraft, CanaryRecord
 from patchbay.router.app import Router
 from patchbay.router.canary.config import CanaryConfig
@@ -195,6 +196,51 @@ async def test_a_pool_gets_its_share_and_nothing_once_it_was_rolled_back(
         seen = len(new.seen)
         assert {await ask_as(router, caller) for caller in range(40)} == {"sql@1"}
         assert len(new.seen) == seen
+
+
+async def test_the_only_pool_answers_whatever_its_canary_says(
+    tmp_path: Path, installation: Installation, caplog: pytest.LogCaptureFixture
+) -> None:
+    two_revisions(installation)
+    canaries = installation.registry.canaries
+    made = canaries.start(CanaryDraft("", 0, QUICK.model_dump(mode="json"), "ml", pool="default"))
+    # As one stands that began while there was another pool.
+    made = canaries.change(made, {"phase": "running", "weight": 1.0}, actor="canary", said="canary.run")
+    engine = FakeEngine()
+    async with engine.running_server(), routed(tmp_path, engine) as router:
+        async with traffic(router) as answers:
+            await until(lambda: "sql@1" in answers, timeout_s=10)
+        assert router.live_canaries.pool is not None
+        assert {await ask_as(router, caller) for caller in range(20)} == {"sql@1"}
+        await until(lambda: canaries.get(made.id).reason.startswith("no data: there is no replica of another pool"))
+        assert canaries.get(made.id).phase == "running"
+        aborted = CanaryMoves(canaries).abort(canaries.get(made.id), actor="ml", why=None)
+        await until_phase(installation, aborted, "rolled_back")
+        assert {await ask_as(router, caller) for caller in range(20)} == {"sql@1"}
+        assert 'patchbay_router_canary_alone_total{pool="default"} ' in router.metrics.render().decode()
+    assert "the pool default gets all requests, whatever its canary says" in caplog.text
+
+
+async def test_a_canary_of_the_only_pool_is_refused(tmp_path: Path, installation: Installation) -> None:
+    two_revisions(installation)
+    engine = FakeEngine()
+    async with (
+        engine.running_server(),
+        routed(tmp_path, engine) as router,
+        httpx.AsyncClient(base_url=router.admin_url) as admin,
+    ):
+        async with traffic(router) as answers:
+            await until(lambda: "sql@1" in answers, timeout_s=10)
+        refused = await admin.post("/admin/v1/canaries", json={"pool": "default"})
+        assert refused.status_code == 400
+        assert "There is no other pool to compare 'default' with" in refused.json()["error"]["message"]
+        # As a command that does not know what is served.
+        for pool, says in (("default", "no other pool to compare 'default' with"), ("nope", "There is no pool 'nope'")):
+            draft = CanaryDraft("", 0, QUICK.model_dump(mode="json"), "ml", pool=pool)
+            ended = await until_phase(installation, installation.registry.canaries.start(draft), "failed")
+            assert says in ended.reason
+            assert await ask_as(router, 1) == "sql@1"
+        assert router.live_canaries.pool is None
 
 
 async def test_a_pool_that_is_no_worse_gets_everything(tmp_path: Path, installation: Installation) -> None:

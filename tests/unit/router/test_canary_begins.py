@@ -1,12 +1,14 @@
 """When a router gives a canary its share: once it knows that every replica of its can answer. Pure."""
 
+from dataclasses import replace
+
 import pytest
 
 from patchbay.router.canary.assignment import CanaryAssignment
 from patchbay.router.canary.plan import ready_plans
 from patchbay.router.fleet.fleet import Fleet
 from patchbay.router.fleet.snapshot import Catalog, HeldRevision, Naming, Replica, ReplicaState
-from patchbay.router.request.canary_step import can_answer
+from patchbay.router.request.canary_step import can_answer, kept_from
 from patchbay.router.routes.table import Choice
 
 PLAN = ready_plans()["fast"]
@@ -51,3 +53,26 @@ def test_a_pool_is_asked_for_what_it_does_not_have(state: ReplicaState, numbers:
     seen = fleet(replica("old", 1), replica("new", *numbers, state=state, pool="next"))
     assert can_answer(trial, CHOICE, seen.view) is begins
     assert not can_answer(trial, CHOICE, fleet(replica("old", 1)).view)
+
+
+NEW = replica("new", 1, pool="next")
+UNSEEN = Replica("old", "http://old", pool="a")
+
+
+@pytest.mark.parametrize(
+    ("replicas", "pool"),
+    [
+        ([NEW, replica("old", 1)], "!next"),
+        # It may be back at any time, and the pool that is tried may be bad.
+        ([NEW, replica("old", 1, state="unready")], "!next"),
+        ([NEW, UNSEEN], "!next"),
+        ([NEW], None),
+        ([NEW, replica("old")], None),
+        ([NEW, replace(replica("held", 1, pool="b"), reserved=True)], None),
+        ([replace(NEW, reserved=True)], "!next"),
+    ],
+)
+def test_a_pool_that_is_tried_is_kept_from_requests_that_only_it_can_answer(
+    replicas: list[Replica], pool: str | None
+) -> None:
+    assert kept_from("next", CHOICE, fleet(*replicas).view).pool == pool

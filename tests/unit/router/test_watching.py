@@ -1,5 +1,6 @@
 """A plan is refused where it names what nothing counts: on the routes by which its revision is really asked."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from patchbay.router.canary.metric_coverage import (
     blind_spots,
     checked,
     coverage_of,
+    plan_fault,
     route_fault,
     tenant_fault,
 )
@@ -135,6 +137,14 @@ def test_of_a_pool_the_guards_of_all_routes_count_that_pin_no_pool() -> None:
     assert (list(coverage.watched), list(coverage.unseen)) == (["guards"], ["schema"])
     with pytest.raises(ConfigError, match=r"no pool 'nope' \(there are: default, next\)"):
         checked(plan("errors"), Subject("", "nope"), served())
+
+
+@pytest.mark.parametrize(("pools", "reserved"), [({"next"}, set()), ({"next", "held"}, {"held"})])
+def test_a_pool_with_nothing_to_compare_it_with_is_refused(pools: set[str], reserved: set[str]) -> None:
+    seen = replace(served(), pools=frozenset(pools), reserved=frozenset(reserved))
+    with pytest.raises(ConfigError, match="no other pool to compare 'next' with"):
+        checked(plan("errors"), Subject("", "next"), seen)
+    assert plan_fault(plan("errors"), Subject("", "next"), seen) is not None
 
 
 def test_votes_need_that_they_are_taken_and_pairs_need_somebody_who_compares() -> None:
