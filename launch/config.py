@@ -13,7 +13,7 @@ from patchbay.core.secret import Secret
 from patchbay.core.settings import Settings, check_setting_name, load_yaml, parse_settings
 from patchbay.launch.backoff import RestartConfig
 from patchbay.router.canary.config import CanaryConfig, DeclaredCanary
-from patchbay.router.canary.metric_coverage import Served
+from patchbay.router.canary.served import Served, served_of
 from patchbay.router.config import PolicyConfig, ReplicaConfig, RouterConfig, check_canaries
 from patchbay.server.config import BaseConfig, EngineConfig, LoraConfig
 
@@ -110,9 +110,8 @@ class PatchbayConfig(PolicyConfig):
     @property
     def served(self) -> Served:
         """What the router of this file serves, as far as canaries go: its replicas are all in one pool."""
-        reserved = frozenset(self.canary.reserved_pools)
-        pools = reserved.union((ReplicaConfig.model_fields["pool"].default,))
-        return Served(self, self.router.feedback_ids > 0, pools, reserved)
+        pools, reserved = (ReplicaConfig.model_fields["pool"].default,), self.canary.reserved_pools
+        return served_of(self, votes=self.router.feedback_ids > 0, pools=pools, reserved=reserved)
 
     @model_validator(mode="after")
     def _canaries_see_something(self) -> Self:

@@ -17,19 +17,29 @@ from patchbay.registry.schema import leases, replicas, reports, routers
 _FORGET_AFTER = timedelta(hours=1)
 
 
-def beat(connection: Connection, heartbeat: RouterBeat) -> None:
-    """Records a router's heartbeat, and forgets routers without one for an hour."""
-    row = connection.execute(select(routers).where(routers.c.name == heartbeat.name)).one_or_none()
-    since = row.since if row is not None and row.generation == heartbeat.generation else None
-    values = {"generation": heartbeat.generation, "seen_at": heartbeat.seen_at, "since": since or heartbeat.seen_at}
-    if _put(connection, routers, heartbeat.name, values):
-        connection.execute(delete(routers).where(routers.c.seen_at < heartbeat.seen_at - _FORGET_AFTER))
+def beat(connection: Connection, given: RouterBeat, served: Mapping[str, Any] | None) -> None:
+    """Notes that a router is alive, and what it serves, and forgets those that have not been for long."""
+    row = connection.execute(select(routers).where(routers.c.name == given.name)).one_or_none()
+    since = row.since if row is not None and row.generation == given.generation else None
+    values: dict[str, Any] = {"generation": given.generation, "seen_at": given.seen_at}
+    values["since"] = since or given.seen_at
+    if row is None or row.served != served:
+        values["served"] = served
+    if _put(connection, routers, given.name, values):
+        connection.execute(delete(routers).where(routers.c.seen_at < given.seen_at - _FORGET_AFTER))
 
 
 def alive(connection: Connection, since: datetime) -> tuple[RouterBeat, ...]:
-    """Lists the routers whose last heartbeat is not before `since`, by name."""
-    query = select(routers).where(routers.c.seen_at >= since).order_by(routers.c.name)
-    return tuple(RouterBeat(row.name, row.generation, row.seen_at, row.since) for row in connection.execute(query))
+    """The routers that gave a sign of life after `since`, by name."""
+    columns = routers.c.name, routers.c.generation, routers.c.seen_at, routers.c.since
+    query = select(*columns).where(routers.c.seen_at >= since).order_by(routers.c.name)
+    return tuple(RouterBeat(*row) for row in connection.execute(query))
+
+
+def told_served(connection: Connection, since: datetime) -> Mapping[str, Mapping[str, Any]]:
+    """What the routers that gave a sign of life after `since` serve, by name, of those that have told it."""
+    query = select(routers.c.name, routers.c.served).where(routers.c.seen_at >= since).order_by(routers.c.name)
+    return {name: served for name, served in connection.execute(query) if served is not None}
 
 
 def take_lease(connection: Connection, name: str, holder: str, now: datetime, ttl_s: float) -> bool:

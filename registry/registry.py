@@ -298,15 +298,21 @@ class Registry:
                 remove(sha256)
             return len(removed)
 
-    def beat(self, beat: RouterBeat) -> None:
-        """Records a router's heartbeat."""
+    def beat(self, beat: RouterBeat, served: Mapping[str, Any] | None = None) -> None:
+        """Notes that a router is alive, and what it serves, as far as canaries go."""
         with self._database.write() as connection:
-            fleet.beat(connection, beat)
+            fleet.beat(connection, beat, served)
 
     def routers(self, alive_within_s: float) -> tuple[RouterBeat, ...]:
         """Lists the routers with a heartbeat in the last `alive_within_s` seconds."""
         with self._database.read() as connection:
             return fleet.alive(connection, self._clock() - timedelta(seconds=alive_within_s))
+
+    def served(self, alive_within_s: float) -> Mapping[str, Mapping[str, Any]]:
+        """What the routers that gave a sign of life in the last `alive_within_s` seconds have told that they serve, by
+        name."""
+        with self._database.read() as connection:
+            return fleet.told_served(connection, self._clock() - timedelta(seconds=alive_within_s))
 
     def take_lease(self, name: str, holder: str, ttl_s: float) -> bool:
         """Takes or renews the lease called `name` for the next `ttl_s` seconds. Returns whether `holder` has it."""

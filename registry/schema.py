@@ -142,6 +142,7 @@ routers = Table(
     Column("generation", BigInteger, nullable=False),
     Column("seen_at", UtcTime, nullable=False),
     Column("since", UtcTime),
+    Column("served", JSON),
 )
 leases = Table(
     "leases",

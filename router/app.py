@@ -7,7 +7,6 @@ import signal
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import replace
 from functools import partial
 from secrets import token_bytes
 from socket import socket
@@ -26,11 +25,12 @@ from patchbay.registry.records import Access, ReplicaAddress
 from patchbay.router.admin.app import AdminParts, build_admin
 from patchbay.router.admission.admission import Admission
 from patchbay.router.canary.live import LiveCanaries
-from patchbay.router.canary.metric_coverage import Served, blind_spots
-from patchbay.router.config import RouterConfig
+from patchbay.router.canary.metric_coverage import blind_spots
+from patchbay.router.canary.served import served_of
+from patchbay.router.config import PolicyConfig, RouterConfig
 from patchbay.router.control.context import utc_now
 from patchbay.router.control.control import Control
-from patchbay.router.control.pinned import pinned_names
+from patchbay.router.control.pinned import PinnedNames, pinned_names
 from patchbay.router.control.replicas import ReplicaControls
 from patchbay.router.discovery.members import Members
 from patchbay.router.discovery.poller import Poller, Probe
@@ -73,6 +73,7 @@ class Router:
         ending: Callable[[float], None] = lambda seconds: None,
     ) -> None:
         self._config = config
+        self._pinned: tuple[PolicyConfig, PinnedNames] | None = None
         self._ending = ending
         public, admin = _bind_both(config)
         self.url, self.admin_url = url_of(public), url_of(admin)
@@ -197,7 +198,7 @@ class Router:
         controls = ReplicaControls(self.fleet, self._members.links)
         control = Control(config, config.registry, self.fleet, controls, self.metrics, self.live_canaries)
         # Asked once it runs: the policy is opened after this.
-        control.reach = lambda: pinned_names(self._now_served)
+        control.reach = self._pinned_names
         return control
 
     def _admin_parts(self) -> AdminParts:
@@ -228,9 +229,14 @@ class Router:
             self.live_canaries,
         )
 
-    @property
-    def _now_served(self) -> Served:
-        return replace(self._config.served, policy=self.policy.policy.config)
+    def _pinned_names(self) -> PinnedNames:
+        """What the policy names that holds now, made once for each."""
+        config = self.policy.policy.config
+        if self._pinned is None or self._pinned[0] is not config:
+            at = self._config.served
+            served = served_of(config, votes=at.votes, pools=at.pools, reserved=at.reserved)
+            self._pinned = config, pinned_names(config, served)
+        return self._pinned[1]
 
     async def reload(self) -> None:
         """Reads what can change of the configuration anew; where it is wrong, nothing changes and the log says so."""
@@ -243,7 +249,8 @@ class Router:
     async def _audit_reload(self, changed: Sequence[str]) -> None:
         if self.control is None:
             return
-        for words in blind_spots(self.live_canaries.live, self._now_served):
+        served = self._pinned_names().served
+        for words in blind_spots(self.live_canaries.live, served) if served is not None else ():
             _log.warning("%s", words)
         details = {"changed": list(changed), "version": self.policy.policy.number}
         name = str(self._config.policy_file.name if self._config.policy_file else "")

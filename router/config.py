@@ -16,7 +16,8 @@ from patchbay.router.admission.config import AdmissionConfig
 from patchbay.router.balance import budget, outliers, suspicion
 from patchbay.router.balance.pick import Weights
 from patchbay.router.canary.config import CanaryConfig, DeclaredCanary
-from patchbay.router.canary.metric_coverage import Served, Subject, checked
+from patchbay.router.canary.metric_coverage import Subject, checked
+from patchbay.router.canary.served import Served, served_of
 from patchbay.router.routes.config import RoutesConfig
 from patchbay.router.telemetry.answer_metrics import DEFAULT_SERIES
 from patchbay.router.telemetry.logs import LogFormat
@@ -282,8 +283,7 @@ class RouterConfig(PolicyConfig):
     def served(self) -> Served:
         """What this router serves, as far as canaries go."""
         pools = {replica.pool for replica in self.replicas}
-        reserved = frozenset(self.canary.reserved_pools)
-        return Served(self, self.feedback_ids > 0, reserved.union(pools), reserved)
+        return served_of(self, votes=self.feedback_ids > 0, pools=pools, reserved=self.canary.reserved_pools)
 
     @property
     def own_token(self) -> bool:

@@ -77,7 +77,7 @@ def build_admin(parts: AdminParts) -> FastAPI:
     _add_control(app, parts.public_app, parts.fleet, parts.drain, allowed)
     if parts.control is not None:
         add_adapters(app, parts.control, allowed)
-        add_canaries(app, CanaryParts(parts.control, parts.live_canaries, parts.policy), allowed)
+        add_canaries(app, CanaryParts(parts.control, parts.live_canaries), allowed)
     add_docs(app, allowed)
 
     # Many series take a while to write, and streams must not wait for that.

@@ -1,6 +1,6 @@
 """`/admin/v1/canaries…`: canaries over HTTP, and the verdict that a delivery controller asks for."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from fastapi import Depends, FastAPI, Query
@@ -18,7 +18,6 @@ from patchbay.router.canary.metric_coverage import Subject, check_pool, checked
 from patchbay.router.canary.plan import PlanConfig, ready_plan, ready_plans
 from patchbay.router.canary.status import standing
 from patchbay.router.control.control import Control
-from patchbay.router.policy import PolicyHolder
 from patchbay.router.tenants.role_keys import Caller
 
 Number = Annotated[int, PathParameter(ge=1, le=2**63 - 1)]
@@ -70,7 +69,6 @@ class CanaryParts:
 
     control: Control
     live_canaries: LiveCanaries
-    policy: PolicyHolder
 
 
 def add_canaries(app: FastAPI, parts: CanaryParts, allowed: Allowed) -> None:
@@ -153,7 +151,7 @@ def _check_subject(body: StartBody) -> None:
 def _as_seen(parts: CanaryParts, body: StartBody) -> PlanConfig:
     """The plan as it can be judged on this router's routes. Raises InvalidRequest, with its field."""
     subject = Subject(body.adapter, body.pool)
-    served = replace(parts.control.served, policy=parts.policy.policy.config)
+    served = parts.control.named().served or parts.control.served
     field = "pool"
     try:
         check_pool(subject, served)

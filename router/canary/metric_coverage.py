@@ -6,13 +6,11 @@ A metric that nothing counts is never bad, so a plan that leans on it would prom
 import difflib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from patchbay.core.errors import ConfigError
-from patchbay.guards.config import GuardConfig, RefusalGuard, SchemaGuard
 from patchbay.router.canary.assignment import CanaryAssignment
 from patchbay.router.canary.plan import PlanConfig, ScopeConfig, ready_plans
-from patchbay.router.routes.config import RouteConfig
+from patchbay.router.canary.served import Found, Served, ServedRoute, metrics_of
 
 # Of what is counted on every route: the answers that it is counted on.
 _ALWAYS: Mapping[str, str] = {
@@ -32,33 +30,6 @@ _NEEDS: Mapping[str, str] = {
 _MOST_NAMED = 3
 _NO_VOTES = "'feedback_ids' is 0, so no vote is taken"
 _PAIRS = "pairs that somebody posts to /admin/v1/canaries/ID/pairs; without them it is not promoted"
-
-
-class WatchedConfig(Protocol):
-    """The part of a configuration that matters: routes, and the guards that are asked on them."""
-
-    @property
-    def routes(self) -> Mapping[str, RouteConfig]:
-        """Routes by name."""
-
-    @property
-    def guards(self) -> Mapping[str, GuardConfig]:
-        """Guards by name."""
-
-    @property
-    def guard_all(self) -> Sequence[str]:
-        """Guards that look at every request."""
-
-
-@dataclass(frozen=True, slots=True)
-class Served:
-    """What routers serve, as far as canaries go. `votes`: whether votes are taken; `pools`: the pools that replicas may
-    be in, `reserved` those of them that get nothing without a canary."""
-
-    policy: WatchedConfig
-    votes: bool
-    pools: frozenset[str]
-    reserved: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +56,13 @@ class Coverage:
 
 def coverage_of(plan: PlanConfig, subject: Subject, served: Served) -> Coverage:
     """What `plan` sees of `subject`. Raises ConfigError where no request is within its scope."""
-    if (fault := route_fault(plan.scope, subject, served.policy.routes)) is not None:
+    if (fault := route_fault(plan.scope, subject, served.routes)) is not None:
         raise ConfigError(fault)
-    ways = _ways(plan.scope, subject, served.policy.routes)
+    ways = _ways(plan.scope, subject, served)
     watched, unseen = {}, {}
     for metric in plan.metrics:
         if metric in _NEEDS:
-            on = [route for route, guards in ways.items() if metric in _found(plan, served.policy, guards)]
+            on = [route for route, found in ways.items() if metric in metrics_of(found, plan.scope.tenant)]
             if on:
                 watched[metric] = "every answer" if len(on) == len(ways) else f"answers of {_named(on)}"
             else:
@@ -145,7 +116,7 @@ def plan_fault(plan: PlanConfig, subject: Subject, served: Served, models: Colle
         check_pool(subject, served)
     except ConfigError as error:
         return error.message.rstrip(".")
-    if (fault := route_fault(plan.scope, subject, served.policy.routes, models)) is not None:
+    if (fault := route_fault(plan.scope, subject, served.routes, models)) is not None:
         return fault
     coverage = coverage_of(plan, subject, served)
     blind = _blind(plan, coverage)
@@ -180,7 +151,7 @@ def _named(routes: Sequence[str]) -> str:
 
 
 def route_fault(
-    scope: ScopeConfig, subject: Subject, routes: Mapping[str, RouteConfig], models: Collection[str] | None = None
+    scope: ScopeConfig, subject: Subject, routes: Mapping[str, ServedRoute], models: Collection[str] | None = None
 ) -> str | None:
     """Why no request comes by the scope's route, None where one may. `models`: what clients of a pool may name beside
     `routes`, None where that is not known."""
@@ -207,47 +178,17 @@ def _fault(key: str, value: str | None, known: Collection[str], why: str) -> str
     return f"the plan's scope names the {key} '{value}', {why}{meant}"
 
 
-def _ways(scope: ScopeConfig, subject: Subject, routes: Mapping[str, RouteConfig]) -> dict[str, Sequence[str]]:
-    """The routes by which requests within `scope` come to what is tried, with the guards of each."""
-    ways: dict[str, Sequence[str]] = {name: route.guards for name, route in routes.items() if _leads_to(route, subject)}
+def _ways(scope: ScopeConfig, subject: Subject, served: Served) -> dict[str, Found]:
+    """The routes by which requests within `scope` come to what is tried, with what the guards of each count."""
+    ways = {name: route.found for name, route in served.routes.items() if _leads_to(route, subject)}
     own = subject.adapter if subject.pool is None else "models by their own names"
-    if own not in routes:
-        ways.setdefault(own, ())
-    return ways if scope.route is None else {scope.route: ways.get(scope.route, ())}
+    if own not in served.routes:
+        ways.setdefault(own, served.found)
+    return ways if scope.route is None else {scope.route: ways.get(scope.route, served.found)}
 
 
-def _leads_to(route: RouteConfig, subject: Subject) -> bool:
+def _leads_to(route: ServedRoute, subject: Subject) -> bool:
     if subject.pool is not None:
         # What a route pins to a pool is not assigned.
         return route.pool is None
-    return any(arm.model == subject.adapter for arm in route.arms)
-
-
-def _found(plan: PlanConfig, policy: WatchedConfig, guards: Sequence[str]) -> frozenset[str]:
-    """The metrics that these guards, and those of every request, count."""
-    asked = [policy.guards[name] for name in (*policy.guard_all, *guards)]
-    return frozenset(metric for guard in asked for metric in _counts(guard, plan.scope.tenant))
-
-
-def _counts(guard: GuardConfig, tenant: str | None) -> Iterator[str]:
-    """The metrics that a guard counts, for any tenant or for that one."""
-    if "output" not in guard.on:
-        return
-    for action in _actions(guard, tenant):
-        if isinstance(guard, SchemaGuard):
-            yield "schema"
-        elif isinstance(guard, RefusalGuard):
-            yield "refusals"
-        elif action in ("block", "redact"):
-            yield "guards"
-
-
-def _actions(guard: GuardConfig, tenant: str | None) -> Iterator[str]:
-    """What a guard does, for any tenant or for that one. What it only looks at does not count."""
-    others = {name: one for name, one in guard.tenants.items() if tenant in (None, name)}
-    if not guard.dry_run and tenant not in others:
-        yield guard.action
-    for one in others.values():
-        looks_only = guard.dry_run if one.dry_run is None else one.dry_run
-        if not one.off and not looks_only:
-            yield one.action or guard.action
+    return subject.adapter in route.models

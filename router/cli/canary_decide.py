@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 _Name = Annotated[str, typer.Argument(metavar="ADAPTER", help="The adapter or pool, or the canary's number.")]
 _ALIVE_S = 10.0
 _NOT_KNOWN = (
-    "Not checked: no file here says which routes and guards there are. Metrics that need a guard may see nothing, and "
-    "the router that leads ends the canary (`failed`) where a plan of your own names one, or a route that leads "
-    "elsewhere. Name the routers' configuration by --config to know it now."
+    "Not checked: the routers that are alive do not tell which routes and guards there are, as they are of an older "
+    "version. Metrics that need a guard may see nothing, and the router that leads ends the canary (`failed`) where a "
+    "plan of your own names one, or a route that leads elsewhere: see `patchbay canary status`."
 )
 
 
@@ -48,7 +48,7 @@ def start(
 
     with opened(config) as session:
         adapter, number = _revision(reference, pool)
-        chosen, coverage = _seen(named_plan(plan), adapter, pool, config)
+        chosen, coverage = _seen(session, named_plan(plan), adapter, pool, config)
         _check_tenant(session, chosen)
         _check_alive(session)
         draft = CanaryDraft(adapter, number, chosen.model_dump(mode="json"), session.actor, why, pool)
@@ -61,13 +61,17 @@ def start(
         typer.echo(f"  patchbay canary watch {record.subject}")
 
 
-def _seen(plan: "PlanConfig", adapter: str, pool: str | None, config: Config) -> "tuple[PlanConfig, Coverage | None]":
-    """The plan as it can be judged, and what it sees, None where no file tells what routers serve. Raises
-    ConfigError."""
+def _seen(
+    session: Session, plan: "PlanConfig", adapter: str, pool: str | None, config: Config
+) -> "tuple[PlanConfig, Coverage | None]":
+    """The plan as it can be judged, and what it sees: by what routers that are alive have told in the registry, else by
+    a file that says it; None where neither tells. Raises ConfigError."""
     from patchbay.router.canary.metric_coverage import Subject, checked
+    from patchbay.router.canary.served import Served
     from patchbay.router.cli.canary_served import served_by
 
-    served = served_by(config)
+    told = (Served.parse(document) for document in session.registry.served(_ALIVE_S).values())
+    served = next((found for found in told if found is not None), None) or served_by(config)
     return (plan, None) if served is None else checked(plan, Subject(adapter, pool), served)
 
 

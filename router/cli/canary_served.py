@@ -6,7 +6,7 @@ from typing import Any
 from patchbay.adapters.commands.session import DEFAULT_FILE
 from patchbay.core.settings import load_yaml, parse_settings
 from patchbay.router.canary.config import CanaryConfig
-from patchbay.router.canary.metric_coverage import Served
+from patchbay.router.canary.served import Served, served_of
 from patchbay.router.config import PolicyConfig, ReplicaConfig
 
 # A file that has neither is not the servers', and says nothing of what they serve.
@@ -24,8 +24,8 @@ def served_by(file: Path | None) -> Served | None:
         return None
     known = {key: value for key, value in data.items() if key in PolicyConfig.model_fields}
     policy = parse_settings(PolicyConfig, known, source=str(path))
-    reserved = _reserved(data, path)
-    return Served(policy, _takes_votes(data), reserved | _pools(data, path), reserved)
+    pools, reserved = _pools(data, path), _reserved(data, path)
+    return served_of(policy, votes=_takes_votes(data), pools=pools, reserved=reserved)
 
 
 def _takes_votes(data: dict[str, Any]) -> bool:

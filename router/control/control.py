@@ -5,6 +5,7 @@ import logging
 import os
 import socket
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from patchbay.adapters.artifacts.store import ArtifactStore
 from patchbay.adapters.config import RegistryConfig
@@ -17,6 +18,7 @@ from patchbay.registry.usage_book import UsageBook
 from patchbay.router.canary.config import DeclaredCanary
 from patchbay.router.canary.live import LiveCanaries
 from patchbay.router.canary.metric_coverage import Subject, checked
+from patchbay.router.canary.served import Served
 from patchbay.router.config import RouterConfig
 from patchbay.router.control.canary_counts import Tallies
 from patchbay.router.control.context import Context, ControlThreads
@@ -50,6 +52,7 @@ class Control:
         self.settings = settings
         self.reach: Callable[[], PinnedNames] = PinnedNames
         self.served = config.served
+        self._told: tuple[Served, Mapping[str, Any]] | None = None
         self._metrics = metrics
         name = config.name or f"{socket.gethostname()}:{os.getpid()}"
         self.registry = Registry.open(settings.url.get_secret_value())
@@ -69,6 +72,7 @@ class Control:
             poll_s=config.registry_poll_s,
             utc_now=self.registry.clock,
         )
+        self.follower.served = self._told_served
         self.follower.told.append(lambda snapshot: live_canaries.put(snapshot.canaries))
         self._tallies = Tallies(
             live_canaries, self.registry.canaries, name=name, all_of_it=config.canary.metrics == "embedded"
@@ -92,6 +96,15 @@ class Control:
     def named(self) -> PinnedNames:
         """What the configuration names, as it is now."""
         return self.reach()
+
+    def _told_served(self) -> Mapping[str, Any] | None:
+        """What commands are to know of what is served, made once for each policy."""
+        served = self.named().served
+        if served is None:
+            return None
+        if self._told is None or self._told[0] is not served:
+            self._told = served, served.as_json
+        return self._told[1]
 
     async def run(self) -> None:
         """Follows and reconciles until cancelled. Whatever goes wrong in here, requests go on being answered."""

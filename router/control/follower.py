@@ -4,8 +4,9 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
+from typing import Any
 
 from patchbay.core.errors import RegistryError
 from patchbay.core.thread_pools import Threads
@@ -23,7 +24,8 @@ _NONE_YET = -1
 
 class Follower:
     """Keeps `snapshot` and the fleet's names true to the registry. `name`: this router's, in the registry;
-    `told`: who else is given each snapshot; `allowed_at`: the generation by which any removal is allowed.
+    `told`: who else is given each snapshot; `served`: what is told with each sign of life; `allowed_at`: the generation
+    by which any removal is allowed.
 
     While the registry cannot be reached the last snapshot stays: nothing that is answered now depends on it. Before the
     first whole one nothing is known (`known`), which is something else than that nobody wants anything: nobody is let
@@ -51,6 +53,7 @@ class Follower:
         self._poked = asyncio.Event()
         self._turn = asyncio.Lock()
         self._reachable = True
+        self.served: Callable[[], Mapping[str, Any] | None] = lambda: None
         self.told: list[Callable[[Snapshot], None]] = []
         self.snapshot = Snapshot(_NONE_YET, {})
         self._answered_at_s = time.monotonic()
@@ -134,7 +137,7 @@ class Follower:
         known = before is not None and before.generation == beat.generation
         if known and before is not None and (beat.seen_at - before.seen_at).total_seconds() < BEAT_S:
             return
-        await self._threads.run(self._registry.beat, beat)
+        await self._threads.run(self._registry.beat, beat, self.served())
         self._beaten = beat
 
     def _note(self, *, reachable: bool, why: str) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from patchbay.guards.judges.config import LlmGuard
-from patchbay.router.canary.metric_coverage import Served, WatchedConfig
+from patchbay.router.canary.served import Served, WatchedConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,9 +16,9 @@ class PinnedNames:
     models: frozenset[str] = frozenset()
 
 
-def pinned_names(served: Served) -> PinnedNames:
-    """What the configuration names by which that is `served`."""
-    return PinnedNames(served, frozenset(_models(served.policy)))
+def pinned_names(config: WatchedConfig, served: Served) -> PinnedNames:
+    """What `config` names, by which that is `served`."""
+    return PinnedNames(served, frozenset(_models(config)))
 
 
 def _models(config: WatchedConfig) -> Iterator[str]:

@@ -262,6 +262,15 @@ def test_routers_are_alive_while_they_say_so(url: str) -> None:
         assert registry.routers(10) == (RouterBeat("new", 4, NOW, since=NOW),)
 
 
+def test_routers_tell_what_they_serve_as_long_as_they_are_alive(url: str) -> None:
+    with Registry.open(url, clock=lambda: NOW) as registry:
+        registry.beat(RouterBeat("gone", 3, NOW - timedelta(seconds=11)), {"pools": ["old"]})
+        registry.beat(RouterBeat("before", 3, NOW))
+        for pools in (["default"], ["default", "next"]):
+            registry.beat(RouterBeat("new", 3, NOW), {"pools": pools})
+        assert registry.served(10) == {"new": {"pools": ["default", "next"]}}
+
+
 def test_reports_and_base_models_come_back_as_they_were(registry: Registry) -> None:
     placements = (Placement("r", "sql", 1, "failed", "no", "failed"), Placement("r", "sql", 2, "resident"))
     report = ReplicaReport("r", BASE, True, 4, 8, {"peak": 2, "distances": [1, 2]}, placements, NOW)

@@ -14,7 +14,9 @@ from patchbay.registry.records import RouterBeat
 from patchbay.router.canary.ledger import Counts, Ledger
 from patchbay.router.canary.phases import CanarySurroundings, next_phase, with_tallies
 from patchbay.router.canary.plan import MetricConfig, PlanConfig, StepConfig
+from patchbay.router.canary.served import served_of
 from patchbay.router.cli.canary import app
+from patchbay.router.config import PolicyConfig
 from tests.fakes.installation import Installation
 
 PLAN = PlanConfig(
@@ -132,13 +134,52 @@ def test_a_plan_that_would_see_nothing_starts_nothing_and_a_ready_one_says_what_
     assert {"schema", "refusals"}.isdisjoint(installation.registry.canaries.live("sql").plan["metrics"])
 
 
-def test_where_no_file_tells_what_is_served_start_says_so_and_refuses_no_route(installation: Installation) -> None:
+def tells(installation: Installation, routes: Any = None, guards: Any = None) -> None:
+    """A router is alive, and tells what it serves."""
+    policy = PolicyConfig.model_validate({"routes": routes or {}, "guards": guards or {}})
+    served = served_of(policy, votes=True, pools=("default", "next"))
+    beat = RouterBeat("router-0", installation.registry.generation(), datetime.now(UTC))
+    installation.registry.beat(beat, served.as_json)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "plan", "says"),
+    [
+        (["--pool", "nope"], "errors: {}", "There is no pool 'nope' (there are: default, next)"),
+        (["sql@2"], "guards: {}", "metrics.guards will see nothing"),
+        (["sql@2"], "schema: {}}, scope: {route: dessk", "names the route 'dessk'"),
+    ],
+)
+def test_what_routers_do_not_serve_starts_nothing_where_no_file_tells(
+    installation: Installation, arguments: list[str], plan: str, says: str
+) -> None:
+    tells(installation, {"desk": "sql"})
+    file = installation.folder / "own.yaml"
+    file.write_text(f"{{steps: [{{weight: 10}}], metrics: {{{plan}}}}}")
+    result = run(installation, "start", *arguments, "--plan", str(file))
+    assert result.exit_code > 1
+    assert says in result.stderr
+    assert not installation.registry.canaries.history()
+
+
+def test_start_says_what_is_watched_by_what_routers_tell(installation: Installation) -> None:
+    guards = {"json": {"kind": "schema", "schema": {"type": "object"}}}
+    tells(installation, {"desk": {"model": "sql", "guards": ["json"]}}, guards)
+    told = json.loads(run(installation, "start", "sql@2", "--json").output)
+    assert told["sight"]["watched"]["schema"] == "answers of desk"
+    assert set(told["sight"]["unseen"]) == {"guards", "refusals"}
+    assert {"guards", "refusals"}.isdisjoint(installation.registry.canaries.live("sql").plan["metrics"])
+
+
+def test_where_no_router_tells_what_is_served_start_says_so_and_refuses_no_route(installation: Installation) -> None:
     alive(installation)
     file = installation.folder / "own.yaml"
     file.write_text("{steps: [{weight: 10}], metrics: {schema: {most: 0.05}}, scope: desk}")
     result = run(installation, "start", "sql@2", "--plan", str(file))
     assert result.exit_code == 0, result.stderr
-    assert "Not checked: no file here says which routes and guards there are" in " ".join(result.stdout.split())
+    assert "Not checked: the routers that are alive do not tell which routes and guards" in " ".join(
+        result.stdout.split()
+    )
     assert json.loads(run(installation, "status", "--json").stdout)
 
 

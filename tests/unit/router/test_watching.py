@@ -1,5 +1,6 @@
 """A plan is refused where it names what nothing counts: on the routes by which its revision is really asked."""
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +12,6 @@ from patchbay.core.errors import ConfigError
 from patchbay.launch.config import PatchbayConfig
 from patchbay.router.canary.assignment import CanaryAssignment
 from patchbay.router.canary.metric_coverage import (
-    Served,
     Subject,
     blind_spots,
     checked,
@@ -21,6 +21,7 @@ from patchbay.router.canary.metric_coverage import (
     tenant_fault,
 )
 from patchbay.router.canary.plan import METRICS, MetricConfig, PlanConfig, ScopeConfig, StepConfig, ready_plans
+from patchbay.router.canary.served import Served, served_of
 from patchbay.router.config import PolicyConfig, RouterConfig
 
 SCHEMA = {"kind": "schema", "schema": {"type": "object"}}
@@ -35,7 +36,7 @@ def plan(*metrics: str, **changes: Any) -> PlanConfig:
 
 def served(routes: Any = None, guards: Any = None, *, votes: bool = True, guard_all: Any = ()) -> Served:
     policy = {"routes": routes or {}, "guards": guards or {}, "guard_all": guard_all}
-    return Served(PolicyConfig.model_validate(policy), votes, frozenset({"default", "next"}))
+    return served_of(PolicyConfig.model_validate(policy), votes=votes, pools=("default", "next"))
 
 
 def test_a_misspelt_metric_is_refused_with_the_nearest_name() -> None:
@@ -120,7 +121,7 @@ POOL = Subject("", "next")
 def test_a_scopes_route_is_one_that_leads_nowhere(
     scope: str, subject: Subject, models: set[str] | None, says: str | None
 ) -> None:
-    routes = served({"desk": "sql", "other": "mail", "pinned": {"model": "sql", "pool": "x"}}).policy.routes
+    routes = served({"desk": "sql", "other": "mail", "pinned": {"model": "sql", "pool": "x"}}).routes
     fault = route_fault(ScopeConfig(route=scope), subject, routes, models)
     assert fault is None if says is None else (fault or "").endswith(says)
 
@@ -198,3 +199,23 @@ def test_what_a_reload_takes_from_a_canary_under_way_is_told() -> None:
     scoped = CanaryAssignment(4, "sql", "sql@2", plan("errors", scope="desk"), 0.05)
     [gone] = blind_spots([scoped], served({}))
     assert gone.startswith("canary 4 of sql@2 gets no request any more")
+
+
+def test_what_is_served_is_told_and_read_again() -> None:
+    guards = {"pii": {**PII, "tenants": {"acme": {"off": True}}}, "json": SCHEMA}
+    seen = served({"desk": {"model": "sql", "guards": ["pii"]}, "pinned": {"model": "sql", "pool": "x"}}, guards)
+    told = json.loads(json.dumps(seen.as_json))
+    # What the registry has is compared with what is to be written.
+    assert told == seen.as_json
+    again = Served.parse(told)
+    assert again is not None
+    for metric in ("guards", "schema"):
+        for scope in (None, {"tenant": "acme"}, {"route": "desk"}):
+            wanted = plan(metric, scope=scope or {})
+            assert coverage_of(wanted, SQL, again) == coverage_of(wanted, SQL, seen)
+    assert "guards" in coverage_of(plan("guards", scope={"tenant": "acme"}), SQL, again).unseen
+
+
+@pytest.mark.parametrize("told", [{}, {"routes": []}, {"routes": {"a": 1}}, {"routes": None}])
+def test_what_another_version_tells_is_not_known(told: dict[str, Any]) -> None:
+    assert Served.parse(told) is None

@@ -3,7 +3,7 @@ from dataclasses import replace
 
 from patchbay.registry.canary_records import CanaryRecord
 from patchbay.registry.records import AdapterSettings
-from patchbay.router.canary.metric_coverage import Served
+from patchbay.router.canary.served import served_of
 from patchbay.router.config import PolicyConfig
 from patchbay.router.control.desired import GRACE_S, wanted_revisions
 from patchbay.router.control.pinned import pinned_names
@@ -78,7 +78,7 @@ def test_what_routes_splits_shadows_fallbacks_and_guards_ask_is_not_known() -> N
             "guards": {"safe": {"kind": "llm", "model": "safety@4", "action": "block"}},
         }
     )
-    reach = pinned_names(Served(config, True, frozenset()))
+    reach = pinned_names(config, served_of(config, votes=True, pools=()))
     assert reach.models == {"sql@1", "sql@2", "sql@3", "safety@4", "sql", "tiny", "one"}
 
 

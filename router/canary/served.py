@@ -1,0 +1,121 @@
+"""What routers serve, as far as canaries go: told in the registry, so that commands can judge a plan by it. Pure."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Protocol, Self
+
+from patchbay.guards.config import GuardConfig, RefusalGuard, SchemaGuard
+from patchbay.router.routes.config import RouteConfig
+
+# By tenant the metrics that guards count; by this name for all who have no settings of their own.
+Found = Mapping[str, Sequence[str]]
+_ANY = ""
+
+
+class WatchedConfig(Protocol):
+    """The part of a configuration that matters: routes, and the guards that are asked on them."""
+
+    @property
+    def routes(self) -> Mapping[str, RouteConfig]:
+        """Routes by name."""
+
+    @property
+    def guards(self) -> Mapping[str, GuardConfig]:
+        """Guards by name."""
+
+    @property
+    def guard_all(self) -> Sequence[str]:
+        """Guards that look at every request."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServedRoute:
+    """`models`: those of its arms; `pool`: the one that it pins; `found`: the metrics that its guards count."""
+
+    models: tuple[str, ...]
+    pool: str | None = None
+    found: Found = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What routers serve, as far as canaries go. `routes`: by name; `found`: what the guards of every request count;
+    `votes`: whether votes are taken; `pools`: the pools that replicas may be in, `reserved` those of them that get
+    nothing without a canary."""
+
+    routes: Mapping[str, ServedRoute]
+    found: Found
+    votes: bool
+    pools: frozenset[str]
+    reserved: frozenset[str] = frozenset()
+
+    @property
+    def as_json(self) -> dict[str, Any]:
+        """As it is told in the registry."""
+        routes = {name: {**asdict(route), "models": list(route.models)} for name, route in self.routes.items()}
+        told = {"found": dict(self.found), "votes": self.votes}
+        return {"routes": routes, **told, "pools": sorted(self.pools), "reserved": sorted(self.reserved)}
+
+    @classmethod
+    def parse(cls, told: Mapping[str, Any]) -> Self | None:
+        """What was told by `as_json`, None where another version of Patchbay has told it, in words of its own."""
+        try:
+            routes = {
+                name: ServedRoute(tuple(route["models"]), route["pool"], route["found"])
+                for name, route in told["routes"].items()
+            }
+            return cls(routes, told["found"], told["votes"], frozenset(told["pools"]), frozenset(told["reserved"]))
+        except (KeyError, TypeError, AttributeError):
+            return None
+
+
+def served_of(policy: WatchedConfig, *, votes: bool, pools: Iterable[str], reserved: Iterable[str] = ()) -> Served:
+    """What a configuration has routers serve. `pools`: those that replicas are in."""
+    every = [policy.guards[name] for name in policy.guard_all if name in policy.guards]
+    routes = {
+        name: ServedRoute(tuple(arm.model for arm in route.arms), route.pool, _found(every + _guards(policy, route)))
+        for name, route in policy.routes.items()
+    }
+    held = frozenset(reserved)
+    return Served(routes, _found(every), votes, held.union(pools), held)
+
+
+def metrics_of(found: Found, tenant: str | None) -> frozenset[str]:
+    """The metrics that are counted for a tenant, or, where that is None, for any."""
+    if tenant is None:
+        return frozenset(metric for metrics in found.values() for metric in metrics)
+    return frozenset(found.get(tenant, found.get(_ANY, ())))
+
+
+def _guards(policy: WatchedConfig, route: RouteConfig) -> list[GuardConfig]:
+    return [policy.guards[name] for name in route.guards if name in policy.guards]
+
+
+def _found(guards: Sequence[GuardConfig]) -> Found:
+    """By tenant the metrics that these guards count, each once."""
+    tenants = {_ANY}.union(*(guard.tenants for guard in guards))
+    return {
+        tenant: sorted({metric for guard in guards for metric in _counts(guard, tenant)}) for tenant in sorted(tenants)
+    }
+
+
+def _counts(guard: GuardConfig, tenant: str) -> Iterator[str]:
+    """The metrics that a guard counts for a tenant."""
+    action = _action(guard, tenant) if "output" in guard.on else None
+    if action is None:
+        return
+    if isinstance(guard, SchemaGuard):
+        yield "schema"
+    elif isinstance(guard, RefusalGuard):
+        yield "refusals"
+    elif action in ("block", "redact"):
+        yield "guards"
+
+
+def _action(guard: GuardConfig, tenant: str) -> str | None:
+    """What a guard does for a tenant, None where it is off or only looks."""
+    own = guard.tenants.get(tenant)
+    if own is None:
+        return None if guard.dry_run else guard.action
+    looks_only = guard.dry_run if own.dry_run is None else own.dry_run
+    return None if own.off or looks_only else own.action or guard.action
