@@ -2,10 +2,11 @@
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from patchbay.core.errors import Conflict, PatchbayError
-from patchbay.registry.canary_decisions import CanaryMoves
+from patchbay.registry.canary_decisions import CanaryMoves, fulfil, give_way
+from patchbay.registry.canary_records import CanaryEnd, CanaryRecord
 from patchbay.registry.records import (
     UNFINISHED,
     Channel,
@@ -63,6 +64,16 @@ class Lifecycle:
         self._clock = clock
         self._sleep = sleep
 
+    def check(self, change: ChannelChange) -> None:
+        """Raises what the move would, NotFound or Conflict, and changes nothing."""
+        if change.kind == "rollback":
+            change = replace(change, number=self._target(change.adapter, change.channel).number)
+        if change.number is not None:
+            self._registry.check_usable(change.adapter, change.number)
+        else:
+            self._registry.revisions(change.adapter)
+        self._canary_beside(change)
+
     def promote(
         self, reference: str, channel: Channel = "stable", *, actor: str, why: str | None = None, now: bool = False
     ) -> Moved:
@@ -71,41 +82,45 @@ class Lifecycle:
         revision is promoted by this, one of another ends.
 
         Raises NotFound, and Conflict where the revision is retired or the channel was moved meanwhile, or belongs to a
-        canary.
+        canary: then nothing has changed.
         """
         revision = self._registry.resolve(reference)
         change = ChannelChange(revision.adapter, revision.number, channel, actor, why)
         now = now or not self._routers()
-        if (under_way := self._with_canary(change, now=now)) is not None:
-            return under_way
+        canary = self._canary_beside(change)
+        if canary is not None and canary.number == change.number and not now:
+            return self._by_canary(canary, change)
+        ending, current = self._ending(canary, change), self._current(revision.adapter, channel)
         if now:
-            moved = self._registry.move(change, expected=self._current(revision.adapter, channel))
+            moved = self._registry.move(change, expected=current, ending=ending)
             return Moved(self._registry.generation(), channel=moved)
-        rollout = self._registry.begin_rollout(change)
+        rollout = self._registry.begin_rollout(change, ending=ending)
         return Moved(self._registry.generation(), rollout=rollout)
 
     def rollback(
         self, name: str, channel: Channel = "stable", *, actor: str, why: str | None = None, now: bool = False
     ) -> Moved:
         """Makes `channel` mean the revision before this one: at once where the replicas still have it, else after they
-        have got it again. `now`: at once in any case.
+        have got it again. `now`: at once in any case. A canary of the adapter ends.
 
-        Raises NotFound, and Conflict where there is nothing to go back to.
+        Raises NotFound, and Conflict where there is nothing to go back to: then nothing has changed.
         """
         target = self._target(name, channel)
-        self._without_canary(ChannelChange(name, target.number, channel, actor, why, "rollback"))
+        change = ChannelChange(name, target.number, channel, actor, why, "rollback")
+        ending = self._ending(self._canary_beside(change), change)
         if now or not self._routers() or is_warm(target, self._registry.reports()):
-            moved = self._registry.rollback(name, channel, actor=actor, why=why)
+            moved = self._registry.rollback(name, channel, actor=actor, why=why, ending=ending)
             return Moved(self._registry.generation(), channel=moved)
-        rollout = self._registry.begin_rollout(ChannelChange(name, target.number, channel, actor, why, "rollback"))
+        rollout = self._registry.begin_rollout(change, ending=ending)
         return Moved(self._registry.generation(), rollout=rollout)
 
     def clear(self, name: str, channel: Channel, *, actor: str, why: str | None = None) -> Moved:
-        """Empties a channel. A canary of the adapter ends where that is `stable`. Raises NotFound and Conflict."""
+        """Empties a channel. A canary of the adapter ends where that is `stable`. Raises NotFound and Conflict: then
+        nothing has changed."""
         self._registry.revisions(name)
         change = ChannelChange(name, None, channel, actor, why, "clear")
-        self._without_canary(change)
-        record = self._registry.move(change, expected=self._current(name, channel))
+        ending = self._ending(self._canary_beside(change), change)
+        record = self._registry.move(change, expected=self._current(name, channel), ending=ending)
         return Moved(self._registry.generation(), channel=record)
 
     def wait_for_rollout(
@@ -148,34 +163,33 @@ class Lifecycle:
                 return Adoption(after, missing)
             self._sleep(_LOOK_EVERY_S)
 
-    def _with_canary(self, change: ChannelChange, *, now: bool) -> Moved | None:
-        """The move, where a canary of the same revision makes it."""
-        canary = self._moves.under_way(change.adapter)
-        if canary is None or (canary.number, change.channel) != (change.number, "stable"):
-            self._without_canary(change)
-            return None
-        if now:
-            self._moves.fulfil(canary, actor=change.actor, why=change.why, at=self._registry.clock())
-            return None
+    def _by_canary(self, canary: CanaryRecord, change: ChannelChange) -> Moved:
+        """The move as the canary of the same revision makes it."""
         if canary.phase != "promoting":
             canary = self._moves.promote(canary, actor=change.actor, why=change.why)
         rollout = self._registry.rollout(canary.rollout) if canary.rollout is not None else None
         return Moved(self._registry.generation(), rollout=rollout)
 
-    def _without_canary(self, change: ChannelChange) -> None:
-        """Ends the canary that a move leaves nothing to compare with. Raises Conflict where it is the canary's own
-        channel that is to be moved."""
+    def _canary_beside(self, change: ChannelChange) -> CanaryRecord | None:
+        """The canary that a move would end. Raises Conflict where it is the canary's own channel that is to be
+        moved."""
         canary = self._moves.under_way(change.adapter)
-        if canary is None:
-            return
-        if change.channel == "canary":
+        if canary is not None and change.channel == "canary":
             raise Conflict(
                 f"{canary.name} is tried (canary {canary.id}, {canary.phase}), so the channel 'canary' is its own.",
                 hint=f"patchbay canary abort {canary.subject}",
             )
+        return canary
+
+    def _ending(self, canary: CanaryRecord | None, change: ChannelChange) -> CanaryEnd | None:
+        """How a canary ends that a move leaves nothing to compare with, None where the move changes nothing."""
+        if canary is None or change.number == self._current(change.adapter, change.channel):
+            return None
+        at = self._registry.clock()
+        if (canary.number, change.kind) == (change.number, "promote"):
+            return fulfil(canary, actor=change.actor, why=change.why, at=at)
         subject = f"{change.adapter}@{change.number}" if change.number is not None else "it"
-        what = f"{change.actor} {_DONE[change.kind]} {subject}"
-        self._moves.give_way(canary, actor=change.actor, said=what, at=self._registry.clock())
+        return give_way(canary, actor=change.actor, said=f"{change.actor} {_DONE[change.kind]} {subject}", at=at)
 
     def _routers(self) -> tuple[RouterBeat, ...]:
         return self._registry.routers(ROUTER_ALIVE_S)

@@ -17,7 +17,16 @@ from patchbay.core.names import revision_name
 from patchbay.registry import canary_looks as looking
 from patchbay.registry import channels as moving
 from patchbay.registry import journal
-from patchbay.registry.canary_records import LIVE, CanaryDraft, CanaryRecord, CanaryTally, Checkpoint, Look, LookDraft
+from patchbay.registry.canary_records import (
+    LIVE,
+    CanaryDraft,
+    CanaryEnd,
+    CanaryRecord,
+    CanaryTally,
+    Checkpoint,
+    Look,
+    LookDraft,
+)
 from patchbay.registry.database import Database
 from patchbay.registry.records import ChannelChange, Rollout
 from patchbay.registry.schema import canaries
@@ -91,15 +100,11 @@ class Canaries:
         with self._database.write() as connection:
             return _changed(connection, canary, changes, now, (actor, said, why))
 
-    def end(self, canary: CanaryRecord, changes: Mapping[str, Any], *, actor: str, said: str, why: str) -> CanaryRecord:
+    def end(self, ending: CanaryEnd) -> CanaryRecord:
         """As `change`, and the channel `canary` is emptied, and what was to become of its revision is not done any
         more. Raises Conflict, too, where `stable` means the revision by now."""
-        now = self._clock()
         with self._database.write() as connection:
-            _check_not_stable(connection, canary)
-            changed = _changed(connection, canary, changes, now, (actor, said, why))
-            _clear(connection, changed, actor, now)
-            return changed
+            return ended(connection, ending, self._clock())
 
     def promote(self, canary: CanaryRecord, *, actor: str, why: str | None) -> CanaryRecord:
         """Has `stable` mean the revision, whatever the evidence says. Raises as `change`."""
@@ -216,6 +221,14 @@ class Canaries:
         with self._database.read() as connection:
             known = looking.checkpoint(connection, canary)
             return known, looking.read(connection, canary, known.look if known is not None else 0, None)
+
+
+def ended(connection: Connection, ending: CanaryEnd, now: datetime) -> CanaryRecord:
+    """Ends a canary within a transaction that the caller has begun. Raises as `Canaries.end`."""
+    _check_not_stable(connection, ending.canary)
+    changed = _changed(connection, ending.canary, ending.changes, now, (ending.actor, ending.said, ending.why))
+    _clear(connection, changed, ending.actor, now)
+    return changed
 
 
 def recent_canaries(connection: Connection, now: datetime) -> tuple[CanaryRecord, ...]:

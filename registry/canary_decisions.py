@@ -6,7 +6,7 @@ from typing import Any
 
 from patchbay.core.errors import Conflict, NotFound
 from patchbay.registry.canaries import Canaries
-from patchbay.registry.canary_records import CanaryPhase, CanaryRecord
+from patchbay.registry.canary_records import CanaryEnd, CanaryPhase, CanaryRecord
 
 _UNDECIDED: tuple[CanaryPhase, ...] = ("pending", "warming", "running", "paused")
 
@@ -47,7 +47,7 @@ class CanaryMoves:
         """Ends it: no router sends it anything more, and `stable` does not come to mean it."""
         _check(canary, (*_UNDECIDED, "promoting"), to="be aborted")
         changes = {"phase": "rolling_back", "reason": f"aborted by {_told(actor, why)}", "weight": 0.0}
-        return self._canaries.end(canary, changes, actor=actor, said="canary.abort", why=why or "aborted")
+        return self._canaries.end(CanaryEnd(canary, changes, actor, "canary.abort", why or "aborted"))
 
     def under_way(self, adapter: str) -> CanaryRecord | None:
         """The canary of an adapter that has not ended, and is not on its way out."""
@@ -57,16 +57,18 @@ class CanaryMoves:
             return None
         return found if found.pool is None and found.phase != "rolling_back" else None
 
-    def give_way(self, canary: CanaryRecord, *, actor: str, said: str, at: datetime) -> CanaryRecord:
-        """Ends it because somebody moves `stable`, so that there is nothing to compare with any more. `said`: what they
-        do; `at`: now, by the registry's clock."""
-        changes = _over("failed", f"'stable' was moved meanwhile: {said}", at)
-        return self._canaries.end(canary, changes, actor=actor, said="canary.failed", why=said)
 
-    def fulfil(self, canary: CanaryRecord, *, actor: str, why: str | None, at: datetime) -> CanaryRecord:
-        """Ends it as promoted because somebody makes `stable` mean its revision at once."""
-        changes = _over("promoted", f"made stable by {_told(actor, why)}", at)
-        return self._canaries.end(canary, changes, actor=actor, said="canary.promoted", why=why or "made stable")
+def give_way(canary: CanaryRecord, *, actor: str, said: str, at: datetime) -> CanaryEnd:
+    """How it ends because somebody moves `stable`, so that there is nothing to compare with any more. `said`: what they
+    do; `at`: now, by the registry's clock."""
+    changes = _over("failed", f"'stable' was moved meanwhile: {said}", at)
+    return CanaryEnd(canary, changes, actor, "canary.failed", said)
+
+
+def fulfil(canary: CanaryRecord, *, actor: str, why: str | None, at: datetime) -> CanaryEnd:
+    """How it ends, as promoted, because somebody makes `stable` mean its revision at once."""
+    changes = _over("promoted", f"made stable by {_told(actor, why)}", at)
+    return CanaryEnd(canary, changes, actor, "canary.promoted", why or "made stable")
 
 
 def _over(phase: str, reason: str, at: datetime) -> dict[str, Any]:

@@ -21,6 +21,17 @@ _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
+class CanaryEnd:
+    """How a canary ends. `changes`: to its record; `said`: the audit's word for it."""
+
+    canary: "CanaryRecord"
+    changes: Mapping[str, Any]
+    actor: str
+    said: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class CanaryDraft:
     """A canary that is asked for: of a revision, or of a `pool` of replicas, `adapter` empty then. `plan`: as JSON,
     whole; `why`: needed where the revision was rolled back before."""

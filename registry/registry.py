@@ -16,7 +16,8 @@ from patchbay.core.settings import check_replica_name, replica_url
 from patchbay.registry import channels, fleet, journal
 from patchbay.registry import revisions as revision_store
 from patchbay.registry.accounts import Accounts
-from patchbay.registry.canaries import Canaries
+from patchbay.registry.canaries import Canaries, ended
+from patchbay.registry.canary_records import CanaryEnd
 from patchbay.registry.database import Database
 from patchbay.registry.records import (
     AdapterSettings,
@@ -175,15 +176,14 @@ class Registry:
         with self._database.write() as connection:
             revision_store.set_settings(connection, name, settings, at=self._clock(), actor=actor)
 
-    def begin_rollout(self, change: ChannelChange) -> Rollout:
-        """Begins a rollout, which moves a channel to a revision once replicas have it.
-
-        An unfinished rollout of the channel is superseded; where the channel means the revision already, the rollout is
-        done. Raises NotFound and Conflict.
-        """
+    def begin_rollout(self, change: ChannelChange, *, ending: CanaryEnd | None = None) -> Rollout:
+        """Asks for a channel to mean a revision, once replicas have it. An unfinished rollout of the channel is
+        superseded; where the revision is there already, the rollout is done. `ending`: of a canary, which ends by this
+        and not without it. Raises NotFound and Conflict."""
         if change.number is None:
             raise Conflict("Nothing cannot be rolled out.", hint="Clear the channel.")
         with self._database.write() as connection:
+            self._end_canary(connection, ending)
             return channels.begin(connection, change, change.number, at=self._clock())
 
     def advance(self, rollout: int, state: RolloutState, *, reason: str | None = None) -> Rollout:
@@ -214,13 +214,12 @@ class Registry:
         # Outside of the transaction, which must not be rolled back: it has marked the rollout as failed.
         raise Conflict(f"{record.adapter}@{record.number} was not promoted: {failure}.", hint="Look, and try again.")
 
-    def move(self, change: ChannelChange, *, expected: int | None) -> ChannelRecord:
-        """Moves a channel at once, where it is at the revision `expected`.
-
-        Raises NotFound, and Conflict where the channel is elsewhere or the revision cannot be used.
-        """
+    def move(self, change: ChannelChange, *, expected: int | None, ending: CanaryEnd | None = None) -> ChannelRecord:
+        """Moves a channel at once, where it is at the revision `expected`. `ending`: of a canary, which ends by this
+        and not without it. Raises NotFound, and Conflict where it is elsewhere or the revision cannot be used."""
         now = self._clock()
         with self._database.write() as connection:
+            self._end_canary(connection, ending)
             revision_store.require(connection, change.adapter)
             if change.number is not None:
                 channels.check_usable(connection, change.adapter, change.number, now)
@@ -229,20 +228,34 @@ class Registry:
             return channels.move(connection, change, at=now)
 
     def rollback(
-        self, name: str, channel: Channel = "stable", *, actor: str, why: str | None, expected: int | None = None
+        self,
+        name: str,
+        channel: Channel = "stable",
+        *,
+        actor: str,
+        why: str | None,
+        expected: int | None = None,
+        ending: CanaryEnd | None = None,
     ) -> ChannelRecord:
-        """Moves a channel back to its previous revision at once.
-
-        `actor`, `why`: for the history; `expected`: the revision that it must be at now, None for any. Raises NotFound,
-        and Conflict where there is nothing to go back to.
-        """
+        """Moves a channel back at once. `expected`: where it must be now, if that matters; `ending`: of a canary, which
+        ends by this and not without it. Raises NotFound, and Conflict where there is nothing to go back to."""
         with self._database.write() as connection:
+            self._end_canary(connection, ending)
             target = channels.rollback_target(connection, name, channel)
             channels.check_usable(connection, name, target, self._clock())
             if expected is not None:
                 channels.check_expected(channels.current(connection, name, channel), expected, name, channel)
             change = ChannelChange(name, target, channel, actor, why, "rollback")
             return channels.move(connection, change, at=self._clock())
+
+    def check_usable(self, name: str, number: int) -> None:
+        """Raises NotFound where there is no such revision, Conflict where it is retired or has expired."""
+        with self._database.read() as connection:
+            channels.check_usable(connection, name, number, self._clock())
+
+    def _end_canary(self, connection: Connection, ending: CanaryEnd | None) -> None:
+        if ending is not None:
+            ended(connection, ending, self._clock())
 
     def rollout(self, rollout: int) -> Rollout:
         """Reads a rollout. Raises NotFound."""

@@ -10,7 +10,7 @@ from patchbay.adapters.commands.session import AsJson, Config, Session, Why, ope
 
 if TYPE_CHECKING:
     from patchbay.adapters.lifecycle import Adoption, Moved
-    from patchbay.registry.records import Channel, Rollout
+    from patchbay.registry.records import Channel, ChannelChange, Rollout
 
 _Channel = Annotated[str, typer.Option("--channel", help="stable or canary.")]
 _Now = Annotated[bool, typer.Option("--now", help="Without waiting for replicas to have and to test it.")]
@@ -43,8 +43,11 @@ def promote_and_wait(
     as_json: bool,
 ) -> None:
     """Promotes, waits until it is live, and says so."""
+    from patchbay.registry.records import ChannelChange
+
     chosen, revision = _channel(channel), session.registry.resolve(reference)
-    _tell_canary(session, revision.adapter, revision.number, chosen, as_json=as_json)
+    change = ChannelChange(revision.adapter, revision.number, chosen, session.actor, why)
+    _tell_canary(session, change, as_json=as_json)
     moved = session.lifecycle.promote(reference, chosen, actor=session.actor, why=why, now=now)
     _finish(session, moved, as_json=as_json)
 
@@ -61,9 +64,11 @@ def rollback(
 
     Example: patchbay adapters rollback sql --why "it drops columns"
     """
+    from patchbay.registry.records import ChannelChange
+
     with opened(config) as session:
         chosen = _channel(channel)
-        _tell_canary(session, name, None, chosen, as_json=as_json)
+        _tell_canary(session, ChannelChange(name, None, chosen, session.actor, why, "rollback"), as_json=as_json)
         moved = session.lifecycle.rollback(name, chosen, actor=session.actor, why=why, now=now)
         _finish(session, moved, as_json=as_json)
 
@@ -79,9 +84,11 @@ def clear(
 
     Example: patchbay adapters clear sql --channel canary
     """
+    from patchbay.registry.records import ChannelChange
+
     with opened(config) as session:
         chosen = _channel(channel)
-        _tell_canary(session, name, None, chosen, as_json=as_json)
+        _tell_canary(session, ChannelChange(name, None, chosen, session.actor, why, "clear"), as_json=as_json)
         _finish(session, session.lifecycle.clear(name, chosen, actor=session.actor, why=why), as_json=as_json)
 
 
@@ -128,17 +135,20 @@ def keep(
             typer.echo(f"{name}: preload {_yes(chosen.preload)}, pin {_yes(chosen.pin)}")
 
 
-def _tell_canary(session: Session, adapter: str, number: int | None, channel: "Channel", *, as_json: bool) -> None:
-    """Says what becomes of a canary that is under way when `stable` is to mean `number`, and asks first where somebody
-    sits at a terminal; ends the command where they do not want it."""
+def _tell_canary(session: Session, change: "ChannelChange", *, as_json: bool) -> None:
+    """Says what becomes of a canary that is under way by a change of `stable` that can be made, and asks first where
+    somebody sits at a terminal; ends the command where they do not want it. Raises what the change would."""
     from patchbay.registry.canary_decisions import CanaryMoves
 
-    canary = CanaryMoves(session.registry.canaries).under_way(adapter)
-    if canary is None or channel != "stable":
+    session.lifecycle.check(change)
+    canary = CanaryMoves(session.registry.canaries).under_way(change.adapter)
+    view = session.registry.snapshot().adapters[change.adapter]
+    unchanged = change.kind == "promote" and view.number(change.channel) == change.number
+    if canary is None or unchanged:
         return
     end = (
         "is promoted by this"
-        if canary.number == number
+        if canary.number == change.number
         else "ends with this: it would have nothing to be compared with"
     )
     said = f"The canary {canary.id} of {canary.name} ({canary.phase}, {canary.weight:g}% of callers) {end}."

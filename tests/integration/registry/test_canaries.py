@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from patchbay.core.errors import Conflict
-from patchbay.registry.canary_records import CanaryDraft, CanaryRecord, LookDraft
+from patchbay.registry.canary_records import CanaryDraft, CanaryEnd, CanaryRecord, LookDraft
 from patchbay.registry.records import ChannelChange
 from patchbay.registry.registry import Registry
 from tests.fakes.drafts import draft
@@ -95,7 +95,7 @@ def test_an_adapter_has_one_canary_at_a_time(registry: Registry) -> None:
     canary = tried(registry)
     with pytest.raises(Conflict, match="is tried already"):
         registry.canaries.start(CanaryDraft("sql", 2, {}, "ml"))
-    registry.canaries.end(canary, {"phase": "failed"}, actor="ml", said="canary.failed", why="a drill")
+    registry.canaries.end(CanaryEnd(canary, {"phase": "failed"}, "ml", "canary.failed", "a drill"))
     assert registry.canaries.start(CanaryDraft("sql", 2, {}, "ml")).id == canary.id + 1
 
 

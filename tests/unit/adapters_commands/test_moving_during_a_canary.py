@@ -13,8 +13,9 @@ from typer.testing import CliRunner, Result
 
 from patchbay.adapters.commands.app import app
 from patchbay.core.errors import Conflict
+from patchbay.registry.canary_decisions import give_way
 from patchbay.registry.canary_records import CanaryDraft, CanaryRecord
-from patchbay.registry.records import RouterBeat
+from patchbay.registry.records import ChannelChange, RouterBeat
 from patchbay.router.canary.plan import ready_plans
 from tests.fakes.installation import Installation
 
@@ -72,6 +73,38 @@ def test_a_canary_of_another_revision_ends_and_both_sides_are_told_why(
     assert ended.ended_at is not None
     assert stable(installation) == now
     assert installation.registry.snapshot().adapters["sql"].number("canary") is None
+
+
+@pytest.mark.parametrize("command", [("rollback", "new"), ("promote", "new@2"), ("clear", "new")])
+def test_a_move_that_cannot_be_made_ends_no_canary(installation: Installation, command: tuple[str, ...]) -> None:
+    for number in (1, 2, 3):
+        installation.push("new", number)
+    installation.lifecycle.promote("new@1", actor="ml", now=True)
+    installation.registry.retire("new", 2, actor="ml")
+    plan = ready_plans()["careful"].model_dump(mode="json")
+    canary = installation.registry.canaries.start(CanaryDraft("new", 3, plan, "ml"))
+    result = run(installation, *command)
+    assert result.exit_code == 5
+    assert "ends with this" not in result.stderr
+    assert installation.registry.canaries.get(canary.id) == canary
+
+
+def test_a_canary_ends_only_together_with_the_move(installation: Installation) -> None:
+    canary, registry = canary_of(installation), installation.registry
+    ending = give_way(canary, actor="ml", said="a move", at=registry.clock())
+    change = ChannelChange("sql", 1, "stable", "ml")
+    with pytest.raises(Conflict, match="somebody else has moved it"):
+        registry.move(change, expected=2, ending=ending)
+    assert registry.canaries.get(canary.id) == canary
+    registry.move(change, expected=3, ending=ending)
+    assert registry.canaries.get(canary.id).phase == "failed"
+
+
+def test_what_is_stable_already_is_promoted_without_an_end_of_the_canary(installation: Installation) -> None:
+    canary = canary_of(installation)
+    result = run(installation, "promote", "sql@3")
+    assert (result.exit_code, "ends with this" in result.stderr) == (0, False)
+    assert installation.registry.canaries.get(canary.id) == canary
 
 
 def test_a_canary_of_the_same_revision_is_promoted_by_it(installation: Installation) -> None:
