@@ -33,14 +33,21 @@ class CanaryMoves:
         changes = {"phase": "paused", "paused_by": by, "reason": f"paused by {by}"}
         return self._canaries.change(canary, changes, actor=actor, said="canary.pause", why=why)
 
-    def resume(self, canary: CanaryRecord, *, actor: str, why: str | None) -> CanaryRecord:
-        """Lets a paused one go on, or one before a gate begin the step behind it. The end of a pause opens no gate."""
+    def resume(self, canary: CanaryRecord, *, actor: str, why: str | None, ahead: bool = False) -> CanaryRecord:
+        """Ends a pause, or opens the gate that it waits at: never both, so that of two who both end one pause neither
+        opens a gate that he has not seen. `ahead`: opens the next gate before it is reached."""
         _check(canary, ("running", "paused"), to="go on")
-        changes: dict[str, object] = {"phase": "running", "reason": f"let go on by {_told(actor, why)}"}
-        if canary.phase == "running":
-            if not canary.waits_for_gate:
-                raise Conflict(f"The canary of {canary.subject} is running, and no closed gate is before it.")
-            changes["passed"] = True
+        if canary.phase == "paused":
+            if ahead:
+                raise Conflict(
+                    f"The canary of {canary.subject} is paused by {canary.paused_by}.",
+                    hint="End the pause first (resume), and then open the gate.",
+                )
+            changes: dict[str, object] = {"phase": "running", "reason": f"pause ended by {_told(actor, why)}"}
+        else:
+            gate = _gate_of(canary, ahead=ahead)
+            said = f"gate before {gate:g}% opened by {_told(actor, why)}"
+            changes = {"phase": "running", "passed": True, "reason": said}
         return self._canaries.change(canary, changes, actor=actor, said="canary.resume", why=why)
 
     def abort(self, canary: CanaryRecord, *, actor: str, why: str | None) -> CanaryRecord:
@@ -56,6 +63,19 @@ class CanaryMoves:
         except NotFound:
             return None
         return found if found.pool is None and found.phase != "rolling_back" else None
+
+
+def _gate_of(canary: CanaryRecord, *, ahead: bool) -> float:
+    """The percent of callers behind the gate that is to be opened. Raises Conflict where none waits to be."""
+    gate = canary.next_gate
+    if gate is None:
+        raise Conflict(f"Nothing of the canary of {canary.subject} is paused, and no closed gate is before it.")
+    if not ahead and not canary.is_at_gate:
+        raise Conflict(
+            f"Nothing of the canary of {canary.subject} is paused, and the gate before {gate:g}% is not reached yet.",
+            hint="Resume it then; or open the gate ahead: --gate, over HTTP 'gate': true.",
+        )
+    return gate
 
 
 def give_way(canary: CanaryRecord, *, actor: str, said: str, at: datetime) -> CanaryEnd:

@@ -11,6 +11,8 @@ from patchbay.core.names import revision_name
 CanaryPhase = Literal[
     "pending", "warming", "running", "paused", "promoting", "promoted", "rolling_back", "rolled_back", "failed"
 ]
+# What is said of a canary for which a gate of its plan is closed, with the share behind it.
+AT_GATE = "somebody has to let it"
 # Of these, a canary is at most in one at a time for each adapter.
 LIVE: tuple[CanaryPhase, ...] = ("pending", "warming", "running", "paused", "promoting", "rolling_back")
 # What a canary's end says of it; while it is under way nothing is said.
@@ -112,10 +114,17 @@ class CanaryRecord:
         return self.step + 1 if self.weight > 0 else 0
 
     @property
-    def waits_for_gate(self) -> bool:
-        """Whether somebody has to let its next step begin."""
+    def next_gate(self) -> float | None:
+        """The percent of callers of its next step, where somebody has to let that begin; None where nobody has to."""
         steps = self.plan.get("steps", ())
-        return not self.passed and self.next_step < len(steps) and bool(steps[self.next_step].get("gate"))
+        if self.passed or self.next_step >= len(steps) or not steps[self.next_step].get("gate"):
+            return None
+        return float(steps[self.next_step]["weight"])
+
+    @property
+    def is_at_gate(self) -> bool:
+        """Whether it waits for nothing else but that somebody lets its next step begin."""
+        return self.phase == "running" and self.next_gate is not None and AT_GATE in self.reason
 
     def paused_until(self, now: datetime) -> float:
         """Returns the seconds that it has been paused, in all, until `now`."""

@@ -47,6 +47,12 @@ class WhyBody(_Body):
     why: str | None = None
 
 
+class MoveBody(WhyBody):
+    """Why, and for `resume` whether the next gate is opened though it is not reached yet."""
+
+    gate: bool = False
+
+
 class PairBody(_Body):
     """How an answer of the canary did beside one of the stable revision to the same question: 1 better, 0 worse."""
 
@@ -168,11 +174,14 @@ def _add_moving(app: FastAPI, control: Control, allowed: Allowed) -> None:
     async def move_canary(
         canary: Number,
         move: Literal["promote", "pause", "resume", "abort"],
-        body: WhyBody,
+        body: MoveBody,
         caller: Annotated[Caller, operator],
     ) -> CanaryRecord:
-        """What somebody decides about a canary."""
+        """What somebody decides about a canary. `resume` ends a pause, or opens the gate that it waits at."""
+        if body.gate and move != "resume":
+            raise InvalidRequest(f"gate: only 'resume' opens a gate, not '{move}'.", param="gate")
         record = await threaded(control, control.registry.canaries.get, canary)
         if not record.live:
             raise Conflict(f"The canary {canary} has ended: {record.phase}.")
-        return await changing(control, getattr(moves, move), record, actor=caller.name, why=body.why)
+        more = {"ahead": True} if body.gate else {}
+        return await changing(control, getattr(moves, move), record, actor=caller.name, why=body.why, **more)

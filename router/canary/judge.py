@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from patchbay.registry.canary_records import AT_GATE
 from patchbay.router.canary.evidence import (
     Mean,
     Wealth,
@@ -129,7 +130,7 @@ def _gate(plan: PlanConfig, place: PlanPosition, step: int) -> str | None:
     """What is said of a closed gate before a step, None where there is none."""
     if not plan.steps[step].gate or (place.passed and step == place.step + 1):
         return None
-    return f"somebody has to let it go on to {plan.steps[step].weight:g}% (`patchbay canary resume`)"
+    return f"{AT_GATE} go on to {plan.steps[step].weight:g}% (`patchbay canary resume`)"
 
 
 def _worst(plan: PlanConfig, ledger: Ledger) -> RollBack | None:

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from patchbay.core.names import revision_name
-from patchbay.registry.canary_records import CanaryRecord, CanaryTally, LookDraft
+from patchbay.registry.canary_records import AT_GATE, CanaryRecord, CanaryTally, LookDraft
 from patchbay.registry.records import UNFINISHED, Rollout
 from patchbay.router.canary.judge import (
     UNDECIDED,
@@ -155,7 +155,7 @@ def _first_share(plan: PlanConfig) -> tuple[float, str]:
     if plan.shadow is not None:
         return 0.0, "it answers copies of requests"
     if first.gate:
-        return 0.0, f"somebody has to let it begin with {first.weight:g}% (`patchbay canary resume`)"
+        return 0.0, f"{AT_GATE} begin with {first.weight:g}% (`patchbay canary resume`)"
     return first.weight, f"{first.weight:g}% of callers"
 
 
@@ -201,8 +201,10 @@ def _judged(
 
 def _held(record: CanaryRecord, told: dict[str, Any], world: CanarySurroundings, *, seen: bool) -> LookDraft | None:
     """A look at one that stays as it is, where it is worth to be kept: that it can be judged again, that its time is
-    over, and what came, now and then."""
+    over, that it is at a gate, which may be opened from then on, and what came, now and then."""
     if told["reason"].startswith(UNDECIDED) and not record.reason.startswith(UNDECIDED):
+        return LookDraft(told, {"reason": told["reason"]})
+    if record.phase == "running" and told["reason"].startswith(AT_GATE) and AT_GATE not in record.reason:
         return LookDraft(told, {"reason": told["reason"]})
     if record.reason.startswith(NO_DATA):
         return LookDraft(told, {"reason": _stands(record)})

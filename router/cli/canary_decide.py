@@ -128,14 +128,32 @@ def pause(name: _Name, why: Why = None, config: Config = None, as_json: AsJson =
         _say(after, f"{after.name} stays at {after.weight:g}%.", as_json=as_json)
 
 
-def resume(name: _Name, why: Why = None, config: Config = None, as_json: AsJson = False) -> None:
-    """Lets a paused canary go on, or one that waits at a gate take its next step.
+def resume(
+    name: _Name,
+    gate: Annotated[
+        bool, typer.Option("--gate", help="Open the gate before its next step though it is not reached yet.")
+    ] = False,
+    why: Why = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Ends a canary's pause, or where none is, opens the gate that it waits at. Where neither is, nothing is done.
 
     Example: patchbay canary resume sql
     """
     with opened(config) as session:
-        after = _moves(session).resume(live_canary(session, name), actor=session.actor, why=why)
-        _say(after, f"{after.name} goes on.", as_json=as_json)
+        before = live_canary(session, name)
+        after = _moves(session).resume(before, actor=session.actor, why=why, ahead=gate)
+        _say(after, _resumed(before, after), as_json=as_json)
+
+
+def _resumed(before: "CanaryRecord", after: "CanaryRecord") -> str:
+    """What a `resume` did."""
+    if before.phase == "paused":
+        closed = f" The gate before {after.next_gate:g}% stays closed." if after.next_gate is not None else ""
+        return f"The pause is over: {after.name} goes on at {after.weight:g}%.{closed}"
+    when = "now" if before.is_at_gate else "once this step is over"
+    return f"The gate before {before.next_gate:g}% is open: {after.name} goes on to {before.next_gate:g}% {when}."
 
 
 def abort(name: _Name, why: Why = None, config: Config = None, as_json: AsJson = False) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from patchbay.core.errors import Conflict
 from patchbay.registry.canary_decisions import CanaryMoves
-from patchbay.registry.canary_records import CanaryDraft, CanaryRecord, LookDraft
+from patchbay.registry.canary_records import AT_GATE, CanaryDraft, CanaryRecord, LookDraft
 from patchbay.registry.records import ChannelChange, RouterBeat
 from patchbay.registry.registry import Registry
 from patchbay.router.control.canary_loop import zero_share
@@ -42,9 +42,9 @@ class Hands:
     def stable(self) -> int | None:
         return self.registry.snapshot().adapters["sql"].number("stable")
 
-    def look(self, changes: dict[str, Any], said: str, *, clear: bool = False) -> CanaryRecord:
+    def look(self, changes: dict[str, Any], said: str | None, *, clear: bool = False) -> CanaryRecord:
         """A look that changes that."""
-        made = LookDraft({"kind": "made", "reason": said}, changes, said, clear=clear)
+        made = LookDraft({"kind": "made", "reason": said or ""}, changes, said, clear=clear)
         return self.registry.canaries.look(self.id, lambda *_: made)
 
 
@@ -94,13 +94,31 @@ def test_the_end_of_a_pause_opens_the_next_gate(hands: Hands) -> None:
     assert paused.paused_by == "sre: lunch"
     resumed = hands.moves.resume(paused, actor="sre", why=None)
     assert (resumed.phase, resumed.passed, resumed.paused_by) == ("running", False, None)
-    assert hands.moves.resume(resumed, actor="sre", why="checked").passed
+    assert resumed.reason == "pause ended by sre"
 
 
-def test_resume_does_something_where_nothing_waits(hands: Hands) -> None:
-    opened = hands.moves.resume(hands.canary, actor="sre", why=None)
+def test_a_second_end_of_one_pause_opens_the_gate(hands: Hands) -> None:
+    hands.moves.pause(hands.canary, actor="sre", why=None)
+    resumed = hands.moves.resume(hands.canary, actor="sre", why=None)
+    with pytest.raises(Conflict, match="is paused, and the gate before 50% is not reached"):
+        hands.moves.resume(resumed, actor="other", why=None)
+    assert hands.canary == resumed
+
+
+def test_a_gate_is_opened_where_it_is_reached_and_ahead_where_that_is_asked_for(hands: Hands) -> None:
+    hands.look({"reason": f"{AT_GATE} go on to 50%"}, None)
+    opened = hands.moves.resume(hands.canary, actor="sre", why="checked")
+    assert (opened.passed, opened.reason) == (True, "gate before 50% opened by sre: checked")
     with pytest.raises(Conflict, match="no closed gate is before it"):
         hands.moves.resume(opened, actor="sre", why=None)
+
+
+def test_a_gate_is_opened_ahead_only_where_that_is_said(hands: Hands) -> None:
+    paused = hands.moves.pause(hands.canary, actor="sre", why=None)
+    with pytest.raises(Conflict, match="is paused by sre"):
+        hands.moves.resume(paused, actor="sre", why=None, ahead=True)
+    running = hands.moves.resume(paused, actor="sre", why=None)
+    assert hands.moves.resume(running, actor="sre", why=None, ahead=True).passed
 
 
 def test_the_time_of_all_pauses_is_kept(hands: Hands) -> None:

@@ -173,6 +173,7 @@ async def test_a_gate_waits_for_somebody(tmp_path: Path, installation: Installat
         await until_phase(installation, canary, "running")
         async with traffic(router) as answers:
             await until(lambda: len(answers) > 120, timeout_s=20)
+            await until(lambda: installation.registry.canaries.get(canary.id).is_at_gate, timeout_s=20)
             record = installation.registry.canaries.get(canary.id)
             assert record.step == 0
             CanaryMoves(installation.registry.canaries).resume(record, actor="ml", why=None)

@@ -141,7 +141,7 @@ def test_the_first_steps_gate_is_passed_over_after_the_copies() -> None:
     enough = Counts(0.0, 10, shadowed=10)
     waits = followed(plan, 5, enough, weight=0.0)
     assert waits is not None
-    assert not waits.changes
+    assert waits.changes.keys() == {"reason"}
     assert "somebody has to let it go on to 10%" in waits.verdict["reason"]
     let = followed(plan, 5, enough, weight=0.0, passed=True)
     assert let is not None
@@ -250,3 +250,17 @@ def test_a_ledger_that_was_written_and_read_is_another(counts: list[Counts]) -> 
     plan = PLAN.model_copy(update={"win_margin": 0.05, "metrics": {**ERRORS, "votes": MetricConfig()}})
     ledger = known(plan, *counts)
     assert ledger_of(ledger.as_json) == ledger
+
+
+def test_a_gate_that_is_reached_is_noted_once() -> None:
+    steps = (StepConfig(weight=5, hold_s=0, samples=1), StepConfig(weight=50, gate=True))
+    gated = PlanConfig(steps=steps, metrics=ERRORS)
+    ledger = replace(Ledger.opened(gated), canary=2)
+    world = CanarySurroundings(None, 1, NOON)
+    running = record(plan=gated.model_dump(mode="json"), weight=5.0)
+    assert not running.is_at_gate
+    said = next_phase(running, gated, ledger, (), world)
+    assert said is not None
+    at_gate = replace(running, reason=said.changes["reason"], updated_at=NOON)
+    assert at_gate.is_at_gate
+    assert next_phase(at_gate, gated, ledger, (), world) is None

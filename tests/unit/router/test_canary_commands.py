@@ -259,11 +259,35 @@ def test_a_report_says_what_was_seen_and_what_it_cost(installation: Installation
 
 def test_pause_resume_promote_and_abort_are_in_the_audit(installation: Installation) -> None:
     started(installation)
-    for command, says in (("pause", "stays at 20%"), ("resume", "goes on"), ("abort", "gets no more requests")):
+    for command, says in (
+        ("pause", "stays at 20%"),
+        ("resume", "The pause is over: sql@2 goes on at 20%"),
+        ("abort", "gets no more requests"),
+    ):
         result = run(installation, command, "sql", "--why", "a drill")
         assert says in result.output, result.stderr
     done = [one.action for one in installation.registry.audit(subject="sql")]
     assert {"canary.start", "canary.run", "canary.pause", "canary.resume", "canary.abort"} <= set(done)
+
+
+def test_resume_says_what_it_did_and_opens_no_gate_that_is_not_reached(installation: Installation) -> None:
+    alive(installation)
+    file = installation.folder / "gated.yaml"
+    file.write_text("{steps: [{weight: 5}, {weight: 50, gate: true}], metrics: {errors: {}}}")
+    run(installation, "start", "sql@2", "--plan", str(file))
+    canaries = installation.registry.canaries
+    record = canaries.live("sql")
+    assert record.rollout is not None
+    installation.registry.flip(record.rollout)
+    canaries.change(record, {"phase": "running", "weight": 5.0, "rollout": None}, actor="canary", said="canary.run")
+    run(installation, "pause", "sql")
+    assert "The gate before 50% stays closed." in run(installation, "resume", "sql").output
+    again = run(installation, "resume", "sql")
+    assert again.exit_code == 5
+    assert "is paused, and the gate before 50% is not reached yet" in again.stderr
+    assert not canaries.live("sql").passed
+    ahead = run(installation, "resume", "sql", "--gate")
+    assert "The gate before 50% is open: sql@2 goes on to 50% once this step is over." in ahead.output
 
 
 def test_watch_ends_with_the_canary_and_its_exit_code_says_how(installation: Installation) -> None:
