@@ -57,11 +57,13 @@ class Canaries:
         """
         now = self._clock()
         with self._database.write() as connection:
+            if draft.pool is None:
+                # Said first: who has misspelt it does not want to hear of another.
+                moving.check_usable(connection, draft.adapter, draft.number, now)
             _check_free(connection, draft)
             looking.forget_before(connection, now - _KEPT)
             stable, rollout = 0, None
             if draft.pool is None:
-                moving.check_usable(connection, draft.adapter, draft.number, now)
                 stable = _stable(connection, draft)
                 change = ChannelChange(draft.adapter, draft.number, "canary", draft.actor, draft.why)
                 rollout = moving.begin(connection, change, draft.number, at=now).id

@@ -134,6 +134,8 @@ def _add_starting(app: FastAPI, parts: CanaryParts, allowed: Allowed) -> None:
     async def start(body: StartBody, caller: Annotated[Caller, Depends(allowed.operator)]) -> CanaryRecord:
         """Begins a canary."""
         _check_subject(body)
+        if body.pool is None:
+            await threaded(control, control.registry.check_usable, body.adapter, body.revision)
         plan = _as_seen(parts, body)
         if (fault := control.context.plan_fault(plan, Subject(body.adapter, body.pool))) is not None:
             raise InvalidRequest(f"plan: {fault}.", param="plan")

@@ -48,6 +48,8 @@ def start(
 
     with opened(config) as session:
         adapter, number = _revision(reference, pool)
+        if pool is None:
+            session.registry.check_usable(adapter, number)
         chosen, coverage = _seen(session, named_plan(plan), adapter, pool, config)
         _check_tenant(session, chosen)
         _check_alive(session)
