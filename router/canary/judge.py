@@ -97,7 +97,8 @@ def _gone_on(plan: PlanConfig, ledger: Ledger, place: PlanPosition, now_s: float
         return _promoted(plan, ledger)
     if (closed := _gate(plan, place, place.step + 1)) is not None:
         return Continue(closed)
-    return StepOn(place.step + 1, f"no worse so far on {ledger.canary} requests")
+    seen = f"no worse so far on {ledger.canary} requests" if ledger.canary else "it has its first share from now on"
+    return StepOn(place.step + 1, seen)
 
 
 def _in_its_step(plan: PlanConfig, ledger: Ledger, place: PlanPosition, now_s: float) -> Continue | None:

@@ -16,7 +16,8 @@ def write_incident(folder: Path, record: CanaryRecord, looks: Sequence[Look]) ->
     """Writes `summary.md`, `summary.json` and `evidence.svg` into a folder of its own in `folder`, and returns it.
     Raises OSError, and ConfigError where this version cannot read its plan."""
     told, course = summary(record, looks), course_of(record, looks)
-    target = folder / f"canary-{record.id}-{record.adapter}-{record.number}"
+    subject = f"pool-{record.pool}" if record.pool is not None else f"{record.adapter}-{record.number}"
+    target = folder / f"canary-{record.id}-{subject}"
     fresh = folder / f".{target.name}-{os.getpid()}"
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True, mode=0o700)

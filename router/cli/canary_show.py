@@ -1,7 +1,7 @@
 """`patchbay canary status`, `watch`, `history`, `replay`, `report`: how canaries stand and stood."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,7 +20,9 @@ _Id = Annotated[int, typer.Argument(metavar="ID", help="The canary's number (pat
 
 
 def status(
-    name: Annotated[str | None, typer.Argument(metavar="[ADAPTER]", help="One adapter's, else all.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(metavar="[ADAPTER]", help="One adapter's or pool's, or the one of that number.")
+    ] = None,
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
@@ -31,14 +33,15 @@ def status(
     from patchbay.adapters.commands.output import console, print_json
 
     with opened(config) as session:
-        found = [one for one in session.registry.canaries.history(name) if one.live]
+        found = _under_way(session, name)
         seen = session.registry.canaries.judged(*(record.id for record in found))
         told = [_standing(record, seen) for record in found]
     if as_json:
         print_json(told)
         return
     if not found:
-        typer.echo("There is no canary under way. Start one: patchbay canary start NAME@R")
+        of_it = f" of {name}" if name else ""
+        typer.echo(f"There is no canary{of_it} under way. Start one: patchbay canary start NAME@R")
         return
     shown = console()
     shown.print(overview(told, shown.width))
@@ -100,7 +103,7 @@ def history(
     from patchbay.adapters.commands.output import console, print_json
 
     with opened(config) as session:
-        found = session.registry.canaries.history(name)
+        found = _known(session, name)
     if as_json:
         print_json(found)
         return
@@ -155,6 +158,28 @@ def report(
             print_json({**summary(record, looks), "folder": str(folder)})
         else:
             typer.echo(f"{folder / 'summary.md'}")
+
+
+def _under_way(session: Session, name: str | None) -> "Sequence[CanaryRecord]":
+    """The canaries that have not ended, or the one of that number, ended or not. Raises NotFound."""
+    if name is not None and name.isdecimal():
+        return (session.registry.canaries.get(int(name)),)
+    return [record for record in _known(session, name) if record.live]
+
+
+def _known(session: Session, name: str | None) -> "Sequence[CanaryRecord]":
+    """The canaries of an adapter or of a pool, or of all. Raises NotFound where there is no such adapter, and no canary
+    of such a pool."""
+    from patchbay.core.errors import NotFound
+
+    subject = name.partition("@")[0] if name is not None else None
+    found = session.registry.canaries.history(subject)
+    if subject is not None and not found:
+        try:
+            session.registry.revisions(subject)
+        except NotFound as error:
+            raise NotFound(f"{error.message} Nor was a pool of that name tried.", hint=error.hint) from error
+    return found
 
 
 def _last(session: Session, name: str) -> int:
