@@ -51,7 +51,7 @@ def parse_settings(model: type[S], data: Mapping[str, Any], *, source: str) -> S
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        faults = [fault(model, detail["loc"], detail) for detail in error.errors()]
+        faults = [fault(model, detail["loc"], detail) for detail in own_faults(error.errors())]
         raise ConfigError(f"{source}: " + "; ".join(faults) + ".") from error
 
 
@@ -101,6 +101,22 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def own_faults(details: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Of the faults that pydantic found those that are not only there because of another: entries that could not be
+    read are missing from their list, and a key that is misspelt is missing by its right name."""
+    places = [tuple(detail["loc"]) for detail in details]
+    unknown = {tuple(one["loc"])[:-1]: str(one["loc"][-1]) for one in details if one["type"] == "extra_forbidden"}
+
+    def follows(detail: Mapping[str, Any]) -> bool:
+        place = tuple(detail["loc"])
+        if detail["type"] == "missing" and place:
+            return bool(difflib.get_close_matches(unknown.get(place[:-1], ""), [str(place[-1])], cutoff=0.5))
+        within = any(len(other) > len(place) and other[: len(place)] == place for other in places)
+        return detail["type"] == "too_short" and within
+
+    return [detail for detail in details if not follows(detail)]
+
+
 def fault(model: type[BaseModel] | None, place_of: tuple[int | str, ...], detail: Mapping[str, Any]) -> str:
     """Describes a fault that pydantic found: its place, and for an unknown key the nearest known one.
 
@@ -110,7 +126,10 @@ def fault(model: type[BaseModel] | None, place_of: tuple[int | str, ...], detail
     place = ".".join(str(part) for part in place_of)
     if detail["type"] == "extra_forbidden":
         return f"unknown key '{place}'{_suggestion(model, place_of) if model is not None else ''}"
-    message = detail["msg"].removeprefix("Value error, ")
+    if detail["type"] == "too_short":
+        message = f"has {detail['ctx']['actual_length']} entries, and needs at least {detail['ctx']['min_length']}"
+    else:
+        message = detail["msg"].removeprefix("Value error, ")
     return f"'{place}': {message}" if place else message
 
 

@@ -7,7 +7,7 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
 from patchbay.core.errors import InvalidRequest
-from patchbay.core.settings import fault
+from patchbay.core.settings import fault, own_faults
 
 _MOST = 5
 
@@ -24,6 +24,7 @@ def refused(faults: Sequence[Mapping[str, Any]], model: type[BaseModel] | None) 
 
     `model`: what the body is read as.
     """
+    faults = own_faults(faults)
     told = "; ".join(_said(one, model) for one in faults[:_MOST])
     more = f"; and {len(faults) - _MOST} more" if len(faults) > _MOST else ""
     return InvalidRequest(f"{told}{more}.", param=_param(faults[0]))

@@ -12,6 +12,7 @@ Undecided = Literal["hold", "promote", "roll_back"]
 Unit = Literal["auto", "caller", "request"]
 Facet = Annotated[str, Field(pattern=r"^(route|tenant|tier|language|header:[a-z0-9-]{1,64})$")]
 _DAY_S = 86_400
+_MOST_WEIGHT = 50
 _WINDOW = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)")
 # All that a router counts of a request: docs/canary.md says what each is.
 METRICS = ("errors", "empty", "guards", "schema", "refusals", "votes", "ttft", "token_time", "cost")
@@ -19,13 +20,24 @@ MetricName = Annotated[str, WithJsonSchema({"type": "string", "enum": list(METRI
 
 
 class StepConfig(Settings):
-    """A share of the callers. `weight`: of all, in percent; `hold_s`: how long it lasts at least; `samples`: how many
+    """A share of the callers. `weight`: of all, in percent, 50 at most: what it is compared with needs the rest, and
+    everybody gets it by its promotion; `hold_s`: how long it lasts at least; `samples`: how many
     requests the canary answers in it at least; `gate`: whether somebody has to let it begin."""
 
-    weight: float = Field(gt=0, le=50)
+    weight: float = Field(gt=0, le=_MOST_WEIGHT)
     hold_s: float = Field(default=60, ge=0)
     samples: int = Field(default=50, ge=1)
     gate: bool = False
+
+    @field_validator("weight", mode="before")
+    @classmethod
+    def _leaves_others(cls, value: Any) -> Any:
+        if isinstance(value, int | float) and value > _MOST_WEIGHT:
+            raise ValueError(
+                f"{value:g} is more than {_MOST_WEIGHT}: half of the callers stay with what it is compared with, and "
+                "everybody gets it by its promotion, which follows the last step"
+            )
+        return value
 
 
 class MetricConfig(Settings):

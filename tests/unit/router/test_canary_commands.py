@@ -206,6 +206,62 @@ def test_a_pool_that_was_rolled_back_needs_a_reason(installation: Installation) 
     assert run(installation, "start", "--pool", "next", **ROUTER).exit_code == 0, "only the last one of a pool counts"
 
 
+@pytest.mark.parametrize("command", ["status", "history", "watch", "abort"])
+def test_a_name_that_nothing_has_is_not_found(installation: Installation, command: str) -> None:
+    started(installation)
+    result = run(installation, command, "sqll")
+    assert result.exit_code == run(installation, "abort", "zz").exit_code > 1
+    assert "sqll" in result.stderr
+
+
+def test_status_of_an_adapter_without_a_canary_and_by_number(installation: Installation) -> None:
+    assert "There is no canary of sql under way" in run(installation, "status", "sql").output
+    canary = started(installation)
+    for name in (str(canary.id), "sql", "sql@2"):
+        assert [told["id"] for told in json.loads(run(installation, "status", name, "--json").output)] == [canary.id]
+
+
+def test_a_revision_that_is_not_there_is_said_first(installation: Installation) -> None:
+    started(installation)
+    result = run(installation, "start", "sql@9")
+    assert "sql has no revision 9" in result.stderr
+    assert "is tried already" not in result.stderr
+
+
+def test_the_report_of_a_pool_is_in_a_folder_of_its_name(installation: Installation) -> None:
+    tells(installation)
+    run(installation, "start", "--pool", "next")
+    run(installation, "report", "1", "--out", str(installation.folder))
+    assert (installation.folder / "canary-1-pool-next" / "summary.md").exists()
+
+
+@pytest.mark.parametrize(
+    ("plan", "says"),
+    [
+        (
+            "{steps: [{wieght: 5}], metrics: {errors: {}}}",
+            "own.yaml: unknown key 'steps.0.wieght' (did you mean 'weight'?).",
+        ),
+        ("{stepps: [{weight: 5}], metrics: {errors: {}}}", "own.yaml: unknown key 'stepps' (did you mean 'steps'?)."),
+        (
+            "{steps: [{weight: 5}], metrics: {error: {}}}",
+            "own.yaml: 'metrics': there is no metric 'error' (did you mean 'errors'?).",
+        ),
+        ("{steps: [], metrics: {errors: {}}}", "own.yaml: 'steps': has 0 entries, and needs at least 1."),
+        ("{steps: [{weight: 60}], metrics: {errors: {}}}", "'steps.0.weight': 60 is more than 50: half of the callers"),
+    ],
+)
+def test_a_plans_own_fault_is_all_that_is_said(installation: Installation, plan: str, says: str) -> None:
+    alive(installation)
+    file = installation.folder / "own.yaml"
+    file.write_text(plan)
+    result = run(installation, "start", "sql@2", "--plan", str(file))
+    told = " ".join(result.stderr.split())
+    assert says in told
+    assert "should have" not in told
+    assert not installation.registry.canaries.history()
+
+
 def test_status_says_that_nothing_has_come_yet(installation: Installation) -> None:
     assert "no canary under way" in run(installation, "status").output
     started(installation)
