@@ -137,7 +137,7 @@ class Lifecycle:
                 raise PatchbayError(
                     f"The rollout of {seen.adapter}@{seen.number} is still {seen.state} after {timeout_s:g} s"
                     f"{': ' + seen.reason if seen.reason else ''}.",
-                    hint="It goes on; 'patchbay adapters list' shows how it stands.",
+                    hint="It goes on until another takes its place; 'patchbay adapters list' shows how it stands.",
                 )
             self._sleep(_LOOK_EVERY_S)
             now = self._registry.rollout(seen.id)

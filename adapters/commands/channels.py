@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from patchbay.adapters.commands.interruption import told_when_interrupted
 from patchbay.adapters.commands.output import activity, console, print_json
 from patchbay.adapters.commands.session import AsJson, Config, Session, Why, opened
 
@@ -186,8 +187,30 @@ def _wait(session: Session, rollout: "Rollout", *, quiet: bool) -> None:
             console().print(f"  {seen.state}{reason}", style="dim")
 
     told: set[str] = set()
-    with activity(f"rolling out {rollout.adapter}@{rollout.number}") as shown:
+    with (
+        told_when_interrupted(lambda: _goes_on(session, rollout)),
+        activity(f"rolling out {rollout.adapter}@{rollout.number}") as shown,
+    ):
         session.lifecycle.wait_for_rollout(rollout, timeout_s=_ROLLOUT_S, tell=tell)
+
+
+def _goes_on(session: Session, rollout: "Rollout") -> str:
+    """What becomes of a rollout that nobody waits for any more, and how it is stopped."""
+    from patchbay.registry.canary_decisions import CanaryMoves
+
+    name, channel = rollout.adapter, rollout.channel
+    canary = CanaryMoves(session.registry.canaries).under_way(name)
+    number = session.registry.snapshot().adapters[name].number(channel)
+    if canary is not None and canary.rollout == rollout.id:
+        stop = f"patchbay canary abort {name}"
+    elif number is None:
+        stop = f"patchbay adapters clear {name} --channel {channel}"
+    else:
+        stop = f"patchbay adapters promote {name}@{number}{f' --channel {channel}' if channel != 'stable' else ''}"
+    return (
+        f"The rollout of {name}@{rollout.number} goes on in the routers: '{channel}' comes to mean it once replicas "
+        f"have it. 'patchbay adapters list' shows how it stands. To stop it: {stop}"
+    )
 
 
 def _said(arrival: "Adoption", *, at_once: bool) -> str:

@@ -2,10 +2,12 @@
 
 import os
 import pty
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -145,6 +147,33 @@ def test_other_adapters_and_pools_of_the_same_name_are_left_alone(installation: 
     pool = installation.registry.canaries.start(CanaryDraft("", 0, plan, "ml", pool="sql"))
     assert run(installation, "promote", "sql@1").stderr == ""
     assert installation.registry.canaries.get(pool.id).live
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_promotion_that_is_ended_while_it_waits_says_that_it_goes_on(
+    installation: Installation, number: signal.Signals, code: int
+) -> None:
+    registry = installation.registry
+    registry.beat(RouterBeat("router-0", registry.generation(), datetime.now(UTC) + timedelta(minutes=1)))
+    command = [sys.executable, "-m", "patchbay", "adapters", "promote", "sql@2", "--config", config(installation)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT, text=True) as process:
+        deadline = time.monotonic() + 60
+        while not (found := [one for one in registry.rollouts("sql") if one.number == 2]):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        registry.advance(found[0].id, "staging", reason="no ready replica")
+        assert process.stdout is not None
+        assert "staging: no ready replica" in process.stdout.readline()
+        process.send_signal(number)
+        _, told = process.communicate(timeout=60)
+    assert process.returncode == code
+    said = " ".join(told.split())
+    assert "The rollout of sql@2 goes on in the routers" in said
+    stop = said.partition("To stop it: patchbay adapters ")[2]
+    assert stop == "promote sql@3"
+    assert registry.rollout(found[0].id).state == "staging"
+    assert run(installation, *stop.split()).exit_code == 0
+    assert registry.rollout(found[0].id).state == "superseded"
 
 
 @pytest.mark.parametrize(("answer", "code", "phase"), [("n\n", 1, "pending"), ("y\n", 0, "failed")])
