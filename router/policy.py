@@ -14,10 +14,11 @@ from typing import Any
 from patchbay.core.errors import ConfigError, InvalidRequest
 from patchbay.core.paths import cache_dir
 from patchbay.core.settings import load_yaml, parse_settings
+from patchbay.core.tenancy import DEFAULT_TIER
 from patchbay.core.thread_pools import Threads
 from patchbay.guards.pipeline import Guards, compile_guards
 from patchbay.registry.records import Access
-from patchbay.router.config import PolicyConfig, RouterConfig
+from patchbay.router.config import PolicyConfig, RouterConfig, load_router_file
 from patchbay.router.routes.table import RouteTable, compile_table
 from patchbay.router.tenants.clients import Clients, clients_of
 
@@ -26,6 +27,7 @@ ReadPolicy = Callable[[Path], PolicyConfig]
 _PROTECTS: Mapping[str, str] = {"guards": "{}", "guard_all": "[]", "tiers": "{}", "routes": "{}"}
 # A router's file need not name replicas: a flag may.
 _ANY_REPLICA = "http://127.0.0.1:9"
+_MOST_NAMED = 5
 _log = logging.getLogger("patchbay.router")
 
 
@@ -65,6 +67,7 @@ class PolicyHolder:
         self._threads = Threads("reload", 1)
         self._cache = config.guard_cache or user_cache()
         own = PolicyConfig(**{name: getattr(config, name) for name in PolicyConfig.model_fields})
+        self._said: Mapping[str, str] = {}
         self.policy = self._compiled(own)
         self._take_newer()
         self._known = self._clients()
@@ -73,11 +76,20 @@ class PolicyHolder:
     @property
     def clients(self) -> Clients:
         """Those of now."""
+        self.look()
+        return self._known
+
+    def look(self) -> None:
+        """Goes by the registry's tenants and keys as they are now."""
         access = self._access()
         if access is not self._seen:
             self._seen = access
             self._known = self._clients()
-        return self._known
+
+    @property
+    def tenants_without_tier(self) -> int:
+        """How many tenants are refused, since nobody knows their tier. From any thread."""
+        return len(self._known.unknown_tiers)
 
     async def reload(self) -> Policy:
         """Reads the file anew. Raises ConfigError where any of it is wrong, and InvalidRequest where the router was
@@ -101,6 +113,7 @@ class PolicyHolder:
     def _fresh(self, file: Path) -> Policy:
         config = self._read(file)
         check_kept(self.policy.config, config, source=str(file))
+        check_tiers(self.policy.config, config, self._access(), source=str(file))
         return self._compiled(config)
 
     def _take_newer(self) -> None:
@@ -119,9 +132,14 @@ class PolicyHolder:
         return self._file.parent if self._file else None
 
     def _clients(self) -> Clients:
-        return clients_of(
+        made = clients_of(
             self._api_keys, self._seen, self.policy.config, must_show=self._must_show, utc_now=self._utc_now
         )
+        if made.unknown_tiers != self._said:
+            for words in tier_faults(made.unknown_tiers, self.policy.config):
+                _log.error("%s", words)
+        self._said = made.unknown_tiers
+        return made
 
     def _compiled(self, config: PolicyConfig) -> Policy:
         guards = compile_guards(config, [route.guards for route in config.routes.values()], self._cache, self._folder)
@@ -136,7 +154,7 @@ def user_cache() -> Path:
 def policy_of_router(file: Path, flags: Mapping[str, Any] | None = None) -> PolicyConfig:
     """What is policy of a router's configuration, which is checked as a whole, with `flags` over it, as at the start.
     Raises ConfigError."""
-    data = {"replicas": [_ANY_REPLICA], **load_yaml(file), **(flags or {})}
+    data = {"replicas": [_ANY_REPLICA], **load_router_file(file), **(flags or {})}
     return policy_of(parse_settings(RouterConfig, data, source=str(file)))
 
 
@@ -155,6 +173,37 @@ def check_kept(before: PolicyConfig, now: PolicyConfig, *, source: str) -> None:
                 f"{source}: there is no '{name}' in it, and there was before.",
                 hint=f"Write '{name}: {empty}' to mean that there is none any more.",
             )
+
+
+def check_tiers(before: PolicyConfig, now: PolicyConfig, access: Access | None, *, source: str) -> None:
+    """Raises ConfigError where a tier has gone that tenants are of: nobody could say what limits them, so they would
+    be refused."""
+    gone: dict[str, list[str]] = {}
+    for tenant in access.tenants if access is not None else ():
+        if not tenant.disabled and before.knows_tier(tenant.tier) and not now.knows_tier(tenant.tier):
+            gone.setdefault(tenant.tier, []).append(tenant.name)
+    for tier, names in sorted(gone.items()):
+        raise ConfigError(
+            f"{source}: the tier '{tier}' has gone from it, and tenants are of it: {_some(names)}.",
+            hint=f"Move them first: patchbay tenants set {names[0]} --tier TIER.",
+        )
+
+
+def tier_faults(unknown: Mapping[str, str], config: PolicyConfig) -> Iterator[str]:
+    """What an operator is told of tenants whose tier the configuration does not have, a line a tier."""
+    known = ", ".join(sorted({*config.tiers, DEFAULT_TIER}))
+    for tier in sorted(set(unknown.values())):
+        names = _some(sorted(name for name, its in unknown.items() if its == tier))
+        yield (
+            f"requests of {names} are refused: there is no tier '{tier}' under 'tiers' (there are: {known}); add it "
+            "and reload, or 'patchbay tenants set NAME --tier TIER'"
+        )
+
+
+def _some(names: Sequence[str]) -> str:
+    """The first of `names`, and how many more there are."""
+    more = len(names) - _MOST_NAMED
+    return f"{', '.join(names[:_MOST_NAMED])}{f' and {more} more' if more > 0 else ''}"
 
 
 def differences(before: PolicyConfig, now: PolicyConfig) -> tuple[str, ...]:

@@ -116,6 +116,12 @@ class Metrics:
             registry=registry,
         )
 
+        self._without_tier = Gauge(
+            "patchbay_router_tenants_without_tier",
+            "Tenants that are refused, since the configuration does not have their tier.",
+            registry=registry,
+        )
+
     def _add_ways(self, registry: CollectorRegistry) -> None:
         self._waits = Histogram(
             "patchbay_router_wait_seconds",
@@ -308,6 +314,10 @@ class Metrics:
     def watch_waiting(self, count: Callable[[], int]) -> None:
         """Takes the requests that wait from `count` whenever the metrics are read."""
         self._waiting.set_function(count)
+
+    def watch_tenants_without_tier(self, count: Callable[[], int]) -> None:
+        """Takes the tenants whose tier is unknown from `count` whenever the metrics are read."""
+        self._without_tier.set_function(count)
 
     def waited(self, seconds: float) -> None:
         """Notes how long a request waited for its turn."""

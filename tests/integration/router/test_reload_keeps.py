@@ -7,7 +7,9 @@ import pytest
 import yaml
 
 from patchbay.core.errors import ConfigError
+from patchbay.core.tenancy import Limits
 from patchbay.launch.routing import policy_of_patchbay
+from patchbay.registry.records import Scope
 from patchbay.router.canary.plan import MetricConfig
 from patchbay.router.policy import differences, policy_of_router
 from tests.fakes.engine import FakeEngine
@@ -15,6 +17,7 @@ from tests.fakes.installation import Installation
 from tests.fakes.routers import until
 from tests.integration.router.test_control import controlled
 from tests.integration.router.trying import SLOW, routed, start, two_revisions, until_phase
+from tests.integration.router.wire import post
 
 pytestmark = pytest.mark.anyio
 GUARDED: dict[str, Any] = {
@@ -57,6 +60,33 @@ async def test_no_guard_and_no_limit_goes_without_a_word_in_the_file(
     told = installation.registry.audit(limit=1)[0]
     removed = {"guards.pii removed", "guard_all.pii removed", "tiers.default removed"}
     assert (told.action, set(told.details["changed"])) == ("policy.reload", removed)
+
+
+async def test_a_tier_that_tenants_are_of_does_not_go_and_one_that_nobody_knows_lets_nobody_in(
+    tmp_path: Path, installation: Installation, caplog: pytest.LogCaptureFixture
+) -> None:
+    accounts = installation.registry.accounts
+    accounts.create_tenant("acme", tier="pro", limits=Limits(), actor="ml")
+    key, _ = accounts.create_key("acme", Scope(), actor="ml")
+    shown = f"Bearer {key.text}"
+    file, tiered = tmp_path / "policy.yaml", GUARDED | {"tiers": {"pro": {}}}
+    file.write_text(yaml.safe_dump(tiered))
+    async with controlled(tmp_path, FakeEngine(), policy_file=file, **tiered) as router:
+        assert (await post(router, authorization=shown)).status_code == 200
+        file.write_text(yaml.safe_dump(GUARDED))
+        with pytest.raises(ConfigError, match=r"'pro' has gone from it.*acme"):
+            await router.policy.reload()
+        assert (await post(router, authorization=shown)).status_code == 200
+        accounts.set_tenant("acme", tier="gold", actor="ml")
+        await until(lambda: router.policy.tenants_without_tier == 1)
+        assert "no tier 'gold'" in caplog.text
+        assert "patchbay_router_tenants_without_tier 1.0" in router.metrics.render().decode()
+        refused = await post(router, authorization=shown)
+        assert (refused.status_code, refused.headers["retry-after"]) == (503, "30")
+        file.write_text(yaml.safe_dump(GUARDED | {"tiers": {"pro": {}, "gold": {}}}))
+        await router.policy.reload()
+        assert (await post(router, authorization=shown)).status_code == 200
+        assert router.policy.tenants_without_tier == 0
 
 
 async def test_a_router_that_is_started_again_does_not_take_a_file_that_has_lost_its_guards(tmp_path: Path) -> None:

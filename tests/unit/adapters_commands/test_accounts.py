@@ -78,6 +78,18 @@ def test_a_tenants_limits_are_changed_one_by_one_and_wrong_ones_are_refused() ->
     assert run("tenants", "set", "acme", "--limit", "concurrent=-3").exit_code == 2
 
 
+def test_a_tier_that_the_file_does_not_have_is_refused_with_the_nearest(here: Path) -> None:
+    assert "nobody can tell" in run("tenants", "create", "early", "--tier", "pro").stderr
+    (here / "patchbay.yaml").write_text("base: m\ntiers: {pro: {}}\n")
+    wrong = run("tenants", "create", "acme", "--tier", "pros")
+    assert (wrong.exit_code, "did you mean 'pro'" in wrong.output) == (4, True)
+    assert "default, pro" in run("tenants", "create", "acme", "--tier", "gold").output
+    assert run("tenants", "create", "acme", "--tier", "pro").exit_code == 0
+    assert run("tenants", "set", "acme", "--tier", "gold").exit_code == 4
+    assert run("tenants", "set", "acme", "--tier", "gold", "--anyway").exit_code == 0
+    assert run("tenants", "set", "acme", "--tier", "default").exit_code == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [
