@@ -41,7 +41,7 @@ from patchbay.router.http.port import Port, PortLimits
 from patchbay.router.idle_settings import idle_settings, open_to_all
 from patchbay.router.policy import PolicyHolder, ReadPolicy
 from patchbay.router.request.endings import Endings
-from patchbay.router.request.handler import HandlerParts
+from patchbay.router.request.handler_parts import HandlerParts
 from patchbay.router.request.public_app import PublicApp
 from patchbay.router.telemetry.access_log import AccessLog
 from patchbay.router.telemetry.metrics import Metrics
@@ -230,6 +230,7 @@ class Router:
             time.perf_counter,
             self._key,
             self.live_canaries,
+            lambda: self.control.follower.snapshot.adapters if self.control is not None else {},
         )
 
     async def reload(self) -> None:
