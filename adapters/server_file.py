@@ -1,12 +1,12 @@
 """What the servers' file names: tiers, routes, models. Commands check by it what people type. Pure, but for reading."""
 
-import difflib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 from patchbay.core.errors import NotFound
+from patchbay.core.names import meant
 from patchbay.core.settings import load_yaml
 from patchbay.core.tenancy import DEFAULT_TIER
 
@@ -15,14 +15,12 @@ _AUTO = "auto"
 
 @dataclass(frozen=True, slots=True)
 class FileNames:
-    """The names in `file`. `models`: of adapters and of the base; `whole`: whether no others can be served, which a
-    router's file, whose replicas may be any servers, cannot tell."""
+    """The names in `file`. `models`: of adapters and of the base, as far as it says."""
 
     file: Path
     tiers: frozenset[str]
     routes: frozenset[str]
     models: frozenset[str]
-    whole: bool
 
     @classmethod
     def read(cls, file: Path) -> Self:
@@ -34,7 +32,6 @@ class FileNames:
             frozenset({DEFAULT_TIER, *_keys(data, "tiers")}),
             frozenset({*_keys(data, "routes"), *auto}),
             frozenset({*_keys(data, "adapters"), *_base(data)}),
-            whole="base" in data,
         )
 
 
@@ -42,10 +39,7 @@ def require(what: str, name: str, known: Collection[str], *, where: str, hint: s
     """Raises NotFound where there is no `what` of that `name`, with the nearest one, or all where they are few."""
     if name in known:
         return
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    listed = ", ".join(sorted(known)) or "none"
-    more = f"did you mean '{near[0]}'?" if near else f"there are: {listed}"
-    raise NotFound(f"There is no {what} '{name[:80]}' {where} ({more}).", hint=hint)
+    raise NotFound(f"There is no {what} '{name[:80]}' {where} ({meant(name, known)}).", hint=hint)
 
 
 def _keys(data: Mapping[str, Any], section: str) -> frozenset[str]:

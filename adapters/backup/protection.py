@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from patchbay.core.errors import RegistryError
 
 _MOST_NAMED = 5
-_Rows = list[tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ def _is_looser(then: Mapping[str, float], now: Mapping[str, float]) -> bool:
     return any(name not in then or then[name] > limit for name, limit in now.items())
 
 
-def _rows(reader: sqlite3.Connection, query: str) -> _Rows:
+def _rows(reader: sqlite3.Connection, query: str) -> list[tuple[Any, ...]]:
     """The rows, none where the registry is older than their table."""
     table = query.rpartition(" ")[2]
     known = reader.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", (table,)).fetchone()

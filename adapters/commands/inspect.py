@@ -7,15 +7,13 @@ import typer
 
 from patchbay.adapters.commands.output import activity, console, facts, moment, print_json, size, table
 from patchbay.adapters.commands.push import provenance_facts
-from patchbay.adapters.commands.session import AsJson, Config, Session, opened, tell
+from patchbay.adapters.commands.session import ALIVE_S, AsJson, Config, Session, opened, tell
 from patchbay.adapters.workdir import workdir
 
 if TYPE_CHECKING:
     from patchbay.registry.records import AdapterView, Placement, ReplicaReport, Revision
 
 _MOST_MODULES = 12
-# A router gives a sign of life every two seconds.
-_ALIVE_S = 15.0
 
 
 def list_adapters(config: Config = None, as_json: AsJson = False) -> None:
@@ -161,7 +159,7 @@ def _details(details: Mapping[str, object]) -> str:
 
 def _tell_age(session: Session, reports: Sequence["ReplicaReport"]) -> None:
     """Says that what replicas hold is as it was, where no router is there to know better."""
-    if reports and not session.registry.routers(_ALIVE_S):
+    if reports and not session.registry.routers(ALIVE_S):
         last = max(report.seen_at for report in reports)
         tell(f"note: no router lives on this registry; what replicas hold is as last seen, {moment(last)}.")
 

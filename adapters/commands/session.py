@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from patchbay.registry.registry import Registry
 
 DEFAULT_FILE = Path("patchbay.yaml")
+# A router gives a sign of life every two seconds.
+ALIVE_S = 15.0
 Config = Annotated[
     Path | None, typer.Option("--config", "-c", help="The servers' patchbay.yaml; by default the one that is here.")
 ]

@@ -90,6 +90,21 @@ def test_a_tier_that_the_file_does_not_have_is_refused_with_the_nearest(here: Pa
     assert run("tenants", "set", "acme", "--tier", "default").exit_code == 0
 
 
+def test_a_key_opens_no_name_that_is_nowhere_known(here: Path) -> None:
+    run("tenants", "create", "acme")
+    assert "nobody can tell" in run("keys", "create", "acme", "--route", "suport", "--adapter", "sqll").stderr
+    (here / "patchbay.yaml").write_text(
+        "base: {model: m, name: tiny}\nadapters: {sql: ./sql}\nroutes: {support: sql}\n"
+    )
+    for option, wrong, right in (("--route", "suport", "support"), ("--adapter", "sqll", "sql")):
+        refused = run("keys", "create", "acme", option, wrong)
+        assert (refused.exit_code, f"did you mean '{right}'" in refused.output) == (4, True)
+        assert run("keys", "create", "acme", option, wrong, "--anyway").exit_code == 0
+        assert run("keys", "create", "acme", option, right).exit_code == 0
+    assert run("keys", "create", "acme", "--adapter", "tiny").exit_code == 0
+    assert "no router lives" in run("keys", "create", "acme").stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [

@@ -9,7 +9,7 @@ from typer.testing import CliRunner, Result
 from patchbay.adapters.config import has_registry, load_registry_config
 from patchbay.command import build_app
 from patchbay.router.config import load_router_file
-from patchbay.router.policy import policy_of_router
+from patchbay.router.policy import read_router_file
 
 ROUTER = {
     "replicas": ["http://127.0.0.1:9001"],
@@ -63,7 +63,7 @@ def test_with_a_registry_written_the_command_and_the_router_mean_the_same(
         section = load_router_file(file)["registry"]
         assert section.get("url", config.url.get_secret_value()) == config.url.get_secret_value()
         assert run("tenants", "create", "acme", "-c", "r3.yaml").exit_code in (0, 5)
-        policy_of_router(file)
+        read_router_file(file)
     monkeypatch.setenv("PATCHBAY_REGISTRY", f"sqlite:///{here / 'third.db'}")
     assert load_router_file(file)["registry"]["url"] == f"sqlite:///{here / 'third.db'}"
 
