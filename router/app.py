@@ -38,7 +38,8 @@ from patchbay.router.fleet.fleet import Fleet
 from patchbay.router.http.asgi_listener import Listener, bind, url_of
 from patchbay.router.http.origin_check import OriginCheck
 from patchbay.router.http.port import Port, PortLimits
-from patchbay.router.idle_settings import idle_settings, open_to_all
+from patchbay.router.idle_settings import open_to_all
+from patchbay.router.name_check import NameCheck
 from patchbay.router.policy import PolicyHolder, ReadPolicy
 from patchbay.router.request.endings import Endings
 from patchbay.router.request.handler_parts import HandlerParts
@@ -85,6 +86,8 @@ class Router:
         self.control = self._open_control(config)
         self.policy = PolicyHolder(config, self._access, utc_now, must_show=not is_loopback(config.host), read=read)
         self.policy.told = self._audit_reload
+        self._names = NameCheck(self.fleet, self.control, config.adapters)
+        self.policy.warned = self._names.warnings
         if self.control is not None:
             # Here, and not with the next request: what is wrong with tenants is said once it is known.
             self.control.follower.told.append(lambda _: self.policy.look())
@@ -171,6 +174,7 @@ class Router:
             await asyncio.gather(self._public.up.wait(), self._admin.up.wait())
             self.up.set()
             self._tell_state()
+            background.append(tasks.create_task(self._names.tell(self.policy)))
             await self._stop.wait()
             await self._drain(public)
             self._admin.stop()
@@ -182,7 +186,7 @@ class Router:
         """Says what an operator should know at the start."""
         if self.policy.clients.is_open:
             _log.info("%s", open_to_all(self.url, has_registry=self.control is not None))
-        for words in idle_settings(self._config):
+        for words in self._names.idle(self._config):
             _log.warning("%s", words)
         _log.info("listening on %s, admin on %s", self.url, self.admin_url)
         _tell_names(self._config)

@@ -222,7 +222,7 @@ class RouterConfig(PolicyConfig):
 
     With a `registry` (`{}` for the default one) names mean what its channels say, the replicas are made to hold that,
     and its tenants and keys count; without one none do. `adapters` are brought into it. `policy_file`: where `routes`,
-    `auto`, `tiers` and `prices` are read anew from. `name`: what it is called there, by default by its machine and
+    `auto`, `guards`, `guard_all`, `tiers` and `prices` are read anew from. `name`: what it is called there, by default by its machine and
     process; `registry_poll_s`: how often it is looked at; `rollout_timeout_s`: how long replicas may take to get a
     revision.
     """

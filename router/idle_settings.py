@@ -3,15 +3,13 @@
 from collections.abc import Iterator
 
 from patchbay.core.tenancy import DEFAULT_TENANT, DEFAULT_TIER
-from patchbay.router.config import RouterConfig
+from patchbay.router.config import PolicyConfig
 
 _WRITE = "add 'registry: {}' to the router's file"
 
 
-def idle_settings(config: RouterConfig) -> Iterator[str]:
-    """What never applies of `config`, in words that say what to write; nothing where there is a registry."""
-    if config.registry is not None:
-        return
+def idle_settings(config: PolicyConfig) -> Iterator[str]:
+    """What never applies of `config` without a registry, in words that say what to write."""
     tiers = sorted(set(config.tiers) - {DEFAULT_TIER})
     if tiers:
         yield (

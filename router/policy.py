@@ -13,7 +13,7 @@ from typing import Any
 
 from patchbay.core.errors import ConfigError, InvalidRequest
 from patchbay.core.paths import cache_dir
-from patchbay.core.settings import load_yaml, parse_settings
+from patchbay.core.settings import Settings, load_yaml, parse_settings
 from patchbay.core.tenancy import DEFAULT_TIER
 from patchbay.core.thread_pools import Threads
 from patchbay.guards.pipeline import Guards, compile_guards
@@ -22,6 +22,7 @@ from patchbay.router.config import PolicyConfig, RouterConfig, load_router_file
 from patchbay.router.routes.table import RouteTable, compile_table
 from patchbay.router.tenants.clients import Clients, clients_of
 
+# Reads the whole of a file, of which the policy is a part.
 ReadPolicy = Callable[[Path], PolicyConfig]
 # What a reload must not lose, and how a file says that there is none.
 _PROTECTS: Mapping[str, str] = {"guards": "{}", "guard_all": "[]", "tiers": "{}", "routes": "{}"}
@@ -41,11 +42,22 @@ class Policy:
     number: int = 1
 
 
+@dataclass(frozen=True, slots=True)
+class Reloaded:
+    """What a reload did. `changed`: what it has changed, by name; `restart`: keys that are others than at the start and
+    need one; `warnings`: what in it means nothing here."""
+
+    policy: Policy
+    changed: tuple[str, ...]
+    restart: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
 class PolicyHolder:
     """Holds the current `policy` and the `clients` under it. Reads the configuration when it is made: raises
     ConfigError. `access`: the registry's tenants and keys, as they are now, None before anybody can know; `must_show`:
     whether a key is asked for even where there is none yet; `read`: reads the file, the whole of it, as the start does;
-    `told`: is given what a reload has changed, by name."""
+    `told`: is given what a reload has changed, by name; `warned`: says what in a policy means nothing here."""
 
     def __init__(
         self,
@@ -57,7 +69,7 @@ class PolicyHolder:
         read: ReadPolicy | None = None,
     ) -> None:
         self._file = config.policy_file
-        self._read = read or policy_of_router
+        self._read = read or read_router_file
         self._api_keys = tuple(key.get_secret_value() for key in config.api_keys)
         self._utc_now = utc_now
         self._must_show = must_show
@@ -68,6 +80,8 @@ class PolicyHolder:
         self._cache = config.guard_cache or user_cache()
         own = PolicyConfig(**{name: getattr(config, name) for name in PolicyConfig.model_fields})
         self._said: Mapping[str, str] = {}
+        self._at_start: PolicyConfig | None = None
+        self.warned: Callable[[PolicyConfig], Sequence[str]] = _nothing
         self.policy = self._compiled(own)
         self._take_newer()
         self._known = self._clients()
@@ -91,37 +105,41 @@ class PolicyHolder:
         """How many tenants are refused, since nobody knows their tier. From any thread."""
         return len(self._known.unknown_tiers)
 
-    async def reload(self) -> Policy:
+    async def reload(self) -> Reloaded:
         """Reads the file anew. Raises ConfigError where any of it is wrong, and InvalidRequest where the router was
         started without one; then nothing has changed."""
         if self._file is None:
             raise InvalidRequest("This router was started without a configuration file, so there is nothing to read.")
         async with self._turn:
             try:
-                fresh = await self._threads.run(self._fresh, self._file)
+                whole, fresh = await self._threads.run(self._fresh, self._file)
             except ConfigError as error:
                 _log.warning("the configuration was not read anew, all stays as it was: %s", error)
                 raise
             changed = differences(self.policy.config, fresh.config)
             self.policy = replace(fresh, number=self.policy.number + 1)
             self._known = self._clients()
-            _log.info("the configuration was read anew: %s", ", ".join(changed) or "nothing has changed")
+            restart = tuple(restart_keys(self._at_start, whole)) if self._at_start is not None else ()
+            done = Reloaded(self.policy, changed, restart, tuple(self.warned(fresh.config)))
+            _tell(done)
             if self.told is not None and changed:
                 await self.told(changed)
-            return self.policy
+            return done
 
-    def _fresh(self, file: Path) -> Policy:
-        config = self._read(file)
+    def _fresh(self, file: Path) -> tuple[PolicyConfig, Policy]:
+        """What the whole file says, and its policy."""
+        whole = self._read(file)
+        config = policy_of(whole)
         check_kept(self.policy.config, config, source=str(file))
         check_tiers(self.policy.config, config, self._access(), source=str(file))
-        return self._compiled(config)
+        return whole, self._compiled(config)
 
     def _take_newer(self) -> None:
         """A router that is started again by its supervisor has the file as it was then: it may have been read anew."""
         if self._file is None or not self._file.exists():
             return
         try:
-            fresh = self._fresh(self._file)
+            self._at_start, fresh = self._fresh(self._file)
             if fresh.config != self.policy.config:
                 self.policy = fresh
         except ConfigError as error:
@@ -151,11 +169,11 @@ def user_cache() -> Path:
     return cache_dir() / "guards"
 
 
-def policy_of_router(file: Path, flags: Mapping[str, Any] | None = None) -> PolicyConfig:
-    """What is policy of a router's configuration, which is checked as a whole, with `flags` over it, as at the start.
-    Raises ConfigError."""
+def read_router_file(file: Path, flags: Mapping[str, Any] | None = None) -> RouterConfig:
+    """A router's configuration, which is checked as a whole, with `flags` over it, as at the start. Raises
+    ConfigError."""
     data = {"replicas": [_ANY_REPLICA], **load_router_file(file), **(flags or {})}
-    return policy_of(parse_settings(RouterConfig, data, source=str(file)))
+    return parse_settings(RouterConfig, data, source=str(file))
 
 
 def policy_of(config: PolicyConfig) -> PolicyConfig:
@@ -200,10 +218,34 @@ def tier_faults(unknown: Mapping[str, str], config: PolicyConfig) -> Iterator[st
         )
 
 
+def _nothing(_config: PolicyConfig) -> Sequence[str]:
+    return ()
+
+
+def _tell(done: Reloaded) -> None:
+    _log.info("the configuration was read anew: %s", ", ".join(done.changed) or "nothing has changed")
+    if done.restart:
+        _log.warning("these keys have changed in the file and need a restart: %s", ", ".join(done.restart))
+    for words in done.warnings:
+        _log.warning("%s", words)
+
+
 def _some(names: Sequence[str]) -> str:
     """The first of `names`, and how many more there are."""
     more = len(names) - _MOST_NAMED
     return f"{', '.join(names[:_MOST_NAMED])}{f' and {more} more' if more > 0 else ''}"
+
+
+def restart_keys(before: Settings, now: Settings, place: str = "") -> Iterator[str]:
+    """The keys, but those of the policy, in which a file says something else than `before`: `router.port`."""
+    for name in type(before).model_fields:
+        if not place and name in PolicyConfig.model_fields:
+            continue
+        old, new = getattr(before, name), getattr(now, name)
+        if isinstance(old, Settings) and type(old) is type(new):
+            yield from restart_keys(old, new, f"{place}{name}.")
+        elif old != new:
+            yield f"{place}{name}"
 
 
 def differences(before: PolicyConfig, now: PolicyConfig) -> tuple[str, ...]:

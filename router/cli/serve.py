@@ -44,9 +44,9 @@ def serve_file(file: Path, read: "ReadPolicy", *, verbose: bool) -> None:
 
 
 def _reading(flags: dict[str, Any]) -> "ReadPolicy":
-    from patchbay.router.policy import policy_of_router
+    from patchbay.router.policy import read_router_file
 
-    return partial(policy_of_router, flags=flags)
+    return partial(read_router_file, flags=flags)
 
 
 def _configure(path: Path | None, flags: dict[str, Any]) -> "RouterConfig":

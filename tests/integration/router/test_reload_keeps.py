@@ -3,15 +3,16 @@
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import yaml
 
 from patchbay.core.errors import ConfigError
 from patchbay.core.tenancy import Limits
-from patchbay.launch.routing import policy_of_patchbay
+from patchbay.launch.routing import read_patchbay_file
 from patchbay.registry.records import Scope
 from patchbay.router.canary.plan import MetricConfig
-from patchbay.router.policy import differences, policy_of_router
+from patchbay.router.policy import differences, read_router_file, restart_keys
 from tests.fakes.engine import FakeEngine
 from tests.fakes.installation import Installation
 from tests.fakes.routers import until
@@ -102,16 +103,16 @@ def test_the_whole_of_a_patchbay_file_is_checked_and_near_names_are_suggested(tm
     file = tmp_path / "patchbay.yaml"
     file.write_text(yaml.safe_dump(GUARDED | {"router": {"prot": 80}}))
     with pytest.raises(ConfigError, match="did you mean 'port'"):
-        policy_of_patchbay(file)
+        read_patchbay_file(file)
     file.write_text(yaml.safe_dump(GUARDED | {"router": {"port": 8099}}))
-    assert policy_of_patchbay(file).guard_all == ("pii",)
+    assert read_patchbay_file(file).guard_all == ("pii",)
 
 
 def test_what_a_reload_changes_is_told_by_name(tmp_path: Path) -> None:
     one, other = tmp_path / "one.yaml", tmp_path / "other.yaml"
     one.write_text(yaml.safe_dump(GUARDED))
     other.write_text(yaml.safe_dump(GUARDED | {"routes": {"a": {"model": "sql"}, "b": {"model": "sql"}}}))
-    changed = differences(policy_of_router(one), policy_of_router(other))
+    changed = differences(read_router_file(one), read_router_file(other))
     assert changed == ("routes.a changed", "routes.b added")
 
 
@@ -128,3 +129,41 @@ async def test_a_reload_that_takes_a_canarys_guard_says_that_it_sees_nothing_any
         file.write_text(yaml.safe_dump(GUARDED | {"guard_all": []}))
         await router.policy.reload()
     assert "canary 1 of sql@2 sees nothing of guards any more" in caplog.text
+
+
+async def test_a_reload_says_what_changed_what_needs_a_restart_and_what_names_nothing(
+    tmp_path: Path, installation: Installation, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = tmp_path / "policy.yaml"
+    file.write_text(yaml.safe_dump(GUARDED))
+    async with controlled(tmp_path, FakeEngine(), policy_file=file, **GUARDED) as router:
+        await until(lambda: router.public_app.ready)
+        routes = {"a": {"model": "demo-base", "tenants": ["acmee"]}, "b": "demo-bas"}
+        changed = GUARDED | {"routes": routes, "port": 8099, "breaker": {"open_s": 3}}
+        file.write_text(yaml.safe_dump(changed))
+        async with httpx.AsyncClient() as http:
+            told = (await http.post(f"{router.admin_url}/admin/v1/reload", json={})).json()
+    assert told["changed"] == ["routes.a changed", "routes.b added"]
+    assert told["needs_restart"] == ["port", "breaker.open_s"]
+    assert [one.partition(" (")[0] for one in told["warnings"]] == [
+        "routes.a.tenants: there is no tenant 'acmee'",
+        "routes.b: nothing is called 'demo-bas'",
+    ]
+    assert "need a restart: port, breaker.open_s" in caplog.text
+    assert "demo-bas" in caplog.text
+
+
+def test_keys_that_need_a_restart_are_named_in_the_file_of_up_too(tmp_path: Path) -> None:
+    one, other = tmp_path / "one.yaml", tmp_path / "other.yaml"
+    one.write_text(yaml.safe_dump(GUARDED | {"base": "m"}))
+    other.write_text(yaml.safe_dump(GUARDED | {"base": "n", "router": {"port": 8099, "api_keys": ["k"]}, "routes": {}}))
+    told = set(restart_keys(read_patchbay_file(one), read_patchbay_file(other)))
+    assert told - {"router.policy_file"} == {"base.model", "router.port", "router.api_keys"}
+
+
+async def test_at_the_start_a_router_says_what_its_routes_name_and_is_not_there(
+    tmp_path: Path, installation: Installation, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with controlled(tmp_path, FakeEngine(), routes={"a": {"model": "demo-bas", "tenants": ["acme"]}}):
+        await until(lambda: "nothing is called 'demo-bas' (did you mean 'demo-base'?)" in caplog.text)
+    assert "there is no tenant 'acme'" in caplog.text

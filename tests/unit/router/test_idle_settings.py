@@ -1,6 +1,5 @@
 from typing import Any
 
-from patchbay.adapters.config import RegistryConfig
 from patchbay.router.config import RouterConfig
 from patchbay.router.idle_settings import idle_settings, open_to_all
 
@@ -16,11 +15,10 @@ TENANTED: dict[str, Any] = {
 }
 
 
-def test_without_a_registry_what_names_tenants_is_said_to_be_idle_and_with_one_nothing() -> None:
+def test_without_a_registry_what_names_tenants_is_said_to_be_idle() -> None:
     said = list(idle_settings(RouterConfig.model_validate(TENANTED)))
     assert [one.partition(":")[0] for one in said] == ["tiers pro", "routes.acmes.tenants", "guards.pii.tenants"]
     assert all("registry: {}" in one for one in said)
-    assert not list(idle_settings(RouterConfig.model_validate(TENANTED | {"registry": RegistryConfig()})))
 
 
 def test_an_open_port_says_how_it_is_closed_as_things_are() -> None:
