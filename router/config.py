@@ -222,9 +222,9 @@ class RouterConfig(PolicyConfig):
 
     With a `registry` (`{}` for the default one) names mean what its channels say, the replicas are made to hold that,
     and its tenants and keys count; without one none do. `adapters` are brought into it. `policy_file`: where `routes`,
-    `auto`, `guards`, `guard_all`, `tiers` and `prices` are read anew from. `name`: what it is called there, by default by its machine and
-    process; `registry_poll_s`: how often it is looked at; `rollout_timeout_s`: how long replicas may take to get a
-    revision.
+    `auto`, `guards`, `guard_all`, `tiers` and `prices` are read anew from. `name`: what it is called there, by default
+    by its machine and process; `registry_poll_s`: how often it is looked at; `rollout_timeout_s`: how long replicas may
+    take to get a revision.
     """
 
     name: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$")

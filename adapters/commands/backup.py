@@ -77,7 +77,7 @@ def restore(
 
         url = settings.url.get_secret_value()
         target = RestoreTarget(sqlite_file(url), url, ArtifactStore.open(settings.artifacts))
-        manifest, lost = check_backup(folder, under_way.tell), ()
+        manifest, lost = check_backup(folder, under_way.tell), tuple[str, ...]()
         with sole_user(data_dir()):
             if manifest.database is not None:
                 check_target(target, force=force)
