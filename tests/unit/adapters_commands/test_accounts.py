@@ -170,6 +170,9 @@ def test_a_route_is_explained_and_evaluated_by_the_file_that_is_here(here: Path)
     assert done.exit_code == 1
     assert json.loads(done.stdout)["confusion"]["a"] == {"a": 1, "rest": 1}
     assert run("route", "explain", "x", "--model", "nothing").exit_code == 2
+    (here / "patchbay.yaml").rename(here / "other.yaml")
+    assert "-c FILE" in run("route", "eval", "texts.jsonl").output
+    assert run("route", "eval", "texts.jsonl", "-c", "other.yaml").exit_code == 0
 
 
 @pytest.mark.parametrize("line", ["no json", '{"text": 1, "route": "a"}', '{"text": "x", "route": "zzz"}', ""])
