@@ -43,10 +43,20 @@ def mark(file: Path) -> None:
 def lost(file: Path, sign: Path, what: str) -> RegistryError:
     """The error where the registry in `file` is gone: `what` is found in its place."""
     return RegistryError(
-        f"The registry {file} was there before ({sign.name} says so), and {what} now.",
+        f"The registry {file} was there before ({_told(file, sign)}), and {what} now.",
         hint="Put it back or restore a backup (patchbay restore DIR), or have a new, empty one: "
         "patchbay registry migrate --new.",
     )
+
+
+def _told(file: Path, sign: Path) -> str:
+    """What `sign` is, in words."""
+    if sign.parent == file.parent:
+        return f"{sign.name} is beside it"
+    spool = Spool(_beside(file, ".spool")).folder
+    if sign.parent == spool:
+        return f"{spool.name} has usage for it"
+    return f"{file.parent / 'artifacts'} has adapters of it"
 
 
 def _beside(file: Path, suffix: str) -> Path:

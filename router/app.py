@@ -366,8 +366,10 @@ def _tell_names(config: RouterConfig) -> None:
     ):
         if not is_loopback(host) and not names:
             _log.warning(
-                "%s: only requests to IP addresses and localhost are answered; add other names to '%s'",
+                "%s: only requests to IP addresses and localhost are answered; add other names to '%s' "
+                "('router.%s' in a patchbay.yaml)",
                 host,
+                setting,
                 setting,
             )
 

@@ -33,6 +33,7 @@ def list_keys(
     Example: patchbay keys list acme
     """
     with opened(config) as session:
+        session.check_tenant(tenant)
         found = session.registry.accounts.keys(tenant)
     if as_json:
         print_json([_shown(one) for one in found])

@@ -65,6 +65,15 @@ class Session:
 
         return Lifecycle(self.registry)
 
+    def check_tenant(self, name: str | None) -> None:
+        """Raises NotFound, with the nearest name, where there is no tenant of that name; None is any."""
+        from patchbay.adapters.server_file import require
+        from patchbay.core.tenancy import DEFAULT_TENANT
+
+        if name is not None:
+            known = {DEFAULT_TENANT, *(tenant.name for tenant in self.registry.accounts.tenants())}
+            require("tenant", name, known, where="in the registry", hint="patchbay tenants list")
+
     def base(self, folder: Path | None) -> "BaseLayout | None":
         """The base model in `folder`, else in the configuration's, where that is a folder."""
         from patchbay.adapters.publish import register_folder_base

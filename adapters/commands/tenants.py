@@ -145,7 +145,8 @@ def _changed(before: "Limits | None", given: list[str]) -> "Limits":
 
 
 def _limits(limits: "Limits") -> str:
-    return ", ".join(f"{name}={value:g}" for name, value in limits if value is not None) or "-"
+    # As they are typed: no 2e+06.
+    return ", ".join(f"{name}={value:.15g}" for name, value in limits if value is not None) or "-"
 
 
 def _shown(tenant: "TenantRecord") -> dict[str, object]:

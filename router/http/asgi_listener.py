@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import socket
 from collections.abc import Iterator
 from typing import Any
@@ -10,6 +11,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from patchbay.core.errors import InvalidRequest, StartError, openai_body
+from patchbay.core.port_owner import whose_port
 from patchbay.router.http.takeover import share_port
 
 _BACKLOG = 2048
@@ -182,7 +184,9 @@ def bind(host: str, port: int, *, shared: bool = False) -> socket.socket:
     except OSError as error:
         bound.close()
         hint = "Stop what listens there, or choose another port."
-        raise StartError(f"Cannot listen on {host}:{port}: {error.strerror}.", hint=hint) from error
+        taken = error.errno == errno.EADDRINUSE
+        said = f"Port {port} on {host} is taken{whose_port(port)}." if taken else ""
+        raise StartError(said or f"Cannot listen on {host}:{port}: {error.strerror}.", hint=hint) from error
     return bound
 
 

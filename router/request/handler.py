@@ -374,5 +374,7 @@ class RequestHandler:
         if usage is None or exchange.counted is None:
             return
         route, model = exchange.counted
-        failed = exchange.outcome not in ("ok", "cancelled") or not exchange.relay.head_sent
+        # Whoever went away before an answer began was not failed.
+        unanswered = not exchange.relay.head_sent and not exchange.request.gone
+        failed = exchange.outcome not in ("ok", "cancelled") or unanswered
         usage.add(client.tenant, route, model, exchange.used, exchange.cost, failed=failed)

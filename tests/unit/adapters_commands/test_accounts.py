@@ -119,7 +119,17 @@ def test_what_is_not_there_or_not_right_ends_with_its_own_exit_code(arguments: t
     assert run(*arguments).exit_code == code
 
 
+def test_nobody_is_said_to_be_nobody_and_limits_are_shown_as_they_are_typed() -> None:
+    run("tenants", "create", "acme", "--limit", "tokens_per_day=2000000")
+    assert "tokens_per_day=2000000 " in f"{run('tenants', 'list').stdout} ".replace("\n", " ")
+    for command in (("usage",), ("keys", "list")):
+        wrong = run(*command, "acmee")
+        assert (wrong.exit_code, "did you mean 'acme'" in wrong.output) == (4, True)
+        assert run(*command, "acme").exit_code == run(*command, "default").exit_code == 0
+
+
 def test_usage_is_summed_and_comes_as_csv(here: Path) -> None:
+    run("tenants", "create", "acme")
     now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
     with Registry.open(f"sqlite:///{here / 'registry.db'}") as registry:
         for number in (1, 2):
