@@ -16,6 +16,8 @@ from patchbay.core.settings import Settings, load_yaml, parse_settings
 
 # The largest that vLLM 0.32 takes.
 MAX_RANK = 512
+# Sections that only a file of `patchbay up` has: that has a registry, also where the file says nothing of it.
+_OF_UP = frozenset({"base", "engine", "lora", "restart", "router"})
 
 
 class ArtifactsConfig(Settings):
@@ -95,12 +97,25 @@ def registry_section(data: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     return section
 
 
+def has_registry(data: Mapping[str, Any]) -> bool:
+    """Whether the servers of a file with this `data` read a registry. `patchbay up` always does; `patchbay router` only
+    where the file has `registry`. What could be either's file is taken for the router's."""
+    of_up = _OF_UP.intersection(data) or isinstance(data.get("replicas"), dict)
+    return not data or "registry" in data or bool(of_up)
+
+
 def load_registry_config(file: Path | None) -> tuple[RegistryConfig, PushDefaults]:
     """What `file`, a patchbay.yaml, says of the registry and of what a push must fit; the defaults where there is none.
 
-    Only these parts of the file are looked at: it is the servers' file, and they check the rest. Raises ConfigError.
+    Only these parts of the file are looked at: it is the servers' file, and they check the rest. Raises ConfigError,
+    also where the router of that file would read no registry.
     """
     data = load_yaml(file) if file is not None else {}
+    if not has_registry(data):
+        raise ConfigError(
+            f"{file} has no 'registry', so a router that is started with it reads none: no tenant, no key, no adapter.",
+            hint="Add the line 'registry: {}' to it and start the router again.",
+        )
     folder = file.absolute().parent if file is not None else Path.cwd()
     source = str(file or "the environment")
     config = parse_settings(RegistryConfig, registry_section(data, folder), source=f"{source}: registry")

@@ -145,8 +145,10 @@ class ModelNotFound(RequestError):
     error_type = "invalid_request_error"
     code = "model_not_found"
 
-    def __init__(self, model: str) -> None:
-        super().__init__(f"The model '{model}' does not exist or you do not have access to it.", param="model")
+    def __init__(self, model: str, *, hint: str | None = None) -> None:
+        said = f"The model '{model}' does not exist or you do not have access to it."
+        super().__init__(said, param="model", hint=hint)
+        self.model = model
 
 
 class NotFound(RequestError):

@@ -4,13 +4,16 @@ Clients use `sql` (an adapter) or `sql@3` (a revision of it). The engine knows a
 `sql@3-1a2b3c4d5e6f`, with the first 12 digits of its digest, so that no other bytes ever have that name.
 """
 
+import difflib
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from patchbay.core.errors import AdapterError
 
 NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}"
 _NAME = re.compile(NAME_PATTERN)
+_MOST_NAMED = 8
 _REFERENCE = re.compile(rf"(?P<name>{NAME_PATTERN})(?:@(?P<number>[1-9][0-9]{{0,8}})(?:-(?P<digest>[0-9a-f]{{12}}))?)?")
 
 
@@ -40,6 +43,14 @@ def parse_reference(model: str) -> Reference | None:
         return None
     number = match["number"]
     return Reference(match["name"], int(number) if number else None, match["digest"])
+
+
+def meant(name: str, known: Collection[str]) -> str:
+    """What to add to the message that nothing is called `name`: the nearest of those that are `known`, or all."""
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    listed = sorted(known)
+    more = f" and {len(listed) - _MOST_NAMED} more" if len(listed) > _MOST_NAMED else ""
+    return f"did you mean '{near[0]}'?" if near else f"there are: {', '.join(listed[:_MOST_NAMED]) or 'none'}{more}"
 
 
 def revision_name(name: str, number: int) -> str:

@@ -11,6 +11,7 @@ from pydantic import Field
 from patchbay.core.settings import Settings
 
 DEFAULT_TENANT = "default"
+DEFAULT_TIER = "default"
 TENANT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _KEY = re.compile(rb"pb-(?P<id>[a-z2-7]{12})-(?P<secret>[A-Za-z0-9_-]{43})")
 _ID_LETTERS = "abcdefghijklmnopqrstuvwxyz234567"

@@ -83,7 +83,8 @@ def demo_texts(
 ) -> None:
     """Prints texts that the demo's `auto` has not learnt from, with their right routes, as JSON lines.
 
-    Example: patchbay demo texts > texts.jsonl && patchbay route eval texts.jsonl
+    Example: patchbay demo texts > texts.jsonl; patchbay demo config > demo.yaml;
+    patchbay route eval texts.jsonl -c demo.yaml
     """
     import json
 

@@ -24,7 +24,7 @@ ADAPTER = "label"
 _CALLERS = 8
 _MAX_CANARY_S = 120.0
 _POLL_S = 0.3
-_HINT = "Is another demo running? Choose other ports: --port, --admin-port, --first-port."
+_OPTIONS = ("--port", "--admin-port", "--first-port")
 
 
 def demo_canary(
@@ -35,8 +35,9 @@ def demo_canary(
     out: Annotated[Path, typer.Option("--out", help="Where the two reports go.")] = Path("canary-demo"),
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on standard output.")] = False,
 ) -> None:
-    """Serves the demo, has callers vote down wrong answers, and tries two revisions of `label`: one that was
-    trained on wrong labels, and one that is as good as the first. Takes about two minutes.
+    """Serves the demo a second time (4 GB of memory; ports and a data directory of its own), has callers vote down
+    wrong answers, and tries two revisions of `label`: one that was trained on wrong labels, and one that is as good as
+    the first. Takes about two minutes, also beside a running demo.
 
     Example: patchbay demo canary --out canary-demo
     """
@@ -86,16 +87,18 @@ class _Demo:
         from patchbay.adapters.config import RegistryConfig
         from patchbay.adapters.publish import Publisher
         from patchbay.launch.demo import demo_models
+        from patchbay.launch.ports import PortUse, check_ports
         from patchbay.launch.subprocesses import patchbay_up
         from patchbay.registry.registry import Registry
 
+        check_ports(PortUse("127.0.0.1", port, name) for port, name in zip(self._ports, _OPTIONS, strict=True))
         began_s = time.monotonic()
         url = f"http://127.0.0.1:{self._ports[0]}"
         models = demo_models(quiet=True)
         settings = RegistryConfig.model_validate(self._registry())
         with contextlib.ExitStack() as opened:
             with self._screen.console.status("starting a replica with vLLM, and a router…"):
-                opened.enter_context(patchbay_up(self._config(models), self._folder, hint=_HINT))
+                opened.enter_context(patchbay_up(self._config(models), self._folder))
             self._screen.print_line(
                 f"[bold]The demo serves[/bold] after {time.monotonic() - began_s:.0f} s; now for callers."
             )

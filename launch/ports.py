@@ -6,9 +6,8 @@ from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-import psutil
-
 from patchbay.core.errors import StartError
+from patchbay.core.port_owner import whose_port
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,18 +57,7 @@ def _describe(use: PortUse, error: OSError) -> str:
     if isinstance(error, socket.gaierror):
         return f"There is no host '{use.host}' here."
     if error.errno == errno.EADDRINUSE:
-        return f"Port {use.port} on {use.host} is taken{_owner(use.port)}."
+        return f"Port {use.port} on {use.host} is taken{whose_port(use.port)}."
     if error.errno == errno.EACCES:
         return f"Port {use.port} is only for privileged processes."
     return f"Cannot listen on {use.host} port {use.port}: {error.strerror}."
-
-
-def _owner(port: int) -> str:
-    """Returns ` by NAME (pid N)` for the process that listens on `port`, or nothing where the system hides it."""
-    try:
-        for connection in psutil.net_connections(kind="tcp"):
-            if connection.status == psutil.CONN_LISTEN and connection.laddr[1:] == (port,) and connection.pid:
-                return f" by {psutil.Process(connection.pid).name()} (pid {connection.pid})"
-    except psutil.Error:
-        pass
-    return ""

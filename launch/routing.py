@@ -7,19 +7,17 @@ import typer
 
 from patchbay.core.errors import PatchbayError, fail
 from patchbay.core.settings import load_yaml
-from patchbay.launch.config import Overrides, load_config
+from patchbay.launch.config import Overrides, PatchbayConfig, load_config
 from patchbay.router.cli.serve import serve_file
-from patchbay.router.config import PolicyConfig
-from patchbay.router.policy import policy_of
 
 # The file may name no base model, because the command line did. The router does not need its name.
 _ANY_BASE = "base"
 
 
-def policy_of_patchbay(file: Path) -> PolicyConfig:
-    """Reads the policy of a patchbay.yaml, and checks the whole file, as at the start. Raises ConfigError."""
+def read_patchbay_file(file: Path) -> PatchbayConfig:
+    """Reads a patchbay.yaml, and checks it as a whole, as at the start. Raises ConfigError."""
     base = None if load_yaml(file).get("base") is not None else _ANY_BASE
-    return policy_of(load_config(file, Overrides(base=base)))
+    return load_config(file, Overrides(base=base))
 
 
 def main(
@@ -28,7 +26,7 @@ def main(
 ) -> None:
     """Runs the router of a `patchbay up`."""
     try:
-        serve_file(config, policy_of_patchbay, verbose=verbose)
+        serve_file(config, read_patchbay_file, verbose=verbose)
     except PatchbayError as error:
         if verbose:
             raise

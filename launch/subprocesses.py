@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from typing import Any
 import httpx
 import yaml
 
+from patchbay.core.admin_token import own_token, token_path
 from patchbay.core.errors import StartError
 
 # Generous, because on a busy machine a base model takes minutes to load.
@@ -23,12 +25,10 @@ _QUIET = {"VLLM_NO_USAGE_STATS": "1", "VLLM_LOGGING_LEVEL": "ERROR", "VLLM_CPU_K
 
 
 @contextlib.contextmanager
-def patchbay_up(config: dict[str, Any], folder: Path, *, hint: str | None = None) -> Iterator[int]:
-    """Runs `patchbay up` with this configuration, and yields its process id.
-
-    The block begins when the router is ready and lists all adapters. `folder`: for the configuration and the log.
-    Raises StartError, with `hint`, where it does not start.
-    """
+def patchbay_up(config: dict[str, Any], folder: Path) -> Iterator[int]:
+    """Runs `patchbay up` with this configuration, and yields its process id once its router is ready and lists all
+    adapters. `folder`: for its files. It has a data directory of its own, so that it runs beside others, with this
+    user's admin token. Raises StartError where it does not start."""
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "patchbay.yaml"
     file.write_text(yaml.safe_dump(config), encoding="utf-8")
@@ -38,24 +38,30 @@ def patchbay_up(config: dict[str, Any], folder: Path, *, hint: str | None = None
     def is_ready() -> bool:
         return httpx.get(f"{url}/healthz").status_code == httpx.codes.OK and lists(url, config["adapters"])
 
-    with running(command, folder / "log", is_ready, hint=hint) as pid:
+    with running(command, folder / "log", is_ready, data=_own_data(folder / "data")) as pid:
         yield pid
 
 
 @contextlib.contextmanager
-def running(command: list[str], log: Path, is_ready: Callable[[], bool], *, hint: str | None = None) -> Iterator[int]:
-    """Runs a process that writes to `log`, and yields its id once it is ready. At the end it is stopped as by Ctrl-C.
-
-    `is_ready`: is polled, and may raise httpx.HTTPError. Raises StartError, with `hint`, where the process ends before
-    it is ready, or takes too long.
-    """
-    env = os.environ | _QUIET
+def running(command: list[str], log: Path, is_ready: Callable[[], bool], *, data: Path | None = None) -> Iterator[int]:
+    """A process that writes to `log`, from when it is ready, by its id; it is ended as by Ctrl-C. `is_ready`: may raise
+    httpx.HTTPError; `data`: its data directory, by default this process'. Raises StartError where it ends before, or
+    takes too long."""
+    env = os.environ | _QUIET | ({"PATCHBAY_DATA_DIR": str(data)} if data is not None else {})
     with log.open("wb") as file, subprocess.Popen(command, stdout=file, stderr=file, env=env) as process:
         try:
-            _wait(is_ready, process, log, hint)
+            _wait(is_ready, process, log)
             yield process.pid
         finally:
             process.send_signal(signal.SIGINT)
+
+
+def _own_data(folder: Path) -> Path:
+    """A data directory for somebody else's process, opened by this user's admin token."""
+    own_token(token_path())
+    folder.mkdir(mode=0o700, exist_ok=True)
+    shutil.copy(token_path(), folder / token_path().name)
+    return folder
 
 
 def lists(url: str, names: Collection[str]) -> bool:
@@ -64,12 +70,18 @@ def lists(url: str, names: Collection[str]) -> bool:
     return response.is_success and {*names} <= {model["id"] for model in response.json()["data"]}
 
 
-def _wait(is_ready: Callable[[], bool], process: "subprocess.Popen[bytes]", log: Path, hint: str | None) -> None:
-    deadline_s = time.monotonic() + _START_S
-    while time.monotonic() < deadline_s and process.poll() is None:
+def _wait(is_ready: Callable[[], bool], process: "subprocess.Popen[bytes]", log: Path) -> None:
+    end_s = time.monotonic() + _START_S
+    while time.monotonic() < end_s and process.poll() is None:
         with contextlib.suppress(httpx.HTTPError):
             if is_ready():
                 return
         time.sleep(_POLL_S)
-    log_tail = log.read_text(encoding="utf-8", errors="replace")[-_LOG_TAIL_CHARACTERS:].strip()
-    raise StartError(f"It does not start: {log_tail or 'it says nothing'}", hint=hint)
+    said = log.read_text(encoding="utf-8", errors="replace")[-_LOG_TAIL_CHARACTERS:].strip()
+    raise StartError(f"It does not start: {_reason(said) or 'it says nothing'}")
+
+
+def _reason(said: str) -> str:
+    """The last words of a process, without what goes before a command's own last line."""
+    _, found, last = f"\n{said}".rpartition("\nerror: ")
+    return last if found else said

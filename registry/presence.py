@@ -48,10 +48,20 @@ def lost(file: Path, sign: Path, finding: str) -> RegistryError:
     `sign`: the file that shows that there was one; `finding`: what is there now, in words.
     """
     return RegistryError(
-        f"The registry {file} was there before ({sign.name} says so), and {finding} now.",
+        f"The registry {file} was there before ({_told(file, sign)}), and {finding} now.",
         hint="Put it back or restore a backup (patchbay restore DIR), or have a new, empty one: "
         "patchbay registry migrate --new.",
     )
+
+
+def _told(file: Path, sign: Path) -> str:
+    """What `sign` is, in words."""
+    if sign.parent == file.parent:
+        return f"{sign.name} is beside it"
+    spool = Spool(_beside(file, ".spool")).folder
+    if sign.parent == spool:
+        return f"{spool.name} has usage for it"
+    return f"{file.parent / 'artifacts'} has adapters of it"
 
 
 def _beside(file: Path, suffix: str) -> Path:

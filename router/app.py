@@ -38,9 +38,11 @@ from patchbay.router.fleet.fleet import Fleet
 from patchbay.router.http.asgi_listener import Listener, bind, url_of
 from patchbay.router.http.origin_check import OriginCheck
 from patchbay.router.http.port import Port, PortLimits
+from patchbay.router.idle_settings import open_to_all
+from patchbay.router.name_check import NameCheck
 from patchbay.router.policy import PolicyHolder, ReadPolicy
 from patchbay.router.request.endings import Endings
-from patchbay.router.request.handler import HandlerParts
+from patchbay.router.request.handler_parts import HandlerParts
 from patchbay.router.request.public_app import PublicApp
 from patchbay.router.telemetry.access_log import AccessLog
 from patchbay.router.telemetry.metrics import Metrics
@@ -84,6 +86,11 @@ class Router:
         self.control = self._open_control(config)
         self.policy = PolicyHolder(config, self._access, utc_now, must_show=not is_loopback(config.host), read=read)
         self.policy.told = self._audit_reload
+        self._names = NameCheck(self.fleet, self.control, config.adapters)
+        self.policy.warned = self._names.warnings
+        if self.control is not None:
+            # Here, and not with the next request: what is wrong with tenants is said once it is known.
+            self.control.follower.told.append(lambda _: self.policy.look())
         self._usage = TenantUsage(self.control.usage_book, utc_now) if self.control else None
         self._limiter = Limiter(_counters(config.counters), config.counters)
         self._admission = Admission(
@@ -153,18 +160,23 @@ class Router:
             admin = tasks.create_task(self._admin.run_until_stopped())
             await asyncio.gather(self._public.up.wait(), self._admin.up.wait())
             self.up.set()
-            if self.policy.clients.is_open:
-                _log.info(
-                    "there are no keys, so whoever reaches %s may ask: make one by `patchbay keys create`", self.url
-                )
-            _log.info("listening on %s, admin on %s", self.url, self.admin_url)
-            _tell_names(self._config)
+            self._tell_state()
+            background.append(tasks.create_task(self._names.tell(self.policy)))
             await self._stop.wait()
             await self._drain(public)
             self._admin.stop()
             await asyncio.gather(public, admin)
             for task in background:
                 task.cancel()
+
+    def _tell_state(self) -> None:
+        """Says what an operator should know at the start."""
+        if self.policy.clients.is_open:
+            _log.info("%s", open_to_all(self.url, has_registry=self.control is not None))
+        for words in self._names.idle(self._config):
+            _log.warning("%s", words)
+        _log.info("listening on %s, admin on %s", self.url, self.admin_url)
+        _tell_names(self._config)
 
     async def _until_ready(self) -> None:
         """Waits until requests can be answered: while another router on the port can, none should come here."""
@@ -227,6 +239,7 @@ class Router:
             time.perf_counter,
             self._key,
             self.live_canaries,
+            lambda: self.control.follower.snapshot.adapters if self.control is not None else {},
         )
 
     def _pinned_names(self) -> PinnedNames:
@@ -275,6 +288,7 @@ class Router:
 
     def _watch(self) -> None:
         self.metrics.answers.watch_served(self._served)
+        self.metrics.watch_tenants_without_tier(lambda: self.policy.tenants_without_tier)
         self.metrics.watch_waiting(lambda: self._admission.waiting)
         self.metrics.watch_in_flight(lambda: self.public_app.in_flight)
         self.metrics.watch_replicas(lambda state: sum(seen.state == state for seen in self.fleet.view.replicas))
@@ -366,8 +380,10 @@ def _tell_names(config: RouterConfig) -> None:
     ):
         if not is_loopback(host) and not names:
             _log.warning(
-                "%s: only requests to IP addresses and localhost are answered; add other names to '%s'",
+                "%s: only requests to IP addresses and localhost are answered; add other names to '%s' "
+                "('router.%s' in a patchbay.yaml)",
                 host,
+                setting,
                 setting,
             )
 

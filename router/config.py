@@ -7,10 +7,10 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from patchbay.adapters.config import MAX_RANK, DeclaredAdapter, RegistryConfig, with_sources
+from patchbay.adapters.config import MAX_RANK, DeclaredAdapter, RegistryConfig, registry_section, with_sources
 from patchbay.core.errors import ConfigError
 from patchbay.core.secret import Secret
-from patchbay.core.settings import REPLICA_NAME, Settings, check_setting_name, is_loopback, replica_url
+from patchbay.core.settings import REPLICA_NAME, Settings, check_setting_name, is_loopback, load_yaml, replica_url
 from patchbay.guards.config import GuardsConfig
 from patchbay.router.admission.config import AdmissionConfig
 from patchbay.router.balance import budget, outliers, suspicion
@@ -220,10 +220,11 @@ class RouterConfig(PolicyConfig):
     beyond is counted together. `tracing`: where traces go, nowhere without it. `log_format`:
     of the log on standard error, `json` for an object a line; `access_log`: whether each request gets a line.
 
-    With a `registry` names mean what its channels say, and the replicas are made to hold that; `adapters` are brought
-    into it. `policy_file`: where `routes`, `auto`, `tiers` and `prices` are read anew from. `name`: what it is called
-    there, by default by its machine and process; `registry_poll_s`: how often it is
-    looked at; `rollout_timeout_s`: how long replicas may take to get a revision.
+    With a `registry` (`{}` for the default one) names mean what its channels say, the replicas are made to hold that,
+    and its tenants and keys count; without one none do. `adapters` are brought into it. `policy_file`: where `routes`,
+    `auto`, `guards`, `guard_all`, `tiers` and `prices` are read anew from. `name`: what it is called there, by default
+    by its machine and process; `registry_poll_s`: how often it is looked at; `rollout_timeout_s`: how long replicas may
+    take to get a revision.
     """
 
     name: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$")
@@ -361,3 +362,10 @@ class RouterConfig(PolicyConfig):
         if self.port == self.admin_port != 0 and self.host == self.admin_host:
             raise ValueError(f"port and admin_port are both {self.port}: set two different ones")
         return self
+
+
+def load_router_file(file: Path) -> dict[str, Any]:
+    """What a router's file holds, `registry` as the commands that are given the same file read it. Raises
+    ConfigError."""
+    data = load_yaml(file)
+    return data | {"registry": registry_section(data, file.absolute().parent)} if "registry" in data else data

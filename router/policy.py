@@ -13,19 +13,22 @@ from typing import Any
 
 from patchbay.core.errors import ConfigError, InvalidRequest
 from patchbay.core.paths import cache_dir
-from patchbay.core.settings import load_yaml, parse_settings
+from patchbay.core.settings import Settings, load_yaml, parse_settings
+from patchbay.core.tenancy import DEFAULT_TIER
 from patchbay.core.thread_pools import Threads
 from patchbay.guards.pipeline import Guards, compile_guards
 from patchbay.registry.records import Access
-from patchbay.router.config import PolicyConfig, RouterConfig
+from patchbay.router.config import PolicyConfig, RouterConfig, load_router_file
 from patchbay.router.routes.table import RouteTable, compile_table
 from patchbay.router.tenants.clients import Clients, clients_of
 
+# Reads the whole of a file, of which the policy is a part.
 ReadPolicy = Callable[[Path], PolicyConfig]
 # What a reload must not lose, and how a file says that there is none.
 _PROTECTS: Mapping[str, str] = {"guards": "{}", "guard_all": "[]", "tiers": "{}", "routes": "{}"}
 # A router's file need not name replicas: a flag may.
 _ANY_REPLICA = "http://127.0.0.1:9"
+_MOST_NAMED = 5
 _log = logging.getLogger("patchbay.router")
 
 
@@ -39,11 +42,22 @@ class Policy:
     number: int = 1
 
 
+@dataclass(frozen=True, slots=True)
+class Reloaded:
+    """What a reload did. `changed`: what it has changed, by name; `restart`: keys that are others than at the start and
+    need one; `warnings`: what in it means nothing here."""
+
+    policy: Policy
+    changed: tuple[str, ...]
+    restart: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
 class PolicyHolder:
     """Holds the current `policy` and the `clients` under it. Reads the configuration when it is made: raises
     ConfigError. `access`: the registry's tenants and keys, as they are now, None before anybody can know; `must_show`:
     whether a key is asked for even where there is none yet; `read`: reads the file, the whole of it, as the start does;
-    `told`: is given what a reload has changed, by name."""
+    `told`: is given what a reload has changed, by name; `warned`: says what in a policy means nothing here."""
 
     def __init__(
         self,
@@ -55,7 +69,7 @@ class PolicyHolder:
         read: ReadPolicy | None = None,
     ) -> None:
         self._file = config.policy_file
-        self._read = read or policy_of_router
+        self._read = read or read_router_file
         self._api_keys = tuple(key.get_secret_value() for key in config.api_keys)
         self._utc_now = utc_now
         self._must_show = must_show
@@ -65,6 +79,9 @@ class PolicyHolder:
         self._threads = Threads("reload", 1)
         self._cache = config.guard_cache or user_cache()
         own = PolicyConfig(**{name: getattr(config, name) for name in PolicyConfig.model_fields})
+        self._said: Mapping[str, str] = {}
+        self._at_start: PolicyConfig | None = None
+        self.warned: Callable[[PolicyConfig], Sequence[str]] = _nothing
         self.policy = self._compiled(own)
         self._take_newer()
         self._known = self._clients()
@@ -73,42 +90,56 @@ class PolicyHolder:
     @property
     def clients(self) -> Clients:
         """Those of now."""
+        self.look()
+        return self._known
+
+    def look(self) -> None:
+        """Goes by the registry's tenants and keys as they are now."""
         access = self._access()
         if access is not self._seen:
             self._seen = access
             self._known = self._clients()
-        return self._known
 
-    async def reload(self) -> Policy:
+    @property
+    def tenants_without_tier(self) -> int:
+        """How many tenants are refused, since nobody knows their tier. From any thread."""
+        return len(self._known.unknown_tiers)
+
+    async def reload(self) -> Reloaded:
         """Reads the file anew. Raises ConfigError where any of it is wrong, and InvalidRequest where the router was
         started without one; then nothing has changed."""
         if self._file is None:
             raise InvalidRequest("This router was started without a configuration file, so there is nothing to read.")
         async with self._turn:
             try:
-                fresh = await self._threads.run(self._fresh, self._file)
+                whole, fresh = await self._threads.run(self._fresh, self._file)
             except ConfigError as error:
                 _log.warning("the configuration was not read anew, all stays as it was: %s", error)
                 raise
             changed = differences(self.policy.config, fresh.config)
             self.policy = replace(fresh, number=self.policy.number + 1)
             self._known = self._clients()
-            _log.info("the configuration was read anew: %s", ", ".join(changed) or "nothing has changed")
+            restart = tuple(restart_keys(self._at_start, whole)) if self._at_start is not None else ()
+            done = Reloaded(self.policy, changed, restart, tuple(self.warned(fresh.config)))
+            _tell(done)
             if self.told is not None and changed:
                 await self.told(changed)
-            return self.policy
+            return done
 
-    def _fresh(self, file: Path) -> Policy:
-        config = self._read(file)
+    def _fresh(self, file: Path) -> tuple[PolicyConfig, Policy]:
+        """What the whole file says, and its policy."""
+        whole = self._read(file)
+        config = policy_of(whole)
         check_kept(self.policy.config, config, source=str(file))
-        return self._compiled(config)
+        check_tiers(self.policy.config, config, self._access(), source=str(file))
+        return whole, self._compiled(config)
 
     def _take_newer(self) -> None:
         """A router that is started again by its supervisor has the file as it was then: it may have been read anew."""
         if self._file is None or not self._file.exists():
             return
         try:
-            fresh = self._fresh(self._file)
+            self._at_start, fresh = self._fresh(self._file)
             if fresh.config != self.policy.config:
                 self.policy = fresh
         except ConfigError as error:
@@ -119,9 +150,14 @@ class PolicyHolder:
         return self._file.parent if self._file else None
 
     def _clients(self) -> Clients:
-        return clients_of(
+        made = clients_of(
             self._api_keys, self._seen, self.policy.config, must_show=self._must_show, utc_now=self._utc_now
         )
+        if made.unknown_tiers != self._said:
+            for words in tier_faults(made.unknown_tiers, self.policy.config):
+                _log.error("%s", words)
+        self._said = made.unknown_tiers
+        return made
 
     def _compiled(self, config: PolicyConfig) -> Policy:
         guards = compile_guards(config, [route.guards for route in config.routes.values()], self._cache, self._folder)
@@ -133,11 +169,11 @@ def user_cache() -> Path:
     return cache_dir() / "guards"
 
 
-def policy_of_router(file: Path, flags: Mapping[str, Any] | None = None) -> PolicyConfig:
-    """What is policy of a router's configuration, which is checked as a whole, with `flags` over it, as at the start.
-    Raises ConfigError."""
-    data = {"replicas": [_ANY_REPLICA], **load_yaml(file), **(flags or {})}
-    return policy_of(parse_settings(RouterConfig, data, source=str(file)))
+def read_router_file(file: Path, flags: Mapping[str, Any] | None = None) -> RouterConfig:
+    """A router's configuration, which is checked as a whole, with `flags` over it, as at the start. Raises
+    ConfigError."""
+    data = {"replicas": [_ANY_REPLICA], **load_router_file(file), **(flags or {})}
+    return parse_settings(RouterConfig, data, source=str(file))
 
 
 def policy_of(config: PolicyConfig) -> PolicyConfig:
@@ -155,6 +191,61 @@ def check_kept(before: PolicyConfig, now: PolicyConfig, *, source: str) -> None:
                 f"{source}: there is no '{name}' in it, and there was before.",
                 hint=f"Write '{name}: {empty}' to mean that there is none any more.",
             )
+
+
+def check_tiers(before: PolicyConfig, now: PolicyConfig, access: Access | None, *, source: str) -> None:
+    """Raises ConfigError where a tier has gone that tenants are of: nobody could say what limits them, so they would
+    be refused."""
+    gone: dict[str, list[str]] = {}
+    for tenant in access.tenants if access is not None else ():
+        if not tenant.disabled and before.knows_tier(tenant.tier) and not now.knows_tier(tenant.tier):
+            gone.setdefault(tenant.tier, []).append(tenant.name)
+    for tier, names in sorted(gone.items()):
+        raise ConfigError(
+            f"{source}: the tier '{tier}' has gone from it, and tenants are of it: {_some(names)}.",
+            hint=f"Move them first: patchbay tenants set {names[0]} --tier TIER.",
+        )
+
+
+def tier_faults(unknown: Mapping[str, str], config: PolicyConfig) -> Iterator[str]:
+    """What an operator is told of tenants whose tier the configuration does not have, a line a tier."""
+    known = ", ".join(sorted({*config.tiers, DEFAULT_TIER}))
+    for tier in sorted(set(unknown.values())):
+        names = _some(sorted(name for name, its in unknown.items() if its == tier))
+        yield (
+            f"requests of {names} are refused: there is no tier '{tier}' under 'tiers' (there are: {known}); add it "
+            "and reload, or 'patchbay tenants set NAME --tier TIER'"
+        )
+
+
+def _nothing(_config: PolicyConfig) -> Sequence[str]:
+    return ()
+
+
+def _tell(done: Reloaded) -> None:
+    _log.info("the configuration was read anew: %s", ", ".join(done.changed) or "nothing has changed")
+    if done.restart:
+        _log.warning("these keys have changed in the file and need a restart: %s", ", ".join(done.restart))
+    for words in done.warnings:
+        _log.warning("%s", words)
+
+
+def _some(names: Sequence[str]) -> str:
+    """The first of `names`, and how many more there are."""
+    more = len(names) - _MOST_NAMED
+    return f"{', '.join(names[:_MOST_NAMED])}{f' and {more} more' if more > 0 else ''}"
+
+
+def restart_keys(before: Settings, now: Settings, place: str = "") -> Iterator[str]:
+    """The keys, but those of the policy, in which a file says something else than `before`: `router.port`."""
+    for name in type(before).model_fields:
+        if not place and name in PolicyConfig.model_fields:
+            continue
+        old, new = getattr(before, name), getattr(now, name)
+        if isinstance(old, Settings) and type(old) is type(new):
+            yield from restart_keys(old, new, f"{place}{name}.")
+        elif old != new:
+            yield f"{place}{name}"
 
 
 def differences(before: PolicyConfig, now: PolicyConfig) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """Puts a backup back: its artifacts into the store, then its registry in the place of the one that is there."""
 
+import contextlib
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -9,9 +10,10 @@ from alembic.script import ScriptDirectory
 
 from patchbay.adapters.artifacts.store import ArtifactStore
 from patchbay.adapters.backup.manifest import DATABASE, BackupManifest, artifact_of, read_manifest
+from patchbay.adapters.backup.protection import Protection, losses, protection_in
 from patchbay.adapters.backup.sqlite_copy import Tell, check_database, put_database, sha256_of, translated
 from patchbay.core.errors import ConfigError, Conflict, RegistryError
-from patchbay.registry.presence import mark
+from patchbay.registry.presence import mark, sign_of
 from patchbay.registry.registry import Registry
 
 # A router gives a sign of life every two seconds.
@@ -65,6 +67,20 @@ def check_target(target: RestoreTarget, *, force: bool) -> None:
         raise Conflict(f"There is a registry in {target.file}.", hint="Say --force to replace it.")
 
 
+def check_protection(folder: Path, target: RestoreTarget) -> tuple[str, ...]:
+    """What protects the registry that is there and does not any more after a restore, in words."""
+    if target.file is None:
+        return ()
+    sign = sign_of(target.file)
+    then, now = protection_in(folder / DATABASE, alone=True), None
+    if target.file.exists() and target.file.stat().st_size:
+        with contextlib.suppress(RegistryError):
+            now = protection_in(target.file, alone=False)
+    elif sign is None:
+        now = Protection({}, frozenset(), {})
+    return tuple(losses(now, then))
+
+
 def put_back(folder: Path, manifest: BackupManifest, target: RestoreTarget, tell: Tell, *, actor: str) -> None:
     """Puts a checked backup back. Artifacts come first, so that the registry names nothing that is not there. Raises
     RegistryError and ArtifactError; where it fails or is killed, the old registry stays, or the new one is there."""
@@ -86,6 +102,9 @@ def put_back(folder: Path, manifest: BackupManifest, target: RestoreTarget, tell
             raise RegistryError(f"{target.file} is not what was put there.", hint="Somebody else writes to it.")
         details = {"made_at": manifest.made_at, "generation": manifest.database.generation}
         registry.record(actor, "restore", "registry", details)
+        # Replicas of then need not be there, and those that are tell what they hold.
+        for report in registry.reports():
+            registry.forget_report(report.name)
 
 
 def _routers_on(target: RestoreTarget, *, force: bool) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from patchbay.adapters.commands.output import activity, console, facts, print_json, size
-from patchbay.adapters.commands.session import AsJson, Config, Session, actor, configured, opened
+from patchbay.adapters.commands.session import AsJson, Config, Session, actor, configured, opened, tell
 
 if TYPE_CHECKING:
     from patchbay.adapters.backup.making import BackupSource
@@ -48,27 +48,48 @@ def backup(
 def restore(
     folder: _Folder,
     force: Annotated[bool, typer.Option("--force", help="Replace the registry that is there.")] = False,
+    accept: Annotated[
+        bool, typer.Option("--accept", help="Also where keys, revocations or limits of now are not in the backup.")
+    ] = False,
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
     """Puts a backup back, once every byte of it is checked. No router, and no `patchbay up`, may live on the registry.
 
+    It is refused, unless you say --accept, where less would protect the server than now: no keys, keys that were
+    revoked since, tenants that were disabled, limits.
+
     Example: patchbay restore ./backup-monday --force
     """
     with configured(config) as (settings, _), activity("checking the backup") as under_way:
         from patchbay.adapters.artifacts.store import ArtifactStore
-        from patchbay.adapters.backup.restoring import RestoreTarget, check_backup, check_target, put_back
+        from patchbay.adapters.backup.restoring import (
+            RestoreTarget,
+            check_backup,
+            check_protection,
+            check_target,
+            put_back,
+        )
         from patchbay.core.data_lock import sole_user
+        from patchbay.core.errors import Conflict
         from patchbay.core.paths import data_dir
         from patchbay.registry.database import sqlite_file
 
         url = settings.url.get_secret_value()
         target = RestoreTarget(sqlite_file(url), url, ArtifactStore.open(settings.artifacts))
-        manifest = check_backup(folder, under_way.tell)
+        manifest, lost = check_backup(folder, under_way.tell), tuple[str, ...]()
         with sole_user(data_dir()):
             if manifest.database is not None:
                 check_target(target, force=force)
+                lost = check_protection(folder, target)
+                if lost and not accept:
+                    raise Conflict(
+                        f"The backup protects less than what is there: {'; '.join(lost)}.",
+                        hint="Say --accept if you mean that.",
+                    )
             put_back(folder, manifest, target, under_way.tell, actor=actor())
+    for words in lost:
+        tell(f"warning: as you accepted, {words}.")
     _show(folder, manifest, settings, as_json=as_json)
 
 

@@ -7,7 +7,7 @@ import typer
 
 from patchbay.adapters.commands.output import activity, console, facts, moment, print_json, size, table
 from patchbay.adapters.commands.push import provenance_facts
-from patchbay.adapters.commands.session import AsJson, Config, Session, opened
+from patchbay.adapters.commands.session import ALIVE_S, AsJson, Config, Session, opened, tell
 from patchbay.adapters.workdir import workdir
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ def list_adapters(config: Config = None, as_json: AsJson = False) -> None:
     """
     with opened(config) as session:
         views, reports = session.registry.adapters(), session.registry.reports()
+        _tell_age(session, reports)
         if as_json:
             print_json({"adapters": views, "replicas": reports})
             return
@@ -42,6 +43,7 @@ def show(
     """
     with opened(config) as session:
         revision = session.registry.resolve(reference)
+        _tell_age(session, session.registry.reports())
         if "@" in reference:
             _show_revision(session, revision, as_json=as_json)
         else:
@@ -153,6 +155,13 @@ def _details(details: Mapping[str, object]) -> str:
     """The details of an entry, with hashes cut to what tells them apart."""
     shown = {key: str(value)[:12] if key in ("digest", "base") else value for key, value in details.items()}
     return ", ".join(f"{key}: {value}" for key, value in shown.items())
+
+
+def _tell_age(session: Session, reports: Sequence["ReplicaReport"]) -> None:
+    """Says that what replicas hold is as it was, where no router is there to know better."""
+    if reports and not session.registry.routers(ALIVE_S):
+        last = max(report.seen_at for report in reports)
+        tell(f"note: no router lives on this registry; what replicas hold is as last seen, {moment(last)}.")
 
 
 def _row(view: "AdapterView", reports: Sequence["ReplicaReport"]) -> tuple[object, ...]:

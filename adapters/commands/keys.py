@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from patchbay.adapters.commands.output import console, moment, print_json, table
-from patchbay.adapters.commands.session import AsJson, Config, opened
+from patchbay.adapters.commands.session import ALIVE_S, Anyway, AsJson, Config, Session, opened, tell
 
 if TYPE_CHECKING:
-    from patchbay.registry.records import KeyRecord
+    from patchbay.registry.records import KeyRecord, Scope
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="API keys: made, shown once, revoked.")
 _DURATION = re.compile(r"(?P<count>[1-9]\d{0,5})(?P<unit>[smhd])")
@@ -33,6 +33,7 @@ def list_keys(
     Example: patchbay keys list acme
     """
     with opened(config) as session:
+        session.check_tenant(tenant)
         found = session.registry.accounts.keys(tenant)
     if as_json:
         print_json([_shown(one) for one in found])
@@ -48,6 +49,7 @@ def create(  # noqa: PLR0913, PLR0917 - Typer makes an option of each parameter
     adapter: _Adapters = None,
     expires: Annotated[str | None, typer.Option(help="After this it opens nothing: 90d, 12h, 30m.")] = None,
     note: Annotated[str, typer.Option(help="What it is for.")] = "",
+    anyway: Anyway = False,
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
@@ -60,12 +62,17 @@ def create(  # noqa: PLR0913, PLR0917 - Typer makes an option of each parameter
     with opened(config) as session:
         scope = Scope(tuple(route) if route else None, tuple(adapter) if adapter else None)
         ttl = _duration(expires) if expires else None
+        if not anyway:
+            _check_names(session, scope)
         made, record = session.registry.accounts.create_key(tenant, scope, actor=session.actor, note=note, ttl=ttl)
+        alive = session.registry.routers(ALIVE_S)
     if as_json:
         print_json({**_shown(record), "key": made.text})
     else:
         typer.echo(made.text)
-        typer.echo(f"This is the key {made.id} of {tenant}. It is not kept, and will not be shown again.", err=True)
+        tell(f"This is the key {made.id} of {tenant}. It is not kept, and will not be shown again.")
+        if not alive:
+            tell("note: no router lives on this registry now; a 'patchbay router' needs 'registry' in its file.")
 
 
 @app.command("rotate")
@@ -112,6 +119,25 @@ def revoke(
         print_json(_shown(gone))
     else:
         typer.echo(f"{key} of {gone.tenant} opens nothing any more.")
+
+
+def _check_names(session: Session, scope: "Scope") -> None:
+    """Raises NotFound for a route or an adapter that is nowhere known; says so where nobody can tell."""
+    from patchbay.adapters.server_file import require
+
+    names, registry, hint = session.names, session.registry, "Say --anyway where it is to come."
+    for route in scope.routes or ():
+        if names is None:
+            tell(f"note: without a configuration at hand (-c FILE) nobody can tell whether there is a route '{route}'.")
+        else:
+            require("route", route, names.routes, where=f"in {names.file}", hint=hint)
+    pushed = {view.name for view in registry.adapters()} | {base.name for base in registry.bases()}
+    known = pushed | (names.models if names is not None else frozenset())
+    for adapter in scope.adapters or ():
+        if known:
+            require("adapter or base", adapter, known, where="in the registry", hint=hint)
+        else:
+            tell(f"note: the registry has no adapter yet, so nobody can tell whether '{adapter}' is one.")
 
 
 def _duration(text: str) -> timedelta:

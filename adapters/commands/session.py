@@ -17,24 +17,32 @@ if TYPE_CHECKING:
     from patchbay.adapters.config import PushDefaults, RegistryConfig
     from patchbay.adapters.lifecycle import Lifecycle
     from patchbay.adapters.publish import Publisher
+    from patchbay.adapters.server_file import FileNames
     from patchbay.registry.registry import Registry
 
 DEFAULT_FILE = Path("patchbay.yaml")
+# A router gives a sign of life every two seconds.
+ALIVE_S = 15.0
 Config = Annotated[
     Path | None, typer.Option("--config", "-c", help="The servers' patchbay.yaml; by default the one that is here.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on standard output.")]
+Anyway = Annotated[
+    bool, typer.Option("--anyway", help="Also where nothing of that name is known: it is to come, or elsewhere.")
+]
 Why = Annotated[str | None, typer.Option("--why", help="The reason, for the audit.")]
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """The registry with everything around it. `actor`: what the audit calls who works here."""
+    """The registry with everything around it. `actor`: what the audit calls who works here; `names`: those in the
+    servers' file, None where none is at hand."""
 
     config: "RegistryConfig"
     defaults: "PushDefaults"
     registry: "Registry"
     actor: str
+    names: "FileNames | None" = None
 
     @property
     def store(self) -> "ArtifactStore":
@@ -57,6 +65,15 @@ class Session:
 
         return Lifecycle(self.registry)
 
+    def check_tenant(self, name: str | None) -> None:
+        """Raises NotFound, with the nearest name, where there is no tenant of that name; None is any."""
+        from patchbay.adapters.server_file import require
+        from patchbay.core.tenancy import DEFAULT_TENANT
+
+        if name is not None:
+            known = {DEFAULT_TENANT, *(tenant.name for tenant in self.registry.accounts.tenants())}
+            require("tenant", name, known, where="in the registry", hint="patchbay tenants list")
+
     def base(self, folder: Path | None) -> "BaseLayout | None":
         """The base model in `folder`, else in the configuration's, where that is a folder."""
         from patchbay.adapters.publish import register_folder_base
@@ -78,7 +95,7 @@ def opened(file: Path | None, *, anew: bool = False) -> Iterator[Session]:
         configured(file) as (config, defaults),
         Registry.open(config.url.get_secret_value(), anew=anew) as registry,
     ):
-        yield Session(config, defaults, registry, actor())
+        yield Session(config, defaults, registry, actor(), _names(file))
 
 
 @contextmanager
@@ -88,9 +105,25 @@ def configured(file: Path | None) -> Iterator[tuple["RegistryConfig", "PushDefau
     from patchbay.core.errors import PatchbayError, fail
 
     try:
-        yield load_registry_config(file or (DEFAULT_FILE if DEFAULT_FILE.exists() else None))
+        yield load_registry_config(_at_hand(file))
     except PatchbayError as error:
         raise typer.Exit(fail(error)) from error
+
+
+def tell(text: str) -> None:
+    """Says something beside what was asked for, on standard error."""
+    typer.echo(text, err=True)
+
+
+def _at_hand(file: Path | None) -> Path | None:
+    return file or (DEFAULT_FILE if DEFAULT_FILE.exists() else None)
+
+
+def _names(file: Path | None) -> "FileNames | None":
+    from patchbay.adapters.server_file import FileNames
+
+    found = _at_hand(file)
+    return FileNames.read(found) if found is not None else None
 
 
 def actor() -> str:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from patchbay.adapters.commands.output import console, moment, print_json, table
-from patchbay.adapters.commands.session import AsJson, Config, opened
+from patchbay.adapters.commands.session import Anyway, AsJson, Config, Session, opened, tell
 
 if TYPE_CHECKING:
     from patchbay.core.tenancy import Limits
@@ -44,7 +44,12 @@ def list_tenants(config: Config = None, as_json: AsJson = False) -> None:
 
 @app.command("create")
 def create(
-    name: _Name, tier: _Tier = None, limit: _Limit = None, config: Config = None, as_json: AsJson = False
+    name: _Name,
+    tier: _Tier = None,
+    limit: _Limit = None,
+    anyway: Anyway = False,
+    config: Config = None,
+    as_json: AsJson = False,
 ) -> None:
     """Makes a tenant. Its keys are made by `patchbay keys create`.
 
@@ -52,13 +57,19 @@ def create(
     """
     with opened(config) as session:
         limits = _changed(None, limit or [])
+        _check_tier(session, tier, anyway=anyway)
         made = session.registry.accounts.create_tenant(name, tier=tier or "default", limits=limits, actor=session.actor)
     _tell(made, f"{name} is a tenant of the tier {made.tier}.", as_json=as_json)
 
 
 @app.command("set")
 def change(
-    name: _Name, tier: _Tier = None, limit: _Limit = None, config: Config = None, as_json: AsJson = False
+    name: _Name,
+    tier: _Tier = None,
+    limit: _Limit = None,
+    anyway: Anyway = False,
+    config: Config = None,
+    as_json: AsJson = False,
 ) -> None:
     """Changes a tenant's tier or limits, on every router within seconds.
 
@@ -71,6 +82,7 @@ def change(
         if before is None:
             raise NotFound(f"There is no tenant called '{name[:80]}'.", hint="patchbay tenants list")
         limits = _changed(before.limits, limit) if limit else None
+        _check_tier(session, tier, anyway=anyway)
         made = session.registry.accounts.set_tenant(name, tier=tier, limits=limits, actor=session.actor)
     _tell(made, f"{name}: tier {made.tier}, own limits {_limits(made.limits)}.", as_json=as_json)
 
@@ -97,6 +109,23 @@ def enable(name: _Name, config: Config = None, as_json: AsJson = False) -> None:
     _tell(made, f"{name} is enabled.", as_json=as_json)
 
 
+def _check_tier(session: Session, tier: str | None, *, anyway: bool) -> None:
+    """Raises NotFound for a tier that the servers' file does not have; says so where there is no file to ask."""
+    from patchbay.adapters.server_file import require
+    from patchbay.core.tenancy import DEFAULT_TIER
+
+    if tier is None or tier == DEFAULT_TIER or anyway:
+        return
+    if session.names is None:
+        tell(
+            f"note: without a configuration at hand (-c FILE) nobody can tell whether there is a tier '{tier}': "
+            "routers refuse all requests of a tenant whose tier is not under 'tiers' in theirs."
+        )
+        return
+    hint = "Add it there and reload first, or say --anyway."
+    require("tier", tier, session.names.tiers, where=f"under 'tiers' in {session.names.file}", hint=hint)
+
+
 def _changed(before: "Limits | None", given: list[str]) -> "Limits":
     """`before` with what is `given`. Raises ConfigError where that is not NAME=NUMBER."""
     from patchbay.core.errors import ConfigError
@@ -116,7 +145,8 @@ def _changed(before: "Limits | None", given: list[str]) -> "Limits":
 
 
 def _limits(limits: "Limits") -> str:
-    return ", ".join(f"{name}={value:g}" for name, value in limits if value is not None) or "-"
+    # As they are typed: no 2e+06.
+    return ", ".join(f"{name}={value:.15g}" for name, value in limits if value is not None) or "-"
 
 
 def _shown(tenant: "TenantRecord") -> dict[str, object]:

@@ -41,6 +41,7 @@ def usage(
     from patchbay.registry.times import utc_now
 
     with opened(config) as session:
+        session.check_tenant(tenant)
         rows = session.registry.accounts.usage(since=utc_now() - timedelta(days=days), tenant=tenant)
     found = _summed(rows, _KEYS[by])
     columns = (*_KEYS[by], *_SHOWN)

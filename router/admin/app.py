@@ -134,10 +134,16 @@ def _add_policy(app: FastAPI, policy: PolicyHolder, allowed: Allowed) -> None:
     @app.post("/admin/v1/reload", dependencies=[Depends(allowed.operator)])
     async def reload() -> dict[str, Any]:
         try:
-            now = await policy.reload()
+            done = await policy.reload()
         except ConfigError as error:
             raise InvalidRequest(str(error)) from error
-        return {"version": now.number, "routes": sorted(now.table.routes)}
+        return {
+            "version": done.policy.number,
+            "routes": sorted(done.policy.table.routes),
+            "changed": done.changed,
+            "needs_restart": done.restart,
+            "warnings": done.warnings,
+        }
 
 
 def _texts(pair: AnswerPair) -> dict[str, str]:

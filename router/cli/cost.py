@@ -99,7 +99,9 @@ def _show(price: "PriceConfig", spans: Sequence["ForecastSpan"], *, as_json: boo
     rows = [(f"{one.first}-{one.last}", *_pretty(one)) for one in months]
     columns = ("days", "requests", "prompt tokens", "answer tokens", "cost")
     console().print(table("", columns, [*rows, ("all", *_pretty(everything))]))
-    console().print(f"By prices of {price.prompt:g} for a million tokens of prompts, {price.answer:g} of answers.")
+    console().print(
+        f"By prices of {price.prompt:.15g} for a million tokens of prompts, {price.answer:.15g} of answers."
+    )
 
 
 def _pretty(span: "ForecastSpan") -> tuple[str, ...]:

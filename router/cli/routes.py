@@ -81,6 +81,11 @@ def _table(file: Path | None) -> "RouteTable":
     from patchbay.router.routes.table import compile_table
 
     path = file or DEFAULT_FILE
+    if file is None and not path.exists():
+        raise ConfigError(
+            f"There is no {path} here.",
+            hint="Name the file with the routes by -c FILE (patchbay demo config prints one).",
+        )
     data: dict[str, Any] = {key: value for key, value in load_yaml(path).items() if key in RoutesConfig.model_fields}
     return compile_table(parse_settings(RoutesConfig, data, source=str(path)), path.absolute().parent)
 

@@ -44,18 +44,16 @@ def serve_file(file: Path, read: "ReadPolicy", *, verbose: bool) -> None:
 
 
 def _reading(flags: dict[str, Any]) -> "ReadPolicy":
-    from patchbay.router.policy import policy_of_router
+    from patchbay.router.policy import read_router_file
 
-    return partial(policy_of_router, flags=flags)
+    return partial(read_router_file, flags=flags)
 
 
 def _configure(path: Path | None, flags: dict[str, Any]) -> "RouterConfig":
-    from patchbay.core.settings import load_yaml, parse_settings
-    from patchbay.router.config import RouterConfig
+    from patchbay.core.settings import parse_settings
+    from patchbay.router.config import RouterConfig, load_router_file
 
-    data = load_yaml(path) if path else {}
-    if path is not None:
-        data = {"policy_file": str(path.absolute()), **data}
+    data = {"policy_file": str(path.absolute()), **load_router_file(path)} if path is not None else {}
     return parse_settings(RouterConfig, {"replicas": (), **data, **flags}, source=str(path or "the command line"))
 
 

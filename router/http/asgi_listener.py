@@ -5,6 +5,7 @@ The admin port uses it. The public port has a faster one (`port`).
 
 import asyncio
 import contextlib
+import errno
 import socket
 from collections.abc import Iterator
 from typing import Any
@@ -13,6 +14,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from patchbay.core.errors import InvalidRequest, StartError, openai_body
+from patchbay.core.port_owner import whose_port
 from patchbay.router.http.takeover import share_port
 
 _BACKLOG = 2048
@@ -190,7 +192,9 @@ def bind(host: str, port: int, *, shared: bool = False) -> socket.socket:
     except OSError as error:
         bound.close()
         hint = "Stop what listens there, or choose another port."
-        raise StartError(f"Cannot listen on {host}:{port}: {error.strerror}.", hint=hint) from error
+        taken = error.errno == errno.EADDRINUSE
+        said = f"Port {port} on {host} is taken{whose_port(port)}." if taken else ""
+        raise StartError(said or f"Cannot listen on {host}:{port}: {error.strerror}.", hint=hint) from error
     return bound
 
 

@@ -104,7 +104,7 @@ class OriginCheck:
         if not (self._is_named(host) or _is_address(host)):
             raise Forbidden(
                 f"This port does not answer to the name {host[:200]!r}.",
-                hint=f"If it is its name, add it to '{self._setting}'.",
+                hint=f"If it is its name, add it to '{self._setting}' ('router.{self._setting}' in a patchbay.yaml).",
             )
         if len(self._accepted) >= _REMEMBERED:
             self._accepted.clear()

@@ -2,8 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 from patchbay.core.asgi import header
 from patchbay.core.errors import DeadlineExceeded, ModelNotFound, RateLimited, RequestError, Unavailable, UpstreamFailed
@@ -11,11 +10,8 @@ from patchbay.core.json_body import decoded, encoded
 from patchbay.core.offload import Offload, is_long_json
 from patchbay.guards.judges.judges import Judges
 from patchbay.guards.session import Rerouted
-from patchbay.router.admission.admission import Admission, AdmissionRequest, Turn
+from patchbay.router.admission.admission import AdmissionRequest, Turn
 from patchbay.router.admission.scheduler import Waiting
-from patchbay.router.canary.live import LiveCanaries
-from patchbay.router.config import RouterConfig
-from patchbay.router.fleet.fleet import Fleet
 from patchbay.router.fleet.names import resolve
 from patchbay.router.fleet.snapshot import Target, in_pool
 from patchbay.router.forward.exchange import Ask, Exchange
@@ -24,11 +20,11 @@ from patchbay.router.forward.internal_calls import InternalClient
 from patchbay.router.forward.upstreams import Upstreams
 from patchbay.router.http.body import with_one_model
 from patchbay.router.http.headers import EXPLAIN, said
-from patchbay.router.policy import PolicyHolder
 from patchbay.router.request.answer_cache import AnswerCache
 from patchbay.router.request.cache_step import Caching
 from patchbay.router.request.canary_step import CanaryStep
 from patchbay.router.request.guard_step import GuardStep
+from patchbay.router.request.handler_parts import HandlerParts
 from patchbay.router.request.incoming import Incoming
 from patchbay.router.request.quota import Quota
 from patchbay.router.request.shadow import AnswerPair, Shadow
@@ -37,30 +33,12 @@ from patchbay.router.request.visibility import is_open_to, opened_by
 from patchbay.router.routes.config import RouteConfig
 from patchbay.router.routes.rewrite import capped, rewritten
 from patchbay.router.routes.table import Choice
-from patchbay.router.telemetry.metrics import Metrics
 from patchbay.router.tenants.clients import Client
 from patchbay.router.tenants.config import PriceConfig
-from patchbay.router.tenants.limiter import Limiter, Need
-from patchbay.router.tenants.usage import TenantUsage
+from patchbay.router.tenants.limiter import Need
 
 # What another route may do better at.
 _FALLS_BACK = (Unavailable, UpstreamFailed, DeadlineExceeded, RateLimited, ModelNotFound)
-
-
-@dataclass(frozen=True, slots=True)
-class HandlerParts:
-    """What answering is done with. `usage`: where there is a registry to write it to."""
-
-    config: RouterConfig
-    fleet: Fleet
-    policy: PolicyHolder
-    limiter: Limiter
-    admission: Admission
-    metrics: Metrics
-    usage: TenantUsage | None
-    clock: Callable[[], float]
-    guard_key: bytes
-    live_canaries: LiveCanaries
 
 
 class RequestHandler:
@@ -357,5 +335,7 @@ class RequestHandler:
         if usage is None or exchange.counted is None:
             return
         route, model = exchange.counted
-        failed = exchange.outcome not in ("ok", "cancelled") or not exchange.relay.head_sent
+        # Whoever went away before an answer began was not failed.
+        unanswered = not exchange.relay.head_sent and not exchange.request.gone
+        failed = exchange.outcome not in ("ok", "cancelled") or unanswered
         usage.add(client.tenant, route, model, exchange.used, exchange.cost, failed=failed)

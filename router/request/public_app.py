@@ -23,9 +23,11 @@ from patchbay.router.http.headers import REQUEST_ID, request_id, timeout_s
 from patchbay.router.http.origin_check import OriginCheck
 from patchbay.router.http.request import Reply, Request
 from patchbay.router.http.trace_context import TRACEPARENT, begin_span
+from patchbay.router.request.absent import explained
 from patchbay.router.request.endings import Endings
 from patchbay.router.request.feedback import Feedback, answer_key
-from patchbay.router.request.handler import HandlerParts, RequestHandler
+from patchbay.router.request.handler import RequestHandler
+from patchbay.router.request.handler_parts import HandlerParts
 from patchbay.router.request.shadow import AnswerPair
 from patchbay.router.request.visibility import is_open_to
 from patchbay.router.routes.config import AUTO
@@ -190,7 +192,7 @@ class PublicApp:
     def _one_model(self, exchange: Exchange, client: Client, model: str) -> None:
         body = self._listing(client).by_id.get(model)
         if body is None:
-            raise ModelNotFound(model[:200])
+            raise explained(ModelNotFound(model[:200]), self._parts.adapters(), client)
         exchange.relay.whole(200, _JSON + exchange.extra, body)
 
     def _health(self, exchange: Exchange) -> None:
@@ -228,7 +230,10 @@ class PublicApp:
             self._work.discard(exchange)
 
     async def _ask(self, exchange: Exchange, client: Client, deadline_s: float | None) -> None:
-        target = await self._handler.answer(exchange, client, deadline_s)
+        try:
+            target = await self._handler.answer(exchange, client, deadline_s)
+        except ModelNotFound as error:
+            raise explained(error, self._parts.adapters(), client) from error
         if exchange.outcome == "ok":
             self._feedback.answered(answer_key(exchange.tenant, exchange.id), target)
 

@@ -121,6 +121,11 @@ class Metrics:
             ("model",),
             registry=registry,
         )
+        self._without_tier = Gauge(
+            "patchbay_router_tenants_without_tier",
+            "Tenants that are refused, since the configuration does not have their tier.",
+            registry=registry,
+        )
 
     def _add_requests(self, registry: CollectorRegistry) -> None:
         self._waits = Histogram(
@@ -332,6 +337,10 @@ class Metrics:
     def watch_waiting(self, count: Callable[[], int]) -> None:
         """Sets the source of the requests that wait: `count` is called whenever the metrics are read."""
         self._waiting.set_function(count)
+
+    def watch_tenants_without_tier(self, count: Callable[[], int]) -> None:
+        """Takes the tenants whose tier is unknown from `count` whenever the metrics are read."""
+        self._without_tier.set_function(count)
 
     def waited(self, seconds: float) -> None:
         """Observes a request's wait for its turn."""

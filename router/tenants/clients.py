@@ -1,23 +1,26 @@
 """Whose key it is: from a request's headers to the tenant and what the key opens. Pure, over a snapshot."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from patchbay.core.errors import Forbidden, Unauthorized, Unavailable
-from patchbay.core.tenancy import DEFAULT_TENANT, Limits, key_digest, key_id, same_digest
-from patchbay.registry.records import Access, Scope
-from patchbay.router.tenants.config import DEFAULT_TIER, TenantsConfig, TierConfig
+from patchbay.core.tenancy import DEFAULT_TENANT, DEFAULT_TIER, Limits, key_digest, key_id, same_digest
+from patchbay.registry.records import Access, Scope, TenantRecord
+from patchbay.router.tenants.config import TenantsConfig, TierConfig
 from patchbay.router.tenants.role_keys import shown_key
 
 _NOBODY = "0" * 64
+# What only an operator can mend takes a while.
+_OPERATOR_S = 30
 # Made once, since each request makes a client of these.
 _TIER, _LIMITS, _SCOPE = TierConfig(), Limits(), Scope()
 
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """Who asks. `key`: the key's id, empty where there is none; `limits`: the tenant's own over its tier's."""
+    """Who asks. `key`: the key's id, empty where there is none; `limits`: the tenant's own over its tier's;
+    `tier_known`: whether the configuration has that tier, without which nobody can say what its limits are."""
 
     tenant: str = DEFAULT_TENANT
     key: str = ""
@@ -25,6 +28,7 @@ class Client:
     limits: Limits = _LIMITS
     scope: Scope = _SCOPE
     tier_name: str = DEFAULT_TIER
+    tier_known: bool = True
 
     def may_call_route(self, name: str) -> bool:
         """Whether the key opens that route."""
@@ -51,7 +55,8 @@ class _Known:
 class Clients:
     """The keys at one moment. `is_open`: whether requests without a key are answered, which is so where there are none
     at all; the configuration then binds only to loopback. `known_yet`: whether the registry's keys have been
-    read: before that nobody is let in, whatever they show."""
+    read: before that nobody is let in, whatever they show; `unknown_tiers`: by tenant, the tier that the configuration
+    does not have: what limits such a tenant cannot be read, so it is refused."""
 
     is_open: bool
     default: Client
@@ -59,10 +64,11 @@ class Clients:
     known: Mapping[str, _Known] = field(repr=False)
     utc_now: Callable[[], datetime]
     known_yet: bool = True
+    unknown_tiers: Mapping[str, str] = field(default_factory=dict)
 
     def identify(self, headers: Iterable[tuple[bytes, bytes]]) -> Client:
         """Whose key `headers` show, as a bearer token or as Anthropic's `x-api-key`. Raises Unauthorized, Forbidden
-        where the tenant is disabled, and Unavailable as long as keys cannot be known.
+        where the tenant is disabled, and Unavailable as long as keys, or what limits the tenant, cannot be known.
 
         A key is found by its id, which is no secret, and compared in constant time; one that nobody has is compared as
         well. Configured keys are all compared.
@@ -70,23 +76,33 @@ class Clients:
         if not self.known_yet:
             raise Unavailable("Keys cannot be checked: the registry has not been read since this router started.")
         if self.is_open:
-            return self.default
+            return _limited(self.default)
         shown = shown_key(headers)
         if not shown:
             raise Unauthorized("You didn't provide an API key.", hint="Send it as 'Authorization: Bearer KEY'.")
         digest = key_digest(shown)
         found = [client for known, client in self.fixed.items() if same_digest(known, digest)]
         if found:
-            return found[0]
+            return _limited(found[0])
         record = self.known.get(key_id(shown) or "") or _Known(_NOBODY, None)
         if not same_digest(record.digest, digest) or self._over(record):
             raise Unauthorized("Incorrect API key provided.")
         if record.client is None:
             raise Forbidden("This key's tenant is disabled.")
-        return record.client
+        return _limited(record.client)
 
     def _over(self, record: _Known) -> bool:
         return record.expires_at is not None and record.expires_at <= self.utc_now()
+
+
+def _limited(client: Client) -> Client:
+    """`client`, where it is known what limits it. Raises Unavailable."""
+    if not client.tier_known:
+        raise Unavailable(
+            "This server cannot tell what your account may use, so it answers none of its requests: tell its operator.",
+            retry_after_s=_OPERATOR_S,
+        )
+    return client
 
 
 def clients_of(
@@ -101,18 +117,25 @@ def clients_of(
     whether a key is asked for even where there is none; `access`: None where the registry could not be read yet."""
     known_yet, access = access is not None, access or Access()
     tenants = {one.name: one for one in access.tenants}
-    own = tenants.get(DEFAULT_TENANT)
-    name = own.tier if own else DEFAULT_TIER
-    tier = config.tier(name)
-    default = Client(tier=tier, limits=own.limits.over(tier.limits) if own else tier.limits, tier_name=name)
+    default = _client(tenants.get(DEFAULT_TENANT), config)
     fixed = {key_digest(key.encode()): default for key in api_keys}
     made: dict[str, _Known] = {}
     for key in access.keys:
         tenant = tenants.get(key.tenant)
         if tenant is None:
             continue
-        tier = config.tier(tenant.tier)
-        client = Client(tenant.name, key.id, tier, tenant.limits.over(tier.limits), key.scope, tenant.tier)
+        client = replace(_client(tenant, config), key=key.id, scope=key.scope)
         made[key.id] = _Known(key.digest, None if tenant.disabled else client, key.expires_at)
     is_open = known_yet and not must_show and not fixed and not access.keyed
-    return Clients(is_open, default, fixed, made, utc_now, known_yet)
+    unknown = {one.name: one.tier for one in access.tenants if not (one.disabled or config.knows_tier(one.tier))}
+    return Clients(is_open, default, fixed, made, utc_now, known_yet, unknown)
+
+
+def _client(tenant: TenantRecord | None, config: TenantsConfig) -> Client:
+    """A client of `tenant`, that of the tenant `default` where the registry has none."""
+    if tenant is None:
+        tier = config.tier(DEFAULT_TIER)
+        return Client(tier=tier, limits=tier.limits)
+    tier, known = config.tier(tenant.tier), config.knows_tier(tenant.tier)
+    limits = tenant.limits.over(tier.limits)
+    return Client(tenant.name, tier=tier, limits=limits, tier_name=tenant.tier, tier_known=known)

@@ -6,9 +6,8 @@ from pydantic import Field, field_validator, model_validator
 
 from patchbay.core.secret import Secret
 from patchbay.core.settings import Settings
-from patchbay.core.tenancy import Limits
+from patchbay.core.tenancy import DEFAULT_TIER, Limits
 
-DEFAULT_TIER: Final = "default"
 _DECIMALS = 6
 
 
@@ -91,6 +90,10 @@ class TenantsConfig(Settings):
 
     tiers: dict[str, TierConfig] = Field(default_factory=dict)
     prices: dict[str, PriceConfig] = Field(default_factory=dict)
+
+    def knows_tier(self, name: str) -> bool:
+        """Whether there is a tier of that name; `default` need not be written."""
+        return name in self.tiers or name == DEFAULT_TIER
 
     def tier(self, name: str) -> TierConfig:
         """The tier of that name, else the default one."""

@@ -20,7 +20,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from patchbay.command import build_app
-from patchbay.registry.records import RouterBeat
+from patchbay.core.tenancy import Limits
+from patchbay.registry.records import Placement, ReplicaReport, RouterBeat, Scope
 from patchbay.registry.registry import Registry
 from tests.fakes.installation import Installation
 
@@ -258,3 +259,64 @@ def test_a_restore_that_is_killed_at_any_durable_step_leaves_the_old_registry_or
 
 def _from_here() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
+
+
+def protected(installation: Installation) -> str:
+    """A tenant with a key; the key's id."""
+    accounts = installation.registry.accounts
+    accounts.create_tenant("acme", tier="default", limits=Limits(), actor="ml")
+    return accounts.create_key("acme", Scope(), actor="ml")[0].id
+
+
+def test_a_backup_from_before_the_first_key_is_put_back_only_by_who_accepts_that(installation: Installation) -> None:
+    said("backup", "saved")
+    protected(installation)
+    installation.registry.close()
+    refused = run("restore", "saved", "--force")
+    assert (refused.exit_code, "no keys" in refused.output, "--accept" in refused.output) == (5, True, True)
+    with Registry.open(f"sqlite:///{installation.folder / 'registry.db'}") as registry:
+        assert len(registry.accounts.keys()) == 1
+    done = run("restore", "saved", "--force", "--accept")
+    assert (done.exit_code, "no keys" in done.stderr) == (0, True)
+
+
+def test_where_nobody_can_tell_whether_a_lost_registry_had_keys_a_backup_without_any_is_refused(
+    installation: Installation,
+) -> None:
+    said("backup", "saved")
+    installation.registry.close()
+    (installation.folder / "registry.db").unlink()
+    assert run("restore", "saved").exit_code == 5
+    assert run("restore", "saved", "--accept").exit_code == 0
+
+
+def test_revocations_disabled_tenants_and_limits_are_not_dropped_without_a_word(installation: Installation) -> None:
+    key = protected(installation)
+    said("backup", "saved")
+    accounts = installation.registry.accounts
+    accounts.revoke_key(key, actor="ml")
+    accounts.set_tenant("acme", disabled=True, limits=Limits(concurrent=1), actor="ml")
+    installation.registry.close()
+    refused = run("restore", "saved", "--force")
+    assert refused.exit_code == 5
+    assert all(words in refused.output for words in (key, "disabled since", "own limits"))
+    assert said("restore", "saved", "--force", "--accept")["missing"] == []
+
+
+def test_what_replicas_held_when_the_backup_was_made_is_not_taken_for_what_they_hold(
+    installation: Installation,
+) -> None:
+    revision = installation.push(fill=1)
+    placed = (Placement("replica-0", "sql", revision.number, "resident"),)
+    report = ReplicaReport("replica-0", None, True, 1, 1, {}, placed, datetime.now(UTC))
+    installation.registry.put_report(report)
+    said("backup", "saved")
+    installation.registry.close()
+    said("restore", "saved", "--force")
+    assert said("adapters", "list")["replicas"] == []
+    installation = Installation(installation.folder, installation.settings, 8)
+    installation.registry.put_report(report)
+    assert "no router" in run("adapters", "list").stderr
+    installation.registry.beat(RouterBeat("router-a", 1, datetime.now(UTC)))
+    assert "no router" not in run("adapters", "list").stderr
+    installation.registry.close()

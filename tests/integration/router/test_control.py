@@ -12,7 +12,9 @@ from sqlalchemy import text
 
 from patchbay.adapters.publish import PushRequest
 from patchbay.core.errors import Conflict
+from patchbay.core.tenancy import Limits
 from patchbay.registry.database import Database
+from patchbay.registry.records import Scope
 from patchbay.router.app import Router
 from tests.fakes.adapter_folder import write_adapter
 from tests.fakes.engine import FakeEngine
@@ -178,6 +180,29 @@ async def test_what_is_no_longer_wanted_is_removed_and_what_a_rollback_needs_sta
     async with engine.running_server(), controlled(tmp_path, engine, keep_warm_s=0):
         await until(lambda: engine.drops == ["sql@1"], timeout_s=10)
     assert [one.number for one in engine.revisions] == [2]
+
+
+async def test_a_revision_that_is_not_kept_is_a_404_that_says_so_to_whoever_may_know_of_it(
+    tmp_path: Path, installation: Installation
+) -> None:
+    accounts = installation.registry.accounts
+    accounts.create_tenant("acme", tier="default", limits=Limits(), actor="ml")
+    mine, others = (
+        accounts.create_key("acme", Scope(None, (name,)), actor="ml")[0].text for name in ("sql", "demo-base")
+    )
+    for fill in (1, 2):
+        await push(installation, fill)
+    async with controlled(tmp_path, FakeEngine(), keep_warm_s=0) as router:
+        await promote(installation, "sql@2")
+        await until(lambda: _meaning(router, "sql") == "sql@2")
+        told = await post(router, ask("sql@1"), authorization=f"Bearer {mine}")
+        hidden = await post(router, ask("sql@1"), authorization=f"Bearer {others}")
+        absent = await post(router, ask("sql@9"), authorization=f"Bearer {mine}")
+    assert told.status_code == hidden.status_code == absent.status_code == 404
+    assert "not kept on replicas" in told.json()["error"]["message"]
+    assert "promoted or named in a route" in told.json()["error"]["message"]
+    for other in (hidden, absent):
+        assert other.json()["error"]["message"].endswith("do not have access to it.")
 
 
 async def test_a_replica_that_comes_back_empty_gets_everything_again(

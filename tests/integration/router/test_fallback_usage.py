@@ -1,5 +1,6 @@
 """A call is one call in `usage`, whoever else was asked for it; one that no limit can ever let in is told so."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -49,6 +50,22 @@ async def test_a_call_that_fell_back_from_a_route_and_then_failed_is_booked_once
         assert await ask_as(router, 1, "first") == "error"
     [row] = used(installation)
     assert (row.requests, row.failed) == (1, 1)
+
+
+async def test_a_client_that_goes_away_before_the_answer_begins_is_counted_and_not_as_failed(
+    tmp_path: Path, installation: Installation
+) -> None:
+    two_revisions(installation)
+    engine = FakeEngine()
+    async with routed(tmp_path, engine, routes={"first": "sql"}) as router:
+        engine.script = Script(fault="hang")
+        before = len(engine.seen)
+        asking = asyncio.create_task(ask_as(router, 1, "first"))
+        await until(lambda: len(engine.seen) > before)
+        asking.cancel()
+        await until(lambda: router.public_app.in_flight == 0)
+    [row] = used(installation)
+    assert (row.requests, row.failed) == (1, 0)
 
 
 async def test_a_request_that_alone_is_over_a_limit_is_wrong_and_not_early(

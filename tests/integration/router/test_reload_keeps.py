@@ -3,18 +3,22 @@
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import yaml
 
 from patchbay.core.errors import ConfigError
-from patchbay.launch.routing import policy_of_patchbay
+from patchbay.core.tenancy import Limits
+from patchbay.launch.routing import read_patchbay_file
+from patchbay.registry.records import Scope
 from patchbay.router.canary.plan import MetricConfig
-from patchbay.router.policy import differences, policy_of_router
+from patchbay.router.policy import differences, read_router_file, restart_keys
 from tests.fakes.engine import FakeEngine
 from tests.fakes.installation import Installation
 from tests.fakes.routers import until
 from tests.integration.router.test_control import controlled
 from tests.integration.router.trying import SLOW, routed, start, two_revisions, until_phase
+from tests.integration.router.wire import post
 
 pytestmark = pytest.mark.anyio
 GUARDED: dict[str, Any] = {
@@ -59,6 +63,33 @@ async def test_no_guard_and_no_limit_goes_without_a_word_in_the_file(
     assert (told.action, set(told.details["changed"])) == ("policy.reload", removed)
 
 
+async def test_a_tier_that_tenants_are_of_does_not_go_and_one_that_nobody_knows_lets_nobody_in(
+    tmp_path: Path, installation: Installation, caplog: pytest.LogCaptureFixture
+) -> None:
+    accounts = installation.registry.accounts
+    accounts.create_tenant("acme", tier="pro", limits=Limits(), actor="ml")
+    key, _ = accounts.create_key("acme", Scope(), actor="ml")
+    shown = f"Bearer {key.text}"
+    file, tiered = tmp_path / "policy.yaml", GUARDED | {"tiers": {"pro": {}}}
+    file.write_text(yaml.safe_dump(tiered))
+    async with controlled(tmp_path, FakeEngine(), policy_file=file, **tiered) as router:
+        assert (await post(router, authorization=shown)).status_code == 200
+        file.write_text(yaml.safe_dump(GUARDED))
+        with pytest.raises(ConfigError, match=r"'pro' has gone from it.*acme"):
+            await router.policy.reload()
+        assert (await post(router, authorization=shown)).status_code == 200
+        accounts.set_tenant("acme", tier="gold", actor="ml")
+        await until(lambda: router.policy.tenants_without_tier == 1)
+        assert "no tier 'gold'" in caplog.text
+        assert "patchbay_router_tenants_without_tier 1.0" in router.metrics.render().decode()
+        refused = await post(router, authorization=shown)
+        assert (refused.status_code, refused.headers["retry-after"]) == (503, "30")
+        file.write_text(yaml.safe_dump(GUARDED | {"tiers": {"pro": {}, "gold": {}}}))
+        await router.policy.reload()
+        assert (await post(router, authorization=shown)).status_code == 200
+        assert router.policy.tenants_without_tier == 0
+
+
 async def test_a_router_that_is_started_again_does_not_take_a_file_that_has_lost_its_guards(tmp_path: Path) -> None:
     for what, text in bad_files().items():
         file = tmp_path / "policy.yaml"
@@ -72,16 +103,16 @@ def test_the_whole_of_a_patchbay_file_is_checked_and_near_names_are_suggested(tm
     file = tmp_path / "patchbay.yaml"
     file.write_text(yaml.safe_dump(GUARDED | {"router": {"prot": 80}}))
     with pytest.raises(ConfigError, match="did you mean 'port'"):
-        policy_of_patchbay(file)
+        read_patchbay_file(file)
     file.write_text(yaml.safe_dump(GUARDED | {"router": {"port": 8099}}))
-    assert policy_of_patchbay(file).guard_all == ("pii",)
+    assert read_patchbay_file(file).guard_all == ("pii",)
 
 
 def test_what_a_reload_changes_is_told_by_name(tmp_path: Path) -> None:
     one, other = tmp_path / "one.yaml", tmp_path / "other.yaml"
     one.write_text(yaml.safe_dump(GUARDED))
     other.write_text(yaml.safe_dump(GUARDED | {"routes": {"a": {"model": "sql"}, "b": {"model": "sql"}}}))
-    changed = differences(policy_of_router(one), policy_of_router(other))
+    changed = differences(read_router_file(one), read_router_file(other))
     assert changed == ("routes.a changed", "routes.b added")
 
 
@@ -98,3 +129,41 @@ async def test_a_reload_that_takes_a_canarys_guard_says_that_it_sees_nothing_any
         file.write_text(yaml.safe_dump(GUARDED | {"guard_all": []}))
         await router.policy.reload()
     assert "canary 1 of sql@2 sees nothing of guards any more" in caplog.text
+
+
+async def test_a_reload_says_what_changed_what_needs_a_restart_and_what_names_nothing(
+    tmp_path: Path, installation: Installation, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = tmp_path / "policy.yaml"
+    file.write_text(yaml.safe_dump(GUARDED))
+    async with controlled(tmp_path, FakeEngine(), policy_file=file, **GUARDED) as router:
+        await until(lambda: router.public_app.ready)
+        routes = {"a": {"model": "demo-base", "tenants": ["acmee"]}, "b": "demo-bas"}
+        changed = GUARDED | {"routes": routes, "port": 8099, "breaker": {"open_s": 3}}
+        file.write_text(yaml.safe_dump(changed))
+        async with httpx.AsyncClient() as http:
+            told = (await http.post(f"{router.admin_url}/admin/v1/reload", json={})).json()
+    assert told["changed"] == ["routes.a changed", "routes.b added"]
+    assert told["needs_restart"] == ["port", "breaker.open_s"]
+    assert [one.partition(" (")[0] for one in told["warnings"]] == [
+        "routes.a.tenants: there is no tenant 'acmee'",
+        "routes.b: nothing is called 'demo-bas'",
+    ]
+    assert "need a restart: port, breaker.open_s" in caplog.text
+    assert "demo-bas" in caplog.text
+
+
+def test_keys_that_need_a_restart_are_named_in_the_file_of_up_too(tmp_path: Path) -> None:
+    one, other = tmp_path / "one.yaml", tmp_path / "other.yaml"
+    one.write_text(yaml.safe_dump(GUARDED | {"base": "m"}))
+    other.write_text(yaml.safe_dump(GUARDED | {"base": "n", "router": {"port": 8099, "api_keys": ["k"]}, "routes": {}}))
+    told = set(restart_keys(read_patchbay_file(one), read_patchbay_file(other)))
+    assert told - {"router.policy_file"} == {"base.model", "router.port", "router.api_keys"}
+
+
+async def test_at_the_start_a_router_says_what_its_routes_name_and_is_not_there(
+    tmp_path: Path, installation: Installation, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with controlled(tmp_path, FakeEngine(), routes={"a": {"model": "demo-bas", "tenants": ["acme"]}}):
+        await until(lambda: "nothing is called 'demo-bas' (did you mean 'demo-base'?)" in caplog.text)
+    assert "there is no tenant 'acme'" in caplog.text

@@ -78,6 +78,33 @@ def test_a_tenants_limits_are_changed_one_by_one_and_wrong_ones_are_refused() ->
     assert run("tenants", "set", "acme", "--limit", "concurrent=-3").exit_code == 2
 
 
+def test_a_tier_that_the_file_does_not_have_is_refused_with_the_nearest(here: Path) -> None:
+    assert "nobody can tell" in run("tenants", "create", "early", "--tier", "pro").stderr
+    (here / "patchbay.yaml").write_text("base: m\ntiers: {pro: {}}\n")
+    wrong = run("tenants", "create", "acme", "--tier", "pros")
+    assert (wrong.exit_code, "did you mean 'pro'" in wrong.output) == (4, True)
+    assert "default, pro" in run("tenants", "create", "acme", "--tier", "gold").output
+    assert run("tenants", "create", "acme", "--tier", "pro").exit_code == 0
+    assert run("tenants", "set", "acme", "--tier", "gold").exit_code == 4
+    assert run("tenants", "set", "acme", "--tier", "gold", "--anyway").exit_code == 0
+    assert run("tenants", "set", "acme", "--tier", "default").exit_code == 0
+
+
+def test_a_key_opens_no_name_that_is_nowhere_known(here: Path) -> None:
+    run("tenants", "create", "acme")
+    assert "nobody can tell" in run("keys", "create", "acme", "--route", "suport", "--adapter", "sqll").stderr
+    (here / "patchbay.yaml").write_text(
+        "base: {model: m, name: tiny}\nadapters: {sql: ./sql}\nroutes: {support: sql}\n"
+    )
+    for option, wrong, right in (("--route", "suport", "support"), ("--adapter", "sqll", "sql")):
+        refused = run("keys", "create", "acme", option, wrong)
+        assert (refused.exit_code, f"did you mean '{right}'" in refused.output) == (4, True)
+        assert run("keys", "create", "acme", option, wrong, "--anyway").exit_code == 0
+        assert run("keys", "create", "acme", option, right).exit_code == 0
+    assert run("keys", "create", "acme", "--adapter", "tiny").exit_code == 0
+    assert "no router lives" in run("keys", "create", "acme").stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [
@@ -92,7 +119,17 @@ def test_what_is_not_there_or_not_right_ends_with_its_own_exit_code(arguments: t
     assert run(*arguments).exit_code == code
 
 
+def test_nobody_is_said_to_be_nobody_and_limits_are_shown_as_they_are_typed() -> None:
+    run("tenants", "create", "acme", "--limit", "tokens_per_day=2000000")
+    assert "tokens_per_day=2000000 " in f"{run('tenants', 'list').stdout} ".replace("\n", " ")
+    for command in (("usage",), ("keys", "list")):
+        wrong = run(*command, "acmee")
+        assert (wrong.exit_code, "did you mean 'acme'" in wrong.output) == (4, True)
+        assert run(*command, "acme").exit_code == run(*command, "default").exit_code == 0
+
+
 def test_usage_is_summed_and_comes_as_csv(here: Path) -> None:
+    run("tenants", "create", "acme")
     now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
     with Registry.open(f"sqlite:///{here / 'registry.db'}") as registry:
         for number in (1, 2):
@@ -143,6 +180,9 @@ def test_a_route_is_explained_and_evaluated_by_the_file_that_is_here(here: Path)
     assert done.exit_code == 1
     assert json.loads(done.stdout)["confusion"]["a"] == {"a": 1, "rest": 1}
     assert run("route", "explain", "x", "--model", "nothing").exit_code == 2
+    (here / "patchbay.yaml").rename(here / "other.yaml")
+    assert "-c FILE" in run("route", "eval", "texts.jsonl").output
+    assert run("route", "eval", "texts.jsonl", "-c", "other.yaml").exit_code == 0
 
 
 @pytest.mark.parametrize("line", ["no json", '{"text": 1, "route": "a"}', '{"text": "x", "route": "zzz"}', ""])

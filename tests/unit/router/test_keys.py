@@ -2,7 +2,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from patchbay.core.errors import Forbidden, Unauthorized
+from patchbay.core.errors import Forbidden, Unauthorized, Unavailable
 from patchbay.core.tenancy import Limits, NewKey, new_key
 from patchbay.registry.records import Access, KeyRecord, Scope, TenantRecord
 from patchbay.router.tenants.clients import Clients, clients_of
@@ -83,6 +83,21 @@ def test_a_key_that_has_expired_is_refused_and_one_that_will_is_not() -> None:
     assert ring.identify(bearer(fresh.text)).key == fresh.id
     with pytest.raises(Unauthorized):
         ring.identify(bearer(old.text))
+
+
+def test_a_tenant_whose_tier_is_unknown_is_refused_and_not_unlimited() -> None:
+    key, own = new_key(), TenantRecord("default", "gold", Limits(), disabled=False, created_at=NOW)
+    lost = TenantRecord("acme", "gold", Limits(), disabled=False, created_at=NOW)
+    ring = clients("sk-one", access=Access((lost, own), (record(key),), keyed=True))
+    for shown in (key.text, "sk-one"):
+        with pytest.raises(Unavailable, match="operator") as refused:
+            ring.identify(bearer(shown))
+        assert "gold" not in str(refused.value)
+    assert ring.unknown_tiers == {"acme": "gold", "default": "gold"}
+    with pytest.raises(Unavailable):
+        clients(access=Access((own,))).identify([])
+    with pytest.raises(Unauthorized):
+        ring.identify(bearer("sk-none"))
 
 
 def test_a_disabled_tenants_key_is_forbidden() -> None:

@@ -1,0 +1,32 @@
+"""The admin port's keys, as a servers' file says them: a patchbay.yaml under `router`, a router's file at its top."""
+
+from pathlib import Path
+
+from pydantic import Field
+
+from patchbay.core.secret import Secret
+from patchbay.core.settings import Settings, load_yaml, parse_settings
+from patchbay.launch.config import DEFAULT_FILE
+from patchbay.router.config import AdminToken
+
+
+class AdminKeys(Settings):
+    """The keys of the admin port, and `source`, where they are written."""
+
+    source: str = "the configuration"
+    admin_port: int = Field(default=8081, ge=0, le=65535)
+    admin_token: Secret | None = None
+    admin_tokens: tuple[AdminToken, ...] = ()
+    admin_open: bool = False
+
+
+def read_admin_keys(file: Path | None) -> AdminKeys:
+    """The keys in `file`, else in ./patchbay.yaml, else those that nobody has set. Only they are looked at. Raises
+    ConfigError."""
+    chosen = file or (DEFAULT_FILE if DEFAULT_FILE.exists() else None)
+    if chosen is None:
+        return AdminKeys()
+    data = load_yaml(chosen)
+    section = data.get("router") if isinstance(data.get("router"), dict) else data
+    known = {key: value for key, value in (section or {}).items() if key in AdminKeys.model_fields}
+    return parse_settings(AdminKeys, known | {"source": str(chosen)}, source=str(chosen))

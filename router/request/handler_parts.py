@@ -1,0 +1,31 @@
+"""What answering a request is done with."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from patchbay.registry.records import AdapterView
+from patchbay.router.admission.admission import Admission
+from patchbay.router.canary.live import LiveCanaries
+from patchbay.router.config import RouterConfig
+from patchbay.router.fleet.fleet import Fleet
+from patchbay.router.policy import PolicyHolder
+from patchbay.router.telemetry.metrics import Metrics
+from patchbay.router.tenants.limiter import Limiter
+from patchbay.router.tenants.usage import TenantUsage
+
+
+@dataclass(frozen=True, slots=True)
+class HandlerParts:
+    """What answering is done with. `usage`, `adapters`: where there is a registry to write it to, and what it has."""
+
+    config: RouterConfig
+    fleet: Fleet
+    policy: PolicyHolder
+    limiter: Limiter
+    admission: Admission
+    metrics: Metrics
+    usage: TenantUsage | None
+    clock: Callable[[], float]
+    guard_key: bytes
+    live_canaries: LiveCanaries
+    adapters: Callable[[], Mapping[str, AdapterView]] = dict
