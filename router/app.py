@@ -84,13 +84,8 @@ class Router:
         self.live_canaries = LiveCanaries(self.metrics, time.perf_counter, config.canary.reserved_pools)
         self._members = Members(config, self.fleet, listed=self._listed)
         self.control = self._open_control(config)
-        self.policy = PolicyHolder(config, self._access, utc_now, must_show=not is_loopback(config.host), read=read)
-        self.policy.told = self._audit_reload
         self._names = NameCheck(self.fleet, self.control, config.adapters)
-        self.policy.warned = self._names.warnings
-        if self.control is not None:
-            # Here, and not with the next request: what is wrong with tenants is said once it is known.
-            self.control.follower.told.append(lambda _: self.policy.look())
+        self.policy = self._open_policy(config, read)
         self._usage = TenantUsage(self.control.usage_book, utc_now) if self.control else None
         self._limiter = Limiter(_counters(config.counters), config.counters)
         self._admission = Admission(
@@ -226,6 +221,14 @@ class Router:
             OriginCheck(config.admin_host, config.admin_hosts, setting="admin_hosts"),
             self.control,
         )
+
+    def _open_policy(self, config: RouterConfig, read: ReadPolicy | None) -> PolicyHolder:
+        policy = PolicyHolder(config, self._access, utc_now, must_show=not is_loopback(config.host), read=read)
+        policy.told, policy.warned = self._audit_reload, self._names.warnings
+        if self.control is not None:
+            # Here, and not with the next request: what is wrong with tenants is said once it is known.
+            self.control.follower.told.append(lambda _: policy.look())
+        return policy
 
     def _parts(self) -> HandlerParts:
         return HandlerParts(
