@@ -3,24 +3,19 @@
 import asyncio
 import contextlib
 import logging
-import signal
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from secrets import token_bytes
 from socket import socket
-from types import FrameType
 
 from patchbay.core import descriptors
 from patchbay.core.admin_token import own_token, token_path
 from patchbay.core.background import keep_running
 from patchbay.core.errors import PatchbayError, RegistryError, StartError
-from patchbay.core.garbage_collection import freeze, settle
-from patchbay.core.log_queue import LogQueue
 from patchbay.core.loop_watch import LoopWatch
 from patchbay.core.settings import is_loopback
-from patchbay.core.watchdog import Watchdog
 from patchbay.registry.records import Access, ReplicaAddress
 from patchbay.router.admin.app import AdminParts, build_admin
 from patchbay.router.admission.admission import Admission
@@ -57,7 +52,6 @@ _log = logging.getLogger("patchbay.router")
 _LAST_WORDS_S = 1.0
 _READY_S = 30.0
 _NOBODY = Access()
-_BEATS = 20
 
 
 class Router:
@@ -295,65 +289,6 @@ class Router:
         self.metrics.watch_waiting(lambda: self._admission.waiting)
         self.metrics.watch_in_flight(lambda: self.public_app.in_flight)
         self.metrics.watch_replicas(lambda state: sum(seen.state == state for seen in self.fleet.view.replicas))
-
-
-async def serve(config: RouterConfig, deadman: Watchdog, lines: LogQueue, read: ReadPolicy | None = None) -> None:
-    """Runs a router until SIGTERM or SIGINT; a second one ends the draining. Call it on the main thread.
-
-    Whatever hangs, `deadman` ends the process within the configured time. `lines`: its log. Raises StartError.
-    """
-
-    def ending(seconds: float) -> None:
-        deadman.end_within(seconds + config.end_timeout_s, code=1, why="the router is to end")
-
-    router = Router(config, read, ending)
-    lines.on_drop = router.metrics.log_line_dropped
-    settle()
-    asked = asyncio.Event()
-    _listen_to_signals(router, ending, config.drain_timeout_s)
-    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, asked.set)
-    beside = [
-        asyncio.create_task(keep_running("reload", partial(_reload_when, asked, router), router.metrics.fault)),
-        asyncio.create_task(_beat(deadman, config.stall_timeout_s)),
-        asyncio.create_task(_freeze_when_up(router)),
-    ]
-    try:
-        await router.run()
-    finally:
-        for task in beside:
-            task.cancel()
-        await asyncio.gather(*beside, return_exceptions=True)
-
-
-def _listen_to_signals(router: Router, ending: Callable[[float], None], drain_s: float) -> None:
-    """Python's own handlers, and not the event loop's: those do nothing while the loop stands still."""
-    loop = asyncio.get_running_loop()
-
-    def asked(_number: int, _frame: FrameType | None) -> None:
-        ending(drain_s)
-        with contextlib.suppress(RuntimeError):  # the loop has ended already
-            loop.call_soon_threadsafe(router.stop)
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, asked)
-
-
-async def _freeze_when_up(router: Router) -> None:
-    await router.up.wait()
-    freeze()
-
-
-async def _beat(deadman: Watchdog, stall_timeout_s: float) -> None:
-    while True:
-        deadman.beat(stall_timeout_s)
-        await asyncio.sleep(stall_timeout_s / _BEATS)
-
-
-async def _reload_when(asked: asyncio.Event, router: Router) -> None:
-    while True:
-        await asked.wait()
-        asked.clear()
-        await router.reload()
 
 
 def _guard_key(config: RouterConfig) -> bytes:

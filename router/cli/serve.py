@@ -62,7 +62,7 @@ def _serve(settings: "RouterConfig", read: "ReadPolicy", *, verbose: bool) -> No
 
     from patchbay.core import descriptors
     from patchbay.core.watchdog import Watchdog
-    from patchbay.router.app import serve
+    from patchbay.router.process import serve
     from patchbay.router.telemetry.logs import log_to_stderr
 
     lines = log_to_stderr(settings.log_format, verbose=verbose)
