@@ -28,10 +28,12 @@ def run(
 
     Example: patchbay router --replica http://127.0.0.1:8000
     """
+    from router.config_file import load_router_config
+
     given = {"replicas": replica or None, "host": host, "port": port, "admin_port": admin_port}
     flags = {key: value for key, value in given.items() if value is not None}
     try:
-        _serve(_configure(config, flags), _reading(flags), verbose=verbose)
+        _serve(load_router_config(config, flags), _reading(flags), verbose=verbose)
     except PatchbayError as error:
         if verbose:
             raise
@@ -40,23 +42,15 @@ def run(
 
 def serve_file(file: Path, read: "ReadPolicy", *, verbose: bool) -> None:
     """Runs the router that `file` describes; `read` reads its policy anew. Raises PatchbayError."""
-    _serve(_configure(file, {}), read, verbose=verbose)
+    from router.config_file import load_router_config
+
+    _serve(load_router_config(file, {}), read, verbose=verbose)
 
 
 def _reading(flags: dict[str, Any]) -> "ReadPolicy":
     from router.policy import policy_of_router
 
     return partial(policy_of_router, flags=flags)
-
-
-def _configure(path: Path | None, flags: dict[str, Any]) -> "RouterConfig":
-    from adapters.settings import load_yaml, parse_settings
-    from router.config import RouterConfig
-
-    data = load_yaml(path) if path else {}
-    if path is not None:
-        data = {"policy_file": str(path.absolute()), **data}
-    return parse_settings(RouterConfig, {"replicas": (), **data, **flags}, source=str(path or "the command line"))
 
 
 def _serve(settings: "RouterConfig", read: "ReadPolicy", *, verbose: bool) -> None:

@@ -16,6 +16,7 @@ from adapters.paths import cache_dir
 from adapters.registry.records import Access
 from adapters.settings import load_yaml, parse_settings
 from router.config import PolicyConfig, RouterConfig
+from router.config_file import load_router_config
 from router.guards.pipeline import Guards, compile_guards
 from router.routes.book import Book, compile_book
 from router.tenants.clients import Clients, clients_of
@@ -136,8 +137,7 @@ def user_cache() -> Path:
 def policy_of_router(file: Path, flags: Mapping[str, Any] | None = None) -> PolicyConfig:
     """What is policy of a router's configuration, which is checked as a whole, with `flags` over it, as at the start.
     Raises ConfigError."""
-    data = {"replicas": [_ANY_REPLICA], **load_yaml(file), **(flags or {})}
-    return policy_of(parse_settings(RouterConfig, data, source=str(file)))
+    return policy_of(load_router_config(file, flags or {}, [_ANY_REPLICA]))
 
 
 def policy_of(config: PolicyConfig) -> PolicyConfig:
