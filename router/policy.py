@@ -135,9 +135,9 @@ def user_cache() -> Path:
 
 
 def policy_of_router(file: Path, flags: Mapping[str, Any] | None = None) -> PolicyConfig:
-    """What is policy of a router's configuration, which is checked as a whole, with `flags` over it, as at the start.
-    Raises ConfigError."""
-    return policy_of(load_router_config(file, flags or {}, [_ANY_REPLICA]))
+    """What is policy of a router's configuration, which is checked as a whole, with `flags` over it, as at the start;
+    where these are not known, it need not name a replica. Raises ConfigError."""
+    return policy_of(load_router_config(file, flags or {}, [_ANY_REPLICA] if flags is None else ()))
 
 
 def policy_of(config: PolicyConfig) -> PolicyConfig:

@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 from adapters.config import load_registry_config
+from adapters.errors import ConfigError
 from router.config_file import load_router_config
+from router.policy import policy_of_router
 
 _FILE = """
 replicas: ["http://127.0.0.1:1"]
@@ -35,3 +37,11 @@ def test_a_router_without_a_registry_gets_none_from_the_environment(
     file = tmp_path / "router.yaml"
     file.write_text("replicas: ['http://127.0.0.1:1']\n")
     assert load_router_config(file, {}).registry is None
+
+
+def test_a_file_that_lost_its_replicas_is_not_read_anew_where_no_flag_names_one(tmp_path: Path) -> None:
+    file = tmp_path / "router.yaml"
+    file.write_text("routes: {a: {model: sql}}\n")
+    with pytest.raises(ConfigError, match="no replica"):
+        policy_of_router(file, {})
+    assert policy_of_router(file, {"replicas": ["http://127.0.0.1:1"]}).routes["a"].model == "sql"
