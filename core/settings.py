@@ -35,12 +35,20 @@ def load_yaml(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise ConfigError(f"Cannot read the configuration {path}: {error.strerror}.") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not valid YAML: {error}") from error
+        raise ConfigError(f"{path} is not valid YAML: {_yaml_fault(error)}.") from error
     if loaded is None:
         return {}
     if not isinstance(loaded, dict):
         raise ConfigError(f"{path} must hold a mapping at its top, not a {type(loaded).__name__}.")
     return loaded
+
+
+def _yaml_fault(error: Exception) -> str:
+    """What is wrong, and where, on one line; without the file's own text, which may be a secret."""
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
+        mark, said = error.problem_mark, ", ".join(part for part in (error.context, error.problem) if part)
+        return f"line {mark.line + 1}, column {mark.column + 1}: {said}"
+    return " ".join(str(error).split())
 
 
 def parse_settings(model: type[S], data: Mapping[str, Any], *, source: str) -> S:

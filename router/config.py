@@ -7,10 +7,10 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from patchbay.adapters.config import MAX_RANK, DeclaredAdapter, RegistryConfig, registry_section, with_sources
+from patchbay.adapters.config import MAX_RANK, DeclaredAdapter, RegistryConfig, with_sources
 from patchbay.core.errors import ConfigError
 from patchbay.core.secret import Secret
-from patchbay.core.settings import REPLICA_NAME, Settings, check_setting_name, is_loopback, load_yaml, replica_url
+from patchbay.core.settings import REPLICA_NAME, Settings, check_setting_name, is_loopback, replica_url
 from patchbay.guards.config import GuardsConfig
 from patchbay.router.admission.config import AdmissionConfig
 from patchbay.router.balance import budget, outliers, suspicion
@@ -362,10 +362,3 @@ class RouterConfig(PolicyConfig):
         if self.port == self.admin_port != 0 and self.host == self.admin_host:
             raise ValueError(f"port and admin_port are both {self.port}: set two different ones")
         return self
-
-
-def load_router_file(file: Path) -> dict[str, Any]:
-    """What a router's file holds, `registry` as the commands that are given the same file read it. Raises
-    ConfigError."""
-    data = load_yaml(file)
-    return data | {"registry": registry_section(data, file.absolute().parent)} if "registry" in data else data

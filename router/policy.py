@@ -18,7 +18,8 @@ from patchbay.core.tenancy import DEFAULT_TIER
 from patchbay.core.thread_pools import Threads
 from patchbay.guards.pipeline import Guards, compile_guards
 from patchbay.registry.records import Access
-from patchbay.router.config import PolicyConfig, RouterConfig, load_router_file
+from patchbay.router.config import PolicyConfig, RouterConfig
+from patchbay.router.config_file import load_router_config
 from patchbay.router.routes.table import RouteTable, compile_table
 from patchbay.router.tenants.clients import Clients, clients_of
 
@@ -170,10 +171,11 @@ def user_cache() -> Path:
 
 
 def read_router_file(file: Path, flags: Mapping[str, Any] | None = None) -> RouterConfig:
-    """A router's configuration, which is checked as a whole, with `flags` over it, as at the start. Raises
-    ConfigError."""
-    data = {"replicas": [_ANY_REPLICA], **load_router_file(file), **(flags or {})}
-    return parse_settings(RouterConfig, data, source=str(file))
+    """Reads a router's configuration, which is checked as a whole, with `flags` over it, as at the start.
+
+    Where the flags are not known, the file need not name a replica. Raises ConfigError.
+    """
+    return load_router_config(file, flags or {}, [_ANY_REPLICA] if flags is None else ())
 
 
 def policy_of(config: PolicyConfig) -> PolicyConfig:

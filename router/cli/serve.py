@@ -28,10 +28,12 @@ def run(
 
     Example: patchbay router --replica http://127.0.0.1:8000
     """
+    from patchbay.router.config_file import load_router_config
+
     given = {"replicas": replica or None, "host": host, "port": port, "admin_port": admin_port}
     flags = {key: value for key, value in given.items() if value is not None}
     try:
-        _serve(_configure(config, flags), _reading(flags), verbose=verbose)
+        _serve(load_router_config(config, flags), _reading(flags), verbose=verbose)
     except PatchbayError as error:
         if verbose:
             raise
@@ -40,21 +42,15 @@ def run(
 
 def serve_file(file: Path, read: "ReadPolicy", *, verbose: bool) -> None:
     """Runs the router that `file` describes; `read` reads its policy anew. Raises PatchbayError."""
-    _serve(_configure(file, {}), read, verbose=verbose)
+    from patchbay.router.config_file import load_router_config
+
+    _serve(load_router_config(file, {}), read, verbose=verbose)
 
 
 def _reading(flags: dict[str, Any]) -> "ReadPolicy":
     from patchbay.router.policy import read_router_file
 
     return partial(read_router_file, flags=flags)
-
-
-def _configure(path: Path | None, flags: dict[str, Any]) -> "RouterConfig":
-    from patchbay.core.settings import parse_settings
-    from patchbay.router.config import RouterConfig, load_router_file
-
-    data = {"policy_file": str(path.absolute()), **load_router_file(path)} if path is not None else {}
-    return parse_settings(RouterConfig, {"replicas": (), **data, **flags}, source=str(path or "the command line"))
 
 
 def _serve(settings: "RouterConfig", read: "ReadPolicy", *, verbose: bool) -> None:

@@ -9,11 +9,12 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from patchbay.core.errors import Unavailable
 
 LEASE_S = 30.0
+Kept = TypeVar("Kept")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +47,15 @@ class Counters(Protocol):
         """Sets all `charges` aside, or none where one is over its limit. Raises Unavailable."""
 
     async def settle(self, charges: Sequence[Charge], reserved: Reserved, actual: Mapping[str, int]) -> None:
-        """Puts what was `actual`ly used, by the charges' names, in place of what was set aside; gives leases back."""
+        """Puts what was `actual`ly used, by the charges' names, in place of what was set aside; gives leases back.
+        Raises Unavailable; `give_back` does it then."""
 
     async def renew(self, leases: Mapping[str, Sequence[Charge]]) -> None:
         """Keeps leases for another `LEASE_S`."""
 
     async def give_back(self) -> None:
-        """Gives back what may have been set aside for calls that were told that it was not. Raises Unavailable."""
+        """Gives back what may have been set aside for calls that were told that it was not, and settles those that
+        could not be. Raises Unavailable."""
 
     async def close(self) -> None:
         """Ends connections."""
@@ -194,9 +197,16 @@ for i = 2, #KEYS do
 end
 return 1
 """
+Settlement = tuple[list[str], list[str]]
 _TRIES = 2
-# Beyond so many the oldest stay set aside until their windows end: too much, never too little.
+# Beyond so many the oldest stay set aside until their windows end, or their leases: too much, never too little.
 _MOST_LOST = 10_000
+
+
+def _keep(into: dict[str, Kept], lease: str, what: Kept) -> None:
+    into[lease] = what
+    if len(into) > _MOST_LOST:
+        del into[next(iter(into))]
 
 
 def _pairs(charges: Sequence[Charge]) -> list[int]:
@@ -221,6 +231,7 @@ class RedisCounters:
         self._settle = self._redis.register_script(_SETTLE)
         self._cancel = self._redis.register_script(_CANCEL)
         self._lost: dict[str, Sequence[Charge]] = {}
+        self._unsettled: dict[str, Settlement] = {}
         self._ahead_s: float | None = None
 
     async def reserve(self, charges: Sequence[Charge], lease: str) -> Reserved:
@@ -236,20 +247,26 @@ class RedisCounters:
                     )
         except (Unavailable, asyncio.CancelledError):
             # It may have been set aside with only the answer lost.
-            self._lost[lease] = charges
-            if len(self._lost) > _MOST_LOST:
-                del self._lost[next(iter(self._lost))]
+            _keep(self._lost, lease, charges)
             raise
         raise Unavailable("Limits cannot be checked now.", retry_after_s=2)
 
     async def settle(self, charges: Sequence[Charge], reserved: Reserved, actual: Mapping[str, int]) -> None:
-        """Puts what was used in place of what was set aside."""
+        """Puts what was used in place of what was set aside; where Redis cannot be asked now, once it can."""
         keys = [self._note_of(charges, reserved.lease), *(self._at(one, reserved.now_s) for one in charges)]
         changes = [str(_used(one, actual) - one.amount) if one.window_s else "lease" for one in charges]
-        await self._asked(self._settle(keys, [reserved.lease, *changes]))
+        try:
+            await self._asked(self._settle(keys, [reserved.lease, *changes]))
+        except Unavailable:
+            _keep(self._unsettled, reserved.lease, (keys, changes))
+            raise
 
     async def give_back(self) -> None:
-        """Cancels what was set aside for calls that gave up waiting for it."""
+        """Cancels what was set aside for calls that gave up waiting for it, and settles those that have ended while
+        Redis could not be asked. Doing either twice changes nothing more."""
+        for lease, (keys, changes) in list(self._unsettled.items()):
+            await self._asked(self._settle(keys, [lease, *changes]))
+            self._unsettled.pop(lease, None)
         for lease, charges in list(self._lost.items()):
             keys = [self._note_of(charges, lease), *(self._base(one) for one in charges)]
             await self._asked(self._cancel(keys, [lease, *_pairs(charges)]))

@@ -168,7 +168,8 @@ class Limiter:
         task.add_done_callback(self._settling.discard)
 
     async def run(self) -> None:
-        """Keeps what is held at a time, and gives back what calls gave up waiting for, until cancelled."""
+        """Keeps what is held at a time, gives back what calls gave up waiting for, and settles what could not be at
+        once, until cancelled."""
         turn = 0
         while True:
             await asyncio.sleep(_LOOK_S)
@@ -197,7 +198,7 @@ class Limiter:
         try:
             await self._counters.settle(grant.charges, grant.reserved, actual)
         except Unavailable:
-            # What was set aside stays so until its window ends: too much, never too little.
+            # What was set aside stays so until the counters can be asked: too much, never too little.
             self._note(down=True)
 
     def _note(self, *, down: bool) -> None:

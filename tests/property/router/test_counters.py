@@ -167,6 +167,27 @@ async def test_what_timed_out_while_redis_hung_is_not_set_aside_when_it_goes_on(
             await one.close()
 
 
+async def test_what_ended_while_redis_hung_keeps_no_place_when_it_goes_on() -> None:
+    if not has_redis():
+        pytest.skip(NO_REDIS)
+    with running_redis() as server:
+        counters = RedisCounters(server.url, prefix="ended", timeout_s=0.1)
+        charges = [Charge("t", "concurrent", 1, 3, 0), Charge("t", "tokens", 10, 1000, 86_400)]
+        running = [await counters.reserve(charges, f"running-{number}") for number in range(3)]
+        server.process.send_signal(signal.SIGSTOP)
+        try:
+            ended = (counters.settle(charges, one, {"tokens": 4}) for one in running)
+            told = await asyncio.gather(*ended, return_exceptions=True)
+        finally:
+            server.process.send_signal(signal.SIGCONT)
+        assert all(isinstance(one, Unavailable) for one in told)
+        await _until_given_back(counters)
+        patient = RedisCounters(server.url, prefix="ended", timeout_s=10)
+        assert (await patient.reserve(charges, "next")).used == (1, 22), "nobody runs beside it, and each took 4"
+        for one in (counters, patient):
+            await one.close()
+
+
 @pytest.mark.parametrize("turns", range(0, 40, 3))
 async def test_what_was_set_aside_for_a_call_that_left_is_given_back(redis_url: str, turns: int) -> None:
     counters = RedisCounters(redis_url, prefix=f"left-{turns}", timeout_s=5)

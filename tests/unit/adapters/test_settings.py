@@ -29,6 +29,16 @@ def test_every_fault_is_listed_and_not_only_the_first() -> None:
         parse_settings(Outer, {"inner": {"count": "x"}, "zzz": 1}, source="file")
 
 
+@pytest.mark.parametrize("text", ["api_keys: [hunter2\nroutes: {", "token: hunter2: 1", "hunter2\0"])
+def test_what_is_no_yaml_is_told_on_one_line_without_the_files_own_text(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "patchbay.yaml"
+    file.write_text(text)
+    with pytest.raises(ConfigError, match="is not valid YAML: ") as caught:
+        load_yaml(file)
+    assert len(str(caught.value).splitlines()) == 1
+    assert "hunter2" not in str(caught.value)
+
+
 @pytest.mark.parametrize(("text", "message"), [("a: [", "not valid YAML"), ("- 1", "must hold a mapping")])
 def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "c.yaml").write_text(text)

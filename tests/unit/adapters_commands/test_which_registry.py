@@ -8,7 +8,7 @@ from typer.testing import CliRunner, Result
 
 from patchbay.adapters.config import has_registry, load_registry_config
 from patchbay.command import build_app
-from patchbay.router.config import load_router_file
+from patchbay.router.config_file import load_router_config
 from patchbay.router.policy import read_router_file
 
 ROUTER = {
@@ -60,12 +60,13 @@ def test_with_a_registry_written_the_command_and_the_router_mean_the_same(
     for written in ({}, None, {"url": "sqlite:///own.db"}):
         file.write_text(yaml.safe_dump(ROUTER | {"registry": written}))
         config, _ = load_registry_config(file)
-        section = load_router_file(file)["registry"]
-        assert section.get("url", config.url.get_secret_value()) == config.url.get_secret_value()
+        assert load_router_config(file, {}).registry == config
         assert run("tenants", "create", "acme", "-c", "r3.yaml").exit_code in (0, 5)
         read_router_file(file)
     monkeypatch.setenv("PATCHBAY_REGISTRY", f"sqlite:///{here / 'third.db'}")
-    assert load_router_file(file)["registry"]["url"] == f"sqlite:///{here / 'third.db'}"
+    registry = load_router_config(file, {}).registry
+    assert registry is not None
+    assert registry.url.get_secret_value() == f"sqlite:///{here / 'third.db'}"
 
 
 @pytest.mark.parametrize(
