@@ -1,4 +1,7 @@
-"""The comparison of two revisions: of what the registry records, and of their effects on the base model's weights. Pure."""
+"""The comparison of two revisions: of what the registry records, and of their effects on the base model's weights.
+
+Pure.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -28,8 +31,9 @@ def diff(before: Revision, after: Revision) -> tuple[Change, ...]:
 def weight_distances(before: Path, after: Path) -> dict[str, float]:
     """Measures for each module how far the two adapters' deltas are apart.
 
-    The distance is the Frobenius norm of the difference over that of the first's delta: 0 for the same, 1 for a module that
-    only one of them has, 2 where the second does the opposite. Raises AdapterError where a folder holds no sound adapter.
+    The distance is the Frobenius norm of the difference over that of the first's delta: 0 for the same, 1 for a module
+    that only one of them has, 2 where the second does the opposite. Raises AdapterError where a folder holds no sound
+    adapter.
     """
     old = {module.name: module for module in read_modules(before)}
     new = {module.name: module for module in read_modules(after)}

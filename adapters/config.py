@@ -42,9 +42,9 @@ class SigningConfig(Settings):
 class RegistryConfig(Settings):
     """The configuration of the registry and of what goes into it.
 
-    `url`: a database as SQLAlchemy writes it, `sqlite:///FILE` or `postgresql://USER:PASSWORD@HOST/DB`; `keep_warm_s`: how
-    long the revision that a promotion replaced stays on the replicas, ready for a rollback; `limits`: what an adapter's
-    folder may take; `sources`: whom fetches may reach, and what they may take.
+    `url`: a database as SQLAlchemy writes it, `sqlite:///FILE` or `postgresql://USER:PASSWORD@HOST/DB`; `keep_warm_s`:
+    how long the revision that a promotion replaced stays on the replicas, ready for a rollback; `limits`: what an
+    adapter's folder may take; `sources`: whom fetches may reach, and what they may take.
     """
 
     url: Secret = Field(default_factory=lambda: SecretStr(f"sqlite:///{data_dir() / 'registry.db'}"))
@@ -58,8 +58,8 @@ class RegistryConfig(Settings):
 class DeclaredAdapter(Settings):
     """The declaration of an adapter that must serve.
 
-    `source`: a folder, an archive, or a URL (`hf://`, `oci://`, `s3://`); `preload`: whether it is loaded before its first
-    request; `pin`: whether it is evicted last.
+    `source`: a folder, an archive, or a URL (`hf://`, `oci://`, `s3://`); `preload`: whether it is loaded before its
+    first request; `pin`: whether it is evicted last.
     """
 
     source: str
@@ -90,8 +90,8 @@ class PushDefaults(Settings):
 def registry_section(data: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """Returns the `registry:` section of a file's `data`, its paths relative to `folder` made absolute.
 
-    `PATCHBAY_REGISTRY` and `PATCHBAY_ARTIFACTS` override what it says. What is of the wrong type stays, for the models to
-    refuse. Raises ConfigError where the section is no mapping.
+    `PATCHBAY_REGISTRY` and `PATCHBAY_ARTIFACTS` override what it says. What is of the wrong type stays, for the models
+    to refuse. Raises ConfigError where the section is no mapping.
     """
     section = data.get("registry") or {}
     if not isinstance(section, dict):
@@ -114,8 +114,8 @@ def registry_section(data: Mapping[str, Any], folder: Path) -> dict[str, Any]:
 def load_registry_config(file: Path | None) -> tuple[RegistryConfig, PushDefaults]:
     """Reads the registry's configuration and the defaults of a push from `file`, a patchbay.yaml.
 
-    Returns the defaults where `file` is None. Only these parts of the file are looked at: it is the servers' file, and they
-    check the rest. Raises ConfigError.
+    Returns the defaults where `file` is None. Only these parts of the file are looked at: it is the servers' file, and
+    they check the rest. Raises ConfigError.
     """
     data = load_yaml(file) if file is not None else {}
     folder = file.absolute().parent if file is not None else Path.cwd()

@@ -56,7 +56,10 @@ def folder_files(folder: Path) -> tuple[Path, ...]:
 
 
 def folder_hashes(folder: Path) -> dict[str, str]:
-    """Returns every file of `folder` by its POSIX name, with its SHA-256. Raises AdapterError as `folder_files` does."""
+    """Returns every file of `folder` by its POSIX name, with its SHA-256.
+
+    Raises AdapterError as `folder_files` does.
+    """
     return {name.as_posix(): file_hash(folder / name) for name in folder_files(folder)}
 
 

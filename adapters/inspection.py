@@ -29,7 +29,10 @@ _SLACK_BYTES = 1024**2
 
 @dataclass(frozen=True, slots=True)
 class Requirements:
-    """The requirements on an adapter. `base`: the layout it must fit, where that is known; `sources`: what reading it may take."""
+    """The requirements on an adapter.
+
+    `base`: the layout it must fit, where that is known; `sources`: what reading it may take.
+    """
 
     limits: FolderLimits
     max_rank: int
@@ -65,8 +68,8 @@ _INSPECTED = TypeAdapter(Inspected)
 def inspect(place: Path, requirements: Requirements, *, workdir: Path, stop: Stop | None = None) -> Inspected:
     """Inspects the adapter in the folder, or in the archive, at `place`. Writes below `workdir` alone. Blocks.
 
-    Raises AdapterError where it could not be served; TooCostly where reading it took more than it may; WorkStopped where
-    `stop` was asked; ConfigError where signatures are demanded and cannot be checked.
+    Raises AdapterError where it could not be served; TooCostly where reading it took more than it may; WorkStopped
+    where `stop` was asked; ConfigError where signatures are demanded and cannot be checked.
     """
     work = {
         "place": str(place.absolute()),
@@ -106,7 +109,10 @@ def inspect_task(work: Mapping[str, Any]) -> Any:
 
 
 def _size_of(place: Path) -> int:
-    """Counts the bytes at `place`: the bounds on the work grow with them. It takes no more than a walk over the folder."""
+    """Counts the bytes at `place`: the bounds on the work grow with them.
+
+    It takes no more than a walk over the folder.
+    """
     if place.is_file():
         return place.stat().st_size
     return sum(path.stat().st_size for path in place.rglob("*") if path.is_file() and not path.is_symlink())

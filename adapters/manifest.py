@@ -30,8 +30,8 @@ class GoldenMessage(Settings):
 class Golden(Settings):
     """A prompt that the adapter must answer before it serves.
 
-    `expect`: the whole answer; `contains`: a part of it; `differs_from_base`: whether the base model must answer something
-    else.
+    `expect`: the whole answer; `contains`: a part of it; `differs_from_base`: whether the base model must answer
+    something else.
     """
 
     prompt: str | None = None

@@ -39,8 +39,8 @@ class Mixture:
 def merge(folders: Sequence[Path], mixture: Mixture, out: Path) -> None:
     """Writes the merge of the adapters in `folders` to the new folder `out`.
 
-    `cat` is exact, and its rank is the sum of theirs. The other methods work on A and B separately, and need one rank for
-    all. Raises AdapterError where the adapters cannot be merged so, ConfigError where PEFT is not installed.
+    `cat` is exact, and its rank is the sum of theirs. The other methods work on A and B separately, and need one rank
+    for all. Raises AdapterError where the adapters cannot be merged so, ConfigError where PEFT is not installed.
     """
     settings = [read_config(folder, max_rank=MAX_RANK, limits=DEFAULT_LIMITS) for folder in folders]
     _check(folders, settings, mixture)
@@ -110,11 +110,9 @@ def _write(out: Path, template: Path, tensors: dict[str, Any]) -> None:
     """
     from safetensors.torch import save_file
 
-    affixes = "base_model.model.", ".lora_A.weight"
-    a_matrices = {name: tensor for name, tensor in tensors.items() if name.endswith(affixes[1])}
-    ranks = {
-        name.removeprefix(affixes[0]).removesuffix(affixes[1]): tensor.shape[0] for name, tensor in a_matrices.items()
-    }
+    prefix, suffix = "base_model.model.", ".lora_A.weight"
+    a_matrices = {name: tensor for name, tensor in tensors.items() if name.endswith(suffix)}
+    ranks = {name.removeprefix(prefix).removesuffix(suffix): tensor.shape[0] for name, tensor in a_matrices.items()}
     rank = max(ranks.values())
     lower_ranks = {name: value for name, value in ranks.items() if value != rank}
     config = json.loads((template / CONFIG_FILE).read_text(encoding="utf-8"))

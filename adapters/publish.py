@@ -34,9 +34,9 @@ Tell = Callable[[str], None]
 class PushRequest:
     """The order to push one adapter.
 
-    `source`: a folder, an archive, or a URL; `provenance`: takes precedence over the manifest in the folder; `settings`:
-    how replicas keep the adapter, unchanged where None; `authority`: who named the source, and so whom a fetch of it may
-    connect to.
+    `source`: a folder, an archive, or a URL; `provenance`: takes precedence over the manifest in the folder;
+    `settings`: how replicas keep the adapter, unchanged where None; `authority`: who named the source, and so whom a
+    fetch of it may connect to.
     """
 
     adapter: str
@@ -48,7 +48,10 @@ class PushRequest:
 
 @dataclass(frozen=True, slots=True)
 class Pushed:
-    """The result of a push. `created`: whether the revision is new; `stored`: how many files the store did not have before."""
+    """The result of a push.
+
+    `created`: whether the revision is new; `stored`: how many files the store did not have before.
+    """
 
     revision: Revision
     created: bool
@@ -81,12 +84,13 @@ class Publisher:
     ) -> Pushed:
         """Makes a revision of the adapter at `request.source`. The same bytes for the same base are the same revision.
 
-        `actor`: who pushes, for the registry's record; `base`: the layout that the adapter must fit; where None, the one
-        that replicas serve, else the only one that the registry knows. `tell` is called with each step's name as it begins;
-        `stop` may be asked from another thread. Blocks.
+        `actor`: who pushes, for the registry's record; `base`: the layout that the adapter must fit; where None, the
+        one that replicas serve, else the only one that the registry knows. `tell` is called with each step's name as it
+        begins; `stop` may be asked from another thread. Blocks.
 
-        Raises AdapterError where a check refuses the adapter, SourceError where it cannot be fetched, TooCostly where that
-        takes more than it may, WorkStopped where `stop` was asked, ArtifactError and RegistryError where it cannot be kept.
+        Raises AdapterError where a check refuses the adapter, SourceError where it cannot be fetched, TooCostly where
+        that takes more than it may, WorkStopped where `stop` was asked, ArtifactError and RegistryError where it cannot
+        be kept.
         """
         check_name(request.adapter)
         layout = base or self._only_base()
@@ -99,7 +103,10 @@ class Publisher:
             return self._register(_draft(request, layout, found), Path(found.folder), request, (actor, tell, stop))
 
     def workdir(self, purpose: str) -> AbstractContextManager[Path]:
-        """Makes a working folder in the staging folder, removed with the block. Raises ArtifactError where it cannot be made."""
+        """Makes a working folder in the staging folder, removed with the block.
+
+        Raises ArtifactError where it cannot be made.
+        """
         return staged(purpose, self._staging)
 
     def remove_leftovers(self) -> int:

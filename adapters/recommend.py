@@ -13,9 +13,9 @@ _ENOUGH = 0.99
 class Recommendation:
     """The settings that would have served what was asked for.
 
-    `max_loras`: the most distinct revisions that one replica had in use at a time; `max_cpu_loras`: the fewest places at
-    which 99 of 100 repeated requests find their revision; `hits_now`, `hits_then`: the shares that do, with the places that
-    there are and with those; `requests`: the number on which that is based; `words`: all of it, for people.
+    `max_loras`: the most distinct revisions that one replica had in use at a time; `max_cpu_loras`: the fewest places
+    at which 99 of 100 repeated requests find their revision; `hits_now`, `hits_then`: the shares that do, with the
+    places that there are and with those; `requests`: the number on which that is based; `words`: all of it, for people.
     """
 
     max_loras: int

@@ -20,11 +20,11 @@ SIGNATURE_FILE = "model.sig"
 def verify_folder(folder: Path, config: SigningConfig) -> str | None:
     """Verifies the signature on the adapter in `folder` and returns its signer.
 
-    The signer is a public key's file name and the first digits of its hash. It is None where there is no signature, or no
-    key to check one by, and none is required.
+    The signer is a public key's file name and the first digits of its hash. It is None where there is no signature, or
+    no key to check one by, and none is required.
 
-    Raises AdapterError where a signature is required and missing, or where the one that is there is by none of the keys, or
-    not for these files. Raises ConfigError where signatures cannot be checked.
+    Raises AdapterError where a signature is required and missing, or where the one that is there is by none of the
+    keys, or not for these files. Raises ConfigError where signatures cannot be checked.
     """
     signature = folder / SIGNATURE_FILE
     with because("signature"):
@@ -45,7 +45,8 @@ def verify_folder(folder: Path, config: SigningConfig) -> str | None:
 def sign_folder(folder: Path, private_key: Path) -> Path:
     """Signs the adapter in `folder` with the elliptic-curve key in the PEM file `private_key`.
 
-    Returns the signature's file. Raises AdapterError where it cannot be signed, ConfigError where the library is missing.
+    Returns the signature's file. Raises AdapterError where it cannot be signed, ConfigError where the library is
+    missing.
     """
     folder_files(folder)
     target = folder / SIGNATURE_FILE

@@ -30,7 +30,10 @@ class LoraModule:
 
 
 def read_modules(folder: Path) -> Iterator[LoraModule]:
-    """Reads every module's LoRA of the adapter in `folder`, by name. Raises AdapterError where it is no sound adapter."""
+    """Reads every module's LoRA of the adapter in `folder`, by name.
+
+    Raises AdapterError where it is no sound adapter.
+    """
     settings = read_config(folder, max_rank=MAX_RANK, limits=DEFAULT_LIMITS)
     path = folder / WEIGHTS_FILE
     for pair in pair_tensors(read_header(path).values(), settings, path):
