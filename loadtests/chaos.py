@@ -1,6 +1,6 @@
-"""Kills replicas under streams, again and again: `python -m loadtests.chaos --help`.
+"""The chaos test, which kills replicas under streams, again and again: `python -m loadtests.chaos --help`.
 
-All streams are greedy and run three times: twice undisturbed, which tells how often two runs agree at all, and once
+All streams are greedy and run three times: twice undisturbed, which shows how often two runs agree at all, and once
 while replicas are killed. A stream that is carried on must be whole and say the same.
 """
 
@@ -34,7 +34,7 @@ _TIMEOUT_S = 600
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """One stream's request. `tokens`: at most, and exactly where `to_the_end`."""
+    """The request of one stream. `tokens`: at most, and exactly where `to_the_end`."""
 
     model: str
     text: str
@@ -44,7 +44,7 @@ class Prompt:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What a client saw of one stream. `fault`: why it is not whole, None where it is."""
+    """The text that a client got of one stream. `fault`: why it is not whole, None where it is."""
 
     text: str
     completion_tokens: int
@@ -54,8 +54,11 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What came of it. `agree` and `agree_undisturbed`: the share of streams that said the same, and used as many
-    tokens, as in the first run; `carried`: streams that another replica went on with."""
+    """The result of a chaos test.
+
+    `agree` and `agree_undisturbed`: the share of streams that said the same, and used as many tokens, as in the first
+    run; `carried`: streams that another replica continued.
+    """
 
     streams: int
     seconds: float

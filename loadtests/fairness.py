@@ -1,8 +1,8 @@
-"""What admission does for adapter slots and between tenants, on the real engine: `python -m loadtests.fairness --help`.
+"""The benchmark of fairness between adapter slots and between tenants: `python -m loadtests.fairness --help`.
 
-Slots: 32 adapters on the demo's base, 64 streams, adapters drawn by Zipf(1). The same requests go to vLLM's own
-server, to a replica of ours without the router, where vLLM's scheduler chooses too, and through the router, turn and
-turn about within one run, so that ratios are of one machine in one state. Then with slots sized by default.
+Slots: 32 adapters on the demo's base, 64 streams, adapters drawn by Zipf(1), on the real engine. The same requests go
+to vLLM's own server, to a replica of ours without the router, where vLLM's scheduler chooses too, and through the
+router, in turns within one run, so that ratios are of one machine in one state. Then with slots sized by default.
 
 Tenants: ten with six streams each, then the same with one of them flooding with ten times as many.
 """
@@ -38,7 +38,7 @@ Rounds = Mapping[str, list[Round]]
 
 @dataclass(frozen=True, slots=True)
 class Ratios:
-    """One way over another, medians over the rounds."""
+    """The ratios of one way over another, medians over the rounds."""
 
     throughput: float
     p50: float
@@ -47,8 +47,11 @@ class Ratios:
 
 @dataclass(frozen=True, slots=True)
 class Flood:
-    """The nine tenants beside the one that floods. `share`: of the least, what it got over its fair share, which is a
-    tenth of all, or what it asked for where that is less; `p95`: what its answers took over what they took without."""
+    """The figures of nine tenants beside the one that floods.
+
+    `share`: the least of what one got over its fair share, which is a tenth of all, or what it asked for where that is
+    less; `p95`: what its answers took over what they took without the flood.
+    """
 
     share: float
     p95: float
@@ -114,7 +117,7 @@ def run(
 
 
 class _Bench:
-    """The runs, each a step of `progress`."""
+    """Runs the benchmark's rounds, each a step of `progress`."""
 
     def __init__(self, folder: Path, load: Load, progress: Progress, steps: int) -> None:
         self._folder = folder

@@ -1,4 +1,4 @@
-"""Measures what looking at canaries costs that have lasted for long: `python -m loadtests.looking --help`.
+"""The benchmark of looks at canaries that have lasted for long: `python -m loadtests.looking --help`.
 
 It fills a registry in SQLite with canaries as a leader keeps them, one folded tally a look, and asks for what people,
 `watch`, the admin API, a look and a new leader read.
@@ -37,7 +37,10 @@ _AT_ONCE = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """What the registry holds. `days`: for how long each canary has lasted; `every_s`: how far apart its looks are."""
+    """The past that fills the registry.
+
+    `days`: for how long each canary has lasted; `every_s`: how far apart its looks are.
+    """
 
     canaries: int
     days: float

@@ -1,4 +1,5 @@
-"""Real servers of others that are hung, cut and killed on purpose: PostgreSQL and Redis, each of a run of its own."""
+"""The real servers of others that are hung, cut and killed on purpose: PostgreSQL and Redis, each of a run of its
+own."""
 
 import contextlib
 import os
@@ -47,7 +48,7 @@ def has_redis() -> bool:
 
 
 class Server:
-    """A server that can be hung and go on, be killed and be started again."""
+    """A server of a test run that can be hung and resumed, killed and started again."""
 
     def __init__(self, command: list[str], log: Path | None, folder: Path | None = None) -> None:
         self._command = command

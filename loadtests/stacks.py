@@ -1,5 +1,4 @@
-"""The servers that load is put on: Patchbay as `patchbay up` starts it, and vLLM's own server, on one base and
-adapters."""
+"""The servers that load is put on: Patchbay as `patchbay up` starts it, and vLLM's own, on one base and adapters."""
 
 import contextlib
 import sys

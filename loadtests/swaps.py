@@ -1,4 +1,5 @@
-"""Swaps an adapter's revision again and again under load, and rolls it back: `python -m loadtests.swaps --help`.
+"""The swap test, which swaps an adapter's revision again and again under load, and rolls it back: `python -m
+loadtests.swaps --help`.
 
 Every request's answer is compared with what exactly the revision that its headers name must say; a stream on another
 adapter is watched for gaps, with and without swaps.
@@ -33,8 +34,10 @@ _PROMOTION_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One of the kinds of revision that take turns. `like`: an adapter with the same weights that is served already,
-    whose answer is the one to expect."""
+    """One kind of revision that takes turns with the others.
+
+    `like`: an adapter with the same weights that is served already, whose answer is the one to expect.
+    """
 
     folder: Path
     like: str
@@ -42,8 +45,11 @@ class Kind:
 
 @dataclass(slots=True)
 class Seen:
-    """What the load saw. `mixed`: answers that are not exactly the named revision's; `gaps_s`: between the chunks of
-    the watched stream, while swapping (`True`) and not."""
+    """The observations of the load.
+
+    `mixed`: answers that are not exactly the named revision's; `gaps_s`: between the chunks of the watched stream,
+    while swapping (`True`) and not.
+    """
 
     answered: int = 0
     failures: list[str] = field(default_factory=list)
@@ -54,7 +60,7 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What came of a run. Gaps are in milliseconds, `swap_s` and `rollback_s` in seconds, each the longest of all."""
+    """The result of a run. Gaps are in milliseconds, `swap_s` and `rollback_s` in seconds, each the longest of all."""
 
     swaps: int
     answered: int
@@ -73,7 +79,7 @@ class Report:
 
 
 class Swaps:
-    """One run. `urls`: of all routers, the first takes the load; `admin`: a client of an admin port."""
+    """Runs the swaps. `urls`: of all routers, the first takes the load; `admin`: a client of an admin port."""
 
     def __init__(self, urls: Sequence[str], admin: httpx.Client, kinds: Sequence[Kind], *, watched: str) -> None:
         self._urls = urls

@@ -1,4 +1,4 @@
-"""Hostile archives, pushed to the admin port: what `tarfile`, `zipfile` and `gzip` are known to choke on."""
+"""Hostile archives, pushed to the admin port: those that `tarfile`, `zipfile` and `gzip` are known to choke on."""
 
 import gzip
 import io

@@ -17,8 +17,11 @@ PATH = "/v1/chat/completions"
 
 @dataclass
 class Bystander:
-    """One of them. `alone`: its answer when nobody else asked; `answers`, `changed`, `failed`: how many there have been
-    since; `last`: of the last one that was not as it should be."""
+    """A client that asks the same all the time, and compares each answer with its first.
+
+    `alone`: its answer when nobody else asked; `answers`, `changed`, `failed`: counts since then; `last`: the last
+    answer or error that was not as it should be; `asked`: set after each request.
+    """
 
     model: str
     text: str

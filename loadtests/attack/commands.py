@@ -1,4 +1,4 @@
-"""The command: what to attack with, for how long, and where the table goes."""
+"""The attack's command: its parts, for how long, and where the table goes."""
 
 import asyncio
 import json

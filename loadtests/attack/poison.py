@@ -1,6 +1,6 @@
 """Hostile adapters: well-formed archives whose weights or configuration would harm others once an engine has them.
 
-Each is pushed, and promoted, so that one which is let through is loaded and answers its golden prompts beside the
+Each is pushed, and promoted, so that any that is let through is loaded and answers its golden prompts beside the
 bystanders.
 """
 

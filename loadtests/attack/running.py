@@ -1,4 +1,5 @@
-"""Running tries beside bystanders, and finding for each violation the one request, and the fewest fields, behind it."""
+"""The run of tries beside bystanders, and the search for the one request, and the fewest fields, behind each
+violation."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
@@ -25,7 +26,10 @@ LEFT = "a request was left running"
 
 
 class Attack:
-    """Tries against one Patchbay, beside its bystanders, who must be running. What comes of it goes to `tally`."""
+    """Runs tries against one Patchbay, beside its bystanders, who must be running. The results go to `tally`.
+
+    `processes`: those that must not end.
+    """
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Sending one try, and reading all that comes back, within a time."""
+"""The sending of one try, and the reading of all that comes back, within a time limit."""
 
 import asyncio
 import re
@@ -24,7 +24,7 @@ _FAILED = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """Where a Patchbay listens. `token`: of the admin port, where it asks for one."""
+    """The addresses of a Patchbay's two ports. `token`: of the admin port, where it asks for one."""
 
     clients: str
     operators: str

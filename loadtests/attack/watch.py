@@ -1,5 +1,8 @@
-"""What an attack watches beside the answers: processes that ended, turns of the router's event loop over 100 ms, and
-what is left running in the end."""
+"""The watch over an attack, beside the answers.
+
+It sees processes that ended, turns of the router's event loop over 100 ms, and requests that are left running in the
+end.
+"""
 
 import asyncio
 import json
@@ -20,7 +23,7 @@ _HELD = re.compile(r"^patchbay_router_event_loop_held_total (\S+)$", re.MULTILIN
 
 
 class Watched(Protocol):
-    """What must not end."""
+    """The processes that must not end."""
 
     def learn(self) -> None:
         """Takes those that run now as those that are to go on running."""

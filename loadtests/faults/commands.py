@@ -1,4 +1,4 @@
-"""The command: what to break, for how long, and where the table goes."""
+"""The fault test's command: what to break, for how long, and where the table goes."""
 
 import asyncio
 import tempfile

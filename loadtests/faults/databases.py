@@ -14,7 +14,7 @@ _PARTS = ("", "-wal", "-shm")
 
 
 class SqliteFile:
-    """A registry's file."""
+    """The registry as a file of SQLite, which can be broken."""
 
     def __init__(self, folder: Path) -> None:
         self.file = folder / "registry.db"
@@ -99,7 +99,7 @@ class SqliteFile:
 
 
 class PostgresDatabase:
-    """A registry's database in a server of this run."""
+    """The registry as a database in a PostgreSQL server of this run, which can be broken."""
 
     def __init__(self, server: PostgresServer, name: str) -> None:
         self.server = server

@@ -1,4 +1,4 @@
-"""Faults of what a router may use: the disk, file descriptors, and whoever reads its log."""
+"""The faults of a router's means: the disk, file descriptors, and the reader of its log."""
 
 import asyncio
 import contextlib

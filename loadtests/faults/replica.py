@@ -1,4 +1,4 @@
-"""A replica without an engine: it takes revisions, answers at once, and remembers what it must not have seen."""
+"""The replica without an engine: it takes revisions, answers at once, and remembers what it must not have seen."""
 
 import json
 from dataclasses import dataclass, field
@@ -16,8 +16,10 @@ _SLOTS = 32
 
 @dataclass
 class Replica:
-    """One, on this event loop. `removed`: what it was asked to remove, as `sql@3`; `unredacted`: requests in which it
-    saw the mark."""
+    """A fake replica on this event loop.
+
+    `removed`: what it was asked to remove, as `sql@3`; `unredacted`: requests in which it saw the mark.
+    """
 
     name: str = "replica-0"
     removed: list[str] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""Faults, one after the other in a seeded order, and what must hold after each."""
+"""The run of faults, one after the other in a seeded order, and the checks after each."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""A registry, two routers on it, a replica and callers: what faults are made in, and what is counted there."""
+"""The world of a fault test: a registry, two routers on it, a replica and callers, and what is counted there."""
 
 import asyncio
 import contextlib
@@ -50,9 +50,11 @@ _POLICY = {
 
 @dataclass
 class Books:
-    """What may be missing from the registry in the end. `usage`: of all requests, counts of routers that were killed
-    before they wrote them; `tried`: of those for the adapter that is tried, also of routers that could not write them
-    when they were ended."""
+    """The counts that may be missing from the registry in the end.
+
+    `usage`: of all requests, counts of routers that were killed before they wrote them; `tried`: of those for the
+    adapter that is tried, also of routers that could not write them when they were ended.
+    """
 
     usage: int = 0
     tried: int = 0
@@ -60,8 +62,11 @@ class Books:
 
 @dataclass
 class World:
-    """One. `ends`: how each end of a router went that was asked for; `redis_life`: how often Redis was started;
-    `handover`: while one router takes over from another nobody can say which counts."""
+    """The world in which faults are made.
+
+    `ends`: how each end of a router went that was asked for; `redis_life`: how often Redis was started; `handover`:
+    while one router takes over from another nobody can say which counts.
+    """
 
     name: str
     folder: Path

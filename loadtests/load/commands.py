@@ -1,4 +1,4 @@
-"""`patchbay load`: its commands, which put load on a Patchbay in scenarios and judge what came of it."""
+"""The commands `patchbay load`, which put load on a Patchbay in scenarios and judge the result."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any

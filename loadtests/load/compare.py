@@ -1,4 +1,4 @@
-"""The same kind of load by vLLM's own serving benchmark and by this, in turn on one running stack.
+"""The comparison with vLLM's own serving benchmark: the same kind of load by both, in turns on one running stack.
 
 As many streams of 32 tokens on prompts of 64 random ones, for one model, Poisson arrivals at the scenario's rate.
 vLLM's counts an answer's time from its sending; this one is shown both ways.

@@ -1,4 +1,4 @@
-"""Runs a job in the process that sends, from outside of it."""
+"""The driver of the process that sends: it runs a job there from outside of it."""
 
 import json
 import os
@@ -20,7 +20,7 @@ _SPARE_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Driven:
-    """What was sent, and what Locust itself counted of it."""
+    """The records of a job that was sent, and the counts of Locust itself."""
 
     records: tuple[Record, ...]
     locust_requests: int

@@ -1,4 +1,4 @@
-"""A run's numbers, from what was planned and what came of it. Pure.
+"""The figures of a run, from its planned requests and their records. Pure.
 
 Times are counted from when a request was due; where it says "from sending", from when it went out, as most tools do.
 A stream that was given up without a first token is in the times to first token with as long as it was waited for, the
@@ -20,7 +20,7 @@ _BINS = 60
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A request and what came of it."""
+    """A planned request and its record."""
 
     planned: Planned
     record: Record
@@ -63,7 +63,7 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """How values are spread, in seconds."""
+    """The spread of values, in seconds."""
 
     count: int
     mean: float
@@ -75,8 +75,11 @@ class Spread:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """What became of some requests. `availability`: the share served; `error_share`: the share failed; `right`: the
-    share of right answers, where that was looked at; times in seconds."""
+    """The figures of a group of requests.
+
+    `availability`: the share served; `error_share`: the share failed; `right`: the share of right answers, where that
+    was looked at; times in seconds.
+    """
 
     sent: int
     answered: int
@@ -96,8 +99,11 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Bin:
-    """A stretch of the run. `due`: requests due in it; `ended`: answers that ended in it; `tokens`: of these;
-    percentiles are of the requests that were due in it."""
+    """The figures of one interval of the run.
+
+    `due`: requests due in it; `ended`: answers that ended in it; `tokens`: of these; percentiles are of the requests
+    that were due in it.
+    """
 
     at_s: float
     due: int
@@ -113,9 +119,12 @@ class Bin:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """All of it. Groups are of what is counted: due after `warm_s`; `bins` are of everything. `lag`: how late requests
-    were sent, which is the load's own doing; `seconds`: that were counted, to the last arrival; `cold`: by whether the
-    adapter was among as many as have slots that were asked for last, where the scenario says how many those are."""
+    """All figures of a run.
+
+    Groups are of what is counted: due after `warm_s`; `bins` are of everything. `lag`: how late requests were sent,
+    which is the load generator's own doing; `seconds`: that were counted, to the last arrival; `cold`: by whether the
+    adapter was among as many as have slots that were asked for last, where the scenario says how many those are.
+    """
 
     seconds: float
     bin_s: float

@@ -1,4 +1,4 @@
-"""A run as one page of HTML that needs nothing from anywhere, and as JSON beside it."""
+"""The report of a run: one page of HTML that needs nothing from anywhere, and JSON beside it."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence

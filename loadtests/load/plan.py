@@ -1,4 +1,4 @@
-"""A scenario's requests, all drawn before the first is sent: the same for the same seed."""
+"""The plan of a scenario: all its requests, drawn before the first is sent, and the same for the same seed."""
 
 import itertools
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""A report's plots, by matplotlib, as SVG to put into a page."""
+"""The plots of a report, by matplotlib, as SVG to put into a page."""
 
 import io
 from collections.abc import Callable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""A scenario from start to end: planned, sent, counted and judged."""
+"""The run of a scenario from start to end: planned, sent, counted and judged."""
 
 import os
 import platform
@@ -26,7 +26,10 @@ Tell = Callable[[str, int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """A run. `canary`: how it stood at the end, if there was one; `took_s`: the whole of it, without starting."""
+    """The result of a run.
+
+    `canary`: how it stood at the end, if there was one; `took_s`: the whole of it, without starting.
+    """
 
     scenario: Scenario
     planned: tuple[Planned, ...]

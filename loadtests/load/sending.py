@@ -1,4 +1,4 @@
-"""Sends one request and watches its answer, on a connection of its own.
+"""The sender of one request, which watches its answer on a connection of its own.
 
 Written with plain blocking sockets: in the worker's process Locust has made them, and threads, gevent's.
 """
@@ -16,7 +16,7 @@ _REFUSED = 429
 
 
 class Watch:
-    """What has been seen of an answer so far. Times are the monotonic clock's."""
+    """The state of an answer so far. Times are the monotonic clock's."""
 
     def __init__(self) -> None:
         self.first: float | None = None

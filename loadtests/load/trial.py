@@ -1,4 +1,4 @@
-"""A canary that is under way while load is: begun, and looked at in the end, over the admin port."""
+"""The canary of a scenario, under way while load is: begun, and looked at in the end, over the admin port."""
 
 import threading
 import time
@@ -15,7 +15,7 @@ from patchbay.core.errors import PatchbayError
 
 
 class Trial:
-    """One canary. `push` it, `begin` it, and `end` it; it is aborted there if it is still under way."""
+    """Runs one canary. `push` it, `begin` it, and `end` it; it is aborted there if it is still under way."""
 
     def __init__(self, admin_url: str, canary: Canary) -> None:
         check_loopback(admin_url)

@@ -1,4 +1,4 @@
-"""Whether a run met its scenario's targets. Pure."""
+"""The verdict on a run: its scenario's targets, and whether each was met. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from loadtests.load.scenario import Scenario
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A target. `found`: None where nothing was there to measure, which does not meet it."""
+    """The verdict on one target. `found`: None where nothing was there to measure, which does not meet it."""
 
     name: str
     wanted: str

@@ -28,11 +28,11 @@ _TELL_S = 0.5
 
 
 class Failure(Exception):
-    """Why a request failed, for Locust's own statistics."""
+    """The reason why a request failed, for Locust's own statistics."""
 
 
 class Sending:
-    """A job under way: `run` sends all of it, and tells Locust's events of each answer."""
+    """Runs a job: `run` sends all of it, and reports each answer to Locust's events."""
 
     def __init__(self, job: Job, environment: Environment) -> None:
         self._job = job
@@ -100,7 +100,7 @@ def run(job: Job, keep: Callable[[Record], None], say: Callable[[dict[str, Any]]
         raise StopUser
 
     class Callers(User):
-        """All callers there are; the schedule says when each asks."""
+        """The user that Locust runs: all callers there are; the schedule says when each asks."""
 
         tasks = [walk]  # noqa: RUF012 - Locust's own way to say it
 

@@ -20,7 +20,10 @@ _LENGTH = b"content-length: "
 
 
 class Caller(asyncio.Protocol):
-    """One caller. `took_s`: of each answer; `failed`: answers that were no 200, and connections that ended."""
+    """A caller in the closed loop.
+
+    `took_s`: of each answer; `failed`: answers that were no 200, and connections that ended.
+    """
 
     def __init__(self, request: bytes, until: float) -> None:
         self._request = request

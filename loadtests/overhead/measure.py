@@ -23,7 +23,8 @@ _ERRORS = re.compile(r"Socket errors.*|Non-2xx.*")
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """One router, once: microseconds of CPU a call and a chunk, and the first byte's median delay in microseconds."""
+    """The figures of one router in one round, in microseconds: CPU a call and a chunk, and the first byte's median
+    delay."""
 
     call_us: float
     chunk_us: float
@@ -32,7 +33,8 @@ class Round:
 
 @dataclass(frozen=True, slots=True)
 class Crowd:
-    """Many streams at once: how many were opened and failed, and the memory over the start while all were open."""
+    """The figures of many streams at once: how many were opened and failed, and the memory over the start while all
+    were open."""
 
     streams: int
     failed: int

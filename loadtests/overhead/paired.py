@@ -1,8 +1,7 @@
-"""What a call and a stream's chunk cost here beside another checkout of Patchbay, both running at one time and asked in
-turns: `python -m loadtests.overhead.paired --help`.
+"""The paired benchmark of calls and stream chunks against another checkout of Patchbay, both running at one time.
 
-A machine that is shared gets faster and slower by a quarter within minutes, and so do absolute figures. The ratio of
-two turns that follow each other does not.
+They are asked in turns: `python -m loadtests.overhead.paired --help`. A machine that is shared gets faster and slower
+by a quarter within minutes, and so do absolute figures. The ratio of two turns that follow each other does not.
 """
 
 import statistics

@@ -1,8 +1,8 @@
-"""A router under as many callers as it can serve: how long the slowest wait, and what an answer costs, beside another
-checkout of it: `python -m loadtests.overhead.saturation --help`.
+"""The saturation benchmark: a router under as many callers as it can serve, beside another checkout of it.
 
-What holds the event loop now and then, as the garbage collector does, shows here and nowhere else: 32 callers in a
-closed loop wait for it, all at once.
+It shows how long the slowest wait, and what an answer costs: `python -m loadtests.overhead.saturation --help`. What
+holds the event loop now and then, as the garbage collector does, shows here and nowhere else: 32 callers in a closed
+loop wait for it, all at once.
 """
 
 import json

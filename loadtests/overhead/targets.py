@@ -23,7 +23,7 @@ _ASK = {"model": "fake", "messages": [{"role": "user", "content": "hi"}], "max_t
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a router is to listen, what it fronts, and a folder for its files."""
+    """The place of a router: where it listens, what it fronts, and a folder for its files."""
 
     port: int
     engine: str
@@ -32,7 +32,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A router. `command`: starts it at a place; `needs`: the program that must be there."""
+    """A router that is compared. `command`: starts it at a place; `needs`: the program that must be there."""
 
     name: str
     needs: Path

@@ -1,4 +1,5 @@
-"""Ratios that say what LoRA, slots, cold starts, the router and its guards cost: `python -m loadtests.ratios --help`.
+"""The ratios that show what LoRA, slots, cold starts, the router and its guards cost: `python -m loadtests.ratios
+--help`.
 
 Ratios and not times, since times are one machine's, in one hour: both sides of each are measured in turn, again and
 again, on one running stack.

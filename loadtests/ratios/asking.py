@@ -1,4 +1,4 @@
-"""Asks one running stack in the ways that ratios are made of."""
+"""The requests to one running stack that ratios are made of."""
 
 import asyncio
 import itertools
@@ -19,7 +19,7 @@ _TIMEOUT = aiohttp.ClientTimeout(total=60)
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where to ask, and with what headers."""
+    """The address to ask at, and the headers to ask with."""
 
     url: str
     headers: dict[str, str] = field(default_factory=dict)
@@ -27,7 +27,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """`streams` at a time, answers of `tokens` tokens, counted for `seconds`."""
+    """The load of one measurement: `streams` at a time, answers of `tokens` tokens, counted for `seconds`."""
 
     streams: int = 16
     tokens: int = 32

@@ -1,4 +1,4 @@
-"""The stack, what is measured on it, and the ratios that are made of that."""
+"""The ways to load a stack, what is measured on it, and the ratios that are made of that."""
 
 import asyncio
 import contextlib
@@ -34,7 +34,7 @@ Measured = dict[str, float]
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    """One ratio: what `of` measured over what `by` did; `unit`: of both."""
+    """One ratio to measure: of what `of` measured over what `by` did; `unit`: of both."""
 
     name: str
     of: str
@@ -62,7 +62,7 @@ RATIOS = (
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A ratio over the repetitions; `of` and `by`: the medians of its sides."""
+    """The measured ratio over the repetitions. `of` and `by`: the medians of its sides."""
 
     name: str
     median: float

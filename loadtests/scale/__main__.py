@@ -1,4 +1,4 @@
-"""Simulates a fleet of up to a thousand replicas: `python -m loadtests.scale --help`."""
+"""The command that simulates a fleet of up to a thousand replicas: `python -m loadtests.scale --help`."""
 
 import json
 import math

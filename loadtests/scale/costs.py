@@ -1,5 +1,7 @@
-"""What the router's own decisions, and the registry's operations, cost on this machine. Measured, so never twice the
-same: kept apart from what is simulated."""
+"""The costs of the router's own decisions, and of the registry's operations, on this machine.
+
+They are measured, so never twice the same: kept apart from what is simulated.
+"""
 
 import statistics
 import tempfile
@@ -40,8 +42,11 @@ _WAITING = 500
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """CPU microseconds of one decision over so many replicas. `pick`: of the balancer; `fits`: where there is room,
-    while nobody waits; `next`: whose turn it is, while 500 requests for 500 revisions wait and nobody can go."""
+    """The CPU microseconds of one decision over so many replicas.
+
+    `pick`: of the balancer; `fits`: where there is room, while nobody waits; `next`: whose turn it is, while 500
+    requests for 500 revisions wait and nobody can go.
+    """
 
     replicas: int
     pick_us: float
@@ -51,8 +56,11 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Operations:
-    """Milliseconds of one operation on a registry in SQLite. `look`: one at a canary, with its verdict; `tally`: what a
-    router counted of 30; `snapshot_us`: microseconds of a whole snapshot, an adapter."""
+    """The milliseconds of one operation on a registry in SQLite.
+
+    `look`: one at a canary, with its verdict; `tally`: what a router counted of 30; `snapshot_us`: microseconds of a
+    whole snapshot, an adapter.
+    """
 
     look_ms: float
     tally_ms: float
@@ -104,7 +112,7 @@ def _operations(registry: Registry, rounds: int, adapters: int) -> Operations:
 
 
 class _Canary:
-    """A canary of a pool, that goes on for ever: as many bad answers as stable's."""
+    """A canary of a pool that never ends: it has as many bad answers as stable has."""
 
     def __init__(self, registry: Registry) -> None:
         self._canaries = registry.canaries

@@ -1,4 +1,4 @@
-"""How long an engine takes for what, fitted to measurements of a real one (`loadtests.scale.measure`)."""
+"""The times of an engine's operations, fitted to measurements of a real one (`loadtests.scale.measure`)."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -12,9 +12,12 @@ SHIPPED = Path(__file__).with_name("fit.json")
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """Seconds. A step of decoding takes `step_s`, and `stream_s` more for each stream and `adapter_s` for each adapter
-    in the batch; a token of a prompt takes `prompt_s`; an adapter takes `load_s` from the disk into host memory and a
-    slot, `slot_s` from host memory into a slot. The engine stands still while it loads."""
+    """The fitted times, in seconds.
+
+    A step of decoding takes `step_s`, and `stream_s` more for each stream and `adapter_s` for each adapter in the
+    batch; a token of a prompt takes `prompt_s`; an adapter takes `load_s` from the disk into host memory and a slot,
+    `slot_s` from host memory into a slot. The engine stands still while it loads.
+    """
 
     step_s: float
     stream_s: float

@@ -1,4 +1,4 @@
-"""A modelled router: what it sees of replicas, at which it asks, and whom else when one is gone."""
+"""The model of a router: its view of replicas, the one it asks, and the next when that is gone."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ POLL_S: float = RouterConfig.model_fields["poll_interval_s"].default
 
 
 class Router(Protocol):
-    """What is told of requests."""
+    """The interface of a modelled router, which is given the requests."""
 
     def submit(self, job: Job) -> None: ...
 

@@ -1,4 +1,4 @@
-"""How long the real engine takes for what: `python -m loadtests.scale.measure --out loadtests/scale/fit.json`.
+"""The measurement of a real engine: `python -m loadtests.scale.measure --out loadtests/scale/fit.json`.
 
 Starts Patchbay on the demo's base with more adapters than slots, as `loadtests.fairness` does, asks its replica, and
 fits what `loadtests.scale.fit` needs. Some two minutes on two cores.

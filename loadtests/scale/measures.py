@@ -1,4 +1,4 @@
-"""What a run was like, in figures."""
+"""The figures of a simulated run."""
 
 import math
 from collections.abc import Sequence
@@ -11,10 +11,12 @@ PER_TOKEN_S = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Of the requests that came after the warm-up. `good`: the share whose first token came within a second and whose
-    others took at most a tenth each; `p50_s`, `p99_s`: to the first token, infinite where there was none;
-    `loads_per_s`: adapters that were loaded from disk, in all replicas; `busy`: the share of time in which engines
-    worked; `moved`: requests that went on at another replica."""
+    """The figures of the requests that came after the warm-up.
+
+    `good`: the share whose first token came within a second and whose others took at most a tenth each; `p50_s`,
+    `p99_s`: to the first token, infinite where there was none; `loads_per_s`: adapters that were loaded from disk, in
+    all replicas; `busy`: the share of time in which engines worked; `moved`: requests that went on at another replica.
+    """
 
     scenario: str
     policy: str

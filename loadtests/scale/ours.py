@@ -1,5 +1,7 @@
-"""Our router in the model: `router.admission.scheduler` gives turns and `router.balance.pick` picks, and neither knows
-that time is simulated. Around them is what `router.admission.admission` does on asyncio."""
+"""Our router in the simulation: `router.admission.scheduler` gives turns and `router.balance.pick` picks a replica.
+
+Neither knows that time is simulated. Around them is what `router.admission.admission` does on asyncio.
+"""
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -23,7 +25,7 @@ _WEIGHTS = Weights()
 
 
 class Ours(Front):
-    """Admission and the balancer. `size`: what a replica tells of itself."""
+    """The router with our admission and balancer. `size`: the sizes that a replica reports of itself."""
 
     def __init__(self, env: simpy.Environment, engines: Mapping[str, Engine], number: int, size: Size) -> None:
         self._scheduler = Scheduler()

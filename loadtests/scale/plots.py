@@ -1,4 +1,4 @@
-"""Results as pictures: PNG to look at, SVG for docs."""
+"""The results as pictures: PNG to look at, SVG for docs."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path

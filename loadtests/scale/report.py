@@ -1,4 +1,4 @@
-"""Results as tables for people, in Markdown, and where they go in docs/scale.md."""
+"""The results as tables for people, in Markdown, and their place in docs/scale.md."""
 
 import math
 import re
@@ -20,7 +20,10 @@ _PLANES = tuple(
 
 @dataclass(frozen=True, slots=True)
 class Simulated:
-    """What the same seed gives again, digit by digit. `groups`: figures by what their scenarios vary."""
+    """The simulated results, which the same seed gives again, digit by digit.
+
+    `groups`: figures by what their scenarios vary.
+    """
 
     groups: Mapping[str, Sequence[Figures]]
     needed: Sequence[Needed]
@@ -28,7 +31,10 @@ class Simulated:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What is this machine's at this moment. `table_us`: of the table of names, a revision on a replica."""
+    """The measured results of this machine at this moment.
+
+    `table_us`: of the table of names, a revision on a replica.
+    """
 
     decisions: Sequence[Decision]
     operations: Operations

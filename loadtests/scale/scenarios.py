@@ -1,4 +1,5 @@
-"""What is simulated, in three sizes: `quick` for tests, `default` in some minutes, `large` in longer simulated time."""
+"""The plans of a simulation, in three sizes: `quick` for tests, `default` in some minutes, `large` in longer simulated
+time."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -20,8 +21,11 @@ _SIZE = Size()
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`groups`: scenarios by what they vary; `needed`: traffics for which the least number of replicas is looked for;
-    `counts`: of replicas, for which a decision's cost is measured."""
+    """The plan of a simulation.
+
+    `groups`: scenarios by what they vary; `needed`: traffics for which the least number of replicas is looked for;
+    `counts`: of replicas, for which a decision's cost is measured.
+    """
 
     groups: Mapping[str, tuple[Scenario, ...]]
     needed: tuple[Scenario, ...]

@@ -1,4 +1,4 @@
-"""A whole plan, on all cores; the order in which its parts end does not matter."""
+"""The execution of a whole plan, on all cores. The order in which its parts end does not matter."""
 
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, as_completed
@@ -18,7 +18,7 @@ _ADAPTERS = 100
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What is told of the work: `steps` in all, `step` once for each with its name."""
+    """The receiver of progress: `steps` in all, `step` once for each with its name."""
 
     steps: Callable[[int], None]
     step: Callable[[str], None]
