@@ -141,7 +141,7 @@ async def measure(
     first, second = await run_streams(url, wanted), await run_streams(url, wanted)
     carried, began = await _carried(admin_url), time.monotonic()
     async with disturbed() as kills:
-        third = [told for _ in range(rounds) for told in await run_streams(url, wanted)]
+        third = [outcome for _ in range(rounds) for outcome in await run_streams(url, wanted)]
     seconds = time.monotonic() - began
     every = first + second + third
     return Report(
@@ -149,15 +149,15 @@ async def measure(
         seconds=round(seconds, 1),
         kills=len(kills),
         carried=await _carried(admin_url) - carried,
-        failed=sum(told.fault is not None for told in every),
+        failed=sum(outcome.fault is not None for outcome in every),
         agree_undisturbed=_agreement(first, second),
         agree=_agreement(first * rounds, third),
-        examples=tuple(sorted({told.fault for told in every if told.fault})[:5]),
+        examples=tuple(sorted({outcome.fault for outcome in every if outcome.fault})[:5]),
     )
 
 
 def _agreement(first: Sequence[Told], second: Sequence[Told]) -> float:
-    return sum(one == other for one, other in zip(first, second, strict=True)) / len(first)
+    return sum(result == reference for result, reference in zip(first, second, strict=True)) / len(first)
 
 
 async def _carried(admin_url: str) -> int:

@@ -155,7 +155,7 @@ def run(
 
     Example: python -m loadtests.soak --minutes 10
     """
-    target = next(one for one in TARGETS if one.name == FULL)
+    target = next(candidate for candidate in TARGETS if candidate.name == FULL)
     with (
         tempfile.TemporaryDirectory() as folder,
         running_engine() as engine,

@@ -24,12 +24,12 @@ def make_adapters(source: Path, folder: Path, count: int) -> dict[str, str]:
 
     weights, made = load_file(source / "adapter_model.safetensors"), {}
     for place in range(count):
-        one = folder / f"zipf-{place:02d}"
-        one.mkdir(parents=True)
-        (one / "adapter_config.json").write_text((source / "adapter_config.json").read_text())
+        adapter = folder / f"zipf-{place:02d}"
+        adapter.mkdir(parents=True)
+        (adapter / "adapter_config.json").write_text((source / "adapter_config.json").read_text())
         own = {name: (tensor * (1 + place / 100)).contiguous() for name, tensor in weights.items()}
-        save_file(own, one / "adapter_model.safetensors")
-        made[one.name] = str(one)
+        save_file(own, adapter / "adapter_model.safetensors")
+        made[adapter.name] = str(adapter)
     return made
 
 

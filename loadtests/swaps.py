@@ -1,8 +1,7 @@
-"""The swap test, which swaps an adapter's revision again and again under load, and rolls it back: `python -m
-loadtests.swaps --help`.
+"""The swap test: it swaps an adapter's revision again and again under load, and rolls it back.
 
-Every request's answer is compared with what exactly the revision that its headers name must say; a stream on another
-adapter is watched for gaps, with and without swaps.
+Its command is `python -m loadtests.swaps --help`. Every request's answer is compared with what exactly the revision
+that its headers name must say; a stream on another adapter is watched for gaps, with and without swaps.
 """
 
 import io
@@ -307,8 +306,8 @@ def run(
     from patchbay.adapters.demo.build import ARTIFACTS
 
     urls = url or ["http://127.0.0.1:8080"]
-    for one in (*urls, admin_url):
-        check_loopback(one)
+    for address in (*urls, admin_url):
+        check_loopback(address)
     kinds = [Kind(ARTIFACTS / "adapters" / name, name) for name in ("sql", "json")]
     with httpx.Client(base_url=admin_url, timeout=60, headers=admin_headers()) as admin:
         report = Swaps(urls, admin, kinds, watched="style").run(swaps=swaps, every_s=every, rollbacks=rollbacks)

@@ -76,8 +76,8 @@ def _pax(header: bytes) -> bytes:
 
 
 def _million() -> bytes:
-    one = tarfile.TarInfo("a").tobuf()
-    return gzip.compress(one * _ENTRIES + bytes(1024), 1)
+    header = tarfile.TarInfo("a").tobuf()
+    return gzip.compress(header * _ENTRIES + bytes(1024), 1)
 
 
 def _zipped(name: str, content: bytes) -> bytes:

@@ -74,5 +74,5 @@ class Bystander:
             answer: dict[str, Any] = await response.json()
         if response.status != 200:
             raise PatchbayError(f"{response.status} {answer}"[:300])
-        choices = [(one["message"], one["finish_reason"]) for one in answer["choices"]]
+        choices = [(choice["message"], choice["finish_reason"]) for choice in answer["choices"]]
         return json.dumps([choices, answer["usage"]], sort_keys=True)

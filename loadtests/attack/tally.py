@@ -73,7 +73,10 @@ class Tally:
 
     def as_json(self) -> str:
         """For a program."""
-        violations = [{"what": one.what, "by": one.by.what, "detail": one.detail} for one in self.violations]
+        violations = [
+            {"what": violation.what, "by": violation.by.what, "detail": violation.detail}
+            for violation in self.violations
+        ]
         fields: dict[str, Any] = {"rows": {kind: asdict(row) for kind, row in self.rows.items()}}
         fields |= {"violations": violations, "bystanders": {"asked": self.asked, "unanswered": self.unanswered}}
         return json.dumps(fields | {"seconds": round(self.seconds), "seed": self.seed}, indent=2)

@@ -53,7 +53,7 @@ class Answer:
     status: int
     at_fault: bool = False
     left: bool = False
-    said: str = ""
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,7 +60,7 @@ def _runs(process: psutil.Process) -> bool:
 async def turns_held(session: aiohttp.ClientSession, addresses: Addresses) -> int:
     """How many turns of the router's event loop took over 100 ms of work since it started. Raises PatchbayError where
     the admin port does not tell."""
-    return held_in(await _told(session, addresses, "/metrics"))
+    return held_in(await _admin_text(session, addresses, "/metrics"))
 
 
 def held_in(metrics: str) -> int:
@@ -79,20 +79,20 @@ async def left_running(
     Raises PatchbayError where the admin port does not tell."""
     quiet, end_s = 0, time.monotonic() + within_s
     while True:
-        busy = _busy(json.loads(await _told(session, addresses, "/admin/v1/replicas")))
+        busy = _busy(json.loads(await _admin_text(session, addresses, "/admin/v1/replicas")))
         quiet = 0 if busy else quiet + 1
         if quiet >= _QUIET_LOOKS or time.monotonic() > end_s:
             return busy
         await asyncio.sleep(look_s)
 
 
-def _busy(told: Mapping[str, Any]) -> Mapping[str, int]:
+def _busy(document: Mapping[str, Any]) -> Mapping[str, int]:
     """By the router's own count, or by the replica's, which may work on what no router knows any more."""
-    counts = {one["name"]: max(one["in_flight"], one["load"]) for one in told["replicas"]}
+    counts = {replica["name"]: max(replica["in_flight"], replica["load"]) for replica in document["replicas"]}
     return {name: count for name, count in counts.items() if count}
 
 
-async def _told(session: aiohttp.ClientSession, addresses: Addresses, path: str) -> str:
+async def _admin_text(session: aiohttp.ClientSession, addresses: Addresses, path: str) -> str:
     async with session.get(addresses.operators + path, headers=addresses.shown) as response:
         text = await response.text()
         if response.status != 200:

@@ -63,7 +63,7 @@ class Seen:
     def answers(self, *, tried: bool | None = None) -> int:
         """Answers to the right key; only those of the adapter that is tried, or of the others, where that is said."""
         all_ = itertools.chain.from_iterable(self.answered.values())
-        return sum(tried is None or one == tried for _, one in all_)
+        return sum(tried is None or of_tried == tried for _, of_tried in all_)
 
     def answers_of(self, router: str, since_s: float) -> tuple[int, int]:
         """Of `router` since then: all answers to the right key, and those of the adapter that is tried."""

@@ -30,4 +30,4 @@ def all_faults() -> Mapping[str, Fault]:
     from loadtests.faults import of_databases, of_means, of_redis, of_routers
 
     found = (*of_databases.FAULTS, *of_redis.FAULTS, *of_routers.FAULTS, *of_means.FAULTS)
-    return {one.name: one for one in found}
+    return {fault.name: fault for fault in found}

@@ -97,10 +97,10 @@ class Replica:
         text = await request.text()
         self.unredacted += MARK in text
         chosen = request.headers.get("x-patchbay-revision")
-        if chosen is not None and chosen not in {one.engine_name for one in self._revisions.values()}:
+        if chosen is not None and chosen not in {revision.engine_name for revision in self._revisions.values()}:
             missing = {"error": {"message": f"{chosen} is not here", "type": "server_error"}}
             return web.json_response(missing, status=503, headers={"x-patchbay-missing": "1"})
         choice = {"index": 0, "message": {"role": "assistant", "content": "Hello."}, "finish_reason": "stop"}
         usage = {"prompt_tokens": 2, "completion_tokens": 2, "total_tokens": 4}
-        said = {"id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": json.loads(text)["model"]}
-        return web.json_response(said | {"choices": [choice], "usage": usage})
+        completion = {"id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": json.loads(text)["model"]}
+        return web.json_response(completion | {"choices": [choice], "usage": usage})

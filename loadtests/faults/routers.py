@@ -127,7 +127,7 @@ class RouterProcess:
                 lines = (await answer.text()).splitlines()
         except (aiohttp.ClientError, TimeoutError):
             return None
-        return sum(float(one.split()[-1]) for one in lines if one.startswith((f"{name} ", f"{name}{{")))
+        return sum(float(line.split()[-1]) for line in lines if line.startswith((f"{name} ", f"{name}{{")))
 
     def successor(self) -> "RouterProcess":
         """Another one for the same public port, which is not started yet."""

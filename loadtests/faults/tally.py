@@ -122,8 +122,8 @@ class Tally:
         """For a program."""
         rows = {name: asdict(row) for name, row in sorted(self.rows.items())}
         books = {"answers": self.answers, "excused": self.excused}
-        told = {"rows": rows, "violations": self.violations, "skipped": self.skipped, "books": books}
-        return json.dumps(told | {"seconds": round(self.seconds), "seed": self.seed}, indent=2)
+        document = {"rows": rows, "violations": self.violations, "skipped": self.skipped, "books": books}
+        return json.dumps(document | {"seconds": round(self.seconds), "seed": self.seed}, indent=2)
 
     @property
     def _cells(self) -> dict[str, tuple[object, ...]]:

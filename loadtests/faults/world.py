@@ -33,7 +33,7 @@ _ACTOR = "faults"
 # What a router has counted and not yet written is lost with it when it is killed: it writes every two seconds.
 _UNWRITTEN_S = 6.0
 _SETTLE_S = 180.0
-_LOOK_S = 0.1
+_POLL_S = 0.1
 _PLAN = PlanConfig(
     steps=(StepConfig(weight=50, hold_s=86_400, samples=10**9),),
     metrics={"errors": MetricConfig(tolerated=100, margin=200, most=0.99)},
@@ -106,7 +106,7 @@ class World:
             for router in self.routers:
                 if router.running and await router.metric("patchbay_router_reconciling") == 1:
                     return router
-            await asyncio.sleep(_LOOK_S)
+            await asyncio.sleep(_POLL_S)
         return None
 
     async def back(self, within_s: float = _SETTLE_S) -> float | None:
@@ -126,7 +126,7 @@ class World:
         while len(self.seen.answered.get(router.name, ())) <= before:
             if time.monotonic() > end_s:
                 return False
-            await asyncio.sleep(_LOOK_S)
+            await asyncio.sleep(_POLL_S)
         return True
 
     def counting(self, router: RouterProcess) -> Counting | None:
@@ -137,17 +137,17 @@ class World:
 
     async def wrong_books(self) -> list[str]:
         """What is wrong with what the registry has of usage and of the canary, once all routers have ended."""
-        usage, tried, ended = await asyncio.to_thread(self._kept)
-        said = [wrong_count("usage", usage, self.seen.answers(), self.seen.unsure, self.books.usage)]
+        usage, tried, ended = await asyncio.to_thread(self._counted)
+        faults = [wrong_count("usage", usage, self.seen.answers(), self.seen.unsure, self.books.usage)]
         if ended is None:
-            said.append(
+            faults.append(
                 wrong_count("tallies", tried, self.seen.answers(tried=True), self.seen.unsure, self.books.tried)
             )
         else:
-            said.append(f"the canary ended: {ended}")
-        return [one for one in said if one]
+            faults.append(f"the canary ended: {ended}")
+        return [fault for fault in faults if fault]
 
-    def _kept(self) -> tuple[int, int, str | None]:
+    def _counted(self) -> tuple[int, int, str | None]:
         with Registry.open(self.database.url) as registry:
             # As the next router would.
             UsageBook(registry.accounts, spool_of(self.database.url)).take_in()
@@ -158,7 +158,7 @@ class World:
             query = sqlalchemy.select(tallies.c.counts).where(tallies.c.canary == self.canary)
             counts = [row.counts for row in connection.execute(query)]
         engine.dispose()
-        tried = sum(one["canary"] + one["other"] for one in counts)
+        tried = sum(row_counts["canary"] + row_counts["other"] for row_counts in counts)
         return sum(row.requests - row.failed for row in rows), tried, None if record.live else record.reason
 
 
@@ -178,7 +178,7 @@ async def running_world(name: str, folder: Path, database: Database, redis: Redi
     killed where they do not. Raises StartError where it does not come up."""
     replica = Replica()
     await replica.start()
-    world = await asyncio.to_thread(_made, name, folder, database, redis, replica)
+    world = await asyncio.to_thread(_build_world, name, folder, database, redis, replica)
     try:
         for router in world.routers:
             router.start()
@@ -202,7 +202,7 @@ async def _come_up(world: World) -> None:
     while await asyncio.to_thread(_phase, world) != "running":
         if time.monotonic() > end_s:
             raise StartError("The canary of this run did not begin.")
-        await asyncio.sleep(_LOOK_S)
+        await asyncio.sleep(_POLL_S)
     # Every router has to have seen that.
     await asyncio.sleep(2)
 
@@ -212,7 +212,7 @@ def _phase(world: World) -> str:
         return registry.canaries.get(world.canary).phase
 
 
-def _made(name: str, folder: Path, database: Database, redis: RedisServer | None, replica: Replica) -> World:
+def _build_world(name: str, folder: Path, database: Database, redis: RedisServer | None, replica: Replica) -> World:
     with Registry.open(database.url) as registry:
         keys = _fill(registry)
         plan = _PLAN.model_dump(mode="json")

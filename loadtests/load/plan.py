@@ -80,9 +80,9 @@ def task_of(model: str) -> str:
 
 def _examples(task: str, seed: int) -> Iterator[Example]:
     """Examples of a task, over and over, in an order of the seed's own."""
-    from patchbay.adapters.demo.corpus import bare
+    from patchbay.adapters.demo.corpus import bare_example
 
     pairs = draw_pairs(task, SHIPPED_SEED, held_out=True)
-    drawn = [bare(pair) for pair in itertools.islice(pairs, 300)]
+    drawn = [bare_example(pair) for pair in itertools.islice(pairs, 300)]
     seeded(f"{seed}/{task}").shuffle(drawn)
     return itertools.cycle(drawn)

@@ -64,4 +64,4 @@ class Job:
 
 def job_of(document: dict[str, Any]) -> Job:
     """A job as it was before it was JSON."""
-    return Job(**{**document, "requests": tuple(Planned(**one) for one in document["requests"])})
+    return Job(**{**document, "requests": tuple(Planned(**entry) for entry in document["requests"])})

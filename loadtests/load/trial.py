@@ -48,12 +48,12 @@ class Trial:
             self._timer.join()
         if self._number is None:
             raise PatchbayError(f"The canary did not begin: {self._fault or 'the run ended first'}")
-        told: dict[str, Any] = self._admin.get(f"canaries/{self._number}").raise_for_status().json()
+        document: dict[str, Any] = self._admin.get(f"canaries/{self._number}").raise_for_status().json()
         live = self._admin.get("canaries/verdict", params={"adapter": self._canary.adapter}).json()["verdict"] == 0
         if live:
             self._admin.post(f"canaries/{self._number}/abort", json={"why": "the load has ended"})
         self._admin.close()
-        return {"phase": told["standing"]["phase"], **told["summary"]}
+        return {"phase": document["standing"]["phase"], **document["summary"]}
 
     def _start(self) -> None:
         canary = self._canary

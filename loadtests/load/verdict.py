@@ -34,7 +34,7 @@ def judge(scenario: Scenario, figures: Figures, canary_phase: str | None = None)
 
 def all_met(judged: Sequence[Judged]) -> bool:
     """Whether every target is met; without any, yes."""
-    return all(one.met for one in judged)
+    return all(target.met for target in judged)
 
 
 def _least(name: str, wanted: float | None, found: float) -> list[Judged]:

@@ -89,11 +89,11 @@ def load(router: Running, folder: Path, *, stream: bool, seconds: int) -> tuple[
     connections = "64" if stream else "16"
     command = ["wrk", "-t1", "-c", connections, "-d", f"{seconds}s", "--timeout", "30s", "-s", str(script)]
     before = router.cpu_s()
-    told = subprocess.run(
+    output = subprocess.run(
         [*command, f"{router.url}/v1/chat/completions"], capture_output=True, text=True, check=True
     ).stdout
     taken = router.cpu_s() - before
-    done = _DONE.search(told)
-    if (failed := _ERRORS.search(told)) or done is None:
-        raise PatchbayError(f"{router.name}: {failed[0] if failed else told}")
+    done = _DONE.search(output)
+    if (failed := _ERRORS.search(output)) or done is None:
+        raise PatchbayError(f"{router.name}: {failed[0] if failed else output}")
     return int(done[1]), taken

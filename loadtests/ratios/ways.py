@@ -77,7 +77,7 @@ def summed(repetitions: Sequence[Mapping[str, float]]) -> list[Figure]:
     """Each ratio is taken within a repetition, and then the median of them. Pure."""
     found = []
     for ratio in RATIOS:
-        pairs = [(one[ratio.of], one[ratio.by]) for one in repetitions]
+        pairs = [(repetition[ratio.of], repetition[ratio.by]) for repetition in repetitions]
         values = [of / by for of, by in pairs]
         of, by = (statistics.median(side) for side in zip(*pairs, strict=True))
         found.append(Figure(ratio.name, statistics.median(values), min(values), max(values), of, by, ratio.unit))
@@ -95,7 +95,7 @@ class Stack:
         """The adapters that are in none of the replica's memories."""
         answer = httpx.get(f"{self.replica.url}/internal/status", headers=self.replica.headers, timeout=10)
         found = answer.raise_for_status().json()["revisions"]
-        return [one["adapter"] for one in found if one["tier"] == "disk"]
+        return [revision["adapter"] for revision in found if revision["tier"] == "disk"]
 
 
 @contextlib.contextmanager

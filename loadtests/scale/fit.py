@@ -53,8 +53,8 @@ def fit_steps(points: Sequence[Mapping[str, float]]) -> tuple[float, float, floa
     """
     import numpy as np
 
-    rows = np.array([(1.0, one["streams"], one["adapters"]) for one in points])
-    took = np.array([one["seconds"] for one in points])
+    rows = np.array([(1.0, point["streams"], point["adapters"]) for point in points])
+    took = np.array([point["seconds"] for point in points])
     best, least = np.zeros(3), float("inf")
     for kept in ([0, 1, 2], [0, 1], [0, 2], [1, 2], [0], [1], [2]):
         found = np.zeros(3)

@@ -37,7 +37,7 @@ def figures(run: Run) -> Figures:
     counted = [job for job in run.jobs if job.at_s >= scenario.warm_s]
     first = sorted(job.ttft_s for job in counted)
     good = sum(job.ttft_s <= TTFT_S and job.per_token_s <= PER_TOKEN_S for job in counted)
-    loads = sum(one.loads for one in run.engines) - run.loads_at_warm
+    loads = sum(engine.loads for engine in run.engines) - run.loads_at_warm
     return Figures(
         scenario.name,
         run.policy,
@@ -47,7 +47,7 @@ def figures(run: Run) -> Figures:
         quantile(first, 0.5),
         quantile(first, 0.99),
         loads / (run.took_s - scenario.warm_s),
-        sum(one.busy_s for one in run.engines) / run.took_s / len(run.engines),
+        sum(engine.busy_s for engine in run.engines) / run.took_s / len(run.engines),
         sum(job.tries > 1 for job in counted),
         sum(job.refused for job in counted),
     )

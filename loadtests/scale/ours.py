@@ -129,7 +129,7 @@ class Ours(Front):
         if self.replicas is not self._seen_by:
             self._seen_by = self.replicas
             size = self._size
-            self._rooms = {one.name: Room(size.most, size.slots, one.elsewhere) for one in self.replicas}
+            self._rooms = {replica.name: Room(size.most, size.slots, replica.elsewhere) for replica in self.replicas}
         return self._rooms
 
 

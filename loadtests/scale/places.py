@@ -112,7 +112,7 @@ class Places:
             self._slots.move_to_end(name)
             return False
         if len(self._slots) >= self._size.slots:
-            idle = next((one for one in self._slots if one not in self._batch), None)
+            idle = next((resident for resident in self._slots if resident not in self._batch), None)
             if idle is None:
                 return False
             del self._slots[idle]

@@ -60,7 +60,7 @@ class BoundedHashing:
         if ready != self._ready:
             self._ready, self._ring = (
                 ready,
-                sorted((_place(f"{one} {n}"), one) for one in ready for n in range(_POINTS)),
+                sorted((_place(f"{replica} {n}"), replica) for replica in ready for n in range(_POINTS)),
             )
         bound = math.ceil(_BOUND * (in_flight.total() + 1) / len(ready))
         start = bisect.bisect(self._ring, (_place(f"adapter {job.adapter}"), ""))

@@ -115,7 +115,7 @@ class World:
 
     def _warm(self) -> simpy.events.ProcessGenerator:
         yield self.env.timeout(self._scenario.warm_s)
-        self.loads_at_warm = sum(one.loads for one in self.engines.values())
+        self.loads_at_warm = sum(engine.loads for engine in self.engines.values())
 
     def _give_up(self, most_late: int) -> simpy.events.ProcessGenerator:
         """Ends a run in which too many were late, or that is two seconds of its traffic behind once it is half warm."""
@@ -145,7 +145,7 @@ class World:
     def _failures(self, every_s: float) -> simpy.events.ProcessGenerator:
         while True:
             yield self.env.timeout(self._rng.expovariate(1 / every_s))
-            up = [one for one in self.engines.values() if one.up]
+            up = [engine for engine in self.engines.values() if engine.up]
             if len(up) > 1:
                 self.env.process(self._failure(self._rng.choice(up)))
 
