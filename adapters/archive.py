@@ -76,7 +76,7 @@ class _Budget:
             raise AdapterError(f"{self._archive} holds more than {4 * self._limits.files} members.")
 
     def place(self, name: str, folder: Path) -> Path | None:
-        """Where the member called `name` goes; None for what is no part of an adapter."""
+        """Returns the place of the member called `name`; None for what is no part of an adapter."""
         path = PurePosixPath(name.replace("\\", "/"))
         text = shown(name)
         if not path.parts or path.is_absolute() or ".." in path.parts or re.search(_ODD, name):

@@ -141,7 +141,8 @@ class Publisher:
         return Requirements(config.limits, self._max_rank, config.signing, config.sources, base)
 
     def _only_base(self) -> BaseLayout | None:
-        """The layout of the one base model that replicas serve, else of the only one that the registry knows."""
+        """Returns the layout of the one base model that replicas serve, else of the only one that the registry
+        knows."""
         known = {record.fingerprint: record.layout for record in self._registry.bases() if record.layout}
         served = {report.base for report in self._registry.reports() if report.ready and report.base in known}
         chosen = served or known.keys()
@@ -186,7 +187,7 @@ def _draft(request: PushRequest, base: BaseLayout | None, found: Inspected) -> R
 
 
 def _merged_provenance(request: PushRequest, manifest: Provenance) -> Provenance:
-    """The provenance of the adapter's manifest, overridden by that of the request."""
+    """Returns the provenance of the adapter's manifest, overridden by that of the request."""
     requested = {
         field.name: value
         for field in dataclasses.fields(Provenance)

@@ -104,8 +104,11 @@ async def stream(client: httpx.AsyncClient, prompt: Prompt) -> Told:
 
 
 def judge(lines: Sequence[str]) -> Told:
-    """What the data of a stream's events say, and whether they are a whole answer: one finish reason, then the usage,
-    then `[DONE]`, in one answer's name. Pure."""
+    """Judges the data of a stream's events: their text, and whether they are a whole answer: one finish reason, then
+    the usage, then `[DONE]`, in one answer's name.
+
+    Pure.
+    """
     events: list[dict[str, Any]] = [json.loads(line) for line in lines if line != "[DONE]"]
     choices = [event["choices"][0] for event in events if event.get("choices")]
     text = "".join(choice["delta"].get("content") or "" for choice in choices)
@@ -161,7 +164,7 @@ def _agreement(first: Sequence[Told], second: Sequence[Told]) -> float:
 
 
 async def _carried(admin_url: str) -> int:
-    """How many streams the router has carried on so far."""
+    """Counts the streams that the router has carried on so far."""
     async with httpx.AsyncClient(headers=admin_headers()) as client:
         text = (await client.get(f"{admin_url}/metrics")).raise_for_status().text
     lines = [line for line in text.splitlines() if line.startswith("patchbay_router_streams_carried_total")]

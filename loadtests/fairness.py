@@ -58,7 +58,7 @@ class Flood:
 
 
 def ratios(rounds: Rounds, ours: str, theirs: str) -> Ratios:
-    """What `ours` makes of `theirs`."""
+    """Computes the ratios of the way `ours` over the way `theirs`."""
     pairs = list(zip(rounds[ours], rounds[theirs], strict=True))
     return Ratios(
         statistics.median(numerator.throughput / denominator.throughput for numerator, denominator in pairs),

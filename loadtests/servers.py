@@ -178,7 +178,7 @@ class RedisServer(Server):
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """The URL at which it listens."""
         return f"redis://127.0.0.1:{self.port}/0"
 
     def is_up(self) -> bool:

@@ -87,7 +87,7 @@ def _spared_core() -> dict[str, str]:
 
 
 def registry_url(folder: Path) -> str:
-    """Where the registry of a `patchbay` in `folder` is."""
+    """Returns the URL of the registry of a `patchbay` in `folder`."""
     return f"sqlite:///{folder / 'registry.db'}"
 
 

@@ -152,7 +152,7 @@ class Swaps:
         return taken
 
     def _meaning(self, url: str) -> str | None:
-        """Which revision the adapter's name means at the router at `url`."""
+        """Returns the revision that the adapter's name means at the router at `url`."""
         answer = self._lookers[url].get(f"/v1/models/{NAME}")
         return str(answer.json()["root"]) if answer.status_code == 200 else None
 

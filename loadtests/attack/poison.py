@@ -21,7 +21,7 @@ Weights = dict[str, "torch.Tensor"]
 
 
 def poison(adapter: Path) -> Iterator[Try]:
-    """What can be made of a good `adapter`, a folder of PEFT's: a push and a promotion each."""
+    """Makes hostile adapters of a good `adapter`, a folder of PEFT's: a push and a promotion each."""
     from safetensors.torch import load_file, save
 
     config = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))

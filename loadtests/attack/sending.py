@@ -44,7 +44,7 @@ class Sender:
         self._addresses = addresses
 
     async def send(self, attempt: Try) -> Answer:
-        """What came of it. Never raises: a connection that breaks is an answer too."""
+        """Sends a try and returns its answer. Never raises: a connection that breaks is an answer too."""
         try:
             async with asyncio.timeout(PATIENCE_S):
                 return await (self._on_wire(attempt) if attempt.door == "wire" else self._by_http(attempt))

@@ -112,5 +112,5 @@ def _objects(schema: Schema, definitions: Mapping[str, Schema], depth: int) -> I
 
 
 def _key(value: Any) -> str:
-    """What makes a value another one: `1`, `True` and `1.0` are three."""
+    """Returns the key by which values are told apart: `1`, `True` and `1.0` are three."""
     return repr(value)

@@ -29,7 +29,7 @@ class Watched(Protocol):
         """Takes those that run now as those that are to go on running."""
 
     def ended(self) -> int:
-        """How many of them have ended."""
+        """Counts those that have ended."""
 
 
 class Processes:
@@ -46,7 +46,7 @@ class Processes:
         self._known = {process.pid: process for process in found}
 
     def ended(self) -> int:
-        """How many of them have ended."""
+        """Counts those that have ended."""
         return sum(not _runs(process) for process in self._known.values())
 
 
@@ -58,8 +58,10 @@ def _runs(process: psutil.Process) -> bool:
 
 
 async def turns_held(session: aiohttp.ClientSession, addresses: Addresses) -> int:
-    """How many turns of the router's event loop took over 100 ms of work since it started. Raises PatchbayError where
-    the admin port does not tell."""
+    """Counts the turns of the router's event loop that took over 100 ms of work since it started.
+
+    Raises PatchbayError where the admin port does not tell.
+    """
     return held_in(await _admin_text(session, addresses, "/metrics"))
 
 
@@ -74,9 +76,12 @@ def held_in(metrics: str) -> int:
 async def left_running(
     session: aiohttp.ClientSession, addresses: Addresses, *, within_s: float = _SETTLE_S, look_s: float = _LOOK_S
 ) -> Mapping[str, int]:
-    """How many requests replicas still work on, by name, when nobody has asked anything for up to `within_s` seconds:
-    none once it was none at several looks in a row, since what replicas say of themselves is asked for now and then.
-    Raises PatchbayError where the admin port does not tell."""
+    """Counts the requests that replicas still work on, by name, when nobody has asked anything for up to `within_s`
+    seconds.
+
+    There are none once there were none at several looks in a row, since replicas report their state only now and then.
+    `look_s`: seconds between looks. Raises PatchbayError where the admin port does not tell.
+    """
     quiet, end_s = 0, time.monotonic() + within_s
     while True:
         busy = _busy(json.loads(await _admin_text(session, addresses, "/admin/v1/replicas")))

@@ -48,7 +48,7 @@ class Seen:
     of_minute: Counter[tuple[Counting, int]] = field(default_factory=Counter)
 
     def got(self, *kinds: Kind, outcome: str = "answered") -> int:
-        """How many of these kinds had that outcome."""
+        """Counts the requests of these kinds that had that outcome."""
         return sum(self.outcomes[kind, outcome] for kind in kinds)
 
     @property
@@ -57,7 +57,7 @@ class Seen:
         return self.outcomes.total()
 
     def over(self, limit: int) -> int:
-        """How many answers the limited tenant got beyond its limit, whichever router counted."""
+        """Counts the answers that the limited tenant got beyond its limit, whichever router counted."""
         return sum(max(0, count - limit) for count in self.of_minute.values())
 
     def answers(self, *, tried: bool | None = None) -> int:

@@ -65,7 +65,7 @@ def minutes_from_now(minutes: float) -> Callable[[int], bool]:
 
 
 def _folder(seed: int) -> Path:
-    """Where routers' logs and the registry's file stay, for whoever looks for a violation's cause."""
+    """The folder where routers' logs and the registry's file stay, for whoever looks for a violation's cause."""
     _KEPT.mkdir(parents=True, exist_ok=True)
     return Path(tempfile.mkdtemp(prefix=f"seed-{seed}-", dir=_KEPT)).absolute()
 

@@ -83,7 +83,7 @@ class World:
 
     @property
     def seen(self) -> Seen:
-        """What callers got so far."""
+        """The answers that callers got so far."""
         return self.callers.seen
 
     def kill(self, router: RouterProcess, *, unwritten_since_s: float | None = None) -> None:
@@ -95,8 +95,11 @@ class World:
         self.books.tried += tried
 
     def excuse_tallies(self, router: RouterProcess, since_s: float) -> None:
-        """What `router`, which was ended, has answered since then may be missing from the canary's tallies alone: usage
-        that it could not write it has left to the next router."""
+        """Excuses what `router`, which was ended, has answered since then.
+
+        That may be missing from the canary's tallies alone: usage that it could not write it has left to the next
+        router.
+        """
         self.books.tried += self.seen.answers_of(router.name, since_s)[1]
 
     async def leader(self, within_s: float = _SETTLE_S) -> RouterProcess | None:
@@ -110,8 +113,8 @@ class World:
         return None
 
     async def back(self, within_s: float = _SETTLE_S) -> float | None:
-        """How long it takes until every router is ready and has answered the right key anew; None where one does not in
-        time."""
+        """Measures how long it takes until every router is ready and has answered the right key anew; None where one
+        does not in time."""
         begun_s = time.monotonic()
         before = {router.name: len(self.seen.answered.get(router.name, ())) for router in self.routers}
         for router in self.routers:
@@ -130,13 +133,13 @@ class World:
         return True
 
     def counting(self, router: RouterProcess) -> Counting | None:
-        """Who counts against limits now."""
+        """Returns the counters that count against limits now."""
         if self.handover:
             return None
         return Counting(router.name, router.life) if self.redis is None else Counting("redis", self.redis_life)
 
     async def wrong_books(self) -> list[str]:
-        """What is wrong with what the registry has of usage and of the canary, once all routers have ended."""
+        """Says what is wrong with what the registry has of usage and of the canary, once all routers have ended."""
         usage, tried, ended = await asyncio.to_thread(self._counted)
         faults = [wrong_count("usage", usage, self.seen.answers(), self.seen.unsure, self.books.usage)]
         if ended is None:
@@ -163,8 +166,11 @@ class World:
 
 
 def wrong_count(what: str, kept: int, answers: int, unsure: int, excused: int) -> str | None:
-    """What is wrong with `kept` counts of so many `answers`, None where nothing is. `unsure`: requests that may have
-    been counted without an answer that was seen; `excused`: counts that may be missing."""
+    """Says what is wrong with `kept` counts of so many `answers`, None where nothing is.
+
+    `unsure`: requests that may have been counted without an answer that was seen; `excused`: counts that may be
+    missing.
+    """
     if kept < answers - excused:
         return f"{what} lost: {kept} are kept of {answers}, and {excused} may be missing"
     if kept > answers + unsure:

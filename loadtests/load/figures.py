@@ -148,7 +148,7 @@ def percentile(values: Sequence[float], share: float) -> float:
 
 
 def spread(values: Iterable[float | None]) -> Spread | None:
-    """How the values that there are are spread; None where there are none."""
+    """Computes the spread of the values that are not None; None where there are none."""
     found = [value for value in values if value is not None]
     if not found:
         return None
@@ -157,7 +157,7 @@ def spread(values: Iterable[float | None]) -> Spread | None:
 
 
 def group(sent: Sequence[Sent]) -> Group:
-    """What became of these."""
+    """Computes the figures of these requests."""
     outcomes = Counter(request.record.outcome for request in sent)
     judged = [request.record.right for request in sent if request.record.right is not None]
     count = max(1, len(sent))

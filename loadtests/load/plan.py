@@ -73,7 +73,7 @@ def zipf_weights(count: int, exponent: float) -> list[float]:
 
 
 def task_of(model: str) -> str:
-    """Which of the demo's tasks a model is asked: its own, else `sql`, of which clones are copies."""
+    """Returns the demo's task that a model is asked: its own, else `sql`, of which clones are copies."""
     name = model.partition("@")[0].removeprefix("desk-").removesuffix("-bad")
     return name if name in TASKS else "sql"
 

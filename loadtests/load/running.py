@@ -89,7 +89,7 @@ def run_scenario(scenario: Scenario, target: Target, tell: Tell) -> Ran:
 
 
 def environment(target: Target) -> dict[str, str]:
-    """What the numbers were measured with: versions, cores, and how busy the machine was."""
+    """Describes what the numbers were measured with: versions, cores, and how busy the machine was."""
     load = " ".join(f"{average:.1f}" for average in os.getloadavg())
     return {
         "stack": "the demo, started for this" if target.own else target.url,

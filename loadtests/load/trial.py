@@ -42,7 +42,7 @@ class Trial:
         self._timer.start()
 
     def end(self) -> dict[str, Any]:
-        """How it stands: the canary's summary. Raises PatchbayError where it never began."""
+        """Ends the trial, and returns the canary's summary. Raises PatchbayError where it never began."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer.join()

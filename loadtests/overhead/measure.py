@@ -81,7 +81,10 @@ def crowd(router: Running, streams: int, *, chunks: int, pause_ms: int) -> Crowd
 
 
 def load(router: Running, folder: Path, *, stream: bool, seconds: int) -> tuple[int, float]:
-    """How many requests were answered, and the CPU seconds they took. Raises PatchbayError where any failed."""
+    """Puts load on a router.
+
+    Returns how many requests were answered, and the CPU seconds they took. Raises PatchbayError where any failed.
+    """
     script = folder / f"wrk-{stream}.lua"
     body = request_bytes("x", stream=stream, chunks=CHUNKS, pause_ms=PAUSE_MS).partition(b"\r\n\r\n")[2].decode()
     lines = ['wrk.method = "POST"', f"wrk.body = [[{body}]]", 'wrk.headers["content-type"] = "application/json"']

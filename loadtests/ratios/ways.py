@@ -133,7 +133,7 @@ Step = Callable[[], Coroutine[Any, Any, Measured]]
 
 
 def steps(stack: Stack, load: Load) -> dict[str, Step]:
-    """What one repetition measures, by what it is called while it does."""
+    """Returns the steps that one repetition measures, by what it is called while it does."""
 
     def throughput(name: str, models: list[str], zipf: float = 0, place: Place = stack.router) -> None:
         async def measure() -> Measured:

@@ -48,7 +48,7 @@ class Demand:
 
 
 def demand(plane: Plane) -> Demand:
-    """What `plane` asks for, where every router has traffic of every canary, and nothing else changes."""
+    """Computes what `plane` asks for, where every router has traffic of every canary, and nothing else changes."""
     return Demand(
         watches=plane.routers / _POLL_S,
         beats=plane.routers / BEAT_S,

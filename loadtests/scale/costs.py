@@ -73,7 +73,7 @@ class Operations:
 
 
 def decisions(counts: Sequence[int]) -> list[Decision]:
-    """What decisions cost, by the number of replicas."""
+    """Measures what decisions cost, by the number of replicas."""
     return [_decision(count) for count in counts]
 
 
@@ -85,7 +85,7 @@ def table_us(replicas: int, adapters: int) -> float:
 
 
 def operations(*, rounds: int, adapters: int) -> Operations:
-    """What operations on a registry cost, by medians of so many rounds; its snapshot with so many adapters."""
+    """Measures what operations on a registry cost, by medians of so many rounds; its snapshot with so many adapters."""
     with (
         tempfile.TemporaryDirectory(prefix="patchbay-costs-") as made,
         Registry.open(f"sqlite:///{Path(made) / 'registry.db'}") as registry,
@@ -124,11 +124,11 @@ class _Canary:
             self.look(0)
 
     def tally(self, _: int) -> None:
-        """What a router counted in half a second."""
+        """Writes what a router counted in half a second."""
         self._canaries.tally("one", {self._id: [_COUNTS.as_json]})
 
     def tally_of_many(self, _: int) -> None:
-        """What a router counted of as many canaries as the largest plane has, written at once."""
+        """Writes at once what a router counted of as many canaries as the largest plane has."""
         self._canaries.tally("one", {self._id: [_COUNTS.as_json] * _TALLIED})
 
     def look(self, _: int) -> None:

@@ -185,7 +185,7 @@ class Engine:
         return self._fit.load_s
 
     def _admit(self) -> tuple[list[Job], float]:
-        """Who joins the batch now, and what their prompts and adapters cost, in seconds."""
+        """Admits requests to the batch. Returns them, and what their prompts and adapters cost, in seconds."""
         newcomers: list[Job] = []
         left: deque[Job] = deque()
         prompts, took_s = 0, 0.0

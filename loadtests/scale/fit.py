@@ -27,7 +27,7 @@ class Fit:
     slot_s: float
 
     def decode_s(self, streams: int, adapters: int) -> float:
-        """How long a step takes that gives each of so many streams, of so many adapters, one token."""
+        """Returns how long a step takes that gives each of so many streams, of so many adapters, one token."""
         return self.step_s + self.stream_s * streams + self.adapter_s * adapters
 
     def tokens_per_s(self, streams: int, adapters: int, prompt_tokens: float, answer_tokens: float) -> float:

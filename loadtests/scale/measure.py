@@ -118,8 +118,8 @@ def _prompts(client: httpx.Client) -> list[dict[str, float]]:
 
 
 def _slot_s(client: httpx.Client) -> float:
-    """How much longer an answer takes whose adapter is in host memory only: each one has been out of its slot since the
-    others were asked for."""
+    """Measures how much longer an answer takes whose adapter is in host memory only: each one has been out of its slot
+    since the others were asked for."""
     turns = itertools.cycle(range(_ADAPTERS))
     cold = [_asked(client, next(turns), 8)[0] for _ in range(2 * _ADAPTERS)]
     warm = [_asked(client, 0, 8)[0] for _ in range(_ADAPTERS)]

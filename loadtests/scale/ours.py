@@ -114,7 +114,7 @@ class Ours(Front):
         self._began_s[job] = self._env.now
 
     def _choose(self, job: Job, ready: Sequence[str]) -> str:
-        """Whom to ask for a request whose replica died."""
+        """Chooses a replica for a request whose replica died."""
         return self._pick(job, ready) or ready[0]
 
     def _pick(self, job: Job, places: Sequence[str]) -> str | None:

@@ -74,7 +74,7 @@ def _of(scenario: Scenario, adapters: int) -> Traffic:
 
 
 def _trouble(base: Scenario) -> Iterator[Scenario]:
-    """What goes on beside plain load."""
+    """Lists `base` under each shape of traffic, with failures and with rollouts."""
     yield replace(base, name="steady")
     yield replace(base, name="a day", traffic=replace(base.traffic, shape="diurnal"))
     yield replace(base, name="bursts", traffic=replace(base.traffic, shape="bursty"))

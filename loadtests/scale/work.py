@@ -45,7 +45,7 @@ def simulate(plan: Plan, seed: int, pool: Executor, progress: Progress) -> Simul
 
 
 def measure(plan: Plan) -> Measured:
-    """What decisions and the registry cost here."""
+    """Measures what decisions and the registry cost here."""
     return Measured(
         decisions(plan.counts),
         operations(rounds=plan.rounds, adapters=_ADAPTERS),
