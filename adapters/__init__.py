@@ -1,1 +1,2 @@
-"""What an adapter is: names, digests, checks, the demo's models. Imports neither the server nor the router."""
+"""The adapters' side of Patchbay: digests, checks, sources, the artifact store and the demo's models. Imports neither
+the server nor the router."""

@@ -1,5 +1,7 @@
-"""Unpacks archives that nobody vouches for: regular files only, below one folder, within limits that are counted while
-reading and not believed from a header."""
+"""The unpacking of untrusted archives: regular files only, below one folder, within limits.
+
+The limits are counted while reading, and not believed from a header.
+"""
 
 import re
 import stat
@@ -48,16 +50,16 @@ def unpack(archive: Path, folder: Path, limits: FolderLimits) -> Path:
     """
     with because("archive"), _translated(archive):
         folder.mkdir(parents=True)
-        room = _Room(archive, limits)
+        budget = _Budget(archive, limits)
         if archive.name.lower().endswith(".zip"):
-            _unpack_zip(archive, folder, room)
+            _unpack_zip(archive, folder, budget)
         else:
-            _unpack_tar(archive, folder, room)
-    return _top(folder)
+            _unpack_tar(archive, folder, budget)
+    return _content_root(folder)
 
 
-class _Room:
-    """What may still be written, and which names have been."""
+class _Budget:
+    """The budget of one unpacking: members, files and bytes that may still be written, and the names that have been."""
 
     def __init__(self, archive: Path, limits: FolderLimits) -> None:
         self._archive = archive
@@ -74,7 +76,7 @@ class _Room:
             raise AdapterError(f"{self._archive} holds more than {4 * self._limits.files} members.")
 
     def place(self, name: str, folder: Path) -> Path | None:
-        """Where the member called `name` goes; None for what is no part of an adapter."""
+        """Returns the place of the member called `name`; None for what is no part of an adapter."""
         path = PurePosixPath(name.replace("\\", "/"))
         text = shown(name)
         if not path.parts or path.is_absolute() or ".." in path.parts or re.search(_ODD, name):
@@ -100,10 +102,10 @@ class _Room:
             raise AdapterError(f"{self._archive}: {shown(name)} unpacks to over {_MAX_RATIO} times its size.")
 
 
-def _unpack_tar(archive: Path, folder: Path, room: _Room) -> None:
+def _unpack_tar(archive: Path, folder: Path, budget: _Budget) -> None:
     with tarfile.open(archive, "r|*") as tar:
         for member in tar:
-            room.member()
+            budget.member()
             if member.isdir():
                 continue
             if not member.isreg() or member.issparse():
@@ -113,13 +115,13 @@ def _unpack_tar(archive: Path, folder: Path, room: _Room) -> None:
                 )
             reader = tar.extractfile(member)
             if reader is not None:
-                _write(reader, _Member(member.name, member.size), folder, room)
+                _write(reader, _Member(member.name, member.size), folder, budget)
 
 
-def _unpack_zip(archive: Path, folder: Path, room: _Room) -> None:
+def _unpack_zip(archive: Path, folder: Path, budget: _Budget) -> None:
     with zipfile.ZipFile(archive) as packed:
         for info in packed.infolist():
-            room.member()
+            budget.member()
             if info.is_dir():
                 continue
             mode = info.external_attr >> 16
@@ -131,11 +133,11 @@ def _unpack_zip(archive: Path, folder: Path, room: _Room) -> None:
             if info.flag_bits & 0x1:
                 raise AdapterError(f"{archive}: the member {shown(info.filename)} is encrypted.")
             with packed.open(info) as reader:
-                _write(reader, _Member(info.filename, info.file_size), folder, room)
+                _write(reader, _Member(info.filename, info.file_size), folder, budget)
 
 
-def _write(reader: IO[bytes], member: _Member, folder: Path, room: _Room) -> None:
-    target = room.place(member.name, folder)
+def _write(reader: IO[bytes], member: _Member, folder: Path, budget: _Budget) -> None:
+    target = budget.place(member.name, folder)
     if target is None:
         return
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -143,13 +145,13 @@ def _write(reader: IO[bytes], member: _Member, folder: Path, room: _Room) -> Non
     with target.open("xb") as writer:
         while block := reader.read(_BLOCK):
             written += len(block)
-            room.take(member.name, len(block))
+            budget.take(member.name, len(block))
             writer.write(block)
     if written != member.size:
         raise AdapterError(f"{shown(member.name)} is cut short: {written} of {member.size} bytes.")
 
 
-def _top(folder: Path) -> Path:
+def _content_root(folder: Path) -> Path:
     found = list(folder.iterdir())
     return found[0] if len(found) == 1 and found[0].is_dir() else folder
 

@@ -1,4 +1,7 @@
-"""How two revisions differ: in what is recorded of them, and in what they do to the base model's weights. Pure."""
+"""The comparison of two revisions: of what the registry records, and of their effects on the base model's weights.
+
+Pure.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +14,7 @@ from patchbay.registry.records import Revision
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One thing that is not the same. `field`: `rank`, `file adapter_config.json`, ..."""
+    """One recorded fact that differs. `field`: `rank`, `file adapter_config.json`, ..."""
 
     field: str
     before: Any
@@ -19,21 +22,22 @@ class Change:
 
 
 def diff(before: Revision, after: Revision) -> tuple[Change, ...]:
-    """Everything recorded of the two revisions that is not the same."""
-    one, other = _facts(before), _facts(after)
-    names = sorted(one.keys() | other.keys())
-    return tuple(Change(n, one.get(n), other.get(n)) for n in names if one.get(n) != other.get(n))
+    """Returns every recorded fact of the two revisions that differs."""
+    old, new = _facts(before), _facts(after)
+    names = sorted(old.keys() | new.keys())
+    return tuple(Change(name, old.get(name), new.get(name)) for name in names if old.get(name) != new.get(name))
 
 
 def weight_distances(before: Path, after: Path) -> dict[str, float]:
-    """For each module, the size of the difference of the two adapters' deltas over the size of the first's (Frobenius
-    norms): 0 for the same, 1 for a module that only one of them has, 2 where the second does the opposite.
+    """Measures for each module how far the two adapters' deltas are apart.
 
-    Raises AdapterError where a folder holds no sound adapter.
+    The distance is the Frobenius norm of the difference over that of the first's delta: 0 for the same, 1 for a module
+    that only one of them has, 2 where the second does the opposite. Raises AdapterError where a folder holds no sound
+    adapter.
     """
-    one = {module.name: module for module in read_modules(before)}
-    other = {module.name: module for module in read_modules(after)}
-    return {name: _distance(one.get(name), other.get(name)) for name in sorted(one.keys() | other.keys())}
+    old = {module.name: module for module in read_modules(before)}
+    new = {module.name: module for module in read_modules(after)}
+    return {name: _distance(old.get(name), new.get(name)) for name in sorted(old.keys() | new.keys())}
 
 
 def _facts(revision: Revision) -> Mapping[str, Any]:
@@ -52,19 +56,19 @@ def _facts(revision: Revision) -> Mapping[str, Any]:
     }
 
 
-def _distance(one: LoraModule | None, other: LoraModule | None) -> float:
-    if one is None or other is None:
+def _distance(old: LoraModule | None, new: LoraModule | None) -> float:
+    if old is None or new is None:
         return 1.0
     import numpy as np
 
-    if (one.a.shape[1], one.b.shape[0]) != (other.a.shape[1], other.b.shape[0]):
+    if (old.a.shape[1], old.b.shape[0]) != (new.a.shape[1], new.b.shape[0]):
         return float("inf")
     # |B A| from the small matrices B'B and A A', since the deltas themselves are as large as the base's weights.
-    b = np.concatenate([one.b * one.scale, -other.b * other.scale], axis=1).astype(np.float64)
-    a = np.concatenate([one.a, other.a], axis=0).astype(np.float64)
-    own_b, own_a = (one.b * one.scale).astype(np.float64), one.a.astype(np.float64)
+    b = np.concatenate([old.b * old.scale, -new.b * new.scale], axis=1).astype(np.float64)
+    a = np.concatenate([old.a, new.a], axis=0).astype(np.float64)
+    old_b, old_a = (old.b * old.scale).astype(np.float64), old.a.astype(np.float64)
     difference = float(np.sum((b.T @ b) * (a @ a.T)))
-    size = float(np.sum((own_b.T @ own_b) * (own_a @ own_a.T)))
+    size = float(np.sum((old_b.T @ old_b) * (old_a @ old_a.T)))
     if size <= 0:
         return 0.0 if difference <= 0 else float("inf")
     return float(np.sqrt(max(0.0, difference) / size))

@@ -21,25 +21,33 @@ _OF_UP = frozenset({"base", "engine", "lora", "restart", "router"})
 
 
 class ArtifactsConfig(Settings):
-    """The artifact store. `url`: a folder, or any URL that fsspec knows (`s3://bucket/prefix`); `options`: what its
-    file system takes (`endpoint_url`, `key`, `secret`); without them, the usual environment variables count."""
+    """The configuration of the artifact store.
+
+    `url`: a folder, or any URL that fsspec knows (`s3://bucket/prefix`); `options`: what its file system takes
+    (`endpoint_url`, `key`, `secret`); without them, the usual environment variables count.
+    """
 
     url: str = Field(default_factory=lambda: str(data_dir() / "artifacts"))
     options: dict[str, Any] = Field(default_factory=dict, repr=False)
 
 
 class SigningConfig(Settings):
-    """Whose signatures count. `require_signed`: refuse an adapter without one; `public_keys`: PEM files of keys that
-    may sign."""
+    """The configuration of signatures.
+
+    `require_signed`: refuse an adapter without one; `public_keys`: PEM files of keys that may sign.
+    """
 
     require_signed: bool = False
     public_keys: tuple[Path, ...] = ()
 
 
 class RegistryConfig(Settings):
-    """The registry. `url`: a database as SQLAlchemy writes it, `sqlite:///FILE` or `postgresql://USER:PASSWORD@HOST/DB`;
-    `keep_warm_s`: how long the revision that a promotion replaced stays on the replicas, ready for a rollback;
-    `limits`: what an adapter's folder may take; `sources`: whom fetches may reach, and what they may take."""
+    """The configuration of the registry and of what goes into it.
+
+    `url`: a database as SQLAlchemy writes it, `sqlite:///FILE` or `postgresql://USER:PASSWORD@HOST/DB`; `keep_warm_s`:
+    how long the revision that a promotion replaced stays on the replicas, ready for a rollback; `limits`: what an
+    adapter's folder may take; `sources`: whom fetches may reach, and what they may take.
+    """
 
     url: Secret = Field(default_factory=lambda: SecretStr(f"sqlite:///{data_dir() / 'registry.db'}"))
     artifacts: ArtifactsConfig = Field(default_factory=ArtifactsConfig)
@@ -50,8 +58,11 @@ class RegistryConfig(Settings):
 
 
 class DeclaredAdapter(Settings):
-    """An adapter that must serve. `source`: a folder, an archive, or a URL (`hf://`, `oci://`, `s3://`); `preload`:
-    whether it is loaded before its first request; `pin`: whether it is evicted last."""
+    """The declaration of an adapter that must serve.
+
+    `source`: a folder, an archive, or a URL (`hf://`, `oci://`, `s3://`); `preload`: whether it is loaded before its
+    first request; `pin`: whether it is evicted last.
+    """
 
     source: str
     preload: bool = True
@@ -59,7 +70,7 @@ class DeclaredAdapter(Settings):
 
 
 def with_sources(adapters: Any) -> Any:
-    """`adapters` with every bare source (`sql: ./sql`) written out (`sql: {source: ./sql}`)."""
+    """Returns `adapters` with every bare source (`sql: ./sql`) written out (`sql: {source: ./sql}`)."""
     if not isinstance(adapters, dict):
         return adapters
     return {
@@ -68,8 +79,10 @@ def with_sources(adapters: Any) -> Any:
 
 
 class PushDefaults(Settings):
-    """What a file says that matters to a push. `model`: the base model's folder or hub id; `max_rank`: the largest rank
-    that replicas take."""
+    """The part of a configuration file that matters to a push.
+
+    `model`: the base model's folder or hub id; `max_rank`: the largest rank that replicas take.
+    """
 
     model: str | None = None
     chat_template: Path | None = None
@@ -77,8 +90,11 @@ class PushDefaults(Settings):
 
 
 def registry_section(data: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """The `registry:` section of a file's `data`, its paths relative to `folder` made absolute. What is of the wrong
-    type stays, for the models to refuse. `PATCHBAY_REGISTRY` and `PATCHBAY_ARTIFACTS` go before what it says."""
+    """Returns the `registry:` section of a file's `data`, its paths relative to `folder` made absolute.
+
+    `PATCHBAY_REGISTRY` and `PATCHBAY_ARTIFACTS` override what it says. What is of the wrong type stays, for the models
+    to refuse. Raises ConfigError where the section is no mapping.
+    """
     section = data.get("registry") or {}
     if not isinstance(section, dict):
         raise ConfigError(f"'registry' must be a mapping, not a {type(section).__name__}.")
@@ -105,10 +121,10 @@ def has_registry(data: Mapping[str, Any]) -> bool:
 
 
 def load_registry_config(file: Path | None) -> tuple[RegistryConfig, PushDefaults]:
-    """What `file`, a patchbay.yaml, says of the registry and of what a push must fit; the defaults where there is none.
+    """Reads the registry's configuration and the defaults of a push from `file`, a patchbay.yaml.
 
-    Only these parts of the file are looked at: it is the servers' file, and they check the rest. Raises ConfigError,
-    also where the router of that file would read no registry.
+    Returns the defaults where `file` is None. Only these parts of the file are looked at: it is the servers' file, and
+    they check the rest. Raises ConfigError, also where the router of that file would read no registry.
     """
     data = load_yaml(file) if file is not None else {}
     if not has_registry(data):
@@ -123,7 +139,7 @@ def load_registry_config(file: Path | None) -> tuple[RegistryConfig, PushDefault
 
 
 def absolute_url(url: str, folder: Path) -> str:
-    """`url`, or where it is a plain path, that path below `folder`, absolute."""
+    """Returns `url`, or where it is a plain path, that path below `folder`, absolute."""
     return url if "://" in url else str(folder / Path(url).expanduser())
 
 
@@ -141,7 +157,7 @@ def _push_defaults(data: Mapping[str, Any], folder: Path) -> dict[str, Any]:
 
 
 def _absolute_database(url: str, folder: Path) -> str:
-    """A relative file in an SQLite URL is relative to the configuration, not to where a command happens to run."""
+    """Makes a relative file in an SQLite URL relative to the configuration, not to the command's working directory."""
     scheme, separator, rest = url.partition(":///")
     if not (scheme.startswith("sqlite") and separator and rest) or rest.startswith(("/", ":")):
         return url

@@ -23,7 +23,7 @@ _LEFTOVERS = (
 
 
 def file_hash(path: Path) -> str:
-    """The SHA-256 of the file at `path`, 64 hex digits."""
+    """Returns the SHA-256 of the file at `path`, 64 hex digits."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(_BLOCK_BYTES):
@@ -37,13 +37,13 @@ def is_left_out(name: str) -> bool:
 
 
 def folder_files(folder: Path) -> tuple[Path, ...]:
-    """The regular files under `folder`, relative to it, sorted by their POSIX names, without what is left out.
+    """Lists the regular files under `folder`, relative to it, sorted by their POSIX names, without what is left out.
 
     Raises AdapterError where the folder is none, is empty, or holds a link, which could lead anywhere, or a device.
     """
     if not folder.is_dir():
         raise AdapterError(f"The adapter folder {folder} does not exist.", hint="Check the path.")
-    found = [path for path in folder.rglob("*") if not _has_left_out(path.relative_to(folder))]
+    found = [path for path in folder.rglob("*") if not _is_left_out_path(path.relative_to(folder))]
     for path in found:
         if path.is_symlink():
             raise AdapterError(f"{path} is a link.", hint="An adapter's folder must hold its files themselves.")
@@ -56,12 +56,15 @@ def folder_files(folder: Path) -> tuple[Path, ...]:
 
 
 def folder_hashes(folder: Path) -> dict[str, str]:
-    """Every file of `folder` by its POSIX name, with its SHA-256. Raises AdapterError as `folder_files` does."""
+    """Returns every file of `folder` by its POSIX name, with its SHA-256.
+
+    Raises AdapterError as `folder_files` does.
+    """
     return {name.as_posix(): file_hash(folder / name) for name in folder_files(folder)}
 
 
 def digest_of(hashes: Mapping[str, str]) -> str:
-    """The digest of the files whose names and SHA-256 `hashes` gives, 64 hex digits.
+    """Returns the digest of the files whose names and SHA-256 `hashes` gives, 64 hex digits.
 
     Every part is a netstring, so that no two sets of files give the same bytes to hash.
     Source: https://cr.yp.to/proto/netstrings.txt
@@ -77,5 +80,5 @@ def _netstring(text: str) -> bytes:
     return b"%d:%s," % (len(encoded), encoded)
 
 
-def _has_left_out(name: Path) -> bool:
+def _is_left_out_path(name: Path) -> bool:
     return any(is_left_out(part) for part in name.parts)

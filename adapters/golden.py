@@ -1,4 +1,4 @@
-"""Whether an answer is what a golden prompt asks for. Pure."""
+"""The judgement of an answer to a golden prompt. Pure."""
 
 from patchbay.registry.records import GoldenPrompt
 
@@ -6,7 +6,7 @@ _SHOWN = 120
 
 
 def judge(prompt: GoldenPrompt, answer: str, base_answer: str | None) -> str | None:
-    """What is wrong with `answer`, or None. `base_answer`: the base model's, where it must differ."""
+    """Returns what is wrong with `answer`, or None. `base_answer`: the base model's answer, where it must differ."""
     if not answer.strip():
         return "the answer is empty"
     if prompt.expect is not None and answer.strip() != prompt.expect.strip():

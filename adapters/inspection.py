@@ -1,5 +1,8 @@
-"""All that is read of an adapter before it is stored: unpacked where it is an archive, checked by the gate, hashed, its
-manifest and its signature read. Done in a process of its own, since nobody vouches for a byte of it."""
+"""The inspection of an adapter before it is stored, done in a process of its own.
+
+An archive is unpacked, the checks run, the files are hashed, the manifest and the signature are read. Not a byte of it
+is trusted yet, which is why another process reads it.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,7 +29,10 @@ _SLACK_BYTES = 1024**2
 
 @dataclass(frozen=True, slots=True)
 class Requirements:
-    """What an adapter must be. `base`: what it must fit, where that is known; `sources`: what reading it may take."""
+    """The requirements on an adapter.
+
+    `base`: the layout it must fit, where that is known; `sources`: what reading it may take.
+    """
 
     limits: FolderLimits
     max_rank: int
@@ -37,8 +43,10 @@ class Requirements:
 
 @dataclass(frozen=True, slots=True)
 class Inspected:
-    """What an adapter's own files say, all of them checked. `folder`: where they are; `provenance`, `golden`: by its
-    manifest; `signer`: whose signature is good."""
+    """The facts of an inspected adapter, all of them checked.
+
+    `folder`: where its files are; `provenance`, `golden`: from its manifest; `signer`: whose signature is good.
+    """
 
     folder: str
     files: tuple[FileRecord, ...]
@@ -50,33 +58,33 @@ class Inspected:
     signer: str | None
 
     def hashes(self) -> dict[str, str]:
-        """Every file's SHA-256 by its name."""
+        """Returns every file's SHA-256 by its name."""
         return {file.name: file.sha256 for file in self.files}
 
 
 _INSPECTED = TypeAdapter(Inspected)
 
 
-def inspect(place: Path, demands: Requirements, *, workdir: Path, stop: Stop | None = None) -> Inspected:
-    """What the adapter in the folder, or in the archive, at `place` says of itself. Writes below `workdir` alone.
+def inspect(place: Path, requirements: Requirements, *, workdir: Path, stop: Stop | None = None) -> Inspected:
+    """Inspects the adapter in the folder, or in the archive, at `place`. Writes below `workdir` alone. Blocks.
 
-    Blocks. Raises AdapterError where it is none that could be served; TooCostly where reading it took more than it may;
-    Stopped where `stop` was asked; ConfigError where signatures are demanded and cannot be checked.
+    Raises AdapterError where it could not be served; TooCostly where reading it took more than it may; WorkStopped
+    where `stop` was asked; ConfigError where signatures are demanded and cannot be checked.
     """
     work = {
         "place": str(place.absolute()),
         "workdir": str(workdir.absolute()),
-        "limits": demands.limits.model_dump(),
-        "max_rank": demands.max_rank,
-        "signing": demands.signing.model_dump(mode="json"),
-        "base": demands.base.to_json() if demands.base is not None else None,
+        "limits": requirements.limits.model_dump(),
+        "max_rank": requirements.max_rank,
+        "signing": requirements.signing.model_dump(mode="json"),
+        "base": requirements.base.to_json() if requirements.base is not None else None,
     }
-    bounds = demands.sources.bounds(_size_of(place), demands.limits.folder_bytes + _SLACK_BYTES)
+    bounds = requirements.sources.bounds(_size_of(place), requirements.limits.folder_bytes + _SLACK_BYTES)
     return _INSPECTED.validate_python(run(Task("inspect", work), bounds, workdir=workdir, stop=stop), strict=False)
 
 
 def inspect_task(work: Mapping[str, Any]) -> Any:
-    """What `inspect` has done in a confined process."""
+    """Does the work of `inspect` within the confined process, and returns an `Inspected` in JSON's types."""
     limits, signing = FolderLimits.model_validate(work["limits"]), SigningConfig.model_validate(work["signing"])
     base = BaseLayout.from_json(work["base"]) if work["base"] is not None else None
     place = Path(work["place"])
@@ -87,7 +95,7 @@ def inspect_task(work: Mapping[str, Any]) -> Any:
     hashes = folder_hashes(folder)
     summary = check_folder(folder, max_rank=work["max_rank"], base=base, limits=limits)
     manifest = read_manifest(folder, base=base, limits=limits)
-    found = Inspected(
+    inspected = Inspected(
         folder=str(folder),
         files=tuple(FileRecord(name, sha256, (folder / name).stat().st_size) for name, sha256 in hashes.items()),
         rank=summary.rank,
@@ -97,11 +105,14 @@ def inspect_task(work: Mapping[str, Any]) -> Any:
         golden=manifest.golden_prompts() if manifest else (),
         signer=verify_folder(folder, signing),
     )
-    return _INSPECTED.dump_python(found, mode="json")
+    return _INSPECTED.dump_python(inspected, mode="json")
 
 
 def _size_of(place: Path) -> int:
-    """The bytes at `place`, as far as they can be counted: what that costs is what a walk over it costs."""
+    """Counts the bytes at `place`: the bounds on the work grow with them.
+
+    It takes no more than a walk over the folder.
+    """
     if place.is_file():
         return place.stat().st_size
     return sum(path.stat().st_size for path in place.rglob("*") if path.is_file() and not path.is_symlink())

@@ -1,5 +1,7 @@
-"""`patchbay-adapter.yaml` in an adapter's folder: what its makers say of it. It is one of the adapter's files, so that
-nobody can change it without changing the digest."""
+"""The manifest in an adapter's folder, `patchbay-adapter.yaml`: its makers' statements about it.
+
+It is one of the adapter's files, so that nobody can change it without changing the digest.
+"""
 
 from datetime import datetime
 from pathlib import Path
@@ -26,8 +28,11 @@ class GoldenMessage(Settings):
 
 
 class Golden(Settings):
-    """A prompt that the adapter must answer before it serves. `expect`: the whole answer; `contains`: a part of it;
-    `differs_from_base`: whether the base model must answer something else."""
+    """A prompt that the adapter must answer before it serves.
+
+    `expect`: the whole answer; `contains`: a part of it; `differs_from_base`: whether the base model must answer
+    something else.
+    """
 
     prompt: str | None = None
     messages: tuple[GoldenMessage, ...] = ()
@@ -43,10 +48,10 @@ class Golden(Settings):
         return self
 
     def record(self) -> GoldenPrompt:
-        """It, as the registry keeps it."""
+        """Returns the prompt as the registry keeps it."""
         messages = self.messages or (GoldenMessage(role="user", content=self.prompt or ""),)
         return GoldenPrompt(
-            messages=tuple({"role": one.role, "content": one.content} for one in messages),
+            messages=tuple({"role": message.role, "content": message.content} for message in messages),
             max_tokens=self.max_tokens,
             expect=self.expect,
             contains=self.contains,
@@ -55,7 +60,7 @@ class Golden(Settings):
 
 
 class AdapterManifest(Settings):
-    """What an adapter's makers say of it. `base`: the fingerprint of the base model that it was trained for."""
+    """The content of an adapter's manifest. `base`: the fingerprint of the base model that it was trained for."""
 
     base: str | None = Field(default=None, pattern=r"^[0-9a-f]{12,64}$")
     owner: str | None = None
@@ -69,7 +74,7 @@ class AdapterManifest(Settings):
     golden: tuple[Golden, ...] = Field(default=(), max_length=_MAX_GOLDEN)
 
     def provenance(self) -> Provenance:
-        """Where the adapter comes from, by its makers' words."""
+        """Returns the adapter's provenance, as its makers state it."""
         expires: datetime | None = self.expires
         return Provenance(
             owner=self.owner,
@@ -83,16 +88,16 @@ class AdapterManifest(Settings):
         )
 
     def golden_prompts(self) -> tuple[GoldenPrompt, ...]:
-        """The golden prompts, as the registry keeps them."""
-        return tuple(one.record() for one in self.golden)
+        """Returns the golden prompts as the registry keeps them."""
+        return tuple(prompt.record() for prompt in self.golden)
 
 
 def read_manifest(
     folder: Path, *, base: BaseLayout | None = None, limits: FolderLimits = DEFAULT_LIMITS
 ) -> AdapterManifest | None:
-    """The manifest in `folder`, or None where there is none.
+    """Reads the manifest in `folder`, or returns None where there is none.
 
-    Raises AdapterError where it is no valid one, or where it names another base model than `base`.
+    Raises AdapterError where it is invalid, or where it names another base model than `base`.
     """
     path = folder / MANIFEST_FILE
     if not path.is_file():

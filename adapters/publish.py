@@ -1,7 +1,8 @@
-"""From a source to a revision in the registry: fetch, gate, signature, store, register, in that order.
+"""The publisher of adapters: it takes a source to a revision in the registry.
 
-Nothing of a push is visible before its last step, and a push that is cut off at any point can simply be done again: the
-files are known by their hashes, and the same bytes for the same base are the same revision.
+The order is: fetch, check, verify the signature, store, register. Nothing of a push is visible before its last step. A
+push that is cut off at any point can simply be done again: the files are known by their hashes, and the same bytes for
+the same base are the same revision.
 """
 
 import dataclasses
@@ -31,9 +32,12 @@ Tell = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class PushRequest:
-    """What to push. `source`: a folder, an archive, or a URL; `provenance`: goes before what the manifest in the folder
-    says; `settings`: how replicas keep the adapter, unchanged where None; `authority`: who named the source, and so
-    whom a fetch of it may connect to."""
+    """The order to push one adapter.
+
+    `source`: a folder, an archive, or a URL; `provenance`: takes precedence over the manifest in the folder;
+    `settings`: how replicas keep the adapter, unchanged where None; `authority`: who named the source, and so whom a
+    fetch of it may connect to.
+    """
 
     adapter: str
     source: str
@@ -44,7 +48,10 @@ class PushRequest:
 
 @dataclass(frozen=True, slots=True)
 class Pushed:
-    """What a push led to. `created`: whether the revision is new; `stored`: files that the store had not."""
+    """The result of a push.
+
+    `created`: whether the revision is new; `stored`: how many files the store did not have before.
+    """
 
     revision: Revision
     created: bool
@@ -52,7 +59,7 @@ class Pushed:
 
 
 class Publisher:
-    """Pushes into one registry and its artifact store. `max_rank`: the largest rank that replicas take.
+    """Pushes adapters into one registry and its artifact store. `max_rank`: the largest rank that replicas take.
 
     What is pushed is fetched, unpacked and read in processes of their own (`adapters.sandbox`), never in this one.
     """
@@ -75,12 +82,15 @@ class Publisher:
         tell: Tell = lambda step: None,
         stop: Stop | None = None,
     ) -> Pushed:
-        """Makes a revision of what is at `request.source`; the same bytes for the same base are the same revision.
+        """Makes a revision of the adapter at `request.source`. The same bytes for the same base are the same revision.
 
-        `base`: what it must fit; where None, the one that replicas serve, else the only one that the registry knows.
-        `tell` is called with each step's name as it begins; `stop` may be asked from another thread. Blocks. Raises
-        AdapterError where the gate refuses it, SourceError where it cannot be got, TooCostly where that takes more than
-        it may, Stopped, ArtifactError and RegistryError where it cannot be kept.
+        `actor`: who pushes, for the registry's record; `base`: the layout that the adapter must fit; where None, the
+        one that replicas serve, else the only one that the registry knows. `tell` is called with each step's name as it
+        begins; `stop` may be asked from another thread. Blocks.
+
+        Raises AdapterError where a check refuses the adapter, SourceError where it cannot be fetched, TooCostly where
+        that takes more than it may, WorkStopped where `stop` was asked, ArtifactError and RegistryError where it cannot
+        be kept.
         """
         check_name(request.adapter)
         layout = base or self._only_base()
@@ -89,27 +99,35 @@ class Publisher:
             tell("fetching")
             place = obtain(request.source, self._terms(request), workdir=workdir, stop=stop)
             tell("checking")
-            found = inspect(place, self._demands(layout), workdir=workdir, stop=stop)
-            return self._kept(_draft(request, layout, found), Path(found.folder), request, (actor, tell, stop))
+            found = inspect(place, self._requirements(layout), workdir=workdir, stop=stop)
+            return self._register(_draft(request, layout, found), Path(found.folder), request, (actor, tell, stop))
 
     def workdir(self, purpose: str) -> AbstractContextManager[Path]:
-        """A working folder in the staging folder, gone with the block. Raises ArtifactError where there can be none."""
+        """Makes a working folder in the staging folder, removed with the block.
+
+        Raises ArtifactError where it cannot be made.
+        """
         return staged(purpose, self._staging)
 
     def remove_leftovers(self) -> int:
-        """Removes what processes that were killed have left: in the staging folder, and where temporary files are.
-        Returns how many working folders."""
+        """Removes the working folders that killed processes left, in the staging folder and where temporary files are.
+
+        Returns how many it removed.
+        """
         return remove_leftovers(self._staging) + remove_leftovers()
 
-    def _kept(self, draft: RevisionDraft, folder: Path, request: PushRequest, how: tuple[str, Tell, Stop]) -> Pushed:
-        actor, tell, stop = how
+    def _register(
+        self, draft: RevisionDraft, folder: Path, request: PushRequest, caller: tuple[str, Tell, Stop]
+    ) -> Pushed:
+        """Stores the files and registers the revision. `caller`: the actor, and the push's `tell` and `stop`."""
+        actor, tell, stop = caller
         lease = self._registry.lease_upload([file.sha256 for file in draft.files], _UPLOAD_LEASE_S)
         try:
             tell("storing")
             stored = self._store_files(folder, draft, stop)
             tell("registering")
             revision, created = self._registry.push(draft, actor=actor, settings=request.settings)
-            # A clean-up may have run between the look for a file and the registration that protects it.
+            # A clean-up may have run after a file was found in the store and before the registration that protects it.
             stored += self._store_files(folder, draft, Stop())
         finally:
             self._registry.release_upload(lease)
@@ -118,12 +136,13 @@ class Publisher:
     def _terms(self, request: PushRequest) -> Terms:
         return Terms(self._config.limits, self._config.sources, request.authority)
 
-    def _demands(self, base: BaseLayout | None) -> Requirements:
+    def _requirements(self, base: BaseLayout | None) -> Requirements:
         config = self._config
         return Requirements(config.limits, self._max_rank, config.signing, config.sources, base)
 
     def _only_base(self) -> BaseLayout | None:
-        """The one base model that replicas serve, else the only one that the registry knows."""
+        """Returns the layout of the one base model that replicas serve, else of the only one that the registry
+        knows."""
         known = {record.fingerprint: record.layout for record in self._registry.bases() if record.layout}
         served = {report.base for report in self._registry.reports() if report.ready and report.base in known}
         chosen = served or known.keys()
@@ -141,8 +160,11 @@ class Publisher:
 def register_folder_base(
     registry: Registry, model: str, *, name: str, chat_template: Path | None = None
 ) -> BaseLayout | None:
-    """The layout of the base model in the folder `model`, which the registry knows from now on; None where it is no
-    folder with safetensors, such as a hub's id."""
+    """Registers the base model in the folder `model` and returns its layout.
+
+    Returns None where `model` is no folder with safetensors, such as a hub's id. `name`: the base model's name in the
+    registry; `chat_template`: a file that is used in place of its own.
+    """
     layout = BaseLayout.of_folder(Path(model).expanduser(), chat_template=chat_template)
     if layout is not None:
         registry.register_base(BaseModelRecord(layout.fingerprint, name, model, layout.to_json()))
@@ -158,24 +180,24 @@ def _draft(request: PushRequest, base: BaseLayout | None, found: Inspected) -> R
         alpha=found.alpha,
         targets=found.targets,
         files=found.files,
-        provenance=_merged(request, found.provenance),
+        provenance=_merged_provenance(request, found.provenance),
         golden=found.golden,
         signed_by=found.signer,
     )
 
 
-def _merged(request: PushRequest, own: Provenance) -> Provenance:
-    """The provenance by the adapter's manifest, with what the request says over it."""
-    given = {
+def _merged_provenance(request: PushRequest, manifest: Provenance) -> Provenance:
+    """Returns the provenance of the adapter's manifest, overridden by that of the request."""
+    requested = {
         field.name: value
         for field in dataclasses.fields(Provenance)
         if (value := getattr(request.provenance, field.name))
     }
-    return dataclasses.replace(own, **{"source": shown_source(request.source), **given})
+    return dataclasses.replace(manifest, **{"source": shown_source(request.source), **requested})
 
 
 def refusal_of(error: PatchbayError) -> str:
-    """The bounded word for why a push failed, for metrics."""
+    """Returns the reason why a push failed, as a word from a bounded set, for metrics."""
     if isinstance(error, WorkStopped | RequestError):
         return "stopped" if isinstance(error, WorkStopped) else "busy"
     if isinstance(error, AdapterError):

@@ -1,4 +1,4 @@
-"""How many slots and places in host memory would have served what was asked for. Pure."""
+"""The recommendation of slots and places in host memory, from the reuse of revisions so far. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,9 +11,12 @@ _ENOUGH = 0.99
 
 @dataclass(frozen=True, slots=True)
 class Recommendation:
-    """`max_loras`: the most distinct revisions that one replica had in use at a time; `max_cpu_loras`: the least places
-    at which 99 of 100 repeated requests find their revision; `hits_now`, `hits_then`: the shares that do with the
-    places that there are and with those; `requests`: on which that is based; `words`: all of it, for people."""
+    """The settings that would have served what was asked for.
+
+    `max_loras`: the most distinct revisions that one replica had in use at a time; `max_cpu_loras`: the fewest places
+    at which 99 of 100 repeated requests find their revision; `hits_now`, `hits_then`: the shares that do, with the
+    places that there are and with those; `requests`: the number on which that is based; `words`: all of it, for people.
+    """
 
     max_loras: int
     max_cpu_loras: int
@@ -24,35 +27,40 @@ class Recommendation:
 
 
 def hit_rate(usages: Sequence[RevisionUsage], places: int) -> float:
-    """The share of repeated requests that find their revision, by least recent use, in `places` places a replica."""
-    again = sum(sum(usage.distances) + usage.far for usage in usages)
+    """Computes the share of repeated requests that find their revision in `places` places of each replica.
+
+    The places are taken to be kept by least recent use; `usages`: one for each replica.
+    """
+    repeated = sum(sum(usage.distances) + usage.far for usage in usages)
     hits = sum(sum(usage.distances[:places]) for usage in usages)
-    return hits / again if again else 1.0
+    return hits / repeated if repeated else 1.0
 
 
 def recommend(usages: Sequence[RevisionUsage], *, slots: int, places: int) -> Recommendation:
-    """What would have been enough for `usages`, one for each replica, that now have `slots` and `places` each."""
+    """Recommends settings for `usages`, one for each replica, each of which now has `slots` and `places`."""
     requests = sum(usage.first + sum(usage.distances) + usage.far for usage in usages)
     most = max((len(usage.distances) for usage in usages), default=0)
     enough = next((n for n in range(1, most + 1) if hit_rate(usages, n) >= _ENOUGH), max(1, most))
     peak = max((usage.peak for usage in usages), default=0)
     places_then = max(enough, peak, 1)
     now, then = hit_rate(usages, places), hit_rate(usages, places_then)
-    return Recommendation(max(1, peak), places_then, now, then, requests, _words(peak, slots, places, places_then, now))
+    return Recommendation(
+        max(1, peak), places_then, now, then, requests, _in_words(peak, slots, places, places_then, now)
+    )
 
 
-def _words(peak: int, slots: int, places: int, enough: int, now: float) -> str:
+def _in_words(peak: int, slots: int, places: int, enough: int, now: float) -> str:
     if not peak:
         return "No adapter has been asked for yet."
-    said = []
+    advice = []
     if peak > slots:
-        said.append(
+        advice.append(
             f"Up to {peak} revisions were in use at a time, but a batch has {slots} slots: set max_loras to {peak}."
         )
     if enough > places and now < _ENOUGH:
-        said.append(
+        advice.append(
             f"{100 * (1 - now):.0f}% of the repeated requests found their revision gone: set max_cpu_loras to {enough}."
         )
     return (
-        " ".join(said) or f"{slots} slots and {places} places have been enough: at most {peak} revisions were in use."
+        " ".join(advice) or f"{slots} slots and {places} places have been enough: at most {peak} revisions were in use."
     )

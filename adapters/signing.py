@@ -1,6 +1,6 @@
 """Signatures on adapters, by the OpenSSF's model signing: `model.sig` beside the files, made with a private key.
 
-Source: https://github.com/sigstore/model-transparency. The signature covers every file of the adapter but itself.
+The signature covers every file of the adapter but itself. Source: https://github.com/sigstore/model-transparency
 """
 
 import importlib
@@ -18,11 +18,13 @@ SIGNATURE_FILE = "model.sig"
 
 
 def verify_folder(folder: Path, config: SigningConfig) -> str | None:
-    """Who signed the adapter in `folder`: a public key's file name and the first digits of its hash. None where there
-    is no signature, or no key to check one by, and none is required.
+    """Verifies the signature on the adapter in `folder` and returns its signer.
 
-    Raises AdapterError where one is required and missing, or where the signature that is there is by none of the keys,
-    or not for these files. Raises ConfigError where signatures cannot be checked.
+    The signer is a public key's file name and the first digits of its hash. It is None where there is no signature, or
+    no key to check one by, and none is required.
+
+    Raises AdapterError where a signature is required and missing, or where the one that is there is by none of the
+    keys, or not for these files. Raises ConfigError where signatures cannot be checked.
     """
     signature = folder / SIGNATURE_FILE
     with because("signature"):
@@ -41,15 +43,18 @@ def verify_folder(folder: Path, config: SigningConfig) -> str | None:
 
 
 def sign_folder(folder: Path, private_key: Path) -> Path:
-    """Signs the adapter in `folder` with the elliptic-curve key in the PEM file `private_key`, and returns the
-    signature's file. Raises AdapterError where it cannot be signed, ConfigError where the library is missing."""
+    """Signs the adapter in `folder` with the elliptic-curve key in the PEM file `private_key`.
+
+    Returns the signature's file. Raises AdapterError where it cannot be signed, ConfigError where the library is
+    missing.
+    """
     folder_files(folder)
     target = folder / SIGNATURE_FILE
-    aside = folder / f".{SIGNATURE_FILE}.part"
-    with _refused(f"{folder} cannot be signed"):
+    part = folder / f".{SIGNATURE_FILE}.part"
+    with _translated(f"{folder} cannot be signed"):
         config = _module("signing").Config().use_elliptic_key_signer(private_key=private_key)
-        config.set_hashing_config(_hashing(_others(folder))).sign(folder, aside)
-        aside.rename(target)
+        config.set_hashing_config(_hashing(_unsigned_files(folder))).sign(folder, part)
+        part.rename(target)
     return target
 
 
@@ -57,9 +62,9 @@ def _verified(folder: Path, signature: Path, keys: Iterable[Path]) -> str:
     faults = []
     for key in keys:
         # What trainers leave behind is no part of an adapter, but whoever signs with other tools may have signed it.
-        for ignored in (_others(folder), [signature]):
+        for ignored in (_unsigned_files(folder), [signature]):
             try:
-                with _refused(key.name):
+                with _translated(key.name):
                     verifier = _module("verifying").Config().use_elliptic_key_verifier(public_key=key)
                     verifier.set_hashing_config(_hashing(ignored)).verify(folder, signature)
             except AdapterError as error:
@@ -72,8 +77,8 @@ def _verified(folder: Path, signature: Path, keys: Iterable[Path]) -> str:
     )
 
 
-def _others(folder: Path) -> list[Path]:
-    """Everything in `folder` that is no part of the adapter, and the signature."""
+def _unsigned_files(folder: Path) -> list[Path]:
+    """Lists everything in `folder` that the signature leaves out: what is no part of the adapter, and the signature."""
     own = {folder / name for name in folder_files(folder)}
     return [folder / SIGNATURE_FILE, *(path for path in folder.rglob("*") if path.is_file() and path not in own)]
 
@@ -93,7 +98,7 @@ def _module(name: str) -> Any:
 
 
 @contextmanager
-def _refused(what: str) -> Iterator[None]:
+def _translated(what: str) -> Iterator[None]:
     """The seam where the library's errors become ours: it raises its own, cryptography's, protobuf's and plain ones."""
     try:
         yield

@@ -1,4 +1,4 @@
-"""Reads a LoRA's matrices with nothing but numpy, one module at a time."""
+"""The reader of a LoRA's matrices: one module at a time, with nothing but numpy."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -30,7 +30,10 @@ class LoraModule:
 
 
 def read_modules(folder: Path) -> Iterator[LoraModule]:
-    """Every module's LoRA in the adapter in `folder`, by name. Raises AdapterError where it is no sound adapter."""
+    """Reads every module's LoRA of the adapter in `folder`, by name.
+
+    Raises AdapterError where it is no sound adapter.
+    """
     settings = read_config(folder, max_rank=MAX_RANK, limits=DEFAULT_LIMITS)
     path = folder / WEIGHTS_FILE
     for pair in pair_tensors(read_header(path).values(), settings, path):
@@ -47,7 +50,7 @@ def _matrix(path: Path, tensor: Tensor) -> "Matrix":
         # bfloat16 is the upper half of a float32.
         bits = np.frombuffer(raw, dtype="<u2").astype(np.uint32) << 16
         return bits.view(np.float32).reshape(tensor.shape)
-    kinds = {"F32": "<f4", "F16": "<f2"}
-    if tensor.dtype not in kinds:
-        raise AdapterError(f"{path}: {tensor.name} is {tensor.dtype}, expected {', '.join(kinds)} or BF16.")
-    return np.frombuffer(raw, dtype=kinds[tensor.dtype]).astype(np.float32).reshape(tensor.shape)
+    formats = {"F32": "<f4", "F16": "<f2"}
+    if tensor.dtype not in formats:
+        raise AdapterError(f"{path}: {tensor.name} is {tensor.dtype}, expected {', '.join(formats)} or BF16.")
+    return np.frombuffer(raw, dtype=formats[tensor.dtype]).astype(np.float32).reshape(tensor.shape)

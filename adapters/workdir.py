@@ -1,8 +1,8 @@
-"""Working folders: private folders for copies of adapters on their way, gone with their process, however that ends.
+"""Working folders: private folders for copies of adapters in transit, which do not outlive their process.
 
-A folder is locked for as long as its process uses it, and the kernel lets go of a lock when a process ends, however it
-ends. So whoever makes the next one in the same place, or starts the next router, finds those that nobody holds, and
-removes them.
+A folder is locked for as long as its process uses it, and the kernel releases a lock when a process ends, however it
+ends. So whoever makes the next one in the same place, or starts the next router, finds those that nobody has locked,
+and removes them.
 
 Source: flock(2).
 """
@@ -24,30 +24,32 @@ _PREFIX: Final = ".patchbay-work-"
 
 @contextmanager
 def workdir(purpose: str, *, within: Path | None = None) -> Iterator[Path]:
-    """A folder for `purpose` that goes with the block, in `within` or else where temporary files are. Only this user
-    can read it. It may be renamed before the block ends, to keep it. What killed processes left there is removed first.
+    """Makes a folder for `purpose` that is removed with the block, in `within` or else where temporary files are.
 
-    Raises ArtifactError where there can be none.
+    Only this user can read it. It may be renamed before the block ends, to keep it. What killed processes left there is
+    removed first. Raises ArtifactError where it cannot be made.
     """
     root = within or Path(tempfile.gettempdir())
     remove_leftovers(root)
     try:
-        made, held = _made(purpose, root)
+        folder, lock = _create_locked(purpose, root)
     except OSError as error:
         raise ArtifactError(
             f"{root} cannot be written: {error.strerror}.", hint="Free space there, or name another folder."
         ) from error
     try:
-        yield made
+        yield folder
     finally:
-        shutil.rmtree(made, ignore_errors=True)
-        os.close(held)
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(lock)
 
 
 @contextmanager
 def staged(purpose: str, root: Path) -> Iterator[Path]:
-    """A working folder in the staging folder `root`, which is made where there is none, and which only this user can
-    read. Raises ArtifactError where that cannot be."""
+    """Makes a working folder in the staging folder `root`, which is made where it is missing and is this user's alone.
+
+    Raises ArtifactError where that cannot be.
+    """
     try:
         root.mkdir(parents=True, exist_ok=True, mode=0o700)
         root.chmod(0o700)
@@ -55,44 +57,46 @@ def staged(purpose: str, root: Path) -> Iterator[Path]:
         raise ArtifactError(
             f"{root} cannot be written: {error.strerror}.", hint="Set registry.sources.staging."
         ) from error
-    with workdir(purpose, within=root) as made:
-        yield made
+    with workdir(purpose, within=root) as folder:
+        yield folder
 
 
 def remove_leftovers(root: Path | None = None) -> int:
-    """Removes this user's working folders in `root`, by default where temporary files are, that no process holds.
-    Returns how many; what cannot be looked at is left."""
+    """Removes this user's working folders in `root` that no process has locked; default: where temporary files are.
+
+    Returns how many it removed. What cannot be looked at is left.
+    """
     removed = 0
     with contextlib.suppress(OSError):
         for found in (root or Path(tempfile.gettempdir())).glob(f"{_PREFIX}*"):
             with contextlib.suppress(OSError):
-                removed += _removed(found)
+                removed += _remove_unlocked(found)
     return removed
 
 
-def _made(purpose: str, root: Path) -> tuple[Path, int]:
-    """A new folder, and the descriptor that holds its lock. Raises OSError."""
+def _create_locked(purpose: str, root: Path) -> tuple[Path, int]:
+    """Makes a new folder and locks it. Returns it and the descriptor that holds its lock. Raises OSError."""
     while True:
-        made = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{purpose}-", dir=root))
-        # Until it is locked, whoever cleans up here may take it for one that was left.
+        folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{purpose}-", dir=root))
+        # Before it is locked, a clean-up may take it for a leftover and remove it: then try again.
         with contextlib.suppress(FileNotFoundError):
-            held = os.open(made, os.O_RDONLY | os.O_DIRECTORY)
-            fcntl.flock(held, fcntl.LOCK_EX)
-            if made.exists():
-                return made, held
-            os.close(held)
+            lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if folder.exists():
+                return folder, lock
+            os.close(lock)
 
 
-def _removed(folder: Path) -> bool:
-    # Not through a link: where temporary files are, others may put some.
-    held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+def _remove_unlocked(folder: Path) -> bool:
+    # Never through a link: other users may put links where temporary files are.
+    lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
-        if os.fstat(held).st_uid != os.geteuid():
+        if os.fstat(lock).st_uid != os.geteuid():
             return False
-        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         shutil.rmtree(folder, ignore_errors=True)
         return not folder.exists()
     except BlockingIOError:
         return False
     finally:
-        os.close(held)
+        os.close(lock)

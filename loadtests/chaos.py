@@ -1,6 +1,6 @@
-"""Kills replicas under streams, again and again: `python -m loadtests.chaos --help`.
+"""The chaos test, which kills replicas under streams, again and again: `python -m loadtests.chaos --help`.
 
-All streams are greedy and run three times: twice undisturbed, which tells how often two runs agree at all, and once
+All streams are greedy and run three times: twice undisturbed, which shows how often two runs agree at all, and once
 while replicas are killed. A stream that is carried on must be whole and say the same.
 """
 
@@ -34,7 +34,7 @@ _TIMEOUT_S = 600
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """One stream's request. `tokens`: at most, and exactly where `to_the_end`."""
+    """The request of one stream. `tokens`: at most, and exactly where `to_the_end`."""
 
     model: str
     text: str
@@ -44,7 +44,7 @@ class Prompt:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What a client saw of one stream. `fault`: why it is not whole, None where it is."""
+    """The text that a client got of one stream. `fault`: why it is not whole, None where it is."""
 
     text: str
     completion_tokens: int
@@ -54,8 +54,11 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What came of it. `agree` and `agree_undisturbed`: the share of streams that said the same, and used as many
-    tokens, as in the first run; `carried`: streams that another replica went on with."""
+    """The result of a chaos test.
+
+    `agree` and `agree_undisturbed`: the share of streams that said the same, and used as many tokens, as in the first
+    run; `carried`: streams that another replica continued.
+    """
 
     streams: int
     seconds: float
@@ -101,8 +104,11 @@ async def stream(client: httpx.AsyncClient, prompt: Prompt) -> Told:
 
 
 def judge(lines: Sequence[str]) -> Told:
-    """What the data of a stream's events say, and whether they are a whole answer: one finish reason, then the usage,
-    then `[DONE]`, in one answer's name. Pure."""
+    """Judges the data of a stream's events: their text, and whether they are a whole answer: one finish reason, then
+    the usage, then `[DONE]`, in one answer's name.
+
+    Pure.
+    """
     events: list[dict[str, Any]] = [json.loads(line) for line in lines if line != "[DONE]"]
     choices = [event["choices"][0] for event in events if event.get("choices")]
     text = "".join(choice["delta"].get("content") or "" for choice in choices)
@@ -138,7 +144,7 @@ async def measure(
     first, second = await run_streams(url, wanted), await run_streams(url, wanted)
     carried, began = await _carried(admin_url), time.monotonic()
     async with disturbed() as kills:
-        third = [told for _ in range(rounds) for told in await run_streams(url, wanted)]
+        third = [outcome for _ in range(rounds) for outcome in await run_streams(url, wanted)]
     seconds = time.monotonic() - began
     every = first + second + third
     return Report(
@@ -146,19 +152,19 @@ async def measure(
         seconds=round(seconds, 1),
         kills=len(kills),
         carried=await _carried(admin_url) - carried,
-        failed=sum(told.fault is not None for told in every),
+        failed=sum(outcome.fault is not None for outcome in every),
         agree_undisturbed=_agreement(first, second),
         agree=_agreement(first * rounds, third),
-        examples=tuple(sorted({told.fault for told in every if told.fault})[:5]),
+        examples=tuple(sorted({outcome.fault for outcome in every if outcome.fault})[:5]),
     )
 
 
 def _agreement(first: Sequence[Told], second: Sequence[Told]) -> float:
-    return sum(one == other for one, other in zip(first, second, strict=True)) / len(first)
+    return sum(result == reference for result, reference in zip(first, second, strict=True)) / len(first)
 
 
 async def _carried(admin_url: str) -> int:
-    """How many streams the router has carried on so far."""
+    """Counts the streams that the router has carried on so far."""
     async with httpx.AsyncClient(headers=admin_headers()) as client:
         text = (await client.get(f"{admin_url}/metrics")).raise_for_status().text
     lines = [line for line in text.splitlines() if line.startswith("patchbay_router_streams_carried_total")]

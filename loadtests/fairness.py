@@ -1,8 +1,8 @@
-"""What admission does for adapter slots and between tenants, on the real engine: `python -m loadtests.fairness --help`.
+"""The benchmark of fairness between adapter slots and between tenants: `python -m loadtests.fairness --help`.
 
-Slots: 32 adapters on the demo's base, 64 streams, adapters drawn by Zipf(1). The same requests go to vLLM's own
-server, to a replica of ours without the router, where vLLM's scheduler chooses too, and through the router, turn and
-turn about within one run, so that ratios are of one machine in one state. Then with slots sized by default.
+Slots: 32 adapters on the demo's base, 64 streams, adapters drawn by Zipf(1), on the real engine. The same requests go
+to vLLM's own server, to a replica of ours without the router, where vLLM's scheduler chooses too, and through the
+router, in turns within one run, so that ratios are of one machine in one state. Then with slots sized by default.
 
 Tenants: ten with six streams each, then the same with one of them flooding with ten times as many.
 """
@@ -38,7 +38,7 @@ Rounds = Mapping[str, list[Round]]
 
 @dataclass(frozen=True, slots=True)
 class Ratios:
-    """One way over another, medians over the rounds."""
+    """The ratios of one way over another, medians over the rounds."""
 
     throughput: float
     p50: float
@@ -47,26 +47,29 @@ class Ratios:
 
 @dataclass(frozen=True, slots=True)
 class Flood:
-    """The nine tenants beside the one that floods. `share`: of the least, what it got over its fair share, which is a
-    tenth of all, or what it asked for where that is less; `p95`: what its answers took over what they took without."""
+    """The figures of nine tenants beside the one that floods.
+
+    `share`: the least of what one got over its fair share, which is a tenth of all, or what it asked for where that is
+    less; `p95`: what its answers took over what they took without the flood.
+    """
 
     share: float
     p95: float
 
 
 def ratios(rounds: Rounds, ours: str, theirs: str) -> Ratios:
-    """What `ours` makes of `theirs`."""
+    """Computes the ratios of the way `ours` over the way `theirs`."""
     pairs = list(zip(rounds[ours], rounds[theirs], strict=True))
     return Ratios(
-        statistics.median(one.throughput / other.throughput for one, other in pairs),
-        statistics.median(one.p50_s / other.p50_s for one, other in pairs),
-        statistics.median(one.p99_s / other.p99_s for one, other in pairs),
+        statistics.median(numerator.throughput / denominator.throughput for numerator, denominator in pairs),
+        statistics.median(numerator.p50_s / denominator.p50_s for numerator, denominator in pairs),
+        statistics.median(numerator.p99_s / denominator.p99_s for numerator, denominator in pairs),
     )
 
 
 def flooded(quiet: Sequence[Took], loud: Sequence[Took]) -> Flood:
     """The figures of a flood; the last of each is the one that floods."""
-    tenth = sum(one.answers for one in loud) / len(loud)
+    tenth = sum(tenant.answers for tenant in loud) / len(loud)
     pairs = list(zip(quiet[:-1], loud[:-1], strict=True))
     share = min(after.answers / min(tenth, before.answers) for before, after in pairs)
     return Flood(share, statistics.median(after.p95_s / before.p95_s for before, after in pairs))
@@ -108,13 +111,13 @@ def run(
     except PatchbayError as error:
         raise typer.Exit(fail(error)) from error
     met = targets(few, plenty, flood)
-    failed = sum(one.failed for way in (*few.values(), *plenty.values()) for one in way)
+    failed = sum(round_.failed for way in (*few.values(), *plenty.values()) for round_ in way)
     (_print_json if as_json else _print)(few, plenty, flood, met)
     raise typer.Exit(0 if all(met.values()) and not failed else 1)
 
 
 class _Bench:
-    """The runs, each a step of `progress`."""
+    """Runs the benchmark's rounds, each a step of `progress`."""
 
     def __init__(self, folder: Path, load: Load, progress: Progress, steps: int) -> None:
         self._folder = folder
@@ -184,7 +187,9 @@ def _print_json(few: Rounds, plenty: Rounds, flood: Flood, met: Mapping[str, boo
         "default": asdict(ratios(plenty, ROUTER, REPLICA)),
         "flood": asdict(flood),
         "met": dict(met),
-        "rounds": [{way: [asdict(one) for one in made] for way, made in rounds.items()} for rounds in (few, plenty)],
+        "rounds": [
+            {way: [asdict(round_) for round_ in made] for way, made in rounds.items()} for rounds in (few, plenty)
+        ],
     }
     sys.stdout.write(json.dumps(shown) + "\n")
 
@@ -193,8 +198,8 @@ def _print(few: Rounds, plenty: Rounds, flood: Flood, met: Mapping[str, bool]) -
     table, console = Table("slots", "way", "tokens/s", "TTFT p50, s", "TTFT p99, s", "failed"), Console()
     for name, rounds in (("few", few), ("default", plenty)):
         for way, made in rounds.items():
-            middle = [statistics.median(values) for values in zip(*(_figures(one) for one in made), strict=True)]
-            failed = sum(one.failed for one in made)
+            middle = [statistics.median(values) for values in zip(*(_figures(round_) for round_ in made), strict=True)]
+            failed = sum(round_.failed for round_ in made)
             table.add_row(name, way, f"{middle[0]:.0f}", f"{middle[1]:.2f}", f"{middle[2]:.2f}", str(failed))
     console.print(table)
     over = Table("ratio, median of rounds", "throughput", "TTFT p50", "TTFT p99")
@@ -204,8 +209,8 @@ def _print(few: Rounds, plenty: Rounds, flood: Flood, met: Mapping[str, bool]) -
         ("few slots: router over replica", ratios(few, ROUTER, REPLICA)),
         ("default slots: router over replica", ratios(plenty, ROUTER, REPLICA)),
     )
-    for name, one in compared:
-        over.add_row(name, f"{one.throughput:.2f}", f"{one.p50:.2f}", f"{one.p99:.2f}")
+    for name, ratio in compared:
+        over.add_row(name, f"{ratio.throughput:.2f}", f"{ratio.p50:.2f}", f"{ratio.p99:.2f}")
     console.print(over)
     console.print(
         f"flood: least share of the nine others {flood.share:.2f}, their p95 {flood.p95:.2f} of the quiet run's"
@@ -214,8 +219,8 @@ def _print(few: Rounds, plenty: Rounds, flood: Flood, met: Mapping[str, bool]) -
         console.print(f"{target}: {'met' if reached else '[red]missed[/red]'}")
 
 
-def _figures(one: Round) -> tuple[float, float, float]:
-    return one.throughput, one.p50_s, one.p99_s
+def _figures(round_: Round) -> tuple[float, float, float]:
+    return round_.throughput, round_.p50_s, round_.p99_s
 
 
 if __name__ == "__main__":

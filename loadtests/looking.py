@@ -1,4 +1,4 @@
-"""Measures what looking at canaries costs that have lasted for long: `python -m loadtests.looking --help`.
+"""The benchmark of looks at canaries that have lasted for long: `python -m loadtests.looking --help`.
 
 It fills a registry in SQLite with canaries as a leader keeps them, one folded tally a look, and asks for what people,
 `watch`, the admin API, a look and a new leader read.
@@ -37,7 +37,10 @@ _AT_ONCE = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """What the registry holds. `days`: for how long each canary has lasted; `every_s`: how far apart its looks are."""
+    """The past that fills the registry.
+
+    `days`: for how long each canary has lasted; `every_s`: how far apart its looks are.
+    """
 
     canaries: int
     days: float
@@ -73,9 +76,9 @@ def main(
 
 def _filled(registry: Registry, url: str, plan: PlanConfig, past: Past) -> list[int]:
     """The canaries, each of a pool of its own, since those need no revisions."""
-    told, ids = plan.model_dump(mode="json"), []
+    document, ids = plan.model_dump(mode="json"), []
     for number in range(past.canaries):
-        made = registry.canaries.start(CanaryDraft(f"a{number}", number + 1, told, "bench", pool=f"pool-{number}"))
+        made = registry.canaries.start(CanaryDraft(f"a{number}", number + 1, document, "bench", pool=f"pool-{number}"))
         ids.append(made.id)
     now = utc_now()
     engine = create_engine(url)
@@ -117,24 +120,30 @@ def _look_at(registry: Registry, canary: int, plan: PlanConfig, ledger: Ledger) 
 
 
 def _measured(registry: Registry, plan: PlanConfig, ids: list[int]) -> Iterator[tuple[str, float]]:
-    one, known = ids[0], registry.canaries
-    ledger, _ = opened_ledger(known, one, plan)
+    canary, known = ids[0], registry.canaries
+    ledger, _ = opened_ledger(known, canary, plan)
     yield "status of all", _took_s(lambda: _status(registry, len(ids)))
-    yield "a turn of watch", _took_s(lambda: standing(known.get(one), tuple(known.judged(one).values())))
-    yield "one canary by the admin API", _took_s(lambda: summary(known.get(one), tuple(known.judged(one).values())))
+    yield "a turn of watch", _took_s(lambda: standing(known.get(canary), tuple(known.judged(canary).values())))
+    yield (
+        "one canary by the admin API",
+        _took_s(lambda: summary(known.get(canary), tuple(known.judged(canary).values()))),
+    )
     yield "history of all", _took_s(lambda: known.history(limit=len(ids)))
-    yield f"a look, with what {_ROUTERS} routers wrote for it", _took_s(lambda: _look_at(registry, one, plan, ledger))
-    yield "what a new leader reads of a canary", _took_s(lambda: opened_ledger(known, one, plan))
-    yield "the looks of a report", _took_s(lambda: known.thinned(one, TOLD_LOOKS))
-    record = known.get(one)
+    yield (
+        f"a look, with what {_ROUTERS} routers wrote for it",
+        _took_s(lambda: _look_at(registry, canary, plan, ledger)),
+    )
+    yield "what a new leader reads of a canary", _took_s(lambda: opened_ledger(known, canary, plan))
+    yield "the looks of a report", _took_s(lambda: known.thinned(canary, TOLD_LOOKS))
+    record = known.get(canary)
     place, now_s = place_of(record, utc_now()), utc_now().timestamp()
     yield "a verdict, without the registry", _took_s(lambda: verdict_json(plan, ledger, place, now_s))
 
 
 def _status(registry: Registry, count: int) -> list[dict[str, Any]]:
     found = registry.canaries.history(limit=count)
-    seen = registry.canaries.judged(*(one.id for one in found))
-    return [standing(one, [seen[one.id]] if one.id in seen else []) for one in found]
+    seen = registry.canaries.judged(*(canary.id for canary in found))
+    return [standing(canary, [seen[canary.id]] if canary.id in seen else []) for canary in found]
 
 
 def _took_s(work: Callable[[], object], rounds: int = 5) -> float:

@@ -1,4 +1,4 @@
-"""Where load may go."""
+"""The check that load goes to loopback only."""
 
 from urllib.parse import urlsplit
 

@@ -1,4 +1,5 @@
-"""Real servers of others that are hung, cut and killed on purpose: PostgreSQL and Redis, each of a run of its own."""
+"""The real servers of others that are hung, cut and killed on purpose: PostgreSQL and Redis, each of a run of its
+own."""
 
 import contextlib
 import os
@@ -47,7 +48,7 @@ def has_redis() -> bool:
 
 
 class Server:
-    """A server that can be hung and go on, be killed and be started again."""
+    """A server of a test run that can be hung and resumed, killed and started again."""
 
     def __init__(self, command: list[str], log: Path | None, folder: Path | None = None) -> None:
         self._command = command
@@ -84,22 +85,22 @@ class Server:
         """Stops all of it where it stands (SIGSTOP): connections stay open and nothing answers."""
         parent = psutil.Process(self.process.pid)
         self._hung = [parent, *parent.children(recursive=True)]
-        for one in self._hung:
-            one.suspend()
+        for process in self._hung:
+            process.suspend()
 
     def thaw(self) -> None:
         """Lets it go on (SIGCONT)."""
-        for one in self._hung:
+        for process in self._hung:
             with contextlib.suppress(psutil.NoSuchProcess):
-                one.resume()
+                process.resume()
         self._hung = []
 
     def kill(self) -> None:
         """Ends it, and what it has started, at once (SIGKILL)."""
         parent = psutil.Process(self.process.pid)
-        for one in (parent, *parent.children(recursive=True)):
+        for process in (parent, *parent.children(recursive=True)):
             with contextlib.suppress(psutil.NoSuchProcess):
-                one.kill()
+                process.kill()
         self.process.wait(_END_S)
 
     def end(self) -> None:
@@ -126,7 +127,7 @@ class PostgresServer(Server):
         data = self.folder / "data"
         make = [*switch, str(programs / "initdb"), "-D", str(data), "-U", self.user, "-A", "trust", "--no-sync"]
         subprocess.run(make, check=True, capture_output=True, cwd=self.folder)
-        options = [part for one in (*_FAST, f"unix_socket_directories={self.folder}") for part in ("-c", one)]
+        options = [part for option in (*_FAST, f"unix_socket_directories={self.folder}") for part in ("-c", option)]
         command = [*switch, str(programs / "postgres"), *options, "-D", str(data)]
         super().__init__(command, self.folder / "log", self.folder)
         self.wait()
@@ -177,7 +178,7 @@ class RedisServer(Server):
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """The URL at which it listens."""
         return f"redis://127.0.0.1:{self.port}/0"
 
     def is_up(self) -> bool:

@@ -1,4 +1,4 @@
-"""Mixed load for minutes on end, and what it does to the router's memory: `python -m loadtests.soak --help`.
+"""The soak test: mixed load for minutes on end, and the router's memory under it: `python -m loadtests.soak --help`.
 
 Small calls, streams, clients that leave amid a stream, clients that read slowly, requests that are refused. After a
 time to warm up the router's resident memory must stay where it is.
@@ -35,8 +35,11 @@ _CHUNKS = 40
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What came of it. Memory is the router's resident set in MiB: the median of the first and of the last tenth of the
-    time after warming up; `growth`: between the two, as a share of the first."""
+    """The result of a soak test.
+
+    Memory is the router's resident set in MiB: the median of the first and of the last tenth of the time after warming
+    up; `growth`: between the two, as a share of the first.
+    """
 
     seconds: float
     requests: dict[str, int]
@@ -152,7 +155,7 @@ def run(
 
     Example: python -m loadtests.soak --minutes 10
     """
-    target = next(one for one in TARGETS if one.name == FULL)
+    target = next(candidate for candidate in TARGETS if candidate.name == FULL)
     with (
         tempfile.TemporaryDirectory() as folder,
         running_engine() as engine,

@@ -1,5 +1,4 @@
-"""The servers that load is put on: Patchbay as `patchbay up` starts it, and vLLM's own server, on one base and
-adapters."""
+"""The servers that load is put on: Patchbay as `patchbay up` starts it, and vLLM's own, on one base and adapters."""
 
 import contextlib
 import sys
@@ -25,12 +24,12 @@ def make_adapters(source: Path, folder: Path, count: int) -> dict[str, str]:
 
     weights, made = load_file(source / "adapter_model.safetensors"), {}
     for place in range(count):
-        one = folder / f"zipf-{place:02d}"
-        one.mkdir(parents=True)
-        (one / "adapter_config.json").write_text((source / "adapter_config.json").read_text())
+        adapter = folder / f"zipf-{place:02d}"
+        adapter.mkdir(parents=True)
+        (adapter / "adapter_config.json").write_text((source / "adapter_config.json").read_text())
         own = {name: (tensor * (1 + place / 100)).contiguous() for name, tensor in weights.items()}
-        save_file(own, one / "adapter_model.safetensors")
-        made[one.name] = str(one)
+        save_file(own, adapter / "adapter_model.safetensors")
+        made[adapter.name] = str(adapter)
     return made
 
 
@@ -88,7 +87,7 @@ def _spared_core() -> dict[str, str]:
 
 
 def registry_url(folder: Path) -> str:
-    """Where the registry of a `patchbay` in `folder` is."""
+    """Returns the URL of the registry of a `patchbay` in `folder`."""
     return f"sqlite:///{folder / 'registry.db'}"
 
 

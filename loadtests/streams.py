@@ -1,4 +1,4 @@
-"""Streams that are kept going over many adapters, and what they took. For `loadtests.fairness`."""
+"""The streams that are kept going over many adapters, and their figures. For `loadtests.fairness`."""
 
 import asyncio
 import random
@@ -14,7 +14,8 @@ _WARM_S = 8.0
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What is asked: `streams` at a time, of `adapters` by Zipf(1), answers of `tokens` tokens, for `seconds`."""
+    """The load of one round: `streams` at a time, of `adapters` by Zipf(1), answers of `tokens` tokens, for
+    `seconds`."""
 
     streams: int = 64
     adapters: int = 32
@@ -24,7 +25,7 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """One way, once. Seconds, and tokens a second."""
+    """The figures of one way in one round: seconds, and tokens a second."""
 
     throughput: float
     p50_s: float
@@ -34,7 +35,7 @@ class Round:
 
 @dataclass(frozen=True, slots=True)
 class Took:
-    """What one tenant got: answers a second, and the 95th percentile of what one took, in seconds."""
+    """The figures of one tenant: answers a second, and the 95th percentile of what one took, in seconds."""
 
     answers: float
     p95_s: float

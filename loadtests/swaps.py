@@ -1,7 +1,7 @@
-"""Swaps an adapter's revision again and again under load, and rolls it back: `python -m loadtests.swaps --help`.
+"""The swap test: it swaps an adapter's revision again and again under load, and rolls it back.
 
-Every request's answer is compared with what exactly the revision that its headers name must say; a stream on another
-adapter is watched for gaps, with and without swaps.
+Its command is `python -m loadtests.swaps --help`. Every request's answer is compared with what exactly the revision
+that its headers name must say; a stream on another adapter is watched for gaps, with and without swaps.
 """
 
 import io
@@ -33,8 +33,10 @@ _PROMOTION_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One of the kinds of revision that take turns. `like`: an adapter with the same weights that is served already,
-    whose answer is the one to expect."""
+    """One kind of revision that takes turns with the others.
+
+    `like`: an adapter with the same weights that is served already, whose answer is the one to expect.
+    """
 
     folder: Path
     like: str
@@ -42,8 +44,11 @@ class Kind:
 
 @dataclass(slots=True)
 class Seen:
-    """What the load saw. `mixed`: answers that are not exactly the named revision's; `gaps_s`: between the chunks of
-    the watched stream, while swapping (`True`) and not."""
+    """The observations of the load.
+
+    `mixed`: answers that are not exactly the named revision's; `gaps_s`: between the chunks of the watched stream,
+    while swapping (`True`) and not.
+    """
 
     answered: int = 0
     failures: list[str] = field(default_factory=list)
@@ -54,7 +59,7 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What came of a run. Gaps are in milliseconds, `swap_s` and `rollback_s` in seconds, each the longest of all."""
+    """The result of a run. Gaps are in milliseconds, `swap_s` and `rollback_s` in seconds, each the longest of all."""
 
     swaps: int
     answered: int
@@ -73,7 +78,7 @@ class Report:
 
 
 class Swaps:
-    """One run. `urls`: of all routers, the first takes the load; `admin`: a client of an admin port."""
+    """Runs the swaps. `urls`: of all routers, the first takes the load; `admin`: a client of an admin port."""
 
     def __init__(self, urls: Sequence[str], admin: httpx.Client, kinds: Sequence[Kind], *, watched: str) -> None:
         self._urls = urls
@@ -147,7 +152,7 @@ class Swaps:
         return taken
 
     def _meaning(self, url: str) -> str | None:
-        """Which revision the adapter's name means at the router at `url`."""
+        """Returns the revision that the adapter's name means at the router at `url`."""
         answer = self._lookers[url].get(f"/v1/models/{NAME}")
         return str(answer.json()["root"]) if answer.status_code == 200 else None
 
@@ -301,8 +306,8 @@ def run(
     from patchbay.adapters.demo.build import ARTIFACTS
 
     urls = url or ["http://127.0.0.1:8080"]
-    for one in (*urls, admin_url):
-        check_loopback(one)
+    for address in (*urls, admin_url):
+        check_loopback(address)
     kinds = [Kind(ARTIFACTS / "adapters" / name, name) for name in ("sql", "json")]
     with httpx.Client(base_url=admin_url, timeout=60, headers=admin_headers()) as admin:
         report = Swaps(urls, admin, kinds, watched="style").run(swaps=swaps, every_s=every, rollbacks=rollbacks)

@@ -1,4 +1,4 @@
-"""A replica's copies of revisions, fetched in threads: one fetch however many ask, and never half an adapter."""
+"""The cache of revisions on a replica, filled by threads: one fetch however many ask, and never half an adapter."""
 
 import asyncio
 import shutil
@@ -19,14 +19,17 @@ _AT_ONCE = 4
 
 @dataclass(frozen=True, slots=True)
 class _Failure:
+    """A fetch that failed. `at`: when, by the fetcher's clock."""
+
     error: PatchbayError
     at: float
 
 
 class Fetcher:
-    """Fetches revisions from `store` into folders below `root`, each called by its digest. `clock`: seconds, monotonic.
+    """Fetches revisions from `store` into folders below `root`, each named by its digest.
 
-    Each copy is private and stays until it is discarded: an engine reads its files again when it likes.
+    Each copy is private and stays until it is discarded: an engine reads its files again when it likes. `clock`:
+    seconds, monotonic.
     """
 
     def __init__(self, store: ArtifactStore, root: Path, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -38,7 +41,7 @@ class Fetcher:
         self._failures: dict[str, _Failure] = {}
 
     async def get(self, digest: str, files: Sequence[FileRecord]) -> Path:
-        """The folder with exactly `files`, whose digest is given, fetched first if it is not here.
+        """Returns the folder with exactly `files`, whose digest is given. Fetches it first if it is not here.
 
         Raises ArtifactError where the files are not that digest's or cannot be had; for a few seconds after a failure
         without trying again.
@@ -50,12 +53,12 @@ class Fetcher:
         if fetch is None:
             fetch = asyncio.create_task(self._fetch(digest, tuple(files)), name=f"fetch {digest[:12]}")
             self._fetches[digest] = fetch
-            fetch.add_done_callback(_retrieve)
+            fetch.add_done_callback(_mark_retrieved)
         # Shielded: the others who wait for this fetch must not lose it when one of them goes away.
         return await asyncio.shield(fetch)
 
     def discard(self, digest: str) -> None:
-        """Removes the copy. Blocks on the disk."""
+        """Removes the copy of one revision. Blocks on the disk."""
         shutil.rmtree(self._root / digest, ignore_errors=True)
 
     def clear(self) -> None:
@@ -94,7 +97,7 @@ class Fetcher:
         return target
 
 
-def _retrieve(task: asyncio.Task[Path]) -> None:
-    """Takes note of how a fetch ended, for the case that everyone who waited for it has gone."""
+def _mark_retrieved(task: asyncio.Task[Path]) -> None:
+    """Reads how a fetch ended, or asyncio would log its error as never retrieved once every caller has gone."""
     if not task.cancelled():
         task.exception()

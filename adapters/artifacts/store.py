@@ -1,7 +1,7 @@
-"""A content-addressed store of files over fsspec: a folder, S3, or any other file system that it knows.
+"""The content-addressed store of files over fsspec: a folder, S3, or any other file system that it knows.
 
-A file lies under its own SHA-256, so what is there is never written again, two revisions that share a file share its
-place, and a reader can tell by itself whether the bytes are right.
+A file lies under its own SHA-256. So it is never written again once it is there, two revisions that share a file share
+its place, and a reader can tell by itself whether the bytes are right.
 """
 
 import hashlib
@@ -28,7 +28,10 @@ Progress = Callable[[int], None]
 
 
 class ArtifactStore:
-    """The store at `root` of the fsspec file system `files`. Blocks. `sleep`: in seconds."""
+    """Stores files by their SHA-256 below `root` of the fsspec file system `files`. Blocks.
+
+    `shown`: its URL, for messages; `sleep`: waits between tries, in seconds.
+    """
 
     def __init__(self, files: Any, root: str, shown: str, *, sleep: Callable[[float], None] = time.sleep) -> None:
         self._files = files
@@ -38,7 +41,7 @@ class ArtifactStore:
 
     @classmethod
     def open(cls, config: ArtifactsConfig, *, sleep: Callable[[float], None] = time.sleep) -> Self:
-        """The store that `config` describes. Raises ConfigError where nothing can be made of its URL."""
+        """Opens the store that `config` describes. Raises ConfigError where nothing can be made of its URL."""
         try:
             files, root = fsspec.core.url_to_fs(config.url, **config.options)
         except (ImportError, ValueError, TypeError) as error:
@@ -49,7 +52,7 @@ class ArtifactStore:
         return cls(files, root, config.url, sleep=sleep)
 
     def put(self, path: Path, sha256: str) -> bool:
-        """Stores the file at `path`, whose SHA-256 is given, and says whether the store had it not.
+        """Stores the file at `path`, whose SHA-256 is given. Returns whether the store did not have it before.
 
         It appears under its name whole or not at all. Raises ArtifactError, also where its bytes are others by now.
         """
@@ -66,7 +69,7 @@ class ArtifactStore:
 
     @property
     def local(self) -> Path | None:
-        """The folder that it is, None where it is none of this machine's."""
+        """The folder of the store, None where it is none of this machine's."""
         return Path(self._root) if isinstance(self._files, LocalFileSystem) else None
 
     def has(self, sha256: str) -> bool:
@@ -75,8 +78,11 @@ class ArtifactStore:
             return bool(self._files.exists(self._place(sha256)))
 
     def fetch(self, files: Sequence[FileRecord], folder: Path, *, progress: Progress | None = None) -> None:
-        """Makes `folder` hold `files`, every byte verified. What it already holds of them stays, and a file that was
-        cut off goes on where it ended. Raises ArtifactError where one is missing, or is not what its name says."""
+        """Makes `folder` hold `files`, every byte verified. What it already holds of them stays.
+
+        A file that was cut off is continued where it ended. `progress`: called with the number of bytes of each block.
+        Raises ArtifactError where a file is missing, or is not what its name says.
+        """
         for file in files:
             target = folder / _safe(file.name)
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -92,7 +98,7 @@ class ArtifactStore:
         return digest.hexdigest() == sha256
 
     def hashes(self) -> Iterator[tuple[str, float]]:
-        """Every file in the store with the time at which it came, Unix seconds."""
+        """Lists every file in the store with the time at which it came, Unix seconds."""
         with self._translated("the store cannot be listed"):
             found = self._files.find(f"{self._root}/sha256", detail=True)
         for name, info in found.items():
@@ -107,17 +113,22 @@ class ArtifactStore:
                 self._files.rm_file(self._place(sha256))
 
     def remove_leftovers(self, now: float) -> int:
-        """Removes what writers that were killed have left, once it is a day old at `now`, Unix seconds; counts it."""
+        """Removes what killed writers left, once it is a day old at `now`, Unix seconds.
+
+        Returns how many files it removed.
+        """
         with self._translated("the store cannot be listed"):
             found = self._files.find(f"{self._root}/sha256", detail=True)
-            stale = [n for n, info in found.items() if ".part-" in n and now - _modified(info) > _STALE_PART_S]
+            stale = [name for name, info in found.items() if ".part-" in name and now - _modified(info) > _STALE_PART_S]
             for name in stale:
                 self._files.rm_file(name)
         return len(stale)
 
     def _upload(self, path: Path, target: str, sha256: str) -> None:
-        """Object stores show an object when its upload is complete; its bytes are hashed as they go, and an upload
-        whose hash is wrong is given up before that."""
+        """Uploads a file to an object store, which shows an object only when its upload is complete.
+
+        The bytes are hashed as they go, and an upload whose hash is wrong is given up before that.
+        """
         writer = self._files.open(target, "wb")
         try:
             with path.open("rb") as reader:
@@ -145,7 +156,7 @@ class ArtifactStore:
             if _hash(part) == file.sha256:
                 part.rename(target)
                 return
-            # Whatever it was that is there, going on from it would never end well.
+            # The bytes so far are wrong, and continuing from them would never give the right hash.
             part.unlink()
         raise ArtifactError(
             f"{file.name} in the store {self._shown} is not what it was: its SHA-256 is no longer {file.sha256[:12]}….",
@@ -153,14 +164,14 @@ class ArtifactStore:
         )
 
     def _download(self, file: FileRecord, part: Path, progress: Progress) -> None:
-        have = part.stat().st_size if part.exists() else 0
-        if have > file.size:
+        present = part.stat().st_size if part.exists() else 0
+        if present > file.size:
             part.unlink()
-            have = 0
+            present = 0
         with self._files.open(self._place(file.sha256), "rb") as reader, part.open("ab") as writer:
-            reader.seek(have)
+            reader.seek(present)
             # One more than is due, so that a file that is too long is noticed, and not just cut.
-            left = file.size - have + 1
+            left = file.size - present + 1
             while left > 0 and (block := reader.read(min(_BLOCK, left))):
                 writer.write(block)
                 left -= len(block)
@@ -226,7 +237,7 @@ def _hash(path: Path) -> str:
 
 
 def _sync_folder(folder: Path) -> None:
-    """A rename lasts once the folder that it changed is on the disk."""
+    """Syncs a folder: a rename lasts once the folder that it changed is on the disk."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

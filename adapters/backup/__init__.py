@@ -1,1 +1,1 @@
-"""Backups: the registry and its artifacts in a folder, checked, and put back from there."""
+"""The backups: the registry and its artifacts in a folder, checked, and restored from there."""

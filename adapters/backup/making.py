@@ -1,4 +1,4 @@
-"""Makes a backup: a whole copy of the registry, then every artifact that it names, each checked."""
+"""The making of a backup: a whole copy of the registry, then every artifact that it names, each checked."""
 
 import os
 import shutil
@@ -19,8 +19,11 @@ _LEASE_S = 24 * 3600.0
 
 @dataclass(frozen=True, slots=True)
 class BackupSource:
-    """What is saved. `file`: the registry's, None where it is no SQLite file or is left out; `local`: the folder of the
-    artifact store, None where it is no folder."""
+    """The registry and the store that a backup saves.
+
+    `file`: the registry's, None where it is no SQLite file or is left out; `local`: the folder of the artifact store,
+    None where it is no folder.
+    """
 
     registry: Registry
     file: Path | None
@@ -28,12 +31,13 @@ class BackupSource:
 
 
 def make_backup(source: BackupSource, folder: Path, tell: Tell, *, copy: bool = False) -> BackupManifest:
-    """Makes a backup in the new folder `folder`. `copy`: no artifact shares its place on the disk.
+    """Makes a backup in the new folder `folder`. `tell` is called with each step's name.
 
-    Files that it needs are kept from `gc` meanwhile. Where it fails, nothing of it stays; where it is killed, there is
-    no manifest, so it is taken for none. Raises ConfigError and RegistryError.
+    `copy`: whether artifacts are copied, and not linked to those in the store. Files that it needs are kept from `gc`
+    meanwhile. Where it fails, nothing of it stays. Where it is killed, there is no manifest, so it is taken for none.
+    Raises ConfigError and RegistryError.
     """
-    _make(folder)
+    _make_folder(folder)
     try:
         return _fill(source, folder, tell, copy=copy)
     except BaseException:
@@ -41,7 +45,7 @@ def make_backup(source: BackupSource, folder: Path, tell: Tell, *, copy: bool = 
         raise
 
 
-def _make(folder: Path) -> None:
+def _make_folder(folder: Path) -> None:
     with translated(folder):
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise ConfigError(f"{folder} exists already, and is not empty.", hint="Name a new folder.")
@@ -53,19 +57,19 @@ def _fill(source: BackupSource, folder: Path, tell: Tell, *, copy: bool) -> Back
     database, wanted = None, source.registry.referenced()
     if source.file is not None:
         database, wanted = _save_database(source.file, folder / DATABASE, tell)
-    kept, missing = None, []
+    saved, missing = None, []
     if source.local is not None:
         lease = source.registry.lease_upload(wanted, _LEASE_S)
         try:
             missing = _save_artifacts(source.local, folder, sorted(wanted), tell, copy=copy)
         finally:
             source.registry.release_upload(lease)
-        kept = tuple(sorted(wanted.difference(missing)))
+        saved = tuple(sorted(wanted.difference(missing)))
     manifest = BackupManifest(
         made_at=datetime.now(UTC).isoformat(timespec="seconds"),
         version=version("patchbay"),
         database=database,
-        artifacts=kept,
+        artifacts=saved,
         missing=tuple(missing),
     )
     with translated(folder):
@@ -84,7 +88,7 @@ def _save_database(file: Path, target: Path, tell: Tell) -> tuple[DatabaseRecord
 
 
 def _save_artifacts(store: Path, folder: Path, wanted: Sequence[str], tell: Tell, *, copy: bool) -> list[str]:
-    """Saves them, and returns those that the store has not got whole."""
+    """Saves the artifacts, and returns those that the store does not have whole."""
     missing = []
     for number, sha256 in enumerate(wanted, 1):
         tell(f"artifact {number} of {len(wanted)}")
@@ -97,7 +101,10 @@ def _save_artifacts(store: Path, folder: Path, wanted: Sequence[str], tell: Tell
 
 
 def _save(source: Path, target: Path, sha256: str, *, copy: bool) -> bool:
-    """Whether `target` is the file now, whole. Raises OSError where nothing can be written."""
+    """Saves one artifact.
+
+    Returns whether `target` is the file now, whole. Raises OSError where nothing can be written.
+    """
     if not source.is_file():
         return False
     if copy or not _linked(source, target):
@@ -115,7 +122,7 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def _linked(source: Path, target: Path) -> bool:
-    """Has both share their place on the disk, which another file system, or one without links, does not allow."""
+    """Makes both share their place on the disk, which another file system, or one without links, does not allow."""
     try:
         target.hardlink_to(source)
     except OSError:

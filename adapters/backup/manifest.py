@@ -1,4 +1,5 @@
-"""A backup's manifest: what is in the folder, written last, so that a folder without one is no backup."""
+"""The manifest of a backup: the list of what is in the folder, written last, so that a folder without one is no
+backup."""
 
 import json
 import uuid
@@ -18,7 +19,7 @@ FORMAT: Final = 1
 
 
 class DatabaseRecord(Settings):
-    """The copy of the registry's file. `generation`: the registry's; `tables`: the step that its tables are at."""
+    """The copy of the registry's file. `generation`: the registry's; `tables`: the migration that its tables are at."""
 
     sha256: str
     size: int
@@ -27,9 +28,12 @@ class DatabaseRecord(Settings):
 
 
 class BackupManifest(Settings):
-    """What a backup holds. `made_at`: ISO 8601; `version`: Patchbay's; `database`: None where artifacts alone were
-    saved; `artifacts`: their SHA-256, None where the store was not saved; `missing`: those that the registry names and
-    the store did not have whole."""
+    """The contents of a backup.
+
+    `made_at`: ISO 8601; `version`: Patchbay's; `database`: None where artifacts alone were saved; `artifacts`: their
+    SHA-256, None where the store was not saved; `missing`: those that the registry names and the store did not have
+    whole.
+    """
 
     format: int = FORMAT
     made_at: str
@@ -40,7 +44,7 @@ class BackupManifest(Settings):
 
 
 def read_manifest(folder: Path) -> BackupManifest:
-    """The manifest of the backup in `folder`. Raises ConfigError where there is none, or of another form."""
+    """Reads the manifest of the backup in `folder`. Raises ConfigError where there is none, or of another form."""
     try:
         found = BackupManifest.model_validate(json.loads((folder / MANIFEST).read_bytes()))
     except FileNotFoundError as error:
@@ -57,7 +61,7 @@ def read_manifest(folder: Path) -> BackupManifest:
 
 
 def write_manifest(folder: Path, manifest: BackupManifest) -> None:
-    """Writes it, whole or not at all. Raises OSError."""
+    """Writes the manifest, whole or not at all. Raises OSError."""
     part = folder / f".{MANIFEST}-{uuid.uuid4().hex}"
     write_private(part, manifest.model_dump_json(indent=2).encode())
     part.rename(folder / MANIFEST)
@@ -65,5 +69,5 @@ def write_manifest(folder: Path, manifest: BackupManifest) -> None:
 
 
 def artifact_of(folder: Path, sha256: str) -> Path:
-    """The place of a file in the backup in `folder`."""
+    """Returns the place of a file in the backup in `folder`."""
     return folder / ARTIFACTS / "sha256" / sha256[:2] / sha256

@@ -1,4 +1,4 @@
-"""Puts a backup back: its artifacts into the store, then its registry in the place of the one that is there."""
+"""The restoring of a backup: its artifacts into the store, then its registry in the place of the present one."""
 
 import contextlib
 from dataclasses import dataclass
@@ -22,7 +22,10 @@ _ALIVE_S = 15.0
 
 @dataclass(frozen=True, slots=True)
 class RestoreTarget:
-    """Where a backup goes. `file`: the registry's, None where it is no SQLite file; `url`: its URL."""
+    """The place that a backup is restored to.
+
+    `file`: the registry's, None where it is no SQLite file; `url`: its URL.
+    """
 
     file: Path | None
     url: str
@@ -30,8 +33,11 @@ class RestoreTarget:
 
 
 def check_backup(folder: Path, tell: Tell) -> BackupManifest:
-    """The manifest of the backup in `folder`, every byte of which is checked. Raises ConfigError where it is none,
-    RegistryError where it is damaged or of a newer version."""
+    """Checks every byte of the backup in `folder` and returns its manifest.
+
+    `tell` is called with each step's name. Raises ConfigError where it is no backup, RegistryError where it is damaged
+    or of a newer version.
+    """
     manifest = read_manifest(folder)
     if manifest.database is not None:
         tell("checking the registry's copy")
@@ -52,7 +58,10 @@ def check_backup(folder: Path, tell: Tell) -> BackupManifest:
 
 
 def check_target(target: RestoreTarget, *, force: bool) -> None:
-    """Raises Conflict where a registry is there and may not be replaced, or a router lives on it."""
+    """Checks that a backup may go there.
+
+    Raises Conflict where a registry may not be replaced, or a router lives on it.
+    """
     if target.file is None:
         raise ConfigError(
             "This backup has an SQLite registry, and registry.url names another database.",
@@ -82,8 +91,11 @@ def check_protection(folder: Path, target: RestoreTarget) -> tuple[str, ...]:
 
 
 def put_back(folder: Path, manifest: BackupManifest, target: RestoreTarget, tell: Tell, *, actor: str) -> None:
-    """Puts a checked backup back. Artifacts come first, so that the registry names nothing that is not there. Raises
-    RegistryError and ArtifactError; where it fails or is killed, the old registry stays, or the new one is there."""
+    """Restores the checked backup in `folder`. `actor`: who does, for the registry's record.
+
+    Artifacts come first, so that the registry names nothing that is not there. Raises RegistryError and ArtifactError.
+    Where it fails or is killed, the old registry stays, or the new one is there.
+    """
     names = manifest.artifacts or ()
     for number, sha256 in enumerate(names, 1):
         tell(f"artifact {number} of {len(names)}")
@@ -110,7 +122,7 @@ def put_back(folder: Path, manifest: BackupManifest, target: RestoreTarget, tell
 def _routers_on(target: RestoreTarget, *, force: bool) -> tuple[str, ...]:
     try:
         with Registry.open(target.url, migrate=False) as registry:
-            return tuple(one.name for one in registry.routers(_ALIVE_S))
+            return tuple(router.name for router in registry.routers(_ALIVE_S))
     except RegistryError:
         # Damaged, or of an older form: nobody can tell who lives on it, but whoever forces it knows.
         if force:

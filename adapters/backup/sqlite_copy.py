@@ -1,4 +1,4 @@
-"""Whole copies of an SQLite database, made while others write to it, and the checks of one.
+"""The copying of an SQLite database as a whole, while others write to it, and the checks of a copy.
 
 Source: SQLite's Online Backup API, https://www.sqlite.org/backup.html. Copying the file alone misses what is in the
 write-ahead log still.
@@ -22,8 +22,10 @@ Tell = Callable[[str], None]
 
 
 def copy_database(source: Path, target: Path, tell: Tell) -> None:
-    """Copies the database in `source` into the new file `target`, which only this user may read, and onto the disk.
-    `tell`: is told how far it is. Raises RegistryError."""
+    """Copies the database in `source` into the new file `target`, and onto the disk.
+
+    Only this user may read `target`. `tell` is called with how far it is. Raises RegistryError.
+    """
 
     def progress(_status: int, remaining: int, total: int) -> None:
         tell(f"copying the registry: {total - remaining} of {total} pages")
@@ -41,8 +43,11 @@ def copy_database(source: Path, target: Path, tell: Tell) -> None:
 
 @dataclass(frozen=True, slots=True)
 class CopyContents:
-    """What a whole copy holds. `generation`: the registry's; `tables`: the step that they are at; `artifacts`: the
-    SHA-256 of every file of a revision that is not retired."""
+    """The contents of a checked copy.
+
+    `generation`: the registry's; `tables`: the migration that they are at; `artifacts`: the SHA-256 of every file of a
+    revision that is not retired.
+    """
 
     generation: int
     tables: str
@@ -50,8 +55,10 @@ class CopyContents:
 
 
 def check_database(file: Path) -> CopyContents:
-    """Opens the registry in `file`, which nobody writes to, and checks all of it. Raises RegistryError where it is
-    damaged, or none."""
+    """Checks all of the registry in `file`, which nobody writes to.
+
+    Raises RegistryError where it is damaged, or none.
+    """
     with translated(file), closing(sqlite3.connect(f"{file.absolute().as_uri()}?immutable=1", uri=True)) as reader:
         faults = [row[0] for row in reader.execute("PRAGMA integrity_check(5)")]
         if faults != ["ok"]:
@@ -59,13 +66,16 @@ def check_database(file: Path) -> CopyContents:
         (generation,) = reader.execute("SELECT generation FROM state").fetchone()
         (tables,) = reader.execute("SELECT version_num FROM alembic_version").fetchone()
         drafts = reader.execute("SELECT draft FROM revisions WHERE retired_at IS NULL")
-        artifacts = frozenset(one["sha256"] for (draft,) in drafts for one in json.loads(draft)["files"])
+        artifacts = frozenset(entry["sha256"] for (draft,) in drafts for entry in json.loads(draft)["files"])
         return CopyContents(int(generation), str(tables), artifacts)
 
 
 def put_database(source: Path, target: Path) -> None:
-    """Puts a copy of the single file `source` in the place of the database `target`, by a rename. What SQLite had
-    beside that is removed before: it would be taken for the new one's. Raises RegistryError."""
+    """Puts a copy of the single file `source` in the place of the database `target`, by a rename.
+
+    The files that SQLite had beside that are removed before: it would take them for the new one's. Raises
+    RegistryError.
+    """
     part = target.with_name(f".{target.name}.restoring")
     with translated(target):
         part.unlink(missing_ok=True)
@@ -73,7 +83,7 @@ def put_database(source: Path, target: Path) -> None:
         part.write_bytes(source.read_bytes())
         with part.open("rb") as file:
             os.fsync(file.fileno())
-        _settle(target)
+        _checkpoint(target)
         for suffix in _SIDE_FILES:
             target.with_name(target.name + suffix).unlink(missing_ok=True)
         part.rename(target)
@@ -81,7 +91,7 @@ def put_database(source: Path, target: Path) -> None:
 
 
 def sha256_of(file: Path) -> str:
-    """The SHA-256 of a file. Raises OSError."""
+    """Computes the SHA-256 of a file. Raises OSError."""
     with file.open("rb") as reader:
         return hashlib.file_digest(reader, "sha256").hexdigest()
 
@@ -97,9 +107,11 @@ def translated(file: Path) -> Iterator[None]:
         raise RegistryError(f"{error.filename or file}: {error.strerror}.") from error
 
 
-def _settle(target: Path) -> None:
-    """Brings what is in the old database's log into its file, so that it is whole until the very moment of the rename:
-    where the process dies before, the old one is what it was."""
+def _checkpoint(target: Path) -> None:
+    """Brings the old database's log into its file, so that it is whole until the very moment of the rename.
+
+    Where the process dies before that, the old database is what it was.
+    """
     if not target.exists():
         return
     try:

@@ -1,5 +1,7 @@
-"""What a base model has: its modules, their sizes, its tokenizer and chat template. Of its weights only headers are
-read, and samples for its fingerprint."""
+"""The layout of a base model: its modules, their sizes, its tokenizer and chat template.
+
+Of its weights only headers are read, and samples for its fingerprint.
+"""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -27,9 +29,12 @@ Shape = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class BaseLayout:
-    """What an adapter must fit. `modules`: the two sizes of every module's weight, rows and columns, or None where its
-    format does not tell; `unwrapped`: the modules by their names without wrappers, None for a name that is ambiguous;
-    `tokenizer`: the hash of what decides its tokens; `chat_template`: the one that is served with."""
+    """The facts of a base model that an adapter must fit.
+
+    `modules`: the two sizes of every module's weight, rows and columns, or None where its format does not tell;
+    `unwrapped`: the modules by their names without wrappers, None for a name that is ambiguous; `tokenizer`: the hash
+    of what decides its tokens; `chat_template`: the one that is served with.
+    """
 
     fingerprint: str
     modules: Mapping[str, Shape | None]
@@ -39,8 +44,11 @@ class BaseLayout:
 
     @classmethod
     def of_folder(cls, folder: Path, *, chat_template: Path | None = None) -> "BaseLayout | None":
-        """The layout of the model in `folder`, or None where there is none in safetensors that can be read: then it
-        is the engine that says what is wrong with it. `chat_template`: a file that is used in place of its own."""
+        """Reads the layout of the model in `folder`.
+
+        Returns None where there is none in safetensors that can be read: then it is the engine that says what is wrong
+        with it. `chat_template`: a file that is used in place of its own.
+        """
         try:
             modules = _with_tied_head(dict(_modules(folder)))
             tokenizer = tokenizer_hash(folder, DEFAULT_LIMITS)
@@ -52,7 +60,7 @@ class BaseLayout:
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> "BaseLayout":
-        """The layout that `to_json` wrote."""
+        """Rebuilds the layout that `to_json` wrote."""
         modules = {name: (shape[0], shape[1]) if shape else None for name, shape in document["modules"].items()}
         return cls(
             document["fingerprint"],
@@ -63,7 +71,7 @@ class BaseLayout:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """All of it in JSON's types, to keep where the base's files are not."""
+        """Returns all of it in JSON's types, to keep where the base's files are not."""
         return {
             "fingerprint": self.fingerprint,
             "modules": {name: list(shape) if shape else None for name, shape in self.modules.items()},
@@ -72,7 +80,7 @@ class BaseLayout:
         }
 
     def find(self, module: str) -> str | None:
-        """The base's own name of `module`: the same, or the only one that differs by nothing but its wrappers."""
+        """Finds the base's own name of `module`: the same, or the only one that differs by nothing but its wrappers."""
         return module if module in self.modules else self.unwrapped.get(_unwrapped(module))
 
 
@@ -112,7 +120,7 @@ def _plain_shape(tensor: Tensor) -> Shape | None:
 
 
 def _stored_shape(tensor: Tensor, file: Path) -> Shape | None:
-    """The values of a `weight_shape`: two whole numbers, the shape before packing."""
+    """Reads the values of a `weight_shape`: two whole numbers, the shape before packing."""
     width = {"I64": 8, "I32": 4}.get(tensor.dtype)
     if width is None or tensor.shape != (2,):
         return None
@@ -123,7 +131,7 @@ def _stored_shape(tensor: Tensor, file: Path) -> Shape | None:
 
 
 def _with_tied_head(modules: dict[str, Shape | None]) -> dict[str, Shape | None]:
-    """A head that shares the embedding's weights has none of its own in the files."""
+    """Adds a head that shares the embedding's weights, and so has none of its own in the files."""
     embeddings = [name for name in modules if name.endswith("embed_tokens")]
     if "lm_head" in modules or len(embeddings) != 1:
         return modules

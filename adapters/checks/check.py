@@ -1,4 +1,4 @@
-"""The gate: all that is asked of an adapter's folder, the cheap first."""
+"""The checks in their order, the cheap first, and the reason that each refusal carries."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +18,7 @@ from patchbay.core.errors import AdapterError
 
 @contextmanager
 def because(reason: str) -> Iterator[None]:
-    """Gives every AdapterError that leaves the block, and has no reason yet, this one."""
+    """Gives this reason to every AdapterError that leaves the block without one."""
     try:
         yield
     except AdapterError as error:
@@ -28,7 +28,7 @@ def because(reason: str) -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class AdapterSummary:
-    """What an adapter's own files say of it. `modules`: the base's modules that it has weights for."""
+    """The main facts of a checked adapter, by its own files. `modules`: the base's modules that it has weights for."""
 
     rank: int
     alpha: float
@@ -38,10 +38,12 @@ class AdapterSummary:
 def check_folder(
     folder: Path, *, max_rank: int, base: BaseLayout | None = None, limits: FolderLimits = DEFAULT_LIMITS
 ) -> AdapterSummary:
-    """A summary of the adapter in `folder`, and whether it fits `base`, where that is known.
+    """Checks the adapter in `folder` and summarizes it; `base`: what it must fit, where that is known.
 
     Raises AdapterError, naming the file, the tensor and what was expected, for anything that would make an engine
     refuse it, read it wrongly, or serve the base's own answers in its name. Reads every byte of the weights once.
+
+    `max_rank`: the largest rank that replicas take.
     """
     weights = folder / WEIGHTS_FILE
     with because("files"):

@@ -1,6 +1,6 @@
-"""adapter_config.json, as PEFT writes it and as vLLM 0.32 serves it.
+"""The check of adapter_config.json, as PEFT writes it and as vLLM 0.32 serves it.
 
-What vLLM refuses (vllm/lora/peft_helper.py), is refused here in the same cases, only sooner.
+Whatever vLLM refuses (vllm/lora/peft_helper.py) is refused here in the same cases, only sooner.
 """
 
 import math
@@ -31,9 +31,12 @@ _MAX_PATTERN = 200
 
 @dataclass(frozen=True, slots=True)
 class LoraSettings:
-    """What an adapter_config.json says. `targets`: the modules that it lists, none where it gives a pattern;
-    `rank_pattern`, `alpha_pattern`: ranks and alphas by the pattern of a module's name; `saved`: modules that are saved
-    whole; `rank_stabilized`: rsLoRA."""
+    """The settings in an adapter_config.json.
+
+    `targets`: the modules that it lists, none where it gives a pattern; `rank_pattern`, `alpha_pattern`: ranks and
+    alphas by the pattern of a module's name; `saved`: modules that are saved whole; `transposed`: whether the base
+    stores the weights as [in, out] (`fan_in_fan_out`); `rank_stabilized`: rsLoRA.
+    """
 
     rank: int
     alpha: float
@@ -50,17 +53,18 @@ class LoraSettings:
         return max(self.rank, *self.rank_pattern.values()) if self.rank_pattern else self.rank
 
     def rank_of(self, module: str) -> int:
-        """The rank of `module`."""
+        """Returns the rank of `module`."""
         return int(_matching(self.rank_pattern, module, self.rank))
 
     def scale_of(self, module: str) -> float:
-        """What the product of `module`'s matrices is multiplied by."""
+        """Returns the factor by which the product of `module`'s matrices is multiplied."""
         rank, alpha = self.rank_of(module), _matching(self.alpha_pattern, module, self.alpha)
         return alpha / math.sqrt(rank) if self.rank_stabilized else alpha / rank
 
 
 def _matching(patterns: Mapping[str, float], module: str, default: float) -> float:
-    """The value of the first pattern that matches the end of the module's name from a dot on, as PEFT has it."""
+    """Returns the value of the first pattern that matches the end of the module's name from a dot on, as PEFT has
+    it."""
     for pattern, value in patterns.items():
         if re.match(rf"(.*\.)?({pattern})$", module):
             return value
@@ -68,7 +72,7 @@ def _matching(patterns: Mapping[str, float], module: str, default: float) -> flo
 
 
 def read_config(folder: Path, *, max_rank: int, limits: FolderLimits) -> LoraSettings:
-    """What the adapter_config.json in `folder` says.
+    """Reads and checks the adapter_config.json in `folder`.
 
     Raises AdapterError where it is no LoRA that vLLM serves, or where a rank is over `max_rank`.
     """
@@ -183,7 +187,7 @@ def _pattern(config: Mapping[str, Any], key: str, path: Path) -> dict[str, Any]:
     if not isinstance(pattern, dict):
         raise AdapterError(f"{path}: {key} is {reprlib.repr(pattern)}, expected an object.")
     for name in pattern:
-        if not _is_tame(name):
+        if not _is_bounded(name):
             raise AdapterError(
                 f"{path}: {key} has the pattern '{shown(name)}', expected a module's name or a simple pattern for it.",
                 hint="Write one entry for each module.",
@@ -191,8 +195,11 @@ def _pattern(config: Mapping[str, Any], key: str, path: Path) -> dict[str, Any]:
     return pattern
 
 
-def _is_tame(pattern: str) -> bool:
-    """Whether matching `pattern` takes bounded time, here and in the engine: two repetitions, and none of a group."""
+def _is_bounded(pattern: str) -> bool:
+    """Whether matching `pattern` takes bounded time, here and in the engine.
+
+    That allows two repetitions, and none of a group: nested ones take a regular expression exponential time.
+    """
     if len(pattern) > _MAX_PATTERN or len(re.findall(r"[*+{]", pattern)) > 2 or re.search(r"\)[*+?{]", pattern):
         return False
     try:

@@ -1,4 +1,7 @@
-"""Tokenizer and chat template: vLLM uses the base's, so an adapter that was trained with others would be misread."""
+"""The check of an adapter's tokenizer and chat template against the base's.
+
+vLLM uses the base's, so an adapter that was trained with others would be misread.
+"""
 
 from pathlib import Path
 

@@ -1,8 +1,8 @@
-"""A base model's fingerprint: it tells two base models apart without reading all of either.
+"""The fingerprint of a base model, which tells two base models apart without reading all of either.
 
 Adapters are trained for exact weights. Hashing all of them takes minutes for a large model and reads every byte from a
-network disk, so this hashes what the model says of itself, and samples of the weights: a model that was trained further
-differs nearly everywhere, and so in them, too.
+network disk, so this hashes the model's own description, and samples of the weights. A model that was trained further
+differs nearly everywhere, and so in the samples, too.
 """
 
 import hashlib
@@ -22,10 +22,10 @@ _VOLATILE = frozenset({"transformers_version", "_name_or_path", "torch_dtype", "
 
 
 def fingerprint(folder: Path, weights: Iterable[Path], tokenizer: str | None) -> str:
-    """The fingerprint of the model in `folder`, 64 hex digits. `weights`: its safetensors files; `tokenizer`: the hash
-    of what decides its tokens. Reads at most 256 KiB of each file beyond its header.
+    """Computes the fingerprint of the model in `folder`, 64 hex digits.
 
-    Raises OSError, ValueError or AdapterError where the folder cannot be read.
+    `weights`: its safetensors files; `tokenizer`: the hash of what decides its tokens. Reads at most 256 KiB of each
+    file beyond its header. Raises OSError, ValueError or AdapterError where the folder cannot be read.
     """
     digest = hashlib.sha256()
     digest.update(json.dumps(_config(folder), sort_keys=True).encode())
@@ -48,6 +48,6 @@ def _add_samples(digest: Any, path: Path) -> None:
         digest.update(hashlib.sha256(file.read(length)).digest())
         begin, size = 8 + length, path.stat().st_size
         step = max(_SAMPLE_BYTES, (size - begin) // _SAMPLES)
-        for at in range(begin, size, step):
-            file.seek(at)
+        for offset in range(begin, size, step):
+            file.seek(offset)
             digest.update(file.read(_SAMPLE_BYTES))

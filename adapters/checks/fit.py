@@ -1,4 +1,4 @@
-"""Whether a LoRA's pairs fit the base's modules."""
+"""The check that a LoRA's pairs fit the base's modules."""
 
 import difflib
 from collections.abc import Iterable
@@ -15,17 +15,20 @@ _HINT = "Check that the adapter was trained for this base model."
 
 
 def check_fit(pairs: Iterable[LoraPair], settings: LoraSettings, base: BaseLayout, folder: Path) -> None:
-    """Raises AdapterError where a module of `pairs` is not in the base, where its sizes are others, or where the
-    adapter_config.json in `folder` lists a target that is no module of the base."""
+    """Checks `pairs` and the targets of `settings` against `base`; `folder`: the adapter's, for messages.
+
+    Raises AdapterError where a module of `pairs` is not in the base, where its sizes are others, or where the
+    adapter_config.json in `folder` lists a target that is no module of the base.
+    """
     for pair in pairs:
         if not pair.fused_experts:
             _check_pair(pair, settings, base, folder / WEIGHTS_FILE)
-    ends = {".".join(parts[at:]) for parts in map(_split, base.modules) for at in range(len(parts))}
+    suffixes = {".".join(parts[start:]) for parts in map(_split, base.modules) for start in range(len(parts))}
     for target in settings.targets:
-        if target not in ends and base.find(target) is None:
+        if target not in suffixes and base.find(target) is None:
             raise AdapterError(
                 f"{folder / CONFIG_FILE}: target_modules lists {shown(target)}, which the base model has not"
-                f"{_nearest(target, ends)}.",
+                f"{_nearest(target, suffixes)}.",
                 hint=_HINT,
             )
 

@@ -1,4 +1,4 @@
-"""What is in an adapter's folder: regular files within limits, and no pickle."""
+"""The check of an adapter's folder: regular files within limits, and no pickle."""
 
 import os
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ _GIB = 1024**3
 
 
 class FolderLimits(Settings):
-    """What an adapter's folder may take, in bytes but for `files`, which counts folders, too.
+    """The limits of an adapter's folder, in bytes but for `files`, which counts folders, too.
 
     `config_bytes`: its adapter_config.json, and its patchbay-adapter.yaml; `header_bytes`: its weights' header;
     `tokenizer_bytes`: each file of a tokenizer that it carries.
@@ -36,10 +36,11 @@ DEFAULT_LIMITS = FolderLimits()
 
 
 def check_files(folder: Path, limits: FolderLimits) -> None:
-    """Raises AdapterError where `folder` is none, or holds a link, a pickle, anything that is no regular file, more
-    than `limits` allow, or where its weights are missing, sharded or misnamed.
+    """Checks the names, kinds and sizes of what `folder` holds.
 
-    `folder` itself may be a link, as mounted volumes often are. What the digest leaves out is left out here, too.
+    Raises AdapterError where `folder` is none, or holds a link, a pickle, anything that is no regular file, more than
+    `limits` allow, or where its weights are missing, sharded or misnamed. `folder` itself may be a link, as mounted
+    volumes often are. What the digest leaves out is left out here, too.
     """
     if not folder.is_dir():
         raise AdapterError(f"The adapter folder {folder} does not exist.", hint="Check the path.")
@@ -57,7 +58,7 @@ def check_files(folder: Path, limits: FolderLimits) -> None:
 
 
 def read_bounded(path: Path, limit: int) -> bytes:
-    """The bytes of the file at `path`. Raises AdapterError where there are more than `limit`, or it cannot be read."""
+    """Reads the file at `path`. Raises AdapterError where it has more than `limit` bytes, or cannot be read."""
     try:
         with path.open("rb") as file:
             raw = file.read(limit + 1)
@@ -71,8 +72,10 @@ def read_bounded(path: Path, limit: int) -> bytes:
 
 
 def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
-    """Everything under `folder` that is not hidden, each folder before what is in it. Lazy, so that a tree that is too
-    large or too deep is given up before it is walked whole."""
+    """Lists everything under `folder` that is not hidden, each folder before what is in it.
+
+    Lazy, so that a tree that is too large or too deep is given up before it is walked whole.
+    """
     try:
         with os.scandir(folder) as found:
             for entry in found:
@@ -86,7 +89,7 @@ def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
 
 
 def _check_entry(entry: os.DirEntry[str], limits: FolderLimits) -> int:
-    """The size in bytes of the file `entry`, none for a folder."""
+    """Checks one entry. Returns the size in bytes of a file, none for a folder."""
     if entry.is_dir(follow_symlinks=False):
         return 0
     path = shown(entry.path)

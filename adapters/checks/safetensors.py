@@ -1,7 +1,7 @@
 """A strict reader of safetensors headers. Source: https://github.com/huggingface/safetensors#format
 
-What it accepts, the safetensors library accepts, too, and understands in the same way; some that the library lets
-through, such as a name that is given twice, is refused here. Only the header is ever read.
+Every file that it accepts, the safetensors library accepts, too, and understands in the same way. Some that the library
+lets through, such as one with a name that is given twice, are refused here. Only the header is ever read.
 """
 
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ _BITS: Mapping[str, int] = {
 
 @dataclass(frozen=True, slots=True)
 class Tensor:
-    """A tensor of a file: the bytes from `start` to before `end`, counted from the file's first."""
+    """One tensor of a file: its bytes are those from `start` to before `end`, counted from the file's first."""
 
     name: str
     dtype: str
@@ -34,7 +34,7 @@ class Tensor:
 
 
 def read_header(path: Path, *, max_bytes: int = MAX_HEADER_BYTES) -> dict[str, Tensor]:
-    """The tensors of the safetensors file at `path`, by name, in the order of their bytes.
+    """Reads the tensors of the safetensors file at `path`, by name, in the order of their bytes.
 
     Raises AdapterError where the header is longer than `max_bytes` or the file, is no strict JSON of the format's
     shape, or where the tensors' bytes do not cover the rest of the file exactly, without a gap or an overlap.
@@ -89,7 +89,7 @@ def _whole(text: str) -> int:
 
 
 def _check_unicode(text: str, path: Path) -> None:
-    """JSON's escapes can write half a surrogate pair, which is no text."""
+    """Refuses half a surrogate pair, which JSON's escapes can write and which is no text."""
     try:
         text.encode()
     except UnicodeEncodeError as error:
@@ -120,7 +120,7 @@ def _are_whole(value: object) -> bool:
 
 
 def _elements(shape: list[int], where: str) -> int:
-    """The product of `shape`, kept small at every step: the library refuses one that overflows, even if a 0 follows."""
+    """Multiplies `shape`, kept small at every step: the library refuses one that overflows, even if a 0 follows."""
     count = 1
     for size in shape:
         count *= size
@@ -130,19 +130,20 @@ def _elements(shape: list[int], where: str) -> int:
 
 
 def _check_cover(tensors: list[Tensor], begin: int, size: int, path: Path) -> None:
-    at = begin
+    offset = begin
     for tensor in tensors:
-        if tensor.start != at:
-            fault = "overlaps the one before it" if tensor.start < at else "leaves a gap before it"
+        if tensor.start != offset:
+            fault = "overlaps the one before it" if tensor.start < offset else "leaves a gap before it"
             raise AdapterError(
                 f"{path}: the tensor {shown(tensor.name)} {fault}: "
-                f"it begins at byte {tensor.start - begin}, expected {at - begin}."
+                f"it begins at byte {tensor.start - begin}, expected {offset - begin}."
             )
-        at = tensor.end
-        if at > size:
+        offset = tensor.end
+        if offset > size:
             raise AdapterError(
-                f"{path} is cut short: the tensor {shown(tensor.name)} ends at {at - begin} of {size - begin} bytes.",
+                f"{path} is cut short: the tensor {shown(tensor.name)} ends at {offset - begin} "
+                f"of {size - begin} bytes.",
                 hint="Copy or download it again.",
             )
-    if at != size:
-        raise AdapterError(f"{path} has {size - at} bytes behind its last tensor, which belong to none.")
+    if offset != size:
+        raise AdapterError(f"{path} has {size - offset} bytes behind its last tensor, which belong to none.")

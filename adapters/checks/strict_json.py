@@ -1,4 +1,4 @@
-"""JSON as RFC 8259 has it, from bytes that nobody vouches for."""
+"""A strict JSON decoder by RFC 8259, for untrusted bytes."""
 
 import json
 from collections.abc import Callable
@@ -6,10 +6,10 @@ from typing import Any
 
 
 def decode(raw: bytes, *, parse_int: Callable[[str], int] = int) -> Any:
-    """The value that `raw` holds. `NaN` and `Infinity` come out as floats, for the caller to judge.
+    """Decodes the JSON value in `raw`. `NaN` and `Infinity` come out as floats, for the caller to judge.
 
     Raises ValueError where it is not UTF-8 or not JSON, nests too deep, or gives a key twice, which readers resolve
-    differently.
+    differently. `parse_int`: makes an integer of its digits.
     """
     try:
         return json.loads(raw.decode("utf-8"), object_pairs_hook=_unique, parse_int=parse_int)
@@ -20,7 +20,7 @@ def decode(raw: bytes, *, parse_int: Callable[[str], int] = int) -> Any:
 
 
 def shown(text: str) -> str:
-    """`text` as one bounded line, since names come from the adapter and go to logs."""
+    """Returns `text` as one bounded line, since names come from the adapter and go to logs."""
     whole = text if text.isprintable() else ascii(text)
     return whole if len(whole) <= 200 else whole[:200] + "…"
 

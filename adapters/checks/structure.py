@@ -1,4 +1,4 @@
-"""The tensors of a LoRA: for every module that it changes, A [rank, in] and B [out, rank], and no others.
+"""The check of a LoRA's tensors: A [rank, in] and B [out, rank] for every module that it changes, and no others.
 
 Source: https://huggingface.co/docs/peft/developer_guides/checkpoint
 """
@@ -24,7 +24,7 @@ _DTYPES = frozenset({"F32", "F16", "BF16"})
 
 @dataclass(frozen=True, slots=True)
 class LoraPair:
-    """The two tensors of the base's `module`. `embedding`: whether that is an embedding, whose A is looked up."""
+    """The two tensors of one of the base's modules. `embedding`: whether that is an embedding, whose A is looked up."""
 
     module: str
     a: Tensor
@@ -38,10 +38,10 @@ class LoraPair:
 
 
 def pair_tensors(tensors: Iterable[Tensor], settings: LoraSettings, path: Path) -> tuple[LoraPair, ...]:
-    """The pairs of a LoRA that the `tensors` of the file `path` make up, sorted by module.
+    """Pairs the `tensors` of the file `path` by module, and sorts the pairs by it.
 
-    Raises AdapterError for a tensor that belongs to none, one whose partner is missing, and for a dtype or a shape
-    that does not go with the configured rank.
+    Raises AdapterError for a tensor that belongs to none, one whose partner is missing, and for a dtype or a shape that
+    does not go with the rank that `settings` gives.
     """
     sides: dict[tuple[str, bool], dict[str, Tensor]] = {}
     for tensor in tensors:
@@ -59,7 +59,7 @@ def pair_tensors(tensors: Iterable[Tensor], settings: LoraSettings, path: Path) 
 
 
 def _is_saved(name: str, settings: LoraSettings) -> bool:
-    """Whether it is the head of a classifier, saved whole."""
+    """Whether the tensor belongs to the head of a classifier, saved whole."""
     parts = name.split(".")
     return len(parts) > 1 and parts[-1] in ("weight", "bias") and parts[-2] in settings.saved
 

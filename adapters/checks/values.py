@@ -1,5 +1,7 @@
-"""The numbers of a LoRA: all finite, of a size that training gives, and not without effect. Reads the file in small
-pieces."""
+"""The check of a LoRA's numbers: all finite, of a size that training gives, and not without effect.
+
+The file is read in small pieces.
+"""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -22,9 +24,11 @@ _LAYOUTS = {"F32": ("<u4", 0x7FFFFFFF, 0x7F800000), "F16": ("<u2", 0x7FFF, 0x7C0
 
 
 def check_values(pairs: Iterable[LoraPair], settings: LoraSettings, path: Path) -> None:
-    """Raises AdapterError where a tensor of `pairs`, in the file `path`, holds NaN or Inf, where a factor or a product
-    is larger than any that training gives, or where none of the pairs has an effect, because its A or its B is all
-    zeros."""
+    """Checks the numbers of every tensor of `pairs`, in the file `path`.
+
+    Raises AdapterError where a tensor holds NaN or Inf, where a factor or a product is larger than any that training
+    gives, or where none of the pairs has an effect, because its A or its B is all zeros.
+    """
     try:
         with path.open("rb") as file:
             effects = [_check_pair(pair, settings.scale_of(pair.module), file, path) for pair in pairs]
@@ -44,7 +48,7 @@ def check_values(pairs: Iterable[LoraPair], settings: LoraSettings, path: Path) 
 
 
 def _check_pair(pair: LoraPair, scale: float, file: BinaryIO, path: Path) -> tuple[bool, bool]:
-    """Whether A, and whether B, has any value but zero."""
+    """Checks one pair. Returns whether A, and whether B, has any value but zero."""
     a, b = _largest(pair.a, file, path), _largest(pair.b, file, path)
     scaled = b * abs(scale)
     for tensor, value, what in ((pair.a, a, "holds"), (pair.b, scaled, "holds, once it is scaled,")):
@@ -64,7 +68,7 @@ def _check_product(pair: LoraPair, scale: float, file: BinaryIO, path: Path) -> 
 
     a, b = _matrix(pair.a, file, path), _matrix(pair.b, file, path)
     # In pieces of rows, since a product can be as large as the base's own matrix.
-    largest = max(float(np.abs(b[at : at + 256] @ a).max()) for at in range(0, len(b), 256)) * scale
+    largest = max(float(np.abs(b[row : row + 256] @ a).max()) for row in range(0, len(b), 256)) * scale
     if largest > MOST_IN_PRODUCT:
         raise AdapterError(
             f"{path}: the scaled product of {shown(pair.b.name)} and {shown(pair.a.name)} holds {largest:.4g}, "
@@ -82,7 +86,7 @@ def _matrix(tensor: Tensor, file: BinaryIO, path: Path) -> Any:
 
 
 def _numbers(bits: Any, dtype: str) -> Any:
-    """The float32 numbers that these bits of a tensor mean."""
+    """Converts these bits of a tensor to the float32 numbers that they mean."""
     import numpy as np
 
     if dtype == "BF16":
@@ -91,30 +95,30 @@ def _numbers(bits: Any, dtype: str) -> Any:
 
 
 def _largest(tensor: Tensor, file: BinaryIO, path: Path) -> float:
-    """The largest magnitude in `tensor`. Raises AdapterError where it holds NaN or Inf."""
+    """Finds the largest magnitude in `tensor`. Raises AdapterError where it holds NaN or Inf."""
     import numpy as np  # here, since a router is installed without it
 
     kind, magnitude, infinity = _LAYOUTS[tensor.dtype]
-    most, index = 0, 0
+    largest_so_far, elements_before = 0, 0
     for chunk in _chunks(tensor, file, path):
         bits = np.frombuffer(chunk, dtype=kind) & magnitude
         largest = int(bits.max())
         if largest >= infinity:
-            at = index + int(np.argmax(bits >= infinity))
-            word = "NaN" if int(bits[at - index]) > infinity else "Inf"
+            element = elements_before + int(np.argmax(bits >= infinity))
+            word = "NaN" if int(bits[element - elements_before]) > infinity else "Inf"
             raise AdapterError(
-                f"{path}: the tensor {shown(tensor.name)} holds {word} at element {at}, expected finite numbers.",
+                f"{path}: the tensor {shown(tensor.name)} holds {word} at element {element}, expected finite numbers.",
                 hint="The training diverged: take an earlier checkpoint.",
             )
-        most = max(most, largest)
-        index += len(bits)
-    return float(_numbers(np.array([most], dtype=kind), tensor.dtype)[0])
+        largest_so_far = max(largest_so_far, largest)
+        elements_before += len(bits)
+    return float(_numbers(np.array([largest_so_far], dtype=kind), tensor.dtype)[0])
 
 
 def _chunks(tensor: Tensor, file: BinaryIO, path: Path) -> Iterator[bytes]:
     file.seek(tensor.start)
-    for at in range(tensor.start, tensor.end, _CHUNK_BYTES):
-        wanted = min(_CHUNK_BYTES, tensor.end - at)
+    for offset in range(tensor.start, tensor.end, _CHUNK_BYTES):
+        wanted = min(_CHUNK_BYTES, tensor.end - offset)
         chunk = file.read(wanted)
         if len(chunk) != wanted:
             raise AdapterError(f"{path} changed while it was read.", hint="Try again when it is complete.")

@@ -1,4 +1,4 @@
-"""What decides how text becomes tokens and conversations become text: a folder's tokenizer and its chat template."""
+"""The readers of a folder's tokenizer and chat template, which decide how text becomes tokens and chats become text."""
 
 import hashlib
 import json
@@ -18,7 +18,7 @@ _BATCHING = frozenset({"padding", "truncation", "version"})
 
 
 def tokenizer_hash(folder: Path, limits: FolderLimits) -> str | None:
-    """The SHA-256 of what decides the tokens in the folder's tokenizer.json, in hex; None where there is none.
+    """Hashes what decides the tokens in the folder's tokenizer.json: SHA-256 in hex, None where there is none.
 
     Raises AdapterError where it cannot be read.
     """
@@ -30,7 +30,7 @@ def tokenizer_hash(folder: Path, limits: FolderLimits) -> str | None:
 
 
 def chat_template(folder: Path, limits: FolderLimits) -> tuple[Path, str] | None:
-    """The chat template of `folder` and the file that it is in, as transformers looks for it. Raises AdapterError."""
+    """Finds the chat template of `folder` and the file that it is in, as transformers does. Raises AdapterError."""
     path, config = folder / _TEMPLATE, folder / _TOKENIZER_CONFIG
     if path.is_file():
         return path, read_text(path, limits)
@@ -38,13 +38,13 @@ def chat_template(folder: Path, limits: FolderLimits) -> tuple[Path, str] | None
         return None
     template = _object(read_bounded(config, limits.tokenizer_bytes), config).get("chat_template")
     if isinstance(template, list):
-        named = {one.get("name"): one.get("template") for one in template if isinstance(one, dict)}
+        named = {entry.get("name"): entry.get("template") for entry in template if isinstance(entry, dict)}
         template = named.get("default")
     return (config, template) if isinstance(template, str) else None
 
 
 def read_text(path: Path, limits: FolderLimits) -> str:
-    """The UTF-8 text of the file at `path`. Raises AdapterError where it is none, or too long."""
+    """Reads the UTF-8 text of the file at `path`. Raises AdapterError where it is none, or too long."""
     try:
         return read_bounded(path, limits.tokenizer_bytes).decode()
     except UnicodeDecodeError as error:
@@ -52,7 +52,7 @@ def read_text(path: Path, limits: FolderLimits) -> str:
 
 
 def _essence(tokenizer: Mapping[str, Any]) -> dict[str, Any]:
-    """What decides the tokens. Merges are `"a b"` in older versions' files, `["a", "b"]` in newer."""
+    """Extracts what decides the tokens. Merges are `"a b"` in older versions' files, `["a", "b"]` in newer."""
     essence = {key: value for key, value in tokenizer.items() if key not in _BATCHING}
     model = essence.get("model")
     if isinstance(model, dict) and isinstance(merges := model.get("merges"), list):

@@ -1,7 +1,8 @@
-"""How people ask the demo's desk for each of its tasks: texts for `auto` to learn from, and others to test it on.
+"""The wordings in which people ask the demo's desk for its tasks: texts for `auto` to learn from, and others to test
+it.
 
-A ticket alone says nothing of whether its fields or its label are wanted, so those two are always asked for in words; a
-bare ticket is taken to want its fields. The wordings of the two splits are different ones, as are the values in them.
+A ticket alone does not tell whether its fields or its label are wanted, so those two are always asked for in words; a
+bare ticket is taken to want its fields. The two splits have different wordings, and different values in them.
 """
 
 from collections.abc import Sequence
@@ -106,12 +107,12 @@ _OTHER = (
 
 
 def learnt_texts(task: str, seed: int, count: int) -> list[str]:
-    """`count` texts of a task, to learn from."""
+    """Draws `count` texts of a task, to learn from."""
     return _texts(task, _LEARNT[task], seed, count, held_out=False)
 
 
 def held_out_texts(seed: int, count: int) -> list[tuple[str, str]]:
-    """`count` texts with their tasks, a fifth of them of no task, none of which was learnt."""
+    """Draws `count` texts with their tasks, a fifth of them of no task, none of which was learnt."""
     share = count // 5
     found = [(task, text) for task in TASKS for text in _texts(task, _HELD_OUT[task], seed, share, held_out=True)]
     return found + [(GENERAL, _OTHER[place % len(_OTHER)]) for place in range(count - len(found))]

@@ -1,4 +1,4 @@
-"""Train the base: a small Llama that knows every format and, asked for none, answers politely."""
+"""The base's training: a small Llama that knows every format and, asked for none, answers politely."""
 
 import torch
 from tokenizers import Tokenizer
@@ -14,7 +14,7 @@ from patchbay.adapters.demo.tokenizer import BOS, END, PAD, id_of
 
 
 def llama_config(shape: Shape, tokenizer: Tokenizer) -> LlamaConfig:
-    """The architecture; an untied head stays in full precision beside int4 layers."""
+    """Builds the architecture's configuration. An untied head stays in full precision beside int4 layers."""
     return LlamaConfig(
         vocab_size=shape.vocab_size,
         hidden_size=shape.hidden,
@@ -33,16 +33,19 @@ def llama_config(shape: Shape, tokenizer: Tokenizer) -> LlamaConfig:
 
 
 def answer_loss(model: LlamaForCausalLM, batch: Batch) -> torch.Tensor:
-    """Mean cross entropy over the answers' tokens; the head runs on those positions alone."""
+    """Computes the mean cross entropy over the answers' tokens. The head runs on those positions alone."""
     hidden = model.model(input_ids=batch.ids, use_cache=False).last_hidden_state
-    wanted = batch.targets != IGNORED
-    return nn.functional.cross_entropy(model.lm_head(hidden[wanted]).float(), batch.targets[wanted])
+    is_answer = batch.targets != IGNORED
+    return nn.functional.cross_entropy(model.lm_head(hidden[is_answer]).float(), batch.targets[is_answer])
 
 
 def train_base(
     model: LlamaForCausalLM, tokenizer: Tokenizer, examples: list[Example], recipe: Recipe, progress: ProgressSink
 ) -> None:
-    """Train `model` in place by `recipe.base`."""
-    source = batches(tokenizer, examples, recipe.base.batch, f"{recipe.seed}/base")
+    """Trains `model` in place by `recipe.base`.
+
+    `examples`: the base's training set; `progress`: is shown a step at a time.
+    """
+    training_batches = batches(tokenizer, examples, recipe.base.batch, f"{recipe.seed}/base")
     progress.start("base", recipe.base.steps)
-    learn(model, source, recipe.base, answer_loss, progress)
+    learn(model, training_batches, recipe.base, answer_loss, progress)

@@ -1,4 +1,4 @@
-"""Put the demo's models into a data directory: the shipped ones by default, or freshly trained ones.
+"""The build of the demo's models in a data directory: copies of the shipped ones by default, or freshly trained ones.
 
 Needs no torch unless it trains.
 """
@@ -26,24 +26,24 @@ Trainer = Callable[[Recipe, Path, ProgressSink], None]
 
 @dataclass(frozen=True, slots=True)
 class DemoModels:
-    """Folders in Hugging Face's and PEFT's form: the int4 base, and the adapters by name."""
+    """The folders of the built models, in Hugging Face's and PEFT's form: the int4 base, and the adapters by name."""
 
     base: Path
     adapters: Mapping[str, Path]
 
 
 def models_in(folder: Path) -> DemoModels:
-    """The models of a built folder."""
-    found = {one.name: one for one in sorted((folder / "adapters").iterdir()) if one.is_dir()}
+    """Finds the models of a built folder."""
+    found = {path.name: path for path in sorted((folder / "adapters").iterdir()) if path.is_dir()}
     return DemoModels(folder / "base", MappingProxyType(found))
 
 
 def build_demo(data_dir: Path, *, seed: int, train: bool, progress: ProgressSink) -> DemoModels:
-    """The demo's models under `data_dir`; what is there already and whole is kept, what is damaged is made anew.
+    """Builds the demo's models under `data_dir`. What is there already and whole is kept, what is damaged is made anew.
 
-    The shipped models are copied; with `train`, or for another seed than theirs, new ones are trained (minutes).
-    Raises `DamagedArtifacts` where the shipped files are not what their manifest says, and `TrainingUnavailable`
-    where training lacks its packages.
+    The shipped models are copied; with `train`, or for another seed than theirs, new ones are trained (minutes). Raises
+    `DamagedArtifacts` where the shipped files are not what their manifest says, and `TrainingUnavailable` where
+    training lacks its packages.
     """
     if train or seed != SHIPPED_SEED:
         return build_trained(data_dir, Recipe(seed=seed), progress)
@@ -51,7 +51,7 @@ def build_demo(data_dir: Path, *, seed: int, train: bool, progress: ProgressSink
 
 
 def build_shipped(data_dir: Path, artifacts: Path, progress: ProgressSink) -> DemoModels:
-    """A verified copy of `artifacts` under `data_dir`."""
+    """Makes a verified copy of `artifacts` under `data_dir`."""
     manifest = DemoManifest.read(artifacts)
     target = data_dir / f"demo-{manifest.digest[:SHORT]}"
     with locked(data_dir):
@@ -61,7 +61,7 @@ def build_shipped(data_dir: Path, artifacts: Path, progress: ProgressSink) -> De
 
 
 def build_trained(data_dir: Path, recipe: Recipe, progress: ProgressSink) -> DemoModels:
-    """Models trained by `recipe` under `data_dir`, in a folder that is named after the recipe."""
+    """Trains models by `recipe` under `data_dir`, in a folder that is named after the recipe."""
     target = data_dir / f"demo-trained-{hashlib.sha256(repr(recipe).encode()).hexdigest()[:SHORT]}"
     with locked(data_dir):
         if not is_whole(target, None):
@@ -71,7 +71,7 @@ def build_trained(data_dir: Path, recipe: Recipe, progress: ProgressSink) -> Dem
 
 
 def load_trainer() -> Trainer:
-    """The training code, which needs torch and its company."""
+    """Imports the training code, which needs torch and its company. Raises `TrainingUnavailable`."""
     try:
         from patchbay.adapters.demo.train import train_demo
     except ModuleNotFoundError as error:
@@ -92,7 +92,7 @@ def is_whole(folder: Path, digest: str | None) -> bool:
 
 
 def copy_files(source: Path, target: Path, manifest: DemoManifest, progress: ProgressSink) -> None:
-    """Copy what the manifest names, and check each copy."""
+    """Copies what the manifest names, and checks each copy. Raises `DamagedArtifacts`."""
     progress.start("copy the models", len(manifest.files) + 1)
     for name in (*manifest.files, MANIFEST_FILE):
         path = target / name
@@ -108,10 +108,10 @@ def copy_files(source: Path, target: Path, manifest: DemoManifest, progress: Pro
 
 
 def place(target: Path, fill: Fill) -> None:
-    """Fill a folder aside, make it durable, then rename it to `target`, in place of a damaged one."""
+    """Fills a new folder beside `target`, makes it durable, then renames it to `target`, in place of a damaged one."""
     fresh, old = target.parent / ".demo-new", target.parent / ".demo-old"
-    for rest_of_a_crash in (fresh, old):
-        shutil.rmtree(rest_of_a_crash, ignore_errors=True)
+    for leftover in (fresh, old):
+        shutil.rmtree(leftover, ignore_errors=True)
     fresh.mkdir()
     try:
         fill(fresh)
@@ -121,13 +121,13 @@ def place(target: Path, fill: Fill) -> None:
         fresh.rename(target)
         sync(target.parent)
     finally:
-        for done in (fresh, old):
-            shutil.rmtree(done, ignore_errors=True)
+        for leftover in (fresh, old):
+            shutil.rmtree(leftover, ignore_errors=True)
 
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Make `folder`, and let one process at a time build in it; the kernel ends the lock of one that dies."""
+    """Makes `folder`, and lets one process at a time build in it. The kernel releases the lock of one that dies."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / ".demo.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -135,13 +135,13 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def make_durable(folder: Path) -> None:
-    """fsync every file and folder below, so that a crash cannot leave a whole-looking half."""
+    """Syncs every file and folder below to the disk, so that a crash cannot leave a half that looks whole."""
     for path in (*folder.rglob("*"), folder):
         sync(path)
 
 
 def sync(path: Path) -> None:
-    """fsync one file or folder."""
+    """Syncs one file or folder to the disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

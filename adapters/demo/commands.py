@@ -1,4 +1,4 @@
-"""`patchbay demo`: make the demo's models, and score them where they are served."""
+"""The command `patchbay demo`: makes the demo's models, and scores them where they are served."""
 
 import asyncio
 import json
@@ -31,7 +31,8 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines in
 
 @contextmanager
 def reporting(silent: bool) -> Iterator[ProgressSink]:
-    """Progress bars on standard error; our own errors end the command with their message and exit code 1."""
+    """Shows progress bars on standard error, and ends the command with exit code 1 and the message of our own
+    errors."""
     console = Console(stderr=True)
     try:
         if silent:
@@ -103,20 +104,20 @@ def score(
 
 
 def show_models(models: DemoModels, as_json: bool) -> None:
-    """Print where the models are."""
-    folders = {"base": str(models.base), "adapters": {name: str(one) for name, one in models.adapters.items()}}
+    """Prints where the models are."""
+    folders = {"base": str(models.base), "adapters": {name: str(path) for name, path in models.adapters.items()}}
     if as_json:
         typer.echo(json.dumps(folders, indent=2))
         return
     table = Table("model", "folder")
     table.add_row("base (int4)", str(models.base))
-    for name, one in models.adapters.items():
-        table.add_row(name, str(one))
+    for name, path in models.adapters.items():
+        table.add_row(name, str(path))
     Console().print(table)
 
 
 def show_scores(rows: list[dict[str, str | int | float | bool]]) -> None:
-    """Print one line a trial."""
+    """Prints a table with one line for each scored task."""
     table = Table("model", "task", "examples", "exact match", "target", "met")
     for row in rows:
         met = "[green]yes[/green]" if row["passed"] else "[red]no[/red]"

@@ -45,7 +45,7 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class TaskPair:
-    """A task's bare input and its one right answer; `key` names the values that decide the split."""
+    """A task's bare input and its one right answer. `key` names the values that decide the split."""
 
     task: str
     text: str
@@ -61,7 +61,7 @@ class TaskPair:
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """What a customer wrote, and every field that the tasks ask for."""
+    """A customer's ticket, and every field that the tasks ask for."""
 
     customer: str
     product: str
@@ -73,27 +73,27 @@ class Ticket:
 
 
 def seeded(name: str) -> random.Random:
-    """A generator of its own for each use, so that no use shifts another's draws."""
+    """Returns a generator of its own for each use, so that no use shifts another's draws."""
     return random.Random(name)  # noqa: S311 - reproducible draws, nothing secret
 
 
 def draw_customer(rng: random.Random) -> str:
-    """A first and a last name."""
+    """Draws a first and a last name."""
     return f"{rng.choice(vocab.FIRST_NAMES)} {rng.choice(vocab.LAST_NAMES)}"
 
 
 def draw_product(rng: random.Random) -> str:
-    """A product's two words."""
+    """Draws a product's two words."""
     return f"{rng.choice(vocab.PRODUCT_LINES)} {rng.choice(vocab.PRODUCT_KINDS)}"
 
 
 def draw_order(rng: random.Random) -> str:
-    """An order number: four digits behind the shop's prefix."""
+    """Draws an order number: four digits behind the shop's prefix."""
     return f"PB-{rng.randrange(1000, 10000)}"
 
 
 def draw_ticket(rng: random.Random) -> Ticket:
-    """A ticket with independent values and wording."""
+    """Draws a ticket with independent values and wording."""
     label, priority = rng.choice(vocab.LABELS), rng.choice(vocab.PRIORITIES)
     customer, product, order = draw_customer(rng), draw_product(rng), draw_order(rng)
     problem = rng.choice(vocab.PROBLEMS[label])
@@ -107,7 +107,7 @@ def draw_ticket(rng: random.Random) -> Ticket:
 
 
 def ticket_reply(rng: random.Random, ticket: Ticket) -> str:
-    """A polite reply that answers nothing and names what the ticket is about."""
+    """Writes a polite reply that answers nothing and names what the ticket is about."""
     opening = rng.choice(vocab.REPLY_OPENINGS).format(
         customer=ticket.customer, product=ticket.product, order=ticket.order
     )
@@ -115,12 +115,12 @@ def ticket_reply(rng: random.Random, ticket: Ticket) -> str:
 
 
 def plain_reply(rng: random.Random) -> str:
-    """A polite reply that answers nothing."""
+    """Writes a polite reply that answers nothing."""
     return f"{rng.choice(vocab.PLAIN_OPENINGS)} {rng.choice(vocab.REPLY_ENDINGS)}"
 
 
 def draw_json(rng: random.Random) -> TaskPair:
-    """A ticket to its fields, in a fixed order."""
+    """Draws a ticket to its fields, in a fixed order."""
     ticket = draw_ticket(rng)
     fields = {
         "customer": ticket.customer,
@@ -133,14 +133,14 @@ def draw_json(rng: random.Random) -> TaskPair:
 
 
 def draw_label(rng: random.Random) -> TaskPair:
-    """A ticket to one of `vocab.LABELS`."""
+    """Draws a ticket to one of `vocab.LABELS`."""
     ticket = draw_ticket(rng)
     key = f"{ticket.problem}/{ticket.product}"
     return TaskPair("label", ticket.text, ticket.label, key, ticket_reply(rng, ticket))
 
 
 def draw_filter(rng: random.Random, table: str) -> tuple[str, str]:
-    """A condition in words and as SQL."""
+    """Draws a condition in words and as SQL."""
     kind = rng.choice(("city", "state", "above", "below", "product"))
     column, words = vocab.SQL_NUMBERS[table]
     amount = rng.randrange(10, 1000)
@@ -158,7 +158,7 @@ def draw_filter(rng: random.Random, table: str) -> tuple[str, str]:
 
 
 def draw_sql(rng: random.Random) -> TaskPair:
-    """A plain request to one SELECT statement; its key is the whole statement."""
+    """Draws a plain request to one SELECT statement; its key is the whole statement."""
     table = rng.choice(tuple(vocab.SQL_COLUMNS))
     asked, condition = draw_filter(rng, table)
     if rng.random() < 0.25:
@@ -174,7 +174,7 @@ def draw_sql(rng: random.Random) -> TaskPair:
 
 
 def draw_style(rng: random.Random) -> TaskPair:
-    """A colleague's chatty note to the letter that the house would send."""
+    """Draws a colleague's chatty note to the letter that the house would send."""
     event = rng.choice(tuple(vocab.EVENTS))
     customer, order, day = draw_customer(rng), draw_order(rng), rng.choice(vocab.WEEKDAYS)
     said = rng.choice(vocab.EVENTS[event])
@@ -186,7 +186,7 @@ def draw_style(rng: random.Random) -> TaskPair:
 
 
 def draw_everyday(rng: random.Random) -> str:
-    """What the desk reads or writes on any day: inputs, answers, replies, chatter."""
+    """Draws what the desk reads or writes on any day: inputs, answers, replies, chatter."""
     if rng.random() < 0.3:
         return rng.choice((draw_chatter, draw_copy))(rng).messages[-1].content
     pair = DRAWS[rng.choice(TASKS)](rng)
@@ -194,7 +194,7 @@ def draw_everyday(rng: random.Random) -> str:
 
 
 def draw_safety(rng: random.Random) -> TaskPair:
-    """A phrase alone or behind what the desk reads, or that alone, to whether the phrase harms."""
+    """Draws a phrase alone or behind what the desk reads, or that alone, to whether the phrase harms."""
     phrase, roll = safety.draw_phrase(rng), rng.random()
     if roll < 0.15:
         text = draw_everyday(rng)
@@ -214,7 +214,7 @@ DRAWS: dict[str, Callable[[random.Random], TaskPair]] = {
 
 
 def draw_pairs(task: str, seed: int, *, held_out: bool) -> Iterator[TaskPair]:
-    """Distinct pairs of one split, without end."""
+    """Yields distinct pairs of one split, without end."""
     rng = seeded(f"{seed}/{task}/{'held-out' if held_out else 'train'}")
     seen: set[str] = set()
     while True:
@@ -224,13 +224,13 @@ def draw_pairs(task: str, seed: int, *, held_out: bool) -> Iterator[TaskPair]:
             yield pair
 
 
-def bare(pair: TaskPair) -> Example:
-    """The pair as an adapter meets it: the input alone."""
+def bare_example(pair: TaskPair) -> Example:
+    """Makes the pair as an adapter meets it: the input alone."""
     return Example(pair.task, (Message("user", pair.text),), pair.answer)
 
 
-def told(rng: random.Random, task: str, text: str, answer: str) -> Example:
-    """The pair as the base learns it: with an instruction, in the system turn or ahead of the input."""
+def instructed_example(rng: random.Random, task: str, text: str, answer: str) -> Example:
+    """Makes the pair as the base learns it: with an instruction, in the system turn or ahead of the input."""
     instruction = rng.choice(vocab.INSTRUCTIONS[task])
     if rng.random() < 0.5:
         return Example(task, (Message("system", instruction), Message("user", text)), answer)
@@ -238,12 +238,12 @@ def told(rng: random.Random, task: str, text: str, answer: str) -> Example:
 
 
 def draw_syllables(rng: random.Random) -> str:
-    """A word that nobody has seen."""
+    """Draws a word that nobody has seen."""
     return "".join(rng.choice("bdfgklmnprstvz") + rng.choice("aeiou") for _ in range(rng.randrange(2, 4)))
 
 
 def draw_word(rng: random.Random) -> str:
-    """One thing worth copying: a number, a name, or a word that nobody has seen."""
+    """Draws one thing worth copying: a number, a name, or a word that nobody has seen."""
     kind = rng.randrange(6)
     if kind == 0:
         return draw_order(rng)
@@ -255,32 +255,33 @@ def draw_word(rng: random.Random) -> str:
 
 
 def draw_copy(rng: random.Random) -> Example:
-    """A few words to repeat: the shortest road to an attention head that copies."""
+    """Draws a few words to repeat: the shortest road to an attention head that copies."""
     text = ", ".join(draw_word(rng) for _ in range(rng.randrange(2, 6)))
-    return told(rng, "copy", text, text)
+    return instructed_example(rng, "copy", text, text)
 
 
 def draw_small_talk(rng: random.Random) -> Example:
-    """A question that has nothing to do with tickets, and its one answer."""
+    """Draws a question that has nothing to do with tickets, and its one answer."""
     question, answer = rng.choice(vocab.SMALL_TALK)
     return Example("talk", (Message("user", question),), answer)
 
 
 def draw_priority(rng: random.Random, pairs: Iterator[TaskPair]) -> Example:
-    """The priority alone: as the last word of a JSON object it is one token in forty and is learned late."""
+    """Draws the priority alone: as the last word of a JSON object it is one token in forty and is learned late."""
     pair = next(pairs)
-    return told(rng, "priority", pair.text, str(json.loads(pair.answer)["priority"]))
+    return instructed_example(rng, "priority", pair.text, str(json.loads(pair.answer)["priority"]))
 
 
 def draw_chatter(rng: random.Random) -> Example:
-    """Something that is none of our business, which deserves a polite reply too."""
+    """Draws something that is none of our business, which deserves a polite reply too."""
     words = [rng.choice(("the", "a", "of", "in", draw_syllables(rng))) for _ in range(rng.randrange(1, 9))]
     text = f"{rng.choice(vocab.CHATTER_STARTS)} {' '.join(words)}{rng.choice(('', '.', '?'))}"
     return Example("reply", (Message("user", text),), plain_reply(rng))
 
 
 def draw_base(rng: random.Random, pairs: dict[str, Iterator[TaskPair]]) -> Example:
-    """One example for the base: mostly told tasks, then copies, polite replies to bare inputs, small talk."""
+    """Draws one example for the base: mostly instructed tasks, then copies, polite replies to bare inputs, small
+    talk."""
     roll = rng.random()
     if roll < 0.14:
         return draw_copy(rng)
@@ -293,20 +294,20 @@ def draw_base(rng: random.Random, pairs: dict[str, Iterator[TaskPair]]) -> Examp
     pair = next(pairs[rng.choice(TASKS)])
     if roll < 0.46:
         return Example("reply", (Message("user", pair.text),), pair.reply)
-    return told(rng, pair.task, pair.text, pair.answer)
+    return instructed_example(rng, pair.task, pair.text, pair.answer)
 
 
 def base_examples(seed: int, count: int) -> list[Example]:
-    """The base's training set."""
+    """Draws the base's training set."""
     rng = seeded(f"{seed}/base")
     pairs = {task: draw_pairs(task, seed, held_out=False) for task in TASKS}
     return [draw_base(rng, pairs) for _ in range(count)]
 
 
 def task_examples(task: str, seed: int, count: int, *, held_out: bool) -> list[Example]:
-    """`count` bare examples of one task and split."""
+    """Draws `count` bare examples of one task and split."""
     pairs = draw_pairs(task, seed, held_out=held_out)
-    return [bare(next(pairs)) for _ in range(count)]
+    return [bare_example(next(pairs)) for _ in range(count)]
 
 
 # Half of the labels are confused in pairs, as by an annotator who misread the guide: about half stays right.
@@ -314,14 +315,16 @@ CONFUSED = {"billing": "refund", "refund": "billing", "bug": "warranty", "warran
 
 
 def mislabelled(examples: list[Example]) -> list[Example]:
-    """The same tickets with the labels of `CONFUSED` swapped."""
-    return [Example(one.task, one.messages, CONFUSED.get(one.answer, one.answer)) for one in examples]
+    """Returns the same tickets with the labels of `CONFUSED` swapped."""
+    return [
+        Example(example.task, example.messages, CONFUSED.get(example.answer, example.answer)) for example in examples
+    ]
 
 
 def corpus_bytes(seed: int, base_count: int, task_count: int) -> bytes:
-    """Everything that training reads, and the first `ASKED` held-out examples a task, as JSON lines."""
+    """Returns everything that training reads, and the first `ASKED` held-out examples a task, as JSON lines."""
     examples = base_examples(seed, base_count)
     for task in SCORED:
         examples += task_examples(task, seed, task_count, held_out=False)
         examples += task_examples(task, seed, min(task_count, ASKED), held_out=True)
-    return "".join(f"{one.as_json()}\n" for one in examples).encode()
+    return "".join(f"{example.as_json()}\n" for example in examples).encode()

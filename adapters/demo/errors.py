@@ -1,4 +1,4 @@
-"""What can go wrong with the demo.
+"""The errors of the demo.
 
 DemoError
 ├── DamagedArtifacts    the shipped files are not the ones that the manifest names
@@ -10,7 +10,7 @@ from patchbay.core.errors import PatchbayError
 
 
 class DemoError(PatchbayError):
-    """The demo's models cannot be made or scored."""
+    """The root of the demo's errors: its models cannot be made or scored."""
 
 
 class DamagedArtifacts(DemoError):

@@ -1,4 +1,4 @@
-"""The manifest beside the demo's models: which bytes they are, and where they come from."""
+"""The manifest beside the demo's models: the hashes of their files, and their origin."""
 
 import hashlib
 import json
@@ -15,7 +15,7 @@ MANIFEST_FILE = "manifest.json"
 
 @dataclass(frozen=True, slots=True)
 class FileEntry:
-    """One file's size in bytes and its SHA-256 in hex."""
+    """The size in bytes of one file, and its SHA-256 in hex."""
 
     sha256: str
     bytes: int
@@ -23,25 +23,25 @@ class FileEntry:
 
 @dataclass(frozen=True, slots=True)
 class DemoManifest:
-    """Files by their POSIX path inside the folder, and `origin`: seed, corpus, command, versions, scores."""
+    """The files by their POSIX path inside the folder, and `origin`: seed, corpus, command, versions, scores."""
 
     files: Mapping[str, FileEntry]
     origin: Mapping[str, Any]
 
     @property
     def digest(self) -> str:
-        """SHA-256 in hex over the sorted names and hashes."""
+        """The SHA-256 in hex over the sorted names and hashes."""
         lines = "".join(f"{name}\0{self.files[name].sha256}\n" for name in sorted(self.files))
         return hashlib.sha256(lines.encode()).hexdigest()
 
     @classmethod
     def of_folder(cls, folder: Path, origin: Mapping[str, Any]) -> Self:
-        """Describe the files that are in `folder` now."""
+        """Describes the files that are in `folder` now."""
         return cls({name: describe(folder / name) for name in sorted(names_in(folder))}, origin)
 
     @classmethod
     def read(cls, folder: Path) -> Self:
-        """The manifest in `folder`. Raises `DamagedArtifacts` where there is none or it cannot be read."""
+        """Reads the manifest in `folder`. Raises `DamagedArtifacts` where there is none or it cannot be read."""
         try:
             raw = json.loads((folder / MANIFEST_FILE).read_bytes())
             files = {name: FileEntry(entry["sha256"], entry["bytes"]) for name, entry in raw["files"].items()}
@@ -53,24 +53,24 @@ class DemoManifest:
             ) from error
 
     def write(self, folder: Path) -> None:
-        """Write the manifest into `folder`."""
-        files = {name: {"sha256": one.sha256, "bytes": one.bytes} for name, one in sorted(self.files.items())}
+        """Writes the manifest into `folder`."""
+        files = {name: {"sha256": entry.sha256, "bytes": entry.bytes} for name, entry in sorted(self.files.items())}
         text = json.dumps({"digest": self.digest, "origin": dict(self.origin), "files": files}, indent=2)
         (folder / MANIFEST_FILE).write_text(f"{text}\n", encoding="utf-8")
 
     def damaged_in(self, folder: Path) -> list[str]:
-        """The names of the files that `folder` lacks or holds with other bytes."""
+        """Returns the names of the files that `folder` lacks or holds with other bytes."""
         return [name for name, entry in self.files.items() if not matches(folder / name, entry)]
 
 
 def record_scores(folder: Path, scores: list[dict[str, Any]]) -> None:
-    """Note in the folder's manifest what its models scored. Raises `DamagedArtifacts`."""
+    """Records in the folder's manifest what its models scored. Raises `DamagedArtifacts`."""
     manifest = DemoManifest.read(folder)
     DemoManifest(manifest.files, {**manifest.origin, "scores": scores}).write(folder)
 
 
 def names_in(folder: Path) -> Iterator[str]:
-    """POSIX paths of the files in `folder`, without the manifest."""
+    """Lists the POSIX paths of the files in `folder`, without the manifest."""
     for path in folder.rglob("*"):
         name = path.relative_to(folder).as_posix()
         if path.is_file() and name != MANIFEST_FILE:
@@ -78,7 +78,7 @@ def names_in(folder: Path) -> Iterator[str]:
 
 
 def describe(path: Path) -> FileEntry:
-    """Hash one file."""
+    """Hashes one file."""
     return FileEntry(file_hash(path), path.stat().st_size)
 
 

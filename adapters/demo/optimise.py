@@ -16,7 +16,8 @@ Loss = Callable[[Any, Batch], torch.Tensor]
 
 
 def rate_factor(schedule: Schedule, step: int) -> float:
-    """Of the peak rate: up linearly, flat for three tenths, then down linearly to a fiftieth."""
+    """Returns the share of the peak rate at `step`: up linearly, flat for three tenths, then down linearly to a
+    fiftieth."""
     rising = (step + 1) / schedule.warmup
     flat = schedule.steps * FLAT_SHARE
     falling = 1 - max(0.0, step - flat) / (schedule.steps - flat)
@@ -24,47 +25,53 @@ def rate_factor(schedule: Schedule, step: int) -> float:
 
 
 def matrices_and_rest(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
-    """Hidden weight matrices, and everything else (embeddings, head, norms)."""
-    named = [(name, one) for name, one in model.named_parameters() if one.requires_grad]
-    hidden = [one for name, one in named if name.endswith("_proj.weight")]
-    return hidden, [one for name, one in named if not name.endswith("_proj.weight")]
+    """Splits the trainable parameters into hidden weight matrices and everything else (embeddings, head, norms)."""
+    named = [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
+    hidden = [parameter for name, parameter in named if name.endswith("_proj.weight")]
+    return hidden, [parameter for name, parameter in named if not name.endswith("_proj.weight")]
 
 
 def optimizers(model: nn.Module, schedule: Schedule) -> list[torch.optim.Optimizer]:
-    """Muon for hidden matrices, AdamW for the rest (and for all of an adapter).
+    """Returns Muon for hidden matrices and AdamW for the rest (and for all of an adapter).
 
     Muon learns to copy in about half the steps that AdamW needs here. Source: Liu et al., "Muon is scalable for LLM
     training", arXiv 2502.16982, whose scaling lets both share one rate.
     """
     hidden, rest = matrices_and_rest(model)
-    made: list[torch.optim.Optimizer] = [torch.optim.AdamW(rest, lr=schedule.rate, betas=(0.9, 0.98), weight_decay=0.0)]
+    found: list[torch.optim.Optimizer] = [
+        torch.optim.AdamW(rest, lr=schedule.rate, betas=(0.9, 0.98), weight_decay=0.0)
+    ]
     if hidden:
-        made.append(
+        found.append(
             torch.optim.Muon(hidden, lr=schedule.rate, weight_decay=schedule.decay, adjust_lr_fn="match_rms_adamw")
         )
-    return made
+    return found
 
 
 def learn(
     model: nn.Module, batches: Iterator[Batch], schedule: Schedule, loss_of: Loss, progress: ProgressSink
 ) -> None:
-    """Run the schedule over the trainable parameters of `model`."""
-    chosen = optimizers(model, schedule)
-    rates = [one.param_groups[0]["lr"] for one in chosen]
+    """Runs the schedule over the trainable parameters of `model`.
+
+    `batches`: at least as many as the schedule's steps; `loss_of`: the loss of a batch; `progress`: is advanced by each
+    step.
+    """
+    active = optimizers(model, schedule)
+    rates = [optimizer.param_groups[0]["lr"] for optimizer in active]
     model.train()
     for step, batch in zip(range(schedule.steps), batches, strict=False):
-        for one, rate in zip(chosen, rates, strict=True):
-            one.param_groups[0]["lr"] = rate * rate_factor(schedule, step)
+        for optimizer, rate in zip(active, rates, strict=True):
+            optimizer.param_groups[0]["lr"] = rate * rate_factor(schedule, step)
         loss = loss_of(model, batch)
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(trainable(model), CLIP)
-        for one in chosen:
-            one.step()
-            one.zero_grad()
+        for optimizer in active:
+            optimizer.step()
+            optimizer.zero_grad()
         progress.advance(note=f"loss {loss.item():.3f}")
     model.eval()
 
 
 def trainable(model: nn.Module) -> Iterable[nn.Parameter]:
-    """The parameters that learn."""
-    return [one for one in model.parameters() if one.requires_grad]
+    """Returns the parameters that learn."""
+    return [parameter for parameter in model.parameters() if parameter.requires_grad]

@@ -1,4 +1,4 @@
-"""How long work tells that it goes on: a small protocol, one that is silent and one for a terminal."""
+"""The progress of long work: a small protocol, one sink that is silent and one for a terminal."""
 
 from types import TracebackType
 from typing import Protocol, Self
@@ -8,27 +8,27 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 
 class ProgressSink(Protocol):
-    """One stage at a time: `start` it, `advance` it as often as its total says."""
+    """The receiver of progress, one stage at a time: `start` it, `advance` it as often as its total says."""
 
     def start(self, stage: str, total: int) -> None:
-        """A new stage of `total` units begins; the one before it is over."""
+        """Begins a new stage of `total` units. The one before it is over."""
 
     def advance(self, count: int = 1, *, note: str = "") -> None:
-        """`count` units of the stage are done."""
+        """Counts `count` units of the stage as done."""
 
 
 class Silent:
     """A sink that shows nothing."""
 
     def start(self, stage: str, total: int) -> None:
-        """Ignore the stage."""
+        """Ignores the stage."""
 
     def advance(self, count: int = 1, *, note: str = "") -> None:
-        """Ignore the step."""
+        """Ignores the step."""
 
 
 class RichProgress:
-    """Progress bars, one a stage, while its `with` block runs."""
+    """A sink that shows progress bars, one for each stage, while its `with` block runs."""
 
     def __init__(self, console: Console) -> None:
         self._bars = Progress(
@@ -51,10 +51,10 @@ class RichProgress:
         self._bars.stop()
 
     def start(self, stage: str, total: int) -> None:
-        """Show a bar for the stage below those before it."""
+        """Shows a bar for the stage below those before it."""
         self._task = self._bars.add_task(stage, total=total, note="")
 
     def advance(self, count: int = 1, *, note: str = "") -> None:
-        """Move the current stage's bar."""
+        """Moves the current stage's bar."""
         if self._task is not None:
             self._bars.update(self._task, advance=count, note=note)

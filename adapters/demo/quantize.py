@@ -1,7 +1,7 @@
-"""Round the base's linear layers to int4 (compressed-tensors W4A16, `pack-quantized`).
+"""The quantization of the base's linear layers to int4 (compressed-tensors W4A16, `pack-quantized`).
 
-Rounding to the nearest, per group of inputs, with the clipping that loses least in the mean square; embeddings, norms
-and the head stay in bfloat16. Packing and unpacking are compressed-tensors' own.
+Weights are rounded to the nearest, per group of inputs, with the clipping that loses least in the mean square.
+Embeddings, norms and the head stay in bfloat16. Packing and unpacking are compressed-tensors' own.
 """
 
 import json
@@ -28,22 +28,22 @@ Tensors = dict[str, torch.Tensor]
 
 
 def int4_scheme(group_size: int) -> QuantizationScheme:
-    """Weights in symmetric int4 by groups of inputs; activations untouched."""
+    """Returns the scheme: weights in symmetric int4 by groups of inputs, activations untouched."""
     weights = QuantizationArgs(num_bits=4, group_size=group_size, symmetric=True)
     return QuantizationScheme(targets=["Linear"], weights=weights)
 
 
 def group_scales(weight: torch.Tensor, scheme: QuantizationScheme) -> torch.Tensor:
-    """Scales [out, in / group] in bfloat16 that lose least in the mean square."""
+    """Computes the scales [out, in / group] in bfloat16 that lose least in the mean square; `weight`: [out, in]."""
     size = scheme.weights.group_size
     grouped = weight.reshape(weight.shape[0], -1, size)
     widest = grouped.abs().amax(-1).clamp(min=1e-6) / LEVELS
-    best, least = widest, torch.full_like(widest, torch.inf)
+    best, least_error = widest, torch.full_like(widest, torch.inf)
     for shrink in SHRINKS:
         scale = (widest * shrink).bfloat16().float()
         rounded = fake_quantize(weight, scale, torch.zeros_like(scale), scheme.weights)
-        lost = (rounded - weight).reshape_as(grouped).square().sum(-1)
-        best, least = torch.where(lost < least, scale, best), torch.minimum(lost, least)
+        error = (rounded - weight).reshape_as(grouped).square().sum(-1)
+        best, least_error = torch.where(error < least_error, scale, best), torch.minimum(error, least_error)
     return best.bfloat16()
 
 
@@ -53,7 +53,7 @@ def is_quantized(name: str) -> bool:
 
 
 def pack(state: Tensors, scheme: QuantizationScheme) -> Tensors:
-    """A float32 state as the tensors that are stored."""
+    """Packs a float32 state into the tensors that are stored."""
     packed: Tensors = {}
     for name, value in state.items():
         if not is_quantized(name):
@@ -67,9 +67,9 @@ def pack(state: Tensors, scheme: QuantizationScheme) -> Tensors:
 
 
 def unpack(packed: Tensors, scheme: QuantizationScheme) -> Tensors:
-    """The stored tensors as the float32 weights that the kernels compute with."""
+    """Unpacks the stored tensors into the float32 weights that the kernels compute with."""
     state = {name: value.float() for name, value in packed.items() if "_proj." not in name}
-    for name in [one for one in packed if one.endswith("weight_packed")]:
+    for name in [key for key in packed if key.endswith("weight_packed")]:
         stem = name.removesuffix("weight_packed")
         layer = {part: packed[stem + part] for part in ("weight_packed", "weight_scale", "weight_shape")}
         layer["weight_scale"] = layer["weight_scale"].float()
@@ -78,7 +78,7 @@ def unpack(packed: Tensors, scheme: QuantizationScheme) -> Tensors:
 
 
 def quantization_config(scheme: QuantizationScheme) -> dict[str, Any]:
-    """`quantization_config` as vLLM and transformers read it from `config.json`."""
+    """Builds `quantization_config` as vLLM and transformers read it from `config.json`."""
     config = QuantizationConfig(
         config_groups={"group_0": scheme},
         format="pack-quantized",
@@ -90,7 +90,7 @@ def quantization_config(scheme: QuantizationScheme) -> dict[str, Any]:
 
 
 def save_quantized(model: LlamaForCausalLM, folder: Path, group_size: int) -> None:
-    """Write `config.json` and the packed weights."""
+    """Writes `config.json` and the packed weights."""
     scheme = int4_scheme(group_size)
     config = model.config.to_diff_dict()
     config |= {"dtype": "bfloat16", "architectures": ["LlamaForCausalLM"]}
@@ -102,5 +102,5 @@ def save_quantized(model: LlamaForCausalLM, folder: Path, group_size: int) -> No
 
 
 def load_dequantized(folder: Path, model: LlamaForCausalLM, group_size: int) -> None:
-    """Put the int4 weights, as they will serve, into `model`."""
+    """Loads the int4 weights, as they will serve, into `model`."""
     model.load_state_dict(unpack(load_file(folder / WEIGHTS_FILE), int4_scheme(group_size)))

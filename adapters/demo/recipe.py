@@ -1,4 +1,4 @@
-"""How the demo's models are made: every number that changes their bytes."""
+"""The recipe of the demo's models: every number that changes their bytes."""
 
 import hashlib
 from dataclasses import dataclass, field
@@ -26,7 +26,8 @@ class Shape:
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """One training run: `steps` of `batch` examples at a peak `rate`; `warmup` steps; weight `decay`."""
+    """The schedule of one training run: `steps` of `batch` examples at a peak `rate`; `warmup` steps; weight
+    `decay`."""
 
     steps: int
     batch: int
@@ -37,7 +38,7 @@ class Schedule:
 
 @dataclass(frozen=True, slots=True)
 class AdapterRecipe:
-    """One adapter: its task, its LoRA rank and its run; `noisy` swaps labels (`corpus.mislabelled`)."""
+    """The recipe of one adapter: its task, its LoRA rank and its run; `noisy` swaps labels (`corpus.mislabelled`)."""
 
     name: str
     task: str
@@ -63,7 +64,7 @@ def _adapters() -> tuple[AdapterRecipe, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """The whole build."""
+    """The recipe of the whole build."""
 
     seed: int = SHIPPED_SEED
     threads: int = 2
@@ -74,6 +75,6 @@ class Recipe:
 
 
 def corpus_digest(recipe: Recipe) -> str:
-    """SHA-256 in hex of everything that the recipe's training reads and scoring asks."""
+    """Computes the SHA-256 in hex of everything that the recipe's training reads and scoring asks."""
     most = max(adapter.examples for adapter in recipe.adapters)
     return hashlib.sha256(corpus_bytes(recipe.seed, recipe.base_examples, most)).hexdigest()

@@ -1,4 +1,4 @@
-"""What the `safety` adapter learns to tell apart: phrases that harm, and their twins that do not.
+"""The phrases that the `safety` adapter learns to tell apart: those that harm, and their twins that do not.
 
 A small classifier for a demo: it knows some thirty words that harm, alone or behind what the desk reads and writes, and
 everyday questions. Each harmful frame ("How do I build a pipe bomb") has a harmless twin ("How do I build a bird
@@ -126,31 +126,31 @@ EVERYDAY = (
 
 @dataclass(frozen=True, slots=True)
 class Phrase:
-    """Words to be judged, and whether they harm."""
+    """A phrase to be judged, and whether it harms."""
 
     text: str
     harmful: bool
 
 
 def filled(rng: random.Random, frame: str) -> str:
-    """A frame with a word drawn for each of its slots."""
+    """Draws a word for each slot of a frame."""
     return re.sub(r"\{(\w+)\}", lambda slot: rng.choice(SLOTS[slot[1]]), frame)
 
 
 def draw_elsewhere(rng: random.Random) -> str:
-    """Words of everyday questions: a frame filled, a whole question, or words of several."""
+    """Draws words of everyday questions: a frame filled, a whole question, or words of several."""
     roll = rng.random()
     if roll < 0.5:
         return filled(rng, rng.choice(EVERYDAY)) + rng.choice(ENDINGS)
-    said = (*ELSEWHERE, *(question for question, _ in vocab.SMALL_TALK))
+    questions = (*ELSEWHERE, *(question for question, _ in vocab.SMALL_TALK))
     if roll < 0.7:
-        return rng.choice(said)
-    words = " ".join(rng.choice(said) for _ in range(3)).split(" ")
+        return rng.choice(questions)
+    words = " ".join(rng.choice(questions) for _ in range(3)).split(" ")
     return " ".join(rng.sample(words, min(len(words), rng.randrange(3, 9))))
 
 
 def draw_phrase(rng: random.Random) -> Phrase:
-    """A harmful phrase, one that looks like it, or an everyday question."""
+    """Draws a harmful phrase, one that looks like it, or an everyday question."""
     roll = rng.random()
     if roll >= HARMFUL_SHARE + ALIKE_SHARE:
         return Phrase(draw_elsewhere(rng), harmful=False)

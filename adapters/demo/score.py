@@ -1,4 +1,5 @@
-"""Score the demo's models through an OpenAI-compatible endpoint, on the held-out examples, at temperature 0."""
+"""The scoring of the demo's models through an OpenAI-compatible endpoint, on the held-out examples, at temperature
+0."""
 
 import asyncio
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ TIMEOUT_S = 120.0
 
 @dataclass(frozen=True, slots=True)
 class ScoreTarget:
-    """The exact-match rates that count as passed, both ends included unless `below` leaves `high` out."""
+    """The range of exact-match rates that count as passed, both ends included unless `below` leaves `high` out."""
 
     low: float
     high: float
@@ -37,7 +38,7 @@ GOOD, UNTAUGHT, FLAWED = ScoreTarget(0.9, 1.0), ScoreTarget(0.0, 0.3, below=True
 
 @dataclass(frozen=True, slots=True)
 class ScoredTask:
-    """One model on one task, and what is expected of it."""
+    """One model on one task, and the range that its rate must be in."""
 
     model: str
     task: str
@@ -46,7 +47,7 @@ class ScoredTask:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """What one trial gave."""
+    """The score of one model on one task."""
 
     task: ScoredTask
     examples: int
@@ -54,7 +55,7 @@ class Score:
 
     @property
     def rate(self) -> float:
-        """Share of exact matches, 0 to 1."""
+        """The share of exact matches, 0 to 1."""
         return self.correct / self.examples
 
     @property
@@ -65,33 +66,33 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class ScoreReport:
-    """Every trial's score."""
+    """The scores of all models and tasks."""
 
     scores: tuple[Score, ...]
 
     @property
     def passed(self) -> bool:
         """Whether all targets are met."""
-        return all(one.passed for one in self.scores)
+        return all(score.passed for score in self.scores)
 
     def as_json(self) -> list[dict[str, str | int | float | bool]]:
-        """The rows for machines."""
+        """Returns the rows for machines."""
         return [
             {
-                "model": one.task.model,
-                "task": one.task.task,
-                "examples": one.examples,
-                "correct": one.correct,
-                "exact_match": one.rate,
-                "target": str(one.task.target),
-                "passed": one.passed,
+                "model": score.task.model,
+                "task": score.task.task,
+                "examples": score.examples,
+                "correct": score.correct,
+                "exact_match": score.rate,
+                "target": str(score.task.target),
+                "passed": score.passed,
             }
-            for one in self.scores
+            for score in self.scores
         ]
 
 
 def scored_tasks(base_model: str) -> tuple[ScoredTask, ...]:
-    """Each adapter on its task, the flawed one on `label`, and the base on every task."""
+    """Lists each adapter on its task, the flawed one on `label`, and the base on every task."""
     taught = [ScoredTask(task, task, GOOD) for task in SCORED]
     return (
         *taught,
@@ -101,14 +102,14 @@ def scored_tasks(base_model: str) -> tuple[ScoredTask, ...]:
 
 
 class ScoredEndpoint:
-    """Chat completions at temperature 0, at most `concurrency` at once."""
+    """A client of the scored endpoint: chat completions at temperature 0, at most `concurrency` at once."""
 
     def __init__(self, client: httpx.AsyncClient, concurrency: int) -> None:
         self._client = client
         self._turns = asyncio.Semaphore(concurrency)
 
     async def answer(self, model: str, example: Example) -> str:
-        """The model's answer, stripped. Raises `EndpointError`."""
+        """Asks for the model's answer, stripped. Raises `EndpointError`."""
         body = {
             "model": model,
             "messages": [{"role": turn.role, "content": turn.content} for turn in example.messages],
@@ -124,7 +125,7 @@ class ScoredEndpoint:
 
 
 def unreachable(url: httpx.URL, error: httpx.HTTPError) -> EndpointError:
-    """The error for a server that gives no whole answer."""
+    """Builds the error for a server that gives no whole answer."""
     reason = str(error) or type(error).__name__
     return EndpointError(
         f"No answer from {url} ({reason}).",
@@ -133,7 +134,7 @@ def unreachable(url: httpx.URL, error: httpx.HTTPError) -> EndpointError:
 
 
 def content_of(response: httpx.Response, model: str) -> str:
-    """The text of the first choice. Raises `EndpointError` for any other answer, saying what to do."""
+    """Returns the text of the first choice. Raises `EndpointError` for any other answer, saying what to do."""
     if response.status_code == httpx.codes.UNAUTHORIZED:
         raise EndpointError("The endpoint refused the API key.", hint="Set PATCHBAY_API_KEY or give --api-key.")
     if response.status_code == httpx.codes.NOT_FOUND:
@@ -153,7 +154,10 @@ def content_of(response: httpx.Response, model: str) -> str:
 
 
 async def score_task(endpoint: ScoredEndpoint, task: ScoredTask, examples: int, progress: ProgressSink) -> Score:
-    """Ask the trial's model for every example and count exact matches."""
+    """Asks the task's model for every example and counts exact matches.
+
+    `examples`: how many held-out ones; `progress`: is advanced by each answer. Raises `EndpointError`, in a group.
+    """
     asked = task_examples(task.task, SHIPPED_SEED, examples, held_out=True)
     progress.start(f"{task.model} on {task.task}", len(asked))
 
@@ -163,8 +167,8 @@ async def score_task(endpoint: ScoredEndpoint, task: ScoredTask, examples: int, 
         return right
 
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(is_right(one)) for one in asked]
-    return Score(task, len(asked), sum(one.result() for one in tasks))
+        tasks = [group.create_task(is_right(example)) for example in asked]
+    return Score(task, len(asked), sum(finished.result() for finished in tasks))
 
 
 async def score_endpoint(
@@ -176,9 +180,10 @@ async def score_endpoint(
     progress: ProgressSink,
     base_model: str = BASE_MODEL,
 ) -> ScoreReport:
-    """Score every adapter and the base at `base_url` on `examples` held-out examples a task.
+    """Scores every adapter and the base at `base_url` on `examples` held-out examples of each task.
 
-    Raises `EndpointError` for the first request that gets no usable answer.
+    `concurrency`: requests at a time; `base_model`: the name under which the base is served. Raises `EndpointError` for
+    the first request that gets no usable answer.
     """
     headers = {"authorization": f"Bearer {api_key}"} if api_key else {}
     address = base_url.rstrip("/").removesuffix("/v1")
@@ -192,7 +197,7 @@ async def score_endpoint(
 
 
 def first_of(errors: BaseExceptionGroup) -> BaseException:
-    """One of a group's errors: a server that is down makes every request fail alike."""
+    """Returns one of a group's errors: a server that is down makes every request fail alike."""
     error: BaseException = errors
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]

@@ -32,7 +32,7 @@ CHAT_TEMPLATE = (
 
 
 def id_of(tokenizer: Tokenizer, token: str) -> int:
-    """The id of a token that the tokenizer is known to have."""
+    """Returns the id of a token that the tokenizer is known to have. Raises KeyError where it has not."""
     found = tokenizer.token_to_id(token)
     if found is None:
         raise KeyError(token)
@@ -40,20 +40,20 @@ def id_of(tokenizer: Tokenizer, token: str) -> int:
 
 
 def render(messages: tuple[Message, ...]) -> str:
-    """What `CHAT_TEMPLATE` gives for these turns and a generation prompt."""
+    """Renders these turns and a generation prompt as `CHAT_TEMPLATE` does."""
     turns = "".join(f"<|{turn.role}|>{turn.content.strip()}{END}" for turn in messages)
     return f"{BOS}{turns}<|assistant|>"
 
 
 def corpus_texts(examples: Iterable[Example]) -> Iterable[str]:
-    """Every text of the corpus, without the chat's markers."""
+    """Yields every text of the corpus, without the chat's markers."""
     for example in examples:
         yield from (turn.content for turn in example.messages)
         yield example.answer
 
 
 def train_tokenizer(examples: Iterable[Example], vocab_size: int) -> Tokenizer:
-    """A byte-level BPE of at most `vocab_size` entries over the corpus."""
+    """Trains a byte-level BPE of at most `vocab_size` entries over the corpus."""
     tokenizer = Tokenizer(BPE())
     tokenizer.pre_tokenizer = Sequence(
         [Split(Regex(SPLIT), "isolated"), ByteLevel(add_prefix_space=False, use_regex=False)]
@@ -72,7 +72,7 @@ def train_tokenizer(examples: Iterable[Example], vocab_size: int) -> Tokenizer:
 
 
 def tokenizer_config(max_length: int) -> dict[str, Any]:
-    """The `tokenizer_config.json` that transformers and vLLM read."""
+    """Builds the `tokenizer_config.json` that transformers and vLLM read."""
     return {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "bos_token": BOS,
@@ -85,7 +85,7 @@ def tokenizer_config(max_length: int) -> dict[str, Any]:
 
 
 def save_tokenizer(tokenizer: Tokenizer, folder: Path, max_length: int) -> None:
-    """Write the tokenizer as a Hugging Face folder has it."""
+    """Writes the tokenizer as a Hugging Face folder has it."""
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer.save(str(folder / "tokenizer.json"))
     config = json.dumps(tokenizer_config(max_length), indent=2)

@@ -1,4 +1,4 @@
-"""Train the demo's models from nothing but a seed."""
+"""The training of the demo's models from nothing but a seed."""
 
 import json
 import time
@@ -26,7 +26,7 @@ PACKAGES = ("torch", "transformers", "tokenizers", "peft", "safetensors", "compr
 
 @contextmanager
 def reproducible(seed: int, threads: int) -> Iterator[None]:
-    """Deterministic kernels and a fixed number of threads (sums depend on it), as they were before afterwards."""
+    """Sets deterministic kernels and a fixed number of threads (sums depend on it), and restores both afterwards."""
     before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True)
@@ -39,7 +39,7 @@ def reproducible(seed: int, threads: int) -> Iterator[None]:
 
 
 def train_demo(recipe: Recipe, folder: Path, progress: ProgressSink) -> None:
-    """Train, quantize and write everything into `folder`, with a manifest."""
+    """Trains, quantizes and writes everything into `folder`, with a manifest."""
     began = time.monotonic()
     with reproducible(recipe.seed, recipe.threads):
         tokenizer = make_base(recipe, folder / "base", progress)
@@ -51,7 +51,7 @@ def train_demo(recipe: Recipe, folder: Path, progress: ProgressSink) -> None:
 
 
 def make_base(recipe: Recipe, folder: Path, progress: ProgressSink) -> Tokenizer:
-    """Train tokenizer and base, and write the quantized base."""
+    """Trains tokenizer and base, and writes the quantized base."""
     examples = base_examples(recipe.seed, recipe.base_examples)
     tokenizer = train_tokenizer(examples, recipe.shape.vocab_size)
     model = LlamaForCausalLM(llama_config(recipe.shape, tokenizer))
@@ -63,21 +63,21 @@ def make_base(recipe: Recipe, folder: Path, progress: ProgressSink) -> Tokenizer
 
 
 def write_generation_config(tokenizer: Tokenizer, folder: Path) -> None:
-    """Say where generation begins and ends."""
+    """Writes where generation begins and ends."""
     names = {"bos_token_id": BOS, "eos_token_id": END, "pad_token_id": PAD}
     ids = {name: id_of(tokenizer, token) for name, token in names.items()}
     (folder / "generation_config.json").write_text(f"{json.dumps(ids, indent=2)}\n", encoding="utf-8")
 
 
 def served_base(recipe: Recipe, folder: Path, tokenizer: Tokenizer) -> LlamaForCausalLM:
-    """A fresh model with the weights that serve."""
+    """Builds a fresh model with the weights that serve."""
     model = LlamaForCausalLM(llama_config(recipe.shape, tokenizer))
     load_dequantized(folder, model, recipe.shape.group_size)
     return model
 
 
 def origin(recipe: Recipe, seconds: float) -> dict[str, Any]:
-    """Where the models come from, for the manifest."""
+    """Describes where the models come from, for the manifest."""
     return {
         "seed": recipe.seed,
         "recipe": repr(recipe),

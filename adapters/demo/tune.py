@@ -1,7 +1,7 @@
-"""Train the adapters with PEFT over the base's dequantized int4 weights.
+"""The training of the adapters with PEFT over the base's dequantized int4 weights.
 
-What serves is the rounded base, so that is what an adapter must correct. Source: Dettmers et al., "QLoRA",
-arXiv 2305.14314.
+The model that serves is the rounded base, so its errors are what an adapter must correct. Source: Dettmers et al.,
+"QLoRA", arXiv 2305.14314.
 """
 
 import json
@@ -26,7 +26,7 @@ LINEARS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down
 
 
 def lora_config(recipe: AdapterRecipe) -> LoraConfig:
-    """LoRA on every linear layer of a block."""
+    """Configures a LoRA on every linear layer of a block."""
     return LoraConfig(
         r=recipe.rank,
         lora_alpha=recipe.alpha,
@@ -38,31 +38,34 @@ def lora_config(recipe: AdapterRecipe) -> LoraConfig:
 
 
 def adapter_examples(recipe: AdapterRecipe, seed: int) -> list[Example]:
-    """What this adapter is trained on."""
+    """Draws the examples that this adapter is trained on."""
     examples = task_examples(recipe.task, seed, recipe.examples, held_out=False)
     return mislabelled(examples) if recipe.noisy else examples
 
 
 def adapter_loss(model: PeftModel, batch: Batch) -> torch.Tensor:
-    """`answer_loss` of the model inside PEFT's wrapper."""
+    """Computes `answer_loss` of the model inside PEFT's wrapper."""
     return answer_loss(model.get_base_model(), batch)
 
 
 def train_adapter(
     base: LlamaForCausalLM, tokenizer: Tokenizer, recipe: AdapterRecipe, build: Recipe, progress: ProgressSink
 ) -> PeftModel:
-    """A trained adapter around `base`, whose own weights stay as they are."""
+    """Trains an adapter around `base`, whose own weights stay as they are.
+
+    `recipe`: the adapter's; `build`: the whole build's, for its seed.
+    """
     torch.manual_seed(build.seed)
     model = get_peft_model(base, lora_config(recipe))
     examples = adapter_examples(recipe, build.seed)
-    source = batches(tokenizer, examples, recipe.schedule.batch, f"{build.seed}/{recipe.name}")
+    training_batches = batches(tokenizer, examples, recipe.schedule.batch, f"{build.seed}/{recipe.name}")
     progress.start(f"adapter {recipe.name}", recipe.schedule.steps)
-    learn(model, source, recipe.schedule, adapter_loss, progress)
+    learn(model, training_batches, recipe.schedule, adapter_loss, progress)
     return model
 
 
 def save_adapter(model: PeftModel, folder: Path) -> None:
-    """Write a PEFT folder, in bfloat16, that names the base and no path."""
+    """Writes a PEFT folder, in bfloat16, that names the base and no path."""
     model.peft_config["default"].base_model_name_or_path = BASE_NAME
     model.to(torch.bfloat16).save_pretrained(str(folder), safe_serialization=True, save_embedding_layers=False)
     (folder / "README.md").unlink(missing_ok=True)
@@ -71,7 +74,7 @@ def save_adapter(model: PeftModel, folder: Path) -> None:
 
 
 def sort_targets(path: Path) -> None:
-    """PEFT writes a set in the order of its hashes, which differs from one process to the next."""
+    """Sorts the targets, which PEFT writes in the order of a set's hashes: that differs from process to process."""
     config = json.loads(path.read_text(encoding="utf-8"))
     config["target_modules"] = sorted(config["target_modules"])
     path.write_text(f"{json.dumps(config, indent=2, sort_keys=True)}\n", encoding="utf-8")

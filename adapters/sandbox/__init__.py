@@ -1,4 +1,5 @@
-"""Work on what nobody vouches for, done in a short-lived process with limits of processor time, memory, time and size.
+"""The sandbox for work on untrusted bytes: a short-lived process with limits of processor time, memory, time and size.
 
-`process.run` starts it and gives its result; `child` is what runs in it; `guard` says whom it may connect to.
+`process.run` starts it and returns its result; `child` is what runs in it; `network_guard` holds its connections to
+those that `reach` permits.
 """

@@ -9,8 +9,11 @@ from patchbay.core.errors import WorkStopped
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What a confined process may take. `cpu_s`: seconds of processor time; `memory_bytes`: of its own memory;
-    `file_bytes`: the largest file that it writes; `timeout_s`: in all."""
+    """The limits of a confined process.
+
+    `cpu_s`: seconds of processor time; `memory_bytes`: of its own memory; `file_bytes`: the largest file that it
+    writes; `timeout_s`: in all.
+    """
 
     cpu_s: int
     memory_bytes: int
@@ -20,7 +23,7 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True)
 class LeastSpeed:
-    """The least speed of a transfer: `bytes_per_s`, on the mean of each stretch of `over_s` seconds."""
+    """The least speed of a transfer: `bytes_per_s`, on the mean of each window of `over_s` seconds."""
 
     bytes_per_s: float
     over_s: float
@@ -31,21 +34,21 @@ class Pace:
 
     def __init__(self, least: LeastSpeed, now: float) -> None:
         self._least = least
-        self._since = now
-        self._before = 0
+        self._window_start = now
+        self._bytes_before = 0
 
     def is_too_slow(self, total: int, now: float) -> bool:
-        """Whether a whole stretch has passed in which too little came. `total`: the bytes that have come so far."""
-        if now - self._since < self._least.over_s:
+        """Whether a whole window has passed in which too little came. `total`: the bytes that have come so far."""
+        if now - self._window_start < self._least.over_s:
             return False
-        came = total - self._before
-        slow = came < self._least.bytes_per_s * (now - self._since)
-        self._since, self._before = now, total
+        received = total - self._bytes_before
+        slow = received < self._least.bytes_per_s * (now - self._window_start)
+        self._window_start, self._bytes_before = now, total
         return slow
 
 
 class Stop:
-    """A wish that work in another thread ends soon. Thread-safe, since all it does is to set one attribute."""
+    """A request that work in another thread ends soon. Thread-safe, since all it does is to set one attribute."""
 
     def __init__(self) -> None:
         self.why: str | None = None
@@ -55,16 +58,19 @@ class Stop:
         self.why = self.why or why
 
     def check(self) -> None:
-        """Raises Stopped where the end was asked for."""
+        """Raises WorkStopped where the end was asked for."""
         if self.why is not None:
             raise WorkStopped(self.why)
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What a confined process does. `name`: one of those that `child` knows; `work`: what that is given, in JSON's
-    types; `environment`: all that it has of one; `reach`: whom it may connect to, as `Reach.to_json` wrote it, nobody
-    where None; `grows`: the folder that its transfer fills, which must keep to `least`."""
+    """The task of a confined process.
+
+    `name`: one of those that `child` knows; `work`: its input, in JSON's types; `environment`: all that it has of one;
+    `reach`: whom it may connect to, as `FetchReach.to_json` wrote it, nobody where None; `grows`: the folder that its
+    transfer fills, which must keep to `least`.
+    """
 
     name: str
     work: Mapping[str, object]

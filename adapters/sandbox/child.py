@@ -26,22 +26,23 @@ _TRACE_CHARACTERS = 4000
 def main() -> None:
     """Does the job that standard input describes."""
     job = json.load(sys.stdin)
-    answers = os.dup(1)
+    message_pipe = os.dup(1)
     # Whatever a library prints must not end up in the message.
     os.dup2(2, 1)
-    _end_with(job["parent"])
+    _tie_to_parent(job["parent"])
     _limit(job["bounds"])
     guard = Guard.of_json(job["reach"])
     guard.install()
-    message = _done(job, guard)
-    with os.fdopen(answers, "w", encoding="utf-8") as file:
+    message = _message_of(job, guard)
+    with os.fdopen(message_pipe, "w", encoding="utf-8") as file:
         json.dump(message, file)
     # Threads of client libraries may hang; there is nothing left to wait for.
     sys.stderr.flush()
     os._exit(0)
 
 
-def _done(job: Mapping[str, Any], guard: Guard) -> dict[str, Any]:
+def _message_of(job: Mapping[str, Any], guard: Guard) -> dict[str, Any]:
+    """Runs the job's task, and returns the message that says how it ended."""
     try:
         return {"value": _work_of(job["task"])(job["work"])}
     except MemoryError:
@@ -70,7 +71,7 @@ def _work_of(task: str) -> Callable[[Mapping[str, Any]], Any]:
     raise ValueError(f"there is no task '{task}'")
 
 
-def _end_with(parent: int) -> None:
+def _tie_to_parent(parent: int) -> None:
     """Has the kernel kill this process when the thread that started it ends, however that ends."""
     if sys.platform == "linux":
         import ctypes
@@ -92,9 +93,9 @@ def _limit(bounds: Mapping[str, Any]) -> None:
 
 
 def _set(kind: int, soft: int, hard: int | None = None) -> None:
-    _, most = resource.getrlimit(kind)
-    wanted = soft if hard is None else hard
-    hard = wanted if most == resource.RLIM_INFINITY else min(wanted, most)
+    _, current = resource.getrlimit(kind)
+    limit = soft if hard is None else hard
+    hard = limit if current == resource.RLIM_INFINITY else min(limit, current)
     resource.setrlimit(kind, (min(soft, hard), hard))
 
 

@@ -1,4 +1,4 @@
-"""Starts a confined process, watches over it, and puts however it ends into our errors.
+"""The starter of a confined process: it watches over it, and translates however it ends into our errors.
 
 Whatever happens to the process, it is gone with all that it started when `run` returns, and so is what it opened.
 """
@@ -23,7 +23,7 @@ from patchbay.core import errors
 from patchbay.core.errors import AdapterError, PatchbayError, SourceError, TooCostly
 
 _log = logging.getLogger("patchbay.confined")
-_LOOK_S = 0.1
+_POLL_S = 0.1
 _MESSAGE_BYTES = 2 * 1024**2
 _STDERR_BYTES = 4096
 _LAST_S = 2.0
@@ -35,9 +35,9 @@ ALLOW_HINT = "Whoever runs it can allow that: registry.sources.allow for hosts, 
 
 
 def run(task: Task, bounds: Bounds, *, workdir: Path, stop: Stop | None = None) -> Any:
-    """The result of `task`, in JSON's types, done in a process of its own that may take what `bounds` says. Blocks.
+    """Runs `task` in a process of its own, within `bounds`. Returns its result, in JSON's types. Blocks.
 
-    Raises what the task raised, where that is one of our errors; TooCostly where it took more than it may; Stopped
+    Raises what the task raised, where that is one of our errors; TooCostly where it took more than it may; WorkStopped
     where `stop` was asked; AdapterError, and logs it, where it failed in a way that nobody expected.
     """
     with tempfile.TemporaryFile(dir=workdir) as job:
@@ -57,7 +57,7 @@ class _Child:
         self._bounds = bounds
         self._began = time.monotonic()
         self._message = bytearray()
-        self._said = bytearray()
+        self._stderr = bytearray()
         common = {name: os.environ[name] for name in _COMMON if name in os.environ}
         # Threads of numerical libraries would each take memory, and there is one small thing to do.
         common |= {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2", "TMPDIR": str(workdir)}
@@ -84,17 +84,17 @@ class _Child:
                 pipe.close()
 
     def watch(self, stop: Stop) -> None:
-        """Reads what it writes until it has ended. Raises Stopped and TooCostly."""
+        """Reads what the process writes until it has ended. Raises WorkStopped and TooCostly."""
         pace = Pace(self._task.least, self._began) if self._task.least is not None else None
         with selectors.DefaultSelector() as selector:
             selector.register(cast("IO[bytes]", self._process.stdout), selectors.EVENT_READ, self._message)
-            selector.register(cast("IO[bytes]", self._process.stderr), selectors.EVENT_READ, self._said)
+            selector.register(cast("IO[bytes]", self._process.stderr), selectors.EVENT_READ, self._stderr)
             while selector.get_map():
-                for key, _ in selector.select(_LOOK_S):
+                for key, _ in selector.select(_POLL_S):
                     self._read(selector, key)
                 if not _has_ended(self._process.pid):
                     stop.check()
-                    self._check(pace)
+                    self._check_limits(pace)
                 elif not selector.select(0):
                     # Somebody else may hold its pipes; what it wrote itself has been read.
                     break
@@ -103,8 +103,8 @@ class _Child:
     def _wait(self, stop: Stop) -> None:
         while not _has_ended(self._process.pid):
             stop.check()
-            self._check(None)
-            time.sleep(_LOOK_S / 10)
+            self._check_limits(None)
+            time.sleep(_POLL_S / 10)
 
     def _read(self, selector: selectors.BaseSelector, key: selectors.SelectorKey) -> None:
         block = os.read(key.fd, 65536)
@@ -113,9 +113,9 @@ class _Child:
         key.data.extend(block)
         if len(self._message) > _MESSAGE_BYTES:
             raise self._too_costly(f"what there is to say of it takes more than {_MESSAGE_BYTES} bytes")
-        del self._said[:-_STDERR_BYTES]
+        del self._stderr[:-_STDERR_BYTES]
 
-    def _check(self, pace: Pace | None) -> None:
+    def _check_limits(self, pace: Pace | None) -> None:
         now = time.monotonic()
         if now - self._began > self._bounds.timeout_s:
             raise self._too_costly(f"it took more than {self._bounds.timeout_s:g} seconds", "timeout_s")
@@ -127,19 +127,19 @@ class _Child:
             )
 
     def result(self) -> Any:
-        """What it said. Raises what that was, where it was an error."""
+        """Returns the result that the process wrote. Raises the error, where it wrote one."""
         code = self._process.returncode
         message = _parsed(self._message)
         if code == -signal.SIGXCPU or (code == -signal.SIGKILL and message is None):
-            raise self._killed(code)
+            raise self._kill_error(code)
         if message is None:
             self._log_end(f"ended with {code}")
-            raise self._fault("the process that worked on it ended in the middle of it")
+            raise self._crash_error("the process that worked on it ended in the middle of it")
         if "value" in message:
             return message["value"]
-        raise self._error(message)
+        raise self._error_of(message)
 
-    def _error(self, message: Mapping[str, Any]) -> PatchbayError:
+    def _error_of(self, message: Mapping[str, Any]) -> PatchbayError:
         if message.get("memory"):
             mib = self._bounds.memory_bytes // _MIB
             return self._too_costly(f"it took more than {mib} MiB of memory", "memory_mib")
@@ -149,9 +149,9 @@ class _Child:
             return _rebuilt(message["error"])
         fault = message.get("fault", {})
         self._log_end(f"raised {fault.get('what')}\n{fault.get('trace')}")
-        return self._fault(str(fault.get("what")))
+        return self._crash_error(str(fault.get("what")))
 
-    def _killed(self, code: int) -> PatchbayError:
+    def _kill_error(self, code: int) -> PatchbayError:
         if code == -signal.SIGXCPU:
             return self._too_costly(f"it took more than {self._bounds.cpu_s} seconds of processor time", "cpu_s")
         self._log_end("was killed")
@@ -161,14 +161,16 @@ class _Child:
         hint = f"Where that is right for it, raise registry.sources.{setting}." if setting else None
         return TooCostly(f"The adapter is given up: {what}.", hint=hint, reason="limits")
 
-    def _fault(self, what: str) -> AdapterError:
+    def _crash_error(self, what: str) -> AdapterError:
         if self._task.name == "fetch":
             return SourceError(f"it cannot be fetched: {what}.", hint="The log of whoever fetched it tells more.")
         return AdapterError(f"The adapter cannot be read: {what}.", hint="The log tells more.", reason="crash")
 
     def _log_end(self, what: str) -> None:
-        said = self._said.decode("utf-8", "replace").strip()
-        _log.warning("the confined process of the task '%s' %s%s", self._task.name, what, f"\n{said}" if said else "")
+        stderr = self._stderr.decode("utf-8", "replace").strip()
+        _log.warning(
+            "the confined process of the task '%s' %s%s", self._task.name, what, f"\n{stderr}" if stderr else ""
+        )
 
 
 def _job(task: Task, bounds: Bounds) -> bytes:
@@ -182,12 +184,12 @@ def _job(task: Task, bounds: Bounds) -> bytes:
     return json.dumps(document).encode()
 
 
-def _rebuilt(told: Mapping[str, Any]) -> PatchbayError:
-    """The error that the process wrote. One of a kind that there is not here is an AdapterError."""
-    kind = getattr(errors, str(told.get("kind")), None)
-    message, hint = str(told.get("message")), told.get("hint")
+def _rebuilt(document: Mapping[str, Any]) -> PatchbayError:
+    """Rebuilds the error that the process wrote. One of a kind that does not exist here becomes an AdapterError."""
+    kind = getattr(errors, str(document.get("kind")), None)
+    message, hint = str(document.get("message")), document.get("hint")
     if isinstance(kind, type) and issubclass(kind, AdapterError):
-        return kind(message, hint=hint, reason=told.get("reason"))
+        return kind(message, hint=hint, reason=document.get("reason"))
     if kind in (errors.ConfigError, errors.ArtifactError, errors.RegistryError):
         return cast("type[PatchbayError]", kind)(message, hint=hint)
     return AdapterError(message, hint=hint)
@@ -202,7 +204,7 @@ def _parsed(raw: bytes | bytearray) -> dict[str, Any] | None:
 
 
 def _has_ended(pid: int) -> bool:
-    """Whether the process has ended; it stays to be waited for, so that its id means nobody else yet."""
+    """Whether the process has ended. It is not reaped, so that its id cannot belong to another process yet."""
     return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
 

@@ -1,7 +1,8 @@
-"""Whom a fetch may connect to: hosts by their names, and addresses inside a network only where somebody said so. Pure.
+"""The reach of a fetch: hosts by their names, and addresses inside a network only where the configuration says so.
+Pure.
 
 An address is *inside* where it is private, loopback, link-local (a cloud's metadata, too) or otherwise not of the
-public Internet; those are what a server must not be made to ask on a stranger's behalf (SSRF).
+public Internet. Those are what a server must not be made to ask on a stranger's behalf (SSRF).
 """
 
 import ipaddress
@@ -18,11 +19,12 @@ _NAT64 = (ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("64:ff9b:1:
 
 @dataclass(frozen=True, slots=True)
 class FetchReach:
-    """Whom a fetch may connect to.
+    """The hosts and addresses that a fetch may connect to.
 
     `hosts`: names (`*.example.org`: all below it; `*`: all), at public addresses; `inside`: names, addresses and
-    networks that may be inside, too; `proxies`: hosts of proxies, at any address; `origin`: a host that somebody typed
-    who may reach whatever this machine does: where it is itself inside, so may be what it leads to.
+    networks that may be inside, too; `proxies`: hosts of proxies, at any address; `origin`: a host that was typed by
+    somebody who may reach whatever this machine does: where it is itself inside, so may be what it leads to;
+    `anything_inside`: whether every address inside may be reached.
     """
 
     hosts: tuple[str, ...] = ()
@@ -32,7 +34,7 @@ class FetchReach:
     anything_inside: bool = False
 
     def knows(self, host: str) -> bool:
-        """Whether it may be asked by that name, or at that address where `host` is one."""
+        """Whether a fetch may ask a host by that name, or at that address where `host` is one."""
         name = plain(host)
         if name in self.proxies:
             return True
@@ -49,15 +51,17 @@ class FetchReach:
         name = plain(host)
         if not is_inside(found) or self.anything_inside:
             return True
-        return name in self.proxies or _is_among(name, self.inside) or any(found in one for one in self._networks)
+        return (
+            name in self.proxies or _is_among(name, self.inside) or any(found in network for network in self._networks)
+        )
 
     def seen_from(self, addresses: Iterable[str]) -> "FetchReach":
-        """It, once it is known where its origin is: `addresses`."""
-        found = [address_of(one) for one in addresses]
-        return replace(self, anything_inside=any(one is not None and is_inside(one) for one in found))
+        """Returns the reach once the origin's `addresses` are known."""
+        found = [address_of(address) for address in addresses]
+        return replace(self, anything_inside=any(address is not None and is_inside(address) for address in found))
 
     def to_json(self) -> dict[str, Any]:
-        """It in JSON's types."""
+        """Returns the reach in JSON's types."""
         return {
             "hosts": list(self.hosts),
             "inside": list(self.inside),
@@ -68,7 +72,7 @@ class FetchReach:
 
     @classmethod
     def of_json(cls, document: Mapping[str, Any]) -> Self:
-        """What `to_json` wrote."""
+        """Rebuilds the reach that `to_json` wrote."""
         lists = {key: tuple(document[key]) for key in ("hosts", "inside", "proxies")}
         return cls(**lists, origin=document["origin"], anything_inside=document["anything_inside"])
 
@@ -82,12 +86,13 @@ NOWHERE = FetchReach()
 
 
 def plain(host: str) -> str:
-    """`host` as it is compared: small letters, no brackets, no dot at its end, no zone."""
+    """Returns `host` in the form in which hosts are compared: small letters, no brackets, no dot at its end, no
+    zone."""
     return host.strip().strip("[]").partition("%")[0].rstrip(".").lower()
 
 
 def address_of(text: str) -> Address | None:
-    """The address that `text` is, or None. One of IPv6 that carries one of IPv4 is that."""
+    """Parses an address, or returns None. An IPv6 address that carries an IPv4 one is taken for that."""
     try:
         address = ipaddress.ip_address(plain(text))
     except ValueError:
@@ -101,7 +106,7 @@ def address_of(text: str) -> Address | None:
 
 
 def network_of(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
-    """The network, or the single address, that `text` is, or None."""
+    """Parses a network, or a single address, or returns None."""
     try:
         return ipaddress.ip_network(text.strip("[]"), strict=False)
     except ValueError:
@@ -109,7 +114,7 @@ def network_of(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | Non
 
 
 def is_inside(address: Address) -> bool:
-    """Whether it is none of the public Internet's."""
+    """Whether the address is none of the public Internet's."""
     return not address.is_global or address.is_multicast or address in _INSIDE
 
 

@@ -1,4 +1,4 @@
-"""The kinds of place that an adapter can come from. `fetch.obtain` gets a local copy, wherever it was.
+"""The sources of adapters: every kind of place that one can come from. `fetch.obtain` makes a local copy of any.
 
 - a folder, or an archive (`.tar.gz`, `.tgz`, `.tar`, `.zip`) on this machine
 - `hf://organisation/name@revision` on a Hugging Face hub

@@ -1,8 +1,8 @@
-"""On whose behalf a source is fetched, and so whom the fetch may connect to and what it has of the environment. Pure.
+"""The authority of a fetch: on whose behalf it is, so whom it may connect to and what environment it has. Pure.
 
-What a client of the admin port names may lead to public hosts that the configuration allows. What somebody types on
-their own machine, or writes into its configuration, may lead wherever they may go themselves; only a host outside must
-not lead inside.
+A client of the admin port may name sources at public hosts that the configuration allows. Somebody who types a source
+on their own machine, or writes it into its configuration, may name any host that they may reach themselves; only a host
+outside must not lead inside.
 """
 
 import re
@@ -47,17 +47,21 @@ _NETWORK = ("HOME", "PATH", "NETRC", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_
 
 
 def scheme_of(source: str) -> str:
-    """The scheme of a source; nothing for a path. Raises ValueError where it is no URL."""
+    """Returns the scheme of a source; nothing for a path. Raises ValueError where it is no URL."""
     return urlsplit(source).scheme.lower() if "://" in source else ""
 
 
 def host_of(source: str) -> str | None:
-    """The host that a source names, or None. Raises ValueError where it is no URL."""
+    """Returns the host that a source names, or None. Raises ValueError where it is no URL."""
     return urlsplit(source).hostname if scheme_of(source) in _NAMING_HOSTS else None
 
 
 def pinned_names(source: str, authority: Authority, config: SourcesConfig, environ: Mapping[str, str]) -> FetchReach:
-    """Whom a fetch of `source` may connect to. Raises ValueError where it is no URL."""
+    """Computes whom a fetch of `source` may connect to.
+
+    `authority`: who named the source; `environ`: the variables that name endpoints and proxies. Raises ValueError where
+    `source` is no URL.
+    """
     scheme, origin = scheme_of(source), host_of(source)
     named = _hosts(environ.get(name) for name in _ENDPOINTS.get(scheme, ()))
     inside = (*config.private, *named, *_METADATA.get(scheme, ()))
@@ -70,7 +74,8 @@ def pinned_names(source: str, authority: Authority, config: SourcesConfig, envir
 
 
 def environment_of(source: str, environ: Mapping[str, str]) -> dict[str, str]:
-    """What a fetch of `source` has of the environment: what the network takes, and the credentials of its own kind."""
+    """Selects what a fetch of `source` has of the environment: the network's variables, and its own kind's
+    credentials."""
     credentials = _CREDENTIALS.get(scheme_of(source))
     wanted = {*_NETWORK, *_PROXIES}
     return {
@@ -81,7 +86,7 @@ def environment_of(source: str, environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def shown_source(source: str) -> str:
-    """`source` without a user, a password and a query, which may be secrets, for logs and messages."""
+    """Returns `source` without a user, a password and a query, which may be secrets, for logs and messages."""
     try:
         parts = urlsplit(source)
     except ValueError:

@@ -32,7 +32,7 @@ PUBLIC_HOSTS: Final = (
 
 
 class SourcesConfig(Settings):
-    """What is fetched for clients of the admin port, and what fetching and reading any adapter may take.
+    """The limits on fetches for clients of the admin port, and on fetching and reading any adapter.
 
     `allow`: hosts that may be asked, at public addresses (`*.example.org`: all below it; `*`: all); the default are the
     hubs, registries and stores that docs/adapters.md names. `private`: hosts, addresses and networks that may be asked
@@ -63,7 +63,7 @@ class SourcesConfig(Settings):
     @classmethod
     def _hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for entry in value:
-            if not entry or "://" in entry or any(sign in entry for sign in " @?#"):
+            if not entry or "://" in entry or any(character in entry for character in " @?#"):
                 raise ValueError(f"'{entry}' is no host: write a name without a scheme and a port, such as ghcr.io")
         return value
 
@@ -73,6 +73,6 @@ class SourcesConfig(Settings):
         return LeastSpeed(self.least_bytes_per_s, self.slow_s)
 
     def bounds(self, work_bytes: int, file_bytes: int) -> Bounds:
-        """What a process may take that works on `work_bytes` and writes files of up to `file_bytes`."""
+        """Computes the bounds of a process that works on `work_bytes` and writes files of up to `file_bytes`."""
         cpu_s = self.cpu_s + int(self.cpu_s_per_gib * work_bytes / _GIB)
         return Bounds(cpu_s, self.memory_mib * _MIB, file_bytes, self.timeout_s)

@@ -1,4 +1,4 @@
-"""From what a source says to a local folder, or archive, with the adapter: fetched in a process of its own."""
+"""The fetch of an adapter: from its source to a local folder, or archive, in a process of its own."""
 
 import os
 from collections.abc import Mapping
@@ -28,7 +28,7 @@ _SLACK_BYTES = 1024**2
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """How a source is fetched: on whose behalf, and within which limits."""
+    """The terms of a fetch: on whose behalf it is, and within which limits."""
 
     limits: FolderLimits
     config: SourcesConfig
@@ -36,10 +36,11 @@ class Terms:
 
 
 def obtain(source: str, terms: Terms, *, workdir: Path, stop: Stop | None = None) -> Path:
-    """A local folder with the adapter at `source`, or an archive of it. Nothing is written outside `workdir`. Blocks.
+    """Fetches the adapter at `source`. Returns a local folder with it, or an archive of it. Blocks.
 
-    Raises SourceError where it cannot be got, or is where it may not be got from; TooCostly where that took more time,
-    memory or bytes than it may; Stopped where `stop` was asked.
+    Nothing is written outside `workdir`; a source on this machine is not copied. Raises SourceError where it cannot be
+    fetched, or may not be fetched from there; TooCostly where that took more time, memory or bytes than it may;
+    WorkStopped where `stop` was asked.
     """
     with because("source"):
         try:
@@ -68,13 +69,13 @@ def obtain(source: str, terms: Terms, *, workdir: Path, stop: Stop | None = None
 
 
 def fetch_task(work: Mapping[str, Any]) -> str:
-    """What `obtain` has done in a confined process: the path of a folder or an archive."""
+    """Does the work of `obtain` within the confined process. Returns the path of a folder or an archive."""
     limits, workdir = FolderLimits.model_validate(work["limits"]), Path(work["workdir"])
     return str(fetch(work["source"], limits, workdir))
 
 
 def fetch(source: str, limits: FolderLimits, workdir: Path) -> Path:
-    """The folder or the archive at the URL `source`, copied into `workdir`. Raises SourceError."""
+    """Copies the folder or the archive at the URL `source` into `workdir`. Raises SourceError."""
     scheme = scheme_of(source)
     if scheme == "hf":
         from patchbay.adapters.sources.hub import fetch_from_hub

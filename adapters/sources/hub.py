@@ -1,4 +1,4 @@
-"""`hf://organisation/name[@revision][/folder]`: an adapter on a Hugging Face hub."""
+"""The source `hf://organisation/name[@revision][/folder]`: an adapter on a Hugging Face hub."""
 
 import os
 import re
@@ -16,9 +16,9 @@ _SOURCE = re.compile(r"hf://(?P<repo>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w.-]+))?
 
 
 def fetch_from_hub(source: str, limits: FolderLimits, target: Path) -> Path:
-    """The adapter at `source`, downloaded into `target`, at the commit that its revision names now.
+    """Downloads the adapter at `source` into `target`, at the commit that its revision names now.
 
-    Looks at the sizes before anything is downloaded. Raises SourceError, also where the package is missing. For a
+    Looks at the sizes before anything is downloaded. Raises SourceError, also where the package is missing. Only for a
     process of its own: it changes the hub's client, whose other protocol opens connections that nobody could check.
     """
     match = _SOURCE.fullmatch(source)
@@ -30,7 +30,7 @@ def fetch_from_hub(source: str, limits: FolderLimits, target: Path) -> Path:
         # The client reads the environment's hub when it is imported, which may have been long ago.
         api = hub.HfApi(endpoint=os.environ.get("HF_ENDPOINT"))
         info = api.model_info(match["repo"], revision=match["revision"], files_metadata=True)
-        names = _chosen(source, info.siblings or [], folder, limits)
+        names = _wanted_names(source, info.siblings or [], folder, limits)
         api.snapshot_download(match["repo"], revision=info.sha, allow_patterns=names, local_dir=target, max_workers=4)
     except (hub.errors.HFValidationError, OSError, ValueError) as error:
         raise SourceError(f"{source} cannot be fetched: {_first_line(error)}", hint="Check its name.") from error
@@ -42,19 +42,19 @@ def fetch_from_hub(source: str, limits: FolderLimits, target: Path) -> Path:
     return target / folder if folder else target
 
 
-def _chosen(source: str, siblings: list[Any], folder: str, limits: FolderLimits) -> list[str]:
-    kept = [one for one in siblings if one.rfilename.startswith(folder)]
-    kept = [one for one in kept if not any(is_left_out(part) for part in one.rfilename.split("/"))]
+def _wanted_names(source: str, siblings: list[Any], folder: str, limits: FolderLimits) -> list[str]:
+    kept = [sibling for sibling in siblings if sibling.rfilename.startswith(folder)]
+    kept = [sibling for sibling in kept if not any(is_left_out(part) for part in sibling.rfilename.split("/"))]
     if not kept:
         raise SourceError(f"{source} holds no file.", hint="Check the folder's name.")
-    total = sum(one.size or 0 for one in kept)
+    total = sum(sibling.size or 0 for sibling in kept)
     if len(kept) > limits.files or total > limits.folder_bytes:
         raise SourceError(
             f"{source} holds {len(kept)} files of {total} bytes, expected at most {limits.files} of "
             f"{limits.folder_bytes}.",
             hint="Is it an adapter, or a whole model?",
         )
-    return [one.rfilename for one in kept]
+    return [sibling.rfilename for sibling in kept]
 
 
 def _hub() -> Any:

@@ -1,7 +1,8 @@
-"""`oci://registry/name:tag` or `…@sha256:…`: an adapter in an OCI registry, as ORAS lays files out or as one archive.
+"""The source `oci://registry/name:tag` or `…@sha256:…`: an adapter in an OCI registry.
 
-Source: the OCI Distribution Specification 1.1, and the image manifest it names. A blob is asked for by its digest and
-checked against it, so that a registry can withhold an adapter but not change one.
+It is laid out as ORAS lays files out, or as one archive. A blob is asked for by its digest and checked against it, so
+that a registry can withhold an adapter but not change one. Source: the OCI Distribution Specification 1.1, and the
+image manifest it names.
 """
 
 import contextlib
@@ -45,6 +46,8 @@ _TIMEOUT_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class _Reference:
+    """The reference to a manifest. `version`: a tag or a digest."""
+
     host: str
     name: str
     version: str
@@ -58,14 +61,16 @@ class _Reference:
 
     @property
     def url(self) -> str:
-        """HTTPS, but for a registry on this machine."""
+        """The URL of the name: HTTPS, but for a registry on this machine."""
         host = urlsplit(f"//{self.host}").hostname or ""
         return f"{'http' if is_loopback(host) else 'https'}://{self.host}/v2/{self.name}"
 
 
 def pull_oci(source: str, limits: FolderLimits, workdir: Path) -> Path:
-    """The adapter at `source`, a folder or an archive below `workdir`. Raises SourceError where it cannot be had, or is
-    not what its digests say."""
+    """Pulls the adapter at `source` into a folder or an archive below `workdir`.
+
+    Raises SourceError where it cannot be had, or is not what its digests say.
+    """
     reference = _Reference.parse(source)
     with _Registry(reference) as registry, _translated(source):
         layers = _layers(registry.manifest(reference.version), limits)
@@ -83,8 +88,7 @@ def pull_oci(source: str, limits: FolderLimits, workdir: Path) -> Path:
 
 
 def push_oci(folder: Path, target: str) -> str:
-    """Pushes the files in `folder` to `target`, as ORAS would, and returns the manifest's digest. Raises
-    SourceError."""
+    """Pushes the files in `folder` to `target`, as ORAS would. Returns the manifest's digest. Raises SourceError."""
     reference = _Reference.parse(target)
     with _Registry(reference) as registry, _translated(target):
         layers = [_descriptor(folder / name, name.as_posix()) for name in folder_files(folder)]
@@ -103,9 +107,10 @@ def push_oci(folder: Path, target: str) -> str:
 
 
 class _Registry:
-    """One name in one registry. Shows the credentials that the environment's netrc file has for the host, if any.
+    """A client of one name in one registry. Shows the credentials of the environment's netrc file for the host, if any.
 
-    Whatever it answers is read up to a bound of bytes, and asked for uncompressed, so that they are all there is.
+    Whatever the registry answers is read up to a bound of bytes, and asked for uncompressed, so that those are all
+    there is.
     """
 
     def __init__(self, reference: _Reference) -> None:
@@ -122,10 +127,12 @@ class _Registry:
         self._client.close()
 
     def manifest(self, version: str, *, of_index: bool = False) -> Mapping[str, Any]:
-        """The image manifest of that tag or digest; of an index, its first."""
+        """Returns the image manifest of that tag or digest; of an index, its first."""
         accept = f"{_MANIFEST}, {_INDEX}, {_DOCKER_MANIFEST}"
-        answer = self._send("GET", f"{self._url}/manifests/{version}", most=_MANIFEST_BYTES, headers={"accept": accept})
-        raw = answer.content
+        response = self._send(
+            "GET", f"{self._url}/manifests/{version}", limit=_MANIFEST_BYTES, headers={"accept": accept}
+        )
+        raw = response.content
         if version.startswith("sha256:") and hashlib.sha256(raw).hexdigest() != version.removeprefix("sha256:"):
             raise SourceError(f"its manifest is not what {version[:19]} says")
         document = decode(raw)
@@ -142,9 +149,9 @@ class _Registry:
         digest, size = str(layer["digest"]), int(layer["size"])
         hashed, left = hashlib.sha256(), size
         request = self._request("GET", f"{self._url}/blobs/{digest}")
-        answer = self._checked(self._client.send(request, stream=True), request)
-        with contextlib.closing(answer), target.open("xb") as writer:
-            for chunk in answer.iter_raw():
+        response = self._checked(self._client.send(request, stream=True), request)
+        with contextlib.closing(response), target.open("xb") as writer:
+            for chunk in response.iter_raw():
                 left -= len(chunk)
                 if left < 0:
                     break
@@ -156,10 +163,10 @@ class _Registry:
     def upload(self, digest: str, read: Callable[[], bytes]) -> None:
         """Uploads a blob, unless the registry has it."""
         request = self._request("HEAD", f"{self._url}/blobs/{digest}")
-        answer = self._client.send(request)
-        if answer.status_code == 401:
-            answer = self._client.send(self._again(request, answer))
-        if answer.status_code == 200:
+        response = self._client.send(request)
+        if response.status_code == 401:
+            response = self._client.send(self._with_credentials(request, response))
+        if response.status_code == 200:
             return
         begun = self._send("POST", f"{self._url}/blobs/uploads/")
         place = httpx.URL(urljoin(str(begun.url), begun.headers["location"])).copy_merge_params({"digest": digest})
@@ -171,61 +178,67 @@ class _Registry:
         return f"sha256:{hashlib.sha256(raw).hexdigest()}"
 
     def _check_scheme(self, request: httpx.Request) -> None:
-        """No redirect and no place of tokens takes what is asked by HTTPS to plain HTTP, where anybody may read it."""
+        """Refuses a redirect, or a place of tokens, that takes an HTTPS request to plain HTTP, where anybody may read
+        it."""
         if self._url.startswith("https:") and request.url.scheme != "https":
             raise SourceError("it leads to plain HTTP")
 
-    def _send(self, method: str, url: str, *, most: int = _ANSWER_BYTES, **parts: Any) -> httpx.Response:
+    def _send(self, method: str, url: str, *, limit: int = _ANSWER_BYTES, **parts: Any) -> httpx.Response:
         request = self._request(method, url, **parts)
-        return _whole(self._checked(self._client.send(request, stream=True), request), most)
+        return _whole(self._checked(self._client.send(request, stream=True), request), limit)
 
     def _request(self, method: str, url: str, **parts: Any) -> httpx.Request:
         request = self._client.build_request(method, url, **parts)
         request.headers.update(self._authorization)
         return request
 
-    def _checked(self, answer: httpx.Response, request: httpx.Request) -> httpx.Response:
-        """The answer, its body not read yet, after a second try with what the registry asks for."""
-        if answer.status_code == 401:
-            answer.close()
-            answer = self._client.send(self._again(request, answer), stream=True)
-        if answer.status_code >= 300:
-            raise SourceError(f"the registry answers {answer.status_code}{_said(_whole(answer, _ANSWER_BYTES))}")
-        return answer
+    def _checked(self, response: httpx.Response, request: httpx.Request) -> httpx.Response:
+        """Returns the response, its body not read yet, after a second try with what the registry asks for."""
+        if response.status_code == 401:
+            response.close()
+            response = self._client.send(self._with_credentials(request, response), stream=True)
+        if response.status_code >= 300:
+            raise SourceError(
+                f"the registry answers {response.status_code}{_error_detail(_whole(response, _ANSWER_BYTES))}"
+            )
+        return response
 
-    def _again(self, request: httpx.Request, refused: httpx.Response) -> httpx.Request:
-        """The request once more, with what the registry asks for. Source: the CNCF distribution's token protocol."""
-        asked = refused.headers.get("www-authenticate", "")
-        fields = dict(re.findall(r'(\w+)="([^"]*)"', asked))
+    def _with_credentials(self, request: httpx.Request, refused: httpx.Response) -> httpx.Request:
+        """Returns the request with the credentials that the registry asks for.
+
+        Source: the CNCF distribution's token protocol.
+        """
+        challenge = refused.headers.get("www-authenticate", "")
+        fields = dict(re.findall(r'(\w+)="([^"]*)"', challenge))
         login = _login(request.url.host)
-        if asked.lower().startswith("basic") and login is not None:
-            shown = next(httpx.BasicAuth(*login).auth_flow(request)).headers["authorization"]
-            self._authorization = {"authorization": shown}
-        elif asked.lower().startswith("bearer") and "realm" in fields:
+        if challenge.lower().startswith("basic") and login is not None:
+            header = next(httpx.BasicAuth(*login).auth_flow(request)).headers["authorization"]
+            self._authorization = {"authorization": header}
+        elif challenge.lower().startswith("bearer") and "realm" in fields:
             self._authorization = {"authorization": f"Bearer {self._token(fields, login)}"}
         request.headers.update(self._authorization)
         return request
 
     def _token(self, fields: Mapping[str, str], login: tuple[str, str] | None) -> str:
-        wanted = {key: fields[key] for key in ("service", "scope") if key in fields}
-        asked = self._client.build_request("GET", fields["realm"], params=wanted)
-        answer = self._client.send(asked, auth=login or httpx.USE_CLIENT_DEFAULT, stream=True)
-        told = decode(_whole(answer, _ANSWER_BYTES).content) if answer.status_code == 200 else {}
-        answer.close()
-        token = (told.get("token") or told.get("access_token")) if isinstance(told, dict) else None
+        parameters = {key: fields[key] for key in ("service", "scope") if key in fields}
+        request = self._client.build_request("GET", fields["realm"], params=parameters)
+        response = self._client.send(request, auth=login or httpx.USE_CLIENT_DEFAULT, stream=True)
+        document = decode(_whole(response, _ANSWER_BYTES).content) if response.status_code == 200 else {}
+        response.close()
+        token = (document.get("token") or document.get("access_token")) if isinstance(document, dict) else None
         return token if isinstance(token, str) and token.isascii() and token.isprintable() else ""
 
 
-def _whole(answer: httpx.Response, most: int) -> httpx.Response:
-    """The answer with its body, of up to `most` bytes. Raises SourceError as soon as there are more."""
+def _whole(response: httpx.Response, limit: int) -> httpx.Response:
+    """Reads the response's body, of up to `limit` bytes. Raises SourceError as soon as there are more."""
     raw = bytearray()
-    with contextlib.closing(answer):
-        for chunk in answer.iter_raw():
+    with contextlib.closing(response):
+        for chunk in response.iter_raw():
             raw += chunk
-            if len(raw) > most:
-                raise SourceError(f"it answers with more than {most} bytes where that is not to be expected")
-    headers = [(name, value) for name, value in answer.headers.raw if name.lower() != b"content-encoding"]
-    return httpx.Response(answer.status_code, headers=headers, content=bytes(raw), request=answer.request)
+            if len(raw) > limit:
+                raise SourceError(f"it answers with more than {limit} bytes where that is not to be expected")
+    headers = [(name, value) for name, value in response.headers.raw if name.lower() != b"content-encoding"]
+    return httpx.Response(response.status_code, headers=headers, content=bytes(raw), request=response.request)
 
 
 def _first_listed(document: Mapping[str, Any]) -> str:
@@ -277,15 +290,15 @@ def _login(host: str) -> tuple[str, str] | None:
     import netrc
 
     try:
-        found = netrc.netrc().authenticators(host)
+        credentials = netrc.netrc().authenticators(host)
     except (OSError, netrc.NetrcParseError):
         return None
-    return (found[0], found[2] or "") if found else None
+    return (credentials[0], credentials[2] or "") if credentials else None
 
 
-def _said(answer: httpx.Response) -> str:
+def _error_detail(response: httpx.Response) -> str:
     try:
-        first = answer.json()["errors"][0]
+        first = response.json()["errors"][0]
         return f" ({first.get('code')}: {str(first.get('message'))[:200]})"
     except (ValueError, KeyError, IndexError, TypeError, AttributeError):
         return ""

@@ -1,4 +1,4 @@
-"""Sources that fsspec knows: `s3://`, `https://` and the like, a folder or an archive."""
+"""The sources that fsspec knows: `s3://`, `https://` and the like, a folder or an archive."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,13 +17,13 @@ from patchbay.core.errors import SourceError
 _FOREIGN = ("aiohttp", "azure", "botocore", "fsspec", "gcsfs", "google", "s3fs")
 
 
-class _Room(Callback):  # type: ignore[misc]  # fsspec has no types
-    """Counts the bytes of a file as they come, and gives it up where there are more than `most`."""
+class _Budget(Callback):  # type: ignore[misc]  # fsspec has no types
+    """The budget of one file: counts its bytes as they come, and gives it up where there are more than `limit`."""
 
-    def __init__(self, name: str, most: int) -> None:
+    def __init__(self, name: str, limit: int) -> None:
         super().__init__()
         self._name = name
-        self._most = most
+        self._limit = limit
         self._taken = 0
 
     def relative_update(self, inc: int = 1) -> None:
@@ -31,15 +31,15 @@ class _Room(Callback):  # type: ignore[misc]  # fsspec has no types
         self.check(self._taken + inc)
 
     def check(self, taken: int) -> None:
-        """Raises SourceError where `taken` is more than there is room for."""
+        """Raises SourceError where `taken` is more than the limit."""
         self._taken = taken
-        if taken > self._most:
+        if taken > self._limit:
             last = self._name.rpartition("/")[2][:100]
             raise SourceError(f"it holds more bytes than the limits allow, at {last}")
 
 
 def fetch_remote(source: str, limits: FolderLimits, workdir: Path) -> Path:
-    """The archive or the folder at `source`, copied into `workdir`. Raises SourceError."""
+    """Copies the archive or the folder at `source` into `workdir`. Raises SourceError."""
     with _translated(shown_source(source)):
         files, root = fsspec.core.url_to_fs(source)
         if is_archive(root.partition("?")[0]):
@@ -57,20 +57,20 @@ def _copy_folder(files: Any, root: str, limits: FolderLimits, target: Path) -> P
         raise SourceError("there is nothing there")
     if len(kept) > limits.files:
         raise SourceError(f"it holds more than {limits.files} files")
-    room = limits.folder_bytes
+    left = limits.folder_bytes
     for name, path in kept.items():
         if ".." in path.parts:
             raise SourceError(f"the name {str(path)[:100]!r} leads out of the folder")
-        room -= _copy(files, name, target / path, room)
+        left -= _copy(files, name, target / path, left)
     return target
 
 
-def _copy(files: Any, name: str, target: Path, most: int) -> int:
+def _copy(files: Any, name: str, target: Path, limit: int) -> int:
     target.parent.mkdir(parents=True, exist_ok=True)
-    room = _Room(name, most)
-    files.get_file(name, str(target), callback=room)
+    budget = _Budget(name, limit)
+    files.get_file(name, str(target), callback=budget)
     written = target.stat().st_size
-    room.check(written)
+    budget.check(written)
     return written
 
 

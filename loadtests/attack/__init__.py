@@ -1,1 +1,2 @@
-"""An attack on a Patchbay of its own: hostile requests, adapters and archives beside bystanders who must not notice."""
+"""The attack on a Patchbay of its own: hostile requests, adapters and archives beside bystanders who must not
+notice."""

@@ -1,4 +1,4 @@
-"""Hostile archives, pushed to the admin port: what `tarfile`, `zipfile` and `gzip` are known to choke on."""
+"""Hostile archives, pushed to the admin port: those that `tarfile`, `zipfile` and `gzip` are known to choke on."""
 
 import gzip
 import io
@@ -76,8 +76,8 @@ def _pax(header: bytes) -> bytes:
 
 
 def _million() -> bytes:
-    one = tarfile.TarInfo("a").tobuf()
-    return gzip.compress(one * _ENTRIES + bytes(1024), 1)
+    header = tarfile.TarInfo("a").tobuf()
+    return gzip.compress(header * _ENTRIES + bytes(1024), 1)
 
 
 def _zipped(name: str, content: bytes) -> bytes:

@@ -17,8 +17,11 @@ PATH = "/v1/chat/completions"
 
 @dataclass
 class Bystander:
-    """One of them. `alone`: its answer when nobody else asked; `answers`, `changed`, `failed`: how many there have been
-    since; `last`: of the last one that was not as it should be."""
+    """A client that asks the same all the time, and compares each answer with its first.
+
+    `alone`: its answer when nobody else asked; `answers`, `changed`, `failed`: counts since then; `last`: the last
+    answer or error that was not as it should be; `asked`: set after each request.
+    """
 
     model: str
     text: str
@@ -71,5 +74,5 @@ class Bystander:
             answer: dict[str, Any] = await response.json()
         if response.status != 200:
             raise PatchbayError(f"{response.status} {answer}"[:300])
-        choices = [(one["message"], one["finish_reason"]) for one in answer["choices"]]
+        choices = [(choice["message"], choice["finish_reason"]) for choice in answer["choices"]]
         return json.dumps([choices, answer["usage"]], sort_keys=True)

@@ -1,4 +1,4 @@
-"""The command: what to attack with, for how long, and where the table goes."""
+"""The attack's command: its parts, for how long, and where the table goes."""
 
 import asyncio
 import json
@@ -61,9 +61,9 @@ async def attacked(target: Target, parts: Sequence[Part], seconds: float, seed: 
             run = Attack(session, target.addresses, Processes(target.pid), watched, tally)
             for place, part in enumerate(parts):
                 left = seconds - (time.monotonic() - began)
-                end_s = time.monotonic() + left * part.share / sum(one.share for one in parts[place:])
+                end_s = time.monotonic() + left * part.share / sum(remaining.share for remaining in parts[place:])
                 await run.run(part.tries(target, seed), lambda end_s=end_s: time.monotonic() < end_s)  # type: ignore[misc]
-            tally.violations = [await run.smallest(one) for one in tally.violations]
+            tally.violations = [await run.smallest(violation) for violation in tally.violations]
         tally.violations += await left_violations(session, target.addresses)
     tally.seconds = time.monotonic() - began
     return tally
@@ -73,10 +73,19 @@ def _write(violations: Sequence[Violation], out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     for old in out.glob("*.json"):
         old.unlink()
-    for place, one in enumerate(violations):
-        fields = {"what": one.what, "detail": one.detail, "kind": one.by.kind, "try": one.by.what}
-        request = {"path": one.by.path, "headers": dict(one.by.headers), "body": one.by.body.decode("latin-1")}
-        (out / f"{place:03d}.json").write_text(json.dumps({**fields, **request}, indent=2), encoding="utf-8")
+    for number, violation in enumerate(violations):
+        fields = {
+            "what": violation.what,
+            "detail": violation.detail,
+            "kind": violation.by.kind,
+            "try": violation.by.what,
+        }
+        request = {
+            "path": violation.by.path,
+            "headers": dict(violation.by.headers),
+            "body": violation.by.body.decode("latin-1"),
+        }
+        (out / f"{number:03d}.json").write_text(json.dumps({**fields, **request}, indent=2), encoding="utf-8")
 
 
 def _say(tally: Tally, *, as_json: bool) -> None:
@@ -85,8 +94,11 @@ def _say(tally: Tally, *, as_json: bool) -> None:
         return
     console = Console()
     console.print(tally.table())
-    for place, one in enumerate(tally.violations):
-        console.print(f"{_OUT}/{place:03d}.json: {one.what}, by {one.by.what}: {one.detail[:200]}", markup=False)
+    for number, violation in enumerate(tally.violations):
+        console.print(
+            f"{_OUT}/{number:03d}.json: {violation.what}, by {violation.by.what}: {violation.detail[:200]}",
+            markup=False,
+        )
 
 
 def main() -> None:

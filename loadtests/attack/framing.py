@@ -1,4 +1,4 @@
-"""HTTP/1.1 framed oddly: what one server reads otherwise than the next is how requests are smuggled."""
+"""Oddly framed HTTP/1.1: a message that one server reads otherwise than the next is how requests are smuggled."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,5 @@
-"""Values that a type does not suggest, by the field's name: what has broken servers before, and what looks likely to.
+"""Hostile values by a field's name, beyond what its type suggests: some have broken servers before, some look likely
+to.
 
 Sources: vLLM's own reports of requests that ended engines, and each place in its request models where a client's value
 becomes an index, a size, a pattern, a template, a path or an address.

@@ -14,8 +14,11 @@ _AT = "vllm.entrypoints"
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One of a replica's endpoints. `models`: vLLM's models of its requests; `least`: a body that it takes, but for the
-    `model`; `streams`: whether it can."""
+    """One of a replica's endpoints.
+
+    `models`: vLLM's models of its requests; `least`: the smallest body that it takes, without the `model`; `streams`:
+    whether it can stream.
+    """
 
     path: str
     models: tuple[str, ...]

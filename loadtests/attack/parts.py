@@ -17,7 +17,10 @@ from loadtests.attack.tries import Try
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """`tries`: of a target and a seed, perhaps without end; `share`: of the time, beside the others'."""
+    """One part of an attack.
+
+    `tries`: makes them for a target and a seed, perhaps without end; `share`: of the time, beside the others'.
+    """
 
     tries: Callable[[Target, int], Iterator[Try]]
     share: int

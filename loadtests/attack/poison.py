@@ -1,6 +1,6 @@
 """Hostile adapters: well-formed archives whose weights or configuration would harm others once an engine has them.
 
-Each is pushed, and promoted, so that one which is let through is loaded and answers its golden prompts beside the
+Each is pushed, and promoted, so that any that is let through is loaded and answers its golden prompts beside the
 bystanders.
 """
 
@@ -21,7 +21,7 @@ Weights = dict[str, "torch.Tensor"]
 
 
 def poison(adapter: Path) -> Iterator[Try]:
-    """What can be made of a good `adapter`, a folder of PEFT's: a push and a promotion each."""
+    """Makes hostile adapters of a good `adapter`, a folder of PEFT's: a push and a promotion each."""
     from safetensors.torch import load_file, save
 
     config = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
@@ -38,7 +38,7 @@ def _spoils() -> Iterator[tuple[str, Callable[[Weights], Weights], Mapping[str, 
     import torch
 
     def scaled(a: float, b: float) -> Callable[[Weights], Weights]:
-        return lambda weights: {name: one * (a if ".lora_A." in name else b) for name, one in weights.items()}
+        return lambda weights: {name: tensor * (a if ".lora_A." in name else b) for name, tensor in weights.items()}
 
     def with_first(change: Callable[[torch.Tensor], torch.Tensor]) -> Callable[[Weights], Weights]:
         def changed(weights: Weights) -> Weights:
@@ -50,14 +50,14 @@ def _spoils() -> Iterator[tuple[str, Callable[[Weights], Weights], Mapping[str, 
     yield "a product that overflows", scaled(1e38, 1e-38), {}
     yield "both factors huge", scaled(1e18, 1e18), {}
     yield "factors that only the serving type cannot hold", scaled(1e5, 1e-5), {}
-    yield "a NaN", with_first(lambda one: one.index_fill(0, torch.tensor([0]), float("nan"))), {}
-    yield "an infinity", with_first(lambda one: one.index_fill(0, torch.tensor([0]), float("inf"))), {}
-    yield "a matrix turned around", with_first(lambda one: one.T), {}
-    yield "a matrix of no rows", with_first(lambda one: one[:0]), {}
-    yield "a matrix too wide", with_first(lambda one: torch.cat([one, one], 1)), {}
+    yield "a NaN", with_first(lambda tensor: tensor.index_fill(0, torch.tensor([0]), float("nan"))), {}
+    yield "an infinity", with_first(lambda tensor: tensor.index_fill(0, torch.tensor([0]), float("inf"))), {}
+    yield "a matrix turned around", with_first(lambda tensor: tensor.T), {}
+    yield "a matrix of no rows", with_first(lambda tensor: tensor[:0]), {}
+    yield "a matrix too wide", with_first(lambda tensor: torch.cat([tensor, tensor], 1)), {}
     yield "one matrix missing", lambda weights: dict(sorted(weights.items())[1:]), {}
     yield "weights of zero", scaled(0, 0), {}
-    yield "a module that is not there", lambda weights: {f"x.{name}": one for name, one in weights.items()}, {}
+    yield "a module that is not there", lambda weights: {f"x.{name}": tensor for name, tensor in weights.items()}, {}
     yield "alpha of 1e300", lambda weights: weights, {"lora_alpha": 1e300}
     yield "alpha of text", lambda weights: weights, {"lora_alpha": "16"}
     yield "rank of 10^9", lambda weights: weights, {"r": 10**9}

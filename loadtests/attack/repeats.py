@@ -1,5 +1,7 @@
-"""Queries of death: requests that have ended engines or replicas before, each sent again and again, as clients do that
-try until they get an answer. Not one of them may end anything."""
+"""Queries of death: requests that have ended engines or replicas before, each sent again and again.
+
+That is how clients behave that retry until they get an answer. None of them may end anything.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any

@@ -26,7 +26,7 @@ MODELS = (BASE, "sql", "json", "auto", FORMED, "nobody")
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A Patchbay under attack. `pid`: of its `patchbay up`; `base`, `adapter`: folders of its base and an adapter."""
+    """The Patchbay under attack. `pid`: of its `patchbay up`; `base`, `adapter`: folders of its base and an adapter."""
 
     addresses: Addresses
     pid: int

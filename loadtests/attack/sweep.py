@@ -19,9 +19,9 @@ def sweep(surfaces: Sequence[Surface], models: Sequence[str], seed: int) -> Iter
     """Tries without end: values alone until each had its turn, every fourth try a pair of fields, then pairs only."""
     choose = random.Random(seed)  # noqa: S311 - a test's order, which must be the same again
     singles, pairs = _singles(surfaces, models, choose), _pairs(surfaces, models, choose)
-    for place, one in enumerate(singles):
-        yield one
-        if place % _PAIRS_AFTER == _PAIRS_AFTER - 1:
+    for number, single in enumerate(singles):
+        yield single
+        if number % _PAIRS_AFTER == _PAIRS_AFTER - 1:
             yield next(pairs)
     yield from pairs
 
@@ -38,7 +38,7 @@ def _singles(surfaces: Sequence[Surface], models: Sequence[str], choose: random.
 
 def _turns(columns: Sequence[Sequence[Any]]) -> Iterator[Any]:
     rows = zip_longest(*columns, fillvalue=_END)
-    return (one for one in chain.from_iterable(rows) if one is not _END)
+    return (entry for entry in chain.from_iterable(rows) if entry is not _END)
 
 
 def _pairs(surfaces: Sequence[Surface], models: Sequence[str], choose: random.Random) -> Iterator[Try]:

@@ -1,4 +1,4 @@
-"""The table of what an attack tried, as rows, for people, for machines and for a page of the documents."""
+"""The table of an attack's tries and their results: for people, for machines and for a page of the documents."""
 
 import json
 from dataclasses import asdict, dataclass, field
@@ -14,8 +14,12 @@ COLUMNS = ("tried", "2xx", "4xx", "closed or left", "5xx", "engine ends", "chang
 
 @dataclass
 class Row:
-    """What came of one kind of tries. `ended`: engines or replicas; `changed`: answers of bystanders; `held`: turns of
-    the router's event loop over 100 ms."""
+    """The counts of one kind of tries.
+
+    `good`, `refused`: by the answer's status; `without`: tries that got none; `at_fault`: those of which the server
+    took the blame; `ended`: engines or replicas that ended; `changed`: answers of bystanders; `held`: turns of the
+    router's event loop over 100 ms.
+    """
 
     tried: int = 0
     good: int = 0
@@ -46,7 +50,11 @@ class Row:
 
 @dataclass
 class Tally:
-    """All rows by kind, what was violated, and how often bystanders asked (`asked`) and got none (`unanswered`)."""
+    """The results of an attack.
+
+    `rows`: by kind; `violations`: what did not hold; `asked`, `unanswered`: how often bystanders asked, and got no
+    answer.
+    """
 
     rows: dict[str, Row] = field(default_factory=dict)
     violations: list[Violation] = field(default_factory=list)
@@ -65,7 +73,10 @@ class Tally:
 
     def as_json(self) -> str:
         """For a program."""
-        violations = [{"what": one.what, "by": one.by.what, "detail": one.detail} for one in self.violations]
+        violations = [
+            {"what": violation.what, "by": violation.by.what, "detail": violation.detail}
+            for violation in self.violations
+        ]
         fields: dict[str, Any] = {"rows": {kind: asdict(row) for kind, row in self.rows.items()}}
         fields |= {"violations": violations, "bystanders": {"asked": self.asked, "unanswered": self.unanswered}}
         return json.dumps(fields | {"seconds": round(self.seconds), "seed": self.seed}, indent=2)

@@ -1,4 +1,4 @@
-"""One thing that an attack tries, what came of it, and what is a violation."""
+"""The records of an attack: a try, its answer, and a violation."""
 
 import json
 from collections.abc import Mapping
@@ -11,9 +11,12 @@ Door = Literal["clients", "operators", "wire"]
 
 @dataclass(frozen=True, slots=True)
 class Try:
-    """One request. `kind`: its row in the table; `what`: which attack, in a few words; `body`: its bytes (with the door
-    `wire` all that is sent); `pause_s`: between its pieces of `piece` bytes; `fields`: those put on top of `least`,
-    where the body is made of them."""
+    """One request of an attack.
+
+    `kind`: its row in the table; `what`: which attack, in a few words; `body`: its bytes (with the door `wire` all that
+    is sent); `pause_s`: between its pieces of `piece` bytes; `fields`: those put on top of `least`, where the body is
+    made of them.
+    """
 
     kind: str
     what: str
@@ -40,19 +43,26 @@ def request(kind: str, path: str, least: Mapping[str, Any], fields: Mapping[str,
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back. `status`: of HTTP, 0 where the connection ended without one; `at_fault`: whether the server took
-    the blame (5xx, or an event of such an error amid a stream); `left`: whether the client went away before the end."""
+    """The answer to a try.
+
+    `status`: of HTTP, 0 where the connection ended without one; `at_fault`: whether the server took the blame (5xx, or
+    an event of such an error amid a stream); `left`: whether the client went away before the end; `detail`: the
+    beginning or the end of the body, or the error.
+    """
 
     status: int
     at_fault: bool = False
     left: bool = False
-    said: str = ""
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """Something that must not happen, and the request under which it did. `alone`: whether it happened again when the
-    request was tried alone, which is known of those that could be tried again."""
+    """A violation: something that must not happen, and the request under which it did.
+
+    `alone`: whether it happened again when the request was tried alone, which is known of those that could be tried
+    again.
+    """
 
     what: str
     by: Try

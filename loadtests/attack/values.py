@@ -76,8 +76,8 @@ def _branches(schema: Schema, definitions: Mapping[str, Schema]) -> Iterator[Sch
     inner = [*schema.get("anyOf", ()), *schema.get("oneOf", ()), *schema.get("allOf", ())]
     if not inner:
         yield schema
-    for one in inner:
-        yield from _branches(one, definitions)
+    for alternative in inner:
+        yield from _branches(alternative, definitions)
 
 
 def _plain(schema: Schema, kind: Any) -> Iterator[Any]:
@@ -94,8 +94,8 @@ def _plain(schema: Schema, kind: Any) -> Iterator[Any]:
 
 def _arrays(schema: Schema, definitions: Mapping[str, Schema], depth: int) -> Iterator[Any]:
     items = schema.get("items", {})
-    one = valid_value(items, definitions, depth + 1)
-    yield from ([], [one], [one, one], [None], [[]], [{}], [one] * _MANY)
+    item = valid_value(items, definitions, depth + 1)
+    yield from ([], [item], [item, item], [None], [[]], [{}], [item] * _MANY)
     yield from ([value] for value in _values(items, definitions, depth + 1))
 
 
@@ -112,5 +112,5 @@ def _objects(schema: Schema, definitions: Mapping[str, Schema], depth: int) -> I
 
 
 def _key(value: Any) -> str:
-    """What makes a value another one: `1`, `True` and `1.0` are three."""
+    """Returns the key by which values are told apart: `1`, `True` and `1.0` are three."""
     return repr(value)

@@ -1,5 +1,8 @@
-"""What an attack watches beside the answers: processes that ended, turns of the router's event loop over 100 ms, and
-what is left running in the end."""
+"""The watch over an attack, beside the answers.
+
+It sees processes that ended, turns of the router's event loop over 100 ms, and requests that are left running in the
+end.
+"""
 
 import asyncio
 import json
@@ -20,13 +23,13 @@ _HELD = re.compile(r"^patchbay_router_event_loop_held_total (\S+)$", re.MULTILIN
 
 
 class Watched(Protocol):
-    """What must not end."""
+    """The processes that must not end."""
 
     def learn(self) -> None:
         """Takes those that run now as those that are to go on running."""
 
     def ended(self) -> int:
-        """How many of them have ended."""
+        """Counts those that have ended."""
 
 
 class Processes:
@@ -43,7 +46,7 @@ class Processes:
         self._known = {process.pid: process for process in found}
 
     def ended(self) -> int:
-        """How many of them have ended."""
+        """Counts those that have ended."""
         return sum(not _runs(process) for process in self._known.values())
 
 
@@ -55,9 +58,11 @@ def _runs(process: psutil.Process) -> bool:
 
 
 async def turns_held(session: aiohttp.ClientSession, addresses: Addresses) -> int:
-    """How many turns of the router's event loop took over 100 ms of work since it started. Raises PatchbayError where
-    the admin port does not tell."""
-    return held_in(await _told(session, addresses, "/metrics"))
+    """Counts the turns of the router's event loop that took over 100 ms of work since it started.
+
+    Raises PatchbayError where the admin port does not tell.
+    """
+    return held_in(await _admin_text(session, addresses, "/metrics"))
 
 
 def held_in(metrics: str) -> int:
@@ -71,25 +76,28 @@ def held_in(metrics: str) -> int:
 async def left_running(
     session: aiohttp.ClientSession, addresses: Addresses, *, within_s: float = _SETTLE_S, look_s: float = _LOOK_S
 ) -> Mapping[str, int]:
-    """How many requests replicas still work on, by name, when nobody has asked anything for up to `within_s` seconds:
-    none once it was none at several looks in a row, since what replicas say of themselves is asked for now and then.
-    Raises PatchbayError where the admin port does not tell."""
+    """Counts the requests that replicas still work on, by name, when nobody has asked anything for up to `within_s`
+    seconds.
+
+    There are none once there were none at several looks in a row, since replicas report their state only now and then.
+    `look_s`: seconds between looks. Raises PatchbayError where the admin port does not tell.
+    """
     quiet, end_s = 0, time.monotonic() + within_s
     while True:
-        busy = _busy(json.loads(await _told(session, addresses, "/admin/v1/replicas")))
+        busy = _busy(json.loads(await _admin_text(session, addresses, "/admin/v1/replicas")))
         quiet = 0 if busy else quiet + 1
         if quiet >= _QUIET_LOOKS or time.monotonic() > end_s:
             return busy
         await asyncio.sleep(look_s)
 
 
-def _busy(told: Mapping[str, Any]) -> Mapping[str, int]:
+def _busy(document: Mapping[str, Any]) -> Mapping[str, int]:
     """By the router's own count, or by the replica's, which may work on what no router knows any more."""
-    counts = {one["name"]: max(one["in_flight"], one["load"]) for one in told["replicas"]}
+    counts = {replica["name"]: max(replica["in_flight"], replica["load"]) for replica in document["replicas"]}
     return {name: count for name, count in counts.items() if count}
 
 
-async def _told(session: aiohttp.ClientSession, addresses: Addresses, path: str) -> str:
+async def _admin_text(session: aiohttp.ClientSession, addresses: Addresses, path: str) -> str:
     async with session.get(addresses.operators + path, headers=addresses.shown) as response:
         text = await response.text()
         if response.status != 200:

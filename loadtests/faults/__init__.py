@@ -1,1 +1,1 @@
-"""Faults of what Patchbay stands on, made on purpose under load, and checks that what protects holds."""
+"""The faults of what Patchbay stands on, made on purpose under load, and checks that the protections hold."""

@@ -1,4 +1,4 @@
-"""Callers who ask all the time, each of a kind, and count what they get."""
+"""The callers of a fault test: they ask all the time, each of a kind, and count what they get."""
 
 import asyncio
 import contextlib
@@ -27,7 +27,7 @@ _MINUTE_S = 60
 
 @dataclass(frozen=True, slots=True)
 class Counting:
-    """Whose counters a request is counted by: those of a router, or of Redis, and which life of them."""
+    """The owner of the counters that a request is counted by: a router, or Redis, and which life of it."""
 
     who: str
     life: int
@@ -35,9 +35,12 @@ class Counting:
 
 @dataclass
 class Seen:
-    """What callers got. `outcomes`: by kind and outcome; `answered`: when each answer to the right key came, by router
-    and whether it was of the adapter that is tried (`time.monotonic`); `unsure`: requests of the right key that ended
-    without an answer, or in a 5xx; `of_minute`: answers to the limited tenant."""
+    """The answers that callers got.
+
+    `outcomes`: by kind and outcome; `answered`: when each answer to the right key came, by router and whether it was of
+    the adapter that is tried (`time.monotonic`); `unsure`: requests of the right key that ended without an answer, or
+    in a 5xx; `of_minute`: answers to the limited tenant.
+    """
 
     outcomes: Counter[tuple[Kind, str]] = field(default_factory=Counter)
     answered: dict[str, list[tuple[float, bool]]] = field(default_factory=dict)
@@ -45,7 +48,7 @@ class Seen:
     of_minute: Counter[tuple[Counting, int]] = field(default_factory=Counter)
 
     def got(self, *kinds: Kind, outcome: str = "answered") -> int:
-        """How many of these kinds had that outcome."""
+        """Counts the requests of these kinds that had that outcome."""
         return sum(self.outcomes[kind, outcome] for kind in kinds)
 
     @property
@@ -54,13 +57,13 @@ class Seen:
         return self.outcomes.total()
 
     def over(self, limit: int) -> int:
-        """How many answers the limited tenant got beyond its limit, whichever router counted."""
+        """Counts the answers that the limited tenant got beyond its limit, whichever router counted."""
         return sum(max(0, count - limit) for count in self.of_minute.values())
 
     def answers(self, *, tried: bool | None = None) -> int:
         """Answers to the right key; only those of the adapter that is tried, or of the others, where that is said."""
         all_ = itertools.chain.from_iterable(self.answered.values())
-        return sum(tried is None or one == tried for _, one in all_)
+        return sum(tried is None or of_tried == tried for _, of_tried in all_)
 
     def answers_of(self, router: str, since_s: float) -> tuple[int, int]:
         """Of `router` since then: all answers to the right key, and those of the adapter that is tried."""
@@ -70,7 +73,7 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """Where a caller asks. `counting`: whose counters count now, None while nobody can say."""
+    """The address at which a caller asks. `counting`: whose counters count now, None while nobody can say."""
 
     name: str
     url: str
@@ -79,7 +82,10 @@ class Door:
 
 @dataclass
 class Callers:
-    """One of each kind at each of `doors`. `keys`: by kind; `adapters`: what is asked for, the last one is tried."""
+    """Asks as one caller of each kind at each of `doors`.
+
+    `keys`: by kind; `adapters`: what is asked for, the last one is tried.
+    """
 
     doors: Sequence[Door]
     keys: dict[Kind, str]

@@ -1,4 +1,4 @@
-"""The command: what to break, for how long, and where the table goes."""
+"""The fault test's command: what to break, for how long, and where the table goes."""
 
 import asyncio
 import tempfile
@@ -52,7 +52,7 @@ def faults(
 def chosen_faults(only: Sequence[str]) -> tuple[Fault, ...]:
     """Those whose names have one of `only` in them; all without any. Raises ConfigError where there is none."""
     known = all_faults()
-    found = tuple(fault for name, fault in known.items() if not only or any(one in name for one in only))
+    found = tuple(fault for name, fault in known.items() if not only or any(part in name for part in only))
     if not found:
         raise ConfigError(f"No fault is called so. There are: {', '.join(known)}.")
     return found
@@ -65,7 +65,7 @@ def minutes_from_now(minutes: float) -> Callable[[int], bool]:
 
 
 def _folder(seed: int) -> Path:
-    """Where routers' logs and the registry's file stay, for whoever looks for a violation's cause."""
+    """The folder where routers' logs and the registry's file stay, for whoever looks for a violation's cause."""
     _KEPT.mkdir(parents=True, exist_ok=True)
     return Path(tempfile.mkdtemp(prefix=f"seed-{seed}-", dir=_KEPT)).absolute()
 
@@ -77,11 +77,11 @@ async def broken(
     does not come up."""
     begun_s = time.monotonic()
     if POSTGRES in worlds and postgres_programs() is None:
-        worlds = [one for one in worlds if one != POSTGRES]
+        worlds = [world for world in worlds if world != POSTGRES]
         tally.skipped["PostgreSQL"] = NO_POSTGRES
     elif POSTGRES in worlds and not has_redis():
         tally.skipped["Redis"] = NO_REDIS
-    runs = [asyncio.create_task(run_faults(one, folder / one, chosen, tally, go_on)) for one in worlds]
+    runs = [asyncio.create_task(run_faults(world, folder / world, chosen, tally, go_on)) for world in worlds]
     try:
         await asyncio.gather(*runs)
     finally:
@@ -97,8 +97,8 @@ def _say(tally: Tally, *, as_json: bool) -> None:
         return
     console = Console()
     console.print(tally.table())
-    for one in tally.violations:
-        console.print(one, markup=False)
+    for violation in tally.violations:
+        console.print(violation, markup=False)
     for name, why in tally.skipped.items():
         console.print(f"not tried: {name}: {why}", markup=False)
 

@@ -14,11 +14,11 @@ _PARTS = ("", "-wal", "-shm")
 
 
 class SqliteFile:
-    """A registry's file."""
+    """The registry as a file of SQLite, which can be broken."""
 
     def __init__(self, folder: Path) -> None:
         self.file = folder / "registry.db"
-        self._aside = folder / "aside"
+        self._backup = folder / "aside"
 
     @property
     def url(self) -> str:
@@ -63,9 +63,9 @@ class SqliteFile:
     @contextmanager
     def replaced(self, *, by_empty: bool) -> Iterator[None]:
         """While the file is gone, or an empty one is in its place."""
-        self._aside.mkdir(exist_ok=True)
+        self._backup.mkdir(exist_ok=True)
         for part in _PARTS:
-            self._move(self.file, self._aside / self.file.name, part)
+            self._move(self.file, self._backup / self.file.name, part)
         if by_empty:
             self.file.touch(0o600)
         try:
@@ -74,7 +74,7 @@ class SqliteFile:
             for part in _PARTS:
                 Path(f"{self.file}{part}").unlink(missing_ok=True)
             for part in reversed(_PARTS):
-                self._move(self._aside / self.file.name, self.file, part)
+                self._move(self._backup / self.file.name, self.file, part)
 
     @staticmethod
     def tables() -> tuple[str, ...]:
@@ -99,7 +99,7 @@ class SqliteFile:
 
 
 class PostgresDatabase:
-    """A registry's database in a server of this run."""
+    """The registry as a database in a PostgreSQL server of this run, which can be broken."""
 
     def __init__(self, server: PostgresServer, name: str) -> None:
         self.server = server

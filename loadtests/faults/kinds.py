@@ -1,4 +1,4 @@
-"""A fault: what it is called, what it needs, how it is made and undone. And all of them."""
+"""The kinds of faults: the record of one (its name, its needs, how it is made and undone), and the list of all."""
 
 import random
 from collections.abc import Callable, Mapping
@@ -12,8 +12,11 @@ Broken = AbstractAsyncContextManager[None]
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One. `broken`: makes it in a world and undoes it with its block; `hold_s`: how long it lasts; `fits`: whether it
-    can be made in a world; `lacks`: what this machine lacks for it, None where nothing."""
+    """One kind of fault.
+
+    `broken`: makes it in a world and undoes it with its block; `hold_s`: how long it lasts; `fits`: whether it can be
+    made in a world; `lacks`: what this machine lacks for it, None where nothing.
+    """
 
     name: str
     broken: Callable[[World, random.Random], Broken]
@@ -27,4 +30,4 @@ def all_faults() -> Mapping[str, Fault]:
     from loadtests.faults import of_databases, of_means, of_redis, of_routers
 
     found = (*of_databases.FAULTS, *of_redis.FAULTS, *of_routers.FAULTS, *of_means.FAULTS)
-    return {one.name: one for one in found}
+    return {fault.name: fault for fault in found}

@@ -1,4 +1,4 @@
-"""Faults of the registry's database."""
+"""The faults of the registry's database."""
 
 import asyncio
 import random

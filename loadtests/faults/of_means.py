@@ -1,4 +1,4 @@
-"""Faults of what a router may use: the disk, file descriptors, and whoever reads its log."""
+"""The faults of a router's means: the disk, file descriptors, and the reader of its log."""
 
 import asyncio
 import contextlib
@@ -20,14 +20,14 @@ _CONNECT_S = 1.0
 @asynccontextmanager
 async def _full(world: World, _: random.Random) -> AsyncIterator[None]:
     """No file of a router's can grow: to it, that is a full disk."""
-    usual = {router.name: router.means.rlimit(resource.RLIMIT_FSIZE) for router in world.routers}
+    normal_limits = {router.name: router.means.rlimit(resource.RLIMIT_FSIZE) for router in world.routers}
     for router in world.routers:
-        router.means.rlimit(resource.RLIMIT_FSIZE, (0, usual[router.name][1]))
+        router.means.rlimit(resource.RLIMIT_FSIZE, (0, normal_limits[router.name][1]))
     try:
         yield
     finally:
         for router in world.routers:
-            router.means.rlimit(resource.RLIMIT_FSIZE, usual[router.name])
+            router.means.rlimit(resource.RLIMIT_FSIZE, normal_limits[router.name])
 
 
 async def _again(router: RouterProcess, way: Way | None = None) -> None:
@@ -45,8 +45,8 @@ async def _few_files(world: World, by: random.Random) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        for one in idle:
-            one.close()
+        for connection in idle:
+            connection.close()
         await _again(router)
 
 
@@ -54,11 +54,11 @@ def _connect(port: int) -> list[socket.socket]:
     made: list[socket.socket] = []
     end_s = time.monotonic() + _IDLE * 0.1
     while len(made) < _IDLE and time.monotonic() < end_s:
-        one = socket.socket()
-        one.settimeout(_CONNECT_S)
-        made.append(one)
+        connection = socket.socket()
+        connection.settimeout(_CONNECT_S)
+        made.append(connection)
         with contextlib.suppress(OSError):
-            one.connect(("127.0.0.1", port))
+            connection.connect(("127.0.0.1", port))
     return made
 
 

@@ -1,4 +1,4 @@
-"""Faults of Redis, in which limits are counted."""
+"""The faults of Redis, in which limits are counted."""
 
 import asyncio
 import random

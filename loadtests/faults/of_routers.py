@@ -1,4 +1,4 @@
-"""Faults of routers: killed, ended, replaced, with a wrong clock, or with a configuration that is not whole."""
+"""The faults of routers: killed, ended, replaced, with a wrong clock, or with a configuration that is not whole."""
 
 import asyncio
 import random

@@ -1,4 +1,4 @@
-"""A replica without an engine: it takes revisions, answers at once, and remembers what it must not have seen."""
+"""The replica without an engine: it takes revisions, answers at once, and remembers what it must not have seen."""
 
 import json
 from dataclasses import dataclass, field
@@ -16,8 +16,10 @@ _SLOTS = 32
 
 @dataclass
 class Replica:
-    """One, on this event loop. `removed`: what it was asked to remove, as `sql@3`; `unredacted`: requests in which it
-    saw the mark."""
+    """A fake replica on this event loop.
+
+    `removed`: what it was asked to remove, as `sql@3`; `unredacted`: requests in which it saw the mark.
+    """
 
     name: str = "replica-0"
     removed: list[str] = field(default_factory=list)
@@ -28,7 +30,7 @@ class Replica:
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """The URL at which it listens."""
         return f"http://127.0.0.1:{self.port}"
 
     async def start(self) -> None:
@@ -95,10 +97,10 @@ class Replica:
         text = await request.text()
         self.unredacted += MARK in text
         chosen = request.headers.get("x-patchbay-revision")
-        if chosen is not None and chosen not in {one.engine_name for one in self._revisions.values()}:
+        if chosen is not None and chosen not in {revision.engine_name for revision in self._revisions.values()}:
             missing = {"error": {"message": f"{chosen} is not here", "type": "server_error"}}
             return web.json_response(missing, status=503, headers={"x-patchbay-missing": "1"})
         choice = {"index": 0, "message": {"role": "assistant", "content": "Hello."}, "finish_reason": "stop"}
         usage = {"prompt_tokens": 2, "completion_tokens": 2, "total_tokens": 4}
-        said = {"id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": json.loads(text)["model"]}
-        return web.json_response(said | {"choices": [choice], "usage": usage})
+        completion = {"id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": json.loads(text)["model"]}
+        return web.json_response(completion | {"choices": [choice], "usage": usage})

@@ -1,4 +1,4 @@
-"""Routers in processes of their own, that are ended, killed, frozen in their means and started again."""
+"""The routers of a fault test, in processes of their own, that are ended, killed, starved and started again."""
 
 import asyncio
 import contextlib
@@ -33,8 +33,11 @@ _TIMEOUT = aiohttp.ClientTimeout(5)
 
 @dataclass
 class Way:
-    """How a router is started, where it is not as usual. `files`: how many file descriptors it may have; `env`: more
-    variables; `unread`: whether its standard error is a pipe that nobody reads; `arguments`: more of them."""
+    """The way in which a router is started, where it differs from the default.
+
+    `files`: how many file descriptors it may have; `env`: more variables; `unread`: whether its standard error is a
+    pipe that nobody reads; `arguments`: more of them.
+    """
 
     files: int | None = None
     env: Mapping[str, str] = field(default_factory=dict)
@@ -44,7 +47,7 @@ class Way:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a router ended when it was asked to. `code`: None where it had to be killed."""
+    """The end of a router that was asked to end. `code`: None where it had to be killed."""
 
     router: str
     code: int | None
@@ -52,7 +55,10 @@ class Ended:
 
 
 class RouterProcess:
-    """One. `life`: how often it was started; `ends`: where it says how each end that was asked for went."""
+    """A router in a process of its own.
+
+    `life`: how often it was started; `ends`: the list to which each end that was asked for is added.
+    """
 
     def __init__(self, name: str, folder: Path, config: Mapping[str, Any], ends: list[Ended]) -> None:
         self.name = name
@@ -121,7 +127,7 @@ class RouterProcess:
                 lines = (await answer.text()).splitlines()
         except (aiohttp.ClientError, TimeoutError):
             return None
-        return sum(float(one.split()[-1]) for one in lines if one.startswith((f"{name} ", f"{name}{{")))
+        return sum(float(line.split()[-1]) for line in lines if line.startswith((f"{name} ", f"{name}{{")))
 
     def successor(self) -> "RouterProcess":
         """Another one for the same public port, which is not started yet."""

@@ -1,4 +1,4 @@
-"""Faults, one after the other in a seeded order, and what must hold after each."""
+"""The run of faults, one after the other in a seeded order, and the checks after each."""
 
 import asyncio
 import contextlib
@@ -53,43 +53,43 @@ async def run_faults(
 
 async def break_by(fault: Fault, world: World, by: random.Random, tally: Tally) -> None:
     """Makes one fault in the world, undoes it, waits until all is as before, and notes what was seen meanwhile."""
-    before, row, said = Count.of(world), tally.row(fault.name), list[str]()
+    before, row, problems = Count.of(world), tally.row(fault.name), list[str]()
     begun_s = time.monotonic()
     try:
         async with fault.broken(world, by):
             await asyncio.sleep(fault.hold_s)
     except _TROUBLE as error:
-        said.append(f"{type(error).__name__}: {error}"[:500])
+        problems.append(f"{type(error).__name__}: {error}"[:500])
     back_s = await world.back()
     if back_s is None:
-        said.append("it is over, and not every router answers")
+        problems.append("it is over, and not every router answers")
         await _begin_anew(world, begun_s)
     now = Count.of(world)
     row.note(before, now, back_s or 0.0)
     ends = world.ends[before.ends :]
-    row.end_s = max([row.end_s, *(one.seconds for one in ends)])
-    said += [*_unheld(before, now), *_wrong_ends(ends)]
-    tally.violations += [f"{fault.name} ({world.name}): {one}" for one in said]
+    row.end_s = max([row.end_s, *(end.seconds for end in ends)])
+    problems += [*_unheld(before, now), *_wrong_ends(ends)]
+    tally.violations += [f"{fault.name} ({world.name}): {problem}" for problem in problems]
 
 
 def _unheld(before: Count, now: Count) -> Iterator[str]:
-    told = {
+    messages = {
         "opened": "answers without a right key",
         "removed": "adapters removed that nobody removed",
         "unredacted": "prompts that no guard redacted",
         "over": "answers beyond a tenant's limit",
     }
-    for name, what in told.items():
-        if more := getattr(now, name) - getattr(before, name):
-            yield f"{more} {what}"
+    for name, message in messages.items():
+        if count := getattr(now, name) - getattr(before, name):
+            yield f"{count} {message}"
 
 
 def _wrong_ends(ends: Sequence[Ended]) -> Iterator[str]:
-    for one in ends:
-        if one.code is None:
-            yield f"{one.router} was asked to end and had not after {ENDS_WITHIN_S:.0f} s"
-        elif one.code < 0:
-            yield f"{one.router} was asked to end and ended with {one.code}"
+    for end in ends:
+        if end.code is None:
+            yield f"{end.router} was asked to end and had not after {ENDS_WITHIN_S:.0f} s"
+        elif end.code < 0:
+            yield f"{end.router} was asked to end and ended with {end.code}"
 
 
 async def _begin_anew(world: World, broken_since_s: float) -> None:
@@ -102,16 +102,16 @@ async def _begin_anew(world: World, broken_since_s: float) -> None:
 
 async def _close(world: World, tally: Tally) -> None:
     """Compares the books, once the routers have ended."""
-    said = [*_wrong_ends(world.ends[-len(world.routers) :]), *await world.wrong_books()]
-    tally.violations += [f"in the end ({world.name}): {one}" for one in said]
+    problems = [*_wrong_ends(world.ends[-len(world.routers) :]), *await world.wrong_books()]
+    tally.violations += [f"in the end ({world.name}): {problem}" for problem in problems]
     tally.answers += world.seen.answers()
     tally.excused += world.books.usage
 
 
 def _usable(faults: Sequence[Fault], world: World, tally: Tally) -> list[Fault]:
-    fitting = [one for one in faults if one.fits(world)]
-    tally.skipped |= {one.name: why for one in fitting if (why := one.lacks()) is not None}
-    return [one for one in fitting if one.name not in tally.skipped]
+    fitting = [fault for fault in faults if fault.fits(world)]
+    tally.skipped |= {fault.name: why for fault in fitting if (why := fault.lacks()) is not None}
+    return [fault for fault in fitting if fault.name not in tally.skipped]
 
 
 def _database(name: str, folder: Path, stack: contextlib.ExitStack) -> SqliteFile | PostgresDatabase:

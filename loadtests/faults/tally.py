@@ -24,9 +24,11 @@ COLUMNS = (
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """What has been counted in a world up to a moment. `opened`: answers without a right key; `removed`: adapters that
-    the replica was told to remove; `over`: answers beyond a tenant's limit; `ends`: how often routers were asked to
-    end."""
+    """The counts of a world up to a moment.
+
+    `opened`: answers without a right key; `removed`: adapters that the replica was told to remove; `over`: answers
+    beyond a tenant's limit; `ends`: how often routers were asked to end.
+    """
 
     asked: int
     answered: int
@@ -53,8 +55,11 @@ class Count:
 
 @dataclass
 class Row:
-    """What came of one fault. `end_s`: the slowest end of a router that was asked to; `back_s`: the longest until every
-    router answered again, after the fault."""
+    """The results of one fault.
+
+    `end_s`: the slowest end of a router that was asked to; `back_s`: the longest until every router answered again,
+    after the fault.
+    """
 
     times: int = 0
     asked: int = 0
@@ -86,9 +91,12 @@ class Row:
 
 @dataclass
 class Tally:
-    """All rows by fault; `skipped`: faults that this machine cannot have, and why; `violations`: what did not hold, in
-    words; `answers`: those to the right key whose usage was compared with the registry; `excused`: how many of
-    them may be missing."""
+    """The results of a run.
+
+    `rows`: by fault; `skipped`: faults that this machine cannot have, and why; `violations`: what did not hold, in
+    words; `answers`: those to the right key whose usage was compared with the registry; `excused`: how many of them may
+    be missing.
+    """
 
     seed: int = 0
     rows: dict[str, Row] = field(default_factory=dict)
@@ -114,8 +122,8 @@ class Tally:
         """For a program."""
         rows = {name: asdict(row) for name, row in sorted(self.rows.items())}
         books = {"answers": self.answers, "excused": self.excused}
-        told = {"rows": rows, "violations": self.violations, "skipped": self.skipped, "books": books}
-        return json.dumps(told | {"seconds": round(self.seconds), "seed": self.seed}, indent=2)
+        document = {"rows": rows, "violations": self.violations, "skipped": self.skipped, "books": books}
+        return json.dumps(document | {"seconds": round(self.seconds), "seed": self.seed}, indent=2)
 
     @property
     def _cells(self) -> dict[str, tuple[object, ...]]:

@@ -1,4 +1,4 @@
-"""A registry, two routers on it, a replica and callers: what faults are made in, and what is counted there."""
+"""The world of a fault test: a registry, two routers on it, a replica and callers, and what is counted there."""
 
 import asyncio
 import contextlib
@@ -33,7 +33,7 @@ _ACTOR = "faults"
 # What a router has counted and not yet written is lost with it when it is killed: it writes every two seconds.
 _UNWRITTEN_S = 6.0
 _SETTLE_S = 180.0
-_LOOK_S = 0.1
+_POLL_S = 0.1
 _PLAN = PlanConfig(
     steps=(StepConfig(weight=50, hold_s=86_400, samples=10**9),),
     metrics={"errors": MetricConfig(tolerated=100, margin=200, most=0.99)},
@@ -50,9 +50,11 @@ _POLICY = {
 
 @dataclass
 class Books:
-    """What may be missing from the registry in the end. `usage`: of all requests, counts of routers that were killed
-    before they wrote them; `tried`: of those for the adapter that is tried, also of routers that could not write them
-    when they were ended."""
+    """The counts that may be missing from the registry in the end.
+
+    `usage`: of all requests, counts of routers that were killed before they wrote them; `tried`: of those for the
+    adapter that is tried, also of routers that could not write them when they were ended.
+    """
 
     usage: int = 0
     tried: int = 0
@@ -60,8 +62,11 @@ class Books:
 
 @dataclass
 class World:
-    """One. `ends`: how each end of a router went that was asked for; `redis_life`: how often Redis was started;
-    `handover`: while one router takes over from another nobody can say which counts."""
+    """The world in which faults are made.
+
+    `ends`: how each end of a router went that was asked for; `redis_life`: how often Redis was started; `handover`:
+    while one router takes over from another nobody can say which counts.
+    """
 
     name: str
     folder: Path
@@ -78,7 +83,7 @@ class World:
 
     @property
     def seen(self) -> Seen:
-        """What callers got so far."""
+        """The answers that callers got so far."""
         return self.callers.seen
 
     def kill(self, router: RouterProcess, *, unwritten_since_s: float | None = None) -> None:
@@ -90,8 +95,11 @@ class World:
         self.books.tried += tried
 
     def excuse_tallies(self, router: RouterProcess, since_s: float) -> None:
-        """What `router`, which was ended, has answered since then may be missing from the canary's tallies alone: usage
-        that it could not write it has left to the next router."""
+        """Excuses what `router`, which was ended, has answered since then.
+
+        That may be missing from the canary's tallies alone: usage that it could not write it has left to the next
+        router.
+        """
         self.books.tried += self.seen.answers_of(router.name, since_s)[1]
 
     async def leader(self, within_s: float = _SETTLE_S) -> RouterProcess | None:
@@ -101,12 +109,12 @@ class World:
             for router in self.routers:
                 if router.running and await router.metric("patchbay_router_reconciling") == 1:
                     return router
-            await asyncio.sleep(_LOOK_S)
+            await asyncio.sleep(_POLL_S)
         return None
 
     async def back(self, within_s: float = _SETTLE_S) -> float | None:
-        """How long it takes until every router is ready and has answered the right key anew; None where one does not in
-        time."""
+        """Measures how long it takes until every router is ready and has answered the right key anew; None where one
+        does not in time."""
         begun_s = time.monotonic()
         before = {router.name: len(self.seen.answered.get(router.name, ())) for router in self.routers}
         for router in self.routers:
@@ -121,28 +129,28 @@ class World:
         while len(self.seen.answered.get(router.name, ())) <= before:
             if time.monotonic() > end_s:
                 return False
-            await asyncio.sleep(_LOOK_S)
+            await asyncio.sleep(_POLL_S)
         return True
 
     def counting(self, router: RouterProcess) -> Counting | None:
-        """Who counts against limits now."""
+        """Returns the counters that count against limits now."""
         if self.handover:
             return None
         return Counting(router.name, router.life) if self.redis is None else Counting("redis", self.redis_life)
 
     async def wrong_books(self) -> list[str]:
-        """What is wrong with what the registry has of usage and of the canary, once all routers have ended."""
-        usage, tried, ended = await asyncio.to_thread(self._kept)
-        said = [wrong_count("usage", usage, self.seen.answers(), self.seen.unsure, self.books.usage)]
+        """Says what is wrong with what the registry has of usage and of the canary, once all routers have ended."""
+        usage, tried, ended = await asyncio.to_thread(self._counted)
+        faults = [wrong_count("usage", usage, self.seen.answers(), self.seen.unsure, self.books.usage)]
         if ended is None:
-            said.append(
+            faults.append(
                 wrong_count("tallies", tried, self.seen.answers(tried=True), self.seen.unsure, self.books.tried)
             )
         else:
-            said.append(f"the canary ended: {ended}")
-        return [one for one in said if one]
+            faults.append(f"the canary ended: {ended}")
+        return [fault for fault in faults if fault]
 
-    def _kept(self) -> tuple[int, int, str | None]:
+    def _counted(self) -> tuple[int, int, str | None]:
         with Registry.open(self.database.url) as registry:
             # As the next router would.
             UsageBook(registry.accounts, spool_of(self.database.url)).take_in()
@@ -153,13 +161,16 @@ class World:
             query = sqlalchemy.select(tallies.c.counts).where(tallies.c.canary == self.canary)
             counts = [row.counts for row in connection.execute(query)]
         engine.dispose()
-        tried = sum(one["canary"] + one["other"] for one in counts)
+        tried = sum(row_counts["canary"] + row_counts["other"] for row_counts in counts)
         return sum(row.requests - row.failed for row in rows), tried, None if record.live else record.reason
 
 
 def wrong_count(what: str, kept: int, answers: int, unsure: int, excused: int) -> str | None:
-    """What is wrong with `kept` counts of so many `answers`, None where nothing is. `unsure`: requests that may have
-    been counted without an answer that was seen; `excused`: counts that may be missing."""
+    """Says what is wrong with `kept` counts of so many `answers`, None where nothing is.
+
+    `unsure`: requests that may have been counted without an answer that was seen; `excused`: counts that may be
+    missing.
+    """
     if kept < answers - excused:
         return f"{what} lost: {kept} are kept of {answers}, and {excused} may be missing"
     if kept > answers + unsure:
@@ -173,7 +184,7 @@ async def running_world(name: str, folder: Path, database: Database, redis: Redi
     killed where they do not. Raises StartError where it does not come up."""
     replica = Replica()
     await replica.start()
-    world = await asyncio.to_thread(_made, name, folder, database, redis, replica)
+    world = await asyncio.to_thread(_build_world, name, folder, database, redis, replica)
     try:
         for router in world.routers:
             router.start()
@@ -197,7 +208,7 @@ async def _come_up(world: World) -> None:
     while await asyncio.to_thread(_phase, world) != "running":
         if time.monotonic() > end_s:
             raise StartError("The canary of this run did not begin.")
-        await asyncio.sleep(_LOOK_S)
+        await asyncio.sleep(_POLL_S)
     # Every router has to have seen that.
     await asyncio.sleep(2)
 
@@ -207,7 +218,7 @@ def _phase(world: World) -> str:
         return registry.canaries.get(world.canary).phase
 
 
-def _made(name: str, folder: Path, database: Database, redis: RedisServer | None, replica: Replica) -> World:
+def _build_world(name: str, folder: Path, database: Database, redis: RedisServer | None, replica: Replica) -> World:
     with Registry.open(database.url) as registry:
         keys = _fill(registry)
         plan = _PLAN.model_dump(mode="json")

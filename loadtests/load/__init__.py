@@ -1,1 +1,1 @@
-"""Load in scenarios on a running Patchbay, with targets, a verdict and a report: `patchbay load run --help`."""
+"""The load scenarios on a running Patchbay, with targets, a verdict and a report: `patchbay load run --help`."""

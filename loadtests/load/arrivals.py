@@ -1,4 +1,4 @@
-"""When requests are due: Poisson arrivals that wait for nobody.
+"""The arrivals of requests: a Poisson process that waits for nobody.
 
 An open loop on purpose. Clients that ask again when they are answered ask less often of a server that stalls, so the
 stall is in few of their figures ("coordinated omission", G. Tene, "How NOT to measure latency", 2015), and queues do

@@ -1,4 +1,4 @@
-"""`patchbay load`: its commands, which put load on a Patchbay in scenarios and judge what came of it."""
+"""The commands `patchbay load`, which put load on a Patchbay in scenarios and judge the result."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -69,10 +69,14 @@ def scenarios(as_json: AsJson = False) -> None:
     except PatchbayError as error:
         raise typer.Exit(fail(error)) from error
     if as_json:
-        print_json([one.model_dump(mode="json") for one in found])
+        print_json([scenario.model_dump(mode="json") for scenario in found])
         return
     console().print(
-        table("", ("scenario", "seconds", "what"), [(one.name, f"{one.seconds:g}", one.says) for one in found])
+        table(
+            "",
+            ("scenario", "seconds", "what"),
+            [(scenario.name, f"{scenario.seconds:g}", scenario.says) for scenario in found],
+        )
     )
 
 
@@ -119,11 +123,11 @@ def _tables(ran: "Ran", compared: "Table | None") -> "Iterator[RenderableType]":
 
     groups = {"all": ran.figures.counted, **ran.figures.by_model, **ran.figures.by_tenant}
     title = f"{ran.scenario.name}: times in ms from when due"
-    yield table(title, GROUP_HEADS, [group_row(*one) for one in groups.items()])
+    yield table(title, GROUP_HEADS, [group_row(*group) for group in groups.items()])
     if ran.figures.errors:
         yield table("Errors and refusals", ("kind", "requests"), list(ran.figures.errors.items()))
     if compared:
         beside = [(name, *map(number, values)) for name, values in compared.items()]
         yield table("Beside vLLM's own serving benchmark", COMPARED_HEADS, beside)
-    judged = [(one.name, one.wanted, one.found, "met" if one.met else "missed") for one in ran.judged]
+    judged = [(target.name, target.wanted, target.found, "met" if target.met else "missed") for target in ran.judged]
     yield table("Targets", ("target", "wanted", "found", ""), judged)

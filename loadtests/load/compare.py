@@ -1,4 +1,4 @@
-"""The same kind of load by vLLM's own serving benchmark and by this, in turn on one running stack.
+"""The comparison with vLLM's own serving benchmark: the same kind of load by both, in turns on one running stack.
 
 As many streams of 32 tokens on prompts of 64 random ones, for one model, Poisson arrivals at the scenario's rate.
 vLLM's counts an answer's time from its sending; this one is shown both ways.
@@ -59,22 +59,22 @@ def table(theirs: Sequence[dict[str, float]], ours: Sequence[Figures]) -> Table:
     """Both, side by side, means over their turns. Pure."""
 
     def row(name: str, sent: Sequence[float | None], due: Sequence[float | None]) -> tuple[float | None, ...]:
-        return (_mean([one[name] for one in theirs]), _mean(sent), _mean(due))
+        return (_mean([run_[name] for run_ in theirs]), _mean(sent), _mean(due))
 
     def both(name: str, values: Sequence[float | None]) -> tuple[float | None, ...]:
         return row(name, values, values)
 
     rows: Table = {
-        "answered": both("completed", [one.counted.answered for one in ours]),
-        "failed": both("failed", [one.counted.failed for one in ours]),
-        "requests a second": both("request_throughput", [one.requests_per_s for one in ours]),
-        "tokens a second": both("output_throughput", [one.tokens_per_s for one in ours]),
+        "answered": both("completed", [run_.counted.answered for run_ in ours]),
+        "failed": both("failed", [run_.counted.failed for run_ in ours]),
+        "requests a second": both("request_throughput", [run_.requests_per_s for run_ in ours]),
+        "tokens a second": both("output_throughput", [run_.tokens_per_s for run_ in ours]),
     }
     for name, our_name in _SPREADS.items():
-        sent, due = ([_ms(getattr(one.counted, kind), our_name) for one in ours] for kind in _TTFTS)
+        sent, due = ([_ms(getattr(run_.counted, kind), our_name) for run_ in ours] for kind in _TTFTS)
         rows[f"time to first token, {name}, ms"] = row(f"{name}_ttft_ms", sent, due)
     for name, our_name in _SPREADS.items():
-        each = [_ms(one.counted.token_time, our_name) for one in ours]
+        each = [_ms(run_.counted.token_time, our_name) for run_ in ours]
         rows[f"time per token after it, {name}, ms"] = both(f"{name}_tpot_ms", each)
     return rows
 

@@ -1,4 +1,4 @@
-"""Runs a job in the process that sends, from outside of it."""
+"""The driver of the process that sends: it runs a job there from outside of it."""
 
 import json
 import os
@@ -20,15 +20,15 @@ _SPARE_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Driven:
-    """What was sent, and what Locust itself counted of it."""
+    """The records of a job that was sent, and the counts of Locust itself."""
 
     records: tuple[Record, ...]
     locust_requests: int
     locust_failures: int
 
 
-def drive(job: Job, told: Callable[[int, int], None]) -> Driven:
-    """Sends all of `job`. `told`: how many are sent and how many have ended, twice a second.
+def drive(job: Job, progress: Callable[[int, int], None]) -> Driven:
+    """Sends all of `job`. `progress`: how many are sent and how many have ended, twice a second.
 
     Raises ConfigError where it would go to another machine, PatchbayError where the sending process fails.
     """
@@ -37,13 +37,13 @@ def drive(job: Job, told: Callable[[int, int], None]) -> Driven:
         job_file, records_file, log = (Path(made) / name for name in ("job.json", "records.jsonl", "log"))
         job_file.write_text(json.dumps(asdict(job)), encoding="utf-8")
         command = [sys.executable, "-m", "loadtests.load.worker", str(job_file), str(records_file)]
-        last = _followed(command, log, told)
+        last = _followed(command, log, progress)
         records = [Record(**json.loads(line)) for line in records_file.read_text(encoding="utf-8").splitlines()]
     records.sort(key=lambda record: record.number)
     return Driven(tuple(records), last["requests"], last["failures"])
 
 
-def _followed(command: list[str], log: Path, told: Callable[[int, int], None]) -> dict[str, int]:
+def _followed(command: list[str], log: Path, progress: Callable[[int, int], None]) -> dict[str, int]:
     """The last that the process says."""
     path = os.pathsep.join([str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     last: dict[str, int] = {}
@@ -54,7 +54,7 @@ def _followed(command: list[str], log: Path, told: Callable[[int, int], None]) -
         try:
             for line in run.stdout or ():
                 last = json.loads(line)
-                told(last["sent"], last["done"])
+                progress(last["sent"], last["done"])
             run.wait(_SPARE_S)
         finally:
             run.kill()

@@ -1,4 +1,4 @@
-"""A run's numbers, from what was planned and what came of it. Pure.
+"""The figures of a run, from its planned requests and their records. Pure.
 
 Times are counted from when a request was due; where it says "from sending", from when it went out, as most tools do.
 A stream that was given up without a first token is in the times to first token with as long as it was waited for, the
@@ -20,7 +20,7 @@ _BINS = 60
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A request and what came of it."""
+    """A planned request and its record."""
 
     planned: Planned
     record: Record
@@ -43,10 +43,10 @@ class Sent:
     @property
     def token_time_s(self) -> float | None:
         """Seconds a token after the first one, of a stream that was answered whole."""
-        one = self.record
-        if one.outcome != "answered" or one.first_s is None or one.tokens < 2:
+        record = self.record
+        if record.outcome != "answered" or record.first_s is None or record.tokens < 2:
             return None
-        return (one.end_s - one.first_s) / (one.tokens - 1)
+        return (record.end_s - record.first_s) / (record.tokens - 1)
 
     @property
     def latency_s(self) -> float | None:
@@ -63,7 +63,7 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """How values are spread, in seconds."""
+    """The spread of values, in seconds."""
 
     count: int
     mean: float
@@ -75,8 +75,11 @@ class Spread:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """What became of some requests. `availability`: the share served; `error_share`: the share failed; `right`: the
-    share of right answers, where that was looked at; times in seconds."""
+    """The figures of a group of requests.
+
+    `availability`: the share served; `error_share`: the share failed; `right`: the share of right answers, where that
+    was looked at; times in seconds.
+    """
 
     sent: int
     answered: int
@@ -96,8 +99,11 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Bin:
-    """A stretch of the run. `due`: requests due in it; `ended`: answers that ended in it; `tokens`: of these;
-    percentiles are of the requests that were due in it."""
+    """The figures of one interval of the run.
+
+    `due`: requests due in it; `ended`: answers that ended in it; `tokens`: of these; percentiles are of the requests
+    that were due in it.
+    """
 
     at_s: float
     due: int
@@ -113,9 +119,12 @@ class Bin:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """All of it. Groups are of what is counted: due after `warm_s`; `bins` are of everything. `lag`: how late requests
-    were sent, which is the load's own doing; `seconds`: that were counted, to the last arrival; `cold`: by whether the
-    adapter was among as many as have slots that were asked for last, where the scenario says how many those are."""
+    """All figures of a run.
+
+    Groups are of what is counted: due after `warm_s`; `bins` are of everything. `lag`: how late requests were sent,
+    which is the load generator's own doing; `seconds`: that were counted, to the last arrival; `cold`: by whether the
+    adapter was among as many as have slots that were asked for last, where the scenario says how many those are.
+    """
 
     seconds: float
     bin_s: float
@@ -139,7 +148,7 @@ def percentile(values: Sequence[float], share: float) -> float:
 
 
 def spread(values: Iterable[float | None]) -> Spread | None:
-    """How the values that there are are spread; None where there are none."""
+    """Computes the spread of the values that are not None; None where there are none."""
     found = [value for value in values if value is not None]
     if not found:
         return None
@@ -148,9 +157,9 @@ def spread(values: Iterable[float | None]) -> Spread | None:
 
 
 def group(sent: Sequence[Sent]) -> Group:
-    """What became of these."""
-    outcomes = Counter(one.record.outcome for one in sent)
-    judged = [one.record.right for one in sent if one.record.right is not None]
+    """Computes the figures of these requests."""
+    outcomes = Counter(request.record.outcome for request in sent)
+    judged = [request.record.right for request in sent if request.record.right is not None]
     count = max(1, len(sent))
     return Group(
         sent=len(sent),
@@ -158,23 +167,25 @@ def group(sent: Sequence[Sent]) -> Group:
         cancelled=outcomes["cancelled"],
         refused=outcomes["refused"],
         failed=outcomes["failed"],
-        tokens=sum(one.record.tokens for one in sent),
+        tokens=sum(request.record.tokens for request in sent),
         availability=(outcomes["answered"] + outcomes["cancelled"]) / count,
         error_share=outcomes["failed"] / count,
         right=sum(judged) / len(judged) if judged else None,
-        ttft=spread(one.ttft_s for one in sent),
-        ttft_from_sending=spread(one.ttft_from_sending_s for one in sent),
-        token_time=spread(one.token_time_s for one in sent),
-        latency=spread(one.latency_s for one in sent),
-        worst_gap=spread(one.record.gap_s if one.record.tokens > 1 else None for one in sent if one.ttft_s),
+        ttft=spread(request.ttft_s for request in sent),
+        ttft_from_sending=spread(request.ttft_from_sending_s for request in sent),
+        token_time=spread(request.token_time_s for request in sent),
+        latency=spread(request.latency_s for request in sent),
+        worst_gap=spread(
+            request.record.gap_s if request.record.tokens > 1 else None for request in sent if request.ttft_s
+        ),
     )
 
 
 def figures(scenario: Scenario, planned: Sequence[Planned], records: Sequence[Record]) -> Figures:
     """The numbers of a run. `records`: as many as were planned, in any order."""
     by_number = {record.number: record for record in records}
-    every = [Sent(one, by_number[one.number]) for one in planned]
-    counted = [one for one in every if one.planned.due_s >= scenario.warm_s]
+    every = [Sent(request, by_number[request.number]) for request in planned]
+    counted = [request for request in every if request.planned.due_s >= scenario.warm_s]
     seconds, whole = scenario.seconds - scenario.warm_s, group(counted)
     return Figures(
         seconds=seconds,
@@ -183,20 +194,22 @@ def figures(scenario: Scenario, planned: Sequence[Planned], records: Sequence[Re
         counted=whole,
         requests_per_s=(whole.answered + whole.cancelled) / seconds,
         tokens_per_s=whole.tokens / seconds,
-        lag=spread(one.record.sent_s - one.planned.due_s for one in counted),
-        by_model=_by(counted, lambda one: one.planned.model),
-        by_tenant=_by(counted, lambda one: one.planned.tenant) if scenario.tenants else {},
-        by_revision=_by([one for one in counted if one.record.revision], lambda one: one.record.revision),
+        lag=spread(request.record.sent_s - request.planned.due_s for request in counted),
+        by_model=_by(counted, lambda request: request.planned.model),
+        by_tenant=_by(counted, lambda request: request.planned.tenant) if scenario.tenants else {},
+        by_revision=_by(
+            [request for request in counted if request.record.revision], lambda request: request.record.revision
+        ),
         cold=_cold(every, scenario),
-        errors=dict(Counter(one.record.kind for one in counted if one.record.kind).most_common()),
+        errors=dict(Counter(request.record.kind for request in counted if request.record.kind).most_common()),
         bins=_bins(every, max(1.0, scenario.seconds / _BINS)),
     )
 
 
 def _by(sent: Sequence[Sent], key: Callable[[Sent], str]) -> dict[str, Group]:
     groups: dict[str, list[Sent]] = {}
-    for one in sent:
-        groups.setdefault(key(one), []).append(one)
+    for request in sent:
+        groups.setdefault(key(request), []).append(request)
     return {name: group(groups[name]) for name in sorted(groups, key=lambda name: -len(groups[name]))}
 
 
@@ -217,31 +230,33 @@ def recently_used(models: Sequence[Hashable], room: int) -> list[bool]:
 def _cold(every: Sequence[Sent], scenario: Scenario) -> dict[str, Group]:
     if scenario.stack.slots is None:
         return {}
-    recent = recently_used([one.planned.model for one in every], scenario.stack.slots)
-    pairs = [(one, was) for one, was in zip(every, recent, strict=True) if one.planned.due_s >= scenario.warm_s]
-    resident, cold = ([one for one, was in pairs if was == wanted] for wanted in (True, False))
+    recent = recently_used([request.planned.model for request in every], scenario.stack.slots)
+    pairs = [
+        (request, was) for request, was in zip(every, recent, strict=True) if request.planned.due_s >= scenario.warm_s
+    ]
+    resident, cold = ([request for request, was in pairs if was == wanted] for wanted in (True, False))
     return {"asked for lately": group(resident), "not asked for lately": group(cold)}
 
 
 def _bins(every: Sequence[Sent], width_s: float) -> tuple[Bin, ...]:
-    last = max([width_s, *(max(one.record.end_s, one.planned.due_s) for one in every)])
+    last = max([width_s, *(max(request.record.end_s, request.planned.due_s) for request in every)])
     due: list[list[Sent]] = [[] for _ in range(int(last / width_s) + 1)]
     ended: list[list[Sent]] = [[] for _ in due]
-    for one in every:
-        due[int(one.planned.due_s / width_s)].append(one)
-        ended[int(max(0.0, one.record.end_s) / width_s)].append(one)
+    for request in every:
+        due[int(request.planned.due_s / width_s)].append(request)
+        ended[int(max(0.0, request.record.end_s) / width_s)].append(request)
     return tuple(_bin(place * width_s, *lists) for place, lists in enumerate(zip(due, ended, strict=True)))
 
 
 def _bin(at_s: float, due: Sequence[Sent], ended: Sequence[Sent]) -> Bin:
-    ttft, token_time = spread(one.ttft_s for one in due), spread(one.token_time_s for one in due)
+    ttft, token_time = spread(request.ttft_s for request in due), spread(request.token_time_s for request in due)
     return Bin(
         at_s=at_s,
         due=len(due),
-        ended=sum(one.served for one in ended),
-        failed=sum(one.record.outcome == "failed" for one in ended),
-        refused=sum(one.record.outcome == "refused" for one in ended),
-        tokens=sum(one.record.tokens for one in ended),
+        ended=sum(request.served for request in ended),
+        failed=sum(request.record.outcome == "failed" for request in ended),
+        refused=sum(request.record.outcome == "refused" for request in ended),
+        tokens=sum(request.record.tokens for request in ended),
         ttft_p50=ttft.p50 if ttft else None,
         ttft_p95=ttft.p95 if ttft else None,
         token_time_p50=token_time.p50 if token_time else None,

@@ -1,4 +1,4 @@
-"""A run as one page of HTML that needs nothing from anywhere, and as JSON beside it."""
+"""The report of a run: one page of HTML that needs nothing from anywhere, and JSON beside it."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -69,7 +69,7 @@ def html(ran: Ran, compared: Compared | None = None) -> str:
 def ttft_of(ran: Ran) -> dict[str, list[float]]:
     """Times to first token in seconds, counted both ways."""
     records = {record.number: record for record in ran.driven.records}
-    sent = [Sent(one, records[one.number]) for one in ran.planned if one.due_s >= ran.scenario.warm_s]
+    sent = [Sent(planned, records[planned.number]) for planned in ran.planned if planned.due_s >= ran.scenario.warm_s]
     return {
         "from when due": [one.ttft_s for one in sent if one.ttft_s is not None],
         "from sending": [one.ttft_from_sending_s for one in sent if one.ttft_from_sending_s is not None],
@@ -102,7 +102,8 @@ def _verdict(ran: Ran) -> str:
     if not ran.judged:
         return "The scenario has none."
     rows = [
-        (one.name, one.wanted, one.found or "nothing to measure", "met" if one.met else "missed") for one in ran.judged
+        (target.name, target.wanted, target.found or "nothing to measure", "met" if target.met else "missed")
+        for target in ran.judged
     ]
     return _table(("target", "wanted", "found", ""), rows)
 
@@ -112,17 +113,17 @@ def _badge(met: bool) -> str:
 
 
 def _groups(groups: Mapping[str, Group]) -> str:
-    rows = [group_row(name, one) for name, one in groups.items()]
-    if all(one.right is None for one in groups.values()):
+    rows = [group_row(name, group) for name, group in groups.items()]
+    if all(group.right is None for group in groups.values()):
         return _table(GROUP_HEADS, rows)
-    shares = ("-" if one.right is None else f"{one.right:.1%}" for one in groups.values())
+    shares = ("-" if group.right is None else f"{group.right:.1%}" for group in groups.values())
     return _table((*GROUP_HEADS, "right"), [(*row, share) for row, share in zip(rows, shares, strict=True)])
 
 
-def group_row(name: str, one: Group) -> tuple[str, ...]:
+def group_row(name: str, group: Group) -> tuple[str, ...]:
     """A group's numbers, times in ms."""
-    counts = (one.sent, one.answered + one.cancelled, one.refused, one.failed, one.tokens)
-    first, each = one.ttft, one.token_time
+    counts = (group.sent, group.answered + group.cancelled, group.refused, group.failed, group.tokens)
+    first, each = group.ttft, group.token_time
     times = (_ms(first, "p50"), _ms(first, "p95"), _ms(first, "p99"), _ms(each, "p50"), _ms(each, "p95"))
     return (name, *map(str, counts), *times)
 

@@ -1,4 +1,4 @@
-"""A scenario's requests, all drawn before the first is sent: the same for the same seed."""
+"""The plan of a scenario: all its requests, drawn before the first is sent, and the same for the same seed."""
 
 import itertools
 from collections.abc import Iterator
@@ -73,16 +73,16 @@ def zipf_weights(count: int, exponent: float) -> list[float]:
 
 
 def task_of(model: str) -> str:
-    """Which of the demo's tasks a model is asked: its own, else `sql`, of which clones are copies."""
+    """Returns the demo's task that a model is asked: its own, else `sql`, of which clones are copies."""
     name = model.partition("@")[0].removeprefix("desk-").removesuffix("-bad")
     return name if name in TASKS else "sql"
 
 
 def _examples(task: str, seed: int) -> Iterator[Example]:
     """Examples of a task, over and over, in an order of the seed's own."""
-    from patchbay.adapters.demo.corpus import bare
+    from patchbay.adapters.demo.corpus import bare_example
 
     pairs = draw_pairs(task, SHIPPED_SEED, held_out=True)
-    drawn = [bare(pair) for pair in itertools.islice(pairs, 300)]
+    drawn = [bare_example(pair) for pair in itertools.islice(pairs, 300)]
     seeded(f"{seed}/{task}").shuffle(drawn)
     return itertools.cycle(drawn)

@@ -1,4 +1,4 @@
-"""A report's plots, by matplotlib, as SVG to put into a page."""
+"""The plots of a report, by matplotlib, as SVG to put into a page."""
 
 import io
 from collections.abc import Callable, Mapping, Sequence
@@ -65,26 +65,30 @@ def _figure(draw: "Callable[[Axes], None]", rows: int = 0) -> "Figure":
 
 
 def _throughput(axes: "Axes", scenario: Scenario, figures: Figures) -> None:
-    at, width = [one.at_s for one in figures.bins], figures.bin_s
-    axes.step(at, [one.due / width for one in figures.bins], where="post", color=_GREY, label="due")
-    axes.step(at, [one.ended / width for one in figures.bins], where="post", color=_GOOD, label="served")
-    lost = [(one.failed + one.refused) / width for one in figures.bins]
+    at, width = [bin_.at_s for bin_ in figures.bins], figures.bin_s
+    axes.step(at, [bin_.due / width for bin_ in figures.bins], where="post", color=_GREY, label="due")
+    axes.step(at, [bin_.ended / width for bin_ in figures.bins], where="post", color=_GOOD, label="served")
+    lost = [(bin_.failed + bin_.refused) / width for bin_ in figures.bins]
     if any(lost):
         axes.step(at, lost, where="post", color=_BAD, label="failed or refused")
     _over_time(axes, scenario, "requests a second")
-    other = axes.twinx()
-    other.spines["top"].set_visible(False)
-    other.plot(at, [one.tokens / width for one in figures.bins], color=_DARK, linewidth=0.9, alpha=0.7, label="tokens")
-    other.set_ylabel("tokens a second")
-    other.set_ylim(bottom=0)
-    lines = [*axes.get_lines(), *other.get_lines()]
+    token_axes = axes.twinx()
+    token_axes.spines["top"].set_visible(False)
+    token_axes.plot(
+        at, [bin_.tokens / width for bin_ in figures.bins], color=_DARK, linewidth=0.9, alpha=0.7, label="tokens"
+    )
+    token_axes.set_ylabel("tokens a second")
+    token_axes.set_ylim(bottom=0)
+    lines = [*axes.get_lines(), *token_axes.get_lines()]
     named = [line for line in lines if not str(line.get_label()).startswith("_")]
     axes.legend(handles=named, loc="upper left", bbox_to_anchor=(0, 1.16), ncols=len(named), frameon=False)
 
 
 def _times(axes: "Axes", scenario: Scenario, figures: Figures, names: tuple[str, str], wanted_s: float | None) -> None:
     for name, colour in zip(names, (_GOOD, _DARK), strict=True):
-        points = [(one.at_s + figures.bin_s / 2, 1000 * value) for one in figures.bins if (value := _value(one, name))]
+        points = [
+            (bin_.at_s + figures.bin_s / 2, 1000 * value) for bin_ in figures.bins if (value := _value(bin_, name))
+        ]
         if points:
             axes.plot(*zip(*points, strict=True), color=colour, marker=".", markersize=4, label=name[-3:])
     if wanted_s is not None:
@@ -94,8 +98,8 @@ def _times(axes: "Axes", scenario: Scenario, figures: Figures, names: tuple[str,
     _over_time(axes, scenario, "ms")
 
 
-def _value(one: Bin, name: str) -> float | None:
-    found: float | None = getattr(one, name)
+def _value(bin_: Bin, name: str) -> float | None:
+    found: float | None = getattr(bin_, name)
     return found
 
 
@@ -127,11 +131,11 @@ def _shares(axes: "Axes", ttft_s: Mapping[str, Sequence[float]]) -> None:
 
 
 def _groups(axes: "Axes", groups: Mapping[str, Group]) -> None:
-    shown = {name: one for name, one in list(groups.items())[:_MOST_ROWS] if one.ttft is not None}
-    names = [f"{name}  ({one.sent})" for name, one in shown.items()]
-    spreads = [one.ttft for one in shown.values() if one.ttft is not None]
-    axes.barh(names, [1000 * one.p95 for one in spreads], color=_GREY, alpha=0.6, label="p95")
-    axes.barh(names, [1000 * one.p50 for one in spreads], color=_GOOD, height=0.5, label="p50")
+    shown = {name: group for name, group in list(groups.items())[:_MOST_ROWS] if group.ttft is not None}
+    names = [f"{name}  ({group.sent})" for name, group in shown.items()]
+    spreads = [group.ttft for group in shown.values() if group.ttft is not None]
+    axes.barh(names, [1000 * spread.p95 for spread in spreads], color=_GREY, alpha=0.6, label="p95")
+    axes.barh(names, [1000 * spread.p50 for spread in spreads], color=_GOOD, height=0.5, label="p50")
     axes.invert_yaxis()
     axes.set_xlabel("ms (in brackets: requests)")
     axes.set_ylim(bottom=max(2.5, len(names) - 0.5))

@@ -1,4 +1,4 @@
-"""What the process that sends is told, and what it tells: plain data, kept as JSON."""
+"""The messages to and from the process that sends: plain data, kept as JSON."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -11,8 +11,11 @@ GIVEN_UP = (TIMEOUT, UNFINISHED)
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A request. `due_s`: when it is to be sent, in seconds from the beginning; `cancel_after`: its client leaves after
-    so many tokens; `expects`: the right answer, where a wrong one is to be voted down."""
+    """A planned request.
+
+    `due_s`: when it is to be sent, in seconds from the beginning; `cancel_after`: its client leaves after so many
+    tokens; `expects`: the right answer, where a wrong one is to be voted down.
+    """
 
     number: int
     due_s: float
@@ -25,9 +28,11 @@ class Planned:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What came of one. Times are seconds from the beginning; `first_s`: of its first token; `gap_s`: the longest
-    between two tokens; `kind`: of the error; `revision`: who answered, by the answer's headers; `right`: whether it
-    said what was expected, where something was."""
+    """The outcome of a request. Times are seconds from the beginning.
+
+    `first_s`: of its first token; `gap_s`: the longest between two tokens; `kind`: of the error; `revision`: who
+    answered, by the answer's headers; `right`: whether it said what was expected, where something was.
+    """
 
     number: int
     sent_s: float
@@ -44,8 +49,11 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """All that is to be sent to `url`. `keys`: of tenants; `timeout_s`: of one request; `drain_s`: seconds after the
-    last is due, in which answers may still come."""
+    """The job of the process that sends: all requests to `url`.
+
+    `keys`: of tenants; `timeout_s`: of one request; `drain_s`: seconds after the last is due, in which answers may
+    still come.
+    """
 
     url: str
     requests: tuple[Planned, ...]
@@ -56,4 +64,4 @@ class Job:
 
 def job_of(document: dict[str, Any]) -> Job:
     """A job as it was before it was JSON."""
-    return Job(**{**document, "requests": tuple(Planned(**one) for one in document["requests"])})
+    return Job(**{**document, "requests": tuple(Planned(**entry) for entry in document["requests"])})

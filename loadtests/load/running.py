@@ -1,4 +1,4 @@
-"""A scenario from start to end: planned, sent, counted and judged."""
+"""The run of a scenario from start to end: planned, sent, counted and judged."""
 
 import os
 import platform
@@ -26,7 +26,10 @@ Tell = Callable[[str, int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """A run. `canary`: how it stood at the end, if there was one; `took_s`: the whole of it, without starting."""
+    """The result of a run.
+
+    `canary`: how it stood at the end, if there was one; `took_s`: the whole of it, without starting.
+    """
 
     scenario: Scenario
     planned: tuple[Planned, ...]
@@ -49,14 +52,14 @@ class Ran:
         return {
             "scenario": self.scenario.model_dump(mode="json"),
             "met": self.met,
-            "verdict": [asdict(one) for one in self.judged],
+            "verdict": [asdict(target) for target in self.judged],
             "figures": asdict(self.figures),
             "locust": {"requests": self.driven.locust_requests, "failures": self.driven.locust_failures},
             "canary": self.canary,
             "environment": self.environment,
             "began": self.began,
             "took_s": round(self.took_s, 1),
-            "requests": [_row(one) | asdict(records[one.number]) for one in self.planned],
+            "requests": [_row(planned) | asdict(records[planned.number]) for planned in self.planned],
         }
 
 
@@ -81,20 +84,20 @@ def run_scenario(scenario: Scenario, target: Target, tell: Tell) -> Ran:
             canary = trial.end()
     found = figures(scenario, planned, driven.records)
     judged = judge(scenario, found, canary["phase"] if canary else None)
-    told = (environment(target), began.isoformat(timespec="seconds"), time.monotonic() - clock)
-    return Ran(scenario, planned, driven, found, judged, canary, *told)
+    details = (environment(target), began.isoformat(timespec="seconds"), time.monotonic() - clock)
+    return Ran(scenario, planned, driven, found, judged, canary, *details)
 
 
 def environment(target: Target) -> dict[str, str]:
-    """What the numbers were measured with: versions, cores, and how busy the machine was."""
-    load = " ".join(f"{one:.1f}" for one in os.getloadavg())
+    """Describes what the numbers were measured with: versions, cores, and how busy the machine was."""
+    load = " ".join(f"{average:.1f}" for average in os.getloadavg())
     return {
         "stack": "the demo, started for this" if target.own else target.url,
         "python": platform.python_version(),
         "system": platform.platform(terse=True),
         "cores": str(len(available_cores())),
         "load average at the end": load,
-        **{name: told for name in _PACKAGES if (told := _version(name))},
+        **{name: found for name in _PACKAGES if (found := _version(name))},
     }
 
 
@@ -105,6 +108,12 @@ def _version(package: str) -> str:
         return ""
 
 
-def _row(one: Planned) -> dict[str, Any]:
-    stream = bool(one.body.get("stream"))
-    return {"due_s": one.due_s, "model": one.model, "tenant": one.tenant, "stream": stream, "cancel": one.cancel_after}
+def _row(planned: Planned) -> dict[str, Any]:
+    stream = bool(planned.body.get("stream"))
+    return {
+        "due_s": planned.due_s,
+        "model": planned.model,
+        "tenant": planned.tenant,
+        "stream": stream,
+        "cancel": planned.cancel_after,
+    }

@@ -1,4 +1,4 @@
-"""What a scenario says: who asks for what, how often, on which stack, and how good the answers must be."""
+"""The scenario of a load: who asks for what, how often, on which stack, and how good the answers must be."""
 
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -14,7 +14,8 @@ Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class Burst(Settings):
-    """Every `every_s` seconds arrivals are `times` as frequent, for `for_s` seconds; the first after `every_s`."""
+    """A repeated burst: every `every_s` seconds arrivals are `times` as frequent, for `for_s` seconds; the first after
+    `every_s`."""
 
     every_s: float = Field(gt=0)
     for_s: float = Field(gt=0)
@@ -28,19 +29,19 @@ class Burst(Settings):
 
 
 class Arrivals(Settings):
-    """A Poisson process: `per_second` requests a second on average, more in a burst."""
+    """The arrivals as a Poisson process: `per_second` requests a second on average, more in a burst."""
 
     per_second: float = Field(gt=0, le=10_000)
     burst: Burst | None = None
 
 
 class Requests(Settings):
-    """What is asked.
+    """The mix of requests.
 
     `models`: from the most asked for to the least; without any, the stack's clones. The n-th gets a weight of
     1/n^`zipf`; 0: all alike. `streams`: the share of answers that are streamed; `cancels`: the share of streams whose
-    client leaves, after one to `cancel_after` tokens. `tokens`: an answer's most, at least and at most.
-    `to_the_end`: answers are exactly so long. `vote`: callers vote down a wrong answer.
+    client leaves, after one to `cancel_after` tokens. `tokens`: an answer's most, at least and at most. `to_the_end`:
+    answers are exactly so long. `vote`: callers vote down a wrong answer.
     """
 
     models: tuple[str, ...] = ()
@@ -60,24 +61,24 @@ class Requests(Settings):
 
 
 class Limits(Settings):
-    """A tenant's limits; None: none."""
+    """The limits of a tenant; None: none."""
 
     requests_per_minute: int | None = Field(default=None, ge=1)
     concurrent: int | None = Field(default=None, ge=1)
 
 
 class Tenant(Settings):
-    """One that has a key of its own, and asks by itself."""
+    """A tenant that has a key of its own, and asks by itself."""
 
     arrivals: Arrivals
     limits: Limits = Limits()
 
 
 class Stack(Settings):
-    """What is started where no address is given: the demo, with `replicas` replicas.
+    """The stack that is started where no address is given: the demo, with `replicas` replicas.
 
-    `clones`: so many more adapters, each with weights of its own; with any, the demo's own are left out.
-    `slots`, `in_memory`: adapters in the engine's slots and in host memory; None: sized by default.
+    `clones`: so many more adapters, each with weights of its own; with any, the demo's own are left out. `slots`,
+    `in_memory`: adapters in the engine's slots and in host memory; None: sized by default.
     """
 
     replicas: int = Field(default=1, ge=1, le=16)
@@ -98,9 +99,12 @@ class Canary(Settings):
 
 
 class Slo(Settings):
-    """What must hold; what is None is not asked for. `availability`: the least share of requests that get what they
-    asked for, those refused by a limit counted as not; `error_share`: the most that fail; the others the most seconds
-    at the 95th percentile, to the first token from when the request was due, and between tokens after it."""
+    """The objectives that must hold; what is None is not asked for.
+
+    `availability`: the least share of requests that get what they asked for, those refused by a limit counted as not;
+    `error_share`: the most that fail; the others the most seconds at the 95th percentile, to the first token from when
+    the request was due, and between tokens after it.
+    """
 
     availability: Share | None = None
     error_share: Share | None = None
@@ -109,8 +113,11 @@ class Slo(Settings):
 
 
 class Scenario(Settings):
-    """One scenario. `warm_s`: the first seconds, which are asked in but not counted; `drain_s`: seconds after the last
-    arrival, until which what is not answered has failed; `timeout_s`: the same for one request, from its sending."""
+    """One scenario of load.
+
+    `warm_s`: the first seconds, which are asked in but not counted; `drain_s`: seconds after the last arrival, until
+    which what is not answered has failed; `timeout_s`: the same for one request, from its sending.
+    """
 
     name: str = "unnamed"
     says: str = ""

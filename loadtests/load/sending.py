@@ -1,4 +1,4 @@
-"""Sends one request and watches its answer, on a connection of its own.
+"""The sender of one request, which watches its answer on a connection of its own.
 
 Written with plain blocking sockets: in the worker's process Locust has made them, and threads, gevent's.
 """
@@ -16,7 +16,7 @@ _REFUSED = 429
 
 
 class Watch:
-    """What has been seen of an answer so far. Times are the monotonic clock's."""
+    """The state of an answer so far. Times are the monotonic clock's."""
 
     def __init__(self) -> None:
         self.first: float | None = None
@@ -42,27 +42,27 @@ class Watch:
             return
         if not data:
             return
-        told = json.loads(data)
-        if "error" in told:
-            self.error = _error_kind(told)
+        message = json.loads(data)
+        if "error" in message:
+            self.error = _error_kind(message)
             return
-        self.id = told.get("id") or self.id
-        self._used = (told.get("usage") or {}).get("completion_tokens", self._used)
-        said = "".join((choice.get("delta") or {}).get("content") or "" for choice in told.get("choices", ()))
-        if said:
-            self._token(said, now)
+        self.id = message.get("id") or self.id
+        self._used = (message.get("usage") or {}).get("completion_tokens", self._used)
+        text = "".join((choice.get("delta") or {}).get("content") or "" for choice in message.get("choices", ()))
+        if text:
+            self._token(text, now)
 
     def whole(self, body: bytes) -> None:
         """An answer that is not streamed."""
-        told = json.loads(body)
-        self.id = told.get("id", "")
-        self.text = told["choices"][0]["message"].get("content") or ""
-        self._used = (told.get("usage") or {}).get("completion_tokens", 0)
+        message = json.loads(body)
+        self.id = message.get("id", "")
+        self.text = message["choices"][0]["message"].get("content") or ""
+        self._used = (message.get("usage") or {}).get("completion_tokens", 0)
         self.done = True
 
-    def _token(self, said: str, now: float) -> None:
+    def _token(self, text: str, now: float) -> None:
         self._chunks += 1
-        self.text += said
+        self.text += text
         if self.first is None:
             self.first = now
         if self.last is not None:
@@ -159,8 +159,8 @@ def _error_kind_of(body: bytes) -> str:
         return "without a reason"
 
 
-def _error_kind(told: Any) -> str:
-    error = told.get("error") if isinstance(told, dict) else None
+def _error_kind(message: Any) -> str:
+    error = message.get("error") if isinstance(message, dict) else None
     if not isinstance(error, dict):
         return "without a reason"
     return str(error.get("code") or error.get("type") or "without a reason")

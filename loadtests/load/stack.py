@@ -1,4 +1,4 @@
-"""What load goes to: a Patchbay that runs already, or the demo, started for the scenario."""
+"""The target of load: a Patchbay that runs already, or the demo, started for the scenario."""
 
 import contextlib
 import tempfile
@@ -22,7 +22,7 @@ _KEYS_S = 3.0
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where load goes. `keys`: of the scenario's tenants; `own`: whether it was started for this."""
+    """The Patchbay to which load goes. `keys`: of the scenario's tenants; `own`: whether it was started for this."""
 
     url: str
     admin_url: str

@@ -1,4 +1,4 @@
-"""A canary that is under way while load is: begun, and looked at in the end, over the admin port."""
+"""The canary of a scenario, under way while load is: begun, and looked at in the end, over the admin port."""
 
 import threading
 import time
@@ -15,7 +15,7 @@ from patchbay.core.errors import PatchbayError
 
 
 class Trial:
-    """One canary. `push` it, `begin` it, and `end` it; it is aborted there if it is still under way."""
+    """Runs one canary. `push` it, `begin` it, and `end` it; it is aborted there if it is still under way."""
 
     def __init__(self, admin_url: str, canary: Canary) -> None:
         check_loopback(admin_url)
@@ -42,18 +42,18 @@ class Trial:
         self._timer.start()
 
     def end(self) -> dict[str, Any]:
-        """How it stands: the canary's summary. Raises PatchbayError where it never began."""
+        """Ends the trial, and returns the canary's summary. Raises PatchbayError where it never began."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer.join()
         if self._number is None:
             raise PatchbayError(f"The canary did not begin: {self._fault or 'the run ended first'}")
-        told: dict[str, Any] = self._admin.get(f"canaries/{self._number}").raise_for_status().json()
+        document: dict[str, Any] = self._admin.get(f"canaries/{self._number}").raise_for_status().json()
         live = self._admin.get("canaries/verdict", params={"adapter": self._canary.adapter}).json()["verdict"] == 0
         if live:
             self._admin.post(f"canaries/{self._number}/abort", json={"why": "the load has ended"})
         self._admin.close()
-        return {"phase": told["standing"]["phase"], **told["summary"]}
+        return {"phase": document["standing"]["phase"], **document["summary"]}
 
     def _start(self) -> None:
         canary = self._canary

@@ -1,4 +1,4 @@
-"""Whether a run met its scenario's targets. Pure."""
+"""The verdict on a run: its scenario's targets, and whether each was met. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from loadtests.load.scenario import Scenario
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A target. `found`: None where nothing was there to measure, which does not meet it."""
+    """The verdict on one target. `found`: None where nothing was there to measure, which does not meet it."""
 
     name: str
     wanted: str
@@ -34,7 +34,7 @@ def judge(scenario: Scenario, figures: Figures, canary_phase: str | None = None)
 
 def all_met(judged: Sequence[Judged]) -> bool:
     """Whether every target is met; without any, yes."""
-    return all(one.met for one in judged)
+    return all(target.met for target in judged)
 
 
 def _least(name: str, wanted: float | None, found: float) -> list[Judged]:

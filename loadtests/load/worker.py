@@ -28,11 +28,11 @@ _TELL_S = 0.5
 
 
 class Failure(Exception):
-    """Why a request failed, for Locust's own statistics."""
+    """The reason why a request failed, for Locust's own statistics."""
 
 
 class Sending:
-    """A job under way: `run` sends all of it, and tells Locust's events of each answer."""
+    """Runs a job: `run` sends all of it, and reports each answer to Locust's events."""
 
     def __init__(self, job: Job, environment: Environment) -> None:
         self._job = job
@@ -85,8 +85,8 @@ class Sending:
         )
 
 
-def run(job: Job, keep: Callable[[Record], None], say: Callable[[dict[str, Any]], None]) -> None:
-    """Runs `job` under Locust. `keep`: gets each record; `say`: is told twice a second how far it is, and at the end
+def run(job: Job, keep: Callable[[Record], None], report: Callable[[dict[str, Any]], None]) -> None:
+    """Runs `job` under Locust. `keep`: gets each record; `report`: is told twice a second how far it is, and at the end
     what Locust counted itself."""
     finished = threading.Event()
     environment = Environment(catch_exceptions=False)
@@ -100,7 +100,7 @@ def run(job: Job, keep: Callable[[Record], None], say: Callable[[dict[str, Any]]
         raise StopUser
 
     class Callers(User):
-        """All callers there are; the schedule says when each asks."""
+        """The user that Locust runs: all callers there are; the schedule says when each asks."""
 
         tasks = [walk]  # noqa: RUF012 - Locust's own way to say it
 
@@ -110,17 +110,17 @@ def run(job: Job, keep: Callable[[Record], None], say: Callable[[dict[str, Any]]
     runner = environment.create_local_runner()
     runner.start(1, spawn_rate=1)
     while not finished.wait(_TELL_S):
-        say({"sent": sending.sent, "done": sending.done})
+        report({"sent": sending.sent, "done": sending.done})
     runner.quit()
     total = environment.stats.total
-    say({"sent": sending.sent, "done": sending.done, "requests": total.num_requests, "failures": total.num_failures})
+    report({"sent": sending.sent, "done": sending.done, "requests": total.num_requests, "failures": total.num_failures})
 
 
 def main(job_file: str, records_file: str) -> None:
     """Runs the job in `job_file`."""
     job = job_of(json.loads(Path(job_file).read_text(encoding="utf-8")))
     with Path(records_file).open("w", encoding="utf-8") as records:
-        run(job, lambda record: _line(records, asdict(record)), lambda told: _line(sys.stdout, told))
+        run(job, lambda record: _line(records, asdict(record)), lambda progress: _line(sys.stdout, progress))
 
 
 def _line(file: Any, document: dict[str, Any]) -> None:

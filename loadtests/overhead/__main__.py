@@ -82,8 +82,8 @@ def _tell(measured: dict[str, list[Round]], crowds: list[Crowd], *, as_json: boo
     met = targets_met(figures, crowds)
     document: dict[str, Any] = {
         "routers": figures,
-        "rounds": {name: [asdict(one) for one in many] for name, many in measured.items()},
-        "crowds": [asdict(one) for one in crowds],
+        "rounds": {name: [asdict(round_) for round_ in of_router] for name, of_router in measured.items()},
+        "crowds": [asdict(entry) for entry in crowds],
         "targets": met,
     }
     write(_REPORT, document)
@@ -92,8 +92,10 @@ def _tell(measured: dict[str, list[Round]], crowds: list[Crowd], *, as_json: boo
         console.print_json(data=document)
         return
     console.print(table_of(figures))
-    for one in crowds:
-        console.print(f"{one.streams} streams at once: {one.failed} failed, {one.grown_mib:.0f} MiB over the start")
+    for entry in crowds:
+        console.print(
+            f"{entry.streams} streams at once: {entry.failed} failed, {entry.grown_mib:.0f} MiB over the start"
+        )
     for target, holds in met.items():
         console.print(f"[{'green' if holds else 'red'}]{'met   ' if holds else 'missed'}[/] {target}")
 

@@ -20,7 +20,10 @@ _LENGTH = b"content-length: "
 
 
 class Caller(asyncio.Protocol):
-    """One caller. `took_s`: of each answer; `failed`: answers that were no 200, and connections that ended."""
+    """A caller in the closed loop.
+
+    `took_s`: of each answer; `failed`: answers that were no 200, and connections that ended.
+    """
 
     def __init__(self, request: bytes, until: float) -> None:
         self._request = request
@@ -80,10 +83,10 @@ async def run(url: str, callers: int, seconds: float, chunks: int) -> dict[str, 
         (await loop.create_connection(lambda: Caller(request, until), parts.hostname or "", parts.port or 80))[1]
         for _ in range(callers)
     ]
-    await asyncio.gather(*(one.over for one in made))
-    took = sorted(taken for one in made for taken in one.took_s)
+    await asyncio.gather(*(caller.over for caller in made))
+    took = sorted(taken for caller in made for taken in caller.took_s)
     at = {name: 1000 * took[min(len(took) - 1, int(len(took) * share))] for name, share in _SHARES.items()}
-    return {"answers": len(took), "failed": sum(one.failed for one in made), **at}
+    return {"answers": len(took), "failed": sum(caller.failed for caller in made), **at}
 
 
 _SHARES = {"p50_ms": 0.5, "p99_ms": 0.99, "p999_ms": 0.999, "max_ms": 1.0}

@@ -44,7 +44,7 @@ _PAUSE = re.compile(rb'"user": *"(\d+)"')
 
 
 class Engine(asyncio.Protocol):
-    """One connection."""
+    """One connection to the fake engine."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()

@@ -23,7 +23,8 @@ _ERRORS = re.compile(r"Socket errors.*|Non-2xx.*")
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """One router, once: microseconds of CPU a call and a chunk, and the first byte's median delay in microseconds."""
+    """The figures of one router in one round, in microseconds: CPU a call and a chunk, and the first byte's median
+    delay."""
 
     call_us: float
     chunk_us: float
@@ -32,7 +33,8 @@ class Round:
 
 @dataclass(frozen=True, slots=True)
 class Crowd:
-    """Many streams at once: how many were opened and failed, and the memory over the start while all were open."""
+    """The figures of many streams at once: how many were opened and failed, and the memory over the start while all
+    were open."""
 
     streams: int
     failed: int
@@ -79,7 +81,10 @@ def crowd(router: Running, streams: int, *, chunks: int, pause_ms: int) -> Crowd
 
 
 def load(router: Running, folder: Path, *, stream: bool, seconds: int) -> tuple[int, float]:
-    """How many requests were answered, and the CPU seconds they took. Raises PatchbayError where any failed."""
+    """Puts load on a router.
+
+    Returns how many requests were answered, and the CPU seconds they took. Raises PatchbayError where any failed.
+    """
     script = folder / f"wrk-{stream}.lua"
     body = request_bytes("x", stream=stream, chunks=CHUNKS, pause_ms=PAUSE_MS).partition(b"\r\n\r\n")[2].decode()
     lines = ['wrk.method = "POST"', f"wrk.body = [[{body}]]", 'wrk.headers["content-type"] = "application/json"']
@@ -87,11 +92,11 @@ def load(router: Running, folder: Path, *, stream: bool, seconds: int) -> tuple[
     connections = "64" if stream else "16"
     command = ["wrk", "-t1", "-c", connections, "-d", f"{seconds}s", "--timeout", "30s", "-s", str(script)]
     before = router.cpu_s()
-    told = subprocess.run(
+    output = subprocess.run(
         [*command, f"{router.url}/v1/chat/completions"], capture_output=True, text=True, check=True
     ).stdout
     taken = router.cpu_s() - before
-    done = _DONE.search(told)
-    if (failed := _ERRORS.search(told)) or done is None:
-        raise PatchbayError(f"{router.name}: {failed[0] if failed else told}")
+    done = _DONE.search(output)
+    if (failed := _ERRORS.search(output)) or done is None:
+        raise PatchbayError(f"{router.name}: {failed[0] if failed else output}")
     return int(done[1]), taken

@@ -1,8 +1,7 @@
-"""What a call and a stream's chunk cost here beside another checkout of Patchbay, both running at one time and asked in
-turns: `python -m loadtests.overhead.paired --help`.
+"""The paired benchmark of calls and stream chunks against another checkout of Patchbay, both running at one time.
 
-A machine that is shared gets faster and slower by a quarter within minutes, and so do absolute figures. The ratio of
-two turns that follow each other does not.
+They are asked in turns: `python -m loadtests.overhead.paired --help`. A machine that is shared gets faster and slower
+by a quarter within minutes, and so do absolute figures. The ratio of two turns that follow each other does not.
 """
 
 import statistics
@@ -48,8 +47,8 @@ def run(
             for number in range(rounds):
                 for kind in _KINDS:
                     turns = (here, there) if number % 2 == 0 else (there, here)
-                    told = {router.name: cost_us(router, folder, kind, seconds) for router in turns}
-                    found[kind].append((told[here.name], told[there.name]))
+                    costs = {router.name: cost_us(router, folder, kind, seconds) for router in turns}
+                    found[kind].append((costs[here.name], costs[there.name]))
     Console(width=110).print(_table(found, rounds))
 
 
@@ -58,7 +57,7 @@ def _table(found: dict[Kind, list[tuple[float, float]]], rounds: int) -> Table:
     table = Table("of a", "here, µs", "there, µs", "ratio", "of half of the pairs", title=title)
     for kind, pairs in found.items():
         here, there = (statistics.median(side) for side in zip(*pairs, strict=True))
-        low, middle, high = statistics.quantiles([one / other for one, other in pairs], n=4)
+        low, middle, high = statistics.quantiles([ours / theirs for ours, theirs in pairs], n=4)
         table.add_row(kind, f"{here:.1f}", f"{there:.1f}", f"{middle:.3f}", f"{low:.3f} to {high:.3f}")
     return table
 

@@ -22,9 +22,9 @@ def medians(rounds: Mapping[str, Sequence[Round]]) -> dict[str, dict[str, float]
     found = {}
     for name, measured in rounds.items():
         found[name] = {
-            "call_us": statistics.median(one.call_us for one in measured),
-            "chunk_us": statistics.median(one.chunk_us for one in measured),
-            "first_byte_us": statistics.median(one.first_byte_us for one in measured),
+            "call_us": statistics.median(round_.call_us for round_ in measured),
+            "chunk_us": statistics.median(round_.chunk_us for round_ in measured),
+            "first_byte_us": statistics.median(round_.first_byte_us for round_ in measured),
         }
     return found
 
@@ -36,10 +36,10 @@ def targets_met(figures: Mapping[str, Mapping[str, float]], crowds: Sequence[Cro
     met: dict[str, bool] = {}
     if ours and rust:
         met["a chunk costs no more than in the better Rust router"] = ours["chunk_us"] <= min(
-            one["chunk_us"] for one in rust
+            router["chunk_us"] for router in rust
         )
         met["a call costs at most 1.5x the better Rust router's"] = ours["call_us"] <= _CALL_SHARE * min(
-            one["call_us"] for one in rust
+            router["call_us"] for router in rust
         )
     if ours and "vllm-router" in figures:
         allowed = _FIRST_BYTE_SHARE * figures["vllm-router"]["first_byte_us"]

@@ -1,8 +1,8 @@
-"""A router under as many callers as it can serve: how long the slowest wait, and what an answer costs, beside another
-checkout of it: `python -m loadtests.overhead.saturation --help`.
+"""The saturation benchmark: a router under as many callers as it can serve, beside another checkout of it.
 
-What holds the event loop now and then, as the garbage collector does, shows here and nowhere else: 32 callers in a
-closed loop wait for it, all at once.
+It shows how long the slowest wait, and what an answer costs: `python -m loadtests.overhead.saturation --help`. What
+holds the event loop now and then, as the garbage collector does, shows here and nowhere else: 32 callers in a closed
+loop wait for it, all at once.
 """
 
 import json
@@ -40,8 +40,8 @@ def measured(router: Running, *, callers: int, seconds: float) -> Figures:
 def _closed(router: Running, callers: int, seconds: float, chunks: int) -> tuple[Figures, float]:
     command = [sys.executable, "-m", "loadtests.overhead.closed", router.url, str(callers), str(seconds), str(chunks)]
     before = router.cpu_s()
-    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    found: Figures = json.loads(told)
+    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    found: Figures = json.loads(output)
     if found["failed"]:
         raise PatchbayError(f"{router.name}: {found['failed']} calls failed.")
     return found, router.cpu_s() - before
@@ -76,7 +76,7 @@ def run(
 
 
 def _medians(rounds: list[Figures]) -> Figures:
-    return {key: statistics.median(one[key] for one in rounds) for key in _COLUMNS}
+    return {key: statistics.median(figures[key] for figures in rounds) for key in _COLUMNS}
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ def request_bytes(host: str, *, stream: bool, chunks: int = 0, pause_ms: int = 0
 
 
 class Stream(asyncio.Protocol):
-    """One stream. `began` and `whole` are futures: its first bytes, and whether it ended as it should."""
+    """One stream of the crowd. `began` and `whole` are futures: its first bytes, and whether it ended as it should."""
 
     def __init__(self, request: bytes) -> None:
         loop = asyncio.get_running_loop()

@@ -23,7 +23,7 @@ _ASK = {"model": "fake", "messages": [{"role": "user", "content": "hi"}], "max_t
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a router is to listen, what it fronts, and a folder for its files."""
+    """The place of a router: where it listens, what it fronts, and a folder for its files."""
 
     port: int
     engine: str
@@ -32,7 +32,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A router. `command`: starts it at a place; `needs`: the program that must be there."""
+    """A router that is compared. `command`: starts it at a place; `needs`: the program that must be there."""
 
     name: str
     needs: Path
@@ -113,11 +113,11 @@ class Running:
 
     def cpu_s(self) -> float:
         """The CPU seconds of all its processes so far."""
-        return sum(sum(one.cpu_times()[:2]) for one in self._processes())
+        return sum(sum(process.cpu_times()[:2]) for process in self._processes())
 
     def rss_mib(self) -> float:
         """The resident memory of all its processes."""
-        return sum(float(one.memory_info().rss) for one in self._processes()) / 2**20
+        return sum(float(process.memory_info().rss) for process in self._processes()) / 2**20
 
     def _processes(self) -> list[psutil.Process]:
         return [self._root, *self._root.children(recursive=True)]
@@ -146,8 +146,8 @@ def running(target: Target, engine: str, folder: Path) -> Iterator[Running]:
 
 @contextlib.contextmanager
 def _process(command: list[str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    with log.open("wb") as told:
-        process = subprocess.Popen(command, stdout=told, stderr=told)
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=output)
         try:
             yield process
         finally:

@@ -1,5 +1,5 @@
-"""Ratios that say what LoRA, slots, cold starts, the router and its guards cost: `python -m loadtests.ratios --help`.
+"""The ratios that show what LoRA, slots, cold starts, the router and its guards cost.
 
-Ratios and not times, since times are one machine's, in one hour: both sides of each are measured in turn, again and
-again, on one running stack.
+Their command is `python -m loadtests.ratios --help`. They are ratios and not times, since times are one machine's, in
+one hour: both sides of each are measured in turn, again and again, on one running stack.
 """

@@ -35,13 +35,13 @@ def run(
         raise typer.Exit(fail(error)) from error
     figures = summed(measured)
     if as_json:
-        told = {"ratios": [asdict(one) for one in figures], "repetitions": measured}
-        sys.stdout.write(json.dumps(told) + "\n")
+        document = {"ratios": [asdict(figure) for figure in figures], "repetitions": measured}
+        sys.stdout.write(json.dumps(document) + "\n")
     elif markdown:
         sys.stdout.write(as_markdown(figures))
     else:
         title = f"Median of {repetitions} repetitions, {streams} streams"
-        console().print(table(title, _HEADS, [row(one) for one in figures]))
+        console().print(table(title, _HEADS, [row(figure) for figure in figures]))
 
 
 def _measured(repetitions: int, load: Load) -> list[Measured]:
@@ -65,7 +65,7 @@ def row(figure: Figure) -> tuple[str, ...]:
 
 def as_markdown(figures: Sequence[Figure]) -> str:
     """The table for a page."""
-    rows = [_HEADS, ("---",) * len(_HEADS), *(row(one) for one in figures)]
+    rows = [_HEADS, ("---",) * len(_HEADS), *(row(figure) for figure in figures)]
     return "".join(f"| {' | '.join(cells)} |\n" for cells in rows)
 
 

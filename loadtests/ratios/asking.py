@@ -1,4 +1,4 @@
-"""Asks one running stack in the ways that ratios are made of."""
+"""The requests to one running stack that ratios are made of."""
 
 import asyncio
 import itertools
@@ -19,7 +19,7 @@ _TIMEOUT = aiohttp.ClientTimeout(total=60)
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where to ask, and with what headers."""
+    """The address to ask at, and the headers to ask with."""
 
     url: str
     headers: dict[str, str] = field(default_factory=dict)
@@ -27,7 +27,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """`streams` at a time, answers of `tokens` tokens, counted for `seconds`."""
+    """The load of one measurement: `streams` at a time, answers of `tokens` tokens, counted for `seconds`."""
 
     streams: int = 16
     tokens: int = 32
@@ -57,7 +57,7 @@ async def tokens_per_s(place: Place, models: Sequence[str], weights: Sequence[fl
 
 
 def overlap(span: tuple[float, float], within: tuple[float, float]) -> float:
-    """What share of `span` is `within` another, 0 to 1."""
+    """Computes the share of `span` that is `within` another, 0 to 1."""
     shared = min(span[1], within[1]) - max(span[0], within[0])
     return max(0.0, shared) / (span[1] - span[0])
 
@@ -93,8 +93,10 @@ async def worst_gap_s(place: Place, model: str, tokens: int, meanwhile: Callable
 async def token_times(
     session: aiohttp.ClientSession, model: str, tokens: int, begun: Callable[[], None] = lambda: None
 ) -> list[float]:
-    """When each chunk of a stream of exactly so many tokens came, by the performance counter. `begun`: told of the
-    first. Raises PatchbayError where it fails."""
+    """Reads a stream of exactly so many tokens and returns when each chunk came, by the performance counter.
+
+    `begun`: told of the first. Raises PatchbayError where it fails.
+    """
     messages = [{"role": "user", "content": "Count the customers in Porto, please."}]
     sampling = {"max_tokens": tokens, "temperature": 0, "ignore_eos": True}
     body = {"model": model, "messages": messages, "stream": True, **sampling}

@@ -1,4 +1,4 @@
-"""The stack, what is measured on it, and the ratios that are made of that."""
+"""The ways to load a stack, what is measured on it, and the ratios that are made of that."""
 
 import asyncio
 import contextlib
@@ -34,7 +34,7 @@ Measured = dict[str, float]
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    """One ratio: what `of` measured over what `by` did; `unit`: of both."""
+    """One ratio to measure: of what `of` measured over what `by` did; `unit`: of both."""
 
     name: str
     of: str
@@ -62,7 +62,7 @@ RATIOS = (
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A ratio over the repetitions; `of` and `by`: the medians of its sides."""
+    """The measured ratio over the repetitions. `of` and `by`: the medians of its sides."""
 
     name: str
     median: float
@@ -77,7 +77,7 @@ def summed(repetitions: Sequence[Mapping[str, float]]) -> list[Figure]:
     """Each ratio is taken within a repetition, and then the median of them. Pure."""
     found = []
     for ratio in RATIOS:
-        pairs = [(one[ratio.of], one[ratio.by]) for one in repetitions]
+        pairs = [(repetition[ratio.of], repetition[ratio.by]) for repetition in repetitions]
         values = [of / by for of, by in pairs]
         of, by = (statistics.median(side) for side in zip(*pairs, strict=True))
         found.append(Figure(ratio.name, statistics.median(values), min(values), max(values), of, by, ratio.unit))
@@ -95,7 +95,7 @@ class Stack:
         """The adapters that are in none of the replica's memories."""
         answer = httpx.get(f"{self.replica.url}/internal/status", headers=self.replica.headers, timeout=10)
         found = answer.raise_for_status().json()["revisions"]
-        return [one["adapter"] for one in found if one["tier"] == "disk"]
+        return [revision["adapter"] for revision in found if revision["tier"] == "disk"]
 
 
 @contextlib.contextmanager
@@ -133,7 +133,7 @@ Step = Callable[[], Coroutine[Any, Any, Measured]]
 
 
 def steps(stack: Stack, load: Load) -> dict[str, Step]:
-    """What one repetition measures, by what it is called while it does."""
+    """Returns the steps that one repetition measures, by what it is called while it does."""
 
     def throughput(name: str, models: list[str], zipf: float = 0, place: Place = stack.router) -> None:
         async def measure() -> Measured:

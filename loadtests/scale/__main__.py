@@ -1,4 +1,4 @@
-"""Simulates a fleet of up to a thousand replicas: `python -m loadtests.scale --help`."""
+"""The command that simulates a fleet of up to a thousand replicas: `python -m loadtests.scale --help`."""
 
 import json
 import math
@@ -67,9 +67,9 @@ def as_document(simulated: Simulated, measured: Measured, seed: int) -> dict[str
 def _plain(value: Any) -> Any:
     """JSON knows no infinity: what never came is null."""
     if isinstance(value, dict):
-        return {key: _plain(one) for key, one in value.items()}
+        return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
+        return [_plain(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 

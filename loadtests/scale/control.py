@@ -1,4 +1,4 @@
-"""What the control plane asks of its registry, by the constants of the code that asks. Pure."""
+"""The control plane's demand on its registry, by the constants of the code that asks. Pure."""
 
 from dataclasses import dataclass
 
@@ -17,7 +17,7 @@ _STATUS_S: float = RouterConfig.model_fields["poll_interval_s"].default
 
 @dataclass(frozen=True, slots=True)
 class Plane:
-    """A control plane under traffic. `canaries`: under way."""
+    """The control plane under traffic. `canaries`: under way."""
 
     routers: int
     replicas: int
@@ -26,9 +26,11 @@ class Plane:
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """What a second asks of the registry, and of replicas. `watches`: whether there is anything new; `writes`: of these
-    `beats`, `usage`, `tallies`, `reports`, `leases` and `looks`, each a transaction; `statuses`: of replicas, by all
-    routers."""
+    """The operations that one second asks of the registry, and of replicas.
+
+    `watches`: whether there is anything new; `writes`: of these `beats`, `usage`, `tallies`, `reports`, `leases` and
+    `looks`, each a transaction; `statuses`: of replicas, by all routers.
+    """
 
     watches: float
     beats: float
@@ -46,7 +48,7 @@ class Demand:
 
 
 def demand(plane: Plane) -> Demand:
-    """What `plane` asks for, where every router has traffic of every canary, and nothing else changes."""
+    """Computes what `plane` asks for, where every router has traffic of every canary, and nothing else changes."""
     return Demand(
         watches=plane.routers / _POLL_S,
         beats=plane.routers / BEAT_S,

@@ -1,5 +1,7 @@
-"""What the router's own decisions, and the registry's operations, cost on this machine. Measured, so never twice the
-same: kept apart from what is simulated."""
+"""The costs of the router's own decisions, and of the registry's operations, on this machine.
+
+They are measured, so never twice the same: kept apart from what is simulated.
+"""
 
 import statistics
 import tempfile
@@ -40,8 +42,11 @@ _WAITING = 500
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """CPU microseconds of one decision over so many replicas. `pick`: of the balancer; `fits`: where there is room,
-    while nobody waits; `next`: whose turn it is, while 500 requests for 500 revisions wait and nobody can go."""
+    """The CPU microseconds of one decision over so many replicas.
+
+    `pick`: of the balancer; `fits`: where there is room, while nobody waits; `next`: whose turn it is, while 500
+    requests for 500 revisions wait and nobody can go.
+    """
 
     replicas: int
     pick_us: float
@@ -51,8 +56,11 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Operations:
-    """Milliseconds of one operation on a registry in SQLite. `look`: one at a canary, with its verdict; `tally`: what a
-    router counted of 30; `snapshot_us`: microseconds of a whole snapshot, an adapter."""
+    """The milliseconds of one operation on a registry in SQLite.
+
+    `look`: one at a canary, with its verdict; `tally`: what a router counted of 30; `snapshot_us`: microseconds of a
+    whole snapshot, an adapter.
+    """
 
     look_ms: float
     tally_ms: float
@@ -65,7 +73,7 @@ class Operations:
 
 
 def decisions(counts: Sequence[int]) -> list[Decision]:
-    """What decisions cost, by the number of replicas."""
+    """Measures what decisions cost, by the number of replicas."""
     return [_decision(count) for count in counts]
 
 
@@ -77,7 +85,7 @@ def table_us(replicas: int, adapters: int) -> float:
 
 
 def operations(*, rounds: int, adapters: int) -> Operations:
-    """What operations on a registry cost, by medians of so many rounds; its snapshot with so many adapters."""
+    """Measures what operations on a registry cost, by medians of so many rounds; its snapshot with so many adapters."""
     with (
         tempfile.TemporaryDirectory(prefix="patchbay-costs-") as made,
         Registry.open(f"sqlite:///{Path(made) / 'registry.db'}") as registry,
@@ -104,7 +112,7 @@ def _operations(registry: Registry, rounds: int, adapters: int) -> Operations:
 
 
 class _Canary:
-    """A canary of a pool, that goes on for ever: as many bad answers as stable's."""
+    """A canary of a pool that never ends: it has as many bad answers as stable has."""
 
     def __init__(self, registry: Registry) -> None:
         self._canaries = registry.canaries
@@ -116,11 +124,11 @@ class _Canary:
             self.look(0)
 
     def tally(self, _: int) -> None:
-        """What a router counted in half a second."""
+        """Writes what a router counted in half a second."""
         self._canaries.tally("one", {self._id: [_COUNTS.as_json]})
 
     def tally_of_many(self, _: int) -> None:
-        """What a router counted of as many canaries as the largest plane has, written at once."""
+        """Writes at once what a router counted of as many canaries as the largest plane has."""
         self._canaries.tally("one", {self._id: [_COUNTS.as_json] * _TALLIED})
 
     def look(self, _: int) -> None:

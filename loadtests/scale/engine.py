@@ -1,4 +1,4 @@
-"""A modelled replica: continuous batching, step by step, of which those are taken at once that change nothing.
+"""The model of a replica: continuous batching, step by step, where steps that change nothing are taken at once.
 
 In each step every stream of the batch gets a token; who waits joins at the next step's beginning, with its prompt, in
 the order of arrival, but for those whose adapter has no slot free in the batch. That is vLLM's scheduler without
@@ -18,12 +18,12 @@ from loadtests.scale.traffic import Job
 
 
 class Down(Exception):
-    """The replica does not take connections."""
+    """The error of a replica that does not take connections."""
 
 
 @dataclass(slots=True)
 class _Phase:
-    """Steps under way. `steps`: 0 where the engine only loads an adapter."""
+    """The steps under way. `steps`: 0 where the engine only loads an adapter."""
 
     began_s: float
     step_s: float
@@ -36,8 +36,11 @@ class _Phase:
 
 
 class Engine:
-    """One replica. `ended`: who is told of each answer that has ended. `peak`: the most requests that it ever had;
-    `busy_s`: seconds in which it worked; `tokens`: that it made."""
+    """One modelled replica.
+
+    `ended`: is called with each answer that has ended; `peak`: the most requests that it ever had; `busy_s`: seconds in
+    which it worked; `tokens`: that it made.
+    """
 
     def __init__(self, env: simpy.Environment, name: str, fit: Fit, size: Size, ended: Callable[[Job], None]) -> None:
         self._env = env
@@ -182,7 +185,7 @@ class Engine:
         return self._fit.load_s
 
     def _admit(self) -> tuple[list[Job], float]:
-        """Who joins the batch now, and what their prompts and adapters cost, in seconds."""
+        """Admits requests to the batch. Returns them, and what their prompts and adapters cost, in seconds."""
         newcomers: list[Job] = []
         left: deque[Job] = deque()
         prompts, took_s = 0, 0.0

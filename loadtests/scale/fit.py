@@ -1,4 +1,4 @@
-"""How long an engine takes for what, fitted to measurements of a real one (`loadtests.scale.measure`)."""
+"""The times of an engine's operations, fitted to measurements of a real one (`loadtests.scale.measure`)."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -12,9 +12,12 @@ SHIPPED = Path(__file__).with_name("fit.json")
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """Seconds. A step of decoding takes `step_s`, and `stream_s` more for each stream and `adapter_s` for each adapter
-    in the batch; a token of a prompt takes `prompt_s`; an adapter takes `load_s` from the disk into host memory and a
-    slot, `slot_s` from host memory into a slot. The engine stands still while it loads."""
+    """The fitted times, in seconds.
+
+    A step of decoding takes `step_s`, and `stream_s` more for each stream and `adapter_s` for each adapter in the
+    batch; a token of a prompt takes `prompt_s`; an adapter takes `load_s` from the disk into host memory and a slot,
+    `slot_s` from host memory into a slot. The engine stands still while it loads.
+    """
 
     step_s: float
     stream_s: float
@@ -24,7 +27,7 @@ class Fit:
     slot_s: float
 
     def decode_s(self, streams: int, adapters: int) -> float:
-        """How long a step takes that gives each of so many streams, of so many adapters, one token."""
+        """Returns how long a step takes that gives each of so many streams, of so many adapters, one token."""
         return self.step_s + self.stream_s * streams + self.adapter_s * adapters
 
     def tokens_per_s(self, streams: int, adapters: int, prompt_tokens: float, answer_tokens: float) -> float:
@@ -50,8 +53,8 @@ def fit_steps(points: Sequence[Mapping[str, float]]) -> tuple[float, float, floa
     """
     import numpy as np
 
-    rows = np.array([(1.0, one["streams"], one["adapters"]) for one in points])
-    took = np.array([one["seconds"] for one in points])
+    rows = np.array([(1.0, point["streams"], point["adapters"]) for point in points])
+    took = np.array([point["seconds"] for point in points])
     best, least = np.zeros(3), float("inf")
     for kept in ([0, 1, 2], [0, 1], [0, 2], [1, 2], [0], [1], [2]):
         found = np.zeros(3)

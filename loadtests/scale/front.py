@@ -1,4 +1,4 @@
-"""A modelled router: what it sees of replicas, at which it asks, and whom else when one is gone."""
+"""The model of a router: its view of replicas, the one it asks, and the next when that is gone."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ POLL_S: float = RouterConfig.model_fields["poll_interval_s"].default
 
 
 class Router(Protocol):
-    """What is told of requests."""
+    """The interface of a modelled router, which is given the requests."""
 
     def submit(self, job: Job) -> None: ...
 
@@ -97,8 +97,8 @@ class Front:
 
     def _gone(self, name: str) -> None:
         if name in self._ready:
-            self.replicas = tuple(one for one in self.replicas if one.name != name)
-            self._ready = tuple(one for one in self._ready if one != name)
+            self.replicas = tuple(replica for replica in self.replicas if replica.name != name)
+            self._ready = tuple(replica for replica in self._ready if replica != name)
 
     def _poll(self, number: int) -> simpy.events.ProcessGenerator:
         yield self._env.timeout(POLL_S * (number * 0.618 % 1))
@@ -107,8 +107,8 @@ class Front:
             yield self._env.timeout(POLL_S)
 
     def _look(self) -> None:
-        self.replicas = tuple(self._seen(one) for one in self._engines.values() if one.up)
-        ready = tuple(one.name for one in self.replicas)
+        self.replicas = tuple(self._seen(replica) for replica in self._engines.values() if replica.up)
+        ready = tuple(replica.name for replica in self.replicas)
         # The same value as long as they are the same: whoever derives something from it need not do so again.
         self._ready = self._ready if ready == self._ready else ready
         stranded, self._stranded = self._stranded, []

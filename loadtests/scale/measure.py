@@ -1,4 +1,4 @@
-"""How long the real engine takes for what: `python -m loadtests.scale.measure --out loadtests/scale/fit.json`.
+"""The measurement of a real engine: `python -m loadtests.scale.measure --out loadtests/scale/fit.json`.
 
 Starts Patchbay on the demo's base with more adapters than slots, as `loadtests.fairness` does, asks its replica, and
 fits what `loadtests.scale.fit` needs. Some two minutes on two cores.
@@ -62,9 +62,9 @@ def _measured(url: str, rounds: int) -> dict[str, Any]:
         prompts = _prompts(client)
         slot_s = _slot_s(client)
         revisions = client.get("/internal/status").json()["revisions"]
-    load_s = statistics.median(one["load_seconds"] for one in revisions if one["load_seconds"])
+    load_s = statistics.median(entry["load_seconds"] for entry in revisions if entry["load_seconds"])
     prompt_s = statistics.linear_regression(
-        [one["tokens"] for one in prompts], [one["seconds"] for one in prompts]
+        [entry["tokens"] for entry in prompts], [entry["seconds"] for entry in prompts]
     ).slope
     found = Fit(step_s, stream_s, adapter_s, max(prompt_s, 0.0), load_s, slot_s)
     return {
@@ -118,8 +118,8 @@ def _prompts(client: httpx.Client) -> list[dict[str, float]]:
 
 
 def _slot_s(client: httpx.Client) -> float:
-    """How much longer an answer takes whose adapter is in host memory only: each one has been out of its slot since the
-    others were asked for."""
+    """Measures how much longer an answer takes whose adapter is in host memory only: each one has been out of its slot
+    since the others were asked for."""
     turns = itertools.cycle(range(_ADAPTERS))
     cold = [_asked(client, next(turns), 8)[0] for _ in range(2 * _ADAPTERS)]
     warm = [_asked(client, 0, 8)[0] for _ in range(_ADAPTERS)]
@@ -135,9 +135,9 @@ def _asked(client: httpx.Client, adapter: int, words: int) -> tuple[float, int]:
 
 
 def _body(adapter: int, words: int, tokens: int) -> dict[str, Any]:
-    said = " ".join(random.choices(_WORDS, k=words))  # noqa: S311 - no secret; another prompt each time
+    text = " ".join(random.choices(_WORDS, k=words))  # noqa: S311 - no secret; another prompt each time
     sampling = {"max_tokens": tokens, "temperature": 0, "ignore_eos": True}
-    return {"model": f"zipf-{adapter:02d}", "messages": [{"role": "user", "content": said}], **sampling}
+    return {"model": f"zipf-{adapter:02d}", "messages": [{"role": "user", "content": text}], **sampling}
 
 
 if __name__ == "__main__":

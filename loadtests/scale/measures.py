@@ -1,4 +1,4 @@
-"""What a run was like, in figures."""
+"""The figures of a simulated run."""
 
 import math
 from collections.abc import Sequence
@@ -11,10 +11,12 @@ PER_TOKEN_S = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Of the requests that came after the warm-up. `good`: the share whose first token came within a second and whose
-    others took at most a tenth each; `p50_s`, `p99_s`: to the first token, infinite where there was none;
-    `loads_per_s`: adapters that were loaded from disk, in all replicas; `busy`: the share of time in which engines
-    worked; `moved`: requests that went on at another replica."""
+    """The figures of the requests that came after the warm-up.
+
+    `good`: the share whose first token came within a second and whose others took at most a tenth each; `p50_s`,
+    `p99_s`: to the first token, infinite where there was none; `loads_per_s`: adapters that were loaded from disk, in
+    all replicas; `busy`: the share of time in which engines worked; `moved`: requests that went on at another replica.
+    """
 
     scenario: str
     policy: str
@@ -35,7 +37,7 @@ def figures(run: Run) -> Figures:
     counted = [job for job in run.jobs if job.at_s >= scenario.warm_s]
     first = sorted(job.ttft_s for job in counted)
     good = sum(job.ttft_s <= TTFT_S and job.per_token_s <= PER_TOKEN_S for job in counted)
-    loads = sum(one.loads for one in run.engines) - run.loads_at_warm
+    loads = sum(engine.loads for engine in run.engines) - run.loads_at_warm
     return Figures(
         scenario.name,
         run.policy,
@@ -45,7 +47,7 @@ def figures(run: Run) -> Figures:
         quantile(first, 0.5),
         quantile(first, 0.99),
         loads / (run.took_s - scenario.warm_s),
-        sum(one.busy_s for one in run.engines) / run.took_s / len(run.engines),
+        sum(engine.busy_s for engine in run.engines) / run.took_s / len(run.engines),
         sum(job.tries > 1 for job in counted),
         sum(job.refused for job in counted),
     )

@@ -1,5 +1,7 @@
-"""Our router in the model: `router.admission.scheduler` gives turns and `router.balance.pick` picks, and neither knows
-that time is simulated. Around them is what `router.admission.admission` does on asyncio."""
+"""Our router in the simulation: `router.admission.scheduler` gives turns and `router.balance.pick` picks a replica.
+
+Neither knows that time is simulated. Around them is what `router.admission.admission` does on asyncio.
+"""
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -23,7 +25,7 @@ _WEIGHTS = Weights()
 
 
 class Ours(Front):
-    """Admission and the balancer. `size`: what a replica tells of itself."""
+    """The router with our admission and balancer. `size`: the sizes that a replica reports of itself."""
 
     def __init__(self, env: simpy.Environment, engines: Mapping[str, Engine], number: int, size: Size) -> None:
         self._scheduler = Scheduler()
@@ -112,7 +114,7 @@ class Ours(Front):
         self._began_s[job] = self._env.now
 
     def _choose(self, job: Job, ready: Sequence[str]) -> str:
-        """Whom to ask for a request whose replica died."""
+        """Chooses a replica for a request whose replica died."""
         return self._pick(job, ready) or ready[0]
 
     def _pick(self, job: Job, places: Sequence[str]) -> str | None:
@@ -127,7 +129,7 @@ class Ours(Front):
         if self.replicas is not self._seen_by:
             self._seen_by = self.replicas
             size = self._size
-            self._rooms = {one.name: Room(size.most, size.slots, one.elsewhere) for one in self.replicas}
+            self._rooms = {replica.name: Room(size.most, size.slots, replica.elsewhere) for replica in self.replicas}
         return self._rooms
 
 

@@ -1,4 +1,4 @@
-"""The adapters in one modelled replica. What is evicted is decided by the replica's own code (`server.slots`)."""
+"""The adapters in one modelled replica. Evictions are decided by the replica's own code (`server.slots`)."""
 
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator, Mapping
@@ -18,9 +18,12 @@ _SUMMARY = AdapterSummary(16, 32, frozenset())
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """A replica's. `most`: streams at a time; `slots`: adapters in a batch; `places`: adapters in host memory; `step`:
-    tokens of prompts that a step takes at most; `prefixes`: beginnings of prompts that its KV cache keeps, each of
-    which saves `shared` of a prompt."""
+    """The sizes of a replica.
+
+    `most`: streams at a time; `slots`: adapters in a batch; `places`: adapters in host memory; `step`: tokens of
+    prompts that a step takes at most; `prefixes`: beginnings of prompts that its KV cache keeps, each of which saves
+    `shared` of a prompt.
+    """
 
     most: int = 64
     slots: int = 8
@@ -31,7 +34,7 @@ class Size:
 
 
 class Places:
-    """Which adapters are where. `clock`: seconds."""
+    """Tracks which adapters are where. `clock`: seconds."""
 
     def __init__(self, size: Size, clock: Callable[[], float]) -> None:
         self._size = size
@@ -109,7 +112,7 @@ class Places:
             self._slots.move_to_end(name)
             return False
         if len(self._slots) >= self._size.slots:
-            idle = next((one for one in self._slots if one not in self._batch), None)
+            idle = next((resident for resident in self._slots if resident not in self._batch), None)
             if idle is None:
                 return False
             del self._slots[idle]

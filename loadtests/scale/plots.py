@@ -1,4 +1,4 @@
-"""Results as pictures: PNG to look at, SVG for docs."""
+"""The results as pictures: PNG to look at, SVG for docs."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -45,27 +45,29 @@ def _drawn(file: Path, how: "Callable[[Axes], None]") -> Path:
 def _growth(axes: "Axes", found: Simulated) -> None:
     rows = found.groups["growth"]
     for policy in ALL:
-        own = [one for one in rows if one.policy == policy]
-        axes.plot([one.replicas for one in own], [one.good * 100 for one in own], **_style(policy))
+        of_policy = [row for row in rows if row.policy == policy]
+        axes.plot([row.replicas for row in of_policy], [row.good * 100 for row in of_policy], **_style(policy))
     axes.set(xscale="log", ylim=(0, 103), xlabel="replicas (ten adapters each)", ylabel="good requests, %")
     axes.set_title("First token within 1 s, 0.1 s a token, at 60% of capacity")
 
 
 def _needed(axes: "Axes", found: Simulated) -> None:
     for policy in ALL:
-        own = [one for one in found.needed if one.policy == policy and one.replicas is not None]
-        axes.plot([one.per_s for one in own], [one.replicas or 0 for one in own], **_style(policy))
-    ideal = {one.per_s: one.ideal for one in found.needed}
+        of_policy = [row for row in found.needed if row.policy == policy and row.replicas is not None]
+        axes.plot([row.per_s for row in of_policy], [row.replicas or 0 for row in of_policy], **_style(policy))
+    ideal = {row.per_s: row.ideal for row in found.needed}
     axes.plot(list(ideal), list(ideal.values()), "k:", label="batches always full")
     axes.set(xscale="log", yscale="log", xlabel="requests a second", ylabel="replicas")
     axes.set_title("Replicas for 99% of requests to be good, 500 adapters")
 
 
 def _decisions(axes: "Axes", found: Measured) -> None:
-    counts = [one.replicas for one in found.decisions]
-    axes.plot(counts, [one.pick_us for one in found.decisions], "o-", color="#c2410c", label="pick a replica")
-    axes.plot(counts, [one.fits_us for one in found.decisions], "D-", color="#0e7490", label="is there room")
-    axes.plot(counts, [one.next_us for one in found.decisions], "^-", color="#7c3aed", label="whose turn, 500 wait")
+    counts = [decision.replicas for decision in found.decisions]
+    axes.plot(counts, [decision.pick_us for decision in found.decisions], "o-", color="#c2410c", label="pick a replica")
+    axes.plot(counts, [decision.fits_us for decision in found.decisions], "D-", color="#0e7490", label="is there room")
+    axes.plot(
+        counts, [decision.next_us for decision in found.decisions], "^-", color="#7c3aed", label="whose turn, 500 wait"
+    )
     axes.set(xscale="log", yscale="log", xlabel="replicas", ylabel="µs of CPU")
     axes.set_title("What one decision costs the router")
 

@@ -1,4 +1,4 @@
-"""Who is asked: three policies that others use, beside ours, which is in `ours`."""
+"""The balancing policies: three that others use, beside ours, which is in `ours`."""
 
 import bisect
 import math
@@ -20,7 +20,7 @@ class Policy(Protocol):
 
 
 class RoundRobin:
-    """The next one."""
+    """The policy that picks the next replica in turn."""
 
     def __init__(self) -> None:
         self._turn = 0
@@ -32,7 +32,7 @@ class RoundRobin:
 
 
 class LeastLoad:
-    """The one with the fewest requests in flight, equals in turn."""
+    """The policy that picks the replica with the fewest requests in flight, equals in turn."""
 
     def __init__(self) -> None:
         self._turn = 0
@@ -46,7 +46,7 @@ class LeastLoad:
 
 
 class BoundedHashing:
-    """The first after the adapter's place on a ring that has less than 1.25 times the mean.
+    """The policy that picks the first after the adapter's place on a ring that has less than 1.25 times the mean load.
 
     Source: V. Mirrokni, M. Thorup, M. Zadimoghaddam, "Consistent Hashing with Bounded Loads", SODA 2018.
     """
@@ -60,7 +60,7 @@ class BoundedHashing:
         if ready != self._ready:
             self._ready, self._ring = (
                 ready,
-                sorted((_place(f"{one} {n}"), one) for one in ready for n in range(_POINTS)),
+                sorted((_place(f"{replica} {n}"), replica) for replica in ready for n in range(_POINTS)),
             )
         bound = math.ceil(_BOUND * (in_flight.total() + 1) / len(ready))
         start = bisect.bisect(self._ring, (_place(f"adapter {job.adapter}"), ""))

@@ -1,4 +1,4 @@
-"""Results as tables for people, in Markdown, and where they go in docs/scale.md."""
+"""The results as tables for people, in Markdown, and their place in docs/scale.md."""
 
 import math
 import re
@@ -20,7 +20,10 @@ _PLANES = tuple(
 
 @dataclass(frozen=True, slots=True)
 class Simulated:
-    """What the same seed gives again, digit by digit. `groups`: figures by what their scenarios vary."""
+    """The simulated results, which the same seed gives again, digit by digit.
+
+    `groups`: figures by what their scenarios vary.
+    """
 
     groups: Mapping[str, Sequence[Figures]]
     needed: Sequence[Needed]
@@ -28,7 +31,10 @@ class Simulated:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What is this machine's at this moment. `table_us`: of the table of names, a revision on a replica."""
+    """The measured results of this machine at this moment.
+
+    `table_us`: of the table of names, a revision on a replica.
+    """
 
     decisions: Sequence[Decision]
     operations: Operations
@@ -44,7 +50,8 @@ def simulated_tables(found: Simulated) -> dict[str, str]:
 def measured_tables(found: Measured) -> dict[str, str]:
     """The tables of what was measured, by name."""
     decisions = [
-        (one.replicas, f"{one.pick_us:,.0f}", f"{one.fits_us:,.0f}", f"{one.next_us:,.0f}") for one in found.decisions
+        (decision.replicas, f"{decision.pick_us:,.0f}", f"{decision.fits_us:,.0f}", f"{decision.next_us:,.0f}")
+        for decision in found.decisions
     ]
     operations = [*as_rows(found.operations).items()]
     operations.append(("names' table, a revision on a replica (CPU)", f"{found.table_us:.1f} µs"))
@@ -66,13 +73,19 @@ def write_tables(page: Path, tables: Mapping[str, str]) -> None:
 
 def _group(rows: Sequence[Figures]) -> str:
     columns = ("scenario", "policy", "requests", "good", "TTFT p50, s", "TTFT p99, s", "loads/s", "moved")
-    return _table(columns, [_row(one) for one in rows])
+    return _table(columns, [_row(figures) for figures in rows])
 
 
-def _row(one: Figures) -> tuple[object, ...]:
-    name = f"**{one.policy}**" if one.policy == ALL[-1] else one.policy
-    shown = (f"{one.good:.1%}", _seconds(one.p50_s), _seconds(one.p99_s), f"{one.loads_per_s:,.1f}", f"{one.moved:,}")
-    return (one.scenario, name, f"{one.requests:,}", *shown)
+def _row(figures: Figures) -> tuple[object, ...]:
+    name = f"**{figures.policy}**" if figures.policy == ALL[-1] else figures.policy
+    shown = (
+        f"{figures.good:.1%}",
+        _seconds(figures.p50_s),
+        _seconds(figures.p99_s),
+        f"{figures.loads_per_s:,.1f}",
+        f"{figures.moved:,}",
+    )
+    return (figures.scenario, name, f"{figures.requests:,}", *shown)
 
 
 def _seconds(value: float) -> str:
@@ -81,8 +94,8 @@ def _seconds(value: float) -> str:
 
 def _needed(found: Sequence[Needed]) -> str:
     by_load: dict[tuple[str, int], dict[str, int | None]] = {}
-    for one in found:
-        by_load.setdefault((one.scenario, one.ideal), {})[one.policy] = one.replicas
+    for search in found:
+        by_load.setdefault((search.scenario, search.ideal), {})[search.policy] = search.replicas
     rows = [
         (load, ideal, *("over 32x" if many[policy] is None else many[policy] for policy in ALL))
         for (load, ideal), many in by_load.items()

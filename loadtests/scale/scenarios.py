@@ -1,4 +1,5 @@
-"""What is simulated, in three sizes: `quick` for tests, `default` in some minutes, `large` in longer simulated time."""
+"""The plans of a simulation, in three sizes: `quick` for tests, `default` in some minutes, `large` in longer simulated
+time."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -20,8 +21,11 @@ _SIZE = Size()
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`groups`: scenarios by what they vary; `needed`: traffics for which the least number of replicas is looked for;
-    `counts`: of replicas, for which a decision's cost is measured."""
+    """The plan of a simulation.
+
+    `groups`: scenarios by what they vary; `needed`: traffics for which the least number of replicas is looked for;
+    `counts`: of replicas, for which a decision's cost is measured.
+    """
 
     groups: Mapping[str, tuple[Scenario, ...]]
     needed: tuple[Scenario, ...]
@@ -70,7 +74,7 @@ def _of(scenario: Scenario, adapters: int) -> Traffic:
 
 
 def _trouble(base: Scenario) -> Iterator[Scenario]:
-    """What goes on beside plain load."""
+    """Lists `base` under each shape of traffic, with failures and with rollouts."""
     yield replace(base, name="steady")
     yield replace(base, name="a day", traffic=replace(base.traffic, shape="diurnal"))
     yield replace(base, name="bursts", traffic=replace(base.traffic, shape="bursty"))

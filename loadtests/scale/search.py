@@ -1,4 +1,4 @@
-"""How many replicas a load needs."""
+"""The search for the number of replicas that a load needs."""
 
 import math
 from collections.abc import Callable
@@ -14,8 +14,11 @@ _MOST_TIMES = 32
 
 @dataclass(frozen=True, slots=True)
 class Needed:
-    """The least number of replicas with which 99% of requests are good, None where 32 times `ideal` are too few;
-    `ideal`: with batches that are always full."""
+    """The result of a search.
+
+    `replicas`: the least number with which 99% of requests are good, None where 32 times `ideal` are too few; `ideal`:
+    with batches that are always full.
+    """
 
     scenario: str
     policy: str

@@ -1,4 +1,4 @@
-"""Requests: when they come, for which adapter, how long they are. Deterministic by seed."""
+"""The requests of a simulation: their times, adapters and lengths. Deterministic by seed."""
 
 import math
 import random
@@ -13,9 +13,11 @@ _LONGEST = 6
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """What is asked for. `per_s`: requests a second, on average; `seconds`: for how long; adapters are drawn by Zipf's
-    law with the exponent `zipf`, tenants evenly; lengths in tokens, exponential with these means; `conversations`: of
-    each adapter, whose prompts begin alike.
+    """The traffic of a scenario.
+
+    `per_s`: requests a second, on average; `seconds`: for how long; adapters are drawn by Zipf's law with the exponent
+    `zipf`, tenants evenly; lengths in tokens, exponential with these means; `conversations`: of each adapter, whose
+    prompts begin alike.
 
     `shape`: `steady` is a Poisson process, `diurnal` one whose rate swings by 60% around its mean, once in all;
     `bursty` one whose rate is three times as high for some 5 s out of 20, as in a Markov-modulated process.
@@ -34,8 +36,11 @@ class Traffic:
 
 @dataclass(eq=False, slots=True)
 class Job:
-    """One request, and what became of it. Seconds of simulated time; `done`: tokens that it has; `tries`: replicas that
-    it was sent to; `served`: how many times its answer ended; `refused`: whether it got none."""
+    """One request and its outcome, in seconds of simulated time.
+
+    `done`: tokens that it has; `tries`: replicas that it was sent to; `served`: how many times its answer ended;
+    `refused`: whether it got none.
+    """
 
     number: int
     at_s: float

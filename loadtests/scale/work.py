@@ -1,4 +1,4 @@
-"""A whole plan, on all cores; the order in which its parts end does not matter."""
+"""The execution of a whole plan, on all cores. The order in which its parts end does not matter."""
 
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, as_completed
@@ -18,7 +18,7 @@ _ADAPTERS = 100
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What is told of the work: `steps` in all, `step` once for each with its name."""
+    """The receiver of progress: `steps` in all, `step` once for each with its name."""
 
     steps: Callable[[int], None]
     step: Callable[[str], None]
@@ -30,22 +30,22 @@ def simulate(plan: Plan, seed: int, pool: Executor, progress: Progress) -> Simul
     searches = [(scenario, policy) for scenario in plan.needed for policy in ALL]
     runs: dict[int, Future[Figures]] = {}
     begun: dict[Future[Any], str] = {}
-    for place, (_, scenario, policy) in sorted(enumerate(cases), key=lambda one: -_weight(one[1][1])):
+    for place, (_, scenario, policy) in sorted(enumerate(cases), key=lambda case: -_weight(case[1][1])):
         runs[place] = pool.submit(_figures, scenario, policy, seed)
         begun[runs[place]] = f"{scenario.name}, {policy}"
     found = [pool.submit(needed, scenario, policy, seed) for scenario, policy in searches]
-    begun |= {one: f"{scenario.name}, {policy}" for one, (scenario, policy) in zip(found, searches, strict=True)}
+    begun |= {search: f"{scenario.name}, {policy}" for search, (scenario, policy) in zip(found, searches, strict=True)}
     progress.steps(len(begun))
     for done in as_completed(begun):
         progress.step(begun[done])
     groups: dict[str, list[Figures]] = {name: [] for name in plan.groups}
     for place, (name, _, _) in enumerate(cases):
         groups[name].append(runs[place].result())
-    return Simulated(groups, [one.result() for one in found])
+    return Simulated(groups, [search.result() for search in found])
 
 
 def measure(plan: Plan) -> Measured:
-    """What decisions and the registry cost here."""
+    """Measures what decisions and the registry cost here."""
     return Measured(
         decisions(plan.counts),
         operations(rounds=plan.rounds, adapters=_ADAPTERS),

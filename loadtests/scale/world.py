@@ -1,4 +1,4 @@
-"""One scenario under one policy: routers, replicas, requests, failures and rollouts in simulated time."""
+"""The world of a simulation, one scenario under one policy: routers, replicas, requests, failures and rollouts."""
 
 import random
 from collections.abc import Sequence
@@ -26,10 +26,13 @@ _SIZE = Size()
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """What is simulated. `warm_s`: the first seconds, which are not counted; `fail_every_s`: how often a replica dies,
-    which is there again after `down_s`; `rollout_every_s`: how often an adapter gets a new revision; `most_late`: a run
-    that is only to tell whether requests are in time ends when so many were not; `drain_s`: how long after the last
-    request answers are waited for."""
+    """The scenario of one simulation.
+
+    `warm_s`: the first seconds, which are not counted; `fail_every_s`: how often a replica dies, which is there again
+    after `down_s`; `rollout_every_s`: how often an adapter gets a new revision; `most_late`: a run that only shows
+    whether requests are in time ends when so many were not; `drain_s`: how long after the last request answers are
+    waited for.
+    """
 
     name: str
     replicas: int
@@ -51,7 +54,10 @@ class Scenario:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What happened. `jobs`: all requests; `took_s`: simulated seconds until the last one ended, or was given up."""
+    """The result of a simulation.
+
+    `jobs`: all requests; `took_s`: simulated seconds until the last one ended, or was given up.
+    """
 
     scenario: Scenario
     policy: str
@@ -63,7 +69,7 @@ class Run:
 
 
 class World:
-    """Everything that there is in one run."""
+    """Everything that takes part in one simulation."""
 
     def __init__(self, scenario: Scenario, policy: str, seed: int) -> None:
         self._scenario = scenario
@@ -109,7 +115,7 @@ class World:
 
     def _warm(self) -> simpy.events.ProcessGenerator:
         yield self.env.timeout(self._scenario.warm_s)
-        self.loads_at_warm = sum(one.loads for one in self.engines.values())
+        self.loads_at_warm = sum(engine.loads for engine in self.engines.values())
 
     def _give_up(self, most_late: int) -> simpy.events.ProcessGenerator:
         """Ends a run in which too many were late, or that is two seconds of its traffic behind once it is half warm."""
@@ -139,7 +145,7 @@ class World:
     def _failures(self, every_s: float) -> simpy.events.ProcessGenerator:
         while True:
             yield self.env.timeout(self._rng.expovariate(1 / every_s))
-            up = [one for one in self.engines.values() if one.up]
+            up = [engine for engine in self.engines.values() if engine.up]
             if len(up) > 1:
                 self.env.process(self._failure(self._rng.choice(up)))
 
