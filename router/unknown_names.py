@@ -7,7 +7,7 @@ from patchbay.core.names import meant, parse_reference, revision_name
 from patchbay.core.tenancy import DEFAULT_TENANT
 from patchbay.registry.records import Snapshot
 from patchbay.router.config import PolicyConfig
-from patchbay.router.control.pinned import pinned_names
+from patchbay.router.control.pinned import models_of
 from patchbay.router.fleet.names import Table
 
 _ANY_PRICE = "default"
@@ -45,7 +45,7 @@ def unknown_names(config: PolicyConfig, known: KnownNames) -> Iterator[str]:
 
 
 def _unknown_models(config: PolicyConfig, known: frozenset[str]) -> Iterator[str]:
-    for name in sorted(pinned_names(config).models - known):
+    for name in sorted(models_of(config) - known):
         bare = _bare(name)
         what = f"there is no revision '{name}'" if bare in known else f"nothing is called '{name}'"
         yield f"{_where(config, name)}: {what}{'' if bare in known else f' ({meant(bare, known)})'}"

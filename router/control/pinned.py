@@ -18,7 +18,12 @@ class PinnedNames:
 
 def pinned_names(config: WatchedConfig, served: Served) -> PinnedNames:
     """What `config` names, by which that is `served`."""
-    return PinnedNames(served, frozenset(_models(config)))
+    return PinnedNames(served, models_of(config))
+
+
+def models_of(config: WatchedConfig) -> frozenset[str]:
+    """Every adapter, revision or base that the routes of `config`, their fallbacks and shadows, and its guards ask."""
+    return frozenset(_models(config))
 
 
 def _models(config: WatchedConfig) -> Iterator[str]:

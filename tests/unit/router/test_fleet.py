@@ -1,4 +1,5 @@
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -109,7 +110,8 @@ async def test_names_are_waited_for_only_where_no_other_replica_was_ready_and_on
 
 async def test_who_waits_for_a_change_is_woken_by_each_and_by_no_other_end() -> None:
     fleet = Fleet([ours("a", state="unready")], created=0)
-    for change in (lambda: fleet.put(ours("a")), fleet.settle, lambda: fleet.put_members([])):
+    changes: list[Callable[[], None]] = [lambda: fleet.put(ours("a")), fleet.settle, lambda: fleet.put_members([])]
+    for change in changes:
         waiting = asyncio.create_task(fleet.changed(60))
         await asyncio.sleep(0)
         assert not waiting.done()
