@@ -7,26 +7,27 @@ import typer
 
 from patchbay.adapters.commands.session import AsJson
 from patchbay.core.errors import ConfigError, PatchbayError, fail
-from patchbay.router.cli import canary_decide as canary_moves
-from patchbay.router.cli import canary_show as canary_views
+from patchbay.router.cli import canary_decide, canary_show
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from patchbay.router.canary.plan import PlanConfig
     from patchbay.router.canary.simulate import Incident, Outcome, SimulatedWorld
 
 # Once there is something usual, and while a plan has steps left.
 _INCIDENT_AT_S = 60.0
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Try revisions on a share of callers.")
-app.command()(canary_moves.start)
-app.command()(canary_views.status)
-app.command()(canary_views.watch)
-app.command()(canary_moves.promote)
-app.command()(canary_moves.pause)
-app.command()(canary_moves.resume)
-app.command()(canary_moves.abort)
-app.command()(canary_views.history)
-app.command()(canary_views.replay)
-app.command()(canary_views.report)
+app.command()(canary_decide.start)
+app.command()(canary_show.status)
+app.command()(canary_show.watch)
+app.command()(canary_decide.promote)
+app.command()(canary_decide.pause)
+app.command()(canary_decide.resume)
+app.command()(canary_decide.abort)
+app.command()(canary_show.history)
+app.command()(canary_show.replay)
+app.command()(canary_show.report)
 
 
 @app.command("simulate")
@@ -65,10 +66,8 @@ def simulate_plan(  # noqa: PLR0913, PLR0917 - Typer makes an option of each par
     """
     from dataclasses import asdict, replace
 
-    from rich.progress import Progress
-
     from patchbay.adapters.commands.output import console, print_json, table
-    from patchbay.router.canary.simulate import SimulatedWorld, simulate
+    from patchbay.router.canary.simulate import SimulatedWorld
 
     try:
         chosen = _plan(plan, metric)
@@ -76,13 +75,8 @@ def simulate_plan(  # noqa: PLR0913, PLR0917 - Typer makes an option of each par
     except PatchbayError as error:
         raise typer.Exit(fail(error)) from error
     rates = canary or [others, 2 * others, 5 * others, 0.3]
-    found: list[tuple[float, Outcome]] = []
-    with Progress(transient=True, disable=as_json) as progress:
-        task = progress.add_task("simulating", total=runs * len(rates))
-        for rate in rates:
-            assumed = replace(world, bad={metric: (others, min(rate, 1.0))})
-            outcome = simulate(chosen, assumed, runs=runs, seed=seed, told=lambda done: progress.advance(task))
-            found.append((rate, outcome))
+    worlds = {rate: replace(world, bad={metric: (others, min(rate, 1.0))}) for rate in rates}
+    found = _outcomes(chosen, worlds, runs=runs, seed=seed, quiet=as_json)
     if as_json:
         known = {"others": others, "callers": callers, "incident": world.incident}
         print_json([{**known, "canary": rate, **asdict(outcome)} for rate, outcome in found])
@@ -91,6 +85,22 @@ def simulate_plan(  # noqa: PLR0913, PLR0917 - Typer makes an option of each par
     title = f"{plan}: {metric} {others:.1%} with the others{_also(world)}"
     console().print(table(title, heads, [_row(*one) for one in found]))
     console().print("Seconds and requests until rolled back: median, 90th percentile.")
+
+
+def _outcomes(
+    plan: "PlanConfig", worlds: "Mapping[float, SimulatedWorld]", *, runs: int, seed: int, quiet: bool
+) -> "list[tuple[float, Outcome]]":
+    """Simulates a plan in each of the worlds, which are told by the canary's rate, with progress unless `quiet`."""
+    from rich.progress import Progress
+
+    from patchbay.router.canary.simulate import simulate
+
+    with Progress(transient=True, disable=quiet) as progress:
+        task = progress.add_task("simulating", total=runs * len(worlds))
+        return [
+            (rate, simulate(plan, world, runs=runs, seed=seed, told=lambda _: progress.advance(task)))
+            for rate, world in worlds.items()
+        ]
 
 
 def _incident(told: tuple[float, float] | None) -> "Incident | None":

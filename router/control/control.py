@@ -77,21 +77,26 @@ class Control:
         self._tallies = Tallies(
             live_canaries, self.registry.canaries, name=name, all_of_it=config.canary.metrics == "embedded"
         )
-        self.context = Context(
+        self.context = self._context(config, fleet, controls, metrics)
+        wishes = DeclaredState(config.adapters, _as_seen(config), config.canary)
+        self._reconciler = Reconciler(self.context, self.publisher, wishes, name=name)
+        fleet.follow_control()
+
+    def _context(
+        self, config: RouterConfig, fleet: Fleet, controls: Mapping[str, ReplicaControl], metrics: Metrics
+    ) -> Context:
+        return Context(
             self.registry,
             self.follower,
             fleet,
             controls,
             metrics,
-            settings.keep_warm_s,
+            self.settings.keep_warm_s,
             config.rollout_timeout_s,
             self.threads,
             utc_now=self.registry.clock,
             reach=self.named,
         )
-        wishes = DeclaredState(config.adapters, _as_seen(config), config.canary)
-        self._reconciler = Reconciler(self.context, self.publisher, wishes, name=name)
-        fleet.follow_control()
 
     def named(self) -> PinnedNames:
         """What the configuration names, as it is now."""
