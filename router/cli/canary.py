@@ -66,7 +66,7 @@ def simulate_plan(  # noqa: PLR0913, PLR0917 - Typer makes an option of each par
     """
     from dataclasses import asdict, replace
 
-    from patchbay.adapters.commands.output import console, print_json, table
+    from patchbay.adapters.commands.output import print_json
     from patchbay.router.canary.simulate import SimulatedWorld
 
     try:
@@ -81,9 +81,14 @@ def simulate_plan(  # noqa: PLR0913, PLR0917 - Typer makes an option of each par
         known = {"others": others, "callers": callers, "incident": world.incident}
         print_json([{**known, "canary": rate, **asdict(outcome)} for rate, outcome in found])
         return
+    _show_outcomes(f"{plan}: {metric} {others:.1%} with the others{_also(world)}", found)
+
+
+def _show_outcomes(title: str, outcomes: "list[tuple[float, Outcome]]") -> None:
+    from patchbay.adapters.commands.output import console, table
+
     heads = ("canary", "rolled back", "promoted", "undecided", "seconds", "its requests", "of them bad")
-    title = f"{plan}: {metric} {others:.1%} with the others{_also(world)}"
-    console().print(table(title, heads, [_row(*one) for one in found]))
+    console().print(table(title, heads, [_row(rate, outcome) for rate, outcome in outcomes]))
     console().print("Seconds and requests until rolled back: median, 90th percentile.")
 
 
