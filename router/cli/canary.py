@@ -60,9 +60,7 @@ def simulate_plan(  # noqa: PLR0913, PLR0917 - Typer makes an option of each par
 
     Gates are taken as passed, copies as answered well.
 
-    Example: patchbay canary simulate --plan fast --others 0.01 --canary 0.01 --canary 0.05
-
-    Example: patchbay canary simulate --plan fast --callers 300 --incident 0.3 60
+    Example: patchbay canary simulate --plan fast --canary 0.01 --canary 0.05 --callers 300 --incident 0.3 60
     """
     from dataclasses import asdict, replace
 
@@ -74,14 +72,14 @@ def simulate_plan(  # noqa: PLR0913, PLR0917 - Typer makes an option of each par
         world = SimulatedWorld({}, per_second, look_every, callers, _incident(incident))
     except PatchbayError as error:
         raise typer.Exit(fail(error)) from error
-    rates = canary or [others, 2 * others, 5 * others, 0.3]
+    rates = canary or (others, 2 * others, 5 * others, 0.3)
     worlds = {rate: replace(world, bad={metric: (others, min(rate, 1.0))}) for rate in rates}
     found = _outcomes(chosen, worlds, runs=runs, seed=seed, quiet=as_json)
+    known = {"others": others, "callers": callers, "incident": world.incident}
     if as_json:
-        known = {"others": others, "callers": callers, "incident": world.incident}
         print_json([{**known, "canary": rate, **asdict(outcome)} for rate, outcome in found])
-        return
-    _show_outcomes(f"{plan}: {metric} {others:.1%} with the others{_also(world)}", found)
+    else:
+        _show_outcomes(f"{plan}: {metric} {others:.1%} with the others{_also(world)}", found)
 
 
 def _show_outcomes(title: str, outcomes: "list[tuple[float, Outcome]]") -> None:
