@@ -1,7 +1,7 @@
 """Whose key it is: from a request's headers to the tenant and what the key opens. Pure, over a snapshot."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from patchbay.core.errors import Forbidden, Unauthorized, Unavailable
@@ -17,7 +17,8 @@ _TIER, _LIMITS, _SCOPE = TierConfig(), Limits(), Scope()
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """Who asks. `key`: the key's id, empty where there is none; `limits`: the tenant's own over its tier's."""
+    """Who asks. `key`: the key's id, empty where there is none; `limits`: the tenant's own over its tier's;
+    `configured`: what stands for a key of the configuration, which has no id."""
 
     tenant: str = DEFAULT_TENANT
     key: str = ""
@@ -25,6 +26,7 @@ class Client:
     limits: Limits = _LIMITS
     scope: Scope = _SCOPE
     tier_name: str = DEFAULT_TIER
+    configured: bytes = b""
 
     def may_call_route(self, name: str) -> bool:
         """Whether the key opens that route."""
@@ -105,7 +107,10 @@ def clients_of(
     name = own.tier if own else DEFAULT_TIER
     tier = config.tier(name)
     default = Client(tier=tier, limits=own.limits.over(tier.limits) if own else tier.limits, tier_name=name)
-    fixed = {key_digest(key.encode()): default for key in api_keys}
+    fixed = {
+        key_digest(key.encode()): replace(default, configured=b"configured:%d" % place)
+        for place, key in enumerate(api_keys)
+    }
     made: dict[str, _Known] = {}
     for key in access.keys:
         tenant = tenants.get(key.tenant)
