@@ -3,7 +3,7 @@
 import difflib
 import ipaddress
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -25,13 +25,34 @@ S = TypeVar("S", bound=Settings)
 REPLICA_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:\[\]-]{0,127}")
 
 
+class _UniqueKeys(yaml.SafeLoader):
+    """YAML's safe loader, by which a key that stands twice in one mapping is no YAML: the second would take the first
+    away silently."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        if isinstance(node, yaml.MappingNode):
+            self._check_keys(node)
+        return super().construct_mapping(node, deep=deep)
+
+    def _check_keys(self, node: yaml.MappingNode) -> None:
+        seen: dict[tuple[str, str], int] = {}
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                continue
+            first = seen.get((key.tag, key.value))
+            if first is not None:
+                said = f"the key '{key.value[:64]}' is there twice, first in line {first}"
+                raise yaml.constructor.ConstructorError(None, None, said, key.start_mark)
+            seen[key.tag, key.value] = key.start_mark.line + 1
+
+
 def load_yaml(path: Path) -> dict[str, Any]:
     """Reads the mapping in the YAML file at `path`; an empty file is an empty mapping.
 
     Raises ConfigError where the file cannot be read, is no YAML, or holds something other than a mapping.
     """
     try:
-        loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
+        loaded = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeys)  # noqa: S506 - it is a safe loader
     except OSError as error:
         raise ConfigError(f"Cannot read the configuration {path}: {error.strerror}.") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:

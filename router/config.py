@@ -159,7 +159,10 @@ class RetryConfig(Settings):
 
 
 class PolicyConfig(RoutesConfig, TenantsConfig, GuardsConfig):
-    """The part of the configuration that can be read anew while the router runs."""
+    """The part of the configuration that can be read anew while the router runs. `accept_weaker`: what may protect less
+    than before when it is read anew, by the names that the refusal tells, such as `routes.desk.guards`."""
+
+    accept_weaker: tuple[str, ...] = ()
 
     @model_validator(mode="after")
     def _names_what_there_is(self) -> Self:

@@ -20,13 +20,14 @@ from patchbay.guards.pipeline import Guards, compile_guards
 from patchbay.registry.records import Access
 from patchbay.router.config import PolicyConfig, RouterConfig
 from patchbay.router.config_file import load_router_config
+from patchbay.router.protection import losses
 from patchbay.router.routes.table import RouteTable, compile_table
 from patchbay.router.tenants.clients import Clients, clients_of
 
 # Reads the whole of a file, of which the policy is a part.
 ReadPolicy = Callable[[Path], PolicyConfig]
 # What a reload must not lose, and how a file says that there is none.
-_PROTECTS: Mapping[str, str] = {"guards": "{}", "guard_all": "[]", "tiers": "{}", "routes": "{}"}
+_PROTECTS: Mapping[str, str] = {"guards": "{}", "guard_all": "[]", "tiers": "{}", "routes": "{}", "prices": "{}"}
 # A router's file need not name replicas: a flag may.
 _ANY_REPLICA = "http://127.0.0.1:9"
 _MOST_NAMED = 5
@@ -117,7 +118,7 @@ class PolicyHolder:
             except ConfigError as error:
                 _log.warning("the configuration was not read anew, all stays as it was: %s", error)
                 raise
-            changed = differences(self.policy.config, fresh.config)
+            changed = (*differences(self.policy.config, fresh.config), *accepted(self.policy.config, fresh.config))
             self.policy = replace(fresh, number=self.policy.number + 1)
             self._known = self._clients()
             restart = tuple(restart_keys(self._at_start, whole)) if self._at_start is not None else ()
@@ -193,6 +194,18 @@ def check_kept(before: PolicyConfig, now: PolicyConfig, *, source: str) -> None:
                 f"{source}: there is no '{name}' in it, and there was before.",
                 hint=f"Write '{name}: {empty}' to mean that there is none any more.",
             )
+    lost = [one for one in losses(before, now) if one.place not in now.accept_weaker]
+    if lost:
+        places = ", ".join(dict.fromkeys(one.place for one in lost))
+        raise ConfigError(
+            f"{source}: less would be protected than before: {'; '.join(f'{one.place} {one.what}' for one in lost)}.",
+            hint=f"Write 'accept_weaker: [{places}]' to mean it, and take that out again afterwards.",
+        )
+
+
+def accepted(before: PolicyConfig, now: PolicyConfig) -> tuple[str, ...]:
+    """What `now` protects less, since it says that it may: `routes.desk.guards loses 'pii'`."""
+    return tuple(f"{one.place} {one.what}" for one in losses(before, now))
 
 
 def check_tiers(before: PolicyConfig, now: PolicyConfig, access: Access | None, *, source: str) -> None:

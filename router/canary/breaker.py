@@ -9,9 +9,11 @@ that all together err with a probability of alpha at most over a canary's life (
 """
 
 import math
+from collections import Counter
 from dataclasses import dataclass, field
 
 from patchbay.router.canary.assignment import Arm
+from patchbay.router.canary.callers import Crowd, caller_of
 
 ALPHA = 0.002
 _FAILS, _FAILS_ELSEWHERE = 0.98, 0.02
@@ -21,13 +23,15 @@ _MOST_UNITS = 1000
 @dataclass(slots=True)
 class _Bet:
     """One bet. `log_e`: its logarithm; `failed`: of the canary's, in a row; `others`: of the others since the first of
-    these, `others_failed`: of these; `units`: who has counted, each once in an arm with a failure, and once without."""
+    these, `others_failed`: of these; `units`: who has counted, each once in an arm with a failure, and once without;
+    `callers`: whose they are, of the canary's that failed."""
 
     log_e: float = 0.0
     failed: int = 0
     others: int = 0
     others_failed: int = 0
     units: set[tuple[Arm, bytes, bool]] = field(default_factory=set)
+    callers: Counter[bytes] = field(default_factory=Counter)
 
     def note(self, arm: Arm, share: float, *, failed: bool) -> None:
         self.log_e += _gain(arm, share, failed=failed)
@@ -41,10 +45,12 @@ class _Bet:
 
 
 class Breaker:
-    """`least`: so many different callers of the canary's have to fail, and one of the others' to be answered."""
+    """`least`: so many of the canary's have to fail, and one of the others' to be answered. They are different callers
+    as far as there are so many (`crowd`): of each as many count as it takes of all together."""
 
-    def __init__(self, least: int) -> None:
+    def __init__(self, least: int, crowd: Crowd | None = None) -> None:
         self._least = least
+        self._crowd = crowd or Crowd()
         self._bets = 1
         self._bet: _Bet | None = _Bet()
 
@@ -62,6 +68,11 @@ class Breaker:
     def _grown(self, bet: _Bet, arm: Arm, share: float, unit: bytes, *, failed: bool) -> str | None:
         if (arm, unit, failed) in bet.units:
             return None
+        if arm == "canary" and failed:
+            caller = caller_of(unit)
+            if bet.callers[caller] >= self._most_of(caller):
+                return None
+            bet.callers[caller] += 1
         bet.units.add((arm, unit, failed))
         bet.note(arm, share, failed=failed)
         needed = math.log(self._bets * (self._bets + 1) / ALPHA)
@@ -71,6 +82,12 @@ class Breaker:
         if bet.log_e < 0 or len(bet.units) > _MOST_UNITS:
             self._bet = None
         return None
+
+    def _most_of(self, caller: bytes) -> int:
+        """How many failures of one caller count."""
+        if not self._crowd.is_shared_by(caller):
+            return _MOST_UNITS
+        return math.ceil(self._least / max(2, self._crowd.callers(self._least)))
 
 
 def _gain(arm: Arm, share: float, *, failed: bool) -> float:

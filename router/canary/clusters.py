@@ -3,22 +3,26 @@
 The requests of one caller share a fate: a broken prompt fails every time. So a caller is a cluster, and what is taken
 of it is bounded: of requests by twice its fair share of all, of bad events by a number that falls with the number of
 callers. Both bounds go by what came before in both arms together, and not by the arm, so that a bet on the arm stays
-honest.
+honest. A caller is a key, which all names that it gives itself share; within it each name is bounded in the same way.
 """
 
 import math
 from collections import Counter
 
+from patchbay.router.canary.callers import caller_of
+
 _REQUESTS = 20
 _EVENTS, _ALL_EVENTS = 5, 200
 _MOST_CALLERS = 10_000
+_MOST_WITHIN = 1000
 
 
 class Clusters:
     """What was taken of each caller while the canary had one `share`."""
 
-    def __init__(self, share: float) -> None:
+    def __init__(self, share: float, most: int = _MOST_CALLERS) -> None:
         self.share = share
+        self._most = most
         self._requests: Counter[bytes] = Counter()
         self._events: Counter[tuple[bytes, str]] = Counter()
         self._spent: set[bytes] = set()
@@ -29,13 +33,39 @@ class Clusters:
         if caller in self._spent or self._requests[caller] >= max(_REQUESTS, 2 * self._taken / max(callers, 1)):
             return False
         self._taken += 1
-        if caller in self._requests or len(self._requests) < _MOST_CALLERS:
+        if caller in self._requests or len(self._requests) < self._most:
             self._requests[caller] += 1
         return True
 
     def note(self, caller: bytes, metric: str, callers: int) -> None:
         """Something bad of `caller` has counted. Who has had too much of it does not count any more."""
-        if len(self._events) < _MOST_CALLERS:
+        if len(self._events) < self._most:
             self._events[caller, metric] += 1
         if self._events[caller, metric] >= max(_EVENTS, math.ceil(_ALL_EVENTS / max(callers, 1))):
             self._spent.add(caller)
+
+
+class NestedClusters:
+    """Clusters of callers, and within each those of its names, while the canary had one `share`."""
+
+    def __init__(self, share: float) -> None:
+        self.share = share
+        self._callers = Clusters(share)
+        self._within: dict[bytes, Clusters] = {}
+
+    def takes(self, name: bytes, callers: int, names: int) -> bool:
+        """Whether a request of `name` counts, one of so many `names` of its caller, which is one of `callers`."""
+        within, caller = self._names_of(name, names), caller_of(name)
+        return (within is None or within.takes(name, names)) and self._callers.takes(caller, callers)
+
+    def note(self, name: bytes, metric: str, callers: int, names: int) -> None:
+        """Something bad of `name` has counted."""
+        if (within := self._names_of(name, names)) is not None:
+            within.note(name, metric, names)
+        self._callers.note(caller_of(name), metric, callers)
+
+    def _names_of(self, name: bytes, names: int) -> Clusters | None:
+        caller = caller_of(name)
+        if caller not in self._within and names > 1 and len(self._within) < _MOST_WITHIN:
+            self._within[caller] = Clusters(self.share, _MOST_WITHIN)
+        return self._within.get(caller)

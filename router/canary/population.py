@@ -1,8 +1,10 @@
 """What is seen of a canary's callers: whether they are enough to count each of them once."""
 
 import math
+from collections import Counter
 from typing import Literal
 
+from patchbay.router.canary.callers import caller_of
 from patchbay.router.canary.counted_callers import callers_expected, growths
 from patchbay.router.canary.first_seen import BloomFilter
 from patchbay.router.canary.ledger import CallersSeen
@@ -14,12 +16,16 @@ _FIRST_LOOK = 64
 # they are the same ones, so that nothing more is to be learnt of them once each, and conversations are so, too.
 _NEW_CALLERS, _NEW_CONVERSATIONS = 0.25, 0.02
 _CONVERSATION, ALONE = b"session:", b"request:"
+# The other keys' requests since the last look, at least, by which one key alone does not say what is assigned.
+_OTHERS, _OTHERS_PART = 32, 10
+_MOST_KEYS = 10_000
 
 
 class Population:
     """The callers that one router has seen. `unit`: what is assigned: callers, as long as there are enough of them or
     new ones keep coming, and else requests, by conversation where one is named and conversations come and go. Looked at
-    after 64 requests, 128, and so on; from requests it does not go back."""
+    after 64 requests, 128, and so on; from requests it does not go back. Names are the clients' own, so the key that
+    has most new ones does not say it for the others."""
 
     def __init__(self, plan: PlanConfig) -> None:
         self._plan = plan
@@ -27,6 +33,9 @@ class Population:
         self._requests = 0
         self._next_look = _FIRST_LOOK
         self._callers_then = 0
+        self._names: Counter[bytes] = Counter()
+        self._asked_since: Counter[bytes] = Counter()
+        self._new_since: Counter[bytes] = Counter()
         self.callers = 0
         self.unit: Assigned = "request" if plan.unit == "request" else "caller"
         self._whole = plan.unit == "auto"
@@ -44,18 +53,35 @@ class Population:
         """What is told of it."""
         return CallersSeen(self.unit, self.callers, self._known.error)
 
+    def names_of(self, key: bytes) -> int:
+        """How many callers ask by one key, one at least."""
+        return max(self._names[key], 1)
+
     def _saw(self, caller: bytes, share: float) -> None:
-        self.callers += caller.startswith(ALONE) or self._known.is_first(caller)
+        is_new, key = caller.startswith(ALONE) or self._known.is_first(caller), caller_of(caller)
+        self.callers += is_new
         self._requests += 1
+        if key in self._asked_since or len(self._asked_since) < _MOST_KEYS:
+            self._asked_since[key] += 1
+            self._new_since[key] += is_new
+        if key in self._names or len(self._names) < _MOST_KEYS:
+            self._names[key] += is_new
         if self._requests == self._next_look:
             if self._plan.unit == "auto":
                 self._look(share)
             self._next_look, self._callers_then = 2 * self._requests, self.callers
+            self._asked_since.clear()
+            self._new_since.clear()
 
     def _look(self, share: float) -> None:
         since = self._requests - self._requests // 2 if self._callers_then else self._requests
-        new = (self.callers - self._callers_then) / since
-        enough = self.callers >= _needed(self._plan, share) and new >= _NEW_CONVERSATIONS
+        found, callers = self.callers - self._callers_then, self.callers
+        new = found / since
+        most, of_most = self._new_since.most_common(1)[0]
+        others = since - self._asked_since[most]
+        if others >= _OTHERS and others * _OTHERS_PART >= since:
+            new, callers = min(new, (found - of_most) / others), callers - self._names[most]
+        enough = callers >= _needed(self._plan, share) and new >= _NEW_CONVERSATIONS
         if enough or new >= _NEW_CALLERS:
             return
         self.unit = "request"

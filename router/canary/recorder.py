@@ -2,8 +2,9 @@
 
 Outcomes count in the order of order.py. What is assigned is what counts: a caller (or a conversation) once in each arm,
 with the request that comes first, and for each metric with the first bad event (counted.py); where requests are
-assigned one by one, each of them, and of one caller so many (clusters.py). The comparison of the arms and the canary's
-own rate see the same events.
+assigned one by one, each of them, and of one caller so many (clusters.py). No caller by whatever names moves the
+evidence further than influence.py lets it, where others ask, too. The comparison of the arms and the canary's own rate
+see the same events.
 """
 
 from collections import defaultdict
@@ -12,10 +13,12 @@ from collections.abc import Callable, Collection, Sequence
 from patchbay.router.canary.assigned_request import AssignedRequest
 from patchbay.router.canary.assignment import Arm
 from patchbay.router.canary.breaker import Breaker
-from patchbay.router.canary.clusters import Clusters
+from patchbay.router.canary.callers import Crowd, caller_of
+from patchbay.router.canary.clusters import NestedClusters
 from patchbay.router.canary.counted_callers import CountedCallers
 from patchbay.router.canary.counts import GrowingCounts
 from patchbay.router.canary.event_order import EventOrder
+from patchbay.router.canary.influence import Influence
 from patchbay.router.canary.ledger import CallersSeen, Counts
 from patchbay.router.canary.plan import PlanConfig
 from patchbay.router.canary.population import ALONE, Population
@@ -42,8 +45,10 @@ class Recorder:
         self._told = told
         self._order = EventOrder(clock, plan.settle_s)
         self._counted = CountedCallers(plan)
-        self._clusters = Clusters(0.0)
-        self._breaker = Breaker(plan.breaker)
+        self._clusters = NestedClusters(0.0)
+        self._crowd = Crowd()
+        self._influence = Influence(plan)
+        self._breaker = Breaker(plan.breaker, self._crowd)
         self._sums: defaultdict[float, GrowingCounts] = defaultdict(GrowingCounts)
         self._seen_told = CallersSeen("", 0, 0.0)
         self.population = Population(plan)
@@ -58,6 +63,7 @@ class Recorder:
         entry = AssignedRequest(
             self._canary, arm, share, unit, unit if caller is None else caller, self._clock(), slices
         )
+        self._crowd.asked(caller_of(entry.caller))
         self._order.begin(entry)
         return entry
 
@@ -130,8 +136,12 @@ class Recorder:
 
     def _counts(self, entry: AssignedRequest) -> bool:
         """Counts a request, where its caller is new in its arm; says whether what is bad of it may count, too."""
+        caller = caller_of(entry.caller)
+        if self._influence.is_spent(caller) and self._crowd.is_shared_by(caller):
+            return False
         if self._is_alone(entry):
-            if not self._clusters_of(entry.share).takes(entry.caller, self.population.callers):
+            names = self.population.names_of(caller)
+            if not self._clusters_of(entry.share).takes(entry.caller, self._crowd.size, names):
                 return False
         elif not self._counted.is_new(entry.arm, entry.share, entry.unit):
             return True
@@ -142,18 +152,27 @@ class Recorder:
     def _is_alone(self, entry: AssignedRequest) -> bool:
         return self._plan.unit == "request" or entry.unit.startswith(ALONE)
 
-    def _clusters_of(self, share: float) -> Clusters:
+    def _clusters_of(self, share: float) -> NestedClusters:
         if self._clusters.share != share:
-            self._clusters = Clusters(share)
+            self._clusters = NestedClusters(share)
         return self._clusters
 
     def _add(self, entry: AssignedRequest, metric: str) -> None:
         """Counts something bad, once for whoever was assigned, in the comparison and in the canary's own rate."""
-        if self._is_alone(entry):
-            self._clusters_of(entry.share).note(entry.caller, metric, self.population.callers)
-            self._put(entry, metric, entry.share)
-        elif (share := self._counted.share_of(entry.arm, entry.share, metric, entry.unit)) is not None:
-            self._put(entry, metric, share)
+        caller = caller_of(entry.caller)
+        alone, share = self._is_alone(entry), entry.share
+        if not alone:
+            left = self._counted.share_of(entry.arm, entry.share, metric, entry.unit)
+            if left is None:
+                return
+            share = left
+        if not self._influence.may_add(caller, metric, share, shared=self._crowd.is_shared_by(caller)):
+            return
+        self._influence.add(caller, metric, share, canary=entry.arm == "canary")
+        if alone:
+            names = self.population.names_of(caller)
+            self._clusters_of(entry.share).note(entry.caller, metric, self._crowd.size, names)
+        self._put(entry, metric, share)
 
     def _put(self, entry: AssignedRequest, metric: str, share: float) -> None:
         bad = self._sums[share].bad

@@ -23,6 +23,7 @@ from patchbay.router.telemetry.request_record import Outcome
 from patchbay.router.tenants.limiter import Need
 
 _NOTHING_USED = Need(0, 0)
+_DEADLINE_NEAR_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,8 @@ class Exchange:
     """State of one request, from its arrival to the end of its answer.
 
     The request: `span`: the router's own in its trace; `head`: the fields that were read; `tenant`: whose it is;
-    `read_bytes`: size of its body.
+    `read_bytes`: size of its body; `client_deadline_s`: when its client said that it stops waiting, by the event loop's
+    clock, None where it did not or this router's limit comes first.
     Who answers, or is to: `route`: empty where the client named no route; `target`; `replica`; `label`: the target's,
     for metrics.
     The answer: `extra`: the router's own headers on it; `on_begin`: called when it begins; `began_s`: when it began;
@@ -113,6 +115,14 @@ class Exchange:
     ask: Ask | None = None
     case: Case | None = None
     sent_before: int = 0
+    client_deadline_s: float | None = None
+
+    @property
+    def deadline_is_near(self) -> bool:
+        """Whether the time that its client gave is over, or so nearly that a replica, which is told of it, may have
+        ended for that."""
+        deadline_s = self.client_deadline_s
+        return deadline_s is not None and asyncio.get_running_loop().time() >= deadline_s - _DEADLINE_NEAR_S
 
     def read(self, body: bytes, most_elements: int) -> Head:
         """Notes that the whole request was read, and returns the fields that routing needs.

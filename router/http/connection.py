@@ -82,6 +82,7 @@ class ClientConnection(asyncio.Protocol):
         self._parser: httptools.HttpRequestParser | None = httptools.HttpRequestParser(self)
         self._transport: asyncio.Transport | None = None
         self._reading: Request | None = None
+        self._peer = ""
         self._url = b""
         self._head_bytes = self._head_lines = 0
         self._in_head = False
@@ -174,6 +175,8 @@ class ClientConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
+        peer = transport.get_extra_info("peername")
+        self._peer = str(peer[0]) if isinstance(peer, tuple) else ""
         self._shared.connections.add(self)
         self._shared.idle[self] = None
         self._shared.make_room(self)
@@ -256,6 +259,7 @@ class ClientConnection(asyncio.Protocol):
         if self._current is None:
             self._since_s = self._loop.time()
         self._reading = Request(self._shared.limit_bytes, self.write)
+        self._reading.peer = self._peer
 
     def on_url(self, url: bytes) -> None:
         self._count_head(len(url))

@@ -52,7 +52,8 @@ class Request:
     """Request of a client, filled in by the connection that reads it.
 
     `path`: decoded, without the query; `headers`: names in lower case; `gone`: whether its client left;
-    `awaits_continue`: whether its client sends the body only after a `100 Continue`. `limit_bytes`: the largest body;
+    `awaits_continue`: whether its client sends the body only after a `100 Continue`; `peer`: the address that it came
+    from, empty where that is not known. `limit_bytes`: the largest body;
     `write`: sends bytes to the client.
     """
 
@@ -71,6 +72,7 @@ class Request:
         "keep_alive",
         "method",
         "path",
+        "peer",
         "query",
     )
 
@@ -78,6 +80,7 @@ class Request:
         self.method = ""
         self.path = ""
         self.query = b""
+        self.peer = ""
         self.headers: Headers = []
         self.http10 = False
         self.keep_alive = True

@@ -8,6 +8,7 @@ from patchbay.core.json_body import decoded
 from patchbay.core.names import revision_name
 from patchbay.guards.formats.document import WITH_TEXT
 from patchbay.router.canary.assignment import Asker, CanaryAssignment, arm_of, is_tried_on
+from patchbay.router.canary.callers import named
 from patchbay.router.canary.live import LiveCanaries
 from patchbay.router.fleet.fleet import Fleet, View
 from patchbay.router.fleet.snapshot import Replica, has_others, in_pool
@@ -42,13 +43,16 @@ class CanaryStep:
         if assignment is None:
             return choices
         exchange, client, facts = incoming.exchange, incoming.client, incoming.facts
-        asker = Asker(first.route, client.tenant, facts.caller, facts.headers, client.tier_name, facts.text)
+        name = named(facts.caller, incoming.caller)
+        asker = Asker(first.route, client.tenant, name, facts.headers, client.tier_name, facts.text)
         if not is_tried_on(assignment, asker) or not self._begins(assignment, choices[0]):
             return choices
-        asker = replace(asker, unit=self._live_canaries.unit_of(assignment, facts.caller, incoming.alone))
+        asker = replace(
+            asker, unit=self._live_canaries.unit_of(assignment, name, named(incoming.alone, incoming.caller))
+        )
         arm = arm_of(assignment, asker)
         if assignment.live and arm is not None:
-            exchange.entry = self._live_canaries.begin(assignment, arm, asker, facts.caller, exchange.interrupt)
+            exchange.entry = self._live_canaries.begin(assignment, arm, asker, name, exchange.interrupt)
         if arm == "stable":
             return choices
         if assignment.pool is not None:
@@ -73,9 +77,10 @@ class CanaryStep:
 
     def failed(self, exchange: Exchange, error: RequestError) -> None:
         """The arm that the request was assigned to did not answer, and something else is asked: that is its error, but
-        for a limit of the route and for what this router does not know (any more), and what comes now is not its
-        work."""
-        self._end(exchange, None if isinstance(error, RateLimited | ModelNotFound) else frozenset(("errors",)))
+        for a limit of the route, for what this router does not know (any more), and for its client's own deadline; what
+        comes now is not its work."""
+        nobody = isinstance(error, RateLimited | ModelNotFound) or exchange.deadline_is_near
+        self._end(exchange, None if nobody else frozenset(("errors",)))
 
     def left(self, exchange: Exchange) -> None:
         """The request goes elsewhere, which says nothing of the arm."""
@@ -114,9 +119,11 @@ class CanaryStep:
 
     def ended(self, exchange: Exchange) -> None:
         """The request has ended, one way or the other."""
-        if exchange.outcome in ("server_error", "broken"):
+        failed = exchange.outcome in ("server_error", "broken")
+        if failed:
             exchange.bad.add("errors")
         nobody = exchange.cached or exchange.outcome in ("client_error", "cancelled")
+        nobody = nobody or (failed and exchange.deadline_is_near)
         self._end(exchange, None if nobody else frozenset(exchange.bad))
 
     def _end(self, exchange: Exchange, bad: frozenset[str] | None) -> None:

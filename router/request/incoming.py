@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from functools import cached_property
 
+from patchbay.router.canary.callers import address_caller
 from patchbay.router.forward.exchange import Exchange
 from patchbay.router.http.body import Head
 from patchbay.router.routes.facts import RequestFacts, facts_of
@@ -28,6 +29,14 @@ class Incoming:
         """
         key = self.client.key
         return facts_of(self.body, self.exchange.request.headers, b"key:" + key.encode() if key else self.alone)
+
+    @property
+    def caller(self) -> bytes:
+        """Who asks, as evidence counts it: the key that was shown, and the address where none is asked for."""
+        client = self.client
+        if client.key:
+            return f"key:{client.tenant}/{client.key}".encode()
+        return client.configured or address_caller(self.exchange.request.peer)
 
     @property
     def alone(self) -> bytes:

@@ -245,4 +245,7 @@ class PublicApp:
         given, limit = timeout_s(exchange.request.headers), self._config.request_timeout_s
         if given is None and limit is None:
             return None
-        return asyncio.get_running_loop().time() + min(filter(None, (given, limit)))
+        deadline_s = asyncio.get_running_loop().time() + min(filter(None, (given, limit)))
+        if given is not None and (limit is None or given <= limit):
+            exchange.client_deadline_s = deadline_s
+        return deadline_s

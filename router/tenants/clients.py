@@ -20,7 +20,8 @@ _TIER, _LIMITS, _SCOPE = TierConfig(), Limits(), Scope()
 @dataclass(frozen=True, slots=True)
 class Client:
     """Who asks. `key`: the key's id, empty where there is none; `limits`: the tenant's own over its tier's;
-    `tier_known`: whether the configuration has that tier, without which nobody can say what its limits are."""
+    `tier_known`: whether the configuration has that tier, without which nobody can say what its limits are;
+    `configured`: what stands for a key of the configuration, which has no id."""
 
     tenant: str = DEFAULT_TENANT
     key: str = ""
@@ -29,6 +30,7 @@ class Client:
     scope: Scope = _SCOPE
     tier_name: str = DEFAULT_TIER
     tier_known: bool = True
+    configured: bytes = b""
 
     def may_call_route(self, name: str) -> bool:
         """Whether the key opens that route."""
@@ -118,7 +120,10 @@ def clients_of(
     known_yet, access = access is not None, access or Access()
     tenants = {one.name: one for one in access.tenants}
     default = _client(tenants.get(DEFAULT_TENANT), config)
-    fixed = {key_digest(key.encode()): default for key in api_keys}
+    fixed = {
+        key_digest(key.encode()): replace(default, configured=b"configured:%d" % place)
+        for place, key in enumerate(api_keys)
+    }
     made: dict[str, _Known] = {}
     for key in access.keys:
         tenant = tenants.get(key.tenant)

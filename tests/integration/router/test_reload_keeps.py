@@ -167,3 +167,36 @@ async def test_at_the_start_a_router_says_what_its_routes_name_and_is_not_there(
     async with controlled(tmp_path, FakeEngine(), routes={"a": {"model": "demo-bas", "tenants": ["acme"]}}):
         await until(lambda: "nothing is called 'demo-bas' (did you mean 'demo-base'?)" in caplog.text)
     assert "there is no tenant 'acme'" in caplog.text
+
+
+async def test_a_file_cut_at_any_line_opens_no_route_and_lifts_no_limit(
+    tmp_path: Path, installation: Installation
+) -> None:
+    file = tmp_path / "policy.yaml"
+    settings = {
+        "guards": GUARDED["guards"],
+        "guard_all": [],
+        "tiers": {"default": {"weight": 1}, "tok": {"weight": 1, "limits": {"tokens_per_minute": 300}}},
+        "prices": {},
+        "routes": {
+            "plain": {"model": "demo-base", "pool": "default"},
+            "guarded": {"model": "demo-base", "guards": ["pii"]},
+            "priv": {"model": "demo-base", "tenants": ["acme"]},
+        },
+    }
+    whole = yaml.safe_dump(settings, sort_keys=False)
+    file.write_text(whole)
+    async with controlled(tmp_path, FakeEngine(), policy_file=file, **settings) as router:
+        before = router.policy.policy
+        lines = whole.splitlines(keepends=True)
+        for count in range(len(lines)):
+            file.write_text("".join(lines[:count]))
+            with pytest.raises(ConfigError):
+                await router.policy.reload()
+            assert router.policy.policy is before, count
+        settings["routes"]["priv"]["tenants"].append("rival")
+        file.write_text(yaml.safe_dump(settings | {"accept_weaker": ["routes.priv.tenants"]}))
+        await router.policy.reload()
+        assert router.policy.policy.config.routes["priv"].tenants == ("acme", "rival")
+    told = installation.registry.audit(limit=1)[0]
+    assert "routes.priv.tenants would be open to 'rival', too" in told.details["changed"]

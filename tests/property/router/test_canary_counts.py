@@ -12,6 +12,7 @@ from patchbay.registry.canary_records import CanaryRecord, CanaryTally, Look, Lo
 from patchbay.router.canary.assigned_request import AssignedRequest
 from patchbay.router.canary.assignment import Arm, Asker, CanaryAssignment, arm_of
 from patchbay.router.canary.baseline import Baseline
+from patchbay.router.canary.callers import named
 from patchbay.router.canary.first_seen import BloomFilter
 from patchbay.router.canary.judge import PlanPosition, RollBack, judge
 from patchbay.router.canary.ledger import Counts, Ledger, counts_of
@@ -228,7 +229,7 @@ def test_the_memory_of_callers_knows_all_whom_it_has_seen_and_errs_rarely() -> N
 @pytest.mark.parametrize("unit", ["caller", "request"])
 def test_callers_who_always_fail_do_not_make_a_canary_look_bad(unit: Unit) -> None:
     """1% of callers fail with each of their requests, in either arm. Counted once each, the false rollbacks stay below
-    alpha; counted by request they would not, which shows that the test can fail."""
+    alpha; counted by request, as of one key, they would not, which shows that the test can fail."""
     plan = PlanConfig(
         steps=(StepConfig(weight=10),), metrics={"errors": MetricConfig()}, alpha=0.05, unit=unit, breaker=1000
     )
@@ -241,7 +242,8 @@ def _is_rolled_back(plan: PlanConfig, rng: random.Random) -> bool:
     callers = [("canary" if rng.random() < 0.1 else "stable", rng.random() < 0.01, b"%d" % who) for who in range(400)]
     for number in range(8_000):
         arm, fails, who = rng.choice(callers)
-        entry = recorder.begin("canary" if arm == "canary" else "stable", 0.1, who)
+        name = named(who, b"one key") if plan.unit == "request" else who
+        entry = recorder.begin("canary" if arm == "canary" else "stable", 0.1, name)
         recorder.end(entry, frozenset({"errors"} if fails else ()))
         if number % 500 == 499:
             for counts in recorder.take():
