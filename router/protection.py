@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from patchbay.core.settings import Settings
-from patchbay.core.tenancy import Limits
+from patchbay.core.tenancy import DEFAULT_TIER, Limits
 from patchbay.guards.base_config import GuardBase, Override
 from patchbay.router.config import PolicyConfig
 from patchbay.router.routes.config import RouteConfig, Sampling
-from patchbay.router.tenants.config import DEFAULT_TIER, FREE, PriceConfig, TierConfig
+from patchbay.router.tenants.config import FREE, PriceConfig, TierConfig
 
 _STRENGTH: Final = {"flag": 0, "mask": 1, "route": 1, "redact": 1, "block": 2}
 _NO_TOP_K = (-1, 0)
