@@ -3,12 +3,15 @@
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import msgspec
 
+from patchbay.core.json_body import UNREADABLE
 from patchbay.core.offload import Offload
 from patchbay.core.schema.compiled import Schema
+from patchbay.guards.formats.shut import shut
 from patchbay.guards.formats.sse import split, written
 from patchbay.guards.judges.judge import JudgeFailed
 from patchbay.guards.judges.llm_judge import AskModel
@@ -71,8 +74,9 @@ class Reask:
         choices = answer.get("choices")
         if not isinstance(choices, list) or len(choices) != 1:
             return
-        message = choices[0].get("message") or {}
-        text = message.get("content")
+        with shut():
+            message = choices[0].get("message") or {}
+            text = message.get("content")
         if not isinstance(text, str) or message.get("tool_calls"):
             return
         again = await self._again(text)
@@ -103,11 +107,11 @@ class Reask:
         try:
             async with asyncio.timeout(self._asking.timeout_s):
                 body = await self._asking.ask(str(self._fields["model"]), {**fields, "messages": messages}, text)
-            answer = _ANSWER.decode(body)
+            answer = await self._offload.run_json(partial(_ANSWER.decode, body), len(body))
             again = SecondAnswer(
                 answer.choices[0].message.content, answer.usage.prompt_tokens, answer.usage.completion_tokens
             )
-        except (JudgeFailed, TimeoutError, msgspec.DecodeError, UnicodeDecodeError, IndexError):
+        except (JudgeFailed, TimeoutError, *UNREADABLE, IndexError):
             return None
         self._asking.told(again, text)
         return again if (await self._check(again.text)).value_ok else None
@@ -118,11 +122,12 @@ class Reask:
 
 def _read(events: bytes) -> tuple[list[tuple[bytes, Any]], str | None]:
     """A stream's events, and the text that they say; None where that is a call of a tool."""
-    every = list(split(events))
-    deltas = [delta for _, data in every for delta in _deltas(data)]
-    if any(delta.get("tool_calls") for delta in deltas):
-        return every, None
-    return every, "".join(delta.get("content") or "" for delta in deltas)
+    with shut():
+        every = list(split(events))
+        deltas = [delta for _, data in every for delta in _deltas(data)]
+        if any(delta.get("tool_calls") for delta in deltas):
+            return every, None
+        return every, "".join(delta.get("content") or "" for delta in deltas)
 
 
 def _deltas(data: Any) -> list[dict[str, Any]]:

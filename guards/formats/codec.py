@@ -22,7 +22,8 @@ class Codec(Protocol):
     """One streamed answer in its wire format."""
 
     def feed(self, events: bytes) -> bytes:
-        """What may go out for `events`, which are whole. Raises StreamStopped."""
+        """What may go out for `events`, which are whole. Raises StreamStopped, and GuardFailed where one cannot be
+        read."""
 
     def finish(self) -> bytes:
         """What is still to go out where the stream ends without saying so."""

@@ -69,9 +69,7 @@ class ChoicesCodec:
     def stop(self, held: bytes) -> bytes:
         """As `Codec` says."""
         if not self._last:
-            first: dict[str, Any] = next(
-                (data for _, data in split(held) if data is not None and data.get("choices")), {}
-            )
+            first: dict[str, Any] = next((data for _, data in split(held) if data and data.get("choices")), {})
             self._last = _frame(first)
         left: dict[str, Any] = {"text": ""} if self._last.get("object") == "text_completion" else {"delta": {}}
         over = {index for index, choice in self._choices.items() if choice.over}
@@ -83,7 +81,7 @@ class ChoicesCodec:
             return self.finish() + event if event.startswith(b"data: [DONE]") else event
         choices = data.get("choices")
         if not choices:
-            return event if "choices" in data else written(self._texts.filtered(data))
+            return written(self._texts.filtered(data))
         self._last = _frame(data)
         data.pop("prompt_token_ids", None)
         kept = [one for choice in choices if (one := self._choice(choice)) is not None]

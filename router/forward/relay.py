@@ -16,6 +16,7 @@ from patchbay.core.error_events import Form, error_event
 from patchbay.core.errors import GuardFailed, RequestError, anthropic_body, openai_body
 from patchbay.guards.formats.codec import StreamStopped
 from patchbay.guards.formats.filter import Filter
+from patchbay.guards.formats.sse import WholeEvents
 from patchbay.guards.session import GuardSession
 from patchbay.guards.stream_gate import StreamGate
 from patchbay.router.carry.transcript import Transcript
@@ -52,6 +53,7 @@ class Relay:
         self._reply = reply
         self._form = form
         self._held = b""
+        self._whole_events: WholeEvents | None = None
         self._last = self._before = b""
         self._translate: Callable[[bytes], bytes] | None = None
         self._ends_with_done = False
@@ -94,11 +96,12 @@ class Relay:
             headers = [pair for pair in answer.headers if pair[0] != b"content-length"]
             self._reply.start(answer.status, headers + extra)
             if self.guard_session is not None:
+                self._whole_events = WholeEvents()
                 self._filter = self.guard_session.filter(self._used, self._pass)
                 self._gate = self.guard_session.gate(self._filter)
             await self._stream(answer)
             return
-        if self.guard_session is not None and answer.status == 200:
+        if self.guard_session is not None and 200 <= answer.status < 300:
             await self._filtered(answer, extra, self.guard_session)
             return
         self._reply.start(answer.status, answer.headers + extra)
@@ -112,6 +115,8 @@ class Relay:
         """Goes on with a stream that broke, by another answer's events, each put through `translate`. Raises
         ReplicaFailure where that one breaks too."""
         self._held = b""
+        if self._whole_events is not None:
+            self._whole_events.forget()
         self._translate = translate
         await self._stream(answer)
 
@@ -171,8 +176,7 @@ class Relay:
             self._reply.follow(self._filter)
         try:
             await self._pumped(answer)
-            if self._held:
-                held, self._held = self._held, b""
+            if held := self._taken_held():
                 self._send_events(held)
             if self._ends_with_done and _DONE not in self._last[-32:] and not self._is_whole():
                 raise ReplicaFailure("it ended its answer early", kind="disconnect")
@@ -215,8 +219,16 @@ class Relay:
         else:
             self._pass(events)
 
+    def _taken_held(self) -> bytes:
+        """What came after the last event's end, where nothing more comes."""
+        held, self._held = self._held, b""
+        return held if self._whole_events is None else self._whole_events.rest()
+
     def _events(self, data: bytes) -> None:
-        ready, self._held = split_events(self._held + data if self._held else data)
+        if self._whole_events is not None:
+            ready = self._whole_events.take(data)
+        else:
+            ready, self._held = split_events(self._held + data if self._held else data)
         if ready:
             self._send_events(ready)
 
@@ -273,7 +285,8 @@ def ends_whole(events: bytes, *, by_reason: bool) -> bool:
 def split_events(data: bytes) -> tuple[bytes, bytes]:
     """`data` up to the end of its last whole event, and the rest.
 
-    A rest over 64 KiB counts as whole, which bounds what is held for a replica that ends no event.
+    A rest over 64 KiB counts as whole, which bounds what is held for a replica that ends no event: for streams that
+    nobody reads on their way.
     Source: https://html.spec.whatwg.org/multipage/server-sent-events.html (events end with an empty line).
     """
     if data.endswith(_ENDS):
