@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from patchbay.core.errors import AdapterError, ConfigError
 from patchbay.core.names import check_name
+from patchbay.core.yaml_text import parse_yaml
 
 
 class Settings(BaseModel):
@@ -31,10 +31,10 @@ def load_yaml(path: Path) -> dict[str, Any]:
     Raises ConfigError where the file cannot be read, is no YAML, or holds something other than a mapping.
     """
     try:
-        loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
+        loaded = parse_yaml(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"Cannot read the configuration {path}: {error.strerror}.") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (ConfigError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not valid YAML: {error}") from error
     if loaded is None:
         return {}

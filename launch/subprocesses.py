@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import yaml
 
 from patchbay.core.errors import StartError
+from patchbay.core.yaml_text import yaml_text
 
 # Generous: beside other work a base takes minutes to load.
 _START_S = 600.0
@@ -28,7 +28,7 @@ def patchbay_up(config: dict[str, Any], folder: Path, *, hint: str | None = None
     adapters; its process id. Raises StartError, with `hint`, where it does not start."""
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "patchbay.yaml"
-    file.write_text(yaml.safe_dump(config), encoding="utf-8")
+    file.write_text(yaml_text(config), encoding="utf-8")
     command = [sys.executable, "-m", "patchbay", "up", "--config", str(file)]
     url = f"http://127.0.0.1:{config['router']['port']}"
 
