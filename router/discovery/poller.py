@@ -11,6 +11,7 @@ import msgspec
 from pydantic import ValidationError
 
 from patchbay.core.errors import Unavailable
+from patchbay.core.json_body import UNREADABLE
 from patchbay.core.replica import ReplicaStatus
 from patchbay.router.config import RouterConfig
 from patchbay.router.fleet.fleet import Fleet
@@ -22,6 +23,14 @@ from patchbay.router.upstream.failure import ReplicaFailure
 _log = logging.getLogger("patchbay.router")
 _NOT_OURS = frozenset({401, 403, 404, 405, 501})
 _SLOW_ANSWERS_ALLOWED = 3
+# What names and the page of models are made from, on the way of requests: each within some 20 ms.
+MOST_MODELS = 2_000
+MOST_REVISIONS = 10_000
+_LONGEST_NAME = 256
+# Commas and opening brackets of JSON for each model or revision, at most. To count them takes no time, and to decode
+# millions is one call, which the interpreter waits for in whatever thread it is.
+_MARKS_OF_A_MODEL = 60
+_MARKS_OF_A_REVISION = 20
 
 
 class _Model(msgspec.Struct, frozen=True):
@@ -33,6 +42,9 @@ class _Model(msgspec.Struct, frozen=True):
 
 class _Models(msgspec.Struct, frozen=True):
     data: tuple[_Model, ...]
+
+
+_MODELS = msgspec.json.Decoder(_Models)
 
 
 class Probe:
@@ -65,15 +77,23 @@ class Probe:
         own = self._own()
         status = await self._get("/internal/status")
         if status.status == 200:
-            try:
-                told = ReplicaStatus.model_validate_json(status.body)
-            except ValidationError:
-                return await self._plain(before)
-            self._told(told)
-            return _ours(before, told, own)
+            return await self._told_by(status.body, before, own)
         if status.status in _NOT_OURS:
             return await self._plain(before)
         return _unready(before, f"/internal/status answers {status.status}")
+
+    async def _told_by(self, body: bytes, before: Replica, own: int) -> Replica:
+        many = _unready(before, f"/internal/status tells of more than {MOST_REVISIONS} revisions")
+        if _marks(body) > MOST_REVISIONS * _MARKS_OF_A_REVISION:
+            return many
+        try:
+            told = ReplicaStatus.model_validate_json(body)
+        except ValidationError:
+            return await self._plain(before)
+        if len(told.revisions) > MOST_REVISIONS:
+            return many
+        self._told(told)
+        return _ours(before, told, own)
 
     async def _plain(self, before: Replica) -> Replica:
         models = await self._get("/v1/models")
@@ -82,14 +102,13 @@ class Probe:
         if models.status != 200:
             return _unready(before, f"/v1/models answers {models.status}")
         try:
-            listed = msgspec.json.decode(models.body, type=_Models)
-        except msgspec.DecodeError as error:
-            return _unready(before, f"/v1/models is no list of models: {error}")
+            listed = _listed(models.body)
+        except ValueError as error:
+            return _unready(before, str(error))
         health = await self._get("/health")
         if health.status >= 500:
             return _unready(before, f"/health answers {health.status}")
-        catalog = Catalog(models=tuple(ListedModel(m.id, m.created, m.root, m.parent) for m in listed.data))
-        return replace(before, state="ready", reason=None, catalog=catalog, load=0)
+        return replace(before, state="ready", reason=None, catalog=Catalog(models=listed), load=0)
 
     async def _get(self, path: str) -> Document:
         return await self._client.fetch(Call("GET", path, self._headers), timeout_s=self._timeout_s)
@@ -172,6 +191,26 @@ class Poller:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._config.poll_interval_s):
                 await doubt.wait()
+
+
+def _marks(body: bytes) -> int:
+    return sum(map(body.count, (b",", b"[", b"{")))
+
+
+def _listed(body: bytes) -> tuple[ListedModel, ...]:
+    """The models that a plain server lists. Raises ValueError where that is no list, or one of more than may be."""
+    many = f"/v1/models lists more than {MOST_MODELS} models"
+    if _marks(body) > MOST_MODELS * _MARKS_OF_A_MODEL:
+        raise ValueError(many)
+    try:
+        data = _MODELS.decode(body).data
+    except UNREADABLE as error:
+        raise ValueError(f"/v1/models is no list of models: {error}") from error
+    if len(data) > MOST_MODELS:
+        raise ValueError(many)
+    if any(len(name) > _LONGEST_NAME for one in data for name in (one.id, one.root or "", one.parent or "")):
+        raise ValueError(f"/v1/models lists a name of more than {_LONGEST_NAME} characters")
+    return tuple(ListedModel(one.id, one.created, one.root, one.parent) for one in data)
 
 
 def _ours(before: Replica, status: ReplicaStatus, own: int) -> Replica:

@@ -12,8 +12,8 @@ DEADLY: frozenset[FailureKind] = frozenset({"disconnect", "timeout", "protocol"}
 class ReplicaFailure(PatchbayError):
     """A replica did not answer as it should. `kind`: `connect` (it was not reached), `disconnect` (it hung up),
     `timeout` (it was silent for too long), `protocol` (not HTTP), `refused` (the router's token), `gateway` (502, 503
-    or 504, as of a proxy before it), `error` (500), `busy` (its own 503, with the time after which to ask again),
-    `limited` (429)."""
+    or 504, as of a proxy before it), `error` (500, or more than anybody reads), `busy` (its own 503, with the time
+    after which to ask again), `limited` (429)."""
 
     def __init__(self, message: str, *, kind: FailureKind) -> None:
         super().__init__(message)
