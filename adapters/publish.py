@@ -18,7 +18,7 @@ from patchbay.adapters.inspection import Inspected, Requirements, inspect
 from patchbay.adapters.sandbox.bounds import Stop
 from patchbay.adapters.sources.authority import Authority, shown_source
 from patchbay.adapters.sources.fetch import Terms, obtain
-from patchbay.adapters.workdir import remove_leftovers, staged
+from patchbay.adapters.workdir import remove_leftovers, staged, without_workdirs
 from patchbay.core.errors import AdapterError, ArtifactError, PatchbayError, RequestError, WorkStopped
 from patchbay.core.names import check_name
 from patchbay.core.paths import data_dir
@@ -95,6 +95,11 @@ class Publisher:
     def workdir(self, purpose: str) -> AbstractContextManager[Path]:
         """A working folder in the staging folder, gone with the block. Raises ArtifactError where there can be none."""
         return staged(purpose, self._staging)
+
+    def told(self, error: AdapterError) -> AdapterError:
+        """`error` as who pushed from elsewhere may read it: its files are called as they are in the adapter."""
+        message = without_workdirs(error.message, self._staging)
+        return type(error)(message, hint=error.hint, reason=error.reason)
 
     def remove_leftovers(self) -> int:
         """Removes what processes that were killed have left: in the staging folder, and where temporary files are.
