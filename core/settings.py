@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from patchbay.core.errors import AdapterError, ConfigError
 from patchbay.core.names import check_name
+from patchbay.core.yaml_text import parse_yaml
 
 
 class Settings(BaseModel):
@@ -31,24 +31,18 @@ def load_yaml(path: Path) -> dict[str, Any]:
     Raises ConfigError where the file cannot be read, is no YAML, or holds something other than a mapping.
     """
     try:
-        loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
+        loaded = parse_yaml(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"Cannot read the configuration {path}: {error.strerror}.") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not valid YAML: {_yaml_fault(error)}.") from error
+    except ConfigError as error:
+        raise ConfigError(f"{path} is not valid YAML: {error}.") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is not valid YAML: {' '.join(str(error).split())}.") from error
     if loaded is None:
         return {}
     if not isinstance(loaded, dict):
         raise ConfigError(f"{path} must hold a mapping at its top, not a {type(loaded).__name__}.")
     return loaded
-
-
-def _yaml_fault(error: Exception) -> str:
-    """What is wrong, and where, on one line; without the file's own text, which may be a secret."""
-    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
-        mark, said = error.problem_mark, ", ".join(part for part in (error.context, error.problem) if part)
-        return f"line {mark.line + 1}, column {mark.column + 1}: {said}"
-    return " ".join(str(error).split())
 
 
 def parse_settings(model: type[S], data: Mapping[str, Any], *, source: str) -> S:
