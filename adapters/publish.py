@@ -19,7 +19,7 @@ from patchbay.adapters.inspection import Inspected, Requirements, inspect
 from patchbay.adapters.sandbox.bounds import Stop
 from patchbay.adapters.sources.authority import Authority, shown_source
 from patchbay.adapters.sources.fetch import Terms, obtain
-from patchbay.adapters.workdir import remove_leftovers, staged
+from patchbay.adapters.workdir import remove_leftovers, staged, without_workdirs
 from patchbay.core.errors import AdapterError, ArtifactError, PatchbayError, RequestError, WorkStopped
 from patchbay.core.names import check_name
 from patchbay.core.paths import data_dir
@@ -108,6 +108,11 @@ class Publisher:
         Raises ArtifactError where it cannot be made.
         """
         return staged(purpose, self._staging)
+
+    def told(self, error: AdapterError) -> AdapterError:
+        """`error` as who pushed from elsewhere may read it: its files are called as they are in the adapter."""
+        message = without_workdirs(error.message, self._staging)
+        return type(error)(message, hint=error.hint, reason=error.reason)
 
     def remove_leftovers(self) -> int:
         """Removes the working folders that killed processes left, in the staging folder and where temporary files are.

@@ -10,6 +10,7 @@ Source: flock(2).
 import contextlib
 import fcntl
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -20,6 +21,11 @@ from typing import Final
 from patchbay.core.errors import ArtifactError
 
 _PREFIX: Final = ".patchbay-work-"
+# What is made of a source in a working folder.
+_WITHIN: Final = (
+    rf"/{re.escape(_PREFIX)}[\w-]+(?:/(?:unpacked|fetched(?:/(?:oci|hub|folder))?)(?=[^\w.-]|$))?(?P<file>/(?=[\w.]))?"
+)
+_ADAPTER: Final = "the adapter"
 
 
 @contextmanager
@@ -72,6 +78,14 @@ def remove_leftovers(root: Path | None = None) -> int:
             with contextlib.suppress(OSError):
                 removed += _remove_unlocked(found)
     return removed
+
+
+def without_workdirs(text: str, root: Path) -> str:
+    """Returns `text` with files in working folders, in `root` or where temporary files are, named as they are within
+    their adapter: for readers who must not learn where a server keeps them. Pure."""
+    for place in dict.fromkeys((str(root), str(root.resolve()), tempfile.gettempdir())):
+        text = re.sub(re.escape(place.rstrip("/")) + _WITHIN, lambda match: "" if match["file"] else _ADAPTER, text)
+    return text
 
 
 def _create_locked(purpose: str, root: Path) -> tuple[Path, int]:

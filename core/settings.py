@@ -3,16 +3,16 @@
 import difflib
 import ipaddress
 import re
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from patchbay.core.errors import AdapterError, ConfigError
 from patchbay.core.names import check_name
+from patchbay.core.yaml_text import parse_yaml
 
 
 class Settings(BaseModel):
@@ -25,51 +25,24 @@ S = TypeVar("S", bound=Settings)
 REPLICA_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:\[\]-]{0,127}")
 
 
-class _UniqueKeys(yaml.SafeLoader):
-    """YAML's safe loader, by which a key that stands twice in one mapping is no YAML: the second would take the first
-    away silently."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        if isinstance(node, yaml.MappingNode):
-            self._check_keys(node)
-        return super().construct_mapping(node, deep=deep)
-
-    def _check_keys(self, node: yaml.MappingNode) -> None:
-        seen: dict[tuple[str, str], int] = {}
-        for key, _ in node.value:
-            if not isinstance(key, yaml.ScalarNode):
-                continue
-            first = seen.get((key.tag, key.value))
-            if first is not None:
-                said = f"the key '{key.value[:64]}' is there twice, first in line {first}"
-                raise yaml.constructor.ConstructorError(None, None, said, key.start_mark)
-            seen[key.tag, key.value] = key.start_mark.line + 1
-
-
 def load_yaml(path: Path) -> dict[str, Any]:
     """Reads the mapping in the YAML file at `path`; an empty file is an empty mapping.
 
     Raises ConfigError where the file cannot be read, is no YAML, or holds something other than a mapping.
     """
     try:
-        loaded = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeys)  # noqa: S506 - it is a safe loader
+        loaded = parse_yaml(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"Cannot read the configuration {path}: {error.strerror}.") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not valid YAML: {_yaml_fault(error)}.") from error
+    except ConfigError as error:
+        raise ConfigError(f"{path} is not valid YAML: {error}.") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is not valid YAML: {' '.join(str(error).split())}.") from error
     if loaded is None:
         return {}
     if not isinstance(loaded, dict):
         raise ConfigError(f"{path} must hold a mapping at its top, not a {type(loaded).__name__}.")
     return loaded
-
-
-def _yaml_fault(error: Exception) -> str:
-    """What is wrong, and where, on one line; without the file's own text, which may be a secret."""
-    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
-        mark, said = error.problem_mark, ", ".join(part for part in (error.context, error.problem) if part)
-        return f"line {mark.line + 1}, column {mark.column + 1}: {said}"
-    return " ".join(str(error).split())
 
 
 def parse_settings(model: type[S], data: Mapping[str, Any], *, source: str) -> S:

@@ -1,5 +1,6 @@
 """Prompt texts: a walk over all texts of a request, for every endpoint. Pure."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -23,6 +24,9 @@ _NEUTRAL = frozenset(
         "file_id",
     ]
 )
+# Keys that may hold a file's bytes, which are no text, as a data URL. Source: RFC 2397.
+_FILES = frozenset(["url", "image_url", "audio_url", "video_url", "file_data"])
+_DATA_URL = re.compile(r"data:[\w.+/-]*(?:;[\w.+=-]+)*;base64,[A-Za-z0-9+/=_-]*")
 _INSTRUCTIONS = ("system", "instructions")
 _INSTRUCTING = ("system", "developer")
 # Roles whose texts come from the application or from the model itself.
@@ -36,11 +40,12 @@ def visit_texts(fields: dict[str, Any], visit: Visit) -> None:
 
     Raises InvalidRequest where the prompt is token ids, which cannot be read here.
     """
-    prompt = fields.get("prompt", fields.get("input"))
-    if isinstance(prompt, list) and any(isinstance(item, int) or _is_ids(item) for item in prompt):
-        raise InvalidRequest(
-            "Guards read this route's prompts, so the prompt must be text and not token ids.", param="prompt"
-        )
+    for name in ("prompt", "input"):
+        prompt = fields.get(name)
+        if isinstance(prompt, list) and any(isinstance(item, int) or _is_ids(item) for item in prompt):
+            raise InvalidRequest(
+                "Guards read this route's prompts, so the prompt must be text and not token ids.", param=name
+            )
     for name in _FIELDS:
         if name in fields:
             role = "system" if name in _INSTRUCTIONS else "user"
@@ -75,7 +80,7 @@ def _is_ids(value: Any) -> bool:
 
 def _visit_all(value: Any, name: str, role: str, visit: Visit) -> Any:
     if isinstance(value, str):
-        if not value or name in _NEUTRAL or value.startswith("data:"):
+        if not value or name in _NEUTRAL or (name in _FILES and _DATA_URL.fullmatch(value)):
             return value
         return visit(value, role, name == "arguments")
     if isinstance(value, list):

@@ -3,12 +3,15 @@
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import msgspec
 
+from patchbay.core.json_body import UNREADABLE
 from patchbay.core.offload import Offload
 from patchbay.core.schema.compiled import Schema
+from patchbay.guards.formats.shut import shut
 from patchbay.guards.formats.sse import split, written
 from patchbay.guards.judges.judge import JudgeFailed
 from patchbay.guards.judges.llm_judge import AskModel
@@ -78,8 +81,9 @@ class Reask:
         choices = answer.get("choices")
         if not isinstance(choices, list) or len(choices) != 1:
             return
-        message = choices[0].get("message") or {}
-        text = message.get("content")
+        with shut():
+            message = choices[0].get("message") or {}
+            text = message.get("content")
         if not isinstance(text, str) or message.get("tool_calls"):
             return
         second = await self._second_answer(text)
@@ -111,11 +115,11 @@ class Reask:
         try:
             async with asyncio.timeout(self._client.timeout_s):
                 body = await self._client.ask(str(self._fields["model"]), {**fields, "messages": messages}, text)
-            answer = _ANSWER.decode(body)
+            answer = await self._offload.run_json(partial(_ANSWER.decode, body), len(body))
             second = SecondAnswer(
                 answer.choices[0].message.content, answer.usage.prompt_tokens, answer.usage.completion_tokens
             )
-        except (JudgeFailed, TimeoutError, msgspec.DecodeError, UnicodeDecodeError, IndexError):
+        except (JudgeFailed, TimeoutError, *UNREADABLE, IndexError):
             return None
         self._client.on_answer(second, text)
         return second if (await self._check(second.text)).value_ok else None
@@ -125,12 +129,16 @@ class Reask:
 
 
 def _read(events: bytes) -> tuple[list[tuple[bytes, Any]], str | None]:
-    """Returns a stream's events with their data, and the text in them; None for the text where they call a tool."""
-    parsed = list(split(events))
-    deltas = [delta for _, data in parsed for delta in _deltas(data)]
-    if any(delta.get("tool_calls") for delta in deltas):
-        return parsed, None
-    return parsed, "".join(delta.get("content") or "" for delta in deltas)
+    """Returns a stream's events with their data, and the text in them; None for the text where they call a tool.
+
+    Raises GuardFailed where they cannot be read.
+    """
+    with shut():
+        parsed = list(split(events))
+        deltas = [delta for _, data in parsed for delta in _deltas(data)]
+        if any(delta.get("tool_calls") for delta in deltas):
+            return parsed, None
+        return parsed, "".join(delta.get("content") or "" for delta in deltas)
 
 
 def _deltas(data: Any) -> list[dict[str, Any]]:

@@ -21,6 +21,7 @@ from patchbay.guards.formats.filter import Filter
 from patchbay.guards.formats.messages import MessagesCodec
 from patchbay.guards.formats.plain_text import spoken_in
 from patchbay.guards.formats.responses import ResponsesCodec
+from patchbay.guards.formats.shut import ShutCodec, shut
 from patchbay.guards.formats.texts import AnswerTexts, blocked_texts
 from patchbay.guards.judges.judge import TextOrigin
 from patchbay.guards.judges.judges import Judges
@@ -154,6 +155,9 @@ class GuardSession:
         return self._codec(self._texts(self.findings), used)
 
     def _codec(self, texts: AnswerTexts, used: Used) -> Codec:
+        return ShutCodec(self._format_codec(texts, used))
+
+    def _format_codec(self, texts: AnswerTexts, used: Used) -> Codec:
         if self._endpoint == "responses":
             return ResponsesCodec(texts, used)
         if self._endpoint == "messages":
@@ -246,10 +250,11 @@ class GuardSession:
 
     def _filter_document(self, answer: dict[str, Any], findings: Findings, *, blocked: bool = False) -> bytes:
         texts = blocked_texts() if blocked else self._texts(findings)
-        answer = filtered_answer(self._endpoint, answer, texts)
-        if self._endpoint in ("chat_completions", "completions"):
-            self._add_results(answer)
-        return msgspec.json.encode(answer)
+        with shut():
+            answer = filtered_answer(self._endpoint, answer, texts)
+            if self._endpoint in ("chat_completions", "completions"):
+                self._add_results(answer)
+            return msgspec.json.encode(answer)
 
     def _add_results(self, answer: dict[str, Any]) -> None:
         """Adds to a document the verdicts on it, where the client asks for them or a guard ended the answer."""

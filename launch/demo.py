@@ -72,10 +72,10 @@ def demo_config() -> None:
 
     Example: patchbay demo config > patchbay.yaml && patchbay up
     """
-    import yaml
+    from patchbay.core.yaml_text import yaml_text
 
     sections = demo_sections(demo_models(quiet=True))
-    typer.echo(yaml.safe_dump(sections, sort_keys=False, allow_unicode=True, width=120), nl=False)
+    typer.echo(yaml_text(sections, for_people=True), nl=False)
 
 
 def demo_texts(

@@ -9,10 +9,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
 from pydantic import BaseModel, SecretStr
 
 from patchbay.core.errors import StartError
+from patchbay.core.yaml_text import yaml_text
 
 _PREFIX: Final = "run-"
 _LOCK: Final = "lock"
@@ -47,7 +47,7 @@ def write_settings(settings: BaseModel, path: Path) -> Path:
     """
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        yaml.safe_dump(_revealed(settings.model_dump(mode="python", by_alias=True)), file, sort_keys=False)
+        file.write(yaml_text(_revealed(settings.model_dump(mode="python", by_alias=True))))
     return path
 
 

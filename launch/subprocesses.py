@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import yaml
 
 from patchbay.core.admin_token import own_token, token_path
 from patchbay.core.errors import StartError
+from patchbay.core.yaml_text import yaml_text
 
 # Generous, because on a busy machine a base model takes minutes to load.
 _START_S = 600.0
@@ -31,7 +31,7 @@ def patchbay_up(config: dict[str, Any], folder: Path) -> Iterator[int]:
     user's admin token. Raises StartError where it does not start."""
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "patchbay.yaml"
-    file.write_text(yaml.safe_dump(config), encoding="utf-8")
+    file.write_text(yaml_text(config), encoding="utf-8")
     command = [sys.executable, "-m", "patchbay", "up", "--config", str(file)]
     url = f"http://127.0.0.1:{config['router']['port']}"
 

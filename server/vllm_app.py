@@ -8,7 +8,7 @@ import traceback
 from argparse import Namespace
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from types import SimpleNamespace
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
@@ -69,6 +69,7 @@ async def build_vllm_app(engine: AsyncLLM, arguments: Namespace, tasks: tuple[st
         app.exception_handler(kind)(_answer_validator_crash)
     await init_app_state(engine, app.state, arguments, tasks)
     _pass_late_errors_on(app)
+    _echo_empty_prompts(app)
     return app
 
 
@@ -81,6 +82,18 @@ def _pass_late_errors_on(app: FastAPI) -> None:
         responses._convert_generation_error_to_streaming_response = raise_again  # noqa: SLF001 - it has no other seam
     if (messages := getattr(app.state, "anthropic_serving_messages", None)) is not None:
         messages.message_stream_converter = keep_errors(messages.message_stream_converter)
+
+
+def _echo_empty_prompts(app: FastAPI) -> None:
+    """Has an empty prompt echoed as what it is. vLLM drops a text that is empty, and one that token ids come to, on its
+    way to the engine, and asserts that there is one where it is to be said again."""
+    if (completions := getattr(app.state, "openai_serving_completion", None)) is not None:
+        completions._extract_prompt_text = text_or_empty(completions._extract_prompt_text)  # noqa: SLF001 - as above
+
+
+def text_or_empty(extract: Callable[[Any], str | None]) -> Callable[[Any], str]:
+    """`extract`, which gives a prompt's text, but that none is an empty one."""
+    return lambda prompt: extract(prompt) or ""
 
 
 def raise_again(error: GenerationError) -> NoReturn:

@@ -23,7 +23,10 @@ class Codec(Protocol):
     """Filters one streamed answer in its wire format."""
 
     def feed(self, events: bytes) -> bytes:
-        """Takes whole events, and returns those that may go out now. Raises StreamStopped."""
+        """Takes whole events, and returns those that may go out now.
+
+        Raises StreamStopped, and GuardFailed where an event cannot be read.
+        """
 
     def finish(self) -> bytes:
         """Returns what is still to go out where a stream ends without an event that says so."""

@@ -85,9 +85,7 @@ class ChoicesCodec:
         """Ends the answer where it is; see `Codec`."""
         if not self._frame:
             # Nothing has passed yet: the first chunk that was held gives the form.
-            first: dict[str, Any] = next(
-                (data for _, data in split(held) if data is not None and data.get("choices")), {}
-            )
+            first: dict[str, Any] = next((data for _, data in split(held) if data and data.get("choices")), {})
             self._frame = _frame(first)
         empty: dict[str, Any] = {"text": ""} if self._frame.get("object") == "text_completion" else {"delta": {}}
         over = {index for index, choice in self._choices.items() if choice.over}
@@ -99,7 +97,7 @@ class ChoicesCodec:
             return self.finish() + event if event.startswith(b"data: [DONE]") else event
         choices = data.get("choices")
         if not choices:
-            return event if "choices" in data else written(self._texts.filtered(data))
+            return written(self._texts.filtered(data))
         self._frame = _frame(data)
         data.pop("prompt_token_ids", None)
         kept = [filtered for choice in choices if (filtered := self._choice(choice)) is not None]

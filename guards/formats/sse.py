@@ -1,25 +1,88 @@
-"""Server-sent events: reading and writing of whole events with JSON data.
+"""Server-sent events: reading and writing of whole events with JSON data. What cannot be read raises GuardFailed.
 
 Source: https://html.spec.whatwg.org/multipage/server-sent-events.html
 """
 
-import re
 from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 
-_EVENT_END = re.compile(rb"\r\n\r\n|\n\n")
-_ENCODER = msgspec.json.Encoder()
-_DECODER = msgspec.json.Decoder()
+from patchbay.core.errors import GuardFailed, InvalidRequest
+from patchbay.core.json_body import decoded
+
+# An answer to the largest request may repeat the request: it has to fit.
+MOST_EVENT_BYTES = 16 * 1024 * 1024
 DONE = b"data: [DONE]\n\n"
+_EMPTY_EVENT = b":\n\n"
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_ENCODER = msgspec.json.Encoder()
+
+
+class WholeEvents:
+    """Cuts a stream that comes read by read into whole events, with LF at the ends of lines, however they came.
+
+    What follows the last event's end is held back, up to `MOST_EVENT_BYTES`.
+    """
+
+    def __init__(self) -> None:
+        self._held = bytearray()
+        self._has_begun = False
+        self._after_cr = False
+
+    def take(self, data: bytes) -> bytes:
+        """Takes the next read, and returns the events that are whole now. Raises GuardFailed where one is too large."""
+        data = self._with_lf(data)
+        end = data.rfind(b"\n\n") + 2
+        if end < 2:
+            # The two line ends may have come in two reads.
+            end = int(self._held.endswith(b"\n") and data.startswith(b"\n"))
+        if not end:
+            self._hold(data)
+            return b""
+        whole = bytes(self._held) + data[:end]
+        self._held.clear()
+        self._hold(data[end:])
+        return self._without_mark(whole)
+
+    def rest(self) -> bytes:
+        """Returns what came after the last event's end, once nothing more comes."""
+        rest = bytes(self._held)
+        self.forget()
+        return self._without_mark(rest) if rest else b""
+
+    def forget(self) -> None:
+        """Drops what is held back, for a stream that another replica goes on with."""
+        self._held.clear()
+        self._after_cr = False
+
+    def _hold(self, data: bytes) -> None:
+        self._held += data
+        if len(self._held) > MOST_EVENT_BYTES:
+            raise GuardFailed(f"An event of the answer is larger than {MOST_EVENT_BYTES} bytes.")
+
+    def _without_mark(self, events: bytes) -> bytes:
+        if self._has_begun:
+            return events
+        self._has_begun = True
+        return events.removeprefix(_BYTE_ORDER_MARK)
+
+    def _with_lf(self, data: bytes) -> bytes:
+        # A CRLF may be cut in two by the reads.
+        text = data[1:] if self._after_cr and data.startswith(b"\n") else data
+        self._after_cr = data.endswith(b"\r")
+        return _with_lf(text)
 
 
 def split(events: bytes) -> Iterator[tuple[bytes, Any]]:
-    """Yields each event as it came, with its data as JSON, or None where that is no JSON object."""
-    for event in _EVENT_END.split(events):
-        if event:
-            yield event + b"\n\n", _data(event)
+    """Yields each event with its data, a JSON object.
+
+    The data is None for `[DONE]`, and for an event without data, of which no text is left. Raises GuardFailed where
+    data is anything else.
+    """
+    for event in _with_lf(events).split(b"\n\n"):
+        if event.strip(b"\n"):
+            yield _read(event.lstrip(b"\n"))
 
 
 def written(value: Any, name: str | None = None) -> bytes:
@@ -28,16 +91,26 @@ def written(value: Any, name: str | None = None) -> bytes:
     return head + b"data: " + _ENCODER.encode(value) + b"\n\n"
 
 
-def _data(event: bytes) -> Any:
+def _read(event: bytes) -> tuple[bytes, Any]:
     # The usual form, on the path of every token: one line of data, nothing else.
     if event.startswith(b"data: {") and b"\n" not in event:
-        text = event[6:]
-    else:
-        lines = [line[5:].removeprefix(b" ") for line in event.splitlines() if line.startswith(b"data:")]
-        text = b"\n".join(lines)
-    if not text.startswith(b"{"):
-        return None
+        return event + b"\n\n", _object(event[6:])
+    lines = [line[5:].removeprefix(b" ") for line in event.split(b"\n") if line.startswith(b"data:")]
+    text = b"\n".join(lines).strip()
+    if not text:
+        return _EMPTY_EVENT, None
+    return (DONE, None) if text == b"[DONE]" else (event + b"\n\n", _object(text))
+
+
+def _object(text: bytes) -> dict[str, Any]:
     try:
-        return _DECODER.decode(text)
-    except msgspec.DecodeError:
-        return None
+        value = decoded(text)
+    except InvalidRequest as error:
+        raise GuardFailed("An event of the answer could not be read, so it was not let through.") from error
+    if not isinstance(value, dict):
+        raise GuardFailed("An event of the answer could not be read, so it was not let through.")
+    return value
+
+
+def _with_lf(data: bytes) -> bytes:
+    return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n") if b"\r" in data else data

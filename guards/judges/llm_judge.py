@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
+from patchbay.core.json_body import UNREADABLE
 from patchbay.guards.judges.config import LlmGuard
 from patchbay.guards.judges.judge import JudgeFailed, JudgeVerdict, TextOrigin
 
@@ -17,6 +18,7 @@ from patchbay.guards.judges.judge import JudgeFailed, JudgeVerdict, TextOrigin
 AskModel = Callable[[str, dict[str, object], str], Awaitable[bytes]]
 # Log probabilities that are asked for: enough for both words and the forms that tokens write them in.
 _TOP = 10
+_MOST_BYTES = 1024 * 1024
 
 
 class _Token(msgspec.Struct, frozen=True):
@@ -74,9 +76,11 @@ class LlmJudge:
             "top_logprobs": _TOP,
         }
         body = await self._ask(config.model, fields, facts.request)
+        if len(body) > _MOST_BYTES:
+            raise JudgeFailed(f"Its verdict is larger than {_MOST_BYTES} bytes.")
         try:
             top = _ANSWER.decode(body).choices[0].logprobs.content[0].top_logprobs
-        except (msgspec.DecodeError, UnicodeDecodeError, IndexError) as error:
+        except (*UNREADABLE, IndexError) as error:
             raise JudgeFailed("It tells no log probabilities.") from error
         score = unsafe_share([(entry.token, entry.logprob) for entry in top], config.safe, config.unsafe)
         return JudgeVerdict(score >= config.threshold, "UNSAFE", score)

@@ -5,7 +5,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import ParamSpec, TypeVar
 
-from patchbay.core.errors import AdapterError, AdapterRejected, PatchbayError, RequestError, Unavailable, WorkStopped
+from patchbay.core.errors import (
+    AdapterError,
+    AdapterRejected,
+    ArtifactError,
+    PatchbayError,
+    RequestError,
+    Unavailable,
+    WorkStopped,
+)
 from patchbay.router.control.control import Control
 
 _log = logging.getLogger("patchbay.router")
@@ -38,6 +46,12 @@ def translated() -> Iterator[None]:
         raise AdapterRejected(error.message, hint=error.hint) from error
     except WorkStopped as error:
         raise Unavailable(str(error), retry_after_s=5) from error
+    except ArtifactError as error:
+        # It names folders of this machine.
+        _log.error("the admin port cannot do what it is asked: %s", error)
+        raise Unavailable(
+            "The adapter cannot be kept or read now: the router's log says why.", retry_after_s=5
+        ) from error
     except PatchbayError as error:
         # Not the request's fault: the registry, the store, or what this router was configured to do and cannot.
         _log.error("the admin port cannot do what it is asked: %s", error)

@@ -77,3 +77,11 @@ class Context:
         """What each ready replica of ours last told, by its name here."""
         ready = {replica.name for replica in self.fleet.view.replicas if replica.state == "ready"}
         return {name: status for name, status in self.fleet.statuses.items() if name in ready}
+
+    @property
+    def asks_only_others(self) -> bool:
+        """Whether somebody is ready, and nobody is known to be one of ours: plain servers get no revisions, and what
+        they list is all that names mean."""
+        replicas = self.fleet.view.replicas
+        plain = all(replica.catalog is None or replica.catalog.plain for replica in replicas)
+        return plain and any(replica.state == "ready" for replica in replicas)

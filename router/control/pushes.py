@@ -11,7 +11,7 @@ from patchbay.adapters.publish import Publisher, Pushed, PushRequest, refusal_of
 from patchbay.adapters.sandbox.bounds import Pace, Stop
 from patchbay.adapters.sources.authority import shown_source
 from patchbay.adapters.sources.config import SourcesConfig
-from patchbay.core.errors import BodyTooLarge, PatchbayError, RequestTimeout, Unavailable
+from patchbay.core.errors import AdapterError, BodyTooLarge, PatchbayError, RequestTimeout, Unavailable
 from patchbay.core.thread_pools import Threads
 from patchbay.router.telemetry.metrics import Metrics
 
@@ -55,7 +55,8 @@ class Pushes:
     async def push(self, request: PushRequest, *, actor: str, left: "asyncio.Future[None]") -> Pushed:
         """A push, within a place. `left`: done when its client has gone, which ends it.
 
-        Raises what `Publisher.push` does; what goes wrong is logged and counted.
+        Raises what `Publisher.push` does, in words that say nothing of this machine; what goes wrong is logged as it
+        was, and counted.
         """
         stop = Stop()
         self._stops.add(stop)
@@ -69,6 +70,8 @@ class Pushes:
             self._metrics.registry.refusal(reason)
             what = shown_source(request.source)
             _log.warning("the push of '%s' from %s by %s failed (%s): %s", request.adapter, what, actor, reason, error)
+            if isinstance(error, AdapterError):
+                raise self._publisher.told(error) from error
             raise
         finally:
             self._stops.discard(stop)

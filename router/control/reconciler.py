@@ -85,7 +85,7 @@ class Reconciler:
             return
         wanted = _wanted(self._context)
         statuses = self._context.ready_statuses()
-        if _is_served(wanted, statuses):
+        if _is_served(wanted, statuses) or self._context.asks_only_others:
             self._context.fleet.settle()
 
     async def _news(self) -> None:
@@ -139,13 +139,8 @@ class _Term:
         self._reports.tell(placements, statuses)
         standing = [one.state for many in placements.values() for one in many]
         context.metrics.registry.placements(standing)
-        if (
-            statuses
-            and known
-            and self._declarations.settled
-            and "pending" not in standing
-            and not _rolling_out(context)
-        ):
+        placed = statuses and known and self._declarations.settled and "pending" not in standing
+        if (placed and not _rolling_out(context)) or context.asks_only_others:
             context.fleet.settle()
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from patchbay.core.errors import PatchbayError, Unavailable
+from patchbay.core.json_body import UNREADABLE
 from patchbay.registry.records import FileRecord
 from patchbay.router.control.plan import Put
 from patchbay.router.fleet.fleet import Fleet
@@ -21,6 +22,8 @@ _PUT_S = 120.0
 # A removal waits for the requests that use the revision.
 _DROP_S = 900.0
 _ANSWER_S = 60.0
+# Of a golden prompt's answer, which has 512 tokens at most.
+_ANSWER_LIMIT = 1024 * 1024
 _FINAL = frozenset({400, 404, 409, 422})
 
 
@@ -88,7 +91,7 @@ class ReplicaControl:
         _accepted(document)
         try:
             layout = msgspec.json.decode(document.body, type=_Base).layout
-        except msgspec.DecodeError as error:
+        except UNREADABLE as error:
             raise ReplicaRefused(f"its base model is told in an unknown form: {error}", final=False) from error
         return layout
 
@@ -99,9 +102,11 @@ class ReplicaControl:
             "POST", "/v1/chat/completions", {**request, "model": model}, headers=headers, timeout_s=_ANSWER_S
         )
         _accepted(document)
+        if len(document.body) > _ANSWER_LIMIT:
+            raise ReplicaRefused(f"its answer is over {_ANSWER_LIMIT} bytes", final=False)
         try:
             completion = msgspec.json.decode(document.body, type=_Completion)
-        except msgspec.DecodeError as error:
+        except UNREADABLE as error:
             raise ReplicaRefused(f"its answer is no chat completion: {error}", final=False) from error
         if not completion.choices:
             raise ReplicaRefused("its answer has no choice", final=False)
@@ -155,6 +160,6 @@ def _accepted(document: Document) -> None:
         return
     try:
         message = msgspec.json.decode(document.body, type=_ErrorBody).error.message
-    except msgspec.DecodeError:
+    except UNREADABLE:
         message = ""
     raise ReplicaRefused(message or f"it answers {document.status}", final=document.status in _FINAL)

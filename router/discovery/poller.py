@@ -11,6 +11,7 @@ import msgspec
 from pydantic import ValidationError
 
 from patchbay.core.errors import Unavailable
+from patchbay.core.json_body import UNREADABLE
 from patchbay.core.replica import ReplicaStatus
 from patchbay.router.config import RouterConfig
 from patchbay.router.fleet.fleet import Fleet
@@ -23,6 +24,14 @@ _log = logging.getLogger("patchbay.router")
 # Statuses of `/internal/status` by which a server is taken for a plain OpenAI server.
 _NOT_OURS = frozenset({401, 403, 404, 405, 501})
 _SLOW_ANSWERS_ALLOWED = 3
+# Names and the page of models are made from these on the event loop: with so many, within some 20 ms.
+MOST_MODELS = 2_000
+MOST_REVISIONS = 10_000
+_LONGEST_NAME = 256
+# Commas and opening brackets of JSON for each model or revision, at most. Counting them is fast. Decoding millions is
+# one call that holds the interpreter, in whatever thread it runs.
+_MARKS_OF_A_MODEL = 60
+_MARKS_OF_A_REVISION = 20
 
 
 class _Model(msgspec.Struct, frozen=True):
@@ -34,6 +43,9 @@ class _Model(msgspec.Struct, frozen=True):
 
 class _Models(msgspec.Struct, frozen=True):
     data: tuple[_Model, ...]
+
+
+_MODELS = msgspec.json.Decoder(_Models)
 
 
 class Probe:
@@ -71,15 +83,23 @@ class Probe:
         own = self._own()
         answer = await self._get("/internal/status")
         if answer.status == 200:
-            try:
-                status = ReplicaStatus.model_validate_json(answer.body)
-            except ValidationError:
-                return await self._plain(before)
-            self._on_status(status)
-            return _ours(before, status, own)
+            return await self._read_status(answer.body, before, own)
         if answer.status in _NOT_OURS:
             return await self._plain(before)
         return _unready(before, f"/internal/status answers {answer.status}")
+
+    async def _read_status(self, body: bytes, before: Replica, own: int) -> Replica:
+        too_many = _unready(before, f"/internal/status tells of more than {MOST_REVISIONS} revisions")
+        if _count_marks(body) > MOST_REVISIONS * _MARKS_OF_A_REVISION:
+            return too_many
+        try:
+            status = ReplicaStatus.model_validate_json(body)
+        except ValidationError:
+            return await self._plain(before)
+        if len(status.revisions) > MOST_REVISIONS:
+            return too_many
+        self._on_status(status)
+        return _ours(before, status, own)
 
     async def _plain(self, before: Replica) -> Replica:
         models = await self._get("/v1/models")
@@ -88,15 +108,13 @@ class Probe:
         if models.status != 200:
             return _unready(before, f"/v1/models answers {models.status}")
         try:
-            listed = msgspec.json.decode(models.body, type=_Models)
-        except msgspec.DecodeError as error:
-            return _unready(before, f"/v1/models is no list of models: {error}")
+            listed = _listed(models.body)
+        except ValueError as error:
+            return _unready(before, str(error))
         health = await self._get("/health")
         if health.status >= 500:
             return _unready(before, f"/health answers {health.status}")
-        models_seen = tuple(ListedModel(model.id, model.created, model.root, model.parent) for model in listed.data)
-        catalog = Catalog(models=models_seen)
-        return replace(before, state="ready", reason=None, catalog=catalog, load=0)
+        return replace(before, state="ready", reason=None, catalog=Catalog(models=listed), load=0)
 
     async def _get(self, path: str) -> Document:
         return await self._client.fetch(Call("GET", path, self._headers), timeout_s=self._timeout_s)
@@ -179,6 +197,30 @@ class Poller:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._config.poll_interval_s):
                 await doubt.wait()
+
+
+def _count_marks(body: bytes) -> int:
+    return sum(map(body.count, (b",", b"[", b"{")))
+
+
+def _listed(body: bytes) -> tuple[ListedModel, ...]:
+    """Returns the models that a plain server lists. Raises ValueError where that is no list, or too long a one."""
+    too_many = f"/v1/models lists more than {MOST_MODELS} models"
+    if _count_marks(body) > MOST_MODELS * _MARKS_OF_A_MODEL:
+        raise ValueError(too_many)
+    try:
+        data = _MODELS.decode(body).data
+    except UNREADABLE as error:
+        raise ValueError(f"/v1/models is no list of models: {error}") from error
+    if len(data) > MOST_MODELS:
+        raise ValueError(too_many)
+    if any(_has_long_name(model) for model in data):
+        raise ValueError(f"/v1/models lists a name of more than {_LONGEST_NAME} characters")
+    return tuple(ListedModel(model.id, model.created, model.root, model.parent) for model in data)
+
+
+def _has_long_name(model: _Model) -> bool:
+    return any(len(name) > _LONGEST_NAME for name in (model.id, model.root or "", model.parent or ""))
 
 
 def _ours(before: Replica, status: ReplicaStatus, own: int) -> Replica:

@@ -3,15 +3,17 @@
 Source: https://platform.openai.com/docs/api-reference/models/object; `root` and `parent` are vLLM's additions.
 """
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from patchbay.router.fleet.snapshot import Catalog, ListedModel, Naming, Replica
 
 _OWNER = "patchbay"
 _NO_NAMES = Naming()
+_encode = msgspec.json.Encoder().encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +33,11 @@ def build_listing(replicas: Sequence[Replica], created: int, naming: Naming = _N
     """
     ordered = sorted(replicas, key=lambda replica: replica.state != "ready")
     catalogs = [replica.catalog for replica in ordered if replica.catalog is not None]
-    entries: dict[str, dict[str, Any]] = {}
+    by_id: dict[str, bytes] = {}
     for model in [*_bases(catalogs, created), *_adapters(catalogs, created, naming)]:
-        entries.setdefault(model.id, _entry(model))
-    by_id = {name: _encode(entry) for name, entry in entries.items()}
-    return Listing(_encode({"object": "list", "data": list(entries.values())}), by_id)
+        if model.id not in by_id:
+            by_id[model.id] = _encode(_entry(model))
+    return Listing(_page(by_id.values()), by_id)
 
 
 def listed_for(listing: Listing, routes: Iterable[str], opens: Callable[[str], bool], created: int) -> Listing:
@@ -47,7 +49,11 @@ def listed_for(listing: Listing, routes: Iterable[str], opens: Callable[[str], b
     shown = {name: body for name, body in listing.by_id.items() if opens(name.partition("@")[0])}
     for name in routes:
         shown[name] = _encode(_entry(ListedModel(name, created)))
-    return Listing(b'{"object":"list","data":[' + b",".join(shown.values()) + b"]}", shown)
+    return Listing(_page(shown.values()), shown)
+
+
+def _page(models: Iterable[bytes]) -> bytes:
+    return b'{"object":"list","data":[' + b",".join(models) + b"]}"
 
 
 def _bases(catalogs: Iterable[Catalog], created: int) -> list[ListedModel]:
@@ -100,7 +106,3 @@ def _entry(model: ListedModel) -> dict[str, Any]:
 def _is_path(root: str) -> bool:
     """Whether `root` is a path on a server's disk, which clients must not see, rather than a name on a hub."""
     return root.startswith(("/", "~", ".", "file:")) or "\\" in root or root[1:2] == ":"
-
-
-def _encode(document: Any) -> bytes:
-    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()

@@ -16,6 +16,7 @@ from patchbay.core.error_events import Form, error_event
 from patchbay.core.errors import GuardFailed, RequestError, anthropic_body, openai_body
 from patchbay.guards.formats.codec import StreamStopped
 from patchbay.guards.formats.filter import Filter
+from patchbay.guards.formats.sse import WholeEvents
 from patchbay.guards.session import GuardSession
 from patchbay.guards.stream_gate import StreamGate
 from patchbay.router.carry.transcript import Transcript
@@ -55,6 +56,8 @@ class Relay:
         self._reply = reply
         self._form = form
         self._partial = b""
+        # Set for a stream that guards read.
+        self._whole_events: WholeEvents | None = None
         # The last two reads of a stream: one alone may be too short to show its end.
         self._last = self._before_last = b""
         self._translate: Callable[[bytes], bytes] | None = None
@@ -99,11 +102,12 @@ class Relay:
             headers = [pair for pair in answer.headers if pair[0] != b"content-length"]
             self._reply.start(answer.status, headers + extra)
             if self.guard_session is not None:
+                self._whole_events = WholeEvents()
                 self._filter = self.guard_session.filter(self._used, self._pass)
                 self._gate = self.guard_session.gate(self._filter)
             await self._stream(answer)
             return
-        if self.guard_session is not None and answer.status == 200:
+        if self.guard_session is not None and 200 <= answer.status < 300:
             await self._filtered(answer, extra, self.guard_session)
             return
         self._reply.start(answer.status, answer.headers + extra)
@@ -121,6 +125,8 @@ class Relay:
         """
         # The rest of an event that never became whole. The client has nothing of it.
         self._partial = b""
+        if self._whole_events is not None:
+            self._whole_events.forget()
         self._translate = translate
         await self._stream(answer)
 
@@ -181,8 +187,7 @@ class Relay:
             self._reply.follow(self._filter)
         try:
             await self._pump(answer)
-            if self._partial:
-                partial, self._partial = self._partial, b""
+            if partial := self._take_partial():
                 self._send_events(partial)
             if self._ends_with_done and _DONE not in self._last[-32:] and not self._is_whole():
                 raise ReplicaFailure("it ended its answer early", kind="disconnect")
@@ -228,8 +233,16 @@ class Relay:
         else:
             self._pass(events)
 
+    def _take_partial(self) -> bytes:
+        """Returns what came after the last event's end, where nothing more comes, and forgets it."""
+        partial, self._partial = self._partial, b""
+        return partial if self._whole_events is None else self._whole_events.rest()
+
     def _on_read(self, data: bytes) -> None:
-        whole, self._partial = split_events(self._partial + data if self._partial else data)
+        if self._whole_events is not None:
+            whole = self._whole_events.take(data)
+        else:
+            whole, self._partial = split_events(self._partial + data if self._partial else data)
         if whole:
             self._send_events(whole)
 
@@ -289,7 +302,8 @@ def ends_whole(events: bytes, *, by_reason: bool) -> bool:
 def split_events(data: bytes) -> tuple[bytes, bytes]:
     """Splits `data` after its last whole event. Returns the whole events, and the rest.
 
-    A rest over 64 KiB counts as whole, which bounds the memory for a replica that ends no event.
+    A rest over 64 KiB counts as whole, which bounds the memory for a replica that ends no event. For streams without
+    guards: `WholeEvents` cuts the others.
     Source: https://html.spec.whatwg.org/multipage/server-sent-events.html (events end with an empty line).
     """
     if data.endswith(_ENDS):

@@ -14,6 +14,7 @@ from functools import partial
 import msgspec
 
 from patchbay.core.errors import ModelNotFound, RequestError
+from patchbay.core.json_body import UNREADABLE
 from patchbay.core.offload import Offload
 from patchbay.router.admission.admission import Admission, AdmissionRequest, Turn
 from patchbay.router.admission.scheduler import Waiting
@@ -48,6 +49,19 @@ class AnswerPair:
     shadow_answer: bytes
     answer_s: float
     shadow_s: float
+
+
+class _Usage(msgspec.Struct, frozen=True):
+    completion_tokens: int | None = None
+    output_tokens: int | None = None
+
+
+class _Used(msgspec.Struct, frozen=True):
+    usage: _Usage | None = None
+
+
+# Of an answer that may be long nothing else is read.
+_USED = msgspec.json.Decoder(_Used)
 
 
 class Shadow:
@@ -168,11 +182,13 @@ class Shadow:
 def _is_empty(answer: bytes) -> bool:
     """Whether an answer has at most one token, its end. True for anything that is no JSON object."""
     try:
-        usage = msgspec.json.decode(answer).get("usage") or {}
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, AttributeError):
+        usage = _USED.decode(answer).usage
+    except UNREADABLE:
         return True
-    told = usage.get("completion_tokens", usage.get("output_tokens"))
-    return isinstance(told, int) and told <= 1
+    if usage is None:
+        return False
+    told = usage.completion_tokens if usage.completion_tokens is not None else usage.output_tokens
+    return told is not None and told <= 1
 
 
 class _Ending:

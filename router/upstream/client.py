@@ -22,6 +22,8 @@ from patchbay.router.upstream.failure import ReplicaFailure
 _KEEP_IDLE_S = 3.0
 # A body up to this size is joined with the head: a copy is cheaper than a second write.
 _JOIN_LIMIT = 64 * 1024
+# For an answer that the router reads for itself.
+_DOCUMENT_LIMIT = 8 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,13 +161,20 @@ class ReplicaClient:
         return Answer(connection, self)
 
     async def fetch(self, call: Call, *, timeout_s: float) -> Document:
-        """Sends `call` and reads its small answer, all within `timeout_s`. Raises ReplicaFailure."""
-        parts: list[bytes] = []
+        """Sends `call` and reads its small answer, all within `timeout_s`. Raises ReplicaFailure, also where that is
+        larger than 8 MiB."""
+        body = bytearray()
+
+        def take(data: bytes) -> None:
+            body.extend(data)
+            if len(body) > _DOCUMENT_LIMIT:
+                raise ReplicaFailure(f"its answer to {call.path} is over {_DOCUMENT_LIMIT} bytes", kind="error")
+
         try:
             async with asyncio.timeout(timeout_s):
                 with contextlib.closing(await self.open(call)) as answer:
-                    await answer.pump(parts.append)
-                    return Document(answer.status, b"".join(parts))
+                    await answer.pump(take)
+                    return Document(answer.status, bytes(body))
         except TimeoutError as error:
             raise ReplicaFailure("it did not answer in time", kind="timeout") from error
 

@@ -14,7 +14,8 @@ class ReplicaFailure(PatchbayError):
 
     `kind`: `connect` (it was not reached), `disconnect` (it closed the connection), `timeout` (it was silent for too
     long), `protocol` (not HTTP), `refused` (the router's token), `gateway` (502, 503 or 504, as of a proxy before it),
-    `error` (500), `busy` (its own 503, with the time after which to ask again), `limited` (429).
+    `error` (500, or an answer larger than the router reads), `busy` (its own 503, with the time after which to ask
+    again), `limited` (429).
     """
 
     def __init__(self, message: str, *, kind: FailureKind) -> None:

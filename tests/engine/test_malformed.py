@@ -101,3 +101,55 @@ def test_a_streamed_response_that_is_wrong_is_a_400_and_not_a_cut_stream(client:
         answer = client.post("/v1/responses", json={"model": "sql", "input": "hi", "stream": True, **fields})
         assert answer.status_code == 400, answer.text[:300]
         assert answer.json()["error"]["type"] == "invalid_request_error"
+
+
+@pytest.mark.parametrize("prompt", ["", [""], ["", "hi"], [], [[]], [[], [1]], [1], [[1], [2]]])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"echo": True},
+        {"echo": True, "logprobs": 5},
+        {"echo": True, "logprobs": 1, "max_tokens": 0},
+        {"echo": True, "max_tokens": 0},
+        {"prompt_logprobs": 5},
+        {"echo": True, "prompt_logprobs": 0},
+        {"echo": True, "add_special_tokens": False},
+        {"echo": True, "return_token_ids": True},
+    ],
+)
+def test_an_empty_prompt_is_echoed_or_a_fault_of_the_clients(client: Any, prompt: Any, fields: dict[str, Any]) -> None:
+    for stream in (False, True) if "prompt_logprobs" not in fields else (False,):
+        asked = {"model": "demo-base", "max_tokens": 1, "prompt": prompt, "stream": stream, **fields}
+        answer = client.post("/v1/completions", json=asked)
+        assert answer.status_code in (200, 400), answer.text[:300]
+        if stream and answer.status_code == 200:
+            assert '"server_error"' not in answer.text
+
+
+def test_an_empty_text_is_echoed_before_what_is_generated(client: Any) -> None:
+    asked = {"model": "demo-base", "max_tokens": 2, "temperature": 0, "prompt": [""]}
+    plain = client.post("/v1/completions", json=asked).json()["choices"][0]
+    echoed = client.post("/v1/completions", json={**asked, "echo": True, "logprobs": 1}).json()["choices"][0]
+    assert echoed["text"] == plain["text"]
+    assert echoed["logprobs"]["token_logprobs"][0] is None
+
+
+@pytest.mark.parametrize(
+    ("path", "fields"),
+    [
+        ("/v1/chat/completions", {"messages": []}),
+        ("/v1/chat/completions", {"messages": [{"role": "user", "content": ""}], "echo": True}),
+        ("/v1/chat/completions", {"messages": [{"role": "assistant", "content": ""}], "echo": True, "logprobs": True}),
+        ("/v1/chat/completions", {"messages": [{"role": "user", "content": []}]}),
+        ("/v1/responses", {"input": ""}),
+        ("/v1/responses", {"input": []}),
+        ("/v1/responses", {"input": [{"role": "user", "content": []}]}),
+        ("/v1/messages", {"messages": [], "max_tokens": 1}),
+        ("/v1/messages", {"messages": [{"role": "user", "content": ""}], "max_tokens": 1}),
+    ],
+)
+def test_a_conversation_that_says_nothing_is_answered_or_refused(
+    client: Any, path: str, fields: dict[str, Any]
+) -> None:
+    answer = client.post(path, json={"model": "demo-base", **fields})
+    assert answer.status_code in (200, 400), answer.text[:300]

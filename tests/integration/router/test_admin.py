@@ -123,3 +123,10 @@ async def test_drain_by_request_ends_the_router_as_a_signal_does() -> None:
     async with running_router(FakeEngine()) as router, httpx.AsyncClient(base_url=router.admin_url) as admin:
         assert (await admin.post("/admin/v1/drain", headers=JSON)).status_code == 202
         await until_refused(router)
+
+
+async def test_a_body_that_nests_too_deeply_is_a_fault_of_the_router() -> None:
+    async with running_router(FakeEngine()) as router, httpx.AsyncClient(base_url=router.admin_url) as admin:
+        for body in ("[" * 100_000, '{"text": ' * 5_000 + "1" + "}" * 5_000):
+            answer = await admin.post("/admin/v1/routes/explain", content=body, headers=JSON)
+            assert answer.status_code == 400, answer.text

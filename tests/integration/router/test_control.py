@@ -77,6 +77,40 @@ async def test_a_declared_adapter_is_checked_staged_tested_and_served_before_the
         assert engine.seen[0].headers["x-patchbay-revision"].startswith("sql@1-")
 
 
+async def health(router: Router) -> tuple[int, int]:
+    async with httpx.AsyncClient() as http:
+        return (await http.get(f"{router.url}/healthz")).status_code, (
+            await http.get(f"{router.admin_url}/readyz")
+        ).status_code
+
+
+async def test_a_router_with_a_registry_and_only_plain_servers_is_never_ready(
+    tmp_path: Path, installation: Installation
+) -> None:
+    await promote(installation, await push(installation, 1))
+    plain = FakeEngine(plain=True)
+    async with controlled(tmp_path, plain) as leader, controlled(tmp_path, plain) as other:
+        for router in (leader, other):
+            await until(lambda router=router: router.public_app.ready)  # type: ignore[misc]
+            assert await health(router) == (200, 200)
+        plain.health = 503
+        await until(lambda: leader.fleet.view.ready == 0)
+        assert await health(leader) == (503, 503)
+
+
+async def test_a_plain_server_makes_a_router_ready_whose_own_replica_has_no_revisions_yet(
+    tmp_path: Path, installation: Installation
+) -> None:
+    await promote(installation, await push(installation, 1))
+    plain, ours = FakeEngine("plain", plain=True), FakeEngine()
+    ours.held = asyncio.Event()
+    async with controlled(tmp_path, plain, ours) as router:
+        await until(lambda: router.fleet.view.ready == 2)
+        assert await health(router) == (503, 503)
+        ours.held.set()
+        await until(lambda: router.public_app.ready)
+
+
 async def test_what_was_promoted_by_hand_survives_a_restart_of_the_router_that_declares_another(
     tmp_path: Path, installation: Installation
 ) -> None:

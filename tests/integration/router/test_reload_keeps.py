@@ -40,6 +40,8 @@ def bad_files() -> dict[str, str]:
         "both misspelt": good.replace("guard_all:", "gard_all:").replace("guards:", "gards:"),
         "tiers misspelt": good.replace("tiers:", "tier:"),
         "a key of the router misspelt": good + "prot: 80\n",
+        "guards again, empty": good + "guards: {}\n",
+        "nested deeply": good + "x: " + "[" * 100_000,
     }
 
 
@@ -52,7 +54,7 @@ async def test_no_guard_and_no_limit_goes_without_a_word_in_the_file(
         before = router.policy.policy
         for what, text in bad_files().items():
             file.write_text(text)
-            with pytest.raises(ConfigError, match=r"before|unknown key"):
+            with pytest.raises(ConfigError, match=r"before|unknown key|not valid YAML"):
                 await router.policy.reload()
             assert router.policy.policy is before, what
         file.write_text(yaml.safe_dump(GUARDED | {"guards": {}, "guard_all": [], "tiers": {}}))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from patchbay.adapters.workdir import remove_leftovers, staged, workdir
+from patchbay.adapters.workdir import remove_leftovers, staged, without_workdirs, workdir
 from patchbay.core.errors import ArtifactError
 
 _HOLDS = """
@@ -102,3 +102,20 @@ def test_a_link_and_other_folders_are_left_alone(tmp_path: Path) -> None:
     (tmp_path / "patchbay-push-mine").mkdir()
     assert remove_leftovers(tmp_path) == 0
     assert len(list(tmp_path.iterdir())) == 3
+
+
+@pytest.mark.parametrize(
+    ("told", "shown"),
+    [
+        ("R/.patchbay-work-push-a_b1/unpacked/adapter_config.json: r is 0", "adapter_config.json: r is 0"),
+        ("R/.patchbay-work-push-a1/fetched/oci/x/y.json cannot be read", "x/y.json cannot be read"),
+        ("R/.patchbay-work-upload-a1/upload.tar.gz: the member d is a link", "upload.tar.gz: the member d is a link"),
+        ("R/.patchbay-work-push-a1/unpacked holds more", "the adapter holds more"),
+        ("too long: 'R/.patchbay-work-push-a1/fetched/oci/aaa'", "too long: 'aaa'"),
+        ("R/.patchbay-work-push-a1/unpacked-x/y: z", "unpacked-x/y: z"),
+        ("oci://h/x:1 cannot be reached", "oci://h/x:1 cannot be reached"),
+    ],
+)
+def test_a_publisher_learns_where_a_server_keeps_files(tmp_path: Path, told: str, shown: str) -> None:
+    root = tmp_path / "with spaces (and more)"
+    assert without_workdirs(told.replace("R", str(root)), root) == shown

@@ -6,16 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from typer.main import get_command
 
 from patchbay.core.settings import parse_settings
+from patchbay.core.yaml_text import parse_yaml
 from patchbay.router.canary.plan import METRICS, PlanConfig, ready_plans
 from patchbay.router.cli.canary import app
 from patchbay.router.config import RouterConfig
 
 PAGE = (Path(__file__).parents[3] / "docs" / "canary.md").read_text()
-BLOCKS = [yaml.safe_load(text) for text in re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)]
+BLOCKS = [parse_yaml(text) for text in re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)]
 COMMANDS = sorted(
     {line.split("#")[0].strip() for line in re.findall(r"^patchbay canary [^`|…\n]+$", PAGE, re.MULTILINE)}
 )
