@@ -150,6 +150,7 @@ def _follow(metrics: Metrics) -> None:
     metrics.known_as("0123456789abcdef", "router-0")
     metrics.canary("sql", "sql@2", 5, 0)
     metrics.canary_evidence("sql", "sql@2", {"errors": 0.1})
+    metrics.canary_alone("default")
     for arm in ("canary", "stable"):
         metrics.canary_event(1, "sql@2", arm, 0.05, "request")
         metrics.canary_event(1, "sql@2", arm, 0.05, "errors")
