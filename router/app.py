@@ -80,7 +80,7 @@ class Router:
         self.metrics = Metrics(config.metrics_series)
         self.fleet = Fleet(created=int(time.time()))
         self.live_canaries = LiveCanaries(self.metrics, time.perf_counter, config.canary.reserved_pools)
-        self._members = Members(config, self.fleet, listed=self._listed)
+        self._members = Members(config, self.fleet, listed=self._listed, strayed=self._strayed)
         self.control = self._open_control(config)
         self.policy = PolicyHolder(config, self._access, utc_now, must_show=not is_loopback(config.host), read=read)
         self.policy.told = self._audit_reload
@@ -248,6 +248,10 @@ class Router:
 
     def _listed(self) -> Sequence[ReplicaAddress]:
         return self.control.registry.replicas() if self.control is not None else ()
+
+    def _strayed(self, name: str) -> None:
+        _log.warning("replica %s went on after the end of its answer", name)
+        self.metrics.upstream_failure(name, "protocol")
 
     def _probe(self, name: str) -> Probe:
         link = self._members.links[name]

@@ -6,6 +6,7 @@ import logging
 import socket
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
@@ -62,16 +63,24 @@ class Members:
 
     `links`: the ways to the replicas, those that have gone included as long as something is under way there.
     `lookup`: gives the addresses of a name and port; raises OSError where they cannot be had, and the last ones stay.
-    `listed`: gives the registry's replicas; raises RegistryError, and the last ones stay.
+    `listed`: gives the registry's replicas; raises RegistryError, and the last ones stay. `strayed`: is told who went
+    on after the end of an answer.
     """
 
     def __init__(
-        self, config: RouterConfig, fleet: Fleet, lookup: Lookup | None = None, listed: Listed | None = None
+        self,
+        config: RouterConfig,
+        fleet: Fleet,
+        lookup: Lookup | None = None,
+        listed: Listed | None = None,
+        *,
+        strayed: Callable[[str], None] = lambda name: None,
     ) -> None:
         self._config = config
         self._fleet = fleet
         self._lookup = lookup or _resolve
         self._listed = listed
+        self._strayed = strayed
         self._threads = Threads("members", 1)
         self._found: dict[str, Sequence[str]] = {}
         self._known: Sequence[ReplicaAddress] = ()
@@ -150,7 +159,10 @@ class Members:
 
     def _link(self, member: Member) -> Link:
         client = ReplicaClient(
-            member.url, connect_timeout_s=self._config.connect_timeout_s, read_timeout_s=self._config.read_timeout_s
+            member.url,
+            connect_timeout_s=self._config.connect_timeout_s,
+            read_timeout_s=self._config.read_timeout_s,
+            on_stray=partial(self._strayed, member.name),
         )
         if self._open:
             client.start()

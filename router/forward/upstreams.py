@@ -172,7 +172,7 @@ class Upstreams:
             finally:
                 self._left(name)
             raise
-        return Attempt(replica, answer, began_s, lambda good: self._left(name, good=good))
+        return Attempt(replica, answer, began_s, lambda good: self._ended(name, answer, began_s, good=good))
 
     def began(self, exchange: Exchange, attempt: Attempt, *, midway: bool = False) -> None:
         """Notes that a replica has begun to answer a request, or, `midway`, to go on with its answer."""
@@ -236,6 +236,12 @@ class Upstreams:
         fall = self.healths.fell(replica.name, began_s, case.kind, company)
         case.deaths += 1
         self.suspects.died(case, Death(replica.name, fall.at_s, silent, midway, fall.company, fall.sound))
+
+    def _ended(self, name: str, answer: Answer, began_s: float, *, good: bool) -> None:
+        """An attempt is over. Whoever went on after its answer's end gave a whole one, and failed all the same."""
+        self._left(name, good=good and not answer.strayed)
+        if answer.strayed:
+            self.healths.failed(name, "failure", began_s)
 
     def _left(self, name: str, *, good: bool = False) -> None:
         self.in_flight[name] -= 1

@@ -153,30 +153,37 @@ class Request:
 
 class Reply:
     """The answer to one request. `started`: whether its head is out; `status`: HTTP's, 0 before that; `finished`:
-    whether it is whole; `flow`: what it is made from, held back while the client does not read."""
+    whether it is whole; `flow`: what it is made from, held back while the client does not read.
 
-    __slots__ = ("_chunked", "_keep", "_request", "_silent", "_wire", "finished", "flow", "started", "status")
+    No more goes out than its head says: what would follow would pass for the answer to another request.
+    """
+
+    __slots__ = ("_chunked", "_keep", "_left", "_request", "_silent", "_wire", "finished", "flow", "started", "status")
 
     def __init__(self, request: Request, wire: Wire) -> None:
         self._request = request
         self._wire = wire
         self._chunked = self._silent = False
         self._keep = True
+        self._left: int | None = None
         self.started = self.finished = False
         self.status = 0
         self.flow: Flow | None = None
 
     def start(self, status: int, headers: Headers, *, length: int | None = None) -> None:
-        """Sends the head. Without a `length`, and without one in `headers`, the body's end shows by its framing."""
+        """Sends the head. Without a `length`, and without one in `headers`, the body's end shows by its framing. A
+        status that has no body has no length either (RFC 9110, section 8.6)."""
         request = self._request
         # A client that waits to be asked for its body will not send it now: what comes next is not that body.
         self._keep = request.keep_alive and not request.awaits_continue and not self._wire.ending
         lines = [_STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status, self._wire.date]
-        lines += [b"%b: %b\r\n" % pair for pair in headers]
-        if length is not None:
-            lines.append(b"content-length: %d\r\n" % length)
-        elif status not in _NO_BODY and header(headers, b"content-length") is None:
-            self._frame(lines)
+        lines += [b"%b: %b\r\n" % pair for pair in headers if pair[0] != b"content-length"]
+        self._left = _declared(headers) if length is None else length
+        if status not in _NO_BODY:
+            if self._left is None:
+                self._frame(lines)
+            else:
+                lines.append(b"content-length: %d\r\n" % self._left)
         if not self._keep:
             lines.append(b"connection: close\r\n")
         elif request.http10:
@@ -194,14 +201,21 @@ class Reply:
             flow.pause()
 
     def write(self, data: bytes) -> None:
-        """Sends a part of the body, which is not empty."""
-        if not self._silent:
+        """Sends a part of the body."""
+        if self._left is not None and not self._silent:
+            if len(data) > self._left:
+                data, self._keep = data[: self._left], False
+            self._left -= len(data)
+        if data and not self._silent and not self.finished:
             self._wire.write(b"%x\r\n%b\r\n" % (len(data), data) if self._chunked else data)
 
     def end(self, data: bytes = b"") -> None:
-        """Sends the last part of the body."""
-        if data:
-            self.write(data)
+        """Sends the last part of the body. One that is shorter than was said ends with the connection."""
+        if self.finished:
+            return
+        self.write(data)
+        if self._left and not self._silent:
+            self._keep = False
         if self._chunked and not self._silent:
             self._wire.write(b"0\r\n\r\n")
         self.finished = True
@@ -215,6 +229,12 @@ class Reply:
         else:
             self._chunked = True
             lines.append(b"transfer-encoding: chunked\r\n")
+
+
+def _declared(headers: Headers) -> int | None:
+    """The length that a body is said to have, None where it is not said, or cannot be read."""
+    given = header(headers, b"content-length")
+    return int(given) if given is not None and given.isdigit() else None
 
 
 App = Callable[[Request, Reply], Awaitable[None]]
