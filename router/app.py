@@ -101,7 +101,12 @@ class Router:
         self._public = Port(
             self.public_app,
             public,
-            limits=PortLimits(config.max_body_bytes, config.head_timeout_s, descriptors.for_clients()),
+            limits=PortLimits(
+                config.max_body_bytes,
+                config.head_timeout_s,
+                descriptors.for_clients(),
+                max(config.max_bodies_mib * 1024 * 1024, config.max_body_bytes),
+            ),
             shared=config.reuse_port,
             fault=self.metrics.fault,
             shed=self.metrics.connection_shed,

@@ -14,11 +14,14 @@ from typing import Literal, cast
 import httptools
 
 from patchbay.core.errors import InvalidRequest, RequestError, RequestTimeout, Unavailable, openai_body
+from patchbay.router.http.body_budget import BodyBudget
 from patchbay.router.http.request import App, Reply, Request
 from patchbay.router.http.request_head import check_head
 
 Shed = Literal["idle", "refused"]
 _HEAD_LIMIT = 64 * 1024
+# Of a head, or of what else is no body, that has come and has no end yet.
+_BESIDE_LIMIT = 4 * _HEAD_LIMIT
 _DISCARD_LIMIT = 32 * 1024 * 1024
 _ON_ITS_WAY_S = 0.5
 _MOST_LINES = 256
@@ -35,7 +38,8 @@ def date_line() -> bytes:
 
 @dataclass(slots=True)
 class Shared:
-    """What all connections of a port share. `limit_bytes`: of a request's body; `idle_s`: how long a connection may
+    """What all connections of a port share. `limit_bytes`: of a request's body; `bodies`: what all of them may hold
+    together; `idle_s`: how long a connection may
     be open without a request; `head_s`: how long a request's head may take; `ending`: whether no request is to follow
     the ones that are being answered; `closed`: set when a connection has ended; `most`: file descriptors
     for clients, of which one that is being answered takes two, its own and one to a replica; `shed`: told of each
@@ -47,6 +51,7 @@ class Shared:
     head_s: float
     most: int = 1 << 20
     shed: Callable[[Shed], None] = lambda how: None
+    bodies: BodyBudget = field(default_factory=lambda: BodyBudget(1 << 40))
     ending: bool = False
     date: bytes = field(default_factory=date_line)
     connections: "set[ClientConnection]" = field(default_factory=set)
@@ -76,7 +81,7 @@ class ClientConnection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._reading: Request | None = None
         self._url = b""
-        self._head_bytes = self._head_lines = 0
+        self._head_bytes = self._head_lines = self._beside_bytes = 0
         self._in_head = False
         self._unread = b""
         self._slicing = False
@@ -115,8 +120,10 @@ class ClientConnection(asyncio.Protocol):
             self.write(b"")
 
     def reply_ended(self, *, keep: bool) -> None:
-        """Notes that the current reply is whole. What remains of its request is read and dropped: a client may only
-        look for the answer once it has sent its body, and closing at once would reset the connection."""
+        """Notes that the current reply is whole. What remains of its request is read and dropped, for a while: a client
+        may only look for the answer once it has sent its body, and closing at once would reset the connection."""
+        if self._current is not None:
+            self._current.drop()
         if not keep or self._shared.ending:
             self._close_when_read()
 
@@ -126,8 +133,12 @@ class ClientConnection(asyncio.Protocol):
             return
         if self._in_head and now - self._since > self._shared.head_s:
             self._refuse(RequestTimeout(f"The request's head did not arrive within {self._shared.head_s:g} s."))
-        elif not self._in_head and now - self._since > self._shared.idle_s:
+        elif not self._in_head and (now - self._since > self._shared.idle_s or self._rest_is_late(now)):
             self._close()
+
+    def _rest_is_late(self, now: float) -> bool:
+        """Whether a request that was answered before its end goes on for too long."""
+        return self._reading is not None and now - self._since > self._shared.head_s
 
     @property
     def ending(self) -> bool:
@@ -166,14 +177,16 @@ class ClientConnection(asyncio.Protocol):
         self._shared.connections.discard(self)
         self._shared.idle.pop(self, None)
         self._shared.closed.set()
+        for request in filter(None, (self._current, self._reading, *self._waiting)):
+            request.drop()
         self._waiting.clear()
         self._unread = b""
-        # It refers to us: without this only the garbage collector would free what a connection had.
-        self._parser = None
         if self._current is not None and self._reply is not None and not self._reply.finished:
             self._current.gone = True
             if self._task is not None:
                 self._task.cancel()
+        # They refer to us: without this only the garbage collector would free what a connection had.
+        self._parser = self._reading = self._current = self._reply = self._task = None
 
     def pause_writing(self) -> None:
         self._blocked = True
@@ -225,19 +238,22 @@ class ClientConnection(asyncio.Protocol):
             self._without_upgrade(data[upgrade.args[0] :])
             return
         except httptools.HttpParserError as error:
-            context = error.__context__
-            told = context if isinstance(context, RequestError) else InvalidRequest("Invalid HTTP request received.")
-            self._refuse(told)
+            self._refuse(_cause_of(error))
             return
+        if self._reading is not None:
+            self._beside_bytes += len(data)
+            if self._beside_bytes > _BESIDE_LIMIT:
+                self._refuse(InvalidRequest("The request's head is too large."))
+                return
         self._next()
 
     def on_message_begin(self) -> None:
         self._in_head = True
-        self._head_bytes = self._head_lines = 0
+        self._head_bytes = self._head_lines = self._beside_bytes = 0
         self._url = b""
         if self._current is None:
             self._since = self._loop.time()
-        self._reading = Request(self._shared.limit_bytes, self.write)
+        self._reading = Request(self._shared.limit_bytes, self.write, self._shared.bodies)
 
     def on_url(self, url: bytes) -> None:
         self._count(len(url))
@@ -274,6 +290,7 @@ class ClientConnection(asyncio.Protocol):
         request = self._reading
         if request is None:
             return
+        self._beside_bytes = 0
         # Whoever awaits a 100 but sends its body anyway has sent it.
         request.awaits_continue = False
         size = request.feed(data)
@@ -322,6 +339,7 @@ class ClientConnection(asyncio.Protocol):
         try:
             await self._shared.app(request, reply)
         finally:
+            request.drop()
             self._answered(request, reply)
 
     def _answered(self, request: Request, reply: Reply) -> None:
@@ -367,3 +385,9 @@ class ClientConnection(asyncio.Protocol):
             head = b"HTTP/1.1 %d %b\r\ncontent-type: application/json\r\nconnection: close\r\n" % (error.status, reason)
             transport.write(head + b"content-length: %d\r\n\r\n" % len(body) + body)
         transport.close()
+
+
+def _cause_of(error: httptools.HttpParserError) -> RequestError:
+    """What a client is told. The error is not kept: its traceback has the frames that it came through."""
+    cause = error.__context__
+    return cause if isinstance(cause, RequestError) else InvalidRequest("Invalid HTTP request received.")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from socket import socket
 
 from patchbay.core.background import keep_running
+from patchbay.router.http.body_budget import BodyBudget
 from patchbay.router.http.connection import ClientConnection, Shared, Shed, date_line
 from patchbay.router.http.request import App
 from patchbay.router.http.takeover import hand_over
@@ -20,11 +21,13 @@ _TAKEN_S = 0.1
 
 @dataclass(frozen=True, slots=True)
 class PortLimits:
-    """What a port takes: bytes of a request's body, seconds for its head, and file descriptors for its clients."""
+    """What a port takes: bytes of a request's body, seconds for its head, file descriptors for its clients, and bytes
+    of the bodies of all requests together."""
 
     body_bytes: int
     head_timeout_s: float
     descriptors: int = 1 << 20
+    bodies_bytes: int = 1 << 40
 
 
 class Port:
@@ -45,7 +48,8 @@ class Port:
         self._fault = fault
         self._bound = bound
         self._handed_over = shared
-        self._shared = Shared(app, limits.body_bytes, _IDLE_S, limits.head_timeout_s, limits.descriptors, shed)
+        bodies = BodyBudget(limits.bodies_bytes)
+        self._shared = Shared(app, limits.body_bytes, _IDLE_S, limits.head_timeout_s, limits.descriptors, shed, bodies)
         self._stop = asyncio.Event()
         self._at_once = False
         self.up = asyncio.Event()

@@ -7,7 +7,8 @@ from typing import Protocol
 from urllib.parse import unquote
 
 from patchbay.core.asgi import Headers, header
-from patchbay.core.errors import BodyTooLarge, InvalidRequest
+from patchbay.core.errors import BodyTooLarge, InvalidRequest, Unavailable
+from patchbay.router.http.body_budget import BodyBudget
 
 _STATUS_LINES = {status.value: b"HTTP/1.1 %d %b\r\n" % (status, status.phrase.encode()) for status in HTTPStatus}
 _NO_BODY = (204, 304)
@@ -51,13 +52,17 @@ class Wire(Protocol):
 class Request:
     """A request. `path`: decoded, without the query; `headers`: names in lower case; `gone`: whether its client left.
 
-    Its parts are filled in by the connection that reads it.
+    Its parts are filled in by the connection that reads it. What is kept of its body counts to `budget`, until `drop`.
     """
 
     __slots__ = (
+        "_budget",
         "_complete",
+        "_dropped",
         "_first",
+        "_kept",
         "_limit",
+        "_over",
         "_rest",
         "_size",
         "_waiter",
@@ -72,7 +77,7 @@ class Request:
         "query",
     )
 
-    def __init__(self, limit_bytes: int, write: Callable[[bytes], None]) -> None:
+    def __init__(self, limit_bytes: int, write: Callable[[bytes], None], budget: BodyBudget) -> None:
         self.method = ""
         self.path = ""
         self.query = b""
@@ -83,6 +88,9 @@ class Request:
         self.gone = False
         self._limit = limit_bytes
         self._write = write
+        self._budget = budget
+        self._dropped = self._over = False
+        self._kept = 0
         self._first = b""
         self._rest: bytearray | None = None
         self._size = 0
@@ -100,13 +108,24 @@ class Request:
         self.path = unquote(path.decode("latin-1")) if b"%" in path else path.decode("latin-1")
 
     def feed(self, data: bytes) -> int:
-        """Takes a part of the body, and returns its size so far. What is over the limit is not kept."""
+        """Takes a part of the body, and returns its size so far. What is over a limit is not kept."""
         self._size += len(data)
-        if self._size <= self._limit:
-            self._keep(data)
-        elif self._waiter is not None:
+        if self._dropped:
+            return self._size
+        self._over = self._size <= self._limit and not self._budget.take(len(data), self._size)
+        if self._size > self._limit or self._over:
+            self.drop()
             self._wake()
+        else:
+            self._kept += len(data)
+            self._keep(data)
         return self._size
+
+    def drop(self) -> None:
+        """Forgets the body, what is still to come of it included: nobody asks for it any more."""
+        self._dropped = True
+        self._budget.give_back(self._kept)
+        self._kept, self._first, self._rest = 0, b"", None
 
     def _keep(self, data: bytes) -> None:
         # A body that comes whole is not copied. Of one in very many parts no object each is kept.
@@ -125,15 +144,20 @@ class Request:
     async def body(self, timeout_s: float) -> bytes:
         """The whole body.
 
-        Raises BodyTooLarge as soon as it is known to be, and InvalidRequest where it is not whole after `timeout_s`.
+        Raises BodyTooLarge as soon as it is known to be, Unavailable where those of all requests are, and
+        InvalidRequest where it is not whole after `timeout_s`.
         """
         if int(header(self.headers, b"content-length") or 0) > self._limit:
             raise BodyTooLarge(self._limit)
-        if not self._complete:
+        if not self._complete and not self._dropped:
             await self._wait(timeout_s)
         if self._size > self._limit:
             raise BodyTooLarge(self._limit)
-        return self._first if self._rest is None else bytes(self._rest)
+        if self._over:
+            raise Unavailable("The requests that are under way are too large together.")
+        if self._rest is not None:
+            self._first, self._rest = bytes(self._rest), None
+        return self._first
 
     async def _wait(self, timeout_s: float) -> None:
         if self.awaits_continue:
