@@ -284,6 +284,15 @@ class GuardFailed(RequestError):
     code = "guard_failed"
 
 
+class AnswerUnreadable(GuardFailed):
+    """A replica's answer is not what guards can read, so it was not let through."""
+
+    status = 502
+
+    def __init__(self, message: str = "The answer could not be read, so it was not let through.") -> None:
+        super().__init__(message)
+
+
 class NotImplementedHere(RequestError):
     """A request needs what this server does not know."""
 

@@ -9,6 +9,7 @@ import msgspec
 
 from patchbay.core.offload import Offload
 from patchbay.core.schema.compiled import Schema
+from patchbay.guards.formats.codec import readable
 from patchbay.guards.formats.sse import split, written
 from patchbay.guards.judges.judge import JudgeFailed
 from patchbay.guards.judges.llm_judge import AskModel
@@ -69,9 +70,11 @@ class Reask:
     async def whole(self, answer: dict[str, Any]) -> None:
         """Puts a second answer into `answer`, one JSON document, where that is needed and is to be had."""
         choices = answer.get("choices")
-        if not isinstance(choices, list) or len(choices) != 1:
+        if not isinstance(choices, list) or len(choices) != 1 or not isinstance(choices[0], dict):
             return
-        message = choices[0].get("message") or {}
+        message = choices[0].get("message")
+        if not isinstance(message, dict):
+            return
         text = message.get("content")
         if not isinstance(text, str) or message.get("tool_calls"):
             return
@@ -81,7 +84,8 @@ class Reask:
         message["content"] = again.text
         for name in _BESIDE:
             choices[0].pop(name, None)
-        _add_usage(answer, again)
+        with readable():
+            _add_usage(answer, again)
 
     async def events(self, events: bytes) -> bytes:
         """A stream's events, all of them, with a second answer where that is needed and is to be had."""
@@ -118,11 +122,12 @@ class Reask:
 
 def _read(events: bytes) -> tuple[list[tuple[bytes, Any]], str | None]:
     """A stream's events, and the text that they say; None where that is a call of a tool."""
-    every = list(split(events))
-    deltas = [delta for _, data in every for delta in _deltas(data)]
-    if any(delta.get("tool_calls") for delta in deltas):
-        return every, None
-    return every, "".join(delta.get("content") or "" for delta in deltas)
+    with readable():
+        every = list(split(events))
+        deltas = [delta for _, data in every for delta in _deltas(data)]
+        if any(delta.get("tool_calls") for delta in deltas):
+            return every, None
+        return every, "".join(delta.get("content") or "" for delta in deltas)
 
 
 def _deltas(data: Any) -> list[dict[str, Any]]:
@@ -132,6 +137,11 @@ def _deltas(data: Any) -> list[dict[str, Any]]:
 
 def _rewritten(every: Sequence[tuple[bytes, Any]], again: SecondAnswer) -> bytes:
     """The events with another text: all of it where it began."""
+    with readable():
+        return _with_text(every, again)
+
+
+def _with_text(every: Sequence[tuple[bytes, Any]], again: SecondAnswer) -> bytes:
     out: list[bytes] = []
     left: str | None = again.text
     for event, data in every:

@@ -7,21 +7,21 @@ from typing import Any
 import msgspec
 
 from patchbay.core.asgi import Headers
-from patchbay.core.errors import ContentFiltered, GuardFailed, InvalidRequest, RequestError
+from patchbay.core.errors import AnswerUnreadable, ContentFiltered, InvalidRequest, RequestError
 from patchbay.core.json_body import decoded, encoded
 from patchbay.core.offload import Offload
 from patchbay.guards.config import SchemaGuard
 from patchbay.guards.constrain import constrain
 from patchbay.guards.final_checks import FinalJudge, Forms, by_clients, forms_for
 from patchbay.guards.findings import Findings
-from patchbay.guards.formats.codec import Codec, StreamStopped, Used
+from patchbay.guards.formats.codec import Codec, StreamStopped, StrictCodec, Used, readable
 from patchbay.guards.formats.completions import ChoicesCodec, RequestedAnswer, prompt_results
 from patchbay.guards.formats.document import WITH_TEXT, filtered_answer
 from patchbay.guards.formats.filter import Filter
 from patchbay.guards.formats.messages import MessagesCodec
 from patchbay.guards.formats.plain_text import spoken_in
 from patchbay.guards.formats.responses import ResponsesCodec
-from patchbay.guards.formats.texts import AnswerTexts, barred_texts
+from patchbay.guards.formats.texts import MOST_TEXTS, AnswerTexts, barred_texts
 from patchbay.guards.judges.judge import TextOrigin
 from patchbay.guards.judges.judges import Judges
 from patchbay.guards.judges.panel import JudgePanel, check_judged
@@ -131,7 +131,7 @@ class GuardSession:
         """What a stream goes through. `used`: the tokens of the prompt and the answer so far; `let_go`: sends what may
         go to the client."""
         texts = self._texts(self.findings)
-        codec = self._codec(texts, used)
+        codec = StrictCodec(self._codec(texts, used))
         return Filter(codec, self._offload, let_go, lambda: texts.gathered, hard=self._forms.hard)
 
     def gate(self, way_out: Filter) -> StreamGate | None:
@@ -143,7 +143,7 @@ class GuardSession:
 
     def codec(self, used: Used) -> Codec:
         """The wire format of a stream. `used`: the tokens of the prompt and the answer so far."""
-        return self._codec(self._texts(self.findings), used)
+        return StrictCodec(self._codec(self._texts(self.findings), used))
 
     def _codec(self, texts: AnswerTexts, used: Used) -> Codec:
         if self._endpoint == "responses":
@@ -151,18 +151,14 @@ class GuardSession:
         if self._endpoint == "messages":
             return MessagesCodec(texts, used)
         usage = self._fields.get("stream_options") or {}
-        choices = self._fields.get("n")
-        count = choices if isinstance(choices, int) and choices > 0 else 1
-        prompts = self._fields.get("prompt")
-        count *= len(prompts) if isinstance(prompts, list) and prompts else 1
         wants_usage = bool(isinstance(usage, dict) and usage.get("include_usage"))
-        return ChoicesCodec(
-            texts, used, self.results, RequestedAnswer(count, usage=wants_usage, results=self.tells_results)
-        )
+        wanted = RequestedAnswer(_choices_in(self._fields), usage=wants_usage, results=self.tells_results)
+        texts.most = max(MOST_TEXTS, 8 * wanted.choices)
+        return ChoicesCodec(texts, used, self.results, wanted)
 
     async def whole(self, body: bytes) -> bytes:
-        """An answer that is one JSON document, as it may go out. Raises GuardFailed where it is none, and where it
-        could not be judged."""
+        """An answer that is one JSON document, as it may go out. Raises AnswerUnreadable where it is none, and
+        GuardFailed where it could not be judged."""
         answer = await self._offload.run_json(lambda: _document(body), len(body))
         if (again := self._reask()) is not None:
             await again.whole(answer)
@@ -237,10 +233,11 @@ class GuardSession:
 
     def _whole(self, answer: dict[str, Any], findings: Findings, *, barred: bool = False) -> bytes:
         texts = barred_texts() if barred else self._texts(findings)
-        answer = filtered_answer(self._endpoint, answer, texts)
-        if self._endpoint in ("chat_completions", "completions"):
-            self._add_results(answer)
-        return msgspec.json.encode(answer)
+        with readable():
+            answer = filtered_answer(self._endpoint, answer, texts)
+            if self._endpoint in ("chat_completions", "completions"):
+                self._add_results(answer)
+            return msgspec.json.encode(answer)
 
     def _add_results(self, answer: dict[str, Any]) -> None:
         """Says in an answer that is one document what was found, where that is asked for or the answer was ended."""
@@ -309,10 +306,19 @@ def _document(body: bytes) -> dict[str, Any]:
     try:
         answer = decoded(body)
     except InvalidRequest as error:
-        raise GuardFailed("The answer could not be read, so it was not let through.") from error
+        raise AnswerUnreadable from error
     if not isinstance(answer, dict):
-        raise GuardFailed("The answer could not be read, so it was not let through.")
+        raise AnswerUnreadable
     return answer
+
+
+def _choices_in(fields: Mapping[str, Any]) -> int:
+    """How many choices a request asks for: so many for each of its prompts, of which a list of tokens is one."""
+    number, prompts = fields.get("n"), fields.get("prompt")
+    each = number if isinstance(number, int) and number > 0 else 1
+    if not isinstance(prompts, list) or any(isinstance(part, int) for part in prompts):
+        return each
+    return each * max(1, len(prompts))
 
 
 def _marker(span: FoundSpan) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
+from patchbay.core.errors import AnswerUnreadable
 from patchbay.guards.formats.codec import StreamStopped, Used
 from patchbay.guards.formats.sse import DONE, split, written
 from patchbay.guards.formats.texts import CARRIES_TEXT, ESCAPED, NEUTRAL, AnswerTexts
@@ -21,6 +22,8 @@ _PLAIN = frozenset({"index", "finish_reason", "stop_reason", *CARRIES_TEXT})
 _WHOLE = frozenset({"name"})
 _MAIN = (("delta", "content"), ("text",))
 _MOST_BESIDE = 20_000
+# Choices that are taken where fewer were asked for.
+_MOST_UNASKED = 16
 Path = tuple[str | int, ...]
 Results = Callable[[Side], Mapping[str, Any]]
 
@@ -83,7 +86,7 @@ class ChoicesCodec:
             return self.finish() + event if event.startswith(b"data: [DONE]") else event
         choices = data.get("choices")
         if not choices:
-            return event if "choices" in data else written(self._texts.filtered(data))
+            return written(self._texts.filtered(data))
         self._last = _frame(data)
         data.pop("prompt_token_ids", None)
         kept = [one for choice in choices if (one := self._choice(choice)) is not None]
@@ -102,7 +105,7 @@ class ChoicesCodec:
 
     def _choice(self, choice: dict[str, Any]) -> dict[str, Any] | None:
         index = choice.get("index", 0)
-        known = self._choices.setdefault(index, _Choice())
+        known = self._known(index)
         if known.over:
             return None
         for name in CARRIES_TEXT:
@@ -123,6 +126,14 @@ class ChoicesCodec:
         if came and not ends and not _has_text(told):
             return None
         return {**choice, **told}
+
+    def _known(self, index: int) -> _Choice:
+        known = self._choices.get(index)
+        if known is None:
+            if len(self._choices) >= max(self._wanted, _MOST_UNASKED):
+                raise AnswerUnreadable("The answer has more choices than were asked for, so it was not let through.")
+            known = self._choices[index] = _Choice()
+        return known
 
     def _ended(self, choice: dict[str, Any]) -> dict[str, Any]:
         """A choice that a guard ends."""

@@ -5,6 +5,7 @@ Each text goes through a channel as it would on a stream, so it comes out the sa
 
 from typing import Any
 
+from patchbay.core.errors import AnswerUnreadable
 from patchbay.guards.formats.texts import CARRIES_TEXT, ESCAPED, NEUTRAL, AnswerTexts, is_main
 
 # Endpoints that answer with text. What others answer (vectors, counts) holds none.
@@ -12,7 +13,7 @@ WITH_TEXT = ("chat_completions", "completions", "responses", "messages")
 
 
 def filtered_answer(endpoint: str, answer: dict[str, Any], texts: AnswerTexts) -> dict[str, Any]:
-    """`answer` of `endpoint` with its texts filtered."""
+    """`answer` of `endpoint` with its texts filtered. Raises AnswerUnreadable, and what odd shapes raise."""
     if endpoint == "responses":
         return _response(answer, texts)
     if endpoint == "messages":
@@ -20,8 +21,10 @@ def filtered_answer(endpoint: str, answer: dict[str, Any], texts: AnswerTexts) -
     made = {name: value for name, value in answer.items() if name not in CARRIES_TEXT}
     choices = answer.get("choices")
     rest = {name: texts.filtered(value, name) for name, value in made.items() if name != "choices"}
-    if not isinstance(choices, list):
+    if choices is None:
         return rest
+    if not isinstance(choices, list):
+        raise AnswerUnreadable
     return {**rest, "choices": [_choice(choice, texts) for choice in choices]}
 
 
@@ -92,4 +95,5 @@ class _Walk:
         out = self._texts.feed(key, value, escaped=name in ESCAPED, main=main) + self._texts.finish(key)
         self.blocked = self._texts.blocked(key)
         self.changed = self.changed or self._texts.changed(key)
+        self._texts.forget(key)
         return out

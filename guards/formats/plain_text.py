@@ -6,6 +6,7 @@ For who judges an answer as a whole, not for who has to put it back together.
 from collections.abc import Hashable, Iterator, Mapping
 from typing import Any
 
+from patchbay.guards.formats.codec import readable
 from patchbay.guards.formats.texts import CARRIES_TEXT, NEUTRAL
 
 # Where an event of the Responses API says something that it may have said before, in parts.
@@ -21,14 +22,15 @@ class PlainText:
         self.length = 0
 
     def add(self, data: Any) -> None:
-        """Takes a stream's next event."""
+        """Takes a stream's next event. Raises AnswerUnreadable."""
         if not isinstance(data, dict):
             return
-        for choice, said in _new_in(self._endpoint, data):
-            self._say(choice, said)
-        for said in _again_in(self._endpoint, data):
-            if said not in self.texts.get("", ""):
-                self._say("", said)
+        with readable():
+            for choice, said in _new_in(self._endpoint, data):
+                self._say(choice, said)
+            for said in _again_in(self._endpoint, data):
+                if said not in self.texts.get("", ""):
+                    self._say("", said)
 
     def _say(self, choice: Hashable, said: str) -> None:
         self.texts[choice] = self.texts.get(choice, "") + said
@@ -36,7 +38,12 @@ class PlainText:
 
 
 def spoken_in(endpoint: str, answer: Mapping[str, Any]) -> dict[Hashable, str]:
-    """The texts of an answer that is one document, by choice."""
+    """The texts of an answer that is one document, by choice. Raises AnswerUnreadable."""
+    with readable():
+        return _spoken_in(endpoint, answer)
+
+
+def _spoken_in(endpoint: str, answer: Mapping[str, Any]) -> dict[Hashable, str]:
     choices = answer.get("choices")
     if endpoint in ("chat_completions", "completions") and isinstance(choices, list):
         said = {at: "\n".join(_strings(choice)) for at, choice in enumerate(choices)}

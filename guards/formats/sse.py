@@ -9,6 +9,9 @@ from typing import Any
 
 import msgspec
 
+from patchbay.core.errors import AnswerUnreadable
+from patchbay.core.json_body import UNREADABLE
+
 _APART = re.compile(rb"\r\n\r\n|\n\n")
 _ENCODER = msgspec.json.Encoder()
 _DECODER = msgspec.json.Decoder()
@@ -16,7 +19,8 @@ DONE = b"data: [DONE]\n\n"
 
 
 def split(events: bytes) -> Iterator[tuple[bytes, Any]]:
-    """Each event as it came, and the JSON of its data, None where that is no JSON object."""
+    """Each event as it came, and the JSON object of its data, None where it has none or is the end. Raises
+    AnswerUnreadable where its data is anything else: what cannot be read cannot be filtered."""
     for event in _APART.split(events):
         if event:
             yield event + b"\n\n", _data(event)
@@ -35,8 +39,10 @@ def _data(event: bytes) -> Any:
         lines = [line[5:].removeprefix(b" ") for line in event.splitlines() if line.startswith(b"data:")]
         text = b"\n".join(lines)
     if not text.startswith(b"{"):
+        if text.strip() not in (b"", b"[DONE]"):
+            raise AnswerUnreadable
         return None
     try:
         return _DECODER.decode(text)
-    except msgspec.DecodeError:
-        return None
+    except UNREADABLE as error:
+        raise AnswerUnreadable from error

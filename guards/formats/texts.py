@@ -4,6 +4,7 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from patchbay.core.errors import AnswerUnreadable
 from patchbay.guards.masks import Masks, Unmask
 from patchbay.guards.stream.channel import Channel, Released
 from patchbay.guards.stream.watch import WatchState
@@ -36,6 +37,8 @@ NEUTRAL = frozenset(
 )
 # What an answer has beside its text that tells the text, too.
 CARRIES_TEXT = ("logprobs", "token_ids", "prompt_logprobs", "prompt_token_ids")
+# Each has a channel, which takes some 15 kB.
+MOST_TEXTS = 1024
 # Types of parts that are not the answer itself.
 _BESIDE = ("reasoning", "summary", "thinking", "input")
 # They hold text that is itself inside JSON.
@@ -63,7 +66,8 @@ class _Text:
 
 @dataclass(slots=True)
 class AnswerTexts:
-    """`make`: makes a channel, for a text inside JSON or not; `note`: is told what was found; `masks`: what stands for
+    """`most`: how many texts there may be at a time; `make`: makes a channel, for a text inside JSON or not; `note`: is
+    told what was found; `masks`: what stands for
     what in this request; `final`: what judges its own text at its end, where anything does; `gathered`: characters that
     are still to be judged so."""
 
@@ -71,6 +75,7 @@ class AnswerTexts:
     note: Callable[[Released], None]
     masks: Masks
     final: Final | None = None
+    most: int = MOST_TEXTS
     open: dict[Hashable, _Text] = field(default_factory=dict)
     gathered: int = 0
 
@@ -79,6 +84,8 @@ class AnswerTexts:
         text."""
         known = self.open.get(key)
         if known is None:
+            if len(self.open) >= self.most:
+                raise AnswerUnreadable("The answer has too many parts, so it was not let through.")
             main = main and self.final is not None
             known = self.open[key] = _Text(self.make(escaped), Unmask(self.masks, escaped=escaped), main)
         return self._held(known, self._out(known, known.channel.feed(text)))
@@ -108,6 +115,10 @@ class AnswerTexts:
         known = self.open.get(key)
         held = self.final is not None and self.final.holds
         return known is not None and (held or known.channel.changed or known.channel.blocked)
+
+    def forget(self, key: Hashable) -> None:
+        """Drops the text called `key`, which has ended."""
+        self.open.pop(key, None)
 
     def whole(self, text: str, *, escaped: bool = False, main: bool = False) -> tuple[str, bool]:
         """A text that is whole, filtered, and whether it was blocked: the same that it would be piece by piece. What is

@@ -11,7 +11,7 @@ from patchbay.router.app import Router
 from tests.fakes.raw_replica import RawReplica, answer, chunked
 from tests.fakes.routers import running_router, until
 from tests.fakes.turns import offload
-from tests.integration.router.wire import CHAT, ask, client_of, post
+from tests.integration.router.wire import CHAT, ask, client_of, error_of, post
 
 pytestmark = pytest.mark.anyio
 WHOLE = {"id": "chatcmpl-x", "object": "chat.completion", "created": 1, "model": "demo-base"}
@@ -74,3 +74,32 @@ async def test_a_body_in_crumbs_holds_nobody_up(kind: bytes, count: int) -> None
         while not crumbling.done():
             assert (await client.post(CHAT, json=ask())).status_code == 200
         assert (await crumbling).content == text
+
+
+GUARDED = {
+    "guards": {"pii": {"kind": "rules", "sets": ["pii"], "action": "redact"}},
+    "routes": {"guarded": {"model": "demo-base", "guards": ["pii"]}},
+}
+UNREADABLE = [b'{"choices": [null]}', b'{"choices": 5}', b"[5]", b'{"choices": [{"index": {}, "text": "a"}]}', b"{"]
+
+
+@pytest.mark.parametrize("said", UNREADABLE)
+async def test_an_answer_that_guards_cannot_read_is_the_replicas_error(said: bytes) -> None:
+    async with routed(answer(said), **GUARDED) as (router, _):
+        told = await post(router, ask("guarded", user="odd"))
+        metrics = router.metrics.render().decode()
+    assert (told.status_code, error_of(told)["code"]) == (502, "guard_failed")
+    assert 'upstream_failures_total{kind="protocol",replica="raw"} 1.0' in metrics
+    assert 'faults_total{where="proxy"}' not in metrics
+
+
+@pytest.mark.parametrize("said", UNREADABLE)
+async def test_a_stream_that_guards_cannot_read_ends_with_an_error(said: bytes) -> None:
+    stream = chunked(EVENT, b"data: " + said + b"\n\n", b"data: [DONE]\n\n")
+    async with routed(stream, **GUARDED) as (router, _):
+        told = await post(router, ask("guarded", stream=True, user="odd"))
+        metrics = router.metrics.render().decode()
+    assert '"code": "guard_failed"' in told.text
+    assert "null" not in told.text.replace('"param": null', "")
+    assert 'upstream_failures_total{kind="protocol",replica="raw"} 1.0' in metrics
+    assert 'faults_total{where="proxy"}' not in metrics
