@@ -1,4 +1,4 @@
-"""The exception tree of Patchbay, and the translation of errors into OpenAI's or Anthropic's bodies and exit codes.
+"""The exception tree of Patchbay, and the translation of errors into exit codes.
 
 PatchbayError
 ├── ConfigError            a configuration that cannot be used
@@ -27,6 +27,7 @@ PatchbayError
     ├── NotImplementedHere 501
     ├── NotFinite          500, a revision (or the base) gave logits that are not finite
     ├── GuardFailed        500, a guard could not do its work, so nothing goes through
+    │   └── AnswerUnreadable    502, a replica's answer is not in its format, so no guard can read it
     ├── UpstreamFailed     502
     ├── Unavailable        503, with the seconds after which to try again
     │   └── RevisionMissing     the replica does not have the revision that its router means
@@ -34,7 +35,6 @@ PatchbayError
 """
 
 import contextlib
-import json
 import sys
 from collections.abc import Iterable, Mapping
 from typing import ClassVar
@@ -284,6 +284,15 @@ class GuardFailed(RequestError):
     code = "guard_failed"
 
 
+class AnswerUnreadable(GuardFailed):
+    """A replica's answer is not in its format, so no guard can read it."""
+
+    status = 502
+
+    def __init__(self, message: str = "The answer could not be read, so it was not let through.") -> None:
+        super().__init__(message)
+
+
 class NotImplementedHere(RequestError):
     """A request needs what this server does not know."""
 
@@ -324,59 +333,6 @@ class DeadlineExceeded(RequestError):
     status = 504
     error_type = "server_error"
     code = "deadline_exceeded"
-
-
-_ANTHROPIC_TYPES = {
-    400: "invalid_request_error",
-    401: "authentication_error",
-    403: "permission_error",
-    404: "not_found_error",
-    413: "request_too_large",
-    429: "rate_limit_error",
-    503: "overloaded_error",
-    504: "timeout_error",
-}
-
-
-def anthropic_body(error: RequestError) -> bytes:
-    """Makes the JSON body that Anthropic's clients expect of `error`, UTF-8 encoded."""
-    return anthropic_error_body(str(error), status=error.status)
-
-
-def anthropic_error_body(message: str, *, status: int) -> bytes:
-    """Makes an error body in Anthropic's shape, UTF-8 encoded.
-
-    Source: https://docs.anthropic.com/en/api/errors and the `anthropic` package's `ErrorResponse`.
-    """
-    other = "api_error" if status >= 500 else "invalid_request_error"
-    fields = {"type": _ANTHROPIC_TYPES.get(status, other), "message": message}
-    return json.dumps({"type": "error", "error": fields}, ensure_ascii=False).encode()
-
-
-def openai_body(error: RequestError) -> bytes:
-    """Makes the JSON body that OpenAI's clients expect of `error`, UTF-8 encoded."""
-    inner = None
-    if isinstance(error, ContentFiltered) and error.results is not None:
-        inner = {"code": "ResponsibleAIPolicyViolation", "content_filter_result": error.results}
-    return openai_error_body(str(error), error_type=error.shown_type, param=error.param, code=error.code, inner=inner)
-
-
-def openai_error_body(
-    message: str,
-    *,
-    error_type: str,
-    param: str | None = None,
-    code: str | None = None,
-    inner: Mapping[str, object] | None = None,
-) -> bytes:
-    """Makes an error body in OpenAI's shape, UTF-8 encoded. `inner`: Azure's `innererror`.
-
-    Source: https://platform.openai.com/docs/guides/error-codes and the `openai` package's `APIStatusError`.
-    """
-    fields: dict[str, object] = {"message": message, "type": error_type, "param": param, "code": code}
-    if inner is not None:
-        fields["innererror"] = inner
-    return json.dumps({"error": fields}, ensure_ascii=False).encode()
 
 
 def fail(error: PatchbayError) -> int:

@@ -79,11 +79,12 @@ class Reask:
     async def whole(self, answer: dict[str, Any]) -> None:
         """Puts a second answer into `answer`, one JSON document, where it is needed and there is one."""
         choices = answer.get("choices")
-        if not isinstance(choices, list) or len(choices) != 1:
+        if not isinstance(choices, list) or len(choices) != 1 or not isinstance(choices[0], dict):
             return
-        with shut():
-            message = choices[0].get("message") or {}
-            text = message.get("content")
+        message = choices[0].get("message")
+        if not isinstance(message, dict):
+            return
+        text = message.get("content")
         if not isinstance(text, str) or message.get("tool_calls"):
             return
         second = await self._second_answer(text)
@@ -92,7 +93,8 @@ class Reask:
         message["content"] = second.text
         for name in _TEXT_DETAILS:
             choices[0].pop(name, None)
-        _add_usage(answer, second)
+        with shut():
+            _add_usage(answer, second)
 
     async def events(self, events: bytes) -> bytes:
         """Returns all events of a stream, with a second answer in them where it is needed and there is one."""
@@ -131,7 +133,7 @@ class Reask:
 def _read(events: bytes) -> tuple[list[tuple[bytes, Any]], str | None]:
     """Returns a stream's events with their data, and the text in them; None for the text where they call a tool.
 
-    Raises GuardFailed where they cannot be read.
+    Raises AnswerUnreadable where they cannot be read.
     """
     with shut():
         parsed = list(split(events))
@@ -147,7 +149,15 @@ def _deltas(data: Any) -> list[dict[str, Any]]:
 
 
 def _rewritten(parsed: Sequence[tuple[bytes, Any]], second: SecondAnswer) -> bytes:
-    """Returns the events with the second answer's text, all of it in the first event that had text."""
+    """Returns the events with the second answer's text, all of it in the first event that had text.
+
+    Raises AnswerUnreadable where they are not in their format.
+    """
+    with shut():
+        return _replace_text(parsed, second)
+
+
+def _replace_text(parsed: Sequence[tuple[bytes, Any]], second: SecondAnswer) -> bytes:
     out: list[bytes] = []
     pending: str | None = second.text
     for event, data in parsed:

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from patchbay.core.asgi import Headers
-from patchbay.core.errors import ContentFiltered, GuardFailed, InvalidRequest, RequestError
+from patchbay.core.errors import AnswerUnreadable, ContentFiltered, InvalidRequest, RequestError
 from patchbay.core.json_body import decoded, encoded
 from patchbay.core.offload import Offload
 from patchbay.guards.config import SchemaGuard
@@ -22,7 +22,7 @@ from patchbay.guards.formats.messages import MessagesCodec
 from patchbay.guards.formats.plain_text import spoken_in
 from patchbay.guards.formats.responses import ResponsesCodec
 from patchbay.guards.formats.shut import ShutCodec, shut
-from patchbay.guards.formats.texts import AnswerTexts, blocked_texts
+from patchbay.guards.formats.texts import MOST_TEXTS, AnswerTexts, blocked_texts
 from patchbay.guards.judges.judge import TextOrigin
 from patchbay.guards.judges.judges import Judges
 from patchbay.guards.judges.panel import JudgePanel, check_judged
@@ -163,18 +163,14 @@ class GuardSession:
         if self._endpoint == "messages":
             return MessagesCodec(texts, used)
         options = self._fields.get("stream_options") or {}
-        choices = self._fields.get("n")
-        count = choices if isinstance(choices, int) and choices > 0 else 1
-        prompts = self._fields.get("prompt")
-        count *= len(prompts) if isinstance(prompts, list) and prompts else 1
         wants_usage = bool(isinstance(options, dict) and options.get("include_usage"))
-        return ChoicesCodec(
-            texts, used, self.results, RequestedAnswer(count, usage=wants_usage, results=self.tells_results)
-        )
+        wanted = RequestedAnswer(_count_choices(self._fields), usage=wants_usage, results=self.tells_results)
+        texts.most = max(MOST_TEXTS, 8 * wanted.choices)
+        return ChoicesCodec(texts, used, self.results, wanted)
 
     async def whole(self, body: bytes) -> bytes:
-        """Filters an answer that is one JSON document. Raises GuardFailed where it is none, and where it could not be
-        judged."""
+        """Filters an answer that is one JSON document. Raises AnswerUnreadable where it is none, and GuardFailed where
+        it could not be judged."""
         answer = await self._offload.run_json(lambda: _document(body), len(body))
         if (reask := self._reask()) is not None:
             await reask.whole(answer)
@@ -326,10 +322,19 @@ def _document(body: bytes) -> dict[str, Any]:
     try:
         answer = decoded(body)
     except InvalidRequest as error:
-        raise GuardFailed("The answer could not be read, so it was not let through.") from error
+        raise AnswerUnreadable from error
     if not isinstance(answer, dict):
-        raise GuardFailed("The answer could not be read, so it was not let through.")
+        raise AnswerUnreadable
     return answer
+
+
+def _count_choices(fields: Mapping[str, Any]) -> int:
+    """Counts the choices that a request asks for, for all of its prompts. A list of token ids is one prompt."""
+    number, prompts = fields.get("n"), fields.get("prompt")
+    each = number if isinstance(number, int) and number > 0 else 1
+    if not isinstance(prompts, list) or any(isinstance(part, int) for part in prompts):
+        return each
+    return each * max(1, len(prompts))
 
 
 def _marker(span: FoundSpan) -> str:

@@ -76,7 +76,7 @@ class Router:
         self.metrics = Metrics(config.metrics_series)
         self.fleet = Fleet(created=int(time.time()))
         self.live_canaries = LiveCanaries(self.metrics, time.perf_counter, config.canary.reserved_pools)
-        self._members = Members(config, self.fleet, listed=self._listed)
+        self._members = Members(config, self.fleet, listed=self._listed, on_stray=self._on_stray)
         self.control = self._open_control(config)
         self._names = NameCheck(self.fleet, self.control, config.adapters)
         self.policy = self._open_policy(config, read)
@@ -97,7 +97,12 @@ class Router:
         self._public = Port(
             self.public_app,
             public,
-            limits=PortLimits(config.max_body_bytes, config.head_timeout_s, descriptors.for_clients()),
+            limits=PortLimits(
+                config.max_body_bytes,
+                config.head_timeout_s,
+                descriptors.for_clients(),
+                max(config.max_bodies_mib * 1024 * 1024, config.max_body_bytes),
+            ),
             shared=config.reuse_port,
             fault=self.metrics.fault,
             shed=self.metrics.connection_shed,
@@ -271,6 +276,10 @@ class Router:
 
     def _listed(self) -> Sequence[ReplicaAddress]:
         return self.control.registry.replicas() if self.control is not None else ()
+
+    def _on_stray(self, name: str) -> None:
+        _log.warning("replica %s went on after the end of its answer", name)
+        self.metrics.upstream_failure(name, "protocol")
 
     def _probe(self, name: str) -> Probe:
         link = self._members.links[name]

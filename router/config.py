@@ -209,6 +209,8 @@ class RouterConfig(PolicyConfig):
     Asked to end, it finishes what runs for at most `drain_timeout_s` and has ended `end_timeout_s` after that: what
     hangs then is cut off. It is ended, too, where its event loop stands still for `stall_timeout_s`.
 
+    `max_bodies_mib`: what the bodies of all requests that are under way may take together; one over 64 KiB that is too
+    much is told to come again (503).
     `max_body_elements`: how many values, keys, lists and objects the JSON of a request may have in all: what it costs
     grows with them.
 
@@ -250,6 +252,7 @@ class RouterConfig(PolicyConfig):
     cors_origins: tuple[Origin, ...] = ()
     replicas: tuple[ReplicaConfig, ...] = ()
     max_body_bytes: int = Field(default=10 * 1024 * 1024, ge=1024)
+    max_bodies_mib: int = Field(default=256, ge=1)
     max_body_elements: int = Field(default=150_000, ge=1000)
     connect_timeout_s: float = Field(default=5, gt=0)
     read_timeout_s: float = Field(default=600, gt=0)

@@ -11,15 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
 from patchbay.core.asgi import Receive, Scope, Send, header
-from patchbay.core.errors import (
-    InvalidRequest,
-    MethodNotAllowed,
-    ModelNotFound,
-    NotFound,
-    RequestError,
-    Unauthorized,
-    openai_body,
-)
+from patchbay.core.error_bodies import openai_body
+from patchbay.core.errors import InvalidRequest, MethodNotAllowed, ModelNotFound, NotFound, RequestError, Unauthorized
 from patchbay.core.names import NAME_PATTERN
 from patchbay.core.replica import ReplicaStatus, RevisionStatus
 from patchbay.registry.records import FileRecord

@@ -10,8 +10,9 @@ from typing import Any
 import msgspec
 
 from patchbay.core.asgi import Message, Send, is_event_stream
+from patchbay.core.error_bodies import anthropic_error_body, openai_error_body
 from patchbay.core.error_events import Form, error_event
-from patchbay.core.errors import NotFinite, anthropic_error_body, openai_error_body
+from patchbay.core.errors import NotFinite
 
 _VALIDATION = re.compile(r"\d+ validation errors?:")
 # The event with which vLLM reports an error in the middle of a chat's stream; `late_errors` and `vllm_app` make all

@@ -12,16 +12,9 @@ from typing import Any
 import msgspec
 
 from patchbay.core.asgi import Message, Receive, Scope, Send, header, receive_body
+from patchbay.core.error_bodies import anthropic_body, openai_body
 from patchbay.core.error_events import form_of
-from patchbay.core.errors import (
-    DeadlineExceeded,
-    InvalidRequest,
-    ModelNotFound,
-    RequestError,
-    RevisionMissing,
-    anthropic_body,
-    openai_body,
-)
+from patchbay.core.errors import DeadlineExceeded, InvalidRequest, ModelNotFound, RequestError, RevisionMissing
 from patchbay.server import token_ids
 from patchbay.server.engine import EngineLora
 from patchbay.server.engine_errors import EngineErrors

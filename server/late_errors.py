@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from patchbay.core.asgi import ASGIApp, Message, Receive, Scope, Send, is_event_stream
-from patchbay.core.errors import openai_error_body
+from patchbay.core.error_bodies import openai_error_body
 
 # By path, the number of events that vLLM makes before it asks the engine: `response.created`, `response.in_progress`.
 _BEFORE_WORK = {"/v1/responses": 2}

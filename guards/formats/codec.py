@@ -25,7 +25,7 @@ class Codec(Protocol):
     def feed(self, events: bytes) -> bytes:
         """Takes whole events, and returns those that may go out now.
 
-        Raises StreamStopped, and GuardFailed where an event cannot be read.
+        Raises StreamStopped, and AnswerUnreadable where an event cannot be read.
         """
 
     def finish(self) -> bytes:

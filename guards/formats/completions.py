@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
+from patchbay.core.errors import AnswerUnreadable
 from patchbay.guards.formats.codec import StreamStopped, Used
 from patchbay.guards.formats.sse import DONE, split, written
 from patchbay.guards.formats.texts import CARRIES_TEXT, ESCAPED, NEUTRAL, AnswerTexts
@@ -24,6 +25,8 @@ _WHOLE = frozenset({"name"})
 _MAIN = (("delta", "content"), ("text",))
 # Entries of log probabilities and token ids that are kept for one choice.
 _MOST_DETAILS = 20_000
+# Choices that an answer may have where the request asks for fewer.
+_MOST_UNASKED = 16
 # A text's place in a choice: keys of objects and numbers in lists.
 Path = tuple[str | int, ...]
 # Returns the verdicts of guards on a side so far.
@@ -117,7 +120,7 @@ class ChoicesCodec:
     def _choice(self, choice: dict[str, Any]) -> dict[str, Any] | None:
         """Returns a chunk's choice as it may go out; None where nothing of it may."""
         index = choice.get("index", 0)
-        state = self._choices.setdefault(index, _Choice())
+        state = self._state_of(index)
         if state.over:
             return None
         for name in CARRIES_TEXT:
@@ -139,6 +142,15 @@ class ChoicesCodec:
         if had_text and not ends and not _has_text(filtered):
             return None
         return {**choice, **filtered}
+
+    def _state_of(self, index: int) -> _Choice:
+        """Returns the state of a choice. Raises AnswerUnreadable where the answer has too many choices."""
+        state = self._choices.get(index)
+        if state is None:
+            if len(self._choices) >= max(self._wanted_choices, _MOST_UNASKED):
+                raise AnswerUnreadable("The answer has more choices than were asked for, so it was not let through.")
+            state = self._choices[index] = _Choice()
+        return state
 
     def _ended(self, choice: dict[str, Any]) -> dict[str, Any]:
         """Returns `choice` with the end that a guard puts to it."""

@@ -5,6 +5,7 @@ Each text goes through a channel as it would on a stream, so the result is the s
 
 from typing import Any
 
+from patchbay.core.errors import AnswerUnreadable
 from patchbay.guards.formats.texts import CARRIES_TEXT, ESCAPED, NEUTRAL, AnswerTexts, is_main
 
 # Endpoints that answer with text. The answers of others (vectors, counts) hold none.
@@ -12,7 +13,10 @@ WITH_TEXT = ("chat_completions", "completions", "responses", "messages")
 
 
 def filtered_answer(endpoint: str, answer: dict[str, Any], texts: AnswerTexts) -> dict[str, Any]:
-    """Returns an answer of `endpoint` with its texts filtered by `texts`."""
+    """Returns an answer of `endpoint` with its texts filtered by `texts`.
+
+    For use in `shut()`: raises what reading raises where the answer is not in its format, and AnswerUnreadable.
+    """
     if endpoint == "responses":
         return _response(answer, texts)
     if endpoint == "messages":
@@ -20,8 +24,10 @@ def filtered_answer(endpoint: str, answer: dict[str, Any], texts: AnswerTexts) -
     fields = {name: value for name, value in answer.items() if name not in CARRIES_TEXT}
     choices = answer.get("choices")
     rest = {name: texts.filtered(value, name) for name, value in fields.items() if name != "choices"}
-    if not isinstance(choices, list):
+    if choices is None:
         return rest
+    if not isinstance(choices, list):
+        raise AnswerUnreadable
     return {**rest, "choices": [_choice(choice, texts) for choice in choices]}
 
 
@@ -98,4 +104,5 @@ class _Walk:
         out = self._texts.feed(key, value, escaped=name in ESCAPED, main=main) + self._texts.finish(key)
         self.blocked = self._texts.blocked(key)
         self.changed = self.changed or self._texts.changed(key)
+        self._texts.forget(key)
         return out

@@ -6,6 +6,7 @@ It is for judges of a whole answer; an answer cannot be put together from it aga
 from collections.abc import Hashable, Iterator, Mapping
 from typing import Any
 
+from patchbay.guards.formats.shut import shut
 from patchbay.guards.formats.texts import CARRIES_TEXT, NEUTRAL
 
 # Fields of the Responses API's events that repeat a text which may have come in deltas before.
@@ -24,14 +25,15 @@ class PlainText:
         self.length = 0
 
     def add(self, data: Any) -> None:
-        """Takes the data of a stream's next event."""
+        """Takes the data of a stream's next event. Raises AnswerUnreadable."""
         if not isinstance(data, dict):
             return
-        for choice, text in _deltas_in(self._endpoint, data):
-            self._append(choice, text)
-        for text in _repeats_in(self._endpoint, data):
-            if text not in self.texts.get("", ""):
-                self._append("", text)
+        with shut():
+            for choice, text in _deltas_in(self._endpoint, data):
+                self._append(choice, text)
+            for text in _repeats_in(self._endpoint, data):
+                if text not in self.texts.get("", ""):
+                    self._append("", text)
 
     def _append(self, choice: Hashable, text: str) -> None:
         self.texts[choice] = self.texts.get(choice, "") + text
@@ -39,7 +41,12 @@ class PlainText:
 
 
 def spoken_in(endpoint: str, answer: Mapping[str, Any]) -> dict[Hashable, str]:
-    """Returns the texts of an answer that is one document, by choice."""
+    """Returns the texts of an answer that is one document, by choice. Raises AnswerUnreadable."""
+    with shut():
+        return _spoken_in(endpoint, answer)
+
+
+def _spoken_in(endpoint: str, answer: Mapping[str, Any]) -> dict[Hashable, str]:
     choices = answer.get("choices")
     if endpoint in ("chat_completions", "completions") and isinstance(choices, list):
         texts = {number: "\n".join(_strings(choice)) for number, choice in enumerate(choices)}

@@ -4,26 +4,29 @@ import contextlib
 import logging
 from collections.abc import Iterator
 
-from patchbay.core.errors import GuardFailed
+import msgspec
+
+from patchbay.core.errors import AnswerUnreadable
 from patchbay.guards.formats.codec import Codec
 
 _log = logging.getLogger("patchbay.guards")
 # Raised where a list is in the place of an object, a number in that of a name, and so on at any depth.
-_MISREAD = (AttributeError, TypeError, ValueError, LookupError, RecursionError)
+_MISREAD = (AttributeError, TypeError, LookupError, ValueError, ArithmeticError, RecursionError, msgspec.MsgspecError)
 
 
 @contextlib.contextmanager
 def shut() -> Iterator[None]:
-    """Reads an answer in the block. Raises GuardFailed where it is not in its format."""
+    """Reads an answer in the block. Raises AnswerUnreadable where it is not in its format."""
     try:
         yield
     except _MISREAD as error:
-        _log.warning("a guard cannot read an answer", exc_info=error)
-        raise GuardFailed("The answer could not be read, so it was not let through.") from error
+        # Not the error's text, which may quote the answer.
+        _log.warning("a guard cannot read an answer: %s", type(error).__name__)
+        raise AnswerUnreadable from error
 
 
 class ShutCodec:
-    """Wraps a `Codec`: raises GuardFailed where `codec` cannot read what a replica sent."""
+    """Wraps a `Codec`: raises AnswerUnreadable where `codec` cannot read what a replica sent."""
 
     def __init__(self, codec: Codec) -> None:
         self._codec = codec

@@ -1,4 +1,4 @@
-"""Server-sent events: reading and writing of whole events with JSON data. What cannot be read raises GuardFailed.
+"""Server-sent events: reading and writing of whole events with JSON data. What cannot be read raises AnswerUnreadable.
 
 Source: https://html.spec.whatwg.org/multipage/server-sent-events.html
 """
@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from patchbay.core.errors import GuardFailed, InvalidRequest
+from patchbay.core.errors import AnswerUnreadable, InvalidRequest
 from patchbay.core.json_body import decoded
 
 # An answer to the largest request may repeat the request: it has to fit.
@@ -31,7 +31,10 @@ class WholeEvents:
         self._after_cr = False
 
     def take(self, data: bytes) -> bytes:
-        """Takes the next read, and returns the events that are whole now. Raises GuardFailed where one is too large."""
+        """Takes the next read, and returns the events that are whole now.
+
+        Raises AnswerUnreadable where one is too large.
+        """
         data = self._with_lf(data)
         end = data.rfind(b"\n\n") + 2
         if end < 2:
@@ -59,7 +62,7 @@ class WholeEvents:
     def _hold(self, data: bytes) -> None:
         self._held += data
         if len(self._held) > MOST_EVENT_BYTES:
-            raise GuardFailed(f"An event of the answer is larger than {MOST_EVENT_BYTES} bytes.")
+            raise AnswerUnreadable(f"An event of the answer is larger than {MOST_EVENT_BYTES} bytes.")
 
     def _without_mark(self, events: bytes) -> bytes:
         if self._has_begun:
@@ -77,8 +80,8 @@ class WholeEvents:
 def split(events: bytes) -> Iterator[tuple[bytes, Any]]:
     """Yields each event with its data, a JSON object.
 
-    The data is None for `[DONE]`, and for an event without data, of which no text is left. Raises GuardFailed where
-    data is anything else.
+    The data is None for `[DONE]`, and for an event without data, of which no text is left. Raises AnswerUnreadable
+    where data is anything else.
     """
     for event in _with_lf(events).split(b"\n\n"):
         if event.strip(b"\n"):
@@ -106,9 +109,9 @@ def _object(text: bytes) -> dict[str, Any]:
     try:
         value = decoded(text)
     except InvalidRequest as error:
-        raise GuardFailed("An event of the answer could not be read, so it was not let through.") from error
+        raise AnswerUnreadable from error
     if not isinstance(value, dict):
-        raise GuardFailed("An event of the answer could not be read, so it was not let through.")
+        raise AnswerUnreadable
     return value
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from patchbay.core.errors import AnswerUnreadable
 from patchbay.guards.masks import Masks, Unmask
 from patchbay.guards.stream.channel import Channel, Released
 from patchbay.guards.stream.watch import WatchState
@@ -36,6 +37,8 @@ NEUTRAL = frozenset(
 )
 # Fields beside an answer's text from which the text could be read.
 CARRIES_TEXT = ("logprobs", "token_ids", "prompt_logprobs", "prompt_token_ids")
+# Each has a channel, which takes some 15 kB.
+MOST_TEXTS = 1024
 # Types of parts that are not the answer itself.
 _NOT_MAIN = ("reasoning", "summary", "thinking", "input")
 # Keys whose text is itself a JSON document.
@@ -75,24 +78,29 @@ class AnswerTexts:
     """Filters all texts of one answer, each by its key.
 
     `make`: makes a channel, for a text inside JSON or not; `note`: is called with what channels release; `masks`: the
-    masks of the request; `final`: checks the answer's own text at its end, None where nothing does; `open`: the state
-    of each text; `gathered`: the characters that `final` has still to check.
+    masks of the request; `final`: checks the answer's own text at its end, None where nothing does; `most`: the number
+    of texts that may be open at a time; `open`: the state of each text; `gathered`: the characters that `final` has
+    still to check.
     """
 
     make: Callable[[bool], Channel]
     note: Callable[[Released], None]
     masks: Masks
     final: FinalCheck | None = None
+    most: int = MOST_TEXTS
     open: dict[Hashable, _Text] = field(default_factory=dict)
     gathered: int = 0
 
     def feed(self, key: Hashable, text: str, *, escaped: bool = False, main: bool = False) -> str:
         """Takes the next piece of the text called `key`, and returns what may go out.
 
-        `escaped`: whether the text is inside JSON; `main`: whether it is the answer's own text.
+        `escaped`: whether the text is inside JSON; `main`: whether it is the answer's own text. Raises AnswerUnreadable
+        where the answer has too many texts.
         """
         state = self.open.get(key)
         if state is None:
+            if len(self.open) >= self.most:
+                raise AnswerUnreadable("The answer has too many parts, so it was not let through.")
             main = main and self.final is not None
             state = self.open[key] = _Text(self.make(escaped), Unmask(self.masks, escaped=escaped), main)
         return self._gather(state, self._unmask(state, state.channel.feed(text)))
@@ -122,6 +130,10 @@ class AnswerTexts:
         state = self.open.get(key)
         may_repair = self.final is not None and self.final.holds
         return state is not None and (may_repair or state.channel.changed or state.channel.blocked)
+
+    def forget(self, key: Hashable) -> None:
+        """Drops the state of the text called `key`, which has ended."""
+        self.open.pop(key, None)
 
     def whole(self, text: str, *, escaped: bool = False, main: bool = False) -> tuple[str, bool]:
         """Filters a text that is whole, with the same result as piece by piece. What is found is not noted.

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
 from patchbay.core.asgi import ASGIApp, Message, Receive, Scope, Send
+from patchbay.core.error_bodies import openai_body
 from patchbay.core.errors import (
     ConfigError,
     InvalidRequest,
@@ -21,7 +22,6 @@ from patchbay.core.errors import (
     NotFound,
     RequestError,
     UpstreamFailed,
-    openai_body,
 )
 from patchbay.core.thread_pools import Threads
 from patchbay.router.admin.adapters import add_adapters

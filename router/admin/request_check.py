@@ -4,7 +4,8 @@ Health is open to whoever asks: probes come by any name.
 """
 
 from patchbay.core.asgi import ASGIApp, Receive, Scope, Send
-from patchbay.core.errors import RequestError, openai_body
+from patchbay.core.error_bodies import openai_body
+from patchbay.core.errors import RequestError
 from patchbay.router.http.origin_check import OriginCheck, check_change, check_site
 
 _HEALTH = ("/healthz", "/readyz")

@@ -5,6 +5,7 @@ import logging
 import socket
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
@@ -63,16 +64,24 @@ class Members:
 
     `links`: the ways to the replicas, by name, with those that have gone as long as something is under way there.
     `lookup`: gives the addresses of a host name and port; where it raises OSError, the last ones stay. `listed`: gives
-    the registry's replicas; where it raises RegistryError, the last ones stay.
+    the registry's replicas; where it raises RegistryError, the last ones stay. `on_stray`: called with the name of a
+    replica that sends bytes after the end of an answer.
     """
 
     def __init__(
-        self, config: RouterConfig, fleet: Fleet, lookup: Lookup | None = None, listed: Listed | None = None
+        self,
+        config: RouterConfig,
+        fleet: Fleet,
+        lookup: Lookup | None = None,
+        listed: Listed | None = None,
+        *,
+        on_stray: Callable[[str], None] = lambda name: None,
     ) -> None:
         self._config = config
         self._fleet = fleet
         self._lookup = lookup or _resolve
         self._listed = listed
+        self._on_stray = on_stray
         self._threads = Threads("members", 1)
         self._addresses: dict[str, Sequence[str]] = {}
         self._registered: Sequence[ReplicaAddress] = ()
@@ -153,7 +162,10 @@ class Members:
 
     def _link(self, member: Member) -> Link:
         client = ReplicaClient(
-            member.url, connect_timeout_s=self._config.connect_timeout_s, read_timeout_s=self._config.read_timeout_s
+            member.url,
+            connect_timeout_s=self._config.connect_timeout_s,
+            read_timeout_s=self._config.read_timeout_s,
+            on_stray=partial(self._on_stray, member.name),
         )
         if self._open:
             client.start()

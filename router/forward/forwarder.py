@@ -10,7 +10,7 @@ import random
 from collections.abc import Callable
 from dataclasses import replace
 
-from patchbay.core.errors import ModelNotFound, RateLimited, RequestError, Unavailable, UpstreamFailed
+from patchbay.core.errors import AnswerUnreadable, ModelNotFound, RateLimited, RequestError, Unavailable, UpstreamFailed
 from patchbay.router.config import RouterConfig
 from patchbay.router.fleet.fleet import Fleet
 from patchbay.router.fleet.names import resolve
@@ -219,6 +219,9 @@ class Forwarder:
             await exchange.relay.run(attempt.answer, exchange.extra, ends_with_done=ends_with_done)
         except ReplicaFailure as error:
             self._upstreams.failed(exchange, attempt, error)
+            raise
+        except AnswerUnreadable:
+            self._metrics.upstream_failure(attempt.replica.name, "protocol")
             raise
 
     async def _back_off(self, tries: int) -> None:

@@ -12,8 +12,9 @@ from typing import Any
 import msgspec
 
 from patchbay.core.asgi import Headers
+from patchbay.core.error_bodies import anthropic_body, openai_body
 from patchbay.core.error_events import Form, error_event
-from patchbay.core.errors import GuardFailed, RequestError, anthropic_body, openai_body
+from patchbay.core.errors import AnswerUnreadable, RequestError
 from patchbay.guards.formats.codec import StreamStopped
 from patchbay.guards.formats.filter import Filter
 from patchbay.guards.formats.sse import WholeEvents
@@ -91,8 +92,8 @@ class Relay:
         """Passes `answer` on with `extra` headers added.
 
         `ends_with_done`: whether an event stream is only whole with a last `data: [DONE]`. Raises ReplicaFailure where
-        the answer is not whole: then `resume` can go on with a stream, or `fail` tells the client. Raises GuardFailed
-        where a document is too large for guards.
+        the answer is not whole: then `resume` can go on with a stream, or `fail` tells the client. Raises
+        AnswerUnreadable where a document is too large for guards, or not in its format.
         """
         if self.cleared is not None:
             await self.cleared
@@ -167,7 +168,7 @@ class Relay:
         """Passes on an answer that is one document, once the guards have seen all of it."""
         await answer.gather(_DOCUMENT_LIMIT)
         if not answer.whole:
-            raise GuardFailed(f"The answer is larger than {_DOCUMENT_LIMIT} bytes, so it was not let through.")
+            raise AnswerUnreadable(f"The answer is larger than {_DOCUMENT_LIMIT} bytes, so it was not let through.")
         self._last = answer.take()
         body = await guard_session.whole(self._last)
         headers = [pair for pair in answer.headers if pair[0] != b"content-length"]

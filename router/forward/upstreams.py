@@ -187,7 +187,7 @@ class Upstreams:
             finally:
                 self._release(name)
             raise
-        return Attempt(replica, answer, began_s, lambda good: self._release(name, good=good))
+        return Attempt(replica, answer, began_s, lambda good: self._end(name, answer, began_s, good=good))
 
     def began(self, exchange: Exchange, attempt: Attempt, *, midway: bool = False) -> None:
         """Notes that a replica began to answer a request, or, `midway`, to continue its answer."""
@@ -258,6 +258,13 @@ class Upstreams:
         death = self.healths.died(replica.name, began_s, case.kind, concurrent)
         case.deaths += 1
         self.suspects.died(case, Death(replica.name, death.at_s, silent, midway, death.concurrent, death.sound))
+
+    def _end(self, name: str, answer: Answer, began_s: float, *, good: bool) -> None:
+        """Notes that an attempt is over. A replica that sends bytes after the end of its answer has failed, even though
+        the answer is whole."""
+        self._release(name, good=good and not answer.strayed)
+        if answer.strayed:
+            self.healths.failed(name, "failure", began_s)
 
     def _release(self, name: str, *, good: bool = False) -> None:
         self.in_flight[name] -= 1

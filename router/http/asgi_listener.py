@@ -13,7 +13,8 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from patchbay.core.errors import InvalidRequest, StartError, openai_body
+from patchbay.core.error_bodies import openai_body
+from patchbay.core.errors import InvalidRequest, StartError
 from patchbay.core.port_owner import whose_port
 from patchbay.router.http.takeover import share_port
 

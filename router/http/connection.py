@@ -13,12 +13,16 @@ from typing import Literal, cast
 
 import httptools
 
-from patchbay.core.errors import InvalidRequest, RequestError, RequestTimeout, Unavailable, openai_body
+from patchbay.core.error_bodies import openai_body
+from patchbay.core.errors import InvalidRequest, RequestError, RequestTimeout, Unavailable
+from patchbay.router.http.body_budget import BodyBudget
 from patchbay.router.http.request import App, Reply, Request
 from patchbay.router.http.request_head import check_head
 
 Shed = Literal["idle", "refused"]
 _HEAD_LIMIT = 64 * 1024
+# For a head, or trailers, without an end, however they are cut.
+_NON_BODY_LIMIT = 4 * _HEAD_LIMIT
 _DISCARD_LIMIT = 32 * 1024 * 1024
 # Time for a request that a client sent just before it could know that the router is ending.
 _LAST_REQUEST_S = 0.5
@@ -42,8 +46,9 @@ class Shared:
     `limit_bytes`: largest body of a request; `idle_s`: seconds that a connection may be open without a request;
     `head_s`: seconds that a request's head may take; `most`: file descriptors for clients, of which a connection that
     is being answered takes two, its own and one to a replica; `shed`: called for each connection that is closed for
-    want of descriptors; `ending`: whether no request may follow the ones that are being answered; `date`: the current
-    `date` header line; `idle`: connections without a request, the oldest first; `closed`: set when a connection ends.
+    want of descriptors; `bodies`: the budget for the bodies of all requests; `ending`: whether no request may follow
+    the ones that are being answered; `date`: the current `date` header line; `idle`: connections without a request, the
+    oldest first; `closed`: set when a connection ends.
     """
 
     app: App
@@ -52,6 +57,7 @@ class Shared:
     head_s: float
     most: int = 1 << 20
     shed: Callable[[Shed], None] = lambda how: None
+    bodies: BodyBudget = field(default_factory=lambda: BodyBudget(1 << 40))
     ending: bool = False
     date: bytes = field(default_factory=date_line)
     connections: "set[ClientConnection]" = field(default_factory=set)
@@ -84,7 +90,7 @@ class ClientConnection(asyncio.Protocol):
         self._reading: Request | None = None
         self._peer = ""
         self._url = b""
-        self._head_bytes = self._head_lines = 0
+        self._head_bytes = self._head_lines = self._non_body_bytes = 0
         self._in_head = False
         self._unread = b""
         self._slicing = False
@@ -125,9 +131,11 @@ class ClientConnection(asyncio.Protocol):
     def reply_ended(self, *, keep: bool) -> None:
         """Notes that the current reply is whole, and closes the connection where no other may follow.
 
-        What remains of the request is read and dropped first: some clients look for the answer only once they have
-        sent their body, and closing at once would reset the connection.
+        What remains of the request is read and dropped first, for a while: some clients look for the answer only once
+        they have sent their body, and closing at once would reset the connection.
         """
+        if self._current is not None:
+            self._current.drop()
         if not keep or self._shared.ending:
             self._close_when_read()
 
@@ -140,8 +148,12 @@ class ClientConnection(asyncio.Protocol):
             return
         if self._in_head and now - self._since_s > self._shared.head_s:
             self._refuse(RequestTimeout(f"The request's head did not arrive within {self._shared.head_s:g} s."))
-        elif not self._in_head and now - self._since_s > self._shared.idle_s:
+        elif not self._in_head and (now - self._since_s > self._shared.idle_s or self._is_rest_late(now)):
             self._close()
+
+    def _is_rest_late(self, now: float) -> bool:
+        """Whether a request that was answered before its end goes on for too long."""
+        return self._reading is not None and now - self._since_s > self._shared.head_s
 
     @property
     def ending(self) -> bool:
@@ -186,14 +198,16 @@ class ClientConnection(asyncio.Protocol):
         self._shared.connections.discard(self)
         self._shared.idle.pop(self, None)
         self._shared.closed.set()
+        for request in filter(None, (self._current, self._reading, *self._waiting)):
+            request.drop()
         self._waiting.clear()
         self._unread = b""
-        # The parser refers back to this object. Only the garbage collector would free such a cycle.
-        self._parser = None
         if self._current is not None and self._reply is not None and not self._reply.finished:
             self._current.gone = True
             if self._task is not None:
                 self._task.cancel()
+        # They refer back to this object. Only the garbage collector would free such cycles.
+        self._parser = self._reading = self._current = self._reply = self._task = None
 
     def pause_writing(self) -> None:
         self._blocked = True
@@ -246,19 +260,22 @@ class ClientConnection(asyncio.Protocol):
             self._without_upgrade(data[upgrade.args[0] :])
             return
         except httptools.HttpParserError as error:
-            # httptools wraps what its callbacks raise.
-            cause = error.__context__
-            self._refuse(cause if isinstance(cause, RequestError) else InvalidRequest("Invalid HTTP request received."))
+            self._refuse(_cause_of(error))
             return
+        if self._reading is not None:
+            self._non_body_bytes += len(data)
+            if self._non_body_bytes > _NON_BODY_LIMIT:
+                self._refuse(InvalidRequest("The request's head is too large."))
+                return
         self._start_next()
 
     def on_message_begin(self) -> None:
         self._in_head = True
-        self._head_bytes = self._head_lines = 0
+        self._head_bytes = self._head_lines = self._non_body_bytes = 0
         self._url = b""
         if self._current is None:
             self._since_s = self._loop.time()
-        self._reading = Request(self._shared.limit_bytes, self.write)
+        self._reading = Request(self._shared.limit_bytes, self.write, self._shared.bodies)
         self._reading.peer = self._peer
 
     def on_url(self, url: bytes) -> None:
@@ -296,6 +313,7 @@ class ClientConnection(asyncio.Protocol):
         request = self._reading
         if request is None:
             return
+        self._non_body_bytes = 0
         # A client that awaits a 100 may send its body without one. Then there is nothing left to ask for.
         request.awaits_continue = False
         size = request.feed(data)
@@ -348,6 +366,7 @@ class ClientConnection(asyncio.Protocol):
         try:
             await self._shared.app(request, reply)
         finally:
+            request.drop()
             self._request_ended(reply)
 
     def _request_ended(self, reply: Reply) -> None:
@@ -393,3 +412,10 @@ class ClientConnection(asyncio.Protocol):
             head = b"HTTP/1.1 %d %b\r\ncontent-type: application/json\r\nconnection: close\r\n" % (error.status, reason)
             transport.write(head + b"content-length: %d\r\n\r\n" % len(body) + body)
         transport.close()
+
+
+def _cause_of(error: httptools.HttpParserError) -> RequestError:
+    """Returns what the client is told. httptools wraps what its callbacks raise. The error itself is not kept: the
+    frames of its traceback refer to the connection."""
+    cause = error.__context__
+    return cause if isinstance(cause, RequestError) else InvalidRequest("Invalid HTTP request received.")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from socket import socket
 
 from patchbay.core.background import keep_running
+from patchbay.router.http.body_budget import BodyBudget
 from patchbay.router.http.connection import ClientConnection, Shared, Shed, date_line
 from patchbay.router.http.request import App
 from patchbay.router.http.takeover import hand_over
@@ -21,11 +22,12 @@ _ACCEPT_REST_S = 0.1
 @dataclass(frozen=True, slots=True)
 class PortLimits:
     """Limits of a port. `body_bytes`: largest body of a request; `head_timeout_s`: time for a request's head, in
-    seconds; `descriptors`: file descriptors for its clients."""
+    seconds; `descriptors`: file descriptors for its clients; `bodies_bytes`: the bodies of all requests together."""
 
     body_bytes: int
     head_timeout_s: float
     descriptors: int = 1 << 20
+    bodies_bytes: int = 1 << 40
 
 
 class Port:
@@ -48,7 +50,8 @@ class Port:
         self._fault = fault
         self._bound = bound
         self._is_shared = shared
-        self._shared = Shared(app, limits.body_bytes, _IDLE_S, limits.head_timeout_s, limits.descriptors, shed)
+        bodies = BodyBudget(limits.bodies_bytes)
+        self._shared = Shared(app, limits.body_bytes, _IDLE_S, limits.head_timeout_s, limits.descriptors, shed, bodies)
         self._stop = asyncio.Event()
         self._at_once = False
         self.up = asyncio.Event()

@@ -7,7 +7,8 @@ from typing import Protocol
 from urllib.parse import unquote
 
 from patchbay.core.asgi import Headers, header
-from patchbay.core.errors import BodyTooLarge, InvalidRequest
+from patchbay.core.errors import BodyTooLarge, InvalidRequest, Unavailable
+from patchbay.router.http.body_budget import BodyBudget
 
 _STATUS_LINES = {status.value: b"HTTP/1.1 %d %b\r\n" % (status, status.phrase.encode()) for status in HTTPStatus}
 _NO_BODY = (204, 304)
@@ -53,15 +54,19 @@ class Request:
 
     `path`: decoded, without the query; `headers`: names in lower case; `gone`: whether its client left;
     `awaits_continue`: whether its client sends the body only after a `100 Continue`; `peer`: the address that it came
-    from, empty where that is not known. `limit_bytes`: the largest body;
-    `write`: sends bytes to the client.
+    from, empty where that is not known. `limit_bytes`: the largest body; `write`: sends bytes to the client; `budget`:
+    what is kept of the body counts to it, until `drop`.
     """
 
     __slots__ = (
+        "_budget",
         "_complete",
+        "_dropped",
         "_first_part",
         "_joined",
+        "_kept_bytes",
         "_limit",
+        "_over_budget",
         "_size",
         "_waiter",
         "_write",
@@ -76,7 +81,7 @@ class Request:
         "query",
     )
 
-    def __init__(self, limit_bytes: int, write: Callable[[bytes], None]) -> None:
+    def __init__(self, limit_bytes: int, write: Callable[[bytes], None], budget: BodyBudget) -> None:
         self.method = ""
         self.path = ""
         self.query = b""
@@ -88,6 +93,9 @@ class Request:
         self.gone = False
         self._limit = limit_bytes
         self._write = write
+        self._budget = budget
+        self._dropped = self._over_budget = False
+        self._kept_bytes = 0
         self._first_part = b""
         self._joined: bytearray | None = None
         self._size = 0
@@ -105,13 +113,24 @@ class Request:
         self.path = unquote(path.decode("latin-1")) if b"%" in path else path.decode("latin-1")
 
     def feed(self, data: bytes) -> int:
-        """Takes a part of the body and returns the body's size so far, in bytes. Keeps nothing beyond the limit."""
+        """Takes a part of the body and returns the body's size so far, in bytes. Keeps nothing beyond a limit."""
         self._size += len(data)
-        if self._size <= self._limit:
-            self._keep(data)
-        elif self._waiter is not None:
+        if self._dropped:
+            return self._size
+        self._over_budget = self._size <= self._limit and not self._budget.take(len(data), self._size)
+        if self._size > self._limit or self._over_budget:
+            self.drop()
             self._wake()
+        else:
+            self._kept_bytes += len(data)
+            self._keep(data)
         return self._size
+
+    def drop(self) -> None:
+        """Forgets the body, with what is still to come of it, once it is not needed any more."""
+        self._dropped = True
+        self._budget.give_back(self._kept_bytes)
+        self._kept_bytes, self._first_part, self._joined = 0, b"", None
 
     def _keep(self, data: bytes) -> None:
         # A body that comes in one part is not copied. One of very many small parts is joined as it comes, since an
@@ -131,15 +150,20 @@ class Request:
     async def body(self, timeout_s: float) -> bytes:
         """Waits for the whole body and returns it.
 
-        Raises BodyTooLarge as soon as it is known to be, and InvalidRequest where it is not whole after `timeout_s`.
+        Raises BodyTooLarge as soon as it is known to be, Unavailable where those of all requests together are, and
+        InvalidRequest where it is not whole after `timeout_s`.
         """
         if int(header(self.headers, b"content-length") or 0) > self._limit:
             raise BodyTooLarge(self._limit)
-        if not self._complete:
+        if not self._complete and not self._dropped:
             await self._wait(timeout_s)
         if self._size > self._limit:
             raise BodyTooLarge(self._limit)
-        return self._first_part if self._joined is None else bytes(self._joined)
+        if self._over_budget:
+            raise Unavailable("The requests that are under way are too large together.")
+        if self._joined is not None:
+            self._first_part, self._joined = bytes(self._joined), None
+        return self._first_part
 
     async def _wait(self, timeout_s: float) -> None:
         if self.awaits_continue:
@@ -161,33 +185,51 @@ class Reply:
     """Reply to one request: writes status, headers and body in HTTP/1.1 framing.
 
     `started`: whether its head is out; `status`: HTTP's, 0 before that; `finished`: whether it is whole; `flow`: the
-    source of its body, paused while the client does not read.
+    source of its body, paused while the client does not read. No more goes out than the head says: the client would
+    take more for the answer to another request.
     """
 
-    __slots__ = ("_chunked", "_keep", "_request", "_wire", "_without_body", "finished", "flow", "started", "status")
+    __slots__ = (
+        "_chunked",
+        "_keep",
+        "_request",
+        "_unsent",
+        "_wire",
+        "_without_body",
+        "finished",
+        "flow",
+        "started",
+        "status",
+    )
 
     def __init__(self, request: Request, wire: Wire) -> None:
         self._request = request
         self._wire = wire
         self._chunked = self._without_body = False
         self._keep = True
+        self._unsent: int | None = None
         self.started = self.finished = False
         self.status = 0
         self.flow: Flow | None = None
 
     def start(self, status: int, headers: Headers, *, length: int | None = None) -> None:
-        """Sends the head. `length`: of the body, in bytes; None where `headers` have it, or where the body is chunked
-        or ends with the connection."""
+        """Sends the head.
+
+        `length`: of the body, in bytes; None where `headers` have it, or where the body is chunked or ends with the
+        connection. A status that has no body has no length either (RFC 9110, section 8.6).
+        """
         request = self._request
         # A client that waits for `100 Continue` may send its body now or not. So the next bytes could be either that
         # body or a new request, and the connection cannot be kept.
         self._keep = request.keep_alive and not request.awaits_continue and not self._wire.ending
         lines = [_STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status, self._wire.date]
-        lines += [b"%b: %b\r\n" % pair for pair in headers]
-        if length is not None:
-            lines.append(b"content-length: %d\r\n" % length)
-        elif status not in _NO_BODY and header(headers, b"content-length") is None:
-            self._mark_end(lines)
+        lines += [b"%b: %b\r\n" % pair for pair in headers if pair[0] != b"content-length"]
+        self._unsent = _stated_length(headers) if length is None else length
+        if status not in _NO_BODY:
+            if self._unsent is None:
+                self._mark_end(lines)
+            else:
+                lines.append(b"content-length: %d\r\n" % self._unsent)
         if not self._keep:
             lines.append(b"connection: close\r\n")
         elif request.http10:
@@ -205,14 +247,22 @@ class Reply:
             flow.pause()
 
     def write(self, data: bytes) -> None:
-        """Sends a part of the body. An empty one would end a chunked body, so `data` must not be empty."""
-        if not self._without_body:
+        """Sends a part of the body, up to the length that the head says."""
+        if self._unsent is not None and not self._without_body:
+            if len(data) > self._unsent:
+                data, self._keep = data[: self._unsent], False
+            self._unsent -= len(data)
+        # An empty part would end a chunked body.
+        if data and not self._without_body and not self.finished:
             self._wire.write(b"%x\r\n%b\r\n" % (len(data), data) if self._chunked else data)
 
     def end(self, data: bytes = b"") -> None:
-        """Sends the last part of the body."""
-        if data:
-            self.write(data)
+        """Sends the last part of the body. The connection of one that is shorter than the head says is closed."""
+        if self.finished:
+            return
+        self.write(data)
+        if self._unsent and not self._without_body:
+            self._keep = False
         if self._chunked and not self._without_body:
             self._wire.write(b"0\r\n\r\n")
         self.finished = True
@@ -226,6 +276,12 @@ class Reply:
         else:
             self._chunked = True
             lines.append(b"transfer-encoding: chunked\r\n")
+
+
+def _stated_length(headers: Headers) -> int | None:
+    """Returns the body's length by the headers; None where they have none that can be read."""
+    value = header(headers, b"content-length")
+    return int(value) if value is not None and value.isdigit() else None
 
 
 App = Callable[[Request, Reply], Awaitable[None]]

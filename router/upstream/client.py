@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import ssl
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
@@ -69,6 +69,11 @@ class Answer:
         """Whether all of the body has arrived."""
         return self._connection.complete
 
+    @property
+    def strayed(self) -> bool:
+        """Whether the replica sent bytes after the end of its answer."""
+        return self._connection.strayed
+
     async def gather(self, limit: int) -> None:
         """Waits until the body is whole, or `limit` bytes of it are here. Raises ReplicaFailure."""
         await self._connection.gather(limit)
@@ -101,10 +106,18 @@ class Answer:
 class ReplicaClient:
     """HTTP client of the replica at `url`, with a pool of connections. Open it with `async with`.
 
-    `connect_timeout_s`: to open a connection; `read_timeout_s`: the longest silence of a replica that is answering.
+    `connect_timeout_s`: to open a connection; `read_timeout_s`: the longest silence of a replica that is answering;
+    `on_stray`: called where the replica sends bytes after the end of an answer.
     """
 
-    def __init__(self, url: str, *, connect_timeout_s: float, read_timeout_s: float) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        connect_timeout_s: float,
+        read_timeout_s: float,
+        on_stray: Callable[[], None] = lambda: None,
+    ) -> None:
         parts = urlsplit(url)
         self._host, self._port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
         self._tls = ssl.create_default_context() if parts.scheme == "https" else None
@@ -112,6 +125,7 @@ class ReplicaClient:
         self._host_line = f" HTTP/1.1\r\nhost: {parts.netloc}\r\n".encode("latin-1")
         self._connect_timeout_s = connect_timeout_s
         self._read_timeout_s = read_timeout_s
+        self._on_stray = on_stray
         self._idle: list[Connection] = []
         self._busy: set[Connection] = set()
         self._watch: asyncio.Task[None] | None = None
@@ -204,7 +218,7 @@ class ReplicaClient:
         try:
             async with asyncio.timeout(self._connect_timeout_s):
                 _, connection = await loop.create_connection(
-                    lambda: Connection(loop), self._host, self._port, ssl=self._tls
+                    lambda: Connection(loop, self._on_stray), self._host, self._port, ssl=self._tls
                 )
         except TimeoutError as error:
             raise ReplicaFailure("cannot connect: it took too long", kind="connect") from error

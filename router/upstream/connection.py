@@ -18,6 +18,10 @@ _HEAD_LIMIT = 256 * 1024
 _BUFFER_LIMIT = 64 * 1024
 _MAX_LINES = 1024
 _NO_BODY = (204, 304)
+# Bytes that are parsed at a time, and the parts of a body after which others have their turn on the event loop: one
+# read may hold 40,000 parts.
+_SLICE = 16 * 1024
+_MOST_PARTS = 512
 Sink = Callable[[bytes], None]
 
 
@@ -27,11 +31,17 @@ class Connection(asyncio.Protocol):
     `heard_at`: when the replica last sent anything, in the loop's time, while `is_waiting`; `idle_since`: when the last
     exchange ended; `open`: whether the connection is; `reusable`: whether another exchange may follow; `complete`:
     whether the answer's body has arrived, or there is no exchange. `status` and `headers` are the answer's, once `ask`
-    has returned.
+    has returned. `on_stray`: called once where bytes come after the end of an answer, which are dropped with the
+    connection; `strayed`: whether any came.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, on_stray: Callable[[], None] = lambda: None) -> None:
         self._loop = loop
+        self._on_stray = on_stray
+        self.strayed = False
+        self._unparsed = b""
+        self._next_turn: asyncio.Handle | None = None
+        self._reads = True
         self._transport: asyncio.Transport | None = None
         self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
         self.heard_at = self.idle_since = loop.time()
@@ -44,10 +54,12 @@ class Connection(asyncio.Protocol):
         self.headers: Headers = []
         self.complete = True
         self.reusable = False
-        self._head_bytes = 0
+        self._non_body_bytes = 0
         self._has_head = self._has_length = False
         self._paused = self._full = False
+        self._fresh: list[bytes] = []
         self._parts: list[bytes] = []
+        self._size = 0
         self._limit = _BUFFER_LIMIT
         self._sink: Sink | None = None
         self._failure: ReplicaFailure | None = None
@@ -70,7 +82,7 @@ class Connection(asyncio.Protocol):
     async def gather(self, limit: int) -> None:
         """Waits until the body is whole, or `limit` bytes of it are here. Raises ReplicaFailure."""
         self._limit = limit
-        while not self.complete and sum(map(len, self._parts)) < limit:
+        while not self.complete and self._size < limit:
             if self._failure is not None:
                 raise self._failure
             self._set_flow(full=False, paused=self._paused)
@@ -78,7 +90,7 @@ class Connection(asyncio.Protocol):
 
     def take(self) -> bytes:
         """Returns the part of the body that has arrived and was not taken yet."""
-        parts, self._parts = self._parts, []
+        parts, self._parts, self._size = self._parts, [], 0
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     async def pump(self, sink: Sink) -> None:
@@ -118,6 +130,7 @@ class Connection(asyncio.Protocol):
     def abort(self) -> None:
         """Closes the connection at once."""
         self.open = self.reusable = False
+        self._unparsed = b""
         if self._transport is not None:
             self._transport.abort()
 
@@ -125,26 +138,64 @@ class Connection(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
-        parser = self._parser
+        self.heard_at = self._loop.time()
+        self._unparsed = self._unparsed + data if self._unparsed else data
+        if self._next_turn is None:
+            self._parse_on()
+
+    def _parse_on(self) -> None:
+        """Parses what was read, up to a number of parts in each turn of the event loop, and passes the parts on."""
+        self._next_turn = None
+        if self._full or self._paused:
+            self._update_flow()
+            return
+        while self._unparsed and self.open and len(self._fresh) < _MOST_PARTS:
+            data, self._unparsed = self._unparsed[:_SLICE], self._unparsed[_SLICE:]
+            self._parse(data)
+        self._gather_fresh()
+        if self._failure is None and self._has_head and (self._parts or self.complete):
+            self._deliver()
+        self._update_flow()
+
+    def _parse(self, data: bytes) -> None:
+        parser, before = self._parser, len(self._fresh)
         # Bytes outside an exchange must not pass for the next answer.
         if self.complete or parser is None:
-            self.abort()
+            self._stray()
             return
-        self.heard_at = self._loop.time()
         try:
             parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
-            self.fail(ReplicaFailure("its answer is no sound HTTP", kind="protocol"))
+            if self.complete:
+                self._stray()
+            else:
+                self.fail(ReplicaFailure("its answer is no sound HTTP", kind="protocol"))
             return
-        if not self._has_head:
-            self._head_bytes += len(data)
-            if self._head_bytes > _HEAD_LIMIT:
-                self.fail(ReplicaFailure("its answer's head has no end", kind="protocol"))
-        elif self._parts or self.complete:
-            self._deliver()
+        # Bytes that are no body: a head, or trailers.
+        self._non_body_bytes = 0 if len(self._fresh) > before else self._non_body_bytes + len(data)
+        if self._non_body_bytes > _HEAD_LIMIT and not self.complete:
+            self.fail(ReplicaFailure("its answer's head has no end", kind="protocol"))
+
+    def _stray(self) -> None:
+        """Drops what comes after an answer's end, and the connection. The answer itself is whole."""
+        self.abort()
+        if not self.strayed:
+            self.strayed = True
+            self._on_stray()
+
+    def _gather_fresh(self) -> None:
+        if self._fresh:
+            part = self._fresh[0] if len(self._fresh) == 1 else b"".join(self._fresh)
+            self._fresh.clear()
+            self._parts.append(part)
+            self._size += len(part)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        if self._unparsed and self.open:
+            self._parse(self._unparsed)
+            self._gather_fresh()
         self.open = self.reusable = False
+        self._unparsed = b""
         # The parser refers back to this object. Only the garbage collector would free such a cycle.
         self._parser = None
         if self.complete:
@@ -157,9 +208,10 @@ class Connection(asyncio.Protocol):
             self.fail(ReplicaFailure("it closed the connection", kind="disconnect"))
 
     def on_message_begin(self) -> None:
-        # A second answer in one exchange was not asked for. It must not pass for that to the next request.
+        # A second answer in one exchange was not asked for. It must not pass for the first one's body, nor for the
+        # answer to the next request.
         if self.complete:
-            self.reusable = False
+            raise ReplicaFailure("it answered what nobody asked", kind="protocol")
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if not self._has_head:
@@ -180,7 +232,7 @@ class Connection(asyncio.Protocol):
             self.headers = []
 
     def on_body(self, data: bytes) -> None:
-        self._parts.append(data)
+        self._fresh.append(data)
 
     def on_message_complete(self) -> None:
         if self._has_head:
@@ -190,7 +242,7 @@ class Connection(asyncio.Protocol):
 
     def _deliver(self) -> None:
         if self._sink is None:
-            if sum(map(len, self._parts)) > self._limit:
+            if self._size > self._limit:
                 self._set_flow(full=True, paused=self._paused)
             self._wake(None)
             return
@@ -206,10 +258,21 @@ class Connection(asyncio.Protocol):
     def _set_flow(self, *, full: bool, paused: bool) -> None:
         """Pauses or resumes reading. `full`: whether too much has arrived that was not taken; `paused`: whether the
         client is too slow."""
-        stopped, self._full, self._paused = self._full or self._paused, full, paused
-        if stopped == (full or paused) or not self.open or self.complete or self._transport is None:
+        self._full, self._paused = full, paused
+        self._update_flow()
+
+    def _update_flow(self) -> None:
+        """Pauses or resumes the transport, and plans the parsing of what was read already in a turn of its own."""
+        stopped = self._full or self._paused
+        if not self.open or self._transport is None:
             return
-        if stopped:
+        if self._unparsed and not stopped and self._next_turn is None:
+            self._next_turn = self._loop.call_soon(self._parse_on)
+        reads = not stopped and not self._unparsed
+        if reads == self._reads:
+            return
+        self._reads = reads
+        if reads:
             # The silence while nobody read is not the replica's.
             self.heard_at = self._loop.time()
             self._transport.resume_reading()

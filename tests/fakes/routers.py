@@ -13,15 +13,16 @@ from pydantic import SecretStr
 from patchbay.router.app import Router
 from patchbay.router.config import ReplicaConfig, RouterConfig
 from tests.fakes.engine import FakeEngine
+from tests.fakes.raw_replica import RawReplica
 from tests.fakes.turns import starting
 
 
 @asynccontextmanager
-async def running_router(*engines: FakeEngine, **settings: Any) -> AsyncIterator[Router]:
+async def running_router(*engines: FakeEngine | RawReplica, **settings: Any) -> AsyncIterator[Router]:
     """A router in front of `engines` (started here where they are not), on free ports. `settings`: RouterConfig's."""
     async with AsyncExitStack() as stack:
         for engine in engines:
-            if not engine.port:
+            if isinstance(engine, FakeEngine) and not engine.port:
                 await stack.enter_async_context(engine.running_server())
         with starting():
             router = Router(router_config(*engines, **settings))
@@ -36,7 +37,7 @@ async def running_router(*engines: FakeEngine, **settings: Any) -> AsyncIterator
             await running
 
 
-def router_config(*engines: FakeEngine, **settings: Any) -> RouterConfig:
+def router_config(*engines: FakeEngine | RawReplica, **settings: Any) -> RouterConfig:
     """The configuration of a router in front of `engines`, on free ports, that polls fast."""
     replicas = tuple(
         ReplicaConfig(url=engine.url, name=engine.name, token=SecretStr(engine.token) if engine.token else None)

@@ -3,6 +3,7 @@ import pytest
 from patchbay.core.errors import InvalidRequest
 from patchbay.router.carry.transcript import Transcript
 from patchbay.router.forward.relay import Relay
+from patchbay.router.http.body_budget import BodyBudget
 from patchbay.router.http.request import Reply
 from patchbay.router.request.token_meter import bounded, used_by
 from patchbay.router.tenants.config import CountersConfig
@@ -28,7 +29,7 @@ class Silent:
 def relay(tail: bytes, events: int = 0) -> Relay:
     from patchbay.router.http.request import Request
 
-    made = Relay(Reply(Request(10, Silent().write), Silent()))
+    made = Relay(Reply(Request(10, Silent().write, BodyBudget(1000)), Silent()))
     made._last, made.events = tail, events  # noqa: SLF001 - an answer that has gone through
     return made
 

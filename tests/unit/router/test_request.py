@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from patchbay.core.errors import BodyTooLarge, InvalidRequest
+from patchbay.router.http.body_budget import BodyBudget
 from patchbay.router.http.request import Request
 
 pytestmark = pytest.mark.anyio
@@ -13,7 +14,7 @@ pytestmark = pytest.mark.anyio
 def request(*parts: bytes, length: int | None = None, end: bool = True) -> tuple[Request, list[bytes]]:
     """A request whose body may hold 10 bytes, and what was written to its client meanwhile."""
     written: list[bytes] = []
-    made = Request(10, written.append)
+    made = Request(10, written.append, BodyBudget(1000))
     if length is not None:
         made.headers.append((b"content-length", b"%d" % length))
     for part in parts:
