@@ -5,21 +5,17 @@ Source: RFC 9112 (HTTP/1.1); the parser is llhttp, Node's, which refuses what co
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from email.utils import formatdate
 from http import HTTPStatus
-from typing import Literal, cast
+from typing import cast
 
 import httptools
 
 from patchbay.core.error_bodies import openai_body
 from patchbay.core.errors import InvalidRequest, RequestError, RequestTimeout, Unavailable
-from patchbay.router.http.body_budget import BodyBudget
-from patchbay.router.http.request import App, Reply, Request
+from patchbay.router.http.port_state import PortState
+from patchbay.router.http.request import Reply, Request
 from patchbay.router.http.request_head import check_head
 
-Shed = Literal["idle", "refused"]
 _HEAD_LIMIT = 64 * 1024
 # For a head, or trailers, without an end, however they are cut.
 _NON_BODY_LIMIT = 4 * _HEAD_LIMIT
@@ -34,56 +30,11 @@ _SLICE = 32 * 1024
 _PIPELINE_LIMIT = 16
 
 
-def date_line() -> bytes:
-    """Makes the `date` header line of an answer that is sent now."""
-    return f"date: {formatdate(usegmt=True)}\r\n".encode()
-
-
-@dataclass(slots=True)
-class Shared:
-    """State that all connections of a port share.
-
-    `limit_bytes`: largest body of a request; `idle_s`: seconds that a connection may be open without a request;
-    `head_s`: seconds that a request's head may take; `most`: file descriptors for clients, of which a connection that
-    is being answered takes two, its own and one to a replica; `shed`: called for each connection that is closed for
-    want of descriptors; `bodies`: the budget for the bodies of all requests; `ending`: whether no request may follow
-    the ones that are being answered; `date`: the current `date` header line; `idle`: connections without a request, the
-    oldest first; `closed`: set when a connection ends.
-    """
-
-    app: App
-    limit_bytes: int
-    idle_s: float
-    head_s: float
-    most: int = 1 << 20
-    shed: Callable[[Shed], None] = lambda how: None
-    bodies: BodyBudget = field(default_factory=lambda: BodyBudget(1 << 40))
-    ending: bool = False
-    date: bytes = field(default_factory=date_line)
-    connections: "set[ClientConnection]" = field(default_factory=set)
-    idle: "dict[ClientConnection, None]" = field(default_factory=dict)
-    tasks: "set[asyncio.Task[None]]" = field(default_factory=set)
-    closed: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def make_room(self, newest: "ClientConnection") -> None:
-        """Closes idle connections, the oldest first, until the limit is kept. `newest`: the connection that asks for
-        room; it is closed only where no other is idle."""
-        # A busy connection counts twice, an idle one once.
-        while 2 * len(self.connections) - len(self.idle) > self.most:
-            oldest = next(iter(self.idle), None)
-            if oldest is None:
-                return
-            self.idle.pop(oldest)
-            self.connections.discard(oldest)
-            self.shed("refused" if oldest is newest else "idle")
-            oldest.close_for_room(refused=oldest is newest)
-
-
 class ClientConnection(asyncio.Protocol):
     """Protocol of one client connection: parses requests, runs a task for each in its turn, and writes the answers."""
 
-    def __init__(self, shared: Shared) -> None:
-        self._shared = shared
+    def __init__(self, state: PortState) -> None:
+        self._state = state
         self._loop = asyncio.get_running_loop()
         self._parser: httptools.HttpRequestParser | None = httptools.HttpRequestParser(self)
         self._transport: asyncio.Transport | None = None
@@ -105,7 +56,7 @@ class ClientConnection(asyncio.Protocol):
     @property
     def date(self) -> bytes:
         """The current `date` header line."""
-        return self._shared.date
+        return self._state.date
 
     @property
     def blocked(self) -> bool:
@@ -136,7 +87,7 @@ class ClientConnection(asyncio.Protocol):
         """
         if self._current is not None:
             self._current.drop()
-        if not keep or self._shared.ending:
+        if not keep or self._state.ending:
             self._close_when_read()
 
     def check_times(self, now: float) -> None:
@@ -146,19 +97,19 @@ class ClientConnection(asyncio.Protocol):
         """
         if self._current is not None:
             return
-        if self._in_head and now - self._since_s > self._shared.head_s:
-            self._refuse(RequestTimeout(f"The request's head did not arrive within {self._shared.head_s:g} s."))
-        elif not self._in_head and (now - self._since_s > self._shared.idle_s or self._is_rest_late(now)):
+        if self._in_head and now - self._since_s > self._state.head_s:
+            self._refuse(RequestTimeout(f"The request's head did not arrive within {self._state.head_s:g} s."))
+        elif not self._in_head and (now - self._since_s > self._state.idle_s or self._is_rest_late(now)):
             self._close()
 
     def _is_rest_late(self, now: float) -> bool:
         """Whether a request that was answered before its end goes on for too long."""
-        return self._reading is not None and now - self._since_s > self._shared.head_s
+        return self._reading is not None and now - self._since_s > self._state.head_s
 
     @property
     def ending(self) -> bool:
         """Whether no other request may follow the current one."""
-        return self._shared.ending
+        return self._state.ending
 
     def finish(self) -> None:
         """Ends the connection with its current answer.
@@ -189,15 +140,15 @@ class ClientConnection(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
         peer = transport.get_extra_info("peername")
         self._peer = str(peer[0]) if isinstance(peer, tuple) else ""
-        self._shared.connections.add(self)
-        self._shared.idle[self] = None
-        self._shared.make_room(self)
+        self._state.connections.add(self)
+        self._state.idle[self] = None
+        self._state.make_room(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
-        self._shared.connections.discard(self)
-        self._shared.idle.pop(self, None)
-        self._shared.closed.set()
+        self._state.connections.discard(self)
+        self._state.idle.pop(self, None)
+        self._state.closed.set()
         for request in filter(None, (self._current, self._reading, *self._waiting)):
             request.drop()
         self._waiting.clear()
@@ -275,7 +226,7 @@ class ClientConnection(asyncio.Protocol):
         self._url = b""
         if self._current is None:
             self._since_s = self._loop.time()
-        self._reading = Request(self._shared.limit_bytes, self.write, self._shared.bodies)
+        self._reading = Request(self._state.limit_bytes, self.write, self._state.bodies)
         self._reading.peer = self._peer
 
     def on_url(self, url: bytes) -> None:
@@ -317,7 +268,7 @@ class ClientConnection(asyncio.Protocol):
         # A client that awaits a 100 may send its body without one. Then there is nothing left to ask for.
         request.awaits_continue = False
         size = request.feed(data)
-        if size > self._shared.limit_bytes + _DISCARD_LIMIT and self._transport is not None:
+        if size > self._state.limit_bytes + _DISCARD_LIMIT and self._transport is not None:
             self._transport.close()
 
     def on_message_complete(self) -> None:
@@ -355,16 +306,16 @@ class ClientConnection(asyncio.Protocol):
             return
         if self._waiting:
             request = self._current = self._waiting.popleft()
-            self._shared.idle.pop(self, None)
-            self._shared.make_room(self)
+            self._state.idle.pop(self, None)
+            self._state.make_room(self)
             self._reply = Reply(request, self)
             self._task = self._loop.create_task(self._answer(request, self._reply))
-            self._shared.tasks.add(self._task)
-            self._task.add_done_callback(self._shared.tasks.discard)
+            self._state.tasks.add(self._task)
+            self._task.add_done_callback(self._state.tasks.discard)
 
     async def _answer(self, request: Request, reply: Reply) -> None:
         try:
-            await self._shared.app(request, reply)
+            await self._state.app(request, reply)
         finally:
             request.drop()
             self._request_ended(reply)
@@ -379,8 +330,8 @@ class ClientConnection(asyncio.Protocol):
             return
         self._task = self._reply = self._current = None
         self._since_s = self._loop.time()
-        self._shared.idle[self] = None
-        if self._shared.ending:
+        self._state.idle[self] = None
+        if self._state.ending:
             self._close_when_read()
             return
         if self._unread:

@@ -7,7 +7,8 @@ from socket import socket
 
 from patchbay.core.background import keep_running
 from patchbay.router.http.body_budget import BodyBudget
-from patchbay.router.http.connection import ClientConnection, Shared, Shed, date_line
+from patchbay.router.http.connection import ClientConnection
+from patchbay.router.http.port_state import PortState, Shed, date_line
 from patchbay.router.http.request import App
 from patchbay.router.http.takeover import hand_over
 
@@ -51,7 +52,9 @@ class Port:
         self._bound = bound
         self._is_shared = shared
         bodies = BodyBudget(limits.bodies_bytes)
-        self._shared = Shared(app, limits.body_bytes, _IDLE_S, limits.head_timeout_s, limits.descriptors, shed, bodies)
+        self._shared = PortState(
+            app, limits.body_bytes, _IDLE_S, limits.head_timeout_s, limits.descriptors, shed, bodies
+        )
         self._stop = asyncio.Event()
         self._at_once = False
         self.up = asyncio.Event()

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from patchbay.core.errors import UpstreamFailed
 from patchbay.router.forward.relay import Relay
-from patchbay.router.http.connection import ClientConnection, Shared
+from patchbay.router.http.connection import ClientConnection
+from patchbay.router.http.port_state import PortState
 from patchbay.router.http.request import Reply, Request
 from patchbay.router.upstream.client import Answer, ReplicaClient
 from patchbay.router.upstream.connection import Connection
@@ -96,7 +97,7 @@ class Proxy:
         self.strays = 0
         self.upstreams: list[Connection] = []
         self.client = Transport()
-        self.connection = ClientConnection(Shared(self.app, 1000, 60, 60))
+        self.connection = ClientConnection(PortState(self.app, 1000, 60, 60))
         self.connection.connection_made(cast(asyncio.Transport, self.client))
 
     def stray(self) -> None:

@@ -11,7 +11,8 @@ import pytest
 
 from patchbay.core.errors import RequestError, Unavailable
 from patchbay.router.http.body_budget import BodyBudget
-from patchbay.router.http.connection import ClientConnection, Shared
+from patchbay.router.http.connection import ClientConnection
+from patchbay.router.http.port_state import PortState
 from patchbay.router.http.request import App, Reply, Request
 from tests.unit.router.test_wire_cuts import Transport
 
@@ -30,7 +31,7 @@ async def settle() -> None:
 
 
 def opened(app: App, budget: BodyBudget) -> tuple[ClientConnection, Transport]:
-    connection = ClientConnection(Shared(app, LIMIT, 60, 30, bodies=budget))
+    connection = ClientConnection(PortState(app, LIMIT, 60, 30, bodies=budget))
     transport = Transport()
     connection.connection_made(cast(asyncio.Transport, transport))
     return connection, transport

@@ -5,7 +5,8 @@ from typing import Any, cast
 
 import pytest
 
-from patchbay.router.http.connection import ClientConnection, Shared
+from patchbay.router.http.connection import ClientConnection
+from patchbay.router.http.port_state import PortState
 from patchbay.router.http.request import Reply, Request
 from patchbay.router.upstream.connection import Connection
 from patchbay.router.upstream.failure import ReplicaFailure
@@ -122,7 +123,7 @@ async def answered(parts: list[bytes]) -> list[tuple[str, str, bytes, bytes]]:
         reply.start(200, [], length=2)
         reply.end(b"ok")
 
-    connection = ClientConnection(Shared(app, 1000, 60, 60))
+    connection = ClientConnection(PortState(app, 1000, 60, 60))
     transport = Transport()
     connection.connection_made(cast(asyncio.Transport, transport))
     for part in parts:
