@@ -60,6 +60,10 @@ replies = st.lists(pieces, min_size=1, max_size=7).map(b"".join)
 class Transport:
     """Keeps what is written; nothing is behind it."""
 
+    def get_extra_info(self, name: str, default: object = None) -> object:
+        """Knows nothing of the socket."""
+        return default
+
     def __init__(self) -> None:
         self.written = b""
         self.closed = False

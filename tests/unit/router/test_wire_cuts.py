@@ -27,6 +27,10 @@ TO_THE_END = b"HTTP/1.0 200 OK\r\n\r\n" + EVENTS
 class Transport:
     """Keeps what is written; nothing is behind it."""
 
+    def get_extra_info(self, name: str, default: object = None) -> object:
+        """Knows nothing of the socket."""
+        return default
+
     def __init__(self) -> None:
         self.written = b""
         self.closed = False
