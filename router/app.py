@@ -94,19 +94,7 @@ class Router:
         access = AccessLog(self._key) if config.access_log else None
         endings = Endings(self.metrics, time.perf_counter, self._tracer, access)
         self.public_app = PublicApp(self._parts(), self._members.links, endings)
-        self._public = Port(
-            self.public_app,
-            public,
-            limits=PortLimits(
-                config.max_body_bytes,
-                config.head_timeout_s,
-                descriptors.for_clients(),
-                max(config.max_bodies_mib * 1024 * 1024, config.max_body_bytes),
-            ),
-            shared=config.reuse_port,
-            fault=self.metrics.fault,
-            shed=self.metrics.connection_shed,
-        )
+        self._public = self._open_port(config, public)
         self._admin = Listener(build_admin(self._admin_parts()), admin)
         self._poller = Poller(config, self.fleet, self._probe, self.metrics)
         self._stop = asyncio.Event()
@@ -206,6 +194,21 @@ class Router:
         # Asked once it runs: the policy is opened after this.
         control.reach = self._pinned_names
         return control
+
+    def _open_port(self, config: RouterConfig, public: socket) -> Port:
+        return Port(
+            self.public_app,
+            public,
+            limits=PortLimits(
+                config.max_body_bytes,
+                config.head_timeout_s,
+                descriptors.for_clients(),
+                max(config.max_bodies_mib * 1024 * 1024, config.max_body_bytes),
+            ),
+            shared=config.reuse_port,
+            fault=self.metrics.fault,
+            shed=self.metrics.connection_shed,
+        )
 
     def _admin_parts(self) -> AdminParts:
         config = self._config
