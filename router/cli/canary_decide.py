@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from patchbay.adapters.commands.session import AsJson, Config, Session, Why, opened
-from patchbay.core.errors import Conflict
+from patchbay.core.errors import ConfigError, Conflict
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -73,8 +73,15 @@ def _seen(
     from patchbay.router.cli.canary_served import served_by
 
     told = (Served.parse(document) for document in session.registry.served(_ALIVE_S).values())
-    served = next((found for found in told if found is not None), None) or served_by(config)
-    return (plan, None) if served is None else checked(plan, Subject(adapter, pool), served)
+    places: list[Served | None] = [served for served in told if served is not None]
+    fault: ConfigError | None = None
+    for served in places or [served_by(config)]:
+        try:
+            return (plan, None) if served is None else checked(plan, Subject(adapter, pool), served)
+        except ConfigError as error:
+            # Routers differ while a new configuration is being rolled out: one that can judge it is enough.
+            fault = fault or error
+    raise fault or ConfigError("No router tells what it serves.")
 
 
 def _coverage_table(coverage: "Coverage") -> "RenderableType":

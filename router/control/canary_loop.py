@@ -17,6 +17,7 @@ from patchbay.router.canary.ledger import Ledger, ledger_of
 from patchbay.router.canary.metric_coverage import Subject
 from patchbay.router.canary.phases import CanarySurroundings, evidence_of, next_phase, with_tallies
 from patchbay.router.canary.plan import PlanConfig
+from patchbay.router.canary.served import Served
 from patchbay.router.control.announcer import Announcer
 from patchbay.router.control.context import Context
 from patchbay.router.control.prometheus import NoData, PrometheusSource, Scraped
@@ -109,7 +110,8 @@ class CanaryKeeper:
         if self._prometheus is not None and record.phase in ("running", "paused"):
             await self._ask_prometheus(self._prometheus, record)
         book = await self._book(record)
-        after = await self._context.threads.work.run(self._canaries.look, record.id, self._decider(book))
+        elsewhere = await self._elsewhere(record, book.plan)
+        after = await self._context.threads.work.run(self._canaries.look, record.id, self._decider(book, elsewhere))
         if after.version != record.version:
             _log.info("canary %d of %s is %s: %s", after.id, after.name, after.phase, after.reason)
             await self._context.follower.look()
@@ -143,7 +145,15 @@ class CanaryKeeper:
         book = self._books[record.id] = _Book(plan, *opened)
         return book
 
-    def _decider(self, book: _Book) -> Decide:
+    async def _elsewhere(self, record: CanaryRecord, plan: PlanConfig) -> Sequence[Served]:
+        """What other routers serve, where a canary cannot be judged by what this one does."""
+        subject = Subject(record.adapter, record.pool)
+        if self._context.plan_fault(plan, subject) is None:
+            return ()
+        told = await self._context.threads.work.run(self._context.registry.served, ROUTER_ALIVE_S)
+        return [served for document in told.values() if (served := Served.parse(document)) is not None]
+
+    def _decider(self, book: _Book, elsewhere: Sequence[Served]) -> Decide:
         def decide(
             record: CanaryRecord, tallies: Sequence[CanaryTally], rollout: Rollout | None, stable: int | None
         ) -> LookDraft | None:
@@ -152,7 +162,8 @@ class CanaryKeeper:
                 self._books.pop(record.id, None)
                 return None
             ledger = with_tallies(book.plan, book.ledger, tallies)
-            said = next_phase(record, book.plan, ledger, tallies, self._world(record, book.plan, rollout, stable))
+            world = self._world(record, book.plan, rollout, stable, elsewhere)
+            said = next_phase(record, book.plan, ledger, tallies, world)
             if said is not None:
                 self._books[record.id] = _Book(book.plan, ledger, record.looks + 1)
             return said
@@ -160,13 +171,18 @@ class CanaryKeeper:
         return decide
 
     def _world(
-        self, record: CanaryRecord, plan: PlanConfig, rollout: Rollout | None, stable: int | None
+        self,
+        record: CanaryRecord,
+        plan: PlanConfig,
+        rollout: Rollout | None,
+        stable: int | None,
+        elsewhere: Sequence[Served],
     ) -> CanarySurroundings:
         waits = alone = None
         if record.pool is not None:
             waits, alone = self._pool_waits(record.pool), self._pool_alone(record.pool)
         warm = waits is None and alone is None and record.phase != "pending"
-        fault = self._context.plan_fault(plan, Subject(record.adapter, record.pool), warm=warm)
+        fault = self._context.plan_fault(plan, Subject(record.adapter, record.pool), warm=warm, elsewhere=elsewhere)
         blind = self._blind.get(record.id) or alone
         return CanarySurroundings(rollout, stable, self._context.utc_now(), blind, waits or alone, fault)
 

@@ -1,7 +1,7 @@
 """What the parts of the control loop share."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -11,6 +11,7 @@ from patchbay.core.thread_pools import Threads
 from patchbay.registry.registry import Registry
 from patchbay.router.canary.metric_coverage import Subject, plan_fault, tenant_fault
 from patchbay.router.canary.plan import PlanConfig
+from patchbay.router.canary.served import Served
 from patchbay.router.control.follower import Follower
 from patchbay.router.control.pinned import PinnedNames
 from patchbay.router.control.replicas import ReplicaControl
@@ -64,11 +65,18 @@ class Context:
     utc_now: Callable[[], datetime] = utc_now
     reach: Callable[[], PinnedNames] = PinnedNames
 
-    def plan_fault(self, plan: PlanConfig, subject: Subject, *, warm: bool = True) -> str | None:
+    def plan_fault(
+        self, plan: PlanConfig, subject: Subject, *, warm: bool = True, elsewhere: Sequence[Served] = ()
+    ) -> str | None:
         """Why a canary cannot be judged by its plan, None where it can: no request is within its scope, it watches what
-        nothing here counts, or its pool is not there, or the only one. `warm`: whether what replicas serve is known."""
-        served, models = self.reach().served, self.fleet.view.table if warm else None
-        fault = plan_fault(plan, subject, served, models) if served is not None else None
+        no router counts, or its pool is not there, or the only one.
+
+        `warm`: whether what replicas serve is known; `elsewhere`: what other routers serve, by one of which it may be
+        judged: their configurations differ while a new one is being rolled out.
+        """
+        own, models = self.reach().served, self.fleet.view.table if warm else None
+        faults = [plan_fault(plan, subject, served, models) for served in ((own, *elsewhere) if own else ())]
+        fault = faults[0] if all(faults) and faults else None
         return fault or tenant_fault(
             plan.scope, {DEFAULT_TENANT, *(one.name for one in self.follower.snapshot.access.tenants)}
         )

@@ -5,6 +5,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from patchbay.registry.records import RouterBeat
 from patchbay.router.canary.plan import MetricConfig, ScopeConfig
 from tests.fakes.engine import FakeEngine
 from tests.fakes.installation import Installation
@@ -57,3 +58,16 @@ async def test_a_plan_that_reaches_nobody_or_sees_nothing_is_tried(tmp_path: Pat
             # As the command does where no file tells it what is served.
             ended = await until_phase(installation, start(installation, SLOW.model_copy(update=changes)), "failed")
             assert says in ended.reason
+
+
+async def test_a_plan_that_only_another_router_can_judge_is_ended_by_the_one_that_leads(
+    tmp_path: Path, installation: Installation
+) -> None:
+    """Configurations differ while a new one is being rolled out."""
+    two_revisions(installation)
+    async with routed(tmp_path, FakeEngine()):
+        plan = SLOW.model_copy(update={"metrics": {"schema": MetricConfig()}})
+        served = {"found": {"": ["schema"]}, "votes": True, "pools": ["default"], "reserved": [], "routes": {}}
+        now = installation.registry.clock()
+        installation.registry.beat(RouterBeat("another", 1, now, now), served)
+        await until_phase(installation, start(installation, plan), "running")

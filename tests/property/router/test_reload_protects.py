@@ -139,7 +139,7 @@ def test_what_is_weaker_is_taken_without_the_word_that_the_refusal_names(name: s
         assert not losses(now, before), "the other way more is protected"
 
 
-def test_what_is_said_to_be_empty_at_its_place_is_taken(tmp_path: Path) -> None:
+def test_what_is_said_to_be_empty_at_its_place_is_refused(tmp_path: Path) -> None:
     before = policy_of(tmp_path, yaml.safe_dump(WHOLE))
     changed = copy.deepcopy(WHOLE)
     changed["routes"]["guarded"]["guards"] = []
@@ -153,7 +153,7 @@ def test_what_is_said_to_be_empty_at_its_place_is_taken(tmp_path: Path) -> None:
     "more",
     ["tiers: {}\n", "guards:\n  pii: {kind: rules, sets: [pii]}\n  pii: {kind: refusal}\n", "routes: {a: b, a: c}\n"],
 )
-def test_a_key_that_stands_twice_is_refused_with_its_place(more: str, tmp_path: Path) -> None:
+def test_a_key_that_stands_twice_takes_the_first_away(more: str, tmp_path: Path) -> None:
     text = f"tiers: {{default: {{weight: 1}}}}\n{more}"
     with pytest.raises(ConfigError, match=r"line \d, column \d+.* twice"):
         policy_of(tmp_path, text)
