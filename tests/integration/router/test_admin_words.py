@@ -30,7 +30,7 @@ def with_metrics(*names: str) -> dict[str, Any]:
         (SQL | {"plan": "carefull"}, "plan", "there is no plan 'carefull' (ready: careful, fast"),
         (SQL | {"plan": with_metrics("error")}, "plan.metrics", "there is no metric 'error' (did you mean 'errors'?)"),
         (SQL | {"plan": with_metrics("schema")}, "plan", "metrics.schema will see nothing"),
-        (SQL | {"plan": PLAN | {"steps": [{"wieght": 5}]}}, "plan.steps.0.weight", "did you mean 'weight'?"),
+        (SQL | {"plan": PLAN | {"steps": [{"wieght": 5}]}}, "plan.steps.0.wieght", "did you mean 'weight'?"),
         (SQL | {"plan": PLAN | {"alhpa": 0.1}}, "plan.alhpa", "unknown key 'plan.alhpa' (did you mean 'alpha'?)"),
         (SQL | {"revison": 2}, "revison", "unknown key 'revison' (did you mean 'revision'?)"),
         (SQL | {"revision": "two"}, "revision", "'revision': Input should be a valid integer"),
