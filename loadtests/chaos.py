@@ -204,7 +204,7 @@ def _replicas() -> list[psutil.Process]:
     for process in psutil.process_iter():
         with suppress(psutil.Error):
             line = process.cmdline()
-            if "-m" in line and line[line.index("-m") + 1 :][:1] == ["server"]:
+            if "-m" in line and line[line.index("-m") + 1 :][:1] == ["patchbay.server"]:
                 found.append(process)
     return found
 

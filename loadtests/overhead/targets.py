@@ -95,10 +95,14 @@ TARGETS = (
 
 
 def elsewhere(ours: Target, folder: Path) -> Target:
-    """`ours` as another checkout in `folder` has it."""
+    """Makes the target of `ours` as another checkout in `folder` has it."""
+    there = folder.absolute()
 
     def command(place: Place) -> list[str]:
-        return ["env", "-C", str(folder.absolute()), *ours.command(place)]
+        if (there / "src").is_dir():
+            return ["env", "-C", str(there), f"PYTHONPATH={there / 'src'}", *ours.command(place)]
+        # Before everything was imported as `patchbay.*`, the router's package lay at the top.
+        return ["env", "-C", str(there), *(part.removeprefix("patchbay.") for part in ours.command(place))]
 
     return Target(f"patchbay in {folder.name}", ours.needs, command)
 

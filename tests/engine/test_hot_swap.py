@@ -65,7 +65,7 @@ def resident_bytes(stack: Stack) -> int:
 def _is_replica_of(process: psutil.Process, stack: Stack) -> bool:
     try:
         line = process.cmdline()
-        return "server" in line and process.ppid() == stack.process.pid
+        return "patchbay.server" in line and process.ppid() == stack.process.pid
     except psutil.Error:
         return False
 
