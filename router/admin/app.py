@@ -94,6 +94,7 @@ def build_admin(parts: AdminParts) -> FastAPI:
     app.add_exception_handler(RequestError, _answer_error)
     app.add_exception_handler(RequestValidationError, _answer_validation_error)
     app.add_exception_handler(HTTPException, _answer_http_error)
+    app.add_exception_handler(UnicodeEncodeError, _answer_no_text)
     return app
 
 
@@ -243,6 +244,13 @@ async def _answer_validation_error(request: Request, error: Exception) -> Respon
     if not isinstance(error, RequestValidationError):
         raise error
     return await _answer_error(request, refused(error.errors(), body_model(request.scope.get("route"))))
+
+
+async def _answer_no_text(request: Request, error: Exception) -> Response:
+    """Answers a body with half a surrogate pair, which JSON can hold and UTF-8 cannot: whatever quotes it fails."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return await _answer_error(request, InvalidRequest("The request body has text that is no Unicode."))
 
 
 async def _answer_http_error(request: Request, error: Exception) -> Response:

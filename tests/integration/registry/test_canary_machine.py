@@ -2,6 +2,7 @@
 
 import itertools
 
+import pytest
 from hypothesis import Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
@@ -9,6 +10,8 @@ from patchbay.registry.registry import Registry
 from tests.integration.registry.canary_machine import CanaryMachine, Clock
 
 
+# A thousand transactions, most of them looks: minutes where other work runs beside it.
+@pytest.mark.timeout(900)
 def test_stable_moves_to_what_nobody_chose_and_no_evidence_promoted(url: str) -> None:
     clock, numbers = Clock(), itertools.count()
     with Registry.open(url, clock=clock) as registry:

@@ -114,6 +114,6 @@ async def test_a_shared_port_alone_serves_as_any_other_and_a_port_is_not_shared_
         assert (await post(router)).status_code == 200
         other = FakeEngine("x")
         other.port = 1
-        with pytest.raises(StartError, match="in use"):
+        with pytest.raises(StartError, match="is taken"):
             Router(router_config(other, port=int(router.url.rpartition(":")[2])))
         await until(lambda: router.public_app.in_flight == 0)
