@@ -17,6 +17,7 @@ from patchbay.router.upstream.client import Answer, ReplicaClient
 from patchbay.router.upstream.connection import Connection
 from patchbay.router.upstream.failure import ReplicaFailure
 from tests.fakes.raw_replica import answer, chunked
+from tests.fakes.transport import Transport
 from tests.property.router.test_events import cut
 
 EVIL = answer(b"PWNED!", extra=b"x-evil: 1\r\n")
@@ -55,37 +56,6 @@ pieces = st.sampled_from(
     ]
 )
 replies = st.lists(pieces, min_size=1, max_size=7).map(b"".join)
-
-
-class Transport:
-    """Keeps what is written; nothing is behind it."""
-
-    def get_extra_info(self, name: str, default: object = None) -> object:
-        """Knows nothing of the socket."""
-        return default
-
-    def __init__(self) -> None:
-        self.written = b""
-        self.closed = False
-
-    def write(self, data: bytes) -> None:
-        if not self.closed:
-            self.written += data
-
-    def writelines(self, parts: Sequence[bytes]) -> None:
-        self.write(b"".join(parts))
-
-    def is_closing(self) -> bool:
-        return self.closed
-
-    def close(self) -> None:
-        self.closed = True
-
-    abort = close
-
-    def pause_reading(self) -> None: ...
-
-    def resume_reading(self) -> None: ...
 
 
 async def settle() -> None:

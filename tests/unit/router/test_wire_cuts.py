@@ -1,7 +1,7 @@
 """The network may cut anything anywhere: what is read must not depend on where."""
 
 import asyncio
-from typing import Any, cast
+from typing import cast
 
 import pytest
 
@@ -10,6 +10,7 @@ from patchbay.router.http.port_state import PortState
 from patchbay.router.http.request import Reply, Request
 from patchbay.router.upstream.connection import Connection
 from patchbay.router.upstream.failure import ReplicaFailure
+from tests.fakes.transport import Transport
 
 pytestmark = pytest.mark.anyio
 
@@ -22,36 +23,6 @@ CHUNKED = (
 SIZED = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%b" % (len(EVENTS), EVENTS)
 CONTINUED = b"HTTP/1.1 100 Continue\r\n\r\n" + SIZED
 TO_THE_END = b"HTTP/1.0 200 OK\r\n\r\n" + EVENTS
-
-
-class Transport:
-    """Keeps what is written; nothing is behind it."""
-
-    def get_extra_info(self, name: str, default: object = None) -> object:
-        """Knows nothing of the socket."""
-        return default
-
-    def __init__(self) -> None:
-        self.written = b""
-        self.closed = False
-
-    def write(self, data: bytes) -> None:
-        self.written += data
-
-    def writelines(self, parts: Any) -> None:
-        self.written += b"".join(parts)
-
-    def is_closing(self) -> bool:
-        return self.closed
-
-    def close(self) -> None:
-        self.closed = True
-
-    abort = close
-
-    def pause_reading(self) -> None: ...
-
-    def resume_reading(self) -> None: ...
 
 
 async def settle() -> None:
