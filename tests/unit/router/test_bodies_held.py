@@ -14,7 +14,7 @@ from patchbay.router.http.body_budget import BodyBudget
 from patchbay.router.http.connection import ClientConnection
 from patchbay.router.http.port_state import PortState
 from patchbay.router.http.request import App, Reply, Request
-from tests.unit.router.test_wire_cuts import Transport
+from tests.fakes.transport import Transport
 
 pytestmark = pytest.mark.anyio
 PART = b"x" * 50_000
