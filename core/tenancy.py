@@ -29,6 +29,11 @@ class Limits(Settings):
     money_per_day: float | None = Field(default=None, gt=0)
 
     @property
+    def none(self) -> bool:
+        """Whether nothing is limited."""
+        return self.requests_per_minute is None and self.concurrent is None and not self.by_tokens
+
+    @property
     def by_tokens(self) -> bool:
         """Whether any limit is counted in tokens, or in what tokens cost."""
         return (self.tokens_per_minute, self.tokens_per_day, self.money_per_day) != (None, None, None)

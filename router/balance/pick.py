@@ -41,13 +41,14 @@ class Weights:
 class Query:
     """Query for a replica. `target`: what is to answer; `prompt`: for prefix affinity; `tried`: replicas that must not
     be picked; `pool`: the only pool to pick from; `turn`: any number that goes up by one with each query, so that equal
-    replicas take turns."""
+    replicas take turns; `serving`: the names of the replicas to pick from, None for those of `target`."""
 
     target: Target
     prompt: Prompt = _NO_PROMPT
     tried: Collection[str] = ()
     pool: str | None = None
     turn: int = 0
+    serving: Collection[str] | None = None
 
 
 _DEFAULT = Weights()
@@ -65,7 +66,7 @@ def pick(
     `Replica.elsewhere`, which is older.
     """
     # A set, since with a tuple the cost of a pick would grow with the square of the replicas.
-    serving = frozenset(query.target.replicas)
+    serving = frozenset(query.target.replicas if query.serving is None else query.serving)
     able = [replica for replica in replicas if replica.name in serving and _is_able(replica, query)]
     if len(able) < 2:
         return able[0] if able else None

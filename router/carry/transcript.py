@@ -10,6 +10,10 @@ TOKEN_IDS = b"x-patchbay-token-ids"
 _COMMENT = re.compile(rb"^: (?P<kind>prompt|ids) (?P<ids>[\d,]+)\n", re.MULTILINE)
 
 
+_IDS = b": ids "
+_IDS_BYTES = len(_IDS)
+
+
 class Transcript:
     """Transcript of one stream, fed by whole reads. It costs a few bytes a token, and is parsed only when needed.
 
@@ -25,9 +29,16 @@ class Transcript:
 
     def strip(self, events: bytes) -> bytes:
         """Removes and keeps the comments with ids in `events`, which are whole. Returns the rest."""
-        if events.startswith(b": ") or b"\n: " in events:
-            return _COMMENT.sub(self._take, events)
-        return events
+        if not events.startswith(b": "):
+            return _COMMENT.sub(self._take, events) if b"\n: " in events else events
+        # The usual case, which must cost little: one token's id, and its event.
+        comment, _, rest = events.partition(b"\n")
+        token = comment[_IDS_BYTES:]
+        if comment.startswith(_IDS) and token.isdigit() and b"\n: " not in rest:
+            self._ids += token + b","
+            self.answer_count += 1
+            return rest
+        return _COMMENT.sub(self._take, events)
 
     def note(self, events: bytes) -> None:
         """Notes events that the client is sent."""

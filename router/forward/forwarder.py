@@ -65,7 +65,7 @@ class Forwarder:
                 self._upstreams.suspects.left(exchange.case)
 
     async def _forward(self, exchange: Exchange, ask: Ask) -> Target:
-        failure: RequestError = Unavailable(f"No replica that serves '{ask.target.label}' can be asked now.")
+        failure: RequestError | None = None
         queued = exchange.turn is not None and exchange.turn.queued
         tries, second_opinion = 0, False
         # A request that fell back to another model keeps the deaths that it saw at the first.
@@ -100,7 +100,7 @@ class Forwarder:
                 continue
             await self._pass_on(exchange, ask, attempt)
             return _target_with_arm(ask)
-        raise failure
+        raise failure or Unavailable(f"No replica that serves '{ask.target.label}' can be asked now.")
 
     def _may_wait(self, ask: Ask, retry_limit: RetryLimit) -> bool:
         """Whether to wait until a replica can be asked, where none can now. Raises RateLimited where all replicas said

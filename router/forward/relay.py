@@ -242,6 +242,8 @@ class Relay:
     def _on_read(self, data: bytes) -> None:
         if self._whole_events is not None:
             whole = self._whole_events.take(data)
+        elif not self._partial and data.endswith(_ENDS):
+            whole = data
         else:
             whole, self._partial = split_events(self._partial + data if self._partial else data)
         if whole:

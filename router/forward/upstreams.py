@@ -3,7 +3,6 @@
 import logging
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
@@ -105,8 +104,8 @@ class Upstreams:
         view = self._fleet.view
         if not self.healths.all_available:
             tried = {*tried} | self.healths.unavailable()
-        target = replace(ask.target, replicas=self._fleet.able(ask.target) if only is None else tuple(only))
-        query = Query(target, ask.prompt, tried, ask.pool, self._queries)
+        serving = self._fleet.able(ask.target) if only is None else only
+        query = Query(ask.target, ask.prompt, tried, ask.pool, self._queries, serving)
         return pick(view.replicas, query, self.in_flight, self._weights)
 
     def ejected_s(self, ask: Ask) -> float:

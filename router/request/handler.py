@@ -28,7 +28,7 @@ from patchbay.router.request.handler_parts import HandlerParts
 from patchbay.router.request.incoming import Incoming
 from patchbay.router.request.quota import Quota
 from patchbay.router.request.shadow import AnswerPair, Shadow
-from patchbay.router.request.token_meter import guess_of, used_by
+from patchbay.router.request.token_meter import guess_of, used_by, with_judges
 from patchbay.router.request.visibility import is_open_to, opened_by
 from patchbay.router.routes.config import RouteConfig
 from patchbay.router.routes.rewrite import capped, rewritten
@@ -185,7 +185,8 @@ class RequestHandler:
                 exchange.extra += grant.headers
             answered = await self._guard_step.while_judged(exchange, self._answered(incoming, choice, ask))
         finally:
-            used = used_by(exchange.relay, body) if exchange.relay.head_sent and not exchange.cached else used
+            if exchange.relay.head_sent and not exchange.cached:
+                used = with_judges(exchange.used, exchange.relay)
             if grant is not None:
                 self._parts.limiter.settle(grant, used)
             self._guard_step.done(exchange)
@@ -227,7 +228,8 @@ class RequestHandler:
             return await self._forwarder.forward(exchange, ask)
         finally:
             if exchange.relay.head_sent:
-                used = used_by(exchange.relay, ask.body)
+                exchange.used = used_by(exchange.relay, ask.body)
+                used = with_judges(exchange.used, exchange.relay)
                 cost = used.tokens
                 self._parts.admission.answered(used.answer)
             exchange.turn = None

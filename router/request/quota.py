@@ -9,8 +9,6 @@ from patchbay.router.request.token_meter import bounded
 from patchbay.router.tenants.config import FREE, CountersConfig, PriceConfig
 from patchbay.router.tenants.limiter import ROUTE, Grant, Limiter, Need
 
-_NO_LIMITS = Limits()
-
 
 class Quota:
     """`offload`: does what takes long."""
@@ -35,7 +33,7 @@ class Quota:
         """
         client = incoming.client
         limits, need = client.limits, Need(0, 0)
-        if limits == _NO_LIMITS:
+        if limits.none:
             return body, None
         if limits.by_tokens:
             endpoint, context = incoming.exchange.endpoint.name, self._context(target)

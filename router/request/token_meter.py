@@ -111,17 +111,19 @@ def guess_of(body: bytes, answer_tokens: float) -> float:
     return len(body) / _ESTIMATED_BYTES_PER_TOKEN + answer_tokens
 
 
+def with_judges(used: Need, relay: Relay) -> Need:
+    """Returns the tokens of a call, `used`, with those that the judges of its guards have used so far."""
+    if relay.guard_session is None:
+        return used
+    prompt, answer = relay.guard_session.spent
+    return Need(used.prompt + prompt, used.answer + answer)
+
+
 def used_by(relay: Relay, body: bytes) -> Need:
-    """Returns the tokens that a call took, as far as its answer came, with those of its guards' judges.
+    """Returns the tokens that a call took, as far as its answer came, without those of its guards' judges.
 
     `relay`: that passed the answer on; `body`: of the request.
     """
-    own = _own(relay, body)
-    prompt, answer = relay.guard_session.spent if relay.guard_session is not None else (0, 0)
-    return Need(own.prompt + prompt, own.answer + answer)
-
-
-def _own(relay: Relay, body: bytes) -> Need:
     transcript = relay.transcript
     if transcript is not None and transcript.answer_count:
         return Need(transcript.prompt_count, transcript.answer_count)
@@ -135,6 +137,8 @@ def _own(relay: Relay, body: bytes) -> Need:
 
 def _told(tail: bytes) -> Need | None:
     """Reads the last `usage` in the end of an answer, None where there is none."""
+    if b'"usage"' not in tail:
+        return None
     lines = [line[5:] for line in tail.split(b"\n") if line.startswith(b"data:")] or [tail]
     for line in reversed(lines):
         if b'"usage"' not in line:

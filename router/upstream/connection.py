@@ -129,7 +129,7 @@ class Connection(asyncio.Protocol):
 
     def abort(self) -> None:
         """Closes the connection at once."""
-        self.open = self.reusable = False
+        self.open = self.reusable = self._reads = False
         self._unparsed = b""
         if self._transport is not None:
             self._transport.abort()
@@ -139,6 +139,11 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self.heard_at = self._loop.time()
+        # The usual case, which must cost nothing: one short read, and nothing before it that waits.
+        if self._reads and self._next_turn is None and len(data) <= _SLICE:
+            self._parse(data)
+            self._hand_on()
+            return
         self._unparsed = self._unparsed + data if self._unparsed else data
         if self._next_turn is None:
             self._parse_on()
@@ -152,9 +157,7 @@ class Connection(asyncio.Protocol):
         while self._unparsed and self.open and len(self._fresh) < _MOST_PARTS:
             data, self._unparsed = self._unparsed[:_SLICE], self._unparsed[_SLICE:]
             self._parse(data)
-        self._gather_fresh()
-        if self._failure is None and self._has_head and (self._parts or self.complete):
-            self._deliver()
+        self._hand_on()
         self._update_flow()
 
     def _parse(self, data: bytes) -> None:
@@ -183,17 +186,41 @@ class Connection(asyncio.Protocol):
             self.strayed = True
             self._on_stray()
 
-    def _gather_fresh(self) -> None:
-        if self._fresh:
-            part = self._fresh[0] if len(self._fresh) == 1 else b"".join(self._fresh)
-            self._fresh.clear()
+    def _hand_on(self) -> None:
+        """Passes on what was parsed, as one part."""
+        fresh = self._fresh
+        part = fresh[0] if len(fresh) == 1 else b"".join(fresh)
+        fresh.clear()
+        if self._failure is not None or not self._has_head:
+            self._keep(part)
+        elif self._sink is not None:
+            self._give(self._sink, part)
+        elif part or self.complete:
+            self._keep(part)
+            if self._size > self._limit:
+                self._set_flow(full=True, paused=self._paused)
+            self._wake(None)
+
+    def _keep(self, part: bytes) -> None:
+        if part:
             self._parts.append(part)
             self._size += len(part)
+
+    def _give(self, sink: Sink, part: bytes) -> None:
+        """Gives `part` to `sink`, and ends the exchange where it was the last one."""
+        try:
+            if part:
+                sink(part)
+        except PatchbayError as error:
+            self.stop(error)
+            return
+        if self.complete:
+            self._wake(None)
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._unparsed and self.open:
             self._parse(self._unparsed)
-            self._gather_fresh()
+            self._hand_on()
         self.open = self.reusable = False
         self._unparsed = b""
         # The parser refers back to this object. Only the garbage collector would free such a cycle.
@@ -203,7 +230,7 @@ class Connection(asyncio.Protocol):
         if exc is None and self._has_head and not self._has_length and self.status not in _NO_BODY:
             # Such an answer ends with its connection (RFC 9112, section 6.3).
             self.complete = True
-            self._deliver()
+            self._wake(None)
         else:
             self.fail(ReplicaFailure("it closed the connection", kind="disconnect"))
 
@@ -239,21 +266,6 @@ class Connection(asyncio.Protocol):
             self._set_flow(full=False, paused=False)
             self.complete = True
             self.reusable = self._parser is not None and self._parser.should_keep_alive() and self.open
-
-    def _deliver(self) -> None:
-        if self._sink is None:
-            if self._size > self._limit:
-                self._set_flow(full=True, paused=self._paused)
-            self._wake(None)
-            return
-        try:
-            if self._parts:
-                self._sink(self.take())
-        except PatchbayError as error:
-            self.stop(error)
-            return
-        if self.complete:
-            self._wake(None)
 
     def _set_flow(self, *, full: bool, paused: bool) -> None:
         """Pauses or resumes reading. `full`: whether too much has arrived that was not taken; `paused`: whether the
