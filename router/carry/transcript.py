@@ -34,7 +34,7 @@ class Transcript:
         # The usual case, which must cost little: one token's id, and its event.
         comment, _, rest = events.partition(b"\n")
         token = comment[_IDS_BYTES:]
-        if comment.startswith(_IDS) and token.isdigit() and b"\n: " not in rest:
+        if comment.startswith(_IDS) and token.isdigit() and events.find(b"\n: ", len(comment)) < 0:
             self._ids += token + b","
             self.answer_count += 1
             return rest
