@@ -4,6 +4,8 @@ An error is a whole answer or the last event of a stream. vLLM puts a number int
 not know, and gives failed validations the same shape on every endpoint.
 """
 
+import ast
+import itertools
 import re
 from typing import Any
 
@@ -18,7 +20,17 @@ _VALIDATION = re.compile(r"\d+ validation errors?:")
 # The event with which vLLM reports an error in the middle of a chat's stream; `late_errors` and `vllm_app` make all
 # other endpoints do the same.
 _ERROR_EVENT = b'data: {"error":'
-_VALIDATION_FAULT = re.compile(r"'loc': '([^']*)', 'msg': [\"']([^\"']*)[\"']")
+# One fault of a failed validation, as vLLM prints it: Python's own notation, whose strings end with the quote that they
+# began with.
+_STRING = r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\""
+_VALIDATION_FAULT = re.compile(rf"'loc': (?P<place>{_STRING}), 'msg': (?P<fault>{_STRING})")
+_MOST_FAULTS = 10
+# Codes that OpenAI's clients know, by the words of vLLM's that stand for them.
+_CODES = (
+    (re.compile(r"maximum context length|longer than the maximum model length"), "context_length_exceeded"),
+    (re.compile(r"^Response with id '.*' not found"), "previous_response_not_found"),
+    (re.compile(r"^The model `.*` does not exist"), "model_not_found"),
+)
 
 
 class EngineErrors:
@@ -153,7 +165,8 @@ def _code(code: Any, message: str, status: int) -> str | None:
         return code
     if message.startswith(NotFinite.LEAD):
         return NotFinite.code
-    return "model_not_found" if status == 404 else None
+    known = next((name for words, name in _CODES if words.search(message)), None)
+    return known if status < 500 else None
 
 
 def _readable_message(message: Any) -> str:
@@ -163,8 +176,19 @@ def _readable_message(message: Any) -> str:
     """
     if not isinstance(message, str):
         return ""
-    faults = [f"{place.removeprefix('body.')}: {fault}" for place, fault in _VALIDATION_FAULT.findall(message)]
-    return "; ".join(faults) if faults and _VALIDATION.match(message) else message
+    if not _VALIDATION.match(message):
+        return message
+    found = list(itertools.islice(_VALIDATION_FAULT.finditer(message), _MOST_FAULTS))
+    faults = [f"{_text(fault['place']).removeprefix('body.')}: {_text(fault['fault'])}" for fault in found]
+    return "; ".join(dict.fromkeys(faults)) if faults else message
+
+
+def _text(literal: str) -> str:
+    """Returns the text that a string in Python's notation stands for."""
+    try:
+        return str(ast.literal_eval(literal))
+    except (SyntaxError, ValueError):
+        return literal[1:-1]
 
 
 def _error_fields(body: bytes) -> dict[str, Any]:

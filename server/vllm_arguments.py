@@ -67,6 +67,9 @@ def _base(base: BaseConfig) -> dict[str, Any]:
         "chat_template": str(base.chat_template) if base.chat_template else None,
         "tool_call_parser": base.tool_call_parser,
         "enable_auto_tool_choice": base.tool_call_parser is not None,
+        # Left alone, vLLM holds only tools that say `strict: true` to their schema. Clients of both APIs parse what a
+        # forced tool is called with, and fail where it is no object.
+        "tool_strict_level": "parameter",
         "reasoning_parser": base.reasoning_parser or "",
     }
 

@@ -36,6 +36,47 @@ def test_what_the_client_wrote_is_not_printed_back_at_it() -> None:
     assert error["param"] == "messages"
 
 
+@pytest.mark.parametrize(
+    ("fault", "place", "shown"),
+    [
+        ("Input should be 'a', 'b' or 'c'", "body.effort", "effort: Input should be 'a', 'b' or 'c'"),
+        ('the key "x" is not one', "body.x", 'x: the key "x" is not one'),
+        ("both ' and \" in it", "body.y", "y: both ' and \" in it"),
+        ("a line\nand a \\ in it", "body.it's", "it's: a line\nand a \\ in it"),
+    ],
+)
+def test_a_message_is_not_cut_at_a_quote_within_it(fault: str, place: str, shown: str) -> None:
+    printed = {"type": "literal_error", "loc": place, "msg": fault, "input": "secret"}
+    message = f"1 validation error:\n  {printed}"
+    assert rewritten(400, {"error": {"message": message, "code": 400}})["message"] == shown
+
+
+def test_the_same_fault_of_many_branches_is_said_once_and_never_more_than_ten() -> None:
+    faults = [{"loc": "body.a", "msg": "no"}] * 3 + [{"loc": f"body.{place}", "msg": "no"} for place in range(20)]
+    message = "23 validation errors:\n" + "".join(f"  {fault}\n" for fault in faults)
+    said = str(rewritten(400, {"error": {"message": message, "code": 400}})["message"])
+    assert said.count("a: no") == 1
+    assert said.count("; ") < 10
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "code"),
+    [
+        (400, "This model's maximum context length is 64 tokens. However, your prompt", "context_length_exceeded"),
+        (400, "Input length (9) exceeds model's maximum context length (8).", "context_length_exceeded"),
+        (400, "The decoder prompt (length 9) is longer than the maximum model length", "context_length_exceeded"),
+        (404, "Response with id 'resp_1' not found.", "previous_response_not_found"),
+        (404, "The model `x` does not exist.", "model_not_found"),
+        (404, "Not Found", None),
+        (400, "temperature must be positive", None),
+    ],
+)
+def test_a_code_is_the_one_that_openais_clients_know_and_never_another_faults(
+    status: int, message: str, code: str | None
+) -> None:
+    assert rewritten(status, {"error": {"message": message, "code": status}})["code"] == code
+
+
 @pytest.mark.parametrize("body", [{"detail": "Not Found"}, {"error": "plain"}])
 def test_other_shapes_keep_their_message(body: dict[str, str]) -> None:
     assert rewritten(422, body)["message"] in ("Not Found", "plain")
