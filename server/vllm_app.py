@@ -10,6 +10,8 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from types import SimpleNamespace
 from typing import Any, NoReturn
 
+import msgspec
+import partial_json_parser
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 from vllm.entrypoints.anthropic.api_router import attach_router as attach_messages
@@ -82,6 +84,7 @@ def _pass_late_errors_on(app: FastAPI) -> None:
         responses._convert_generation_error_to_streaming_response = raise_again  # noqa: SLF001 - it has no other seam
     if (messages := getattr(app.state, "anthropic_serving_messages", None)) is not None:
         messages.message_stream_converter = keep_errors(messages.message_stream_converter)
+        messages.messages_full_converter = with_tool_objects(messages.messages_full_converter)
 
 
 def _echo_empty_prompts(app: FastAPI) -> None:
@@ -94,6 +97,37 @@ def _echo_empty_prompts(app: FastAPI) -> None:
 def text_or_empty(extract: Callable[[Any], str | None]) -> Callable[[Any], str]:
     """`extract`, which gives a prompt's text, but that none is an empty one."""
     return lambda prompt: extract(prompt) or ""
+
+
+def with_tool_objects(convert: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Wraps vLLM's converter of a whole chat's answer into Anthropic's so that each tool's input is an object.
+
+    A model may call a tool with something else, and is cut off in the middle of a call where its tokens end. vLLM then
+    answers that the request was wrong, with the model's words in the message.
+    """
+
+    def converted(answer: Any) -> Any:
+        for call in answer.choices[0].message.tool_calls:
+            call.function.arguments = object_text(call.function.arguments)
+        return convert(answer)
+
+    return converted
+
+
+def object_text(arguments: str) -> str:
+    """Returns the JSON of the object that `arguments`, a model's text, is or begins; an empty one where it is none."""
+    try:
+        decoded = msgspec.json.decode(arguments)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        decoded = _begun(arguments)
+    return msgspec.json.encode(decoded if isinstance(decoded, dict) else {}).decode()
+
+
+def _begun(arguments: str) -> Any:
+    try:
+        return partial_json_parser.loads(arguments)
+    except (ValueError, RecursionError, AssertionError):
+        return None
 
 
 def raise_again(error: GenerationError) -> NoReturn:
