@@ -21,6 +21,7 @@ PatchbayError
     ├── Conflict           409
     ├── BodyTooLarge       413
     ├── UnsupportedMediaType  415
+    │   └── UnsupportedEncoding     a body is compressed in a way that is not read, with those that are
     ├── AdapterRejected    422, an adapter that a request asked for cannot be served
     ├── SuspectedQuery     422, replicas died under this request, so it is not tried on another
     ├── RateLimited        429, with the seconds after which to try again
@@ -206,6 +207,19 @@ class UnsupportedMediaType(RequestError):
     status = 415
     error_type = "invalid_request_error"
     code = "unsupported_media_type"
+
+
+class UnsupportedEncoding(UnsupportedMediaType):
+    """A body that is compressed in a way that nobody here reads. `accepted`: the ways that are read."""
+
+    code = "unsupported_content_encoding"
+
+    def __init__(self, encoding: str, accepted: str) -> None:
+        super().__init__(f"Bodies with 'Content-Encoding: {encoding}' are not read, those with {accepted} are.")
+        self.accepted = accepted
+
+    def headers(self) -> dict[str, str]:
+        return {"accept-encoding": self.accepted}
 
 
 class AdapterRejected(RequestError):

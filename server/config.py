@@ -111,6 +111,11 @@ class ServerConfig(Settings):
     end_timeout_s: float = Field(default=10, gt=0)
     stall_timeout_s: float = Field(default=60, ge=5)
 
+    @property
+    def thinks(self) -> bool:
+        """Whether the engine tells what a model thinks from what it answers."""
+        return self.base.reasoning_parser is not None or "reasoning_config" in self.engine.arguments
+
     @field_validator("name")
     @classmethod
     def _replica_name(cls, value: str) -> str:

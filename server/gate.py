@@ -22,6 +22,7 @@ from patchbay.server.forms import check_forms
 from patchbay.server.replica import ServingReplica
 from patchbay.server.request_checks import check_request
 from patchbay.server.slots import SlotEntry
+from patchbay.server.thinking import without_thinking
 
 # Path to the task, in vLLM's words, that the base model must support; None where any base model will do.
 ENDPOINTS: Mapping[str, str | None] = {
@@ -40,6 +41,8 @@ _REVISION = b"x-patchbay-revision"
 _DEADLINE = b"x-patchbay-timeout-ms"
 # The request's priority in vLLM's scheduler: a whole number, the smaller the sooner.
 _PRIORITY = b"x-patchbay-priority"
+# Tells which field of the request was left out, since the model can do nothing with it.
+_IGNORED_THINKING = (b"x-patchbay-ignored", b"thinking")
 # The most digits that are read of a number in a header. As milliseconds, they are more than a year.
 _MAX_DIGITS = 12
 _TIMED_OUT = "The answer was not there within the time that it was given."
@@ -78,6 +81,9 @@ class EngineGate:
         check_request(decoded, body)
         fields = without_nulls(decoded)
         check_forms(fields)
+        if not self._replica.config.thinks:
+            asked, fields = "thinking" in fields, without_thinking(scope["path"], fields)
+            send.headers = (_IGNORED_THINKING,) if asked and "thinking" not in fields else ()
         entry = self._entry(fields, header(scope["headers"], _REVISION))
         self._check_task(scope["path"])
         priority = _priority(scope)
@@ -96,7 +102,7 @@ class EngineGate:
         async with AsyncExitStack() as references:
             lora = await self._acquire(references, entry, deadline_s)
             body = _encode({**fields, "model": lora.name})
-            send.headers = _provenance(entry)
+            send.headers += _provenance(entry)
             await self._run(scope, _Replay(body, receive, deadline_s), engine_send, send)
 
     async def _acquire(self, references: AsyncExitStack, entry: SlotEntry, deadline_s: float | None) -> EngineLora:

@@ -32,6 +32,8 @@ _LONGEST_NAME = 256
 # one call that holds the interpreter, in whatever thread it runs.
 _MARKS_OF_A_MODEL = 60
 _MARKS_OF_A_REVISION = 20
+# More tokens than any model holds.
+_MOST_CONTEXT = 2**40
 
 
 class _Model(msgspec.Struct, frozen=True):
@@ -39,6 +41,7 @@ class _Model(msgspec.Struct, frozen=True):
     created: int = 0
     root: str | None = None
     parent: str | None = None
+    max_model_len: Any = None
 
 
 class _Models(msgspec.Struct, frozen=True):
@@ -216,7 +219,14 @@ def _listed(body: bytes) -> tuple[ListedModel, ...]:
         raise ValueError(too_many)
     if any(_has_long_name(model) for model in data):
         raise ValueError(f"/v1/models lists a name of more than {_LONGEST_NAME} characters")
-    return tuple(ListedModel(model.id, model.created, model.root, model.parent) for model in data)
+    return tuple(_listed_model(model) for model in data)
+
+
+def _listed_model(model: _Model) -> ListedModel:
+    context = model.max_model_len
+    # Servers that say something else there are served all the same.
+    known = isinstance(context, int) and 0 < context <= _MOST_CONTEXT
+    return ListedModel(model.id, model.created, model.root, model.parent, context if known else None)
 
 
 def _has_long_name(model: _Model) -> bool:

@@ -1,6 +1,7 @@
 """Models page: the bodies of `GET /v1/models`, made once for each snapshot and not for each request. Pure.
 
-Source: https://platform.openai.com/docs/api-reference/models/object; `root` and `parent` are vLLM's additions.
+Source: https://platform.openai.com/docs/api-reference/models/object; `root`, `parent` and `max_model_len`, in
+tokens, are vLLM's additions.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -58,19 +59,32 @@ def _page(models: Iterable[bytes]) -> bytes:
 
 def _bases(catalogs: Iterable[Catalog], created: int) -> list[ListedModel]:
     models: list[ListedModel] = []
+    catalogs = list(catalogs)
+    contexts = _contexts(catalogs)
     for catalog in catalogs:
         models.extend(catalog.models)
         if catalog.base is not None:
-            models.append(ListedModel(catalog.base, created, root=catalog.source))
+            models.append(ListedModel(catalog.base, created, root=catalog.source, context=contexts.get(catalog.base)))
     return sorted(models, key=lambda model: (model.parent is not None, model.id))
+
+
+def _contexts(catalogs: Iterable[Catalog]) -> dict[str, int]:
+    """Returns the tokens that each base can hold: at the replica where those are fewest, since that may answer."""
+    contexts: dict[str, int] = {}
+    for catalog in catalogs:
+        if catalog.base is not None and catalog.context is not None:
+            contexts[catalog.base] = min(catalog.context, contexts.get(catalog.base, catalog.context))
+    return contexts
 
 
 def _adapters(catalogs: Iterable[Catalog], created: int, naming: Naming) -> Iterator[ListedModel]:
     """Yields each adapter, then its revisions from the oldest to the newest. An adapter's root is the revision that its
     name means: the newest, where the registry does not say."""
+    catalogs = list(catalogs)
+    contexts = _contexts(catalogs)
     parents = {
         (revision.adapter, revision.number): catalog.base
-        for catalog in reversed(list(catalogs))
+        for catalog in reversed(catalogs)
         for revision in catalog.revisions
         if revision.state not in ("draining", "failed")
     }
@@ -82,9 +96,13 @@ def _adapters(catalogs: Iterable[Catalog], created: int, naming: Naming) -> Iter
             last = newest[adapter]
             root = _stable(adapter, naming) if adapter in naming.stable else f"{adapter}@{last}"
             if root is not None:
-                yield ListedModel(adapter, created, root=root, parent=parents[adapter, last])
+                yield _adapter_model(adapter, created, root, parents[adapter, last], contexts)
         name = f"{adapter}@{number}"
-        yield ListedModel(name, created, root=name, parent=parents[adapter, number])
+        yield _adapter_model(name, created, name, parents[adapter, number], contexts)
+
+
+def _adapter_model(name: str, created: int, root: str, parent: str | None, contexts: Mapping[str, int]) -> ListedModel:
+    return ListedModel(name, created, root, parent, contexts.get(parent or ""))
 
 
 def _stable(adapter: str, naming: Naming) -> str | None:
@@ -93,6 +111,7 @@ def _stable(adapter: str, naming: Naming) -> str | None:
 
 
 def _entry(model: ListedModel) -> dict[str, Any]:
+    context = {} if model.context is None else {"max_model_len": model.context}
     return {
         "id": model.id,
         "object": "model",
@@ -100,6 +119,7 @@ def _entry(model: ListedModel) -> dict[str, Any]:
         "owned_by": _OWNER,
         "root": model.id if model.root is None or _is_path(model.root) else model.root,
         "parent": model.parent,
+        **context,
     }
 
 

@@ -25,12 +25,14 @@ class HeldRevision:
 
 @dataclass(frozen=True, slots=True)
 class ListedModel:
-    """Model as a plain OpenAI server lists it. `created`: Unix time, seconds."""
+    """Model as a plain OpenAI server lists it. `created`: Unix time, seconds; `context`: the tokens that it can hold,
+    None where that is unknown."""
 
     id: str
     created: int
     root: str | None = None
     parent: str | None = None
+    context: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,6 +45,11 @@ _FIXED: Mapping[str, Endpoint] = MappingProxyType(
 )
 
 
+def is_known(path: str) -> bool:
+    """Whether `path` is that of an endpoint, letter for letter."""
+    return path in _FIXED
+
+
 def find_endpoint(method: str, path: str, *, switched: bool = False) -> Endpoint:
     """Finds the endpoint at `path`. `switched`: whether the endpoints with a switch exist.
 

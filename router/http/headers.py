@@ -13,6 +13,8 @@ from patchbay.router.fleet.snapshot import Target
 from patchbay.router.http.trace_context import TRACEPARENT
 
 REQUEST_ID = b"x-request-id"
+# The same for Anthropic's clients, which show it with an error.
+ANTHROPIC_REQUEST_ID = b"request-id"
 # Names the exact revision to a replica, whatever the body's model says: the router decides what a name means.
 REVISION = b"x-patchbay-revision"
 # Time that a client, and so a replica, has for an answer: whole milliseconds.
@@ -41,6 +43,7 @@ _HOP_BY_HOP = frozenset(
 # A client's credentials are for the router alone. Its lengths, encodings and expectations concern this hop only.
 _NOT_UPSTREAM = _HOP_BY_HOP | {
     b"accept-encoding",
+    b"api-key",
     b"authorization",
     b"content-length",
     b"expect",
@@ -49,8 +52,10 @@ _NOT_UPSTREAM = _HOP_BY_HOP | {
     REQUEST_ID,
     TRACEPARENT,
 }
-_NOT_DOWNSTREAM = _HOP_BY_HOP | {b"date", b"server", REQUEST_ID, TRACEPARENT}
+_NOT_DOWNSTREAM = _HOP_BY_HOP | {b"date", b"server", REQUEST_ID, ANTHROPIC_REQUEST_ID, TRACEPARENT}
 _OWN_PREFIX = b"x-patchbay-"
+# The one header of a replica's own that clients get: the field of the request that its model can do nothing with.
+_IGNORED = b"x-patchbay-ignored"
 _UNSAFE = re.compile(rb"[^\x20-\x7e]")
 _MILLISECONDS = re.compile(rb"[1-9]\d{0,9}")
 _SANE_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
@@ -83,7 +88,11 @@ def upstream_headers(headers: Headers, request_id: bytes, authorization: bytes |
 def downstream_headers(headers: Headers) -> Headers:
     """Makes the headers for a client from those of a replica, whose names are in lower case."""
     dropped = _dropped(_NOT_DOWNSTREAM, headers)
-    return [pair for pair in headers if pair[0] not in dropped and not pair[0].startswith(_OWN_PREFIX)]
+    return [
+        pair
+        for pair in headers
+        if pair[0] not in dropped and (not pair[0].startswith(_OWN_PREFIX) or pair[0] == _IGNORED)
+    ]
 
 
 def provenance(route: str, target: Target, replica: str) -> Headers:

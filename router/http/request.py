@@ -1,6 +1,7 @@
 """Request as it is read from a client, and the reply that is written back."""
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Protocol
@@ -9,9 +10,12 @@ from urllib.parse import unquote
 from patchbay.core.asgi import Headers, header
 from patchbay.core.errors import BodyTooLarge, InvalidRequest, Unavailable
 from patchbay.router.http.body_budget import BodyBudget
+from patchbay.router.http.content_encoding import CONTENT_ENCODING, packing, unpacked
 
 _STATUS_LINES = {status.value: b"HTTP/1.1 %d %b\r\n" % (status, status.phrase.encode()) for status in HTTPStatus}
 _NO_BODY = (204, 304)
+_ABSOLUTE = re.compile(rb"https?://(?P<authority>[^/?#@]+)(?P<path>/.*)?", re.IGNORECASE | re.DOTALL)
+_TOO_LARGE_TOGETHER = "The requests that are under way are too large together."
 
 
 class Flow(Protocol):
@@ -54,8 +58,8 @@ class Request:
 
     `path`: decoded, without the query; `headers`: names in lower case; `gone`: whether its client left;
     `awaits_continue`: whether its client sends the body only after a `100 Continue`; `peer`: the address that it came
-    from, empty where that is not known. `limit_bytes`: the largest body; `write`: sends bytes to the client; `budget`:
-    what is kept of the body counts to it, until `drop`.
+    from, empty where that is not known; `model`: that the path names, None where it does not. `limit_bytes`: the
+    largest body; `write`: sends bytes to the client; `budget`: what is kept of the body counts to it, until `drop`.
     """
 
     __slots__ = (
@@ -76,6 +80,7 @@ class Request:
         "http10",
         "keep_alive",
         "method",
+        "model",
         "path",
         "peer",
         "query",
@@ -84,6 +89,7 @@ class Request:
     def __init__(self, limit_bytes: int, write: Callable[[bytes], None], budget: BodyBudget) -> None:
         self.method = ""
         self.path = ""
+        self.model: str | None = None
         self.query = b""
         self.peer = ""
         self.headers: Headers = []
@@ -110,7 +116,21 @@ class Request:
     def set_url(self, url: bytes) -> None:
         """Sets path and query from the request's target, as it came."""
         path, _, self.query = url.partition(b"?")
+        if path[:1] != b"/":
+            path = self._take_authority(path)
         self.path = unquote(path.decode("latin-1")) if b"%" in path else path.decode("latin-1")
+
+    def _take_authority(self, target: bytes) -> bytes:
+        """Takes the host from a `target` in absolute form, which replaces the header's. Returns the path in it.
+
+        Source: RFC 9112, section 3.2.2.
+        """
+        match = _ABSOLUTE.fullmatch(target)
+        if match is None:
+            return target
+        hosts = [(name, match["authority"] if name == b"host" else value) for name, value in self.headers]
+        self.headers = hosts
+        return match["path"] or b"/"
 
     def feed(self, data: bytes) -> int:
         """Takes a part of the body and returns the body's size so far, in bytes. Keeps nothing beyond a limit."""
@@ -148,11 +168,12 @@ class Request:
         self._wake()
 
     async def body(self, timeout_s: float) -> bytes:
-        """Waits for the whole body and returns it.
+        """Waits for the whole body and returns it, unpacked where it came compressed.
 
-        Raises BodyTooLarge as soon as it is known to be, Unavailable where those of all requests together are, and
-        InvalidRequest where it is not whole after `timeout_s`.
+        Raises BodyTooLarge as soon as it is known to be, Unavailable where those of all requests together are,
+        InvalidRequest where it is not whole after `timeout_s`, and UnsupportedEncoding.
         """
+        encoding = packing(self.headers)
         if int(header(self.headers, b"content-length") or 0) > self._limit:
             raise BodyTooLarge(self._limit)
         if not self._complete and not self._dropped:
@@ -160,10 +181,30 @@ class Request:
         if self._size > self._limit:
             raise BodyTooLarge(self._limit)
         if self._over_budget:
-            raise Unavailable("The requests that are under way are too large together.")
+            raise Unavailable(_TOO_LARGE_TOGETHER)
         if self._joined is not None:
             self._first_part, self._joined = bytes(self._joined), None
+        if encoding is not None:
+            await self._unpack(encoding)
         return self._first_part
+
+    async def _unpack(self, encoding: bytes) -> None:
+        """Puts the unpacked body in the place of the packed one, which it makes room for slice by slice."""
+        packed_bytes, size = self._kept_bytes, 0
+        parts: list[bytes] = []
+        for part in unpacked(encoding, self._first_part):
+            size += len(part)
+            if size > self._limit:
+                raise BodyTooLarge(self._limit)
+            if not self._budget.take(len(part), size):
+                raise Unavailable(_TOO_LARGE_TOGETHER)
+            self._kept_bytes += len(part)
+            parts.append(part)
+            await asyncio.sleep(0)
+        self._first_part = b"".join(parts)
+        self._kept_bytes -= packed_bytes
+        self._budget.give_back(packed_bytes)
+        self.headers = [pair for pair in self.headers if pair[0] != CONTENT_ENCODING]
 
     async def _wait(self, timeout_s: float) -> None:
         if self.awaits_continue:

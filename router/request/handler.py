@@ -18,6 +18,7 @@ from patchbay.router.forward.exchange import Ask, Exchange
 from patchbay.router.forward.forwarder import Forwarder
 from patchbay.router.forward.internal_calls import InternalClient
 from patchbay.router.forward.upstreams import Upstreams
+from patchbay.router.http.addresses import with_addressed_model
 from patchbay.router.http.body import with_one_model
 from patchbay.router.http.headers import EXPLAIN, said
 from patchbay.router.request.answer_cache import AnswerCache
@@ -97,7 +98,10 @@ class RequestHandler:
 
     async def _read(self, exchange: Exchange, client: Client, body: bytes, deadline_s: float | None) -> Incoming:
         """What routing needs of a request. Raises InvalidRequest and TooManyElements."""
-        most = self._parts.config.max_body_elements
+        most, addressed = self._parts.config.max_body_elements, exchange.request.model
+        if addressed is not None:
+            whole, model = body, addressed
+            body = await self._offload.run_json(lambda: with_addressed_model(whole, model, most), len(whole))
         head = await self._offload.run_json(lambda: exchange.read(body, most), len(body))
         incoming = Incoming(exchange, client, head, body, deadline_s)
         if is_long_json(body) and (

@@ -18,8 +18,9 @@ from patchbay.router.forward.forwarder import Forwarder
 from patchbay.router.forward.relay import Relay
 from patchbay.router.forward.suspects import Suspects
 from patchbay.router.forward.upstreams import Upstreams
+from patchbay.router.http.addresses import take_address
 from patchbay.router.http.endpoints import FEEDBACK, HEALTH, MODEL, MODEL_PREFIX, MODELS, find_endpoint
-from patchbay.router.http.headers import REQUEST_ID, request_id, timeout_s
+from patchbay.router.http.headers import ANTHROPIC_REQUEST_ID, REQUEST_ID, request_id, timeout_s
 from patchbay.router.http.origin_check import OriginCheck
 from patchbay.router.http.request import Reply, Request
 from patchbay.router.http.trace_context import TRACEPARENT, begin_span
@@ -105,10 +106,14 @@ class PublicApp:
             exchange.interrupt(Unavailable("The router is shutting down."))
 
     async def __call__(self, request: Request, reply: Reply) -> None:
+        take_address(request)
         given, span = request_id(request.headers), begin_span(request.headers, self._sample)
-        relay = Relay(reply, form_of(request.path))
+        form = form_of(request.path)
+        relay = Relay(reply, form)
         exchange = Exchange(request, relay, given, span, self._clock())
         exchange.extra += [(REQUEST_ID, given), (TRACEPARENT, span.traceparent)]
+        if form == "messages":
+            exchange.extra.append((ANTHROPIC_REQUEST_ID, given))
         self._open += 1
         try:
             await self._guard_session(exchange)

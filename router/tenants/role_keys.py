@@ -54,12 +54,12 @@ class RoleRing:
 
 
 def shown_key(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
-    """The key in `headers`, as a bearer token or as Anthropic's `x-api-key`; empty where there is none."""
+    """Returns the key in `headers`: a bearer token, Anthropic's `x-api-key` or Azure's `api-key`; empty for none."""
     headers = list(headers)
     authorization = header(headers, b"authorization") or b""
     if authorization[: len(_BEARER)].lower() == _BEARER:
         return authorization[len(_BEARER) :].strip()
-    return header(headers, b"x-api-key") or b""
+    return header(headers, b"x-api-key") or header(headers, b"api-key") or b""
 
 
 def _digest(key: bytes) -> bytes:

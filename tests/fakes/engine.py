@@ -210,7 +210,8 @@ class FakeEngine:
 
     async def _models(self, _: web.Request) -> web.Response:
         ids = [self.base, *(revision.engine_name for revision in self.revisions)]
-        data = [{"id": name, "object": "model", "created": 7, "owned_by": "fake", "root": name} for name in ids]
+        common = {"object": "model", "created": 7, "owned_by": "fake", "max_model_len": 4096}
+        data = [{"id": name, "root": name, **common} for name in ids]
         return web.json_response({"object": "list", "data": data})
 
     async def _status(self, _: web.Request) -> web.Response:

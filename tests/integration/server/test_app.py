@@ -370,3 +370,24 @@ async def test_a_field_that_would_harm_other_requests_never_reaches_the_engine(
         answer = await server.ask("tiny", **fields)
         assert answer.status_code == 400
         assert answer.json()["error"]["param"] in fields
+
+
+MESSAGE = {"model": "tiny", "max_tokens": 2000, "messages": [{"role": "user", "content": "a"}]}
+
+
+async def test_a_model_that_cannot_think_answers_all_the_same_and_says_what_it_left_out(tmp_path: Path) -> None:
+    async with running(tmp_path) as house:
+        thinking = {"type": "enabled", "budget_tokens": 1024}
+        answer = await house.client.post("/v1/messages", json={**MESSAGE, "thinking": thinking})
+        assert (answer.status_code, answer.headers["x-patchbay-ignored"]) == (200, "thinking")
+        assert "thinking" not in house.engine.bodies[-1]
+        plain = await house.client.post("/v1/messages", json={**MESSAGE, "thinking": {"type": "disabled"}})
+        assert "x-patchbay-ignored" not in plain.headers
+        assert house.engine.bodies[-1]["thinking"] == {"type": "disabled"}
+
+
+async def test_a_budget_for_thinking_is_refused_in_words_for_the_client_where_nothing_thinks(tmp_path: Path) -> None:
+    async with running(tmp_path) as house:
+        error = (await house.ask("tiny", thinking_token_budget=5)).json()["error"]
+    assert (error["param"], error["type"]) == ("thinking_token_budget", "invalid_request_error")
+    assert "--reasoning" not in error["message"]

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 from patchbay.router.fleet.models_page import build_listing
 from patchbay.router.fleet.snapshot import Replica
@@ -46,3 +47,21 @@ def test_every_listed_model_can_be_asked_for_alone() -> None:
     assert [json.loads(listing.by_id[entry["id"]]) for entry in json.loads(listing.whole)["data"]] == json.loads(
         listing.whole
     )["data"]
+
+
+def contexts(*replicas: Replica) -> dict[str, int | None]:
+    return {entry["id"]: entry.get("max_model_len") for entry in json.loads(build_listing(replicas, 1).whole)["data"]}
+
+
+def with_context(replica: Replica, context: int | None) -> Replica:
+    assert replica.catalog is not None
+    return replace(replica, catalog=replace(replica.catalog, context=context))
+
+
+def test_what_a_model_holds_is_told_of_it_and_of_its_adapters_as_the_least_of_its_replicas() -> None:
+    large, small = with_context(ours("a", rev("sql@1")), 4096), with_context(ours("b", rev("json@1")), 2048)
+    assert contexts(large, small) == {"base": 2048, "json": 2048, "json@1": 2048, "sql": 2048, "sql@1": 2048}
+
+
+def test_what_a_model_holds_is_left_out_where_nobody_knows_it() -> None:
+    assert set(contexts(with_context(ours("a", rev("sql@1")), None), plain("b", "x")).values()) == {None}
