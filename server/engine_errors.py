@@ -4,33 +4,13 @@ An error is a whole answer or the last event of a stream. vLLM puts a number int
 not know, and gives failed validations the same shape on every endpoint.
 """
 
-import ast
-import itertools
-import re
-from typing import Any
-
-import msgspec
-
 from patchbay.core.asgi import Message, Send, is_event_stream
-from patchbay.core.error_bodies import anthropic_error_body, openai_error_body
 from patchbay.core.error_events import Form, error_event
-from patchbay.core.errors import NotFinite
+from patchbay.core.foreign_errors import error_fields, rewrite_error
 
-_VALIDATION = re.compile(r"\d+ validation errors?:")
 # The event with which vLLM reports an error in the middle of a chat's stream; `late_errors` and `vllm_app` make all
 # other endpoints do the same.
 _ERROR_EVENT = b'data: {"error":'
-# One fault of a failed validation, as vLLM prints it: Python's own notation, whose strings end with the quote that they
-# began with.
-_STRING = r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\""
-_VALIDATION_FAULT = re.compile(rf"'loc': (?P<place>{_STRING}), 'msg': (?P<fault>{_STRING})")
-_MOST_FAULTS = 10
-# Codes that OpenAI's clients know, by the words of vLLM's that stand for them.
-_CODES = (
-    (re.compile(r"maximum context length|longer than the maximum model length"), "context_length_exceeded"),
-    (re.compile(r"^Response with id '.*' not found"), "previous_response_not_found"),
-    (re.compile(r"^The model `.*` does not exist"), "model_not_found"),
-)
 
 
 class EngineErrors:
@@ -137,66 +117,5 @@ def _first_data(event: bytes) -> bytes:
 
 def _status_of(event: bytes) -> int:
     """Returns the HTTP status that vLLM gives an error event as its `code`; 500 where it gives none."""
-    code = _error_fields(_first_data(event)).get("code")
+    code = error_fields(_first_data(event)).get("code")
     return code if isinstance(code, int) and 400 <= code < 600 else 500
-
-
-def rewrite_error(status: int, body: bytes, *, anthropic: bool = False) -> bytes:
-    """Rewrites `body`, an error in vLLM's or FastAPI's shape, into OpenAI's shape or Anthropic's. Pure.
-
-    `status`: the HTTP status of the answer; `anthropic`: whether the endpoint is Anthropic's.
-    """
-    fields = _error_fields(body)
-    message = _readable_message(fields.get("message")) or f"The engine answered with status {status}."
-    if anthropic:
-        return anthropic_error_body(message, status=status)
-    param = fields.get("param")
-    code = fields.get("code")
-    return openai_error_body(
-        message,
-        error_type="invalid_request_error" if status < 500 else "server_error",
-        param=param.removeprefix("body.") if isinstance(param, str) else None,
-        code=_code(code, message, status),
-    )
-
-
-def _code(code: Any, message: str, status: int) -> str | None:
-    if isinstance(code, str):
-        return code
-    if message.startswith(NotFinite.LEAD):
-        return NotFinite.code
-    known = next((name for words, name in _CODES if words.search(message)), None)
-    return known if status < 500 else None
-
-
-def _readable_message(message: Any) -> str:
-    """Returns the message without the client's input, which vLLM prints with a failed validation.
-
-    Only what is wrong, and where, is kept.
-    """
-    if not isinstance(message, str):
-        return ""
-    if not _VALIDATION.match(message):
-        return message
-    found = list(itertools.islice(_VALIDATION_FAULT.finditer(message), _MOST_FAULTS))
-    faults = [f"{_text(fault['place']).removeprefix('body.')}: {_text(fault['fault'])}" for fault in found]
-    return "; ".join(dict.fromkeys(faults)) if faults else message
-
-
-def _text(literal: str) -> str:
-    """Returns the text that a string in Python's notation stands for."""
-    try:
-        return str(ast.literal_eval(literal))
-    except (SyntaxError, ValueError):
-        return literal[1:-1]
-
-
-def _error_fields(body: bytes) -> dict[str, Any]:
-    try:
-        decoded = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return {}
-    error = decoded.get("error", decoded) if isinstance(decoded, dict) else {}
-    if isinstance(error, dict) and "detail" in error:
-        return {"message": str(error["detail"])}
-    return error if isinstance(error, dict) else {"message": str(error)}

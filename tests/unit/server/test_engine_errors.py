@@ -8,88 +8,13 @@ import pytest
 
 from patchbay.core.error_events import Form
 from patchbay.core.errors import NotFinite
-from patchbay.server.engine_errors import EngineErrors, rewrite_error, rewrite_event
-
-
-def rewritten(status: int, body: object) -> dict[str, object]:
-    error = json.loads(rewrite_error(status, json.dumps(body).encode()))["error"]
-    assert set(error) == {"message", "type", "param", "code"}
-    return dict(error)
-
-
-def test_a_number_never_stands_where_openai_has_a_code() -> None:
-    error = rewritten(
-        400, {"error": {"message": "too long", "type": "BadRequestError", "param": "prompt", "code": 400}}
-    )
-    assert error == {"message": "too long", "type": "invalid_request_error", "param": "prompt", "code": None}
-
-
-def test_a_server_fault_is_not_called_the_clients() -> None:
-    assert rewritten(500, {"error": {"message": "boom", "code": 500}})["type"] == "server_error"
-
-
-def test_what_the_client_wrote_is_not_printed_back_at_it() -> None:
-    fault = "{'type': 'list_type', 'loc': 'body.messages', 'msg': 'Input should be a list', 'input': 'x'}"
-    message = f"1 validation error:\n  {fault}"
-    error = rewritten(400, {"error": {"message": message, "param": "body.messages", "code": 400}})
-    assert error["message"] == "messages: Input should be a list"
-    assert error["param"] == "messages"
-
-
-@pytest.mark.parametrize(
-    ("fault", "place", "shown"),
-    [
-        ("Input should be 'a', 'b' or 'c'", "body.effort", "effort: Input should be 'a', 'b' or 'c'"),
-        ('the key "x" is not one', "body.x", 'x: the key "x" is not one'),
-        ("both ' and \" in it", "body.y", "y: both ' and \" in it"),
-        ("a line\nand a \\ in it", "body.it's", "it's: a line\nand a \\ in it"),
-    ],
-)
-def test_a_message_is_not_cut_at_a_quote_within_it(fault: str, place: str, shown: str) -> None:
-    printed = {"type": "literal_error", "loc": place, "msg": fault, "input": "secret"}
-    message = f"1 validation error:\n  {printed}"
-    assert rewritten(400, {"error": {"message": message, "code": 400}})["message"] == shown
-
-
-def test_the_same_fault_of_many_branches_is_said_once_and_never_more_than_ten() -> None:
-    faults = [{"loc": "body.a", "msg": "no"}] * 3 + [{"loc": f"body.{place}", "msg": "no"} for place in range(20)]
-    message = "23 validation errors:\n" + "".join(f"  {fault}\n" for fault in faults)
-    said = str(rewritten(400, {"error": {"message": message, "code": 400}})["message"])
-    assert said.count("a: no") == 1
-    assert said.count("; ") < 10
-
-
-@pytest.mark.parametrize(
-    ("status", "message", "code"),
-    [
-        (400, "This model's maximum context length is 64 tokens. However, your prompt", "context_length_exceeded"),
-        (400, "Input length (9) exceeds model's maximum context length (8).", "context_length_exceeded"),
-        (400, "The decoder prompt (length 9) is longer than the maximum model length", "context_length_exceeded"),
-        (404, "Response with id 'resp_1' not found.", "previous_response_not_found"),
-        (404, "The model `x` does not exist.", "model_not_found"),
-        (404, "Not Found", None),
-        (400, "temperature must be positive", None),
-    ],
-)
-def test_a_code_is_the_one_that_openais_clients_know_and_never_another_faults(
-    status: int, message: str, code: str | None
-) -> None:
-    assert rewritten(status, {"error": {"message": message, "code": status}})["code"] == code
-
-
-@pytest.mark.parametrize("body", [{"detail": "Not Found"}, {"error": "plain"}])
-def test_other_shapes_keep_their_message(body: dict[str, str]) -> None:
-    assert rewritten(422, body)["message"] in ("Not Found", "plain")
-
-
-@pytest.mark.parametrize("body", [b"", b"<html>", b"[1]", b"\xff\xfe", b'{"error": {"message": 3}}'])
-def test_a_body_that_is_no_error_object_still_becomes_one(body: bytes) -> None:
-    assert json.loads(rewrite_error(503, body))["error"]["message"] == "The engine answered with status 503."
+from patchbay.core.foreign_errors import rewrite_error
+from patchbay.server.engine_errors import EngineErrors, rewrite_event
 
 
 def test_logits_that_are_not_finite_have_a_code_of_their_own_in_whole_answers_and_in_streams() -> None:
     body = {"error": {"message": NotFinite("sql@1").message, "type": "InternalServerError", "param": None, "code": 500}}
-    assert rewritten(500, body)["code"] == "not_finite"
+    assert json.loads(rewrite_error(500, json.dumps(body).encode()))["error"]["code"] == "not_finite"
     event = rewrite_event(f"data: {json.dumps(body)}\n\ndata: [DONE]\n\n".encode(), "chat")
     first, _, rest = event.partition(b"\n\n")
     assert json.loads(first.removeprefix(b"data: "))["error"]["code"] == "not_finite"
