@@ -35,12 +35,12 @@ from patchbay.router.control.control import Control
 from patchbay.router.fleet.fleet import Fleet
 from patchbay.router.fleet.snapshot import Replica
 from patchbay.router.http.origin_check import OriginCheck
-from patchbay.router.policy import PolicyHolder
 from patchbay.router.request.public_app import PublicApp
 from patchbay.router.request.shadow import AnswerPair
 from patchbay.router.routes.config import AUTO
 from patchbay.router.routes.facts import RequestFacts
 from patchbay.router.routes.table import RouteTable
+from patchbay.router.settings.policy import PolicyHolder
 from patchbay.router.telemetry.metrics import Metrics
 from patchbay.router.tenants.role_keys import RoleRing
 

@@ -19,15 +19,15 @@ from patchbay.router.canary.config import DeclaredCanary
 from patchbay.router.canary.live import LiveCanaries
 from patchbay.router.canary.metric_coverage import Subject, checked
 from patchbay.router.canary.served import Served
-from patchbay.router.config import RouterConfig
 from patchbay.router.control.canary_counts import Tallies
 from patchbay.router.control.context import Context, ControlThreads
 from patchbay.router.control.follower import Follower
-from patchbay.router.control.pinned import PinnedNames
 from patchbay.router.control.pushes import Pushes
 from patchbay.router.control.reconciler import DeclaredState, Reconciler
 from patchbay.router.control.replicas import ReplicaControl
 from patchbay.router.fleet.fleet import Fleet
+from patchbay.router.settings.config import RouterConfig
+from patchbay.router.settings.pinned import PinnedNames
 from patchbay.router.telemetry.metrics import Metrics
 
 _log = logging.getLogger("patchbay.router")

@@ -13,9 +13,9 @@ from pydantic import ValidationError
 from patchbay.core.errors import Unavailable
 from patchbay.core.json_body import UNREADABLE
 from patchbay.core.replica import ReplicaStatus
-from patchbay.router.config import RouterConfig
 from patchbay.router.fleet.fleet import Fleet
 from patchbay.router.fleet.snapshot import Catalog, HeldRevision, ListedModel, Replica
+from patchbay.router.settings.config import RouterConfig
 from patchbay.router.telemetry.metrics import Metrics
 from patchbay.router.upstream.client import Call, Document, ReplicaClient
 from patchbay.router.upstream.failure import ReplicaFailure

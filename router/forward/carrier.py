@@ -7,13 +7,13 @@ from dataclasses import replace
 
 from patchbay.core.errors import UpstreamFailed
 from patchbay.router.carry.continuation import COMPLETIONS, Continuation, Rest, Tail, continuation
-from patchbay.router.config import RouterConfig
 from patchbay.router.fleet.fleet import Fleet
 from patchbay.router.fleet.snapshot import Replica
 from patchbay.router.forward.exchange import Ask, Exchange
 from patchbay.router.forward.retry_limit import RetryLimit
 from patchbay.router.forward.upstream_call import call_of
 from patchbay.router.forward.upstreams import Upstreams
+from patchbay.router.settings.config import RouterConfig
 from patchbay.router.telemetry.metrics import Metrics
 from patchbay.router.upstream.failure import ReplicaFailure
 

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from patchbay.core.errors import AnswerUnreadable, ModelNotFound, RateLimited, RequestError, Unavailable, UpstreamFailed
-from patchbay.router.config import RouterConfig
 from patchbay.router.fleet.fleet import Fleet
 from patchbay.router.fleet.names import resolve
 from patchbay.router.fleet.snapshot import Replica, Target
@@ -22,6 +21,7 @@ from patchbay.router.forward.status_verdicts import OWN_WORDS, Verdicts
 from patchbay.router.forward.upstream_call import call_of
 from patchbay.router.forward.upstreams import Attempt, Upstreams
 from patchbay.router.http.headers import MISSING, provenance
+from patchbay.router.settings.config import RouterConfig
 from patchbay.router.telemetry.metrics import Metrics
 from patchbay.router.upstream.failure import ReplicaFailure
 

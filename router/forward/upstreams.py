@@ -9,12 +9,12 @@ from typing import Self
 from patchbay.router.balance import budget
 from patchbay.router.balance.pick import Query, pick
 from patchbay.router.balance.suspicion import Death
-from patchbay.router.config import RouterConfig
 from patchbay.router.fleet.fleet import Fleet
 from patchbay.router.fleet.snapshot import Replica, Target
 from patchbay.router.forward.exchange import Ask, Exchange
 from patchbay.router.forward.healths import ReplicaHealths
 from patchbay.router.forward.suspects import Case, Suspects
+from patchbay.router.settings.config import RouterConfig
 from patchbay.router.telemetry.metrics import Metrics
 from patchbay.router.upstream.client import Answer, Call, Document
 from patchbay.router.upstream.failure import DEADLY, ReplicaFailure

@@ -7,10 +7,10 @@ from patchbay.router.fleet.fleet import Fleet
 from patchbay.router.fleet.snapshot import Target
 from patchbay.router.forward.exchange import Ask, Exchange
 from patchbay.router.http.headers import provenance, said
-from patchbay.router.policy import PolicyHolder
 from patchbay.router.request.answer_cache import AnswerCache, cache_key
 from patchbay.router.request.incoming import Incoming
 from patchbay.router.routes.config import CacheConfig, RouteConfig
+from patchbay.router.settings.policy import PolicyHolder
 from patchbay.router.telemetry.metrics import Metrics
 
 

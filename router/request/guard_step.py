@@ -16,8 +16,8 @@ from patchbay.guards.verdict import OPEN
 from patchbay.router.fleet.snapshot import Target
 from patchbay.router.forward.exchange import Exchange
 from patchbay.router.http.headers import VERDICTS
-from patchbay.router.policy import PolicyHolder
 from patchbay.router.routes.table import Choice
+from patchbay.router.settings.policy import PolicyHolder
 from patchbay.router.telemetry.metrics import Metrics
 
 # One JSON object for each finding: its kind, place and guard, never the text.

@@ -11,9 +11,9 @@ from patchbay.core.background import keep_running
 from patchbay.core.garbage_collection import freeze, settle
 from patchbay.core.log_queue import LogQueue
 from patchbay.core.watchdog import Watchdog
-from patchbay.router.app import Router
-from patchbay.router.config import RouterConfig
-from patchbay.router.policy import ReadPolicy
+from patchbay.router.process.app import Router
+from patchbay.router.settings.config import RouterConfig
+from patchbay.router.settings.policy import ReadPolicy
 
 # How often the watchdog hears of the event loop within the time for which it may stand still.
 _BEATS = 20

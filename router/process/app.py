@@ -22,10 +22,8 @@ from patchbay.router.admission.admission import Admission
 from patchbay.router.canary.live import LiveCanaries
 from patchbay.router.canary.metric_coverage import blind_spots
 from patchbay.router.canary.served import served_of
-from patchbay.router.config import PolicyConfig, RouterConfig
 from patchbay.router.control.context import utc_now
 from patchbay.router.control.control import Control
-from patchbay.router.control.pinned import PinnedNames, pinned_names
 from patchbay.router.control.replicas import ReplicaControls
 from patchbay.router.discovery.members import Members
 from patchbay.router.discovery.poller import Poller, Probe
@@ -33,12 +31,14 @@ from patchbay.router.fleet.fleet import Fleet
 from patchbay.router.http.asgi_listener import Listener, bind, url_of
 from patchbay.router.http.origin_check import OriginCheck
 from patchbay.router.http.port import Port, PortLimits
-from patchbay.router.idle_settings import open_to_all
-from patchbay.router.name_check import NameCheck
-from patchbay.router.policy import PolicyHolder, ReadPolicy
+from patchbay.router.process.name_check import NameCheck
 from patchbay.router.request.endings import Endings
 from patchbay.router.request.handler_parts import HandlerParts
 from patchbay.router.request.public_app import PublicApp
+from patchbay.router.settings.config import PolicyConfig, RouterConfig
+from patchbay.router.settings.idle_settings import open_to_all
+from patchbay.router.settings.pinned import PinnedNames, pinned_names
+from patchbay.router.settings.policy import PolicyHolder, ReadPolicy
 from patchbay.router.telemetry.access_log import AccessLog
 from patchbay.router.telemetry.metrics import Metrics
 from patchbay.router.telemetry.tracing import open_tracer
