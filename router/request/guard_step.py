@@ -47,19 +47,19 @@ class GuardStep:
         Raises ContentFiltered where a guard blocks the request, and Rerouted where one sends it to another route.
         """
         self.done(exchange)
-        exchange.extra = [pair for pair in exchange.extra if pair[0] != HEADER]
+        exchange.drop_headers(HEADER)
         pipeline = self._policy.policy.guards.pipeline(choice.config.guards if choice.config else (), tenant)
         if pipeline is None:
             return body
-        facts = TextOrigin(exchange.id.decode("latin-1"), choice.route if choice.config else "", tenant)
+        facts = TextOrigin(exchange.arrival.id.decode("latin-1"), choice.route if choice.config else "", tenant)
         guard_session = exchange.guard_session = GuardSession(
-            pipeline, exchange.endpoint.name, self._key, self._judges, facts, self._offload
+            pipeline, exchange.asked.endpoint.name, self._key, self._judges, facts, self._offload
         )
-        guard_session.tells_results = header(exchange.request.headers, VERDICTS) == b"1"
+        guard_session.tells_results = header(exchange.arrival.request.headers, VERDICTS) == b"1"
         try:
             body = await guard_session.checked(body)
         finally:
-            exchange.extra = guard_session.headers(exchange.extra)
+            exchange.tell_of(guard_session)
             # After a block or a reroute nothing else ends this session, so it is reported here.
             if any(one.action in ("block", "route") for one in guard_session.findings.counts):
                 self.done(exchange)
@@ -92,7 +92,7 @@ class GuardStep:
         try:
             await guard_session.judge_prompt()
         finally:
-            exchange.extra = guard_session.headers(exchange.extra)
+            exchange.tell_of(guard_session)
 
     def done(self, exchange: Exchange) -> None:
         """Reports the findings of the current session, which must be complete, and clears them."""
@@ -101,10 +101,11 @@ class GuardStep:
             return
         for found, count in guard_session.findings.counts.items():
             self._metrics.verdict(found.guard, found.kind, found.action, found.side, count)
-        exchange.bad |= _bad_for(guard_session.findings)
+        exchange.result.bad.update(_bad_for(guard_session.findings))
+        request = exchange.arrival.id.decode()
         for one in guard_session.findings.first:
             said = {
-                "request": exchange.id.decode(),
+                "request": request,
                 "guard": one.guard,
                 "rule": one.rule,
                 "kind": one.kind,
@@ -116,7 +117,7 @@ class GuardStep:
             }
             _audit.info("%s", json.dumps(said))
         if guard_session.findings.more:
-            _audit.info("%s", json.dumps({"request": exchange.id.decode(), "more": guard_session.findings.more}))
+            _audit.info("%s", json.dumps({"request": request, "more": guard_session.findings.more}))
         guard_session.findings.clear()
 
 
