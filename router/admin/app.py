@@ -226,7 +226,7 @@ class Faults:
             await self._app(scope, receive, noting)
         except Exception:  # noqa: BLE001 - the outermost loop of a request: logged and counted
             _log.exception("the admin port failed at %s %s", scope.get("method"), scope.get("path"))
-            self._metrics.fault("admin")
+            self._metrics.process.fault("admin")
             if not begun:
                 error = UpstreamFailed("This router failed at the request. Its log tells more.")
                 headers = [(b"content-type", b"application/json")]

@@ -122,7 +122,7 @@ class Control:
                     tasks.create_task(self._tallies.run())
             except Exception:  # noqa: BLE001 - the outermost loop: logged and counted
                 _log.exception("the control loop failed; it starts anew")
-                self._metrics.fault("control")
+                self._metrics.process.fault("control")
                 await asyncio.sleep(_AGAIN_S)
 
     def hurry(self, end_timeout_s: float) -> None:

@@ -16,7 +16,7 @@ from patchbay.core.replica import ReplicaStatus
 from patchbay.router.fleet.fleet import Fleet
 from patchbay.router.fleet.snapshot import Catalog, HeldRevision, ListedModel, Replica
 from patchbay.router.settings.config import RouterConfig
-from patchbay.router.telemetry.metrics import Metrics
+from patchbay.router.telemetry.process_metrics import ProcessMetrics
 from patchbay.router.upstream.client import Call, Document, ReplicaClient
 from patchbay.router.upstream.failure import ReplicaFailure
 
@@ -126,7 +126,9 @@ class Poller:
     `probe_of`: gives the probe of a replica, by its name. `seen_all` is set once each replica was polled.
     """
 
-    def __init__(self, config: RouterConfig, fleet: Fleet, probe_of: Callable[[str], Probe], metrics: Metrics) -> None:
+    def __init__(
+        self, config: RouterConfig, fleet: Fleet, probe_of: Callable[[str], Probe], metrics: ProcessMetrics
+    ) -> None:
         self._config = config
         self._fleet = fleet
         self._probe_of = probe_of

@@ -15,7 +15,7 @@ from patchbay.router.forward.tries import Ask
 from patchbay.router.forward.upstream_call import call_of
 from patchbay.router.forward.upstreams import Upstreams
 from patchbay.router.settings.config import RouterConfig
-from patchbay.router.telemetry.metrics import Metrics
+from patchbay.router.telemetry.replica_metrics import ReplicaMetrics
 from patchbay.router.upstream.failure import ReplicaFailure
 
 _log = logging.getLogger("patchbay.router")
@@ -26,7 +26,12 @@ class Carrier:
     """Continues broken streams on other replicas. `clock`: seconds, monotonic."""
 
     def __init__(
-        self, config: RouterConfig, fleet: Fleet, upstreams: Upstreams, metrics: Metrics, clock: Callable[[], float]
+        self,
+        config: RouterConfig,
+        fleet: Fleet,
+        upstreams: Upstreams,
+        metrics: ReplicaMetrics,
+        clock: Callable[[], float],
     ) -> None:
         self._timeout_s = config.carry_timeout_s
         self._deaths = config.retry.deaths

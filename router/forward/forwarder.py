@@ -46,7 +46,7 @@ class Forwarder:
         self._metrics = metrics
         self._clock = clock
         self._verdicts = Verdicts(upstreams)
-        self._carrier = Carrier(config, fleet, upstreams, metrics, clock)
+        self._carrier = Carrier(config, fleet, upstreams, metrics.replicas, clock)
 
     async def forward(self, exchange: Exchange, ask: Ask) -> Target:
         """Answers `exchange` with a replica's answer to `ask`, and returns the target that answered in the end.
@@ -136,7 +136,7 @@ class Forwarder:
         if other is None or not self._upstreams.may_try_again():
             return None
         exchange.tries.tried.add(other.name)
-        self._metrics.hedged()
+        self._metrics.replicas.hedged()
         return other
 
     async def _ask(self, exchange: Exchange, ask: Ask, replica: Replica) -> Attempt:
@@ -203,7 +203,7 @@ class Forwarder:
         exchange.begin()
         began_s = self._clock()
         exchange.result.begins(began_s, answer.status, cold=_is_cold(attempt.replica, ask.target))
-        self._metrics.first_byte(endpoint.name, began_s - exchange.arrival.started_s)
+        self._metrics.requests.first_byte(endpoint.name, began_s - exchange.arrival.started_s)
         try:
             with attempt:
                 await self._relay(exchange, attempt)
@@ -220,7 +220,7 @@ class Forwarder:
             self._upstreams.failed(exchange, attempt, error)
             raise
         except AnswerUnreadable:
-            self._metrics.upstream_failure(attempt.replica.name, "protocol")
+            self._metrics.replicas.failed(attempt.replica.name, "protocol")
             raise
 
     async def _back_off(self, tries: int) -> None:

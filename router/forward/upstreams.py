@@ -16,7 +16,7 @@ from patchbay.router.forward.healths import ReplicaHealths
 from patchbay.router.forward.suspects import Case, Suspects
 from patchbay.router.forward.tries import Ask
 from patchbay.router.settings.config import RouterConfig
-from patchbay.router.telemetry.metrics import Metrics
+from patchbay.router.telemetry.replica_metrics import ReplicaMetrics
 from patchbay.router.upstream.client import Answer, Call, Document
 from patchbay.router.upstream.failure import DEADLY, ReplicaFailure
 from patchbay.router.upstream.link import Link
@@ -72,7 +72,7 @@ class Upstreams:
         config: RouterConfig,
         fleet: Fleet,
         links: Mapping[str, Link],
-        metrics: Metrics,
+        metrics: ReplicaMetrics,
         clock: Callable[[], float],
     ) -> None:
         self.links = links
@@ -218,7 +218,7 @@ class Upstreams:
         the request. Raises SuspectedQuery."""
         name = replica.name
         _log.warning("request %s: replica %s failed: %s", exchange.arrival.id.decode(), name, error.message)
-        self._metrics.upstream_failure(name, error.kind)
+        self._metrics.failed(name, error.kind)
         if error.kind == "connect":
             self._fleet.mark_unready(name, error.message)
         elif error.kind not in ("limited", "error"):

@@ -12,7 +12,7 @@ from patchbay.router.request.answer_cache import AnswerCache, cache_key
 from patchbay.router.request.incoming import Incoming
 from patchbay.router.routes.config import CacheConfig, RouteConfig
 from patchbay.router.settings.policy import PolicyHolder
-from patchbay.router.telemetry.metrics import Metrics
+from patchbay.router.telemetry.request_metrics import RequestMetrics
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Shelf:
 class Caching:
     """`cache`: what is kept; `fleet`: whether anybody could answer anew."""
 
-    def __init__(self, cache: AnswerCache, fleet: Fleet, policy: PolicyHolder, metrics: Metrics) -> None:
+    def __init__(self, cache: AnswerCache, fleet: Fleet, policy: PolicyHolder, metrics: RequestMetrics) -> None:
         self._cache = cache
         self._fleet = fleet
         self._policy = policy

@@ -25,8 +25,8 @@ class Endings:
     def ended(self, exchange: Exchange) -> None:
         """Reports a request that has ended, with an answer or without."""
         metrics, endpoint = self._metrics, exchange.asked.endpoint
-        metrics.request(endpoint.name, exchange.result.outcome, exchange.answerer.label)
-        metrics.bytes_passed(exchange.read_bytes, exchange.relay.sent_bytes)
+        metrics.requests.ended(endpoint.name, exchange.result.outcome, exchange.answerer.label)
+        metrics.requests.bytes_passed(exchange.read_bytes, exchange.relay.sent_bytes)
         tracer = self._tracer if exchange.arrival.span.sampled else None
         told = endpoint is not HEALTH and (tracer is not None or self._access is not None)
         if not endpoint.forwarded and not told:

@@ -18,7 +18,7 @@ from patchbay.router.forward.exchange import Exchange
 from patchbay.router.http.headers import VERDICTS
 from patchbay.router.routes.table import Choice
 from patchbay.router.settings.policy import PolicyHolder
-from patchbay.router.telemetry.metrics import Metrics
+from patchbay.router.telemetry.guard_metrics import GuardMetrics
 
 # One JSON object for each finding: its kind, place and guard, never the text.
 _audit = logging.getLogger("patchbay.audit")
@@ -34,7 +34,9 @@ class GuardStep:
     `offload`: does slow work.
     """
 
-    def __init__(self, policy: PolicyHolder, metrics: Metrics, key: bytes, judges: Judges, offload: Offload) -> None:
+    def __init__(
+        self, policy: PolicyHolder, metrics: GuardMetrics, key: bytes, judges: Judges, offload: Offload
+    ) -> None:
         self._policy = policy
         self._metrics = metrics
         self._key = key

@@ -52,13 +52,15 @@ class RequestHandler:
         internal = InternalClient(parts.fleet, upstreams)
         self._judges = Judges(internal.verdict, internal.again, lambda: parts.policy.policy.guards.judges)
         self._offload = Offload()
-        self._guard_step = GuardStep(parts.policy, parts.metrics, parts.guard_key, self._judges, self._offload)
+        self._guard_step = GuardStep(parts.policy, parts.metrics.guards, parts.guard_key, self._judges, self._offload)
         self._canary_step = CanaryStep(parts.live_canaries, parts.fleet, parts.clock)
         cache = AnswerCache(parts.config.cache_mib * 1024 * 1024, parts.clock)
-        self._caching = Caching(cache, parts.fleet, parts.policy, parts.metrics)
+        self._caching = Caching(cache, parts.fleet, parts.policy, parts.metrics.requests)
         parts.live_canaries.dropped.append(cache.forget)
         self._quota = Quota(parts.limiter, parts.config.counters, parts.fleet, self._offload)
-        self._shadow = Shadow(internal, self._offload, parts.admission, parts.metrics, parts.clock, parts.live_canaries)
+        self._shadow = Shadow(
+            internal, self._offload, parts.admission, parts.metrics.requests, parts.clock, parts.live_canaries
+        )
 
     @property
     def pairs(self) -> Sequence[AnswerPair]:
@@ -255,7 +257,7 @@ class RequestHandler:
         turn = await admission.enter(
             AdmissionRequest(waiting, client.tier.max_waiting, pick, lambda: self._pooled(ask))
         )
-        self._parts.metrics.waited(self._parts.clock() - began_s)
+        self._parts.metrics.admission.waited(self._parts.clock() - began_s)
         return turn
 
     def _pooled(self, ask: Ask) -> frozenset[str]:
@@ -322,13 +324,13 @@ class RequestHandler:
         self._canary_step.failed(exchange, error)
         exchange.drop_headers(b"x-ratelimit-", b"x-patchbay-template")
         exchange.extra.append(said("fallback", f"{choice.route}: {error.code or 'failed'}"))
-        self._parts.metrics.fell_back(choice.route)
+        self._parts.metrics.requests.fell_back(choice.route)
 
     def _count(self, incoming: Incoming, target: Target, used: Need, price: PriceConfig) -> None:
         exchange = incoming.exchange
         exchange.result.used, exchange.result.cost = used, used.cost(price)
         self._canary_step.answered(exchange, incoming.body, used)
-        self._parts.metrics.tokens(target.label, used.prompt, used.answer)
+        self._parts.metrics.requests.tokens(target.label, used.prompt, used.answer)
         exchange.result.counted = (exchange.answerer.route, target.revision or target.label)
 
     def _table(self, exchange: Exchange, client: Client) -> None:

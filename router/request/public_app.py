@@ -53,7 +53,7 @@ class PublicApp:
         self._fleet = parts.fleet
         self._metrics = parts.metrics
         self._clock = clock
-        self._upstreams = Upstreams(config, parts.fleet, links, parts.metrics, clock)
+        self._upstreams = Upstreams(config, parts.fleet, links, parts.metrics.replicas, clock)
         forwarder = Forwarder(config, parts.fleet, self._upstreams, parts.metrics, clock)
         self._handler = RequestHandler(parts, self._upstreams, forwarder)
         self._endings = endings
@@ -133,7 +133,7 @@ class PublicApp:
             self._fail(exchange, error)
         except Exception:  # noqa: BLE001 - the outermost loop: logged and counted
             _log.exception("request %s failed in the router", exchange.arrival.id.decode())
-            self._metrics.fault("proxy")
+            self._metrics.process.fault("proxy")
             self._fail(exchange, RequestError("The router failed to answer this request."))
 
     def _fail(self, exchange: Exchange, error: RequestError) -> None:
@@ -207,7 +207,7 @@ class PublicApp:
         taken = self._feedback.vote(body, exchange.asked.tenant)
         target, vote = taken.target, taken.vote
         if taken.new:
-            self._metrics.vote(target, vote)
+            self._metrics.requests.vote(target, vote)
             if vote == "down":
                 self._parts.live_canaries.voted_down(taken.answer)
         said = {"object": "feedback", "model": target.revision or target.label, "vote": vote}

@@ -25,7 +25,7 @@ from patchbay.router.forward.tries import Ask
 from patchbay.router.routes.rewrite import with_model
 from patchbay.router.routes.sampling import uniform
 from patchbay.router.routes.table import Choice
-from patchbay.router.telemetry.metrics import Metrics
+from patchbay.router.telemetry.request_metrics import RequestMetrics
 from patchbay.router.upstream.failure import ReplicaFailure
 
 _KEPT = 500
@@ -76,7 +76,7 @@ class Shadow:
         internal: InternalClient,
         offload: Offload,
         admission: Admission,
-        metrics: Metrics,
+        metrics: RequestMetrics,
         clock: Callable[[], float],
         live_canaries: LiveCanaries,
     ) -> None:
