@@ -7,7 +7,7 @@ from pydantic import Field
 from patchbay.core.secret import Secret
 from patchbay.core.settings import Settings, load_yaml, parse_settings
 from patchbay.launch.config import DEFAULT_FILE
-from patchbay.router.config import AdminToken
+from patchbay.router.settings.config import AdminToken
 
 
 class AdminKeys(Settings):

@@ -14,7 +14,7 @@ from patchbay.core.settings import Settings, check_setting_name, load_yaml, pars
 from patchbay.launch.backoff import RestartConfig
 from patchbay.router.canary.config import CanaryConfig, DeclaredCanary
 from patchbay.router.canary.served import Served, served_of
-from patchbay.router.config import PolicyConfig, ReplicaConfig, RouterConfig, check_canaries
+from patchbay.router.settings.config import PolicyConfig, ReplicaConfig, RouterConfig, check_canaries
 from patchbay.server.config import BaseConfig, EngineConfig, LoraConfig
 
 DEFAULT_FILE = Path("patchbay.yaml")

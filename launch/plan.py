@@ -17,7 +17,7 @@ from patchbay.launch.events import ReadyReport
 from patchbay.launch.ports import PortUse
 from patchbay.launch.rundir import write_settings
 from patchbay.launch.supervisor import RunPlan
-from patchbay.router.config import PolicyConfig, RouterConfig
+from patchbay.router.settings.config import PolicyConfig, RouterConfig
 from patchbay.server.config import ServerConfig
 
 ROUTER: Final = "router"

@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from patchbay.adapters.config import DeclaredAdapter
 from patchbay.router.canary.config import DeclaredCanary
 from patchbay.router.canary.plan import ready_plans
-from patchbay.router.config import RouterConfig
+from patchbay.router.settings.config import RouterConfig
 from patchbay.server.config import ServerConfig
 
 DEPLOY = Path(__file__).parent.parent / "deploy"

@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 
 from loadtests.scale.costs import Operations
-from patchbay.router.config import RouterConfig
 from patchbay.router.control.canary_counts import EVERY_S
 from patchbay.router.control.canary_loop import LOOK_EVERY_S
 from patchbay.router.control.follower import BEAT_S
 from patchbay.router.control.reconciler import RENEW_S, ROUND_S
 from patchbay.router.control.reports import AT_LEAST_EVERY_S
+from patchbay.router.settings.config import RouterConfig
 from patchbay.router.tenants.usage import FLUSH_S
 
 _POLL_S: float = RouterConfig.model_fields["registry_poll_s"].default

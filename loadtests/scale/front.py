@@ -9,8 +9,8 @@ import simpy
 from loadtests.scale.engine import Down, Engine
 from loadtests.scale.policies import Policy
 from loadtests.scale.traffic import Job
-from patchbay.router.config import RouterConfig
 from patchbay.router.fleet.snapshot import Replica
+from patchbay.router.settings.config import RouterConfig
 
 POLL_S: float = RouterConfig.model_fields["poll_interval_s"].default
 

@@ -35,12 +35,12 @@ from patchbay.router.control.control import Control
 from patchbay.router.fleet.fleet import Fleet
 from patchbay.router.fleet.snapshot import Replica
 from patchbay.router.http.origin_check import OriginCheck
-from patchbay.router.policy import PolicyHolder
 from patchbay.router.request.public_app import PublicApp
 from patchbay.router.request.shadow import AnswerPair
 from patchbay.router.routes.config import AUTO
 from patchbay.router.routes.facts import RequestFacts
 from patchbay.router.routes.table import RouteTable
+from patchbay.router.settings.policy import PolicyHolder
 from patchbay.router.telemetry.metrics import Metrics
 from patchbay.router.tenants.role_keys import RoleRing
 
@@ -226,7 +226,7 @@ class Faults:
             await self._app(scope, receive, noting)
         except Exception:  # noqa: BLE001 - the outermost loop of a request: logged and counted
             _log.exception("the admin port failed at %s %s", scope.get("method"), scope.get("path"))
-            self._metrics.fault("admin")
+            self._metrics.process.fault("admin")
             if not begun:
                 error = UpstreamFailed("This router failed at the request. Its log tells more.")
                 headers = [(b"content-type", b"application/json")]

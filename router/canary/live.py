@@ -16,7 +16,7 @@ from patchbay.router.canary.ledger import Counts
 from patchbay.router.canary.plan import PlanConfig
 from patchbay.router.canary.recorder import Recorder
 from patchbay.router.routes.table import language_of
-from patchbay.router.telemetry.metrics import Metrics
+from patchbay.router.telemetry.canary_metrics import CanaryMetrics
 
 _log = logging.getLogger("patchbay.router")
 _STEERED = ("running", "paused", "promoting")
@@ -31,7 +31,7 @@ class LiveCanaries:
     revision whose canary has failed. `clock`: seconds, monotonic; `reserved`: pools that get nothing without a canary
     that is under way."""
 
-    def __init__(self, metrics: Metrics, clock: Callable[[], float], reserved: Collection[str] = ()) -> None:
+    def __init__(self, metrics: CanaryMetrics, clock: Callable[[], float], reserved: Collection[str] = ()) -> None:
         self._metrics = metrics
         self._clock = clock
         self._reserved = reserved
@@ -65,11 +65,11 @@ class LiveCanaries:
             assignment.adapter: assignment for record in steered if (assignment := self._assignment(record)) is not None
         }
         for record in records:
-            self._metrics.canary(record.subject, record.name, record.weight, record.verdict)
+            self._metrics.stands(record.subject, record.name, record.weight, record.verdict)
         self.known = {one for one in self.known if one[0] in self._records}
         for gone in self._recorders.keys() - {record.id for record in records if record.live}:
             del self._recorders[gone]
-            self._metrics.forget_canary(gone)
+            self._metrics.forget(gone)
             self._open.pop(gone, None)
         if not self.running and self.pool is None:
             self.baselines.clear()
@@ -82,7 +82,7 @@ class LiveCanaries:
     def answers_alone(self, pool: str) -> None:
         """A request goes to a pool that is kept from requests, because there is no replica of another that could answer
         it."""
-        self._metrics.canary_alone(pool)
+        self._metrics.alone(pool)
         now_s = self._clock()
         if now_s - self._alone_told_s < _ALONE_TOLD_EVERY_S:
             return
@@ -175,7 +175,7 @@ class LiveCanaries:
         if assignment.id not in self._recorders:
 
             def told(arm: str, share: float, what: str) -> None:
-                self._metrics.canary_event(assignment.id, assignment.revision, arm, share, what)
+                self._metrics.event(assignment.id, assignment.revision, arm, share, what)
 
             self._recorders[assignment.id] = Recorder(assignment.id, assignment.plan, self._clock, told)
         return self._recorders[assignment.id]

@@ -7,7 +7,7 @@ from patchbay.adapters.commands.session import DEFAULT_FILE
 from patchbay.core.settings import load_yaml, parse_settings
 from patchbay.router.canary.config import CanaryConfig
 from patchbay.router.canary.served import Served, served_of
-from patchbay.router.config import PolicyConfig, ReplicaConfig
+from patchbay.router.settings.config import PolicyConfig, ReplicaConfig
 
 # A file that has neither is not the servers', and says nothing of what they serve.
 _SERVERS_KEYS = ("base", "replicas")

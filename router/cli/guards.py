@@ -11,7 +11,7 @@ from patchbay.core.errors import ConfigError, PatchbayError, fail
 if TYPE_CHECKING:
     from patchbay.guards.bench import Figures
     from patchbay.guards.verdict import FoundSpan
-    from patchbay.router.config import PolicyConfig
+    from patchbay.router.settings.config import PolicyConfig
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Try guards on a text, and measure them.")
 _TARGETS = (("median, µs", 15.0), ("99th percentile, µs", 60.0), ("held at the 99th percentile", 20.0))
@@ -69,7 +69,7 @@ def bench(
     from patchbay.adapters.commands.output import console, print_json, table
     from patchbay.core.errors import PatchbayError
     from patchbay.guards.bench import measure
-    from patchbay.router.policy import user_cache
+    from patchbay.router.settings.policy import user_cache
 
     try:
         with Progress(transient=True, disable=as_json) as progress:
@@ -115,7 +115,7 @@ def _tried(text: str, policy: "PolicyConfig", only: list[str] | None, side: str)
     from patchbay.guards.config import GuardsConfig, RulesGuard
     from patchbay.guards.pipeline import compile_guards
     from patchbay.guards.stream.channel import Channel
-    from patchbay.router.policy import user_cache
+    from patchbay.router.settings.policy import user_cache
 
     if side not in ("input", "output"):
         raise ConfigError(f"There is no side '{side}': it is input or output.")
@@ -138,8 +138,8 @@ def _tried(text: str, policy: "PolicyConfig", only: list[str] | None, side: str)
 
 
 def _policy(config: Path | None) -> "PolicyConfig":
-    from patchbay.router.config import PolicyConfig
-    from patchbay.router.policy import policy_in
+    from patchbay.router.settings.config import PolicyConfig
+    from patchbay.router.settings.policy import policy_in
 
     file = config or DEFAULT_FILE
     return PolicyConfig() if config is None and not file.exists() else policy_in(file)

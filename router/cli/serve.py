@@ -10,8 +10,8 @@ import typer
 from patchbay.core.errors import PatchbayError, fail
 
 if TYPE_CHECKING:
-    from patchbay.router.config import RouterConfig
-    from patchbay.router.policy import ReadPolicy
+    from patchbay.router.settings.config import RouterConfig
+    from patchbay.router.settings.policy import ReadPolicy
 
 
 def run(
@@ -28,7 +28,7 @@ def run(
 
     Example: patchbay router --replica http://127.0.0.1:8000
     """
-    from patchbay.router.config_file import load_router_config
+    from patchbay.router.settings.config_file import load_router_config
 
     given = {"replicas": replica or None, "host": host, "port": port, "admin_port": admin_port}
     flags = {key: value for key, value in given.items() if value is not None}
@@ -42,13 +42,13 @@ def run(
 
 def serve_file(file: Path, read: "ReadPolicy", *, verbose: bool) -> None:
     """Runs the router that `file` describes; `read` reads its policy anew. Raises PatchbayError."""
-    from patchbay.router.config_file import load_router_config
+    from patchbay.router.settings.config_file import load_router_config
 
     _serve(load_router_config(file, {}), read, verbose=verbose)
 
 
 def _reading(flags: dict[str, Any]) -> "ReadPolicy":
-    from patchbay.router.policy import read_router_file
+    from patchbay.router.settings.policy import read_router_file
 
     return partial(read_router_file, flags=flags)
 
@@ -58,7 +58,7 @@ def _serve(settings: "RouterConfig", read: "ReadPolicy", *, verbose: bool) -> No
 
     from patchbay.core import descriptors
     from patchbay.core.watchdog import Watchdog
-    from patchbay.router.process import serve
+    from patchbay.router.process.serve import serve
     from patchbay.router.telemetry.logs import log_to_stderr
 
     lines = log_to_stderr(settings.log_format, verbose=verbose)

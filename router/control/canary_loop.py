@@ -67,7 +67,7 @@ class CanaryKeeper:
         for adapter, change in self._declared.items():
             self._tasks.start(("canary of", adapter), self._declare(adapter, change))
         alone = (record.pool is not None and self._pool_alone(record.pool) for record in live.values())
-        self._context.metrics.canary_blind(any(self._blind.values()) or any(alone))
+        self._context.metrics.canaries.blind(any(self._blind.values()) or any(alone))
 
     async def _declare(self, adapter: str, change: DeclaredCanary) -> None:
         """Starts what the configuration asks for, once its revision is there and another is stable."""
@@ -117,7 +117,7 @@ class CanaryKeeper:
             await self._context.follower.look()
         book = self._books.get(record.id, book)
         evidence = evidence_of(book.plan, book.ledger)
-        self._context.metrics.canary_evidence(after.subject, after.name, evidence)
+        self._context.metrics.canaries.evidence(after.subject, after.name, evidence)
         return after
 
     async def _ask_prometheus(self, source: PrometheusSource, record: CanaryRecord) -> None:

@@ -13,9 +13,9 @@ from patchbay.router.canary.metric_coverage import Subject, plan_fault, tenant_f
 from patchbay.router.canary.plan import PlanConfig
 from patchbay.router.canary.served import Served
 from patchbay.router.control.follower import Follower
-from patchbay.router.control.pinned import PinnedNames
 from patchbay.router.control.replicas import ReplicaControl
 from patchbay.router.fleet.fleet import Fleet
+from patchbay.router.settings.pinned import PinnedNames
 from patchbay.router.telemetry.metrics import Metrics
 
 

@@ -19,15 +19,15 @@ from patchbay.router.canary.config import DeclaredCanary
 from patchbay.router.canary.live import LiveCanaries
 from patchbay.router.canary.metric_coverage import Subject, checked
 from patchbay.router.canary.served import Served
-from patchbay.router.config import RouterConfig
 from patchbay.router.control.canary_counts import Tallies
 from patchbay.router.control.context import Context, ControlThreads
 from patchbay.router.control.follower import Follower
-from patchbay.router.control.pinned import PinnedNames
 from patchbay.router.control.pushes import Pushes
 from patchbay.router.control.reconciler import DeclaredState, Reconciler
 from patchbay.router.control.replicas import ReplicaControl
 from patchbay.router.fleet.fleet import Fleet
+from patchbay.router.settings.config import RouterConfig
+from patchbay.router.settings.pinned import PinnedNames
 from patchbay.router.telemetry.metrics import Metrics
 
 _log = logging.getLogger("patchbay.router")
@@ -122,7 +122,7 @@ class Control:
                     tasks.create_task(self._tallies.run())
             except Exception:  # noqa: BLE001 - the outermost loop: logged and counted
                 _log.exception("the control loop failed; it starts anew")
-                self._metrics.fault("control")
+                self._metrics.process.fault("control")
                 await asyncio.sleep(_AGAIN_S)
 
     def hurry(self, end_timeout_s: float) -> None:

@@ -121,7 +121,7 @@ class Follower:
 
     def _take(self, snapshot: Snapshot) -> None:
         self.snapshot = snapshot
-        self._metrics.known_as(snapshot.installation, self._name)
+        self._metrics.canaries.known_as(snapshot.installation, self._name)
         self._fleet.put_naming(naming_of(snapshot))
         for tell in self.told:
             tell(snapshot)

@@ -13,9 +13,9 @@ from urllib.parse import urlsplit
 from patchbay.core.errors import RegistryError
 from patchbay.core.thread_pools import Threads
 from patchbay.registry.records import ReplicaAddress
-from patchbay.router.config import REGISTRY, ReplicaConfig, RouterConfig
 from patchbay.router.fleet.fleet import Fleet
 from patchbay.router.fleet.snapshot import Replica
+from patchbay.router.settings.config import REGISTRY, ReplicaConfig, RouterConfig
 from patchbay.router.upstream.client import ReplicaClient
 from patchbay.router.upstream.link import Link
 

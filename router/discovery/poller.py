@@ -13,10 +13,10 @@ from pydantic import ValidationError
 from patchbay.core.errors import Unavailable
 from patchbay.core.json_body import UNREADABLE
 from patchbay.core.replica import ReplicaStatus
-from patchbay.router.config import RouterConfig
 from patchbay.router.fleet.fleet import Fleet
 from patchbay.router.fleet.snapshot import Catalog, HeldRevision, ListedModel, Replica
-from patchbay.router.telemetry.metrics import Metrics
+from patchbay.router.settings.config import RouterConfig
+from patchbay.router.telemetry.process_metrics import ProcessMetrics
 from patchbay.router.upstream.client import Call, Document, ReplicaClient
 from patchbay.router.upstream.failure import ReplicaFailure
 
@@ -129,7 +129,9 @@ class Poller:
     `probe_of`: gives the probe of a replica, by its name. `seen_all` is set once each replica was polled.
     """
 
-    def __init__(self, config: RouterConfig, fleet: Fleet, probe_of: Callable[[str], Probe], metrics: Metrics) -> None:
+    def __init__(
+        self, config: RouterConfig, fleet: Fleet, probe_of: Callable[[str], Probe], metrics: ProcessMetrics
+    ) -> None:
         self._config = config
         self._fleet = fleet
         self._probe_of = probe_of

@@ -7,14 +7,15 @@ from dataclasses import replace
 
 from patchbay.core.errors import UpstreamFailed
 from patchbay.router.carry.continuation import COMPLETIONS, Continuation, Rest, Tail, continuation
-from patchbay.router.config import RouterConfig
 from patchbay.router.fleet.fleet import Fleet
 from patchbay.router.fleet.snapshot import Replica
-from patchbay.router.forward.exchange import Ask, Exchange
+from patchbay.router.forward.exchange import Exchange
 from patchbay.router.forward.retry_limit import RetryLimit
+from patchbay.router.forward.tries import Ask
 from patchbay.router.forward.upstream_call import call_of
 from patchbay.router.forward.upstreams import Upstreams
-from patchbay.router.telemetry.metrics import Metrics
+from patchbay.router.settings.config import RouterConfig
+from patchbay.router.telemetry.replica_metrics import ReplicaMetrics
 from patchbay.router.upstream.failure import ReplicaFailure
 
 _log = logging.getLogger("patchbay.router")
@@ -25,7 +26,12 @@ class Carrier:
     """Continues broken streams on other replicas. `clock`: seconds, monotonic."""
 
     def __init__(
-        self, config: RouterConfig, fleet: Fleet, upstreams: Upstreams, metrics: Metrics, clock: Callable[[], float]
+        self,
+        config: RouterConfig,
+        fleet: Fleet,
+        upstreams: Upstreams,
+        metrics: ReplicaMetrics,
+        clock: Callable[[], float],
     ) -> None:
         self._timeout_s = config.carry_timeout_s
         self._deaths = config.retry.deaths
@@ -52,11 +58,11 @@ class Carrier:
             replica = self._upstreams.pick(exchange, ask)
             if replica is None or not self._upstreams.may_try_again():
                 # All were tried. One that comes back may be asked again.
-                exchange.tried.clear()
+                exchange.tries.tried.clear()
                 await asyncio.sleep(_PAUSE_S)
                 continue
             self._upstreams.suspects.check(case)
-            exchange.tried.add(replica.name)
+            exchange.tries.tried.add(replica.name)
             sent_before = relay.sent_bytes
             try:
                 await self._continue_on(exchange, ask, replica, plan)
@@ -79,7 +85,7 @@ class Carrier:
             return None
         # A stream may go on at any replica, so the smallest context counts.
         contexts = [replica.catalog.context for replica in self._fleet.view.replicas if replica.catalog is not None]
-        chat = exchange.request.path != COMPLETIONS
+        chat = exchange.arrival.request.path != COMPLETIONS
         return continuation(ask.body, transcript, chat=chat, context=min(filter(None, contexts), default=None))
 
     async def _continue_on(self, exchange: Exchange, ask: Ask, replica: Replica, plan: Continuation) -> None:
@@ -91,7 +97,7 @@ class Carrier:
             if answer.status != 200 or not answer.is_event_stream:
                 raise ReplicaFailure(f"it does not go on with the stream ({answer.status})", kind="busy")
             self._upstreams.began(exchange, attempt, midway=exchange.relay.sent_bytes > 0)
-            _log.info("request %s: replica %s goes on with it", exchange.id.decode(), replica.name)
+            _log.info("request %s: replica %s goes on with it", exchange.arrival.id.decode(), replica.name)
             try:
                 await exchange.relay.resume(answer, translate)
             except ReplicaFailure as error:

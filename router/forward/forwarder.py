@@ -11,17 +11,18 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from patchbay.core.errors import AnswerUnreadable, ModelNotFound, RateLimited, RequestError, Unavailable, UpstreamFailed
-from patchbay.router.config import RouterConfig
 from patchbay.router.fleet.fleet import Fleet
 from patchbay.router.fleet.names import resolve
 from patchbay.router.fleet.snapshot import Replica, Target
 from patchbay.router.forward.carrier import Carrier
-from patchbay.router.forward.exchange import Ask, Exchange
+from patchbay.router.forward.exchange import Exchange
 from patchbay.router.forward.retry_limit import RetryLimit
 from patchbay.router.forward.status_verdicts import OWN_WORDS, Verdicts
+from patchbay.router.forward.tries import Ask
 from patchbay.router.forward.upstream_call import call_of
 from patchbay.router.forward.upstreams import Attempt, Upstreams
 from patchbay.router.http.headers import MISSING, provenance
+from patchbay.router.settings.config import RouterConfig
 from patchbay.router.telemetry.metrics import Metrics
 from patchbay.router.upstream.failure import ReplicaFailure
 
@@ -45,7 +46,7 @@ class Forwarder:
         self._metrics = metrics
         self._clock = clock
         self._verdicts = Verdicts(upstreams)
-        self._carrier = Carrier(config, fleet, upstreams, metrics, clock)
+        self._carrier = Carrier(config, fleet, upstreams, metrics.replicas, clock)
 
     async def forward(self, exchange: Exchange, ask: Ask) -> Target:
         """Answers `exchange` with a replica's answer to `ask`, and returns the target that answered in the end.
@@ -57,26 +58,26 @@ class Forwarder:
         RateLimited where all replicas asked to be left alone; SuspectedQuery where replicas may die of the request.
         """
         self._upstreams.earn()
-        exchange.ask = ask
+        exchange.tries.ask = ask
         try:
             return await self._forward(exchange, ask)
         finally:
-            if exchange.case is not None:
-                self._upstreams.suspects.left(exchange.case)
+            if exchange.tries.case is not None:
+                self._upstreams.suspects.left(exchange.tries.case)
 
     async def _forward(self, exchange: Exchange, ask: Ask) -> Target:
         failure: RequestError | None = None
-        queued = exchange.turn is not None and exchange.turn.queued
+        queued = exchange.tries.turn is not None and exchange.tries.turn.queued
         tries, second_opinion = 0, False
         # A request that fell back to another model keeps the deaths that it saw at the first.
-        seen = exchange.case.deaths if exchange.case is not None else 0
+        seen = exchange.tries.case.deaths if exchange.tries.case is not None else 0
         retry_limit = RetryLimit(self._hold_s, self._retry.deaths, self._clock, queued=queued, deaths=seen)
         while not retry_limit.over:
             replica = self._upstreams.pick(exchange, ask)
             if replica is None:
                 if not self._may_wait(ask, retry_limit):
                     break
-                exchange.tried.clear()
+                exchange.tries.tried.clear()
                 await self._fleet.changed(_PAUSE_S)
                 continue
             # The budget was charged for a second opinion on a 500 when it was decided on (`Verdicts`).
@@ -84,7 +85,7 @@ class Forwarder:
                 break
             await self._upstreams.admit(exchange, ask)
             tries += 1
-            exchange.tried.add(replica.name)
+            exchange.tries.tried.add(replica.name)
             try:
                 attempt = await self._begin_answer(exchange, ask, replica)
             except ReplicaFailure as error:
@@ -95,8 +96,8 @@ class Forwarder:
                 await self._back_off(tries)
                 continue
             if (target := await self._changed_target(ask, attempt)) is not None:
-                exchange.ask = ask = replace(ask, target=target)
-                exchange.tried.clear()
+                exchange.tries.ask = ask = replace(ask, target=target)
+                exchange.tries.tried.clear()
                 continue
             await self._pass_on(exchange, ask, attempt)
             return _target_with_arm(ask)
@@ -117,7 +118,7 @@ class Forwarder:
         Source: J. Dean and L. A. Barroso, "The tail at scale", CACM 56(2), 2013 (hedged requests).
         """
         # A request under which a replica died is not hedged: it might end two replicas at once.
-        if self._retry.hedge_after_s is None or exchange.case is not None:
+        if self._retry.hedge_after_s is None or exchange.tries.case is not None:
             return await self._ask(exchange, ask, replica)
         tasks = [asyncio.create_task(self._ask(exchange, ask, replica))]
         winner: asyncio.Task[Attempt] | None = None
@@ -134,8 +135,8 @@ class Forwarder:
         other = self._upstreams.pick(exchange, ask)
         if other is None or not self._upstreams.may_try_again():
             return None
-        exchange.tried.add(other.name)
-        self._metrics.hedged()
+        exchange.tries.tried.add(other.name)
+        self._metrics.replicas.hedged()
         return other
 
     async def _ask(self, exchange: Exchange, ask: Ask, replica: Replica) -> Attempt:
@@ -191,37 +192,35 @@ class Forwarder:
         return None
 
     async def _pass_on(self, exchange: Exchange, ask: Ask, attempt: Attempt) -> None:
-        answer, endpoint = attempt.answer, exchange.endpoint
+        answer, endpoint = attempt.answer, exchange.asked.endpoint
         if answer.status >= 500 and exchange.entry is not None and exchange.entry.arm == "canary":
             # The error makes the request go to the stable revision, which may do better.
             attempt.close()
             raise UpstreamFailed(f"'{ask.model}' answered {answer.status}.")
         target = _target_with_arm(ask)
         exchange.comes_from(target, attempt.replica.name)
-        exchange.extra += provenance(ask.route or ask.model, target, attempt.replica.name)
+        exchange.extra.extend(provenance(ask.route or ask.model, target, attempt.replica.name))
         exchange.begin()
-        exchange.began_s = self._clock()
-        exchange.cold = _is_cold(attempt.replica, ask.target)
-        self._metrics.first_byte(endpoint.name, exchange.began_s - exchange.started_s)
-        if answer.status >= 400:
-            exchange.outcome = "client_error" if answer.status < 500 else "server_error"
+        began_s = self._clock()
+        exchange.result.begins(began_s, answer.status, cold=_is_cold(attempt.replica, ask.target))
+        self._metrics.requests.first_byte(endpoint.name, began_s - exchange.arrival.started_s)
         try:
             with attempt:
                 await self._relay(exchange, attempt)
         except ReplicaFailure as error:
             await self._carrier.carry_on(exchange, ask, error)
-        if exchange.case is not None and answer.status < 400:
-            self._upstreams.suspects.answered(exchange.case)
+        if exchange.tries.case is not None and answer.status < 400:
+            self._upstreams.suspects.answered(exchange.tries.case)
 
     async def _relay(self, exchange: Exchange, attempt: Attempt) -> None:
         try:
-            ends_with_done = exchange.endpoint.ends_with_done
+            ends_with_done = exchange.asked.endpoint.ends_with_done
             await exchange.relay.run(attempt.answer, exchange.extra, ends_with_done=ends_with_done)
         except ReplicaFailure as error:
             self._upstreams.failed(exchange, attempt, error)
             raise
         except AnswerUnreadable:
-            self._metrics.upstream_failure(attempt.replica.name, "protocol")
+            self._metrics.replicas.failed(attempt.replica.name, "protocol")
             raise
 
     async def _back_off(self, tries: int) -> None:

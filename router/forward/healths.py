@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from patchbay.router.balance import outliers
 from patchbay.router.balance.outliers import SOUND, AnswerTally, Health, Sort
 from patchbay.router.fleet.fleet import Fleet
-from patchbay.router.telemetry.metrics import EjectionCause, Metrics
+from patchbay.router.telemetry.replica_metrics import EjectionCause, ReplicaMetrics
 
 _log = logging.getLogger("patchbay.router")
 # Upper limit, however long a replica asks to be left alone.
@@ -37,7 +37,7 @@ class ReplicaHealths:
     """Health of all replicas as this router sees it. `policy`: when to eject; `clock`: seconds, monotonic."""
 
     def __init__(
-        self, policy: outliers.OutlierPolicy, fleet: Fleet, metrics: Metrics, clock: Callable[[], float]
+        self, policy: outliers.OutlierPolicy, fleet: Fleet, metrics: ReplicaMetrics, clock: Callable[[], float]
     ) -> None:
         self._policy = policy
         self._fleet = fleet

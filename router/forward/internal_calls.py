@@ -9,7 +9,7 @@ from patchbay.guards.judges.judge import JudgeFailed
 from patchbay.router.fleet.fleet import Fleet
 from patchbay.router.fleet.names import resolve
 from patchbay.router.fleet.snapshot import Target
-from patchbay.router.forward.exchange import Ask
+from patchbay.router.forward.tries import Ask
 from patchbay.router.forward.upstreams import Upstreams
 from patchbay.router.http.body import Prompt
 from patchbay.router.http.headers import PRIORITY, REVISION

@@ -5,7 +5,8 @@ from collections.abc import Iterable
 from email.utils import parsedate_to_datetime
 
 from patchbay.core.asgi import header
-from patchbay.router.forward.exchange import Ask, Exchange
+from patchbay.router.forward.exchange import Exchange
+from patchbay.router.forward.tries import Ask
 from patchbay.router.forward.upstreams import Attempt, Upstreams
 from patchbay.router.http.headers import MISSING
 from patchbay.router.upstream.failure import FailureKind, ReplicaFailure

@@ -13,7 +13,7 @@ from patchbay.router.balance import suspicion
 from patchbay.router.balance.suspicion import NOTHING, Death, Record
 from patchbay.router.fleet.snapshot import Target
 from patchbay.router.forward.request_kind import kind_of
-from patchbay.router.telemetry.metrics import Metrics
+from patchbay.router.telemetry.replica_metrics import ReplicaMetrics
 
 # One JSON object for each hold: the kind's hash, the model and the replicas, never the prompt.
 _audit = logging.getLogger("patchbay.audit")
@@ -43,7 +43,7 @@ class Case:
 class Suspects:
     """Evidence of this router against kinds of requests, and the holds that follow. `clock`: seconds, monotonic."""
 
-    def __init__(self, policy: suspicion.SuspicionPolicy, metrics: Metrics, clock: Callable[[], float]) -> None:
+    def __init__(self, policy: suspicion.SuspicionPolicy, metrics: ReplicaMetrics, clock: Callable[[], float]) -> None:
         self._policy = policy
         self._metrics = metrics
         self._clock = clock

@@ -9,13 +9,14 @@ from typing import Self
 from patchbay.router.balance import budget
 from patchbay.router.balance.pick import Query, pick
 from patchbay.router.balance.suspicion import Death
-from patchbay.router.config import RouterConfig
 from patchbay.router.fleet.fleet import Fleet
 from patchbay.router.fleet.snapshot import Replica, Target
-from patchbay.router.forward.exchange import Ask, Exchange
+from patchbay.router.forward.exchange import Exchange
 from patchbay.router.forward.healths import ReplicaHealths
 from patchbay.router.forward.suspects import Case, Suspects
-from patchbay.router.telemetry.metrics import Metrics
+from patchbay.router.forward.tries import Ask
+from patchbay.router.settings.config import RouterConfig
+from patchbay.router.telemetry.replica_metrics import ReplicaMetrics
 from patchbay.router.upstream.client import Answer, Call, Document
 from patchbay.router.upstream.failure import DEADLY, ReplicaFailure
 from patchbay.router.upstream.link import Link
@@ -71,7 +72,7 @@ class Upstreams:
         config: RouterConfig,
         fleet: Fleet,
         links: Mapping[str, Link],
-        metrics: Metrics,
+        metrics: ReplicaMetrics,
         clock: Callable[[], float],
     ) -> None:
         self.links = links
@@ -88,12 +89,12 @@ class Upstreams:
 
     def pick(self, exchange: Exchange, ask: Ask) -> Replica | None:
         """Picks the replica to ask next: first the one that the turn was given for. None where none is left."""
-        turn = exchange.turn
-        if turn is not None and turn.first is not None and turn.first not in exchange.tried:
+        turn = exchange.tries.turn
+        if turn is not None and turn.first is not None and turn.first not in exchange.tries.tried:
             first = self._fleet.find(turn.first)
             if first is not None and first.state == "ready":
                 return first
-        return self.best(exchange.tried, ask)
+        return self.best(exchange.tries.tried, ask)
 
     def best(self, tried: Collection[str], ask: Ask, only: Collection[str] | None = None) -> Replica | None:
         """Picks the best replica for `ask`. None where none is left.
@@ -134,9 +135,9 @@ class Upstreams:
     def case(self, exchange: Exchange, ask: Ask) -> Case:
         """Returns the case of a request, and opens it first where there is none. It stays the same where the request
         goes on to another model."""
-        if exchange.case is None:
-            exchange.case = self.suspects.case(ask.target, ask.body, exchange.id.decode())
-        return exchange.case
+        if exchange.tries.case is None:
+            exchange.tries.case = self.suspects.case(ask.target, ask.body, exchange.arrival.id.decode())
+        return exchange.tries.case
 
     def check(self, exchange: Exchange, ask: Ask) -> None:
         """Raises SuspectedQuery where requests of this kind are held off."""
@@ -173,8 +174,8 @@ class Upstreams:
         Raises ReplicaFailure, which is noted already, and SuspectedQuery.
         """
         name, began_s = replica.name, self._clock()
-        if exchange.turn is not None:
-            exchange.turn.at(name)
+        if exchange.tries.turn is not None:
+            exchange.tries.turn.at(name)
         self.healths.asked(name)
         self.in_flight[name] += 1
         try:
@@ -191,7 +192,7 @@ class Upstreams:
     def began(self, exchange: Exchange, attempt: Attempt, *, midway: bool = False) -> None:
         """Notes that a replica began to answer a request, or, `midway`, to continue its answer."""
         self.healths.began(attempt.replica.name)
-        case = exchange.case
+        case = exchange.tries.case
         if case is None:
             return
         self.suspects.began(case, midway=midway)
@@ -216,24 +217,24 @@ class Upstreams:
         """Books a failure everywhere: in the log, the metrics, the replica's state and health, and as evidence against
         the request. Raises SuspectedQuery."""
         name = replica.name
-        _log.warning("request %s: replica %s failed: %s", exchange.id.decode(), name, error.message)
-        self._metrics.upstream_failure(name, error.kind)
+        _log.warning("request %s: replica %s failed: %s", exchange.arrival.id.decode(), name, error.message)
+        self._metrics.failed(name, error.kind)
         if error.kind == "connect":
             self._fleet.mark_unready(name, error.message)
         elif error.kind not in ("limited", "error"):
             self._fleet.doubt(name)
-        if error.kind in _HARMLESS or exchange.ask is None:
+        if error.kind in _HARMLESS or exchange.tries.ask is None:
             return
-        case = self.case(exchange, exchange.ask)
+        case = self.case(exchange, exchange.tries.ask)
         if error.kind == "error":
             case.erred = (name, began_s)
             return
         self._blame(case, name, error, began_s)
         if error.kind in DEADLY:
-            midway, before = exchange.relay.sent_bytes > 0, exchange.sent_before
-            exchange.sent_before = exchange.relay.sent_bytes
+            midway, before = exchange.relay.sent_bytes > 0, exchange.tries.sent_before
+            exchange.tries.sent_before = exchange.relay.sent_bytes
             # A timeout is no proof of a death: an overloaded fleet is silent too.
-            silent = exchange.sent_before <= before and error.kind != "timeout"
+            silent = exchange.tries.sent_before <= before and error.kind != "timeout"
             self._suspect(case, replica, began_s, silent=silent, midway=midway)
 
     def _blame(self, case: Case, name: str, error: ReplicaFailure, began_s: float) -> None:

@@ -5,13 +5,14 @@ from typing import Literal
 
 from patchbay.router.fleet.fleet import Fleet
 from patchbay.router.fleet.snapshot import Target
-from patchbay.router.forward.exchange import Ask, Exchange
+from patchbay.router.forward.exchange import Exchange
+from patchbay.router.forward.tries import Ask
 from patchbay.router.http.headers import provenance, said
-from patchbay.router.policy import PolicyHolder
 from patchbay.router.request.answer_cache import AnswerCache, cache_key
 from patchbay.router.request.incoming import Incoming
 from patchbay.router.routes.config import CacheConfig, RouteConfig
-from patchbay.router.telemetry.metrics import Metrics
+from patchbay.router.settings.policy import PolicyHolder
+from patchbay.router.telemetry.request_metrics import RequestMetrics
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,7 @@ class Shelf:
 class Caching:
     """`cache`: what is kept; `fleet`: whether anybody could answer anew."""
 
-    def __init__(self, cache: AnswerCache, fleet: Fleet, policy: PolicyHolder, metrics: Metrics) -> None:
+    def __init__(self, cache: AnswerCache, fleet: Fleet, policy: PolicyHolder, metrics: RequestMetrics) -> None:
         self._cache = cache
         self._fleet = fleet
         self._policy = policy
@@ -37,7 +38,7 @@ class Caching:
         if route.cache is None or (guard_session is not None and (guard_session.masked or guard_session.tells_results)):
             return None
         guards = self._policy.policy.guards.names(route.guards)
-        endpoint = incoming.exchange.endpoint.name
+        endpoint = incoming.exchange.asked.endpoint.name
         key = cache_key(incoming.client.tenant, endpoint, ask.target, guards, ask.body)
         return Shelf(key, route.cache) if key is not None else None
 
@@ -57,13 +58,14 @@ class Caching:
         found = self._cache.find(shelf.key, target, rules.ttl_s + (rules.offline_s if offline else 0))
         how: Literal["hit", "miss", "offline"] = "miss" if found is None else "offline" if offline else "hit"
         self._metrics.cached(how)
-        exchange.extra = [pair for pair in exchange.extra if pair[0] != b"x-patchbay-cache"] + [said("cache", how)]
+        exchange.drop_headers(b"x-patchbay-cache")
+        exchange.extra.append(said("cache", how))
         if found is None:
             return False
         kept, age_s = found
         headers = [(b"content-type", kept.content_type), (b"age", b"%d" % age_s)]
         headers += provenance(route, target, "cache")
-        exchange.cached = True
+        exchange.result.cached = True
         exchange.comes_from(target, "cache")
         exchange.relay.whole(200, headers + exchange.extra, kept.body)
         return True

@@ -88,47 +88,50 @@ class CanaryStep:
 
     def answered(self, exchange: Exchange, body: bytes, used: Need) -> None:
         """Notes how the answer was, as far as tokens and times go. It came from the arm, and not from the cache."""
-        if exchange.entry is None or exchange.outcome != "ok" or exchange.cached:
+        result, endpoint = exchange.result, exchange.asked.endpoint.name
+        if exchange.entry is None or result.outcome != "ok" or result.cached:
             return
-        if exchange.endpoint.name not in WITH_TEXT or not exchange.relay.head_sent:
+        if endpoint not in WITH_TEXT or not exchange.relay.head_sent:
             return
         # An answer's end is a token, too, as our replicas count.
-        ends = exchange.target is not None and exchange.target.revision is not None
-        if used.answer <= ends and not _asks_for_one(body, exchange.endpoint.name):
-            exchange.bad.add("empty")
+        target = exchange.answerer.target
+        ends = target is not None and target.revision is not None
+        if used.answer <= ends and not _asks_for_one(body, endpoint):
+            result.bad.add("empty")
         self._note(exchange, "cost", exchange.read_bytes, used.answer)
-        if exchange.began_s is not None and not exchange.cold:
+        if result.began_s is not None and not result.cold:
             self._note_times(exchange, used)
 
     def _note_times(self, exchange: Exchange, used: Need) -> None:
-        began_s, streamed = exchange.began_s or 0.0, exchange.relay.event_stream
+        began_s, streamed = exchange.result.began_s or 0.0, exchange.relay.event_stream
         if streamed:
-            self._note(exchange, "ttft", exchange.read_bytes, began_s - exchange.started_s)
+            self._note(exchange, "ttft", exchange.read_bytes, began_s - exchange.arrival.started_s)
         if used.answer >= _LEAST_TOKENS:
-            since_s = began_s if streamed else exchange.started_s
+            since_s = began_s if streamed else exchange.arrival.started_s
             self._note(exchange, "token_time", int(streamed), (self._clock() - since_s) / used.answer)
 
     def _note(self, exchange: Exchange, kind: str, size: int, value: float) -> None:
-        usual, entry = self._live_canaries.baseline_of(exchange.label), exchange.entry
+        usual, entry = self._live_canaries.baseline_of(exchange.answerer.label), exchange.entry
         if entry is None:
             return
         if usual.is_above(kind, size, value):
-            exchange.bad.add(kind)
+            exchange.result.bad.add(kind)
         if entry.arm == "stable":
             usual.note(kind, size, value)
 
     def ended(self, exchange: Exchange) -> None:
         """The request has ended, one way or the other."""
-        failed = exchange.outcome in ("server_error", "broken")
+        result = exchange.result
+        failed = result.outcome in ("server_error", "broken")
         if failed:
-            exchange.bad.add("errors")
-        nobody = exchange.cached or exchange.outcome in ("client_error", "cancelled")
+            result.bad.add("errors")
+        nobody = result.cached or result.outcome in ("client_error", "cancelled")
         nobody = nobody or (failed and exchange.deadline_is_near)
-        self._end(exchange, None if nobody else frozenset(exchange.bad))
+        self._end(exchange, None if nobody else frozenset(result.bad))
 
     def _end(self, exchange: Exchange, bad: frozenset[str] | None) -> None:
         if exchange.entry is not None:
-            self._live_canaries.end(exchange.entry, bad, answer_key(exchange.tenant, exchange.id))
+            self._live_canaries.end(exchange.entry, bad, answer_key(exchange.asked.tenant, exchange.arrival.id))
             exchange.entry = None
 
 

@@ -24,10 +24,10 @@ class Endings:
 
     def ended(self, exchange: Exchange) -> None:
         """Reports a request that has ended, with an answer or without."""
-        metrics, endpoint = self._metrics, exchange.endpoint
-        metrics.request(endpoint.name, exchange.outcome, exchange.label)
-        metrics.bytes_passed(exchange.read_bytes, exchange.relay.sent_bytes)
-        tracer = self._tracer if exchange.span.sampled else None
+        metrics, endpoint = self._metrics, exchange.asked.endpoint
+        metrics.requests.ended(endpoint.name, exchange.result.outcome, exchange.answerer.label)
+        metrics.requests.bytes_passed(exchange.read_bytes, exchange.relay.sent_bytes)
+        tracer = self._tracer if exchange.arrival.span.sampled else None
         told = endpoint is not HEALTH and (tracer is not None or self._access is not None)
         if not endpoint.forwarded and not told:
             return
@@ -42,38 +42,40 @@ class Endings:
 
 def answered(exchange: Exchange, now_s: float) -> RequestRecord:
     """Makes the record of `exchange`, which ended at `now_s`, by the router's clock."""
-    target, used = exchange.target, exchange.used
+    arrival, answerer, result = exchange.arrival, exchange.answerer, exchange.result
+    target, used = answerer.target, result.used
     ttft_s, token_s = _times(exchange, now_s)
     return RequestRecord(
-        exchange.id,
-        exchange.span,
-        exchange.endpoint.name,
-        exchange.outcome,
+        arrival.id,
+        arrival.span,
+        exchange.asked.endpoint.name,
+        result.outcome,
         exchange.relay.status,
-        now_s - exchange.started_s,
+        now_s - arrival.started_s,
         # A model name that means nothing is the client's own text, which no log may hold.
         exchange.head.model if target is not None and exchange.head is not None else "",
-        exchange.route,
-        exchange.label,
+        answerer.route,
+        answerer.label,
         (target.revision or "") if target is not None else "",
         target.arm if target is not None else "",
-        exchange.replica,
-        exchange.cached,
+        answerer.replica,
+        result.cached,
         ttft_s,
         token_s,
         used.prompt,
         used.answer,
-        exchange.cost,
-        "refusals" in exchange.bad,
-        "schema" in exchange.bad,
+        result.cost,
+        "refusals" in result.bad,
+        "schema" in result.bad,
     )
 
 
 def _times(exchange: Exchange, now_s: float) -> tuple[float | None, float | None]:
     """Returns the time to a stream's first byte, and the time per token after the first, in seconds."""
-    began_s = exchange.began_s
+    result = exchange.result
+    began_s = result.began_s
     if began_s is None or not exchange.relay.event_stream:
         return None, None
-    more = exchange.used.answer - 1
-    per_token_s = (now_s - began_s) / more if exchange.outcome == "ok" and more > 0 else None
-    return began_s - exchange.started_s, per_token_s
+    more = result.used.answer - 1
+    per_token_s = (now_s - began_s) / more if result.outcome == "ok" and more > 0 else None
+    return began_s - exchange.arrival.started_s, per_token_s

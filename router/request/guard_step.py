@@ -16,9 +16,9 @@ from patchbay.guards.verdict import OPEN
 from patchbay.router.fleet.snapshot import Target
 from patchbay.router.forward.exchange import Exchange
 from patchbay.router.http.headers import VERDICTS
-from patchbay.router.policy import PolicyHolder
 from patchbay.router.routes.table import Choice
-from patchbay.router.telemetry.metrics import Metrics
+from patchbay.router.settings.policy import PolicyHolder
+from patchbay.router.telemetry.guard_metrics import GuardMetrics
 
 # One JSON object for each finding: its kind, place and guard, never the text.
 _audit = logging.getLogger("patchbay.audit")
@@ -34,7 +34,9 @@ class GuardStep:
     `offload`: does slow work.
     """
 
-    def __init__(self, policy: PolicyHolder, metrics: Metrics, key: bytes, judges: Judges, offload: Offload) -> None:
+    def __init__(
+        self, policy: PolicyHolder, metrics: GuardMetrics, key: bytes, judges: Judges, offload: Offload
+    ) -> None:
         self._policy = policy
         self._metrics = metrics
         self._key = key
@@ -47,19 +49,19 @@ class GuardStep:
         Raises ContentFiltered where a guard blocks the request, and Rerouted where one sends it to another route.
         """
         self.done(exchange)
-        exchange.extra = [pair for pair in exchange.extra if pair[0] != HEADER]
+        exchange.drop_headers(HEADER)
         pipeline = self._policy.policy.guards.pipeline(choice.config.guards if choice.config else (), tenant)
         if pipeline is None:
             return body
-        facts = TextOrigin(exchange.id.decode("latin-1"), choice.route if choice.config else "", tenant)
+        facts = TextOrigin(exchange.arrival.id.decode("latin-1"), choice.route if choice.config else "", tenant)
         guard_session = exchange.guard_session = GuardSession(
-            pipeline, exchange.endpoint.name, self._key, self._judges, facts, self._offload
+            pipeline, exchange.asked.endpoint.name, self._key, self._judges, facts, self._offload
         )
-        guard_session.tells_results = header(exchange.request.headers, VERDICTS) == b"1"
+        guard_session.tells_results = header(exchange.arrival.request.headers, VERDICTS) == b"1"
         try:
             body = await guard_session.checked(body)
         finally:
-            exchange.extra = guard_session.headers(exchange.extra)
+            exchange.tell_of(guard_session)
             # After a block or a reroute nothing else ends this session, so it is reported here.
             if any(one.action in ("block", "route") for one in guard_session.findings.counts):
                 self.done(exchange)
@@ -92,7 +94,7 @@ class GuardStep:
         try:
             await guard_session.judge_prompt()
         finally:
-            exchange.extra = guard_session.headers(exchange.extra)
+            exchange.tell_of(guard_session)
 
     def done(self, exchange: Exchange) -> None:
         """Reports the findings of the current session, which must be complete, and clears them."""
@@ -101,10 +103,11 @@ class GuardStep:
             return
         for found, count in guard_session.findings.counts.items():
             self._metrics.verdict(found.guard, found.kind, found.action, found.side, count)
-        exchange.bad |= _bad_for(guard_session.findings)
+        exchange.result.bad.update(_bad_for(guard_session.findings))
+        request = exchange.arrival.id.decode()
         for one in guard_session.findings.first:
             said = {
-                "request": exchange.id.decode(),
+                "request": request,
                 "guard": one.guard,
                 "rule": one.rule,
                 "kind": one.kind,
@@ -116,7 +119,7 @@ class GuardStep:
             }
             _audit.info("%s", json.dumps(said))
         if guard_session.findings.more:
-            _audit.info("%s", json.dumps({"request": exchange.id.decode(), "more": guard_session.findings.more}))
+            _audit.info("%s", json.dumps({"request": request, "more": guard_session.findings.more}))
         guard_session.findings.clear()
 
 

@@ -14,9 +14,10 @@ from patchbay.router.admission.admission import AdmissionRequest, Turn
 from patchbay.router.admission.scheduler import Waiting
 from patchbay.router.fleet.names import resolve
 from patchbay.router.fleet.snapshot import Target, in_pool
-from patchbay.router.forward.exchange import Ask, Exchange
+from patchbay.router.forward.exchange import Exchange
 from patchbay.router.forward.forwarder import Forwarder
 from patchbay.router.forward.internal_calls import InternalClient
+from patchbay.router.forward.tries import Ask
 from patchbay.router.forward.upstreams import Upstreams
 from patchbay.router.http.addresses import with_addressed_model
 from patchbay.router.http.body import with_one_model
@@ -52,13 +53,15 @@ class RequestHandler:
         internal = InternalClient(parts.fleet, upstreams)
         self._judges = Judges(internal.verdict, internal.again, lambda: parts.policy.policy.guards.judges)
         self._offload = Offload()
-        self._guard_step = GuardStep(parts.policy, parts.metrics, parts.guard_key, self._judges, self._offload)
+        self._guard_step = GuardStep(parts.policy, parts.metrics.guards, parts.guard_key, self._judges, self._offload)
         self._canary_step = CanaryStep(parts.live_canaries, parts.fleet, parts.clock)
         cache = AnswerCache(parts.config.cache_mib * 1024 * 1024, parts.clock)
-        self._caching = Caching(cache, parts.fleet, parts.policy, parts.metrics)
+        self._caching = Caching(cache, parts.fleet, parts.policy, parts.metrics.requests)
         parts.live_canaries.dropped.append(cache.forget)
         self._quota = Quota(parts.limiter, parts.config.counters, parts.fleet, self._offload)
-        self._shadow = Shadow(internal, self._offload, parts.admission, parts.metrics, parts.clock, parts.live_canaries)
+        self._shadow = Shadow(
+            internal, self._offload, parts.admission, parts.metrics.requests, parts.clock, parts.live_canaries
+        )
 
     @property
     def pairs(self) -> Sequence[AnswerPair]:
@@ -73,7 +76,7 @@ class RequestHandler:
 
     async def answer(self, exchange: Exchange, client: Client, deadline_s: float | None) -> Target:
         """Answers, and returns who did. Raises RequestError where nobody does."""
-        body = await exchange.request.body(self._parts.config.body_timeout_s)
+        body = await exchange.arrival.request.body(self._parts.config.body_timeout_s)
         incoming = await self._read(exchange, client, body, deadline_s)
         try:
             return await self._by_choices(incoming)
@@ -98,7 +101,7 @@ class RequestHandler:
 
     async def _read(self, exchange: Exchange, client: Client, body: bytes, deadline_s: float | None) -> Incoming:
         """What routing needs of a request. Raises InvalidRequest and TooManyElements."""
-        most, addressed = self._parts.config.max_body_elements, exchange.request.model
+        most, addressed = self._parts.config.max_body_elements, exchange.arrival.request.model
         if addressed is not None:
             whole, model = body, addressed
             body = await self._offload.run_json(lambda: with_addressed_model(whole, model, most), len(whole))
@@ -131,7 +134,7 @@ class RequestHandler:
         if degrade is not None and degrade.route is not None and opens(degrade.route) and self._is_busy(client):
             choice = table.choose(degrade.route, facts)
             exchange.extra.append(said("degraded", f"route {degrade.route}"))
-        if header(exchange.request.headers, EXPLAIN) == b"1":
+        if header(exchange.arrival.request.headers, EXPLAIN) == b"1":
             exchange.extra.append(said("explain", "; ".join(choice.why)))
         others = [one for one in (choice.config.fallbacks if choice.config else ()) if opens(one)]
         return (choice, *(table.choose(one, facts, opens) if table.knows(one) else Choice(one, one) for one in others))
@@ -139,7 +142,7 @@ class RequestHandler:
     def _elsewhere(self, incoming: Incoming, moved: Rerouted) -> Choice:
         """Where a guard has the request go."""
         exchange = incoming.exchange
-        exchange.tried.clear()
+        exchange.tries.tried.clear()
         opens = opened_by(incoming.client, self._parts.policy.policy.table)
         shown = f"{moved.guard}: {moved.route}" if opens(moved.route) else moved.guard
         exchange.extra.append(said("rerouted", shown))
@@ -186,11 +189,11 @@ class RequestHandler:
                 client.tier.priority,
             )
             if grant is not None:
-                exchange.extra += grant.headers
+                exchange.extra.extend(grant.headers)
             answered = await self._guard_step.while_judged(exchange, self._answered(incoming, choice, ask))
         finally:
-            if exchange.relay.head_sent and not exchange.cached:
-                used = with_judges(exchange.used, exchange.relay)
+            if exchange.relay.head_sent and not exchange.result.cached:
+                used = with_judges(exchange.result.used, exchange.relay)
             if grant is not None:
                 self._parts.limiter.settle(grant, used)
             self._guard_step.done(exchange)
@@ -215,7 +218,7 @@ class RequestHandler:
             if shelf is None or relay.head_sent or not await self._caching.answer(exchange, ask, shelf):
                 raise
             return ask.target
-        if exchange.outcome == "ok" and relay.copy is not None:
+        if exchange.result.outcome == "ok" and relay.copy is not None:
             answer = bytes(relay.copy)
             self._caching.keep(exchange, ask, answered, shelf, answer)
             if shadowed:
@@ -226,24 +229,24 @@ class RequestHandler:
         exchange = incoming.exchange
         self._upstreams.check(exchange, ask)
         turn = await self._enter(incoming, ask)
-        exchange.turn = turn
+        exchange.tries.turn = turn
         cost = 0.0
         try:
             return await self._forwarder.forward(exchange, ask)
         finally:
             if exchange.relay.head_sent:
-                exchange.used = used_by(exchange.relay, ask.body)
-                used = with_judges(exchange.used, exchange.relay)
+                exchange.result.used = used_by(exchange.relay, ask.body)
+                used = with_judges(exchange.result.used, exchange.relay)
                 cost = used.tokens
                 self._parts.admission.answered(used.answer)
-            exchange.turn = None
+            exchange.tries.turn = None
             turn.done(cost)
 
     async def _enter(self, incoming: Incoming, ask: Ask) -> Turn:
         exchange, client, admission = incoming.exchange, incoming.client, self._parts.admission
 
         def pick(places: Sequence[str]) -> str | None:
-            replica = self._upstreams.best(exchange.tried, ask, places)
+            replica = self._upstreams.best(exchange.tries.tried, ask, places)
             return replica.name if replica is not None else None
 
         waiting = Waiting(
@@ -258,7 +261,7 @@ class RequestHandler:
         turn = await admission.enter(
             AdmissionRequest(waiting, client.tier.max_waiting, pick, lambda: self._pooled(ask))
         )
-        self._parts.metrics.waited(self._parts.clock() - began_s)
+        self._parts.metrics.admission.waited(self._parts.clock() - began_s)
         return turn
 
     def _pooled(self, ask: Ask) -> frozenset[str]:
@@ -289,7 +292,7 @@ class RequestHandler:
         return target
 
     def _body(self, incoming: Incoming, choice: Choice, target: Target) -> bytes:
-        config, body, endpoint = choice.config, incoming.body, incoming.exchange.endpoint.name
+        config, body, endpoint = choice.config, incoming.body, incoming.exchange.asked.endpoint.name
         if config is not None:
             body = rewritten(body, endpoint, target.revision or target.label, config)
             if config.template is not None:
@@ -321,27 +324,26 @@ class RequestHandler:
         return not exchange.relay.head_sent and not (isinstance(error, RateLimited) and not error.of_route)
 
     def _fall_back(self, exchange: Exchange, choice: Choice, error: RequestError) -> None:
-        exchange.tried.clear()
+        exchange.tries.tried.clear()
         self._canary_step.failed(exchange, error)
-        ours = (b"x-ratelimit-", b"x-patchbay-template")
-        exchange.extra = [pair for pair in exchange.extra if not pair[0].startswith(ours)]
+        exchange.drop_headers(b"x-ratelimit-", b"x-patchbay-template")
         exchange.extra.append(said("fallback", f"{choice.route}: {error.code or 'failed'}"))
-        self._parts.metrics.fell_back(choice.route)
+        self._parts.metrics.requests.fell_back(choice.route)
 
     def _count(self, incoming: Incoming, target: Target, used: Need, price: PriceConfig) -> None:
         exchange = incoming.exchange
-        exchange.used, exchange.cost = used, used.cost(price)
+        exchange.result.used, exchange.result.cost = used, used.cost(price)
         self._canary_step.answered(exchange, incoming.body, used)
-        self._parts.metrics.tokens(target.label, used.prompt, used.answer)
-        exchange.counted = (exchange.route, target.revision or target.label)
+        self._parts.metrics.requests.tokens(target.label, used.prompt, used.answer)
+        exchange.result.counted = (exchange.answerer.route, target.revision or target.label)
 
     def _table(self, exchange: Exchange, client: Client) -> None:
         """Books what a call took, once, under whom it was asked of last."""
         usage = self._parts.usage
-        if usage is None or exchange.counted is None:
+        if usage is None or exchange.result.counted is None:
             return
-        route, model = exchange.counted
+        route, model = exchange.result.counted
         # Whoever went away before an answer began was not failed.
-        unanswered = not exchange.relay.head_sent and not exchange.request.gone
-        failed = exchange.outcome not in ("ok", "cancelled") or unanswered
-        usage.add(client.tenant, route, model, exchange.used, exchange.cost, failed=failed)
+        unanswered = not exchange.relay.head_sent and not exchange.arrival.request.gone
+        failed = exchange.result.outcome not in ("ok", "cancelled") or unanswered
+        usage.add(client.tenant, route, model, exchange.result.used, exchange.result.cost, failed=failed)

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from patchbay.registry.records import AdapterView
 from patchbay.router.admission.admission import Admission
 from patchbay.router.canary.live import LiveCanaries
-from patchbay.router.config import RouterConfig
 from patchbay.router.fleet.fleet import Fleet
-from patchbay.router.policy import PolicyHolder
+from patchbay.router.settings.config import RouterConfig
+from patchbay.router.settings.policy import PolicyHolder
 from patchbay.router.telemetry.metrics import Metrics
 from patchbay.router.tenants.limiter import Limiter
 from patchbay.router.tenants.usage import TenantUsage

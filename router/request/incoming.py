@@ -28,7 +28,7 @@ class Incoming:
         Where the request does not name its user, the client's key stands for that, and without a key the request alone.
         """
         key = self.client.key
-        return facts_of(self.body, self.exchange.request.headers, b"key:" + key.encode() if key else self.alone)
+        return facts_of(self.body, self.exchange.arrival.request.headers, b"key:" + key.encode() if key else self.alone)
 
     @property
     def caller(self) -> bytes:
@@ -36,9 +36,9 @@ class Incoming:
         client = self.client
         if client.key:
             return f"key:{client.tenant}/{client.key}".encode()
-        return client.configured or address_caller(self.exchange.request.peer)
+        return client.configured or address_caller(self.exchange.arrival.request.peer)
 
     @property
     def alone(self) -> bytes:
         """A name for this request and no other."""
-        return b"request:" + self.exchange.id
+        return b"request:" + self.exchange.arrival.id

@@ -13,6 +13,7 @@ from patchbay.core.asgi import Headers, header
 from patchbay.core.error_events import form_of
 from patchbay.core.errors import DeadlineExceeded, ModelNotFound, RequestError, Unavailable
 from patchbay.router.fleet.models_page import Listing, listed_for
+from patchbay.router.forward.arrival import Arrival, Asked
 from patchbay.router.forward.exchange import Exchange
 from patchbay.router.forward.forwarder import Forwarder
 from patchbay.router.forward.relay import Relay
@@ -53,7 +54,7 @@ class PublicApp:
         self._fleet = parts.fleet
         self._metrics = parts.metrics
         self._clock = clock
-        self._upstreams = Upstreams(config, parts.fleet, links, parts.metrics, clock)
+        self._upstreams = Upstreams(config, parts.fleet, links, parts.metrics.replicas, clock)
         forwarder = Forwarder(config, parts.fleet, self._upstreams, parts.metrics, clock)
         self._handler = RequestHandler(parts, self._upstreams, forwarder)
         self._endings = endings
@@ -110,10 +111,10 @@ class PublicApp:
         given, span = request_id(request.headers), begin_span(request.headers, self._sample)
         form = form_of(request.path)
         relay = Relay(reply, form)
-        exchange = Exchange(request, relay, given, span, self._clock())
-        exchange.extra += [(REQUEST_ID, given), (TRACEPARENT, span.traceparent)]
+        own_headers = [(REQUEST_ID, given), (TRACEPARENT, span.traceparent)]
         if form == "messages":
-            exchange.extra.append((ANTHROPIC_REQUEST_ID, given))
+            own_headers.append((ANTHROPIC_REQUEST_ID, given))
+        exchange = Exchange(Arrival(request, given, span, self._clock()), relay, extra=own_headers)
         self._open += 1
         try:
             await self._guard_session(exchange)
@@ -127,8 +128,8 @@ class PublicApp:
         try:
             await self._answer(exchange)
         except asyncio.CancelledError:
-            if exchange.request.gone:
-                exchange.outcome = "cancelled"
+            if exchange.arrival.request.gone:
+                exchange.result.is_left()
             elif exchange.cause is not None:
                 self._fail(exchange, exchange.cause)
             else:
@@ -136,25 +137,24 @@ class PublicApp:
         except RequestError as error:
             self._fail(exchange, error)
         except Exception:  # noqa: BLE001 - the outermost loop: logged and counted
-            _log.exception("request %s failed in the router", exchange.id.decode())
-            self._metrics.fault("proxy")
+            _log.exception("request %s failed in the router", exchange.arrival.id.decode())
+            self._metrics.process.fault("proxy")
             self._fail(exchange, RequestError("The router failed to answer this request."))
 
     def _fail(self, exchange: Exchange, error: RequestError) -> None:
-        broken = exchange.relay.head_sent
-        exchange.outcome = "broken" if broken else "client_error" if error.status < 500 else "server_error"
+        exchange.result.fails(error.status, broken=exchange.relay.head_sent)
         exchange.relay.fail(error, exchange.extra)
 
     async def _answer(self, exchange: Exchange) -> None:
-        request = exchange.request
+        request = exchange.arrival.request
         path = request.path
         client = Client()
         if path != "/healthz":
             if self._at_the_door(exchange):
                 return
             client = self._parts.policy.clients.identify(request.headers)
-        exchange.tenant = client.tenant
-        endpoint = exchange.endpoint = find_endpoint(request.method, path, switched=self._config.tokenizer_endpoints)
+        endpoint = find_endpoint(request.method, path, switched=self._config.tokenizer_endpoints)
+        exchange.asked = Asked(endpoint, client.tenant)
         if endpoint.forwarded:
             await self._forward(exchange, client)
         elif endpoint is MODELS:
@@ -172,11 +172,11 @@ class PublicApp:
         Raises Forbidden where the request is addressed to a name that is not this port's, and where a page of another
         site uses a port that is open to all.
         """
-        door, request = self._door, exchange.request
+        door, request = self._door, exchange.arrival.request
         door.check_host(request.headers)
         if header(request.headers, b"origin") is None:
             return False
-        exchange.extra += door.cors(request.headers)
+        exchange.extra.extend(door.cors(request.headers))
         if (answer := door.preflight(request.method, request.headers)) is not None:
             exchange.relay.whole(200, answer + exchange.extra, b"")
             return True
@@ -204,15 +204,15 @@ class PublicApp:
         status = "ok" if self.ready else "draining" if self.draining else "unavailable"
         body = json.dumps({"status": status, "replicas_ready": self._fleet.view.ready}).encode()
         if not self.ready:
-            exchange.outcome = "server_error"
+            exchange.result.fails(503)
         exchange.relay.whole(200 if self.ready else 503, _JSON + exchange.extra, body)
 
     async def _vote(self, exchange: Exchange) -> None:
-        body = await exchange.request.body(self._config.body_timeout_s)
-        taken = self._feedback.vote(body, exchange.tenant)
+        body = await exchange.arrival.request.body(self._config.body_timeout_s)
+        taken = self._feedback.vote(body, exchange.asked.tenant)
         target, vote = taken.target, taken.vote
         if taken.new:
-            self._metrics.vote(target, vote)
+            self._metrics.requests.vote(target, vote)
             if vote == "down":
                 self._parts.live_canaries.voted_down(taken.answer)
         said = {"object": "feedback", "model": target.revision or target.label, "vote": vote}
@@ -239,15 +239,15 @@ class PublicApp:
             target = await self._handler.answer(exchange, client, deadline_s)
         except ModelNotFound as error:
             raise explained(error, self._parts.adapters(), client) from error
-        if exchange.outcome == "ok":
-            self._feedback.answered(answer_key(exchange.tenant, exchange.id), target)
+        if exchange.result.outcome == "ok":
+            self._feedback.answered(answer_key(exchange.asked.tenant, exchange.arrival.id), target)
 
     def _deadline(self, exchange: Exchange) -> float | None:
         """Returns the time by which the answer must be whole, by the event loop's clock, None for no limit.
 
         It is the earlier of the client's deadline and the configuration's limit.
         """
-        given, limit = timeout_s(exchange.request.headers), self._config.request_timeout_s
+        given, limit = timeout_s(exchange.arrival.request.headers), self._config.request_timeout_s
         if given is None and limit is None:
             return None
         deadline_s = asyncio.get_running_loop().time() + min(filter(None, (given, limit)))

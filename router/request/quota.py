@@ -36,7 +36,7 @@ class Quota:
         if limits.none:
             return body, None
         if limits.by_tokens:
-            endpoint, context = incoming.exchange.endpoint.name, self._context(target)
+            endpoint, context = incoming.exchange.asked.endpoint.name, self._context(target)
             body, need = await self._offload.run_json(
                 lambda: bounded(body, endpoint, self._counters, context), len(body)
             )

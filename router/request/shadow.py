@@ -19,12 +19,13 @@ from patchbay.core.offload import Offload
 from patchbay.router.admission.admission import Admission, AdmissionRequest, Turn
 from patchbay.router.admission.scheduler import Waiting
 from patchbay.router.canary.live import LiveCanaries
-from patchbay.router.forward.exchange import Ask, Exchange
+from patchbay.router.forward.exchange import Exchange
 from patchbay.router.forward.internal_calls import InternalClient
+from patchbay.router.forward.tries import Ask
 from patchbay.router.routes.rewrite import with_model
 from patchbay.router.routes.sampling import uniform
 from patchbay.router.routes.table import Choice
-from patchbay.router.telemetry.metrics import Metrics
+from patchbay.router.telemetry.request_metrics import RequestMetrics
 from patchbay.router.upstream.failure import ReplicaFailure
 
 _KEPT = 500
@@ -75,7 +76,7 @@ class Shadow:
         internal: InternalClient,
         offload: Offload,
         admission: Admission,
-        metrics: Metrics,
+        metrics: RequestMetrics,
         clock: Callable[[], float],
         live_canaries: LiveCanaries,
     ) -> None:
@@ -94,7 +95,7 @@ class Shadow:
         share, most = self._rules(choice)
         if not share or self._admission.waiting or self._running[choice.route] >= most:
             return False
-        return uniform(f"shadow {choice.route}", exchange.id) < share
+        return uniform(f"shadow {choice.route}", exchange.arrival.id) < share
 
     def _rules(self, choice: Choice) -> tuple[float, int]:
         """Returns the share of requests that is copied, and the number of copies at a time."""
@@ -116,7 +117,7 @@ class Shadow:
         if self._running[choice.route] >= self._rules(choice)[1]:
             self._metrics.shadowed(choice.route, "no_room")
             return
-        took_s = self._clock() - exchange.started_s
+        took_s = self._clock() - exchange.arrival.started_s
         task = asyncio.get_running_loop().create_task(self._copy(exchange, choice, ask, answer, took_s))
         self._tasks.add(task)
         self._running[choice.route] += 1
@@ -144,7 +145,7 @@ class Shadow:
                 return
             with contextlib.closing(_Ending(turn)):
                 began_s = self._clock()
-                label, path = target.revision or target.label, exchange.request.path
+                label, path = target.revision or target.label, exchange.arrival.request.path
                 body = await self._offload.run_json(partial(with_model, ask.body, label), len(ask.body))
                 other = await self._internal.post(target, turn.first, path, body, priority=_LAST, timeout_s=_TIMEOUT_S)
             if exchange.guard_session is not None and exchange.guard_session.looks_at_answers:
@@ -158,7 +159,7 @@ class Shadow:
         if assignment is not None:
             self._live_canaries.shadowed(assignment, {"empty"} if _is_empty(other) else ())
         pair = AnswerPair(
-            exchange.id.decode(),
+            exchange.arrival.id.decode(),
             choice.route,
             ask.arm or ask.target.arm,
             target.revision or target.label,

@@ -10,8 +10,8 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from patchbay.router.app import Router
-from patchbay.router.config import ReplicaConfig, RouterConfig
+from patchbay.router.process.app import Router
+from patchbay.router.settings.config import ReplicaConfig, RouterConfig
 from tests.fakes.engine import FakeEngine
 from tests.fakes.raw_replica import RawReplica
 from tests.fakes.turns import starting

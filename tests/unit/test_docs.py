@@ -7,7 +7,7 @@ import pytest
 
 from patchbay.core.settings import parse_settings
 from patchbay.core.yaml_text import parse_yaml
-from patchbay.router.config import PolicyConfig
+from patchbay.router.settings.config import PolicyConfig
 from tools.reference import OUTPUT, reference
 
 ROOT = Path(__file__).parent.parent.parent

@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from tools.house.constructors import constructors_of
 from tools.house.figures import comment_share, documented, duplicate_classes, functions_of, spread
 from tools.house.modules import PACKAGES, ROOT, Module, imports_of, read_modules
 from tools.house.rooms import House, house_of
@@ -21,7 +22,8 @@ class Figures:
     """The figures that `make house` prints.
 
     `rooms`: packages; `arrows`: pairs of rooms of which one imports the other; `floors`: levels of imports; `circles`:
-    1 where rooms import each other in a circle; `functions`: median, 90th percentile and largest number of lines.
+    1 where rooms import each other in a circle; `functions`: median, 90th percentile and largest number of lines;
+    `unclear_constructors`: the classes whose arguments are easily mixed up.
     """
 
     rooms: int
@@ -35,6 +37,7 @@ class Figures:
     longest_files: dict[str, int]
     documented: tuple[int, int]
     duplicate_classes: dict[str, tuple[str, ...]]
+    unclear_constructors: tuple[str, ...]
     comment_share: float
     tests_to_code: float
 
@@ -59,6 +62,7 @@ def measure(root: Path = ROOT) -> tuple[Figures, House]:
             longest_files=_longest_files(code),
             documented=documented(code),
             duplicate_classes=dict(duplicate_classes(code)),
+            unclear_constructors=tuple(one.place for one in constructors_of(code) if one.is_unclear),
             comment_share=comment_share(code),
             tests_to_code=_lines(root, ("tests",)) / _lines(root, PACKAGES),
         ),
@@ -115,6 +119,7 @@ def _summary(figures: Figures) -> Table:
     table.add_row("lines of a function: median, 90th percentile, largest", f"{median:g}, {tail:g}, {largest}")
     table.add_row("public names with a docstring", f"{having} of {public} ({having / public:.1%})")
     table.add_row("class names that stand twice", str(len(figures.duplicate_classes)))
+    table.add_row("constructors that are easily called wrongly", str(len(figures.unclear_constructors)))
     table.add_row("lines that are comments", f"{figures.comment_share:.1%}")
     table.add_row("lines of tests to one of code", f"{figures.tests_to_code:.2f}")
     return table

@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 
 from patchbay.core.settings import parse_settings
-from patchbay.router.config import RouterConfig
+from patchbay.router.settings.config import RouterConfig
 from patchbay.server.config import ServerConfig
 from tools.chart import CHART
 

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from patchbay.core.settings import parse_settings
-from patchbay.router.config import RouterConfig
+from patchbay.router.settings.config import RouterConfig
 from patchbay.server.config import ServerConfig
 from tools.chart import DEPLOY
 

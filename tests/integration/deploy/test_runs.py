@@ -11,8 +11,8 @@ from helm_python import Chart, package
 
 from patchbay.core.settings import parse_settings
 from patchbay.registry.registry import Registry
-from patchbay.router.app import Router
-from patchbay.router.config import RouterConfig
+from patchbay.router.process.app import Router
+from patchbay.router.settings.config import RouterConfig
 from tests.integration.deploy.charts import NAMESPACE, RELEASE, SECRETS, chart, put_secrets, rendered
 from tools.chart import CHART
 

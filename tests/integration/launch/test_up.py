@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from patchbay.core.settings import load_yaml, parse_settings
-from patchbay.router.config import RouterConfig
+from patchbay.router.settings.config import RouterConfig
 from patchbay.server.config import ServerConfig
 from tests.fakes.launch_run import Run, free_port
 

@@ -17,7 +17,7 @@ from loadtests.load.plan import plan
 from loadtests.load.records import Job, Planned
 from loadtests.load.scenario import Scenario
 from patchbay.command import build_app
-from patchbay.router.app import Router
+from patchbay.router.process.app import Router
 from tests.fakes.engine import FakeEngine, revision
 from tests.fakes.routers import running_router, threaded_router
 

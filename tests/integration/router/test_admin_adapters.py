@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from patchbay.router.app import Router
+from patchbay.router.process.app import Router
 from tests.fakes.adapter_folder import write_adapter
 from tests.fakes.engine import FakeEngine
 from tests.integration.router.test_control import controlled, until_answered_by

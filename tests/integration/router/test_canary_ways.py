@@ -13,10 +13,10 @@ from aiohttp import web
 
 from patchbay.registry.canary_decisions import CanaryMoves
 from patchbay.registry.canary_records import CanaryDraft, CanaryRecord
-from patchbay.router.app import Router
 from patchbay.router.canary.config import CanaryConfig
 from patchbay.router.canary.plan import ScopeConfig, ShadowStep
 from patchbay.router.control.announcer import Announcer
+from patchbay.router.process.app import Router
 from tests.fakes.engine import TOKEN, FakeEngine, Script
 from tests.fakes.installation import Installation
 from tests.fakes.routers import until

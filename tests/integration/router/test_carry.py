@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from patchbay.router.app import Router
+from patchbay.router.process.app import Router
 from tests.fakes.engine import FakeEngine, Fault
 from tests.fakes.routers import running_router, until
 from tests.integration.router.wire import ask, client_of, events, post

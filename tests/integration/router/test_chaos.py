@@ -12,8 +12,8 @@ import psutil
 import pytest
 from pydantic import SecretStr
 
-from patchbay.router.app import Router
-from patchbay.router.config import ReplicaConfig
+from patchbay.router.process.app import Router
+from patchbay.router.settings.config import ReplicaConfig
 from tests.fakes.cutter import Cutter
 from tests.fakes.engine import TOKEN, FakeEngine, revision
 from tests.fakes.routers import running_router, until

@@ -15,7 +15,7 @@ from patchbay.core.errors import Conflict
 from patchbay.core.tenancy import Limits
 from patchbay.registry.database import Database
 from patchbay.registry.records import Scope
-from patchbay.router.app import Router
+from patchbay.router.process.app import Router
 from tests.fakes.adapter_folder import write_adapter
 from tests.fakes.engine import FakeEngine
 from tests.fakes.installation import Installation, registry_settings

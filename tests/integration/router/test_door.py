@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from patchbay.router.app import Router
+from patchbay.router.process.app import Router
 from tests.fakes.engine import FakeEngine
 from tests.fakes.routers import running_router, until
 from tests.integration.router.wire import CHAT, ask, error_of

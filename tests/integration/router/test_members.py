@@ -12,9 +12,9 @@ from pydantic import SecretStr, ValidationError
 from patchbay.core.errors import RegistryError
 from patchbay.registry.records import ReplicaAddress
 from patchbay.registry.registry import Registry
-from patchbay.router.config import ReplicaConfig, RouterConfig
 from patchbay.router.discovery.members import Members, members_of
 from patchbay.router.fleet.fleet import Fleet
+from patchbay.router.settings.config import ReplicaConfig, RouterConfig
 from patchbay.router.upstream.client import Call
 from tests.fakes.engine import TOKEN, FakeEngine
 from tests.fakes.routers import running_router, until

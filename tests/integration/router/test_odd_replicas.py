@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from patchbay.router.app import Router
+from patchbay.router.process.app import Router
 from tests.fakes.raw_replica import RawReplica, answer, chunked
 from tests.fakes.routers import running_router, until
 from tests.fakes.turns import offload

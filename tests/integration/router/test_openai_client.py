@@ -4,7 +4,7 @@ import openai
 import pytest
 from openai.types.chat import ChatCompletionMessageParam
 
-from patchbay.router.app import Router
+from patchbay.router.process.app import Router
 from tests.fakes.engine import FakeEngine, revision
 from tests.fakes.routers import running_router
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from patchbay.router.app import Router
 from patchbay.router.forward.status_verdicts import pause_s
+from patchbay.router.process.app import Router
 from tests.fakes.engine import FakeEngine, Fault
 from tests.fakes.routers import running_router, until
 from tests.integration.router.wire import ask, error_of, events, post

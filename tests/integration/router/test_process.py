@@ -7,8 +7,8 @@ import httpx
 import pytest
 import yaml
 
-from patchbay.router.app import Router
-from patchbay.router.config import RouterConfig
+from patchbay.router.process.app import Router
+from patchbay.router.settings.config import RouterConfig
 from tests.fakes.launch_run import Run, free_port
 
 pytestmark = pytest.mark.anyio

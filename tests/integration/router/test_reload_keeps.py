@@ -12,7 +12,7 @@ from patchbay.core.tenancy import Limits
 from patchbay.launch.routing import read_patchbay_file
 from patchbay.registry.records import Scope
 from patchbay.router.canary.plan import MetricConfig
-from patchbay.router.policy import differences, read_router_file, restart_keys
+from patchbay.router.settings.policy import differences, read_router_file, restart_keys
 from tests.fakes.engine import FakeEngine
 from tests.fakes.installation import Installation
 from tests.fakes.routers import until

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from patchbay.router.app import Router
+from patchbay.router.process.app import Router
 from tests.fakes.engine import FakeEngine, revision
 from tests.fakes.routers import running_router, until
 from tests.integration.router.wire import CHAT, ask, client_of, error_of, events, post, streaming

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from patchbay.core.errors import StartError
-from patchbay.router.app import Router
+from patchbay.router.process.app import Router
 from tests.fakes.engine import FakeEngine
 from tests.fakes.routers import free_port, router_config, running_router, until
 from tests.integration.router.wire import CHAT, ask, events, post

@@ -5,8 +5,8 @@ import json
 import pytest
 from aiohttp import web
 
-from patchbay.router.app import Router
 from patchbay.router.discovery.poller import MOST_MODELS
+from patchbay.router.process.app import Router
 from patchbay.router.upstream.client import Call, ReplicaClient
 from patchbay.router.upstream.failure import ReplicaFailure
 from tests.fakes.engine import FakeEngine, Script, revision

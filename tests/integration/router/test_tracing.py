@@ -11,7 +11,7 @@ import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from patchbay.core.errors import ConfigError
-from patchbay.router.app import Router
+from patchbay.router.process.app import Router
 from patchbay.router.telemetry.tracing import TracingConfig, open_tracer
 from tests.fakes.collector import FakeCollector, attributes
 from tests.fakes.engine import FakeEngine, revision
@@ -24,8 +24,8 @@ TRACE, CALLER = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 ROUTES = {"ask": {"model": "sql"}}
 OFF = """
 import asyncio, sys
-from patchbay.router.app import Router
-from patchbay.router.config import RouterConfig
+from patchbay.router.process.app import Router
+from patchbay.router.settings.config import RouterConfig
 async def build():
     return Router(RouterConfig(replicas=["http://127.0.0.1:1"], port=0, admin_port=0))
 asyncio.run(build())

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from patchbay.router.app import Router
+from patchbay.router.process.app import Router
 from tests.fakes.engine import FakeEngine, Script, revision
 from tests.fakes.engine_words import event
 from tests.fakes.routers import running_router

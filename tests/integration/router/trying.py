@@ -9,8 +9,8 @@ from typing import Any
 import httpx
 
 from patchbay.registry.canary_records import CanaryDraft, CanaryRecord
-from patchbay.router.app import Router
 from patchbay.router.canary.plan import MetricConfig, PlanConfig, StepConfig
+from patchbay.router.process.app import Router
 from tests.fakes.engine import FakeEngine
 from tests.fakes.installation import Installation, registry_settings
 from tests.fakes.routers import running_router, until

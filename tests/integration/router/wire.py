@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import httpx
 
-from patchbay.router.app import Router
+from patchbay.router.process.app import Router
 
 CHAT = "/v1/chat/completions"
 # Nothing here is encrypted, and to load all authorities for each client takes 50 ms of the event loop.

@@ -8,7 +8,7 @@ from pydantic import SecretStr
 
 from patchbay.core.settings import load_yaml, parse_settings
 from patchbay.launch.rundir import write_settings
-from patchbay.router.config import ReplicaConfig, RouterConfig
+from patchbay.router.settings.config import ReplicaConfig, RouterConfig
 from patchbay.server.config import BaseConfig, EngineConfig, LoraConfig, ServerConfig
 
 _text = st.text(st.characters(codec="utf-8"), min_size=1, max_size=20)

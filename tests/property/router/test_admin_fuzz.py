@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from schemathesis.checks import not_a_server_error
 from schemathesis.core.result import Ok
 
-from patchbay.router.app import Router
+from patchbay.router.process.app import Router
 from tests.fakes.engine import FakeEngine, revision
 from tests.fakes.routers import threaded_router
 

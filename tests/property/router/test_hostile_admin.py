@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from patchbay.router.app import Router
+from patchbay.router.process.app import Router
 from tests.fakes.engine import FakeEngine, revision
 from tests.fakes.odd_json import NESTED, ODD, post
 from tests.fakes.routers import threaded_router

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from patchbay.core.errors import ConfigError
-from patchbay.router.config import PolicyConfig
-from patchbay.router.policy import accepted, check_kept, read_router_file
-from patchbay.router.protection import losses
+from patchbay.router.settings.config import PolicyConfig
+from patchbay.router.settings.policy import accepted, check_kept, read_router_file
+from patchbay.router.settings.protection import losses
 
 LIMITS: dict[str, Any] = {"requests_per_minute": 30, "tokens_per_minute": 2000, "concurrent": 2}
 WHOLE: dict[str, Any] = {

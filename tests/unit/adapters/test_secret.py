@@ -8,7 +8,7 @@ from pydantic import Field
 from patchbay.core.errors import ConfigError
 from patchbay.core.secret import Secret
 from patchbay.core.settings import Settings, parse_settings
-from patchbay.router.config import RouterConfig
+from patchbay.router.settings.config import RouterConfig
 
 
 class Box(Settings):

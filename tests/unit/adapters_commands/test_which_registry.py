@@ -8,8 +8,8 @@ from typer.testing import CliRunner, Result
 
 from patchbay.adapters.config import has_registry, load_registry_config
 from patchbay.command import build_app
-from patchbay.router.config_file import load_router_config
-from patchbay.router.policy import read_router_file
+from patchbay.router.settings.config_file import load_router_config
+from patchbay.router.settings.policy import read_router_file
 
 ROUTER = {
     "replicas": ["http://127.0.0.1:9001"],

@@ -97,15 +97,15 @@ def _series(made: Iterable[Metric]) -> dict[str, Labels]:
 
 
 def _answer(metrics: Metrics) -> None:
-    metrics.request("chat_completions", "ok", "sql")
-    metrics.request("chat_completions", "client_error", "")
-    metrics.first_byte("chat_completions", 0.1)
-    metrics.tokens("sql", 1, 1)
-    metrics.cached("hit")
-    metrics.shadowed("desk", "kept")
-    metrics.fell_back("desk")
-    metrics.verdict("pii", "EMAIL", "redact", "output", 1)
-    metrics.vote(Target("sql", "sql@1-0", "sql@1", (), "stable"), "up")
+    metrics.requests.ended("chat_completions", "ok", "sql")
+    metrics.requests.ended("chat_completions", "client_error", "")
+    metrics.requests.first_byte("chat_completions", 0.1)
+    metrics.requests.tokens("sql", 1, 1)
+    metrics.requests.cached("hit")
+    metrics.requests.shadowed("desk", "kept")
+    metrics.requests.fell_back("desk")
+    metrics.guards.verdict("pii", "EMAIL", "redact", "output", 1)
+    metrics.requests.vote(Target("sql", "sql@1-0", "sql@1", (), "stable"), "up")
     span = TraceSpan(b"0" * 32, b"0" * 16)
     one = RequestRecord(
         id=b"1",
@@ -129,15 +129,15 @@ def _answer(metrics: Metrics) -> None:
 
 
 def _fail(metrics: Metrics) -> None:
-    metrics.upstream_failure("replica-0", "connect")
-    metrics.circuit_opened("replica-0", "failures")
-    metrics.query_suspected("sql")
-    metrics.query_held("sql")
-    metrics.connection_shed("idle")
-    metrics.log_line_dropped()
-    metrics.carried("whole")
-    metrics.fault("proxy")
-    metrics.watch_replicas(lambda state: 1)
+    metrics.replicas.failed("replica-0", "connect")
+    metrics.replicas.circuit_opened("replica-0", "failures")
+    metrics.replicas.query_suspected("sql")
+    metrics.replicas.query_held("sql")
+    metrics.process.connection_shed("idle")
+    metrics.process.log_line_dropped()
+    metrics.replicas.carried("whole")
+    metrics.process.fault("proxy")
+    metrics.replicas.watch_states(lambda state: 1)
 
 
 def _follow(metrics: Metrics) -> None:
@@ -147,10 +147,10 @@ def _follow(metrics: Metrics) -> None:
     metrics.registry.placement("put")
     metrics.registry.refusal("other")
     metrics.registry.expiries({("sql", "sql@1"): 1.0})
-    metrics.known_as("0123456789abcdef", "router-0")
-    metrics.canary("sql", "sql@2", 5, 0)
-    metrics.canary_evidence("sql", "sql@2", {"errors": 0.1})
-    metrics.canary_alone("default")
+    metrics.canaries.known_as("0123456789abcdef", "router-0")
+    metrics.canaries.stands("sql", "sql@2", 5, 0)
+    metrics.canaries.evidence("sql", "sql@2", {"errors": 0.1})
+    metrics.canaries.alone("default")
     for arm in ("canary", "stable"):
-        metrics.canary_event(1, "sql@2", arm, 0.05, "request")
-        metrics.canary_event(1, "sql@2", arm, 0.05, "errors")
+        metrics.canaries.event(1, "sql@2", arm, 0.05, "request")
+        metrics.canaries.event(1, "sql@2", arm, 0.05, "errors")

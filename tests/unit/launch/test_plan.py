@@ -10,7 +10,7 @@ from patchbay.launch import plan
 from patchbay.launch.config import PatchbayConfig
 from patchbay.launch.plan import make_plan, port_uses, ready_report, router_config, server_configs
 from patchbay.launch.rundir import write_settings
-from patchbay.router.config import RouterConfig
+from patchbay.router.settings.config import RouterConfig
 
 _TOKEN = SecretStr("a-token")
 

@@ -6,7 +6,7 @@ import pytest
 from patchbay.core.errors import StartError
 from patchbay.core.settings import load_yaml, parse_settings
 from patchbay.launch.rundir import run_directory, write_settings
-from patchbay.router.config import RouterConfig
+from patchbay.router.settings.config import RouterConfig
 
 
 def test_it_is_private_and_goes_in_the_end(tmp_path: Path) -> None:

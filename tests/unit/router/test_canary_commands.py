@@ -16,7 +16,7 @@ from patchbay.router.canary.phases import CanarySurroundings, next_phase, with_t
 from patchbay.router.canary.plan import MetricConfig, PlanConfig, StepConfig
 from patchbay.router.canary.served import served_of
 from patchbay.router.cli.canary import app
-from patchbay.router.config import PolicyConfig
+from patchbay.router.settings.config import PolicyConfig
 from tests.fakes.installation import Installation
 
 PLAN = PlanConfig(

@@ -12,7 +12,7 @@ from patchbay.core.settings import parse_settings
 from patchbay.core.yaml_text import parse_yaml
 from patchbay.router.canary.plan import METRICS, PlanConfig, ready_plans
 from patchbay.router.cli.canary import app
-from patchbay.router.config import RouterConfig
+from patchbay.router.settings.config import RouterConfig
 
 PAGE = (Path(__file__).parents[3] / "docs" / "canary.md").read_text()
 BLOCKS = [parse_yaml(text) for text in re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)]

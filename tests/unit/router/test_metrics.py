@@ -3,12 +3,12 @@ from patchbay.router.telemetry.metrics import Metrics
 
 def test_the_metrics_that_are_documented_are_there() -> None:
     metrics = Metrics()
-    metrics.request("chat_completions", "ok", "sql")
-    metrics.upstream_failure("replica-0", "connect")
-    metrics.first_byte("chat_completions", 0.2)
-    metrics.bytes_passed(10, 20)
-    metrics.watch_in_flight(lambda: 3)
-    metrics.watch_replicas(lambda state: 2 if state == "ready" else 0)
+    metrics.requests.ended("chat_completions", "ok", "sql")
+    metrics.replicas.failed("replica-0", "connect")
+    metrics.requests.first_byte("chat_completions", 0.2)
+    metrics.requests.bytes_passed(10, 20)
+    metrics.requests.watch_in_flight(lambda: 3)
+    metrics.replicas.watch_states(lambda state: 2 if state == "ready" else 0)
     lines = metrics.render().decode().splitlines()
     for line in (
         'patchbay_router_requests_total{endpoint="chat_completions",model="sql",outcome="ok"} 1.0',
@@ -24,5 +24,5 @@ def test_the_metrics_that_are_documented_are_there() -> None:
 
 def test_two_routers_in_one_process_do_not_share_their_numbers() -> None:
     first, second = Metrics(), Metrics()
-    first.fault("proxy")
+    first.process.fault("proxy")
     assert b'where="proxy"' not in second.render()

@@ -9,9 +9,9 @@ import pytest
 from patchbay.core.settings import parse_settings
 from patchbay.core.yaml_text import parse_yaml
 from patchbay.launch.config import PatchbayConfig
-from patchbay.router.config import PolicyConfig
 from patchbay.router.routes.facts import RequestFacts
 from patchbay.router.routes.table import compile_table
+from patchbay.router.settings.config import PolicyConfig
 
 PAGE = (Path(__file__).parent.parent.parent.parent / "docs" / "routes.md").read_text()
 BLOCKS = [parse_yaml(block) for block in re.findall(r"```yaml\n(.*?)```", PAGE, re.S)]

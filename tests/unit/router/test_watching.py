@@ -22,7 +22,7 @@ from patchbay.router.canary.metric_coverage import (
 )
 from patchbay.router.canary.plan import METRICS, MetricConfig, PlanConfig, ScopeConfig, StepConfig, ready_plans
 from patchbay.router.canary.served import Served, served_of
-from patchbay.router.config import PolicyConfig, RouterConfig
+from patchbay.router.settings.config import PolicyConfig, RouterConfig
 
 SCHEMA = {"kind": "schema", "schema": {"type": "object"}}
 REFUSAL = {"kind": "refusal"}

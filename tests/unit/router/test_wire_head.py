@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from patchbay.router.app import Router
+from patchbay.router.process.app import Router
 from tests.fakes.engine import FakeEngine
 from tests.fakes.routers import threaded_router
 

@@ -34,6 +34,11 @@ def test_this_house_has_no_circle_and_no_class_name_twice(modules: Mapping[str, 
     assert set(house.rooms) >= {"core", "guards", "router.http", "router.request"}
 
 
+def test_every_module_of_the_router_stands_in_a_room(modules: Mapping[str, Module]) -> None:
+    loose = {name for name, found in modules.items() if found.file.parent == ROOT / "router"}
+    assert loose == {"router", "router.__main__"}
+
+
 def test_no_function_and_no_file_of_this_house_is_too_long(modules: Mapping[str, Module]) -> None:
     long = {function.place for function in functions_of(modules.values()) if function.lines > 50}
     assert long <= _LEFT_AS_THEY_ARE
@@ -81,7 +86,8 @@ def test_floors_rise_with_imports_and_a_circle_has_none() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "room"), [("core.errors", "core"), ("router.http.body", "router.http"), ("router.app", "router.app")]
+    ("name", "room"),
+    [("core.errors", "core"), ("router.http.body", "router.http"), ("router.__main__", "router.__main__")],
 )
 def test_rooms_are_packages_and_the_router_s_own_packages(name: str, room: str) -> None:
     assert room_of(name) == room

@@ -4,9 +4,9 @@ from dataclasses import replace
 from patchbay.registry.canary_records import CanaryRecord
 from patchbay.registry.records import AdapterSettings
 from patchbay.router.canary.served import served_of
-from patchbay.router.config import PolicyConfig
 from patchbay.router.control.desired import GRACE_S, wanted_revisions
-from patchbay.router.control.pinned import pinned_names
+from patchbay.router.settings.config import PolicyConfig
+from patchbay.router.settings.pinned import pinned_names
 from tests.unit.router.control.build import at, move, rollout, snapshot, view
 
 WARM_S = 600.0

@@ -4,7 +4,7 @@ import pytest
 
 from patchbay.core.errors import ConfigError
 from patchbay.core.settings import parse_settings
-from patchbay.router.config import RouterConfig
+from patchbay.router.settings.config import RouterConfig
 
 
 def parse(**settings: Any) -> RouterConfig:

@@ -1,14 +1,13 @@
 """What a configuration names and nothing here is called: each is a request that would be a 404, silently. Pure."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from patchbay.core.names import meant, parse_reference, revision_name
 from patchbay.core.tenancy import DEFAULT_TENANT
 from patchbay.registry.records import Snapshot
-from patchbay.router.config import PolicyConfig
-from patchbay.router.control.pinned import models_of
-from patchbay.router.fleet.names import Table
+from patchbay.router.settings.config import PolicyConfig
+from patchbay.router.settings.pinned import models_of
 
 _ANY_PRICE = "default"
 
@@ -21,7 +20,7 @@ class KnownNames:
     models: frozenset[str] | None
 
 
-def known_names(snapshot: Snapshot | None, table: Table | None, declared: Mapping[str, object]) -> KnownNames:
+def known_names(snapshot: Snapshot | None, table: Collection[str] | None, declared: Collection[str]) -> KnownNames:
     """The names by the registry's `snapshot`, None where there is no registry; by what replicas serve (`table`), None
     as long as some have not told; and by what the configuration has `declared`."""
     adapters = snapshot.adapters if snapshot is not None else {}

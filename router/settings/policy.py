@@ -18,10 +18,10 @@ from patchbay.core.tenancy import DEFAULT_TIER
 from patchbay.core.thread_pools import Threads
 from patchbay.guards.pipeline import Guards, compile_guards
 from patchbay.registry.records import Access
-from patchbay.router.config import PolicyConfig, RouterConfig
-from patchbay.router.config_file import load_router_config
-from patchbay.router.protection import losses
 from patchbay.router.routes.table import RouteTable, compile_table
+from patchbay.router.settings.config import PolicyConfig, RouterConfig
+from patchbay.router.settings.config_file import load_router_config
+from patchbay.router.settings.protection import losses
 from patchbay.router.tenants.clients import Clients, clients_of
 
 # Reads the whole of a file, of which the policy is a part.

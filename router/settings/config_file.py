@@ -6,7 +6,7 @@ from typing import Any
 
 from patchbay.adapters.config import absolute_url, registry_section, with_sources
 from patchbay.core.settings import load_yaml, parse_settings
-from patchbay.router.config import RouterConfig
+from patchbay.router.settings.config import RouterConfig
 
 
 def load_router_config(file: Path | None, flags: Mapping[str, Any], replicas: Sequence[str] = ()) -> RouterConfig:

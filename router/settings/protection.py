@@ -12,8 +12,8 @@ from typing import Any, Final
 from patchbay.core.settings import Settings
 from patchbay.core.tenancy import DEFAULT_TIER, Limits
 from patchbay.guards.base_config import GuardBase, Override
-from patchbay.router.config import PolicyConfig
 from patchbay.router.routes.config import RouteConfig, Sampling
+from patchbay.router.settings.config import PolicyConfig
 from patchbay.router.tenants.config import FREE, PriceConfig, TierConfig
 
 _STRENGTH: Final = {"flag": 0, "mask": 1, "route": 1, "redact": 1, "block": 2}

@@ -22,10 +22,8 @@ from patchbay.router.admission.admission import Admission
 from patchbay.router.canary.live import LiveCanaries
 from patchbay.router.canary.metric_coverage import blind_spots
 from patchbay.router.canary.served import served_of
-from patchbay.router.config import PolicyConfig, RouterConfig
 from patchbay.router.control.context import utc_now
 from patchbay.router.control.control import Control
-from patchbay.router.control.pinned import PinnedNames, pinned_names
 from patchbay.router.control.replicas import ReplicaControls
 from patchbay.router.discovery.members import Members
 from patchbay.router.discovery.poller import Poller, Probe
@@ -33,12 +31,14 @@ from patchbay.router.fleet.fleet import Fleet
 from patchbay.router.http.asgi_listener import Listener, bind, url_of
 from patchbay.router.http.origin_check import OriginCheck
 from patchbay.router.http.port import Port, PortLimits
-from patchbay.router.idle_settings import open_to_all
-from patchbay.router.name_check import NameCheck
-from patchbay.router.policy import PolicyHolder, ReadPolicy
+from patchbay.router.process.name_check import NameCheck
 from patchbay.router.request.endings import Endings
 from patchbay.router.request.handler_parts import HandlerParts
 from patchbay.router.request.public_app import PublicApp
+from patchbay.router.settings.config import PolicyConfig, RouterConfig
+from patchbay.router.settings.idle_settings import open_to_all
+from patchbay.router.settings.pinned import PinnedNames, pinned_names
+from patchbay.router.settings.policy import PolicyHolder, ReadPolicy
 from patchbay.router.telemetry.access_log import AccessLog
 from patchbay.router.telemetry.metrics import Metrics
 from patchbay.router.telemetry.tracing import open_tracer
@@ -75,7 +75,7 @@ class Router:
         self.url, self.admin_url = url_of(public), url_of(admin)
         self.metrics = Metrics(config.metrics_series)
         self.fleet = Fleet(created=int(time.time()))
-        self.live_canaries = LiveCanaries(self.metrics, time.perf_counter, config.canary.reserved_pools)
+        self.live_canaries = LiveCanaries(self.metrics.canaries, time.perf_counter, config.canary.reserved_pools)
         self._members = Members(config, self.fleet, listed=self._listed, on_stray=self._on_stray)
         self.control = self._open_control(config)
         self._names = NameCheck(self.fleet, self.control, config.adapters)
@@ -96,7 +96,7 @@ class Router:
         self.public_app = PublicApp(self._parts(), self._members.links, endings)
         self._public = self._open_port(config, public)
         self._admin = Listener(build_admin(self._admin_parts()), admin)
-        self._poller = Poller(config, self.fleet, self._probe, self.metrics)
+        self._poller = Poller(config, self.fleet, self._probe, self.metrics.process)
         self._stop = asyncio.Event()
         self._hurry = asyncio.Event()
         self.up = asyncio.Event()
@@ -130,7 +130,7 @@ class Router:
             if self._usage is not None:
                 lasting["usage"] = self._usage.run
             background = [
-                tasks.create_task(keep_running(name, work, self.metrics.fault), name=name)
+                tasks.create_task(keep_running(name, work, self.metrics.process.fault), name=name)
                 for name, work in lasting.items()
             ]
             await self._poller.seen_all.wait()
@@ -206,8 +206,8 @@ class Router:
                 max(config.max_bodies_mib * 1024 * 1024, config.max_body_bytes),
             ),
             shared=config.reuse_port,
-            fault=self.metrics.fault,
-            shed=self.metrics.connection_shed,
+            fault=self.metrics.process.fault,
+            shed=self.metrics.process.connection_shed,
         )
 
     def _admin_parts(self) -> AdminParts:
@@ -282,7 +282,7 @@ class Router:
 
     def _on_stray(self, name: str) -> None:
         _log.warning("replica %s went on after the end of its answer", name)
-        self.metrics.upstream_failure(name, "protocol")
+        self.metrics.replicas.failed(name, "protocol")
 
     def _probe(self, name: str) -> Probe:
         link = self._members.links[name]
@@ -297,10 +297,10 @@ class Router:
 
     def _watch(self) -> None:
         self.metrics.answers.watch_served(self._served)
-        self.metrics.watch_tenants_without_tier(lambda: self.policy.tenants_without_tier)
-        self.metrics.watch_waiting(lambda: self._admission.waiting)
-        self.metrics.watch_in_flight(lambda: self.public_app.in_flight)
-        self.metrics.watch_replicas(lambda state: sum(seen.state == state for seen in self.fleet.view.replicas))
+        self.metrics.admission.watch_tenants_without_tier(lambda: self.policy.tenants_without_tier)
+        self.metrics.admission.watch_waiting(lambda: self._admission.waiting)
+        self.metrics.requests.watch_in_flight(lambda: self.public_app.in_flight)
+        self.metrics.replicas.watch_states(lambda state: sum(seen.state == state for seen in self.fleet.view.replicas))
 
 
 def _guard_key(config: RouterConfig) -> bytes:

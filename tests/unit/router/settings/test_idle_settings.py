@@ -1,7 +1,7 @@
 from typing import Any
 
-from patchbay.router.config import RouterConfig
-from patchbay.router.idle_settings import idle_settings, open_to_all
+from patchbay.router.settings.config import RouterConfig
+from patchbay.router.settings.idle_settings import idle_settings, open_to_all
 
 TENANTED: dict[str, Any] = {
     "replicas": ["http://127.0.0.1:9001"],

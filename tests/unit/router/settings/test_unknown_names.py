@@ -1,9 +1,9 @@
 from typing import Any
 
 from patchbay.registry.records import Snapshot
-from patchbay.router.config import PolicyConfig
 from patchbay.router.fleet.snapshot import Target
-from patchbay.router.unknown_names import KnownNames, known_names, unknown_names
+from patchbay.router.settings.config import PolicyConfig
+from patchbay.router.settings.unknown_names import KnownNames, known_names, unknown_names
 
 KNOWN = KnownNames(frozenset({"default", "acme"}), frozenset({"tiny", "sql", "sql@1"}))
 

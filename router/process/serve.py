@@ -11,9 +11,9 @@ from patchbay.core.background import keep_running
 from patchbay.core.garbage_collection import freeze, settle
 from patchbay.core.log_queue import LogQueue
 from patchbay.core.watchdog import Watchdog
-from patchbay.router.app import Router
-from patchbay.router.config import RouterConfig
-from patchbay.router.policy import ReadPolicy
+from patchbay.router.process.app import Router
+from patchbay.router.settings.config import RouterConfig
+from patchbay.router.settings.policy import ReadPolicy
 
 # How often the watchdog hears of the event loop within the time for which it may stand still.
 _BEATS = 20
@@ -29,13 +29,13 @@ async def serve(config: RouterConfig, deadman: Watchdog, lines: LogQueue, read: 
         deadman.end_within(seconds + config.end_timeout_s, code=1, why="the router is to end")
 
     router = Router(config, read, ending)
-    lines.on_drop = router.metrics.log_line_dropped
+    lines.on_drop = router.metrics.process.log_line_dropped
     settle()
     asked = asyncio.Event()
     _listen_to_signals(router, ending, config.drain_timeout_s)
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, asked.set)
     beside = [
-        asyncio.create_task(keep_running("reload", partial(_reload_when, asked, router), router.metrics.fault)),
+        asyncio.create_task(keep_running("reload", partial(_reload_when, asked, router), router.metrics.process.fault)),
         asyncio.create_task(_beat(deadman, config.stall_timeout_s)),
         asyncio.create_task(_freeze_when_up(router)),
     ]

@@ -4,12 +4,12 @@ import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 
-from patchbay.router.config import PolicyConfig
 from patchbay.router.control.control import Control
 from patchbay.router.fleet.fleet import Fleet
-from patchbay.router.idle_settings import idle_settings
-from patchbay.router.policy import PolicyHolder
-from patchbay.router.unknown_names import known_names, unknown_names
+from patchbay.router.settings.config import PolicyConfig
+from patchbay.router.settings.idle_settings import idle_settings
+from patchbay.router.settings.policy import PolicyHolder
+from patchbay.router.settings.unknown_names import known_names, unknown_names
 
 _log = logging.getLogger("patchbay.router")
 _LOOK_S = 1.0

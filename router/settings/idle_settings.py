@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from patchbay.core.tenancy import DEFAULT_TENANT, DEFAULT_TIER
-from patchbay.router.config import PolicyConfig
+from patchbay.router.settings.config import PolicyConfig
 
 _WRITE = "add 'registry: {}' to the router's file"
 

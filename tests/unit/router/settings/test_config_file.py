@@ -6,8 +6,8 @@ import pytest
 
 from patchbay.adapters.config import load_registry_config
 from patchbay.core.errors import ConfigError
-from patchbay.router.config_file import load_router_config
-from patchbay.router.policy import read_router_file
+from patchbay.router.settings.config_file import load_router_config
+from patchbay.router.settings.policy import read_router_file
 
 _FILE = """
 replicas: ["http://127.0.0.1:1"]
