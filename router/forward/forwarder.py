@@ -202,7 +202,9 @@ class Forwarder:
         exchange.extra.extend(provenance(ask.route or ask.model, target, attempt.replica.name))
         exchange.begin()
         began_s = self._clock()
-        exchange.result.begins(began_s, answer.status, cold=_is_cold(attempt.replica, ask.target))
+        # A redirection, which is not followed, is the replica's fault.
+        status = 502 if 300 <= answer.status < 400 else answer.status
+        exchange.result.begins(began_s, status, cold=_is_cold(attempt.replica, ask.target))
         self._metrics.requests.first_byte(endpoint.name, began_s - exchange.arrival.started_s)
         try:
             with attempt:
@@ -215,7 +217,9 @@ class Forwarder:
     async def _relay(self, exchange: Exchange, attempt: Attempt) -> None:
         try:
             ends_with_done = exchange.asked.endpoint.ends_with_done
-            await exchange.relay.run(attempt.answer, exchange.extra, ends_with_done=ends_with_done)
+            await exchange.relay.run(
+                attempt.answer, exchange.extra, ends_with_done=ends_with_done, foreign=_is_foreign(attempt.replica)
+            )
         except ReplicaFailure as error:
             self._upstreams.failed(exchange, attempt, error)
             raise
@@ -251,6 +255,11 @@ async def _cancel(tasks: list[asyncio.Task[Attempt]]) -> None:
     for result in await asyncio.gather(*tasks, return_exceptions=True):
         if isinstance(result, Attempt):
             result.close()
+
+
+def _is_foreign(replica: Replica) -> bool:
+    """Whether the replica is another server than one of ours."""
+    return replica.catalog is not None and replica.catalog.plain
 
 
 def _is_cold(replica: Replica, target: Target) -> bool:

@@ -11,10 +11,11 @@ from typing import Any
 
 import msgspec
 
-from patchbay.core.asgi import Headers
+from patchbay.core.asgi import Headers, header
 from patchbay.core.error_bodies import anthropic_body, openai_body
 from patchbay.core.error_events import Form, error_event
 from patchbay.core.errors import AnswerUnreadable, RequestError
+from patchbay.core.foreign_errors import rewrite_error
 from patchbay.guards.formats.codec import StreamStopped
 from patchbay.guards.formats.filter import Filter
 from patchbay.guards.formats.sse import WholeEvents
@@ -41,6 +42,12 @@ class _LastEvent(msgspec.Struct, frozen=True):
 
 
 _LAST_EVENT = msgspec.json.Decoder(_LastEvent)
+# The head that a heartbeat sends ahead, and the comment that it is.
+_EVENT_STREAM = (b"content-type", b"text/event-stream")
+_HEARTBEAT = b":\n\n"
+_JSON = (b"content-type", b"application/json")
+_OF_BODY = (b"content-type", b"content-length", b"content-encoding", b"location")
+_ERROR_LIMIT = 1024 * 1024
 
 
 class Relay:
@@ -69,6 +76,7 @@ class Relay:
         self._gate: StreamGate | None = None
         self.cleared: asyncio.Task[None] | None = None
         self.event_stream = False
+        self._is_early = False
         self.sent_bytes = 0
         self.events = 0
         self.copy: bytearray | None = None
@@ -85,13 +93,35 @@ class Relay:
 
     @property
     def head_sent(self) -> bool:
-        """Whether the client has the answer's head."""
-        return self._reply.started
+        """Whether the client has the head of an answer. One that a heartbeat sent ahead is not an answer's yet."""
+        return self._reply.started and not self._is_early
 
-    async def run(self, answer: Answer, extra: Headers, *, ends_with_done: bool) -> None:
+    def beat(self, extra: Headers) -> None:
+        """Sends a comment on a stream that is silent. Where nothing of it was sent, a head with `extra` goes first.
+
+        What fails after that is told as an event, and no longer by a status.
+        """
+        reply = self._reply
+        if reply.finished or reply.blocked or not self._is_between_events:
+            return
+        if not reply.started:
+            self._is_early = True
+            reply.start(200, [_EVENT_STREAM, *extra])
+        reply.write(_HEARTBEAT)
+
+    @property
+    def _is_between_events(self) -> bool:
+        if not self._reply.started or self._is_early:
+            return True
+        # What guards let out is always whole events.
+        whole = self._filter is not None or not self._last or self._last.endswith(_ENDS)
+        return self.event_stream and whole
+
+    async def run(self, answer: Answer, extra: Headers, *, ends_with_done: bool, foreign: bool = False) -> None:
         """Passes `answer` on with `extra` headers added.
 
-        `ends_with_done`: whether an event stream is only whole with a last `data: [DONE]`. Raises ReplicaFailure where
+        `ends_with_done`: whether an event stream is only whole with a last `data: [DONE]`; `foreign`: whether another
+        server than ours made the answer, whose errors have a form of their own. Raises ReplicaFailure where
         the answer is not whole: then `resume` can go on with a stream, or `fail` tells the client. Raises
         AnswerUnreadable where a document is too large for guards, or not in its format.
         """
@@ -101,12 +131,15 @@ class Relay:
         if self.event_stream:
             self._ends_with_done = ends_with_done
             headers = [pair for pair in answer.headers if pair[0] != b"content-length"]
-            self._reply.start(answer.status, headers + extra)
+            self._start(answer.status, headers + extra)
             if self.guard_session is not None:
                 self._whole_events = WholeEvents()
                 self._filter = self.guard_session.filter(self._used, self._pass)
                 self._gate = self.guard_session.gate(self._filter)
             await self._stream(answer)
+            return
+        if self._is_early or (foreign and answer.status >= 300):
+            await self._rewritten(answer, extra)
             return
         if self.guard_session is not None and 200 <= answer.status < 300:
             await self._filtered(answer, extra, self.guard_session)
@@ -147,19 +180,50 @@ class Relay:
         """
         if self._reply.finished:
             return
-        if not self.head_sent:
+        if self._is_early:
+            self._end_early(self._body(error))
+        elif not self.head_sent:
             self._refuse(error, extra)
         elif self.event_stream:
             self._end(error_event(self._form, self._body(error), self.tail))
 
     def whole(self, status: int, headers: Headers, body: bytes) -> None:
         """Sends a whole answer of the router's own."""
-        self._reply.start(status, headers, length=len(body))
-        self._end(body)
+        if self._is_early and header(headers, b"content-type") == _EVENT_STREAM[1]:
+            self._start(status, headers)
+            self._end(body)
+        elif self._is_early:
+            self._end_early(self._in_form(status, body))
+        else:
+            self._reply.start(status, headers, length=len(body))
+            self._end(body)
+
+    def _start(self, status: int, headers: Headers) -> None:
+        """Sends the head of a stream, unless a heartbeat has sent one."""
+        if self._is_early:
+            self._is_early = False
+        else:
+            self._reply.start(status, headers)
+
+    def _end_early(self, error: bytes) -> None:
+        """Ends a stream whose head went ahead with an event of `error`, its body, and of nothing else."""
+        self._is_early, self.event_stream = False, True
+        self._end(error_event(self._form, error))
+
+    async def _rewritten(self, answer: Answer, extra: Headers) -> None:
+        """Passes on a document that is an error, or where a stream was to be, in the form of the endpoint's errors."""
+        await answer.gather(_ERROR_LIMIT)
+        self._last = answer.take()
+        status = answer.status if answer.status >= 400 else 502
+        headers = [pair for pair in answer.headers if pair[0] not in _OF_BODY]
+        self.whole(status, [_JSON, *headers, *extra], self._in_form(status, self._last))
+
+    def _in_form(self, status: int, body: bytes) -> bytes:
+        return rewrite_error(status, body, anthropic=self._form == "messages")
 
     def _refuse(self, error: RequestError, extra: Headers) -> None:
         headers = [(name.encode("ascii"), value.encode("latin-1")) for name, value in error.headers().items()]
-        self.whole(error.status, [(b"content-type", b"application/json"), *headers, *extra], self._body(error))
+        self.whole(error.status, [_JSON, *headers, *extra], self._body(error))
 
     def _body(self, error: RequestError) -> bytes:
         return anthropic_body(error) if self._form == "messages" else openai_body(error)

@@ -12,8 +12,6 @@ from patchbay.router.http.port_state import PortState, Shed, date_line
 from patchbay.router.http.request import App
 from patchbay.router.http.takeover import hand_over
 
-# Longer than clients keep idle connections, so that it is they who close them.
-_IDLE_S = 75
 _BACKLOG = 2048
 _TICK_S = 1.0
 _CANCEL_WAIT_S = 1.0
@@ -22,11 +20,13 @@ _ACCEPT_REST_S = 0.1
 
 @dataclass(frozen=True, slots=True)
 class PortLimits:
-    """Limits of a port. `body_bytes`: largest body of a request; `head_timeout_s`: time for a request's head, in
-    seconds; `descriptors`: file descriptors for its clients; `bodies_bytes`: the bodies of all requests together."""
+    """Limits of a port. `body_bytes`: largest body of a request; `head_timeout_s`: time for a request's head, and
+    `idle_timeout_s`: time without a request, both in seconds; `descriptors`: file descriptors for its clients;
+    `bodies_bytes`: the bodies of all requests together."""
 
     body_bytes: int
     head_timeout_s: float
+    idle_timeout_s: float = 75
     descriptors: int = 1 << 20
     bodies_bytes: int = 1 << 40
 
@@ -53,7 +53,7 @@ class Port:
         self._is_shared = shared
         bodies = BodyBudget(limits.bodies_bytes)
         self._shared = PortState(
-            app, limits.body_bytes, _IDLE_S, limits.head_timeout_s, limits.descriptors, shed, bodies
+            app, limits.body_bytes, limits.idle_timeout_s, limits.head_timeout_s, limits.descriptors, shed, bodies
         )
         self._stop = asyncio.Event()
         self._at_once = False

@@ -281,6 +281,11 @@ class Reply:
         self.status = status
         self._wire.write_soon(b"".join(lines))
 
+    @property
+    def blocked(self) -> bool:
+        """Whether the client reads more slowly than it is sent to."""
+        return self._wire.blocked
+
     def follow(self, flow: Flow) -> None:
         """Takes the source of the body, to pause it while the client does not read."""
         self.flow = flow

@@ -28,6 +28,7 @@ from patchbay.router.control.replicas import ReplicaControls
 from patchbay.router.discovery.members import Members
 from patchbay.router.discovery.poller import Poller, Probe
 from patchbay.router.fleet.fleet import Fleet
+from patchbay.router.forward.heartbeats import Heartbeats
 from patchbay.router.http.asgi_listener import Listener, bind, url_of
 from patchbay.router.http.origin_check import OriginCheck
 from patchbay.router.http.port import Port, PortLimits
@@ -127,6 +128,9 @@ class Router:
             opened.callback(self._ending, 0.0)
             lasting = {"poller": self._poller.run, "members": self._members.run, "limiter": self._limiter.run}
             lasting["event loop watch"] = LoopWatch(self.metrics.loop, busy=lambda: self.public_app.in_flight > 0).run
+            if self._config.stream.heartbeat_s is not None:
+                beats = Heartbeats(self._config.stream.heartbeat_s, lambda: self.public_app.work)
+                lasting["heartbeats"] = beats.run
             if self._usage is not None:
                 lasting["usage"] = self._usage.run
             background = [
@@ -202,6 +206,7 @@ class Router:
             limits=PortLimits(
                 config.max_body_bytes,
                 config.head_timeout_s,
+                config.idle_timeout_s,
                 descriptors.for_clients(),
                 max(config.max_bodies_mib * 1024 * 1024, config.max_body_bytes),
             ),

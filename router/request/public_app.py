@@ -7,7 +7,7 @@ once and asks `routes` for the meaning of the model; `forward` has a replica ans
 import asyncio
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from patchbay.core.asgi import Headers, header
 from patchbay.core.error_events import form_of
@@ -69,6 +69,11 @@ class PublicApp:
     def in_flight(self) -> int:
         """The number of requests that are being answered."""
         return self._open
+
+    @property
+    def work(self) -> Iterable[Exchange]:
+        """The requests that are on their way to a replica, or being answered by one."""
+        return self._work
 
     @property
     def ready(self) -> bool:

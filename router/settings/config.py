@@ -158,6 +158,13 @@ class RetryConfig(Settings):
         return suspicion.SuspicionPolicy(self.deaths, _DEATH_COUNTS_S, self.hold_s, self.max_hold_s)
 
 
+class StreamConfig(Settings):
+    """Streams to clients. `heartbeat_s`: the silence after which a comment is sent, so that no balancer on the way cuts
+    the stream, by default 15; null for none."""
+
+    heartbeat_s: float | None = Field(default=15, gt=0)
+
+
 class PolicyConfig(RoutesConfig, TenantsConfig, GuardsConfig):
     """The part of the configuration that can be read anew while the router runs. `accept_weaker`: what may protect less
     than before when it is read anew, by the names that the refusal tells, such as `routes.desk.guards`."""
@@ -201,10 +208,11 @@ class RouterConfig(PolicyConfig):
     `*` for any.
 
     `read_timeout_s`: how long a replica may be silent, before its answer and within it; `head_timeout_s` and
-    `body_timeout_s`: how long a client may take to send a request's head, and its body; `poll_timeout_s`: how long a
-    replica may take to tell its state; `carry_timeout_s`: how long a stream whose replica died may wait for another to
-    go on with it; `request_timeout_s`: how long any answer may take in all, without it as long as its client waits;
-    `dns_interval_s`: how often names of replicas are looked up.
+    `body_timeout_s`: how long a client may take to send a request's head, and its body; `idle_timeout_s`: how long its
+    connection may be open without a request, which must be longer than a balancer in front keeps one;
+    `poll_timeout_s`: how long a replica may take to tell its state; `carry_timeout_s`: how long a stream whose replica
+    died may wait for another to go on with it; `request_timeout_s`: how long any answer may take in all, without it as
+    long as its client waits; `dns_interval_s`: how often names of replicas are looked up.
 
     Asked to end, it finishes what runs for at most `drain_timeout_s` and has ended `end_timeout_s` after that: what
     hangs then is cut off. It is ended, too, where its event loop stands still for `stall_timeout_s`.
@@ -258,6 +266,7 @@ class RouterConfig(PolicyConfig):
     read_timeout_s: float = Field(default=600, gt=0)
     head_timeout_s: float = Field(default=30, gt=0)
     body_timeout_s: float = Field(default=60, gt=0)
+    idle_timeout_s: float = Field(default=75, gt=0)
     carry_timeout_s: float = Field(default=15, ge=0)
     poll_interval_s: float = Field(default=1.0, gt=0)
     poll_interval_unready_s: float = Field(default=0.2, gt=0)
@@ -278,6 +287,7 @@ class RouterConfig(PolicyConfig):
     breaker: BreakerConfig = BreakerConfig()
     retry: RetryConfig = RetryConfig()
     admission: AdmissionConfig = AdmissionConfig()
+    stream: StreamConfig = StreamConfig()
     counters: CountersConfig = CountersConfig()
     cache_mib: int = Field(default=64, ge=1)
     canary: CanaryConfig = CanaryConfig()

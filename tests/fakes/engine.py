@@ -37,6 +37,10 @@ Fault = Literal[
     "die_in_event",
     "end_early",
     "hang",
+    "answer_307",
+    "answer_400",
+    "answer_404",
+    "answer_422",
     "error_500",
     "bad_gateway_502",
     "busy_503",
@@ -73,7 +77,8 @@ class Script:
     `raw`: the exact writes of a streamed answer in place of generated ones;
     `words`: the exact pieces of its text; `padding`: bytes added to each chunk;
     `delays`: each request's `delay_s`, in turn; `unsafe`: what texts hold that the adapter `safety` calls so;
-    `again`: the pieces of all answers after the first; `retry_after`: that header of answers by fault."""
+    `again`: the pieces of all answers after the first; `retry_after`: that header of answers by fault; `wait`: nothing
+    is answered before it is set; `body`: of an answer by fault, of type `kind`."""
 
     chunks: int = 3
     delay_s: float = 0
@@ -87,6 +92,9 @@ class Script:
     unsafe: str = "poison"
     again: tuple[str, ...] = ()
     retry_after: str | None = None
+    wait: asyncio.Event | None = None
+    body: bytes = b'{"error": {"message": "fake trouble", "type": "server_error"}}'
+    kind: str = "application/json"
 
 
 def revision(
@@ -269,15 +277,17 @@ class FakeEngine:
             seen.finished.set()
 
     async def _play(self, request: web.Request, seen: Seen) -> web.StreamResponse:
-        fault = self._script(seen).fault
+        if (wait := self._script(seen).wait) is not None:
+            await wait.wait()
+        script = self._script(seen)
+        fault = script.fault
         if fault == "hang":
             await asyncio.Event().wait()
         if fault == "reset":
             _hang_up(request)
         if (status := fault[-3:]).isdigit():
             told = {"retry-after": self.script.retry_after} if self.script.retry_after else {}
-            trouble = {"error": {"message": "fake trouble", "type": "server_error"}}
-            return web.json_response(trouble, status=int(status), headers=told)
+            return web.Response(body=script.body, content_type=script.kind, status=int(status), headers=told)
         chosen = seen.headers.get("x-patchbay-revision")
         if chosen is not None and chosen not in {known.engine_name for known in self.revisions}:
             missing = {"error": {"message": f"{chosen} is not here", "type": "server_error"}}
