@@ -24,6 +24,8 @@ _DROP_S = 900.0
 _ANSWER_S = 60.0
 # Of a golden prompt's answer, which has 512 tokens at most.
 _ANSWER_LIMIT = 1024 * 1024
+# In what vLLM says of a chat with a base that has no chat template.
+_NO_TEMPLATE = "chat template"
 _FINAL = frozenset({400, 404, 409, 422})
 
 
@@ -45,10 +47,14 @@ class _ErrorBody(msgspec.Struct, frozen=True):
 
 class _Message(msgspec.Struct, frozen=True):
     content: str | None = None
+    reasoning: str | None = None
+    reasoning_content: str | None = None
+    tool_calls: tuple[msgspec.Raw, ...] | None = None
 
 
 class _Choice(msgspec.Struct, frozen=True):
-    message: _Message
+    message: _Message = _Message()
+    text: str | None = None
 
 
 class _Completion(msgspec.Struct, frozen=True):
@@ -57,6 +63,20 @@ class _Completion(msgspec.Struct, frozen=True):
 
 class _Base(msgspec.Struct, frozen=True):
     layout: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TrialAnswer:
+    """Answer of a model that is tried. `text`: what it says; `thinks_or_calls`: whether it also thinks, or calls a
+    tool: with a parser for these its text may be empty."""
+
+    text: str
+    thinks_or_calls: bool = False
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing in it at all. White space is something."""
+        return not self.text and not self.thinks_or_calls
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,22 +115,36 @@ class ReplicaControl:
             raise ReplicaRefused(f"its base model is told in an unknown form: {error}", final=False) from error
         return layout
 
-    async def answer(self, model: str, engine_name: str | None, request: dict[str, Any]) -> str:
-        """What `model` answers to a chat request; `engine_name`: the exact revision that must give it."""
+    async def answer(self, model: str, engine_name: str | None, request: Mapping[str, Any]) -> TrialAnswer:
+        """Returns what `model` answers to a chat `request`; `engine_name`: the exact revision that must give it.
+
+        A base without a chat template is asked to go on with the messages' text.
+        """
+        try:
+            return await self._answer("/v1/chat/completions", {**request, "model": model}, engine_name)
+        except ReplicaRefused as error:
+            if _NO_TEMPLATE not in error.message:
+                raise
+        plain = {name: value for name, value in request.items() if name != "messages"}
+        prompt = "\n".join(str(message["content"]) for message in request["messages"])
+        return await self._answer("/v1/completions", {**plain, "model": model, "prompt": prompt}, engine_name)
+
+    async def _answer(self, path: str, body: dict[str, Any], engine_name: str | None) -> TrialAnswer:
         headers = [(REVISION, engine_name.encode())] if engine_name else []
-        document = await self._send(
-            "POST", "/v1/chat/completions", {**request, "model": model}, headers=headers, timeout_s=_ANSWER_S
-        )
+        document = await self._send("POST", path, body, headers=headers, timeout_s=_ANSWER_S)
         _accepted(document)
         if len(document.body) > _ANSWER_LIMIT:
             raise ReplicaRefused(f"its answer is over {_ANSWER_LIMIT} bytes", final=False)
         try:
             completion = msgspec.json.decode(document.body, type=_Completion)
         except UNREADABLE as error:
-            raise ReplicaRefused(f"its answer is no chat completion: {error}", final=False) from error
+            raise ReplicaRefused(f"its answer is no completion: {error}", final=False) from error
         if not completion.choices:
             raise ReplicaRefused("its answer has no choice", final=False)
-        return completion.choices[0].message.content or ""
+        choice = completion.choices[0]
+        message = choice.message
+        more = message.reasoning or message.reasoning_content or message.tool_calls
+        return TrialAnswer(choice.text or message.content or "", bool(more))
 
     async def _send(
         self,

@@ -1,4 +1,4 @@
-"""The smoke test: a revision must answer on a replica, as its golden prompts say, before a name may mean it."""
+"""Smoke test: a revision must answer on a replica, as its golden prompts say, before a name may mean it."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,26 +7,42 @@ from patchbay.adapters.golden import judge
 from patchbay.registry.records import GoldenPrompt
 from patchbay.router.control.replicas import ReplicaControl, ReplicaRefused
 
-# Where an adapter brings no prompts of its own: that it answers at all, without an error.
-_ANY: tuple[GoldenPrompt, ...] = (GoldenPrompt(messages=({"role": "user", "content": "Hello"},), max_tokens=8),)
+# The question to an adapter that brings no golden prompts: it must answer without an error.
+_ANY = GoldenPrompt(messages=({"role": "user", "content": "Hello"},), max_tokens=8)
 
 
 async def smoke_test(
     control: ReplicaControl, *, model: str, engine_name: str, base: str, golden: Sequence[GoldenPrompt]
 ) -> str | None:
-    """Why the revision `model` (`sql@3`, to the engine `engine_name`) must not serve, or None where it passed.
+    """Returns why the revision `model` (`sql@3`, to the engine `engine_name`) must not serve, None where it passed.
 
-    Asked greedily, so that the same bytes give the same answer. Raises ReplicaFailure where the replica is gone.
+    It is asked greedily, so that the same bytes give the same answer. Raises ReplicaFailure where the replica is gone.
     """
-    for number, prompt in enumerate(golden or _ANY, start=1):
+    if not golden:
+        return await _asked_anything(control, model=model, engine_name=engine_name, base=base)
+    for number, prompt in enumerate(golden, start=1):
         try:
             answer = await control.answer(model, engine_name, _request(prompt))
             other = await control.answer(base, None, _request(prompt)) if prompt.differs_from_base else None
         except ReplicaRefused as error:
             return f"golden prompt {number}: {error}"
-        if reason := judge(prompt, answer, other):
+        other_text = other.text if other is not None else None
+        if reason := judge(prompt, answer.text, other_text, thinks_or_calls=answer.thinks_or_calls):
             return f"golden prompt {number}: {reason}"
     return None
+
+
+async def _asked_anything(control: ReplicaControl, *, model: str, engine_name: str, base: str) -> str | None:
+    """Asks the revision something of no meaning, since nobody said what it should answer.
+
+    It may be short, or white space, or thoughts alone. Nothing at all is a fault only where the base says something.
+    """
+    try:
+        answer = await control.answer(model, engine_name, _request(_ANY))
+        silent = answer.empty and not (await control.answer(base, None, _request(_ANY))).empty
+    except ReplicaRefused as error:
+        return f"asked 'Hello' (it has no golden prompts), it failed: {error}"
+    return "asked 'Hello' (it has no golden prompts), it says nothing, and the base does" if silent else None
 
 
 def _request(prompt: GoldenPrompt) -> dict[str, Any]:

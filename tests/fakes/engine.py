@@ -30,6 +30,7 @@ from tests.fakes.turns import offload
 
 TOKEN = "replica-secret"
 
+_NO_TEMPLATE = "As of transformers v4.44, you must provide a chat template if the tokenizer does not define one."
 Fault = Literal[
     "none",
     "reset",
@@ -37,6 +38,7 @@ Fault = Literal[
     "die_in_event",
     "end_early",
     "hang",
+    "answer_200",
     "answer_307",
     "answer_400",
     "answer_404",
@@ -117,10 +119,10 @@ def revision(
 class FakeEngine:
     """One fake replica. `plain`: it knows no `/internal/*`, as a stock OpenAI server. Open it with `running_server`.
 
-    `fingerprint`, `layout`: of its base model; `slots`, `most`: revisions and requests that it says it can run at a
-    time; `scripts`: how a revision (`sql@3`) answers where that is another way than `script`; `refused`: adapters that
-    it does not take, and why; `held`: while it is cleared, nothing is taken; `puts`, `drops`: what it was
-    asked for, as `sql@3`.
+    `fingerprint`, `layout`, `has_chat_template`: of its base model; `slots`, `most`: revisions and requests that it
+    says it can run at a time; `scripts`: how a revision (`sql@3`) answers where that is another way than `script`;
+    `refused`: adapters that it does not take, and why; `held`: while it is cleared, nothing is taken; `puts`, `drops`:
+    what it was asked for, as `sql@3`.
     """
 
     def __init__(
@@ -148,6 +150,7 @@ class FakeEngine:
         self.arrived = asyncio.Condition()
         self.port = 0
         self.source = "fake/base"
+        self.has_chat_template = True
         self.fingerprint: str | None = None
         self.layout: dict[str, Any] | None = None
         self.refused: dict[str, str] = {}
@@ -269,6 +272,10 @@ class FakeEngine:
         async with self.arrived:
             self.arrived.notify_all()
         try:
+            if (wait := self._script(seen).wait) is not None:
+                await wait.wait()
+            if not self.has_chat_template and seen.path.endswith("/chat/completions"):
+                return web.json_response({"error": {"message": _NO_TEMPLATE}}, status=400)
             return await self._play(request, seen)
         except (asyncio.CancelledError, ConnectionResetError):
             seen.cancelled.set()
@@ -277,8 +284,6 @@ class FakeEngine:
             seen.finished.set()
 
     async def _play(self, request: web.Request, seen: Seen) -> web.StreamResponse:
-        if (wait := self._script(seen).wait) is not None:
-            await wait.wait()
         script = self._script(seen)
         fault = script.fault
         if fault == "hang":
