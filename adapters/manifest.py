@@ -105,7 +105,7 @@ def read_manifest(
     with because("manifest"):
         read_bounded(path, limits.config_bytes)
         try:
-            manifest = parse_settings(AdapterManifest, load_yaml(path), source=str(path))
+            manifest = parse_settings(AdapterManifest, load_yaml(path), source=str(path), file=path)
         except ConfigError as error:
             raise AdapterError(error.message, hint="docs/adapters.md shows what may be in it.") from error
         if base is not None and manifest.base is not None and not base.fingerprint.startswith(manifest.base):

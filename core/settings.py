@@ -1,5 +1,6 @@
 """The base of every configuration model, frozen and strict about unknown keys, and the reading of YAML files."""
 
+import contextlib
 import difflib
 import ipaddress
 import re
@@ -12,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from patchbay.core.errors import AdapterError, ConfigError
 from patchbay.core.names import check_name
-from patchbay.core.yaml_text import parse_yaml
+from patchbay.core.yaml_text import parse_yaml, place_of
 
 
 class Settings(BaseModel):
@@ -22,6 +23,33 @@ class Settings(BaseModel):
 
 
 S = TypeVar("S", bound=Settings)
+_MAPPING = "must be a mapping, which has a key and a value in each line"
+_LIST = "must be a list"
+_TEXT = "must be a text (in quotes, where it looks like a number)"
+_WHOLE = "must be a whole number"
+_NUMBER = "must be a number"
+_SWITCH = "must be true or false"
+# What is wrong with a value, by pydantic's name for it.
+_WORDS = {
+    "missing": "is missing",
+    "model_type": _MAPPING,
+    "model_attributes_type": _MAPPING,
+    "dict_type": _MAPPING,
+    "mapping_type": _MAPPING,
+    "list_type": _LIST,
+    "tuple_type": _LIST,
+    "set_type": _LIST,
+    "frozen_set_type": _LIST,
+    "string_type": _TEXT,
+    "int_type": _WHOLE,
+    "int_parsing": _WHOLE,
+    "int_from_float": _WHOLE,
+    "float_type": _NUMBER,
+    "float_parsing": _NUMBER,
+    "bool_type": _SWITCH,
+    "bool_parsing": _SWITCH,
+    "path_type": "must be a path",
+}
 REPLICA_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:\[\]-]{0,127}")
 
 
@@ -45,16 +73,29 @@ def load_yaml(path: Path) -> dict[str, Any]:
     return loaded
 
 
-def parse_settings(model: type[S], data: Mapping[str, Any], *, source: str) -> S:
-    """Validates `data` as a `model`. `source`: the origin of the data, for the message.
+def parse_settings(model: type[S], data: Mapping[str, Any], *, source: str, file: Path | None = None) -> S:
+    """Validates `data` as a `model`. `source`: the origin of the data, for the message; `file`: that it was read from.
 
-    Raises ConfigError that lists every fault with its place, and for an unknown key the nearest known one.
+    Raises ConfigError that lists every fault with its place, in a file its line and column, and for an unknown key the
+    nearest known one.
     """
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        faults = [fault(model, detail["loc"], detail) for detail in own_faults(error.errors())]
+        details = own_faults(error.errors())
+        places = _places(file, [detail["loc"] for detail in details])
+        faults = [place + fault(model, detail["loc"], detail) for place, detail in zip(places, details, strict=True)]
         raise ConfigError(f"{source}: " + "; ".join(faults) + ".") from error
+
+
+def _places(file: Path | None, keys: Sequence[Sequence[int | str]]) -> list[str]:
+    """Returns for each of `keys` where it stands in `file`, in words; empty where that cannot be said."""
+    text = None
+    if file is not None:
+        with contextlib.suppress(OSError, UnicodeDecodeError):
+            text = file.read_text(encoding="utf-8")
+    found = [place_of(text, key) if text is not None else None for key in keys]
+    return [f"line {place[0]}, column {place[1]}: " if place is not None else "" for place in found]
 
 
 def check_setting_name(name: str) -> str:
@@ -128,11 +169,22 @@ def fault(model: type[BaseModel] | None, place_of: tuple[int | str, ...], detail
     place = ".".join(str(part) for part in place_of)
     if detail["type"] == "extra_forbidden":
         return f"unknown key '{place}'{_suggestion(model, place_of) if model is not None else ''}"
-    if detail["type"] == "too_short":
-        message = f"has {detail['ctx']['actual_length']} entries, and needs at least {detail['ctx']['min_length']}"
-    else:
-        message = detail["msg"].removeprefix("Value error, ")
+    message = _in_words(detail)
     return f"'{place}': {message}" if place else message
+
+
+def _in_words(detail: Mapping[str, Any]) -> str:
+    """Says what is wrong with a value, to somebody who writes YAML and not Python."""
+    kind, context = detail["type"], detail.get("ctx", {})
+    if kind == "too_short":
+        return f"has {context['actual_length']} entries, and needs at least {context['min_length']}"
+    if kind == "literal_error":
+        return f"must be {context['expected']}"
+    if kind == "union_tag_invalid":
+        return f"'{context['discriminator'].strip(chr(39))}' must be one of {context['expected_tags']}"
+    if kind == "union_tag_not_found":
+        return f"{context['discriminator']} is missing"
+    return _WORDS.get(kind) or str(detail["msg"]).removeprefix("Value error, ")
 
 
 def _suggestion(model: type[BaseModel], location: tuple[int | str, ...]) -> str:

@@ -6,6 +6,7 @@ Source: https://yaml.org/spec/1.2.2/#103-core-schema
 """
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import yaml
@@ -74,6 +75,33 @@ def parse_yaml(text: str) -> Any:
         raise ConfigError(_yaml_fault(error)) from error
     except ValueError as error:
         raise ConfigError("it holds a number that cannot be read") from error
+
+
+def place_of(text: str, keys: Sequence[str | int]) -> tuple[int, int] | None:
+    """Returns the line and the column, from 1, at which the value under `keys` stands in the YAML document `text`.
+
+    Keys that the document does not have are skipped, such as names that a model adds to a place; where none of them is
+    there, or the document cannot be read, the result is None.
+    """
+    try:
+        node = yaml.compose(text, _Loader)
+    except (yaml.YAMLError, RecursionError, ValueError):
+        return None
+    mark = None
+    for key in keys:
+        found = _entry(node, key)
+        if found is not None:
+            mark, node = found
+    return (mark.line + 1, mark.column + 1) if mark is not None else None
+
+
+def _entry(node: yaml.Node | None, key: str | int) -> tuple[Any, yaml.Node] | None:
+    """Returns where the entry `key` of a mapping or a list begins, and its value; None where there is no such entry."""
+    if isinstance(node, yaml.MappingNode):
+        return next(((name.start_mark, value) for name, value in node.value if name.value == str(key)), None)
+    if isinstance(node, yaml.SequenceNode) and isinstance(key, int) and key < len(node.value):
+        return node.value[key].start_mark, node.value[key]
+    return None
 
 
 def yaml_text(data: Any, *, for_people: bool = False) -> str:

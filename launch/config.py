@@ -114,6 +114,16 @@ class PatchbayConfig(PolicyConfig):
         return served_of(self, votes=self.router.feedback_ids > 0, pools=pools, reserved=reserved)
 
     @model_validator(mode="after")
+    def _pools_are_here(self) -> Self:
+        own = ReplicaConfig.model_fields["pool"].default
+        for name, route in self.routes.items():
+            if route.pool not in (None, own):
+                raise ValueError(
+                    f"routes.{name}.pool is '{route.pool}', and all replicas of this file are in the pool '{own}'"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _canaries_see_something(self) -> Self:
         check_canaries(self.canaries, self.served)
         return self
@@ -170,7 +180,7 @@ def load_config(file: Path | None, overrides: Overrides) -> PatchbayConfig:
     if file is not None and isinstance(data.get("router") or {}, dict):
         data = data | {"router": {"policy_file": str(file.absolute()), **(data.get("router") or {})}}
     source = str(file) if file is not None else "the command line"
-    return parse_settings(PatchbayConfig, data, source=source)
+    return parse_settings(PatchbayConfig, data, source=source, file=file)
 
 
 def _overridden(data: dict[str, Any], overrides: Overrides) -> dict[str, Any]:

@@ -36,7 +36,7 @@ def _run(path: Path, *, verbose: bool) -> int:
     from patchbay.server.processes import engine_processes, kill
 
     try:
-        config = parse_settings(ServerConfig, load_yaml(path), source=str(path))
+        config = parse_settings(ServerConfig, load_yaml(path), source=str(path), file=path)
         check_start(config)
     except PatchbayError as error:
         return fail(error)

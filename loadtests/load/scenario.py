@@ -163,4 +163,4 @@ def load_scenario(name: str) -> Scenario:
     if name not in ready_scenarios() and path.suffix not in (".yaml", ".yml"):
         known = ", ".join(ready_scenarios())
         raise ConfigError(f"There is no scenario '{name}'.", hint=f"Ready: {known}; or give a .yaml file.")
-    return parse_settings(Scenario, {"name": path.stem, **load_yaml(path)}, source=str(path))
+    return parse_settings(Scenario, {"name": path.stem, **load_yaml(path)}, source=str(path), file=path)

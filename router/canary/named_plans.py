@@ -13,5 +13,5 @@ def named_plan(name: str) -> PlanConfig:
     if name in ready:
         return ready[name]
     if Path(name).exists():
-        return parse_settings(PlanConfig, load_yaml(Path(name)), source=name)
+        return parse_settings(PlanConfig, load_yaml(Path(name)), source=name, file=Path(name))
     raise ConfigError(f"There is no plan '{name}' (ready: {', '.join(ready)}), and no such file.")

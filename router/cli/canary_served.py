@@ -23,7 +23,7 @@ def served_by(file: Path | None) -> Served | None:
     if not any(key in data for key in _SERVERS_KEYS):
         return None
     known = {key: value for key, value in data.items() if key in PolicyConfig.model_fields}
-    policy = parse_settings(PolicyConfig, known, source=str(path))
+    policy = parse_settings(PolicyConfig, known, source=str(path), file=path)
     pools, reserved = _pools(data, path), _reserved(data, path)
     return served_of(policy, votes=_takes_votes(data), pools=pools, reserved=reserved)
 

@@ -61,7 +61,7 @@ def _price(file: Path | None, model: str) -> "PriceConfig":
 
     path = file or DEFAULT_FILE
     data: dict[str, Any] = {key: value for key, value in load_yaml(path).items() if key == "prices"}
-    prices = parse_settings(TenantsConfig, data, source=str(path))
+    prices = parse_settings(TenantsConfig, data, source=str(path), file=path)
     if model not in prices.prices and "default" not in prices.prices:
         raise ConfigError(
             f"{path} has no price for '{model}', and none by default.",

@@ -87,7 +87,7 @@ def _table(file: Path | None) -> "RouteTable":
             hint="Name the file with the routes by -c FILE (patchbay demo config prints one).",
         )
     data: dict[str, Any] = {key: value for key, value in load_yaml(path).items() if key in RoutesConfig.model_fields}
-    return compile_table(parse_settings(RoutesConfig, data, source=str(path)), path.absolute().parent)
+    return compile_table(parse_settings(RoutesConfig, data, source=str(path), file=path), path.absolute().parent)
 
 
 def _known(table: "RouteTable") -> str:

@@ -17,7 +17,8 @@ def load_router_config(file: Path | None, flags: Mapping[str, Any], replicas: Se
     data = {} if file is None else _with_absolute_paths(load_yaml(file), file.absolute().parent)
     if file is not None:
         data = {"policy_file": str(file.absolute()), **data}
-    return parse_settings(RouterConfig, {"replicas": replicas, **data, **flags}, source=str(file or "the command line"))
+    settings = {"replicas": replicas, **data, **flags}
+    return parse_settings(RouterConfig, settings, source=str(file or "the command line"), file=file)
 
 
 def _with_absolute_paths(data: dict[str, Any], folder: Path) -> dict[str, Any]:

@@ -162,8 +162,16 @@ class PolicyHolder:
         return made
 
     def _compiled(self, config: PolicyConfig) -> Policy:
-        guards = compile_guards(config, [route.guards for route in config.routes.values()], self._cache, self._folder)
-        return Policy(config, compile_table(config, self._folder), guards)
+        return compiled_policy(config, self._cache, self._folder)
+
+
+def compiled_policy(config: PolicyConfig, cache: Path, folder: Path | None) -> Policy:
+    """Compiles the routes and guards of `config`. Raises ConfigError where any of them cannot be.
+
+    `cache`: where compiled rules are kept; `folder`: that relative paths in it are relative to.
+    """
+    guards = compile_guards(config, [route.guards for route in config.routes.values()], cache, folder)
+    return Policy(config, compile_table(config, folder), guards)
 
 
 def user_cache() -> Path:
@@ -286,4 +294,4 @@ def policy_in(file: Path) -> PolicyConfig:
     """The part of a configuration file that is policy. Raises ConfigError."""
     data = load_yaml(file)
     known = {key: value for key, value in data.items() if key in PolicyConfig.model_fields}
-    return parse_settings(PolicyConfig, known, source=str(file))
+    return parse_settings(PolicyConfig, known, source=str(file), file=file)

@@ -19,6 +19,7 @@ def build_app() -> typer.Typer:
     from patchbay.adapters.demo.commands import app as demo
     from patchbay.launch.admin import app as admin
     from patchbay.launch.commands import up
+    from patchbay.launch.config_commands import app as config
     from patchbay.launch.demo import demo_config, demo_texts, demo_up
     from patchbay.launch.demo_canary import demo_canary
     from patchbay.load_tests import add_load_commands
@@ -36,15 +37,20 @@ def build_app() -> typer.Typer:
     demo.command("canary")(demo_canary)
     demo.command("config")(demo_config)
     demo.command("texts")(demo_texts)
-    app.add_typer(adapters, name="adapters")
-    app.add_typer(registry, name="registry")
-    app.add_typer(replicas, name="replicas")
-    app.add_typer(admin, name="admin")
-    app.add_typer(routes, name="route")
-    app.add_typer(guards, name="guards")
-    app.add_typer(canary, name="canary")
-    app.add_typer(tenants, name="tenants")
-    app.add_typer(keys, name="keys")
+    groups = {
+        "config": config,
+        "adapters": adapters,
+        "registry": registry,
+        "replicas": replicas,
+        "admin": admin,
+        "route": routes,
+        "guards": guards,
+        "canary": canary,
+        "tenants": tenants,
+        "keys": keys,
+    }
+    for name, group in groups.items():
+        app.add_typer(group, name=name)
     for command in (usage, backup, restore):
         app.command(command.__name__)(command)
     app.add_typer(cost, name="cost")

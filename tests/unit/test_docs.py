@@ -3,10 +3,12 @@
 import re
 from pathlib import Path
 
+import jsonschema
 import pytest
 
 from patchbay.core.settings import parse_settings
 from patchbay.core.yaml_text import parse_yaml
+from patchbay.launch.config_schema import config_schema
 from patchbay.router.settings.config import PolicyConfig
 from tools.reference import OUTPUT, reference
 
@@ -55,3 +57,10 @@ def test_the_guards_that_the_page_shows_are_accepted() -> None:
     for block in shown:
         policy = parse_settings(PolicyConfig, block, source="docs/guards.md")
         assert policy.guards.keys() == block["guards"].keys()
+
+
+def test_editors_take_the_guards_that_the_page_shows() -> None:
+    page = (ROOT / "docs" / "guards.md").read_text()
+    validator = jsonschema.Draft202012Validator(config_schema("patchbay"))
+    for text in re.findall(r"^```yaml\n(.*?)^```", page, re.MULTILINE | re.DOTALL):
+        assert [fault.message for fault in validator.iter_errors({"base": "x", **parse_yaml(text)})] == []

@@ -33,7 +33,7 @@ def with_metrics(*names: str) -> dict[str, Any]:
         (SQL | {"plan": PLAN | {"steps": [{"wieght": 5}]}}, "plan.steps.0.wieght", "did you mean 'weight'?"),
         (SQL | {"plan": PLAN | {"alhpa": 0.1}}, "plan.alhpa", "unknown key 'plan.alhpa' (did you mean 'alpha'?)"),
         (SQL | {"revison": 2}, "revison", "unknown key 'revison' (did you mean 'revision'?)"),
-        (SQL | {"revision": "two"}, "revision", "'revision': Input should be a valid integer"),
+        (SQL | {"revision": "two"}, "revision", "'revision': must be a whole number"),
         ({"adapter": "sql", "revision": 1}, "revision", "sql@1 is what 'stable' means already"),
         ({"adapter": "sql", "revision": 9}, "revision", "sql has no revision 9"),
         ({"adapter": "sgl", "revision": 2}, "adapter", "There is no adapter 'sgl'"),

@@ -75,7 +75,7 @@ def test_a_base_on_the_command_line_is_enough() -> None:
         ("base: [x]", "'base'"),
         ("base: x\nadapters: [x]", "'adapters'"),
         ("base: x\nadapters: {sql: 3}", "'adapters.sql'"),
-        ("{}", "'base': Field required"),
+        ("{}", "'base': is missing"),
     ],
 )
 def test_faults_are_named(text: str, said: str, tmp_path: Path) -> None:
