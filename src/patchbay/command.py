@@ -18,6 +18,7 @@ def build_app() -> typer.Typer:
     from patchbay.adapters.commands.usage import usage
     from patchbay.adapters.demo.commands import app as demo
     from patchbay.launch.admin import app as admin
+    from patchbay.launch.chat import chat
     from patchbay.launch.commands import up
     from patchbay.launch.config_commands import app as config
     from patchbay.launch.demo import demo_config, demo_texts, demo_up
@@ -51,7 +52,7 @@ def build_app() -> typer.Typer:
     }
     for name, group in groups.items():
         app.add_typer(group, name=name)
-    for command in (usage, backup, restore):
+    for command in (chat, usage, backup, restore):
         app.command(command.__name__)(command)
     app.add_typer(cost, name="cost")
     add_load_commands(app)
