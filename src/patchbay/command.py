@@ -23,6 +23,7 @@ def build_app() -> typer.Typer:
     from patchbay.launch.config_commands import app as config
     from patchbay.launch.demo import demo_config, demo_texts, demo_up
     from patchbay.launch.demo_canary import demo_canary
+    from patchbay.launch.doctor import doctor
     from patchbay.load_tests import add_load_commands
     from patchbay.router.cli.canary import app as canary
     from patchbay.router.cli.cost import app as cost
@@ -52,7 +53,7 @@ def build_app() -> typer.Typer:
     }
     for name, group in groups.items():
         app.add_typer(group, name=name)
-    for command in (chat, usage, backup, restore):
+    for command in (chat, doctor, usage, backup, restore):
         app.command(command.__name__)(command)
     app.add_typer(cost, name="cost")
     add_load_commands(app)
