@@ -32,7 +32,7 @@ def build_app() -> typer.Typer:
     from patchbay.router.cli.serve import run as router
     from patchbay.server.commands import run as server
 
-    app = typer.Typer(no_args_is_help=True, add_completion=False, callback=_options, invoke_without_command=False)
+    app = typer.Typer(no_args_is_help=True, callback=_options, invoke_without_command=False)
     for name, run in (("up", up), ("router", router), ("server", server)):
         app.command(name)(run)
     demo.command("up")(demo_up)
