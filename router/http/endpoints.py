@@ -26,10 +26,14 @@ HEALTH = Endpoint("healthz", _READ)
 MODELS = Endpoint("models", _READ)
 MODEL = Endpoint("model", _READ)
 FEEDBACK = Endpoint("feedback", ("POST",))
+ROOT = Endpoint("root", _READ)
+OPENAPI = Endpoint("openapi", _READ)
 OTHER = Endpoint("other", ())
 
 _FIXED: Mapping[str, Endpoint] = MappingProxyType(
     {
+        "/": ROOT,
+        "/openapi.json": OPENAPI,
         "/healthz": HEALTH,
         "/v1/models": MODELS,
         "/v1/chat/completions": Endpoint("chat_completions", ("POST",), forwarded=True, ends_with_done=True),
@@ -43,6 +47,11 @@ _FIXED: Mapping[str, Endpoint] = MappingProxyType(
         "/detokenize": Endpoint("detokenize", ("POST",), forwarded=True, switched=True),
     }
 )
+
+
+FORWARDED_PATHS = frozenset(path for path, endpoint in _FIXED.items() if endpoint.forwarded)
+# What anybody may see: it tells nothing of this installation but whether it is well.
+OPEN_PATHS = frozenset({"/", "/openapi.json", "/healthz"})
 
 
 def is_known(path: str) -> bool:

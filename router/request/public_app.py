@@ -20,9 +20,10 @@ from patchbay.router.forward.relay import Relay
 from patchbay.router.forward.suspects import Suspects
 from patchbay.router.forward.upstreams import Upstreams
 from patchbay.router.http.addresses import take_address
-from patchbay.router.http.endpoints import FEEDBACK, HEALTH, MODEL, MODEL_PREFIX, MODELS, find_endpoint
+from patchbay.router.http.endpoints import FEEDBACK, HEALTH, MODEL, MODEL_PREFIX, MODELS, OPEN_PATHS, find_endpoint
 from patchbay.router.http.headers import ANTHROPIC_REQUEST_ID, REQUEST_ID, request_id, timeout_s
 from patchbay.router.http.origin_check import OriginCheck
+from patchbay.router.http.public_pages import public_pages
 from patchbay.router.http.request import Reply, Request
 from patchbay.router.http.trace_context import TRACEPARENT, begin_span
 from patchbay.router.request.absent import explained
@@ -61,6 +62,7 @@ class PublicApp:
         self._sample = config.tracing.sample if config.tracing is not None else 0
         self._feedback = Feedback(config.feedback_ids)
         self._door = OriginCheck(config.host, config.hosts, config.cors_origins)
+        self._pages = public_pages()
         self._work: set[Exchange] = set()
         self._open = 0
         self.draining = False
@@ -154,9 +156,9 @@ class PublicApp:
         request = exchange.arrival.request
         path = request.path
         client = Client()
-        if path != "/healthz":
-            if self._at_the_door(exchange):
-                return
+        if path != "/healthz" and self._at_the_door(exchange):
+            return
+        if path not in OPEN_PATHS:
             client = self._parts.policy.clients.identify(request.headers)
         endpoint = find_endpoint(request.method, path, switched=self._config.tokenizer_endpoints)
         exchange.asked = Asked(endpoint, client.tenant)
@@ -170,6 +172,8 @@ class PublicApp:
             await self._vote(exchange)
         elif endpoint is HEALTH:
             self._health(exchange)
+        else:
+            exchange.relay.whole(200, _JSON + exchange.extra, self._pages[endpoint])
 
     def _at_the_door(self, exchange: Exchange) -> bool:
         """Checks where a request comes from. Returns True where it was a CORS preflight, which is answered then.

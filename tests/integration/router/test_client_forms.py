@@ -124,3 +124,13 @@ async def test_models_tell_how_much_they_hold_where_the_replica_does() -> None:
     async with running_router(FakeEngine(), plain) as router, client_of(router) as client:
         listed = {entry["id"]: entry.get("max_model_len") for entry in (await client.get("/v1/models")).json()["data"]}
     assert listed == {"demo-base": 4096, "stock": 4096}
+
+
+@pytest.mark.parametrize(("path", "key"), [("/", "endpoints"), ("/openapi.json", "paths")])
+async def test_where_things_are_is_told_to_anybody_who_asks_by_the_right_name(path: str, key: str) -> None:
+    async with running_router(FakeEngine(), api_keys=(KEY,)) as router, client_of(router) as client:
+        answer = await client.get(path)
+        rebound = await client.get(path, headers={"host": "evil.example"})
+    assert (answer.status_code, key in answer.json()) == (200, True)
+    assert "demo-base" not in answer.text
+    assert rebound.status_code == 403

@@ -35,7 +35,7 @@ def test_azures_form_names_the_endpoint_and_the_model(path: str, model: str | No
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "", "/healthz", "/v1", "/v2/chat/completions", "/v1beta/x", "/openai", "/openai/deployments/sql"]
+    "path", ["/healthz", "/v1", "/v2/chat/completions", "/v1beta/x", "/openai", "/openai/deployments/sql"]
 )
 def test_what_is_no_endpoint_is_not_made_one(path: str) -> None:
     address = read_address(path)

@@ -4,9 +4,7 @@ from patchbay.core.errors import MethodNotAllowed, NotFound
 from patchbay.router.http.endpoints import find_endpoint
 
 
-@pytest.mark.parametrize(
-    "path", ["/", "/v1", "/v1/", "/v1/chat", "/v1/chat/completions/", "/internal/status", "/metrics"]
-)
+@pytest.mark.parametrize("path", ["/v1", "/v1/", "/v1/chat", "/v1/chat/completions/", "/internal/status", "/metrics"])
 def test_only_what_is_offered_is_found(path: str) -> None:
     with pytest.raises(NotFound):
         find_endpoint("GET", path)
