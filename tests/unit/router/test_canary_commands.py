@@ -248,7 +248,7 @@ def test_the_report_of_a_pool_is_in_a_folder_of_its_name(installation: Installat
             "own.yaml: 'metrics': there is no metric 'error' (did you mean 'errors'?).",
         ),
         ("{steps: [], metrics: {errors: {}}}", "own.yaml: 'steps': has 0 entries, and needs at least 1."),
-        ("{steps: [{weight: 60}], metrics: {errors: {}}}", "'steps.0.weight': 60 is more than 50: half of the callers"),
+        ("{steps: [{weight: 60}], metrics: {errors: {}}}", "'steps.0.weight': 60 is more than 50: at least half of the callers"),
     ],
 )
 def test_a_plans_own_fault_is_all_that_is_said(installation: Installation, plan: str, says: str) -> None:
