@@ -1,4 +1,4 @@
-"""The smoke test: a revision must answer on a replica, as its golden prompts say, before a name may mean it."""
+"""The smoke test: before a name may mean a revision, that has to answer its golden prompts on a replica."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,16 +7,18 @@ from patchbay.adapters.golden import judge
 from patchbay.registry.records import GoldenPrompt
 from patchbay.router.control.replicas import ReplicaControl, ReplicaRefused
 
-# Where an adapter brings no prompts of its own: that it answers at all, without an error.
+# For an adapter without prompts of its own: it has to answer at all, without an error.
 _ANY: tuple[GoldenPrompt, ...] = (GoldenPrompt(messages=({"role": "user", "content": "Hello"},), max_tokens=8),)
 
 
 async def smoke_test(
     control: ReplicaControl, *, model: str, engine_name: str, base: str, golden: Sequence[GoldenPrompt]
 ) -> str | None:
-    """Why the revision `model` (`sql@3`, to the engine `engine_name`) must not serve, or None where it passed.
+    """Returns the reason why the revision `model` (`sql@3`) must not serve, None where it passed.
 
-    Asked greedily, so that the same bytes give the same answer. Raises ReplicaFailure where the replica is gone.
+    `control`: the replica's API; `engine_name`: the revision's in the engine; `base`: the base model's name; `golden`:
+    its prompts. It is asked greedily, so that the same bytes give the same answer. Raises ReplicaFailure where the
+    replica is gone.
     """
     for number, prompt in enumerate(golden or _ANY, start=1):
         try:
