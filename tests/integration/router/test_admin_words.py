@@ -57,7 +57,7 @@ async def test_a_body_that_is_no_json_and_one_that_is_missing_are_told_apart(
         json_type = {"content-type": "application/json"}
         broken = await admin.post("/admin/v1/canaries", content=b'{"adapter": ', headers=json_type)
         missing = await admin.post("/admin/v1/canaries", headers=json_type)
-    assert "is no JSON" in error_of(broken)["message"]
+    assert "is not valid JSON" in error_of(broken)["message"]
     assert "body is missing" in error_of(missing)["message"]
 
 
