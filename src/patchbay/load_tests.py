@@ -1,4 +1,4 @@
-"""`patchbay load`: finds the load tests, which are in the repository and not in the package."""
+"""The command `patchbay load`: finds the load tests, which are in the repository and not in the package."""
 
 import importlib.util
 import sys

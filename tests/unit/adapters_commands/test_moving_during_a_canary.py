@@ -93,7 +93,7 @@ def test_a_move_that_cannot_be_made_ends_no_canary(installation: Installation, c
 
 def test_a_canary_ends_only_together_with_the_move(installation: Installation) -> None:
     canary, registry = canary_of(installation), installation.registry
-    ending = give_way(canary, actor="ml", said="a move", at=registry.clock())
+    ending = give_way(canary, actor="ml", cause="a move", at=registry.clock())
     change = ChannelChange("sql", 1, "stable", "ml")
     with pytest.raises(Conflict, match="somebody else has moved it"):
         registry.move(change, expected=2, ending=ending)
