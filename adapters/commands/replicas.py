@@ -11,7 +11,9 @@ if TYPE_CHECKING:
     from patchbay.registry.records import ReplicaAddress
 
 app = typer.Typer(
-    no_args_is_help=True, add_completion=False, help="Manage the replicas that routers with `replicas: [registry]` use."
+    no_args_is_help=True,
+    add_completion=False,
+    help="Manage the replicas of routers that look them up in the registry (`url: registry`).",
 )
 _Name = Annotated[str, typer.Argument(help="Its name in headers, metrics and logs.")]
 

@@ -25,7 +25,7 @@ DEFAULT_FILE = Path("patchbay.yaml")
 ALIVE_S = 15.0
 Config = Annotated[
     Path | None,
-    typer.Option("--config", "-c", help="The servers' configuration. [default: ./patchbay.yaml, if it exists]"),
+    typer.Option("--config", "-c", help="The servers' configuration. Default: ./patchbay.yaml, if it exists."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on standard output.")]
 Anyway = Annotated[

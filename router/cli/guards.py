@@ -26,7 +26,7 @@ def try_out(
     ] = None,
     guard: Annotated[
         list[str] | None,
-        typer.Option(help="Try only this guard; repeat it for more. Built in: pii, secrets, profanity. [default: all]"),
+        typer.Option(help="Try only this guard; repeat it for more. Default: all. Built in: pii, secrets, profanity."),
     ] = None,
     side: Annotated[str, typer.Option(help="Treat the text as input or output.")] = "output",
     as_json: AsJson = False,

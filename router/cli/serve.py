@@ -18,9 +18,9 @@ def run(
     replica: Annotated[
         list[str] | None, typer.Option(help="A replica's address, http://HOST:PORT. Repeat it for more replicas.")
     ] = None,
-    host: Annotated[str | None, typer.Option(help="Address of the public port. [default: 127.0.0.1]")] = None,
-    port: Annotated[int | None, typer.Option(help="The public port. [default: 8080]")] = None,
-    admin_port: Annotated[int | None, typer.Option(help="Port of the admin API and metrics. [default: 8081]")] = None,
+    host: Annotated[str | None, typer.Option(help="Address of the public port. Default: 127.0.0.1.")] = None,
+    port: Annotated[int | None, typer.Option(help="The public port. Default: 8080.")] = None,
+    admin_port: Annotated[int | None, typer.Option(help="Port of the admin API and metrics. Default: 8081.")] = None,
     config: Annotated[
         Path | None, typer.Option(help="A YAML file with the configuration. Options override it.")
     ] = None,
