@@ -93,7 +93,7 @@ def test_two_who_change_a_canary_at_once_do_not_both_have_their_way(registry: Re
 
 def test_an_adapter_has_one_canary_at_a_time(registry: Registry) -> None:
     canary = tried(registry)
-    with pytest.raises(Conflict, match="is tried already"):
+    with pytest.raises(Conflict, match="has a canary already"):
         registry.canaries.start(CanaryDraft("sql", 2, {}, "ml"))
     registry.canaries.end(CanaryEnd(canary, {"phase": "failed"}, "ml", "canary.failed", "a drill"))
     assert registry.canaries.start(CanaryDraft("sql", 2, {}, "ml")).id == canary.id + 1

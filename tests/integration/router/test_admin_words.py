@@ -34,7 +34,7 @@ def with_metrics(*names: str) -> dict[str, Any]:
         (SQL | {"plan": PLAN | {"alhpa": 0.1}}, "plan.alhpa", "unknown key 'plan.alhpa' (did you mean 'alpha'?)"),
         (SQL | {"revison": 2}, "revison", "unknown key 'revison' (did you mean 'revision'?)"),
         (SQL | {"revision": "two"}, "revision", "'revision': Input should be a valid integer"),
-        ({"adapter": "sql", "revision": 1}, "revision", "sql@1 is what 'stable' means already"),
+        ({"adapter": "sql", "revision": 1}, "revision", "'stable' means sql@1 already"),
         ({"adapter": "sql", "revision": 9}, "revision", "sql has no revision 9"),
         ({"adapter": "sgl", "revision": 2}, "adapter", "There is no adapter 'sgl'"),
     ],

@@ -135,9 +135,9 @@ def test_with_routers_alive_the_canary_itself_carries_the_promotion_out(installa
 @pytest.mark.parametrize("number", [1, 2])
 def test_a_canarys_own_channel_is_nobody_elses(installation: Installation, number: int) -> None:
     canary = canary_of(installation)
-    with pytest.raises(Conflict, match="the channel 'canary' is its own"):
+    with pytest.raises(Conflict, match="The channel 'canary' belongs to canary"):
         installation.lifecycle.promote(f"sql@{number}", "canary", actor="ml", now=True)
-    with pytest.raises(Conflict, match="the channel 'canary' is its own"):
+    with pytest.raises(Conflict, match="The channel 'canary' belongs to canary"):
         installation.lifecycle.clear("sql", "canary", actor="ml")
     assert installation.registry.canaries.get(canary.id).phase == "pending"
 

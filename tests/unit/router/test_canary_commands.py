@@ -92,7 +92,7 @@ def test_a_canary_needs_a_router_that_is_alive(installation: Installation) -> No
         (["start", "sql@2", "--pool", "next"], "Name either a revision"),
         (["start", "sql@2", "--plan", "nothing"], "There is no plan 'nothing'"),
         (["start", "sql@9"], "sql has no revision 9"),
-        (["start", "sql@1"], "is what 'stable' means already"),
+        (["start", "sql@1"], "'stable' means sql@1 already"),
         (["pause", "sql"], "no canary of sql under way"),
         (["watch", "7"], "There is no canary 7"),
         (["replay", "7"], "There is no canary 7"),
@@ -225,7 +225,7 @@ def test_a_revision_that_is_not_there_is_said_first(installation: Installation) 
     started(installation)
     result = run(installation, "start", "sql@9")
     assert "sql has no revision 9" in result.stderr
-    assert "is tried already" not in result.stderr
+    assert "has a canary already" not in result.stderr
 
 
 def test_the_report_of_a_pool_is_in_a_folder_of_its_name(installation: Installation) -> None:
@@ -343,7 +343,7 @@ def test_resume_says_what_it_did_and_opens_no_gate_that_is_not_reached(installat
     assert "The gate before 50% stays closed." in run(installation, "resume", "sql").output
     again = run(installation, "resume", "sql")
     assert again.exit_code == 5
-    assert "is paused, and the gate before 50% is not reached yet" in again.stderr
+    assert "is not paused, and has not reached the gate before 50% yet" in again.stderr
     assert not canaries.live("sql").passed
     ahead = run(installation, "resume", "sql", "--gate")
     assert "The gate before 50% is open: sql@2 goes on to 50% once this step is over." in ahead.output
