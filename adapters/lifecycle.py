@@ -1,4 +1,4 @@
-"""Moving channels as people ask for it: which way a promotion or a rollback takes, and waiting for what follows."""
+"""Lifecycle of channels: the way that a promotion or a rollback takes, and the wait for its effect."""
 
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -26,8 +26,11 @@ _LOOK_EVERY_S = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """What came of a wish. `rollout`: still under way, where replicas must get the revision first; `channel`: where it
-    moved at once; `generation`: of the registry after the move."""
+    """The result of a move.
+
+    `generation`: the registry's after the move; `rollout`: the one under way, where replicas must get the revision
+    first; `channel`: its record, where it moved at once.
+    """
 
     generation: int
     rollout: Rollout | None = None
@@ -36,7 +39,8 @@ class Moved:
 
 @dataclass(frozen=True, slots=True)
 class Adoption:
-    """Which routers go by a change, with the seconds that each took, and which have not been seen to."""
+    """The adoption of a change by routers. `after_s`: by router, the seconds that it took; `missing`: routers that have
+    not adopted it yet."""
 
     after_s: Mapping[str, float] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
@@ -44,13 +48,14 @@ class Adoption:
 
 def is_warm(revision: Revision, reports: Iterable[ReplicaReport]) -> bool:
     """Whether every ready replica that can serve `revision` has its files, so that a channel may move to it at once.
-    Pure. Where there is no such replica, nothing can be warm."""
+    False where there is no such replica. Pure."""
     fitting = [report for report in reports if report.ready and _fits(revision, report)]
     return bool(fitting) and all(_has(revision, report) for report in fitting)
 
 
 class Lifecycle:
-    """Promotes and rolls back over one registry. Every method blocks. `clock`, `sleep`: in seconds."""
+    """Promotes and rolls back in one registry. Every method blocks. `clock`: seconds, monotonic; `sleep`: takes
+    seconds."""
 
     def __init__(
         self,
@@ -65,7 +70,7 @@ class Lifecycle:
         self._sleep = sleep
 
     def check(self, change: ChannelChange) -> None:
-        """Raises what the move would, NotFound or Conflict, and changes nothing."""
+        """Raises the NotFound or Conflict that the change would raise, and changes nothing."""
         if change.kind == "rollback":
             change = replace(change, number=self._target(change.adapter, change.channel).number)
         if change.number is not None:
@@ -78,11 +83,12 @@ class Lifecycle:
         self, reference: str, channel: Channel = "stable", *, actor: str, why: str | None = None, now: bool = False
     ) -> Moved:
         """Makes `channel` mean the revision that `reference` names, after it has been staged and tested on every
-        replica. `now`: without that; so it goes, too, where no router is alive that could do it. A canary of the same
-        revision is promoted by this, one of another ends.
+        replica.
 
-        Raises NotFound, and Conflict where the revision is retired or the channel was moved meanwhile, or belongs to a
-        canary: then nothing has changed.
+        `actor`, `why`: for the audit; `now`: skips staging and testing, as happens too where no router is running that
+        could do it. A canary of the same revision is promoted by this, one of another ends. Raises NotFound, and
+        Conflict where the revision is retired, the channel was moved meanwhile, or it belongs to a canary: then nothing
+        has changed.
         """
         revision = self._registry.resolve(reference)
         change = ChannelChange(revision.adapter, revision.number, channel, actor, why)
@@ -100,10 +106,11 @@ class Lifecycle:
     def rollback(
         self, name: str, channel: Channel = "stable", *, actor: str, why: str | None = None, now: bool = False
     ) -> Moved:
-        """Makes `channel` mean the revision before this one: at once where the replicas still have it, else after they
-        have got it again. `now`: at once in any case. A canary of the adapter ends.
+        """Makes `channel` mean its previous revision: at once where the replicas still have it, else after they have
+        got it again.
 
-        Raises NotFound, and Conflict where there is nothing to go back to: then nothing has changed.
+        `actor`, `why`: for the audit; `now`: moves at once in any case. A canary of the adapter ends. Raises NotFound,
+        and Conflict where there is nothing to go back to: then nothing has changed.
         """
         target = self._target(name, channel)
         change = ChannelChange(name, target.number, channel, actor, why, "rollback")
@@ -115,8 +122,10 @@ class Lifecycle:
         return Moved(self._registry.generation(), rollout=rollout)
 
     def clear(self, name: str, channel: Channel, *, actor: str, why: str | None = None) -> Moved:
-        """Empties a channel. A canary of the adapter ends where that is `stable`. Raises NotFound and Conflict: then
-        nothing has changed."""
+        """Empties a channel. A canary of the adapter ends where that is `stable`.
+
+        `actor`, `why`: for the audit. Raises NotFound and Conflict: then nothing has changed.
+        """
         self._registry.revisions(name)
         change = ChannelChange(name, None, channel, actor, why, "clear")
         ending = self._ending(self._canary_beside(change), change)
@@ -126,9 +135,10 @@ class Lifecycle:
     def wait_for_rollout(
         self, rollout: Rollout, *, timeout_s: float, tell: Callable[[Rollout], None] = lambda rollout: None
     ) -> Rollout:
-        """Waits until `rollout` is finished, and returns it; `tell` hears of each change.
+        """Waits until `rollout` is finished, and returns it.
 
-        Raises Conflict where it failed or was superseded, PatchbayError where it takes longer than `timeout_s`.
+        `timeout_s`: the longest wait; `tell`: called with each new state. Raises Conflict where it failed or was
+        superseded, PatchbayError where it takes longer than `timeout_s`.
         """
         deadline = self._clock() + timeout_s
         seen = rollout
@@ -137,7 +147,7 @@ class Lifecycle:
                 raise PatchbayError(
                     f"The rollout of {seen.adapter}@{seen.number} is still {seen.state} after {timeout_s:g} s"
                     f"{': ' + seen.reason if seen.reason else ''}.",
-                    hint="It goes on until another takes its place; 'patchbay adapters list' shows how it stands.",
+                    hint="It goes on until another takes its place; 'patchbay adapters list' shows its state.",
                 )
             self._sleep(_LOOK_EVERY_S)
             now = self._registry.rollout(seen.id)
@@ -149,8 +159,8 @@ class Lifecycle:
         return seen
 
     def wait_until_live(self, generation: int, *, timeout_s: float = 5.0) -> Adoption:
-        """Waits until every router that is alive goes by the registry's `generation` or a later one, and says how long
-        each took; not longer than `timeout_s`."""
+        """Waits until every living router has adopted the registry's `generation` or a later one, at most `timeout_s`
+        seconds. Returns how long each took."""
         started = self._clock()
         after: dict[str, float] = {}
         while True:
@@ -164,32 +174,32 @@ class Lifecycle:
             self._sleep(_LOOK_EVERY_S)
 
     def _by_canary(self, canary: CanaryRecord, change: ChannelChange) -> Moved:
-        """The move as the canary of the same revision makes it."""
+        """Makes the move as the canary of the same revision makes it."""
         if canary.phase != "promoting":
             canary = self._moves.promote(canary, actor=change.actor, why=change.why)
         rollout = self._registry.rollout(canary.rollout) if canary.rollout is not None else None
         return Moved(self._registry.generation(), rollout=rollout)
 
     def _canary_beside(self, change: ChannelChange) -> CanaryRecord | None:
-        """The canary that a move would end. Raises Conflict where it is the canary's own channel that is to be
-        moved."""
+        """Returns the canary that a move would end, None where there is none. Raises Conflict where the canary's own
+        channel is to be moved."""
         canary = self._moves.under_way(change.adapter)
         if canary is not None and change.channel == "canary":
             raise Conflict(
-                f"{canary.name} is tried (canary {canary.id}, {canary.phase}), so the channel 'canary' is its own.",
-                hint=f"patchbay canary abort {canary.subject}",
+                f"The channel 'canary' belongs to canary {canary.id} of {canary.name} ({canary.phase}).",
+                hint=f"To end it: patchbay canary abort {canary.subject}",
             )
         return canary
 
     def _ending(self, canary: CanaryRecord | None, change: ChannelChange) -> CanaryEnd | None:
-        """How a canary ends that a move leaves nothing to compare with, None where the move changes nothing."""
+        """Returns the end of a canary that a move leaves without a comparison, None where the move changes nothing."""
         if canary is None or change.number == self._current(change.adapter, change.channel):
             return None
         at = self._registry.clock()
         if (canary.number, change.kind) == (change.number, "promote"):
             return fulfil(canary, actor=change.actor, why=change.why, at=at)
         subject = f"{change.adapter}@{change.number}" if change.number is not None else "it"
-        return give_way(canary, actor=change.actor, said=f"{change.actor} {_DONE[change.kind]} {subject}", at=at)
+        return give_way(canary, actor=change.actor, cause=f"{change.actor} {_DONE[change.kind]} {subject}", at=at)
 
     def _routers(self) -> tuple[RouterBeat, ...]:
         return self._registry.routers(ROUTER_ALIVE_S)
@@ -198,7 +208,7 @@ class Lifecycle:
         return self._registry.snapshot().adapters[name].number(channel)
 
     def _target(self, name: str, channel: Channel) -> Revision:
-        # Asked of the registry even where nothing is known, for its words on what there is.
+        # The registry is asked even where nothing is known here, for its error with the nearest name.
         view = self._registry.snapshot().adapters.get(name)
         record = view.channels.get(channel) if view else None
         if record is None:

@@ -1,4 +1,5 @@
-"""What the servers' file names: tiers, routes, models. Commands check by it what people type. Pure, but for reading."""
+"""The names in the servers' configuration: tiers, routes, models. Commands check people's input by them. Pure, but for
+reading."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -15,7 +16,8 @@ _AUTO = "auto"
 
 @dataclass(frozen=True, slots=True)
 class FileNames:
-    """The names in `file`. `models`: of adapters and of the base, as far as it says."""
+    """The names in `file`. `tiers`, `routes`: by these keys; `models`: names of adapters and of the base, as far as the
+    file has them."""
 
     file: Path
     tiers: frozenset[str]
@@ -24,7 +26,8 @@ class FileNames:
 
     @classmethod
     def read(cls, file: Path) -> Self:
-        """What `file` names. What is of the wrong type names nothing: the servers refuse it. Raises ConfigError."""
+        """Reads the names in `file`. Values of a wrong type are skipped, since the servers refuse them. Raises
+        ConfigError."""
         data = load_yaml(file)
         auto = {_AUTO} if data.get("auto") else set()
         return cls(
@@ -36,7 +39,11 @@ class FileNames:
 
 
 def require(what: str, name: str, known: Collection[str], *, where: str, hint: str | None = None) -> None:
-    """Raises NotFound where there is no `what` of that `name`, with the nearest one, or all where they are few."""
+    """Raises NotFound where `name` is not `known`, with the nearest name, or all where they are few.
+
+    `what`: its kind, such as `route`; `where`: the place that was searched, such as `in patchbay.yaml`; `hint`: what to
+    do.
+    """
     if name in known:
         return
     raise NotFound(f"There is no {what} '{name[:80]}' {where} ({meant(name, known)}).", hint=hint)
@@ -48,7 +55,7 @@ def _keys(data: Mapping[str, Any], section: str) -> frozenset[str]:
 
 
 def _base(data: Mapping[str, Any]) -> frozenset[str]:
-    """What the base of the file is called, as far as it says."""
+    """Returns the name of the file's base, none where it does not say."""
     base = data.get("base")
     base = {"model": base} if isinstance(base, str) else base if isinstance(base, dict) else {}
     name, model = base.get("name"), base.get("model")

@@ -46,7 +46,7 @@ def parse_reference(model: str) -> Reference | None:
 
 
 def meant(name: str, known: Collection[str]) -> str:
-    """What to add to the message that nothing is called `name`: the nearest of those that are `known`, or all."""
+    """Returns the end of a message about an unknown `name`: the nearest of the `known` names, or all."""
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     listed = sorted(known)
     more = f" and {len(listed) - _MOST_NAMED} more" if len(listed) > _MOST_NAMED else ""

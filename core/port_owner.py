@@ -1,9 +1,10 @@
-"""Who listens on a port, where the system tells."""
+"""Lookup of the process that listens on a port, where the system allows it."""
 
 
 def whose_port(port: int) -> str:
-    """` by NAME (pid N)` for the process that listens on the TCP port `port`, empty where nobody can tell."""
-    # Only asked where something is wrong already: it takes a while to import.
+    """Returns ` by NAME (pid N)` for the process that listens on the TCP port `port`, empty where it cannot be
+    found."""
+    # Imported here, since it takes a while, and is needed only for the message of an error.
     import psutil
 
     try:

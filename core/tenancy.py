@@ -19,8 +19,8 @@ _ID_LENGTH = 12
 
 
 class Limits(Settings):
-    """What a tenant may use, of everything together; what is None is not limited. `concurrent`: requests at a time;
-    `money_per_day`: in the currency of the configured prices. Minutes and days are the clock's, UTC."""
+    """Limits what a tenant may use of everything together; a missing key is no limit. `concurrent`: requests at a time;
+    `money_per_day`: in the currency of the configured prices. Minutes and days are those of the clock, in UTC."""
 
     requests_per_minute: int | None = Field(default=None, ge=1)
     tokens_per_minute: int | None = Field(default=None, ge=1)

@@ -113,8 +113,8 @@ def yaml_text(data: Any, *, for_people: bool = False) -> str:
 
 
 def _yaml_fault(error: yaml.YAMLError) -> str:
-    """What is wrong, and where, on one line; without the file's own text, which may be a secret."""
+    """Returns the fault and its place on one line, without the file's own text, which may be a secret."""
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
-        mark, said = error.problem_mark, ", ".join(part for part in (error.context, error.problem) if part)
-        return f"line {mark.line + 1}, column {mark.column + 1}: {said}"
+        mark, problem = error.problem_mark, ", ".join(part for part in (error.context, error.problem) if part)
+        return f"line {mark.line + 1}, column {mark.column + 1}: {problem}"
     return " ".join(str(error).split())

@@ -22,15 +22,15 @@ def _admin() -> None:
 def token(
     url: Annotated[bool, typer.Option("--url", help="Print the admin port's address with the token in it.")] = False,
     admin_url: Annotated[
-        str | None, typer.Option(help="With --url: the admin port's address. [default: http://127.0.0.1:8081]")
+        str | None, typer.Option(help="With --url: the admin port's address. Default: http://127.0.0.1:8081.")
     ] = None,
     config: Annotated[
         Path | None,
-        typer.Option("--config", "-c", help="The servers' file; by default ./patchbay.yaml."),
+        typer.Option("--config", "-c", help="The servers' configuration. Default: ./patchbay.yaml."),
     ] = None,
 ) -> None:
-    """Print the token that opens the admin port: PATCHBAY_ADMIN_TOKEN, else the configuration's `admin_token`, else the
-    one that the first router made in the data directory. It makes none.
+    """Prints the token that opens the admin port: PATCHBAY_ADMIN_TOKEN, else the configuration's `admin_token`, else
+    the one that the first router made in the data directory. It makes none.
 
     Example: curl -H "Authorization: Bearer $(patchbay admin token)" http://127.0.0.1:8081/metrics
     """
@@ -47,7 +47,7 @@ def token(
 
 
 def _token(keys: "AdminKeys") -> str:
-    """The token that opens the admin port by what is there. Raises ConfigError where none can be shown."""
+    """Returns the token that opens the admin port. Raises ConfigError where none can be shown."""
     import os
 
     from patchbay.core.admin_token import VARIABLE, shown_token, token_path

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from patchbay.launch.config import Overrides
     from patchbay.launch.events import ReadyReport
 
-_Config = Annotated[Path | None, typer.Option("--config", "-c", help="By default ./patchbay.yaml.")]
+_Config = Annotated[Path | None, typer.Option("--config", "-c", help="The configuration. Default: ./patchbay.yaml.")]
 _Base = Annotated[str | None, typer.Option("--base", help="The base model: a Hugging Face id or a folder.")]
 _Adapter = Annotated[
     list[str] | None,
@@ -18,13 +18,15 @@ _Adapter = Annotated[
         "--adapter", metavar="NAME=SOURCE", help="An adapter: a folder, an archive, hf://…, s3://… Repeatable."
     ),
 ]
-_Replicas = Annotated[int | None, typer.Option("--replicas", min=1, help="How many processes serve the model.")]
-_Port = Annotated[int | None, typer.Option("--port", min=1, max=65535, help="The port for clients, by default 8080.")]
+_Replicas = Annotated[
+    int | None, typer.Option("--replicas", min=1, help="The number of processes that serve the model.")
+]
+_Port = Annotated[int | None, typer.Option("--port", min=1, max=65535, help="The port for clients. Default: 8080.")]
 _AdminPort = Annotated[
-    int | None, typer.Option("--admin-port", min=1, max=65535, help="The port for operators, by default 8081.")
+    int | None, typer.Option("--admin-port", min=1, max=65535, help="The port for operators. Default: 8081.")
 ]
 _Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show the engine's own logs, and tracebacks.")]
-_Json = Annotated[bool, typer.Option("--json", help="Tell what happens in JSON lines; logs go to standard error.")]
+_Json = Annotated[bool, typer.Option("--json", help="Report events as JSON lines. Logs go to standard error.")]
 
 
 def up(  # noqa: PLR0913 - Typer makes an option of each parameter

@@ -17,10 +17,12 @@ def demo_up(
     *,
     port: Annotated[int, typer.Option("--port", min=1, max=65535, help="The port for clients.")] = 8080,
     admin_port: Annotated[int, typer.Option("--admin-port", min=1, max=65535, help="The port for operators.")] = 8081,
-    replicas: Annotated[int, typer.Option("--replicas", min=1, help="How many processes serve the model.")] = 1,
+    replicas: Annotated[
+        int, typer.Option("--replicas", min=1, help="The number of processes that serve the model.")
+    ] = 1,
     first_port: Annotated[int, typer.Option("--first-port", min=1, max=65535, help="The first replica's port.")] = 9001,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show the engine's own logs.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Tell what happens in JSON lines.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Report events as JSON lines.")] = False,
 ) -> None:
     """Puts the demo's models into the data directory, serves them, and prints how to call them. Ctrl-C stops.
 
@@ -79,7 +81,9 @@ def demo_config() -> None:
 
 
 def demo_texts(
-    count: Annotated[int, typer.Option("--count", min=5, help="How many, a fifth of them of no task.")] = 200,
+    count: Annotated[
+        int, typer.Option("--count", min=5, help="The number of texts, a fifth of them of no task.")
+    ] = 200,
 ) -> None:
     """Prints texts that the demo's `auto` has not learnt from, with their right routes, as JSON lines.
 

@@ -32,12 +32,12 @@ def demo_canary(
     port: Annotated[int, typer.Option("--port", min=1, max=65535, help="The port for clients.")] = 8180,
     admin_port: Annotated[int, typer.Option("--admin-port", min=1, max=65535, help="The port for operators.")] = 8181,
     first_port: Annotated[int, typer.Option("--first-port", min=1, max=65535, help="The replica's port.")] = 9101,
-    out: Annotated[Path, typer.Option("--out", help="Where the two reports go.")] = Path("canary-demo"),
+    out: Annotated[Path, typer.Option("--out", help="The folder for the two reports.")] = Path("canary-demo"),
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on standard output.")] = False,
 ) -> None:
-    """Serves the demo a second time (4 GB of memory; ports and a data directory of its own), has callers vote down
-    wrong answers, and tries two revisions of `label`: one that was trained on wrong labels, and one that is as good as
-    the first. Takes about two minutes, also beside a running demo.
+    """Tries two revisions of `label` on the demo: one that was trained on wrong labels, and one that is as good as the
+    first. Callers vote down wrong answers. It serves the demo a second time, on its own ports and with its own data
+    directory, which takes 4 GB of memory and about two minutes, also beside a running demo.
 
     Example: patchbay demo canary --out canary-demo
     """

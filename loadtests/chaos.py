@@ -71,7 +71,8 @@ class Report:
 
 
 def prompts(count: int, tokens: int) -> list[Prompt]:
-    """`count` requests to all adapters of the demo and its base in turn, half of them of exactly `tokens` tokens."""
+    """Makes `count` requests to all adapters of the demo and its base in turn, half of them of exactly `tokens`
+    tokens."""
     texts = {task: task_examples(task, SHIPPED_SEED, count, held_out=True) for task in _TASKS}
     made: list[Prompt] = []
     for number in range(count):

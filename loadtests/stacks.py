@@ -19,7 +19,8 @@ _BARE_PORT = 18482
 
 
 def make_adapters(source: Path, folder: Path, count: int) -> dict[str, str]:
-    """`count` adapters like the one in `source`, each with weights of its own."""
+    """Makes `count` adapters in `folder`, like the one in `source`, each with weights of its own. Returns their paths
+    by name."""
     from safetensors.torch import load_file, save_file
 
     weights, made = load_file(source / "adapter_model.safetensors"), {}
@@ -35,7 +36,10 @@ def make_adapters(source: Path, folder: Path, count: int) -> dict[str, str]:
 
 @contextlib.contextmanager
 def patchbay(folder: Path, load: Load, slots: int | None) -> Iterator[tuple[str, str]]:
-    """`patchbay up` with so many slots (None: by default); gives the router's address and the replica's."""
+    """Runs `patchbay up`, and yields the addresses of its router and its replica.
+
+    `folder`: for its files; `load`: the load that it is sized for; `slots`: of the engine, None for the default.
+    """
     from patchbay.launch.demo import demo_sections
 
     folder.mkdir(parents=True, exist_ok=True)

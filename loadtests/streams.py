@@ -42,7 +42,7 @@ class Took:
 
 
 def zipf(count: int, length: int, seed: int) -> list[int]:
-    """`length` draws from 0 to `count` - 1, the n-th with a weight of 1/n."""
+    """Draws `length` numbers from 0 to `count` - 1, the n-th with a weight of 1/n."""
     weights = [1 / place for place in range(1, count + 1)]
     return random.Random(seed).choices(range(count), weights, k=length)  # noqa: S311 - reproducible, no secret
 

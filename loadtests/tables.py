@@ -25,7 +25,7 @@ def for_page(columns: Sequence[str], rows: Rows, summary: str) -> str:
 
 
 def put_into_page(page: str, name: str, text: str) -> str:
-    """`page` with `text` between the two markers of that name. Raises ValueError where it has none."""
+    """Puts `text` between the two markers called `name`, and returns the page. Raises ValueError where it has none."""
     begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
     head, _, rest = page.partition(begin)
     _, found, tail = rest.partition(end)

@@ -1,8 +1,8 @@
-"""Canaries in the registry's database: their records, what routers counted, and every look at that.
+"""The canaries in the registry's database: their records, the routers' counts, and all looks.
 
-Each method is one transaction, and blocks; each raises RegistryError where the database cannot be used. A look, the
-verdict that it gives, and what that changes are one transaction, so no router can see a verdict whose weight is not
-there yet, and none is made twice.
+Each method is one transaction, and blocks; each raises RegistryError where the database cannot be used. A look, its
+verdict, and the changes that follow are one transaction, so no router can see a verdict before the weight that goes
+with it, and no verdict is made twice.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -31,13 +31,13 @@ from patchbay.registry.database import Database
 from patchbay.registry.records import ChannelChange, Rollout
 from patchbay.registry.schema import canaries
 
-# Routers that were held up for a while still see how a canary ended.
+# Ended canaries stay in snapshots for this long, so that routers that were held up still see their ends.
 _REMEMBERED = timedelta(minutes=1)
 # How long a canary can be replayed after its end.
 _KEPT = timedelta(days=90)
-# Of those under way, how many are listed beside those that have ended.
+# The most canaries under way that are listed beside ended ones.
 _MOST_LIVE = 1000
-_FIELDS = tuple(one.name for one in fields(CanaryRecord))
+_FIELDS = tuple(field.name for field in fields(CanaryRecord))
 Decide = Callable[[CanaryRecord, Sequence[CanaryTally], Rollout | None, int | None], LookDraft | None]
 
 
@@ -90,21 +90,21 @@ class Canaries:
             made = connection.execute(insert(canaries).values(values).returning(canaries.c.id)).scalar_one()
             details = {"canary": made, "baseline": stable or None, "why": draft.why}
             record = _one(connection, made)
-            _told(connection, record, now, (draft.actor, "canary.start"), details)
+            _note(connection, record, now, (draft.actor, "canary.start"), details)
             return record
 
     def change(
-        self, canary: CanaryRecord, changes: Mapping[str, Any], *, actor: str, said: str, why: str | None = None
+        self, canary: CanaryRecord, changes: Mapping[str, Any], *, actor: str, action: str, why: str | None = None
     ) -> CanaryRecord:
         """Changes a canary as somebody wants it. Raises NotFound, and Conflict where it is another than `canary` by
         now."""
         now = self._clock()
         with self._database.write() as connection:
-            return _changed(connection, canary, changes, now, (actor, said, why))
+            return _changed(connection, canary, changes, now, (actor, action, why))
 
     def end(self, ending: CanaryEnd) -> CanaryRecord:
-        """As `change`, and the channel `canary` is emptied, and what was to become of its revision is not done any
-        more. Raises Conflict, too, where `stable` means the revision by now."""
+        """Makes the changes, empties the channel `canary`, and withdraws rollouts of its revision. Raises as `change`,
+        and Conflict where `stable` means the revision by now."""
         with self._database.write() as connection:
             return ended(connection, ending, self._clock())
 
@@ -119,7 +119,7 @@ class Canaries:
             return _changed(connection, canary, changes, now, (actor, "canary.promote", why))
 
     def tally(self, source: str, counts: Mapping[int, Iterable[Mapping[str, Any]]]) -> None:
-        """Keeps what `source`, a router, counted, by canary; what comes after the end of one is dropped."""
+        """Stores the counts of the router `source`, by canary. Counts of ended canaries are dropped."""
         now = self._clock()
         with self._database.write() as connection:
             query = select(canaries.c.id).where(canaries.c.id.in_(list(counts)), canaries.c.phase.in_(LIVE))
@@ -133,9 +133,12 @@ class Canaries:
         counts: Iterable[Mapping[str, Any]],
         cursor: tuple[Mapping[str, Any], Mapping[str, Any]],
     ) -> None:
-        """Keeps what a source had of a canary that tells all that it ever counted. `cursor`: up to where it was read,
-        and up to where it is now: where the record says otherwise, somebody else has read the same already, and nothing
-        is kept. Raises NotFound."""
+        """Stores counts from a `source` that returns everything it ever counted.
+
+        `counts`: the growth since the last time; `cursor`: the place where the source was read before, and where it is
+        read now. Where the record has another first place, somebody else has read the same already, and nothing is
+        stored. Raises NotFound.
+        """
         now = self._clock()
         with self._database.write() as connection:
             record = _one(connection, canary)
@@ -157,11 +160,11 @@ class Canaries:
                 return record
             found = looking.pending(connection, canary)
             channel = moving.current(connection, record.adapter, "stable")
-            said = decide(record, found, _waited_for(connection, record), channel.number if channel else None)
-            if said is None:
+            draft = decide(record, found, _waited_for(connection, record), channel.number if channel else None)
+            if draft is None:
                 return record
-            looking.put(connection, canary, record.looks + 1, said, found, now)
-            return _acted(connection, record, said, now)
+            looking.put(connection, canary, record.looks + 1, draft, found, now)
+            return _acted(connection, record, draft, now)
 
     def get(self, canary: int) -> CanaryRecord:
         """One canary. Raises NotFound."""
@@ -214,12 +217,12 @@ class Canaries:
             return looking.thinned(connection, canary, most)
 
     def judged(self, *ids: int) -> Mapping[int, Look]:
-        """The last look at each of these canaries that judged its evidence, without what it was taken by."""
+        """Returns the last look at each of these canaries that judged its evidence, without the counts that it used."""
         with self._database.read() as connection:
             return looking.judged(connection, ids)
 
     def resumed_from(self, canary: int) -> tuple[Checkpoint | None, tuple[Look, ...]]:
-        """What the looks at a canary have come to, and those that are not in that."""
+        """Reads the last checkpoint of a canary, None where there is none, and the looks after it."""
         with self._database.read() as connection:
             known = looking.checkpoint(connection, canary)
             return known, looking.read(connection, canary, known.look if known is not None else 0, None)
@@ -228,14 +231,14 @@ class Canaries:
 def ended(connection: Connection, ending: CanaryEnd, now: datetime) -> CanaryRecord:
     """Ends a canary within a transaction that the caller has begun. Raises as `Canaries.end`."""
     _check_not_stable(connection, ending.canary)
-    changed = _changed(connection, ending.canary, ending.changes, now, (ending.actor, ending.said, ending.why))
+    changed = _changed(connection, ending.canary, ending.changes, now, (ending.actor, ending.action, ending.why))
     _clear(connection, changed, ending.actor, now)
     return changed
 
 
 def recent_canaries(connection: Connection, now: datetime) -> tuple[CanaryRecord, ...]:
-    """Those that have not ended, or have just now, by id; and the last of a pool that was not refused, whose verdict
-    goes on to hold."""
+    """Lists canaries that have not ended, or have just ended, by id; and the last one of a pool that was not refused,
+    since its verdict stays in force."""
     tried = canaries.c.pool.is_not(None) & (canaries.c.phase != "failed")
     last = select(func.max(canaries.c.id)).where(tried).scalar_subquery()
     recent = canaries.c.ended_at >= now - _REMEMBERED
@@ -243,17 +246,17 @@ def recent_canaries(connection: Connection, now: datetime) -> tuple[CanaryRecord
     return tuple(_record_of(row) for row in connection.execute(query.order_by(canaries.c.id)))
 
 
-def _acted(connection: Connection, record: CanaryRecord, said: LookDraft, now: datetime) -> CanaryRecord:
-    """What follows from a look."""
-    changes: dict[str, Any] = {**said.changes, "looks": record.looks + 1}
-    if said.judged:
+def _acted(connection: Connection, record: CanaryRecord, look: LookDraft, now: datetime) -> CanaryRecord:
+    """Makes the changes that follow from a look."""
+    changes: dict[str, Any] = {**look.changes, "looks": record.looks + 1}
+    if look.judged:
         changes["judged"] = record.looks + 1
-    if said.promote and record.pool is None:
+    if look.promote and record.pool is None:
         change = ChannelChange(record.adapter, record.number, "stable", "canary", f"canary {record.id}")
         changes["rollout"] = moving.begin(connection, change, record.number, at=now).id
-    by = ("canary", said.said, None) if said.said is not None else None
+    by = ("canary", look.action, None) if look.action is not None else None
     changed = _changed(connection, record, changes, now, by)
-    if said.clear:
+    if look.clear:
         _clear(connection, changed, "canary", now)
     return changed
 
@@ -265,7 +268,10 @@ def _changed(
     now: datetime,
     by: tuple[str, str, str | None] | None,
 ) -> CanaryRecord:
-    """`record` with its changes, compare-and-swap. `by`: who does what, and why, where anybody is to hear of it."""
+    """Changes `record`, compare-and-swap.
+
+    `by`: the actor, the action and the reason for the audit, None where the change is of no interest there.
+    """
     fresh = _one(connection, record.id)
     if fresh.version != record.version or not fresh.live:
         raise Conflict(
@@ -275,9 +281,9 @@ def _changed(
     values = {**changes, **_clocks(record, changes.get("phase"), now), "updated_at": now}
     if by is not None:
         values["version"] = record.version + 1
-        actor, said, why = by
+        actor, action, why = by
         details = {"canary": record.id, "why": why, "reason": changes.get("reason"), "weight": changes.get("weight")}
-        _told(connection, record, now, (actor, said), details)
+        _note(connection, record, now, (actor, action), details)
     if changes.get("phase") == "rolling_back":
         values |= {"verdict_at": now, "verdict_generation": journal.generation(connection)}
     connection.execute(update(canaries).where(canaries.c.id == record.id).values(**values))
@@ -285,7 +291,7 @@ def _changed(
 
 
 def _clocks(record: CanaryRecord, phase: str | None, now: datetime) -> Mapping[str, Any]:
-    """What a change to `phase` does to the time that it was paused for."""
+    """Returns the changes to the canary's pauses that follow from its change to `phase`."""
     if phase in (None, record.phase):
         return {}
     if phase == "paused":
@@ -300,17 +306,19 @@ def _waited_for(connection: Connection, record: CanaryRecord) -> Rollout | None:
     return moving.under_way(connection, record.adapter, "stable") if record.pool is None else None
 
 
-def _told(
+def _note(
     connection: Connection, record: CanaryRecord, now: datetime, by: tuple[str, str], details: Mapping[str, Any]
 ) -> None:
-    """Notes what somebody does with a canary, and has routers look. `by`: who, and what."""
+    """Writes an action on a canary into the audit, and has routers look. `by`: the actor and the action."""
     journal.note(connection, now, *by, record.name, details)
     journal.bump(connection)
 
 
 def _clear(connection: Connection, record: CanaryRecord, actor: str, now: datetime) -> None:
-    """Empties the channel `canary`, where it means this one, and ends a rollout to it. What is rolled back becomes
-    `stable` by no rollout either, whoever has begun it."""
+    """Empties the channel `canary`, where it means this canary, and ends a rollout to it.
+
+    A revision that is rolled back becomes `stable` by no rollout either, whoever has begun it.
+    """
     if record.pool is not None:
         return
     if record.phase == "rolling_back":
@@ -327,8 +335,8 @@ def _check_not_stable(connection: Connection, record: CanaryRecord) -> None:
     found = moving.current(connection, record.adapter, "stable") if record.pool is None else None
     if found is not None and found.number == record.number:
         raise Conflict(
-            f"{record.name} is what 'stable' means by now, so its canary cannot be ended any more.",
-            hint=f"patchbay adapters rollback {record.adapter}",
+            f"'stable' means {record.name} by now, so it is too late to end its canary.",
+            hint=f"To go back: patchbay adapters rollback {record.adapter}",
         )
 
 
@@ -338,12 +346,10 @@ def _stable(connection: Connection, draft: CanaryDraft) -> int:
         raise Conflict(
             f"{draft.adapter} has no stable revision to compare with.",
             param="adapter",
-            hint=f"patchbay adapters promote {revision_name(draft.adapter, draft.number)}",
+            hint=f"Promote one first: patchbay adapters promote {revision_name(draft.adapter, draft.number)}",
         )
     if found.number == draft.number:
-        raise Conflict(
-            f"{revision_name(draft.adapter, draft.number)} is what 'stable' means already.", param="revision"
-        )
+        raise Conflict(f"'stable' means {revision_name(draft.adapter, draft.number)} already.", param="revision")
     return found.number
 
 
@@ -353,21 +359,23 @@ def _check_free(connection: Connection, draft: CanaryDraft) -> None:
     if row is not None:
         live = _record_of(row)
         raise Conflict(
-            f"{live.name} is tried already (canary {live.id}, {live.phase}).",
-            hint=f"patchbay canary abort {live.subject}",
+            f"{live.name} has a canary already (canary {live.id}, {live.phase}).",
+            hint=f"To end it: patchbay canary abort {live.subject}",
         )
     failed = connection.execute(_failed_before(draft)).first()
     if failed is not None and not draft.why:
         raise Conflict(
             f"{_record_of(failed).name} was rolled back before: {failed.reason}.",
             param="why",
-            hint="Say why it is to be tried again: --why '…'",
+            hint="To try it again, give the reason: --why '…'",
         )
 
 
 def _failed_before(draft: CanaryDraft) -> Select[Any]:
-    """The last canary of the same that was rolled back. A pool's name stays where what is in it changes, so that of a
-    pool only the last one of all counts."""
+    """Selects the last canary of the same revision that was rolled back.
+
+    A pool keeps its name when its replicas change, so for a pool only the last canary of all counts.
+    """
     back = canaries.c.phase == "rolled_back"
     if draft.pool is None:
         same = select(canaries).where(canaries.c.adapter == draft.adapter, canaries.c.number == draft.number, back)

@@ -27,15 +27,19 @@ class CanaryMoves:
         return self._canaries.promote(canary, actor=actor, why=why)
 
     def pause(self, canary: CanaryRecord, *, actor: str, why: str | None) -> CanaryRecord:
-        """Keeps it at the share that it has, and its plan's time stands still. What is bad still rolls it back."""
+        """Keeps the canary at its present share, and stops its plan's clock. Evidence that it is worse still rolls it
+        back."""
         _check(canary, ("running",), to="be paused")
         by = _told(actor, why)
         changes = {"phase": "paused", "paused_by": by, "reason": f"paused by {by}"}
-        return self._canaries.change(canary, changes, actor=actor, said="canary.pause", why=why)
+        return self._canaries.change(canary, changes, actor=actor, action="canary.pause", why=why)
 
     def resume(self, canary: CanaryRecord, *, actor: str, why: str | None, ahead: bool = False) -> CanaryRecord:
-        """Ends a pause, or opens the gate that it waits at: never both, so that of two who both end one pause neither
-        opens a gate that he has not seen. `ahead`: opens the next gate before it is reached."""
+        """Ends a pause, or opens the gate that the canary waits at.
+
+        Never both, so that of two people who end the same pause neither opens a gate unseen. `ahead`: opens the next
+        gate before it is reached.
+        """
         _check(canary, ("running", "paused"), to="go on")
         if canary.phase == "paused":
             if ahead:
@@ -46,18 +50,19 @@ class CanaryMoves:
             changes: dict[str, object] = {"phase": "running", "reason": f"pause ended by {_told(actor, why)}"}
         else:
             gate = _gate_of(canary, ahead=ahead)
-            said = f"gate before {gate:g}% opened by {_told(actor, why)}"
-            changes = {"phase": "running", "passed": True, "reason": said}
-        return self._canaries.change(canary, changes, actor=actor, said="canary.resume", why=why)
+            opened = f"gate before {gate:g}% opened by {_told(actor, why)}"
+            changes = {"phase": "running", "passed": True, "reason": opened}
+        return self._canaries.change(canary, changes, actor=actor, action="canary.resume", why=why)
 
     def abort(self, canary: CanaryRecord, *, actor: str, why: str | None) -> CanaryRecord:
-        """Ends it: no router sends it anything more, and `stable` does not come to mean it."""
+        """Ends the canary: no router sends it anything more, and `stable` does not come to mean it."""
         _check(canary, (*_UNDECIDED, "promoting"), to="be aborted")
         changes = {"phase": "rolling_back", "reason": f"aborted by {_told(actor, why)}", "weight": 0.0}
         return self._canaries.end(CanaryEnd(canary, changes, actor, "canary.abort", why or "aborted"))
 
     def under_way(self, adapter: str) -> CanaryRecord | None:
-        """The canary of an adapter that has not ended, and is not on its way out."""
+        """Returns the canary of an adapter that has not ended and is not being rolled back, None where there is
+        none."""
         try:
             found = self._canaries.live(adapter)
         except NotFound:
@@ -66,27 +71,30 @@ class CanaryMoves:
 
 
 def _gate_of(canary: CanaryRecord, *, ahead: bool) -> float:
-    """The percent of callers behind the gate that is to be opened. Raises Conflict where none waits to be."""
+    """Returns the percentage of callers behind the gate to open. Raises Conflict where no gate waits."""
     gate = canary.next_gate
     if gate is None:
-        raise Conflict(f"Nothing of the canary of {canary.subject} is paused, and no closed gate is before it.")
+        raise Conflict(f"The canary of {canary.subject} is not paused, and no closed gate is before it.")
     if not ahead and not canary.is_at_gate:
         raise Conflict(
-            f"Nothing of the canary of {canary.subject} is paused, and the gate before {gate:g}% is not reached yet.",
-            hint="Resume it then; or open the gate ahead: --gate, over HTTP 'gate': true.",
+            f"The canary of {canary.subject} is not paused, and has not reached the gate before {gate:g}% yet.",
+            hint="Resume it at the gate, or open the gate ahead: --gate, over HTTP 'gate': true.",
         )
     return gate
 
 
-def give_way(canary: CanaryRecord, *, actor: str, said: str, at: datetime) -> CanaryEnd:
-    """How it ends because somebody moves `stable`, so that there is nothing to compare with any more. `said`: what they
-    do; `at`: now, by the registry's clock."""
-    changes = _over("failed", f"'stable' was moved meanwhile: {said}", at)
-    return CanaryEnd(canary, changes, actor, "canary.failed", said)
+def give_way(canary: CanaryRecord, *, actor: str, cause: str, at: datetime) -> CanaryEnd:
+    """Makes the end of a canary that has nothing to compare with any longer, since somebody moves `stable`.
+
+    `cause`: the move, as text; `at`: now, by the registry's clock.
+    """
+    changes = _over("failed", f"'stable' was moved meanwhile: {cause}", at)
+    return CanaryEnd(canary, changes, actor, "canary.failed", cause)
 
 
 def fulfil(canary: CanaryRecord, *, actor: str, why: str | None, at: datetime) -> CanaryEnd:
-    """How it ends, as promoted, because somebody makes `stable` mean its revision at once."""
+    """Makes the end, as promoted, of a canary whose revision somebody makes `stable` at once. `at`: now, by the
+    registry's clock."""
     changes = _over("promoted", f"made stable by {_told(actor, why)}", at)
     return CanaryEnd(canary, changes, actor, "canary.promoted", why or "made stable")
 
@@ -97,8 +105,8 @@ def _over(phase: str, reason: str, at: datetime) -> dict[str, Any]:
 
 def _check(canary: CanaryRecord, phases: Collection[str], *, to: str) -> None:
     if canary.phase not in phases:
-        stands = canary.phase.replace("_", " ")
-        raise Conflict(f"The canary of {canary.subject} is {stands} ({canary.reason}), so it cannot {to}.")
+        phase = canary.phase.replace("_", " ")
+        raise Conflict(f"The canary of {canary.subject} is {phase} ({canary.reason}), so it cannot {to}.")
 
 
 def _told(actor: str, why: str | None) -> str:

@@ -1,7 +1,7 @@
 """The stored looks at canaries, the tallies that they used, and checkpoints, within a transaction of the caller's.
 
-What a look has taken is folded into as few rows as say the same, and what all looks came to is kept in one checkpoint:
-so whoever asks how a canary stands, or goes on with it, reads two rows, however long it has lasted.
+The tallies of a look are folded into as few rows as have the same sum, and the sum of all looks is kept in one
+checkpoint. So whoever shows a canary, or carries it on, reads two rows, however long it has lasted.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,51 +17,57 @@ _FOLDED = "routers"
 
 
 def keep(connection: Connection, source: str, counts: Mapping[int, Iterable[Mapping[str, Any]]], now: datetime) -> None:
-    """Keeps what `source` counted, by canary, for the next look."""
+    """Stores counts of `source`, by canary, for the next look."""
     rows = [
-        {"canary": canary, "source": source, "counts": dict(one), "at": now}
-        for canary, told in counts.items()
-        for one in told
+        {"canary": canary, "source": source, "counts": dict(document), "at": now}
+        for canary, documents in counts.items()
+        for document in documents
     ]
     if rows:
         connection.execute(insert(tallies), rows)
 
 
 def pending(connection: Connection, canary: int) -> tuple[CanaryTally, ...]:
-    """What no look has taken, in order."""
+    """Reads the tallies that no look has used yet, in order."""
     query = select(tallies).where(tallies.c.canary == canary, tallies.c.look.is_(None)).order_by(tallies.c.id)
     return tuple(_tally_of(row) for row in connection.execute(query))
 
 
 def put(
-    connection: Connection, canary: int, number: int, said: LookDraft, taken: Sequence[CanaryTally], now: datetime
+    connection: Connection, canary: int, number: int, draft: LookDraft, taken: Sequence[CanaryTally], now: datetime
 ) -> None:
-    """Stores a look, and what it was taken by."""
-    connection.execute(insert(looks).values(canary=canary, number=number, verdict=dict(said.verdict), at=now))
-    ids = [one.id for one in taken]
-    if said.folded is None:
+    """Stores a look, and the tallies that it used.
+
+    `number`: the look's, from 1; `draft`: the look; `taken`: its tallies, which are folded where the draft has a sum of
+    them.
+    """
+    connection.execute(insert(looks).values(canary=canary, number=number, verdict=dict(draft.verdict), at=now))
+    ids = [tally.id for tally in taken]
+    if draft.folded is None:
         connection.execute(update(tallies).where(tallies.c.id.in_(ids)).values(look=number))
     elif taken:
-        sources = {one.source for one in taken}
+        sources = {tally.source for tally in taken}
         source = sources.pop() if len(sources) == 1 else _FOLDED
         connection.execute(delete(tallies).where(tallies.c.id.in_(ids)))
         rows = [
-            {"canary": canary, "source": source, "counts": dict(one), "at": now, "look": number} for one in said.folded
+            {"canary": canary, "source": source, "counts": dict(document), "at": now, "look": number}
+            for document in draft.folded
         ]
         connection.execute(insert(tallies), rows)
-    if said.checkpoint is not None:
+    if draft.checkpoint is not None:
         connection.execute(delete(checkpoints).where(checkpoints.c.canary == canary))
-        connection.execute(insert(checkpoints).values(canary=canary, look=number, ledger=dict(said.checkpoint)))
+        connection.execute(insert(checkpoints).values(canary=canary, look=number, ledger=dict(draft.checkpoint)))
 
 
 def checkpoint(connection: Connection, canary: int) -> Checkpoint | None:
-    """What all looks came to, None where that was not kept yet."""
+    """Reads the sum of a canary's looks, None where none is stored yet."""
     row = connection.execute(select(checkpoints).where(checkpoints.c.canary == canary)).one_or_none()
     return Checkpoint(row.canary, row.look, row.ledger) if row is not None else None
 
 
 def read(connection: Connection, canary: int, after: int, limit: int | None) -> tuple[Look, ...]:
-    """The looks at a canary after that number, the first one first, with all that they were taken by."""
+    """Reads the looks at a canary after the number `after`, in order, with the tallies that they used. `limit`: the
+    most looks, None for all."""
     query = select(looks).where(looks.c.canary == canary, looks.c.number > after).order_by(looks.c.number).limit(limit)
     found = connection.execute(query).all()
     if not found:
@@ -76,8 +82,8 @@ def read(connection: Connection, canary: int, after: int, limit: int | None) -> 
 
 
 def thinned(connection: Connection, canary: int, most: int) -> tuple[Look, ...]:
-    """At most about so many of the looks at a canary, evenly, the first one first, and the last that judged it; without
-    what they were taken by."""
+    """Reads about `most` looks at a canary, evenly spread and in order, with the last one that judged it; without
+    tallies."""
     query = select(func.max(looks.c.number)).where(looks.c.canary == canary)
     last = connection.execute(query).scalar_one() or 0
     every = max(1, -(-last // most))
@@ -87,14 +93,14 @@ def thinned(connection: Connection, canary: int, most: int) -> tuple[Look, ...]:
 
 
 def judged(connection: Connection, ids: Sequence[int]) -> dict[int, Look]:
-    """The last look at each of these canaries that judged its evidence, without what it was taken by."""
+    """Reads the last look at each of these canaries that judged its evidence, without its tallies."""
     same = (canaries.c.id == looks.c.canary) & (canaries.c.judged == looks.c.number)
     found = _bare(connection, select(looks).join(canaries, same).where(canaries.c.id.in_(ids)))
-    return {one.canary: one for one in found}
+    return {look.canary: look for look in found}
 
 
 def forget_before(connection: Connection, moment: datetime) -> None:
-    """Drops what canaries were judged by that ended before `moment`. Their records stay."""
+    """Deletes the looks at canaries that ended before `moment`. Their records stay."""
     old = select(canaries.c.id).where(canaries.c.ended_at < moment)
     for table in (tallies, looks, checkpoints):
         connection.execute(delete(table).where(table.c.canary.in_(old)))

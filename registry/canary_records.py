@@ -11,7 +11,7 @@ from patchbay.core.names import revision_name
 CanaryPhase = Literal[
     "pending", "warming", "running", "paused", "promoting", "promoted", "rolling_back", "rolled_back", "failed"
 ]
-# What is said of a canary for which a gate of its plan is closed, with the share behind it.
+# The beginning of a canary's reason while a gate of its plan is closed. The share behind the gate follows.
 AT_GATE = "somebody has to let it"
 # Of these, a canary is at most in one at a time for each adapter.
 LIVE: tuple[CanaryPhase, ...] = ("pending", "warming", "running", "paused", "promoting", "rolling_back")
@@ -24,19 +24,24 @@ _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class CanaryEnd:
-    """How a canary ends. `changes`: to its record; `said`: the audit's word for it."""
+    """The end of a canary.
+
+    `changes`: of its record, by field; `actor`: who ends it; `action`: the audit's name for it; `why`: the reason.
+    """
 
     canary: "CanaryRecord"
     changes: Mapping[str, Any]
     actor: str
-    said: str
+    action: str
     why: str
 
 
 @dataclass(frozen=True, slots=True)
 class CanaryDraft:
-    """A canary that is asked for: of a revision, or of a `pool` of replicas, `adapter` empty then. `plan`: as JSON,
-    whole; `why`: needed where the revision was rolled back before."""
+    """A canary to start: of a revision, or of a `pool` of replicas, `adapter` empty then.
+
+    `plan`: whole, as JSON; `actor`: who starts it; `why`: needed where the revision was rolled back before.
+    """
 
     adapter: str
     number: int
@@ -48,14 +53,16 @@ class CanaryDraft:
 
 @dataclass(frozen=True, slots=True)
 class CanaryRecord:
-    """A canary, of a revision or of a `pool`, `adapter` empty then. `baseline`: the number that `stable` meant at its
-    start; `phase` and `reason`, in words; `step`: of its
-    plan, from 0; `weight`: the percent of callers that it has now; `passed`: whether somebody let the next step begin;
-    `version`: goes up by one at every change; `looks`: how often it was looked at, `judged`: the last look at which its
-    evidence was judged; `samples`: its requests when the step began; `rollout`: the one that it waits for; `cut`:
-    whether its unfinished answers end with it; `paused_at`, `paused_by`: since when, by whom and why it is paused,
-    `paused_s`: for how long it was before; `verdict_at`, `verdict_generation`: when it began to be rolled back, and the
-    registry's generation by which nobody sends it anything."""
+    """A canary, of a revision or of a `pool`, `adapter` empty then.
+
+    `baseline`: the number in `stable` at its start; `phase`, and `reason`, its explanation; `step`: of its plan, from
+    0; `weight`: its percentage of the callers now; `passed`: whether somebody let the next step begin; `samples`: its
+    requests when the step began; `version`: goes up by one at every change; `looks`: the number of looks at it;
+    `judged`: the last look at which its evidence was judged; `rollout`: the one that it waits for; `cut`: whether its
+    unfinished answers end with it; `paused_at`, `paused_by`: since when, by whom and why it is paused; `paused_s`: the
+    seconds of earlier pauses; `verdict_at`, `verdict_generation`: when it began to be rolled back, and the registry's
+    generation from which no router sends it anything; `cursor`: how far a Prometheus server has been read.
+    """
 
     id: int
     adapter: str
@@ -90,12 +97,12 @@ class CanaryRecord:
 
     @property
     def name(self) -> str:
-        """The name of what is tried: `sql@4`, or `pool next`."""
+        """The name of the revision or pool on trial: `sql@4`, or `pool next`."""
         return f"pool {self.pool}" if self.pool is not None else revision_name(self.adapter, self.number)
 
     @property
     def stable_name(self) -> str:
-        """The name of what it is compared with: `sql@3`, or the other pools."""
+        """The name of the revision that it is compared with: `sql@3`, or the other pools."""
         return "all other pools" if self.pool is not None else revision_name(self.adapter, self.baseline)
 
     @property
@@ -153,14 +160,17 @@ class CanaryTally:
 
 @dataclass(frozen=True, slots=True)
 class LookDraft:
-    """A look at the evidence. `verdict`: as JSON, with what it was made by; `changes`: of the record, by field;
-    `said`: what the audit calls it, None where nothing changes; `promote`: whether `stable` is to mean the revision;
-    `clear`: whether the channel `canary` is to be emptied; `folded`: what is kept in place of the tallies that it was
-    taken by, which comes to the same, None where those are; `checkpoint`: the ledger after it, as JSON."""
+    """A look at the evidence that is to be stored.
+
+    `verdict`: as JSON, with everything that it was made from; `changes`: of the record, by field; `action`: the audit's
+    name for it, None where nothing changes; `promote`: whether to make `stable` mean the revision; `clear`: whether to
+    empty the channel `canary`; `folded`: counts to keep instead of the tallies that were used, with the same sum, None
+    to keep the tallies; `checkpoint`: the ledger after it, as JSON.
+    """
 
     verdict: Mapping[str, Any]
     changes: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
-    said: str | None = None
+    action: str | None = None
     promote: bool = False
     clear: bool = False
     folded: tuple[Mapping[str, Any], ...] | None = None
@@ -174,7 +184,7 @@ class LookDraft:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """A look that was taken. `number`: from 1; `tallies`: what came since the last one."""
+    """A look that was taken. `number`: from 1; `tallies`: the counts since the last one."""
 
     canary: int
     number: int

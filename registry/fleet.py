@@ -18,7 +18,7 @@ _FORGET_AFTER = timedelta(hours=1)
 
 
 def beat(connection: Connection, given: RouterBeat, served: Mapping[str, Any] | None) -> None:
-    """Notes that a router is alive, and what it serves, and forgets those that have not been for long."""
+    """Notes that a router is alive, and what it serves, and forgets routers that were silent for long."""
     row = connection.execute(select(routers).where(routers.c.name == given.name)).one_or_none()
     since = row.since if row is not None and row.generation == given.generation else None
     values: dict[str, Any] = {"generation": given.generation, "seen_at": given.seen_at}
@@ -30,14 +30,14 @@ def beat(connection: Connection, given: RouterBeat, served: Mapping[str, Any] | 
 
 
 def alive(connection: Connection, since: datetime) -> tuple[RouterBeat, ...]:
-    """The routers that gave a sign of life after `since`, by name."""
+    """Lists the routers with a heartbeat after `since`, by name."""
     columns = routers.c.name, routers.c.generation, routers.c.seen_at, routers.c.since
     query = select(*columns).where(routers.c.seen_at >= since).order_by(routers.c.name)
     return tuple(RouterBeat(*row) for row in connection.execute(query))
 
 
 def told_served(connection: Connection, since: datetime) -> Mapping[str, Mapping[str, Any]]:
-    """What the routers that gave a sign of life after `since` serve, by name, of those that have told it."""
+    """Returns what routers serve, by name, for those with a heartbeat after `since` that have reported it."""
     query = select(routers.c.name, routers.c.served).where(routers.c.seen_at >= since).order_by(routers.c.name)
     return {name: served for name, served in connection.execute(query) if served is not None}
 

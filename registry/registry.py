@@ -322,8 +322,8 @@ class Registry:
             return fleet.alive(connection, self._clock() - timedelta(seconds=alive_within_s))
 
     def served(self, alive_within_s: float) -> Mapping[str, Mapping[str, Any]]:
-        """What the routers that gave a sign of life in the last `alive_within_s` seconds have told that they serve, by
-        name."""
+        """Returns what routers serve, by name, for those with a heartbeat in the last `alive_within_s` seconds that
+        have reported it."""
         with self._database.read() as connection:
             return fleet.told_served(connection, self._clock() - timedelta(seconds=alive_within_s))
 

@@ -95,7 +95,7 @@ def _echo_empty_prompts(app: FastAPI) -> None:
 
 
 def text_or_empty(extract: Callable[[Any], str | None]) -> Callable[[Any], str]:
-    """`extract`, which gives a prompt's text, but that none is an empty one."""
+    """Wraps `extract`, which gives a prompt's text, so that it gives an empty text where there is none."""
     return lambda prompt: extract(prompt) or ""
 
 

@@ -77,7 +77,7 @@ def check_target(target: RestoreTarget, *, force: bool) -> None:
 
 
 def check_protection(folder: Path, target: RestoreTarget) -> tuple[str, ...]:
-    """What protects the registry that is there and does not any more after a restore, in words."""
+    """Lists the protection that the present registry gives and that a restore would lose, as messages."""
     if target.file is None:
         return ()
     sign = sign_of(target.file)

@@ -1,1 +1,1 @@
-"""`patchbay adapters …`: the registry and the artifact store from the command line."""
+"""The commands `patchbay adapters …`: the registry and the artifact store from the command line."""

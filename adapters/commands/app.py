@@ -1,4 +1,4 @@
-"""`patchbay adapters`, with all its commands."""
+"""The command `patchbay adapters`, with its sub-commands."""
 
 import typer
 
@@ -6,7 +6,7 @@ from patchbay.adapters.commands import artifacts as keep
 from patchbay.adapters.commands import channels as move
 from patchbay.adapters.commands import inspect, push
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Push, promote, roll back and look after adapters.")
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Push, promote, roll back and inspect adapters.")
 app.command("push")(push.push)
 app.command("list")(inspect.list_adapters)
 app.command("show")(inspect.show)

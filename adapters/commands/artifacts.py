@@ -1,4 +1,5 @@
-"""`pull` and `gc`: files out of the store, and out of the way."""
+"""The commands `pull` and `gc` of `patchbay adapters`: fetch files from the store, and remove those that nobody
+needs."""
 
 import os
 import time
@@ -19,13 +20,13 @@ _AT_ONCE = 64
 
 def pull(
     reference: Annotated[
-        str, typer.Argument(metavar="NAME[@R]", help="The revision; a bare name is what 'stable' means.")
+        str, typer.Argument(metavar="NAME[@R]", help="The revision. A bare name means the one in 'stable'.")
     ],
     target: Annotated[str, typer.Argument(metavar="DIR", help="A new folder, or oci://registry/name:tag.")],
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
-    """Fetches a revision's files, every byte verified, into a new folder, or into an OCI registry.
+    """Fetches a revision's files into a new folder, or into an OCI registry, and verifies every byte.
 
     Example: patchbay adapters pull sql@3 ./sql-3
     """
@@ -43,12 +44,14 @@ def pull(
 
 
 def gc(
-    older_than: Annotated[float, typer.Option(metavar="HOURS", min=0, help="Leave files that are younger.")] = 24.0,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+    older_than: Annotated[
+        float, typer.Option(metavar="HOURS", min=0, help="Keep files that are younger than this.")
+    ] = 24.0,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count the files.")] = False,
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
-    """Removes stored files that no revision needs: those of retired ones, and of pushes that were never finished.
+    """Removes stored files that no revision needs: files of retired revisions, and of pushes that never finished.
 
     Example: patchbay adapters gc --dry-run
     """
@@ -58,7 +61,7 @@ def gc(
         found = [sha256 for sha256, at in store.hashes() if sha256 not in kept and at <= before]
         count = len(found)
         if not dry_run:
-            # In pieces, since pushes wait meanwhile.
+            # In pieces, since pushes wait while one is removed.
             pieces = [found[at : at + _AT_ONCE] for at in range(0, len(found), _AT_ONCE)]
             count = sum(session.registry.collect(piece, store.remove) for piece in pieces)
             store.remove_leftovers(time.time())
@@ -67,7 +70,7 @@ def gc(
     if as_json:
         print_json({"removed": 0 if dry_run else count, "found": len(found)})
     else:
-        typer.echo(f"{count} file{'s' * (count != 1)} {'would go' if dry_run else 'removed'}.")
+        typer.echo(f"{count} file{'s' * (count != 1)} {'would be removed' if dry_run else 'removed'}.")
 
 
 def _fetch(session: Session, revision: "Revision", target: Path) -> None:

@@ -1,4 +1,5 @@
-"""`patchbay backup` and `patchbay restore`: the registry and its artifacts in a folder, and back."""
+"""The commands `patchbay backup` and `patchbay restore`: save the registry and its artifacts in a folder, and put them
+back."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -19,17 +20,17 @@ _Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The backup's folde
 def backup(
     folder: _Folder,
     artifacts_only: Annotated[
-        bool, typer.Option("--artifacts-only", help="Leave the registry's database out: pg_dump has saved it.")
+        bool, typer.Option("--artifacts-only", help="Leave out the registry's database, which pg_dump saves.")
     ] = False,
     copy: Annotated[
-        bool, typer.Option("--copy", help="Copy artifacts, also where the backup could share them with the store.")
+        bool, typer.Option("--copy", help="Copy artifacts even where the backup could share them with the store.")
     ] = False,
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
-    """Saves the registry and its artifacts in a new folder, while routers go on, and checks what it has saved.
+    """Saves the registry and its artifacts in a new folder, while routers go on, and checks the result.
 
-    Artifacts on the same file system are hard links. Exit code 1: the store has not got all of them whole.
+    Artifacts on the same file system are hard links. Exit code 1: artifacts are missing from the store, or damaged.
 
     Example: patchbay backup ./backup-monday
     """
@@ -47,17 +48,18 @@ def backup(
 
 def restore(
     folder: _Folder,
-    force: Annotated[bool, typer.Option("--force", help="Replace the registry that is there.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace the present registry.")] = False,
     accept: Annotated[
-        bool, typer.Option("--accept", help="Also where keys, revocations or limits of now are not in the backup.")
+        bool,
+        typer.Option("--accept", help="Restore even if the backup lacks present keys, revocations or limits."),
     ] = False,
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
-    """Puts a backup back, once every byte of it is checked. No router, and no `patchbay up`, may live on the registry.
+    """Puts a backup back, after checking every byte of it. Stop all routers, and `patchbay up`, on the registry first.
 
-    It is refused, unless you say --accept, where less would protect the server than now: no keys, keys that were
-    revoked since, tenants that were disabled, limits.
+    Without --accept it refuses a backup that protects the server less than now: without keys, with keys or tenants that
+    were revoked or disabled since, or without limits.
 
     Example: patchbay restore ./backup-monday --force
     """
@@ -84,8 +86,8 @@ def restore(
                 lost = check_protection(folder, target)
                 if lost and not accept:
                     raise Conflict(
-                        f"The backup protects less than what is there: {'; '.join(lost)}.",
-                        hint="Say --accept if you mean that.",
+                        f"The backup protects less than the present registry: {'; '.join(lost)}.",
+                        hint="Use --accept if you want that.",
                     )
             put_back(folder, manifest, target, under_way.tell, actor=actor())
     for words in lost:
@@ -101,12 +103,12 @@ def _source(session: Session, *, artifacts_only: bool) -> "BackupSource":
     file, local = sqlite_file(session.config.url.get_secret_value()), session.store.local
     if file is None and not artifacts_only:
         raise ConfigError(
-            "The registry is a PostgreSQL database, which has its own tools.",
-            hint="Save it by 'pg_dump -Fc', then its artifacts by 'patchbay backup DIR --artifacts-only'.",
+            "The registry is a PostgreSQL database, which this command does not save.",
+            hint="Save it with 'pg_dump -Fc', then its artifacts with 'patchbay backup DIR --artifacts-only'.",
         )
     if artifacts_only and local is None:
         raise ConfigError(
-            f"The artifacts are in {session.config.artifacts.url}, and nothing else was asked for.",
+            f"The artifacts are in {session.config.artifacts.url}, so --artifacts-only leaves nothing to save.",
             hint="Save them by the store's own means, such as versions of the bucket.",
         )
     return BackupSource(session.registry, None if artifacts_only else file, local)
@@ -118,11 +120,11 @@ def _show(folder: Path, made: "BackupManifest", config: "RegistryConfig", *, as_
         return
     elsewhere = f"in {config.artifacts.url}, not saved here: that store has its own means, such as versions"
     known = made.database
-    told = {
+    shown = {
         "backup": folder,
         "made": made.made_at,
         "registry": f"generation {known.generation}, {size(known.size)}" if known else "not in it",
         "artifacts": elsewhere if made.artifacts is None else f"{len(made.artifacts)} files, all whole",
         "missing": len(made.missing) or None,
     }
-    console().print(facts(told))
+    console().print(facts(shown))

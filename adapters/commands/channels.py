@@ -1,4 +1,5 @@
-"""`promote`, `rollback`, `clear`, `retire` and `set`: what names mean, and how replicas keep it."""
+"""The commands `promote`, `rollback`, `clear`, `retire` and `set` of `patchbay adapters`: move channels, and change how
+replicas keep adapters."""
 
 import sys
 from typing import TYPE_CHECKING, Annotated
@@ -13,8 +14,8 @@ if TYPE_CHECKING:
     from patchbay.adapters.lifecycle import Adoption, Moved
     from patchbay.registry.records import Channel, ChannelChange, Rollout
 
-_Channel = Annotated[str, typer.Option("--channel", help="stable or canary.")]
-_Now = Annotated[bool, typer.Option("--now", help="Without waiting for replicas to have and to test it.")]
+_Channel = Annotated[str, typer.Option("--channel", help="The channel: stable or canary.")]
+_Now = Annotated[bool, typer.Option("--now", help="Do not wait until replicas have it and have tested it.")]
 _ROLLOUT_S = 600.0
 
 
@@ -26,7 +27,7 @@ def promote(
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
-    """Makes a name mean a revision: staged on every replica, tested there, and only then live on every router.
+    """Makes an adapter's name mean a revision. The revision is staged and tested on every replica first.
 
     Example: patchbay adapters promote sql@4 --why "better on dates"
     """
@@ -43,7 +44,11 @@ def promote_and_wait(
     now: bool = False,
     as_json: bool,
 ) -> None:
-    """Promotes, waits until it is live, and says so."""
+    """Promotes a revision, waits until it is live, and prints the result.
+
+    `reference`: names it, `sql@4`; `channel`: the channel to move; `now`: skips staging and testing. Raises what
+    `Lifecycle.promote` does.
+    """
     from patchbay.registry.records import ChannelChange
 
     chosen, revision = _channel(channel), session.registry.resolve(reference)
@@ -61,7 +66,7 @@ def rollback(
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
-    """Makes a name mean the revision before this one. Replicas keep that warm for a while, so it takes a moment only.
+    """Makes an adapter's name mean its previous revision. Replicas keep that for a while, so this takes a moment only.
 
     Example: patchbay adapters rollback sql --why "it drops columns"
     """
@@ -81,7 +86,7 @@ def clear(
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
-    """Empties a channel. With an empty 'stable' an adapter is not served.
+    """Empties a channel. An adapter with an empty 'stable' is not served.
 
     Example: patchbay adapters clear sql --channel canary
     """
@@ -137,8 +142,10 @@ def keep(
 
 
 def _tell_canary(session: Session, change: "ChannelChange", *, as_json: bool) -> None:
-    """Says what becomes of a canary that is under way by a change of `stable` that can be made, and asks first where
-    somebody sits at a terminal; ends the command where they do not want it. Raises what the change would."""
+    """Says what a change of `stable` does to a canary under way, and asks first on a terminal.
+
+    Ends the command where the person does not want it. Raises what the change would.
+    """
     from patchbay.registry.canary_decisions import CanaryMoves
 
     session.lifecycle.check(change)
@@ -152,8 +159,8 @@ def _tell_canary(session: Session, change: "ChannelChange", *, as_json: bool) ->
         if canary.number == change.number
         else "ends with this: it would have nothing to be compared with"
     )
-    said = f"The canary {canary.id} of {canary.name} ({canary.phase}, {canary.weight:g}% of callers) {end}."
-    typer.echo(said, err=True)
+    message = f"The canary {canary.id} of {canary.name} ({canary.phase}, {canary.weight:g}% of callers) {end}."
+    typer.echo(message, err=True)
     if sys.stdin.isatty() and not as_json:
         typer.confirm("Go on?", abort=True, err=True)
 
@@ -174,19 +181,19 @@ def _finish(session: Session, moved: "Moved", *, as_json: bool) -> None:
         record, meaning = moved.channel, "means nothing"
         if record.number is not None:
             meaning = f"means {record.adapter}@{record.number}"
-        said = _said(arrival, at_once=moved.rollout is None)
-        console().print(f"'{record.channel}' of [bold]{record.adapter}[/bold] {meaning} now{said}")
+        extent = _extent(arrival, at_once=moved.rollout is None)
+        console().print(f"'{record.channel}' of [bold]{record.adapter}[/bold] {meaning} now{extent}")
 
 
 def _wait(session: Session, rollout: "Rollout", *, quiet: bool) -> None:
     def tell(seen: "Rollout") -> None:
         reason = f": {seen.reason}" if seen.reason else ""
         shown.tell(f"{seen.adapter}@{seen.number} is {seen.state}{reason}")
-        if not quiet and seen.state in ("staging", "testing") and seen.state not in told:
-            told.add(seen.state)
+        if not quiet and seen.state in ("staging", "testing") and seen.state not in shown_states:
+            shown_states.add(seen.state)
             console().print(f"  {seen.state}{reason}", style="dim")
 
-    told: set[str] = set()
+    shown_states: set[str] = set()
     with (
         told_when_interrupted(lambda: _goes_on(session, rollout)),
         activity(f"rolling out {rollout.adapter}@{rollout.number}") as shown,
@@ -195,7 +202,7 @@ def _wait(session: Session, rollout: "Rollout", *, quiet: bool) -> None:
 
 
 def _goes_on(session: Session, rollout: "Rollout") -> str:
-    """What becomes of a rollout that nobody waits for any more, and how it is stopped."""
+    """Says that a rollout goes on without the command, and how to stop it."""
     from patchbay.registry.canary_decisions import CanaryMoves
 
     name, channel = rollout.adapter, rollout.channel
@@ -213,7 +220,7 @@ def _goes_on(session: Session, rollout: "Rollout") -> str:
     )
 
 
-def _said(arrival: "Adoption", *, at_once: bool) -> str:
+def _extent(arrival: "Adoption", *, at_once: bool) -> str:
     if arrival.missing:
         return f", but not yet on {', '.join(arrival.missing)}"
     if not arrival.after_s:
@@ -233,7 +240,8 @@ def _channel(text: str) -> "Channel":
 
 
 def _exact(session: Session, reference: str) -> tuple[str, int]:
-    """A revision that is named by its number: what is done for good should not hang on what a name means now."""
+    """Returns the revision that `reference` names by its number. An irreversible change must not depend on what a name
+    means now."""
     from patchbay.core.errors import ConfigError
 
     revision = session.registry.resolve(reference)

@@ -1,5 +1,7 @@
-"""`list`, `show`, `diff`, `verify`, `audit` and `recommend`: what there is, and how it stands."""
+"""The commands `list`, `show`, `diff`, `verify`, `audit` and `recommend` of `patchbay adapters`, which change
+nothing."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,7 +19,7 @@ _MOST_MODULES = 12
 
 
 def list_adapters(config: Config = None, as_json: AsJson = False) -> None:
-    """Lists every adapter: what its channels mean, and how that stands on the replicas.
+    """Lists all adapters with their channels, and their states on the replicas.
 
     Example: patchbay adapters list
     """
@@ -29,7 +31,7 @@ def list_adapters(config: Config = None, as_json: AsJson = False) -> None:
             return
         rows = [_row(view, reports) for view in views]
         shown = table("", ("adapter", "stable", "canary", "revisions", "on replicas", "kept"), rows)
-        console().print(shown if rows else "There is no adapter yet. Push one: patchbay adapters push --help")
+        console().print(shown if rows else "There are no adapters yet. Push one: patchbay adapters push --help")
 
 
 def show(
@@ -37,7 +39,7 @@ def show(
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
-    """Shows an adapter with its revisions and its history; or one revision, with all that is known of it.
+    """Shows an adapter with its revisions and history, or all details of one revision.
 
     Example: patchbay adapters show sql@3
     """
@@ -51,27 +53,27 @@ def show(
 
 
 def diff(
-    before: Annotated[str, typer.Argument(metavar="NAME@1")],
-    after: Annotated[str, typer.Argument(metavar="NAME@2")],
-    weights: Annotated[bool, typer.Option(help="Compare the weights, too: fetches both.")] = True,
+    before: Annotated[str, typer.Argument(metavar="NAME@1", help="The first revision.")],
+    after: Annotated[str, typer.Argument(metavar="NAME@2", help="The second revision.")],
+    weights: Annotated[bool, typer.Option(help="Compare the weights, too, which fetches both.")] = True,
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
-    """Shows how two revisions differ: in what is recorded, and module by module in what they do to the base's weights.
+    """Shows how two revisions differ: in their records, and module by module in their changes to the base's weights.
 
     Example: patchbay adapters diff sql@1 sql@2
     """
     from patchbay.adapters.compare import diff as compare
 
     with opened(config) as session:
-        one, other = session.registry.resolve(before), session.registry.resolve(after)
-        changes = compare(one, other)
-        distances = _distances(session, one, other) if weights else {}
+        first, second = session.registry.resolve(before), session.registry.resolve(after)
+        changes = compare(first, second)
+        distances = _distances(session, first, second) if weights else {}
         if as_json:
             print_json({"changes": changes, "weight_distance": distances})
             return
         rows = [(change.field, change.before, change.after) for change in changes]
-        console().print(table("", ("", one.name, other.name), rows) if rows else "The records are the same.")
+        console().print(table("", ("", first.name, second.name), rows) if rows else "The records are the same.")
         if distances:
             farthest = sorted(distances.items(), key=lambda item: -item[1])[:_MOST_MODULES]
             title = f"Distance of the weights, the farthest {len(farthest)} of {len(distances)} modules (0: the same)"
@@ -83,7 +85,7 @@ def verify(
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
-    """Reads every stored file of a revision, compares it with its hash, and asks the gate again.
+    """Reads every stored file of a revision, compares it with its hash, and repeats the checks of its push.
 
     Example: patchbay adapters verify sql@3
     """
@@ -109,8 +111,8 @@ def verify(
 
 
 def audit(
-    subject: Annotated[str | None, typer.Option(help="An adapter or a revision.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=10_000)] = 30,
+    subject: Annotated[str | None, typer.Option(help="Only this adapter or revision.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="The most entries to show.")] = 30,
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
@@ -123,12 +125,14 @@ def audit(
         if as_json:
             print_json(entries)
             return
-        rows = [(moment(one.at), one.actor, one.action, one.subject, _details(one.details)) for one in entries]
+        rows = [
+            (moment(entry.at), entry.actor, entry.action, entry.subject, _details(entry.details)) for entry in entries
+        ]
         console().print(table("", ("when", "who", "what", "of", ""), rows))
 
 
 def recommend(config: Config = None, as_json: AsJson = False) -> None:
-    """Says how many slots and places in host memory would have served what was asked of the replicas since their start.
+    """Recommends numbers of slots and of places in host memory, by the requests to the replicas since their start.
 
     Example: patchbay adapters recommend
     """
@@ -140,33 +144,33 @@ def recommend(config: Config = None, as_json: AsJson = False) -> None:
         usages = [RevisionUsage.model_validate(dict(report.usage)) for report in reports]
         slots = min((report.slots for report in reports), default=0)
         places = min((report.cpu for report in reports), default=0)
-        told = advise(usages, slots=slots, places=places)
+        advice = advise(usages, slots=slots, places=places)
         if as_json:
-            print_json({"slots": slots, "places": places, "recommendation": told})
+            print_json({"slots": slots, "places": places, "recommendation": advice})
             return
-        typer.echo(told.words)
-        if told.requests:
-            rows = [("now", slots, places, f"{told.hits_now:.1%}")]
-            rows.append(("recommended", told.max_loras, told.max_cpu_loras, f"{told.hits_then:.1%}"))
+        typer.echo(advice.words)
+        if advice.requests:
+            rows = [("now", slots, places, f"{advice.hits_now:.1%}")]
+            rows.append(("recommended", advice.max_loras, advice.max_cpu_loras, f"{advice.hits_then:.1%}"))
             console().print(table("", ("", "max_loras", "max_cpu_loras", "repeated requests that hit"), rows))
 
 
 def _details(details: Mapping[str, object]) -> str:
-    """The details of an entry, with hashes cut to what tells them apart."""
+    """Formats the details of an entry, with hashes cut to their first characters."""
     shown = {key: str(value)[:12] if key in ("digest", "base") else value for key, value in details.items()}
     return ", ".join(f"{key}: {value}" for key, value in shown.items())
 
 
 def _tell_age(session: Session, reports: Sequence["ReplicaReport"]) -> None:
-    """Says that what replicas hold is as it was, where no router is there to know better."""
+    """Says that the replicas' states are old, where no router is running to know better."""
     if reports and not session.registry.routers(ALIVE_S):
         last = max(report.seen_at for report in reports)
-        tell(f"note: no router lives on this registry; what replicas hold is as last seen, {moment(last)}.")
+        tell(f"note: no router uses this registry now; the states of replicas are as last seen, {moment(last)}.")
 
 
 def _row(view: "AdapterView", reports: Sequence["ReplicaReport"]) -> tuple[object, ...]:
     stable = view.number("stable")
-    standing = [one for one in _placements(view.name, reports) if one.number == stable]
+    standing = [placement for placement in _placements(view.name, reports) if placement.number == stable]
     kept = [word for word, is_so in (("preload", view.settings.preload), ("pin", view.settings.pin)) if is_so]
     return (
         view.name,
@@ -179,16 +183,15 @@ def _row(view: "AdapterView", reports: Sequence["ReplicaReport"]) -> tuple[objec
 
 
 def _standing(placements: Sequence["Placement"]) -> str | None:
-    counts: dict[str, int] = {}
-    for one in placements:
-        counts[one.state] = counts.get(one.state, 0) + 1
-    reasons = {one.reason for one in placements if one.state == "failed" and one.reason}
-    said = ", ".join(f"{state} on {count}" for state, count in sorted(counts.items()))
-    return f"{said}: {min(reasons)}" if reasons else said or None
+    counts = Counter(placement.state for placement in placements)
+    reasons = {placement.reason for placement in placements if placement.state == "failed" and placement.reason}
+    states = ", ".join(f"{state} on {count}" for state, count in sorted(counts.items()))
+    return f"{states}: {min(reasons)}" if reasons else states or None
 
 
 def _placements(name: str, reports: Iterable["ReplicaReport"]) -> list["Placement"]:
-    return [one for report in reports for one in report.placements if one.adapter == name]
+    everywhere = (placement for report in reports for placement in report.placements)
+    return [placement for placement in everywhere if placement.adapter == name]
 
 
 def _show_adapter(session: Session, name: str, *, as_json: bool) -> None:
@@ -203,15 +206,15 @@ def _show_adapter(session: Session, name: str, *, as_json: bool) -> None:
     meant = {record.number: channel for channel, record in view.channels.items() if record.number}
     rows = [
         (
-            one.name,
-            "retired" if one.retired_at else meant.get(one.number, ""),
-            one.draft.digest[:12],
-            one.draft.rank,
-            size(one.draft.size_bytes),
-            moment(one.created_at),
-            _standing([placement for placement in placements if placement.number == one.number]),
+            revision.name,
+            "retired" if revision.retired_at else meant.get(revision.number, ""),
+            revision.draft.digest[:12],
+            revision.draft.rank,
+            size(revision.draft.size_bytes),
+            moment(revision.created_at),
+            _standing([placement for placement in placements if placement.number == revision.number]),
         )
-        for one in revisions
+        for revision in revisions
     ]
     columns = ("revision", "", "digest", "rank", "size", "pushed", "on replicas")
     console().print(table("", columns, rows))
@@ -244,16 +247,16 @@ def _show_revision(session: Session, revision: "Revision", *, as_json: bool) -> 
     console().print(
         table("Files", ("name", "size", "sha256"), [(f.name, size(f.size), f.sha256[:12]) for f in draft.files])
     )
-    rows = [(one.replica, one.state, one.reason or "") for one in placements]
+    rows = [(placement.replica, placement.state, placement.reason or "") for placement in placements]
     console().print(table("Replicas", ("replica", "state", "why"), rows) if rows else "It is on no replica.")
 
 
-def _distances(session: Session, one: "Revision", other: "Revision") -> dict[str, float]:
+def _distances(session: Session, first: "Revision", second: "Revision") -> dict[str, float]:
     from patchbay.adapters.compare import weight_distances
 
     with workdir("diff") as aside, activity("comparing the weights"):
         folders = aside / "1", aside / "2"
-        for revision, folder in zip((one, other), folders, strict=True):
+        for revision, folder in zip((first, second), folders, strict=True):
             session.store.fetch(revision.draft.files, folder)
         return weight_distances(*folders)
 

@@ -1,4 +1,4 @@
-"""What a command says that is ended while it waits for something that goes on without it."""
+"""Interruption of a command by Ctrl-C or SIGTERM, while it waits for something that goes on without it."""
 
 import signal
 import threading
@@ -12,7 +12,7 @@ _ENDS = (signal.SIGINT, signal.SIGTERM)
 
 
 class _Interrupted(BaseException):
-    """SIGINT or SIGTERM came. No error of ours: nothing on the way is to take it for one."""
+    """SIGINT or SIGTERM came. It is not an Exception, so that no handler of errors on the way catches it."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
@@ -21,20 +21,20 @@ class _Interrupted(BaseException):
 
 @contextmanager
 def told_when_interrupted(say: Callable[[], str]) -> Iterator[None]:
-    """Within the block Ctrl-C and SIGTERM end the command with what `say` has to say, and the exit code 130 or 143.
+    """Ends the command on Ctrl-C and SIGTERM within the block, with a message and the exit code 130 or 143.
 
-    Source of the codes: the Bash manual, "Exit Status" (128 and the signal's number).
+    `say`: returns the message. Source of the codes: the Bash manual, "Exit Status" (128 and the signal's number).
     """
 
     def interrupt(number: int, _frame: FrameType | None) -> None:
         for end in _ENDS:
-            # A second one ends it whatever it does.
+            # A second signal ends the command whatever it does.
             signal.signal(end, signal.SIG_DFL)
         raise _Interrupted(number)
 
     before = {}
     if threading.current_thread() is threading.main_thread():
-        # What is ignored (nohup, a shell's '&') stays so.
+        # Signals that are ignored (nohup, a shell's '&') stay ignored.
         before = {
             number: found for number in _ENDS if (found := signal.getsignal(number)) not in (signal.SIG_IGN, None)
         }

@@ -1,4 +1,4 @@
-"""`patchbay keys`: API keys of tenants."""
+"""The command `patchbay keys`: API keys of tenants."""
 
 import re
 from datetime import timedelta
@@ -12,23 +12,24 @@ from patchbay.adapters.commands.session import ALIVE_S, Anyway, AsJson, Config, 
 if TYPE_CHECKING:
     from patchbay.registry.records import KeyRecord, Scope
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="API keys: made, shown once, revoked.")
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Create, rotate and revoke the API keys of tenants.")
 _DURATION = re.compile(r"(?P<count>[1-9]\d{0,5})(?P<unit>[smhd])")
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _Tenant = Annotated[str, typer.Argument(help="The tenant.")]
-_Routes = Annotated[list[str] | None, typer.Option("--route", help="A route that it opens; may be given again.")]
+_Routes = Annotated[list[str] | None, typer.Option("--route", help="A route that it opens. Repeatable.")]
 _Adapters = Annotated[
-    list[str] | None, typer.Option("--adapter", help="An adapter, or the base, that it opens by its bare name.")
+    list[str] | None,
+    typer.Option("--adapter", help="An adapter, or the base, that it opens, by its bare name. Repeatable."),
 ]
 
 
 @app.command("list")
 def list_keys(
-    tenant: Annotated[str | None, typer.Argument(help="Only this tenant's.")] = None,
+    tenant: Annotated[str | None, typer.Argument(help="Only this tenant's keys.")] = None,
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
-    """Shows keys, without what is secret of them.
+    """Lists keys, without their secrets.
 
     Example: patchbay keys list acme
     """
@@ -36,9 +37,9 @@ def list_keys(
         session.check_tenant(tenant)
         found = session.registry.accounts.keys(tenant)
     if as_json:
-        print_json([_shown(one) for one in found])
+        print_json([_shown(key) for key in found])
         return
-    rows = [(one.id, one.tenant, _scope(one), one.note, moment(one.created_at), _state(one)) for one in found]
+    rows = [(key.id, key.tenant, _scope(key), key.note, moment(key.created_at), _state(key)) for key in found]
     console().print(table("", ("id", "tenant", "opens", "note", "since", "state"), rows))
 
 
@@ -47,13 +48,13 @@ def create(  # noqa: PLR0913, PLR0917 - Typer makes an option of each parameter
     tenant: _Tenant,
     route: _Routes = None,
     adapter: _Adapters = None,
-    expires: Annotated[str | None, typer.Option(help="After this it opens nothing: 90d, 12h, 30m.")] = None,
-    note: Annotated[str, typer.Option(help="What it is for.")] = "",
+    expires: Annotated[str | None, typer.Option(help="The time after which it ends: 90d, 12h, 30m.")] = None,
+    note: Annotated[str, typer.Option(help="A note on its purpose.")] = "",
     anyway: Anyway = False,
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
-    """Makes a key and shows it, this once. Without --route and --adapter it opens everything.
+    """Creates a key and prints it, this once. Without --route and --adapter it opens everything.
 
     Example: patchbay keys create acme --route support --expires 90d
     """
@@ -70,19 +71,19 @@ def create(  # noqa: PLR0913, PLR0917 - Typer makes an option of each parameter
         print_json({**_shown(record), "key": made.text})
     else:
         typer.echo(made.text)
-        tell(f"This is the key {made.id} of {tenant}. It is not kept, and will not be shown again.")
+        tell(f"This is the key {made.id} of {tenant}. It is not stored, and will not be shown again.")
         if not alive:
-            tell("note: no router lives on this registry now; a 'patchbay router' needs 'registry' in its file.")
+            tell("note: no router uses this registry now; a 'patchbay router' needs 'registry' in its file.")
 
 
 @app.command("rotate")
 def rotate(
     key: Annotated[str, typer.Argument(help="The id of the key to replace.")],
-    overlap: Annotated[str, typer.Option(help="How long the old one goes on opening: 24h.")] = "24h",
+    overlap: Annotated[str, typer.Option(help="How long the old key stays valid: 24h.")] = "24h",
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
-    """Makes a key that opens what another does, which ends after the overlap.
+    """Creates a key that opens the same as another, which ends after the overlap.
 
     Example: patchbay keys rotate k3jz5m2qa7bd --overlap 24h
     """
@@ -91,7 +92,7 @@ def rotate(
     with opened(config) as session:
         accounts, length = session.registry.accounts, _duration(overlap)
         known = accounts.keys()
-        old = next((one for one in known if one.id == key and one.revoked_at is None), None)
+        old = next((known_key for known_key in known if known_key.id == key and known_key.revoked_at is None), None)
         if old is None:
             raise NotFound(f"There is no live key '{key[:40]}'.", hint="patchbay keys list")
         made, record = accounts.create_key(old.tenant, old.scope, actor=session.actor, note=old.note)
@@ -105,11 +106,11 @@ def rotate(
 
 @app.command("revoke")
 def revoke(
-    key: Annotated[str, typer.Argument(help="Its id.")],
+    key: Annotated[str, typer.Argument(help="The key's id.")],
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
-    """Ends a key, on every router within two seconds.
+    """Revokes a key, on every router within two seconds.
 
     Example: patchbay keys revoke k3jz5m2qa7bd
     """
@@ -118,17 +119,17 @@ def revoke(
     if as_json:
         print_json(_shown(gone))
     else:
-        typer.echo(f"{key} of {gone.tenant} opens nothing any more.")
+        typer.echo(f"{key} of {gone.tenant} is revoked.")
 
 
 def _check_names(session: Session, scope: "Scope") -> None:
-    """Raises NotFound for a route or an adapter that is nowhere known; says so where nobody can tell."""
+    """Raises NotFound for an unknown route or adapter. Says so where it cannot be checked."""
     from patchbay.adapters.server_file import require
 
-    names, registry, hint = session.names, session.registry, "Say --anyway where it is to come."
+    names, registry, hint = session.names, session.registry, "Use --anyway if you will add it later."
     for route in scope.routes or ():
         if names is None:
-            tell(f"note: without a configuration at hand (-c FILE) nobody can tell whether there is a route '{route}'.")
+            tell(f"note: the route '{route}' was not checked, as no configuration was given (-c FILE).")
         else:
             require("route", route, names.routes, where=f"in {names.file}", hint=hint)
     pushed = {view.name for view in registry.adapters()} | {base.name for base in registry.bases()}
@@ -137,7 +138,7 @@ def _check_names(session: Session, scope: "Scope") -> None:
         if known:
             require("adapter or base", adapter, known, where="in the registry", hint=hint)
         else:
-            tell(f"note: the registry has no adapter yet, so nobody can tell whether '{adapter}' is one.")
+            tell(f"note: the adapter '{adapter}' was not checked, as the registry has no adapters yet.")
 
 
 def _duration(text: str) -> timedelta:
@@ -145,12 +146,12 @@ def _duration(text: str) -> timedelta:
 
     match = _DURATION.fullmatch(text)
     if match is None:
-        raise ConfigError(f"'{text}' is no length of time: write it as 90d, 12h, 30m or 45s.")
+        raise ConfigError(f"'{text}' is not a length of time: write it as 90d, 12h, 30m or 45s.")
     return timedelta(seconds=int(match["count"]) * _UNITS[match["unit"]])
 
 
 def _scope(key: "KeyRecord") -> str:
-    named = [*(f"route {one}" for one in key.scope.routes or ()), *(key.scope.adapters or ())]
+    named = [*(f"route {route}" for route in key.scope.routes or ()), *(key.scope.adapters or ())]
     return ", ".join(named) or "everything"
 
 

@@ -1,4 +1,4 @@
-"""How the commands say things: JSON for programs, tables for people, what is under way on standard error."""
+"""Output of the commands: JSON for programs, tables for people, progress on standard error."""
 
 import json
 import sys
@@ -14,12 +14,12 @@ _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
 def print_json(value: Any) -> None:
-    """Prints `value`, records and all, as one JSON document."""
+    """Prints `value`, with all records in it, as one JSON document."""
     sys.stdout.write(json.dumps(_plain(value), indent=2, ensure_ascii=False) + "\n")
 
 
 def print_json_line(value: Any) -> None:
-    """Prints `value` as one JSON document on one line, at once: one of many, for whoever reads them as they come."""
+    """Prints `value` as one JSON document on one line, at once, for programs that read a series of them."""
     sys.stdout.write(json.dumps(_plain(value), ensure_ascii=False) + "\n")
     sys.stdout.flush()
 
@@ -33,14 +33,14 @@ def _plain(value: Any) -> Any:
 
 
 def console() -> "Console":
-    """Standard output, as wide as it is, at least 100 columns where nobody looks."""
+    """Returns the console of standard output: as wide as the terminal, and at least 100 columns off a terminal."""
     from rich.console import Console
 
     return Console(width=None if sys.stdout.isatty() else 100, highlight=False, soft_wrap=False)
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> "RenderableType":
-    """A table; what is None is shown as a dash."""
+    """Makes a table. None is shown as a dash."""
     from rich import box
     from rich.console import Group
     from rich.table import Table
@@ -55,7 +55,7 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) 
 
 
 def facts(values: Mapping[str, object]) -> "RenderableType":
-    """Names and values, one a line, without those that are empty."""
+    """Makes a list of names and values, one a line, without empty values."""
     from rich.table import Table
 
     made = Table(box=None, show_header=False, pad_edge=False)
@@ -68,7 +68,7 @@ def facts(values: Mapping[str, object]) -> "RenderableType":
 
 
 def size(count: int) -> str:
-    """`count` bytes, in the unit that suits."""
+    """Formats `count` bytes, in the unit that suits."""
     value = float(count)
     for unit in _UNITS:
         if value < 1024 or unit == _UNITS[-1]:
@@ -78,13 +78,13 @@ def size(count: int) -> str:
 
 
 def moment(at: datetime | None) -> str | None:
-    """A time in this machine's zone, to the minute."""
+    """Formats a time in this machine's time zone, to the minute."""
     return at.astimezone().strftime("%Y-%m-%d %H:%M") if at else None
 
 
 @contextmanager
 def activity(what: str) -> Iterator["Activity"]:
-    """Shows on standard error, where that is a terminal, that something is under way."""
+    """Shows on standard error, where that is a terminal, that something is under way. `what`: its name."""
     from rich.console import Console
 
     shown = Console(stderr=True, highlight=False)
@@ -93,11 +93,11 @@ def activity(what: str) -> Iterator["Activity"]:
 
 
 class Activity:
-    """What is under way; `tell` says what of it."""
+    """Shows the step of an activity."""
 
     def __init__(self, update: Any) -> None:
         self._update = update
 
     def tell(self, what: str) -> None:
-        """Shows the step that has begun."""
+        """Shows that the step `what` has begun."""
         self._update(what)

@@ -1,4 +1,4 @@
-"""`push`, `merge` and `sign`: how revisions come to be."""
+"""The commands `push`, `merge` and `sign` of `patchbay adapters`: make revisions."""
 
 from datetime import datetime
 from pathlib import Path
@@ -14,22 +14,24 @@ if TYPE_CHECKING:
     from patchbay.adapters.publish import Pushed, PushRequest
     from patchbay.registry.records import AdapterSettings, Provenance
 
-_Name = Annotated[str, typer.Option("--name", "-n", help="The adapter's name: what clients call it.")]
+_Name = Annotated[str, typer.Option("--name", "-n", help="The adapter's name, which clients use.")]
 _Note = Annotated[str | None, typer.Option("--note", help="A note, kept with the revision.")]
-_Base = Annotated[Path | None, typer.Option("--base", help="The base model's folder that it must fit.")]
+_Base = Annotated[Path | None, typer.Option("--base", help="The folder of the base model that it must fit.")]
 
 
 def push(  # noqa: PLR0913, PLR0917 - Typer makes an option of each parameter
     source: Annotated[str, typer.Argument(help="A folder, a .tar.gz or .zip, or hf://, oci://, s3://, https://…")],
     name: _Name,
     note: _Note = None,
-    owner: Annotated[str | None, typer.Option(help="Who answers for it.")] = None,
+    owner: Annotated[str | None, typer.Option(help="The person or team that answers for it.")] = None,
     licence: Annotated[str | None, typer.Option(help="An SPDX identifier, such as Apache-2.0.")] = None,
-    tag: Annotated[list[str] | None, typer.Option(help="A tag. Can be repeated.")] = None,
-    data_hash: Annotated[str | None, typer.Option(help="The hash of what it was trained on.")] = None,
-    commit: Annotated[str | None, typer.Option(help="The commit of the code that trained it.")] = None,
+    tag: Annotated[list[str] | None, typer.Option(help="A tag. Repeatable.")] = None,
+    data_hash: Annotated[str | None, typer.Option(help="The hash of its training data.")] = None,
+    commit: Annotated[str | None, typer.Option(help="The commit of its training code.")] = None,
     evaluation: Annotated[list[str] | None, typer.Option(metavar="NAME=NUMBER", help="A score. Repeatable.")] = None,
-    expires: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="No promotion after this day.")] = None,
+    expires: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="The last day on which it may be promoted.")
+    ] = None,
     base: _Base = None,
     preload: Annotated[bool | None, typer.Option(help="Load it before its first request.")] = None,
     pin: Annotated[bool | None, typer.Option(help="Evict it last.")] = None,
@@ -37,8 +39,8 @@ def push(  # noqa: PLR0913, PLR0917 - Typer makes an option of each parameter
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
-    """Makes a revision of an adapter: fetched, checked against the base model, stored, numbered. The same bytes again
-    are the same revision.
+    """Makes a revision of an adapter: fetches it, checks it against the base model, and stores it under a number. The
+    same bytes again are the same revision.
 
     Example: patchbay adapters push ./my-lora --name sql --note "trained on last week's tickets" --promote
     """
@@ -68,18 +70,18 @@ def push(  # noqa: PLR0913, PLR0917 - Typer makes an option of each parameter
 
 def merge(  # noqa: PLR0913, PLR0917 - Typer makes an option of each parameter
     references: Annotated[list[str], typer.Argument(metavar="NAME@R…", help="The revisions to merge.")],
-    weights: Annotated[str, typer.Option(help="One number for each, with commas: 0.7,0.3")],
+    weights: Annotated[str, typer.Option(help="One number for each revision, with commas: 0.7,0.3")],
     name: _Name,
     method: Annotated[str, typer.Option(help="linear, ties, dare_linear, dare_ties or cat.")] = "cat",
-    density: Annotated[float, typer.Option(min=0.0, max=1.0, help="For TIES and DARE: the share that is kept.")] = 0.5,
-    seed: Annotated[int, typer.Option(help="For DARE: the same seed gives the same bytes.")] = 0,
+    density: Annotated[float, typer.Option(min=0.0, max=1.0, help="For TIES and DARE: the share to keep.")] = 0.5,
+    seed: Annotated[int, typer.Option(help="For DARE: the seed. The same seed gives the same bytes.")] = 0,
     note: _Note = None,
     base: _Base = None,
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
-    """Makes one adapter of several, as PEFT's weighted merge does; the result is a revision like any other. `cat` is
-    exact, and its rank is the sum of theirs.
+    """Merges several revisions into one adapter, as PEFT's weighted merge does. The result is a revision like any
+    other. The method `cat` is exact, and its rank is the sum of theirs.
 
     Example: patchbay adapters merge sql@3 style@1 --weights 0.8,0.2 --name sql-polite
     """
@@ -92,10 +94,10 @@ def merge(  # noqa: PLR0913, PLR0917 - Typer makes an option of each parameter
 
 def sign(
     folder: Annotated[Path, typer.Argument(help="The adapter's folder.", exists=True, file_okay=False)],
-    key: Annotated[Path, typer.Option(help="The private key: a PEM file, elliptic curve.", exists=True)],
+    key: Annotated[Path, typer.Option(help="The private key: a PEM file with an elliptic curve.", exists=True)],
     as_json: AsJson = False,
 ) -> None:
-    """Signs the adapter in a folder (OpenSSF model signing): `model.sig` appears beside its files.
+    """Signs the adapter in a folder (OpenSSF model signing): writes `model.sig` beside its files.
 
     Example: patchbay adapters sign ./my-lora --key signing.pem
     """
@@ -148,7 +150,7 @@ def _show(pushed: "Pushed", *, as_json: bool) -> None:
         print_json({"revision": revision, "created": pushed.created, "stored": pushed.stored})
         return
     draft = revision.draft
-    what = "is new" if pushed.created else "was there already, with just these bytes"
+    what = "is new" if pushed.created else "exists already, with the same bytes"
     console().print(
         f"[bold]{revision.name}[/bold] {what}: digest {draft.digest[:12]}, rank {draft.rank}, {size(draft.size_bytes)},"
         f" for the base model {(draft.base or 'any')[:12]}"
@@ -200,7 +202,7 @@ def _method(text: str) -> "Method":
 
 
 def provenance_facts(provenance: "Provenance") -> dict[str, object]:
-    """What is known of where a revision comes from, for people."""
+    """Returns the origin of a revision, as names and values for people."""
     from patchbay.adapters.commands.output import moment
 
     return {

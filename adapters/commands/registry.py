@@ -1,4 +1,4 @@
-"""`patchbay registry`: the registry's database itself."""
+"""The command `patchbay registry`: maintenance of the registry's database."""
 
 from typing import Annotated
 
@@ -11,15 +11,17 @@ app = typer.Typer(no_args_is_help=True, add_completion=False)
 
 @app.callback()
 def registry() -> None:
-    """The registry's database."""
+    """Maintain the registry's database."""
 
 
 @app.command("migrate")
 def migrate(
-    new: Annotated[bool, typer.Option("--new", help="Make a new, empty registry where one was and is gone.")] = False,
+    new: Annotated[
+        bool, typer.Option("--new", help="Create an empty registry even if one existed and is gone.")
+    ] = False,
     config: Config = None,
 ) -> None:
-    """Makes the registry's tables, or brings them up to date, as every router and command does when it begins.
+    """Creates the registry's tables, or brings them up to date, as every router and command does at its start.
 
     Example: PATCHBAY_REGISTRY=postgresql://patchbay@db.internal/patchbay patchbay registry migrate
     """

@@ -1,4 +1,4 @@
-"""`patchbay replicas`: which replicas the routers of a registry are to use."""
+"""The command `patchbay replicas`: the list of replicas that routers read from the registry."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,14 +11,16 @@ if TYPE_CHECKING:
     from patchbay.registry.records import ReplicaAddress
 
 app = typer.Typer(
-    no_args_is_help=True, add_completion=False, help="Replicas that routers with `replicas: [registry]` use."
+    no_args_is_help=True,
+    add_completion=False,
+    help="Manage the replicas of routers that look them up in the registry (`url: registry`).",
 )
-_Name = Annotated[str, typer.Argument(help="What headers, metrics and logs call it.")]
+_Name = Annotated[str, typer.Argument(help="Its name in headers, metrics and logs.")]
 
 
 @app.command("list")
 def list_replicas(config: Config = None, as_json: AsJson = False) -> None:
-    """Shows the replicas in the registry.
+    """Lists the replicas in the registry.
 
     Example: patchbay replicas list
     """
@@ -27,18 +29,21 @@ def list_replicas(config: Config = None, as_json: AsJson = False) -> None:
     if as_json:
         print_json(found)
         return
-    rows = [(one.name, one.url, one.added_by, one.added_at.isoformat(timespec="seconds")) for one in found]
+    rows = [
+        (replica.name, replica.url, replica.added_by, replica.added_at.isoformat(timespec="seconds"))
+        for replica in found
+    ]
     console().print(table("", ("name", "url", "added by", "added at"), rows))
 
 
 @app.command("add")
 def add(
     name: _Name,
-    url: Annotated[str, typer.Argument(help="Where it listens: http://HOST:PORT.")],
+    url: Annotated[str, typer.Argument(help="Its address: http://HOST:PORT.")],
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
-    """Has routers use a replica, within seconds. One of that name goes over to the new address.
+    """Has routers use a replica, within seconds. A replica of the same name moves to the new address.
 
     Example: patchbay replicas add gpu-3 http://10.0.0.7:9001
     """
@@ -49,13 +54,13 @@ def add(
 
 @app.command("remove")
 def remove(name: _Name, config: Config = None, as_json: AsJson = False) -> None:
-    """Has routers give a replica no more requests. What it is answering, it answers to the end.
+    """Has routers send a replica no new requests. It finishes those that it has.
 
     Example: patchbay replicas remove gpu-3
     """
     with opened(config) as session:
         gone = session.registry.remove_replica(name, actor=session.actor)
-    _tell(gone, f"{name} is not used any more.", as_json=as_json)
+    _tell(gone, f"{name} gets no new requests.", as_json=as_json)
 
 
 def _tell(replica: "ReplicaAddress", text: str, *, as_json: bool) -> None:

@@ -1,4 +1,4 @@
-"""What every command works on: the registry, the store, and who it is that asks."""
+"""The session of a command: the registry, the artifact store, and the person who works on them."""
 
 import getpass
 import os
@@ -24,19 +24,23 @@ DEFAULT_FILE = Path("patchbay.yaml")
 # A router gives a sign of life every two seconds.
 ALIVE_S = 15.0
 Config = Annotated[
-    Path | None, typer.Option("--config", "-c", help="The servers' patchbay.yaml; by default the one that is here.")
+    Path | None,
+    typer.Option("--config", "-c", help="The servers' configuration. Default: ./patchbay.yaml, if it exists."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on standard output.")]
 Anyway = Annotated[
-    bool, typer.Option("--anyway", help="Also where nothing of that name is known: it is to come, or elsewhere.")
+    bool, typer.Option("--anyway", help="Accept unknown names, which are added later, or known elsewhere.")
 ]
 Why = Annotated[str | None, typer.Option("--why", help="The reason, for the audit.")]
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """The registry with everything around it. `actor`: what the audit calls who works here; `names`: those in the
-    servers' file, None where none is at hand."""
+    """Gives a command the registry with everything around it.
+
+    `config`: the registry's; `defaults`: of pushes; `actor`: the person's name in the audit; `names`: names in the
+    servers' configuration, None where no file was found.
+    """
 
     config: "RegistryConfig"
     defaults: "PushDefaults"
@@ -53,14 +57,14 @@ class Session:
 
     @property
     def publisher(self) -> "Publisher":
-        """What pushes."""
+        """The publisher, which pushes."""
         from patchbay.adapters.publish import Publisher
 
         return Publisher(self.registry, self.store, self.config, max_rank=self.defaults.max_rank)
 
     @property
     def lifecycle(self) -> "Lifecycle":
-        """What moves channels."""
+        """The lifecycle, which moves channels."""
         from patchbay.adapters.lifecycle import Lifecycle
 
         return Lifecycle(self.registry)
@@ -75,7 +79,8 @@ class Session:
             require("tenant", name, known, where="in the registry", hint="patchbay tenants list")
 
     def base(self, folder: Path | None) -> "BaseLayout | None":
-        """The base model in `folder`, else in the configuration's, where that is a folder."""
+        """Returns the layout of the base model in `folder`, or else in the configuration's, None where that is no
+        folder."""
         from patchbay.adapters.publish import register_folder_base
 
         model = str(folder) if folder else self.defaults.model
@@ -87,8 +92,11 @@ class Session:
 
 @contextmanager
 def opened(file: Path | None, *, anew: bool = False) -> Iterator[Session]:
-    """The desk that `file` describes, or ./patchbay.yaml where that is there, or the defaults. `anew`: a new, empty
-    registry may be made where one was. Errors end the command with one line and the exit code that goes with them."""
+    """Opens a session by `file`, or by ./patchbay.yaml where that exists, or by the defaults.
+
+    `anew`: whether an empty registry may be created where one existed. Errors end the command with one line and their
+    exit code.
+    """
     from patchbay.registry.registry import Registry
 
     with (
@@ -100,7 +108,7 @@ def opened(file: Path | None, *, anew: bool = False) -> Iterator[Session]:
 
 @contextmanager
 def configured(file: Path | None) -> Iterator[tuple["RegistryConfig", "PushDefaults"]]:
-    """The same configuration, without opening the registry. Errors end the command in the same way."""
+    """Yields the same configuration, without opening the registry. Errors end the command in the same way."""
     from patchbay.adapters.config import load_registry_config
     from patchbay.core.errors import PatchbayError, fail
 
@@ -111,7 +119,7 @@ def configured(file: Path | None) -> Iterator[tuple["RegistryConfig", "PushDefau
 
 
 def tell(text: str) -> None:
-    """Says something beside what was asked for, on standard error."""
+    """Prints a remark on standard error."""
     typer.echo(text, err=True)
 
 
@@ -127,5 +135,5 @@ def _names(file: Path | None) -> "FileNames | None":
 
 
 def actor() -> str:
-    """What the audit calls whoever works here."""
+    """Returns the name of the person, or program, for the audit."""
     return os.environ.get("PATCHBAY_ACTOR") or f"{getpass.getuser()}@{socket.gethostname()}"

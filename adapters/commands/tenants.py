@@ -1,4 +1,4 @@
-"""`patchbay tenants`: who uses the machine, and how much of it they may."""
+"""The command `patchbay tenants`: tenants, their tiers and limits."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,33 +11,39 @@ if TYPE_CHECKING:
     from patchbay.core.tenancy import Limits
     from patchbay.registry.records import TenantRecord
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Tenants: who they are and what they may use.")
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Create tenants, and change their tiers and limits.")
 _Name = Annotated[str, typer.Argument(help="The tenant.")]
-_Tier = Annotated[str | None, typer.Option(help="A tier under `tiers` in the configuration.")]
+_Tier = Annotated[str | None, typer.Option(help="The name of a tier under `tiers` in the configuration.")]
 _Limit = Annotated[
     list[str] | None,
     typer.Option(
         "--limit",
         help="NAME=NUMBER: requests_per_minute, tokens_per_minute, concurrent, tokens_per_day or money_per_day; "
-        "NAME= for the tier's own. May be given several times.",
+        "NAME= for the tier's own. Repeatable.",
     ),
 ]
 
 
 @app.command("list")
 def list_tenants(config: Config = None, as_json: AsJson = False) -> None:
-    """Shows every tenant.
+    """Lists all tenants.
 
     Example: patchbay tenants list
     """
     with opened(config) as session:
         found = session.registry.accounts.tenants()
     if as_json:
-        print_json([_shown(one) for one in found])
+        print_json([_shown(tenant) for tenant in found])
         return
     rows = [
-        (one.name, one.tier, _limits(one.limits), "disabled" if one.disabled else "", moment(one.created_at))
-        for one in found
+        (
+            tenant.name,
+            tenant.tier,
+            _limits(tenant.limits),
+            "disabled" if tenant.disabled else "",
+            moment(tenant.created_at),
+        )
+        for tenant in found
     ]
     console().print(table("", ("name", "tier", "own limits", "", "since"), rows))
 
@@ -51,7 +57,7 @@ def create(
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
-    """Makes a tenant. Its keys are made by `patchbay keys create`.
+    """Creates a tenant. `patchbay keys create` makes its keys.
 
     Example: patchbay tenants create acme --tier pro --limit tokens_per_minute=50000
     """
@@ -78,7 +84,7 @@ def change(
     from patchbay.core.errors import NotFound
 
     with opened(config) as session:
-        before = next((one for one in session.registry.accounts.tenants() if one.name == name), None)
+        before = next((tenant for tenant in session.registry.accounts.tenants() if tenant.name == name), None)
         if before is None:
             raise NotFound(f"There is no tenant called '{name[:80]}'.", hint="patchbay tenants list")
         limits = _changed(before.limits, limit) if limit else None
@@ -100,7 +106,7 @@ def disable(name: _Name, config: Config = None, as_json: AsJson = False) -> None
 
 @app.command("enable")
 def enable(name: _Name, config: Config = None, as_json: AsJson = False) -> None:
-    """Lets a tenant's keys open again.
+    """Makes a disabled tenant's keys valid again.
 
     Example: patchbay tenants enable acme
     """
@@ -110,7 +116,7 @@ def enable(name: _Name, config: Config = None, as_json: AsJson = False) -> None:
 
 
 def _check_tier(session: Session, tier: str | None, *, anyway: bool) -> None:
-    """Raises NotFound for a tier that the servers' file does not have; says so where there is no file to ask."""
+    """Raises NotFound for a tier that the servers' configuration does not have. Says so where it cannot be checked."""
     from patchbay.adapters.server_file import require
     from patchbay.core.tenancy import DEFAULT_TIER
 
@@ -118,16 +124,16 @@ def _check_tier(session: Session, tier: str | None, *, anyway: bool) -> None:
         return
     if session.names is None:
         tell(
-            f"note: without a configuration at hand (-c FILE) nobody can tell whether there is a tier '{tier}': "
-            "routers refuse all requests of a tenant whose tier is not under 'tiers' in theirs."
+            f"note: the tier '{tier}' was not checked, as no configuration was given (-c FILE). Routers refuse all "
+            "requests of a tenant whose tier is not under 'tiers' in their configuration."
         )
         return
-    hint = "Add it there and reload first, or say --anyway."
+    hint = "Add it there and reload first, or use --anyway."
     require("tier", tier, session.names.tiers, where=f"under 'tiers' in {session.names.file}", hint=hint)
 
 
 def _changed(before: "Limits | None", given: list[str]) -> "Limits":
-    """`before` with what is `given`. Raises ConfigError where that is not NAME=NUMBER."""
+    """Returns the limits `before`, changed by `given`. Raises ConfigError where that is not NAME=NUMBER."""
     from patchbay.core.errors import ConfigError
     from patchbay.core.settings import parse_settings
     from patchbay.core.tenancy import Limits
@@ -139,13 +145,13 @@ def _changed(before: "Limits | None", given: list[str]) -> "Limits":
             raise ConfigError(f"--limit {text}: write it as NAME=NUMBER, such as tokens_per_minute=50000.")
         values.pop(name, None)
         if value or name not in Limits.model_fields:
-            # Text: pydantic makes a number of it, or says why not.
+            # As text: pydantic makes a number of it, or says why not.
             values[name] = value
     return parse_settings(Limits, values, source="--limit")
 
 
 def _limits(limits: "Limits") -> str:
-    # As they are typed: no 2e+06.
+    # In the form in which people type them: no 2e+06.
     return ", ".join(f"{name}={value:.15g}" for name, value in limits if value is not None) or "-"
 
 

@@ -1,4 +1,4 @@
-"""`patchbay usage`: who used how much of what."""
+"""The command `patchbay usage`: requests, tokens and cost of tenants."""
 
 import csv
 import sys
@@ -27,9 +27,9 @@ _KEYS = {
 
 
 def usage(
-    tenant: Annotated[str | None, typer.Argument(help="Only this tenant's.")] = None,
-    days: Annotated[float, typer.Option(min=0, help="How far back.")] = 30,
-    by: Annotated[Literal["tenant", "route", "model", "hour"], typer.Option(help="How fine.")] = "model",
+    tenant: Annotated[str | None, typer.Argument(help="Only this tenant's usage.")] = None,
+    days: Annotated[float, typer.Option(min=0, help="Days to look back.")] = 30,
+    by: Annotated[Literal["tenant", "route", "model", "hour"], typer.Option(help="Sum up by this.")] = "model",
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
     config: Config = None,
     as_json: AsJson = False,
@@ -50,7 +50,7 @@ def usage(
     elif as_csv:
         csv.writer(sys.stdout).writerows([columns, *((*row[:-1], plain(row[-1])) for row in found)])
     else:
-        console().print(table("", [one.replace("_", " ") for one in columns], [_pretty(row) for row in found]))
+        console().print(table("", [column.replace("_", " ") for column in columns], [_pretty(row) for row in found]))
 
 
 def _summed(rows: Iterable["UsageRow"], keys: tuple[str, ...]) -> list[tuple[Any, ...]]:
@@ -64,4 +64,5 @@ def _summed(rows: Iterable["UsageRow"], keys: tuple[str, ...]) -> list[tuple[Any
 
 def _pretty(row: tuple[Any, ...]) -> list[str]:
     *counts, billionths = row
-    return [*(f"{one:,}" if isinstance(one, int) else str(one) for one in counts), f"{decimal(billionths):,.4f}"]
+    shown = (f"{count:,}" if isinstance(count, int) else str(count) for count in counts)
+    return [*shown, f"{decimal(billionths):,.4f}"]

@@ -22,7 +22,7 @@ DEFAULT_URL = "http://127.0.0.1:8080"
 CONCURRENCY = 16
 
 app = typer.Typer(
-    help="The demo's models: a small int4 base and six adapters, made and not downloaded.",
+    help="Make, serve and score the demo's models: a small int4 base and six adapters, made and not downloaded.",
     no_args_is_help=True,
 )
 
@@ -48,15 +48,17 @@ def reporting(silent: bool) -> Iterator[ProgressSink]:
 @app.command()
 def build(
     folder: Annotated[
-        Path | None, typer.Option("--data-dir", help="Where to put them. Default: Patchbay's data directory.")
+        Path | None, typer.Option("--data-dir", help="The folder for them. Default: Patchbay's data directory.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Another seed than the default trains other models.")] = SHIPPED_SEED,
+    seed: Annotated[
+        int, typer.Option(help="The seed. Another one than the default trains other models.")
+    ] = SHIPPED_SEED,
     train: Annotated[
         bool, typer.Option("--train", help="Train from scratch instead of copying the shipped models (minutes).")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Put the demo's models into the data directory.
+    """Puts the demo's models into the data directory.
 
     Example: patchbay demo build --data-dir ./data
     """
@@ -69,14 +71,14 @@ def build(
 def score(
     url: Annotated[str, typer.Option(help="An OpenAI-compatible server that serves the demo's models.")] = DEFAULT_URL,
     api_key: Annotated[str | None, typer.Option(envvar="PATCHBAY_API_KEY", help="The server's API key.")] = None,
-    examples: Annotated[int, typer.Option(min=1, help="Held-out examples a task.")] = 100,
+    examples: Annotated[int, typer.Option(min=1, help="Held-out examples per task.")] = 100,
     base_model: Annotated[str, typer.Option(help="The name under which the base is served.")] = BASE_MODEL,
     record: Annotated[
         Path | None, typer.Option(help="Also note the scores in the manifest of this folder of models.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Score the base and every adapter on held-out examples; exit code 0 only if all targets are met.
+    """Scores the base and every adapter on held-out examples. Exit code 1: a target is missed.
 
     Example: patchbay demo score --url http://127.0.0.1:8080 --examples 100
     """

@@ -17,7 +17,7 @@ import psutil
 from loadtests.attack.sending import Addresses
 from patchbay.core.errors import PatchbayError
 
-# What a client has gone away from is ended at once; what is legal and long has ended by then.
+# Requests of clients that have gone are ended at once; long ones that are legal have ended by then.
 _SETTLE_S, _LOOK_S, _QUIET_LOOKS = 60.0, 1.0, 3
 _HELD = re.compile(r"^patchbay_router_event_loop_held_total (\S+)$", re.MULTILINE)
 
@@ -66,7 +66,7 @@ async def turns_held(session: aiohttp.ClientSession, addresses: Addresses) -> in
 
 
 def held_in(metrics: str) -> int:
-    """That count in the text of the router's metrics. Raises PatchbayError where it has none."""
+    """Returns that count from the text of the router's metrics. Raises PatchbayError where it has none."""
     found = _HELD.search(metrics)
     if found is None:
         raise PatchbayError("The router's metrics do not say how often its event loop was held.")

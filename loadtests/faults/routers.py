@@ -21,7 +21,7 @@ from loadtests.servers import free_port
 from patchbay.core.errors import StartError
 
 ADMIN_TOKEN = "faults-admin-token"  # noqa: S105 - of servers on loopback that end with this run
-# What it is allowed for ending: to finish what runs, and then to have ended.
+# The time that a router has for its end: to finish requests, and then to stop.
 DRAIN_S, END_S = 8.0, 8.0
 _SLACK_S = 8.0
 ENDS_WITHIN_S = DRAIN_S + END_S + _SLACK_S
@@ -35,8 +35,8 @@ _TIMEOUT = aiohttp.ClientTimeout(5)
 class Way:
     """The way in which a router is started, where it differs from the default.
 
-    `files`: how many file descriptors it may have; `env`: more variables; `unread`: whether its standard error is a
-    pipe that nobody reads; `arguments`: more of them.
+    `files`: its limit of file descriptors; `env`: more variables; `unread`: whether its standard error is a pipe that
+    nobody reads; `arguments`: more command-line arguments.
     """
 
     files: int | None = None
@@ -75,23 +75,23 @@ class RouterProcess:
 
     @property
     def url(self) -> str:
-        """Its public port."""
+        """The address of its public port."""
         return f"http://127.0.0.1:{self.port}"
 
     @property
     def running(self) -> bool:
-        """Whether there is a process of it."""
+        """Whether its process is running."""
         return self._process is not None and self._process.poll() is None
 
     @property
     def means(self) -> psutil.Process:
-        """Its process, to take away what it may use. Raises StartError where it does not run."""
+        """Its process, for limits on its resources. Raises StartError where it does not run."""
         if self._process is None or not self.running:
             raise StartError(f"{self.name} does not run.")
         return psutil.Process(self._process.pid)
 
     def start(self, way: Way | None = None) -> None:
-        """Starts it, as usual or in that way."""
+        """Starts the process, as usual or in that `way`."""
         way = way or Way()
         command = [sys.executable, "-m", "patchbay.router", "--config", str(self.file), *way.arguments]
         self.life += 1
@@ -107,7 +107,7 @@ class RouterProcess:
             self.means.rlimit(resource.RLIMIT_NOFILE, (way.files, way.files))
 
     async def ready(self, within_s: float = _READY_S) -> bool:
-        """Whether it is ready within that time."""
+        """Whether it becomes ready within that time."""
         end_s = time.monotonic() + within_s
         async with aiohttp.ClientSession(timeout=_TIMEOUT) as session:
             while time.monotonic() < end_s and self.running:
@@ -119,7 +119,7 @@ class RouterProcess:
         return False
 
     async def metric(self, name: str) -> float | None:
-        """The sum of a metric over its labels, None where it does not tell."""
+        """Returns the sum of a metric over its labels, None where the router does not answer."""
         shown = {"authorization": f"Bearer {ADMIN_TOKEN}"}
         try:
             url = f"http://127.0.0.1:{self.admin_port}/metrics"
@@ -130,14 +130,14 @@ class RouterProcess:
         return sum(float(line.split()[-1]) for line in lines if line.startswith((f"{name} ", f"{name}{{")))
 
     def successor(self) -> "RouterProcess":
-        """Another one for the same public port, which is not started yet."""
+        """Returns another router for the same public port, which is not started yet."""
         made = RouterProcess(f"{self.name}.{self.life}", self.file.parent, self._config, self.ends)
         made.port = self.port
         made._write()
         return made
 
     def take_place_of(self, other: "RouterProcess") -> None:
-        """Goes on under the name of `other`, which has ended, in what is counted."""
+        """Takes the name of `other`, which has ended, so that counts go on under it."""
         self.name, self.life = other.name, other.life + 1
 
     def _write(self) -> None:
@@ -147,11 +147,11 @@ class RouterProcess:
         self.file.write_text(self.good, encoding="utf-8")
 
     def hang_up(self) -> None:
-        """Asks it to read its configuration anew (SIGHUP)."""
+        """Asks it to reload its configuration (SIGHUP)."""
         self.means.send_signal(signal.SIGHUP)
 
     async def end(self) -> Ended:
-        """Asks it to end (SIGTERM), and kills it where it takes longer than it may."""
+        """Asks it to end (SIGTERM), and kills it after `ENDS_WITHIN_S` seconds."""
         begun, process = time.monotonic(), self._process
         if process is None or process.poll() is not None:
             return Ended(self.name, process.returncode if process else 0, 0.0)
@@ -167,7 +167,7 @@ class RouterProcess:
         return ended
 
     def kill(self) -> None:
-        """Ends it at once (SIGKILL)."""
+        """Kills it (SIGKILL)."""
         if self._process is not None and self.running:
             self._process.kill()
             self._process.wait()

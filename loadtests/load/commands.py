@@ -17,23 +17,21 @@ if TYPE_CHECKING:
     from loadtests.load.scenario import Scenario
     from loadtests.load.stack import Target
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Put load on a Patchbay, and judge what came of it.")
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Put load on a Patchbay, and judge the result.")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines instead of tables.")]
 
 
 @app.command()
 def run(  # noqa: PLR0913, PLR0917 - Typer makes an option of each parameter
-    scenario: Annotated[str, typer.Argument(help="A ready one (`patchbay load scenarios`), or a YAML file.")],
-    report: Annotated[Path, typer.Option("--report", help="Where report.html and report.json go.")] = Path(
+    scenario: Annotated[str, typer.Argument(help="A ready scenario (`patchbay load scenarios`), or a YAML file.")],
+    report: Annotated[Path, typer.Option("--report", help="The folder for report.html and report.json.")] = Path(
         "load-report"
     ),
-    url: Annotated[
-        str | None, typer.Option(help="A running Patchbay, on loopback. Without: the demo is started.")
-    ] = None,
+    url: Annotated[str | None, typer.Option(help="A running Patchbay, on loopback. Default: starts the demo.")] = None,
     admin_url: Annotated[str, typer.Option(help="Its admin port, for canaries.")] = "http://127.0.0.1:8081",
-    keys: Annotated[Path | None, typer.Option(help="With --url: YAML with the key of each of its tenants.")] = None,
-    compare: Annotated[bool, typer.Option("--compare", help="Run vLLM's own benchmark on it, too.")] = False,
+    keys: Annotated[Path | None, typer.Option(help="With --url: a YAML file with a key of each tenant.")] = None,
+    compare: Annotated[bool, typer.Option("--compare", help="Also run vLLM's own benchmark.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Runs a scenario in an open loop, writes a report, and judges it. Exit codes: 0 the targets are met, 1 not met, or

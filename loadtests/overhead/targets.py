@@ -129,7 +129,7 @@ class Running:
 
 @contextlib.contextmanager
 def running_engine() -> Iterator[str]:
-    """The fake engine in a process of its own; its address."""
+    """Runs the fake engine in a process of its own, and yields its address."""
     port = free_port()
     with _process([sys.executable, "-m", "loadtests.overhead.engine", str(port)], Path("/dev/null")) as process:
         url = f"http://127.0.0.1:{port}"
@@ -139,7 +139,11 @@ def running_engine() -> Iterator[str]:
 
 @contextlib.contextmanager
 def running(target: Target, engine: str, folder: Path) -> Iterator[Running]:
-    """`target` in front of `engine`, ready. Raises StartError where it does not come up."""
+    """Runs `target` in front of `engine`, for the block, and yields it once it answers. Raises StartError where it does
+    not start.
+
+    `folder`: the folder for its files and its log.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     place = Place(free_port(), engine, folder)
     with _process(target.command(place), folder / "log") as process:

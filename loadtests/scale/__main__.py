@@ -34,7 +34,7 @@ def main(  # noqa: PLR0913, PLR0917 - Typer makes an option of each parameter
         Path, typer.Option(help="How long an engine takes, as loadtests.scale.measure writes it.")
     ] = SHIPPED,
     seed: Annotated[int, typer.Option(help="For the dice.")] = 1,
-    jobs: Annotated[int, typer.Option(min=1, help="Processes. [default: the cores]")] = os.cpu_count() or 1,
+    jobs: Annotated[int, typer.Option(min=1, help="Processes. Default: the cores.")] = os.cpu_count() or 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Simulates the project's own balancer, admission and slots over modelled replicas, beside other policies.

@@ -45,11 +45,11 @@ def read_fit(path: Path = SHIPPED) -> Fit:
 
 
 def fit_steps(points: Sequence[Mapping[str, float]]) -> tuple[float, float, float]:
-    """`step_s`, `stream_s` and `adapter_s` by non-negative least squares over points of `streams`, `adapters` and
-    `seconds`, relative to what was measured: a step of one stream counts as much as one of sixty.
+    """Fits `step_s`, `stream_s` and `adapter_s` by non-negative least squares.
 
-    Source of the method: C. Lawson and R. Hanson, "Solving Least Squares Problems", 1974, chapter 23; with three
-    unknowns the active set is found by trying all.
+    `points`: measurements with `streams`, `adapters` and `seconds`. Errors are relative to the measurement, so that a
+    step of one stream counts as much as one of sixty. Source of the method: C. Lawson and R. Hanson, "Solving Least
+    Squares Problems", 1974, chapter 23; with three unknowns the active set is found by trying all.
     """
     import numpy as np
 

@@ -1,4 +1,5 @@
-"""`/admin/v1/adapters…`: the registry over HTTP. A change needs a role, and stands in the audit under its caller."""
+"""The admin API of adapters, `/admin/v1/adapters…`: the registry over HTTP. A change needs a role, and the audit names
+its caller."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -33,7 +34,7 @@ from patchbay.router.tenants.role_keys import Caller
 
 Name = Annotated[str, PathParameter(pattern=f"^{NAME_PATTERN}$")]
 Number = Annotated[int, PathParameter(ge=1, le=999_999_999)]
-# What a database's row can be numbered with.
+# The largest number of a row in a database.
 _LAST_ROW = 2**63 - 1
 RowId = Annotated[int, PathParameter(ge=1, le=_LAST_ROW)]
 _SUFFIXES = {
@@ -49,7 +50,7 @@ class _Body(BaseModel):
 
 
 class PushBody(_Body):
-    """A push from a URL that this router can reach. Its own disk is none, and neither is plain HTTP."""
+    """A push from a URL that this router can reach. Files on its own disk and plain HTTP are not allowed."""
 
     source: str = Field(pattern=r"^(hf|oci|s3|gs|gcs|az|abfs|https)://")
     owner: str | None = None
@@ -63,7 +64,7 @@ class PushBody(_Body):
 
 
 class PromoteBody(_Body):
-    """Which revision a channel should mean. `now`: without staging and testing it first."""
+    """The revision that a channel should mean. `now`: skips staging and testing."""
 
     revision: int = Field(ge=1, le=999_999_999)
     channel: Channel = "stable"
@@ -72,7 +73,7 @@ class PromoteBody(_Body):
 
 
 class RollbackBody(_Body):
-    """Back to the revision before. `now`: even where replicas no longer have it."""
+    """A return to the previous revision. `now`: even where replicas no longer have it."""
 
     channel: Channel = "stable"
     why: str | None = None
@@ -80,13 +81,13 @@ class RollbackBody(_Body):
 
 
 class ReasonBody(_Body):
-    """Why, for the audit."""
+    """The reason of a change, for the audit."""
 
     why: str | None = None
 
 
 class AdapterDetail(_Body):
-    """An adapter, its revisions, how each stands on each replica, and the history of its channels."""
+    """An adapter, its revisions, their states on each replica, and the history of its channels."""
 
     adapter: AdapterView
     revisions: tuple[Revision, ...]
@@ -109,17 +110,17 @@ def _add_reading(app: FastAPI, control: Control, allowed: Allowed) -> None:
 
     @app.get("/admin/v1/adapters", dependencies=viewer, tags=["adapters"])
     async def list_adapters() -> tuple[AdapterView, ...]:
-        """Every adapter with its channels."""
+        """Lists every adapter with its channels."""
         return await threaded(control, registry.adapters)
 
     @app.get("/admin/v1/adapters/{name}", dependencies=viewer, tags=["adapters"])
     async def show_adapter(name: Name) -> AdapterDetail:
-        """One adapter, whole."""
+        """Shows an adapter with its revisions, their states on replicas, and its history."""
         return await threaded(control, _detail, control, name)
 
     @app.get("/admin/v1/adapters/{name}/revisions/{number}", dependencies=viewer, tags=["adapters"])
     async def show_revision(name: Name, number: Number) -> Revision:
-        """One revision."""
+        """Shows a revision."""
         return await threaded(control, registry.revision, name, number)
 
 
@@ -128,12 +129,12 @@ def _add_records(app: FastAPI, control: Control, allowed: Allowed) -> None:
 
     @app.get("/admin/v1/rollouts/{rollout}", dependencies=viewer, tags=["adapters"])
     async def show_rollout(rollout: RowId) -> Rollout:
-        """How a promotion stands."""
+        """Shows the state of a promotion."""
         return await threaded(control, registry.rollout, rollout)
 
     @app.get("/admin/v1/reports", dependencies=viewer, tags=["replicas"])
     async def list_reports() -> tuple[ReplicaReport, ...]:
-        """Every replica as the reconciler last saw it: which revision stands how on it."""
+        """Lists every replica as the reconciler last saw it, with the state of each revision on it."""
         return await threaded(control, registry.reports)
 
     @app.get("/admin/v1/audit", dependencies=viewer, tags=["audit"])
@@ -142,7 +143,7 @@ def _add_records(app: FastAPI, control: Control, allowed: Allowed) -> None:
         limit: Annotated[int, Query(ge=1, le=1000)] = 100,
         before: Annotated[int | None, Query(ge=1, le=_LAST_ROW)] = None,
     ) -> tuple[AuditEntry, ...]:
-        """Who did what, the newest first. `before`: an entry's id, to go on from there."""
+        """Lists who did what, the newest first. `before`: the id of the entry to go on from."""
         return await threaded(control, registry.audit, subject=subject, limit=limit, before=before)
 
 
@@ -153,7 +154,7 @@ def _add_pushing(app: FastAPI, control: Control, allowed: Allowed) -> None:
     async def push_source(
         name: Name, body: PushBody, request: Request, caller: Annotated[Caller, Depends(allowed.publisher)]
     ) -> Pushed:
-        """Makes a revision of what is at a URL. The same bytes again are the same revision."""
+        """Makes a revision of the adapter at a URL. The same bytes again are the same revision."""
         fields = body.model_dump()
         wanted = PushRequest(name, fields.pop("source"), Provenance(**fields))
         with translated(), pushes.place():
@@ -186,7 +187,7 @@ def _add_moving(app: FastAPI, control: Control, allowed: Allowed) -> None:
 
     @app.post("/admin/v1/adapters/{name}/rollback", status_code=202, tags=["channels"])
     async def rollback(name: Name, body: RollbackBody, caller: Annotated[Caller, operator]) -> Moved:
-        """Makes the channel mean the revision before: at once, where replicas still have it."""
+        """Makes the channel mean its previous revision: at once, where replicas still have it."""
         return await changing(
             control, control.lifecycle.rollback, name, body.channel, actor=caller.name, why=body.why, now=body.now
         )
@@ -210,7 +211,7 @@ def _add_keeping(app: FastAPI, control: Control, allowed: Allowed) -> None:
 
     @app.put("/admin/v1/adapters/{name}/settings", tags=["adapters"])
     async def keep(name: Name, body: AdapterSettings, caller: Annotated[Caller, operator]) -> AdapterSettings:
-        """How replicas keep the adapter."""
+        """Changes how replicas keep the adapter."""
         await changing(control, registry.set_settings, name, body, actor=caller.name)
         return body
 
@@ -218,8 +219,8 @@ def _add_keeping(app: FastAPI, control: Control, allowed: Allowed) -> None:
 def _add_accepting(app: FastAPI, control: Control, allowed: Allowed) -> None:
     @app.post("/admin/v1/registry/accept", status_code=202, tags=["registry"])
     async def accept(body: ReasonBody, caller: Annotated[Caller, Depends(allowed.admin)]) -> ReasonBody:
-        """Takes the registry as it is, though it has lost keys or adapters, and lets removals that are held back go.
-        Only this router does; ask each of them."""
+        """Accepts the registry as it is, though it has lost keys or adapters, and allows removals that are held back.
+        It applies to this router only: ask each of them."""
         details = {"why": body.why, "generation": control.follower.snapshot.generation}
         await threaded(control, control.registry.record, caller.name, "registry.accept", "registry", details)
         control.follower.accept()
@@ -229,7 +230,8 @@ def _add_accepting(app: FastAPI, control: Control, allowed: Allowed) -> None:
 def _detail(control: Control, name: str) -> AdapterDetail:
     registry = control.registry
     revisions = registry.revisions(name)
-    placements = [one for report in registry.reports() for one in report.placements if one.adapter == name]
+    everywhere = (placement for report in registry.reports() for placement in report.placements)
+    placements = [placement for placement in everywhere if placement.adapter == name]
     moves = [*registry.history(name, "stable"), *registry.history(name, "canary")]
     return AdapterDetail(
         adapter=registry.snapshot().adapters[name],
@@ -248,7 +250,7 @@ def _suffix_of(request: Request) -> str:
 
 @asynccontextmanager
 async def _leaving(request: Request) -> AsyncIterator[asyncio.Task[None]]:
-    """A task that is done when the client of a request whose body has been read goes away."""
+    """Yields a task that is done when the client goes away. The request's body must have been read."""
     task = asyncio.create_task(_until_left(request))
     try:
         yield task

@@ -1,4 +1,7 @@
-"""The admin port: health, metrics, and a look at the replicas. Not the data path, so FastAPI."""
+"""The admin port's application: health, metrics, and the API of replicas, routes, adapters and canaries.
+
+It is not the data path, so it can afford FastAPI.
+"""
 
 import logging
 from collections.abc import Callable
@@ -49,8 +52,11 @@ _log = logging.getLogger("patchbay.router")
 
 @dataclass(frozen=True, slots=True)
 class AdminParts:
-    """What the admin port shows and changes. `drain`: begins the router's end; `control`: where there is a registry;
-    `keys`: asked for on every path but health; `door`: checks where requests come from."""
+    """The parts of the router that the admin port shows and changes.
+
+    `drain`: begins the router's end; `keys`: needed on every path but health; `door`: checks the origin of requests;
+    `control`: None without a registry.
+    """
 
     public_app: PublicApp
     fleet: Fleet
@@ -64,7 +70,7 @@ class AdminParts:
 
 
 def build_admin(parts: AdminParts) -> FastAPI:
-    """The admin application."""
+    """Builds the admin application."""
     allowed = Allowed(parts.keys)
     app = FastAPI(title="Patchbay router", version=version("patchbay"), docs_url=None, redoc_url=None, openapi_url=None)
     _add_health(app, parts.public_app)
@@ -72,7 +78,7 @@ def build_admin(parts: AdminParts) -> FastAPI:
 
     @app.get("/admin/v1/shadow", dependencies=[Depends(allowed.operator)])
     async def list_pairs() -> dict[str, Any]:
-        return {"pairs": [{**asdict(one), **_texts(one)} for one in parts.public_app.pairs]}
+        return {"pairs": [{**asdict(pair), **_texts(pair)} for pair in parts.public_app.pairs]}
 
     _add_control(app, parts.public_app, parts.fleet, parts.drain, allowed)
     if parts.control is not None:
@@ -80,7 +86,7 @@ def build_admin(parts: AdminParts) -> FastAPI:
         add_canaries(app, CanaryParts(parts.control, parts.live_canaries), allowed)
     add_docs(app, allowed)
 
-    # Many series take a while to write, and streams must not wait for that.
+    # Writing many series takes a while, and streams must not wait for it.
     writers = Threads("metrics", 1, waiting=15)
 
     @app.get("/metrics", dependencies=[Depends(allowed.viewer)])
@@ -110,7 +116,7 @@ def _add_health(app: FastAPI, public_app: PublicApp) -> None:
 
 
 class Explained(BaseModel):
-    """A request as `POST /admin/v1/routes/explain` takes it."""
+    """The body of `POST /admin/v1/routes/explain`: a text, and how it is asked."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -155,7 +161,7 @@ def _texts(pair: AnswerPair) -> dict[str, str]:
 
 
 def routes_shown(table: RouteTable) -> list[dict[str, Any]]:
-    """The routes as JSON, by name."""
+    """Lists the routes as JSON, by name."""
     return [
         {
             "name": name,
@@ -208,7 +214,7 @@ def _described(replica: Replica, public_app: PublicApp) -> dict[str, Any]:
 
 
 class Faults:
-    """The admin port's outermost seam: an error that nobody expected is logged, counted, and answered in our shape."""
+    """The admin port's outermost layer: unexpected errors are logged, counted, and answered in the usual form."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app = app
@@ -228,7 +234,7 @@ class Faults:
             _log.exception("the admin port failed at %s %s", scope.get("method"), scope.get("path"))
             self._metrics.process.fault("admin")
             if not begun:
-                error = UpstreamFailed("This router failed at the request. Its log tells more.")
+                error = UpstreamFailed("This router failed at the request. Its log says more.")
                 headers = [(b"content-type", b"application/json")]
                 await send({"type": "http.response.start", "status": 500, "headers": headers})
                 await send({"type": "http.response.body", "body": openai_body(error)})
@@ -247,10 +253,10 @@ async def _answer_validation_error(request: Request, error: Exception) -> Respon
 
 
 async def _answer_no_text(request: Request, error: Exception) -> Response:
-    """Answers a body with half a surrogate pair, which JSON can hold and UTF-8 cannot: whatever quotes it fails."""
+    """Answers a body with half a surrogate pair. JSON can hold it and UTF-8 cannot, so quoting it fails."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
-    return await _answer_error(request, InvalidRequest("The request body has text that is no Unicode."))
+    return await _answer_error(request, InvalidRequest("The request body has text that is not valid Unicode."))
 
 
 async def _answer_http_error(request: Request, error: Exception) -> Response:

@@ -1,4 +1,4 @@
-"""`/admin/v1/canaries…`: canaries over HTTP, and the verdict that a delivery controller asks for."""
+"""The admin API of canaries, `/admin/v1/canaries…`, with the verdict that a delivery controller asks for."""
 
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
@@ -32,7 +32,7 @@ Plan = Annotated[PlanConfig, BeforeValidator(ready_plan, json_schema_input_type=
 
 
 class StartBody(_Body):
-    """A revision, or a pool, and the plan by which it is tried: a ready one's name, or a whole one."""
+    """A revision, or a pool, and its plan: the name of a ready one, or a whole one."""
 
     adapter: str = Field(default="", pattern=f"^({NAME_PATTERN})?$")
     revision: int = Field(default=0, ge=0, le=999_999_999)
@@ -42,25 +42,26 @@ class StartBody(_Body):
 
 
 class WhyBody(_Body):
-    """Why, for the audit."""
+    """The reason of a decision, for the audit."""
 
     why: str | None = None
 
 
 class MoveBody(WhyBody):
-    """Why, and for `resume` whether the next gate is opened though it is not reached yet."""
+    """The reason of a move. `gate`: with `resume`, opens the next gate even if the canary has not reached it."""
 
     gate: bool = False
 
 
 class PairBody(_Body):
-    """How an answer of the canary did beside one of the stable revision to the same question: 1 better, 0 worse."""
+    """The comparison of the canary's answer with the stable revision's answer to the same question: 1 better, 0
+    worse."""
 
     value: float = Field(ge=0, le=1, multiple_of=0.5)
 
 
 class CanaryVerdict(_Body):
-    """What is known of the last canary: 1 it was promoted, 0 undecided, -1 it was rolled back or failed."""
+    """The verdict on the last canary: 1 promoted, 0 undecided, -1 rolled back or failed."""
 
     canary: int
     revision: str
@@ -71,7 +72,7 @@ class CanaryVerdict(_Body):
 
 @dataclass(frozen=True, slots=True)
 class CanaryParts:
-    """What canaries are started, moved and told by."""
+    """The parts of the router that start, move and show canaries."""
 
     control: Control
     live_canaries: LiveCanaries
@@ -89,7 +90,7 @@ def add_canaries(app: FastAPI, parts: CanaryParts, allowed: Allowed) -> None:
         if not live_canaries.compared(canary, body.value):
             raise NotFound(f"No canary {canary} is under way.", param="canary")
 
-    # Last: its path fits that of the pairs, too.
+    # Added last, since its path pattern matches that of the pairs too.
     _add_moving(app, control, allowed)
 
 
@@ -100,12 +101,12 @@ def _add_reading(app: FastAPI, control: Control, allowed: Allowed) -> None:
     async def list_canaries(
         adapter: str | None = None, limit: Annotated[int, Query(ge=1, le=1000)] = 100
     ) -> tuple[CanaryRecord, ...]:
-        """The canaries that are under way, and the last `limit` that have ended, the newest first."""
+        """Lists the canaries under way, and the last `limit` that have ended, the newest first."""
         return await threaded(control, canaries.history, adapter, limit=limit)
 
     @app.get("/admin/v1/canaries/verdict", dependencies=viewer, tags=["canaries"])
     async def read_verdict(adapter: str | None = None, pool: str | None = None) -> CanaryVerdict:
-        """The verdict on an adapter's or a pool's last canary, for Argo Rollouts or Flagger."""
+        """Returns the verdict on an adapter's or a pool's last canary, for Argo Rollouts or Flagger."""
         found = await threaded(control, canaries.last, adapter, pool)
         return CanaryVerdict(
             canary=found.id, revision=found.name, phase=found.phase, verdict=found.verdict, reason=found.reason
@@ -113,7 +114,7 @@ def _add_reading(app: FastAPI, control: Control, allowed: Allowed) -> None:
 
     @app.get("/admin/v1/canaries/{canary}", dependencies=viewer, tags=["canaries"])
     async def show_canary(canary: Number) -> dict[str, Any]:
-        """How a canary stands: share, requests, evidence, and its summary."""
+        """Shows a canary: share, requests, evidence, and its summary."""
         record = await threaded(control, canaries.get, canary)
         looks = tuple((await threaded(control, canaries.judged, canary)).values())
         return {"standing": standing(record, looks), "summary": summary(record, looks)}
@@ -122,7 +123,8 @@ def _add_reading(app: FastAPI, control: Control, allowed: Allowed) -> None:
     async def list_looks(
         canary: Number, after: Annotated[int, Query(ge=0)] = 0, limit: Annotated[int, Query(ge=1, le=1000)] = 1000
     ) -> tuple[Look, ...]:
-        """Looks at the evidence, with what they were taken by: those after the one with the number `after`."""
+        """Lists looks at the evidence, with the counts that they were taken by. `after`: the number of the last look to
+        leave out."""
         await threaded(control, canaries.get, canary)
         return await threaded(control, canaries.looks, canary, after=after, limit=limit)
 
@@ -132,20 +134,20 @@ def _add_starting(app: FastAPI, parts: CanaryParts, allowed: Allowed) -> None:
 
     @app.post("/admin/v1/canaries", status_code=201, tags=["canaries"])
     async def start(body: StartBody, caller: Annotated[Caller, Depends(allowed.operator)]) -> CanaryRecord:
-        """Begins a canary."""
+        """Starts a canary."""
         _check_subject(body)
         if body.pool is None:
             await threaded(control, control.registry.check_usable, body.adapter, body.revision)
         plan = _as_seen(parts, body)
         if (fault := control.context.plan_fault(plan, Subject(body.adapter, body.pool))) is not None:
             raise InvalidRequest(f"plan: {fault}.", param="plan")
-        told = plan.model_dump(mode="json")
-        draft = CanaryDraft(body.adapter, body.revision, told, caller.name, body.why, body.pool)
+        document = plan.model_dump(mode="json")
+        draft = CanaryDraft(body.adapter, body.revision, document, caller.name, body.why, body.pool)
         return await changing(control, control.registry.canaries.start, draft)
 
 
 def _check_subject(body: StartBody) -> None:
-    """Raises InvalidRequest, with its field, where the body names not one thing to try."""
+    """Raises InvalidRequest, with its field, unless the body names exactly one thing to try."""
     if body.pool is not None:
         if body.adapter or body.revision:
             raise InvalidRequest("pool: give either 'pool', or 'adapter' and 'revision'.", param="pool")
@@ -157,7 +159,7 @@ def _check_subject(body: StartBody) -> None:
 
 
 def _as_seen(parts: CanaryParts, body: StartBody) -> PlanConfig:
-    """The plan as it can be judged on this router's routes. Raises InvalidRequest, with its field."""
+    """Returns the plan as it can be judged on this router's routes. Raises InvalidRequest, with its field."""
     subject = Subject(body.adapter, body.pool)
     served = parts.control.named().served or parts.control.served
     field = "pool"
@@ -179,7 +181,7 @@ def _add_moving(app: FastAPI, control: Control, allowed: Allowed) -> None:
         body: MoveBody,
         caller: Annotated[Caller, operator],
     ) -> CanaryRecord:
-        """What somebody decides about a canary. `resume` ends a pause, or opens the gate that it waits at."""
+        """Promotes, pauses, resumes or aborts a canary. `resume` ends a pause, or opens the gate that it waits at."""
         if body.gate and move != "resume":
             raise InvalidRequest(f"gate: only 'resume' opens a gate, not '{move}'.", param="gate")
         record = await threaded(control, control.registry.canaries.get, canary)

@@ -1,4 +1,4 @@
-"""The admin API's own pages: OpenAPI's document, and Swagger UI over it, served from here and not from a CDN."""
+"""The admin API's documentation: its OpenAPI document, and a Swagger UI that is served from here and not from a CDN."""
 
 from pathlib import Path
 from urllib.parse import urlencode
@@ -17,12 +17,13 @@ _STATIC = "/admin/v1/static"
 
 
 def add_docs(app: FastAPI, allowed: Allowed) -> None:
-    """Adds both. The page and its scripts say nothing of this installation, so they are open; the document is not."""
+    """Adds both. The page and its scripts are the same everywhere, so they are open; the document needs a role."""
     app.mount(_STATIC, StaticFiles(directory=Path(fastapi_offline.__file__).parent / "static"))
 
     @app.get(OPENAPI, include_in_schema=False, dependencies=[Depends(allowed.viewer)])
     def openapi() -> JSONResponse:
-        # In a thread: it takes a quarter of a second to make. The page can be told the token, for trying things out.
+        # FastAPI runs this in a thread, as it is not async: making the document takes a quarter of a second. With the
+        # security scheme the page has a field for the token, so that requests can be tried out on it.
         bearer = {"components": {"securitySchemes": {"token": {"type": "http", "scheme": "bearer"}}}}
         document = app.openapi()
         components = {**document.get("components", {}), **bearer["components"]}
@@ -30,7 +31,7 @@ def add_docs(app: FastAPI, allowed: Allowed) -> None:
 
     @app.get("/", include_in_schema=False)
     async def front(request: Request) -> RedirectResponse:
-        """Where the address that `patchbay up` prints leads to."""
+        """Redirects from the address that `patchbay up` prints to the documentation."""
         return RedirectResponse(_with_token(DOCS, request), status_code=303)
 
     @app.get(DOCS, include_in_schema=False)
@@ -45,6 +46,6 @@ def add_docs(app: FastAPI, allowed: Allowed) -> None:
 
 
 def _with_token(path: str, request: Request) -> str:
-    """`path` with the token that the page's own address has. It is quoted: the page's script has it in a string."""
+    """Returns `path` with the token of the page's own address, quoted, since the page's script has it in a string."""
     token = request.query_params.get(TOKEN)
     return path if token is None else f"{path}?{urlencode({TOKEN: token})}"

@@ -1,4 +1,4 @@
-"""Faults of a request to the admin port, in words: which field, what of it, and the nearest name there is. Pure."""
+"""Error messages for requests to the admin port: the field, its fault, and the nearest known name. Pure."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,33 +13,33 @@ _MOST = 5
 
 
 def body_model(route: object) -> type[BaseModel] | None:
-    """What the body of a request to `route` is read as, None where it is no model."""
+    """Returns the model that the body of a request to `route` is read as, None where there is none."""
     field = route.body_field if isinstance(route, APIRoute) else None
     found = field.field_info.annotation if field is not None else None
     return found if isinstance(found, type) and issubclass(found, BaseModel) else None
 
 
 def refused(faults: Sequence[Mapping[str, Any]], model: type[BaseModel] | None) -> InvalidRequest:
-    """The error for a request that pydantic found `faults` in; its `param` is the field of the first.
+    """Returns the error for a request in which pydantic found `faults`. Its `param` is the field of the first.
 
-    `model`: what the body is read as.
+    `model`: that of the body, None where it has none.
     """
     faults = own_faults(faults)
-    told = "; ".join(_said(one, model) for one in faults[:_MOST])
+    messages = "; ".join(_message(error, model) for error in faults[:_MOST])
     more = f"; and {len(faults) - _MOST} more" if len(faults) > _MOST else ""
-    return InvalidRequest(f"{told}{more}.", param=_param(faults[0]))
+    return InvalidRequest(f"{messages}{more}.", param=_param(faults[0]))
 
 
-def _said(one: Mapping[str, Any], model: type[BaseModel] | None) -> str:
-    where, *place = one["loc"]
-    if one["type"] == "json_invalid":
-        return f"The body is no JSON: {one.get('ctx', {}).get('error', 'it cannot be read')}"
+def _message(error: Mapping[str, Any], model: type[BaseModel] | None) -> str:
+    where, *place = error["loc"]
+    if error["type"] == "json_invalid":
+        return f"The body is not valid JSON: {error.get('ctx', {}).get('error', 'it cannot be read')}"
     if not place:
-        return f"The {where} is missing" if one["type"] == "missing" else f"{where}: {one['msg']}"
-    return fault(model if where == "body" else None, tuple(place), one)
+        return f"The {where} is missing" if error["type"] == "missing" else f"{where}: {error['msg']}"
+    return fault(model if where == "body" else None, tuple(place), error)
 
 
-def _param(one: Mapping[str, Any]) -> str | None:
-    if one["type"] == "json_invalid":
+def _param(error: Mapping[str, Any]) -> str | None:
+    if error["type"] == "json_invalid":
         return None
-    return ".".join(str(part) for part in one["loc"][1:]) or None
+    return ".".join(str(part) for part in error["loc"][1:]) or None

@@ -1,6 +1,7 @@
-"""The admin port's door: requests that a web page of another site could have sent end here, before anything is read.
+"""The admin port's check of origins: refuses requests that another site's web page could have sent, before anything is
+read.
 
-Health is open to whoever asks: probes come by any name.
+Health is open to everybody, since probes use any host name.
 """
 
 from patchbay.core.asgi import ASGIApp, Receive, Scope, Send
@@ -10,12 +11,12 @@ from patchbay.router.http.origin_check import OriginCheck, check_change, check_s
 
 _HEALTH = ("/healthz", "/readyz")
 _UPLOAD = "/upload"
-# The address of a page may have the token in it, and what a browser keeps of a page may be looked at by others.
+# A page's address may contain the token, and others may look at what a browser keeps of a page.
 _PRIVATE = ((b"referrer-policy", b"no-referrer"), (b"cache-control", b"no-store"), (b"x-frame-options", b"DENY"))
 
 
 class AdminRequestCheck:
-    """An ASGI application that passes on to `app` what `door` lets in."""
+    """Passes on to `app` the requests that `door` allows. An ASGI application."""
 
     def __init__(self, app: ASGIApp, door: OriginCheck) -> None:
         self._app = app

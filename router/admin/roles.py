@@ -1,4 +1,4 @@
-"""Who may do what on the admin port, as FastAPI's dependencies."""
+"""Roles on the admin port, as FastAPI's dependencies."""
 
 from fastapi import Request
 
@@ -8,29 +8,29 @@ TOKEN = "token"  # noqa: S105 - the parameter's name
 
 
 class Allowed:
-    """One dependency for each role: it gives the caller, and raises Unauthorized or Forbidden."""
+    """Provides one dependency for each role. It returns the caller, and raises Unauthorized or Forbidden."""
 
     def __init__(self, keys: RoleRing) -> None:
         self._keys = keys
 
     async def viewer(self, request: Request) -> Caller:
-        """Whoever may look."""
+        """Requires a caller who may look."""
         return self._caller(request, "viewer")
 
     async def publisher(self, request: Request) -> Caller:
-        """Whoever may push, too."""
+        """Requires a caller who may push, too."""
         return self._caller(request, "publisher")
 
     async def operator(self, request: Request) -> Caller:
-        """Whoever may move channels, too."""
+        """Requires a caller who may move channels, too."""
         return self._caller(request, "operator")
 
     async def admin(self, request: Request) -> Caller:
-        """Whoever may do everything."""
+        """Requires a caller who may do everything."""
         return self._caller(request, "admin")
 
     def _caller(self, request: Request, needed: Role) -> Caller:
-        # A browser that is given the address shows the token in it. Changes come from programs, which send a header.
+        # A browser can only send the token in the address. Changes come from programs, which can send a header.
         in_query = request.query_params.get(TOKEN) if request.method == "GET" else None
         caller = self._keys.identify(request.scope["headers"], in_query)
         caller.check(needed)

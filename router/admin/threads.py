@@ -1,4 +1,4 @@
-"""How the admin API works on the registry, which blocks: in a thread, its errors put into a request's terms."""
+"""Threads for the admin API's calls to the registry, which block, and the translation of their errors."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -22,7 +22,7 @@ R = TypeVar("R")
 
 
 async def changing(control: Control, work: Callable[P, R], *arguments: P.args, **named: P.kwargs) -> R:
-    """As `threaded`, for what changes the registry: this router looks at once."""
+    """Calls `work` like `threaded`, for changes to the registry: this router reads it at once afterwards."""
     try:
         return await threaded(control, work, *arguments, **named)
     finally:
@@ -30,14 +30,14 @@ async def changing(control: Control, work: Callable[P, R], *arguments: P.args, *
 
 
 async def threaded(control: Control, work: Callable[P, R], *arguments: P.args, **named: P.kwargs) -> R:
-    """Does what blocks in a thread, and puts what goes wrong into a request's terms."""
+    """Calls `work`, which blocks, in a thread, and translates its errors as `translated` does."""
     with translated():
         return await control.threads.admin.run(work, *arguments, **named)
 
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Puts whatever of ours goes wrong in the block into a request's terms: the seam of this API."""
+    """Translates Patchbay's own errors in the block into errors of a request."""
     try:
         yield
     except RequestError:
@@ -47,12 +47,12 @@ def translated() -> Iterator[None]:
     except WorkStopped as error:
         raise Unavailable(str(error), retry_after_s=5) from error
     except ArtifactError as error:
-        # It names folders of this machine.
-        _log.error("the admin port cannot do what it is asked: %s", error)
+        # Its message names folders of this machine, so only the log has it.
+        _log.error("the admin port could not serve a request: %s", error)
         raise Unavailable(
-            "The adapter cannot be kept or read now: the router's log says why.", retry_after_s=5
+            "The adapter cannot be stored or read now: the router's log says why.", retry_after_s=5
         ) from error
     except PatchbayError as error:
-        # Not the request's fault: the registry, the store, or what this router was configured to do and cannot.
-        _log.error("the admin port cannot do what it is asked: %s", error)
+        # Not the request's fault, but the registry's, the store's, or the configuration's.
+        _log.error("the admin port could not serve a request: %s", error)
         raise Unavailable(str(error), retry_after_s=5) from error

@@ -120,6 +120,7 @@ class Admission:
         """
         waiting = request.waiting
         rooms = self._current_rooms()
+        # Only where nobody waits: otherwise a newcomer would overtake requests that the scheduler has to place first.
         if not self._scheduler.waiting and (turn := self._take_turn(request, self._scheduler.fits(waiting, rooms))):
             return turn
         if self._is_hopeless(request, rooms):
@@ -135,7 +136,7 @@ class Admission:
         except BaseException as error:
             self._leave(waiting, future)
             if isinstance(error, TimeoutError):
-                message = "This request has waited for its turn for too long."
+                message = "This request has waited too long for its turn."
                 raise Unavailable(message, retry_after_s=self._retry_s) from error
             raise
 
@@ -158,6 +159,7 @@ class Admission:
     def ended(self, waiting: Waiting, at: str | None, cost: float, took_s: float) -> None:
         """Ends a turn. `at`: the replica, None for none; `cost`: the tokens that were used; `took_s`: its length."""
         self._ended_at_s.append(self._clock())
+        # A turn without cost was given back unused, and its length says nothing about the next ones.
         if cost:
             self._mean_turn_s += (took_s - self._mean_turn_s) / 50
         if len(self._ended_at_s) > 4096:
@@ -182,10 +184,10 @@ class Admission:
     def _check_queues(self, request: AdmissionRequest) -> None:
         retry_s = self._retry_s
         if self._scheduler.waiting_of(request.waiting.tenant) >= request.max_waiting:
-            message = f"As many of your requests wait as may; the next turn is expected in {retry_s} s."
+            message = f"Too many of your requests wait already; the next turn is expected in {retry_s} s."
             raise RateLimited(message, retry_after_s=retry_s)
         if self._scheduler.waiting >= self._config.max_waiting:
-            message = f"Too many requests wait; the next turn is expected in {retry_s} s."
+            message = f"Too many requests wait already; the next turn is expected in {retry_s} s."
             raise Unavailable(message, retry_after_s=retry_s)
 
     def _take_turn(self, request: AdmissionRequest, places: Sequence[str]) -> Turn | None:

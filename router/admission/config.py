@@ -1,4 +1,4 @@
-"""The configuration of admission."""
+"""Configuration of admission."""
 
 from pydantic import Field
 

@@ -76,6 +76,8 @@ class Scheduler:
         # Service per tenant, in tokens by weight: of turns that ended, and expected of those under way.
         self._settled: dict[str, float] = {}
         self._expected: defaultdict[str, float] = defaultdict(float)
+        # The counter of the last tenant that left, for newcomers while nobody waits: without it they would begin at 0,
+        # ahead of everybody who was served before.
         self._last_left = 0.0
         # By tenant, then by revision.
         self._queues: dict[str, dict[str | None, deque[Waiting]]] = {}

@@ -68,6 +68,7 @@ def pick(
     # A set, since with a tuple the cost of a pick would grow with the square of the replicas.
     serving = frozenset(query.target.replicas if query.serving is None else query.serving)
     able = [replica for replica in replicas if replica.name in serving and _is_able(replica, query)]
+    # One replica is taken however busy it is: the queue for it is admission's work.
     if len(able) < 2:
         return able[0] if able else None
     loads = {replica.name: in_flight.get(replica.name, 0) + replica.elsewhere for replica in able}

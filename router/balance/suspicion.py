@@ -92,6 +92,7 @@ def died(record: Record, death: Death, policy: SuspicionPolicy) -> Record:
     if not again and not is_suspect(deaths, policy):
         return replace(record, deaths=deaths)
     hold_s = min(policy.hold_s * 2**record.holds, policy.max_hold_s)
+    # The limit keeps the power of two in the range of a float.
     return Record((), min(record.holds + 1, 30), death.at_s + hold_s)
 
 

@@ -1,4 +1,4 @@
-"""A canary as a router needs it: whose requests it gets. Pure."""
+"""Assignment of requests to the arms of a canary. Pure."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -12,8 +12,12 @@ Arm = Literal["canary", "stable"]
 
 @dataclass(frozen=True, slots=True)
 class CanaryAssignment:
-    """`id`: the canary's; `adapter`: the name that clients use, empty for a pool's; `revision`: what is tried, `sql@4`;
-    `share`: of the callers, 0 to 1; `pool`: the one that is tried; `live`: whether it is still being judged."""
+    """A canary as a router needs it, to assign requests.
+
+    `id`: the canary's; `adapter`: the name that clients use, empty for a pool's canary; `revision`: the revision on
+    trial, `sql@4`; `share`: its share of the callers, 0 to 1; `pool`: the pool on trial, None for an adapter's canary;
+    `live`: whether it is still judged.
+    """
 
     id: int
     adapter: str
@@ -26,8 +30,11 @@ class CanaryAssignment:
 
 @dataclass(frozen=True, slots=True)
 class Asker:
-    """Who asks, and how. `headers`: names in lower case; `unit`: what stands for the caller, or for the request;
-    `tier`: the tenant's; `text`: what the user says last."""
+    """The facts about a request that assignment looks at.
+
+    `headers`: by name in lower case; `unit`: the bytes that stand for the caller, or for the request alone; `tier`: the
+    tenant's; `text`: the user's last message.
+    """
 
     route: str
     tenant: str
@@ -38,7 +45,7 @@ class Asker:
 
 
 def arm_of(assignment: CanaryAssignment, asker: Asker) -> Arm | None:
-    """The arm that a request is in, None where the canary is not for it.
+    """Returns the arm that a request is in, None where it is outside the canary's scope.
 
     A caller who was in the canary at a small share is in it at every larger one.
     """
@@ -56,7 +63,11 @@ def is_tried_on(assignment: CanaryAssignment, asker: Asker) -> bool:
 
 
 def slices_of(assignment: CanaryAssignment, asker: Asker, language_of: Callable[[str], str]) -> tuple[str, ...]:
-    """The slices of the canary's plan that a request is in, as `tenant=acme`."""
+    """Lists the slices of the canary's plan that a request is in, such as `tenant=acme`.
+
+    `language_of`: returns the language of a text, empty where it cannot tell. Values are cut to 64 characters, since
+    headers are the clients' own.
+    """
     found: list[str] = []
     for facet in assignment.plan.slices:
         if facet == "language":

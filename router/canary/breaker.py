@@ -1,11 +1,11 @@
-"""The breaker: first aid where the canary alone fails, on the router that sees it and in the same moment. Pure.
+"""The breaker: takes a canary that alone fails out of service, on the router that sees it and in the same moment. Pure.
 
-It is a bet on the arm of each request that ends, given how it ended: had the canary no part in it, whoever got an
-error, or an answer, would be a caller of the canary's with a probability of its share, however many fail in both arms
-and whenever. It bets that nearly all of the canary's requests fail and nearly none of the others'. A bet begins with
-the first request, and anew where the canary fails and the last one was lost. The n-th is decided at n(n + 1)/alpha, so
-that all together err with a probability of alpha at most over a canary's life (Ville's inequality; the sum of
-1/(n(n + 1)) is 1; sources of the method in evidence.py).
+It bets on the arm of each request that ends, given how it ended. Had the canary no part in failures, a failed request
+would be one of the canary's callers with a probability of the canary's share, however many requests fail in both arms
+and whenever; and so would an answered one. It bets that nearly all of the canary's requests fail and nearly none of the
+others'. A bet begins with the first request, and anew when the canary fails after the last bet was lost. The n-th bet
+is decided at n(n + 1)/alpha, so that all of them together err with a probability of at most alpha over a canary's life
+(Ville's inequality; the sum of 1/(n(n + 1)) is 1; sources of the method in evidence.py).
 """
 
 import math
@@ -22,9 +22,12 @@ _MOST_UNITS = 1000
 
 @dataclass(slots=True)
 class _Bet:
-    """One bet. `log_e`: its logarithm; `failed`: of the canary's, in a row; `others`: of the others since the first of
-    these, `others_failed`: of these; `units`: who has counted, each once in an arm with a failure, and once without;
-    `callers`: whose they are, of the canary's that failed."""
+    """One bet.
+
+    `log_e`: its logarithm; `failed`: the canary's requests that failed in a row; `others`: requests of the other arm
+    since the first of these, of which `others_failed` failed; `units`: the units that have counted, each once per arm
+    with a failure and once without; `callers`: how many of the canary's failures each caller has.
+    """
 
     log_e: float = 0.0
     failed: int = 0
@@ -45,8 +48,12 @@ class _Bet:
 
 
 class Breaker:
-    """`least`: so many of the canary's have to fail, and one of the others' to be answered. They are different callers
-    as far as there are so many (`crowd`): of each as many count as it takes of all together."""
+    """Decides when a canary is taken out at once.
+
+    `least`: the number of the canary's requests that must fail in a row, while at least one of the others is answered.
+    They must come from different callers, as far as there are so many (`crowd`): each caller counts for at most its
+    part of `least`.
+    """
 
     def __init__(self, least: int, crowd: Crowd | None = None) -> None:
         self._least = least
@@ -55,7 +62,11 @@ class Breaker:
         self._bet: _Bet | None = _Bet()
 
     def after(self, arm: Arm, share: float, unit: bytes, *, failed: bool) -> str | None:
-        """Why the canary has to go, once it has. A request of `unit` has ended, which was assigned at `share`."""
+        """Notes a request that ended. Returns the reason to take the canary out, None as long as there is none.
+
+        `share`: the canary's share when the request was assigned, 0 to 1; `unit`: what was assigned; `failed`: whether
+        it got an error or nothing.
+        """
         if not 0 < share < 1:
             return None
         if self._bet is None:
@@ -77,21 +88,22 @@ class Breaker:
         bet.note(arm, share, failed=failed)
         needed = math.log(self._bets * (self._bets + 1) / ALPHA)
         if bet.failed >= self._least and bet.others > bet.others_failed and bet.log_e >= needed:
-            said = f"{bet.failed} of its callers got errors or nothing, and {bet.others_failed} of {bet.others} others"
-            return f"{said} of that time"
+            seen = f"{bet.failed} of its callers got errors or nothing, and {bet.others_failed} of {bet.others} others"
+            return f"{seen} of that time"
+        # Lost, or undecided for so long that its memory would grow without bound: the next failure begins a new one.
         if bet.log_e < 0 or len(bet.units) > _MOST_UNITS:
             self._bet = None
         return None
 
     def _most_of(self, caller: bytes) -> int:
-        """How many failures of one caller count."""
+        """Returns the number of failures of one caller that count at most."""
         if not self._crowd.is_shared_by(caller):
             return _MOST_UNITS
         return math.ceil(self._least / max(2, self._crowd.callers(self._least)))
 
 
 def _gain(arm: Arm, share: float, *, failed: bool) -> float:
-    """By how much the evidence grows, as a logarithm."""
+    """Returns by how much the evidence grows, as a logarithm."""
     canary = share * (_FAILS if failed else 1 - _FAILS)
     other = (1 - share) * (_FAILS_ELSEWHERE if failed else 1 - _FAILS_ELSEWHERE)
     return math.log((canary / share if arm == "canary" else other / (1 - share)) / (canary + other))

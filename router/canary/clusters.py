@@ -1,9 +1,10 @@
-"""What one caller may contribute to the evidence, where requests are assigned one by one. Pure.
+"""Bounds on a caller's contribution to the evidence, where requests are assigned one by one. Pure.
 
-The requests of one caller share a fate: a broken prompt fails every time. So a caller is a cluster, and what is taken
-of it is bounded: of requests by twice its fair share of all, of bad events by a number that falls with the number of
-callers. Both bounds go by what came before in both arms together, and not by the arm, so that a bet on the arm stays
-honest. A caller is a key, which all names that it gives itself share; within it each name is bounded in the same way.
+The requests of one caller share a fate: a broken prompt fails every time. So a caller is a cluster with two bounds: it
+counts for at most twice its fair share of all requests, and for a number of bad events that falls with the number of
+callers. Both bounds depend on the earlier requests of both arms together, and not on the arm, so that a bet on the arm
+stays honest. A caller is a key, which all names that it gives itself share; each name within it is bounded in the same
+way.
 """
 
 import math
@@ -18,7 +19,7 @@ _MOST_WITHIN = 1000
 
 
 class Clusters:
-    """What was taken of each caller while the canary had one `share`."""
+    """Counts the contributions of each caller while the canary had one `share`."""
 
     def __init__(self, share: float, most: int = _MOST_CALLERS) -> None:
         self.share = share
@@ -29,7 +30,7 @@ class Clusters:
         self._taken = 0
 
     def takes(self, caller: bytes, callers: int) -> bool:
-        """Whether a request of `caller` counts, one of `callers` that were seen."""
+        """Whether a request of `caller` counts. `callers`: the number of callers seen."""
         if caller in self._spent or self._requests[caller] >= max(_REQUESTS, 2 * self._taken / max(callers, 1)):
             return False
         self._taken += 1
@@ -38,7 +39,7 @@ class Clusters:
         return True
 
     def note(self, caller: bytes, metric: str, callers: int) -> None:
-        """Something bad of `caller` has counted. Who has had too much of it does not count any more."""
+        """Adds a bad event of `caller` that has counted. A caller with too many of them counts no more."""
         if len(self._events) < self._most:
             self._events[caller, metric] += 1
         if self._events[caller, metric] >= max(_EVENTS, math.ceil(_ALL_EVENTS / max(callers, 1))):
@@ -46,7 +47,7 @@ class Clusters:
 
 
 class NestedClusters:
-    """Clusters of callers, and within each those of its names, while the canary had one `share`."""
+    """Clusters of callers, and within each caller clusters of its names, while the canary had one `share`."""
 
     def __init__(self, share: float) -> None:
         self.share = share
@@ -54,12 +55,13 @@ class NestedClusters:
         self._within: dict[bytes, Clusters] = {}
 
     def takes(self, name: bytes, callers: int, names: int) -> bool:
-        """Whether a request of `name` counts, one of so many `names` of its caller, which is one of `callers`."""
+        """Whether a request of `name` counts. `callers`: the number of callers; `names`: of names that this caller
+        has."""
         within, caller = self._names_of(name, names), caller_of(name)
         return (within is None or within.takes(name, names)) and self._callers.takes(caller, callers)
 
     def note(self, name: bytes, metric: str, callers: int, names: int) -> None:
-        """Something bad of `name` has counted."""
+        """Adds a bad event of `name` that has counted. `metric`: by which it was bad."""
         if (within := self._names_of(name, names)) is not None:
             within.note(name, metric, names)
         self._callers.note(caller_of(name), metric, callers)

@@ -1,4 +1,4 @@
-"""How canaries are run: `canary` and `canaries` in the configuration."""
+"""Configuration of canaries: the keys `canary` and `canaries`."""
 
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -11,8 +11,8 @@ from patchbay.router.canary.plan import PlanConfig, ready_plan, ready_plans
 
 
 class DeclaredCanary(Settings):
-    """A canary that the configuration asks for, once: what was tried already is not tried again. `revision`: its
-    number; `plan`: a ready plan's name, or a plan."""
+    """A canary that the configuration declares. It runs once: a revision that was tried is not tried again. `revision`:
+    its number; `plan`: the name of a ready plan, or a plan."""
 
     revision: int = Field(ge=1)
     plan: PlanConfig = Field(default_factory=lambda: ready_plans()["careful"])
@@ -24,13 +24,13 @@ class DeclaredCanary(Settings):
 
 
 class CanaryConfig(Settings):
-    """`metrics`: what canaries are judged by: the routers' own counts (`embedded`), or the same as a Prometheus
-    server has scraped them. `prometheus_url`: that server, `prometheus_token`: a bearer token for it; `stale_s`: data
-    that is older is none; three times the server's scrape interval is usual. `webhook`: where the end of each canary
-    is posted to as JSON, with `webhook_token` as its bearer token; `incidents`: the folder that reports of ended
-    canaries are written to, by default in the data directory; `kubernetes_events`: whether each end makes an Event,
-    where the router runs in a cluster. `reserved_pools`: pools of replicas that get no requests but those of routes
-    that name them and of their canary while that is under way."""
+    """Runs canaries. `metrics`: what judges them: the routers' own counts (`embedded`), or the same counts as a
+    Prometheus server has scraped them; `prometheus_url`: that server; `prometheus_token`: a bearer token for it;
+    `stale_s`: the age in seconds from which its data counts as none, usually three times the server's scrape interval;
+    `webhook`: the URL that the end of each canary is posted to as JSON; `webhook_token`: its bearer token; `incidents`:
+    the folder that reports of ended canaries are written to, by default in the data directory; `kubernetes_events`:
+    whether each end makes an Event, where the router runs in a cluster; `reserved_pools`: pools of replicas that get
+    only the requests of routes that name them, and of their canary while it runs."""
 
     metrics: Literal["embedded", "prometheus"] = "embedded"
     prometheus_url: str | None = Field(default=None, pattern=r"^https?://")
@@ -49,6 +49,6 @@ class CanaryConfig(Settings):
         return self
 
 
-def plan_of(told: dict[str, Any], canary: int) -> PlanConfig:
-    """A plan as the registry has it. Raises ConfigError where this version cannot read it."""
-    return parse_settings(PlanConfig, told, source=f"canary {canary}")
+def plan_of(document: dict[str, Any], canary: int) -> PlanConfig:
+    """Reads a plan from the registry's JSON. Raises ConfigError where this version cannot read it."""
+    return parse_settings(PlanConfig, document, source=f"canary {canary}")

@@ -1,11 +1,10 @@
-"""Who was counted already, in which arm, and what a further event of theirs says.
+"""The memory of callers that were counted, in which arm, and of what a further event of theirs can still say.
 
-Whoever is assigned by a hash stays in the canary as its share grows, and may move into it from the stable arm. So what
-a second event of theirs can still say depends on the first: of somebody who was in the stable arm while the canary had
-a share s, and had something bad there, the next event falls on the canary at a share t with a probability of
-(t - s)/(1 - s), and of somebody who was in the canary already it falls there for certain, which says nothing. With
-these shares the bets of evidence.py stay honest while people move: each event is judged given all that was counted of
-its caller before.
+A hash assigns callers: they stay in the canary as its share grows, and may move into it from the stable arm. So the
+weight of a second event depends on the first one. If a caller was in the stable arm while the canary had a share s, and
+had something bad there, the next event falls on the canary at a share t with a probability of (t - s)/(1 - s). If the
+caller was in the canary already, it falls there for certain, which says nothing. With these shares the bets of
+evidence.py stay honest while callers move: each event is judged given all that was counted of its caller before.
 """
 
 import math
@@ -14,13 +13,13 @@ from patchbay.router.canary.assignment import Arm
 from patchbay.router.canary.first_seen import BloomFilter
 from patchbay.router.canary.plan import PlanConfig, StepConfig
 
-# Those who come while a plan lasts are more than it needs, and some are counted in both arms.
+# More callers come while a plan lasts than it needs, and some are counted in both arms.
 _SPARE = 16
 _LEAST_CALLERS = 250_000
 
 
 class CountedCallers:
-    """What one canary's recorder has counted of whom. Sized by its plan."""
+    """Remembers, for one canary's recorder, which callers have counted. Its size follows the plan."""
 
     def __init__(self, plan: PlanConfig) -> None:
         self._once = BloomFilter(callers_expected(plan))
@@ -28,7 +27,7 @@ class CountedCallers:
 
     @property
     def error(self) -> float:
-        """The probability that somebody new is taken for known."""
+        """The probability that a new caller is taken for a known one."""
         return self._once.error
 
     def is_new(self, arm: Arm, share: float, unit: bytes) -> bool:
@@ -36,31 +35,32 @@ class CountedCallers:
         return self._once.is_first(_key(arm, share, b"", unit))
 
     def share_of(self, arm: Arm, share: float, metric: str, unit: bytes) -> float | None:
-        """The share at which a bad event of `unit` counts, None where it says nothing (any more)."""
-        what = metric.encode()
-        if self._once.knows(_key("canary", share, what, unit)) or not self._once.is_first(_key(arm, share, what, unit)):
+        """Returns the share at which a bad event of `unit` counts, None where it says nothing any more."""
+        key = metric.encode()
+        if self._once.knows(_key("canary", share, key, unit)) or not self._once.is_first(_key(arm, share, key, unit)):
             return None
-        before = max((one for one in self._shares if self._was_stable(one, share, what, unit)), default=0.0)
+        before = max((earlier for earlier in self._shares if self._was_stable(earlier, share, key, unit)), default=0.0)
         if share not in self._shares:
             self._shares.append(share)
         if before >= share:
             return None
         return share if not before else float(f"{(share - before) / (1 - before):.6g}")
 
-    def _was_stable(self, then: float, share: float, what: bytes, unit: bytes) -> bool:
-        return then != share and self._once.knows(_key("stable", then, what, unit))
+    def _was_stable(self, then: float, share: float, key: bytes, unit: bytes) -> bool:
+        return then != share and self._once.knows(_key("stable", then, key, unit))
 
 
 def callers_expected(plan: PlanConfig) -> int:
-    """How many callers a memory of them is made for: a multiple of those that a plan needs where each counts once."""
+    """Returns the number of callers that a memory has to hold: a multiple of those that a plan needs where each counts
+    once."""
     return max(_LEAST_CALLERS, math.ceil(_SPARE * max(step.samples * 100 / weight for step, weight in growths(plan))))
 
 
 def growths(plan: PlanConfig) -> list[tuple[StepConfig, float]]:
-    """Each step with the percentage of callers who are new in it."""
+    """Lists each step with the percentage of callers who are new in it."""
     before = [0.0, *(step.weight for step in plan.steps)]
     return [(step, step.weight - less) for step, less in zip(plan.steps, before, strict=False)]
 
 
-def _key(arm: Arm, share: float, what: bytes, unit: bytes) -> bytes:
-    return b"\0".join((what, b"canary" if arm == "canary" else b"%r" % share, unit))
+def _key(arm: Arm, share: float, metric: bytes, unit: bytes) -> bytes:
+    return b"\0".join((metric, b"canary" if arm == "canary" else b"%r" % share, unit))

@@ -1,4 +1,4 @@
-"""Counts that are still growing: a router's own, and those that Prometheus has of routers."""
+"""Counts that still grow: a router's own, and those that Prometheus has of routers."""
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
@@ -8,8 +8,11 @@ from patchbay.router.canary.ledger import Counts
 
 @dataclass(slots=True)
 class GrowingCounts:
-    """Counts of one share of the canary's. `requests`, and each of `bad`: by arm, `canary` or `stable`; `own`: of the
-    canary's counted requests, how many were bad, by metric; `wins`: pairs by how the canary did; `shadowed`: copies."""
+    """Counts of a canary at one share.
+
+    `requests` and each of `bad`: by arm, `canary` or `stable`; `own`: bad ones of the canary's counted requests, by
+    metric; `wins`: pairs by the canary's result; `shadowed`: answered copies.
+    """
 
     requests: Counter[str] = field(default_factory=Counter)
     bad: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
@@ -18,7 +21,7 @@ class GrowingCounts:
     shadowed: int = 0
 
     def counts(self, share: float) -> Counts:
-        """What it has come to, of callers who were assigned while the canary had `share` of them."""
+        """Returns the counts so far, of callers who were assigned while the canary had `share` of them (0 to 1)."""
         bad = {name: (of["canary"], of["stable"]) for name, of in self.bad.items()}
         requests = self.requests["canary"], self.requests["stable"]
         return Counts(share, *requests, bad, dict(self.wins), dict(self.own), shadowed=self.shadowed)

@@ -1,8 +1,8 @@
-"""The order in which outcomes count: that of the requests, as far as that costs little time.
+"""The order in which outcomes count: that of the requests, as far as waiting for it takes little time.
 
-Were outcomes counted when they come, an arm that fails faster than the other answers would look worse than it is. So
-an outcome waits for all requests that came before it, but for each only as long as such outcomes usually take in that
-one's arm: a stream that goes on and on says nothing of errors that come within a second.
+If outcomes counted as they come, an arm that fails faster than the other one answers would look worse than it is. So an
+outcome waits for all earlier requests, but for each of them only as long as such outcomes usually take in its arm: an
+endless stream says nothing about errors that come within a second.
 """
 
 import heapq
@@ -21,8 +21,11 @@ _KEPT, _LEAST, _USUAL = 200, 20, 0.95
 
 
 class EventOrder:
-    """`clock`: seconds, monotonic; `longest_s`: what an outcome waits at most for one that came before it, and as long
-    as too little is known of an arm."""
+    """Puts outcomes into the order of their requests.
+
+    `clock`: seconds, monotonic; `longest_s`: the longest time that an outcome waits for an earlier request, and the
+    time that it does wait while too little is known of an arm.
+    """
 
     def __init__(self, clock: Callable[[], float], longest_s: float) -> None:
         self._clock = clock
@@ -32,21 +35,21 @@ class EventOrder:
         self._next = 0
 
     def begin(self, entry: AssignedRequest) -> None:
-        """A request has come."""
+        """Adds a request that has come."""
         entry.place = self._next
         self._next += 1
         for line in self._kinds.values():
             line.open[entry.arm].append(entry)
 
     def end(self, entry: AssignedRequest, kind: Kind) -> None:
-        """It has ended, in such a way."""
+        """Notes the outcome of a request, and its kind."""
         took_s = self._clock() - entry.began_s
         self._kinds[kind].typical[entry.arm].note(took_s)
         self._all[entry.arm].note(took_s)
         heapq.heappush(self._kinds[kind].ended, (entry.place, entry))
 
     def settled(self) -> Iterator[AssignedRequest]:
-        """Those that count now, in order: each once."""
+        """Takes the requests that count now, in order, each once."""
         now = self._clock()
         for line in self._kinds.values():
             first = min(self._first_open(line, "canary", now), self._first_open(line, "stable", now))
@@ -54,7 +57,7 @@ class EventOrder:
                 yield heapq.heappop(line.ended)[1]
 
     def _first_open(self, line: "_Line", arm: Arm, now: float) -> float:
-        """The place of the first request of an arm that is waited for."""
+        """Returns the place of the first request of an arm that others wait for, infinity where there is none."""
         open_ = line.open[arm]
         while open_ and (open_[0].done or now - open_[0].began_s > self._horizon_s(line, arm)):
             open_.popleft()
@@ -62,11 +65,11 @@ class EventOrder:
 
     def _horizon_s(self, line: "_Line", arm: Arm) -> float:
         known = line.typical[arm].within_s, self._all[arm].within_s
-        return min(next((one for one in known if one is not None), self._longest_s), self._longest_s)
+        return min(next((within_s for within_s in known if within_s is not None), self._longest_s), self._longest_s)
 
 
 class _Line:
-    """What is open, and has ended, of one kind."""
+    """The open requests and the waiting outcomes of one kind."""
 
     def __init__(self) -> None:
         self.open: dict[Arm, deque[AssignedRequest]] = {arm: deque() for arm in _ARMS}
@@ -75,7 +78,7 @@ class _Line:
 
 
 class _TypicalWait:
-    """How long the last outcomes took. `within_s`: 19 in 20 of them, None where too few are known."""
+    """The time that the last outcomes took. `within_s`: their 95th percentile, None where too few are known."""
 
     def __init__(self) -> None:
         self._seen: deque[float] = deque()

@@ -22,17 +22,17 @@ _FRACTIONS = (0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 0.95)
 
 @dataclass(frozen=True, slots=True)
 class Wealth:
-    """A bet's state: the logarithm of what each of its parts has made."""
+    """The state of a bet: the logarithm of what each of its parts has made."""
 
     logs: tuple[float, ...]
 
     @property
     def log_e(self) -> float:
-        """The logarithm of the evidence: of the parts' mean."""
+        """The logarithm of the evidence: that of the mean of the parts."""
         most = max(self.logs)
         if most == -math.inf:
             return -math.inf
-        return most + math.log(sum(math.exp(one - most) for one in self.logs) / len(self.logs))
+        return most + math.log(sum(math.exp(log - most) for log in self.logs) / len(self.logs))
 
     @property
     def e(self) -> float:
@@ -40,16 +40,17 @@ class Wealth:
         return math.exp(min(self.log_e, 700.0))
 
     def grown(self, by: Sequence[float]) -> "Wealth":
-        """After each part has made `by`, as logarithms."""
-        return Wealth(tuple(one + more for one, more in zip(self.logs, by, strict=True)))
+        """Returns the state after each part has made its value in `by`, as logarithms."""
+        return Wealth(tuple(log + more for log, more in zip(self.logs, by, strict=True)))
 
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    """A bet on how often something bad happens to the canary's callers, over how often to the others'.
+    """A bet on the ratio of two rates: how often something bad happens to the canary's callers, over how often to
+    others.
 
-    `bound`: the ratio of the hypothesis; `ratios`: what is bet on, all above it to show that the canary is worse, all
-    below it to show that it is not.
+    `bound`: the hypothesis's ratio; `ratios`: the ratios that are bet on, all above `bound` to show that the canary is
+    worse, all below it to show that it is not. Method: Lindon and Malek, see above.
     """
 
     bound: float
@@ -57,12 +58,15 @@ class Ratio:
 
     @property
     def start(self) -> Wealth:
-        """Before the first event."""
+        """The state before the first event."""
         return Wealth((0.0,) * len(self.ratios))
 
     def after(self, wealth: Wealth, canary: int, other: int, share: float) -> Wealth:
-        """After bad events of `canary` callers and of `other` ones, who had come while `share` (0 to 1, both excluded)
-        of all were assigned to the canary."""
+        """Returns the state after more bad events.
+
+        `canary`, `other`: bad events of the canary's callers and of others; `share`: the part of all callers that was
+        assigned to the canary then, 0 to 1, both excluded.
+        """
         if not (canary or other):
             return wealth
         null = _falls_on_canary(self.bound, share)
@@ -74,13 +78,13 @@ class Ratio:
 
 
 def worse(tolerated: float = 1.0) -> Ratio:
-    """The bet that the canary is more than `tolerated` times as bad as the rest (at least 1)."""
+    """Makes the bet that the canary is more than `tolerated` times (at least 1) as bad as the rest."""
     least = max(_LEAST_RATIO, tolerated * 1.25)
     return Ratio(tolerated, _spread(least, max(_MOST_RATIO, least * 4), _RATIOS))
 
 
 def no_worse(margin: float) -> Ratio:
-    """The bet that it is less than `margin` times as bad (above 1): what promotion asks for."""
+    """Makes the bet that the canary is less than `margin` times (above 1) as bad: what a promotion asks for."""
     return Ratio(margin, _spread(margin / 8, margin / 1.1, _RATIOS))
 
 
@@ -88,7 +92,8 @@ def no_worse(margin: float) -> Ratio:
 class Mean:
     """A bet on the mean of values from 0 to 1: that it is above `bound`, or below it.
 
-    Each part bets a fixed share of what it may without ever losing all.
+    Each part bets a fixed share of its largest safe stake, so that none can lose everything (Waudby-Smith and Ramdas,
+    see above).
     """
 
     bound: float
@@ -96,11 +101,11 @@ class Mean:
 
     @property
     def start(self) -> Wealth:
-        """Before the first value."""
+        """The state before the first value."""
         return Wealth((0.0,) * len(_FRACTIONS))
 
     def after(self, wealth: Wealth, counts: Mapping[float, int]) -> Wealth:
-        """After `counts` more values of each kind."""
+        """Returns the state after more values. `counts`: how many there are of each value."""
         most = 1 / self.bound if self.above else -1 / (1 - self.bound)
         made = [
             sum(count * math.log1p(part * most * (value - self.bound)) for value, count in counts.items())
@@ -111,14 +116,16 @@ class Mean:
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """A bet that the canary's own bad rate is above `most`, whatever the others' is: what a baseline without any error
-    needs, where no ratio can be told."""
+    """A bet that the canary's own bad rate is above `most`, whatever the others' is.
+
+    It is needed beside a baseline without errors, where no ratio can be computed.
+    """
 
     most: float
 
     @property
     def start(self) -> Wealth:
-        """Before the first request."""
+        """The state before the first request."""
         return Wealth((0.0,) * len(self._rates))
 
     @property
@@ -126,25 +133,29 @@ class Rate:
         return _spread(min(0.99, self.most * 1.5), 0.995, 8)
 
     def after(self, wealth: Wealth, bad: int, good: int) -> Wealth:
-        """After so many of its requests more."""
+        """Returns the state after more of the canary's requests."""
         return wealth.grown(
             [bad * math.log(rate / self.most) + good * math.log((1 - rate) / (1 - self.most)) for rate in self._rates]
         )
 
 
 def rejected(e_values: Mapping[str, float], alpha: float) -> frozenset[str]:
-    """Which of several hypotheses are rejected so that of these at most a share of `alpha` is expected to be true,
-    however they depend on each other (e-BH)."""
+    """Returns the hypotheses that are rejected so that a share of at most `alpha` of them is expected to be true,
+    however they depend on each other.
+
+    The e-BH procedure of Wang and Ramdas, see above. `e_values`: the evidence against each, by name.
+    """
     falling = sorted(e_values, key=lambda name: -e_values[name])
     enough = [place for place, name in enumerate(falling, 1) if e_values[name] >= len(falling) / (place * alpha)]
     return frozenset(falling[: max(enough, default=0)])
 
 
 def more_needed(bet: Ratio, wealth: Wealth, seen: Mapping[str, float], share: float, alpha: float) -> int | None:
-    """About how many more requests of the canary it takes to reject, if all goes on as it went.
+    """Estimates how many more requests of the canary it takes to reject, if all goes on as it went.
 
-    `seen`: requests and bad events so far, `canary`, `canary_bad`, `other`, `other_bad`. None where what was seen is no
-    evidence at all, so that no number of requests would do. An estimate, by the growth expected of the best part.
+    `seen`: requests and bad events so far, `canary`, `canary_bad`, `other`, `other_bad`; `share`: the canary's, 0 to 1;
+    `alpha`: the level. The estimate goes by the expected growth of the best part. None where the counts are no evidence
+    at all, so that no number of requests would do.
     """
     left = math.log(1 / alpha) - wealth.log_e
     if left > 0 and not (seen["canary"] and seen["other"]):
@@ -158,8 +169,11 @@ def more_needed(bet: Ratio, wealth: Wealth, seen: Mapping[str, float], share: fl
 
 
 def more_to_show(bet: Ratio, wealth: Wealth, rate: float, share: float, alpha: float) -> int | None:
-    """About how many more requests of the canary it takes to show by `bet` that it is no worse, where both arms have
-    something bad at `rate`. None where none would do."""
+    """Estimates how many more requests of the canary it takes to show by `bet` that it is no worse.
+
+    `rate`: how often something is bad in both arms; `share`: the canary's, 0 to 1; `alpha`: the level. None where no
+    number would do.
+    """
     left = math.log(1 / alpha) - wealth.log_e
     null = _falls_on_canary(bet.bound, share)
     best = max(_growth(share, _falls_on_canary(ratio, share), null) for ratio in bet.ratios)
@@ -167,8 +181,8 @@ def more_to_show(bet: Ratio, wealth: Wealth, rate: float, share: float, alpha: f
 
 
 def more_below(bet: Mean, wealth: Wealth, rate: float, alpha: float) -> int | None:
-    """About how many more requests it takes to show by `bet` that a `rate` is below its bound. None where none would
-    do."""
+    """Estimates how many more requests it takes to show by `bet` that a `rate` is below its bound. None where no number
+    would do."""
     best = max(
         rate * bad + (1 - rate) * good
         for bad, good in zip(
@@ -181,7 +195,7 @@ def more_below(bet: Mean, wealth: Wealth, rate: float, alpha: float) -> int | No
 
 
 def _times(left: float, each: float) -> int | None:
-    """How often `each` is to be added until nothing is `left`."""
+    """Returns how often `each` is to be added until nothing is `left`."""
     if left <= 0:
         return 0
     return math.ceil(left / each) if each > 1e-9 else None
@@ -192,7 +206,7 @@ def _growth(falls: float, bet: float, null: float) -> float:
 
 
 def _falls_on_canary(ratio: float, share: float) -> float:
-    """The probability that a bad event is the canary's, where that is `ratio` times as bad."""
+    """Returns the probability that a bad event is the canary's, where the canary is `ratio` times as bad."""
     return share * ratio / (share * ratio + 1 - share)
 
 

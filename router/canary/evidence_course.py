@@ -1,4 +1,4 @@
-"""The course of the evidence on a canary, look by look: that it is worse, and that it is not. Pure."""
+"""The course of the evidence about a canary, look by look: that it is worse, and that it is no worse. Pure."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -15,9 +15,12 @@ from patchbay.router.canary.replay import replayed
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A look. `requests`: the canary's so far; `weight`: the percent of callers that it had; `worse`: by metric, the
-    evidence that it is, as a share of what rolls it back; `no_worse`: that it is not, as a share of what promotes it;
-    `bad`: by metric, bad events of the canary's and of others."""
+    """The state at one look.
+
+    `requests`: the canary's so far; `weight`: its percentage of the callers; `worse`: by metric, the evidence that it
+    is worse, as a share of what rolls it back; `no_worse`: the evidence that it is not, as a share of what promotes it;
+    `bad`: by metric, bad events of the canary and of others.
+    """
 
     requests: int
     weight: float
@@ -27,34 +30,35 @@ class Point:
 
 
 def course_of(record: CanaryRecord, looks: Sequence[Look]) -> tuple[Point, ...]:
-    """Every look at which the evidence was judged, in order. Raises ConfigError where this version cannot read the
-    plan."""
+    """Lists every look at which the evidence was judged, in order. Raises ConfigError where this version cannot read
+    the plan."""
     if not any("place" in look.verdict for look in looks):
         return ()
     plan = plan_of(dict(record.plan), record.id)
     return tuple(
         Point(
-            one.ledger.canary,
-            _weight(plan, one.look),
-            one.look.verdict["evidence"],
-            no_worse_of(plan, one.ledger),
-            {name: (pair[0], pair[1]) for name, pair in one.look.verdict["bad"].items()},
+            replay.ledger.canary,
+            _weight(plan, replay.look),
+            replay.look.verdict["evidence"],
+            no_worse_of(plan, replay.ledger),
+            {name: (pair[0], pair[1]) for name, pair in replay.look.verdict["bad"].items()},
         )
-        for one in replayed(plan, looks)
+        for replay in replayed(plan, looks)
     )
 
 
 def no_worse_of(plan: PlanConfig, ledger: Ledger) -> dict[str, float]:
-    """The evidence by metric that it is not worse, as a share of what promotes it: of logarithms, at least 0."""
+    """Returns by metric the evidence that it is no worse, as a share of what promotes the canary. Shares are of
+    logarithms, at least 0."""
     needed = to_show(plan)
-    found = {name: _best(one.no_worse, harmless(one)) / needed for name, one in ledger.metrics.items()}
+    found = {name: _best(metric.no_worse, harmless(metric)) / needed for name, metric in ledger.metrics.items()}
     if ledger.held_up is not None:
         found["wins"] = _best(ledger.held_up) / math.log(1 / plan.promote_alpha)
     return found
 
 
-def _best(*either: Wealth | None) -> float:
-    return max((0.0, *(one.log_e for one in either if one is not None)))
+def _best(*bets: Wealth | None) -> float:
+    return max((0.0, *(bet.log_e for bet in bets if bet is not None)))
 
 
 def _weight(plan: PlanConfig, look: Look) -> float:

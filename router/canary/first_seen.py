@@ -1,7 +1,7 @@
-"""A memory of what has happened already, which does not grow.
+"""A memory of past events that does not grow.
 
-A Bloom filter: B. H. Bloom, "Space/time trade-offs in hash coding with allowable errors", CACM 13(7), 1970. What is
-wrongly taken for known is not counted, which does not depend on the arm, so that what is counted stays honest.
+A Bloom filter: B. H. Bloom, "Space/time trade-offs in hash coding with allowable errors", CACM 13(7), 1970. An event
+that it wrongly takes for known is not counted; that does not depend on the arm, so the counts stay honest.
 """
 
 import math
@@ -12,8 +12,10 @@ _LEAST_BITS, _MOST_BITS = 1 << 16, 1 << 26
 
 
 class BloomFilter:
-    """Sized for `things` different ones: then it errs with a probability of `error` at most. It has from 8 KiB to
-    8 MiB; where that is too little it errs more often, as its own `error` tells."""
+    """Remembers keys. It errs with a probability of at most `error` for up to `things` different ones.
+
+    It takes from 8 KiB to 8 MiB; where that is too little it errs more often, as its own `error` says.
+    """
 
     def __init__(self, things: int = 1_000_000, error: float = 0.01) -> None:
         # By k probes into m bits a filter of n things errs with (1 - exp(-k n / m))^k.
@@ -25,13 +27,13 @@ class BloomFilter:
 
     @property
     def error(self) -> float:
-        """The probability that something new is taken for known, now."""
+        """The probability, now, that a new key is taken for a known one."""
         return float((self._set / (self._mask + 1)) ** _PROBES)
 
-    def is_first(self, what: bytes) -> bool:
-        """Whether `what` comes for the first time; it is known from now on."""
+    def is_first(self, key: bytes) -> bool:
+        """Whether `key` comes for the first time. It is known from now on."""
         new = False
-        for place in self._places(what):
+        for place in self._places(key):
             byte, bit = place >> 3, 1 << (place & 7)
             if not self._bits[byte] & bit:
                 new = True
@@ -39,10 +41,10 @@ class BloomFilter:
                 self._set += 1
         return new
 
-    def knows(self, what: bytes) -> bool:
-        """Whether `what` has come before."""
-        return all(self._bits[place >> 3] & 1 << (place & 7) for place in self._places(what))
+    def knows(self, key: bytes) -> bool:
+        """Whether `key` has come before."""
+        return all(self._bits[place >> 3] & 1 << (place & 7) for place in self._places(key))
 
-    def _places(self, what: bytes) -> tuple[int, ...]:
-        digest = int.from_bytes(blake2b(what, digest_size=4 * _PROBES).digest(), "big")
+    def _places(self, key: bytes) -> tuple[int, ...]:
+        digest = int.from_bytes(blake2b(key, digest_size=4 * _PROBES).digest(), "big")
         return tuple(digest >> 32 * probe & self._mask for probe in range(_PROBES))

@@ -1,4 +1,4 @@
-"""A canary told as an incident: what was seen, on how many requests, and by what evidence. Pure."""
+"""The report of an ended canary: its outcome, the requests, and the evidence. Pure."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -6,15 +6,15 @@ from typing import Any
 from patchbay.registry.canary_records import CanaryRecord, Look
 from patchbay.router.canary.evidence_course import Point
 
-# How many looks a report and its plot are made from.
+# The number of looks that a report and its plot are made from.
 TOLD_LOOKS = 1000
 
 
 def summary(record: CanaryRecord, looks: Sequence[Look]) -> dict[str, Any]:
-    """The summary as JSON."""
+    """Returns the report as JSON. `looks`: those at the canary, in order."""
     judged = [look for look in looks if "requests" in look.verdict]
     last: Mapping[str, Any] = judged[-1].verdict if judged else {}
-    deciding: Mapping[str, Any] = next((one.verdict for one in judged if one.verdict["kind"] == "roll_back"), {})
+    deciding: Mapping[str, Any] = next((look.verdict for look in judged if look.verdict["kind"] == "roll_back"), {})
     canary, other = last.get("requests", (0, 0))
     return {
         "canary": record.id,
@@ -37,36 +37,41 @@ def summary(record: CanaryRecord, looks: Sequence[Look]) -> dict[str, Any]:
 
 
 def title(record: CanaryRecord) -> str:
-    """What its plot is called."""
+    """Returns the title of the canary's plot."""
     return f"Canary {record.id}: {record.name} against {record.stable_name}, {record.phase.replace('_', ' ')}"
 
 
-def markdown(told: Mapping[str, Any], plot: str | None, course: Sequence[Point]) -> str:
-    """The summary for people. `plot`: the plot's file name; `course`: what it shows."""
+def markdown(report: Mapping[str, Any], plot: str | None, course: Sequence[Point]) -> str:
+    """Renders the report for people, as Markdown.
+
+    `report`: what `summary` returned; `plot`: the plot's file name, None without one; `course`: the points that it
+    shows.
+    """
+    counts = report["requests"]
     lines = [
-        f"# Canary {told['canary']}: {told['revision']} was {told['outcome'].replace('_', ' ')}",
+        f"# Canary {report['canary']}: {report['revision']} was {report['outcome'].replace('_', ' ')}",
         "",
-        f"- **Why**: {told['reason']}",
-        f"- **Compared with**: {told['compared_with']}",
-        f"- **Started**: {told['started_at']} by {told['started_by']}",
-        f"- **Had requests**: {_period(told)}",
-        f"- **Requests**: {told['requests']['canary']} of the canary's callers, {told['requests']['others']} of others",
+        f"- **Why**: {report['reason']}",
+        f"- **Compared with**: {report['compared_with']}",
+        f"- **Started**: {report['started_at']} by {report['started_by']}",
+        f"- **Had requests**: {_period(report)}",
+        f"- **Requests**: {counts['canary']} of the canary's callers, {counts['others']} of others",
     ]
-    if told["metric"]:
+    if report["metric"]:
         lines.append(
-            f"- **Decided by**: {told['metric']}, evidence {told['evidence']:.4g} of {told['needed']:.4g} needed"
+            f"- **Decided by**: {report['metric']}, evidence {report['evidence']:.4g} of {report['needed']:.4g} needed"
         )
     lines += ["", *_evidence_table(course)]
     if plot is not None:
         lines += ["", f"![The evidence that it is worse, and that it is no worse]({plot})"]
-    again = f"`patchbay canary replay {told['canary']}` makes every verdict again;"
+    again = f"`patchbay canary replay {report['canary']}` makes every verdict again;"
     return "\n".join(
-        [*lines, "", f"{again} `patchbay adapters audit --subject {told['revision']}` has who did what.", ""]
+        [*lines, "", f"{again} `patchbay adapters audit --subject {report['revision']}` has who did what.", ""]
     )
 
 
 def _evidence_table(course: Sequence[Point]) -> list[str]:
-    """The last look at the evidence by metric, what speaks most against the canary first."""
+    """Renders the last look at the evidence by metric; what speaks most against the canary comes first."""
     if not course:
         return ["No request was judged."]
     last = course[-1]
@@ -89,7 +94,7 @@ def _share(of_what_decides: float) -> str:
     return f"{of_what_decides:.0%}" if of_what_decides < 1 else "100%"
 
 
-def _period(told: Mapping[str, Any]) -> str:
-    if told["seconds"] is None:
-        return f"since {told['running_since']}" if told["running_since"] else "never"
-    return f"for {told['seconds']:.0f} s, until {told['ended_at']}"
+def _period(report: Mapping[str, Any]) -> str:
+    if report["seconds"] is None:
+        return f"since {report['running_since']}" if report["running_since"] else "never"
+    return f"for {report['seconds']:.0f} s, until {report['ended_at']}"

@@ -1,9 +1,9 @@
-"""How far one caller has moved the evidence against a canary, and where that ends. Pure.
+"""The bound on how far one caller can move the evidence against a canary. Pure.
 
-A client sees which arm has answered, so one with bad intent can make only what the canary answers go wrong: votes, its
-own odd prompts. No such caller decides alone where others ask, too. What its own events have made of the bet that the
-canary is worse is kept beside the bet, and none counts by which it could exceed a part of what rolls back. Whether an
-event counts is known before its arm is looked at, so the bet on the arm stays honest.
+A client sees which arm has answered, so a malicious one can spoil the canary's answers alone: by votes, by odd prompts
+of its own. No such caller may decide alone where others ask, too. So the part of the bet that the canary is worse that
+a caller's own events have made is kept beside the bet, and an event that could lift it above a part of what rolls back
+is not counted. Whether an event counts is decided before its arm is looked at, so the bet on the arm stays honest.
 """
 
 import math
@@ -11,14 +11,14 @@ import math
 from patchbay.router.canary.evidence import Wealth, worse
 from patchbay.router.canary.plan import PlanConfig
 
-# Of the logarithm of what rolls back: beyond the first nothing more of one caller counts, and nothing by which it could
-# come beyond the second. Two callers can do it, and one cannot.
+# Shares of the logarithm that rolls back. A caller who is beyond the first counts no more, and no event counts that
+# could bring a caller beyond the second. So two callers can roll a canary back, and one cannot.
 _ENOUGH, _PART = 0.5, 0.75
 _MOST = 20_000
 
 
 class Influence:
-    """What each caller has made of the evidence, by metric, over one canary's life."""
+    """Keeps what each caller has contributed to the evidence, by metric, over one canary's life."""
 
     def __init__(self, plan: PlanConfig) -> None:
         self._needed = math.log(plan.needed)
@@ -27,11 +27,14 @@ class Influence:
         self._spent: set[bytes] = set()
 
     def is_spent(self, caller: bytes) -> bool:
-        """Whether `caller` has said all that it may alone."""
+        """Whether `caller` has contributed all that one caller may."""
         return caller in self._spent
 
     def may_add(self, caller: bytes, metric: str, share: float, *, shared: bool) -> bool:
-        """Whether a bad event of `caller` counts, whichever arm it fell on. `shared`: whether others ask as well."""
+        """Whether a bad event of `caller` counts, whichever arm it fell on.
+
+        `share`: the canary's, 0 to 1; `shared`: whether other callers ask as well.
+        """
         if not (shared and 0 < share < 1):
             return True
         if caller in self._spent:
@@ -46,7 +49,7 @@ class Influence:
         return False
 
     def add(self, caller: bytes, metric: str, share: float, *, canary: bool) -> None:
-        """Notes that a bad event of `caller` has counted."""
+        """Adds a bad event of `caller` that has counted. `canary`: whether it fell on the canary."""
         known = self._wealth.get((caller, metric))
         if 0 < share < 1 and (known is not None or len(self._wealth) < _MOST):
             bet = self._bets[metric]

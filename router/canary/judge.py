@@ -1,4 +1,9 @@
-"""What a canary's evidence asks for. Pure: a ledger, where in its plan it is, and the time in; a verdict out."""
+"""The judge of canaries: makes a verdict from a canary's evidence. Pure: a plan, a ledger, the position in the plan and
+the time in; a verdict out.
+
+The reasons that it gives are stored with each look, and `patchbay canary replay` compares them: other words for the
+same verdict would make it say that old looks differ.
+"""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -21,10 +26,13 @@ from patchbay.router.canary.plan import PlanConfig
 
 @dataclass(frozen=True, slots=True)
 class PlanPosition:
-    """Where a canary is. `step`: in its plan, from 0, and -1 before its first, when no caller is sent to it; `began_s`:
-    when it began at all, later by as long as it was paused; `step_s`: when its step did; `samples`: requests that it
-    had answered when the step began; `passed`: whether somebody let the next step begin; `paused`: whether somebody
-    keeps it where it is."""
+    """The position of a canary in its plan.
+
+    `step`: counted from 0, -1 before the first step, when no caller is sent to the canary; `began_s`: when the canary
+    began, Unix time, moved on by as long as it was paused; `step_s`: when its step began; `samples`: the requests that
+    it had answered by then; `passed`: whether somebody let the next step begin; `paused`: whether somebody keeps it at
+    its step.
+    """
 
     step: int
     began_s: float
@@ -36,8 +44,8 @@ class PlanPosition:
 
 @dataclass(frozen=True, slots=True)
 class Continue:
-    """Go on as it is. `more`: about how many more of the canary's requests it takes to decide, None where that cannot
-    be told."""
+    """Verdict: goes on as it is. `more`: about how many more of the canary's requests it takes to decide, None where
+    that cannot be estimated."""
 
     reason: str
     more: int | None = None
@@ -45,7 +53,7 @@ class Continue:
 
 @dataclass(frozen=True, slots=True)
 class StepOn:
-    """Give it the weight of the next step."""
+    """Verdict: the canary gets the weight of the next step."""
 
     step: int
     reason: str
@@ -53,14 +61,17 @@ class StepOn:
 
 @dataclass(frozen=True, slots=True)
 class Promote:
-    """It is no worse: make it stable."""
+    """Verdict: the canary is no worse and becomes stable."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class RollBack:
-    """It is worse: take it out. `metric`: by what; `e`: the evidence, `needed`: what would have been enough."""
+    """Verdict: the canary is worse and is taken out.
+
+    `metric`: the deciding one; `e`: the evidence; `needed`: the evidence that would have been enough.
+    """
 
     metric: str
     reason: str
@@ -68,25 +79,26 @@ class RollBack:
     needed: float
 
 
-# What is said first of a canary that is over its plan's time.
+# The first word of the reason for a canary that is beyond its plan's time.
 UNDECIDED = "undecided"
-# So much evidence that something is worse is none yet, but enough not to promote it on its being rare.
+# Evidence that is too weak to say that something is worse, and strong enough not to promote on its being rare.
 _HINT = 3.0
 Verdict = Continue | StepOn | Promote | RollBack
 
 
 def judge(plan: PlanConfig, ledger: Ledger, place: PlanPosition, now_s: float) -> Verdict:
-    """The verdict at `now_s`. It may be asked for after every request: the evidence is made for that.
+    """Returns the verdict at `now_s`, Unix time. It may be asked for after every request: the evidence is made for
+    that.
 
-    What is bad goes at once; what is good goes on when its step has lasted and has been seen enough, and is promoted
-    when it is shown, too, not to be worse by more than the margins. No request is no evidence, either way. What a
-    person or the plan holds back goes on by no clock.
+    A canary that is worse goes at once. One that is not goes on when its step has lasted long enough and has seen
+    enough requests. It is promoted when it is shown, too, to be worse by no more than the margins. Without requests
+    there is no evidence, either way. No clock moves a canary past what a person or the plan holds back.
     """
     return _worst(plan, ledger) or _gone_on(plan, ledger, place, now_s)
 
 
 def _gone_on(plan: PlanConfig, ledger: Ledger, place: PlanPosition, now_s: float) -> Verdict:
-    """What its plan says of one that is not bad."""
+    """Returns the verdict by the plan, for a canary that is not worse."""
     if place.paused:
         return Continue("it is paused")
     if now_s - place.began_s >= plan.max_s:
@@ -102,7 +114,7 @@ def _gone_on(plan: PlanConfig, ledger: Ledger, place: PlanPosition, now_s: float
 
 
 def _in_its_step(plan: PlanConfig, ledger: Ledger, place: PlanPosition, now_s: float) -> Continue | None:
-    """What keeps it where it is."""
+    """Returns the reason that keeps a canary in its step, None where it may leave it."""
     return _unfinished(plan, ledger, place, now_s) or _blacked_out(plan, now_s)
 
 
@@ -128,7 +140,7 @@ def _blacked_out(plan: PlanConfig, now_s: float) -> Continue | None:
 
 
 def _gate(plan: PlanConfig, place: PlanPosition, step: int) -> str | None:
-    """What is said of a closed gate before a step, None where there is none."""
+    """Returns the message of a closed gate before a step, None where there is none."""
     if not plan.steps[step].gate or (place.passed and step == place.step + 1):
         return None
     return f"{AT_GATE} go on to {plan.steps[step].weight:g}% (`patchbay canary resume`)"
@@ -137,14 +149,16 @@ def _gate(plan: PlanConfig, place: PlanPosition, step: int) -> str | None:
 def _worst(plan: PlanConfig, ledger: Ledger) -> RollBack | None:
     if ledger.tripped is not None:
         return RollBack("breaker", ledger.tripped, plan.needed, plan.needed)
-    found = [one for one in _against(plan, ledger) if one.e >= one.needed]
+    found = [verdict for verdict in _against(plan, ledger) if verdict.e >= verdict.needed]
     if not found:
+        # The whole first: slices have half of alpha for themselves, and say less about everybody.
         found = list(_against_slices(plan, ledger))
-    return max(found, key=lambda one: one.e, default=None)
+    return max(found, key=lambda verdict: verdict.e, default=None)
 
 
 def _against_slices(plan: PlanConfig, ledger: Ledger) -> Iterator[RollBack]:
-    """Slices in which it is worse: of those named, a share of alpha's half at most is expected to be named wrongly."""
+    """Yields the slices in which it is worse. Of the slices named, a share of at most half of alpha is expected to be
+    named wrongly."""
     e_values = {name: wealth.e for name, wealth in ledger.slices.items()}
     for name in rejected(e_values, plan.alpha / 2):
         metric, _, where = name.partition("@")
@@ -152,31 +166,35 @@ def _against_slices(plan: PlanConfig, ledger: Ledger) -> Iterator[RollBack]:
 
 
 def _against(plan: PlanConfig, ledger: Ledger) -> Iterator[RollBack]:
-    """All that speaks against it, however little."""
+    """Yields everything that speaks against the canary, however little."""
     needed = plan.needed
     for name, metric in ledger.metrics.items():
         config = plan.metrics[name]
-        said = f"{metric.canary} of the canary's {ledger.canary} were bad, {metric.other} of {ledger.other} others"
-        ratio = f"{said}; at most {config.tolerated:g} times as often is tolerated"
+        seen = f"{metric.canary} of the canary's {ledger.canary} were bad, {metric.other} of {ledger.other} others"
+        ratio = f"{seen}; at most {config.tolerated:g} times as often is tolerated"
         yield RollBack(name, ratio, metric.worse.e, needed)
         if (above := too_often(ledger, metric)) is not None:
-            yield RollBack(name, f"{said}; at most {config.most:.2%} is allowed", above.e, needed)
+            yield RollBack(name, f"{seen}; at most {config.most:.2%} is allowed", above.e, needed)
     if ledger.lost is not None:
-        said = f"it loses too many of {ledger.pairs} pairs"
-        yield RollBack("wins", said, ledger.lost.e, needed)
+        seen = f"it loses too many of {ledger.pairs} pairs"
+        yield RollBack("wins", seen, ledger.lost.e, needed)
 
 
 def too_often(ledger: Ledger, metric: Metric) -> Wealth | None:
-    """The evidence that something happens more often than it may at all: the lesser one of that, and of its happening
-    more often than to the others, since what hits all alike is no fault of the canary. Copies are made of requests that
-    the stable revision has answered, so as long as there are no others they say both."""
+    """Returns the evidence that something happens more often than it may at all, None where no `most` is set.
+
+    It is the lesser of two: that, and that it happens more often than to the others, since what hits all alike is no
+    fault of the canary. Copies are made only of requests that the stable revision has answered, so while there is
+    nothing but copies the first one says both.
+    """
     if metric.above is None or ledger.canary == ledger.shadowed:
         return metric.above
-    return min(metric.above, metric.differs, key=lambda one: one.log_e)
+    return min(metric.above, metric.differs, key=lambda wealth: wealth.log_e)
 
 
 def _promoted(plan: PlanConfig, ledger: Ledger) -> Verdict:
-    """Promotion where every metric is shown to be no worse; each at `promote_alpha`, since all have to be."""
+    """Returns promotion where every metric is shown to be no worse. Each is tested at `promote_alpha`, since all have
+    to pass."""
     open_ = [name for name in ledger.metrics if not _shown(plan, ledger, name)]
     if ledger.held_up is not None and ledger.held_up.e < 1 / plan.promote_alpha:
         open_.append("wins")
@@ -187,7 +205,7 @@ def _promoted(plan: PlanConfig, ledger: Ledger) -> Verdict:
 
 def _shown(plan: PlanConfig, ledger: Ledger, name: str) -> bool:
     """Whether a metric is shown to be no worse than the others' by its margin, or else to do no harm: to be below
-    `few`, and not shown to be worse. Either at half of `promote_alpha`, so that both together keep it."""
+    `few`, and not shown to be worse. Each is tested at half of `promote_alpha`, so that both together keep it."""
     metric, needed = ledger.metrics[name], to_show(plan)
     if metric.no_worse.log_e >= needed:
         return True
@@ -195,17 +213,18 @@ def _shown(plan: PlanConfig, ledger: Ledger, name: str) -> bool:
 
 
 def harmless(metric: Metric) -> Wealth | None:
-    """The evidence that something is too rare to do harm, None where there is a hint that the canary is worse."""
+    """Returns the evidence that something is too rare to do harm, None where there is a hint that the canary is
+    worse."""
     return metric.below if metric.differs.e < _HINT else None
 
 
 def to_show(plan: PlanConfig) -> float:
-    """The logarithm of the evidence by which a metric is shown not to be worse, either way."""
+    """Returns the logarithm of the evidence by which a metric is shown not to be worse, by either test."""
     return math.log(2 / plan.promote_alpha)
 
 
 def _too_rare(plan: PlanConfig, ledger: Ledger) -> str:
-    """Says what was too rare to compare, and how much would tell."""
+    """Names the metrics that were too rare to compare, and how many more requests would tell."""
     rare = [name for name, metric in ledger.metrics.items() if metric.no_worse.log_e < to_show(plan)]
     needed = [more for name in rare if (more := _to_compare(plan, ledger, name)) is not None]
     if not rare or not needed:
@@ -216,40 +235,47 @@ def _too_rare(plan: PlanConfig, ledger: Ledger) -> str:
 
 
 def _at_the_end(plan: PlanConfig, ledger: Ledger, place: PlanPosition, now_s: float) -> Verdict:
-    """At the plan's `max_s`. Evidence that is enough promotes it only from where it would have before; without that the
-    plan's `undecided` says what follows, as far as neither a gate nor a blackout holds it back."""
+    """Returns the verdict at the plan's `max_s`.
+
+    Sufficient evidence promotes only from where it would have done so before. Without it the plan's `undecided`
+    decides, as far as neither a gate nor a blackout holds the canary back.
+    """
     if place.step + 1 == len(plan.steps) and _in_its_step(plan, ledger, place, now_s) is None:
         reached = _promoted(plan, ledger)
         if isinstance(reached, Promote):
             return reached
-    said = f"{UNDECIDED} after {plan.max_s:g} s and {ledger.canary} requests"
+    over = f"{UNDECIDED} after {plan.max_s:g} s and {ledger.canary} requests"
     # Without a copy or a request nothing is known of it, but the plan's first step has not begun then either.
     if plan.undecided == "roll_back" and (ledger.canary or place.step < 0):
-        return RollBack("time", f"{said}, and the plan says to roll back then", 1.0, plan.needed)
+        return RollBack("time", f"{over}, and the plan says to roll back then", 1.0, plan.needed)
     if plan.undecided == "promote" and ledger.canary:
         held = _held_back(plan, place, now_s)
         if held is None:
-            return Promote(f"{said}, and the plan says to promote then")
-        return Continue(f"{said}: {held}")
-    return Continue(f"{said}: it holds until somebody decides")
+            return Promote(f"{over}, and the plan says to promote then")
+        return Continue(f"{over}: {held}")
+    return Continue(f"{over}: it holds until somebody decides")
 
 
 def _held_back(plan: PlanConfig, place: PlanPosition, now_s: float) -> str | None:
-    """What of the plan forbids to promote it from where it is, whatever its clock says."""
+    """Returns the gate or blackout that forbids a promotion, whatever the plan's clock says, None where there is
+    none."""
     gates = (_gate(plan, place, step) for step in range(place.step + 1, len(plan.steps)))
     blackout = _blacked_out(plan, now_s)
     return next((gate for gate in gates if gate is not None), blackout.reason if blackout is not None else None)
 
 
 def _more(plan: PlanConfig, ledger: Ledger, open_: Sequence[str]) -> int | None:
-    """About how many more requests until something is decided: it is rolled back, if all goes on as it went, or every
-    metric of `open_` is shown, if it is as good as the others."""
+    """Estimates how many more requests it takes until something is decided.
+
+    Either it is rolled back, if all goes on as it went, or every metric of `open_` is shown, if it is as good as the
+    others.
+    """
     share = plan.steps[-1].weight / 100
     worse_ = [_more_of(plan, ledger, name, metric.worse, share) for name, metric in ledger.metrics.items()]
     shown = [_to_compare_or_below(plan, ledger, name) for name in open_ if name != "wins"]
-    soonest = [one for one in worse_ if one is not None]
+    soonest = [number for number in worse_ if number is not None]
     if shown and None not in shown:
-        soonest.append(max(one for one in shown if one is not None))
+        soonest.append(max(number for number in shown if number is not None))
     return min(soonest, default=None)
 
 
@@ -259,18 +285,18 @@ def _to_compare_or_below(plan: PlanConfig, ledger: Ledger, name: str) -> int | N
     if few is not None and metric.below is not None:
         bet = Mean(few, above=False)
         ways.append(more_below(bet, metric.below, _pooled(ledger, metric), plan.promote_alpha / 2))
-    return min((one for one in ways if one is not None), default=None)
+    return min((way for way in ways if way is not None), default=None)
 
 
 def _to_compare(plan: PlanConfig, ledger: Ledger, name: str) -> int | None:
-    """About how many more requests show that a metric is no worse by its margin."""
+    """Estimates how many more requests show that a metric is no worse by its margin."""
     metric, share = ledger.metrics[name], plan.steps[-1].weight / 100
     rate = _pooled(ledger, metric)
     return more_to_show(no_worse(plan.metrics[name].margin), metric.no_worse, rate, share, plan.promote_alpha / 2)
 
 
 def _pooled(ledger: Ledger, metric: Metric) -> float:
-    """How often it happens in both arms, a half more than was seen: nothing is impossible."""
+    """Returns the rate of bad requests over both arms, with half an event added, since nothing is impossible."""
     return (metric.canary + metric.other + 0.5) / (ledger.canary + ledger.other + 1)
 
 

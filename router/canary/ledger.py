@@ -1,5 +1,7 @@
-"""What is known of a canary so far: counts, and the evidence that they made. Immutable, and grown by counts alone, so
-that the same counts in the same order give the same evidence bit for bit."""
+"""The ledger of a canary: its counts so far, and the evidence made of them.
+
+It is immutable and grows by counts alone, so that the same counts in the same order give the same evidence bit for bit.
+"""
 
 import math
 from collections import Counter
@@ -19,19 +21,22 @@ _UNUSUAL = 3.0
 
 @dataclass(frozen=True, slots=True)
 class CallersSeen:
-    """What a router has seen of callers. `unit`: what is assigned there, `caller` or `request`; `callers`: how many
-    there are; `error`: the probability that somebody new is taken for known."""
+    """A router's observations about callers.
+
+    `unit`: what is assigned there, `caller` or `request`; `callers`: their number; `error`: the probability that a new
+    caller is taken for a known one.
+    """
 
     unit: str
     callers: int
     error: float
 
     def is_news(self, told: "CallersSeen") -> bool:
-        """Whether it is worth to be told after `told`."""
+        """Whether this differs enough from `told`, the last report, to be reported."""
         return self.unit != told.unit or self.callers >= 1.5 * told.callers
 
     def after(self, other: "CallersSeen | None") -> "CallersSeen":
-        """With what was seen before, on this router or another: the unit is that of the last news."""
+        """Merges this with earlier observations, of this router or another. The unit is that of the later one."""
         if other is None:
             return self
         return CallersSeen(self.unit, max(self.callers, other.callers), max(self.error, other.error))
@@ -39,13 +44,13 @@ class CallersSeen:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What came since the last look, of callers who were assigned while the canary had `share` of them (0 to 1).
+    """The counts since the last look, of callers who were assigned while the canary had `share` of them (0 to 1).
 
-    `canary`, `other`: requests that ended, of callers that are seen first; `bad`: by metric, callers to whom something
-    bad happened first, of each; `own`: of the `canary` requests, how many were bad, by metric, where that is another
-    number (what was voted down after it had counted as good makes `own` exceed `canary` for once); `wins`: pairs of
-    answers by how the canary's did: 0, 0.5 or 1; `tripped`: why a router sends it none; `shadowed`: how many of the
-    `canary` requests were copies; `seen`: what the router has seen of callers, where there is news.
+    `canary`, `other`: requests that ended, of callers that are seen first; `bad`: by metric, the callers of each arm to
+    whom something bad happened first; `own`: bad ones of the `canary` requests, by metric, where that is another number
+    (an answer that is voted down after it had counted as good makes `own` exceed `canary` for once); `wins`: pairs of
+    answers by the canary's result: 0, 0.5 or 1; `tripped`: the reason why a router sends it nothing; `shadowed`: how
+    many of the `canary` requests were copies; `seen`: the router's observations about callers, where there is news.
     """
 
     share: float
@@ -60,9 +65,9 @@ class Counts:
 
     @property
     def as_json(self) -> dict[str, Any]:
-        """What `counts_of` reads."""
-        told = {"share": self.share, "canary": self.canary, "other": self.other}
-        return told | {
+        """The document that `counts_of` reads."""
+        document = {"share": self.share, "canary": self.canary, "other": self.other}
+        return document | {
             "bad": {name: list(pair) for name, pair in self.bad.items()},
             "wins": {str(value): count for value, count in self.wins.items()},
             "own": None if self.own is None else dict(self.own),
@@ -72,63 +77,66 @@ class Counts:
         }
 
 
-def counts_of(told: Mapping[str, Any]) -> Counts:
-    """Counts from their JSON."""
-    bad = {name: (pair[0], pair[1]) for name, pair in told["bad"].items()}
-    wins = {float(value): count for value, count in told["wins"].items()}
-    # Routers of versions before this one tell nothing of callers.
-    seen = told.get("seen")
-    numbers = told["share"], told["canary"], told["other"]
+def counts_of(document: Mapping[str, Any]) -> Counts:
+    """Reads counts from their JSON."""
+    bad = {name: (pair[0], pair[1]) for name, pair in document["bad"].items()}
+    wins = {float(value): count for value, count in document["wins"].items()}
+    # Routers of earlier versions report nothing about callers.
+    seen = document.get("seen")
+    numbers = document["share"], document["canary"], document["other"]
     return Counts(
         *numbers,
         bad,
         wins,
-        told["own"],
-        told["tripped"],
-        told["shadowed"],
+        document["own"],
+        document["tripped"],
+        document["shadowed"],
         None if seen is None else CallersSeen(*seen),
     )
 
 
 def folded(counts: Iterable[Counts]) -> tuple[Counts, ...]:
-    """The same in as few as may be: one for each share, in the order of shares. Folded again with more, it comes to
-    what all at once come to."""
+    """Merges counts to as few as possible: one for each share, in the order of shares. Folding in pieces gives the same
+    result as folding all at once."""
     found: dict[float, Counts] = {}
-    for one in counts:
-        known = found.get(one.share)
-        found[one.share] = one if known is None else _sum(known, one)
+    for part in counts:
+        known = found.get(part.share)
+        found[part.share] = part if known is None else _sum(known, part)
     return tuple(found[share] for share in sorted(found))
 
 
-def _sum(one: Counts, other: Counts) -> Counts:
+def _sum(first: Counts, other: Counts) -> Counts:
     bad = {
-        name: (one.bad.get(name, (0, 0))[0] + canary, one.bad.get(name, (0, 0))[1] + rest)
+        name: (first.bad.get(name, (0, 0))[0] + canary, first.bad.get(name, (0, 0))[1] + rest)
         for name, (canary, rest) in other.bad.items()
     }
     return Counts(
-        one.share,
-        one.canary + other.canary,
-        one.other + other.other,
-        {**one.bad, **bad},
-        dict(Counter(one.wins) + Counter(other.wins)),
-        None if one.own is None and other.own is None else dict(Counter(_own(one)) + Counter(_own(other))),
-        one.tripped or other.tripped,
-        one.shadowed + other.shadowed,
-        one.seen if other.seen is None else other.seen.after(one.seen),
+        first.share,
+        first.canary + other.canary,
+        first.other + other.other,
+        {**first.bad, **bad},
+        dict(Counter(first.wins) + Counter(other.wins)),
+        None if first.own is None and other.own is None else dict(Counter(_own(first)) + Counter(_own(other))),
+        first.tripped or other.tripped,
+        first.shadowed + other.shadowed,
+        first.seen if other.seen is None else other.seen.after(first.seen),
     )
 
 
 def _own(counts: Counts) -> Mapping[str, int]:
-    """Of the canary's requests, how many were bad, by metric."""
+    """Returns the bad ones of the canary's requests, by metric."""
     return counts.own if counts.own is not None else {name: canary for name, (canary, _) in counts.bad.items()}
 
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """One metric's. `canary`, `other`: bad requests so far; `worse`, `no_worse`: the evidence that it is worse than
-    tolerated, and that it is not by the margin; `differs`: that it is worse at all; `above`, `below`: of the canary's
-    own rate, that it is above the most that it may be and below what does harm, where these are set; `undisturbed`: of
-    the others, requests and bad ones but for what came while these were unusually many."""
+    """The state of one metric.
+
+    `canary`, `other`: bad requests so far; `worse`: the evidence that the canary is worse than tolerated; `no_worse`:
+    that it is not worse by the margin; `differs`: that it is worse at all; `above`, `below`: that the canary's own rate
+    is above the most that it may be, and below what does harm, where these are set; `undisturbed`: the others' requests
+    and bad ones, without times at which bad ones were unusually many.
+    """
 
     canary: int
     other: int
@@ -140,16 +148,22 @@ class Metric:
     undisturbed: tuple[int, int] = (0, 0)
 
     def is_usual(self, others: int, bad: int) -> bool:
-        """Whether so many bad ones of `others` requests are no more than three times as many as before, and chance."""
+        """Whether `bad` ones of `others` requests are at most about three times as many as before.
+
+        The square root allows for chance: the standard deviation of a count of rare events is that of its mean.
+        """
         expected = others * (self.undisturbed[1] + 0.5) / (self.undisturbed[0] + 1)
         return bad <= _UNUSUAL * (expected + math.sqrt(expected)) + 1
 
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """All of it. `lost`, `held_up`: the evidence that the canary's answers lose more than they may, and that not;
-    `tripped`: why a router sends the canary nothing more; `slices`: the evidence that it is worse within a slice, by
-    `metric@facet=value`; `shadowed`: its requests that were copies; `seen`: what is known of callers."""
+    """All counts and evidence of one canary.
+
+    `lost`, `held_up`: the evidence that the canary's answers lose more pairs than they may, and that they do not;
+    `tripped`: the reason why a router sends the canary nothing; `slices`: the evidence that it is worse within a slice,
+    by `metric@facet=value`; `shadowed`: its requests that were copies; `seen`: observations about callers.
+    """
 
     metrics: Mapping[str, Metric]
     lost: Wealth | None
@@ -164,7 +178,7 @@ class Ledger:
 
     @classmethod
     def opened(cls, plan: PlanConfig) -> "Ledger":
-        """Before the first request."""
+        """Returns the ledger before the first request."""
         bound = None if plan.win_margin is None else 0.5 - plan.win_margin
         return cls(
             {name: _opened(config) for name, config in plan.metrics.items()},
@@ -174,21 +188,22 @@ class Ledger:
 
     @property
     def as_json(self) -> dict[str, Any]:
-        """What `ledger_of` reads, bit for bit."""
-        told: dict[str, Any] = _finite(msgspec.to_builtins(self))
-        return told
+        """The document that `ledger_of` reads, bit for bit."""
+        document: dict[str, Any] = _finite(msgspec.to_builtins(self))
+        return document
 
     def after(self, plan: PlanConfig, *counts: Counts) -> "Ledger":
-        """With all `counts` of a look more.
+        """Returns the ledger with all `counts` of a look added.
 
-        While many more of the others' requests are bad than before, something hits both arms, in which they are alike.
-        That says nothing of what the canary does else, so it shows neither that it is no worse nor that it does no
-        harm. What goes by the others alone, and is left out where they fared badly, makes a promotion no likelier.
+        While many more of the others' requests are bad than before, something hits both arms, and they look alike. That
+        says nothing about how the canary behaves otherwise, so such counts show neither that it is no worse nor that it
+        does no harm. Leaving them out depends only on the others, where they fared badly, so it makes a promotion no
+        likelier.
         """
         undisturbed = {name for name, metric in self.metrics.items() if metric.is_usual(*_of_others(counts, name))}
         ledger = self
-        for one in counts:
-            ledger = ledger._with(plan, one, undisturbed)
+        for part in counts:
+            ledger = ledger._with(plan, part, undisturbed)
         return ledger
 
     def _with(self, plan: PlanConfig, counts: Counts, undisturbed: Collection[str]) -> "Ledger":
@@ -252,22 +267,22 @@ class Ledger:
 
 
 def _of_others(counts: Iterable[Counts], name: str) -> tuple[int, int]:
-    """The others' requests, and how many of them were bad."""
-    return sum(one.other for one in counts), sum(one.bad.get(name, (0, 0))[1] for one in counts)
+    """Returns the others' requests, and how many of them were bad."""
+    return sum(part.other for part in counts), sum(part.bad.get(name, (0, 0))[1] for part in counts)
 
 
-def ledger_of(told: Mapping[str, Any]) -> Ledger:
-    """A ledger from its JSON. Raises ValueError where this version cannot read it."""
-    return msgspec.convert(told, Ledger, strict=False)
+def ledger_of(document: Mapping[str, Any]) -> Ledger:
+    """Reads a ledger from its JSON. Raises ValueError where this version cannot read it."""
+    return msgspec.convert(document, Ledger, strict=False)
 
 
-def _finite(told: Any) -> Any:
-    """With the words of floats that JSON has no numbers for."""
-    if isinstance(told, dict):
-        return {key: _finite(value) for key, value in told.items()}
-    if isinstance(told, (list, tuple)):
-        return [_finite(one) for one in told]
-    return told if not isinstance(told, float) or math.isfinite(told) else str(told)
+def _finite(node: Any) -> Any:
+    """Replaces floats that JSON has no number for by their words."""
+    if isinstance(node, dict):
+        return {key: _finite(value) for key, value in node.items()}
+    if isinstance(node, (list, tuple)):
+        return [_finite(item) for item in node]
+    return node if not isinstance(node, float) or math.isfinite(node) else str(node)
 
 
 def _opened(config: MetricConfig) -> Metric:

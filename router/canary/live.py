@@ -1,4 +1,5 @@
-"""The canaries that this router sends requests to, and what it counts of each: swapped as the registry has them."""
+"""The canaries that this router sends requests to, and its counts of each. They are swapped as the registry has
+them."""
 
 import logging
 import math
@@ -26,10 +27,13 @@ Interrupt = Callable[[Unavailable], None]
 
 
 class LiveCanaries:
-    """`running`: those that get requests, by their adapter's name; `pool`: that of a pool; `known`: canaries, each with
-    a model, that this router has known all replicas to be able to answer; `dropped`: who is told of a
-    revision whose canary has failed. `clock`: seconds, monotonic; `reserved`: pools that get nothing without a canary
-    that is under way."""
+    """Holds the running canaries and their recorders.
+
+    `running`: the canaries that get requests, by their adapter's name; `pool`: the canary of a pool; `known`: pairs of
+    a canary and a model that all replicas have been able to answer; `dropped`: functions that are called with a
+    revision whose canary has failed; `clock`: seconds, monotonic; `reserved`: pools that get nothing unless a canary of
+    theirs is under way.
+    """
 
     def __init__(self, metrics: CanaryMetrics, clock: Callable[[], float], reserved: Collection[str] = ()) -> None:
         self._metrics = metrics
@@ -48,7 +52,7 @@ class LiveCanaries:
         self.pool: CanaryAssignment | None = None
 
     def put(self, records: Sequence[CanaryRecord]) -> None:
-        """Takes `records` as those that there are."""
+        """Replaces the canaries by those of `records`."""
         before, self._records = self._records, {record.id: record for record in records}
         for record in records:
             was = before.get(record.id)
@@ -66,7 +70,7 @@ class LiveCanaries:
         }
         for record in records:
             self._metrics.stands(record.subject, record.name, record.weight, record.verdict)
-        self.known = {one for one in self.known if one[0] in self._records}
+        self.known = {pair for pair in self.known if pair[0] in self._records}
         for gone in self._recorders.keys() - {record.id for record in records if record.live}:
             del self._recorders[gone]
             self._metrics.forget(gone)
@@ -76,12 +80,12 @@ class LiveCanaries:
 
     @property
     def live(self) -> Sequence[CanaryAssignment]:
-        """Those that are judged."""
-        return tuple(one for one in (*self.running.values(), self.pool) if one is not None and one.live)
+        """The canaries that are still judged."""
+        return tuple(canary for canary in (*self.running.values(), self.pool) if canary is not None and canary.live)
 
     def answers_alone(self, pool: str) -> None:
-        """A request goes to a pool that is kept from requests, because there is no replica of another that could answer
-        it."""
+        """Counts, and now and then logs, a request that goes to a pool on trial because no replica of another pool
+        could answer."""
         self._metrics.alone(pool)
         now_s = self._clock()
         if now_s - self._alone_told_s < _ALONE_TOLD_EVERY_S:
@@ -94,11 +98,11 @@ class LiveCanaries:
         )
 
     def baseline_of(self, name: str) -> Baseline:
-        """What is usual for an adapter or a base, while a canary is under way."""
+        """Returns the baseline of an adapter or a base, kept while a canary is under way."""
         return self.baselines.setdefault(name, Baseline())
 
     def shadowing(self, model: str) -> CanaryAssignment | None:
-        """The canary that answers copies of what is asked of `model`, and nothing else yet."""
+        """Returns the canary that answers copies of the requests for `model`, and nothing else yet."""
         assignment = self.running.get(model)
         return (
             assignment
@@ -107,12 +111,12 @@ class LiveCanaries:
         )
 
     def shadowed(self, assignment: CanaryAssignment, bad: Collection[str]) -> None:
-        """It has answered a copy. `bad`: by which metrics its answer was."""
+        """Counts an answered copy. `bad`: the metrics by which its answer was bad."""
         self._recorder(assignment).shadowed(bad)
 
     def unit_of(self, assignment: CanaryAssignment, caller: bytes, alone: bytes) -> bytes:
-        """What a request of `caller` is assigned by: the caller, or by what is seen of callers `alone`, which is this
-        request and no other."""
+        """Returns the bytes that a request is assigned by: its `caller`, or `alone`, which stands for this request and
+        no other, where the callers seen are too few."""
         return (
             self._recorder(assignment).population.unit_of(caller, alone, assignment.share)
             if assignment.live
@@ -122,7 +126,7 @@ class LiveCanaries:
     def begin(
         self, assignment: CanaryAssignment, arm: Arm, asker: Asker, caller: bytes, interrupt: Interrupt
     ) -> AssignedRequest:
-        """A request of `caller` was assigned to `arm`."""
+        """Notes a request of `caller` that was assigned to `arm`. `interrupt`: cuts its answer, with an error."""
         slices = slices_of(assignment, asker, language_of) if assignment.plan.slices else ()
         entry = self._recorder(assignment).begin(arm, assignment.share, asker.unit, slices, caller)
         if arm == "canary":
@@ -130,8 +134,11 @@ class LiveCanaries:
         return entry
 
     def end(self, entry: AssignedRequest, bad: Collection[str] | None, answer: bytes) -> None:
-        """It has ended. `bad`: by which metrics it was bad, None where it counts for nobody; `answer`: its
-        `answer_key`."""
+        """Notes the end of a request.
+
+        `bad`: the metrics by which it was bad, None where it counts for nobody; `answer`: its `answer_key`, for later
+        votes.
+        """
         self._open.get(entry.canary, {}).pop(entry, None)
         recorder = self._recorders.get(entry.canary)
         if recorder is None:
@@ -145,28 +152,28 @@ class LiveCanaries:
                 self._answered.popitem(last=False)
 
     def voted_down(self, answer: bytes) -> None:
-        """Somebody is not content with the answer of that `answer_key`."""
+        """Counts a vote against the answer of that `answer_key`."""
         entry = self._answered.get(answer)
         recorder = self._recorders.get(entry.canary) if entry is not None else None
         if entry is not None and recorder is not None:
             recorder.happened(entry, "votes")
 
     def compared(self, canary: int, value: float) -> bool:
-        """Counts a pair of answers: 1 where the canary's is better, 0 where it is worse, else 0.5. Says whether there
-        is such a canary here."""
-        there = (*self.running.values(), *((self.pool,) if self.pool is not None else ()))
-        found = next((assignment for assignment in there if assignment.id == canary), None)
+        """Counts a pair of answers: 1 where the canary's is better, 0 where it is worse, else 0.5. Returns whether this
+        router has such a canary."""
+        canaries = (*self.running.values(), *((self.pool,) if self.pool is not None else ()))
+        found = next((assignment for assignment in canaries if assignment.id == canary), None)
         if found is not None:
             self._recorder(found).won(found.share, value)
         return found is not None
 
     def take(self) -> Mapping[int, Sequence[Counts]]:
-        """What was counted since the last time, by canary."""
+        """Takes the counts since the last time, by canary."""
         found = {canary: recorder.take() for canary, recorder in self._recorders.items()}
         return {canary: counts for canary, counts in found.items() if counts}
 
     def give_back(self, taken: Mapping[int, Sequence[Counts]]) -> None:
-        """Takes back what could not be passed on."""
+        """Puts back counts that could not be passed on."""
         for canary, counts in taken.items():
             if canary in self._recorders:
                 self._recorders[canary].give_back(counts)
@@ -185,7 +192,7 @@ class LiveCanaries:
             try:
                 self._plans[record.id] = plan_of(dict(record.plan), record.id)
             except ConfigError as error:
-                _log.error("nothing is sent to canary %d, whose plan this version cannot read: %s", record.id, error)
+                _log.error("canary %d gets no requests, since this version cannot read its plan: %s", record.id, error)
                 return None
         recorder = self._recorders.get(record.id)
         share = 0.0 if recorder is not None and recorder.tripped else record.weight / 100
@@ -195,7 +202,7 @@ class LiveCanaries:
         return CanaryAssignment(record.id, record.adapter, record.name, plan, share, record.pool, record.live)
 
     def _shut(self, canary: int) -> None:
-        """Sends it nothing more, until the registry says what becomes of it."""
+        """Stops requests to a canary until the registry says what becomes of it."""
         self.running = {
             name: replace(assignment, share=0.0) if assignment.id == canary else assignment
             for name, assignment in self.running.items()

@@ -1,6 +1,6 @@
-"""What a canary's plan can see: which of its metrics are counted on the routes by which its revision is asked. Pure.
+"""The coverage of a canary's plan: the metrics that are counted on the routes by which its revision is asked. Pure.
 
-A metric that nothing counts is never bad, so a plan that leans on it would promote whatever comes.
+A metric that nothing counts is never bad, so a plan that leans on it would promote anything.
 """
 
 import difflib
@@ -12,7 +12,7 @@ from patchbay.router.canary.assignment import CanaryAssignment
 from patchbay.router.canary.plan import PlanConfig, ScopeConfig, ready_plans
 from patchbay.router.canary.served import Found, Served, ServedRoute, metrics_of
 
-# Of what is counted on every route: the answers that it is counted on.
+# Metrics that are counted on every route, with the answers that they are counted on.
 _ALWAYS: Mapping[str, str] = {
     "errors": "every answer",
     "empty": "every answer of text",
@@ -21,7 +21,7 @@ _ALWAYS: Mapping[str, str] = {
     "cost": "every answer of text",
     "votes": "answers that callers vote on, by POST /v1/feedback",
 }
-# Of what a guard has to count: what that must be.
+# Metrics that a guard has to count, with what that guard must be.
 _NEEDS: Mapping[str, str] = {
     "guards": "blocks or redacts answers",
     "schema": "is of the kind 'schema'",
@@ -34,28 +34,28 @@ _PAIRS = "pairs that somebody posts to /admin/v1/canaries/ID/pairs; without them
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What is tried: an adapter, or else a `pool`."""
+    """The subject of a canary: an adapter, or else a `pool`."""
 
     adapter: str
     pool: str | None = None
 
     @property
     def name(self) -> str:
-        """As people say it."""
+        """Its name in messages."""
         return self.adapter if self.pool is None else f"the pool {self.pool}"
 
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """What a plan sees. `watched`: by metric, the answers that it is counted on; `unseen`: by metric, why it will see
-    nothing."""
+    """The reach of a plan. `watched`: by metric, the answers that it is counted on; `unseen`: by metric, the reason why
+    it will see nothing."""
 
     watched: Mapping[str, str] = field(default_factory=dict)
     unseen: Mapping[str, str] = field(default_factory=dict)
 
 
 def coverage_of(plan: PlanConfig, subject: Subject, served: Served) -> Coverage:
-    """What `plan` sees of `subject`. Raises ConfigError where no request is within its scope."""
+    """Returns what `plan` sees of `subject`. Raises ConfigError where no request is within its scope."""
     if (fault := route_fault(plan.scope, subject, served.routes)) is not None:
         raise ConfigError(fault)
     ways = _ways(plan.scope, subject, served)
@@ -77,8 +77,8 @@ def coverage_of(plan: PlanConfig, subject: Subject, served: Served) -> Coverage:
 
 
 def check_pool(subject: Subject, served: Served) -> None:
-    """Raises ConfigError for a pool that no replica can be in, and for one beside which no other is there to compare it
-    with."""
+    """Raises ConfigError for a pool that no replica can be in, and for one that is the only pool, so that there is none
+    to compare it with."""
     if subject.pool is None:
         return
     if subject.pool not in served.pools:
@@ -94,11 +94,11 @@ def check_pool(subject: Subject, served: Served) -> None:
 
 
 def checked(plan: PlanConfig, subject: Subject, served: Served) -> tuple[PlanConfig, Coverage]:
-    """The plan as it can be judged, and what it sees. Of a ready plan, which names every metric that there is, only
-    those are left that see something.
+    """Returns the plan as it can be judged, and its coverage. A ready plan names every metric there is; only those that
+    see something are left of it.
 
-    Raises ConfigError where somebody's own plan names one that will see nothing, where no request is within its scope,
-    and for a pool that no replica can be in, or that is the only one.
+    Raises ConfigError where somebody's own plan names a metric that will see nothing, where no request is within its
+    scope, and for a pool that no replica can be in, or that is the only one.
     """
     check_pool(subject, served)
     coverage = coverage_of(plan, subject, served)
@@ -110,8 +110,10 @@ def checked(plan: PlanConfig, subject: Subject, served: Served) -> tuple[PlanCon
 
 
 def plan_fault(plan: PlanConfig, subject: Subject, served: Served, models: Collection[str] | None = None) -> str | None:
-    """Why a plan cannot be judged by what is `served`, None where it can. `models`: what clients of a pool may name
-    beside routes, None where that is not known yet."""
+    """Returns the reason why a plan cannot be judged by what is `served`, None where it can.
+
+    `models`: the names that clients of a pool may use beside routes, None where they are not known yet.
+    """
     try:
         check_pool(subject, served)
     except ConfigError as error:
@@ -124,7 +126,7 @@ def plan_fault(plan: PlanConfig, subject: Subject, served: Served, models: Colle
 
 
 def _blind(plan: PlanConfig, coverage: Coverage) -> str | None:
-    """A metric that somebody's own plan names, and that sees nothing."""
+    """Returns a metric that somebody's own plan names and that sees nothing, None where there is none."""
     return None if plan in ready_plans().values() else next(iter(coverage.unseen), None)
 
 
@@ -133,7 +135,7 @@ def _says(metric: str, coverage: Coverage) -> str:
 
 
 def blind_spots(assignments: Iterable[CanaryAssignment], served: Served) -> Iterator[str]:
-    """What canaries that are under way watch, and see nothing of by what is `served` now, in words."""
+    """Yields messages about metrics of canaries under way that see nothing by what is `served` now."""
     for assignment in assignments:
         try:
             unseen = coverage_of(assignment.plan, Subject(assignment.adapter, assignment.pool), served).unseen
@@ -145,7 +147,7 @@ def blind_spots(assignments: Iterable[CanaryAssignment], served: Served) -> Iter
 
 
 def _named(routes: Sequence[str]) -> str:
-    """Some routes by name, and how many more there are."""
+    """Names some routes, and says how many more there are."""
     more = len(routes) - _MOST_NAMED
     return f"{', '.join(routes[:_MOST_NAMED])}{f' and {more} more routes' if more > 0 else ''}"
 
@@ -153,8 +155,10 @@ def _named(routes: Sequence[str]) -> str:
 def route_fault(
     scope: ScopeConfig, subject: Subject, routes: Mapping[str, ServedRoute], models: Collection[str] | None = None
 ) -> str | None:
-    """Why no request comes by the scope's route, None where one may. `models`: what clients of a pool may name beside
-    `routes`, None where that is not known."""
+    """Returns the reason why no request comes by the scope's route, None where one may.
+
+    `models`: the names that clients of a pool may use beside `routes`, None where they are not known.
+    """
     words = {name for name, route in routes.items() if _leads_to(route, subject)}
     if subject.pool is None:
         own: Collection[str | None] = (subject.adapter,)
@@ -165,12 +169,12 @@ def route_fault(
 
 
 def tenant_fault(scope: ScopeConfig, tenants: Collection[str]) -> str | None:
-    """Why no request is of the scope's tenant, None where one may be. `tenants`: those that there are."""
+    """Returns the reason why no request is of the scope's tenant, None where one may be. `tenants`: the known ones."""
     return _fault("tenant", scope.tenant, tenants, "which is not there")
 
 
 def _fault(key: str, value: str | None, known: Collection[str], why: str) -> str | None:
-    """What is said of a scope's `value` that is not `known`, None where it is."""
+    """Returns the message about a scope's `value` that is not `known`, None where it is."""
     if value is None or value in known:
         return None
     near = difflib.get_close_matches(value, known, 1)
@@ -179,7 +183,8 @@ def _fault(key: str, value: str | None, known: Collection[str], why: str) -> str
 
 
 def _ways(scope: ScopeConfig, subject: Subject, served: Served) -> dict[str, Found]:
-    """The routes by which requests within `scope` come to what is tried, with what the guards of each count."""
+    """Returns the routes by which requests within `scope` reach the subject, each with the metrics that its guards
+    count."""
     ways = {name: route.found for name, route in served.routes.items() if _leads_to(route, subject)}
     own = subject.adapter if subject.pool is None else "models by their own names"
     if own not in served.routes:
@@ -189,6 +194,6 @@ def _ways(scope: ScopeConfig, subject: Subject, served: Served) -> dict[str, Fou
 
 def _leads_to(route: ServedRoute, subject: Subject) -> bool:
     if subject.pool is not None:
-        # What a route pins to a pool is not assigned.
+        # Requests of a route that pins a pool are not assigned.
         return route.pool is None
     return subject.adapter in route.models

@@ -1,4 +1,4 @@
-"""Plans by name, or from a file."""
+"""Lookup of plans, by name or by file."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from patchbay.router.canary.plan import PlanConfig, ready_plans
 
 
 def named_plan(name: str) -> PlanConfig:
-    """The ready plan of that name, or the one in that file. Raises ConfigError."""
+    """Returns the ready plan called `name`, or the plan in the file of that name. Raises ConfigError."""
     ready = ready_plans()
     if name in ready:
         return ready[name]

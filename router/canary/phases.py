@@ -1,4 +1,4 @@
-"""What follows for a canary from what is known: its phases. Pure: a record, its ledger, and the time in; a look out."""
+"""The phases of a canary: decides what follows from a record, its ledger and the time. Pure: these in; a look out."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -30,9 +30,12 @@ _SPACING, _OFTEN_S, _SELDOM_S = 1 / 60, 1.0, 30.0
 
 @dataclass(frozen=True, slots=True)
 class CanarySurroundings:
-    """What else matters. `rollout`: the one that the canary waits for, or else one that `stable` is under way to;
-    `stable`: the number that `stable` means; `blind`: why there is no data, where there should be; `pool_waits`: why a
-    pool cannot be tried, where it cannot; `refused`: why its plan cannot be judged here, where it cannot."""
+    """The circumstances of a canary beside its evidence.
+
+    `rollout`: the one that the canary waits for, or else one that moves `stable`; `stable`: the number of the revision
+    in `stable`; `now`: the time; `blind`: why there is no data where there should be; `pool_waits`: why a pool cannot
+    be tried yet; `refused`: why its plan cannot be judged here. Each reason is None where there is none.
+    """
 
     rollout: Rollout | None
     stable: int | None
@@ -43,21 +46,24 @@ class CanarySurroundings:
 
 
 def with_tallies(plan: PlanConfig, ledger: Ledger, tallies: Sequence[CanaryTally]) -> Ledger:
-    """The ledger with what routers counted since: all of one share at once, so that it does not matter in how many
-    pieces it came."""
+    """Returns the ledger with the routers' new counts. All counts of one share are added at once, so that it does not
+    matter in how many pieces they came."""
     return ledger.after(plan, *folded(counts_of(tally.counts) for tally in tallies))
 
 
 def next_phase(
     record: CanaryRecord, plan: PlanConfig, ledger: Ledger, tallies: Sequence[CanaryTally], world: CanarySurroundings
 ) -> LookDraft | None:
-    """What follows for `record`, whose `ledger` holds `tallies` already; None where nothing is worth a note. A look
-    keeps its tallies folded, and the ledger beside them."""
-    said = _followed(record, plan, ledger, tallies, world)
-    if said is None:
+    """Decides what follows for `record`. Returns a look to store, None where nothing is worth a note.
+
+    `ledger`: the canary's, which holds `tallies` already; `world`: its circumstances. A look keeps its tallies folded,
+    and the ledger beside them.
+    """
+    look = _followed(record, plan, ledger, tallies, world)
+    if look is None:
         return None
-    kept = tuple(one.as_json for one in folded(counts_of(tally.counts) for tally in tallies))
-    return replace(said, folded=kept, checkpoint=ledger.as_json)
+    kept = tuple(counts.as_json for counts in folded(counts_of(tally.counts) for tally in tallies))
+    return replace(look, folded=kept, checkpoint=ledger.as_json)
 
 
 def _followed(
@@ -72,18 +78,18 @@ def _followed(
     if record.pool is None and world.stable != record.baseline:
         return _over(record, world, "failed", "'stable' was moved meanwhile, so there is nothing to compare with")
     if world.blind is not None and ledger.tripped is None:
-        # No data is no evidence, either way: it stays as it is. What a router's breaker has said is no matter of data.
+        # No data is no evidence, either way: it stays as it is. A breaker that has tripped needs no data.
         return _waiting(record, "blind", f"{NO_DATA}: {world.blind}")
     return _judged(record, plan, ledger, tallies, world)
 
 
 def _waiting(record: CanaryRecord, kind: str, reason: str) -> LookDraft | None:
-    """A note of what it waits for, once."""
+    """Returns a look with the reason why it waits, None where that reason was noted already."""
     return None if record.reason == reason else LookDraft(_plain(kind, reason), {"reason": reason}, f"canary.{kind}")
 
 
 def place_of(record: CanaryRecord, now: datetime) -> PlanPosition:
-    """Where in its plan a canary is. Its plan's time stands still while it is paused."""
+    """Returns the position of a canary in its plan. The plan's time stands still while the canary is paused."""
     began, step = record.began_at or record.created_at, record.step_at or record.created_at
     return PlanPosition(
         record.next_step - 1,
@@ -96,33 +102,37 @@ def place_of(record: CanaryRecord, now: datetime) -> PlanPosition:
 
 
 def verdict_json(plan: PlanConfig, ledger: Ledger, place: PlanPosition, now_s: float) -> dict[str, Any]:
-    """A verdict with all that it was made by, so that it can be made again."""
+    """Makes a verdict, as JSON with everything that it was made from, so that it can be made again.
+
+    `place`: the position in the plan; `now_s`: Unix time. `patchbay canary replay` compares the whole document.
+    """
     verdict = judge(plan, ledger, place, now_s)
-    told: dict[str, Any] = {"kind": _KINDS[type(verdict)], "reason": verdict.reason, "now_s": now_s}
+    document: dict[str, Any] = {"kind": _KINDS[type(verdict)], "reason": verdict.reason, "now_s": now_s}
     if isinstance(verdict, Continue):
-        told["more"] = verdict.more
+        document["more"] = verdict.more
     if isinstance(verdict, StepOn):
-        told["step"] = verdict.step
+        document["step"] = verdict.step
     if isinstance(verdict, RollBack):
-        told |= {"metric": verdict.metric, "e": verdict.e, "needed": verdict.needed}
-    told["place"] = [place.step, place.began_s, place.step_s, place.samples, place.passed, place.paused]
-    told["requests"] = [ledger.canary, ledger.other]
-    told["bad"] = {name: [one.canary, one.other] for name, one in ledger.metrics.items()}
-    told["evidence"] = evidence_of(plan, ledger)
+        document |= {"metric": verdict.metric, "e": verdict.e, "needed": verdict.needed}
+    document["place"] = [place.step, place.began_s, place.step_s, place.samples, place.passed, place.paused]
+    document["requests"] = [ledger.canary, ledger.other]
+    document["bad"] = {name: [metric.canary, metric.other] for name, metric in ledger.metrics.items()}
+    document["evidence"] = evidence_of(plan, ledger)
     if ledger.seen is not None:
-        told["seen"] = {"unit": ledger.seen.unit, "callers": ledger.seen.callers, "error": ledger.seen.error}
+        document["seen"] = {"unit": ledger.seen.unit, "callers": ledger.seen.callers, "error": ledger.seen.error}
     if ledger.slices:
-        told["slices"] = {name: wealth.log_e for name, wealth in ledger.slices.items()}
-    return told
+        document["slices"] = {name: wealth.log_e for name, wealth in ledger.slices.items()}
+    return document
 
 
 def evidence_of(plan: PlanConfig, ledger: Ledger) -> dict[str, float]:
-    """The evidence against the canary by metric, as a share of what rolls it back: of logarithms, at least 0."""
+    """Returns by metric the evidence against the canary, as a share of what rolls it back. Shares are of logarithms, at
+    least 0."""
     needed = math.log(plan.needed)
-    above = {name: too_often(ledger, one) for name, one in ledger.metrics.items()}
+    above = {name: too_often(ledger, metric) for name, metric in ledger.metrics.items()}
     found = {
-        name: max(one.worse.log_e, how.log_e if (how := above[name]) is not None else 0.0)
-        for name, one in ledger.metrics.items()
+        name: max(metric.worse.log_e, how.log_e if (how := above[name]) is not None else 0.0)
+        for name, metric in ledger.metrics.items()
     }
     if ledger.lost is not None:
         found["wins"] = ledger.lost.log_e
@@ -150,7 +160,7 @@ def _warmed(record: CanaryRecord, plan: PlanConfig, world: CanarySurroundings) -
 
 
 def _first_share(plan: PlanConfig) -> tuple[float, str]:
-    """The percent of callers that it begins with, and why."""
+    """Returns the percentage of callers that it begins with, and the reason."""
     first = plan.steps[0]
     if plan.shadow is not None:
         return 0.0, "it answers copies of requests"
@@ -180,35 +190,38 @@ def _plain(kind: str, reason: str) -> dict[str, Any]:
 def _judged(
     record: CanaryRecord, plan: PlanConfig, ledger: Ledger, tallies: Sequence[CanaryTally], world: CanarySurroundings
 ) -> LookDraft | None:
-    told = verdict_json(plan, ledger, place_of(record, world.now), world.now.timestamp())
-    kind, reason = told["kind"], told["reason"]
+    verdict = verdict_json(plan, ledger, place_of(record, world.now), world.now.timestamp())
+    kind, reason = verdict["kind"], verdict["reason"]
     if kind == "roll_back":
-        cut = told["metric"] in plan.metrics and plan.metrics[told["metric"]].cut
-        changes = {"phase": "rolling_back", "reason": f"{told['metric']}: {reason}", "weight": 0.0, "cut": cut}
-        return LookDraft(told, changes, "canary.roll_back", clear=True)
+        cut = verdict["metric"] in plan.metrics and plan.metrics[verdict["metric"]].cut
+        changes = {"phase": "rolling_back", "reason": f"{verdict['metric']}: {reason}", "weight": 0.0, "cut": cut}
+        return LookDraft(verdict, changes, "canary.roll_back", clear=True)
     if kind == "hold":
-        return _held(record, told, world, seen=bool(tallies))
+        return _held(record, verdict, world, seen=bool(tallies))
     if world.rollout is not None and world.rollout.state in UNFINISHED:
-        # Somebody wants another revision in `stable`, which goes before what the evidence says of this one.
+        # Somebody wants another revision in `stable`, and that goes before the evidence about this one.
         return _waiting(record, "wait", f"{_name_of(world.rollout)} is on its way to 'stable', and this waits for that")
     if kind == "step":
-        step = told["step"]
+        step = verdict["step"]
         changes = {"step": step, "weight": plan.steps[step].weight, "step_at": world.now, "samples": ledger.canary}
-        said = f"{plan.steps[step].weight:g}% of callers: {reason}"
-        return LookDraft(told, {**changes, "passed": False, "reason": said}, "canary.step")
-    return LookDraft(told, {"phase": "promoting", "reason": reason}, "canary.promote", promote=True)
+        stands = f"{plan.steps[step].weight:g}% of callers: {reason}"
+        return LookDraft(verdict, {**changes, "passed": False, "reason": stands}, "canary.step")
+    return LookDraft(verdict, {"phase": "promoting", "reason": reason}, "canary.promote", promote=True)
 
 
-def _held(record: CanaryRecord, told: dict[str, Any], world: CanarySurroundings, *, seen: bool) -> LookDraft | None:
-    """A look at one that stays as it is, where it is worth to be kept: that it can be judged again, that its time is
-    over, that it is at a gate, which may be opened from then on, and what came, now and then."""
-    if told["reason"].startswith(UNDECIDED) and not record.reason.startswith(UNDECIDED):
-        return LookDraft(told, {"reason": told["reason"]})
-    if record.phase == "running" and told["reason"].startswith(AT_GATE) and AT_GATE not in record.reason:
-        return LookDraft(told, {"reason": told["reason"]})
+def _held(record: CanaryRecord, verdict: dict[str, Any], world: CanarySurroundings, *, seen: bool) -> LookDraft | None:
+    """Returns a look at a canary that stays as it is, None where it is not worth keeping.
+
+    It is kept where data is there again, where the plan's time is over, where the canary has reached a gate, which may
+    be opened from then on, and now and then for new requests.
+    """
+    if verdict["reason"].startswith(UNDECIDED) and not record.reason.startswith(UNDECIDED):
+        return LookDraft(verdict, {"reason": verdict["reason"]})
+    if record.phase == "running" and verdict["reason"].startswith(AT_GATE) and AT_GATE not in record.reason:
+        return LookDraft(verdict, {"reason": verdict["reason"]})
     if record.reason.startswith(NO_DATA):
-        return LookDraft(told, {"reason": _stands(record)})
-    return LookDraft(told) if seen and _is_due(record, world) else None
+        return LookDraft(verdict, {"reason": _stands(record)})
+    return LookDraft(verdict) if seen and _is_due(record, world) else None
 
 
 def _stands(record: CanaryRecord) -> str:
@@ -220,7 +233,7 @@ def _name_of(rollout: Rollout) -> str:
 
 
 def _is_due(record: CanaryRecord, world: CanarySurroundings) -> bool:
-    """Whether a look that changes nothing is worth to be kept: the longer a canary lasts, the fewer are. What no look
-    has taken stays for the next, and is judged each time."""
+    """Whether a look that changes nothing is worth keeping: the longer a canary lasts, the fewer are. Tallies that no
+    look has taken stay for the next one, and are judged each time."""
     age_s = (world.now - (record.began_at or record.created_at)).total_seconds()
     return (world.now - record.updated_at).total_seconds() >= min(max(age_s * _SPACING, _OFTEN_S), _SELDOM_S)

@@ -1,4 +1,4 @@
-"""A canary's plan: its steps, what is watched, and what counts as bad."""
+"""The plan of a canary: its steps, the metrics that are watched, and the limits of each."""
 
 import difflib
 import re
@@ -14,15 +14,15 @@ Facet = Annotated[str, Field(pattern=r"^(route|tenant|tier|language|header:[a-z0
 _DAY_S = 86_400
 _MOST_WEIGHT = 50
 _WINDOW = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)")
-# All that a router counts of a request: docs/canary.md says what each is.
+# Everything that a router counts about a request; docs/canary.md describes each.
 METRICS = ("errors", "empty", "guards", "schema", "refusals", "votes", "ttft", "token_time", "cost")
 MetricName = Annotated[str, WithJsonSchema({"type": "string", "enum": list(METRICS)})]
 
 
 class StepConfig(Settings):
-    """A share of the callers. `weight`: of all, in percent, 50 at most: what it is compared with needs the rest, and
-    everybody gets it by its promotion; `hold_s`: how long it lasts at least; `samples`: how many
-    requests the canary answers in it at least; `gate`: whether somebody has to let it begin."""
+    """A share of the callers. `weight`: that share in percent, at most 50, since the comparison needs the rest, and
+    everybody gets the revision by its promotion; `hold_s`: the least time that the step lasts, in seconds; `samples`:
+    the least number of requests that the canary answers in it; `gate`: whether somebody has to let it begin."""
 
     weight: float = Field(gt=0, le=_MOST_WEIGHT)
     hold_s: float = Field(default=60, ge=0)
@@ -34,19 +34,19 @@ class StepConfig(Settings):
     def _leaves_others(cls, value: Any) -> Any:
         if isinstance(value, int | float) and value > _MOST_WEIGHT:
             raise ValueError(
-                f"{value:g} is more than {_MOST_WEIGHT}: half of the callers stay with what it is compared with, and "
-                "everybody gets it by its promotion, which follows the last step"
+                f"{value:g} is more than {_MOST_WEIGHT}: at least half of the callers keep the stable revision for the "
+                "comparison, and everybody gets the new one by its promotion, which follows the last step"
             )
         return value
 
 
 class MetricConfig(Settings):
-    """Something that is bad for a request or is not. `tolerated`: how many times as often it may happen to the canary's
-    callers as to the others'; `most`: how often it may happen at all, 0 to 1, where it happens more often than to the
-    others: what hits all alike is no fault of the canary; `margin`:
-    below how many times as often it has to be shown to be for a promotion, or else below `few`, 0 to 1, at all, by
-    default a tenth of `most`, as long as it is not shown to be more often than to the others; `cut`: whether its
-    unfinished answers are cut when it is rolled back by this."""
+    """Limits of something that is bad for a request. `tolerated`: how many times as often it may happen to the canary's
+    callers as to the others; `most`: the highest rate, 0 to 1, that it may have at all, where it is also higher than
+    the others', since what hits all alike is no fault of the canary; `margin`: the ratio to the others' rate that it
+    must be shown to stay below for a promotion; `few`: the rate, 0 to 1, below which it does no harm, which allows a
+    promotion too as long as it is not shown to be worse than the others', by default a tenth of `most`; `cut`: whether
+    the canary's unfinished answers are cut when this metric rolls it back."""
 
     tolerated: float = Field(default=1.0, ge=1)
     most: float | None = Field(default=None, gt=0, lt=1)
@@ -64,13 +64,13 @@ class MetricConfig(Settings):
     @model_validator(mode="after")
     def _can_pass(self) -> Self:
         if self.margin <= self.tolerated:
-            raise ValueError("'margin' must be above 'tolerated': what is tolerated could not be promoted")
+            raise ValueError("'margin' must be above 'tolerated', or a canary that is tolerated could not be promoted")
         return self
 
 
 def _window(value: str) -> str:
     if not _WINDOW.fullmatch(value):
-        raise ValueError(f"'{value}' is no window: write it as 22:00-06:00, in UTC")
+        raise ValueError(f"'{value}' is not a time window: write it as 22:00-06:00, in UTC")
     return value
 
 
@@ -78,9 +78,9 @@ Window = Annotated[str, AfterValidator(_window)]
 
 
 class ScopeConfig(Settings):
-    """Whose requests are tried on, all where nothing is said. `route`: by that route, or the adapter's name for
-    requests that name it themselves; `tenant`: of that tenant; `header`: with these headers, their names in any
-    case."""
+    """Limits a canary to some requests; without any key it is for all. `route`: requests by that route, or the
+    adapter's name for requests that name it themselves; `tenant`: requests of that tenant; `header`: requests with
+    these headers, by name in any case."""
 
     route: str | None = None
     tenant: str | None = None
@@ -91,31 +91,32 @@ class ScopeConfig(Settings):
     def _in_lower_case(cls, value: dict[str, str]) -> dict[str, str]:
         lower = {name.lower(): wanted for name, wanted in value.items()}
         if len(lower) < len(value):
-            raise ValueError("a header is named twice: case makes no difference")
+            raise ValueError("a header is named twice: upper and lower case are the same")
         return lower
 
 
 class ShadowStep(Settings):
-    """Before its first step a canary answers copies of a `share` of the stable revision's requests, when there is room,
-    until it has answered `samples` of them. What `most` allows is judged by them, and nothing else."""
+    """Has the canary answer copies before its first step. `share`: the part of the stable revision's requests, 0 to 1,
+    that is copied when there is room; `samples`: how many copies the canary answers. Only `most` is judged by them."""
 
     share: float = Field(default=0.2, gt=0, le=1)
     samples: int = Field(default=50, ge=1)
 
 
 class PlanConfig(Settings):
-    """`metrics`: what is watched, by name; `win_margin`: how far below a half the share of pairwise wins may be (0.05
-    is usual), None where pairs are not judged; `alpha`: the probability, over the whole canary, that one that is no
-    worse is rolled back; `promote_alpha`: that one that is worse by a margin is promoted; `max_s`: how long it lasts at
-    most, but for the time that it is paused; `undecided`: what happens then, but that neither a closed gate nor a
-    blackout is passed by it; `scope`: whose requests; `unit`: what is assigned, and so counts once: a `caller`, whose
-    requests stay in one arm, each `request`, or, by what is seen, callers as long as there are enough (`auto`);
-    `slices`: by what else evidence is kept apart, so that
-    what is bad for a few is found: `route`, `tenant`, `tier`, `language`, `header:NAME`; half of alpha is theirs;
-    `shadow`: it gets copies of requests first, which nobody sees; `breaker`: so many different callers in a row
-    at least whose requests fail on the canary, while others' do not, end it at once; `blackout`: when it neither grows
-    nor is promoted; `settle_s`: outcomes count in the order in which requests came, but none waits longer for one that
-    came before it."""
+    """Describes how a canary grows and what judges it. `metrics`: the watched metrics, by name; `win_margin`: how far
+    below a half the share of pairwise wins may be (0.05 is usual), none where pairs are not judged; `alpha`: the
+    probability, over the whole canary, that one that is no worse is rolled back; `promote_alpha`: the probability that
+    one that is worse by a margin is promoted; `max_s`: the longest time that it lasts, in seconds, without the time
+    that it is paused; `undecided`: what happens then, though it passes neither a closed gate nor a blackout; `scope`:
+    the requests that it is for; `unit`: what is assigned, and so counts once: a `caller`, whose requests stay in one
+    arm, each `request`, or callers as long as enough of them are seen, and requests otherwise (`auto`); `slices`:
+    groups of requests whose evidence is kept apart too, so that what is bad for a few is found: `route`, `tenant`,
+    `tier`, `language`, `header:NAME`; half of alpha is theirs; `shadow`: has it answer copies of requests first, which
+    nobody sees; `breaker`: how many different callers in a row must fail on the canary, while others' requests do not,
+    for it to end at once; `blackout`: windows of time in which it neither grows nor is promoted; `settle_s`: the
+    longest time, in seconds, that an outcome waits for those of earlier requests, since outcomes count in the order in
+    which requests came."""
 
     steps: tuple[StepConfig, ...] = Field(min_length=1)
     metrics: dict[MetricName, MetricConfig] = Field(min_length=1)
@@ -165,8 +166,8 @@ class PlanConfig(Settings):
 
     @property
     def tests(self) -> int:
-        """How many hypotheses alpha is split over."""
-        absolute = sum(one.most is not None for one in self.metrics.values())
+        """The number of hypotheses that alpha is split over."""
+        absolute = sum(metric.most is not None for metric in self.metrics.values())
         return len(self.metrics) + absolute + (self.win_margin is not None)
 
 
@@ -177,7 +178,8 @@ def _holds(window: str, second: float) -> bool:
 
 
 def ready_plan(value: Any) -> Any:
-    """`value`, or the ready plan of that name. Raises ValueError, for a model's validator, for a name of none."""
+    """Returns `value`, or the ready plan of that name. Raises ValueError, for a model's validator, where there is
+    none."""
     if not isinstance(value, str):
         return value
     plans = ready_plans()
@@ -187,7 +189,7 @@ def ready_plan(value: Any) -> Any:
 
 
 def ready_plans() -> dict[str, PlanConfig]:
-    """The plans that everybody has, by name."""
+    """Returns the plans that everybody has, by name."""
     errors = MetricConfig(tolerated=1.5, most=0.05, margin=2.5, few=0.0025)
     slow = MetricConfig(tolerated=1.5, most=0.2, margin=2.5)
     unsafe = errors.model_copy(update={"cut": True})
@@ -221,5 +223,5 @@ def ready_plans() -> dict[str, PlanConfig]:
 
 
 def _sooner(metric: MetricConfig) -> MetricConfig:
-    """A metric of which twice as much does no harm, so that half the requests show that it does none."""
+    """Returns a metric of which twice as much does no harm, so that half the requests show that it does none."""
     return metric if metric.few is None else metric.model_copy(update={"few": 2 * metric.few})

@@ -1,7 +1,7 @@
-"""A plot of a canary's evidence, as an SVG: what speaks against it above, what speaks for it below. Pure.
+"""The plot of a canary's evidence, as an SVG: evidence against it above, evidence for it below. Pure.
 
-A line has a colour and dashes of its own by its metric, and its name beside its end. Metrics whose lines are the same
-share one, and those that are at nothing throughout are named below the axis.
+Each metric has a colour and dashes of its own, and its name beside the end of its line. Metrics whose lines are the
+same share one, and those that are at zero throughout are named below the axis.
 """
 
 import math
@@ -42,7 +42,7 @@ class Curve:
 
     @property
     def label(self) -> tuple[str, ...]:
-        """Its names and last value, in lines."""
+        """Its names and last value, split into lines."""
         words, lines = [*(f"{name}," for name in self.names[:-1]), f"{self.names[-1]} {self.points[-1][1]:.0%}"], [""]
         for word in words:
             if lines[-1] and len(lines[-1]) + 1 + len(word) > _LABEL_CHARS:
@@ -59,8 +59,11 @@ class Curve:
 
 @dataclass(frozen=True, slots=True)
 class PlotPanel:
-    """One of the two. `top`: its upper end, in pixels; `decides`: what happens at 100%; `against`: whether it shows
-    what speaks against the canary, or for it."""
+    """One of the two panels.
+
+    `top`: its upper end, in pixels; `decides`: what happens at 100%; `against`: whether it shows the evidence against
+    the canary, or for it.
+    """
 
     top: int
     name: str
@@ -76,19 +79,22 @@ _FOR = PlotPanel(
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """Where things are in a panel. `most`: the requests at its right end; `share`: what its upper end is, as a share of
-    what decides; `top`: its upper end, in pixels."""
+    """The scale of a panel.
+
+    `most`: the requests at its right end; `share`: the share of the deciding evidence at its upper end; `top`: that
+    end, in pixels.
+    """
 
     most: int
     share: float
     top: int
 
     def x(self, requests: float) -> float:
-        """The place of a number of requests."""
+        """Returns the horizontal place of a number of requests, in pixels."""
         return _LEFT + (_RIGHT - _LEFT) * requests / self.most
 
     def y(self, share: float) -> float:
-        """The place of a share of what decides."""
+        """Returns the vertical place of a share of the deciding evidence, in pixels."""
         if self.logarithmic:
             height = math.log(max(share, _LEAST_SHARE) / _LEAST_SHARE) / math.log(self.share / _LEAST_SHARE)
         else:
@@ -109,7 +115,7 @@ class Scale:
 
 
 def plot(title: str, points: Sequence[Point]) -> str:
-    """The course of a canary, under `title`, as an SVG of 900 by 620 pixels."""
+    """Draws the course of a canary, under `title`, as an SVG of 900 by 620 pixels."""
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{HEIGHT}" viewBox="0 0 {WIDTH} {HEIGHT}" '
         'font-family="sans-serif" font-size="12">',
@@ -124,23 +130,23 @@ def plot(title: str, points: Sequence[Point]) -> str:
 
 
 def curves(points: Sequence[Point], *, against: bool) -> tuple[Curve, ...]:
-    """The lines of one panel, the highest at its end first; metrics with the same line share it."""
+    """Returns the lines of one panel, the highest at its end first. Metrics with the same line share it."""
     of: dict[str, list[tuple[int, float]]] = {}
-    for one in points:
-        for name, share in (one.worse if against else one.no_worse).items():
-            of.setdefault(name, [(0, 0.0)]).append((one.requests, share))
+    for point in points:
+        for name, share in (point.worse if against else point.no_worse).items():
+            of.setdefault(name, [(0, 0.0)]).append((point.requests, share))
     same: dict[tuple[tuple[int, float], ...], list[str]] = {}
     for name in sorted(of, key=_rank):
         same.setdefault(_thinned(of[name]), []).append(name)
     found = [Curve(tuple(names), line) for line, names in same.items()]
-    return tuple(sorted(found, key=lambda one: -one.points[-1][1]))
+    return tuple(sorted(found, key=lambda curve: -curve.points[-1][1]))
 
 
 def spread(wanted: Sequence[tuple[float, int]], low: float, high: float) -> list[float]:
-    """Where labels go, in pixels from the top: as near to where each is wanted as can be without one over another.
+    """Places labels, in pixels from the top: each as near to its wanted place as it can be without overlapping another.
 
-    `wanted`: the place that each is wanted at, in order from the top, and its lines; they stay between `low` and
-    `high` as far as there is room.
+    `wanted`: pairs of the wanted place and the number of lines of a label, in order from the top; `low`, `high`: the
+    labels stay between these, as far as there is room.
     """
     placed: list[float] = []
     for at, _ in wanted:
@@ -154,36 +160,36 @@ def spread(wanted: Sequence[tuple[float, int]], low: float, high: float) -> list
 
 
 def ticks(most: int) -> list[int]:
-    """About five round numbers from 0 to `most`."""
+    """Returns about five round numbers from 0 to `most`."""
     step = 10 ** math.floor(math.log10(max(most, 1)))
-    fitting = [one for one in (step // 5, step // 2, step, 2 * step) if one >= 1 and most / one <= 6]
+    fitting = [size for size in (step // 5, step // 2, step, 2 * step) if size >= 1 and most / size <= 6]
     return [*range(0, most + 1, fitting[0] if fitting else step)]
 
 
 def _drawn(panel: PlotPanel, points: Sequence[Point]) -> Iterator[str]:
-    """All of a panel."""
+    """Draws a panel."""
     lines = curves(points, against=panel.against)
-    highest = max((share for one in lines for _, share in one.points), default=0.0)
-    most = max((one.requests for one in points), default=0) or 1
+    highest = max((share for curve in lines for _, share in curve.points), default=0.0)
+    most = max((point.requests for point in points), default=0) or 1
     scale = Scale(most, max(1.2, highest * 1.05), panel.top)
-    rising = [one for one in lines if any(share > 0 for _, share in one.points)]
+    rising = [curve for curve in lines if any(share > 0 for _, share in curve.points)]
     yield _text(_LEFT, panel.top - 24, panel.name, size=13, weight="bold")
     yield from _axes(scale)
     yield from _steps(scale, points)
-    for one in rising:
-        colour, dashes = one.look
-        yield _line([(scale.x(x), scale.y(y)) for x, y in one.points], colour, dashes=dashes, width=2)
+    for curve in rising:
+        colour, dashes = curve.look
+        yield _line([(scale.x(x), scale.y(y)) for x, y in curve.points], colour, dashes=dashes, width=2)
     yield from _threshold(scale, panel.decides)
     yield from _labels(scale, rising)
     bottom = panel.top + _PANEL
-    if flat := [name for one in lines if one not in rising for name in one.names]:
+    if flat := [name for curve in lines if curve not in rising for name in curve.names]:
         yield _text(_LEFT, bottom + 36, f"at 0% throughout: {', '.join(flat)}", size=11, colour=_GREY)
     if not lines:
         yield _text((_LEFT + _RIGHT) / 2, bottom - _PANEL / 2, "no request was judged", anchor="middle", colour=_GREY)
 
 
 def _threshold(scale: Scale, decides: str) -> Iterator[str]:
-    """The line at which something happens, and above the panel, where no line is, what does."""
+    """Draws the line at which something happens, and says what above the panel, where no line is."""
     y, words = scale.y(1.0), scale.top - 28
     yield _line([(_LEFT, y), (_RIGHT, y)], "#000", dashes="6 4", width=1.2)
     yield _line([(_RIGHT - 230, words), (_RIGHT - 190, words)], "#000", dashes="6 4", width=1.2)
@@ -209,35 +215,35 @@ def _axes(scale: Scale) -> Iterator[str]:
 
 
 def _steps(scale: Scale, points: Sequence[Point]) -> Iterator[str]:
-    """Where its share of the callers changed."""
+    """Marks where the canary's share of the callers changed."""
     before, free = None, 0.0
-    for one, last in zip(points, [None, *points], strict=False):
-        if one.weight == before:
+    for point, last in zip(points, [None, *points], strict=False):
+        if point.weight == before:
             continue
-        before, x = one.weight, scale.x(last.requests if last is not None else 0)
+        before, x = point.weight, scale.x(last.requests if last is not None else 0)
         yield _line([(x, scale.top), (x, scale.top + _PANEL)], "#bbb", dashes="1 3")
         if x >= free:
-            words = f"{one.weight:g}%" if free else f"{one.weight:g}% of callers"
+            words = f"{point.weight:g}%" if free else f"{point.weight:g}% of callers"
             yield _text(x + 3, scale.top - 6, words, size=10, colour=_GREY)
             free = x + 7 * len(words) + 6
 
 
 def _labels(scale: Scale, drawn: Sequence[Curve]) -> Iterator[str]:
-    """Names beside the ends of lines, each with a piece of its line."""
-    ends = [(scale.y(one.points[-1][1]) - _LINE / 2, len(one.label)) for one in drawn]
+    """Writes names beside the ends of lines, each with a piece of its line."""
+    ends = [(scale.y(curve.points[-1][1]) - _LINE / 2, len(curve.label)) for curve in drawn]
     placed = spread(ends, scale.top - 10, scale.top + _PANEL + 50)
-    for one, y in zip(drawn, placed, strict=True):
-        colour, dashes = one.look
+    for curve, y in zip(drawn, placed, strict=True):
+        colour, dashes = curve.look
         middle = y + _LINE / 2
-        end = scale.x(one.points[-1][0]), scale.y(one.points[-1][1])
+        end = scale.x(curve.points[-1][0]), scale.y(curve.points[-1][1])
         yield _line([end, (_RIGHT + 10, middle)], colour, width=0.7)
         yield _line([(_RIGHT + 10, middle), (_RIGHT + 38, middle)], colour, dashes=dashes, width=2)
-        for number, words in enumerate(one.label):
+        for number, words in enumerate(curve.label):
             yield _text(_RIGHT + 44, middle + 4 + _LINE * number, words, colour=colour, size=11)
 
 
 def _thinned(points: Sequence[tuple[int, float]]) -> tuple[tuple[int, float], ...]:
-    """The points, or so many of them as can be told apart; the first, the highest and the last are among them."""
+    """Returns the points, or as many as can be told apart, with the first, the highest and the last among them."""
     step = len(points) // _MOST_POINTS + 1
     highest = max(range(len(points)), key=lambda at: points[at][1])
     kept = sorted({*range(0, len(points), step), highest, len(points) - 1})
@@ -255,5 +261,5 @@ def _line(points: Iterable[tuple[float, float]], colour: str, *, dashes: str = "
 
 
 def _text(x: float, y: float, words: str, **style: object) -> str:
-    told = "".join(f' {_STYLES[name]}="{value}"' for name, value in style.items())
-    return f'<text x="{x:.1f}" y="{y:.1f}"{told}>{escape(words)}</text>'
+    attributes = "".join(f' {_STYLES[name]}="{value}"' for name, value in style.items())
+    return f'<text x="{x:.1f}" y="{y:.1f}"{attributes}>{escape(words)}</text>'

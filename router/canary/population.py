@@ -1,4 +1,4 @@
-"""What is seen of a canary's callers: whether they are enough to count each of them once."""
+"""The population of a canary's callers: whether there are enough to count each of them once."""
 
 import math
 from collections import Counter
@@ -12,20 +12,23 @@ from patchbay.router.canary.plan import PlanConfig
 
 Assigned = Literal["caller", "request"]
 _FIRST_LOOK = 64
-# Of the requests since the last look, those of callers who are new: fewer, and they may be too few; still fewer, and
-# they are the same ones, so that nothing more is to be learnt of them once each, and conversations are so, too.
+# Shares of new callers among the requests since the last look. Below the first, callers may be too few. Below the
+# second they are always the same ones, so that counting each once teaches nothing more, and so are conversations.
 _NEW_CALLERS, _NEW_CONVERSATIONS = 0.25, 0.02
 _CONVERSATION, ALONE = b"session:", b"request:"
-# The other keys' requests since the last look, at least, by which one key alone does not say what is assigned.
+# From this many requests of other keys on, and this part of all, one key alone does not decide what is assigned.
 _OTHERS, _OTHERS_PART = 32, 10
 _MOST_KEYS = 10_000
 
 
 class Population:
-    """The callers that one router has seen. `unit`: what is assigned: callers, as long as there are enough of them or
-    new ones keep coming, and else requests, by conversation where one is named and conversations come and go. Looked at
-    after 64 requests, 128, and so on; from requests it does not go back. Names are the clients' own, so the key that
-    has most new ones does not say it for the others."""
+    """Decides, by the callers that one router has seen, whether callers or requests are assigned.
+
+    `unit`: callers as long as there are enough of them or new ones keep coming, and else requests, by conversation
+    where one is named and conversations come and go. It is decided after 64 requests, 128, and so on; it does not go
+    back from requests to callers. Names are the clients' own, so the key with most new names does not decide for the
+    others.
+    """
 
     def __init__(self, plan: PlanConfig) -> None:
         self._plan = plan
@@ -41,8 +44,10 @@ class Population:
         self._whole = plan.unit == "auto"
 
     def unit_of(self, caller: bytes, alone: bytes, share: float) -> bytes:
-        """What a request is assigned by, while the canary has `share`. `caller`: who asks; `alone`: this request and no
-        other."""
+        """Returns the bytes that a request is assigned by, while the canary has `share`.
+
+        `caller`: who asks; `alone`: stands for this request and no other.
+        """
         self._saw(caller, share)
         if self.unit == "caller" or (self._whole and caller.startswith(_CONVERSATION)):
             return caller
@@ -50,11 +55,11 @@ class Population:
 
     @property
     def seen(self) -> CallersSeen:
-        """What is told of it."""
+        """The observations that this router reports."""
         return CallersSeen(self.unit, self.callers, self._known.error)
 
     def names_of(self, key: bytes) -> int:
-        """How many callers ask by one key, one at least."""
+        """Returns the number of callers that ask by one key, at least one."""
         return max(self._names[key], 1)
 
     def _saw(self, caller: bytes, share: float) -> None:
@@ -89,9 +94,10 @@ class Population:
 
 
 def _needed(plan: PlanConfig, share: float) -> float:
-    """The callers of whom enough come into the canary in the step that has `share`, and to promote it."""
-    here = (one for one in growths(plan) if one[0].weight >= 100 * share - 1e-9)
+    """Returns the number of callers from which enough come into the canary, in the step that has `share` and for its
+    promotion."""
+    here = (metric for metric in growths(plan) if metric[0].weight >= 100 * share - 1e-9)
     step, weight = next(here, growths(plan)[-1])
-    few = [one.harmless for one in plan.metrics.values() if one.harmless is not None]
+    few = [metric.harmless for metric in plan.metrics.values() if metric.harmless is not None]
     to_promote = math.log(2 / plan.promote_alpha) / min(few) if few else 0.0
     return max(step.samples * 100 / weight, to_promote * 100 / plan.steps[-1].weight)

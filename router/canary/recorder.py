@@ -1,10 +1,10 @@
-"""What became of a canary's requests, and of those that it is compared with, on one router.
+"""The recorder of a canary: counts the outcomes of its requests, and of those that it is compared with, on one router.
 
-Outcomes count in the order of order.py. What is assigned is what counts: a caller (or a conversation) once in each arm,
-with the request that comes first, and for each metric with the first bad event (counted.py); where requests are
-assigned one by one, each of them, and of one caller so many (clusters.py). No caller by whatever names moves the
-evidence further than influence.py lets it, where others ask, too. The comparison of the arms and the canary's own rate
-see the same events.
+Outcomes count in the order of event_order.py. What is assigned is what counts: a caller (or a conversation) counts once
+in each arm, with its first request, and for each metric with its first bad event (counted_callers.py). Where requests
+are assigned one by one each of them counts, up to a bound for each caller (clusters.py). No caller, by whatever names,
+moves the evidence further than influence.py allows where others ask, too. The comparison of the arms and the canary's
+own rate see the same events.
 """
 
 from collections import defaultdict
@@ -23,14 +23,17 @@ from patchbay.router.canary.ledger import CallersSeen, Counts
 from patchbay.router.canary.plan import PlanConfig
 from patchbay.router.canary.population import ALONE, Population
 
-# What the breaker goes by: nothing that a client can want.
+# The breaker counts only these: no client can bring them about at will.
 _HARD = frozenset({"errors", "empty"})
 _MOST_SLICES = 200
 
 
 class Recorder:
-    """One canary's. `clock`: seconds, monotonic; `told`: is told of each that counts: its arm, its share, and what it
-    counts as."""
+    """Records the requests of one canary.
+
+    `clock`: seconds, monotonic; `told`: called for each event that counts, with its arm, its share, and the name of the
+    count.
+    """
 
     def __init__(
         self,
@@ -58,8 +61,11 @@ class Recorder:
     def begin(
         self, arm: Arm, share: float, unit: bytes, slices: tuple[str, ...] = (), caller: bytes | None = None
     ) -> AssignedRequest:
-        """A request of `caller`, by default `unit` itself, is assigned by its `unit` to `arm`, while the canary has
-        `share`."""
+        """Notes a request that is assigned by its `unit` to `arm`.
+
+        `share`: the canary's at the time, 0 to 1; `slices`: the slices that it is in; `caller`: who asks, by default
+        `unit` itself.
+        """
         entry = AssignedRequest(
             self._canary, arm, share, unit, unit if caller is None else caller, self._clock(), slices
         )
@@ -68,8 +74,11 @@ class Recorder:
         return entry
 
     def end(self, entry: AssignedRequest, bad: Collection[str] | None) -> None:
-        """It has ended. `bad`: the metrics by which it was bad; None where it counts for nobody, as what its client
-        got wrong or broke off."""
+        """Notes the end of a request.
+
+        `bad`: the metrics by which it was bad; None where it counts for nobody, as where its client made a mistake or
+        broke off.
+        """
         entry.done, entry.bad = True, bad
         if bad is not None and self.tripped is None:
             failed = not _HARD.isdisjoint(bad)
@@ -78,7 +87,7 @@ class Recorder:
         self._settle()
 
     def happened(self, entry: AssignedRequest, metric: str) -> None:
-        """Something bad came of it later, as a vote."""
+        """Notes something bad that came later, such as a vote."""
         if metric not in self._plan.metrics:
             return
         if entry.counted:
@@ -87,13 +96,16 @@ class Recorder:
             entry.bad = {*entry.bad, metric}
 
     def won(self, share: float, value: float) -> None:
-        """A pair was compared: 1 where the canary's answer is better, 0 where it is worse, else 0.5."""
+        """Counts a compared pair: 1 where the canary's answer is better, 0 where it is worse, else 0.5."""
         self._sums[share].wins[value] += 1
         self._told("canary", share, f"win_{value:g}")
 
     def shadowed(self, bad: Collection[str]) -> None:
-        """The canary has answered a copy of a request. `bad`: by which metrics its answer was. Only requests that the
-        stable revision has answered are copied, so this is evidence of the canary's own rates and of no ratio."""
+        """Counts a copy that the canary has answered. `bad`: the metrics by which its answer was bad.
+
+        Only requests that the stable revision has answered are copied, so this is evidence about the canary's own rates
+        and about no ratio.
+        """
         into = self._sums[0.0]
         into.requests["canary"] += 1
         into.shadowed += 1
@@ -104,9 +116,9 @@ class Recorder:
             self._told("canary", 0.0, f"copied_{metric}")
 
     def take(self) -> Sequence[Counts]:
-        """What was counted since the last time, by the share at which it was assigned."""
+        """Takes the counts since the last time, one for each share at which requests were assigned."""
         self._settle()
-        found = [one.counts(share) for share, one in self._sums.items()]
+        found = [growing.counts(share) for share, growing in self._sums.items()]
         self._sums = defaultdict(GrowingCounts)
         if self.tripped is not None and not self._trip_told:
             self._trip_told = True
@@ -118,14 +130,14 @@ class Recorder:
         return found
 
     def give_back(self, counts: Sequence[Counts]) -> None:
-        """Takes back what could not be passed on."""
-        for one in counts:
-            if one.tripped is not None:
+        """Puts back counts that could not be passed on."""
+        for part in counts:
+            if part.tripped is not None:
                 self._trip_told = False
-            elif one.seen is not None:
+            elif part.seen is not None:
                 self._seen_told = CallersSeen("", 0, 0.0)
             else:
-                self._sums[one.share].add(one)
+                self._sums[part.share].add(part)
 
     def _settle(self) -> None:
         for entry in self._order.settled():
@@ -135,7 +147,7 @@ class Recorder:
                     self._add(entry, metric)
 
     def _counts(self, entry: AssignedRequest) -> bool:
-        """Counts a request, where its caller is new in its arm; says whether what is bad of it may count, too."""
+        """Counts a request, where its caller is new in its arm. Returns whether its bad events may count, too."""
         caller = caller_of(entry.caller)
         if self._influence.is_spent(caller) and self._crowd.is_shared_by(caller):
             return False
@@ -158,7 +170,7 @@ class Recorder:
         return self._clusters
 
     def _add(self, entry: AssignedRequest, metric: str) -> None:
-        """Counts something bad, once for whoever was assigned, in the comparison and in the canary's own rate."""
+        """Counts a bad event, once for each assigned unit, in the comparison and in the canary's own rate."""
         caller = caller_of(entry.caller)
         alone, share = self._is_alone(entry), entry.share
         if not alone:
@@ -181,7 +193,7 @@ class Recorder:
         if entry.arm == "canary":
             self._sums[share].own[metric] += 1
             self._told(entry.arm, share, f"own_{metric}")
-        for name in (f"{metric}@{one}" for one in entry.slices):
+        for name in (f"{metric}@{part}" for part in entry.slices):
             # Headers are the clients' own: they may name any number of slices.
             if name in bad or len(bad) < _MOST_SLICES:
                 bad[name][entry.arm] += 1

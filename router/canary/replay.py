@@ -1,4 +1,4 @@
-"""A canary's looks made again from what it was judged by. Pure."""
+"""Replay of a canary: makes the verdicts of its looks again from the stored counts. Pure."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from patchbay.router.canary.plan import PlanConfig
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """One look. `again`: the verdict as it is made now; `ledger`: what it was made by."""
+    """One look, judged again. `again`: the verdict as it is made now; `ledger`: the ledger that it was made from."""
 
     look: Look
     again: dict[str, Any]
@@ -21,12 +21,12 @@ class Replayed:
 
     @property
     def same(self) -> bool:
-        """Whether the stored verdict is this one."""
+        """Whether the stored verdict equals this one."""
         return dict(self.look.verdict) == self.again
 
 
 def replayed(plan: PlanConfig, looks: Sequence[Look]) -> Iterator[Replayed]:
-    """Every look at which the evidence was judged, in order."""
+    """Yields every look at which the evidence was judged, in order."""
     ledger = Ledger.opened(plan)
     for look in looks:
         ledger = with_tallies(plan, ledger, look.tallies)

@@ -1,4 +1,4 @@
-"""Writes an incident's files: aside first, and then all at once by a rename."""
+"""The files of a canary's report, written aside first, and then moved into place all at once by a rename."""
 
 import json
 import os
@@ -13,17 +13,19 @@ from patchbay.router.canary.plot import plot
 
 
 def write_incident(folder: Path, record: CanaryRecord, looks: Sequence[Look]) -> Path:
-    """Writes `summary.md`, `summary.json` and `evidence.svg` into a folder of its own in `folder`, and returns it.
-    Raises OSError, and ConfigError where this version cannot read its plan."""
-    told, course = summary(record, looks), course_of(record, looks)
+    """Writes `summary.md`, `summary.json` and `evidence.svg` into a folder of their own in `folder`, and returns it.
+
+    Raises OSError, and ConfigError where this version cannot read the canary's plan.
+    """
+    report, course = summary(record, looks), course_of(record, looks)
     subject = f"pool-{record.pool}" if record.pool is not None else f"{record.adapter}-{record.number}"
     target = folder / f"canary-{record.id}-{subject}"
     fresh = folder / f".{target.name}-{os.getpid()}"
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True, mode=0o700)
     texts = {
-        "summary.md": markdown(told, "evidence.svg", course),
-        "summary.json": json.dumps(told, indent=2) + "\n",
+        "summary.md": markdown(report, "evidence.svg", course),
+        "summary.json": json.dumps(report, indent=2) + "\n",
         "evidence.svg": plot(title(record), course),
     }
     for name, text in texts.items():

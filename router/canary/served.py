@@ -1,4 +1,5 @@
-"""What routers serve, as far as canaries go: told in the registry, so that commands can judge a plan by it. Pure."""
+"""The routes, guards and pools that routers serve, as they tell them in the registry so that commands can judge a plan.
+Pure."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -7,13 +8,13 @@ from typing import Any, Protocol, Self
 from patchbay.guards.config import GuardConfig, RefusalGuard, SchemaGuard
 from patchbay.router.routes.config import RouteConfig
 
-# By tenant the metrics that guards count; by this name for all who have no settings of their own.
+# Metrics that guards count, by tenant; the empty name is for all tenants without settings of their own.
 Found = Mapping[str, Sequence[str]]
 _ANY = ""
 
 
 class WatchedConfig(Protocol):
-    """The part of a configuration that matters: routes, and the guards that are asked on them."""
+    """The part of a configuration that matters to canaries: routes, and the guards that apply to them."""
 
     @property
     def routes(self) -> Mapping[str, RouteConfig]:
@@ -30,7 +31,10 @@ class WatchedConfig(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ServedRoute:
-    """`models`: those of its arms; `pool`: the one that it pins; `found`: the metrics that its guards count."""
+    """A route, as far as canaries need it.
+
+    `models`: those of its arms; `pool`: the pool that it pins; `found`: the metrics that its guards count.
+    """
 
     models: tuple[str, ...]
     pool: str | None = None
@@ -39,9 +43,11 @@ class ServedRoute:
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """What routers serve, as far as canaries go. `routes`: by name; `found`: what the guards of every request count;
-    `votes`: whether votes are taken; `pools`: the pools that replicas may be in, `reserved` those of them that get
-    nothing without a canary."""
+    """The part of a router's configuration that canaries need.
+
+    `routes`: by name; `found`: the metrics that the guards of every request count; `votes`: whether votes are taken;
+    `pools`: the pools that replicas may be in; `reserved`: those of them that get nothing without a canary.
+    """
 
     routes: Mapping[str, ServedRoute]
     found: Found
@@ -51,26 +57,36 @@ class Served:
 
     @property
     def as_json(self) -> dict[str, Any]:
-        """As it is told in the registry."""
+        """The document that the registry stores."""
         routes = {name: {**asdict(route), "models": list(route.models)} for name, route in self.routes.items()}
-        told = {"found": dict(self.found), "votes": self.votes}
-        return {"routes": routes, **told, "pools": sorted(self.pools), "reserved": sorted(self.reserved)}
+        rest = {"found": dict(self.found), "votes": self.votes}
+        return {"routes": routes, **rest, "pools": sorted(self.pools), "reserved": sorted(self.reserved)}
 
     @classmethod
-    def parse(cls, told: Mapping[str, Any]) -> Self | None:
-        """What was told by `as_json`, None where another version of Patchbay has told it, in words of its own."""
+    def parse(cls, document: Mapping[str, Any]) -> Self | None:
+        """Reads a document of `as_json`. Returns None where another version of Patchbay has written it differently."""
         try:
             routes = {
                 name: ServedRoute(tuple(route["models"]), route["pool"], route["found"])
-                for name, route in told["routes"].items()
+                for name, route in document["routes"].items()
             }
-            return cls(routes, told["found"], told["votes"], frozenset(told["pools"]), frozenset(told["reserved"]))
+            return cls(
+                routes,
+                document["found"],
+                document["votes"],
+                frozenset(document["pools"]),
+                frozenset(document["reserved"]),
+            )
         except (KeyError, TypeError, AttributeError):
             return None
 
 
 def served_of(policy: WatchedConfig, *, votes: bool, pools: Iterable[str], reserved: Iterable[str] = ()) -> Served:
-    """What a configuration has routers serve. `pools`: those that replicas are in."""
+    """Returns what routers serve by a configuration.
+
+    `votes`: whether votes are taken; `pools`: those that replicas are in; `reserved`: those that get nothing without a
+    canary.
+    """
     every = [policy.guards[name] for name in policy.guard_all if name in policy.guards]
     routes = {
         name: ServedRoute(tuple(arm.model for arm in route.arms), route.pool, _found(every + _guards(policy, route)))
@@ -81,7 +97,7 @@ def served_of(policy: WatchedConfig, *, votes: bool, pools: Iterable[str], reser
 
 
 def metrics_of(found: Found, tenant: str | None) -> frozenset[str]:
-    """The metrics that are counted for a tenant, or, where that is None, for any."""
+    """Returns the metrics that are counted for a tenant, or, where that is None, for any."""
     if tenant is None:
         return frozenset(metric for metrics in found.values() for metric in metrics)
     return frozenset(found.get(tenant, found.get(_ANY, ())))
@@ -92,7 +108,7 @@ def _guards(policy: WatchedConfig, route: RouteConfig) -> list[GuardConfig]:
 
 
 def _found(guards: Sequence[GuardConfig]) -> Found:
-    """By tenant the metrics that these guards count, each once."""
+    """Returns by tenant the metrics that these guards count, each once."""
     tenants = {_ANY}.union(*(guard.tenants for guard in guards))
     return {
         tenant: sorted({metric for guard in guards for metric in _counts(guard, tenant)}) for tenant in sorted(tenants)
@@ -100,7 +116,7 @@ def _found(guards: Sequence[GuardConfig]) -> Found:
 
 
 def _counts(guard: GuardConfig, tenant: str) -> Iterator[str]:
-    """The metrics that a guard counts for a tenant."""
+    """Yields the metrics that a guard counts for a tenant."""
     action = _action(guard, tenant) if "output" in guard.on else None
     if action is None:
         return
@@ -113,7 +129,7 @@ def _counts(guard: GuardConfig, tenant: str) -> Iterator[str]:
 
 
 def _action(guard: GuardConfig, tenant: str) -> str | None:
-    """What a guard does for a tenant, None where it is off or only looks."""
+    """Returns a guard's action for a tenant, None where it is off or only reports."""
     own = guard.tenants.get(tenant)
     if own is None:
         return None if guard.dry_run else guard.action

@@ -1,7 +1,7 @@
-"""What a plan does under rates that are assumed: how often it errs, how soon it finds out. Pure but for its dice.
+"""Simulation of a plan under assumed rates: how often it errs, and how soon it finds out. Pure but for its dice.
 
-Each request goes the way that it goes in life: it is assigned by the same hash, counted by the same recorder, and
-judged by the same judge. Only what comes of it is drawn, and when it comes.
+Each request goes the same way as in life: it is assigned by the same hash, counted by the same recorder, and judged by
+the same judge. Only its outcome and its time are drawn at random.
 """
 
 import random
@@ -20,7 +20,10 @@ _VOTES = "votes"
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """Something that hits both arms alike. `from_s`, `to_s`: when; `errors`: how many requests fail, 0 to 1."""
+    """A disturbance that hits both arms alike.
+
+    `from_s`, `to_s`: its time, in seconds since the start; `errors`: the share of requests that fail, 0 to 1.
+    """
 
     from_s: float
     to_s: float
@@ -29,10 +32,12 @@ class Incident:
 
 @dataclass(frozen=True, slots=True)
 class SimulatedWorld:
-    """What is assumed. `bad`: by metric, how often a request is bad with the others and with the canary; `per_s`:
-    requests a second in all; `tick_s`: how often the judge looks; `callers`: how many callers they come from, each as
-    often, None where each comes from somebody new; `incident`: what hits both arms; `requests`: how many there are at
-    most."""
+    """The assumptions of a simulation.
+
+    `bad`: by metric, the rate of bad requests among the others and in the canary; `per_s`: requests a second in all;
+    `tick_s`: the time between looks of the judge; `callers`: how many callers there are, who ask equally often, None
+    where each request is of a new one; `incident`: a disturbance of both arms; `requests`: the most requests of a run.
+    """
 
     bad: Mapping[str, tuple[float, float]]
     per_s: float
@@ -44,8 +49,11 @@ class SimulatedWorld:
 
 @dataclass(frozen=True, slots=True)
 class SimulatedRun:
-    """How one canary went. `end`: what became of it; `requests`, `bad`: of the canary's, until then; `took_s`; `by`:
-    the metric that it was rolled back by."""
+    """The result of one simulated canary.
+
+    `end`: how it ended; `took_s`: how long it took; `requests`, `bad`: the canary's own, until then; `by`: the metric
+    that rolled it back.
+    """
 
     end: str
     took_s: float
@@ -56,8 +64,11 @@ class SimulatedRun:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How many went. Shares of all runs; medians and 90th percentiles of those that were rolled back, 0 where none
-    was: seconds, the canary's requests, and of these the bad ones."""
+    """The results of many simulated canaries.
+
+    `rolled_back`, `promoted`, `undecided`: shares of all runs; `took_s`, `requests`, `bad`: median and 90th percentile
+    of those that were rolled back, 0 where none was: seconds, the canary's requests, and the bad ones of these.
+    """
 
     runs: int
     rolled_back: float
@@ -71,7 +82,10 @@ class Outcome:
 def simulate(
     plan: PlanConfig, world: SimulatedWorld, *, runs: int, seed: int, told: Callable[[int], None] = lambda done: None
 ) -> Outcome:
-    """`runs` canaries by `plan` in `world`. `told`: how many are done."""
+    """Runs `runs` canaries by `plan` in `world`.
+
+    `seed`: of the dice; `told`: called after each, with the number that is done.
+    """
     ended: list[SimulatedRun] = []
     for number in range(runs):
         ended.append(one_run(plan, world, random.Random(f"{seed} {number}")))  # noqa: S311 - dice, no secret
@@ -89,7 +103,7 @@ def simulate(
 
 
 def one_run(plan: PlanConfig, world: SimulatedWorld, rng: random.Random) -> SimulatedRun:
-    """One canary, to its end or its plan's, or that of the requests."""
+    """Runs one canary until it ends, its plan's time is over, or no requests are left."""
     life = _Life(plan, world, rng)
     while life.now_s < plan.max_s and life.asked < world.requests:
         life.go_on()
@@ -102,7 +116,7 @@ def one_run(plan: PlanConfig, world: SimulatedWorld, rng: random.Random) -> Simu
 
 
 class _Life:
-    """One canary's, on one router. `now_s`: since it began; `asked`: requests so far."""
+    """The life of one canary, on one router. `now_s`: time since it began; `asked`: requests so far."""
 
     def __init__(self, plan: PlanConfig, world: SimulatedWorld, rng: random.Random) -> None:
         self.now_s = 0.0
@@ -111,7 +125,7 @@ class _Life:
         self._world = world
         self._rng = rng
         self._recorder = Recorder(1, plan, lambda: self.now_s)
-        # Who is in the canary is drawn anew for each.
+        # The id seeds the assignment, so each run draws its callers anew.
         self._trial = CanaryAssignment(rng.getrandbits(60), "", "", plan, plan.steps[0].weight / 100)
         self._ledger = Ledger.opened(plan)
         for _ in range(plan.shadow.samples if plan.shadow is not None else 0):
@@ -120,7 +134,7 @@ class _Life:
         self._place = PlanPosition(0, 0.0, 0.0, self._ledger.canary)
 
     def go_on(self) -> None:
-        """The requests of a tick, spread over it: their number is that of a Poisson process."""
+        """Sends the requests of a tick, spread over it. Their number is that of a Poisson process."""
         count, began_s, tick_s = _arrivals(self._world.per_s * self._world.tick_s, self._rng), self.now_s, 0.0
         for number in range(count):
             tick_s = self._world.tick_s * (number + 1) / (count + 1)
@@ -129,7 +143,7 @@ class _Life:
         self.now_s = began_s + self._world.tick_s
 
     def look(self) -> Verdict:
-        """What the judge says now, with what follows for its share."""
+        """Returns the judge's verdict now, and applies it to the canary's share."""
         self._take()
         verdict = judge(self._plan, self._ledger, self._place, self.now_s)
         if isinstance(verdict, StepOn):
@@ -138,7 +152,7 @@ class _Life:
         return verdict
 
     def ended(self, end: str, by: str = "") -> SimulatedRun:
-        """How it went."""
+        """Returns the result of the run."""
         bad = max(metric.canary for metric in self._ledger.metrics.values())
         return SimulatedRun(end, self.now_s, self._ledger.canary, bad, by)
 
@@ -171,7 +185,7 @@ class _Life:
 
 
 def _arrivals(mean: float, rng: random.Random) -> int:
-    """A number of arrivals: by a Poisson process."""
+    """Draws a number of arrivals, by a Poisson process."""
     count, left = 0, rng.expovariate(1)
     while left < mean:
         count, left = count + 1, left + rng.expovariate(1)

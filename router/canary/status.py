@@ -1,4 +1,4 @@
-"""How a canary stands, as status and watch tell it. Pure."""
+"""The status of a canary, as the commands `status` and `watch` and the admin API show it. Pure."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,8 +9,10 @@ from patchbay.router.canary.phases import NO_DATA
 
 
 def standing(record: CanaryRecord, looks: Sequence[Look]) -> dict[str, Any]:
-    """As JSON: share, requests, evidence by metric (1 rolls it back), and what it waits for. `looks`: the last that
-    judged its evidence is enough."""
+    """Returns the status as JSON: share, requests, evidence by metric (1 rolls it back), and what it waits for.
+
+    `looks`: the last one that judged the evidence is enough.
+    """
     last = next((dict(look.verdict) for look in reversed(looks) if "requests" in look.verdict), {})
     canary, others = last.get("requests", (0, 0))
     return {

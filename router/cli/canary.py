@@ -1,4 +1,4 @@
-"""`patchbay canary`: its commands, and what a plan would do, before it is used."""
+"""The command `patchbay canary`: its sub-commands, and the simulation of plans."""
 
 import math
 from typing import TYPE_CHECKING, Annotated
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from patchbay.router.canary.plan import PlanConfig
     from patchbay.router.canary.simulate import Incident, Outcome, SimulatedWorld
 
-# Once there is something usual, and while a plan has steps left.
+# Late enough for a baseline to be known, and early enough that a plan has steps left.
 _INCIDENT_AT_S = 60.0
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Try revisions on a share of callers.")
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Try revisions on a small share of callers.")
 app.command()(canary_decide.start)
 app.command()(canary_show.status)
 app.command()(canary_show.watch)
@@ -36,29 +36,30 @@ def simulate_plan(  # noqa: PLR0913, PLR0917 - Typer makes an option of each par
         str, typer.Option(help="A ready plan (careful, fast, shadow-first, manual), or a YAML file with one.")
     ] = "careful",
     metric: Annotated[str, typer.Option(help="The plan's metric that differs.")] = "errors",
-    others: Annotated[float, typer.Option(min=0, max=1, help="How often it happens to the others' requests.")] = 0.01,
+    others: Annotated[float, typer.Option(min=0, max=1, help="Its rate in the others' requests, 0 to 1.")] = 0.01,
     canary: Annotated[
-        list[float] | None, typer.Option(min=0, max=1, help="How often to the canary's; may be repeated.")
+        list[float] | None, typer.Option(min=0, max=1, help="Its rate in the canary's requests, 0 to 1. Repeatable.")
     ] = None,
-    per_second: Annotated[float, typer.Option(min=0.001, help="Requests a second, all together.")] = 20,
+    per_second: Annotated[float, typer.Option(min=0.001, help="Requests a second, in both arms together.")] = 20,
     callers: Annotated[
-        int | None, typer.Option(min=1, help="How many callers they come from; by default each from somebody new.")
+        int | None, typer.Option(min=1, help="The number of callers. By default each request is of a new one.")
     ] = None,
     incident: Annotated[
         tuple[float, float] | None,
         typer.Option(
             metavar="SHARE SECONDS",
-            help="How many of all requests fail in both arms alike, and for how long, a minute after the canary began.",
+            help="Has this share of all requests fail in both arms for so long, a minute after the canary began.",
         ),
     ] = None,
     look_every: Annotated[float, typer.Option(min=0.1, help="Seconds between looks at the evidence.")] = 5,
-    runs: Annotated[int, typer.Option(min=1, help="Canaries a row.")] = 200,
-    seed: Annotated[int, typer.Option(help="For the dice.")] = 1,
+    runs: Annotated[int, typer.Option(min=1, help="Simulated canaries per row.")] = 200,
+    seed: Annotated[int, typer.Option(help="Seed of the random numbers.")] = 1,
     as_json: AsJson = False,
 ) -> None:
-    """Runs a plan over assumed rates: how often it rolls back, promotes or cannot decide, how soon, and at what cost.
+    """Simulates a plan under assumed rates: how often it rolls back, promotes or stays undecided, how soon, and at what
+    cost.
 
-    Gates are taken as passed, copies as answered well.
+    Gates count as passed, and copies as answered well.
 
     Example: patchbay canary simulate --plan fast --canary 0.01 --canary 0.05 --callers 300 --incident 0.3 60
     """
@@ -93,7 +94,7 @@ def _show_outcomes(title: str, outcomes: "list[tuple[float, Outcome]]") -> None:
 def _outcomes(
     plan: "PlanConfig", worlds: "Mapping[float, SimulatedWorld]", *, runs: int, seed: int, quiet: bool
 ) -> "list[tuple[float, Outcome]]":
-    """Simulates a plan in each of the worlds, which are told by the canary's rate, with progress unless `quiet`."""
+    """Simulates a plan in each of the worlds, by the canary's rate, with a progress bar unless `quiet`."""
     from rich.progress import Progress
 
     from patchbay.router.canary.simulate import simulate
@@ -106,36 +107,37 @@ def _outcomes(
         ]
 
 
-def _incident(told: tuple[float, float] | None) -> "Incident | None":
-    """What hits both arms alike. Raises ConfigError for what is no share or no time."""
+def _incident(option: tuple[float, float] | None) -> "Incident | None":
+    """Returns the disturbance of both arms that the option asks for. Raises ConfigError where it is no share or no
+    time."""
     from patchbay.router.canary.simulate import Incident
 
-    if told is None:
+    if option is None:
         return None
-    share, seconds = told
+    share, seconds = option
     if not (0 <= share <= 1 and 0 < seconds < math.inf):
-        raise ConfigError("--incident takes a share from 0 to 1, and seconds: --incident 0.3 60.")
+        raise ConfigError("--incident takes a share from 0 to 1, and a number of seconds: --incident 0.3 60.")
     return Incident(_INCIDENT_AT_S, _INCIDENT_AT_S + seconds, share)
 
 
 def _also(world: "SimulatedWorld") -> str:
-    """What else is assumed, in words."""
-    whom = f", {world.callers} callers" if world.callers is not None else ""
+    """Describes the other assumptions."""
+    callers = f", {world.callers} callers" if world.callers is not None else ""
     if world.incident is None:
-        return whom
+        return callers
     lasts_s = world.incident.to_s - world.incident.from_s
-    return f"{whom}, and {world.incident.errors:.0%} of all fail for {lasts_s:g} s"
+    return f"{callers}, and {world.incident.errors:.0%} of all fail for {lasts_s:g} s"
 
 
 def _row(rate: float, outcome: "Outcome") -> tuple[str, ...]:
     shares = (outcome.rolled_back, outcome.promoted, outcome.undecided)
     pairs = (outcome.took_s, outcome.requests, outcome.bad)
-    told = [f"{median:.0f}, {most:.0f}" if outcome.rolled_back else "" for median, most in pairs]
-    return (f"{rate:.1%}", *(f"{share:.1%}" for share in shares), *told)
+    columns = [f"{median:.0f}, {most:.0f}" if outcome.rolled_back else "" for median, most in pairs]
+    return (f"{rate:.1%}", *(f"{share:.1%}" for share in shares), *columns)
 
 
 def _plan(name: str, metric: str) -> "PlanConfig":
-    """The plan of that name, or in that file, without its gates and copies. Raises ConfigError."""
+    """Returns the plan of that name, or in that file, without its gates and copies. Raises ConfigError."""
     from patchbay.router.canary.named_plans import named_plan
 
     plan = named_plan(name)

@@ -1,4 +1,4 @@
-"""`patchbay canary start`, `promote`, `pause`, `resume`, `abort`: what people decide about a canary."""
+"""The commands `patchbay canary start`, `promote`, `pause`, `resume` and `abort`: people's decisions about canaries."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,25 +18,26 @@ if TYPE_CHECKING:
 _Name = Annotated[str, typer.Argument(metavar="ADAPTER", help="The adapter or pool, or the canary's number.")]
 _ALIVE_S = 10.0
 _NOT_KNOWN = (
-    "Not checked: the routers that are alive do not tell which routes and guards there are, as they are of an older "
-    "version. Metrics that need a guard may see nothing, and the router that leads ends the canary (`failed`) where a "
-    "plan of your own names one, or a route that leads elsewhere: see `patchbay canary status`."
+    "The plan was not checked: the running routers are of an older version and do not say which routes and guards they "
+    "have. Metrics that need a guard may see nothing. If your own plan names such a metric, or a route that leads "
+    "elsewhere, the leading router ends the canary as `failed`: see `patchbay canary status`."
 )
 
 
 def start(
     reference: Annotated[str | None, typer.Argument(metavar="[NAME@R]", help="The revision to try.")] = None,
     pool: Annotated[
-        str | None, typer.Option("--pool", help="A pool of replicas to try, in place of a revision.")
+        str | None, typer.Option("--pool", help="The pool of replicas to try, instead of a revision.")
     ] = None,
     plan: Annotated[
-        str, typer.Option("--plan", help="careful, fast, shadow-first or manual, or a YAML file.")
+        str, typer.Option("--plan", help="A ready plan (careful, fast, shadow-first, manual), or a YAML file with one.")
     ] = "careful",
     why: Why = None,
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
-    """Tries a revision on a small share of callers, and lets the evidence decide. It is staged and tested first.
+    """Tries a revision on a small share of callers and lets the evidence decide. The revision is staged and tested
+    first.
 
     Example: patchbay canary start sql@4 --plan fast
     """
@@ -66,14 +67,17 @@ def start(
 def _seen(
     session: Session, plan: "PlanConfig", adapter: str, pool: str | None, config: Config
 ) -> "tuple[PlanConfig, Coverage | None]":
-    """The plan as it can be judged, and what it sees: by what routers that are alive have told in the registry, else by
-    a file that says it; None where neither tells. Raises ConfigError."""
+    """Returns the plan as it can be judged, and what it sees.
+
+    It is checked against the configurations that living routers have told in the registry, else against a file; the
+    coverage is None where there is neither. Raises ConfigError.
+    """
     from patchbay.router.canary.metric_coverage import Subject, checked
     from patchbay.router.canary.served import Served
     from patchbay.router.cli.canary_served import served_by
 
-    told = (Served.parse(document) for document in session.registry.served(_ALIVE_S).values())
-    places: list[Served | None] = [served for served in told if served is not None]
+    documents = (Served.parse(document) for document in session.registry.served(_ALIVE_S).values())
+    places: list[Served | None] = [served for served in documents if served is not None]
     fault: ConfigError | None = None
     for served in places or [served_by(config)]:
         try:
@@ -81,7 +85,7 @@ def _seen(
         except ConfigError as error:
             # Routers differ while a new configuration is being rolled out: one that can judge it is enough.
             fault = fault or error
-    raise fault or ConfigError("No router tells what it serves.")
+    raise fault or ConfigError("No router says what it serves.")
 
 
 def _coverage_table(coverage: "Coverage") -> "RenderableType":
@@ -93,12 +97,12 @@ def _coverage_table(coverage: "Coverage") -> "RenderableType":
 
 
 def _check_tenant(session: Session, plan: "PlanConfig") -> None:
-    """Raises ConfigError where the plan's scope names a tenant that the registry does not know."""
+    """Raises ConfigError where the plan's scope names a tenant that the registry does not have."""
     from patchbay.core.errors import ConfigError
     from patchbay.core.tenancy import DEFAULT_TENANT
     from patchbay.router.canary.metric_coverage import tenant_fault
 
-    fault = tenant_fault(plan.scope, {DEFAULT_TENANT, *(one.name for one in session.registry.accounts.tenants())})
+    fault = tenant_fault(plan.scope, {DEFAULT_TENANT, *(tenant.name for tenant in session.registry.accounts.tenants())})
     if fault is not None:
         raise ConfigError(fault)
 
@@ -108,12 +112,14 @@ def _revision(reference: str | None, pool: str | None) -> tuple[str, int]:
     from patchbay.core.names import parse_reference
 
     if (reference is None) == (pool is None):
-        raise ConfigError("Name a revision, such as sql@4, or a pool by --pool.")
+        raise ConfigError("Name either a revision, such as sql@4, or a pool with --pool.")
     if reference is None:
         return "", 0
     found = parse_reference(reference)
     if found is None or found.number is None:
-        raise ConfigError(f"'{reference}' names no revision: write it as sql@4.", hint="patchbay adapters list")
+        raise ConfigError(
+            f"'{reference}' names no revision: write it as sql@4.", hint="See the revisions: patchbay adapters list"
+        )
     return found.name, found.number
 
 
@@ -128,7 +134,7 @@ def promote(name: _Name, why: Why = None, config: Config = None, as_json: AsJson
 
 
 def pause(name: _Name, why: Why = None, config: Config = None, as_json: AsJson = False) -> None:
-    """Keeps a canary at the share that it has. What is bad still rolls it back.
+    """Keeps a canary at its present share. Evidence that it is worse still rolls it back.
 
     Example: patchbay canary pause sql --why "the office is empty"
     """
@@ -140,13 +146,13 @@ def pause(name: _Name, why: Why = None, config: Config = None, as_json: AsJson =
 def resume(
     name: _Name,
     gate: Annotated[
-        bool, typer.Option("--gate", help="Open the gate before its next step though it is not reached yet.")
+        bool, typer.Option("--gate", help="Open the gate before the next step even if the canary has not reached it.")
     ] = False,
     why: Why = None,
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
-    """Ends a canary's pause, or where none is, opens the gate that it waits at. Where neither is, nothing is done.
+    """Ends a canary's pause. Without a pause, opens the gate that the canary waits at. Without either, changes nothing.
 
     Example: patchbay canary resume sql
     """
@@ -157,7 +163,7 @@ def resume(
 
 
 def _resumed(before: "CanaryRecord", after: "CanaryRecord") -> str:
-    """What a `resume` did."""
+    """Describes what a `resume` did."""
     if before.phase == "paused":
         closed = f" The gate before {after.next_gate:g}% stays closed." if after.next_gate is not None else ""
         return f"The pause is over: {after.name} goes on at {after.weight:g}%.{closed}"
@@ -166,7 +172,7 @@ def _resumed(before: "CanaryRecord", after: "CanaryRecord") -> str:
 
 
 def abort(name: _Name, why: Why = None, config: Config = None, as_json: AsJson = False) -> None:
-    """Ends a canary: every router sends it nothing more, within two seconds.
+    """Ends a canary: within two seconds no router sends it requests.
 
     Example: patchbay canary abort sql --why "customers complain"
     """
@@ -182,7 +188,8 @@ def _moves(session: Session) -> "CanaryMoves":
 
 
 def live_canary(session: Session, name: str) -> "CanaryRecord":
-    """The canary that `name` means: an adapter's that has not ended, or the one with that number. Raises NotFound."""
+    """Returns the canary that `name` means: an adapter's or pool's that has not ended, or the one with that number.
+    Raises NotFound."""
     if name.isdecimal():
         return session.registry.canaries.get(int(name))
     return session.registry.canaries.live(name.partition("@")[0])
@@ -190,7 +197,7 @@ def live_canary(session: Session, name: str) -> "CanaryRecord":
 
 def _check_alive(session: Session) -> None:
     if not session.registry.routers(_ALIVE_S):
-        raise Conflict("No router is alive that could send the canary anything.", hint="patchbay up")
+        raise Conflict("No router is running that could send the canary requests.", hint="Start one: patchbay up")
 
 
 def _say(record: "CanaryRecord", text: str, *, as_json: bool) -> None:

@@ -1,4 +1,4 @@
-"""What a configuration file says that routers serve, for the commands that start canaries."""
+"""The routes, guards and pools in a configuration file, for the commands that start canaries."""
 
 from pathlib import Path
 from typing import Any
@@ -9,13 +9,15 @@ from patchbay.router.canary.config import CanaryConfig
 from patchbay.router.canary.served import Served, served_of
 from patchbay.router.settings.config import PolicyConfig, ReplicaConfig
 
-# A file that has neither is not the servers', and says nothing of what they serve.
+# A file without either key is not a server's configuration, and says nothing about what is served.
 _SERVERS_KEYS = ("base", "replicas")
 
 
 def served_by(file: Path | None) -> Served | None:
-    """What `file` has routers serve, a router's own or a patchbay.yaml, or ./patchbay.yaml where that is there; None
-    where no file tells. Raises ConfigError."""
+    """Returns what `file` has routers serve, None where no file says it.
+
+    `file`: a router's own or a patchbay.yaml, by default ./patchbay.yaml where it exists. Raises ConfigError.
+    """
     path = file or DEFAULT_FILE
     if file is None and not path.exists():
         return None
@@ -34,17 +36,17 @@ def _takes_votes(data: dict[str, Any]) -> bool:
 
 
 def _pools(data: dict[str, Any], path: Path) -> frozenset[str]:
-    """The pools that the file names at replicas. Raises ConfigError."""
-    told = data.get("replicas")
-    entries = told if isinstance(told, list) else [{"url": "http://127.0.0.1:9001"}]
+    """Returns the pools that the file gives its replicas. Raises ConfigError."""
+    listed = data.get("replicas")
+    entries = listed if isinstance(listed, list) else [{"url": "http://127.0.0.1:9001"}]
     replicas = [
-        parse_settings(ReplicaConfig, {"url": one} if isinstance(one, str) else one, source=f"{path}: replicas")
-        for one in entries
+        parse_settings(ReplicaConfig, {"url": entry} if isinstance(entry, str) else entry, source=f"{path}: replicas")
+        for entry in entries
     ]
-    return frozenset(one.pool for one in replicas)
+    return frozenset(replica.pool for replica in replicas)
 
 
 def _reserved(data: dict[str, Any], path: Path) -> frozenset[str]:
-    """The pools that the file reserves. Raises ConfigError."""
+    """Returns the pools that the file reserves. Raises ConfigError."""
     canary = parse_settings(CanaryConfig, data.get("canary") or {}, source=f"{path}: canary")
     return frozenset(canary.reserved_pools)

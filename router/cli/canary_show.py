@@ -1,4 +1,4 @@
-"""`patchbay canary status`, `watch`, `history`, `replay`, `report`: how canaries stand and stood."""
+"""The commands `patchbay canary status`, `watch`, `history`, `replay` and `report`, which show canaries."""
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,12 +21,13 @@ _Id = Annotated[int, typer.Argument(metavar="ID", help="The canary's number (pat
 
 def status(
     name: Annotated[
-        str | None, typer.Argument(metavar="[ADAPTER]", help="One adapter's or pool's, or the one of that number.")
+        str | None,
+        typer.Argument(metavar="[ADAPTER]", help="Only this adapter's or pool's canary, or the canary of this number."),
     ] = None,
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
-    """Shows the canaries that are under way: share, requests, evidence, and what they wait for.
+    """Shows the canaries under way: share, requests, evidence, and what they wait for.
 
     Example: patchbay canary status sql
     """
@@ -35,25 +36,25 @@ def status(
     with opened(config) as session:
         found = _under_way(session, name)
         seen = session.registry.canaries.judged(*(record.id for record in found))
-        told = [_standing(record, seen) for record in found]
+        standings = [_standing(record, seen) for record in found]
     if as_json:
-        print_json(told)
+        print_json(standings)
         return
     if not found:
         of_it = f" of {name}" if name else ""
         typer.echo(f"There is no canary{of_it} under way. Start one: patchbay canary start NAME@R")
         return
     shown = console()
-    shown.print(overview(told, shown.width))
+    shown.print(overview(standings, shown.width))
 
 
 def watch(
-    name: Annotated[str, typer.Argument(metavar="ADAPTER", help="The adapter, or the canary's number.")],
+    name: Annotated[str, typer.Argument(metavar="ADAPTER", help="The adapter or pool, or the canary's number.")],
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
-    """Draws the evidence against its threshold, live, until the canary has ended. With --json a line with a document
-    for each change. Exits with 1 where it was not promoted.
+    """Draws the evidence live until the canary has ended. With --json it prints one document per change, each on a
+    line. Exit code 1: the canary was not promoted.
 
     Example: patchbay canary watch sql
     """
@@ -65,7 +66,7 @@ def watch(
 
 
 def _watched_by_programs(standings: Iterator[dict[str, Any]]) -> dict[str, Any]:
-    """Prints each, and returns the last."""
+    """Prints each standing, and returns the last."""
     from patchbay.adapters.commands.output import print_json_line
 
     last: dict[str, Any] = {}
@@ -75,7 +76,7 @@ def _watched_by_programs(standings: Iterator[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _watched_by_people(standings: Iterator[dict[str, Any]]) -> dict[str, Any]:
-    """Draws each in place of the one before, only the last where nobody looks, and returns the last."""
+    """Draws each standing in place of the one before, and returns the last. Off a terminal only the last is drawn."""
     from rich.live import Live
 
     from patchbay.adapters.commands.output import console
@@ -92,11 +93,13 @@ def _watched_by_people(standings: Iterator[dict[str, Any]]) -> dict[str, Any]:
 
 
 def history(
-    name: Annotated[str | None, typer.Argument(metavar="[ADAPTER]", help="One adapter's, else all.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(metavar="[ADAPTER]", help="Only this adapter's or pool's canaries.")
+    ] = None,
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
-    """Lists canaries, the newest first: those that are under way, and the last hundred that have ended.
+    """Lists canaries, the newest first: those under way, and the last hundred that have ended.
 
     Example: patchbay canary history sql
     """
@@ -112,7 +115,7 @@ def history(
 
 
 def replay(canary: _Id, config: Config = None, as_json: AsJson = False) -> None:
-    """Makes every verdict on a canary again from what it was judged by. Exits with 1 where one comes out another.
+    """Makes every verdict on a canary again from the stored counts. Exit code 1: a verdict differs.
 
     Example: patchbay canary replay 3
     """
@@ -123,26 +126,34 @@ def replay(canary: _Id, config: Config = None, as_json: AsJson = False) -> None:
         record = session.registry.canaries.get(canary)
         found = list(replayed(_plan_of(record), session.registry.canaries.looks(canary)))
     rows = [
-        (one.look.number, one.again["kind"], one.again["requests"][0], one.again["reason"], one.same) for one in found
+        (
+            verdict.look.number,
+            verdict.again["kind"],
+            verdict.again["requests"][0],
+            verdict.again["reason"],
+            verdict.same,
+        )
+        for verdict in found
     ]
     if as_json:
         print_json([dict(zip(("look", "kind", "requests", "reason", "same"), row, strict=True)) for row in rows])
     else:
-        told = [(*row[:4], "yes" if row[4] else "NO") for row in rows]
+        shown = [(*row[:4], "yes" if row[4] else "NO") for row in rows]
         heads = ("look", "verdict", "its requests", "because", "same")
-        console().print(table(f"Canary {canary}: {record.name} against {record.stable_name}", heads, told))
-        typer.echo(f"{sum(one.same for one in found)} of {len(found)} verdicts come out the same, bit for bit.")
-    if not all(one.same for one in found):
+        console().print(table(f"Canary {canary}: {record.name} against {record.stable_name}", heads, shown))
+        same = sum(verdict.same for verdict in found)
+        typer.echo(f"{same} of {len(found)} verdicts come out the same, bit for bit.")
+    if not all(verdict.same for verdict in found):
         raise typer.Exit(1)
 
 
 def report(
     canary: _Id,
-    out: Annotated[Path, typer.Option("--out", help="The folder that the report's own is made in.")] = Path(),
+    out: Annotated[Path, typer.Option("--out", help="The folder to make the report's folder in.")] = Path(),
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
-    """Writes the summary of a canary: Markdown, JSON, and a plot of the evidence.
+    """Writes the report of a canary: Markdown, JSON, and a plot of the evidence.
 
     Example: patchbay canary report 3 --out incidents
     """
@@ -161,15 +172,15 @@ def report(
 
 
 def _under_way(session: Session, name: str | None) -> "Sequence[CanaryRecord]":
-    """The canaries that have not ended, or the one of that number, ended or not. Raises NotFound."""
+    """Returns the canaries that have not ended, or the one of that number, ended or not. Raises NotFound."""
     if name is not None and name.isdecimal():
         return (session.registry.canaries.get(int(name)),)
     return [record for record in _known(session, name) if record.live]
 
 
 def _known(session: Session, name: str | None) -> "Sequence[CanaryRecord]":
-    """The canaries of an adapter or of a pool, or of all. Raises NotFound where there is no such adapter, and no canary
-    of such a pool."""
+    """Returns the canaries of an adapter or of a pool, or all. Raises NotFound where there is neither such an adapter
+    nor a canary of such a pool."""
     from patchbay.core.errors import NotFound
 
     subject = name.partition("@")[0] if name is not None else None
@@ -178,12 +189,12 @@ def _known(session: Session, name: str | None) -> "Sequence[CanaryRecord]":
         try:
             session.registry.revisions(subject)
         except NotFound as error:
-            raise NotFound(f"{error.message} Nor was a pool of that name tried.", hint=error.hint) from error
+            raise NotFound(f"{error.message} There was no canary of such a pool either.", hint=error.hint) from error
     return found
 
 
 def _last(session: Session, name: str) -> int:
-    """The canary to be watched: the one with that number, else the last one, which may be over by now."""
+    """Returns the id of the canary to watch: the one with that number, else the last one, which may have ended."""
     if name.isdecimal():
         return session.registry.canaries.get(int(name)).id
     found = session.registry.canaries.history(name.partition("@")[0], limit=1)
@@ -191,14 +202,14 @@ def _last(session: Session, name: str) -> int:
 
 
 def _standings(session: Session, canary: int) -> Iterator[dict[str, Any]]:
-    """How a canary stands, whenever that has changed, to its end."""
+    """Yields the canary's standing whenever it changes, until the canary ends."""
     before: dict[str, Any] = {}
     while True:
         record = session.registry.canaries.get(canary)
-        told = _standing(record, session.registry.canaries.judged(canary))
-        if told != before:
-            yield told
-        before = told
+        now = _standing(record, session.registry.canaries.judged(canary))
+        if now != before:
+            yield now
+        before = now
         if not record.live:
             return
         time.sleep(_LOOK_S)

@@ -1,4 +1,4 @@
-"""`patchbay cost`: what requests will cost by the configured prices."""
+"""The command `patchbay cost`: forecasts costs by the configured prices."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,25 +19,24 @@ _COLUMNS = ("first", "last", "requests", "prompt_tokens", "answer_tokens", "cost
 
 @app.callback()
 def _cost() -> None:
-    """Say what requests will cost."""
+    """Forecast what requests will cost."""
 
 
 @app.command("forecast")
 def forecast(  # noqa: PLR0913, PLR0917 - Typer makes an option of each parameter
     requests_per_day: Annotated[float, typer.Option(min=0, help="Requests on the first day.")],
-    prompt_tokens: Annotated[int, typer.Option(min=0, help="Tokens of a request's prompt.")],
-    answer_tokens: Annotated[int, typer.Option(min=0, help="Tokens of its answer.")],
-    growth: Annotated[float, typer.Option(min=-100, max=1000, help="Percent more every 30 days.")] = 0.0,
-    model: Annotated[str, typer.Option(help="The route or model whose price holds.")] = "default",
+    prompt_tokens: Annotated[int, typer.Option(min=0, help="Tokens in a request's prompt.")],
+    answer_tokens: Annotated[int, typer.Option(min=0, help="Tokens in its answer.")],
+    growth: Annotated[float, typer.Option(min=-100, max=1000, help="Growth of requests in 30 days, in percent.")] = 0.0,
+    model: Annotated[str, typer.Option(help="The route or model whose price applies.")] = "default",
     config: Annotated[
         Path | None, typer.Option("--config", "-c", help="The file with `prices`; by default ./patchbay.yaml.")
     ] = None,
-    days: Annotated[int, typer.Option(min=1, max=3650, help="How far ahead.")] = 365,
-    csv: Annotated[Path | None, typer.Option(help="Also write a CSV file with a line a day.")] = None,
+    days: Annotated[int, typer.Option(min=1, max=3650, help="Days to forecast.")] = 365,
+    csv: Annotated[Path | None, typer.Option(help="Also write this CSV file, with one line per day.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Tells what requests will cost: requests a day, times tokens, times the configuration's
-    `prices`, in months of 30 days.
+    """Forecasts costs: requests a day, times tokens, times the configuration's `prices`, in months of 30 days.
 
     Example: patchbay cost forecast --requests-per-day 50000 --prompt-tokens 800 --answer-tokens 200 --growth 5
     """
@@ -55,7 +54,7 @@ def forecast(  # noqa: PLR0913, PLR0917 - Typer makes an option of each paramete
 
 
 def _price(file: Path | None, model: str) -> "PriceConfig":
-    """The price of `model`, else the default one. Raises ConfigError where there is neither."""
+    """Returns the price of `model`, else the default price. Raises ConfigError where there is neither."""
     from patchbay.core.settings import load_yaml, parse_settings
     from patchbay.router.tenants.config import TenantsConfig
 
@@ -64,8 +63,8 @@ def _price(file: Path | None, model: str) -> "PriceConfig":
     prices = parse_settings(TenantsConfig, data, source=str(path), file=path)
     if model not in prices.prices and "default" not in prices.prices:
         raise ConfigError(
-            f"{path} has no price for '{model}', and none by default.",
-            hint="prices: {default: {prompt: 0.2, answer: 0.8}}, per million tokens.",
+            f"{path} has no price for '{model}', and no default price.",
+            hint="Add prices per million tokens: prices: {default: {prompt: 0.2, answer: 0.8}}.",
         )
     return prices.price(model)
 
@@ -75,7 +74,7 @@ def _row(span: "ForecastSpan") -> tuple[float, ...]:
 
 
 def _write(file: Path, spans: Sequence["ForecastSpan"]) -> None:
-    """Raises ConfigError where it cannot be written."""
+    """Writes a line per span. Raises ConfigError where `file` cannot be written."""
     from csv import writer
 
     try:
@@ -93,10 +92,10 @@ def _show(price: "PriceConfig", spans: Sequence["ForecastSpan"], *, as_json: boo
 
     months, everything = list(by_month(spans)), total(spans)
     if as_json:
-        told = [dict(zip(_COLUMNS, _row(span), strict=True)) for span in (*months, everything)]
-        print_json({"price": price.model_dump(), "months": told[:-1], "total": told[-1]})
+        documents = [dict(zip(_COLUMNS, _row(span), strict=True)) for span in (*months, everything)]
+        print_json({"price": price.model_dump(), "months": documents[:-1], "total": documents[-1]})
         return
-    rows = [(f"{one.first}-{one.last}", *_pretty(one)) for one in months]
+    rows = [(f"{month.first}-{month.last}", *_pretty(month)) for month in months]
     columns = ("days", "requests", "prompt tokens", "answer tokens", "cost")
     console().print(table("", columns, [*rows, ("all", *_pretty(everything))]))
     console().print(

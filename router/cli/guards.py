@@ -1,4 +1,4 @@
-"""`patchbay guards`: what guards find in a text, and what they cost."""
+"""The command `patchbay guards`: tries guards on a text, and measures their cost."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -19,18 +19,19 @@ _TARGETS = (("median, µs", 15.0), ("99th percentile, µs", 60.0), ("held at the
 
 @app.command("test")
 def try_out(
-    file: Annotated[str, typer.Argument(help="A file with text; - reads standard input.")],
+    file: Annotated[str, typer.Argument(help="A file with the text. - reads standard input.")],
     config: Annotated[
         Path | None,
-        typer.Option("--config", "-c", help="The file with `guards`; by default ./patchbay.yaml, if there."),
+        typer.Option("--config", "-c", help="The file with `guards`. By default ./patchbay.yaml, if it exists."),
     ] = None,
     guard: Annotated[
-        list[str] | None, typer.Option(help="Only these; by default all. pii, secrets, profanity exist.")
+        list[str] | None,
+        typer.Option(help="Try only this guard; repeat it for more. Default: all. Built in: pii, secrets, profanity."),
     ] = None,
-    side: Annotated[str, typer.Option(help="input or output.")] = "output",
+    side: Annotated[str, typer.Option(help="Treat the text as input or output.")] = "output",
     as_json: AsJson = False,
 ) -> None:
-    """Shows what guards find in a text, where, and what would come out. Exit code 1: something was found.
+    """Shows what guards find in a text, where, and the text that would come out. Exit code 1: something was found.
 
     Example: echo "Mail jane@example.org" | patchbay guards test - --guard pii
     """
@@ -41,7 +42,7 @@ def try_out(
         spans, out = _tried(text, _policy(config), guard, side)
     except PatchbayError as error:
         raise typer.Exit(fail(error)) from error
-    rows = [(one.guard, one.rule, one.kind, one.action, one.start, min(one.end, len(text))) for one in spans]
+    rows = [(span.guard, span.rule, span.kind, span.action, span.start, min(span.end, len(text))) for span in spans]
     names = ("guard", "rule", "kind", "action", "start", "end")
     if as_json:
         print_json({"spans": [dict(zip(names, row, strict=True)) for row in rows], "out": out})
@@ -53,12 +54,13 @@ def try_out(
 
 @app.command("bench")
 def bench(
-    chars: Annotated[int, typer.Option(min=10_000, help="Characters of prose.")] = 400_000,
-    chunk: Annotated[int, typer.Option(min=1, help="Characters a chunk.")] = 20,
-    seed: Annotated[int, typer.Option(help="For where examples are planted, and how they are cut.")] = 1,
+    chars: Annotated[int, typer.Option(min=10_000, help="Characters of prose to stream.")] = 400_000,
+    chunk: Annotated[int, typer.Option(min=1, help="Characters per chunk.")] = 20,
+    seed: Annotated[int, typer.Option(help="Seed for the places of planted examples, and of cuts.")] = 1,
     as_json: AsJson = False,
 ) -> None:
-    """Measures the built-in rules on a stream: cost, what is held, what leaks. Exit code 1: a target is missed.
+    """Measures the built-in rules on a stream: their cost, the text that they hold back, and leaks. Exit code 1: a
+    target is missed.
 
     Example: patchbay guards bench --chars 200000
     """
@@ -118,7 +120,7 @@ def _tried(text: str, policy: "PolicyConfig", only: list[str] | None, side: str)
     from patchbay.router.settings.policy import user_cache
 
     if side not in ("input", "output"):
-        raise ConfigError(f"There is no side '{side}': it is input or output.")
+        raise ConfigError(f"There is no side '{side}': --side is input or output.")
     built_in: dict[str, Any] = {
         name: RulesGuard(kind="rules", sets=(name,), action="redact") for name in ("pii", "secrets", "profanity")
     }
@@ -149,4 +151,4 @@ def _read(file: Path) -> str:
     try:
         return file.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{file} cannot be read: {error}.") from error
+        raise ConfigError(f"Cannot read {file}: {error}.") from error

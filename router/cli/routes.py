@@ -1,4 +1,4 @@
-"""`patchbay route`: which route a text would take, and how well `auto` tells tasks apart."""
+"""The command `patchbay route`: explains the route of a text, and measures how well `auto` tells tasks apart."""
 
 import json
 from pathlib import Path
@@ -13,21 +13,21 @@ if TYPE_CHECKING:
     from patchbay.router.routes.evaluation import RouteEvaluation
     from patchbay.router.routes.table import RouteTable
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Ask why a text takes its route, and test `auto`.")
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Explain the route of a text, and test `auto`.")
 _Config = Annotated[
-    Path | None, typer.Option("--config", "-c", help="The file with `routes`; by default ./patchbay.yaml.")
+    Path | None, typer.Option("--config", "-c", help="The file with `routes`. By default ./patchbay.yaml.")
 ]
 
 
 @app.command("explain")
 def explain(
-    text: Annotated[str, typer.Argument(help="What a user says; - reads standard input.")],
+    text: Annotated[str, typer.Argument(help="The user's message. - reads standard input.")],
     config: _Config = None,
-    model: Annotated[str, typer.Option(help="What the request names as its model.")] = "auto",
-    caller: Annotated[str, typer.Option(help="The session or user, for splits.")] = "",
+    model: Annotated[str, typer.Option(help="The model that the request names.")] = "auto",
+    caller: Annotated[str, typer.Option(help="The session or user, which decides the arm of a split.")] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Tells which route a text takes, and why.
+    """Says which route a text takes, and why.
 
     Example: patchbay route explain "Show the total of all orders in Lisbon"
     """
@@ -38,8 +38,8 @@ def explain(
         table = _table(config)
         if not table.knows(model):
             raise ConfigError(f"There is no route '{model}' in the configuration.", hint=_known(table))
-        said = typer.get_text_stream("stdin").read() if text == "-" else text
-        choice = table.choose(model, RequestFacts(text=said, caller=f"user:{caller}".encode()))
+        message = typer.get_text_stream("stdin").read() if text == "-" else text
+        choice = table.choose(model, RequestFacts(text=message, caller=f"user:{caller}".encode()))
     except PatchbayError as error:
         raise typer.Exit(fail(error)) from error
     found = {"route": choice.route, "model": choice.model, "arm": choice.arm, "why": list(choice.why)}
@@ -51,12 +51,14 @@ def explain(
 
 @app.command("eval")
 def evaluate(
-    file: Annotated[Path, typer.Argument(help='JSON lines: {"text": "…", "route": "…"}.')],
+    file: Annotated[Path, typer.Argument(help='A file of JSON lines: {"text": "…", "route": "…"}.')],
     config: _Config = None,
-    least: Annotated[float, typer.Option(min=0, max=1, help="Fail below this share of right ones.")] = 0.0,
+    least: Annotated[
+        float, typer.Option(min=0, max=1, help="Fail if the share of right routes is below this, 0 to 1.")
+    ] = 0.0,
     as_json: AsJson = False,
 ) -> None:
-    """Has `auto` route every text of a file, and prints the confusion matrix. Exit code 1: below `--least`.
+    """Has `auto` route every text of a file, and prints the confusion matrix. Exit code 1: fewer right than `--least`.
 
     Example: patchbay route eval texts.jsonl --least 0.95
     """
@@ -84,7 +86,7 @@ def _table(file: Path | None) -> "RouteTable":
     if file is None and not path.exists():
         raise ConfigError(
             f"There is no {path} here.",
-            hint="Name the file with the routes by -c FILE (patchbay demo config prints one).",
+            hint="Name the file with the routes: -c FILE (patchbay demo config prints one).",
         )
     data: dict[str, Any] = {key: value for key, value in load_yaml(path).items() if key in RoutesConfig.model_fields}
     return compile_table(parse_settings(RoutesConfig, data, source=str(path), file=path), path.absolute().parent)

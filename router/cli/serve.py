@@ -1,4 +1,4 @@
-"""`patchbay router`: the router's command line."""
+"""The command `patchbay router`: runs a router."""
 
 import asyncio
 from functools import partial
@@ -16,15 +16,17 @@ if TYPE_CHECKING:
 
 def run(
     replica: Annotated[
-        list[str] | None, typer.Option(help="A replica's address, http://HOST:PORT. May be given several times.")
+        list[str] | None, typer.Option(help="A replica's address, http://HOST:PORT. Repeat it for more replicas.")
     ] = None,
-    host: Annotated[str | None, typer.Option(help="Address of the public port. [default: 127.0.0.1]")] = None,
-    port: Annotated[int | None, typer.Option(help="The public port. [default: 8080]")] = None,
-    admin_port: Annotated[int | None, typer.Option(help="Port of the admin API and metrics. [default: 8081]")] = None,
-    config: Annotated[Path | None, typer.Option(help="A YAML file; flags go before what it says.")] = None,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="More log lines, and tracebacks.")] = False,
+    host: Annotated[str | None, typer.Option(help="Address of the public port. Default: 127.0.0.1.")] = None,
+    port: Annotated[int | None, typer.Option(help="The public port. Default: 8080.")] = None,
+    admin_port: Annotated[int | None, typer.Option(help="Port of the admin API and metrics. Default: 8081.")] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="A YAML file with the configuration. Options override it.")
+    ] = None,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log more, and show tracebacks.")] = False,
 ) -> None:
-    """Put one OpenAI-compatible endpoint in front of replicas, or of any OpenAI-compatible servers.
+    """Puts one OpenAI-compatible endpoint in front of replicas, or of any OpenAI-compatible servers.
 
     Example: patchbay router --replica http://127.0.0.1:8000
     """
@@ -41,7 +43,10 @@ def run(
 
 
 def serve_file(file: Path, read: "ReadPolicy", *, verbose: bool) -> None:
-    """Runs the router that `file` describes; `read` reads its policy anew. Raises PatchbayError."""
+    """Runs the router that `file` describes. Raises PatchbayError.
+
+    `read`: reads its policy again, at a reload; `verbose`: whether to log more.
+    """
     from patchbay.router.settings.config_file import load_router_config
 
     _serve(load_router_config(file, {}), read, verbose=verbose)

@@ -1,4 +1,4 @@
-"""Asks replicas for what the plan says, and remembers what they refused."""
+"""The actuator: asks replicas for the changes that the plan contains, and remembers refusals."""
 
 import asyncio
 import logging
@@ -19,13 +19,13 @@ from patchbay.router.upstream.failure import ReplicaFailure
 _log = logging.getLogger("patchbay.router")
 _AT_ONCE = 4
 _HELD = (
-    "The registry does not say why they should go, so it may be damaged, or another one. "
-    "If they should: POST /admin/v1/registry/accept."
+    "The registry gives no reason for them, so it may be damaged, or another one. "
+    "If they are intended: POST /admin/v1/registry/accept."
 )
 
 
 class Actuator:
-    """Carries out plans, several calls to a replica at a time."""
+    """Carries out the plans of all replicas, with several calls to each at a time."""
 
     def __init__(self, context: Context, tasks: KeyedTasks) -> None:
         self._context = context
@@ -36,7 +36,10 @@ class Actuator:
         self._files: dict[tuple[str, int], tuple[FileRecord, ...]] = {}
 
     def act(self, wanted: Sequence[DesiredRevision], statuses: Mapping[str, ReplicaStatus]) -> None:
-        """Begins what each replica still needs; what is under way goes on."""
+        """Begins the changes that each replica still needs. Calls under way go on.
+
+        `wanted`: in order of importance; `statuses`: of the ready replicas, by name.
+        """
         self._forget(wanted)
         for gone in self._held.keys() - statuses.keys():
             del self._held[gone]
@@ -50,7 +53,7 @@ class Actuator:
     def _allowed(
         self, replica: str, drops: Sequence[str], status: ReplicaStatus, wanted: Sequence[DesiredRevision]
     ) -> tuple[str, ...]:
-        """The removals that are asked for now; the others are held back until somebody allows them."""
+        """Returns the removals that are requested now. The others are held back until somebody allows them."""
         snapshot, kept = self._context.follower.snapshot, len(fitting(wanted, status))
         held = held_back(drops, status, snapshot, kept=kept)
         if snapshot.generation == self._context.follower.allowed_at:
@@ -60,20 +63,20 @@ class Actuator:
                 "%s",
                 f"{len(held)} removals from {replica} are held back: {', '.join(held[:8])}. {_HELD}"
                 if held
-                else f"no removal from {replica} is held back any more",
+                else f"no removals from {replica} are held back any more",
             )
         self._held[replica] = held
-        self._context.metrics.registry.removals_held(sum(len(one) for one in self._held.values()))
-        return tuple(one for one in drops if one not in held)
+        self._context.metrics.registry.removals_held(sum(map(len, self._held.values())))
+        return tuple(name for name in drops if name not in held)
 
     def placements(
         self, wanted: Sequence[DesiredRevision], replica: str, status: ReplicaStatus
     ) -> tuple[Placement, ...]:
-        """How what `replica` should have stands on it."""
+        """Returns the state of each revision that `replica` should have."""
         return place(wanted, replica, status, self._failures[replica])
 
     def forgive(self, engine_name: str) -> None:
-        """Forgets that replicas refused a revision, since somebody asks for it anew."""
+        """Forgets refusals of a revision, since somebody asks for it again."""
         for failures in self._failures.values():
             failures.pop(engine_name, None)
 
@@ -97,7 +100,7 @@ class Actuator:
             await self._context.controls[replica].drop(name)
         except (ReplicaRefused, ReplicaFailure) as error:
             _log.warning("%s does not remove %s: %s", replica, name, error)
-            # What cannot be reached would be asked again at once.
+            # Without a pause a replica that cannot be reached would be asked again at once.
             await asyncio.sleep(1)
         else:
             _log.info("%s has removed %s", replica, name)
@@ -112,7 +115,10 @@ class Actuator:
         return self._files[key]
 
     def _forget(self, wanted: Sequence[DesiredRevision]) -> None:
-        names, keys = {one.engine_name for one in wanted}, {(one.adapter, one.number) for one in wanted}
+        names, keys = (
+            {revision.engine_name for revision in wanted},
+            {(revision.adapter, revision.number) for revision in wanted},
+        )
         for failures in self._failures.values():
             for gone in failures.keys() - names:
                 del failures[gone]

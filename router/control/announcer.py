@@ -1,5 +1,7 @@
-"""Tells of canaries that have ended: a report on disk, a webhook, an Event where there is a cluster. None of it may
-hold up what it tells of: what cannot be told is logged."""
+"""Announcements of ended canaries: a report on disk, a webhook, an Event where there is a cluster.
+
+None of them may hold up the control loop: failures are logged.
+"""
 
 import asyncio
 import logging
@@ -24,7 +26,10 @@ _ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 
 class Announcer:
-    """`environ`, `account`: where a pod finds its cluster and what it may show it."""
+    """Announces the ends of canaries.
+
+    `environ`: where a pod finds its cluster's address; `account`: the folder with the pod's own credentials.
+    """
 
     def __init__(self, config: CanaryConfig, environ: Mapping[str, str] = os.environ, account: Path = _ACCOUNT) -> None:
         self._config = config
@@ -33,11 +38,11 @@ class Announcer:
         self._threads = Threads("incidents", 1)
 
     async def ended(self, record: CanaryRecord, looks: Sequence[Look]) -> None:
-        """Tells all that there is to tell it to."""
-        told = summary(record, looks)
+        """Makes all announcements of an ended canary. `looks`: those at it, in order, for the report."""
+        report = summary(record, looks)
         await self._write(record, looks)
         if self._config.webhook is not None:
-            await self._post_webhook(self._config.webhook, told)
+            await self._post_webhook(self._config.webhook, report)
         host = self._environ.get("KUBERNETES_SERVICE_HOST")
         if host and self._config.kubernetes_events and (self._account / "token").exists():
             await self._post_event(host, record)
@@ -47,18 +52,21 @@ class Announcer:
         try:
             made = await self._threads.run(write_incident, folder, record, looks)
         except (OSError, ConfigError) as error:
-            _log.warning("the report of canary %d cannot be written: %s", record.id, error)
+            _log.warning("the report of canary %d was not written: %s", record.id, error)
         else:
-            _log.info("the report of canary %d: %s", record.id, made / "summary.md")
+            _log.info("wrote the report of canary %d: %s", record.id, made / "summary.md")
 
-    async def _post_webhook(self, url: str, told: Mapping[str, Any]) -> None:
+    async def _post_webhook(self, url: str, report: Mapping[str, Any]) -> None:
         token = self._config.webhook_token
         headers = {"authorization": f"Bearer {token.get_secret_value()}"} if token is not None else {}
         async with httpx.AsyncClient(headers=headers, timeout=_TIMEOUT_S) as client:
-            await _post(client, url, told, "the webhook")
+            await _post(client, url, report, "the webhook")
 
     async def _post_event(self, host: str, record: CanaryRecord) -> None:
-        """Source: https://kubernetes.io/docs/reference/kubernetes-api/cluster-resources/event-v1/ (core/v1 Event)."""
+        """Creates a core/v1 Event in the pod's namespace.
+
+        Source: https://kubernetes.io/docs/reference/kubernetes-api/cluster-resources/event-v1/.
+        """
         port = self._environ.get("KUBERNETES_SERVICE_PORT", "443")
         token, namespace = ((self._account / name).read_text().strip() for name in ("token", "namespace"))
         scheme = "https" if (self._account / "ca.crt").exists() else "http"
@@ -70,7 +78,7 @@ class Announcer:
 
 
 def event_of(record: CanaryRecord, namespace: str, pod: str) -> dict[str, Any]:
-    """The Event of a canary that has ended, of the pod that judged it."""
+    """Returns the Event of an ended canary. `pod`: the pod that judged it, whose Event it is."""
     at = record.updated_at.strftime("%Y-%m-%dT%H:%M:%SZ")
     return {
         "apiVersion": "v1",
@@ -87,12 +95,12 @@ def event_of(record: CanaryRecord, namespace: str, pod: str) -> dict[str, Any]:
     }
 
 
-async def _post(client: httpx.AsyncClient, url: str, told: Mapping[str, Any], whom: str) -> None:
+async def _post(client: httpx.AsyncClient, url: str, document: Mapping[str, Any], receiver: str) -> None:
     for number in range(1, _TRIES + 1):
         try:
-            (await client.post(url, json=told)).raise_for_status()
+            (await client.post(url, json=document)).raise_for_status()
         except httpx.HTTPError as error:
-            _log.warning("%s was not told of a canary's end (try %d of %d): %s", whom, number, _TRIES, error)
+            _log.warning("%s did not get a canary's end (try %d of %d): %s", receiver, number, _TRIES, error)
             await asyncio.sleep(_PAUSE_S)
         else:
             return

@@ -1,4 +1,4 @@
-"""Learns the base models from the replicas, so that a push from anywhere can be checked against them."""
+"""The base models of the replicas, learned from them so that a push from anywhere can be checked."""
 
 import asyncio
 import logging
@@ -17,7 +17,7 @@ _log = logging.getLogger("patchbay.router")
 
 
 class Bases:
-    """The layouts of the base models that replicas serve, by fingerprint."""
+    """Collects the layouts of the base models that replicas serve, by fingerprint."""
 
     def __init__(self, context: Context, tasks: KeyedTasks) -> None:
         self._context = context
@@ -25,17 +25,19 @@ class Bases:
         self._known: dict[str, BaseLayout | None] = {}
 
     def step(self, statuses: Mapping[str, ReplicaStatus]) -> None:
-        """Begins to ask for what is not known yet."""
+        """Begins to ask for layouts that are not known yet."""
         for name, status in statuses.items():
             fingerprint = status.base.fingerprint
             if fingerprint is not None and fingerprint not in self._known:
                 self._tasks.start(("base", fingerprint), self._learn(name, status))
 
     def one_of(self, statuses: Mapping[str, ReplicaStatus]) -> tuple[BaseLayout | None, bool]:
-        """The layout that declared adapters must fit, and whether it is known by now. Where replicas serve several base
-        models, or one whose files nobody can read, there is none."""
+        """Returns the layout that declared adapters must fit, and whether it is known by now.
+
+        There is none where replicas serve several base models, or one whose files nobody can read.
+        """
         fingerprints = {status.base.fingerprint for status in statuses.values()}
-        named = {one for one in fingerprints if one is not None}
+        named = {fingerprint for fingerprint in fingerprints if fingerprint is not None}
         if not statuses or not named <= self._known.keys():
             return None, False
         return (self._known[next(iter(named))] if len(fingerprints) == 1 and named else None), True
@@ -47,7 +49,7 @@ class Bases:
             record = BaseModelRecord(fingerprint, status.base.name, status.base.source, layout)
             await self._context.threads.work.run(self._context.registry.register_base, record)
         except (ReplicaRefused, ReplicaFailure, RegistryError) as error:
-            _log.warning("the base model of %s is not known: %s", replica, error)
+            _log.warning("the base model of %s cannot be read yet: %s", replica, error)
             await asyncio.sleep(1)
         else:
             self._known[fingerprint] = BaseLayout.from_json(layout) if layout else None

@@ -1,4 +1,4 @@
-"""Passes on what this router counted of canaries: to the registry, where the router that leads reads it."""
+"""The report of this router's canary counts to the registry, where the leading router reads them."""
 
 import asyncio
 import logging
@@ -16,8 +16,11 @@ EVERY_S = 1.0
 
 
 class Tallies:
-    """Writes once a second and at the end, and keeps what cannot be written. `name`: this router's; `all_of_it`: or
-    only what Prometheus does not have: what the breaker says, and what is seen of callers."""
+    """Writes counts once a second and at the end, and keeps those that cannot be written.
+
+    `name`: this router's; `all_of_it`: whether to write all counts, or only the news that Prometheus does not have:
+    tripped breakers and the callers seen.
+    """
 
     def __init__(self, live_canaries: LiveCanaries, canaries: Canaries, *, name: str, all_of_it: bool) -> None:
         self._live_canaries = live_canaries
@@ -34,29 +37,29 @@ class Tallies:
             await self.flush()
 
     async def flush(self) -> None:
-        """Writes what there is, of all canaries at once."""
+        """Writes the counts of all canaries at once."""
         if self._writing is None or self._writing.done():
             self._writing = asyncio.get_running_loop().create_task(self._put())
-        # Once begun it goes on to its end, or nobody would know whether it is written.
+        # Once begun it goes on to its end: after a cancellation nobody would know whether the counts were written.
         await asyncio.shield(self._writing)
 
     async def close(self) -> None:
-        """Writes all that there is: what was counted since the last time would be lost with the router."""
+        """Writes everything that is left, since it would be lost with the router."""
         if self._writing is not None:
             await self._writing
         await self.flush()
 
     async def _put(self) -> None:
         taken = self._live_canaries.take()
-        told = {canary: self._worth_telling(counts) for canary, counts in taken.items()}
-        told = {canary: counts for canary, counts in told.items() if counts}
-        if not told:
+        tallies = {canary: self._worth_telling(counts) for canary, counts in taken.items()}
+        tallies = {canary: counts for canary, counts in tallies.items() if counts}
+        if not tallies:
             return
         try:
-            await self._threads.run(self._canaries.tally, self._name, told)
+            await self._threads.run(self._canaries.tally, self._name, tallies)
         except RegistryError as error:
-            _log.warning("what was counted of canaries is kept for now: %s", error)
+            _log.warning("the counts of canaries were not written, and are kept for the next try: %s", error)
             self._live_canaries.give_back(taken)
 
     def _worth_telling(self, counts: Sequence[Counts]) -> Sequence[Mapping[str, Any]]:
-        return [one.as_json for one in counts if self._all_of_it or one.tripped is not None or one.seen is not None]
+        return [part.as_json for part in counts if self._all_of_it or part.tripped is not None or part.seen is not None]

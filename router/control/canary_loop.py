@@ -1,4 +1,4 @@
-"""Carries canaries on: takes their looks, and does what follows from them. Only the router that leads does."""
+"""The canary loop: takes looks at canaries, and acts on them. It runs only on the router that leads."""
 
 import asyncio
 import logging
@@ -33,7 +33,7 @@ _LEFT_ALONE_S = 10.0
 
 @dataclass(frozen=True, slots=True)
 class _Book:
-    """A canary's plan, and its ledger after so many looks."""
+    """A canary's plan, and its ledger after `looks` looks."""
 
     plan: PlanConfig
     ledger: Ledger
@@ -41,8 +41,11 @@ class _Book:
 
 
 class CanaryKeeper:
-    """Keeps the canaries of one registry going. All that it knows it can learn anew from there. `declared`: those that
-    the configuration asks for, by adapter."""
+    """Carries on the canaries of one registry.
+
+    It keeps nothing that it cannot read there again, so that another router can take over at any point. `declared`: the
+    canaries that the configuration asks for, by adapter.
+    """
 
     def __init__(
         self, context: Context, tasks: KeyedTasks, config: CanaryConfig, declared: Mapping[str, DeclaredCanary]
@@ -70,13 +73,13 @@ class CanaryKeeper:
         self._context.metrics.canaries.blind(any(self._blind.values()) or any(alone))
 
     async def _declare(self, adapter: str, change: DeclaredCanary) -> None:
-        """Starts what the configuration asks for, once its revision is there and another is stable."""
+        """Starts a canary that the configuration asks for, once its revision is there and another is stable."""
         canaries = self._canaries
         try:
             known = await self._context.threads.work.run(canaries.history, adapter)
             if all(record.number != change.revision for record in known):
-                told = change.plan.model_dump(mode="json")
-                draft = CanaryDraft(adapter, change.revision, told, "configuration")
+                plan = change.plan.model_dump(mode="json")
+                draft = CanaryDraft(adapter, change.revision, plan, "configuration")
                 await self._context.threads.work.run(canaries.start, draft)
                 await self._context.follower.look()
         except (Conflict, NotFound) as error:
@@ -101,8 +104,8 @@ class CanaryKeeper:
         except RegistryError as error:
             _log.warning("the registry is out of reach: %s", error)
         except ConfigError as error:
-            # Of another version of Patchbay, which will carry it on.
-            _log.warning("canary %d is left alone: %s", record.id, error)
+            # A router of another version of Patchbay has started it, and will carry it on.
+            _log.warning("canary %d is left to a router that can read its plan: %s", record.id, error)
             await asyncio.sleep(_LEFT_ALONE_S)
         await asyncio.sleep(LOOK_EVERY_S)
 
@@ -124,7 +127,7 @@ class CanaryKeeper:
         work, registry = self._context.threads.work, self._context.registry
         fresh = await work.run(self._canaries.get, record.id)
         routers = await work.run(registry.routers, ROUTER_ALIVE_S)
-        of = Scraped(self._context.follower.snapshot.installation, [one.name for one in routers])
+        of = Scraped(self._context.follower.snapshot.installation, [router.name for router in routers])
         try:
             reading = await source.read(record.id, of, fresh.cursor)
         except NoData as error:
@@ -132,9 +135,10 @@ class CanaryKeeper:
             return
         self._blind[record.id] = None
         if reading.counts:
-            told = [one.as_json for one in reading.counts]
+            tallies = [counts.as_json for counts in reading.counts]
+            # Both cursors, so that the registry can refuse counts that another router has written meanwhile.
             cursor = (fresh.cursor, reading.cursor)
-            await work.run(self._canaries.tally_from, record.id, "prometheus", told, cursor)
+            await work.run(self._canaries.tally_from, record.id, "prometheus", tallies, cursor)
 
     async def _book(self, record: CanaryRecord) -> _Book:
         known = self._books.get(record.id)
@@ -146,27 +150,27 @@ class CanaryKeeper:
         return book
 
     async def _elsewhere(self, record: CanaryRecord, plan: PlanConfig) -> Sequence[Served]:
-        """What other routers serve, where a canary cannot be judged by what this one does."""
+        """Returns what other routers serve, where a canary cannot be judged by this router's own configuration."""
         subject = Subject(record.adapter, record.pool)
         if self._context.plan_fault(plan, subject) is None:
             return ()
-        told = await self._context.threads.work.run(self._context.registry.served, ROUTER_ALIVE_S)
-        return [served for document in told.values() if (served := Served.parse(document)) is not None]
+        by_router = await self._context.threads.work.run(self._context.registry.served, ROUTER_ALIVE_S)
+        return [served for document in by_router.values() if (served := Served.parse(document)) is not None]
 
     def _decider(self, book: _Book, elsewhere: Sequence[Served]) -> Decide:
         def decide(
             record: CanaryRecord, tallies: Sequence[CanaryTally], rollout: Rollout | None, stable: int | None
         ) -> LookDraft | None:
             if record.looks != book.looks:
-                # Another router has looked meanwhile: what this one knows is too old to go by.
+                # Another router has looked meanwhile, so this one's ledger is out of date.
                 self._books.pop(record.id, None)
                 return None
             ledger = with_tallies(book.plan, book.ledger, tallies)
             world = self._world(record, book.plan, rollout, stable, elsewhere)
-            said = next_phase(record, book.plan, ledger, tallies, world)
-            if said is not None:
+            look = next_phase(record, book.plan, ledger, tallies, world)
+            if look is not None:
                 self._books[record.id] = _Book(book.plan, ledger, record.looks + 1)
-            return said
+            return look
 
         return decide
 
@@ -187,21 +191,21 @@ class CanaryKeeper:
         return CanarySurroundings(rollout, stable, self._context.utc_now(), blind, waits or alone, fault)
 
     def _pool_alone(self, pool: str) -> str | None:
-        """Why there is nothing to compare a pool with."""
+        """Returns the reason why there is nothing to compare a pool with, None where there is something."""
         if has_others(self._context.fleet.view.replicas, pool):
             return None
         return f"there is no replica of another pool than {pool}, which gets all requests"
 
     def _pool_waits(self, pool: str) -> str | None:
-        """Why a pool cannot be asked yet."""
-        replicas = [one for one in self._context.fleet.view.replicas if one.pool == pool]
+        """Returns the reason why a pool cannot answer yet, None where it can."""
+        replicas = [replica for replica in self._context.fleet.view.replicas if replica.pool == pool]
         if not replicas:
             return f"there is no replica in the pool {pool} yet"
-        missing = [one.name for one in replicas if one.state != "ready"]
+        missing = [replica.name for replica in replicas if replica.state != "ready"]
         return f"waiting for {', '.join(missing)}" if missing else None
 
     async def _see_through(self, record: CanaryRecord) -> CanaryRecord:
-        """Waits until no router sends it anything, and says how long that took."""
+        """Waits until no router sends the canary anything, and notes how long that took."""
         registry = self._context.registry
         generation = record.verdict_generation
         if generation is None:
@@ -209,10 +213,10 @@ class CanaryKeeper:
         lifecycle = Lifecycle(registry)
         await self._context.threads.long.run(lifecycle.wait_until_live, generation, timeout_s=_EVERYWHERE_S)
         routers = await self._context.threads.work.run(registry.routers, ROUTER_ALIVE_S)
-        said = f"{record.reason}; {zero_share(record.verdict_at or record.updated_at, generation, routers)}"
-        changes = {"phase": "rolled_back", "reason": said, "ended_at": self._context.utc_now()}
+        reason = f"{record.reason}; {zero_share(record.verdict_at or record.updated_at, generation, routers)}"
+        changes = {"phase": "rolled_back", "reason": reason, "ended_at": self._context.utc_now()}
         ended = await self._context.threads.work.run(
-            self._canaries.change, record, changes, actor="canary", said="canary.rolled_back"
+            self._canaries.change, record, changes, actor="canary", action="canary.rolled_back"
         )
         _log.warning("canary %d of %s was rolled back: %s", ended.id, ended.name, ended.reason)
         await self._context.follower.look()
@@ -220,12 +224,12 @@ class CanaryKeeper:
 
 
 def opened_ledger(canaries: Canaries, canary: int, plan: PlanConfig) -> tuple[Ledger, int]:
-    """The ledger of a canary, and how many looks are in it. Blocks."""
+    """Reads the ledger of a canary, and the number of looks in it. Blocks."""
     known, looks = canaries.resumed_from(canary)
     try:
         ledger, number = (ledger_of(known.ledger), known.look) if known is not None else (Ledger.opened(plan), 0)
     except ValueError:
-        # Of another version of Patchbay: made anew from all that it was taken by.
+        # Stored by another version of Patchbay: made again from the counts of all looks.
         ledger, number, looks = Ledger.opened(plan), 0, canaries.looks(canary)
     for look in looks:
         ledger, number = with_tallies(plan, ledger, look.tallies), look.number
@@ -233,10 +237,13 @@ def opened_ledger(canaries: Canaries, canary: int, plan: PlanConfig) -> tuple[Le
 
 
 def zero_share(verdict_at: datetime, generation: int, routers: Sequence[RouterBeat]) -> str:
-    """Which routers send a canary nothing more, and how long after its verdict the last of them began to: by when each
-    came to the verdict's `generation`, or to the later one that it is at. Who leads makes no difference. Pure."""
-    there = [one for one in routers if one.generation >= generation]
-    missing = [one.name for one in routers if one.generation < generation]
-    took_s = max((((one.since or one.seen_at) - verdict_at).total_seconds() for one in there), default=0.0)
-    said = f"no share left on {len(there)} router{'s' if len(there) != 1 else ''} after {max(took_s, 0.0):.2f} s"
-    return f"{said}, not seen on {', '.join(missing)}" if missing else said
+    """Says which routers send a canary nothing more, and how long after its verdict the last of them stopped. Pure.
+
+    A router stopped when it came to the verdict's `generation`, or to the later one that it is at. It makes no
+    difference which router leads.
+    """
+    stopped = [router for router in routers if router.generation >= generation]
+    missing = [router.name for router in routers if router.generation < generation]
+    took_s = max((((router.since or router.seen_at) - verdict_at).total_seconds() for router in stopped), default=0.0)
+    text = f"no share left on {len(stopped)} router{'s' if len(stopped) != 1 else ''} after {max(took_s, 0.0):.2f} s"
+    return f"{text}, not seen on {', '.join(missing)}" if missing else text

@@ -1,4 +1,4 @@
-"""What the parts of the control loop share."""
+"""The context that all parts of the control loop share."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -20,7 +20,7 @@ from patchbay.router.telemetry.metrics import Metrics
 
 
 def utc_now() -> datetime:
-    """The time, aware."""
+    """Returns the time, timezone-aware."""
     return datetime.now(UTC)
 
 
@@ -28,9 +28,9 @@ def utc_now() -> datetime:
 class ControlThreads:
     """The threads of everything that blocks on the registry, by purpose, so that none waits for another.
 
-    (The follower, whose are names and keys, has its
-    own.) `lease`: who leads; `work`: what the loop reads and writes; `long`: what
-    waits for other routers; `declared`: pushes of the configuration's; `admin`: what the admin port reads and changes.
+    The follower, which keeps names and keys up to date, has a thread of its own. `lease`: decides which router leads;
+    `work`: the loop's reads and writes; `long`: waits for other routers; `declared`: pushes of declared adapters;
+    `admin`: reads and changes of the admin port.
     """
 
     lease: Threads = field(default_factory=lambda: Threads("lease", 1))
@@ -40,7 +40,7 @@ class ControlThreads:
     admin: Threads = field(default_factory=lambda: Threads("the registry", 4, waiting=60))
 
     def close(self) -> None:
-        """Lets go of them all."""
+        """Ends all threads."""
         for threads in (self.lease, self.work, self.long, self.declared, self.admin):
             threads.close()
 
@@ -49,8 +49,9 @@ class ControlThreads:
 class Context:
     """The registry, this router's views of it and of the replicas, and the ways to change either.
 
-    `clock`: seconds, monotonic; `rollout_timeout_s`: how long replicas may take to get a revision; `reach`: what the
-    configuration names, as it is now.
+    `keep_warm_s`: how long replicas keep a revision that a rollback would go to; `rollout_timeout_s`: how long replicas
+    may take to get a revision; `clock`: seconds, monotonic; `reach`: returns the names in the configuration as it is
+    now.
     """
 
     registry: Registry
@@ -68,28 +69,30 @@ class Context:
     def plan_fault(
         self, plan: PlanConfig, subject: Subject, *, warm: bool = True, elsewhere: Sequence[Served] = ()
     ) -> str | None:
-        """Why a canary cannot be judged by its plan, None where it can: no request is within its scope, it watches what
-        no router counts, or its pool is not there, or the only one.
+        """Returns the reason why a canary cannot be judged by its plan, None where it can.
 
-        `warm`: whether what replicas serve is known; `elsewhere`: what other routers serve, by one of which it may be
-        judged: their configurations differ while a new one is being rolled out.
+        Reasons are that no request is within its scope, that it watches something that no router counts, that its pool
+        is not there, or that it is the only one. `warm`: whether it is known what replicas serve; `elsewhere`: what
+        other routers serve, any of which may judge it, since configurations differ while a new one is being rolled out.
         """
         own, models = self.reach().served, self.fleet.view.table if warm else None
         faults = [plan_fault(plan, subject, served, models) for served in ((own, *elsewhere) if own else ())]
         fault = faults[0] if all(faults) and faults else None
         return fault or tenant_fault(
-            plan.scope, {DEFAULT_TENANT, *(one.name for one in self.follower.snapshot.access.tenants)}
+            plan.scope, {DEFAULT_TENANT, *(tenant.name for tenant in self.follower.snapshot.access.tenants)}
         )
 
     def ready_statuses(self) -> dict[str, ReplicaStatus]:
-        """What each ready replica of ours last told, by its name here."""
+        """Returns the last status of each ready replica of Patchbay's own kind, by its name here."""
         ready = {replica.name for replica in self.fleet.view.replicas if replica.state == "ready"}
         return {name: status for name, status in self.fleet.statuses.items() if name in ready}
 
     @property
     def asks_only_others(self) -> bool:
-        """Whether somebody is ready, and nobody is known to be one of ours: plain servers get no revisions, and what
-        they list is all that names mean."""
+        """Whether some replica is ready, and none is known to be of Patchbay's own kind.
+
+        Plain servers get no revisions, and names mean only what they list.
+        """
         replicas = self.fleet.view.replicas
         plain = all(replica.catalog is None or replica.catalog.plain for replica in replicas)
         return plain and any(replica.state == "ready" for replica in replicas)

@@ -1,4 +1,4 @@
-"""The control loop as one thing: opened with its registry, run beside the data path, closed with it."""
+"""The control loop as a whole: opened with its registry, run beside the data path, closed with it."""
 
 import asyncio
 import logging
@@ -32,13 +32,16 @@ from patchbay.router.telemetry.metrics import Metrics
 
 _log = logging.getLogger("patchbay.router")
 _AGAIN_S = 1.0
-# Of the time that the end may take: what is left after it is for what could not be written.
+# The share of the time for the end in which the registry is still asked; the rest is for spooling what it did not take.
 _END_SHARE = 0.4
 
 
 class Control:
-    """A router's side of the registry. `reach`: what the configuration names, as it is now. Raises RegistryError where
-    the database cannot be opened."""
+    """A router's side of the registry.
+
+    `reach`: returns the names in the configuration as it is now. Raises RegistryError where the database cannot be
+    opened.
+    """
 
     def __init__(
         self,
@@ -99,11 +102,11 @@ class Control:
         )
 
     def named(self) -> PinnedNames:
-        """What the configuration names, as it is now."""
+        """Returns the names in the configuration as it is now."""
         return self.reach()
 
     def _told_served(self) -> Mapping[str, Any] | None:
-        """What commands are to know of what is served, made once for each policy."""
+        """Returns the document that tells commands what is served, made once for each policy."""
         served = self.named().served
         if served is None:
             return None
@@ -112,7 +115,7 @@ class Control:
         return self._told[1]
 
     async def run(self) -> None:
-        """Follows and reconciles until cancelled. Whatever goes wrong in here, requests go on being answered."""
+        """Follows and reconciles until cancelled. Whatever goes wrong in here, requests are still answered."""
         await self.threads.work.run(self.publisher.remove_leftovers)
         while True:
             try:
@@ -126,11 +129,11 @@ class Control:
                 await asyncio.sleep(_AGAIN_S)
 
     def hurry(self, end_timeout_s: float) -> None:
-        """Has what is still asked of the registry end soon: the router ends, within `end_timeout_s` seconds."""
+        """Makes pending calls to the registry end soon, since the router ends within `end_timeout_s` seconds."""
         self.registry.hurry(_END_SHARE * end_timeout_s)
 
     async def flush(self) -> None:
-        """Writes what was counted of canaries and is not written yet. Call it once `run` has ended."""
+        """Writes canary counts that are not written yet. Call it once `run` has ended."""
         await self._tallies.close()
 
     def close(self) -> None:
@@ -142,7 +145,7 @@ class Control:
 
 
 def _as_seen(config: RouterConfig) -> dict[str, DeclaredCanary]:
-    """The canaries that the configuration asks for, their plans without what would see nothing."""
+    """Returns the declared canaries, their plans without metrics that would see nothing. Raises ConfigError."""
     found: dict[str, DeclaredCanary] = {}
     for name, change in config.canaries.items():
         plan, coverage = checked(change.plan, Subject(name), config.served)

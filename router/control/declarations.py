@@ -1,7 +1,7 @@
-"""Brings what the configuration declares under `adapters:` into the registry.
+"""Declared adapters: brings those of `adapters:` in the configuration into the registry.
 
-A declaration takes effect when it is new or has changed: its bytes become a revision, and `stable` moves to it. After
-that the registry is right: what people promote and roll back stays so over restarts, until the declaration changes.
+A declaration takes effect when it is new or has changed: its bytes become a revision, and `stable` moves to it. From
+then on the registry decides: promotions and rollbacks by people outlast restarts, until the declaration changes.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ _BASE_WAIT_S = 1.0
 
 
 class Declarations:
-    """The declared adapters, and which of them still have to be applied."""
+    """Applies declared adapters one after another, and keeps track of those that are left."""
 
     def __init__(
         self, context: Context, publisher: Publisher, declared: Mapping[str, DeclaredAdapter], tasks: KeyedTasks
@@ -46,9 +46,11 @@ class Declarations:
         return self._open.keys() <= self._failed
 
     def step(self, base: BaseLayout | None, *, base_known: bool) -> None:
-        """Begins to apply what is due. One at a time: they read the same disk, and the order of a file is an order.
+        """Begins to apply a declaration that is due. One at a time, since they read the same disk and keep the file's
+        order.
 
-        `base`: what they must fit; `base_known`: whether a replica has told its base model yet.
+        `base`: the layout that they must fit, None for any; `base_known`: whether a replica has reported its base model
+        yet.
         """
         if not base_known or self._tasks.running("declare"):
             return
@@ -61,7 +63,7 @@ class Declarations:
         try:
             await self._context.threads.declared.run(self._bring_in, name, self._declared[name], base, stop)
         except PatchbayError as error:
-            _log.error("the declared adapter '%s' is not taken: %s", name, error)
+            _log.error("the declared adapter '%s' cannot be used: %s", name, error)
             self._context.metrics.registry.refusal(refusal_of(error))
             self._failed.add(name)
             self._open[name] = self._context.clock() + _RETRY_S
@@ -70,7 +72,8 @@ class Declarations:
             stop.ask("this router no longer leads, or ends")
             raise
         else:
-            # Seen first: what is applied and not seen yet would count as settled while its name means nothing.
+            # Looked at first: an adapter that is applied and not seen yet would count as settled while its name means
+            # nothing here.
             await self._context.follower.look()
             self._open.pop(name)
             self._failed.discard(name)
@@ -93,8 +96,10 @@ class Declarations:
 
 
 def _key(declared: DeclaredAdapter, base: BaseLayout | None) -> str:
-    """What the declaration says, in one line: it changes when the bytes in a folder do. Behind a URL they may change
-    without a word, so a URL should name a version."""
+    """Returns a line that changes when the declaration, or the bytes in its folder, do.
+
+    Bytes behind a URL may change unnoticed, so a URL should name a version.
+    """
     folder = Path(declared.source)
-    what = digest_of(folder_hashes(folder)) if folder.is_dir() else declared.source
-    return f"{what} for {base.fingerprint if base else 'any base'}"
+    content = digest_of(folder_hashes(folder)) if folder.is_dir() else declared.source
+    return f"{content} for {base.fingerprint if base else 'any base'}"

@@ -1,4 +1,4 @@
-"""Which revisions should be on replicas, and why. Pure."""
+"""The revisions that replicas should have, with the reasons. Pure."""
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from patchbay.core.names import engine_name, parse_reference, revision_name
 from patchbay.registry.records import AdapterSettings, AdapterView, Snapshot
 
 Why = Literal["rollout", "stable", "canary", "route", "warm"]
-# Routers learn of a move within this time, so until then they may still send requests to what it replaced.
+# Routers learn of a move within this time, so until then they may still send requests to the replaced revision.
 GRACE_S = 5.0
 _ORDER: tuple[Why, ...] = ("rollout", "stable", "canary", "route", "warm")
 
@@ -27,27 +27,28 @@ class DesiredRevision:
 
     @property
     def name(self) -> str:
-        """What a client calls it: `sql@3`."""
+        """The name that clients use: `sql@3`."""
         return revision_name(self.adapter, self.number)
 
     @property
     def engine_name(self) -> str:
-        """What the engine calls it: `sql@3-1a2b3c4d5e6f`."""
+        """The name in the engine: `sql@3-1a2b3c4d5e6f`."""
         return engine_name(self.adapter, self.number, self.digest)
 
 
 def wanted_revisions(
     snapshot: Snapshot, now: datetime, *, keep_warm_s: float, named: Collection[str] = ()
 ) -> tuple[DesiredRevision, ...]:
-    """Every revision that should be on replicas, each once, those first that matter most.
+    """Lists every revision that should be on replicas, each once, the most important first.
 
-    That is what channels mean, what is being rolled out and tried, and what routes pin (`named`: the models that they
-    ask); for `keep_warm_s` seconds the revision that a rollback would go to; and for a few seconds whatever a channel
-    has just left.
+    These are the revisions in channels, of rollouts and of canaries, and those that routes pin (`named`: the models
+    that routes ask); for `keep_warm_s` seconds the revision that a rollback would go to; and for a few seconds each
+    revision that a channel has just left.
     """
     found: dict[tuple[str, int], DesiredRevision] = {}
     reasons = [*_reasons(snapshot, now, keep_warm_s), *_pinned(named)]
-    for why, adapter, number in sorted(reasons, key=lambda one: _ORDER.index(one[0])):
+    # Replicas that have no room for all load the first ones.
+    for why, adapter, number in sorted(reasons, key=lambda reason: _ORDER.index(reason[0])):
         view = snapshot.adapters.get(adapter)
         if view is not None and (adapter, number) not in found and number in view.revisions:
             found[adapter, number] = _wanted(view, number, why)
@@ -57,7 +58,9 @@ def wanted_revisions(
 def _reasons(snapshot: Snapshot, now: datetime, keep_warm_s: float) -> Iterator[tuple[Why, str, int]]:
     for rollout in snapshot.rollouts:
         yield "rollout", rollout.adapter, rollout.number
-    yield from (("canary", one.adapter, one.number) for one in snapshot.canaries if one.live and one.pool is None)
+    yield from (
+        ("canary", canary.adapter, canary.number) for canary in snapshot.canaries if canary.live and canary.pool is None
+    )
     for move in snapshot.recent:
         if move.before is not None and _age_s(move.at, now) < GRACE_S:
             yield "warm", move.adapter, move.before
@@ -65,7 +68,7 @@ def _reasons(snapshot: Snapshot, now: datetime, keep_warm_s: float) -> Iterator[
 
 
 def _meant(snapshot: Snapshot, now: datetime, keep_warm_s: float) -> Iterator[tuple[Why, str, int]]:
-    """What channels mean, and what a rollback of them would go to."""
+    """Yields the revisions in channels, and those that a rollback of them would go to."""
     for name, view in sorted(snapshot.adapters.items()):
         for channel, record in view.channels.items():
             if record.number is not None:
@@ -75,7 +78,7 @@ def _meant(snapshot: Snapshot, now: datetime, keep_warm_s: float) -> Iterator[tu
 
 
 def _pinned(named: Collection[str]) -> Iterator[tuple[Why, str, int]]:
-    """The revisions among names of models: `sql@1`, but not `sql`, which a channel says, nor a base."""
+    """Yields the revisions among names of models: `sql@1`, but not `sql`, whose channel decides, nor a base."""
     for name in sorted(named):
         reference = parse_reference(name)
         if reference is not None and reference.number is not None:

@@ -1,4 +1,5 @@
-"""Follows the registry: the newest snapshot, swapped whole, and a sign of life in return."""
+"""The follower of the registry: reads the newest snapshot, swaps it in as a whole, and gives a sign of life in
+return."""
 
 import asyncio
 import contextlib
@@ -23,13 +24,13 @@ _NONE_YET = -1
 
 
 class Follower:
-    """Keeps `snapshot` and the fleet's names true to the registry. `name`: this router's, in the registry;
-    `told`: who else is given each snapshot; `served`: what is told with each sign of life; `allowed_at`: the generation
-    by which any removal is allowed.
+    """Keeps `snapshot` and the fleet's names equal to the registry.
 
-    While the registry cannot be reached the last snapshot stays: nothing that is answered now depends on it. Before the
-    first whole one nothing is known (`known`), which is something else than that nobody wants anything: nobody is let
-    in, and nobody leads. A snapshot that has lost what a registry never loses is not taken until `accept`.
+    `name`: this router's, in the registry; `poll_s`: seconds between looks; `told`: functions that get each snapshot;
+    `served`: returns the document that goes with each sign of life; `allowed_at`: the generation at which any removal
+    is allowed. While the registry cannot be reached the last snapshot stays: no answer depends on a newer one. Before
+    the first whole snapshot nothing is `known`, which is different from an empty registry: nobody is let in, and nobody
+    leads. A snapshot that has lost something that a registry never loses is refused until `accept`.
     """
 
     def __init__(
@@ -69,18 +70,18 @@ class Follower:
 
     @property
     def access(self) -> Access | None:
-        """Who may ask, None as long as nobody can know."""
+        """The keys and tenants, None before the first snapshot, when nobody can know them."""
         return self.snapshot.access if self.known else None
 
     def accept(self) -> None:
-        """Takes the registry as it is, though it has lost what it had: somebody says that it is meant so."""
+        """Accepts the registry as it is, though it has lost something, since somebody says that this is intended."""
         self._accepted = True
         self.allowed_at = self.snapshot.generation
         self._fleet.news.set()
         self.poke()
 
     async def follow(self) -> None:
-        """Looks, again and again, until cancelled."""
+        """Looks at the registry again and again, until cancelled."""
         while True:
             await self.look()
             with contextlib.suppress(TimeoutError):
@@ -89,11 +90,11 @@ class Follower:
             self._poked.clear()
 
     async def look(self) -> None:
-        """Takes the newest snapshot, if it is another than the one that is here."""
+        """Takes the newest snapshot, if it differs from the present one."""
         # One at a time: two might end in another order than they began, and the older would stay.
         async with self._turn:
             try:
-                # Another, and not only a newer: a database that was restored from a copy is at an older one.
+                # Any other generation, not only a newer one: a database restored from a copy is at an older one.
                 if await self._threads.run(self._registry.generation) != self.snapshot.generation:
                     self._take_if_whole(await self._threads.run(self._registry.snapshot))
                 await self._beat()
@@ -111,8 +112,8 @@ class Follower:
         reason = loss_of(self.snapshot, snapshot)
         if reason is not None and not self._accepted:
             raise RegistryError(
-                f"The registry is not taken as it is now: {reason}.",
-                hint="Put the right one back; or where it is meant so, POST /admin/v1/registry/accept.",
+                f"The registry is refused as it is now: {reason}.",
+                hint="Put the right one back; or where this is intended, POST /admin/v1/registry/accept.",
             )
         if self._accepted:
             self.allowed_at = snapshot.generation
@@ -143,7 +144,7 @@ class Follower:
     def _note(self, *, reachable: bool, why: str) -> None:
         if reachable != self._reachable:
             _log.warning(
-                "the registry is %s", "back" if reachable else f"out of reach, going on with what is known: {why}"
+                "the registry is %s", "back" if reachable else f"out of reach, so its last state stays in use: {why}"
             )
         self._reachable = reachable
         self._metrics.registry.reachable(reachable)

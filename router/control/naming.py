@@ -1,4 +1,4 @@
-"""From a snapshot of the registry to what names mean, and for how long. Pure."""
+"""The meaning of adapters' names, and when it expires, from a snapshot of the registry. Pure."""
 
 from patchbay.core.names import engine_name, revision_name
 from patchbay.registry.records import AdapterView, Snapshot
@@ -6,12 +6,13 @@ from patchbay.router.fleet.snapshot import Naming
 
 
 def naming_of(snapshot: Snapshot) -> Naming:
-    """What each adapter's bare name means: the revision in `stable`, or nothing where that is empty."""
+    """Returns the meaning of each adapter's bare name: the revision in `stable`, or nothing where that is empty."""
     return Naming({name: _stable(view) for name, view in snapshot.adapters.items()})
 
 
 def expiries_of(snapshot: Snapshot) -> dict[tuple[str, str], float]:
-    """When revisions that channels mean expire, by adapter and revision: Unix time. Without those that do not."""
+    """Returns when the revisions in channels expire: Unix time, by adapter and revision. Those that never do are left
+    out."""
     found: dict[tuple[str, str], float] = {}
     for view in snapshot.adapters.values():
         for channel in view.channels.values():

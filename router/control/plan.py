@@ -1,4 +1,4 @@
-"""From what a replica should have and what it says it has, to what to ask of it. Pure."""
+"""The plan for a replica: compares its status with the wanted revisions. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,8 +15,11 @@ _LONGEST_RETRY_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a replica did not take a revision. `count`: times in a row; `at`: seconds, monotonic; `final`: whether the
-    replica says that it never will."""
+    """The failure of a replica to take a revision.
+
+    `count`: failures in a row; `at`: of the last one, seconds, monotonic; `final`: whether the replica says that it
+    never will.
+    """
 
     reason: str
     count: int
@@ -24,7 +27,7 @@ class Failure:
     final: bool
 
     def due(self, now: float) -> bool:
-        """Whether it is time to ask again."""
+        """Whether it is time to ask again. `now`: seconds, monotonic."""
         wait = _REFUSED_RETRY_S if self.final else min(_LONGEST_RETRY_S, _FIRST_RETRY_S * 2.0 ** (self.count - 1))
         return now - self.at >= wait
 
@@ -34,7 +37,7 @@ Failures = Mapping[str, Failure]
 
 @dataclass(frozen=True, slots=True)
 class Put:
-    """Ask a replica to take a revision. `load`: to load it at once."""
+    """A request to a replica to take a revision. `load`: whether to load it at once."""
 
     wanted: DesiredRevision
     load: bool
@@ -42,39 +45,48 @@ class Put:
 
 @dataclass(frozen=True, slots=True)
 class ReplicaPlan:
-    """What to ask of one replica. `drops`: names of revisions, `sql@3`, that it should remove."""
+    """The changes to ask of one replica. `drops`: names of revisions, `sql@3`, that it should remove."""
 
     puts: tuple[Put, ...] = ()
     drops: tuple[str, ...] = ()
 
 
 def fitting(wanted: Iterable[DesiredRevision], status: ReplicaStatus) -> tuple[DesiredRevision, ...]:
-    """Those of `wanted` that are for this replica's base model, or for any."""
-    return tuple(one for one in wanted if one.base in (None, status.base.fingerprint))
+    """Returns the revisions that are for this replica's base model, or for any."""
+    return tuple(revision for revision in wanted if revision.base in (None, status.base.fingerprint))
 
 
 def make_plan(wanted: Sequence[DesiredRevision], status: ReplicaStatus, failures: Failures, now: float) -> ReplicaPlan:
-    """What to ask of the replica that tells `status`. `wanted`: in order of importance, the first are loaded ahead, as
-    many as fit; `failures`: by engine name; `now`: seconds, monotonic."""
-    here = {one.engine_name: one for one in status.revisions}
+    """Makes the plan for the replica with `status`.
+
+    `wanted`: in order of importance: of those to load ahead, as many as fit are; `failures`: by engine name; `now`:
+    seconds, monotonic.
+    """
+    here = {revision.engine_name: revision for revision in status.revisions}
     ours = fitting(wanted, status)
-    ahead = {one.engine_name for one in [one for one in ours if _loads_ahead(one)][: status.slots.cpu]}
-    puts = [put for one in ours if (put := _put(one, here.get(one.engine_name), one.engine_name in ahead)) is not None]
+    first = [revision for revision in ours if _loads_ahead(revision)][: status.slots.cpu]
+    ahead = {revision.engine_name for revision in first}
+    changes = (_put(revision, here.get(revision.engine_name), revision.engine_name in ahead) for revision in ours)
+    puts = [put for put in changes if put is not None]
     puts = [put for put in puts if (known := failures.get(put.wanted.engine_name)) is None or known.due(now)]
-    kept = {one.engine_name for one in ours}
-    drops = [f"{one.adapter}@{one.number}" for one in here.values() if one.engine_name not in kept and _there(one)]
-    # A number cannot change its bytes before it has gone.
+    kept = {revision.engine_name for revision in ours}
+    left = [revision for revision in here.values() if revision.engine_name not in kept and _there(revision)]
+    drops = [f"{revision.adapter}@{revision.number}" for revision in left]
+    # A revision of the same name and other bytes can be put only once the old one is gone.
     return ReplicaPlan(tuple(put for put in puts if put.wanted.name not in drops), tuple(drops))
 
 
 def place(
     wanted: Iterable[DesiredRevision], replica: str, status: ReplicaStatus, failures: Failures
 ) -> tuple[Placement, ...]:
-    """How each revision that `replica` should have stands on it."""
-    here = {one.engine_name: one for one in status.revisions}
+    """Returns the state of each revision that `replica` should have.
+
+    `wanted`: the revisions; `status`: the replica's; `failures`: its, by engine name.
+    """
+    here = {revision.engine_name: revision for revision in status.revisions}
     return tuple(
-        _placement(one, replica, here.get(one.engine_name), failures.get(one.engine_name))
-        for one in fitting(wanted, status)
+        _placement(revision, replica, here.get(revision.engine_name), failures.get(revision.engine_name))
+        for revision in fitting(wanted, status)
     )
 
 

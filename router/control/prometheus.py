@@ -1,7 +1,7 @@
-"""What Prometheus has of a canary's requests: the same counts that routers keep, as its server scraped them.
+"""The Prometheus server as a source of canary counts: the same counts that routers keep, as it has scraped them.
 
-The counters are read as they are, and their growth is reckoned here, since `increase()` extrapolates. A counter that
-has become smaller was reset by a restart: it has grown by all that it is now. One server may have the series of several
+Counters are read as they are, and their growth is computed here, since `increase()` extrapolates. A counter that has
+become smaller was reset by a restart, so it has grown by its whole value. One server may have the series of several
 installations, and of one router by several jobs: series are told apart by the installation's id and the router's name.
 Source of the API: https://prometheus.io/docs/prometheus/latest/querying/api/ (instant queries).
 """
@@ -24,13 +24,13 @@ _INFO = "patchbay_router_info"
 _LABELS = ("router", "arm", "share", "event")
 _TIMEOUT_S = 5.0
 _OWN, _WIN, _COPIED = "own_", "win_", "copied_"
-# Of each router: an outage makes one of them long, and not all.
+# The gaps kept of each router. The shortest counts: an outage makes one of them long, and not all.
 _GAPS = 4
 _MOST_SAID = 160
 
 
 class NoData(PatchbayError):
-    """There is nothing to go by; why."""
+    """Error: the server has no data to judge by. Its message is the reason."""
 
 
 class _Series(msgspec.Struct, frozen=True):
@@ -52,7 +52,7 @@ class _Refusal(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a look at the server gave. `cursor`: each series' value, from which the next one goes on."""
+    """The result of one look at the server. `cursor`: each series' value, from which the next look goes on."""
 
     counts: Sequence[Counts]
     cursor: Mapping[str, Any]
@@ -60,15 +60,17 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Scraped:
-    """Whose series are asked for. `installation`: the registry's id; `routers`: the names of those that are alive, all
-    of which have to be there."""
+    """The series that are asked for.
+
+    `installation`: the registry's id; `routers`: the names of the living ones, all of which have to be there.
+    """
 
     installation: str
     routers: Collection[str]
 
 
 class Freshness:
-    """How old what a server has of each router is, and how often it comes. `stale_s`: data that is older is none."""
+    """Judges the age of the server's data about each router. `stale_s`: the age from which data counts as none."""
 
     def __init__(self, stale_s: float) -> None:
         self._stale_s = stale_s
@@ -76,13 +78,17 @@ class Freshness:
         self._gaps: defaultdict[str, deque[float]] = defaultdict(lambda: deque(maxlen=_GAPS))
 
     def fault(self, scraped_s: Mapping[str, float], wanted: Collection[str], now_s: float) -> str | None:
-        """Why these are no data, in words that stay the same as long as that is so, None where they are. `scraped_s`:
-        when each router was scraped last; `now_s`: by the server's clock, Unix time."""
+        """Returns the reason why the data does not count, None where it does. The text stays the same while the reason
+        does.
+
+        `scraped_s`: Unix time of each router's last scrape; `wanted`: the routers that have to be there; `now_s`: Unix
+        time by the server's clock.
+        """
         self._note(scraped_s)
         missing = sorted(set(wanted) - scraped_s.keys())
         if missing or not scraped_s:
-            whom = ", ".join(missing) or "a router of this installation"
-            return f"Prometheus has not scraped {whom}"
+            unseen = ", ".join(missing) or "a router of this installation"
+            return f"Prometheus has not scraped {unseen}"
         slow = max((min(self._gaps[name]) for name in wanted if self._gaps[name]), default=0.0)
         if slow > self._stale_s:
             return (
@@ -90,7 +96,7 @@ class Freshness:
                 f"set it to {3 * slow:.0f} or more"
             )
         stale = sorted(name for name in wanted if now_s - scraped_s[name] > self._stale_s)
-        return f"what Prometheus has of {', '.join(stale)} is older than {self._stale_s:g} s" if stale else None
+        return f"Prometheus' data about {', '.join(stale)} is older than {self._stale_s:g} s" if stale else None
 
     def _note(self, scraped_s: Mapping[str, float]) -> None:
         for name, at_s in scraped_s.items():
@@ -101,7 +107,7 @@ class Freshness:
 
 
 class PrometheusSource:
-    """One server. `config`: of canaries, with its address."""
+    """Reads counts from one server. `config`: of canaries, with the server's address."""
 
     def __init__(self, config: CanaryConfig) -> None:
         token = config.prometheus_token
@@ -110,11 +116,14 @@ class PrometheusSource:
         self._freshness = Freshness(config.stale_s)
 
     async def read(self, canary: int, of: Scraped, cursor: Mapping[str, Any]) -> Reading:
-        """What has been counted since `cursor`. Raises NoData where the server is away, where it lacks a router, and
-        where what it has is too old."""
+        """Returns the counts since `cursor`.
+
+        `of`: the installation and its routers. Raises NoData where the server cannot be reached, lacks a router, or has
+        only data that is too old.
+        """
         ours = f'installation="{of.installation}"'
         times = await self._query(f"max by (router) (timestamp({_INFO}{{{ours}}}))")
-        scraped_s = {one.metric.get("router", ""): float(one.value[1]) for one in times}
+        scraped_s = {sample.metric.get("router", ""): float(sample.value[1]) for sample in times}
         fault = self._freshness.fault(scraped_s, of.routers, times[0].value[0] if times else 0.0)
         if fault is not None:
             raise NoData(fault)
@@ -133,7 +142,7 @@ class PrometheusSource:
             return msgspec.json.decode(response.content, type=_Answer).data.result
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise NoData(
-                "what answers at canary.prometheus_url is not Prometheus' API: is it the right URL?"
+                "the server at canary.prometheus_url does not speak Prometheus' API: is it the right URL?"
             ) from error
 
     async def close(self) -> None:
@@ -142,7 +151,7 @@ class PrometheusSource:
 
 
 def _why(response: httpx.Response) -> str:
-    """What a refusal says of itself, in short: where it leads to, or the API's own words."""
+    """Returns the short reason of a refusal: the target of a redirect, or the API's own message."""
     if response.is_redirect:
         return f", a redirect to {_line(response.headers['location'])}; is canary.prometheus_url right?"
     try:
@@ -152,26 +161,26 @@ def _why(response: httpx.Response) -> str:
 
 
 def _line(text: str) -> str:
-    """The first line of what somebody else says, cut where it is long."""
+    """Returns the first line of a foreign message, cut where it is long."""
     first = next(iter(text.splitlines()), "")
     return first if len(first) <= _MOST_SAID else f"{first[:_MOST_SAID]}…"
 
 
 def series_of(series: Sequence[_Series]) -> dict[str, tuple[Mapping[str, str], float]]:
-    """Each series by a name of its own, with its labels and its value."""
-    return {_key(one.metric): (one.metric, float(one.value[1])) for one in series}
+    """Returns each series by a name of its own, with its labels and its value."""
+    return {_key(sample.metric): (sample.metric, float(sample.value[1])) for sample in series}
 
 
 def read_counts(series: Mapping[str, tuple[Mapping[str, str], float]], cursor: Mapping[str, Any]) -> Reading:
-    """How much the counters have grown since `cursor`, by the canary's share. Pure."""
+    """Computes the growth of the counters since `cursor`, by the canary's share. Pure."""
     by_share: defaultdict[float, GrowingCounts] = defaultdict(GrowingCounts)
     for name, (labels, value) in series.items():
         before = float(cursor.get(name, 0.0))
         grown = round(value - before if value >= before else value)
         if grown:
             _add(by_share[float(labels["share"])], labels["arm"], labels["event"], grown)
-    # What is not there now may come back: a scrape that failed hides a series for a while.
-    counts = [one.counts(share) for share, one in sorted(by_share.items())]
+    # Values of absent series are kept: a scrape that failed hides a series only for a while.
+    counts = [growing.counts(share) for share, growing in sorted(by_share.items())]
     return Reading(counts, {**cursor, **{name: value for name, (_, value) in series.items()}})
 
 

@@ -1,4 +1,4 @@
-"""Carries rollouts out: each waits for its revision, has it tested, and then the channel moves."""
+"""The promoter: carries out rollouts. Each waits for its revision, has it tested, and then moves the channel."""
 
 import asyncio
 import logging
@@ -32,25 +32,29 @@ class Promoter:
     def step(
         self, wanted: Sequence[DesiredRevision], placements: Placements, statuses: Mapping[str, ReplicaStatus]
     ) -> None:
-        """Begins what each rollout needs next."""
+        """Begins the next action of each rollout.
+
+        `wanted`: the revisions that replicas should have; `placements`, `statuses`: of ready replicas, by name.
+        """
         rollouts = self._context.follower.snapshot.rollouts
         known = {rollout.id for rollout in rollouts}
         self._begun &= known
         self._tested = {key: tested for key, tested in self._tested.items() if key in known}
         for rollout in rollouts:
-            if revision := next((one for one in wanted if _is_of(one, rollout)), None):
+            if revision := next((revision for revision in wanted if _is_of(revision, rollout)), None):
                 self._step(rollout, revision, placements, statuses)
 
     def _step(
         self, rollout: Rollout, revision: DesiredRevision, placements: Placements, statuses: Mapping[str, ReplicaStatus]
     ) -> None:
         if rollout.id not in self._begun:
-            # A refusal of the past must not fail what somebody asks for anew.
+            # An earlier refusal must not fail a rollout that somebody asks for again.
             self._begun.add(rollout.id)
             self._actuator.forgive(revision.engine_name)
             self._context.fleet.news.set()
             return
-        of_it = [one for many in placements.values() for one in many if _is_of(one, rollout)]
+        all_placements = (placement for replica in placements.values() for placement in replica)
+        of_it = [placement for placement in all_placements if _is_of(placement, rollout)]
         tested = self._tested.setdefault(rollout.id, {})
         step = next_step(rollout, of_it, tested, self._context.utc_now(), timeout_s=self._context.rollout_timeout_s)
         match step:
@@ -104,21 +108,21 @@ class Promoter:
             self._context.metrics.registry.rollout("done")
 
     async def _in_registry(self, change: Callable[..., object], *arguments: object, **named: object) -> bool:
-        """Makes a change in the registry, and says whether it took it. One that comes too late is no news."""
+        """Makes a change in the registry. Returns whether it was accepted; a change that comes too late is none."""
         try:
             await self._context.threads.work.run(change, *arguments, **named)
         except (Conflict, NotFound) as error:
-            _log.warning("the registry does not take it: %s", error)
+            _log.warning("the registry refuses the change of a rollout: %s", error)
             return False
         except RegistryError as error:
             _log.warning("the registry is out of reach: %s", error)
             await asyncio.sleep(1)
             return False
         finally:
-            # Before this work counts as done, or the next round would do it again.
+            # Look before this work counts as done, or the next round would do it again.
             await self._context.follower.look()
         return True
 
 
-def _is_of(one: DesiredRevision | Placement, rollout: Rollout) -> bool:
-    return (one.adapter, one.number) == (rollout.adapter, rollout.number)
+def _is_of(candidate: DesiredRevision | Placement, rollout: Rollout) -> bool:
+    return (candidate.adapter, candidate.number) == (rollout.adapter, rollout.number)

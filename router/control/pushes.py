@@ -1,5 +1,5 @@
-"""Pushes that clients of the admin port ask for: so many at a time, so many that wait, and each ended when nobody wants
-it any more."""
+"""The pushes that clients of the admin port ask for: limited in number, at work and waiting, and each ended when its
+client is gone."""
 
 import asyncio
 import logging
@@ -22,10 +22,10 @@ _MESSAGE = "The push was given up: {}."
 
 
 class Pushes:
-    """All pushes of this router's clients.
+    """Runs the pushes of this router's clients.
 
-    They have threads of their own, and none of them parses anything: that is done in processes (`adapters.sandbox`),
-    which end with the push.
+    They have threads of their own. No thread parses an archive: processes do that (`adapters.sandbox`), which end with
+    the push.
     """
 
     def __init__(self, publisher: Publisher, config: SourcesConfig, metrics: Metrics) -> None:
@@ -40,11 +40,11 @@ class Pushes:
 
     @contextmanager
     def place(self) -> Iterator[None]:
-        """A place among those that are worked on or wait. Raises Unavailable where there is none."""
+        """Reserves a place among the pushes that are at work or wait. Raises Unavailable where there is none."""
         most = self._config.at_a_time + self._config.waiting
         if self._ending or self._places >= most:
             self._metrics.registry.refusal("busy")
-            why = "it is ending" if self._ending else f"{self._places} are at work or wait"
+            why = "it is shutting down" if self._ending else f"{self._places} pushes are at work or wait"
             raise Unavailable(f"This router takes no push now: {why}.", retry_after_s=_AGAIN_S)
         self._places += 1
         try:
@@ -53,10 +53,10 @@ class Pushes:
             self._places -= 1
 
     async def push(self, request: PushRequest, *, actor: str, left: "asyncio.Future[None]") -> Pushed:
-        """A push, within a place. `left`: done when its client has gone, which ends it.
+        """Makes a push, within a place.
 
-        Raises what `Publisher.push` does, in words that say nothing of this machine; what goes wrong is logged as it
-        was, and counted.
+        `actor`: who asks, for the audit; `left`: done when the client has gone, which ends the push. Raises the errors
+        of `Publisher.push`, in words that reveal nothing about this machine; the original error is logged, and counted.
         """
         stop = Stop()
         self._stops.add(stop)
@@ -68,8 +68,10 @@ class Pushes:
         except PatchbayError as error:
             reason = refusal_of(error)
             self._metrics.registry.refusal(reason)
-            what = shown_source(request.source)
-            _log.warning("the push of '%s' from %s by %s failed (%s): %s", request.adapter, what, actor, reason, error)
+            source = shown_source(request.source)
+            _log.warning(
+                "the push of '%s' from %s by %s failed (%s): %s", request.adapter, source, actor, reason, error
+            )
             if isinstance(error, AdapterError):
                 raise self._publisher.told(error) from error
             raise
@@ -82,19 +84,20 @@ class Pushes:
             return await asyncio.shield(work)
         except asyncio.CancelledError:
             stop.ask(_MESSAGE.format("it is no longer wanted"))
-            # Its files are gone once the thread has ended.
+            # The thread removes the push's files when it ends.
             with suppress(PatchbayError):
                 await work
             raise
 
     @asynccontextmanager
     async def received(self, body: AsyncIterator[bytes], suffix: str, limit_bytes: int) -> AsyncIterator[Path]:
-        """The archive in the `body` of a request, as a file for the block.
+        """Stores the archive in the `body` of a request as a file, for the block.
 
-        Raises BodyTooLarge, and RequestTimeout where it comes slower than it must.
+        `suffix`: the file's; `limit_bytes`: the largest body. Raises BodyTooLarge, and RequestTimeout where the body
+        comes too slowly.
         """
         with ExitStack() as held:
-            # In a thread, since it removes what was left there first.
+            # In a thread, since it first removes files that an earlier upload left.
             folder = await self._writers.run(held.enter_context, self._publisher.workdir("upload"))
             archive = folder / f"upload{suffix}"
             with archive.open("wb") as file:
@@ -123,16 +126,16 @@ class Pushes:
             raise RequestTimeout(
                 f"The body came slower than {least:g} bytes a second for {over:g} seconds, or took more than "
                 f"{self._config.timeout_s:g} seconds.",
-                hint="An operator can change that: registry.sources.",
+                hint="An operator can change these limits: registry.sources.",
             ) from error
 
     def stop(self) -> None:
-        """Ends what is under way, and takes no more."""
+        """Ends the pushes under way, and refuses new ones."""
         self._ending = True
         for stop in tuple(self._stops):
             stop.ask(_MESSAGE.format("this router is ending"))
 
     def close(self) -> None:
-        """Lets go of the threads."""
+        """Ends the threads."""
         self._threads.close()
         self._writers.close()

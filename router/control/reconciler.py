@@ -1,7 +1,7 @@
-"""The one loop that makes replicas hold what the registry says, carries out rollouts, and tells how things stand.
+"""The reconciler: the loop that makes replicas hold what the registry says, carries out rollouts, and reports states.
 
-Of all routers that share a registry one runs it, by a lease that it renews. All that it knows it can learn anew, so
-that another can go on at any point.
+Of all routers that share a registry one runs it, by a lease that it renews. It keeps nothing that it cannot learn
+again, so that another router can go on at any point.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ ROUND_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class DeclaredState:
-    """What the configuration wants in the registry. `canary`: how canaries are run."""
+    """The wishes of the configuration for the registry. `canary`: the settings of all canaries."""
 
     adapters: Mapping[str, DeclaredAdapter]
     canaries: Mapping[str, DeclaredCanary]
@@ -53,10 +53,10 @@ class Reconciler:
         self.leads = False
 
     async def run(self) -> None:
-        """Runs until cancelled, and gives up the lease then, so that another router need not wait for its end."""
+        """Runs until cancelled, and then gives up the lease, so that another router need not wait for it to expire."""
         try:
             while True:
-                # Before the first whole snapshot there is nothing to lead by.
+                # Without a whole snapshot a leader would know of nothing that replicas should keep.
                 if self._context.follower.known:
                     await self._hold_lease()
                 if self.leads:
@@ -69,7 +69,7 @@ class Reconciler:
                 self._context.registry.drop_lease(LEASE, self._name)
 
     async def _lead(self) -> None:
-        """One term: until the lease is lost. Its work ends with it."""
+        """Leads for one term, until the lease is lost. Its tasks end with it."""
         _log.info("reconciling replicas with the registry")
         async with asyncio.TaskGroup() as group:
             term = _Term(self._context, self._publisher, self._wishes, KeyedTasks(group))
@@ -80,7 +80,7 @@ class Reconciler:
             term.tasks.cancel_all()
 
     def _watch(self) -> None:
-        """What a router that does not lead needs to know: whether names can be answered yet."""
+        """Lets this router, which does not lead, answer names once the replicas have what they mean."""
         if not self._context.follower.known:
             return
         wanted = _wanted(self._context)
@@ -105,7 +105,7 @@ class Reconciler:
             )
             self._renewed_at = now
         except RegistryError:
-            # Without the registry nobody can tell who leads, so nobody does for longer than a lease lasts.
+            # Without the registry this router cannot know whether another leads, so it stops when its lease would end.
             self.leads = self.leads and now - self._renewed_at < LEASE_S
         self._context.metrics.registry.leads(self.leads)
 
@@ -125,7 +125,7 @@ class _Term:
         self._declarations = Declarations(context, publisher, wishes.adapters, tasks)
 
     def round(self) -> None:
-        """Looks at everything once, and begins what is needed."""
+        """Looks at everything once, and begins the actions that are needed."""
         context = self._context
         statuses = context.ready_statuses()
         wanted = _wanted(context)
@@ -137,7 +137,7 @@ class _Term:
         self._promoter.step(wanted, placements, statuses)
         self._canaries.step()
         self._reports.tell(placements, statuses)
-        standing = [one.state for many in placements.values() for one in many]
+        standing = [placement.state for of_replica in placements.values() for placement in of_replica]
         context.metrics.registry.placements(standing)
         placed = statuses and known and self._declarations.settled and "pending" not in standing
         if (placed and not _rolling_out(context)) or context.asks_only_others:
@@ -159,7 +159,8 @@ def _rolling_out(context: Context) -> bool:
 
 
 def _is_served(wanted: tuple[DesiredRevision, ...], statuses: Mapping[str, ReplicaStatus]) -> bool:
-    here = {one.engine_name for status in statuses.values() for one in status.revisions if one.state != "staging"}
-    bases = {status.base.fingerprint for status in statuses.values()}
-    needed = {one.engine_name for one in wanted if one.why == "stable" and (one.base is None or one.base in bases)}
+    held = (revision for status in statuses.values() for revision in status.revisions)
+    here = {revision.engine_name for revision in held if revision.state != "staging"}
+    bases = {None, *(status.base.fingerprint for status in statuses.values())}
+    needed = {revision.engine_name for revision in wanted if revision.why == "stable" and revision.base in bases}
     return bool(statuses) and needed <= here

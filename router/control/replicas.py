@@ -17,12 +17,12 @@ from patchbay.router.upstream.client import Call, Document, ReplicaClient
 from patchbay.router.upstream.failure import ReplicaFailure
 from patchbay.router.upstream.link import Link
 
-# Fetching a large adapter takes its time, and the replica goes on where we give up waiting: the next look shows it.
+# Fetching a large adapter takes long. The replica goes on when this time is over, and the next look shows the result.
 _PUT_S = 120.0
 # A removal waits for the requests that use the revision.
 _DROP_S = 900.0
 _ANSWER_S = 60.0
-# Of a golden prompt's answer, which has 512 tokens at most.
+# The largest answer to a golden prompt, in bytes; it has 512 tokens at most.
 _ANSWER_LIMIT = 1024 * 1024
 # In what vLLM says of a chat with a base that has no chat template.
 _NO_TEMPLATE = "chat template"
@@ -30,7 +30,7 @@ _FINAL = frozenset({400, 404, 409, 422})
 
 
 class ReplicaRefused(PatchbayError):
-    """A replica did not do what it was asked. `final`: whether asking again is of no use."""
+    """Error: a replica did not do what it was asked. `final`: whether asking again is pointless."""
 
     def __init__(self, message: str, *, final: bool) -> None:
         super().__init__(message)
@@ -81,13 +81,15 @@ class TrialAnswer:
 
 @dataclass(frozen=True, slots=True)
 class ReplicaControl:
-    """One replica's internal API. A call raises Refused where it says no, ReplicaFailure where it is silent."""
+    """Calls one replica's internal API. A call raises ReplicaRefused where the replica refuses, ReplicaFailure where it
+    does not answer."""
 
     client: ReplicaClient
     token: str | None
 
     async def put(self, put: Put, files: Sequence[FileRecord]) -> None:
-        """Has the replica fetch, check and declare a revision, and load it where `put` says so."""
+        """Has the replica fetch, check and declare a revision, and load it where `put` says so. `files`: the
+        revision's."""
         wanted = put.wanted
         body = {
             "revision": wanted.number,
@@ -100,19 +102,20 @@ class ReplicaControl:
         _accepted(await self._send("PUT", f"/internal/adapters/{wanted.adapter}", body, timeout_s=_PUT_S))
 
     async def drop(self, name: str) -> None:
-        """Has the replica remove the revision `sql@3`, once nobody uses it. One that it has not is fine."""
+        """Has the replica remove the revision `name` (`sql@3`), once nobody uses it. It need not have it."""
         answer = await self._send("DELETE", f"/internal/adapters/{name}", None, timeout_s=_DROP_S)
         if answer.status != 404:
             _accepted(answer)
 
     async def base(self) -> Mapping[str, Any] | None:
-        """The layout of its base model as JSON (adapters.admission.base), None where it cannot read that itself."""
+        """Returns the layout of its base model as JSON (adapters.checks.base), None where it cannot read that
+        itself."""
         document = await self._send("GET", "/internal/base", None, timeout_s=_ANSWER_S)
         _accepted(document)
         try:
             layout = msgspec.json.decode(document.body, type=_Base).layout
         except UNREADABLE as error:
-            raise ReplicaRefused(f"its base model is told in an unknown form: {error}", final=False) from error
+            raise ReplicaRefused(f"it describes its base model in an unknown form: {error}", final=False) from error
         return layout
 
     async def answer(self, model: str, engine_name: str | None, request: Mapping[str, Any]) -> TrialAnswer:
@@ -164,12 +167,14 @@ class ReplicaControl:
         try:
             return await self.client.fetch(call, timeout_s=timeout_s)
         except Unavailable as error:
-            raise ReplicaFailure(f"it was not asked: {error.message}", kind="busy") from error
+            raise ReplicaFailure(f"it could not be asked: {error.message}", kind="busy") from error
 
 
 class ReplicaControls(Mapping[str, ReplicaControl]):
-    """The internal APIs of the replicas that there are, by name. One that has just gone can still be had: calls to it
-    fail as those to any replica that cannot be reached."""
+    """The internal APIs of the present replicas, by name.
+
+    One that has just gone can still be looked up: calls to it fail like those to any replica that cannot be reached.
+    """
 
     def __init__(self, fleet: Fleet, links: Mapping[str, Link]) -> None:
         self._fleet = fleet

@@ -1,4 +1,4 @@
-"""Writes how replicas stand into the registry, for whoever asks: commands, other routers, people."""
+"""Reports of the replicas' states, written into the registry for commands, other routers and people."""
 
 import dataclasses
 import logging
@@ -23,11 +23,14 @@ class Reports:
         self._written: dict[str, ReplicaReport] = {}
 
     def begin(self) -> None:
-        """Begins to forget replicas that are no longer configured."""
+        """Begins to remove reports of replicas that are no longer configured."""
         self._tasks.start("forget", self._forget())
 
     def tell(self, placements: Mapping[str, Sequence[Placement]], ready: Mapping[str, ReplicaStatus]) -> None:
-        """Begins to write what is new about the replicas."""
+        """Begins to write news about the replicas.
+
+        `placements`: by replica; `ready`: the statuses of those that are ready.
+        """
         for name in self._context.controls:
             status = self._context.fleet.statuses.get(name)
             report = self._report(name, status, name in ready, tuple(placements.get(name, ())))
@@ -62,12 +65,12 @@ class Reports:
                 if report.name not in self._context.controls:
                     await self._context.threads.work.run(registry.forget_report, report.name)
         except RegistryError as error:
-            _log.debug("old reports are not removed: %s", error)
+            _log.debug("old reports of replicas were not removed: %s", error)
 
     async def _write(self, report: ReplicaReport) -> None:
         try:
             await self._context.threads.work.run(self._context.registry.put_report, report)
         except RegistryError as error:
-            _log.debug("the report on %s is not written: %s", report.name, error)
+            _log.debug("the report on %s was not written: %s", report.name, error)
         else:
             self._written[report.name] = report

@@ -1,4 +1,4 @@
-"""What a rollout needs next. Pure."""
+"""The steps of a rollout. Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,32 +6,32 @@ from datetime import datetime
 
 from patchbay.registry.records import Placement, Rollout
 
-# The result of a smoke test on each replica where it ran: None where it was passed, else the reason.
+# The result of the smoke test on each replica where it ran: None where the revision passed, else the reason.
 Tested = Mapping[str, str | None]
 
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Nothing to do yet; `reason`: what it waits for."""
+    """Step: does nothing yet. `reason`: what the rollout waits for."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Try:
-    """Run the smoke test on these replicas."""
+    """Step: runs the smoke test on these replicas."""
 
     replicas: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Flip:
-    """The revision is everywhere and has passed: move the channel."""
+    """Step: moves the channel, since the revision is everywhere and has passed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fail:
-    """Give it up. The channel stays where it is."""
+    """Step: gives the rollout up. The channel stays where it is."""
 
     reason: str
 
@@ -42,10 +42,12 @@ Step = Wait | Try | Flip | Fail
 def next_step(
     rollout: Rollout, placements: Sequence[Placement], tested: Tested, now: datetime, *, timeout_s: float
 ) -> Step:
-    """The next step of `rollout`. `placements`: its revision's on each ready replica that fits its base model.
+    """Returns the next step of `rollout`.
 
-    A refusal on one replica fails the whole: a revision that some replicas cannot serve must not become what a name
-    means. What is being rolled back to has served before, so it is staged but not tested again.
+    `placements`: of its revision, on each ready replica that fits its base model; `tested`: results of smoke tests;
+    `now`: the time; `timeout_s`: how long it may take to be everywhere, in seconds. A refusal on one replica fails the
+    whole: a revision that some replicas cannot serve must not become what a name means. A rollback goes to a revision
+    that has served before, so that is staged but not tested again.
     """
     late = (now - rollout.created_at).total_seconds() > timeout_s
     for placement in placements:

@@ -1,4 +1,4 @@
-"""Smoke test: a revision must answer on a replica, as its golden prompts say, before a name may mean it."""
+"""Smoke test: before a name may mean a revision, that has to answer its golden prompts on a replica."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,16 +7,18 @@ from patchbay.adapters.golden import judge
 from patchbay.registry.records import GoldenPrompt
 from patchbay.router.control.replicas import ReplicaControl, ReplicaRefused
 
-# The question to an adapter that brings no golden prompts: it must answer without an error.
+# For an adapter without prompts of its own: it has to answer at all, without an error.
 _ANY = GoldenPrompt(messages=({"role": "user", "content": "Hello"},), max_tokens=8)
 
 
 async def smoke_test(
     control: ReplicaControl, *, model: str, engine_name: str, base: str, golden: Sequence[GoldenPrompt]
 ) -> str | None:
-    """Returns why the revision `model` (`sql@3`, to the engine `engine_name`) must not serve, None where it passed.
+    """Returns the reason why the revision `model` (`sql@3`) must not serve, None where it passed.
 
-    It is asked greedily, so that the same bytes give the same answer. Raises ReplicaFailure where the replica is gone.
+    `control`: the replica's API; `engine_name`: the revision's in the engine; `base`: the base model's name; `golden`:
+    its prompts. It is asked greedily, so that the same bytes give the same answer. Raises ReplicaFailure where the
+    replica is gone.
     """
     if not golden:
         return await _asked_anything(control, model=model, engine_name=engine_name, base=base)

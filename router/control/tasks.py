@@ -1,4 +1,4 @@
-"""Background work of the control loop, each piece under a key, never two of one key at a time."""
+"""Background tasks of the control loop, each under a key, never two of one key at a time."""
 
 import asyncio
 from collections.abc import Coroutine, Hashable
@@ -6,14 +6,15 @@ from typing import Any
 
 
 class KeyedTasks:
-    """Runs coroutines in a task group that owns and awaits them. What they raise ends the group, so they must not."""
+    """Runs coroutines in a task group that owns and awaits them. An exception would end the whole group, so they must
+    not raise."""
 
     def __init__(self, group: asyncio.TaskGroup) -> None:
         self._group = group
         self._running: dict[Hashable, asyncio.Task[None]] = {}
 
     def start(self, key: Hashable, work: Coroutine[Any, Any, None]) -> None:
-        """Starts `work`, unless some of that key is under way: then it is dropped."""
+        """Starts `work`, unless a task of that key is under way: then `work` is dropped."""
         if key in self._running:
             work.close()
             return
@@ -22,10 +23,10 @@ class KeyedTasks:
         task.add_done_callback(lambda _: self._running.pop(key, None))
 
     def running(self, key: Hashable) -> bool:
-        """Whether work of that key is under way."""
+        """Whether a task of that key is under way."""
         return key in self._running
 
     def cancel_all(self) -> None:
-        """Cancels what is under way; the group still awaits it."""
+        """Cancels all tasks; the group still awaits them."""
         for task in list(self._running.values()):
             task.cancel()

@@ -48,12 +48,11 @@ class _Model:
 def build_table(replicas: Sequence[Replica], naming: Naming = _NO_NAMES) -> Table:
     """Builds the table of all model names that mean something now.
 
-    What ready replicas say takes precedence over what the others said, and the registry's `naming` of adapters' bare
-    names over both.
+    Ready replicas take precedence over unready ones, and the registry's `naming` of adapters' bare names over both.
     """
     ready = [replica for replica in replicas if replica.state == "ready"]
-    others = [replica for replica in replicas if replica.state != "ready"]
-    names = {**_names(others), **_names(ready)}
+    unready = [replica for replica in replicas if replica.state != "ready"]
+    names = {**_names(unready), **_names(ready)}
     bases = {replica.catalog.base for replica in replicas if replica.catalog is not None}
     for adapter, engine_name in naming.stable.items():
         if adapter not in bases:

@@ -93,7 +93,7 @@ def in_pool(replica: Replica, pool: str | None) -> bool:
 
 def has_others(replicas: Iterable[Replica], pool: str) -> bool:
     """Whether there are replicas that answer everybody outside of `pool`, ready or not."""
-    return any(in_pool(one, f"!{pool}") for one in replicas)
+    return any(in_pool(replica, f"!{pool}") for replica in replicas)
 
 
 @dataclass(frozen=True, slots=True)

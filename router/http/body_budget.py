@@ -1,23 +1,24 @@
-"""What the bodies of all requests of a port hold together."""
+"""The budget for the bodies that all requests of a port hold together."""
 
-# A body up to here is taken even where the budget is spent: a few large ones must not shut the port for small ones.
+# A body up to this size is taken even when the budget is spent: a few large ones must not shut the port for small ones.
 _SMALL = 64 * 1024
 
 
 class BodyBudget:
-    """Bytes of bodies that are kept, `limit_bytes` at most beside small ones. `held_bytes`: how many there are."""
+    """Counts the bytes of bodies that are held: at most `limit_bytes`, beside small ones. `held_bytes`: their number
+    now."""
 
     def __init__(self, limit_bytes: int) -> None:
         self._limit_bytes = limit_bytes
         self.held_bytes = 0
 
     def take(self, size: int, whole: int) -> bool:
-        """Whether `size` more bytes may be kept of a body that has `whole` with them. If so they count."""
+        """Takes `size` more bytes of a body that has `whole` with them. Returns whether there is room for them."""
         if whole > _SMALL and self.held_bytes + size > self._limit_bytes:
             return False
         self.held_bytes += size
         return True
 
     def give_back(self, size: int) -> None:
-        """Takes note that so many bytes are kept no more."""
+        """Returns `size` bytes to the budget."""
         self.held_bytes -= size

@@ -1,1 +1,1 @@
-"""What clients ask for, and what they get: routes, templates, rules, splits. All of it pure."""
+"""Routes: the way from a request to its model, by routes, templates, rules and splits. All of it pure."""

@@ -1,8 +1,10 @@
-"""Which task a text is of: logistic regression over hashed character n-grams, trained in a second from a few examples.
+"""The classifier of `auto`: finds the task of a text by logistic regression over hashed character n-grams, trained in a
+second from a few examples.
 
 Linear models over character n-grams are strong and fast for short texts (W. B. Cavnar and J. M. Trenkle, "N-gram-based
-text categorization", SDAIR 1994). One model a task against all others and a background of everyday texts, so that a
-text of no task is unlike all of them; each is calibrated by Platt's method on texts that it was not trained on.
+text categorization", SDAIR 1994). There is one model per task, against all other tasks and a background of everyday
+texts, so that a text of no task is unlike all of them. Each is calibrated by Platt's method on texts that it was not
+trained on.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,7 +16,7 @@ import numpy as np
 
 from patchbay.core.errors import ConfigError
 
-# A text's task shows at its beginning or at its end, and time goes by length.
+# Characters that are read: a text's task shows at its beginning or at its end, and the cost grows with the length.
 _HEAD, _TAIL = 280, 120
 _FEATURES = 2**16
 _FOLDS = 3
@@ -23,7 +25,7 @@ _LEAST = 2 * _FOLDS
 
 @dataclass(frozen=True, slots=True)
 class Guess:
-    """What a text is like. `confidence`: from 0 to 1; `scores`: of each task, the best first."""
+    """The guess for a text. `confidence`: in its task, from 0 to 1; `scores`: of each task, the best first."""
 
     task: str
     confidence: float
@@ -31,7 +33,7 @@ class Guess:
 
 
 class Classifier:
-    """Trained by `train`. A call takes some 300 µs."""
+    """Guesses the tasks of texts. It is made by `train`; a guess takes some 300 µs."""
 
     def __init__(self, tasks: Sequence[str], vectorizer: Any, weights: Any, biases: Any) -> None:
         self._tasks = tasks
@@ -41,9 +43,9 @@ class Classifier:
 
     @classmethod
     def train(cls, examples: Mapping[str, Sequence[str]]) -> "Classifier":
-        """A classifier of the tasks in `examples`, each with texts of it; at least 6 a task. Takes about a second.
+        """Trains a classifier of the tasks in `examples`, each with at least 6 texts. It takes about a second.
 
-        Raises ConfigError where there are too few.
+        Raises ConfigError where there are too few texts.
         """
         for task, given in examples.items():
             if len(set(given)) < _LEAST:
@@ -64,29 +66,32 @@ class Classifier:
         return cls(tasks, vectorizer, weights, np.array([bias for _, bias in fitted]))
 
     def guess(self, text: str) -> Guess:
-        """What `text` is like."""
+        """Guesses the task of `text`."""
         row = self._vectorizer.transform([clip(text)])
         logits = row.data @ self._weights[row.indices] + self._biases
         scores = 1 / (1 + np.exp(-np.clip(logits, -30, 30)))
-        ranked = sorted(zip(self._tasks, scores.tolist(), strict=True), key=lambda one: -one[1])
+        ranked = sorted(zip(self._tasks, scores.tolist(), strict=True), key=lambda score: -score[1])
         return Guess(ranked[0][0], ranked[0][1], tuple(ranked))
 
 
 def clip(text: str) -> str:
-    """As much of `text` as is looked at."""
+    """Returns the part of `text` that is looked at: its beginning and its end."""
     text = " ".join(text.split()) if len(text) < 4 * _HEAD else text
     return text if len(text) <= _HEAD + _TAIL else f"{text[:_HEAD]} {text[-_TAIL:]}"
 
 
 def background() -> list[str]:
-    """Everyday texts of no task."""
+    """Returns everyday texts of no task."""
     lines = (resources.files("patchbay.router.routes") / "background.txt").read_text(encoding="utf-8").splitlines()
     return [line for line in lines if line and not line.startswith("#")]
 
 
 def _fit(matrix: Any, is_task: Any) -> tuple[Any, float]:
-    """Weights and bias of a model of one task, calibrated. Source of the calibration: J. Platt, "Probabilistic outputs
-    for support vector machines", 1999: a logistic curve over held-out scores, with his smoothed targets."""
+    """Fits a calibrated model of one task. Returns its weights and bias.
+
+    Source of the calibration: J. Platt, "Probabilistic outputs for support vector machines", 1999: a logistic curve
+    over held-out scores, with his smoothed targets.
+    """
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import StratifiedKFold, cross_val_predict
 

@@ -1,4 +1,4 @@
-"""The configuration of routes: `routes` and `auto`."""
+"""Configuration of routes: the keys `routes` and `auto`."""
 
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -24,8 +24,8 @@ Pattern = Annotated[str, AfterValidator(_checked_pattern)]
 
 
 class Sampling(Settings):
-    """Decoding settings. As `defaults` they stand in for what a request does not say; as `limits` each is the most that
-    it may say."""
+    """Sets decoding parameters. As `defaults` they apply where a request does not say; as `limits` each is the most
+    that a request may ask for."""
 
     temperature: float | None = Field(default=None, ge=0)
     top_p: float | None = Field(default=None, gt=0, le=1)
@@ -37,23 +37,25 @@ class Sampling(Settings):
 
 
 class TemplateMessage(Settings):
-    """A message that a template puts before the client's own. `{{name}}` in `content` stands for a variable."""
+    """Adds a message before the client's own. `role`: its role; `content`: its text, in which `{{name}}` stands for a
+    variable."""
 
     role: Literal["system", "developer", "user", "assistant"] = "system"
     content: str = Field(min_length=1)
 
 
 class TemplateTest(Settings):
-    """An example of a template: with `variables` every text in `contains` is in what it makes. Tried when the
-    configuration is read."""
+    """Tests a template when the configuration is read: with `variables`, the rendered text must have every text in
+    `contains`."""
 
     variables: dict[str, Any] = Field(default_factory=dict)
     contains: tuple[str, ...] = Field(min_length=1)
 
 
 class TemplateConfig(Settings):
-    """A prompt template. `id` and `version` are told in `x-patchbay-template`; `variables` is a JSON schema of what a
-    request gives as `variables`: values are put in as they are, and never read as anything but text."""
+    """Puts a prompt template before requests. `id` and `version` are sent in the header `x-patchbay-template`;
+    `variables`: a JSON schema for the `variables` of a request, whose values are inserted as they are and only ever
+    read as text; `tests`: examples that must hold."""
 
     id: Name
     version: int = Field(ge=1)
@@ -73,7 +75,7 @@ class TemplateConfig(Settings):
         try:
             self._compiled = compile_schema(self.variables)
         except SchemaError as error:
-            raise ValueError(f"variables: this is no JSON schema that can be used, {error.message}") from error
+            raise ValueError(f"variables: this JSON schema cannot be used: {error.message}") from error
         return self
 
     @property
@@ -87,13 +89,13 @@ class TemplateConfig(Settings):
             made = "\n".join(content for _, content in render(self, test.variables, ValueError))
             for text in test.contains:
                 if text not in made:
-                    raise ValueError(f"test {number} of template {self.id}@{self.version}: there is no '{text}' in it")
+                    raise ValueError(f"test {number} of template {self.id}@{self.version}: the text lacks '{text}'")
         return self
 
 
 class ArmConfig(Settings):
-    """A part of a route's traffic. `model`: an adapter, a revision or the base; `name`: what headers and metrics call
-    it, by default as the model; `weight`: its share, relative to the other arms'."""
+    """Sends a part of a route's traffic to a model. `model`: an adapter, a revision or the base; `name`: the arm's in
+    headers and metrics, by default the model; `weight`: its share, relative to the other arms'."""
 
     model: str = Field(min_length=1, max_length=200)
     weight: float = Field(default=1, ge=0)
@@ -106,8 +108,8 @@ class ArmConfig(Settings):
 
 
 class ShadowConfig(Settings):
-    """A copy of a `share` of the route's requests goes to `model` as well, when fewer than `most` copies are under way
-    and nobody waits for a turn. Its answers are kept for comparison and never sent."""
+    """Copies a `share` of the route's requests to `model` as well, while fewer than `most` copies are under way and no
+    request waits for a turn. The copies' answers are kept for comparison and never sent."""
 
     model: str = Field(min_length=1, max_length=200)
     share: float = Field(gt=0, le=1)
@@ -115,19 +117,19 @@ class ShadowConfig(Settings):
 
 
 class CacheConfig(Settings):
-    """Answers to requests that are deterministic (temperature 0, or with a seed) are kept for `ttl_s` seconds, and
-    given out for `offline_s` more while no replica is up."""
+    """Caches answers to deterministic requests (temperature 0, or with a seed). `ttl_s`: seconds for which they are
+    used; `offline_s`: how many seconds longer, while no replica is up."""
 
     ttl_s: float = Field(default=600, gt=0)
     offline_s: float = Field(default=86_400, ge=0)
 
 
 class RouteConfig(Settings):
-    """A route. `model`, or `split` for several by weight, is an adapter, an exact revision or the base's name; `pool`:
-    the only replicas to ask; `fallbacks`: what is tried instead, in order, where it has no replica, is over a budget or
-    takes longer than `timeout_s` to begin; `request_timeout_s`: how long a whole answer may take; `tenants`: who may
-    call it, everyone where empty; `guards`: names of the policies that filter it; `requests_per_minute`: of everyone
-    together."""
+    """Names a way to a model. `model`, or `split` for several by weight: an adapter, an exact revision or the base's
+    name; `pool`: the only replicas to ask; `fallbacks`: models to try instead, in order, where it has no replica, is
+    over a budget or takes longer than `timeout_s` to begin; `request_timeout_s`: the longest time of a whole answer;
+    `tenants`: those that may call it, everyone where empty; `guards`: names of the guards that filter it;
+    `requests_per_minute`: of all tenants together."""
 
     model: str | None = Field(default=None, min_length=1, max_length=200)
     split: tuple[ArmConfig, ...] = ()
@@ -151,9 +153,9 @@ class RouteConfig(Settings):
             raise ValueError("give either 'model' or 'split'")
         labels = [arm.label for arm in self.split]
         if len(set(labels)) < len(labels):
-            raise ValueError("two arms have one name: give each a 'name'")
+            raise ValueError("two arms have the same name: give each its own 'name'")
         if self.split and not any(arm.weight for arm in self.split):
-            raise ValueError("no arm has any weight")
+            raise ValueError("all arms have the weight 0: give at least one a larger 'weight'")
         return self
 
     @property
@@ -163,9 +165,10 @@ class RouteConfig(Settings):
 
 
 class RuleConfig(Settings):
-    """Where all that a rule says is so, `auto` means its `route`. `header` and `metadata`: names with the values they
-    must have; `tools`: whether the request has any; `pattern`: a regular expression found in the text; `language`: ISO
-    639-1, as py3langid recognises it; `shorter_than`, `longer_than`: characters of the text."""
+    """Has `auto` take `route` where all of the rule's conditions hold. `header` and `metadata`: names with the values
+    that they must have; `tools`: whether the request must have tools or none; `pattern`: a regular expression that the
+    text must contain; `language`: ISO 639-1 codes, as py3langid recognises them; `shorter_than`, `longer_than`:
+    characters of the text."""
 
     route: str
     header: dict[str, str] = Field(default_factory=dict)
@@ -184,13 +187,14 @@ class RuleConfig(Settings):
     @model_validator(mode="after")
     def _says_something(self) -> Self:
         if not self.model_fields_set - {"route"}:
-            raise ValueError("a rule without conditions would take everything: make that route the general one")
+            raise ValueError("a rule without conditions would take all requests: make its route 'general' instead")
         return self
 
 
 class AutoConfig(Settings):
-    """`model: auto`. `rules` are tried in order; then what the text is most like of `examples` (texts by route, or
-    files with one a line) is taken, where that is sure by at least `confidence`; else `general`."""
+    """Chooses a route for `model: auto`. `rules` are tried in order; then the text is compared with `examples` (texts
+    by route, or files with one a line), and the most similar route is taken where its confidence is at least
+    `confidence`, 0 to 1; else `general`."""
 
     general: str
     confidence: float = Field(default=0.6, ge=0, le=1)
@@ -199,7 +203,7 @@ class AutoConfig(Settings):
 
 
 class RoutesConfig(Settings):
-    """`routes` and `auto`: the part of the configuration that can be read anew while the router runs."""
+    """Holds `routes` and `auto`, a part of the configuration that a reload reads again."""
 
     routes: dict[Name, RouteConfig] = Field(default_factory=dict)
     auto: AutoConfig | None = None
@@ -214,7 +218,7 @@ class RoutesConfig(Settings):
     @model_validator(mode="after")
     def _names_are_known(self) -> Self:
         if AUTO in self.routes:
-            raise ValueError(f"a route cannot be called '{AUTO}': that picks one")
+            raise ValueError(f"a route cannot be called '{AUTO}', the name that chooses a route")
         for name, route in self.routes.items():
             for other in route.fallbacks:
                 if other == name:

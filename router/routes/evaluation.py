@@ -1,4 +1,4 @@
-"""How well `auto` tells tasks apart, on texts whose route is known."""
+"""Evaluation of `auto`: the share of texts that take their right route."""
 
 import time
 from collections import Counter
@@ -24,7 +24,11 @@ class Text(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class RouteEvaluation:
-    """`counts`: texts by their right route and the one that they got; times a text, in microseconds."""
+    """The result of an evaluation.
+
+    `counts`: texts by their right route and the one that they got; `microseconds`, `p99_microseconds`: mean and 99th
+    percentile of the time for a text.
+    """
 
     routes: tuple[str, ...]
     counts: Mapping[tuple[str, str], int]
@@ -33,26 +37,26 @@ class RouteEvaluation:
 
     @property
     def total(self) -> int:
-        """How many texts."""
+        """The number of texts."""
         return sum(self.counts.values())
 
     @property
     def right(self) -> int:
-        """How many took their route."""
+        """The number of texts that took their right route."""
         return sum(self.counts.get((route, route), 0) for route in self.routes)
 
     @property
     def share(self) -> float:
-        """The share that did, 0 to 1."""
+        """The share of texts that took their right route, 0 to 1."""
         return self.right / max(1, self.total)
 
     def recall(self, route: str) -> float:
-        """The share of a route's texts that took it."""
+        """Returns the share of a route's texts that took it, 0 to 1."""
         own = sum(count for (wanted, _), count in self.counts.items() if wanted == route)
         return self.counts.get((route, route), 0) / max(1, own)
 
     def as_json(self) -> dict[str, Any]:
-        """For machines."""
+        """Returns the result as JSON."""
         confusion = {want: {got: self.counts.get((want, got), 0) for got in self.routes} for want in self.routes}
         return {
             "texts": self.total,
@@ -65,25 +69,26 @@ class RouteEvaluation:
 
 
 def evaluate(table: RouteTable, texts: Sequence[Text]) -> RouteEvaluation:
-    """Routes all of `texts` by `auto`. Raises ConfigError where there is no such thing, or a route is not known."""
+    """Routes all of `texts` by `auto`. Raises ConfigError where there is no `auto`, or a text's route does not
+    exist."""
     if not table.knows(AUTO):
         raise ConfigError("The configuration has no 'auto' section, so there is nothing to evaluate.")
-    if unknown := sorted({one.route for one in texts} - set(table.routes)):
-        raise ConfigError(f"There is no route '{unknown[0]}' in the configuration, which a text is said to be of.")
+    if unknown := sorted({text.route for text in texts} - set(table.routes)):
+        raise ConfigError(f"A text has the route '{unknown[0]}', which the configuration does not have.")
     counts: Counter[tuple[str, str]] = Counter()
     times: list[float] = []
-    for one in texts:
+    for text in texts:
         began = time.perf_counter()
-        choice = table.choose(AUTO, RequestFacts(text=one.text))
+        choice = table.choose(AUTO, RequestFacts(text=text.text))
         times.append((time.perf_counter() - began) * 1e6)
-        counts[one.route, choice.route] += 1
+        counts[text.route, choice.route] += 1
     routes = tuple(name for name in sorted(table.routes) if any(name in pair for pair in counts))
     times.sort()
     return RouteEvaluation(routes, counts, sum(times) / len(times), times[int(len(times) * 0.99)])
 
 
 def read_texts(file: Path) -> list[Text]:
-    """The texts in a file of JSON lines. Raises ConfigError, with the line."""
+    """Reads texts with their routes from a file of JSON lines. Raises ConfigError, with the line."""
     try:
         lines = file.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:

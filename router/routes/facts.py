@@ -1,4 +1,4 @@
-"""What rules and splits look at in a request. Pure."""
+"""The facts of a request that rules and splits look at. Pure."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ import msgspec
 from patchbay.core.json_body import decoded_by, read_float
 
 _NO_METADATA: Mapping[str, str] = {}
-# What is beyond says nothing more of the task, and regular expressions take their time.
+# A longer text says nothing more about the task, and regular expressions take time.
 _TEXT_LIMIT = 20_000
 SESSION = "x-patchbay-session"
 
@@ -30,8 +30,11 @@ _DECODER = msgspec.json.Decoder(_Body, float_hook=read_float)
 
 @dataclass(frozen=True, slots=True)
 class RequestFacts:
-    """A request, as far as routes are chosen by it. `text`: what its user says last; `context`: the instructions before
-    that; `caller`: what stands for who asks, the same as long as they are to stay in their arm."""
+    """The facts of a request that decide its route.
+
+    `text`: the user's last message; `context`: the instructions before it; `headers`: by name in lower case; `tools`:
+    whether there are any; `caller`: bytes that stand for the caller, the same as long as it should stay in its arm.
+    """
 
     text: str = ""
     context: str = ""
@@ -42,8 +45,10 @@ class RequestFacts:
 
 
 def facts_of(body: bytes, headers: Iterable[tuple[bytes, bytes]], fallback: bytes) -> RequestFacts:
-    """The facts of a request whose `body` is a JSON object. `fallback`: who asks, where neither a session nor a user is
-    named. Raises InvalidRequest where it cannot be read."""
+    """Reads the facts of a request. Raises InvalidRequest where it cannot be read.
+
+    `body`: a JSON object; `fallback`: the caller, where neither a session nor a user is named.
+    """
     given = decoded_by(_DECODER, body)
     named = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}
     metadata = _strings(given.metadata)
@@ -60,7 +65,8 @@ def facts_of(body: bytes, headers: Iterable[tuple[bytes, bytes]], fallback: byte
 
 
 def _caller(headers: Mapping[str, str], metadata: Mapping[str, str], user: Any) -> bytes:
-    """A session goes before a user: it is what the caller chose to be known by. `user_id` is Anthropic's word."""
+    """Returns the caller, empty where none is named. A session goes before a user, since the caller chose it; `user_id`
+    is Anthropic's field."""
     if session := headers.get(SESSION):
         return b"session:" + session.encode()
     named = user if isinstance(user, str) and user else metadata.get("user_id")
@@ -70,7 +76,7 @@ def _caller(headers: Mapping[str, str], metadata: Mapping[str, str], user: Any) 
 def _strings(value: Any) -> Mapping[str, str]:
     if not isinstance(value, dict):
         return _NO_METADATA
-    return {str(key): one for key, one in value.items() if isinstance(one, str)}
+    return {str(key): text for key, text in value.items() if isinstance(text, str)}
 
 
 def _last_user(value: Any) -> str:
@@ -78,21 +84,22 @@ def _last_user(value: Any) -> str:
         return value
     if not isinstance(value, list):
         return ""
-    said = [one for one in value if isinstance(one, dict) and one.get("role", "user") == "user"]
-    if said:
-        return _text(said[-1].get("content"))
-    return next((one for one in reversed(value) if isinstance(one, str)), "")
+    own = [message for message in value if isinstance(message, dict) and message.get("role", "user") == "user"]
+    if own:
+        return _text(own[-1].get("content"))
+    return next((text for text in reversed(value) if isinstance(text, str)), "")
 
 
 def _system(value: Any) -> str:
     if not isinstance(value, list):
         return ""
-    told = [one for one in value if isinstance(one, dict) and one.get("role") in ("system", "developer")]
-    return _text(told[0].get("content")) if told else ""
+    messages = (message for message in value if isinstance(message, dict))
+    instructions = [message for message in messages if message.get("role") in ("system", "developer")]
+    return _text(instructions[0].get("content")) if instructions else ""
 
 
 def _text(content: Any) -> str:
-    """A message's text: all of its parts that have any."""
+    """Joins the parts of a message that have text."""
     if isinstance(content, str):
         return content
     if not isinstance(content, list):

@@ -1,4 +1,4 @@
-"""A request's body as its route would have it: defaults, limits, the template, the model's own name. Pure."""
+"""The body of a request as its route wants it: defaults, limits, the template, the model's own name. Pure."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,14 +11,14 @@ from patchbay.router.routes.template import render
 
 VARIABLES = "variables"
 _PENALTIES = ("presence_penalty", "frequency_penalty", "seed")
-# vLLM's own values where nothing is said. A base's generation_config.json may have others, which are seldom more.
+# vLLM's own defaults. A base's generation_config.json may have others, which are seldom larger.
 _UNSAID: Mapping[str, float] = {"temperature": 1, "top_p": 1, "presence_penalty": 0, "frequency_penalty": 0}
 
 
 def rewritten(body: bytes, endpoint: str, model: str, route: RouteConfig) -> bytes:
-    """`body`, a JSON object, for `route`: its model is `model`, the name that the replica knows.
+    """Returns `body`, a JSON object, rewritten for `route`.
 
-    Raises InvalidRequest where the template's variables do not fit.
+    `model`: the name that the replica knows. Raises InvalidRequest where the template's variables do not fit.
     """
     fields: dict[str, Any] = decoded(body)
     fields["model"] = model
@@ -32,20 +32,21 @@ def rewritten(body: bytes, endpoint: str, model: str, route: RouteConfig) -> byt
 
 
 def with_model(body: bytes, model: str) -> bytes:
-    """`body`, a JSON object, with another model."""
+    """Returns `body`, a JSON object, with another model."""
     return encoded({**decoded(body), "model": model})
 
 
 def capped(fields: dict[str, Any], endpoint: str, most: int) -> dict[str, Any] | None:
-    """`fields` with at most so many tokens for each answer, None where they ask for no more. Raises InvalidRequest."""
+    """Returns `fields` with at most `most` tokens for each answer, None where they ask for no more. Raises
+    InvalidRequest."""
     asked = size_of(fields, endpoint).tokens
     return with_tokens(fields, endpoint, most) if asked is None or asked > most else None
 
 
 def _sized(fields: dict[str, Any], endpoint: str, defaults: Sampling, limits: Sampling) -> dict[str, Any]:
-    """`fields` with the tokens of an answer as the route has them."""
-    said = any(fields.get(name) is not None for name in FIELDS[endpoint].tokens)
-    if not said and defaults.max_tokens is not None:
+    """Returns `fields` with the route's limits of an answer's tokens."""
+    is_given = any(fields.get(name) is not None for name in FIELDS[endpoint].tokens)
+    if not is_given and defaults.max_tokens is not None:
         fields = with_tokens(fields, endpoint, defaults.max_tokens)
     if limits.max_tokens is None:
         return fields
@@ -53,8 +54,10 @@ def _sized(fields: dict[str, Any], endpoint: str, defaults: Sampling, limits: Sa
 
 
 def _sampled(fields: dict[str, Any], endpoint: str, route: RouteConfig) -> dict[str, Any]:
-    """`fields` with the route's sampling. Raises InvalidRequest for a value under a limit that is no number: `"1.9"` is
-    one to vLLM."""
+    """Returns `fields` with the route's sampling.
+
+    Raises InvalidRequest for a value under a limit that is not a number: vLLM takes `"1.9"` for one.
+    """
     for name, value in route.defaults:
         foreign = endpoint == "messages" and name in _PENALTIES
         if name != "max_tokens" and value is not None and fields.get(name) is None and not foreign:
@@ -70,12 +73,12 @@ def _is_over(value: Any, name: str, limit: float) -> bool:
         return name == "top_k" or _UNSAID.get(name, limit) > limit
     if not isinstance(value, int | float) or isinstance(value, bool):
         raise InvalidRequest(f"Invalid type for '{name}': expected a number.", param=name)
-    # Of the candidates for a token, none and fewer mean all.
+    # 0 and -1 candidates for a token mean all of them.
     return value > limit or (name == "top_k" and value <= 0)
 
 
 def _put_template(fields: dict[str, Any], endpoint: str, made: list[tuple[str, str]]) -> None:
-    """Puts the template's text before the client's own, in the way of the endpoint."""
+    """Puts the template's text before the client's own, in the endpoint's way."""
     if endpoint == "chat_completions":
         fields["messages"] = [{"role": role, "content": text} for role, text in made] + _list(fields.get("messages"))
         return

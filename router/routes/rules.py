@@ -8,7 +8,7 @@ from patchbay.router.routes.pattern import compiled_pattern, whole
 
 
 class RouteRule:
-    """One rule, compiled. `language_of`: the ISO 639-1 code of a text's language."""
+    """One rule, compiled. `language_of`: returns the ISO 639-1 code of a text's language."""
 
     def __init__(self, config: RuleConfig, language_of: Callable[[str], str]) -> None:
         self.route = config.route
@@ -17,16 +17,17 @@ class RouteRule:
         self._language_of = language_of
 
     def why(self, facts: RequestFacts) -> str | None:
-        """The conditions, in words, where all of them hold; else None."""
+        """Returns the conditions as text where all of them hold, None otherwise."""
         held: list[str] = []
-        for said, holds in self._conditions(facts):
+        for condition, holds in self._conditions(facts):
             if not holds:
                 return None
-            held.append(said)
+            held.append(condition)
         return ", ".join(held)
 
     def _conditions(self, facts: RequestFacts) -> Iterator[tuple[str, bool]]:
-        """Cheap ones first: each is only looked at where those before it hold."""
+        """Yields conditions, and whether they hold, the cheap ones first: each is only evaluated where those before it
+        hold."""
         config = self._config
         for name, value in config.header.items():
             yield f"header {name} is {value}", facts.headers.get(name.lower()) == value

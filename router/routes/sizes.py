@@ -1,9 +1,9 @@
-"""The size fields of a request's body: how many tokens an answer may have, and how many answers there are. Pure.
+"""The size fields of a request's body: the tokens that an answer may have, and the number of answers. Pure.
 
-Counted is what is sent: the limit that follows from a body is computed once, by the order in which vLLM reads its own
-fields, and written back into every field that the endpoint has for it, so that no server can read another. A field of
-another endpoint, or a number in another form (`"128"`, `64.0`, `true`), which one reader would take and the next would
-not, is refused. `tests/property/router/test_sizes.py` holds the table against vLLM's own request models.
+What is counted is what is sent: the limit is computed once from the body, by the order in which vLLM reads its own
+fields, and written back into every field that the endpoint has for it, so that no server can read another one. A field
+of another endpoint is refused, and so is a number in another form (`"128"`, `64.0`, `true`), which some readers would
+accept and others would not. `tests/property/router/test_sizes.py` holds the table against vLLM's own request models.
 """
 
 from collections.abc import Mapping
@@ -16,9 +16,12 @@ from patchbay.core.errors import InvalidRequest
 
 @dataclass(frozen=True, slots=True)
 class SizeFields:
-    """An endpoint's size fields. `tokens`: those that bound an answer, the one that is obeyed first; `answers`: those
-    that multiply answers; `unsaid`: the tokens of an answer where none is said, None where it may fill the context;
-    `prompts`: the field that may hold several prompts."""
+    """The size fields of an endpoint.
+
+    `tokens`: fields that bound an answer, in the order of precedence; `answers`: fields that multiply answers;
+    `unsaid`: the tokens of an answer where no field says it, None where it may fill the context; `prompts`: the field
+    that may hold several prompts.
+    """
 
     tokens: tuple[str, ...] = ()
     answers: tuple[str, ...] = ()
@@ -28,8 +31,11 @@ class SizeFields:
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """What a body asks for. `tokens`: the most that each answer may have, None where it does not say; `choices`:
-    answers to each prompt; `prompts`: how many there are."""
+    """The size that a body asks for.
+
+    `tokens`: the most that each answer may have, None where it does not say; `choices`: answers to each prompt;
+    `prompts`: their number.
+    """
 
     tokens: int | None = None
     choices: int = 0
@@ -37,7 +43,7 @@ class Size:
 
     @property
     def answers(self) -> int:
-        """How many answers there are, over all prompts."""
+        """The number of answers, over all prompts."""
         return self.choices * self.prompts
 
 
@@ -52,13 +58,13 @@ FIELDS: Mapping[str, SizeFields] = MappingProxyType(
     }
 )
 _NONE = SizeFields()
-_EVERY = tuple(dict.fromkeys(name for one in FIELDS.values() for name in (*one.tokens, *one.answers)))
+_EVERY = tuple(dict.fromkeys(name for of in FIELDS.values() for name in (*of.tokens, *of.answers)))
 
 
 def size_of(fields: Mapping[str, Any], endpoint: str) -> Size:
-    """The size that vLLM would take from `fields`, a request's decoded body, at `endpoint`.
+    """Returns the size that vLLM would read from `fields`, a request's decoded body, at `endpoint`.
 
-    Raises InvalidRequest for a size that is no whole number, or stands in a field that the endpoint has not.
+    Raises InvalidRequest for a size that is not a whole number, or is in a field that the endpoint does not have.
     """
     known = FIELDS.get(endpoint, _NONE)
     prompts = _prompts(fields, known)
@@ -69,9 +75,9 @@ def size_of(fields: Mapping[str, Any], endpoint: str) -> Size:
             raise InvalidRequest(
                 f"'{name}' is not a parameter of this endpoint.", param=name, hint=f"Use '{known.tokens[0]}'."
             )
-    said = [number for name in known.tokens if (number := _whole(fields, name)) is not None]
+    limits = [number for name in known.tokens if (number := _whole(fields, name)) is not None]
     choices = [number for name in known.answers if (number := _whole(fields, name)) is not None]
-    return Size(said[0] if said else known.unsaid, max([1, *choices]), prompts)
+    return Size(limits[0] if limits else known.unsaid, max([1, *choices]), prompts)
 
 
 def makes_text(endpoint: str) -> bool:
@@ -80,7 +86,7 @@ def makes_text(endpoint: str) -> bool:
 
 
 def with_tokens(fields: Mapping[str, Any], endpoint: str, tokens: int) -> dict[str, Any]:
-    """`fields` with `tokens` as the most that each answer may have, in each field that the endpoint has for it."""
+    """Returns `fields` with `tokens` as the most for each answer, in each field that the endpoint has for it."""
     least = fields.get("min_tokens")
     lowered = {"min_tokens": tokens} if isinstance(least, int) and least > tokens else {}
     return {**fields, **lowered, **dict.fromkeys(FIELDS.get(endpoint, _NONE).tokens, tokens)}
@@ -96,7 +102,7 @@ def _whole(fields: Mapping[str, Any], name: str) -> int | None:
 
 
 def _prompts(fields: Mapping[str, Any], known: SizeFields) -> int:
-    """How many prompts there are. A list of numbers is one prompt, by its tokens' ids."""
+    """Returns the number of prompts. A list of numbers is one prompt, by its tokens' ids."""
     if known.prompts is None:
         return 1
     prompt, embedded = fields.get(known.prompts), fields.get("prompt_embeds")
@@ -105,4 +111,4 @@ def _prompts(fields: Mapping[str, Any], known: SizeFields) -> int:
 
 
 def _is_ids(prompt: list[Any]) -> bool:
-    return all(isinstance(one, int) for one in prompt)
+    return all(isinstance(token, int) for token in prompt)

@@ -1,8 +1,8 @@
-"""Which arm of a split a caller is in: always the same one, on every router. Pure.
+"""The arm of a split that a caller is in: always the same one, on every router. Pure.
 
 Source: weighted rendezvous hashing, C. Schindelhauer and G. Schomaker, "Weighted Distributed Hash Tables", SPAA 2005.
-Each arm gets exactly its share of all callers, and when weights change a caller goes over from one arm to another only
-where the other's weight has grown relative to its own arm's.
+Each arm gets exactly its share of all callers, and when weights change a caller goes from one arm to another only where
+the other's weight has grown relative to its own arm's.
 """
 
 import math
@@ -13,8 +13,10 @@ from patchbay.router.routes.sampling import unit
 
 
 def choose(arms: Sequence[tuple[str, float]], salt: str, caller: bytes) -> int:
-    """The place in `arms`, names with weights that are not all 0, of the one that `caller` is in. `salt` keeps the
-    splits of several routes apart."""
+    """Returns the place in `arms` of the arm that `caller` is in.
+
+    `arms`: names with weights, which are not all 0; `salt`: separates the splits of different routes.
+    """
     if len(arms) == 1:
         return 0
     key = blake2b(salt.encode() + b"\0" + caller, digest_size=32).digest()

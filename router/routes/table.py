@@ -1,4 +1,4 @@
-"""The routes, compiled, and how a request finds its own. Immutable: a change of the configuration makes a new one."""
+"""The compiled routes: finds a request's route. Immutable: a change of the configuration makes a new table."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,9 +24,12 @@ def _everything(_name: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What a request is to get. `route`: its name, or the client's own word where that is no route; `model`: the
-    adapter, revision or base; `arm`: the split's arm, None where there is no split; `why`: in words, each step;
-    `pool`: the only replicas to ask, where that is not the route's to say."""
+    """The choice for a request.
+
+    `route`: the route's name, or the client's own model name where it is no route; `model`: the adapter, revision or
+    base; `config`: the route's; `arm`: the split's arm, None without a split; `why`: each step as text; `pool`: the
+    only replicas to ask, where something else than the route limits them.
+    """
 
     route: str
     model: str
@@ -37,7 +40,7 @@ class Choice:
 
 
 class RouteTable:
-    """Made by `compile_table`."""
+    """Finds the route of a request, and its arm. It is made by `compile_table`."""
 
     def __init__(self, config: RoutesConfig, auto: "Auto | None") -> None:
         self._config = config
@@ -53,8 +56,11 @@ class RouteTable:
         return model in self._config.routes or (model == AUTO and self.auto is not None)
 
     def choose(self, model: str, facts: RequestFacts, opens: Opens = _everything) -> Choice:
-        """What a request for `model`, which is a route or `auto`, gets. `opens`: whether its client may call a route of
-        that name; `auto` knows of no others. Raises ModelNotFound where none is left."""
+        """Returns the choice for a request for `model`, which is a route or `auto`.
+
+        `facts`: the request's; `opens`: whether its client may call a route of that name: `auto` chooses no others.
+        Raises ModelNotFound where none is left.
+        """
         if model == AUTO and self.auto is not None:
             route, why = self.auto.route(facts, opens)
             return self._routed(route, facts, (why,))
@@ -65,14 +71,14 @@ class RouteTable:
         arms = config.arms
         if len(arms) == 1:
             return Choice(name, arms[0].model, config, arms[0].name, why)
-        arm = arms[choose([(one.label, one.weight) for one in arms], name, facts.caller)]
+        arm = arms[choose([(each.label, each.weight) for each in arms], name, facts.caller)]
         kind = facts.caller.partition(b":")[0].decode()
-        share = arm.weight / sum(one.weight for one in arms)
+        share = arm.weight / sum(each.weight for each in arms)
         return Choice(name, arm.model, config, arm.label, (*why, f"arm {arm.label} ({share:.1%}) by its {kind}"))
 
 
 class Auto:
-    """How `auto` finds a route."""
+    """Chooses the route for `auto`: by rules, then by the classifier."""
 
     def __init__(self, config: AutoConfig, rules: Sequence[RouteRule], classifier: "Classifier | None") -> None:
         self._config = config
@@ -81,16 +87,20 @@ class Auto:
 
     @property
     def general(self) -> str:
-        """The route for what no rule and no example fits."""
+        """The route for requests that no rule and no example fits."""
         return self._config.general
 
     def route(self, facts: RequestFacts, opens: Opens = _everything) -> tuple[str, str]:
-        """The route's name, of those that `opens` tells, and why it is that one. Raises ModelNotFound where none is."""
+        """Returns the name of the route, and the reason.
+
+        `opens`: whether the client may call a route of that name: no others are chosen. Raises ModelNotFound where none
+        is left.
+        """
         for number, rule in enumerate((rule for rule in self._rules if opens(rule.route)), 1):
             if (why := rule.why(facts)) is not None:
                 return rule.route, f"rule {number}: {why}"
         guess = self.guess(facts)
-        scores = [one for one in guess.scores if opens(one[0])] if guess is not None else []
+        scores = [(task, score) for task, score in guess.scores if opens(task)] if guess is not None else []
         ranking = ", ".join(f"{task} {score:.3f}" for task, score in scores[:3])
         if scores and scores[0][1] >= self._config.confidence:
             return scores[0][0], f"the text is like {scores[0][0]} ({ranking})"
@@ -101,14 +111,16 @@ class Auto:
         return self.general, f"the text is like no task by {self._config.confidence:g} or more ({ranking})"
 
     def guess(self, facts: RequestFacts) -> "Guess | None":
-        """What the classifier alone says, None where there is none, or nothing to read."""
+        """Returns the classifier's guess, None where there is no classifier, or no text."""
         text = f"{facts.context}\n{facts.text}" if facts.context else facts.text
         return self._classifier.guess(text) if self._classifier is not None and text.strip() else None
 
 
 def compile_table(config: RoutesConfig, folder: Path | None = None) -> RouteTable:
-    """The book of `config`; trains the classifier, which takes a second or two. `folder`: what files of examples are
-    relative to. Raises ConfigError."""
+    """Compiles the table of `config`; trains the classifier, which takes a second or two.
+
+    `folder`: the folder that files of examples are relative to. Raises ConfigError.
+    """
     if config.auto is None:
         return RouteTable(config, None)
     speaks = language_of if any(rule.language for rule in config.auto.rules) else _unknown
@@ -121,11 +133,11 @@ def compile_table(config: RoutesConfig, folder: Path | None = None) -> RouteTabl
 
 
 def _trained(examples: Mapping[str, Sequence[str]]) -> "Classifier":
-    # It needs numpy and scikit-learn, which a router without examples can do without.
+    # Imported here: it needs numpy and scikit-learn, which a router without examples can do without.
     from patchbay.router.routes.classifier import Classifier
 
     made = Classifier.train(examples)
-    # What is done once is done now, and not at the first request.
+    # The first guess is slow, so it is made now, and not for the first request.
     made.guess("ready")
     return made
 
@@ -145,7 +157,7 @@ def _unknown(text: str) -> str:
 
 
 def language_of(text: str) -> str:
-    """The language of a text, as ISO 639-1 has it."""
+    """Returns the language of a text, as an ISO 639-1 code."""
     import py3langid
 
     return str(py3langid.classify(text)[0])

@@ -1,4 +1,4 @@
-"""Prompt templates: text with variables in it, which are put in as they are and never evaluated. Pure."""
+"""Prompt templates: texts with variables, whose values are inserted as they are and never evaluated. Pure."""
 
 import json
 import re
@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from patchbay.core.schema.budget import BudgetSpent, StepBudget
 from patchbay.core.schema.compiled import Schema
 
-# Of holding variables to their schema: less than 20 ms.
+# The most steps of a check of variables against their schema: less than 20 ms.
 _STEPS = 8000
 _VARIABLE = re.compile(r"\{\{\s*([A-Za-z_][A-Za-z0-9_]*)\s*\}\}")
 
@@ -18,7 +18,7 @@ class RoleAndText(Protocol):
 
     @property
     def role(self) -> str:
-        """Who says it."""
+        """The role of its author."""
 
     @property
     def content(self) -> str:
@@ -34,11 +34,11 @@ class Template(Protocol):
 
     @property
     def version(self) -> int:
-        """Which of that name."""
+        """The version, of all those with the same id."""
 
     @property
     def messages(self) -> Sequence[RoleAndText]:
-        """What it is made of."""
+        """The messages that it adds."""
 
     @property
     def variables(self) -> Mapping[str, Any]:
@@ -46,19 +46,19 @@ class Template(Protocol):
 
     @property
     def compiled(self) -> Schema:
-        """That schema, compiled."""
+        """The compiled schema."""
 
 
 def render(template: Template, given: Any, refusal: Callable[[str], Exception]) -> list[tuple[str, str]]:
-    """The template's messages, as role and text, with the variables `given`.
+    """Returns the template's messages, as role and text, with the variables `given` inserted.
 
-    Raises what `refusal` makes of a message where they do not fit the schema, or one is missing. One pass: what a
-    variable holds is not looked at again.
+    `refusal`: makes the exception that is raised, from a message, where variables do not fit the schema or one is
+    missing. There is one pass only: variables in the value of a variable stay as they are.
     """
     values = _with_defaults(template.variables, given)
-    for place, what in _faults(template, values):
+    for place, fault in _faults(template, values):
         which = f"variable '{place.removeprefix('$.')}'" if place != "$" else "variables"
-        raise refusal(f"template {template.id}@{template.version}: {which}: {_brief(what)}")
+        raise refusal(f"template {template.id}@{template.version}: {which}: {_brief(fault)}")
     return [(message.role, _filled(template, message.content, values, refusal)) for message in template.messages]
 
 
@@ -84,7 +84,8 @@ def _with_defaults(schema: Mapping[str, Any], given: Any) -> Any:
         return given
     properties = schema.get("properties")
     known = properties if isinstance(properties, dict) else {}
-    defaults = {key: one["default"] for key, one in known.items() if isinstance(one, dict) and "default" in one}
+    declared = {key: schema for key, schema in known.items() if isinstance(schema, dict)}
+    defaults = {key: schema["default"] for key, schema in declared.items() if "default" in schema}
     return {**defaults, **given}
 
 

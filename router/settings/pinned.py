@@ -1,4 +1,4 @@
-"""What the configuration names: what routers serve, and the revisions that its routes pin. Pure."""
+"""The names in the configuration: what routers serve, and the revisions that routes pin. Pure."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,20 +9,24 @@ from patchbay.router.canary.served import Served, WatchedConfig
 
 @dataclass(frozen=True, slots=True)
 class PinnedNames:
-    """`served`: routes with their guards, None before that is known; `models`: every adapter, revision or base that
-    routes, their fallbacks and shadows, and guards ask."""
+    """The names in a configuration.
+
+    `served`: routes with their guards, None before that is known; `models`: every adapter, revision or base that
+    routes, their fallbacks and shadows, and guards ask.
+    """
 
     served: Served | None = None
     models: frozenset[str] = frozenset()
 
 
 def pinned_names(config: WatchedConfig, served: Served) -> PinnedNames:
-    """What `config` names, by which that is `served`."""
+    """Returns the names in `config`, with what is `served` by it."""
     return PinnedNames(served, models_of(config))
 
 
 def models_of(config: WatchedConfig) -> frozenset[str]:
-    """Every adapter, revision or base that the routes of `config`, their fallbacks and shadows, and its guards ask."""
+    """Returns every adapter, revision or base that the routes of `config`, their fallbacks and shadows, and its guards
+    ask."""
     return frozenset(_models(config))
 
 

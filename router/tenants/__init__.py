@@ -1,1 +1,1 @@
-"""Who asks, and what they may use."""
+"""Tenants: identification by key, limits and their counters, prices, and usage."""

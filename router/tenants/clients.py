@@ -1,4 +1,5 @@
-"""Whose key it is: from a request's headers to the tenant and what the key opens. Pure, over a snapshot."""
+"""Identification of clients: finds the tenant and the scope of the key in a request's headers. Pure, over a
+snapshot."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -11,17 +12,20 @@ from patchbay.router.tenants.config import TenantsConfig, TierConfig
 from patchbay.router.tenants.role_keys import shown_key
 
 _NOBODY = "0" * 64
-# What only an operator can mend takes a while.
+# Only an operator can mend this, which takes a while, so clients are told to come again later.
 _OPERATOR_S = 30
-# Made once, since each request makes a client of these.
+# Made once, since every request would make them anew.
 _TIER, _LIMITS, _SCOPE = TierConfig(), Limits(), Scope()
 
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """Who asks. `key`: the key's id, empty where there is none; `limits`: the tenant's own over its tier's;
-    `tier_known`: whether the configuration has that tier, without which nobody can say what its limits are;
-    `configured`: what stands for a key of the configuration, which has no id."""
+    """The client of a request.
+
+    `key`: the key's id, empty where there is none; `tier`, `tier_name`: the tenant's; `limits`: the tenant's own over
+    its tier's; `scope`: what the key opens; `tier_known`: whether the configuration has that tier, without which the
+    limits are unknown; `configured`: stands for a key of the configuration, which has no id.
+    """
 
     tenant: str = DEFAULT_TENANT
     key: str = ""
@@ -33,16 +37,16 @@ class Client:
     configured: bytes = b""
 
     def may_call_route(self, name: str) -> bool:
-        """Whether the key opens that route."""
+        """Whether the key opens the route `name`."""
         return self.opens_all or name in (self.scope.routes or ())
 
     def may_use_adapter(self, name: str) -> bool:
-        """Whether the key opens that adapter, or base, by its bare name."""
+        """Whether the key opens that adapter, or base. `name`: its bare name."""
         return self.opens_all or name in (self.scope.adapters or ())
 
     @property
     def opens_all(self) -> bool:
-        """A key that names routes or adapters opens those and nothing else."""
+        """Whether the key opens everything. A key that names routes or adapters opens only those."""
         return self.scope.routes is None and self.scope.adapters is None
 
 
@@ -55,10 +59,14 @@ class _Known:
 
 @dataclass(frozen=True, slots=True)
 class Clients:
-    """The keys at one moment. `is_open`: whether requests without a key are answered, which is so where there are none
-    at all; the configuration then binds only to loopback. `known_yet`: whether the registry's keys have been
-    read: before that nobody is let in, whatever they show; `unknown_tiers`: by tenant, the tier that the configuration
-    does not have: what limits such a tenant cannot be read, so it is refused."""
+    """The keys and tenants at one moment.
+
+    `is_open`: whether requests without a key are answered, which is so where there are no keys at all; the
+    configuration then binds only to loopback; `default`: the client of requests without a key; `fixed`: clients of the
+    configuration's keys, by digest; `known`: the registry's keys, by id; `known_yet`: whether the registry's keys have
+    been read: before that nobody is let in, whatever they show; `unknown_tiers`: by tenant, the tier that the
+    configuration does not have: such a tenant's limits are unknown, so it is refused.
+    """
 
     is_open: bool
     default: Client
@@ -69,11 +77,11 @@ class Clients:
     unknown_tiers: Mapping[str, str] = field(default_factory=dict)
 
     def identify(self, headers: Iterable[tuple[bytes, bytes]]) -> Client:
-        """Whose key `headers` show, as a bearer token or as Anthropic's `x-api-key`. Raises Unauthorized, Forbidden
-        where the tenant is disabled, and Unavailable as long as keys, or what limits the tenant, cannot be known.
+        """Returns the client whose key is in `headers`, as a bearer token or as Anthropic's `x-api-key`.
 
-        A key is found by its id, which is no secret, and compared in constant time; one that nobody has is compared as
-        well. Configured keys are all compared.
+        A key is found by its id, which is no secret, and compared in constant time; an unknown one is compared as well.
+        Configured keys are all compared. Raises Unauthorized, Forbidden where the tenant is disabled, and Unavailable
+        as long as keys, or the tenant's limits, cannot be known.
         """
         if not self.known_yet:
             raise Unavailable("Keys cannot be checked: the registry has not been read since this router started.")
@@ -98,10 +106,10 @@ class Clients:
 
 
 def _limited(client: Client) -> Client:
-    """`client`, where it is known what limits it. Raises Unavailable."""
+    """Returns `client`, where its limits are known. Raises Unavailable."""
     if not client.tier_known:
         raise Unavailable(
-            "This server cannot tell what your account may use, so it answers none of its requests: tell its operator.",
+            "This server does not know your account's limits, so it refuses its requests: please tell its operator.",
             retry_after_s=_OPERATOR_S,
         )
     return client
@@ -115,10 +123,13 @@ def clients_of(
     must_show: bool,
     utc_now: Callable[[], datetime],
 ) -> Clients:
-    """The clients by the configuration's own keys, whose tenant is `default`, and by the registry's. `must_show`:
-    whether a key is asked for even where there is none; `access`: None where the registry could not be read yet."""
+    """Builds the clients of the configuration's own keys, whose tenant is `default`, and of the registry's.
+
+    `access`: the registry's keys and tenants, None where it could not be read yet; `must_show`: whether a key is needed
+    even where there is none; `utc_now`: the clock that keys expire by.
+    """
     known_yet, access = access is not None, access or Access()
-    tenants = {one.name: one for one in access.tenants}
+    tenants = {record.name: record for record in access.tenants}
     default = _client(tenants.get(DEFAULT_TENANT), config)
     fixed = {
         key_digest(key.encode()): replace(default, configured=b"configured:%d" % place)
@@ -132,12 +143,14 @@ def clients_of(
         client = replace(_client(tenant, config), key=key.id, scope=key.scope)
         made[key.id] = _Known(key.digest, None if tenant.disabled else client, key.expires_at)
     is_open = known_yet and not must_show and not fixed and not access.keyed
-    unknown = {one.name: one.tier for one in access.tenants if not (one.disabled or config.knows_tier(one.tier))}
+    unknown = {
+        record.name: record.tier for record in access.tenants if not (record.disabled or config.knows_tier(record.tier))
+    }
     return Clients(is_open, default, fixed, made, utc_now, known_yet, unknown)
 
 
 def _client(tenant: TenantRecord | None, config: TenantsConfig) -> Client:
-    """A client of `tenant`, that of the tenant `default` where the registry has none."""
+    """Makes a client of `tenant`, or of the tenant `default` where the registry has none."""
     if tenant is None:
         tier = config.tier(DEFAULT_TIER)
         return Client(tier=tier, limits=tier.limits)

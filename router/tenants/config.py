@@ -1,4 +1,4 @@
-"""The configuration of tiers, prices and limits."""
+"""Configuration of tiers, prices and limits."""
 
 from typing import Final
 
@@ -12,8 +12,9 @@ _DECIMALS = 6
 
 
 class DegradeConfig(Settings):
-    """What a tier gives up first when the machine is busy: where its next request would wait for `when_waiting_s`, its
-    answers have at most `max_tokens`, and it goes to `route` instead of its own."""
+    """Degrades a tier's requests while the machine is busy. `when_waiting_s`: the expected wait, in seconds, from which
+    this applies; `max_tokens`: the most tokens that an answer then has; `route`: the route that requests then take
+    instead of their own."""
 
     when_waiting_s: float = Field(gt=0)
     max_tokens: int | None = Field(default=None, ge=1)
@@ -21,20 +22,20 @@ class DegradeConfig(Settings):
 
     @property
     def says_something(self) -> bool:
-        """Whether anything is given up."""
+        """Whether anything is degraded."""
         return self.max_tokens is not None or self.route is not None
 
     @model_validator(mode="after")
     def _gives_something_up(self) -> "DegradeConfig":
         if not self.says_something:
-            raise ValueError("say what is given up: 'max_tokens' or 'route'")
+            raise ValueError("say what changes when the machine is busy: give 'max_tokens' or 'route'")
         return self
 
 
 class TierConfig(Settings):
-    """What tenants of a tier get. `weight`: their share of a busy machine, relative to others'; `priority`: told to the
-    engine, a smaller number goes first; `limits`: each tenant's, where it has none of its own; `max_waiting`: requests
-    of one tenant that may wait for their turn."""
+    """Sets what tenants of a tier get. `weight`: their share of a busy machine, relative to others'; `priority`: sent
+    to the engine, where a smaller number goes first; `limits`: of each tenant that has none of its own; `max_waiting`:
+    the most requests of one tenant that wait for their turn."""
 
     weight: float = Field(default=1, gt=0)
     priority: int = Field(default=0, ge=-1000, le=1000)
@@ -44,7 +45,7 @@ class TierConfig(Settings):
 
 
 class PriceConfig(Settings):
-    """What a million tokens cost, in any one currency, with six decimals at most."""
+    """Prices of a million tokens, in any one currency, with at most six decimals."""
 
     prompt: float = Field(default=0, ge=0, le=1e9)
     answer: float = Field(default=0, ge=0, le=1e9)
@@ -53,16 +54,16 @@ class PriceConfig(Settings):
     @classmethod
     def _in_whole_parts(cls, value: float) -> float:
         if round(value, _DECIMALS) != value:
-            raise ValueError(f"a price has {_DECIMALS} decimals at most, so that a token costs a whole trillionth")
+            raise ValueError(f"a price has at most {_DECIMALS} decimals, so that a token costs whole trillionths")
         return value
 
     def of(self, prompt_tokens: int, answer_tokens: int) -> int:
-        """What so many tokens cost, in trillionths, exactly."""
+        """Returns the cost of so many tokens, in trillionths, exactly."""
         return prompt_tokens * _a_token(self.prompt) + answer_tokens * _a_token(self.answer)
 
 
 def _a_token(price: float) -> int:
-    """What a token costs, in trillionths, by the price of a million."""
+    """Returns the cost of a token, in trillionths, by the price of a million."""
     return round(price * 1_000_000)
 
 
@@ -70,11 +71,12 @@ FREE: Final = PriceConfig()
 
 
 class CountersConfig(Settings):
-    """Where limits are counted. `redis`: a URL, for all routers together; without, each router counts for itself.
-    `when_down`: whether requests of tenants with limits are refused (`refuse`) or let through (`allow`) while Redis
-    cannot be asked. `answer_tokens`: what is set aside for an answer, and the most that it has, where a request under a
-    limit of tokens does not say; `bytes_per_token`: what is set aside for a prompt is its bytes over this; at 1 it is
-    never too little."""
+    """Counts what is used against limits. `redis`: the URL of a Redis that counts for all routers together; without it
+    each router counts for itself; `prefix`: of its keys; `when_down`: whether requests of tenants with limits are
+    refused (`refuse`) or let through (`allow`) while Redis cannot be reached; `timeout_s`: the time limit of one call
+    to Redis, in seconds; `answer_tokens`: the tokens that are set aside for an answer, and the most that it gets, where
+    a request under a limit of tokens does not say; `bytes_per_token`: a prompt's bytes are divided by this for the
+    tokens to set aside; at 1 they always suffice."""
 
     redis: Secret | None = None
     prefix: str = Field(default="patchbay", pattern=r"^[A-Za-z0-9._-]{1,64}$")
@@ -85,8 +87,8 @@ class CountersConfig(Settings):
 
 
 class TenantsConfig(Settings):
-    """`tiers` and `prices`: the part that can be read anew while the router runs. `prices`: by route or model;
-    `default` for all others."""
+    """Holds `tiers` and `prices`, the part that a reload reads again. `prices`: by route or model; `default` for all
+    others."""
 
     tiers: dict[str, TierConfig] = Field(default_factory=dict)
     prices: dict[str, PriceConfig] = Field(default_factory=dict)
@@ -96,9 +98,9 @@ class TenantsConfig(Settings):
         return name in self.tiers or name == DEFAULT_TIER
 
     def tier(self, name: str) -> TierConfig:
-        """The tier of that name, else the default one."""
+        """Returns the tier of that name, else the default one."""
         return self.tiers.get(name) or self.tiers.get(DEFAULT_TIER) or TierConfig()
 
     def price(self, *names: str) -> PriceConfig:
-        """The first price that there is among `names`."""
+        """Returns the first price that exists among `names`, else the default one."""
         return next((self.prices[name] for name in (*names, "default") if name in self.prices), FREE)

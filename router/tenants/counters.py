@@ -1,8 +1,9 @@
-"""Counting what is used against limits: set aside before a call, settled after it, so that nothing is ever overshot.
+"""Counters of the use of limits: amounts are set aside before a call and settled after it, so that no limit is ever
+exceeded.
 
-All of a call's limits are checked and charged in one step, here in memory, in Redis by a script: whoever asks next
-sees them all, or none. Windows are the clock's minutes and days, by the counters' own clock: in Redis that is Redis',
-so routers whose clocks differ still agree.
+All limits of a call are checked and charged in one step, in memory or by a script in Redis: the next caller sees either
+all charges or none. Windows are minutes and days of the counters' own clock, which is Redis' for all routers, so that
+routers whose clocks differ still agree.
 """
 
 import asyncio
@@ -19,8 +20,11 @@ Kept = TypeVar("Kept")
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """`amount` of what is limited to `limit` in a window of `window_s` seconds; `name` tells windows of one tenant
-    apart. With a window of 0 it is a lease: one more at a time, given back by `settle`."""
+    """The amount of one limit that a call takes.
+
+    `amount`: out of `limit` in a window of `window_s` seconds; `name`: distinguishes the windows of one tenant. With a
+    window of 0 the charge is a lease: one more at a time, given back by `settle`.
+    """
 
     tenant: str
     name: str
@@ -31,8 +35,11 @@ class Charge:
 
 @dataclass(frozen=True, slots=True)
 class Reserved:
-    """How it went. `refused`: the place of the charge that is over its limit, None where all is set aside; `used`: of
-    each window, with this; `now_s`: the counters' time; `lease`: of what is at a time."""
+    """The result of a reservation.
+
+    `refused`: the place of the charge that is over its limit, None where all is set aside; `used`: the use of each
+    window, with this call; `now_s`: the counters' time, Unix time; `lease`: the lease's id, empty without one.
+    """
 
     refused: int | None
     used: tuple[int, ...]
@@ -41,33 +48,39 @@ class Reserved:
 
 
 class Counters(Protocol):
-    """Where limits are counted."""
+    """Counts the use of limits."""
 
     async def reserve(self, charges: Sequence[Charge], lease: str) -> Reserved:
         """Sets all `charges` aside, or none where one is over its limit. Raises Unavailable."""
 
     async def settle(self, charges: Sequence[Charge], reserved: Reserved, actual: Mapping[str, int]) -> None:
-        """Puts what was `actual`ly used, by the charges' names, in place of what was set aside; gives leases back.
-        Raises Unavailable; `give_back` does it then."""
+        """Replaces the amounts that were set aside by those `actual`ly used, by the charges' names, and gives leases
+        back.
+
+        Raises Unavailable; `give_back` then does it later.
+        """
 
     async def renew(self, leases: Mapping[str, Sequence[Charge]]) -> None:
-        """Keeps leases for another `LEASE_S`."""
+        """Extends leases by another `LEASE_S` seconds."""
 
     async def give_back(self) -> None:
-        """Gives back what may have been set aside for calls that were told that it was not, and settles those that
-        could not be. Raises Unavailable."""
+        """Gives back amounts that may have been set aside for calls that were refused, and repeats settlements that
+        failed.
+
+        Raises Unavailable.
+        """
 
     async def close(self) -> None:
-        """Ends connections."""
+        """Closes connections."""
 
 
 def window_of(now_s: float, window_s: int) -> int:
-    """The number of the window that `now_s` (Unix time) is in."""
+    """Returns the number of the window that `now_s` (Unix time) is in."""
     return int(now_s // window_s) if window_s else 0
 
 
 class MemoryCounters:
-    """One router's own. `clock`: Unix time, seconds."""
+    """Counts for one router, in its memory. `clock`: Unix time, seconds."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -88,20 +101,20 @@ class MemoryCounters:
         return Reserved(None, tuple(self._used[key] for key in keys), now, lease)
 
     async def settle(self, charges: Sequence[Charge], reserved: Reserved, actual: Mapping[str, int]) -> None:
-        """Puts what was used in place of what was set aside."""
+        """Replaces the amounts that were set aside by those that were used."""
         for charge in charges:
             key = _key(charge, reserved.now_s)
             if key in self._used:
                 self._used[key] += _used(charge, actual) - charge.amount
 
     async def renew(self, leases: Mapping[str, Sequence[Charge]]) -> None:
-        """Nothing is to be done: what is here ends with the router."""
+        """Does nothing: leases here end with the router."""
 
     async def give_back(self) -> None:
-        """Nothing is to be done: no answer is lost on the way."""
+        """Does nothing: no answer gets lost here."""
 
     async def close(self) -> None:
-        """Nothing is open."""
+        """Does nothing: no connection is open."""
 
     def _sweep(self, now: float) -> None:
         if now - self._swept_s < 60:
@@ -120,10 +133,11 @@ def _used(charge: Charge, actual: Mapping[str, int]) -> int:
     return actual.get(charge.name, charge.amount) if charge.window_s else 0
 
 
-# Amounts, limits and windows come in threes after the lease, its length and the deadline. A window of 0 is a set of
-# leases by their end. The first key notes what was set aside until it is settled or cancelled: a script that Redis runs
-# twice, since its answer was lost, sets nothing aside twice. One that it runs after its deadline, having hung, sets
-# nothing aside: nobody waits for it any more. Numbers are written out, since Lua shortens those of 15 digits to 1e+14.
+# Arguments: the lease, its length and the deadline, then amount, limit and window of each charge. A window of 0 is a
+# set of leases, sorted by their ends. The first key remembers what was set aside until that is settled or cancelled, so
+# that a script that is sent twice, since its answer was lost, sets nothing aside twice. A script that runs after its
+# deadline, since Redis hung, sets nothing aside: nobody waits for it any longer. Numbers are formatted, since Lua
+# shortens those of 15 digits to 1e+14.
 _RESERVE = """
 local now = redis.call('TIME')
 local now_s, now_us = tonumber(now[1]), tonumber(now[2])
@@ -168,7 +182,7 @@ if refused == 0 then
 end
 return {refused, now_s, now_us, now_s, unpack(used)}
 """
-# A counter is only corrected once, and only while it is there: one that is gone must not come back below zero.
+# A counter is corrected only once, and only while it exists: one that has expired must not come back below zero.
 _SETTLE = """
 local noted = redis.call('DEL', KEYS[1]) == 1
 for i = 2, #KEYS do
@@ -177,11 +191,11 @@ for i = 2, #KEYS do
   elseif noted and change ~= '0' and redis.call('EXISTS', KEYS[i]) == 1 then redis.call('INCRBY', KEYS[i], change) end
 end
 """
-# Amounts and windows come in pairs after the lease.
+# Arguments: the lease, then amount and window of each charge.
 _CANCEL = """
 local noted = redis.call('GET', KEYS[1])
 if not noted or noted == 'gone' then
-  -- Its reservation may be on its way still, on another connection.
+  -- Its reservation may still be on its way, on another connection.
   redis.call('SET', KEYS[1], 'gone', 'EX', 3600)
   return 0
 end
@@ -199,25 +213,25 @@ return 1
 """
 Settlement = tuple[list[str], list[str]]
 _TRIES = 2
-# Beyond so many the oldest stay set aside until their windows end, or their leases: too much, never too little.
+# The oldest beyond this number stay set aside until their windows or leases end: that is too much, never too little.
 _MOST_LOST = 10_000
 
 
-def _keep(into: dict[str, Kept], lease: str, what: Kept) -> None:
-    into[lease] = what
+def _keep(into: dict[str, Kept], lease: str, kept: Kept) -> None:
+    into[lease] = kept
     if len(into) > _MOST_LOST:
         del into[next(iter(into))]
 
 
 def _pairs(charges: Sequence[Charge]) -> list[int]:
-    return [number for one in charges for number in (one.amount, one.window_s)]
+    return [number for charge in charges for number in (charge.amount, charge.window_s)]
 
 
 class RedisCounters:
-    """All routers' together. Raises Unavailable from each call while Redis cannot be asked."""
+    """Counts for all routers together, in Redis. Each call raises Unavailable while Redis cannot be reached."""
 
     def __init__(self, url: str, *, prefix: str, timeout_s: float) -> None:
-        # Only those who count there need it.
+        # Imported here, since routers that count in memory do without it.
         import redis.asyncio
         from redis.exceptions import RedisError
 
@@ -235,26 +249,26 @@ class RedisCounters:
         self._ahead_s: float | None = None
 
     async def reserve(self, charges: Sequence[Charge], lease: str) -> Reserved:
-        """Sets all `charges` aside, or none: also where it is given up and Redis gets to it later."""
+        """Sets all `charges` aside, or none, even if this router gives up and Redis runs the script later."""
         try:
             for _ in range(_TRIES):
-                refused, now_s, now_us, *told = await self._tried(charges, lease)
+                refused, now_s, now_us, *rest = await self._tried(charges, lease)
                 self._ahead_s = now_s + now_us / 1e6 - time.monotonic()
                 if refused >= 0:
-                    at_s, *used = told
+                    at_s, *used = rest
                     return Reserved(
                         refused - 1 if refused else None, tuple(used), float(at_s), "" if refused else lease
                     )
         except (Unavailable, asyncio.CancelledError):
-            # It may have been set aside with only the answer lost.
+            # Redis may have set it aside, and only the answer got lost.
             _keep(self._lost, lease, charges)
             raise
         raise Unavailable("Limits cannot be checked now.", retry_after_s=2)
 
     async def settle(self, charges: Sequence[Charge], reserved: Reserved, actual: Mapping[str, int]) -> None:
-        """Puts what was used in place of what was set aside; where Redis cannot be asked now, once it can."""
-        keys = [self._note_of(charges, reserved.lease), *(self._at(one, reserved.now_s) for one in charges)]
-        changes = [str(_used(one, actual) - one.amount) if one.window_s else "lease" for one in charges]
+        """Replaces the amounts that were set aside by those that were used: now, or once Redis can be reached again."""
+        keys = [self._note_of(charges, reserved.lease), *(self._at(charge, reserved.now_s) for charge in charges)]
+        changes = [str(_used(charge, actual) - charge.amount) if charge.window_s else "lease" for charge in charges]
         try:
             await self._asked(self._settle(keys, [reserved.lease, *changes]))
         except Unavailable:
@@ -262,19 +276,24 @@ class RedisCounters:
             raise
 
     async def give_back(self) -> None:
-        """Cancels what was set aside for calls that gave up waiting for it, and settles those that have ended while
-        Redis could not be asked. Doing either twice changes nothing more."""
+        """Cancels reservations of calls that gave up waiting, and settles those that ended while Redis was away.
+
+        Repeating either changes nothing more.
+        """
         for lease, (keys, changes) in list(self._unsettled.items()):
             await self._asked(self._settle(keys, [lease, *changes]))
             self._unsettled.pop(lease, None)
         for lease, charges in list(self._lost.items()):
-            keys = [self._note_of(charges, lease), *(self._base(one) for one in charges)]
+            keys = [self._note_of(charges, lease), *(self._base(charge) for charge in charges)]
             await self._asked(self._cancel(keys, [lease, *_pairs(charges)]))
             self._lost.pop(lease, None)
 
     async def _tried(self, charges: Sequence[Charge], lease: str) -> Any:
-        """What the script says. Its deadline, by Redis' clock, is when `_asked` gives it up, or before: what is known
-        of that clock is as old as the answer that told it, so it is behind and never ahead."""
+        """Runs the script and returns its answer.
+
+        Its deadline, by Redis' clock, is the moment when `_asked` gives up, or earlier: the offset between the clocks
+        was learned from an earlier answer, so the computed time is behind and never ahead.
+        """
         if self._ahead_s is None:
             now_s, now_us = await self._asked(self._redis.time())
             self._ahead_s = now_s + now_us / 1e6 - time.monotonic()
@@ -282,11 +301,11 @@ class RedisCounters:
         arguments: list[Any] = [lease, int(LEASE_S), deadline_us]
         for charge in charges:
             arguments += [charge.amount, charge.limit, charge.window_s]
-        keys = [self._note_of(charges, lease), *(self._base(one) for one in charges)]
+        keys = [self._note_of(charges, lease), *(self._base(counted) for counted in charges)]
         return await self._asked(self._reserve(keys, arguments))
 
     async def renew(self, leases: Mapping[str, Sequence[Charge]]) -> None:
-        """Keeps leases for another `LEASE_S`."""
+        """Extends leases by another `LEASE_S` seconds."""
         now_s, _ = await self._asked(self._redis.time())
         for lease, charges in leases.items():
             for charge in charges:
@@ -295,11 +314,11 @@ class RedisCounters:
                     await self._asked(change)
 
     async def close(self) -> None:
-        """Ends connections."""
+        """Closes connections."""
         await self._redis.aclose()
 
     async def _asked(self, call: Any) -> Any:
-        """The seam where Redis' errors become ours."""
+        """Awaits a call to Redis, and translates its errors."""
         try:
             async with asyncio.timeout(2 * self._timeout_s):
                 return await call

@@ -1,4 +1,4 @@
-"""What tokens will cost: requests a day times what one is charged, day by day. Pure."""
+"""Forecast of costs: requests a day times the charge for each, day by day. Pure."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -12,8 +12,11 @@ MONTH_DAYS = 30
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """What is expected. `requests_per_day`: on the first day; `need`: tokens of a request's prompt and of its answer;
-    `growth`: by which share requests grow in 30 days, compounded daily: 0.1 is a tenth more."""
+    """The expected demand.
+
+    `requests_per_day`: on the first day; `need`: tokens of a request's prompt and of its answer; `growth`: the share by
+    which requests grow in 30 days, compounded daily: 0.1 is a tenth more.
+    """
 
     requests_per_day: float
     need: Need
@@ -22,7 +25,7 @@ class Demand:
 
 @dataclass(frozen=True, slots=True)
 class ForecastSpan:
-    """What `days` days from `first` on take, the first day of all being 1. `cost`: in the currency of the prices."""
+    """The forecast for `days` days from the day `first` on, counted from 1. `cost`: in the currency of the prices."""
 
     first: int
     days: int
@@ -38,7 +41,7 @@ class ForecastSpan:
 
 
 def by_day(demand: Demand, price: PriceConfig, days: int) -> Iterator[ForecastSpan]:
-    """Each of `days` days. A request costs what the router charges for it."""
+    """Yields the forecast of each of `days` days. A request costs what the router charges for it."""
     each = demand.need.cost(price) / TRILLION
     for day in range(days):
         requests = demand.requests_per_day * (1 + demand.growth) ** (day / MONTH_DAYS)
@@ -47,18 +50,18 @@ def by_day(demand: Demand, price: PriceConfig, days: int) -> Iterator[ForecastSp
 
 
 def by_month(spans: Sequence[ForecastSpan]) -> Iterator[ForecastSpan]:
-    """Days in months of 30, the last one as long as there are days."""
+    """Yields sums of 30 days each; the last may be shorter."""
     for first in range(0, len(spans), MONTH_DAYS):
         yield total(spans[first : first + MONTH_DAYS])
 
 
 def total(spans: Sequence[ForecastSpan]) -> ForecastSpan:
-    """All of one or more spans that follow each other."""
+    """Sums up one or more spans that follow each other."""
     return replace(
         spans[0],
-        days=sum(one.days for one in spans),
-        requests=sum(one.requests for one in spans),
-        prompt_tokens=sum(one.prompt_tokens for one in spans),
-        answer_tokens=sum(one.answer_tokens for one in spans),
-        cost=sum(one.cost for one in spans),
+        days=sum(span.days for span in spans),
+        requests=sum(span.requests for span in spans),
+        prompt_tokens=sum(span.prompt_tokens for span in spans),
+        answer_tokens=sum(span.answer_tokens for span in spans),
+        cost=sum(span.cost for span in spans),
     )

@@ -1,4 +1,4 @@
-"""Holds tenants to their limits: sets aside before a call, settles after it, and tells how much is left."""
+"""Limits of tenants: sets amounts aside before a call, settles them after it, and reports how much is left."""
 
 import asyncio
 import contextlib
@@ -17,9 +17,9 @@ from patchbay.router.tenants.counters import LEASE_S, Charge, Counters, Reserved
 _log = logging.getLogger("patchbay.router")
 _DAY_S = 86_400
 _LOOK_S = 1.0
-# How many looks there are between renewals of leases, which last for three times as long.
+# Looks between renewals of leases, which last three times as long.
 _RENEWED = int(LEASE_S / 3 / _LOOK_S)
-# What goes before a route's name where a route's own limits are counted: no tenant can be called so.
+# Stands before a route's name where the route's own limits are counted. No tenant's name can have a space.
 ROUTE = "route "
 _REQUESTS, _TOKENS, _CONCURRENT, _DAY_TOKENS, _DAY_MONEY = (
     "requests",
@@ -28,7 +28,7 @@ _REQUESTS, _TOKENS, _CONCURRENT, _DAY_TOKENS, _DAY_MONEY = (
     "day-tokens",
     "day-billionths",
 )
-_SAID: Mapping[str, str] = {
+_IN_WORDS: Mapping[str, str] = {
     _REQUESTS: "requests per minute",
     _TOKENS: "tokens per minute",
     _CONCURRENT: "requests at a time",
@@ -39,24 +39,24 @@ _SAID: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """What a call can take at most: tokens of its prompt and of its answers."""
+    """The most that a call can take: tokens of its prompt and of its answers."""
 
     prompt: int
     answer: int
 
     @property
     def tokens(self) -> int:
-        """Both."""
+        """The tokens of prompt and answers together."""
         return self.prompt + self.answer
 
     def cost(self, price: PriceConfig) -> int:
-        """What it costs, in trillionths."""
+        """Returns its cost, in trillionths."""
         return price.of(self.prompt, self.answer)
 
 
 @dataclass(slots=True)
 class Grant:
-    """What was set aside for one call. `headers`: what OpenAI's clients are told of it."""
+    """The amounts that were set aside for one call. `headers`: the rate limits as OpenAI's clients read them."""
 
     charges: Sequence[Charge]
     reserved: Reserved
@@ -65,7 +65,7 @@ class Grant:
 
 
 def charges_of(tenant: str, limits: Limits, need: Need, price: PriceConfig) -> list[Charge]:
-    """What a call with `need` is charged to its tenant's `limits`; money is in billionths. Pure."""
+    """Returns the charges of a call with `need` to its tenant's `limits`. Money is in billionths. Pure."""
     money = None if limits.money_per_day is None else round(limits.money_per_day * BILLION)
     given = (
         (_REQUESTS, 1, limits.requests_per_minute, 60),
@@ -78,58 +78,64 @@ def charges_of(tenant: str, limits: Limits, need: Need, price: PriceConfig) -> l
 
 
 def _billionths(need: Need, price: PriceConfig) -> int:
-    """What is counted against a limit of money: never too little."""
+    """Returns the charge to a limit of money, rounded up, so that it is never too little."""
     return -(-need.cost(price) // PARTS)
 
 
 def headers_of(charges: Sequence[Charge], reserved: Reserved) -> Headers:
-    """OpenAI's `x-ratelimit-*` for what is limited a minute. Pure.
+    """Returns OpenAI's headers `x-ratelimit-*` for limits per minute. Pure.
 
     Source: https://platform.openai.com/docs/guides/rate-limits (headers).
     """
-    told: Headers = []
+    headers: Headers = []
     for charge, used in zip(charges, reserved.used, strict=True):
         if charge.name in (_REQUESTS, _TOKENS):
             kind = charge.name.encode()
             left, reset = max(0, charge.limit - used), _left_s(charge, reserved.now_s)
-            told.append((b"x-ratelimit-limit-" + kind, b"%d" % charge.limit))
-            told.append((b"x-ratelimit-remaining-" + kind, b"%d" % left))
-            told.append((b"x-ratelimit-reset-" + kind, b"%ds" % reset))
-    return told
+            headers.append((b"x-ratelimit-limit-" + kind, b"%d" % charge.limit))
+            headers.append((b"x-ratelimit-remaining-" + kind, b"%d" % left))
+            headers.append((b"x-ratelimit-reset-" + kind, b"%ds" % reset))
+    return headers
 
 
 def refusal_of(charges: Sequence[Charge], reserved: Reserved) -> RateLimited | InvalidRequest:
-    """The error for a call that is over a limit: one that alone is over any of them can never be taken, so it is not
-    told to come again. Pure."""
-    hopeless = next((one for one in charges if one.amount > one.limit), None)
+    """Returns the error for a call that is over a limit. Pure.
+
+    A call that alone is over any of them can never succeed, so its error is not the one that asks to try again.
+    """
+    hopeless = next((charge for charge in charges if charge.amount > charge.limit), None)
     if hopeless is not None:
-        what, most, asked = _SAID[hopeless.name], _shown(hopeless, hopeless.limit), _shown(hopeless, hopeless.amount)
-        said = f"This request alone may take {asked}, and the limit is {most} {what}."
-        return InvalidRequest(said, hint="Ask for a shorter answer (max_tokens), or send a shorter prompt.")
+        unit, most, asked = (
+            _IN_WORDS[hopeless.name],
+            _shown(hopeless, hopeless.limit),
+            _shown(hopeless, hopeless.amount),
+        )
+        message = f"This request alone may take {asked}, and the limit is {most} {unit}."
+        return InvalidRequest(message, hint="Ask for a shorter answer (max_tokens), or send a shorter prompt.")
     charge = charges[reserved.refused or 0]
     used = reserved.used[reserved.refused or 0]
     numbers = (
         f"limit {_shown(charge, charge.limit)}, used {_shown(charge, used)}, asked {_shown(charge, charge.amount)}"
     )
-    said = f"Rate limit reached for {_SAID[charge.name]}: {numbers}."
+    message = f"Rate limit reached for {_IN_WORDS[charge.name]}: {numbers}."
     kind = "requests" if charge.name in (_REQUESTS, _CONCURRENT) else "tokens"
     wait = _left_s(charge, reserved.now_s) if charge.window_s else 1
-    told, of_route = headers_of(charges, reserved), charge.tenant.startswith(ROUTE)
-    return RateLimited(said, kind=kind, retry_after_s=wait, extra=told, of_route=of_route)
+    headers, of_route = headers_of(charges, reserved), charge.tenant.startswith(ROUTE)
+    return RateLimited(message, kind=kind, retry_after_s=wait, extra=headers, of_route=of_route)
 
 
 def _shown(charge: Charge, amount: int) -> str:
-    """An amount of what is limited, in its own unit."""
+    """Formats an amount in the limit's own unit."""
     return plain(amount) if charge.name == _DAY_MONEY else str(amount)
 
 
 def _left_s(charge: Charge, now_s: float) -> int:
-    """Whole seconds until the window ends, at least 1."""
+    """Returns the whole seconds until the window ends, at least 1."""
     return max(1, int(charge.window_s - now_s % charge.window_s + 0.999))
 
 
 class Limiter:
-    """One router's. Its owner runs `run`."""
+    """Holds tenants to their limits, on one router. Its owner runs `run`."""
 
     def __init__(self, counters: Counters, config: CountersConfig) -> None:
         self._counters = counters
@@ -139,12 +145,15 @@ class Limiter:
         self._down = False
 
     async def reserve(self, tenant: str, limits: Limits, need: Need, price: PriceConfig) -> Grant | None:
-        """Sets aside what a call needs; None where nothing is limited. Raises RateLimited, InvalidRequest where the
-        call alone is over a limit, and Unavailable where the counters cannot be asked and the policy is to refuse."""
+        """Sets aside the need of a call. Returns None where nothing is limited.
+
+        `need`: the most tokens that it can take; `price`: of these. Raises RateLimited, InvalidRequest where the call
+        alone is over a limit, and Unavailable where the counters cannot be reached and the policy is to refuse.
+        """
         charges = charges_of(tenant, limits, need, price)
         if not charges:
             return None
-        # The router's own: a client's `x-request-id` may come again, and then two calls would be one.
+        # An id of the router's own: a client may repeat its `x-request-id`, and then two calls would count as one.
         lease = secrets.token_hex(16)
         try:
             reserved = await self._counters.reserve(charges, lease)
@@ -161,15 +170,15 @@ class Limiter:
         return Grant(charges, reserved, price, headers_of(charges, reserved))
 
     def settle(self, grant: Grant, used: Need) -> None:
-        """Puts what was `used` in place of what was set aside, in the background."""
+        """Replaces the amounts set aside for `grant` by those `used`, in the background."""
         self._leases.pop(grant.reserved.lease, None)
         task = asyncio.get_running_loop().create_task(self._settle(grant, used))
         self._settling.add(task)
         task.add_done_callback(self._settling.discard)
 
     async def run(self) -> None:
-        """Keeps what is held at a time, gives back what calls gave up waiting for, and settles what could not be at
-        once, until cancelled."""
+        """Renews leases, gives back amounts of calls that gave up waiting, and repeats failed settlements, until
+        cancelled."""
         turn = 0
         while True:
             await asyncio.sleep(_LOOK_S)
@@ -182,7 +191,7 @@ class Limiter:
                 self._note(down=True)
 
     async def close(self) -> None:
-        """Awaits what is being settled, and ends connections."""
+        """Awaits pending settlements, and closes connections."""
         await asyncio.gather(*self._settling)
         with contextlib.suppress(Unavailable):
             await self._counters.give_back()
@@ -198,12 +207,12 @@ class Limiter:
         try:
             await self._counters.settle(grant.charges, grant.reserved, actual)
         except Unavailable:
-            # What was set aside stays so until the counters can be asked: too much, never too little.
+            # The amounts stay set aside until the counters can be reached: that is too much, never too little.
             self._note(down=True)
 
     def _note(self, *, down: bool) -> None:
         if down != self._down:
             policy = "refused" if self._refuses else "let through"
-            now = f"cannot be checked: calls under them are {policy}" if down else "are checked again"
-            _log.warning("limits %s", now)
+            state = f"cannot be checked: calls under limits are {policy}" if down else "are checked again"
+            _log.warning("limits %s", state)
         self._down = down

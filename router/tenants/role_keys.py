@@ -1,4 +1,4 @@
-"""Who may ask: bearer tokens, compared in constant time."""
+"""Keys of the admin port, with roles: bearer tokens, compared in constant time."""
 
 import hashlib
 import hmac
@@ -16,7 +16,11 @@ ROLES: tuple[Role, ...] = ("viewer", "publisher", "operator", "admin")
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks, and what they may do: see, then push too, then move channels too, then everything."""
+    """The caller of the admin port.
+
+    `role`: a viewer may look, a publisher may push too, an operator may also move channels, and an admin may do
+    everything.
+    """
 
     name: str
     role: Role
@@ -28,16 +32,18 @@ class Caller:
 
 
 class RoleRing:
-    """The admin port's keys, each with a name and a role. An empty ring lets everyone do everything: the configuration
-    has `admin_open` then, and binds only to loopback."""
+    """Holds the admin port's keys, each with a name and a role.
+
+    An empty ring lets everyone do everything: the configuration has `admin_open` then, and binds only to loopback.
+    """
 
     def __init__(self, tokens: Iterable[tuple[str, Role, str]]) -> None:
-        """`tokens`: name, role and the token itself."""
+        """`tokens`: name, role and token of each key."""
         self._known = [(_digest(token.encode()), Caller(name, role)) for name, role, token in tokens]
 
     def identify(self, headers: Iterable[tuple[bytes, bytes]], query_token: str | None = None) -> Caller:
-        """Whose token `headers` show, or else the address: `query_token`. Raises Unauthorized where it is
-        nobody's."""
+        """Returns the caller whose token is in `headers`, or else in the address (`query_token`). Raises Unauthorized
+        for an unknown one."""
         if not self._known:
             return Caller("admin", "admin")
         shown = shown_key(headers) or (query_token or "").encode()

@@ -1,4 +1,5 @@
-"""What tenants use, by the hour: counted here, written to the registry every few seconds and once more at the end."""
+"""Usage of tenants by the hour: counted here, and written to the registry every few seconds and once more at the
+end."""
 
 import asyncio
 import itertools
@@ -19,38 +20,43 @@ from patchbay.router.tenants.limiter import Need
 
 _log = logging.getLogger("patchbay.router")
 FLUSH_S = 2.0
-# Once a minute: routers beside this one may end, too.
+# Once a minute, since routers beside this one may end and leave usage, too.
 _TURNS_A_LOOK = 30
-# While the registry is away rows are kept, by hour, tenant, route and model: their number does not grow with requests.
+# Rows that are kept while the registry is away. There is one by hour, tenant, route and model, so their number does not
+# grow with the requests.
 _MOST_ROWS = 100_000
 
 
 class UsageSink(Protocol):
-    """Where usage goes. Each call blocks."""
+    """Stores usage. Each call blocks."""
 
     def add(self, batch: UsageBatch) -> bool:
-        """Adds a batch, unless it was added before. Raises RegistryError, also where nobody knows whether it was."""
+        """Adds a batch, unless it was added before. Raises RegistryError, also where it is unknown whether it was
+        added."""
 
     def keep(self, batch: UsageBatch) -> Path:
-        """Leaves a batch to the next router. Raises ArtifactError."""
+        """Leaves a batch to the next router, in the file that is returned. Raises ArtifactError."""
 
     def take_in(self) -> int:
-        """Adds what others have left. Raises RegistryError."""
+        """Adds batches that other routers have left, and counts them. Raises RegistryError."""
 
 
 class TenantUsage:
-    """Counts on one event loop. What cannot be written is tried again as the same batch, so that it counts once even
-    where the answer to a write was lost; at the end it is left to the next router. `flush_s`: how often it writes."""
+    """Counts usage on one event loop.
+
+    A batch that cannot be written is tried again as the same batch, so that it counts once even where the answer to a
+    write was lost; at the end it is left to the next router. `flush_s`: seconds between writes.
+    """
 
     def __init__(self, book: UsageSink, utc_now: Callable[[], datetime], flush_s: float = FLUSH_S) -> None:
         self._flush_s = flush_s
         self._book = book
         self._utc_now = utc_now
         self._threads = Threads("usage", 1)
-        # Another thread: the first may wait for a registry that never answers.
+        # A thread of its own: the first may wait for a registry that never answers.
         self._spooling = Threads("usage spool", 1)
         self._rows: dict[tuple[datetime, str, str, str], UsageRow] = {}
-        # In trillionths: what the rows cost, and what is left of costs that were written in whole billionths.
+        # In trillionths: the costs of rows, and the rests of costs that were written in whole billionths.
         self._costs: Counter[tuple[datetime, str, str, str]] = Counter()
         self._rests: dict[tuple[str, str, str], int] = {}
         self._source, self._number = uuid4().hex, 0
@@ -58,7 +64,10 @@ class TenantUsage:
         self._writing: asyncio.Task[None] | None = None
 
     def add(self, tenant: str, route: str, model: str, used: Need, cost: int, *, failed: bool) -> None:
-        """Counts a call that has ended. `cost`: in trillionths."""
+        """Counts a call that has ended.
+
+        `used`: its tokens; `cost`: in trillionths; `failed`: whether it failed.
+        """
         hour = self._utc_now().replace(minute=0, second=0, microsecond=0)
         key = hour, tenant, route, model
         if key not in self._rows and len(self._rows) >= _MOST_ROWS:
@@ -75,7 +84,7 @@ class TenantUsage:
         self._costs[key] += cost
 
     async def run(self) -> None:
-        """Writes every few seconds, and takes in what other routers have left, at once and every minute, until
+        """Writes every few seconds, and takes in batches that other routers have left, at once and every minute, until
         cancelled."""
         all_in = False
         for turn in itertools.count():
@@ -85,23 +94,23 @@ class TenantUsage:
             await self.flush()
 
     async def flush(self) -> None:
-        """Writes what there is; what cannot be written is kept."""
+        """Writes all counts; those that cannot be written are kept."""
         if self._writing is None or self._writing.done():
             if self._next() is None:
                 return
             self._writing = asyncio.get_running_loop().create_task(self._put())
-        # Once begun it goes on to its end, or nobody would know whether it is written.
+        # Once begun it goes on to its end: after a cancellation nobody would know whether it was written.
         await asyncio.shield(self._writing)
 
     async def close(self, within_s: float = 5.0) -> None:
-        """Writes all that there is, or leaves it to the next router where that cannot be done in `within_s` seconds."""
+        """Writes all counts, or leaves them to the next router where that takes longer than `within_s` seconds."""
         try:
             async with asyncio.timeout(within_s):
                 if self._writing is not None:
                     await asyncio.shield(self._writing)
                 await self.flush()
         except TimeoutError:
-            _log.warning("the registry took over %.1f s to take the usage", within_s)
+            _log.warning("the registry needed more than %.1f s to store the usage", within_s)
         while (batch := self._next()) is not None:
             await self._leave(batch)
             self._batch = None
@@ -109,7 +118,7 @@ class TenantUsage:
         self._spooling.close()
 
     def _next(self) -> UsageBatch | None:
-        """The batch that is to be written: the one that could not be, or a new one."""
+        """Returns the batch to write: the one that could not be written, or a new one, None where there is nothing."""
         if self._batch is None and self._rows:
             self._number += 1
             rows = tuple(self._priced(key, row) for key, row in self._rows.items())
@@ -118,7 +127,8 @@ class TenantUsage:
         return self._batch
 
     def _priced(self, key: tuple[datetime, str, str, str], row: UsageRow) -> UsageRow:
-        """A row with what it cost. What is less than a billionth goes into the next row of the same."""
+        """Returns a row with its cost. Less than a billionth goes into the next row of the same tenant, route and
+        model."""
         _, tenant, route, model = key
         billionths, rest = divmod(self._costs[key] + self._rests.pop((tenant, route, model), 0), PARTS)
         if rest:
@@ -130,7 +140,7 @@ class TenantUsage:
             try:
                 await self._threads.run(self._book.add, batch)
             except RegistryError as error:
-                _log.warning("usage is not written yet, it is kept in memory and tried again: %s", error)
+                _log.warning("usage is not written yet; it is kept in memory and tried again: %s", error)
                 return
             self._batch = None
 
@@ -139,10 +149,10 @@ class TenantUsage:
         try:
             path = await self._spooling.run(self._book.keep, batch)
         except ArtifactError as error:
-            _log.error("the usage of %d requests is lost: the registry did not take it, and %s", asked, error)
+            _log.error("the usage of %d requests is lost: the registry did not store it, and %s", asked, error)
         else:
             _log.warning(
-                "the registry did not take the usage of %d requests: the next router here counts it, from %s",
+                "the registry did not store the usage of %d requests: the next router here counts it, from %s",
                 asked,
                 path,
             )

@@ -1,4 +1,4 @@
-"""`python -m patchbay`: the same as the `patchbay` command."""
+"""The entry point of `python -m patchbay`, which is the same as the command `patchbay`."""
 
 from patchbay.command import main
 

@@ -1,4 +1,4 @@
-"""The `patchbay` command: it gathers the sub-commands of all packages, which import what they need when they run."""
+"""The command `patchbay`: gathers the sub-commands of all packages, which import what they need when they run."""
 
 import sys
 
@@ -8,7 +8,7 @@ from patchbay.core.errors import PatchbayError, fail
 
 
 def build_app() -> typer.Typer:
-    """The `patchbay` command with all its sub-commands."""
+    """Builds the command `patchbay` with all its sub-commands."""
     from patchbay.adapters.commands.app import app as adapters
     from patchbay.adapters.commands.backup import backup, restore
     from patchbay.adapters.commands.keys import app as keys
@@ -79,7 +79,7 @@ def _show_version(wanted: bool) -> None:
 
 def _options(
     version: bool = typer.Option(
-        False, "--version", callback=_show_version, is_eager=True, help="Show the version and leave."
+        False, "--version", callback=_show_version, is_eager=True, help="Show the version and exit."
     ),
 ) -> None:
     """Many LoRA adapters over one quantized base model, behind one OpenAI-compatible endpoint.

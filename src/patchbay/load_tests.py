@@ -1,4 +1,4 @@
-"""`patchbay load`: finds the load tests, which are in the repository and not in the package."""
+"""The command `patchbay load`: finds the load tests, which are in the repository and not in the package."""
 
 import importlib.util
 import sys
@@ -10,7 +10,7 @@ from patchbay.core.errors import ConfigError, fail
 
 _CHECKOUT = Path(__file__).parents[2]
 _NEEDED = ("locust", "matplotlib")
-_HELP = "Put load on a Patchbay, and judge what came of it."
+_HELP = "Put load on a Patchbay, and judge the result."
 
 
 def add_load_commands(app: typer.Typer) -> None:

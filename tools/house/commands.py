@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.table import Table
 
 from tools.house.constructors import constructors_of
-from tools.house.figures import comment_share, documented, duplicate_classes, functions_of, spread
-from tools.house.modules import PACKAGES, ROOT, Module, imports_of, read_modules
+from tools.house.figures import comment_share, documented, duplicate_classes, functions_of, riddles, spread
+from tools.house.modules import FOLDERS, PACKAGES, ROOT, Module, imports_of, read_modules
 from tools.house.rooms import House, house_of
 
 _LONGEST = 10
@@ -23,7 +23,8 @@ class Figures:
 
     `rooms`: packages; `arrows`: pairs of rooms of which one imports the other; `floors`: levels of imports; `circles`:
     1 where rooms import each other in a circle; `functions`: median, 90th percentile and largest number of lines;
-    `unclear_constructors`: the classes whose arguments are easily mixed up.
+    `riddles`: names whose docstring begins with a question word or a parameter; `unclear_constructors`: the classes
+    whose arguments are easily mixed up.
     """
 
     rooms: int
@@ -36,6 +37,7 @@ class Figures:
     longest_functions: dict[str, int]
     longest_files: dict[str, int]
     documented: tuple[int, int]
+    riddles: list[str]
     duplicate_classes: dict[str, tuple[str, ...]]
     unclear_constructors: tuple[str, ...]
     comment_share: float
@@ -61,6 +63,7 @@ def measure(root: Path = ROOT) -> tuple[Figures, House]:
             longest_functions={function.place: function.lines for function in functions[:_LONGEST]},
             longest_files=_longest_files(code),
             documented=documented(code),
+            riddles=riddles(read_modules(root, FOLDERS).values()),
             duplicate_classes=dict(duplicate_classes(code)),
             unclear_constructors=tuple(one.place for one in constructors_of(code) if one.is_unclear),
             comment_share=comment_share(code),
@@ -118,6 +121,7 @@ def _summary(figures: Figures) -> Table:
     table.add_row("circles", str(figures.circles))
     table.add_row("lines of a function: median, 90th percentile, largest", f"{median:g}, {tail:g}, {largest}")
     table.add_row("public names with a docstring", f"{having} of {public} ({having / public:.1%})")
+    table.add_row("docstrings that begin with a question word or a parameter", str(len(figures.riddles)))
     table.add_row("class names that stand twice", str(len(figures.duplicate_classes)))
     table.add_row("constructors that are easily called wrongly", str(len(figures.unclear_constructors)))
     table.add_row("lines that are comments", f"{figures.comment_share:.1%}")

@@ -1,4 +1,5 @@
-"""Figures of the source: lengths of functions, the share with docstrings, and class names that stand twice. Pure."""
+"""Figures of the source: lengths of functions, docstrings and their beginnings, and class names that stand twice.
+Pure."""
 
 import ast
 from collections import defaultdict
@@ -7,6 +8,9 @@ from dataclasses import dataclass
 from statistics import median, quantiles
 
 from tools.house.modules import Module
+
+# A docstring says what a thing is or does. One that begins so leaves the subject or the verb to the reader.
+_RIDDLES = ("what", "which", "who", "whose", "whom", "where", "how", "when", "why")
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
@@ -44,6 +48,13 @@ def documented(modules: Iterable[Module]) -> tuple[int, int]:
     return sum(ast.get_docstring(node) is not None for node in public), len(public)
 
 
+def riddles(modules: Iterable[Module]) -> list[str]:
+    """Lists the modules, classes and public functions whose docstring begins with a question word or a parameter."""
+    return [
+        place for module in modules for place, node in _described(module) if _is_riddle(ast.get_docstring(node) or "")
+    ]
+
+
 def duplicate_classes(modules: Iterable[Module]) -> Mapping[str, tuple[str, ...]]:
     """Finds the names of public classes that stand in more than one module, with those modules."""
     places: defaultdict[str, list[str]] = defaultdict(list)
@@ -58,6 +69,18 @@ def comment_share(modules: Iterable[Module]) -> float:
     """Returns the share of lines that are only a comment."""
     lines = [line.lstrip() for module in modules for line in module.lines]
     return sum(line.startswith("#") for line in lines) / len(lines)
+
+
+def _described(module: Module) -> Iterator[tuple[str, ast.Module | Definition]]:
+    yield module.name, module.tree
+    for node in ast.walk(module.tree):
+        if isinstance(node, Definition) and (isinstance(node, ast.ClassDef) or not node.name.startswith("_")):
+            yield f"{module.name}.{node.name}", node
+
+
+def _is_riddle(docstring: str) -> bool:
+    first = docstring.split(maxsplit=1)[:1]
+    return docstring.startswith("`") or (first != [] and first[0].strip(",:;").lower() in _RIDDLES)
 
 
 def _public(node: ast.Module | ast.ClassDef) -> Iterator[Definition]:

@@ -41,7 +41,7 @@ def house_of(imports: Graph, room: "Callable[[str], str] | None" = None) -> Hous
     rooms: dict[str, set[str]] = {place(module): set() for module in imports}
     for module, imported in imports.items():
         rooms[place(module)] |= {place(target) for target in imported} - {place(module)}
-    graph = {name: frozenset(others) for name, others in sorted(rooms.items())}
+    graph = {name: frozenset(imported_rooms) for name, imported_rooms in sorted(rooms.items())}
     try:
         order = tuple(TopologicalSorter(graph).static_order())
     except CycleError as error:

@@ -143,6 +143,6 @@ def test_an_interval_above_what_is_stale_flips_for_ever(interval_s: float, outag
 def test_an_outage_is_taken_for_an_interval() -> None:
     fresh = Freshness(3)
     assert [fresh.fault({"one": at}, ["one"], at) for at in (0.0, 1.0, 2.0)] == [None] * 3
-    assert fresh.fault({"one": 2.0}, ["one"], 90.0) == "what Prometheus has of one is older than 3 s"
+    assert fresh.fault({"one": 2.0}, ["one"], 90.0) == "Prometheus' data about one is older than 3 s"
     assert fresh.fault({"one": 91.0}, ["one"], 91.0) is None
     assert fresh.fault({"one": 91.0}, ["one", "two"], 91.0) == "Prometheus has not scraped two"

@@ -256,7 +256,7 @@ class CanaryMachine(RuleBasedStateMachine):
         canary = self.canary
         if canary is not None and canary.phase == "rolling_back":
             changes: dict[str, Any] = {"phase": "rolled_back", "ended_at": self.clock.now}
-            self.registry.canaries.change(canary, changes, actor="canary", said="canary.rolled_back")
+            self.registry.canaries.change(canary, changes, actor="canary", action="canary.rolled_back")
 
     @rule(seconds=st.sampled_from([1, 10, _MAX_S + 1]))
     def wait(self, seconds: int) -> None:

@@ -39,7 +39,7 @@ def test_what_was_counted_of_all_canaries_is_kept_at_once_but_for_those_that_are
     registry: Registry,
 ) -> None:
     one, other = tried(registry), tried(registry, "json")
-    registry.canaries.change(other, {"phase": "rolled_back"}, actor="ml", said="canary.abort")
+    registry.canaries.change(other, {"phase": "rolled_back"}, actor="ml", action="canary.abort")
     registry.canaries.tally("one", {one.id: [{"share": 0.5}], other.id: [{"share": 0.5}], 999: [{"share": 0.5}]})
     registry.canaries.look(one.id, held)
     assert [len(look.tallies) for look in registry.canaries.looks(one.id)] == [1]
@@ -50,7 +50,7 @@ def test_a_canary_under_way_is_not_listed_for_those_that_have_ended_since(regist
     live = tried(registry)
     for pool in ("a", "b", "c"):
         over = registry.canaries.start(CanaryDraft("", 0, {"steps": []}, "ml", pool=pool))
-        registry.canaries.change(over, {"phase": "rolled_back"}, actor="ml", said="canary.abort")
+        registry.canaries.change(over, {"phase": "rolled_back"}, actor="ml", action="canary.abort")
     assert [one.subject for one in registry.canaries.history(limit=2)] == ["c", "b", "sql"]
     assert [one.id for one in registry.canaries.history("sql", limit=2)] == [live.id]
     assert [one.subject for one in registry.canaries.history("a")] == ["a"]
@@ -78,7 +78,7 @@ def test_the_weight_is_gone_in_the_same_moment_as_the_verdict_is_there(registry:
             {"kind": "roll_back"}, {"phase": "rolling_back", "weight": 0.0}, "canary.roll_back", clear=True
         )
 
-    registry.canaries.change(canary, {"weight": 25.0, "phase": "running"}, actor="ml", said="canary.run")
+    registry.canaries.change(canary, {"weight": 25.0, "phase": "running"}, actor="ml", action="canary.run")
     registry.canaries.look(canary.id, worse)
     [seen] = registry.snapshot().canaries
     assert (seen.phase, seen.weight) == ("rolling_back", 0.0)
@@ -86,14 +86,14 @@ def test_the_weight_is_gone_in_the_same_moment_as_the_verdict_is_there(registry:
 
 def test_two_who_change_a_canary_at_once_do_not_both_have_their_way(registry: Registry) -> None:
     canary = tried(registry)
-    registry.canaries.change(canary, {"phase": "paused"}, actor="one", said="canary.pause")
+    registry.canaries.change(canary, {"phase": "paused"}, actor="one", action="canary.pause")
     with pytest.raises(Conflict, match="somebody else has changed it"):
-        registry.canaries.change(canary, {"phase": "running"}, actor="two", said="canary.resume")
+        registry.canaries.change(canary, {"phase": "running"}, actor="two", action="canary.resume")
 
 
 def test_an_adapter_has_one_canary_at_a_time(registry: Registry) -> None:
     canary = tried(registry)
-    with pytest.raises(Conflict, match="is tried already"):
+    with pytest.raises(Conflict, match="has a canary already"):
         registry.canaries.start(CanaryDraft("sql", 2, {}, "ml"))
     registry.canaries.end(CanaryEnd(canary, {"phase": "failed"}, "ml", "canary.failed", "a drill"))
     assert registry.canaries.start(CanaryDraft("sql", 2, {}, "ml")).id == canary.id + 1

@@ -84,7 +84,7 @@ def test_a_canary_that_is_stable_by_now_is_said_to_be_rolled_back(hands: Hands) 
     promoting = hands.moves.promote(hands.canary, actor="op", why=None)
     assert promoting.rollout is not None
     hands.registry.flip(promoting.rollout)
-    with pytest.raises(Conflict, match="is what 'stable' means by now"):
+    with pytest.raises(Conflict, match="'stable' means sql@2 by now"):
         hands.moves.abort(hands.canary, actor="op", why="too late")
     assert (hands.canary.phase, hands.stable) == ("promoting", 2)
 
@@ -100,7 +100,7 @@ def test_the_end_of_a_pause_opens_the_next_gate(hands: Hands) -> None:
 def test_a_second_end_of_one_pause_opens_the_gate(hands: Hands) -> None:
     hands.moves.pause(hands.canary, actor="sre", why=None)
     resumed = hands.moves.resume(hands.canary, actor="sre", why=None)
-    with pytest.raises(Conflict, match="is paused, and the gate before 50% is not reached"):
+    with pytest.raises(Conflict, match="is not paused, and has not reached the gate before 50%"):
         hands.moves.resume(resumed, actor="other", why=None)
     assert hands.canary == resumed
 

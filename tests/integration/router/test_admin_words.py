@@ -34,7 +34,7 @@ def with_metrics(*names: str) -> dict[str, Any]:
         (SQL | {"plan": PLAN | {"alhpa": 0.1}}, "plan.alhpa", "unknown key 'plan.alhpa' (did you mean 'alpha'?)"),
         (SQL | {"revison": 2}, "revison", "unknown key 'revison' (did you mean 'revision'?)"),
         (SQL | {"revision": "two"}, "revision", "'revision': must be a whole number"),
-        ({"adapter": "sql", "revision": 1}, "revision", "sql@1 is what 'stable' means already"),
+        ({"adapter": "sql", "revision": 1}, "revision", "'stable' means sql@1 already"),
         ({"adapter": "sql", "revision": 9}, "revision", "sql has no revision 9"),
         ({"adapter": "sgl", "revision": 2}, "adapter", "There is no adapter 'sgl'"),
     ],
@@ -57,7 +57,7 @@ async def test_a_body_that_is_no_json_and_one_that_is_missing_are_told_apart(
         json_type = {"content-type": "application/json"}
         broken = await admin.post("/admin/v1/canaries", content=b'{"adapter": ', headers=json_type)
         missing = await admin.post("/admin/v1/canaries", headers=json_type)
-    assert "is no JSON" in error_of(broken)["message"]
+    assert "is not valid JSON" in error_of(broken)["message"]
     assert "body is missing" in error_of(missing)["message"]
 
 

@@ -205,7 +205,7 @@ async def test_the_only_pool_answers_whatever_its_canary_says(
     canaries = installation.registry.canaries
     made = canaries.start(CanaryDraft("", 0, QUICK.model_dump(mode="json"), "ml", pool="default"))
     # As one stands that began while there was another pool.
-    made = canaries.change(made, {"phase": "running", "weight": 1.0}, actor="canary", said="canary.run")
+    made = canaries.change(made, {"phase": "running", "weight": 1.0}, actor="canary", action="canary.run")
     engine = FakeEngine()
     async with engine.running_server(), routed(tmp_path, engine) as router:
         async with traffic(router) as answers:

@@ -180,7 +180,7 @@ def test_every_command_has_help_with_an_example_and_speaks_json(run: Run) -> Non
         shown = run(command.name, "--help").output
         assert "Example: patchbay adapters" in shown, command.name
         assert "--json" in shown, command.name
-    assert "There is no adapter yet" in run("list").output
+    assert "There are no adapters yet" in run("list").output
 
 
 def test_a_registry_is_migrated_by_command_from_what_its_file_or_a_secret_says(run: Run, tmp_path: Path) -> None:

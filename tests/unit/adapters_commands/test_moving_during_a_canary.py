@@ -93,7 +93,7 @@ def test_a_move_that_cannot_be_made_ends_no_canary(installation: Installation, c
 
 def test_a_canary_ends_only_together_with_the_move(installation: Installation) -> None:
     canary, registry = canary_of(installation), installation.registry
-    ending = give_way(canary, actor="ml", said="a move", at=registry.clock())
+    ending = give_way(canary, actor="ml", cause="a move", at=registry.clock())
     change = ChannelChange("sql", 1, "stable", "ml")
     with pytest.raises(Conflict, match="somebody else has moved it"):
         registry.move(change, expected=2, ending=ending)
@@ -135,9 +135,9 @@ def test_with_routers_alive_the_canary_itself_carries_the_promotion_out(installa
 @pytest.mark.parametrize("number", [1, 2])
 def test_a_canarys_own_channel_is_nobody_elses(installation: Installation, number: int) -> None:
     canary = canary_of(installation)
-    with pytest.raises(Conflict, match="the channel 'canary' is its own"):
+    with pytest.raises(Conflict, match="The channel 'canary' belongs to canary"):
         installation.lifecycle.promote(f"sql@{number}", "canary", actor="ml", now=True)
-    with pytest.raises(Conflict, match="the channel 'canary' is its own"):
+    with pytest.raises(Conflict, match="The channel 'canary' belongs to canary"):
         installation.lifecycle.clear("sql", "canary", actor="ml")
     assert installation.registry.canaries.get(canary.id).phase == "pending"
 

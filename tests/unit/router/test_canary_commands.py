@@ -81,18 +81,18 @@ BAD = Counts(0.2, 20, 80, {"errors": (12, 0)}, own={"errors": 12})
 def test_a_canary_needs_a_router_that_is_alive(installation: Installation) -> None:
     result = run(installation, "start", "sql@2")
     assert result.exit_code > 1
-    assert "No router is alive" in result.stderr
+    assert "No router is running" in result.stderr
 
 
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
         (["start", "sql"], "write it as sql@4"),
-        (["start"], "Name a revision"),
-        (["start", "sql@2", "--pool", "next"], "Name a revision"),
+        (["start"], "Name either a revision"),
+        (["start", "sql@2", "--pool", "next"], "Name either a revision"),
         (["start", "sql@2", "--plan", "nothing"], "There is no plan 'nothing'"),
         (["start", "sql@9"], "sql has no revision 9"),
-        (["start", "sql@1"], "is what 'stable' means already"),
+        (["start", "sql@1"], "'stable' means sql@1 already"),
         (["pause", "sql"], "no canary of sql under way"),
         (["watch", "7"], "There is no canary 7"),
         (["replay", "7"], "There is no canary 7"),
@@ -177,7 +177,7 @@ def test_where_no_router_tells_what_is_served_start_says_so_and_refuses_no_route
     file.write_text("{steps: [{weight: 10}], metrics: {schema: {most: 0.05}}, scope: desk}")
     result = run(installation, "start", "sql@2", "--plan", str(file))
     assert result.exit_code == 0, result.stderr
-    assert "Not checked: the routers that are alive do not tell which routes and guards" in " ".join(
+    assert "the running routers are of an older version and do not say which routes and guards they have" in " ".join(
         result.stdout.split()
     )
     assert json.loads(run(installation, "status", "--json").stdout)
@@ -196,12 +196,12 @@ def test_a_pool_that_was_rolled_back_needs_a_reason(installation: Installation) 
     run(installation, "start", "--pool", "next", **ROUTER)
     canaries = installation.registry.canaries
     over = {"phase": "rolled_back", "ended_at": datetime.now(UTC)}
-    canaries.change(canaries.live("next"), over, actor="canary", said="canary.rolled_back")
+    canaries.change(canaries.live("next"), over, actor="canary", action="canary.rolled_back")
     refused = run(installation, "start", "--pool", "next", **ROUTER)
     assert refused.exit_code == 5
     assert "pool next was rolled back before" in refused.stderr
     again = run(installation, "start", "--pool", "next", "--why", "another image", "--json", **ROUTER)
-    canaries.change(canaries.live("next"), {**over, "phase": "promoted"}, actor="ml", said="canary.promoted")
+    canaries.change(canaries.live("next"), {**over, "phase": "promoted"}, actor="ml", action="canary.promoted")
     assert again.exit_code == 0
     assert run(installation, "start", "--pool", "next", **ROUTER).exit_code == 0, "only the last one of a pool counts"
 
@@ -225,7 +225,7 @@ def test_a_revision_that_is_not_there_is_said_first(installation: Installation) 
     started(installation)
     result = run(installation, "start", "sql@9")
     assert "sql has no revision 9" in result.stderr
-    assert "is tried already" not in result.stderr
+    assert "has a canary already" not in result.stderr
 
 
 def test_the_report_of_a_pool_is_in_a_folder_of_its_name(installation: Installation) -> None:
@@ -248,7 +248,10 @@ def test_the_report_of_a_pool_is_in_a_folder_of_its_name(installation: Installat
             "own.yaml: 'metrics': there is no metric 'error' (did you mean 'errors'?).",
         ),
         ("{steps: [], metrics: {errors: {}}}", "own.yaml: 'steps': has 0 entries, and needs at least 1."),
-        ("{steps: [{weight: 60}], metrics: {errors: {}}}", "'steps.0.weight': 60 is more than 50: half of the callers"),
+        (
+            "{steps: [{weight: 60}], metrics: {errors: {}}}",
+            "'steps.0.weight': 60 is more than 50: at least half of the callers",
+        ),
     ],
 )
 def test_a_plans_own_fault_is_all_that_is_said(installation: Installation, plan: str, says: str) -> None:
@@ -275,7 +278,7 @@ def test_status_tells_of_a_canary_under_way_however_many_have_ended_since(instal
     canaries = installation.registry.canaries
     for number in range(101):
         over = canaries.start(CanaryDraft("", 0, {}, "ml", pool=f"pool-{number}"))
-        canaries.change(over, {"phase": "rolled_back"}, actor="ml", said="canary.abort")
+        canaries.change(over, {"phase": "rolled_back"}, actor="ml", action="canary.abort")
     assert [told["revision"] for told in json.loads(run(installation, "status", "--json").output)] == ["sql@2"]
 
 
@@ -335,12 +338,12 @@ def test_resume_says_what_it_did_and_opens_no_gate_that_is_not_reached(installat
     record = canaries.live("sql")
     assert record.rollout is not None
     installation.registry.flip(record.rollout)
-    canaries.change(record, {"phase": "running", "weight": 5.0, "rollout": None}, actor="canary", said="canary.run")
+    canaries.change(record, {"phase": "running", "weight": 5.0, "rollout": None}, actor="canary", action="canary.run")
     run(installation, "pause", "sql")
     assert "The gate before 50% stays closed." in run(installation, "resume", "sql").output
     again = run(installation, "resume", "sql")
     assert again.exit_code == 5
-    assert "is paused, and the gate before 50% is not reached yet" in again.stderr
+    assert "is not paused, and has not reached the gate before 50% yet" in again.stderr
     assert not canaries.live("sql").passed
     ahead = run(installation, "resume", "sql", "--gate")
     assert "The gate before 50% is open: sql@2 goes on to 50% once this step is over." in ahead.output
@@ -349,7 +352,7 @@ def test_resume_says_what_it_did_and_opens_no_gate_that_is_not_reached(installat
 def test_watch_ends_with_the_canary_and_its_exit_code_says_how(installation: Installation) -> None:
     canary = judged(installation, judged(installation, started(installation), GOOD), BAD)
     installation.registry.canaries.change(
-        canary, {"phase": "rolled_back", "ended_at": datetime.now(UTC)}, actor="canary", said="canary.rolled_back"
+        canary, {"phase": "rolled_back", "ended_at": datetime.now(UTC)}, actor="canary", action="canary.rolled_back"
     )
     result = run(installation, "watch", str(canary.id))
     assert result.exit_code == 1
