@@ -54,7 +54,9 @@ class CanaryMoves:
         """Ends it: no router sends it anything more, and `stable` does not come to mean it."""
         _check(canary, (*_UNDECIDED, "promoting"), to="be aborted")
         changes = {"phase": "rolling_back", "reason": f"aborted by {_told(actor, why)}", "weight": 0.0}
-        return self._canaries.end(CanaryEnd(canary, changes, actor, "canary.abort", why or "aborted"))
+        return self._canaries.end(
+            CanaryEnd(canary=canary, changes=changes, actor=actor, said="canary.abort", why=why or "aborted")
+        )
 
     def under_way(self, adapter: str) -> CanaryRecord | None:
         """The canary of an adapter that has not ended, and is not on its way out."""
@@ -82,13 +84,13 @@ def give_way(canary: CanaryRecord, *, actor: str, said: str, at: datetime) -> Ca
     """How it ends because somebody moves `stable`, so that there is nothing to compare with any more. `said`: what they
     do; `at`: now, by the registry's clock."""
     changes = _over("failed", f"'stable' was moved meanwhile: {said}", at)
-    return CanaryEnd(canary, changes, actor, "canary.failed", said)
+    return CanaryEnd(canary=canary, changes=changes, actor=actor, said="canary.failed", why=said)
 
 
 def fulfil(canary: CanaryRecord, *, actor: str, why: str | None, at: datetime) -> CanaryEnd:
     """How it ends, as promoted, because somebody makes `stable` mean its revision at once."""
     changes = _over("promoted", f"made stable by {_told(actor, why)}", at)
-    return CanaryEnd(canary, changes, actor, "canary.promoted", why or "made stable")
+    return CanaryEnd(canary=canary, changes=changes, actor=actor, said="canary.promoted", why=why or "made stable")
 
 
 def _over(phase: str, reason: str, at: datetime) -> dict[str, Any]:

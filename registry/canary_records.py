@@ -22,7 +22,7 @@ _VERDICTS: Mapping[str, Literal[-1, 1]] = MappingProxyType(
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CanaryEnd:
     """How a canary ends. `changes`: to its record; `said`: the audit's word for it."""
 
@@ -33,7 +33,7 @@ class CanaryEnd:
     why: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CanaryDraft:
     """A canary that is asked for: of a revision, or of a `pool` of replicas, `adapter` empty then. `plan`: as JSON,
     whole; `why`: needed where the revision was rolled back before."""
@@ -46,7 +46,7 @@ class CanaryDraft:
     pool: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CanaryRecord:
     """A canary, of a revision or of a `pool`, `adapter` empty then. `baseline`: the number that `stable` meant at its
     start; `phase` and `reason`, in words; `step`: of its
@@ -136,7 +136,7 @@ class CanaryRecord:
         return self.phase in LIVE
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CanaryTally:
     """The counts of a canary's requests by one router, as JSON (router.canary.ledger.Counts).
 
@@ -151,7 +151,7 @@ class CanaryTally:
     look: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LookDraft:
     """A look at the evidence. `verdict`: as JSON, with what it was made by; `changes`: of the record, by field;
     `said`: what the audit calls it, None where nothing changes; `promote`: whether `stable` is to mean the revision;
@@ -172,7 +172,7 @@ class LookDraft:
         return "place" in self.verdict
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
     """A look that was taken. `number`: from 1; `tallies`: what came since the last one."""
 
@@ -183,7 +183,7 @@ class Look:
     at: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
     """The sum of the looks at a canary, up to the one with the number `look`. `ledger`: as JSON."""
 

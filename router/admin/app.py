@@ -47,7 +47,7 @@ from patchbay.router.tenants.role_keys import RoleRing
 _log = logging.getLogger("patchbay.router")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AdminParts:
     """What the admin port shows and changes. `drain`: begins the router's end; `control`: where there is a registry;
     `keys`: asked for on every path but health; `door`: checks where requests come from."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from patchbay.router.canary.assignment import Arm
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, kw_only=True)
 class AssignedRequest:
     """`share`: the canary's at the time; `unit`: what was assigned, the caller, a conversation or this request alone;
     `caller`: who asked; `slices`: what it is of, as `tenant=acme`; `bad`: what was bad, once `done`, None where it

@@ -10,7 +10,7 @@ from patchbay.router.routes.sampling import uniform
 Arm = Literal["canary", "stable"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CanaryAssignment:
     """`id`: the canary's; `adapter`: the name that clients use, empty for a pool's; `revision`: what is tried, `sql@4`;
     `share`: of the callers, 0 to 1; `pool`: the one that is tried; `live`: whether it is still being judged."""
@@ -24,7 +24,7 @@ class CanaryAssignment:
     live: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Asker:
     """Who asks, and how. `headers`: names in lower case; `unit`: what stands for the caller, or for the request;
     `tier`: the tenant's; `text`: what the user says last."""

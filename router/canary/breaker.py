@@ -20,7 +20,7 @@ _FAILS, _FAILS_ELSEWHERE = 0.98, 0.02
 _MOST_UNITS = 1000
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class _Bet:
     """One bet. `log_e`: its logarithm; `failed`: of the canary's, in a row; `others`: of the others since the first of
     these, `others_failed`: of these; `units`: who has counted, each once in an arm with a failure, and once without;

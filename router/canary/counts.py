@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from patchbay.router.canary.ledger import Counts
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class GrowingCounts:
     """Counts of one share of the canary's. `requests`, and each of `bad`: by arm, `canary` or `stable`; `own`: of the
     canary's counted requests, how many were bad, by metric; `wins`: pairs by how the canary did; `shadowed`: copies."""
@@ -20,8 +20,15 @@ class GrowingCounts:
     def counts(self, share: float) -> Counts:
         """What it has come to, of callers who were assigned while the canary had `share` of them."""
         bad = {name: (of["canary"], of["stable"]) for name, of in self.bad.items()}
-        requests = self.requests["canary"], self.requests["stable"]
-        return Counts(share, *requests, bad, dict(self.wins), dict(self.own), shadowed=self.shadowed)
+        return Counts(
+            share=share,
+            canary=self.requests["canary"],
+            other=self.requests["stable"],
+            bad=bad,
+            wins=dict(self.wins),
+            own=dict(self.own),
+            shadowed=self.shadowed,
+        )
 
     def add(self, counts: Counts) -> None:
         """Adds counts of the same share."""

@@ -13,7 +13,7 @@ from patchbay.router.canary.plan import PlanConfig
 from patchbay.router.canary.replay import replayed
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Point:
     """A look. `requests`: the canary's so far; `weight`: the percent of callers that it had; `worse`: by metric, the
     evidence that it is, as a share of what rolls it back; `no_worse`: that it is not, as a share of what promotes it;
@@ -34,11 +34,11 @@ def course_of(record: CanaryRecord, looks: Sequence[Look]) -> tuple[Point, ...]:
     plan = plan_of(dict(record.plan), record.id)
     return tuple(
         Point(
-            one.ledger.canary,
-            _weight(plan, one.look),
-            one.look.verdict["evidence"],
-            no_worse_of(plan, one.ledger),
-            {name: (pair[0], pair[1]) for name, pair in one.look.verdict["bad"].items()},
+            requests=one.ledger.canary,
+            weight=_weight(plan, one.look),
+            worse=one.look.verdict["evidence"],
+            no_worse=no_worse_of(plan, one.ledger),
+            bad={name: (pair[0], pair[1]) for name, pair in one.look.verdict["bad"].items()},
         )
         for one in replayed(plan, looks)
     )

@@ -37,7 +37,7 @@ class CallersSeen:
         return CallersSeen(self.unit, max(self.callers, other.callers), max(self.error, other.error))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
     """What came since the last look, of callers who were assigned while the canary had `share` of them (0 to 1).
 
@@ -78,15 +78,16 @@ def counts_of(told: Mapping[str, Any]) -> Counts:
     wins = {float(value): count for value, count in told["wins"].items()}
     # Routers of versions before this one tell nothing of callers.
     seen = told.get("seen")
-    numbers = told["share"], told["canary"], told["other"]
     return Counts(
-        *numbers,
-        bad,
-        wins,
-        told["own"],
-        told["tripped"],
-        told["shadowed"],
-        None if seen is None else CallersSeen(*seen),
+        share=told["share"],
+        canary=told["canary"],
+        other=told["other"],
+        bad=bad,
+        wins=wins,
+        own=told["own"],
+        tripped=told["tripped"],
+        shadowed=told["shadowed"],
+        seen=None if seen is None else CallersSeen(*seen),
     )
 
 
@@ -106,15 +107,15 @@ def _sum(one: Counts, other: Counts) -> Counts:
         for name, (canary, rest) in other.bad.items()
     }
     return Counts(
-        one.share,
-        one.canary + other.canary,
-        one.other + other.other,
-        {**one.bad, **bad},
-        dict(Counter(one.wins) + Counter(other.wins)),
-        None if one.own is None and other.own is None else dict(Counter(_own(one)) + Counter(_own(other))),
-        one.tripped or other.tripped,
-        one.shadowed + other.shadowed,
-        one.seen if other.seen is None else other.seen.after(one.seen),
+        share=one.share,
+        canary=one.canary + other.canary,
+        other=one.other + other.other,
+        bad={**one.bad, **bad},
+        wins=dict(Counter(one.wins) + Counter(other.wins)),
+        own=None if one.own is None and other.own is None else dict(Counter(_own(one)) + Counter(_own(other))),
+        tripped=one.tripped or other.tripped,
+        shadowed=one.shadowed + other.shadowed,
+        seen=one.seen if other.seen is None else other.seen.after(one.seen),
     )
 
 
@@ -123,7 +124,7 @@ def _own(counts: Counts) -> Mapping[str, int]:
     return counts.own if counts.own is not None else {name: canary for name, (canary, _) in counts.bad.items()}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Metric:
     """One metric's. `canary`, `other`: bad requests so far; `worse`, `no_worse`: the evidence that it is worse than
     tolerated, and that it is not by the margin; `differs`: that it is worse at all; `above`, `below`: of the canary's
@@ -145,7 +146,7 @@ class Metric:
         return bad <= _UNUSUAL * (expected + math.sqrt(expected)) + 1
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Ledger:
     """All of it. `lost`, `held_up`: the evidence that the canary's answers lose more than they may, and that not;
     `tripped`: why a router sends the canary nothing more; `slices`: the evidence that it is worse within a slice, by
@@ -167,9 +168,9 @@ class Ledger:
         """Before the first request."""
         bound = None if plan.win_margin is None else 0.5 - plan.win_margin
         return cls(
-            {name: _opened(config) for name, config in plan.metrics.items()},
-            None if bound is None else Mean(bound, above=False).start,
-            None if bound is None else Mean(bound, above=True).start,
+            metrics={name: _opened(config) for name, config in plan.metrics.items()},
+            lost=None if bound is None else Mean(bound, above=False).start,
+            held_up=None if bound is None else Mean(bound, above=True).start,
         )
 
     @property
@@ -204,16 +205,16 @@ class Ledger:
                 Mean(bound, above=True).after(held_up, counts.wins),
             )
         return Ledger(
-            metrics,
-            lost,
-            held_up,
-            self.canary + counts.canary,
-            self.other + counts.other,
-            self.pairs + sum(counts.wins.values()),
-            self.tripped or counts.tripped,
-            self._sliced(plan, counts),
-            self.shadowed + counts.shadowed,
-            self.seen if counts.seen is None else counts.seen.after(self.seen),
+            metrics=metrics,
+            lost=lost,
+            held_up=held_up,
+            canary=self.canary + counts.canary,
+            other=self.other + counts.other,
+            pairs=self.pairs + sum(counts.wins.values()),
+            tripped=self.tripped or counts.tripped,
+            slices=self._sliced(plan, counts),
+            shadowed=self.shadowed + counts.shadowed,
+            seen=self.seen if counts.seen is None else counts.seen.after(self.seen),
         )
 
     def _sliced(self, plan: PlanConfig, counts: Counts) -> Mapping[str, Wealth]:
@@ -274,4 +275,12 @@ def _opened(config: MetricConfig) -> Metric:
     above = None if config.most is None else Rate(config.most).start
     few = config.harmless
     below = None if few is None else Mean(few, above=False).start
-    return Metric(0, 0, worse(config.tolerated).start, no_worse(config.margin).start, worse(1.0).start, above, below)
+    return Metric(
+        canary=0,
+        other=0,
+        worse=worse(config.tolerated).start,
+        no_worse=no_worse(config.margin).start,
+        differs=worse(1.0).start,
+        above=above,
+        below=below,
+    )

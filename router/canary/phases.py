@@ -28,7 +28,7 @@ NO_DATA = "no data"
 _SPACING, _OFTEN_S, _SELDOM_S = 1 / 60, 1.0, 30.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CanarySurroundings:
     """What else matters. `rollout`: the one that the canary waits for, or else one that `stable` is under way to;
     `stable`: the number that `stable` means; `blind`: why there is no data, where there should be; `pool_waits`: why a
@@ -79,19 +79,23 @@ def _followed(
 
 def _waiting(record: CanaryRecord, kind: str, reason: str) -> LookDraft | None:
     """A note of what it waits for, once."""
-    return None if record.reason == reason else LookDraft(_plain(kind, reason), {"reason": reason}, f"canary.{kind}")
+    return (
+        None
+        if record.reason == reason
+        else LookDraft(verdict=_plain(kind, reason), changes={"reason": reason}, said=f"canary.{kind}")
+    )
 
 
 def place_of(record: CanaryRecord, now: datetime) -> PlanPosition:
     """Where in its plan a canary is. Its plan's time stands still while it is paused."""
     began, step = record.began_at or record.created_at, record.step_at or record.created_at
     return PlanPosition(
-        record.next_step - 1,
-        began.timestamp() + record.paused_until(now),
-        step.timestamp(),
-        record.samples,
-        record.passed,
-        record.phase == "paused",
+        step=record.next_step - 1,
+        began_s=began.timestamp() + record.paused_until(now),
+        step_s=step.timestamp(),
+        samples=record.samples,
+        passed=record.passed,
+        paused=record.phase == "paused",
     )
 
 
@@ -141,12 +145,14 @@ def _warmed(record: CanaryRecord, plan: PlanConfig, world: CanarySurroundings) -
     if reason is not None:
         if record.phase == "warming" and record.reason == reason:
             return None
-        return LookDraft(_plain("warming", reason), {"phase": "warming", "reason": reason}, "canary.warm")
+        return LookDraft(
+            verdict=_plain("warming", reason), changes={"phase": "warming", "reason": reason}, said="canary.warm"
+        )
     if rollout is not None and rollout.state != "done":
         return _over(record, world, "failed", f"it did not come to serve: {rollout.reason or rollout.state}")
     weight, reason = _first_share(plan)
     changes = {"phase": "running", "weight": weight, "began_at": world.now, "step_at": world.now, "rollout": None}
-    return LookDraft(_plain("running", reason), {**changes, "reason": reason}, "canary.run")
+    return LookDraft(verdict=_plain("running", reason), changes={**changes, "reason": reason}, said="canary.run")
 
 
 def _first_share(plan: PlanConfig) -> tuple[float, str]:
@@ -170,7 +176,7 @@ def _promoted(record: CanaryRecord, world: CanarySurroundings) -> LookDraft | No
 
 def _over(record: CanaryRecord, world: CanarySurroundings, phase: str, reason: str) -> LookDraft:
     changes = {"phase": phase, "reason": reason, "weight": 0.0, "ended_at": world.now}
-    return LookDraft(_plain(phase, reason), changes, f"canary.{phase}", clear=True)
+    return LookDraft(verdict=_plain(phase, reason), changes=changes, said=f"canary.{phase}", clear=True)
 
 
 def _plain(kind: str, reason: str) -> dict[str, Any]:
@@ -185,7 +191,7 @@ def _judged(
     if kind == "roll_back":
         cut = told["metric"] in plan.metrics and plan.metrics[told["metric"]].cut
         changes = {"phase": "rolling_back", "reason": f"{told['metric']}: {reason}", "weight": 0.0, "cut": cut}
-        return LookDraft(told, changes, "canary.roll_back", clear=True)
+        return LookDraft(verdict=told, changes=changes, said="canary.roll_back", clear=True)
     if kind == "hold":
         return _held(record, told, world, seen=bool(tallies))
     if world.rollout is not None and world.rollout.state in UNFINISHED:
@@ -195,20 +201,22 @@ def _judged(
         step = told["step"]
         changes = {"step": step, "weight": plan.steps[step].weight, "step_at": world.now, "samples": ledger.canary}
         said = f"{plan.steps[step].weight:g}% of callers: {reason}"
-        return LookDraft(told, {**changes, "passed": False, "reason": said}, "canary.step")
-    return LookDraft(told, {"phase": "promoting", "reason": reason}, "canary.promote", promote=True)
+        return LookDraft(verdict=told, changes={**changes, "passed": False, "reason": said}, said="canary.step")
+    return LookDraft(
+        verdict=told, changes={"phase": "promoting", "reason": reason}, said="canary.promote", promote=True
+    )
 
 
 def _held(record: CanaryRecord, told: dict[str, Any], world: CanarySurroundings, *, seen: bool) -> LookDraft | None:
     """A look at one that stays as it is, where it is worth to be kept: that it can be judged again, that its time is
     over, that it is at a gate, which may be opened from then on, and what came, now and then."""
     if told["reason"].startswith(UNDECIDED) and not record.reason.startswith(UNDECIDED):
-        return LookDraft(told, {"reason": told["reason"]})
+        return LookDraft(verdict=told, changes={"reason": told["reason"]})
     if record.phase == "running" and told["reason"].startswith(AT_GATE) and AT_GATE not in record.reason:
-        return LookDraft(told, {"reason": told["reason"]})
+        return LookDraft(verdict=told, changes={"reason": told["reason"]})
     if record.reason.startswith(NO_DATA):
-        return LookDraft(told, {"reason": _stands(record)})
-    return LookDraft(told) if seen and _is_due(record, world) else None
+        return LookDraft(verdict=told, changes={"reason": _stands(record)})
+    return LookDraft(verdict=told) if seen and _is_due(record, world) else None
 
 
 def _stands(record: CanaryRecord) -> str:

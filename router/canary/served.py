@@ -37,7 +37,7 @@ class ServedRoute:
     found: Found = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Served:
     """What routers serve, as far as canaries go. `routes`: by name; `found`: what the guards of every request count;
     `votes`: whether votes are taken; `pools`: the pools that replicas may be in, `reserved` those of them that get
@@ -64,7 +64,13 @@ class Served:
                 name: ServedRoute(tuple(route["models"]), route["pool"], route["found"])
                 for name, route in told["routes"].items()
             }
-            return cls(routes, told["found"], told["votes"], frozenset(told["pools"]), frozenset(told["reserved"]))
+            return cls(
+                routes=routes,
+                found=told["found"],
+                votes=told["votes"],
+                pools=frozenset(told["pools"]),
+                reserved=frozenset(told["reserved"]),
+            )
         except (KeyError, TypeError, AttributeError):
             return None
 
@@ -77,7 +83,7 @@ def served_of(policy: WatchedConfig, *, votes: bool, pools: Iterable[str], reser
         for name, route in policy.routes.items()
     }
     held = frozenset(reserved)
-    return Served(routes, _found(every), votes, held.union(pools), held)
+    return Served(routes=routes, found=_found(every), votes=votes, pools=held.union(pools), reserved=held)
 
 
 def metrics_of(found: Found, tenant: str | None) -> frozenset[str]:

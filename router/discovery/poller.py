@@ -34,7 +34,7 @@ _MARKS_OF_A_MODEL = 60
 _MARKS_OF_A_REVISION = 20
 
 
-class _Model(msgspec.Struct, frozen=True):
+class _Model(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     created: int = 0
     root: str | None = None
@@ -57,6 +57,7 @@ class Probe:
 
     def __init__(
         self,
+        *,
         client: ReplicaClient,
         token: str | None,
         timeout_s: float,
@@ -117,7 +118,7 @@ class Probe:
         return replace(before, state="ready", reason=None, catalog=Catalog(models=listed), load=0)
 
     async def _get(self, path: str) -> Document:
-        return await self._client.fetch(Call("GET", path, self._headers), timeout_s=self._timeout_s)
+        return await self._client.fetch(Call(method="GET", path=path, headers=self._headers), timeout_s=self._timeout_s)
 
 
 class Poller:
@@ -218,7 +219,9 @@ def _listed(body: bytes) -> tuple[ListedModel, ...]:
         raise ValueError(too_many)
     if any(_has_long_name(model) for model in data):
         raise ValueError(f"/v1/models lists a name of more than {_LONGEST_NAME} characters")
-    return tuple(ListedModel(model.id, model.created, model.root, model.parent) for model in data)
+    return tuple(
+        ListedModel(id=model.id, created=model.created, root=model.root, parent=model.parent) for model in data
+    )
 
 
 def _has_long_name(model: _Model) -> bool:
@@ -228,10 +231,22 @@ def _has_long_name(model: _Model) -> bool:
 def _ours(before: Replica, status: ReplicaStatus, own: int) -> Replica:
     base = status.base
     revisions = tuple(
-        HeldRevision(revision.adapter, revision.number, revision.engine_name, revision.state, revision.digest)
+        HeldRevision(
+            adapter=revision.adapter,
+            number=revision.number,
+            engine_name=revision.engine_name,
+            state=revision.state,
+            digest=revision.digest,
+        )
         for revision in status.revisions
     )
-    catalog = Catalog(base.name, base.source, revisions, context=base.max_model_len, fingerprint=base.fingerprint)
+    catalog = Catalog(
+        base=base.name,
+        source=base.source,
+        revisions=revisions,
+        context=base.max_model_len,
+        fingerprint=base.fingerprint,
+    )
     load = status.requests.running + status.requests.waiting
     seen = replace(
         before,

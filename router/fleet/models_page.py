@@ -48,7 +48,7 @@ def listed_for(listing: Listing, routes: Iterable[str], opens: Callable[[str], b
     """
     shown = {name: body for name, body in listing.by_id.items() if opens(name.partition("@")[0])}
     for name in routes:
-        shown[name] = _encode(_entry(ListedModel(name, created)))
+        shown[name] = _encode(_entry(ListedModel(id=name, created=created)))
     return Listing(_page(shown.values()), shown)
 
 
@@ -61,7 +61,7 @@ def _bases(catalogs: Iterable[Catalog], created: int) -> list[ListedModel]:
     for catalog in catalogs:
         models.extend(catalog.models)
         if catalog.base is not None:
-            models.append(ListedModel(catalog.base, created, root=catalog.source))
+            models.append(ListedModel(id=catalog.base, created=created, root=catalog.source))
     return sorted(models, key=lambda model: (model.parent is not None, model.id))
 
 
@@ -82,9 +82,9 @@ def _adapters(catalogs: Iterable[Catalog], created: int, naming: Naming) -> Iter
             last = newest[adapter]
             root = _stable(adapter, naming) if adapter in naming.stable else f"{adapter}@{last}"
             if root is not None:
-                yield ListedModel(adapter, created, root=root, parent=parents[adapter, last])
+                yield ListedModel(id=adapter, created=created, root=root, parent=parents[adapter, last])
         name = f"{adapter}@{number}"
-        yield ListedModel(name, created, root=name, parent=parents[adapter, number])
+        yield ListedModel(id=name, created=created, root=name, parent=parents[adapter, number])
 
 
 def _stable(adapter: str, naming: Naming) -> str | None:

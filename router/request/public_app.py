@@ -53,13 +53,17 @@ class PublicApp:
         self._fleet = parts.fleet
         self._metrics = parts.metrics
         self._clock = clock
-        self._upstreams = Upstreams(config, parts.fleet, links, parts.metrics.replicas, clock)
-        forwarder = Forwarder(config, parts.fleet, self._upstreams, parts.metrics, clock)
+        self._upstreams = Upstreams(
+            config=config, fleet=parts.fleet, links=links, metrics=parts.metrics.replicas, clock=clock
+        )
+        forwarder = Forwarder(
+            config=config, fleet=parts.fleet, upstreams=self._upstreams, metrics=parts.metrics, clock=clock
+        )
         self._handler = RequestHandler(parts, self._upstreams, forwarder)
         self._endings = endings
         self._sample = config.tracing.sample if config.tracing is not None else 0
         self._feedback = Feedback(config.feedback_ids)
-        self._door = OriginCheck(config.host, config.hosts, config.cors_origins)
+        self._door = OriginCheck(bound=config.host, hosts=config.hosts, origins=config.cors_origins)
         self._work: set[Exchange] = set()
         self._open = 0
         self.draining = False
@@ -109,7 +113,7 @@ class PublicApp:
         given, span = request_id(request.headers), begin_span(request.headers, self._sample)
         relay = Relay(reply, form_of(request.path))
         own_headers = [(REQUEST_ID, given), (TRACEPARENT, span.traceparent)]
-        exchange = Exchange(Arrival(request, given, span, self._clock()), relay, extra=own_headers)
+        exchange = Exchange(arrival=Arrival(request, given, span, self._clock()), relay=relay, extra=own_headers)
         self._open += 1
         try:
             await self._guard_session(exchange)

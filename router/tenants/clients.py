@@ -17,7 +17,7 @@ _OPERATOR_S = 30
 _TIER, _LIMITS, _SCOPE = TierConfig(), Limits(), Scope()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Client:
     """Who asks. `key`: the key's id, empty where there is none; `limits`: the tenant's own over its tier's;
     `tier_known`: whether the configuration has that tier, without which nobody can say what its limits are;
@@ -53,7 +53,7 @@ class _Known:
     expires_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Clients:
     """The keys at one moment. `is_open`: whether requests without a key are answered, which is so where there are none
     at all; the configuration then binds only to loopback. `known_yet`: whether the registry's keys have been
@@ -133,7 +133,15 @@ def clients_of(
         made[key.id] = _Known(key.digest, None if tenant.disabled else client, key.expires_at)
     is_open = known_yet and not must_show and not fixed and not access.keyed
     unknown = {one.name: one.tier for one in access.tenants if not (one.disabled or config.knows_tier(one.tier))}
-    return Clients(is_open, default, fixed, made, utc_now, known_yet, unknown)
+    return Clients(
+        is_open=is_open,
+        default=default,
+        fixed=fixed,
+        known=made,
+        utc_now=utc_now,
+        known_yet=known_yet,
+        unknown_tiers=unknown,
+    )
 
 
 def _client(tenant: TenantRecord | None, config: TenantsConfig) -> Client:
@@ -143,4 +151,4 @@ def _client(tenant: TenantRecord | None, config: TenantsConfig) -> Client:
         return Client(tier=tier, limits=tier.limits)
     tier, known = config.tier(tenant.tier), config.knows_tier(tenant.tier)
     limits = tenant.limits.over(tier.limits)
-    return Client(tenant.name, tier=tier, limits=limits, tier_name=tenant.tier, tier_known=known)
+    return Client(tenant=tenant.name, tier=tier, limits=limits, tier_name=tenant.tier, tier_known=known)

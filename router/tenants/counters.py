@@ -17,7 +17,7 @@ LEASE_S = 30.0
 Kept = TypeVar("Kept")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Charge:
     """`amount` of what is limited to `limit` in a window of `window_s` seconds; `name` tells windows of one tenant
     apart. With a window of 0 it is a lease: one more at a time, given back by `settle`."""
