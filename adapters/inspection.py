@@ -97,7 +97,9 @@ def inspect_task(work: Mapping[str, Any]) -> Any:
     manifest = read_manifest(folder, base=base, limits=limits)
     inspected = Inspected(
         folder=str(folder),
-        files=tuple(FileRecord(name, sha256, (folder / name).stat().st_size) for name, sha256 in hashes.items()),
+        files=tuple(
+            FileRecord(name=name, sha256=sha256, size=(folder / name).stat().st_size) for name, sha256 in hashes.items()
+        ),
         rank=summary.rank,
         alpha=summary.alpha,
         targets=tuple(sorted({module.rpartition(".")[2] for module in summary.modules})),

@@ -91,7 +91,7 @@ class Lifecycle:
         has changed.
         """
         revision = self._registry.resolve(reference)
-        change = ChannelChange(revision.adapter, revision.number, channel, actor, why)
+        change = ChannelChange(adapter=revision.adapter, number=revision.number, channel=channel, actor=actor, why=why)
         now = now or not self._routers()
         canary = self._canary_beside(change)
         if canary is not None and canary.number == change.number and not now:
@@ -113,7 +113,9 @@ class Lifecycle:
         and Conflict where there is nothing to go back to: then nothing has changed.
         """
         target = self._target(name, channel)
-        change = ChannelChange(name, target.number, channel, actor, why, "rollback")
+        change = ChannelChange(
+            adapter=name, number=target.number, channel=channel, actor=actor, why=why, kind="rollback"
+        )
         ending = self._ending(self._canary_beside(change), change)
         if now or not self._routers() or is_warm(target, self._registry.reports()):
             moved = self._registry.rollback(name, channel, actor=actor, why=why, ending=ending)
@@ -127,7 +129,7 @@ class Lifecycle:
         `actor`, `why`: for the audit. Raises NotFound and Conflict: then nothing has changed.
         """
         self._registry.revisions(name)
-        change = ChannelChange(name, None, channel, actor, why, "clear")
+        change = ChannelChange(adapter=name, number=None, channel=channel, actor=actor, why=why, kind="clear")
         ending = self._ending(self._canary_beside(change), change)
         record = self._registry.move(change, expected=self._current(name, channel), ending=ending)
         return Moved(self._registry.generation(), channel=record)

@@ -172,7 +172,9 @@ def register_folder_base(
     """
     layout = BaseLayout.of_folder(Path(model).expanduser(), chat_template=chat_template)
     if layout is not None:
-        registry.register_base(BaseModelRecord(layout.fingerprint, name, model, layout.to_json()))
+        registry.register_base(
+            BaseModelRecord(fingerprint=layout.fingerprint, name=name, source=model, layout=layout.to_json())
+        )
     return layout
 
 

@@ -40,7 +40,7 @@ class LoopMeter(Protocol):
         """Takes a pause for the garbage of that generation (2: all objects) and the younger ones."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LoopHold:
     """A time that the loop was held: for at least `seconds`, of which `work_s` were its own work."""
 
@@ -89,6 +89,7 @@ class LoopWatch:
 
     def __init__(
         self,
+        *,
         meter: LoopMeter,
         wall: Callable[[], float] = time.perf_counter,
         cpu: Callable[[], float] = time.thread_time,
@@ -119,7 +120,7 @@ class LoopWatch:
         late_s = max(0.0, late_s)
         self._meter.late(late_s)
         if late_s >= HELD_S:
-            hold = LoopHold(late_s, min(late_s, work_s))
+            hold = LoopHold(seconds=late_s, work_s=min(late_s, work_s))
             if hold.own:
                 self._meter.held()
             self._log_hold(hold)

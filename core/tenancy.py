@@ -43,7 +43,7 @@ class Limits(Settings):
         return other.model_copy(update={name: value for name, value in self if value is not None})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NewKey:
     """A key that was just made. `id`: by which it is found; `text`: shown once; `digest`: stored."""
 
@@ -56,7 +56,7 @@ def new_key() -> NewKey:
     """Makes a key: an id by which it is found, and 256 random bits."""
     name = "".join(secrets.choice(_ID_LETTERS) for _ in range(_ID_LENGTH))
     text = f"pb-{name}-{secrets.token_urlsafe(32)}"
-    return NewKey(name, text, key_digest(text.encode()))
+    return NewKey(id=name, text=text, digest=key_digest(text.encode()))
 
 
 def key_id(shown: bytes) -> str | None:

@@ -26,7 +26,7 @@ _RESCANNED = 400
 _LEAK_CHARS = 8
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
     """The figures of one benchmark.
 
@@ -61,15 +61,15 @@ def measure(cache: Path | None, *, chars: int, chunk: int, seed: int, on_progres
     ours, rescan, held, found = _timed(rule_set, prose, chunk, on_progress)
     spans, leaked, alone = _leaks(rule_set, rules, chunk, random.Random(seed))  # noqa: S311 - no secret
     return Figures(
-        len(rules),
-        len(ours),
-        _median_and_p99(ours),
-        _median_and_p99(rescan),
-        _median_and_p99(held),
-        spans,
-        leaked,
-        alone,
-        found,
+        rules=len(rules),
+        chunks=len(ours),
+        ours_us=_median_and_p99(ours),
+        rescan_us=_median_and_p99(rescan),
+        held=_median_and_p99(held),
+        spans=spans,
+        leaked=leaked,
+        leaked_alone=alone,
+        found_in_prose=found,
     )
 
 

@@ -46,7 +46,12 @@ class FinalJudge:
                 text = repaired
                 continue
             if not quiet:
-                self._note(FoundSpan(0, len(text), part.name, kind, kind.upper(), part.action), text)
+                self._note(
+                    FoundSpan(
+                        start=0, end=len(text), guard=part.name, rule=kind, kind=kind.upper(), action=part.action
+                    ),
+                    text,
+                )
             blocked = blocked or part.action == "block"
         return None if blocked else text
 

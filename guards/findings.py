@@ -40,7 +40,17 @@ class Findings:
         if len(self.first) < MOST_KEPT:
             mark = mark_of(self._key, text)
             self.first.append(
-                Finding(span.guard, span.rule, span.kind, span.action, side, span.start, span.end, mark, dry)
+                Finding(
+                    guard=span.guard,
+                    rule=span.rule,
+                    kind=span.kind,
+                    action=span.action,
+                    side=side,
+                    start=span.start,
+                    end=span.end,
+                    mark=mark,
+                    dry_run=dry,
+                )
             )
 
     def on(self, side: Side) -> Callable[[FoundSpan, str], None]:

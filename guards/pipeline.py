@@ -55,7 +55,7 @@ class Part:
     dry_run: bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Pipeline:
     """The guards of one route for one tenant.
 
@@ -127,7 +127,11 @@ class Pipeline:
         classifier, spans = self.classifier, list[FoundSpan]()
         for part, guard in self.injections if classifier is not None else ():
             if classifier is not None and classifier.judge(text).score >= guard.threshold:
-                spans.append(FoundSpan(0, len(text), part.name, "injection", "INJECTION", part.action))
+                spans.append(
+                    FoundSpan(
+                        start=0, end=len(text), guard=part.name, rule="injection", kind="INJECTION", action=part.action
+                    )
+                )
         return spans
 
     def watches(self, side: Side, system_prompt: SuffixAutomaton | None, *, escaped: bool) -> list[TextWatch]:
@@ -191,7 +195,9 @@ class Guards:
             side: [(self._words[p.name], p) for p in parts if p.name in self._words and side in p.config.on]
             for side in sides
         }
-        return Pipeline(tuple(parts), rules, words, self._classifier, self._automata)
+        return Pipeline(
+            parts=tuple(parts), rules=rules, words=words, classifier=self._classifier, automata=self._automata
+        )
 
     def _rule_set(self, parts: Sequence[Part]) -> RuleSet | None:
         rules: dict[str, GuardRule] = {}
@@ -255,7 +261,13 @@ def _rules_of(name: str, guard: GuardBase) -> Sequence[Rule]:
         raise ConfigError(f"Guard '{name}': 'without' names {', '.join(unknown)}, which is in none of its sets.")
     kept = [rule for rule in built_in if rule.name not in guard.without]
     own = [
-        Rule(f"{name}/{label}", label.upper().replace("-", "_"), pattern, caseless=guard.caseless, given=True)
+        Rule(
+            name=f"{name}/{label}",
+            kind=label.upper().replace("-", "_"),
+            pattern=pattern,
+            caseless=guard.caseless,
+            given=True,
+        )
         for label, pattern in guard.patterns.items()
     ]
     return (*kept, *own)

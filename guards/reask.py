@@ -21,7 +21,7 @@ from patchbay.guards.structured import SchemaResult, check, reask
 _TEXT_DETAILS = ("logprobs", "token_ids")
 
 
-class _Usage(msgspec.Struct, frozen=True):
+class _Usage(msgspec.Struct, frozen=True, kw_only=True):
     prompt_tokens: int = 0
     completion_tokens: int = 0
 
@@ -42,7 +42,7 @@ class _Answer(msgspec.Struct, frozen=True):
 _ANSWER = msgspec.json.Decoder(_Answer)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SecondAnswer:
     """A second answer, with the tokens that it took."""
 
@@ -119,7 +119,9 @@ class Reask:
                 body = await self._client.ask(str(self._fields["model"]), {**fields, "messages": messages}, text)
             answer = await self._offload.run_json(partial(_ANSWER.decode, body), len(body))
             second = SecondAnswer(
-                answer.choices[0].message.content, answer.usage.prompt_tokens, answer.usage.completion_tokens
+                text=answer.choices[0].message.content,
+                prompt_tokens=answer.usage.prompt_tokens,
+                answer_tokens=answer.usage.completion_tokens,
             )
         except (JudgeFailed, TimeoutError, *UNREADABLE, IndexError):
             return None

@@ -43,7 +43,7 @@ _PROMPT_LIMIT = 64 * 1024
 class Rerouted(RequestError):
     """Raised where a guard sends the request to another route, `route`."""
 
-    def __init__(self, guard: str, route: str) -> None:
+    def __init__(self, *, guard: str, route: str) -> None:
         super().__init__(f"The guard '{guard}' sends this request elsewhere.")
         self.guard = guard
         self.route = route
@@ -58,7 +58,7 @@ class GuardSession:
     """
 
     def __init__(
-        self, pipeline: Pipeline, endpoint: str, key: bytes, judges: Judges, facts: TextOrigin, offload: Offload
+        self, *, pipeline: Pipeline, endpoint: str, key: bytes, judges: Judges, facts: TextOrigin, offload: Offload
     ) -> None:
         self._pipeline = pipeline
         self._endpoint = endpoint
@@ -164,7 +164,7 @@ class GuardSession:
             return MessagesCodec(texts, used)
         options = self._fields.get("stream_options") or {}
         wants_usage = bool(isinstance(options, dict) and options.get("include_usage"))
-        wanted = RequestedAnswer(_count_choices(self._fields), usage=wants_usage, results=self.tells_results)
+        wanted = RequestedAnswer(choices=_count_choices(self._fields), usage=wants_usage, results=self.tells_results)
         texts.most = max(MOST_TEXTS, 8 * wanted.choices)
         return ChoicesCodec(texts, used, self.results, wanted)
 
@@ -186,7 +186,14 @@ class GuardSession:
         findings = Findings(self._key, self._pipeline.dry)
         if answer.startswith(b"{"):
             return self._filter_document(_document(answer), findings)
-        other = GuardSession(self._pipeline, self._endpoint, self._key, self._judges, self._facts, self._offload)
+        other = GuardSession(
+            pipeline=self._pipeline,
+            endpoint=self._endpoint,
+            key=self._key,
+            judges=self._judges,
+            facts=self._facts,
+            offload=self._offload,
+        )
         other._fields, other._masks, other._schemas = self._fields, self._masks, self._schemas
         other._system_prompt = self._system_prompt
         codec = other.codec(lambda: (0, 0))
@@ -234,7 +241,9 @@ class GuardSession:
     def _note_second_answer(self, guard: str, second: SecondAnswer, text: str) -> None:
         prompt, answer = self.spent
         self.spent = (prompt + second.prompt_tokens, answer + second.answer_tokens)
-        self.findings.add("output", FoundSpan(0, len(text), guard, "schema", "REASKED", "flag"), text)
+        self.findings.add(
+            "output", FoundSpan(start=0, end=len(text), guard=guard, rule="schema", kind="REASKED", action="flag"), text
+        )
 
     async def _is_blocked(self, answer: Mapping[str, Any], length: int) -> bool:
         """Whether judges block an answer, of `length` bytes, as a whole."""
@@ -268,7 +277,7 @@ class GuardSession:
             error.results = self.results("input") if self.tells_results else None
             raise error
         if action == "route":
-            raise Rerouted(guard, self._pipeline.routes[guard])
+            raise Rerouted(guard=guard, route=self._pipeline.routes[guard])
 
     def _texts(self, findings: Findings) -> AnswerTexts:
         def note(released: Released) -> None:
@@ -281,7 +290,7 @@ class GuardSession:
 
         finals = self._pipeline.finals
         final = FinalJudge(finals, self._fields, self._schemas, findings.on("output")) if finals else None
-        return AnswerTexts(make, note, self._masks, final)
+        return AnswerTexts(make=make, note=note, masks=self._masks, final=final)
 
     def _system_prompt_automaton(self) -> SuffixAutomaton | None:
         """The automaton of the request's system prompt; None where no guard protects it."""

@@ -60,7 +60,7 @@ _ALLOWED: Final[Mapping[_Place, frozenset[str]]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SchemaResult:
     """The result of checking an answer by a schema.
 
@@ -88,7 +88,7 @@ class _Candidate:
         return replace(self, text=text, repairs=(*self.repairs, repair))
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class _Walk:
     """The state of reading one value of a text in one pass.
 
@@ -139,19 +139,19 @@ def check(text: str, schema: Schema | Mapping[str, Any]) -> SchemaResult:
     try:
         return Checks(schema if isinstance(schema, Schema) else compile_schema(schema)).check(text)
     except SchemaError as error:
-        return SchemaResult(False, text, errors=(f"schema: {error.message}",))
+        return SchemaResult(value_ok=False, text=text, errors=(f"schema: {error.message}",))
 
 
 def _checked(text: str, checks: Checks) -> SchemaResult:
     if len(text) > LONGEST:
-        return SchemaResult(False, text, errors=(f"$: longer than {LONGEST} characters",))
+        return SchemaResult(value_ok=False, text=text, errors=(f"$: longer than {LONGEST} characters",))
     try:
         errors, is_json = _faults(text, checks)
         if not errors or is_json:
-            return SchemaResult(not errors, text, errors=errors)
+            return SchemaResult(value_ok=not errors, text=text, errors=errors)
         return _repaired(text, checks, errors)
     except BudgetSpent as error:
-        return SchemaResult(False, text, errors=(f"$: {error.message}",), spent=True)
+        return SchemaResult(value_ok=False, text=text, errors=(f"$: {error.message}",), spent=True)
 
 
 def reask(errors: Sequence[str]) -> str:
@@ -177,9 +177,9 @@ def _repaired(text: str, checks: Checks, errors: tuple[str, ...]) -> SchemaResul
             tried.add(candidate.text)
             faults, is_json = _faults(candidate.text, checks)
             if not faults:
-                return SchemaResult(True, candidate.text.strip(_SPACE), candidate.repairs)
+                return SchemaResult(value_ok=True, text=candidate.text.strip(_SPACE), repaired=candidate.repairs)
             json_errors = faults if is_json and json_errors is None else json_errors
-    return SchemaResult(False, text, errors=json_errors or errors)
+    return SchemaResult(value_ok=False, text=text, errors=json_errors or errors)
 
 
 def _unique(candidates: Iterable[_Candidate]) -> list[_Candidate]:
@@ -310,7 +310,7 @@ def _brief(message: str) -> str:
 def _walk(text: str, start: int) -> _Walk:
     """Reads the value that begins at `start`, and lets trailing commas pass. Brackets deeper than `_DEEPEST` are
     wrong."""
-    walk = _Walk(text, at=start, safe=start)
+    walk = _Walk(text=text, at=start, safe=start)
     while walk.outcome is None:
         token = _TOKEN.match(text, walk.at)
         kind = token.lastgroup if token else None

@@ -10,7 +10,7 @@ Side = Literal["input", "output"]
 OPEN = 1 << 62
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FoundSpan:
     """A stretch of a text in which a guard found something.
 
@@ -26,7 +26,7 @@ class FoundSpan:
     action: Action = "flag"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     """A finding as it is logged and kept: it never holds the text itself.
 

@@ -138,7 +138,7 @@ class _Demo:
 
         pushed = await asyncio.to_thread(publisher.push, PushRequest(ADAPTER, str(source)), actor="demo")
         plan = _plan().model_dump(mode="json")
-        draft = CanaryDraft(ADAPTER, pushed.revision.number, plan, "demo")
+        draft = CanaryDraft(adapter=ADAPTER, number=pushed.revision.number, plan=plan, actor="demo")
         record = await asyncio.to_thread(registry.canaries.start, draft)
         self._screen.print_line(f"\n[bold]patchbay canary start {record.name}[/bold]   ({description})")
         await self._watch(registry, record.id)

@@ -30,7 +30,7 @@ from patchbay.router.canary.plan import PlanConfig
 from patchbay.router.canary.status import standing
 from patchbay.router.control.canary_loop import opened_ledger
 
-_COUNTS = Counts(0.1, 50, 450, {"errors": (0, 2)}, own={})
+_COUNTS = Counts(share=0.1, canary=50, other=450, bad={"errors": (0, 2)}, own={})
 _ROUTERS = 3
 _AT_ONCE = 20_000
 
@@ -78,7 +78,9 @@ def _filled(registry: Registry, url: str, plan: PlanConfig, past: Past) -> list[
     """The canaries, each of a pool of its own, since those need no revisions."""
     document, ids = plan.model_dump(mode="json"), []
     for number in range(past.canaries):
-        made = registry.canaries.start(CanaryDraft(f"a{number}", number + 1, document, "bench", pool=f"pool-{number}"))
+        made = registry.canaries.start(
+            CanaryDraft(adapter=f"a{number}", number=number + 1, plan=document, actor="bench", pool=f"pool-{number}")
+        )
         ids.append(made.id)
     now = utc_now()
     engine = create_engine(url)
@@ -113,7 +115,11 @@ def _look_at(registry: Registry, canary: int, plan: PlanConfig, ledger: Ledger) 
 
     def decide(record: CanaryRecord, found: Any, rollout: Any, stable: Any) -> Any:
         return next_phase(
-            record, plan, with_tallies(plan, ledger, found), found, CanarySurroundings(rollout, stable, utc_now())
+            record,
+            plan,
+            with_tallies(plan, ledger, found),
+            found,
+            CanarySurroundings(rollout=rollout, stable=stable, now=utc_now()),
         )
 
     return registry.canaries.look(canary, decide)

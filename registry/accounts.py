@@ -34,7 +34,7 @@ class Accounts:
         """
         if not TENANT_NAME.fullmatch(name):
             raise ConfigError(f"'{name[:80]}' is no tenant's name: letters, digits and any of . _ - are, up to 63.")
-        created = TenantRecord(name, tier, limits, disabled=False, created_at=self._clock())
+        created = TenantRecord(name=name, tier=tier, limits=limits, disabled=False, created_at=self._clock())
         with self._database.write() as connection:
             if _tenant(connection, name) is not None:
                 raise Conflict(f"There is a tenant called '{name}' already.")
@@ -202,13 +202,21 @@ def _require(connection: Connection, name: str) -> TenantRecord:
 
 def _tenant_of(row: Row[tuple[object, ...]]) -> TenantRecord:
     limits = parse_settings(Limits, row.limits, source=f"the limits of tenant {row.name}")
-    return TenantRecord(row.name, row.tier, limits, row.disabled, row.created_at)
+    return TenantRecord(name=row.name, tier=row.tier, limits=limits, disabled=row.disabled, created_at=row.created_at)
 
 
 def _key_of(row: Row[tuple[object, ...]]) -> KeyRecord:
-    scope = Scope(_names(row.routes), _names(row.adapters))
+    scope = Scope(routes=_names(row.routes), adapters=_names(row.adapters))
     return KeyRecord(
-        row.id, row.tenant, row.digest, row.note, scope, row.created_by, row.created_at, row.expires_at, row.revoked_at
+        id=row.id,
+        tenant=row.tenant,
+        digest=row.digest,
+        note=row.note,
+        scope=scope,
+        created_by=row.created_by,
+        created_at=row.created_at,
+        expires_at=row.expires_at,
+        revoked_at=row.revoked_at,
     )
 
 

@@ -65,7 +65,9 @@ class Canaries:
             stable, rollout = 0, None
             if draft.pool is None:
                 stable = _stable(connection, draft)
-                change = ChannelChange(draft.adapter, draft.number, "canary", draft.actor, draft.why)
+                change = ChannelChange(
+                    adapter=draft.adapter, number=draft.number, channel="canary", actor=draft.actor, why=draft.why
+                )
                 rollout = moving.begin(connection, change, draft.number, at=now).id
             values: dict[str, Any] = dict.fromkeys(_FIELDS)
             del values["id"]
@@ -114,7 +116,9 @@ class Canaries:
         with self._database.write() as connection:
             changes: dict[str, Any] = {"phase": "promoting", "reason": f"{actor} wants it{': ' + why if why else ''}"}
             if canary.pool is None:
-                change = ChannelChange(canary.adapter, canary.number, "stable", actor, why)
+                change = ChannelChange(
+                    adapter=canary.adapter, number=canary.number, channel="stable", actor=actor, why=why
+                )
                 changes["rollout"] = moving.begin(connection, change, canary.number, at=now).id
             return _changed(connection, canary, changes, now, (actor, "canary.promote", why))
 
@@ -252,7 +256,9 @@ def _acted(connection: Connection, record: CanaryRecord, look: LookDraft, now: d
     if look.judged:
         changes["judged"] = record.looks + 1
     if look.promote and record.pool is None:
-        change = ChannelChange(record.adapter, record.number, "stable", "canary", f"canary {record.id}")
+        change = ChannelChange(
+            adapter=record.adapter, number=record.number, channel="stable", actor="canary", why=f"canary {record.id}"
+        )
         changes["rollout"] = moving.begin(connection, change, record.number, at=now).id
     by = ("canary", look.action, None) if look.action is not None else None
     changed = _changed(connection, record, changes, now, by)
@@ -328,7 +334,11 @@ def _clear(connection: Connection, record: CanaryRecord, actor: str, now: dateti
     current = moving.current(connection, record.adapter, "canary")
     if current is not None and current.number == record.number:
         why = f"canary {record.id} has ended"
-        moving.move(connection, ChannelChange(record.adapter, None, "canary", actor, why, "clear"), at=now)
+        moving.move(
+            connection,
+            ChannelChange(adapter=record.adapter, number=None, channel="canary", actor=actor, why=why, kind="clear"),
+            at=now,
+        )
 
 
 def _check_not_stable(connection: Connection, record: CanaryRecord) -> None:

@@ -58,7 +58,9 @@ class CanaryMoves:
         """Ends the canary: no router sends it anything more, and `stable` does not come to mean it."""
         _check(canary, (*_UNDECIDED, "promoting"), to="be aborted")
         changes = {"phase": "rolling_back", "reason": f"aborted by {_told(actor, why)}", "weight": 0.0}
-        return self._canaries.end(CanaryEnd(canary, changes, actor, "canary.abort", why or "aborted"))
+        return self._canaries.end(
+            CanaryEnd(canary=canary, changes=changes, actor=actor, action="canary.abort", why=why or "aborted")
+        )
 
     def under_way(self, adapter: str) -> CanaryRecord | None:
         """Returns the canary of an adapter that has not ended and is not being rolled back, None where there is
@@ -89,14 +91,14 @@ def give_way(canary: CanaryRecord, *, actor: str, cause: str, at: datetime) -> C
     `cause`: the move, as text; `at`: now, by the registry's clock.
     """
     changes = _over("failed", f"'stable' was moved meanwhile: {cause}", at)
-    return CanaryEnd(canary, changes, actor, "canary.failed", cause)
+    return CanaryEnd(canary=canary, changes=changes, actor=actor, action="canary.failed", why=cause)
 
 
 def fulfil(canary: CanaryRecord, *, actor: str, why: str | None, at: datetime) -> CanaryEnd:
     """Makes the end, as promoted, of a canary whose revision somebody makes `stable` at once. `at`: now, by the
     registry's clock."""
     changes = _over("promoted", f"made stable by {_told(actor, why)}", at)
-    return CanaryEnd(canary, changes, actor, "canary.promoted", why or "made stable")
+    return CanaryEnd(canary=canary, changes=changes, actor=actor, action="canary.promoted", why=why or "made stable")
 
 
 def _over(phase: str, reason: str, at: datetime) -> dict[str, Any]:

@@ -62,7 +62,7 @@ def put(
 def checkpoint(connection: Connection, canary: int) -> Checkpoint | None:
     """Reads the sum of a canary's looks, None where none is stored yet."""
     row = connection.execute(select(checkpoints).where(checkpoints.c.canary == canary)).one_or_none()
-    return Checkpoint(row.canary, row.look, row.ledger) if row is not None else None
+    return Checkpoint(canary=row.canary, look=row.look, ledger=row.ledger) if row is not None else None
 
 
 def read(connection: Connection, canary: int, after: int, limit: int | None) -> tuple[Look, ...]:
@@ -111,8 +111,8 @@ def _bare(connection: Connection, query: Select[Any]) -> tuple[Look, ...]:
 
 
 def _look_of(row: Row[Any], taken: Sequence[CanaryTally]) -> Look:
-    return Look(row.canary, row.number, row.verdict, tuple(taken), row.at)
+    return Look(canary=row.canary, number=row.number, verdict=row.verdict, tallies=tuple(taken), at=row.at)
 
 
 def _tally_of(row: Row[Any]) -> CanaryTally:
-    return CanaryTally(row.id, row.canary, row.source, row.counts, row.at, row.look)
+    return CanaryTally(id=row.id, canary=row.canary, source=row.source, counts=row.counts, at=row.at, look=row.look)

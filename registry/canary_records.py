@@ -22,7 +22,7 @@ _VERDICTS: Mapping[str, Literal[-1, 1]] = MappingProxyType(
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CanaryEnd:
     """The end of a canary.
 
@@ -36,7 +36,7 @@ class CanaryEnd:
     why: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CanaryDraft:
     """A canary to start: of a revision, or of a `pool` of replicas, `adapter` empty then.
 
@@ -51,7 +51,7 @@ class CanaryDraft:
     pool: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CanaryRecord:
     """A canary, of a revision or of a `pool`, `adapter` empty then.
 
@@ -143,7 +143,7 @@ class CanaryRecord:
         return self.phase in LIVE
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CanaryTally:
     """The counts of a canary's requests by one router, as JSON (router.canary.ledger.Counts).
 
@@ -158,7 +158,7 @@ class CanaryTally:
     look: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LookDraft:
     """A look at the evidence that is to be stored.
 
@@ -182,7 +182,7 @@ class LookDraft:
         return "place" in self.verdict
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
     """A look that was taken. `number`: from 1; `tallies`: the counts since the last one."""
 
@@ -193,7 +193,7 @@ class Look:
     at: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
     """The sum of the looks at a canary, up to the one with the number `look`. `ledger`: as JSON."""
 

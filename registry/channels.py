@@ -71,7 +71,9 @@ def move(connection: Connection, change: ChannelChange, *, at: datetime) -> Chan
     details = {"channel": channel, "from": before.number if before else None, "why": change.why}
     note(connection, at, change.actor, change.kind, subject, details)
     bump(connection)
-    return ChannelRecord(name, channel, number, previous, version, at)
+    return ChannelRecord(
+        adapter=name, channel=channel, number=number, previous=previous, version=version, changed_at=at
+    )
 
 
 def check_expected(record: ChannelRecord | None, expected: int | None, name: str, channel: Channel) -> None:

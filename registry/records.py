@@ -19,7 +19,7 @@ UNFINISHED: tuple[RolloutState, ...] = ("pending", "staging", "testing")
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FileRecord:
     """One file of a revision: its POSIX name in the folder, its SHA-256 in hex, its size in bytes."""
 
@@ -28,7 +28,7 @@ class FileRecord:
     size: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GoldenPrompt:
     """A prompt that a revision must answer correctly before it serves.
 
@@ -43,7 +43,7 @@ class GoldenPrompt:
     differs_from_base: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Provenance:
     """The origin of a revision.
 
@@ -63,7 +63,7 @@ class Provenance:
     merged_from: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RevisionDraft:
     """A revision that is not in the registry yet.
 
@@ -88,7 +88,7 @@ class RevisionDraft:
         return sum(file.size for file in self.files)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Revision:
     """A revision in the registry. Only `retired_at` ever changes."""
 
@@ -114,7 +114,7 @@ class Revision:
         return engine_name(self.draft.adapter, self.number, self.draft.digest)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ChannelRecord:
     """A channel of an adapter.
 
@@ -130,7 +130,7 @@ class ChannelRecord:
     changed_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Move:
     """One move of a channel, which stays in its history for ever. `before`, `after`: revisions, None for empty."""
 
@@ -145,7 +145,7 @@ class Move:
     at: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ChannelChange:
     """A request to make a channel mean a revision, or nothing (`number` None). `actor`: who asks; `why`: the reason."""
 
@@ -157,7 +157,7 @@ class ChannelChange:
     kind: MoveKind = "promote"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rollout:
     """A promotion under way: the revision is staged on every replica and smoke-tested, then the channel moves.
 
@@ -178,7 +178,7 @@ class Rollout:
     kind: MoveKind = "promote"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AdapterSettings:
     """The treatment of an adapter on replicas. `preload`: loaded before its first request; `pin`: evicted last."""
 
@@ -186,7 +186,7 @@ class AdapterSettings:
     pin: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BaseModelRecord:
     """A base model. `layout`: the shape that adapters must fit, as JSON (adapters.checks.base)."""
 
@@ -224,7 +224,7 @@ class AdapterView:
         return record.number if record else None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TenantRecord:
     """A tenant. `limits`: its own, which override its tier's."""
 
@@ -235,7 +235,7 @@ class TenantRecord:
     created_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Scope:
     """The scope of a key: the `routes` and `adapters` that it opens, by name; everything where both are None."""
 
@@ -243,7 +243,7 @@ class Scope:
     adapters: tuple[str, ...] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class KeyRecord:
     """An API key without its text: `digest` is the SHA-256 of that."""
 
@@ -267,7 +267,7 @@ class Access:
     keyed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class UsageRow:
     """The usage of a model by a tenant over a route, within the hour that begins at `hour`.
 
@@ -294,7 +294,7 @@ class UsageBatch:
     rows: tuple[UsageRow, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
     """The part of the registry that routers need, at one moment.
 
@@ -312,7 +312,7 @@ class Snapshot:
     installation: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AuditEntry:
     """One line of the audit trail. `action`: `push`, `promote`, `retire`, ...; `subject`: `sql@3`, `sql`, ..."""
 
@@ -334,7 +334,7 @@ class RouterBeat:
     since: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReplicaAddress:
     """A replica that routers find in the registry."""
 
@@ -344,7 +344,7 @@ class ReplicaAddress:
     added_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Placement:
     """The placement of a revision on a replica, as the reconciler sees it. `state` is `pending` where it is not there
     yet; `detail`: the replica's own state of it."""
@@ -357,7 +357,7 @@ class Placement:
     detail: RevisionState | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReplicaReport:
     """A replica as last seen by the reconciler. `usage`: its working set, as JSON (core.replica.RevisionUsage)."""
 

@@ -208,7 +208,12 @@ class Registry:
             channels.advance(connection, rollout, "failed" if moved else "done", at=self._clock(), reason=failure)
             if not moved:
                 change = ChannelChange(
-                    record.adapter, record.number, record.channel, record.actor, record.why, record.kind
+                    adapter=record.adapter,
+                    number=record.number,
+                    channel=record.channel,
+                    actor=record.actor,
+                    why=record.why,
+                    kind=record.kind,
                 )
                 return channels.move(connection, change, at=self._clock())
         # Outside of the transaction, which must not be rolled back: it has marked the rollout as failed.
@@ -245,7 +250,7 @@ class Registry:
             channels.check_usable(connection, name, target, self._clock())
             if expected is not None:
                 channels.check_expected(channels.current(connection, name, channel), expected, name, channel)
-            change = ChannelChange(name, target, channel, actor, why, "rollback")
+            change = ChannelChange(adapter=name, number=target, channel=channel, actor=actor, why=why, kind="rollback")
             return channels.move(connection, change, at=self._clock())
 
     def check_usable(self, name: str, number: int) -> None:
@@ -356,7 +361,7 @@ class Registry:
     def add_replica(self, name: str, url: str, *, actor: str) -> ReplicaAddress:
         """Adds the replica at `url` for routers to use, by that name. Raises ConfigError where either is not valid."""
         check_replica_name(name)
-        replica = ReplicaAddress(name, replica_url(url), actor, self._clock())
+        replica = ReplicaAddress(name=name, url=replica_url(url), added_by=actor, added_at=self._clock())
         with self._database.write() as connection:
             fleet.put_replica(connection, replica)
             journal.note(connection, replica.added_at, actor, "replica.add", name, {"url": replica.url})

@@ -39,7 +39,9 @@ def report_document(report: ReplicaReport) -> dict[str, Any]:
 def revision_of(row: Row[Any]) -> Revision:
     """Converts a row of `revisions`."""
     draft = _DRAFT.validate_python(row.draft)
-    return Revision(row.number, draft, row.created_at, row.created_by, row.retired_at)
+    return Revision(
+        number=row.number, draft=draft, created_at=row.created_at, created_by=row.created_by, retired_at=row.retired_at
+    )
 
 
 def report_of(row: Row[Any]) -> ReplicaReport:
@@ -49,17 +51,34 @@ def report_of(row: Row[Any]) -> ReplicaReport:
 
 def replica_of(row: Row[Any]) -> ReplicaAddress:
     """Converts a row of `replicas`."""
-    return ReplicaAddress(row.name, row.url, row.added_by, row.added_at)
+    return ReplicaAddress(name=row.name, url=row.url, added_by=row.added_by, added_at=row.added_at)
 
 
 def channel_of(row: Row[Any]) -> ChannelRecord:
     """Converts a row of `channels`."""
-    return ChannelRecord(row.adapter, row.channel, row.number, row.previous, row.version, row.changed_at)
+    return ChannelRecord(
+        adapter=row.adapter,
+        channel=row.channel,
+        number=row.number,
+        previous=row.previous,
+        version=row.version,
+        changed_at=row.changed_at,
+    )
 
 
 def move_of(row: Row[Any]) -> Move:
     """Converts a row of `moves`."""
-    return Move(row.id, row.adapter, row.channel, row.kind, row.before, row.after, row.actor, row.why, row.at)
+    return Move(
+        id=row.id,
+        adapter=row.adapter,
+        channel=row.channel,
+        kind=row.kind,
+        before=row.before,
+        after=row.after,
+        actor=row.actor,
+        why=row.why,
+        at=row.at,
+    )
 
 
 def rollout_of(row: Row[Any]) -> Rollout:
@@ -70,12 +89,14 @@ def rollout_of(row: Row[Any]) -> Rollout:
 
 def audit_of(row: Row[Any]) -> AuditEntry:
     """Converts a row of `audit`."""
-    return AuditEntry(row.id, row.at, row.actor, row.action, row.subject, row.details)
+    return AuditEntry(
+        id=row.id, at=row.at, actor=row.actor, action=row.action, subject=row.subject, details=row.details
+    )
 
 
 def base_of(row: Row[Any]) -> BaseModelRecord:
     """Converts a row of `bases`."""
-    return BaseModelRecord(row.fingerprint, row.name, row.source, row.layout)
+    return BaseModelRecord(fingerprint=row.fingerprint, name=row.name, source=row.source, layout=row.layout)
 
 
 def settings_of(row: Row[Any]) -> AdapterSettings:

@@ -28,13 +28,13 @@ def read_snapshot(connection: Connection, since: datetime, now: datetime) -> Sna
     unfinished = select(rollouts).where(rollouts.c.state.in_(UNFINISHED)).order_by(rollouts.c.id)
     recent = select(moves).where(moves.c.at >= since).order_by(moves.c.id)
     return Snapshot(
-        generation(connection),
-        views,
-        tuple(rollout_of(row) for row in connection.execute(unfinished)),
-        tuple(move_of(row) for row in connection.execute(recent)),
-        read_access(connection),
-        recent_canaries(connection, now),
-        installation(connection),
+        generation=generation(connection),
+        adapters=views,
+        rollouts=tuple(rollout_of(row) for row in connection.execute(unfinished)),
+        recent=tuple(move_of(row) for row in connection.execute(recent)),
+        access=read_access(connection),
+        canaries=recent_canaries(connection, now),
+        installation=installation(connection),
     )
 
 

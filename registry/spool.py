@@ -28,7 +28,7 @@ _STALE_PART_S: Final = 3600.0
 _UNCOUNTED_SUFFIX: Final = ".uncounted"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Spooled:
     """A batch in the spool. `kind`: the kind of its content, such as `usage`; `content`: JSON."""
 
@@ -148,4 +148,6 @@ def _put_aside(path: Path, error: Exception) -> None:
 
 
 def _spooled(fields: Mapping[str, Any]) -> Spooled:
-    return Spooled(str(fields["kind"]), str(fields["source"]), int(fields["number"]), fields["content"])
+    return Spooled(
+        kind=str(fields["kind"]), source=str(fields["source"]), number=int(fields["number"]), content=fields["content"]
+    )

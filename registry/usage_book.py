@@ -33,7 +33,7 @@ class UsageBook:
     def keep(self, batch: UsageBatch) -> Path:
         """Leaves a batch in the spool for the next router, and returns its file. Raises ArtifactError."""
         content = _ROWS.dump_python(batch.rows, mode="json")
-        return self._spool.keep(Spooled(_KIND, batch.source, batch.number, content))
+        return self._spool.keep(Spooled(kind=_KIND, source=batch.source, number=batch.number, content=content))
 
     def take_in(self) -> int:
         """Adds the batches that earlier routers left in the spool. Returns their number. Raises RegistryError."""

@@ -52,8 +52,16 @@ class AdapterRequest(BaseModel):
 
     def spec(self, adapter: str) -> RevisionSpec:
         """Converts the request into the specification that the replica takes, for the adapter of that name."""
-        files = tuple(FileRecord(file.name, file.sha256, file.size) for file in self.files)
-        return RevisionSpec(adapter, self.revision, self.digest, files, self.base, self.load, self.pin)
+        files = tuple(FileRecord(name=file.name, sha256=file.sha256, size=file.size) for file in self.files)
+        return RevisionSpec(
+            adapter=adapter,
+            number=self.revision,
+            digest=self.digest,
+            files=files,
+            base=self.base,
+            load=self.load,
+            pin=self.pin,
+        )
 
 
 class ServerApp:

@@ -21,7 +21,7 @@ class EngineLora:
     folder: Path
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LoraTiers:
     """The ids of the revisions that the engine reports: in host memory (`cpu`), and of those, in slots of the batch."""
 
@@ -29,7 +29,7 @@ class LoraTiers:
     slots: frozenset[int]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LoraCapacity:
     """The numbers of revisions that fit into a batch (`slots`) and into host memory (`cpu`)."""
 

@@ -27,7 +27,7 @@ class LateErrors:
         self._explain = explain
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        events = _HeldEvents(send, _BEFORE_WORK.get(scope["path"], 0))
+        events = _HeldEvents(send=send, events=_BEFORE_WORK.get(scope["path"], 0))
         try:
             await self._app(scope, receive, events)
         except RuntimeError as error:
@@ -38,7 +38,7 @@ class LateErrors:
             await (_refuse(send, status, message) if events.holding else _end_stream(send, status, message))
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class _HeldEvents:
     """A `send` that holds back the head of an event stream and its first events.
 

@@ -27,7 +27,7 @@ class _Group:
     rows: slice | Tensor
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Padded:
     """Small groups padded to the same length, so that one batched product serves them all.
 
@@ -156,5 +156,9 @@ def _pad(groups: dict[int, list[int]]) -> _Padded:
     )
     rows, own_places = torch.tensor(members).unbind(1)
     return _Padded(
-        torch.tensor(list(groups)), most, torch.tensor(source_rows), own_places.contiguous(), rows.contiguous()
+        slots=torch.tensor(list(groups)),
+        most=most,
+        source_rows=torch.tensor(source_rows),
+        own_places=own_places.contiguous(),
+        rows=rows.contiguous(),
     )

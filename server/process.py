@@ -123,7 +123,7 @@ class _Process:
         """
         while not self._replica.loaded:  # noqa: ASYNC110 - it is a state, and no event
             await asyncio.sleep(POLL_S)
-        await LoopWatch(self._replica.metrics.loop, busy=lambda: self._replica.in_flight > 0).run()
+        await LoopWatch(meter=self._replica.metrics.loop, busy=lambda: self._replica.in_flight > 0).run()
 
     async def _end(self, life: asyncio.Task[None]) -> None:
         """Drains the replica, and ends the task `life`.

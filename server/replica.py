@@ -16,7 +16,7 @@ from patchbay.server.preflight import base_layout
 from patchbay.server.slots import SlotEntry, Slots
 from patchbay.server.staging import PendingRevision, RevisionSpec, Staging, StagingRules
 
-_NO_TIERS = LoraTiers(frozenset(), frozenset())
+_NO_TIERS = LoraTiers(cpu=frozenset(), slots=frozenset())
 
 
 class ServingReplica:

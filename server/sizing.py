@@ -7,7 +7,7 @@ _LORA_BYTES = 2
 _MIN_SLOTS = 4
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BaseShape:
     """The dimensions of a decoder-only base model; `kv_width`: key-value heads times their size."""
 

@@ -27,7 +27,7 @@ FAILURE_MEMORY_S = 10.0
 _THRASH_S = 60.0
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False, slots=True, kw_only=True)
 class SlotEntry:
     """A declared revision and its state in the engine.
 
@@ -160,7 +160,7 @@ class Slots:
         """
         known = self._entries.get((adapter, number))
         if known is None:
-            return self._entries.setdefault((adapter, number), SlotEntry(adapter, number, staged))
+            return self._entries.setdefault((adapter, number), SlotEntry(adapter=adapter, number=number, staged=staged))
         if known.staged.digest != staged.digest:
             raise Conflict(
                 f"{known.name} is {known.staged.digest[:12]} and cannot become {staged.digest[:12]}: a revision never "

@@ -21,7 +21,7 @@ from patchbay.registry.records import FileRecord
 from patchbay.server.metrics import ServerMetrics
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RevisionSpec:
     """The router's specification of a revision for a replica.
 

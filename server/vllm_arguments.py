@@ -32,7 +32,7 @@ def lora_capacity(config: ServerConfig) -> LoraCapacity:
     """Computes the slots and the places in host memory, from the free memory where the configuration says `auto`."""
     lora = config.lora
     slots = lora.max_loras if isinstance(lora.max_loras, int) else _slots_by_memory(config)
-    return LoraCapacity(slots, max(slots, lora.max_cpu_loras or 2 * max(slots, config.expected_adapters)))
+    return LoraCapacity(slots=slots, cpu=max(slots, lora.max_cpu_loras or 2 * max(slots, config.expected_adapters)))
 
 
 def vllm_arguments(config: ServerConfig, capacity: LoraCapacity) -> Namespace:

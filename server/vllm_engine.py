@@ -75,7 +75,7 @@ class VllmEngine:
     """The implementation of `patchbay.server.engine.Engine` over vLLM. Make one with `start`."""
 
     def __init__(
-        self, llm: ContainedLLM, app: FastAPI, stats: LatestStats, base: BaseModelStatus, tasks: tuple[str, ...]
+        self, *, llm: ContainedLLM, app: FastAPI, stats: LatestStats, base: BaseModelStatus, tasks: tuple[str, ...]
     ) -> None:
         self._llm = llm
         self._app = app
@@ -113,7 +113,7 @@ class VllmEngine:
         tasks = tuple(await llm.get_supported_tasks())
         quantization = await _applied_quantization(llm, config)
         app = await build_vllm_app(llm, arguments, tasks)
-        return cls(llm, app, stats, _describe(llm, config, quantization), tasks)
+        return cls(llm=llm, app=app, stats=stats, base=_describe(llm, config, quantization), tasks=tasks)
 
     def spare(self, others: Collection[Process]) -> None:
         """Excludes `others` from what `close` kills: whoever started the engine may have processes of its own."""
@@ -186,7 +186,7 @@ class VllmEngine:
     async def _ask_tiers(self) -> LoraTiers:
         workers = await self._while_alive(self._llm.collective_rpc("patchbay_lora_tiers"))
         cpu, slots = workers[0]
-        return LoraTiers(frozenset(cpu), frozenset(slots))
+        return LoraTiers(cpu=frozenset(cpu), slots=frozenset(slots))
 
     async def _load(self, lora: EngineLora, request: LoRARequest) -> None:
         try:

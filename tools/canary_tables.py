@@ -38,7 +38,9 @@ class Cell:
     def outcome(self) -> Outcome:
         """Simulates its canaries, and returns the shares of their outcomes."""
         rates = {"errors": (self.rate, self.rate * self.times)}
-        world = SimulatedWorld(rates, _PER_S, _LOOK_EVERY_S, self.callers, requests=_MAX_REQUESTS[self.plan])
+        world = SimulatedWorld(
+            bad=rates, per_s=_PER_S, tick_s=_LOOK_EVERY_S, callers=self.callers, requests=_MAX_REQUESTS[self.plan]
+        )
         return simulate(ready_plans()[self.plan], world, runs=self.runs, seed=1)
 
 

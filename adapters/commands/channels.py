@@ -52,7 +52,9 @@ def promote_and_wait(
     from patchbay.registry.records import ChannelChange
 
     chosen, revision = _channel(channel), session.registry.resolve(reference)
-    change = ChannelChange(revision.adapter, revision.number, chosen, session.actor, why)
+    change = ChannelChange(
+        adapter=revision.adapter, number=revision.number, channel=chosen, actor=session.actor, why=why
+    )
     _tell_canary(session, change, as_json=as_json)
     moved = session.lifecycle.promote(reference, chosen, actor=session.actor, why=why, now=now)
     _finish(session, moved, as_json=as_json)
@@ -74,7 +76,11 @@ def rollback(
 
     with opened(config) as session:
         chosen = _channel(channel)
-        _tell_canary(session, ChannelChange(name, None, chosen, session.actor, why, "rollback"), as_json=as_json)
+        _tell_canary(
+            session,
+            ChannelChange(adapter=name, number=None, channel=chosen, actor=session.actor, why=why, kind="rollback"),
+            as_json=as_json,
+        )
         moved = session.lifecycle.rollback(name, chosen, actor=session.actor, why=why, now=now)
         _finish(session, moved, as_json=as_json)
 
@@ -94,7 +100,11 @@ def clear(
 
     with opened(config) as session:
         chosen = _channel(channel)
-        _tell_canary(session, ChannelChange(name, None, chosen, session.actor, why, "clear"), as_json=as_json)
+        _tell_canary(
+            session,
+            ChannelChange(adapter=name, number=None, channel=chosen, actor=session.actor, why=why, kind="clear"),
+            as_json=as_json,
+        )
         _finish(session, session.lifecycle.clear(name, chosen, actor=session.actor, why=why), as_json=as_json)
 
 
@@ -133,7 +143,9 @@ def keep(
     with opened(config) as session:
         session.registry.revisions(name)
         known = session.registry.snapshot().adapters[name].settings
-        chosen = AdapterSettings(known.preload if preload is None else preload, known.pin if pin is None else pin)
+        chosen = AdapterSettings(
+            preload=known.preload if preload is None else preload, pin=known.pin if pin is None else pin
+        )
         session.registry.set_settings(name, chosen, actor=session.actor)
         if as_json:
             print_json(chosen)

@@ -61,7 +61,7 @@ def create(  # noqa: PLR0913, PLR0917 - Typer makes an option of each parameter
     from patchbay.registry.records import Scope
 
     with opened(config) as session:
-        scope = Scope(tuple(route) if route else None, tuple(adapter) if adapter else None)
+        scope = Scope(routes=tuple(route) if route else None, adapters=tuple(adapter) if adapter else None)
         ttl = _duration(expires) if expires else None
         if not anyway:
             _check_names(session, scope)

@@ -67,12 +67,12 @@ _DRAFT_HINTS: Final[Mapping[str, str]] = {
 class SchemaError(PatchbayError):
     """Raised for a schema that cannot be used. `place`: a JSON pointer to the fault; `what`: the fault."""
 
-    def __init__(self, place: str, what: str) -> None:
+    def __init__(self, *, place: str, what: str) -> None:
         super().__init__(f"{_shown_place(place)}: {what}")
         self.place = place
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Schema:
     """A compiled schema.
 
@@ -89,7 +89,7 @@ class Schema:
 
         `budget`: pays for the steps. Raises BudgetSpent.
         """
-        return faults_of(self.root, value, SchemaEvaluation(budget, self.tracks, most))
+        return faults_of(self.root, value, SchemaEvaluation(budget=budget, tracks=self.tracks, most=most))
 
 
 def compile_schema(schema: Any) -> Schema:
@@ -108,7 +108,7 @@ def _check_size(schema: Any) -> None:
             left -= 1
             # The children found so far will have to be counted, too: without this one level could take all memory.
             if left < len(children):
-                raise SchemaError("", f"it has more than {_MOST_VALUES} values in it: make it smaller")
+                raise SchemaError(place="", what=f"it has more than {_MOST_VALUES} values in it: make it smaller")
             if isinstance(value, dict):
                 children += [(item, f"{place}/{_escaped(str(name))}") for name, item in value.items()]
             elif isinstance(value, list | tuple):
@@ -116,7 +116,7 @@ def _check_size(schema: Any) -> None:
         if not children:
             return
         level = children
-    raise SchemaError(level[0][1], f"it is nested more than {_DEEPEST} deep: use '$ref' for what repeats")
+    raise SchemaError(place=level[0][1], what=f"it is nested more than {_DEEPEST} deep: use '$ref' for what repeats")
 
 
 def _escaped(name: str) -> str:
@@ -128,7 +128,7 @@ def _shown_place(place: str) -> str:
     return f"at {place if len(place) <= 120 else '…' + place[-119:]}" if place else "at the top"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Place:
     """A subschema as it is written. `value`: its JSON; `pointer`: a JSON pointer to it; `base`: the URI that its
     references are relative to."""
@@ -142,7 +142,7 @@ class _Compiler:
     """Compiles one schema: all subschemas first, then the references, which may lead to any of them."""
 
     def __init__(self, schema: Any) -> None:
-        self._root = _Place(schema, "", "")
+        self._root = _Place(value=schema, pointer="", base="")
         self._nodes: dict[tuple[int, str], Node] = {}
         self._resources: dict[str, _Place] = {"": self._root}
         self._anchors: dict[tuple[str, str], _Place] = {}
@@ -158,14 +158,14 @@ class _Compiler:
         root = self._node(self._root)
         while self._references:
             self._resolve(*self._references.pop())
-        return Schema(root, self._tracks, self._heavy_parts > 0)
+        return Schema(root=root, tracks=self._tracks, heavy=self._heavy_parts > 0)
 
     def _node(self, place: _Place) -> Node:
         value = place.value
         if isinstance(value, bool):
             return Node(place.base, value)
         if not isinstance(value, dict):
-            raise SchemaError(place.pointer, "it must be a schema: an object, true or false")
+            raise SchemaError(place=place.pointer, what="it must be a schema: an object, true or false")
         # By identity: a schema may refer to itself, and each subschema is compiled once for each base.
         known = self._nodes.get((id(value), place.base))
         if known is not None:
@@ -173,7 +173,7 @@ class _Compiler:
         base = self._base(place)
         node = Node(base, None)
         self._nodes[id(value), place.base] = node
-        rebased = _Place(value, place.pointer, base)
+        rebased = _Place(value=value, pointer=place.pointer, base=base)
         self._register_anchors(rebased, node)
         node.checks = [check for name in sorted(value, key=comes_last) for check in self._keyword(name, rebased)]
         return node
@@ -185,7 +185,7 @@ class _Compiler:
             return place.base
         self._require(isinstance(identifier, str) and "#" not in identifier.removesuffix("#"), place, "$id", "a URI")
         base: str = urljoin(place.base, identifier.removesuffix("#"))
-        self._resources[base] = _Place(place.value, place.pointer, base)
+        self._resources[base] = _Place(value=place.value, pointer=place.pointer, base=base)
         return base
 
     def _register_anchors(self, place: _Place, node: Node) -> None:
@@ -203,18 +203,18 @@ class _Compiler:
         """Raises SchemaError at a keyword whose value is not `valid`, with `what` it must be."""
         if not valid:
             hint = f" ({_DRAFT_HINTS[keyword]})" if keyword in _DRAFT_HINTS else ""
-            raise SchemaError(f"{place.pointer}/{_escaped(keyword)}", f"it must be {what}{hint}")
+            raise SchemaError(place=f"{place.pointer}/{_escaped(keyword)}", what=f"it must be {what}{hint}")
 
     def _child(self, place: _Place, *names: str | int) -> _Place:
         value, pointer = place.value, place.pointer
         for name in names:
             value, pointer = value[name], f"{pointer}/{_escaped(str(name))}"
-        return _Place(value, pointer, place.base)
+        return _Place(value=value, pointer=pointer, base=place.base)
 
     def _keyword(self, name: str, place: _Place) -> list[tuple[Keyword, Any]]:
         """Returns a keyword's check with its compiled value; nothing for an annotation."""
         if not isinstance(name, str):
-            raise SchemaError(place.pointer, "its keywords must be strings")
+            raise SchemaError(place=place.pointer, what="its keywords must be strings")
         argument = self._argument(name, place)
         keyword = KEYWORDS.get(name)
         return [] if keyword is None else [(keyword, argument)]
@@ -297,10 +297,12 @@ class _Compiler:
         try:
             compiled = self._patterns[pattern] = Pattern(pattern)
         except PatternError as error:
-            raise SchemaError(pointer, f"the pattern {error.message}") from error
+            raise SchemaError(place=pointer, what=f"the pattern {error.message}") from error
         self._instructions += compiled.size
         if self._instructions > _MOST_INSTRUCTIONS:
-            raise SchemaError(pointer, "its patterns are too large together: use minLength and maxLength for lengths")
+            raise SchemaError(
+                place=pointer, what="its patterns are too large together: use minLength and maxLength for lengths"
+            )
         self._heavy_parts += compiled.size > _LARGE
         return compiled
 
@@ -308,10 +310,10 @@ class _Compiler:
         uri, _, fragment = urljoin(place.base, target).partition("#")
         resource = self._resources.get(uri)
         if resource is None:
-            raise SchemaError(place.pointer, f"'{target[:80]}' leads out of the schema: nothing is fetched")
+            raise SchemaError(place=place.pointer, what=f"'{target[:80]}' leads out of the schema: nothing is fetched")
         anchored = self._anchors.get((uri, unquote(fragment)))
         if fragment and not fragment.startswith("/") and anchored is None:
-            raise SchemaError(place.pointer, f"'{target[:80]}' leads nowhere")
+            raise SchemaError(place=place.pointer, what=f"'{target[:80]}' leads nowhere")
         found = anchored if anchored is not None else self._follow_pointer(resource, unquote(fragment), place)
         reference.node = self._node(found)
         if dynamic and (uri, fragment) in self._dynamic_anchors:
@@ -325,10 +327,14 @@ class _Compiler:
             if isinstance(value, list) and part.isdigit() and len(part) < 6:
                 name = int(part)
             if not ((isinstance(value, dict) and name in value) or (isinstance(name, int) and name < len(value))):
-                raise SchemaError(place.pointer, f"'#{pointer[:80]}' leads nowhere")
+                raise SchemaError(place=place.pointer, what=f"'#{pointer[:80]}' leads nowhere")
             found = self._child(found, name)
             if isinstance(found.value, dict) and isinstance(found.value.get("$id"), str):
-                found = _Place(found.value, found.pointer, self._base(found)) if found is not resource else found
+                found = (
+                    _Place(value=found.value, pointer=found.pointer, base=self._base(found))
+                    if found is not resource
+                    else found
+                )
         return found
 
 

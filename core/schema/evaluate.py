@@ -52,7 +52,7 @@ class EvaluatedParts:
     upto: int = 0
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class SchemaEvaluation:
     """The state of evaluating one value by one schema.
 
@@ -90,7 +90,7 @@ class Instance:
     value: Any
     place: Place
     reports: bool
-    evaluated: EvaluatedParts | None
+    evaluated: EvaluatedParts | None = field(default=None, kw_only=True)
 
     def fail(self, what: str) -> bool:
         """Reports a fault, with the value before `what`. Returns False."""
@@ -111,7 +111,7 @@ class Instance:
 
         `counts`: whether the parts that `node` evaluates count as evaluated.
         """
-        quiet = Instance(self.run, self.value, self.place, False, None)
+        quiet = Instance(self.run, self.value, self.place, False)
         return evaluate(self.run, node, quiet, self.evaluated if counts else None)
 
 
@@ -122,7 +122,7 @@ Keyword = Callable[[Instance, Any], bool]
 def faults_of(node: Node, value: Any, run: SchemaEvaluation) -> list[tuple[str, str]]:
     """Evaluates `value` by `node`, and returns its faults, as place and message. Raises BudgetSpent."""
     try:
-        evaluate(run, node, Instance(run, value, None, True, None), None)
+        evaluate(run, node, Instance(run, value, None, True), None)
     except RecursionError as error:
         raise BudgetSpent("nested too deeply") from error
     return run.faults
@@ -137,7 +137,8 @@ def evaluate(run: SchemaEvaluation, node: Node, given: Instance, evaluated: Eval
     if node.always is not None:
         return node.always or given.report(f"False schema does not allow {shown(given.value) if given.reports else ''}")
     run.enter(node)
-    instance = Instance(run, given.value, given.place, given.reports, EvaluatedParts() if run.tracks else None)
+    instance = Instance(run, given.value, given.place, given.reports)
+    instance.evaluated = EvaluatedParts() if run.tracks else None
     valid = True
     for keyword, argument in node.checks:
         if not keyword(instance, argument):

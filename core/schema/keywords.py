@@ -79,7 +79,7 @@ def _contains(instance: Instance, given: tuple[Node, float, float | None]) -> bo
     found = [
         number
         for number, item in enumerate(instance.value)
-        if evaluate(instance.run, node, Instance(instance.run, item, (instance.place, number), False, None), None)
+        if evaluate(instance.run, node, Instance(instance.run, item, (instance.place, number), False), None)
     ]
     if instance.evaluated is not None:
         instance.evaluated.items.update(found)
@@ -102,7 +102,7 @@ def _every(instance: Instance, parts: Iterable[tuple[Node, Any, str | int]]) -> 
     otherwise."""
     valid = True
     for node, value, key in parts:
-        part = Instance(instance.run, value, (instance.place, key), instance.reports, None)
+        part = Instance(instance.run, value, (instance.place, key), instance.reports)
         if not evaluate(instance.run, node, part, None):
             valid = False
             if not instance.reports or instance.run.full:

@@ -43,7 +43,7 @@ class _Choice:
     over: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RequestedAnswer:
     """The parts of an answer that the request asks for.
 

@@ -58,7 +58,7 @@ class FinalCheck(Protocol):
         before."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class _Text:
     """The state of one text.
 
@@ -73,7 +73,7 @@ class _Text:
     stopped: bool = False
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class AnswerTexts:
     """Filters all texts of one answer, each by its key.
 
@@ -102,7 +102,9 @@ class AnswerTexts:
             if len(self.open) >= self.most:
                 raise AnswerUnreadable("The answer has too many parts, so it was not let through.")
             main = main and self.final is not None
-            state = self.open[key] = _Text(self.make(escaped), Unmask(self.masks, escaped=escaped), main)
+            state = self.open[key] = _Text(
+                channel=self.make(escaped), unmask=Unmask(self.masks, escaped=escaped), main=main
+            )
         return self._gather(state, self._unmask(state, state.channel.feed(text)))
 
     def finish(self, key: Hashable) -> str:
@@ -190,7 +192,7 @@ class _BlockingWatch:
 
     def feed(self, text: str) -> WatchState:
         """Reports a block at the first character."""
-        return WatchState([FoundSpan(0, OPEN, "", "barred", "BARRED", "block")], 1)
+        return WatchState([FoundSpan(start=0, end=OPEN, guard="", rule="barred", kind="BARRED", action="block")], 1)
 
     def finish(self) -> WatchState:
         """Reports nothing more."""
@@ -199,4 +201,6 @@ class _BlockingWatch:
 
 def blocked_texts() -> AnswerTexts:
     """Returns the texts of an answer that may not go out: each is blocked at its first character."""
-    return AnswerTexts(lambda escaped: Channel([_BlockingWatch()], lambda span: ""), lambda released: None, Masks())
+    return AnswerTexts(
+        make=lambda escaped: Channel([_BlockingWatch()], lambda span: ""), note=lambda released: None, masks=Masks()
+    )

@@ -8,7 +8,7 @@ from patchbay.guards.injection.classifier import InjectionClassifier
 from patchbay.guards.injection.data.samples import Sample, held_out
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Share:
     """The number of a family's texts that were taken for attacks, out of their total."""
 
@@ -21,7 +21,7 @@ class Share:
         return self.taken / max(1, self.total)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class InjectionEvaluation:
     """The result of one evaluation.
 
@@ -47,7 +47,7 @@ class InjectionEvaluation:
     def precision(self) -> float:
         """The share of attacks among what was taken for attacks, 0 to 1; it depends on how many of each there are."""
         right, wrong = _sum(self.attacks.values()).taken, _sum(self.benign.values()).taken
-        return Share(right, right + wrong).share
+        return Share(taken=right, total=right + wrong).share
 
 
 def evaluate(
@@ -61,14 +61,14 @@ def evaluate(
     judge = (classifier or InjectionClassifier.trained()).judge
     counts: dict[tuple[bool, str], Share] = {}
     for sample in held_out() if samples is None else samples:
-        before = counts.get((sample.attack, sample.family), Share(0, 0))
+        before = counts.get((sample.attack, sample.family), Share(taken=0, total=0))
         taken = before.taken + (judge(sample.text).score >= threshold)
-        counts[sample.attack, sample.family] = Share(taken, before.total + 1)
+        counts[sample.attack, sample.family] = Share(taken=taken, total=before.total + 1)
     attacks = {family: share for (attack, family), share in counts.items() if attack}
     benign = {family: share for (attack, family), share in counts.items() if not attack}
-    return InjectionEvaluation(threshold, attacks, benign)
+    return InjectionEvaluation(threshold=threshold, attacks=attacks, benign=benign)
 
 
 def _sum(shares: Iterable[Share]) -> Share:
     listed = list(shares)
-    return Share(sum(share.taken for share in listed), sum(share.total for share in listed))
+    return Share(taken=sum(share.taken for share in listed), total=sum(share.total for share in listed))

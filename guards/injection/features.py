@@ -33,7 +33,7 @@ NAMES: Final = (*(signal.name for signal in SIGNALS), *MARKS)
 HIDDEN: Final = "hidden_text"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Hit:
     """A signal found in a text. `signal`: its number in `NAMES`; `start`, `end`: in characters of the folded text."""
 
@@ -86,7 +86,7 @@ class Finder:
         for index, signal in enumerate(SIGNALS):
             for start, stop in _around([_places(group, hinted) for group in signal.hints], signal.reach):
                 for match in signal.pattern.finditer(folded, start, stop):
-                    yield Hit(index, match.start(), match.end())
+                    yield Hit(signal=index, start=match.start(), end=match.end())
 
 
 def _places(group: Sequence[str], hinted: Mapping[str, Sequence[int]]) -> list[int]:

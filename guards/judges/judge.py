@@ -23,7 +23,7 @@ class JudgeVerdict:
     score: float = 1.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TextOrigin:
     """The origin of a text: the request's id, its route, and its tenant ("" without keys)."""
 

@@ -30,7 +30,7 @@ class Judges:
     of the current configuration.
     """
 
-    def __init__(self, ask: AskModel, again: AskModel, wanted: Callable[[], Collection[JudgeGuard]]) -> None:
+    def __init__(self, *, ask: AskModel, again: AskModel, wanted: Callable[[], Collection[JudgeGuard]]) -> None:
         self._ask = ask
         self.again = again
         self._wanted = wanted

@@ -108,8 +108,14 @@ class JudgePanel:
                 verdict: JudgeVerdict = await (judge.prompt if side == "input" else judge.answer)(text, self._facts)
         except (JudgeFailed, TimeoutError):
             closed = asked.config.on_error == "fail_closed" and not asked.dry_run
-            return FoundSpan(start, end, asked.name, "judge", _FAILED, "block" if closed else "flag")
-        return FoundSpan(start, end, asked.name, "judge", verdict.kind, asked.action) if verdict.flagged else None
+            return FoundSpan(
+                start=start, end=end, guard=asked.name, rule="judge", kind=_FAILED, action="block" if closed else "flag"
+            )
+        return (
+            FoundSpan(start=start, end=end, guard=asked.name, rule="judge", kind=verdict.kind, action=asked.action)
+            if verdict.flagged
+            else None
+        )
 
 
 def check_judged(span: FoundSpan, what: str) -> None:

@@ -12,7 +12,13 @@ _DATE: Final = rf"\d{{2}}{_MONTH}{_DAY}"
 
 def _id(name: str, pattern: str, valid: Validator | None, examples: tuple[str, ...], others: tuple[str, ...]) -> Rule:
     return Rule(
-        f"id-{name}", "NATIONAL_ID", rf"\b(?:{pattern})\b", caseless=True, valid=valid, examples=examples, others=others
+        name=f"id-{name}",
+        kind="NATIONAL_ID",
+        pattern=rf"\b(?:{pattern})\b",
+        caseless=True,
+        valid=valid,
+        examples=examples,
+        others=others,
     )
 
 
@@ -23,17 +29,17 @@ def _after(words: str, value: str) -> str:
 
 _AMERICAS: Final = (
     Rule(
-        "us-ssn",
-        "SSN",
-        r"\b\d{3}(?:-\d{2}-| \d{2} )\d{4}\b",
+        name="us-ssn",
+        kind="SSN",
+        pattern=r"\b\d{3}(?:-\d{2}-| \d{2} )\d{4}\b",
         valid=v.us_ssn,
         examples=("536-22-8714", "536 22 8714"),
         others=("666-22-8714", "900-22-8714", "536-00-8714", "536-22-0000", "536-22 8714"),
     ),
     Rule(
-        "us-ssn-named",
-        "SSN",
-        rf"\b{_after('ssn|social security', '[0-9]{9}')}\b",
+        name="us-ssn-named",
+        kind="SSN",
+        pattern=rf"\b{_after('ssn|social security', '[0-9]{9}')}\b",
         caseless=True,
         valid=v.us_ssn,
         examples=("SSN: 536228714", "social security number is 536228714"),
@@ -225,9 +231,9 @@ _ASIA_PACIFIC_AFRICA: Final = (
     _id("tw-identity", r"[A-Z][1289]\d{8}", v.tw_identity, ("A123456789",), ("A123456788", "A323456789")),
     _id("sg-nric", r"[STFG]\d{7}[A-Z]", v.sg_nric, ("S1234567D",), ("S1234567E",)),
     Rule(
-        "id-hk-identity",
-        "NATIONAL_ID",
-        r"\b[A-Z]{1,2}\d{6}\([\dA]\)",
+        name="id-hk-identity",
+        kind="NATIONAL_ID",
+        pattern=r"\b[A-Z]{1,2}\d{6}\([\dA]\)",
         examples=("G123456(A)",),
         others=("G123456(B)", "g123456"),
     ),
@@ -248,9 +254,9 @@ _ASIA_PACIFIC_AFRICA: Final = (
 )
 _PASSPORTS: Final = (
     Rule(
-        "passport",
-        "PASSPORT",
-        rf"\b{_after('passport|reisepass|passeport|pasaporte|passaporto', '[A-Z0-9]{6,9}')}\b"
+        name="passport",
+        kind="PASSPORT",
+        pattern=rf"\b{_after('passport|reisepass|passeport|pasaporte|passaporto', '[A-Z0-9]{6,9}')}\b"
         r"|\b(?:passport|reisepass)-?(?:nr|nummer|number)[.:#= ]{1,3}[A-Z0-9]{6,9}\b",
         caseless=True,
         valid=v.numbered,
@@ -258,9 +264,9 @@ _PASSPORTS: Final = (
         others=("passport number holders", "passport: 1234", "533380006"),
     ),
     Rule(
-        "passport-lines",
-        "PASSPORT",
-        r"\b[A-Z0-9][A-Z0-9<]{8}\d[A-Z<]{3}\d{7}[MFX<]\d{7}[A-Z0-9<]{14}[0-9<]\d\b",
+        name="passport-lines",
+        kind="PASSPORT",
+        pattern=r"\b[A-Z0-9][A-Z0-9<]{8}\d[A-Z<]{3}\d{7}[MFX<]\d{7}[A-Z0-9<]{14}[0-9<]\d\b",
         valid=v.passport_lines,
         examples=("L898902C36UTO7408122F1204159ZE184226B<<<<<10",),
         others=("L898902C36UTO7408122F1204159ZE184226B<<<<<11",),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 Validator = Callable[[str], bool]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
     """Describes one kind of thing to find.
 

@@ -16,9 +16,9 @@ _NAMES: Final = (
 )
 _FORMS: Final = (
     Rule(
-        "private-key",
-        "PRIVATE_KEY",
-        _KEY.replace("(?:BEGIN|END)", "BEGIN"),
+        name="private-key",
+        kind="PRIVATE_KEY",
+        pattern=_KEY.replace("(?:BEGIN|END)", "BEGIN"),
         until=_KEY.replace("(?:BEGIN|END)", "END"),
         examples=(
             "-----BEGIN " + "RSA PRIVATE KEY-----\n" + ANY + "\n-----END " + "RSA PRIVATE KEY-----",
@@ -28,9 +28,9 @@ _FORMS: Final = (
         others=("-----BEGIN PUBLIC KEY-----", "-----BEGIN CERTIFICATE-----"),
     ),
     Rule(
-        "private-key-putty",
-        "PRIVATE_KEY",
-        r"\bPuTTY-User-Key-File-[123]:",
+        name="private-key-putty",
+        kind="PRIVATE_KEY",
+        pattern=r"\bPuTTY-User-Key-File-[123]:",
         until=r"\bPrivate-MAC: [0-9a-f]{40,64}\b",
         examples=("PuTTY-User-Key-" + "File-3: ssh-ed25519",),
         others=("PuTTY-User-Key-File",),
@@ -38,9 +38,9 @@ _FORMS: Final = (
     # As long as rules may be. Of a longer payload only the beginning is found, and the rest is worth nothing without
     # it.
     Rule(
-        "jwt",
-        "JWT",
-        r"\beyJ[\w-]{8,160}\.eyJ[\w-]{8,460}(?:\.[\w-]{0,345})?",
+        name="jwt",
+        kind="JWT",
+        pattern=r"\beyJ[\w-]{8,160}\.eyJ[\w-]{8,460}(?:\.[\w-]{0,345})?",
         valid=jwt,
         examples=(
             "eyJhbGciOiJIUzI1NiJ9" + "." + "eyJzdWIiOiIxMjM0NTY3ODkwIn0" + "." + ANY * 2,
@@ -49,9 +49,9 @@ _FORMS: Final = (
         others=("eyJhbGciOiJIUzI1NiJ9", "eyJaaaaaaaaaaaaaaaaa.eyJzdWIiOiIxMjM0NTY3ODkwIn0.abc"),
     ),
     Rule(
-        "url-credentials",
-        "URL_CREDENTIALS",
-        r"\b[a-z][a-z0-9+.-]{1,19}://[\w.~%!$&*+,;=-]{0,64}:[\w.~%!$&()*+,;=^-]{1,80}@",
+        name="url-credentials",
+        kind="URL_CREDENTIALS",
+        pattern=r"\b[a-z][a-z0-9+.-]{1,19}://[\w.~%!$&*+,;=-]{0,64}:[\w.~%!$&()*+,;=^-]{1,80}@",
         caseless=True,
         examples=(
             "postgres://" + "app:s3cr3t-w0rd" + "@db.example.com/app",
@@ -62,9 +62,9 @@ _FORMS: Final = (
 )
 _ASSIGNED: Final = (
     Rule(
-        "secret-quoted",
-        "SECRET",
-        _NAMES + r"[\"']?\s{0,3}(?::=|=>|[:=])\s{0,3}[\"'][!#-&(-_a-~]{12,64}[\"']",
+        name="secret-quoted",
+        kind="SECRET",
+        pattern=_NAMES + r"[\"']?\s{0,3}(?::=|=>|[:=])\s{0,3}[\"'][!#-&(-_a-~]{12,64}[\"']",
         caseless=True,
         valid=quoted_secret,
         examples=(
@@ -75,18 +75,18 @@ _ASSIGNED: Final = (
         others=('password = "aaaaaaaaaaaaaaa1"', 'token: "next-token-please"', 'secret = "short1"'),
     ),
     Rule(
-        "secret-bare",
-        "SECRET",
-        _NAMES + r"\s?[:=]\s?[\w/+.~-]{16,128}={0,2}",
+        name="secret-bare",
+        kind="SECRET",
+        pattern=_NAMES + r"\s?[:=]\s?[\w/+.~-]{16,128}={0,2}",
         caseless=True,
         valid=bare_secret,
         examples=("API_KEY=" + ANY, "password: " + "c0rrect-Horse/9battery" + "77"),
         others=("token = parser.next_token_of_line", "password: correct-horse-battery", "secret=aaaaaaaaaaaaaaaaaa111"),
     ),
     Rule(
-        "connection-string",
-        "SECRET",
-        r";\s?(?:password|pwd)\s?=\s?[!-:<-~]{4,64};",
+        name="connection-string",
+        kind="SECRET",
+        pattern=r";\s?(?:password|pwd)\s?=\s?[!-:<-~]{4,64};",
         caseless=True,
         examples=("Server=db;User Id=app;" + "Password=s3cr3t;" + "Database=app",),
         others=("Server=db;User Id=app;Database=app", "; password = ;"),

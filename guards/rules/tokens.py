@@ -19,7 +19,9 @@ def token(name: str, pattern: str, example: str, other: str, valid: Validator | 
     `name`: the rule's; `pattern`: the token's; `example`: a text with such a token; `other`: one without; `valid`: the
     rule's validator.
     """
-    return Rule(name, "SECRET", rf"\b(?:{pattern})", valid=valid, examples=(example,), others=(other,))
+    return Rule(
+        name=name, kind="SECRET", pattern=rf"\b(?:{pattern})", valid=valid, examples=(example,), others=(other,)
+    )
 
 
 def named(name: str, words: str, value: str, example: str, other: str) -> Rule:
@@ -29,4 +31,4 @@ def named(name: str, words: str, value: str, example: str, other: str) -> Rule:
     assignment; `other`: one without.
     """
     pattern = rf"(?:{words})[\w.-]{{0,24}}[\"']?\s{{0,2}}(?:=>|:=|[:=])\s{{0,2}}[\"']?{value}\b"
-    return Rule(name, "SECRET", pattern, caseless=True, examples=(example,), others=(other,))
+    return Rule(name=name, kind="SECRET", pattern=pattern, caseless=True, examples=(example,), others=(other,))

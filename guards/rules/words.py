@@ -6,7 +6,9 @@ from patchbay.guards.rules.rule import Rule
 
 
 def _words(name: str, pattern: str, examples: tuple[str, ...], others: tuple[str, ...]) -> Rule:
-    return Rule(name, "PROFANITY", rf"\b(?:{pattern})\b", caseless=True, examples=examples, others=others)
+    return Rule(
+        name=name, kind="PROFANITY", pattern=rf"\b(?:{pattern})\b", caseless=True, examples=examples, others=others
+    )
 
 
 PROFANITY: Final[tuple[Rule, ...]] = (

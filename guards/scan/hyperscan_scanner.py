@@ -27,7 +27,7 @@ _FORMAT = b"1"
 class _Scratches(threading.local):
     """The scratch memory of each thread. Two scans must not share one, and Python's lock is released during a scan."""
 
-    def __init__(self, forward: hs.Database, backward: hs.Database) -> None:
+    def __init__(self, *, forward: hs.Database, backward: hs.Database) -> None:
         self.forward = hs.Scratch(forward)
         self.backward = hs.Scratch(backward)
 
@@ -35,10 +35,10 @@ class _Scratches(threading.local):
 class HyperscanScanner:
     """A `Scanner` on Hyperscan, made by `load`. Threads can share it."""
 
-    def __init__(self, forward: hs.Database, backward: hs.Database) -> None:
+    def __init__(self, *, forward: hs.Database, backward: hs.Database) -> None:
         self._forward = forward
         self._backward = backward
-        self._scratches = _Scratches(forward, backward)
+        self._scratches = _Scratches(forward=forward, backward=backward)
 
     def hits(self, text: str) -> Collection[int]:
         """Returns the rules that match; see `Scanner`."""
@@ -76,7 +76,7 @@ def load(expressions: Sequence[Expression], folder: Path | None) -> HyperscanSca
     backward = [
         (f"^(?:{prefixes})", 0, _flags(expression)) for expression in expressions for prefixes in expression.backward
     ]
-    return HyperscanScanner(_database(forward, folder), _database(backward, folder))
+    return HyperscanScanner(forward=_database(forward, folder), backward=_database(backward, folder))
 
 
 def _flags(expression: Expression) -> int:

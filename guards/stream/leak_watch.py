@@ -123,7 +123,11 @@ class LeakWatch:
         leak, self._leak = self._leak, None
         if leak is None:
             return []
-        return [FoundSpan(leak[0], leak[1], self._guard, "system-prompt", KIND, self._action)]
+        return [
+            FoundSpan(
+                start=leak[0], end=leak[1], guard=self._guard, rule="system-prompt", kind=KIND, action=self._action
+            )
+        ]
 
     def _live(self) -> int:
         if self._leak is not None:

@@ -59,7 +59,7 @@ def _matcher(rule: Rule) -> "re.Pattern[str] | re2._Regexp[str]":
 
 
 def _ending(rule: Rule) -> Rule:
-    return Rule(rule.name, rule.kind, rule.until or "", rule.caseless)
+    return Rule(name=rule.name, kind=rule.kind, pattern=rule.until or "", caseless=rule.caseless)
 
 
 class RulesWatch:
@@ -140,7 +140,9 @@ class RulesWatch:
         first = self._tail.start_of(start)
         last = OPEN if end is None else self._tail.end_of(end)
         rule = guard_rule.rule
-        return FoundSpan(first, last, guard_rule.guard, rule.name, rule.kind, guard_rule.action)
+        return FoundSpan(
+            start=first, end=last, guard=guard_rule.guard, rule=rule.name, kind=rule.kind, action=guard_rule.action
+        )
 
 
 def _once_each(spans: Iterable[FoundSpan]) -> list[FoundSpan]:

@@ -79,7 +79,11 @@ class WordsWatch:
             if _is_edge(text, start) and _is_edge(text, end):
                 self._search_from = end
                 place, last = tail.start_of(start), tail.end_of(end)
-                spans.append(FoundSpan(place, last, self._guard, "denied-word", KIND, self._action))
+                spans.append(
+                    FoundSpan(
+                        start=place, end=last, guard=self._guard, rule="denied-word", kind=KIND, action=self._action
+                    )
+                )
         state = WatchState(spans, tail.start_of(settled))
         self._search_from = max(0, self._search_from - tail.drop(settled, 1))
         return state

@@ -222,7 +222,7 @@ def _build_world(name: str, folder: Path, database: Database, redis: RedisServer
     with Registry.open(database.url) as registry:
         keys = _fill(registry)
         plan = _PLAN.model_dump(mode="json")
-        canary = registry.canaries.start(CanaryDraft(_TRIED, 2, plan, _ACTOR)).id
+        canary = registry.canaries.start(CanaryDraft(adapter=_TRIED, number=2, plan=plan, actor=_ACTOR)).id
     config = {
         "replicas": [{"url": replica.url, "token": TOKEN, "name": replica.name}],
         "registry": {"url": database.url, "artifacts": {"url": str(folder / "artifacts")}, "keep_warm_s": 86_400},
@@ -250,9 +250,11 @@ def _fill(registry: Registry) -> dict[Kind, str]:
         numbers = (1, 2) if adapter == _TRIED else (1,)
         for number in numbers:
             digest = f"{adapter.encode().hex()}{number:02d}".ljust(64, "0")
-            draft = RevisionDraft(adapter, digest, None, 8, 16.0, ("q_proj",), ())
+            draft = RevisionDraft(
+                adapter=adapter, digest=digest, base=None, rank=8, alpha=16.0, targets=("q_proj",), files=()
+            )
             registry.push(draft, actor=_ACTOR)
-        registry.move(ChannelChange(adapter, 1, "stable", _ACTOR), expected=None)
+        registry.move(ChannelChange(adapter=adapter, number=1, channel="stable", actor=_ACTOR), expected=None)
     keys: dict[Kind, str] = {"wrong": NOBODYS_KEY}
     kinds: tuple[tuple[Kind, str], ...] = (("right", "default"), ("marked", "default"), ("limited", "small"))
     for kind, tier in kinds:

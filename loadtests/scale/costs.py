@@ -35,7 +35,7 @@ from patchbay.router.fleet.names import build_table
 from patchbay.router.fleet.snapshot import Catalog, HeldRevision, Replica, Target
 from patchbay.router.http.body import Prompt
 
-_COUNTS = Counts(0.1, 5, 45, {"errors": (0, 1)})
+_COUNTS = Counts(share=0.1, canary=5, other=45, bad={"errors": (0, 1)})
 _TALLIED = 30
 _WAITING = 500
 
@@ -79,8 +79,20 @@ def decisions(counts: Sequence[int]) -> list[Decision]:
 
 def table_us(replicas: int, adapters: int) -> float:
     """CPU microseconds that one revision on one replica costs when the table of names is made anew."""
-    revisions = tuple(HeldRevision(f"a{n}", 1, f"a{n}@1-0123456789ab", "resident") for n in range(adapters))
-    known = [Replica(f"r{n}", "", "ready", None, Catalog("base", "base", revisions)) for n in range(replicas)]
+    revisions = tuple(
+        HeldRevision(adapter=f"a{n}", number=1, engine_name=f"a{n}@1-0123456789ab", state="resident")
+        for n in range(adapters)
+    )
+    known = [
+        Replica(
+            name=f"r{n}",
+            url="",
+            state="ready",
+            reason=None,
+            catalog=Catalog(base="base", source="base", revisions=revisions),
+        )
+        for n in range(replicas)
+    ]
     return _cpu_us(lambda _: build_table(known), 3) / (replicas * adapters)
 
 
@@ -101,7 +113,9 @@ def _operations(registry: Registry, rounds: int, adapters: int) -> Operations:
         tally_ms=_wall_ms(bench.tally_of_many, rounds),
         beat_ms=_wall_ms(lambda n: registry.beat(RouterBeat("one", n, utc_now())), rounds),
         usage_ms=_wall_ms(
-            lambda n: registry.accounts.add_usage(UsageBatch("bench", n + 1, (UsageRow(hour, "t", "", f"m{n}", 1),))),
+            lambda n: registry.accounts.add_usage(
+                UsageBatch("bench", n + 1, (UsageRow(hour=hour, tenant="t", route="", model=f"m{n}", requests=1),))
+            ),
             rounds,
         ),
         report_ms=_wall_ms(lambda n: registry.put_report(_report(n)), rounds),
@@ -118,7 +132,7 @@ class _Canary:
         self._canaries = registry.canaries
         self._plan: PlanConfig = named_plan("careful")
         self._ledger = Ledger.opened(self._plan)
-        draft = CanaryDraft("", 0, self._plan.model_dump(mode="json"), "scale", pool="next")
+        draft = CanaryDraft(adapter="", number=0, plan=self._plan.model_dump(mode="json"), actor="scale", pool="next")
         self._id = self._canaries.start(draft).id
         for _ in range(3):
             self.look(0)
@@ -139,11 +153,22 @@ class _Canary:
         self, record: CanaryRecord, tallies: Sequence[CanaryTally], rollout: Rollout | None, stable: int | None
     ) -> LookDraft | None:
         self._ledger = with_tallies(self._plan, self._ledger, tallies)
-        return next_phase(record, self._plan, self._ledger, tallies, CanarySurroundings(rollout, stable, utc_now()))
+        return next_phase(
+            record, self._plan, self._ledger, tallies, CanarySurroundings(rollout=rollout, stable=stable, now=utc_now())
+        )
 
 
 def _report(number: int) -> ReplicaReport:
-    return ReplicaReport(f"replica-{number % 50}", None, True, 8, 32, {}, (), utc_now())
+    return ReplicaReport(
+        name=f"replica-{number % 50}",
+        base=None,
+        ready=True,
+        slots=8,
+        cpu=32,
+        usage={},
+        placements=(),
+        seen_at=utc_now(),
+    )
 
 
 def _snapshot_us(registry: Registry, adapters: int) -> float:
@@ -153,22 +178,31 @@ def _snapshot_us(registry: Registry, adapters: int) -> float:
 
 
 def _draft(number: int) -> RevisionDraft:
-    files = (FileRecord("adapter_model.safetensors", f"{number:064x}", 10),)
+    files = (FileRecord(name="adapter_model.safetensors", sha256=f"{number:064x}", size=10),)
     origin = Provenance(source="scale", evaluations={}, tags=(), expires=None)
-    return RevisionDraft(f"a{number}", f"{number:064x}", None, 8, 16.0, ("q_proj",), files, origin)
+    return RevisionDraft(
+        adapter=f"a{number}",
+        digest=f"{number:064x}",
+        base=None,
+        rank=8,
+        alpha=16.0,
+        targets=("q_proj",),
+        files=files,
+        provenance=origin,
+    )
 
 
 def _decision(count: int) -> Decision:
     names = tuple(f"replica-{number}" for number in range(count))
-    replicas = [Replica(name, "", "ready", None) for name in names]
-    rooms, scheduler = {name: Room(64, 8, 0) for name in names}, Scheduler()
-    target = Target("sql", "sql@1-0123456789ab", "sql@1", names)
-    prompts = [Prompt(msgspec.Raw(b'"question %d"' % number)) for number in range(50)]
-    waiting = Waiting("t", target.engine_name, frozenset(names), 100, 0.0)
+    replicas = [Replica(name=name, url="", state="ready", reason=None) for name in names]
+    rooms, scheduler = {name: Room(requests=64, slots=8, elsewhere=0) for name in names}, Scheduler()
+    target = Target(label="sql", engine_name="sql@1-0123456789ab", revision="sql@1", replicas=names)
+    prompts = [Prompt(text=msgspec.Raw(b'"question %d"' % number)) for number in range(50)]
+    waiting = Waiting(tenant="t", revision=target.engine_name, replicas=frozenset(names), cost=100, since_s=0.0)
     rounds = max(3, 2000 // count)
     return Decision(
         count,
-        _cpu_us(lambda n: pick(replicas, Query(target, prompts[n % 50], turn=n), {}), rounds),
+        _cpu_us(lambda n: pick(replicas, Query(target=target, prompt=prompts[n % 50], turn=n), {}), rounds),
         _cpu_us(lambda _: scheduler.fits(waiting, rooms), rounds),
         _cpu_us(_full(names), 3),
     )
@@ -176,12 +210,14 @@ def _decision(count: int) -> Decision:
 
 def _full(names: tuple[str, ...]) -> Callable[[int], object]:
     """A look at whose turn it is, at a desk where all slots are taken."""
-    scheduler, rooms = Scheduler(), {name: Room(64, 1, 0) for name in names}
+    scheduler, rooms = Scheduler(), {name: Room(requests=64, slots=1, elsewhere=0) for name in names}
     for name in names:
-        scheduler.take(Waiting("t", "held", frozenset((name,)), 1, 0.0), name, 0.0)
+        scheduler.take(
+            Waiting(tenant="t", revision="held", replicas=frozenset((name,)), cost=1, since_s=0.0), name, 0.0
+        )
     everywhere = frozenset(names)
     for number in range(_WAITING):
-        scheduler.arrive(Waiting("t", f"a{number}", everywhere, 1, 0.0))
+        scheduler.arrive(Waiting(tenant="t", revision=f"a{number}", replicas=everywhere, cost=1, since_s=0.0))
     return lambda _: scheduler.next(rooms, 0.0, 10.0)
 
 

@@ -121,5 +121,12 @@ class Front:
         kv_use = engine.running / engine.most
         tiers = engine.places.tiers
         return Replica(
-            engine.name, "", "ready", None, load=engine.load, elsewhere=elsewhere, kv_use=kv_use, tiers=tiers
+            name=engine.name,
+            url="",
+            state="ready",
+            reason=None,
+            load=engine.load,
+            elsewhere=elsewhere,
+            kv_use=kv_use,
+            tiers=tiers,
         )

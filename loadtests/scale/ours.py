@@ -57,7 +57,9 @@ class Ours(Front):
     def submit(self, job: Job) -> None:
         """A request has come: its turn is now, or it waits for it."""
         cost = job.prompt_tokens + self._answer_tokens
-        waiting = Waiting(job.tenant, job.revision, self._names, cost, self._env.now)
+        waiting = Waiting(
+            tenant=job.tenant, revision=job.revision, replicas=self._names, cost=cost, since_s=self._env.now
+        )
         if not self._scheduler.waiting and self._seated(waiting, job):
             return
         if self._scheduler.waiting >= _CONFIG.max_waiting:
@@ -120,8 +122,10 @@ class Ours(Front):
     def _pick(self, job: Job, places: Sequence[str]) -> str | None:
         self._turn += 1
         adapter = f"a{job.adapter}"
-        target = Target(adapter, job.revision, job.revision, tuple(places))
-        query = Query(target, _prompt(job.adapter, job.conversation), job.tried, None, self._turn)
+        target = Target(label=adapter, engine_name=job.revision, revision=job.revision, replicas=tuple(places))
+        query = Query(
+            target=target, prompt=_prompt(job.adapter, job.conversation), tried=job.tried, pool=None, turn=self._turn
+        )
         found = pick(self.replicas, query, self.in_flight, _WEIGHTS)
         return found.name if found is not None else None
 
@@ -129,10 +133,13 @@ class Ours(Front):
         if self.replicas is not self._seen_by:
             self._seen_by = self.replicas
             size = self._size
-            self._rooms = {replica.name: Room(size.most, size.slots, replica.elsewhere) for replica in self.replicas}
+            self._rooms = {
+                replica.name: Room(requests=size.most, slots=size.slots, elsewhere=replica.elsewhere)
+                for replica in self.replicas
+            }
         return self._rooms
 
 
 @lru_cache(maxsize=100_000)
 def _prompt(adapter: int, conversation: int) -> Prompt:
-    return Prompt(msgspec.Raw(b'"conversation %d with %d"' % (conversation, adapter)))
+    return Prompt(text=msgspec.Raw(b'"conversation %d with %d"' % (conversation, adapter)))

@@ -122,7 +122,7 @@ class Places:
     def _entry(self, name: str) -> SlotEntry:
         if name not in self._entries:
             adapter, number, staged = _parts(name)
-            self._entries[name] = SlotEntry(adapter, number, staged)
+            self._entries[name] = SlotEntry(adapter=adapter, number=number, staged=staged)
         return self._entries[name]
 
 

@@ -167,8 +167,19 @@ class World:
         and tested, and then the name means it."""
         number, tested = self._numbers.get(adapter, 1) + 1, dict[str, str | None]()
         began = _EPOCH + timedelta(seconds=self.env.now)
-        asked = (turn, f"a{adapter}", "stable", number, None, "staging", None, "scale", None)
-        rollout = Rollout(*asked, began, began)  # type: ignore[arg-type]
+        rollout = Rollout(
+            id=turn,
+            adapter=f"a{adapter}",
+            channel="stable",
+            number=number,
+            expected=None,
+            state="staging",
+            reason=None,
+            actor="scale",
+            why=None,
+            created_at=began,
+            updated_at=began,
+        )
         while True:
             yield self.env.timeout(_ROUND_S)
             placements = self._placements(adapter, number)
@@ -186,7 +197,7 @@ class World:
             if engine.up:
                 engine.put(revision)
                 state = "resident" if engine.places.has(revision) else "pending"
-                found.append(Placement(engine.name, f"a{adapter}", number, state))  # type: ignore[arg-type]
+                found.append(Placement(replica=engine.name, adapter=f"a{adapter}", number=number, state=state))  # type: ignore[arg-type]
         return found
 
 

@@ -50,7 +50,7 @@ from patchbay.router.tenants.role_keys import RoleRing
 _log = logging.getLogger("patchbay.router")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AdminParts:
     """The parts of the router that the admin port shows and changes.
 

@@ -142,7 +142,9 @@ def _add_starting(app: FastAPI, parts: CanaryParts, allowed: Allowed) -> None:
         if (fault := control.context.plan_fault(plan, Subject(body.adapter, body.pool))) is not None:
             raise InvalidRequest(f"plan: {fault}.", param="plan")
         document = plan.model_dump(mode="json")
-        draft = CanaryDraft(body.adapter, body.revision, document, caller.name, body.why, body.pool)
+        draft = CanaryDraft(
+            adapter=body.adapter, number=body.revision, plan=document, actor=caller.name, why=body.why, pool=body.pool
+        )
         return await changing(control, control.registry.canaries.start, draft)
 
 

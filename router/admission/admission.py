@@ -75,6 +75,7 @@ class Admission:
 
     def __init__(
         self,
+        *,
         config: AdmissionConfig,
         replicas: Callable[[], Sequence[Replica]],
         statuses: Mapping[str, ReplicaStatus],
@@ -269,6 +270,6 @@ class Admission:
     def _room(self, replica: Replica) -> Room:
         status = self._statuses.get(replica.name)
         if status is None or replica.catalog is None or replica.catalog.plain:
-            return Room(self._config.per_replica, None, replica.elsewhere)
+            return Room(requests=self._config.per_replica, slots=None, elsewhere=replica.elsewhere)
         most = self._config.per_replica or status.requests.most
-        return Room(most, status.slots.slots, replica.elsewhere)
+        return Room(requests=most, slots=status.slots.slots, elsewhere=replica.elsewhere)

@@ -19,7 +19,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Room:
     """Capacity of a replica. `requests`: at a time, None without limit; `slots`: distinct revisions at a time, None
     without limit; `elsewhere`: requests of other routers there."""
@@ -29,7 +29,7 @@ class Room:
     elsewhere: int = 0
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False, slots=True, kw_only=True)
 class Waiting:
     """Request as the scheduler sees it. `revision`: what needs a slot, None for the base; `replicas`: those that can
     serve it, best as a set; `cost`: the tokens that it is expected to take; `since_s`: when it came; `weight`: its
@@ -61,7 +61,7 @@ class _Load:
     slots: dict[str, _HeldSlot] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Free:
     """Replicas with room for one more request (`room`), and those of them with a free slot as well (`slot`)."""
 
@@ -218,7 +218,7 @@ class Scheduler:
 
     def _free(self, rooms: Mapping[str, Room]) -> _Free:
         with_room = [name for name, room in rooms.items() if self._has_room(name, room)]
-        return _Free(with_room, [name for name in with_room if self._has_slot(name, rooms[name])])
+        return _Free(room=with_room, slot=[name for name in with_room if self._has_slot(name, rooms[name])])
 
     def _places(self, request: Waiting, free: _Free) -> tuple[str, ...]:
         """Returns the replicas where a request fits: those where its revision holds a slot, if there are any, else

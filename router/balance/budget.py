@@ -7,7 +7,7 @@ function", PLOS 2013, and Finagle's RetryBudget: a share of the requests, and a 
 from dataclasses import dataclass
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RetryPolicy:
     """Size of the retry budget. `share`: the part of all requests that may be tried again; `per_second`: tries beyond
     that; `burst`: tries that may be saved up, as for the streams of a replica that dies."""
@@ -17,7 +17,7 @@ class RetryPolicy:
     burst: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RetryBudget:
     """State of the retry budget, a token bucket. `tokens`: tries that were allowed at `at_s`."""
 
@@ -27,10 +27,14 @@ class RetryBudget:
 
 def earned(budget: RetryBudget, policy: RetryPolicy) -> RetryBudget:
     """Returns the budget after a request, which adds its share."""
-    return RetryBudget(min(budget.tokens + policy.share, policy.burst), budget.at_s)
+    return RetryBudget(tokens=min(budget.tokens + policy.share, policy.burst), at_s=budget.at_s)
 
 
 def drawn(budget: RetryBudget, now_s: float, policy: RetryPolicy) -> tuple[RetryBudget, bool]:
     """Returns the budget after one more try was asked for, and whether it is allowed."""
     tokens = min(budget.tokens + (now_s - budget.at_s) * policy.per_second, policy.burst)
-    return (RetryBudget(tokens - 1, now_s), True) if tokens >= 1 else (RetryBudget(tokens, now_s), False)
+    return (
+        (RetryBudget(tokens=tokens - 1, at_s=now_s), True)
+        if tokens >= 1
+        else (RetryBudget(tokens=tokens, at_s=now_s), False)
+    )

@@ -21,7 +21,7 @@ Sort = Literal["failure", "error"]
 _LEAST_GAP = 0.1
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OutlierPolicy:
     """Thresholds of outlier ejection.
 
@@ -41,7 +41,7 @@ class OutlierPolicy:
     deviations: float = 3.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Health:
     """Health of one replica. `failures`, `errors`: in a row; `failed_s`: when the last one was; `ejections`: how many
     times in a row it was ejected; `until_s`: till when it gets no requests; `ejected`: whether it is ejected, so that
@@ -56,7 +56,7 @@ class Health:
     probing: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerTally:
     """Count of a replica's answers in one interval: `good` ones, and `bad` ones that failed."""
 

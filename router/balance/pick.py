@@ -25,7 +25,7 @@ _LOAD_OFFSET = 4
 _NO_PROMPT = Prompt()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Weights:
     """Weights of the score: the tier that holds the revision (`residency`), the prompt's beginning (`prefix`), requests
     in flight (`queue`) and free KV cache (`kv`). `bound`: a replica's largest load, as a multiple of the mean."""
@@ -37,7 +37,7 @@ class Weights:
     bound: float = 1.25
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
     """Query for a replica. `target`: what is to answer; `prompt`: for prefix affinity; `tried`: replicas that must not
     be picked; `pool`: the only pool to pick from; `turn`: any number that goes up by one with each query, so that equal

@@ -26,7 +26,7 @@ Standing = Literal["free", "trial", "held"]
 _LEAST_WEIGHT = 0.25
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SuspicionPolicy:
     """Thresholds of suspicion. `deaths`: how many make a kind of request suspect; `window_s`: seconds for which one
     counts; `hold_s`: seconds for which the kind is held off, doubled each next time up to `max_hold_s`."""
@@ -37,7 +37,7 @@ class SuspicionPolicy:
     max_hold_s: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Death:
     """Death of a replica under a request. `at_s`: when it was noticed first, which makes it one death however many
     requests fail with it; `silent`: nothing came of the answer, or of its rest; `midway`: the client has its beginning;

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from patchbay.router.canary.assignment import Arm
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, kw_only=True)
 class AssignedRequest:
     """Follows one request of a canary from its assignment to its count.
 

@@ -10,7 +10,7 @@ from patchbay.router.routes.sampling import uniform
 Arm = Literal["canary", "stable"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CanaryAssignment:
     """A canary as a router needs it, to assign requests.
 
@@ -28,7 +28,7 @@ class CanaryAssignment:
     live: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Asker:
     """The facts about a request that assignment looks at.
 

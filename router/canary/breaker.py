@@ -20,7 +20,7 @@ _FAILS, _FAILS_ELSEWHERE = 0.98, 0.02
 _MOST_UNITS = 1000
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class _Bet:
     """One bet.
 

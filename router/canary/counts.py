@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from patchbay.router.canary.ledger import Counts
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class GrowingCounts:
     """Counts of a canary at one share.
 
@@ -23,8 +23,15 @@ class GrowingCounts:
     def counts(self, share: float) -> Counts:
         """Returns the counts so far, of callers who were assigned while the canary had `share` of them (0 to 1)."""
         bad = {name: (of["canary"], of["stable"]) for name, of in self.bad.items()}
-        requests = self.requests["canary"], self.requests["stable"]
-        return Counts(share, *requests, bad, dict(self.wins), dict(self.own), shadowed=self.shadowed)
+        return Counts(
+            share=share,
+            canary=self.requests["canary"],
+            other=self.requests["stable"],
+            bad=bad,
+            wins=dict(self.wins),
+            own=dict(self.own),
+            shadowed=self.shadowed,
+        )
 
     def add(self, counts: Counts) -> None:
         """Adds counts of the same share."""

@@ -13,7 +13,7 @@ from patchbay.router.canary.plan import PlanConfig
 from patchbay.router.canary.replay import replayed
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Point:
     """The state at one look.
 
@@ -37,11 +37,11 @@ def course_of(record: CanaryRecord, looks: Sequence[Look]) -> tuple[Point, ...]:
     plan = plan_of(dict(record.plan), record.id)
     return tuple(
         Point(
-            replay.ledger.canary,
-            _weight(plan, replay.look),
-            replay.look.verdict["evidence"],
-            no_worse_of(plan, replay.ledger),
-            {name: (pair[0], pair[1]) for name, pair in replay.look.verdict["bad"].items()},
+            requests=replay.ledger.canary,
+            weight=_weight(plan, replay.look),
+            worse=replay.look.verdict["evidence"],
+            no_worse=no_worse_of(plan, replay.ledger),
+            bad={name: (pair[0], pair[1]) for name, pair in replay.look.verdict["bad"].items()},
         )
         for replay in replayed(plan, looks)
     )

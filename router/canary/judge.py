@@ -24,7 +24,7 @@ from patchbay.router.canary.ledger import Ledger, Metric
 from patchbay.router.canary.plan import PlanConfig
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PlanPosition:
     """The position of a canary in its plan.
 
@@ -66,7 +66,7 @@ class Promote:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RollBack:
     """Verdict: the canary is worse and is taken out.
 
@@ -148,7 +148,7 @@ def _gate(plan: PlanConfig, place: PlanPosition, step: int) -> str | None:
 
 def _worst(plan: PlanConfig, ledger: Ledger) -> RollBack | None:
     if ledger.tripped is not None:
-        return RollBack("breaker", ledger.tripped, plan.needed, plan.needed)
+        return RollBack(metric="breaker", reason=ledger.tripped, e=plan.needed, needed=plan.needed)
     found = [verdict for verdict in _against(plan, ledger) if verdict.e >= verdict.needed]
     if not found:
         # The whole first: slices have half of alpha for themselves, and say less about everybody.
@@ -162,7 +162,9 @@ def _against_slices(plan: PlanConfig, ledger: Ledger) -> Iterator[RollBack]:
     e_values = {name: wealth.e for name, wealth in ledger.slices.items()}
     for name in rejected(e_values, plan.alpha / 2):
         metric, _, where = name.partition("@")
-        yield RollBack(metric, f"it is worse for {where}", e_values[name], len(e_values) * 2 / plan.alpha)
+        yield RollBack(
+            metric=metric, reason=f"it is worse for {where}", e=e_values[name], needed=len(e_values) * 2 / plan.alpha
+        )
 
 
 def _against(plan: PlanConfig, ledger: Ledger) -> Iterator[RollBack]:
@@ -172,12 +174,14 @@ def _against(plan: PlanConfig, ledger: Ledger) -> Iterator[RollBack]:
         config = plan.metrics[name]
         seen = f"{metric.canary} of the canary's {ledger.canary} were bad, {metric.other} of {ledger.other} others"
         ratio = f"{seen}; at most {config.tolerated:g} times as often is tolerated"
-        yield RollBack(name, ratio, metric.worse.e, needed)
+        yield RollBack(metric=name, reason=ratio, e=metric.worse.e, needed=needed)
         if (above := too_often(ledger, metric)) is not None:
-            yield RollBack(name, f"{seen}; at most {config.most:.2%} is allowed", above.e, needed)
+            yield RollBack(
+                metric=name, reason=f"{seen}; at most {config.most:.2%} is allowed", e=above.e, needed=needed
+            )
     if ledger.lost is not None:
         seen = f"it loses too many of {ledger.pairs} pairs"
-        yield RollBack("wins", seen, ledger.lost.e, needed)
+        yield RollBack(metric="wins", reason=seen, e=ledger.lost.e, needed=needed)
 
 
 def too_often(ledger: Ledger, metric: Metric) -> Wealth | None:
@@ -247,7 +251,7 @@ def _at_the_end(plan: PlanConfig, ledger: Ledger, place: PlanPosition, now_s: fl
     over = f"{UNDECIDED} after {plan.max_s:g} s and {ledger.canary} requests"
     # Without a copy or a request nothing is known of it, but the plan's first step has not begun then either.
     if plan.undecided == "roll_back" and (ledger.canary or place.step < 0):
-        return RollBack("time", f"{over}, and the plan says to roll back then", 1.0, plan.needed)
+        return RollBack(metric="time", reason=f"{over}, and the plan says to roll back then", e=1.0, needed=plan.needed)
     if plan.undecided == "promote" and ledger.canary:
         held = _held_back(plan, place, now_s)
         if held is None:

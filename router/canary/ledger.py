@@ -42,7 +42,7 @@ class CallersSeen:
         return CallersSeen(self.unit, max(self.callers, other.callers), max(self.error, other.error))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
     """The counts since the last look, of callers who were assigned while the canary had `share` of them (0 to 1).
 
@@ -83,15 +83,16 @@ def counts_of(document: Mapping[str, Any]) -> Counts:
     wins = {float(value): count for value, count in document["wins"].items()}
     # Routers of earlier versions report nothing about callers.
     seen = document.get("seen")
-    numbers = document["share"], document["canary"], document["other"]
     return Counts(
-        *numbers,
-        bad,
-        wins,
-        document["own"],
-        document["tripped"],
-        document["shadowed"],
-        None if seen is None else CallersSeen(*seen),
+        share=document["share"],
+        canary=document["canary"],
+        other=document["other"],
+        bad=bad,
+        wins=wins,
+        own=document["own"],
+        tripped=document["tripped"],
+        shadowed=document["shadowed"],
+        seen=None if seen is None else CallersSeen(*seen),
     )
 
 
@@ -111,15 +112,15 @@ def _sum(first: Counts, other: Counts) -> Counts:
         for name, (canary, rest) in other.bad.items()
     }
     return Counts(
-        first.share,
-        first.canary + other.canary,
-        first.other + other.other,
-        {**first.bad, **bad},
-        dict(Counter(first.wins) + Counter(other.wins)),
-        None if first.own is None and other.own is None else dict(Counter(_own(first)) + Counter(_own(other))),
-        first.tripped or other.tripped,
-        first.shadowed + other.shadowed,
-        first.seen if other.seen is None else other.seen.after(first.seen),
+        share=first.share,
+        canary=first.canary + other.canary,
+        other=first.other + other.other,
+        bad={**first.bad, **bad},
+        wins=dict(Counter(first.wins) + Counter(other.wins)),
+        own=None if first.own is None and other.own is None else dict(Counter(_own(first)) + Counter(_own(other))),
+        tripped=first.tripped or other.tripped,
+        shadowed=first.shadowed + other.shadowed,
+        seen=first.seen if other.seen is None else other.seen.after(first.seen),
     )
 
 
@@ -128,7 +129,7 @@ def _own(counts: Counts) -> Mapping[str, int]:
     return counts.own if counts.own is not None else {name: canary for name, (canary, _) in counts.bad.items()}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Metric:
     """The state of one metric.
 
@@ -156,7 +157,7 @@ class Metric:
         return bad <= _UNUSUAL * (expected + math.sqrt(expected)) + 1
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Ledger:
     """All counts and evidence of one canary.
 
@@ -181,9 +182,9 @@ class Ledger:
         """Returns the ledger before the first request."""
         bound = None if plan.win_margin is None else 0.5 - plan.win_margin
         return cls(
-            {name: _opened(config) for name, config in plan.metrics.items()},
-            None if bound is None else Mean(bound, above=False).start,
-            None if bound is None else Mean(bound, above=True).start,
+            metrics={name: _opened(config) for name, config in plan.metrics.items()},
+            lost=None if bound is None else Mean(bound, above=False).start,
+            held_up=None if bound is None else Mean(bound, above=True).start,
         )
 
     @property
@@ -219,16 +220,16 @@ class Ledger:
                 Mean(bound, above=True).after(held_up, counts.wins),
             )
         return Ledger(
-            metrics,
-            lost,
-            held_up,
-            self.canary + counts.canary,
-            self.other + counts.other,
-            self.pairs + sum(counts.wins.values()),
-            self.tripped or counts.tripped,
-            self._sliced(plan, counts),
-            self.shadowed + counts.shadowed,
-            self.seen if counts.seen is None else counts.seen.after(self.seen),
+            metrics=metrics,
+            lost=lost,
+            held_up=held_up,
+            canary=self.canary + counts.canary,
+            other=self.other + counts.other,
+            pairs=self.pairs + sum(counts.wins.values()),
+            tripped=self.tripped or counts.tripped,
+            slices=self._sliced(plan, counts),
+            shadowed=self.shadowed + counts.shadowed,
+            seen=self.seen if counts.seen is None else counts.seen.after(self.seen),
         )
 
     def _sliced(self, plan: PlanConfig, counts: Counts) -> Mapping[str, Wealth]:
@@ -289,4 +290,12 @@ def _opened(config: MetricConfig) -> Metric:
     above = None if config.most is None else Rate(config.most).start
     few = config.harmless
     below = None if few is None else Mean(few, above=False).start
-    return Metric(0, 0, worse(config.tolerated).start, no_worse(config.margin).start, worse(1.0).start, above, below)
+    return Metric(
+        canary=0,
+        other=0,
+        worse=worse(config.tolerated).start,
+        no_worse=no_worse(config.margin).start,
+        differs=worse(1.0).start,
+        above=above,
+        below=below,
+    )

@@ -199,7 +199,15 @@ class LiveCanaries:
         if record.pool is not None and record.phase == "promoted":
             share = 0.0 if record.pool in self._reserved else 1.0
         plan = self._plans[record.id]
-        return CanaryAssignment(record.id, record.adapter, record.name, plan, share, record.pool, record.live)
+        return CanaryAssignment(
+            id=record.id,
+            adapter=record.adapter,
+            revision=record.name,
+            plan=plan,
+            share=share,
+            pool=record.pool,
+            live=record.live,
+        )
 
     def _shut(self, canary: int) -> None:
         """Stops requests to a canary until the registry says what becomes of it."""

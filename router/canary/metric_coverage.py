@@ -45,7 +45,7 @@ class Subject:
         return self.adapter if self.pool is None else f"the pool {self.pool}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Coverage:
     """The reach of a plan. `watched`: by metric, the answers that it is counted on; `unseen`: by metric, the reason why
     it will see nothing."""
@@ -73,7 +73,7 @@ def coverage_of(plan: PlanConfig, subject: Subject, served: Served) -> Coverage:
             watched[metric] = _ALWAYS[metric]
     if plan.win_margin is not None:
         watched["wins"] = _PAIRS
-    return Coverage(watched, unseen)
+    return Coverage(watched=watched, unseen=unseen)
 
 
 def check_pool(subject: Subject, served: Served) -> None:

@@ -28,7 +28,7 @@ NO_DATA = "no data"
 _SPACING, _OFTEN_S, _SELDOM_S = 1 / 60, 1.0, 30.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CanarySurroundings:
     """The circumstances of a canary beside its evidence.
 
@@ -85,19 +85,23 @@ def _followed(
 
 def _waiting(record: CanaryRecord, kind: str, reason: str) -> LookDraft | None:
     """Returns a look with the reason why it waits, None where that reason was noted already."""
-    return None if record.reason == reason else LookDraft(_plain(kind, reason), {"reason": reason}, f"canary.{kind}")
+    return (
+        None
+        if record.reason == reason
+        else LookDraft(verdict=_plain(kind, reason), changes={"reason": reason}, action=f"canary.{kind}")
+    )
 
 
 def place_of(record: CanaryRecord, now: datetime) -> PlanPosition:
     """Returns the position of a canary in its plan. The plan's time stands still while the canary is paused."""
     began, step = record.began_at or record.created_at, record.step_at or record.created_at
     return PlanPosition(
-        record.next_step - 1,
-        began.timestamp() + record.paused_until(now),
-        step.timestamp(),
-        record.samples,
-        record.passed,
-        record.phase == "paused",
+        step=record.next_step - 1,
+        began_s=began.timestamp() + record.paused_until(now),
+        step_s=step.timestamp(),
+        samples=record.samples,
+        passed=record.passed,
+        paused=record.phase == "paused",
     )
 
 
@@ -151,12 +155,14 @@ def _warmed(record: CanaryRecord, plan: PlanConfig, world: CanarySurroundings) -
     if reason is not None:
         if record.phase == "warming" and record.reason == reason:
             return None
-        return LookDraft(_plain("warming", reason), {"phase": "warming", "reason": reason}, "canary.warm")
+        return LookDraft(
+            verdict=_plain("warming", reason), changes={"phase": "warming", "reason": reason}, action="canary.warm"
+        )
     if rollout is not None and rollout.state != "done":
         return _over(record, world, "failed", f"it did not come to serve: {rollout.reason or rollout.state}")
     weight, reason = _first_share(plan)
     changes = {"phase": "running", "weight": weight, "began_at": world.now, "step_at": world.now, "rollout": None}
-    return LookDraft(_plain("running", reason), {**changes, "reason": reason}, "canary.run")
+    return LookDraft(verdict=_plain("running", reason), changes={**changes, "reason": reason}, action="canary.run")
 
 
 def _first_share(plan: PlanConfig) -> tuple[float, str]:
@@ -180,7 +186,7 @@ def _promoted(record: CanaryRecord, world: CanarySurroundings) -> LookDraft | No
 
 def _over(record: CanaryRecord, world: CanarySurroundings, phase: str, reason: str) -> LookDraft:
     changes = {"phase": phase, "reason": reason, "weight": 0.0, "ended_at": world.now}
-    return LookDraft(_plain(phase, reason), changes, f"canary.{phase}", clear=True)
+    return LookDraft(verdict=_plain(phase, reason), changes=changes, action=f"canary.{phase}", clear=True)
 
 
 def _plain(kind: str, reason: str) -> dict[str, Any]:
@@ -195,7 +201,7 @@ def _judged(
     if kind == "roll_back":
         cut = verdict["metric"] in plan.metrics and plan.metrics[verdict["metric"]].cut
         changes = {"phase": "rolling_back", "reason": f"{verdict['metric']}: {reason}", "weight": 0.0, "cut": cut}
-        return LookDraft(verdict, changes, "canary.roll_back", clear=True)
+        return LookDraft(verdict=verdict, changes=changes, action="canary.roll_back", clear=True)
     if kind == "hold":
         return _held(record, verdict, world, seen=bool(tallies))
     if world.rollout is not None and world.rollout.state in UNFINISHED:
@@ -205,8 +211,10 @@ def _judged(
         step = verdict["step"]
         changes = {"step": step, "weight": plan.steps[step].weight, "step_at": world.now, "samples": ledger.canary}
         stands = f"{plan.steps[step].weight:g}% of callers: {reason}"
-        return LookDraft(verdict, {**changes, "passed": False, "reason": stands}, "canary.step")
-    return LookDraft(verdict, {"phase": "promoting", "reason": reason}, "canary.promote", promote=True)
+        return LookDraft(verdict=verdict, changes={**changes, "passed": False, "reason": stands}, action="canary.step")
+    return LookDraft(
+        verdict=verdict, changes={"phase": "promoting", "reason": reason}, action="canary.promote", promote=True
+    )
 
 
 def _held(record: CanaryRecord, verdict: dict[str, Any], world: CanarySurroundings, *, seen: bool) -> LookDraft | None:
@@ -216,12 +224,12 @@ def _held(record: CanaryRecord, verdict: dict[str, Any], world: CanarySurroundin
     be opened from then on, and now and then for new requests.
     """
     if verdict["reason"].startswith(UNDECIDED) and not record.reason.startswith(UNDECIDED):
-        return LookDraft(verdict, {"reason": verdict["reason"]})
+        return LookDraft(verdict=verdict, changes={"reason": verdict["reason"]})
     if record.phase == "running" and verdict["reason"].startswith(AT_GATE) and AT_GATE not in record.reason:
-        return LookDraft(verdict, {"reason": verdict["reason"]})
+        return LookDraft(verdict=verdict, changes={"reason": verdict["reason"]})
     if record.reason.startswith(NO_DATA):
-        return LookDraft(verdict, {"reason": _stands(record)})
-    return LookDraft(verdict) if seen and _is_due(record, world) else None
+        return LookDraft(verdict=verdict, changes={"reason": _stands(record)})
+    return LookDraft(verdict=verdict) if seen and _is_due(record, world) else None
 
 
 def _stands(record: CanaryRecord) -> str:

@@ -57,7 +57,7 @@ class Curve:
         return _SHADES[place % len(_SHADES)], _DASHES[place % len(_DASHES)]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PlotPanel:
     """One of the two panels.
 
@@ -71,9 +71,12 @@ class PlotPanel:
     against: bool
 
 
-_AGAINST = PlotPanel(_TOP, "Evidence that it is worse", "rolled back at 100%", against=True)
+_AGAINST = PlotPanel(top=_TOP, name="Evidence that it is worse", decides="rolled back at 100%", against=True)
 _FOR = PlotPanel(
-    _TOP + _PANEL + _BETWEEN, "Evidence that it is no worse", "promoted once all reach 100%", against=False
+    top=_TOP + _PANEL + _BETWEEN,
+    name="Evidence that it is no worse",
+    decides="promoted once all reach 100%",
+    against=False,
 )
 
 

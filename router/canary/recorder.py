@@ -67,7 +67,13 @@ class Recorder:
         `unit` itself.
         """
         entry = AssignedRequest(
-            self._canary, arm, share, unit, unit if caller is None else caller, self._clock(), slices
+            canary=self._canary,
+            arm=arm,
+            share=share,
+            unit=unit,
+            caller=unit if caller is None else caller,
+            began_s=self._clock(),
+            slices=slices,
         )
         self._crowd.asked(caller_of(entry.caller))
         self._order.begin(entry)
@@ -122,11 +128,11 @@ class Recorder:
         self._sums = defaultdict(GrowingCounts)
         if self.tripped is not None and not self._trip_told:
             self._trip_told = True
-            found.append(Counts(0.0, tripped=self.tripped))
+            found.append(Counts(share=0.0, tripped=self.tripped))
         seen = self.population.seen
         if seen.callers and seen.is_news(self._seen_told):
             self._seen_told = seen
-            found.append(Counts(0.0, seen=seen))
+            found.append(Counts(share=0.0, seen=seen))
         return found
 
     def give_back(self, counts: Sequence[Counts]) -> None:

@@ -10,6 +10,9 @@ from patchbay.router.canary.ledger import Ledger
 from patchbay.router.canary.phases import verdict_json, with_tallies
 from patchbay.router.canary.plan import PlanConfig
 
+# In the order in which a verdict has them.
+_POSITION = ("step", "began_s", "step_s", "samples", "passed", "paused")
+
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
@@ -31,5 +34,5 @@ def replayed(plan: PlanConfig, looks: Sequence[Look]) -> Iterator[Replayed]:
     for look in looks:
         ledger = with_tallies(plan, ledger, look.tallies)
         if "place" in look.verdict:
-            place = PlanPosition(*look.verdict["place"])
+            place = PlanPosition(**dict(zip(_POSITION, look.verdict["place"], strict=False)))
             yield Replayed(look, verdict_json(plan, ledger, place, look.verdict["now_s"]), ledger)

@@ -41,7 +41,7 @@ class ServedRoute:
     found: Found = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Served:
     """The part of a router's configuration that canaries need.
 
@@ -71,11 +71,11 @@ class Served:
                 for name, route in document["routes"].items()
             }
             return cls(
-                routes,
-                document["found"],
-                document["votes"],
-                frozenset(document["pools"]),
-                frozenset(document["reserved"]),
+                routes=routes,
+                found=document["found"],
+                votes=document["votes"],
+                pools=frozenset(document["pools"]),
+                reserved=frozenset(document["reserved"]),
             )
         except (KeyError, TypeError, AttributeError):
             return None
@@ -93,7 +93,7 @@ def served_of(policy: WatchedConfig, *, votes: bool, pools: Iterable[str], reser
         for name, route in policy.routes.items()
     }
     held = frozenset(reserved)
-    return Served(routes, _found(every), votes, held.union(pools), held)
+    return Served(routes=routes, found=_found(every), votes=votes, pools=held.union(pools), reserved=held)
 
 
 def metrics_of(found: Found, tenant: str | None) -> frozenset[str]:

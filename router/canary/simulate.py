@@ -18,7 +18,7 @@ from patchbay.router.canary.recorder import Recorder
 _VOTES = "votes"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Incident:
     """A disturbance that hits both arms alike.
 
@@ -30,7 +30,7 @@ class Incident:
     errors: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SimulatedWorld:
     """The assumptions of a simulation.
 
@@ -47,7 +47,7 @@ class SimulatedWorld:
     requests: int = 2_000_000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SimulatedRun:
     """The result of one simulated canary.
 
@@ -62,7 +62,7 @@ class SimulatedRun:
     by: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """The results of many simulated canaries.
 
@@ -92,13 +92,13 @@ def simulate(
         told(number + 1)
     back = [run for run in ended if run.end == "rolled back"]
     return Outcome(
-        runs,
-        len(back) / runs,
-        sum(run.end == "promoted" for run in ended) / runs,
-        sum(run.end == "undecided" for run in ended) / runs,
-        _two([run.took_s for run in back]),
-        _two([run.requests for run in back]),
-        _two([run.bad for run in back]),
+        runs=runs,
+        rolled_back=len(back) / runs,
+        promoted=sum(run.end == "promoted" for run in ended) / runs,
+        undecided=sum(run.end == "undecided" for run in ended) / runs,
+        took_s=_two([run.took_s for run in back]),
+        requests=_two([run.requests for run in back]),
+        bad=_two([run.bad for run in back]),
     )
 
 
@@ -126,12 +126,14 @@ class _Life:
         self._rng = rng
         self._recorder = Recorder(1, plan, lambda: self.now_s)
         # The id seeds the assignment, so each run draws its callers anew.
-        self._trial = CanaryAssignment(rng.getrandbits(60), "", "", plan, plan.steps[0].weight / 100)
+        self._trial = CanaryAssignment(
+            id=rng.getrandbits(60), adapter="", revision="", plan=plan, share=plan.steps[0].weight / 100
+        )
         self._ledger = Ledger.opened(plan)
         for _ in range(plan.shadow.samples if plan.shadow is not None else 0):
             self._recorder.shadowed(self._drawn("canary"))
         self._take()
-        self._place = PlanPosition(0, 0.0, 0.0, self._ledger.canary)
+        self._place = PlanPosition(step=0, began_s=0.0, step_s=0.0, samples=self._ledger.canary)
 
     def go_on(self) -> None:
         """Sends the requests of a tick, spread over it. Their number is that of a Poisson process."""
@@ -147,14 +149,14 @@ class _Life:
         self._take()
         verdict = judge(self._plan, self._ledger, self._place, self.now_s)
         if isinstance(verdict, StepOn):
-            self._place = PlanPosition(verdict.step, 0.0, self.now_s, self._ledger.canary)
+            self._place = PlanPosition(step=verdict.step, began_s=0.0, step_s=self.now_s, samples=self._ledger.canary)
             self._trial = replace(self._trial, share=self._plan.steps[verdict.step].weight / 100)
         return verdict
 
     def ended(self, end: str, by: str = "") -> SimulatedRun:
         """Returns the result of the run."""
         bad = max(metric.canary for metric in self._ledger.metrics.values())
-        return SimulatedRun(end, self.now_s, self._ledger.canary, bad, by)
+        return SimulatedRun(end=end, took_s=self.now_s, requests=self._ledger.canary, bad=bad, by=by)
 
     def _ask(self) -> None:
         self.asked += 1
@@ -162,7 +164,7 @@ class _Life:
         many = self._world.callers
         caller = alone if many is None else b"user:%d" % int(self._rng.random() * many)
         unit = self._recorder.population.unit_of(caller, alone, self._trial.share)
-        arm = arm_of(self._trial, Asker("", "", unit))
+        arm = arm_of(self._trial, Asker(route="", tenant="", unit=unit))
         if arm is None or self._recorder.tripped is not None:
             return
         entry = self._recorder.begin(arm, self._trial.share, unit, (), caller)

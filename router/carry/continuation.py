@@ -93,7 +93,7 @@ class _StreamOptions(msgspec.Struct, frozen=True):
     include_usage: bool | None = None
 
 
-class _Shape(msgspec.Struct, frozen=True):
+class _Shape(msgspec.Struct, frozen=True, kw_only=True):
     """Fields of a request that are read here. A request with other types gets no answer from an engine anyway."""
 
     messages: list[_Message] = []

@@ -69,10 +69,10 @@ def simulate_plan(  # noqa: PLR0913, PLR0917 - Typer makes an option of each par
     from patchbay.router.canary.simulate import SimulatedWorld
 
     try:
-        chosen = _plan(plan, metric)
-        world = SimulatedWorld({}, per_second, look_every, callers, _incident(incident))
+        chosen, happens = _plan(plan, metric), _incident(incident)
     except PatchbayError as error:
         raise typer.Exit(fail(error)) from error
+    world = SimulatedWorld(bad={}, per_s=per_second, tick_s=look_every, callers=callers, incident=happens)
     rates = canary or (others, 2 * others, 5 * others, 0.3)
     worlds = {rate: replace(world, bad={metric: (others, min(rate, 1.0))}) for rate in rates}
     found = _outcomes(chosen, worlds, runs=runs, seed=seed, quiet=as_json)
@@ -117,7 +117,7 @@ def _incident(option: tuple[float, float] | None) -> "Incident | None":
     share, seconds = option
     if not (0 <= share <= 1 and 0 < seconds < math.inf):
         raise ConfigError("--incident takes a share from 0 to 1, and a number of seconds: --incident 0.3 60.")
-    return Incident(_INCIDENT_AT_S, _INCIDENT_AT_S + seconds, share)
+    return Incident(from_s=_INCIDENT_AT_S, to_s=_INCIDENT_AT_S + seconds, errors=share)
 
 
 def _also(world: "SimulatedWorld") -> str:

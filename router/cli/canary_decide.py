@@ -54,7 +54,9 @@ def start(
         chosen, coverage = _seen(session, named_plan(plan), adapter, pool, config)
         _check_tenant(session, chosen)
         _check_alive(session)
-        draft = CanaryDraft(adapter, number, chosen.model_dump(mode="json"), session.actor, why, pool)
+        draft = CanaryDraft(
+            adapter=adapter, number=number, plan=chosen.model_dump(mode="json"), actor=session.actor, why=why, pool=pool
+        )
         record = session.registry.canaries.start(draft)
         if as_json:
             print_json({**asdict(record), "sight": coverage})

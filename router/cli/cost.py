@@ -45,7 +45,11 @@ def forecast(  # noqa: PLR0913, PLR0917 - Typer makes an option of each paramete
 
     try:
         price = _price(config, model)
-        spans = list(by_day(Demand(requests_per_day, Need(prompt_tokens, answer_tokens), growth / 100), price, days))
+        spans = list(
+            by_day(
+                Demand(requests_per_day, Need(prompt=prompt_tokens, answer=answer_tokens), growth / 100), price, days
+            )
+        )
         if csv is not None:
             _write(csv, spans)
     except PatchbayError as error:

@@ -46,7 +46,9 @@ class Bases:
         fingerprint = status.base.fingerprint or ""
         try:
             layout = await self._context.controls[replica].base()
-            record = BaseModelRecord(fingerprint, status.base.name, status.base.source, layout)
+            record = BaseModelRecord(
+                fingerprint=fingerprint, name=status.base.name, source=status.base.source, layout=layout
+            )
             await self._context.threads.work.run(self._context.registry.register_base, record)
         except (ReplicaRefused, ReplicaFailure, RegistryError) as error:
             _log.warning("the base model of %s cannot be read yet: %s", replica, error)

@@ -79,7 +79,7 @@ class CanaryKeeper:
             known = await self._context.threads.work.run(canaries.history, adapter)
             if all(record.number != change.revision for record in known):
                 plan = change.plan.model_dump(mode="json")
-                draft = CanaryDraft(adapter, change.revision, plan, "configuration")
+                draft = CanaryDraft(adapter=adapter, number=change.revision, plan=plan, actor="configuration")
                 await self._context.threads.work.run(canaries.start, draft)
                 await self._context.follower.look()
         except (Conflict, NotFound) as error:
@@ -188,7 +188,14 @@ class CanaryKeeper:
         warm = waits is None and alone is None and record.phase != "pending"
         fault = self._context.plan_fault(plan, Subject(record.adapter, record.pool), warm=warm, elsewhere=elsewhere)
         blind = self._blind.get(record.id) or alone
-        return CanarySurroundings(rollout, stable, self._context.utc_now(), blind, waits or alone, fault)
+        return CanarySurroundings(
+            rollout=rollout,
+            stable=stable,
+            now=self._context.utc_now(),
+            blind=blind,
+            pool_waits=waits or alone,
+            refused=fault,
+        )
 
     def _pool_alone(self, pool: str) -> str | None:
         """Returns the reason why there is nothing to compare a pool with, None where there is something."""

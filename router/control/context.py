@@ -24,7 +24,7 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ControlThreads:
     """The threads of everything that blocks on the registry, by purpose, so that none waits for another.
 
@@ -45,7 +45,7 @@ class ControlThreads:
             threads.close()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
     """The registry, this router's views of it and of the replicas, and the ways to change either.
 

@@ -45,6 +45,7 @@ class Control:
 
     def __init__(
         self,
+        *,
         config: RouterConfig,
         settings: RegistryConfig,
         fleet: Fleet,
@@ -89,14 +90,14 @@ class Control:
         self, config: RouterConfig, fleet: Fleet, controls: Mapping[str, ReplicaControl], metrics: Metrics
     ) -> Context:
         return Context(
-            self.registry,
-            self.follower,
-            fleet,
-            controls,
-            metrics,
-            self.settings.keep_warm_s,
-            config.rollout_timeout_s,
-            self.threads,
+            registry=self.registry,
+            follower=self.follower,
+            fleet=fleet,
+            controls=controls,
+            metrics=metrics,
+            keep_warm_s=self.settings.keep_warm_s,
+            rollout_timeout_s=config.rollout_timeout_s,
+            threads=self.threads,
             utc_now=self.registry.clock,
             reach=self.named,
         )

@@ -14,7 +14,7 @@ GRACE_S = 5.0
 _ORDER: tuple[Why, ...] = ("rollout", "stable", "canary", "route", "warm")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DesiredRevision:
     """A revision that replicas with the base model `base` (any, where None) should have."""
 
@@ -87,7 +87,9 @@ def _pinned(named: Collection[str]) -> Iterator[tuple[Why, str, int]]:
 
 def _wanted(view: AdapterView, number: int, why: Why) -> DesiredRevision:
     brief = view.revisions[number]
-    return DesiredRevision(view.name, number, brief.digest, brief.base, view.settings, why)
+    return DesiredRevision(
+        adapter=view.name, number=number, digest=brief.digest, base=brief.base, settings=view.settings, why=why
+    )
 
 
 def _age_s(moment: datetime, now: datetime) -> float:

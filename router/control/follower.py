@@ -56,7 +56,7 @@ class Follower:
         self._reachable = True
         self.served: Callable[[], Mapping[str, Any] | None] = lambda: None
         self.told: list[Callable[[Snapshot], None]] = []
-        self.snapshot = Snapshot(_NONE_YET, {})
+        self.snapshot = Snapshot(generation=_NONE_YET, adapters={})
         self._answered_at_s = time.monotonic()
         metrics.registry.watch_age(lambda: time.monotonic() - self._answered_at_s)
         self._accepted = False

@@ -113,9 +113,17 @@ def _placement(
     state = here.state if here else None
     reason = here.reason if here and here.state == "failed" else failure.reason if failure else None
     if state == "resident":
-        return Placement(replica, wanted.adapter, wanted.number, "resident", None, state)
+        return Placement(
+            replica=replica, adapter=wanted.adapter, number=wanted.number, state="resident", reason=None, detail=state
+        )
     if state == "failed" or (failure is not None and state not in _BUSY):
-        return Placement(replica, wanted.adapter, wanted.number, "failed", reason, state)
+        return Placement(
+            replica=replica, adapter=wanted.adapter, number=wanted.number, state="failed", reason=reason, detail=state
+        )
     if state == "declared":
-        return Placement(replica, wanted.adapter, wanted.number, "staged", None, state)
-    return Placement(replica, wanted.adapter, wanted.number, "pending", reason, state)
+        return Placement(
+            replica=replica, adapter=wanted.adapter, number=wanted.number, state="staged", reason=None, detail=state
+        )
+    return Placement(
+        replica=replica, adapter=wanted.adapter, number=wanted.number, state="pending", reason=reason, detail=state
+    )

@@ -163,7 +163,7 @@ class ReplicaControl:
             sent.append((b"authorization", f"Bearer {self.token}".encode()))
         if body is not None:
             sent.append((b"content-type", b"application/json"))
-        call = Call(method, path, sent, b"" if body is None else json.dumps(body).encode())
+        call = Call(method=method, path=path, headers=sent, body=b"" if body is None else json.dumps(body).encode())
         try:
             return await self.client.fetch(call, timeout_s=timeout_s)
         except Unavailable as error:

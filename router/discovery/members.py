@@ -24,7 +24,7 @@ Lookup = Callable[[str, int], Awaitable[Sequence[str]]]
 Listed = Callable[[], Sequence[ReplicaAddress]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
     """Replica that was discovered. `token`: the bearer token that it expects; `pool`: the name that routes ask for."""
 
@@ -45,17 +45,19 @@ def members_of(
     for entry in entries:
         token = entry.token.get_secret_value() if entry.token else None
         if not entry.discovered:
-            members.setdefault(entry.label, Member(entry.label, entry.url, token, entry.pool))
+            members.setdefault(entry.label, Member(name=entry.label, url=entry.url, token=token, pool=entry.pool))
             continue
         if entry.url == REGISTRY:
             for replica in listed:
-                members.setdefault(replica.name, Member(replica.name, replica.url, token, entry.pool))
+                members.setdefault(
+                    replica.name, Member(name=replica.name, url=replica.url, token=token, pool=entry.pool)
+                )
             continue
         parts = urlsplit(entry.url)
         for address in sorted(set(addresses.get(entry.url, ()))):
             host = f"[{address}]" if ":" in address else address
             name = f"{host}:{parts.port or 80}"
-            members.setdefault(name, Member(name, f"http://{name}{parts.path}", token, entry.pool))
+            members.setdefault(name, Member(name=name, url=f"http://{name}{parts.path}", token=token, pool=entry.pool))
     return tuple(members.values())
 
 
@@ -157,7 +159,10 @@ class Members:
         self._members = members
         reserved = self._config.canary.reserved_pools
         self._fleet.put_members(
-            [Replica(member.name, member.url, pool=member.pool, reserved=member.pool in reserved) for member in members]
+            [
+                Replica(name=member.name, url=member.url, pool=member.pool, reserved=member.pool in reserved)
+                for member in members
+            ]
         )
 
     def _link(self, member: Member) -> Link:

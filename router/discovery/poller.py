@@ -36,7 +36,7 @@ _MARKS_OF_A_REVISION = 20
 _MOST_CONTEXT = 2**40
 
 
-class _Model(msgspec.Struct, frozen=True):
+class _Model(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     created: int = 0
     root: str | None = None
@@ -60,6 +60,7 @@ class Probe:
 
     def __init__(
         self,
+        *,
         client: ReplicaClient,
         token: str | None,
         timeout_s: float,
@@ -120,7 +121,7 @@ class Probe:
         return replace(before, state="ready", reason=None, catalog=Catalog(models=listed), load=0)
 
     async def _get(self, path: str) -> Document:
-        return await self._client.fetch(Call("GET", path, self._headers), timeout_s=self._timeout_s)
+        return await self._client.fetch(Call(method="GET", path=path, headers=self._headers), timeout_s=self._timeout_s)
 
 
 class Poller:
@@ -228,7 +229,13 @@ def _listed_model(model: _Model) -> ListedModel:
     context = model.max_model_len
     # Servers that say something else there are served all the same.
     known = isinstance(context, int) and 0 < context <= _MOST_CONTEXT
-    return ListedModel(model.id, model.created, model.root, model.parent, context if known else None)
+    return ListedModel(
+        id=model.id,
+        created=model.created,
+        root=model.root,
+        parent=model.parent,
+        context=context if known else None,
+    )
 
 
 def _has_long_name(model: _Model) -> bool:
@@ -238,10 +245,22 @@ def _has_long_name(model: _Model) -> bool:
 def _ours(before: Replica, status: ReplicaStatus, own: int) -> Replica:
     base = status.base
     revisions = tuple(
-        HeldRevision(revision.adapter, revision.number, revision.engine_name, revision.state, revision.digest)
+        HeldRevision(
+            adapter=revision.adapter,
+            number=revision.number,
+            engine_name=revision.engine_name,
+            state=revision.state,
+            digest=revision.digest,
+        )
         for revision in status.revisions
     )
-    catalog = Catalog(base.name, base.source, revisions, context=base.max_model_len, fingerprint=base.fingerprint)
+    catalog = Catalog(
+        base=base.name,
+        source=base.source,
+        revisions=revisions,
+        context=base.max_model_len,
+        fingerprint=base.fingerprint,
+    )
     load = status.requests.running + status.requests.waiting
     seen = replace(
         before,

@@ -49,7 +49,7 @@ def listed_for(listing: Listing, routes: Iterable[str], opens: Callable[[str], b
     """
     shown = {name: body for name, body in listing.by_id.items() if opens(name.partition("@")[0])}
     for name in routes:
-        shown[name] = _encode(_entry(ListedModel(name, created)))
+        shown[name] = _encode(_entry(ListedModel(id=name, created=created)))
     return Listing(_page(shown.values()), shown)
 
 
@@ -64,7 +64,8 @@ def _bases(catalogs: Iterable[Catalog], created: int) -> list[ListedModel]:
     for catalog in catalogs:
         models.extend(catalog.models)
         if catalog.base is not None:
-            models.append(ListedModel(catalog.base, created, root=catalog.source, context=contexts.get(catalog.base)))
+            context = contexts.get(catalog.base)
+            models.append(ListedModel(id=catalog.base, created=created, root=catalog.source, context=context))
     return sorted(models, key=lambda model: (model.parent is not None, model.id))
 
 
@@ -102,7 +103,7 @@ def _adapters(catalogs: Iterable[Catalog], created: int, naming: Naming) -> Iter
 
 
 def _adapter_model(name: str, created: int, root: str, parent: str | None, contexts: Mapping[str, int]) -> ListedModel:
-    return ListedModel(name, created, root, parent, contexts.get(parent or ""))
+    return ListedModel(id=name, created=created, root=root, parent=parent, context=contexts.get(parent or ""))
 
 
 def _stable(adapter: str, naming: Naming) -> str | None:

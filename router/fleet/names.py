@@ -23,7 +23,7 @@ _NO_NAMES = Naming()
 _SERVED: frozenset[RevisionState] = frozenset(("declared", "loading", "resident"))
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class _Model:
     """Model and the replicas that have it. `number`: the revision's, 0 for what is no adapter; `good`: replicas that
     can serve it; `failed`: replicas on which it failed."""
@@ -40,9 +40,23 @@ class _Model:
         """The target that this model makes. Replicas on which it failed count only where it failed on all."""
         replicas = tuple(self.good or self.failed)
         if not self.number:
-            return Target(self.label, self.engine_name, None, replicas, "base", self.digest)
+            return Target(
+                label=self.label,
+                engine_name=self.engine_name,
+                revision=None,
+                replicas=replicas,
+                arm="base",
+                digest=self.digest,
+            )
         revision = revision_name(self.label, self.number)
-        return Target(self.label, self.engine_name, revision, replicas, "pinned", self.digest)
+        return Target(
+            label=self.label,
+            engine_name=self.engine_name,
+            revision=revision,
+            replicas=replicas,
+            arm="pinned",
+            digest=self.digest,
+        )
 
 
 def build_table(replicas: Sequence[Replica], naming: Naming = _NO_NAMES) -> Table:
@@ -117,7 +131,9 @@ def resolve(model: str, table: Table, replicas: Iterable[Replica]) -> Target:
 
 def _absent(adapter: str, engine_name: str) -> Target:
     """Makes the target of a revision that no replica has. It exists, so clients are asked to try again."""
-    return Target(adapter, engine_name, engine_name.rpartition("-")[0], (), "pinned")
+    return Target(
+        label=adapter, engine_name=engine_name, revision=engine_name.rpartition("-")[0], replicas=(), arm="pinned"
+    )
 
 
 def _names(replicas: Iterable[Replica]) -> dict[str, Target]:
@@ -149,9 +165,16 @@ def _add(models: dict[str, _Model], replica: str, catalog: Catalog) -> None:
         name = revision.engine_name
         model = models.get(name)
         if model is None:
-            model = models[name] = _Model(revision.adapter, name, revision.number, revision.digest, [], [])
+            model = models[name] = _Model(
+                label=revision.adapter,
+                engine_name=name,
+                number=revision.number,
+                digest=revision.digest,
+                good=[],
+                failed=[],
+            )
         (model.failed if revision.state == "failed" else model.good).append(replica)
 
 
 def _plain_model(models: dict[str, _Model], name: str, digest: str) -> _Model:
-    return models.setdefault(name, _Model(name, name, 0, digest, [], []))
+    return models.setdefault(name, _Model(label=name, engine_name=name, number=0, digest=digest, good=[], failed=[]))

@@ -11,7 +11,7 @@ ReplicaState = Literal["ready", "unready", "draining"]
 _NOWHERE: Mapping[str, Tier] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HeldRevision:
     """Revision that a replica holds. `engine_name`: its unique name at the engine; `digest`: of its files, empty where
     it is unknown."""
@@ -23,7 +23,7 @@ class HeldRevision:
     digest: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ListedModel:
     """Model as a plain OpenAI server lists it. `created`: Unix time, seconds; `context`: the tokens that it can hold,
     None where that is unknown."""
@@ -35,7 +35,7 @@ class ListedModel:
     context: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Catalog:
     """Catalog of what one replica serves: one of ours has a base with revisions, a plain OpenAI server just `models`.
 
@@ -56,7 +56,7 @@ class Catalog:
         return self.base is None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Replica:
     """Replica as the router last saw it.
 
@@ -104,7 +104,7 @@ class Naming:
     stable: Mapping[str, str | None] = field(default_factory=lambda: MappingProxyType({}))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
     """Target of a request: the meaning of a model name.
 

@@ -27,6 +27,7 @@ class Carrier:
 
     def __init__(
         self,
+        *,
         config: RouterConfig,
         fleet: Fleet,
         upstreams: Upstreams,

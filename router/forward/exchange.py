@@ -22,7 +22,7 @@ from patchbay.router.routes.table import Choice
 _DEADLINE_NEAR_S = 0.05
 
 
-class Answerer(msgspec.Struct, frozen=True, eq=False):
+class Answerer(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     """Who answers a request, or is to. `label`: the target's, for metrics; `route`: empty where the client named no
     route; `replica`: empty before one begins to answer, `cache` for a cached answer."""
 
@@ -35,7 +35,7 @@ class Answerer(msgspec.Struct, frozen=True, eq=False):
 _NOBODY = Answerer()
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, kw_only=True)
 class Exchange:
     """State of one request. Each field is written by one module only.
 
@@ -85,11 +85,11 @@ class Exchange:
         """Notes who is to answer: the `target` that `choice` led to."""
         route = choice.route if choice.config is not None else ""
         meant = target if choice.arm is None else replace(target, arm=choice.arm)
-        self.answerer = Answerer(target.label, route, meant)
+        self.answerer = Answerer(label=target.label, route=route, target=meant)
 
     def comes_from(self, target: Target, replica: str) -> None:
         """Notes who answers. `replica`: the replica's name, or `cache`."""
-        self.answerer = Answerer(self.answerer.label, self.answerer.route, target, replica)
+        self.answerer = Answerer(label=self.answerer.label, route=self.answerer.route, target=target, replica=replica)
 
     def drop_headers(self, *beginnings: bytes) -> None:
         """Takes the router's own headers whose names begin so off the answer."""

@@ -37,7 +37,7 @@ class Forwarder:
     """Forwards requests to replicas and passes their answers on. `clock`: seconds, monotonic."""
 
     def __init__(
-        self, config: RouterConfig, fleet: Fleet, upstreams: Upstreams, metrics: Metrics, clock: Callable[[], float]
+        self, *, config: RouterConfig, fleet: Fleet, upstreams: Upstreams, metrics: Metrics, clock: Callable[[], float]
     ) -> None:
         self._retry = config.retry
         self._hold_s = config.carry_timeout_s
@@ -46,7 +46,7 @@ class Forwarder:
         self._metrics = metrics
         self._clock = clock
         self._verdicts = Verdicts(upstreams)
-        self._carrier = Carrier(config, fleet, upstreams, metrics.replicas, clock)
+        self._carrier = Carrier(config=config, fleet=fleet, upstreams=upstreams, metrics=metrics.replicas, clock=clock)
 
     async def forward(self, exchange: Exchange, ask: Ask) -> Target:
         """Answers `exchange` with a replica's answer to `ask`, and returns the target that answered in the end.

@@ -145,7 +145,7 @@ class ReplicaHealths:
         elapsed_s = now_s - self._since_s
         if elapsed_s < self._policy.interval_s:
             return
-        tallies = {name: AnswerTally(self._good[name], self._bad[name]) for name in {*self._good, *self._bad}}
+        tallies = {name: AnswerTally(good=self._good[name], bad=self._bad[name]) for name in {*self._good, *self._bad}}
         enough = sum(tally.total >= self._policy.answers for tally in tallies.values()) > 1
         if not enough and elapsed_s < _MAX_INTERVALS * self._policy.interval_s:
             return

@@ -56,7 +56,7 @@ class InternalClient:
             headers.append((REVISION, target.engine_name.encode()))
         if link.authorization is not None:
             headers.append((b"authorization", link.authorization))
-        call = Call("POST", path, headers, body)
+        call = Call(method="POST", path=path, headers=headers, body=body)
         document = await self._upstreams.fetch(target, replica, call, timeout_s=timeout_s)
         if document.status != 200:
             raise ReplicaFailure(f"it answers {document.status}", kind="busy")
@@ -81,7 +81,13 @@ class InternalClient:
             target = self.resolve(model)
         except RequestError as error:
             raise JudgeFailed(f"The model '{model}' cannot be asked: {error}") from error
-        ask = Ask(model, target, Prompt(msgspec.Raw(msgspec.json.encode(near))), b"", stream=False)
+        ask = Ask(
+            model=model,
+            target=target,
+            prompt=Prompt(text=msgspec.Raw(msgspec.json.encode(near))),
+            body=b"",
+            stream=False,
+        )
         body = msgspec.json.encode({**fields, "model": target.revision or target.label})
         while (replica := self._upstreams.best(tried, ask)) is not None:
             tried.add(replica.name)

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from patchbay.router.telemetry.request_record import Outcome
 from patchbay.router.tenants.limiter import Need
 
-_NOTHING_USED = Need(0, 0)
+_NOTHING_USED = Need(prompt=0, answer=0)
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, kw_only=True)
 class Result:
     """Outcome of one request. It is whole once the request has ended.
 

@@ -22,7 +22,7 @@ _MOST_RECORDS = 10_000
 _TIDY_S = 1.0
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, kw_only=True)
 class Case:
     """Record of one request's tries. It begins when one fails, or while requests are suspected.
 
@@ -60,7 +60,7 @@ class Suspects:
 
     def case(self, target: Target, body: bytes, request: str) -> Case:
         """Opens the case of a request to `target` with JSON `body`. `request`: its id, for the audit log."""
-        return Case(kind_of(target.engine_name, body, self._key), target.label, request)
+        return Case(kind=kind_of(target.engine_name, body, self._key), label=target.label, request=request)
 
     def check(self, case: Case) -> None:
         """Raises SuspectedQuery where requests of this kind are held off."""

@@ -8,7 +8,7 @@ from patchbay.router.forward.suspects import Case
 from patchbay.router.http.body import Prompt
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Ask:
     """Query of one request to replicas, after routing.
 
@@ -45,7 +45,7 @@ class HeldTurn(Protocol):
         """Notes that the request is asked of `replica` now."""
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, kw_only=True)
 class Tries:
     """State of one request on its way to replicas. Each field is written by one module only.
 

@@ -32,4 +32,6 @@ def call_of(exchange: Exchange, ask: Ask, replica: Replica, link: Link) -> Call:
     if ours and ask.stream and exchange.asked.endpoint.ends_with_done:
         headers.append((TOKEN_IDS, b"1"))
         exchange.relay.transcript = exchange.relay.transcript or Transcript()
-    return Call(request.method, f"{request.path}?{query}" if query else request.path, headers, ask.body)
+    return Call(
+        method=request.method, path=f"{request.path}?{query}" if query else request.path, headers=headers, body=ask.body
+    )

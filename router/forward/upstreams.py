@@ -69,6 +69,7 @@ class Upstreams:
 
     def __init__(
         self,
+        *,
         config: RouterConfig,
         fleet: Fleet,
         links: Mapping[str, Link],
@@ -84,7 +85,7 @@ class Upstreams:
         self._clock = clock
         self._weights = config.balance.weights
         self._retry_policy = config.retry.policy
-        self._budget = budget.RetryBudget(self._retry_policy.burst, clock())
+        self._budget = budget.RetryBudget(tokens=self._retry_policy.burst, at_s=clock())
         self._queries = 0
 
     def pick(self, exchange: Exchange, ask: Ask) -> Replica | None:
@@ -106,7 +107,9 @@ class Upstreams:
         if not self.healths.all_available:
             tried = {*tried} | self.healths.unavailable()
         serving = self._fleet.able(ask.target) if only is None else only
-        query = Query(ask.target, ask.prompt, tried, ask.pool, self._queries, serving)
+        query = Query(
+            target=ask.target, prompt=ask.prompt, tried=tried, pool=ask.pool, turn=self._queries, serving=serving
+        )
         return pick(view.replicas, query, self.in_flight, self._weights)
 
     def ejected_s(self, ask: Ask) -> float:
@@ -257,7 +260,17 @@ class Upstreams:
         concurrent = max(1, self.in_flight[replica.name] + replica.elsewhere)
         death = self.healths.died(replica.name, began_s, case.kind, concurrent)
         case.deaths += 1
-        self.suspects.died(case, Death(replica.name, death.at_s, silent, midway, death.concurrent, death.sound))
+        self.suspects.died(
+            case,
+            Death(
+                replica=replica.name,
+                at_s=death.at_s,
+                silent=silent,
+                midway=midway,
+                concurrent=death.concurrent,
+                sound=death.sound,
+            ),
+        )
 
     def _end(self, name: str, answer: Answer, began_s: float, *, good: bool) -> None:
         """Notes that an attempt is over. A replica that sends bytes after the end of its answer has failed, even though

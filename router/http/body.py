@@ -10,7 +10,7 @@ from patchbay.core.json_body import UNREADABLE, decoded, encoded, unreadable
 _ABSENT = msgspec.Raw()
 
 
-class Prompt(msgspec.Struct, frozen=True):
+class Prompt(msgspec.Struct, frozen=True, kw_only=True):
     """Unparsed JSON from which the engine makes the prompt. `text`: the messages, the prompt or the input; `system`:
     the instructions before it, in requests that have a field for them."""
 
@@ -18,7 +18,7 @@ class Prompt(msgspec.Struct, frozen=True):
     system: msgspec.Raw = _ABSENT
 
 
-class Head(msgspec.Struct, frozen=True):
+class Head(msgspec.Struct, frozen=True, kw_only=True):
     """Fields of a request that the router reads. Every other field passes through unread."""
 
     model: str
@@ -33,7 +33,7 @@ class Head(msgspec.Struct, frozen=True):
     def beginning(self) -> Prompt:
         """The parts that the prompt is made from, whichever endpoint the request is for."""
         text = next((raw for raw in (self.messages, self.prompt, self.input) if _is_present(raw)), _ABSENT)
-        return Prompt(text, self.system if _is_present(self.system) else self.instructions)
+        return Prompt(text=text, system=self.system if _is_present(self.system) else self.instructions)
 
 
 def _is_present(raw: msgspec.Raw) -> bool:

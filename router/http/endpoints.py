@@ -7,7 +7,7 @@ from types import MappingProxyType
 from patchbay.core.errors import MethodNotAllowed, NotFound
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
     """Endpoint of the public port. `name`: its metric label; `methods`: allowed HTTP methods; `forwarded`: whether
     replicas answer it, rather than the router itself; `ends_with_done`: whether its event streams end with
@@ -22,13 +22,13 @@ class Endpoint:
 
 _READ = ("GET", "HEAD")
 MODEL_PREFIX = "/v1/models/"
-HEALTH = Endpoint("healthz", _READ)
-MODELS = Endpoint("models", _READ)
-MODEL = Endpoint("model", _READ)
-FEEDBACK = Endpoint("feedback", ("POST",))
-ROOT = Endpoint("root", _READ)
-OPENAPI = Endpoint("openapi", _READ)
-OTHER = Endpoint("other", ())
+HEALTH = Endpoint(name="healthz", methods=_READ)
+MODELS = Endpoint(name="models", methods=_READ)
+MODEL = Endpoint(name="model", methods=_READ)
+FEEDBACK = Endpoint(name="feedback", methods=("POST",))
+ROOT = Endpoint(name="root", methods=_READ)
+OPENAPI = Endpoint(name="openapi", methods=_READ)
+OTHER = Endpoint(name="other", methods=())
 
 _FIXED: Mapping[str, Endpoint] = MappingProxyType(
     {
@@ -36,15 +36,17 @@ _FIXED: Mapping[str, Endpoint] = MappingProxyType(
         "/openapi.json": OPENAPI,
         "/healthz": HEALTH,
         "/v1/models": MODELS,
-        "/v1/chat/completions": Endpoint("chat_completions", ("POST",), forwarded=True, ends_with_done=True),
-        "/v1/completions": Endpoint("completions", ("POST",), forwarded=True, ends_with_done=True),
-        "/v1/responses": Endpoint("responses", ("POST",), forwarded=True),
-        "/v1/embeddings": Endpoint("embeddings", ("POST",), forwarded=True),
-        "/v1/messages": Endpoint("messages", ("POST",), forwarded=True),
-        "/v1/messages/count_tokens": Endpoint("count_tokens", ("POST",), forwarded=True),
+        "/v1/chat/completions": Endpoint(
+            name="chat_completions", methods=("POST",), forwarded=True, ends_with_done=True
+        ),
+        "/v1/completions": Endpoint(name="completions", methods=("POST",), forwarded=True, ends_with_done=True),
+        "/v1/responses": Endpoint(name="responses", methods=("POST",), forwarded=True),
+        "/v1/embeddings": Endpoint(name="embeddings", methods=("POST",), forwarded=True),
+        "/v1/messages": Endpoint(name="messages", methods=("POST",), forwarded=True),
+        "/v1/messages/count_tokens": Endpoint(name="count_tokens", methods=("POST",), forwarded=True),
         "/v1/feedback": FEEDBACK,
-        "/tokenize": Endpoint("tokenize", ("POST",), forwarded=True, switched=True),
-        "/detokenize": Endpoint("detokenize", ("POST",), forwarded=True, switched=True),
+        "/tokenize": Endpoint(name="tokenize", methods=("POST",), forwarded=True, switched=True),
+        "/detokenize": Endpoint(name="detokenize", methods=("POST",), forwarded=True, switched=True),
     }
 )
 

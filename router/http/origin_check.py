@@ -33,7 +33,7 @@ class OriginCheck:
     """
 
     def __init__(
-        self, bound: str, hosts: Iterable[str], origins: Iterable[str] = (), *, setting: str = "hosts"
+        self, *, bound: str, hosts: Iterable[str], origins: Iterable[str] = (), setting: str = "hosts"
     ) -> None:
         names = {name.lower().rstrip(".") for name in hosts}
         self._any_host = ANY in names

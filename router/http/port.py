@@ -18,7 +18,7 @@ _CANCEL_WAIT_S = 1.0
 _ACCEPT_REST_S = 0.1
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PortLimits:
     """Limits of a port. `body_bytes`: largest body of a request; `head_timeout_s`: time for a request's head, and
     `idle_timeout_s`: time without a request, both in seconds; `descriptors`: file descriptors for its clients;
@@ -53,7 +53,13 @@ class Port:
         self._is_shared = shared
         bodies = BodyBudget(limits.bodies_bytes)
         self._shared = PortState(
-            app, limits.body_bytes, limits.idle_timeout_s, limits.head_timeout_s, limits.descriptors, shed, bodies
+            app=app,
+            limit_bytes=limits.body_bytes,
+            idle_s=limits.idle_timeout_s,
+            head_s=limits.head_timeout_s,
+            most=limits.descriptors,
+            shed=shed,
+            bodies=bodies,
         )
         self._stop = asyncio.Event()
         self._at_once = False

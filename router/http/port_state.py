@@ -20,7 +20,7 @@ def date_line() -> bytes:
     return f"date: {formatdate(usegmt=True)}\r\n".encode()
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class PortState:
     """State that all connections of a port share.
 

@@ -21,7 +21,7 @@ _PARENT = re.compile(
 )
 
 
-class TraceSpan(msgspec.Struct, frozen=True):
+class TraceSpan(msgspec.Struct, frozen=True, kw_only=True):
     """Span of the router's work on one request. `trace`, `id` and `parent`: hexadecimal; `parent` is the client's
     span, empty where it named none; `flags`: of the trace, as in `traceparent`."""
 
@@ -48,6 +48,8 @@ def begin_span(headers: Iterable[tuple[bytes, bytes]], sample: float = 0) -> Tra
     match = _PARENT.fullmatch(client) if client is not None else None
     own = b"%016x" % (random.getrandbits(64) or 1)
     if match is not None:
-        return TraceSpan(match["trace"], own, match["span"], int(match["flags"], 16) & _KNOWN_FLAGS)
+        return TraceSpan(
+            trace=match["trace"], id=own, parent=match["span"], flags=int(match["flags"], 16) & _KNOWN_FLAGS
+        )
     flags = _SAMPLED if sample and random.random() < sample else 0  # noqa: S311 - no secret
-    return TraceSpan(b"%032x" % (random.getrandbits(128) or 1), own, flags=flags)
+    return TraceSpan(trace=b"%032x" % (random.getrandbits(128) or 1), id=own, flags=flags)

@@ -84,11 +84,11 @@ class Router:
         self._usage = TenantUsage(self.control.usage_book, utc_now) if self.control else None
         self._limiter = Limiter(_counters(config.counters), config.counters)
         self._admission = Admission(
-            config.admission,
-            lambda: self.fleet.view.replicas,
-            self.fleet.statuses,
-            time.perf_counter,
-            config.carry_timeout_s,
+            config=config.admission,
+            replicas=lambda: self.fleet.view.replicas,
+            statuses=self.fleet.statuses,
+            clock=time.perf_counter,
+            hold_s=config.carry_timeout_s,
         )
         self._tracer = open_tracer(config.tracing, self.url) if config.tracing is not None else None
         self._key = _guard_key(config)
@@ -127,7 +127,9 @@ class Router:
             # Closing may wait for threads, databases and peers that never answer.
             opened.callback(self._ending, 0.0)
             lasting = {"poller": self._poller.run, "members": self._members.run, "limiter": self._limiter.run}
-            lasting["event loop watch"] = LoopWatch(self.metrics.loop, busy=lambda: self.public_app.in_flight > 0).run
+            lasting["event loop watch"] = LoopWatch(
+                meter=self.metrics.loop, busy=lambda: self.public_app.in_flight > 0
+            ).run
             if self._config.stream.heartbeat_s is not None:
                 beats = Heartbeats(self._config.stream.heartbeat_s, lambda: self.public_app.work)
                 lasting["heartbeats"] = beats.run
@@ -194,7 +196,14 @@ class Router:
         if config.registry is None:
             return None
         controls = ReplicaControls(self.fleet, self._members.links)
-        control = Control(config, config.registry, self.fleet, controls, self.metrics, self.live_canaries)
+        control = Control(
+            config=config,
+            settings=config.registry,
+            fleet=self.fleet,
+            controls=controls,
+            metrics=self.metrics,
+            live_canaries=self.live_canaries,
+        )
         # Asked once it runs: the policy is opened after this.
         control.reach = self._pinned_names
         return control
@@ -204,11 +213,11 @@ class Router:
             self.public_app,
             public,
             limits=PortLimits(
-                config.max_body_bytes,
-                config.head_timeout_s,
-                config.idle_timeout_s,
-                descriptors.for_clients(),
-                max(config.max_bodies_mib * 1024 * 1024, config.max_body_bytes),
+                body_bytes=config.max_body_bytes,
+                head_timeout_s=config.head_timeout_s,
+                idle_timeout_s=config.idle_timeout_s,
+                descriptors=descriptors.for_clients(),
+                bodies_bytes=max(config.max_bodies_mib * 1024 * 1024, config.max_body_bytes),
             ),
             shared=config.reuse_port,
             fault=self.metrics.process.fault,
@@ -218,15 +227,15 @@ class Router:
     def _admin_parts(self) -> AdminParts:
         config = self._config
         return AdminParts(
-            self.public_app,
-            self.fleet,
-            self.metrics,
-            self.stop,
-            _admin_keys(config),
-            self.policy,
-            self.live_canaries,
-            OriginCheck(config.admin_host, config.admin_hosts, setting="admin_hosts"),
-            self.control,
+            public_app=self.public_app,
+            fleet=self.fleet,
+            metrics=self.metrics,
+            drain=self.stop,
+            keys=_admin_keys(config),
+            policy=self.policy,
+            live_canaries=self.live_canaries,
+            door=OriginCheck(bound=config.admin_host, hosts=config.admin_hosts, setting="admin_hosts"),
+            control=self.control,
         )
 
     def _open_policy(self, config: RouterConfig, read: ReadPolicy | None) -> PolicyHolder:
@@ -239,17 +248,17 @@ class Router:
 
     def _parts(self) -> HandlerParts:
         return HandlerParts(
-            self._config,
-            self.fleet,
-            self.policy,
-            self._limiter,
-            self._admission,
-            self.metrics,
-            self._usage,
-            time.perf_counter,
-            self._key,
-            self.live_canaries,
-            lambda: self.control.follower.snapshot.adapters if self.control is not None else {},
+            config=self._config,
+            fleet=self.fleet,
+            policy=self.policy,
+            limiter=self._limiter,
+            admission=self._admission,
+            metrics=self.metrics,
+            usage=self._usage,
+            clock=time.perf_counter,
+            guard_key=self._key,
+            live_canaries=self.live_canaries,
+            adapters=lambda: self.control.follower.snapshot.adapters if self.control is not None else {},
         )
 
     def _pinned_names(self) -> PinnedNames:
@@ -293,7 +302,9 @@ class Router:
         link = self._members.links[name]
         told = partial(self.fleet.put_status, name)
         own = partial(self.public_app.at_replica, name)
-        return Probe(link.client, link.token, self._config.poll_timeout_s, told, own)
+        return Probe(
+            client=link.client, token=link.token, timeout_s=self._config.poll_timeout_s, on_status=told, own=own
+        )
 
     def _served(self) -> frozenset[str]:
         """The revisions that replicas serve or canaries try, and the models that have none."""

@@ -20,7 +20,7 @@ _CACHED_ENDPOINTS = frozenset({"chat_completions", "completions", "responses", "
 _MOST_BYTES = 1024 * 1024
 
 
-class _Sampling(msgspec.Struct, frozen=True):
+class _Sampling(msgspec.Struct, frozen=True, kw_only=True):
     temperature: Any = None
     seed: Any = None
     n: Any = None
@@ -32,7 +32,7 @@ class _Sampling(msgspec.Struct, frozen=True):
 _SAMPLING = msgspec.json.Decoder(_Sampling)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Kept:
     """Answer in the cache. `label`, `engine_name`: of the target that gave it; `at_s`: when it was given."""
 
@@ -76,7 +76,9 @@ class AnswerCache:
         if len(body) > _MOST_BYTES:
             return
         self._drop(key)
-        self._kept[key] = Kept(target.label, target.engine_name, content_type, body, self._clock())
+        self._kept[key] = Kept(
+            label=target.label, engine_name=target.engine_name, content_type=content_type, body=body, at_s=self._clock()
+        )
         self._bytes += len(body)
         while self._bytes > self._most_bytes:
             self._drop(next(iter(self._kept)))

@@ -44,7 +44,14 @@ class CanaryStep:
             return choices
         exchange, client, facts = incoming.exchange, incoming.client, incoming.facts
         name = named(facts.caller, incoming.caller)
-        asker = Asker(first.route, client.tenant, name, facts.headers, client.tier_name, facts.text)
+        asker = Asker(
+            route=first.route,
+            tenant=client.tenant,
+            unit=name,
+            headers=facts.headers,
+            tier=client.tier_name,
+            text=facts.text,
+        )
         if not is_tried_on(assignment, asker) or not self._begins(assignment, choices[0]):
             return choices
         asker = replace(

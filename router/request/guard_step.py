@@ -35,7 +35,7 @@ class GuardStep:
     """
 
     def __init__(
-        self, policy: PolicyHolder, metrics: GuardMetrics, key: bytes, judges: Judges, offload: Offload
+        self, *, policy: PolicyHolder, metrics: GuardMetrics, key: bytes, judges: Judges, offload: Offload
     ) -> None:
         self._policy = policy
         self._metrics = metrics
@@ -53,9 +53,16 @@ class GuardStep:
         pipeline = self._policy.policy.guards.pipeline(choice.config.guards if choice.config else (), tenant)
         if pipeline is None:
             return body
-        facts = TextOrigin(exchange.arrival.id.decode("latin-1"), choice.route if choice.config else "", tenant)
+        facts = TextOrigin(
+            request=exchange.arrival.id.decode("latin-1"), route=choice.route if choice.config else "", tenant=tenant
+        )
         guard_session = exchange.guard_session = GuardSession(
-            pipeline, exchange.asked.endpoint.name, self._key, self._judges, facts, self._offload
+            pipeline=pipeline,
+            endpoint=exchange.asked.endpoint.name,
+            key=self._key,
+            judges=self._judges,
+            facts=facts,
+            offload=self._offload,
         )
         guard_session.tells_results = header(exchange.arrival.request.headers, VERDICTS) == b"1"
         try:

@@ -51,16 +51,29 @@ class RequestHandler:
         self._upstreams = upstreams
         self._forwarder = forwarder
         internal = InternalClient(parts.fleet, upstreams)
-        self._judges = Judges(internal.verdict, internal.again, lambda: parts.policy.policy.guards.judges)
+        self._judges = Judges(
+            ask=internal.verdict, again=internal.again, wanted=lambda: parts.policy.policy.guards.judges
+        )
         self._offload = Offload()
-        self._guard_step = GuardStep(parts.policy, parts.metrics.guards, parts.guard_key, self._judges, self._offload)
+        self._guard_step = GuardStep(
+            policy=parts.policy,
+            metrics=parts.metrics.guards,
+            key=parts.guard_key,
+            judges=self._judges,
+            offload=self._offload,
+        )
         self._canary_step = CanaryStep(parts.live_canaries, parts.fleet, parts.clock)
         cache = AnswerCache(parts.config.cache_mib * 1024 * 1024, parts.clock)
         self._caching = Caching(cache, parts.fleet, parts.policy, parts.metrics.requests)
         parts.live_canaries.dropped.append(cache.forget)
         self._quota = Quota(parts.limiter, parts.config.counters, parts.fleet, self._offload)
         self._shadow = Shadow(
-            internal, self._offload, parts.admission, parts.metrics.requests, parts.clock, parts.live_canaries
+            internal=internal,
+            offload=self._offload,
+            admission=parts.admission,
+            metrics=parts.metrics.requests,
+            clock=parts.clock,
+            live_canaries=parts.live_canaries,
         )
 
     @property
@@ -106,7 +119,7 @@ class RequestHandler:
             whole, model = body, addressed
             body = await self._offload.run_json(lambda: with_addressed_model(whole, model, most), len(whole))
         head = await self._offload.run_json(lambda: exchange.read(body, most), len(body))
-        incoming = Incoming(exchange, client, head, body, deadline_s)
+        incoming = Incoming(exchange=exchange, client=client, head=head, body=body, deadline_s=deadline_s)
         if is_long_json(body) and (
             self._parts.policy.policy.table.knows(head.model) or self._parts.live_canaries.running
         ):
@@ -122,7 +135,7 @@ class RequestHandler:
         """What the request is to get, and what else where that cannot be had."""
         model, table, client = incoming.head.model, self._parts.policy.policy.table, incoming.client
         if not table.knows(model):
-            return (Choice(model, model),)
+            return (Choice(route=model, model=model),)
         exchange = incoming.exchange
         facts = incoming.facts
         opens = opened_by(client, table)
@@ -137,7 +150,10 @@ class RequestHandler:
         if header(exchange.arrival.request.headers, EXPLAIN) == b"1":
             exchange.extra.append(said("explain", "; ".join(choice.why)))
         others = [one for one in (choice.config.fallbacks if choice.config else ()) if opens(one)]
-        return (choice, *(table.choose(one, facts, opens) if table.knows(one) else Choice(one, one) for one in others))
+        return (
+            choice,
+            *(table.choose(one, facts, opens) if table.knows(one) else Choice(route=one, model=one) for one in others),
+        )
 
     def _elsewhere(self, incoming: Incoming, moved: Rerouted) -> Choice:
         """Where a guard has the request go."""
@@ -173,20 +189,20 @@ class RequestHandler:
         if choice.config is not None and choice.config.requests_per_minute is not None:
             await self._quota.charge_route(choice.route, choice.config.requests_per_minute)
         body, grant = await self._quota.reserve(incoming, target, body, price)
-        used = Need(0, 0)
+        used = Need(prompt=0, answer=0)
         try:
             config = choice.config
             ask = Ask(
-                choice.model,
-                target,
-                incoming.head.beginning,
-                body,
-                bool(incoming.head.stream),
-                self._deadline(incoming, config),
-                choice.route,
-                choice.arm,
-                choice.pool or (config.pool if config else None),
-                client.tier.priority,
+                model=choice.model,
+                target=target,
+                prompt=incoming.head.beginning,
+                body=body,
+                stream=bool(incoming.head.stream),
+                deadline_s=self._deadline(incoming, config),
+                route=choice.route,
+                arm=choice.arm,
+                pool=choice.pool or (config.pool if config else None),
+                priority=client.tier.priority,
             )
             if grant is not None:
                 exchange.extra.extend(grant.headers)
@@ -250,12 +266,12 @@ class RequestHandler:
             return replica.name if replica is not None else None
 
         waiting = Waiting(
-            client.tenant,
-            ask.target.engine_name if ask.target.revision is not None else None,
-            self._pooled(ask),
-            guess_of(ask.body, admission.answer_tokens),
-            self._parts.clock(),
-            client.tier.weight,
+            tenant=client.tenant,
+            revision=ask.target.engine_name if ask.target.revision is not None else None,
+            replicas=self._pooled(ask),
+            cost=guess_of(ask.body, admission.answer_tokens),
+            since_s=self._parts.clock(),
+            weight=client.tier.weight,
         )
         began_s = self._parts.clock()
         turn = await admission.enter(

@@ -14,7 +14,7 @@ from patchbay.router.tenants.limiter import Limiter
 from patchbay.router.tenants.usage import TenantUsage
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HandlerParts:
     """What answering is done with. `usage`, `adapters`: where there is a registry to write it to, and what it has."""
 

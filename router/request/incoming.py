@@ -10,7 +10,7 @@ from patchbay.router.routes.facts import RequestFacts, facts_of
 from patchbay.router.tenants.clients import Client
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Incoming:
     """Request that was read, with its client. `body`: as it came; `deadline_s`: when its client stops waiting, by the
     event loop's clock, None for no deadline."""

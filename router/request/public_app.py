@@ -55,13 +55,17 @@ class PublicApp:
         self._fleet = parts.fleet
         self._metrics = parts.metrics
         self._clock = clock
-        self._upstreams = Upstreams(config, parts.fleet, links, parts.metrics.replicas, clock)
-        forwarder = Forwarder(config, parts.fleet, self._upstreams, parts.metrics, clock)
+        self._upstreams = Upstreams(
+            config=config, fleet=parts.fleet, links=links, metrics=parts.metrics.replicas, clock=clock
+        )
+        forwarder = Forwarder(
+            config=config, fleet=parts.fleet, upstreams=self._upstreams, metrics=parts.metrics, clock=clock
+        )
         self._handler = RequestHandler(parts, self._upstreams, forwarder)
         self._endings = endings
         self._sample = config.tracing.sample if config.tracing is not None else 0
         self._feedback = Feedback(config.feedback_ids)
-        self._door = OriginCheck(config.host, config.hosts, config.cors_origins)
+        self._door = OriginCheck(bound=config.host, hosts=config.hosts, origins=config.cors_origins)
         self._pages = public_pages()
         self._work: set[Exchange] = set()
         self._open = 0
@@ -121,7 +125,7 @@ class PublicApp:
         own_headers = [(REQUEST_ID, given), (TRACEPARENT, span.traceparent)]
         if form == "messages":
             own_headers.append((ANTHROPIC_REQUEST_ID, given))
-        exchange = Exchange(Arrival(request, given, span, self._clock()), relay, extra=own_headers)
+        exchange = Exchange(arrival=Arrival(request, given, span, self._clock()), relay=relay, extra=own_headers)
         self._open += 1
         try:
             await self._guard_session(exchange)

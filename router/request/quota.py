@@ -22,7 +22,7 @@ class Quota:
     async def charge_route(self, route: str, requests_per_minute: int) -> None:
         """Counts a request to a route that has a limit of its own. Raises RateLimited."""
         limits = Limits(requests_per_minute=requests_per_minute)
-        await self._limiter.reserve(f"{ROUTE}{route}", limits, Need(0, 0), FREE)
+        await self._limiter.reserve(f"{ROUTE}{route}", limits, Need(prompt=0, answer=0), FREE)
 
     async def reserve(
         self, incoming: Incoming, target: Target, body: bytes, price: PriceConfig
@@ -32,7 +32,7 @@ class Quota:
         Raises RateLimited, and InvalidRequest for a size that could be read in more than one way.
         """
         client = incoming.client
-        limits, need = client.limits, Need(0, 0)
+        limits, need = client.limits, Need(prompt=0, answer=0)
         if limits.none:
             return body, None
         if limits.by_tokens:

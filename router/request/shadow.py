@@ -37,7 +37,7 @@ _LAST = 1000
 _MOST_AT_ONCE = 4
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerPair:
     """Pair of answers to one request: JSON bodies or event streams as they were, and the time that each took, in
     seconds. `request`: its id; `arm` and `shadow`: the sources of `answer` and `shadow_answer`."""
@@ -52,7 +52,7 @@ class AnswerPair:
     shadow_s: float
 
 
-class _Usage(msgspec.Struct, frozen=True):
+class _Usage(msgspec.Struct, frozen=True, kw_only=True):
     completion_tokens: int | None = None
     output_tokens: int | None = None
 
@@ -73,6 +73,7 @@ class Shadow:
 
     def __init__(
         self,
+        *,
         internal: InternalClient,
         offload: Offload,
         admission: Admission,
@@ -159,21 +160,23 @@ class Shadow:
         if assignment is not None:
             self._live_canaries.shadowed(assignment, {"empty"} if _is_empty(other) else ())
         pair = AnswerPair(
-            exchange.arrival.id.decode(),
-            choice.route,
-            ask.arm or ask.target.arm,
-            target.revision or target.label,
-            answer[:_MOST_BYTES],
-            other[:_MOST_BYTES],
-            took_s,
-            self._clock() - began_s,
+            request=exchange.arrival.id.decode(),
+            route=choice.route,
+            arm=ask.arm or ask.target.arm,
+            shadow=target.revision or target.label,
+            answer=answer[:_MOST_BYTES],
+            shadow_answer=other[:_MOST_BYTES],
+            answer_s=took_s,
+            shadow_s=self._clock() - began_s,
         )
         self.pairs.append(pair)
         self._metrics.shadowed(choice.route, "kept")
 
     def _spare_turn(self, ask: Ask) -> Turn | None:
         revision = ask.target.engine_name if ask.target.revision is not None else None
-        waiting = Waiting("shadow ", revision, frozenset(ask.target.replicas), 0, self._clock())
+        waiting = Waiting(
+            tenant="shadow ", revision=revision, replicas=frozenset(ask.target.replicas), cost=0, since_s=self._clock()
+        )
 
         return self._admission.spare(
             AdmissionRequest(waiting, 0, partial(self._internal.best, ask), lambda: waiting.replicas)

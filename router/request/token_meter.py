@@ -29,7 +29,7 @@ _TEXTUAL = frozenset(
 )
 
 
-class _Usage(msgspec.Struct, frozen=True):
+class _Usage(msgspec.Struct, frozen=True, kw_only=True):
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     input_tokens: int | None = None
@@ -79,7 +79,7 @@ def need_of(fields: Mapping[str, Any], length: int, size: Size, rates: CountersC
         # The engine refuses or cuts a longer prompt.
         prompt = min(prompt, context * size.prompts)
     # Even a completion that only echoes makes a token.
-    return Need(prompt, max(size.tokens or 0, 1) * size.answers)
+    return Need(prompt=prompt, answer=max(size.tokens or 0, 1) * size.answers)
 
 
 def _ids_in(prompt: Any) -> int:
@@ -116,7 +116,7 @@ def with_judges(used: Need, relay: Relay) -> Need:
     if relay.guard_session is None:
         return used
     prompt, answer = relay.guard_session.spent
-    return Need(used.prompt + prompt, used.answer + answer)
+    return Need(prompt=used.prompt + prompt, answer=used.answer + answer)
 
 
 def used_by(relay: Relay, body: bytes) -> Need:
@@ -126,13 +126,13 @@ def used_by(relay: Relay, body: bytes) -> Need:
     """
     transcript = relay.transcript
     if transcript is not None and transcript.answer_count:
-        return Need(transcript.prompt_count, transcript.answer_count)
+        return Need(prompt=transcript.prompt_count, answer=transcript.answer_count)
     told = _told(relay.tail)
     if told is not None:
         return told
     if not relay.events:
-        return Need(0, 0)
-    return Need(len(body) // _ESTIMATED_BYTES_PER_TOKEN, relay.events)
+        return Need(prompt=0, answer=0)
+    return Need(prompt=len(body) // _ESTIMATED_BYTES_PER_TOKEN, answer=relay.events)
 
 
 def _told(tail: bytes) -> Need | None:
@@ -150,6 +150,7 @@ def _told(tail: bytes) -> Need | None:
         usage = answer.usage or (answer.response.usage if answer.response else None)
         if usage is not None:
             return Need(
-                usage.prompt_tokens or usage.input_tokens or 0, usage.completion_tokens or usage.output_tokens or 0
+                prompt=usage.prompt_tokens or usage.input_tokens or 0,
+                answer=usage.completion_tokens or usage.output_tokens or 0,
             )
     return None

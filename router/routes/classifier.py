@@ -35,7 +35,7 @@ class Guess:
 class Classifier:
     """Guesses the tasks of texts. It is made by `train`; a guess takes some 300 µs."""
 
-    def __init__(self, tasks: Sequence[str], vectorizer: Any, weights: Any, biases: Any) -> None:
+    def __init__(self, *, tasks: Sequence[str], vectorizer: Any, weights: Any, biases: Any) -> None:
         self._tasks = tasks
         self._vectorizer = vectorizer
         self._weights = weights
@@ -63,7 +63,7 @@ class Classifier:
         tasks = tuple(examples)
         fitted = [_fit(matrix, labels == task) for task in tasks]
         weights = np.stack([weight for weight, _ in fitted], axis=1).astype(np.float32)
-        return cls(tasks, vectorizer, weights, np.array([bias for _, bias in fitted]))
+        return cls(tasks=tasks, vectorizer=vectorizer, weights=weights, biases=np.array([bias for _, bias in fitted]))
 
     def guess(self, text: str) -> Guess:
         """Guesses the task of `text`."""

@@ -15,14 +15,14 @@ from patchbay.router.routes.facts import RequestFacts
 from patchbay.router.routes.table import RouteTable
 
 
-class Text(msgspec.Struct, frozen=True):
+class Text(msgspec.Struct, frozen=True, kw_only=True):
     """A text and the route that it should take."""
 
     text: str
     route: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RouteEvaluation:
     """The result of an evaluation.
 
@@ -84,7 +84,12 @@ def evaluate(table: RouteTable, texts: Sequence[Text]) -> RouteEvaluation:
         counts[text.route, choice.route] += 1
     routes = tuple(name for name in sorted(table.routes) if any(name in pair for pair in counts))
     times.sort()
-    return RouteEvaluation(routes, counts, sum(times) / len(times), times[int(len(times) * 0.99)])
+    return RouteEvaluation(
+        routes=routes,
+        counts=counts,
+        microseconds=sum(times) / len(times),
+        p99_microseconds=times[int(len(times) * 0.99)],
+    )
 
 
 def read_texts(file: Path) -> list[Text]:

@@ -14,7 +14,7 @@ _TEXT_LIMIT = 20_000
 SESSION = "x-patchbay-session"
 
 
-class _Body(msgspec.Struct, frozen=True):
+class _Body(msgspec.Struct, frozen=True, kw_only=True):
     messages: Any = None
     prompt: Any = None
     input: Any = None
@@ -28,7 +28,7 @@ class _Body(msgspec.Struct, frozen=True):
 _DECODER = msgspec.json.Decoder(_Body, float_hook=read_float)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RequestFacts:
     """The facts of a request that decide its route.
 

@@ -14,7 +14,7 @@ from typing import Any
 from patchbay.core.errors import InvalidRequest
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SizeFields:
     """The size fields of an endpoint.
 
@@ -29,7 +29,7 @@ class SizeFields:
     prompts: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Size:
     """The size that a body asks for.
 
@@ -50,10 +50,10 @@ class Size:
 _CHOICES = ("n", "best_of")
 FIELDS: Mapping[str, SizeFields] = MappingProxyType(
     {
-        "chat_completions": SizeFields(("max_completion_tokens", "max_tokens"), _CHOICES),
-        "completions": SizeFields(("max_tokens",), _CHOICES, unsaid=16, prompts="prompt"),
-        "responses": SizeFields(("max_output_tokens",)),
-        "messages": SizeFields(("max_tokens",)),
+        "chat_completions": SizeFields(tokens=("max_completion_tokens", "max_tokens"), answers=_CHOICES),
+        "completions": SizeFields(tokens=("max_tokens",), answers=_CHOICES, unsaid=16, prompts="prompt"),
+        "responses": SizeFields(tokens=("max_output_tokens",)),
+        "messages": SizeFields(tokens=("max_tokens",)),
         "embeddings": SizeFields(prompts="input"),
     }
 )
@@ -77,7 +77,7 @@ def size_of(fields: Mapping[str, Any], endpoint: str) -> Size:
             )
     limits = [number for name in known.tokens if (number := _whole(fields, name)) is not None]
     choices = [number for name in known.answers if (number := _whole(fields, name)) is not None]
-    return Size(limits[0] if limits else known.unsaid, max([1, *choices]), prompts)
+    return Size(tokens=limits[0] if limits else known.unsaid, choices=max([1, *choices]), prompts=prompts)
 
 
 def makes_text(endpoint: str) -> bool:

@@ -22,7 +22,7 @@ def _everything(_name: str) -> bool:
     return True
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
     """The choice for a request.
 
@@ -70,11 +70,17 @@ class RouteTable:
         config = self._config.routes[name]
         arms = config.arms
         if len(arms) == 1:
-            return Choice(name, arms[0].model, config, arms[0].name, why)
+            return Choice(route=name, model=arms[0].model, config=config, arm=arms[0].name, why=why)
         arm = arms[choose([(each.label, each.weight) for each in arms], name, facts.caller)]
         kind = facts.caller.partition(b":")[0].decode()
         share = arm.weight / sum(each.weight for each in arms)
-        return Choice(name, arm.model, config, arm.label, (*why, f"arm {arm.label} ({share:.1%}) by its {kind}"))
+        return Choice(
+            route=name,
+            model=arm.model,
+            config=config,
+            arm=arm.label,
+            why=(*why, f"arm {arm.label} ({share:.1%}) by its {kind}"),
+        )
 
 
 class Auto:

@@ -90,7 +90,7 @@ class BalanceConfig(Settings):
     @property
     def weights(self) -> Weights:
         """These numbers as `pick` takes them."""
-        return Weights(self.residency, self.prefix, self.queue, self.kv, self.bound)
+        return Weights(residency=self.residency, prefix=self.prefix, queue=self.queue, kv=self.kv, bound=self.bound)
 
 
 class BreakerConfig(Settings):
@@ -118,14 +118,14 @@ class BreakerConfig(Settings):
     def policy(self) -> outliers.OutlierPolicy:
         """These numbers as the detection of outliers takes them."""
         return outliers.OutlierPolicy(
-            self.failures,
-            self.open_s,
-            self.max_open_s,
-            self.errors,
-            self.share,
-            self.interval_s,
-            self.answers,
-            self.deviations,
+            failures=self.failures,
+            open_s=self.open_s,
+            max_open_s=self.max_open_s,
+            errors=self.errors,
+            share=self.share,
+            interval_s=self.interval_s,
+            answers=self.answers,
+            deviations=self.deviations,
         )
 
 
@@ -150,12 +150,14 @@ class RetryConfig(Settings):
     @property
     def policy(self) -> budget.RetryPolicy:
         """The budget's numbers."""
-        return budget.RetryPolicy(self.share, self.per_second, self.burst)
+        return budget.RetryPolicy(share=self.share, per_second=self.per_second, burst=self.burst)
 
     @property
     def suspicion(self) -> suspicion.SuspicionPolicy:
         """The numbers that suspicion of a kind of request goes by."""
-        return suspicion.SuspicionPolicy(self.deaths, _DEATH_COUNTS_S, self.hold_s, self.max_hold_s)
+        return suspicion.SuspicionPolicy(
+            deaths=self.deaths, window_s=_DEATH_COUNTS_S, hold_s=self.hold_s, max_hold_s=self.max_hold_s
+        )
 
 
 class StreamConfig(Settings):

@@ -44,7 +44,7 @@ class Policy:
     number: int = 1
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reloaded:
     """What a reload did. `changed`: what it has changed, by name; `restart`: keys that are others than at the start and
     need one; `warnings`: what in it means nothing here."""
@@ -122,7 +122,9 @@ class PolicyHolder:
             self.policy = replace(fresh, number=self.policy.number + 1)
             self._known = self._clients()
             restart = tuple(restart_keys(self._at_start, whole)) if self._at_start is not None else ()
-            done = Reloaded(self.policy, changed, restart, tuple(self.warned(fresh.config)))
+            done = Reloaded(
+                policy=self.policy, changed=changed, restart=restart, warnings=tuple(self.warned(fresh.config))
+            )
             _tell(done)
             if self.told is not None and changed:
                 await self.told(changed)

@@ -22,7 +22,7 @@ _NO_TOP_K = (-1, 0)
 _WEAK_WORDS: Mapping[str, object] = {"on_error": "fail_open", "mode": "optimistic", "caseless": False, "dry_run": True}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Loss:
     """A protection that is lost or weaker. `place`: its name, which `accept_weaker` may name; `what`: in words."""
 
@@ -53,7 +53,10 @@ def _routes(before: PolicyConfig, now: PolicyConfig) -> Iterator[Loss]:
         new, place = now.routes.get(name), f"routes.{name}"
         if new is None:
             if old.guards or old.tenants or old.requests_per_minute is not None or old.limits != Sampling():
-                yield Loss(place, "is gone, and a model or an adapter of that name would be open without what it had")
+                yield Loss(
+                    place=place,
+                    what="is gone, and a model or an adapter of that name would be open without what it had",
+                )
             continue
         yield from _route(place, old, new, now)
 
@@ -61,10 +64,10 @@ def _routes(before: PolicyConfig, now: PolicyConfig) -> Iterator[Loss]:
 def _route(place: str, old: RouteConfig, new: RouteConfig, now: PolicyConfig) -> Iterator[Loss]:
     gone = set(old.guards) - {*new.guards, *now.guard_all}
     if gone and not is_emptied(new, "guards") and not is_emptied(now, "guards"):
-        yield Loss(f"{place}.guards", f"loses {_names(gone)}")
+        yield Loss(place=f"{place}.guards", what=f"loses {_names(gone)}")
     yield from _askers(f"{place}.tenants", old, new)
     if _is_looser(old.requests_per_minute, new.requests_per_minute):
-        yield Loss(f"{place}.requests_per_minute", _raised(old.requests_per_minute, new.requests_per_minute))
+        yield Loss(place=f"{place}.requests_per_minute", what=_raised(old.requests_per_minute, new.requests_per_minute))
     yield from _sampling(f"{place}.limits", old.limits, new)
 
 
@@ -72,9 +75,9 @@ def _askers(place: str, old: RouteConfig, new: RouteConfig) -> Iterator[Loss]:
     if not old.tenants or is_emptied(new, "tenants"):
         return
     if not new.tenants:
-        yield Loss(place, f"would be open to every tenant, and not to {_names(old.tenants)} only")
+        yield Loss(place=place, what=f"would be open to every tenant, and not to {_names(old.tenants)} only")
     elif added := set(new.tenants) - set(old.tenants):
-        yield Loss(place, f"would be open to {_names(added)}, too")
+        yield Loss(place=place, what=f"would be open to {_names(added)}, too")
 
 
 def _sampling(place: str, old: Sampling, route: RouteConfig) -> Iterator[Loss]:
@@ -86,7 +89,7 @@ def _sampling(place: str, old: Sampling, route: RouteConfig) -> Iterator[Loss]:
         if key == "top_k":
             was, is_ = (None if value in _NO_TOP_K else value for value in (was, is_))
         if key != "seed" and _is_looser(was, is_):
-            yield Loss(f"{place}.{key}", _raised(was, is_))
+            yield Loss(place=f"{place}.{key}", what=_raised(was, is_))
 
 
 def _auto(before: PolicyConfig, now: PolicyConfig) -> Iterator[Loss]:
@@ -95,21 +98,21 @@ def _auto(before: PolicyConfig, now: PolicyConfig) -> Iterator[Loss]:
     kept = set(before.routes)
     for rule in before.auto.rules:
         if rule not in now.auto.rules and rule.route in kept and before.routes[rule.route].guards:
-            yield Loss("auto.rules", f"has no rule any more that leads to '{rule.route}', which has guards")
+            yield Loss(place="auto.rules", what=f"has no rule any more that leads to '{rule.route}', which has guards")
             kept.discard(rule.route)
     old, new = before.routes[before.auto.general], now.routes[now.auto.general]
     if before.auto.general != now.auto.general and (gone := set(old.guards) - {*new.guards, *now.guard_all}):
-        yield Loss("auto.general", f"loses {_names(gone)}")
+        yield Loss(place="auto.general", what=f"loses {_names(gone)}")
 
 
 def _guards(before: PolicyConfig, now: PolicyConfig) -> Iterator[Loss]:
     gone = set(before.guard_all) - set(now.guard_all)
     if gone and not is_emptied(now, "guard_all") and not is_emptied(now, "guards"):
-        yield Loss("guard_all", f"loses {_names(gone)}")
+        yield Loss(place="guard_all", what=f"loses {_names(gone)}")
     for name, old in before.guards.items():
         new = now.guards.get(name)
         if new is not None:
-            yield from (Loss(f"guards.{name}.{key}", what) for key, what in _guard(old, new))
+            yield from (Loss(place=f"guards.{name}.{key}", what=what) for key, what in _guard(old, new))
 
 
 def _guard(old: GuardBase, new: GuardBase) -> Iterator[tuple[str, str]]:
@@ -169,7 +172,7 @@ def _tiers(before: PolicyConfig, now: PolicyConfig) -> Iterator[Loss]:
         for key in Limits.model_fields:
             was, is_ = getattr(tier.limits, key), getattr(limits, key)
             if _is_looser(was, is_):
-                yield Loss(f"tiers.{name}.limits.{key}", _raised(was, is_))
+                yield Loss(place=f"tiers.{name}.limits.{key}", what=_raised(was, is_))
 
 
 def _prices(before: PolicyConfig, now: PolicyConfig) -> Iterator[Loss]:
@@ -179,7 +182,7 @@ def _prices(before: PolicyConfig, now: PolicyConfig) -> Iterator[Loss]:
     for name, old in before.prices.items():
         new: PriceConfig = now.price(name)
         if name not in now.prices and (new.prompt < old.prompt or new.answer < old.answer):
-            yield Loss(f"prices.{name}", "is gone" if new != FREE else "is gone, so that it costs nothing")
+            yield Loss(place=f"prices.{name}", what="is gone" if new != FREE else "is gone, so that it costs nothing")
 
 
 def _is_looser(was: float | None, is_: float | None) -> bool:

@@ -12,7 +12,7 @@ from patchbay.router.settings.pinned import models_of
 _ANY_PRICE = "default"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class KnownNames:
     """The names that there are; None where nobody can tell yet. `models`: adapters, revisions, bases."""
 
@@ -27,8 +27,10 @@ def known_names(snapshot: Snapshot | None, table: Collection[str] | None, declar
     revisions = {revision_name(name, number) for name, view in adapters.items() for number in view.revisions}
     models = None if table is None else frozenset({*table, *adapters, *revisions, *declared})
     if snapshot is None:
-        return KnownNames(None, models)
-    return KnownNames(frozenset({DEFAULT_TENANT, *(one.name for one in snapshot.access.tenants)}), models)
+        return KnownNames(tenants=None, models=models)
+    return KnownNames(
+        tenants=frozenset({DEFAULT_TENANT, *(one.name for one in snapshot.access.tenants)}), models=models
+    )
 
 
 def unknown_names(config: PolicyConfig, known: KnownNames) -> Iterator[str]:

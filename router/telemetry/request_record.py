@@ -9,7 +9,7 @@ from patchbay.router.http.trace_context import TraceSpan
 Outcome = Literal["ok", "client_error", "server_error", "broken", "cancelled"]
 
 
-class RequestRecord(msgspec.Struct, frozen=True):
+class RequestRecord(msgspec.Struct, frozen=True, kw_only=True):
     """Record of one request that has ended.
 
     All names but `id` and `model` are words of the configuration, of the registry and of replicas, empty where the

@@ -18,7 +18,7 @@ _OPERATOR_S = 30
 _TIER, _LIMITS, _SCOPE = TierConfig(), Limits(), Scope()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Client:
     """The client of a request.
 
@@ -57,7 +57,7 @@ class _Known:
     expires_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Clients:
     """The keys and tenants at one moment.
 
@@ -146,7 +146,15 @@ def clients_of(
     unknown = {
         record.name: record.tier for record in access.tenants if not (record.disabled or config.knows_tier(record.tier))
     }
-    return Clients(is_open, default, fixed, made, utc_now, known_yet, unknown)
+    return Clients(
+        is_open=is_open,
+        default=default,
+        fixed=fixed,
+        known=made,
+        utc_now=utc_now,
+        known_yet=known_yet,
+        unknown_tiers=unknown,
+    )
 
 
 def _client(tenant: TenantRecord | None, config: TenantsConfig) -> Client:
@@ -156,4 +164,4 @@ def _client(tenant: TenantRecord | None, config: TenantsConfig) -> Client:
         return Client(tier=tier, limits=tier.limits)
     tier, known = config.tier(tenant.tier), config.knows_tier(tenant.tier)
     limits = tenant.limits.over(tier.limits)
-    return Client(tenant.name, tier=tier, limits=limits, tier_name=tenant.tier, tier_known=known)
+    return Client(tenant=tenant.name, tier=tier, limits=limits, tier_name=tenant.tier, tier_known=known)

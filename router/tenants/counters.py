@@ -18,7 +18,7 @@ LEASE_S = 30.0
 Kept = TypeVar("Kept")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Charge:
     """The amount of one limit that a call takes.
 

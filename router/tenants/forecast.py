@@ -23,7 +23,7 @@ class Demand:
     growth: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ForecastSpan:
     """The forecast for `days` days from the day `first` on, counted from 1. `cost`: in the currency of the prices."""
 
@@ -46,7 +46,9 @@ def by_day(demand: Demand, price: PriceConfig, days: int) -> Iterator[ForecastSp
     for day in range(days):
         requests = demand.requests_per_day * (1 + demand.growth) ** (day / MONTH_DAYS)
         prompt, answer = requests * demand.need.prompt, requests * demand.need.answer
-        yield ForecastSpan(day + 1, 1, requests, prompt, answer, requests * each)
+        yield ForecastSpan(
+            first=day + 1, days=1, requests=requests, prompt_tokens=prompt, answer_tokens=answer, cost=requests * each
+        )
 
 
 def by_month(spans: Sequence[ForecastSpan]) -> Iterator[ForecastSpan]:

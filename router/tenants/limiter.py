@@ -37,7 +37,7 @@ _IN_WORDS: Mapping[str, str] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Need:
     """The most that a call can take: tokens of its prompt and of its answers."""
 
@@ -74,7 +74,11 @@ def charges_of(tenant: str, limits: Limits, need: Need, price: PriceConfig) -> l
         (_DAY_TOKENS, need.tokens, limits.tokens_per_day, _DAY_S),
         (_DAY_MONEY, _billionths(need, price), money, _DAY_S),
     )
-    return [Charge(tenant, name, amount, limit, window) for name, amount, limit, window in given if limit is not None]
+    return [
+        Charge(tenant=tenant, name=name, amount=amount, limit=limit, window_s=window)
+        for name, amount, limit, window in given
+        if limit is not None
+    ]
 
 
 def _billionths(need: Need, price: PriceConfig) -> int:

@@ -73,7 +73,7 @@ class TenantUsage:
         if key not in self._rows and len(self._rows) >= _MOST_ROWS:
             _log.error("usage of %s is lost: the registry has been away for too long", tenant)
             return
-        row = self._rows.get(key) or UsageRow(hour, tenant, route, model)
+        row = self._rows.get(key) or UsageRow(hour=hour, tenant=tenant, route=route, model=model)
         self._rows[key] = replace(
             row,
             requests=row.requests + 1,

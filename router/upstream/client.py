@@ -26,7 +26,7 @@ _JOIN_LIMIT = 64 * 1024
 _DOCUMENT_LIMIT = 8 * 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
     """Request to a replica. `path`: with its query, as it goes on the wire; `headers`: without host and length."""
 

@@ -107,7 +107,8 @@ class Stack:
             for name in names:
                 view = registry.snapshot().adapters[name]
                 registry.move(
-                    ChannelChange(name, None, "stable", "test", None, "clear"), expected=view.number("stable")
+                    ChannelChange(adapter=name, number=None, channel="stable", actor="test", why=None, kind="clear"),
+                    expected=view.number("stable"),
                 )
 
     def status(self) -> dict[str, Any]:

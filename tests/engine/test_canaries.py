@@ -69,7 +69,7 @@ async def tried(stack: Stack, url: str, revision: str) -> CanaryRecord:
     examples = task_examples("label", SHIPPED_SEED, 400, held_out=True)
     number = int(revision.partition("@")[2])
     with Registry.open(stack.registry_settings.url.get_secret_value()) as registry:
-        draft = CanaryDraft("tried", number, PLAN.model_dump(mode="json"), "test")
+        draft = CanaryDraft(adapter="tried", number=number, plan=PLAN.model_dump(mode="json"), actor="test")
         canary = registry.canaries.start(draft)
         async with Traffic(url, examples, "tickets").running(6), asyncio.timeout(120):
             while canary.live:

@@ -20,6 +20,6 @@ def draft(
         rank=8,
         alpha=16.0,
         targets=("q_proj",),
-        files=(FileRecord("adapter_model.safetensors", sha256, 10),),
+        files=(FileRecord(name="adapter_model.safetensors", sha256=sha256, size=10),),
         provenance=Provenance(source="a test", evaluations={"accuracy": 0.5}, tags=("a", "b"), expires=expires),
     )

@@ -22,7 +22,7 @@ class FakeLoraEngine:
 
     def __init__(self, *, slots: int = 2, cpu: int = 3) -> None:
         self.base = BaseModelStatus(name="tiny", source="tiny", quantization=None, max_model_len=64)
-        self.capacity = LoraCapacity(slots, cpu)
+        self.capacity = LoraCapacity(slots=slots, cpu=cpu)
         self.loaded: dict[int, EngineLora] = {}
         self.ids_seen: Counter[int] = Counter()
         self.bodies: list[dict[str, object]] = []
@@ -56,7 +56,7 @@ class FakeLoraEngine:
 
     async def tiers(self) -> LoraTiers:
         held = list(self.loaded)
-        return LoraTiers(frozenset(held), frozenset(held[-self.capacity.slots :]))
+        return LoraTiers(cpu=frozenset(held), slots=frozenset(held[-self.capacity.slots :]))
 
     def watch(self, report: Callable[[str | None], None]) -> None:
         self.report = report

@@ -22,7 +22,7 @@ _CONTEXT: Final = 120
 _DOCUMENTS, _DOCUMENT_LENGTH, _ALIKE = 60, 2000, 3
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
     """A text with its label. `family`: the family of attacks, or of harmless texts, that it belongs to."""
 
@@ -52,11 +52,13 @@ def training(seed: int = 0) -> list[Sample]:
     attacks = list(_filled("attacks", _PER_ATTACK, chance, attack=True))
     texts = [sample.text for sample in benign]
     samples = [
-        Sample(_as_typed(_in_context(sample.text, texts, chance), chance), sample.family, attack=True)
+        Sample(text=_as_typed(_in_context(sample.text, texts, chance), chance), family=sample.family, attack=True)
         for sample in attacks
     ]
-    samples += [Sample(_as_typed(sample.text, chance), sample.family, attack=False) for sample in benign]
-    samples += [Sample(_as_typed(_several(texts, chance), chance), "several", attack=False) for _ in range(_SEVERAL)]
+    samples += [Sample(text=_as_typed(sample.text, chance), family=sample.family, attack=False) for sample in benign]
+    samples += [
+        Sample(text=_as_typed(_several(texts, chance), chance), family="several", attack=False) for _ in range(_SEVERAL)
+    ]
     return samples
 
 
@@ -67,7 +69,7 @@ def held_out(seed: int = 1) -> list[Sample]:
     benign = list(_filled("held_benign", _PER_HELD, chance, attack=False))
     attacks = list(_filled("held_attacks", _PER_HELD, chance, attack=True))
     documents = [_document(benign, chance) for _ in range(2 * _DOCUMENTS)]
-    clean = [Sample("\n".join(lines), "document", attack=False) for lines in documents[:_DOCUMENTS]]
+    clean = [Sample(text="\n".join(lines), family="document", attack=False) for lines in documents[:_DOCUMENTS]]
     infected = [_infected(lines, chance.choice(attacks).text, chance) for lines in documents[_DOCUMENTS:]]
     return [*attacks, *infected, *benign, *clean]
 
@@ -95,7 +97,7 @@ def _filled(name: str, times: int, chance: random.Random, *, attack: bool) -> It
     for family, lines in templates(name).items():
         for line in lines:
             for text in dict.fromkeys(fill(line, chance) for _ in range(times)):
-                yield Sample(text, family, attack)
+                yield Sample(text=text, family=family, attack=attack)
 
 
 def _in_context(attack: str, benign: Sequence[str], chance: random.Random) -> str:
@@ -142,4 +144,4 @@ def _document(benign: Sequence[Sample], chance: random.Random) -> list[str]:
 
 def _infected(lines: Sequence[str], attack: str, chance: random.Random) -> Sample:
     place = chance.randrange(len(lines))
-    return Sample("\n".join([*lines[:place], attack, *lines[place:]]), "embedded", attack=True)
+    return Sample(text="\n".join([*lines[:place], attack, *lines[place:]]), family="embedded", attack=True)

@@ -71,7 +71,7 @@ FREE: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Signal:
     """A named signal that is found by a pattern.
 
@@ -94,4 +94,6 @@ def signal(name: str, hints: str, *patterns: str, attack: bool = True, reach: in
     its pattern; `attack`, `reach`: see `Signal`.
     """
     groups = tuple(tuple(group.split("/")) for group in hints.split("&"))
-    return Signal(name, groups, re.compile("|".join(patterns), re.MULTILINE), attack, reach)
+    return Signal(
+        name=name, hints=groups, pattern=re.compile("|".join(patterns), re.MULTILINE), attack=attack, reach=reach
+    )

@@ -28,7 +28,7 @@ def written(folder: Path, name: str = "weights", size: int = SIZE) -> FileRecord
     folder.mkdir(parents=True, exist_ok=True)
     raw = os.urandom(size)
     (folder / name).write_bytes(raw)
-    return FileRecord(name, hashlib.sha256(raw).hexdigest(), size)
+    return FileRecord(name=name, sha256=hashlib.sha256(raw).hexdigest(), size=size)
 
 
 def place(artifacts: ArtifactsConfig, file: FileRecord) -> tuple[fsspec.AbstractFileSystem, str]:
@@ -45,7 +45,9 @@ def test_what_is_put_comes_back_byte_for_byte_and_the_same_file_is_stored_once(
     assert store.has(file.sha256)
     assert store.verify(file.sha256)
     seen: list[int] = []
-    store.fetch([file, FileRecord("deep/copy", file.sha256, file.size)], tmp_path / "out", progress=seen.append)
+    store.fetch(
+        [file, FileRecord(name="deep/copy", sha256=file.sha256, size=file.size)], tmp_path / "out", progress=seen.append
+    )
     raw = (tmp_path / "in" / "weights").read_bytes()
     assert (tmp_path / "out" / "weights").read_bytes() == (tmp_path / "out" / "deep" / "copy").read_bytes() == raw
     assert sum(seen) == 2 * SIZE
@@ -106,7 +108,7 @@ def test_a_fetch_that_was_cut_off_goes_on_where_it_ended_and_starts_clean_where_
 @pytest.mark.parametrize("name", ["../up", "/etc/x", "a/../../b", "", "a\\b", "a\0b"])
 def test_a_name_that_leads_elsewhere_is_refused(store: ArtifactStore, tmp_path: Path, name: str) -> None:
     with pytest.raises(ArtifactError, match="is no name for"):
-        store.fetch([FileRecord(name, "0" * 64, 1)], tmp_path / "out")
+        store.fetch([FileRecord(name=name, sha256="0" * 64, size=1)], tmp_path / "out")
 
 
 def test_a_store_that_cannot_be_reached_or_opened_says_so(tmp_path: Path) -> None:
@@ -129,7 +131,7 @@ def test_one_fetch_serves_all_who_ask_and_a_failure_is_remembered_for_a_while(
     file = written(tmp_path / "in")
     store.put(tmp_path / "in" / "weights", file.sha256)
     digest = digest_of({file.name: file.sha256})
-    missing = FileRecord("weights", "1" * 64, 5)
+    missing = FileRecord(name="weights", sha256="1" * 64, size=5)
     now, fetches = [0.0], [0]
     real = store.fetch
 

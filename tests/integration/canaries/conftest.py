@@ -65,7 +65,9 @@ class Place:
 
     def start(self, plan: PlanConfig = PLAN, number: int = 2, why: str | None = None) -> CanaryRecord:
         """Begins a canary of `sql@2`."""
-        return self.registry.canaries.start(CanaryDraft("sql", number, plan.model_dump(mode="json"), "ml", why))
+        return self.registry.canaries.start(
+            CanaryDraft(adapter="sql", number=number, plan=plan.model_dump(mode="json"), actor="ml", why=why)
+        )
 
     async def until(self, canary: CanaryRecord, *phases: str, timeout_s: float = 40) -> CanaryRecord:
         """The canary, once it is in one of `phases`."""

@@ -85,7 +85,11 @@ class Leader:
                 return None
             grown = with_tallies(plan, ledger, tallies)
             said = next_phase(
-                record, plan, grown, tallies, CanarySurroundings(rollout, stable, self.clock.now, self.blind)
+                record,
+                plan,
+                grown,
+                tallies,
+                CanarySurroundings(rollout=rollout, stable=stable, now=self.clock.now, blind=self.blind),
             )
             if said is not None:
                 self.books[canary] = grown, looks + 1
@@ -113,7 +117,7 @@ class CanaryMachine(RuleBasedStateMachine):
         self.clock.now = datetime(2026, 1, 1, tzinfo=UTC)
         for fill in range(1, _REVISIONS + 1):
             self.registry.push(draft(self.adapter, fill), actor="ml")
-        self.registry.move(ChannelChange(self.adapter, 1, "stable", "ml"), expected=None)
+        self.registry.move(ChannelChange(adapter=self.adapter, number=1, channel="stable", actor="ml"), expected=None)
         self.start(plan, 2, arrived=True)
 
     @property
@@ -132,7 +136,9 @@ class CanaryMachine(RuleBasedStateMachine):
         """`arrived`: whether it is on every replica at once."""
         try:
             told = plan.model_dump(mode="json")
-            made = self.registry.canaries.start(CanaryDraft(self.adapter, number, told, "ml", "again"))
+            made = self.registry.canaries.start(
+                CanaryDraft(adapter=self.adapter, number=number, plan=told, actor="ml", why="again")
+            )
         except Conflict:
             return
         self.opened[made.id] = set()
@@ -182,10 +188,13 @@ class CanaryMachine(RuleBasedStateMachine):
         assert canary is not None
         share = canary.weight / 100
         told = {
-            "good": [Counts(0.0, 6, shadowed=6), *([Counts(share, 300, 300, {"errors": (1, 1)})] * 4 if share else ())],
-            "bad": [Counts(share, 30, 200, {"errors": (25, 1)})],
-            "few": [Counts(share, 1, 9)],
-            "tripped": [Counts(0.0, tripped="5 callers in a row")],
+            "good": [
+                Counts(share=0.0, canary=6, shadowed=6),
+                *([Counts(share=share, canary=300, other=300, bad={"errors": (1, 1)})] * 4 if share else ()),
+            ],
+            "bad": [Counts(share=share, canary=30, other=200, bad={"errors": (25, 1)})],
+            "few": [Counts(share=share, canary=1, other=9)],
+            "tripped": [Counts(share=0.0, tripped="5 callers in a row")],
         }[kind]
         self.registry.canaries.tally("router", {canary.id: [one.as_json for one in told]})
         self.clock.now += timedelta(seconds=wait_s)
@@ -219,7 +228,7 @@ class CanaryMachine(RuleBasedStateMachine):
     @rule(number=st.sampled_from(_ASKED_FOR), now=st.booleans())
     def choose(self, number: int, now: bool) -> None:
         """Somebody wants another revision in `stable`."""
-        change = ChannelChange(self.adapter, number, "stable", "ml")
+        change = ChannelChange(adapter=self.adapter, number=number, channel="stable", actor="ml")
         self.chosen.add(number)
         if now:
             self.registry.move(change, expected=self.registry.snapshot().adapters[self.adapter].number("stable"))

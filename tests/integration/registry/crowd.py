@@ -20,7 +20,11 @@ def push_and_promote(url: str, worker: int, count: int) -> None:
             revision, _ = registry.push(draft("shared", 1000 * worker + turn), actor=f"worker {worker}")
             try:
                 registry.flip(
-                    registry.begin_rollout(ChannelChange("shared", revision.number, "stable", f"worker {worker}")).id
+                    registry.begin_rollout(
+                        ChannelChange(
+                            adapter="shared", number=revision.number, channel="stable", actor=f"worker {worker}"
+                        )
+                    ).id
                 )
             except Conflict:
                 continue
@@ -36,7 +40,9 @@ def publish_for_ever(url: str, folder: Path, first: int) -> None:
             sys.stdout.write(f"{turn}\n")
             sys.stdout.flush()
             revision = publisher.push(PushRequest("sql", str(source)), actor="killed").revision
-            rollout = registry.begin_rollout(ChannelChange("sql", revision.number, "stable", "killed"))
+            rollout = registry.begin_rollout(
+                ChannelChange(adapter="sql", number=revision.number, channel="stable", actor="killed")
+            )
             if rollout.state == "pending":
                 registry.flip(rollout.id)
 

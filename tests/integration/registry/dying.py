@@ -19,7 +19,7 @@ from patchbay.registry.usage_book import UsageBook
 P = ParamSpec("P")
 R = TypeVar("R")
 _HOUR = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
-BATCH = UsageBatch("a-router", 1, (UsageRow(_HOUR, "acme", "help", "sql@1", requests=1),))
+BATCH = UsageBatch("a-router", 1, (UsageRow(hour=_HOUR, tenant="acme", route="help", model="sql@1", requests=1),))
 
 
 def deadly(step: int) -> Callable[[Callable[P, R]], Callable[P, R]]:

@@ -307,8 +307,10 @@ def test_what_replicas_held_when_the_backup_was_made_is_not_taken_for_what_they_
     installation: Installation,
 ) -> None:
     revision = installation.push(fill=1)
-    placed = (Placement("replica-0", "sql", revision.number, "resident"),)
-    report = ReplicaReport("replica-0", None, True, 1, 1, {}, placed, datetime.now(UTC))
+    placed = (Placement(replica="replica-0", adapter="sql", number=revision.number, state="resident"),)
+    report = ReplicaReport(
+        name="replica-0", base=None, ready=True, slots=1, cpu=1, usage={}, placements=placed, seen_at=datetime.now(UTC)
+    )
     installation.registry.put_report(report)
     said("backup", "saved")
     installation.registry.close()

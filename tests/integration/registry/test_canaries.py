@@ -15,12 +15,12 @@ def tried(registry: Registry, adapter: str = "sql") -> CanaryRecord:
     """A canary of an adapter's second revision against its first."""
     for fill in (1, 2):
         registry.push(draft(adapter, fill), actor="ml")
-    registry.move(ChannelChange(adapter, 1, "stable", "ml"), expected=None)
-    return registry.canaries.start(CanaryDraft(adapter, 2, {"steps": []}, "ml"))
+    registry.move(ChannelChange(adapter=adapter, number=1, channel="stable", actor="ml"), expected=None)
+    return registry.canaries.start(CanaryDraft(adapter=adapter, number=2, plan={"steps": []}, actor="ml"))
 
 
 def held(record: CanaryRecord, tallies: Any, rollout: Any, stable: int | None) -> LookDraft:
-    return LookDraft({"kind": "hold", "log_e": 0.1 + 0.2, "seen": [one.id for one in tallies]})
+    return LookDraft(verdict={"kind": "hold", "log_e": 0.1 + 0.2, "seen": [one.id for one in tallies]})
 
 
 def test_a_look_takes_every_tally_once_and_keeps_numbers_bit_for_bit(registry: Registry) -> None:
@@ -49,7 +49,7 @@ def test_what_was_counted_of_all_canaries_is_kept_at_once_but_for_those_that_are
 def test_a_canary_under_way_is_not_listed_for_those_that_have_ended_since(registry: Registry) -> None:
     live = tried(registry)
     for pool in ("a", "b", "c"):
-        over = registry.canaries.start(CanaryDraft("", 0, {"steps": []}, "ml", pool=pool))
+        over = registry.canaries.start(CanaryDraft(adapter="", number=0, plan={"steps": []}, actor="ml", pool=pool))
         registry.canaries.change(over, {"phase": "rolled_back"}, actor="ml", action="canary.abort")
     assert [one.subject for one in registry.canaries.history(limit=2)] == ["c", "b", "sql"]
     assert [one.id for one in registry.canaries.history("sql", limit=2)] == [live.id]
@@ -75,7 +75,10 @@ def test_the_weight_is_gone_in_the_same_moment_as_the_verdict_is_there(registry:
 
     def worse(record: CanaryRecord, tallies: Any, rollout: Any, stable: int | None) -> LookDraft:
         return LookDraft(
-            {"kind": "roll_back"}, {"phase": "rolling_back", "weight": 0.0}, "canary.roll_back", clear=True
+            verdict={"kind": "roll_back"},
+            changes={"phase": "rolling_back", "weight": 0.0},
+            action="canary.roll_back",
+            clear=True,
         )
 
     registry.canaries.change(canary, {"weight": 25.0, "phase": "running"}, actor="ml", action="canary.run")
@@ -94,9 +97,11 @@ def test_two_who_change_a_canary_at_once_do_not_both_have_their_way(registry: Re
 def test_an_adapter_has_one_canary_at_a_time(registry: Registry) -> None:
     canary = tried(registry)
     with pytest.raises(Conflict, match="has a canary already"):
-        registry.canaries.start(CanaryDraft("sql", 2, {}, "ml"))
-    registry.canaries.end(CanaryEnd(canary, {"phase": "failed"}, "ml", "canary.failed", "a drill"))
-    assert registry.canaries.start(CanaryDraft("sql", 2, {}, "ml")).id == canary.id + 1
+        registry.canaries.start(CanaryDraft(adapter="sql", number=2, plan={}, actor="ml"))
+    registry.canaries.end(
+        CanaryEnd(canary=canary, changes={"phase": "failed"}, actor="ml", action="canary.failed", why="a drill")
+    )
+    assert registry.canaries.start(CanaryDraft(adapter="sql", number=2, plan={}, actor="ml")).id == canary.id + 1
 
 
 def test_what_prometheus_counted_is_counted_by_one_router_only(registry: Registry) -> None:

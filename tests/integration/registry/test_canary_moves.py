@@ -27,8 +27,8 @@ class Hands:
         self.moves = CanaryMoves(self.registry.canaries)
         for fill in (1, 2, 3):
             self.registry.push(draft("sql", fill), actor="ml")
-        self.registry.move(ChannelChange("sql", 1, "stable", "ml"), expected=None)
-        made = self.registry.canaries.start(CanaryDraft("sql", 2, PLAN, "ml"))
+        self.registry.move(ChannelChange(adapter="sql", number=1, channel="stable", actor="ml"), expected=None)
+        made = self.registry.canaries.start(CanaryDraft(adapter="sql", number=2, plan=PLAN, actor="ml"))
         self.id = made.id
         assert made.rollout is not None
         self.registry.flip(made.rollout)
@@ -44,7 +44,7 @@ class Hands:
 
     def look(self, changes: dict[str, Any], said: str | None, *, clear: bool = False) -> CanaryRecord:
         """A look that changes that."""
-        made = LookDraft({"kind": "made", "reason": said or ""}, changes, said, clear=clear)
+        made = LookDraft(verdict={"kind": "made", "reason": said or ""}, changes=changes, action=said, clear=clear)
         return self.registry.canaries.look(self.id, lambda *_: made)
 
 
@@ -68,14 +68,14 @@ def test_an_abort_while_promoting_leaves_its_rollout_to_move_stable(hands: Hands
 
 
 def test_a_verdict_leaves_a_rollout_of_what_is_rolled_back(hands: Hands) -> None:
-    asked = hands.registry.begin_rollout(ChannelChange("sql", 2, "stable", "ml"))
-    other = hands.registry.begin_rollout(ChannelChange("sql", 3, "canary", "ml"))
+    asked = hands.registry.begin_rollout(ChannelChange(adapter="sql", number=2, channel="stable", actor="ml"))
+    other = hands.registry.begin_rollout(ChannelChange(adapter="sql", number=3, channel="canary", actor="ml"))
     hands.look({"phase": "rolling_back", "reason": "errors", "weight": 0.0}, "canary.roll_back", clear=True)
     assert [hands.registry.rollout(one.id).state for one in (asked, other)] == ["superseded", "superseded"]
 
 
 def test_an_abort_takes_away_what_somebody_else_wants_to_be_stable(hands: Hands) -> None:
-    wanted = hands.registry.begin_rollout(ChannelChange("sql", 3, "stable", "ml"))
+    wanted = hands.registry.begin_rollout(ChannelChange(adapter="sql", number=3, channel="stable", actor="ml"))
     hands.moves.abort(hands.canary, actor="op", why="no")
     assert hands.registry.rollout(wanted.id).state == "pending"
 
@@ -146,7 +146,7 @@ def test_what_is_being_promoted_is_promoted_once_more(hands: Hands) -> None:
 
 
 def test_a_look_is_given_what_somebody_wants_to_be_stable(hands: Hands) -> None:
-    wanted = hands.registry.begin_rollout(ChannelChange("sql", 3, "stable", "ml"))
+    wanted = hands.registry.begin_rollout(ChannelChange(adapter="sql", number=3, channel="stable", actor="ml"))
     seen = []
     hands.registry.canaries.look(hands.id, lambda record, tallies, rollout, stable: seen.append(rollout))
     assert [one and one.id for one in seen] == [wanted.id]
@@ -156,14 +156,14 @@ def test_tallies_are_kept_folded_and_a_checkpoint_beside_them(hands: Hands) -> N
     canaries = hands.registry.canaries
     for source in ("one", "two"):
         canaries.tally(source, {hands.id: [{"n": 1}, {"n": 2}]})
-    judged = LookDraft({"kind": "hold", "place": []}, folded=({"n": 6},), checkpoint={"sum": 6})
+    judged = LookDraft(verdict={"kind": "hold", "place": []}, folded=({"n": 6},), checkpoint={"sum": 6})
     canaries.look(hands.id, lambda *_: judged)
     [look] = canaries.looks(hands.id, after=1)
     assert [(one.source, one.counts) for one in look.tallies] == [("routers", {"n": 6})]
     known, rest = canaries.resumed_from(hands.id)
     assert known is not None
     assert (known.ledger, known.look, rest) == ({"sum": 6}, 2, ())
-    canaries.look(hands.id, lambda *_: LookDraft({"kind": "blind"}))
+    canaries.look(hands.id, lambda *_: LookDraft(verdict={"kind": "blind"}))
     assert [one.number for one in canaries.resumed_from(hands.id)[1]] == [3]
     assert canaries.judged(hands.id)[hands.id].number == 2
     assert [one.number for one in canaries.thinned(hands.id, 2)] == [2, 3]

@@ -24,7 +24,9 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 def promoted(registry: Registry, number: int, channel: str = "stable") -> None:
     assert channel in ("stable", "canary")
-    change = ChannelChange("sql", number, "stable" if channel == "stable" else "canary", "me", "because")
+    change = ChannelChange(
+        adapter="sql", number=number, channel="stable" if channel == "stable" else "canary", actor="me", why="because"
+    )
     registry.flip(registry.begin_rollout(change).id)
 
 
@@ -36,7 +38,7 @@ def pushed(registry: Registry, count: int = 3) -> None:
 def test_a_revision_comes_back_as_it_was_pushed(registry: Registry) -> None:
     import dataclasses
 
-    golden = GoldenPrompt(({"role": "user", "content": "hi"},), expect="ho", differs_from_base=True)
+    golden = GoldenPrompt(messages=({"role": "user", "content": "hi"},), expect="ho", differs_from_base=True)
     given = dataclasses.replace(draft(expires=NOW), golden=(golden,), signed_by="a key")
     revision, created = registry.push(given, actor="ml")
     assert (revision.number, revision.created_by, created) == (1, "ml", True)
@@ -62,10 +64,10 @@ def test_a_retired_number_is_never_used_again(registry: Registry) -> None:
 def test_a_channel_moves_only_from_where_it_was_when_that_was_asked(registry: Registry) -> None:
     pushed(registry)
     promoted(registry, 1)
-    slow = registry.begin_rollout(ChannelChange("sql", 2, "stable", "slow"))
+    slow = registry.begin_rollout(ChannelChange(adapter="sql", number=2, channel="stable", actor="slow"))
     with pytest.raises(Conflict, match="somebody else has moved it"):
-        registry.move(ChannelChange("sql", 3, "stable", "me"), expected=2)
-    registry.move(ChannelChange("sql", 3, "stable", "fast"), expected=1)
+        registry.move(ChannelChange(adapter="sql", number=3, channel="stable", actor="me"), expected=2)
+    registry.move(ChannelChange(adapter="sql", number=3, channel="stable", actor="fast"), expected=1)
     with pytest.raises(Conflict, match="superseded already"):
         registry.flip(slow.id)
     assert registry.snapshot().adapters["sql"].number("stable") == 3
@@ -101,7 +103,7 @@ def test_what_a_name_means_or_a_rollout_wants_cannot_be_retired(registry: Regist
     promoted(registry, 1)
     with pytest.raises(Conflict, match="'stable' means"):
         registry.retire("sql", 1, actor="me")
-    rollout = registry.begin_rollout(ChannelChange("sql", 2, "stable", "me"))
+    rollout = registry.begin_rollout(ChannelChange(adapter="sql", number=2, channel="stable", actor="me"))
     with pytest.raises(Conflict, match="being rolled out"):
         registry.retire("sql", 2, actor="me")
     registry.advance(rollout.id, "failed", reason="no")
@@ -111,13 +113,13 @@ def test_what_a_name_means_or_a_rollout_wants_cannot_be_retired(registry: Regist
 @pytest.mark.parametrize("state", ["done", "failed", "superseded"])
 def test_a_rollout_that_has_ended_never_changes(registry: Registry, state: str) -> None:
     pushed(registry)
-    rollout = registry.begin_rollout(ChannelChange("sql", 1, "stable", "me"))
+    rollout = registry.begin_rollout(ChannelChange(adapter="sql", number=1, channel="stable", actor="me"))
     if state == "done":
         registry.flip(rollout.id)
     elif state == "failed":
         registry.advance(rollout.id, "failed", reason="no")
     else:
-        registry.begin_rollout(ChannelChange("sql", 2, "stable", "me"))
+        registry.begin_rollout(ChannelChange(adapter="sql", number=2, channel="stable", actor="me"))
     assert registry.rollout(rollout.id).state == state
     for change in (lambda: registry.flip(rollout.id), lambda: registry.advance(rollout.id, "testing")):
         with pytest.raises(Conflict, match=f"is {state} already"):
@@ -136,9 +138,9 @@ def test_an_expired_or_retired_revision_is_not_promoted(registry: Registry) -> N
     registry.push(draft(fill=2), actor="ml")
     registry.retire("sql", 2, actor="me")
     with pytest.raises(Conflict, match="has expired"):
-        registry.begin_rollout(ChannelChange("sql", 1, "stable", "me"))
+        registry.begin_rollout(ChannelChange(adapter="sql", number=1, channel="stable", actor="me"))
     with pytest.raises(Conflict, match="is retired"):
-        registry.move(ChannelChange("sql", 2, "stable", "me"), expected=None)
+        registry.move(ChannelChange(adapter="sql", number=2, channel="stable", actor="me"), expected=None)
 
 
 def test_what_there_is_not_is_said_with_the_nearest_that_there_is(registry: Registry) -> None:
@@ -212,7 +214,7 @@ def test_the_generation_goes_up_with_every_change_that_routers_must_know_and_wit
     seen = [registry.generation()]
     for change in (
         lambda: registry.push(draft(), actor="ml"),
-        lambda: registry.begin_rollout(ChannelChange("sql", 1, "stable", "me")),
+        lambda: registry.begin_rollout(ChannelChange(adapter="sql", number=1, channel="stable", actor="me")),
         lambda: registry.advance(1, "staging"),
         lambda: registry.flip(1),
         lambda: registry.set_settings("sql", AdapterSettings(pin=True), actor="me"),
@@ -272,16 +274,28 @@ def test_routers_tell_what_they_serve_as_long_as_they_are_alive(url: str) -> Non
 
 
 def test_reports_and_base_models_come_back_as_they_were(registry: Registry) -> None:
-    placements = (Placement("r", "sql", 1, "failed", "no", "failed"), Placement("r", "sql", 2, "resident"))
-    report = ReplicaReport("r", BASE, True, 4, 8, {"peak": 2, "distances": [1, 2]}, placements, NOW)
+    placements = (
+        Placement(replica="r", adapter="sql", number=1, state="failed", reason="no", detail="failed"),
+        Placement(replica="r", adapter="sql", number=2, state="resident"),
+    )
+    report = ReplicaReport(
+        name="r",
+        base=BASE,
+        ready=True,
+        slots=4,
+        cpu=8,
+        usage={"peak": 2, "distances": [1, 2]},
+        placements=placements,
+        seen_at=NOW,
+    )
     registry.put_report(report)
     registry.put_report(report)
     assert registry.reports() == (report,)
     registry.forget_report("r")
     assert registry.reports() == ()
-    base = BaseModelRecord(BASE, "tiny", "hub/tiny", {"modules": {"q": [1, 2]}})
+    base = BaseModelRecord(fingerprint=BASE, name="tiny", source="hub/tiny", layout={"modules": {"q": [1, 2]}})
     registry.register_base(base)
-    registry.register_base(BaseModelRecord(BASE, "tiny", "hub/tiny"))
+    registry.register_base(BaseModelRecord(fingerprint=BASE, name="tiny", source="hub/tiny"))
     assert registry.bases() == (base,)
 
 

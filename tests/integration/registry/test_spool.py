@@ -64,7 +64,7 @@ def test_a_router_that_is_killed_at_any_durable_step_loses_no_usage_and_none_is_
 
 def test_a_file_that_is_none_of_ours_is_put_aside_and_keeps_no_other_from_being_counted(tmp_path: Path) -> None:
     spool = Spool(tmp_path / "spool")
-    spool.keep(Spooled("usage", "b", 1, []))
+    spool.keep(Spooled(kind="usage", source="b", number=1, content=[]))
     (spool.folder / "usage-a-1.json").write_text('{"kind": "usa')
     found: list[str] = []
     spool.take_in("usage", lambda one: found.append(one.source))
@@ -75,7 +75,7 @@ def test_a_file_that_is_none_of_ours_is_put_aside_and_keeps_no_other_from_being_
 def test_usage_that_is_no_usage_is_put_aside(url: str) -> None:
     spool = spool_of(url)
     with Registry.open(url) as registry:
-        spool.keep(Spooled("usage", "a", 1, [{"tenant": 3}]))
+        spool.keep(Spooled(kind="usage", source="a", number=1, content=[{"tenant": 3}]))
         UsageBook(registry.accounts, spool).take_in()
     assert [one.name for one in spool.folder.iterdir()] == ["usage-a-1.json.uncounted"]
 
@@ -99,7 +99,7 @@ def test_usage_of_which_nobody_knows_whether_it_was_counted_is_put_aside(
         book = UsageBook(registry.accounts, spool)
         for number, days in ((1, 91), (2, 89)):
             hour = (now - timedelta(days=days)).replace(minute=0, second=0, microsecond=0)
-            book.keep(UsageBatch("old", number, (UsageRow(hour, "t", "r", "m", requests=1),)))
+            book.keep(UsageBatch("old", number, (UsageRow(hour=hour, tenant="t", route="r", model="m", requests=1),)))
         assert book.waiting() == 2
         book.take_in()
         assert (counted(registry) - before, book.waiting()) == (1, 0)
@@ -112,7 +112,7 @@ def test_what_a_router_of_before_left_with_its_cost_as_a_float_is_counted_in_bil
         # No other test has used so old an hour, and it is counted still.
         hour = (registry.clock() - timedelta(days=80)).replace(minute=0, second=0, microsecond=0)
         row = {"hour": hour.isoformat(), "tenant": "t", "route": "r", "model": "m", "requests": 2, "cost": 0.1}
-        spool_of(url).keep(Spooled("usage", "before", 1, [row]))
+        spool_of(url).keep(Spooled(kind="usage", source="before", number=1, content=[row]))
         UsageBook(registry.accounts, spool_of(url)).take_in()
         [counted_row] = [one for one in registry.accounts.usage(since=hour) if one.hour == hour]
     assert (counted_row.requests, counted_row.billionths) == (2, 100_000_000)
@@ -120,7 +120,7 @@ def test_what_a_router_of_before_left_with_its_cost_as_a_float_is_counted_in_bil
 
 def test_a_batch_that_cannot_be_taken_stays(tmp_path: Path) -> None:
     spool = Spool(tmp_path / "spool")
-    spool.keep(Spooled("usage", "b", 1, []))
+    spool.keep(Spooled(kind="usage", source="b", number=1, content=[]))
 
     def refuse(_: Spooled) -> None:
         raise RegistryError("gone")
@@ -133,7 +133,7 @@ def test_a_batch_that_cannot_be_taken_stays(tmp_path: Path) -> None:
 def test_a_spool_that_cannot_be_written_says_so(tmp_path: Path) -> None:
     (tmp_path / "spool").write_text("a file")
     with pytest.raises(ArtifactError, match="cannot be written"):
-        Spool(tmp_path / "spool").keep(Spooled("usage", "b", 1, []))
+        Spool(tmp_path / "spool").keep(Spooled(kind="usage", source="b", number=1, content=[]))
 
 
 def _forget(registry: Registry) -> None:

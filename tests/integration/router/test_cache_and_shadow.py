@@ -50,13 +50,22 @@ async def test_one_tenants_answers_are_not_anothers() -> None:
     from patchbay.router.fleet.snapshot import Target
     from patchbay.router.request.answer_cache import cache_key
 
-    target, body = Target("sql", "sql@1-aa", "sql@1", ("r",), "stable"), b'{"temperature":0}'
+    target, body = (
+        Target(label="sql", engine_name="sql@1-aa", revision="sql@1", replicas=("r",), arm="stable"),
+        b'{"temperature":0}',
+    )
     keys = {
         cache_key("a", "completions", target, (), body),
         cache_key("b", "completions", target, (), body),
         cache_key("a", "chat_completions", target, (), body),
         cache_key("a", "completions", target, ("pii",), body),
-        cache_key("a", "completions", Target("sql", "sql@2-bb", "sql@2", ("r",), "stable"), (), body),
+        cache_key(
+            "a",
+            "completions",
+            Target(label="sql", engine_name="sql@2-bb", revision="sql@2", replicas=("r",), arm="stable"),
+            (),
+            body,
+        ),
         cache_key("a", "completions", target, (), b'{"temperature":0.0}'),
     }
     assert len(keys) == 6

@@ -54,7 +54,9 @@ def two_pools(old: FakeEngine, new: FakeEngine) -> tuple[dict[str, str], ...]:
 
 
 def start_pool(installation: Installation) -> CanaryRecord:
-    return installation.registry.canaries.start(CanaryDraft("", 0, QUICK.model_dump(mode="json"), "ml", pool="next"))
+    return installation.registry.canaries.start(
+        CanaryDraft(adapter="", number=0, plan=QUICK.model_dump(mode="json"), actor="ml", pool="next")
+    )
 
 
 @asynccontextmanager
@@ -119,8 +121,28 @@ async def test_an_event_is_made_in_the_cluster_that_the_router_runs_in(tmp_path:
         (tmp_path / name).write_text(text)
     now = datetime.now(UTC)
     record = CanaryRecord(
-        *(1, "sql", 2, 1, {}, "rolled_back", "errors: 9 of 20", 0, 0.0, False, 0, 1, 1, None, False, "ml", None),
-        *(now, now, now, now, now),
+        id=1,
+        adapter="sql",
+        number=2,
+        baseline=1,
+        plan={},
+        phase="rolled_back",
+        reason="errors: 9 of 20",
+        step=0,
+        weight=0.0,
+        passed=False,
+        samples=0,
+        version=1,
+        looks=1,
+        rollout=None,
+        cut=False,
+        actor="ml",
+        why=None,
+        created_at=now,
+        updated_at=now,
+        began_at=now,
+        step_at=now,
+        ended_at=now,
     )
     async with served(take) as url:
         host, _, port = url.removeprefix("http://").partition("/")[0].partition(":")
@@ -203,7 +225,9 @@ async def test_the_only_pool_answers_whatever_its_canary_says(
 ) -> None:
     two_revisions(installation)
     canaries = installation.registry.canaries
-    made = canaries.start(CanaryDraft("", 0, QUICK.model_dump(mode="json"), "ml", pool="default"))
+    made = canaries.start(
+        CanaryDraft(adapter="", number=0, plan=QUICK.model_dump(mode="json"), actor="ml", pool="default")
+    )
     # As one stands that began while there was another pool.
     made = canaries.change(made, {"phase": "running", "weight": 1.0}, actor="canary", action="canary.run")
     engine = FakeEngine()
@@ -236,7 +260,7 @@ async def test_a_canary_of_the_only_pool_is_refused(tmp_path: Path, installation
         assert "There is no other pool to compare 'default' with" in refused.json()["error"]["message"]
         # As a command that does not know what is served.
         for pool, says in (("default", "no other pool to compare 'default' with"), ("nope", "There is no pool 'nope'")):
-            draft = CanaryDraft("", 0, QUICK.model_dump(mode="json"), "ml", pool=pool)
+            draft = CanaryDraft(adapter="", number=0, plan=QUICK.model_dump(mode="json"), actor="ml", pool=pool)
             ended = await until_phase(installation, installation.registry.canaries.start(draft), "failed")
             assert says in ended.reason
             assert await ask_as(router, 1) == "sql@1"
@@ -363,7 +387,7 @@ async def test_a_plan_that_this_version_cannot_read_gets_no_request_and_harms_no
     two_revisions(installation)
     async with routed(tmp_path, FakeEngine()) as router:
         plan = {**QUICK.model_dump(mode="json"), "of_a_later_version": 1}
-        installation.registry.canaries.start(CanaryDraft("sql", 2, plan, "ml"))
+        installation.registry.canaries.start(CanaryDraft(adapter="sql", number=2, plan=plan, actor="ml"))
         await asyncio.sleep(2)
         assert {await ask_as(router, caller) for caller in range(20)} == {"sql@1"}
         assert await until_promotable(installation)

@@ -222,7 +222,8 @@ async def test_a_revision_that_is_not_kept_is_a_404_that_says_so_to_whoever_may_
     accounts = installation.registry.accounts
     accounts.create_tenant("acme", tier="default", limits=Limits(), actor="ml")
     mine, others = (
-        accounts.create_key("acme", Scope(None, (name,)), actor="ml")[0].text for name in ("sql", "demo-base")
+        accounts.create_key("acme", Scope(routes=None, adapters=(name,)), actor="ml")[0].text
+        for name in ("sql", "demo-base")
     )
     for fill in (1, 2):
         await push(installation, fill)

@@ -37,7 +37,12 @@ class House:
         bound = socket.create_server(("127.0.0.1", 0))
         bound.setblocking(False)
         self.address = bound.getsockname()
-        self.port = Port(self.answer, bound, limits=PortLimits(1000, 60, most), shed=self.shed.append)
+        self.port = Port(
+            self.answer,
+            bound,
+            limits=PortLimits(body_bytes=1000, head_timeout_s=60, descriptors=most),
+            shed=self.shed.append,
+        )
 
     async def answer(self, request: Request, reply: Reply) -> None:
         self.asked.release()
@@ -115,7 +120,7 @@ async def test_a_connection_that_this_process_has_no_descriptor_for_is_no_failur
         url = f"http://127.0.0.1:{replica.getsockname()[1]}"
         async with ReplicaClient(url, connect_timeout_s=5, read_timeout_s=5) as client:
             with no_descriptors(), pytest.raises(Unavailable, match="no file descriptors left"):
-                await client.open(Call("GET", "/"))
+                await client.open(Call(method="GET", path="/"))
 
 
 async def test_idle_clients_that_want_every_descriptor_stop_nobody_elses_requests(tmp_path: Path) -> None:

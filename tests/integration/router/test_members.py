@@ -101,7 +101,7 @@ async def test_an_answer_goes_on_when_its_replica_leaves_the_name() -> None:
             body = b'{"model":"demo-base","stream":true,"messages":[]}'
             headers = [(b"authorization", f"Bearer {TOKEN}".encode()), (b"content-type", b"application/json")]
             fake.script.gate.release()
-            answer = await client.open(Call("POST", "/v1/chat/completions", headers, body))
+            answer = await client.open(Call(method="POST", path="/v1/chat/completions", headers=headers, body=body))
             names.hosts = {"pods": []}
             await members.look()
             assert members.links, "the connection was cut"
@@ -116,7 +116,10 @@ async def test_an_answer_goes_on_when_its_replica_leaves_the_name() -> None:
 
 
 async def test_replicas_follow_the_registry_and_stay_while_it_is_out_of_reach() -> None:
-    listed = [ReplicaAddress(name, f"http://10.0.0.{n}:9001", "me", NOW) for n, name in enumerate("ab", 1)]
+    listed = [
+        ReplicaAddress(name=name, url=f"http://10.0.0.{n}:9001", added_by="me", added_at=NOW)
+        for n, name in enumerate("ab", 1)
+    ]
 
     def ask() -> list[ReplicaAddress]:
         if not listed:
@@ -129,7 +132,7 @@ async def test_replicas_follow_the_registry_and_stay_while_it_is_out_of_reach() 
         assert [one.name for one in fleet.view.replicas] == ["a", "b"]
         fleet.mark_unready("a", "known")
         before = members.links["b"]
-        listed[1] = ReplicaAddress("b", "http://10.0.0.3:9001", "me", NOW)
+        listed[1] = ReplicaAddress(name="b", url="http://10.0.0.3:9001", added_by="me", added_at=NOW)
         await members.look()
         assert [(one.url, one.reason) for one in fleet.view.replicas] == [
             ("http://10.0.0.1:9001", "known"),

@@ -48,7 +48,7 @@ async def test_the_playbook_ends_a_canary_verifies_it_and_leaves_a_report(
     canary = {"incidents": str(tmp_path / "told")}
     async with running_router(FakeEngine(), canary=canary, **settings) as router:
         await until(lambda: "sql" in router.fleet.view.table)
-        draft = CanaryDraft("sql", 2, PLAN.model_dump(mode="json"), "ml")
+        draft = CanaryDraft(adapter="sql", number=2, plan=PLAN.model_dump(mode="json"), actor="ml")
         made = installation.registry.canaries.start(draft)
         await until(lambda: installation.registry.canaries.get(made.id).phase == "running", timeout_s=15)
         said = []

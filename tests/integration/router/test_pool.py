@@ -22,7 +22,9 @@ async def test_requests_one_after_the_other_share_a_connection() -> None:
 async def test_what_does_not_listen_is_told_from_what_hangs_up() -> None:
     fake = FakeEngine()
     fake.script.fault = "reset"
-    call = Call("POST", "/v1/completions", [(b"authorization", f"Bearer {TOKEN}".encode())], b"{}")
+    call = Call(
+        method="POST", path="/v1/completions", headers=[(b"authorization", f"Bearer {TOKEN}".encode())], body=b"{}"
+    )
     async with fake.running_server(), ReplicaClient(fake.url, connect_timeout_s=1, read_timeout_s=1) as client:
         with pytest.raises(ReplicaFailure) as hung_up:
             await client.open(call)

@@ -94,5 +94,7 @@ async def test_an_answer_to_the_router_itself_is_read_whatever_its_size() -> Non
         body = json.dumps({"model": "demo-base", "messages": []}).encode()
         headers = [(b"content-type", b"application/json"), (b"authorization", f"Bearer {engine.token}".encode())]
         with pytest.raises(ReplicaFailure, match="over 8388608 bytes"):
-            await client.fetch(Call("POST", "/v1/chat/completions", headers, body), timeout_s=10)
+            await client.fetch(
+                Call(method="POST", path="/v1/chat/completions", headers=headers, body=body), timeout_s=10
+            )
         assert not client.busy

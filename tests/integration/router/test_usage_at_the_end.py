@@ -95,7 +95,7 @@ async def test_usage_that_waits_is_told_by_the_metrics_until_it_is_counted(
 ) -> None:
     hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
     book = UsageBook(installation.registry.accounts, spool_of(installation.settings.url.get_secret_value()))
-    book.keep(UsageBatch("ended", 1, (UsageRow(hour, "acme", "help", "sql", requests=1),)))
+    book.keep(UsageBatch("ended", 1, (UsageRow(hour=hour, tenant="acme", route="help", model="sql", requests=1),)))
     engine = FakeEngine()
     async with engine.running_server():
         with closing(sqlite3.connect(tmp_path / "registry.db", isolation_level=None)) as other:

@@ -38,7 +38,9 @@ def two_revisions(installation: Installation) -> None:
 
 
 def start(installation: Installation, plan: PlanConfig = QUICK, why: str | None = None) -> CanaryRecord:
-    return installation.registry.canaries.start(CanaryDraft("sql", 2, plan.model_dump(mode="json"), "ml", why))
+    return installation.registry.canaries.start(
+        CanaryDraft(adapter="sql", number=2, plan=plan.model_dump(mode="json"), actor="ml", why=why)
+    )
 
 
 async def until_phase(

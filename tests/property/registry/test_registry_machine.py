@@ -52,7 +52,7 @@ class RegistryMachine(RuleBasedStateMachine):
     @rule(name=NAMES, number=NUMBERS, channel=CHANNELS)
     def begin(self, name: str, number: int, channel: Channel) -> None:
         try:
-            self.registry.begin_rollout(ChannelChange(name, number, channel, "ml"))
+            self.registry.begin_rollout(ChannelChange(adapter=name, number=number, channel=channel, actor="ml"))
         except (Conflict, NotFound):
             return
         assert (name, number) not in self.retired, "a retired revision is rolled out"
@@ -87,7 +87,10 @@ class RegistryMachine(RuleBasedStateMachine):
     def clear(self, name: str, channel: Channel) -> None:
         view = self.registry.snapshot().adapters.get(name)
         if view is not None and view.number(channel) is not None:
-            self.registry.move(ChannelChange(name, None, channel, "me", None, "clear"), expected=view.number(channel))
+            self.registry.move(
+                ChannelChange(adapter=name, number=None, channel=channel, actor="me", why=None, kind="clear"),
+                expected=view.number(channel),
+            )
             self.moved[name, channel].append(None)
 
     @rule(name=NAMES, number=NUMBERS)

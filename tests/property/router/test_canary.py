@@ -189,67 +189,73 @@ def ledger(*counts: Counts, plan: PlanConfig = PLAN) -> Ledger:
 @given(now_s=st.floats(0, 1e6), step=st.integers(0, 1), undecided=st.sampled_from(["hold", "promote", "roll_back"]))
 def test_without_a_request_something_is_decided(now_s: float, step: int, undecided: str) -> None:
     plan = PLAN.model_copy(update={"undecided": undecided})
-    verdict = judge(plan, Ledger.opened(plan), PlanPosition(step, 0, 0, 0), now_s)
+    verdict = judge(plan, Ledger.opened(plan), PlanPosition(step=step, began_s=0, step_s=0, samples=0), now_s)
     assert isinstance(verdict, Continue)
 
 
 @given(other=st.integers(0, 100_000), bad=st.integers(0, 50))
 def test_without_a_request_of_the_canary_the_others_errors_decide(other: int, bad: int) -> None:
-    counted = ledger(Counts(0.1, 0, max(other, bad), {"errors": (0, bad)}))
-    assert isinstance(judge(PLAN, counted, PlanPosition(0, 0, 0, 0), 1000.0), Continue)
+    counted = ledger(Counts(share=0.1, canary=0, other=max(other, bad), bad={"errors": (0, bad)}))
+    assert isinstance(judge(PLAN, counted, PlanPosition(step=0, began_s=0, step_s=0, samples=0), 1000.0), Continue)
 
 
 def test_a_canary_steps_on_before_its_time_or_its_samples() -> None:
-    counted = ledger(Counts(0.1, 19, 180))
-    assert isinstance(judge(PLAN, counted, PlanPosition(0, 0, 0, 0), 60.0), Continue)
-    counted = counted.after(PLAN, Counts(0.1, 5, 40))
-    assert isinstance(judge(PLAN, counted, PlanPosition(0, 0, 0, 0), 9.0), Continue)
-    assert judge(PLAN, counted, PlanPosition(0, 0, 0, 0), 10.0) == StepOn(1, "no worse so far on 24 requests")
-    assert isinstance(judge(PLAN, counted, PlanPosition(1, 0, 10, 24), 30.0), Continue)
+    counted = ledger(Counts(share=0.1, canary=19, other=180))
+    assert isinstance(judge(PLAN, counted, PlanPosition(step=0, began_s=0, step_s=0, samples=0), 60.0), Continue)
+    counted = counted.after(PLAN, Counts(share=0.1, canary=5, other=40))
+    assert isinstance(judge(PLAN, counted, PlanPosition(step=0, began_s=0, step_s=0, samples=0), 9.0), Continue)
+    assert judge(PLAN, counted, PlanPosition(step=0, began_s=0, step_s=0, samples=0), 10.0) == StepOn(
+        1, "no worse so far on 24 requests"
+    )
+    assert isinstance(judge(PLAN, counted, PlanPosition(step=1, began_s=0, step_s=10, samples=24), 30.0), Continue)
 
 
 def test_a_gate_is_passed_by_nobody() -> None:
     gated = PLAN.model_copy(update={"steps": (PLAN.steps[0], StepConfig(weight=50, gate=True))})
-    counted = ledger(Counts(0.1, 50, 400), plan=gated)
-    assert isinstance(judge(gated, counted, PlanPosition(0, 0, 0, 0), 60.0), Continue)
-    assert isinstance(judge(gated, counted, PlanPosition(0, 0, 0, 0, passed=True), 60.0), StepOn)
+    counted = ledger(Counts(share=0.1, canary=50, other=400), plan=gated)
+    assert isinstance(judge(gated, counted, PlanPosition(step=0, began_s=0, step_s=0, samples=0), 60.0), Continue)
+    assert isinstance(
+        judge(gated, counted, PlanPosition(step=0, began_s=0, step_s=0, samples=0, passed=True), 60.0), StepOn
+    )
 
 
 def test_a_bad_canary_waits_for_its_step_to_end() -> None:
-    counted = ledger(Counts(0.1, 12, 100, {"errors": (10, 1)}))
-    verdict = judge(PLAN, counted, PlanPosition(0, 0, 0, 0), 0.5)
+    counted = ledger(Counts(share=0.1, canary=12, other=100, bad={"errors": (10, 1)}))
+    verdict = judge(PLAN, counted, PlanPosition(step=0, began_s=0, step_s=0, samples=0), 0.5)
     assert isinstance(verdict, RollBack)
     assert verdict.metric == "errors"
     assert verdict.e >= verdict.needed
 
 
 def test_a_baseline_without_an_error_hides_a_bad_canary() -> None:
-    counted = ledger(Counts(0.1, 40, 400, {"errors": (25, 0)}))
-    assert isinstance(judge(PLAN, counted, PlanPosition(0, 0, 0, 0), 0.5), RollBack)
+    counted = ledger(Counts(share=0.1, canary=40, other=400, bad={"errors": (25, 0)}))
+    assert isinstance(judge(PLAN, counted, PlanPosition(step=0, began_s=0, step_s=0, samples=0), 0.5), RollBack)
 
 
 def test_losing_pairs_count_for_nothing() -> None:
     plan = PLAN.model_copy(update={"win_margin": 0.05})
-    losing = ledger(*(Counts(0.1, 10, 90, {}, {0.0: 8, 0.5: 1, 1.0: 1}) for _ in range(12)), plan=plan)
-    assert isinstance(judge(plan, losing, PlanPosition(1, 0, 0, 0), 1.0), RollBack)
+    losing = ledger(
+        *(Counts(share=0.1, canary=10, other=90, bad={}, wins={0.0: 8, 0.5: 1, 1.0: 1}) for _ in range(12)), plan=plan
+    )
+    assert isinstance(judge(plan, losing, PlanPosition(step=1, began_s=0, step_s=0, samples=0), 1.0), RollBack)
 
 
 def test_a_canary_is_promoted_before_all_of_it_is_shown() -> None:
-    steady_ = [Counts(0.5, 100, 100, {"errors": (1, 1)}) for _ in range(20)]
+    steady_ = [Counts(share=0.5, canary=100, other=100, bad={"errors": (1, 1)}) for _ in range(20)]
     without_pairs = ledger(*steady_)
-    verdict = judge(PLAN, without_pairs, PlanPosition(1, 0, 0, 0), 100.0)
+    verdict = judge(PLAN, without_pairs, PlanPosition(step=1, began_s=0, step_s=0, samples=0), 100.0)
     assert isinstance(verdict, Continue)
     assert "wins" in verdict.reason
-    pairs = without_pairs.after(PLAN, Counts(0.5, 0, 0, {}, {0.5: 100, 1.0: 120, 0.0: 80}))
-    assert isinstance(judge(PLAN, pairs, PlanPosition(1, 0, 0, 0), 100.0), Promote)
+    pairs = without_pairs.after(PLAN, Counts(share=0.5, canary=0, other=0, bad={}, wins={0.5: 100, 1.0: 120, 0.0: 80}))
+    assert isinstance(judge(PLAN, pairs, PlanPosition(step=1, began_s=0, step_s=0, samples=0), 100.0), Promote)
 
 
 @pytest.mark.parametrize("name", list(ready_plans()))
 def test_a_ready_plan_cannot_be_passed_or_rolled_back_by(name: str) -> None:
     plan = ready_plans()[name]
     ungated = plan.model_copy(update={"steps": tuple(one.model_copy(update={"gate": False}) for one in plan.steps)})
-    good = SimulatedWorld({"errors": (0.01, 0.01), "ttft": (0.05, 0.05)}, per_s=20, tick_s=5)
-    bad = SimulatedWorld({"errors": (0.01, 0.3), "ttft": (0.05, 0.05)}, per_s=20, tick_s=1)
+    good = SimulatedWorld(bad={"errors": (0.01, 0.01), "ttft": (0.05, 0.05)}, per_s=20, tick_s=5)
+    bad = SimulatedWorld(bad={"errors": (0.01, 0.3), "ttft": (0.05, 0.05)}, per_s=20, tick_s=1)
     assert simulate(ungated, good, runs=5, seed=1).promoted >= 0.8
     assert simulate(ungated, bad, runs=5, seed=1).rolled_back == 1.0
 

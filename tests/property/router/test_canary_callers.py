@@ -67,14 +67,14 @@ def _moved_and_rolled_back(plan: PlanConfig, rng: random.Random) -> bool:
     fails = {b"user:%d" % who: rng.random() < 0.1 for who in range(200)}
     salt = rng.getrandbits(60)
     for step in plan.steps:
-        trial = CanaryAssignment(salt, "", "", plan, step.weight / 100)
+        trial = CanaryAssignment(id=salt, adapter="", revision="", plan=plan, share=step.weight / 100)
         for _ in range(400):
             who = rng.choice(list(fails))
-            arm = arm_of(trial, Asker("", "", who)) or "stable"
+            arm = arm_of(trial, Asker(route="", tenant="", unit=who)) or "stable"
             put(recorder, arm, trial.share, who, BAD if fails[who] else frozenset())
         for counts in recorder.take():
             ledger = ledger.after(plan, counts)
-        if isinstance(judge(plan, ledger, PlanPosition(0, 0, 0, 0), 0.0), RollBack):
+        if isinstance(judge(plan, ledger, PlanPosition(step=0, began_s=0, step_s=0, samples=0), 0.0), RollBack):
             return True
     return False
 
@@ -163,13 +163,13 @@ def test_a_conversation_is_torn_where_conversations_come_and_go() -> None:
 
 @pytest.mark.parametrize("callers", [1, 20, 300])
 def test_known_callers_hold_a_canary_for_ever(callers: int) -> None:
-    world = SimulatedWorld({"errors": (0.01, 0.01)}, per_s=20, tick_s=5, callers=callers, requests=40_000)
+    world = SimulatedWorld(bad={"errors": (0.01, 0.01)}, per_s=20, tick_s=5, callers=callers, requests=40_000)
     assert simulate(ready_plans()["fast"], world, runs=3, seed=1).promoted == 1.0
 
 
 @pytest.mark.parametrize("callers", [1, 20, 300, 10_000])
 def test_a_bad_canary_is_not_found_among_known_callers(callers: int) -> None:
-    world = SimulatedWorld({"errors": (0.01, 0.3)}, per_s=20, tick_s=1, callers=callers, requests=40_000)
+    world = SimulatedWorld(bad={"errors": (0.01, 0.3)}, per_s=20, tick_s=1, callers=callers, requests=40_000)
     assert simulate(ready_plans()["fast"], world, runs=3, seed=1).rolled_back == 1.0
 
 
@@ -189,7 +189,7 @@ def test_what_could_not_be_told_of_callers_is_lost() -> None:
     recorder = Recorder(1, PLAN, Clock())
     recorder.population.unit_of(b"user:1", b"request:1", 0.05)
     taken = recorder.take()
-    assert taken == [Counts(0.0, seen=CallersSeen("caller", 1, taken[0].seen.error if taken[0].seen else 0.0))]
+    assert taken == [Counts(share=0.0, seen=CallersSeen("caller", 1, taken[0].seen.error if taken[0].seen else 0.0))]
     recorder.give_back(taken)
     assert recorder.take() == taken
 

@@ -160,14 +160,14 @@ def after(before: CanaryRecord, said: LookDraft) -> CanaryRecord:
 def test_a_replay_makes_every_verdict_again_bit_for_bit(batches: list[list[Counts]]) -> None:
     canary, ledger, looks = record(), Ledger.opened(PLAN), []
     for place, batch in enumerate(batches):
-        world = CanarySurroundings(None, 1, NOW + timedelta(seconds=place))
-        tallies = [CanaryTally(0, 1, "router", one.as_json, world.now) for one in batch]
+        world = CanarySurroundings(rollout=None, stable=1, now=NOW + timedelta(seconds=place))
+        tallies = [CanaryTally(id=0, canary=1, source="router", counts=one.as_json, at=world.now) for one in batch]
         grown = with_tallies(PLAN, ledger, tallies)
         said = next_phase(canary, PLAN, grown, tallies, world)
         if said is None:
             continue
         ledger, canary = grown, after(canary, said)
-        looks.append(Look(1, canary.looks, said.verdict, tuple(tallies), world.now))
+        looks.append(Look(canary=1, number=canary.looks, verdict=said.verdict, tallies=tuple(tallies), at=world.now))
         if canary.phase != "running":
             break
     again = list(replayed(PLAN, looks))
@@ -176,14 +176,14 @@ def test_a_replay_makes_every_verdict_again_bit_for_bit(batches: list[list[Count
 
 
 def test_a_canary_whose_baseline_was_moved_fails_and_says_so() -> None:
-    said = next_phase(record(), PLAN, Ledger.opened(PLAN), (), CanarySurroundings(None, 3, NOW))
+    said = next_phase(record(), PLAN, Ledger.opened(PLAN), (), CanarySurroundings(rollout=None, stable=3, now=NOW))
     assert said is not None
     assert said.changes["phase"] == "failed"
     assert said.clear
 
 
 def test_no_data_holds_a_canary_and_says_so_once() -> None:
-    blind = CanarySurroundings(None, 1, NOW, blind="Prometheus does not answer")
+    blind = CanarySurroundings(rollout=None, stable=1, now=NOW, blind="Prometheus does not answer")
     said = next_phase(record(), PLAN, Ledger.opened(PLAN), (), blind)
     assert said is not None
     assert said.changes == {"reason": "no data: Prometheus does not answer"}
@@ -195,18 +195,23 @@ def test_a_caller_stays_in_the_canary_as_it_grows(share: float, more: float, who
     small, large = sorted((share, more))
 
     def arm(at: float) -> Arm | None:
-        return arm_of(CanaryAssignment(7, "sql", "sql@2", PLAN, at), Asker("sql", "acme", who))
+        return arm_of(
+            CanaryAssignment(id=7, adapter="sql", revision="sql@2", plan=PLAN, share=at),
+            Asker(route="sql", tenant="acme", unit=who),
+        )
 
     assert not (arm(small) == "canary" and arm(large) == "stable")
 
 
 def test_a_scope_leaves_everybody_else_alone() -> None:
     scope = ScopeConfig(route="desk", tenant="acme", header={"x-beta": "1"})
-    trial = CanaryAssignment(7, "sql", "sql@2", PLAN.model_copy(update={"scope": scope}), 0.5)
-    assert arm_of(trial, Asker("desk", "acme", b"1", {"x-beta": "1"})) is not None
-    assert arm_of(trial, Asker("desk", "acme", b"1")) is None
-    assert arm_of(trial, Asker("desk", "other", b"1", {"x-beta": "1"})) is None
-    assert arm_of(trial, Asker("sql", "acme", b"1", {"x-beta": "1"})) is None
+    trial = CanaryAssignment(
+        id=7, adapter="sql", revision="sql@2", plan=PLAN.model_copy(update={"scope": scope}), share=0.5
+    )
+    assert arm_of(trial, Asker(route="desk", tenant="acme", unit=b"1", headers={"x-beta": "1"})) is not None
+    assert arm_of(trial, Asker(route="desk", tenant="acme", unit=b"1")) is None
+    assert arm_of(trial, Asker(route="desk", tenant="other", unit=b"1", headers={"x-beta": "1"})) is None
+    assert arm_of(trial, Asker(route="sql", tenant="acme", unit=b"1", headers={"x-beta": "1"})) is None
 
 
 @given(values=st.lists(st.floats(0.001, 10), min_size=60, max_size=600))
@@ -248,7 +253,7 @@ def _is_rolled_back(plan: PlanConfig, rng: random.Random) -> bool:
         if number % 500 == 499:
             for counts in recorder.take():
                 ledger = ledger.after(plan, counts)
-            if isinstance(judge(plan, ledger, PlanPosition(0, 0, 0, 0), 0.0), RollBack):
+            if isinstance(judge(plan, ledger, PlanPosition(step=0, began_s=0, step_s=0, samples=0), 0.0), RollBack):
                 return True
     return False
 
@@ -289,7 +294,7 @@ def test_what_is_bad_for_one_tenant_alone_is_found_in_its_slice() -> None:
         recorder.end(entry, frozenset({"errors"} if rng.random() < rate else ()))
     for counts in recorder.take():
         ledger = ledger.after(SLICED, counts_of(counts.as_json))
-    verdict = judge(SLICED, ledger, PlanPosition(0, 0, 0, 0), 0.0)
+    verdict = judge(SLICED, ledger, PlanPosition(step=0, began_s=0, step_s=0, samples=0), 0.0)
     assert isinstance(verdict, RollBack)
     assert "tenant=acme" in verdict.reason
 
@@ -308,7 +313,9 @@ def test_many_slices_do_not_make_a_good_canary_look_bad() -> None:
             if who % 100 == 99:
                 for counts in recorder.take():
                     ledger = ledger.after(SLICED, counts)
-                found = found or isinstance(judge(SLICED, ledger, PlanPosition(0, 0, 0, 0), 0.0), RollBack)
+                found = found or isinstance(
+                    judge(SLICED, ledger, PlanPosition(step=0, began_s=0, step_s=0, samples=0), 0.0), RollBack
+                )
         wrong += found
     assert wrong <= 2
 
@@ -320,17 +327,19 @@ def test_copies_that_a_canary_answers_are_evidence_of_its_own_rates_alone() -> N
         recorder.shadowed(())
     for counts in recorder.take():
         ledger = ledger.after(plan, counts_of(counts.as_json))
-    assert "9 of 10 copies" in judge(plan, ledger, PlanPosition(0, 0, 0, 0), 1.0).reason
+    assert "9 of 10 copies" in judge(plan, ledger, PlanPosition(step=0, began_s=0, step_s=0, samples=0), 1.0).reason
     for _ in range(30):
         recorder.shadowed({"votes"})
     for counts in recorder.take():
         ledger = ledger.after(plan, counts_of(counts.as_json))
-    assert not isinstance(judge(plan, ledger, PlanPosition(0, 0, 0, 0), 1.0), RollBack), "there is no most for votes"
+    assert not isinstance(judge(plan, ledger, PlanPosition(step=0, began_s=0, step_s=0, samples=0), 1.0), RollBack), (
+        "there is no most for votes"
+    )
     for _ in range(80):
         recorder.shadowed({"errors"})
     for counts in recorder.take():
         ledger = ledger.after(plan, counts_of(counts.as_json))
-    assert isinstance(judge(plan, ledger, PlanPosition(0, 0, 0, 0), 1.0), RollBack)
+    assert isinstance(judge(plan, ledger, PlanPosition(step=0, began_s=0, step_s=0, samples=0), 1.0), RollBack)
 
 
 def test_clients_who_name_ever_new_slices_cannot_fill_the_memory() -> None:

@@ -30,14 +30,14 @@ class World:
         self.plan = plan
         self.rng = random.Random(seed)  # noqa: S311 - dice
         self.recorder = Recorder(1, plan, Clock())
-        self.trial = CanaryAssignment(seed, "", "", plan, share)
+        self.trial = CanaryAssignment(id=seed, adapter="", revision="", plan=plan, share=share)
         self.number = 0
 
     def ask(self, name: bytes, caller: bytes, bad: dict[Arm, str]) -> None:
         self.number += 1
         who, alone = named(name, caller), named(b"request:%d" % self.number, caller)
         unit = self.recorder.population.unit_of(who, alone, self.trial.share)
-        arm = arm_of(self.trial, Asker("", "", unit)) or "stable"
+        arm = arm_of(self.trial, Asker(route="", tenant="", unit=unit)) or "stable"
         entry = self.recorder.begin(arm, self.trial.share, unit, (), who)
         self.recorder.end(entry, frozenset({bad[arm]} - {"", "votes"}))
         if bad[arm] == "votes":
@@ -48,7 +48,7 @@ class World:
         ledger = Ledger.opened(self.plan)
         for counts in self.recorder.take():
             ledger = ledger.after(self.plan, counts)
-        return isinstance(judge(self.plan, ledger, PlanPosition(0, 0, 0, 0), 0.0), RollBack)
+        return isinstance(judge(self.plan, ledger, PlanPosition(step=0, began_s=0, step_s=0, samples=0), 0.0), RollBack)
 
 
 @pytest.mark.parametrize("metric", ["votes", "errors"])

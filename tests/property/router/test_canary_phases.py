@@ -38,11 +38,13 @@ def known(plan: PlanConfig, *counts: Counts) -> Ledger:
 
 def shown(plan: PlanConfig) -> Ledger:
     """A ledger by which it is shown to be no worse."""
-    return known(plan, *(Counts(0.5, 100, 100, {"errors": (1, 1)}) for _ in range(20)))
+    return known(plan, *(Counts(share=0.5, canary=100, other=100, bad={"errors": (1, 1)}) for _ in range(20)))
 
 
 def place(step: int, *, passed: bool = False, paused: bool = False) -> PlanPosition:
-    return PlanPosition(step, NOON.timestamp(), NOON.timestamp(), 0, passed, paused)
+    return PlanPosition(
+        step=step, began_s=NOON.timestamp(), step_s=NOON.timestamp(), samples=0, passed=passed, paused=paused
+    )
 
 
 @pytest.mark.parametrize("undecided", ["hold", "promote"])
@@ -97,7 +99,7 @@ def test_what_is_held_back_is_promoted_at_some_time(
 @given(undecided=st.sampled_from(["hold", "roll_back"]), copies=st.integers(0, 9))
 def test_copies_that_never_come_keep_a_canary_for_ever(undecided: str, copies: int) -> None:
     plan = PLAN.model_copy(update={"shadow": ShadowStep(samples=10), "undecided": undecided})
-    ledger = known(plan, Counts(0.0, copies, shadowed=copies))
+    ledger = known(plan, Counts(share=0.0, canary=copies, shadowed=copies))
     assert "copies" in judge(plan, ledger, place(-1), NOON.timestamp() + 59).reason
     verdict = judge(plan, ledger, place(-1), LATE_S)
     assert isinstance(verdict, RollBack if undecided == "roll_back" else Continue)
@@ -107,9 +109,27 @@ def test_copies_that_never_come_keep_a_canary_for_ever(undecided: str, copies: i
 def record(**changes: Any) -> CanaryRecord:
     """A canary that runs since noon, in its first step."""
     made = CanaryRecord(
-        *(1, "sql", 2, 1, PLAN.model_dump(mode="json"), "running", "10% of callers", 0, 10.0, False, 0, 1, 1, None),
-        *(False, "ml", None),
-        *(NOON, NOON, NOON, NOON),
+        id=1,
+        adapter="sql",
+        number=2,
+        baseline=1,
+        plan=PLAN.model_dump(mode="json"),
+        phase="running",
+        reason="10% of callers",
+        step=0,
+        weight=10.0,
+        passed=False,
+        samples=0,
+        version=1,
+        looks=1,
+        rollout=None,
+        cut=False,
+        actor="ml",
+        why=None,
+        created_at=NOON,
+        updated_at=NOON,
+        began_at=NOON,
+        step_at=NOON,
     )
     return replace(made, **changes)
 
@@ -118,9 +138,13 @@ def followed(
     plan: PlanConfig, now_s: float, *counts: Counts, rollout: Rollout | None = None, **changes: Any
 ) -> LookDraft | None:
     """What follows at so many seconds after noon."""
-    tallies = tuple(CanaryTally(number, 1, "one", one.as_json, NOON) for number, one in enumerate(counts))
+    tallies = tuple(
+        CanaryTally(id=number, canary=1, source="one", counts=one.as_json, at=NOON) for number, one in enumerate(counts)
+    )
     blind, refused = changes.pop("blind", None), changes.pop("refused", None)
-    world = CanarySurroundings(rollout, 1, NOON + timedelta(seconds=now_s), blind, None, refused)
+    world = CanarySurroundings(
+        rollout=rollout, stable=1, now=NOON + timedelta(seconds=now_s), blind=blind, pool_waits=None, refused=refused
+    )
     return next_phase(record(**changes), plan, with_tallies(plan, Ledger.opened(plan), tallies), tallies, world)
 
 
@@ -138,7 +162,7 @@ def test_the_first_steps_gate_is_passed_over() -> None:
 
 def test_the_first_steps_gate_is_passed_over_after_the_copies() -> None:
     plan = gated(0).model_copy(update={"shadow": ShadowStep(samples=10)})
-    enough = Counts(0.0, 10, shadowed=10)
+    enough = Counts(share=0.0, canary=10, shadowed=10)
     waits = followed(plan, 5, enough, weight=0.0)
     assert waits is not None
     assert waits.changes.keys() == {"reason"}
@@ -150,7 +174,7 @@ def test_the_first_steps_gate_is_passed_over_after_the_copies() -> None:
 
 def test_the_plans_time_runs_while_it_is_paused() -> None:
     plan = PLAN.model_copy(update={"undecided": "roll_back"})
-    some = Counts(0.1, 3, 30)
+    some = Counts(share=0.1, canary=3, other=30)
     since = NOON + timedelta(seconds=30)
     paused = followed(plan, 5000, some, phase="paused", paused_at=since, paused_by="sre: lunch")
     assert paused is not None
@@ -185,9 +209,21 @@ def test_a_scope_that_reaches_nobody_gets_a_share() -> None:
 
 
 def test_what_somebody_wants_to_be_stable_is_overtaken_by_evidence() -> None:
-    wanted = Rollout(7, "sql", "stable", 3, 1, "staging", None, "ml", None, NOON, NOON)
+    wanted = Rollout(
+        id=7,
+        adapter="sql",
+        channel="stable",
+        number=3,
+        expected=1,
+        state="staging",
+        reason=None,
+        actor="ml",
+        why=None,
+        created_at=NOON,
+        updated_at=NOON,
+    )
     plan = PLAN.model_copy(update={"steps": STEPS[1:]})
-    counts = [Counts(0.5, 100, 100, {"errors": (1, 1)}) for _ in range(20)]
+    counts = [Counts(share=0.5, canary=100, other=100, bad={"errors": (1, 1)}) for _ in range(20)]
     alone = followed(plan, 30, *counts, weight=50.0)
     assert alone is not None
     assert alone.promote
@@ -198,14 +234,14 @@ def test_what_somebody_wants_to_be_stable_is_overtaken_by_evidence() -> None:
 
 
 def test_without_data_a_step_is_taken() -> None:
-    good = Counts(0.1, 40, 400)
+    good = Counts(share=0.1, canary=40, other=400)
     went = followed(PLAN, 5, good)
     assert went is not None
     assert went.changes["step"] == 1
     blind = followed(PLAN, 5, good, blind="Prometheus has not scraped router-1")
     assert blind is not None
     assert "step" not in blind.changes
-    tripped = followed(PLAN, 5, Counts(0.0, tripped="5 callers in a row"), blind="Prometheus is away")
+    tripped = followed(PLAN, 5, Counts(share=0.0, tripped="5 callers in a row"), blind="Prometheus is away")
     assert tripped is not None
     assert tripped.changes["phase"] == "rolling_back", "the breaker is no matter of data"
 
@@ -226,14 +262,14 @@ METRICS = st.sampled_from(["errors", "votes"])
 PAIRS = st.tuples(st.integers(0, 9), st.integers(0, 9))
 COUNTS = st.builds(
     Counts,
-    st.sampled_from([0.0, 0.1, 0.5]),
-    st.integers(0, 9),
-    st.integers(0, 9),
-    st.dictionaries(METRICS, PAIRS),
-    st.dictionaries(st.sampled_from([0.0, 0.5, 1.0]), st.integers(1, 9)),
-    st.none() | st.dictionaries(METRICS, st.integers(1, 9)),
-    st.none() | st.just("tripped"),
-    st.integers(0, 3),
+    share=st.sampled_from([0.0, 0.1, 0.5]),
+    canary=st.integers(0, 9),
+    other=st.integers(0, 9),
+    bad=st.dictionaries(METRICS, PAIRS),
+    wins=st.dictionaries(st.sampled_from([0.0, 0.5, 1.0]), st.integers(1, 9)),
+    own=st.none() | st.dictionaries(METRICS, st.integers(1, 9)),
+    tripped=st.none() | st.just("tripped"),
+    shadowed=st.integers(0, 3),
 )
 
 
@@ -256,7 +292,7 @@ def test_a_gate_that_is_reached_is_noted_once() -> None:
     steps = (StepConfig(weight=5, hold_s=0, samples=1), StepConfig(weight=50, gate=True))
     gated = PlanConfig(steps=steps, metrics=ERRORS)
     ledger = replace(Ledger.opened(gated), canary=2)
-    world = CanarySurroundings(None, 1, NOON)
+    world = CanarySurroundings(rollout=None, stable=1, now=NOON)
     running = record(plan=gated.model_dump(mode="json"), weight=5.0)
     assert not running.is_at_gate
     said = next_phase(running, gated, ledger, (), world)

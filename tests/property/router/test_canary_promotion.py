@@ -17,7 +17,7 @@ ONE = PlanConfig(
     steps=(StepConfig(weight=50, hold_s=0, samples=1),),
     metrics={"errors": MetricConfig(tolerated=1.5, most=0.05, margin=2.5, few=0.0025)},
 )
-LAST = PlanPosition(0, 0, 0, 0)
+LAST = PlanPosition(step=0, began_s=0, step_s=0, samples=0)
 
 
 def ledger(*counts: Counts, plan: PlanConfig = ONE) -> Ledger:
@@ -29,12 +29,12 @@ def ledger(*counts: Counts, plan: PlanConfig = ONE) -> Ledger:
 
 @pytest.mark.parametrize(("others", "canary"), [(0.001, 0.01), (0.01, 0.03), (0.05, 0.15)])
 def test_a_ready_plan_promotes_what_is_three_or_ten_times_worse(others: float, canary: float) -> None:
-    world = SimulatedWorld({"errors": (others, canary)}, per_s=20, tick_s=5, requests=40_000)
+    world = SimulatedWorld(bad={"errors": (others, canary)}, per_s=20, tick_s=5, requests=40_000)
     assert simulate(FAST, world, runs=30, seed=1).promoted <= 0.05
 
 
 def test_a_revision_that_is_voted_down_more_often_is_promoted() -> None:
-    world = SimulatedWorld({"votes": (0.05, 0.125)}, per_s=20, tick_s=5, requests=20_000)
+    world = SimulatedWorld(bad={"votes": (0.05, 0.125)}, per_s=20, tick_s=5, requests=20_000)
     assert simulate(FAST, world, runs=20, seed=1).promoted <= 0.05
 
 
@@ -46,7 +46,12 @@ def test_both_ways_of_promotion_together_err_more_often_than_promote_alpha() -> 
         made = Ledger.opened(ONE)
         for _ in range(100):
             own = sum(rng.random() < 0.0025 for _ in range(50))
-            made = made.after(ONE, Counts(0.5, 50, 50, {"errors": (own, sum(rng.random() < 0.001 for _ in range(50)))}))
+            made = made.after(
+                ONE,
+                Counts(
+                    share=0.5, canary=50, other=50, bad={"errors": (own, sum(rng.random() < 0.001 for _ in range(50)))}
+                ),
+            )
             if isinstance(judge(ONE, made, LAST, 1.0), Promote):
                 wrong += 1
                 break
@@ -54,32 +59,39 @@ def test_both_ways_of_promotion_together_err_more_often_than_promote_alpha() -> 
 
 
 def test_a_promotion_does_not_say_what_was_too_rare_to_compare() -> None:
-    verdict = judge(ONE, ledger(Counts(0.5, 4000, 4000, {"errors": (1, 1)})), LAST, 1.0)
+    verdict = judge(ONE, ledger(Counts(share=0.5, canary=4000, other=4000, bad={"errors": (1, 1)})), LAST, 1.0)
     assert isinstance(verdict, Promote)
     assert "too rare to be compared" in verdict.reason
     assert "errors" in verdict.reason
-    compared = judge(ONE, ledger(Counts(0.5, 3000, 3000, {"errors": (100, 100)})), LAST, 1.0)
+    compared = judge(ONE, ledger(Counts(share=0.5, canary=3000, other=3000, bad={"errors": (100, 100)})), LAST, 1.0)
     assert isinstance(compared, Promote)
     assert "too rare" not in compared.reason
 
 
 def test_what_is_rare_is_promoted_although_it_looks_worse() -> None:
-    verdict = judge(ONE, ledger(Counts(0.5, 6000, 6000, {"errors": (6, 0)})), LAST, 1.0)
+    verdict = judge(ONE, ledger(Counts(share=0.5, canary=6000, other=6000, bad={"errors": (6, 0)})), LAST, 1.0)
     assert isinstance(verdict, Continue)
 
 
 def test_a_canary_is_not_told_how_many_requests_it_takes_to_show_that_it_is_no_worse() -> None:
-    counted = ledger(Counts(0.5, 400, 400))
+    counted = ledger(Counts(share=0.5, canary=400, other=400))
     verdict = judge(ONE, counted, LAST, 1.0)
     assert isinstance(verdict, Continue)
     assert verdict.more is not None
-    assert isinstance(judge(ONE, counted.after(ONE, Counts(0.5, verdict.more + 200, verdict.more)), LAST, 1.0), Promote)
+    assert isinstance(
+        judge(ONE, counted.after(ONE, Counts(share=0.5, canary=verdict.more + 200, other=verdict.more)), LAST, 1.0),
+        Promote,
+    )
 
 
 @pytest.mark.parametrize(("errors", "seconds"), [(0.1, 120), (0.2, 120), (0.5, 30), (0.7, 30), (1.0, 30)])
 def test_an_incident_in_both_arms_is_charged_to_the_canary(errors: float, seconds: int) -> None:
     world = SimulatedWorld(
-        {"errors": (0.01, 0.01)}, 20, 5, incident=Incident(40, 40 + seconds, errors), requests=20_000
+        bad={"errors": (0.01, 0.01)},
+        per_s=20,
+        tick_s=5,
+        incident=Incident(from_s=40, to_s=40 + seconds, errors=errors),
+        requests=20_000,
     )
     assert simulate(FAST, world, runs=20, seed=1).rolled_back == 0.0
 
@@ -90,13 +102,23 @@ def test_an_incident_in_both_arms_promotes_what_is_worse_without_one(
     others: float, canary: float, seconds: int
 ) -> None:
     world = SimulatedWorld(
-        {"errors": (others, canary)}, 20, 5, incident=Incident(60, 60 + seconds, 0.3), requests=12_000
+        bad={"errors": (others, canary)},
+        per_s=20,
+        tick_s=5,
+        incident=Incident(from_s=60, to_s=60 + seconds, errors=0.3),
+        requests=12_000,
     )
     assert simulate(FAST, world, runs=5, seed=1).promoted == 0.0
 
 
 def test_after_an_incident_nothing_is_promoted_any_more() -> None:
-    world = SimulatedWorld({"errors": (0.01, 0.01)}, 20, 5, incident=Incident(60, 120, 0.3), requests=20_000)
+    world = SimulatedWorld(
+        bad={"errors": (0.01, 0.01)},
+        per_s=20,
+        tick_s=5,
+        incident=Incident(from_s=60, to_s=120, errors=0.3),
+        requests=20_000,
+    )
     assert simulate(FAST, world, runs=5, seed=1).promoted >= 0.8
 
 
@@ -108,7 +130,7 @@ def test_what_incidents_leave_out_makes_a_promotion_likelier_than_promote_alpha(
         for _ in range(100):
             rate = 0.3 if rng.random() < 0.05 else 0.01
             own, other = (sum(rng.random() < one for _ in range(50)) for one in (2.5 * rate, rate))
-            made = made.after(ONE, Counts(0.5, 50, 50, {"errors": (own, other)}))
+            made = made.after(ONE, Counts(share=0.5, canary=50, other=50, bad={"errors": (own, other)}))
             if made.metrics["errors"].no_worse.log_e >= few:
                 wrong += 1
                 break
@@ -116,9 +138,9 @@ def test_what_incidents_leave_out_makes_a_promotion_likelier_than_promote_alpha(
 
 
 def test_what_is_above_its_most_goes_although_it_is_so_for_all() -> None:
-    alike = ledger(Counts(0.5, 400, 400, {"errors": (80, 80)}))
+    alike = ledger(Counts(share=0.5, canary=400, other=400, bad={"errors": (80, 80)}))
     assert not isinstance(judge(ONE, alike, LAST, 1.0), RollBack)
-    alone = ledger(Counts(0.5, 400, 400, {"errors": (80, 4)}))
+    alone = ledger(Counts(share=0.5, canary=400, other=400, bad={"errors": (80, 4)}))
     assert isinstance(judge(ONE, alone, LAST, 1.0), RollBack)
 
 

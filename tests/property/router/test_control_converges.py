@@ -20,7 +20,17 @@ def wanteds(draw: st.DrawFn) -> tuple[DesiredRevision, ...]:
     keys = draw(st.lists(st.tuples(ADAPTERS, NUMBERS), unique=True, max_size=8))
     settings = st.builds(AdapterSettings, preload=st.booleans(), pin=st.booleans())
     bases = st.sampled_from([BASE, None, "0" * 64])
-    return tuple(DesiredRevision(*key, digest(*key), draw(bases), draw(settings), draw(WHYS)) for key in keys)
+    return tuple(
+        DesiredRevision(
+            adapter=adapter,
+            number=number,
+            digest=digest(adapter, number),
+            base=draw(bases),
+            settings=draw(settings),
+            why=draw(WHYS),
+        )
+        for adapter, number in keys
+    )
 
 
 @st.composite

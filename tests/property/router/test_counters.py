@@ -51,7 +51,7 @@ def test_what_is_set_aside_never_exceeds_a_limit_and_a_settled_call_counts_what_
             if step == "wait":
                 clock.now_s += seconds
             elif step == "reserve":
-                charges = charges_of("t", limits, Need(0, amount), PriceConfig())
+                charges = charges_of("t", limits, Need(prompt=0, answer=amount), PriceConfig())
                 got = await counters.reserve(charges, "lease")
                 fits = used.get(window, 0) + amount <= limit and len(running) < at_a_time
                 assert (got.refused is None) == fits
@@ -79,7 +79,10 @@ def redis_url() -> Iterator[str]:
 
 async def test_three_routers_and_one_redis_never_exceed_a_limit(redis_url: str) -> None:
     routers = [RedisCounters(redis_url, prefix="three", timeout_s=5) for _ in range(3)]
-    charges = [Charge("acme", "tokens", 7, 1000, 86_400), Charge("acme", "concurrent", 1, 40, 0)]
+    charges = [
+        Charge(tenant="acme", name="tokens", amount=7, limit=1000, window_s=86_400),
+        Charge(tenant="acme", name="concurrent", amount=1, limit=40, window_s=0),
+    ]
     running = peak = granted = 0
 
     async def ask(counters: RedisCounters, name: str) -> None:
@@ -108,7 +111,10 @@ async def test_three_routers_and_one_redis_never_exceed_a_limit(redis_url: str) 
 
 async def test_a_refused_reservation_in_redis_takes_nothing(redis_url: str) -> None:
     counters = RedisCounters(redis_url, prefix="refused", timeout_s=5)
-    small, large = Charge("t", "requests", 1, 10, 86_400), Charge("t", "tokens", 11, 10, 86_400)
+    small, large = (
+        Charge(tenant="t", name="requests", amount=1, limit=10, window_s=86_400),
+        Charge(tenant="t", name="tokens", amount=11, limit=10, window_s=86_400),
+    )
     assert (await counters.reserve([small, large], "a")).refused == 1
     got = await counters.reserve([small], "b")
     assert got.used == (1,)
@@ -117,7 +123,7 @@ async def test_a_refused_reservation_in_redis_takes_nothing(redis_url: str) -> N
 
 async def test_a_dead_routers_leases_end_by_themselves_and_a_live_ones_are_renewed(redis_url: str) -> None:
     counters = RedisCounters(redis_url, prefix="leases", timeout_s=5)
-    charge = Charge("t", "concurrent", 1, 1, 0)
+    charge = Charge(tenant="t", name="concurrent", amount=1, limit=1, window_s=0)
     assert (await counters.reserve([charge], "dead")).refused is None
     assert (await counters.reserve([charge], "next")).refused == 0
     import redis.asyncio
@@ -145,7 +151,10 @@ async def test_what_timed_out_while_redis_hung_is_not_set_aside_when_it_goes_on(
         pytest.skip(NO_REDIS)
     with running_redis() as server:
         counters = RedisCounters(server.url, prefix="hung", timeout_s=0.1)
-        charges = [Charge("t", "concurrent", 1, 3, 0), Charge("t", "tokens", 10, 1000, 86_400)]
+        charges = [
+            Charge(tenant="t", name="concurrent", amount=1, limit=3, window_s=0),
+            Charge(tenant="t", name="tokens", amount=10, limit=1000, window_s=86_400),
+        ]
         first = await counters.reserve(charges, "first")
         server.process.send_signal(signal.SIGSTOP)
         try:
@@ -172,7 +181,10 @@ async def test_what_ended_while_redis_hung_keeps_no_place_when_it_goes_on() -> N
         pytest.skip(NO_REDIS)
     with running_redis() as server:
         counters = RedisCounters(server.url, prefix="ended", timeout_s=0.1)
-        charges = [Charge("t", "concurrent", 1, 3, 0), Charge("t", "tokens", 10, 1000, 86_400)]
+        charges = [
+            Charge(tenant="t", name="concurrent", amount=1, limit=3, window_s=0),
+            Charge(tenant="t", name="tokens", amount=10, limit=1000, window_s=86_400),
+        ]
         running = [await counters.reserve(charges, f"running-{number}") for number in range(3)]
         server.process.send_signal(signal.SIGSTOP)
         try:
@@ -191,7 +203,10 @@ async def test_what_ended_while_redis_hung_keeps_no_place_when_it_goes_on() -> N
 @pytest.mark.parametrize("turns", range(0, 40, 3))
 async def test_what_was_set_aside_for_a_call_that_left_is_given_back(redis_url: str, turns: int) -> None:
     counters = RedisCounters(redis_url, prefix=f"left-{turns}", timeout_s=5)
-    charges = [Charge("t", "concurrent", 1, 1, 0), Charge("t", "tokens", 10, 10, 86_400)]
+    charges = [
+        Charge(tenant="t", name="concurrent", amount=1, limit=1, window_s=0),
+        Charge(tenant="t", name="tokens", amount=10, limit=10, window_s=86_400),
+    ]
     leaving = asyncio.create_task(counters.reserve(charges, "leaving"))
     for _ in range(turns):
         await asyncio.sleep(0)
@@ -207,7 +222,10 @@ async def test_what_was_set_aside_for_a_call_that_left_is_given_back(redis_url: 
 
 async def test_a_reservation_and_a_settlement_that_come_twice_count_once(redis_url: str) -> None:
     counters = RedisCounters(redis_url, prefix="twice", timeout_s=5)
-    charges = [Charge("t", "concurrent", 1, 5, 0), Charge("t", "tokens", 10, 100, 86_400)]
+    charges = [
+        Charge(tenant="t", name="concurrent", amount=1, limit=5, window_s=0),
+        Charge(tenant="t", name="tokens", amount=10, limit=100, window_s=86_400),
+    ]
     first = await counters.reserve(charges, "one")
     again = await counters.reserve(charges, "one")
     assert again == first
@@ -221,7 +239,9 @@ async def test_a_reservation_and_a_settlement_that_come_twice_count_once(redis_u
 def test_clients_are_told_what_is_left_of_each_minute() -> None:
     async def play() -> None:
         counters = MemoryCounters(Clock())
-        charges = charges_of("t", Limits(requests_per_minute=5, tokens_per_minute=100), Need(10, 20), PriceConfig())
+        charges = charges_of(
+            "t", Limits(requests_per_minute=5, tokens_per_minute=100), Need(prompt=10, answer=20), PriceConfig()
+        )
         told = dict(headers_of(charges, await counters.reserve(charges, "a")))
         assert told[b"x-ratelimit-limit-requests"] == b"5"
         assert told[b"x-ratelimit-remaining-requests"] == b"4"

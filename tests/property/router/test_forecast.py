@@ -9,7 +9,7 @@ from patchbay.router.tenants.config import PriceConfig
 from patchbay.router.tenants.forecast import Demand, by_day, by_month, total
 from patchbay.router.tenants.limiter import Need
 
-needs = st.builds(Need, st.integers(0, 10_000), st.integers(0, 10_000))
+needs = st.builds(Need, prompt=st.integers(0, 10_000), answer=st.integers(0, 10_000))
 a_price = st.integers(0, 10**8).map(lambda parts: parts / 1e6)
 prices = st.builds(PriceConfig, prompt=a_price, answer=a_price)
 demands = st.builds(Demand, st.floats(0, 1e7), needs, st.floats(-0.5, 1))

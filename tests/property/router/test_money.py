@@ -20,7 +20,7 @@ from patchbay.router.tenants.usage import TenantUsage
 from tests.fakes.redis import NO_REDIS, has_redis, running_redis
 
 parts = st.integers(0, 10**8)
-needs = st.lists(st.builds(Need, st.integers(0, 10_000), st.integers(0, 10_000)), min_size=1, max_size=40)
+needs = st.lists(st.builds(Need, prompt=st.integers(0, 10_000), answer=st.integers(0, 10_000)), min_size=1, max_size=40)
 
 
 class Book:
@@ -67,7 +67,7 @@ def test_what_is_booked_is_the_exact_sum_but_for_less_than_a_billionth(
 
 def test_ten_thousand_calls_that_each_cost_less_than_a_millionth_are_not_free() -> None:
     price = PriceConfig(prompt=0.02)
-    assert booked([Need(10, 0)] * 10_000, price, flush_each=False) == 2_000_000, "0.002"
+    assert booked([Need(prompt=10, answer=0)] * 10_000, price, flush_each=False) == 2_000_000, "0.002"
 
 
 @given(st.integers(-(10**15), 10**15))
@@ -98,7 +98,7 @@ def test_only_what_could_be_taken_later_is_told_to_come_again(limits: Limits, ca
     async def play() -> None:
         counters = MemoryCounters(lambda: 1_000_000_020.0)
         for number, tokens in enumerate(calls):
-            charges = charges_of("t", limits, Need(0, tokens), price)
+            charges = charges_of("t", limits, Need(prompt=0, answer=tokens), price)
             got = await counters.reserve(charges, str(number))
             if got.refused is None:
                 continue
@@ -111,7 +111,7 @@ def test_only_what_could_be_taken_later_is_told_to_come_again(limits: Limits, ca
 
 
 def test_a_limit_of_money_is_told_in_money_and_no_exponent() -> None:
-    charges = charges_of("t", Limits(money_per_day=0.00001), Need(0, 100), PriceConfig(answer=1))
+    charges = charges_of("t", Limits(money_per_day=0.00001), Need(prompt=0, answer=100), PriceConfig(answer=1))
     error = refusal_of(charges, asyncio.run(MemoryCounters(lambda: 60.0).reserve(charges, "a")))
     assert str(error).startswith("This request alone may take 0.0001, and the limit is 0.00001 money per day.")
 
@@ -123,7 +123,7 @@ def test_redis_counts_sums_of_fifteen_digits_exactly() -> None:
     async def play(url: str) -> None:
         counters = RedisCounters(url, prefix="money", timeout_s=5)
         limits, price = Limits(money_per_day=5_000_000), PriceConfig(answer=999_999_999)
-        charges, more = (charges_of("t", limits, Need(0, tokens), price) for tokens in (2345, 1))
+        charges, more = (charges_of("t", limits, Need(prompt=0, answer=tokens), price) for tokens in (2345, 1))
         first = await counters.reserve(charges, "one")
         assert first.used == (2345 * 999_999_999_000,)
         assert await counters.reserve(charges, "one") == first, "what was noted is read as it was"

@@ -116,7 +116,7 @@ def test_no_replica_is_ejected_for_good(steps: list[tuple[str, float, float]]) -
 def test_no_more_than_the_share_is_ejected_but_one_may_always_be_unless_it_is_the_last_that_answers(
     fleet: int, share: float, answers: bool
 ) -> None:
-    policy, shut = OutlierPolicy(3, 1, 8, share=share), 0
+    policy, shut = OutlierPolicy(failures=3, open_s=1, max_open_s=8, share=share), 0
     while may_eject(shut, fleet, policy, answers=answers):
         shut += 1
         assert shut <= fleet
@@ -125,7 +125,9 @@ def test_no_more_than_the_share_is_ejected_but_one_may_always_be_unless_it_is_th
     assert shut >= 1 or (answers and fleet == 1)
 
 
-TALLIES = st.dictionaries(st.sampled_from("abcdefgh"), st.builds(AnswerTally, st.integers(0, 500), st.integers(0, 500)))
+TALLIES = st.dictionaries(
+    st.sampled_from("abcdefgh"), st.builds(AnswerTally, good=st.integers(0, 500), bad=st.integers(0, 500))
+)
 
 
 @given(TALLIES)
@@ -141,19 +143,19 @@ def test_only_a_replica_that_does_worse_than_the_mean_of_its_peers_by_a_tenth_is
 
 @given(st.integers(2, 8), st.integers(0, 500), st.integers(0, 500))
 def test_replicas_that_all_do_alike_have_no_outlier(count: int, good: int, bad: int) -> None:
-    assert by_rate({str(number): AnswerTally(good, bad) for number in range(count)}, POLICY) == ()
+    assert by_rate({str(number): AnswerTally(good=good, bad=bad) for number in range(count)}, POLICY) == ()
 
 
 @given(st.integers(1, 7), st.integers(100, 1000), st.integers(20, 500))
 def test_a_replica_that_fails_half_the_time_beside_peers_that_do_not_is_an_outlier_in_a_fleet_of_any_size(
     peers: int, theirs: int, own: int
 ) -> None:
-    tallies = {str(number): AnswerTally(theirs, 0) for number in range(peers)} | {
-        "bad": AnswerTally(own // 2, own - own // 2)
+    tallies = {str(number): AnswerTally(good=theirs, bad=0) for number in range(peers)} | {
+        "bad": AnswerTally(good=own // 2, bad=own - own // 2)
     }
     assert by_rate(tallies, POLICY) == ("bad",)
 
 
 def test_a_failure_in_few_answers_is_no_outlier() -> None:
-    assert by_rate({"a": AnswerTally(1000, 0), "b": AnswerTally(19, 1)}, POLICY) == ()
-    assert by_rate({"a": AnswerTally(1000, 0), "b": AnswerTally(0, 19)}, POLICY) == ()
+    assert by_rate({"a": AnswerTally(good=1000, bad=0), "b": AnswerTally(good=19, bad=1)}, POLICY) == ()
+    assert by_rate({"a": AnswerTally(good=1000, bad=0), "b": AnswerTally(good=0, bad=19)}, POLICY) == ()

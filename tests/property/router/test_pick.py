@@ -14,7 +14,9 @@ NAMES = ("a", "b", "c", "d", "e")
 
 
 def _replica(name: str, state: ReplicaState, elsewhere: int, kv_use: float, tier: Tier) -> Replica:
-    return Replica(name, f"http://{name}", state, elsewhere=elsewhere, kv_use=kv_use, tiers={"m@1": tier})
+    return Replica(
+        name=name, url=f"http://{name}", state=state, elsewhere=elsewhere, kv_use=kv_use, tiers={"m@1": tier}
+    )
 
 
 states: st.SearchStrategy[ReplicaState] = st.sampled_from(["ready", "unready", "draining"])
@@ -25,8 +27,8 @@ replicas = st.tuples(
 in_flight = st.dictionaries(st.sampled_from(NAMES), st.integers(0, 9))
 names = st.sets(st.sampled_from(NAMES))
 number = st.floats(0, 5)
-weights = st.builds(Weights, number, number, number, number, st.floats(1, 3))
-texts = st.text().map(lambda text: Prompt(msgspec.Raw(msgspec.json.encode(text))))
+weights = st.builds(Weights, residency=number, prefix=number, queue=number, kv=number, bound=st.floats(1, 3))
+texts = st.text().map(lambda text: Prompt(text=msgspec.Raw(msgspec.json.encode(text))))
 
 
 @given(replicas, names, names, in_flight, weights, texts)
@@ -34,7 +36,17 @@ def test_the_pick_is_allowed_and_within_its_share(
     known: list[Replica], able: set[str], tried: set[str], load: dict[str, int], weight: Weights, prompt: Prompt
 ) -> None:
     allowed = [r for r in known if r.state == "ready" and r.name in able and r.name not in tried]
-    picked = pick(known, Query(Target("m", "m@1", "m@1", tuple(able)), prompt, tried, turn=3), load, weight)
+    picked = pick(
+        known,
+        Query(
+            target=Target(label="m", engine_name="m@1", revision="m@1", replicas=tuple(able)),
+            prompt=prompt,
+            tried=tried,
+            turn=3,
+        ),
+        load,
+        weight,
+    )
     assert (picked is None) == (not allowed)
     if picked is not None and len(allowed) > 1:
         assert picked in allowed
@@ -49,7 +61,14 @@ def test_no_replica_gets_more_than_its_share_of_requests_that_last_however_hot_o
     known = [_replica(name, "ready", 0, 0.0, "slot" if name == "a" else "disk") for name in NAMES]
     load = dict.fromkeys(NAMES, 0)
     for turn in range(count):
-        picked = pick(known, Query(Target("m", "m@1", "m@1", NAMES), prompt, turn=turn), load, weight)
+        picked = pick(
+            known,
+            Query(
+                target=Target(label="m", engine_name="m@1", revision="m@1", replicas=NAMES), prompt=prompt, turn=turn
+            ),
+            load,
+            weight,
+        )
         assert picked is not None
         load[picked.name] += 1
     assert max(load.values()) <= math.ceil(weight.bound * count / len(NAMES))
@@ -59,8 +78,8 @@ def test_no_replica_gets_more_than_its_share_of_requests_that_last_however_hot_o
 def test_who_is_picked_does_not_depend_on_the_order_of_the_replicas_but_for_ties(
     known: list[Replica], load: dict[str, int], weight: Weights, prompt: Prompt, turn: int
 ) -> None:
-    query = Query(Target("m", "m@1", "m@1", NAMES), prompt, turn=turn)
-    every = [pick(known, Query(query.target, prompt, turn=t), load, weight) for t in range(60)]
+    query = Query(target=Target(label="m", engine_name="m@1", revision="m@1", replicas=NAMES), prompt=prompt, turn=turn)
+    every = [pick(known, Query(target=query.target, prompt=prompt, turn=t), load, weight) for t in range(60)]
     assert pick(known[::-1], query, load, weight) in every
 
 
@@ -80,4 +99,4 @@ def test_a_replica_that_leaves_takes_only_its_own_keys_along(
     )
 )
 def test_any_json_has_a_beginning(value: object) -> None:
-    assert beginning("m", Prompt(msgspec.Raw(msgspec.json.encode(value))))
+    assert beginning("m", Prompt(text=msgspec.Raw(msgspec.json.encode(value))))

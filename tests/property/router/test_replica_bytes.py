@@ -71,7 +71,7 @@ class Proxy:
         self.strays = 0
         self.upstreams: list[Connection] = []
         self.client = Transport()
-        self.connection = ClientConnection(PortState(self.app, 1000, 60, 60))
+        self.connection = ClientConnection(PortState(app=self.app, limit_bytes=1000, idle_s=60, head_s=60))
         self.connection.connection_made(cast(asyncio.Transport, self.client))
 
     def stray(self) -> None:

@@ -23,7 +23,16 @@ class Machine:
         self.waited: list[float] = []
 
     def arrive(self, tenant: str, revision: str | None, cost: float = 10, weight: float = 1) -> None:
-        self.scheduler.arrive(Waiting(tenant, revision, tuple(self.rooms), cost, self.now_s, weight))
+        self.scheduler.arrive(
+            Waiting(
+                tenant=tenant,
+                revision=revision,
+                replicas=tuple(self.rooms),
+                cost=cost,
+                since_s=self.now_s,
+                weight=weight,
+            )
+        )
 
     def serve(self, length: int) -> None:
         while (found := self.scheduler.next(self.rooms, self.now_s, PATIENCE_S)) is not None:
@@ -63,7 +72,7 @@ class Machine:
 def test_no_replica_gets_more_revisions_than_it_has_slots_nor_more_requests_than_it_runs_and_all_are_served(
     arrivals: list[tuple[str, str | None, int]], slots: int, requests: int
 ) -> None:
-    machine = Machine({"r1": Room(requests, slots), "r2": Room(requests, 1)})
+    machine = Machine({"r1": Room(requests=requests, slots=slots), "r2": Room(requests=requests, slots=1)})
     for tenant, revision, pause in arrivals:
         machine.arrive(tenant, revision)
         machine.serve(length=2)
@@ -85,9 +94,11 @@ def test_no_replica_gets_more_revisions_than_it_has_slots_nor_more_requests_than
 def test_a_request_fits_where_its_revision_has_a_slot_and_room_and_else_where_there_is_a_slot_for_it(
     arrivals: list[tuple[str | None, set[str], int]], slots: int
 ) -> None:
-    machine = Machine({"r1": Room(2, slots), "r2": Room(3, 1), "r3": Room(None, slots)})
+    machine = Machine(
+        {"r1": Room(requests=2, slots=slots), "r2": Room(requests=3, slots=1), "r3": Room(requests=None, slots=slots)}
+    )
     for revision, where, pause in arrivals:
-        request = Waiting("t", revision, frozenset(where), 1, machine.now_s)
+        request = Waiting(tenant="t", revision=revision, replicas=frozenset(where), cost=1, since_s=machine.now_s)
         here = {name: [one for one, place, _ in machine.running if place == name] for name in machine.rooms}
         held = {name: {one.revision for one in ones} - {None} for name, ones in here.items()}
         room = {name for name in where if len(here[name]) < (machine.rooms[name].requests or 99)}
@@ -103,7 +114,7 @@ def test_a_request_fits_where_its_revision_has_a_slot_and_room_and_else_where_th
 
 
 def test_under_a_flood_for_few_revisions_somebody_who_wants_another_is_served_within_patience_and_two_turns() -> None:
-    machine = Machine({"r": Room(8, 2)})
+    machine = Machine({"r": Room(requests=8, slots=2)})
     length = 4
     for _ in range(40):
         machine.arrive("flood", "a")
@@ -131,7 +142,7 @@ def test_the_service_of_tenants_that_always_wait_differs_by_no_more_than_a_bound
 ) -> None:
     # VTC's bound: what is running, and one request more, whatever else happens (OSDI'24, theorem 4.4).
     tenants = [f"t{place}" for place in range(min(len(costs), len(weights)))]
-    machine = Machine({"r": Room(running, None)})
+    machine = Machine({"r": Room(requests=running, slots=None)})
     for _ in range(150):
         for place, tenant in enumerate(tenants):
             while machine.scheduler.waiting_of(tenant) <= running:
@@ -144,7 +155,7 @@ def test_the_service_of_tenants_that_always_wait_differs_by_no_more_than_a_bound
 
 
 def test_who_comes_back_after_a_pause_has_saved_nothing_up() -> None:
-    machine = Machine({"r": Room(1, None)})
+    machine = Machine({"r": Room(requests=1, slots=None)})
     for _ in range(50):
         machine.arrive("busy", None)
     for _ in range(20):
@@ -160,7 +171,7 @@ def test_who_comes_back_after_a_pause_has_saved_nothing_up() -> None:
 
 
 def test_a_newcomer_goes_before_a_flood_whose_turns_take_less_than_was_expected_of_them() -> None:
-    machine = Machine({"r": Room(4, None)})
+    machine = Machine({"r": Room(requests=4, slots=None)})
     for _ in range(20):
         machine.arrive("flood", None, cost=100)
     machine.serve(length=1)
@@ -175,9 +186,9 @@ def test_a_newcomer_goes_before_a_flood_whose_turns_take_less_than_was_expected_
 
 def test_a_turn_that_took_less_than_expected_is_charged_what_it_took() -> None:
     scheduler = Scheduler()
-    request = Waiting("t", None, ("r",), 100, 0.0)
+    request = Waiting(tenant="t", revision=None, replicas=("r",), cost=100, since_s=0.0)
     scheduler.take(request, "r", 0.0)
-    other = Waiting("t", None, ("r",), 100, 0.0)
+    other = Waiting(tenant="t", revision=None, replicas=("r",), cost=100, since_s=0.0)
     scheduler.take(other, "r", 0.0)
     scheduler.done(request, "r", 7)
     assert scheduler.counter("t") == 107
@@ -185,7 +196,7 @@ def test_a_turn_that_took_less_than_expected_is_charged_what_it_took() -> None:
 
 def test_a_request_that_leaves_its_queue_leaves_nothing_behind() -> None:
     scheduler = Scheduler()
-    request = Waiting("t", "a", ("r",), 1, 0.0)
+    request = Waiting(tenant="t", revision="a", replicas=("r",), cost=1, since_s=0.0)
     scheduler.arrive(request)
     scheduler.leave(request)
     assert (scheduler.waiting, scheduler.waiting_of("t")) == (0, 0)
@@ -194,10 +205,13 @@ def test_a_request_that_leaves_its_queue_leaves_nothing_behind() -> None:
 
 def test_a_revision_keeps_its_slot_while_it_has_work_and_nobody_is_out_of_patience() -> None:
     scheduler = Scheduler()
-    rooms = {"r": Room(10, 1)}
-    first = Waiting("t", "a", ("r",), 1, 0.0)
+    rooms = {"r": Room(requests=10, slots=1)}
+    first = Waiting(tenant="t", revision="a", replicas=("r",), cost=1, since_s=0.0)
     scheduler.take(first, "r", 0.0)
-    blocked, joining = Waiting("t", "b", ("r",), 1, 0.0), Waiting("t", "a", ("r",), 1, 1.0)
+    blocked, joining = (
+        Waiting(tenant="t", revision="b", replicas=("r",), cost=1, since_s=0.0),
+        Waiting(tenant="t", revision="a", replicas=("r",), cost=1, since_s=1.0),
+    )
     scheduler.arrive(blocked)
     scheduler.arrive(joining)
     found = scheduler.next(rooms, 1.0, PATIENCE_S)
@@ -205,7 +219,7 @@ def test_a_revision_keeps_its_slot_while_it_has_work_and_nobody_is_out_of_patien
     assert found[0] is joining
     scheduler.admit(joining, "r", 1.0)
     assert scheduler.next(rooms, 1.0, PATIENCE_S) is None
-    scheduler.arrive(late := Waiting("t", "a", ("r",), 1, 2.0))
+    scheduler.arrive(late := Waiting(tenant="t", revision="a", replicas=("r",), cost=1, since_s=2.0))
     assert scheduler.next(rooms, PATIENCE_S + 1.0, PATIENCE_S) is None, "the slot is to be given up now"
     scheduler.done(first, "r", 1)
     scheduler.done(joining, "r", 1)

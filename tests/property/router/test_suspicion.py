@@ -18,18 +18,25 @@ from patchbay.router.balance.suspicion import (
 POLICY = SuspicionPolicy(deaths=2, window_s=600, hold_s=30, max_hold_s=3600)
 DEATHS = st.builds(
     Death,
-    st.sampled_from("abc"),
-    st.floats(0, 500),
-    st.booleans(),
-    st.booleans(),
-    st.integers(1, 500),
-    st.booleans(),
+    replica=st.sampled_from("abc"),
+    at_s=st.floats(0, 500),
+    silent=st.booleans(),
+    midway=st.booleans(),
+    concurrent=st.integers(1, 500),
+    sound=st.booleans(),
 )
 IN_ORDER = st.lists(DEATHS, max_size=12).map(lambda deaths: sorted(deaths, key=lambda one: one.at_s))
 
 
 def death(replica: str = "a", at_s: float = 0.0, *, silent: bool = True, company: int = 1, **fields: bool) -> Death:
-    return Death(replica, at_s, silent, fields.get("midway", not silent), company, fields.get("sound", True))
+    return Death(
+        replica=replica,
+        at_s=at_s,
+        silent=silent,
+        midway=fields.get("midway", not silent),
+        concurrent=company,
+        sound=fields.get("sound", True),
+    )
 
 
 def after(*deaths: Death) -> Record:

@@ -21,7 +21,7 @@ def revisions(draw: st.DrawFn) -> HeldRevision:
     number = draw(st.integers(1, 12))
     digest = draw(st.sampled_from(["a" * 12, "b" * 12]))
     state: RevisionState = draw(revision_states)
-    return HeldRevision(adapter, number, f"{adapter}@{number}-{digest}", state)
+    return HeldRevision(adapter=adapter, number=number, engine_name=f"{adapter}@{number}-{digest}", state=state)
 
 
 @st.composite
@@ -30,8 +30,8 @@ def fleets(draw: st.DrawFn) -> list[Replica]:
     for index in range(draw(st.integers(0, 4))):
         held = draw(st.lists(revisions(), max_size=5, unique_by=lambda revision: revision.engine_name))
         state: ReplicaState = draw(st.sampled_from(["ready", "unready", "draining"]))
-        catalog = draw(st.sampled_from([None, Catalog("base", "hub/base", tuple(held))]))
-        found.append(Replica(f"r{index}", f"http://r{index}", state, catalog=catalog))
+        catalog = draw(st.sampled_from([None, Catalog(base="base", source="hub/base", revisions=tuple(held))]))
+        found.append(Replica(name=f"r{index}", url=f"http://r{index}", state=state, catalog=catalog))
     return found
 
 
@@ -106,7 +106,7 @@ def test_replicas_that_are_alike_give_other_names_or_another_list(fleet: list[Re
     """Only where they are not, everything is made anew."""
     changed = [
         replace(one, catalog=its.catalog) if alike(one.catalog, its.catalog) else one
-        for one, its in zip_longest(fleet, other[: len(fleet)], fillvalue=Replica("", ""))
+        for one, its in zip_longest(fleet, other[: len(fleet)], fillvalue=Replica(name="", url=""))
     ]
     assert build_table(fleet) == build_table(changed)
     assert build_listing(fleet, 1) == build_listing(changed, 1)

@@ -48,7 +48,7 @@ def work(seconds: float) -> None:
 
 async def watched(meter: Meter, seconds: float) -> None:
     """A watch of this loop, on which something then works for so long."""
-    task = asyncio.create_task(LoopWatch(meter).run())
+    task = asyncio.create_task(LoopWatch(meter=meter).run())
     while len(meter.lates) < 2:
         await asyncio.sleep(0.001)
     seen = len(meter.lates)
@@ -76,7 +76,7 @@ def test_the_collector_tells_a_watch_that_has_ended() -> None:
 
 def test_a_machine_that_does_not_let_the_loop_run_counts_as_its_work(caplog: pytest.LogCaptureFixture) -> None:
     meter, clock = Meter(), Clock()
-    watch = LoopWatch(meter, clock, clock)
+    watch = LoopWatch(meter=meter, wall=clock, cpu=clock)
     watch.note(0.5, 0.01)
     assert (meter.lates, meter.holds) == ([0.5], 0)
     assert "held for 500 ms while other threads or processes ran" in caplog.text
@@ -88,7 +88,7 @@ def test_a_machine_that_does_not_let_the_loop_run_counts_as_its_work(caplog: pyt
 
 def test_a_loop_that_is_held_all_the_time_floods_the_log(caplog: pytest.LogCaptureFixture) -> None:
     clock = Clock()
-    watch = LoopWatch(Meter(), clock, clock)
+    watch = LoopWatch(meter=Meter(), wall=clock, cpu=clock)
     with caplog.at_level(logging.WARNING):
         for second in range(21):
             clock.now = second

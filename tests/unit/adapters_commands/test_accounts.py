@@ -134,8 +134,31 @@ def test_usage_is_summed_and_comes_as_csv(here: Path) -> None:
     with Registry.open(f"sqlite:///{here / 'registry.db'}") as registry:
         for number in (1, 2):
             rows = (
-                UsageRow(now, "acme", "help", "sql@1", 3, 1, 10, 20, 500_000_000),
-                *[UsageRow(now, "other", "", "base", 1, 0, 1, 1, 10)] * (number == 1),
+                UsageRow(
+                    hour=now,
+                    tenant="acme",
+                    route="help",
+                    model="sql@1",
+                    requests=3,
+                    failed=1,
+                    prompt_tokens=10,
+                    answer_tokens=20,
+                    billionths=500_000_000,
+                ),
+                *[
+                    UsageRow(
+                        hour=now,
+                        tenant="other",
+                        route="",
+                        model="base",
+                        requests=1,
+                        failed=0,
+                        prompt_tokens=1,
+                        answer_tokens=1,
+                        billionths=10,
+                    )
+                ]
+                * (number == 1),
             )
             registry.accounts.add_usage(UsageBatch("a router", number, rows))
     (row,) = said("usage", "acme")
@@ -157,7 +180,25 @@ def test_usage_is_summed_and_comes_as_csv(here: Path) -> None:
 def test_what_routers_of_before_have_counted_as_floats_is_added_to_whole_billionths(here: Path) -> None:
     now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
     with Registry.open(f"sqlite:///{here / 'registry.db'}") as registry:
-        registry.accounts.add_usage(UsageBatch("new", 1, (UsageRow(now, "acme", "", "base", 1, 0, 1, 1, 7),)))
+        registry.accounts.add_usage(
+            UsageBatch(
+                "new",
+                1,
+                (
+                    UsageRow(
+                        hour=now,
+                        tenant="acme",
+                        route="",
+                        model="base",
+                        requests=1,
+                        failed=0,
+                        prompt_tokens=1,
+                        answer_tokens=1,
+                        billionths=7,
+                    ),
+                ),
+            )
+        )
         with registry.accounts._database.write() as connection:  # noqa: SLF001 - as a router of before does it
             connection.exec_driver_sql("UPDATE usage SET cost = cost + 0.1, requests = requests + 1")
         (row,) = registry.accounts.usage(since=now)
@@ -207,7 +248,7 @@ def test_the_demos_auto_sends_at_least_95_in_100_held_out_texts_to_the_right_ada
     examples = {task: learnt_texts(task, SHIPPED_SEED, 80) for task in TASKS}
     routes = {**{task: task for task in TASKS}, GENERAL: "base"}
     config = RoutesConfig.model_validate({"routes": routes, "auto": {"general": GENERAL, "examples": examples}})
-    held_out = [Text(text, task) for task, text in held_out_texts(SHIPPED_SEED, 200)]
+    held_out = [Text(text=text, route=task) for task, text in held_out_texts(SHIPPED_SEED, 200)]
     learnt = {text for texts in examples.values() for text in texts}
     assert not learnt & {one.text for one in held_out}
     result = evaluate(compile_table(config), held_out)

@@ -36,7 +36,7 @@ def installation(tmp_path: Path) -> Iterator[Installation]:
 
 def canary_of(installation: Installation, number: int = 2) -> CanaryRecord:
     plan = ready_plans()["careful"].model_dump(mode="json")
-    return installation.registry.canaries.start(CanaryDraft("sql", number, plan, "ml"))
+    return installation.registry.canaries.start(CanaryDraft(adapter="sql", number=number, plan=plan, actor="ml"))
 
 
 def config(installation: Installation) -> str:
@@ -84,7 +84,7 @@ def test_a_move_that_cannot_be_made_ends_no_canary(installation: Installation, c
     installation.lifecycle.promote("new@1", actor="ml", now=True)
     installation.registry.retire("new", 2, actor="ml")
     plan = ready_plans()["careful"].model_dump(mode="json")
-    canary = installation.registry.canaries.start(CanaryDraft("new", 3, plan, "ml"))
+    canary = installation.registry.canaries.start(CanaryDraft(adapter="new", number=3, plan=plan, actor="ml"))
     result = run(installation, *command)
     assert result.exit_code == 5
     assert "ends with this" not in result.stderr
@@ -94,7 +94,7 @@ def test_a_move_that_cannot_be_made_ends_no_canary(installation: Installation, c
 def test_a_canary_ends_only_together_with_the_move(installation: Installation) -> None:
     canary, registry = canary_of(installation), installation.registry
     ending = give_way(canary, actor="ml", cause="a move", at=registry.clock())
-    change = ChannelChange("sql", 1, "stable", "ml")
+    change = ChannelChange(adapter="sql", number=1, channel="stable", actor="ml")
     with pytest.raises(Conflict, match="somebody else has moved it"):
         registry.move(change, expected=2, ending=ending)
     assert registry.canaries.get(canary.id) == canary
@@ -144,7 +144,7 @@ def test_a_canarys_own_channel_is_nobody_elses(installation: Installation, numbe
 
 def test_other_adapters_and_pools_of_the_same_name_are_left_alone(installation: Installation) -> None:
     plan = ready_plans()["careful"].model_dump(mode="json")
-    pool = installation.registry.canaries.start(CanaryDraft("", 0, plan, "ml", pool="sql"))
+    pool = installation.registry.canaries.start(CanaryDraft(adapter="", number=0, plan=plan, actor="ml", pool="sql"))
     assert run(installation, "promote", "sql@1").stderr == ""
     assert installation.registry.canaries.get(pool.id).live
 

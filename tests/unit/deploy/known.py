@@ -105,8 +105,8 @@ def _answer(metrics: Metrics) -> None:
     metrics.requests.shadowed("desk", "kept")
     metrics.requests.fell_back("desk")
     metrics.guards.verdict("pii", "EMAIL", "redact", "output", 1)
-    metrics.requests.vote(Target("sql", "sql@1-0", "sql@1", (), "stable"), "up")
-    span = TraceSpan(b"0" * 32, b"0" * 16)
+    metrics.requests.vote(Target(label="sql", engine_name="sql@1-0", revision="sql@1", replicas=(), arm="stable"), "up")
+    span = TraceSpan(trace=b"0" * 32, id=b"0" * 16)
     one = RequestRecord(
         id=b"1",
         span=span,

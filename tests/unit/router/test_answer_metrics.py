@@ -16,7 +16,7 @@ SQL = 'adapter="sql",arm="stable",revision="sql@1",route="main"'
 
 def ended(adapter: str = "sql", revision: str = "sql@1", *, flags: int = 0, **fields: Any) -> RequestRecord:
     given: dict[str, Any] = {"outcome": "ok", "status": 200, "seconds": 2.0, "route": "main", "arm": "stable"} | fields
-    span = TraceSpan(TRACE, b"0" * 16, flags=flags)
+    span = TraceSpan(trace=TRACE, id=b"0" * 16, flags=flags)
     return RequestRecord(id=b"req-1", span=span, endpoint="completions", adapter=adapter, revision=revision, **given)
 
 

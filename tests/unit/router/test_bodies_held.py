@@ -31,7 +31,7 @@ async def settle() -> None:
 
 
 def opened(app: App, budget: BodyBudget) -> tuple[ClientConnection, Transport]:
-    connection = ClientConnection(PortState(app, LIMIT, 60, 30, bodies=budget))
+    connection = ClientConnection(PortState(app=app, limit_bytes=LIMIT, idle_s=60, head_s=30, bodies=budget))
     transport = Transport()
     connection.connection_made(cast(asyncio.Transport, transport))
     return connection, transport

@@ -12,15 +12,28 @@ from patchbay.router.request.canary_step import can_answer, kept_from
 from patchbay.router.routes.table import Choice
 
 PLAN = ready_plans()["fast"]
-TRIAL = CanaryAssignment(1, "sql", "sql@2", PLAN, 0.1)
-CHOICE = Choice("sql", "sql")
+TRIAL = CanaryAssignment(id=1, adapter="sql", revision="sql@2", plan=PLAN, share=0.1)
+CHOICE = Choice(route="sql", model="sql")
 
 
 def replica(name: str, *numbers: int, state: ReplicaState = "ready", failed: bool = False, pool: str = "a") -> Replica:
     revisions = tuple(
-        HeldRevision("sql", one, f"sql@{one}-aa", "failed" if failed and one == 2 else "resident") for one in numbers
+        HeldRevision(
+            adapter="sql",
+            number=one,
+            engine_name=f"sql@{one}-aa",
+            state="failed" if failed and one == 2 else "resident",
+        )
+        for one in numbers
     )
-    return Replica(name, f"http://{name}", state, None, Catalog("base", revisions=revisions), pool=pool)
+    return Replica(
+        name=name,
+        url=f"http://{name}",
+        state=state,
+        reason=None,
+        catalog=Catalog(base="base", revisions=revisions),
+        pool=pool,
+    )
 
 
 def fleet(*replicas: Replica) -> Fleet:
@@ -49,14 +62,14 @@ def test_a_canary_begins_before_all_can_answer_or_never(replicas: list[Replica],
     ("state", "numbers", "begins"), [("ready", (1,), True), ("ready", (), False), ("unready", (1,), False)]
 )
 def test_a_pool_is_asked_for_what_it_does_not_have(state: ReplicaState, numbers: tuple[int, ...], begins: bool) -> None:
-    trial = CanaryAssignment(1, "", "", PLAN, 0.1, pool="next")
+    trial = CanaryAssignment(id=1, adapter="", revision="", plan=PLAN, share=0.1, pool="next")
     seen = fleet(replica("old", 1), replica("new", *numbers, state=state, pool="next"))
     assert can_answer(trial, CHOICE, seen.view) is begins
     assert not can_answer(trial, CHOICE, fleet(replica("old", 1)).view)
 
 
 NEW = replica("new", 1, pool="next")
-UNSEEN = Replica("old", "http://old", pool="a")
+UNSEEN = Replica(name="old", url="http://old", pool="a")
 
 
 @pytest.mark.parametrize(

@@ -68,14 +68,14 @@ def judged(installation: Installation, canary: CanaryRecord, *counts: Counts) ->
         ledger = with_tallies(PLAN, ledger, look.tallies)
 
     def decide(record: CanaryRecord, tallies: Any, rollout: Any, stable: int | None) -> LookDraft | None:
-        world = CanarySurroundings(rollout, stable, datetime.now(UTC))
+        world = CanarySurroundings(rollout=rollout, stable=stable, now=datetime.now(UTC))
         return next_phase(record, PLAN, with_tallies(PLAN, ledger, tallies), tallies, world)
 
     return canaries.look(canary.id, decide)
 
 
-GOOD = Counts(0.2, 20, 80)
-BAD = Counts(0.2, 20, 80, {"errors": (12, 0)}, own={"errors": 12})
+GOOD = Counts(share=0.2, canary=20, other=80)
+BAD = Counts(share=0.2, canary=20, other=80, bad={"errors": (12, 0)}, own={"errors": 12})
 
 
 def test_a_canary_needs_a_router_that_is_alive(installation: Installation) -> None:
@@ -277,7 +277,7 @@ def test_status_tells_of_a_canary_under_way_however_many_have_ended_since(instal
     started(installation)
     canaries = installation.registry.canaries
     for number in range(101):
-        over = canaries.start(CanaryDraft("", 0, {}, "ml", pool=f"pool-{number}"))
+        over = canaries.start(CanaryDraft(adapter="", number=0, plan={}, actor="ml", pool=f"pool-{number}"))
         canaries.change(over, {"phase": "rolled_back"}, actor="ml", action="canary.abort")
     assert [told["revision"] for told in json.loads(run(installation, "status", "--json").output)] == ["sql@2"]
 

@@ -73,7 +73,7 @@ def test_lists_fold_no_word_and_tell_a_phase_in_words(width: int, phase: Any) ->
 
 @pytest.mark.parametrize("phase", get_args(CanaryPhase))
 def test_only_a_canary_that_is_under_way_needs_more_requests(phase: Any) -> None:
-    one = record(phase, looks := judged(Counts(0.01, 60, 5000)))
+    one = record(phase, looks := judged(Counts(share=0.01, canary=60, other=5000)))
     looks[-1].verdict["more"] = 99_810  # type: ignore[index]  # a dict as it comes from the registry
     text = " ".join(shown(drawn(standing(one, looks), 80), 80))
     assert ("about 99810 more" in text) == (phase in LIVE)

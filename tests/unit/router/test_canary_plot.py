@@ -32,7 +32,7 @@ def lines(svg: str) -> list[dict[str, str]]:
 
 
 def point(requests: int, worse: dict[str, float], no_worse: dict[str, float], weight: float = 5) -> Point:
-    return Point(requests, weight, worse, no_worse, dict.fromkeys(worse, (0, 0)))
+    return Point(requests=requests, weight=weight, worse=worse, no_worse=no_worse, bad=dict.fromkeys(worse, (0, 0)))
 
 
 shares = st.dictionaries(st.sampled_from(NAMES), st.floats(0, 300), min_size=1)
@@ -105,8 +105,28 @@ def test_what_decides_is_marked_and_seen_however_much_evidence_there_is(highest:
 
 def record(phase: Any, looks: list[Look], plan: PlanConfig = PLAN) -> CanaryRecord:
     return CanaryRecord(
-        *(1, "sql", 2, 1, plan.model_dump(mode="json"), phase, "because", 0, 1.0, False, 0, 1, len(looks), None),
-        *(False, "ml", None, NOW, NOW, NOW, NOW, NOW),
+        id=1,
+        adapter="sql",
+        number=2,
+        baseline=1,
+        plan=plan.model_dump(mode="json"),
+        phase=phase,
+        reason="because",
+        step=0,
+        weight=1.0,
+        passed=False,
+        samples=0,
+        version=1,
+        looks=len(looks),
+        rollout=None,
+        cut=False,
+        actor="ml",
+        why=None,
+        created_at=NOW,
+        updated_at=NOW,
+        began_at=NOW,
+        step_at=NOW,
+        ended_at=NOW,
     )
 
 
@@ -114,13 +134,21 @@ def judged(*counts: Counts) -> list[Look]:
     ledger, looks = Ledger.opened(PLAN), []
     for number, one in enumerate(counts, 1):
         ledger = ledger.after(PLAN, one)
-        verdict = verdict_json(PLAN, ledger, PlanPosition(0, 0, 0, 0), 60.0)
-        looks.append(Look(1, number, verdict, (CanaryTally(number, 1, "r", one.as_json, NOW, number),), NOW))
+        verdict = verdict_json(PLAN, ledger, PlanPosition(step=0, began_s=0, step_s=0, samples=0), 60.0)
+        looks.append(
+            Look(
+                canary=1,
+                number=number,
+                verdict=verdict,
+                tallies=(CanaryTally(id=number, canary=1, source="r", counts=one.as_json, at=NOW, look=number),),
+                at=NOW,
+            )
+        )
     return looks
 
 
 def test_a_promotion_shows_what_speaks_for_it_and_not_one_flat_line() -> None:
-    looks = judged(*[Counts(0.01, 50, 4950, {"errors": (0, 50)}, own={"errors": 0})] * 20)
+    looks = judged(*[Counts(share=0.01, canary=50, other=4950, bad={"errors": (0, 50)}, own={"errors": 0})] * 20)
     svg = plot("a promotion", course_of(record("promoted", looks), looks))
     rising = [line for line in lines(svg) if line["stroke-width"] == "2" and len(line["points"].split()) > 2]
     assert len(rising) >= 2
@@ -128,7 +156,7 @@ def test_a_promotion_shows_what_speaks_for_it_and_not_one_flat_line() -> None:
 
 
 def test_the_summary_has_the_plots_numbers_as_a_table_of_all_metrics() -> None:
-    looks = judged(Counts(0.01, 60, 5000, {"errors": (20, 50)}, own={"errors": 20}))
+    looks = judged(Counts(share=0.01, canary=60, other=5000, bad={"errors": (20, 50)}, own={"errors": 20}))
     one = record("rolled_back", looks)
     text = markdown(summary(one, looks), "evidence.svg", course_of(one, looks))
     rows = [line for line in text.splitlines() if line.startswith("| ")]

@@ -16,7 +16,9 @@ def test_a_population_and_a_shared_incident_are_not_what_is_simulated() -> None:
     asked = [*ASKED, "--callers", "20", "--incident", "0.3", "60"]
     [told] = json.loads(CliRunner().invoke(app, [*asked, "--json"]).stdout)
     assert (told["callers"], told["incident"]) == (20, {"from_s": 60.0, "to_s": 120.0, "errors": 0.3})
-    world = SimulatedWorld({"errors": (0.01, 0.01)}, 3, 5, 20, Incident(60, 120, 0.3))
+    world = SimulatedWorld(
+        bad={"errors": (0.01, 0.01)}, per_s=3, tick_s=5, callers=20, incident=Incident(from_s=60, to_s=120, errors=0.3)
+    )
     again = simulate(ready_plans()["fast"], world, runs=1, seed=1)
     assert (told["promoted"], told["rolled_back"]) == (again.promoted, again.rolled_back)
     assert "20 callers, and 30% of all fail for 60 s" in " ".join(CliRunner().invoke(app, asked).stdout.split())

@@ -12,7 +12,15 @@ PAGE = Path(__file__).parents[3] / "docs/canary.md"
 
 
 def outcome(rolled_back: float, promoted: float) -> Outcome:
-    return Outcome(20, rolled_back, promoted, 1 - rolled_back - promoted, NONE, NONE, NONE)
+    return Outcome(
+        runs=20,
+        rolled_back=rolled_back,
+        promoted=promoted,
+        undecided=1 - rolled_back - promoted,
+        took_s=NONE,
+        requests=NONE,
+        bad=NONE,
+    )
 
 
 def test_a_line_tells_other_shares_than_its_canaries() -> None:

@@ -8,7 +8,7 @@ from patchbay.core.asgi import Headers
 from patchbay.core.errors import Forbidden, UnsupportedMediaType
 from patchbay.router.http.origin_check import OriginCheck, check_change, check_site
 
-_LOCAL = OriginCheck("127.0.0.1", ())
+_LOCAL = OriginCheck(bound="127.0.0.1", hosts=())
 
 
 def _to(host: str, **more: str) -> Headers:
@@ -30,17 +30,17 @@ def test_addresses_and_localhost_need_not_be_told(host: str) -> None:
 )
 def test_a_name_that_was_not_told_is_refused_and_the_setting_is_named(host: str) -> None:
     with pytest.raises(Forbidden, match=r"'admin_hosts'.*'router\.admin_hosts'"):
-        OriginCheck("127.0.0.1", (), setting="admin_hosts").check_host(_to(host))
+        OriginCheck(bound="127.0.0.1", hosts=(), setting="admin_hosts").check_host(_to(host))
 
 
 def test_names_are_told_one_by_one_or_below_one_or_all() -> None:
-    door = OriginCheck("0.0.0.0", ("router", "*.svc.cluster.local"))
+    door = OriginCheck(bound="0.0.0.0", hosts=("router", "*.svc.cluster.local"))
     for host in ("router:8081", "ROUTER", "a.b.svc.cluster.local:8081"):
         door.check_host(_to(host))
     for host in ("router.other", "svc.cluster.local", "evilsvc.cluster.local"):
         with pytest.raises(Forbidden):
             door.check_host(_to(host))
-    OriginCheck("0.0.0.0", ("*",)).check_host(_to("anything.example"))
+    OriginCheck(bound="0.0.0.0", hosts=("*",)).check_host(_to("anything.example"))
 
 
 _LABEL = st.text(string.ascii_lowercase, min_size=1, max_size=8)
@@ -52,7 +52,7 @@ def test_no_name_but_localhost_opens_a_door_that_was_told_none(name: str, port: 
     if name == "localhost" or name.endswith(".localhost"):
         return
     with pytest.raises(Forbidden):
-        OriginCheck("127.0.0.1", ()).check_host(_to(f"{name}:{port}"))
+        OriginCheck(bound="127.0.0.1", hosts=()).check_host(_to(f"{name}:{port}"))
 
 
 @pytest.mark.parametrize(
@@ -67,8 +67,10 @@ def test_its_own_pages_and_those_of_told_names_and_origins_are_let_in() -> None:
     _LOCAL.check_origin(_to("127.0.0.1:8081"))
     _LOCAL.check_origin(_to("127.0.0.1:8081", origin="http://127.0.0.1:8081"))
     # A proxy in front that ends TLS passes on another Host.
-    OriginCheck("10.0.0.1", ("admin.example",)).check_origin(_to("router:8081", origin="https://admin.example"))
-    OriginCheck("127.0.0.1", (), ("https://chat.example",)).check_origin(
+    OriginCheck(bound="10.0.0.1", hosts=("admin.example",)).check_origin(
+        _to("router:8081", origin="https://admin.example")
+    )
+    OriginCheck(bound="127.0.0.1", hosts=(), origins=("https://chat.example",)).check_origin(
         _to("localhost", origin="https://chat.example")
     )
 

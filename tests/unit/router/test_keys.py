@@ -13,11 +13,22 @@ TIERS = TenantsConfig(tiers={"pro": TierConfig(weight=3, limits=Limits(requests_
 
 
 def record(key: NewKey, *, expires_at: datetime | None = None, scope: Scope | None = None) -> KeyRecord:
-    return KeyRecord(key.id, "acme", key.digest, "", scope or Scope(), "me", NOW, expires_at)
+    return KeyRecord(
+        id=key.id,
+        tenant="acme",
+        digest=key.digest,
+        note="",
+        scope=scope or Scope(),
+        created_by="me",
+        created_at=NOW,
+        expires_at=expires_at,
+    )
 
 
 def tenant(*, disabled: bool = False) -> TenantRecord:
-    return TenantRecord("acme", "pro", Limits(requests_per_minute=5), disabled, NOW)
+    return TenantRecord(
+        name="acme", tier="pro", limits=Limits(requests_per_minute=5), disabled=disabled, created_at=NOW
+    )
 
 
 def clients(*api_keys: str, access: Access | None = None, must_show: bool = False) -> Clients:
@@ -86,8 +97,8 @@ def test_a_key_that_has_expired_is_refused_and_one_that_will_is_not() -> None:
 
 
 def test_a_tenant_whose_tier_is_unknown_is_refused_and_not_unlimited() -> None:
-    key, own = new_key(), TenantRecord("default", "gold", Limits(), disabled=False, created_at=NOW)
-    lost = TenantRecord("acme", "gold", Limits(), disabled=False, created_at=NOW)
+    key, own = new_key(), TenantRecord(name="default", tier="gold", limits=Limits(), disabled=False, created_at=NOW)
+    lost = TenantRecord(name="acme", tier="gold", limits=Limits(), disabled=False, created_at=NOW)
     ring = clients("sk-one", access=Access((lost, own), (record(key),), keyed=True))
     for shown in (key.text, "sk-one"):
         with pytest.raises(Unavailable, match="operator") as refused:

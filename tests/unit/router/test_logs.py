@@ -35,7 +35,14 @@ def test_a_prompts_hash_needs_the_key_and_does_not_hang_on_anything_but_the_prom
     log, kept = logging.getLogger("patchbay.access"), _Kept()
     log.addHandler(kept)
     log.setLevel(logging.INFO)
-    one = RequestRecord(b"r", TraceSpan(b"0" * 32, b"1" * 16), "chat_completions", "ok", 200, 0.1)
+    one = RequestRecord(
+        id=b"r",
+        span=TraceSpan(trace=b"0" * 32, id=b"1" * 16),
+        endpoint="chat_completions",
+        outcome="ok",
+        status=200,
+        seconds=0.1,
+    )
     bodies = (b'{"model":"a","messages":[1]}', b'{"model":"b","messages":[1],"n":2}', b'{"model":"a","system":[1]}')
     try:
         for key in (b"key", b"x" * 100):

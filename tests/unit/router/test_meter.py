@@ -37,18 +37,21 @@ def relay(tail: bytes, events: int = 0) -> Relay:
 @pytest.mark.parametrize(
     ("tail", "used"),
     [
-        (b'{"id":"x","usage":{"prompt_tokens":5,"completion_tokens":7,"total_tokens":12}}', Need(5, 7)),
-        (b'data: {"choices":[],"usage":{"prompt_tokens":5,"completion_tokens":7}}\n\ndata: [DONE]\n\n', Need(5, 7)),
+        (b'{"id":"x","usage":{"prompt_tokens":5,"completion_tokens":7,"total_tokens":12}}', Need(prompt=5, answer=7)),
+        (
+            b'data: {"choices":[],"usage":{"prompt_tokens":5,"completion_tokens":7}}\n\ndata: [DONE]\n\n',
+            Need(prompt=5, answer=7),
+        ),
         (
             b'data: {"type":"response.completed","response":{"usage":{"input_tokens":3,"output_tokens":4}}}\n\n',
-            Need(3, 4),
+            Need(prompt=3, answer=4),
         ),
         (
             b'event: message_delta\ndata: {"usage":{"input_tokens":3,"output_tokens":9}}\n\ndata: {"type":"end"}',
-            Need(3, 9),
+            Need(prompt=3, answer=9),
         ),
-        (b'{"choices":[{"text":"\\"usage\\": lies"}]}', Need(0, 0)),
-        (b"not JSON at all", Need(0, 0)),
+        (b'{"choices":[{"text":"\\"usage\\": lies"}]}', Need(prompt=0, answer=0)),
+        (b"not JSON at all", Need(prompt=0, answer=0)),
     ],
 )
 def test_what_an_answer_says_that_it_used_is_believed(tail: bytes, used: Need) -> None:
@@ -56,14 +59,14 @@ def test_what_an_answer_says_that_it_used_is_believed(tail: bytes, used: Need) -
 
 
 def test_a_plain_servers_stream_that_tells_nothing_is_estimated_by_its_events() -> None:
-    assert used_by(relay(b"data: {}\n\n", events=6), b"x" * 40) == Need(10, 6)
+    assert used_by(relay(b"data: {}\n\n", events=6), b"x" * 40) == Need(prompt=10, answer=6)
 
 
 def test_a_stream_with_token_ids_is_counted_by_them() -> None:
     made = relay(b"")
     made.transcript = Transcript()
     made.transcript.strip(b": prompt 1,2,3\n: ids 4,5\ndata: {}\n\n: ids 6\ndata: {}\n\n")
-    assert used_by(made, b"") == Need(3, 3)
+    assert used_by(made, b"") == Need(prompt=3, answer=3)
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ def test_a_pinned_revision_stays_itself_beside_a_newer_one(model: str) -> None:
 
 def test_the_base_is_served_by_every_replica_and_is_no_adapter() -> None:
     target = target_of("base", ours("a"), ours("b", rev("sql@1")))
-    assert target == Target("base", "base", None, ("a", "b"))
+    assert target == Target(label="base", engine_name="base", revision=None, replicas=("a", "b"))
 
 
 def test_only_replicas_that_have_the_revision_can_serve_it() -> None:
@@ -90,7 +90,7 @@ def test_a_plain_servers_models_are_taken_as_it_lists_them() -> None:
 
 def test_before_any_replica_was_seen_nobody_is_told_that_a_model_does_not_exist() -> None:
     with pytest.raises(Unavailable):
-        target_of("sql", Replica("a", "http://a"))
+        target_of("sql", Replica(name="a", url="http://a"))
 
 
 def test_a_very_long_model_name_is_not_sent_back_whole() -> None:

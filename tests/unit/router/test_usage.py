@@ -65,7 +65,7 @@ def counting(book: FakeBook) -> TenantUsage:
 
 
 def use(usage: TenantUsage, *, failed: bool = False) -> None:
-    usage.add("t", "r", "m", Need(1, 2), HALF, failed=failed)
+    usage.add("t", "r", "m", Need(prompt=1, answer=2), HALF, failed=failed)
 
 
 async def test_usage_is_kept_while_the_registry_is_away() -> None:

@@ -192,11 +192,11 @@ def test_a_configuration_file_is_held_to_the_same(model: Any, data: dict[str, An
 
 def test_what_a_reload_takes_from_a_canary_under_way_is_told() -> None:
     routes = {"desk": {"model": "sql", "guards": ["json"]}}
-    trial = CanaryAssignment(3, "sql", "sql@2", plan("errors", "schema"), 0.05)
+    trial = CanaryAssignment(id=3, adapter="sql", revision="sql@2", plan=plan("errors", "schema"), share=0.05)
     assert list(blind_spots([trial], served(routes, {"json": SCHEMA}))) == []
     [told] = blind_spots([trial], served({"desk": "sql"}))
     assert told == "canary 3 of sql@2 sees nothing of schema any more: no guard of desk, sql is of the kind 'schema'"
-    scoped = CanaryAssignment(4, "sql", "sql@2", plan("errors", scope="desk"), 0.05)
+    scoped = CanaryAssignment(id=4, adapter="sql", revision="sql@2", plan=plan("errors", scope="desk"), share=0.05)
     [gone] = blind_spots([scoped], served({}))
     assert gone.startswith("canary 4 of sql@2 gets no request any more")
 

@@ -98,7 +98,7 @@ async def answered(parts: list[bytes]) -> list[tuple[str, str, bytes, bytes]]:
         reply.start(200, [], length=2)
         reply.end(b"ok")
 
-    connection = ClientConnection(PortState(app, 1000, 60, 60))
+    connection = ClientConnection(PortState(app=app, limit_bytes=1000, idle_s=60, head_s=60))
     transport = Transport()
     connection.connection_made(cast(asyncio.Transport, transport))
     for part in parts:

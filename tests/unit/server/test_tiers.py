@@ -23,7 +23,7 @@ class Workers:
         self.asked += 1
         held = frozenset(self.held)
         await asyncio.sleep(0)
-        return LoraTiers(held, held)
+        return LoraTiers(cpu=held, slots=held)
 
 
 async def test_a_poll_in_the_middle_of_a_load_that_fails_does_not_leave_its_place_taken() -> None:

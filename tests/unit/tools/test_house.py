@@ -10,6 +10,7 @@ import typer
 from typer.testing import CliRunner
 
 from tools.house.commands import show
+from tools.house.constructors import constructors_of
 from tools.house.figures import documented, duplicate_classes, functions_of, riddles, spread
 from tools.house.modules import FOLDERS, PACKAGES, ROOT, Module, imports_of, read_modules
 from tools.house.rooms import house_of, room_of
@@ -54,6 +55,37 @@ def test_no_function_and_no_file_of_this_house_is_too_long(modules: Mapping[str,
     long = {function.place for function in functions_of(modules.values()) if function.lines > 50}
     assert long <= _LEFT_AS_THEY_ARE
     assert [name for name, found in modules.items() if len(found.lines) > 400] == []
+
+
+def test_no_constructor_of_this_house_is_easily_called_wrongly(modules: Mapping[str, Module]) -> None:
+    assert [found.place for found in constructors_of(modules.values()) if found.is_unclear] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "by_position", "unclear"),
+    [
+        ("class A:\n    def __init__(self, a: int, b: str, *, c: str): ...", ["a", "b"], False),
+        ("class A:\n    def __init__(self, a: int, b: int): ...", ["a", "b"], True),
+        ("class A:\n    def __init__(self, a: int, b: str, c: int, d: str, e: int): ...", [*"abcde"], True),
+        ("@dataclass\nclass A:\n    a: int\n    b: int = field(init=False)", ["a"], False),
+        ("@dataclass(frozen=True)\nclass A:\n    a: int\n    _: KW_ONLY\n    b: int", ["a"], False),
+        ("@dataclass(kw_only=True)\nclass A:\n    a: int\n    b: int", [], False),
+        ("class A(msgspec.Struct, frozen=True):\n    a: int\n    b: int", ["a", "b"], True),
+        ("class A(msgspec.Struct, kw_only=True):\n    a: int\n    b: int", [], False),
+    ],
+)
+def test_what_a_constructor_takes_by_position_is_read(text: str, by_position: list[str], unclear: bool) -> None:
+    [found] = constructors_of([module("router.a", text)])
+    assert ([name for name, _ in found.by_position], found.is_unclear) == (by_position, unclear)
+
+
+def test_what_a_base_class_takes_by_position_counts_and_other_classes_do_not() -> None:
+    text = "@dataclass\nclass A:\n    a: int\n@dataclass\nclass B(A):\n    b: int\nclass C:\n    c: int"
+    assert [(one.place, one.is_unclear) for one in constructors_of([module("core.a", text)])] == [
+        ("core.a.A", False),
+        ("core.a.B", True),
+    ]
+    assert constructors_of([module("launch.a", text)]) == []
 
 
 def test_every_public_name_of_this_house_has_a_docstring_but_few(modules: Mapping[str, Module]) -> None:

@@ -97,7 +97,14 @@ async def nobody(model: str, fields: dict[str, object], near: str) -> bytes:
 def guarded(guards: Guards, endpoint: str) -> GuardSession:
     pipeline = guards.pipeline((), "")
     assert pipeline is not None
-    return GuardSession(pipeline, endpoint, b"key", Judges(nobody, nobody, list), TextOrigin("r"), Offload())
+    return GuardSession(
+        pipeline=pipeline,
+        endpoint=endpoint,
+        key=b"key",
+        judges=Judges(ask=nobody, again=nobody, wanted=list),
+        facts=TextOrigin(request="r"),
+        offload=Offload(),
+    )
 
 
 def drawn(rule: Rule, rng: random.Random) -> str:

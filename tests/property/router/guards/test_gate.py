@@ -77,7 +77,7 @@ class Choosing(Judges):
     """Holds one judge, whatever is asked for."""
 
     def __init__(self, judge: Held) -> None:
-        super().__init__(nobody, nobody, list)
+        super().__init__(ask=nobody, again=nobody, wanted=list)
         self._judge = judge
 
     def using(self, config: Any) -> Any:
@@ -110,7 +110,7 @@ def panel(judge: Held, *, lag: int, every: int, found: list[FoundSpan]) -> Judge
     def note(side: Side, span: FoundSpan, text: str) -> None:
         found.append(span)
 
-    return JudgePanel(sides, Choosing(judge), TextOrigin("r"), note)
+    return JudgePanel(sides, Choosing(judge), TextOrigin(request="r"), note)
 
 
 class Play:

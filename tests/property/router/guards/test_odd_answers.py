@@ -64,7 +64,14 @@ def session_of(guards: Guards) -> Callable[[str], GuardSession]:
     def made(endpoint: str) -> GuardSession:
         pipeline = guards.pipeline(("pii",), "")
         assert pipeline is not None
-        session = GuardSession(pipeline, endpoint, b"key", Judges(nobody, nobody, list), TextOrigin("r"), offload)
+        session = GuardSession(
+            pipeline=pipeline,
+            endpoint=endpoint,
+            key=b"key",
+            judges=Judges(ask=nobody, again=nobody, wanted=list),
+            facts=TextOrigin(request="r"),
+            offload=offload,
+        )
         session.tells_results = True
         return session
 
@@ -105,7 +112,7 @@ def test_what_judges_read_of_any_shape_is_read_or_refused(endpoint: str, events:
         for event in events:
             if isinstance(event, dict):
                 spoken_in(endpoint, event)
-        _rewritten(_read(said)[0], SecondAnswer("x", 1, 1))
+        _rewritten(_read(said)[0], SecondAnswer(text="x", prompt_tokens=1, answer_tokens=1))
 
 
 @pytest.mark.parametrize("endpoint", WITH_TEXT)

@@ -55,31 +55,55 @@ def view(  # noqa: PLR0913 - a view has that many sides
 ) -> AdapterView:
     """An adapter with revisions 1 to `revisions`."""
     channels: dict[Channel, ChannelRecord] = {
-        "stable": ChannelRecord(adapter, "stable", stable, previous, 1, at(changed_s))
+        "stable": ChannelRecord(
+            adapter=adapter, channel="stable", number=stable, previous=previous, version=1, changed_at=at(changed_s)
+        )
     }
     if canary is not None:
-        channels["canary"] = ChannelRecord(adapter, "canary", canary, None, 1, at(changed_s))
+        channels["canary"] = ChannelRecord(
+            adapter=adapter, channel="canary", number=canary, previous=None, version=1, changed_at=at(changed_s)
+        )
     briefs = {number: RevisionBrief(number, digest(adapter, number), base) for number in range(1, revisions + 1)}
     return AdapterView(adapter, settings or AdapterSettings(), channels, briefs)
 
 
 def snapshot(*views: AdapterView, rollouts: tuple[Rollout, ...] = (), recent: tuple[Move, ...] = ()) -> Snapshot:
     """A snapshot of these adapters."""
-    return Snapshot(1, {one.name: one for one in views}, rollouts, recent)
+    return Snapshot(generation=1, adapters={one.name: one for one in views}, rollouts=rollouts, recent=recent)
 
 
 def rollout(adapter: str, number: int, *, kind: str = "promote", created_s: float = 0) -> Rollout:
     """A rollout to `stable`."""
     moment = at(created_s)
     return Rollout(
-        7, adapter, "stable", number, None, "pending", None, "me", None, moment, moment,
-        "rollback" if kind == "rollback" else "promote",
-    )  # fmt: skip
+        id=7,
+        adapter=adapter,
+        channel="stable",
+        number=number,
+        expected=None,
+        state="pending",
+        reason=None,
+        actor="me",
+        why=None,
+        created_at=moment,
+        updated_at=moment,
+        kind="rollback" if kind == "rollback" else "promote",
+    )
 
 
 def move(adapter: str, before: int, after: int, *, at_s: float) -> Move:
     """A promotion."""
-    return Move(1, adapter, "stable", "promote", before, after, "me", None, at(at_s))
+    return Move(
+        id=1,
+        adapter=adapter,
+        channel="stable",
+        kind="promote",
+        before=before,
+        after=after,
+        actor="me",
+        why=None,
+        at=at(at_s),
+    )
 
 
 def here(adapter: str, number: int, state: RevisionState = "resident", *, pin: bool = False) -> RevisionStatus:
@@ -112,4 +136,4 @@ def status(*revisions: RevisionStatus, cpu: int = 8, base: str | None = BASE) ->
 
 def placed(replica: str, state: str, adapter: str = "sql", number: int = 2, reason: str | None = None) -> Placement:
     """How a revision stands on a replica."""
-    return Placement(replica, adapter, number, state, reason)  # type: ignore[arg-type]
+    return Placement(replica=replica, adapter=adapter, number=number, state=state, reason=reason)  # type: ignore[arg-type]

@@ -31,7 +31,7 @@ def test_many_at_once_are_held_back_and_a_few_are_not() -> None:
 def test_a_registry_that_has_lost_all_its_keys_or_adapters_is_not_taken() -> None:
     before = snapshot(view("sql", 1))
     keyed = replace(before, access=Access(keyed=True))
-    assert loss_of(Snapshot(-1, {}), before) is None
+    assert loss_of(Snapshot(generation=-1, adapters={}), before) is None
     assert loss_of(before, keyed) is None
     assert "no key" in (loss_of(keyed, before) or "")
     assert "no adapter" in (loss_of(before, snapshot()) or "")

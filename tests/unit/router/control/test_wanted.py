@@ -84,7 +84,25 @@ def test_what_routes_splits_shadows_fallbacks_and_guards_ask_is_not_known() -> N
 
 def test_a_canary_whose_channel_somebody_moved_is_dropped_by_replicas() -> None:
     tried = CanaryRecord(
-        *(1, "sql", 2, 1, {}, "running", "", 0, 5.0, False, 0, 1, 1, None, False, "ml", None), at(0), at(0)
+        id=1,
+        adapter="sql",
+        number=2,
+        baseline=1,
+        plan={},
+        phase="running",
+        reason="",
+        step=0,
+        weight=5.0,
+        passed=False,
+        samples=0,
+        version=1,
+        looks=1,
+        rollout=None,
+        cut=False,
+        actor="ml",
+        why=None,
+        created_at=at(0),
+        updated_at=at(0),
     )
     known = replace(snapshot(view("sql", 1, canary=3)), canaries=(tried,))
     found = {one.name: one.why for one in wanted_revisions(known, at(0), keep_warm_s=WARM_S)}

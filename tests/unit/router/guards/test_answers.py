@@ -25,7 +25,10 @@ from patchbay.guards.stream.rules_watch import GuardRule, RuleSet, RulesWatch
 from patchbay.guards.verdict import Action
 from patchbay.router.http.endpoints import find_endpoint
 
-RULES = (Rule("mail", "MAIL", r"[a-z.]{1,20}@[a-z]{1,20}\.[a-z]{2,3}\b"), Rule("key", "KEY", r"\bKEY[0-9]{6}\b"))
+RULES = (
+    Rule(name="mail", kind="MAIL", pattern=r"[a-z.]{1,20}@[a-z]{1,20}\.[a-z]{2,3}\b"),
+    Rule(name="key", kind="KEY", pattern=r"\bKEY[0-9]{6}\b"),
+)
 SCANNER = load_scanner(RULES, None)
 TEXT = "Write to jane.doe@example.org or use KEY123456, please."
 CLEAN = "Write to [MAIL] or use [KEY], please."
@@ -36,9 +39,11 @@ HEAD = {"id": "x", "object": "chat.completion.chunk", "created": 1, "model": "m"
 def texts(action: Action = "redact") -> AnswerTexts:
     rules = RuleSet([GuardRule(rule, "g", action) for rule in RULES], SCANNER)
     return AnswerTexts(
-        lambda escaped: Channel([RulesWatch(rules, escaped=escaped)], lambda span: f"[{span.kind}]", is_json=escaped),
-        lambda _: None,
-        Masks(),
+        make=lambda escaped: Channel(
+            [RulesWatch(rules, escaped=escaped)], lambda span: f"[{span.kind}]", is_json=escaped
+        ),
+        note=lambda _: None,
+        masks=Masks(),
     )
 
 
@@ -62,7 +67,9 @@ def run(codec: Codec, events: Iterable[bytes]) -> list[Any]:
 
 
 def choices(action: Action = "redact", *, count: int = 1, usage: bool = False) -> ChoicesCodec:
-    return ChoicesCodec(texts(action), lambda: (3, 5), lambda side: {"g": side}, RequestedAnswer(count, usage=usage))
+    return ChoicesCodec(
+        texts(action), lambda: (3, 5), lambda side: {"g": side}, RequestedAnswer(choices=count, usage=usage)
+    )
 
 
 def strings(value: Any) -> str:

@@ -184,4 +184,6 @@ def test_an_evaluation_counts_by_family(classifier: InjectionClassifier) -> None
     found = evaluate(classifier, threshold=0.0)
     assert (found.recall, found.false_positive_rate) == (1, 1)
     assert evaluate(classifier, [], 0.5).precision == 0
-    assert found.attacks["override"] == Share(found.attacks["override"].total, found.attacks["override"].total)
+    assert found.attacks["override"] == Share(
+        taken=found.attacks["override"].total, total=found.attacks["override"].total
+    )

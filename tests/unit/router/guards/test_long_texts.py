@@ -63,7 +63,14 @@ async def nobody(model: str, fields: dict[str, object], near: str) -> bytes:
 def guarded(guards: Guards, name: str, offload: Offload) -> GuardSession:
     pipeline = guards.pipeline((name,), "")
     assert pipeline is not None
-    return GuardSession(pipeline, "chat_completions", b"key", Judges(nobody, nobody, list), TextOrigin("r"), offload)
+    return GuardSession(
+        pipeline=pipeline,
+        endpoint="chat_completions",
+        key=b"key",
+        judges=Judges(ask=nobody, again=nobody, wanted=list),
+        facts=TextOrigin(request="r"),
+        offload=offload,
+    )
 
 
 def prompt(text: str) -> bytes:

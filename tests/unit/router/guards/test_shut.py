@@ -30,7 +30,7 @@ _JSON = st.recursive(
 
 def codecs() -> list[Codec]:
     return [
-        ShutCodec(ChoicesCodec(texts(), lambda: (0, 0), lambda side: {}, RequestedAnswer(1))),
+        ShutCodec(ChoicesCodec(texts(), lambda: (0, 0), lambda side: {}, RequestedAnswer(choices=1))),
         ShutCodec(ResponsesCodec(texts(), lambda: (0, 0))),
         ShutCodec(MessagesCodec(texts(), lambda: (0, 0))),
     ]

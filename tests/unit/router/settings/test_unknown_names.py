@@ -5,7 +5,7 @@ from patchbay.router.fleet.snapshot import Target
 from patchbay.router.settings.config import PolicyConfig
 from patchbay.router.settings.unknown_names import KnownNames, known_names, unknown_names
 
-KNOWN = KnownNames(frozenset({"default", "acme"}), frozenset({"tiny", "sql", "sql@1"}))
+KNOWN = KnownNames(tenants=frozenset({"default", "acme"}), models=frozenset({"tiny", "sql", "sql@1"}))
 
 
 def said(known: KnownNames = KNOWN, **config: Any) -> list[str]:
@@ -28,7 +28,10 @@ def test_a_price_and_a_revision_that_name_nothing_are_said() -> None:
 
 def test_what_nobody_can_tell_yet_is_not_said() -> None:
     routes = {"a": {"model": "tinyy", "tenants": ["acmee"]}}
-    assert not said(KnownNames(None, None), routes=routes)
-    assert not said(known_names(None, {"tinyy": Target("tinyy", "tinyy", None, ())}, {}), routes=routes)
-    (tenant,) = said(known_names(Snapshot(1, {}), None, {}), routes=routes)
+    assert not said(KnownNames(tenants=None, models=None), routes=routes)
+    assert not said(
+        known_names(None, {"tinyy": Target(label="tinyy", engine_name="tinyy", revision=None, replicas=())}, {}),
+        routes=routes,
+    )
+    (tenant,) = said(known_names(Snapshot(generation=1, adapters={}), None, {}), routes=routes)
     assert "acmee" in tenant
