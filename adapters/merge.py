@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from patchbay.adapters.checks.config import LoraSettings, read_config
-from patchbay.adapters.checks.folder import CONFIG_FILE, DEFAULT_LIMITS, WEIGHTS_FILE
+from patchbay.adapters.checks.folder import DEFAULT_LIMITS
 from patchbay.adapters.config import MAX_RANK
+from patchbay.adapters.contents import CONFIG_FILE, WEIGHTS_FILE
 from patchbay.adapters.weights import LoraModule, read_modules
 from patchbay.core.errors import AdapterError, ConfigError
 

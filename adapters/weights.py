@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from patchbay.adapters.checks.config import read_config
-from patchbay.adapters.checks.folder import DEFAULT_LIMITS, WEIGHTS_FILE
+from patchbay.adapters.checks.folder import DEFAULT_LIMITS
 from patchbay.adapters.checks.safetensors import Tensor, read_header
 from patchbay.adapters.checks.structure import pair_tensors
 from patchbay.adapters.config import MAX_RANK
+from patchbay.adapters.contents import WEIGHTS_FILE
 from patchbay.core.errors import AdapterError
 
 if TYPE_CHECKING:

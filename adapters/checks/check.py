@@ -7,12 +7,14 @@ from pathlib import Path
 
 from patchbay.adapters.checks.base import BaseLayout
 from patchbay.adapters.checks.config import read_config
+from patchbay.adapters.checks.copies import check_copies
 from patchbay.adapters.checks.drift import check_drift
 from patchbay.adapters.checks.fit import check_fit
-from patchbay.adapters.checks.folder import DEFAULT_LIMITS, WEIGHTS_FILE, FolderLimits, check_files
+from patchbay.adapters.checks.folder import DEFAULT_LIMITS, FolderLimits, check_files
 from patchbay.adapters.checks.safetensors import read_header
 from patchbay.adapters.checks.structure import pair_tensors
 from patchbay.adapters.checks.values import check_values
+from patchbay.adapters.contents import WEIGHTS_FILE
 from patchbay.core.errors import AdapterError
 
 
@@ -54,6 +56,8 @@ def check_folder(
         tensors = read_header(weights, max_bytes=limits.header_bytes)
     with because("structure"):
         pairs = pair_tensors(tensors.values(), settings, weights)
+    with because("fit"):
+        check_copies(tensors.values(), base, weights)
     if base is not None:
         with because("fit"):
             check_fit(pairs, settings, base, folder)

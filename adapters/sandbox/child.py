@@ -68,6 +68,10 @@ def _work_of(task: str) -> Callable[[Mapping[str, Any]], Any]:
         from patchbay.adapters.inspection import inspect_task
 
         return inspect_task
+    if task == "tokens":
+        from patchbay.adapters.checks.tokens import tokens_task
+
+        return tokens_task
     raise ValueError(f"there is no task '{task}'")
 
 
