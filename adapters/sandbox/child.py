@@ -69,7 +69,7 @@ def _work_of(task: str) -> Callable[[Mapping[str, Any]], Any]:
 
         return inspect_task
     if task == "tokens":
-        from patchbay.adapters.checks.tokens import tokens_task
+        from patchbay.adapters.checks.tokens_trial import tokens_task
 
         return tokens_task
     raise ValueError(f"there is no task '{task}'")
