@@ -16,8 +16,9 @@ from patchbay.adapters.archive import unpack
 from patchbay.adapters.checks.base import BaseLayout
 from patchbay.adapters.checks.check import because, check_folder
 from patchbay.adapters.checks.folder import FolderLimits, check_files, find_adapter
+from patchbay.adapters.checks.tokens import Try
 from patchbay.adapters.config import SigningConfig
-from patchbay.adapters.contents import MOST_NAMED
+from patchbay.adapters.contents import MOST_NAMED, TOKENIZER_FILE
 from patchbay.adapters.digest import folder_hashes
 from patchbay.adapters.manifest import read_manifest
 from patchbay.adapters.sandbox.bounds import Stop, Task
@@ -30,6 +31,8 @@ from patchbay.core.errors import AdapterError
 from patchbay.registry.records import FileRecord, GoldenPrompt, Provenance
 
 _SLACK_BYTES = 1024**2
+# Reading a byte of a tokenizer takes as long as so many of weights.
+_TOKENIZERS_COST = 16
 # In the working folder, where the stored form differs from what was pushed.
 _STORED = "stored"
 
@@ -95,8 +98,11 @@ def inspect(place: Fetched, requirements: Requirements, *, workdir: Path, stop: 
     return _INSPECTED.validate_python(run(Task("inspect", work), bounds, workdir=workdir, stop=stop), strict=False)
 
 
-def inspect_task(work: Mapping[str, Any]) -> Any:
-    """Does the work of `inspect` within the confined process, and returns an `Inspected` in JSON's types."""
+def inspect_task(work: Mapping[str, Any], attempt: Try) -> Any:
+    """Does the work of `inspect` within the confined process, and returns an `Inspected` in JSON's types.
+
+    `attempt`: tries a tokenizer, in this very process.
+    """
     limits, signing = FolderLimits.model_validate(work["limits"]), SigningConfig.model_validate(work["signing"])
     base = BaseLayout.from_json(work["base"]) if work["base"] is not None else None
     opened = _opened(work, limits)
@@ -104,7 +110,7 @@ def inspect_task(work: Mapping[str, Any]) -> Any:
         form = stored_form(opened.path, base, limits, Path(work["workdir"]) / _STORED)
         # Hashed before the check, and stored under these hashes, so that what is kept is what was checked.
         hashes = folder_hashes(form.folder)
-        summary = check_folder(form.folder, max_rank=work["max_rank"], base=base, limits=limits)
+        summary = check_folder(form.folder, max_rank=work["max_rank"], base=base, limits=limits, attempt=attempt)
         manifest = read_manifest(form.folder, base=base, limits=limits)
         signer = verify_folder(form.folder, signing)
     inspected = Inspected(
@@ -155,6 +161,7 @@ def _size_of(place: Fetched) -> int:
         if place.path.is_file():
             return place.path.stat().st_size
         folder, found = find_adapter(place.path, place.pick)
-        return sum((folder / name).stat().st_size for name in found.own)
+        sizes = {name: (folder / name).stat().st_size for name in found.own}
+        return sum(sizes.values()) + _TOKENIZERS_COST * sizes.get(TOKENIZER_FILE, 0)
     except (AdapterError, OSError):
         return 0

@@ -138,6 +138,9 @@ def _merged_config(merged: Mapping[str, _Merged], first: Mapping[str, Any]) -> d
         "target_modules": sorted(merged),
         "bias": "none",
         "fan_in_fan_out": bool(kept["fan_in_fan_out"]),
+        "layers_to_transform": None,
+        "layers_pattern": None,
+        "exclude_modules": None,
         "inference_mode": True,
         "lora_dropout": 0.0,
     }

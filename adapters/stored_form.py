@@ -5,6 +5,7 @@ copies of the base's embeddings, a byte order mark, targets that are not listed,
 bound. A signed adapter is stored as it was signed. It is done in a confined process: patterns are anybody's code.
 """
 
+import codecs
 import json
 import re
 import shutil
@@ -25,7 +26,6 @@ from patchbay.adapters.checks.structure import lora_module
 from patchbay.adapters.contents import CONFIG_FILE, SIGNATURE_FILE, WEIGHTS_FILE
 from patchbay.core.errors import AdapterError
 
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _PATTERNS = ("rank_pattern", "alpha_pattern")
 
 
@@ -48,7 +48,7 @@ def stored_form(folder: Path, base: BaseLayout | None, limits: FolderLimits, tar
         return StoredForm(folder)
     with because("config"):
         document = read_document(folder, limits)
-        marked = read_bounded(folder / CONFIG_FILE, limits.config_bytes).startswith(_BYTE_ORDER_MARK)
+        marked = read_bounded(folder / CONFIG_FILE, limits.config_bytes).startswith(codecs.BOM_UTF8)
     with because("header"):
         tensors = read_header(folder / WEIGHTS_FILE, max_bytes=limits.header_bytes)
     # What is saved whole on purpose is none, and refused by the checks.

@@ -3,6 +3,7 @@
 Whatever vLLM refuses (vllm/lora/peft_helper.py) is refused here in the same cases, only sooner.
 """
 
+import codecs
 import math
 import re
 import reprlib
@@ -79,6 +80,10 @@ def read_config(folder: Path, *, max_rank: int, limits: FolderLimits) -> LoraSet
     """
     path = folder / CONFIG_FILE
     config = read_document(folder, limits)
+    if read_bounded(path, limits.config_bytes).startswith(codecs.BOM_UTF8):
+        raise AdapterError(
+            f"{path} begins with a byte order mark, which no engine reads.", hint="Save it without, and sign it again."
+        )
     if config.get("peft_type") != "LORA":
         raise AdapterError(f"{path}: peft_type is {reprlib.repr(config.get('peft_type'))}, expected 'LORA'.")
     _check_served(config, path)

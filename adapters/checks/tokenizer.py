@@ -54,25 +54,47 @@ class Tokenizer:
         return {name: getattr(self, name) for name in self.__slots__}
 
 
-def read_tokenizer(folder: Path, limits: FolderLimits, *, below: int | None = None) -> Tokenizer | None:
+def read_tokenizer(folder: Path, limits: FolderLimits) -> Tokenizer | None:
     """Reads the facts of the tokenizer in `folder`, None where there is no tokenizer.json.
 
-    `below`: only tokens whose ids are below that. Raises AdapterError where its file cannot be read.
+    Raises AdapterError where its file cannot be read.
     """
-    path = folder / TOKENIZER_FILE
-    if not path.is_file():
-        return None
-    document = read_object(path, limits.tokenizer_bytes)
-    tokens, added = _tokens(document), _added(document)
-    size = max([*tokens.values(), *added.values()], default=-1) + 1
-    kept = {token: number for token, number in (tokens | added).items() if below is None or number < below}
-    return Tokenizer(
-        vocabulary=_hash(f"{number} {token}" for token, number in sorted(kept.items(), key=lambda item: item[::-1])),
-        merges=_hash(_merges(document)),
-        size=size,
-        added={token: number for token, number in added.items() if below is None or number < below},
-        rules=_rules(document),
-    )
+    found = TokenizerFile.read(folder, limits)
+    return found.facts() if found is not None else None
+
+
+class TokenizerFile:
+    """The tokens and rules in a tokenizer.json, read once, since some have half a million merges."""
+
+    def __init__(self, document: Mapping[str, Any]) -> None:
+        self._tokens = _tokens(document)
+        self._added = _added(document)
+        self._merges = _hash(_merges(document))
+        self.rules = _rules(document, self._tokens)
+
+    @classmethod
+    def read(cls, folder: Path, limits: FolderLimits) -> "TokenizerFile | None":
+        """Reads the one in `folder`, None where there is none. Raises AdapterError where it cannot be read."""
+        path = folder / TOKENIZER_FILE
+        return cls(read_object(path, limits.tokenizer_bytes)) if path.is_file() else None
+
+    def facts(self, *, below: int | None = None) -> Tokenizer:
+        """Returns the facts, where `below` is given of the tokens with ids below that alone."""
+        kept = {token: number for token, number in self._all().items() if below is None or number < below}
+        return Tokenizer(
+            vocabulary=_hash(sorted(kept.items(), key=lambda item: item[::-1])),
+            merges=self._merges,
+            size=max(self._all().values(), default=-1) + 1,
+            added={token: number for token, number in self._added.items() if token in kept},
+            rules=self.rules,
+        )
+
+    def from_on(self, size: int) -> frozenset[str]:
+        """Lists the tokens whose ids are `size` and above."""
+        return frozenset(token for token, number in self._all().items() if number >= size)
+
+    def _all(self) -> dict[str, int]:
+        return self._tokens | self._added
 
 
 def difference(carried: Tokenizer, base: Tokenizer) -> str | None:
@@ -87,17 +109,15 @@ def difference(carried: Tokenizer, base: Tokenizer) -> str | None:
     return _added_difference(carried.added, base.added)
 
 
-def unknown_tokens(folder: Path, limits: FolderLimits, size: int, template: str) -> tuple[str, ...]:
-    """Lists the tokens of the tokenizer in `folder` whose ids are `size` and above, but for one for padding.
+def without_padding(tokens: Iterable[str], folder: Path, limits: FolderLimits, template: str) -> tuple[str, ...]:
+    """Lists those of the new `tokens` that are not just for padding, as the other files in `folder` have it.
 
     No text has a token for padding, unless the chat `template` writes it. Raises AdapterError where a file cannot be
     read.
     """
-    document = read_object(folder / TOKENIZER_FILE, limits.tokenizer_bytes)
-    found = {token for token, number in (_tokens(document) | _added(document)).items() if number >= size}
-    pads = _pad_tokens(folder, limits) if found else frozenset()
-    unused = {token for token in found if token in pads or _PAD.fullmatch(token)}
-    return tuple(sorted(token for token in found if token not in unused or token in template))
+    pads = _pad_tokens(folder, limits)
+    unused = {token for token in tokens if token in pads or _PAD.fullmatch(token)}
+    return tuple(sorted(token for token in tokens if token not in unused or token in template))
 
 
 def same_rules(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
@@ -123,21 +143,20 @@ def _added(document: Mapping[str, Any]) -> dict[str, int]:
     return {str(one.get("content")): one["id"] for one in found if type(one.get("id")) is int}
 
 
-def _merges(document: Mapping[str, Any]) -> Iterable[str]:
+def _merges(document: Mapping[str, Any]) -> list[Any]:
     """Lists the merges, which are `"a b"` in older versions' files, `["a", "b"]` in newer."""
     model = document.get("model")
     merges = model.get("merges") if isinstance(model, dict) else None
-    for merge in merges if isinstance(merges, list) else ():
-        yield json.dumps(merge.split(" ") if isinstance(merge, str) else merge)
+    return [merge.split(" ") if isinstance(merge, str) else merge for merge in merges or () if merge]
 
 
-def _rules(document: Mapping[str, Any]) -> dict[str, Any]:
+def _rules(document: Mapping[str, Any], tokens: Mapping[str, int]) -> dict[str, Any]:
     model = document.get("model")
     options = model.items() if isinstance(model, dict) else ()
     rules = {key: document.get(key) for key in ("normalizer", "pre_tokenizer")}
     rules["model"] = {key: value for key, value in options if key not in _WITHOUT_EFFECT}
     # Then no piece is ever unknown.
-    rules["bytes"] = set(_BYTE_TOKENS) <= _tokens(document).keys()
+    rules["bytes"] = set(_BYTE_TOKENS) <= tokens.keys()
     return rules
 
 
@@ -200,9 +219,5 @@ def _pad_tokens(folder: Path, limits: FolderLimits) -> frozenset[str]:
     return frozenset(token for token in found if isinstance(token, str))
 
 
-def _hash(parts: Iterable[str]) -> str:
-    digest = hashlib.sha256()
-    for part in parts:
-        encoded = part.encode("utf-8", "surrogatepass")
-        digest.update(b"%d:" % len(encoded) + encoded)
-    return digest.hexdigest()
+def _hash(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value).encode()).hexdigest()

@@ -1,11 +1,18 @@
-"""The trial of two tokenizers itself, in the confined process that `tokens` starts: only there is the library loaded."""
+"""The trial of two tokenizers itself, for confined processes: only there the library that runs them is loaded."""
 
+import dataclasses
+import importlib.util
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from patchbay.adapters.checks.folder import FolderLimits
+from patchbay.adapters.checks.strict_json import shown
+from patchbay.adapters.checks.tokens import Trial
 from patchbay.adapters.checks.wording import read_object
+from patchbay.core.errors import AdapterError
 
 # Without blanks at the ends: there versions of one library differ from each other for every Llama.
 _TEXTS = (
@@ -19,20 +26,36 @@ _TEXTS = (
 )
 
 
-def tokens_task(work: Mapping[str, Any]) -> str | None:
-    """Does the work of `differing_text` within the confined process."""
-    document = read_object(Path(work["path"]), work["limit"])
+def tried(path: Path, rules: Mapping[str, Any], limits: FolderLimits) -> Trial:
+    """Tries the tokenizer in the file `path` against one with the same tokens and these `rules`.
+
+    Raises AdapterError where it cannot be read.
+    """
+    if importlib.util.find_spec("tokenizers") is None:
+        return Trial(possible=False)
+    document = read_object(path, limits.tokenizer_bytes)
     for key in ("post_processor", "decoder", "padding", "truncation"):
         document[key] = None
-    own = _encoded(document)
-    rules = work["rules"]
+    own = _encoded(document, path)
     model = {key: document["model"][key] for key in ("vocab", "merges") if key in document["model"]}
-    other = document | {key: rules[key] for key in ("normalizer", "pre_tokenizer")} | {"model": rules["model"] | model}
-    return next((text for text, one, two in zip(_TEXTS, own, _encoded(other), strict=True) if one != two), None)
+    document |= {key: rules[key] for key in ("normalizer", "pre_tokenizer")} | {"model": rules["model"] | model}
+    pairs = zip(_TEXTS, own, _encoded(document, path), strict=True)
+    return Trial(next((text for text, one, two in pairs if one != two), None))
 
 
-def _encoded(document: Mapping[str, Any]) -> list[list[int]]:
+def tokens_task(work: Mapping[str, Any]) -> dict[str, Any]:
+    """Does the work of `tokens.tried_apart` within the confined process."""
+    limits = FolderLimits(tokenizer_bytes=work["limit"])
+    return dataclasses.asdict(tried(Path(work["path"]), work["rules"], limits))
+
+
+def _encoded(document: Mapping[str, Any], path: Path) -> list[list[int]]:
+    # There is one small thing to do, and threads would each take memory.
+    os.environ |= {"TOKENIZERS_PARALLELISM": "false", "RAYON_NUM_THREADS": "1"}
     from tokenizers import Tokenizer
 
-    tokenizer = Tokenizer.from_str(json.dumps(document))
-    return [tokenizer.encode(text, add_special_tokens=False).ids for text in _TEXTS]
+    try:
+        tokenizer = Tokenizer.from_str(json.dumps(document))
+        return [tokenizer.encode(text, add_special_tokens=False).ids for text in _TEXTS]
+    except Exception as error:
+        raise AdapterError(f"{path}: the tokenizer cannot be read: {shown(str(error))}.") from error

@@ -152,6 +152,12 @@ def test_a_signed_adapter_is_stored_as_it_was_signed(tmp_path: Path, base: BaseL
         revision = pushed(desk, folder, base)
         assert revision.draft.signed_by is not None
         assert revision.draft.changes == ()
+        marked = write_adapter(tmp_path / "marked")
+        config = marked / "adapter_config.json"
+        config.write_bytes(b"\xef\xbb\xbf" + config.read_bytes())
+        sign_folder(marked, secret)
+        with pytest.raises(AdapterError, match="byte order mark, which no engine reads"):
+            pushed(desk, marked, None)
         tensors, _ = stored(desk, revision, tmp_path / "out")
     assert any(name.endswith(".base_layer.weight") for name in tensors)
     assert check_folder(tmp_path / "out", max_rank=16, base=base).rank == 4

@@ -11,8 +11,10 @@ from transformers import AutoTokenizer
 from patchbay.adapters.checks.base import BaseLayout
 from patchbay.adapters.checks.drift import check_drift
 from patchbay.adapters.checks.folder import DEFAULT_LIMITS
+from patchbay.adapters.publish import PushRequest
 from patchbay.core.errors import AdapterError
-from tests.fakes.adapter_folder import write_base
+from tests.fakes.adapter_folder import write_adapter, write_base
+from tests.fakes.installation import Installation
 from tests.fakes.tokenizers import FAMILIES, write_tokenizer
 
 Edit = Callable[[dict[str, Any]], object]
@@ -153,6 +155,22 @@ def test_a_pattern_that_explodes_is_refused_and_ends_nothing(tmp_path: Path) -> 
     folder = edited(resaved(tmp_path / "base", tmp_path / "saved"), lambda d: d.update(pre_tokenizer=endless))
     with pytest.raises(AdapterError):
         check(folder, base)
+
+
+def test_a_push_tries_a_tokenizer_that_is_written_otherwise_within_its_own_process(tmp_path: Path) -> None:
+    base = based(tmp_path / "base", "gemma3")
+    with Installation.at(tmp_path / "desk") as desk:
+        for kind, edit in (("a", SAME["a pattern that finds the same"]), ("b", DRIFT["lower case"][0])):
+            folder = write_adapter(tmp_path / kind)
+            write_tokenizer(folder, "gemma3")
+            (folder / "config.json").unlink()
+            request = PushRequest("sql", str(edited(folder, edit)))
+            if kind == "a":
+                assert desk.publisher.push(request, actor="ml", base=base).created
+                continue
+            with pytest.raises(AdapterError, match="apart otherwise") as refused:
+                desk.publisher.push(request, actor="ml", base=base)
+            assert refused.value.reason == "drift"
 
 
 def test_a_template_where_the_base_has_none_says_where_it_belongs(tmp_path: Path) -> None:
