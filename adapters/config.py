@@ -81,10 +81,12 @@ def with_sources(adapters: Any) -> Any:
 class PushDefaults(Settings):
     """The part of a configuration file that matters to a push.
 
-    `model`: the base model's folder or hub id; `max_rank`: the largest rank that replicas take.
+    `model`: the base model's folder or hub id; `name`: what clients call it, where that is said; `max_rank`: the
+    largest rank that replicas take.
     """
 
     model: str | None = None
+    name: str | None = None
     chat_template: Path | None = None
     max_rank: int = MAX_RANK
 
@@ -146,10 +148,10 @@ def absolute_url(url: str, folder: Path) -> str:
 def _push_defaults(data: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     base, lora = data.get("base"), data.get("lora")
     base = {"model": base} if isinstance(base, str) else base if isinstance(base, dict) else {}
-    found = {key: base[key] for key in ("model", "chat_template") if base.get(key) is not None}
+    found = {key: base[key] for key in ("model", "name", "chat_template") if base.get(key) is not None}
     for key, value in tuple(found.items()):
         path = folder / Path(str(value)).expanduser()
-        if key == "chat_template" or path.is_dir():
+        if key == "chat_template" or (key == "model" and path.is_dir()):
             found[key] = str(path)
     if isinstance(lora, dict) and "max_rank" in lora:
         found["max_rank"] = lora["max_rank"]

@@ -1,25 +1,12 @@
 """A revision's digest: SHA-256 over its sorted files' names and hashes."""
 
-import fnmatch
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
-from patchbay.core.errors import AdapterError
+from patchbay.adapters.checks.folder import find_adapter
 
 _BLOCK_BYTES = 1024 * 1024
-# What PEFT's and transformers' trainers save beside an adapter. Much of it is pickles, none of it is ever loaded here.
-_LEFTOVERS = (
-    "training_args.bin",
-    "optimizer.pt",
-    "optimizer.bin",
-    "scheduler.pt",
-    "scaler.pt",
-    "rng_state*.pth",
-    "checkpoint-*",
-    "runs",
-    "global_step*",
-)
 
 
 def file_hash(path: Path) -> str:
@@ -31,36 +18,21 @@ def file_hash(path: Path) -> str:
     return digest.hexdigest()
 
 
-def is_left_out(name: str) -> bool:
-    """Whether a file or folder called `name` is no part of an adapter: it is hidden, or trainers leave it behind."""
-    return name.startswith(".") or any(fnmatch.fnmatchcase(name, pattern) for pattern in _LEFTOVERS)
-
-
 def folder_files(folder: Path) -> tuple[Path, ...]:
-    """Lists the regular files under `folder`, relative to it, sorted by their POSIX names, without what is left out.
+    """Lists the files of the adapter in `folder`, or in the one folder below that has one, sorted by their names.
 
-    Raises AdapterError where the folder is none, is empty, or holds a link, which could lead anywhere, or a device.
+    Raises AdapterError where there is none or there are several, and for a link that leads elsewhere.
     """
-    if not folder.is_dir():
-        raise AdapterError(f"The adapter folder {folder} does not exist.", hint="Check the path.")
-    found = [path for path in folder.rglob("*") if not _is_left_out_path(path.relative_to(folder))]
-    for path in found:
-        if path.is_symlink():
-            raise AdapterError(f"{path} is a link.", hint="An adapter's folder must hold its files themselves.")
-        if not path.is_file() and not path.is_dir():
-            raise AdapterError(f"{path} is neither a file nor a folder.", hint="Remove it.")
-    files = sorted((path.relative_to(folder) for path in found if path.is_file()), key=Path.as_posix)
-    if not files:
-        raise AdapterError(f"The adapter folder {folder} is empty.")
-    return tuple(files)
+    root, found = find_adapter(folder)
+    return tuple(root / name for name in found.own)
 
 
 def folder_hashes(folder: Path) -> dict[str, str]:
-    """Returns every file of `folder` by its POSIX name, with its SHA-256.
+    """Returns every file of the adapter in `folder` by its name, with its SHA-256.
 
     Raises AdapterError as `folder_files` does.
     """
-    return {name.as_posix(): file_hash(folder / name) for name in folder_files(folder)}
+    return {path.name: file_hash(path) for path in folder_files(folder)}
 
 
 def digest_of(hashes: Mapping[str, str]) -> str:
@@ -78,7 +50,3 @@ def digest_of(hashes: Mapping[str, str]) -> str:
 def _netstring(text: str) -> bytes:
     encoded = text.encode()
     return b"%d:%s," % (len(encoded), encoded)
-
-
-def _is_left_out_path(name: Path) -> bool:
-    return any(is_left_out(part) for part in name.parts)

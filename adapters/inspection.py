@@ -4,7 +4,8 @@ An archive is unpacked, the checks run, the files are hashed, the manifest and t
 is trusted yet, which is why another process reads it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,17 +15,26 @@ from pydantic import TypeAdapter
 from patchbay.adapters.archive import unpack
 from patchbay.adapters.checks.base import BaseLayout
 from patchbay.adapters.checks.check import because, check_folder
-from patchbay.adapters.checks.folder import FolderLimits, check_files
+from patchbay.adapters.checks.folder import FolderLimits, check_files, find_adapter
+from patchbay.adapters.checks.tokens import Try
 from patchbay.adapters.config import SigningConfig
+from patchbay.adapters.contents import MOST_NAMED, TOKENIZER_FILE
 from patchbay.adapters.digest import folder_hashes
 from patchbay.adapters.manifest import read_manifest
 from patchbay.adapters.sandbox.bounds import Stop, Task
 from patchbay.adapters.sandbox.process import run
 from patchbay.adapters.signing import verify_folder
 from patchbay.adapters.sources.config import SourcesConfig
+from patchbay.adapters.sources.place import Fetched
+from patchbay.adapters.stored_form import stored_form
+from patchbay.core.errors import AdapterError
 from patchbay.registry.records import FileRecord, GoldenPrompt, Provenance
 
 _SLACK_BYTES = 1024**2
+# Reading a byte of a tokenizer takes as long as so many of weights.
+_TOKENIZERS_COST = 16
+# In the working folder, where the stored form differs from what was pushed.
+_STORED = "stored"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +55,8 @@ class Requirements:
 class Inspected:
     """The facts of an inspected adapter, all of them checked.
 
-    `folder`: where its files are; `provenance`, `golden`: from its manifest; `signer`: whose signature is good.
+    `folder`: where its files are; `provenance`, `golden`: from its manifest; `signer`: whose signature is good;
+    `left_out`: what its source holds beside them; `changes`: what was changed of them, in words.
     """
 
     folder: str
@@ -56,6 +67,8 @@ class Inspected:
     provenance: Provenance
     golden: tuple[GoldenPrompt, ...]
     signer: str | None
+    left_out: tuple[str, ...] = ()
+    changes: tuple[str, ...] = ()
 
     def hashes(self) -> dict[str, str]:
         """Returns every file's SHA-256 by its name."""
@@ -65,14 +78,16 @@ class Inspected:
 _INSPECTED = TypeAdapter(Inspected)
 
 
-def inspect(place: Path, requirements: Requirements, *, workdir: Path, stop: Stop | None = None) -> Inspected:
+def inspect(place: Fetched, requirements: Requirements, *, workdir: Path, stop: Stop | None = None) -> Inspected:
     """Inspects the adapter in the folder, or in the archive, at `place`. Writes below `workdir` alone. Blocks.
 
     Raises AdapterError where it could not be served; TooCostly where reading it took more than it may; WorkStopped
     where `stop` was asked; ConfigError where signatures are demanded and cannot be checked.
     """
     work = {
-        "place": str(place.absolute()),
+        "place": str(place.path.absolute()),
+        "pick": place.pick,
+        "left_out": place.left_out,
         "workdir": str(workdir.absolute()),
         "limits": requirements.limits.model_dump(),
         "max_rank": requirements.max_rank,
@@ -83,38 +98,73 @@ def inspect(place: Path, requirements: Requirements, *, workdir: Path, stop: Sto
     return _INSPECTED.validate_python(run(Task("inspect", work), bounds, workdir=workdir, stop=stop), strict=False)
 
 
-def inspect_task(work: Mapping[str, Any]) -> Any:
-    """Does the work of `inspect` within the confined process, and returns an `Inspected` in JSON's types."""
+def inspect_task(work: Mapping[str, Any], attempt: Try) -> Any:
+    """Does the work of `inspect` within the confined process, and returns an `Inspected` in JSON's types.
+
+    `attempt`: tries a tokenizer, in this very process.
+    """
     limits, signing = FolderLimits.model_validate(work["limits"]), SigningConfig.model_validate(work["signing"])
     base = BaseLayout.from_json(work["base"]) if work["base"] is not None else None
-    place = Path(work["place"])
-    folder = unpack(place, Path(work["workdir"]) / "unpacked", limits) if place.is_file() else place
-    with because("files"):
-        check_files(folder, limits)
-    # Hashed before the check, and stored under these hashes, so that what is kept is what was checked.
-    hashes = folder_hashes(folder)
-    summary = check_folder(folder, max_rank=work["max_rank"], base=base, limits=limits)
-    manifest = read_manifest(folder, base=base, limits=limits)
+    opened = _opened(work, limits)
+    with _named_as(opened.path, Path(work["workdir"]) / _STORED):
+        form = stored_form(opened.path, base, limits, Path(work["workdir"]) / _STORED)
+        # Hashed before the check, and stored under these hashes, so that what is kept is what was checked.
+        hashes = folder_hashes(form.folder)
+        summary = check_folder(form.folder, max_rank=work["max_rank"], base=base, limits=limits, attempt=attempt)
+        manifest = read_manifest(form.folder, base=base, limits=limits)
+        signer = verify_folder(form.folder, signing)
     inspected = Inspected(
-        folder=str(folder),
+        folder=str(form.folder),
         files=tuple(
-            FileRecord(name=name, sha256=sha256, size=(folder / name).stat().st_size) for name, sha256 in hashes.items()
+            FileRecord(name=name, sha256=sha256, size=(form.folder / name).stat().st_size)
+            for name, sha256 in hashes.items()
         ),
         rank=summary.rank,
         alpha=summary.alpha,
         targets=tuple(sorted({module.rpartition(".")[2] for module in summary.modules})),
         provenance=manifest.provenance() if manifest else Provenance(evaluations={}),
         golden=manifest.golden_prompts() if manifest else (),
-        signer=verify_folder(folder, signing),
+        signer=signer,
+        left_out=opened.left_out,
+        changes=form.changes,
     )
     return _INSPECTED.dump_python(inspected, mode="json")
 
 
-def _size_of(place: Path) -> int:
-    """Counts the bytes at `place`: the bounds on the work grow with them.
-
-    It takes no more than a walk over the folder.
-    """
+def _opened(work: Mapping[str, Any], limits: FolderLimits) -> Fetched:
+    """Opens what was fetched: the adapter's own folder, unpacked where that takes it."""
+    place, told = Path(work["place"]), tuple(work["left_out"])
     if place.is_file():
-        return place.stat().st_size
-    return sum(path.stat().st_size for path in place.rglob("*") if path.is_file() and not path.is_symlink())
+        folder = Path(work["workdir"]) / "unpacked"
+        found = unpack(place, folder, limits, work["pick"])
+    else:
+        with because("files"):
+            folder, found = find_adapter(place, work["pick"])
+    with because("files"):
+        check_files(folder, limits)
+    return Fetched(folder, None, tuple(dict.fromkeys((*told, *found.left_out)))[:MOST_NAMED])
+
+
+@contextmanager
+def _named_as(folder: Path, stored: Path) -> Iterator[None]:
+    """Names the files of the stored form in errors as they are in `folder`, where whoever pushes knows them."""
+    try:
+        yield
+    except AdapterError as error:
+        message = error.message.replace(str(stored), str(folder))
+        raise type(error)(message, hint=error.hint, reason=error.reason) from error
+
+
+def _size_of(place: Fetched) -> int:
+    """Counts the bytes of the adapter at `place`: the bounds on the work grow with them.
+
+    It is 0 where there is none, which the work itself says then.
+    """
+    try:
+        if place.path.is_file():
+            return place.path.stat().st_size
+        folder, found = find_adapter(place.path, place.pick)
+        sizes = {name: (folder / name).stat().st_size for name in found.own}
+        return sum(sizes.values()) + _TOKENIZERS_COST * sizes.get(TOKENIZER_FILE, 0)
+    except (AdapterError, OSError):
+        return 0

@@ -12,11 +12,11 @@ from pydantic import AwareDatetime, Field, model_validator
 from patchbay.adapters.checks.base import BaseLayout
 from patchbay.adapters.checks.check import because
 from patchbay.adapters.checks.folder import DEFAULT_LIMITS, FolderLimits, read_bounded
+from patchbay.adapters.contents import MANIFEST_FILE
 from patchbay.core.errors import AdapterError, ConfigError
 from patchbay.core.settings import Settings, load_yaml, parse_settings
 from patchbay.registry.records import GoldenPrompt, Provenance
 
-MANIFEST_FILE = "patchbay-adapter.yaml"
 _MAX_GOLDEN = 32
 
 

@@ -50,12 +50,15 @@ class PushRequest:
 class Pushed:
     """The result of a push.
 
-    `created`: whether the revision is new; `stored`: how many files the store did not have before.
+    `created`: whether the revision is new; `stored`: how many files the store did not have before; `left_out`: what the
+    source holds beside the adapter; `changes`: what was changed of its files, in words.
     """
 
     revision: Revision
     created: bool
     stored: int
+    left_out: tuple[str, ...] = ()
+    changes: tuple[str, ...] = ()
 
 
 class Publisher:
@@ -94,6 +97,7 @@ class Publisher:
         """
         check_name(request.adapter)
         layout = base or self._only_base()
+        self._check_free(request.adapter, layout)
         stop = stop or Stop()
         with self.workdir("push") as workdir:
             tell("fetching")
@@ -136,7 +140,7 @@ class Publisher:
             stored += self._store_files(folder, draft, Stop())
         finally:
             self._registry.release_upload(lease)
-        return Pushed(revision, created, stored)
+        return Pushed(revision, created, stored, draft.left_out, draft.changes)
 
     def _terms(self, request: PushRequest) -> Terms:
         return Terms(self._config.limits, self._config.sources, request.authority)
@@ -144,6 +148,15 @@ class Publisher:
     def _requirements(self, base: BaseLayout | None) -> Requirements:
         config = self._config
         return Requirements(config.limits, self._max_rank, config.signing, config.sources, base)
+
+    def _check_free(self, name: str, base: BaseLayout | None) -> None:
+        """Raises AdapterError where the base model that an adapter called `name` is for, or one that is served, is
+        called so: clients could ask for one of the two alone."""
+        served = {report.base for report in self._registry.reports()} | {base.fingerprint if base else None}
+        if any(record.name == name for record in self._registry.bases() if record.fingerprint in served):
+            raise AdapterError(
+                f"The base model itself is called '{name}'.", hint="Choose another name for the adapter.", reason="name"
+            )
 
     def _only_base(self) -> BaseLayout | None:
         """Returns the layout of the one base model that replicas serve, else of the only one that the registry
@@ -163,15 +176,17 @@ class Publisher:
 
 
 def register_folder_base(
-    registry: Registry, model: str, *, name: str, chat_template: Path | None = None
+    registry: Registry, model: str, *, name: str | None = None, chat_template: Path | None = None
 ) -> BaseLayout | None:
     """Registers the base model in the folder `model` and returns its layout.
 
-    Returns None where `model` is no folder with safetensors, such as a hub's id. `name`: the base model's name in the
-    registry; `chat_template`: a file that is used in place of its own.
+    Returns None where `model` is no folder with safetensors, such as a hub's id. `name`: what clients call it, by
+    default what the registry has, else the folder's name; `chat_template`: a file that is used in place of its own.
     """
     layout = BaseLayout.of_folder(Path(model).expanduser(), chat_template=chat_template)
     if layout is not None:
+        known = {record.fingerprint: record.name for record in registry.bases()}
+        name = name or known.get(layout.fingerprint) or Path(model).name
         registry.register_base(
             BaseModelRecord(fingerprint=layout.fingerprint, name=name, source=model, layout=layout.to_json())
         )
@@ -190,6 +205,8 @@ def _draft(request: PushRequest, base: BaseLayout | None, found: Inspected) -> R
         provenance=_merged_provenance(request, found.provenance),
         golden=found.golden,
         signed_by=found.signer,
+        left_out=found.left_out,
+        changes=found.changes,
     )
 
 

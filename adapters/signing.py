@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from patchbay.adapters.checks.check import because
+from patchbay.adapters.checks.folder import list_folder
 from patchbay.adapters.config import SigningConfig
-from patchbay.adapters.digest import file_hash, folder_files
+from patchbay.adapters.contents import SIGNATURE_FILE
+from patchbay.adapters.digest import file_hash
 from patchbay.core.errors import AdapterError, ConfigError
-
-SIGNATURE_FILE = "model.sig"
 
 
 def verify_folder(folder: Path, config: SigningConfig) -> str | None:
@@ -48,7 +48,7 @@ def sign_folder(folder: Path, private_key: Path) -> Path:
     Returns the signature's file. Raises AdapterError where it cannot be signed, ConfigError where the library is
     missing.
     """
-    folder_files(folder)
+    list_folder(folder)
     target = folder / SIGNATURE_FILE
     part = folder / f".{SIGNATURE_FILE}.part"
     with _translated(f"{folder} cannot be signed"):
@@ -79,7 +79,7 @@ def _verified(folder: Path, signature: Path, keys: Iterable[Path]) -> str:
 
 def _unsigned_files(folder: Path) -> list[Path]:
     """Lists everything in `folder` that the signature leaves out: what is no part of the adapter, and the signature."""
-    own = {folder / name for name in folder_files(folder)}
+    own = {folder / name for name in list_folder(folder).own}
     return [folder / SIGNATURE_FILE, *(path for path in folder.rglob("*") if path.is_file() and path not in own)]
 
 

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from patchbay.adapters.checks.config import read_config
-from patchbay.adapters.checks.folder import DEFAULT_LIMITS, WEIGHTS_FILE
+from patchbay.adapters.checks.folder import DEFAULT_LIMITS
 from patchbay.adapters.checks.safetensors import Tensor, read_header
 from patchbay.adapters.checks.structure import pair_tensors
 from patchbay.adapters.config import MAX_RANK
+from patchbay.adapters.contents import WEIGHTS_FILE
 from patchbay.core.errors import AdapterError
 
 if TYPE_CHECKING:
@@ -21,12 +22,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class LoraModule:
-    """One module's LoRA: its delta is `scale * b @ a`. `a`: [rank, inputs]; `b`: [outputs, rank]; float32."""
+    """One module's LoRA: its delta is `scale * b @ a`. `a`: [rank, inputs]; `b`: [outputs, rank]; float32.
+
+    `embedding`: whether the module is an embedding, whose tensors have other names.
+    """
 
     name: str
     a: "Matrix"
     b: "Matrix"
     scale: float
+    embedding: bool = False
+
+    @property
+    def rank(self) -> int:
+        """The rank of its matrices."""
+        return int(self.a.shape[0])
 
 
 def read_modules(folder: Path) -> Iterator[LoraModule]:
@@ -37,7 +47,8 @@ def read_modules(folder: Path) -> Iterator[LoraModule]:
     settings = read_config(folder, max_rank=MAX_RANK, limits=DEFAULT_LIMITS)
     path = folder / WEIGHTS_FILE
     for pair in pair_tensors(read_header(path).values(), settings, path):
-        yield LoraModule(pair.module, _matrix(path, pair.a), _matrix(path, pair.b), settings.scale_of(pair.module))
+        a, b = _matrix(path, pair.a), _matrix(path, pair.b)
+        yield LoraModule(pair.module, a, b, settings.scale_of(pair.module), pair.embedding)
 
 
 def _matrix(path: Path, tensor: Tensor) -> "Matrix":

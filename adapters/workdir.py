@@ -23,7 +23,8 @@ from patchbay.core.errors import ArtifactError
 _PREFIX: Final = ".patchbay-work-"
 # What is made of a source in a working folder.
 _WITHIN: Final = (
-    rf"/{re.escape(_PREFIX)}[\w-]+(?:/(?:unpacked|fetched(?:/(?:oci|hub|folder))?)(?=[^\w.-]|$))?(?P<file>/(?=[\w.]))?"
+    rf"/{re.escape(_PREFIX)}[\w-]+"
+    r"(?:/(?:unpacked|stored|fetched(?:/(?:oci|hub|folder))?)(?=[^\w.-]|$))?(?P<file>/(?=[\w.]))?"
 )
 _ADAPTER: Final = "the adapter"
 

@@ -68,7 +68,8 @@ class RevisionDraft:
     """A revision that is not in the registry yet.
 
     `base`: the fingerprint of the base model that it was checked against, None where none was known; `targets`: the
-    modules that it adapts; `golden`: prompts that it must pass; `signed_by`: the identity of a verified signature.
+    modules that it adapts; `golden`: prompts that it must pass; `signed_by`: the identity of a verified signature;
+    `left_out`: what its source held beside it; `changes`: what was changed of its files when it was stored, in words.
     """
 
     adapter: str
@@ -81,6 +82,8 @@ class RevisionDraft:
     provenance: Provenance = field(default_factory=Provenance)
     golden: tuple[GoldenPrompt, ...] = ()
     signed_by: str | None = None
+    left_out: tuple[str, ...] = ()
+    changes: tuple[str, ...] = ()
 
     @property
     def size_bytes(self) -> int:

@@ -37,7 +37,9 @@ def push(
         "created_by": actor,
     }
     connection.execute(insert(revisions).values(values))
-    details = {"digest": draft.digest, "base": draft.base, "source": draft.provenance.source}
+    details: dict[str, Any] = {"digest": draft.digest, "base": draft.base, "source": draft.provenance.source}
+    details |= {"left_out": list(draft.left_out)} if draft.left_out else {}
+    details |= {"changes": list(draft.changes)} if draft.changes else {}
     note(connection, at, actor, "push", revision_name(draft.adapter, number), details)
     bump(connection)
     return get(connection, draft.adapter, number), True

@@ -4,14 +4,16 @@ Of its weights only headers are read, and samples for its fingerprint.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from patchbay.adapters.checks.embeddings import embedding_hashes
 from patchbay.adapters.checks.fingerprint import fingerprint
 from patchbay.adapters.checks.folder import DEFAULT_LIMITS
 from patchbay.adapters.checks.safetensors import Tensor, read_header
 from patchbay.adapters.checks.strict_json import decode
+from patchbay.adapters.checks.tokenizer import Tokenizer, read_tokenizer
 from patchbay.adapters.checks.wording import chat_template, read_text, tokenizer_hash
 from patchbay.core.errors import AdapterError
 
@@ -25,6 +27,7 @@ _OPAQUE = frozenset({"U8", "I32", "F4"})
 # Checkpoints and the classes that train them wrap the same layers differently, and vLLM maps one to the other.
 _WRAPPERS = frozenset({"model", "language_model", "transformer"})
 Shape = tuple[int, int]
+_Found = tuple[Shape | None, tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,15 +35,16 @@ class BaseLayout:
     """The facts of a base model that an adapter must fit.
 
     `modules`: the two sizes of every module's weight, rows and columns, or None where its format does not tell;
-    `unwrapped`: the modules by their names without wrappers, None for a name that is ambiguous; `tokenizer`: the hash
-    of what decides its tokens; `chat_template`: the one that is served with.
+    `unwrapped`: the modules by their names without wrappers, None for a name that is ambiguous; `tokenizer`: what its
+    tokenizer does; `chat_template`: the one that is served with; `embeddings`: hashes of samples of its embeddings.
     """
 
     fingerprint: str
     modules: Mapping[str, Shape | None]
     unwrapped: Mapping[tuple[str, ...], str | None]
-    tokenizer: str | None = None
+    tokenizer: Tokenizer | None = None
     chat_template: str | None = None
+    embeddings: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @classmethod
     def of_folder(cls, folder: Path, *, chat_template: Path | None = None) -> "BaseLayout | None":
@@ -50,13 +54,16 @@ class BaseLayout:
         with it. `chat_template`: a file that is used in place of its own.
         """
         try:
-            modules = _with_tied_head(dict(_modules(folder)))
-            tokenizer = tokenizer_hash(folder, DEFAULT_LIMITS)
+            found = {name: (shape, hashes) for name, shape, hashes in _modules(folder)}
+            found = _with_tied_head(found)
+            tokenizer = read_tokenizer(folder, DEFAULT_LIMITS)
             template = _served_template(folder, chat_template)
-            name = fingerprint(folder, _weight_files(folder), tokenizer)
+            name = fingerprint(folder, _weight_files(folder), tokenizer_hash(folder, DEFAULT_LIMITS))
         except (AdapterError, OSError, ValueError):
             return None
-        return cls(name, modules, _by_unwrapped(modules), tokenizer, template) if modules else None
+        modules = {module: shape for module, (shape, _) in found.items()}
+        embeddings = {module: hashes for module, (_, hashes) in found.items() if hashes}
+        return cls(name, modules, _by_unwrapped(modules), tokenizer, template, embeddings) if modules else None
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> "BaseLayout":
@@ -66,8 +73,9 @@ class BaseLayout:
             document["fingerprint"],
             modules,
             _by_unwrapped(modules),
-            document.get("tokenizer"),
+            Tokenizer.from_json(document.get("tokenizer_parts")),
             document.get("chat_template"),
+            {name: tuple(hashes) for name, hashes in (document.get("embeddings") or {}).items()},
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -75,8 +83,9 @@ class BaseLayout:
         return {
             "fingerprint": self.fingerprint,
             "modules": {name: list(shape) if shape else None for name, shape in self.modules.items()},
-            "tokenizer": self.tokenizer,
+            "tokenizer_parts": self.tokenizer.to_json() if self.tokenizer is not None else None,
             "chat_template": self.chat_template,
+            "embeddings": {name: list(hashes) for name, hashes in self.embeddings.items()},
         }
 
     def find(self, module: str) -> str | None:
@@ -91,7 +100,7 @@ def _served_template(folder: Path, chosen: Path | None) -> str | None:
     return own[1] if own else None
 
 
-def _modules(folder: Path) -> Iterator[tuple[str, Shape | None]]:
+def _modules(folder: Path) -> Iterator[tuple[str, Shape | None, tuple[str, ...]]]:
     for file in _weight_files(folder):
         tensors = read_header(file)
         for name, tensor in tensors.items():
@@ -99,7 +108,8 @@ def _modules(folder: Path) -> Iterator[tuple[str, Shape | None]]:
                 if name.endswith(suffix):
                     module = name.removesuffix(suffix)
                     packed = tensors.get(f"{module}.weight_shape") if suffix == ".weight_packed" else None
-                    yield module, _stored_shape(packed, file) if packed else _plain_shape(tensor)
+                    shape = _stored_shape(packed, file) if packed else _plain_shape(tensor)
+                    yield module, shape, embedding_hashes(file, module, tensor) if shape else ()
 
 
 def _weight_files(folder: Path) -> Iterable[Path]:
@@ -130,7 +140,7 @@ def _stored_shape(tensor: Tensor, file: Path) -> Shape | None:
     return int.from_bytes(raw[:width], "little", signed=True), int.from_bytes(raw[width:], "little", signed=True)
 
 
-def _with_tied_head(modules: dict[str, Shape | None]) -> dict[str, Shape | None]:
+def _with_tied_head(modules: dict[str, _Found]) -> dict[str, _Found]:
     """Adds a head that shares the embedding's weights, and so has none of its own in the files."""
     embeddings = [name for name in modules if name.endswith("embed_tokens")]
     if "lm_head" in modules or len(embeddings) != 1:

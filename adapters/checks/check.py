@@ -7,12 +7,15 @@ from pathlib import Path
 
 from patchbay.adapters.checks.base import BaseLayout
 from patchbay.adapters.checks.config import read_config
+from patchbay.adapters.checks.copies import check_copies
 from patchbay.adapters.checks.drift import check_drift
 from patchbay.adapters.checks.fit import check_fit
-from patchbay.adapters.checks.folder import DEFAULT_LIMITS, WEIGHTS_FILE, FolderLimits, check_files
+from patchbay.adapters.checks.folder import DEFAULT_LIMITS, FolderLimits, check_files
 from patchbay.adapters.checks.safetensors import read_header
 from patchbay.adapters.checks.structure import pair_tensors
+from patchbay.adapters.checks.tokens import Try, tried_apart
 from patchbay.adapters.checks.values import check_values
+from patchbay.adapters.contents import WEIGHTS_FILE
 from patchbay.core.errors import AdapterError
 
 
@@ -36,14 +39,19 @@ class AdapterSummary:
 
 
 def check_folder(
-    folder: Path, *, max_rank: int, base: BaseLayout | None = None, limits: FolderLimits = DEFAULT_LIMITS
+    folder: Path,
+    *,
+    max_rank: int,
+    base: BaseLayout | None = None,
+    limits: FolderLimits = DEFAULT_LIMITS,
+    attempt: Try = tried_apart,
 ) -> AdapterSummary:
     """Checks the adapter in `folder` and summarizes it; `base`: what it must fit, where that is known.
 
     Raises AdapterError, naming the file, the tensor and what was expected, for anything that would make an engine
     refuse it, read it wrongly, or serve the base's own answers in its name. Reads every byte of the weights once.
 
-    `max_rank`: the largest rank that replicas take.
+    `max_rank`: the largest rank that replicas take; `attempt`: tries a tokenizer, by default in a process of its own.
     """
     weights = folder / WEIGHTS_FILE
     with because("files"):
@@ -54,11 +62,13 @@ def check_folder(
         tensors = read_header(weights, max_bytes=limits.header_bytes)
     with because("structure"):
         pairs = pair_tensors(tensors.values(), settings, weights)
+    with because("fit"):
+        check_copies(tensors.values(), base, weights)
     if base is not None:
         with because("fit"):
             check_fit(pairs, settings, base, folder)
         with because("drift"):
-            check_drift(folder, base, limits)
+            check_drift(folder, base, limits, attempt)
     with because("values"):
         check_values(pairs, settings, weights)
     return AdapterSummary(settings.largest_rank, settings.alpha, frozenset(pair.module for pair in pairs))

@@ -3,6 +3,7 @@
 Whatever vLLM refuses (vllm/lora/peft_helper.py) is refused here in the same cases, only sooner.
 """
 
+import codecs
 import math
 import re
 import reprlib
@@ -11,8 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from patchbay.adapters.checks.folder import CONFIG_FILE, FolderLimits, read_bounded
+from patchbay.adapters.checks.folder import FolderLimits, read_bounded
 from patchbay.adapters.checks.strict_json import decode, shown
+from patchbay.adapters.contents import CONFIG_FILE
 from patchbay.core.errors import AdapterError
 
 CLASSIFIER_MODULES = frozenset({"classifier", "score"})
@@ -33,14 +35,14 @@ _MAX_PATTERN = 200
 class LoraSettings:
     """The settings in an adapter_config.json.
 
-    `targets`: the modules that it lists, none where it gives a pattern; `rank_pattern`, `alpha_pattern`: ranks and
-    alphas by the pattern of a module's name; `saved`: modules that are saved whole; `transposed`: whether the base
-    stores the weights as [in, out] (`fan_in_fan_out`); `rank_stabilized`: rsLoRA.
+    Which modules it has is said by the tensors alone, as engines have it: PEFT itself lists targets that no module has.
+
+    `rank_pattern`, `alpha_pattern`: ranks and alphas by the pattern of a module's name; `saved`: modules that are saved
+    whole; `transposed`: whether the base stores the weights as [in, out] (`fan_in_fan_out`); `rank_stabilized`: rsLoRA.
     """
 
     rank: int
     alpha: float
-    targets: tuple[str, ...]
     rank_pattern: Mapping[str, int]
     saved: frozenset[str]
     transposed: bool
@@ -77,10 +79,15 @@ def read_config(folder: Path, *, max_rank: int, limits: FolderLimits) -> LoraSet
     Raises AdapterError where it is no LoRA that vLLM serves, or where a rank is over `max_rank`.
     """
     path = folder / CONFIG_FILE
-    config = _read(path, limits)
+    config = read_document(folder, limits)
+    if read_bounded(path, limits.config_bytes).startswith(codecs.BOM_UTF8):
+        raise AdapterError(
+            f"{path} begins with a byte order mark, which no engine reads.", hint="Save it without, and sign it again."
+        )
     if config.get("peft_type") != "LORA":
         raise AdapterError(f"{path}: peft_type is {reprlib.repr(config.get('peft_type'))}, expected 'LORA'.")
     _check_served(config, path)
+    _check_targets(config, path)
     alphas = {
         key: _alpha(alpha, f"alpha_pattern of '{shown(key)}'", path)
         for key, alpha in _pattern(config, "alpha_pattern", path).items()
@@ -88,7 +95,6 @@ def read_config(folder: Path, *, max_rank: int, limits: FolderLimits) -> LoraSet
     settings = LoraSettings(
         rank=_rank(config.get("r"), path),
         alpha=_alpha(config.get("lora_alpha"), "lora_alpha", path),
-        targets=_targets(config, path),
         rank_pattern={key: _rank(rank, path) for key, rank in _pattern(config, "rank_pattern", path).items()},
         saved=_saved(config, path),
         transposed=_flag(config, "fan_in_fan_out", path),
@@ -103,7 +109,9 @@ def read_config(folder: Path, *, max_rank: int, limits: FolderLimits) -> LoraSet
     return settings
 
 
-def _read(path: Path, limits: FolderLimits) -> dict[str, Any]:
+def read_document(folder: Path, limits: FolderLimits) -> dict[str, Any]:
+    """Reads the adapter_config.json in `folder` as it stands. Raises AdapterError where it is no JSON object."""
+    path = folder / CONFIG_FILE
     raw = read_bounded(path, limits.config_bytes)
     try:
         config = decode(raw)
@@ -167,15 +175,13 @@ def _flag(config: Mapping[str, Any], key: str, path: Path) -> bool:
     return value
 
 
-def _targets(config: Mapping[str, Any], path: Path) -> tuple[str, ...]:
+def _check_targets(config: Mapping[str, Any], path: Path) -> None:
+    """Checks that an engine can read the targets; which there are, the tensors say."""
     targets = config.get("target_modules")
-    if isinstance(targets, str) and targets:
-        return ()
-    if not _is_names(targets):
+    if not isinstance(targets, str) and not _is_names(targets):
         raise AdapterError(
             f"{path}: target_modules is {reprlib.repr(targets)}, expected a list of modules' names, or a pattern."
         )
-    return tuple(targets or ())
 
 
 def _is_names(value: object) -> bool:
@@ -187,7 +193,7 @@ def _pattern(config: Mapping[str, Any], key: str, path: Path) -> dict[str, Any]:
     if not isinstance(pattern, dict):
         raise AdapterError(f"{path}: {key} is {reprlib.repr(pattern)}, expected an object.")
     for name in pattern:
-        if not _is_bounded(name):
+        if not is_bounded(name):
             raise AdapterError(
                 f"{path}: {key} has the pattern '{shown(name)}', expected a module's name or a simple pattern for it.",
                 hint="Write one entry for each module.",
@@ -195,7 +201,7 @@ def _pattern(config: Mapping[str, Any], key: str, path: Path) -> dict[str, Any]:
     return pattern
 
 
-def _is_bounded(pattern: str) -> bool:
+def is_bounded(pattern: str) -> bool:
     """Whether matching `pattern` takes bounded time, here and in the engine.
 
     That allows two repetitions, and none of a group: nested ones take a regular expression exponential time.

@@ -6,31 +6,22 @@ from pathlib import Path
 
 from patchbay.adapters.checks.base import BaseLayout, Shape
 from patchbay.adapters.checks.config import LoraSettings
-from patchbay.adapters.checks.folder import CONFIG_FILE, WEIGHTS_FILE
 from patchbay.adapters.checks.strict_json import shown
 from patchbay.adapters.checks.structure import LoraPair
+from patchbay.adapters.contents import WEIGHTS_FILE
 from patchbay.core.errors import AdapterError
 
 _HINT = "Check that the adapter was trained for this base model."
 
 
 def check_fit(pairs: Iterable[LoraPair], settings: LoraSettings, base: BaseLayout, folder: Path) -> None:
-    """Checks `pairs` and the targets of `settings` against `base`; `folder`: the adapter's, for messages.
+    """Checks `pairs` against `base`; `folder`: the adapter's, for messages.
 
-    Raises AdapterError where a module of `pairs` is not in the base, where its sizes are others, or where the
-    adapter_config.json in `folder` lists a target that is no module of the base.
+    Raises AdapterError where a module of `pairs` is not in the base, or where its sizes are others.
     """
     for pair in pairs:
         if not pair.fused_experts:
             _check_pair(pair, settings, base, folder / WEIGHTS_FILE)
-    suffixes = {".".join(parts[start:]) for parts in map(_split, base.modules) for start in range(len(parts))}
-    for target in settings.targets:
-        if target not in suffixes and base.find(target) is None:
-            raise AdapterError(
-                f"{folder / CONFIG_FILE}: target_modules lists {shown(target)}, which the base model has not"
-                f"{_nearest(target, suffixes)}.",
-                hint=_HINT,
-            )
 
 
 def _check_pair(pair: LoraPair, settings: LoraSettings, base: BaseLayout, path: Path) -> None:
@@ -63,7 +54,3 @@ def _nearest(name: str, names: Iterable[str]) -> str:
     candidates = [candidate for candidate in names if len(candidate) <= 200][:5000]
     found = difflib.get_close_matches(name[:200], candidates, n=1, cutoff=0.3)
     return f" (nearest: {found[0]})" if found else ""
-
-
-def _split(module: str) -> list[str]:
-    return module.split(".")

@@ -1,19 +1,21 @@
-"""A strict reader of safetensors headers. Source: https://github.com/huggingface/safetensors#format
+"""A strict reader of safetensors headers, and a writer of some of a file's tensors. Source: https://github.com/huggingface/safetensors#format
 
 Every file that it accepts, the safetensors library accepts, too, and understands in the same way. Some that the library
-lets through, such as one with a name that is given twice, are refused here. Only the header is ever read.
+lets through, such as one with a name that is given twice, are refused here. The reader reads only the header.
 """
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from patchbay.adapters.checks.strict_json import decode, shown
 from patchbay.core.errors import AdapterError
 
 MAX_HEADER_BYTES = 100_000_000
 _MAX_ELEMENTS = 2**48
+_BLOCK_BYTES = 1024 * 1024
 _METADATA = "__metadata__"
 _FIELDS = frozenset({"dtype", "shape", "data_offsets"})
 _BITS: Mapping[str, int] = {
@@ -51,6 +53,37 @@ def read_header(path: Path, *, max_bytes: int = MAX_HEADER_BYTES) -> dict[str, T
     tensors.sort(key=lambda tensor: (tensor.start, tensor.end))
     _check_cover(tensors, 8 + length, size, path)
     return {tensor.name: tensor for tensor in tensors}
+
+
+def write_tensors(source: Path, tensors: Iterable[Tensor], target: Path) -> None:
+    """Writes a new safetensors file `target` with these `tensors` of the file `source`, byte for byte.
+
+    Raises AdapterError where `source` is cut short by now.
+    """
+    entries: dict[str, Any] = {_METADATA: {"format": "pt"}}
+    place = 0
+    listed = list(tensors)
+    for tensor in listed:
+        size = tensor.end - tensor.start
+        offsets = [place, place + size]
+        entries[tensor.name] = {"dtype": tensor.dtype, "shape": list(tensor.shape), "data_offsets": offsets}
+        place += size
+    header = json.dumps(entries).encode()
+    header += b" " * (-len(header) % 8)
+    with source.open("rb") as reader, target.open("xb") as writer:
+        writer.write(len(header).to_bytes(8, "little") + header)
+        for tensor in listed:
+            reader.seek(tensor.start)
+            _copy(reader, writer, tensor.end - tensor.start)
+
+
+def _copy(reader: BinaryIO, writer: BinaryIO, count: int) -> None:
+    while count > 0:
+        block = reader.read(min(count, _BLOCK_BYTES))
+        if not block:
+            raise AdapterError("The weights changed while they were read.", hint="Try again when they are complete.")
+        writer.write(block)
+        count -= len(block)
 
 
 def _header_length(prefix: bytes, size: int, max_bytes: int, path: Path) -> int:

@@ -9,10 +9,11 @@ def decode(raw: bytes, *, parse_int: Callable[[str], int] = int) -> Any:
     """Decodes the JSON value in `raw`. `NaN` and `Infinity` come out as floats, for the caller to judge.
 
     Raises ValueError where it is not UTF-8 or not JSON, nests too deep, or gives a key twice, which readers resolve
-    differently. `parse_int`: makes an integer of its digits.
+    differently. `parse_int`: makes an integer of its digits. A byte order mark, which editors on Windows write, is
+    passed over.
     """
     try:
-        return json.loads(raw.decode("utf-8"), object_pairs_hook=_unique, parse_int=parse_int)
+        return json.loads(raw.decode("utf-8-sig"), object_pairs_hook=_unique, parse_int=parse_int)
     except UnicodeDecodeError as error:
         raise ValueError(f"it is not UTF-8 at byte {error.start}") from error
     except RecursionError as error:

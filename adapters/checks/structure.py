@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from patchbay.adapters.checks.config import LoraSettings
+from patchbay.adapters.checks.embeddings import copied_module, is_passed_over
 from patchbay.adapters.checks.safetensors import Tensor
 from patchbay.adapters.checks.strict_json import shown
 from patchbay.core.errors import AdapterError
@@ -40,12 +41,13 @@ class LoraPair:
 def pair_tensors(tensors: Iterable[Tensor], settings: LoraSettings, path: Path) -> tuple[LoraPair, ...]:
     """Pairs the `tensors` of the file `path` by module, and sorts the pairs by it.
 
-    Raises AdapterError for a tensor that belongs to none, one whose partner is missing, and for a dtype or a shape that
+    Copies of the base's embeddings that an engine passes over are passed over. Raises AdapterError for a tensor that
+    belongs to none, one whose partner is missing, and for a dtype or a shape that
     does not go with the rank that `settings` gives.
     """
     sides: dict[tuple[str, bool], dict[str, Tensor]] = {}
     for tensor in tensors:
-        if _is_saved(tensor.name, settings):
+        if _is_saved(tensor.name, settings) or is_passed_over(tensor.name):
             continue
         module, side, embedding = _parse(tensor, path)
         _check_kind(tensor, path)
@@ -58,6 +60,15 @@ def pair_tensors(tensors: Iterable[Tensor], settings: LoraSettings, path: Path) 
     return pairs
 
 
+def lora_module(name: str) -> str | None:
+    """Returns the module that the tensor called `name` is for, None where it is no part of a LoRA."""
+    for suffix in _SUFFIXES:
+        module = name.removeprefix(_PREFIX).removesuffix(suffix)
+        if name.startswith(_PREFIX) and name.endswith(suffix) and module:
+            return module
+    return None
+
+
 def _is_saved(name: str, settings: LoraSettings) -> bool:
     """Whether the tensor belongs to the head of a classifier, saved whole."""
     parts = name.split(".")
@@ -66,10 +77,9 @@ def _is_saved(name: str, settings: LoraSettings) -> bool:
 
 def _parse(tensor: Tensor, path: Path) -> tuple[str, str, bool]:
     name = tensor.name
-    for suffix, (side, embedding) in _SUFFIXES.items():
-        module = name.removeprefix(_PREFIX).removesuffix(suffix)
-        if name.startswith(_PREFIX) and name.endswith(suffix) and module:
-            return module, side, embedding
+    if (module := lora_module(name)) is not None:
+        side, embedding = next(kind for suffix, kind in _SUFFIXES.items() if name.endswith(suffix))
+        return module, side, embedding
     raise AdapterError(
         f"{path}: the tensor {shown(name)} is no part of a LoRA, expected "
         f"{_PREFIX}<module>.lora_A.weight and .lora_B.weight alone.",
@@ -80,7 +90,7 @@ def _parse(tensor: Tensor, path: Path) -> tuple[str, str, bool]:
 def _hint(name: str) -> str:
     if ".lora_magnitude_vector" in name:
         return "It belongs to DoRA, which vLLM does not serve."
-    if name.endswith(".base_layer.weight"):
+    if copied_module(name) is not None:
         return "Save the adapter with save_embedding_layers=False."
     return "Save the adapter with PEFT's save_pretrained."
 

@@ -3,7 +3,7 @@
 The file is read in small pieces.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -11,6 +11,7 @@ from patchbay.adapters.checks.config import LoraSettings
 from patchbay.adapters.checks.safetensors import Tensor
 from patchbay.adapters.checks.strict_json import shown
 from patchbay.adapters.checks.structure import LoraPair
+from patchbay.adapters.contents import CONFIG_FILE
 from patchbay.core.errors import AdapterError
 
 # The largest value of a factor, lora_A or scaled lora_B, and of their scaled product. Trained factors stay below some
@@ -23,17 +24,23 @@ _CHUNK_BYTES = 1024 * 1024
 _LAYOUTS = {"F32": ("<u4", 0x7FFFFFFF, 0x7F800000), "F16": ("<u2", 0x7FFF, 0x7C00), "BF16": ("<u2", 0x7FFF, 0x7F80)}
 
 
-def check_values(pairs: Iterable[LoraPair], settings: LoraSettings, path: Path) -> None:
+def check_values(pairs: Sequence[LoraPair], settings: LoraSettings, path: Path) -> None:
     """Checks the numbers of every tensor of `pairs`, in the file `path`.
 
     Raises AdapterError where a tensor holds NaN or Inf, where a factor or a product is larger than any that training
-    gives, or where none of the pairs has an effect, because its A or its B is all zeros.
+    gives, or where none of the pairs has an effect, because its A, its B or its scale is
+    zero.
     """
     try:
         with path.open("rb") as file:
             effects = [_check_pair(pair, settings.scale_of(pair.module), file, path) for pair in pairs]
     except OSError as error:
         raise AdapterError(f"{path} cannot be read: {error.strerror}.") from error
+    if not any(settings.scale_of(pair.module) for pair in pairs):
+        raise AdapterError(
+            f"{path.with_name(CONFIG_FILE)}: lora_alpha is 0, so that the adapter changes nothing.",
+            hint="Give the adapter_config.json that was saved with these weights.",
+        )
     if not any(b for _, b in effects):
         raise AdapterError(
             f"{path}: every lora_B is all zeros, expected at least one that is not: the adapter is untrained, as PEFT "

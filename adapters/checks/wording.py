@@ -8,35 +8,33 @@ from typing import Any
 
 from patchbay.adapters.checks.folder import FolderLimits, read_bounded
 from patchbay.adapters.checks.strict_json import decode
+from patchbay.adapters.contents import TEMPLATE_FILE, TOKENIZER_CONFIG_FILE, TOKENIZER_FILE
 from patchbay.core.errors import AdapterError
 
-TOKENIZER = "tokenizer.json"
-_TOKENIZER_CONFIG = "tokenizer_config.json"
-_TEMPLATE = "chat_template.jinja"
 # How a trainer happened to batch, which says nothing of the tokens.
 _BATCHING = frozenset({"padding", "truncation", "version"})
 
 
 def tokenizer_hash(folder: Path, limits: FolderLimits) -> str | None:
-    """Hashes what decides the tokens in the folder's tokenizer.json: SHA-256 in hex, None where there is none.
+    """Hashes the folder's tokenizer.json as it is written: SHA-256 in hex, None where there is none.
 
-    Raises AdapterError where it cannot be read.
+    It is a part of a base model's fingerprint, and so must stay as it is. Raises AdapterError where it cannot be read.
     """
-    path = folder / TOKENIZER
+    path = folder / TOKENIZER_FILE
     if not path.is_file():
         return None
-    essence = _essence(_object(read_bounded(path, limits.tokenizer_bytes), path))
+    essence = _essence(read_object(path, limits.tokenizer_bytes))
     return hashlib.sha256(json.dumps(essence, sort_keys=True, ensure_ascii=True).encode()).hexdigest()
 
 
 def chat_template(folder: Path, limits: FolderLimits) -> tuple[Path, str] | None:
     """Finds the chat template of `folder` and the file that it is in, as transformers does. Raises AdapterError."""
-    path, config = folder / _TEMPLATE, folder / _TOKENIZER_CONFIG
+    path, config = folder / TEMPLATE_FILE, folder / TOKENIZER_CONFIG_FILE
     if path.is_file():
         return path, read_text(path, limits)
     if not config.is_file():
         return None
-    template = _object(read_bounded(config, limits.tokenizer_bytes), config).get("chat_template")
+    template = read_object(config, limits.tokenizer_bytes).get("chat_template")
     if isinstance(template, list):
         named = {entry.get("name"): entry.get("template") for entry in template if isinstance(entry, dict)}
         template = named.get("default")
@@ -46,7 +44,7 @@ def chat_template(folder: Path, limits: FolderLimits) -> tuple[Path, str] | None
 def read_text(path: Path, limits: FolderLimits) -> str:
     """Reads the UTF-8 text of the file at `path`. Raises AdapterError where it is none, or too long."""
     try:
-        return read_bounded(path, limits.tokenizer_bytes).decode()
+        return read_bounded(path, limits.tokenizer_bytes).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise AdapterError(f"{path} is not UTF-8 at byte {error.start}.") from error
 
@@ -61,7 +59,9 @@ def _essence(tokenizer: Mapping[str, Any]) -> dict[str, Any]:
     return essence
 
 
-def _object(raw: bytes, path: Path) -> dict[str, Any]:
+def read_object(path: Path, limit: int) -> dict[str, Any]:
+    """Reads the JSON object in the file at `path`, of up to `limit` bytes. Raises AdapterError where it holds none."""
+    raw = read_bounded(path, limit)
     try:
         value = decode(raw)
     except ValueError as error:

@@ -1,5 +1,6 @@
 """The commands `push`, `merge` and `sign` of `patchbay adapters`: make revisions."""
 
+from dataclasses import fields
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 _Name = Annotated[str, typer.Option("--name", "-n", help="The adapter's name, which clients use.")]
 _Note = Annotated[str | None, typer.Option("--note", help="A note, kept with the revision.")]
+_MOST_NAMED = 12
 _Base = Annotated[Path | None, typer.Option("--base", help="The folder of the base model that it must fit.")]
 
 
@@ -145,9 +147,11 @@ def _merge(
 
 
 def _show(pushed: "Pushed", *, as_json: bool) -> None:
+    from rich.markup import escape
+
     revision = pushed.revision
     if as_json:
-        print_json({"revision": revision, "created": pushed.created, "stored": pushed.stored})
+        print_json({field.name: getattr(pushed, field.name) for field in fields(pushed)})
         return
     draft = revision.draft
     what = "is new" if pushed.created else "exists already, with the same bytes"
@@ -155,6 +159,12 @@ def _show(pushed: "Pushed", *, as_json: bool) -> None:
         f"[bold]{revision.name}[/bold] {what}: digest {draft.digest[:12]}, rank {draft.rank}, {size(draft.size_bytes)},"
         f" for the base model {(draft.base or 'any')[:12]}"
     )
+    for change in pushed.changes:
+        console().print(f"Changed: {escape(change)}.")
+    if pushed.left_out:
+        more = len(pushed.left_out) - _MOST_NAMED
+        named = ", ".join(pushed.left_out[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+        console().print(f"Left out, since nothing loads it: {escape(named)}.")
 
 
 def _settings(session: Session, name: str, preload: bool | None, pin: bool | None) -> "AdapterSettings | None":

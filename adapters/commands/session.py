@@ -86,7 +86,7 @@ class Session:
         model = str(folder) if folder else self.defaults.model
         if model is None:
             return None
-        name = Path(model).name
+        name = self.defaults.name if folder is None else None
         return register_folder_base(self.registry, model, name=name, chat_template=self.defaults.chat_template)
 
 

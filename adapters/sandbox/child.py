@@ -11,6 +11,7 @@ import sys
 import traceback
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -65,9 +66,14 @@ def _work_of(task: str) -> Callable[[Mapping[str, Any]], Any]:
 
         return fetch_task
     if task == "inspect":
+        from patchbay.adapters.checks.tokens_trial import tried
         from patchbay.adapters.inspection import inspect_task
 
-        return inspect_task
+        return partial(inspect_task, attempt=tried)
+    if task == "tokens":
+        from patchbay.adapters.checks.tokens_trial import tokens_task
+
+        return tokens_task
     raise ValueError(f"there is no task '{task}'")
 
 

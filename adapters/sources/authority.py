@@ -93,7 +93,8 @@ def shown_source(source: str) -> str:
         return "the source"
     if "://" not in source:
         return source
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+    folder = f"#{parts.fragment}" if parts.fragment else ""
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}{folder}"
 
 
 def _hosts(urls: Iterable[str | None]) -> tuple[str, ...]:

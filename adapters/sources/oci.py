@@ -21,8 +21,10 @@ import httpx
 from patchbay.adapters.archive import is_archive
 from patchbay.adapters.checks.folder import FolderLimits
 from patchbay.adapters.checks.strict_json import decode
-from patchbay.adapters.digest import file_hash, folder_files, is_left_out
-from patchbay.core.errors import SourceError
+from patchbay.adapters.contents import contents_of
+from patchbay.adapters.digest import file_hash, folder_files
+from patchbay.adapters.sources.place import Fetched
+from patchbay.core.errors import AdapterError, SourceError
 from patchbay.core.settings import is_loopback
 
 _REFERENCE = re.compile(
@@ -66,34 +68,48 @@ class _Reference:
         return f"{'http' if is_loopback(host) else 'https'}://{self.host}/v2/{self.name}"
 
 
-def pull_oci(source: str, limits: FolderLimits, workdir: Path) -> Path:
+def pull_oci(source: str, limits: FolderLimits, workdir: Path, pick: str | None) -> Fetched:
     """Pulls the adapter at `source` into a folder or an archive below `workdir`.
 
-    Raises SourceError where it cannot be had, or is not what its digests say.
+    `pick`: the folder in it that the adapter is in. Raises SourceError where it cannot be had, or is not what its
+    digests say, AdapterError where no adapter is there.
     """
     reference = _Reference.parse(source)
     with _Registry(reference) as registry, _translated(source):
-        layers = _layers(registry.manifest(reference.version), limits)
-        folder = workdir / "oci"
-        folder.mkdir()
-        for number, layer in enumerate(layers):
-            title = _title(layer)
-            target = folder / _safe(title or f"layer-{number}.tar")
-            if any(is_left_out(part) for part in target.relative_to(folder).parts):
-                continue
-            target.parent.mkdir(parents=True, exist_ok=True)
-            registry.blob(layer, target)
-    archives = [path for path in folder.iterdir() if path.is_file() and is_archive(path.name)]
-    return archives[0] if len(layers) == 1 and archives else folder
+        layers = _layers(registry.manifest(reference.version))
+        named = {str(_safe(_title(layer) or f"layer-{at}.tar")): layer for at, layer in enumerate(layers)}
+        if len(layers) == 1 and is_archive(next(iter(named))):
+            return Fetched(_pull(registry, named, [next(iter(named))], (workdir / "oci", limits)), pick)
+        found = contents_of(named, source, pick=pick)
+        names = [str(PurePosixPath(found.root, name)) for name in found.own]
+        _pull(registry, named, names, (workdir / "oci", limits))
+        return Fetched(workdir / "oci", None, found.left_out)
+
+
+def _pull(
+    registry: "_Registry", named: Mapping[str, Mapping[str, Any]], names: list[str], into: tuple[Path, FolderLimits]
+) -> Path:
+    """Pulls the layers called `names` into one folder, and returns the last one's file."""
+    folder, limits = into
+    total = sum(named[name]["size"] for name in names)
+    if len(names) > limits.files or total > limits.folder_bytes:
+        raise SourceError(f"it holds {len(names)} files of {total} bytes, which is more than the limits allow")
+    folder.mkdir()
+    target = folder
+    for name in names:
+        target = folder / PurePosixPath(name).name
+        registry.blob(named[name], target)
+    return target
 
 
 def push_oci(folder: Path, target: str) -> str:
     """Pushes the files in `folder` to `target`, as ORAS would. Returns the manifest's digest. Raises SourceError."""
     reference = _Reference.parse(target)
     with _Registry(reference) as registry, _translated(target):
-        layers = [_descriptor(folder / name, name.as_posix()) for name in folder_files(folder)]
-        for name, layer in zip(folder_files(folder), layers, strict=True):
-            registry.upload(layer["digest"], (folder / name).read_bytes)
+        files = folder_files(folder)
+        layers = [_descriptor(file, file.name) for file in files]
+        for file, layer in zip(files, layers, strict=True):
+            registry.upload(layer["digest"], file.read_bytes)
         empty = f"sha256:{hashlib.sha256(_EMPTY).hexdigest()}"
         registry.upload(empty, lambda: _EMPTY)
         manifest = {
@@ -256,7 +272,7 @@ def _title(layer: Mapping[str, Any]) -> str | None:
     return title if isinstance(title, str) else None
 
 
-def _layers(manifest: Mapping[str, Any], limits: FolderLimits) -> list[Mapping[str, Any]]:
+def _layers(manifest: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     layers = manifest.get("layers")
     if not isinstance(layers, list) or not layers:
         raise SourceError("it has no layers")
@@ -264,9 +280,6 @@ def _layers(manifest: Mapping[str, Any], limits: FolderLimits) -> list[Mapping[s
         sound = isinstance(layer, dict) and type(layer.get("size")) is int and layer["size"] >= 0
         if not sound or not _DIGEST.fullmatch(str(layer.get("digest"))):
             raise SourceError("a layer has no size, or no sha256 digest")
-    total = sum(layer["size"] for layer in layers)
-    if len(layers) > limits.files or total > limits.folder_bytes:
-        raise SourceError(f"it holds {len(layers)} files of {total} bytes, which is more than the limits allow")
     return layers
 
 
@@ -310,6 +323,8 @@ def _translated(source: str) -> Iterator[None]:
         yield
     except SourceError as error:
         raise SourceError(f"{source}: {error.message}.", hint=error.hint or "Check its name.") from error
+    except AdapterError:
+        raise
     except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError, KeyError) as error:
         raise SourceError(
             f"{source} cannot be reached: {str(error) or type(error).__name__}.", hint="Check its name."

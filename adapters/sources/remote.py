@@ -10,9 +10,10 @@ from fsspec.callbacks import Callback
 
 from patchbay.adapters.archive import is_archive
 from patchbay.adapters.checks.folder import FolderLimits
-from patchbay.adapters.digest import is_left_out
+from patchbay.adapters.contents import contents_of
 from patchbay.adapters.sources.authority import shown_source
-from patchbay.core.errors import SourceError
+from patchbay.adapters.sources.place import Fetched
+from patchbay.core.errors import AdapterError, SourceError
 
 _FOREIGN = ("aiohttp", "azure", "botocore", "fsspec", "gcsfs", "google", "s3fs")
 
@@ -38,31 +39,34 @@ class _Budget(Callback):  # type: ignore[misc]  # fsspec has no types
             raise SourceError(f"it holds more bytes than the limits allow, at {last}")
 
 
-def fetch_remote(source: str, limits: FolderLimits, workdir: Path) -> Path:
-    """Copies the archive or the folder at `source` into `workdir`. Raises SourceError."""
+def fetch_remote(source: str, limits: FolderLimits, workdir: Path, pick: str | None) -> Fetched:
+    """Copies the archive, or the adapter in the folder, at `source` into `workdir`.
+
+    `pick`: the folder below that the adapter is in. Raises SourceError, and AdapterError where there is none.
+    """
     with _translated(shown_source(source)):
         files, root = fsspec.core.url_to_fs(source)
         if is_archive(root.partition("?")[0]):
             target = workdir / PurePosixPath(root.partition("?")[0]).name
             _copy(files, root, target, limits.folder_bytes)
-            return target
-        return _copy_folder(files, root, limits, workdir / "folder")
+            return Fetched(target, pick)
+        return _copy_folder(files, root, limits, (workdir / "folder", pick))
 
 
-def _copy_folder(files: Any, root: str, limits: FolderLimits, target: Path) -> Path:
+def _copy_folder(files: Any, root: str, limits: FolderLimits, wanted: tuple[Path, str | None]) -> Fetched:
+    """Copies the adapter's own files below `root`. `wanted`: where to, and which folder of them is picked."""
+    target, pick = wanted
     found = sorted(name for name, info in files.find(root, detail=True).items() if info["type"] == "file")
-    names = {name: PurePosixPath(name).relative_to(root.rstrip("/")) for name in found}
-    kept = {name: path for name, path in names.items() if not any(is_left_out(part) for part in path.parts)}
-    if not kept:
+    names = {str(PurePosixPath(name).relative_to(root.rstrip("/"))): name for name in found}
+    if not names:
         raise SourceError("there is nothing there")
-    if len(kept) > limits.files:
+    contents = contents_of(names, PurePosixPath(root).name, pick=pick)
+    if len(contents.own) > limits.files:
         raise SourceError(f"it holds more than {limits.files} files")
     left = limits.folder_bytes
-    for name, path in kept.items():
-        if ".." in path.parts:
-            raise SourceError(f"the name {str(path)[:100]!r} leads out of the folder")
-        left -= _copy(files, name, target / path, left)
-    return target
+    for own in contents.own:
+        left -= _copy(files, names[str(PurePosixPath(contents.root, own))], target / own, left)
+    return Fetched(target, None, contents.left_out)
 
 
 def _copy(files: Any, name: str, target: Path, limit: int) -> int:
@@ -81,6 +85,8 @@ def _translated(source: str) -> Iterator[None]:
         yield
     except SourceError as error:
         raise SourceError(f"{source} cannot be fetched: {error.message}.", hint="Check the URL.") from error
+    except AdapterError:
+        raise
     except FileNotFoundError as error:
         raise SourceError(f"{source} cannot be fetched: there is nothing there.", hint="Check the URL.") from error
     except (OSError, ImportError, ValueError) as error:

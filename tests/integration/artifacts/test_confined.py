@@ -17,6 +17,7 @@ from patchbay.adapters.sandbox.process import run
 from patchbay.adapters.sources.authority import environment_of
 from patchbay.adapters.sources.config import SourcesConfig
 from patchbay.adapters.sources.fetch import Terms, obtain
+from patchbay.adapters.sources.place import Fetched
 from patchbay.core.errors import AdapterError, SourceError, TooCostly, WorkStopped
 from tests.fakes.adapter_folder import write_adapter
 from tests.fakes.hostile import (
@@ -53,10 +54,10 @@ def children() -> list[psutil.Process]:
     ("raw", "name", "message"),
     [
         (lambda: gzip_bomb(200 * MIB), "a.tar.gz", "unpacks to over|more than 67108864 bytes"),
-        (lambda: zip_of_entries(20_000), "a.zip", "more than 64 files|more than 256 members"),
-        (lambda: tar_with("/".join(["d"] * 3000)), "a.tar.gz", "cannot be unpacked|leads out"),
-        (lambda: tar_with("x", tarfile.GNUTYPE_SPARSE), "a.tar.gz", "special file|no sound archive"),
-        (lambda: tar_with("x", tarfile.SYMTYPE, "/etc/passwd"), "a.tar.gz", "is a link"),
+        (lambda: zip_of_entries(20_000), "a.zip", "more than 4096 members"),
+        (lambda: tar_with("/".join(["d"] * 3000)), "a.tar.gz", "cannot be unpacked|leads out|does not exist"),
+        (lambda: tar_with("vocab.json", tarfile.GNUTYPE_SPARSE), "a.tar.gz", "special file|no sound archive|not exist"),
+        (lambda: tar_with("adapter_model.safetensors", tarfile.SYMTYPE, "/etc/passwd"), "a.tar.gz", "is a link"),
         (lambda: tar_with("../../x"), "a.tar.gz", "leads out"),
     ],
     ids=["gzip bomb", "entries", "deep path", "sparse", "link out", "way out"],
@@ -66,7 +67,7 @@ def test_a_hostile_archive_is_refused_by_the_confined_process_in_its_own_words(
 ) -> None:
     assert callable(raw)
     with pytest.raises(AdapterError, match=message) as refused:
-        inspect(archive(tmp_path, raw(), name), demands(), workdir=tmp_path)
+        inspect(Fetched(archive(tmp_path, raw(), name)), demands(), workdir=tmp_path)
     assert refused.value.reason in ("archive", "limits")
     assert not children()
 
@@ -75,13 +76,15 @@ def test_a_pax_header_of_digits_is_given_up_once_it_took_its_processor_time(tmp_
     bomb = pax_bomb()
     assert len(bomb) < 300
     with pytest.raises(TooCostly, match="more than 2 seconds of processor time") as refused:
-        inspect(archive(tmp_path, bomb), demands(cpu_s=2), workdir=tmp_path)
+        inspect(Fetched(archive(tmp_path, bomb)), demands(cpu_s=2), workdir=tmp_path)
     assert refused.value.reason == "limits"
 
 
 def test_a_header_that_is_read_whole_is_given_up_once_it_took_its_memory(tmp_path: Path) -> None:
     with pytest.raises(TooCostly, match="more than 256 MiB of memory"):
-        inspect(archive(tmp_path, huge_pax_header(400 * MIB)), demands(memory_mib=256, cpu_s=60), workdir=tmp_path)
+        inspect(
+            Fetched(archive(tmp_path, huge_pax_header(400 * MIB))), demands(memory_mib=256, cpu_s=60), workdir=tmp_path
+        )
 
 
 def test_a_process_that_dies_in_the_middle_is_the_error_of_this_push_alone(tmp_path: Path) -> None:
@@ -89,7 +92,7 @@ def test_a_process_that_dies_in_the_middle_is_the_error_of_this_push_alone(tmp_p
 
     def look() -> None:
         with pytest.raises(AdapterError) as refused:
-            inspect(archive(tmp_path, pax_bomb()), demands(cpu_s=60), workdir=tmp_path)
+            inspect(Fetched(archive(tmp_path, pax_bomb())), demands(cpu_s=60), workdir=tmp_path)
         failed.append(refused.value)
 
     thread = threading.Thread(target=look)
@@ -98,7 +101,7 @@ def test_a_process_that_dies_in_the_middle_is_the_error_of_this_push_alone(tmp_p
     os.kill(children()[0].pid, signal.SIGSEGV)
     thread.join()
     assert failed[0].reason == "crash"
-    good = inspect(write_adapter(tmp_path / "good"), demands(), workdir=tmp_path)
+    good = inspect(Fetched(write_adapter(tmp_path / "good")), demands(), workdir=tmp_path)
     assert good.rank
 
 
@@ -106,13 +109,13 @@ def test_whoever_stops_the_work_ends_the_process(tmp_path: Path) -> None:
     stop = Stop()
     threading.Timer(1.0, stop.ask, ("nobody wants it",)).start()
     with pytest.raises(WorkStopped, match="nobody wants it"):
-        inspect(archive(tmp_path, pax_bomb()), demands(cpu_s=600), workdir=tmp_path, stop=stop)
+        inspect(Fetched(archive(tmp_path, pax_bomb())), demands(cpu_s=600), workdir=tmp_path, stop=stop)
     assert not children()
 
 
 def test_work_that_takes_too_long_is_ended(tmp_path: Path) -> None:
     work = {"place": str(archive(tmp_path, pax_bomb())), "workdir": str(tmp_path), "limits": LIMITS.model_dump()}
-    task = Task("inspect", work | {"signing": {}, "base": None, "max_rank": 16})
+    task = Task("inspect", work | {"signing": {}, "base": None, "max_rank": 16, "pick": None, "left_out": []})
     with pytest.raises(TooCostly, match="more than 2 seconds"):
         run(task, Bounds(600, 512 * MIB, MIB, 2.0), workdir=tmp_path)
     assert not children()

@@ -37,7 +37,13 @@ def hashes(source: str, workdir: Path, limits: FolderLimits | None = None) -> di
     workdir.mkdir(exist_ok=True)
     terms = Terms(limits or FolderLimits(), SourcesConfig(), "operator")
     place = obtain(source, terms, workdir=workdir)
-    return folder_hashes(unpack(place, workdir / "unpacked", terms.limits) if place.is_file() else place)
+    if place.path.is_file():
+        unpack(place.path, workdir / "unpacked", terms.limits, place.pick)
+        return folder_hashes(workdir / "unpacked")
+    return folder_hashes(place.path)
+
+
+ASKED: list[str] = []
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):
@@ -50,6 +56,7 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
 @contextmanager
 def serving(folder: Path, handler: type[Quiet] = Quiet) -> Iterator[str]:
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(handler, directory=str(folder)))
+    server.asked = ASKED  # type: ignore[attr-defined]
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:
@@ -132,7 +139,7 @@ def test_an_adapter_goes_into_an_oci_registry_and_comes_back_by_tag_and_by_diges
 def test_an_oci_registry_that_lies_is_found_out(tmp_path: Path, lie: str) -> None:
     raw = b"weights"
     layer = {"digest": f"sha256:{hashlib.sha256(raw).hexdigest()}", "size": len(raw)}
-    title = "../up" if lie == "traversal" else "weights"
+    title = "../up" if lie == "traversal" else "adapter_model.safetensors"
     manifest = {"layers": [layer | {"annotations": {"org.opencontainers.image.title": title}}]}
     www = tmp_path / "www" / "v2" / "team" / "sql"
     (www / "manifests").mkdir(parents=True)
@@ -148,21 +155,28 @@ class Hub(Quiet):
     """A hub with one model, whose files are in the served folder."""
 
     def do_GET(self) -> None:
-        files = sorted(Path(self.directory).iterdir())
+        files = sorted(path for path in Path(self.directory).rglob("*") if path.is_file())
+        self.server.asked.append(self.path)  # type: ignore[attr-defined]
         if self.path.startswith("/api/models/team/sql/tree"):
-            self._answer([{"type": "file", "path": f.name, "size": f.stat().st_size, "oid": "0"} for f in files])
+            self._answer([{"type": "file", "path": self._name(f), "size": f.stat().st_size, "oid": "0"} for f in files])
         elif self.path.startswith("/api/models/team/sql"):
-            siblings = [{"rfilename": file.name, "size": file.stat().st_size} for file in files]
+            siblings = [{"rfilename": self._name(file), "size": file.stat().st_size} for file in files]
             self._answer({"id": "team/sql", "sha": "c" * 40, "siblings": siblings, "private": False, "tags": []})
         elif "/resolve/" in self.path:
-            self.path = "/" + self.path.rpartition("/")[2]
+            self.path = self._place()
             super().do_GET()
         else:
             self.send_error(404)
 
     def do_HEAD(self) -> None:
-        self.path = "/" + self.path.rpartition("/")[2]
+        self.path = self._place()
         super().do_HEAD()
+
+    def _name(self, file: Path) -> str:
+        return file.relative_to(self.directory).as_posix()
+
+    def _place(self) -> str:
+        return "/" + self.path.partition("/resolve/")[2].partition("/")[2]
 
     def end_headers(self) -> None:
         path = Path(self.directory) / self.path.lstrip("/")
@@ -193,9 +207,61 @@ def test_an_adapter_on_a_hub_is_fetched_and_one_that_is_too_large_is_not_even_be
             hashes("hf://team/sql", tmp_path / "work-2", FolderLimits(folder_bytes=10))
         with pytest.raises(SourceError, match="cannot be fetched"):
             hashes("hf://team/none", tmp_path / "work-3")
-    for wrong in ("hf://team", "hf://team/sql@main/../../x", "hf://team/sql@"):
+    for wrong in (
+        "hf://team",
+        "hf://team/sql@main/../../x",
+        "hf://team/sql@",
+        "hf://team/sql/a@main/b",
+        "hf://a/../b@c",
+    ):
         with pytest.raises(SourceError, match="is no source"):
             hashes(wrong, tmp_path / "work-4")
+
+
+@pytest.mark.parametrize(
+    ("source", "revision"),
+    [
+        ("hf://team/sql/runs/checkpoint-20@v1", "v1"),
+        ("hf://team/sql@v1/runs/checkpoint-20", "v1"),
+        ("hf://team/sql@refs/pr/1/runs/checkpoint-20", "refs%2Fpr%2F1"),
+        ("hf://team/sql/runs/checkpoint-20@refs/pr/1", "refs%2Fpr%2F1"),
+        ("hf://team/sql@v1#runs/checkpoint-20", "v1"),
+    ],
+)
+def test_a_folder_and_a_reference_on_a_hub_are_fetched_and_several_are_listed(
+    adapter: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, revision: str
+) -> None:
+    for name in ("runs/checkpoint-20", "runs/checkpoint-3"):
+        shutil.copytree(adapter, tmp_path / "hub" / name)
+    (tmp_path / "hub" / "runs" / "checkpoint-20" / "optimizer.pt").write_bytes(b"x" * 5000)
+    with serving(tmp_path / "hub", Hub) as url:
+        monkeypatch.setenv("HF_HUB_OFFLINE", "0")
+        monkeypatch.setenv("HF_ENDPOINT", url)
+        ASKED.clear()
+        assert hashes(source, tmp_path / "work", FolderLimits(folder_bytes=4000)) == folder_hashes(adapter)
+        assert f"/api/models/team/sql/revision/{revision}?blobs=true" in ASKED
+        assert not any("optimizer" in path or "checkpoint-3" in path for path in ASKED if "/resolve/" in path)
+        several = r"holds 2 adapters: runs/checkpoint-3, runs/checkpoint-20\. Pick one: put #runs/checkpoint-20 behind"
+        with pytest.raises(AdapterError, match=several):
+            hashes("hf://team/sql", tmp_path / "work-2")
+
+
+def test_a_checkpoint_on_s3_is_found_in_its_folder_and_one_of_several_is_picked(
+    adapter: Path, tmp_path: Path, s3_endpoint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    artifacts = ArtifactsConfig(url="s3://checkpoints/out", options={"endpoint_url": s3_endpoint})
+    files, root = fsspec.core.url_to_fs(artifacts.url, **artifacts.options)
+    files.mkdir("checkpoints")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", s3_endpoint)
+    for number, name in enumerate(("checkpoint-3", "checkpoint-20")):
+        for file in adapter.iterdir():
+            files.put_file(str(file), f"{root}/{name}/{file.name}")
+        files.pipe_file(f"{root}/{name}/optimizer.pt", b"x" * 5000)
+        source = "s3://checkpoints/out" if number == 0 else "s3://checkpoints/out#checkpoint-3"
+        found = hashes(source, tmp_path / f"work-{number}", FolderLimits(folder_bytes=4000))
+        assert found == folder_hashes(adapter)
+    with pytest.raises(AdapterError, match="out holds 2 adapters: checkpoint-3, checkpoint-20"):
+        hashes("s3://checkpoints/out", tmp_path / "work-3")
 
 
 def test_what_is_nowhere_or_no_archive_is_said_to_be(tmp_path: Path) -> None:

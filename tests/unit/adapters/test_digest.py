@@ -17,7 +17,7 @@ def digest(folder: Path) -> str:
 def test_a_digest_depends_on_names_and_bytes_alone(tmp_path: Path) -> None:
     one, same = write_adapter(tmp_path / "one"), write_adapter(tmp_path / "same")
     assert digest(one) == digest(same)
-    (same / "adapter_config.json").rename(same / "other.json")
+    (same / "adapter_config.json").rename(same / "vocab.json")
     assert digest(one) != digest(same)
     assert digest(one) != digest(write_adapter(tmp_path / "other", fill=2))
 
@@ -29,10 +29,10 @@ def test_names_and_hashes_cannot_be_shifted_into_each_other() -> None:
 
 def test_links_and_empty_folders_are_refused(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    with pytest.raises(AdapterError, match="is empty"):
+    with pytest.raises(AdapterError, match="does not exist"):
         folder_hashes(tmp_path / "empty")
     linked = write_adapter(tmp_path / "linked")
-    (linked / "more").symlink_to("/etc")
+    (linked / "README.md").symlink_to("/etc/passwd")
     with pytest.raises(AdapterError, match="is a link"):
         folder_hashes(linked)
 

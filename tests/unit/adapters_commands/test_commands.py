@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 from typer.testing import CliRunner, Result
 
 from patchbay.adapters.commands.app import app
@@ -15,6 +13,7 @@ from patchbay.adapters.commands.registry import app as registry
 from patchbay.adapters.commands.replicas import app as replicas
 from patchbay.adapters.digest import folder_hashes
 from tests.fakes.adapter_folder import write_adapter, write_base
+from tests.fakes.keys import signing_keys
 
 Run = Callable[..., Result]
 
@@ -136,11 +135,7 @@ def test_a_stored_file_that_is_damaged_is_found_by_verify(run: Run, tmp_path: Pa
 
 
 def test_only_signed_adapters_are_taken_where_that_is_required(run: Run, tmp_path: Path) -> None:
-    key = ec.generate_private_key(ec.SECP256R1())
-    secret, public = tmp_path / "secret.pem", tmp_path / "public.pem"
-    pem = serialization.Encoding.PEM
-    secret.write_bytes(key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
-    public.write_bytes(key.public_key().public_bytes(pem, serialization.PublicFormat.SubjectPublicKeyInfo))
+    secret, public = signing_keys(tmp_path)
     (tmp_path / "patchbay.yaml").write_text(
         f"registry: {{signing: {{require_signed: true, public_keys: ['{public}']}}}}\n"
     )
