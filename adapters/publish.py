@@ -114,7 +114,7 @@ class Publisher:
         return staged(purpose, self._staging)
 
     def told(self, error: AdapterError) -> AdapterError:
-        """`error` as who pushed from elsewhere may read it: its files are called as they are in the adapter."""
+        """Returns `error` for whoever pushed from elsewhere: files are called as they are in the adapter."""
         message = without_workdirs(error.message, self._staging)
         return type(error)(message, hint=error.hint, reason=error.reason)
 

@@ -214,7 +214,7 @@ class UnsupportedEncoding(UnsupportedMediaType):
 
     code = "unsupported_content_encoding"
 
-    def __init__(self, encoding: str, accepted: str) -> None:
+    def __init__(self, encoding: str, *, accepted: str) -> None:
         super().__init__(f"Bodies with 'Content-Encoding: {encoding}' are not read, those with {accepted} are.")
         self.accepted = accepted
 

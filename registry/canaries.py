@@ -241,8 +241,7 @@ def ended(connection: Connection, ending: CanaryEnd, now: datetime) -> CanaryRec
 
 
 def recent_canaries(connection: Connection, now: datetime) -> tuple[CanaryRecord, ...]:
-    """Lists canaries that have not ended, or have just ended, by id; and the last one of a pool that was not refused,
-    since its verdict stays in force."""
+    """Lists canaries that are live or have just ended, and the last of a pool, whose verdict stays in force."""
     tried = canaries.c.pool.is_not(None) & (canaries.c.phase != "failed")
     last = select(func.max(canaries.c.id)).where(tried).scalar_subquery()
     recent = canaries.c.ended_at >= now - _REMEMBERED
@@ -280,10 +279,8 @@ def _changed(
     """
     fresh = _one(connection, record.id)
     if fresh.version != record.version or not fresh.live:
-        raise Conflict(
-            f"The canary {record.id} is {fresh.phase} by now: somebody else has changed it.",
-            hint="Look, and try again.",
-        )
+        words = f"The canary {record.id} is {fresh.phase} by now: somebody else has changed it."
+        raise Conflict(words, hint="Look, and try again.")
     values = {**changes, **_clocks(record, changes.get("phase"), now), "updated_at": now}
     if by is not None:
         values["version"] = record.version + 1
@@ -333,12 +330,9 @@ def _clear(connection: Connection, record: CanaryRecord, actor: str, now: dateti
     moving.supersede(connection, record.adapter, "canary", at=now, reason=f"canary {record.id} has ended")
     current = moving.current(connection, record.adapter, "canary")
     if current is not None and current.number == record.number:
-        why = f"canary {record.id} has ended"
-        moving.move(
-            connection,
-            ChannelChange(adapter=record.adapter, number=None, channel="canary", actor=actor, why=why, kind="clear"),
-            at=now,
-        )
+        name, why = record.adapter, f"canary {record.id} has ended"
+        change = ChannelChange(adapter=name, number=None, channel="canary", actor=actor, why=why, kind="clear")
+        moving.move(connection, change, at=now)
 
 
 def _check_not_stable(connection: Connection, record: CanaryRecord) -> None:

@@ -45,7 +45,7 @@ class _ErrorBody(msgspec.Struct, frozen=True):
     error: _Error
 
 
-class _Message(msgspec.Struct, frozen=True):
+class _Message(msgspec.Struct, frozen=True, kw_only=True):
     content: str | None = None
     reasoning: str | None = None
     reasoning_content: str | None = None

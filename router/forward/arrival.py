@@ -19,7 +19,7 @@ class Arrival(msgspec.Struct, frozen=True, eq=False):
 
 
 class Asked(msgspec.Struct, frozen=True, eq=False):
-    """Which endpoint a client asks, and whose the client is. By default nobody's: it was not let in yet."""
+    """Endpoint that a client asks, and its tenant. Both are nobody's until the client is let in."""
 
     endpoint: Endpoint = OTHER
     tenant: str = DEFAULT_TENANT

@@ -23,8 +23,8 @@ _DEADLINE_NEAR_S = 0.05
 
 
 class Answerer(msgspec.Struct, frozen=True, eq=False, kw_only=True):
-    """Who answers a request, or is to. `label`: the target's, for metrics; `route`: empty where the client named no
-    route; `replica`: empty before one begins to answer, `cache` for a cached answer."""
+    """The answerer of a request, or who is to be. `label`: the target's, for metrics; `route`: empty where the client
+    named no route; `replica`: empty before one begins to answer, `cache` for a cached answer."""
 
     label: str = ""
     route: str = ""

@@ -105,7 +105,7 @@ def packing(headers: Headers) -> bytes | None:
     if name == _IDENTITY:
         return None
     if name not in _DECODERS:
-        raise UnsupportedEncoding(name.decode("latin-1")[:100], _ACCEPTED)
+        raise UnsupportedEncoding(name.decode("latin-1")[:100], accepted=_ACCEPTED)
     return name
 
 

@@ -32,11 +32,11 @@ class NameCheck:
             _log.warning("%s", words)
 
     def warnings(self, policy: PolicyConfig) -> Sequence[str]:
-        """What of `policy` means nothing here, as far as that is known now, in words."""
+        """Lists the parts of `policy` that mean nothing here, as far as that is known now, in words."""
         return [*self.idle(policy), *self._unknown(policy)]
 
     def idle(self, policy: PolicyConfig) -> Sequence[str]:
-        """What of `policy` never applies, since there is no registry."""
+        """Lists the parts of `policy` that never apply, since there is no registry."""
         return list(idle_settings(policy)) if self._control is None else []
 
     def _unknown(self, policy: PolicyConfig) -> Sequence[str]:

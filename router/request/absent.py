@@ -1,4 +1,4 @@
-"""Why a model that the registry knows is not answered, for those who may know of it. Pure."""
+"""The explanation of a 404 for a model that the registry knows, for those who may know of it. Pure."""
 
 from collections.abc import Mapping
 
@@ -9,7 +9,7 @@ from patchbay.router.tenants.clients import Client
 
 
 def explained(error: ModelNotFound, adapters: Mapping[str, AdapterView], client: Client) -> ModelNotFound:
-    """`error`, with what there is to do where its model is in the registry and the client may use that adapter."""
+    """Returns `error`, with a hint where its model is in the registry and the client may use that adapter."""
     reference = parse_reference(error.model)
     view = adapters.get(reference.name) if reference is not None else None
     if reference is None or view is None or not client.may_use_adapter(view.name):

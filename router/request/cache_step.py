@@ -17,14 +17,15 @@ from patchbay.router.telemetry.request_metrics import RequestMetrics
 
 @dataclass(frozen=True, slots=True)
 class Shelf:
-    """Where the answer to a request is kept, by what `rules`."""
+    """The place of a request's answer in the cache, and the `rules` by which it is kept."""
 
     key: bytes
     rules: CacheConfig
 
 
 class Caching:
-    """`cache`: what is kept; `fleet`: whether anybody could answer anew."""
+    """The step that answers from the cache, and keeps answers in it. `cache`: holds them; `fleet`: tells whether a
+    replica could answer anew."""
 
     def __init__(self, cache: AnswerCache, fleet: Fleet, policy: PolicyHolder, metrics: RequestMetrics) -> None:
         self._cache = cache
@@ -33,7 +34,7 @@ class Caching:
         self._metrics = metrics
 
     def shelf(self, incoming: Incoming, route: RouteConfig, ask: Ask) -> Shelf | None:
-        """Where an answer to `ask` on `route` is kept, None where it is not to be."""
+        """Returns the place of an answer to `ask` on `route`, None where it is not to be kept."""
         guard_session = incoming.exchange.guard_session
         if route.cache is None or (guard_session is not None and (guard_session.masked or guard_session.tells_results)):
             return None

@@ -24,7 +24,8 @@ _LEAST_TOKENS = 8
 
 
 class CanaryStep:
-    """`clock`: seconds, monotonic."""
+    """The step that assigns requests to the arms of canaries, and counts what came of them. `clock`: seconds,
+    monotonic."""
 
     def __init__(self, live_canaries: LiveCanaries, fleet: Fleet, clock: Callable[[], float]) -> None:
         self._live_canaries = live_canaries
@@ -32,7 +33,7 @@ class CanaryStep:
         self._clock = clock
 
     def arms(self, incoming: Incoming, choices: Sequence[Choice]) -> Sequence[Choice]:
-        """What the request is to get, with a canary before that, where it is in its arm: should that not answer, the
+        """Puts a canary before the choices of a request that is in its arm: should the canary not answer, the
         stable revision does."""
         first, pool = choices[0], self._live_canaries.pool
         assignment = self._live_canaries.running.get(first.model)

@@ -1,4 +1,4 @@
-"""What answering a request is done with."""
+"""The parts of the router that answering a request needs."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,7 +16,8 @@ from patchbay.router.tenants.usage import TenantUsage
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HandlerParts:
-    """What answering is done with. `usage`, `adapters`: where there is a registry to write it to, and what it has."""
+    """The parts that answering needs. `usage`, `adapters`: where there is a registry to write it to, and what it
+    has."""
 
     config: RouterConfig
     fleet: Fleet

@@ -32,7 +32,7 @@ class Incoming:
 
     @property
     def caller(self) -> bytes:
-        """Who asks, as evidence counts it: the key that was shown, and the address where none is asked for."""
+        """The caller, as evidence counts it: the key that was shown, and the address where none is asked for."""
         client = self.client
         if client.key:
             return f"key:{client.tenant}/{client.key}".encode()

@@ -1,4 +1,4 @@
-"""What limits a request: its answer is bounded, and what it can take at most is set aside before it is asked for."""
+"""Quota of a request: bounds its answer, and sets aside what it can take at most before a replica is asked."""
 
 from patchbay.core.offload import Offload
 from patchbay.core.tenancy import Limits
@@ -11,7 +11,7 @@ from patchbay.router.tenants.limiter import ROUTE, Grant, Limiter, Need
 
 
 class Quota:
-    """`offload`: does what takes long."""
+    """The step that holds requests to their tenants' limits. `offload`: does what takes long."""
 
     def __init__(self, limiter: Limiter, counters: CountersConfig, fleet: Fleet, offload: Offload) -> None:
         self._limiter = limiter

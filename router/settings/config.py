@@ -64,7 +64,7 @@ class ReplicaConfig(Settings):
 
     @property
     def label(self) -> str:
-        """What headers, metrics and logs call it."""
+        """The replica's name in headers, metrics and logs."""
         return self.name or urlsplit(self.url).netloc
 
 
@@ -77,7 +77,7 @@ class AdminToken(Settings):
 
 
 class BalanceConfig(Settings):
-    """What counts how much when a replica is picked: that it holds the revision (`residency`), that it likely has the
+    """Weights for picking a replica: that it holds the revision (`residency`), that it likely has the
     prompt's beginning in its cache (`prefix`), that few requests are at it (`queue`), that its KV cache is free (`kv`).
     `bound`: how many requests a replica may have, over the mean of all, before others are preferred to it."""
 
@@ -94,10 +94,10 @@ class BalanceConfig(Settings):
 
 
 class BreakerConfig(Settings):
-    """When a replica is left alone (outlier ejection): after `failures` in a row (not reached, hung up, silent, 502,
-    503, 504), or `errors` in a row (those, and a 500 to what another replica could answer), for `open_s` seconds, for
-    twice as long each next time, for `max_open_s` at most; then it is asked by one request at a time until one is
-    answered.
+    """Ejection of replicas that fail (outlier ejection). One is left alone after `failures` in a row (not reached, hung
+    up, silent, 502, 503, 504), or `errors` in a row (those, and a 500 to what another replica could answer), for
+    `open_s` seconds, for twice as long each next time, for `max_open_s` at most; then it is asked by one request at a
+    time until one is answered.
 
     Also where it fails more often than its peers: in `interval_s` seconds it gave at least `answers`, and its share of
     good ones is `deviations` standard deviations, and a tenth, below theirs.
@@ -130,7 +130,7 @@ class BreakerConfig(Settings):
 
 
 class RetryConfig(Settings):
-    """What may be tried again, on another replica: `share` of the requests, `per_second` more, `burst` saved up.
+    """Limits of retries on another replica: `share` of the requests, `per_second` more, `burst` saved up.
     `backoff_s`, `max_backoff_s`: the random wait before a try is at most the first, twice as much each next time, up to
     the second. `deaths`: a request under which so many replicas in a row died, and said nothing, is not tried on
     another; where nothing else explains that, requests like it are held off for `hold_s` seconds, for twice as long
@@ -300,7 +300,7 @@ class RouterConfig(PolicyConfig):
 
     @property
     def served(self) -> Served:
-        """What this router serves, as far as canaries go."""
+        """The routes, guards, votes and pools of this router, which canaries are judged by."""
         pools = {replica.pool for replica in self.replicas}
         return served_of(self, votes=self.feedback_ids > 0, pools=pools, reserved=self.canary.reserved_pools)
 

@@ -1,4 +1,4 @@
-"""What a router's configuration says of tenants that can never apply, since it reads no registry. Pure."""
+"""Settings of tenants that can never apply, since the router reads no registry. Pure."""
 
 from collections.abc import Iterator
 
@@ -9,7 +9,7 @@ _WRITE = "add 'registry: {}' to the router's file"
 
 
 def idle_settings(config: PolicyConfig) -> Iterator[str]:
-    """What never applies of `config` without a registry, in words that say what to write."""
+    """Yields the parts of `config` that never apply without a registry, in words that say what to write."""
     tiers = sorted(set(config.tiers) - {DEFAULT_TIER})
     if tiers:
         yield (
@@ -28,7 +28,7 @@ def idle_settings(config: PolicyConfig) -> Iterator[str]:
 
 
 def open_to_all(url: str, *, has_registry: bool) -> str:
-    """What to say where no key is asked for at `url`."""
+    """Returns the log line of a router whose port at `url` asks for no key."""
     said = f"there are no keys, so whoever reaches {url} may ask"
     if has_registry:
         return f"{said}: make one by 'patchbay keys create'"

@@ -1,4 +1,5 @@
-"""What can change while the router runs: routes, tiers and prices from the configuration, keys from the registry.
+"""The policy, which can change while the router runs: routes, tiers and prices from the configuration, keys from the
+registry.
 
 Each change makes new immutable values, which are swapped whole; where any part is wrong, everything stays as it was.
 """
@@ -46,8 +47,8 @@ class Policy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reloaded:
-    """What a reload did. `changed`: what it has changed, by name; `restart`: keys that are others than at the start and
-    need one; `warnings`: what in it means nothing here."""
+    """Result of a reload. `changed`: what it has changed, by name; `restart`: keys that are others than at the start
+    and need one; `warnings`: what in it means nothing here."""
 
     policy: Policy
     changed: tuple[str, ...]
@@ -104,7 +105,7 @@ class PolicyHolder:
 
     @property
     def tenants_without_tier(self) -> int:
-        """How many tenants are refused, since nobody knows their tier. From any thread."""
+        """The number of tenants that are refused, since nobody knows their tier. From any thread."""
         return len(self._known.unknown_tiers)
 
     async def reload(self) -> Reloaded:
@@ -131,7 +132,7 @@ class PolicyHolder:
             return done
 
     def _fresh(self, file: Path) -> tuple[PolicyConfig, Policy]:
-        """What the whole file says, and its policy."""
+        """Reads the whole file. Returns its settings and its policy."""
         whole = self._read(file)
         config = policy_of(whole)
         check_kept(self.policy.config, config, source=str(file))
@@ -177,7 +178,7 @@ def compiled_policy(config: PolicyConfig, cache: Path, folder: Path | None) -> P
 
 
 def user_cache() -> Path:
-    """Where a user's compiled rules are kept."""
+    """Returns the folder of a user's compiled rules."""
     return cache_dir() / "guards"
 
 
@@ -214,7 +215,7 @@ def check_kept(before: PolicyConfig, now: PolicyConfig, *, source: str) -> None:
 
 
 def accepted(before: PolicyConfig, now: PolicyConfig) -> tuple[str, ...]:
-    """What `now` protects less, since it says that it may: `routes.desk.guards loses 'pii'`."""
+    """Lists what `now` protects less, since it says that it may: `routes.desk.guards loses 'pii'`."""
     return tuple(f"{one.place} {one.what}" for one in losses(before, now))
 
 
@@ -233,7 +234,7 @@ def check_tiers(before: PolicyConfig, now: PolicyConfig, access: Access | None, 
 
 
 def tier_faults(unknown: Mapping[str, str], config: PolicyConfig) -> Iterator[str]:
-    """What an operator is told of tenants whose tier the configuration does not have, a line a tier."""
+    """Yields the log lines about tenants whose tier the configuration does not have, one a tier."""
     known = ", ".join(sorted({*config.tiers, DEFAULT_TIER}))
     for tier in sorted(set(unknown.values())):
         names = _some(sorted(name for name, its in unknown.items() if its == tier))
@@ -274,7 +275,7 @@ def restart_keys(before: Settings, now: Settings, place: str = "") -> Iterator[s
 
 
 def differences(before: PolicyConfig, now: PolicyConfig) -> tuple[str, ...]:
-    """What `now` adds, removes and changes, by name: `guards.pii removed`. Values are not told."""
+    """Lists what `now` adds, removes and changes, by name: `guards.pii removed`. Values are not told."""
     return tuple(_differences(before, now))
 
 

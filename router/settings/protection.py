@@ -1,4 +1,4 @@
-"""What a configuration that is read anew protects less than the one before: guards, who may ask, limits. Pure.
+"""Losses of protection in a configuration that is read anew: guards, who may ask, limits. Pure.
 
 A file that is half written looks like one that means it, so nothing of this goes without a word in the file: what is
 empty says so at its place (`guards: []`), and what is weaker is named in `accept_weaker`.
@@ -176,7 +176,7 @@ def _tiers(before: PolicyConfig, now: PolicyConfig) -> Iterator[Loss]:
 
 
 def _prices(before: PolicyConfig, now: PolicyConfig) -> Iterator[Loss]:
-    """Where something costs nothing, no limit of money is ever reached."""
+    """Whether something costs nothing any more: then no limit of money is ever reached."""
     if is_emptied(now, "prices"):
         return
     for name, old in before.prices.items():

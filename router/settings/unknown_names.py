@@ -1,4 +1,4 @@
-"""What a configuration names and nothing here is called: each is a request that would be a 404, silently. Pure."""
+"""Names in a configuration that nothing here has: each would be a 404, silently. Pure."""
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ def known_names(snapshot: Snapshot | None, table: Collection[str] | None, declar
 
 
 def unknown_names(config: PolicyConfig, known: KnownNames) -> Iterator[str]:
-    """What `config` names that is not `known`, in words."""
+    """Yields the names in `config` that are not `known`, in words."""
     if known.tenants is not None:
         for place, name in _tenants(config):
             if name not in known.tenants:
