@@ -8,7 +8,7 @@ from patchbay.core.errors import ConfigError
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """A client. `name`: its folder, and what --only takes; `title`: its row in the table and its heading on the page."""
+    """A client. `name`: its folder, and what --only takes; `title`: its row in the table, its heading on the page."""
 
     name: str
     title: str

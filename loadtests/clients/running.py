@@ -1,4 +1,4 @@
-"""A client's run: its environment is made, and its checks are run in it, with a home and variables of their own."""
+"""The run of a client: its environment is made, and its checks run in it, with a home and variables of their own."""
 
 import os
 import shutil
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from loadtests.clients.known import Client
-from loadtests.clients.results import Result, not_run, read
+from loadtests.clients.results import Result, read
 
 SCRIPTS = Path("scripts/clients")
 MADE = Path("build/clients")
@@ -45,34 +45,28 @@ class Place:
     tokenizer: Path
 
 
+def install(client: Client) -> str | None:
+    """Makes the client's environment where there is none. Returns why it could not, None where it is there."""
+    command = [str(SCRIPTS.absolute() / "install"), client.name]
+    try:
+        done = subprocess.run(command, check=False, capture_output=True, timeout=_INSTALL_S, text=True)
+    except subprocess.TimeoutExpired:
+        return f"its installation took longer than {_INSTALL_S} s"
+    return None if done.returncode == 0 else f"it could not be installed: {_end_of(done.stderr)}"
+
+
 def run(client: Client, place: Place) -> Result:
-    """The client's result. It is not run where its environment cannot be made."""
-    if (reason := _install(client)) is not None:
-        return not_run(client.name, reason)
+    """Runs the client's checks in its environment, and returns its result. What it printed is kept beside that."""
     home = (MADE / client.name / "home").absolute()
     shutil.rmtree(home, ignore_errors=True)
     home.mkdir(parents=True)
+    command, env = _command(client), _variables(client, place, home)
     try:
-        done = subprocess.run(
-            _command(client), env=_variables(client, place, home), cwd=home, capture_output=True, timeout=_RUN_S
-        )
+        done = subprocess.run(command, check=False, env=env, cwd=home, capture_output=True, timeout=_RUN_S)
     except subprocess.TimeoutExpired as late:
         return read(client.name, _text(late.stdout), _text(late.stderr), None)
     (MADE / client.name / "log").write_bytes(done.stdout + done.stderr)
     return read(client.name, _text(done.stdout), _text(done.stderr), done.returncode)
-
-
-def _install(client: Client) -> str | None:
-    """Makes the client's environment where there is none; why it could not, where it could not."""
-    try:
-        done = subprocess.run(
-            [SCRIPTS.absolute() / "install", client.name], capture_output=True, timeout=_INSTALL_S, text=True
-        )
-    except subprocess.TimeoutExpired:
-        return f"its installation took longer than {_INSTALL_S} s"
-    if done.returncode == 0:
-        return None
-    return f"it could not be installed: {' '.join(done.stderr.split())[-_TAIL:]}"
 
 
 def _command(client: Client) -> list[str]:
@@ -96,6 +90,10 @@ def _variables(client: Client, place: Place, home: Path) -> dict[str, str]:
     ours |= {"PATCHBAY_KEY": place.key} if place.key is not None else {}
     usual = {"PATH": path, "HOME": str(home), "LANG": "C.UTF-8", "NO_PROXY": "*", "PYTHONPATH": str(SCRIPTS.absolute())}
     return _QUIET | usual | ours
+
+
+def _end_of(output: str) -> str:
+    return " ".join(output.split())[-_TAIL:]
 
 
 def _text(output: bytes | str | None) -> str:

@@ -23,6 +23,8 @@ class Endpoint:
 _READ = ("GET", "HEAD")
 MODEL_PREFIX = "/v1/models/"
 HEALTH = Endpoint("healthz", _READ)
+# vLLM's own is the second: clients that were made for it ask there whether a server is up.
+HEALTH_PATHS = frozenset({"/healthz", "/health"})
 MODELS = Endpoint("models", _READ)
 MODEL = Endpoint("model", _READ)
 FEEDBACK = Endpoint("feedback", ("POST",))
@@ -30,7 +32,7 @@ OTHER = Endpoint("other", ())
 
 _FIXED: Mapping[str, Endpoint] = MappingProxyType(
     {
-        "/healthz": HEALTH,
+        **dict.fromkeys(HEALTH_PATHS, HEALTH),
         "/v1/models": MODELS,
         "/v1/chat/completions": Endpoint("chat_completions", ("POST",), forwarded=True, ends_with_done=True),
         "/v1/completions": Endpoint("completions", ("POST",), forwarded=True, ends_with_done=True),

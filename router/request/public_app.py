@@ -20,7 +20,7 @@ from patchbay.router.forward.relay import Relay
 from patchbay.router.forward.suspects import Suspects
 from patchbay.router.forward.upstreams import Upstreams
 from patchbay.router.http.addresses import take_address
-from patchbay.router.http.endpoints import FEEDBACK, HEALTH, MODEL, MODEL_PREFIX, MODELS, find_endpoint
+from patchbay.router.http.endpoints import FEEDBACK, HEALTH, HEALTH_PATHS, MODEL, MODEL_PREFIX, MODELS, find_endpoint
 from patchbay.router.http.headers import ANTHROPIC_REQUEST_ID, REQUEST_ID, request_id, timeout_s
 from patchbay.router.http.origin_check import OriginCheck
 from patchbay.router.http.request import Reply, Request
@@ -154,7 +154,7 @@ class PublicApp:
         request = exchange.arrival.request
         path = request.path
         client = Client()
-        if path != "/healthz":
+        if path not in HEALTH_PATHS:
             if self._at_the_door(exchange):
                 return
             client = self._parts.policy.clients.identify(request.headers)

@@ -9,106 +9,90 @@ from typing import Any
 from checks import KEY, KEYED, NOWHERE, QUESTION, SQL, URL, WRONG_KEY, check, holds, run_program, same
 
 _TIME_LIMIT_S = 90
-# The demo's model holds 2,048 tokens: its own long prompt and its tools' results would not fit.
-_SMALL = ("--bare", "--system-prompt", "You write SQL.", "--tools", "", "--no-session-persistence")
+_PRINT = ("claude", "--print", "--bare", "--no-session-persistence", "--verbose", "--output-format", "stream-json")
+# The demo's model holds 2,048 tokens: its own long prompt would not fit.
+_SMALL = {"CLAUDE_CODE_MAX_OUTPUT_TOKENS": "256", "CLAUDE_CODE_MAX_RETRIES": "0"}
 
 
-def claude(*options: str, key: str = KEY, model: str = "desk-sql", asked: str = QUESTION) -> str:
-    """What it prints for one prompt."""
-    there = {"ANTHROPIC_BASE_URL": URL, "ANTHROPIC_API_KEY": key, "CLAUDE_CODE_MAX_OUTPUT_TOKENS": "256"}
-    command = ["claude", "--print", asked, "--model", model, *_SMALL, *options]
+def claude(*options: str, said: str = QUESTION, key: str = KEY, model: str = "desk-sql") -> list[dict[str, Any]]:
+    """The events that it prints for what is said to it."""
+    command = [*_PRINT, "--model", model, "--system-prompt", "You write SQL.", *options]
     done = subprocess.run(
         command,
         check=False,
-        env=os.environ | there | {"CLAUDE_CODE_MAX_RETRIES": "0"},
-        stdin=subprocess.DEVNULL,
+        env=os.environ | _SMALL | {"ANTHROPIC_BASE_URL": URL, "ANTHROPIC_API_KEY": key},
+        input=said,
         capture_output=True,
         text=True,
         timeout=_TIME_LIMIT_S,
     )
-    return done.stdout or done.stderr
+    events = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    holds(results(events), f"no result, but: {done.stdout[-150:]} {done.stderr[-150:]}")
+    return events
 
 
-def result(*options: str, **asked: Any) -> dict[str, Any]:
-    """Its result, of an answer or of an error."""
-    lines = claude("--output-format", "json", *options, **asked).splitlines()
-    return next(found for found in map(json.loads, filter(_is_object, lines)) if found.get("type") == "result")
+def results(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The results among these events: one a prompt."""
+    return [event for event in events if event["type"] == "result"]
 
 
-def _is_object(line: str) -> bool:
-    return line.startswith("{")
+def answered(events: list[dict[str, Any]]) -> list[str]:
+    """What it answered to each prompt. Raises AssertionError where one of them is an error."""
+    found = results(events)
+    holds(not any(result["is_error"] for result in found), [result["result"] for result in found])
+    return [result["result"] for result in found]
+
+
+def failed(events: list[dict[str, Any]], status: int, *words: str) -> str:
+    """The error that its user reads. Raises AssertionError where there is none of this status."""
+    result = results(events)[-1]
+    said = f"{result.get('api_error_status')}: {result['result']}"
+    return holds(result["is_error"] and said.startswith(str(status)) and all(word in said for word in words), said)
 
 
 @check("one prompt")
 def prompt() -> str:
-    return same(claude().strip(), SQL)
+    return same(answered(claude("--tools", "")), [SQL])
 
 
-@check("a result with its usage")
-def usage() -> str:
-    found = result()
-    holds(not found["is_error"] and found["usage"]["output_tokens"] > 1, found)
-    same(found["result"], SQL)
-    return f"{found['usage']['input_tokens']} tokens in, {found['usage']['output_tokens']} out"
-
-
-@check("a stream of events")
-def events() -> str:
-    printed = claude("--output-format", "stream-json", "--verbose", "--include-partial-messages")
-    told = [json.loads(line) for line in printed.splitlines() if _is_object(line)]
-    deltas = [one["event"].get("delta", {}).get("text", "") for one in told if one["type"] == "stream_event"]
-    return same("".join(deltas), SQL) + f" ({len(deltas)} events)"
-
-
-@check("with its own tools")
+@check("its tools offered")
 def tools() -> str:
-    Path("notes.txt").write_text(QUESTION)
-    found = result("--tools", "Read", "--permission-mode", "dontAsk")
-    holds(not found["is_error"], found)
-    return str(found["result"])
+    return same(answered(claude("--tools", "Bash,Edit,Read")), [SQL])
+
+
+@check("a stream's parts and usage")
+def stream() -> str:
+    events = claude("--tools", "", "--include-partial-messages")
+    told = [event["event"] for event in events if event["type"] == "stream_event"]
+    parts = [one["delta"]["text"] for one in told if one.get("delta", {}).get("type") == "text_delta"]
+    usage = results(events)[0]["usage"]
+    holds(usage["input_tokens"] > 1 and usage["output_tokens"] > 1, usage)
+    return f"{same(''.join(parts), SQL)} ({len(parts)} parts)"
 
 
 @check("two turns of a session")
 def turns() -> str:
-    say = {"type": "user", "message": {"role": "user", "content": QUESTION}}
-    there = {"ANTHROPIC_BASE_URL": URL, "ANTHROPIC_API_KEY": KEY, "CLAUDE_CODE_MAX_OUTPUT_TOKENS": "256"}
-    done = subprocess.run(
-        [
-            "claude",
-            "--print",
-            "--model",
-            "desk-sql",
-            *_SMALL,
-            "--verbose",
-            "--input-format",
-            "stream-json",
-            "--output-format",
-            "stream-json",
-        ],
-        check=False,
-        env=os.environ | there,
-        input=f"{json.dumps(say)}\n" * 2,
-        capture_output=True,
-        text=True,
-        timeout=_TIME_LIMIT_S,
-    )
-    told = [json.loads(line) for line in done.stdout.splitlines() if _is_object(line)]
-    results = [one["result"] for one in told if one["type"] == "result"]
-    return holds(len(results) == 2 and results[0] == SQL, results)
+    turn = json.dumps({"type": "user", "message": {"role": "user", "content": QUESTION}}) + "\n"
+    said = answered(claude("--tools", "", "--input-format", "stream-json", said=turn * 2))
+    return holds(len(said) == 2 and said[0] == SQL, said)
+
+
+@check("a file in its prompt")
+def file() -> str:
+    Path("notes.txt").write_text("Orders are in the table orders.")
+    return holds(*[answered(claude("--tools", "Read", said=f"@notes.txt {QUESTION}"))] * 2)
 
 
 @check("an unknown model")
 def unknown_model() -> str:
-    found = result(model=NOWHERE)
-    return holds(found["is_error"] and found["api_error_status"] == 404 and NOWHERE in found["result"], found)
+    return failed(claude(model=NOWHERE), 404)
 
 
 if KEYED:
 
     @check("a wrong key")
     def wrong_key() -> str:
-        found = result(key=WRONG_KEY)
-        return holds(found["is_error"] and found["api_error_status"] == 401, found["result"])
+        return failed(claude(key=WRONG_KEY), 401)
 
 
 run_program("@anthropic-ai/claude-code", "claude")

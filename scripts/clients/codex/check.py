@@ -16,6 +16,7 @@ model_provider = "patchbay"
 model_context_window = 2048
 model_instructions_file = "instructions.md"
 web_search = "disabled"
+sandbox_mode = "read-only"
 include_permissions_instructions = false
 include_environment_context = false
 include_apps_instructions = false
@@ -34,11 +35,10 @@ stream_max_retries = 0
 """
 
 
-def codex(*options: str, key: str = KEY, asked: str = QUESTION) -> list[dict[str, Any]]:
+def codex(*options: str, key: str = KEY) -> list[dict[str, Any]]:
     """The events of one prompt."""
-    command = ["codex", "exec", "--skip-git-repo-check", "--json", "--sandbox", "read-only", *options, asked]
     done = subprocess.run(
-        command,
+        ["codex", "exec", "--skip-git-repo-check", "--json", *options, QUESTION],  # noqa: S607 - from its environment
         check=False,
         env=os.environ | {"PATCHBAY_KEY": key},
         stdin=subprocess.DEVNULL,
@@ -51,73 +51,60 @@ def codex(*options: str, key: str = KEY, asked: str = QUESTION) -> list[dict[str
     return events
 
 
-def said(events: list[dict[str, Any]]) -> str:
-    """The model's message."""
-    items = [one["item"] for one in events if one["type"] == "item.completed"]
-    texts = [item["text"] for item in items if item["type"] == "agent_message"]
-    return holds(texts, events[-1]) and "".join(texts)
+def answered(events: list[dict[str, Any]]) -> str:
+    """The model's message. Raises AssertionError where the turn did not end well, or told no usage."""
+    holds(events[-1]["type"] == "turn.completed", failed(events))
+    holds(events[-1]["usage"]["output_tokens"] > 1, events[-1])
+    items = [event["item"] for event in events if event["type"] == "item.completed"]
+    return "".join(item["text"] for item in items if item["type"] == "agent_message")
 
 
-def failure(events: list[dict[str, Any]]) -> str:
+def failed(events: list[dict[str, Any]]) -> str:
     """The message with which the turn failed."""
-    return next(one["error"]["message"] for one in events if one["type"] == "turn.failed")
+    return str(next((event["error"]["message"] for event in events if event["type"] == "turn.failed"), events))
 
 
 @check("one prompt, by a stream")
 def prompt() -> str:
-    events = codex()
-    usage = next(one["usage"] for one in events if one["type"] == "turn.completed")
-    holds(usage["output_tokens"] > 1, usage)
-    return same(said(events), SQL)
+    return same(answered(codex()), SQL)
 
 
 @check("a session resumed")
 def resumed() -> str:
     codex()
-    # `codex exec resume` takes none of the options of `codex exec` but these.
-    done = subprocess.run(
-        ["codex", "exec", "resume", "--last", "--skip-git-repo-check", "--json", QUESTION],
-        check=False,
-        env=os.environ | {"PATCHBAY_KEY": KEY},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=_TIME_LIMIT_S,
-    )
-    events = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
-    holds(events and events[-1]["type"] == "turn.completed", done.stdout[-250:] + done.stderr[-250:])
-    return said(events)
+    said = answered(codex("resume", "--last"))
+    return holds(said, said)
 
 
-@check("without its tools for a shell")
+@check("without its shell")
 def without_shell() -> str:
-    return same(said(codex("--disable", "shell_tool")), SQL)
+    return same(answered(codex("--disable", "shell_tool")), SQL)
 
 
 @check("a compressed request")
 def compressed() -> str:
-    return same(said(codex("--enable", "enable_request_compression")), SQL)
+    return same(answered(codex("--enable", "enable_request_compression")), SQL)
 
 
 @check("an answer by schema")
 def schema() -> str:
     fields = {"type": "object", "properties": {"ok": {"type": "boolean"}}, "required": ["ok"]}
     Path("schema.json").write_text(json.dumps(fields | {"additionalProperties": False}))
-    text = said(codex("--output-schema", "schema.json"))
+    text = answered(codex("--output-schema", "schema.json"))
     return holds(isinstance(json.loads(text)["ok"], bool), text)
 
 
 @check("an unknown model")
 def unknown_model() -> str:
-    told = failure(codex("--model", NOWHERE))
-    return holds((NOWHERE in told and "404" in told) or "model_not_found" in told, told)
+    told = failed(codex("--model", NOWHERE))
+    return holds(NOWHERE in told, told)
 
 
 if KEYED:
 
     @check("a wrong key")
     def wrong_key() -> str:
-        told = failure(codex(key=WRONG_KEY))
+        told = failed(codex(key=WRONG_KEY))
         return holds("401" in told, told)
 
 

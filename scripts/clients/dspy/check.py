@@ -4,8 +4,8 @@ import asyncio
 from typing import Any, Literal
 
 import dspy
-import litellm
 from checks import KEY, KEYED, LABELS, NOWHERE, QUESTION, SHIPPED, SQL, V1, WRONG_KEY, check, holds, refused, run, same
+from dspy.utils.exceptions import LMAuthError, LMUnsupportedModelError
 
 
 def model(name: str, **options: Any) -> dspy.LM:
@@ -51,14 +51,14 @@ def stream() -> str:
 
 @check("an unknown model")
 def unknown_model() -> str:
-    return refused(litellm.NotFoundError, lambda: model(NOWHERE)(QUESTION), NOWHERE)
+    return refused(LMUnsupportedModelError, lambda: model(NOWHERE)(QUESTION), NOWHERE)
 
 
 if KEYED:
 
     @check("a wrong key")
     def wrong_key() -> str:
-        return refused(litellm.AuthenticationError, lambda: model("sql", api_key=WRONG_KEY)(QUESTION))
+        return refused(LMAuthError, lambda: model("sql", api_key=WRONG_KEY)(QUESTION))
 
 
-run("dspy", "litellm")
+run("dspy")

@@ -36,7 +36,7 @@ FORMAT: Any = {
     "json_schema": {
         "name": "ticket",
         "strict": True,
-        "schema": schema(**dict.fromkeys(FIELDS, {"type": "string"})),
+        "schema": schema(**{name: {"type": "string"} for name in FIELDS}),
     },
 }
 

@@ -44,7 +44,7 @@ def scored(kind: str, name: str, where: dict[str, Any], wanted: dict[str, Any]) 
         model=kind, model_args={"model": name, **where}, tasks=[wanted], apply_chat_template=True, bootstrap_iters=0
     )
     marks = done["results"][wanted["task"]]
-    return {key: value for key, value in marks.items() if key in {"exact_match,none", "acc,none"}}
+    return {key: float(value) for key, value in marks.items() if key in {"exact_match,none", "acc,none"}}
 
 
 @check("local-chat-completions")
