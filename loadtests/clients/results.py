@@ -52,7 +52,7 @@ def read(client: str, output: str, errors: str, status: int | None) -> Result:
     """The result of a client's process. `status`: its exit status; None where it took too long. Lines of its output
     that are no check of ours are the client's own, and passed over."""
     told = [line for line in map(_parsed, output.splitlines()) if line]
-    versions = next((line["versions"] for line in told if "versions" in line), {})
+    versions: dict[str, str] = next((line["versions"] for line in told if "versions" in line), {})
     checks = tuple(_check(line) for line in told if "check" in line)
     trouble = _trouble(checks, errors, status)
     return Result(client, versions, checks, trouble)

@@ -25,7 +25,8 @@ def benchmark(model: str, form: str, count: int = 3) -> subprocess.CompletedProc
     }
     parts = [part for name, value in options.items() for part in (f"--{name}", value)]
     command = ["guidellm", "run", "--disable-console", *parts]
-    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=_TIME_LIMIT_S)
+    env = os.environ | {"GUIDELLM__MAX_WORKER_PROCESSES": "1"}
+    return subprocess.run(command, check=False, env=env, capture_output=True, text=True, timeout=_TIME_LIMIT_S)
 
 
 def totals(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from checks import KEY, LABELS, NOWHERE, QUESTION, SHIPPED, SQL, V1, check, refused, run, same
 from lm_eval import simple_evaluate
+from lm_eval.tasks import TaskManager
 
 os.environ["OPENAI_API_KEY"] = KEY
 TOKENIZER = os.environ["PATCHBAY_TOKENIZER"]
@@ -41,7 +42,13 @@ def choosing() -> dict[str, Any]:
 
 def scored(kind: str, name: str, where: dict[str, Any], wanted: dict[str, Any]) -> dict[str, float]:
     done = simple_evaluate(
-        model=kind, model_args={"model": name, **where}, tasks=[wanted], apply_chat_template=True, bootstrap_iters=0
+        model=kind,
+        model_args={"model": name, **where},
+        tasks=[wanted],
+        # Without it the thousands of tasks that come with it are read first.
+        task_manager=TaskManager(include_defaults=False),
+        apply_chat_template=True,
+        bootstrap_iters=0,
     )
     marks = done["results"][wanted["task"]]
     return {key: float(value) for key, value in marks.items() if key in {"exact_match,none", "acc,none"}}
