@@ -59,6 +59,9 @@ load: setup ## Run a load scenario on the demo, started for it, and judge it. SC
 chaos: setup ## Kill replicas of a running demo (demo up --replicas 2) under 200 streams, and compare what clients saw.
 	@$(BIN)/python -m loadtests.chaos $(CHAOS)
 
+clients: setup ## Run what the usual clients do first on the demo; writes docs/clients.md. CLIENTS="--only codex" for one.
+	@$(BIN)/python -m loadtests.clients $(CLIENTS)
+
 attack: setup ## Attack the demo for ten minutes beside bystanders, and say what it held. ATTACK="--minutes 2 --seed 5" for less.
 	@$(BIN)/python -m loadtests.attack $(ATTACK)
 
@@ -77,4 +80,4 @@ lock: setup ## Resolve requirements/*.txt anew, keeping what still fits. UPGRADE
 clean: ## Remove .venv and the caches.
 	@rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
-.PHONY: help setup demo services test test-fast fuzz lint house format bench bench-serve bench-swap bench-fairness bench-ratios load chaos attack faults soak scale lock clean
+.PHONY: help setup demo services test test-fast fuzz lint house format bench bench-serve bench-swap bench-fairness bench-ratios load chaos clients attack faults soak scale lock clean

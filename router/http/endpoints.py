@@ -23,6 +23,8 @@ class Endpoint:
 _READ = ("GET", "HEAD")
 MODEL_PREFIX = "/v1/models/"
 HEALTH = Endpoint(name="healthz", methods=_READ)
+# vLLM's own is the second: clients that were made for it ask there whether a server is up.
+HEALTH_PATHS = frozenset({"/healthz", "/health"})
 MODELS = Endpoint(name="models", methods=_READ)
 MODEL = Endpoint(name="model", methods=_READ)
 FEEDBACK = Endpoint(name="feedback", methods=("POST",))
@@ -34,7 +36,7 @@ _FIXED: Mapping[str, Endpoint] = MappingProxyType(
     {
         "/": ROOT,
         "/openapi.json": OPENAPI,
-        "/healthz": HEALTH,
+        **dict.fromkeys(HEALTH_PATHS, HEALTH),
         "/v1/models": MODELS,
         "/v1/chat/completions": Endpoint(
             name="chat_completions", methods=("POST",), forwarded=True, ends_with_done=True
@@ -53,7 +55,7 @@ _FIXED: Mapping[str, Endpoint] = MappingProxyType(
 
 FORWARDED_PATHS = frozenset(path for path, endpoint in _FIXED.items() if endpoint.forwarded)
 # What anybody may see: it tells nothing of this installation but whether it is well.
-OPEN_PATHS = frozenset({"/", "/openapi.json", "/healthz"})
+OPEN_PATHS = frozenset({"/", "/openapi.json", *HEALTH_PATHS})
 
 
 def is_known(path: str) -> bool:

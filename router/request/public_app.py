@@ -20,7 +20,16 @@ from patchbay.router.forward.relay import Relay
 from patchbay.router.forward.suspects import Suspects
 from patchbay.router.forward.upstreams import Upstreams
 from patchbay.router.http.addresses import take_address
-from patchbay.router.http.endpoints import FEEDBACK, HEALTH, MODEL, MODEL_PREFIX, MODELS, OPEN_PATHS, find_endpoint
+from patchbay.router.http.endpoints import (
+    FEEDBACK,
+    HEALTH,
+    HEALTH_PATHS,
+    MODEL,
+    MODEL_PREFIX,
+    MODELS,
+    OPEN_PATHS,
+    find_endpoint,
+)
 from patchbay.router.http.headers import ANTHROPIC_REQUEST_ID, REQUEST_ID, request_id, timeout_s
 from patchbay.router.http.origin_check import OriginCheck
 from patchbay.router.http.public_pages import public_pages
@@ -160,7 +169,7 @@ class PublicApp:
         request = exchange.arrival.request
         path = request.path
         client = Client()
-        if path != "/healthz" and self._at_the_door(exchange):
+        if path not in HEALTH_PATHS and self._at_the_door(exchange):
             return
         if path not in OPEN_PATHS:
             client = self._parts.policy.clients.identify(request.headers)

@@ -99,7 +99,8 @@ async def test_the_public_port_answers_to_its_names_only_but_for_health() -> Non
     other = {"host": "attacker.example"}
     async with running_router(FakeEngine()) as router, httpx.AsyncClient(base_url=router.url) as client:
         assert (await client.get("/v1/models", headers=other)).status_code == 403
-        assert (await client.get("/healthz", headers=other)).status_code == 200
+        for path in ("/healthz", "/health"):
+            assert (await client.get(path, headers=other)).status_code == 200
         assert (await client.get("/v1/models")).status_code == 200
     named = running_router(FakeEngine(), hosts=["llm.example"])
     async with named as router, httpx.AsyncClient(base_url=router.url) as client:

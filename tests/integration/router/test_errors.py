@@ -120,7 +120,8 @@ async def test_without_a_right_key_nothing_under_v1_answers(path: str, authoriza
 
 async def test_with_a_right_key_it_answers_and_health_needs_none() -> None:
     async with running_router(FakeEngine(), api_keys=["sk-1", "sk-2"]) as router, client_of(router) as client:
-        assert (await client.get("/healthz")).status_code == 200
+        for path in ("/healthz", "/health"):
+            assert (await client.get(path)).status_code == 200
         assert (await client.get("/v1/models", headers={"authorization": "Bearer sk-2"})).status_code == 200
 
 
