@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import ColumnElement, Connection, Row, delete, insert, literal, select
+from sqlalchemy import ColumnElement, Connection, delete, insert, literal, select
 
 from patchbay.registry.database import Database
 from patchbay.registry.schema import responses
@@ -34,7 +34,7 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class ResponseDraft:
-    """A response that is to be kept. `response`: the object without its `output`; `output`, `items`: lists of what was
+    """A response that is to be kept. `response`: the object without its `output`; `output`, `input`: lists of what was
     answered and asked; all three are JSON in UTF-8. `previous`: what it went on from."""
 
     tenant: str
@@ -42,13 +42,13 @@ class ResponseDraft:
     model: str
     response: bytes
     output: bytes
-    items: bytes
+    input: bytes
     previous: Link | None = None
 
     @property
     def size(self) -> int:
         """The bytes of all of it."""
-        return len(self.response) + len(self.output) + len(self.items)
+        return len(self.response) + len(self.output) + len(self.input)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class KeptResponse:
     id: str
     response: bytes
     output: bytes
-    items: bytes
+    input: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class Turn:
     """One response of a conversation: what was asked, and what was answered. `previous`: the id of the one before."""
 
     id: str
-    items: bytes
+    input: bytes
     output: bytes
     previous: str | None
 
@@ -155,12 +155,8 @@ def _taken(connection: Connection, drafts: Sequence[ResponseDraft]) -> set[tuple
         query = select(responses.c.tenant, responses.c.id).where(
             responses.c.tenant.in_({draft.tenant for draft in drafts}), responses.c.id.in_(ids)
         )
-        found.update(map(_name_of, connection.execute(query)))
+        found.update((row.tenant, row.id) for row in connection.execute(query))
     return found
-
-
-def _name_of(row: Row[Any]) -> tuple[str, str]:
-    return row.tenant, row.id
 
 
 def _row(draft: ResponseDraft, now: datetime, expires_at: datetime) -> dict[str, Any]:
@@ -172,11 +168,11 @@ def _row(draft: ResponseDraft, now: datetime, expires_at: datetime) -> dict[str,
         "model": draft.model,
         "response": draft.response,
         "output": draft.output,
-        "input": draft.items,
+        "input": draft.input,
         "previous": previous.id if previous is not None else None,
         "previous_key": previous.key if previous is not None else None,
         "turns": 1 + (previous.turns if previous is not None else 0),
-        "size": len(draft.output) + len(draft.items) + (previous.size if previous is not None else 0),
+        "size": len(draft.output) + len(draft.input) + (previous.size if previous is not None else 0),
         "created_at": now,
         "expires_at": expires_at,
     }

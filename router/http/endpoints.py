@@ -22,10 +22,15 @@ class Endpoint:
 
 _READ = ("GET", "HEAD")
 MODEL_PREFIX = "/v1/models/"
+_RESPONSE_PREFIX = "/v1/responses/"
 HEALTH = Endpoint("healthz", _READ)
 MODELS = Endpoint("models", _READ)
 MODEL = Endpoint("model", _READ)
 FEEDBACK = Endpoint("feedback", ("POST",))
+RESPONSES = Endpoint("responses", ("POST",), forwarded=True)
+RESPONSE = Endpoint("response", (*_READ, "DELETE"))
+RESPONSE_ITEMS = Endpoint("response_items", _READ)
+RESPONSE_CANCEL = Endpoint("response_cancel", ("POST",))
 OTHER = Endpoint("other", ())
 
 _FIXED: Mapping[str, Endpoint] = MappingProxyType(
@@ -34,7 +39,7 @@ _FIXED: Mapping[str, Endpoint] = MappingProxyType(
         "/v1/models": MODELS,
         "/v1/chat/completions": Endpoint("chat_completions", ("POST",), forwarded=True, ends_with_done=True),
         "/v1/completions": Endpoint("completions", ("POST",), forwarded=True, ends_with_done=True),
-        "/v1/responses": Endpoint("responses", ("POST",), forwarded=True),
+        "/v1/responses": RESPONSES,
         "/v1/embeddings": Endpoint("embeddings", ("POST",), forwarded=True),
         "/v1/messages": Endpoint("messages", ("POST",), forwarded=True),
         "/v1/messages/count_tokens": Endpoint("count_tokens", ("POST",), forwarded=True),
@@ -44,10 +49,19 @@ _FIXED: Mapping[str, Endpoint] = MappingProxyType(
     }
 )
 
+_OF_RESPONSE: Mapping[str, Endpoint] = MappingProxyType(
+    {"": RESPONSE, "input_items": RESPONSE_ITEMS, "cancel": RESPONSE_CANCEL}
+)
+
 
 def is_known(path: str) -> bool:
     """Whether `path` is that of an endpoint, letter for letter."""
     return path in _FIXED
+
+
+def response_id(path: str) -> str:
+    """Returns the id in the path of a response, or of what is below one."""
+    return path[len(_RESPONSE_PREFIX) :].partition("/")[0]
 
 
 def find_endpoint(method: str, path: str, *, switched: bool = False) -> Endpoint:
@@ -55,10 +69,20 @@ def find_endpoint(method: str, path: str, *, switched: bool = False) -> Endpoint
 
     Raises NotFound, or MethodNotAllowed with the methods that are allowed.
     """
-    endpoint = _FIXED.get(path) or (MODEL if path.startswith(MODEL_PREFIX) else None)
+    endpoint = _FIXED.get(path) or _below(path)
     if endpoint is None or (endpoint.switched and not switched):
         raise NotFound(f"Invalid URL ({method} {path[:200]}).")
     if method not in endpoint.methods:
         allow = ", ".join(endpoint.methods)
         raise MethodNotAllowed(f"Not allowed to {method} on {path[:200]} (allowed: {allow}).", allow=allow)
     return endpoint
+
+
+def _below(path: str) -> Endpoint | None:
+    """Finds the endpoint at a path with a name in it."""
+    if path.startswith(MODEL_PREFIX):
+        return MODEL
+    if not path.startswith(_RESPONSE_PREFIX):
+        return None
+    name, _, what = path[len(_RESPONSE_PREFIX) :].partition("/")
+    return _OF_RESPONSE.get(what) if name else None

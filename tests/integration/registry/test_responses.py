@@ -45,7 +45,7 @@ def test_a_response_is_read_back_whole_and_by_nobody_else(registry: Registry) ->
     found = registry.responses.find("acme", "resp_1")
     assert found is not None
     assert (found.id, found.response, found.output) == ("resp_1", b'{"id":"resp_1"}', b"[]")
-    assert b"secret" in found.items
+    assert b"secret" in found.input
     assert registry.responses.find("other", "resp_1") is None
     assert registry.responses.link("other", "resp_1") is None
     assert not registry.responses.delete("other", "resp_1")
@@ -57,7 +57,7 @@ def test_an_id_that_is_taken_is_not_overwritten_and_another_tenants_is_free(regi
     assert keep(registry, *again) == (False, True, False)
     found = registry.responses.find("acme", "resp_1")
     assert found is not None
-    assert b"first" in found.items
+    assert b"first" in found.input
 
 
 def test_many_ids_at_once_are_all_compared(registry: Registry) -> None:
@@ -88,7 +88,7 @@ def test_a_conversation_is_read_from_its_end_and_knows_its_length_and_size(regis
         ("resp_2", "resp_1"),
         ("resp_1", None),
     ]
-    assert end.size == sum(len(turn.items) + len(turn.output) for turn in turns)
+    assert end.size == sum(len(turn.input) + len(turn.output) for turn in turns)
 
 
 def test_conversations_that_part_share_their_beginning_only(registry: Registry) -> None:
