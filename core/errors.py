@@ -141,8 +141,8 @@ class PreviousResponseNotFound(InvalidRequest):
     code = "previous_response_not_found"
 
     def __init__(self, response: str, *, hint: str | None = None) -> None:
-        said = f"Previous response with id '{response[:200]}' not found."
-        super().__init__(said, param="previous_response_id", hint=hint)
+        message = f"Previous response with id '{response[:200]}' not found."
+        super().__init__(message, param="previous_response_id", hint=hint)
 
 
 class ConversationTooLong(InvalidRequest):
@@ -151,11 +151,9 @@ class ConversationTooLong(InvalidRequest):
     code = "conversation_too_long"
 
     def __init__(self, why: str) -> None:
-        super().__init__(
-            f"The conversation that this request goes on from is too long: {why}.",
-            param="previous_response_id",
-            hint="Begin a new one with what still matters of it in 'input'.",
-        )
+        message = f"The conversation that this request goes on from is too long: {why}."
+        hint = "Begin a new one with what still matters of it in 'input'."
+        super().__init__(message, param="previous_response_id", hint=hint)
 
 
 class Unauthorized(RequestError):
@@ -325,8 +323,6 @@ class NotFinite(RequestError):
 
 
 class GuardFailed(RequestError):
-    status = 500
-    error_type = "server_error"
     code = "guard_failed"
 
 

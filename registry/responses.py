@@ -22,7 +22,7 @@ _IDS_A_TIME = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
+class ConversationEnd:
     """The last response of a conversation, by which another can go on. `turns`: the responses in the conversation;
     `size`: bytes of the inputs and outputs of all of them."""
 
@@ -43,7 +43,7 @@ class ResponseDraft:
     response: bytes
     output: bytes
     input: bytes
-    previous: Link | None = None
+    previous: ConversationEnd | None = None
 
     @property
     def size(self) -> int:
@@ -62,7 +62,7 @@ class KeptResponse:
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class ConversationTurn:
     """One response of a conversation: what was asked, and what was answered. `previous`: the id of the one before."""
 
     id: str
@@ -105,14 +105,14 @@ class Responses:
             row = connection.execute(select(responses).where(*self._there(tenant, name))).one_or_none()
             return KeptResponse(row.id, row.response, row.output, row.input) if row is not None else None
 
-    def link(self, tenant: str, name: str) -> Link | None:
+    def link(self, tenant: str, name: str) -> ConversationEnd | None:
         """Reads where a tenant's conversation ends, by the id of its last response; None where there is none."""
         columns = responses.c.key, responses.c.id, responses.c.turns, responses.c.size
         with self._database.read() as connection:
             row = connection.execute(select(*columns).where(*self._there(tenant, name))).one_or_none()
-            return Link(row.key, row.id, row.turns, row.size) if row is not None else None
+            return ConversationEnd(row.key, row.id, row.turns, row.size) if row is not None else None
 
-    def turns(self, end: Link) -> tuple[Turn, ...]:
+    def turns(self, end: ConversationEnd) -> tuple[ConversationTurn, ...]:
         """Reads the conversation that ends there, the last response first, as far back as it is whole.
 
         It is shorter than `end.turns` where one of them is not there any more.
@@ -130,7 +130,9 @@ class Responses:
         columns = responses.c.id, responses.c.input, responses.c.output, responses.c.previous
         query = select(*columns).join(chain, responses.c.key == chain.c.key).order_by(chain.c.place)
         with self._database.read() as connection:
-            return tuple(Turn(row.id, row.input, row.output, row.previous) for row in connection.execute(query))
+            return tuple(
+                ConversationTurn(row.id, row.input, row.output, row.previous) for row in connection.execute(query)
+            )
 
     def delete(self, tenant: str, name: str) -> bool:
         """Deletes a tenant's response with all that it holds. Returns whether there was one."""

@@ -8,8 +8,8 @@ from patchbay.router.forward.exchange import Exchange
 from patchbay.router.request.incoming import Incoming
 from patchbay.router.responses.answers import KeepCase
 from patchbay.router.responses.conversation import expanded
-from patchbay.router.responses.keeper import Keeper
 from patchbay.router.responses.kept_responses import KeptResponses, previous_is_off
+from patchbay.router.responses.response_keeper import ResponseKeeper
 from patchbay.router.responses.wish import AskedResponse, read_wish
 from patchbay.router.settings.config import RouterConfig
 from patchbay.router.telemetry.response_metrics import ResponseMetrics
@@ -45,7 +45,7 @@ class ResponseStep:
             raise ConversationTooLong(f"with this request it has {len(body)} bytes, and may have {most}")
         return body, AskedResponse(wish, end, earlier)
 
-    def keeper(self, incoming: Incoming, body: bytes) -> Keeper | None:
+    def keeper(self, incoming: Incoming, body: bytes) -> ResponseKeeper | None:
         """Makes who keeps the answer, or says in it that it is not kept; None where the answer stays as it is.
 
         `body`: as it goes to the replica, so what guards took out of it is not kept.
@@ -64,4 +64,4 @@ class ResponseStep:
         wanted = keeps and asked.wish.store is not False
         queue = self._kept.queue if self._kept is not None and wanted and not masked else None
         case = KeepCase(incoming.client.tenant, body, asked.earlier, asked.previous, self._config.responses.max_bytes)
-        return Keeper(case, queue, self._offload, self._metrics, why="masked" if wanted and masked else None)
+        return ResponseKeeper(case, queue, self._offload, self._metrics, why="masked" if wanted and masked else None)

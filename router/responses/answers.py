@@ -10,7 +10,7 @@ from typing import Any, Literal
 import msgspec
 
 from patchbay.core.json_body import UNREADABLE
-from patchbay.registry.responses import KeptResponse, Link, ResponseDraft
+from patchbay.registry.responses import ConversationEnd, KeptResponse, ResponseDraft
 from patchbay.router.responses.conversation import own_items
 
 # Why an answer is not kept: it is cut or failed, cannot be read, or is too large.
@@ -45,7 +45,7 @@ class KeepCase:
     tenant: str
     body: bytes
     earlier: int
-    previous: Link | None
+    previous: ConversationEnd | None
     most_bytes: int
 
 
@@ -77,7 +77,7 @@ def draft_of(answer: bytes, case: KeepCase) -> ResponseDraft | Unfit:
     )
 
 
-def told(answer: bytes, previous: Link | None, *, stored: bool) -> bytes:
+def told(answer: bytes, previous: ConversationEnd | None, *, stored: bool) -> bytes:
     """Returns an answer that says what it went on from, and whether it is kept. What cannot be read stays as it is."""
     try:
         fields = _FIELDS.decode(answer)
@@ -103,7 +103,7 @@ def _own_bytes(case: KeepCase) -> int:
     return len(own_items(case.body, case.earlier))
 
 
-def _said(previous: Link | None, *, stored: bool) -> dict[str, msgspec.Raw]:
+def _said(previous: ConversationEnd | None, *, stored: bool) -> dict[str, msgspec.Raw]:
     said = {"store": _TRUE if stored else _FALSE}
     if previous is not None:
         said["previous_response_id"] = msgspec.Raw(msgspec.json.encode(previous.id))

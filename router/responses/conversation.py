@@ -13,7 +13,7 @@ import msgspec
 
 from patchbay.core.errors import ConversationTooLong, InvalidRequest, PreviousResponseNotFound
 from patchbay.core.json_body import decoded, decoded_by, encoded
-from patchbay.registry.responses import Link, Turn
+from patchbay.registry.responses import ConversationEnd, ConversationTurn
 
 _PARAM = "previous_response_id"
 _PARTS = msgspec.json.Decoder(list[msgspec.Raw])
@@ -26,7 +26,7 @@ class _Asked(msgspec.Struct, frozen=True):
 _ASKED = msgspec.json.Decoder(_Asked)
 
 
-def check_length(end: Link, most_turns: int, most_bytes: int) -> None:
+def check_length(end: ConversationEnd, most_turns: int, most_bytes: int) -> None:
     """Raises ConversationTooLong where nothing may go on from the conversation that ends there.
 
     `most_turns`: the responses in it with the new one; `most_bytes`: of its texts.
@@ -37,7 +37,7 @@ def check_length(end: Link, most_turns: int, most_bytes: int) -> None:
         raise ConversationTooLong(f"its inputs and outputs have {end.size} bytes, and may have {most_bytes}")
 
 
-def check_whole(turns: Sequence[Turn], end: Link) -> None:
+def check_whole(turns: Sequence[ConversationTurn], end: ConversationEnd) -> None:
     """Raises PreviousResponseNotFound where one of the conversation's `turns`, the last one first, is missing."""
     if len(turns) == end.turns:
         return
@@ -46,7 +46,7 @@ def check_whole(turns: Sequence[Turn], end: Link) -> None:
     raise PreviousResponseNotFound(missing or end.id, hint=hint)
 
 
-def expanded(body: bytes, turns: Sequence[Turn]) -> tuple[bytes, int]:
+def expanded(body: bytes, turns: Sequence[ConversationTurn]) -> tuple[bytes, int]:
     """Returns a request's `body` with the conversation before its input, and the number of the items put there.
 
     `turns`: of the conversation, the last one first. Raises InvalidRequest where `input` is no input.

@@ -10,7 +10,7 @@ import re
 import msgspec
 
 from patchbay.core.json_body import UNREADABLE
-from patchbay.registry.responses import Link
+from patchbay.registry.responses import ConversationEnd
 
 _FINAL = re.compile(rb"^event: ?response\.(?:completed|incomplete|failed)$", re.MULTILINE)
 _FIRST = re.compile(rb"^event: ?response\.(?:created|queued|in_progress)$", re.MULTILINE)
@@ -24,7 +24,7 @@ class FinalEvents:
     """Cutter of one stream, in reads of whole events. `previous`: what the response goes on from, for its first events;
     `held`: the final event, and whatever came after it."""
 
-    def __init__(self, previous: Link | None) -> None:
+    def __init__(self, previous: ConversationEnd | None) -> None:
         self._previous = previous
         self.held = b""
 
@@ -79,7 +79,7 @@ def with_response(event: bytes, response: bytes) -> bytes:
     return head + b"data: " + msgspec.json.encode({**fields, "response": msgspec.Raw(response)}) + b"\n\n"
 
 
-def _previous_in(response: bytes, previous: Link) -> bytes:
+def _previous_in(response: bytes, previous: ConversationEnd) -> bytes:
     try:
         fields = _FIELDS.decode(response)
     except UNREADABLE:

@@ -8,7 +8,7 @@ from typing import ParamSpec, TypeVar
 
 from patchbay.core.errors import NotFound, PreviousResponseNotFound, RegistryError, Unavailable
 from patchbay.core.thread_pools import Threads
-from patchbay.registry.responses import KeptResponse, Link, Responses, Turn
+from patchbay.registry.responses import ConversationEnd, ConversationTurn, KeptResponse, Responses
 from patchbay.router.responses.answers import is_id
 from patchbay.router.responses.config import ResponsesConfig
 from patchbay.router.responses.conversation import check_length, check_whole
@@ -59,7 +59,7 @@ class KeptResponses:
         if not is_id(name) or not await self._read(self._store.delete, tenant, name):
             raise not_found(name)
 
-    async def link(self, tenant: str, name: str) -> Link:
+    async def link(self, tenant: str, name: str) -> ConversationEnd:
         """Reads where the conversation ends that a request goes on from.
 
         Raises PreviousResponseNotFound, ConversationTooLong and Unavailable.
@@ -70,7 +70,7 @@ class KeptResponses:
         check_length(end, self._config.max_turns, self._most_bytes)
         return end
 
-    async def turns(self, end: Link) -> Sequence[Turn]:
+    async def turns(self, end: ConversationEnd) -> Sequence[ConversationTurn]:
         """Reads a conversation, the last response first. Raises PreviousResponseNotFound and Unavailable."""
         turns = await self._read(self._store.turns, end)
         check_whole(turns, end)

@@ -7,7 +7,7 @@ import msgspec
 
 from patchbay.core.errors import InvalidRequest, UnsupportedParameter
 from patchbay.core.json_body import decoded_by
-from patchbay.registry.responses import Link
+from patchbay.registry.responses import ConversationEnd
 
 _BACKGROUND = (
     "Responses in the background are not made here. Leave 'background' out, and stream the answer if it is long."
@@ -57,5 +57,5 @@ class AskedResponse:
     `earlier`: how many items of its input are from that."""
 
     wish: ResponseWish
-    previous: Link | None = None
+    previous: ConversationEnd | None = None
     earlier: int = 0

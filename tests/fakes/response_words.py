@@ -9,7 +9,7 @@ def response_object(
     asked: Mapping[str, Any], number: int, words: Sequence[str], status: str = "completed"
 ) -> dict[str, Any]:
     """The response to the body `asked`, whose text is `words`. `number`: makes its id."""
-    part = {"type": "output_text", "text": "".join(words), "annotations": [], "logprobs": None}
+    part: dict[str, Any] = {"type": "output_text", "text": "".join(words), "annotations": [], "logprobs": None}
     message = {"id": f"msg_{number}", "type": "message", "role": "assistant", "status": status, "content": [part]}
     count = len(words)
     return {

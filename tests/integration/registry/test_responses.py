@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from patchbay.registry.registry import Registry
-from patchbay.registry.responses import Link, ResponseDraft
+from patchbay.registry.responses import ConversationEnd, ResponseDraft
 
 MONTH = timedelta(days=30)
 
@@ -21,7 +21,7 @@ class Clock:
         return self.now
 
 
-def draft(name: str, tenant: str = "acme", previous: Link | None = None, text: str = "hi") -> ResponseDraft:
+def draft(name: str, tenant: str = "acme", previous: ConversationEnd | None = None, text: str = "hi") -> ResponseDraft:
     items = f'[{{"role":"user","content":"{text}"}}]'.encode()
     return ResponseDraft(tenant, name, "sql@3", b'{"id":"%b"}' % name.encode(), b"[]", items, previous)
 
@@ -30,9 +30,9 @@ def keep(registry: Registry, *drafts: ResponseDraft) -> Sequence[bool]:
     return registry.responses.keep(lambda: drafts, MONTH)
 
 
-def conversation(registry: Registry, *names: str) -> Link:
+def conversation(registry: Registry, *names: str) -> ConversationEnd:
     """A conversation of responses with these ids, the first one first."""
-    end: Link | None = None
+    end: ConversationEnd | None = None
     for name in names:
         keep(registry, draft(name, previous=end, text=name))
         end = registry.responses.link("acme", name)

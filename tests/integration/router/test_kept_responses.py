@@ -1,8 +1,9 @@
 """Responses that are kept: read back, gone on from and deleted by OpenAI's own client, on any router of a registry."""
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
@@ -230,7 +231,7 @@ async def test_a_response_that_was_deleted_is_gone_from_conversations_too(
 
 
 async def test_a_conversation_has_a_length_and_a_size(tmp_path: Path, installation: Installation) -> None:
-    limits = {"responses": {"max_turns": 2}, "max_body_bytes": 4000}
+    limits: dict[str, Any] = {"responses": {"max_turns": 2}, "max_body_bytes": 4000}
     async with controlled(tmp_path, fake := replica(), **limits) as router, client_of(router) as client:
         first = await create(client)
         second = await create(client, previous_response_id=first.id)
@@ -339,6 +340,43 @@ async def test_a_large_one_is_answered_and_not_kept(tmp_path: Path, installation
     async with controlled(tmp_path, replica(), responses={"max_bytes": 2000}) as router, client_of(router) as client:
         assert store(await create(client, "x" * 3000)) is False
         assert outcomes(router) == {"too_large": 1.0}
+
+
+async def test_with_the_registry_away_answers_are_given_and_say_that_they_are_not_kept(
+    tmp_path: Path, installation: Installation, caplog: pytest.LogCaptureFixture
+) -> None:
+    file, aside = tmp_path / "registry.db", tmp_path / "aside.db"
+    async with controlled(tmp_path, replica()) as router, client_of(router) as client:
+        first = await create(client)
+        file.rename(aside)
+        made = await create(client, "a secret question")
+        events = await streamed(client, "a secret question")
+        assert (store(made), store(events[-1].response)) == (False, False)
+        assert [(await refusal(client, first.id, way))[0] for way in WAYS] == [503] * len(WAYS)
+        aside.rename(file)
+        assert (await client.responses.retrieve(first.id)).id == first.id
+        assert store(await create(client)) is True
+        assert outcomes(router) == {"kept": 2.0, "unavailable": 2.0}
+    assert "responses are not kept" in caplog.text
+    assert "secret question" not in caplog.text
+
+
+async def test_the_end_of_an_answer_waits_no_longer_than_it_may_for_a_registry_that_is_locked(
+    tmp_path: Path, installation: Installation
+) -> None:
+    with closing(sqlite3.connect(tmp_path / "registry.db", isolation_level=None)) as writer:
+        async with controlled(tmp_path, replica(), responses={"wait_s": 0.1}) as router, client_of(router) as client:
+            writer.execute("BEGIN IMMEDIATE")
+            events = await streamed(client)
+            made = events[-1].response
+            assert (made.status, store(made)) == ("completed", False)
+            writer.execute("ROLLBACK")
+            # What waited behind it is not written later.
+            async with asyncio.timeout(10):
+                while store(await create(client)) is not True:
+                    await asyncio.sleep(0.01)
+            with pytest.raises(openai.NotFoundError):
+                await client.responses.retrieve(made.id)
 
 
 async def test_ids_that_clients_choose_do_not_replace_what_is_kept(tmp_path: Path, installation: Installation) -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from patchbay.core.errors import ConversationTooLong, InvalidRequest, PreviousResponseNotFound
-from patchbay.registry.responses import KeptResponse, Link, ResponseDraft, Turn
+from patchbay.registry.responses import ConversationEnd, ConversationTurn, KeptResponse, ResponseDraft
 from patchbay.router.responses.answers import KeepCase, draft_of, told, whole_response
 from patchbay.router.responses.conversation import check_length, check_whole, expanded, own_items
 from patchbay.router.responses.final_events import FinalEvents, response_in, split_final, with_response
@@ -33,7 +33,7 @@ def as_items(value: Any) -> list[Any]:
 def test_each_turn_sees_all_before_it_and_nothing_is_lost_or_changed(
     turns: list[tuple[Any, list[Any]]], last: Any, instructions: str | None
 ) -> None:
-    kept: list[Turn] = []
+    kept: list[ConversationTurn] = []
     previous, seen = None, list[Any]()
     for number, (asked, answered) in enumerate([*turns, (last, [])]):
         fields = {"model": "sql", "input": asked, "instructions": instructions, "previous_response_id": previous}
@@ -45,7 +45,7 @@ def test_each_turn_sees_all_before_it_and_nothing_is_lost_or_changed(
         seen += answered
         previous = f"resp_{number}"
         before = kept[-1].id if kept else None
-        kept.append(Turn(previous, own_items(body, earlier), json.dumps(answered).encode(), before))
+        kept.append(ConversationTurn(previous, own_items(body, earlier), json.dumps(answered).encode(), before))
 
 
 @given(INPUTS)
@@ -62,9 +62,11 @@ def test_what_is_no_input_is_refused_by_its_name(asked: Any) -> None:
 
 @given(st.integers(1, 6), st.integers(0, 6))
 def test_a_conversation_that_is_not_whole_is_refused_by_the_id_that_is_missing(length: int, there: int) -> None:
-    end = Link("key", f"resp_{length}", length, 10)
+    end = ConversationEnd("key", f"resp_{length}", length, 10)
     names = [f"resp_{number}" for number in range(length, 0, -1)]
-    turns = [Turn(name, b"[]", b"[]", before) for name, before in zip(names, [*names[1:], None], strict=True)][:there]
+    turns = [
+        ConversationTurn(name, b"[]", b"[]", before) for name, before in zip(names, [*names[1:], None], strict=True)
+    ][:there]
     if there >= length:
         check_whole(turns, end)
         return
@@ -73,19 +75,19 @@ def test_a_conversation_that_is_not_whole_is_refused_by_the_id_that_is_missing(l
 
 
 def test_a_conversation_may_be_as_long_as_it_may_be_and_no_longer() -> None:
-    check_length(Link("key", "resp_1", 9, 100), 10, 100)
+    check_length(ConversationEnd("key", "resp_1", 9, 100), 10, 100)
     for turns, size in ((10, 100), (9, 101)):
         with pytest.raises(ConversationTooLong):
-            check_length(Link("key", "resp_1", turns, size), 10, 100)
+            check_length(ConversationEnd("key", "resp_1", turns, size), 10, 100)
 
 
-def case(previous: Link | None = None, most_bytes: int = 10_000, tenant: str = "acme") -> KeepCase:
+def case(previous: ConversationEnd | None = None, most_bytes: int = 10_000, tenant: str = "acme") -> KeepCase:
     return KeepCase(tenant, b'{"input": "hi"}', 0, previous, most_bytes)
 
 
 @given(st.lists(TEXTS, max_size=4), st.booleans(), VALUES)
 def test_a_response_is_read_back_as_its_client_got_it(words: list[str], goes_on: bool, metadata: Any) -> None:
-    previous = Link("key", "resp_before", 1, 10) if goes_on else None
+    previous = ConversationEnd("key", "resp_before", 1, 10) if goes_on else None
     answer = json.dumps(response_object({"model": "sql@3", "metadata": metadata}, 1, words)).encode()
     draft = draft_of(answer, case(previous))
     assert isinstance(draft, ResponseDraft)
@@ -124,13 +126,15 @@ def test_an_answer_that_is_no_response_stays_as_it_is(answer: bytes) -> None:
 
 def test_a_long_conversation_does_not_make_a_short_response_too_large() -> None:
     answer = json.dumps(response_object({"model": "sql"}, 1, ["hi"])).encode()
-    body, earlier = expanded(b'{"input": "hi"}', [Turn("resp_1", json.dumps(["x" * 20_000]).encode(), b"[]", None)])
+    body, earlier = expanded(
+        b'{"input": "hi"}', [ConversationTurn("resp_1", json.dumps(["x" * 20_000]).encode(), b"[]", None)]
+    )
     assert isinstance(draft_of(answer, KeepCase("acme", body, earlier, None, 10_000)), ResponseDraft)
 
 
 @given(st.lists(st.text(max_size=60) | st.just("event: response.completed"), max_size=5), st.data())
 def test_a_streams_end_is_held_back_however_its_events_come(words: list[str], data: st.DataObject) -> None:
-    previous = Link("key", "resp_before", 1, 10) if data.draw(st.booleans()) else None
+    previous = ConversationEnd("key", "resp_before", 1, 10) if data.draw(st.booleans()) else None
     events = response_events({"model": "sql"}, 1, words)
     holding, out = FinalEvents(previous), b""
     while events:

@@ -104,6 +104,7 @@ def _answer(metrics: Metrics) -> None:
     metrics.requests.cached("hit")
     metrics.requests.shadowed("desk", "kept")
     metrics.requests.fell_back("desk")
+    metrics.responses.kept()
     metrics.guards.verdict("pii", "EMAIL", "redact", "output", 1)
     metrics.requests.vote(Target("sql", "sql@1-0", "sql@1", (), "stable"), "up")
     span = TraceSpan(b"0" * 32, b"0" * 16)

@@ -3,14 +3,14 @@
 from functools import partial
 
 from patchbay.core.offload import Offload
-from patchbay.registry.responses import Link
+from patchbay.registry.responses import ConversationEnd
 from patchbay.router.responses.answers import KeepCase, draft_of, told
 from patchbay.router.responses.final_events import FinalEvents, response_in, split_final, with_response
 from patchbay.router.responses.keep_queue import KeepQueue
 from patchbay.router.telemetry.response_metrics import NotKept, ResponseMetrics
 
 
-class Keeper:
+class ResponseKeeper:
     """Keeper of the answer to one request, for the relay. `case`: of the request; `queue`: where to, None where it is
     not to be kept, `why` then being said in the metrics, where there is a word for it."""
 
@@ -31,7 +31,7 @@ class Keeper:
         self._events = FinalEvents(case.previous)
 
     @property
-    def _previous(self) -> Link | None:
+    def _previous(self) -> ConversationEnd | None:
         return self._case.previous
 
     async def document(self, answer: bytes) -> bytes:
