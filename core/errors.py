@@ -11,7 +11,10 @@ PatchbayError
 ├── WorkStopped            work was ended because somebody no longer wants it
 └── RequestError           one request cannot be answered; has a status and OpenAI's `type` and `code`
     ├── InvalidRequest     400
-    │   └── ContentFiltered     a guard does not let the prompt through
+    │   ├── ContentFiltered     a guard does not let the prompt through
+    │   ├── UnsupportedParameter    a field asks for what is not done here
+    │   ├── PreviousResponseNotFound    the response that a request goes on from is not kept
+    │   └── ConversationTooLong     so many responses, or bytes of them, are not gone on from
     ├── Unauthorized       401
     ├── Forbidden          403
     ├── ModelNotFound      404
@@ -124,6 +127,33 @@ class ContentFiltered(InvalidRequest):
     def __init__(self, message: str) -> None:
         super().__init__(message)
         self.results: Mapping[str, object] | None = None
+
+
+class UnsupportedParameter(InvalidRequest):
+    """A field asks for what is not done here. Source: the code that OpenAI gives such a request."""
+
+    code = "unsupported_parameter"
+
+
+class PreviousResponseNotFound(InvalidRequest):
+    """The response that a request goes on from is not kept, or is another tenant's. Source: OpenAI's code and words."""
+
+    code = "previous_response_not_found"
+
+    def __init__(self, response: str, *, hint: str | None = None) -> None:
+        message = f"Previous response with id '{response[:200]}' not found."
+        super().__init__(message, param="previous_response_id", hint=hint)
+
+
+class ConversationTooLong(InvalidRequest):
+    """A conversation has so many responses, or bytes, that it is not gone on from. `why`: the limit, in words."""
+
+    code = "conversation_too_long"
+
+    def __init__(self, why: str) -> None:
+        message = f"The conversation that this request goes on from is too long: {why}."
+        hint = "Begin a new one with what still matters of it in 'input'."
+        super().__init__(message, param="previous_response_id", hint=hint)
 
 
 class Unauthorized(RequestError):
@@ -293,8 +323,6 @@ class NotFinite(RequestError):
 
 
 class GuardFailed(RequestError):
-    status = 500
-    error_type = "server_error"
     code = "guard_failed"
 
 

@@ -304,7 +304,9 @@ def _sqlite_engine(url: URL) -> Engine:
     def set_up(connection: Any, _record: Any) -> None:
         # We begin all transactions ourselves: the driver would begin them late, and read before it has the lock.
         connection.isolation_level = None
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"busy_timeout={_BUSY_MS}"):
+        # What is deleted is overwritten, since it may be what people wrote.
+        pragmas = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON")
+        for pragma in (*pragmas, f"busy_timeout={_BUSY_MS}"):
             connection.execute(f"PRAGMA {pragma}")
 
     return engine

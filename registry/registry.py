@@ -37,6 +37,7 @@ from patchbay.registry.records import (
     RouterBeat,
     Snapshot,
 )
+from patchbay.registry.responses import Responses
 from patchbay.registry.rows import base_of, rollout_of
 from patchbay.registry.schema import adapters, bases, revisions, rollouts, uploads
 from patchbay.registry.snapshots import read_snapshot
@@ -46,7 +47,8 @@ from patchbay.registry.times import SteadyClock
 class Registry:
     """One registry. Thread-safe. Open it with `open`, and close it, or use it as a context manager.
 
-    `accounts`: its tenants, their keys and what they used; `canaries`: the revisions that are being tried.
+    `accounts`: its tenants, their keys and what they used; `canaries`: the revisions that are being tried; `responses`:
+    what clients asked to have kept.
     """
 
     def __init__(self, database: Database, clock: Callable[[], datetime] | None = None) -> None:
@@ -55,6 +57,7 @@ class Registry:
         self._clock = clock = clock or SteadyClock(database.time())
         self.accounts = Accounts(database, clock)
         self.canaries = Canaries(database, clock)
+        self.responses = Responses(database, clock)
 
     @classmethod
     def open(

@@ -9,6 +9,7 @@ from sqlalchemy import (
     ForeignKeyConstraint,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -271,4 +272,23 @@ checkpoints = Table(
     Column("canary", BigInteger, primary_key=True, autoincrement=False),
     Column("look", Integer, nullable=False),
     Column("ledger", JSON, nullable=False),
+)
+# What people wrote and were answered. `response` is without its `output`, which has a column of its own.
+responses = Table(
+    "responses",
+    metadata,
+    Column("key", String(32), primary_key=True),
+    Column("tenant", String(63), nullable=False),
+    Column("id", String(128), nullable=False),
+    Column("model", Text, nullable=False),
+    Column("response", LargeBinary, nullable=False),
+    Column("output", LargeBinary, nullable=False),
+    Column("input", LargeBinary, nullable=False),
+    Column("previous", String(128)),
+    Column("previous_key", String(32)),
+    Column("turns", Integer, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Column("expires_at", UtcTime, nullable=False, index=True),
+    UniqueConstraint("tenant", "id"),
 )

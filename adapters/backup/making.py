@@ -22,12 +22,13 @@ class BackupSource:
     """The registry and the store that a backup saves.
 
     `file`: the registry's, None where it is no SQLite file or is left out; `local`: the folder of the artifact store,
-    None where it is no folder.
+    None where it is no folder; `responses`: whether responses that clients had kept are saved, which are people's text.
     """
 
     registry: Registry
     file: Path | None
     local: Path | None
+    responses: bool = False
 
 
 def make_backup(source: BackupSource, folder: Path, tell: Tell, *, copy: bool = False) -> BackupManifest:
@@ -56,7 +57,7 @@ def _make_folder(folder: Path) -> None:
 def _fill(source: BackupSource, folder: Path, tell: Tell, *, copy: bool) -> BackupManifest:
     database, wanted = None, source.registry.referenced()
     if source.file is not None:
-        database, wanted = _save_database(source.file, folder / DATABASE, tell)
+        database, wanted = _save_database(source.file, folder / DATABASE, tell, responses=source.responses)
     saved, missing = None, []
     if source.local is not None:
         lease = source.registry.lease_upload(wanted, _LEASE_S)
@@ -77,13 +78,15 @@ def _fill(source: BackupSource, folder: Path, tell: Tell, *, copy: bool) -> Back
     return manifest
 
 
-def _save_database(file: Path, target: Path, tell: Tell) -> tuple[DatabaseRecord, frozenset[str]]:
-    copy_database(file, target, tell)
+def _save_database(file: Path, target: Path, tell: Tell, *, responses: bool) -> tuple[DatabaseRecord, frozenset[str]]:
+    copy_database(file, target, tell, responses=responses)
     tell("checking the copy of the registry")
     found = check_database(target)
     with translated(target):
         size, sha256 = target.stat().st_size, sha256_of(target)
-    record = DatabaseRecord(sha256=sha256, size=size, generation=found.generation, tables=found.tables)
+    record = DatabaseRecord(
+        sha256=sha256, size=size, generation=found.generation, tables=found.tables, responses=found.responses
+    )
     return record, found.artifacts
 
 

@@ -19,12 +19,14 @@ FORMAT: Final = 1
 
 
 class DatabaseRecord(Settings):
-    """The copy of the registry's file. `generation`: the registry's; `tables`: the migration that its tables are at."""
+    """The copy of the registry's file. `generation`: the registry's; `tables`: the migration that its tables are at;
+    `responses`: how many responses that clients had kept are in it."""
 
     sha256: str
     size: int
     generation: int
     tables: str
+    responses: int = 0
 
 
 class BackupManifest(Settings):

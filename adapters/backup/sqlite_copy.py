@@ -21,10 +21,11 @@ _SIDE_FILES = ("-wal", "-shm", "-journal")
 Tell = Callable[[str], None]
 
 
-def copy_database(source: Path, target: Path, tell: Tell) -> None:
+def copy_database(source: Path, target: Path, tell: Tell, *, responses: bool = False) -> None:
     """Copies the database in `source` into the new file `target`, and onto the disk.
 
-    Only this user may read `target`. `tell` is called with how far it is. Raises RegistryError.
+    Only this user may read `target`. `tell` is called with how far it is; `responses`: whether what clients had kept is
+    copied, too. Raises RegistryError.
     """
 
     def progress(_status: int, remaining: int, total: int) -> None:
@@ -36,6 +37,8 @@ def copy_database(source: Path, target: Path, tell: Tell) -> None:
             reader.backup(writer, pages=_PAGES, progress=progress, sleep=0.01)
             # One file, with nothing beside it.
             writer.execute("PRAGMA journal_mode=DELETE")
+            if not responses:
+                _leave_out_responses(writer)
         with target.open("rb") as file:
             os.fsync(file.fileno())
         sync_folder(target.parent)
@@ -46,12 +49,13 @@ class CopyContents:
     """The contents of a checked copy.
 
     `generation`: the registry's; `tables`: the migration that they are at; `artifacts`: the SHA-256 of every file of a
-    revision that is not retired.
+    revision that is not retired; `responses`: the number of responses that clients had kept.
     """
 
     generation: int
     tables: str
     artifacts: frozenset[str]
+    responses: int
 
 
 def check_database(file: Path) -> CopyContents:
@@ -67,7 +71,7 @@ def check_database(file: Path) -> CopyContents:
         (tables,) = reader.execute("SELECT version_num FROM alembic_version").fetchone()
         drafts = reader.execute("SELECT draft FROM revisions WHERE retired_at IS NULL")
         artifacts = frozenset(entry["sha256"] for (draft,) in drafts for entry in json.loads(draft)["files"])
-        return CopyContents(int(generation), str(tables), artifacts)
+        return CopyContents(int(generation), str(tables), artifacts, _responses_in(reader))
 
 
 def put_database(source: Path, target: Path) -> None:
@@ -105,6 +109,22 @@ def translated(file: Path) -> Iterator[None]:
         raise RegistryError(f"The registry {file} cannot be read: {error}.") from error
     except OSError as error:
         raise RegistryError(f"{error.filename or file}: {error.strerror}.") from error
+
+
+def _leave_out_responses(copy: sqlite3.Connection) -> None:
+    """Takes out of a copy what people wrote and were answered, with every page that it was on."""
+    if _responses_in(copy):
+        copy.execute("DELETE FROM responses")
+        copy.commit()
+        copy.execute("VACUUM")
+
+
+def _responses_in(database: sqlite3.Connection) -> int:
+    """Counts the kept responses. A registry of an older version has no table of them."""
+    if database.execute("SELECT 1 FROM sqlite_master WHERE name = 'responses'").fetchone() is None:
+        return 0
+    (count,) = database.execute("SELECT count(*) FROM responses").fetchone()
+    return int(count)
 
 
 def _checkpoint(target: Path) -> None:

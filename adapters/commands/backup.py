@@ -1,6 +1,7 @@
 """The commands `patchbay backup` and `patchbay restore`: save the registry and its artifacts in a folder, and put them
 back."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -25,19 +26,23 @@ def backup(
     copy: Annotated[
         bool, typer.Option("--copy", help="Copy artifacts even where the backup could share them with the store.")
     ] = False,
+    responses: Annotated[
+        bool, typer.Option("--responses", help="Save responses that clients had kept, too: what people wrote.")
+    ] = False,
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
     """Saves the registry and its artifacts in a new folder, while routers go on, and checks the result.
 
-    Artifacts on the same file system are hard links. Exit code 1: artifacts are missing from the store, or damaged.
+    Artifacts on the same file system are hard links. Clients' kept responses (/v1/responses) are left out, unless you
+    say --responses. Exit code 1: artifacts are missing from the store, or damaged.
 
     Example: patchbay backup ./backup-monday
     """
     with opened(config) as session:
         from patchbay.adapters.backup.making import make_backup
 
-        source = _source(session, artifacts_only=artifacts_only)
+        source = replace(_source(session, artifacts_only=artifacts_only), responses=responses)
         with activity("saving the registry") as under_way:
             made = make_backup(source, folder, under_way.tell, copy=copy)
         _show(folder, made, session.config, as_json=as_json)
@@ -90,6 +95,8 @@ def restore(
                         hint="Use --accept if you want that.",
                     )
             put_back(folder, manifest, target, under_way.tell, actor=actor())
+    if manifest.database is not None and manifest.database.responses:
+        tell("warning: kept responses are there again that were deleted since the backup.")
     for words in lost:
         tell(f"warning: as you accepted, {words}.")
     _show(folder, manifest, settings, as_json=as_json)
@@ -124,6 +131,7 @@ def _show(folder: Path, made: "BackupManifest", config: "RegistryConfig", *, as_
         "backup": folder,
         "made": made.made_at,
         "registry": f"generation {known.generation}, {size(known.size)}" if known else "not in it",
+        "responses": (known.responses or "not in it") if known else None,
         "artifacts": elsewhere if made.artifacts is None else f"{len(made.artifacts)} files, all whole",
         "missing": len(made.missing) or None,
     }

@@ -22,6 +22,7 @@ from patchbay.guards.formats.sse import WholeEvents
 from patchbay.guards.session import GuardSession
 from patchbay.guards.stream_gate import StreamGate
 from patchbay.router.carry.transcript import Transcript
+from patchbay.router.forward.answer_keeper import AnswerKeeper
 from patchbay.router.http.request import Reply
 from patchbay.router.upstream.client import Answer
 from patchbay.router.upstream.failure import ReplicaFailure
@@ -56,15 +57,16 @@ class Relay:
     `reply`: to the client; `form`: of the errors that the client expects. `event_stream`: whether the answer is one;
     `sent_bytes`: size of what was sent of the body; `events`: count of a stream's events, where it has no transcript;
     `copy`: collects what the client is sent, where it is set; `transcript`: what another replica needs to go on, for
-    streams of replicas that tell it; `guard_session`: the guards on the answer, where there are any; `cleared`: a task
-    that is over once the prompt may be answered, and fails where it may not.
+    streams of replicas that tell it; `guard_session`: the guards on the answer, where there are any; `keeper`: who
+    keeps the answer, where it is to be; `cleared`: a task that is over once the prompt may be answered, and fails where
+    it may not.
     """
 
     def __init__(self, reply: Reply, form: Form = "chat") -> None:
         self._reply = reply
         self._form = form
         self._partial = b""
-        # Set for a stream that guards read.
+        # Set for a stream that guards or a keeper read.
         self._whole_events: WholeEvents | None = None
         # The last two reads of a stream: one alone may be too short to show its end.
         self._last = self._before_last = b""
@@ -72,6 +74,7 @@ class Relay:
         self._ends_with_done = False
         self.transcript: Transcript | None = None
         self.guard_session: GuardSession | None = None
+        self.keeper: AnswerKeeper | None = None
         self._filter: Filter | None = None
         self._gate: StreamGate | None = None
         self.cleared: asyncio.Task[None] | None = None
@@ -114,7 +117,7 @@ class Relay:
         if not self._reply.started or self._is_early:
             return True
         # What guards let out is always whole events.
-        whole = self._filter is not None or not self._last or self._last.endswith(_ENDS)
+        whole = self._whole_events is not None or not self._last or self._last.endswith(_ENDS)
         return self.event_stream and whole
 
     async def run(self, answer: Answer, extra: Headers, *, ends_with_done: bool, foreign: bool = False) -> None:
@@ -132,8 +135,9 @@ class Relay:
             self._ends_with_done = ends_with_done
             headers = [pair for pair in answer.headers if pair[0] != b"content-length"]
             self._start(answer.status, headers + extra)
-            if self.guard_session is not None:
+            if self.guard_session is not None or self.keeper is not None:
                 self._whole_events = WholeEvents()
+            if self.guard_session is not None:
                 self._filter = self.guard_session.filter(self._used, self._pass)
                 self._gate = self.guard_session.gate(self._filter)
             await self._stream(answer)
@@ -141,8 +145,8 @@ class Relay:
         if self._is_early or (foreign and answer.status >= 300):
             await self._rewritten(answer, extra)
             return
-        if self.guard_session is not None and 200 <= answer.status < 300:
-            await self._filtered(answer, extra, self.guard_session)
+        if (self.guard_session is not None or self.keeper is not None) and 200 <= answer.status < 300:
+            await self._gathered(answer, extra)
             return
         self._reply.start(answer.status, answer.headers + extra)
         if not answer.whole:
@@ -228,15 +232,19 @@ class Relay:
     def _body(self, error: RequestError) -> bytes:
         return anthropic_body(error) if self._form == "messages" else openai_body(error)
 
-    async def _filtered(self, answer: Answer, extra: Headers, guard_session: GuardSession) -> None:
-        """Passes on an answer that is one document, once the guards have seen all of it."""
+    async def _gathered(self, answer: Answer, extra: Headers) -> None:
+        """Passes on an answer that is one document, once the guards have seen all of it and it is kept."""
         await answer.gather(_DOCUMENT_LIMIT)
         if not answer.whole:
             raise AnswerUnreadable(f"The answer is larger than {_DOCUMENT_LIMIT} bytes, so it was not let through.")
-        self._last = answer.take()
-        body = await guard_session.whole(self._last)
+        self._last = body = answer.take()
+        if self.guard_session is not None:
+            body = await self.guard_session.whole(body)
+            extra = self.guard_session.headers(extra)
+        if self.keeper is not None:
+            body = await self.keeper.document(body)
         headers = [pair for pair in answer.headers if pair[0] != b"content-length"]
-        self.whole(answer.status, headers + guard_session.headers(extra), body)
+        self.whole(answer.status, headers + extra, body)
 
     def _used(self) -> tuple[int, int]:
         """Returns the tokens of prompt and answer so far. Without a transcript an event counts as a token."""
@@ -256,9 +264,9 @@ class Relay:
                 self._send_events(partial)
             if self._ends_with_done and _DONE not in self._last[-32:] and not self._is_whole():
                 raise ReplicaFailure("it ended its answer early", kind="disconnect")
-            self._end(await self._drain())
+            self._end(await self._settled(await self._drain()))
         except StreamStopped as stop:
-            self._end(stop.last)
+            self._end(await self._settled(stop.last))
         finally:
             if self._filter is not None:
                 await self._filter.close()
@@ -288,6 +296,10 @@ class Relay:
         if self._filter is None:
             return b""
         return await self._filter.finish()
+
+    async def _settled(self, events: bytes) -> bytes:
+        """Returns a stream's last `events` as they go out, once the answer is kept where it is to be."""
+        return events if self.keeper is None else await self.keeper.last(events)
 
     def _pass_guards(self, events: bytes) -> None:
         """Gives a stream's next `events` to the guards, which pass on what may go out."""
@@ -331,6 +343,8 @@ class Relay:
             self._pass_guards(events)
 
     def _pass(self, data: bytes) -> None:
+        if self.keeper is not None and not (data := self.keeper.pass_on(data)):
+            return
         self.sent_bytes += len(data)
         if self.copy is not None:
             self.copy += data

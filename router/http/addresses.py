@@ -48,7 +48,8 @@ def take_address(request: Request) -> None:
         return
     address = read_address(request.path)
     request.path, request.model = address.path, address.model
-    if address.azure:
+    if address.azure and is_known(address.path):
+        # What the router answers itself may be asked for by pages.
         request.query = b""
 
 

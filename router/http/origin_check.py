@@ -20,7 +20,7 @@ _JSON = "application/json"
 # What a page may send anywhere without asking first: the Fetch standard's CORS-safelisted content types.
 _SIMPLE = ("", "text/plain", "multipart/form-data", "application/x-www-form-urlencoded")
 _REMEMBERED = 256
-_METHODS = b"GET, HEAD, POST"
+_METHODS = b"GET, HEAD, POST, DELETE"
 _MAX_AGE_S = b"600"
 
 

@@ -146,6 +146,15 @@ class Request:
             self._keep(data)
         return self._size
 
+    def grow(self, more: int) -> None:
+        """Counts `more` bytes, by which the body is to be longer, to the budget.
+
+        Raises Unavailable where that is spent.
+        """
+        if not self._budget.take(more, more):
+            raise Unavailable(_TOO_LARGE_TOGETHER)
+        self._kept_bytes += more
+
     def drop(self) -> None:
         """Forgets the body, with what is still to come of it, once it is not needed any more."""
         self._dropped = True

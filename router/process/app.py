@@ -4,11 +4,12 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from secrets import token_bytes
 from socket import socket
+from typing import Any
 
 from patchbay.core import descriptors
 from patchbay.core.admin_token import own_token, token_path
@@ -36,6 +37,7 @@ from patchbay.router.process.name_check import NameCheck
 from patchbay.router.request.endings import Endings
 from patchbay.router.request.handler_parts import HandlerParts
 from patchbay.router.request.public_app import PublicApp
+from patchbay.router.responses.kept_responses import KeptResponses
 from patchbay.router.settings.config import PolicyConfig, RouterConfig
 from patchbay.router.settings.idle_settings import open_to_all
 from patchbay.router.settings.pinned import PinnedNames, pinned_names
@@ -82,6 +84,7 @@ class Router:
         self._names = NameCheck(self.fleet, self.control, config.adapters)
         self.policy = self._open_policy(config, read)
         self._usage = TenantUsage(self.control.usage_book, utc_now) if self.control else None
+        self._kept = self._open_kept(config)
         self._limiter = Limiter(_counters(config.counters), config.counters)
         self._admission = Admission(
             config=config.admission,
@@ -124,20 +127,13 @@ class Router:
                 opened.push_async_callback(self._usage.close, self._config.end_timeout_s / 2)
                 opened.push_async_callback(self.control.flush)
                 await self.control.follower.look()
+            if self._kept is not None:
+                opened.push_async_callback(self._kept.close, self._config.end_timeout_s / 4)
             # Closing may wait for threads, databases and peers that never answer.
             opened.callback(self._ending, 0.0)
-            lasting = {"poller": self._poller.run, "members": self._members.run, "limiter": self._limiter.run}
-            lasting["event loop watch"] = LoopWatch(
-                meter=self.metrics.loop, busy=lambda: self.public_app.in_flight > 0
-            ).run
-            if self._config.stream.heartbeat_s is not None:
-                beats = Heartbeats(self._config.stream.heartbeat_s, lambda: self.public_app.work)
-                lasting["heartbeats"] = beats.run
-            if self._usage is not None:
-                lasting["usage"] = self._usage.run
             background = [
                 tasks.create_task(keep_running(name, work, self.metrics.process.fault), name=name)
-                for name, work in lasting.items()
+                for name, work in self._lasting().items()
             ]
             await self._poller.seen_all.wait()
             if self.control is not None:
@@ -156,6 +152,19 @@ class Router:
             await asyncio.gather(public, admin)
             for task in background:
                 task.cancel()
+
+    def _lasting(self) -> Mapping[str, Callable[[], Coroutine[Any, Any, None]]]:
+        """Returns the background work that lasts as long as the router, by name."""
+        lasting = {"poller": self._poller.run, "members": self._members.run, "limiter": self._limiter.run}
+        lasting["event loop watch"] = LoopWatch(meter=self.metrics.loop, busy=lambda: self.public_app.in_flight > 0).run
+        if self._config.stream.heartbeat_s is not None:
+            beats = Heartbeats(self._config.stream.heartbeat_s, lambda: self.public_app.work)
+            lasting["heartbeats"] = beats.run
+        if self._usage is not None:
+            lasting["usage"] = self._usage.run
+        if self._kept is not None:
+            lasting |= {"kept responses": self._kept.queue.run, "purge of responses": self._kept.purge}
+        return lasting
 
     def _tell_state(self) -> None:
         """Says what an operator should know at the start."""
@@ -208,6 +217,18 @@ class Router:
         control.reach = self._pinned_names
         return control
 
+    def _open_kept(self, config: RouterConfig) -> KeptResponses | None:
+        """Opens what is kept of responses: where nothing more is to be kept, what was stays until it expires."""
+        if self.control is None:
+            return None
+        return KeptResponses(
+            self.control.registry.responses,
+            config.responses,
+            self.metrics.responses,
+            most_bytes=config.max_body_bytes,
+            clock=time.monotonic,
+        )
+
     def _open_port(self, config: RouterConfig, public: socket) -> Port:
         return Port(
             self.public_app,
@@ -258,6 +279,7 @@ class Router:
             clock=time.perf_counter,
             guard_key=self._key,
             live_canaries=self.live_canaries,
+            kept=self._kept,
             adapters=lambda: self.control.follower.snapshot.adapters if self.control is not None else {},
         )
 

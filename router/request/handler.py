@@ -21,6 +21,7 @@ from patchbay.router.forward.tries import Ask
 from patchbay.router.forward.upstreams import Upstreams
 from patchbay.router.http.addresses import with_addressed_model
 from patchbay.router.http.body import with_one_model
+from patchbay.router.http.endpoints import RESPONSES
 from patchbay.router.http.headers import EXPLAIN, said
 from patchbay.router.request.answer_cache import AnswerCache
 from patchbay.router.request.cache_step import Caching
@@ -29,6 +30,7 @@ from patchbay.router.request.guard_step import GuardStep
 from patchbay.router.request.handler_parts import HandlerParts
 from patchbay.router.request.incoming import Incoming
 from patchbay.router.request.quota import Quota
+from patchbay.router.request.response_step import ResponseStep
 from patchbay.router.request.shadow import AnswerPair, Shadow
 from patchbay.router.request.token_meter import guess_of, used_by, with_judges
 from patchbay.router.request.visibility import is_open_to, opened_by
@@ -66,6 +68,7 @@ class RequestHandler:
         cache = AnswerCache(parts.config.cache_mib * 1024 * 1024, parts.clock)
         self._caching = Caching(cache, parts.fleet, parts.policy, parts.metrics.requests)
         parts.live_canaries.dropped.append(cache.forget)
+        self._response_step = ResponseStep(parts.kept, parts.config, parts.metrics.responses, self._offload)
         self._quota = Quota(parts.limiter, parts.config.counters, parts.fleet, self._offload)
         self._shadow = Shadow(
             internal=internal,
@@ -119,7 +122,15 @@ class RequestHandler:
             whole, model = body, addressed
             body = await self._offload.run_json(lambda: with_addressed_model(whole, model, most), len(whole))
         head = await self._offload.run_json(lambda: exchange.read(body, most), len(body))
-        incoming = Incoming(exchange=exchange, client=client, head=head, body=body, deadline_s=deadline_s)
+        asked = None
+        if exchange.asked.endpoint is RESPONSES:
+            whole = body
+            body, asked = await self._response_step.begin(exchange, client.tenant, body)
+            if body is not whole:
+                head = await self._offload.run_json(lambda: exchange.read(body, most), len(body))
+        incoming = Incoming(
+            exchange=exchange, client=client, head=head, body=body, deadline_s=deadline_s, response=asked
+        )
         if is_long_json(body) and (
             self._parts.policy.policy.table.knows(head.model) or self._parts.live_canaries.running
         ):
@@ -219,8 +230,9 @@ class RequestHandler:
     async def _answered(self, incoming: Incoming, choice: Choice, ask: Ask) -> Target:
         """Answers from the cache, or by a replica, and keeps what is to be kept."""
         exchange, config, relay = incoming.exchange, choice.config, incoming.exchange.relay
-        shelf = None
-        if config is not None and config.cache is not None:
+        shelf, relay.keeper = None, self._response_step.keeper(incoming, ask.body)
+        # Who is told that an answer is kept must find it under its own id, until it is deleted.
+        if config is not None and config.cache is not None and relay.keeper is None:
             shelf = await self._offload.run_json(lambda: self._caching.shelf(incoming, config, ask), len(ask.body))
         if shelf is not None and await self._caching.answer(exchange, ask, shelf):
             return ask.target

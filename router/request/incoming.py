@@ -6,20 +6,23 @@ from functools import cached_property
 from patchbay.router.canary.callers import address_caller
 from patchbay.router.forward.exchange import Exchange
 from patchbay.router.http.body import Head
+from patchbay.router.responses.wish import AskedResponse
 from patchbay.router.routes.facts import RequestFacts, facts_of
 from patchbay.router.tenants.clients import Client
 
 
 @dataclass(frozen=True, kw_only=True)
 class Incoming:
-    """Request that was read, with its client. `body`: as it came; `deadline_s`: when its client stops waiting, by the
-    event loop's clock, None for no deadline."""
+    """Request that was read, with its client. `body`: as it came, with the conversation that it goes on from;
+    `deadline_s`: when its client stops waiting, by the event loop's clock, None for no deadline; `response`: what is
+    asked of kept responses, where the endpoint has them."""
 
     exchange: Exchange
     client: Client
     head: Head
     body: bytes
     deadline_s: float | None
+    response: AskedResponse | None = None
 
     @cached_property
     def facts(self) -> RequestFacts:

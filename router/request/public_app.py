@@ -40,6 +40,7 @@ from patchbay.router.request.endings import Endings
 from patchbay.router.request.feedback import Feedback, answer_key
 from patchbay.router.request.handler import RequestHandler
 from patchbay.router.request.handler_parts import HandlerParts
+from patchbay.router.request.response_pages import ResponsePages
 from patchbay.router.request.shadow import AnswerPair
 from patchbay.router.request.visibility import is_open_to
 from patchbay.router.routes.config import AUTO
@@ -73,9 +74,10 @@ class PublicApp:
         self._handler = RequestHandler(parts, self._upstreams, forwarder)
         self._endings = endings
         self._sample = config.tracing.sample if config.tracing is not None else 0
+        self._pages = ResponsePages(parts.kept)
         self._feedback = Feedback(config.feedback_ids)
         self._door = OriginCheck(bound=config.host, hosts=config.hosts, origins=config.cors_origins)
-        self._pages = public_pages()
+        self._public_pages = public_pages()
         self._work: set[Exchange] = set()
         self._open = 0
         self.draining = False
@@ -177,16 +179,24 @@ class PublicApp:
         exchange.asked = Asked(endpoint, client.tenant)
         if endpoint.forwarded:
             await self._forward(exchange, client)
-        elif endpoint is MODELS:
+        elif self._pages.has(endpoint):
+            exchange.relay.whole(200, _JSON + exchange.extra, await self._pages.answer(exchange))
+        else:
+            await self._answer_itself(exchange, client)
+
+    async def _answer_itself(self, exchange: Exchange, client: Client) -> None:
+        """Answers what no replica is asked for."""
+        endpoint = exchange.asked.endpoint
+        if endpoint is MODELS:
             exchange.relay.whole(200, _JSON + exchange.extra, self._listing(client).whole)
         elif endpoint is MODEL:
-            self._one_model(exchange, client, path[len(MODEL_PREFIX) :])
+            self._one_model(exchange, client, exchange.arrival.request.path[len(MODEL_PREFIX) :])
         elif endpoint is FEEDBACK:
             await self._vote(exchange)
         elif endpoint is HEALTH:
             self._health(exchange)
         else:
-            exchange.relay.whole(200, _JSON + exchange.extra, self._pages[endpoint])
+            exchange.relay.whole(200, _JSON + exchange.extra, self._public_pages[endpoint])
 
     def _at_the_door(self, exchange: Exchange) -> bool:
         """Checks where a request comes from. Returns True where it was a CORS preflight, which is answered then.

@@ -18,6 +18,7 @@ from patchbay.router.balance.pick import Weights
 from patchbay.router.canary.config import CanaryConfig, DeclaredCanary
 from patchbay.router.canary.metric_coverage import Subject, checked
 from patchbay.router.canary.served import Served, served_of
+from patchbay.router.responses.config import ResponsesConfig
 from patchbay.router.routes.config import RoutesConfig
 from patchbay.router.telemetry.answer_metrics import DEFAULT_SERIES
 from patchbay.router.telemetry.logs import LogFormat
@@ -291,6 +292,7 @@ class RouterConfig(PolicyConfig):
     admission: AdmissionConfig = AdmissionConfig()
     stream: StreamConfig = StreamConfig()
     counters: CountersConfig = CountersConfig()
+    responses: ResponsesConfig = ResponsesConfig()
     cache_mib: int = Field(default=64, ge=1)
     canary: CanaryConfig = CanaryConfig()
     canaries: dict[str, DeclaredCanary] = Field(default_factory=dict)

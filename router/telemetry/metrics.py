@@ -15,6 +15,7 @@ from patchbay.router.telemetry.process_metrics import ProcessMetrics
 from patchbay.router.telemetry.registry_metrics import RegistryMetrics
 from patchbay.router.telemetry.replica_metrics import ReplicaMetrics
 from patchbay.router.telemetry.request_metrics import RequestMetrics
+from patchbay.router.telemetry.response_metrics import ResponseMetrics
 
 
 class Metrics:
@@ -36,6 +37,7 @@ class Metrics:
         self.guards = GuardMetrics(collected)
         self.registry = RegistryMetrics(collected)
         self.canaries = CanaryMetrics(collected)
+        self.responses = ResponseMetrics(collected)
         self.process = ProcessMetrics(collected)
 
     def render(self, accept: str = "") -> bytes:

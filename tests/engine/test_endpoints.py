@@ -250,3 +250,28 @@ def test_wrong_types_are_400_in_openais_shape(stack: Stack, fields: dict[str, An
 def test_a_prompt_longer_than_the_model_reads_is_400_and_says_how_long(client: OpenAI) -> None:
     with pytest.raises(openai.BadRequestError, match="2048"):
         answer(client, BASE, "word " * 4000)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_kept_response_is_gone_on_from_as_if_all_of_it_were_sent(client: OpenAI, stream: bool) -> None:
+    options: dict[str, Any] = {"model": "label", "temperature": 0, "max_output_tokens": 24}
+    first = client.responses.create(input=TICKET, **options)
+    if stream:
+        events = list(client.responses.create(input="And now?", previous_response_id=first.id, stream=True, **options))
+        second = events[-1].response
+    else:
+        second = client.responses.create(input="And now?", previous_response_id=first.id, **options)
+    sent: list[Any] = [
+        {"role": "user", "content": TICKET},
+        *(item.model_dump(mode="json", exclude_unset=True) for item in first.output),
+        {"role": "user", "content": "And now?"},
+    ]
+    whole = client.responses.create(input=sent, store=False, **options)
+    assert (second.previous_response_id, second.output_text) == (first.id, whole.output_text)
+    assert second.usage is not None
+    assert whole.usage is not None
+    assert second.usage.input_tokens == whole.usage.input_tokens
+    assert client.responses.retrieve(second.id).output_text == second.output_text
+    client.responses.delete(first.id)
+    with pytest.raises(openai.BadRequestError, match="not found"):
+        client.responses.create(input="So?", previous_response_id=second.id, **options)

@@ -26,6 +26,7 @@ from patchbay.core.replica import (
     SlotStatus,
 )
 from tests.fakes.engine_words import events, verdict
+from tests.fakes.response_words import response_events, response_object
 from tests.fakes.turns import offload
 
 TOKEN = "replica-secret"
@@ -80,7 +81,7 @@ class Script:
     `words`: the exact pieces of its text; `padding`: bytes added to each chunk;
     `delays`: each request's `delay_s`, in turn; `unsafe`: what texts hold that the adapter `safety` calls so;
     `again`: the pieces of all answers after the first; `retry_after`: that header of answers by fault; `wait`: nothing
-    is answered before it is set; `body`: of an answer by fault, of type `kind`."""
+    is answered before it is set; `body`: of an answer by fault, of type `kind`; `status`: of responses."""
 
     chunks: int = 3
     delay_s: float = 0
@@ -97,6 +98,7 @@ class Script:
     wait: asyncio.Event | None = None
     body: bytes = b'{"error": {"message": "fake trouble", "type": "server_error"}}'
     kind: str = "application/json"
+    status: str = "completed"
 
 
 def revision(
@@ -313,8 +315,12 @@ class FakeEngine:
         choice = {"index": 0, **said, "finish_reason": "stop"}
         if (seen.headers.get("x-patchbay-revision") or "").startswith("safety@"):
             choice["logprobs"] = verdict(script.unsafe in seen.json["messages"][0]["content"])
+        document: dict[str, Any] = {}
+        if seen.path.endswith("/v1/responses"):
+            document = response_object(seen.json, self.seen.index(seen) + 1, self._words(seen), script.status)
         body = json.dumps(
-            {
+            document
+            or {
                 "id": "chatcmpl-fake",
                 "object": "chat.completion",
                 "created": 7,
@@ -381,6 +387,8 @@ class FakeEngine:
         return max(found, key=lambda known: known.number).engine_name if found else model
 
     def _events(self, seen: Seen) -> list[bytes]:
+        if seen.path.endswith("/v1/responses"):
+            return response_events(seen.json, self.seen.index(seen) + 1, self._words(seen), self._script(seen).status)
         wants_usage = bool((seen.json.get("stream_options") or {}).get("include_usage"))
         chat, ids = not seen.path.endswith("/v1/completions"), "x-patchbay-token-ids" in seen.headers
         return events(seen.json, self._words(seen), chat=chat, ids=ids, usage=wants_usage)

@@ -12,7 +12,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from patchbay.command import build_app
 from patchbay.core.tenancy import Limits
 from patchbay.registry.records import Placement, ReplicaReport, RouterBeat, Scope
 from patchbay.registry.registry import Registry
+from patchbay.registry.responses import ResponseDraft
 from tests.fakes.installation import Installation
 
 WRITES = 60
@@ -322,3 +323,22 @@ def test_what_replicas_held_when_the_backup_was_made_is_not_taken_for_what_they_
     installation.registry.beat(RouterBeat("router-a", 1, datetime.now(UTC)))
     assert "no router" not in run("adapters", "list").stderr
     installation.registry.close()
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_what_people_wrote_is_saved_only_where_that_is_asked_for(
+    tmp_path: Path, installation: Installation, asked: bool
+) -> None:
+    text = b"something-nobody-should-read" * 500
+    kept = ResponseDraft("acme", "resp_1", "sql", b"{}", b"[]", b'["%b"]' % text)
+    installation.registry.responses.keep(lambda: [kept], timedelta(days=1))
+    made = said("backup", "b", *(["--responses"] if asked else []))
+    assert made["database"]["responses"] == asked
+    assert (b"something-nobody" in (tmp_path / "b" / "registry.db").read_bytes()) == asked
+    installation.registry.responses.delete("acme", "resp_1")
+    installation.registry.close()
+    done = run("restore", "b", "--force")
+    assert done.exit_code == 0, done.output
+    assert ("deleted since" in done.stderr) == asked
+    with Registry.open(f"sqlite:///{tmp_path / 'registry.db'}") as registry:
+        assert (registry.responses.find("acme", "resp_1") is not None) == asked

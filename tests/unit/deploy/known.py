@@ -104,6 +104,7 @@ def _answer(metrics: Metrics) -> None:
     metrics.requests.cached("hit")
     metrics.requests.shadowed("desk", "kept")
     metrics.requests.fell_back("desk")
+    metrics.responses.kept()
     metrics.guards.verdict("pii", "EMAIL", "redact", "output", 1)
     metrics.requests.vote(Target(label="sql", engine_name="sql@1-0", revision="sql@1", replicas=(), arm="stable"), "up")
     span = TraceSpan(trace=b"0" * 32, id=b"0" * 16)

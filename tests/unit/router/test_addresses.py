@@ -5,8 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from patchbay.core.errors import RequestError
-from patchbay.router.http.addresses import Address, read_address, with_addressed_model
+from patchbay.router.http.addresses import Address, read_address, take_address, with_addressed_model
+from patchbay.router.http.body_budget import BodyBudget
 from patchbay.router.http.endpoints import find_endpoint
+from patchbay.router.http.request import Request
 
 CHAT = "/v1/chat/completions"
 
@@ -66,3 +68,14 @@ def test_the_model_in_the_address_is_meant_whatever_the_body_says() -> None:
 def test_a_body_that_is_no_request_is_refused_with_an_address_as_without(body: bytes) -> None:
     with pytest.raises(RequestError):
         with_addressed_model(body, "sql", 10)
+
+
+@pytest.mark.parametrize(
+    ("path", "query"),
+    [("/openai/v1/responses/resp_1/input_items", b"after=item_2"), ("/openai/v1/responses", b"")],
+)
+def test_pages_can_be_asked_for_in_azures_form_and_replicas_get_nothing_of_its_query(path: str, query: bytes) -> None:
+    request = Request(1000, lambda data: None, BodyBudget(1000))
+    request.set_url(path.encode() + b"?after=item_2")
+    take_address(request)
+    assert (request.path, request.query) == (path.removeprefix("/openai"), query)
