@@ -180,6 +180,18 @@ class Rollout:
     updated_at: datetime
     kind: MoveKind = "promote"
 
+    @property
+    def change(self) -> ChannelChange:
+        """The move of the channel that it ends with."""
+        return ChannelChange(
+            adapter=self.adapter,
+            number=self.number,
+            channel=self.channel,
+            actor=self.actor,
+            why=self.why,
+            kind=self.kind,
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdapterSettings:

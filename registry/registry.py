@@ -210,15 +210,7 @@ class Registry:
             failure = "somebody else moved the channel" if moved else None
             channels.advance(connection, rollout, "failed" if moved else "done", at=self._clock(), reason=failure)
             if not moved:
-                change = ChannelChange(
-                    adapter=record.adapter,
-                    number=record.number,
-                    channel=record.channel,
-                    actor=record.actor,
-                    why=record.why,
-                    kind=record.kind,
-                )
-                return channels.move(connection, change, at=self._clock())
+                return channels.move(connection, record.change, at=self._clock())
         # Outside of the transaction, which must not be rolled back: it has marked the rollout as failed.
         raise Conflict(f"{record.adapter}@{record.number} was not promoted: {failure}.", hint="Look, and try again.")
 

@@ -21,7 +21,7 @@ _A_TIME = 200
 _IDS_A_TIME = 100
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ConversationEnd:
     """The last response of a conversation, by which another can go on. `turns`: the responses in the conversation;
     `size`: bytes of the inputs and outputs of all of them."""
@@ -32,7 +32,7 @@ class ConversationEnd:
     size: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ResponseDraft:
     """A response that is to be kept. `response`: the object without its `output`; `output`, `input`: lists of what was
     answered and asked; all three are JSON in UTF-8. `previous`: what it went on from."""
@@ -51,7 +51,7 @@ class ResponseDraft:
         return len(self.response) + len(self.output) + len(self.input)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class KeptResponse:
     """A response that is kept, with its input, as in `ResponseDraft`."""
 
@@ -61,7 +61,7 @@ class KeptResponse:
     input: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ConversationTurn:
     """One response of a conversation: what was asked, and what was answered. `previous`: the id of the one before."""
 
@@ -103,14 +103,18 @@ class Responses:
         """Reads a tenant's response by its id, None where the tenant has none of that."""
         with self._database.read() as connection:
             row = connection.execute(select(responses).where(*self._there(tenant, name))).one_or_none()
-            return KeptResponse(row.id, row.response, row.output, row.input) if row is not None else None
+            return (
+                KeptResponse(id=row.id, response=row.response, output=row.output, input=row.input)
+                if row is not None
+                else None
+            )
 
     def link(self, tenant: str, name: str) -> ConversationEnd | None:
         """Reads where a tenant's conversation ends, by the id of its last response; None where there is none."""
         columns = responses.c.key, responses.c.id, responses.c.turns, responses.c.size
         with self._database.read() as connection:
             row = connection.execute(select(*columns).where(*self._there(tenant, name))).one_or_none()
-            return ConversationEnd(row.key, row.id, row.turns, row.size) if row is not None else None
+            return ConversationEnd(key=row.key, id=row.id, turns=row.turns, size=row.size) if row is not None else None
 
     def turns(self, end: ConversationEnd) -> tuple[ConversationTurn, ...]:
         """Reads the conversation that ends there, the last response first, as far back as it is whole.
@@ -131,7 +135,8 @@ class Responses:
         query = select(*columns).join(chain, responses.c.key == chain.c.key).order_by(chain.c.place)
         with self._database.read() as connection:
             return tuple(
-                ConversationTurn(row.id, row.input, row.output, row.previous) for row in connection.execute(query)
+                ConversationTurn(id=row.id, input=row.input, output=row.output, previous=row.previous)
+                for row in connection.execute(query)
             )
 
     def delete(self, tenant: str, name: str) -> bool:

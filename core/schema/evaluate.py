@@ -111,7 +111,7 @@ class Instance:
 
         `counts`: whether the parts that `node` evaluates count as evaluated.
         """
-        quiet = Instance(self.run, self.value, self.place, False)
+        quiet = Instance(run=self.run, value=self.value, place=self.place, reports=False)
         return evaluate(self.run, node, quiet, self.evaluated if counts else None)
 
 
@@ -122,7 +122,7 @@ Keyword = Callable[[Instance, Any], bool]
 def faults_of(node: Node, value: Any, run: SchemaEvaluation) -> list[tuple[str, str]]:
     """Evaluates `value` by `node`, and returns its faults, as place and message. Raises BudgetSpent."""
     try:
-        evaluate(run, node, Instance(run, value, None, True), None)
+        evaluate(run, node, Instance(run=run, value=value, place=None, reports=True), None)
     except RecursionError as error:
         raise BudgetSpent("nested too deeply") from error
     return run.faults
@@ -137,7 +137,7 @@ def evaluate(run: SchemaEvaluation, node: Node, given: Instance, evaluated: Eval
     if node.always is not None:
         return node.always or given.report(f"False schema does not allow {shown(given.value) if given.reports else ''}")
     run.enter(node)
-    instance = Instance(run, given.value, given.place, given.reports)
+    instance = Instance(run=run, value=given.value, place=given.place, reports=given.reports)
     instance.evaluated = EvaluatedParts() if run.tracks else None
     valid = True
     for keyword, argument in node.checks:

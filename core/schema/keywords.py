@@ -79,7 +79,12 @@ def _contains(instance: Instance, given: tuple[Node, float, float | None]) -> bo
     found = [
         number
         for number, item in enumerate(instance.value)
-        if evaluate(instance.run, node, Instance(instance.run, item, (instance.place, number), False), None)
+        if evaluate(
+            instance.run,
+            node,
+            Instance(run=instance.run, value=item, place=(instance.place, number), reports=False),
+            None,
+        )
     ]
     if instance.evaluated is not None:
         instance.evaluated.items.update(found)
@@ -102,7 +107,7 @@ def _every(instance: Instance, parts: Iterable[tuple[Node, Any, str | int]]) -> 
     otherwise."""
     valid = True
     for node, value, key in parts:
-        part = Instance(instance.run, value, (instance.place, key), instance.reports)
+        part = Instance(run=instance.run, value=value, place=(instance.place, key), reports=instance.reports)
         if not evaluate(instance.run, node, part, None):
             valid = False
             if not instance.reports or instance.run.full:

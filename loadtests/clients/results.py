@@ -21,7 +21,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What came of a client. `versions`: of its packages; `trouble`: why it could not begin or did not end in order;
+    """Result of one client. `versions`: of its packages; `trouble`: why it could not begin or did not end in order;
     `began`: whether it was started at all."""
 
     client: str
@@ -32,7 +32,7 @@ class Result:
 
     @property
     def verdict(self) -> Verdict:
-        """What it comes to: a client without a single check has not passed."""
+        """The verdict: a client without a single check has not passed."""
         if not self.began:
             return "not run"
         return "passed" if self.checks and not self.trouble and not self.failures else "failed"

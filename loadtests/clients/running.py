@@ -38,7 +38,7 @@ _QUIET = {
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where the demo listens. `key`: what opens it, None where it is open; `tokenizer`: the base's folder."""
+    """Address of the demo. `key`: what opens it, None where it is open; `tokenizer`: the base's folder."""
 
     url: str
     key: str | None

@@ -6,7 +6,7 @@ from functools import cached_property
 from patchbay.router.canary.callers import address_caller
 from patchbay.router.forward.exchange import Exchange
 from patchbay.router.http.body import Head
-from patchbay.router.responses.wish import AskedResponse
+from patchbay.router.responses.asked import AskedResponse
 from patchbay.router.routes.facts import RequestFacts, facts_of
 from patchbay.router.tenants.clients import Client
 

@@ -19,7 +19,7 @@ _NO_CANCEL = "Cannot cancel a synchronous response."
 
 
 class ResponsePages:
-    """`kept`: what there is, None without a registry."""
+    """The answers about kept responses. `kept`: holds them, None without a registry."""
 
     def __init__(self, kept: KeptResponses | None) -> None:
         self._kept = kept

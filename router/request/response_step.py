@@ -7,16 +7,17 @@ from patchbay.core.offload import Offload
 from patchbay.router.forward.exchange import Exchange
 from patchbay.router.request.incoming import Incoming
 from patchbay.router.responses.answers import KeepCase
+from patchbay.router.responses.asked import AskedResponse, read_options
 from patchbay.router.responses.conversation import expanded
 from patchbay.router.responses.kept_responses import KeptResponses, previous_is_off
 from patchbay.router.responses.response_keeper import ResponseKeeper
-from patchbay.router.responses.wish import AskedResponse, read_wish
 from patchbay.router.settings.config import RouterConfig
 from patchbay.router.telemetry.response_metrics import ResponseMetrics
 
 
 class ResponseStep:
-    """`kept`: what there is, None without a registry; `offload`: does slow work."""
+    """The step that goes on from kept responses, and keeps new ones. `kept`: holds them, None without a registry;
+    `offload`: does slow work."""
 
     def __init__(
         self, kept: KeptResponses | None, config: RouterConfig, metrics: ResponseMetrics, offload: Offload
@@ -31,19 +32,19 @@ class ResponseStep:
 
         Raises InvalidRequest, and Unavailable where the registry does not answer.
         """
-        wish = await self._offload.run_json(partial(read_wish, body), len(body))
-        if wish.previous is None:
-            return body, AskedResponse(wish)
+        options = await self._offload.run_json(partial(read_options, body), len(body))
+        if options.previous is None:
+            return body, AskedResponse(options)
         if self._kept is None:
-            raise previous_is_off(wish.previous)
-        end = await self._kept.link(tenant, wish.previous)
+            raise previous_is_off(options.previous)
+        end = await self._kept.link(tenant, options.previous)
         exchange.arrival.request.grow(end.size)
         turns = await self._kept.turns(end)
         body, earlier = await self._offload.run_json(partial(expanded, body, turns), len(body) + end.size)
         most = self._config.max_body_bytes
         if len(body) > most:
             raise ConversationTooLong(f"with this request it has {len(body)} bytes, and may have {most}")
-        return body, AskedResponse(wish, end, earlier)
+        return body, AskedResponse(options, end, earlier)
 
     def keeper(self, incoming: Incoming, body: bytes) -> ResponseKeeper | None:
         """Makes who keeps the answer, or says in it that it is not kept; None where the answer stays as it is.
@@ -55,13 +56,19 @@ class ResponseStep:
             return None
         keeps = self._kept is not None and self._config.responses.store
         # Who does not say expects to be told only where something may be kept.
-        tells = keeps if asked.wish.store is None else asked.wish.store
+        tells = keeps if asked.options.store is None else asked.options.store
         if not tells and asked.previous is None:
             return None
         session = incoming.exchange.guard_session
         # The answer has in it again what was masked in the prompt.
         masked = session is not None and session.masked
-        wanted = keeps and asked.wish.store is not False
+        wanted = keeps and asked.options.store is not False
         queue = self._kept.queue if self._kept is not None and wanted and not masked else None
-        case = KeepCase(incoming.client.tenant, body, asked.earlier, asked.previous, self._config.responses.max_bytes)
+        case = KeepCase(
+            tenant=incoming.client.tenant,
+            body=body,
+            earlier=asked.earlier,
+            previous=asked.previous,
+            most_bytes=self._config.responses.max_bytes,
+        )
         return ResponseKeeper(case, queue, self._offload, self._metrics, why="masked" if wanted and masked else None)

@@ -24,7 +24,7 @@ class _Incomplete(msgspec.Struct, frozen=True):
     reason: str | None = None
 
 
-class _Answer(msgspec.Struct, frozen=True):
+class _Answer(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     output: list[msgspec.Raw]
     status: str = "completed"
@@ -37,9 +37,9 @@ _ANSWER = msgspec.json.Decoder(_Answer)
 _FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class KeepCase:
-    """What is known of a response before its answer. `body`: of the request, as it went to the replica; `earlier`: the
+    """The facts about a response before its answer. `body`: of the request, as it went to the replica; `earlier`: the
     items of its input that are from before; `previous`: what it goes on from; `most_bytes`: of what is kept."""
 
     tenant: str
@@ -73,7 +73,13 @@ def draft_of(answer: bytes, case: KeepCase) -> ResponseDraft | Unfit:
     shown = {**fields, **_said(case.previous, stored=True), "output": _NO_OUTPUT}
     output, items = msgspec.json.encode(read.output), own_items(case.body, case.earlier)
     return ResponseDraft(
-        case.tenant, read.id, read.model, msgspec.json.encode(shown), output, items, previous=case.previous
+        tenant=case.tenant,
+        id=read.id,
+        model=read.model,
+        response=msgspec.json.encode(shown),
+        output=output,
+        input=items,
+        previous=case.previous,
     )
 
 

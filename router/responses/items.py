@@ -17,7 +17,8 @@ _DEFAULT, _MOST = 20, 100
 
 @dataclass(frozen=True, slots=True)
 class Paging:
-    """What a client wants of a list. `after`: the id of the item before the page; `newest_first`: the order."""
+    """Paging of a list, as a client asks for it. `after`: the id of the item before the page; `newest_first`: the
+    order."""
 
     limit: int = _DEFAULT
     newest_first: bool = True

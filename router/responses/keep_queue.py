@@ -25,7 +25,7 @@ _A_TIME, _BYTES_A_TIME = 64, 8 * 1024 * 1024
 
 
 class ResponseSink(Protocol):
-    """Where responses are kept. Each call blocks, and raises RegistryError."""
+    """The store of responses. Each call blocks, and raises RegistryError."""
 
     def keep(self, drafts: Callable[[], Sequence[ResponseDraft]], keep_for: timedelta) -> tuple[bool, ...]:
         """Keeps those that `drafts` returns when it is this write's turn, and returns of each whether it is kept."""
@@ -43,8 +43,8 @@ class _Waiting:
 
 
 class KeepQueue:
-    """`sink`: the registry; `keep_for`: how long responses are kept; `wait_s`: how long one waits; `clock`: seconds,
-    monotonic."""
+    """Queue of responses that are to be kept. `sink`: the registry; `keep_for`: how long responses are kept; `wait_s`:
+    how long one waits; `clock`: seconds, monotonic."""
 
     def __init__(self, sink: ResponseSink, keep_for: timedelta, wait_s: float, clock: Callable[[], float]) -> None:
         self._sink = sink

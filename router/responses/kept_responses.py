@@ -24,7 +24,8 @@ _OFF = "This router keeps no responses."
 
 
 class KeptResponses:
-    """`store`: the registry's; `most_bytes`: of a conversation that is gone on from; `clock`: seconds, monotonic."""
+    """The kept responses of a router. `store`: the registry's; `most_bytes`: of a conversation that is gone on from;
+    `clock`: seconds, monotonic."""
 
     def __init__(
         self,

@@ -330,7 +330,7 @@ def test_what_people_wrote_is_saved_only_where_that_is_asked_for(
     tmp_path: Path, installation: Installation, asked: bool
 ) -> None:
     text = b"something-nobody-should-read" * 500
-    kept = ResponseDraft("acme", "resp_1", "sql", b"{}", b"[]", b'["%b"]' % text)
+    kept = ResponseDraft(tenant="acme", id="resp_1", model="sql", response=b"{}", output=b"[]", input=b'["%b"]' % text)
     installation.registry.responses.keep(lambda: [kept], timedelta(days=1))
     made = said("backup", "b", *(["--responses"] if asked else []))
     assert made["database"]["responses"] == asked

@@ -23,7 +23,15 @@ class Clock:
 
 def draft(name: str, tenant: str = "acme", previous: ConversationEnd | None = None, text: str = "hi") -> ResponseDraft:
     items = f'[{{"role":"user","content":"{text}"}}]'.encode()
-    return ResponseDraft(tenant, name, "sql@3", b'{"id":"%b"}' % name.encode(), b"[]", items, previous)
+    return ResponseDraft(
+        tenant=tenant,
+        id=name,
+        model="sql@3",
+        response=b'{"id":"%b"}' % name.encode(),
+        output=b"[]",
+        input=items,
+        previous=previous,
+    )
 
 
 def keep(registry: Registry, *drafts: ResponseDraft) -> Sequence[bool]:

@@ -45,7 +45,11 @@ def test_each_turn_sees_all_before_it_and_nothing_is_lost_or_changed(
         seen += answered
         previous = f"resp_{number}"
         before = kept[-1].id if kept else None
-        kept.append(ConversationTurn(previous, own_items(body, earlier), json.dumps(answered).encode(), before))
+        kept.append(
+            ConversationTurn(
+                id=previous, input=own_items(body, earlier), output=json.dumps(answered).encode(), previous=before
+            )
+        )
 
 
 @given(INPUTS)
@@ -62,10 +66,11 @@ def test_what_is_no_input_is_refused_by_its_name(asked: Any) -> None:
 
 @given(st.integers(1, 6), st.integers(0, 6))
 def test_a_conversation_that_is_not_whole_is_refused_by_the_id_that_is_missing(length: int, there: int) -> None:
-    end = ConversationEnd("key", f"resp_{length}", length, 10)
+    end = ConversationEnd(key="key", id=f"resp_{length}", turns=length, size=10)
     names = [f"resp_{number}" for number in range(length, 0, -1)]
     turns = [
-        ConversationTurn(name, b"[]", b"[]", before) for name, before in zip(names, [*names[1:], None], strict=True)
+        ConversationTurn(id=name, input=b"[]", output=b"[]", previous=before)
+        for name, before in zip(names, [*names[1:], None], strict=True)
     ][:there]
     if there >= length:
         check_whole(turns, end)
@@ -75,24 +80,27 @@ def test_a_conversation_that_is_not_whole_is_refused_by_the_id_that_is_missing(l
 
 
 def test_a_conversation_may_be_as_long_as_it_may_be_and_no_longer() -> None:
-    check_length(ConversationEnd("key", "resp_1", 9, 100), 10, 100)
+    check_length(ConversationEnd(key="key", id="resp_1", turns=9, size=100), 10, 100)
     for turns, size in ((10, 100), (9, 101)):
         with pytest.raises(ConversationTooLong):
-            check_length(ConversationEnd("key", "resp_1", turns, size), 10, 100)
+            check_length(ConversationEnd(key="key", id="resp_1", turns=turns, size=size), 10, 100)
 
 
 def case(previous: ConversationEnd | None = None, most_bytes: int = 10_000, tenant: str = "acme") -> KeepCase:
-    return KeepCase(tenant, b'{"input": "hi"}', 0, previous, most_bytes)
+    return KeepCase(tenant=tenant, body=b'{"input": "hi"}', earlier=0, previous=previous, most_bytes=most_bytes)
 
 
 @given(st.lists(TEXTS, max_size=4), st.booleans(), VALUES)
 def test_a_response_is_read_back_as_its_client_got_it(words: list[str], goes_on: bool, metadata: Any) -> None:
-    previous = ConversationEnd("key", "resp_before", 1, 10) if goes_on else None
+    previous = ConversationEnd(key="key", id="resp_before", turns=1, size=10) if goes_on else None
     answer = json.dumps(response_object({"model": "sql@3", "metadata": metadata}, 1, words)).encode()
     draft = draft_of(answer, case(previous))
     assert isinstance(draft, ResponseDraft)
     got = told(answer, previous, stored=True)
-    assert whole_response(KeptResponse(draft.id, draft.response, draft.output, draft.input)) == got
+    assert (
+        whole_response(KeptResponse(id=draft.id, response=draft.response, output=draft.output, input=draft.input))
+        == got
+    )
     expected = {**json.loads(answer), "store": True}
     assert json.loads(got) == (expected | {"previous_response_id": "resp_before"} if goes_on else expected)
     assert (draft.model, json.loads(draft.output)) == ("sql@3", expected["output"])
@@ -127,14 +135,18 @@ def test_an_answer_that_is_no_response_stays_as_it_is(answer: bytes) -> None:
 def test_a_long_conversation_does_not_make_a_short_response_too_large() -> None:
     answer = json.dumps(response_object({"model": "sql"}, 1, ["hi"])).encode()
     body, earlier = expanded(
-        b'{"input": "hi"}', [ConversationTurn("resp_1", json.dumps(["x" * 20_000]).encode(), b"[]", None)]
+        b'{"input": "hi"}',
+        [ConversationTurn(id="resp_1", input=json.dumps(["x" * 20_000]).encode(), output=b"[]", previous=None)],
     )
-    assert isinstance(draft_of(answer, KeepCase("acme", body, earlier, None, 10_000)), ResponseDraft)
+    assert isinstance(
+        draft_of(answer, KeepCase(tenant="acme", body=body, earlier=earlier, previous=None, most_bytes=10_000)),
+        ResponseDraft,
+    )
 
 
 @given(st.lists(st.text(max_size=60) | st.just("event: response.completed"), max_size=5), st.data())
 def test_a_streams_end_is_held_back_however_its_events_come(words: list[str], data: st.DataObject) -> None:
-    previous = ConversationEnd("key", "resp_before", 1, 10) if data.draw(st.booleans()) else None
+    previous = ConversationEnd(key="key", id="resp_before", turns=1, size=10) if data.draw(st.booleans()) else None
     events = response_events({"model": "sql"}, 1, words)
     holding, out = FinalEvents(previous), b""
     while events:
@@ -159,7 +171,11 @@ def test_a_streams_end_is_held_back_however_its_events_come(words: list[str], da
 def test_all_pages_together_are_all_items_each_once(items: list[Any], limit: int, newest_first: bool) -> None:
     # Clients may give two items one id: then a page begins after the first of them.
     items = [{**item, "id": f"id_{place}"} if isinstance(item, dict) else item for place, item in enumerate(items)]
-    kept, after, seen = KeptResponse("resp_1", b"{}", b"[]", json.dumps(items).encode()), None, list[str]()
+    kept, after, seen = (
+        KeptResponse(id="resp_1", response=b"{}", output=b"[]", input=json.dumps(items).encode()),
+        None,
+        list[str](),
+    )
     while True:
         page = json.loads(items_page(kept, Paging(limit, newest_first, after)))
         seen += [item["id"] for item in page["data"]]

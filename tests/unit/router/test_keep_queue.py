@@ -50,7 +50,7 @@ class Sink:
 
 
 def draft(name: str, size: int = 10) -> ResponseDraft:
-    return ResponseDraft("acme", name, "sql", b"x" * size, b"", b"")
+    return ResponseDraft(tenant="acme", id=name, model="sql", response=b"x" * size, output=b"", input=b"")
 
 
 @asynccontextmanager

@@ -1,4 +1,4 @@
-"""What a request for a response asks of kept ones: to be kept, and what it goes on from. Pure."""
+"""Options of a request that concern kept responses: to be kept, and what it goes on from. Pure."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +15,7 @@ _BACKGROUND = (
 _CONVERSATION = "Conversations are not kept here. Use 'previous_response_id', or send the earlier turns in 'input'."
 
 
-class _Fields(msgspec.Struct, frozen=True):
+class _Fields(msgspec.Struct, frozen=True, kw_only=True):
     store: Any = None
     previous_response_id: Any = None
     background: Any = None
@@ -26,7 +26,7 @@ _FIELDS = msgspec.json.Decoder(_Fields)
 
 
 @dataclass(frozen=True, slots=True)
-class ResponseWish:
+class ResponseOptions:
     """Wish of a client. `store`: whether to keep the response, None where the client does not say, which means yes;
     `previous`: the id of the response that it goes on from, None for none."""
 
@@ -34,7 +34,7 @@ class ResponseWish:
     previous: str | None = None
 
 
-def read_wish(body: bytes) -> ResponseWish:
+def read_options(body: bytes) -> ResponseOptions:
     """Reads the wish in a request's JSON body. Raises InvalidRequest, also for what cannot be done here at all."""
     fields = decoded_by(_FIELDS, body)
     if fields.background not in (None, False):
@@ -48,7 +48,7 @@ def read_wish(body: bytes) -> ResponseWish:
         )
     # Of what is neither true nor false, the engine says what it is; it is no wish to be kept.
     store = fields.store if fields.store is None else fields.store is True
-    return ResponseWish(store, previous)
+    return ResponseOptions(store, previous)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +56,6 @@ class AskedResponse:
     """A request for a response, once it was read. `previous`: the end of the conversation that it goes on from;
     `earlier`: how many items of its input are from that."""
 
-    wish: ResponseWish
+    options: ResponseOptions
     previous: ConversationEnd | None = None
     earlier: int = 0
