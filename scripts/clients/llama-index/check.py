@@ -55,10 +55,8 @@ def complete_plainly() -> str:
 
 @check("tools")
 def tools() -> str:
-    llm, tool = (
-        model("json", strict=True, max_tokens=80, additional_kwargs={"frequency_penalty": 2}),
-        FunctionTool.from_defaults(file_ticket),
-    )
+    llm = model("json", strict=True, max_tokens=80)
+    tool = FunctionTool.from_defaults(file_ticket)
     answer = llm.chat_with_tools([tool], user_msg=TICKET, tool_required=True)
     call = llm.get_tool_calls_from_response(answer)[0]
     holds(isinstance(call.tool_kwargs["urgent"], bool), call)

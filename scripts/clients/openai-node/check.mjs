@@ -12,9 +12,7 @@ const called = {
   model: "json",
   messages: user(demo.TICKET),
   temperature: 0,
-  // The grammar of a call allows white space, and so small a model would write nothing else until it has no tokens.
   max_tokens: 80,
-  frequency_penalty: 2,
   tools: [{ type: "function", function: { name: "file_ticket", strict: true, parameters } }],
   tool_choice: { type: "function", function: { name: "file_ticket" } },
 };

@@ -12,7 +12,7 @@ const asked = { model: patchbay("sql"), prompt: demo.QUESTION, temperature: 0 };
 const ticket = z.object({ customer: z.string(), product: z.string(), order: z.string(), priority: z.string() });
 const file_ticket = tool({ description: "Files a ticket", inputSchema: z.object({ urgent: z.boolean() }), strict: true });
 const called = {
-  model: patchbay("json"), prompt: demo.TICKET, temperature: 0, maxOutputTokens: 80, frequencyPenalty: 2,
+  model: patchbay("json"), prompt: demo.TICKET, temperature: 0, maxOutputTokens: 80,
   tools: { file_ticket }, toolChoice: { type: "tool", toolName: "file_ticket" },
 };
 
