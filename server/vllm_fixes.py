@@ -3,12 +3,15 @@
 Each must be made before the model is loaded; a second call changes nothing.
 """
 
+import json
 from typing import Any
 
 import torch
 from vllm.lora.model_manager import LoRAModelManager
 from vllm.lora.punica_wrapper import punica_cpu
 from vllm.v1.kv_cache_interface import KVCacheConfig
+from vllm.v1.structured_output.backend_types import StructuredOutputOptions
+from vllm.v1.structured_output.backend_xgrammar import XgrammarBackend
 from vllm.v1.worker.gpu_model_runner import GPUModelRunner
 
 from patchbay.server.lora_ops import RowGroups, expand, shrink
@@ -99,6 +102,37 @@ def zero_new_blocks() -> None:
     weighs them with zero: a value that is not finite, left by one request, makes the next one's answer NaN.
     """
     KVCacheConfig.needs_kv_cache_zeroing = property(lambda _self: True)
+
+
+def bound_whitespace_of_tools() -> None:
+    """Makes vLLM heed `disable_any_whitespace` in forms with JSON within other text: calls of tools, and answers by
+    schema beside tools. By itself it does so for plain JSON alone, and a small model then fills its answer with spaces.
+
+    Call it in the engine core's process, which compiles the forms.
+    """
+    if getattr(XgrammarBackend, "patchbay_bounds", False):
+        return
+    inherited = XgrammarBackend.compile_grammar
+
+    def compile_bounded(self: Any, request_type: Any, grammar_spec: str, *rest: Any, **options: Any) -> Any:
+        if request_type == StructuredOutputOptions.STRUCTURAL_TAG and self.disable_any_whitespace:
+            grammar_spec = json.dumps(_bounded(json.loads(grammar_spec)))
+        return inherited(self, request_type, grammar_spec, *rest, **options)
+
+    XgrammarBackend.compile_grammar = compile_bounded
+    XgrammarBackend.patchbay_bounds = True
+
+
+def _bounded(part: Any) -> Any:
+    """The part of a structural tag, with one white space at most between the words of each JSON in it: xgrammar takes
+    no less."""
+    if isinstance(part, list):
+        return [_bounded(one) for one in part]
+    if not isinstance(part, dict):
+        return part
+    if part.get("type") == "json_schema" and "json_schema" in part:
+        return part | {"max_whitespace_cnt": 1}
+    return {name: _bounded(one) for name, one in part.items()}
 
 
 def prompt_rows_by_request() -> None:

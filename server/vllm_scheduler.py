@@ -13,7 +13,7 @@ from vllm.v1.core.sched.scheduler import Scheduler
 from vllm.v1.engine import EngineCoreOutput, EngineCoreOutputs, FinishReason
 from vllm.v1.request import Request, RequestStatus
 
-from patchbay.server.vllm_fixes import zero_new_blocks
+from patchbay.server.vllm_fixes import bound_whitespace_of_tools, zero_new_blocks
 
 # Stop reasons of requests that ended with an error. This one: the logits were not finite.
 NOT_FINITE = "patchbay_not_finite"
@@ -24,6 +24,7 @@ FORM_LEFT = "patchbay_form_left"
 
 # Called before a scheduler is made, because its constructor reads the setting.
 zero_new_blocks()
+bound_whitespace_of_tools()
 
 
 class _Containment:

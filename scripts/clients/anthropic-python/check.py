@@ -12,7 +12,6 @@ from checks import (
     QUESTION,
     SHIPPED,
     SQL,
-    TICKET,
     URL,
     WRONG_KEY,
     check,
@@ -29,8 +28,8 @@ client = Anthropic(base_url=URL, api_key=KEY)
 GREEDY: Any = {"extra_body": {"temperature": 0}, "max_tokens": 128}
 ASKED: Any = {"model": "sql", "messages": user(QUESTION), **GREEDY}
 CALLED: Any = {
-    "model": "json",
-    "messages": user(TICKET),
+    "model": "style",
+    "messages": user("My invoice 4411 is wrong"),
     "tools": [
         {"name": "file_ticket", "description": "Files a ticket", "input_schema": schema(urgent={"type": "boolean"})}
     ],
@@ -92,7 +91,7 @@ def tool_result() -> str:
     said = client.messages.create(**CALLED)
     used = next(block for block in said.content if block.type == "tool_use")
     result = {"type": "tool_result", "tool_use_id": used.id, "content": [{"type": "text", "text": QUESTION}]}
-    turns = [*user(TICKET), {"role": "assistant", "content": said.content}, {"role": "user", "content": [result]}]
+    turns = [*CALLED["messages"], {"role": "assistant", "content": said.content}, {"role": "user", "content": [result]}]
     message = client.messages.create(**ASKED | {"messages": turns, "tools": CALLED["tools"]})
     return holds(message.content[0].text, message.content[0].text)
 

@@ -6,17 +6,17 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from checks import KEY, KEYED, NOWHERE, QUESTION, SQL, URL, WRONG_KEY, check, holds, run_program, same
+from checks import KEY, KEYED, LABEL, NOWHERE, SHIPPED, URL, WRONG_KEY, check, holds, run_program, same
 
 _TIME_LIMIT_S = 90
 _PRINT = ("claude", "--print", "--bare", "--no-session-persistence", "--verbose", "--output-format", "stream-json")
 # The demo's model holds 2,048 tokens: its own long prompt would not fit.
-_SMALL = {"CLAUDE_CODE_MAX_OUTPUT_TOKENS": "256", "CLAUDE_CODE_MAX_RETRIES": "0"}
+_SMALL = {"CLAUDE_CODE_MAX_OUTPUT_TOKENS": "256", "CLAUDE_CODE_MAX_RETRIES": "0", "CLAUDE_CODE_ATTRIBUTION_HEADER": "0"}
 
 
-def claude(*options: str, said: str = QUESTION, key: str = KEY, model: str = "desk-sql") -> list[dict[str, Any]]:
+def claude(*options: str, said: str = SHIPPED, key: str = KEY, model: str = "desk-label") -> list[dict[str, Any]]:
     """The events that it prints for what is said to it."""
-    command = [*_PRINT, "--model", model, "--system-prompt", "You write SQL.", *options]
+    command = [*_PRINT, "--model", model, "--system-prompt", "Label the ticket.", *options]
     done = subprocess.run(
         command,
         check=False,
@@ -52,12 +52,12 @@ def failed(events: list[dict[str, Any]], status: int, *words: str) -> str:
 
 @check("one prompt")
 def prompt() -> str:
-    return same(answered(claude("--tools", "")), [SQL])
+    return same(answered(claude("--tools", "")), [LABEL])
 
 
 @check("its tools offered")
 def tools() -> str:
-    return same(answered(claude("--tools", "Bash,Edit,Read")), [SQL])
+    return same(answered(claude("--tools", "Bash,Edit,Read")), [LABEL])
 
 
 @check("a stream's parts and usage")
@@ -67,20 +67,20 @@ def stream() -> str:
     parts = [one["delta"]["text"] for one in told if one.get("delta", {}).get("type") == "text_delta"]
     usage = results(events)[0]["usage"]
     holds(usage["input_tokens"] > 1 and usage["output_tokens"] > 1, usage)
-    return f"{same(''.join(parts), SQL)} ({len(parts)} parts)"
+    return f"{same(''.join(parts), LABEL)} ({len(parts)} parts)"
 
 
 @check("two turns of a session")
 def turns() -> str:
-    turn = json.dumps({"type": "user", "message": {"role": "user", "content": QUESTION}}) + "\n"
+    turn = json.dumps({"type": "user", "message": {"role": "user", "content": SHIPPED}}) + "\n"
     said = answered(claude("--tools", "", "--input-format", "stream-json", said=turn * 2))
-    return holds(len(said) == 2 and said[0] == SQL, said)
+    return holds(len(said) == 2 and said[0] == LABEL, said)
 
 
 @check("a file in its prompt")
 def file() -> str:
-    Path("notes.txt").write_text("Orders are in the table orders.")
-    return holds(*[answered(claude("--tools", "Read", said=f"@notes.txt {QUESTION}"))] * 2)
+    Path("notes.txt").write_text("Labels are single words.")
+    return holds(*[answered(claude("--tools", "Read", said=f"@notes.txt {SHIPPED}"))] * 2)
 
 
 @check("an unknown model")

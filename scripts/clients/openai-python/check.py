@@ -5,19 +5,20 @@ from typing import Any
 
 import openai
 from checks import (
-    FIELDS,
     KEY,
     KEYED,
     LABEL,
     NOWHERE,
     QUESTION,
     SHIPPED,
+    SPARING,
     SQL,
     TICKET,
     URL,
     V1,
     WRONG_KEY,
     check,
+    filled,
     holds,
     refused,
     run,
@@ -30,7 +31,8 @@ from pydantic import BaseModel
 
 client = OpenAI(base_url=V1, api_key=KEY)
 azure = AzureOpenAI(azure_endpoint=URL, api_key=KEY, api_version="2024-10-21")
-ASKED: Any = {"model": "sql", "messages": user(QUESTION), "temperature": 0}
+BRIEF: Any = {"temperature": 0, "max_tokens": 128}
+ASKED: Any = {"model": "sql", "messages": user(QUESTION), **BRIEF}
 TOOL: Any = {
     "type": "function",
     "function": {"name": "file_ticket", "strict": True, "parameters": schema(urgent={"type": "boolean"})},
@@ -40,7 +42,7 @@ CALLED: Any = {
     "messages": user(TICKET),
     "tools": [TOOL],
     "tool_choice": {"type": "function", "function": {"name": "file_ticket"}},
-    "temperature": 0,
+    **SPARING,
 }
 
 
@@ -122,14 +124,14 @@ def tool_result() -> str:
     message = client.chat.completions.create(**CALLED).choices[0].message
     result = {"role": "tool", "tool_call_id": message.tool_calls[0].id, "content": QUESTION}
     turns = [*user(TICKET), message.to_dict(), result]
-    done = client.chat.completions.create(model="sql", messages=turns, tools=[TOOL], temperature=0)
+    done = client.chat.completions.create(model="sql", messages=turns, tools=[TOOL], **BRIEF)
     return holds(done.choices[0].message.content, done.choices[0].message.content)
 
 
 @check("JSON schema")
 def json_schema() -> str:
-    done = client.chat.completions.parse(model="json", messages=user(TICKET), response_format=Ticket, temperature=0)
-    return same(done.choices[0].message.parsed.model_dump(), FIELDS)
+    done = client.chat.completions.parse(model="json", messages=user(TICKET), response_format=Ticket, **BRIEF)
+    return filled(done.choices[0].message.parsed)
 
 
 @check("log-probabilities")
@@ -152,9 +154,10 @@ def unknown_model() -> str:
 @check("too long a prompt")
 def too_long() -> str:
     long = ASKED | {"messages": user("Berlin " * 5000)}
-    said = refused(openai.BadRequestError, lambda: client.chat.completions.create(**long))
-    holds("context_length_exceeded" in said, said)
-    return said
+    try:
+        return holds(False, client.chat.completions.create(**long))
+    except openai.BadRequestError as error:
+        return same(error.code, "context_length_exceeded")
 
 
 @check("Azure's client")

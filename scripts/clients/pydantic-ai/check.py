@@ -4,17 +4,18 @@ import asyncio
 from typing import Any
 
 from checks import (
-    FIELDS,
     KEY,
     KEYED,
     NOWHERE,
     QUESTION,
     SHIPPED,
+    SPARING,
     SQL,
     TICKET,
     V1,
     WRONG_KEY,
     check,
+    filled,
     holds,
     refused,
     run,
@@ -44,7 +45,7 @@ class Urgency(BaseModel):
 
 def agent(name: str, key: str = KEY, **options: Any) -> Agent[None, Any]:
     model = OpenAIChatModel(name, provider=OpenAIProvider(base_url=V1, api_key=key))
-    return Agent(model, model_settings=ModelSettings(temperature=0), **options)
+    return Agent(model, model_settings=ModelSettings(temperature=0, max_tokens=128), **options)
 
 
 @check("an answer")
@@ -67,12 +68,13 @@ def stream() -> str:
 
 @check("structured output")
 def structured() -> str:
-    return same(agent("json", output_type=NativeOutput(Ticket)).run_sync(TICKET).output.model_dump(), FIELDS)
+    return filled(agent("json", output_type=NativeOutput(Ticket)).run_sync(TICKET).output)
 
 
 @check("structured output by a tool")
 def by_tool() -> str:
-    found = agent("json", output_type=ToolOutput(Urgency, strict=True)).run_sync(TICKET).output
+    made = agent("json", output_type=ToolOutput(Urgency, strict=True))
+    found = made.run_sync(TICKET, model_settings=ModelSettings(**SPARING)).output
     return holds(isinstance(found.urgent, bool), found)
 
 
