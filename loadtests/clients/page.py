@@ -63,11 +63,11 @@ def _outcome(result: Result) -> str:
 
 
 def _names(result: Result) -> str:
-    return ", ".join(check.name for check in result.checks)
+    return "; ".join(check.name for check in result.checks)
 
 
 def _told(result: Result) -> str:
     failures = [f"**failed: {check.name}**" for check in result.failures]
     passed = [check.name for check in result.checks if check.ok]
     told = [*([result.trouble] if result.trouble else []), *failures, *passed]
-    return ", ".join(told).replace("|", "\\|")
+    return "; ".join(told).replace("|", "\\|")

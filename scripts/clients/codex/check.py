@@ -81,11 +81,6 @@ def without_shell() -> str:
     return same(answered(codex("--disable", "shell_tool")), SQL)
 
 
-@check("a compressed request")
-def compressed() -> str:
-    return same(answered(codex("--enable", "enable_request_compression")), SQL)
-
-
 @check("an answer by schema")
 def schema() -> str:
     fields = {"type": "object", "properties": {"ok": {"type": "boolean"}}, "required": ["ok"]}

@@ -37,7 +37,7 @@ def totals(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
 
 def _all_answered(form: str) -> str:
     found = totals(benchmark("sql", form))
-    # It leaves out of its figures what it takes to be its start.
+    # Its own count of what succeeded was once one short, with nothing that failed.
     return holds(found["successful"] and not found["errored"] and not found["incomplete"], found)
 
 

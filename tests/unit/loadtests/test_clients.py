@@ -70,7 +70,7 @@ def test_the_pages_table_has_versions_what_failed_and_why_something_was_not_run(
         "| client | version | result | checks |",
         "|---|---|---|---|",
         "| LangChain | langchain-openai 1.7.4 | passed, 1 of 1 | chat |",
-        "| Codex | codex 0.171.0 | failed, 1 of 2 | **failed: tools**, chat |",
+        "| Codex | codex 0.171.0 | failed, 1 of 2 | **failed: tools**; chat |",
         "| GuideLLM |  | not run | it could not be installed: no torch |",
     ]
 
