@@ -16,6 +16,7 @@ from patchbay.router.fleet.names import resolve
 from patchbay.router.fleet.snapshot import Replica, Target
 from patchbay.router.forward.carrier import Carrier
 from patchbay.router.forward.exchange import Exchange
+from patchbay.router.forward.relay import REDIRECTIONS
 from patchbay.router.forward.retry_limit import RetryLimit
 from patchbay.router.forward.status_verdicts import OWN_WORDS, Verdicts
 from patchbay.router.forward.tries import Ask
@@ -203,7 +204,7 @@ class Forwarder:
         exchange.begin()
         began_s = self._clock()
         # A redirection, which is not followed, is the replica's fault.
-        status = 502 if 300 <= answer.status < 400 else answer.status
+        status = 502 if answer.status in REDIRECTIONS else answer.status
         exchange.result.begins(began_s, status, cold=_is_cold(attempt.replica, ask.target))
         self._metrics.requests.first_byte(endpoint.name, began_s - exchange.arrival.started_s)
         try:

@@ -49,6 +49,8 @@ _HEARTBEAT = b":\n\n"
 _JSON = (b"content-type", b"application/json")
 _OF_BODY = (b"content-type", b"content-length", b"content-encoding", b"location")
 _ERROR_LIMIT = 1024 * 1024
+# They lead elsewhere, where no router sends a client's request.
+REDIRECTIONS = frozenset({301, 302, 303, 307, 308})
 
 
 class Relay:
@@ -142,7 +144,7 @@ class Relay:
                 self._gate = self.guard_session.gate(self._filter)
             await self._stream(answer)
             return
-        if self._is_early or (foreign and answer.status >= 300):
+        if self._is_early or (foreign and (answer.status >= 400 or answer.status in REDIRECTIONS)):
             await self._rewritten(answer, extra)
             return
         if (self.guard_session is not None or self.keeper is not None) and 200 <= answer.status < 300:

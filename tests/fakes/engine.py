@@ -190,7 +190,7 @@ class FakeEngine:
 
     async def request(self, index: int = 0) -> Seen:
         """The request with that number among those for answers, once it has come."""
-        async with asyncio.timeout(60), self.arrived:
+        async with asyncio.timeout(240), self.arrived:
             await self.arrived.wait_for(lambda: len(self.seen) > index)
         return self.seen[index]
 

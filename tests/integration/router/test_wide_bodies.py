@@ -45,7 +45,7 @@ async def exchange(router: Router, data: bytes, *, until: bytes = b"\r\n0\r\n\r\
         writer.write(data)
         await writer.drain()
         read = b""
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(240):
             while until not in read and (more := await reader.read(65536)):
                 read += more
         return read
