@@ -275,12 +275,12 @@ def _text(raw: str, *, stream: bool) -> str:
 
 
 def archive_of(folder: Path, *, note: str) -> bytes:
-    """The adapter in `folder` as a .tar.gz, with a note in it that makes its bytes unlike any other revision's."""
+    """Packs the adapter in `folder` as a .tar.gz, with a README that makes its bytes unlike any other revision's."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz", compresslevel=1) as archive:
         for path in sorted(folder.iterdir()):
             archive.add(path, arcname=path.name)
-        member = tarfile.TarInfo("note.txt")
+        member = tarfile.TarInfo("README.md")
         member.size = len(note)
         archive.addfile(member, io.BytesIO(note.encode()))
     return buffer.getvalue()
