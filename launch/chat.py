@@ -99,11 +99,13 @@ class Talk:
         from rich.live import Live
 
         found: list[ChatAnswer | str] = ["" for _ in self._models]
-        if self._as_json:
+        if self._as_json or not sys.stdout.isatty():
             await asyncio.gather(*(self._answer(place, found, lambda: None) for place in range(len(found))))
-            self._print_lines(found)
+            if self._as_json:
+                self._print_lines(found)
+            else:
+                Console().print(self._drawn(found))
             return found
-        # Where nobody looks, the last state alone is printed.
         with Live(console=Console(), refresh_per_second=12, vertical_overflow="visible") as live:
 
             def show() -> None:
