@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Sequence
+from functools import partial
 
 from patchbay.core.asgi import header
 from patchbay.core.errors import DeadlineExceeded, ModelNotFound, RateLimited, RequestError, Unavailable, UpstreamFailed
@@ -119,15 +120,17 @@ class RequestHandler:
         """What routing needs of a request. Raises InvalidRequest and TooManyElements."""
         most, addressed = self._parts.config.max_body_elements, exchange.arrival.request.model
         if addressed is not None:
-            whole, model = body, addressed
-            body = await self._offload.run_json(lambda: with_addressed_model(whole, model, most), len(whole))
-        head = await self._offload.run_json(lambda: exchange.read(body, most), len(body))
+            body = await self._offload.run_json(partial(with_addressed_model, body, addressed, most), len(body))
+        if is_long_json(body):
+            head = await self._offload.run_json(partial(exchange.read, body, most), len(body))
+        else:
+            head = exchange.read(body, most)
         asked = None
         if exchange.asked.endpoint is RESPONSES:
             whole = body
             body, asked = await self._response_step.begin(exchange, client.tenant, body)
             if body is not whole:
-                head = await self._offload.run_json(lambda: exchange.read(body, most), len(body))
+                head = await self._offload.run_json(partial(exchange.read, body, most), len(body))
         incoming = Incoming(
             exchange=exchange, client=client, head=head, body=body, deadline_s=deadline_s, response=asked
         )
@@ -194,7 +197,10 @@ class RequestHandler:
         target = await self._gathered(incoming, choice) if gathering else self._target(incoming, choice)
         exchange, client = incoming.exchange, incoming.client
         exchange.goes_to(choice, target)
-        body = await self._offload.run_json(lambda: self._body(incoming, choice, target), len(incoming.body))
+        if is_long_json(incoming.body):
+            body = await self._offload.run_json(partial(self._body, incoming, choice, target), len(incoming.body))
+        else:
+            body = self._body(incoming, choice, target)
         body = await self._guard_step.check(exchange, choice, client.tenant, body)
         price = self._parts.policy.policy.config.price(choice.route, target.label)
         if choice.config is not None and choice.config.requests_per_minute is not None:
