@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from patchbay.router.fleet.snapshot import Target
 from patchbay.router.telemetry.request_record import Outcome
+from patchbay.router.telemetry.tally import CounterTallies, Tally
 
 SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
@@ -16,6 +17,8 @@ class RequestMetrics:
     """Metrics of clients' requests. `registry`: the Prometheus registry to keep them in."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
+        tallies = self._tallies = CounterTallies()
+        registry.register(tallies)
         self._requests = Counter(
             "patchbay_router_requests",
             "Requests answered. outcome: ok, client_error (4xx), server_error (5xx), broken (cut short), cancelled.",
@@ -43,10 +46,10 @@ class RequestMetrics:
             registry=registry,
         )
         # Finding a label's counter costs more than counting, and these are counted for every request.
-        self._counted_requests = cache(self._requests.labels)
+        self._counted_requests = cache(lambda *labels: tallies.of(self._requests.labels(*labels)))
         self._timed_endpoints = cache(self._first_byte.labels)
-        self._counted_tokens = cache(self._tokens.labels)
-        self._bytes_in, self._bytes_out = self._bytes.labels("in"), self._bytes.labels("out")
+        self._counted_tokens = cache(self._tallies_of_tokens)
+        self._bytes_in, self._bytes_out = tallies.of(self._bytes.labels("in")), tallies.of(self._bytes.labels("out"))
         self._add_turns(registry)
 
     def _add_turns(self, registry: CollectorRegistry) -> None:
@@ -78,7 +81,7 @@ class RequestMetrics:
 
     def ended(self, endpoint: str, outcome: Outcome, model: str) -> None:
         """Counts a request that has ended."""
-        self._counted_requests(endpoint, outcome, model).inc()
+        self._counted_requests(endpoint, outcome, model).total += 1
 
     def first_byte(self, endpoint: str, seconds: float) -> None:
         """Observes a client's wait for the first byte of its answer."""
@@ -86,14 +89,19 @@ class RequestMetrics:
 
     def bytes_passed(self, read: int, sent: int) -> None:
         """Counts the bytes of a request's body and of its answer's."""
-        self._bytes_in.inc(read)
-        self._bytes_out.inc(sent)
+        self._bytes_in.total += read
+        self._bytes_out.total += sent
 
     def tokens(self, model: str, prompt: int, answer: int) -> None:
         """Counts a call's tokens."""
         if prompt or answer:
-            self._counted_tokens(model, "prompt").inc(prompt)
-            self._counted_tokens(model, "answer").inc(answer)
+            prompts, answers = self._counted_tokens(model)
+            prompts.total += prompt
+            answers.total += answer
+
+    def _tallies_of_tokens(self, model: str) -> tuple[Tally, Tally]:
+        labels, of = self._tokens.labels, self._tallies.of
+        return of(labels(model, "prompt")), of(labels(model, "answer"))
 
     def fell_back(self, route: str) -> None:
         """Counts a request that went on to another route."""
