@@ -16,13 +16,10 @@ def build_app() -> typer.Typer:
     from patchbay.adapters.commands.replicas import app as replicas
     from patchbay.adapters.commands.tenants import app as tenants
     from patchbay.adapters.commands.usage import usage
-    from patchbay.adapters.demo.commands import app as demo
     from patchbay.launch.admin import app as admin
     from patchbay.launch.chat import chat
     from patchbay.launch.commands import up
     from patchbay.launch.config_commands import app as config
-    from patchbay.launch.demo import demo_config, demo_texts, demo_up
-    from patchbay.launch.demo_canary import demo_canary
     from patchbay.launch.doctor import doctor
     from patchbay.load_tests import add_load_commands
     from patchbay.router.cli.canary import app as canary
@@ -35,10 +32,6 @@ def build_app() -> typer.Typer:
     app = typer.Typer(no_args_is_help=True, callback=_options, invoke_without_command=False)
     for name, run in (("up", up), ("router", router), ("server", server)):
         app.command(name)(run)
-    demo.command("up")(demo_up)
-    demo.command("canary")(demo_canary)
-    demo.command("config")(demo_config)
-    demo.command("texts")(demo_texts)
     groups = {
         "config": config,
         "adapters": adapters,
@@ -57,7 +50,20 @@ def build_app() -> typer.Typer:
         app.command(command.__name__)(command)
     app.add_typer(cost, name="cost")
     add_load_commands(app)
-    app.add_typer(demo, name="demo")
+    app.add_typer(_demo_app(), name="demo")
+    return app
+
+
+def _demo_app() -> typer.Typer:
+    """Builds the commands `patchbay demo`, which are of two packages."""
+    from patchbay.adapters.demo.commands import app
+    from patchbay.launch.demo import demo_config, demo_texts, demo_up
+    from patchbay.launch.demo_canary import demo_canary
+
+    app.command("up")(demo_up)
+    app.command("canary")(demo_canary)
+    app.command("config")(demo_config)
+    app.command("texts")(demo_texts)
     return app
 
 
