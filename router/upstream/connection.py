@@ -269,8 +269,11 @@ class Connection(asyncio.Protocol):
 
     def _set_flow(self, *, full: bool, paused: bool) -> None:
         """Pauses or resumes reading. `full`: whether too much has arrived that was not taken; `paused`: whether the
-        client is too slow."""
-        self._full, self._paused = full, paused
+        client is too slow.
+
+        An answer that is whole pauses nothing: its connection may go to another exchange, which would read nothing.
+        """
+        self._full, self._paused = full and not self.complete, paused and not self.complete
         self._update_flow()
 
     def _update_flow(self) -> None:

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 
 
 class Transport:
-    """Keeps what is written until it is closed, as asyncio's own do."""
+    """Keeps what is written until it is closed, as asyncio's own do. `reads`: whether it would read."""
 
     def __init__(self) -> None:
         self.written = b""
         self.closed = False
+        self.reads = True
 
     def get_extra_info(self, name: str, default: object = None) -> object:
         """Knows nothing of the socket."""
@@ -34,7 +35,9 @@ class Transport:
     abort = close
 
     def pause_reading(self) -> None:
-        """Has nothing to read."""
+        """Reads nothing from now on."""
+        self.reads = False
 
     def resume_reading(self) -> None:
-        """Has nothing to read."""
+        """Reads again."""
+        self.reads = True

@@ -76,6 +76,47 @@ async def test_bytes_after_an_answer_never_become_the_next_ones() -> None:
     assert await read([SIZED + b"HTTP/1.1 200 OK\r\n"]) == (200, EVENTS, False)
 
 
+@pytest.mark.parametrize("slow", ["the client", "the router", "nobody"])
+async def test_a_connection_reads_the_next_answer_however_slowly_the_last_was_taken(slow: str) -> None:
+    """A paused connection in the pool would keep another client's request waiting until the replica counts as silent.
+
+    The client is slow at the last part, or the router takes the answer only when all of it, over the limit, is here.
+    """
+    transport = Transport()
+    connection = Connection(asyncio.get_running_loop())
+    connection.connection_made(cast(asyncio.Transport, transport))
+    body = b"x" * 100_000
+    for _ in range(2):
+        asking = asyncio.create_task(connection.ask(b"x"))
+        await settle()
+        assert transport.reads
+        connection.data_received(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\nx" % len(body))
+        await asking
+        if slow == "the router":
+            connection.data_received(body[1:])
+            await connection.gather(1 << 20)
+            assert connection.take() == body
+        else:
+            pumping = asyncio.create_task(pump(connection, pauses_at_end=slow == "the client"))
+            await settle()
+            connection.data_received(body[1:])
+            assert await pumping == body
+        assert (connection.complete, connection.reusable, transport.reads) == (True, True, True)
+
+
+async def pump(connection: Connection, *, pauses_at_end: bool) -> bytes:
+    """Takes an answer's body as a client does that, where it `pauses_at_end`, reads no more once the last part came."""
+    parts: list[bytes] = []
+
+    def sink(part: bytes) -> None:
+        parts.append(part)
+        if pauses_at_end and connection.complete:
+            connection.pause()
+
+    await connection.pump(sink)
+    return b"".join(parts)
+
+
 BODY = b'{"model": "x"}'
 REQUEST = b"POST /v1/completions?a=b HTTP/1.1\r\nHost: x\r\nX-One: 1\r\nContent-Length: %d\r\n\r\n%b" % (
     len(BODY),
