@@ -29,6 +29,9 @@ PROMPT = "Give me the numbers of all orders in Berlin"
 _ANSWER_TOKENS = 48
 _STREAM_TOKENS = 400
 _PROMOTION_S = 60.0
+# A router sends heartbeats on streams that are silent, so that no read of theirs times out: an answer has a limit of
+# its own.
+_ANSWER_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +210,7 @@ class Swaps:
         a chunk of it names another revision than the first."""
         body = _request(model, _ANSWER_TOKENS, stream=stream)
         with (client or self._client).stream("POST", f"{url}/v1/chat/completions", json=body) as answer:
-            raw = answer.read().decode()
+            raw = b"".join(_reads(answer)).decode()
             if answer.status_code != 200:
                 raise PatchbayError(f"{answer.status_code} {raw[:300]}")
             revision = answer.headers.get("x-patchbay-adapter", "")
@@ -227,7 +230,7 @@ class Swaps:
                 raise PatchbayError(f"{answer.status_code} {answer.read()[:300]!r}")
             last = None
             # By reads and not by lines: what comes in one read has waited for nothing between.
-            for read in answer.iter_raw():
+            for read in _reads(answer):
                 if b'"content"' not in read:
                     continue
                 now = time.monotonic()
@@ -255,6 +258,17 @@ class Swaps:
             quiet_gap_max_ms=1000 * max(quiet, default=0.0),
             examples=tuple((seen.failures + seen.mixed)[:5]),
         )
+
+
+def _reads(answer: httpx.Response) -> Iterator[bytes]:
+    """Yields what is read of an answer. Raises PatchbayError, with the end of what came, where it takes too long."""
+    last, until = b"", time.monotonic() + _ANSWER_S
+    for read in answer.iter_raw():
+        yield read
+        last = (last + read)[-300:]
+        if time.monotonic() > until:
+            request_id = answer.headers.get("x-request-id")
+            raise PatchbayError(f"no end within {_ANSWER_S:g} s of request {request_id}, which ends with {last!r}")
 
 
 def _request(model: str, tokens: int, *, stream: bool) -> dict[str, Any]:

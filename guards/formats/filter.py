@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Protocol
 
-from patchbay.core.errors import PatchbayError
+from patchbay.core.errors import GuardFailed, PatchbayError
 from patchbay.core.offload import Offload
 from patchbay.guards.formats.codec import Codec
 
@@ -110,6 +110,8 @@ class Filter:
             await asyncio.gather(self._work, return_exceptions=True)
 
     async def _filter_waiting(self) -> None:
+        # A source that stayed paused by an error of any kind would keep its reader waiting for ever.
+        failure: PatchbayError | None = GuardFailed("The guards broke off.")
         try:
             while self._waiting:
                 events = b"".join(self._waiting)
@@ -117,10 +119,13 @@ class Filter:
                 work = partial(self.codec.feed, events)
                 if out := await self.offload.run(work, len(events), hard=self._may_judge_long):
                     self._send(out)
+            failure = None
         except PatchbayError as error:
-            if self._source is not None:
-                self._source.stop(error)
+            failure = error
             raise
+        finally:
+            if failure is not None and self._source is not None:
+                self._source.stop(failure)
         self._work = None
         if self._source is not None and not self._blocked:
             self._source.resume()

@@ -226,6 +226,8 @@ class Connection(asyncio.Protocol):
         # The parser refers back to this object. Only the garbage collector would free such a cycle.
         self._parser = None
         if self.complete:
+            # Nobody waits for an answer that is whole, unless its last part could not be taken.
+            self._wake(ReplicaFailure("the end of its answer could not be taken", kind="protocol"))
             return
         if exc is None and self._has_head and not self._has_length and self.status not in _NO_BODY:
             # Such an answer ends with its connection (RFC 9112, section 6.3).

@@ -117,6 +117,30 @@ async def pump(connection: Connection, *, pauses_at_end: bool) -> bytes:
     return b"".join(parts)
 
 
+async def test_an_answer_whose_last_part_cannot_be_taken_keeps_nobody_waiting() -> None:
+    """asyncio closes a connection whose protocol fails, and nothing else would end the wait for the answer."""
+    connection = Connection(asyncio.get_running_loop())
+    connection.connection_made(cast(asyncio.Transport, Transport()))
+    asking = asyncio.create_task(connection.ask(b"x"))
+    await settle()
+    connection.data_received(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nx")
+    await asking
+
+    def sink(part: bytes) -> None:
+        if connection.complete:
+            raise KeyError(part)
+
+    pumping = asyncio.create_task(connection.pump(sink))
+    await settle()
+    with pytest.raises(KeyError) as fault:
+        connection.data_received(b"x")
+    connection.connection_lost(fault.value)
+    await settle()
+    assert pumping.done()
+    with pytest.raises(ReplicaFailure):
+        await pumping
+
+
 BODY = b'{"model": "x"}'
 REQUEST = b"POST /v1/completions?a=b HTTP/1.1\r\nHost: x\r\nX-One: 1\r\nContent-Length: %d\r\n\r\n%b" % (
     len(BODY),

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from patchbay.core.errors import GuardFailed
 from patchbay.core.offload import Offload
 from patchbay.guards.formats.codec import StreamStopped
 from patchbay.guards.formats.filter import Filter
@@ -132,3 +133,25 @@ def test_a_text_that_is_blocked_beside_the_event_loop_is_made_to_its_end() -> No
         return source
 
     assert isinstance(asyncio.run(played()).stopped, StreamStopped)
+
+
+class Breaking(Judging):
+    """A codec with a fault of its own."""
+
+    def feed(self, events: bytes) -> bytes:
+        raise KeyError("choices")
+
+
+def test_a_codec_that_breaks_in_a_thread_ends_the_stream() -> None:
+    async def played() -> Source:
+        offload, source = Offload(), Source()
+        way = Filter(Breaking(), offload, bytearray().extend, hard=True)
+        way.reads_from(source)
+        way.put(event("x"))
+        with pytest.raises(KeyError):
+            await way.drain()
+        await way.close()
+        offload.close()
+        return source
+
+    assert isinstance(asyncio.run(played()).stopped, GuardFailed)
