@@ -70,6 +70,7 @@ class LoraConfig(Settings):
 
 class EngineConfig(Settings):
     """vLLM's engine. `kv_cache_gib`: on a CPU, the KV cache's size; `cpu_cores`: the cores of its threads (`0-3`);
+    `stall_timeout_s`: how long it may get nothing done while work waits for it, before its replica is ended;
     `arguments`: any other of vLLM's engine arguments by its Python name, passed on as it is."""
 
     max_num_seqs: int = Field(default=64, ge=1)
@@ -78,6 +79,7 @@ class EngineConfig(Settings):
     kv_cache_gib: int = Field(default=1, ge=1)
     cpu_cores: str | None = Field(default=None, pattern=r"^\d+(-\d+)?(,\d+(-\d+)?)*$")
     enforce_eager: bool = False
+    stall_timeout_s: float = Field(default=300, ge=5)
     arguments: dict[str, Any] = Field(default_factory=dict)
 
     @field_validator("arguments")

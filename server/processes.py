@@ -1,7 +1,9 @@
-"""The processes that the engine starts: finding them, and killing those that remain at the end."""
+"""The processes that the engine starts: finding them, having them tell where they are, and killing what remains."""
 
 import contextlib
+import faulthandler
 import os
+import signal
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -15,6 +17,19 @@ _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - where the system keeps it
 def engine_processes() -> list[psutil.Process]:
     """Lists every process below this one, as of now."""
     return psutil.Process().children(recursive=True)
+
+
+def tell_stacks_on_signal() -> None:
+    """Makes this process print the stacks of all its threads to standard error on SIGUSR2, and go on."""
+    faulthandler.register(signal.SIGUSR2, all_threads=True)
+
+
+def print_stacks(processes: Iterable[psutil.Process]) -> None:
+    """Has those of `processes` that `tell_stacks_on_signal` was called in print their stacks: others may end by it."""
+    for process in processes:
+        with contextlib.suppress(psutil.Error):
+            if _TRACKER not in " ".join(process.cmdline()):
+                process.send_signal(signal.SIGUSR2)
 
 
 def kill(processes: Iterable[psutil.Process]) -> None:

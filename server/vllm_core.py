@@ -9,11 +9,13 @@ from typing import Any
 from vllm.v1.engine.core import EngineCoreProc
 
 from patchbay.core.prctl import end_with_spawner
+from patchbay.server.processes import tell_stacks_on_signal
 
 
 def run_engine_core(*args: Any, **kwargs: Any) -> None:
     """Runs vLLM's engine core, in a process that ends with the replica's."""
     end_with_spawner()
+    tell_stacks_on_signal()
     EngineCoreProc.run_engine_core(*args, **kwargs)
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import time
 from argparse import Namespace
 from collections.abc import Callable, Collection, Coroutine
 from typing import Any, TypeVar
@@ -23,7 +24,8 @@ from patchbay.server.config import ServerConfig
 from patchbay.server.engine import EngineLora, LoraCapacity, LoraTiers
 from patchbay.server.fit import check_fit
 from patchbay.server.late_errors import LateErrors
-from patchbay.server.processes import engine_processes, kill
+from patchbay.server.processes import engine_processes, kill, print_stacks
+from patchbay.server.stall import StallWatch
 from patchbay.server.tiers import KnownTiers
 from patchbay.server.vllm_app import build_vllm_app, explain_error
 from patchbay.server.vllm_arguments import lora_capacity, vllm_arguments
@@ -75,9 +77,19 @@ class VllmEngine:
     """The implementation of `patchbay.server.engine.Engine` over vLLM. Make one with `start`."""
 
     def __init__(
-        self, *, llm: ContainedLLM, app: FastAPI, stats: LatestStats, base: BaseModelStatus, tasks: tuple[str, ...]
+        self,
+        *,
+        llm: ContainedLLM,
+        app: FastAPI,
+        stats: LatestStats,
+        base: BaseModelStatus,
+        tasks: tuple[str, ...],
+        stall: StallWatch,
     ) -> None:
         self._llm = llm
+        self._stall = stall
+        self._stalled: str | None = None
+        self._calls = self._ended_calls = 0
         self._app = app
         self._guarded_app = LateErrors(app, explain_error)
         self._stats = stats
@@ -113,7 +125,8 @@ class VllmEngine:
         tasks = tuple(await llm.get_supported_tasks())
         quantization = await _applied_quantization(llm, config)
         app = await build_vllm_app(llm, arguments, tasks)
-        return cls(llm=llm, app=app, stats=stats, base=_describe(llm, config, quantization), tasks=tasks)
+        base, stall = _describe(llm, config, quantization), StallWatch(config.engine.stall_timeout_s)
+        return cls(llm=llm, app=app, stats=stats, base=base, tasks=tasks, stall=stall)
 
     def spare(self, others: Collection[Process]) -> None:
         """Excludes `others` from what `close` kills: whoever started the engine may have processes of its own."""
@@ -173,15 +186,30 @@ class VllmEngine:
         )
 
     def failure(self) -> str | None:
-        return _failure(self._llm)
+        return _failure(self._llm) or self._stall_reason()
 
     async def close(self) -> None:
         await asyncio.to_thread(self._llm.shutdown, _SHUTDOWN_S)
         kill(self._processes)
 
+    def _stall_reason(self) -> str | None:
+        """Returns the reason why the engine counts as dead although its process lives, from the first time on."""
+        if self._stalled is None:
+            pending = self._llm.output_processor.get_num_unfinished_requests() + self._calls
+            progress = self._stats.steps + self._ended_calls
+            self._stalled = self._stall.observe(progress=progress, pending=pending, now_s=time.monotonic())
+            if self._stalled is not None:
+                print_stacks(self._processes)
+        return self._stalled
+
     async def _while_alive(self, call: Coroutine[Any, Any, Answer]) -> Answer:
         """Returns what the engine answers. Raises Unavailable where it dies first."""
-        return await while_alive(self.failure, call)
+        self._calls += 1
+        try:
+            return await while_alive(self.failure, call)
+        finally:
+            self._calls -= 1
+            self._ended_calls += 1
 
     async def _ask_tiers(self) -> LoraTiers:
         workers = await self._while_alive(self._llm.collective_rpc("patchbay_lora_tiers"))

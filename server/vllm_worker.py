@@ -6,12 +6,14 @@ Source: vLLM's `worker_extension_cls` (vllm/v1/worker/worker_base.py); names are
 from typing import Any
 
 from patchbay.core.prctl import end_with_spawner
+from patchbay.server.processes import tell_stacks_on_signal
 from patchbay.server.vllm_fixes import clear_freed_slots, prompt_rows_by_request, replace_lora_ops, zero_new_blocks
 from patchbay.server.vllm_int4 import compute_int4_without_avx512
 from patchbay.server.vllm_marks import mark_requests
 
 # A worker imports this module as its first act, before it has a model.
 end_with_spawner()
+tell_stacks_on_signal()
 replace_lora_ops()
 clear_freed_slots()
 zero_new_blocks()

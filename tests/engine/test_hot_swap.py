@@ -50,7 +50,8 @@ def test_fifty_swaps_under_load_fail_no_request_and_mix_no_answer_on_two_routers
         report = run.run(swaps=SWAPS, every_s=0.5, rollbacks=5, clients=3)
     with capsys.disabled():
         sys.stdout.write(f"\n{report}\n")
-    assert (report.failed, report.mixed) == (0, 0), report.examples
+    seen = (*report.examples, str(stack.status()), *stack.logs[-99:])
+    assert (report.failed, report.mixed) == (0, 0), "\n".join(seen)
     assert report.swaps == SWAPS
     assert report.revisions > SWAPS / 2, "the load hardly ever met a new revision"
     stack.withdraw("swapped")

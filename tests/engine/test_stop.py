@@ -13,6 +13,7 @@ import pytest
 from openai import OpenAI
 
 from patchbay.adapters.demo.build import DemoModels
+from patchbay.launch.demo import demo_sections
 from tests.engine.conftest import Stack, start_stack, stop_stack
 from tests.engine.test_adapters import until
 from tests.engine.test_endpoints import REQUEST, answer
@@ -60,8 +61,9 @@ def test_a_replica_that_is_killed_comes_back_and_answers_as_before(stack: Stack,
 def test_a_replica_whose_engine_dies_right_after_ready_is_replaced_and_up_killed_takes_everything_along(
     tmp_path: Path, demo_models: DemoModels
 ) -> None:
-    """The engine's core is killed before a request has come; then `up` itself, which can end nobody any more."""
-    own = start_stack(tmp_path, demo_models)
+    """The engine's core is killed before a request has come, the next one stands still under a request; then `up`
+    itself is killed, which can end nobody any more."""
+    own = start_stack(tmp_path, demo_models, engine={**demo_sections(demo_models)["engine"], "stall_timeout_s": 5})
     try:
         own.wait_for("ready")
         pid = next(one["pid"] for one in own.events if one["event"] == "starting" and one["process"] == "replica-0")
@@ -73,6 +75,11 @@ def test_a_replica_whose_engine_dies_right_after_ready_is_replaced_and_up_killed
         assert not alive, "the dead engine's processes live on"
         with own.client() as client:
             assert answer(client, "sql", REQUEST)
+            stand_still(own)
+            # Waits for the replica that comes after, and is answered by it.
+            assert answer(client, "sql", REQUEST)
+        own.wait_for("restarted", count=2)
+        assert any("stood still for 5 s" in line for line in own.logs)
         everything = psutil.Process(own.process.pid).children(recursive=True)
         segments = shared_memory(everything)
         own.process.kill()
@@ -84,6 +91,13 @@ def test_a_replica_whose_engine_dies_right_after_ready_is_replaced_and_up_killed
             one.kill()
         own.process.kill()
         own.process.wait()
+
+
+def stand_still(stack: Stack) -> None:
+    """Stops the engine's core, which lives on and does nothing."""
+    pid = [one["pid"] for one in stack.events if one["event"] == "starting" and one["process"] == "replica-0"][-1]
+    core = next(one for one in psutil.Process(pid).children(recursive=True) if "EngineCore" in _title(one))
+    core.send_signal(signal.SIGSTOP)
 
 
 def _title(process: psutil.Process) -> str:
