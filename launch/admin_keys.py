@@ -1,4 +1,4 @@
-"""The admin port's keys, as a servers' file says them: a patchbay.yaml under `router`, a router's file at its top."""
+"""The keys of a router's ports, as a servers' file says them: a patchbay.yaml under `router`, a router's at its top."""
 
 from pathlib import Path
 
@@ -11,9 +11,10 @@ from patchbay.router.settings.config import AdminToken
 
 
 class AdminKeys(Settings):
-    """The keys of the admin port, and `source`, where they are written."""
+    """The keys of the admin port, and `source`, where they are written. `port`: the public one."""
 
     source: str = "the configuration"
+    port: int = Field(default=8080, ge=0, le=65535)
     admin_port: int = Field(default=8081, ge=0, le=65535)
     admin_token: Secret | None = None
     admin_tokens: tuple[AdminToken, ...] = ()
@@ -30,3 +31,11 @@ def read_admin_keys(file: Path | None) -> AdminKeys:
     section = data.get("router") if isinstance(data.get("router"), dict) else data
     known = {key: value for key, value in (section or {}).items() if key in AdminKeys.model_fields}
     return parse_settings(AdminKeys, known | {"source": str(chosen)}, source=str(chosen))
+
+
+def public_url(url: str | None, file: Path | None = None) -> str:
+    """Returns the address of a router's public port: `url` where it was given, without a `/v1`, else that of `file`, or
+    of ./patchbay.yaml, on this machine. Raises ConfigError."""
+    if url is None:
+        return f"http://127.0.0.1:{read_admin_keys(file).port}"
+    return url.rstrip("/").removesuffix("/v1")

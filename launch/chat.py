@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from patchbay.core.errors import PatchbayError, fail
+
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
@@ -24,8 +26,9 @@ def chat(  # noqa: PLR0913 - Typer makes an option of each parameter
     max_tokens: Annotated[int, typer.Option(min=1, help="The longest answer, in tokens.")] = 512,
     temperature: Annotated[float, typer.Option(min=0, max=2, help="0 for the likeliest answer.")] = 0.0,
     url: Annotated[
-        str, typer.Option(envvar="PATCHBAY_URL", help="Of a router's public port.")
-    ] = "http://127.0.0.1:8080",
+        str | None,
+        typer.Option(envvar="PATCHBAY_URL", help="A router's public port. Default: the configuration's, else 8080."),
+    ] = None,
     key: Annotated[str | None, typer.Option(envvar="PATCHBAY_API_KEY", help="An API key, where there are any.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print each answer as one JSON line.")] = False,
 ) -> None:
@@ -33,10 +36,15 @@ def chat(  # noqa: PLR0913 - Typer makes an option of each parameter
 
     Exit codes: 0 answered, 1 not. Example: patchbay chat sql --against demo-base -q "All orders in Berlin"
     """
+    from patchbay.launch.admin_keys import public_url
     from patchbay.launch.chat_client import ChatClient
 
     models = [model, *([against] if against else [])]
-    talk = Talk(ChatClient(url.rstrip("/").removesuffix("/v1"), key), models, system, as_json=as_json)
+    try:
+        client = ChatClient(public_url(url), key)
+    except PatchbayError as error:
+        raise typer.Exit(fail(error)) from error
+    talk = Talk(client, models, system, as_json=as_json)
     talk.parameters = {"max_tokens": max_tokens, "temperature": temperature}
     if question is not None or not sys.stdin.isatty():
         asked = question if question is not None else sys.stdin.read()

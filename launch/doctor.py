@@ -16,9 +16,12 @@ def doctor(
         Path | None, typer.Option("--config", "-c", help="The servers' file; by default ./patchbay.yaml.")
     ] = None,
     url: Annotated[
-        str, typer.Option(envvar="PATCHBAY_URL", help="Of a router's public port.")
-    ] = "http://127.0.0.1:8080",
-    admin_url: Annotated[str, typer.Option(help="Of its admin port.")] = "http://127.0.0.1:8081",
+        str | None,
+        typer.Option(envvar="PATCHBAY_URL", help="A router's public port. Default: the configuration's, else 8080."),
+    ] = None,
+    admin_url: Annotated[
+        str | None, typer.Option(help="Its admin port. Default: the configuration's, else 8081.")
+    ] = None,
     key: Annotated[str | None, typer.Option(envvar="PATCHBAY_API_KEY", help="An API key, where there are any.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -32,7 +35,7 @@ def doctor(
     from patchbay.launch.doctor_checks import Place, findings
 
     file = config or (DEFAULT_FILE if DEFAULT_FILE.exists() else None)
-    place = Place(file, url.rstrip("/").removesuffix("/v1"), admin_url.rstrip("/"), key)
+    place = Place(file, *_ports(file, url, admin_url), key)
     with console().status("looking"):
         found = list(findings(place))
     if as_json:
@@ -40,6 +43,20 @@ def doctor(
     else:
         _print(found)
     raise typer.Exit(1 if any(finding.state == "failed" for finding in found) else 0)
+
+
+def _ports(file: Path | None, url: str | None, admin_url: str | None) -> tuple[str, str]:
+    """Returns the addresses of the public and the admin port: the usual ones where the file is not in order, which a
+    check tells."""
+    from patchbay.core.errors import ConfigError
+    from patchbay.launch.admin_keys import AdminKeys, public_url, read_admin_keys
+
+    try:
+        keys = read_admin_keys(file)
+    except ConfigError:
+        keys = AdminKeys()
+    admin = admin_url or f"http://127.0.0.1:{keys.admin_port}"
+    return public_url(url or f"http://127.0.0.1:{keys.port}"), admin.rstrip("/")
 
 
 def _print(found: "list[CheckResult]") -> None:

@@ -4,6 +4,8 @@ An error is a whole answer or the last event of a stream. vLLM puts a number int
 not know, and gives failed validations the same shape on every endpoint.
 """
 
+from collections.abc import Callable
+
 from patchbay.core.asgi import Message, Send, is_event_stream
 from patchbay.core.error_events import Form, error_event
 from patchbay.core.foreign_errors import error_fields, rewrite_error
@@ -19,13 +21,19 @@ class EngineErrors:
     The head of an event stream is sent with its first event: vLLM checks much of a request only once it has made the
     head. What it finds wrong then can still be an ordinary error, as long as nothing was sent.
 
-    `form`: the form of the endpoint's errors; `status`: the answer's HTTP status, 0 before there is one; `headers` are
-    added to the answer's own.
+    An error of an engine that is dead goes nowhere: the answer is broken off, as by a process that died, so that a
+    router has another replica answer, or go on with a stream.
+
+    `form`: the form of the endpoint's errors; `is_dead`: says whether the engine is dead; `status`: the answer's HTTP
+    status, 0 before there is one; `headers` are added to the answer's own; `head_sent`: whether its head has gone out;
+    `broken_off`: whether nothing more of it goes out.
     """
 
-    def __init__(self, send: Send, form: Form) -> None:
-        self._send = send
+    def __init__(self, send: Send, form: Form, is_dead: Callable[[], bool] = lambda: False) -> None:
+        self._pass_on = send
         self._form = form
+        self._is_dead = is_dead
+        self.head_sent = self.broken_off = False
         self._last_event = b""
         self._error_head: Message | None = None
         self._stream_head: Message | None = None
@@ -38,13 +46,21 @@ class EngineErrors:
     @property
     def outcome(self) -> str:
         """The outcome for metrics: `ok`, `client_error`, `server_error`, or `cancelled` where there was no answer."""
-        if self.status == 0:
+        if self.status == 0 and not self.broken_off:
             return "cancelled"
-        if self._failed_midway:
+        if self._failed_midway or self.broken_off:
             return "server_error"
         return "ok" if self.status < 400 else "client_error" if self.status < 500 else "server_error"
 
+    async def break_off(self) -> None:
+        """Ends the answer without its rest: the server closes the connection of one that has begun and is not whole."""
+        self.broken_off = True
+        if not self.head_sent:
+            await self._send({"type": "http.response.start", "status": 200, "headers": []})
+
     async def __call__(self, message: Message) -> None:
+        if self.broken_off:
+            return
         if message["type"] == "http.response.start":
             await self._begin(message)
         elif self._error_head is None:
@@ -54,6 +70,9 @@ class EngineErrors:
 
     async def _begin(self, message: Message) -> None:
         self.status = message["status"]
+        if self.status >= 500 and self._is_dead():
+            await self.break_off()
+            return
         message["headers"] = [*message.get("headers", ()), *self.headers]
         if self.status >= 400:
             self._error_head = message
@@ -66,6 +85,9 @@ class EngineErrors:
         """Sends a part of an answer that is no error so far."""
         body, head = message.get("body", b""), self._stream_head
         is_error = body.startswith(_ERROR_EVENT)
+        if is_error and _status_of(body) >= 500 and self._is_dead():
+            await self.break_off()
+            return
         if head is not None and is_error:
             await self._answer_instead(head, body)
             return
@@ -78,6 +100,10 @@ class EngineErrors:
         self._last_event = body or self._last_event
         if self._stream_head is None and not self._answered:
             await self._send(message)
+
+    async def _send(self, message: Message) -> None:
+        self.head_sent = self.head_sent or message["type"] == "http.response.start"
+        await self._pass_on(message)
 
     async def _answer_instead(self, head: Message, event: bytes) -> None:
         """Answers with an error where a stream was to begin and nothing of it was sent yet."""

@@ -60,11 +60,15 @@ class EngineGate:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         metrics, endpoint = self._replica.metrics, scope["path"]
         form = form_of(endpoint)
-        answer = EngineErrors(send, form)
+        answer = EngineErrors(send, form, lambda: self._replica.failure is not None)
         metrics.in_flight.inc()
         try:
             with self._replica.counted():
                 await self._answer(scope, receive, answer)
+        except asyncio.CancelledError:
+            if self._replica.failure is None:
+                raise
+            await answer.break_off()
         except RequestError as error:
             await send_error(send, error, anthropic=form == "messages")
             answer.status = error.status

@@ -182,6 +182,7 @@ async def _live(replica: ServingReplica, start_engine: StartEngine) -> None:
     await while_alive(engine.failure, replica.open(engine))
     while (reason := engine.failure()) is None:  # noqa: ASYNC110 - vLLM has no event for it
         await asyncio.sleep(POLL_S)
+    replica.break_off()
     raise PatchbayError(f"The engine of {replica.config.name} died: {reason}")
 
 

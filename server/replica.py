@@ -37,6 +37,7 @@ class ServingReplica:
         self._staging: Staging | None = None
         self._base: BaseLayout | None = None
         self._puts: set[asyncio.Task[SlotEntry]] = set()
+        self._answering: set[asyncio.Task[object]] = set()
 
     @property
     def phase(self) -> Phase:
@@ -134,14 +135,24 @@ class ServingReplica:
 
     @contextlib.contextmanager
     def counted(self) -> Iterator[None]:
-        """Counts a request in flight. Raises Unavailable where the replica is not ready."""
+        """Counts a request in flight, which this task answers. Raises Unavailable where the replica is not ready."""
         if self.phase != "ready":
             raise Unavailable(f"{self.config.name} is {self.phase}.", retry_after_s=5)
+        task = asyncio.current_task()
         self.in_flight += 1
+        if task is not None:
+            self._answering.add(task)
         try:
             yield
         finally:
             self.in_flight -= 1
+            if task is not None:
+                self._answering.discard(task)
+
+    def break_off(self) -> None:
+        """Ends all requests in flight at once, since the engine is dead and they would wait for ever."""
+        for task in self._answering:
+            task.cancel()
 
     def drain(self) -> None:
         """Takes no new request from now on."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
-from openai import OpenAI
+from openai import APIStatusError, OpenAI
 
 from patchbay.adapters.demo.build import DemoModels
 from patchbay.launch.demo import demo_sections
@@ -76,9 +76,13 @@ def test_a_replica_whose_engine_dies_right_after_ready_is_replaced_and_up_killed
         with own.client() as client:
             assert answer(client, "sql", REQUEST)
             stand_still(own)
-            # Waits for the replica that comes after, and is answered by it.
-            assert answer(client, "sql", REQUEST)
-        own.wait_for("restarted", count=2)
+            # No other replica is there to answer within `carry_timeout_s`.
+            with pytest.raises(APIStatusError, match="closed the connection") as broken_off:
+                answer(client.with_options(timeout=240), "sql", REQUEST)
+            assert broken_off.value.status_code == 502
+            own.wait_for("restarted", count=2)
+            # Until its adapters are loaded again, they are a 503, after which clients ask once more.
+            assert answer(client.with_options(max_retries=9), "sql", REQUEST)
         assert any("stood still for 5 s" in line for line in own.logs)
         everything = psutil.Process(own.process.pid).children(recursive=True)
         segments = shared_memory(everything)

@@ -112,6 +112,21 @@ async def test_a_request_that_waits_for_the_dead_engine_does_not_hold_up_the_end
         assert "did not end by itself" not in "\n".join(here.run.log)
 
 
+@pytest.mark.parametrize("stream", [True, False])
+async def test_requests_under_way_break_off_at_once_when_its_engine_dies(tmp_path: Path, stream: bool) -> None:
+    """With an error of its own a router would take that for their answer; so another replica is asked."""
+    async with house(tmp_path, "tiers", end_timeout_s=15) as here:
+        await here.until("/readyz", 200)
+        asking = asyncio.create_task(here.client.post("/v1/chat/completions", json=_CHAT | {"stream": stream}))
+        async with asyncio.timeout(30):
+            while (await here.client.get("/internal/status")).json()["requests"]["running"] == 0:
+                await asyncio.sleep(0.02)
+        (await here.core()).kill()
+        with pytest.raises(httpx.RemoteProtocolError):
+            await asking
+        assert await here.ended() == 1
+
+
 async def test_its_health_is_bad_once_its_engine_is_dead_and_good_before(tmp_path: Path) -> None:
     async with house(tmp_path, "close", end_timeout_s=10) as here:
         await here.until("/healthz", 200)

@@ -5,6 +5,7 @@ from typer.testing import CliRunner, Result
 
 from patchbay.command import build_app
 from patchbay.core.admin_token import own_token, token_path
+from patchbay.launch.admin_keys import public_url
 
 
 @pytest.fixture(autouse=True)
@@ -59,3 +60,16 @@ def test_a_token_that_others_can_read_is_told_and_not_printed() -> None:
     result = run()
     assert result.exit_code == 2
     assert token not in result.output
+
+
+def test_commands_ask_the_port_that_the_configuration_here_says(here: Path) -> None:
+    assert public_url(None) == "http://127.0.0.1:8080"
+    (here / "patchbay.yaml").write_text("base: x\nrouter: {port: 9}\n")
+    assert public_url(None) == "http://127.0.0.1:9"
+    assert public_url("http://10.0.0.1:8080/v1/") == "http://10.0.0.1:8080"
+    result = CliRunner().invoke(build_app(), ["chat", "sql", "-q", "hi"])
+    assert (result.exit_code, "127.0.0.1:9" in result.output) == (1, True), result.output
+    # A file that is not in order is told of, and asked around.
+    (here / "patchbay.yaml").write_text("router: {port: none}\n")
+    result = CliRunner().invoke(build_app(), ["chat", "sql", "-q", "hi"])
+    assert (result.exit_code, "port" in result.output) == (2, True), result.output

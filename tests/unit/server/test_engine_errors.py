@@ -29,15 +29,17 @@ HEAD: dict[str, object] = {
 FAULT = {"error": {"message": "token_id 99 is out of vocab", "type": "BadRequestError", "param": None, "code": 400}}
 
 
-async def sent_for(*events: bytes, form: Form = "chat") -> tuple[list[dict[str, Any]], EngineErrors]:
+async def sent_for(
+    *events: bytes, form: Form = "chat", status: int = 200, dead: bool = False
+) -> tuple[list[dict[str, Any]], EngineErrors]:
     """The messages that a client gets for a stream with these events, and how it ended."""
     sent: list[dict[str, Any]] = []
 
     async def send(message: MutableMapping[str, Any]) -> None:
         sent.append(dict(message))
 
-    errors = EngineErrors(send, form)
-    await errors({**HEAD, "headers": [(b"content-type", b"text/event-stream; charset=utf-8")]})
+    errors = EngineErrors(send, form, lambda: dead)
+    await errors({**HEAD, "status": status, "headers": [(b"content-type", b"text/event-stream; charset=utf-8")]})
     for event in events:
         await errors({"type": "http.response.body", "body": event, "more_body": True})
     await errors({"type": "http.response.body", "body": b"", "more_body": False})
@@ -85,3 +87,30 @@ async def test_a_late_error_has_the_form_of_its_endpoint_and_counts_as_a_failure
     assert sent[2]["body"].startswith(b"event: error\ndata: ")
     assert json.loads(sent[2]["body"].partition(b"data: ")[2])["error"]["message"] == NotFinite("sql@1").message
     assert errors.outcome == "server_error"
+
+
+DEATH = (
+    b'data: {"error": {"message": "EngineCore encountered an issue.", "type": "InternalServerError", "code": 500}}\n\n'
+)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("status", "events", "bodies"),
+    [
+        (500, (b'{"error": {"code": 500}}',), []),
+        (200, (DEATH, b"data: [DONE]\n\n"), []),
+        (200, (b"data: {}\n\n", DEATH, b"data: [DONE]\n\n"), [b"data: {}\n\n"]),
+    ],
+)
+async def test_an_answer_of_an_engine_that_has_died_is_broken_off_and_no_error_of_its_own(
+    status: int, events: tuple[bytes, ...], bodies: list[bytes]
+) -> None:
+    """A server closes the connection of an answer that has begun and is not whole: a router asks another replica."""
+    sent, errors = await sent_for(*events, status=status, dead=True)
+    assert [message["type"] for message in sent] == ["http.response.start", *["http.response.body"] * len(bodies)]
+    assert sent[0]["status"] == 200
+    assert [message["body"] for message in sent[1:]] == bodies
+    assert errors.outcome == "server_error"
+    alive, _ = await sent_for(*events, status=status)
+    assert not alive[-1].get("more_body", False)
