@@ -77,9 +77,9 @@ def test_a_replica_whose_engine_dies_right_after_ready_is_replaced_and_up_killed
             assert answer(client, "sql", REQUEST)
             stand_still(own)
             # No other replica is there to answer within `carry_timeout_s`.
-            with pytest.raises(APIStatusError, match="closed the connection") as broken_off:
+            with pytest.raises(APIStatusError) as broken_off:
                 answer(client.with_options(timeout=240), "sql", REQUEST)
-            assert broken_off.value.status_code == 502
+            assert broken_off.value.status_code in (502, 503)
             own.wait_for("restarted", count=2)
             # Until its adapters are loaded again, they are a 503, after which clients ask once more.
             assert answer(client.with_options(max_retries=9), "sql", REQUEST)
