@@ -18,6 +18,8 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import msgspec
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Room:
@@ -29,8 +31,7 @@ class Room:
     elsewhere: int = 0
 
 
-@dataclass(eq=False, slots=True, kw_only=True)
-class Waiting:
+class Waiting(msgspec.Struct, eq=False, kw_only=True):
     """Request as the scheduler sees it. `revision`: what needs a slot, None for the base; `replicas`: those that can
     serve it, best as a set; `cost`: the tokens that it is expected to take; `since_s`: when it came; `weight`: its
     tenant's."""

@@ -10,6 +10,8 @@ import random
 from collections.abc import Callable
 from dataclasses import replace
 
+import msgspec
+
 from patchbay.core.errors import AnswerUnreadable, ModelNotFound, RateLimited, RequestError, Unavailable, UpstreamFailed
 from patchbay.router.fleet.fleet import Fleet
 from patchbay.router.fleet.names import resolve
@@ -97,7 +99,7 @@ class Forwarder:
                 await self._back_off(tries)
                 continue
             if (target := await self._changed_target(ask, attempt)) is not None:
-                exchange.tries.ask = ask = replace(ask, target=target)
+                exchange.tries.ask = ask = msgspec.structs.replace(ask, target=target)
                 exchange.tries.tried.clear()
                 continue
             await self._pass_on(exchange, ask, attempt)

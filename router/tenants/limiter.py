@@ -7,6 +7,8 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+import msgspec
+
 from patchbay.core.asgi import Headers
 from patchbay.core.errors import InvalidRequest, RateLimited, Unavailable
 from patchbay.core.money import BILLION, PARTS, plain
@@ -37,8 +39,7 @@ _IN_WORDS: Mapping[str, str] = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Need:
+class Need(msgspec.Struct, frozen=True, kw_only=True):
     """The most that a call can take: tokens of its prompt and of its answers."""
 
     prompt: int

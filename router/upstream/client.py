@@ -4,10 +4,12 @@ import asyncio
 import contextlib
 import ssl
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
+
+import msgspec
 
 from patchbay.core import descriptors
 from patchbay.core.asgi import Headers, header
@@ -26,13 +28,12 @@ _JOIN_LIMIT = 64 * 1024
 _DOCUMENT_LIMIT = 8 * 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
+class Call(msgspec.Struct, frozen=True, kw_only=True):
     """Request to a replica. `path`: with its query, as it goes on the wire; `headers`: without host and length."""
 
     method: str
     path: str
-    headers: Headers = field(default_factory=list)
+    headers: Headers = msgspec.field(default_factory=list)
     body: bytes = b""
 
 
