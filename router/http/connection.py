@@ -55,7 +55,7 @@ class ClientConnection(asyncio.Protocol):
 
     @property
     def date(self) -> bytes:
-        """The current `date` header line."""
+        """The current `date` header line, without its end."""
         return self._state.date
 
     @property
