@@ -3,9 +3,7 @@
 import msgspec
 
 from patchbay.router.telemetry.request_record import Outcome
-from patchbay.router.tenants.limiter import Need
-
-_NOTHING_USED = Need(prompt=0, answer=0)
+from patchbay.router.tenants.limiter import NOTHING, Need
 
 
 class Result(msgspec.Struct, eq=False, kw_only=True):
@@ -21,7 +19,7 @@ class Result(msgspec.Struct, eq=False, kw_only=True):
     began_s: float | None = None
     cold: bool = False
     cached: bool = False
-    used: Need = _NOTHING_USED
+    used: Need = NOTHING
     cost: int = 0
     counted: tuple[str, str] | None = None
     bad: set[str] = msgspec.field(default_factory=set)

@@ -131,6 +131,8 @@ class CanaryStep:
 
     def ended(self, exchange: Exchange) -> None:
         """The request has ended, one way or the other."""
+        if exchange.entry is None:
+            return
         result = exchange.result
         failed = result.outcome in ("server_error", "broken")
         if failed:

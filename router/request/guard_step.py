@@ -48,8 +48,9 @@ class GuardStep:
 
         Raises ContentFiltered where a guard blocks the request, and Rerouted where one sends it to another route.
         """
-        self.done(exchange)
-        exchange.drop_headers(HEADER)
+        if exchange.guard_session is not None:
+            self.done(exchange)
+            exchange.drop_headers(HEADER)
         pipeline = self._policy.policy.guards.pipeline(choice.config.guards if choice.config else (), tenant)
         if pipeline is None:
             return body

@@ -40,7 +40,7 @@ from patchbay.router.routes.rewrite import capped, rewritten
 from patchbay.router.routes.table import Choice
 from patchbay.router.tenants.clients import Client
 from patchbay.router.tenants.config import PriceConfig
-from patchbay.router.tenants.limiter import Need
+from patchbay.router.tenants.limiter import NOTHING, Need
 
 # What another route may do better at.
 _FALLS_BACK = (Unavailable, UpstreamFailed, DeadlineExceeded, RateLimited, ModelNotFound)
@@ -206,7 +206,7 @@ class RequestHandler:
         if choice.config is not None and choice.config.requests_per_minute is not None:
             await self._quota.charge_route(choice.route, choice.config.requests_per_minute)
         body, grant = await self._quota.reserve(incoming, target, body, price)
-        used = Need(prompt=0, answer=0)
+        used = NOTHING
         try:
             config = choice.config
             ask = Ask(
@@ -283,15 +283,15 @@ class RequestHandler:
             replica = self._upstreams.best(exchange.tries.tried, ask, places)
             return replica.name if replica is not None else None
 
+        began_s = self._parts.clock()
         waiting = Waiting(
             tenant=client.tenant,
             revision=ask.target.engine_name if ask.target.revision is not None else None,
             replicas=self._pooled(ask),
             cost=guess_of(ask.body, admission.answer_tokens),
-            since_s=self._parts.clock(),
+            since_s=began_s,
             weight=client.tier.weight,
         )
-        began_s = self._parts.clock()
         turn = await admission.enter(
             AdmissionRequest(waiting, client.tier.max_waiting, pick, lambda: self._pooled(ask))
         )

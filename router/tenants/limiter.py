@@ -6,6 +6,7 @@ import logging
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 import msgspec
 
@@ -13,7 +14,7 @@ from patchbay.core.asgi import Headers
 from patchbay.core.errors import InvalidRequest, RateLimited, Unavailable
 from patchbay.core.money import BILLION, PARTS, plain
 from patchbay.core.tenancy import Limits
-from patchbay.router.tenants.config import CountersConfig, PriceConfig
+from patchbay.router.tenants.config import FREE, CountersConfig, PriceConfig
 from patchbay.router.tenants.counters import LEASE_S, Charge, Counters, Reserved
 
 _log = logging.getLogger("patchbay.router")
@@ -52,7 +53,10 @@ class Need(msgspec.Struct, frozen=True, kw_only=True):
 
     def cost(self, price: PriceConfig) -> int:
         """Returns its cost, in trillionths."""
-        return price.of(self.prompt, self.answer)
+        return 0 if price is FREE else price.of(self.prompt, self.answer)
+
+
+NOTHING: Final = Need(prompt=0, answer=0)
 
 
 @dataclass(slots=True)
