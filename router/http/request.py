@@ -51,6 +51,9 @@ class Wire(Protocol):
     def write_soon(self, data: bytes) -> None:
         """Sends bytes along with the next ones, if those come at once."""
 
+    def hold(self, data: bytes) -> None:
+        """Keeps bytes for the next ones, or for the end of the reply, which come before anything else is done."""
+
     def reply_ended(self, *, keep: bool) -> None:
         """Notes that the reply is whole. `keep`: whether another may follow on this connection."""
 
@@ -264,9 +267,10 @@ class Reply:
         self.status = 0
         self.flow: Flow | None = None
 
-    def start(self, status: int, headers: Headers, *, length: int | None = None) -> None:
+    def start(self, status: int, headers: Headers, *, length: int | None = None, body_is_here: bool = False) -> None:
         """Sends the head.
 
+        `body_is_here`: whether the caller goes on with `end` at once, so that the head can go out with the body;
         `length`: of the body, in bytes; None where `headers` have it, or where the body is chunked or ends with the
         connection. A status that has no body has no length either (RFC 9110, section 8.6).
         """
@@ -290,7 +294,10 @@ class Reply:
         self._without_body = request.method == "HEAD" or status in _NO_BODY
         self.started = True
         self.status = status
-        self._wire.write_soon(b"\r\n".join(lines))
+        if body_is_here:
+            self._wire.hold(b"\r\n".join(lines))
+        else:
+            self._wire.write_soon(b"\r\n".join(lines))
 
     @property
     def blocked(self) -> bool:
