@@ -2,8 +2,9 @@
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from functools import partial
+from typing import Any
 
 from patchbay.core.asgi import header
 from patchbay.core.errors import DeadlineExceeded, ModelNotFound, RateLimited, RequestError, Unavailable, UpstreamFailed
@@ -178,11 +179,12 @@ class RequestHandler:
         exchange.extra.append(said("rerouted", shown))
         return self._parts.policy.policy.table.choose(moved.route, incoming.facts)
 
-    async def _within_its_time(self, incoming: Incoming, choice: Choice) -> Target:
+    def _within_its_time(self, incoming: Incoming, choice: Choice) -> Coroutine[Any, Any, Target]:
         """Answers as `choice` says. Raises DeadlineExceeded where the answer does not begin within the route's time."""
         limit_s = choice.config.timeout_s if choice.config else None
-        if limit_s is None:
-            return await self._answer(incoming, choice)
+        return self._answer(incoming, choice) if limit_s is None else self._timed(incoming, choice, limit_s)
+
+    async def _timed(self, incoming: Incoming, choice: Choice, limit_s: float) -> Target:
         try:
             async with asyncio.timeout(limit_s) as clock:
                 incoming.exchange.on_begin = lambda: clock.reschedule(None)
