@@ -3,7 +3,7 @@
 All of it is immutable: another configuration makes another.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -155,6 +155,7 @@ class Guards:
 
     def __init__(self, config: GuardsConfig, scanner: Callable[[Sequence[Rule]], Scanner], folder: Path | None) -> None:
         self._config = config
+        self._for_all = tuple(dict.fromkeys(config.guard_all))
         self._scanner = scanner
         self._rules = {name: _rules_of(name, guard) for name, guard in config.guards.items()}
         self._words = {name: words for name, guard in config.guards.items() if (words := _words(name, guard, folder))}
@@ -171,8 +172,10 @@ class Guards:
         """The guards that ask a judge."""
         return [guard for guard in self._config.guards.values() if isinstance(guard, JudgeGuard)]
 
-    def names(self, route: Iterable[str]) -> tuple[str, ...]:
+    def names(self, route: Collection[str]) -> tuple[str, ...]:
         """Returns the guards of a route that names `route`, those for all routes first, each once."""
+        if not route:
+            return self._for_all
         return tuple(dict.fromkeys((*self._config.guard_all, *route)))
 
     def pipeline(self, route: Sequence[str], tenant: str) -> Pipeline | None:

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+import msgspec
+
 from patchbay.core.errors import RateLimited, Unavailable
 from patchbay.core.replica import ReplicaStatus
 from patchbay.router.admission.config import AdmissionConfig
@@ -17,8 +19,7 @@ _RATE_WINDOW_S = 10.0
 LEAST_PATIENCE_S = 0.25
 
 
-@dataclass(frozen=True, slots=True)
-class AdmissionRequest:
+class AdmissionRequest(msgspec.Struct, frozen=True):
     """Request for a turn. `waiting`: its entry for the scheduler; `max_waiting`: requests of its tenant that may wait;
     `pick`: chooses a replica from those with room, None where none of them may be asked now; `where`: gives the
     replicas that can serve it, as of now."""

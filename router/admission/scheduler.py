@@ -18,6 +18,8 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import msgspec
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Room:
@@ -29,8 +31,7 @@ class Room:
     elsewhere: int = 0
 
 
-@dataclass(eq=False, slots=True, kw_only=True)
-class Waiting:
+class Waiting(msgspec.Struct, eq=False, kw_only=True):
     """Request as the scheduler sees it. `revision`: what needs a slot, None for the base; `replicas`: those that can
     serve it, best as a set; `cost`: the tokens that it is expected to take; `since_s`: when it came; `weight`: its
     tenant's."""
@@ -61,8 +62,7 @@ class _Load:
     slots: dict[str, _HeldSlot] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Free:
+class _Free(msgspec.Struct, frozen=True, kw_only=True):
     """Replicas with room for one more request (`room`), and those of them with a free slot as well (`slot`)."""
 
     room: Sequence[str]
@@ -82,6 +82,8 @@ class Scheduler:
         # By tenant, then by revision.
         self._queues: dict[str, dict[str | None, deque[Waiting]]] = {}
         self._demand: Counter[str | None] = Counter()
+        # The sum of it, which is asked for with each request.
+        self._waiting = 0
         self._loads: dict[str, _Load] = {}
         # Held slots by revision and replica: the same objects as in `_loads`.
         self._holders: dict[str, dict[str, _HeldSlot]] = {}
@@ -90,7 +92,7 @@ class Scheduler:
     @property
     def waiting(self) -> int:
         """The number of requests that wait."""
-        return self._demand.total()
+        return self._waiting
 
     def waiting_of(self, tenant: str) -> int:
         """Returns the number of a tenant's requests that wait."""
@@ -113,12 +115,14 @@ class Scheduler:
             self._queues[request.tenant] = {}
         self._queues[request.tenant].setdefault(request.revision, deque()).append(request)
         self._demand[request.revision] += 1
+        self._waiting += 1
 
     def leave(self, request: Waiting) -> None:
         """Takes a request out of its queue."""
         queues = self._queues[request.tenant]
         queues[request.revision].remove(request)
         self._demand[request.revision] -= 1
+        self._waiting -= 1
         if not self._demand[request.revision]:
             del self._demand[request.revision]
         if not queues[request.revision]:
@@ -177,7 +181,11 @@ class Scheduler:
 
     def fits(self, request: Waiting, rooms: Mapping[str, Room]) -> tuple[str, ...]:
         """Returns the replicas that could take a request now, if no other waited."""
-        return self._places(request, self._free({name: rooms[name] for name in rooms if name in request.replicas}))
+        able = request.replicas
+        with_room = [name for name, room in rooms.items() if name in able and self._has_room(name, room)]
+        if request.revision is None:
+            return tuple(with_room)
+        return self._places(request, self._free_of(with_room, rooms))
 
     def _lift(self, tenant: str) -> None:
         """Lifts a tenant's counter to the smallest of those that wait.
@@ -217,7 +225,9 @@ class Scheduler:
         return iter(sorted(heads, key=urgency))
 
     def _free(self, rooms: Mapping[str, Room]) -> _Free:
-        with_room = [name for name, room in rooms.items() if self._has_room(name, room)]
+        return self._free_of([name for name, room in rooms.items() if self._has_room(name, room)], rooms)
+
+    def _free_of(self, with_room: Sequence[str], rooms: Mapping[str, Room]) -> _Free:
         return _Free(room=with_room, slot=[name for name in with_room if self._has_slot(name, rooms[name])])
 
     def _places(self, request: Waiting, free: _Free) -> tuple[str, ...]:

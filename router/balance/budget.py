@@ -6,6 +6,8 @@ function", PLOS 2013, and Finagle's RetryBudget: a share of the requests, and a 
 
 from dataclasses import dataclass
 
+import msgspec
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryPolicy:
@@ -17,8 +19,7 @@ class RetryPolicy:
     burst: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RetryBudget:
+class RetryBudget(msgspec.Struct, frozen=True, kw_only=True):
     """State of the retry budget, a token bucket. `tokens`: tries that were allowed at `at_s`."""
 
     tokens: float
@@ -27,6 +28,9 @@ class RetryBudget:
 
 def earned(budget: RetryBudget, policy: RetryPolicy) -> RetryBudget:
     """Returns the budget after a request, which adds its share."""
+    if budget.tokens == policy.burst:
+        # It is full, as it is most of the time.
+        return budget
     return RetryBudget(tokens=min(budget.tokens + policy.share, policy.burst), at_s=budget.at_s)
 
 

@@ -12,6 +12,8 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+import msgspec
+
 from patchbay.core.replica import Tier
 from patchbay.router.balance.affinity import beginning, first_choice
 from patchbay.router.fleet.snapshot import Replica, Target, in_pool
@@ -37,8 +39,7 @@ class Weights:
     bound: float = 1.25
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Query:
+class Query(msgspec.Struct, frozen=True, kw_only=True):
     """Query for a replica. `target`: what is to answer; `prompt`: for prefix affinity; `tried`: replicas that must not
     be picked; `pool`: the only pool to pick from; `turn`: any number that goes up by one with each query, so that equal
     replicas take turns; `serving`: the names of the replicas to pick from, None for those of `target`."""

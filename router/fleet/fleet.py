@@ -76,7 +76,10 @@ class Fleet:
 
     def find(self, name: str) -> Replica | None:
         """Returns the replica called `name`, as last seen, None where there is none (any more)."""
-        return next((replica for replica in self.view.replicas if replica.name == name), None)
+        for replica in self.view.replicas:
+            if replica.name == name:
+                return replica
+        return None
 
     def able(self, target: Target) -> tuple[str, ...]:
         """Returns the replicas that can serve `target` now. Those in `target` are as of its lookup, maybe long ago."""

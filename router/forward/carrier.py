@@ -3,7 +3,8 @@
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import replace
+
+import msgspec
 
 from patchbay.core.errors import UpstreamFailed
 from patchbay.router.carry.continuation import COMPLETIONS, Continuation, Rest, Tail, continuation
@@ -92,7 +93,7 @@ class Carrier:
     async def _continue_on(self, exchange: Exchange, ask: Ask, replica: Replica, plan: Continuation) -> None:
         call, translate = call_of(exchange, ask, replica, self._upstreams.links[replica.name]), None
         if isinstance(plan, Rest):
-            call, translate = replace(call, path=COMPLETIONS, body=plan.body), plan.translate
+            call, translate = msgspec.structs.replace(call, path=COMPLETIONS, body=plan.body), plan.translate
         with await self._upstreams.ask(exchange, replica, call) as attempt:
             answer = attempt.answer
             if answer.status != 200 or not answer.is_event_stream:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import msgspec
 
@@ -35,8 +35,7 @@ class Answerer(msgspec.Struct, frozen=True, eq=False, kw_only=True):
 _NOBODY = Answerer()
 
 
-@dataclass(slots=True, eq=False, kw_only=True)
-class Exchange:
+class Exchange(msgspec.Struct, eq=False, kw_only=True):
     """State of one request. Each field is written by one module only.
 
     What came in: `arrival`; `asked`: known once the client was let in; `head`: the fields that were read; `read_bytes`:
@@ -55,13 +54,13 @@ class Exchange:
     read_bytes: int = 0
     client_deadline_s: float | None = None
     answerer: Answerer = _NOBODY
-    tries: Tries = field(default_factory=Tries)
+    tries: Tries = msgspec.field(default_factory=Tries)
     task: asyncio.Task[None] | None = None
     on_begin: Callable[[], None] | None = None
     guard_session: GuardSession | None = None
     entry: AssignedRequest | None = None
-    extra: Headers = field(default_factory=list)
-    result: Result = field(default_factory=Result)
+    extra: Headers = msgspec.field(default_factory=list)
+    result: Result = msgspec.field(default_factory=Result)
     cause: RequestError | None = None
 
     @property

@@ -7,8 +7,11 @@ import asyncio
 import contextlib
 import math
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
+from typing import Any
+
+import msgspec
 
 from patchbay.core.errors import AnswerUnreadable, ModelNotFound, RateLimited, RequestError, Unavailable, UpstreamFailed
 from patchbay.router.fleet.fleet import Fleet
@@ -96,8 +99,8 @@ class Forwarder:
                 retry_limit.failed(error)
                 await self._back_off(tries)
                 continue
-            if (target := await self._changed_target(ask, attempt)) is not None:
-                exchange.tries.ask = ask = replace(ask, target=target)
+            if attempt.answer.status == 503 and (target := await self._changed_target(ask, attempt)) is not None:
+                exchange.tries.ask = ask = msgspec.structs.replace(ask, target=target)
                 exchange.tries.tried.clear()
                 continue
             await self._pass_on(exchange, ask, attempt)
@@ -113,14 +116,17 @@ class Forwarder:
             raise RateLimited(message, retry_after_s=math.ceil(paused_s), of_route=True)
         return retry_limit.is_waiting and self._upstreams.ejected_s(ask) < retry_limit.left_s
 
-    async def _begin_answer(self, exchange: Exchange, ask: Ask, replica: Replica) -> Attempt:
+    def _begin_answer(self, exchange: Exchange, ask: Ask, replica: Replica) -> Coroutine[Any, Any, Attempt]:
         """Waits for an answer to begin, at `replica` or at a second one that is asked as well when it is slow.
 
         Source: J. Dean and L. A. Barroso, "The tail at scale", CACM 56(2), 2013 (hedged requests).
         """
         # A request under which a replica died is not hedged: it might end two replicas at once.
         if self._retry.hedge_after_s is None or exchange.tries.case is not None:
-            return await self._ask(exchange, ask, replica)
+            return self._ask(exchange, ask, replica)
+        return self._hedged(exchange, ask, replica)
+
+    async def _hedged(self, exchange: Exchange, ask: Ask, replica: Replica) -> Attempt:
         tasks = [asyncio.create_task(self._ask(exchange, ask, replica))]
         winner: asyncio.Task[Attempt] | None = None
         try:
@@ -174,12 +180,12 @@ class Forwarder:
         raise failure
 
     async def _changed_target(self, ask: Ask, attempt: Attempt) -> Target | None:
-        """Returns the name's new target, and closes `attempt`, where the replica no longer has the old one.
+        """Returns the name's new target, and closes `attempt`, a 503, where the replica no longer has the old one.
 
         A router that was held up may still go by a revision that is gone, so it waits for news. None where the replica
         answered, or where the name means the same still.
         """
-        if attempt.answer.status != 503 or not attempt.answer.has(MISSING):
+        if not attempt.answer.has(MISSING):
             return None
         self._fleet.doubt(attempt.replica.name)
         end_s = self._clock() + _UPDATE_S

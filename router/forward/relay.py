@@ -150,8 +150,9 @@ class Relay:
         if (self.guard_session is not None or self.keeper is not None) and 200 <= answer.status < 300:
             await self._gathered(answer, extra)
             return
-        self._reply.start(answer.status, answer.headers + extra)
-        if not answer.whole:
+        whole = answer.whole
+        self._reply.start(answer.status, answer.headers + extra, body_is_here=whole)
+        if not whole:
             self._reply.follow(answer)
             await answer.pump(self._pass)
         self._last = answer.take()
@@ -201,7 +202,7 @@ class Relay:
         elif self._is_early:
             self._end_early(self._in_form(status, body))
         else:
-            self._reply.start(status, headers, length=len(body))
+            self._reply.start(status, headers, length=len(body), body_is_here=True)
             self._end(body)
 
     def _start(self, status: int, headers: Headers) -> None:

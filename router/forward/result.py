@@ -1,15 +1,12 @@
 """Result: what came of one request, for its metrics, its record and the evidence on canaries."""
 
-from dataclasses import dataclass, field
+import msgspec
 
 from patchbay.router.telemetry.request_record import Outcome
-from patchbay.router.tenants.limiter import Need
-
-_NOTHING_USED = Need(prompt=0, answer=0)
+from patchbay.router.tenants.limiter import NOTHING, Need
 
 
-@dataclass(slots=True, eq=False, kw_only=True)
-class Result:
+class Result(msgspec.Struct, eq=False, kw_only=True):
     """Outcome of one request. It is whole once the request has ended.
 
     `outcome`: how it ended; `began_s`: when a replica's answer began, by the router's clock; `cold`: whether the
@@ -22,10 +19,10 @@ class Result:
     began_s: float | None = None
     cold: bool = False
     cached: bool = False
-    used: Need = _NOTHING_USED
+    used: Need = NOTHING
     cost: int = 0
     counted: tuple[str, str] | None = None
-    bad: set[str] = field(default_factory=set)
+    bad: set[str] = msgspec.field(default_factory=set)
 
     def begins(self, began_s: float, status: int, *, cold: bool) -> None:
         """Notes that a replica's answer begins. `status`: the answer's, HTTP's."""

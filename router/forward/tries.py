@@ -1,15 +1,15 @@
 """Tries: what one request asks of replicas, and which of them it has asked."""
 
-from dataclasses import dataclass, field
 from typing import Protocol
+
+import msgspec
 
 from patchbay.router.fleet.snapshot import Target
 from patchbay.router.forward.suspects import Case
 from patchbay.router.http.body import Prompt
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ask:
+class Ask(msgspec.Struct, frozen=True, kw_only=True):
     """Query of one request to replicas, after routing.
 
     `model`: the name of what is to answer; `target`: what that means; `prompt`: for prefix affinity; `body`: as it goes
@@ -45,8 +45,7 @@ class HeldTurn(Protocol):
         """Notes that the request is asked of `replica` now."""
 
 
-@dataclass(slots=True, eq=False, kw_only=True)
-class Tries:
+class Tries(msgspec.Struct, eq=False, kw_only=True):
     """State of one request on its way to replicas. Each field is written by one module only.
 
     `ask`: what is asked of replicas now, by the forwarder; `turn`: its turn, where it was given one, by the handler;
@@ -56,6 +55,6 @@ class Tries:
 
     ask: Ask | None = None
     turn: HeldTurn | None = None
-    tried: set[str] = field(default_factory=set)
+    tried: set[str] = msgspec.field(default_factory=set)
     case: Case | None = None
     sent_before: int = 0

@@ -55,7 +55,7 @@ class ClientConnection(asyncio.Protocol):
 
     @property
     def date(self) -> bytes:
-        """The current `date` header line."""
+        """The current `date` header line, without its end."""
         return self._state.date
 
     @property
@@ -69,6 +69,10 @@ class ClientConnection(asyncio.Protocol):
             data, self._unsent = self._unsent + data, b""
         if self._transport is not None:
             self._transport.write(data)
+
+    def hold(self, data: bytes) -> None:
+        """Keeps bytes for the next ones, or for the end of the reply."""
+        self._unsent += data
 
     def write_soon(self, data: bytes) -> None:
         """Sends bytes along with the next ones, if those come in this turn of the event loop. Saves a system call."""
@@ -85,6 +89,7 @@ class ClientConnection(asyncio.Protocol):
         What remains of the request is read and dropped first, for a while: some clients look for the answer only once
         they have sent their body, and closing at once would reset the connection.
         """
+        self._flush()
         if self._current is not None:
             self._current.drop()
         if not keep or self._state.ending:
@@ -133,8 +138,15 @@ class ClientConnection(asyncio.Protocol):
 
     def abort(self) -> None:
         """Ends the connection at once."""
+        self._leave_task()
         if self._transport is not None:
             self._transport.abort()
+
+    def _leave_task(self) -> None:
+        """Leaves the task that is under way to the port, which holds and awaits what no connection has any more."""
+        if self._task is not None and not self._task.done():
+            self._state.tasks.add(self._task)
+            self._task.add_done_callback(self._state.tasks.discard)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
@@ -153,6 +165,7 @@ class ClientConnection(asyncio.Protocol):
             request.drop()
         self._waiting.clear()
         self._unread = b""
+        self._leave_task()
         if self._current is not None and self._reply is not None and not self._reply.finished:
             self._current.gone = True
             if self._task is not None:
@@ -230,14 +243,16 @@ class ClientConnection(asyncio.Protocol):
         self._reading.peer = self._peer
 
     def on_url(self, url: bytes) -> None:
-        self._count_head(len(url))
+        self._head_bytes += len(url)
+        if self._head_bytes > _HEAD_LIMIT:
+            raise self._too_large()
         self._url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._count_head(len(name) + len(value))
+        self._head_bytes += len(name) + len(value)
         self._head_lines += 1
-        if self._head_lines > _MAX_LINES:
-            raise InvalidRequest(f"The request's head has more than {_MAX_LINES} lines.")
+        if self._head_bytes > _HEAD_LIMIT or self._head_lines > _MAX_LINES:
+            raise self._too_large()
         request = self._reading
         if request is None or not self._in_head:
             return
@@ -290,10 +305,10 @@ class ClientConnection(asyncio.Protocol):
         self._parser = httptools.HttpRequestParser(self)
         self._parse(start + b"".join(lines) + b"\r\n" + rest)
 
-    def _count_head(self, size: int) -> None:
-        self._head_bytes += size
+    def _too_large(self) -> InvalidRequest:
         if self._head_bytes > _HEAD_LIMIT:
-            raise InvalidRequest("The request's head is too large.")
+            return InvalidRequest("The request's head is too large.")
+        return InvalidRequest(f"The request's head has more than {_MAX_LINES} lines.")
 
     def _start_next(self) -> None:
         """Starts the next request, if there is one and none is being answered."""
@@ -310,8 +325,6 @@ class ClientConnection(asyncio.Protocol):
             self._state.make_room(self)
             self._reply = Reply(request, self)
             self._task = self._loop.create_task(self._answer(request, self._reply))
-            self._state.tasks.add(self._task)
-            self._task.add_done_callback(self._state.tasks.discard)
 
     async def _answer(self, request: Request, reply: Reply) -> None:
         try:

@@ -54,6 +54,12 @@ _NOT_UPSTREAM = _HOP_BY_HOP | {
 }
 _NOT_DOWNSTREAM = _HOP_BY_HOP | {b"date", b"server", REQUEST_ID, ANTHROPIC_REQUEST_ID, TRACEPARENT}
 _OWN_PREFIX = b"x-patchbay-"
+# What an answer tells of its origin.
+_ROUTE = b"x-patchbay-route"
+_ARM = b"x-patchbay-arm"
+_REPLICA = b"x-patchbay-replica"
+_ADAPTER = b"x-patchbay-adapter"
+_DIGEST = b"x-patchbay-digest"
 # The one header of a replica's own that clients get: the field of the request that its model can do nothing with.
 _IGNORED = b"x-patchbay-ignored"
 _UNSAFE = re.compile(rb"[^\x20-\x7e]")
@@ -100,12 +106,12 @@ def provenance(route: str, target: Target, replica: str) -> Headers:
 
     `route`: the name that the client gave; `target`: what that meant; `replica`: the replica's name, or `cache`.
     """
-    origin = [(b"route", route), (b"arm", target.arm), (b"replica", replica)]
+    origin = [(_ROUTE, _safe(route)), (_ARM, _safe(target.arm)), (_REPLICA, _safe(replica))]
     if target.revision is not None:
-        origin.append((b"adapter", target.revision))
+        origin.append((_ADAPTER, _safe(target.revision)))
     if target.digest:
-        origin.append((b"digest", target.digest))
-    return [(_OWN_PREFIX + name, _safe(value)) for name, value in origin]
+        origin.append((_DIGEST, _safe(target.digest)))
+    return origin
 
 
 def said(name: str, value: str) -> tuple[bytes, bytes]:
@@ -132,5 +138,7 @@ def timeout_s(headers: Iterable[tuple[bytes, bytes]]) -> float | None:
 
 def _dropped(always: frozenset[bytes], headers: Headers) -> frozenset[bytes]:
     """Returns the names to drop: `always`, and what `Connection` names."""
-    named = {token.strip().lower() for name, value in headers if name == b"connection" for token in value.split(b",")}
-    return always | named if named else always
+    for name, value in headers:
+        if name == b"connection":
+            always |= {token.strip().lower() for token in value.split(b",")}
+    return always

@@ -16,8 +16,8 @@ Shed = Literal["idle", "refused"]
 
 
 def date_line() -> bytes:
-    """Makes the `date` header line of an answer that is sent now."""
-    return f"date: {formatdate(usegmt=True)}\r\n".encode()
+    """Makes the `date` header line of an answer that is sent now, without its end."""
+    return f"date: {formatdate(usegmt=True)}".encode()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -28,8 +28,8 @@ class PortState:
     `head_s`: seconds that a request's head may take; `most`: file descriptors for clients, of which a connection that
     is being answered takes two, its own and one to a replica; `shed`: called for each connection that is closed for
     want of descriptors; `bodies`: the budget for the bodies of all requests; `ending`: whether no request may follow
-    the ones that are being answered; `date`: the current `date` header line; `idle`: connections without a request, the
-    oldest first; `closed`: set when a connection ends.
+    the ones that are being answered; `date`: the current `date` header line, without its end; `idle`: connections
+    without a request, the oldest first; `closed`: set when a connection ends.
     """
 
     app: App

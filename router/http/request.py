@@ -12,8 +12,10 @@ from patchbay.core.errors import BodyTooLarge, InvalidRequest, Unavailable
 from patchbay.router.http.body_budget import BodyBudget
 from patchbay.router.http.content_encoding import CONTENT_ENCODING, packing, unpacked
 
-_STATUS_LINES = {status.value: b"HTTP/1.1 %d %b\r\n" % (status, status.phrase.encode()) for status in HTTPStatus}
+_STATUS_LINES = {status.value: b"HTTP/1.1 %d %b" % (status, status.phrase.encode()) for status in HTTPStatus}
 _NO_BODY = (204, 304)
+# Joined to the lines of a head, it makes the empty line after the last one.
+_END_OF_HEAD = b"\r\n"
 _ABSOLUTE = re.compile(rb"https?://(?P<authority>[^/?#@]+)(?P<path>/.*)?", re.IGNORECASE | re.DOTALL)
 _TOO_LARGE_TOGETHER = "The requests that are under way are too large together."
 
@@ -33,7 +35,7 @@ class Wire(Protocol):
 
     @property
     def date(self) -> bytes:
-        """The current `date` header line."""
+        """The current `date` header line, without its end."""
 
     @property
     def blocked(self) -> bool:
@@ -48,6 +50,9 @@ class Wire(Protocol):
 
     def write_soon(self, data: bytes) -> None:
         """Sends bytes along with the next ones, if those come at once."""
+
+    def hold(self, data: bytes) -> None:
+        """Keeps bytes for the next ones, or for the end of the reply, which come before anything else is done."""
 
     def reply_ended(self, *, keep: bool) -> None:
         """Notes that the reply is whole. `keep`: whether another may follow on this connection."""
@@ -262,9 +267,10 @@ class Reply:
         self.status = 0
         self.flow: Flow | None = None
 
-    def start(self, status: int, headers: Headers, *, length: int | None = None) -> None:
+    def start(self, status: int, headers: Headers, *, length: int | None = None, body_is_here: bool = False) -> None:
         """Sends the head.
 
+        `body_is_here`: whether the caller goes on with `end` at once, so that the head can go out with the body;
         `length`: of the body, in bytes; None where `headers` have it, or where the body is chunked or ends with the
         connection. A status that has no body has no length either (RFC 9110, section 8.6).
         """
@@ -272,23 +278,26 @@ class Reply:
         # A client that waits for `100 Continue` may send its body now or not. So the next bytes could be either that
         # body or a new request, and the connection cannot be kept.
         self._keep = request.keep_alive and not request.awaits_continue and not self._wire.ending
-        lines = [_STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status, self._wire.date]
-        lines += [b"%b: %b\r\n" % pair for pair in headers if pair[0] != b"content-length"]
+        lines = [_STATUS_LINES.get(status) or b"HTTP/1.1 %d " % status, self._wire.date]
+        lines += [b": ".join(pair) for pair in headers if pair[0] != b"content-length"]
         self._unsent = _stated_length(headers) if length is None else length
         if status not in _NO_BODY:
             if self._unsent is None:
                 self._mark_end(lines)
             else:
-                lines.append(b"content-length: %d\r\n" % self._unsent)
+                lines.append(b"content-length: %d" % self._unsent)
         if not self._keep:
-            lines.append(b"connection: close\r\n")
+            lines.append(b"connection: close")
         elif request.http10:
-            lines.append(b"connection: keep-alive\r\n")
-        lines.append(b"\r\n")
+            lines.append(b"connection: keep-alive")
+        lines.append(_END_OF_HEAD)
         self._without_body = request.method == "HEAD" or status in _NO_BODY
         self.started = True
         self.status = status
-        self._wire.write_soon(b"".join(lines))
+        if body_is_here:
+            self._wire.hold(b"\r\n".join(lines))
+        else:
+            self._wire.write_soon(b"\r\n".join(lines))
 
     @property
     def blocked(self) -> bool:
@@ -330,7 +339,7 @@ class Reply:
             self._keep = False
         else:
             self._chunked = True
-            lines.append(b"transfer-encoding: chunked\r\n")
+            lines.append(b"transfer-encoding: chunked")
 
 
 def _stated_length(headers: Headers) -> int | None:

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+import msgspec
+
 from patchbay.core.errors import InvalidRequest, ModelNotFound, RateLimited, RequestError
 from patchbay.core.json_body import decoded
 from patchbay.core.names import revision_name
@@ -64,8 +66,8 @@ class CanaryStep:
         if arm == "stable":
             return choices
         if assignment.pool is not None:
-            return (replace(first, arm="canary", pool=assignment.pool), *choices)
-        return (replace(choices[0], model=assignment.revision, arm="canary"), *choices)
+            return (msgspec.structs.replace(first, arm="canary", pool=assignment.pool), *choices)
+        return (msgspec.structs.replace(choices[0], model=assignment.revision, arm="canary"), *choices)
 
     def _kept_from(self, pool: str, choices: Sequence[Choice]) -> Sequence[Choice]:
         """What nobody has assigned to it keeps away from a pool that is tried, or was."""
@@ -129,6 +131,8 @@ class CanaryStep:
 
     def ended(self, exchange: Exchange) -> None:
         """The request has ended, one way or the other."""
+        if exchange.entry is None:
+            return
         result = exchange.result
         failed = result.outcome in ("server_error", "broken")
         if failed:
@@ -181,7 +185,7 @@ def kept_from(pool: str, choice: Choice, view: View) -> Choice:
     # One that is not ready may be back at any time.
     able = [one for one in view.replicas if one.state != "ready" or one.name in serving]
     alone = not has_others(able, pool) and any(in_pool(one, None) for one in able)
-    return choice if alone else replace(choice, pool=f"!{pool}")
+    return choice if alone else msgspec.structs.replace(choice, pool=f"!{pool}")
 
 
 def _is_pinned(choice: Choice) -> bool:

@@ -48,8 +48,9 @@ class GuardStep:
 
         Raises ContentFiltered where a guard blocks the request, and Rerouted where one sends it to another route.
         """
-        self.done(exchange)
-        exchange.drop_headers(HEADER)
+        if exchange.guard_session is not None:
+            self.done(exchange)
+            exchange.drop_headers(HEADER)
         pipeline = self._policy.policy.guards.pipeline(choice.config.guards if choice.config else (), tenant)
         if pipeline is None:
             return body
@@ -75,7 +76,7 @@ class GuardStep:
         exchange.relay.guard_session = guard_session if guard_session.looks_at_answers else None
         return body
 
-    async def while_judged(self, exchange: Exchange, answering: Coroutine[Any, Any, Target]) -> Target:
+    def while_judged(self, exchange: Exchange, answering: Coroutine[Any, Any, Target]) -> Coroutine[Any, Any, Target]:
         """Runs `answering` while judges look at the prompt, where some have to be asked.
 
         Nothing reaches the client before the verdict, and a verdict that refuses the request cancels the work. Raises
@@ -83,7 +84,12 @@ class GuardStep:
         """
         guard_session = exchange.guard_session
         if guard_session is None or not guard_session.judges_prompt:
-            return await answering
+            return answering
+        return self._judged(exchange, guard_session, answering)
+
+    async def _judged(
+        self, exchange: Exchange, guard_session: GuardSession, answering: Coroutine[Any, Any, Target]
+    ) -> Target:
         judging = exchange.relay.cleared = asyncio.create_task(self._cleared(exchange, guard_session))
         work = asyncio.create_task(answering)
         try:

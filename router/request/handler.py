@@ -2,8 +2,9 @@
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from functools import partial
+from typing import Any
 
 from patchbay.core.asgi import header
 from patchbay.core.errors import DeadlineExceeded, ModelNotFound, RateLimited, RequestError, Unavailable, UpstreamFailed
@@ -40,7 +41,7 @@ from patchbay.router.routes.rewrite import capped, rewritten
 from patchbay.router.routes.table import Choice
 from patchbay.router.tenants.clients import Client
 from patchbay.router.tenants.config import PriceConfig
-from patchbay.router.tenants.limiter import Need
+from patchbay.router.tenants.limiter import NOTHING, Need
 
 # What another route may do better at.
 _FALLS_BACK = (Unavailable, UpstreamFailed, DeadlineExceeded, RateLimited, ModelNotFound)
@@ -178,11 +179,12 @@ class RequestHandler:
         exchange.extra.append(said("rerouted", shown))
         return self._parts.policy.policy.table.choose(moved.route, incoming.facts)
 
-    async def _within_its_time(self, incoming: Incoming, choice: Choice) -> Target:
+    def _within_its_time(self, incoming: Incoming, choice: Choice) -> Coroutine[Any, Any, Target]:
         """Answers as `choice` says. Raises DeadlineExceeded where the answer does not begin within the route's time."""
         limit_s = choice.config.timeout_s if choice.config else None
-        if limit_s is None:
-            return await self._answer(incoming, choice)
+        return self._answer(incoming, choice) if limit_s is None else self._timed(incoming, choice, limit_s)
+
+    async def _timed(self, incoming: Incoming, choice: Choice, limit_s: float) -> Target:
         try:
             async with asyncio.timeout(limit_s) as clock:
                 incoming.exchange.on_begin = lambda: clock.reschedule(None)
@@ -206,7 +208,7 @@ class RequestHandler:
         if choice.config is not None and choice.config.requests_per_minute is not None:
             await self._quota.charge_route(choice.route, choice.config.requests_per_minute)
         body, grant = await self._quota.reserve(incoming, target, body, price)
-        used = Need(prompt=0, answer=0)
+        used = NOTHING
         try:
             config = choice.config
             ask = Ask(
@@ -283,15 +285,15 @@ class RequestHandler:
             replica = self._upstreams.best(exchange.tries.tried, ask, places)
             return replica.name if replica is not None else None
 
+        began_s = self._parts.clock()
         waiting = Waiting(
             tenant=client.tenant,
             revision=ask.target.engine_name if ask.target.revision is not None else None,
             replicas=self._pooled(ask),
             cost=guess_of(ask.body, admission.answer_tokens),
-            since_s=self._parts.clock(),
+            since_s=began_s,
             weight=client.tier.weight,
         )
-        began_s = self._parts.clock()
         turn = await admission.enter(
             AdmissionRequest(waiting, client.tier.max_waiting, pick, lambda: self._pooled(ask))
         )

@@ -1,7 +1,8 @@
 """Incoming request after it was read: the input to the choice of routes and canaries."""
 
-from dataclasses import dataclass
 from functools import cached_property
+
+import msgspec
 
 from patchbay.router.canary.callers import address_caller
 from patchbay.router.forward.exchange import Exchange
@@ -11,8 +12,7 @@ from patchbay.router.routes.facts import RequestFacts, facts_of
 from patchbay.router.tenants.clients import Client
 
 
-@dataclass(frozen=True, kw_only=True)
-class Incoming:
+class Incoming(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """Request that was read, with its client. `body`: as it came, with the conversation that it goes on from;
     `deadline_s`: when its client stops waiting, by the event loop's clock, None for no deadline; `response`: what is
     asked of kept responses, where the endpoint has them."""

@@ -49,6 +49,7 @@ from patchbay.router.upstream.link import Link
 
 _log = logging.getLogger("patchbay.router")
 _JSON: Headers = [(b"content-type", b"application/json")]
+_ANYBODY = Client()
 
 
 class PublicApp:
@@ -170,7 +171,7 @@ class PublicApp:
     async def _answer(self, exchange: Exchange) -> None:
         request = exchange.arrival.request
         path = request.path
-        client = Client()
+        client = _ANYBODY
         if path not in HEALTH_PATHS and self._at_the_door(exchange):
             return
         if path not in OPEN_PATHS:

@@ -7,7 +7,7 @@ from patchbay.router.fleet.snapshot import Target
 from patchbay.router.request.incoming import Incoming
 from patchbay.router.request.token_meter import bounded
 from patchbay.router.tenants.config import FREE, CountersConfig, PriceConfig
-from patchbay.router.tenants.limiter import ROUTE, Grant, Limiter, Need
+from patchbay.router.tenants.limiter import NOTHING, ROUTE, Grant, Limiter
 
 
 class Quota:
@@ -22,7 +22,7 @@ class Quota:
     async def charge_route(self, route: str, requests_per_minute: int) -> None:
         """Counts a request to a route that has a limit of its own. Raises RateLimited."""
         limits = Limits(requests_per_minute=requests_per_minute)
-        await self._limiter.reserve(f"{ROUTE}{route}", limits, Need(prompt=0, answer=0), FREE)
+        await self._limiter.reserve(f"{ROUTE}{route}", limits, NOTHING, FREE)
 
     async def reserve(
         self, incoming: Incoming, target: Target, body: bytes, price: PriceConfig
@@ -32,9 +32,10 @@ class Quota:
         Raises RateLimited, and InvalidRequest for a size that could be read in more than one way.
         """
         client = incoming.client
-        limits, need = client.limits, Need(prompt=0, answer=0)
+        limits = client.limits
         if limits.none:
             return body, None
+        need = NOTHING
         if limits.by_tokens:
             endpoint, context = incoming.exchange.asked.endpoint.name, self._context(target)
             body, need = await self._offload.run_json(

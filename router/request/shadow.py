@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 from collections import Counter, deque
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 import msgspec
@@ -140,7 +140,7 @@ class Shadow:
         model = own.model if own is not None else assignment.revision if assignment is not None else ""
         try:
             target = self._internal.resolve(model)
-            turn = self._spare_turn(replace(ask, target=target))
+            turn = self._spare_turn(msgspec.structs.replace(ask, target=target))
             if turn is None or turn.first is None:
                 self._metrics.shadowed(choice.route, "no_room")
                 return

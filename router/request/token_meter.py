@@ -14,7 +14,7 @@ from patchbay.core.json_body import decoded, encoded
 from patchbay.router.forward.relay import Relay
 from patchbay.router.routes.sizes import Size, size_of, with_tokens
 from patchbay.router.tenants.config import CountersConfig
-from patchbay.router.tenants.limiter import Need
+from patchbay.router.tenants.limiter import NOTHING, Need
 
 # Tokens that a chat template adds around the messages, if it has no system prompt of its own.
 _TEMPLATE_TOKENS = 64
@@ -131,7 +131,7 @@ def used_by(relay: Relay, body: bytes) -> Need:
     if told is not None:
         return told
     if not relay.events:
-        return Need(prompt=0, answer=0)
+        return NOTHING
     return Need(prompt=len(body) // _ESTIMATED_BYTES_PER_TOKEN, answer=relay.events)
 
 
@@ -139,7 +139,9 @@ def _told(tail: bytes) -> Need | None:
     """Reads the last `usage` in the end of an answer, None where there is none."""
     if b'"usage"' not in tail:
         return None
-    lines = [line[5:] for line in tail.split(b"\n") if line.startswith(b"data:")] or [tail]
+    # A document has no such line, nor, nearly always, the word.
+    events = tail.split(b"\n") if b"data:" in tail else ()
+    lines = [line[5:] for line in events if line.startswith(b"data:")] or [tail]
     for line in reversed(lines):
         if b'"usage"' not in line:
             continue

@@ -1,9 +1,10 @@
 """The compiled routes: finds a request's route. Immutable: a change of the configuration makes a new table."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from patchbay.core.errors import ConfigError, ModelNotFound
 from patchbay.router.routes.config import AUTO, AutoConfig, RouteConfig, RoutesConfig
@@ -22,8 +23,7 @@ def _everything(_name: str) -> bool:
     return True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
+class Choice(msgspec.Struct, frozen=True, kw_only=True):
     """The choice for a request.
 
     `route`: the route's name, or the client's own model name where it is no route; `model`: the adapter, revision or

@@ -5,18 +5,24 @@ from collections.abc import Callable
 from prometheus_client import CollectorRegistry, Gauge, Histogram
 
 from patchbay.router.telemetry.request_metrics import SECONDS
+from patchbay.router.telemetry.tally import HistogramTallies
 
 
 class AdmissionMetrics:
     """Metrics of turns and tenants. `registry`: the Prometheus registry to keep them in."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self._waits = Histogram(
-            "patchbay_router_wait_seconds",
-            "Time that requests waited for their turn.",
-            buckets=SECONDS,
-            registry=registry,
+        waits = HistogramTallies(
+            Histogram(
+                "patchbay_router_wait_seconds",
+                "Time that requests waited for their turn.",
+                buckets=SECONDS,
+                registry=None,
+            ),
+            SECONDS,
         )
+        registry.register(waits)
+        self._waits = waits.of()
         self._waiting = Gauge("patchbay_router_queue_depth", "Requests that wait for their turn.", registry=registry)
         self._without_tier = Gauge(
             "patchbay_router_tenants_without_tier",

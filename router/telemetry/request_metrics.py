@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from patchbay.router.fleet.snapshot import Target
 from patchbay.router.telemetry.request_record import Outcome
-from patchbay.router.telemetry.tally import CounterTallies, Tally
+from patchbay.router.telemetry.tally import CounterTallies, HistogramTallies, Tally
 
 SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
@@ -31,8 +31,10 @@ class RequestMetrics:
             "Time from a request's head to the first byte of its answer.",
             ("endpoint",),
             buckets=SECONDS,
-            registry=registry,
+            registry=None,
         )
+        timed = HistogramTallies(self._first_byte, SECONDS)
+        registry.register(timed)
         self._bytes = Counter(
             "patchbay_router_body_bytes",
             "Bytes of bodies read from clients (in) and sent to them (out).",
@@ -47,7 +49,7 @@ class RequestMetrics:
         )
         # Finding a label's counter costs more than counting, and these are counted for every request.
         self._counted_requests = cache(lambda *labels: tallies.of(self._requests.labels(*labels)))
-        self._timed_endpoints = cache(self._first_byte.labels)
+        self._timed_endpoints = cache(timed.of)
         self._counted_tokens = cache(self._tallies_of_tokens)
         self._bytes_in, self._bytes_out = tallies.of(self._bytes.labels("in")), tallies.of(self._bytes.labels("out"))
         self._add_turns(registry)

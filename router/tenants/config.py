@@ -103,4 +103,6 @@ class TenantsConfig(Settings):
 
     def price(self, *names: str) -> PriceConfig:
         """Returns the first price that exists among `names`, else the default one."""
+        if not self.prices:
+            return FREE
         return next((self.prices[name] for name in (*names, "default") if name in self.prices), FREE)

@@ -9,8 +9,9 @@ routers whose clocks differ still agree.
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
+
+import msgspec
 
 from patchbay.core.errors import Unavailable
 
@@ -18,8 +19,7 @@ LEASE_S = 30.0
 Kept = TypeVar("Kept")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Charge:
+class Charge(msgspec.Struct, frozen=True, kw_only=True):
     """The amount of one limit that a call takes.
 
     `amount`: out of `limit` in a window of `window_s` seconds; `name`: distinguishes the windows of one tenant. With a
@@ -33,8 +33,7 @@ class Charge:
     window_s: int
 
 
-@dataclass(frozen=True, slots=True)
-class Reserved:
+class Reserved(msgspec.Struct, frozen=True):
     """The result of a reservation.
 
     `refused`: the place of the charge that is over its limit, None where all is set aside; `used`: the use of each

@@ -6,12 +6,15 @@ import logging
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
+
+import msgspec
 
 from patchbay.core.asgi import Headers
 from patchbay.core.errors import InvalidRequest, RateLimited, Unavailable
 from patchbay.core.money import BILLION, PARTS, plain
 from patchbay.core.tenancy import Limits
-from patchbay.router.tenants.config import CountersConfig, PriceConfig
+from patchbay.router.tenants.config import FREE, CountersConfig, PriceConfig
 from patchbay.router.tenants.counters import LEASE_S, Charge, Counters, Reserved
 
 _log = logging.getLogger("patchbay.router")
@@ -37,8 +40,7 @@ _IN_WORDS: Mapping[str, str] = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Need:
+class Need(msgspec.Struct, frozen=True, kw_only=True):
     """The most that a call can take: tokens of its prompt and of its answers."""
 
     prompt: int
@@ -51,7 +53,10 @@ class Need:
 
     def cost(self, price: PriceConfig) -> int:
         """Returns its cost, in trillionths."""
-        return price.of(self.prompt, self.answer)
+        return 0 if price is FREE else price.of(self.prompt, self.answer)
+
+
+NOTHING: Final = Need(prompt=0, answer=0)
 
 
 @dataclass(slots=True)

@@ -4,13 +4,13 @@ end."""
 import asyncio
 import itertools
 import logging
-from collections import Counter
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 from uuid import uuid4
+
+import msgspec
 
 from patchbay.core.errors import ArtifactError, RegistryError
 from patchbay.core.money import PARTS
@@ -41,6 +41,16 @@ class UsageSink(Protocol):
         """Adds batches that other routers have left, and counts them. Raises RegistryError."""
 
 
+class _Sum(msgspec.Struct, eq=False, kw_only=True):
+    """Sum of the calls of one row. `cost`: in trillionths."""
+
+    requests: int = 0
+    failed: int = 0
+    prompt_tokens: int = 0
+    answer_tokens: int = 0
+    cost: int = 0
+
+
 class TenantUsage:
     """Counts usage on one event loop.
 
@@ -55,9 +65,8 @@ class TenantUsage:
         self._threads = Threads("usage", 1)
         # A thread of its own: the first may wait for a registry that never answers.
         self._spooling = Threads("usage spool", 1)
-        self._rows: dict[tuple[datetime, str, str, str], UsageRow] = {}
-        # In trillionths: the costs of rows, and the rests of costs that were written in whole billionths.
-        self._costs: Counter[tuple[datetime, str, str, str]] = Counter()
+        self._sums: dict[tuple[datetime, str, str, str], _Sum] = {}
+        # In trillionths: the rests of costs that were written in whole billionths.
         self._rests: dict[tuple[str, str, str], int] = {}
         self._source, self._number = uuid4().hex, 0
         self._batch: UsageBatch | None = None
@@ -70,18 +79,17 @@ class TenantUsage:
         """
         hour = self._utc_now().replace(minute=0, second=0, microsecond=0)
         key = hour, tenant, route, model
-        if key not in self._rows and len(self._rows) >= _MOST_ROWS:
-            _log.error("usage of %s is lost: the registry has been away for too long", tenant)
-            return
-        row = self._rows.get(key) or UsageRow(hour=hour, tenant=tenant, route=route, model=model)
-        self._rows[key] = replace(
-            row,
-            requests=row.requests + 1,
-            failed=row.failed + failed,
-            prompt_tokens=row.prompt_tokens + used.prompt,
-            answer_tokens=row.answer_tokens + used.answer,
-        )
-        self._costs[key] += cost
+        row = self._sums.get(key)
+        if row is None:
+            if len(self._sums) >= _MOST_ROWS:
+                _log.error("usage of %s is lost: the registry has been away for too long", tenant)
+                return
+            row = self._sums[key] = _Sum()
+        row.requests += 1
+        row.failed += failed
+        row.prompt_tokens += used.prompt
+        row.answer_tokens += used.answer
+        row.cost += cost
 
     async def run(self) -> None:
         """Writes every few seconds, and takes in batches that other routers have left, at once and every minute, until
@@ -119,21 +127,31 @@ class TenantUsage:
 
     def _next(self) -> UsageBatch | None:
         """Returns the batch to write: the one that could not be written, or a new one, None where there is nothing."""
-        if self._batch is None and self._rows:
+        if self._batch is None and self._sums:
             self._number += 1
-            rows = tuple(self._priced(key, row) for key, row in self._rows.items())
+            rows = tuple(self._row(key, summed) for key, summed in self._sums.items())
             self._batch = UsageBatch(self._source, self._number, rows)
-            self._rows, self._costs = {}, Counter()
+            self._sums = {}
         return self._batch
 
-    def _priced(self, key: tuple[datetime, str, str, str], row: UsageRow) -> UsageRow:
-        """Returns a row with its cost. Less than a billionth goes into the next row of the same tenant, route and
-        model."""
-        _, tenant, route, model = key
-        billionths, rest = divmod(self._costs[key] + self._rests.pop((tenant, route, model), 0), PARTS)
+    def _row(self, key: tuple[datetime, str, str, str], summed: _Sum) -> UsageRow:
+        """Makes the row of what was `summed`. Less than a billionth of its cost goes into the next row of the same
+        tenant, route and model."""
+        hour, tenant, route, model = key
+        billionths, rest = divmod(summed.cost + self._rests.pop((tenant, route, model), 0), PARTS)
         if rest:
             self._rests[tenant, route, model] = rest
-        return replace(row, billionths=billionths)
+        return UsageRow(
+            hour=hour,
+            tenant=tenant,
+            route=route,
+            model=model,
+            requests=summed.requests,
+            failed=summed.failed,
+            prompt_tokens=summed.prompt_tokens,
+            answer_tokens=summed.answer_tokens,
+            billionths=billionths,
+        )
 
     async def _put(self) -> None:
         while (batch := self._next()) is not None:

@@ -4,10 +4,12 @@ import asyncio
 import contextlib
 import ssl
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
+
+import msgspec
 
 from patchbay.core import descriptors
 from patchbay.core.asgi import Headers, header
@@ -26,13 +28,12 @@ _JOIN_LIMIT = 64 * 1024
 _DOCUMENT_LIMIT = 8 * 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
+class Call(msgspec.Struct, frozen=True, kw_only=True):
     """Request to a replica. `path`: with its query, as it goes on the wire; `headers`: without host and length."""
 
     method: str
     path: str
-    headers: Headers = field(default_factory=list)
+    headers: Headers = msgspec.field(default_factory=list)
     body: bytes = b""
 
 
@@ -122,7 +123,7 @@ class ReplicaClient:
         self._host, self._port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
         self._tls = ssl.create_default_context() if parts.scheme == "https" else None
         self._root = parts.path
-        self._host_line = f" HTTP/1.1\r\nhost: {parts.netloc}\r\n".encode("latin-1")
+        self._host_line = f" HTTP/1.1\r\nhost: {parts.netloc}".encode("latin-1")
         self._connect_timeout_s = connect_timeout_s
         self._read_timeout_s = read_timeout_s
         self._on_stray = on_stray
@@ -230,11 +231,14 @@ class ReplicaClient:
         return connection
 
     def _encode(self, call: Call) -> Iterable[bytes]:
-        lines = b"".join([b"%b: %b\r\n" % pair for pair in call.headers])
-        start = f"{call.method} {self._root}{call.path}".encode("latin-1")
-        length = b"content-length: %d\r\n\r\n" % len(call.body) if call.body or call.method != "GET" else b"\r\n"
-        head = start + self._host_line + lines + length
-        return (head, call.body) if len(call.body) > _JOIN_LIMIT else (head + call.body,)
+        lines = [f"{call.method} {self._root}{call.path}".encode("latin-1") + self._host_line]
+        lines += [b": ".join(pair) for pair in call.headers]
+        if call.body or call.method != "GET":
+            lines.append(b"content-length: %d" % len(call.body))
+        # The empty line, and what follows it.
+        lines += (b"", b"" if len(call.body) > _JOIN_LIMIT else call.body)
+        head = b"\r\n".join(lines)
+        return (head, call.body) if len(call.body) > _JOIN_LIMIT else (head,)
 
     async def _enforce_times(self) -> None:
         """Ends exchanges in which the replica is silent for too long, and closes connections that are idle for long."""

@@ -22,6 +22,9 @@ class Silent:
     def write_soon(self, data: bytes) -> None:
         """Nobody reads."""
 
+    def hold(self, data: bytes) -> None:
+        """Nobody reads."""
+
     def reply_ended(self, *, keep: bool) -> None:
         """Nobody waits."""
 
