@@ -8,6 +8,7 @@ from patchbay.core.admin_token import own_token, token_path, token_url
 from patchbay.launch.events import ReadyReport
 
 _KEY_VARIABLE = "PATCHBAY_API_KEY"
+_USUAL_URL = "http://127.0.0.1:8080"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,7 @@ def ready_text(report: ReadyReport, sample: SampleCall | None = None, admin: str
             f"Models: {', '.join((report.base, *report.adapters))}",
             *(f"Not served: {name}: {reason}" for name, reason in report.not_served.items()),
             *(f"Note: {name}: {remark}" for name, remark in report.remarks.items()),
+            *_where(report),
             *((f"Set {_KEY_VARIABLE} to one of the router's api_keys first.",) if report.needs_key else ()),
             "",
             _curl(report, call),
@@ -58,6 +60,12 @@ def admin_address(report: ReadyReport, *, terminal: bool) -> str:
     if not terminal:
         return f"{report.admin_url}, its token: patchbay admin token"
     return token_url(report.admin_url, own_token(token_path()))
+
+
+def _where(report: ReadyReport) -> tuple[str, ...]:
+    """Says how commands find a router that is not at its usual address."""
+    address = report.url.removesuffix("/v1")
+    return () if address == _USUAL_URL else (f"For `patchbay chat` and `doctor`: export PATCHBAY_URL={address}",)
 
 
 def _any_adapter(report: ReadyReport) -> bool:

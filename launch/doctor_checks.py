@@ -14,9 +14,9 @@ from typing import Literal
 import httpx
 import psutil
 
+from patchbay.adapters.commands.session import home_of
 from patchbay.core.admin_token import admin_headers
 from patchbay.core.errors import PatchbayError
-from patchbay.core.paths import data_dir
 from patchbay.core.port_owner import whose_port
 
 State = Literal["ok", "warning", "failed"]
@@ -48,7 +48,7 @@ class Place:
     key: str | None = None
 
 
-def machine(_: Place) -> Iterator[CheckResult]:
+def machine(place: Place) -> Iterator[CheckResult]:
     """Looks at Python, memory, disk and the GPU."""
     version = ".".join(map(str, sys.version_info[:3]))
     good = sys.version_info >= (3, 11)
@@ -60,7 +60,8 @@ def machine(_: Place) -> Iterator[CheckResult]:
     yield CheckResult(
         "machine", "ok" if enough else "warning", says, "" if enough else "The demo needs 4 GiB of memory."
     )
-    folder = next(parent for parent in (data_dir(), *data_dir().parents) if parent.exists())
+    home = home_of(place.file)
+    folder = next(parent for parent in (home, *home.parents) if parent.exists())
     disk_gib = shutil.disk_usage(folder).free / _GIB
     roomy = disk_gib >= _LEAST_DISK_GIB
     todo = "" if roomy else f"Free some, or set PATCHBAY_DATA_DIR: adapters and caches go below {folder}."

@@ -45,6 +45,7 @@ def server_configs(config: PatchbayConfig, token: SecretStr) -> list[ServerConfi
         "artifacts": config.registry.artifacts,
         "expected_adapters": len(config.adapters),
         "token": token,
+        "cache_dir": config.data_dir / "cache",
     }
     return [
         parse_settings(

@@ -27,6 +27,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
 from patchbay.core.errors import ConfigError, RegistryError
+from patchbay.core.paths import make_private
 from patchbay.registry import presence
 from patchbay.registry.bounded import AnswerTimeout, connect_bounded
 from patchbay.registry.times import as_utc, utc_now
@@ -262,7 +263,7 @@ def _make_folder(url: URL) -> None:
     if url.database and url.database != ":memory:":
         folder = Path(url.database).expanduser().parent
         try:
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_private(folder)
             _keep_private(Path(url.database).expanduser())
         except OSError as error:
             raise RegistryError(f"Cannot write to {folder}: {error.strerror}.", hint="Set registry.url.") from error
