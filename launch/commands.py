@@ -52,6 +52,9 @@ def up(  # noqa: PLR0913 - Typer makes an option of each parameter
 
     Example: patchbay up --base Qwen/Qwen3-0.6B --adapter sql=./my-lora
     """
+    from patchbay.core.distribution import check_engine
+
+    check_engine()
     from patchbay.launch.config import Overrides
 
     overrides = Overrides(base, tuple(adapter or ()), replicas, port, admin_port, first_port)

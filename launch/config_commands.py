@@ -100,9 +100,9 @@ def init(
 
     Example: patchbay config init --base Qwen/Qwen3-0.6B
     """
+    from patchbay.adapters.commands.session import DEFAULT_FILE
     from patchbay.core.errors import ConfigError
     from patchbay.core.yaml_text import yaml_text
-    from patchbay.launch.config import DEFAULT_FILE
 
     file = config or DEFAULT_FILE
     text = _NEW_FILE.replace("BASE", yaml_text(base).removesuffix("\n...\n").strip())

@@ -32,6 +32,9 @@ def demo_up(
 
     Example: patchbay demo up --port 8080
     """
+    from patchbay.core.distribution import check_engine
+
+    check_engine()
     from patchbay.launch.config import Overrides, config_of
     from patchbay.launch.run import reporter_for, serve
 

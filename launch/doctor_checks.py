@@ -16,6 +16,7 @@ import psutil
 
 from patchbay.adapters.commands.session import home_of
 from patchbay.core.admin_token import admin_headers
+from patchbay.core.distribution import DISTRIBUTION, install_command, missing_package
 from patchbay.core.errors import PatchbayError
 from patchbay.core.port_owner import whose_port
 
@@ -72,11 +73,11 @@ def machine(place: Place) -> Iterator[CheckResult]:
 
 def packages(_: Place) -> Iterator[CheckResult]:
     """Looks at the versions of what serves."""
-    versions = {name: _version(name) for name in ("patchbay", *_ENGINES, "torch", "transformers", "fastapi")}
+    versions = {name: _version(name) for name in (DISTRIBUTION, *_ENGINES, "torch", "transformers", "fastapi")}
     shown = ", ".join(f"{name} {version}" for name, version in versions.items() if version)
     yield CheckResult("packages", "ok", shown)
     if not any(versions[name] for name in _ENGINES):
-        todo = "A router alone needs none. For replicas: make setup, or pip install 'patchbay[gpu]'."
+        todo = f"A router alone needs none. For replicas: {install_command('cpu')}."
         yield CheckResult("engine", "warning", "vLLM is not installed", todo)
 
 
@@ -208,6 +209,10 @@ def findings(place: Place) -> Iterator[CheckResult]:
     for name, check in CHECKS.items():
         try:
             yield from check(place)
+        except ModuleNotFoundError as error:
+            if (missing := missing_package(error)) is None:
+                raise
+            yield CheckResult(name, "failed", missing.message, missing.hint or "")
         except PatchbayError as error:
             yield CheckResult(name, "failed", error.message, error.hint or "")
         except (httpx.HTTPError, OSError, ValueError, KeyError) as error:
