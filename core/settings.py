@@ -5,11 +5,13 @@ import difflib
 import ipaddress
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, ValidationInfo
+from pydantic_core import PydanticCustomError
 
 from patchbay.core.errors import AdapterError, ConfigError
 from patchbay.core.names import check_name
@@ -51,6 +53,7 @@ _WORDS = {
     "path_type": "must be a path",
 }
 _FOLDER = "folder"
+_PLACED = "placed"
 REPLICA_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:\[\]-]{0,127}")
 
 
@@ -113,9 +116,39 @@ def parse_settings(
         return model.model_validate(data, context={_FOLDER: folder})
     except ValidationError as error:
         details = own_faults(error.errors())
-        places = _places(file, [detail["loc"] for detail in details])
-        faults = [place + fault(model, detail["loc"], detail) for place, detail in zip(places, details, strict=True)]
+        places = _places(file, [_keys_of(detail) for detail in details])
+        faults = [place + fault(model, _keys_of(detail), detail) for place, detail in zip(places, details, strict=True)]
         raise ConfigError(f"{source}: " + "; ".join(faults) + ".") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A fault in a configuration. `keys`: where it stands, empty for no place; `words`: what is wrong, and what to do,
+    without a full stop."""
+
+    keys: tuple[str | int, ...]
+    words: str
+
+
+def refusal(source: str, faults: Sequence[Fault], *, file: Path | None) -> ConfigError:
+    """Returns the error that lists `faults`, each with its line and column in `file`, where it stands there."""
+    places = _places(file, [one.keys for one in faults])
+    said = [
+        f"{place}'{'.'.join(map(str, one.keys))}': {one.words}" if one.keys else one.words
+        for place, one in zip(places, faults, strict=True)
+    ]
+    return ConfigError(f"{source}: " + "; ".join(said) + ".")
+
+
+def placed(keys: Sequence[str | int], words: str) -> PydanticCustomError:
+    """Returns the error by which a model's validator refuses what stands at `keys` below the model."""
+    return PydanticCustomError(_PLACED, "{words}", {"words": words, "keys": tuple(keys)})
+
+
+def _keys_of(detail: Mapping[str, Any]) -> tuple[str | int, ...]:
+    """Returns where a fault that pydantic found stands."""
+    own = tuple(detail["loc"])
+    return (*own, *detail["ctx"]["keys"]) if detail["type"] == _PLACED else own
 
 
 def _places(file: Path | None, keys: Sequence[Sequence[int | str]]) -> list[str]:

@@ -63,11 +63,12 @@ def up(  # noqa: PLR0913 - Typer makes an option of each parameter
 
 def _up(file: Path | None, overrides: "Overrides", *, verbose: bool, as_json: bool) -> int:
     from patchbay.core.errors import PatchbayError, fail
-    from patchbay.launch.config import find_file, load_config
+    from patchbay.launch.checked import checked_config
+    from patchbay.launch.config import find_file
     from patchbay.launch.run import reporter_for, serve
 
     try:
-        config = load_config(find_file(file, overrides), overrides)
+        config = checked_config(find_file(file, overrides), overrides)
     except PatchbayError as error:
         return fail(error)
     on_ready = _print_nothing if as_json else _print_banner

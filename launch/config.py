@@ -17,7 +17,7 @@ from patchbay.adapters.config import (
 from patchbay.core.errors import ConfigError
 from patchbay.core.paths import data_dir
 from patchbay.core.secret import Secret
-from patchbay.core.settings import ConfigPath, Settings, check_setting_name, load_yaml, parse_settings
+from patchbay.core.settings import ConfigPath, Settings, check_setting_name, load_yaml, parse_settings, placed
 from patchbay.launch.backoff import RestartConfig
 from patchbay.router.canary.config import CanaryConfig, DeclaredCanary
 from patchbay.router.canary.served import Served, served_of
@@ -113,7 +113,8 @@ class PatchbayConfig(PolicyConfig):
     @model_validator(mode="after")
     def _names_differ(self) -> Self:
         if self.base.served_name in self.adapters:
-            raise ValueError(f"the base model and an adapter are both called '{self.base.served_name}': set base.name")
+            name = self.base.served_name
+            raise placed(("adapters", name), f"the base model is called '{name}', too: set base.name to another")
         return self
 
     @property
@@ -127,8 +128,9 @@ class PatchbayConfig(PolicyConfig):
         own = ReplicaConfig.model_fields["pool"].default
         for name, route in self.routes.items():
             if route.pool not in (None, own):
-                raise ValueError(
-                    f"routes.{name}.pool is '{route.pool}', and all replicas of this file are in the pool '{own}'"
+                raise placed(
+                    ("routes", name, "pool"),
+                    f"'{route.pool}' is nowhere: all replicas of this file are in the pool '{own}', so leave it out",
                 )
         return self
 
@@ -141,9 +143,9 @@ class PatchbayConfig(PolicyConfig):
     def _ports_differ(self) -> Self:
         for key in ("port", "admin_port"):
             if getattr(self.router, key) in self.replicas.ports:
-                raise ValueError(
-                    f"router.{key} and the replicas both use port {getattr(self.router, key)}: "
-                    f"set router.{key} or replicas.first_port to another"
+                raise placed(
+                    ("router", key),
+                    f"the replicas use port {getattr(self.router, key)}, too: set it or replicas.first_port to another",
                 )
         return self
 

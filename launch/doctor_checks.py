@@ -83,15 +83,16 @@ def packages(_: Place) -> Iterator[CheckResult]:
 
 def configuration(place: Place) -> Iterator[CheckResult]:
     """Checks the configuration file as a start would."""
-    from patchbay.launch.config import Overrides, load_config
-    from patchbay.router.settings.policy import compiled_policy, user_cache
+    from patchbay.launch.checked import checked
 
     if place.file is None:
         yield CheckResult("configuration", "ok", "there is no patchbay.yaml here; defaults are looked at")
         return
-    config = load_config(place.file, Overrides())
-    compiled_policy(config, user_cache(), place.file.absolute().parent)
+    found = checked(place.file)
+    config = found.config
     yield CheckResult("configuration", "ok", f"{place.file} is fit to start")
+    for doubt in found.doubts:
+        yield CheckResult("configuration", "warning", doubt, "Correct the name, or push and promote the adapter.")
     if not (config.router.api_keys or config.router.host in ("127.0.0.1", "localhost")):
         yield CheckResult("keys", "warning", "keys come from the registry alone", "patchbay keys create")
 

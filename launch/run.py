@@ -12,6 +12,7 @@ from patchbay.core.errors import PatchbayError, fail
 from patchbay.core.paths import data_dir
 from patchbay.launch.config import PatchbayConfig
 from patchbay.launch.events import Ended, Failed, ReadyReport
+from patchbay.launch.fitness import doubts_of
 from patchbay.launch.free_ports import choose_ports
 from patchbay.launch.output import Reporter
 from patchbay.launch.plan import ROUTER, make_plan, port_uses, replica_names
@@ -45,10 +46,15 @@ def serve(
             ports = choose_ports(config)
             check_ports(port_uses(ports.config))
             plan = make_plan(ports.config, folder, verbose=verbose)
-            plan = replace(plan, notes=(*ports.notes, *_earlier_registry(config), *plan.notes))
+            plan = replace(plan, notes=(*ports.notes, *_earlier_registry(config), *_doubts(config), *plan.notes))
             return asyncio.run(supervise(plan, chosen, on_ready))
 
     return exit_code_of(run, chosen)
+
+
+def _doubts(config: PatchbayConfig) -> Iterator[str]:
+    """Says what the configuration names and nothing has yet."""
+    yield from (f"perhaps wrong: {doubt}" for doubt in doubts_of(config))
 
 
 def _earlier_registry(config: PatchbayConfig) -> Iterator[str]:
