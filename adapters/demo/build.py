@@ -78,7 +78,7 @@ def load_trainer() -> Trainer:
     except ModuleNotFoundError as error:
         raise TrainingUnavailable(
             f"Training the demo's models needs the package {error.name!r}.",
-            hint=f"{install_command('train')}, or leave out --train and --seed to copy the shipped models.",
+            hint=f"Install it: {install_command('train')}, or leave out --train and --seed to copy the shipped models.",
         ) from error
     return train_demo
 

@@ -1,5 +1,6 @@
 """What can never work is refused by `up` before it starts anything; what may come yet is a doubt."""
 
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,7 @@ def _write(here: Path, **sections: object) -> Path:
     return file
 
 
+@pytest.mark.skipif(find_spec("vllm") is None, reason="without vLLM that is all that `up` says")
 def test_every_fault_is_told_at_once_and_nothing_is_started(here: Path) -> None:
     (here / "patchbay.yaml").write_text(
         "base:\n  model: org/base\n  quantization: int5\n"
