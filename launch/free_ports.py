@@ -1,6 +1,7 @@
 """The ports of a run: those that somebody chose stay, and defaults that are taken give way to the next free ones."""
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -24,36 +25,33 @@ class ChosenPorts:
 def choose_ports(config: PatchbayConfig) -> ChosenPorts:
     """Returns `config` with free ports in place of defaults that are taken. Those that the file or the command line
     names stay as they are. Raises StartError where there is no free one near."""
-    router, replicas, notes, used = config.router, config.replicas, list[str](), _named(config)
+    router, replicas, notes = config.router, config.replicas, list[str]()
+    # A port that is usual for one is not given to another, which would have to give way, too.
+    used = Counter((router.port, router.admin_port, *replicas.ports))
     for key, host, what in (
         ("port", router.host, "clients"),
         ("admin_port", router.admin_host, "operators"),
     ):
         if key not in router.model_fields_set:
             usual = getattr(router, key)
-            free = _first_free(host, usual, 1, used)
+            used[usual] -= 1
+            free = _first_free(host, usual, 1, +used)
             router = router.model_copy(update={key: free})
             notes += _said(usual, free, f"the port for {what}")
-            used |= {free}
+            used[free] += 1
     if "first_port" not in replicas.model_fields_set:
-        free = _first_free(_LOOPBACK, replicas.first_port, replicas.count, used)
+        used.subtract(replicas.ports)
+        free = _first_free(_LOOPBACK, replicas.first_port, replicas.count, +used)
         notes += _said(replicas.first_port, free, "the first replica's port")
         replicas = replicas.model_copy(update={"first_port": free})
     return ChosenPorts(config.model_copy(update={"router": router, "replicas": replicas}), tuple(notes))
 
 
-def _named(config: PatchbayConfig) -> frozenset[int]:
-    """Returns the ports that somebody has named, which no other may take."""
-    router, replicas = config.router, config.replicas
-    named = {getattr(router, key) for key in ("port", "admin_port") if key in router.model_fields_set}
-    return frozenset(named | ({*replicas.ports} if "first_port" in replicas.model_fields_set else set()))
-
-
-def _first_free(host: str, usual: int, count: int, used: frozenset[int]) -> int:
+def _first_free(host: str, usual: int, count: int, used: Collection[int]) -> int:
     """Returns the first of `count` ports in a row, from `usual` on, that are free at `host` and not `used`."""
     for first in range(usual, min(usual + _FARTHEST, 65536 - count)):
         ports = range(first, first + count)
-        if used.isdisjoint(ports) and _are_free(host, ports):
+        if not any(port in used for port in ports) and _are_free(host, ports):
             return first
     raise StartError(
         f"Port {usual} on {host} is taken{whose_port(usual)}, and so are those after it.",

@@ -179,6 +179,13 @@ def test_defaults_that_are_taken_give_way_to_free_ports_and_this_is_said(user: P
     assert plan.report.url == f"http://127.0.0.1:{router.port}/v1"
 
 
+def test_a_port_that_gives_way_takes_no_other_ones_usual_port(user: Path, taken: list[int]) -> None:
+    config = _with_defaults(config_of({"base": "x"}, Overrides(first_port=9301)), taken[1])
+    router = choose_ports(config).config.router
+    assert router.admin_port == config.router.admin_port
+    assert router.port not in (taken[1], router.admin_port)
+
+
 def test_a_port_that_somebody_named_is_never_changed(taken: list[int], capfd: pytest.CaptureFixture[str]) -> None:
     config = config_of({"base": "x"}, Overrides(port=taken[0], admin_port=taken[1], first_port=9301))
     assert choose_ports(config).config == config
