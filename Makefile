@@ -20,6 +20,9 @@ test-fast: setup services ## Run the tests that need no engine.
 services: ## Install the servers that tests start for themselves, where that can be done.
 	@scripts/test-services
 
+pythons: setup ## Install the wheel under other Pythons, and test there what needs no engine. PYTHONS="3.13" for one.
+	@scripts/pythons $(PYTHONS)
+
 fuzz: setup ## Throw broken safetensors and archives at their readers for a minute each, or FOR=seconds.
 	@PATCHBAY_FUZZ_SECONDS=$(or $(FOR),60) $(BIN)/python -m pytest --timeout 900 \
 		tests/property/adapters/test_safetensors_fuzz.py tests/property/adapters/test_archive_fuzz.py
@@ -80,4 +83,4 @@ lock: setup ## Resolve requirements/*.txt anew, keeping what still fits. UPGRADE
 clean: ## Remove .venv and the caches.
 	@rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
-.PHONY: help setup demo services test test-fast fuzz lint house format bench bench-serve bench-swap bench-fairness bench-ratios load chaos clients attack faults soak scale lock clean
+.PHONY: help setup demo services test test-fast pythons fuzz lint house format bench bench-serve bench-swap bench-fairness bench-ratios load chaos clients attack faults soak scale lock clean

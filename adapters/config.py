@@ -10,14 +10,14 @@ from pydantic import Field, SecretStr
 from patchbay.adapters.checks.folder import FolderLimits
 from patchbay.adapters.sources.config import SourcesConfig
 from patchbay.core.errors import ConfigError
-from patchbay.core.paths import data_dir
+from patchbay.core.paths import VARIABLE, data_dir, project_dir
 from patchbay.core.secret import Secret
-from patchbay.core.settings import Settings, load_yaml, parse_settings
+from patchbay.core.settings import ConfigPath, PathOrUrl, Settings, load_yaml, parse_settings
 
 # The largest that vLLM 0.32 takes.
 MAX_RANK = 512
 # Sections that only a file of `patchbay up` has: that has a registry, also where the file says nothing of it.
-_OF_UP = frozenset({"base", "engine", "lora", "restart", "router"})
+_OF_UP = frozenset({"base", "data_dir", "engine", "lora", "restart", "router"})
 
 
 class ArtifactsConfig(Settings):
@@ -27,7 +27,7 @@ class ArtifactsConfig(Settings):
     (`endpoint_url`, `key`, `secret`); without them, the usual environment variables count.
     """
 
-    url: str = Field(default_factory=lambda: str(data_dir() / "artifacts"))
+    url: PathOrUrl = Field(default_factory=lambda: str(data_dir() / "artifacts"))
     options: dict[str, Any] = Field(default_factory=dict, repr=False)
 
 
@@ -38,7 +38,7 @@ class SigningConfig(Settings):
     """
 
     require_signed: bool = False
-    public_keys: tuple[Path, ...] = ()
+    public_keys: tuple[ConfigPath, ...] = ()
 
 
 class RegistryConfig(Settings):
@@ -64,7 +64,7 @@ class DeclaredAdapter(Settings):
     first request; `pin`: whether it is evicted last.
     """
 
-    source: str
+    source: PathOrUrl
     preload: bool = True
     pin: bool = False
 
@@ -112,7 +112,27 @@ def registry_section(data: Mapping[str, Any], folder: Path) -> dict[str, Any]:
         section["artifacts"] = (section.get("artifacts") or {}) | {"url": absolute_url(url, Path.cwd())}
     if isinstance(section.get("url"), str):
         section["url"] = _absolute_database(section["url"], folder)
-    return section
+    return _with_defaults(section, data_home(data, folder))
+
+
+def data_home(data: Mapping[str, Any], folder: Path) -> Path:
+    """Returns the data directory of the project whose file in `folder` has this `data`: `PATCHBAY_DATA_DIR`, else the
+    file's `data_dir`, else `.patchbay` beside the file."""
+    home, own = project_dir(folder), data.get("data_dir")
+    if isinstance(own, str) and VARIABLE not in os.environ:
+        return folder.absolute() / Path(own).expanduser()
+    return home
+
+
+def _with_defaults(section: dict[str, Any], home: Path) -> dict[str, Any]:
+    """Returns the section `registry` with what it does not say, in the data directory `home`. What is of the wrong type
+    stays."""
+    defaults: dict[str, Any] = {"url": f"sqlite:///{home / 'registry.db'}"}
+    for key, inner, value in (("artifacts", "url", home / "artifacts"), ("sources", "staging", home / "staging")):
+        own = section.get(key)
+        if own is None or (isinstance(own, dict) and own.get(inner) is None):
+            section = section | {key: (own or {}) | {inner: str(value)}}
+    return {**defaults, **{key: value for key, value in section.items() if key != "url" or value is not None}}
 
 
 def has_registry(data: Mapping[str, Any]) -> bool:
@@ -136,7 +156,8 @@ def load_registry_config(file: Path | None) -> tuple[RegistryConfig, PushDefault
         )
     folder = file.absolute().parent if file is not None else Path.cwd()
     source = str(file or "the environment")
-    config = parse_settings(RegistryConfig, registry_section(data, folder), source=f"{source}: registry")
+    section = registry_section(data, folder)
+    config = parse_settings(RegistryConfig, section, source=f"{source}: registry", folder=folder)
     return config, parse_settings(PushDefaults, _push_defaults(data, folder), source=source)
 
 

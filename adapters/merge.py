@@ -17,6 +17,7 @@ from patchbay.adapters.checks.folder import DEFAULT_LIMITS
 from patchbay.adapters.config import MAX_RANK
 from patchbay.adapters.contents import CONFIG_FILE, WEIGHTS_FILE
 from patchbay.adapters.weights import LoraModule, read_modules
+from patchbay.core.distribution import install_command
 from patchbay.core.errors import AdapterError, ConfigError
 
 Method = Literal["linear", "ties", "dare_linear", "dare_ties", "cat"]
@@ -167,6 +168,6 @@ def _torch() -> Any:
     except ImportError as error:
         raise ConfigError(
             "Merging needs PyTorch and PEFT, which are not installed here.",
-            hint="Install the extra: pip install 'patchbay[train]'.",
+            hint=f"Install them: {install_command('train')}.",
         ) from error
     return torch

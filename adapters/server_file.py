@@ -17,12 +17,13 @@ _AUTO = "auto"
 @dataclass(frozen=True, slots=True)
 class FileNames:
     """The names in `file`. `tiers`, `routes`: by these keys; `models`: names of adapters and of the base, as far as the
-    file has them."""
+    file has them; `adapters`: of those alone."""
 
     file: Path
     tiers: frozenset[str]
     routes: frozenset[str]
     models: frozenset[str]
+    adapters: frozenset[str]
 
     @classmethod
     def read(cls, file: Path) -> Self:
@@ -35,6 +36,7 @@ class FileNames:
             frozenset({DEFAULT_TIER, *_keys(data, "tiers")}),
             frozenset({*_keys(data, "routes"), *auto}),
             frozenset({*_keys(data, "adapters"), *_base(data)}),
+            _keys(data, "adapters"),
         )
 
 

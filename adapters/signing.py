@@ -14,6 +14,7 @@ from patchbay.adapters.checks.folder import list_folder
 from patchbay.adapters.config import SigningConfig
 from patchbay.adapters.contents import SIGNATURE_FILE
 from patchbay.adapters.digest import file_hash
+from patchbay.core.distribution import install_command
 from patchbay.core.errors import AdapterError, ConfigError
 
 
@@ -93,7 +94,7 @@ def _module(name: str) -> Any:
     except ImportError as error:
         raise ConfigError(
             f"Signatures need the package 'model-signing', which cannot be imported: {error}",
-            hint="Install the extra: pip install 'patchbay[signing]'.",
+            hint=f"Install it: {install_command('signing')}.",
         ) from error
 
 

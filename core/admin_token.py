@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from patchbay.core.errors import ConfigError
-from patchbay.core.paths import data_dir
+from patchbay.core.paths import data_dir, make_private
 
 VARIABLE = "PATCHBAY_ADMIN_TOKEN"
 _NAME = "admin-token"
@@ -73,7 +73,7 @@ def token_url(admin_url: str, token: str) -> str:
 
 def _make(path: Path) -> None:
     """Puts a new token at `path`, unless another process was faster."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_private(path.parent)
     # Only its owner can read mkstemp's file. A link fails where there is a token already, and never shows half of one.
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{_NAME}-")
     try:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from patchbay.core.errors import StartError
+from patchbay.core.paths import make_private
 
 _LOCK_FILE: Final = "up.lock"
 
@@ -21,7 +22,7 @@ def sole_user(folder: Path) -> Iterator[None]:
     """
     path = folder / _LOCK_FILE
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(folder)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         hint = "Set PATCHBAY_DATA_DIR to a folder that can be written to."

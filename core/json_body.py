@@ -57,3 +57,11 @@ def encoded(fields: Any) -> bytes:
         return msgspec.json.encode(fields)
     except RecursionError as error:
         raise InvalidRequest("The JSON body of your request is nested too deeply.") from error
+
+
+def with_model(body: bytes, model: str) -> bytes:
+    """Returns `body` with `model` in place of any that it names. Raises InvalidRequest where it is no JSON object."""
+    fields = decoded(body)
+    if not isinstance(fields, dict):
+        raise InvalidRequest("The body of your request must be a JSON object.")
+    return encoded({**fields, "model": model})

@@ -5,11 +5,13 @@ import difflib
 import ipaddress
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, ValidationInfo
+from pydantic_core import PydanticCustomError
 
 from patchbay.core.errors import AdapterError, ConfigError
 from patchbay.core.names import check_name
@@ -50,7 +52,33 @@ _WORDS = {
     "bool_parsing": _SWITCH,
     "path_type": "must be a path",
 }
+_FOLDER = "folder"
+_PLACED = "placed"
 REPLICA_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:\[\]-]{0,127}")
+
+
+def _below(path: Path, info: ValidationInfo) -> Path:
+    """Returns `path` with the user's home written out, and absolute where it was read from a file."""
+    folder = (info.context or {}).get(_FOLDER)
+    path = path.expanduser()
+    return folder / path if folder is not None else path
+
+
+def _source(text: str, info: ValidationInfo) -> str:
+    return text if "://" in text else str(_below(Path(text), info))
+
+
+def _model(text: str, info: ValidationInfo) -> str:
+    path = _below(Path(text), info)
+    return str(path) if text.startswith((".", "/", "~")) or path.is_dir() else text
+
+
+# Paths in a configuration file. Relative ones are relative to that file, whatever the working directory is.
+ConfigPath = Annotated[Path, AfterValidator(_below)]
+# The same, where a text with `://` in it is an address and stays as it is.
+PathOrUrl = Annotated[str, AfterValidator(_source)]
+# A model: a path where it begins like one or is a folder, else a hub's id.
+ModelPath = Annotated[str, AfterValidator(_model)]
 
 
 def load_yaml(path: Path) -> dict[str, Any]:
@@ -73,19 +101,54 @@ def load_yaml(path: Path) -> dict[str, Any]:
     return loaded
 
 
-def parse_settings(model: type[S], data: Mapping[str, Any], *, source: str, file: Path | None = None) -> S:
-    """Validates `data` as a `model`. `source`: the origin of the data, for the message; `file`: that it was read from.
+def parse_settings(
+    model: type[S], data: Mapping[str, Any], *, source: str, file: Path | None = None, folder: Path | None = None
+) -> S:
+    """Validates `data` as a `model`. `source`: the origin of the data, for the message; `file`: that it was read from;
+    `folder`: that relative paths in it are relative to, by default the file's.
 
     Raises ConfigError that lists every fault with its place, in a file its line and column, and for an unknown key the
     nearest known one.
     """
+    if folder is None and file is not None:
+        folder = file.absolute().parent
     try:
-        return model.model_validate(data)
+        return model.model_validate(data, context={_FOLDER: folder})
     except ValidationError as error:
         details = own_faults(error.errors())
-        places = _places(file, [detail["loc"] for detail in details])
-        faults = [place + fault(model, detail["loc"], detail) for place, detail in zip(places, details, strict=True)]
+        places = _places(file, [_keys_of(detail) for detail in details])
+        faults = [place + fault(model, _keys_of(detail), detail) for place, detail in zip(places, details, strict=True)]
         raise ConfigError(f"{source}: " + "; ".join(faults) + ".") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A fault in a configuration. `keys`: where it stands, empty for no place; `words`: what is wrong, and what to do,
+    without a full stop."""
+
+    keys: tuple[str | int, ...]
+    words: str
+
+
+def refusal(source: str, faults: Sequence[Fault], *, file: Path | None) -> ConfigError:
+    """Returns the error that lists `faults`, each with its line and column in `file`, where it stands there."""
+    places = _places(file, [one.keys for one in faults])
+    said = [
+        f"{place}'{'.'.join(map(str, one.keys))}': {one.words}" if one.keys else one.words
+        for place, one in zip(places, faults, strict=True)
+    ]
+    return ConfigError(f"{source}: " + "; ".join(said) + ".")
+
+
+def placed(keys: Sequence[str | int], words: str) -> PydanticCustomError:
+    """Returns the error by which a model's validator refuses what stands at `keys` below the model."""
+    return PydanticCustomError(_PLACED, "{words}", {"words": words, "keys": tuple(keys)})
+
+
+def _keys_of(detail: Mapping[str, Any]) -> tuple[str | int, ...]:
+    """Returns where a fault that pydantic found stands."""
+    own = tuple(detail["loc"])
+    return (*own, *detail["ctx"]["keys"]) if detail["type"] == _PLACED else own
 
 
 def _places(file: Path | None, keys: Sequence[Sequence[int | str]]) -> list[str]:

@@ -8,6 +8,7 @@ from patchbay.core.admin_token import own_token, token_path, token_url
 from patchbay.launch.events import ReadyReport
 
 _KEY_VARIABLE = "PATCHBAY_API_KEY"
+_USUAL_URL = "http://127.0.0.1:8080"
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,22 +22,26 @@ class SampleCall:
 def ready_text(report: ReadyReport, sample: SampleCall | None = None, admin: str | None = None) -> str:
     """Writes a `curl` and a Python snippet that call the models of `report`, with a variable's name in place of a key.
 
-    `sample`: the request to show; by default "Hello" to the first adapter, or to the base where there is none. `admin`:
-    the admin port's address as a person opens it, where that is more than `report` has.
+    `sample`: the request to show, where its model is served; else "Hello" to the first adapter that is, or to the base.
+    `admin`: the admin port's address as a person opens it, where that is more than `report` has.
     """
-    call = sample or SampleCall(report.adapters[0] if report.adapters else report.base, "Hello")
+    fallback = SampleCall(report.adapters[0] if report.adapters else report.base, "Hello")
+    call = sample if sample is not None and sample.model in (report.base, *report.adapters) else fallback
     return "\n".join(
         (
             "",
             f"Ready after {report.after_s:.0f} s: {report.url}  (admin and metrics: {admin or report.admin_url})",
             f"Models: {', '.join((report.base, *report.adapters))}",
+            *(f"Not served: {name}: {reason}" for name, reason in report.not_served.items()),
+            *(f"Note: {name}: {remark}" for name, remark in report.remarks.items()),
+            *_where(report),
             *((f"Set {_KEY_VARIABLE} to one of the router's api_keys first.",) if report.needs_key else ()),
             "",
             _curl(report, call),
             "",
             _python(report, call),
             "",
-            *(("What is served, and from which revision: patchbay adapters list", "") if report.adapters else ()),
+            *(("What is served, and from which revision: patchbay adapters list", "") if _any_adapter(report) else ()),
             "Ctrl-C stops everything.",
             "",
         )
@@ -55,6 +60,16 @@ def admin_address(report: ReadyReport, *, terminal: bool) -> str:
     if not terminal:
         return f"{report.admin_url}, its token: patchbay admin token"
     return token_url(report.admin_url, own_token(token_path()))
+
+
+def _where(report: ReadyReport) -> tuple[str, ...]:
+    """Says how commands find a router that is not at its usual address."""
+    address = report.url.removesuffix("/v1")
+    return () if address == _USUAL_URL else (f"For `patchbay chat` and `doctor`: export PATCHBAY_URL={address}",)
+
+
+def _any_adapter(report: ReadyReport) -> bool:
+    return bool(report.adapters or report.not_served)
 
 
 def _curl(report: ReadyReport, call: SampleCall) -> str:

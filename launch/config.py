@@ -1,16 +1,23 @@
 """The configuration model of patchbay.yaml, and its loading with overrides from the command line."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from patchbay.adapters.config import DeclaredAdapter, RegistryConfig, absolute_url, registry_section, with_sources
+from patchbay.adapters.config import (
+    DeclaredAdapter,
+    RegistryConfig,
+    absolute_url,
+    data_home,
+    registry_section,
+    with_sources,
+)
 from patchbay.core.errors import ConfigError
+from patchbay.core.paths import data_dir
 from patchbay.core.secret import Secret
-from patchbay.core.settings import Settings, check_setting_name, load_yaml, parse_settings
+from patchbay.core.settings import ConfigPath, Settings, check_setting_name, load_yaml, parse_settings, placed
 from patchbay.launch.backoff import RestartConfig
 from patchbay.router.canary.config import CanaryConfig, DeclaredCanary
 from patchbay.router.canary.served import Served, served_of
@@ -71,7 +78,8 @@ class RouterSection(RouterConfig):
 
 
 class PatchbayConfig(PolicyConfig):
-    """The whole file. Paths in it are as `load_config` made them: those in a file are relative to the file."""
+    """The whole file. `data_dir`: the folder for the registry, the artifacts and all else that is kept, by default
+    `.patchbay` beside the file; `PATCHBAY_DATA_DIR` overrides it. Relative paths are relative to the file."""
 
     base: BaseConfig
     adapters: dict[str, DeclaredAdapter] = Field(default_factory=dict)
@@ -83,6 +91,7 @@ class PatchbayConfig(PolicyConfig):
     replicas: ReplicasConfig = ReplicasConfig()
     router: RouterSection = RouterSection()
     restart: RestartConfig = RestartConfig()
+    data_dir: ConfigPath = Field(default_factory=data_dir)
 
     @field_validator("base", mode="before")
     @classmethod
@@ -104,7 +113,8 @@ class PatchbayConfig(PolicyConfig):
     @model_validator(mode="after")
     def _names_differ(self) -> Self:
         if self.base.served_name in self.adapters:
-            raise ValueError(f"the base model and an adapter are both called '{self.base.served_name}': set base.name")
+            name = self.base.served_name
+            raise placed(("adapters", name), f"the base model is called '{name}', too: set base.name to another")
         return self
 
     @property
@@ -118,8 +128,9 @@ class PatchbayConfig(PolicyConfig):
         own = ReplicaConfig.model_fields["pool"].default
         for name, route in self.routes.items():
             if route.pool not in (None, own):
-                raise ValueError(
-                    f"routes.{name}.pool is '{route.pool}', and all replicas of this file are in the pool '{own}'"
+                raise placed(
+                    ("routes", name, "pool"),
+                    f"'{route.pool}' is nowhere: all replicas of this file are in the pool '{own}', so leave it out",
                 )
         return self
 
@@ -132,9 +143,9 @@ class PatchbayConfig(PolicyConfig):
     def _ports_differ(self) -> Self:
         for key in ("port", "admin_port"):
             if getattr(self.router, key) in self.replicas.ports:
-                raise ValueError(
-                    f"router.{key} and the replicas both use port {getattr(self.router, key)}: "
-                    f"set router.{key} or replicas.first_port to another"
+                raise placed(
+                    ("router", key),
+                    f"the replicas use port {getattr(self.router, key)}, too: set it or replicas.first_port to another",
                 )
         return self
 
@@ -151,6 +162,7 @@ class Overrides:
     replicas: int | None = None
     port: int | None = None
     admin_port: int | None = None
+    first_port: int | None = None
 
 
 def find_file(chosen: Path | None, overrides: Overrides) -> Path | None:
@@ -174,13 +186,36 @@ def load_config(file: Path | None, overrides: Overrides) -> PatchbayConfig:
     `--base` replaces the file's whole base section, whose other keys would hardly fit; `--adapter` adds to the file's
     adapters. Raises ConfigError.
     """
-    folder = file.absolute().parent if file is not None else Path.cwd()
-    data = _with_absolute_paths(load_yaml(file) if file is not None else {}, folder)
-    data = _overridden(data, overrides)
-    if file is not None and isinstance(data.get("router") or {}, dict):
+    if file is None:
+        return config_of({}, overrides)
+    data = _overridden(with_project(load_yaml(file), file.absolute().parent), overrides)
+    if isinstance(data.get("router") or {}, dict):
         data = data | {"router": {"policy_file": str(file.absolute()), **(data.get("router") or {})}}
-    source = str(file) if file is not None else "the command line"
-    return parse_settings(PatchbayConfig, data, source=source, file=file)
+    return parse_settings(PatchbayConfig, data, source=str(file), file=file)
+
+
+def config_of(data: dict[str, Any], overrides: Overrides) -> PatchbayConfig:
+    """Returns the configuration of a project without a file, in the working directory: `data`, changed by `overrides`.
+
+    Raises ConfigError.
+    """
+    here = Path.cwd()
+    data = _overridden(with_project(data, here), overrides)
+    return parse_settings(PatchbayConfig, data, source="the command line", folder=here)
+
+
+def with_project(data: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Returns `data` of a file in `folder` with the places where its project keeps what it does not say otherwise.
+
+    Values of the wrong type stay, for the models to refuse. Raises ConfigError.
+    """
+    home = data_home(data, folder)
+    changed: dict[str, Any] = {"registry": registry_section(data, folder)}
+    if isinstance(data.get("data_dir") or "", str):
+        changed["data_dir"] = str(home)
+    if isinstance(canary := data.get("canary") or {}, dict):
+        changed["canary"] = {"incidents": str(home / "incidents"), **canary}
+    return data | changed
 
 
 def _overridden(data: dict[str, Any], overrides: Overrides) -> dict[str, Any]:
@@ -191,7 +226,7 @@ def _overridden(data: dict[str, Any], overrides: Overrides) -> dict[str, Any]:
         added = dict(_named_path(text, here) for text in overrides.adapters)
         data = data | {"adapters": _mapping(data, "adapters") | added}
     sections = (
-        ("replicas", {"count": overrides.replicas}),
+        ("replicas", {"count": overrides.replicas, "first_port": overrides.first_port}),
         ("router", {"port": overrides.port, "admin_port": overrides.admin_port}),
     )
     for section, values in sections:
@@ -205,36 +240,6 @@ def _named_path(text: str, folder: Path) -> tuple[str, dict[str, Any]]:
     if not (name and separator and path):
         raise ConfigError(f"--adapter {text}: write it as NAME=SOURCE, such as --adapter sql=./my-lora.")
     return name, {"source": absolute_url(path, folder)}
-
-
-def _with_absolute_paths(data: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """Returns `data` with its paths made absolute. Values of the wrong type stay, for the models to refuse."""
-    base, adapters = data.get("base"), with_sources(data.get("adapters"))
-    changed: dict[str, Any] = {}
-    if isinstance(base, str):
-        changed["base"] = _model(base, folder)
-    elif isinstance(base, dict):
-        changed["base"] = base | _paths_in(base, {"model": _model, "chat_template": _absolute}, folder)
-    if isinstance(adapters, dict):
-        changed["adapters"] = {
-            name: entry | _paths_in(entry, {"source": absolute_url}, folder) if isinstance(entry, dict) else entry
-            for name, entry in adapters.items()
-        }
-    if section := registry_section(data, folder):
-        changed["registry"] = section
-    return data | changed
-
-
-def _paths_in(section: dict[str, Any], keys: dict[str, Callable[[str, Path], str]], folder: Path) -> dict[str, Any]:
-    return {
-        key: absolute(str(section[key]), folder)
-        for key, absolute in keys.items()
-        if isinstance(section.get(key), str | Path)
-    }
-
-
-def _absolute(path: str, folder: Path) -> str:
-    return str(folder / Path(path).expanduser())
 
 
 def _model(model: str, folder: Path) -> str:

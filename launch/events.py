@@ -1,7 +1,8 @@
 """The events of a run, as values with a form for people (`sentence`) and one for programs (`as_json`)."""
 
 import signal
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar
 
 
@@ -30,14 +31,17 @@ def as_json(event: Event) -> dict[str, Any]:
 class ReadyReport:
     """The addresses and models of a run, for clients.
 
-    `url`: the base URL of the OpenAI API; `needs_key`: whether clients need an API key; `after_s`: seconds from start
-    to ready; `own_token`: whether the token in the data directory opens the admin port.
+    `url`: the base URL of the OpenAI API; `adapters`: those that are served; `not_served`: why each other adapter is
+    not; `remarks`: what is to be known of one that is served; `needs_key`: whether clients need an API key; `after_s`:
+    seconds from start to ready; `own_token`: whether the token in the data directory opens the admin port.
     """
 
     url: str
     admin_url: str
     base: str
     adapters: tuple[str, ...] = ()
+    not_served: Mapping[str, str] = field(default_factory=dict)
+    remarks: Mapping[str, str] = field(default_factory=dict)
     replicas: int = 1
     needs_key: bool = False
     after_s: float = 0.0

@@ -16,6 +16,7 @@ from patchbay.launch.cores import available_cores, partition_cores
 from patchbay.launch.events import ReadyReport
 from patchbay.launch.ports import PortUse
 from patchbay.launch.rundir import write_settings
+from patchbay.launch.served import report_of_served
 from patchbay.launch.supervisor import RunPlan
 from patchbay.router.settings.config import PolicyConfig, RouterConfig
 from patchbay.server.config import ServerConfig
@@ -44,6 +45,7 @@ def server_configs(config: PatchbayConfig, token: SecretStr) -> list[ServerConfi
         "artifacts": config.registry.artifacts,
         "expected_adapters": len(config.adapters),
         "token": token,
+        "cache_dir": config.data_dir / "cache",
     }
     return [
         parse_settings(
@@ -94,11 +96,12 @@ def make_plan(config: PatchbayConfig, folder: Path, *, verbose: bool = False) ->
         ),
         report=ready_report(config),
         notes=tuple(_notes(config)),
+        look=lambda report: report_of_served(report, config.registry, config.adapters),
     )
 
 
 def ready_report(config: PatchbayConfig) -> ReadyReport:
-    """Makes the report of the addresses and models that `config` serves."""
+    """Makes the report of the addresses and models that `config` would serve. What it does serve only a look shows."""
     router = config.router
     return ReadyReport(
         url=f"{_reachable(router.host, router.port)}/v1",

@@ -2,8 +2,9 @@
 
 import asyncio
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from typing import Final
 
 from patchbay.core.data_lock import sole_user
@@ -11,6 +12,8 @@ from patchbay.core.errors import PatchbayError, fail
 from patchbay.core.paths import data_dir
 from patchbay.launch.config import PatchbayConfig
 from patchbay.launch.events import Ended, Failed, ReadyReport
+from patchbay.launch.fitness import doubts_of
+from patchbay.launch.free_ports import choose_ports
 from patchbay.launch.output import Reporter
 from patchbay.launch.plan import ROUTER, make_plan, port_uses, replica_names
 from patchbay.launch.ports import check_ports
@@ -18,6 +21,7 @@ from patchbay.launch.preflight import check_declared
 from patchbay.launch.reporters import JsonReporter, PlainReporter
 from patchbay.launch.rundir import run_directory
 from patchbay.launch.supervisor import supervise
+from patchbay.registry.database import sqlite_file
 
 _CLEAN_CODE: Final = 0
 _FORCED_CODE: Final = 130
@@ -37,13 +41,31 @@ def serve(
     chosen = reporter or reporter_for(config)
 
     def run() -> bool:
-        check_ports(port_uses(config))
         check_declared(config)
-        with sole_user(data_dir()), run_directory(data_dir() / "run") as folder:
-            plan = make_plan(config, folder, verbose=verbose)
+        with sole_user(config.data_dir), run_directory(config.data_dir / "run") as folder:
+            ports = choose_ports(config)
+            check_ports(port_uses(ports.config))
+            plan = make_plan(ports.config, folder, verbose=verbose)
+            plan = replace(plan, notes=(*ports.notes, *_earlier_registry(config), *_doubts(config), *plan.notes))
             return asyncio.run(supervise(plan, chosen, on_ready))
 
     return exit_code_of(run, chosen)
+
+
+def _doubts(config: PatchbayConfig) -> Iterator[str]:
+    """Says what the configuration names and nothing has yet."""
+    yield from (f"perhaps wrong: {doubt}" for doubt in doubts_of(config))
+
+
+def _earlier_registry(config: PatchbayConfig) -> Iterator[str]:
+    """Says where the registry of an earlier version is, which was one for all projects of a user, to a project that
+    begins with an empty one."""
+    own, before = sqlite_file(config.registry.url.get_secret_value()), data_dir() / "registry.db"
+    if own is not None and own != before and not own.exists() and before.exists():
+        yield (
+            f"this project begins with an empty registry, {own}; to go on with the one that earlier versions kept for "
+            f"all projects, {before}, set data_dir: {before.parent}"
+        )
 
 
 def exit_code_of(run: Callable[[], bool], reporter: Reporter) -> int:

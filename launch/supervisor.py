@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from patchbay.core.errors import PatchbayError
+from patchbay.core.errors import PatchbayError, StartError
 from patchbay.launch.child import ProcessSpec
 from patchbay.launch.descendants import Descendants
 from patchbay.launch.events import Note, ReadyReport, Serving
@@ -18,11 +18,16 @@ from patchbay.launch.readiness import ReadinessProbe
 
 @dataclass(frozen=True, slots=True)
 class RunPlan:
-    """The plan of a run: `processes` to start, `report` for when all are ready, `notes` to show before the start."""
+    """The plan of a run: `processes` to start, `report` for when all are ready, `notes` to show before the start.
+
+    `look`: completes the report by what is so once all are ready. It blocks, and raises StartError where nothing of
+    what the run is for can be served.
+    """
 
     processes: tuple[ProcessSpec, ...]
     report: ReadyReport
     notes: tuple[str, ...] = ()
+    look: Callable[[ReadyReport], ReadyReport] = lambda report: report
 
 
 class StopRequests:
@@ -108,6 +113,11 @@ class Supervisor:
         for keeper in self._keepers:
             await keeper.was_ready.wait()
         report = replace(self._plan.report, after_s=time.monotonic() - started)
+        try:
+            report = await asyncio.to_thread(self._plan.look, report)
+        except StartError as error:
+            self._failures.put_nowait(error)
+            return
         self._context.output.show(Serving(report))
         self._context.output.call(lambda: on_ready(report))
 

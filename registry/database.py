@@ -27,6 +27,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
 from patchbay.core.errors import ConfigError, RegistryError
+from patchbay.core.paths import make_private
 from patchbay.registry import presence
 from patchbay.registry.bounded import AnswerTimeout, connect_bounded
 from patchbay.registry.times import as_utc, utc_now
@@ -37,6 +38,7 @@ _LOCK_WAIT_MS = 200
 # The key of the advisory lock. Any number that nobody else uses would do: "patchbay" in ASCII, cut to 63 bits.
 _WRITE_LOCK = 0x7061746368626179 >> 1
 _CONNECT_S = 5
+_DRIVERS = frozenset({"sqlite", "sqlite+pysqlite", "postgresql", "postgresql+psycopg", "postgresql+psycopg2"})
 # Enough connections for all threads that may want one at once: else a thread would wait for a slow query of another.
 _MAX_OVERFLOW = 24
 # The server ends a statement that runs, or waits for a lock, for longer than the first. After the second, this process
@@ -230,7 +232,44 @@ def _parsed(url: str) -> URL:
         ) from error
     if backend not in ("sqlite", "postgresql"):
         raise ConfigError(f"registry.url is for '{backend}'.", hint="Use sqlite:///FILE or postgresql://USER@HOST/DB.")
+    if parsed.drivername not in _DRIVERS:
+        raise ConfigError(
+            f"registry.url names the driver '{parsed.drivername.partition('+')[2]}', which is not used here.",
+            hint=f"Write it as {backend}://…, without a driver.",
+        )
     return parsed.set(drivername="postgresql+psycopg") if backend == "postgresql" else parsed
+
+
+def check_database(url: str, *, make_folder: bool) -> None:
+    """Checks that the database at `url` can be there, without opening it.
+
+    `make_folder`: whether an SQLite file's folder is made where it is missing. Raises ConfigError.
+    """
+    parsed = _parsed(url)
+    if parsed.get_backend_name() == "postgresql":
+        _check_psycopg()
+        return
+    file = _file_of(parsed)
+    if file is None:
+        raise ConfigError(
+            "registry.url is a database in memory, which each process would have for itself.",
+            hint="Write it as sqlite:///FILE.",
+        )
+    folder = file.expanduser().parent
+    if file.is_dir():
+        raise ConfigError(f"registry.url: {file} is a folder.", hint="Name a file in it, such as registry.db.")
+    if not make_folder and not folder.is_dir():
+        raise ConfigError(f"registry.url: the folder {folder} is not there.", hint=f"Correct it, or mkdir -p {folder}.")
+
+
+def _check_psycopg() -> None:
+    try:
+        import psycopg  # noqa: F401 - the driver, and the library below it, are to be there
+    except ImportError as error:
+        raise ConfigError(
+            f"registry.url is for PostgreSQL, whose driver cannot be imported: {error}",
+            hint="Install it: pip install 'psycopg[binary]'.",
+        ) from error
 
 
 def sqlite_file(url: str) -> Path | None:
@@ -262,7 +301,7 @@ def _make_folder(url: URL) -> None:
     if url.database and url.database != ":memory:":
         folder = Path(url.database).expanduser().parent
         try:
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_private(folder)
             _keep_private(Path(url.database).expanduser())
         except OSError as error:
             raise RegistryError(f"Cannot write to {folder}: {error.strerror}.", hint="Set registry.url.") from error

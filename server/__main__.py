@@ -2,7 +2,8 @@
 
 import typer
 
+from patchbay.core.distribution import run_command
 from patchbay.server.commands import run
 
 if __name__ == "__main__":
-    typer.run(run)
+    run_command(lambda: typer.run(run))

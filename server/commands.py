@@ -28,6 +28,7 @@ def run(
 
 
 def _run(path: Path, *, verbose: bool) -> int:
+    from patchbay.core.distribution import check_engine
     from patchbay.core.settings import load_yaml, parse_settings
     from patchbay.core.watchdog import Watchdog
     from patchbay.server.config import ServerConfig
@@ -36,6 +37,7 @@ def _run(path: Path, *, verbose: bool) -> int:
     from patchbay.server.processes import engine_processes, kill
 
     try:
+        check_engine()
         config = parse_settings(ServerConfig, load_yaml(path), source=str(path), file=path)
         check_start(config)
     except PatchbayError as error:

@@ -9,7 +9,7 @@ from patchbay.adapters.checks.folder import FolderLimits
 from patchbay.adapters.config import ArtifactsConfig
 from patchbay.core.paths import data_dir
 from patchbay.core.secret import Secret
-from patchbay.core.settings import Settings, check_setting_name, is_loopback
+from patchbay.core.settings import ConfigPath, ModelPath, Settings, check_setting_name, is_loopback
 
 RESERVED_ENGINE_ARGUMENTS = frozenset(
     {
@@ -28,13 +28,13 @@ RESERVED_ENGINE_ARGUMENTS = frozenset(
 class BaseConfig(Settings):
     """The base model. `model`: a hub's id or a folder; `name`: what clients call it (by default its last part)."""
 
-    model: str
+    model: ModelPath
     name: str | None = None
     revision: str | None = None
     quantization: str | None = None
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
     max_model_len: int | None = Field(default=None, ge=16)
-    chat_template: Path | None = None
+    chat_template: ConfigPath | None = None
     tool_call_parser: str | None = None
     reasoning_parser: str | None = None
 
@@ -107,7 +107,7 @@ class ServerConfig(Settings):
     artifacts: ArtifactsConfig = Field(default_factory=ArtifactsConfig)
     limits: FolderLimits = FolderLimits()
     expected_adapters: int = Field(default=0, ge=0)
-    cache_dir: Path = Field(default_factory=lambda: data_dir() / "cache")
+    cache_dir: ConfigPath = Field(default_factory=lambda: data_dir() / "cache")
     max_body_bytes: int = Field(default=10 * 1024 * 1024, ge=1024)
     drain_timeout_s: float = Field(default=30, ge=0)
     end_timeout_s: float = Field(default=10, gt=0)

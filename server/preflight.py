@@ -3,13 +3,18 @@
 from pathlib import Path
 
 from patchbay.adapters.checks.base import BaseLayout
-from patchbay.core.errors import StartError
+from patchbay.core.errors import ConfigError, StartError
 from patchbay.server.config import BaseConfig, ServerConfig
+from patchbay.server.quantization import quantization_fault
 
 
 def check_start(config: ServerConfig) -> None:
-    """Raises StartError where the base model's folder cannot be served."""
+    """Raises StartError where the base model's folder cannot be served, ConfigError where it cannot be as it is asked
+    for."""
     _check_base(config.base)
+    folder = _folder(config.base)
+    if config.base.quantization and (why := quantization_fault(config.base.quantization, folder)):
+        raise ConfigError(f"base.quantization: {why}.")
 
 
 def base_layout(base: BaseConfig) -> BaseLayout | None:
@@ -17,10 +22,15 @@ def base_layout(base: BaseConfig) -> BaseLayout | None:
 
     Returns None where the model is not on this machine, or has no safetensors.
     """
+    return BaseLayout.of_folder(_folder(base), chat_template=base.chat_template)
+
+
+def _folder(base: BaseConfig) -> Path:
+    """Returns the base model's folder, in the cache of the hub's client where it is there; it need not exist."""
     folder = Path(base.model).expanduser()
     if not folder.is_dir() and not _is_path(base.model):
         folder = _hub_folder(base) or folder
-    return BaseLayout.of_folder(folder, chat_template=base.chat_template)
+    return folder
 
 
 def _hub_folder(base: BaseConfig) -> Path | None:

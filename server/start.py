@@ -4,6 +4,7 @@ import asyncio
 import importlib
 from typing import TYPE_CHECKING
 
+from patchbay.core.distribution import install_command
 from patchbay.core.errors import StartError
 from patchbay.server.config import ServerConfig
 
@@ -24,7 +25,7 @@ async def start_vllm(config: ServerConfig, *, verbose: bool) -> "Engine":
     except ModuleNotFoundError as error:
         raise StartError(
             f"The engine cannot be imported: there is no module '{error.name}'.",
-            hint="Install the 'cpu' or the 'gpu' extra: pip install 'patchbay[cpu]'.",
+            hint=f"Install it: {install_command('cpu')}.",
         ) from error
     engine: Engine = await module.VllmEngine.start(config)
     return engine

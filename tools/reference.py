@@ -10,14 +10,23 @@ from typing import Any
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
-from patchbay.core.paths import data_dir
+from patchbay.core.paths import PROJECT_FOLDER, data_dir
 from patchbay.launch.config import SHARED_WITH_ROUTER, PatchbayConfig, RouterSection
 
 OUTPUT = Path(__file__).parent.parent / "docs" / "reference" / "configuration.md"
 _HEAD = """# `patchbay.yaml`
 
 Every key, with its default. Generated from the code by `python -m tools.reference`; a test holds it to that.
-Relative paths are relative to the file. Unknown keys are refused, with the nearest known one.
+Unknown keys are refused, with the nearest known one.
+
+**Paths** that are relative are relative to the file that they stand in, whatever the working directory is; `~` is the
+user's home. A text with `://` in it is an address. Two exceptions: a secret's `{file: …}` must be absolute, and
+`engine.arguments` go to vLLM as they are. Paths on a command line are relative to the working directory.
+
+**State.** What a project keeps (registry, artifacts, replicas' caches, reports of canaries) is in `.patchbay` beside
+the file, which only its owner may enter and git leaves alone; without a file, in `.patchbay` of the working
+directory. `data_dir` or the environment variable `PATCHBAY_DATA_DIR`, which goes before it, names another folder. So
+two projects run at once, and one project once.
 """
 
 
@@ -102,7 +111,7 @@ def _default(field: FieldInfo) -> str:
     if value is None:
         return ""
     text = json.dumps(value.get_secret_value() if isinstance(value, SecretStr) else value, default=str)
-    return f"`{text.replace(str(data_dir()), '$PATCHBAY_DATA_DIR')}`"
+    return f"`{text.replace(str(data_dir()), PROJECT_FOLDER)}`"
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from patchbay.adapters.config import ArtifactsConfig
+from patchbay.core.distribution import install_command
 from patchbay.core.errors import ArtifactError, ConfigError
 from patchbay.registry.records import FileRecord
 
@@ -47,7 +48,7 @@ class ArtifactStore:
         except (ImportError, ValueError, TypeError) as error:
             raise ConfigError(
                 f"registry.artifacts.url: {config.url} cannot be opened: {error}",
-                hint="For s3:// install the extra: pip install 'patchbay[s3]'.",
+                hint=f"For s3://: {install_command('s3')}.",
             ) from error
         return cls(files, root, config.url, sleep=sleep)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from patchbay.adapters.commands.output import activity, console, facts, print_json, size
-from patchbay.adapters.commands.session import AsJson, Config, Session, actor, configured, opened, tell
+from patchbay.adapters.commands.session import AsJson, Config, Session, actor, configured, home_of, opened, tell
 
 if TYPE_CHECKING:
     from patchbay.adapters.backup.making import BackupSource
@@ -79,13 +79,12 @@ def restore(
         )
         from patchbay.core.data_lock import sole_user
         from patchbay.core.errors import Conflict
-        from patchbay.core.paths import data_dir
         from patchbay.registry.database import sqlite_file
 
         url = settings.url.get_secret_value()
         target = RestoreTarget(sqlite_file(url), url, ArtifactStore.open(settings.artifacts))
         manifest, lost = check_backup(folder, under_way.tell), tuple[str, ...]()
-        with sole_user(data_dir()):
+        with sole_user(home_of(config)):
             if manifest.database is not None:
                 check_target(target, force=force)
                 lost = check_protection(folder, target)

@@ -13,25 +13,33 @@ from patchbay.adapters.commands.session import ALIVE_S, AsJson, Config, Session,
 from patchbay.adapters.workdir import workdir
 
 if TYPE_CHECKING:
+    from patchbay.adapters.standing import Standing
     from patchbay.registry.records import AdapterView, Placement, ReplicaReport, Revision
 
 _MOST_MODULES = 12
 
 
 def list_adapters(config: Config = None, as_json: AsJson = False) -> None:
-    """Lists all adapters with their channels, and their states on the replicas.
+    """Lists all adapters with their channels, which revision answers to each name, and for each that is not served why.
 
     Example: patchbay adapters list
     """
+    from patchbay.adapters.standing import read_standings
+
     with opened(config) as session:
         views, reports = session.registry.adapters(), session.registry.reports()
+        standings = read_standings(session.registry, session.names.adapters if session.names else ())
         _tell_age(session, reports)
         if as_json:
-            print_json({"adapters": views, "replicas": reports})
+            print_json({"adapters": views, "replicas": reports, "standing": standings})
             return
-        rows = [_row(view, reports) for view in views]
-        shown = table("", ("adapter", "stable", "canary", "revisions", "on replicas", "kept"), rows)
-        console().print(shown if rows else "There are no adapters yet. Push one: patchbay adapters push --help")
+        if not standings:
+            console().print("There are no adapters yet. Push one: patchbay adapters push --help")
+            return
+        by_name = {view.name: view for view in views}
+        rows = [_row(standing, by_name.get(standing.adapter), reports) for standing in standings]
+        console().print(table("", ("adapter", "served", "stable", "canary", "revisions", "on replicas", "kept"), rows))
+        _print_reasons(standings)
 
 
 def show(
@@ -168,25 +176,39 @@ def _tell_age(session: Session, reports: Sequence["ReplicaReport"]) -> None:
         tell(f"note: no router uses this registry now; the states of replicas are as last seen, {moment(last)}.")
 
 
-def _row(view: "AdapterView", reports: Sequence["ReplicaReport"]) -> tuple[object, ...]:
+def _print_reasons(standings: Sequence["Standing"]) -> None:
+    """Prints in words why an adapter is not served, or not by its newest revision."""
+    for standing in standings:
+        if text := standing.words:
+            console().print(text, markup=False)
+
+
+def _row(standing: "Standing", view: "AdapterView | None", reports: Sequence["ReplicaReport"]) -> tuple[object, ...]:
+    served = f"@{standing.served.rpartition('@')[2]}" if standing.served else "no"
+    if view is None:
+        return (standing.adapter, served, None, None, 0, None, "")
     stable = view.number("stable")
-    standing = [placement for placement in _placements(view.name, reports) if placement.number == stable]
+    placed = [placement for placement in _placements(view.name, reports) if placement.number == stable]
     kept = [word for word, is_so in (("preload", view.settings.preload), ("pin", view.settings.pin)) if is_so]
     return (
         view.name,
+        served,
         f"@{stable}" if stable else None,
         f"@{view.number('canary')}" if view.number("canary") else None,
         len(view.revisions),
-        _standing(standing),
+        _states(placed),
         ", ".join(kept),
     )
 
 
-def _standing(placements: Sequence["Placement"]) -> str | None:
+def _states(placements: Sequence["Placement"]) -> str | None:
     counts = Counter(placement.state for placement in placements)
+    return ", ".join(f"{state} on {count}" for state, count in sorted(counts.items())) or None
+
+
+def _states_and_reason(placements: Sequence["Placement"]) -> str | None:
     reasons = {placement.reason for placement in placements if placement.state == "failed" and placement.reason}
-    states = ", ".join(f"{state} on {count}" for state, count in sorted(counts.items()))
-    return f"{states}: {min(reasons)}" if reasons else states or None
+    return f"{_states(placements)}: {min(reasons)}" if reasons else _states(placements)
 
 
 def _placements(name: str, reports: Iterable["ReplicaReport"]) -> list["Placement"]:
@@ -195,14 +217,19 @@ def _placements(name: str, reports: Iterable["ReplicaReport"]) -> list["Placemen
 
 
 def _show_adapter(session: Session, name: str, *, as_json: bool) -> None:
+    from patchbay.adapters.standing import read_standings
+
     revisions, view = session.registry.revisions(name), session.registry.snapshot().adapters[name]
+    standing = next(one for one in read_standings(session.registry) if one.adapter == name)
     placements = _placements(name, session.registry.reports())
     moves = sorted(
         (*session.registry.history(name, "stable"), *session.registry.history(name, "canary")), key=lambda m: m.id
     )
     if as_json:
-        print_json({"adapter": view, "revisions": revisions, "placements": placements, "history": moves})
+        shown = {"adapter": view, "standing": standing, "revisions": revisions}
+        print_json(shown | {"placements": placements, "history": moves})
         return
+    console().print(standing.words or f"{standing.served} answers to '{name}'.", markup=False)
     meant = {record.number: channel for channel, record in view.channels.items() if record.number}
     rows = [
         (
@@ -212,7 +239,7 @@ def _show_adapter(session: Session, name: str, *, as_json: bool) -> None:
             revision.draft.rank,
             size(revision.draft.size_bytes),
             moment(revision.created_at),
-            _standing([placement for placement in placements if placement.number == revision.number]),
+            _states_and_reason([placement for placement in placements if placement.number == revision.number]),
         )
         for revision in revisions
     ]
@@ -224,8 +251,9 @@ def _show_adapter(session: Session, name: str, *, as_json: bool) -> None:
 
 def _show_revision(session: Session, revision: "Revision", *, as_json: bool) -> None:
     placements = [p for p in _placements(revision.adapter, session.registry.reports()) if p.number == revision.number]
+    refusal = _refusal(session, revision)
     if as_json:
-        print_json({"revision": revision, "placements": placements})
+        print_json({"revision": revision, "placements": placements, "refusal": refusal})
         return
     draft = revision.draft
     console().print(
@@ -238,6 +266,7 @@ def _show_revision(session: Session, revision: "Revision", *, as_json: bool) -> 
                 "targets": ", ".join(draft.targets),
                 "pushed": f"{moment(revision.created_at)} by {revision.created_by}",
                 "retired": moment(revision.retired_at),
+                "not promoted": refusal,
                 "signed by": draft.signed_by,
                 "golden prompts": len(draft.golden) or None,
                 **provenance_facts(draft.provenance),
@@ -249,6 +278,13 @@ def _show_revision(session: Session, revision: "Revision", *, as_json: bool) -> 
     )
     rows = [(placement.replica, placement.state, placement.reason or "") for placement in placements]
     console().print(table("Replicas", ("replica", "state", "why"), rows) if rows else "It is on no replica.")
+
+
+def _refusal(session: Session, revision: "Revision") -> str | None:
+    """Returns why the last attempt to promote `revision` failed, None where it did not, or there was none."""
+    rollouts = session.registry.rollouts(revision.adapter)
+    last = next((rollout for rollout in rollouts if rollout.number == revision.number), None)
+    return last.reason if last is not None and last.state == "failed" else None
 
 
 def _distances(session: Session, first: "Revision", second: "Revision") -> dict[str, float]:

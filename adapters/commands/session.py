@@ -113,9 +113,36 @@ def configured(file: Path | None) -> Iterator[tuple["RegistryConfig", "PushDefau
     from patchbay.core.errors import PatchbayError, fail
 
     try:
-        yield load_registry_config(_at_hand(file))
+        found = _at_hand(file)
+        if found is None:
+            _check_project(Path.cwd())
+        yield load_registry_config(found)
     except PatchbayError as error:
         raise typer.Exit(fail(error)) from error
+
+
+def _check_project(folder: Path) -> None:
+    """Raises ConfigError where nothing says which registry a command in `folder` means: an empty one would be made."""
+    from patchbay.core.errors import ConfigError
+    from patchbay.core.paths import project_dir
+
+    home = project_dir(folder)
+    if os.environ.get("PATCHBAY_REGISTRY") or os.environ.get("PATCHBAY_DATA_DIR") or home.exists():
+        return
+    raise ConfigError(
+        f"There is no {DEFAULT_FILE} in {folder}, and nothing has been served from here (no {home.name}).",
+        hint="Go to the project's folder, name its file with --config FILE, or begin one: patchbay config init.",
+    )
+
+
+def home_of(file: Path | None) -> Path:
+    """Returns the data directory of the project of `file`, of ./patchbay.yaml, or of the working directory. Raises
+    ConfigError."""
+    from patchbay.adapters.config import data_home
+    from patchbay.core.settings import load_yaml
+
+    found = _at_hand(file)
+    return data_home(load_yaml(found), found.absolute().parent) if found is not None else data_home({}, Path.cwd())
 
 
 def tell(text: str) -> None:

@@ -17,6 +17,7 @@ from patchbay.adapters.demo.errors import DamagedArtifacts, TrainingUnavailable
 from patchbay.adapters.demo.manifest import MANIFEST_FILE, DemoManifest
 from patchbay.adapters.demo.progress import ProgressSink
 from patchbay.adapters.demo.recipe import SHIPPED_SEED, Recipe
+from patchbay.core.distribution import install_command
 
 ARTIFACTS = Path(__file__).parent / "artifacts"
 SHORT = 12
@@ -77,7 +78,7 @@ def load_trainer() -> Trainer:
     except ModuleNotFoundError as error:
         raise TrainingUnavailable(
             f"Training the demo's models needs the package {error.name!r}.",
-            hint="Install the extra `train`, or leave out --train and --seed to copy the shipped models.",
+            hint=f"Install it: {install_command('train')}, or leave out --train and --seed to copy the shipped models.",
         ) from error
     return train_demo
 

@@ -1,12 +1,11 @@
 """The configuration of fetches: whom they may reach, and what they, and the reading of what came, may take."""
 
-from pathlib import Path
 from typing import Final
 
 from pydantic import Field, field_validator
 
 from patchbay.adapters.sandbox.bounds import Bounds, LeastSpeed
-from patchbay.core.settings import Settings
+from patchbay.core.settings import ConfigPath, Settings
 
 _MIB = 1024**2
 _GIB = 1024**3
@@ -44,7 +43,7 @@ class SourcesConfig(Settings):
 
     `memory_mib`: what the process that fetches or reads an adapter may take of memory; `cpu_s` and `cpu_s_per_gib`: of
     processor time, in all and for each GiB of the adapter more. `staging`: the folder for what is on its way, by
-    default `staging` in the data directory.
+    default `staging` in the project's data directory.
     """
 
     allow: tuple[str, ...] = PUBLIC_HOSTS
@@ -57,7 +56,7 @@ class SourcesConfig(Settings):
     memory_mib: int = Field(default=1024, ge=128)
     cpu_s: int = Field(default=10, ge=1)
     cpu_s_per_gib: int = Field(default=60, ge=0)
-    staging: Path | None = None
+    staging: ConfigPath | None = None
 
     @field_validator("allow", "private")
     @classmethod

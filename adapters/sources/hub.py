@@ -15,6 +15,7 @@ from typing import Any, Self
 from patchbay.adapters.checks.folder import FolderLimits
 from patchbay.adapters.contents import Contents, contents_of
 from patchbay.adapters.sources.place import Fetched
+from patchbay.core.distribution import install_command
 from patchbay.core.errors import AdapterError, SourceError
 
 # Small, so that what has come is on the disk soon, where its speed is measured.
@@ -102,7 +103,7 @@ def _hub() -> Any:
     except ImportError as error:
         raise SourceError(
             "hf:// needs the package 'huggingface_hub', which is not installed where adapters are fetched.",
-            hint="Install the extra there: pip install 'patchbay[hub]'.",
+            hint=f"Install it there: {install_command('hub')}.",
         ) from error
     from huggingface_hub import constants
 

@@ -6,7 +6,6 @@ It is not the data path, so it can afford FastAPI.
 import logging
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from typing import Any
 
 from fastapi import Depends, FastAPI, Request, Response
@@ -16,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
 from patchbay.core.asgi import ASGIApp, Message, Receive, Scope, Send
+from patchbay.core.distribution import own_version
 from patchbay.core.error_bodies import openai_body
 from patchbay.core.errors import (
     ConfigError,
@@ -72,7 +72,7 @@ class AdminParts:
 def build_admin(parts: AdminParts) -> FastAPI:
     """Builds the admin application."""
     allowed = Allowed(parts.keys)
-    app = FastAPI(title="Patchbay router", version=version("patchbay"), docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(title="Patchbay router", version=own_version(), docs_url=None, redoc_url=None, openapi_url=None)
     _add_health(app, parts.public_app)
     _add_policy(app, parts.policy, allowed)
 

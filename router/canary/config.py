@@ -1,12 +1,11 @@
 """Configuration of canaries: the keys `canary` and `canaries`."""
 
-from pathlib import Path
 from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from patchbay.core.secret import Secret
-from patchbay.core.settings import Settings, parse_settings
+from patchbay.core.settings import ConfigPath, Settings, parse_settings
 from patchbay.router.canary.plan import PlanConfig, ready_plan, ready_plans
 
 
@@ -28,9 +27,9 @@ class CanaryConfig(Settings):
     Prometheus server has scraped them; `prometheus_url`: that server; `prometheus_token`: a bearer token for it;
     `stale_s`: the age in seconds from which its data counts as none, usually three times the server's scrape interval;
     `webhook`: the URL that the end of each canary is posted to as JSON; `webhook_token`: its bearer token; `incidents`:
-    the folder that reports of ended canaries are written to, by default in the data directory; `kubernetes_events`:
-    whether each end makes an Event, where the router runs in a cluster; `reserved_pools`: pools of replicas that get
-    only the requests of routes that name them, and of their canary while it runs."""
+    the folder that reports of ended canaries are written to, by default `incidents` in the data directory;
+    `kubernetes_events`: whether each end makes an Event, where the router runs in a cluster; `reserved_pools`: pools of
+    replicas that get only the requests of routes that name them, and of their canary while it runs."""
 
     metrics: Literal["embedded", "prometheus"] = "embedded"
     prometheus_url: str | None = Field(default=None, pattern=r"^https?://")
@@ -38,7 +37,7 @@ class CanaryConfig(Settings):
     stale_s: float = Field(default=60, gt=0)
     webhook: str | None = Field(default=None, pattern=r"^https?://")
     webhook_token: Secret | None = None
-    incidents: Path | None = None
+    incidents: ConfigPath | None = None
     kubernetes_events: bool = True
     reserved_pools: tuple[str, ...] = ()
 

@@ -11,6 +11,7 @@ from patchbay.adapters.artifacts.store import ArtifactStore
 from patchbay.adapters.config import RegistryConfig
 from patchbay.adapters.lifecycle import Lifecycle
 from patchbay.adapters.publish import Publisher
+from patchbay.adapters.standing import REFUSED
 from patchbay.registry.canary_decisions import CanaryMoves
 from patchbay.registry.registry import Registry
 from patchbay.registry.spool import spool_of
@@ -56,7 +57,7 @@ class Control:
         self.settings = settings
         self.reach: Callable[[], PinnedNames] = PinnedNames
         self.served = config.served
-        self._told: tuple[Served, Mapping[str, Any]] | None = None
+        self._told: tuple[Served, Mapping[str, str], Mapping[str, Any]] | None = None
         self._metrics = metrics
         name = config.name or f"{socket.gethostname()}:{os.getpid()}"
         self.registry = Registry.open(settings.url.get_secret_value())
@@ -107,13 +108,14 @@ class Control:
         return self.reach()
 
     def _told_served(self) -> Mapping[str, Any] | None:
-        """Returns the document that tells commands what is served, made once for each policy."""
-        served = self.named().served
+        """Returns the document that tells commands what is served and what is refused, made anew where either is
+        another."""
+        served, refused = self.named().served, self.follower.refused
         if served is None:
             return None
-        if self._told is None or self._told[0] is not served:
-            self._told = served, served.as_json
-        return self._told[1]
+        if self._told is None or self._told[0] is not served or self._told[1] != refused:
+            self._told = served, dict(refused), served.as_json | {REFUSED: dict(refused)}
+        return self._told[2]
 
     async def run(self) -> None:
         """Follows and reconciles until cancelled. Whatever goes wrong in here, requests are still answered."""

@@ -38,12 +38,13 @@ class Declarations:
         self._declared = declared
         self._tasks = tasks
         self._open = dict.fromkeys(declared, 0.0)
-        self._failed: set[str] = set()
+        self._failed = context.follower.refused
+        self._failed.clear()
 
     @property
     def settled(self) -> bool:
         """Whether every declaration has been applied, or has failed and waits for another try."""
-        return self._open.keys() <= self._failed
+        return self._open.keys() <= self._failed.keys()
 
     def step(self, base: BaseLayout | None, *, base_known: bool) -> None:
         """Begins to apply a declaration that is due. One at a time, since they read the same disk and keep the file's
@@ -65,18 +66,18 @@ class Declarations:
         except PatchbayError as error:
             _log.error("the declared adapter '%s' cannot be used: %s", name, error)
             self._context.metrics.registry.refusal(refusal_of(error))
-            self._failed.add(name)
+            self._failed[name] = str(error)
             self._open[name] = self._context.clock() + _RETRY_S
             await self._context.follower.look()
         except asyncio.CancelledError:
             stop.ask("this router no longer leads, or ends")
             raise
         else:
+            self._failed.pop(name, None)
             # Looked at first: an adapter that is applied and not seen yet would count as settled while its name means
             # nothing here.
             await self._context.follower.look()
             self._open.pop(name)
-            self._failed.discard(name)
         self._context.fleet.news.set()
 
     def _bring_in(self, name: str, declared: DeclaredAdapter, base: BaseLayout | None, stop: Stop) -> None:

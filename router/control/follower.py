@@ -27,7 +27,8 @@ class Follower:
     """Keeps `snapshot` and the fleet's names equal to the registry.
 
     `name`: this router's, in the registry; `poll_s`: seconds between looks; `told`: functions that get each snapshot;
-    `served`: returns the document that goes with each sign of life; `allowed_at`: the generation at which any removal
+    `served`: returns the document that goes with each sign of life; `refused`: why declared adapters cannot be brought
+    in, which goes there, too; `allowed_at`: the generation at which any removal
     is allowed. While the registry cannot be reached the last snapshot stays: no answer depends on a newer one. Before
     the first whole snapshot nothing is `known`, which is different from an empty registry: nobody is let in, and nobody
     leads. A snapshot that has lost something that a registry never loses is refused until `accept`.
@@ -51,10 +52,12 @@ class Follower:
         self._poll_s = poll_s
         self._utc_now = utc_now
         self._beaten: RouterBeat | None = None
+        self._served: Mapping[str, Any] | None = None
         self._poked = asyncio.Event()
         self._turn = asyncio.Lock()
         self._reachable = True
         self.served: Callable[[], Mapping[str, Any] | None] = lambda: None
+        self.refused: dict[str, str] = {}
         self.told: list[Callable[[Snapshot], None]] = []
         self.snapshot = Snapshot(generation=_NONE_YET, adapters={})
         self._answered_at_s = time.monotonic()
@@ -135,11 +138,12 @@ class Follower:
             self._gone_by = self.snapshot.generation
         beat = RouterBeat(self._name, self._gone_by, self._utc_now())
         before = self._beaten
-        known = before is not None and before.generation == beat.generation
+        served = self.served()
+        known = before is not None and before.generation == beat.generation and served is self._served
         if known and before is not None and (beat.seen_at - before.seen_at).total_seconds() < BEAT_S:
             return
-        await self._threads.run(self._registry.beat, beat, self.served())
-        self._beaten = beat
+        await self._threads.run(self._registry.beat, beat, served)
+        self._beaten, self._served = beat, served
 
     def _note(self, *, reachable: bool, why: str) -> None:
         if reachable != self._reachable:

@@ -78,6 +78,8 @@ class Reconciler:
                 await self._news()
                 await self._hold_lease()
             term.tasks.cancel_all()
+        # Whoever leads next finds out anew.
+        self._context.follower.refused.clear()
 
     def _watch(self) -> None:
         """Lets this router, which does not lead, answer names once the replicas have what they mean."""

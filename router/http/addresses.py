@@ -7,8 +7,7 @@ Clients join a base URL and a path by hand, and get a slash or a `/v1` twice. Az
 import re
 from dataclasses import dataclass
 
-from patchbay.core.errors import InvalidRequest
-from patchbay.core.json_body import decoded, encoded
+from patchbay.core.json_body import with_model
 from patchbay.router.http.body_elements import check_elements
 from patchbay.router.http.endpoints import is_known
 from patchbay.router.http.request import Request
@@ -66,7 +65,4 @@ def with_addressed_model(body: bytes, model: str, most_elements: int) -> bytes:
     Raises InvalidRequest, and TooManyElements where its JSON has more than `most_elements`.
     """
     check_elements(body, most_elements)
-    fields = decoded(body)
-    if not isinstance(fields, dict):
-        raise InvalidRequest("The body of your request must be a JSON object.")
-    return encoded({**fields, "model": model})
+    return with_model(body, model)

@@ -14,7 +14,7 @@ from functools import partial
 import msgspec
 
 from patchbay.core.errors import ModelNotFound, RequestError
-from patchbay.core.json_body import UNREADABLE
+from patchbay.core.json_body import UNREADABLE, with_model
 from patchbay.core.offload import Offload
 from patchbay.router.admission.admission import Admission, AdmissionRequest, Turn
 from patchbay.router.admission.scheduler import Waiting
@@ -22,7 +22,6 @@ from patchbay.router.canary.live import LiveCanaries
 from patchbay.router.forward.exchange import Exchange
 from patchbay.router.forward.internal_calls import InternalClient
 from patchbay.router.forward.tries import Ask
-from patchbay.router.routes.rewrite import with_model
 from patchbay.router.routes.sampling import uniform
 from patchbay.router.routes.table import Choice
 from patchbay.router.telemetry.request_metrics import RequestMetrics

@@ -31,11 +31,6 @@ def rewritten(body: bytes, endpoint: str, model: str, route: RouteConfig) -> byt
     return encoded(fields)
 
 
-def with_model(body: bytes, model: str) -> bytes:
-    """Returns `body`, a JSON object, with another model."""
-    return encoded({**decoded(body), "model": model})
-
-
 def capped(fields: dict[str, Any], endpoint: str, most: int) -> dict[str, Any] | None:
     """Returns `fields` with at most `most` tokens for each answer, None where they ask for no more. Raises
     InvalidRequest."""

@@ -1,7 +1,6 @@
 """The configuration of the router."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Any, Self
 from urllib.parse import urlsplit
 
@@ -10,7 +9,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from patchbay.adapters.config import MAX_RANK, DeclaredAdapter, RegistryConfig, with_sources
 from patchbay.core.errors import ConfigError
 from patchbay.core.secret import Secret
-from patchbay.core.settings import REPLICA_NAME, Settings, check_setting_name, is_loopback, replica_url
+from patchbay.core.settings import REPLICA_NAME, ConfigPath, Settings, check_setting_name, is_loopback, replica_url
 from patchbay.guards.config import GuardsConfig
 from patchbay.router.admission.config import AdmissionConfig
 from patchbay.router.balance import budget, outliers, suspicion
@@ -296,8 +295,8 @@ class RouterConfig(PolicyConfig):
     cache_mib: int = Field(default=64, ge=1)
     canary: CanaryConfig = CanaryConfig()
     canaries: dict[str, DeclaredCanary] = Field(default_factory=dict)
-    policy_file: Path | None = None
-    guard_cache: Path | None = None
+    policy_file: ConfigPath | None = None
+    guard_cache: ConfigPath | None = None
     guard_key: Secret | None = None
 
     @property

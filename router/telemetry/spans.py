@@ -10,7 +10,6 @@ https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-spans/.
 import threading
 import time
 from collections.abc import Mapping
-from importlib.metadata import version
 from types import MappingProxyType
 from urllib.parse import urlsplit
 
@@ -21,6 +20,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
+from patchbay.core.distribution import own_version
 from patchbay.core.thread_pools import Threads
 from patchbay.router.telemetry.request_record import RequestRecord
 
@@ -55,10 +55,10 @@ class Spans:
             schedule_delay_millis=_EXPORT_INTERVAL_MS,
             max_export_batch_size=_MAX_BATCH,
         )
-        parts, own_version = urlsplit(url), version("patchbay")
+        parts, version = urlsplit(url), own_version()
         self._server: _Attributes = {"server.address": parts.hostname or "", "server.port": parts.port or 0}
-        self._resource = Resource.create({"service.name": "patchbay-router", "service.version": own_version})
-        self._scope = InstrumentationScope("patchbay.router", own_version)
+        self._resource = Resource.create({"service.name": "patchbay-router", "service.version": version})
+        self._scope = InstrumentationScope("patchbay.router", version)
 
     def tell(self, record: RequestRecord) -> None:
         """Makes a span of a request whose trace is recorded. Never waits; of more than 4096 in the queue the oldest are

@@ -1,10 +1,8 @@
 """The command `patchbay`: gathers the sub-commands of all packages, which import what they need when they run."""
 
-import sys
-
 import typer
 
-from patchbay.core.errors import PatchbayError, fail
+from patchbay.core.distribution import own_version, run_command
 
 
 def build_app() -> typer.Typer:
@@ -69,17 +67,16 @@ def _demo_app() -> typer.Typer:
 
 def main() -> None:
     """Runs the command line. Exit codes: 0 well, 1 failed, 2 wrong usage or configuration."""
-    try:
-        build_app()()
-    except PatchbayError as error:
-        sys.exit(fail(error))
+    run_command(_build_and_run)
+
+
+def _build_and_run() -> None:
+    build_app()()
 
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import version
-
-        typer.echo(f"patchbay {version('patchbay')}")
+        typer.echo(f"patchbay {own_version()}")
         raise typer.Exit
 
 

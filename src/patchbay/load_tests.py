@@ -6,6 +6,7 @@ from pathlib import Path
 
 import typer
 
+from patchbay.core.distribution import install_command
 from patchbay.core.errors import ConfigError, fail
 
 _CHECKOUT = Path(__file__).parents[2]
@@ -39,7 +40,7 @@ def find_load_tests() -> None:
     if missing:
         raise ConfigError(
             f"Load tests need {' and '.join(missing)}.",
-            hint="Install them: `make setup` in a checkout, or `pip install 'patchbay[dev]'`.",
+            hint=f"Install them: `make setup` in a checkout, or {install_command('dev')}.",
         )
 
 

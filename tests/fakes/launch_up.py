@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from patchbay.core.paths import data_dir
 from patchbay.launch.backoff import RestartConfig
 from patchbay.launch.child import ProcessSpec
 from patchbay.launch.config import Overrides, load_config
@@ -46,8 +45,9 @@ def _plan(path: Path) -> Iterator[RunPlan]:
         specs = tuple(_spec(process) for process in json.loads(path.read_text())["processes"])
         yield RunPlan(specs, ReadyReport("http://127.0.0.1:1/v1", "http://127.0.0.1:2", "base"))
         return
-    with run_directory(data_dir() / "run") as folder:
-        plan = make_plan(load_config(path, Overrides()), folder)
+    config = load_config(path, Overrides())
+    with run_directory(config.data_dir / "run") as folder:
+        plan = make_plan(config, folder)
         yield replace(plan, processes=tuple(_faked(spec) for spec in plan.processes))
 
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import pytest
 import yaml
 
+from patchbay.core.distribution import own_version
 from patchbay.core.settings import parse_settings
 from patchbay.router.settings.config import RouterConfig
 from patchbay.server.config import ServerConfig
@@ -92,7 +93,7 @@ def test_what_runs_is_no_root_is_watched_and_has_no_tools_for_building(file: str
     assert lines["ENTRYPOINT"] == '["patchbay"]'
     assert not any("pip install" in one.told for one in _lines_of(file, stage))
     assert "org.opencontainers.image.licenses" in lines["LABEL"]
-    version = metadata.version("patchbay")
+    version = own_version()
     assert f'image.version="{version}"' in lines["LABEL"]
 
 

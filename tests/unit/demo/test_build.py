@@ -130,7 +130,7 @@ def test_the_shipped_models_need_no_torch_and_training_says_what_it_lacks(tmp_pa
     ended = subprocess.run(command, capture_output=True, text=True, check=True)
     base, refusal = ended.stdout.splitlines()
     assert Path(base, "config.json").is_file()
-    assert "extra `train`" in refusal
+    assert "pip install 'patchbay-serve[train]'" in refusal
 
 
 def test_the_base_says_that_it_is_int4_and_leaves_the_head_alone() -> None:

@@ -81,7 +81,7 @@ def test_more_replicas_than_cores_are_remarked_upon(tmp_path: Path) -> None:
 
 
 def test_an_adapter_with_the_bases_name_is_refused_before_anything_starts() -> None:
-    with pytest.raises(ValidationError, match="both called 'model'"):
+    with pytest.raises(ValidationError, match="the base model is called 'model', too"):
         _config(adapters={"model": "/x"})
 
 

@@ -60,7 +60,7 @@ def test_a_long_text_is_refused_for_its_punctuation(text: str) -> None:
     check_elements(body, 1000)
 
 
-@pytest.mark.parametrize("body", [b"[1e999]", b"[" * 5000 + b"]" * 5000, b'["\\ud800"]'])
+@pytest.mark.parametrize("body", [b"[1e999]", b"[" * 100_000 + b"]" * 100_000, b'["\\ud800"]'])
 def test_a_number_or_a_depth_that_nothing_holds_is_a_fault_of_the_router(body: bytes) -> None:
     with pytest.raises(InvalidRequest):
         decoded(body)

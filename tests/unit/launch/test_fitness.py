@@ -1,0 +1,80 @@
+"""What can never work is refused by `up` before it starts anything; what may come yet is a doubt."""
+
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from patchbay.command import build_app
+from patchbay.core.errors import ConfigError
+from patchbay.launch.checked import checked, checked_config
+from patchbay.launch.config import Overrides
+from tests.fakes.installation import Installation
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    for name in ("PATCHBAY_DATA_DIR", "PATCHBAY_REGISTRY", "PATCHBAY_ARTIFACTS"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
+
+
+def _write(here: Path, **sections: object) -> Path:
+    file = here / "patchbay.yaml"
+    file.write_text(yaml.safe_dump({"base": "org/base", **sections}))
+    return file
+
+
+@pytest.mark.skipif(find_spec("vllm") is None, reason="without vLLM that is all that `up` says")
+def test_every_fault_is_told_at_once_and_nothing_is_started(here: Path) -> None:
+    (here / "patchbay.yaml").write_text(
+        "base:\n  model: org/base\n  quantization: int5\n"
+        "registry:\n  url: oracle://somewhere/x\n"
+        "routes:\n  a:\n    split:\n    - {model: base}\n    - {model: org/base}\n"
+        "guards:\n  safe: {kind: llm, model: a/b}\n"
+    )
+    done = CliRunner().invoke(build_app(), ["up"])
+    assert done.exit_code == 2
+    told = str(done.exception) if "line" not in done.output else done.output
+    for part in ("line 3, column 3: 'base.quantization'", "line 5, column 3: 'registry.url'", "line 10, column 8: "):
+        assert part in " ".join(told.split())
+    assert not (here / ".patchbay").exists()
+
+
+def test_a_variable_that_is_at_fault_is_named_instead_of_a_place(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = _write(here)
+    monkeypatch.setenv("PATCHBAY_REGISTRY", "oracle://somewhere/x")
+    with pytest.raises(ConfigError, match=r"PATCHBAY_REGISTRY: registry\.url is for 'oracle'|no database's URL"):
+        checked_config(file, Overrides())
+
+
+def test_a_folder_that_nobody_made_is_refused_unless_it_is_the_projects_own(here: Path) -> None:
+    assert checked_config(_write(here), Overrides()).data_dir == here / ".patchbay"
+    file = _write(here, registry={"url": "sqlite:///data/registry.db"})
+    with pytest.raises(ConfigError, match=r"the folder .*/data is not there\. Correct it, or mkdir -p"):
+        checked_config(file, Overrides())
+    (here / "data").mkdir()
+    checked_config(file, Overrides())
+
+
+def test_a_model_that_is_in_the_registry_is_no_doubt_and_one_that_may_come_is_only_that(here: Path) -> None:
+    file = _write(here, routes={"one": {"model": "sql"}, "two": {"model": "later"}})
+    assert [doubt.partition(":")[0] for doubt in checked(file).doubts] == ["routes.two", "routes.one"]
+    (here / ".patchbay").mkdir()
+    with Installation.at(here / ".patchbay") as installation:
+        installation.push()
+    assert [doubt.partition(":")[0] for doubt in checked(file).doubts] == ["routes.two"]
+
+
+def test_the_doctor_looks_at_a_file_as_config_check_does(here: Path) -> None:
+    _write(here, routes={"one": {"model": "sql"}})
+    looked = CliRunner().invoke(build_app(), ["doctor", "--url", "http://127.0.0.1:9", "--json"])
+    assert "nothing is called 'sql'" in looked.output
+    _write(here, base={"model": "org/base", "quantization": "int5"})
+    looked = CliRunner().invoke(build_app(), ["doctor", "--url", "http://127.0.0.1:9", "--json"])
+    assert looked.exit_code == 1
+    assert "vLLM has no quantization 'int5'" in looked.output
