@@ -1,0 +1,101 @@
+"""Plugins of pytest: one notes what each test costs and which lines it runs, the other runs chosen tests only."""
+
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Generator, Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from types import FrameType
+from typing import Any
+
+import pytest
+
+
+class TooSlow(BaseException):
+    """A test has used up the CPU time that one may take here."""
+
+
+@dataclass
+class SeenTest:
+    """A test as it was seen on unchanged code. `cpu_s`: the CPU time that it took; `passed`: it did, in all its phases;
+    `lines`: the lines that it ran, by file."""
+
+    cpu_s: float = 0.0
+    passed: bool = True
+    lines: dict[str, list[int]] = field(default_factory=dict)
+
+    def touches(self, file: str, lines: Iterable[int]) -> bool:
+        """Says whether the test ran one of `lines`."""
+        return not set(self.lines.get(file, ())).isdisjoint(lines)
+
+
+class Watch:
+    """Notes the CPU time of each test and whether it passed; with `files`, by the file name that code has, the lines of
+    these that it runs. A test of more than `slowest_s` of CPU time is broken off."""
+
+    def __init__(self, slowest_s: float, files: Mapping[str, str]) -> None:
+        self.seen: dict[str, SeenTest] = {}
+        self._slowest_s, self._files = slowest_s, files
+        self._ran: dict[str, set[int]] = {}
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
+        """Runs a test (pytest's hook) under watch."""
+        self._ran = {file: set() for file in self._files.values()}
+        seen = self.seen.setdefault(item.nodeid, SeenTest())
+        began = time.process_time()
+        signal.signal(signal.SIGPROF, _break_off)
+        signal.setitimer(signal.ITIMER_PROF, self._slowest_s)
+        self._trace(self._enter if self._files else None)
+        try:
+            return (yield)
+        except TooSlow:
+            seen.passed = False
+            return True
+        finally:
+            self._trace(None)
+            signal.setitimer(signal.ITIMER_PROF, 0)
+            seen.cpu_s = time.process_time() - began
+            seen.lines = {file: sorted(lines) for file, lines in self._ran.items() if lines}
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Notes what came of a phase of a test (pytest's hook)."""
+        if not report.passed:
+            self.seen[report.nodeid].passed = False
+
+    def told(self) -> dict[str, Any]:
+        """Returns what was seen, as JSON can say it."""
+        return {name: asdict(seen) for name, seen in self.seen.items()}
+
+    def _trace(self, enter: Callable[..., Any] | None) -> None:
+        sys.settrace(enter)
+        threading.settrace(enter)
+
+    def _enter(self, frame: FrameType, event: str, argument: object) -> Callable[..., Any] | None:
+        file = self._files.get(frame.f_code.co_filename)
+        return None if file is None else self._line_of(self._ran[file])
+
+    def _line_of(self, ran: set[int]) -> Callable[..., Any]:
+        def line(frame: FrameType, event: str, argument: object) -> Callable[..., Any]:
+            ran.add(frame.f_lineno)
+            return line
+
+        return line
+
+
+class Chosen:
+    """Runs the tests `wanted` only, in that order. `missing`: those that there are not any more."""
+
+    def __init__(self, wanted: Iterable[str]) -> None:
+        self._order = {name: at for at, name in enumerate(wanted)}
+        self.missing = len(self._order)
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Takes the tests from all that were found (pytest's hook)."""
+        items[:] = sorted((one for one in items if one.nodeid in self._order), key=lambda one: self._order[one.nodeid])
+        self.missing -= len(items)
+
+
+def _break_off(number: int, frame: FrameType | None) -> None:
+    raise TooSlow
