@@ -33,7 +33,7 @@ def try_rooms(
     Example: python -m tools.mutants router/carry --sample 50 --seed 2
     """
     wish = Wish(sample=sample or None, seed=seed, slowest_s=slowest)
-    progress = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
+    progress = Console(stderr=True, soft_wrap=True, highlight=False, markup=False, emoji=False)
     found = [try_room(read_room(room), wish, progress.print) for room in rooms or ROOMS]
     if as_json:
         typer.echo(json.dumps([_told(one) for one in found], indent=2))
@@ -63,4 +63,4 @@ def _print(found: list[MutantFigures]) -> None:
     console.print(table)
     for one in found:
         for survivor in one.survivors:
-            console.print(survivor, markup=False)
+            console.print(survivor, markup=False, emoji=False)
