@@ -102,7 +102,7 @@ def _lines(statement: ast.AST | None) -> range:
     if statement is None:
         return range(0)
     if isinstance(statement, ast.match_case):
-        return range(statement.pattern.lineno, statement.body[0].end_lineno or 0)
+        return range(statement.pattern.lineno, max(statement.body[0].lineno, statement.pattern.lineno + 1))
     first, last = int(getattr(statement, "lineno", 0)), int(getattr(statement, "end_lineno", 0) or 0)
     bodies = [inner.lineno for name in _BODIES for inner in getattr(statement, name, []) if hasattr(inner, "lineno")]
     return range(first, max(min([*bodies, last + 1]), first + 1))

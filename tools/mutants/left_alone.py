@@ -6,7 +6,7 @@
 - `encoding`: a machine of ours says UTF-8 anyway; `description` and `help`: text for people, as a docstring is;
 - decorators of classes and the keywords of a class (`frozen`, `slots`, `kw_only`): a type checker holds us to them;
 - types that are passed as values: the second argument of `isinstance`, the first of `cast`, what a type is subscripted
-  with (`list[str]`), `Literal`.
+  with (`list[str]`), `Literal`, and unions of types (`Tail | None`).
 """
 
 import ast
@@ -18,6 +18,7 @@ _GENERIC = {
     *("dict", "list", "set", "tuple", "frozenset", "type", "deque", "defaultdict", "Counter", "OrderedDict"),
     *("Callable", "Literal", "Annotated", "Iterator", "Iterable", "Mapping", "Sequence", "Final", "ClassVar"),
 }
+_BUILT_IN = ("int", "str", "float", "bool", "bytes", "dict", "list", "set", "tuple", "frozenset")
 _DUNDERS = ("__all__", "__slots__")
 
 
@@ -68,6 +69,8 @@ def _is_declared(node: ast.AST) -> bool:
 
 
 def _is_a_type(node: ast.AST, parent: ast.AST | None, name: str) -> bool:
+    if isinstance(node, ast.BinOp) and _is_union_of_types(node):
+        return True
     if isinstance(parent, ast.Subscript):
         return name == "slice" and last_name(parent.value) in _GENERIC
     if not isinstance(parent, ast.Call) or name != "args":
@@ -78,3 +81,17 @@ def _is_a_type(node: ast.AST, parent: ast.AST | None, name: str) -> bool:
 
 def _is_quiet_keyword(node: ast.keyword, parent: ast.AST | None) -> bool:
     return node.arg in _KEYWORDS or (node.arg == "strict" and called(parent) == "zip")
+
+
+def _is_union_of_types(node: ast.BinOp) -> bool:
+    """Tells `int | None` from a number, by a None or a name that begins as a class does."""
+    return isinstance(node.op, ast.BitOr) and any(map(_names_a_type, (node.left, node.right)))
+
+
+def _names_a_type(node: ast.expr) -> bool:
+    if isinstance(node, ast.Constant):
+        return node.value is None
+    if isinstance(node, ast.BinOp):
+        return _is_union_of_types(node)
+    last = last_name(node)
+    return last in _BUILT_IN or (last[:1].isupper() and not last.isupper())

@@ -51,7 +51,7 @@ def _comparisons(node: ast.Compare) -> Iterator[ast.AST]:
 
 
 def _arithmetic(node: ast.BinOp) -> Iterator[ast.AST]:
-    if (other := _CALCULATED.get(type(node.op))) and not _is_union_of_types(node):
+    if other := _CALCULATED.get(type(node.op)):
         yield ast.BinOp(node.left, other(), node.right)
 
 
@@ -103,21 +103,6 @@ def _removed_assignment(node: ast.Assign) -> Iterator[ast.AST]:
 def _rethrown(node: ast.ExceptHandler) -> Iterator[ast.AST]:
     if not any(isinstance(inner, ast.Raise) for inner in node.body):
         yield ast.ExceptHandler(node.type, node.name, [ast.Raise(None, None)])
-
-
-def _is_union_of_types(node: ast.BinOp) -> bool:
-    """Tells `int | None` from a number, by a None or a name that begins as a class does."""
-    return isinstance(node.op, ast.BitOr) and any(map(_is_type, (node.left, node.right)))
-
-
-def _is_type(node: ast.expr) -> bool:
-    names = {"int", "str", "float", "bool", "bytes", "dict", "list", "set", "tuple", "frozenset"}
-    if isinstance(node, ast.Constant):
-        return node.value is None
-    if isinstance(node, ast.BinOp):
-        return _is_union_of_types(node)
-    last = node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
-    return last in names or (last[:1].isupper() and not last.isupper())
 
 
 _CHANGES: tuple[tuple[type[ast.AST] | tuple[type[ast.AST], ...], Callable[..., Iterator[ast.AST]]], ...] = (

@@ -60,7 +60,7 @@ def _seen(room: MutatedRoom, slowest_s: float) -> dict[str, SeenTest]:
     """Looks at the tests twice: tracing makes them slower, and what is too slow for us is not traced."""
     plain = watched(room.tests, slowest_s, {}, None)
     quick = [name for name, test in plain.items() if test.passed]
-    traced = watched(room.tests, 20 * slowest_s, _traced(room), quick)
+    traced = watched(room.tests, 10 * slowest_s, _traced(room), quick)
     return {name: replace(test, lines=traced[name].lines if name in traced else {}) for name, test in plain.items()}
 
 

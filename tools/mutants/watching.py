@@ -4,12 +4,17 @@ import signal
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
-from types import FrameType
+from functools import cache
+from types import CodeType, FrameType
 from typing import Any
 
 import pytest
+
+# After so many calls of a function a test's further ones are not traced: that takes ten times as long as the call.
+_CALLS = 300
 
 
 class TooSlow(BaseException):
@@ -38,11 +43,12 @@ class Watch:
         self.seen: dict[str, SeenTest] = {}
         self._slowest_s, self._files = slowest_s, files
         self._ran: dict[str, set[int]] = {}
+        self._calls: Counter[CodeType] = Counter()
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
         """Runs a test (pytest's hook) under watch."""
-        self._ran = {file: set() for file in self._files.values()}
+        self._ran, self._calls = {file: set() for file in self._files.values()}, Counter()
         seen = self.seen.setdefault(item.nodeid, SeenTest())
         began = time.process_time()
         signal.signal(signal.SIGPROF, _break_off)
@@ -74,7 +80,12 @@ class Watch:
 
     def _enter(self, frame: FrameType, event: str, argument: object) -> Callable[..., Any] | None:
         file = self._files.get(frame.f_code.co_filename)
-        return None if file is None else self._line_of(self._ran[file])
+        if file is None:
+            return None
+        ran, code = self._ran[file], frame.f_code
+        self._calls[code] += 1
+        known = self._calls[code] > _CALLS or (self._calls[code] > 1 and _lines_of(code) <= ran)
+        return None if known else self._line_of(ran)
 
     def _line_of(self, ran: set[int]) -> Callable[..., Any]:
         def line(frame: FrameType, event: str, argument: object) -> Callable[..., Any]:
@@ -95,6 +106,12 @@ class Chosen:
         """Takes the tests from all that were found (pytest's hook)."""
         items[:] = sorted((one for one in items if one.nodeid in self._order), key=lambda one: self._order[one.nodeid])
         self.missing -= len(items)
+
+
+@cache
+def _lines_of(code: CodeType) -> frozenset[int]:
+    """The lines of a function, but for that of its `def`, and for functions in it."""
+    return frozenset(line for _, _, line in code.co_lines() if line is not None and line != code.co_firstlineno)
 
 
 def _break_off(number: int, frame: FrameType | None) -> None:
