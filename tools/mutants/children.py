@@ -8,7 +8,7 @@ import resource
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from enum import StrEnum
 from math import inf
@@ -49,34 +49,34 @@ def warm_up(files: Iterable[str], above: frozenset[str]) -> None:
 
 
 def watched(
-    files: Iterable[str], slowest_s: float, traced: Mapping[str, str], wanted: Iterable[str] | None
+    files: Iterable[str], slowest_s: float, traced: Mapping[str, str], wanted: Collection[str] | None
 ) -> dict[str, SeenTest]:
     """Runs the tests in `files` on unchanged code: all, or those `wanted`. See `Watch`."""
 
     def run() -> dict[str, Any]:
         watch = Watch(slowest_s, traced)
-        plugins: list[object] = [watch] if wanted is None else [watch, Chosen(wanted)]
+        plugins: list[object] = [watch] if wanted is None else [Chosen(dict.fromkeys(wanted, 0.0)), watch]
         _pytest([one for one in _ARGUMENTS if one != "-x"], files, plugins)
         return watch.told()
 
     return {name: SeenTest(**seen) for name, seen in _answer_of(run).items()}
 
 
-def tried(module: str, code: CodeType, tests: Iterable[str], *, cpu_s: float, wall_s: float) -> Fate:
-    """Runs `tests` with the code of `module` swapped, up to the first that fails. What takes more than `cpu_s` of CPU
-    time, or waits until `wall_s` have passed, has timed out."""
-    wanted = list(tests)
+def tried(module: str, code: CodeType, tests: Mapping[str, float], *, wall_s: float) -> Fate:
+    """Runs `tests` with the code of `module` swapped, up to the first that fails. A test that takes more CPU time than
+    `tests` says in seconds, or all of them together, has timed out, and so has what waits until `wall_s` have passed.
+    """
 
     def run() -> int:
-        _limit(cpu_s, wall_s)
+        _limit(sum(tests.values()), wall_s)
         swap(module, code)
-        chosen = Chosen(wanted)
-        status = _pytest(_ARGUMENTS, {name.partition("::")[0]: None for name in wanted}, [chosen])
+        chosen = Chosen(tests)
+        status = _pytest(_ARGUMENTS, {name.partition("::")[0]: None for name in tests}, [chosen])
         return _SURVIVED if status == 0 and not chosen.missing else _KILLED
 
     status = _wait(_fork(run))
     if os.WIFSIGNALED(status):
-        limits = (signal.SIGXCPU, signal.SIGKILL, signal.SIGALRM)
+        limits = (signal.SIGPROF, signal.SIGXCPU, signal.SIGKILL, signal.SIGALRM)
         return Fate.TIMED_OUT if os.WTERMSIG(status) in limits else Fate.KILLED
     return Fate.SURVIVED if os.WEXITSTATUS(status) == _SURVIVED else Fate.KILLED
 
@@ -108,7 +108,8 @@ class _AnySpeed:
 def _limit(cpu_s: float, wall_s: float) -> None:
     seconds = max(1, round(cpu_s))
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    for number in (signal.SIGALRM, signal.SIGPROF):
+        signal.signal(number, signal.SIG_DFL)
     signal.setitimer(signal.ITIMER_REAL, wall_s)
 
 

@@ -12,7 +12,7 @@ from tools.mutants.mutant import Mutant
 from tools.mutants.room import MutatedRoom
 from tools.mutants.watching import SeenTest
 
-# A mutant may take this many times what its tests take on unchanged code, and what importing and collecting them takes.
+# A test may take this many times what it takes on unchanged code, and what it takes to import or set up.
 _TIMES = 10
 _IMPORT_S = 3.0
 _PREFIX = "patchbay."
@@ -94,5 +94,5 @@ def _fate(mutant: Mutant, tests: Mapping[str, SeenTest]) -> Fate:
         code = mutant.compiled(file)
     except (SyntaxError, ValueError, TypeError):
         return Fate.KILLED
-    cpu_s = _TIMES * (sum(test.cpu_s for test in tests.values()) + _IMPORT_S)
-    return tried(mutant.module, code, tests, cpu_s=cpu_s, wall_s=2 * cpu_s)
+    limits_s = {name: _TIMES * test.cpu_s + _IMPORT_S for name, test in tests.items()}
+    return tried(mutant.module, code, limits_s, wall_s=2 * sum(limits_s.values()))

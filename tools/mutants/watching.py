@@ -96,11 +96,22 @@ class Watch:
 
 
 class Chosen:
-    """Runs the tests `wanted` only, in that order. `missing`: those that there are not any more."""
+    """Runs the tests of `wanted` only, in that order. The process ends by SIGPROF where a test takes more than its CPU
+    time there. `missing`: the number of those that there are not any more."""
 
-    def __init__(self, wanted: Iterable[str]) -> None:
+    def __init__(self, wanted: Mapping[str, float]) -> None:
+        self._limits_s = wanted
         self._order = {name: at for at, name in enumerate(wanted)}
         self.missing = len(self._order)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
+        """Runs a test (pytest's hook) within its time."""
+        signal.setitimer(signal.ITIMER_PROF, self._limits_s[item.nodeid])
+        try:
+            return (yield)
+        finally:
+            signal.setitimer(signal.ITIMER_PROF, 0)
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Takes the tests from all that were found (pytest's hook)."""
