@@ -8,7 +8,7 @@ import resource
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from enum import StrEnum
 from math import inf
@@ -48,15 +48,12 @@ def warm_up(files: Iterable[str], above: frozenset[str]) -> None:
     gc.freeze()
 
 
-def watched(
-    files: Iterable[str], slowest_s: float, traced: Mapping[str, str], wanted: Collection[str] | None
-) -> dict[str, SeenTest]:
-    """Runs the tests in `files` on unchanged code: all, or those `wanted`. See `Watch`."""
+def watched(files: Iterable[str], slowest_s: float, traced: Mapping[str, str]) -> dict[str, SeenTest]:
+    """Runs all tests in `files` on unchanged code. See `Watch`."""
 
     def run() -> dict[str, Any]:
         watch = Watch(slowest_s, traced)
-        plugins: list[object] = [watch] if wanted is None else [Chosen(dict.fromkeys(wanted, 0.0)), watch]
-        _pytest([one for one in _ARGUMENTS if one != "-x"], files, plugins)
+        _pytest([one for one in _ARGUMENTS if one != "-x"], files, [watch])
         return watch.told()
 
     return {name: SeenTest(**seen) for name, seen in _answer_of(run).items()}

@@ -23,7 +23,7 @@ def try_rooms(
     *,
     sample: Annotated[int, typer.Option(help="How many mutants of each room to try; 0 tries all.")] = 100,
     seed: Annotated[int, typer.Option(help="The seed of the draw.")] = 1,
-    slowest: Annotated[float, typer.Option(help="Seconds of CPU time; slower tests are left out.")] = 1.0,
+    slowest: Annotated[float, typer.Option(help="Seconds of CPU time under watch; slower tests are left out.")] = 1.0,
     at_least: Annotated[float, typer.Option(help="Exit with 1 where a room's share is below this.")] = 0.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of a table.")] = False,
 ) -> None:

@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from tools.house.modules import ROOT, Module
 from tools.mutants.children import Fate, tried, warm_up, watched
@@ -23,7 +23,7 @@ Told = Callable[[str], None]
 @dataclass(frozen=True, slots=True)
 class Wish:
     """A wish for a trial. `sample`: how many mutants, all where it is None; `seed`: of the draw; `slowest_s`:
-    tests of more CPU time are left out."""
+    tests that take more CPU time under watch are left out."""
 
     sample: int | None
     seed: int
@@ -35,7 +35,7 @@ def try_room(room: MutatedRoom, wish: Wish, tell: Told) -> MutantFigures:
     possible = [one for name in sorted(room.mutated) for one in _mutants(room.modules[name])]
     drawn = _draw(possible, wish)
     warm_up(room.tests, room.above)
-    seen = _seen(room, wish.slowest_s)
+    seen = watched(room.tests, wish.slowest_s, _traced(room))
     good = {name: test for name, test in seen.items() if test.passed}
     tell(f"{room.place}: {len(drawn)} of {len(possible)} mutants, {len(good)} of {len(seen)} tests")
     fates = []
@@ -54,14 +54,6 @@ def _draw(possible: list[Mutant], wish: Wish) -> list[Mutant]:
 
 def _mutants(module: Module) -> Iterable[Mutant]:
     return mutants_of("\n".join(module.lines), _PREFIX + module.name, str(module.file.relative_to(ROOT)))
-
-
-def _seen(room: MutatedRoom, slowest_s: float) -> dict[str, SeenTest]:
-    """Looks at the tests twice: tracing makes them slower, and what is too slow for us is not traced."""
-    plain = watched(room.tests, slowest_s, {}, None)
-    quick = [name for name, test in plain.items() if test.passed]
-    traced = watched(room.tests, 10 * slowest_s, _traced(room), quick)
-    return {name: replace(test, lines=traced[name].lines if name in traced else {}) for name, test in plain.items()}
 
 
 def _traced(room: MutatedRoom) -> Mapping[str, str]:

@@ -36,8 +36,8 @@ class SeenTest:
 
 
 class Watch:
-    """Notes the CPU time of each test and whether it passed; with `files`, by the file name that code has, the lines of
-    these that it runs. A test of more than `slowest_s` of CPU time is broken off."""
+    """Notes the CPU time of each test, whether it passed, and the lines that it runs of `files`, by the file name that
+    code has. A test of more than `slowest_s` of CPU time is broken off."""
 
     def __init__(self, slowest_s: float, files: Mapping[str, str]) -> None:
         self.seen: dict[str, SeenTest] = {}

@@ -15,6 +15,5 @@ def test_mutants_of_a_file_are_tried_in_processes_of_their_own_and_the_file_stay
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     [figures] = json.loads(done.stdout)
     assert (figures["room"], figures["tried"], figures["killed"]) == (FILE, 4, 4), done.stderr
-    assert figures["left_out"] == 0, "no test of this room fails or is slow"
     assert (ROOT / FILE).read_bytes() == before
     assert "4 of 4: killed" in done.stderr
