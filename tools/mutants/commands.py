@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tools.mutants.figures import MutantFigures
-from tools.mutants.room import read_room
+from tools.mutants.room import SUITES, read_room
 from tools.mutants.trial import Wish, try_room
 
 # Lists of survivors are read in a file or a pager.
@@ -18,12 +18,13 @@ _WIDTH = 160
 ROOMS = ("router/canary", "router/admission", "router/carry", "router/balance", "guards/stream")
 
 
-def try_rooms(
+def try_rooms(  # noqa: PLR0913 - Typer makes an option of each parameter
     rooms: Annotated[list[str] | None, typer.Argument(help="Folders, or files in them. Five rooms by default.")] = None,
     *,
     sample: Annotated[int, typer.Option(help="How many mutants of each room to try; 0 tries all.")] = 100,
     seed: Annotated[int, typer.Option(help="The seed of the draw.")] = 1,
     slowest: Annotated[float, typer.Option(help="Seconds of CPU time under watch; slower tests are left out.")] = 1.0,
+    tests: Annotated[list[str] | None, typer.Option(help="Folders of tests; by default unit and property.")] = None,
     at_least: Annotated[float, typer.Option(help="Exit with 1 where a room's share is below this.")] = 0.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of a table.")] = False,
 ) -> None:
@@ -34,7 +35,7 @@ def try_rooms(
     """
     wish = Wish(sample=sample or None, seed=seed, slowest_s=slowest)
     progress = Console(stderr=True, soft_wrap=True, highlight=False, markup=False, emoji=False)
-    found = [try_room(read_room(room), wish, progress.print) for room in rooms or ROOMS]
+    found = [try_room(read_room(room, suites=tests or SUITES), wish, progress.print) for room in rooms or ROOMS]
     if as_json:
         typer.echo(json.dumps([_told(one) for one in found], indent=2))
     else:
