@@ -10,7 +10,7 @@ from tools.mutants.figures import MutantFigures, figures_of
 from tools.mutants.finding import mutants_of
 from tools.mutants.mutant import Mutant
 from tools.mutants.room import MutatedRoom
-from tools.mutants.watching import SeenTest
+from tools.mutants.watching import IMPORTED, SeenTest
 
 # A test may take this many times what it takes on unchanged code, and what it takes to import or set up.
 _TIMES = 10
@@ -36,11 +36,12 @@ def try_room(room: MutatedRoom, wish: Wish, tell: Told) -> MutantFigures:
     drawn = _draw(possible, wish)
     warm_up(room.tests, room.above)
     seen = watched(room.tests, wish.slowest_s, _traced(room))
+    imported = seen.pop(IMPORTED, SeenTest())
     good = {name: test for name, test in seen.items() if test.passed}
     tell(f"{room.place}: {len(drawn)} of {len(possible)} mutants, {len(good)} of {len(seen)} tests")
     fates = []
     for at, mutant in enumerate(drawn, 1):
-        fate = _fate(mutant, _reaching(mutant, room, good))
+        fate = _fate(mutant, _reaching(mutant, room, good, imported))
         fates.append((str(mutant), fate))
         tell(f"{at} of {len(drawn)}: {fate}: {mutant}")
     return figures_of(room.place, fates, possible=len(possible), left_out=len(seen) - len(good))
@@ -62,12 +63,13 @@ def _traced(room: MutatedRoom) -> Mapping[str, str]:
     return {str(ROOT / "src" / "patchbay" / file): file for file in files} | {str(ROOT / file): file for file in files}
 
 
-def _reaching(mutant: Mutant, room: MutatedRoom, tests: Mapping[str, SeenTest]) -> dict[str, SeenTest]:
+def _reaching(
+    mutant: Mutant, room: MutatedRoom, tests: Mapping[str, SeenTest], imported: SeenTest
+) -> dict[str, SeenTest]:
     """The tests that may notice a mutant, the quickest first: those that run its lines, or, of what an import runs,
     those that run anything of the modules that import it, or import it themselves."""
-    if mutant.inside:
-        found = {name: test for name, test in tests.items() if test.touches(mutant.file, mutant.lines)}
-    else:
+    found = {name: test for name, test in tests.items() if test.touches(mutant.file, mutant.lines)}
+    if not mutant.inside or (not found and imported.touches(mutant.file, mutant.lines)):
         module = mutant.module.removeprefix(_PREFIX)
         files = {str(room.modules[one].file.relative_to(ROOT)) for one in room.importers[module]}
         found = {

@@ -14,7 +14,11 @@ from typing import Any
 import pytest
 
 # After so many calls of a function a test's further ones are not traced: that takes ten times as long as the call.
-_CALLS = 300
+_CALLS = 5000
+
+
+# What stands for the imports of all tests among what was seen.
+IMPORTED = ""
 
 
 class TooSlow(BaseException):
@@ -46,14 +50,23 @@ class Watch:
         self._calls: Counter[CodeType] = Counter()
 
     @pytest.hookimpl(wrapper=True)
+    def pytest_collection(self) -> Generator[None, object, object]:
+        """Collects tests (pytest's hook), and notes what their modules run when they are imported, under `IMPORTED`."""
+        self._begin()
+        try:
+            return (yield)
+        finally:
+            self._trace(None)
+            self.seen[IMPORTED] = SeenTest(passed=False, lines=self._lines())
+
+    @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
         """Runs a test (pytest's hook) under watch."""
-        self._ran, self._calls = {file: set() for file in self._files.values()}, Counter()
         seen = self.seen.setdefault(item.nodeid, SeenTest())
         began = time.process_time()
         signal.signal(signal.SIGPROF, _break_off)
         signal.setitimer(signal.ITIMER_PROF, self._slowest_s)
-        self._trace(self._enter if self._files else None)
+        self._begin()
         try:
             return (yield)
         except TooSlow:
@@ -63,7 +76,7 @@ class Watch:
             self._trace(None)
             signal.setitimer(signal.ITIMER_PROF, 0)
             seen.cpu_s = time.process_time() - began
-            seen.lines = {file: sorted(lines) for file, lines in self._ran.items() if lines}
+            seen.lines = self._lines()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Notes what came of a phase of a test (pytest's hook)."""
@@ -73,6 +86,13 @@ class Watch:
     def told(self) -> dict[str, Any]:
         """Returns what was seen, as JSON can say it."""
         return {name: asdict(seen) for name, seen in self.seen.items()}
+
+    def _begin(self) -> None:
+        self._ran, self._calls = {file: set() for file in self._files.values()}, Counter()
+        self._trace(self._enter)
+
+    def _lines(self) -> dict[str, list[int]]:
+        return {file: sorted(lines) for file, lines in self._ran.items() if lines}
 
     def _trace(self, enter: Callable[..., Any] | None) -> None:
         sys.settrace(enter)

@@ -15,7 +15,7 @@ from patchbay.guards.stream.rules_watch import GuardRule, RuleSet, RulesWatch
 from patchbay.guards.stream.watch import TextWatch
 from patchbay.guards.stream.words_watch import KIND as DENIED
 from patchbay.guards.stream.words_watch import Words, WordsWatch
-from patchbay.guards.verdict import OPEN, FoundSpan
+from patchbay.guards.verdict import OPEN
 
 Places = list[tuple[int, int]]
 
@@ -112,22 +112,20 @@ def test_escapes_of_json_are_read_and_places_are_those_of_the_text_as_it_came() 
 PIECES = st.lists(st.sampled_from(["KEY", "12", "--BEGIN", "END--", " ", "124", "x", "y", "secret"]), max_size=12)
 
 
+def joined(pieces: list[str]) -> Places:
+    """All spans that were found in the pieces, open ones with the ends that were told later."""
+    made = watch()
+    states = [*(made.feed(piece) for piece in pieces), made.finish()]
+    ends = iter(sorted(place for state in states for _, place in state.closed))
+    found = sorted((one.start, one.end) for state in states for one in state.spans)
+    return [(start, next(ends, OPEN) if end == OPEN else end) for start, end in found]
+
+
 @given(PIECES)
 @settings(max_examples=60)
 def test_rules_find_the_same_however_the_text_comes(pieces: list[str]) -> None:
     text = "".join(pieces)
-    whole = sorted(one for spans in fed(watch(), text)[0] for one in spans)
-    made, closed, found = watch(), list[int](), list[FoundSpan]()
-    for piece in pieces:
-        state = made.feed(piece)
-        found += state.spans
-        closed += [place for _, place in state.closed]
-    last = made.finish()
-    found += last.spans
-    closed += [place for _, place in last.closed]
-    ends = iter(sorted(closed))
-    spans = sorted((one.start, next(ends, OPEN) if one.end == OPEN else one.end) for one in found)
-    assert spans == whole
+    assert joined(pieces) == joined([text]) == joined(list(text))
 
 
 def words(*pieces: str, listed: tuple[str, ...] = ("foo", "foo bar", "bär", "日本"), escaped: bool = False) -> Places:
@@ -187,17 +185,18 @@ def test_a_list_of_words_knows_its_longest_and_refuses_none_and_one_beyond_256_c
 
 
 def leaks_by_hand(known: str, text: str, least: int) -> tuple[Places, list[int]]:
-    """Runs of `known` in `text` that end at each character, joined where they overlap, and where the last one began."""
+    """Runs of `known` in `text` that end at each character, joined where one follows another that it overlaps, and where
+    the last one began."""
     found: Places = []
-    begins = []
+    begins, goes_on = [], False
     for end in range(1, len(text) + 1):
         run = next(size for size in range(end, -1, -1) if text[end - size : end] in known)
         begins.append(end - run)
-        if run >= least:
-            if found and end - run < found[-1][1]:
-                found[-1] = (found[-1][0], end)
-            else:
-                found.append((end - run, end))
+        if run >= least and goes_on and end - run < found[-1][1]:
+            found[-1] = (found[-1][0], end)
+        elif run >= least:
+            found.append((end - run, end))
+        goes_on = run >= least
     return found, begins
 
 
