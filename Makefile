@@ -36,6 +36,9 @@ lint: setup ## Check style, types and the import contracts.
 house: setup ## Print the structure of the code: rooms, imports between them, floors, circles, sizes, names that stand twice.
 	@$(BIN)/python -m tools.house $(HOUSE)
 
+mutants: setup ## Change the code of rooms, spot by spot, and see which tests notice. MUTANTS="router/carry --sample 50" for less.
+	@$(BIN)/python -m tools.mutants $(MUTANTS)
+
 format: setup ## Put the code into its standard form.
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
@@ -83,4 +86,4 @@ lock: setup ## Resolve requirements/*.txt anew, keeping what still fits. UPGRADE
 clean: ## Remove .venv and the caches.
 	@rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
-.PHONY: help setup demo services test test-fast pythons fuzz lint house format bench bench-serve bench-swap bench-fairness bench-ratios load chaos clients attack faults soak scale lock clean
+.PHONY: help setup demo services test test-fast pythons fuzz lint house mutants format bench bench-serve bench-swap bench-fairness bench-ratios load chaos clients attack faults soak scale lock clean

@@ -123,7 +123,7 @@ def standing(record: Record, now_s: float) -> Standing:
 
 def is_over(record: Record, now_s: float, policy: SuspicionPolicy) -> bool:
     """Whether a record can be forgotten. A hold is remembered for `max_hold_s` after its end, so that the next one can
-    be longer."""
-    if record.holds:
-        return now_s >= record.until_s + policy.max_hold_s
+    be longer, and a death for as long as it counts."""
+    if record.holds and now_s < record.until_s + policy.max_hold_s:
+        return False
     return all(now_s - death.at_s >= policy.window_s for death in record.deaths)
