@@ -5,11 +5,11 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 
 from patchbay.adapters.backup.manifest import DATABASE, BackupManifest, DatabaseRecord, artifact_of, write_manifest
 from patchbay.adapters.backup.sqlite_copy import Tell, check_database, copy_database, sha256_of, translated
+from patchbay.core.distribution import own_version
 from patchbay.core.errors import ConfigError
 from patchbay.registry.registry import Registry
 
@@ -68,7 +68,7 @@ def _fill(source: BackupSource, folder: Path, tell: Tell, *, copy: bool) -> Back
         saved = tuple(sorted(wanted.difference(missing)))
     manifest = BackupManifest(
         made_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        version=version("patchbay"),
+        version=own_version(),
         database=database,
         artifacts=saved,
         missing=tuple(missing),
