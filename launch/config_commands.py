@@ -24,8 +24,8 @@ base:
   # tool_call_parser: hermes
   # reasoning_parser: qwen3
 
-adapters: {{}}
-  # sql: ./my-lora
+# adapters:
+#   sql: ./my-lora
 
 # replicas:
 #   count: 2

@@ -85,6 +85,12 @@ class Fleet:
         """Returns the replicas that can serve `target` now. Those in `target` are as of its lookup, maybe long ago."""
         return (self.view.table.get(target.engine_name) or target).replicas
 
+    def holds(self, name: str, target: Target) -> bool:
+        """Whether the replica called `name` has the revision of `target`, as last seen."""
+        replica = self.find(name)
+        catalog = replica.catalog if replica is not None else None
+        return catalog is not None and any(held.engine_name == target.engine_name for held in catalog.revisions)
+
     def put(self, seen: Replica) -> None:
         """Replaces what is known of the replica with the name of `seen`. Does nothing where that one is gone."""
         before = self.find(seen.name)

@@ -31,7 +31,7 @@ from patchbay.router.telemetry.metrics import Metrics
 from patchbay.router.upstream.failure import ReplicaFailure
 
 # Time within which news of the registry and of replicas arrive, while all is well.
-_UPDATE_S = 1.0
+_UPDATE_S = 2.0
 _PAUSE_S = 0.1
 # An answer up to this size is gathered whole before it is passed on, so that it can still come from elsewhere.
 _GATHER_BYTES = 1024 * 1024
@@ -180,21 +180,25 @@ class Forwarder:
         raise failure
 
     async def _changed_target(self, ask: Ask, attempt: Attempt) -> Target | None:
-        """Returns the name's new target, and closes `attempt`, a 503, where the replica no longer has the old one.
+        """Returns the target to ask next, and closes `attempt`, a 503, where the replica does not have the old one.
 
-        A router that was held up may still go by a revision that is gone, so it waits for news. None where the replica
-        answered, or where the name means the same still.
+        A router that was held up may still go by a revision that is gone, and a replica that was started again gets its
+        revisions one after the other. So it waits for news: the name's new target, or the old one, which has come to
+        the replica since. None where the replica answered, or where no news come.
         """
-        if not attempt.answer.has(MISSING):
+        if attempt.answer.status != 503 or not attempt.answer.has(MISSING):
             return None
-        self._fleet.doubt(attempt.replica.name)
+        name, was_there = attempt.replica.name, self._fleet.holds(attempt.replica.name, ask.target)
+        self._fleet.doubt(name)
         end_s = self._clock() + _UPDATE_S
         while self._clock() < end_s:
             with contextlib.suppress(ModelNotFound, Unavailable):
                 target = resolve(ask.model, self._fleet.view.table, self._fleet.view.replicas)
-                if target.engine_name != ask.target.engine_name:
+                is_there = self._fleet.holds(name, target)
+                if target.engine_name != ask.target.engine_name or (is_there and not was_there):
                     attempt.close()
                     return target
+                was_there = is_there
             await self._fleet.changed(end_s - self._clock())
         return None
 

@@ -61,7 +61,7 @@ def test_a_base_whose_weights_are_cut_short(tmp_path: Path, demo_models: DemoMod
 
 def test_what_can_be_known_at_once_is_said_at_once(tmp_path: Path, demo_models: DemoModels) -> None:
     started = time.monotonic()
-    says_in_one_line(start(tmp_path, base={"model": "./nowhere"}), "./nowhere does not exist")
+    says_in_one_line(start(tmp_path, base={"model": "./nowhere"}), f"{tmp_path}/nowhere does not exist")
     ports = [part for name in ("--port", "--admin-port") for part in (name, str(free_ports(1)[0]))]
     up = [sys.executable, "-m", "patchbay", "up", "--base", str(demo_models.base), *ports]
     ended = subprocess.run(

@@ -328,3 +328,16 @@ async def test_requests_wait_for_a_lone_replica_that_has_come_back_to_be_given_i
         engine.held.set()
         assert [(await one).status_code for one in asked] == [200, 200]
         assert (await post(router, ask("sqll"))).status_code == 404
+
+
+async def test_a_request_is_answered_by_a_replica_that_was_started_again_before_the_router_saw_it(
+    tmp_path: Path, installation: Installation
+) -> None:
+    engine = FakeEngine()
+    await push(installation, 1)
+    await promote(installation, "sql@1")
+    async with controlled(tmp_path, engine, poll_interval_s=60) as router:
+        await until_answered_by(router, "sql@1")
+        # What the router still believes to be there is gone, and comes back as soon as it looks.
+        engine.revisions = ()
+        assert (await post(router, ask("sql"))).status_code == 200
