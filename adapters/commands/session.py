@@ -131,7 +131,7 @@ def _check_project(folder: Path) -> None:
         return
     raise ConfigError(
         f"There is no {DEFAULT_FILE} in {folder}, and nothing has been served from here (no {home.name}).",
-        hint="Go to the project's folder, name its file (--config FILE), or begin one: patchbay config init --base MODEL.",
+        hint="Go to its folder, name its file (--config FILE), or begin one: patchbay config init --base MODEL.",
     )
 
 
