@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from patchbay.core.replica import ReplicaStatus
 from patchbay.router.fleet.models_page import Listing, build_listing
-from patchbay.router.fleet.names import Table, alike, build_table, settled_naming
+from patchbay.router.fleet.names import SERVED, Table, alike, build_table, settled_naming
 from patchbay.router.fleet.snapshot import Naming, Replica, Target
 
 # Time within which a replica that has come back gets its revisions again.
@@ -86,10 +86,10 @@ class Fleet:
         return (self.view.table.get(target.engine_name) or target).replicas
 
     def holds(self, name: str, target: Target) -> bool:
-        """Whether the replica called `name` has the revision of `target`, as last seen."""
+        """Whether the replica called `name` can serve the revision of `target`, as last seen."""
         replica = self.find(name)
-        catalog = replica.catalog if replica is not None else None
-        return catalog is not None and any(held.engine_name == target.engine_name for held in catalog.revisions)
+        held = replica.catalog.revisions if replica is not None and replica.catalog is not None else ()
+        return any(one.engine_name == target.engine_name and one.state in SERVED for one in held)
 
     def put(self, seen: Replica) -> None:
         """Replaces what is known of the replica with the name of `seen`. Does nothing where that one is gone."""

@@ -4,12 +4,14 @@
 revision that a ready replica has. `sql@3` and `sql@3-1a2b3c4d5e6f` mean exactly that one.
 
 Revisions that are being drained are not found. Failed ones are, since their replica says best what is wrong with them.
+One that a replica still fetches has a target without that replica.
 A name that only unready replicas know still has a target, so that "try again" and "there is no such model" stay two
 answers.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 from patchbay.core.errors import ModelNotFound, Unavailable
 from patchbay.core.names import revision_name
@@ -20,7 +22,7 @@ Table = Mapping[str, Target]
 
 _ECHO_LIMIT = 200
 _NO_NAMES = Naming()
-_SERVED: frozenset[RevisionState] = frozenset(("declared", "loading", "resident"))
+SERVED: Final[frozenset[RevisionState]] = frozenset(("declared", "loading", "resident"))
 
 
 @dataclass(slots=True, kw_only=True)
@@ -85,7 +87,7 @@ def settled_naming(desired: Naming, current: Naming, replicas: Iterable[Replica]
     """
     catalogs = [replica.catalog for replica in replicas if replica.state == "ready" and replica.catalog is not None]
     served = {
-        revision.engine_name for catalog in catalogs for revision in catalog.revisions if revision.state in _SERVED
+        revision.engine_name for catalog in catalogs for revision in catalog.revisions if revision.state in SERVED
     }
     kept = {
         adapter: before
@@ -112,7 +114,7 @@ def _is_served_alike(first: HeldRevision, second: HeldRevision) -> bool:
     return (
         same
         and first.adapter == second.adapter
-        and (first.state == second.state or {first.state, second.state} <= _SERVED)
+        and (first.state == second.state or {first.state, second.state} <= SERVED)
     )
 
 
@@ -173,7 +175,11 @@ def _add(models: dict[str, _Model], replica: str, catalog: Catalog) -> None:
                 good=[],
                 failed=[],
             )
-        (model.failed if revision.state == "failed" else model.good).append(replica)
+        # What a replica still fetches it answers with 503. Its name is known all the same, so requests wait for it.
+        if revision.state in SERVED:
+            model.good.append(replica)
+        elif revision.state == "failed":
+            model.failed.append(replica)
 
 
 def _plain_model(models: dict[str, _Model], name: str, digest: str) -> _Model:

@@ -188,19 +188,24 @@ class Forwarder:
         """
         if attempt.answer.status != 503 or not attempt.answer.has(MISSING):
             return None
-        name, was_there = attempt.replica.name, self._fleet.holds(attempt.replica.name, ask.target)
+        name, was_there = attempt.replica.name, True
         self._fleet.doubt(name)
         end_s = self._clock() + _UPDATE_S
         while self._clock() < end_s:
-            with contextlib.suppress(ModelNotFound, Unavailable):
-                target = resolve(ask.model, self._fleet.view.table, self._fleet.view.replicas)
-                is_there = self._fleet.holds(name, target)
-                if target.engine_name != ask.target.engine_name or (is_there and not was_there):
-                    attempt.close()
-                    return target
-                was_there = is_there
+            target = self._meant_now(ask)
+            is_there = self._fleet.holds(name, target)
+            if target.engine_name != ask.target.engine_name or (is_there and not was_there):
+                attempt.close()
+                return target
+            was_there = is_there
             await self._fleet.changed(end_s - self._clock())
         return None
+
+    def _meant_now(self, ask: Ask) -> Target:
+        """Returns what the name means now, or the old target where nothing has it at the moment."""
+        with contextlib.suppress(ModelNotFound, Unavailable):
+            return resolve(ask.model, self._fleet.view.table, self._fleet.view.replicas)
+        return ask.target
 
     async def _pass_on(self, exchange: Exchange, ask: Ask, attempt: Attempt) -> None:
         answer, endpoint = attempt.answer, exchange.asked.endpoint

@@ -29,6 +29,17 @@ async def test_a_revision_that_is_loaded_or_evicted_rebuilds_the_names_of_all() 
     assert fleet.view.table is not before.table
 
 
+async def test_a_revision_that_a_replica_still_fetches_is_known_and_not_asked_of_it() -> None:
+    """It answers with 503 until it has it: a replica that was started again fetches one after the other."""
+    fleet = Fleet([ours("a", rev("sql@1", "staging")), ours("b", rev("sql@1"))], created=1)
+    assert fleet.view.table["sql"].replicas == ("b",)
+    assert [fleet.holds(name, fleet.view.table["sql"]) for name in ("a", "b", "c")] == [False, True, False]
+    fleet.put(ours("b"))
+    assert not fleet.view.table["sql"].replicas
+    fleet.put(ours("a", rev("sql@1")))
+    assert fleet.view.table["sql"].replicas == ("a",)
+
+
 async def test_a_view_that_a_request_holds_does_not_change_under_it() -> None:
     fleet = Fleet([ours("a", rev("sql@1"))], created=1)
     held = fleet.view
@@ -79,7 +90,7 @@ async def test_a_name_whose_old_revision_is_gone_too_is_not_kept_alive() -> None
     fleet.put_naming(stable(1))
     fleet.put_naming(stable(2))
     fleet.put(ours("a"))
-    assert fleet.view.table["sql"].replicas == ()
+    assert not fleet.view.table["sql"].replicas
     assert not fleet.behind
 
 
