@@ -38,6 +38,9 @@ _LOCK_WAIT_MS = 200
 # The key of the advisory lock. Any number that nobody else uses would do: "patchbay" in ASCII, cut to 63 bits.
 _WRITE_LOCK = 0x7061746368626179 >> 1
 _CONNECT_S = 5
+# Looks at a registry that another process may be making, and the time between two.
+_MAKING_TRIES = 20
+_MAKING_PAUSE_S = 0.1
 _DRIVERS = frozenset({"sqlite", "sqlite+pysqlite", "postgresql", "postgresql+psycopg", "postgresql+psycopg2"})
 # Enough connections for all threads that may want one at once: else a thread would wait for a slow query of another.
 _MAX_OVERFLOW = 24
@@ -81,9 +84,7 @@ class Database:
         script = ScriptDirectory.from_config(config)
         version = self._version()
         if version is None and self._file is not None and self._sign is not None:
-            # The sign may be that of a registry that another process is making right now: wait for its transaction.
-            with self.write() as connection:
-                version = _version_in(connection)
+            version = self._made_meanwhile(self._sign)
             if version is None:
                 raise presence.lost(self._file, self._sign, "it has no tables")
         if version != script.get_current_head():
@@ -91,6 +92,19 @@ class Database:
             self._upgrade(config)
         if self._file is not None:
             presence.mark(self._file)
+
+    def _made_meanwhile(self, sign: Path) -> str | None:
+        """Waits for the tables of a registry that another process may be making right now, whose `sign` this may be.
+
+        SQLite's own files are there before the maker's transaction begins, so one look behind that is not enough.
+        """
+        for tries_left in reversed(range(_MAKING_TRIES if presence.is_sqlites_own(sign) else 1)):
+            with self.write() as connection:
+                version = _version_in(connection)
+            if version is not None or not tries_left:
+                return version
+            time.sleep(_MAKING_PAUSE_S)
+        return None
 
     def _upgrade(self, config: Config) -> None:
         with self.write() as connection, self._translate_errors():

@@ -26,6 +26,11 @@ def sign_of(file: Path) -> Path | None:
     return spooled or next(file.parent.glob("artifacts/sha256/*/*"), None)
 
 
+def is_sqlites_own(sign: Path) -> bool:
+    """Whether `sign` is a file that SQLite keeps beside its own, which is there as soon as anybody makes one."""
+    return sign.name.endswith(_BESIDE)
+
+
 def marker_of(file: Path) -> Path:
     """Returns the path of the marker file of the registry in `file`."""
     return _beside(file, _MADE)

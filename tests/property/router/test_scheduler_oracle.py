@@ -1,7 +1,6 @@
 """The scheduler, which keeps count of everything, decides as one does that counts anew each time."""
 
-from dataclasses import replace
-
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -115,7 +114,7 @@ def stepped(both: Both, step: str, tenant: str, revision: str | None, number: in
         "serve": lambda: both.serve(rooms, number),
         "done": lambda: both.end(number, number // 2),
         "leave": lambda: both.leave(number),
-        "take": lambda: both.take(replace(request), number),
+        "take": lambda: both.take(msgspec.structs.replace(request), number),
         "move": lambda: both.move(number, ("r1", "r2", "r3")[number % 3]),
         "wait": lambda: setattr(both, "now_s", both.now_s + number / 8),
     }
