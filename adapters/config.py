@@ -12,7 +12,7 @@ from patchbay.adapters.sources.config import SourcesConfig
 from patchbay.core.errors import ConfigError
 from patchbay.core.paths import VARIABLE, data_dir, project_dir
 from patchbay.core.secret import Secret
-from patchbay.core.settings import ConfigPath, PathOrUrl, Settings, load_yaml, parse_settings
+from patchbay.core.settings import ConfigPath, PathOrUrl, Settings, absolute_url, load_yaml, parse_settings
 
 # The largest that vLLM 0.32 takes.
 MAX_RANK = 512
@@ -159,11 +159,6 @@ def load_registry_config(file: Path | None) -> tuple[RegistryConfig, PushDefault
     section = registry_section(data, folder)
     config = parse_settings(RegistryConfig, section, source=f"{source}: registry", folder=folder)
     return config, parse_settings(PushDefaults, _push_defaults(data, folder), source=source)
-
-
-def absolute_url(url: str, folder: Path) -> str:
-    """Returns `url`, or where it is a plain path, that path below `folder`, absolute."""
-    return url if "://" in url else str(folder / Path(url).expanduser())
 
 
 def _push_defaults(data: Mapping[str, Any], folder: Path) -> dict[str, Any]:

@@ -57,20 +57,34 @@ _PLACED = "placed"
 REPLICA_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:\[\]-]{0,127}")
 
 
+def absolute_url(url: str, folder: Path) -> str:
+    """Returns `url`, or where it is a plain path, that path below `folder`, absolute."""
+    return url if "://" in url else str(folder / Path(url).expanduser())
+
+
+def absolute_model(model: str, folder: Path) -> str:
+    """Returns `model` as a path below `folder` where it begins like one or is a folder there, else as it is: a hub's
+    id."""
+    path = folder / Path(model).expanduser()
+    return str(path) if model.startswith((".", "/", "~")) or path.is_dir() else model
+
+
+def _folder_of(info: ValidationInfo) -> Path:
+    """Returns the folder that relative paths are relative to: none, where they were not read from a file."""
+    folder: Path = (info.context or {}).get(_FOLDER) or Path()
+    return folder
+
+
 def _below(path: Path, info: ValidationInfo) -> Path:
-    """Returns `path` with the user's home written out, and absolute where it was read from a file."""
-    folder = (info.context or {}).get(_FOLDER)
-    path = path.expanduser()
-    return folder / path if folder is not None else path
+    return _folder_of(info) / path.expanduser()
 
 
 def _source(text: str, info: ValidationInfo) -> str:
-    return text if "://" in text else str(_below(Path(text), info))
+    return absolute_url(text, _folder_of(info))
 
 
 def _model(text: str, info: ValidationInfo) -> str:
-    path = _below(Path(text), info)
-    return str(path) if text.startswith((".", "/", "~")) or path.is_dir() else text
+    return absolute_model(text, _folder_of(info))
 
 
 # Paths in a configuration file. Relative ones are relative to that file, whatever the working directory is.

@@ -42,7 +42,7 @@ def token(
         told = _token(keys)
     except PatchbayError as error:
         raise typer.Exit(fail(error)) from error
-    where = (admin_url or f"http://127.0.0.1:{keys.admin_port}").rstrip("/")
+    where = (admin_url or keys.admin_url).rstrip("/")
     typer.echo(token_url(where, told) if url else told)
 
 

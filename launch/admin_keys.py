@@ -20,6 +20,16 @@ class AdminKeys(Settings):
     admin_tokens: tuple[AdminToken, ...] = ()
     admin_open: bool = False
 
+    @property
+    def url(self) -> str:
+        """The address of the public port, on this machine."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def admin_url(self) -> str:
+        """The address of the admin port, on this machine."""
+        return f"http://127.0.0.1:{self.admin_port}"
+
 
 def read_admin_keys(file: Path | None) -> AdminKeys:
     """The keys in `file`, else in ./patchbay.yaml, else those that nobody has set. Only they are looked at. Raises
@@ -36,6 +46,4 @@ def read_admin_keys(file: Path | None) -> AdminKeys:
 def public_url(url: str | None, file: Path | None = None) -> str:
     """Returns the address of a router's public port: `url` where it was given, without a `/v1`, else that of `file`, or
     of ./patchbay.yaml, on this machine. Raises ConfigError."""
-    if url is None:
-        return f"http://127.0.0.1:{read_admin_keys(file).port}"
-    return url.rstrip("/").removesuffix("/v1")
+    return read_admin_keys(file).url if url is None else url.rstrip("/").removesuffix("/v1")

@@ -9,7 +9,6 @@ from pydantic import Field, field_validator, model_validator
 from patchbay.adapters.config import (
     DeclaredAdapter,
     RegistryConfig,
-    absolute_url,
     data_home,
     registry_section,
     with_sources,
@@ -17,7 +16,16 @@ from patchbay.adapters.config import (
 from patchbay.core.errors import ConfigError
 from patchbay.core.paths import data_dir
 from patchbay.core.secret import Secret
-from patchbay.core.settings import ConfigPath, Settings, check_setting_name, load_yaml, parse_settings, placed
+from patchbay.core.settings import (
+    ConfigPath,
+    Settings,
+    absolute_model,
+    absolute_url,
+    check_setting_name,
+    load_yaml,
+    parse_settings,
+    placed,
+)
 from patchbay.launch.backoff import RestartConfig
 from patchbay.router.canary.config import CanaryConfig, DeclaredCanary
 from patchbay.router.canary.served import Served, served_of
@@ -221,7 +229,7 @@ def with_project(data: dict[str, Any], folder: Path) -> dict[str, Any]:
 def _overridden(data: dict[str, Any], overrides: Overrides) -> dict[str, Any]:
     here = Path.cwd()
     if overrides.base is not None:
-        data = data | {"base": {"model": _model(overrides.base, here)}}
+        data = data | {"base": {"model": absolute_model(overrides.base, here)}}
     if overrides.adapters:
         added = dict(_named_path(text, here) for text in overrides.adapters)
         data = data | {"adapters": _mapping(data, "adapters") | added}
@@ -240,12 +248,6 @@ def _named_path(text: str, folder: Path) -> tuple[str, dict[str, Any]]:
     if not (name and separator and path):
         raise ConfigError(f"--adapter {text}: write it as NAME=SOURCE, such as --adapter sql=./my-lora.")
     return name, {"source": absolute_url(path, folder)}
-
-
-def _model(model: str, folder: Path) -> str:
-    """Returns `model` as an absolute path where it begins like one or is a folder here, else as it is: a hub's id."""
-    path = folder / Path(model).expanduser()
-    return str(path) if model.startswith((".", "/", "~")) or path.is_dir() else model
 
 
 def _mapping(data: dict[str, Any], section: str) -> dict[str, Any]:

@@ -55,8 +55,7 @@ def _ports(file: Path | None, url: str | None, admin_url: str | None) -> tuple[s
         keys = read_admin_keys(file)
     except ConfigError:
         keys = AdminKeys()
-    admin = admin_url or f"http://127.0.0.1:{keys.admin_port}"
-    return public_url(url or f"http://127.0.0.1:{keys.port}"), admin.rstrip("/")
+    return public_url(url or keys.url), (admin_url or keys.admin_url).rstrip("/")
 
 
 def _print(found: "list[CheckResult]") -> None:

@@ -98,13 +98,15 @@ class Database:
 
         SQLite's own files are there before the maker's transaction begins, so one look behind that is not enough.
         """
-        for tries_left in reversed(range(_MAKING_TRIES if presence.is_sqlites_own(sign) else 1)):
-            with self.write() as connection:
-                version = _version_in(connection)
-            if version is not None or not tries_left:
-                return version
+        tries = _MAKING_TRIES if presence.is_sqlites_own(sign) else 1
+        while (version := self._version_behind_writers()) is None and (tries := tries - 1):
             time.sleep(_MAKING_PAUSE_S)
-        return None
+        return version
+
+    def _version_behind_writers(self) -> str | None:
+        """Returns what `_version` does, once no other process writes."""
+        with self.write() as connection:
+            return _version_in(connection)
 
     def _upgrade(self, config: Config) -> None:
         with self.write() as connection, self._translate_errors():

@@ -22,15 +22,13 @@ _NO_TIERS = LoraTiers(cpu=frozenset(), slots=frozenset())
 class ServingReplica:
     """One replica, over which the HTTP application and the process work.
 
-    It is `starting` until `open`, `ready` until `drain`, then `draining`. `detail`: the phase in words, for people;
-    `in_flight`: the number of requests being answered.
+    It is `starting` until `open`, `ready` until `drain`, then `draining`. `detail`: the phase in words, for people.
     """
 
     def __init__(self, config: ServerConfig, metrics: ServerMetrics) -> None:
         self.config = config
         self.metrics = metrics
         self.detail = "starting"
-        self.in_flight = 0
         self._draining = False
         self._engine: Engine | None = None
         self._slots: Slots | None = None
@@ -45,6 +43,11 @@ class ServingReplica:
         if self._draining or self.failure is not None:
             return "draining"
         return "ready" if self._slots is not None else "starting"
+
+    @property
+    def in_flight(self) -> int:
+        """The number of requests being answered."""
+        return len(self._answering)
 
     @property
     def loaded(self) -> bool:
@@ -138,16 +141,13 @@ class ServingReplica:
         """Counts a request in flight, which this task answers. Raises Unavailable where the replica is not ready."""
         if self.phase != "ready":
             raise Unavailable(f"{self.config.name} is {self.phase}.", retry_after_s=5)
-        task = asyncio.current_task()
-        self.in_flight += 1
-        if task is not None:
-            self._answering.add(task)
+        if (task := asyncio.current_task()) is None:
+            raise RuntimeError("a request is answered by a task")
+        self._answering.add(task)
         try:
             yield
         finally:
-            self.in_flight -= 1
-            if task is not None:
-                self._answering.discard(task)
+            self._answering.discard(task)
 
     def break_off(self) -> None:
         """Ends all requests in flight at once, since the engine is dead and they would wait for ever."""

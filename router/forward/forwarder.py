@@ -186,7 +186,7 @@ class Forwarder:
         revisions one after the other. So it waits for news: the name's new target, or the old one, which has come to
         the replica since. None where the replica answered, or where no news come.
         """
-        if attempt.answer.status != 503 or not attempt.answer.has(MISSING):
+        if not attempt.answer.has(MISSING):
             return None
         name, was_there = attempt.replica.name, True
         self._fleet.doubt(name)

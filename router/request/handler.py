@@ -48,7 +48,7 @@ _FALLS_BACK = (Unavailable, UpstreamFailed, DeadlineExceeded, RateLimited, Model
 
 
 class RequestHandler:
-    """The way of a request through the router's decisions."""
+    """Handler of requests: takes each through the router's decisions."""
 
     def __init__(self, parts: HandlerParts, upstreams: Upstreams, forwarder: Forwarder) -> None:
         self._parts = parts

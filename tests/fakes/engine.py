@@ -76,8 +76,8 @@ class Seen:
 
 @dataclass
 class Script:
-    """How the engine answers. `gate`: a stream's chunk waits for one release each; `die_after`: chunks before it dies;
-    `raw`: the exact writes of a streamed answer in place of generated ones;
+    """The script of the engine's answers. `gate`: a stream's chunk waits for one release each; `die_after`: chunks
+    before it dies; `raw`: the exact writes of a streamed answer in place of generated ones;
     `words`: the exact pieces of its text; `padding`: bytes added to each chunk;
     `delays`: each request's `delay_s`, in turn; `unsafe`: what texts hold that the adapter `safety` calls so;
     `again`: the pieces of all answers after the first; `retry_after`: that header of answers by fault; `wait`: nothing

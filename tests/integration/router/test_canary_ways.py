@@ -17,6 +17,7 @@ from patchbay.router.canary.config import CanaryConfig
 from patchbay.router.canary.plan import ScopeConfig, ShadowStep
 from patchbay.router.control.announcer import Announcer
 from patchbay.router.process.app import Router
+from tests.fakes.canary_records import canary_record
 from tests.fakes.engine import TOKEN, FakeEngine, Script
 from tests.fakes.installation import Installation
 from tests.fakes.routers import until
@@ -120,30 +121,7 @@ async def test_an_event_is_made_in_the_cluster_that_the_router_runs_in(tmp_path:
     for name, text in (("token", "pod-token"), ("namespace", "models")):
         (tmp_path / name).write_text(text)
     now = datetime.now(UTC)
-    record = CanaryRecord(
-        id=1,
-        adapter="sql",
-        number=2,
-        baseline=1,
-        plan={},
-        phase="rolled_back",
-        reason="errors: 9 of 20",
-        step=0,
-        weight=0.0,
-        passed=False,
-        samples=0,
-        version=1,
-        looks=1,
-        rollout=None,
-        cut=False,
-        actor="ml",
-        why=None,
-        created_at=now,
-        updated_at=now,
-        began_at=now,
-        step_at=now,
-        ended_at=now,
-    )
+    record = canary_record(now, phase="rolled_back", reason="errors: 9 of 20", weight=0.0, ended_at=now)
     async with served(take) as url:
         host, _, port = url.removeprefix("http://").partition("/")[0].partition(":")
         environ = {"KUBERNETES_SERVICE_HOST": host, "KUBERNETES_SERVICE_PORT": port, "HOSTNAME": "router-0"}

@@ -1,4 +1,4 @@
-"""What is told of adapters while a router runs: in the banner, in the commands, and where a start was for nothing."""
+"""The words about adapters while a router runs: in the banner, in the commands, and where a start was for nothing."""
 
 import asyncio
 import json

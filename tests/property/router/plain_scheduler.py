@@ -15,7 +15,8 @@ class PlainSlot:
 
 @dataclass
 class PlainScheduler:
-    """What waits in order of arrival, what runs and where, who holds slots, and the service that tenants got."""
+    """A scheduler kept as plain lists: what waits in order of arrival, what runs and where, who holds slots, and the
+    service that tenants got."""
 
     waiting: list[Waiting] = field(default_factory=list)
     tenants: list[str] = field(default_factory=list)

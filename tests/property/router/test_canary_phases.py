@@ -15,6 +15,7 @@ from patchbay.router.canary.ledger import Counts, Ledger, folded, ledger_of
 from patchbay.router.canary.phases import NO_DATA, CanarySurroundings, next_phase, place_of, with_tallies
 from patchbay.router.canary.plan import MetricConfig, PlanConfig, ScopeConfig, ShadowStep, StepConfig
 from patchbay.router.canary.status import standing
+from tests.fakes.canary_records import canary_record
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 ERRORS = {"errors": MetricConfig(tolerated=1.5, most=0.3, margin=2.5)}
@@ -108,30 +109,8 @@ def test_copies_that_never_come_keep_a_canary_for_ever(undecided: str, copies: i
 
 def record(**changes: Any) -> CanaryRecord:
     """A canary that runs since noon, in its first step."""
-    made = CanaryRecord(
-        id=1,
-        adapter="sql",
-        number=2,
-        baseline=1,
-        plan=PLAN.model_dump(mode="json"),
-        phase="running",
-        reason="10% of callers",
-        step=0,
-        weight=10.0,
-        passed=False,
-        samples=0,
-        version=1,
-        looks=1,
-        rollout=None,
-        cut=False,
-        actor="ml",
-        why=None,
-        created_at=NOON,
-        updated_at=NOON,
-        began_at=NOON,
-        step_at=NOON,
-    )
-    return replace(made, **changes)
+    own = {"plan": PLAN.model_dump(mode="json"), "reason": "10% of callers"}
+    return canary_record(NOON, **{**own, **changes})
 
 
 def followed(

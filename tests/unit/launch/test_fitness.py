@@ -1,4 +1,4 @@
-"""What can never work is refused by `up` before it starts anything; what may come yet is a doubt."""
+"""A configuration that can never work is refused by `up` before it starts anything; what may come yet is a doubt."""
 
 from importlib.util import find_spec
 from pathlib import Path

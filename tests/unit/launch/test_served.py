@@ -1,4 +1,4 @@
-"""What a run says that it serves: what is so once all is ready, not what was declared."""
+"""The models that a run says it serves: what is so once all is ready, not what was declared."""
 
 from dataclasses import replace
 

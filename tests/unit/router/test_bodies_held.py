@@ -1,5 +1,5 @@
-"""What requests hold of their bodies: nothing that nobody asks for, no more together than they may, and nothing once
-their connection has ended, without help from the collector."""
+"""The parts of their bodies that requests hold: nothing that nobody asks for, no more together than they may, and
+nothing once their connection has ended, without help from the collector."""
 
 import asyncio
 import gc

@@ -17,6 +17,7 @@ from patchbay.router.canary.ledger import Counts, Ledger
 from patchbay.router.canary.phases import verdict_json
 from patchbay.router.canary.plan import METRICS, PlanConfig, ready_plans
 from patchbay.router.canary.plot import HEIGHT, WIDTH, Scale, curves, plot, spread, ticks
+from tests.fakes.canary_records import canary_record
 
 NAMES = (*METRICS, "wins")
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -104,30 +105,8 @@ def test_what_decides_is_marked_and_seen_however_much_evidence_there_is(highest:
 
 
 def record(phase: Any, looks: list[Look], plan: PlanConfig = PLAN) -> CanaryRecord:
-    return CanaryRecord(
-        id=1,
-        adapter="sql",
-        number=2,
-        baseline=1,
-        plan=plan.model_dump(mode="json"),
-        phase=phase,
-        reason="because",
-        step=0,
-        weight=1.0,
-        passed=False,
-        samples=0,
-        version=1,
-        looks=len(looks),
-        rollout=None,
-        cut=False,
-        actor="ml",
-        why=None,
-        created_at=NOW,
-        updated_at=NOW,
-        began_at=NOW,
-        step_at=NOW,
-        ended_at=NOW,
-    )
+    told = plan.model_dump(mode="json")
+    return canary_record(NOW, plan=told, phase=phase, reason="because", weight=1.0, looks=len(looks), ended_at=NOW)
 
 
 def judged(*counts: Counts) -> list[Look]:

@@ -8,6 +8,7 @@ from patchbay.registry.canary_records import CanaryRecord
 from patchbay.router.canary.judge import PlanPosition
 from patchbay.router.canary.ledger import Counts, Ledger
 from patchbay.router.canary.plan import MetricConfig, PlanConfig, StepConfig
+from tests.fakes.canary_records import canary_record
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 NOON_S = NOON.timestamp()
@@ -45,27 +46,5 @@ def place(step: int = 0, **changes: Any) -> PlanPosition:
 
 def record(**changes: Any) -> CanaryRecord:
     """A canary that has run since noon in its first step."""
-    made = CanaryRecord(
-        id=7,
-        adapter="sql",
-        number=4,
-        baseline=3,
-        plan=PLAN.model_dump(mode="json"),
-        phase="running",
-        reason="10% of callers",
-        step=0,
-        weight=10.0,
-        passed=False,
-        samples=0,
-        version=1,
-        looks=5,
-        rollout=None,
-        cut=False,
-        actor="ann",
-        why=None,
-        created_at=NOON,
-        updated_at=NOON,
-        began_at=NOON,
-        step_at=NOON,
-    )
-    return replace(made, **changes)
+    own = {"id": 7, "number": 4, "baseline": 3, "reason": "10% of callers", "looks": 5, "actor": "ann"}
+    return canary_record(NOON, **{**own, "plan": PLAN.model_dump(mode="json"), **changes})

@@ -1,4 +1,4 @@
-"""What bounds a caller's part in a canary, step by step: names, crowds, clusters, influence, and what is remembered."""
+"""The bounds of a caller's part in a canary: names, crowds, clusters, influence, and what is remembered."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""What a plan sees, metric by metric, and what is said where it sees nothing or nobody can come."""
+"""The coverage of a plan, metric by metric, and what is said where it sees nothing or nobody can come."""
 
 from dataclasses import replace
 from typing import Any

@@ -1,12 +1,12 @@
 from collections.abc import Collection
 from dataclasses import replace
 
-from patchbay.registry.canary_records import CanaryRecord
 from patchbay.registry.records import AdapterSettings
 from patchbay.router.canary.served import served_of
 from patchbay.router.control.desired import GRACE_S, wanted_revisions
 from patchbay.router.settings.config import PolicyConfig
 from patchbay.router.settings.pinned import pinned_names
+from tests.fakes.canary_records import canary_record
 from tests.unit.router.control.build import at, move, rollout, snapshot, view
 
 WARM_S = 600.0
@@ -83,27 +83,7 @@ def test_what_routes_splits_shadows_fallbacks_and_guards_ask_is_not_known() -> N
 
 
 def test_a_canary_whose_channel_somebody_moved_is_dropped_by_replicas() -> None:
-    tried = CanaryRecord(
-        id=1,
-        adapter="sql",
-        number=2,
-        baseline=1,
-        plan={},
-        phase="running",
-        reason="",
-        step=0,
-        weight=5.0,
-        passed=False,
-        samples=0,
-        version=1,
-        looks=1,
-        rollout=None,
-        cut=False,
-        actor="ml",
-        why=None,
-        created_at=at(0),
-        updated_at=at(0),
-    )
+    tried = canary_record(at(0), weight=5.0, began_at=None, step_at=None)
     known = replace(snapshot(view("sql", 1, canary=3)), canaries=(tried,))
     found = {one.name: one.why for one in wanted_revisions(known, at(0), keep_warm_s=WARM_S)}
     assert found == {"sql@1": "stable", "sql@3": "canary", "sql@2": "canary"}

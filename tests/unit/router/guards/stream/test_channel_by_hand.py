@@ -1,4 +1,4 @@
-"""What a channel lets go, beside a count by hand: watches that find what a test says, whatever the text is."""
+"""A channel's releases, beside a count by hand: watches that find what a test says, whatever the text is."""
 
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
