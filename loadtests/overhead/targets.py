@@ -95,14 +95,17 @@ TARGETS = (
 
 
 def elsewhere(ours: Target, folder: Path) -> Target:
-    """Makes the target of `ours` as another checkout in `folder` has it."""
+    """Makes the target of `ours` as another checkout in `folder` has it, with its own `.venv` where it has one."""
     there = folder.absolute()
+    python = there / ".venv" / "bin" / "python"
 
     def command(place: Place) -> list[str]:
+        executable, *rest = ours.command(place)
+        started = [str(python) if python.exists() else executable, *rest]
         if (there / "src").is_dir():
-            return ["env", "-C", str(there), f"PYTHONPATH={there / 'src'}", *ours.command(place)]
+            return ["env", "-C", str(there), f"PYTHONPATH={there / 'src'}", *started]
         # Before everything was imported as `patchbay.*`, the router's package lay at the top.
-        return ["env", "-C", str(there), *(part.removeprefix("patchbay.") for part in ours.command(place))]
+        return ["env", "-C", str(there), *(part.removeprefix("patchbay.") for part in started)]
 
     return Target(f"patchbay in {folder.name}", ours.needs, command)
 
