@@ -110,11 +110,12 @@ class RulesWatch:
         """Returns a rule's matches that begin before `settled`: the first valid one, then the first after its end, and
         so on."""
         guard_rule, pattern, text = self._rules.rules[number], self._rules.patterns[number], self._tail.text
-        place, spans = max(self._tail.context, self._search_from.get(number, 0)), list[FoundSpan]()
-        valid = guard_rule.rule.valid
-        while (match := pattern.search(text, place)) is not None and match.start() < settled:
+        spans, valid = list[FoundSpan](), guard_rule.rule.valid
+        # One pass for all matches: RE2's own `search` encodes the whole text again for each.
+        matches = pattern.finditer(text, max(self._tail.context, self._search_from.get(number, 0)))
+        while (match := next(matches, None)) is not None and match.start() < settled:
             if valid is not None and not valid(match[0]):
-                place = match.start() + 1
+                matches = pattern.finditer(text, match.start() + 1)
                 continue
             end: int | None = match.end()
             self._search_from[number] = match.end()
@@ -124,7 +125,8 @@ class RulesWatch:
             if end is None:
                 self._open.add(number)
                 break
-            place = end
+            if end != match.end():
+                matches = pattern.finditer(text, end)
         return spans
 
     def _end(self, number: int, place: int, settled: int) -> int | None:

@@ -1,5 +1,7 @@
 """Each watch piece by piece: what it has found, what it still holds, and what is searched for by hand."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -96,6 +98,32 @@ def test_a_span_whose_end_came_with_it_is_closed_at_once() -> None:
 def test_a_rule_of_somebodys_own_is_matched_in_linear_time() -> None:
     assert fed(watch(), "x" * 5000)[0] == [[], []]
     assert fed(watch(), "xxxy ")[0] == [[(0, 4)], []]
+
+
+class CountingPattern:
+    """A pattern that counts how often a pass over a text is begun."""
+
+    def __init__(self, pattern: Any) -> None:
+        self._pattern = pattern
+        self.passes = 0
+
+    def finditer(self, *args: Any) -> Any:
+        self.passes += 1
+        return self._pattern.finditer(*args)
+
+    def search(self, *args: Any) -> Any:
+        self.passes += 1
+        return self._pattern.search(*args)
+
+
+def test_many_matches_of_an_own_rule_are_found_in_one_pass() -> None:
+    """RE2 encodes the text again in each `search`: twenty thousand of them held Python's lock for half a minute."""
+    rules = RuleSet([GuardRule(RULES[4], "rules", "redact")], Re2Scanner(expressions_of(RULES[4:5])))
+    counting: Any = CountingPattern(rules.patterns[0])
+    rules.patterns[0] = counting
+    [found, _] = fed(RulesWatch(rules), "xxy " * 500)[0]
+    assert found == [(4 * number, 4 * number + 3) for number in range(500)]
+    assert counting.passes == 1
 
 
 def test_case_counts_where_the_rule_says_so() -> None:
