@@ -39,6 +39,9 @@ house: setup ## Print the structure of the code: rooms, imports between them, fl
 mutants: setup ## Change the code of rooms, spot by spot, and see which tests notice. MUTANTS="router/carry --sample 50" for less.
 	@$(BIN)/python -m tools.mutants $(MUTANTS)
 
+mends: setup ## Undo the mends of tests/mends one at a time, and see that the test of each fails. MENDS="17" for one file.
+	@$(BIN)/python -m tools.mends $(MENDS)
+
 format: setup ## Put the code into its standard form.
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
