@@ -97,3 +97,8 @@ class ReplicaStatus(_Wire):
     slots: SlotStatus
     requests: RequestStatus
     usage: RevisionUsage = RevisionUsage()
+
+    @property
+    def takes_adapters(self) -> bool:
+        """Whether this replica has room for adapters: one whose base embeds or scores has none."""
+        return self.slots.cpu > 0

@@ -7,7 +7,10 @@ from typing import Any
 from patchbay.core.errors import InvalidRequest
 
 # The fields of all endpoints that hold texts.
-_FIELDS = ("messages", "prompt", "input", "system", "instructions", "suffix")
+_FIELDS = (
+    *("messages", "prompt", "input", "system", "instructions", "suffix", "instruction"),
+    *("query", "queries", "documents", "items", "data_1", "data_2", "text_1", "text_2"),
+)
 # Keys whose strings belong to the protocol. Every other string below a text field is a text.
 _NEUTRAL = frozenset(
     [

@@ -31,7 +31,7 @@ def ready_text(report: ReadyReport, sample: SampleCall | None = None, admin: str
         (
             "",
             f"Ready after {report.after_s:.0f} s: {report.url}  (admin and metrics: {admin or report.admin_url})",
-            f"Models: {', '.join((report.base, *report.adapters))}",
+            f"Models: {', '.join((report.base, *report.adapters, *report.pools))}",
             *(f"Not served: {name}: {reason}" for name, reason in report.not_served.items()),
             *(f"Note: {name}: {remark}" for name, remark in report.remarks.items()),
             *_where(report),
@@ -39,8 +39,7 @@ def ready_text(report: ReadyReport, sample: SampleCall | None = None, admin: str
             "",
             _curl(report, call),
             "",
-            _python(report, call),
-            "",
+            *((_python(report, call), "") if report.task == "generate" else ()),
             *(("What is served, and from which revision: patchbay adapters list", "") if _any_adapter(report) else ()),
             "Ctrl-C stops everything.",
             "",
@@ -73,9 +72,19 @@ def _any_adapter(report: ReadyReport) -> bool:
 
 
 def _curl(report: ReadyReport, call: SampleCall) -> str:
+    path, fields = _request(report, call)
     key = f' -H "Authorization: Bearer ${_KEY_VARIABLE}"' if report.needs_key else ""
-    body = json.dumps({"model": call.model, "messages": [{"role": "user", "content": call.prompt}]}, ensure_ascii=False)
-    return f"curl {report.url}/chat/completions{key} -H 'Content-Type: application/json' \\\n  -d {shlex.quote(body)}"
+    body = json.dumps({"model": call.model, **fields}, ensure_ascii=False)
+    return f"curl {report.url}/{path}{key} -H 'Content-Type: application/json' \\\n  -d {shlex.quote(body)}"
+
+
+def _request(report: ReadyReport, call: SampleCall) -> tuple[str, dict[str, object]]:
+    """Returns the path and the fields of a request for what the base does."""
+    if report.task == "embed":
+        return "embeddings", {"input": call.prompt}
+    if report.task == "score":
+        return "rerank", {"query": call.prompt, "documents": ["Good morning", "Goodbye"]}
+    return "chat/completions", {"messages": [{"role": "user", "content": call.prompt}]}
 
 
 def _python(report: ReadyReport, call: SampleCall) -> str:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -27,6 +27,7 @@ from patchbay.core.settings import (
     placed,
 )
 from patchbay.launch.backoff import RestartConfig
+from patchbay.launch.pools import PoolConfig
 from patchbay.router.canary.config import CanaryConfig, DeclaredCanary
 from patchbay.router.canary.served import Served, served_of
 from patchbay.router.settings.config import PolicyConfig, ReplicaConfig, RouterConfig, check_canaries
@@ -38,6 +39,7 @@ SHARED_WITH_ROUTER = frozenset(
     {"replicas", "registry", "adapters", "canary", "canaries", "max_rank", *PolicyConfig.model_fields}
 )
 _PLACEHOLDER_URL = "http://127.0.0.1:9001"
+DEFAULT_POOL: Final[str] = ReplicaConfig.model_fields["pool"].default
 
 
 class ReplicasConfig(Settings):
@@ -57,16 +59,9 @@ class ReplicasConfig(Settings):
 
     @model_validator(mode="after")
     def _ports_and_times(self) -> Self:
-        if self.first_port + self.count - 1 > 65535:
-            raise ValueError(f"{self.count} replicas from port {self.first_port} on need ports above 65535")
         if self.stop_timeout_s < self.drain_timeout_s:
             raise ValueError("stop_timeout_s must be at least drain_timeout_s")
         return self
-
-    @property
-    def ports(self) -> range:
-        """The port of each replica."""
-        return range(self.first_port, self.first_port + self.count)
 
 
 class RouterSection(RouterConfig):
@@ -87,9 +82,11 @@ class RouterSection(RouterConfig):
 
 class PatchbayConfig(PolicyConfig):
     """The whole file. `data_dir`: the folder for the registry, the artifacts and all else that is kept, by default
-    `.patchbay` beside the file; `PATCHBAY_DATA_DIR` overrides it. Relative paths are relative to the file."""
+    `.patchbay` beside the file; `PATCHBAY_DATA_DIR` overrides it; `pools`: further base models by the names of their
+    pools. Relative paths are relative to the file."""
 
     base: BaseConfig
+    pools: dict[str, PoolConfig] = Field(default_factory=dict)
     adapters: dict[str, DeclaredAdapter] = Field(default_factory=dict)
     registry: RegistryConfig = Field(default_factory=RegistryConfig)
     canary: CanaryConfig = CanaryConfig()
@@ -128,18 +125,51 @@ class PatchbayConfig(PolicyConfig):
     @property
     def served(self) -> Served:
         """The routes, guards, votes and pools of this file's router, which canaries are judged by."""
-        pools, reserved = (ReplicaConfig.model_fields["pool"].default,), self.canary.reserved_pools
+        pools, reserved = (DEFAULT_POOL, *self.pools), self.canary.reserved_pools
         return served_of(self, votes=self.router.feedback_ids > 0, pools=pools, reserved=reserved)
+
+    @property
+    def replica_count(self) -> int:
+        """The number of all replicas, those of pools included."""
+        return self.replicas.count + sum(pool.replicas for pool in self.pools.values())
+
+    @property
+    def replica_ports(self) -> range:
+        """The port of each replica: those of pools come last."""
+        return range(self.replicas.first_port, self.replicas.first_port + self.replica_count)
+
+    @property
+    def base_names(self) -> tuple[str, ...]:
+        """The names of the base models for clients, that which takes the adapters first."""
+        return (self.base.served_name, *(pool.base.served_name for pool in self.pools.values()))
+
+    @model_validator(mode="after")
+    def _bases_are_told_apart(self) -> Self:
+        if self.adapters and self.base.task != "generate":
+            raise placed(("base", "task"), f"a base that is to {self.base.task} takes no adapters: leave them out")
+        taken = {self.base.served_name, *self.adapters}
+        for name, pool in self.pools.items():
+            check_setting_name(name)
+            if name == DEFAULT_POOL:
+                raise placed(
+                    ("pools", name), f"'{name}' is the pool of the replicas with adapters: choose another name"
+                )
+            if pool.base.served_name in taken:
+                known = f"there is another model '{pool.base.served_name}'"
+                raise placed(("pools", name, "base"), f"{known}: set base.name to another")
+            taken.add(pool.base.served_name)
+        return self
 
     @model_validator(mode="after")
     def _pools_are_here(self) -> Self:
-        own = ReplicaConfig.model_fields["pool"].default
         for name, route in self.routes.items():
-            if route.pool not in (None, own):
-                raise placed(
-                    ("routes", name, "pool"),
-                    f"'{route.pool}' is nowhere: all replicas of this file are in the pool '{own}', so leave it out",
+            if route.pool not in (None, DEFAULT_POOL, *self.pools):
+                known = (
+                    f"the pools {', '.join((DEFAULT_POOL, *self.pools))}"
+                    if self.pools
+                    else f"only the pool '{DEFAULT_POOL}'"
                 )
+                raise placed(("routes", name, "pool"), f"'{route.pool}' is nowhere: this file has {known}")
         return self
 
     @model_validator(mode="after")
@@ -149,8 +179,12 @@ class PatchbayConfig(PolicyConfig):
 
     @model_validator(mode="after")
     def _ports_differ(self) -> Self:
+        if self.replica_ports[-1] > 65535:
+            raise placed(
+                ("replicas", "first_port"), f"{self.replica_count} replicas need ports above 65535: choose a lower one"
+            )
         for key in ("port", "admin_port"):
-            if getattr(self.router, key) in self.replicas.ports:
+            if getattr(self.router, key) in self.replica_ports:
                 raise placed(
                     ("router", key),
                     f"the replicas use port {getattr(self.router, key)}, too: set it or replicas.first_port to another",

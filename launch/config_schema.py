@@ -23,6 +23,8 @@ def config_schema(kind: Kind) -> dict[str, Any]:
     properties = schema["properties"]
     if "base" in properties:
         properties["base"] = {"anyOf": [_TEXT, properties["base"]]}
+    pool_base = schema["$defs"].get("PoolConfig", {"properties": {"base": {}}})["properties"]
+    pool_base["base"] = {"anyOf": [_TEXT, pool_base["base"]]}
     adapters = properties["adapters"]
     adapters["additionalProperties"] = {"anyOf": [_TEXT, adapters["additionalProperties"]]}
     if kind == "router":

@@ -33,7 +33,8 @@ class ReadyReport:
 
     `url`: the base URL of the OpenAI API; `adapters`: those that are served; `not_served`: why each other adapter is
     not; `remarks`: what is to be known of one that is served; `needs_key`: whether clients need an API key; `after_s`:
-    seconds from start to ready; `own_token`: whether the token in the data directory opens the admin port.
+    seconds from start to ready; `own_token`: whether the token in the data directory opens the admin port; `task`: what
+    the base does; `pools`: what each further base does, by its name.
     """
 
     url: str
@@ -46,6 +47,8 @@ class ReadyReport:
     needs_key: bool = False
     after_s: float = 0.0
     own_token: bool = False
+    task: str = "generate"
+    pools: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from patchbay.registry.records import Snapshot
 from patchbay.registry.registry import Registry
 from patchbay.router.settings.config import PolicyConfig
 from patchbay.router.settings.unknown_names import known_names, unknown_names
+from patchbay.server.config import BaseConfig
 from patchbay.server.quantization import quantization_fault
 
 
@@ -33,24 +34,24 @@ def check_fit(config: PatchbayConfig, *, source: str, file: Path | None) -> None
 
     `source`: the origin of the configuration, for the message; `file`: that it was read from.
     """
-    if faults := [*_base_faults(config), *_store_faults(config), *route_faults(config, config.base.served_name)]:
+    if faults := [*_base_faults(config), *_store_faults(config), *route_faults(config, config.base_names)]:
         raise refusal(source, faults, file=file)
 
 
 def doubts_of(config: PatchbayConfig) -> list[str]:
     """Returns what `config` names and neither it nor its registry has, in words: it may come later. Names go unchecked
     where the registry cannot be read."""
-    declared = {config.base.served_name, *config.adapters}
+    declared = {*config.base_names, *config.adapters}
     return list(unknown_names(config, known_names(_snapshot(config), declared, config.adapters)))
 
 
-def route_faults(config: PolicyConfig, base: str | None) -> Iterator[Fault]:
-    """Yields the models that are asked by a name which neither an adapter nor the base can have. `base`: its name,
-    None where it is not known."""
-    possible = {*config.routes, *([base] if base is not None else [])}
+def route_faults(config: PolicyConfig, bases: Sequence[str]) -> Iterator[Fault]:
+    """Yields the models that are asked by a name which neither an adapter nor a base can have. `bases`: their names,
+    none where they are not known."""
+    possible = {*config.routes, *bases}
     for asked in asked_models(config):
         if asked.model not in possible and parse_reference(asked.model) is None:
-            known = meant(asked.model, possible) if base is None else f"the base is called '{base}'"
+            known = f"the base is called '{bases[0]}'" if len(bases) == 1 else meant(asked.model, possible)
             yield Fault(asked.keys, f"no adapter can be called '{asked.model[:200]}', and {known}")
 
 
@@ -70,9 +71,14 @@ def asked_models(config: PolicyConfig) -> Iterator[AskedModel]:
 
 
 def _base_faults(config: PatchbayConfig) -> Iterator[Fault]:
-    base = config.base
+    yield from _quantization_faults(config.base, ("base",))
+    for name, pool in config.pools.items():
+        yield from _quantization_faults(pool.base, ("pools", name, "base"))
+
+
+def _quantization_faults(base: BaseConfig, keys: tuple[str, ...]) -> Iterator[Fault]:
     if base.quantization is not None and (why := quantization_fault(base.quantization, Path(base.model).expanduser())):
-        yield Fault(("base", "quantization"), why)
+        yield Fault((*keys, "quantization"), why)
 
 
 def _store_faults(config: PatchbayConfig) -> Iterator[Fault]:

@@ -27,7 +27,7 @@ def choose_ports(config: PatchbayConfig) -> ChosenPorts:
     names stay as they are. Raises StartError where there is no free one near."""
     router, replicas, notes = config.router, config.replicas, list[str]()
     # A port that is usual for one is not given to another, which would have to give way, too.
-    used = Counter((router.port, router.admin_port, *replicas.ports))
+    used = Counter((router.port, router.admin_port, *config.replica_ports))
     for key, host, what in (
         ("port", router.host, "clients"),
         ("admin_port", router.admin_host, "operators"),
@@ -40,8 +40,8 @@ def choose_ports(config: PatchbayConfig) -> ChosenPorts:
             notes += _said(usual, free, f"the port for {what}")
             used[free] += 1
     if "first_port" not in replicas.model_fields_set:
-        used.subtract(replicas.ports)
-        free = _first_free(_LOOPBACK, replicas.first_port, replicas.count, +used)
+        used.subtract(config.replica_ports)
+        free = _first_free(_LOOPBACK, replicas.first_port, config.replica_count, +used)
         notes += _said(replicas.first_port, free, "the first replica's port")
         replicas = replicas.model_copy(update={"first_port": free})
     return ChosenPorts(config.model_copy(update={"router": router, "replicas": replicas}), tuple(notes))

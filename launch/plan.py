@@ -4,6 +4,7 @@ import secrets
 import sys
 import sysconfig
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -11,7 +12,7 @@ from pydantic import SecretStr
 
 from patchbay.core.settings import parse_settings
 from patchbay.launch.child import ProcessSpec
-from patchbay.launch.config import PatchbayConfig
+from patchbay.launch.config import DEFAULT_POOL, PatchbayConfig
 from patchbay.launch.cores import available_cores, partition_cores
 from patchbay.launch.events import ReadyReport
 from patchbay.launch.ports import PortUse
@@ -19,7 +20,7 @@ from patchbay.launch.rundir import write_settings
 from patchbay.launch.served import report_of_served
 from patchbay.launch.supervisor import RunPlan
 from patchbay.router.settings.config import PolicyConfig, RouterConfig
-from patchbay.server.config import ServerConfig
+from patchbay.server.config import BaseConfig, EngineConfig, ServerConfig
 
 ROUTER: Final = "router"
 _LOOPBACK: Final = "127.0.0.1"
@@ -29,21 +30,38 @@ _END_AFTER_DRAIN_S: Final = 15.0
 _ROUTER_AFTER_REPLICAS_S: Final = 60.0
 
 
+@dataclass(frozen=True, slots=True)
+class PlannedReplica:
+    """A replica of a run. `pool`: where routes find it; `adapters`: whether it takes any."""
+
+    pool: str
+    base: BaseConfig
+    engine: EngineConfig
+    adapters: bool
+
+
+def planned_replicas(config: PatchbayConfig) -> list[PlannedReplica]:
+    """Returns the replicas of a run, in the order of their ports."""
+    own = [PlannedReplica(DEFAULT_POOL, config.base, config.engine, adapters=True)] * config.replicas.count
+    return own + [
+        PlannedReplica(name, pool.base, pool.engine, adapters=False)
+        for name, pool in config.pools.items()
+        for _ in range(pool.replicas)
+    ]
+
+
 def replica_names(config: PatchbayConfig) -> list[str]:
     """Returns the names of the replicas."""
-    return [f"replica-{index}" for index in range(config.replicas.count)]
+    return [f"replica-{index}" for index in range(config.replica_count)]
 
 
 def server_configs(config: PatchbayConfig, token: SecretStr) -> list[ServerConfig]:
     """Makes the configuration of each replica, whose callers must present `token`. Raises ConfigError."""
-    replicas = config.replicas
-    cores: list[str] | list[None] = [config.engine.cpu_cores] * replicas.count if config.engine.cpu_cores else []
-    cores = cores or partition_cores(available_cores(), replicas.count)
+    planned = planned_replicas(config)
+    cores = iter(partition_cores(available_cores(), sum(one.engine.cpu_cores is None for one in planned) or 1))
     shared = {
-        "base": config.base,
         "lora": config.lora,
         "artifacts": config.registry.artifacts,
-        "expected_adapters": len(config.adapters),
         "token": token,
         "cache_dir": config.data_dir / "cache",
     }
@@ -55,20 +73,24 @@ def server_configs(config: PatchbayConfig, token: SecretStr) -> list[ServerConfi
                 "name": name,
                 "host": _LOOPBACK,
                 "port": port,
-                "engine": config.engine.model_copy(update={"cpu_cores": cores[index]}),
+                "base": one.base,
+                "adapters": one.adapters,
+                "expected_adapters": len(config.adapters) if one.adapters else 0,
+                "engine": one.engine.model_copy(update={"cpu_cores": one.engine.cpu_cores or next(cores)}),
                 "max_body_bytes": config.router.max_body_bytes,
-                "drain_timeout_s": replicas.drain_timeout_s,
+                "drain_timeout_s": config.replicas.drain_timeout_s,
             },
             source=name,
         )
-        for index, (name, port) in enumerate(zip(replica_names(config), replicas.ports, strict=True))
+        for one, name, port in zip(planned, replica_names(config), config.replica_ports, strict=True)
     ]
 
 
 def router_config(config: PatchbayConfig, servers: list[ServerConfig]) -> RouterConfig:
     """Makes the configuration of a router in front of `servers`. Raises ConfigError."""
     replicas = [
-        {"name": server.name, "url": f"http://{server.host}:{server.port}", "token": server.token} for server in servers
+        {"name": server.name, "url": f"http://{server.host}:{server.port}", "token": server.token, "pool": one.pool}
+        for server, one in zip(servers, planned_replicas(config), strict=True)
     ]
     shared: dict[str, object] = {name: getattr(config, name) for name in ("registry", "adapters", "canary", "canaries")}
     shared |= {"max_rank": config.lora.max_rank} | {name: getattr(config, name) for name in PolicyConfig.model_fields}
@@ -80,7 +102,7 @@ def port_uses(config: PatchbayConfig) -> Iterator[PortUse]:
     router = config.router
     yield PortUse(router.host, router.port, "router.port (or --port)")
     yield PortUse(router.admin_host, router.admin_port, "router.admin_port (or --admin-port)")
-    for port in config.replicas.ports:
+    for port in config.replica_ports:
         yield PortUse(_LOOPBACK, port, "replicas.first_port")
 
 
@@ -107,8 +129,10 @@ def ready_report(config: PatchbayConfig) -> ReadyReport:
         url=f"{_reachable(router.host, router.port)}/v1",
         admin_url=_reachable(router.admin_host, router.admin_port),
         base=config.base.served_name,
+        task=config.base.task,
+        pools={pool.base.served_name: pool.base.task for pool in config.pools.values()},
         adapters=tuple(config.adapters),
-        replicas=config.replicas.count,
+        replicas=config.replica_count,
         needs_key=bool(router.api_keys),
         own_token=router.own_token,
     )
@@ -160,9 +184,9 @@ def _environment() -> dict[str, str]:
 
 
 def _notes(config: PatchbayConfig) -> Iterator[str]:
-    count, adapters = config.replicas.count, len(config.adapters)
+    count, adapters = config.replica_count, len(config.adapters)
     yield (
-        f"{config.base.served_name} with {adapters} adapter{'s' * (adapters != 1)}, "
+        f"{' and '.join(config.base_names)} with {adapters} adapter{'s' * (adapters != 1)}, "
         f"on {count} replica{'s' * (count != 1)}"
     )
     cores = len(available_cores())

@@ -26,10 +26,12 @@ RESERVED_ENGINE_ARGUMENTS = frozenset(
 
 
 class BaseConfig(Settings):
-    """The base model. `model`: a hub's id or a folder; `name`: what clients call it (by default its last part)."""
+    """The base model. `model`: a hub's id or a folder; `name`: what clients call it (by default its last part);
+    `task`: what it does. One that embeds or scores takes no adapters."""
 
     model: ModelPath
     name: str | None = None
+    task: Literal["generate", "embed", "score"] = "generate"
     revision: str | None = None
     quantization: str | None = None
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
@@ -91,17 +93,18 @@ class EngineConfig(Settings):
 
 
 class ServerConfig(Settings):
-    """One replica. `token`: what a caller shows as a bearer token; without one, only loopback is bound; `artifacts`:
-    where the files of revisions come from; `limits`: what one may take; `expected_adapters`: how many there will be,
-    for `lora.max_loras: auto`. Asked to end, it finishes its requests for at most `drain_timeout_s` and has ended
-    `end_timeout_s` after that, as it has `end_timeout_s` after its engine died: what hangs then is killed. It is ended,
-    too, where its event loop stands still for `stall_timeout_s`."""
+    """One replica. `token`: what a caller shows as a bearer token; without one, only loopback is bound; `adapters`:
+    whether it takes any; `artifacts`: where their files come from; `limits`: what one may take; `expected_adapters`:
+    how many there will be, for `lora.max_loras: auto`. Asked to end, it finishes its requests for at most
+    `drain_timeout_s` and has ended `end_timeout_s` after that, as it has `end_timeout_s` after its engine died: what
+    hangs then is killed. It is ended, too, where its event loop stands still for `stall_timeout_s`."""
 
     name: str = "replica-0"
     host: str = "127.0.0.1"
     port: int = Field(default=9001, ge=0, le=65535)
     token: Secret | None = None
     base: BaseConfig
+    adapters: bool = True
     lora: LoraConfig = LoraConfig()
     engine: EngineConfig = EngineConfig()
     artifacts: ArtifactsConfig = Field(default_factory=ArtifactsConfig)
@@ -112,6 +115,11 @@ class ServerConfig(Settings):
     drain_timeout_s: float = Field(default=30, ge=0)
     end_timeout_s: float = Field(default=10, gt=0)
     stall_timeout_s: float = Field(default=60, ge=5)
+
+    @property
+    def takes_adapters(self) -> bool:
+        """Whether adapters can be loaded over the base."""
+        return self.adapters and self.base.task == "generate"
 
     @property
     def thinks(self) -> bool:

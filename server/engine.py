@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from patchbay.core.asgi import ASGIApp
 from patchbay.core.replica import BaseModelStatus, RequestStatus
@@ -35,6 +35,9 @@ class LoraCapacity:
 
     slots: int
     cpu: int
+
+
+NO_ADAPTERS: Final = LoraCapacity(slots=0, cpu=0)
 
 
 class Engine(Protocol):

@@ -202,6 +202,8 @@ class ServingReplica:
     async def _put(self, slots: Slots, spec: RevisionSpec) -> SlotEntry:
         if spec.adapter == self.config.base.served_name:
             raise AdapterRejected(f"'{spec.adapter}' is the base model's name.", param="name")
+        if not self.config.takes_adapters:
+            raise AdapterRejected(f"{self.config.name} takes no adapters: its base model is served as it is.")
         entry = slots.known(spec.adapter, spec.number)
         if entry is None or entry.staged.digest != spec.digest or entry.leaving:
             entry = slots.declare(spec.adapter, spec.number, await self._open_staging().stage(spec))

@@ -20,6 +20,7 @@ from vllm.entrypoints.openai.chat_completion.api_router import attach_router as 
 from vllm.entrypoints.openai.completion.api_router import attach_router as attach_completions
 from vllm.entrypoints.openai.responses.api_router import attach_router as attach_responses
 from vllm.entrypoints.pooling.embed.api_router import router as embeddings
+from vllm.entrypoints.pooling.scoring.api_router import router as scores
 from vllm.entrypoints.serve.exception_handling.error_response import create_error_response
 from vllm.entrypoints.serve.exception_handling.handlers.exception import exception_handler
 from vllm.entrypoints.serve.exception_handling.register import init_exception_handler
@@ -65,11 +66,14 @@ async def build_vllm_app(engine: AsyncLLM, arguments: Namespace, tasks: tuple[st
             attach(app)
     if "embed" in tasks:
         app.include_router(embeddings)
+    if "score" in tasks:
+        app.include_router(scores)
     attach_tokenize(app)
     init_exception_handler(app)
     for kind in _VALIDATOR_CRASHES:
         app.exception_handler(kind)(_answer_validator_crash)
-    await init_app_state(engine, app.state, arguments, tasks)
+    # `score` is our word for what vLLM does with other tasks' results.
+    await init_app_state(engine, app.state, arguments, tuple(task for task in tasks if task != "score"))
     _pass_late_errors_on(app)
     _echo_empty_prompts(app)
     return app

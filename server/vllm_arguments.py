@@ -14,7 +14,7 @@ from vllm.utils.argparse_utils import FlexibleArgumentParser
 
 from patchbay.core.errors import ConfigError, StartError
 from patchbay.server.config import BaseConfig, ServerConfig
-from patchbay.server.engine import LoraCapacity
+from patchbay.server.engine import NO_ADAPTERS, LoraCapacity
 from patchbay.server.sizing import BaseShape, slot_bytes, slots_that_fit
 
 _GIB = 1024**3
@@ -29,7 +29,12 @@ def is_cpu() -> bool:
 
 
 def lora_capacity(config: ServerConfig) -> LoraCapacity:
-    """Computes the slots and the places in host memory, from the free memory where the configuration says `auto`."""
+    """Computes the slots and the places in host memory, from the free memory where the configuration says `auto`.
+
+    There are none where the replica takes no adapters.
+    """
+    if not config.takes_adapters:
+        return NO_ADAPTERS
     lora = config.lora
     slots = lora.max_loras if isinstance(lora.max_loras, int) else _slots_by_memory(config)
     return LoraCapacity(slots=slots, cpu=max(slots, lora.max_cpu_loras or 2 * max(slots, config.expected_adapters)))
@@ -71,17 +76,19 @@ def _base(base: BaseConfig) -> dict[str, Any]:
         # forced tool is called with, and fail where it is no object.
         "tool_strict_level": "parameter",
         "reasoning_parser": base.reasoning_parser or "",
-    }
+    } | ({} if base.task == "generate" else {"runner": "pooling"})
 
 
 def _lora(config: ServerConfig, capacity: LoraCapacity) -> dict[str, Any]:
-    return {
+    extension = {"worker_extension_cls": "patchbay.server.vllm_worker.WorkerExtension"}
+    if not config.takes_adapters:
+        return extension
+    return extension | {
         "enable_lora": True,
         "max_loras": capacity.slots,
         "max_cpu_loras": capacity.cpu,
         "max_lora_rank": config.lora.max_rank,
         "lora_modules": None,
-        "worker_extension_cls": "patchbay.server.vllm_worker.WorkerExtension",
     }
 
 

@@ -4,13 +4,14 @@ import asyncio
 import re
 import time
 from argparse import Namespace
-from collections.abc import Callable, Collection, Coroutine
+from collections.abc import Callable, Collection, Coroutine, Iterable
 from typing import Any, TypeVar
 
 from fastapi import FastAPI
 from psutil import Process
 from vllm.config import VllmConfig
 from vllm.engine.arg_utils import AsyncEngineArgs
+from vllm.entrypoints.pooling.utils import enable_scoring_api
 from vllm.lora.request import LoRARequest
 from vllm.v1.engine.async_llm import AsyncLLM
 from vllm.v1.metrics.loggers import StatLoggerBase
@@ -21,7 +22,7 @@ from patchbay.core.errors import AdapterRejected, StartError, Unavailable
 from patchbay.core.replica import BaseModelStatus, RequestStatus
 from patchbay.server.alive import while_alive
 from patchbay.server.config import ServerConfig
-from patchbay.server.engine import EngineLora, LoraCapacity, LoraTiers
+from patchbay.server.engine import NO_ADAPTERS, EngineLora, LoraCapacity, LoraTiers
 from patchbay.server.fit import check_fit
 from patchbay.server.late_errors import LateErrors
 from patchbay.server.processes import engine_processes, kill, print_stacks
@@ -122,7 +123,8 @@ class VllmEngine:
 
     @classmethod
     async def _of(cls, llm: AsyncLLM, config: ServerConfig, arguments: Namespace, stats: LatestStats) -> "VllmEngine":
-        tasks = tuple(await llm.get_supported_tasks())
+        tasks = _tasks(llm, await llm.get_supported_tasks())
+        _check_task(config, tasks)
         quantization = await _applied_quantization(llm, config)
         app = await build_vllm_app(llm, arguments, tasks)
         base, stall = _describe(llm, config, quantization), StallWatch(config.engine.stall_timeout_s)
@@ -143,6 +145,8 @@ class VllmEngine:
     @property
     def capacity(self) -> LoraCapacity:
         lora = self._llm.vllm_config.lora_config
+        if lora is None:
+            return NO_ADAPTERS
         return LoraCapacity(slots=lora.max_loras, cpu=lora.max_cpu_loras)
 
     @property
@@ -167,6 +171,8 @@ class VllmEngine:
         return any(state.lora_name == name for state in self._llm.output_processor.request_states.values())
 
     async def tiers(self) -> LoraTiers:
+        if self.capacity is NO_ADAPTERS:
+            return LoraTiers(cpu=frozenset(), slots=frozenset())
         return await self._tiers.read()
 
     def watch(self, report: Callable[[str | None], None]) -> None:
@@ -239,6 +245,22 @@ class VllmEngine:
             raise Unavailable(f"The engine died loading {lora.name}: {_reason(error)}", retry_after_s=5) from error
         # vLLM may have registered the adapter although its weights did not fit into the slot.
         await self._while_alive(self._llm.remove_lora(lora.lora_id))
+
+
+def _tasks(llm: AsyncLLM, supported: Iterable[str]) -> tuple[str, ...]:
+    """Returns what the base model can do: vLLM's tasks, and `score` where it compares two texts by any of them."""
+    tasks = tuple(supported)
+    return (*tasks, *(["score"] if enable_scoring_api(tasks, llm.model_config) else []))
+
+
+def _check_task(config: ServerConfig, tasks: Collection[str]) -> None:
+    """Raises StartError where the base model cannot do what it is there for."""
+    task, model = config.base.task, config.base.model
+    if task not in tasks:
+        raise StartError(
+            f"The base model {model} cannot {task}: it can {', '.join(sorted(tasks)) or 'do nothing that is served'}.",
+            hint="Correct base.task, or choose another base.model.",
+        )
 
 
 def _failure(llm: AsyncLLM) -> str | None:

@@ -36,7 +36,7 @@ _OWNED: Mapping[type[BaseModel], frozenset[str]] = {
         }
         | {"guard_cache", "guard_key"}
     ),
-    ServerConfig: frozenset({"name", "host", "port", "token", "artifacts", "cache_dir", "drain_timeout_s"}),
+    ServerConfig: frozenset({"name", "adapters", "host", "port", "token", "artifacts", "cache_dir", "drain_timeout_s"}),
     DeclaredAdapter: frozenset(),
     DeclaredCanary: frozenset(),
 }

@@ -64,6 +64,7 @@ def _engine_endpoints() -> dict[str, Any]:
     from vllm.entrypoints.openai.completion.api_router import attach_router as attach_completions
     from vllm.entrypoints.openai.responses.api_router import attach_router as attach_responses
     from vllm.entrypoints.pooling.embed.api_router import router as embeddings
+    from vllm.entrypoints.pooling.scoring.api_router import router as scores
     from vllm.entrypoints.serve.tokenize.api_router import attach_router as attach_tokenize
 
     app = FastAPI()
@@ -71,6 +72,7 @@ def _engine_endpoints() -> dict[str, Any]:
     for attach in (attach_messages, attach_chat, attach_completions, attach_responses, attach_tokenize):
         attach(app)
     app.include_router(embeddings)
+    app.include_router(scores)
     return app.openapi()
 
 

@@ -52,6 +52,18 @@ ENDPOINTS = (
         streams=False,
     ),
     Endpoint(
+        "/v1/score",
+        tuple(f"{_AT}.pooling.scoring.protocol:Score{kind}Request" for kind in ("QueriesDocuments", "Data", "Text")),
+        {"queries": "hi", "documents": ["you"]},
+        streams=False,
+    ),
+    Endpoint(
+        "/v1/rerank",
+        (f"{_AT}.pooling.scoring.protocol:RerankRequest",),
+        {"query": "hi", "documents": ["you"]},
+        streams=False,
+    ),
+    Endpoint(
         "/tokenize",
         (
             f"{_AT}.serve.tokenize.protocol:TokenizeCompletionRequest",

@@ -129,7 +129,8 @@ class _Term:
     def round(self) -> None:
         """Looks at everything once, and begins the actions that are needed."""
         context = self._context
-        statuses = context.ready_statuses()
+        ready = context.ready_statuses()
+        statuses = _with_adapters(ready)
         wanted = _wanted(context)
         self._bases.step(statuses)
         base, known = self._bases.one_of(statuses)
@@ -141,7 +142,8 @@ class _Term:
         self._reports.tell(placements, statuses)
         standing = [placement.state for of_replica in placements.values() for placement in of_replica]
         context.metrics.registry.placements(standing)
-        placed = statuses and known and self._declarations.settled and "pending" not in standing
+        met = (statuses and known) or (ready and not wanted)
+        placed = met and self._declarations.settled and "pending" not in standing
         if (placed and not _rolling_out(context)) or context.asks_only_others:
             context.fleet.settle()
 
@@ -161,8 +163,15 @@ def _rolling_out(context: Context) -> bool:
 
 
 def _is_served(wanted: tuple[DesiredRevision, ...], statuses: Mapping[str, ReplicaStatus]) -> bool:
+    if not _with_adapters(statuses):
+        return bool(statuses) and not wanted
     held = (revision for status in statuses.values() for revision in status.revisions)
     here = {revision.engine_name for revision in held if revision.state != "staging"}
     bases = {None, *(status.base.fingerprint for status in statuses.values())}
     needed = {revision.engine_name for revision in wanted if revision.why == "stable" and revision.base in bases}
-    return bool(statuses) and needed <= here
+    return needed <= here
+
+
+def _with_adapters(statuses: Mapping[str, ReplicaStatus]) -> dict[str, ReplicaStatus]:
+    """Returns those of the replicas that take adapters."""
+    return {name: status for name, status in statuses.items() if status.takes_adapters}

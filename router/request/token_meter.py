@@ -21,8 +21,8 @@ _TEMPLATE_TOKENS = 64
 _ESTIMATED_BYTES_PER_TOKEN = 4
 # Assumed size of a prompt that is not all in the body, where the model's context is unknown.
 _CONTEXT_TOKENS = 16_384
-# Fields by which a prompt grows beyond its body: an earlier answer, or a template that may write anything.
-_FROM_ELSEWHERE = ("previous_response_id", "conversation", "chat_template")
+# Fields by which a prompt grows beyond its body: an earlier answer, a template that may write anything, and padding.
+_FROM_ELSEWHERE = ("previous_response_id", "conversation", "chat_template", "padding")
 # Kinds of parts whose tokens are made from the body's own bytes.
 _TEXTUAL = frozenset(
     {"text", "input_text", "output_text", "refusal", "thinking", "reasoning_text", "tool_use", "tool_result", "None"}
@@ -69,12 +69,12 @@ def need_of(fields: Mapping[str, Any], length: int, size: Size, rates: CountersC
     `fields`: its decoded body; `length`: of the body, in bytes; `size`: the answers that it asks for; `rates`: holds
     the bytes per token; `context`: the tokens that the model can hold, None if unknown. A token is made from at least
     one byte, so at one byte a token the result is never too small. A prompt with more than text, or with a text that is
-    not in the body, cannot be estimated from bytes: it counts as a full context.
+    not in the body, cannot be estimated from bytes: it counts as a full context, as does one that is padded to it.
     """
     bare = fields.get("prompt") if "prompt" in fields else fields.get("input")
-    prompt = max(int(length / rates.bytes_per_token), _ids_in(bare)) + _TEMPLATE_TOKENS
+    prompt = max(int(length / rates.bytes_per_token), _ids_in(bare)) * size.readings + _TEMPLATE_TOKENS
     if _is_open_ended(fields):
-        prompt = max(prompt, context or _CONTEXT_TOKENS)
+        prompt = max(prompt, (context or _CONTEXT_TOKENS) * size.prompts)
     if context is not None:
         # The engine refuses or cuts a longer prompt.
         prompt = min(prompt, context * size.prompts)

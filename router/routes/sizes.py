@@ -19,14 +19,15 @@ class SizeFields:
     """The size fields of an endpoint.
 
     `tokens`: fields that bound an answer, in the order of precedence; `answers`: fields that multiply answers;
-    `unsaid`: the tokens of an answer where no field says it, None where it may fill the context; `prompts`: the field
-    that may hold several prompts.
+    `unsaid`: the tokens of an answer where no field says it, None where it may fill the context; `prompts`: the fields
+    that may hold several prompts; `paired`: whether each text of one is read with one of another.
     """
 
     tokens: tuple[str, ...] = ()
     answers: tuple[str, ...] = ()
     unsaid: int | None = None
-    prompts: str | None = None
+    prompts: tuple[str, ...] = ()
+    paired: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,12 +35,13 @@ class Size:
     """The size that a body asks for.
 
     `tokens`: the most that each answer may have, None where it does not say; `choices`: answers to each prompt;
-    `prompts`: their number.
+    `prompts`: their number; `readings`: how often a text may be read, since a query is with each document.
     """
 
     tokens: int | None = None
     choices: int = 0
     prompts: int = 1
+    readings: int = 1
 
     @property
     def answers(self) -> int:
@@ -48,13 +50,16 @@ class Size:
 
 
 _CHOICES = ("n", "best_of")
+_PAIRED = ("queries", "documents", "items", "data_1", "data_2", "text_1", "text_2")
 FIELDS: Mapping[str, SizeFields] = MappingProxyType(
     {
         "chat_completions": SizeFields(tokens=("max_completion_tokens", "max_tokens"), answers=_CHOICES),
-        "completions": SizeFields(tokens=("max_tokens",), answers=_CHOICES, unsaid=16, prompts="prompt"),
+        "completions": SizeFields(tokens=("max_tokens",), answers=_CHOICES, unsaid=16, prompts=("prompt",)),
         "responses": SizeFields(tokens=("max_output_tokens",)),
         "messages": SizeFields(tokens=("max_tokens",)),
-        "embeddings": SizeFields(prompts="input"),
+        "embeddings": SizeFields(prompts=("input",)),
+        "score": SizeFields(prompts=_PAIRED, paired=True),
+        "rerank": SizeFields(prompts=("query", "documents"), paired=True),
     }
 )
 _NONE = SizeFields()
@@ -69,7 +74,7 @@ def size_of(fields: Mapping[str, Any], endpoint: str) -> Size:
     known = FIELDS.get(endpoint, _NONE)
     prompts = _prompts(fields, known)
     if not known.tokens:
-        return Size(prompts=prompts)
+        return Size(prompts=prompts, readings=prompts if known.paired else 1)
     for name in _EVERY:
         if fields.get(name) is not None and name not in (*known.tokens, *known.answers):
             raise InvalidRequest(
@@ -103,11 +108,14 @@ def _whole(fields: Mapping[str, Any], name: str) -> int | None:
 
 def _prompts(fields: Mapping[str, Any], known: SizeFields) -> int:
     """Returns the number of prompts. A list of numbers is one prompt, by its tokens' ids."""
-    if known.prompts is None:
-        return 1
-    prompt, embedded = fields.get(known.prompts), fields.get("prompt_embeds")
-    texts = 0 if prompt is None else len(prompt) if isinstance(prompt, list) and not _is_ids(prompt) else 1
+    texts, embedded = sum(_texts(fields.get(name)) for name in known.prompts), fields.get("prompt_embeds")
     return max(1, texts + (len(embedded) if isinstance(embedded, list) else embedded is not None))
+
+
+def _texts(prompt: Any) -> int:
+    if prompt is None:
+        return 0
+    return len(prompt) if isinstance(prompt, list) and not _is_ids(prompt) else 1
 
 
 def _is_ids(prompt: list[Any]) -> bool:

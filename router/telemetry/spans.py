@@ -36,6 +36,8 @@ _OPERATIONS: Mapping[str, str] = MappingProxyType(
         "messages": "chat",
         "completions": "text_completion",
         "embeddings": "embeddings",
+        "score": "score",
+        "rerank": "rerank",
     }
 )
 _Attributes = dict[str, str | int | float]

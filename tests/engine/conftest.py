@@ -67,9 +67,10 @@ class Stack:
         """The stock client, as an application would make it."""
         return OpenAI(base_url=f"{self.url}/v1", api_key="unused", max_retries=0, timeout=60)
 
-    def replica(self) -> httpx.Client:
-        """A client of the replica's own port, with its token."""
-        return httpx.Client(base_url=self.replica_url, headers={"authorization": f"Bearer {TOKEN}"}, timeout=60)
+    def replica(self, number: int = 0) -> httpx.Client:
+        """A client of a replica's own port, with its token."""
+        host, _, first = self.replica_url.rpartition(":")
+        return httpx.Client(base_url=f"{host}:{int(first) + number}", headers={"authorization": f"Bearer {TOKEN}"}, timeout=60)
 
     @property
     def registry_settings(self) -> RegistryConfig:
@@ -179,6 +180,10 @@ def _read(stack: Stack, pipe: Any, take: Any) -> None:
         with stack.told:
             take(stack, line.rstrip("\n"))
             stack.told.notify_all()
+    # Who waits for an event learns that none comes any more.
+    stack.process.wait()
+    with stack.told:
+        stack.told.notify_all()
 
 
 def _take_event(stack: Stack, line: str) -> None:

@@ -52,6 +52,11 @@ Fault = Literal[
     "limited_429",
 ]
 
+_PATHS = (
+    *("chat/completions", "completions", "responses", "embeddings", "messages", "messages/count_tokens"),
+    *("score", "rerank"),
+)
+
 
 @dataclass
 class Seen:
@@ -205,7 +210,7 @@ class FakeEngine:
             app.router.add_delete("/internal/adapters/{reference}", self._delete)
         for path in ("/tokenize", "/detokenize"):
             app.router.add_post(path, self._answer)
-        for path in ("chat/completions", "completions", "responses", "embeddings", "messages", "messages/count_tokens"):
+        for path in _PATHS:
             app.router.add_post(f"/v1/{path}", self._answer)
         return app
 

@@ -35,7 +35,7 @@ async def test_the_body_reaches_the_replica_byte_for_byte_with_its_query_and_unk
     assert fake.seen[0].query == "a=b%20c"
 
 
-@pytest.mark.parametrize("path", ["chat/completions", "completions", "responses", "embeddings", "messages"])
+@pytest.mark.parametrize("path", ["chat/completions", "completions", "responses", "embeddings", "score", "messages"])
 async def test_every_endpoint_reaches_its_own_path(path: str) -> None:
     fake = engine()
     async with running_router(fake) as router:

@@ -32,7 +32,7 @@ def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
     assert config.adapters["sql"].source == str(tmp_path / "sql")
     assert config.adapters["json"].source == "/elsewhere/json"
     assert config.adapters["json"].pin
-    assert list(config.replicas.ports) == [9100, 9101]
+    assert list(config.replica_ports) == [9100, 9101]
     assert config.restart.longest_delay_s == 5
 
 

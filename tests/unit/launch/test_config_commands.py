@@ -52,7 +52,11 @@ def test_a_good_file_is_fit_and_its_doubts_are_told(here: Path) -> None:
         ("base: x\nrouter:\n  api_keys:\n  - a\n  - 3\n", "line 5, column 5: ", "must be a text"),
         ("base: {model: x, dtype: int4}\n", "line 1, column 18: ", "must be 'auto', 'bfloat16'"),
         ("base: x\nreplicas: {}\nbase: y\n", "line 3, column 1: ", "stands twice"),
-        ("base: x\nroutes:\n  a: {model: b, pool: big}\n", "line 3, column 17: ", "are in the pool 'default'"),
+        (
+            "base: x\nroutes:\n  a: {model: b, pool: big}\n",
+            "line 3, column 17: ",
+            "this file has only the pool 'default'",
+        ),
         ("base: x\nrouter:\n  port: 9001\n", "line 3, column 3: ", "replicas.first_port"),
         ("base: x\nadapters:\n  x: ./a\n", "line 3, column 3: ", "set base.name"),
         ("base:\n  model: x\n  quantization: int5\n", "line 3, column 3: ", "vLLM has no quantization 'int5'"),

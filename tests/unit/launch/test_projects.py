@@ -195,5 +195,5 @@ def test_a_port_that_somebody_named_is_never_changed(taken: list[int], capfd: py
 
 def test_up_takes_the_first_replicas_port(user: Path) -> None:
     config = load_config(_project(user / "one", replicas={"count": 2}), Overrides(first_port=9501))
-    assert list(config.replicas.ports) == [9501, 9502]
+    assert list(config.replica_ports) == [9501, 9502]
     assert "--first-port" in CliRunner().invoke(build_app(), ["up", "--help"]).output

@@ -10,7 +10,7 @@ def test_only_what_is_offered_is_found(path: str) -> None:
         find_endpoint("GET", path)
 
 
-@pytest.mark.parametrize("name", ["chat/completions", "completions", "responses", "embeddings", "messages"])
+@pytest.mark.parametrize("name", ["chat/completions", "completions", "responses", "embeddings", "score", "messages"])
 def test_answers_are_posted_for(name: str) -> None:
     assert find_endpoint("POST", f"/v1/{name}").forwarded
     with pytest.raises(MethodNotAllowed) as caught:

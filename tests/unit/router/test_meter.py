@@ -86,6 +86,8 @@ def test_a_stream_with_token_ids_is_counted_by_them() -> None:
         ("completions", b'{"prompt":["a","b"],"max_tokens":5,"n":2}', 20),
         ("completions", b'{"prompt":[1,2,3],"max_tokens":5}', 5),
         ("embeddings", b'{"input":["a","b"]}', 0),
+        ("score", b'{"queries":"a","documents":["b","c"]}', 0),
+        ("rerank", b'{"query":"a","documents":["b","c"]}', 0),
         ("tokenize", b'{"prompt":"a"}', 0),
     ],
 )

@@ -316,8 +316,9 @@ def test_a_mask_that_is_taken_back_breaks_the_json_around_it(escaped: bool) -> N
 
 
 def test_an_endpoint_that_answers_with_text_has_no_guard() -> None:
-    without_text = {"embeddings", "count_tokens", "tokenize", "detokenize"}
+    without_text = {"embeddings", "score", "rerank", "count_tokens", "tokenize", "detokenize"}
     paths = ["chat/completions", "completions", "responses", "embeddings", "messages", "messages/count_tokens"]
+    paths += ["score", "rerank"]
     found = {find_endpoint("POST", f"/v1/{path}").name for path in paths}
     found |= {find_endpoint("POST", path, switched=True).name for path in ("/tokenize", "/detokenize")}
     from patchbay.router.http import endpoints
