@@ -70,7 +70,9 @@ class Stack:
     def replica(self, number: int = 0) -> httpx.Client:
         """A client of a replica's own port, with its token."""
         host, _, first = self.replica_url.rpartition(":")
-        return httpx.Client(base_url=f"{host}:{int(first) + number}", headers={"authorization": f"Bearer {TOKEN}"}, timeout=60)
+        return httpx.Client(
+            base_url=f"{host}:{int(first) + number}", headers={"authorization": f"Bearer {TOKEN}"}, timeout=60
+        )
 
     @property
     def registry_settings(self) -> RegistryConfig:

@@ -165,20 +165,11 @@ def test_adapters_are_where_they_were_and_nothing_is_put_into_pools(pooled: Stac
     assert rooms["minilm"] == rooms["ranker"] == (0, 0)
 
 
-@pytest.mark.parametrize(
-    ("model", "asked", "words"),
-    [
-        ("minilm", "chat", "The base model 'minilm' cannot generate."),
-        ("sql", "embeddings", "cannot embed."),
-    ],
-)
-def test_what_a_base_cannot_do_is_said(asking: OpenAI, model: str, asked: str, words: str) -> None:
-    with pytest.raises(BadRequestError) as refused:
-        if asked == "chat":
-            asking.chat.completions.create(model=model, messages=[{"role": "user", "content": "hi"}])
-        else:
-            asking.embeddings.create(model=model, input="hi")
-    assert words in refused.value.message
+def test_what_a_base_cannot_do_is_said(asking: OpenAI) -> None:
+    with pytest.raises(BadRequestError, match="The base model 'minilm' cannot generate."):
+        asking.chat.completions.create(model="minilm", messages=[{"role": "user", "content": "hi"}])
+    with pytest.raises(BadRequestError, match="cannot embed."):
+        asking.embeddings.create(model="sql", input="hi")
 
 
 def test_a_text_beyond_the_context_is_refused_as_openai_does(asking: OpenAI) -> None:

@@ -241,7 +241,9 @@ class FakeEngine:
             ),
             tasks=("generate",),
             revisions=self.revisions,
-            slots=SlotStatus(slots=self.slots, slots_used=len(self.revisions), cpu=8, cpu_used=len(self.revisions)),
+            slots=SlotStatus(
+                slots=self.slots, slots_used=len(self.revisions), cpu=min(self.slots, 8), cpu_used=len(self.revisions)
+            ),
             requests=RequestStatus(running=self.running, waiting=0, kv_cache_use=0.0, most=self.most),
         )
         return web.Response(text=status.model_dump_json(), content_type="application/json")

@@ -270,6 +270,46 @@ async def test_a_revision_for_another_base_model_is_never_put_on_a_replica(
         await until_answered_by(router, "sql@1")
 
 
+async def test_a_replica_without_room_for_adapters_is_left_alone_and_adapters_go_to_the_others(
+    tmp_path: Path, installation: Installation
+) -> None:
+    own, pool = FakeEngine("own"), FakeEngine("pool", base="embedder")
+    own.fingerprint, pool.fingerprint, pool.slots = "a" * 64, "b" * 64, 0
+    declared = {"other": str(write_adapter(tmp_path / "other"))}
+    await push(installation, 1)
+    await promote(installation, "sql@1")
+    async with controlled(tmp_path, own, pool, adapters=declared) as router:
+        await until(lambda: router.public_app.ready)
+        await until_answered_by(router, "sql@1")
+        await until_answered_by(router, "other@1", "other")
+        embedded = await post(router, ask("embedder"), path="/v1/embeddings")
+    assert embedded.status_code == 200
+    assert (pool.puts, [seen.path for seen in pool.seen]) == ([], ["/v1/embeddings"])
+
+
+async def test_a_router_whose_replicas_all_embed_is_ready(tmp_path: Path) -> None:
+    pool = FakeEngine("pool", base="embedder")
+    pool.slots = 0
+    async with controlled(tmp_path, pool) as router:
+        await until(lambda: router.public_app.ready)
+        assert (await post(router, ask("embedder"), path="/v1/embeddings")).status_code == 200
+
+
+async def test_a_router_waits_for_the_replica_of_its_adapters_where_one_that_embeds_is_ready(
+    tmp_path: Path, installation: Installation
+) -> None:
+    own, pool = FakeEngine("own"), FakeEngine("pool", base="embedder")
+    own.phase, pool.slots = "starting", 0
+    await push(installation, 1)
+    await promote(installation, "sql@1")
+    async with controlled(tmp_path, own, pool) as router:
+        await until(lambda: router.fleet.view.ready == 1)
+        assert not router.public_app.ready
+        own.phase = "ready"
+        await until(lambda: router.public_app.ready)
+        await until_answered_by(router, "sql@1")
+
+
 async def test_when_the_router_that_reconciles_ends_another_goes_on(tmp_path: Path, installation: Installation) -> None:
     engine = FakeEngine()
     await push(installation, 1)

@@ -50,6 +50,45 @@ def test_the_router_fronts_every_replica_with_its_token() -> None:
     assert (router.port, router.api_keys) == (8010, (SecretStr("k"),))
 
 
+POOLS = {"search": {"base": {"model": "org/minilm", "task": "embed"}, "replicas": 2}, "rank": {"base": "org/plain"}}
+
+
+def test_pools_have_replicas_of_their_own_behind_the_others_and_take_no_adapters() -> None:
+    config = _config(replicas={"count": 1}, pools=POOLS, adapters={"sql": "./sql"})
+    servers = server_configs(config, _TOKEN)
+    assert [(one.port, one.base.served_name, one.takes_adapters, one.engine.cpu_cores) for one in servers] == [
+        (9001, "model", True, "0"),
+        (9002, "minilm", False, "1"),
+        (9003, "minilm", False, "2"),
+        (9004, "plain", False, "3"),
+    ]
+    assert [one.expected_adapters for one in servers] == [1, 0, 0, 0]
+    router = router_config(config, servers)
+    assert [one.pool for one in router.replicas] == ["default", "search", "search", "rank"]
+    assert [use.port for use in port_uses(config)] == [8080, 8081, 9001, 9002, 9003, 9004]
+    report = ready_report(config)
+    assert (report.replicas, report.pools) == (4, {"minilm": "embed", "plain": "generate"})
+
+
+@pytest.mark.parametrize(
+    ("sections", "words"),
+    [
+        ({"pools": {"default": {"base": "org/x"}}}, "'default' is the pool of the replicas with adapters"),
+        ({"pools": {"a": {"base": "other/model"}}}, "there is another model 'model'"),
+        ({"pools": {"a": {"base": "x/sql"}}, "adapters": {"sql": "./sql"}}, "there is another model 'sql'"),
+        ({"pools": POOLS, "routes": {"r": {"model": "minilm", "pool": "serch"}}}, "the pools default, search, rank"),
+        ({"pools": POOLS, "replicas": {"first_port": 65533}}, "4 replicas need ports above 65535"),
+        ({"pools": POOLS, "router": {"port": 9003}}, "port 9003"),
+        ({"base": {"model": "x", "task": "embed"}, "adapters": {"a": "./a"}}, "takes no adapters"),
+        ({"base": {"model": "x", "task": "embedding"}}, "'generate', 'embed' or 'score'"),
+    ],
+)
+def test_pools_that_cannot_be_are_refused(sections: dict[str, object], words: str) -> None:
+    with pytest.raises(ValidationError) as refused:
+        _config(**sections)
+    assert words in str(refused.value)
+
+
 def test_the_router_is_told_how_to_log_and_where_traces_go(tmp_path: Path) -> None:
     tracing = {"endpoint": "http://otel:4318", "sample": 0.1, "headers": {"x-key": "collector-key"}}
     config = _config(router={"log_format": "json", "access_log": True, "tracing": tracing, "metrics_series": 9})

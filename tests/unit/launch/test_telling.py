@@ -93,6 +93,18 @@ def test_the_banner_names_a_variable_where_a_key_is_needed() -> None:
     assert 'model="base"' in text
 
 
+@pytest.mark.parametrize(
+    ("task", "path", "field"),
+    [("embed", "embeddings", '"input": "Hello"'), ("score", "rerank", '"query": "Hello"')],
+)
+def test_the_banner_asks_a_base_for_what_it_does(task: str, path: str, field: str) -> None:
+    text = ready_text(ReadyReport("http://127.0.0.1:8080/v1", "", "mini", task=task, pools={"ranker": "score"}))
+    assert f"curl http://127.0.0.1:8080/v1/{path}" in text
+    assert field in text
+    assert "chat.completions" not in text
+    assert "Models: mini, ranker\n" in text
+
+
 def test_the_banner_has_the_tokens_address_on_a_terminal_and_elsewhere_only_the_command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 from patchbay.core.errors import InvalidRequest
@@ -95,6 +97,20 @@ def test_what_is_set_aside_is_the_most_that_can_come(endpoint: str, body: bytes,
     _, need = bounded(body, endpoint, CountersConfig(answer_tokens=100), None)
     assert need.answer == answer
     assert need.prompt >= len(body)
+
+
+@pytest.mark.parametrize("endpoint", ["score", "rerank"])
+def test_a_query_is_set_aside_for_once_with_each_document(endpoint: str) -> None:
+    query, documents = "q" * 500, ["d"] * 30
+    fields = {"score": {"queries": query, "documents": documents}, "rerank": {"query": query, "documents": documents}}
+    body = json.dumps(fields[endpoint]).encode()
+    assert bounded(body, endpoint, CountersConfig(bytes_per_token=1), None)[1].prompt >= 30 * 500
+    assert bounded(body, endpoint, CountersConfig(bytes_per_token=1), 64)[1].prompt == 64 * 31
+
+
+def test_what_is_padded_counts_as_full_contexts() -> None:
+    body = b'{"input":["a","b"],"padding":"max_length"}'
+    assert bounded(body, "embeddings", CountersConfig(), 512)[1].prompt == 1024
 
 
 @pytest.mark.parametrize(

@@ -139,3 +139,24 @@ def test_a_files_bytes_are_looked_at() -> None:
         raise AssertionError(text)
 
     visit_texts({"messages": [{"role": "user", "content": [image]}]}, no)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"query": "one", "documents": ["two", {"content": [{"type": "text", "text": "three"}]}]},
+        {"queries": ["one", "two"], "items": "three"},
+        {"text_1": "one", "text_2": ["two"], "instruction": "three"},
+        {"data_1": ["one"], "data_2": ["two", "three"]},
+    ],
+)
+def test_texts_that_are_ranked_or_scored_are_looked_at(body: dict[str, Any]) -> None:
+    seen: list[str] = []
+
+    def look(text: str, role: str, escaped: bool) -> str:
+        seen.append(text)
+        return text.upper()
+
+    visit_texts(body, look)
+    assert sorted(seen) == ["one", "three", "two"]
+    assert "ONE" in str(body)
