@@ -315,7 +315,20 @@ def test_a_report_says_what_was_seen_and_what_it_cost(installation: Installation
         "canary": 40,
         "others": 160,
     }
-    assert "Evidence that it is worse" in (out / "canary-1-sql-2" / "evidence.svg").read_text()
+    plot = (out / "canary-1-sql-2" / "evidence.svg").read_text()
+    assert "Evidence that it is worse" in plot
+    assert ">40</text>" in plot, "its axis has the canary's 40 requests"
+
+
+def test_the_report_of_a_promotion_shows_what_speaks_for_it(installation: Installation) -> None:
+    """As the registry tells looks for a report: few of them, without the counts that they were taken by."""
+    canary = started(installation)
+    while canary.phase == "running":
+        canary = judged(installation, canary, Counts(share=0.2, canary=100, other=400, bad={"errors": (1, 4)}))
+    told = json.loads(run(installation, "report", "1", "--out", str(installation.folder), "--json").stdout)
+    text = (Path(told["folder"]) / "summary.md").read_text()
+    assert canary.phase == "promoting"
+    assert re.search(r"^\| errors \| \d+ \| \d+ \| 0% \| 100% \|$", text, re.MULTILINE)
 
 
 def test_pause_resume_promote_and_abort_are_in_the_audit(installation: Installation) -> None:
