@@ -14,7 +14,7 @@ from patchbay.registry.canary_records import CanaryPhase, CanaryTally, Look
 from patchbay.router.canary.evidence_course import Point, course_of
 from patchbay.router.canary.incident import markdown, summary, title
 from patchbay.router.canary.judge import PlanPosition, to_show
-from patchbay.router.canary.ledger import Counts, Ledger
+from patchbay.router.canary.ledger import CallersSeen, Counts, Ledger
 from patchbay.router.canary.named_plans import named_plan
 from patchbay.router.canary.phases import no_worse_of, verdict_json, with_tallies
 from patchbay.router.canary.plan import PlanConfig, ready_plans
@@ -158,6 +158,8 @@ def test_a_status_tells_what_the_last_look_has_seen() -> None:
         "says": "10 of 20 requests of this step",
     }
     assert standing(record(phase="rolled_back"), looks(counted(10, 12)))["more"] is None
+    seen = replace(counted(10, 12), seen=CallersSeen("request", 3, 0.01))
+    assert standing(record(), looks(seen))["seen"] == {"unit": "request", "callers": 3, "error": 0.01}
     empty = standing(record(), [])
     assert (empty["requests"], empty["bad"], empty["evidence"]) == ({"canary": 0, "others": 0}, {}, {})
 
