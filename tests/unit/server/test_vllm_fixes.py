@@ -85,7 +85,8 @@ def test_log_probabilities_of_prompts_are_of_their_own_adapter_in_whatever_piece
         name: torch.randn(len(request.prompt_token_ids), WIDTH, generator=generator)
         for name, request in requests.items()
     }
-    runner, found = Runner(requests), {}
+    runner = Runner(requests)
+    found: dict[str, Any] = {}
     while left := {
         name: min(chunk, len(request.prompt_token_ids) - request.num_computed_tokens)
         for name, request in requests.items()

@@ -30,10 +30,10 @@ class Plain:
 
     def update_from_output(self, _scheduled: Any, _output: Any) -> dict[int, EngineCoreOutputs]:
         token = [SimpleNamespace(request_id=name, finish_reason=None, stop_reason=None) for name in self.requests]
-        return {0: EngineCoreOutputs(outputs=token)}  # type: ignore[arg-type]
+        return {0: EngineCoreOutputs(outputs=token)}
 
 
-class Contained(_Containment, Plain):  # type: ignore[misc]
+class Contained(_Containment, Plain):
     """It with containment."""
 
 
