@@ -41,7 +41,7 @@ from patchbay.registry.responses import Responses
 from patchbay.registry.rows import base_of, rollout_of
 from patchbay.registry.schema import adapters, bases, revisions, rollouts, uploads
 from patchbay.registry.snapshots import read_snapshot
-from patchbay.registry.times import SteadyClock
+from patchbay.registry.times import SteadyClock, utc_now
 
 
 class Registry:
@@ -330,8 +330,10 @@ class Registry:
     def take_lease(self, name: str, holder: str, ttl_s: float) -> bool:
         """Takes or renews the lease called `name` for the next `ttl_s` seconds. Returns whether `holder` has it."""
         with self._database.write() as connection:
-            now = None if self._has_own_clock else self._database.time_in(connection)
-            return fleet.take_lease(connection, name, holder, now or self._clock(), ttl_s)
+            # Not by a clock that began when this was opened: the machine's may have been wrong then, and set since.
+            shared = self._database.time_in(connection) or utc_now()
+            now = self._clock() if self._has_own_clock else shared
+            return fleet.take_lease(connection, name, holder, now, ttl_s)
 
     def drop_lease(self, name: str, holder: str) -> None:
         """Gives up a lease, where `holder` has it."""

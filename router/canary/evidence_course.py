@@ -1,16 +1,11 @@
 """The course of the evidence about a canary, look by look: that it is worse, and that it is no worse. Pure."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from patchbay.registry.canary_records import CanaryRecord, Look
 from patchbay.router.canary.config import plan_of
-from patchbay.router.canary.evidence import Wealth
-from patchbay.router.canary.judge import harmless, to_show
-from patchbay.router.canary.ledger import Ledger
 from patchbay.router.canary.plan import PlanConfig
-from patchbay.router.canary.replay import replayed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,36 +26,25 @@ class Point:
 
 def course_of(record: CanaryRecord, looks: Sequence[Look]) -> tuple[Point, ...]:
     """Lists every look at which the evidence was judged, in order. Raises ConfigError where this version cannot read
-    the plan."""
-    if not any("place" in look.verdict for look in looks):
+    the plan.
+
+    Only the stored verdicts are read, so some of the looks, without their counts, are enough.
+    """
+    judged = [look for look in looks if "place" in look.verdict]
+    if not judged:
         return ()
     plan = plan_of(dict(record.plan), record.id)
-    return tuple(
-        Point(
-            requests=replay.ledger.canary,
-            weight=_weight(plan, replay.look),
-            worse=replay.look.verdict["evidence"],
-            no_worse=no_worse_of(plan, replay.ledger),
-            bad={name: (pair[0], pair[1]) for name, pair in replay.look.verdict["bad"].items()},
-        )
-        for replay in replayed(plan, looks)
+    return tuple(_point(plan, look) for look in judged)
+
+
+def _point(plan: PlanConfig, look: Look) -> Point:
+    verdict = look.verdict
+    step: int = verdict["place"][0]
+    return Point(
+        requests=verdict["requests"][0],
+        weight=plan.steps[min(step, len(plan.steps) - 1)].weight,
+        worse=verdict["evidence"],
+        # Looks of earlier versions do not have it.
+        no_worse=verdict.get("no_worse", {}),
+        bad={name: (pair[0], pair[1]) for name, pair in verdict["bad"].items()},
     )
-
-
-def no_worse_of(plan: PlanConfig, ledger: Ledger) -> dict[str, float]:
-    """Returns by metric the evidence that it is no worse, as a share of what promotes the canary. Shares are of
-    logarithms, at least 0."""
-    needed = to_show(plan)
-    found = {name: _best(metric.no_worse, harmless(metric)) / needed for name, metric in ledger.metrics.items()}
-    if ledger.held_up is not None:
-        found["wins"] = _best(ledger.held_up) / math.log(1 / plan.promote_alpha)
-    return found
-
-
-def _best(*bets: Wealth | None) -> float:
-    return max((0.0, *(bet.log_e for bet in bets if bet is not None)))
-
-
-def _weight(plan: PlanConfig, look: Look) -> float:
-    step: int = look.verdict["place"][0]
-    return plan.steps[min(step, len(plan.steps) - 1)].weight

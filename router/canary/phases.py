@@ -9,6 +9,7 @@ from typing import Any
 from patchbay.core.names import revision_name
 from patchbay.registry.canary_records import AT_GATE, CanaryRecord, CanaryTally, LookDraft
 from patchbay.registry.records import UNFINISHED, Rollout
+from patchbay.router.canary.evidence import Wealth
 from patchbay.router.canary.judge import (
     UNDECIDED,
     Continue,
@@ -17,7 +18,9 @@ from patchbay.router.canary.judge import (
     RollBack,
     StepOn,
     Verdict,
+    harmless,
     judge,
+    to_show,
     too_often,
 )
 from patchbay.router.canary.ledger import Ledger, counts_of, folded
@@ -122,6 +125,7 @@ def verdict_json(plan: PlanConfig, ledger: Ledger, place: PlanPosition, now_s: f
     document["requests"] = [ledger.canary, ledger.other]
     document["bad"] = {name: [metric.canary, metric.other] for name, metric in ledger.metrics.items()}
     document["evidence"] = evidence_of(plan, ledger)
+    document["no_worse"] = no_worse_of(plan, ledger)
     if ledger.seen is not None:
         document["seen"] = {"unit": ledger.seen.unit, "callers": ledger.seen.callers, "error": ledger.seen.error}
     if ledger.slices:
@@ -141,6 +145,20 @@ def evidence_of(plan: PlanConfig, ledger: Ledger) -> dict[str, float]:
     if ledger.lost is not None:
         found["wins"] = ledger.lost.log_e
     return {name: max(0.0, log_e) / needed for name, log_e in found.items()}
+
+
+def no_worse_of(plan: PlanConfig, ledger: Ledger) -> dict[str, float]:
+    """Returns by metric the evidence that it is no worse, as a share of what promotes the canary. Shares are of
+    logarithms, at least 0."""
+    needed = to_show(plan)
+    found = {name: _best(metric.no_worse, harmless(metric)) / needed for name, metric in ledger.metrics.items()}
+    if ledger.held_up is not None:
+        found["wins"] = _best(ledger.held_up) / math.log(1 / plan.promote_alpha)
+    return found
+
+
+def _best(*bets: Wealth | None) -> float:
+    return max((0.0, *(bet.log_e for bet in bets if bet is not None)))
 
 
 _KINDS: Mapping[type[Verdict], str] = {Continue: "hold", StepOn: "step", Promote: "promote", RollBack: "roll_back"}

@@ -25,7 +25,11 @@ class Replayed:
     @property
     def same(self) -> bool:
         """Whether the stored verdict equals this one."""
-        return dict(self.look.verdict) == self.again
+        stored, again = dict(self.look.verdict), dict(self.again)
+        if "no_worse" not in stored:
+            # Looks of earlier versions do not have it.
+            del again["no_worse"]
+        return stored == again
 
 
 def replayed(plan: PlanConfig, looks: Sequence[Look]) -> Iterator[Replayed]:

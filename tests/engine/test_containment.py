@@ -59,9 +59,11 @@ class Served:
         """The answers to requests that are made at one time."""
 
         async def all_of() -> list[httpx.Response]:
-            async with httpx.AsyncClient(
-                transport=httpx.ASGITransport(self.app), base_url="http://x", timeout=120
-            ) as to:
+            # An engine that has died never answers.
+            async with (
+                asyncio.timeout(120),
+                httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url="http://x", timeout=120) as to,
+            ):
                 return list(await asyncio.gather(*(to.post(path, json=body) for path, body in requests)))
 
         return self.run(all_of())

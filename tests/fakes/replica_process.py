@@ -64,11 +64,17 @@ def _hang_at_exit() -> None:
     threading.Thread(target=time.sleep, args=(_LONG_S,)).start()
 
 
+def _stand_still() -> None:
+    sys.stdout.write("busy\n")
+    sys.stdout.flush()
+    time.sleep(_LONG_S)
+
+
 def main() -> int:
     """Runs the replica and returns its exit code."""
     parser = argparse.ArgumentParser()
     parser.add_argument("config", type=Path)
-    parser.add_argument("--hang", default="", help="start, tiers, close, thread, loop, lock, exit or stall")
+    parser.add_argument("--hang", default="", help="start, tiers, close, thread, loop, lock, exit, busy or stall")
     arguments = parser.parse_args()
     config = parse_settings(ServerConfig, load_yaml(arguments.config), source="test")
 
@@ -76,6 +82,8 @@ def main() -> int:
         engine = FailingEngine(arguments.hang)
         if arguments.hang == "start":
             await asyncio.to_thread(time.sleep, _LONG_S)
+        if arguments.hang == "busy":
+            asyncio.get_running_loop().call_later(1, _stand_still)
         if arguments.hang == "stall":
             asyncio.get_running_loop().call_later(1, ctypes.PyDLL(None).sleep, _LONG_S)
         return engine

@@ -130,7 +130,7 @@ def test_a_manifest_that_drips_or_never_ends_is_given_up(
     tmp_path: Path, answer: object, slow_s: float, message: str
 ) -> None:
     assert callable(answer)
-    config = SourcesConfig(least_bytes_per_s=1000, slow_s=slow_s)
+    config = SourcesConfig(least_bytes_per_s=1000, slow_s=slow_s, timeout_s=60)
     with HostileServer(answer).serving() as server:
         with pytest.raises(AdapterError, match=message):
             obtain(f"oci://{server.host}/a/b:v1", Terms(LIMITS, config, "operator"), workdir=tmp_path)

@@ -1,6 +1,6 @@
 """Canaries by a Prometheus server: whose counts they are, what is missing, and what is said of a wrong address."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 
 import pytest
@@ -87,11 +87,15 @@ async def test_a_router_that_is_not_scraped_is_noticed_and_nothing_is_decided(pl
 
 
 @asynccontextmanager
-async def answering(response: web.Response) -> AsyncIterator[PrometheusSource]:
-    """A source whose server answers everything so."""
+async def answering(
+    response: Callable[[], web.Response], asked: list[str] | None = None
+) -> AsyncIterator[PrometheusSource]:
+    """A source whose server answers everything so. `asked`: gets its queries."""
 
-    async def answer(_: web.Request) -> web.Response:
-        return response
+    async def answer(request: web.Request) -> web.Response:
+        if asked is not None:
+            asked.append(request.query["query"])
+        return response()
 
     app = web.Application()
     app.router.add_get("/{path:.*}", answer)
@@ -117,14 +121,23 @@ async def answering(response: web.Response) -> AsyncIterator[PrometheusSource]:
         (lambda: web.json_response({"data": {"result": []}}), "has not scraped router-0"),
     ],
 )
-async def test_a_wrong_address_becomes_many_lines(response: object, says: str) -> None:
-    made = response()  # type: ignore[operator]
-    async with answering(made) as source:
+async def test_a_wrong_address_becomes_many_lines(response: Callable[[], web.Response], says: str) -> None:
+    async with answering(response) as source:
         with pytest.raises(NoData) as found:
             await source.read(1, Scraped("id", ["router-0"]), {})
     assert says in str(found.value)
     assert "\n" not in str(found.value)
     assert len(str(found.value)) < 250
+
+
+async def test_a_query_counts_what_other_installations_have() -> None:
+    labels = {"router": "router-0", "arm": "canary", "share": "0.1", "event": "request"}
+    told, asked = {"data": {"result": [{"metric": labels, "value": [10.0, "10"]}]}}, list[str]()
+    async with answering(lambda: web.json_response(told), asked) as source:
+        reading = await source.read(7, Scraped("ours", ["router-0"]), {})
+    assert [one.canary for one in reading.counts] == [10]
+    assert len(asked) == 2
+    assert all('{installation="ours"' in query for query in asked)
 
 
 @given(interval_s=st.floats(3.5, 60), outage_s=st.floats(0, 300))

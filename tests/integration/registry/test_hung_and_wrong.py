@@ -6,12 +6,14 @@ import sqlite3
 from contextlib import ExitStack, closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from loadtests.faults.databases import SqliteFile
 from patchbay.core.errors import RegistryError
 from patchbay.core.tenancy import Limits
+from patchbay.registry.database import Database
 from patchbay.registry.records import Scope
 from patchbay.registry.registry import Registry
 from patchbay.registry.times import SteadyClock
@@ -25,6 +27,48 @@ def test_a_leader_whose_clock_ran_an_hour_ahead_and_died_does_not_keep_others_fr
         assert wrong.take_lease("reconciler", "dead", 6)
         assert right.take_lease("reconciler", "alive", 6)
         assert not right.take_lease("reconciler", "other", 6)
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_a_router_that_started_while_its_clock_was_wrong_takes_no_lease_that_another_has(
+    url: str, hours: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr("patchbay.registry.database.utc_now", lambda: datetime.now(UTC) + timedelta(hours=hours))
+        wrong = Registry.open(url)
+    with wrong, Registry.open(url) as right:
+        assert right.take_lease("reconciler", "right", 60)
+        assert not wrong.take_lease("reconciler", "wrong", 60)
+        right.drop_lease("reconciler", "right")
+        assert wrong.take_lease("reconciler", "wrong", 60)
+        assert not right.take_lease("reconciler", "right", 60)
+
+
+def test_an_hour_that_a_machines_clock_jumps_is_no_hour_of_a_canary(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Registry.open(f"sqlite:///{tmp_path / 'registry.db'}") as registry:
+        before = registry.clock()
+        for name in ("patchbay.registry.database.utc_now", "patchbay.registry.times.utc_now"):
+            monkeypatch.setattr(name, lambda: datetime.now(UTC) + timedelta(hours=1))
+        assert registry.clock() - before < timedelta(minutes=30)
+
+
+def test_postgresql_ends_what_takes_too_long_and_the_kernel_finds_a_dead_network(url: str) -> None:
+    if not url.startswith("postgresql"):
+        pytest.skip("SQLite has no server")
+    database = Database(url)
+    for opened in (database.read, database.write):
+        with opened() as connection:
+            assert connection.exec_driver_sql("SHOW statement_timeout").scalar_one() == "8s"
+            driver: Any = connection.connection.dbapi_connection
+            named = driver.info.get_parameters()
+    assert {name: named.get(name) for name in ("connect_timeout", "keepalives_idle", "tcp_user_timeout")} == {
+        "connect_timeout": "5",
+        "keepalives_idle": "5",
+        "tcp_user_timeout": "10000",
+    }
+    database.close()
 
 
 def test_a_clock_that_is_set_does_not_move_what_the_registry_goes_by() -> None:
@@ -78,6 +122,7 @@ def test_a_file_that_was_damaged_and_is_whole_again_is_read_by_whoever_saw_the_d
             assert registry.snapshot().adapters == before.adapters, table
 
 
+@pytest.mark.timeout(60)
 def test_a_database_that_is_stopped_is_given_up_and_is_used_again_once_it_goes_on() -> None:
     if server_programs() is None:
         pytest.skip(NO_SERVER)

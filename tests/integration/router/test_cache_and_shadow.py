@@ -138,7 +138,7 @@ async def test_more_copies_are_under_way_than_there_may_be() -> None:
     async with running_router(fake, routes=routes) as router:
         answers = await asyncio.gather(*(post(router, ask("main", user=f"caller-{who}")) for who in range(9)))
         assert {one.status_code for one in answers} == {200}
-        await until(lambda: len(router.public_app.pairs) == 2)
+        await until(lambda: len(router.public_app.pairs) >= 2)
         metrics = (await httpx.AsyncClient().get(f"{router.admin_url}/metrics")).text
     assert 'patchbay_router_shadows_total{outcome="no_room",route="main"} 7.0' in metrics
     assert len(fake.seen) == 11

@@ -203,3 +203,22 @@ async def test_a_request_that_anybody_answers_with_500_is_no_evidence_against_th
         assert not any(router.public_app.circuit_open(name) for name in "ab")
     assert statuses == [500] * 8
     assert sum(len(fake.seen) for fake in fakes) == 9, "a second opinion is asked for once"
+
+
+@pytest.mark.parametrize(("model", "status"), [("sql", 502), ("desk", 503)])
+async def test_no_request_sees_a_third_replica_die_whatever_is_known_of_those(model: str, status: int) -> None:
+    """They failed at others before, so that no death of theirs suspects anybody; nor does it at a fallback."""
+    fakes = [FakeEngine(name, revisions=SQL) for name in "abcdef"]
+    routes = {"desk": {"model": "sql", "fallbacks": ["demo-base"]}}
+    async with running_router(*fakes, routes=routes, breaker={"failures": 100}) as router:
+        for fake in fakes:
+            fake.script.fault = "reset"
+        for number in range(60):
+            await post(router, ask("sql", messages=[{"role": "user", "content": f"another question {number} " * 40}]))
+            if all(fake.seen for fake in fakes):
+                break
+        assert all(fake.seen for fake in fakes)
+        before = sum(len(fake.seen) for fake in fakes)
+        answer = await post(router, ask(model))
+    assert answer.status_code == status
+    assert sum(len(fake.seen) for fake in fakes) == before + 2

@@ -1,6 +1,7 @@
 """A router whose registry cannot be read, or was replaced: it lets nobody in, leads nobody, and removes nothing."""
 
 import sqlite3
+import threading
 from contextlib import closing
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 from patchbay.core.tenancy import Limits
 from patchbay.registry.records import Scope
-from tests.fakes.engine import FakeEngine
+from tests.fakes.engine import FakeEngine, revision
 from tests.fakes.installation import Installation
 from tests.fakes.routers import until
 from tests.integration.router.test_control import controlled, promote, push, until_answered_by
@@ -73,3 +74,53 @@ async def test_a_registry_that_is_replaced_by_an_empty_one_changes_nothing_until
         assert accepted.status_code == 202
         await until(lambda: engine.drops == ["sql@1"], timeout_s=20)
     assert [one.action for one in installation.registry.audit(limit=1)] == ["registry.accept"]
+
+
+async def test_revisions_that_an_empty_registry_does_not_name_stay_until_somebody_means_it(
+    tmp_path: Path, installation: Installation
+) -> None:
+    engine = FakeEngine(revisions=(revision("sql"), revision("json")))
+    async with controlled(tmp_path, engine) as router, httpx.AsyncClient() as http:
+        await until(lambda: "patchbay_router_removals_held 2.0" in router.metrics.render().decode())
+        assert engine.drops == []
+        assert (await post(router, ask("demo-base"))).status_code == 200
+        await http.post(f"{router.admin_url}/admin/v1/registry/accept", json={"why": "it is meant so"})
+        await until(lambda: sorted(engine.drops) == ["json@1", "sql@1"], timeout_s=20)
+
+
+async def test_a_registry_that_is_away_is_told_by_the_log_and_the_metrics_and_requests_go_on(
+    tmp_path: Path, installation: Installation, caplog: pytest.LogCaptureFixture
+) -> None:
+    file, away = tmp_path / "registry.db", tmp_path / "away.db"
+    async with controlled(tmp_path, FakeEngine()) as router:
+        file.rename(away)
+        await until(lambda: "patchbay_router_registry_up 0" in router.metrics.render().decode())
+        assert "the registry is out of reach" in caplog.text
+        assert "patchbay_router_registry_age_seconds 0.0" not in router.metrics.render().decode()
+        assert (await post(router, ask("demo-base"))).status_code == 200
+        away.rename(file)
+        await until(lambda: "patchbay_router_registry_up 1" in router.metrics.render().decode())
+
+
+@pytest.mark.timeout(60)
+async def test_a_registry_that_does_not_answer_holds_up_neither_requests_nor_metrics(
+    tmp_path: Path, installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, answered = threading.Event(), threading.Event()
+    async with controlled(tmp_path, FakeEngine()) as router, httpx.AsyncClient() as http:
+        assert router.control is not None
+        registry = router.control.registry
+        read = registry.generation
+
+        def hangs() -> int:
+            asked.set()
+            answered.wait()
+            return read()
+
+        monkeypatch.setattr(registry, "generation", hangs)
+        try:
+            await until(asked.is_set)
+            assert (await post(router, ask("demo-base"))).status_code == 200
+            assert (await http.get(f"{router.admin_url}/metrics")).status_code == 200
+        finally:
+            answered.set()

@@ -80,6 +80,34 @@ async def test_auto_knows_only_of_routes_that_the_key_opens(tmp_path: Path, inst
     assert SECRET not in str(outside.headers)
 
 
+async def test_an_explanation_names_no_examples_of_routes_that_the_key_does_not_open(
+    tmp_path: Path, installation: Installation
+) -> None:
+    key, _ = key_of(installation.registry, "acme")
+    texts = {SECRET: "what does the merger of {} cost", "help": "how do I write a query of {}"}
+    examples = {route: [text.format(letter) for letter in "abcdefgh"] for route, text in texts.items()}
+    async with controlled(tmp_path, engine(), routes=ROUTES, auto={"general": "open", "examples": examples}) as router:
+        said = {"model": "auto", "messages": [{"role": "user", "content": "what of the merger"}]}
+        shown = {"authorization": f"Bearer {key}", "x-patchbay-explain": "1"}
+        answer = await post(router, said, **shown)
+    assert answer.status_code == 200, answer.text
+    assert "help" in answer.headers["x-patchbay-explain"]
+    assert SECRET not in str(answer.headers)
+
+
+async def test_a_guard_that_reroutes_names_no_route_that_the_key_does_not_open(
+    tmp_path: Path, installation: Installation
+) -> None:
+    key, _ = key_of(installation.registry, "acme")
+    guards = {"words": {"kind": "rules", "words": ["merger"], "action": "route", "route": SECRET, "on": ["input"]}}
+    routes = {**ROUTES, "help": {"model": "sql", "guards": ["words"]}}
+    said = {"model": "help", "messages": [{"role": "user", "content": "what of the merger"}]}
+    async with controlled(tmp_path, engine(), routes=routes, guards=guards) as router:
+        answer = await post(router, said, authorization=f"Bearer {key}")
+    assert (answer.status_code, answer.headers["x-patchbay-rerouted"]) == (404, "words")
+    assert SECRET not in f"{answer.headers} {answer.text}"
+
+
 async def test_auto_is_not_there_for_a_key_that_opens_no_general_route(
     tmp_path: Path, installation: Installation
 ) -> None:

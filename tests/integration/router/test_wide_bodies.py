@@ -2,11 +2,14 @@
 
 import asyncio
 import json
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from patchbay.router.forward.exchange import Exchange
+from patchbay.router.http.body import Head
 from patchbay.router.process.app import Router
 from tests.fakes.engine import FakeEngine, Script, revision
 from tests.fakes.engine_words import event
@@ -167,3 +170,20 @@ async def test_twenty_thousand_masks_cost_each_chunk_what_they_are_many(cache: P
             fake.script.gate.release()  # type: ignore[union-attr]
         answer = await asking
     assert b"DONE" in answer
+
+
+async def test_a_long_body_is_read_on_the_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: dict[bool, int] = {}
+    read = Exchange.read
+
+    def noted(self: Exchange, body: bytes, most_elements: int) -> Head:
+        threads[len(body) > 100_000] = threading.get_ident()
+        return read(self, body, most_elements)
+
+    monkeypatch.setattr(Exchange, "read", noted)
+    async with running_router(FakeEngine(revisions=(revision("sql"),))) as router:
+        for text in (b"x", b"x" * 200_000):
+            body = b'{"model":"sql","messages":[{"role":"user","content":"%b"}]}' % text
+            assert (await exchange(router, post(body), until=b"nothing")).startswith(b"HTTP/1.1 200")
+    assert threads.keys() == {False, True}
+    assert threads[False] == threading.get_ident() != threads[True]

@@ -157,11 +157,13 @@ async def test_its_health_is_good_while_it_starts_and_drains(tmp_path: Path) -> 
         here.run.up.kill()
 
 
-@pytest.mark.parametrize("hang", ["start", "close", "thread", "loop", "lock", "exit"])
+@pytest.mark.parametrize("hang", ["start", "close", "thread", "loop", "lock", "exit", "busy"])
 async def test_sigterm_ends_it_whatever_hangs(tmp_path: Path, hang: str) -> None:
     async with house(tmp_path, hang) as here:
         await here.core()
-        if hang != "start":
+        if hang == "busy":
+            await here.run.line("busy")
+        elif hang != "start":
             await here.until("/readyz", 200)
         here.run.up.terminate()
         assert await here.ended() in (128 + signal.SIGTERM, 1, -signal.SIGALRM)

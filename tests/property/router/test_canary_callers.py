@@ -229,6 +229,6 @@ def test_a_memory_errs_more_often_than_it_was_made_for_or_than_it_says(things: i
 def test_a_plan_for_many_callers_has_a_memory_for_few() -> None:
     slow = PLAN.model_copy(update={"steps": (StepConfig(weight=0.1, samples=500),)})
     counted = CountedCallers(slow)
-    for who in range(50_000):
+    for who in range(200_000):
         counted.is_new("stable", 0.001, b"%d" % who)
     assert counted.error < 1e-4

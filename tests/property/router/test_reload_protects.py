@@ -101,6 +101,14 @@ def test_a_file_that_lost_a_piece_is_read_anew_without_what_it_protected(
     assert not gone
 
 
+@pytest.mark.parametrize("name", ["guard_all", "tiers", "prices"])
+def test_a_file_that_has_lost_a_whole_part_is_refused_by_its_name(name: str, tmp_path: Path) -> None:
+    before = policy_of(tmp_path, yaml.safe_dump(WHOLE))
+    now = policy_of(tmp_path, yaml.safe_dump(without((name,))))
+    with pytest.raises(ConfigError, match=f"there is no '{name}' in it"):
+        check_kept(before, now, source="router.yaml")
+
+
 CASES: dict[str, tuple[tuple[str, ...], Any]] = {
     "routes.guarded.guards": (("routes", "guarded", "guards"), ["house"]),
     "routes.priv.tenants": (("routes", "priv", "tenants"), ["acme", "other", "rival"]),

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from patchbay.core import admin_token
 from patchbay.core.admin_token import admin_headers, own_token, shown_token, token_path
 from patchbay.core.errors import ConfigError
 
@@ -34,6 +35,15 @@ def test_processes_that_start_at_the_same_time_agree_on_it(tmp_path: Path) -> No
         assert one.stdout.readline() == "here\n"
     told = {one.communicate("go\n", timeout=60)[0] for one in started}
     assert told == {path.read_text()}
+
+
+def test_a_token_that_another_process_has_just_made_stays(tmp_path: Path) -> None:
+    path = tmp_path / "admin-token"
+    token = own_token(path)
+    # By a process that had looked before it was there.
+    admin_token._make(path)
+    assert own_token(path) == token
+    assert [one.name for one in tmp_path.iterdir()] == ["admin-token"]
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,8 @@ from patchbay.core.schema.budget import BudgetSpent, StepBudget
 from patchbay.core.schema.compiled import SchemaError, compile_schema
 from patchbay.core.schema.patterns import Pattern, PatternError
 
+# What has no bound takes for ever.
+pytestmark = pytest.mark.timeout(60)
 STEPS = 20_000
 
 

@@ -1,15 +1,20 @@
 """When a router gives a canary its share: once it knows that every replica of its can answer. Pure."""
 
 from dataclasses import replace
+from typing import Any, cast
 
 import pytest
 
+from patchbay.core.errors import ModelNotFound, RequestError, Unavailable
 from patchbay.router.canary.assignment import CanaryAssignment
 from patchbay.router.canary.plan import ready_plans
 from patchbay.router.fleet.fleet import Fleet
 from patchbay.router.fleet.snapshot import Catalog, HeldRevision, Naming, Replica, ReplicaState
-from patchbay.router.request.canary_step import can_answer, kept_from
+from patchbay.router.forward.arrival import Arrival
+from patchbay.router.forward.exchange import Exchange
+from patchbay.router.request.canary_step import CanaryStep, can_answer, kept_from
 from patchbay.router.routes.table import Choice
+from tests.unit.router.canary.test_live_canaries import Held, canary
 
 PLAN = ready_plans()["fast"]
 TRIAL = CanaryAssignment(id=1, adapter="sql", revision="sql@2", plan=PLAN, share=0.1)
@@ -89,3 +94,13 @@ def test_a_pool_that_is_tried_is_kept_from_requests_that_only_it_can_answer(
     replicas: list[Replica], pool: str | None
 ) -> None:
     assert kept_from("next", CHOICE, fleet(*replicas).view).pool == pool
+
+
+@pytest.mark.parametrize(("error", "charged"), [(ModelNotFound("sql@2"), 0), (Unavailable("It is busy."), 1)])
+def test_what_a_router_does_not_know_any_more_is_an_error_of_the_canary(error: RequestError, charged: int) -> None:
+    held, nothing = Held(canary()), cast("Any", None)
+    arrival = Arrival(request=nothing, id=b"1", span=nothing, started_s=0.0)
+    exchange = Exchange(arrival=arrival, relay=nothing, entry=held.ask("canary", b"one"))
+    CanaryStep(held.live, fleet(), lambda: 0.0).failed(exchange, error)
+    assert sum(one.own["errors"] for counts in held.live.take().values() for one in counts if one.own) == charged
+    assert exchange.entry is None

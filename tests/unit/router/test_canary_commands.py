@@ -17,6 +17,7 @@ from patchbay.router.canary.phases import CanarySurroundings, next_phase, with_t
 from patchbay.router.canary.plan import MetricConfig, PlanConfig, StepConfig
 from patchbay.router.canary.served import served_of
 from patchbay.router.cli.canary import app
+from patchbay.router.control.canary_loop import opened_ledger
 from patchbay.router.settings.config import PolicyConfig
 from tests.fakes.installation import Installation
 
@@ -315,7 +316,35 @@ def test_a_report_says_what_was_seen_and_what_it_cost(installation: Installation
         "canary": 40,
         "others": 160,
     }
-    assert "Evidence that it is worse" in (out / "canary-1-sql-2" / "evidence.svg").read_text()
+    plot = (out / "canary-1-sql-2" / "evidence.svg").read_text()
+    assert "Evidence that it is worse" in plot
+    assert ">40</text>" in plot, "its axis has the canary's 40 requests"
+
+
+def test_the_report_of_a_promotion_shows_what_speaks_for_it(installation: Installation) -> None:
+    """As the registry tells looks for a report: few of them, without the counts that they were taken by."""
+    canary = started(installation)
+    while canary.phase == "running":
+        canary = judged(installation, canary, Counts(share=0.2, canary=100, other=400, bad={"errors": (1, 4)}))
+    told = json.loads(run(installation, "report", "1", "--out", str(installation.folder), "--json").stdout)
+    text = (Path(told["folder"]) / "summary.md").read_text()
+    assert canary.phase == "promoting"
+    assert re.search(r"^\| errors \| \d+ \| \d+ \| 0% \| 100% \|$", text, re.MULTILINE)
+
+
+def test_status_or_a_new_leader_reads_what_is_older_than_the_last_look(installation: Installation) -> None:
+    """Nobody can read the older looks and their counts any more, so whoever does fails."""
+    canary = judged(installation, judged(installation, started(installation), GOOD), BAD)
+    canaries = installation.registry.canaries
+    told = run(installation, "status", "--json").stdout
+    known = opened_ledger(canaries, canary.id, PLAN)
+    assert (json.loads(told)[0]["requests"], canary.judged) == ({"canary": 40, "others": 160}, 3)
+    with canaries._database.write() as connection:  # noqa: SLF001 - what nobody may do
+        connection.exec_driver_sql("UPDATE looks SET verdict = 'gone' WHERE number < 3")
+        connection.exec_driver_sql("UPDATE tallies SET counts = 'gone'")
+    assert run(installation, "status", "--json").stdout == told
+    assert opened_ledger(canaries, canary.id, PLAN) == known
+    assert run(installation, "replay", str(canary.id)).exit_code > 0
 
 
 def test_pause_resume_promote_and_abort_are_in_the_audit(installation: Installation) -> None:

@@ -131,6 +131,7 @@ def test_a_promotion_shows_what_speaks_for_it_and_not_one_flat_line() -> None:
     svg = plot("a promotion", course_of(record("promoted", looks), looks))
     rising = [line for line in lines(svg) if line["stroke-width"] == "2" and len(line["points"].split()) > 2]
     assert len(rising) >= 2
+    assert {"rolled back at 100%", "promoted once all reach 100%"} <= set(texts(svg)), "each panel says what decides"
     assert len({(line["stroke"], line.get("stroke-dasharray")) for line in rising}) == len(rising)
 
 

@@ -108,3 +108,27 @@ async def test_the_port_has_the_work_of_a_connection_that_ends_before_it_and_no_
     assert cleaned_up.is_set()
     await settle()
     assert not state.tasks
+
+
+async def test_a_read_of_very_many_chunks_is_parsed_in_one_turn_of_the_event_loop(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fed: list[bytes] = []
+    feed = Request.feed
+
+    def noted(self: Request, data: bytes) -> int:
+        fed.append(data)
+        return feed(self, data)
+
+    monkeypatch.setattr(Request, "feed", noted)
+    connection, _, _ = await opened(whole)
+    # As much as asyncio reads at once.
+    count = 256 * 1024 // len(b"1\r\nx\r\n")
+    connection.data_received(
+        b"POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * count
+    )
+    assert 0 < len(fed) < count / 7
+    async with asyncio.timeout(10):
+        while len(fed) < count:
+            await asyncio.sleep(0)
+    assert fed == [b"x"] * count

@@ -26,3 +26,15 @@ def test_two_routers_in_one_process_do_not_share_their_numbers() -> None:
     first, second = Metrics(), Metrics()
     first.process.fault("proxy")
     assert b'where="proxy"' not in second.render()
+
+
+def test_series_of_canaries_do_not_say_whose_they_are() -> None:
+    metrics = Metrics()
+    metrics.canaries.known_as("ours", "router-1")
+    metrics.canaries.event(7, "sql@2", "canary", 0.1, "request")
+    lines = metrics.render().decode().splitlines()
+    labels = (
+        'arm="canary",canary="7",event="request",installation="ours",revision="sql@2",router="router-1",share="0.1"'
+    )
+    assert f"patchbay_router_canary_events_total{{{labels}}} 1.0" in lines
+    assert 'patchbay_router_info{installation="ours",router="router-1"} 1.0' in lines

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.fakes.turns import LIMIT_S, Turns, offload, watched_turns
+from tests.fakes.turns import LIMIT_S, Turns, _quick, offload, watched_turns
 
 LONG_S = LIMIT_S * 1.5
 
@@ -72,3 +72,14 @@ def test_what_is_put_apart_counts() -> None:
             work(LONG_S)
 
     assert longest(prepare).longest_s < LIMIT_S
+
+
+def test_a_test_passes_in_which_a_turn_was_long() -> None:
+    async def hold() -> None:
+        work(LONG_S)
+
+    watching = _quick(Turns())
+    next(watching)
+    asyncio.run(hold())
+    with pytest.raises(pytest.fail.Exception, match="one turn of the event loop took"):
+        next(watching)

@@ -20,7 +20,8 @@ async def test_what_a_dead_engine_was_asked_ends_with_an_error_and_is_cancelled(
             cancelled.set()
 
     with pytest.raises(Unavailable, match="its core has gone"):
-        await while_alive(lambda: "its core has gone", never())
+        async with asyncio.timeout(10):
+            await while_alive(lambda: "its core has gone", never())
     assert cancelled.is_set()
 
 

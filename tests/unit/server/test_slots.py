@@ -198,8 +198,9 @@ async def test_a_revision_that_is_not_finite_is_never_served_again_and_leaves_th
     house.clock.now += 10 * FAILURE_MEMORY_S
     with pytest.raises(AdapterRejected, match=r"sql@1 is quarantined: .* not finite"):
         await house.slots.load(entry)
-    while len(house.engine.loaded) > 1:
-        await asyncio.sleep(0)
+    async with asyncio.timeout(10):
+        while len(house.engine.loaded) > 1:
+            await asyncio.sleep(0)
     assert [lora.name for lora in house.engine.loaded.values()] == [other.engine_name]
     assert "quarantines_total 1.0" in house.metrics.render().decode()
     assert 'not_finite_total{of="adapter"} 2.0' in house.metrics.render().decode()

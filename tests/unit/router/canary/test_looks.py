@@ -13,6 +13,7 @@ from patchbay.router.canary.phases import (
     CanarySurroundings,
     evidence_of,
     next_phase,
+    no_worse_of,
     place_of,
     verdict_json,
     with_tallies,
@@ -328,6 +329,7 @@ def test_a_verdict_is_stored_with_all_that_it_was_made_from() -> None:
         "requests": [25, 100],
         "bad": {"errors": [1, 2]},
         "evidence": evidence_of(PLAN, known),
+        "no_worse": no_worse_of(PLAN, known),
     }
 
 

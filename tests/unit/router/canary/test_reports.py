@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,12 @@ import pytest
 
 from patchbay.core.errors import ConfigError
 from patchbay.registry.canary_records import CanaryPhase, CanaryTally, Look
-from patchbay.router.canary.evidence_course import Point, course_of, no_worse_of
+from patchbay.router.canary.evidence_course import Point, course_of
 from patchbay.router.canary.incident import markdown, summary, title
 from patchbay.router.canary.judge import PlanPosition, to_show
-from patchbay.router.canary.ledger import Counts, Ledger
+from patchbay.router.canary.ledger import CallersSeen, Counts, Ledger
 from patchbay.router.canary.named_plans import named_plan
-from patchbay.router.canary.phases import verdict_json, with_tallies
+from patchbay.router.canary.phases import no_worse_of, verdict_json, with_tallies
 from patchbay.router.canary.plan import PlanConfig, ready_plans
 from patchbay.router.canary.plot import plot
 from patchbay.router.canary.replay import replayed
@@ -157,6 +158,8 @@ def test_a_status_tells_what_the_last_look_has_seen() -> None:
         "says": "10 of 20 requests of this step",
     }
     assert standing(record(phase="rolled_back"), looks(counted(10, 12)))["more"] is None
+    seen = replace(counted(10, 12), seen=CallersSeen("request", 3, 0.01))
+    assert standing(record(), looks(seen))["seen"] == {"unit": "request", "callers": 3, "error": 0.01}
     empty = standing(record(), [])
     assert (empty["requests"], empty["bad"], empty["evidence"]) == ({"canary": 0, "others": 0}, {}, {})
 
@@ -220,8 +223,12 @@ def test_a_replay_judges_again_and_tells_a_look_that_was_changed() -> None:
     assert [one.same for one in again] == [True, True]
     assert [one.ledger.canary for one in again] == [10, 15]
     assert again[0].again == made[1].verdict
-    changed = Look(canary=7, number=1, verdict={**made[1].verdict, "reason": "x"}, tallies=made[1].tallies, at=NOON)
+    changed = replace(made[1], verdict={**made[1].verdict, "reason": "x"})
     assert [one.same for one in replayed(PLAN, [changed, made[2]])] == [False, True]
+    older = replace(made[1], verdict={name: told for name, told in made[1].verdict.items() if name != "no_worse"})
+    assert [one.same for one in replayed(PLAN, [older])] == [True], "earlier versions did not store it"
+    wrong = replace(made[1], verdict={**made[1].verdict, "no_worse": {"errors": 1.0}})
+    assert [one.same for one in replayed(PLAN, [wrong])] == [False]
 
 
 @pytest.mark.parametrize(

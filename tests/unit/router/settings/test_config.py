@@ -51,3 +51,9 @@ def test_with_keys_and_a_token_any_address_may_be_bound() -> None:
 def test_secrets_do_not_show_in_the_configurations_text() -> None:
     config = parse(api_keys=["sk-secret"], admin_token="t-secret", replicas=[{"url": "http://a", "token": "r-secret"}])
     assert "secret" not in repr(config).replace("SecretStr", "")
+
+
+@pytest.mark.parametrize("schema", [{"pattern": "(?=a)b"}, {"$ref": "http://127.0.0.1/x"}, {"type": "strnig"}])
+def test_a_guards_own_schema_is_looked_at_before_the_router_starts(schema: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match="no JSON schema that can be used"):
+        parse(guards={"form": {"kind": "schema", "schema": schema}})
