@@ -16,6 +16,7 @@ from patchbay.adapters.config import (
 from patchbay.core.errors import ConfigError
 from patchbay.core.paths import data_dir
 from patchbay.core.secret import Secret
+from patchbay.core.setting_faults import placed
 from patchbay.core.settings import (
     ConfigPath,
     Settings,
@@ -24,7 +25,6 @@ from patchbay.core.settings import (
     check_setting_name,
     load_yaml,
     parse_settings,
-    placed,
 )
 from patchbay.launch.backoff import RestartConfig
 from patchbay.router.canary.config import CanaryConfig, DeclaredCanary

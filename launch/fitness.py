@@ -9,7 +9,7 @@ from pathlib import Path
 from patchbay.adapters.artifacts.store import ArtifactStore
 from patchbay.core.errors import ConfigError, RegistryError
 from patchbay.core.names import meant, parse_reference
-from patchbay.core.settings import Fault, refusal
+from patchbay.core.setting_faults import Fault, refusal
 from patchbay.guards.judges.config import LlmGuard
 from patchbay.launch.config import PatchbayConfig
 from patchbay.registry.database import check_database, sqlite_file
