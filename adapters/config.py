@@ -12,6 +12,7 @@ from patchbay.adapters.sources.config import SourcesConfig
 from patchbay.core.errors import ConfigError
 from patchbay.core.paths import VARIABLE, data_dir, project_dir
 from patchbay.core.secret import Secret
+from patchbay.core.setting_faults import glued_key
 from patchbay.core.settings import ConfigPath, PathOrUrl, Settings, absolute_url, load_yaml, parse_settings
 
 # The largest that vLLM 0.32 takes.
@@ -73,9 +74,13 @@ def with_sources(adapters: Any) -> Any:
     """Returns `adapters` with every bare source (`sql: ./sql`) written out (`sql: {source: ./sql}`)."""
     if not isinstance(adapters, dict):
         return adapters
-    return {
-        name: {"source": str(entry)} if isinstance(entry, str | Path) else entry for name, entry in adapters.items()
+    plain = {
+        name
+        for name, entry in adapters.items()
+        if isinstance(entry, Path)
+        or (isinstance(entry, str) and glued_key(entry, DeclaredAdapter.model_fields) is None)
     }
+    return {name: {"source": str(entry)} if name in plain else entry for name, entry in adapters.items()}
 
 
 class PushDefaults(Settings):
@@ -91,15 +96,15 @@ class PushDefaults(Settings):
     max_rank: int = MAX_RANK
 
 
-def registry_section(data: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+def registry_section(data: Mapping[str, Any], folder: Path) -> Any:
     """Returns the `registry:` section of a file's `data`, its paths relative to `folder` made absolute.
 
-    `PATCHBAY_REGISTRY` and `PATCHBAY_ARTIFACTS` override what it says. What is of the wrong type stays, for the models
-    to refuse. Raises ConfigError where the section is no mapping.
+    `PATCHBAY_REGISTRY` and `PATCHBAY_ARTIFACTS` override what it says. What is of the wrong type stays, the section
+    itself too, for the models to refuse.
     """
     section = data.get("registry") or {}
     if not isinstance(section, dict):
-        raise ConfigError(f"'registry' must be a mapping, not a {type(section).__name__}.")
+        return section
     section = dict(section)
     if url := os.environ.get("PATCHBAY_REGISTRY"):
         section["url"] = url

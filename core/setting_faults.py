@@ -95,20 +95,25 @@ def placed_faults(faults: Sequence[Fault]) -> PydanticCustomError:
     )
 
 
-def examine(model: type[M], data: Mapping[str, Any], context: Mapping[str, Any]) -> Examined[M]:
+def examine(
+    model: type[M], data: Mapping[str, Any], context: Mapping[str, Any], stand_ins: Mapping[str, Any]
+) -> Examined[M]:
     """Validates `data` as a `model`, and once more without what is wrong in it, until nothing new is found: what a
     later check finds is told with what an earlier one did.
 
-    A fault that only follows from a part that was left out is not told. `context`: for the model's validators.
+    A fault that only follows from a part that was left out is not told. `context`: for the model's validators;
+    `stand_ins`: what is read in place of keys at the top that are missing, or had to be left out.
     """
     faults, cut = list[Fault](), frozenset[Keys]()
     for _ in range(_MOST_ROUNDS):
+        spare = {key: value for key, value in stand_ins.items() if (key,) in cut}
         try:
-            return Examined(model.model_validate(_without(data, cut), context=context), tuple(faults), cut)
+            return Examined(model.model_validate(spare | _without(data, cut), context=context), tuple(faults), cut)
         except ValidationError as error:
             found = [_in_data(one, data, cut) for one in _faults_of(model, error.errors())]
         faults += [one for one in found if not _follows(one, cut)]
-        more = cut | {_there(one.keys, data) for one in found} - {()}
+        missing = {(one.keys[0],) for one in found if one.keys[:1] and one.keys[0] in stand_ins.keys() - data.keys()}
+        more = cut | missing | {_there(one.keys, data) for one in found} - {()}
         if more == cut:
             break
         cut = more

@@ -80,7 +80,8 @@ def load_yaml(path: Path) -> dict[str, Any]:
     if loaded is None:
         return {}
     if not isinstance(loaded, dict):
-        raise ConfigError(f"{path} must hold a mapping at its top, not a {type(loaded).__name__}.")
+        spaced = " Write a space after each colon." if isinstance(loaded, str) and ":" in loaded else ""
+        raise ConfigError(f"{path} must hold a mapping at its top, not a {type(loaded).__name__}.{spaced}")
     return loaded
 
 
@@ -100,12 +101,20 @@ def parse_settings(
 
 
 def examine_settings(
-    model: type[S], data: Mapping[str, Any], *, file: Path | None = None, folder: Path | None = None
+    model: type[S],
+    data: Mapping[str, Any],
+    *,
+    file: Path | None = None,
+    folder: Path | None = None,
+    stand_ins: Mapping[str, Any] | None = None,
 ) -> Examined[S]:
-    """Validates `data` as `parse_settings` does, and returns what is in order with the faults of the rest."""
+    """Validates `data` as `parse_settings` does, and returns what is in order with the faults of the rest.
+
+    `stand_ins`: values for keys at the top that are needed, where they are missing or nothing in them is in order.
+    """
     if folder is None and file is not None:
         folder = file.absolute().parent
-    return examine(model, data, {_FOLDER: folder})
+    return examine(model, data, {_FOLDER: folder}, stand_ins or {})
 
 
 def check_setting_name(name: str) -> str:
