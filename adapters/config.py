@@ -121,8 +121,8 @@ def registry_section(data: Mapping[str, Any], folder: Path) -> Any:
 
 
 def data_home(data: Mapping[str, Any], folder: Path) -> Path:
-    """Returns the data directory of the project whose file in `folder` has this `data`: `PATCHBAY_DATA_DIR`, else the
-    file's `data_dir`, else `.patchbay` beside the file."""
+    """Returns the project directory of the file in `folder` that has this `data`: `PATCHBAY_DATA_DIR`, else the file's
+    `data_dir`, else `.patchbay` beside the file."""
     home, own = project_dir(folder), data.get("data_dir")
     if isinstance(own, str) and VARIABLE not in os.environ:
         return folder.absolute() / Path(own).expanduser()
@@ -130,8 +130,8 @@ def data_home(data: Mapping[str, Any], folder: Path) -> Path:
 
 
 def _with_defaults(section: dict[str, Any], home: Path) -> dict[str, Any]:
-    """Returns the section `registry` with what it does not say, in the data directory `home`. What is of the wrong type
-    stays."""
+    """Returns the section `registry` with what it does not say, in the project directory `home`. What is of the wrong
+    type stays."""
     defaults: dict[str, Any] = {"url": f"sqlite:///{home / 'registry.db'}"}
     for key, inner, value in (("artifacts", "url", home / "artifacts"), ("sources", "staging", home / "staging")):
         own = section.get(key)
@@ -143,8 +143,12 @@ def _with_defaults(section: dict[str, Any], home: Path) -> dict[str, Any]:
 def has_registry(data: Mapping[str, Any]) -> bool:
     """Whether the servers of a file with this `data` read a registry. `patchbay up` always does; `patchbay router` only
     where the file has `registry`. What could be either's file is taken for the router's."""
-    of_up = _OF_UP.intersection(data) or isinstance(data.get("replicas"), dict)
-    return not data or "registry" in data or bool(of_up)
+    return not data or "registry" in data or is_of_up(data)
+
+
+def is_of_up(data: Mapping[str, Any]) -> bool:
+    """Whether a file with this `data` has what only a file of `patchbay up` has."""
+    return bool(_OF_UP.intersection(data)) or isinstance(data.get("replicas"), dict)
 
 
 def load_registry_config(file: Path | None) -> tuple[RegistryConfig, PushDefaults]:

@@ -4,7 +4,9 @@ it."""
 from dataclasses import dataclass
 from pathlib import Path
 
+from patchbay.adapters.config import is_of_up
 from patchbay.core.setting_faults import refusal
+from patchbay.core.settings import load_yaml
 from patchbay.launch.config import Overrides, PatchbayConfig, examine_config, source_of
 from patchbay.launch.fitness import doubts_of, fit_faults, policy_faults
 from patchbay.router.settings.config import PolicyConfig, RouterConfig
@@ -27,6 +29,14 @@ def checked(file: Path) -> CheckedConfig:
     config = checked_config(file, Overrides())
     _compile(config, file)
     return CheckedConfig(config, tuple(doubts_of(config)))
+
+
+def is_routers(file: Path) -> bool:
+    """Says whether `file` is one of `patchbay router`: it has keys, or a list of replicas, that a file of `patchbay up`
+    cannot have, and nothing that only such a file has. Raises ConfigError where it cannot be read."""
+    data = load_yaml(file)
+    own = data.keys() & (RouterConfig.model_fields.keys() - PatchbayConfig.model_fields.keys())
+    return not is_of_up(data) and (bool(own) or isinstance(data.get("replicas"), list))
 
 
 def checked_router(file: Path) -> RouterConfig:
