@@ -210,8 +210,9 @@ def examine_config(file: Path | None, overrides: Overrides) -> Examined[Patchbay
         data = _overridden(with_project({}, Path.cwd()), overrides)
         return examine_settings(PatchbayConfig, data, folder=Path.cwd(), stand_ins=_STAND_INS)
     data = _overridden(with_project(load_yaml(file), file.absolute().parent), overrides)
-    if isinstance(data.get("router") or {}, dict):
-        data = data | {"router": {"policy_file": str(file.absolute()), **(data.get("router") or {})}}
+    router = {} if data.get("router") is None else data["router"]
+    if isinstance(router, dict):
+        data = data | {"router": {"policy_file": str(file.absolute()), **router}}
     return examine_settings(PatchbayConfig, data, file=file, stand_ins=_STAND_INS)
 
 
@@ -250,7 +251,7 @@ def _overridden(data: dict[str, Any], overrides: Overrides) -> dict[str, Any]:
         data = data | {"base": {"model": absolute_model(overrides.base, here)}}
     if overrides.adapters:
         added = dict(_named_path(text, here) for text in overrides.adapters)
-        known = with_sources(data.get("adapters") or {})
+        known = with_sources({} if data.get("adapters") is None else data["adapters"])
         data = data | {"adapters": known | added if isinstance(known, dict) else known}
     sections = (
         ("replicas", {"count": overrides.replicas, "first_port": overrides.first_port}),
@@ -258,7 +259,7 @@ def _overridden(data: dict[str, Any], overrides: Overrides) -> dict[str, Any]:
     )
     for section, values in sections:
         if overridden := {key: value for key, value in values.items() if value is not None}:
-            own = data.get(section) or {}
+            own = {} if data.get(section) is None else data[section]
             data = data | {section: own | overridden if isinstance(own, dict) else own}
     return data
 

@@ -218,7 +218,7 @@ class RouterConfig(PolicyConfig):
     """The router. Without `api_keys`, and without a registry that could have keys, the public port is bound only to
     loopback, without `admin_token` the admin port.
 
-    Without `admin_token` and `admin_tokens` the admin port is opened by the token in the data directory (`patchbay
+    Without `admin_token` and `admin_tokens` the admin port is opened by the token in the user directory (`patchbay
     admin token`), or by nothing with `admin_open`, on loopback only. `hosts`, `admin_hosts`: the names that a port is
     asked by, `*.NAME` for all below one, `*` for any; IP addresses, `localhost` and what it is bound to need not be
     told. `cors_origins`: the web pages that may use the public port from a browser, such as `https://chat.example`,
@@ -322,7 +322,7 @@ class RouterConfig(PolicyConfig):
 
     @property
     def own_token(self) -> bool:
-        """Whether the admin port is opened by the token in the data directory."""
+        """Whether the admin port is opened by the token in the user directory."""
         return not (self.admin_open or self.admin_tokens or self.admin_token is not None)
 
     @field_validator("replicas", mode="before")
