@@ -52,7 +52,7 @@ ROUTE = "base: x\nroutes:\n  a:\n    model: x\n    template:\n      id: t\n     
         ("base: x\nguards:\n  g:\n    kind: rules\n    words: ./none\n", "line 5, column 5: ", "cannot be read"),
         (
             "base: x\nguards: {g: {kind: rules, sets: [pii], without: [emial]}}\n",
-            "line 2, column 51: ",
+            "line 2, column 50: ",
             "did you mean 'email'?",
         ),
         (
