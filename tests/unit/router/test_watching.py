@@ -188,7 +188,7 @@ def test_a_configuration_file_is_held_to_the_same(model: Any, data: dict[str, An
     assert model.model_validate({**data, "canaries": canaries, **guards}).canaries
     assert model.model_validate({**data, "canaries": {"sql": {"revision": 2, "plan": "careful"}}}).canaries
     with pytest.raises(ValueError, match="did you mean 'errors'"):
-        model.model_validate({**data, "canaries": {"sql": {"revision": 2, "plan": own | {"metrics": {"eror": {}}}}}})
+        model.model_validate({**data, "canaries": {"sql": {"revision": 2, "plan": own | {"metrics": {"erors": {}}}}}})
 
 
 def test_what_a_reload_takes_from_a_canary_under_way_is_told() -> None:
