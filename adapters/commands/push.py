@@ -38,11 +38,22 @@ def push(  # noqa: PLR0913, PLR0917 - Typer makes an option of each parameter
     preload: Annotated[bool | None, typer.Option(help="Load it before its first request.")] = None,
     pin: Annotated[bool | None, typer.Option(help="Evict it last.")] = None,
     promote: Annotated[bool, typer.Option("--promote", help="Promote it to 'stable', too.")] = False,
+    fold: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Merge it into a base model of its own, in this new folder, instead."),
+    ] = None,
+    onto: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="With --fold: the unquantized model that a quantized base was made from."),
+    ] = None,
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
     """Makes a revision of an adapter: fetches it, checks it against the base model, and stores it under a number. The
     same bytes again are the same revision.
+
+    What vLLM does not serve beside other adapters (DoRA, modules_to_save, biases) is served as a base model of its own:
+    --fold merges it into one, and says how to serve that.
 
     Example: patchbay adapters push ./my-lora --name sql --note "trained on last week's tickets" --promote
     """
@@ -50,6 +61,9 @@ def push(  # noqa: PLR0913, PLR0917 - Typer makes an option of each parameter
     from patchbay.registry.records import Provenance
 
     with opened(config) as session:
+        if fold is not None or onto is not None:
+            _fold(session, source, name, (fold, onto or base), promote=promote, as_json=as_json)
+            return
         given = Provenance(
             owner=owner,
             licence=licence,
@@ -114,6 +128,26 @@ def sign(
         print_json({"signature": str(signature)})
     else:
         typer.echo(f"Signed: {signature}")
+
+
+def _fold(
+    session: Session,
+    source: str,
+    name: str,
+    places: tuple[Path | None, Path | None],
+    *,
+    promote: bool,
+    as_json: bool,
+) -> None:
+    from patchbay.adapters.commands.fold import fold_and_show
+    from patchbay.core.errors import ConfigError
+
+    out, base = places
+    if out is None:
+        raise ConfigError("--onto goes with --fold FOLDER.", hint="Name the new base model's folder.")
+    if promote:
+        raise ConfigError("--promote does not go with --fold.", hint="A base model has no revisions: serve it.")
+    fold_and_show(session, source, name, (out, base), as_json=as_json)
 
 
 def _push(session: Session, request: "PushRequest", base: Path | None) -> "Pushed":
