@@ -90,7 +90,8 @@ def _show(folded: "Folded", name: str, text: str) -> None:
     told = console()
     told.print(
         f"[bold]{escape(str(folded.folder))}[/bold] is a base model: {size(folded.size_bytes)}, "
-        f"{folded.changed} of {folded.parameters} parameters changed, fingerprint {folded.fingerprint[:12]}"
+        f"{folded.changed} of {folded.parameters} parameters changed, fingerprint {folded.fingerprint[:12]}",
+        soft_wrap=True,
     )
     if folded.unpacked:
         told.print("Its weights are no longer int4, which would round the change away: they take four times the space.")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def changed(weight: "torch.Tensor", change: Change, read: "Read", *, transposed: bool) -> "torch.Tensor":
-    """Returns the base's `weight` after the `change`, in its own dtype.
+    """Returns the base's `weight` after the `change`, in float32: it is rounded once, when it is written.
 
     `read`: reads one of the adapter's tensors; `transposed`: whether linear layers' weights are [in, out].
     """
@@ -31,7 +31,7 @@ def changed(weight: "torch.Tensor", change: Change, read: "Read", *, transposed:
     if change.shift is not None:
         tensor, scale = change.shift
         result = result + read(tensor).float() * scale
-    return result.to(weight.dtype).contiguous()
+    return result
 
 
 def _with_low_rank(weight: "torch.Tensor", low_rank: LowRank, read: "Read", *, transposed: bool) -> "torch.Tensor":

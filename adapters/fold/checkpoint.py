@@ -110,12 +110,13 @@ def read_tensor(file: Path, tensor: Tensor) -> "torch.Tensor":
         reader.seek(tensor.start)
         if reader.readinto(raw) != len(raw):
             raise ConfigError(f"{file} changed while it was read.", hint="Try again when it is complete.")
-    dtype = _dtype(tensor)
+    dtype = dtype_of(tensor)
     flat: torch.Tensor = torch_module.frombuffer(raw, dtype=dtype) if raw else torch_module.empty(0, dtype=dtype)
     return flat.reshape(tensor.shape)
 
 
-def _dtype(tensor: Tensor) -> Any:
+def dtype_of(tensor: Tensor) -> Any:
+    """Returns PyTorch's dtype of a `tensor` of the base. Raises ConfigError where none can take a fold."""
     torch = load_torch()
     known = {
         "F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16, "BOOL": torch.bool,
@@ -127,7 +128,7 @@ def _dtype(tensor: Tensor) -> Any:
 
 
 def unpacked(parameter: Parameter, quantization: Mapping[str, Any]) -> "torch.Tensor":
-    """Unpacks a packed `parameter` to bfloat16, or what its scales are in. Raises ConfigError."""
+    """Unpacks a packed `parameter` to float32. Raises ConfigError."""
     try:
         from compressed_tensors.compressors.pack_quantized.base import PackedQuantizationCompressor
         from compressed_tensors.quantization import QuantizationScheme
@@ -140,11 +141,10 @@ def unpacked(parameter: Parameter, quantization: Mapping[str, Any]) -> "torch.Te
     if len(groups) != 1:
         raise ConfigError("The base model is quantized in several ways, and cannot take a fold.", hint=_HINT)
     layer = {part: read_tensor(parameter.file, tensor) for part, tensor in parameter.parts.items()}
-    dtype = layer["weight_scale"].dtype
     layer["weight_scale"] = layer["weight_scale"].float()
     scheme = QuantizationScheme.model_validate(groups[0])
     weight: torch.Tensor = PackedQuantizationCompressor.decompress(layer, scheme)["weight"]
-    return weight.to(dtype)
+    return weight
 
 
 def load_torch() -> Any:

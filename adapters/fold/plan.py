@@ -13,6 +13,11 @@ from patchbay.core.errors import AdapterError
 
 HEAD = "lm_head.weight"
 _EMBEDDINGS = ("embed_tokens.weight", "wte.weight", "embed_in.weight", "word_embeddings.weight")
+# vLLM 0.32 computes these models' answers from the embedding, and passes over a head that a checkpoint has. A test
+# holds this to the installed one.
+HEADLESS = frozenset(
+    {"CohereForCausalLM", "Cohere2ForCausalLM", "Cohere2MoeForCausalLM", "Gemma2ForCausalLM", "Gemma3nForCausalLM"}
+)
 _HINT = "Check that the adapter was trained for this base model, or name the right one: --base FOLDER."
 Shape = tuple[int, ...]
 
@@ -61,6 +66,7 @@ def plan_fold(trained: Trained, base: Checkpoint) -> FoldPlan:
     embedding, tied = _embedding(base), HEAD not in base.parameters
     if tied and embedding is not None:
         changes, untied = _apart(changes, embedding, keep=trained.keep_tied)
+        _check_head(base, untied=untied)
     else:
         untied = False
     planned = []
@@ -119,6 +125,17 @@ def _apart(changes: Mapping[str, Change], embedding: str, *, keep: bool) -> tupl
         return of_both, False
     untied = head is not None or embedding in of_both
     return ({**of_both, HEAD: head} if head is not None else of_both), untied
+
+
+def _check_head(base: Checkpoint, *, untied: bool) -> None:
+    """Raises AdapterError where the head would get weights of its own, and vLLM would pass over them."""
+    found = HEADLESS.intersection(base.config.get("architectures") or ())
+    if untied and found:
+        raise AdapterError(
+            "The adapter changes the embedding or the head alone, and vLLM knows no "
+            f"{min(found)} in which they differ.",
+            hint="Train it with PEFT's ensure_weight_tying=True, or without these two.",
+        )
 
 
 def _is_of_rows(change: Change | None) -> bool:
@@ -183,9 +200,9 @@ def _vocabulary(planned: list[Planned], base: Checkpoint, embedding: str | None)
     rows = {one.name: one.shape[0] for one in planned if one.name in (embedding, HEAD)}
     if embedding is None or len(set(rows.values())) > 1:
         if embedding is not None:
-            told = " and ".join(f"{count} in {name}" for name, count in rows.items())
+            told = " and ".join(f"{count} rows in {name}" for name, count in rows.items())
             raise AdapterError(
-                f"The vocabulary would have {told} rows.", hint="Save the adapter with save_embedding_layers=True."
+                f"The vocabulary would have {told}.", hint="Save the adapter with save_embedding_layers=True."
             )
         return None
     before = shape_of(base.parameters[embedding], base)[0]

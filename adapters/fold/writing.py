@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from patchbay.adapters.checks.strict_json import shown
 from patchbay.adapters.contents import TEMPLATE_FILE, TOKENIZER_FILE
 from patchbay.adapters.fold.arithmetic import changed
-from patchbay.adapters.fold.checkpoint import CONFIG, Checkpoint, load_torch, read_tensor, unpacked
+from patchbay.adapters.fold.checkpoint import CONFIG, Checkpoint, dtype_of, load_torch, read_tensor, unpacked
 from patchbay.adapters.fold.plan import FoldPlan, Planned
 from patchbay.adapters.fold.trained import Trained
 from patchbay.core.errors import AdapterError
@@ -73,14 +73,14 @@ def write_weights(plan: FoldPlan, base: Checkpoint, trained: Trained, out: Path,
 
 def _values(one: Planned, base: Checkpoint, trained: Trained) -> tuple["torch.Tensor", bool]:
     """Computes a parameter's new values, and whether they are others than before."""
+    torch = load_torch()
     source = one.source
-    before = unpacked(source, base.quantization or {}) if source.packed else read_tensor(source.file, source.plain)
+    exact = unpacked(source, base.quantization or {}) if source.packed else read_tensor(source.file, source.plain)
+    before = exact.to(_torch_dtype(one)) if source.packed else exact
     if one.change is None:
         return before, False
-    torch = load_torch()
-    values = changed(
-        before, one.change, lambda tensor: read_tensor(trained.file, tensor), transposed=trained.transposed
-    )
+    new = changed(exact, one.change, lambda tensor: read_tensor(trained.file, tensor), transposed=trained.transposed)
+    values = new.to(before.dtype)
     if not torch.isfinite(values).all():
         raise AdapterError(
             f"{trained.file}: {shown(one.name)} would hold numbers that are not finite.",
@@ -88,6 +88,11 @@ def _values(one: Planned, base: Checkpoint, trained: Trained) -> tuple["torch.Te
             reason="values",
         )
     return values, values.shape != before.shape or not torch.equal(values, before)
+
+
+def _torch_dtype(one: Planned) -> "torch.dtype":
+    dtype: torch.dtype = dtype_of(one.source.parts["weight_scale"])
+    return dtype
 
 
 def _header(parameters: Sequence[Planned]) -> bytes:
