@@ -1,4 +1,4 @@
-"""`patchbay adapters push --fold`: a base of its own for an adapter that an engine does not serve beside others."""
+"""The option `--fold` of `push`: makes a base of its own for an adapter that no engine serves beside others."""
 
 from dataclasses import asdict
 from pathlib import Path

@@ -20,6 +20,18 @@ _Note = Annotated[str | None, typer.Option("--note", help="A note, kept with the
 _MOST_NAMED = 12
 _Base = Annotated[Path | None, typer.Option("--base", help="The folder of the base model that it must fit.")]
 
+_Fold = Annotated[
+    Path | None,
+    typer.Option(metavar="FOLDER", help="Merge it into a base model of its own, in this new folder, instead."),
+]
+_Onto = Annotated[
+    Path | None,
+    typer.Option(metavar="FOLDER", help="With --fold: the unquantized model that a quantized base was made from."),
+]
+_Expires = Annotated[
+    datetime | None, typer.Option(formats=["%Y-%m-%d"], help="The last day on which it may be promoted.")
+]
+
 
 def push(  # noqa: PLR0913, PLR0917 - Typer makes an option of each parameter
     source: Annotated[str, typer.Argument(help="A folder, a .tar.gz or .zip, or hf://, oci://, s3://, https://…")],
@@ -31,21 +43,13 @@ def push(  # noqa: PLR0913, PLR0917 - Typer makes an option of each parameter
     data_hash: Annotated[str | None, typer.Option(help="The hash of its training data.")] = None,
     commit: Annotated[str | None, typer.Option(help="The commit of its training code.")] = None,
     evaluation: Annotated[list[str] | None, typer.Option(metavar="NAME=NUMBER", help="A score. Repeatable.")] = None,
-    expires: Annotated[
-        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="The last day on which it may be promoted.")
-    ] = None,
+    expires: _Expires = None,
     base: _Base = None,
     preload: Annotated[bool | None, typer.Option(help="Load it before its first request.")] = None,
     pin: Annotated[bool | None, typer.Option(help="Evict it last.")] = None,
     promote: Annotated[bool, typer.Option("--promote", help="Promote it to 'stable', too.")] = False,
-    fold: Annotated[
-        Path | None,
-        typer.Option(metavar="FOLDER", help="Merge it into a base model of its own, in this new folder, instead."),
-    ] = None,
-    onto: Annotated[
-        Path | None,
-        typer.Option(metavar="FOLDER", help="With --fold: the unquantized model that a quantized base was made from."),
-    ] = None,
+    fold: _Fold = None,
+    onto: _Onto = None,
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:

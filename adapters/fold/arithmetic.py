@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from patchbay.adapters.checks.safetensors import Tensor
 from patchbay.adapters.fold.checkpoint import load_torch
-from patchbay.adapters.fold.plan import Change
+from patchbay.adapters.fold.plan import WeightChange
 from patchbay.adapters.fold.trained import LowRank
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     Read = Callable[[Tensor], torch.Tensor]
 
 
-def changed(weight: "torch.Tensor", change: Change, read: "Read", *, transposed: bool) -> "torch.Tensor":
+def changed(weight: "torch.Tensor", change: WeightChange, read: "Read", *, transposed: bool) -> "torch.Tensor":
     """Returns the base's `weight` after the `change`, in float32: it is rounded once, when it is written.
 
     `read`: reads one of the adapter's tensors; `transposed`: whether linear layers' weights are [in, out].

@@ -45,7 +45,7 @@ class Parameter:
 
 
 @dataclass(frozen=True, slots=True)
-class Checkpoint:
+class BaseCheckpoint:
     """A base model's folder. `config`: its config.json; `layout`: by which an adapter's modules are found;
     `parameters`: all of them by name, in the order of the files."""
 
@@ -55,7 +55,7 @@ class Checkpoint:
     parameters: Mapping[str, Parameter]
 
     @classmethod
-    def read(cls, folder: Path) -> "Checkpoint":
+    def read(cls, folder: Path) -> "BaseCheckpoint":
         """Reads the headers in `folder`. Raises ConfigError where no base is there that an adapter can be folded
         into, AdapterError where a file of it cannot be read."""
         layout = BaseLayout.of_folder(folder)

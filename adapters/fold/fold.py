@@ -14,7 +14,7 @@ from patchbay.adapters.checks.base import BaseLayout
 from patchbay.adapters.checks.check import because
 from patchbay.adapters.checks.folder import DEFAULT_LIMITS, FolderLimits
 from patchbay.adapters.fold.admission import Admitted
-from patchbay.adapters.fold.checkpoint import Checkpoint, load_torch, read_tensor
+from patchbay.adapters.fold.checkpoint import BaseCheckpoint, load_torch, read_tensor
 from patchbay.adapters.fold.plan import HEAD, plan_fold
 from patchbay.adapters.fold.trained import Trained, read_trained
 from patchbay.adapters.fold.writing import Told, bytes_of, copied_files, copy_files, write_config, write_weights
@@ -66,7 +66,7 @@ def fold(
     check_new(out)
     load_torch()
     tell("reading the base model")
-    checkpoint = Checkpoint.read(base)
+    checkpoint = BaseCheckpoint.read(base)
     trained = _without_copies(read_trained(Path(adapter.folder), limits), checkpoint)
     with because("fit"):
         plan = plan_fold(trained, checkpoint)
@@ -106,7 +106,7 @@ def check_new(out: Path) -> None:
         raise ConfigError(f"{out} exists already, and is not empty.", hint="Name a new folder.")
 
 
-def _without_copies(trained: Trained, base: Checkpoint) -> Trained:
+def _without_copies(trained: Trained, base: BaseCheckpoint) -> Trained:
     """Leaves out what was saved whole and is the base's own: a copy unties no head, and changes nothing."""
     kept = {}
     for name, tensor in trained.whole.items():
@@ -121,7 +121,7 @@ def _without_copies(trained: Trained, base: Checkpoint) -> Trained:
     return replace(trained, whole=kept)
 
 
-def _own_name(parameter: str, base: Checkpoint) -> str | None:
+def _own_name(parameter: str, base: BaseCheckpoint) -> str | None:
     module, _, kind = parameter.rpartition(".")
     name = f"{base.layout.find(module)}.{kind}"
     if name == HEAD and name not in base.parameters:
@@ -147,7 +147,7 @@ def _check_effect(changed: int, trained: Trained) -> None:
         )
 
 
-def _write_record(out: Path, adapter: Admitted, base: Checkpoint) -> None:
+def _write_record(out: Path, adapter: Admitted, base: BaseCheckpoint) -> None:
     """Writes from what the base was made."""
     record = {"adapter": adapter.digest, "signed_by": adapter.signer, "base": base.layout.fingerprint}
     (out / FOLD_FILE).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")

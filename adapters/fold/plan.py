@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 from patchbay.adapters.checks.safetensors import Tensor
 from patchbay.adapters.checks.strict_json import shown
-from patchbay.adapters.fold.checkpoint import Checkpoint, Parameter
-from patchbay.adapters.fold.trained import LowRank, Rows, Trained
+from patchbay.adapters.fold.checkpoint import BaseCheckpoint, Parameter
+from patchbay.adapters.fold.trained import LowRank, Trained, TrainedRows
 from patchbay.core.errors import AdapterError
 
 HEAD = "lm_head.weight"
@@ -23,23 +23,23 @@ Shape = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class WeightChange:
     """The change of one parameter, in this order: replaced whole, rows replaced, a LoRA or DoRA, a sum with a shift."""
 
     whole: Tensor | None = None
-    rows: Rows | None = None
+    rows: TrainedRows | None = None
     low_rank: LowRank | None = None
     shift: tuple[Tensor, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Planned:
+class PlannedParameter:
     """A parameter of the new base: `name`; `source`: the old one that it is made of; `change`: None where none is."""
 
     name: str
     source: Parameter
     shape: Shape
-    change: Change | None = None
+    change: WeightChange | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class FoldPlan:
     where it stays.
     """
 
-    parameters: tuple[Planned, ...]
+    parameters: tuple[PlannedParameter, ...]
     untied: bool = False
     rows: int | None = None
 
@@ -60,7 +60,7 @@ class FoldPlan:
         return tuple(one.name for one in self.parameters if one.change is not None)
 
 
-def plan_fold(trained: Trained, base: Checkpoint) -> FoldPlan:
+def plan_fold(trained: Trained, base: BaseCheckpoint) -> FoldPlan:
     """Plans the fold of what was `trained` into `base`. Raises AdapterError where it does not fit."""
     changes = _changes(trained, base)
     embedding, tied = _embedding(base), HEAD not in base.parameters
@@ -77,25 +77,25 @@ def plan_fold(trained: Trained, base: Checkpoint) -> FoldPlan:
     return FoldPlan(tuple(planned), untied, _vocabulary(planned, base, embedding))
 
 
-def _changes(trained: Trained, base: Checkpoint) -> dict[str, Change]:
+def _changes(trained: Trained, base: BaseCheckpoint) -> dict[str, WeightChange]:
     """Sorts what was trained by the base's parameters."""
-    changes: dict[str, Change] = {}
+    changes: dict[str, WeightChange] = {}
     for parameter, tensor in trained.whole.items():
         name = _found(parameter, trained, base)
-        changes[name] = replace(changes.get(name, Change()), whole=tensor)
+        changes[name] = replace(changes.get(name, WeightChange()), whole=tensor)
     for module, rows in trained.rows.items():
         name = _found(f"{module}.weight", trained, base)
-        changes[name] = replace(changes.get(name, Change()), rows=rows)
+        changes[name] = replace(changes.get(name, WeightChange()), rows=rows)
     for module, low_rank in trained.low_rank.items():
         name = _found(f"{module}.weight", trained, base)
-        changes[name] = replace(changes.get(name, Change()), low_rank=low_rank)
+        changes[name] = replace(changes.get(name, WeightChange()), low_rank=low_rank)
     for module, shift in trained.shifts.items():
         name = _found(f"{module}.bias", trained, base)
-        changes[name] = replace(changes.get(name, Change()), shift=shift)
+        changes[name] = replace(changes.get(name, WeightChange()), shift=shift)
     return changes
 
 
-def _found(parameter: str, trained: Trained, base: Checkpoint) -> str:
+def _found(parameter: str, trained: Trained, base: BaseCheckpoint) -> str:
     """Finds the base's own name of `parameter`, of which its module may be called otherwise there."""
     module, _, kind = parameter.rpartition(".")
     own = base.layout.find(module)
@@ -108,11 +108,11 @@ def _found(parameter: str, trained: Trained, base: Checkpoint) -> str:
     )
 
 
-def _embedding(base: Checkpoint) -> str | None:
+def _embedding(base: BaseCheckpoint) -> str | None:
     return next((name for name in base.parameters if name.endswith(_EMBEDDINGS)), None)
 
 
-def _apart(changes: Mapping[str, Change], embedding: str, *, keep: bool) -> tuple[dict[str, Change], bool]:
+def _apart(changes: Mapping[str, WeightChange], embedding: str, *, keep: bool) -> tuple[dict[str, WeightChange], bool]:
     """Says what changes where the head shares the embedding's weights, and whether it has to get its own.
 
     Training changes the one or the other, as PEFT keeps them apart, but for single rows, which it changes in both.
@@ -127,7 +127,7 @@ def _apart(changes: Mapping[str, Change], embedding: str, *, keep: bool) -> tupl
     return ({**of_both, HEAD: head} if head is not None else of_both), untied
 
 
-def _check_head(base: Checkpoint, *, untied: bool) -> None:
+def _check_head(base: BaseCheckpoint, *, untied: bool) -> None:
     """Raises AdapterError where the head would get weights of its own, and vLLM would pass over them."""
     found = HEADLESS.intersection(base.config.get("architectures") or ())
     if untied and found:
@@ -138,14 +138,16 @@ def _check_head(base: Checkpoint, *, untied: bool) -> None:
         )
 
 
-def _is_of_rows(change: Change | None) -> bool:
-    return change is None or replace(change, rows=None) == Change()
+def _is_of_rows(change: WeightChange | None) -> bool:
+    return change is None or replace(change, rows=None) == WeightChange()
 
 
-def _planned(name: str, source: Parameter, change: Change | None, trained: Trained, base: Checkpoint) -> Planned:
+def _planned(
+    name: str, source: Parameter, change: WeightChange | None, trained: Trained, base: BaseCheckpoint
+) -> PlannedParameter:
     shape = shape_of(source, base)
     if change is None:
-        return Planned(name, source, shape)
+        return PlannedParameter(name, source, shape)
     if change.whole is not None:
         shape = _whole_shape(name, shape, change.whole, trained)
     if change.low_rank is not None:
@@ -156,10 +158,10 @@ def _planned(name: str, source: Parameter, change: Change | None, trained: Train
         raise AdapterError(f"{trained.file}: the rows that were trained do not fit {shown(name)}.", hint=_HINT)
     if change.shift is not None and change.shift[0].shape != shape:
         raise AdapterError(f"{trained.file}: the bias of {shown(name)} has another size than the base's.", hint=_HINT)
-    return Planned(name, source, shape, change)
+    return PlannedParameter(name, source, shape, change)
 
 
-def shape_of(parameter: Parameter, base: Checkpoint) -> Shape:
+def shape_of(parameter: Parameter, base: BaseCheckpoint) -> Shape:
     """Returns the shape of a parameter of `base` once it is unpacked. Raises AdapterError where that is not known."""
     if not parameter.packed:
         return parameter.plain.shape
@@ -194,7 +196,7 @@ def _check_sizes(low_rank: LowRank, shape: Shape, trained: Trained) -> None:
         )
 
 
-def _vocabulary(planned: list[Planned], base: Checkpoint, embedding: str | None) -> int | None:
+def _vocabulary(planned: list[PlannedParameter], base: BaseCheckpoint, embedding: str | None) -> int | None:
     """Returns the number of rows that the vocabulary has now, None where it is as before. Raises AdapterError where the
     embedding and the head differ in it."""
     rows = {one.name: one.shape[0] for one in planned if one.name in (embedding, HEAD)}

@@ -40,7 +40,7 @@ class LowRank:
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
+class TrainedRows:
     """Single rows of an embedding, for the tokens `ids`."""
 
     ids: tuple[int, ...]
@@ -60,7 +60,7 @@ class Trained:
     low_rank: Mapping[str, LowRank]
     whole: Mapping[str, Tensor]
     shifts: Mapping[str, tuple[Tensor, float]]
-    rows: Mapping[str, Rows]
+    rows: Mapping[str, TrainedRows]
     transposed: bool
     keep_tied: bool
 
@@ -90,12 +90,9 @@ def _sorted(tensors: Mapping[str, Tensor], settings: LoraSettings, document: Map
     magnitudes = _by_module(tensors, _MAGNITUDES)
     _check_magnitudes(pairs, magnitudes, bool(document.get("use_dora")), file)
     shifts = _by_module(tensors, (_SHIFT,))
-    rows = {
-        module: Rows(_ids(document, module, file), tensor) for module, tensor in _by_module(tensors, (_ROWS,)).items()
-    }
-    known = {lora.name for lora in (*parts, *magnitudes.values(), *shifts.values())} | {
-        r.values.name for r in rows.values()
-    }
+    tokens = _by_module(tensors, (_ROWS,))
+    rows = {module: TrainedRows(_ids(document, module, file), tensor) for module, tensor in tokens.items()}
+    known = {tensor.name for tensor in (*parts, *magnitudes.values(), *shifts.values(), *tokens.values())}
     whole = {_parameter(name, file): tensor for name, tensor in tensors.items() if name not in known}
     return Trained(
         file=file,

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from patchbay.adapters.checks.strict_json import shown
 from patchbay.adapters.contents import TEMPLATE_FILE, TOKENIZER_FILE
 from patchbay.adapters.fold.arithmetic import changed
-from patchbay.adapters.fold.checkpoint import CONFIG, Checkpoint, dtype_of, load_torch, read_tensor, unpacked
-from patchbay.adapters.fold.plan import FoldPlan, Planned
+from patchbay.adapters.fold.checkpoint import CONFIG, BaseCheckpoint, dtype_of, load_torch, read_tensor, unpacked
+from patchbay.adapters.fold.plan import FoldPlan, PlannedParameter
 from patchbay.adapters.fold.trained import Trained
 from patchbay.core.errors import AdapterError
 
@@ -45,7 +45,7 @@ def bytes_of(plan: FoldPlan) -> int:
     return sum(_size(one) for one in plan.parameters)
 
 
-def write_weights(plan: FoldPlan, base: Checkpoint, trained: Trained, out: Path, tell: Told) -> int:
+def write_weights(plan: FoldPlan, base: BaseCheckpoint, trained: Trained, out: Path, tell: Told) -> int:
     """Writes the weights into the folder `out`, in files as the base has them.
 
     Returns how many parameters are others than the base's. Raises AdapterError where one is not finite.
@@ -71,7 +71,7 @@ def write_weights(plan: FoldPlan, base: Checkpoint, trained: Trained, out: Path,
     return count
 
 
-def _values(one: Planned, base: Checkpoint, trained: Trained) -> tuple["torch.Tensor", bool]:
+def _values(one: PlannedParameter, base: BaseCheckpoint, trained: Trained) -> tuple["torch.Tensor", bool]:
     """Computes a parameter's new values, and whether they are others than before."""
     torch = load_torch()
     source = one.source
@@ -90,12 +90,12 @@ def _values(one: Planned, base: Checkpoint, trained: Trained) -> tuple["torch.Te
     return values, values.shape != before.shape or not torch.equal(values, before)
 
 
-def _torch_dtype(one: Planned) -> "torch.dtype":
+def _torch_dtype(one: PlannedParameter) -> "torch.dtype":
     dtype: torch.dtype = dtype_of(one.source.parts["weight_scale"])
     return dtype
 
 
-def _header(parameters: Sequence[Planned]) -> bytes:
+def _header(parameters: Sequence[PlannedParameter]) -> bytes:
     entries: dict[str, Any] = {"__metadata__": {"format": "pt"}}
     place = 0
     for one in parameters:
@@ -107,11 +107,11 @@ def _header(parameters: Sequence[Planned]) -> bytes:
     return len(header).to_bytes(8, "little") + header
 
 
-def _dtype(one: Planned) -> str:
+def _dtype(one: PlannedParameter) -> str:
     return (one.source.parts["weight_scale"] if one.source.packed else one.source.plain).dtype
 
 
-def _size(one: Planned) -> int:
+def _size(one: PlannedParameter) -> int:
     return prod(one.shape) * _BYTES.get(_dtype(one), 1)
 
 
@@ -119,7 +119,7 @@ def _raw(values: "torch.Tensor") -> "NDArray[np.uint8]":
     return values.contiguous().reshape(-1).view(load_torch().uint8).numpy()
 
 
-def write_config(plan: FoldPlan, base: Checkpoint, out: Path) -> None:
+def write_config(plan: FoldPlan, base: BaseCheckpoint, out: Path) -> None:
     """Writes config.json: the base's, but for what the fold changed."""
     config = {key: value for key, value in base.config.items() if key != "quantization_config"}
     inner = config.get("text_config")
