@@ -78,14 +78,8 @@ def push(  # noqa: PLR0913, PLR0917 - Typer makes an option of each parameter
             expires=expires.astimezone() if expires else None,
             notes=note,
         )
-        pushed = _push(
-            session, PushRequest(name, source, given, _settings(session, name, preload, pin), "operator"), base
-        )
-        _show(pushed, as_json=as_json and not promote)
-        if promote:
-            from patchbay.adapters.commands.channels import promote_and_wait
-
-            promote_and_wait(session, pushed.revision.name, as_json=as_json)
+        request = PushRequest(name, source, given, _settings(session, name, preload, pin), "operator")
+        _push_and_show(session, request, base, promote=promote, as_json=as_json)
 
 
 def merge(  # noqa: PLR0913, PLR0917 - Typer makes an option of each parameter
@@ -152,6 +146,17 @@ def _fold(
     if promote:
         raise ConfigError("--promote does not go with --fold.", hint="A base model has no revisions: serve it.")
     fold_and_show(session, source, name, (out, base), as_json=as_json)
+
+
+def _push_and_show(
+    session: Session, request: "PushRequest", base: Path | None, *, promote: bool, as_json: bool
+) -> None:
+    pushed = _push(session, request, base)
+    _show(pushed, as_json=as_json and not promote)
+    if promote:
+        from patchbay.adapters.commands.channels import promote_and_wait
+
+        promote_and_wait(session, pushed.revision.name, as_json=as_json)
 
 
 def _push(session: Session, request: "PushRequest", base: Path | None) -> "Pushed":
