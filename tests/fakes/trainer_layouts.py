@@ -1,8 +1,9 @@
 """Adapters in the layouts in which trainers leave them.
 
 PEFT and transformers' Trainer make theirs. Those of the tools that are not installed here are written after what they
-leave: TRL 1.16 was run for it; Unsloth needs a GPU, axolotl and LLaMA-Factory other versions of all else, so theirs are
-after their source (Unsloth 2026.10, axolotl 0.19, LLaMA-Factory 0.9.5).
+leave: TRL 1.16 and LLaMA-Factory 0.9.5 were run for it; Unsloth 2026.10 needs a GPU and axolotl 0.19 other versions of
+all else, so theirs are after their source. LLaMA-Factory's own chat template is left out: one that is not the base's is
+refused.
 """
 
 import json
@@ -153,7 +154,7 @@ def by_llamafactory(model: PreTrainedModel, base: Path, folder: Path) -> str:
     peft_saved(model, folder, 9)
     carry_tokenizer(base, folder, padding_side="right", split_special_tokens=False)
     beside(folder, "all_results.json", "train_results.json", "trainer_log.jsonl", "trainer_state.json")
-    beside(folder, "training_loss.png", "training_args.bin", "training_args.yaml", "README.md", text=_SAID)
+    beside(folder, "training_loss.png", "training_args.bin", "README.md", text=_SAID)
     _checkpoint(folder, "checkpoint-10")
     return str(folder)
 
