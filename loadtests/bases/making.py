@@ -31,6 +31,8 @@ from patchbay.adapters.demo.quantize import int4_scheme, pack, quantization_conf
 
 ROWS = 1536
 _GROUP = 32
+# The first tokens of the demo's tokenizer have no text.
+_SPECIAL = 10
 _SIZES: Mapping[str, Any] = {
     "vocab_size": ROWS, "hidden_size": 128, "intermediate_size": 256, "num_hidden_layers": 2, "num_attention_heads": 4,
     "num_key_value_heads": 2, "head_dim": 32, "max_position_embeddings": 512, "pad_token_id": 0, "bos_token_id": 1,
@@ -92,12 +94,20 @@ def make_base(kind: BaseKind, folder: Path) -> PreTrainedModel:
         if parameter.dim() > 1:
             width = 4 * _WIDTH if name.endswith("embed_tokens.weight") else _WIDTH
             torch.nn.init.normal_(parameter, 0, width)
+    _silence(model)
     model.to(torch.bfloat16).save_pretrained(folder)
     for file in _TOKENIZER:
         shutil.copyfile(ARTIFACTS / "base" / file, folder / file)
     if kind.int4:
         _pack(folder)
     return load_base(folder)
+
+
+def _silence(model: PreTrainedModel) -> None:
+    """Keeps the base, and adapters near it, from answering with a special token: with the end, or with no text."""
+    head = model.get_output_embeddings()
+    if head is not None:
+        head.weight.data[:_SPECIAL] = 0
 
 
 def _pack(folder: Path) -> None:

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from transformers import LlamaConfig, LlamaForCausalLM
+from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
-from loadtests.bases.asked import ask, prompts
+from loadtests.bases.asked import ask
 from loadtests.bases.compared import agreement
 from patchbay.adapters.artifacts.store import ArtifactStore
 from patchbay.adapters.checks.base import BaseLayout
@@ -16,6 +16,7 @@ from patchbay.adapters.demo.recipe import Shape
 from patchbay.adapters.publish import Publisher, PushRequest
 from patchbay.registry.registry import Registry
 from tests.engine.conftest import Stack
+from tests.engine.test_endpoints import REQUEST, TICKET
 from tests.fakes.trainer_layouts import LAYOUTS
 
 pytestmark = pytest.mark.engine
@@ -32,6 +33,13 @@ def base(stack: Stack) -> LlamaForCausalLM:
     model = LlamaForCausalLM(config)
     load_dequantized(stack.models.base, model, Shape().group_size)
     return model.eval()
+
+
+def asked(base: Path) -> list[list[int]]:
+    """Tickets and requests of the demo's tasks, as chats: the tokens."""
+    tokenizer = AutoTokenizer.from_pretrained(base)
+    chats = [[{"role": "user", "content": text}] for text in (TICKET, REQUEST)]
+    return [tokenizer.apply_chat_template(chat, add_generation_prompt=True)["input_ids"] for chat in chats]
 
 
 def push(stack: Stack, name: str, source: str) -> Any:
@@ -59,7 +67,7 @@ def test_an_adapter_as_a_trainer_leaves_it_is_refused_or_answers_otherwise_than_
     pushed = push(stack, name, source)
     assert not any("adapter_model" in left for left in pushed.left_out)
     stack.promote(pushed.revision.name)
-    answers = ask(stack.url, name, prompts(2), tokens=16)
+    answers = ask(stack.url, name, asked(stack.models.base), tokens=16)
     found = agreement(base, loaded_by_peft(source), answers)
     assert found.effect > 10 * NEARLY, "the adapter hardly changes the base: nothing is compared"
     assert found.tokens == 32

@@ -29,7 +29,7 @@ def peft_saved(model: PreTrainedModel, folder: Path, seed: int, **config: Any) -
     adapted = get_peft_model(model, LoraConfig(**settings))
     for name, parameter in adapted.named_parameters():
         if "lora_" in name:
-            parameter.data += torch.randn_like(parameter) * 0.06
+            parameter.data += torch.randn_like(parameter) * 0.08
     adapted.save_pretrained(str(folder))
     adapted.unload()
     return folder
