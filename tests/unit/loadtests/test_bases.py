@@ -10,6 +10,7 @@ from loadtests.bases.__main__ import all_kinds, cells_of
 from loadtests.bases.asked import prompts
 from loadtests.bases.compared import GreedyAnswer, compared, scores
 from loadtests.bases.making import KINDS, AdapterRecipe, BaseKind, load_base, make_adapter, make_base
+from loadtests.tables import put_into_page
 from patchbay.adapters.checks.base import BaseLayout
 from patchbay.adapters.checks.check import check_folder
 
@@ -29,6 +30,11 @@ def test_an_answer_is_compared_by_the_choice_the_shortfall_the_distance_and_the_
     assert found.apart == pytest.approx(0.5)
     assert found.effect == pytest.approx(3)
     assert cells_of(found) == ("1 of 2", "0.6931", "0.5000", "3.0")
+
+
+def test_the_page_has_no_place_for_the_table() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "adapters.md").read_text(encoding="utf-8")
+    assert "| a | 1 |" in put_into_page(page, "bases", "| a | 1 |")
 
 
 def test_prompts_are_tokens_of_the_vocabulary_and_all_different() -> None:
