@@ -83,10 +83,13 @@ soak: setup ## Put ten minutes of mixed load on a router, and watch its memory. 
 scale: setup ## Simulate up to 1,000 replicas under the project's own router; writes docs/scale.md. SCALE="--quick" for less.
 	@$(BIN)/python -m loadtests.scale --out build/scale $(or $(SCALE),--docs docs)
 
+bases: setup ## Hold adapters on bases of other kinds against PEFT; --write puts the table into docs/adapters.md. BASES="--only qwen3".
+	@$(BIN)/python -m loadtests.bases $(or $(BASES),--write)
+
 lock: setup ## Resolve requirements/*.txt anew, keeping what still fits. UPGRADE=1 takes the newest of everything.
 	@scripts/lock $(if $(UPGRADE),--upgrade)
 
 clean: ## Remove .venv and the caches.
 	@rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
-.PHONY: help setup demo services test test-fast pythons fuzz lint house mutants format bench bench-serve bench-swap bench-fairness bench-ratios load chaos clients attack faults soak scale lock clean
+.PHONY: help setup demo services test test-fast pythons fuzz lint house mutants format bench bench-serve bench-swap bench-fairness bench-ratios load chaos clients attack faults soak scale bases lock clean

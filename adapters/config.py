@@ -12,6 +12,7 @@ from patchbay.adapters.sources.config import SourcesConfig
 from patchbay.core.errors import ConfigError
 from patchbay.core.paths import VARIABLE, data_dir, project_dir
 from patchbay.core.secret import Secret
+from patchbay.core.setting_faults import glued_key
 from patchbay.core.settings import ConfigPath, PathOrUrl, Settings, absolute_url, load_yaml, parse_settings
 
 # The largest that vLLM 0.32 takes.
@@ -73,9 +74,13 @@ def with_sources(adapters: Any) -> Any:
     """Returns `adapters` with every bare source (`sql: ./sql`) written out (`sql: {source: ./sql}`)."""
     if not isinstance(adapters, dict):
         return adapters
-    return {
-        name: {"source": str(entry)} if isinstance(entry, str | Path) else entry for name, entry in adapters.items()
+    plain = {
+        name
+        for name, entry in adapters.items()
+        if isinstance(entry, Path)
+        or (isinstance(entry, str) and glued_key(entry, DeclaredAdapter.model_fields) is None)
     }
+    return {name: {"source": str(entry)} if name in plain else entry for name, entry in adapters.items()}
 
 
 class PushDefaults(Settings):
@@ -91,15 +96,15 @@ class PushDefaults(Settings):
     max_rank: int = MAX_RANK
 
 
-def registry_section(data: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+def registry_section(data: Mapping[str, Any], folder: Path) -> Any:
     """Returns the `registry:` section of a file's `data`, its paths relative to `folder` made absolute.
 
-    `PATCHBAY_REGISTRY` and `PATCHBAY_ARTIFACTS` override what it says. What is of the wrong type stays, for the models
-    to refuse. Raises ConfigError where the section is no mapping.
+    `PATCHBAY_REGISTRY` and `PATCHBAY_ARTIFACTS` override what it says. What is of the wrong type stays, the section
+    itself too, for the models to refuse.
     """
     section = data.get("registry") or {}
     if not isinstance(section, dict):
-        raise ConfigError(f"'registry' must be a mapping, not a {type(section).__name__}.")
+        return section
     section = dict(section)
     if url := os.environ.get("PATCHBAY_REGISTRY"):
         section["url"] = url
@@ -116,8 +121,8 @@ def registry_section(data: Mapping[str, Any], folder: Path) -> dict[str, Any]:
 
 
 def data_home(data: Mapping[str, Any], folder: Path) -> Path:
-    """Returns the data directory of the project whose file in `folder` has this `data`: `PATCHBAY_DATA_DIR`, else the
-    file's `data_dir`, else `.patchbay` beside the file."""
+    """Returns the project directory of the file in `folder` that has this `data`: `PATCHBAY_DATA_DIR`, else the file's
+    `data_dir`, else `.patchbay` beside the file."""
     home, own = project_dir(folder), data.get("data_dir")
     if isinstance(own, str) and VARIABLE not in os.environ:
         return folder.absolute() / Path(own).expanduser()
@@ -125,8 +130,8 @@ def data_home(data: Mapping[str, Any], folder: Path) -> Path:
 
 
 def _with_defaults(section: dict[str, Any], home: Path) -> dict[str, Any]:
-    """Returns the section `registry` with what it does not say, in the data directory `home`. What is of the wrong type
-    stays."""
+    """Returns the section `registry` with what it does not say, in the project directory `home`. What is of the wrong
+    type stays."""
     defaults: dict[str, Any] = {"url": f"sqlite:///{home / 'registry.db'}"}
     for key, inner, value in (("artifacts", "url", home / "artifacts"), ("sources", "staging", home / "staging")):
         own = section.get(key)
@@ -138,8 +143,12 @@ def _with_defaults(section: dict[str, Any], home: Path) -> dict[str, Any]:
 def has_registry(data: Mapping[str, Any]) -> bool:
     """Whether the servers of a file with this `data` read a registry. `patchbay up` always does; `patchbay router` only
     where the file has `registry`. What could be either's file is taken for the router's."""
-    of_up = _OF_UP.intersection(data) or isinstance(data.get("replicas"), dict)
-    return not data or "registry" in data or bool(of_up)
+    return not data or "registry" in data or is_of_up(data)
+
+
+def is_of_up(data: Mapping[str, Any]) -> bool:
+    """Whether a file with this `data` has what only a file of `patchbay up` has."""
+    return bool(_OF_UP.intersection(data)) or isinstance(data.get("replicas"), dict)
 
 
 def load_registry_config(file: Path | None) -> tuple[RegistryConfig, PushDefaults]:

@@ -84,7 +84,14 @@ def inspect(place: Fetched, requirements: Requirements, *, workdir: Path, stop: 
     Raises AdapterError where it could not be served; TooCostly where reading it took more than it may; WorkStopped
     where `stop` was asked; ConfigError where signatures are demanded and cannot be checked.
     """
-    work = {
+    work = described(place, requirements, workdir)
+    bounds = requirements.sources.bounds(size_of(place), requirements.limits.folder_bytes + _SLACK_BYTES)
+    return _INSPECTED.validate_python(run(Task("inspect", work), bounds, workdir=workdir, stop=stop), strict=False)
+
+
+def described(place: Fetched, requirements: Requirements, workdir: Path) -> dict[str, Any]:
+    """Describes the work on the adapter at `place` to the confined process, in JSON's types."""
+    return {
         "place": str(place.path.absolute()),
         "pick": place.pick,
         "left_out": place.left_out,
@@ -94,8 +101,6 @@ def inspect(place: Fetched, requirements: Requirements, *, workdir: Path, stop: 
         "signing": requirements.signing.model_dump(mode="json"),
         "base": requirements.base.to_json() if requirements.base is not None else None,
     }
-    bounds = requirements.sources.bounds(_size_of(place), requirements.limits.folder_bytes + _SLACK_BYTES)
-    return _INSPECTED.validate_python(run(Task("inspect", work), bounds, workdir=workdir, stop=stop), strict=False)
 
 
 def inspect_task(work: Mapping[str, Any], attempt: Try) -> Any:
@@ -105,9 +110,9 @@ def inspect_task(work: Mapping[str, Any], attempt: Try) -> Any:
     """
     limits, signing = FolderLimits.model_validate(work["limits"]), SigningConfig.model_validate(work["signing"])
     base = BaseLayout.from_json(work["base"]) if work["base"] is not None else None
-    opened = _opened(work, limits)
-    with _named_as(opened.path, Path(work["workdir"]) / _STORED):
-        form = stored_form(opened.path, base, limits, Path(work["workdir"]) / _STORED)
+    place = opened(work, limits)
+    with _named_as(place.path, Path(work["workdir"]) / _STORED):
+        form = stored_form(place.path, base, limits, Path(work["workdir"]) / _STORED)
         # Hashed before the check, and stored under these hashes, so that what is kept is what was checked.
         hashes = folder_hashes(form.folder)
         summary = check_folder(form.folder, max_rank=work["max_rank"], base=base, limits=limits, attempt=attempt)
@@ -125,14 +130,14 @@ def inspect_task(work: Mapping[str, Any], attempt: Try) -> Any:
         provenance=manifest.provenance() if manifest else Provenance(evaluations={}),
         golden=manifest.golden_prompts() if manifest else (),
         signer=signer,
-        left_out=opened.left_out,
+        left_out=place.left_out,
         changes=form.changes,
     )
     return _INSPECTED.dump_python(inspected, mode="json")
 
 
-def _opened(work: Mapping[str, Any], limits: FolderLimits) -> Fetched:
-    """Opens what was fetched: the adapter's own folder, unpacked where that takes it."""
+def opened(work: Mapping[str, Any], limits: FolderLimits) -> Fetched:
+    """Opens what was fetched: the adapter's own folder, unpacked where that takes it. Raises AdapterError."""
     place, told = Path(work["place"]), tuple(work["left_out"])
     if place.is_file():
         folder = Path(work["workdir"]) / "unpacked"
@@ -155,7 +160,7 @@ def _named_as(folder: Path, stored: Path) -> Iterator[None]:
         raise type(error)(message, hint=error.hint, reason=error.reason) from error
 
 
-def _size_of(place: Fetched) -> int:
+def size_of(place: Fetched) -> int:
     """Counts the bytes of the adapter at `place`: the bounds on the work grow with them.
 
     It is 0 where there is none, which the work itself says then.

@@ -1,6 +1,6 @@
 """The admin token: the secret that opens the admin port of this user's routers where none is configured.
 
-It is made once, in the data directory, and every router and command of the user reads it there. It is put in place
+It is made once, in the user directory, and every router and command of the user reads it there. It is put in place
 whole and never replaced, so processes that start at the same time agree on it.
 """
 
@@ -22,7 +22,7 @@ _FORM = re.compile(r"[A-Za-z0-9_-]{16,256}")
 
 
 def token_path(environ: Mapping[str, str] = os.environ) -> Path:
-    """Returns the path of the token's file: `admin-token` in the data directory."""
+    """Returns the path of the token's file: `admin-token` in the user directory."""
     return data_dir(environ) / _NAME
 
 
@@ -51,7 +51,7 @@ def own_token(path: Path) -> str:
 def shown_token(environ: Mapping[str, str] = os.environ) -> str | None:
     """Returns the token that a command shows to an admin port.
 
-    It is `PATCHBAY_ADMIN_TOKEN`, else the one in the data directory, None where there is neither. Raises ConfigError
+    It is `PATCHBAY_ADMIN_TOKEN`, else the one in the user directory, None where there is neither. Raises ConfigError
     where that file cannot be used.
     """
     if token := environ.get(VARIABLE):

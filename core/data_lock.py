@@ -1,4 +1,4 @@
-"""The lock on the data directory, which one `patchbay up` or one restore at a time can have."""
+"""The lock on the project directory, which one `patchbay up` or one restore at a time can have."""
 
 import fcntl
 import os
@@ -15,7 +15,7 @@ _LOCK_FILE: Final = "up.lock"
 
 @contextmanager
 def sole_user(folder: Path) -> Iterator[None]:
-    """Locks the data directory `folder` for this process alone while in the block.
+    """Locks the project directory `folder` for this process alone while in the block.
 
     Two processes that start replicas and a router on one registry would take each other's places. Raises StartError
     with the other's process id where another process has the lock.
@@ -33,7 +33,7 @@ def sole_user(folder: Path) -> Iterator[None]:
         except OSError as error:
             owner = os.read(descriptor, 32).decode(errors="replace").strip() or "unknown"
             raise StartError(
-                f"The data directory {folder} is in use by another 'patchbay up' (process {owner}).",
+                f"The project directory {folder} is in use by another 'patchbay up' (process {owner}).",
                 hint="End that one, or give this one its own: PATCHBAY_DATA_DIR=FOLDER.",
             ) from error
         # The file is never removed: a process that opened it before would lock a file that nobody else finds.

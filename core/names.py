@@ -4,12 +4,12 @@ Clients use `sql` (an adapter) or `sql@3` (a revision of it). The engine knows a
 `sql@3-1a2b3c4d5e6f`, with the first 12 digits of its digest, so that no other bytes ever have that name.
 """
 
-import difflib
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
 
 from patchbay.core.errors import AdapterError
+from patchbay.core.nearest import nearest
 
 NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}"
 _NAME = re.compile(NAME_PATTERN)
@@ -47,10 +47,10 @@ def parse_reference(model: str) -> Reference | None:
 
 def meant(name: str, known: Collection[str]) -> str:
     """Returns the end of a message about an unknown `name`: the nearest of the `known` names, or all."""
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    near = nearest(name, known)
     listed = sorted(known)
     more = f" and {len(listed) - _MOST_NAMED} more" if len(listed) > _MOST_NAMED else ""
-    return f"did you mean '{near[0]}'?" if near else f"there are: {', '.join(listed[:_MOST_NAMED]) or 'none'}{more}"
+    return f"did you mean '{near}'?" if near else f"there are: {', '.join(listed[:_MOST_NAMED]) or 'none'}{more}"
 
 
 def revision_name(name: str, number: int) -> str:

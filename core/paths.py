@@ -11,15 +11,15 @@ VARIABLE: Final = "PATCHBAY_DATA_DIR"
 
 
 def project_dir(folder: Path, environ: Mapping[str, str] = os.environ) -> Path:
-    """Returns the data directory of the project in `folder`, where its registry and artifacts are: `.patchbay` there,
-    or `PATCHBAY_DATA_DIR`."""
+    """Returns the project directory of what is in `folder`, which has its registry and artifacts: `.patchbay` there, or
+    `PATCHBAY_DATA_DIR`."""
     if chosen := environ.get(VARIABLE):
         return Path(chosen).expanduser()
     return folder.absolute() / PROJECT_FOLDER
 
 
 def data_dir(environ: Mapping[str, str] = os.environ) -> Path:
-    """Returns the data directory of a user, for what belongs to no project: the admin token, the demo's models.
+    """Returns the user directory, for what belongs to no project: the admin token, the demo's models.
 
     It is `PATCHBAY_DATA_DIR`, else `patchbay` under the XDG data home. Source: XDG Base Directory Specification 0.8.
     """

@@ -1,21 +1,18 @@
 """The base of every configuration model, frozen and strict about unknown keys, and the reading of YAML files."""
 
-import contextlib
-import difflib
 import ipaddress
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, ValidationInfo
-from pydantic_core import PydanticCustomError
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationInfo
 
 from patchbay.core.errors import AdapterError, ConfigError
 from patchbay.core.names import check_name
-from patchbay.core.yaml_text import parse_yaml, place_of
+from patchbay.core.setting_faults import Examined, examine, refusal
+from patchbay.core.yaml_text import parse_yaml
 
 
 class Settings(BaseModel):
@@ -25,35 +22,7 @@ class Settings(BaseModel):
 
 
 S = TypeVar("S", bound=Settings)
-_MAPPING = "must be a mapping, which has a key and a value in each line"
-_LIST = "must be a list"
-_TEXT = "must be a text (in quotes, where it looks like a number)"
-_WHOLE = "must be a whole number"
-_NUMBER = "must be a number"
-_SWITCH = "must be true or false"
-# What is wrong with a value, by pydantic's name for it.
-_WORDS = {
-    "missing": "is missing",
-    "model_type": _MAPPING,
-    "model_attributes_type": _MAPPING,
-    "dict_type": _MAPPING,
-    "mapping_type": _MAPPING,
-    "list_type": _LIST,
-    "tuple_type": _LIST,
-    "set_type": _LIST,
-    "frozen_set_type": _LIST,
-    "string_type": _TEXT,
-    "int_type": _WHOLE,
-    "int_parsing": _WHOLE,
-    "int_from_float": _WHOLE,
-    "float_type": _NUMBER,
-    "float_parsing": _NUMBER,
-    "bool_type": _SWITCH,
-    "bool_parsing": _SWITCH,
-    "path_type": "must be a path",
-}
 _FOLDER = "folder"
-_PLACED = "placed"
 REPLICA_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:\[\]-]{0,127}")
 
 
@@ -111,7 +80,8 @@ def load_yaml(path: Path) -> dict[str, Any]:
     if loaded is None:
         return {}
     if not isinstance(loaded, dict):
-        raise ConfigError(f"{path} must hold a mapping at its top, not a {type(loaded).__name__}.")
+        spaced = " Write a space after each colon." if isinstance(loaded, str) and ":" in loaded else ""
+        raise ConfigError(f"{path} must hold a mapping at its top, not a {type(loaded).__name__}.{spaced}")
     return loaded
 
 
@@ -124,55 +94,27 @@ def parse_settings(
     Raises ConfigError that lists every fault with its place, in a file its line and column, and for an unknown key the
     nearest known one.
     """
+    examined = examine_settings(model, data, file=file, folder=folder)
+    if examined.settings is None or examined.faults:
+        raise refusal(source, examined.faults, file=file)
+    return examined.settings
+
+
+def examine_settings(
+    model: type[S],
+    data: Mapping[str, Any],
+    *,
+    file: Path | None = None,
+    folder: Path | None = None,
+    stand_ins: Mapping[str, Any] | None = None,
+) -> Examined[S]:
+    """Validates `data` as `parse_settings` does, and returns what is in order with the faults of the rest.
+
+    `stand_ins`: values for keys at the top that are needed, where they are missing or nothing in them is in order.
+    """
     if folder is None and file is not None:
         folder = file.absolute().parent
-    try:
-        return model.model_validate(data, context={_FOLDER: folder})
-    except ValidationError as error:
-        details = own_faults(error.errors())
-        places = _places(file, [_keys_of(detail) for detail in details])
-        faults = [place + fault(model, _keys_of(detail), detail) for place, detail in zip(places, details, strict=True)]
-        raise ConfigError(f"{source}: " + "; ".join(faults) + ".") from error
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """A fault in a configuration. `keys`: where it stands, empty for no place; `words`: what is wrong, and what to do,
-    without a full stop."""
-
-    keys: tuple[str | int, ...]
-    words: str
-
-
-def refusal(source: str, faults: Sequence[Fault], *, file: Path | None) -> ConfigError:
-    """Returns the error that lists `faults`, each with its line and column in `file`, where it stands there."""
-    places = _places(file, [one.keys for one in faults])
-    said = [
-        f"{place}'{'.'.join(map(str, one.keys))}': {one.words}" if one.keys else one.words
-        for place, one in zip(places, faults, strict=True)
-    ]
-    return ConfigError(f"{source}: " + "; ".join(said) + ".")
-
-
-def placed(keys: Sequence[str | int], words: str) -> PydanticCustomError:
-    """Returns the error by which a model's validator refuses what stands at `keys` below the model."""
-    return PydanticCustomError(_PLACED, "{words}", {"words": words, "keys": tuple(keys)})
-
-
-def _keys_of(detail: Mapping[str, Any]) -> tuple[str | int, ...]:
-    """Returns where a fault that pydantic found stands."""
-    own = tuple(detail["loc"])
-    return (*own, *detail["ctx"]["keys"]) if detail["type"] == _PLACED else own
-
-
-def _places(file: Path | None, keys: Sequence[Sequence[int | str]]) -> list[str]:
-    """Returns for each of `keys` where it stands in `file`, in words; empty where that cannot be said."""
-    text = None
-    if file is not None:
-        with contextlib.suppress(OSError, UnicodeDecodeError):
-            text = file.read_text(encoding="utf-8")
-    found = [place_of(text, key) if text is not None else None for key in keys]
-    return [f"line {place[0]}, column {place[1]}: " if place is not None else "" for place in found]
+    return examine(model, data, {_FOLDER: folder}, stand_ins or {})
 
 
 def check_setting_name(name: str) -> str:
@@ -219,72 +161,3 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-def own_faults(details: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Of the faults that pydantic found those that are not only there because of another: entries that could not be
-    read are missing from their list, and a key that is misspelt is missing by its right name."""
-    places = [tuple(detail["loc"]) for detail in details]
-    unknown = {tuple(one["loc"])[:-1]: str(one["loc"][-1]) for one in details if one["type"] == "extra_forbidden"}
-
-    def follows(detail: Mapping[str, Any]) -> bool:
-        place = tuple(detail["loc"])
-        if detail["type"] == "missing" and place:
-            return bool(difflib.get_close_matches(unknown.get(place[:-1], ""), [str(place[-1])], cutoff=0.5))
-        within = any(len(other) > len(place) and other[: len(place)] == place for other in places)
-        return detail["type"] == "too_short" and within
-
-    return [detail for detail in details if not follows(detail)]
-
-
-def fault(model: type[BaseModel] | None, place_of: tuple[int | str, ...], detail: Mapping[str, Any]) -> str:
-    """Describes a fault that pydantic found: its place, and for an unknown key the nearest known one.
-
-    `model`: the model that was read, None where that is not known; `place_of`: the fault's place in it; `detail`:
-    pydantic's own error.
-    """
-    place = ".".join(str(part) for part in place_of)
-    if detail["type"] == "extra_forbidden":
-        return f"unknown key '{place}'{_suggestion(model, place_of) if model is not None else ''}"
-    message = _in_words(detail)
-    return f"'{place}': {message}" if place else message
-
-
-def _in_words(detail: Mapping[str, Any]) -> str:
-    """Says what is wrong with a value, to somebody who writes YAML and not Python."""
-    kind, context = detail["type"], detail.get("ctx", {})
-    if kind == "too_short":
-        return f"has {context['actual_length']} entries, and needs at least {context['min_length']}"
-    if kind == "literal_error":
-        return f"must be {context['expected']}"
-    if kind == "union_tag_invalid":
-        return f"'{context['discriminator'].strip(chr(39))}' must be one of {context['expected_tags']}"
-    if kind == "union_tag_not_found":
-        return f"{context['discriminator']} is missing"
-    return _WORDS.get(kind) or str(detail["msg"]).removeprefix("Value error, ")
-
-
-def _suggestion(model: type[BaseModel], location: tuple[int | str, ...]) -> str:
-    known = _keys_at(model, location[:-1])
-    near = difflib.get_close_matches(str(location[-1]), known, n=1, cutoff=0.5)
-    if near:
-        return f" (did you mean '{near[0]}'?)"
-    return f" (known here: {', '.join(sorted(known))})" if known else ""
-
-
-def _keys_at(model: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:
-    """Lists the keys of the model nested at `path`; none where the path leads to no single model."""
-    current: type[BaseModel] | None = model
-    for part in path:
-        if current is not None and part in current.model_fields:
-            current = _nested_model(current.model_fields[str(part)].annotation)
-    return list(current.model_fields) if current is not None else []
-
-
-def _nested_model(annotation: Any) -> type[BaseModel] | None:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    for argument in getattr(annotation, "__args__", ()):
-        if (nested := _nested_model(argument)) is not None:
-            return nested
-    return None

@@ -28,6 +28,8 @@ _WORDS = (
     ),
     ("merge", re.compile(r"<<"), ["<"]),
 )
+# A key without a space after its colon, which makes one word of both.
+_GLUED = re.compile(r"\s*(?:-\s+)?[A-Za-z_][\w.-]*:[^\s/:]")
 _BASES = {"0o": 8, "0x": 16}
 
 
@@ -72,7 +74,7 @@ def parse_yaml(text: str) -> Any:
     except RecursionError as error:
         raise ConfigError("it is nested too deeply") from error
     except yaml.YAMLError as error:
-        raise ConfigError(_yaml_fault(error)) from error
+        raise ConfigError(_yaml_fault(error, text)) from error
     except ValueError as error:
         raise ConfigError("it holds a number that cannot be read") from error
 
@@ -112,9 +114,12 @@ def yaml_text(data: Any, *, for_people: bool = False) -> str:
     return yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=for_people, width=120)
 
 
-def _yaml_fault(error: yaml.YAMLError) -> str:
+def _yaml_fault(error: yaml.YAMLError, text: str) -> str:
     """Returns the fault and its place on one line, without the file's own text, which may be a secret."""
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
         mark, problem = error.problem_mark, ", ".join(part for part in (error.context, error.problem) if part)
-        return f"line {mark.line + 1}, column {mark.column + 1}: {problem}"
+        lines = text.splitlines()
+        glued = [line for line in (mark.line, mark.line - 1) if 0 <= line < len(lines) and _GLUED.match(lines[line])]
+        hint = f" (write a space after the colon in line {glued[0] + 1})" if glued else ""
+        return f"line {mark.line + 1}, column {mark.column + 1}: {problem}{hint}"
     return " ".join(str(error).split())

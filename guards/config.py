@@ -6,7 +6,9 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from patchbay.core.names import meant
 from patchbay.core.schema.compiled import Schema, SchemaError, compile_schema
+from patchbay.core.setting_faults import Fault, placed, placed_faults
 from patchbay.core.settings import Settings
 from patchbay.guards.base_config import ActionName, GuardBase, Name, SideName
 from patchbay.guards.judges.config import HttpGuard, LlmGuard, PluginGuard, PresidioGuard
@@ -90,7 +92,7 @@ class SchemaGuard(GuardBase):
         try:
             _ = self.compiled
         except SchemaError as error:
-            raise ValueError(f"schema: this is no JSON schema that can be used, {error.message}") from error
+            raise placed(("schema",), f"this is no JSON schema that can be used, {error.message}") from error
         return self
 
     # Not a private attribute: pydantic compares those with the guards, and one schema compiled twice is not equal.
@@ -142,8 +144,10 @@ class GuardsConfig(Settings):
 
     @model_validator(mode="after")
     def _all_are_known(self) -> Self:
-        for name in self.guard_all:
-            if name not in self.guards:
-                known = ", ".join(sorted(self.guards)) or "none"
-                raise ValueError(f"guard_all: there is no guard '{name}' (there are: {known})")
+        unknown = [(place, name) for place, name in enumerate(self.guard_all) if name not in self.guards]
+        if unknown:
+            words = "there is no guard '{}' under 'guards' ({})"
+            raise placed_faults(
+                [Fault(("guard_all", place), words.format(name, meant(name, self.guards))) for place, name in unknown]
+            )
         return self

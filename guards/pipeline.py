@@ -10,23 +10,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from patchbay.core.errors import ConfigError
+from patchbay.core.names import meant
 from patchbay.guards.base_config import GuardBase
+from patchbay.guards.check import guard_faults, rules_of, words_of
 from patchbay.guards.config import (
     GroundingGuard,
     GuardsConfig,
     InjectionGuard,
     LeakGuard,
     RefusalGuard,
-    RulesGuard,
     SchemaGuard,
 )
-from patchbay.guards.judges.config import JudgeGuard, PluginGuard
-from patchbay.guards.judges.judges import factory_of
+from patchbay.guards.judges.config import JudgeGuard
 from patchbay.guards.judges.panel import AskedJudge
-from patchbay.guards.rules.pii import PII
 from patchbay.guards.rules.rule import Rule
-from patchbay.guards.rules.secrets import SECRETS
-from patchbay.guards.rules.words import PROFANITY
 from patchbay.guards.scan.load import load_scanner
 from patchbay.guards.scan.scanner import Scanner
 from patchbay.guards.stream.automaton_cache import AutomatonCache
@@ -38,8 +35,6 @@ from patchbay.guards.verdict import Action, FoundSpan, Side
 
 if TYPE_CHECKING:
     from patchbay.guards.injection.classifier import InjectionClassifier
-
-_SETS: Mapping[str, Sequence[Rule]] = {"pii": PII, "secrets": SECRETS, "profanity": PROFANITY}
 
 # By how much an action does: of two guards with one rule, the stronger action wins.
 _STRENGTH: Mapping[Action, int] = {"flag": 0, "mask": 1, "redact": 2, "route": 3, "block": 4}
@@ -157,8 +152,8 @@ class Guards:
         self._config = config
         self._for_all = tuple(dict.fromkeys(config.guard_all))
         self._scanner = scanner
-        self._rules = {name: _rules_of(name, guard) for name, guard in config.guards.items()}
-        self._words = {name: words for name, guard in config.guards.items() if (words := _words(name, guard, folder))}
+        self._rules = {name: rules_of(name, guard) for name, guard in config.guards.items()}
+        self._words = {name: words for name, guard in config.guards.items() if (words := words_of(name, guard, folder))}
         injection = any(isinstance(guard, InjectionGuard) for guard in config.guards.values())
         self._classifier = _trained() if injection else None
         self._automata = AutomatonCache()
@@ -226,16 +221,16 @@ def compile_guards(
     `routes`: the guards that each route names; `cache`: the folder of compiled rules, None to keep none; `folder`: what
     files in the configuration are relative to. Raises ConfigError with the name of the guard or rule that is wrong.
     """
-    for guard in config.guards.values():
-        # A missing plug-in is an error at the start, not at the first request.
-        if isinstance(guard, PluginGuard):
-            factory_of(guard)
+    # Also of guards that no route uses: what is wrong is an error at the start, and not at the first request.
+    if faults := list(guard_faults(config, folder)):
+        raise ConfigError(f"{'; '.join(map(str, faults))}.")
     guards = Guards(config, lambda rules: load_scanner(rules, cache), folder)
     for names in ((), *routes):
         for name in names:
             if name not in config.guards:
-                known = ", ".join(sorted(config.guards)) or "none"
-                raise ConfigError(f"A route names the guard '{name}', and there is none (there are: {known}).")
+                raise ConfigError(
+                    f"A route names the guard '{name}', and there is none ({meant(name, config.guards)})."
+                )
         guards.pipeline(names, "")
     return guards
 
@@ -254,36 +249,3 @@ def _part(name: str, guard: GuardBase, tenant: str) -> Part | None:
     action = override.action if override is not None and override.action is not None else guard.action
     dry_run = override.dry_run if override is not None and override.dry_run is not None else guard.dry_run
     return Part(name, guard, "flag" if dry_run else action, dry_run)
-
-
-def _rules_of(name: str, guard: GuardBase) -> Sequence[Rule]:
-    if not isinstance(guard, RulesGuard):
-        return ()
-    built_in = [rule for set_name in guard.sets for rule in _SETS[set_name]]
-    if unknown := sorted(set(guard.without) - {rule.name for rule in built_in}):
-        raise ConfigError(f"Guard '{name}': 'without' names {', '.join(unknown)}, which is in none of its sets.")
-    kept = [rule for rule in built_in if rule.name not in guard.without]
-    own = [
-        Rule(
-            name=f"{name}/{label}",
-            kind=label.upper().replace("-", "_"),
-            pattern=pattern,
-            caseless=guard.caseless,
-            given=True,
-        )
-        for label, pattern in guard.patterns.items()
-    ]
-    return (*kept, *own)
-
-
-def _words(name: str, guard: GuardBase, folder: Path | None) -> Words | None:
-    if not isinstance(guard, RulesGuard) or not guard.words:
-        return None
-    if not isinstance(guard.words, Path):
-        return Words(name, guard.words)
-    file = guard.words if folder is None else folder / guard.words
-    try:
-        lines = file.read_text("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"Guard '{name}': its words cannot be read from {file}: {error}.") from error
-    return Words(name, [line for line in lines if line.strip()])

@@ -204,15 +204,13 @@ class GuardSession:
 
     @property
     def summary(self) -> str:
-        """The header's value: the guards and the kinds of things that they found, never the text of it."""
-        return "; ".join([", ".join(self._pipeline.names), *self.findings.summary])
+        """The header's value: the guards that found something, with the kinds of it, never the text; empty for none."""
+        return "; ".join(self.findings.summary)
 
     def headers(self, others: Headers) -> Headers:
-        """Returns an answer's headers with the guards' header, as far as there are findings by now."""
-        return [
-            *(pair for pair in others if pair[0] != HEADER),
-            (HEADER, self.summary.encode("ascii", "replace")[:2000]),
-        ]
+        """Returns an answer's headers with the guards' header, where there are findings by now."""
+        own = [(HEADER, self.summary.encode("ascii", "replace")[:2000])] if self.summary else []
+        return [*(pair for pair in others if pair[0] != HEADER), *own]
 
     def results(self, side: Side) -> dict[str, dict[str, bool]]:
         """Returns the verdicts on `side` by guard, in the form of Azure's `content_filter_results`."""

@@ -30,7 +30,7 @@ def token(
     ] = None,
 ) -> None:
     """Prints the token that opens the admin port: PATCHBAY_ADMIN_TOKEN, else the configuration's `admin_token`, else
-    the one that the first router made in the data directory. It makes none.
+    the one that the first router made in the user directory. It makes none.
 
     Example: curl -H "Authorization: Bearer $(patchbay admin token)" http://127.0.0.1:8081/metrics
     """
@@ -66,6 +66,6 @@ def _token(keys: "AdminKeys") -> str:
         return own
     raise ConfigError(
         f"There is no admin token: {token_path()} is not there.",
-        hint="A router makes it at its start. If one runs, it has another data directory (PATCHBAY_DATA_DIR), tokens "
+        hint="A router makes it at its start. If one runs, it has another user directory (PATCHBAY_DATA_DIR), tokens "
         "in its configuration (-c FILE), or has to be started again.",
     )

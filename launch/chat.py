@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from patchbay.core.errors import PatchbayError, fail
+from patchbay.core.errors import ConfigError, PatchbayError, fail
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -34,7 +34,9 @@ def chat(  # noqa: PLR0913 - Typer makes an option of each parameter
 ) -> None:
     """Talks to a model in the terminal: its answer streams, with the revision that gave it, tokens and times.
 
-    Exit codes: 0 answered, 1 not. Example: patchbay chat sql --against demo-base -q "All orders in Berlin"
+    Exit codes: 0 answered, 1 not, 2 an empty question.
+
+    Example: patchbay chat sql --against demo-base -q "All orders in Berlin"
     """
     from patchbay.launch.admin_keys import public_url
     from patchbay.launch.chat_client import ChatClient
@@ -47,12 +49,24 @@ def chat(  # noqa: PLR0913 - Typer makes an option of each parameter
     talk = Talk(client, models, system, as_json=as_json)
     talk.parameters = {"max_tokens": max_tokens, "temperature": temperature}
     if question is not None or not sys.stdin.isatty():
-        asked = question if question is not None else sys.stdin.read()
-        raise typer.Exit(0 if talk.ask(asked.strip()) else 1)
-    _converse(talk)
+        try:
+            asked = _one_question(question)
+        except PatchbayError as error:
+            raise typer.Exit(fail(error)) from error
+        raise typer.Exit(0 if talk.ask(asked) else 1)
+    converse(talk)
 
 
-def _converse(talk: "Talk") -> None:
+def _one_question(given: str | None) -> str:
+    """Returns the question that was given, or else stands in standard input. Raises ConfigError for an empty one."""
+    asked = (sys.stdin.read() if given is None else given).strip()
+    if not asked:
+        raise ConfigError("The question is empty.", hint="Write one: patchbay chat MODEL --ask QUESTION.")
+    return asked
+
+
+def converse(talk: "Talk") -> None:
+    """Asks what is typed, line by line, until the end of input or `/quit`."""
     typer.echo(_HELP)
     while True:
         try:
@@ -60,11 +74,14 @@ def _converse(talk: "Talk") -> None:
         except (EOFError, KeyboardInterrupt):
             typer.echo()
             return
+        if not asked:
+            typer.echo(_HELP)
+            continue
         if asked == "/quit":
             return
         if asked == "/reset":
             talk.reset()
-        elif asked:
+        else:
             talk.ask(asked)
 
 

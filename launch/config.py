@@ -16,15 +16,16 @@ from patchbay.adapters.config import (
 from patchbay.core.errors import ConfigError
 from patchbay.core.paths import data_dir
 from patchbay.core.secret import Secret
+from patchbay.core.setting_faults import Examined, glued_key, placed, refusal
 from patchbay.core.settings import (
     ConfigPath,
     Settings,
     absolute_model,
     absolute_url,
     check_setting_name,
+    examine_settings,
     load_yaml,
     parse_settings,
-    placed,
 )
 from patchbay.launch.backoff import RestartConfig
 from patchbay.launch.pools import PoolConfig
@@ -38,6 +39,7 @@ DEFAULT_FILE = Path("patchbay.yaml")
 SHARED_WITH_ROUTER = frozenset(
     {"replicas", "registry", "adapters", "canary", "canaries", "max_rank", *PolicyConfig.model_fields}
 )
+_STAND_INS = {"base": {"model": "unknown", "name": "unknown base"}}
 _PLACEHOLDER_URL = "http://127.0.0.1:9001"
 DEFAULT_POOL: Final[str] = ReplicaConfig.model_fields["pool"].default
 
@@ -101,7 +103,8 @@ class PatchbayConfig(PolicyConfig):
     @field_validator("base", mode="before")
     @classmethod
     def _base_model_is_enough(cls, value: Any) -> Any:
-        return {"model": value} if isinstance(value, str) else value
+        bare = isinstance(value, str) and glued_key(value, BaseConfig.model_fields) is None
+        return {"model": value} if bare else value
 
     @field_validator("adapters", mode="before")
     @classmethod
@@ -228,12 +231,28 @@ def load_config(file: Path | None, overrides: Overrides) -> PatchbayConfig:
     `--base` replaces the file's whole base section, whose other keys would hardly fit; `--adapter` adds to the file's
     adapters. Raises ConfigError.
     """
+    examined = examine_config(file, overrides)
+    if examined.settings is None or examined.faults:
+        raise refusal(source_of(file), examined.faults, file=file)
+    return examined.settings
+
+
+def examine_config(file: Path | None, overrides: Overrides) -> Examined[PatchbayConfig]:
+    """Loads the configuration as `load_config` does, and returns what is in order with the faults of the rest. Where
+    its base is not, another stands in for it. Raises ConfigError where `file` cannot be read at all."""
     if file is None:
-        return config_of({}, overrides)
+        data = _overridden(with_project({}, Path.cwd()), overrides)
+        return examine_settings(PatchbayConfig, data, folder=Path.cwd(), stand_ins=_STAND_INS)
     data = _overridden(with_project(load_yaml(file), file.absolute().parent), overrides)
-    if isinstance(data.get("router") or {}, dict):
-        data = data | {"router": {"policy_file": str(file.absolute()), **(data.get("router") or {})}}
-    return parse_settings(PatchbayConfig, data, source=str(file), file=file)
+    router = {} if data.get("router") is None else data["router"]
+    if isinstance(router, dict):
+        data = data | {"router": {"policy_file": str(file.absolute()), **router}}
+    return examine_settings(PatchbayConfig, data, file=file, stand_ins=_STAND_INS)
+
+
+def source_of(file: Path | None) -> str:
+    """Returns the origin of a configuration, for messages."""
+    return str(file or "the command line")
 
 
 def config_of(data: dict[str, Any], overrides: Overrides) -> PatchbayConfig:
@@ -266,14 +285,16 @@ def _overridden(data: dict[str, Any], overrides: Overrides) -> dict[str, Any]:
         data = data | {"base": {"model": absolute_model(overrides.base, here)}}
     if overrides.adapters:
         added = dict(_named_path(text, here) for text in overrides.adapters)
-        data = data | {"adapters": _mapping(data, "adapters") | added}
+        known = with_sources({} if data.get("adapters") is None else data["adapters"])
+        data = data | {"adapters": known | added if isinstance(known, dict) else known}
     sections = (
         ("replicas", {"count": overrides.replicas, "first_port": overrides.first_port}),
         ("router", {"port": overrides.port, "admin_port": overrides.admin_port}),
     )
     for section, values in sections:
         if overridden := {key: value for key, value in values.items() if value is not None}:
-            data = data | {section: _mapping(data, section) | overridden}
+            own = {} if data.get(section) is None else data[section]
+            data = data | {section: own | overridden if isinstance(own, dict) else own}
     return data
 
 
@@ -282,12 +303,3 @@ def _named_path(text: str, folder: Path) -> tuple[str, dict[str, Any]]:
     if not (name and separator and path):
         raise ConfigError(f"--adapter {text}: write it as NAME=SOURCE, such as --adapter sql=./my-lora.")
     return name, {"source": absolute_url(path, folder)}
-
-
-def _mapping(data: dict[str, Any], section: str) -> dict[str, Any]:
-    value = data.get(section)
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
-        raise ConfigError(f"'{section}' must be a mapping, not a {type(value).__name__}.")
-    return dict(with_sources(value)) if section == "adapters" else value

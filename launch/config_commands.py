@@ -11,7 +11,10 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Check, show and begin configuration files.", no_args_is_help=True)
 _File = Annotated[Path | None, typer.Option("--config", "-c", help="The file, by default ./patchbay.yaml.")]
-_Router = Annotated[bool, typer.Option("--router", help="It is the file of a `patchbay router`, not of `patchbay up`.")]
+_Router = Annotated[
+    bool,
+    typer.Option("--router", help="The file is one of `patchbay router`. Default: as its keys say."),
+]
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 _SCHEMA_FILE = "patchbay.schema.json"
 _NEW_FILE = f"""\
@@ -43,12 +46,12 @@ def check(config: _File = None, router: _Router = False, as_json: _Json = False)
     """
     from patchbay.adapters.commands.output import print_json
     from patchbay.core.errors import PatchbayError, fail
-    from patchbay.launch.checked import checked, checked_router
+    from patchbay.launch.checked import checked, checked_router, is_routers
 
     doubts: tuple[str, ...] = ()
     try:
         file = _file(config)
-        if router:
+        if router or is_routers(file):
             checked_router(file)
         else:
             doubts = checked(file).doubts
@@ -73,8 +76,10 @@ def show(config: _File = None, router: _Router = False, as_json: _Json = False) 
     """
     from patchbay.adapters.commands.output import print_json
     from patchbay.core.yaml_text import yaml_text
+    from patchbay.launch.checked import is_routers
 
-    loaded = _loaded(_file(config), router=router)
+    file = _file(config)
+    loaded = _loaded(file, router=router or is_routers(file))
     data: dict[str, Any] = loaded.model_dump(mode="json")
     if as_json:
         print_json(data)

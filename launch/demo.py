@@ -26,7 +26,7 @@ def demo_up(
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show the engine's own logs.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Report events as JSON lines.")] = False,
 ) -> None:
-    """Puts the demo's models into the user's data directory, serves them, and prints how to call them. Ctrl-C stops.
+    """Puts the demo's models into the user directory, serves them, and prints how to call them. Ctrl-C stops.
 
     What it keeps is in `.patchbay` in the working directory. Default ports that are taken give way to free ones.
 
@@ -72,14 +72,18 @@ def demo_sections(models: "DemoModels") -> dict[str, Any]:
 
 
 def demo_config() -> None:
-    """Prints the demo's configuration, to start your own from.
+    """Prints the demo's configuration, to start your own from. It makes no models: `patchbay demo build` does.
 
-    Example: patchbay demo config > patchbay.yaml && patchbay up
+    Example: patchbay demo config > patchbay.yaml && patchbay demo build && patchbay up
     """
+    from patchbay.adapters.demo.build import shipped_models
+    from patchbay.core.paths import data_dir
     from patchbay.core.yaml_text import yaml_text
 
-    sections = demo_sections(demo_models(quiet=True))
-    typer.echo(yaml_text(sections, for_people=True), nl=False)
+    models = shipped_models(data_dir())
+    typer.echo(yaml_text(demo_sections(models), for_people=True), nl=False)
+    if not models.base.exists():
+        typer.echo("The models that it names are not there yet: `patchbay demo build` puts them there.", err=True)
 
 
 def demo_texts(
@@ -103,7 +107,7 @@ def demo_texts(
 
 
 def demo_models(*, quiet: bool) -> "DemoModels":
-    """Returns the demo's shipped models, copied into the data directory if need be. Raises DamagedArtifacts."""
+    """Returns the demo's shipped models, copied into the user directory if need be. Raises DamagedArtifacts."""
     from patchbay.adapters.demo.build import build_demo
     from patchbay.adapters.demo.commands import reporting
     from patchbay.adapters.demo.recipe import SHIPPED_SEED

@@ -13,7 +13,8 @@ _MARKS = {"ok": "[green]ok[/green]", "warning": "[yellow]look[/yellow]", "failed
 
 def doctor(
     config: Annotated[
-        Path | None, typer.Option("--config", "-c", help="The servers' file; by default ./patchbay.yaml.")
+        Path | None,
+        typer.Option("--config", "-c", help="The servers' file, of `up` or `router`; default: ./patchbay.yaml."),
     ] = None,
     url: Annotated[
         str | None,

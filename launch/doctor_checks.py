@@ -84,27 +84,35 @@ def packages(_: Place) -> Iterator[CheckResult]:
 
 def configuration(place: Place) -> Iterator[CheckResult]:
     """Checks the configuration file as a start would."""
-    from patchbay.launch.checked import checked
+    from patchbay.launch.checked import checked, checked_router, is_routers
 
     if place.file is None:
         yield CheckResult("configuration", "ok", "there is no patchbay.yaml here; defaults are looked at")
         return
-    found = checked(place.file)
-    config = found.config
-    yield CheckResult("configuration", "ok", f"{place.file} is fit to start")
-    for doubt in found.doubts:
+    doubts: tuple[str, ...] = ()
+    if is_routers(place.file):
+        kind, config = "patchbay router", checked_router(place.file)
+    else:
+        found = checked(place.file)
+        kind, config, doubts = "patchbay up", found.config.router, found.doubts
+    yield CheckResult("configuration", "ok", f"{place.file} is a file of `{kind}`, and fit to start")
+    for doubt in doubts:
         yield CheckResult("configuration", "warning", doubt, "Correct the name, or push and promote the adapter.")
-    if not (config.router.api_keys or config.router.host in ("127.0.0.1", "localhost")):
+    if not (config.api_keys or config.host in ("127.0.0.1", "localhost")):
         yield CheckResult("keys", "warning", "keys come from the registry alone", "patchbay keys create")
 
 
 def registry(place: Place) -> Iterator[CheckResult]:
     """Looks at the registry's database, and at the store of adapters."""
     from patchbay.adapters.artifacts.store import ArtifactStore
-    from patchbay.adapters.config import load_registry_config
+    from patchbay.adapters.config import has_registry, load_registry_config
+    from patchbay.core.settings import load_yaml
     from patchbay.registry.database import sqlite_file
     from patchbay.registry.registry import Registry
 
+    if place.file is not None and not has_registry(load_yaml(place.file)):
+        yield CheckResult("registry", "ok", "the file names none, so its router has no tenants and no keys of its own")
+        return
     config, _ = load_registry_config(place.file)
     url = config.url.get_secret_value()
     file = sqlite_file(url)

@@ -33,7 +33,7 @@ class ReadyReport:
 
     `url`: the base URL of the OpenAI API; `adapters`: those that are served; `not_served`: why each other adapter is
     not; `remarks`: what is to be known of one that is served; `needs_key`: whether clients need an API key; `after_s`:
-    seconds from start to ready; `own_token`: whether the token in the data directory opens the admin port; `task`: what
+    seconds from start to ready; `own_token`: whether the token in the user directory opens the admin port; `task`: what
     the base does; `pools`: what each further base does, by its name.
     """
 

@@ -9,12 +9,15 @@ from pathlib import Path
 from patchbay.adapters.artifacts.store import ArtifactStore
 from patchbay.core.errors import ConfigError, RegistryError
 from patchbay.core.names import meant, parse_reference
-from patchbay.core.settings import Fault, refusal
+from patchbay.core.setting_faults import Fault
+from patchbay.guards.check import guard_faults
 from patchbay.guards.judges.config import LlmGuard
 from patchbay.launch.config import PatchbayConfig
+from patchbay.launch.preflight import adapter_faults, base_fault
 from patchbay.registry.database import check_database, sqlite_file
 from patchbay.registry.records import Snapshot
 from patchbay.registry.registry import Registry
+from patchbay.router.routes.examples import example_faults
 from patchbay.router.settings.config import PolicyConfig
 from patchbay.router.settings.unknown_names import known_names, unknown_names
 from patchbay.server.config import BaseConfig
@@ -29,13 +32,27 @@ class AskedModel:
     keys: tuple[str | int, ...]
 
 
-def check_fit(config: PatchbayConfig, *, source: str, file: Path | None) -> None:
-    """Raises ConfigError, with every fault, where `config` can never be served as it is.
+def fit_faults(config: PatchbayConfig, folder: Path, *, base_is_known: bool = True) -> Iterator[Fault]:
+    """Yields every fault by which `config` can never be served as it is.
 
-    `source`: the origin of the configuration, for the message; `file`: that it was read from.
+    `folder`: the folder that its paths are relative to; `base_is_known`: whether its base is what will be served, and
+    not another in place of one that is not in order.
     """
-    if faults := [*_base_faults(config), *_store_faults(config), *route_faults(config, config.base_names)]:
-        raise refusal(source, faults, file=file)
+    if base_is_known:
+        yield from _base_faults(config.base, ("base",))
+    for name, pool in config.pools.items():
+        yield from _base_faults(pool.base, ("pools", name, "base"))
+    yield from adapter_faults(config, base_is_known=base_is_known)
+    yield from _store_faults(config)
+    if base_is_known:
+        yield from route_faults(config, config.base_names)
+    yield from policy_faults(config, folder)
+
+
+def policy_faults(config: PolicyConfig, folder: Path | None) -> Iterator[Fault]:
+    """Yields what is wrong with guards and examples, and shows only when they are read or compiled."""
+    yield from guard_faults(config, folder)
+    yield from example_faults(config, folder)
 
 
 def doubts_of(config: PatchbayConfig) -> list[str]:
@@ -70,13 +87,9 @@ def asked_models(config: PolicyConfig) -> Iterator[AskedModel]:
             yield AskedModel(guard.model, ("guards", name, "model"))
 
 
-def _base_faults(config: PatchbayConfig) -> Iterator[Fault]:
-    yield from _quantization_faults(config.base, ("base",))
-    for name, pool in config.pools.items():
-        yield from _quantization_faults(pool.base, ("pools", name, "base"))
-
-
-def _quantization_faults(base: BaseConfig, keys: tuple[str, ...]) -> Iterator[Fault]:
+def _base_faults(base: BaseConfig, keys: tuple[str, ...]) -> Iterator[Fault]:
+    if (fault := base_fault(base)) is not None:
+        yield Fault((*keys, "model"), fault)
     if base.quantization is not None and (why := quantization_fault(base.quantization, Path(base.model).expanduser())):
         yield Fault((*keys, "quantization"), why)
 

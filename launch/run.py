@@ -17,7 +17,6 @@ from patchbay.launch.free_ports import choose_ports
 from patchbay.launch.output import Reporter
 from patchbay.launch.plan import ROUTER, make_plan, port_uses, replica_names
 from patchbay.launch.ports import check_ports
-from patchbay.launch.preflight import check_declared
 from patchbay.launch.reporters import JsonReporter, PlainReporter
 from patchbay.launch.rundir import run_directory
 from patchbay.launch.supervisor import supervise
@@ -41,7 +40,6 @@ def serve(
     chosen = reporter or reporter_for(config)
 
     def run() -> bool:
-        check_declared(config)
         with sole_user(config.data_dir), run_directory(config.data_dir / "run") as folder:
             ports = choose_ports(config)
             check_ports(port_uses(ports.config))

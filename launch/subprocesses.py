@@ -27,7 +27,7 @@ _QUIET = {"VLLM_NO_USAGE_STATS": "1", "VLLM_LOGGING_LEVEL": "ERROR", "VLLM_CPU_K
 @contextlib.contextmanager
 def patchbay_up(config: dict[str, Any], folder: Path) -> Iterator[int]:
     """Runs `patchbay up` with this configuration, and yields its process id once its router is ready and lists all
-    adapters. `folder`: for its files. It has a data directory of its own, so that it runs beside others, with this
+    adapters. `folder`: for its files. It has state of its own, so that it runs beside others, with this
     user's admin token. Raises StartError where it does not start."""
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "patchbay.yaml"
@@ -45,7 +45,7 @@ def patchbay_up(config: dict[str, Any], folder: Path) -> Iterator[int]:
 @contextlib.contextmanager
 def running(command: list[str], log: Path, is_ready: Callable[[], bool], *, data: Path | None = None) -> Iterator[int]:
     """A process that writes to `log`, from when it is ready, by its id; it is ended as by Ctrl-C. `is_ready`: may raise
-    httpx.HTTPError; `data`: its data directory, by default this process'. Raises StartError where it ends before, or
+    httpx.HTTPError; `data`: where its state is, by default this process'. Raises StartError where it ends before, or
     takes too long."""
     env = os.environ | _QUIET | ({"PATCHBAY_DATA_DIR": str(data)} if data is not None else {})
     with log.open("wb") as file, subprocess.Popen(command, stdout=file, stderr=file, env=env) as process:
@@ -57,7 +57,7 @@ def running(command: list[str], log: Path, is_ready: Callable[[], bool], *, data
 
 
 def _own_data(folder: Path) -> Path:
-    """A data directory for somebody else's process, opened by this user's admin token."""
+    """Project and user directory for somebody else's process, opened by this user's admin token."""
     own_token(token_path())
     folder.mkdir(mode=0o700, exist_ok=True)
     shutil.copy(token_path(), folder / token_path().name)

@@ -96,7 +96,7 @@ def registry_url(folder: Path) -> str:
 
 
 def demo_models() -> "DemoModels":
-    """The demo's models, put into the data directory where they are not, without a word."""
+    """The demo's models, put into the user directory where they are not, without a word."""
     from patchbay.launch.demo import demo_models as shipped
 
     return shipped(quiet=True)

@@ -1,6 +1,5 @@
 """The adapters and revisions in the registry's database, within a transaction that the caller has begun."""
 
-import difflib
 from datetime import datetime
 from typing import Any
 
@@ -8,6 +7,7 @@ from sqlalchemy import Connection, insert, select, update
 
 from patchbay.core.errors import Conflict, NotFound
 from patchbay.core.names import check_name, parse_reference, revision_name
+from patchbay.core.nearest import nearest
 from patchbay.registry.journal import bump, note
 from patchbay.registry.records import UNFINISHED, AdapterSettings, BaseModelRecord, Revision, RevisionDraft
 from patchbay.registry.rows import base_of, draft_document, revision_of
@@ -68,8 +68,8 @@ def require(connection: Connection, name: str) -> None:
     """Raises NotFound, with the nearest name, where there is no adapter called `name`."""
     if connection.execute(select(adapters.c.name).where(adapters.c.name == name)).one_or_none() is None:
         known = [row.name for row in connection.execute(select(adapters.c.name))]
-        near = difflib.get_close_matches(name[:63], known, n=1, cutoff=0.5)
-        hint = f"Did you mean '{near[0]}'?" if near else "'patchbay adapters list' shows those that there are."
+        near = nearest(name[:63], known)
+        hint = f"Did you mean '{near}'?" if near is not None else "'patchbay adapters list' shows those that there are."
         raise NotFound(f"There is no adapter '{name[:63]}'.", param="adapter", hint=hint)
 
 

@@ -101,7 +101,7 @@ class Spool:
 
 
 def spool_of(registry_url: str) -> Spool:
-    """Returns the spool of the registry at `registry_url`: beside an SQLite file, else in the data directory."""
+    """Returns the spool of the registry at `registry_url`: beside an SQLite file, else in the user directory."""
     url = make_url(registry_url)
     if url.get_backend_name() == "sqlite" and url.database and url.database != ":memory:":
         return Spool(Path(f"{url.database}.spool"))

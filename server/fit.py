@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from patchbay.adapters.checks.config import FOLD_HINT
 from patchbay.core.errors import AdapterRejected
 
 # The modules of a revision that a worker's part of the base model has, and those that it has not.
@@ -21,5 +22,5 @@ def check_fit(name: str, workers: Sequence[WorkerModules]) -> None:
             f"{name} has weights for modules that the base model has not, such as {example}: "
             f"{len(matched)} of {len(matched) + len(unmatched)} fit, and the rest would be ignored without a word.",
             param="model",
-            hint="Check that the adapter was trained for this base model.",
+            hint=f"Check that the adapter was trained for this base model. If it was: {FOLD_HINT}",
         )

@@ -15,6 +15,7 @@ import partial_json_parser
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 from vllm.entrypoints.anthropic.api_router import attach_router as attach_messages
+from vllm.entrypoints.generate.base.protocol import FunctionCall, ToolCall
 from vllm.entrypoints.launchers.api_server.app_state import init_app_state
 from vllm.entrypoints.openai.chat_completion.api_router import attach_router as attach_chat
 from vllm.entrypoints.openai.completion.api_router import attach_router as attach_completions
@@ -29,6 +30,8 @@ from vllm.exceptions import GenerationError
 from vllm.v1.engine.async_llm import AsyncLLM
 
 Converter = Callable[[AsyncIterator[str]], AsyncGenerator[str, None]]
+# What stands before and behind a call of a tool in the form of Hermes, which most parsers' models write.
+_CALL_BEGINS, _CALL_ENDS = "<tool_call>", "</tool_call>"
 _ERROR_EVENT = 'data: {"error":'
 # vLLM's validators reach into fields before their types are checked, and these errors of theirs are answered with 500.
 # Errors that vLLM itself takes for a client's fault are not here.
@@ -107,15 +110,33 @@ def with_tool_objects(convert: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """Wraps vLLM's converter of a whole chat's answer into Anthropic's so that each tool's input is an object.
 
     A model may call a tool with something else, and is cut off in the middle of a call where its tokens end. vLLM then
-    answers that the request was wrong, with the model's words in the message.
+    answers that the request was wrong, with the model's words in the message, or has the call's own form for a text.
     """
 
     def converted(answer: Any) -> Any:
-        for call in answer.choices[0].message.tool_calls:
+        choice = answer.choices[0]
+        message = choice.message
+        if choice.finish_reason == "length" and not message.tool_calls:
+            message.content, begun = without_begun_call(message.content)
+            message.tool_calls = [ToolCall(function=FunctionCall(name=begun[0], arguments=begun[1]))] if begun else []
+        for call in message.tool_calls:
             call.function.arguments = object_text(call.function.arguments)
         return convert(answer)
 
     return converted
+
+
+def without_begun_call(content: str | None) -> tuple[str | None, tuple[str, str] | None]:
+    """Splits a text that was cut off: what it says before a call of a tool that has begun, and that call's name and
+    arguments as far as they came; None for the call where not even its name did, or there is none."""
+    said, mark, call = (content or "").rpartition(_CALL_BEGINS)
+    if not mark or _CALL_ENDS in call:
+        return content, None
+    begun = _begun(call.strip()) if call.strip() else None
+    name = begun.get("name") if isinstance(begun, dict) else None
+    if not isinstance(begun, dict) or not isinstance(name, str) or "arguments" not in begun:
+        return said or None, None
+    return said or None, (name, msgspec.json.encode(begun["arguments"]).decode())
 
 
 def object_text(arguments: str) -> str:

@@ -17,6 +17,7 @@ from vllm.v1.engine.async_llm import AsyncLLM
 from vllm.v1.metrics.loggers import StatLoggerBase
 from vllm.v1.metrics.stats import IterationStats, MultiModalCacheStats, SchedulerStats
 
+from patchbay.adapters.checks.config import FOLD_HINT
 from patchbay.core.asgi import ASGIApp
 from patchbay.core.errors import AdapterRejected, StartError, Unavailable
 from patchbay.core.replica import BaseModelStatus, RequestStatus
@@ -237,7 +238,7 @@ class VllmEngine:
             raise AdapterRejected(
                 f"The engine cannot load {lora.name}: {_reason(error)}",
                 param="model",
-                hint="Check that the adapter was trained for this base model.",
+                hint=f"Check that the adapter was trained for this base model. If it was: {FOLD_HINT}",
             ) from error
 
     async def _unload_failed(self, lora: EngineLora, error: Exception) -> None:

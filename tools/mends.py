@@ -109,8 +109,9 @@ def _seen(mend: Mend, outcome: str, why: str) -> Seen:
 def _run(tests: Iterable[str], root: Path) -> tuple[int, str]:
     """Returns pytest's status, and the first failure in its words; an error in collecting is none."""
     command = [sys.executable, "-m", "pytest", "-q", "-x", "--no-header", f"--timeout={_LIMIT_S}", *tests]
-    # pytest cuts a failure's words to the width of the terminal.
-    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "COLUMNS": "400"}
+    # Compiled once, and not beside the code, which changes. pytest cuts a failure's words to the terminal's width.
+    environment = {**os.environ, "PYTHONPYCACHEPREFIX": str(root / "build" / "mends"), "COLUMNS": "400"}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False)
     found = re.search(r"^(?:FAILED|ERROR) \S+::\S.*?(?: - (.*))?$", done.stdout, re.MULTILINE)
     return done.returncode, (found[1] or found[0]) if found else ""

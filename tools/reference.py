@@ -23,10 +23,12 @@ Unknown keys are refused, with the nearest known one.
 user's home. A text with `://` in it is an address. Two exceptions: a secret's `{file: …}` must be absolute, and
 `engine.arguments` go to vLLM as they are. Paths on a command line are relative to the working directory.
 
-**State.** What a project keeps (registry, artifacts, replicas' caches, reports of canaries) is in `.patchbay` beside
-the file, which only its owner may enter and git leaves alone; without a file, in `.patchbay` of the working
-directory. `data_dir` or the environment variable `PATCHBAY_DATA_DIR`, which goes before it, names another folder. So
-two projects run at once, and one project once.
+**State.** What a project keeps (registry, artifacts, replicas' caches, reports of canaries) is in the *project
+directory*: `.patchbay` beside the file, which only its owner may enter and git leaves alone; without a file,
+`.patchbay` in the working directory. `data_dir` names another folder. So two projects run at once, and one project
+once. What belongs to no project (the admin token, the demo's models) is in the *user directory*,
+`~/.local/share/patchbay`. The environment variable `PATCHBAY_DATA_DIR` goes before all of these: both are in the
+folder that it names.
 """
 
 

@@ -58,7 +58,7 @@ class BaseLayout:
             found = _with_tied_head(found)
             tokenizer = read_tokenizer(folder, DEFAULT_LIMITS)
             template = _served_template(folder, chat_template)
-            name = fingerprint(folder, _weight_files(folder), tokenizer_hash(folder, DEFAULT_LIMITS))
+            name = fingerprint(folder, weight_files(folder), tokenizer_hash(folder, DEFAULT_LIMITS))
         except (AdapterError, OSError, ValueError):
             return None
         modules = {module: shape for module, (shape, _) in found.items()}
@@ -101,7 +101,7 @@ def _served_template(folder: Path, chosen: Path | None) -> str | None:
 
 
 def _modules(folder: Path) -> Iterator[tuple[str, Shape | None, tuple[str, ...]]]:
-    for file in _weight_files(folder):
+    for file in weight_files(folder):
         tensors = read_header(file)
         for name, tensor in tensors.items():
             for suffix in _WEIGHTS:
@@ -112,7 +112,9 @@ def _modules(folder: Path) -> Iterator[tuple[str, Shape | None, tuple[str, ...]]
                     yield module, shape, embedding_hashes(file, module, tensor) if shape else ()
 
 
-def _weight_files(folder: Path) -> Iterable[Path]:
+def weight_files(folder: Path) -> Iterable[Path]:
+    """Lists the files of the weights of the model in `folder`. Raises AdapterError, OSError or ValueError where there
+    are none."""
     if (folder / _SINGLE).is_file():
         return [folder / _SINGLE]
     with (folder / _INDEX).open("rb") as file:

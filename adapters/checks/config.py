@@ -20,15 +20,25 @@ from patchbay.core.errors import AdapterError
 CLASSIFIER_MODULES = frozenset({"classifier", "score"})
 # These only set the first weights; others, such as PiSSA, change the base's when PEFT loads the adapter.
 _INITS = frozenset({"gaussian", "eva", "orthogonal", "mica", "lora_ga"})
-_UNSERVED = {
-    "use_dora": "DoRA",
-    "lora_bias": "a LoRA with a bias",
-    "alora_invocation_tokens": "an activated LoRA (aLoRA)",
-    "layer_replication": "layer replication",
-    "use_bdlora": "a block-diagonal LoRA (BD-LoRA)",
-    "use_qalora": "QALoRA",
-}
 _MAX_PATTERN = 200
+# What to do with an adapter that no engine serves beside others.
+FOLD_HINT = "Merge it into a base of its own: patchbay adapters push SOURCE --name NAME --fold FOLDER."
+# The way for what `--fold` cannot merge either, and PEFT can, which needs the whole base in memory.
+PEFT_HINT = (
+    "Merge it by PEFT, and serve the result as base.model: peft.AutoPeftModelForCausalLM.from_pretrained('ADAPTER')"
+    ".merge_and_unload().save_pretrained('NEW-BASE'); or train a LoRA."
+)
+# What vLLM does not serve, and a merge into the base can hold.
+_MERGED = {"use_dora": "DoRA", "lora_bias": "a LoRA with a bias", "trainable_token_indices": "trained rows of tokens"}
+_UNSERVED = {
+    "alora_invocation_tokens": (
+        "an activated LoRA (aLoRA)",
+        "It acts behind its invocation tokens alone, which no weights can hold: train a plain LoRA.",
+    ),
+    "layer_replication": ("layer replication", PEFT_HINT),
+    "use_bdlora": ("a block-diagonal LoRA (BD-LoRA)", PEFT_HINT),
+    "use_qalora": ("QALoRA", PEFT_HINT),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,29 +94,44 @@ def read_config(folder: Path, *, max_rank: int, limits: FolderLimits) -> LoraSet
         raise AdapterError(
             f"{path} begins with a byte order mark, which no engine reads.", hint="Save it without, and sign it again."
         )
-    if config.get("peft_type") != "LORA":
-        raise AdapterError(f"{path}: peft_type is {reprlib.repr(config.get('peft_type'))}, expected 'LORA'.")
+    check_is_lora(config, path)
     _check_served(config, path)
     _check_targets(config, path)
-    alphas = {
-        key: _alpha(alpha, f"alpha_pattern of '{shown(key)}'", path)
-        for key, alpha in _pattern(config, "alpha_pattern", path).items()
-    }
-    settings = LoraSettings(
-        rank=_rank(config.get("r"), path),
-        alpha=_alpha(config.get("lora_alpha"), "lora_alpha", path),
-        rank_pattern={key: _rank(rank, path) for key, rank in _pattern(config, "rank_pattern", path).items()},
-        saved=_saved(config, path),
-        transposed=_flag(config, "fan_in_fan_out", path),
-        alpha_pattern=alphas,
-        rank_stabilized=_flag(config, "use_rslora", path),
-    )
+    settings = settings_of(config, path, saved=_saved(config, path))
     if settings.largest_rank > max_rank:
         raise AdapterError(
             f"{path}: the rank is {settings.largest_rank}, but this server takes at most {max_rank}.",
             hint="Raise lora.max_rank.",
         )
     return settings
+
+
+def check_is_lora(config: Mapping[str, Any], path: Path) -> None:
+    """Raises AdapterError where the adapter_config.json at `path` is another method's than LoRA."""
+    if config.get("peft_type") != "LORA":
+        raise AdapterError(
+            f"{path}: peft_type is {reprlib.repr(config.get('peft_type'))}, expected 'LORA'.", hint=PEFT_HINT
+        )
+
+
+def settings_of(config: Mapping[str, Any], path: Path, *, saved: frozenset[str]) -> LoraSettings:
+    """Reads the settings in the adapter_config.json at `path`, whether an engine serves them or not.
+
+    `saved`: the modules that are saved whole. Raises AdapterError where one has no meaning.
+    """
+    alphas = {
+        key: _alpha(alpha, f"alpha_pattern of '{shown(key)}'", path)
+        for key, alpha in _pattern(config, "alpha_pattern", path).items()
+    }
+    return LoraSettings(
+        rank=_rank(config.get("r"), path),
+        alpha=_alpha(config.get("lora_alpha"), "lora_alpha", path),
+        rank_pattern={key: _rank(rank, path) for key, rank in _pattern(config, "rank_pattern", path).items()},
+        saved=saved,
+        transposed=_flag(config, "fan_in_fan_out", path),
+        alpha_pattern=alphas,
+        rank_stabilized=_flag(config, "use_rslora", path),
+    )
 
 
 def read_document(folder: Path, limits: FolderLimits) -> dict[str, Any]:
@@ -123,19 +148,27 @@ def read_document(folder: Path, limits: FolderLimits) -> dict[str, Any]:
 
 
 def _check_served(config: Mapping[str, Any], path: Path) -> None:
-    for key, name in _UNSERVED.items():
+    check_merges(config, path)
+    for key, name in _MERGED.items():
         if config.get(key):
-            raise AdapterError(
-                f"{path}: {key} is set, but vLLM does not serve {name}.", hint="Train a plain LoRA, or rsLoRA."
-            )
+            raise AdapterError(f"{path}: {key} is set, but vLLM does not serve {name}.", hint=FOLD_HINT)
     bias = config.get("bias", "none")
     if bias != "none":
-        raise AdapterError(f"{path}: bias is {reprlib.repr(bias)}, expected 'none': vLLM serves no adapter's bias.")
+        raise AdapterError(
+            f"{path}: bias is {reprlib.repr(bias)}, expected 'none': vLLM serves no adapter's bias.", hint=FOLD_HINT
+        )
+
+
+def check_merges(config: Mapping[str, Any], path: Path) -> None:
+    """Raises AdapterError where an adapter can be served neither beside others nor by `--fold`, and says how else."""
+    for key, (name, hint) in _UNSERVED.items():
+        if config.get(key):
+            raise AdapterError(f"{path}: {key} is set, but vLLM does not serve {name}.", hint=hint)
     init = config.get("init_lora_weights", True)
     if isinstance(init, str) and init.lower() not in _INITS:
         raise AdapterError(
             f"{path}: init_lora_weights is {reprlib.repr(init)}, which changes the base's own weights; vLLM does not.",
-            hint="Convert it with PEFT's path_initial_model_for_weight_conversion.",
+            hint=f"Convert it with PEFT's path_initial_model_for_weight_conversion. {PEFT_HINT}",
         )
 
 
@@ -145,7 +178,7 @@ def _saved(config: Mapping[str, Any], path: Path) -> frozenset[str]:
         raise AdapterError(
             f"{path}: modules_to_save is {reprlib.repr(saved)}, expected none of them: vLLM serves only a LoRA's own "
             "weights, and a classifier's head.",
-            hint="Train without modules_to_save.",
+            hint=FOLD_HINT,
         )
     return frozenset(saved)
 

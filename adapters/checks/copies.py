@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from patchbay.adapters.checks.base import BaseLayout
+from patchbay.adapters.checks.config import FOLD_HINT
 from patchbay.adapters.checks.embeddings import FLOAT_BYTES, copied_module, hash_of, sample_of
 from patchbay.adapters.checks.safetensors import Tensor
 from patchbay.adapters.checks.strict_json import shown
@@ -45,6 +46,6 @@ def _check_copy(tensor: Tensor, module: str, base: BaseLayout | None, path: Path
     if hash_of(sample_of(path, tensor, shape[0])) not in hashes:
         raise AdapterError(
             f"{what}, and it differs from the base model's own: an engine would serve the base's.",
-            hint="Check that the adapter was trained for this base model. If the embeddings were trained on purpose, "
-            "merge the adapter into the base, and serve that.",
+            hint="Check that the adapter was trained for this base model. If the embeddings were trained on purpose: "
+            + FOLD_HINT,
         )

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from patchbay.adapters.checks.config import LoraSettings
+from patchbay.adapters.checks.config import FOLD_HINT, LoraSettings
 from patchbay.adapters.checks.embeddings import copied_module, is_passed_over
 from patchbay.adapters.checks.safetensors import Tensor
 from patchbay.adapters.checks.strict_json import shown
@@ -89,9 +89,11 @@ def _parse(tensor: Tensor, path: Path) -> tuple[str, str, bool]:
 
 def _hint(name: str) -> str:
     if ".lora_magnitude_vector" in name:
-        return "It belongs to DoRA, which vLLM does not serve."
+        return f"It belongs to DoRA, which vLLM does not serve. {FOLD_HINT}"
     if copied_module(name) is not None:
-        return "Save the adapter with save_embedding_layers=False."
+        return f"Save the adapter with save_embedding_layers=False if it was not trained. {FOLD_HINT}"
+    if name.endswith((".trainable_tokens_delta", ".bias")):
+        return f"vLLM serves no adapter's bias and no trained rows of tokens. {FOLD_HINT}"
     return "Save the adapter with PEFT's save_pretrained."
 
 

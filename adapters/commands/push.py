@@ -20,6 +20,18 @@ _Note = Annotated[str | None, typer.Option("--note", help="A note, kept with the
 _MOST_NAMED = 12
 _Base = Annotated[Path | None, typer.Option("--base", help="The folder of the base model that it must fit.")]
 
+_Fold = Annotated[
+    Path | None,
+    typer.Option(metavar="FOLDER", help="Merge it into a base model of its own, in this new folder, instead."),
+]
+_Onto = Annotated[
+    Path | None,
+    typer.Option(metavar="FOLDER", help="With --fold: the unquantized model that a quantized base was made from."),
+]
+_Expires = Annotated[
+    datetime | None, typer.Option(formats=["%Y-%m-%d"], help="The last day on which it may be promoted.")
+]
+
 
 def push(  # noqa: PLR0913, PLR0917 - Typer makes an option of each parameter
     source: Annotated[str, typer.Argument(help="A folder, a .tar.gz or .zip, or hf://, oci://, s3://, https://…")],
@@ -31,18 +43,21 @@ def push(  # noqa: PLR0913, PLR0917 - Typer makes an option of each parameter
     data_hash: Annotated[str | None, typer.Option(help="The hash of its training data.")] = None,
     commit: Annotated[str | None, typer.Option(help="The commit of its training code.")] = None,
     evaluation: Annotated[list[str] | None, typer.Option(metavar="NAME=NUMBER", help="A score. Repeatable.")] = None,
-    expires: Annotated[
-        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="The last day on which it may be promoted.")
-    ] = None,
+    expires: _Expires = None,
     base: _Base = None,
     preload: Annotated[bool | None, typer.Option(help="Load it before its first request.")] = None,
     pin: Annotated[bool | None, typer.Option(help="Evict it last.")] = None,
     promote: Annotated[bool, typer.Option("--promote", help="Promote it to 'stable', too.")] = False,
+    fold: _Fold = None,
+    onto: _Onto = None,
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
     """Makes a revision of an adapter: fetches it, checks it against the base model, and stores it under a number. The
     same bytes again are the same revision.
+
+    What vLLM does not serve beside other adapters (DoRA, modules_to_save, biases) is served as a base model of its own:
+    --fold merges it into one, and says how to serve that.
 
     Example: patchbay adapters push ./my-lora --name sql --note "trained on last week's tickets" --promote
     """
@@ -50,6 +65,9 @@ def push(  # noqa: PLR0913, PLR0917 - Typer makes an option of each parameter
     from patchbay.registry.records import Provenance
 
     with opened(config) as session:
+        if fold is not None or onto is not None:
+            _fold(session, source, name, (fold, onto or base), promote=promote, as_json=as_json)
+            return
         given = Provenance(
             owner=owner,
             licence=licence,
@@ -60,14 +78,8 @@ def push(  # noqa: PLR0913, PLR0917 - Typer makes an option of each parameter
             expires=expires.astimezone() if expires else None,
             notes=note,
         )
-        pushed = _push(
-            session, PushRequest(name, source, given, _settings(session, name, preload, pin), "operator"), base
-        )
-        _show(pushed, as_json=as_json and not promote)
-        if promote:
-            from patchbay.adapters.commands.channels import promote_and_wait
-
-            promote_and_wait(session, pushed.revision.name, as_json=as_json)
+        request = PushRequest(name, source, given, _settings(session, name, preload, pin), "operator")
+        _push_and_show(session, request, base, promote=promote, as_json=as_json)
 
 
 def merge(  # noqa: PLR0913, PLR0917 - Typer makes an option of each parameter
@@ -114,6 +126,37 @@ def sign(
         print_json({"signature": str(signature)})
     else:
         typer.echo(f"Signed: {signature}")
+
+
+def _fold(
+    session: Session,
+    source: str,
+    name: str,
+    places: tuple[Path | None, Path | None],
+    *,
+    promote: bool,
+    as_json: bool,
+) -> None:
+    from patchbay.adapters.commands.fold import fold_and_show
+    from patchbay.core.errors import ConfigError
+
+    out, base = places
+    if out is None:
+        raise ConfigError("--onto goes with --fold FOLDER.", hint="Name the new base model's folder.")
+    if promote:
+        raise ConfigError("--promote does not go with --fold.", hint="A base model has no revisions: serve it.")
+    fold_and_show(session, source, name, (out, base), as_json=as_json)
+
+
+def _push_and_show(
+    session: Session, request: "PushRequest", base: Path | None, *, promote: bool, as_json: bool
+) -> None:
+    pushed = _push(session, request, base)
+    _show(pushed, as_json=as_json and not promote)
+    if promote:
+        from patchbay.adapters.commands.channels import promote_and_wait
+
+        promote_and_wait(session, pushed.revision.name, as_json=as_json)
 
 
 def _push(session: Session, request: "PushRequest", base: Path | None) -> "Pushed":

@@ -136,7 +136,7 @@ def _check_project(folder: Path) -> None:
 
 
 def home_of(file: Path | None) -> Path:
-    """Returns the data directory of the project of `file`, of ./patchbay.yaml, or of the working directory. Raises
+    """Returns the project directory of `file`, of ./patchbay.yaml, or of the working directory. Raises
     ConfigError."""
     from patchbay.adapters.config import data_home
     from patchbay.core.settings import load_yaml

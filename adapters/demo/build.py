@@ -1,4 +1,4 @@
-"""The build of the demo's models in a data directory: copies of the shipped ones by default, or freshly trained ones.
+"""The build of the demo's models in a user directory: copies of the shipped ones by default, or freshly trained ones.
 
 Needs no torch unless it trains.
 """
@@ -37,6 +37,17 @@ def models_in(folder: Path) -> DemoModels:
     """Finds the models of a built folder."""
     found = {path.name: path for path in sorted((folder / "adapters").iterdir()) if path.is_dir()}
     return DemoModels(folder / "base", MappingProxyType(found))
+
+
+def shipped_models(data_dir: Path) -> DemoModels:
+    """Returns where `build_demo` puts the shipped models under `data_dir`, whether they are there or not.
+
+    Raises `DamagedArtifacts` where their manifest cannot be read.
+    """
+    manifest = DemoManifest.read(ARTIFACTS)
+    target = data_dir / f"demo-{manifest.digest[:SHORT]}"
+    names = sorted({name.split("/")[1] for name in manifest.files if name.startswith("adapters/")})
+    return DemoModels(target / "base", MappingProxyType({name: target / "adapters" / name for name in names}))
 
 
 def build_demo(data_dir: Path, *, seed: int, train: bool, progress: ProgressSink) -> DemoModels:

@@ -48,7 +48,7 @@ def reporting(silent: bool) -> Iterator[ProgressSink]:
 @app.command()
 def build(
     folder: Annotated[
-        Path | None, typer.Option("--data-dir", help="The folder for them. Default: Patchbay's data directory.")
+        Path | None, typer.Option("--data-dir", help="The folder for them. Default: the user directory.")
     ] = None,
     seed: Annotated[
         int, typer.Option(help="The seed. Another one than the default trains other models.")
@@ -58,7 +58,7 @@ def build(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Puts the demo's models into the data directory.
+    """Puts the demo's models into the user directory.
 
     Example: patchbay demo build --data-dir ./data
     """

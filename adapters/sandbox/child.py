@@ -70,6 +70,10 @@ def _work_of(task: str) -> Callable[[Mapping[str, Any]], Any]:
         from patchbay.adapters.inspection import inspect_task
 
         return partial(inspect_task, attempt=tried)
+    if task == "fold":
+        from patchbay.adapters.fold.admission import admit_task
+
+        return admit_task
     if task == "tokens":
         from patchbay.adapters.checks.tokens_trial import tokens_task
 

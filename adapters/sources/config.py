@@ -43,7 +43,7 @@ class SourcesConfig(Settings):
 
     `memory_mib`: what the process that fetches or reads an adapter may take of memory; `cpu_s` and `cpu_s_per_gib`: of
     processor time, in all and for each GiB of the adapter more. `staging`: the folder for what is on its way, by
-    default `staging` in the project's data directory.
+    default `staging` in the project directory.
     """
 
     allow: tuple[str, ...] = PUBLIC_HOSTS

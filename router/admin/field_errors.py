@@ -7,7 +7,7 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
 from patchbay.core.errors import InvalidRequest
-from patchbay.core.settings import fault, own_faults
+from patchbay.core.setting_faults import fault, own_faults
 
 _MOST = 5
 

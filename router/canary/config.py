@@ -27,7 +27,7 @@ class CanaryConfig(Settings):
     Prometheus server has scraped them; `prometheus_url`: that server; `prometheus_token`: a bearer token for it;
     `stale_s`: the age in seconds from which its data counts as none, usually three times the server's scrape interval;
     `webhook`: the URL that the end of each canary is posted to as JSON; `webhook_token`: its bearer token; `incidents`:
-    the folder that reports of ended canaries are written to, by default `incidents` in the data directory;
+    the folder that reports of ended canaries are written to, by default `incidents` in the project directory;
     `kubernetes_events`: whether each end makes an Event, where the router runs in a cluster; `reserved_pools`: pools of
     replicas that get only the requests of routes that name them, and of their canary while it runs."""
 

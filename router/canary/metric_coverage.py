@@ -3,11 +3,11 @@
 A metric that nothing counts is never bad, so a plan that leans on it would promote anything.
 """
 
-import difflib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from patchbay.core.errors import ConfigError
+from patchbay.core.nearest import nearest
 from patchbay.router.canary.assignment import CanaryAssignment
 from patchbay.router.canary.plan import PlanConfig, ScopeConfig, ready_plans
 from patchbay.router.canary.served import Found, Served, ServedRoute, metrics_of
@@ -177,8 +177,8 @@ def _fault(key: str, value: str | None, known: Collection[str], why: str) -> str
     """Returns the message about a scope's `value` that is not `known`, None where it is."""
     if value is None or value in known:
         return None
-    near = difflib.get_close_matches(value, known, 1)
-    meant = f"; did you mean '{near[0]}'?" if near else ""
+    near = nearest(value, known)
+    meant = f"; did you mean '{near}'?" if near is not None else ""
     return f"the plan's scope names the {key} '{value}', {why}{meant}"
 
 

@@ -1,11 +1,11 @@
 """The plan of a canary: its steps, the metrics that are watched, and the limits of each."""
 
-import difflib
 import re
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, WithJsonSchema, field_validator, model_validator
 
+from patchbay.core.nearest import nearest
 from patchbay.core.settings import Settings
 
 Undecided = Literal["hold", "promote", "roll_back"]
@@ -143,8 +143,8 @@ class PlanConfig(Settings):
     def _can_be_counted(cls, value: dict[str, MetricConfig]) -> dict[str, MetricConfig]:
         for name in value:
             if name not in METRICS:
-                near = difflib.get_close_matches(name, METRICS, n=1, cutoff=0.5)
-                known = f"did you mean '{near[0]}'?" if near else f"there are: {', '.join(METRICS)}"
+                near = nearest(name, METRICS)
+                known = f"did you mean '{near}'?" if near is not None else f"there are: {', '.join(METRICS)}"
                 raise ValueError(f"there is no metric '{name[:64]}' ({known})")
         return value
 

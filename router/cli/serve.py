@@ -22,7 +22,8 @@ def run(
     port: Annotated[int | None, typer.Option(help="The public port. Default: 8080.")] = None,
     admin_port: Annotated[int | None, typer.Option(help="Port of the admin API and metrics. Default: 8081.")] = None,
     config: Annotated[
-        Path | None, typer.Option(help="A YAML file with the configuration. Options override it.")
+        Path | None,
+        typer.Option("--config", "-c", help="A YAML file with the configuration. Options override it."),
     ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log more, and show tracebacks.")] = False,
 ) -> None:

@@ -107,6 +107,12 @@ class Follower:
                 self._answered_at_s = time.monotonic()
                 self._note(reachable=True, why="")
 
+    @property
+    def _meanwhile(self) -> str:
+        if self.known:
+            return "so its last state stays in use"
+        return "and nothing of it was read since the start, so nobody is let in"
+
     def poke(self) -> None:
         """Asks for a look at once."""
         self._poked.set()
@@ -147,8 +153,6 @@ class Follower:
 
     def _note(self, *, reachable: bool, why: str) -> None:
         if reachable != self._reachable:
-            _log.warning(
-                "the registry is %s", "back" if reachable else f"out of reach, so its last state stays in use: {why}"
-            )
+            _log.warning("the registry is %s", "back" if reachable else f"out of reach, {self._meanwhile}: {why}")
         self._reachable = reachable
         self._metrics.registry.reachable(reachable)

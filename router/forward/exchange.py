@@ -42,7 +42,8 @@ class Exchange(msgspec.Struct, eq=False, kw_only=True):
     size of the body; `client_deadline_s`: when its client said that it stops waiting, by the event loop's clock, None
     where it did not or this router's limit comes first.
     Where it is now: `answerer`; `tries`: its way to replicas; `task`: the work that an interruption ends; `on_begin`:
-    called when the answer begins; `guard_session`: the guards that apply; `entry`: its assignment to a canary's arm.
+    called when the answer begins; `guard_session`: the guards that apply; `entry`: its assignment to a canary's arm;
+    `is_last_choice`: whether nobody else is left to answer it.
     What its client gets: `relay`, and `extra`: the router's own headers on the answer.
     What came of it: `result`; `cause`: the error that interrupted it.
     """
@@ -59,6 +60,7 @@ class Exchange(msgspec.Struct, eq=False, kw_only=True):
     on_begin: Callable[[], None] | None = None
     guard_session: GuardSession | None = None
     entry: AssignedRequest | None = None
+    is_last_choice: bool = False
     extra: Headers = msgspec.field(default_factory=list)
     result: Result = msgspec.field(default_factory=Result)
     cause: RequestError | None = None

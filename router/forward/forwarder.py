@@ -8,7 +8,6 @@ import contextlib
 import math
 import random
 from collections.abc import Callable, Coroutine
-from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -104,7 +103,7 @@ class Forwarder:
                 exchange.tries.tried.clear()
                 continue
             await self._pass_on(exchange, ask, attempt)
-            return _target_with_arm(ask)
+            return ask.answerer
         raise failure or Unavailable(f"No replica that serves '{ask.target.label}' can be asked now.")
 
     def _may_wait(self, ask: Ask, retry_limit: RetryLimit) -> bool:
@@ -213,7 +212,7 @@ class Forwarder:
             # The error makes the request go to the stable revision, which may do better.
             attempt.close()
             raise UpstreamFailed(f"'{ask.model}' answered {answer.status}.")
-        target = _target_with_arm(ask)
+        target = ask.answerer
         exchange.comes_from(target, attempt.replica.name)
         exchange.extra.extend(provenance(ask.route or ask.model, target, attempt.replica.name))
         exchange.begin()
@@ -281,10 +280,6 @@ def _is_foreign(replica: Replica) -> bool:
 def _is_cold(replica: Replica, target: Target) -> bool:
     """Whether the revision was in no slot when the replica was asked, by the replica's last status."""
     return bool(target.revision and replica.tiers) and replica.tiers.get(target.engine_name) != "slot"
-
-
-def _target_with_arm(ask: Ask) -> Target:
-    return ask.target if ask.arm is None else replace(ask.target, arm=ask.arm)
 
 
 def _error_for_client(error: ReplicaFailure) -> RequestError:

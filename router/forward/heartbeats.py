@@ -9,7 +9,9 @@ Source: https://html.spec.whatwg.org/multipage/server-sent-events.html, "authori
 import asyncio
 from collections.abc import Callable, Iterable
 
+from patchbay.core.asgi import Headers
 from patchbay.router.forward.exchange import Exchange
+from patchbay.router.http.headers import provenance
 
 # Looks at each stream within the time after which a heartbeat is due. A look counts what was sent, so that no chunk on
 # its way has to note when it was.
@@ -38,10 +40,17 @@ class Heartbeats:
             sent, (before, looks) = exchange.relay.sent_bytes, self._seen.get(exchange, (0, 0))
             looks = looks + 1 if sent == before else 0
             if looks >= _LOOKS and _may_begin(exchange):
-                exchange.relay.beat(exchange.extra)
+                exchange.relay.beat([*exchange.extra, *_known(exchange)])
                 looks = 0
             seen[exchange] = (sent, looks)
         self._seen = seen
+
+
+def _known(exchange: Exchange) -> Headers:
+    """Returns the headers that name who will answer, as far as that is known before a replica does: nothing where
+    another model may still answer instead."""
+    ask = exchange.tries.ask
+    return provenance(ask.route or ask.model, ask.answerer, "") if ask is not None and exchange.is_last_choice else []
 
 
 def _may_begin(exchange: Exchange) -> bool:

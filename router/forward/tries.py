@@ -1,5 +1,6 @@
 """Tries: what one request asks of replicas, and which of them it has asked."""
 
+from dataclasses import replace
 from typing import Protocol
 
 import msgspec
@@ -28,6 +29,11 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
     arm: str | None = None
     pool: str | None = None
     priority: int = 0
+
+    @property
+    def answerer(self) -> Target:
+        """The target that answers, in its split's arm."""
+        return self.target if self.arm is None else replace(self.target, arm=self.arm)
 
 
 class HeldTurn(Protocol):

@@ -4,6 +4,8 @@ Source: RFC 9112 (HTTP/1.1); the parser is llhttp, Node's, which refuses what co
 """
 
 import asyncio
+import contextlib
+import os
 from collections import deque
 from http import HTTPStatus
 from typing import cast
@@ -132,9 +134,18 @@ class ClientConnection(asyncio.Protocol):
         """Ends the connection for want of file descriptors. `refused`: whether to answer so first, since no request
         came on it yet."""
         if refused:
+            self._drop_unread()
             self._refuse(Unavailable("There are too many connections."))
         else:
             self._close()
+
+    def _drop_unread(self) -> None:
+        """Reads what the client has sent, and drops it: the system resets a connection that is closed with unread
+        bytes, and its client never sees the answer."""
+        bound = self._transport.get_extra_info("socket") if self._transport is not None else None
+        if bound is not None:
+            with contextlib.suppress(OSError):
+                os.read(bound.fileno(), _HEAD_LIMIT)
 
     def abort(self) -> None:
         """Ends the connection at once."""
@@ -153,13 +164,13 @@ class ClientConnection(asyncio.Protocol):
         peer = transport.get_extra_info("peername")
         self._peer = str(peer[0]) if isinstance(peer, tuple) else ""
         self._state.connections.add(self)
-        self._state.idle[self] = None
-        self._state.make_room(self)
+        self._state.fresh[self] = None
+        self._state.make_room()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
         self._state.connections.discard(self)
-        self._state.idle.pop(self, None)
+        self._state.leave(self)
         self._state.closed.set()
         for request in filter(None, (self._current, self._reading, *self._waiting)):
             request.drop()
@@ -321,8 +332,8 @@ class ClientConnection(asyncio.Protocol):
             return
         if self._waiting:
             request = self._current = self._waiting.popleft()
-            self._state.idle.pop(self, None)
-            self._state.make_room(self)
+            self._state.leave(self)
+            self._state.make_room()
             self._reply = Reply(request, self)
             self._task = self._loop.create_task(self._answer(request, self._reply))
 

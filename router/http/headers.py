@@ -104,9 +104,12 @@ def downstream_headers(headers: Headers) -> Headers:
 def provenance(route: str, target: Target, replica: str) -> Headers:
     """Makes the headers that name an answer's origin.
 
-    `route`: the name that the client gave; `target`: what that meant; `replica`: the replica's name, or `cache`.
+    `route`: the name that the client gave; `target`: what that meant; `replica`: the replica's name, or `cache`;
+    empty where that is not known yet.
     """
-    origin = [(_ROUTE, _safe(route)), (_ARM, _safe(target.arm)), (_REPLICA, _safe(replica))]
+    origin = [(_ROUTE, _safe(route)), (_ARM, _safe(target.arm))]
+    if replica:
+        origin.append((_REPLICA, _safe(replica)))
     if target.revision is not None:
         origin.append((_ADAPTER, _safe(target.revision)))
     if target.digest:

@@ -29,7 +29,8 @@ class PortState:
     is being answered takes two, its own and one to a replica; `shed`: called for each connection that is closed for
     want of descriptors; `bodies`: the budget for the bodies of all requests; `ending`: whether no request may follow
     the ones that are being answered; `date`: the current `date` header line, without its end; `idle`: connections
-    without a request, the oldest first; `closed`: set when a connection ends.
+    whose requests are all answered, `fresh`: those that have sent none yet, both the oldest first; `closed`: set when a
+    connection ends.
     """
 
     app: App
@@ -43,18 +44,26 @@ class PortState:
     date: bytes = field(default_factory=date_line)
     connections: "set[ClientConnection]" = field(default_factory=set)
     idle: "dict[ClientConnection, None]" = field(default_factory=dict)
+    fresh: "dict[ClientConnection, None]" = field(default_factory=dict)
     tasks: "set[asyncio.Task[None]]" = field(default_factory=set)
     closed: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def make_room(self, newest: "ClientConnection") -> None:
-        """Closes idle connections, the oldest first, until the limit is kept. `newest`: the connection that asks for
-        room; it is closed only where no other is idle."""
+    def make_room(self) -> None:
+        """Closes connections without a request until the limit is kept: those that are idle, then those that are
+        fresh, each the oldest first. Who has sent no request yet may be about to, and is told why."""
         # A busy connection counts twice, an idle one once.
-        while 2 * len(self.connections) - len(self.idle) > self.most:
-            oldest = next(iter(self.idle), None)
+        while 2 * len(self.connections) - len(self.idle) - len(self.fresh) > self.most:
+            waiting = self.idle or self.fresh
+            oldest = next(iter(waiting), None)
             if oldest is None:
                 return
-            self.idle.pop(oldest)
+            refused = waiting is self.fresh
+            self.leave(oldest)
             self.connections.discard(oldest)
-            self.shed("refused" if oldest is newest else "idle")
-            oldest.close_for_room(refused=oldest is newest)
+            self.shed("refused" if refused else "idle")
+            oldest.close_for_room(refused=refused)
+
+    def leave(self, connection: "ClientConnection") -> None:
+        """Takes `connection` off those without a request."""
+        self.idle.pop(connection, None)
+        self.fresh.pop(connection, None)

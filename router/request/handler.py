@@ -106,13 +106,15 @@ class RequestHandler:
         exchange = incoming.exchange
         choices = self._canary_step.arms(incoming, self._choices(incoming))
         for place, choice in enumerate(choices):
+            exchange.is_last_choice = place + 1 == len(choices)
             try:
                 return await self._within_its_time(incoming, choice)
             except Rerouted as moved:
                 self._canary_step.left(exchange)
+                exchange.is_last_choice = True
                 return await self._within_its_time(incoming, self._elsewhere(incoming, moved))
             except _FALLS_BACK as error:
-                if place + 1 == len(choices) or not self._may_fall_back(exchange, error):
+                if exchange.is_last_choice or not self._may_fall_back(exchange, error):
                     raise
                 self._fall_back(exchange, choice, error)
         raise Unavailable("There is nothing to answer with.")

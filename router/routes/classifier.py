@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 
 from patchbay.core.errors import ConfigError
+from patchbay.router.routes.examples import too_few
 
 # Characters that are read: a text's task shows at its beginning or at its end, and the cost grows with the length.
 _HEAD, _TAIL = 280, 120
 _FEATURES = 2**16
 _FOLDS = 3
-_LEAST = 2 * _FOLDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +48,8 @@ class Classifier:
         Raises ConfigError where there are too few texts.
         """
         for task, given in examples.items():
-            if len(set(given)) < _LEAST:
-                few = f"{len(set(given))} different texts are too few"
-                raise ConfigError(f"auto.examples.{task}: {few}.", hint=f"Give {_LEAST} or more.")
+            if (few := too_few(given)) is not None:
+                raise ConfigError(f"auto.examples.{task}: {few}.")
         from sklearn.feature_extraction.text import HashingVectorizer
 
         vectorizer = HashingVectorizer(

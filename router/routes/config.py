@@ -1,14 +1,17 @@
 """Configuration of routes: the keys `routes` and `auto`."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, PrivateAttr, field_validator, model_validator
 
+from patchbay.core.names import meant
 from patchbay.core.schema.compiled import Schema, SchemaError, compile_schema
+from patchbay.core.setting_faults import Fault, glued_key, placed, placed_faults
 from patchbay.core.settings import Settings
 from patchbay.router.routes.pattern import compiled_pattern
-from patchbay.router.routes.template import render
+from patchbay.router.routes.template import render, unknown_variables
 
 AUTO = "auto"
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"
@@ -75,7 +78,7 @@ class TemplateConfig(Settings):
         try:
             self._compiled = compile_schema(self.variables)
         except SchemaError as error:
-            raise ValueError(f"variables: this JSON schema cannot be used: {error.message}") from error
+            raise placed(("variables",), f"this JSON schema cannot be used: {error.message}") from error
         return self
 
     @property
@@ -84,12 +87,30 @@ class TemplateConfig(Settings):
         return self._compiled
 
     @model_validator(mode="after")
+    def _knows_its_variables(self) -> Self:
+        faults = []
+        for place, message in enumerate(self.messages):
+            for name in unknown_variables(message.content, self.variables):
+                known = meant(name, self.variables.get("properties") or ())
+                words = f"there is no variable '{name}' under 'variables.properties' ({known})"
+                faults.append(Fault(("messages", place, "content"), words))
+        if faults:
+            raise placed_faults(faults)
+        return self
+
+    @model_validator(mode="after")
     def _passes_its_tests(self) -> Self:
-        for number, test in enumerate(self.tests, 1):
-            made = "\n".join(content for _, content in render(self, test.variables, ValueError))
-            for text in test.contains:
-                if text not in made:
-                    raise ValueError(f"test {number} of template {self.id}@{self.version}: the text lacks '{text}'")
+        faults = []
+        for place, test in enumerate(self.tests):
+            try:
+                made = "\n".join(content for _, content in render(self, test.variables, ValueError))
+            except ValueError as error:
+                faults.append(Fault(("tests", place, "variables"), str(error)))
+                continue
+            lacks = [text for text in test.contains if text not in made]
+            faults += [Fault(("tests", place, "contains"), f"the text that is made lacks '{text}'") for text in lacks]
+        if faults:
+            raise placed_faults(faults)
         return self
 
 
@@ -213,24 +234,33 @@ class RoutesConfig(Settings):
     def _model_is_enough(cls, value: Any) -> Any:
         if not isinstance(value, dict):
             return value
-        return {name: {"model": entry} if isinstance(entry, str) else entry for name, entry in value.items()}
+        plain = {
+            name
+            for name, entry in value.items()
+            if isinstance(entry, str) and glued_key(entry, RouteConfig.model_fields) is None
+        }
+        return {name: {"model": entry} if name in plain else entry for name, entry in value.items()}
 
     @model_validator(mode="after")
     def _names_are_known(self) -> Self:
-        if AUTO in self.routes:
-            raise ValueError(f"a route cannot be called '{AUTO}', the name that chooses a route")
-        for name, route in self.routes.items():
-            for other in route.fallbacks:
-                if other == name:
-                    raise ValueError(f"route '{name}' falls back to itself")
-        for place, name in self._named_by_auto():
-            if name not in self.routes:
-                known = ", ".join(sorted(self.routes)) or "none"
-                raise ValueError(f"auto.{place}: there is no route '{name}' (there are: {known})")
+        if faults := list(self._unfit_names()):
+            raise placed_faults(faults)
         return self
 
-    def _named_by_auto(self) -> list[tuple[str, str]]:
+    def _unfit_names(self) -> Iterator[Fault]:
+        if AUTO in self.routes:
+            yield Fault(("routes", AUTO), f"a route cannot be called '{AUTO}', the name that chooses a route")
+        for name, route in self.routes.items():
+            for place, other in enumerate(route.fallbacks):
+                if other == name:
+                    yield Fault(("routes", name, "fallbacks", place), f"the route '{name}' falls back to itself")
+        for keys, name in self._named_by_auto():
+            if name not in self.routes:
+                yield Fault(("auto", *keys), f"there is no route '{name}' under 'routes' ({meant(name, self.routes)})")
+
+    def _named_by_auto(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
         if self.auto is None:
-            return []
-        rules = [(f"rules.{index}", rule.route) for index, rule in enumerate(self.auto.rules)]
-        return [("general", self.auto.general), *rules, *(("examples", name) for name in self.auto.examples)]
+            return
+        yield ("general",), self.auto.general
+        yield from ((("rules", place, "route"), rule.route) for place, rule in enumerate(self.auto.rules))
+        yield from ((("examples", name), name) for name in self.auto.examples)

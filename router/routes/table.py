@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from patchbay.core.errors import ConfigError, ModelNotFound
+from patchbay.core.errors import ModelNotFound
 from patchbay.router.routes.config import AUTO, AutoConfig, RouteConfig, RoutesConfig
+from patchbay.router.routes.examples import texts_of
 from patchbay.router.routes.facts import RequestFacts
 from patchbay.router.routes.rules import RouteRule
 from patchbay.router.routes.split import choose
@@ -131,7 +132,7 @@ def compile_table(config: RoutesConfig, folder: Path | None = None) -> RouteTabl
         return RouteTable(config, None)
     speaks = language_of if any(rule.language for rule in config.auto.rules) else _unknown
     rules = [RouteRule(rule, speaks) for rule in config.auto.rules]
-    examples = {name: _texts(name, given, folder) for name, given in config.auto.examples.items()}
+    examples = {name: texts_of(name, given, folder) for name, given in config.auto.examples.items()}
     classifier = _trained(examples) if examples else None
     if speaks is language_of:
         language_of("ready")
@@ -146,16 +147,6 @@ def _trained(examples: Mapping[str, Sequence[str]]) -> "Classifier":
     # The first guess is slow, so it is made now, and not for the first request.
     made.guess("ready")
     return made
-
-
-def _texts(route: str, given: Sequence[str] | Path, folder: Path | None) -> Sequence[str]:
-    if not isinstance(given, Path):
-        return given
-    path = (folder or Path.cwd()) / given.expanduser()
-    try:
-        return [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"auto.examples.{route}: cannot read {path}: {error}") from error
 
 
 def _unknown(text: str) -> str:

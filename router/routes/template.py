@@ -11,6 +11,8 @@ from patchbay.core.schema.compiled import Schema
 # The most steps of a check of variables against their schema: less than 20 ms.
 _STEPS = 8000
 _VARIABLE = re.compile(r"\{\{\s*([A-Za-z_][A-Za-z0-9_]*)\s*\}\}")
+# Keys of a schema by which an object may have more than `properties` says.
+_OPEN = ("patternProperties", "propertyNames", "$ref", "$dynamicRef", "allOf", "anyOf", "oneOf", "if", "not")
 
 
 class RoleAndText(Protocol):
@@ -60,6 +62,16 @@ def render(template: Template, given: Any, refusal: Callable[[str], Exception]) 
         which = f"variable '{place.removeprefix('$.')}'" if place != "$" else "variables"
         raise refusal(f"template {template.id}@{template.version}: {which}: {_brief(fault)}")
     return [(message.role, _filled(template, message.content, values, refusal)) for message in template.messages]
+
+
+def unknown_variables(content: str, schema: Mapping[str, Any]) -> list[str]:
+    """Lists the variables in `content` that no request can be known to give: `schema` names them neither under
+    `properties` nor as required, and says nothing else of further ones."""
+    if any(key in schema for key in _OPEN) or schema.get("additionalProperties", False) is not False:
+        return []
+    properties, required = schema.get("properties"), schema.get("required")
+    known = {*(properties if isinstance(properties, dict) else ()), *(required if isinstance(required, list) else ())}
+    return [name for name in dict.fromkeys(_VARIABLE.findall(content)) if name not in known]
 
 
 def _faults(template: Template, values: Any) -> list[tuple[str, str]]:

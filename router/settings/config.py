@@ -1,6 +1,6 @@
 """The configuration of the router."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Self
 from urllib.parse import urlsplit
 
@@ -8,7 +8,9 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 
 from patchbay.adapters.config import MAX_RANK, DeclaredAdapter, RegistryConfig, with_sources
 from patchbay.core.errors import ConfigError
+from patchbay.core.names import meant
 from patchbay.core.secret import Secret
+from patchbay.core.setting_faults import Fault, glued_key, placed, placed_faults
 from patchbay.core.settings import REPLICA_NAME, ConfigPath, Settings, check_setting_name, is_loopback, replica_url
 from patchbay.guards.config import GuardsConfig
 from patchbay.router.admission.config import AdmissionConfig
@@ -175,35 +177,48 @@ class PolicyConfig(RoutesConfig, TenantsConfig, GuardsConfig):
 
     @model_validator(mode="after")
     def _names_what_there_is(self) -> Self:
-        for name, entry in self.routes.items():
-            for guard in entry.guards:
-                if guard not in self.guards:
-                    known = ", ".join(sorted(self.guards)) or "none"
-                    raise ValueError(f"routes.{name}.guards: there is no guard '{guard}' (there are: {known})")
-        for name, watch in self.guards.items():
-            if watch.route is not None and watch.route not in self.routes:
-                raise ValueError(f"guards.{name}.route: there is no route '{watch.route}'")
-        for name, tier in self.tiers.items():
-            route = tier.degrade.route if tier.degrade else None
-            if route is not None and route not in self.routes:
-                raise ValueError(f"tiers.{name}.degrade: there is no route '{route}'")
+        if faults := [*self._unknown_guards(), *self._unknown_routes()]:
+            raise placed_faults(faults)
         return self
+
+    def _unknown_guards(self) -> Iterator[Fault]:
+        for name, entry in self.routes.items():
+            for place, guard in enumerate(entry.guards):
+                if guard not in self.guards:
+                    words = f"there is no guard '{guard}' under 'guards' ({meant(guard, self.guards)})"
+                    yield Fault(("routes", name, "guards", place), words)
+
+    def _unknown_routes(self) -> Iterator[Fault]:
+        named: list[tuple[tuple[str, ...], str | None]] = [
+            *((("guards", name, "route"), guard.route) for name, guard in self.guards.items()),
+            *(
+                (("tiers", name, "degrade", "route"), tier.degrade.route)
+                for name, tier in self.tiers.items()
+                if tier.degrade
+            ),
+        ]
+        for keys, route in named:
+            if route is not None and route not in self.routes:
+                yield Fault(keys, f"there is no route '{route}' under 'routes' ({meant(route, self.routes)})")
 
 
 def check_canaries(declared: Mapping[str, DeclaredCanary], served: Served) -> None:
-    """Raises ValueError, for a model's validator, where a canary's plan names what would see nothing."""
+    """Refuses, for a model's validator, the canaries whose plans name what would see nothing."""
+    faults = []
     for name, wish in declared.items():
         try:
             checked(wish.plan, Subject(name), served)
         except ConfigError as error:
-            raise ValueError(f"canaries.{name}.plan: {error}".rstrip(".")) from error
+            faults.append(Fault(("canaries", name, "plan"), str(error).rstrip(".")))
+    if faults:
+        raise placed_faults(faults)
 
 
 class RouterConfig(PolicyConfig):
     """The router. Without `api_keys`, and without a registry that could have keys, the public port is bound only to
     loopback, without `admin_token` the admin port.
 
-    Without `admin_token` and `admin_tokens` the admin port is opened by the token in the data directory (`patchbay
+    Without `admin_token` and `admin_tokens` the admin port is opened by the token in the user directory (`patchbay
     admin token`), or by nothing with `admin_open`, on loopback only. `hosts`, `admin_hosts`: the names that a port is
     asked by, `*.NAME` for all below one, `*` for any; IP addresses, `localhost` and what it is bound to need not be
     told. `cors_origins`: the web pages that may use the public port from a browser, such as `https://chat.example`,
@@ -307,7 +322,7 @@ class RouterConfig(PolicyConfig):
 
     @property
     def own_token(self) -> bool:
-        """Whether the admin port is opened by the token in the data directory."""
+        """Whether the admin port is opened by the token in the user directory."""
         return not (self.admin_open or self.admin_tokens or self.admin_token is not None)
 
     @field_validator("replicas", mode="before")
@@ -315,7 +330,8 @@ class RouterConfig(PolicyConfig):
     def _url_is_enough(cls, value: Any) -> Any:
         if not isinstance(value, list | tuple):
             return value
-        return [{"url": entry} if isinstance(entry, str) else entry for entry in value]
+        plain = (isinstance(entry, str) and glued_key(entry, ReplicaConfig.model_fields) is None for entry in value)
+        return [{"url": entry} if bare else entry for entry, bare in zip(value, plain, strict=True)]
 
     @field_validator("replicas")
     @classmethod
@@ -371,9 +387,9 @@ class RouterConfig(PolicyConfig):
     @model_validator(mode="after")
     def _guarded_beyond_loopback(self) -> Self:
         if not self.api_keys and self.registry is None and not is_loopback(self.host):
-            raise ValueError(f"host {self.host} is not loopback, so clients need keys: set 'api_keys' or 'registry'")
+            raise placed(("host",), f"{self.host} is not loopback, so clients need keys: set 'api_keys' or 'registry'")
         if not self.admin_token and not self.admin_tokens and not is_loopback(self.admin_host):
-            raise ValueError(f"admin_host {self.admin_host} is not loopback, so a token is needed: set 'admin_token'")
+            raise placed(("admin_host",), f"{self.admin_host} is not loopback, so a token is needed: set 'admin_token'")
         if self.admin_open and not is_loopback(self.admin_host):
             raise ValueError(f"admin_open is for loopback only, and admin_host is {self.admin_host}: set 'admin_token'")
         if self.admin_open and (self.admin_token or self.admin_tokens):

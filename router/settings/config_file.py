@@ -5,8 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from patchbay.adapters.config import data_home, registry_section
-from patchbay.core.settings import load_yaml, parse_settings
+from patchbay.core.setting_faults import Examined, refusal
+from patchbay.core.settings import examine_settings, load_yaml
 from patchbay.router.settings.config import RouterConfig
+
+# The replica that a file is examined with whose own are not in order.
+_STAND_IN = "http://127.0.0.1:9"
 
 
 def load_router_config(file: Path | None, flags: Mapping[str, Any], replicas: Sequence[str] = ()) -> RouterConfig:
@@ -14,11 +18,22 @@ def load_router_config(file: Path | None, flags: Mapping[str, Any], replicas: Se
 
     `replicas`: those where neither names any. Raises ConfigError.
     """
+    examined = examine_router_config(file, flags, replicas)
+    if examined.settings is None or examined.faults:
+        raise refusal(str(file or "the command line"), examined.faults, file=file)
+    return examined.settings
+
+
+def examine_router_config(
+    file: Path | None, flags: Mapping[str, Any], replicas: Sequence[str] = ()
+) -> Examined[RouterConfig]:
+    """Reads a router's own configuration as `load_router_config` does, and returns what is in order with the faults of
+    the rest. Raises ConfigError where `file` cannot be read at all."""
     data = {} if file is None else load_yaml(file)
     if file is not None:
         data = {"policy_file": str(file.absolute()), **_with_project(data, file.absolute().parent)}
     settings = {"replicas": replicas, **data, **flags}
-    return parse_settings(RouterConfig, settings, source=str(file or "the command line"), file=file)
+    return examine_settings(RouterConfig, settings, file=file, stand_ins={"replicas": [_STAND_IN]})
 
 
 def _with_project(data: dict[str, Any], folder: Path) -> dict[str, Any]:

@@ -14,7 +14,7 @@ class ProcessMetrics:
         )
         self._shed = Counter(
             "patchbay_router_connections_shed",
-            "Clients' connections that were closed for want of file descriptors: idle ones, and new ones.",
+            "Clients' connections that were closed for want of file descriptors: idle ones, and fresh ones.",
             ("how",),
             registry=registry,
         )

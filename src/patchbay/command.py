@@ -49,7 +49,21 @@ def build_app() -> typer.Typer:
     app.add_typer(cost, name="cost")
     add_load_commands(app)
     app.add_typer(_demo_app(), name="demo")
+    _tell_exit_codes(app)
     return app
+
+
+def _tell_exit_codes(app: typer.Typer) -> None:
+    """Ends the help of `app`, and of each command below it that does not list its own, with the exit codes."""
+    from patchbay.core.exit_codes import exit_codes_text
+
+    app.info.epilog = exit_codes_text()
+    for command in app.registered_commands:
+        if "Exit codes:" not in ((command.callback.__doc__ if command.callback is not None else None) or ""):
+            command.epilog = exit_codes_text()
+    for group in app.registered_groups:
+        if group.typer_instance is not None:
+            _tell_exit_codes(group.typer_instance)
 
 
 def _demo_app() -> typer.Typer:
@@ -66,7 +80,7 @@ def _demo_app() -> typer.Typer:
 
 
 def main() -> None:
-    """Runs the command line. Exit codes: 0 well, 1 failed, 2 wrong usage or configuration."""
+    """Runs the command line. `core/exit_codes.py` has its exit codes."""
     run_command(_build_and_run)
 
 

@@ -45,7 +45,7 @@ def test_an_up_that_a_command_starts_has_a_data_directory_of_its_own_and_this_us
     config = {"base": str(tmp_path / "none"), "router": port, "adapters": {"sql": str(tmp_path / "no")}}
     with (
         sole_user(tmp_path / "mine"),
-        pytest.raises(StartError, match="The adapter 'sql' cannot be served") as told,
+        pytest.raises(StartError, match=r"'adapters\.sql\.source': there is no folder") as told,
         patchbay_up(config, tmp_path / "its"),
     ):
         pytest.fail("it never was ready")

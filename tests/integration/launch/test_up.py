@@ -1,7 +1,6 @@
 """`patchbay up` from its command line and configuration, up to where a real engine would begin."""
 
 import asyncio
-import json
 import os
 import signal
 import socket
@@ -37,6 +36,7 @@ def config(tmp_path: Path) -> Path:
             "admin_token": _SECRETS[1],
         },
     }
+    (tmp_path / "config.json").write_text("{}")
     path = tmp_path / "patchbay.yaml"
     path.write_text(yaml.safe_dump(data))
     return path
@@ -102,7 +102,7 @@ async def test_a_port_that_is_taken(config: Path, section: str, key: str, named:
 
 
 async def test_a_base_that_does_not_exist(config: Path, tmp_path: Path) -> None:
-    """The real server's own word for it; the program is ours even where the working directory has one of its name."""
+    """Nothing is started; the program is ours even where the working directory has one of its name."""
     (tmp_path / "patchbay").mkdir()
     (tmp_path / "patchbay" / "__init__.py").write_text("raise SystemExit('not this one')")
     async with Run.start(
@@ -111,12 +111,10 @@ async def test_a_base_that_does_not_exist(config: Path, tmp_path: Path) -> None:
         PATCHBAY_DATA_DIR=str(tmp_path / "data"),
         PYTHONPATH=str(_SOURCE),
     ) as run:
-        assert await run.end() == 1
-        assert f"{tmp_path}/nothing does not exist" in (await run.event("failed"))["error"]
+        assert await run.end() == 2
+        assert f"'base.model': there is no folder {tmp_path}/nothing" in await run.line("error: ")
         assert run.processes() == []
-        assert list((tmp_path / "data" / "run").iterdir()) == []
-        assert json.loads(run.output[-1]) == {"event": "ended", "exit_code": 1}
-        assert [line for line in run.log if line.startswith("error: ")] == [run.log[-1]]
+        assert not (tmp_path / "data").exists()
 
 
 @pytest.mark.parametrize(

@@ -76,16 +76,47 @@ async def test_the_oldest_idle_connection_makes_room_and_one_that_is_answered_ne
         # Two for the one that is answered, and one each: that is all, so the oldest goes for each of these.
         third = await house.connect()
         newest = await house.connect()
-        assert await oldest[0].read() == b""
-        assert house.shed == ["idle"]
+        assert (await oldest[0].read()).startswith(b"HTTP/1.1 503 Service Unavailable")
+        assert house.shed == ["refused"]
         third[1].write(_GET)
         await house.asked.acquire()
-        assert await older[0].read() == b""
+        assert (await older[0].read()).startswith(b"HTTP/1.1 503 Service Unavailable")
         house.go_on.set()
         for reader, _ in (busy, third):
             assert (await reader.readuntil(b"ok")).startswith(b"HTTP/1.1 200 OK")
         for _, writer in (busy, oldest, older, third, newest):
             writer.close()
+
+
+async def test_one_that_was_answered_makes_room_before_one_that_has_not_asked_yet() -> None:
+    house = House(most=4)
+    house.go_on.set()
+    async with house.open(), asyncio.timeout(60):
+        fresh, answered = await house.connect(), await house.connect(asks=True)
+        assert (await answered[0].readuntil(b"ok")).startswith(b"HTTP/1.1 200 OK")
+        others = [await house.connect() for _ in range(3)]
+        assert await answered[0].read() == b""
+        assert house.shed == ["idle"]
+        for _, writer in (fresh, answered, *others):
+            writer.close()
+
+
+async def test_a_burst_of_clients_that_ask_at_once_is_answered_or_told_why_and_never_reset() -> None:
+    house = House(most=6)
+    house.go_on.set()
+
+    async def one() -> bytes:
+        reader, writer = await asyncio.open_connection(*house.address)
+        writer.write(_GET.replace(b"\r\n\r\n", b"\r\nconnection: close\r\n\r\n"))
+        try:
+            return await reader.read()
+        finally:
+            writer.close()
+
+    async with house.open(), asyncio.timeout(60):
+        answers = await asyncio.gather(*(one() for _ in range(60)))
+    assert {answer[:12] for answer in answers} <= {b"HTTP/1.1 200", b"HTTP/1.1 503"}
+    assert house.shed.count("refused") == sum(answer.startswith(b"HTTP/1.1 503") for answer in answers)
 
 
 async def test_where_all_are_answered_a_new_connection_is_told_so_and_counted() -> None:
@@ -141,7 +172,7 @@ async def test_idle_clients_that_want_every_descriptor_stop_nobody_elses_request
                 told = (await client.get(f"http://127.0.0.1:{admin_port}/metrics")).text
                 (replica,) = (await client.get(f"http://127.0.0.1:{admin_port}/admin/v1/replicas")).json()["replicas"]
             assert (replica["state"], replica["circuit"]) == ("ready", "closed")
-            assert 'patchbay_router_connections_shed_total{how="idle"}' in told
+            assert 'patchbay_router_connections_shed_total{how="refused"}' in told
             assert "patchbay_router_upstream_failures_total{" not in told
         finally:
             for one in idle:

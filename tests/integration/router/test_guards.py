@@ -49,9 +49,19 @@ async def test_what_streams_and_what_does_not_differ_or_tell_a_card() -> None:
         assert "jane" not in text
     assert "EMAIL" in whole.headers["x-patchbay-guards"]
     assert "output redact" in whole.headers["x-patchbay-guards"]
-    assert stream.headers["x-patchbay-guards"] == "pii"
+    # The head of a stream goes out before anything of the answer is found.
+    assert "x-patchbay-guards" not in stream.headers
     assert int(whole.headers["content-length"]) == len(whole.content)
     assert events(stream.text)[-1] == "[DONE]"
+
+
+async def test_guards_that_found_nothing_are_not_in_the_header() -> None:
+    async with running_router(engine(), **config(pii=PII, secrets=SECRETS)) as router:
+        answer = await post(router, ask("r"))
+        nothing = await post(router, ask("r", messages=[{"role": "user", "content": "my key is hidden"}], stream=True))
+    assert answer.headers["x-patchbay-guards"].startswith("pii=")
+    assert "secrets" not in answer.headers["x-patchbay-guards"]
+    assert "x-patchbay-guards" not in nothing.headers
 
 
 async def test_a_model_that_is_called_by_its_own_name_has_no_guards() -> None:

@@ -27,9 +27,9 @@ class Listening:
         self.read = b""
         self.headers: httpx.Headers | None = None
 
-    async def listen(self, router: Router, path: str) -> None:
+    async def listen(self, router: Router, path: str, model: str | None) -> None:
         async with client_of(router) as client:
-            body = {**ask(stream=True), "max_tokens": 3}
+            body = {**ask(stream=True), "max_tokens": 3} | ({} if model is None else {"model": model})
             async with client.stream("POST", path, json=body) as response:
                 self.headers = response.headers
                 async for part in response.aiter_raw():
@@ -46,10 +46,10 @@ def beat(beats: Heartbeats) -> None:
 
 
 @asynccontextmanager
-async def listening(router: Router, path: str = CHAT) -> AsyncIterator[Listening]:
+async def listening(router: Router, path: str = CHAT, model: str | None = None) -> AsyncIterator[Listening]:
     client = Listening()
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(client.listen(router, path))
+        tasks.create_task(client.listen(router, path, model))
         yield client
 
 
@@ -69,7 +69,26 @@ async def test_a_slow_first_token_is_waited_for_with_comments_and_the_answer_is_
     assert client.headers is not None
     assert client.headers["content-type"].startswith("text/event-stream")
     assert client.headers["x-request-id"]
+    assert client.headers["x-patchbay-route"] == ask()["model"]
+    assert client.headers["x-patchbay-arm"]
+    assert "x-patchbay-replica" not in client.headers
     assert events(client.read.removeprefix(2 * BEAT).decode())[-1] == "[DONE]"
+
+
+@pytest.mark.parametrize(("name", "told"), [("desk", None), ("alone", "alone")])
+async def test_a_head_ahead_names_nobody_where_a_fallback_may_still_answer(name: str, told: str | None) -> None:
+    wait = asyncio.Event()
+    fake = FakeEngine()
+    fake.script = Script(wait=wait)
+    model = ask()["model"]
+    routes = {"desk": {"model": model, "fallbacks": [model]}, "alone": {"model": model}}
+    async with running_router(fake, routes=routes) as router, listening(router, model=name) as client:
+        await fake.request()
+        beat(beats_of(router))
+        await until(lambda: client.read.startswith(BEAT))
+        wait.set()
+    assert client.headers is not None
+    assert client.headers.get("x-patchbay-route") == told
 
 
 async def test_a_stream_that_goes_on_gets_no_comments_and_one_that_stops_does() -> None:

@@ -3,7 +3,8 @@
 import asyncio
 import contextlib
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -216,8 +217,39 @@ async def test_what_was_set_aside_for_a_call_that_left_is_given_back(redis_url: 
     await counters.give_back()
     if isinstance(told, Reserved):
         await counters.settle(charges, told, {"tokens": 0})
-    assert (await counters.reserve(charges, "next")).used == (1, 10)
+    following = await counters.reserve(charges, "next")
+    assert (following.refused, following.used) == (None, (1, 10))
     await counters.close()
+
+
+class Unanswered(RedisCounters):
+    """Counts whose reservations are made, and whose answers never come. `made`: set once one is made."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url, prefix="unanswered", timeout_s=5)
+        self.made = asyncio.Event()
+
+    async def _tried(self, charges: Sequence[Charge], lease: str) -> Any:
+        await super()._tried(charges, lease)
+        self.made.set()
+        await asyncio.Event().wait()
+
+
+async def test_what_was_set_aside_for_a_call_that_left_before_the_answer_stays_so(redis_url: str) -> None:
+    counters, other = Unanswered(redis_url), RedisCounters(redis_url, prefix="unanswered", timeout_s=5)
+    charges = [
+        Charge(tenant="t", name="concurrent", amount=1, limit=1, window_s=0),
+        Charge(tenant="t", name="tokens", amount=10, limit=10, window_s=86_400),
+    ]
+    leaving = asyncio.create_task(counters.reserve(charges, "leaving"))
+    await counters.made.wait()
+    leaving.cancel()
+    await asyncio.gather(leaving, return_exceptions=True)
+    await counters.give_back()
+    following = await other.reserve(charges, "next")
+    assert (following.refused, following.used) == (None, (1, 10))
+    for one in (counters, other):
+        await one.close()
 
 
 async def test_a_cancelled_reservation_that_comes_later_sets_nothing_aside(redis_url: str) -> None:

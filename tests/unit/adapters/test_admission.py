@@ -14,9 +14,9 @@ from patchbay.adapters.checks.base import BaseLayout
 from patchbay.adapters.checks.check import check_folder
 from patchbay.adapters.checks.folder import FolderLimits
 from patchbay.adapters.publish import PushRequest
-from patchbay.core.errors import AdapterError, StartError
+from patchbay.core.errors import AdapterError
 from patchbay.launch.config import PatchbayConfig
-from patchbay.launch.preflight import check_declared
+from patchbay.launch.preflight import adapter_faults
 from tests.fakes.adapter_folder import (
     CONFIG,
     MODULE,
@@ -338,11 +338,14 @@ def test_a_declared_adapter_of_another_base_is_found_before_anything_starts(tmp_
         "base": {"model": str(write_base(tmp_path / "base", size=5)), "name": "tiny"},
         "adapters": {"sql": str(write_adapter(tmp_path / "sql"))},
     }
-    with pytest.raises(StartError, match=r"'sql' cannot be served: .*expected \[8, 5\]"):
-        check_declared(PatchbayConfig.model_validate(data))
-    for wrong, message in ({"sql": str(tmp_path / "none")}, "does not exist"), ({"sql": _big(tmp_path)}, "rank is 64"):
-        with pytest.raises(StartError, match=message):
-            check_declared(PatchbayConfig.model_validate(data | {"adapters": wrong}))
+    wrong = {"none": str(tmp_path / "none"), "big": _big(tmp_path)}
+    config = PatchbayConfig.model_validate(data | {"adapters": {"sql": str(tmp_path / "sql"), **wrong}})
+    told = {one.keys[1]: one.words for one in adapter_faults(config)}
+    assert set(told) == {"sql", "none", "big"}
+    assert "expected [8, 5]" in told["sql"]
+    assert "there is no folder and no archive" in told["none"]
+    assert "rank is 64" in told["big"]
+    assert {one.keys[1] for one in adapter_faults(config, base_is_known=False)} == {"none", "big"}
 
 
 def _big(folder: Path) -> str:

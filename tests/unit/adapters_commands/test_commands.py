@@ -1,18 +1,21 @@
 """`patchbay adapters …`, run as people do, over a real registry and a real store."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from typer.testing import CliRunner, Result
 
+from patchbay.adapters.checks.base import BaseLayout
 from patchbay.adapters.commands.app import app
 from patchbay.adapters.commands.registry import app as registry
 from patchbay.adapters.commands.replicas import app as replicas
 from patchbay.adapters.digest import folder_hashes
-from tests.fakes.adapter_folder import write_adapter, write_base
+from tests.fakes.adapter_folder import MODULE, SIZE, f32, lora, safetensors, write_adapter, write_base
 from tests.fakes.keys import signing_keys
 
 Run = Callable[..., Result]
@@ -199,3 +202,67 @@ def test_replicas_are_added_listed_and_removed_by_command(run: Run) -> None:
     ask("add", "gpu-2", "nowhere", code=2)
     assert told(ask("remove", "gpu-1", "--json"))["name"] == "gpu-1"
     ask("remove", "gpu-1", code=4)
+
+
+def trained_by_dora(folder: Path) -> Path:
+    write_adapter(folder, use_dora=True)
+    magnitude = {f"base_model.model.{MODULE}.lora_magnitude_vector": f32(SIZE)}
+    (folder / "adapter_model.safetensors").write_bytes(safetensors(lora() | magnitude))
+    return folder
+
+
+def test_a_refused_dora_names_no_way_or_the_way_does_not_go(run: Run, tmp_path: Path) -> None:
+    base, source = write_base(tmp_path / "base"), trained_by_dora(tmp_path / "dora")
+    refused = run("push", source, "--name", "sql", "--base", base, code=3)
+    assert "vLLM does not serve DoRA" in refused.stderr
+    assert "--fold FOLDER" in refused.stderr
+    answer = told(run("push", source, "--name", "sql", "--base", base, "--fold", tmp_path / "new", "--json"))
+    config = yaml.safe_load(answer["config"])
+    assert config == {"base": {"model": str(tmp_path / "new"), "name": "sql"}}
+    assert answer["command"] == "patchbay up --config sql.yaml"
+    assert (answer["folded"]["changed"], answer["folded"]["parameters"]) == (1, 1)
+    loaded = BaseLayout.of_folder(tmp_path / "new")
+    assert loaded is not None
+    assert loaded.fingerprint == answer["folded"]["fingerprint"]
+    assert [entry["action"] for entry in told(run("audit", "--json"))] == ["fold"]
+    assert told(run("list", "--json"))["adapters"] == []
+
+
+def test_a_fold_is_told_to_people_with_what_they_have_to_write_and_to_type(run: Run, tmp_path: Path) -> None:
+    base, source = write_base(tmp_path / "base"), trained_by_dora(tmp_path / "dora")
+    archive = shutil.make_archive(str(tmp_path / "dora"), "zip", source)
+    output = run("push", archive, "--name", "sql", "--base", base, "--fold", "new").output
+    assert "1 of 1 parameters changed" in output
+    assert f"base:\n  model: {tmp_path / 'new'}\n  name: sql\n" in output
+    assert "patchbay up --config sql.yaml" in output
+
+
+def test_a_fold_into_the_wrong_place_or_of_the_wrong_kind_ends_with_another_code(run: Run, tmp_path: Path) -> None:
+    base, source = write_base(tmp_path / "base"), trained_by_dora(tmp_path / "dora")
+    into = ("--fold", tmp_path / "new")
+    assert "--base FOLDER" in run("push", source, "--name", "sql", *into, code=2).stderr
+    assert "no folder here" in run("push", source, "--name", "sql", "--base", "org/none", *into, code=2).stderr
+    assert "--fold FOLDER" in run("push", source, "--name", "sql", "--onto", base, code=2).stderr
+    assert "no revisions" in run("push", source, "--name", "sql", *into, "--base", base, "--promote", code=2).stderr
+    assert "exists already" in run("push", source, "--name", "sql", "--base", base, "--fold", base, code=2).stderr
+    (base / "config.json").write_text('{"quantization_config": {"quant_method": "awq"}}')
+    assert "--onto FOLDER" in run("push", source, "--name", "sql", "--base", base, *into, code=2).stderr
+    plain = write_base(tmp_path / "plain")
+    run("push", source, "--name", "sql", "--base", base, "--onto", plain, *into)
+    narrow = write_base(tmp_path / "narrow", size=5)
+    refused = run("push", source, "--name", "sql", "--onto", narrow, "--fold", tmp_path / "other", code=3)
+    assert "takes 5 and gives 5" in refused.stderr
+    assert not (tmp_path / "other").exists()
+
+
+def test_a_fold_needs_a_signature_where_pushes_do(run: Run, tmp_path: Path) -> None:
+    base, source = write_base(tmp_path / "base"), trained_by_dora(tmp_path / "dora")
+    secret, public = signing_keys(tmp_path)
+    (tmp_path / "patchbay.yaml").write_text(
+        f"base: {base}\nregistry: {{signing: {{require_signed: true, public_keys: ['{public}']}}}}\n"
+    )
+    refused = run("push", source, "--name", "sql", "--fold", "new", code=3)
+    assert "sign" in refused.stderr
+    run("sign", source, "--key", secret)
+    run("push", source, "--name", "sql", "--fold", "new")
+    assert json.loads((tmp_path / "new" / "patchbay-fold.json").read_text())["signed_by"]

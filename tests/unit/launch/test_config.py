@@ -90,7 +90,7 @@ def test_faults_are_named(text: str, said: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("section", ["replicas", "router", "adapters"])
 def test_overrides_of_a_section_that_is_no_mapping(section: str, tmp_path: Path) -> None:
     overrides = Overrides(adapters=("a=b",), replicas=2, port=8010)
-    with pytest.raises(ConfigError, match=f"'{section}' must be a mapping, not a list"):
+    with pytest.raises(ConfigError, match=f"'{section}': must be a mapping"):
         _load(tmp_path, f"base: x\n{section}: []", overrides)
 
 

@@ -9,6 +9,7 @@ from typer.testing import CliRunner, Result
 
 from patchbay.command import build_app
 from patchbay.core.yaml_text import parse_yaml
+from tests.fakes.adapter_folder import write_adapter
 
 RUN = CliRunner()
 GOOD = """
@@ -24,6 +25,7 @@ routes: {support: {model: sql, guards: [pii]}}
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    write_adapter(tmp_path / "sql")
     return tmp_path
 
 

@@ -1,5 +1,6 @@
 """A configuration that can never work is refused by `up` before it starts anything; what may come yet is a doubt."""
 
+import json
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from typer.testing import CliRunner
 
 from patchbay.command import build_app
 from patchbay.core.errors import ConfigError
-from patchbay.launch.checked import checked, checked_config
+from patchbay.launch.checked import checked, checked_config, is_routers
 from patchbay.launch.config import Overrides
 from tests.fakes.installation import Installation
 
@@ -78,3 +79,31 @@ def test_the_doctor_looks_at_a_file_as_config_check_does(here: Path) -> None:
     looked = CliRunner().invoke(build_app(), ["doctor", "--url", "http://127.0.0.1:9", "--json"])
     assert looked.exit_code == 1
     assert "vLLM has no quantization 'int5'" in looked.output
+
+
+def test_the_doctor_knows_a_routers_own_file_and_checks_what_applies(here: Path) -> None:
+    file = here / "router.yaml"
+    file.write_text("replicas: ['http://127.0.0.1:9']\nport: 9\nadmin_port: 10\n")
+    looked = CliRunner().invoke(build_app(), ["doctor", "-c", str(file), "--json"])
+    found = {one["what"]: (one["state"], one["says"]) for one in json.loads(looked.output)}
+    assert found["configuration"] == ("ok", f"{file} is a file of `patchbay router`, and fit to start")
+    assert found["registry"][0] == "ok"
+    file.write_text("replicas: ['http://127.0.0.1:9']\nprot: 9\n")
+    assert "did you mean 'port'?" in CliRunner().invoke(build_app(), ["doctor", "-c", str(file), "--json"]).output
+    assert CliRunner().invoke(build_app(), ["config", "check", "-c", str(file)]).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "routers"),
+    [
+        ("replicas: [http://h:1]", True),
+        ("port: 80", True),
+        ("replicas: {count: 2}\nport: 80", False),
+        ("base: x", False),
+        ("routes: {}", False),
+        ("", False),
+    ],
+)
+def test_a_files_kind_is_told_by_its_keys(here: Path, text: str, routers: bool) -> None:
+    (here / "file.yaml").write_text(text)
+    assert is_routers(here / "file.yaml") is routers

@@ -1,4 +1,4 @@
-"""One `patchbay up` has a data directory at a time, and the next is told by whom."""
+"""One `patchbay up` has a project directory at a time, and the next is told by whom."""
 
 import os
 from pathlib import Path

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from patchbay.core.errors import ConfigError
+from patchbay.core.settings import parse_settings
 from patchbay.launch.config import PatchbayConfig
 from patchbay.router.canary.assignment import CanaryAssignment
 from patchbay.router.canary.metric_coverage import (
@@ -181,13 +182,13 @@ PATCHBAY = {"base": "some/model"}
 def test_a_configuration_file_is_held_to_the_same(model: Any, data: dict[str, Any]) -> None:
     own = {"steps": [{"weight": 5}], "metrics": {"schema": {}}}
     canaries = {"sql": {"revision": 2, "plan": own}}
-    with pytest.raises(ValueError, match=r"canaries.sql.plan: metrics.schema will see nothing"):
-        model.model_validate({**data, "canaries": canaries})
+    with pytest.raises(ConfigError, match=r"'canaries\.sql\.plan': metrics.schema will see nothing"):
+        parse_settings(model, {**data, "canaries": canaries}, source="a file")
     guards = {"guards": {"json": SCHEMA}, "guard_all": ["json"]}
     assert model.model_validate({**data, "canaries": canaries, **guards}).canaries
     assert model.model_validate({**data, "canaries": {"sql": {"revision": 2, "plan": "careful"}}}).canaries
     with pytest.raises(ValueError, match="did you mean 'errors'"):
-        model.model_validate({**data, "canaries": {"sql": {"revision": 2, "plan": own | {"metrics": {"eror": {}}}}}})
+        model.model_validate({**data, "canaries": {"sql": {"revision": 2, "plan": own | {"metrics": {"erors": {}}}}}})
 
 
 def test_what_a_reload_takes_from_a_canary_under_way_is_told() -> None:

@@ -27,5 +27,5 @@ def test_what_some_worker_has_a_place_for_fits(workers: list[WorkerModules]) -> 
 def test_what_no_worker_has_a_place_for_is_refused_and_not_served_as_the_base(
     workers: list[WorkerModules], says: str
 ) -> None:
-    with pytest.raises(AdapterRejected, match=says):
+    with pytest.raises(AdapterRejected, match=rf"{says}.*--fold FOLDER"):
         check_fit("sql@1-abc", workers)

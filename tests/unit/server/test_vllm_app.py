@@ -81,6 +81,28 @@ def test_a_tool_is_called_with_an_object_whatever_the_model_wrote(arguments: str
     assert json.loads(object_text(arguments)) == read
 
 
+@pytest.mark.parametrize(
+    ("content", "blocks"),
+    [
+        ('<tool_call>\n{"name": "weather", "arguments": {"city": "Ber', [("tool_use", {"city": "Ber"})]),
+        ('So: <tool_call>\n{"name": "weather", "arguments": {', [("text", None), ("tool_use", {})]),
+        ('<tool_call>\n{"name": "wea', []),
+        ("<tool_call>", []),
+        ("It rains in Ber", [("text", None)]),
+    ],
+)
+def test_a_call_that_is_cut_off_is_no_text_of_a_message(content: str, blocks: list[tuple[str, object]]) -> None:
+    choice = {"index": 0, "finish_reason": "length", "message": {"role": "assistant", "content": content}}
+    answer = ChatCompletionResponse.model_validate(
+        {"model": "sql", "choices": [choice], "usage": {"prompt_tokens": 1, "total_tokens": 2}}
+    )
+    serving = object.__new__(AnthropicServingMessages)
+    message = with_tool_objects(serving.messages_full_converter)(answer)
+    assert [(block.type, block.input) for block in message.content if block.text != ""] == blocks
+    assert message.stop_reason == "max_tokens"
+    assert not any("tool_call" in (block.text or "") for block in message.content)
+
+
 def test_a_call_that_is_no_object_is_not_the_clients_mistake_in_a_message() -> None:
     call = {"id": "t", "type": "function", "function": {"name": "weather", "arguments": '"Berlin"'}}
     choice = {"index": 0, "finish_reason": "tool_calls", "message": {"role": "assistant", "tool_calls": [call]}}

@@ -36,8 +36,10 @@ def test_an_axis_names_all_its_shares_up_to_three() -> None:
     assert Scale(1, 3.0, 0).marks == [0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 2.5, 3.0]
 
 
-def test_a_metric_that_is_half_right_is_still_guessed() -> None:
+def test_a_metric_is_guessed_from_a_slip_and_from_nothing_farther_off() -> None:
     with pytest.raises(ValueError, match="did you mean 'errors'"):
+        planned(metrics={"erorrs": {}})
+    with pytest.raises(ValueError, match="there are: "):
         planned(metrics={"errxxx": {}})
 
 

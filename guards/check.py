@@ -1,0 +1,94 @@
+"""Rules and words of guards, and a look at every guard of a configuration, also at those that no route uses."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from patchbay.core.errors import ConfigError
+from patchbay.core.names import meant
+from patchbay.core.setting_faults import Fault, Keys
+from patchbay.guards.base_config import GuardBase
+from patchbay.guards.config import GuardsConfig, RulesGuard
+from patchbay.guards.judges.config import PluginGuard
+from patchbay.guards.judges.judges import factory_of
+from patchbay.guards.rules.pii import PII
+from patchbay.guards.rules.rule import Rule
+from patchbay.guards.rules.secrets import SECRETS
+from patchbay.guards.rules.words import PROFANITY
+from patchbay.guards.scan.load import load_scanner
+from patchbay.guards.stream.words_watch import Words
+
+_SETS: Mapping[str, Sequence[Rule]] = {"pii": PII, "secrets": SECRETS, "profanity": PROFANITY}
+
+
+def guard_faults(config: GuardsConfig, folder: Path | None) -> Iterator[Fault]:
+    """Yields what is wrong with guards and shows only when they are compiled: patterns, names of rules, files of words,
+    plug-ins. `folder`: what files in the configuration are relative to."""
+    for name, guard in config.guards.items():
+        at: Keys = ("guards", name)
+        if isinstance(guard, PluginGuard):
+            try:
+                factory_of(guard)
+            except ConfigError as error:
+                yield _told((*at, "factory"), error)
+        if isinstance(guard, RulesGuard):
+            yield from _rules_faults(name, guard)
+            try:
+                words_of(name, guard, folder)
+            except ConfigError as error:
+                yield _told((*at, "words"), error)
+
+
+def rules_of(name: str, guard: GuardBase) -> Sequence[Rule]:
+    """Returns the rules of a guard: those of its sets that are not left out, then its own."""
+    if not isinstance(guard, RulesGuard):
+        return ()
+    kept = [rule for rule in _built_in(guard) if rule.name not in guard.without]
+    return (*kept, *_own_rules(name, guard))
+
+
+def words_of(name: str, guard: GuardBase, folder: Path | None) -> Words | None:
+    """Returns the words of a guard, compiled; None where it has none. Raises ConfigError where they cannot be had."""
+    if not isinstance(guard, RulesGuard) or not guard.words:
+        return None
+    if not isinstance(guard.words, Path):
+        return Words(name, guard.words)
+    file = guard.words if folder is None else folder / guard.words
+    try:
+        lines = file.read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"Guard '{name}': its words cannot be read from {file}: {error}.") from error
+    return Words(name, [line for line in lines if line.strip()])
+
+
+def _rules_faults(name: str, guard: RulesGuard) -> Iterator[Fault]:
+    known = [rule.name for rule in _built_in(guard)]
+    for place, left_out in enumerate(guard.without):
+        if left_out not in known:
+            words = f"none of the guard's sets has a rule '{left_out}' ({meant(left_out, known)})"
+            yield Fault(("guards", name, "without", place), words)
+    for label, rule in zip(guard.patterns, _own_rules(name, guard), strict=True):
+        try:
+            load_scanner([rule], None)
+        except ConfigError as error:
+            yield _told(("guards", name, "patterns", label), error)
+
+
+def _built_in(guard: RulesGuard) -> list[Rule]:
+    return [rule for set_name in guard.sets for rule in _SETS[set_name]]
+
+
+def _own_rules(name: str, guard: RulesGuard) -> list[Rule]:
+    return [
+        Rule(
+            name=f"{name}/{label}",
+            kind=label.upper().replace("-", "_"),
+            pattern=pattern,
+            caseless=guard.caseless,
+            given=True,
+        )
+        for label, pattern in guard.patterns.items()
+    ]
+
+
+def _told(keys: Keys, error: ConfigError) -> Fault:
+    return Fault(keys, str(error).rstrip("."))
