@@ -87,11 +87,11 @@ def pooled(tmp_path_factory: pytest.TempPathFactory, demo_models: DemoModels, or
     """The demo, with a pool of each kind."""
     embedder = {"model": str(MINILM), "name": "minilm", "task": "embed", "dtype": "float32"}
     scorer = {"model": str(oracle.folder), "name": "ranker", "task": "score", "dtype": "float32"}
-    first = three_free_ports()
+    first, quick = three_free_ports(), {"enforce_eager": True}
     running = start_stack(
         tmp_path_factory.mktemp("pools"),
         demo_models,
-        pools={"search": {"base": embedder}, "rank": {"base": scorer}},
+        pools={"search": {"base": embedder, "engine": quick}, "rank": {"base": scorer, "engine": quick}},
         replicas={"count": 1, "first_port": first, "token": TOKEN},
         routes=demo_sections(demo_models)["routes"] | {"find": {"model": "minilm", "pool": "search"}},
     )
@@ -156,7 +156,7 @@ def test_adapters_are_where_they_were_and_nothing_is_put_into_pools(pooled: Stac
     assert chat.choices[0].message.content
     models = {model.id: model for model in asking.models.list()}
     assert {"minilm", "ranker", "sql", "find"} <= models.keys()
-    assert models["minilm"].to_dict()["max_model_len"] == 512
+    assert models["minilm"].to_dict()["max_model_len"] == 256
     rooms = {}
     for number in range(3):
         with pooled.replica(number) as replica:
