@@ -196,7 +196,7 @@ async def test_one_client_whose_connections_break_shuts_nobody_elses_replica() -
 
 async def test_a_request_that_anybody_answers_with_500_is_no_evidence_against_them() -> None:
     fakes = FakeEngine("a"), FakeEngine("b")
-    async with running_router(*fakes, breaker={"errors": 2, "failures": 2}) as router:
+    async with running_router(*fakes, breaker={"errors": 1, "failures": 1}) as router:
         for fake in fakes:
             fake.script.fault = "error_500"
         statuses = [(await post(router)).status_code for _ in range(8)]

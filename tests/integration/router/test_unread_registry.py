@@ -96,7 +96,7 @@ async def test_a_registry_that_is_away_is_told_by_the_log_and_the_metrics_and_re
         file.rename(away)
         await until(lambda: "patchbay_router_registry_up 0" in router.metrics.render().decode())
         assert "the registry is out of reach" in caplog.text
-        assert "patchbay_router_registry_age_seconds 0.0" not in router.metrics.render().decode()
+        await until(lambda: "patchbay_router_registry_age_seconds 0.0" not in router.metrics.render().decode())
         assert (await post(router, ask("demo-base"))).status_code == 200
         away.rename(file)
         await until(lambda: "patchbay_router_registry_up 1" in router.metrics.render().decode())
