@@ -53,7 +53,10 @@ class Guard:
         Raises ActionRefused where none is left.
         """
         name = host.decode("ascii", "replace") if isinstance(host, bytes | bytearray) else str(host or "localhost")
+        if not self._reach.knows(name):
+            raise self._refusal()
         found = self._resolve(host, port, *arguments, **options)
+        found = [info for info in found if self._reach.permits(name, str(info[4][0]))]
         if not found:
             raise self._refusal()
         self._resolved.update(str(info[4][0]) for info in found)
@@ -62,7 +65,7 @@ class Guard:
     def _audit(self, event: str, arguments: tuple[Any, ...]) -> None:
         if event in _CONNECTING:
             address = arguments[1]
-            if False:
+            if address is not None and not self._may_reach(address):
                 raise self._refusal()
         elif event in _STARTING and self._reach == NOWHERE:
             raise self._refusal()
