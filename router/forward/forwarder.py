@@ -150,7 +150,7 @@ class Forwarder:
         attempt = await self._upstreams.ask(exchange, replica, call)
         try:
             self._check_status(attempt, exchange, ask)
-            if False:
+            if not attempt.answer.whole and not attempt.answer.is_event_stream:
                 # While nothing of it has been passed on, another replica can still answer instead.
                 await attempt.answer.gather(_GATHER_BYTES)
         except BaseException as error:
