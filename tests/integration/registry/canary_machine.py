@@ -225,6 +225,12 @@ class CanaryMachine(RuleBasedStateMachine):
             self.opened[before.id].add(before.next_step)
         self._note_end(before, after)
 
+    @precondition(lambda self: self.canary is not None and self.canary.phase == "promoting")
+    @rule()
+    def abort_late(self) -> None:
+        """An operator aborts what is on its way to `stable`: seldom drawn among all else, and where it went wrong."""
+        self.decide("abort")
+
     @rule(number=st.sampled_from(_ASKED_FOR), now=st.booleans())
     def choose(self, number: int, now: bool) -> None:
         """Somebody wants another revision in `stable`."""
