@@ -26,7 +26,7 @@ def start(folder: Path, **sections: Any) -> subprocess.CompletedProcess[str]:
         [sys.executable, "-m", "patchbay.server", "--config", str(file)],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=280,
         check=False,
         env=os.environ | {"PATCHBAY_DATA_DIR": str(folder / "data")},
     )
