@@ -236,7 +236,7 @@ async def test_the_safety_adapter_is_asked_at_length_or_its_verdict_is_lost() ->
         refused = await post(router, ask("r", messages=[{"role": "user", "content": "poison"}]))
     assert "poison" not in said(answer.text)
     assert finishes(answer.text) == ["content_filter"]
-    assert "safety=UNSAFE*1 output block" not in answer.headers["x-patchbay-guards"]
+    assert "safety=UNSAFE*1 output block" not in answer.headers.get("x-patchbay-guards", "")
     assert refused.status_code == 400
     verdicts = [one.json for one in fake.seen if (one.headers.get("x-patchbay-revision") or "").startswith("safety@")]
     assert {one["max_tokens"] for one in verdicts} == {1}
