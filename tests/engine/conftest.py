@@ -139,7 +139,7 @@ def router_process(folder: Path, config: dict[str, Any]) -> Iterator[str]:
         [sys.executable, "-m", "patchbay.router", "--config", str(file)], stderr=subprocess.DEVNULL
     )
     try:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + START_TIMEOUT_S
         while time.monotonic() < deadline:
             try:
                 if httpx.get(f"http://127.0.0.1:{config['admin_port']}/readyz").status_code == 200:
