@@ -21,7 +21,9 @@ pytestmark = pytest.mark.engine
 def start(folder: Path, **sections: Any) -> subprocess.CompletedProcess[str]:
     file = folder / "replica.yaml"
     engine = {"enforce_eager": True}
-    file.write_text(yaml.safe_dump({"port": free_ports(1)[0], "engine": engine} | sections))
+    # The bound on its end is another test's matter: beside other work the engine's takes longer.
+    ends = {"end_timeout_s": 120}
+    file.write_text(yaml.safe_dump({"port": free_ports(1)[0], "engine": engine} | ends | sections))
     return subprocess.run(
         [sys.executable, "-m", "patchbay.server", "--config", str(file)],
         capture_output=True,
