@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from patchbay.adapters.checks.base import BaseLayout
+from patchbay.adapters.sources.hub_cache import cached_model
 from patchbay.core.errors import ConfigError, StartError
 from patchbay.server.config import BaseConfig, ServerConfig
 from patchbay.server.quantization import quantization_fault
@@ -29,20 +30,8 @@ def _folder(base: BaseConfig) -> Path:
     """Returns the base model's folder, in the cache of the hub's client where it is there; it need not exist."""
     folder = Path(base.model).expanduser()
     if not folder.is_dir() and not _is_path(base.model):
-        folder = _hub_folder(base) or folder
+        folder = cached_model(base.model, base.revision) or folder
     return folder
-
-
-def _hub_folder(base: BaseConfig) -> Path | None:
-    try:
-        from huggingface_hub import snapshot_download
-        from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
-    except ImportError:
-        return None
-    try:
-        return Path(snapshot_download(base.model, revision=base.revision, local_files_only=True))
-    except (LocalEntryNotFoundError, HFValidationError, OSError):
-        return None
 
 
 def _check_base(base: BaseConfig) -> None:

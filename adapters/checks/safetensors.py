@@ -7,6 +7,7 @@ lets through, such as one with a name that is given twice, are refused here. The
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -60,21 +61,30 @@ def write_tensors(source: Path, tensors: Iterable[Tensor], target: Path) -> None
 
     Raises AdapterError where `source` is cut short by now.
     """
-    entries: dict[str, Any] = {_METADATA: {"format": "pt"}}
-    place = 0
     listed = list(tensors)
-    for tensor in listed:
-        size = tensor.end - tensor.start
-        offsets = [place, place + size]
-        entries[tensor.name] = {"dtype": tensor.dtype, "shape": list(tensor.shape), "data_offsets": offsets}
-        place += size
-    header = json.dumps(entries).encode()
-    header += b" " * (-len(header) % 8)
     with source.open("rb") as reader, target.open("xb") as writer:
-        writer.write(len(header).to_bytes(8, "little") + header)
+        writer.write(header_of((tensor.name, tensor.dtype, tensor.shape) for tensor in listed))
         for tensor in listed:
             reader.seek(tensor.start)
             _copy(reader, writer, tensor.end - tensor.start)
+
+
+def header_of(tensors: Iterable[tuple[str, str, tuple[int, ...]]]) -> bytes:
+    """Makes the header of a file of `tensors`, each a name, a dtype and a shape, in the order of their bytes."""
+    entries: dict[str, Any] = {_METADATA: {"format": "pt"}}
+    place = 0
+    for name, dtype, shape in tensors:
+        end = place + size_of(dtype, shape)
+        entries[name] = {"dtype": dtype, "shape": list(shape), "data_offsets": [place, end]}
+        place = end
+    header = json.dumps(entries).encode()
+    header += b" " * (-len(header) % 8)
+    return len(header).to_bytes(8, "little") + header
+
+
+def size_of(dtype: str, shape: tuple[int, ...]) -> int:
+    """Returns the bytes of a tensor. `dtype`: one that the format knows."""
+    return prod(shape) * _BITS[dtype] // 8
 
 
 def _copy(reader: BinaryIO, writer: BinaryIO, count: int) -> None:

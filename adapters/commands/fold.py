@@ -53,6 +53,7 @@ def _folded(session: Session, source: str, out: Path, base: Path) -> "Folded":
 def _base_folder(session: Session, chosen: Path | None) -> Path:
     """Returns the folder of the base to fold into: the chosen one, the configuration's, or the only one that the
     registry knows. Raises ConfigError where that is no folder here."""
+    from patchbay.adapters.sources.hub_cache import cached_model
     from patchbay.core.errors import ConfigError
 
     model = str(chosen) if chosen is not None else session.defaults.model
@@ -62,24 +63,13 @@ def _base_folder(session: Session, chosen: Path | None) -> Path:
     if model is None:
         raise ConfigError("Nothing says which base model to fold into.", hint="Name its folder: --base FOLDER.")
     folder = Path(model).expanduser()
-    if not folder.is_dir():
-        folder = _cached(model)
-    return folder
-
-
-def _cached(model: str) -> Path:
-    """Returns the folder of a model of Hugging Face's hub that was downloaded before. Raises ConfigError."""
-    from patchbay.core.errors import ConfigError
-
-    try:
-        from huggingface_hub import snapshot_download
-
-        return Path(snapshot_download(model, local_files_only=True))
-    except (ImportError, OSError, ValueError) as error:
+    found = folder if folder.is_dir() else cached_model(model)
+    if found is None:
         raise ConfigError(
             f"The base model '{model}' is no folder here, and was not downloaded from a hub.",
             hint="Name its folder: --base FOLDER.",
-        ) from error
+        )
+    return found
 
 
 def _show(folded: "Folded", name: str, text: str) -> None:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-import yaml
+from patchbay.core.yaml_text import yaml_text
 
 
 def served_by(folder: Path, name: str, *, chat_template: Path | None = None) -> str:
@@ -10,8 +10,7 @@ def served_by(folder: Path, name: str, *, chat_template: Path | None = None) -> 
     base = {"model": str(folder), "name": name}
     if chat_template is not None:
         base["chat_template"] = str(chat_template.absolute())
-    text: str = yaml.safe_dump({"base": base}, sort_keys=False)
-    return text
+    return yaml_text({"base": base})
 
 
 def command_of(name: str) -> str:

@@ -4,12 +4,12 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from itertools import groupby
-from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from patchbay.adapters.checks.safetensors import header_of, size_of
 from patchbay.adapters.checks.strict_json import shown
 from patchbay.adapters.contents import TEMPLATE_FILE, TOKENIZER_FILE
 from patchbay.adapters.fold.arithmetic import changed
@@ -36,13 +36,12 @@ _TOKENIZER = frozenset(
         "merges.txt", "tokenizer.model", TEMPLATE_FILE,
     }
 )  # fmt: skip
-_BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "BOOL": 1, "U8": 1, "I8": 1, "I16": 2, "I32": 4, "I64": 8}
 Told = Callable[[str], None]
 
 
 def bytes_of(plan: FoldPlan) -> int:
     """Counts the bytes of the new base's weights."""
-    return sum(_size(one) for one in plan.parameters)
+    return sum(size_of(_dtype(one), one.shape) for one in plan.parameters)
 
 
 def write_weights(plan: FoldPlan, base: BaseCheckpoint, trained: Trained, out: Path, tell: Told) -> int:
@@ -55,7 +54,7 @@ def write_weights(plan: FoldPlan, base: BaseCheckpoint, trained: Trained, out: P
     for file, group in groupby(plan.parameters, key=lambda one: one.source.file):
         parameters = list(group)
         with (out / file.name).open("xb") as writer:
-            writer.write(_header(parameters))
+            writer.write(header_of((one.name, _dtype(one), one.shape) for one in parameters))
             for one in parameters:
                 done += 1
                 tell(f"folding {done} of {len(plan.parameters)}: {one.name}")
@@ -95,24 +94,8 @@ def _torch_dtype(one: PlannedParameter) -> "torch.dtype":
     return dtype
 
 
-def _header(parameters: Sequence[PlannedParameter]) -> bytes:
-    entries: dict[str, Any] = {"__metadata__": {"format": "pt"}}
-    place = 0
-    for one in parameters:
-        end = place + _size(one)
-        entries[one.name] = {"dtype": _dtype(one), "shape": list(one.shape), "data_offsets": [place, end]}
-        place = end
-    header = json.dumps(entries).encode()
-    header += b" " * (-len(header) % 8)
-    return len(header).to_bytes(8, "little") + header
-
-
 def _dtype(one: PlannedParameter) -> str:
     return (one.source.parts["weight_scale"] if one.source.packed else one.source.plain).dtype
-
-
-def _size(one: PlannedParameter) -> int:
-    return prod(one.shape) * _BYTES.get(_dtype(one), 1)
 
 
 def _raw(values: "torch.Tensor") -> "NDArray[np.uint8]":

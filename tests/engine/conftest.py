@@ -206,6 +206,17 @@ def stop_stack(stack: Stack) -> int:
         raise
 
 
+@contextmanager
+def ready_stack(running: Stack) -> Iterator[Stack]:
+    """Waits until a stack that was started is ready, and stops it in the end, where it still runs."""
+    try:
+        running.wait_for("ready")
+        yield running
+    finally:
+        if running.process.poll() is None:
+            stop_stack(running)
+
+
 @pytest.fixture(scope="session")
 def demo_models(tmp_path_factory: pytest.TempPathFactory) -> DemoModels:
     return build_demo(tmp_path_factory.mktemp("demo"), seed=SHIPPED_SEED, train=False, progress=Silent())
@@ -213,13 +224,8 @@ def demo_models(tmp_path_factory: pytest.TempPathFactory) -> DemoModels:
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory, demo_models: DemoModels) -> Iterator[Stack]:
-    running = start_stack(tmp_path_factory.mktemp("stack"), demo_models)
-    try:
-        running.wait_for("ready")
+    with ready_stack(start_stack(tmp_path_factory.mktemp("stack"), demo_models)) as running:
         yield running
-    finally:
-        if running.process.poll() is None:
-            stop_stack(running)
 
 
 @pytest.fixture

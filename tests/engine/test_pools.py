@@ -18,7 +18,7 @@ from transformers import AutoModel, AutoModelForSequenceClassification, AutoToke
 
 from patchbay.adapters.demo.build import DemoModels
 from patchbay.launch.demo import demo_sections
-from tests.engine.conftest import TOKEN, Stack, start_stack, stop_stack
+from tests.engine.conftest import TOKEN, Stack, ready_stack, start_stack
 
 pytestmark = pytest.mark.engine
 ROOT = Path(__file__).parent.parent.parent
@@ -96,12 +96,8 @@ def pooled(tmp_path_factory: pytest.TempPathFactory, demo_models: DemoModels, or
         routes=demo_sections(demo_models)["routes"] | {"find": {"model": "minilm", "pool": "search"}},
     )
     running.replica_url = f"http://127.0.0.1:{first}"
-    try:
-        running.wait_for("ready")
+    with ready_stack(running):
         yield running
-    finally:
-        if running.process.poll() is None:
-            stop_stack(running)
 
 
 @pytest.fixture

@@ -11,14 +11,7 @@ from patchbay.launch.checked import checked_config
 from patchbay.launch.config import Overrides
 from tests.fakes.adapter_folder import write_adapter, write_base
 
-
-@pytest.fixture(autouse=True)
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    for name in ("PATCHBAY_DATA_DIR", "PATCHBAY_REGISTRY", "PATCHBAY_ARTIFACTS"):
-        monkeypatch.delenv(name, raising=False)
-    return tmp_path
+pytestmark = pytest.mark.usefixtures("here")
 
 
 def _told(*arguments: str) -> str:

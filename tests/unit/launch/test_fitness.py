@@ -14,14 +14,7 @@ from patchbay.launch.checked import checked, checked_config, is_routers
 from patchbay.launch.config import Overrides
 from tests.fakes.installation import Installation
 
-
-@pytest.fixture(autouse=True)
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    for name in ("PATCHBAY_DATA_DIR", "PATCHBAY_REGISTRY", "PATCHBAY_ARTIFACTS"):
-        monkeypatch.delenv(name, raising=False)
-    return tmp_path
+pytestmark = pytest.mark.usefixtures("here")
 
 
 def _write(here: Path, **sections: object) -> Path:

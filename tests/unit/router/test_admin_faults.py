@@ -1,4 +1,4 @@
-"""What goes wrong behind the admin port, or is no fault of the request, is answered in JSON, and is in the log."""
+"""Faults behind the admin port, and those that are no request's, are answered in JSON and stand in the log."""
 
 import json
 import logging
