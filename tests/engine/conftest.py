@@ -217,6 +217,12 @@ def ready_stack(running: Stack) -> Iterator[Stack]:
             stop_stack(running)
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts the tests that stop the shared stack behind all others, whatever their files are called."""
+    items.sort(key=lambda item: item.get_closest_marker("ends_the_stack") is not None)
+
+
 @pytest.fixture(scope="session")
 def demo_models(tmp_path_factory: pytest.TempPathFactory) -> DemoModels:
     return build_demo(tmp_path_factory.mktemp("demo"), seed=SHIPPED_SEED, train=False, progress=Silent())

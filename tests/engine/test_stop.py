@@ -1,4 +1,4 @@
-"""Last: an idle replica sleeps, one that is killed comes back by itself, and Ctrl-C leaves nothing behind."""
+"""An idle replica sleeps, one that is killed comes back by itself, and Ctrl-C leaves nothing behind."""
 
 import contextlib
 import os
@@ -110,6 +110,7 @@ def _title(process: psutil.Process) -> str:
     return ""
 
 
+@pytest.mark.ends_the_stack
 def test_ctrl_c_ends_everything_and_frees_every_port(stack: Stack) -> None:
     assert httpx.get(f"{stack.url}/healthz").status_code == 200
     processes = psutil.Process(stack.process.pid).children(recursive=True)
