@@ -21,6 +21,13 @@ _GIB = 1024**3
 # By default vLLM fetches images and sounds from any address that a request names, even in its operator's network. No
 # host can have this name (RFC 6761), so nothing is fetched unless `engine.arguments` allows domains.
 _NO_MEDIA_DOMAINS = ("media-by-url-is-off.invalid",)
+# vLLM's kernels for adapters on experts need Triton, which a CPU has not: with them in the model, the first request
+# ends the engine, whether an adapter has experts or not. So there adapters are for these layers.
+_BESIDE_EXPERTS = (
+    *("q_proj", "k_proj", "v_proj", "o_proj", "qkv_proj", "q_a_proj", "q_b_proj", "kv_a_proj_with_mqa", "kv_b_proj"),
+    *("gate_proj", "up_proj", "down_proj", "gate_up_proj", "lm_head", "embed_tokens"),
+)
+_EXPERTS = ("num_experts", "num_local_experts", "n_routed_experts")
 
 
 def is_cpu() -> bool:
@@ -89,6 +96,7 @@ def _lora(config: ServerConfig, capacity: LoraCapacity) -> dict[str, Any]:
         "max_cpu_loras": capacity.cpu,
         "max_lora_rank": config.lora.max_rank,
         "lora_modules": None,
+        "lora_target_modules": list(_BESIDE_EXPERTS) if is_cpu() and _has_experts(config.base) else None,
     }
 
 
@@ -115,6 +123,11 @@ def _slots_by_memory(config: ServerConfig) -> int:
     cost = slot_bytes(shape, config.lora.max_rank)
     room = int(memory * config.lora.slot_memory_share)
     return slots_that_fit(cost, room, declared=config.expected_adapters, most=config.engine.max_num_seqs)
+
+
+def _has_experts(base: BaseConfig) -> bool:
+    config = _read_base(base)
+    return any(getattr(config, name, None) for name in _EXPERTS)
 
 
 def _read_base(base: BaseConfig) -> PretrainedConfig:

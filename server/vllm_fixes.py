@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from vllm.lora.model_manager import LoRAModelManager
 from vllm.lora.punica_wrapper import punica_cpu
+from vllm.model_executor.layers.fused_moe.config import FusedMoEConfig
 from vllm.v1.kv_cache_interface import KVCacheConfig
 from vllm.v1.structured_output.backend_types import StructuredOutputOptions
 from vllm.v1.structured_output.backend_xgrammar import XgrammarBackend
@@ -76,6 +77,23 @@ class GroupedPunica(punica_cpu.PunicaWrapperCPU):  # type: ignore[misc]
 def replace_lora_ops() -> None:
     """Puts `GroupedPunica` in the place of vLLM's own operations on a CPU."""
     punica_cpu.PunicaWrapperCPU = GroupedPunica
+
+
+def compute_experts_without_adapters() -> None:
+    """Makes vLLM choose a CPU's kernels for experts, although adapters are on.
+
+    By itself it takes Triton's then, which a CPU has not, so that the first request ends the engine. No adapter has
+    experts here: see `lora_target_modules` in `vllm_arguments`.
+    """
+    if getattr(FusedMoEConfig, "patchbay_plain", False):
+        return
+    inherited = FusedMoEConfig.__init__
+
+    def make(self: Any, *args: Any, **settings: Any) -> None:
+        inherited(self, *args, **settings | {"is_lora_enabled": False})
+
+    FusedMoEConfig.__init__ = make
+    FusedMoEConfig.patchbay_plain = True
 
 
 def clear_freed_slots() -> None:

@@ -5,9 +5,17 @@ Source: vLLM's `worker_extension_cls` (vllm/v1/worker/worker_base.py); names are
 
 from typing import Any
 
+from vllm.platforms import current_platform
+
 from patchbay.core.prctl import end_with_spawner
 from patchbay.server.processes import tell_stacks_on_signal
-from patchbay.server.vllm_fixes import clear_freed_slots, prompt_rows_by_request, replace_lora_ops, zero_new_blocks
+from patchbay.server.vllm_fixes import (
+    clear_freed_slots,
+    compute_experts_without_adapters,
+    prompt_rows_by_request,
+    replace_lora_ops,
+    zero_new_blocks,
+)
 from patchbay.server.vllm_int4 import compute_int4_without_avx512
 from patchbay.server.vllm_marks import mark_requests
 
@@ -15,6 +23,8 @@ from patchbay.server.vllm_marks import mark_requests
 end_with_spawner()
 tell_stacks_on_signal()
 replace_lora_ops()
+if current_platform.is_cpu():
+    compute_experts_without_adapters()
 clear_freed_slots()
 zero_new_blocks()
 prompt_rows_by_request()

@@ -17,7 +17,7 @@ from patchbay.core.errors import PatchbayError, fail
 
 _PAGE = Path("docs/adapters.md")
 _COLUMNS = ("base, adapter", "same tokens", "worst choice, nats", "log-probabilities apart", "effect, nats")
-_PACKED = ("qwen3", "mistral", "phi3")
+_PACKED = ("qwen2", "qwen3", "gemma3", "mistral", "phi3")
 _REFUSED = ("refused: --fold", "", "", "")
 
 
