@@ -1,47 +1,38 @@
 """Prompt texts: a walk over all texts of a request, for every endpoint. Pure."""
 
-import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from patchbay.core.errors import InvalidRequest
+from patchbay.guards.formats.protocol import Place, request_places
 
-# The fields of all endpoints that hold texts.
-_FIELDS = (
-    *("messages", "prompt", "input", "system", "instructions", "suffix", "instruction"),
-    *("query", "queries", "documents", "items", "data_1", "data_2", "text_1", "text_2"),
-)
-# Keys whose strings belong to the protocol. Every other string below a text field is a text.
-_NEUTRAL = frozenset(
-    [
-        "role",
-        "type",
-        "id",
-        "call_id",
-        "tool_call_id",
-        "tool_use_id",
-        "name",
-        "media_type",
-        "detail",
-        "format",
-        "file_id",
-    ]
-)
-# Keys that may hold a file's bytes, which are no text, as a data URL. Source: RFC 2397.
-_FILES = frozenset(["url", "image_url", "audio_url", "video_url", "file_data"])
-_DATA_URL = re.compile(r"data:[\w.+/-]*(?:;[\w.+=-]+)*;base64,[A-Za-z0-9+/=_-]*")
-_INSTRUCTIONS = ("system", "instructions")
 _INSTRUCTING = ("system", "developer")
 # Roles whose texts come from the application or from the model itself.
-TRUSTED = ("system", "developer", "assistant")
+TRUSTED = ("system", "developer", "assistant", "application")
+# The roles of the texts in fields that have none of their own. All other fields are the application's.
+_ROLES: Mapping[str, str] = MappingProxyType(
+    {
+        **dict.fromkeys(("system", "instructions"), "system"),
+        **dict.fromkeys(("messages", "prompt", "input", "suffix", "query", "queries"), "user"),
+        **dict.fromkeys(("data_1", "data_2", "text_1", "text_2"), "user"),
+        **dict.fromkeys(("documents", "items"), "document"),
+    }
+)
+# What a tool has answered.
+_TOOL_RESULTS = ("tool_result", "function_call_output", "custom_tool_call_output", "mcp_call")
+# Keys whose text is itself a JSON document.
+_JSON_KEYS = ("arguments",)
 # Takes a text, its role, and whether it is inside JSON. Returns the text that takes its place.
 Visit = Callable[[str, str, bool], str]
 
 
-def visit_texts(fields: dict[str, Any], visit: Visit) -> None:
-    """Calls `visit` with each text of a request, and puts what it returns in its place.
+def visit_texts(endpoint: str, fields: dict[str, Any], visit: Visit) -> None:
+    """Calls `visit` with each text of a request to `endpoint`, and puts what it returns in its place.
 
-    Raises InvalidRequest where the prompt is token ids, which cannot be read here.
+    Texts are all strings that do not belong to the wire format; of JSON that the client chose, the keys and long
+    numbers as well. Raises InvalidRequest where the prompt is token ids, which cannot be read here.
     """
     for name in ("prompt", "input"):
         prompt = fields.get(name)
@@ -49,23 +40,22 @@ def visit_texts(fields: dict[str, Any], visit: Visit) -> None:
             raise InvalidRequest(
                 "Guards read this route's prompts, so the prompt must be text and not token ids.", param=name
             )
-    for name in _FIELDS:
-        if name in fields:
-            role = "system" if name in _INSTRUCTIONS else "user"
-            fields[name] = _visit_all(fields[name], name, role, visit)
+    top = request_places(endpoint)
+    for name, value in list(fields.items()):
+        fields[name] = _Spot(top.below(name), name, _ROLES.get(name, "application"), visit).visited(value)
 
 
-def system_prompt(fields: dict[str, Any]) -> str:
+def system_prompt(endpoint: str, fields: dict[str, Any]) -> str:
     """Returns the instructions that come before the conversation, which its users must not see."""
-    return _texts_of(lambda role: role in _INSTRUCTING, fields)
+    return _texts_of(endpoint, lambda role: role in _INSTRUCTING, fields)
 
 
-def untrusted_text(fields: dict[str, Any]) -> str:
-    """Returns the texts of a request that come from outside: users' turns and tools' results."""
-    return _texts_of(lambda role: role not in TRUSTED, fields)
+def untrusted_text(endpoint: str, fields: dict[str, Any]) -> str:
+    """Returns the texts of a request that come from outside: users' turns, documents and tools' results."""
+    return _texts_of(endpoint, lambda role: role not in TRUSTED, fields)
 
 
-def _texts_of(has_role: Callable[[str], bool], fields: dict[str, Any]) -> str:
+def _texts_of(endpoint: str, has_role: Callable[[str], bool], fields: dict[str, Any]) -> str:
     texts: list[str] = []
 
     def note(text: str, role: str, escaped: bool) -> str:
@@ -73,7 +63,7 @@ def _texts_of(has_role: Callable[[str], bool], fields: dict[str, Any]) -> str:
             texts.append(text)
         return text
 
-    visit_texts(dict(fields), note)
+    visit_texts(endpoint, dict(fields), note)
     return "\n".join(texts)
 
 
@@ -81,20 +71,52 @@ def _is_ids(value: Any) -> bool:
     return isinstance(value, list) and bool(value) and isinstance(value[0], int)
 
 
-def _visit_all(value: Any, name: str, role: str, visit: Visit) -> Any:
-    if isinstance(value, str):
-        if not value or name in _NEUTRAL or (name in _FILES and _DATA_URL.fullmatch(value)):
+@dataclass(frozen=True, slots=True)
+class _Spot:
+    """A spot of the walk. `place`: its place in the format; `name`: the key above it; `role`: whose texts are there."""
+
+    place: Place
+    name: str
+    role: str
+    visit: Visit
+
+    def visited(self, value: Any) -> Any:
+        """Returns the value at this spot with its texts visited."""
+        if isinstance(value, str):
+            is_text = value and self.place.is_text(self.name, value)
+            return self.visit(value, self.role, self.name in _JSON_KEYS) if is_text else value
+        if isinstance(value, list):
+            return [self.visited(item) for item in value]
+        if isinstance(value, dict):
+            return self._object(value, self._role_in(value))
+        return self._number(value)
+
+    def _object(self, value: dict[str, Any], role: str) -> dict[str, Any]:
+        out: dict[str, Any] = {}
+        for key, item in value.items():
+            spot = _Spot(self.place.below(key), key, role, self.visit)
+            out[self._unused(self._key(key), out)] = spot.visited(item)
+        return out
+
+    def _key(self, key: str) -> str:
+        return self.visit(key, self.role, False) if key and self.place.has_text_key(key) else key
+
+    def _unused(self, key: str, out: Mapping[str, Any]) -> str:
+        """Returns `key`, or another where two keys have become the same: no value may be lost."""
+        if key not in out:
+            return key
+        return next(other for number in range(2, len(out) + 3) if (other := f"{key} {number}") not in out)
+
+    def _number(self, value: Any) -> Any:
+        if not self.place.is_text_number(value):
             return value
-        return visit(value, role, name == "arguments")
-    if isinstance(value, list):
-        return [_visit_all(item, name, role, visit) for item in value]
-    if isinstance(value, dict):
-        own_role = value.get("role")
-        role = own_role if isinstance(own_role, str) else role
-        # An image's bytes are no text.
-        is_image = value.get("type") == "base64"
-        return {
-            key: item if is_image and key == "data" else _visit_all(item, key, role, visit)
-            for key, item in value.items()
-        }
-    return value
+        text = str(value)
+        return value if (visited := self.visit(text, self.role, False)) == text else visited
+
+    def _role_in(self, value: dict[str, Any]) -> str:
+        """Returns the role that the object `value` has or stands for."""
+        if self.place.kind == "free":
+            return self.role
+        own = value.get("role")
+        role = "tool" if value.get("type") in _TOOL_RESULTS else own if isinstance(own, str) else self.role
+        return "tool" if role == "function" else role

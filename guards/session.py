@@ -1,6 +1,6 @@
 """Guard session: one request under its guards, with its prompt, its answer and the findings in both."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from typing import Any
 
@@ -16,7 +16,7 @@ from patchbay.guards.final_checks import AnswerSchemas, FinalJudge, answer_schem
 from patchbay.guards.findings import Findings
 from patchbay.guards.formats.codec import Codec, StreamStopped, Used
 from patchbay.guards.formats.completions import ChoicesCodec, RequestedAnswer, prompt_results
-from patchbay.guards.formats.document import WITH_TEXT, filtered_answer
+from patchbay.guards.formats.document import WITH_TEXT, filtered_answer, filtered_error
 from patchbay.guards.formats.filter import Filter
 from patchbay.guards.formats.messages import MessagesCodec
 from patchbay.guards.formats.plain_text import spoken_in
@@ -28,8 +28,9 @@ from patchbay.guards.judges.judges import Judges
 from patchbay.guards.judges.panel import JudgePanel, check_judged
 from patchbay.guards.masks import Masks
 from patchbay.guards.pipeline import Pipeline
-from patchbay.guards.prompts import TRUSTED, system_prompt, untrusted_text, visit_texts
+from patchbay.guards.prompts import TRUSTED, Visit, system_prompt, untrusted_text, visit_texts
 from patchbay.guards.reask import Reask, SecondAnswer, SecondAnswerClient
+from patchbay.guards.scan.short_texts import MOST_SHORT, suspects
 from patchbay.guards.stream.channel import Channel, Released
 from patchbay.guards.stream.leak_watch import SuffixAutomaton, letters
 from patchbay.guards.stream_gate import StreamGate
@@ -100,7 +101,7 @@ class GuardSession:
     def _checked(self, body: bytes) -> bytes:
         self._fields = fields = decoded(body)
         self._schemas = answer_schemas(self._pipeline.finals, fields)
-        visit_texts(fields, self._filter_prompt_text)
+        visit_texts(self._endpoint, fields, self._prompt_visitor(fields))
         for finding in self.findings.counts:
             self._act_on(finding.action, finding.guard, finding.kind)
         self._system_prompt = self._system_prompt_automaton()
@@ -130,7 +131,7 @@ class GuardSession:
 
         Raises ContentFiltered and Rerouted as that does, and GuardFailed where there is no verdict.
         """
-        text = await self._offload.run(lambda: untrusted_text(self._fields), self._body_bytes)
+        text = await self._offload.run(lambda: untrusted_text(self._endpoint, self._fields), self._body_bytes)
         for span in await self._panel.prompt(text):
             check_judged(span, "this prompt")
             self._act_on(span.action, span.guard, span.kind)
@@ -177,6 +178,24 @@ class GuardSession:
         blocked = self._panel.judges("output") and await self._is_blocked(answer, len(body))
         work = partial(self._filter_document, answer, self.findings, blocked=blocked)
         return await self._offload.run(work, len(body), hard=self._schemas.hard)
+
+    async def error(self, body: bytes) -> bytes | None:
+        """Filters the body of an error, which may quote the prompt or the answer. Returns None where a guard blocks
+        it."""
+        return await self._offload.run(lambda: self._filter_error(body), len(body))
+
+    def _filter_error(self, body: bytes) -> bytes | None:
+        try:
+            decoded_body: Any = decoded(body)
+        except InvalidRequest:
+            # A page or a bare text: all of it is text.
+            decoded_body = None
+        with shut():
+            error = body.decode("utf-8", "replace") if decoded_body is None else decoded_body
+            filtered, blocked = filtered_error(error, self._texts(self.findings))
+            if blocked:
+                return None
+            return str(filtered).encode() if decoded_body is None else msgspec.json.encode(filtered)
 
     async def copy(self, answer: bytes) -> bytes:
         """Filters another answer to the same request in the same way, without reporting what is found in it."""
@@ -294,14 +313,30 @@ class GuardSession:
         """The automaton of the request's system prompt; None where no guard protects it."""
         if not self._pipeline.leaks:
             return None
-        text = letters(system_prompt(self._fields)[:_PROMPT_LIMIT])
+        text = letters(system_prompt(self._endpoint, self._fields)[:_PROMPT_LIMIT])
         return self._pipeline.automata.automaton(text) if text else None
 
-    def _filter_prompt_text(self, text: str, role: str, escaped: bool) -> str:
-        """Looks for findings in one text of the prompt, and returns it redacted and masked."""
+    def _prompt_visitor(self, fields: dict[str, Any]) -> Visit:
+        """Returns what filters each text of the request `fields`."""
+        short: set[str] = set()
+
+        def note(text: str, role: str, escaped: bool) -> str:
+            if not escaped and len(text) <= MOST_SHORT:
+                short.add(text)
+            return text
+
+        visit_texts(self._endpoint, dict(fields), note)
+        clean = short - suspects(short, partial(self._pipeline.may_match, "input"))
+        return partial(self._filter_prompt_text, clean)
+
+    def _filter_prompt_text(self, clean: Collection[str], text: str, role: str, escaped: bool) -> str:
+        """Looks for findings in one text of the prompt, and returns it redacted and masked. `clean`: texts in which no
+        rule and no word can match."""
         if role not in TRUSTED:
             for span in self._pipeline.judged(text):
                 self.findings.add("input", span, text)
+        if not escaped and text in clean:
+            return text
         watches = self._pipeline.watches("input", None, escaped=escaped)
         if not watches:
             return text

@@ -13,14 +13,20 @@ from typing import Any
 
 from patchbay.core.errors import AnswerUnreadable
 from patchbay.guards.formats.codec import StreamStopped, Used
+from patchbay.guards.formats.protocol import answer_places
 from patchbay.guards.formats.sse import DONE, split, written
-from patchbay.guards.formats.texts import CARRIES_TEXT, ESCAPED, NEUTRAL, AnswerTexts
+from patchbay.guards.formats.texts import CARRIES_TEXT, ESCAPED, AnswerTexts
 from patchbay.guards.verdict import Side
 
-# Fields of a choice that are not filtered as texts.
-_PLAIN = frozenset({"index", "finish_reason", "stop_reason", *CARRIES_TEXT})
+# Fields of a choice that have no text of their own.
+_PLAIN = frozenset({"index", *CARRIES_TEXT})
 # Keys whose text comes in one piece, and is filtered as a whole.
-_WHOLE = frozenset({"name"})
+_WHOLE = frozenset({"name", "id", "finish_reason", "stop_reason", "type", "role"})
+# Fields of a chunk that the next one does not share.
+_OF_CHUNK = frozenset({"choices", "usage", *CARRIES_TEXT})
+# One table for both formats: they differ in the names of their texts alone.
+_TOP = answer_places("chat_completions")
+_IN_CHOICE = _TOP.below("choices")
 # Paths of the answer's own text.
 _MAIN = (("delta", "content"), ("text",))
 # Entries of log probabilities and token ids that are kept for one choice.
@@ -72,7 +78,8 @@ class ChoicesCodec:
         self._wants_results = wanted.results
         self._prompt_results_sent = not wanted.results
         self._choices: dict[int, _Choice] = {}
-        # The fields that all chunks share, from the last chunk.
+        # The fields that all chunks share, from the last chunk: as they came, and as they go out.
+        self._came: dict[str, Any] = {}
         self._frame: dict[str, Any] = {}
 
     def feed(self, events: bytes) -> bytes:
@@ -88,8 +95,7 @@ class ChoicesCodec:
         """Ends the answer where it is; see `Codec`."""
         if not self._frame:
             # Nothing has passed yet: the first chunk that was held gives the form.
-            first: dict[str, Any] = next((data for _, data in split(held) if data and data.get("choices")), {})
-            self._frame = _frame(first)
+            self._take_frame(next((data for _, data in split(held) if data and data.get("choices")), {}))
         empty: dict[str, Any] = {"text": ""} if self._frame.get("object") == "text_completion" else {"delta": {}}
         over = {index for index, choice in self._choices.items() if choice.over}
         ended = [self._ended({"index": index, **empty}) for index in range(self._wanted_choices) if index not in over]
@@ -100,15 +106,18 @@ class ChoicesCodec:
             return self.finish() + event if event.startswith(b"data: [DONE]") else event
         choices = data.get("choices")
         if not choices:
-            return written(self._texts.filtered(data))
-        self._frame = _frame(data)
-        data.pop("prompt_token_ids", None)
+            rest = {name: value for name, value in data.items() if name not in CARRIES_TEXT}
+            return written(self._texts.filtered(rest, _TOP))
+        self._take_frame(data)
         kept = [filtered for choice in choices if (filtered := self._choice(choice)) is not None]
-        if not kept and not data.get("usage"):
+        usage = data.get("usage")
+        if not kept and not usage:
             return b""
-        data["choices"] = kept
-        self._add_prompt_results(data)
-        out = written(data)
+        chunk = {**self._frame, "choices": kept}
+        if "usage" in data:
+            chunk["usage"] = self._texts.filtered(usage, _TOP.below("usage"))
+        self._add_prompt_results(chunk)
+        out = written(chunk)
         if self._all_over and any(map(self._blocked, self._choices)):
             raise StreamStopped(out + self._ending())
         return out
@@ -157,6 +166,12 @@ class ChoicesCodec:
         ended = {"logprobs": None, "finish_reason": "content_filter"}
         return {**choice, **ended, "content_filter_results": self._results("output")}
 
+    def _take_frame(self, data: dict[str, Any]) -> None:
+        came = {name: data[name] for name in data if name not in _OF_CHUNK}
+        if came != self._came:
+            self._came = came
+            self._frame = self._texts.filtered(came, _TOP)
+
     def _add_prompt_results(self, data: dict[str, Any]) -> None:
         if not self._prompt_results_sent:
             self._prompt_results_sent = True
@@ -169,7 +184,7 @@ class ChoicesCodec:
         """
         if isinstance(value, str):
             name = next((part for part in reversed(path) if isinstance(part, str)), "")
-            if name in NEUTRAL or not value:
+            if not value or not _IN_CHOICE.is_text(name, value):
                 return value, False
             if name in _WHOLE:
                 return self._texts.whole(value)[0], False
@@ -232,11 +247,6 @@ def prompt_results(results: Mapping[str, Any]) -> list[dict[str, Any]]:
     Source: https://learn.microsoft.com/azure/ai-services/openai/concepts/content-filter
     """
     return [{"prompt_index": 0, "content_filter_results": results}]
-
-
-def _frame(data: dict[str, Any]) -> dict[str, Any]:
-    """Returns the fields that all chunks of an answer share."""
-    return {name: data[name] for name in data if name not in ("choices", "usage", *CARRIES_TEXT)}
 
 
 def _number(value: Any, position: int) -> int:

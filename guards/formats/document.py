@@ -6,7 +6,8 @@ Each text goes through a channel as it would on a stream, so the result is the s
 from typing import Any
 
 from patchbay.core.errors import AnswerUnreadable
-from patchbay.guards.formats.texts import CARRIES_TEXT, ESCAPED, NEUTRAL, AnswerTexts, is_main
+from patchbay.guards.formats.protocol import FREE, Place, answer_places
+from patchbay.guards.formats.texts import CARRIES_TEXT, ESCAPED, AnswerTexts, is_main
 
 # Endpoints that answer with text. The answers of others (vectors, counts) hold none.
 WITH_TEXT = ("chat_completions", "completions", "responses", "messages")
@@ -21,47 +22,66 @@ def filtered_answer(endpoint: str, answer: dict[str, Any], texts: AnswerTexts) -
         return _response(answer, texts)
     if endpoint == "messages":
         return _message(answer, texts)
+    top = answer_places(endpoint)
     fields = {name: value for name, value in answer.items() if name not in CARRIES_TEXT}
     choices = answer.get("choices")
-    rest = {name: texts.filtered(value, name) for name, value in fields.items() if name != "choices"}
+    rest: dict[str, Any] = texts.filtered({name: value for name, value in fields.items() if name != "choices"}, top)
     if choices is None:
         return rest
     if not isinstance(choices, list):
         raise AnswerUnreadable
-    return {**rest, "choices": [_choice(choice, texts) for choice in choices]}
+    return {**rest, "choices": [_choice(choice, texts, top.below("choices")) for choice in choices]}
 
 
-def _choice(choice: dict[str, Any], texts: AnswerTexts) -> dict[str, Any]:
-    walk = _Walk(texts, ("choice", choice.get("index", 0)))
+def filtered_error(error: Any, texts: AnswerTexts) -> tuple[Any, bool]:
+    """Returns the body of an error, decoded, with its texts filtered, and whether one of them was blocked."""
+    walk = TextWalk(texts, ("error",))
+    return walk.filtered(error, FREE), walk.blocked
+
+
+def _choice(choice: dict[str, Any], texts: AnswerTexts, place: Place) -> dict[str, Any]:
+    walk = TextWalk(texts, ("choice", choice.get("index", 0)))
     details = {name: choice[name] for name in CARRIES_TEXT if name in choice}
-    filtered: dict[str, Any] = walk.filtered({name: value for name, value in choice.items() if name not in details}, ())
+    rest = {name: value for name, value in choice.items() if name not in details}
+    filtered: dict[str, Any] = walk.filtered(rest, place)
     if walk.blocked:
         filtered["finish_reason"] = "content_filter"
     return {**filtered, **(dict.fromkeys(details) if walk.changed else details)}
 
 
 def _response(answer: dict[str, Any], texts: AnswerTexts) -> dict[str, Any]:
-    walk = _Walk(texts, ("output",))
-    output = walk.filtered(answer.get("output"), (), drop=frozenset({"logprobs"}))
+    top = answer_places("responses")
+    walk = TextWalk(texts, ("output",))
+    output = walk.filtered(_without_logprobs(answer.get("output")), top.below("output"))
     rest = {name: value for name, value in answer.items() if name != "output"}
-    filtered: dict[str, Any] = {**texts.filtered(rest), "output": output}
+    filtered: dict[str, Any] = {**texts.filtered(rest, top), "output": output}
     if walk.blocked:
         filtered |= {"status": "incomplete", "incomplete_details": {"reason": "content_filter"}}
     return filtered
 
 
 def _message(answer: dict[str, Any], texts: AnswerTexts) -> dict[str, Any]:
-    walk = _Walk(texts, ("content",))
-    content = walk.filtered(answer.get("content"), ())
+    top = answer_places("messages")
+    walk = TextWalk(texts, ("content",))
+    content = walk.filtered(answer.get("content"), top.below("content"))
     rest = {name: value for name, value in answer.items() if name != "content"}
-    filtered: dict[str, Any] = {**texts.filtered(rest), "content": content}
+    filtered: dict[str, Any] = {**texts.filtered(rest, top), "content": content}
     if walk.blocked:
         filtered |= {"stop_reason": "refusal", "stop_sequence": None}
     return filtered
 
 
-class _Walk:
-    """Filters the texts of a part of an answer. After a block there is no more text.
+def _without_logprobs(value: Any) -> Any:
+    """Returns a response's output with its log probabilities, which repeat the text, emptied."""
+    if isinstance(value, list):
+        return [_without_logprobs(item) for item in value]
+    if isinstance(value, dict):
+        return {name: [] if name == "logprobs" and item else _without_logprobs(item) for name, item in value.items()}
+    return value
+
+
+class TextWalk:
+    """Filters the texts of a part of an answer, and reports what is found. After a block there is no more text.
 
     `root`: the beginning of the texts' keys. `blocked`, `changed`: whether any text was.
     """
@@ -72,35 +92,36 @@ class _Walk:
         self.blocked = False
         self.changed = False
 
-    def filtered(self, value: Any, path: tuple[Any, ...], drop: frozenset[str] = frozenset(), kind: str = "") -> Any:
+    def filtered(self, value: Any, place: Place, path: tuple[Any, ...] = (), kind: str = "") -> Any:
         """Returns `value` with its texts filtered.
 
-        `path`: its place in the part; `drop`: keys whose lists are emptied; `kind`: the type of the object around it.
+        `place`: its place in the wire format; `path`: its place in the part; `kind`: the type of the object around it.
         """
         if isinstance(value, str):
-            return self._text(value, path, kind)
+            name = next((part for part in reversed(path) if isinstance(part, str)), "")
+            is_text = value and place.is_text(name, value)
+            return (
+                self._text(value, path, name, main=is_main(name, kind) and place.kind != "free") if is_text else value
+            )
         if isinstance(value, list):
-            return [self.filtered(item, (*path, number), drop, kind) for number, item in enumerate(value)]
+            return [self.filtered(item, place, (*path, number), kind) for number, item in enumerate(value)]
         if isinstance(value, dict):
             kind = str(value.get("type", ""))
             return {
-                self._name(name): [] if name in drop and item else self.filtered(item, (*path, name), drop, kind)
+                self._key(name, place, path): self.filtered(item, place.below(name), (*path, name), kind)
                 for name, item in value.items()
             }
+        if place.is_text_number(value):
+            return value if (out := self._text(text := str(value), path, "")) == text else out
         return value
 
-    def _name(self, name: str) -> str:
-        """Filters a key that the model chose, as those of a tool's input are: it may carry text like any value."""
-        return name if name.isidentifier() else self._texts.whole(name)[0]
+    def _key(self, name: str, place: Place, path: tuple[Any, ...]) -> str:
+        return self._text(name, (*path, name, 0), "") if name and place.has_text_key(name) else name
 
-    def _text(self, value: str, path: tuple[Any, ...], kind: str) -> str:
-        name = next((part for part in reversed(path) if isinstance(part, str)), "")
-        if name in NEUTRAL:
-            return value
+    def _text(self, value: str, path: tuple[Any, ...], name: str, *, main: bool = False) -> str:
         if self.blocked:
             return ""
         key = (*self._root, path)
-        main = is_main(name, kind) and "input" not in path
         out = self._texts.feed(key, value, escaped=name in ESCAPED, main=main) + self._texts.finish(key)
         self.blocked = self._texts.blocked(key)
         self.changed = self.changed or self._texts.changed(key)

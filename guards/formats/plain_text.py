@@ -6,9 +6,12 @@ It is for judges of a whole answer; an answer cannot be put together from it aga
 from collections.abc import Hashable, Iterator, Mapping
 from typing import Any
 
+from patchbay.guards.formats.protocol import Place, answer_places
 from patchbay.guards.formats.shut import shut
-from patchbay.guards.formats.texts import CARRIES_TEXT, NEUTRAL
+from patchbay.guards.formats.texts import CARRIES_TEXT
 
+# What tells calls apart is nothing to judge an answer by.
+_IDS = frozenset({"id", "item_id", "call_id"})
 # Fields of the Responses API's events that repeat a text which may have come in deltas before.
 _REPEATING = ("text", "arguments", "refusal", "part", "item")
 
@@ -49,43 +52,54 @@ def spoken_in(endpoint: str, answer: Mapping[str, Any]) -> dict[Hashable, str]:
 def _spoken_in(endpoint: str, answer: Mapping[str, Any]) -> dict[Hashable, str]:
     choices = answer.get("choices")
     if endpoint in ("chat_completions", "completions") and isinstance(choices, list):
-        texts = {number: "\n".join(_strings(choice)) for number, choice in enumerate(choices)}
+        place = answer_places(endpoint).below("choices")
+        texts = {number: "\n".join(_strings(choice, place)) for number, choice in enumerate(choices)}
     else:
-        texts = {0: "\n".join(_strings(answer.get("output" if endpoint == "responses" else "content")))}
+        name = "output" if endpoint == "responses" else "content"
+        texts = {0: "\n".join(_strings(answer.get(name), answer_places(endpoint).below(name)))}
     return {choice: text for choice, text in texts.items() if text}
 
 
 def _deltas_in(endpoint: str, data: Mapping[str, Any]) -> Iterator[tuple[Hashable, str]]:
     """Yields the texts that an event adds, each with its choice."""
+    top = answer_places(endpoint)
     if endpoint in ("chat_completions", "completions"):
         choices = data.get("choices")
         for choice in choices if isinstance(choices, list) else ():
             if isinstance(choice, dict):
-                yield from ((choice.get("index", 0), text) for text in _strings(choice))
+                yield from ((choice.get("index", 0), text) for text in _strings(choice, top.below("choices")))
     elif str(data.get("type", "")).endswith("delta"):
-        yield from (("", text) for text in _strings(data.get("delta"), "delta"))
+        yield from (("", text) for text in _strings(data.get("delta"), top.below("delta"), "delta"))
 
 
 def _repeats_in(endpoint: str, data: Mapping[str, Any]) -> Iterator[str]:
     """Yields the texts of an event that may have come before."""
+    top = answer_places(endpoint)
     if endpoint == "messages":
-        yield from _strings(data.get("content_block"))
+        yield from _strings(data.get("content_block"), top.below("content_block"))
     if endpoint == "responses":
         for name in _REPEATING:
-            yield from _strings(data.get(name), name)
+            yield from _strings(data.get(name), top.below(name), name)
         response = data.get("response")
         if isinstance(response, dict):
-            yield from _strings(response.get("output"))
+            yield from _strings(response.get("output"), top.below("response").below("output"))
 
 
-def _strings(value: Any, name: str = "") -> Iterator[str]:
+def _strings(value: Any, place: Place, name: str = "") -> Iterator[str]:
+    """Yields the texts in `value`, at `place`, under the key `name`."""
     if isinstance(value, str):
-        if value and name not in NEUTRAL:
+        if value and place.is_text(name, value) and (place.kind == "free" or name not in _IDS):
             yield value
     elif isinstance(value, dict):
-        for key, item in value.items():
-            if key not in CARRIES_TEXT:
-                yield from _strings(item, key)
+        yield from _in_object(value, place)
     elif isinstance(value, list):
         for item in value:
-            yield from _strings(item, name)
+            yield from _strings(item, place, name)
+
+
+def _in_object(value: Mapping[str, Any], place: Place) -> Iterator[str]:
+    for key, item in value.items():
+        if place.kind == "free":
+            yield key
+        if key not in CARRIES_TEXT:
+            yield from _strings(item, place.below(key), key)

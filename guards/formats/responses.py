@@ -7,9 +7,11 @@ from collections.abc import Hashable
 from typing import Any
 
 from patchbay.guards.formats.codec import StreamStopped, Used
+from patchbay.guards.formats.protocol import answer_places
 from patchbay.guards.formats.sse import split, written
 from patchbay.guards.formats.texts import ESCAPED, AnswerTexts
 
+_TOP = answer_places("responses")
 # Fields that tell the texts of a response apart.
 _PLACES = ("item_id", "output_index", "content_index", "summary_index")
 
@@ -26,7 +28,7 @@ class ResponsesCodec:
         self._used = used
         self._sequence_number = 0
         self._response: dict[str, Any] = {}
-        # The first delta of each text, and the text that was sent.
+        # The first delta of each text, without it, and the text that was sent.
         self._sent: dict[Hashable, tuple[dict[str, Any], str]] = {}
 
     def feed(self, events: bytes) -> bytes:
@@ -53,12 +55,12 @@ class ResponsesCodec:
             return self._delta(key, data, escaped=stem.endswith(tuple(ESCAPED)))
         before = self._rest(key) if step == "done" else b""
         _empty_logprobs(data)
-        return before + self._written(self._texts.filtered(data))
+        return before + self._written(self._texts.filtered(data, _TOP))
 
     def _delta(self, key: Hashable, data: dict[str, Any], *, escaped: bool) -> bytes:
         main = str(data["type"]).startswith("response.output_text")
         text = self._texts.feed(key, data["delta"], escaped=escaped, main=main)
-        base, sent = self._sent.get(key, (data, ""))
+        base, sent = self._sent.get(key) or (self._base(data), "")
         self._sent[key] = (base, sent + text)
         out = self._as_delta(base, text) if text else b""
         if self._texts.blocked(key):
@@ -77,10 +79,12 @@ class ResponsesCodec:
         return out
 
     def _as_delta(self, base: dict[str, Any], text: str) -> bytes:
-        delta = {**base, "delta": text}
-        if "logprobs" in delta:
-            delta["logprobs"] = []
-        return self._written(delta)
+        return self._written({**base, "delta": text})
+
+    def _base(self, data: dict[str, Any]) -> dict[str, Any]:
+        """Returns a delta's event without its text, the form of those made here."""
+        base: dict[str, Any] = self._texts.filtered({**data, "delta": ""}, _TOP)
+        return base | {"logprobs": []} if "logprobs" in base else base
 
     def _written(self, data: dict[str, Any]) -> bytes:
         if "sequence_number" in data:
@@ -110,7 +114,7 @@ class ResponsesCodec:
             "total_tokens": prompt + answer,
         }
         response = {
-            **self._texts.filtered(self._response),
+            **self._texts.filtered(self._response, _TOP.below("response")),
             "status": "incomplete",
             "incomplete_details": {"reason": "content_filter"},
             "output": output,

@@ -89,7 +89,12 @@ def split(events: bytes) -> Iterator[tuple[bytes, Any]]:
 
 
 def written(value: Any, name: str | None = None) -> bytes:
-    """Returns an event with `value` as its JSON data. `name`: the event's type, if it has one."""
+    """Returns an event with `value` as its JSON data. `name`: the event's type, if it has one.
+
+    Raises AnswerUnreadable where that would be more than a line.
+    """
+    if name is not None and ("\n" in name or "\r" in name):
+        raise AnswerUnreadable
     head = b"event: " + name.encode() + b"\n" if name is not None else b""
     return head + b"data: " + _ENCODER.encode(value) + b"\n\n"
 

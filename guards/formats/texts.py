@@ -5,36 +5,12 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from patchbay.core.errors import AnswerUnreadable
+from patchbay.guards.formats.protocol import Place
 from patchbay.guards.masks import Masks, Unmask
 from patchbay.guards.stream.channel import Channel, Released
 from patchbay.guards.stream.watch import WatchState
 from patchbay.guards.verdict import OPEN, FoundSpan
 
-# Keys whose strings come from the protocol or the server, not from the model. Every other string is filtered.
-NEUTRAL = frozenset(
-    [
-        "id",
-        "item_id",
-        "call_id",
-        "response_id",
-        "previous_response_id",
-        "type",
-        "role",
-        "object",
-        "model",
-        "status",
-        "finish_reason",
-        "stop_reason",
-        "stop_sequence",
-        "service_tier",
-        "system_fingerprint",
-        "truncation",
-        "signature",
-        "encrypted_content",
-        "media_type",
-        "reason",
-    ]
-)
 # Fields beside an answer's text from which the text could be read.
 CARRIES_TEXT = ("logprobs", "token_ids", "prompt_logprobs", "prompt_token_ids")
 # Each has a channel, which takes some 15 kB.
@@ -151,18 +127,29 @@ class AnswerTexts:
         checked = self.final(out, quiet=True) if main and self.final is not None else out
         return checked or "", checked is None
 
-    def filtered(self, value: Any, key: str = "", kind: str = "") -> Any:
-        """Returns a JSON value with all texts in it filtered as whole ones.
+    def filtered(self, value: Any, place: Place, key: str = "", kind: str = "") -> Any:
+        """Returns a JSON value with all texts in it filtered as whole ones. What is found is not noted.
 
-        `key`: the key that it stands under; `kind`: the type of the part that it belongs to.
+        `place`: its place in the wire format; `key`: the key that it stands under; `kind`: the type of the part that it
+        belongs to.
         """
         if isinstance(value, str):
-            return value if key in NEUTRAL else self.whole(value, escaped=key in ESCAPED, main=is_main(key, kind))[0]
+            if not place.is_text(key, value):
+                return value
+            main = is_main(key, kind) and place.kind != "free"
+            return self.whole(value, escaped=key in ESCAPED, main=main)[0]
         if isinstance(value, list):
-            return [self.filtered(item, key, kind) for item in value]
+            return [self.filtered(item, place, key, kind) for item in value]
         if isinstance(value, dict):
             kind = str(value.get("type", ""))
-            return {name: self.filtered(item, name, kind) for name, item in value.items()}
+            return {
+                self.whole(name)[0] if place.has_text_key(name) else name: self.filtered(
+                    item, place.below(name), name, kind
+                )
+                for name, item in value.items()
+            }
+        if place.is_text_number(value):
+            return value if (out := self.whole(text := str(value))[0]) == text else out
         return value
 
     def _gather(self, state: _Text, text: str) -> str:

@@ -7,9 +7,6 @@ bytes stay the same.
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
-
-import msgspec
 
 from patchbay.core.asgi import Headers, header
 from patchbay.core.error_bodies import anthropic_body, openai_body
@@ -23,26 +20,12 @@ from patchbay.guards.session import GuardSession
 from patchbay.guards.stream_gate import StreamGate
 from patchbay.router.carry.transcript import Transcript
 from patchbay.router.forward.answer_keeper import AnswerKeeper
+from patchbay.router.forward.stream_ends import DONE, ENDS, ends_whole, split_events
 from patchbay.router.http.request import Reply
 from patchbay.router.upstream.client import Answer
 from patchbay.router.upstream.failure import ReplicaFailure
 
-_ENDS = (b"\n\n", b"\r\n\r\n")
-_DONE = b"[DONE]"
-_PARTIAL_EVENT_LIMIT = 64 * 1024
 _DOCUMENT_LIMIT = 64 * 1024 * 1024
-
-
-class _Choice(msgspec.Struct, frozen=True):
-    finish_reason: str | None = None
-
-
-class _LastEvent(msgspec.Struct, frozen=True):
-    choices: tuple[_Choice, ...] = ()
-    usage: Any = None
-
-
-_LAST_EVENT = msgspec.json.Decoder(_LastEvent)
 # The head that a heartbeat sends ahead, and the comment that it is.
 _EVENT_STREAM = (b"content-type", b"text/event-stream")
 _HEARTBEAT = b":\n\n"
@@ -119,7 +102,7 @@ class Relay:
         if not self._reply.started or self._is_early:
             return True
         # What guards let out is always whole events.
-        whole = self._whole_events is not None or not self._last or self._last.endswith(_ENDS)
+        whole = self._whole_events is not None or not self._last or self._last.endswith(ENDS)
         return self.event_stream and whole
 
     async def run(self, answer: Answer, extra: Headers, *, ends_with_done: bool, foreign: bool = False) -> None:
@@ -144,8 +127,9 @@ class Relay:
                 self._gate = self.guard_session.gate(self._filter)
             await self._stream(answer)
             return
-        if self._is_early or (foreign and (answer.status >= 400 or answer.status in REDIRECTIONS)):
-            await self._rewritten(answer, extra)
+        is_error = answer.status >= 400 or answer.status in REDIRECTIONS
+        if self._is_early or (is_error and (foreign or self.guard_session is not None)):
+            await self._rewritten(answer, extra, is_ours=not foreign and not self._is_early)
             return
         if (self.guard_session is not None or self.keeper is not None) and 200 <= answer.status < 300:
             await self._gathered(answer, extra)
@@ -217,13 +201,21 @@ class Relay:
         self._is_early, self.event_stream = False, True
         self._end(error_event(self._form, error))
 
-    async def _rewritten(self, answer: Answer, extra: Headers) -> None:
-        """Passes on a document that is an error, or where a stream was to be, in the form of the endpoint's errors."""
+    async def _rewritten(self, answer: Answer, extra: Headers, *, is_ours: bool) -> None:
+        """Passes on a document that is an error, or where a stream was to be, in the form of the endpoint's errors.
+
+        `is_ours`: whether it has that form already.
+        """
         await answer.gather(_ERROR_LIMIT)
         self._last = answer.take()
         status = answer.status if answer.status >= 400 else 502
         headers = [pair for pair in answer.headers if pair[0] not in _OF_BODY]
-        self.whole(status, [_JSON, *headers, *extra], self._in_form(status, self._last))
+        body = self._last if is_ours else self._in_form(status, self._last)
+        if self.guard_session is not None:
+            filtered = await self.guard_session.error(body)
+            body = self._in_form(status, b"") if filtered is None else filtered
+            extra = self.guard_session.headers(extra)
+        self.whole(status, [_JSON, *headers, *extra], body)
 
     def _in_form(self, status: int, body: bytes) -> bytes:
         return rewrite_error(status, body, anthropic=self._form == "messages")
@@ -265,7 +257,7 @@ class Relay:
             await self._pump(answer)
             if partial := self._take_partial():
                 self._send_events(partial)
-            if self._ends_with_done and _DONE not in self._last[-32:] and not self._is_whole():
+            if self._ends_with_done and DONE not in self._last[-32:] and not self._is_whole():
                 raise ReplicaFailure("it ended its answer early", kind="disconnect")
             self._end(await self._settled(await self._drain()))
         except StreamStopped as stop:
@@ -321,7 +313,7 @@ class Relay:
     def _on_read(self, data: bytes) -> None:
         if self._whole_events is not None:
             whole = self._whole_events.take(data)
-        elif not self._partial and data.endswith(_ENDS):
+        elif not self._partial and data.endswith(ENDS):
             whole = data
         else:
             whole, self._partial = split_events(self._partial + data if self._partial else data)
@@ -338,7 +330,7 @@ class Relay:
                 return
             transcript.note(events)
         else:
-            self.events += events.count(_ENDS[0])
+            self.events += events.count(ENDS[0])
         self._before_last, self._last = self._last, events
         if self._gate is None and self._filter is None:
             self._pass(events)
@@ -358,41 +350,3 @@ class Relay:
         if self.copy is not None:
             self.copy += data
         self._reply.end(data)
-
-
-def ends_whole(events: bytes, *, by_reason: bool) -> bool:
-    """Whether `events`, the last ones of a stream of completions, are its end.
-
-    They are where they have `[DONE]`, or, with `by_reason`, an event with a finish reason that nothing but the count of
-    tokens follows.
-    """
-    for line in reversed(events.splitlines()):
-        if not line.startswith(b"data:"):
-            continue
-        data = line[5:].strip()
-        if data == _DONE:
-            return True
-        try:
-            last = _LAST_EVENT.decode(data)
-        except (msgspec.MsgspecError, UnicodeDecodeError):
-            return False
-        if last.choices:
-            return by_reason and all(choice.finish_reason for choice in last.choices)
-        if last.usage is None:
-            return False
-    return False
-
-
-def split_events(data: bytes) -> tuple[bytes, bytes]:
-    """Splits `data` after its last whole event. Returns the whole events, and the rest.
-
-    A rest over 64 KiB counts as whole, which bounds the memory for a replica that ends no event. For streams without
-    guards: `WholeEvents` cuts the others.
-    Source: https://html.spec.whatwg.org/multipage/server-sent-events.html (events end with an empty line).
-    """
-    if data.endswith(_ENDS):
-        return data, b""
-    cut = max(data.rfind(end) + len(end) if end in data else 0 for end in _ENDS)
-    if len(data) - cut > _PARTIAL_EVENT_LIMIT:
-        return data, b""
-    return data[:cut], data[cut:]

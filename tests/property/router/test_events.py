@@ -3,7 +3,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from patchbay.router.forward.relay import split_events
+from patchbay.router.forward.stream_ends import split_events
 
 streams = st.lists(st.sampled_from([b"data: x\n\n", b"data: y\r\n\r\n", b": ping\n\n", b"data: a\ndata: b\n\n", b"z"]))
 

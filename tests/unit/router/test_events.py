@@ -1,4 +1,4 @@
-from patchbay.router.forward.relay import split_events
+from patchbay.router.forward.stream_ends import split_events
 
 
 def test_whole_events_go_on_and_a_partial_one_waits() -> None:

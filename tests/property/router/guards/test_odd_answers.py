@@ -25,8 +25,8 @@ from patchbay.guards.session import GuardSession
 
 MAIL = "jane@example.org"
 NAMES = ["choices", "index", "delta", "message", "content", "text", "tool_calls", "function", "arguments", "name"]
-NAMES += ["type", "logprobs", "token_ids", "usage", "finish_reason", "output", "response", "item", "item_id", "part"]
-NAMES += ["content_block", "output_index", "prompt_tokens", "id", "object", "x"]
+NAMES += ["type", "logprobs", "token_ids", "usage", "finish_reason", "output", "response", "item", "part", "role"]
+NAMES += ["content_block", "output_index", "prompt_tokens", "object", "status", "input", "reason", "x", "y z", MAIL]
 KINDS = ["content_block_start", "content_block_delta", "content_block_stop", "message_stop", "message_delta"]
 KINDS += ["response.output_text.delta", "response.output_text.done", "response.completed", "response.x.delta"]
 LEAVES = st.sampled_from([None, True, 0, 1, -1, 2**70, 1.5, 1e308, "", MAIL, "x", *KINDS])
@@ -83,13 +83,14 @@ def session_of(guards: Guards) -> Callable[[str], GuardSession]:
 def test_a_stream_of_any_shape_is_filtered_or_refused(
     session_of: Callable[[str], GuardSession], endpoint: str, events: list[Any]
 ) -> None:
-    codec = session_of(endpoint).codec(lambda: (0, 0))
+    codec, out = session_of(endpoint).codec(lambda: (0, 0)), b""
     with suppress(AnswerUnreadable, StreamStopped):
         for event in events:
-            codec.feed(b"data: " + json.dumps(event).encode() + b"\n\n")
-        codec.feed(DONE)
-        codec.finish()
-        codec.stop(b"")
+            out += codec.feed(b"data: " + json.dumps(event).encode() + b"\n\n")
+        out += codec.feed(DONE)
+        out += codec.finish()
+        out += codec.stop(b"")
+    assert MAIL.encode() not in out
 
 
 @many
@@ -97,8 +98,10 @@ def test_a_stream_of_any_shape_is_filtered_or_refused(
 def test_a_document_of_any_shape_is_filtered_or_refused(
     session_of: Callable[[str], GuardSession], endpoint: str, answer: Any
 ) -> None:
+    out = b""
     with suppress(AnswerUnreadable):
-        asyncio.run(session_of(endpoint).whole(json.dumps(answer).encode()))
+        out = asyncio.run(session_of(endpoint).whole(json.dumps(answer).encode()))
+    assert MAIL.encode() not in out
 
 
 @many

@@ -128,7 +128,7 @@ def test_a_text_that_begins_like_a_file_is_not_looked_at(content: Any) -> None:
         seen.append(text)
         return text
 
-    visit_texts({"messages": [{"role": "user", "content": content}]}, look)
+    visit_texts("chat_completions", {"messages": [{"role": "user", "content": content}]}, look)
     assert len(seen) == 1
 
 
@@ -138,7 +138,7 @@ def test_a_files_bytes_are_looked_at() -> None:
     def no(text: str, role: str, escaped: bool) -> str:
         raise AssertionError(text)
 
-    visit_texts({"messages": [{"role": "user", "content": [image]}]}, no)
+    visit_texts("chat_completions", {"messages": [{"role": "user", "content": [image]}]}, no)
 
 
 @pytest.mark.parametrize(
@@ -157,6 +157,6 @@ def test_texts_that_are_ranked_or_scored_are_looked_at(body: dict[str, Any]) -> 
         seen.append(text)
         return text.upper()
 
-    visit_texts(body, look)
+    visit_texts("rerank", body, look)
     assert sorted(seen) == ["one", "three", "two"]
     assert "ONE" in str(body)
