@@ -152,6 +152,8 @@ def make_adapter(base: PreTrainedModel, recipe: AdapterRecipe, folder: Path, *, 
         for name, parameter in model.named_parameters():
             if parameter.requires_grad:
                 parameter.data += torch.randn_like(parameter) * (0.1 if "lora_" in name else 0.02)
+            if "lm_head.lora_B" in name:
+                parameter.data[:_SPECIAL] = 0
         model.save_pretrained(str(folder))
         model.unload()
     return folder
