@@ -3,7 +3,7 @@ back.
 
 Every character folds by itself, to none or more, so a text folds the same however it is cut. Compatibility forms
 (NFKC: full width, mathematical letters, circled digits), accents, digits of other scripts, letters of other scripts
-that look like Latin ones, and characters without width are covered.
+that look like Latin ones, Unicode's tags (letters without a look) and characters without width are covered.
 
 Source: Unicode Standard Annex 15 (normalization forms); Unicode Technical Standard 39 (confusables: the part that looks
 like ASCII letters).
@@ -11,7 +11,10 @@ like ASCII letters).
 
 import re
 import unicodedata
+from bisect import bisect_left
 from functools import cache
+
+from patchbay.guards.escapes import Escapes
 
 _LOOKALIKES = str.maketrans(
     "АВЕКМНОРСТХУаеорсухіјѕԁһԛԝЅІЈΑΒΕΖΗΙΚΜΝΟΡΤΥΧανορυγіҮүЬӀɑɡıⅼոսցօԁℓ‐‑‒–—―−⁃․ꓸ∕⁄։ː",  # noqa: RUF001
@@ -32,6 +35,8 @@ def folded_char(char: str) -> str:
     """Returns what a character is compared as: "" for an invisible one."""
     if char.isascii():
         return char
+    if 0xE0020 <= ord(char) <= 0xE007E:
+        return chr(ord(char) - 0xE0000)
     plain = "".join(part for part in unicodedata.normalize("NFKD", char) if unicodedata.category(part) not in _UNSEEN)
     return "".join(_digit(part) for part in plain.translate(_LOOKALIKES))
 
@@ -49,15 +54,16 @@ def _digit(char: str) -> str:
 class FoldedTail:
     """The folded end of a growing text.
 
-    `escaped`: the text is inside JSON, as a tool call's arguments are, and its escapes are read. `text`: the folded
-    end; `context`: the number of characters at its beginning that are kept only for what looks back from the next one.
+    `escaped`: the text is inside JSON, as a tool call's arguments are, and its escapes are read; `escapes`: reads those
+    of other formats too, where set. `text`: the folded end; `context`: the number of characters at its beginning that
+    are kept only for what looks back from the next one.
 
     `start_of` and `end_of` turn positions in `text` into positions in all of the text that was added.
     """
 
-    __slots__ = ("_base", "_ends", "_escaped", "_partial", "_starts", "context", "text")
+    __slots__ = ("_base", "_ends", "_escaped", "_escapes", "_partial", "_read", "_starts", "context", "text")
 
-    def __init__(self, *, escaped: bool = False) -> None:
+    def __init__(self, *, escaped: bool = False, escapes: Escapes | None = None) -> None:
         self.text = ""
         self.context = 0
         self._base = 0
@@ -66,7 +72,26 @@ class FoldedTail:
         self._starts: list[int] | None = None
         self._ends: list[int] = []
         self._escaped = escaped
+        self._escapes = escapes
+        # Where the escapes of other formats were that are still in `text`.
+        self._read: list[int] = []
         self._partial = ""
+
+    def fork(self, escapes: Escapes) -> "FoldedTail":
+        """Returns a tail with the same text, which reads escapes in what comes."""
+        fork = FoldedTail(escaped=self._escaped, escapes=escapes)
+        fork.text, fork.context, fork._base, fork._partial = self.text, self.context, self._base, self._partial
+        fork._starts, fork._ends = None if self._starts is None else list(self._starts), list(self._ends)
+        return fork
+
+    @property
+    def has_read_escapes(self) -> bool:
+        """Whether an escape of another format is in the text, or may be about to come."""
+        return bool(self._partial or self._read)
+
+    def has_read_in(self, start: int, end: int) -> bool:
+        """Whether an escape of another format was read between two positions of the text that was added."""
+        return bisect_left(self._read, start) < bisect_left(self._read, end)
 
     @property
     def end(self) -> int:
@@ -75,6 +100,12 @@ class FoldedTail:
 
     def add(self, raw: str) -> None:
         """Adds the next piece of the text."""
+        if self._escapes is not None:
+            raw = self._partial + raw
+            whole = self._escapes.whole(raw)
+            self._partial, raw = raw[whole:], raw[:whole]
+            self._add_units(self._escapes.units, raw)
+            return
         if self._escaped:
             raw = self._partial + raw
             partial = _PARTIAL.search(raw) if "\\" in raw[-6:] and _open_escape(raw) else None
@@ -87,7 +118,7 @@ class FoldedTail:
 
     def finish(self) -> None:
         """Adds an escape that never became whole, as plain text."""
-        partial, self._partial, self._escaped = self._partial, "", False
+        partial, self._partial, self._escaped, self._escapes = self._partial, "", False, None
         self.add(partial)
 
     def start_of(self, place: int) -> int:
@@ -118,6 +149,8 @@ class FoldedTail:
                 self._base += dropped
             else:
                 del self._starts[:dropped], self._ends[:dropped]
+            if self._read:
+                del self._read[: bisect_left(self._read, self.start_of(0))]
         self.context = place - dropped
         return dropped
 
@@ -138,7 +171,7 @@ class FoldedTail:
                 ends.extend(range(base + 1, end + 1))
                 parts.append(run)
             else:
-                folded = _unescaped(unit) if len(unit) > 1 else folded_char(unit)
+                folded = self._folded(unit, base) if len(unit) > 1 else folded_char(unit)
                 starts.extend([base] * len(folded))
                 ends.extend([end] * len(folded))
                 parts.append(folded)
@@ -146,6 +179,14 @@ class FoldedTail:
         self._starts, self._base = starts, base
         # Joined once: a text that grows by one character at a time is copied each time.
         self.text += "".join(parts)
+
+    def _folded(self, unit: str, start: int) -> str:
+        """Returns what the escape `unit` at `start` stands for."""
+        if self._escapes is None:
+            return _unescaped(unit)
+        if not self._escaped or unit[0] != "\\" or unit.startswith("\\\\"):
+            self._read.append(start)
+        return fold(self._escapes.text(unit))
 
     def _track_positions(self) -> None:
         """Starts to keep each character's position; from then on `_base` is the position of the next one."""

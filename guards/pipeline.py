@@ -21,6 +21,7 @@ from patchbay.guards.config import (
     RefusalGuard,
     SchemaGuard,
 )
+from patchbay.guards.escapes import Escapes
 from patchbay.guards.folding import fold
 from patchbay.guards.judges.config import JudgeGuard
 from patchbay.guards.judges.panel import AskedJudge
@@ -28,6 +29,8 @@ from patchbay.guards.rules.rule import Rule
 from patchbay.guards.scan.load import load_scanner
 from patchbay.guards.scan.scanner import Scanner
 from patchbay.guards.stream.automaton_cache import AutomatonCache
+from patchbay.guards.stream.encoded_watch import EncodedWatch, may_be_encoded
+from patchbay.guards.stream.escaped_watch import EscapedWatch
 from patchbay.guards.stream.leak_watch import LeakWatch, SuffixAutomaton
 from patchbay.guards.stream.rules_watch import GuardRule, RuleSet, RulesWatch
 from patchbay.guards.stream.watch import TextWatch
@@ -132,7 +135,9 @@ class Pipeline:
 
     def may_match(self, side: Side, text: str) -> bool:
         """Whether a rule may match in `text`, which is not inside JSON, or a denied word does. Much cheaper than
-        `watches`, and without regard to validators."""
+        `watches`, and without regard to validators; what is encoded may be anything."""
+        if may_be_encoded(text) or Escapes(in_json=False).may_begin_in(text):
+            return True
         rules = self.rules[side]
         if rules is not None and rules.scanner.hits(fold(text)):
             return True
@@ -142,13 +147,22 @@ class Pipeline:
     def watches(self, side: Side, system_prompt: SuffixAutomaton | None, *, escaped: bool) -> list[TextWatch]:
         """Returns new detectors for one text. `system_prompt`: its automaton, where a guard protects it; `escaped`:
         whether the text is inside JSON."""
+        watches = self._plain_watches(side, escaped=escaped)
+        if watches:
+            watches.append(EncodedWatch(lambda: self._plain_watches(side, escaped=False)))
+        if side == "output" and system_prompt is not None:
+            watches += [LeakWatch(system_prompt, leak.min_chars, part.name, part.action) for part, leak in self.leaks]
+        return watches
+
+    def _plain_watches(self, side: Side, *, escaped: bool) -> list[TextWatch]:
         watches: list[TextWatch] = []
         rules = self.rules[side]
         if rules is not None:
-            watches.append(RulesWatch(rules, escaped=escaped))
-        watches += [WordsWatch(words, part.name, part.action, escaped=escaped) for words, part in self.words[side]]
-        if side == "output" and system_prompt is not None:
-            watches += [LeakWatch(system_prompt, leak.min_chars, part.name, part.action) for part, leak in self.leaks]
+            watches.append(EscapedWatch(RulesWatch(rules, escaped=escaped), escaped=escaped))
+        watches += [
+            EscapedWatch(WordsWatch(words, part.name, part.action, escaped=escaped), escaped=escaped)
+            for words, part in self.words[side]
+        ]
         return watches
 
 

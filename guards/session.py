@@ -307,7 +307,8 @@ class GuardSession:
 
         finals = self._pipeline.finals
         final = FinalJudge(finals, self._fields, self._schemas, findings.on("output")) if finals else None
-        return AnswerTexts(make=make, note=note, masks=self._masks, final=final)
+        may_match = partial(self._pipeline.may_match, "output")
+        return AnswerTexts(make=make, note=note, masks=self._masks, final=final, may_match=may_match)
 
     def _system_prompt_automaton(self) -> SuffixAutomaton | None:
         """The automaton of the request's system prompt; None where no guard protects it."""

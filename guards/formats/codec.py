@@ -1,9 +1,9 @@
 """The codec protocol that all wire formats of streams share, and the error by which a guard ends a stream."""
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
-from patchbay.core.errors import PatchbayError
+from patchbay.core.errors import AnswerUnreadable, PatchbayError
 
 
 class StreamStopped(PatchbayError):
@@ -17,6 +17,14 @@ class StreamStopped(PatchbayError):
 
 # Returns the tokens of the prompt and of the answer so far.
 Used = Callable[[], tuple[int, int]]
+
+
+def block_number(value: Any) -> Any:
+    """Returns the number of a choice or a block, None where it has none. Raises AnswerUnreadable where it is no
+    number."""
+    if value is not None and not isinstance(value, int):
+        raise AnswerUnreadable
+    return value
 
 
 class Codec(Protocol):

@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import Any
 
 from patchbay.core.errors import AnswerUnreadable
-from patchbay.guards.formats.codec import StreamStopped, Used
+from patchbay.guards.formats.codec import StreamStopped, Used, block_number
 from patchbay.guards.formats.protocol import answer_places
 from patchbay.guards.formats.sse import DONE, split, written
 from patchbay.guards.formats.texts import CARRIES_TEXT, ESCAPED, AnswerTexts
@@ -128,7 +128,7 @@ class ChoicesCodec:
 
     def _choice(self, choice: dict[str, Any]) -> dict[str, Any] | None:
         """Returns a chunk's choice as it may go out; None where nothing of it may."""
-        index = choice.get("index", 0)
+        index = block_number(choice.get("index", 0))
         state = self._state_of(index)
         if state.over:
             return None
@@ -146,11 +146,11 @@ class ChoicesCodec:
             self._flush_into(filtered, index, state)
             if self._blocked(index):
                 return self._ended({"index": index, **filtered})
-            self._add_details(choice, index, state)
+            self._add_details(filtered, index, state)
         # All of the text is held: there is nothing to send yet.
         if had_text and not ends and not _has_text(filtered):
             return None
-        return {**choice, **filtered}
+        return {**({"index": index} if "index" in choice else {}), **filtered}
 
     def _state_of(self, index: int) -> _Choice:
         """Returns the state of a choice. Raises AnswerUnreadable where the answer has too many choices."""
@@ -192,7 +192,7 @@ class ChoicesCodec:
             main = path in _MAIN
             return self._texts.feed((index, path), value, escaped=name in ESCAPED, main=main), True
         if isinstance(value, dict):
-            items = {name: self._filtered(item, (*path, name), index, state) for name, item in value.items()}
+            items = {self._key(name): self._filtered(item, (*path, name), index, state) for name, item in value.items()}
             return {name: item for name, (item, _) in items.items()}, any(had_text for _, had_text in items.values())
         if isinstance(value, list):
             parts = [
@@ -201,6 +201,9 @@ class ChoicesCodec:
             ]
             return [item for item, _ in parts], any(had_text for _, had_text in parts)
         return value, False
+
+    def _key(self, name: str) -> str:
+        return self._texts.whole(name)[0] if _IN_CHOICE.has_text_key(name) else name
 
     def _flush_into(self, content: dict[str, Any], index: int, state: _Choice) -> None:
         """Adds to `content` what was held of a choice's texts."""
@@ -222,7 +225,7 @@ class ChoicesCodec:
         """Adds the details that waited for a choice's end to its last part."""
         if self._wants_results:
             choice["content_filter_results"] = self._results("output")
-        if any(self._texts.changed((index, path)) for path in state.paths):
+        if any(self._texts.changed((index, path)) for path in state.paths) or not self._texts.lets_out(state.details):
             return
         for name, values in state.details.items():
             choice[name] = _joined(values)

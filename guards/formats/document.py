@@ -46,7 +46,8 @@ def _choice(choice: dict[str, Any], texts: AnswerTexts, place: Place) -> dict[st
     filtered: dict[str, Any] = walk.filtered(rest, place)
     if walk.blocked:
         filtered["finish_reason"] = "content_filter"
-    return {**filtered, **(dict.fromkeys(details) if walk.changed else details)}
+    go_out = not walk.changed and texts.lets_out(details)
+    return {**filtered, **(details if go_out else dict.fromkeys(details))}
 
 
 def _response(answer: dict[str, Any], texts: AnswerTexts) -> dict[str, Any]:

@@ -5,7 +5,7 @@ Source: https://docs.anthropic.com/en/api/messages-streaming
 
 from typing import Any
 
-from patchbay.guards.formats.codec import StreamStopped, Used
+from patchbay.guards.formats.codec import StreamStopped, Used, block_number
 from patchbay.guards.formats.document import TextWalk
 from patchbay.guards.formats.protocol import answer_places
 from patchbay.guards.formats.sse import split, written
@@ -52,8 +52,8 @@ class MessagesCodec:
             return self._start(data)
         before = b""
         if kind == "content_block_stop":
-            self._blocks.discard(data.get("index"))
-            before = b"".join(self._rest(key) for key in list(self._open) if key[0] == data.get("index"))
+            self._blocks.discard(block_number(data.get("index")))
+            before = b"".join(self._rest(key) for key in list(self._open) if key[0] == block_number(data.get("index")))
         elif kind == "message_stop":
             before = self.finish()
         out = self._texts.filtered(data, _TOP)
@@ -61,7 +61,7 @@ class MessagesCodec:
 
     def _start(self, data: dict[str, Any]) -> bytes:
         """Begins a block. A text that it begins with is one with the deltas that follow, so it becomes one of them."""
-        index, block = data.get("index"), dict(data.get("content_block") or {})
+        index, block = block_number(data.get("index")), dict(data.get("content_block") or {})
         self._blocks.add(index)
         begun = {name: block[name] for name in _BEGUN if isinstance(block.get(name), str) and block[name]}
         walk = TextWalk(self._texts, ("start", index))
@@ -82,7 +82,7 @@ class MessagesCodec:
             return written(self._texts.filtered(data, _TOP), "content_block_delta")
         out = b""
         for name, text in texts.items():
-            key = (data.get("index"), name)
+            key = (block_number(data.get("index")), name)
             if key not in self._open:
                 rest = {other: value for other, value in delta.items() if other not in texts}
                 self._open[key] = self._texts.filtered({**data, "delta": rest}, _TOP)

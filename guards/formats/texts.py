@@ -1,12 +1,13 @@
 """Answer texts: all texts of one answer, each with a channel of its own."""
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from patchbay.core.errors import AnswerUnreadable
 from patchbay.guards.formats.protocol import Place
 from patchbay.guards.masks import Masks, Unmask
+from patchbay.guards.scan.short_texts import MOST_SHORT, suspects
 from patchbay.guards.stream.channel import Channel, Released
 from patchbay.guards.stream.watch import WatchState
 from patchbay.guards.verdict import OPEN, FoundSpan
@@ -54,9 +55,9 @@ class AnswerTexts:
     """Filters all texts of one answer, each by its key.
 
     `make`: makes a channel, for a text inside JSON or not; `note`: is called with what channels release; `masks`: the
-    masks of the request; `final`: checks the answer's own text at its end, None where nothing does; `most`: the number
-    of texts that may be open at a time; `open`: the state of each text; `gathered`: the characters that `final` has
-    still to check.
+    masks of the request; `may_match`: whether anything may be found in a short text; `final`: checks the answer's own
+    text at its end, None where nothing does; `most`: the number of texts that may be open at a time; `open`: the state
+    of each text; `gathered`: the characters that `final` has still to check.
     """
 
     make: Callable[[bool], Channel]
@@ -64,6 +65,7 @@ class AnswerTexts:
     masks: Masks
     final: FinalCheck | None = None
     most: int = MOST_TEXTS
+    may_match: Callable[[str], bool] = lambda text: True
     open: dict[Hashable, _Text] = field(default_factory=dict)
     gathered: int = 0
 
@@ -127,6 +129,13 @@ class AnswerTexts:
         checked = self.final(out, quiet=True) if main and self.final is not None else out
         return checked or "", checked is None
 
+    def lets_out(self, details: Any) -> bool:
+        """Whether nothing is to be left out of the strings in `details`, which repeat a text in parts, as log
+        probabilities do."""
+        strings = set(_strings_in(details))
+        short = {text for text in strings if len(text) <= MOST_SHORT}
+        return all(self.whole(text) == (text, False) for text in (strings - short) | suspects(short, self.may_match))
+
     def filtered(self, value: Any, place: Place, key: str = "", kind: str = "") -> Any:
         """Returns a JSON value with all texts in it filtered as whole ones. What is found is not noted.
 
@@ -172,6 +181,18 @@ class AnswerTexts:
 def is_main(key: str, kind: str) -> bool:
     """Whether a text under the key `key`, in a part of type `kind`, is the answer's own."""
     return key in ("content", "text") and not any(other in kind for other in _NOT_MAIN)
+
+
+def _strings_in(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        yield from value
+        for item in value.values():
+            yield from _strings_in(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _strings_in(item)
 
 
 class _BlockingWatch:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import re2
 
+from patchbay.guards.escapes import Escapes
 from patchbay.guards.folding import FoldedTail
 from patchbay.guards.rules.rule import Rule
 from patchbay.guards.scan.re2_scanner import in_linear_time
@@ -63,14 +64,31 @@ def _ending(rule: Rule) -> Rule:
 
 
 class RulesWatch:
-    """A `TextWatch` that finds the matches of rules. `escaped`: whether the text is inside JSON."""
+    """A `TextWatch` that finds the matches of rules.
 
-    def __init__(self, rules: RuleSet, *, escaped: bool = False) -> None:
+    `escaped`: whether the text is inside JSON; `escapes`: reads escapes of other formats, where set, and only matches
+    with one in them are reported.
+    """
+
+    def __init__(self, rules: RuleSet, *, escaped: bool = False, escapes: Escapes | None = None) -> None:
         self._rules = rules
-        self._tail = FoldedTail(escaped=escaped)
+        self._tail = FoldedTail(escaped=escaped, escapes=escapes)
+        self._only_escapes = escapes is not None
         # By a rule's number: where to search from, and the rules that have begun and not ended.
         self._search_from: dict[int, int] = {}
         self._open: set[int] = set()
+
+    @property
+    def has_escapes(self) -> bool:
+        """Whether an escape of another format is in what is not settled, or may be about to come."""
+        return self._tail.has_read_escapes
+
+    def fork(self, escapes: Escapes) -> "RulesWatch":
+        """Returns a watch that has seen the same text, and reads escapes in what comes."""
+        fork = RulesWatch(self._rules, escapes=escapes)
+        fork._tail = self._tail.fork(escapes)
+        fork._search_from, fork._open = dict(self._search_from), set(self._open)
+        return fork
 
     def feed(self, text: str) -> WatchState:
         """Takes the next piece of the text; see `TextWatch`."""
@@ -119,6 +137,8 @@ class RulesWatch:
                 continue
             end: int | None = match.end()
             self._search_from[number] = match.end()
+            if self._only_escapes and not self._has_escapes_in(match):
+                continue
             if number in self._rules.ends:
                 end = self._end(number, match.end(), settled)
             spans.append(self._span(guard_rule, match.start(), end))
@@ -137,6 +157,10 @@ class RulesWatch:
             return None
         self._search_from[number] = match.end()
         return match.end()
+
+    def _has_escapes_in(self, match: "re.Match[str] | re2._Match[str]") -> bool:
+        """Whether an escape of another format is in a match of a rule that ends where its match does."""
+        return self._tail.has_read_in(self._tail.start_of(match.start()), self._tail.end_of(match.end()))
 
     def _span(self, guard_rule: GuardRule, start: int, end: int | None) -> FoundSpan:
         first = self._tail.start_of(start)

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 import ahocorasick
 
 from patchbay.core.errors import ConfigError
+from patchbay.guards.escapes import Escapes
 from patchbay.guards.folding import FoldedTail, fold
 from patchbay.guards.stream.watch import WatchState
 from patchbay.guards.verdict import Action, FoundSpan
@@ -41,6 +42,7 @@ class WordsWatch:
     """A `TextWatch` that finds denied words. `escaped`: whether the text is inside JSON."""
 
     def __init__(self, words: Words, guard: str, action: Action, *, escaped: bool = False) -> None:
+        self._only_escapes = False
         self._words = words
         self._guard = guard
         self._action: Action = action
@@ -56,6 +58,17 @@ class WordsWatch:
         """Takes the text's end; see `TextWatch`."""
         self._tail.finish()
         return self._settle(len(self._tail.text), at_end=True)
+
+    @property
+    def has_escapes(self) -> bool:
+        """Whether an escape of another format is in what is not settled, or may be about to come."""
+        return self._tail.has_read_escapes
+
+    def fork(self, escapes: Escapes) -> "WordsWatch":
+        """Returns a watch that has seen the same text, reads escapes in what comes, and reports only words with one."""
+        fork = WordsWatch(self._words, self._guard, self._action)
+        fork._tail, fork._search_from, fork._only_escapes = self._tail.fork(escapes), self._search_from, True
+        return fork
 
     def _live(self) -> int:
         """Returns the earliest position from which the rest of the text could be the beginning of a denied word."""
@@ -79,6 +92,8 @@ class WordsWatch:
             if _is_edge(text, start) and _is_edge(text, end):
                 self._search_from = end
                 place, last = tail.start_of(start), tail.end_of(end)
+                if self._only_escapes and not tail.has_read_in(place, last):
+                    continue
                 spans.append(
                     FoundSpan(
                         start=place, end=last, guard=self._guard, rule="denied-word", kind=KIND, action=self._action

@@ -150,6 +150,19 @@ def test_a_stream_has_no_more_parts_than_are_kept(session_of: Callable[[str], Gu
             codec.feed(event(most))
 
 
+@pytest.mark.parametrize("name", ["logprobs", "prompt_logprobs", "token_ids"])
+def test_what_repeats_a_text_says_what_the_text_does_not(session_of: Callable[[str], GuardSession], name: str) -> None:
+    fine = [{"token": "Hello", "logprob": -0.5, "top_logprobs": [{"token": "Hi", "logprob": -1.5}]}]
+    for told, goes_out in ((fine, True), ({"content": [*fine, {"token": MAIL}]}, False), ([{MAIL: 1}], False)):
+        choice = {"index": 0, "text": "Hello", "finish_reason": "stop", name: told}
+        body = json.dumps({"choices": [choice]}).encode()
+        whole = json.loads(asyncio.run(session_of("completions").whole(body)))
+        stream = session_of("completions").codec(lambda: (0, 0)).feed(b"data: " + body + b"\n\n")
+        streamed = json.loads(stream.removeprefix(b"data: "))
+        for answer in (whole, streamed):
+            assert answer["choices"][0].get(name) == (told if goes_out else None)
+
+
 def test_an_event_without_choices_is_filtered(session_of: Callable[[str], GuardSession]) -> None:
     out = (
         session_of("chat_completions").codec(lambda: (0, 0)).feed(b'data: {"choices": [], "x": "jane@example.org"}\n\n')
