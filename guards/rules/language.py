@@ -13,6 +13,8 @@ from patchbay.core.errors import ConfigError
 # The parser that `re` itself uses has no public name.
 constants: Any = import_module("re._constants")
 parser: Any = import_module("re._parser")
+# The group of a pattern that is the span, where it has one.
+VALUE = "value"
 # The longest match of a rule, in characters: as much may be held back on a stream.
 MOST_WIDTH = 1024
 _CATEGORIES = {
@@ -53,6 +55,7 @@ def parsed(name: str, pattern: str) -> list[Node]:
         raise ConfigError(f"Rule '{name}' matches nothing at all, so it would match everywhere.")
     nodes = list(tree)
     _check(name, nodes)
+    nodes = _without_groups(nodes, tree.state.groupdict.get(VALUE))
     if high > MOST_WIDTH:
         raise ConfigError(
             f"Rule '{name}' can match more than {MOST_WIDTH} characters, and all of a match is held back on a stream: "
@@ -141,7 +144,8 @@ def _character(kind: Any, value: Any) -> str | None:
 
 def _composed(kind: Any, value: Any) -> str:
     if kind is constants.SUBPATTERN:
-        return _group(forward(list(value[3])))
+        inner = forward(list(value[3]))
+        return _group(inner) if value[0] is None else f"(?P<{VALUE}>{inner})"
     if kind is constants.BRANCH:
         return f"(?:{'|'.join(forward(list(branch)) for branch in value[1])})"
     least, most, inner = value
@@ -192,6 +196,20 @@ def _check(name: str, nodes: list[Node]) -> None:
             )
         for inner in _inside(kind, value):
             _check(name, inner)
+
+
+def _without_groups(nodes: list[Node], kept: int | None) -> list[Node]:
+    """Returns the nodes with no group that captures but the one numbered `kept`, as capturing costs time."""
+    return [(kind, _without_group(kind, value, kept)) for kind, value in nodes]
+
+
+def _without_group(kind: Any, value: Any, kept: int | None) -> Any:
+    if kind is constants.SUBPATTERN:
+        number = value[0] if value[0] == kept else None
+        return (number, *value[1:3], _without_groups(list(value[3]), kept))
+    if kind is constants.BRANCH:
+        return (None, [_without_groups(list(branch), kept) for branch in value[1]])
+    return (*value[:2], _without_groups(list(value[2]), kept)) if kind is constants.MAX_REPEAT else value
 
 
 def _inside(kind: Any, value: Any) -> list[list[Node]]:

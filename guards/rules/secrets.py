@@ -51,7 +51,7 @@ _FORMS: Final = (
     Rule(
         name="url-credentials",
         kind="URL_CREDENTIALS",
-        pattern=r"\b[a-z][a-z0-9+.-]{1,19}://[\w.~%!$&*+,;=-]{0,64}:[\w.~%!$&()*+,;=^-]{1,80}@",
+        pattern=r"\b[a-z][a-z0-9+.-]{1,19}://(?P<value>[\w.~%!$&*+,;=-]{0,64}:[\w.~%!$&()*+,;=^-]{1,80})@",
         caseless=True,
         examples=(
             "postgres://" + "app:s3cr3t-w0rd" + "@db.example.com/app",
@@ -64,7 +64,7 @@ _ASSIGNED: Final = (
     Rule(
         name="secret-quoted",
         kind="SECRET",
-        pattern=_NAMES + r"[\"']?\s{0,3}(?::=|=>|[:=])\s{0,3}[\"'][!#-&(-_a-~]{12,64}[\"']",
+        pattern=_NAMES + r"[\"']?\s{0,3}(?::=|=>|[:=])\s{0,3}[\"'](?P<value>[!#-&(-_a-~]{12,64})[\"']",
         caseless=True,
         valid=quoted_secret,
         examples=(
@@ -77,7 +77,7 @@ _ASSIGNED: Final = (
     Rule(
         name="secret-bare",
         kind="SECRET",
-        pattern=_NAMES + r"\s?[:=]\s?[\w/+.~-]{16,128}={0,2}",
+        pattern=_NAMES + r"\s?[:=]\s?(?P<value>[\w/+.~-]{16,128}={0,2})",
         caseless=True,
         valid=bare_secret,
         examples=("API_KEY=" + ANY, "password: " + "c0rrect-Horse/9battery" + "77"),
@@ -86,7 +86,7 @@ _ASSIGNED: Final = (
     Rule(
         name="connection-string",
         kind="SECRET",
-        pattern=r";\s?(?:password|pwd)\s?=\s?[!-:<-~]{4,64};",
+        pattern=r";\s?(?:password|pwd)\s?=\s?(?P<value>[!-:<-~]{4,64});",
         caseless=True,
         examples=("Server=db;User Id=app;" + "Password=s3cr3t;" + "Database=app",),
         others=("Server=db;User Id=app;Database=app", "; password = ;"),
