@@ -158,11 +158,14 @@ class RulesWatch:
     def _end(self, number: int, place: int, settled: int) -> int | None:
         """Searches from `place` for the end of a rule that has begun. Returns the position after it; None where it has
         not come, or is not settled."""
-        match = self._rules.ends[number].search(self._tail.text, place)
+        pattern = self._rules.ends[number]
+        match = pattern.search(self._tail.text, place)
         if match is None or match.start() >= settled:
             return None
-        self._search_from[number] = match.end()
-        return match.end()
+        group = pattern.groupindex.get(VALUE, 0)
+        end = match.end(group) if match[group] else match.start()
+        self._search_from[number] = end
+        return end
 
     def _has_escapes_in(self, match: "re.Match[str] | re2._Match[str]") -> bool:
         """Whether an escape of another format is in a match of a rule that ends where its match does."""
