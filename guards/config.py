@@ -4,7 +4,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from patchbay.core.names import meant
 from patchbay.core.schema.compiled import Schema, SchemaError, compile_schema
@@ -16,17 +16,35 @@ from patchbay.guards.judges.config import HttpGuard, LlmGuard, PluginGuard, Pres
 RuleSetName = Literal["pii", "secrets", "profanity"]
 
 
+class OwnPattern(Settings):
+    """A regular expression of your own. `examples`: texts in which it is found; `not`: texts in which it is not. Both
+    are checked when the configuration is read."""
+
+    pattern: str
+    examples: tuple[str, ...] = ()
+    others: tuple[str, ...] = Field(default=(), alias="not")
+
+
+def _as_own_pattern(value: object) -> object:
+    return {"pattern": value} if isinstance(value, str) else value
+
+
+# A pattern, which may also be written as its expression alone.
+PatternOrText = Annotated[OwnPattern, BeforeValidator(_as_own_pattern, json_schema_input_type=str | OwnPattern)]
+
+
 class RulesGuard(GuardBase):
     """Finds what rules and lists of words describe.
 
     `sets`: built-in sets of rules; `without`: built-in rules that are left out, by name; `patterns`: your own regular
-    expressions by name; `caseless`: whether those ignore case; `words`: denied words, or a file with one word a line.
+    expressions by name, as text or with examples; `caseless`: whether those ignore case; `words`: denied words, or a
+    file with one word a line.
     """
 
     kind: Literal["rules"]
     sets: tuple[RuleSetName, ...] = ()
     without: tuple[str, ...] = ()
-    patterns: dict[Name, str] = Field(default_factory=dict)
+    patterns: dict[Name, PatternOrText] = Field(default_factory=dict)
     caseless: bool = True
     words: tuple[str, ...] | Path = ()
 

@@ -36,10 +36,14 @@ def try_out(
     Example: echo "Mail jane@example.org" | patchbay guards test - --guard pii
     """
     from patchbay.adapters.commands.output import console, print_json, table
+    from patchbay.guards.check import pattern_warnings
 
     try:
         text = typer.get_text_stream("stdin").read() if file == "-" else _read(Path(file))
-        spans, out = _tried(text, _policy(config), guard, side)
+        policy = _policy(config)
+        spans, out = _tried(text, policy, guard, side)
+        for warning in pattern_warnings(policy):
+            typer.echo(f"warning: {warning}", err=True)
     except PatchbayError as error:
         raise typer.Exit(fail(error)) from error
     rows = [(span.guard, span.rule, span.kind, span.action, span.start, min(span.end, len(text))) for span in spans]
