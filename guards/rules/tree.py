@@ -71,7 +71,7 @@ def _example(kind: Any, value: Any) -> str:
     if kind is constants.LITERAL:
         return chr(value)
     if kind is constants.MAX_REPEAT:
-        return example_of(list(value[2])) * max(value[0], min(1, value[1]))
+        return example_of(list(value[2])) * int(max(value[0], min(1, value[1])))
     if kind in (constants.IN, constants.NOT_LITERAL, constants.ANY):
         members = value if kind is constants.IN else [(constants.NEGATE, None), (constants.LITERAL, value or 0)]
         return _member(members)

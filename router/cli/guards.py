@@ -7,6 +7,7 @@ import typer
 
 from patchbay.adapters.commands.session import DEFAULT_FILE, AsJson
 from patchbay.core.errors import ConfigError, PatchbayError, fail
+from patchbay.core.names import meant
 
 if TYPE_CHECKING:
     from patchbay.guards.bench import Figures
@@ -130,8 +131,11 @@ def _tried(text: str, policy: "PolicyConfig", only: list[str] | None, side: str)
     }
     known = {**built_in, **policy.guards}
     chosen = tuple(only or (policy.guards or built_in))
-    guards = compile_guards(GuardsConfig(guards=known), [chosen], user_cache(), None)
-    pipeline = guards.pipeline(chosen, "")
+    for name in chosen:
+        if name not in known:
+            raise ConfigError(f"There is no guard '{name}' ({meant(name, known)}).")
+    # They are no route: what they do about one and the same thing need not go together.
+    pipeline = compile_guards(GuardsConfig(guards=known), [], user_cache(), None).pipeline(chosen, "")
     if pipeline is None:
         return [], text
     judged = pipeline.judged(text) if side == "input" else []
