@@ -11,9 +11,9 @@ from patchbay.guards.config import GuardsConfig
 from patchbay.guards.pipeline import compile_guards
 from patchbay.router.settings.config import PolicyConfig
 
-PII: dict[str, Any] = {"kind": "rules", "sets": ["pii"]}
-MASK: dict[str, Any] = {**PII, "on": ["input"], "action": "mask"}
-ROUTED: dict[str, Any] = {**PII, "on": ["input"], "route": "r"}
+RULES: dict[str, Any] = {"kind": "rules", "sets": ["profanity"]}
+MASK: dict[str, Any] = {**RULES, "on": ["input"], "action": "mask"}
+ROUTED: dict[str, Any] = {**RULES, "on": ["input"], "route": "r"}
 
 
 def read(**guards: Any) -> PolicyConfig:
@@ -34,13 +34,13 @@ def read(**guards: Any) -> PolicyConfig:
         ({"kind": "refusal", "on": ["input", "output"]}, "'guards.g.on': this kind of guard looks at answers alone"),
         ({"kind": "injection", "on": ["output"]}, "'guards.g.on': this kind of guard looks at prompts alone"),
         ({"kind": "schema", "tenants": {"t": {"action": "redact"}}}, "'guards.g.tenants.t.action': an answer is"),
-        ({**PII, "tenants": {"t": {"action": "route"}}}, "'guards.g.tenants.t.action': the action 'route' needs"),
-        ({**PII, "tenants": {"t": {"action": "mask"}}}, "'guards.g.tenants.t.action': masks are put into prompts"),
-        ({**PII, "tenants": {"t": {}}}, "'guards.g.tenants.t': says nothing"),
-        ({**PII, "tenants": {"t": {"off": True, "action": "flag"}}}, "'guards.g.tenants.t': a guard that is off"),
-        ({**PII, "action": "mask"}, "'guards.g.action': masks are put into prompts"),
-        ({**PII, "action": "route", "on": ["input"]}, "'guards.g.action': the action 'route' needs a `route`"),
-        ({**PII, "action": "route", "route": "r"}, "'guards.g.action': an answer that has begun goes nowhere"),
+        ({**RULES, "tenants": {"t": {"action": "route"}}}, "'guards.g.tenants.t.action': the action 'route' needs"),
+        ({**RULES, "tenants": {"t": {"action": "mask"}}}, "'guards.g.tenants.t.action': masks are put into prompts"),
+        ({**RULES, "tenants": {"t": {}}}, "'guards.g.tenants.t': says nothing"),
+        ({**RULES, "tenants": {"t": {"off": True, "action": "flag"}}}, "'guards.g.tenants.t': a guard that is off"),
+        ({**RULES, "action": "mask"}, "'guards.g.action': masks are put into prompts"),
+        ({**RULES, "action": "route", "on": ["input"]}, "'guards.g.action': the action 'route' needs a `route`"),
+        ({**RULES, "action": "route", "route": "r"}, "'guards.g.action': an answer that has begun goes nowhere"),
         (ROUTED, "'guards.g.route': nothing goes there"),
     ],
 )
@@ -60,7 +60,7 @@ def test_a_tenant_alone_may_be_sent_elsewhere() -> None:
 
 @pytest.mark.parametrize("first", ["all", "own"])
 def test_a_mask_of_what_is_redacted_before_is_refused_where_both_meet(first: str) -> None:
-    config = read(own=MASK, all={**PII, "action": "redact"})
+    config = read(own=MASK, all={**RULES, "action": "redact"})
     with pytest.raises(
         ConfigError, match=r"'guards\.own\.action': the guard 'own' masks in prompts what 'all' redacts"
     ):
@@ -71,10 +71,10 @@ def test_a_mask_of_what_is_redacted_before_is_refused_where_both_meet(first: str
 @pytest.mark.parametrize(
     "other",
     [
-        {**PII, "on": ["output"], "action": "redact"},
-        {**PII, "action": "redact", "without": ["email"]},
-        {**PII, "action": "redact", "dry_run": True},
-        {**PII, "action": "flag"},
+        {**RULES, "on": ["output"], "action": "redact"},
+        {**RULES, "action": "redact", "without": ["profanity-mild"]},
+        {**RULES, "action": "redact", "dry_run": True},
+        {**RULES, "action": "flag"},
     ],
 )
 def test_a_mask_that_has_something_left_is_accepted(other: dict[str, Any]) -> None:
@@ -107,4 +107,4 @@ def test_a_fault_is_told_with_the_guard_the_key_and_the_line(text: str, told: st
 
 def test_a_guard_that_is_not_there_is_named() -> None:
     with pytest.raises(ConfigError, match=r"There is no guard 'pi' under 'guards' \(did you mean 'pii'\?\)"):
-        compile_guards(read(pii=PII), [("pi",)], None, None)
+        compile_guards(read(pii=RULES), [("pi",)], None, None)
