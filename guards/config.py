@@ -1,5 +1,6 @@
 """Configuration of guards: the keys `guards` and `guard_all`."""
 
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final, Literal, Self
@@ -15,6 +16,13 @@ from patchbay.guards.judges.config import HttpGuard, LlmGuard, PluginGuard, Pres
 
 _WHOLE_ANSWER: Final = "an answer is judged as a whole at its end, so there is nothing to redact and nowhere to go"
 RuleSetName = Literal["pii", "secrets", "profanity"]
+
+
+class MaskConfig(Settings):
+    """Configures masks. `stable`: how long one value has one mask, `request` or `session`: in all requests of one
+    tenant that begin with the same message, as the turns of a conversation do, so that prefix caches work."""
+
+    stable: Literal["request", "session"] = "request"
 
 
 class OwnPattern(Settings):
@@ -39,7 +47,7 @@ class RulesGuard(GuardBase):
 
     `sets`: built-in sets of rules; `without`: built-in rules that are left out, by name; `patterns`: your own regular
     expressions by name, as text or with examples; `caseless`: whether those ignore case; `words`: denied words, or a
-    file with one word a line.
+    file with one word a line; `mask`: how masks are made.
     """
 
     kind: Literal["rules"]
@@ -48,6 +56,12 @@ class RulesGuard(GuardBase):
     patterns: dict[Name, PatternOrText] = Field(default_factory=dict)
     caseless: bool = True
     words: tuple[str, ...] | Path = ()
+    mask: MaskConfig = MaskConfig()
+
+    def _idle(self) -> Iterator[Fault]:
+        yield from super()._idle()
+        if self.mask != MaskConfig() and "mask" not in {self.action, *(one.action for one in self.tenants.values())}:
+            yield Fault(("mask",), "nothing is masked: it needs the action 'mask', here or for a tenant")
 
     @model_validator(mode="after")
     def _looks_for_something(self) -> Self:

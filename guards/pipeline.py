@@ -19,6 +19,7 @@ from patchbay.guards.config import (
     InjectionGuard,
     LeakGuard,
     RefusalGuard,
+    RulesGuard,
     SchemaGuard,
 )
 from patchbay.guards.escapes import Escapes
@@ -86,6 +87,15 @@ class Pipeline:
     def routes(self) -> Mapping[str, str]:
         """The routes that guards may send requests to, by guard."""
         return {part.name: part.config.route for part in self.parts if part.config.route is not None}
+
+    @cached_property
+    def stable_masks(self) -> Sequence[str]:
+        """The guards whose masks are the same in a whole session."""
+        return [
+            part.name
+            for part in self.parts
+            if isinstance(part.config, RulesGuard) and part.action == "mask" and part.config.mask.stable == "session"
+        ]
 
     @cached_property
     def leaks(self) -> Sequence[tuple[Part, LeakGuard]]:

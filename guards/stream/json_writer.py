@@ -7,6 +7,7 @@ result does not depend on how the text was cut.
 Source: RFC 8259.
 """
 
+import json
 import re
 from collections.abc import Callable
 from typing import Final, Literal
@@ -69,6 +70,16 @@ class JsonWriter:
     def drop(self, text: str) -> str:
         """Takes text that is left out, and returns what is written by it."""
         return self._written(text, keeps=False)
+
+    def insert(self, value: str) -> str:
+        """Takes a text to write at this place: escaped within a string, as a string where a value stands."""
+        if self._place == "inside" or (self._is_json and self._place == "prose"):
+            return json.dumps(value)[1:-1]
+        out: list[str] = []
+        self._opening = ""
+        self._end_word(out)
+        out.append(value if self._place == "prose" else json.dumps(value))
+        return "".join(out)
 
     def finish(self) -> str:
         """Takes the text's end, and returns the rest."""
