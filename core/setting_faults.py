@@ -107,10 +107,11 @@ def examine(
     faults, cut = list[Fault](), frozenset[Keys]()
     for _ in range(_MOST_ROUNDS):
         spare = {key: value for key, value in stand_ins.items() if (key,) in cut}
+        given = spare | _without(data, cut)
         try:
-            return Examined(model.model_validate(spare | _without(data, cut), context=context), tuple(faults), cut)
+            return Examined(model.model_validate(given, context=context), tuple(faults), cut)
         except ValidationError as error:
-            found = [_in_data(one, data, cut) for one in _faults_of(model, error.errors())]
+            found = [_in_data(one, data, cut) for one in _faults_of(model, error.errors(), given)]
         faults += [one for one in found if not _follows(one, cut)]
         missing = {(one.keys[0],) for one in found if one.keys[:1] and one.keys[0] in stand_ins.keys() - data.keys()}
         more = cut | missing | {_there(one.keys, data) for one in found} - {()}
@@ -152,21 +153,40 @@ def fault(model: type[BaseModel] | None, place_of: tuple[int | str, ...], detail
     return str(_fault_of(model, place_of, detail))
 
 
-def _fault_of(model: type[BaseModel] | None, keys: Keys, detail: Mapping[str, Any]) -> Fault:
+def _fault_of(
+    model: type[BaseModel] | None, keys: Keys, detail: Mapping[str, Any], data: Mapping[str, Any] | None = None
+) -> Fault:
+    told = keys if data is None else _without_kinds(keys, data)
     if detail["type"] == "extra_forbidden":
         suggestion = _suggestion(model, keys) if model is not None else ""
-        return Fault(keys, f"unknown key '{'.'.join(map(str, keys))}'{suggestion}", whole=True)
-    return Fault(keys, _in_words(detail) + _glue_hint(model, keys, detail))
+        return Fault(told, f"unknown key '{'.'.join(map(str, told))}'{suggestion}", whole=True)
+    return Fault(told, _in_words(detail) + _glue_hint(model, keys, detail))
 
 
-def _faults_of(model: type[BaseModel], details: Sequence[Mapping[str, Any]]) -> Iterator[Fault]:
-    """Yields what pydantic found; one error of ours may stand for several faults."""
+def _faults_of(
+    model: type[BaseModel], details: Sequence[Mapping[str, Any]], data: Mapping[str, Any]
+) -> Iterator[Fault]:
+    """Yields what pydantic found in `data`; one error of ours may stand for several faults."""
     for detail in own_faults(details):
         own = tuple(detail["loc"])
         if detail["type"] == _PLACED:
-            yield from (Fault((*own, *keys), words) for keys, words in detail["ctx"]["faults"])
+            at = _without_kinds(own, data)
+            yield from (Fault((*at, *keys), words) for keys, words in detail["ctx"]["faults"])
         else:
-            yield _fault_of(model, own, detail)
+            yield _fault_of(model, own, detail, data)
+
+
+def _without_kinds(keys: Keys, data: Any) -> Keys:
+    """Returns a place in `data` without the kinds that pydantic names in it: `guards.g.action` for
+    `guards.g.rules.action`, as a file says `kind: rules` beside `action`."""
+    told, is_new = Keys(), True
+    for key in keys:
+        if is_new and isinstance(data, Mapping) and data.get("kind") == key:
+            is_new = False
+            continue
+        told, is_new = (*told, key), True
+        data = data[key] if _has(data, key) else None
+    return told
 
 
 def _glue_hint(model: type[BaseModel] | None, keys: Keys, detail: Mapping[str, Any]) -> str:
@@ -263,16 +283,25 @@ def _suggestion(model: type[BaseModel], location: tuple[int | str, ...]) -> str:
 def _model_at(model: type[BaseModel], path: tuple[int | str, ...]) -> type[BaseModel] | None:
     """Returns the model nested at `path`; None where the path leads to no single model."""
     current: type[BaseModel] | None = model
+    choice: Sequence[type[BaseModel]] = ()
     for part in path:
-        if current is not None and part in current.model_fields:
-            current = _nested_model(current.model_fields[str(part)].annotation)
+        kind = next((one for one in choice if _is_kind(one, part)), None)
+        if kind is not None:
+            current, choice = kind, ()
+        elif current is not None and part in current.model_fields:
+            choice = list(_nested_models(current.model_fields[str(part)].annotation))
+            current = next(iter(choice), None)
     return current
 
 
-def _nested_model(annotation: Any) -> type[BaseModel] | None:
+def _is_kind(model: type[BaseModel], name: int | str) -> bool:
+    field = model.model_fields.get("kind")
+    return field is not None and name in getattr(field.annotation, "__args__", ())
+
+
+def _nested_models(annotation: Any) -> Iterator[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
+        yield annotation
+        return
     for argument in getattr(annotation, "__args__", ()):
-        if (nested := _nested_model(argument)) is not None:
-            return nested
-    return None
+        yield from _nested_models(argument)

@@ -1,9 +1,11 @@
 """Configuration that all guards share: sides, action, dry run, and overrides for tenants."""
 
-from typing import Annotated, Literal, Self
+from collections.abc import Iterator
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
+from patchbay.core.setting_faults import Fault, placed_faults
 from patchbay.core.settings import Settings
 
 SideName = Literal["input", "output"]
@@ -25,9 +27,12 @@ class GuardBase(Settings):
 
     `on`: the sides that it looks at; `action`: what happens to what it finds; `route`: the route that a request is sent
     to by the action `route`; `dry_run`: it finds, counts and reports, and does nothing; `tenants`: overrides for some
-    tenants.
+    tenants. Of each kind: `sides`, those that it can look at; `actions`, those that it can do; `reason`, why no others.
     """
 
+    sides: ClassVar[tuple[SideName, ...]] = ("input", "output")
+    actions: ClassVar[tuple[ActionName, ...]] = ("block", "redact", "mask", "flag", "route")
+    reason: ClassVar[str] = ""
     on: tuple[SideName, ...] = Field(default=("input", "output"), min_length=1)
     action: ActionName = "block"
     route: Name | None = None
@@ -35,13 +40,35 @@ class GuardBase(Settings):
     tenants: dict[Name, Override] = Field(default_factory=dict)
 
     @model_validator(mode="after")
-    def _has_a_route(self) -> Self:
-        if (self.action == "route") != (self.route is not None):
-            raise ValueError("the action 'route' and a 'route' to go to belong together")
-        if self.action == "route" and self.on != ("input",):
-            raise ValueError("an answer that has begun goes nowhere else: the action 'route' is for `on: [input]`")
-        if self.action == "mask" and self.on != ("input",):
-            raise ValueError(
-                "masks are put into prompts and taken out of answers: the action 'mask' is for `on: [input]`"
-            )
+    def _does_something(self) -> Self:
+        if faults := list(self._idle()):
+            raise placed_faults(faults)
         return self
+
+    def _idle(self) -> Iterator[Fault]:
+        """Yields what would do nothing: sides and actions that this kind of guard does not have, and actions that come
+        too late on one of its sides."""
+        if any(side not in self.sides for side in self.on):
+            looks_at = "prompts" if self.sides == ("input",) else "answers"
+            yield Fault(("on",), f"this kind of guard looks at {looks_at} alone: write `on: [{self.sides[0]}]`")
+        yield from self._idle_action(("action",), self.action)
+        for tenant, override in self.tenants.items():
+            at = ("tenants", tenant)
+            if override.action is not None:
+                yield from self._idle_action((*at, "action"), override.action)
+            if override == Override():
+                yield Fault(at, "says nothing: give it an `action`, `off: true` or `dry_run`")
+            elif override.off and override != Override(off=True):
+                yield Fault(at, "a guard that is off does nothing else: leave out what is beside `off`")
+        if self.route is not None and "route" not in {self.action, *(one.action for one in self.tenants.values())}:
+            yield Fault(("route",), "nothing goes there: it needs the action 'route', here or for a tenant")
+
+    def _idle_action(self, at: tuple[str, ...], action: ActionName) -> Iterator[Fault]:
+        if action not in self.actions:
+            yield Fault(at, f"{self.reason}: use {', '.join(self.actions[:-1])} or {self.actions[-1]}")
+        elif action == "route" and self.route is None:
+            yield Fault(at, "the action 'route' needs a `route` of the guard, where requests are sent to")
+        elif action == "route" and self.on != ("input",):
+            yield Fault(at, "an answer that has begun goes nowhere else: the action 'route' is for `on: [input]`")
+        elif action == "mask" and self.on != ("input",):
+            yield Fault(at, "masks are put into prompts and taken out of answers: 'mask' is for `on: [input]`")

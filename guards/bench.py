@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from pydoc_data.topics import topics
 
+from patchbay.guards.rules.language import VALUE
 from patchbay.guards.rules.pii import PII
 from patchbay.guards.rules.rule import Rule
 from patchbay.guards.rules.secrets import SECRETS
@@ -126,7 +127,8 @@ def _leaks(rule_set: RuleSet, rules: Sequence[Rule], size: int, rng: random.Rand
 def _secret(rule: Rule, text: str) -> str:
     for match in rule.compiled.finditer(text):
         if rule.valid is None or rule.valid(match[0]):
-            return match[0]
+            # Of a rule that finds an assignment, the value: the name that it is assigned to stays.
+            return match[rule.compiled.groupindex.get(VALUE, 0)]
     return ""
 
 

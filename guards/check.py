@@ -10,11 +10,16 @@ from patchbay.guards.base_config import GuardBase
 from patchbay.guards.config import GuardsConfig, RulesGuard
 from patchbay.guards.judges.config import PluginGuard
 from patchbay.guards.judges.judges import factory_of
+from patchbay.guards.rules.language import ignores_case, read_pattern
 from patchbay.guards.rules.pii import PII
 from patchbay.guards.rules.rule import Rule
 from patchbay.guards.rules.secrets import SECRETS
+from patchbay.guards.rules.tree import example_of
 from patchbay.guards.rules.words import PROFANITY
 from patchbay.guards.scan.load import load_scanner
+from patchbay.guards.scan.re2_scanner import Re2Scanner
+from patchbay.guards.scan.scanner import expressions_of
+from patchbay.guards.stream.rules_watch import GuardRule, RuleSet, RulesWatch
 from patchbay.guards.stream.words_watch import Words
 
 _SETS: Mapping[str, Sequence[Rule]] = {"pii": PII, "secrets": SECRETS, "profanity": PROFANITY}
@@ -67,10 +72,41 @@ def _rules_faults(name: str, guard: RulesGuard) -> Iterator[Fault]:
             words = f"none of the guard's sets has a rule '{left_out}' ({meant(left_out, known)})"
             yield Fault(("guards", name, "without", place), words)
     for label, rule in zip(guard.patterns, _own_rules(name, guard), strict=True):
+        at: Keys = ("guards", name, "patterns", label)
         try:
             load_scanner([rule], None)
+            yield from _example_faults(at, rule)
         except ConfigError as error:
-            yield _told(("guards", name, "patterns", label), error)
+            yield _told(at, error)
+
+
+def _example_faults(at: Keys, rule: Rule) -> Iterator[Fault]:
+    """Yields the examples of a rule in which it is not found, and the others in which it is."""
+    for place, text in enumerate(rule.examples):
+        if not finds(rule, text):
+            yield Fault((*at, "examples", place), "the pattern is not found in this text: mend the one or the other")
+    for place, text in enumerate(rule.others):
+        if finds(rule, text):
+            yield Fault((*at, "not", place), "the pattern is found in this text: mend the one or the other")
+
+
+def finds(rule: Rule, text: str) -> bool:
+    """Says whether a rule is found in a text. Raises ConfigError for a rule that cannot be used."""
+    watch = RulesWatch(RuleSet([GuardRule(rule, "", "flag")], Re2Scanner(expressions_of([rule]))))
+    return bool(watch.feed(text).spans or watch.finish().spans)
+
+
+def pattern_warnings(config: GuardsConfig) -> Iterator[str]:
+    """Yields warnings of patterns that are not found in a text that they themselves describe, so that they may never be
+    found: a `\\b` beside a letter that is not of ASCII has no edge there. Raises ConfigError."""
+    for name, guard in config.guards.items():
+        for rule in _own_rules(name, guard) if isinstance(guard, RulesGuard) else ():
+            example = example_of(list(read_pattern(rule.name, rule.pattern)))
+            if not finds(rule, example):
+                yield (
+                    f"Rule '{rule.name}' is not found in '{example}', which its pattern describes, and may never be: "
+                    "look for a `\\b` beside a letter that is not of ASCII, and give it `examples`."
+                )
 
 
 def _built_in(guard: RulesGuard) -> list[Rule]:
@@ -82,11 +118,13 @@ def _own_rules(name: str, guard: RulesGuard) -> list[Rule]:
         Rule(
             name=f"{name}/{label}",
             kind=label.upper().replace("-", "_"),
-            pattern=pattern,
-            caseless=guard.caseless,
+            pattern=own.pattern,
+            caseless=guard.caseless or ignores_case(own.pattern),
             given=True,
+            examples=own.examples,
+            others=own.others,
         )
-        for label, pattern in guard.patterns.items()
+        for label, own in guard.patterns.items()
     ]
 
 

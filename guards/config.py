@@ -1,10 +1,11 @@
 """Configuration of guards: the keys `guards` and `guard_all`."""
 
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from patchbay.core.names import meant
 from patchbay.core.schema.compiled import Schema, SchemaError, compile_schema
@@ -13,22 +14,54 @@ from patchbay.core.settings import Settings
 from patchbay.guards.base_config import ActionName, GuardBase, Name, SideName
 from patchbay.guards.judges.config import HttpGuard, LlmGuard, PluginGuard, PresidioGuard
 
+_WHOLE_ANSWER: Final = "an answer is judged as a whole at its end, so there is nothing to redact and nowhere to go"
 RuleSetName = Literal["pii", "secrets", "profanity"]
+
+
+class MaskConfig(Settings):
+    """Configures masks. `stable`: how long one value has one mask, `request` or `session`: in all requests of one
+    tenant that begin with the same message, as the turns of a conversation do, so that prefix caches work."""
+
+    stable: Literal["request", "session"] = "request"
+
+
+class OwnPattern(Settings):
+    """A regular expression of your own. `examples`: texts in which it is found; `not`: texts in which it is not. Both
+    are checked when the configuration is read."""
+
+    pattern: str
+    examples: tuple[str, ...] = ()
+    others: tuple[str, ...] = Field(default=(), alias="not")
+
+
+def _as_own_pattern(value: object) -> object:
+    return {"pattern": value} if isinstance(value, str) else value
+
+
+# A pattern, which may also be written as its expression alone.
+PatternOrText = Annotated[OwnPattern, BeforeValidator(_as_own_pattern, json_schema_input_type=str | OwnPattern)]
 
 
 class RulesGuard(GuardBase):
     """Finds what rules and lists of words describe.
 
     `sets`: built-in sets of rules; `without`: built-in rules that are left out, by name; `patterns`: your own regular
-    expressions by name; `caseless`: whether those ignore case; `words`: denied words, or a file with one word a line.
+    expressions by name, as text or with examples; `caseless`: whether those ignore case; `words`: denied words, or a
+    file with one word a line; `mask`: how masks are made.
     """
 
     kind: Literal["rules"]
     sets: tuple[RuleSetName, ...] = ()
     without: tuple[str, ...] = ()
-    patterns: dict[Name, str] = Field(default_factory=dict)
+    patterns: dict[Name, PatternOrText] = Field(default_factory=dict)
     caseless: bool = True
     words: tuple[str, ...] | Path = ()
+    mask: MaskConfig = MaskConfig()
+
+    def _idle(self) -> Iterator[Fault]:
+        yield from super()._idle()
+        if self.mask != MaskConfig() and "mask" not in {self.action, *(one.action for one in self.tenants.values())}:
+            yield Fault(("mask",), "nothing is masked: it needs the action 'mask', here or for a tenant")
 
     @model_validator(mode="after")
     def _looks_for_something(self) -> Self:
@@ -40,29 +73,21 @@ class RulesGuard(GuardBase):
 class InjectionGuard(GuardBase):
     """Scores prompts for injections and jailbreaks. `threshold`: the lowest score, 0 to 1, that counts as one."""
 
+    sides: ClassVar[tuple[SideName, ...]] = ("input",)
+    actions: ClassVar[tuple[ActionName, ...]] = ("block", "flag", "route")
+    reason: ClassVar[str] = "a prompt is judged for injections, as a whole, so there is nothing to redact"
     kind: Literal["injection"]
     on: tuple[SideName, ...] = ("input",)
     threshold: float = Field(default=0.5, gt=0, lt=1)
-
-    @field_validator("on")
-    @classmethod
-    def _prompts_only(cls, value: tuple[SideName, ...]) -> tuple[SideName, ...]:
-        if value != ("input",):
-            raise ValueError("injections are looked for in prompts: `on: [input]`")
-        return value
-
-    @field_validator("action")
-    @classmethod
-    def _has_no_spans(cls, value: ActionName) -> ActionName:
-        if value in ("redact", "mask"):
-            raise ValueError("a prompt is judged as a whole, so there is nothing to redact: use block, flag or route")
-        return value
 
 
 class LeakGuard(GuardBase):
     """Finds the request's own system prompt in its answer. `min_chars`: the number of letters and digits in a row that
     are a leak where the system prompt has the same."""
 
+    sides: ClassVar[tuple[SideName, ...]] = ("output",)
+    actions: ClassVar[tuple[ActionName, ...]] = ("block", "redact", "flag")
+    reason: ClassVar[str] = "an answer is searched for the system prompt, and has begun by then"
     kind: Literal["system_prompt"]
     on: tuple[SideName, ...] = ("output",)
     min_chars: int = Field(default=40, ge=16, le=1000)
@@ -78,6 +103,9 @@ class SchemaGuard(GuardBase):
     of this is blocked or flagged.
     """
 
+    sides: ClassVar[tuple[SideName, ...]] = ("output",)
+    actions: ClassVar[tuple[ActionName, ...]] = ("block", "flag")
+    reason: ClassVar[str] = _WHOLE_ANSWER
     kind: Literal["schema"]
     on: tuple[SideName, ...] = ("output",)
     action: ActionName = "flag"
@@ -105,6 +133,9 @@ class SchemaGuard(GuardBase):
 class RefusalGuard(GuardBase):
     """Counts answers that refuse what was asked."""
 
+    sides: ClassVar[tuple[SideName, ...]] = ("output",)
+    actions: ClassVar[tuple[ActionName, ...]] = ("block", "flag")
+    reason: ClassVar[str] = _WHOLE_ANSWER
     kind: Literal["refusal"]
     on: tuple[SideName, ...] = ("output",)
     action: ActionName = "flag"
@@ -114,6 +145,9 @@ class GroundingGuard(GuardBase):
     """Flags answers of which too little is supported by the request's `documents`. `share`: the least share of an
     answer's sentences, 0 to 1, that has to be. An answer that cites a document that is not there is flagged too."""
 
+    sides: ClassVar[tuple[SideName, ...]] = ("output",)
+    actions: ClassVar[tuple[ActionName, ...]] = ("block", "flag")
+    reason: ClassVar[str] = _WHOLE_ANSWER
     kind: Literal["grounding"]
     on: tuple[SideName, ...] = ("output",)
     action: ActionName = "flag"

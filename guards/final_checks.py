@@ -10,7 +10,7 @@ from patchbay.guards.grounding import grounding
 from patchbay.guards.pipeline import Part
 from patchbay.guards.refusal import refusal_kind
 from patchbay.guards.structured import Checks
-from patchbay.guards.verdict import FoundSpan
+from patchbay.guards.verdict import Action, FoundSpan
 
 
 class FinalJudge:
@@ -41,39 +41,46 @@ class FinalJudge:
         """Returns the text as it may go out, None where a guard blocks it; see `FinalCheck`."""
         blocked = False
         for part in self._parts:
-            repaired, kind = self._judge(part, text)
-            if kind is None:
-                text = repaired
-                continue
+            if isinstance(part.config, SchemaGuard):
+                repaired, kinds, kind = self._fit(part, part.config, text)
+            else:
+                repaired, kinds, kind = text, (), self._judge(part, text)
             if not quiet:
-                self._note(
-                    FoundSpan(
-                        start=0, end=len(text), guard=part.name, rule=kind, kind=kind.upper(), action=part.action
-                    ),
-                    text,
-                )
-            blocked = blocked or part.action == "block"
+                for told in kinds:
+                    self._tell(part, told, "flag", text)
+                if kind is not None:
+                    self._tell(part, kind, part.action, text)
+            text = repaired if kind is None else text
+            blocked = blocked or (kind is not None and part.action == "block")
         return None if blocked else text
 
-    def _judge(self, part: Part, text: str) -> tuple[str, str | None]:
-        """Returns the text, repaired where that is possible, and the kind of fault in it, None if there is none."""
+    def _tell(self, part: Part, kind: str, action: Action, text: str) -> None:
+        span = FoundSpan(start=0, end=len(text), guard=part.name, rule=kind, kind=kind.upper(), action=action)
+        self._note(span, text)
+
+    def _fit(self, part: Part, config: SchemaGuard, text: str) -> tuple[str, Sequence[str], str | None]:
+        """Returns the text, repaired where that is possible, what a repair has closed or dropped, and the kind of fault
+        in the text, None if there is none."""
+        checks = self._checks.get(part.name)
+        if checks is None:
+            return text, (), None
+        result = checks.check(text)
+        if not result.value_ok or (result.repaired and not config.repair):
+            return text, (), "schema_unchecked" if result.spent else "schema"
+        told = {"schema_closed": "brackets" in result.repaired, "schema_dropped": result.dropped}
+        return text if part.dry_run else result.text, [kind for kind, is_so in told.items() if is_so], None
+
+    def _judge(self, part: Part, text: str) -> str | None:
+        """Returns the kind of fault in a text, None if there is none."""
         config = part.config
-        if isinstance(config, SchemaGuard):
-            checks = self._checks.get(part.name)
-            if checks is None:
-                return text, None
-            result = checks.check(text)
-            repaired = result.text if config.repair and not part.dry_run else text
-            valid = result.value_ok and (config.repair or not result.repaired)
-            return repaired, None if valid else "schema_unchecked" if result.spent else "schema"
         if isinstance(config, RefusalGuard):
-            return text, "refusal" if refusal_kind(text) is not None else None
+            return "refusal" if refusal_kind(text) is not None else None
         if isinstance(config, GroundingGuard):
             sources = list(_sources(self._fields.get("documents")))
             support = grounding(text, sources)
             unsupported = bool(sources) and (support.share < config.share or bool(support.missing_citations))
-            return text, "grounding" if unsupported else None
-        return text, None
+            return "grounding" if unsupported else None
+        return None
 
 
 class AnswerSchemas:

@@ -19,6 +19,7 @@ from patchbay.guards.config import (
     InjectionGuard,
     LeakGuard,
     RefusalGuard,
+    RulesGuard,
     SchemaGuard,
 )
 from patchbay.guards.escapes import Escapes
@@ -84,8 +85,17 @@ class Pipeline:
 
     @cached_property
     def routes(self) -> Mapping[str, str]:
-        """The routes that guards with the action `route` send requests to, by guard."""
+        """The routes that guards may send requests to, by guard."""
         return {part.name: part.config.route for part in self.parts if part.config.route is not None}
+
+    @cached_property
+    def stable_masks(self) -> Sequence[str]:
+        """The guards whose masks are the same in a whole session."""
+        return [
+            part.name
+            for part in self.parts
+            if isinstance(part.config, RulesGuard) and part.action == "mask" and part.config.mask.stable == "session"
+        ]
 
     @cached_property
     def leaks(self) -> Sequence[tuple[Part, LeakGuard]]:
@@ -187,6 +197,11 @@ class Guards:
         self._tenants = {tenant for guard in config.guards.values() for tenant in guard.tenants}
 
     @property
+    def rules(self) -> Mapping[str, Sequence[Rule]]:
+        """The rules of each guard, by the guard's name."""
+        return self._rules
+
+    @property
     def judges(self) -> Sequence[JudgeGuard]:
         """The guards that ask a judge."""
         return [guard for guard in self._config.guards.values() if isinstance(guard, JudgeGuard)]
@@ -252,11 +267,27 @@ def compile_guards(
     for names in ((), *routes):
         for name in names:
             if name not in config.guards:
-                raise ConfigError(
-                    f"A route names the guard '{name}', and there is none ({meant(name, config.guards)})."
-                )
-        guards.pipeline(names, "")
+                raise ConfigError(f"There is no guard '{name}' under 'guards' ({meant(name, config.guards)}).")
+        pipeline = guards.pipeline(names, "")
+        if pipeline is not None:
+            check_masks(pipeline.parts, guards.rules)
     return guards
+
+
+def check_masks(parts: Sequence[Part], rules: Mapping[str, Sequence[Rule]]) -> None:
+    """Raises ConfigError where a guard masks only what another one of the same route takes out of prompts before.
+
+    `parts`: the guards of a route; `rules`: those of all guards.
+    """
+    for masking in (part for part in parts if part.action == "mask"):
+        names = {rule.name for rule in rules[masking.name]}
+        for other in (part for part in parts if part.action == "redact" and "input" in part.config.on):
+            if names and names <= {rule.name for rule in rules[other.name]}:
+                raise ConfigError(
+                    f"'guards.{masking.name}.action': the guard '{masking.name}' masks in prompts what '{other.name}' "
+                    "redacts there, so nothing is left to mask. "
+                    f"Write `on: [output]` at 'guards.{other.name}', or let one route not have both."
+                )
 
 
 def _trained() -> "InjectionClassifier":

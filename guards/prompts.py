@@ -1,5 +1,6 @@
 """Prompt texts: a walk over all texts of a request, for every endpoint. Pure."""
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -24,6 +25,9 @@ _ROLES: Mapping[str, str] = MappingProxyType(
 _TOOL_RESULTS = ("tool_result", "function_call_output", "custom_tool_call_output", "mcp_call")
 # Keys whose text is itself a JSON document.
 _JSON_KEYS = ("arguments",)
+# The fields that a conversation may be in, and the characters of a plain prompt that name its session.
+_CONVERSATIONS = ("messages", "input", "prompt")
+_START_CHARS = 256
 # Takes a text, its role, and whether it is inside JSON. Returns the text that takes its place.
 Visit = Callable[[str, str, bool], str]
 
@@ -48,6 +52,19 @@ def visit_texts(endpoint: str, fields: dict[str, Any], visit: Visit) -> None:
 def system_prompt(endpoint: str, fields: dict[str, Any]) -> str:
     """Returns the instructions that come before the conversation, which its users must not see."""
     return _texts_of(endpoint, lambda role: role in _INSTRUCTING, fields)
+
+
+def conversation_start(fields: Mapping[str, Any]) -> str:
+    """Returns the beginning of a conversation, which all of its turns have: its first message that is no instruction;
+    of a prompt without messages its first characters."""
+    for name in _CONVERSATIONS:
+        turns = fields.get(name)
+        if isinstance(turns, str):
+            return turns[:_START_CHARS]
+        for turn in turns if isinstance(turns, list) else ():
+            if not isinstance(turn, dict) or turn.get("role") not in _INSTRUCTING:
+                return json.dumps(turn, sort_keys=True)
+    return ""
 
 
 def untrusted_text(endpoint: str, fields: dict[str, Any]) -> str:

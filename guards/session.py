@@ -26,9 +26,16 @@ from patchbay.guards.formats.texts import MOST_TEXTS, AnswerTexts, blocked_texts
 from patchbay.guards.judges.judge import TextOrigin
 from patchbay.guards.judges.judges import Judges
 from patchbay.guards.judges.panel import JudgePanel, check_judged
-from patchbay.guards.masks import Masks
+from patchbay.guards.masks import MaskMarker, Masks, plain_marker, session_secret
 from patchbay.guards.pipeline import Pipeline
-from patchbay.guards.prompts import TRUSTED, Visit, system_prompt, untrusted_text, visit_texts
+from patchbay.guards.prompts import (
+    TRUSTED,
+    Visit,
+    conversation_start,
+    system_prompt,
+    untrusted_text,
+    visit_texts,
+)
 from patchbay.guards.reask import Reask, SecondAnswer, SecondAnswerClient
 from patchbay.guards.scan.short_texts import MOST_SHORT, suspects
 from patchbay.guards.stream.channel import Channel, Released
@@ -72,6 +79,7 @@ class GuardSession:
         self.findings = Findings(key, pipeline.dry)
         self._panel = JudgePanel(pipeline.asked, judges, facts, self.findings.add)
         self._masks = Masks()
+        self._mask_secrets: Mapping[str, bytes] = {}
         self._fields: dict[str, Any] = {}
         self._system_prompt: SuffixAutomaton | None = None
         self._schemas = AnswerSchemas()
@@ -101,6 +109,9 @@ class GuardSession:
     def _checked(self, body: bytes) -> bytes:
         self._fields = fields = decoded(body)
         self._schemas = answer_schemas(self._pipeline.finals, fields)
+        if stable := self._pipeline.stable_masks:
+            secret = session_secret(self._key, self._facts.tenant, conversation_start(fields))
+            self._mask_secrets = dict.fromkeys(stable, secret)
         visit_texts(self._endpoint, fields, self._prompt_visitor(fields))
         for finding in self.findings.counts:
             self._act_on(finding.action, finding.guard, finding.kind)
@@ -302,7 +313,7 @@ class GuardSession:
 
         def make(escaped: bool) -> Channel:
             return Channel(
-                self._pipeline.watches("output", self._system_prompt, escaped=escaped), _marker, is_json=escaped
+                self._pipeline.watches("output", self._system_prompt, escaped=escaped), plain_marker, is_json=escaped
             )
 
         finals = self._pipeline.finals
@@ -341,24 +352,12 @@ class GuardSession:
         watches = self._pipeline.watches("input", None, escaped=escaped)
         if not watches:
             return text
-        channel = Channel(watches, _MaskMarker(self._masks, text), is_json=escaped)
+        marker = MaskMarker(self._masks, text, escaped, self._mask_secrets)
+        channel = Channel(watches, marker, is_json=escaped)
         first, last = channel.feed(text), channel.finish()
         for released in (first, last):
             _note(self.findings, "input", released)
         return first.text + last.text
-
-
-class _MaskMarker:
-    """A `Marker` for prompts: it makes masks for spans to be masked, and plain markers for all others."""
-
-    def __init__(self, masks: Masks, text: str) -> None:
-        self._masks = masks
-        self._text = text
-
-    def __call__(self, span: FoundSpan) -> str:
-        return (
-            self._masks.mask(span.kind, self._text[span.start : span.end]) if span.action == "mask" else _marker(span)
-        )
 
 
 def _document(body: bytes) -> dict[str, Any]:
@@ -378,10 +377,6 @@ def _count_choices(fields: Mapping[str, Any]) -> int:
     if not isinstance(prompts, list) or any(isinstance(part, int) for part in prompts):
         return each
     return each * max(1, len(prompts))
-
-
-def _marker(span: FoundSpan) -> str:
-    return f"[{span.kind}]"
 
 
 def _note(findings: Findings, side: Side, released: Released) -> None:

@@ -1,7 +1,7 @@
 """Compiled JSON schemas (draft 2020-12), of bounded size, so that they can come from anybody.
 
-Errors in a schema name their place. No reference leads out of the schema: nothing is ever fetched. `format` and the
-other annotations are not checked, as the draft has it.
+Errors in a schema name their place. No reference leads out of the schema: nothing is ever fetched. `format` is
+checked where `formats.py` has it, and other annotations are not, as the draft has it.
 
 Source: https://json-schema.org/draft/2020-12 (core and validation).
 """

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from patchbay.core.schema.evaluate import Instance, Keyword, Node, evaluate, refer, refer_dynamically
+from patchbay.core.schema.formats import meets
 from patchbay.core.schema.patterns import Pattern
 from patchbay.core.schema.values import frozen, is_multiple, is_number, shown
 
@@ -52,6 +53,13 @@ def _size(kind: type[str | list[Any] | dict[str, Any]], fits: Callable[[int, flo
         return not isinstance(instance.value, kind) or fits(len(instance.value), bound) or instance.fail(what)
 
     return checked
+
+
+def _format(instance: Instance, name: str) -> bool:
+    if not isinstance(instance.value, str):
+        return True
+    instance.run.budget.spend(1 + len(instance.value) // _MATCHED_A_STEP)
+    return meets(instance.value, name) or instance.fail(f"is not of the format {shown(name)}")
 
 
 def _matches(instance: Instance, pattern: Pattern, text: str) -> bool:
@@ -273,6 +281,7 @@ KEYWORDS: Final[Mapping[str, Keyword]] = {
     "type": _type,
     "enum": _enum,
     "const": _const,
+    "format": _format,
     "multipleOf": _multiple_of,
     "maximum": _number(lambda value, most: value <= most, "is greater than the maximum of"),
     "minimum": _number(lambda value, least: value >= least, "is less than the minimum of"),

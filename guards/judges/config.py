@@ -1,8 +1,8 @@
 """Configuration of guards that ask a judge: a model, a service or a plug-in."""
 
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from patchbay.core.secret import Secret
 from patchbay.guards.base_config import ActionName, GuardBase
@@ -20,19 +20,14 @@ class JudgeGuard(GuardBase):
     at a time, in characters: a longer one is judged in parts that overlap by half.
     """
 
+    actions: ClassVar[tuple[ActionName, ...]] = ("block", "flag", "route")
+    reason: ClassVar[str] = "a text is judged as a whole, so there is nothing to redact"
     deadline_s: float = Field(default=5, gt=0)
     on_error: Literal["fail_closed", "fail_open"] = "fail_closed"
     every_chars: int = Field(default=200, ge=1)
     mode: Literal["strict", "optimistic"] = "strict"
     lag_chars: int = Field(default=400, ge=1)
     most_chars: int = Field(default=4000, ge=100)
-
-    @field_validator("action")
-    @classmethod
-    def _has_no_spans(cls, value: ActionName) -> ActionName:
-        if value in ("redact", "mask"):
-            raise ValueError("a text is judged as a whole, so there is nothing to redact: use block, flag or route")
-        return value
 
     @property
     def lag(self) -> int:

@@ -5,14 +5,15 @@ same language. The prefixes, read backwards from a stream's end, find the part o
 """
 
 import re
-from importlib import import_module
 from typing import Any
 
 from patchbay.core.errors import ConfigError
+from patchbay.guards.rules.folded_pattern import folded_pattern
+from patchbay.guards.rules.tree import Node, constants, inner_nodes, parser, widths, with_inner
 
-# The parser that `re` itself uses has no public name.
-constants: Any = import_module("re._constants")
-parser: Any = import_module("re._parser")
+# The group of a pattern that is the span, where it has one.
+VALUE = "value"
+_REFUSED = re.MULTILINE | re.DOTALL | re.LOCALE
 # The longest match of a rule, in characters: as much may be held back on a stream.
 MOST_WIDTH = 1024
 _CATEGORIES = {
@@ -39,26 +40,48 @@ _KNOWN = frozenset(
     ]
 )
 
-Node = tuple[Any, Any]
 
+def parsed(name: str, pattern: str, *, caseless: bool = False) -> list[Node]:
+    """Parses a rule's pattern, and folds it as texts are. Raises ConfigError, with the rule's name, where the rule
+    cannot be used.
 
-def parsed(name: str, pattern: str) -> list[Node]:
-    """Parses a rule's pattern. Raises ConfigError, with the rule's name, where the rule cannot be used."""
-    try:
-        tree = parser.parse(pattern, re.ASCII)
-    except (re.error, OverflowError) as error:
-        raise ConfigError(f"Rule '{name}': '{pattern[:80]}' is no regular expression: {error}.") from error
-    low, high = tree.getwidth()
-    if low == 0:
-        raise ConfigError(f"Rule '{name}' matches nothing at all, so it would match everywhere.")
+    `caseless`: whether the rule ignores case; a pattern that begins with `(?i)` does where this says so.
+    """
+    tree = read_pattern(name, pattern)
+    if tree.state.flags & _REFUSED:
+        raise ConfigError(
+            f"Rule '{name}' sets a flag that is not known here: `(?i)` and `(?x)` are; write `[\\s\\S]` for a `.` that "
+            "takes line breaks."
+        )
     nodes = list(tree)
     _check(name, nodes)
+    nodes = folded_pattern(name, nodes, caseless=caseless)
+    low, high = widths(nodes)
+    if low == 0:
+        raise ConfigError(f"Rule '{name}' matches nothing at all, so it would match everywhere.")
+    nodes = _without_groups(nodes, tree.state.groupdict.get(VALUE))
     if high > MOST_WIDTH:
         raise ConfigError(
             f"Rule '{name}' can match more than {MOST_WIDTH} characters, and all of a match is held back on a stream: "
             "give its repeats a bound (`{1,64}` instead of `+`), or end it by `until`."
         )
     return nodes
+
+
+def read_pattern(name: str, pattern: str) -> Any:
+    """Returns the parse tree of a rule's pattern, as it is written. Raises ConfigError."""
+    try:
+        return parser.parse(pattern, re.ASCII)
+    except (re.error, OverflowError, ValueError) as error:
+        raise ConfigError(f"Rule '{name}': '{pattern[:80]}' is no regular expression: {error}.") from error
+
+
+def ignores_case(pattern: str) -> bool:
+    """Says whether a pattern begins with a flag `(?i)`; one that cannot be read does not."""
+    try:
+        return bool(read_pattern("", pattern).state.flags & re.IGNORECASE)
+    except ConfigError:
+        return False
 
 
 def forward(nodes: list[Node]) -> str:
@@ -141,7 +164,8 @@ def _character(kind: Any, value: Any) -> str | None:
 
 def _composed(kind: Any, value: Any) -> str:
     if kind is constants.SUBPATTERN:
-        return _group(forward(list(value[3])))
+        inner = forward(list(value[3]))
+        return _group(inner) if value[0] is None else f"(?P<{VALUE}>{inner})"
     if kind is constants.BRANCH:
         return f"(?:{'|'.join(forward(list(branch)) for branch in value[1])})"
     least, most, inner = value
@@ -190,13 +214,16 @@ def _check(name: str, nodes: list[Node]) -> None:
                 f"Rule '{name}' uses what only a backtracking matcher can do ({str(kind).lower()}): write it without "
                 "look-around, back-references, lazy and possessive repeats."
             )
-        for inner in _inside(kind, value):
+        for inner in inner_nodes(kind, value):
             _check(name, inner)
 
 
-def _inside(kind: Any, value: Any) -> list[list[Node]]:
-    if kind is constants.BRANCH:
-        return [list(branch) for branch in value[1]]
-    if kind is constants.SUBPATTERN:
-        return [list(value[3])]
-    return [list(value[2])] if kind is constants.MAX_REPEAT else []
+def _without_groups(nodes: list[Node], kept: int | None) -> list[Node]:
+    """Returns the nodes with no group that captures but the one numbered `kept`, as capturing costs time."""
+    return [_without_group(kind, value, kept) for kind, value in nodes]
+
+
+def _without_group(kind: Any, value: Any, kept: int | None) -> Node:
+    if kind is constants.SUBPATTERN and value[0] != kept:
+        value = (None, *value[1:])
+    return with_inner(kind, value, [_without_groups(nodes, kept) for nodes in inner_nodes(kind, value)])

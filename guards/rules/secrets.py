@@ -9,7 +9,18 @@ from patchbay.guards.rules.secrets_services import SERVICES
 from patchbay.guards.rules.tokens import ANY, HEX
 from patchbay.guards.rules.validators import bare_secret, jwt, quoted_secret
 
-_KEY: Final = r"-{4,5} ?(?:BEGIN|END) (?:[A-Z0-9]{2,9} ){0,2}PRIVATE KEY(?: BLOCK)? ?-{4,5}"
+_LABEL: Final = r"(?:[A-Z0-9]{2,9} ){0,2}PRIVATE KEY(?: BLOCK)? ?-{4,5}"
+# What may stand between the lines of a key: space, escaped line breaks, and what joins strings of a program.
+_BREAK: Final = r"[\\nr\s\"'+>#*]"
+_BASE64: Final = "[A-Za-z0-9+/=]"
+# In order: what belongs to the key, then what ends it: the end of a string in a document or a program, a line that is
+# none of a key's, and a word of prose.
+_KEY_ENDS: Final = (
+    rf"(?P<value>(?:[ \t]{_BASE64}{{1,20}})?{_BREAK}{{0,24}}-{{4,5}} ?END {_LABEL})",
+    r"[\"']\s{0,8}(?:[,:;}\])]|[\w.-]{1,40}\s{0,2}[:=])",
+    rf"(?:\n|\\n)[ \t>\"'#*|]{{0,8}}(?:{_BASE64}{{1,20}}[ \t]{{1,4}}\S|{_BASE64}{{0,20}}[^A-Za-z0-9+/=\s\\\"'>#*|])",
+    r"[ \t][A-Za-z]{1,20}[ \t.,;:!?]",
+)
 _NAMES: Final = (
     r"(?:passw(?:or)?d|passphrase|pwd|secret|token|credential|(?:api|auth|access|private|signing|encryption)[_.-]?key)"
     r"[\w.-]{0,12}"
@@ -18,20 +29,25 @@ _FORMS: Final = (
     Rule(
         name="private-key",
         kind="PRIVATE_KEY",
-        pattern=_KEY.replace("(?:BEGIN|END)", "BEGIN"),
-        until=_KEY.replace("(?:BEGIN|END)", "END"),
+        pattern=rf"-{{4,5}} ?BEGIN {_LABEL}{_BREAK}{{1,24}}"
+        rf"(?:[A-Z][A-Za-z-]{{2,15}}: [ -\[\]-~]{{1,60}}{_BREAK}{{1,4}}){{0,3}}[A-Za-z0-9+/]{{16}}",
+        until="|".join(_KEY_ENDS),
         examples=(
             "-----BEGIN " + "RSA PRIVATE KEY-----\n" + ANY + "\n-----END " + "RSA PRIVATE KEY-----",
-            "-----BEGIN " + "PRIVATE KEY-----",
-            "-----BEGIN " + "PGP PRIVATE KEY BLOCK-----",
+            "-----BEGIN " + "PRIVATE KEY-----\\n" + ANY,
+            "-----BEGIN " + "PGP PRIVATE KEY BLOCK-----\nVersion: GnuPG v2\n\n" + ANY,
         ),
-        others=("-----BEGIN PUBLIC KEY-----", "-----BEGIN CERTIFICATE-----"),
+        others=(
+            "-----BEGIN PUBLIC KEY-----\n" + ANY,
+            "-----BEGIN CERTIFICATE-----\n" + ANY,
+            "A file of this kind begins with -----BEGIN PRIVATE KEY----- in its first line.",
+        ),
     ),
     Rule(
         name="private-key-putty",
         kind="PRIVATE_KEY",
         pattern=r"\bPuTTY-User-Key-File-[123]:",
-        until=r"\bPrivate-MAC: [0-9a-f]{40,64}\b",
+        until=r"(?P<value>\bPrivate-MAC: [0-9a-f]{40,64}\b)|[\"']\s{0,8}[,}\])]",
         examples=("PuTTY-User-Key-" + "File-3: ssh-ed25519",),
         others=("PuTTY-User-Key-File",),
     ),
@@ -51,7 +67,7 @@ _FORMS: Final = (
     Rule(
         name="url-credentials",
         kind="URL_CREDENTIALS",
-        pattern=r"\b[a-z][a-z0-9+.-]{1,19}://[\w.~%!$&*+,;=-]{0,64}:[\w.~%!$&()*+,;=^-]{1,80}@",
+        pattern=r"\b[a-z][a-z0-9+.-]{1,19}://(?P<value>[\w.~%!$&*+,;=-]{0,64}:[\w.~%!$&()*+,;=^-]{1,80})@",
         caseless=True,
         examples=(
             "postgres://" + "app:s3cr3t-w0rd" + "@db.example.com/app",
@@ -64,7 +80,7 @@ _ASSIGNED: Final = (
     Rule(
         name="secret-quoted",
         kind="SECRET",
-        pattern=_NAMES + r"[\"']?\s{0,3}(?::=|=>|[:=])\s{0,3}[\"'][!#-&(-_a-~]{12,64}[\"']",
+        pattern=_NAMES + r"[\"']?\s{0,3}(?::=|=>|[:=])\s{0,3}[\"'](?P<value>[!#-&(-_a-~]{12,64})[\"']",
         caseless=True,
         valid=quoted_secret,
         examples=(
@@ -77,7 +93,7 @@ _ASSIGNED: Final = (
     Rule(
         name="secret-bare",
         kind="SECRET",
-        pattern=_NAMES + r"\s?[:=]\s?[\w/+.~-]{16,128}={0,2}",
+        pattern=_NAMES + r"\s?[:=]\s?(?P<value>[\w/+.~-]{16,128}={0,2})",
         caseless=True,
         valid=bare_secret,
         examples=("API_KEY=" + ANY, "password: " + "c0rrect-Horse/9battery" + "77"),
@@ -86,7 +102,7 @@ _ASSIGNED: Final = (
     Rule(
         name="connection-string",
         kind="SECRET",
-        pattern=r";\s?(?:password|pwd)\s?=\s?[!-:<-~]{4,64};",
+        pattern=r";\s?(?:password|pwd)\s?=\s?(?P<value>[!-:<-~]{4,64});",
         caseless=True,
         examples=("Server=db;User Id=app;" + "Password=s3cr3t;" + "Database=app",),
         others=("Server=db;User Id=app;Database=app", "; password = ;"),

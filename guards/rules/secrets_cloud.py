@@ -25,13 +25,13 @@ _CLOUDS: Final = (
     token("google-refresh-token", r"1//0[\w-]{40,120}", "1//0" + ANY * 4, "1//0" + ANY),
     token(
         "azure-storage-key",
-        r"AccountKey=[A-Za-z0-9+/]{86}==",
+        r"AccountKey=(?P<value>[A-Za-z0-9+/]{86}==)",
         "AccountKey=" + ANY * 5 + "q+R/t8" + "==",
         "AccountKey=" + ANY,
     ),
     token(
         "azure-signature",
-        r"sig=(?:[A-Za-z0-9/+]|%[0-9A-Fa-f]{2}){43}(?:=|%3[Dd])",
+        r"sig=(?P<value>(?:[A-Za-z0-9/+]|%[0-9A-Fa-f]{2}){43}(?:=|%3[Dd]))",
         "sig=" + ANY * 2 + "%2B" * 11 + "%3D",
         "sig=" + ANY,
     ),

@@ -27,8 +27,8 @@ def token(name: str, pattern: str, example: str, other: str, valid: Validator | 
 def named(name: str, words: str, value: str, example: str, other: str) -> Rule:
     """Makes a rule for a value that can be told only by the name that it is assigned to.
 
-    `name`: the rule's; `words`: a pattern of the names; `value`: a pattern of the value; `example`: a text with such an
-    assignment; `other`: one without.
+    `name`: the rule's; `words`: a pattern of the names; `value`: a pattern of the value, which alone is the span;
+    `example`: a text with such an assignment; `other`: one without.
     """
-    pattern = rf"(?:{words})[\w.-]{{0,24}}[\"']?\s{{0,2}}(?:=>|:=|[:=])\s{{0,2}}[\"']?{value}\b"
+    pattern = rf"(?:{words})[\w.-]{{0,24}}[\"']?\s{{0,2}}(?:=>|:=|[:=])\s{{0,2}}[\"']?(?P<value>{value})\b"
     return Rule(name=name, kind="SECRET", pattern=pattern, caseless=True, examples=(example,), others=(other,))

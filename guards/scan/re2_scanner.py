@@ -42,7 +42,8 @@ class Re2Scanner:
 def in_linear_time(rule: Rule) -> "re2._Regexp[str]":
     """Compiles a rule's own pattern for RE2: the same matches as Python's, in time linear in the text. Raises
     ConfigError."""
-    return _compiled(forward(parsed(rule.name, rule.pattern)), caseless=rule.caseless, longest=False)
+    nodes = parsed(rule.name, rule.pattern, caseless=rule.caseless)
+    return _compiled(forward(nodes), caseless=rule.caseless, longest=False)
 
 
 def _compiled(expression: str, *, caseless: bool, longest: bool) -> "re2._Regexp[str]":

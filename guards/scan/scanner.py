@@ -35,9 +35,9 @@ def expressions_of(rules: Sequence[Rule]) -> list[Expression]:
     """Turns rules into expressions. Raises ConfigError for a rule that cannot be used."""
     expressions = []
     for rule in rules:
-        nodes = parsed(rule.name, rule.pattern)
+        nodes = parsed(rule.name, rule.pattern, caseless=rule.caseless)
         backward = [reversed_prefixes(nodes)]
         if rule.until is not None:
-            backward.append(reversed_prefixes(parsed(rule.name, rule.until)))
+            backward.append(reversed_prefixes(parsed(rule.name, rule.until, caseless=rule.caseless)))
         expressions.append(Expression(forward(nodes), tuple(backward), rule.caseless))
     return expressions

@@ -6,9 +6,9 @@ cut.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from patchbay.guards.stream.quotes import Quotes
+from patchbay.guards.stream.json_writer import JsonWriter
 from patchbay.guards.stream.watch import TextWatch, WatchState
 from patchbay.guards.verdict import OPEN, FoundSpan
 
@@ -48,14 +48,14 @@ class Channel:
     """Releases one growing text as far as its watches have settled it.
 
     `watches`: the detectors; `marker`: returns what takes the place of a redacted span; `is_json`: whether the text is
-    a JSON document, in which a marker for a number has to be a string. `changed`: whether anything was left out;
-    `blocked`: whether a span has ended the text.
+    a JSON document. JSON stays valid without what is left out, in any other text too (see `JsonWriter`). `changed`:
+    whether anything was left out; `blocked`: whether a span has ended the text.
     """
 
     def __init__(self, watches: Sequence[TextWatch], marker: Marker, *, is_json: bool = False) -> None:
         self._watches = watches
         self._marker = marker
-        self._quotes = Quotes() if is_json else None
+        self._writer = JsonWriter(is_json=is_json)
         # `_raw` is the text from `_origin` on. What lies before `_base` was released or left out; it stays in `_raw`
         # until the end of a release, as the spans of that release are cut from it.
         self._raw = ""
@@ -93,7 +93,8 @@ class Channel:
             return Released("")
         self._finished = True
         states = [watch.finish() for watch in self._watches]
-        return self._take([WatchState(state.spans, self._length, state.closed) for state in states])
+        last = self._take([WatchState(state.spans, self._length, state.closed) for state in states])
+        return replace(last, text=last.text + self._writer.finish()) if last.blocked is None else last
 
     def _take(self, states: Sequence[WatchState]) -> Released:
         for state in states:
@@ -106,7 +107,7 @@ class Channel:
         """Releases the text as far as it is settled."""
         # The usual case, and on the path of every chunk: nothing was found, and nothing is being left out.
         if not self._events and not self._cover.open and self._cover.end <= self._base:
-            released = Released(self._emit(self._cut(self._settled)))
+            released = Released(self._writer.keep(self._cut(self._settled)))
         else:
             released = self._release_around_spans(self._settled)
         if self._base > self._origin:
@@ -125,44 +126,33 @@ class Channel:
                 self._cover.end = max(self._cover.end, place)
                 continue
             spans.append(event)
-            texts.append(text := self._raw[max(0, place - self._origin) : max(0, event.end - self._origin)])
+            texts.append(self._raw[max(0, place - self._origin) : max(0, event.end - self._origin)])
             if event.action == "block":
                 self._stop()
                 return Released("".join(parts), spans, texts, event)
-            parts.append(self._leave_out(event, text))
+            self._leave_out(event)
         parts.append(self._up_to(until))
         return Released("".join(parts), spans, texts)
 
-    def _leave_out(self, span: FoundSpan, text: str) -> str:
-        """Notes that a span, whose text is `text`, is left out. Returns its marker; "" if a span that overlaps it came
-        first, as several spans that overlap get one marker."""
+    def _leave_out(self, span: FoundSpan) -> None:
+        """Notes that a span is left out. Several spans that overlap get one marker, the first one's."""
         if span.action not in ("redact", "mask"):
-            return ""
+            return
         begins = not self._cover.reaches(span.start)
         if span.end == OPEN:
             self._cover.open.add(span.rule)
         else:
             self._cover.end = max(self._cover.end, span.end)
         self.changed = True
-        if not begins:
-            return ""
-        marker = self._marker(span)
-        is_number = self._quotes is not None and not self._quotes.inside and text.isdecimal()
-        return f'"{marker}"' if is_number else marker
+        if begins:
+            self._writer.mark(self._marker(span))
 
     def _up_to(self, place: int) -> str:
         """Takes the text up to `place`, and returns it without what is left out."""
         if self._cover.open:
-            self._cut(place)
-            return ""
-        if self._cover.end > self._base:
-            self._cut(min(place, self._cover.end))
-        return self._emit(self._cut(place))
-
-    def _emit(self, text: str) -> str:
-        if self._quotes is not None:
-            self._quotes.feed(text)
-        return text
+            return self._writer.drop(self._cut(place))
+        dropped = self._writer.drop(self._cut(min(place, self._cover.end))) if self._cover.end > self._base else ""
+        return dropped + self._writer.keep(self._cut(place))
 
     def _cut(self, place: int) -> str:
         if place <= self._base:

@@ -16,6 +16,7 @@ import re2
 
 from patchbay.guards.escapes import Escapes
 from patchbay.guards.folding import FoldedTail
+from patchbay.guards.rules.language import VALUE
 from patchbay.guards.rules.rule import Rule
 from patchbay.guards.scan.re2_scanner import in_linear_time
 from patchbay.guards.scan.scanner import Scanner
@@ -38,14 +39,16 @@ class GuardRule:
 class RuleSet:
     """The rules of a pipeline's side, compiled. Immutable.
 
-    `scanner`: made from the same rules, in the same order; `patterns`: the pattern of each rule; `ends`: the pattern
-    that ends a rule with `until`, by the rule's number; `numbers`: the rules' numbers by name.
+    `scanner`: made from the same rules, in the same order; `patterns`: the pattern of each rule; `values`: the number
+    of the group that is its span, 0 for all of a match; `ends`: the pattern that ends a rule with `until`, by the
+    rule's number; `numbers`: the rules' numbers by name.
     """
 
     def __init__(self, rules: Sequence[GuardRule], scanner: Scanner) -> None:
         self.scanner = scanner
         self.rules = tuple(rules)
         self.patterns = [_matcher(guard_rule.rule) for guard_rule in rules]
+        self.values = [pattern.groupindex.get(VALUE, 0) for pattern in self.patterns]
         self.ends = {
             number: _ending(guard_rule.rule).compiled
             for number, guard_rule in enumerate(rules)
@@ -141,7 +144,10 @@ class RulesWatch:
                 continue
             if number in self._rules.ends:
                 end = self._end(number, match.end(), settled)
-            spans.append(self._span(guard_rule, match.start(), end))
+            group = self._rules.values[number]
+            # A group that took no part in the match, or is empty, stands for all of it.
+            start, last = match.span(group) if group and match[group] else (match.start(), end)
+            spans.append(self._span(guard_rule, start, last))
             if end is None:
                 self._open.add(number)
                 break
@@ -152,11 +158,14 @@ class RulesWatch:
     def _end(self, number: int, place: int, settled: int) -> int | None:
         """Searches from `place` for the end of a rule that has begun. Returns the position after it; None where it has
         not come, or is not settled."""
-        match = self._rules.ends[number].search(self._tail.text, place)
+        pattern = self._rules.ends[number]
+        match = pattern.search(self._tail.text, place)
         if match is None or match.start() >= settled:
             return None
-        self._search_from[number] = match.end()
-        return match.end()
+        group = pattern.groupindex.get(VALUE, 0)
+        end = match.end(group) if match[group] else match.start()
+        self._search_from[number] = end
+        return end
 
     def _has_escapes_in(self, match: "re.Match[str] | re2._Match[str]") -> bool:
         """Whether an escape of another format is in a match of a rule that ends where its match does."""

@@ -7,17 +7,22 @@ Source: Aho and Corasick, "Efficient string matching", 1975.
 """
 
 from collections.abc import Iterable
+from itertools import product
+from math import prod
 
 import ahocorasick
 
 from patchbay.core.errors import ConfigError
 from patchbay.guards.escapes import Escapes
 from patchbay.guards.folding import FoldedTail, fold
+from patchbay.guards.rules.folded_pattern import case_forms
 from patchbay.guards.stream.watch import WatchState
 from patchbay.guards.verdict import Action, FoundSpan
 
 KIND = "DENIED"
 _MOST_CHARS = 256
+# Ways of writing one word that are all looked for.
+_MOST_FORMS = 16
 # Scripts that put no space between words: there a denied word counts wherever it stands.
 _NO_SPACES_FROM = 0x2E80
 
@@ -30,12 +35,23 @@ class Words:
         self.automaton = ahocorasick.Automaton()
         self.longest = 0
         for word in words:
-            plain = fold(word.strip()).lower()
-            if not plain or len(plain) > _MOST_CHARS:
-                raise ConfigError(f"Guard '{guard}': a denied word is empty or over {_MOST_CHARS} characters.")
-            self.automaton.add_word(plain, len(plain))
-            self.longest = max(self.longest, len(plain))
+            for plain in _forms(word.strip()):
+                if not plain or len(plain) > _MOST_CHARS:
+                    raise ConfigError(f"Guard '{guard}': a denied word is empty or over {_MOST_CHARS} characters.")
+                self.automaton.add_word(plain, len(plain))
+                self.longest = max(self.longest, len(plain))
         self.automaton.make_automaton()
+
+
+def _forms(word: str) -> Iterable[str]:
+    """Returns what a word is compared as, in small letters: once, or for each way of writing it where a capital looks
+    like another letter than its small one does, as many of Cyrillic and Greek do."""
+    letters = [list(dict.fromkeys(form.lower() for form in case_forms(char))) for char in word]
+    if prod(map(len, letters)) <= _MOST_FORMS:
+        return dict.fromkeys("".join(form) for form in product(*letters))
+    # Of long words the usual ways: in small letters, in capitals, and with capitals at the beginnings.
+    written = (word, word.lower(), word.upper(), word.capitalize(), word.title())
+    return dict.fromkeys(fold(form).lower() for form in written)
 
 
 class WordsWatch:

@@ -7,6 +7,7 @@ import typer
 
 from patchbay.adapters.commands.session import DEFAULT_FILE, AsJson
 from patchbay.core.errors import ConfigError, PatchbayError, fail
+from patchbay.core.names import meant
 
 if TYPE_CHECKING:
     from patchbay.guards.bench import Figures
@@ -36,10 +37,14 @@ def try_out(
     Example: echo "Mail jane@example.org" | patchbay guards test - --guard pii
     """
     from patchbay.adapters.commands.output import console, print_json, table
+    from patchbay.guards.check import pattern_warnings
 
     try:
         text = typer.get_text_stream("stdin").read() if file == "-" else _read(Path(file))
-        spans, out = _tried(text, _policy(config), guard, side)
+        policy = _policy(config)
+        spans, out = _tried(text, policy, guard, side)
+        for warning in pattern_warnings(policy):
+            typer.echo(f"warning: {warning}", err=True)
     except PatchbayError as error:
         raise typer.Exit(fail(error)) from error
     rows = [(span.guard, span.rule, span.kind, span.action, span.start, min(span.end, len(text))) for span in spans]
@@ -126,8 +131,11 @@ def _tried(text: str, policy: "PolicyConfig", only: list[str] | None, side: str)
     }
     known = {**built_in, **policy.guards}
     chosen = tuple(only or (policy.guards or built_in))
-    guards = compile_guards(GuardsConfig(guards=known), [chosen], user_cache(), None)
-    pipeline = guards.pipeline(chosen, "")
+    for name in chosen:
+        if name not in known:
+            raise ConfigError(f"There is no guard '{name}' ({meant(name, known)}).")
+    # They are no route: what they do about one and the same thing need not go together.
+    pipeline = compile_guards(GuardsConfig(guards=known), [], user_cache(), None).pipeline(chosen, "")
     if pipeline is None:
         return [], text
     judged = pipeline.judged(text) if side == "input" else []

@@ -12,6 +12,7 @@ from typing import Any, Final
 from patchbay.core.settings import Settings
 from patchbay.core.tenancy import DEFAULT_TIER, Limits
 from patchbay.guards.base_config import GuardBase, Override
+from patchbay.guards.config import OwnPattern
 from patchbay.router.routes.config import RouteConfig, Sampling
 from patchbay.router.settings.config import PolicyConfig
 from patchbay.router.tenants.config import FREE, PriceConfig, TierConfig
@@ -156,6 +157,11 @@ def _holds(was: Any, is_: Any) -> bool:
     return False
 
 
+def _expressions(patterns: Mapping[str, OwnPattern]) -> Mapping[str, str]:
+    """Returns what patterns look for, without their examples."""
+    return {name: own.pattern for name, own in patterns.items()}
+
+
 def _lets_off(guard: GuardBase, override: Override) -> bool:
     weaker = override.action is not None and _STRENGTH[override.action] < _STRENGTH[guard.action]
     return override.off or weaker or (bool(override.dry_run) and not guard.dry_run)
@@ -201,7 +207,8 @@ def _names(names: Collection[str]) -> str:
 _WEAKER: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
     **dict.fromkeys(("threshold", "min_score", "min_chars"), operator.lt),
     "share": operator.gt,
-    **dict.fromkeys(("on", "sets", "patterns", "words"), lambda was, is_: not _holds(was, is_)),
+    **dict.fromkeys(("on", "sets", "words"), lambda was, is_: not _holds(was, is_)),
+    "patterns": lambda was, is_: not _holds(_expressions(was), _expressions(is_)),
     "without": lambda was, is_: not set(is_) <= set(was),
     "entities": _is_narrower,
     "json_schema": lambda was, _: bool(was),

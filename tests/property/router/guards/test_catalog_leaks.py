@@ -126,11 +126,11 @@ def planted(rng: random.Random) -> str:
 
 
 def secrets(text: str, rules: Sequence[Rule]) -> Iterator[str]:
-    """What the rules match in the whole of it."""
+    """What the rules find in the whole of it: the values, where a pattern says which part that is."""
     for rule in rules:
         for match in rule.compiled.finditer(text):
             if rule.valid is None or rule.valid(match[0]):
-                yield match[0]
+                yield match[rule.compiled.groupindex.get("value", 0)]
 
 
 def pieces(text: str, rng: random.Random) -> Iterator[str]:

@@ -309,9 +309,9 @@ def test_who_judges_an_answer_does_not_see_some_of_what_the_model_says(endpoint:
 @pytest.mark.parametrize("escaped", [False, True])
 def test_a_mask_that_is_taken_back_breaks_the_json_around_it(escaped: bool) -> None:
     masks = Masks()
-    masks.originals["[X_1]"] = 'a "quoted" word'
+    mask = masks.mask("X", 'a "quoted" word')
     unmask = Unmask(masks, escaped=escaped)
-    out = "".join(unmask.feed(piece) for piece in ("he said [X", "_1] to me")) + unmask.finish()
+    out = "".join(unmask.feed(piece) for piece in (f"he said {mask[:2]}", f"{mask[2:]} to me")) + unmask.finish()
     assert (json.loads(f'"{out}"') if escaped else out) == 'he said a "quoted" word to me'
 
 

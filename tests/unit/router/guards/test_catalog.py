@@ -88,9 +88,12 @@ def test_most_rules_are_short() -> None:
 def test_a_private_key_ends_where_it_says(form: str) -> None:
     (rule,) = [each for each in SECRETS if each.name == "private-key"]
     label = form.format("PRIVATE" + " KEY")
-    assert found(rule, f"-----BEGIN {label}-----\nMIIE") == f"-----BEGIN {label}-----"
+    begin = f"-----BEGIN {label}-----\n" + "MIIEvQIBADANBgkq"
+    assert found(rule, begin + "hkiG9w0B") == begin
     assert rule.until is not None
-    assert re.search(rule.until, f"MIIE\n-----END {label}-----\n")
+    end = re.search(rule.until, f"MIIE\n-----END {label}-----\n")
+    assert end is not None
+    assert end["value"] == f"\n-----END {label}-----"
 
 
 @pytest.mark.parametrize("after", [" 2027", " 12", "-1", " 123 and 4"])

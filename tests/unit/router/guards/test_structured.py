@@ -248,3 +248,65 @@ def test_no_text_costs_more_than_linear_time(unit: str) -> None:
 def test_a_model_is_asked_again_with_what_was_wrong() -> None:
     message = reask(("$.age: '7' is not of type 'integer'", "$: 'name' is a required property"))
     assert "- $.age: '7' is not of type 'integer'\n- $: 'name' is a required property\n" in message
+
+
+A, B = '{"name": "A"}', '{"name": "B"}'
+
+
+@pytest.mark.parametrize(
+    ("text", "taken", "repaired", "dropped"),
+    [
+        (f"{A} {B}", B, ("prose around",), True),
+        (f"```\n{A}\n```\nand\n```json\n{B}\n```", B, ("fences",), True),
+        (f"```json\n{A}\n```\nNo: {B}", B, ("prose around",), True),
+        (f'{B} {{"name": 1}}', B, ("prose around",), False),
+        (f'{B} {{"name": "Ad', B, ("prose around",), False),
+        (f"<think>{A}</think>{B}", B, ("reasoning",), False),
+        (f"so I say {A}</think>\n\n```json\n{B}\n```", B, ("reasoning", "fences"), False),
+        (f"{B}<think>{A}", B, ("reasoning",), False),
+        (f"It looks like {B}. For example: {A}", B, ("prose around",), False),
+        (f"For example: {A}", A, ("prose around",), False),
+        (f'Here\'s the schema {{"type": "object"}} and answer {B}', B, ("prose around",), False),
+        ('{"name": "Ada", "age', '{"name": "Ada"}', ("brackets",), True),
+        ('{"name": "Ada", "age": 1', '{"name": "Ada"}', ("brackets",), True),
+        ('{"name": "Ada", ', '{"name": "Ada"}', ("brackets",), False),
+        ('{"name": "Ada"', '{"name": "Ada"}', ("brackets",), False),
+    ],
+)
+def test_the_last_whole_value_that_fits_is_taken_and_what_is_lost_is_said(
+    text: str, taken: str, repaired: tuple[str, ...], dropped: bool
+) -> None:
+    checked = check(text, PERSON)
+    assert (checked.value_ok, checked.text, checked.repaired, checked.dropped) == (True, taken, repaired, dropped)
+
+
+@pytest.mark.parametrize(
+    ("name", "good", "bad"),
+    [
+        ("date", ["2024-02-29"], ["2023-02-29", "not a date", "2024-2-9", "2024-02-29T", "\uff12024-02-28"]),
+        ("time", ["12:00:00Z", "23:59:60.5+01:30"], ["12:00:00", "24:00:00Z", "12:60:00Z"]),
+        (
+            "date-time",
+            ["2024-02-29T12:00:00Z", "2024-02-29t12:00:00.123-08:00"],
+            ["2024-02-30T12:00:00Z", "2024-02-29"],
+        ),
+        ("duration", ["P3W", "P1Y2M3DT4H", "PT5S"], ["P", "PT", "3W", "P1D2M"]),
+        ("email", ["a.b+c@example.org", "a@[127.0.0.1]"], ["a", "a@", "@b", "a b@c.org", "a@-b.org"]),
+        ("hostname", ["example.org", "a"], ["", "-a.org", "a..b", "a" * 64, "a_b"]),
+        ("ipv4", ["127.0.0.1"], ["127.0.0.256", "::1", "127.1", "127.0.0.1/8"]),
+        ("ipv6", ["::1", "fe80::1"], ["127.0.0.1", ":1", "fe80::1%eth0"]),
+        ("uuid", ["9f3a61c0-7be4-4258-9f3a-61c07be4d258"], ["9f3a61c07be442589f3a61c07be4d258", "x"]),
+        ("uri", ["https://example.org/a?b=%20#c", "urn:a:b"], ["/a", "a b:c", "http://a b", "http://a/%2"]),
+        ("something-of-ours", ["", "x"], []),
+    ],
+)
+def test_a_format_is_checked(name: str, good: list[str], bad: list[str]) -> None:
+    schema = {"type": "string", "format": name}
+    assert [text for text in good if not check(f'"{text}"', schema).value_ok] == []
+    assert [text for text in bad if check(f'"{text}"', schema).value_ok] == []
+    assert check("7", {"format": name}).value_ok
+
+
+def test_a_value_that_is_not_of_its_format_is_told_with_its_place() -> None:
+    checked = check('{"d": "soon"}', {"properties": {"d": {"format": "date"}}})
+    assert checked.errors == ("$.d: 'soon' is not of the format 'date'",)

@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from patchbay.guards.stream.channel import Channel, Released
-from patchbay.guards.stream.quotes import Quotes
 from patchbay.guards.stream.watch import WatchState
 from patchbay.guards.verdict import OPEN, Action, FoundSpan
 
@@ -161,7 +160,10 @@ def test_of_two_spans_at_one_place_the_longer_is_marked() -> None:
     [
         ('{"a":1234}', 5, 9, '{"a":"<5>"}'),
         ('{"a":"1234"}', 6, 10, '{"a":"<6>"}'),
-        ('{"a":12.4}', 5, 9, '{"a":<5>}'),
+        ('{"a":12.4}', 5, 9, '{"a":"<5>"}'),
+        ('{"a":-1234}', 6, 10, '{"a":"<6>"}'),
+        ('{"a":1.41e9}', 7, 9, '{"a":"<7>"}'),
+        ('{"a":[12,34]}', 9, 11, '{"a":[12,"<9>"]}'),
         ('{"a\\"":1234}', 7, 11, '{"a\\"":"<7>"}'),
     ],
 )
@@ -170,20 +172,9 @@ def test_a_number_in_json_is_marked_by_a_string(text: str, start: int, end: int,
         channel = Channel([ScriptedWatch([span(start, end)], late=6)], marked, is_json=True)
         out = [channel.feed(text[at : at + size]).text for at in range(0, len(text), size)]
         assert "".join([*out, channel.finish().text]) == shown
-    plain = Channel([ScriptedWatch([span(start, end)])], marked)
-    assert plain.feed(text).text == text[:start] + f"<{start}>" + text[end:]
-
-
-@given(st.lists(st.sampled_from(['"', "\\", "a", "\n"]), max_size=20), st.lists(st.integers(0, 20), max_size=6))
-def test_quotes_are_open_where_an_odd_number_of_bare_ones_has_come(marks: list[str], cuts: list[int]) -> None:
-    text, inside, escaped = "".join(marks), False, False
-    for char in text:
-        if char == '"' and not escaped:
-            inside = not inside
-        escaped = char == "\\" and not escaped
-    quotes = Quotes()
-    assert not quotes.inside
-    for start, end in pairwise(sorted({0, len(text), *(cut for cut in cuts if cut < len(text))})):
-        quotes.feed(text[start:end])
-        quotes.feed("")
-    assert quotes.inside is inside
+    # So it is in a text that is no document, but has one in it.
+    around = f'see "it" {text} and [1] {text[start:end]}'
+    spans = [span(start + 9, end + 9), span(len(around) - (end - start), len(around))]
+    plain = Channel([ScriptedWatch(spans)], marked)
+    shown = shown.replace(f"<{start}>", f"<{start + 9}>")
+    assert plain.feed(around).text + plain.finish().text == f'see "it" {shown} and [1] <{spans[1].start}>'
