@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 from patchbay.core.errors import InvalidRequest
-from patchbay.guards.formats.protocol import Place, request_places
+from patchbay.guards.formats.protocol import FormatPlace, request_places
 
 _INSTRUCTING = ("system", "developer")
 # Roles whose texts come from the application or from the model itself.
@@ -46,7 +46,9 @@ def visit_texts(endpoint: str, fields: dict[str, Any], visit: Visit) -> None:
             )
     top = request_places(endpoint)
     for name, value in list(fields.items()):
-        fields[name] = _Spot(top.below(name), name, _ROLES.get(name, "application"), visit).visited(value)
+        fields[name] = _Spot(
+            place=top.below(name), name=name, role=_ROLES.get(name, "application"), visit=visit
+        ).visited(value)
 
 
 def system_prompt(endpoint: str, fields: dict[str, Any]) -> str:
@@ -88,11 +90,11 @@ def _is_ids(value: Any) -> bool:
     return isinstance(value, list) and bool(value) and isinstance(value[0], int)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Spot:
     """A spot of the walk. `place`: its place in the format; `name`: the key above it; `role`: whose texts are there."""
 
-    place: Place
+    place: FormatPlace
     name: str
     role: str
     visit: Visit
@@ -111,7 +113,7 @@ class _Spot:
     def _object(self, value: dict[str, Any], role: str) -> dict[str, Any]:
         out: dict[str, Any] = {}
         for key, item in value.items():
-            spot = _Spot(self.place.below(key), key, role, self.visit)
+            spot = _Spot(place=self.place.below(key), name=key, role=role, visit=self.visit)
             out[self._unused(self._key(key), out)] = spot.visited(item)
         return out
 

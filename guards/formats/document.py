@@ -6,7 +6,7 @@ Each text goes through a channel as it would on a stream, so the result is the s
 from typing import Any
 
 from patchbay.core.errors import AnswerUnreadable
-from patchbay.guards.formats.protocol import FREE, Place, answer_places
+from patchbay.guards.formats.protocol import FREE, FormatPlace, answer_places
 from patchbay.guards.formats.texts import CARRIES_TEXT, ESCAPED, AnswerTexts, is_main
 
 # Endpoints that answer with text. The answers of others (vectors, counts) hold none.
@@ -39,7 +39,7 @@ def filtered_error(error: Any, texts: AnswerTexts) -> tuple[Any, bool]:
     return walk.filtered(error, FREE), walk.blocked
 
 
-def _choice(choice: dict[str, Any], texts: AnswerTexts, place: Place) -> dict[str, Any]:
+def _choice(choice: dict[str, Any], texts: AnswerTexts, place: FormatPlace) -> dict[str, Any]:
     walk = TextWalk(texts, ("choice", choice.get("index", 0)))
     details = {name: choice[name] for name in CARRIES_TEXT if name in choice}
     rest = {name: value for name, value in choice.items() if name not in details}
@@ -93,7 +93,7 @@ class TextWalk:
         self.blocked = False
         self.changed = False
 
-    def filtered(self, value: Any, place: Place, path: tuple[Any, ...] = (), kind: str = "") -> Any:
+    def filtered(self, value: Any, place: FormatPlace, path: tuple[Any, ...] = (), kind: str = "") -> Any:
         """Returns `value` with its texts filtered.
 
         `place`: its place in the wire format; `path`: its place in the part; `kind`: the type of the object around it.
@@ -116,7 +116,7 @@ class TextWalk:
             return value if (out := self._text(text := str(value), path, "")) == text else out
         return value
 
-    def _key(self, name: str, place: Place, path: tuple[Any, ...]) -> str:
+    def _key(self, name: str, place: FormatPlace, path: tuple[Any, ...]) -> str:
         return self._text(name, (*path, name, 0), "") if name and place.has_text_key(name) else name
 
     def _text(self, value: str, path: tuple[Any, ...], name: str, *, main: bool = False) -> str:

@@ -6,7 +6,7 @@ It is for judges of a whole answer; an answer cannot be put together from it aga
 from collections.abc import Hashable, Iterator, Mapping
 from typing import Any
 
-from patchbay.guards.formats.protocol import Place, answer_places
+from patchbay.guards.formats.protocol import FormatPlace, answer_places
 from patchbay.guards.formats.shut import shut
 from patchbay.guards.formats.texts import CARRIES_TEXT
 
@@ -85,7 +85,7 @@ def _repeats_in(endpoint: str, data: Mapping[str, Any]) -> Iterator[str]:
             yield from _strings(response.get("output"), top.below("response").below("output"))
 
 
-def _strings(value: Any, place: Place, name: str = "") -> Iterator[str]:
+def _strings(value: Any, place: FormatPlace, name: str = "") -> Iterator[str]:
     """Yields the texts in `value`, at `place`, under the key `name`."""
     if isinstance(value, str):
         if value and place.is_text(name, value) and (place.kind == "free" or name not in _IDS):
@@ -97,7 +97,7 @@ def _strings(value: Any, place: Place, name: str = "") -> Iterator[str]:
             yield from _strings(item, place, name)
 
 
-def _in_object(value: Mapping[str, Any], place: Place) -> Iterator[str]:
+def _in_object(value: Mapping[str, Any], place: FormatPlace) -> Iterator[str]:
     for key, item in value.items():
         if place.kind == "free":
             yield key

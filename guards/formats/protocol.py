@@ -103,16 +103,16 @@ _ANSWERS: Mapping[str, Mapping[PlaceKind, tuple[str, ...]]] = {
 }
 
 
-class Place:
+class FormatPlace:
     """A place in a request or an answer, with the places below it. `kind`: of the strings there."""
 
     __slots__ = ("_children", "kind")
 
     def __init__(self, kind: PlaceKind = "protocol") -> None:
         self.kind = kind
-        self._children: dict[str, Place] = {}
+        self._children: dict[str, FormatPlace] = {}
 
-    def below(self, name: str) -> "Place":
+    def below(self, name: str) -> "FormatPlace":
         """Returns the place of the field `name` of an object at this place. A list's items are at its own place."""
         if self.kind == "free":
             return self
@@ -141,33 +141,33 @@ class Place:
     def add(self, path: str, kind: PlaceKind) -> None:
         """Lists the place at `path` below this one, its names separated by dots; `*` is any name."""
         name, _, rest = path.partition(".")
-        child = self._children.setdefault(name, Place())
+        child = self._children.setdefault(name, FormatPlace())
         if rest:
             child.add(rest, kind)
         else:
             child.kind = kind
 
 
-_UNLISTED = Place()
+_UNLISTED = FormatPlace()
 # JSON of which no format is known.
-FREE = Place("free")
+FREE = FormatPlace("free")
 
 
 @cache
-def request_places(endpoint: str) -> Place:
+def request_places(endpoint: str) -> FormatPlace:
     """Returns the top of the places of an endpoint's requests."""
     name = _REQUEST_TABLES.get(endpoint, endpoint)
     return _top(_REQUESTS.get(name, _REQUESTS["pooling"]))
 
 
 @cache
-def answer_places(endpoint: str) -> Place:
+def answer_places(endpoint: str) -> FormatPlace:
     """Returns the top of the places of an endpoint's answers, whole ones and a stream's events."""
     return _top(_ANSWERS.get(endpoint, {}))
 
 
-def _top(table: Mapping[PlaceKind, Iterable[str]]) -> Place:
-    top = Place()
+def _top(table: Mapping[PlaceKind, Iterable[str]]) -> FormatPlace:
+    top = FormatPlace()
     for kind, paths in table.items():
         for path in paths:
             top.add(path, kind)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from patchbay.core.errors import AnswerUnreadable
-from patchbay.guards.formats.protocol import Place
+from patchbay.guards.formats.protocol import FormatPlace
 from patchbay.guards.masks import Masks, Unmask
 from patchbay.guards.scan.short_texts import MOST_SHORT, suspects
 from patchbay.guards.stream.channel import Channel, Released
@@ -136,7 +136,7 @@ class AnswerTexts:
         short = {text for text in strings if len(text) <= MOST_SHORT}
         return all(self.whole(text) == (text, False) for text in (strings - short) | suspects(short, self.may_match))
 
-    def filtered(self, value: Any, place: Place, key: str = "", kind: str = "") -> Any:
+    def filtered(self, value: Any, place: FormatPlace, key: str = "", kind: str = "") -> Any:
         """Returns a JSON value with all texts in it filtered as whole ones. What is found is not noted.
 
         `place`: its place in the wire format; `key`: the key that it stands under; `kind`: the type of the part that it
