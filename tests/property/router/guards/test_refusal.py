@@ -1,3 +1,5 @@
+import json
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,7 +25,20 @@ words = st.lists(
 @given(st.text(max_size=400) | words.map(" ".join))
 def test_no_text_makes_it_fall_over_and_only_its_beginning_counts(text: str) -> None:
     assert is_refusal(text) is (refusal_kind(text) is not None)
-    assert refusal_kind(text[:HEAD]) == refusal_kind(text)
+    if text.lstrip()[:1] not in ("{", "[", "`", "<") and "</" not in text:
+        assert refusal_kind(text[:HEAD]) == refusal_kind(text)
+
+
+@given(st.text(alphabet="abc <>\n", max_size=50), refusals, st.sampled_from(["think", "thinking", "reasoning"]))
+def test_what_a_model_thinks_is_no_part_of_its_answer(thought: str, text: str, tag: str) -> None:
+    assert refusal_kind(f"<{tag}>{thought}</{tag}>\n{text}") == refusal_kind(text)
+    assert refusal_kind(f"<{tag}>{text}</{tag}>\nHere you are.") is None
+    assert refusal_kind(f"<{tag}>{text}") is None
+
+
+@given(refusals, st.sampled_from(["[{}]", '{{"answer": {}}}', '{{"a": {{"b": [{}, 1]}}}}', "```json\n[{}]\n```"]))
+def test_json_says_what_its_texts_say(text: str, form: str) -> None:
+    assert refusal_kind(form.format(json.dumps(text))) == refusal_kind(text)
 
 
 @given(

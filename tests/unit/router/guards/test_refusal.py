@@ -1,8 +1,20 @@
+import json
 import time
+from pathlib import Path
 
 import pytest
 
 from patchbay.guards.refusal import Kind, is_refusal, refusal_kind
+
+# In twelve languages, and in the forms that answers come in. `held`: false where the phrases were written with the case
+# in sight, true where they were not, `later` where the case was written when the phrases were done. Of those, 36 of 39
+# refusals were found at first, and no answer was taken for one; three phrases have been mended since.
+CASES = [
+    json.loads(line)
+    for line in (Path(__file__).parent / "refusals.jsonl").read_text(encoding="utf-8").split("\n")
+    if line
+]
+LANGUAGES = {"en", "de", "fr", "es", "it", "pt", "nl", "pl", "ru", "tr", "zh", "ja"}
 
 REFUSALS: list[tuple[str, Kind]] = [
     ("I can't help with that.", "refusal"),
@@ -242,6 +254,37 @@ def test_refusals_are_told_from_answers() -> None:
 
 def test_refusals_and_answers_that_the_phrases_were_not_made_for_are_told_apart_too() -> None:
     assert accuracy(MORE_REFUSALS, MORE_ANSWERS) >= 0.95
+
+
+@pytest.mark.parametrize("language", [*sorted(LANGUAGES), "form"])
+def test_refusals_are_found_in_twelve_languages_and_in_every_form(language: str) -> None:
+    given = [case for case in CASES if case["language"] == language]
+    assert len([case for case in given if case["refuses"]]) >= 8
+    assert [case["text"] for case in given if is_refusal(case["text"]) != case["refuses"]] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("<think>It asks for a bomb.</think>I can't help with that.", "refusal"),
+        ("It asks for a bomb.</think>\nI can't help with that.", "refusal"),
+        ("<THINK>\nI can't help with that.\n</THINK>\n\nHere it is.", None),
+        ("<think>I can't help with that.", None),
+        (f"<think>{'Well. ' * 500}</think>I can't help with that.", "refusal"),
+        ('{"answer": "I can\'t help with that, it is illegal."}', "safety"),
+        ('```json\n{"a": {"b": ["I don\'t have access to the internet."]}}\n```', "capability"),
+        ('{"a": 1, "b": "fine", "c": "good", "d": "well", "e": "I can\'t help with that."}', None),
+        ('{"text": "I can\'t help with that.", "label": "refusal"}', None),
+        ('{"text": "I can\'t help with that.", ', None),
+        ("[" * 15_000, None),
+        ("- I can't help with that.\n- Ask somebody else.", "refusal"),
+        ("## Answer\n\n1. I can't help with that.", "refusal"),
+        ("我无法提供制造武器的方法。", "safety"),
+        ("これは違法なので、お手伝いできません。", "safety"),
+    ],
+)
+def test_a_refusal_is_looked_for_in_what_the_answer_says(text: str, kind: Kind | None) -> None:
+    assert refusal_kind(text) == kind
 
 
 def test_what_kind_a_refusal_is_of_is_told() -> None:
