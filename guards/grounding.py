@@ -1,16 +1,17 @@
 """Grounding: a lexical measure of how much of an answer is in the sources that it was given.
 
-It finds what no source says in such words, not what is untrue: a negation or another order of words goes unseen.
-
-A sentence is supported if enough of its words that carry meaning are in one source.
+A sentence is supported if enough of its words that carry meaning are in one source, all its numbers are, and where the
+source says the same it does not deny what the sentence says, or the other way round. So a number that was changed and a
+negation are seen; another order of words, or another word for the contrary, is not.
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from patchbay.guards.folding import fold
+from patchbay.guards.facts import Facts, facts
 
 _CITATION = re.compile(r"\[\^?(?P<square>[0-9]{1,3})\]|【(?P<lens>[0-9]{1,3})(?:[:†][^】\n]{0,200})?】")
 _CODE_OR_CITATION = re.compile(rf"```.*?(?:```|\Z)|`[^`\n]*`|(?P<citation>{_CITATION.pattern})", re.DOTALL)
@@ -27,21 +28,11 @@ _ABBREVIATIONS: Final = frozenset(
     " ggf hr i.d.r i.e inkl jr lt mme mr mrs ms mt nr núm o.ä p.ej p.ex pp prof rd rev s.o s.u sen"
     " sog sr sra st tel u.a u.u usf usw v.a vgl viz vol vs z.b zzgl".split()
 )
-# Han and kana characters one by one, as no white space is between their words; numbers with their decimals; other
-# words.
-_TOKEN = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|\d+(?:[.,]\d+)*|[^\W\d_\u3040-\u30ff\u3400-\u9fff]+")
-_STOP_WORDS: Final = frozenset(
-    "a about also an and any are as at be been but by can could d did do does for from had has have"  # noqa: SIM905
-    " he her his how i if in into is it its ll m may more most my no not of on or our re s she"
-    " should so some such t than that the their them then there these they this those to ve was we"
-    " were what when which who will with would you your aber als am auch auf aus bei bis das dass"
-    " dem den der des die durch ein eine einem einen einer er es fur haben hat ich ihr im ist kann"
-    " mit nach nicht noch nur oder sich sie sind uber um und von vor war wenn werden wie wir wird zu"
-    " zum zur au aux avec c ce ces cette dans de du elle en est et eux il ils j je l la le les leur"
-    " mais n ne nous ont ou par pas pour qu que qui sa se ses son sont sur un une vous al como con"
-    " del el ella entre era esta este ha hay las lo los mas muy o para pero por ser si sin su sus y"
-    " ya".split()
-)
+# Where a sentence of a source is cut into clauses, which may deny each by itself.
+_CLAUSE = re.compile(r"[,;:\u3001\uff0c\uff1b\u2013\u2014]|\b(?:but|while|whereas|aber|sondern|mais|pero)\b")
+# The most stretches of a source that one word is looked up in, and the share of a sentence's words from which on a
+# stretch says the same or the contrary.
+_STRETCHES, _ALIKE = 64, 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +51,15 @@ class Grounding:
 def grounding(answer: str, sources: Sequence[str], overlap: float = 0.6) -> Grounding:
     """Measures how much of `answer` is in `sources`.
 
-    `overlap`: the share of a sentence's different words, 0 to 1, that one source must hold. A sentence without words
-    that carry meaning is supported, and an answer without sentences is supported wholly. Citations count sources from
-    1; those in code do not count. Raises ValueError if `overlap` is not within 0 to 1.
+    `overlap`: the share of a sentence's different words, 0 to 1, that one source must hold, beside all its numbers. A
+    sentence without words that carry meaning is supported, and an answer without sentences is supported wholly.
+    Citations count sources from 1; those in code do not count. Raises ValueError if `overlap` is not within 0 to 1.
     """
     if not 0 <= overlap <= 1:
         raise ValueError("overlap is a share: 0 to 1")
     spans = list(sentences(answer))
-    source_words = [_words(source) for source in sources]
-    unsupported = tuple(span for span in spans if not _is_supported(answer[slice(*span)], source_words, overlap))
+    read = [_Source(source) for source in sources]
+    unsupported = tuple(span for span in spans if not _is_supported(answer[slice(*span)], read, overlap))
     share = (len(spans) - len(unsupported)) / len(spans) if spans else 1.0
     return Grounding(share, unsupported, tuple(dict.fromkeys(_missing(answer, len(sources)))))
 
@@ -103,13 +94,53 @@ def _is_abbreviation(text: str, start: int, stop: int) -> bool:
     return lowered in _ABBREVIATIONS or (len(lowered) == 1 and word[0].isupper() and word[0] != "I")
 
 
-def _is_supported(sentence: str, source_words: Sequence[frozenset[str]], overlap: float) -> bool:
-    words = _words(_CITATION.sub(" ", sentence))
-    return not words or any(len(words & source) / len(words) >= overlap for source in source_words)
+class _Source:
+    """One source, as sentences are held against it: its words and numbers, and its stretches (sentences and clauses)
+    by their words."""
+
+    def __init__(self, text: str) -> None:
+        self._all = facts(text)
+        self._stretches = [facts(stretch) for stretch in _stretches(text)]
+        self._exact = {(one.words, one.denies) for one in self._stretches}
+        self._with: dict[str, list[int]] = {}
+        for number, stretch in enumerate(self._stretches):
+            for word in stretch.words:
+                places = self._with.setdefault(word, [])
+                if len(places) < _STRETCHES:
+                    places.append(number)
+
+    def supports(self, said: Facts, overlap: float) -> bool:
+        """Whether it says what a sentence says."""
+        if len(said.words & self._all.words) < overlap * len(said.words) or not said.numbers <= self._all.numbers:
+            return False
+        if (said.words, said.denies) in self._exact:
+            return True
+        shares = [(share, self._stretches[place].denies == said.denies) for place, share in self._alike(said)]
+        best = max((share for share, _ in shares), default=0.0)
+        return not shares or any(agrees for share, agrees in shares if share >= min(overlap, best))
+
+    def _alike(self, said: Facts) -> Iterator[tuple[int, float]]:
+        """Yields the stretches that say the same or the contrary, with the share of the sentence's words that each
+        has."""
+        counts = Counter(place for word in said.words for place in self._with.get(word, ()))
+        for place, count in counts.items():
+            if count >= _ALIKE * len(said.words):
+                yield place, count / len(said.words)
 
 
-def _words(text: str) -> frozenset[str]:
-    return frozenset(token.casefold() for token in _TOKEN.findall(fold(text))) - _STOP_WORDS
+def _is_supported(sentence: str, sources: Sequence[_Source], overlap: float) -> bool:
+    said = facts(_CITATION.sub(" ", sentence))
+    return not said.words or any(source.supports(said, overlap) for source in sources)
+
+
+def _stretches(text: str) -> Iterator[str]:
+    """Yields the sentences of a source, and the clauses of each."""
+    for start, end in sentences(text):
+        sentence = _CITATION.sub(" ", text[start:end])
+        yield sentence
+        clauses = _CLAUSE.split(sentence)
+        if len(clauses) > 1:
+            yield from clauses
 
 
 def _missing(answer: str, sources: int) -> Iterator[str]:

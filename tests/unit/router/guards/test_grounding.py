@@ -109,3 +109,50 @@ def test_no_text_costs_more_than_linear_time(unit: str) -> None:
     started = time.process_time()
     grounding(unit * (200_000 // len(unit)), [TEA])
     assert time.process_time() - started < 3
+
+
+FACTS = (
+    "Green tea is not oxidized, black tea is. It holds 3.5 mg of caffeine. The offer is valid until 12 May 2024 for 1,200 "
+    "customers. Der Vertrag endet nicht im Juni. Le musée ferme à 18 heures."
+)
+
+
+@pytest.mark.parametrize(
+    ("true", "false"),
+    [
+        ("Green tea is not oxidized.", "Green tea is oxidized."),
+        ("Green tea isn't oxidized.", "Green tea is oxidized."),
+        ("Green tea isn\u2019t oxidized.", "Green tea is oxidized."),
+        ("It holds 3.5 mg of caffeine.", "It holds 4.5 mg of caffeine."),
+        ("It holds 3,5 mg of caffeine.", "It holds no 3.5 mg of caffeine."),
+        ("The offer is valid until 12 May 2024.", "The offer is valid until 13 May 2024."),
+        ("The offer is valid for 1200 customers.", "The offer is valid for 12000 customers."),
+        ("The offer is valid until twelve May 2024.", "The offer is valid until eleven May 2024."),
+        ("The offer is valid until 12 May 2024.", "The offer was never valid until 12 May 2024."),
+        ("Der Vertrag endet nicht im Juni.", "Der Vertrag endet im Juni."),
+        ("Le musée ferme à 18 heures.", "Le musée ne ferme pas à 18 heures."),
+        ("1. Green tea is not oxidized.", "1. Green tea is oxidized."),
+    ],
+)
+def test_a_changed_number_and_a_negation_are_seen(true: str, false: str) -> None:
+    assert grounding(true, [FACTS]).share == 1
+    assert grounding(false, [FACTS]).share == 0
+
+
+def test_a_negation_is_held_against_the_clause_that_says_the_same() -> None:
+    source = "Tickets are refunded within a week. Vouchers are not refunded. Seats are not numbered."
+    assert grounding("Tickets are refunded within a week.", [source]).share == 1
+    assert grounding("Vouchers are refunded.", [source]).share == 0
+    assert grounding("Seats are numbered.", [source, "In hall 2 seats are numbered."]).share == 1
+
+
+def test_a_sentence_among_many_of_the_same_words_is_found_all_the_same() -> None:
+    source = "".join(f"Room {number} is not free on day {number}. " for number in range(300))
+    assert grounding("Room 299 is not free on day 299.", [source]).share == 1
+
+
+@pytest.mark.parametrize("unit", ["a b not. ", "x, ", "1.000 ", "no; ", "n't ", "不茶。"])
+def test_no_source_costs_more_than_linear_time(unit: str) -> None:
+    started = time.process_time()
+    grounding(unit * (100_000 // len(unit)), [unit * (100_000 // len(unit))])
+    assert time.process_time() - started < 4
