@@ -60,7 +60,7 @@ _DENIAL = re.compile(
 _APOSTROPHES: Final = str.maketrans("\u2019\u2018\u02bc\u00b4", "''''")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
     """The facts of a stretch of text. `words`: those that carry meaning, numbers with them; `numbers`: the numbers;
     `denies`: whether a word of it denies."""
@@ -76,7 +76,7 @@ def facts(text: str) -> Facts:
     item = _ITEM.match(folded)
     tokens = frozenset(_plain_tokens(folded[item.end() :] if item else folded))
     numbers = frozenset(token for token in tokens if token[0].isdecimal())
-    return Facts(tokens - _STOP_WORDS, numbers, _DENIAL.search(folded) is not None)
+    return Facts(words=tokens - _STOP_WORDS, numbers=numbers, denies=_DENIAL.search(folded) is not None)
 
 
 def _plain_tokens(folded: str) -> Iterator[str]:
