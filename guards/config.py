@@ -12,7 +12,7 @@ from patchbay.core.schema.compiled import Schema, SchemaError, compile_schema
 from patchbay.core.setting_faults import Fault, placed, placed_faults
 from patchbay.core.settings import Settings
 from patchbay.guards.base_config import ActionName, GuardBase, Name, SideName
-from patchbay.guards.judges.config import HttpGuard, LlmGuard, PluginGuard, PresidioGuard
+from patchbay.guards.judges.config import GroundingGuard, HttpGuard, LlmGuard, PluginGuard, PresidioGuard
 
 _WHOLE_ANSWER: Final = "an answer is judged as a whole at its end, so there is nothing to redact and nowhere to go"
 RuleSetName = Literal["pii", "secrets", "profanity"]
@@ -71,7 +71,11 @@ class RulesGuard(GuardBase):
 
 
 class InjectionGuard(GuardBase):
-    """Scores prompts for injections and jailbreaks. `threshold`: the lowest score, 0 to 1, that counts as one."""
+    """Scores prompts for injections and jailbreaks.
+
+    `threshold`: the lowest score, 0 to 1, that counts as one in what users write; `document_threshold`: the same for
+    documents and tools' results, which are longer and of anybody.
+    """
 
     sides: ClassVar[tuple[SideName, ...]] = ("input",)
     actions: ClassVar[tuple[ActionName, ...]] = ("block", "flag", "route")
@@ -79,6 +83,7 @@ class InjectionGuard(GuardBase):
     kind: Literal["injection"]
     on: tuple[SideName, ...] = ("input",)
     threshold: float = Field(default=0.5, gt=0, lt=1)
+    document_threshold: float = Field(default=0.75, gt=0, lt=1)
 
 
 class LeakGuard(GuardBase):
@@ -139,19 +144,6 @@ class RefusalGuard(GuardBase):
     kind: Literal["refusal"]
     on: tuple[SideName, ...] = ("output",)
     action: ActionName = "flag"
-
-
-class GroundingGuard(GuardBase):
-    """Flags answers of which too little is supported by the request's `documents`. `share`: the least share of an
-    answer's sentences, 0 to 1, that has to be. An answer that cites a document that is not there is flagged too."""
-
-    sides: ClassVar[tuple[SideName, ...]] = ("output",)
-    actions: ClassVar[tuple[ActionName, ...]] = ("block", "flag")
-    reason: ClassVar[str] = _WHOLE_ANSWER
-    kind: Literal["grounding"]
-    on: tuple[SideName, ...] = ("output",)
-    action: ActionName = "flag"
-    share: float = Field(default=0.6, ge=0, le=1)
 
 
 GuardConfig = Annotated[

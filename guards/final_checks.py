@@ -5,9 +5,11 @@ from typing import Any
 
 from patchbay.core.errors import InvalidRequest
 from patchbay.core.schema.compiled import Schema, SchemaError, compile_schema
-from patchbay.guards.config import GroundingGuard, RefusalGuard, SchemaGuard
+from patchbay.guards.config import RefusalGuard, SchemaGuard
 from patchbay.guards.grounding import grounding
+from patchbay.guards.judges.config import GroundingGuard
 from patchbay.guards.pipeline import Part
+from patchbay.guards.prompts import document_texts
 from patchbay.guards.refusal import refusal_kind
 from patchbay.guards.structured import Checks
 from patchbay.guards.verdict import Action, FoundSpan
@@ -76,7 +78,7 @@ class FinalJudge:
         if isinstance(config, RefusalGuard):
             return "refusal" if refusal_kind(text) is not None else None
         if isinstance(config, GroundingGuard):
-            sources = list(_sources(self._fields.get("documents")))
+            sources = document_texts(self._fields)
             support = grounding(text, sources)
             unsupported = bool(sources) and (support.share < config.share or bool(support.missing_citations))
             return "grounding" if unsupported else None
@@ -139,15 +141,3 @@ def _requested_schema(fields: Mapping[str, Any]) -> tuple[str, Any] | None:
     if isinstance(form, dict) and form.get("schema") is not None:
         return "text.format.schema", form["schema"]
     return None
-
-
-def _sources(documents: Any) -> Sequence[str]:
-    """Returns the texts of a request's `documents`, in the form that vLLM takes: each an object of strings."""
-    if not isinstance(documents, list):
-        return ()
-    return [
-        " ".join(value for value in document.values() if isinstance(value, str))
-        if isinstance(document, dict)
-        else str(document)
-        for document in documents
-    ]

@@ -14,7 +14,6 @@ from patchbay.core.names import meant
 from patchbay.guards.base_config import GuardBase
 from patchbay.guards.check import guard_faults, rules_of, words_of
 from patchbay.guards.config import (
-    GroundingGuard,
     GuardsConfig,
     InjectionGuard,
     LeakGuard,
@@ -24,8 +23,9 @@ from patchbay.guards.config import (
 )
 from patchbay.guards.escapes import Escapes
 from patchbay.guards.folding import fold
-from patchbay.guards.judges.config import JudgeGuard
+from patchbay.guards.judges.config import GroundingGuard, JudgeGuard
 from patchbay.guards.judges.panel import AskedJudge
+from patchbay.guards.prompts import DOCUMENT_ROLES
 from patchbay.guards.rules.rule import Rule
 from patchbay.guards.scan.load import load_scanner
 from patchbay.guards.scan.scanner import Scanner
@@ -110,7 +110,12 @@ class Pipeline:
     @cached_property
     def finals(self) -> Sequence[Part]:
         """The guards that judge an answer once it is whole."""
-        return [part for part in self.parts if isinstance(part.config, SchemaGuard | RefusalGuard | GroundingGuard)]
+        return [
+            part
+            for part in self.parts
+            if isinstance(part.config, SchemaGuard | RefusalGuard)
+            or (isinstance(part.config, GroundingGuard) and not part.config.asks)
+        ]
 
     @cached_property
     def asked(self) -> Mapping[Side, Sequence[AskedJudge]]:
@@ -120,7 +125,7 @@ class Pipeline:
             side: [
                 AskedJudge(part.name, part.config, part.action, part.dry_run)
                 for part in self.parts
-                if isinstance(part.config, JudgeGuard) and side in part.config.on
+                if isinstance(part.config, JudgeGuard) and part.config.asks and side in part.config.on
             ]
             for side in sides
         }
@@ -131,17 +136,17 @@ class Pipeline:
         on_output = self.rules["output"] or self.words["output"] or self.asked["output"]
         return bool(on_output or self.leaks or self.finals)
 
-    def judged(self, text: str) -> list[FoundSpan]:
-        """Returns the injections that a prompt's text is taken for; each span covers the whole text."""
-        classifier, spans = self.classifier, list[FoundSpan]()
-        for part, guard in self.injections if classifier is not None else ():
-            if classifier is not None and classifier.judge(text).score >= guard.threshold:
-                spans.append(
-                    FoundSpan(
-                        start=0, end=len(text), guard=part.name, rule="injection", kind="INJECTION", action=part.action
-                    )
-                )
-        return spans
+    def judged(self, text: str, role: str = "user") -> list[FoundSpan]:
+        """Returns the injections that a prompt's text is taken for; each span covers the whole text. `role`: whose text
+        it is."""
+        if self.classifier is None or not self.injections:
+            return []
+        score = self.classifier.judge(text).score
+        return [
+            FoundSpan(start=0, end=len(text), guard=part.name, rule="injection", kind="INJECTION", action=part.action)
+            for part, guard in self.injections
+            if score >= (guard.document_threshold if role in DOCUMENT_ROLES else guard.threshold)
+        ]
 
     def may_match(self, side: Side, text: str) -> bool:
         """Whether a rule may match in `text`, which is not inside JSON, or a denied word does. Much cheaper than
@@ -189,7 +194,7 @@ class Guards:
         self._rules = {name: rules_of(name, guard) for name, guard in config.guards.items()}
         self._words = {name: words for name, guard in config.guards.items() if (words := words_of(name, guard, folder))}
         injection = any(isinstance(guard, InjectionGuard) for guard in config.guards.values())
-        self._classifier = _trained() if injection else None
+        self._classifier = _classifier() if injection else None
         self._automata = AutomatonCache()
         self._scanners: dict[tuple[tuple[str, str], ...], Scanner] = {}
         self._pipelines: dict[tuple[tuple[str, ...], str], Pipeline] = {}
@@ -204,7 +209,7 @@ class Guards:
     @property
     def judges(self) -> Sequence[JudgeGuard]:
         """The guards that ask a judge."""
-        return [guard for guard in self._config.guards.values() if isinstance(guard, JudgeGuard)]
+        return [guard for guard in self._config.guards.values() if isinstance(guard, JudgeGuard) and guard.asks]
 
     def names(self, route: Collection[str]) -> tuple[str, ...]:
         """Returns the guards of a route that names `route`, those for all routes first, each once."""
@@ -290,11 +295,11 @@ def check_masks(parts: Sequence[Part], rules: Mapping[str, Sequence[Rule]]) -> N
                 )
 
 
-def _trained() -> "InjectionClassifier":
-    """Trains the classifier. Its libraries are imported here, as only a configuration that uses it needs them."""
+def _classifier() -> "InjectionClassifier":
+    """Makes the classifier. Its libraries are imported here, as only a configuration that uses it needs them."""
     from patchbay.guards.injection.classifier import InjectionClassifier
 
-    return InjectionClassifier.trained()
+    return InjectionClassifier()
 
 
 def _part(name: str, guard: GuardBase, tenant: str) -> Part | None:

@@ -21,7 +21,10 @@ _ROLES: Mapping[str, str] = MappingProxyType(
         **dict.fromkeys(("documents", "items"), "document"),
     }
 )
-# What a tool has answered.
+# Roles whose texts were written by anybody.
+DOCUMENT_ROLES = frozenset(["tool", "document"])
+# Parts of a turn that are documents, and what a tool has answered.
+_DOCUMENTS = ("document", "search_result")
 _TOOL_RESULTS = ("tool_result", "function_call_output", "custom_tool_call_output", "mcp_call")
 # Keys whose text is itself a JSON document.
 _JSON_KEYS = ("arguments",)
@@ -67,6 +70,17 @@ def conversation_start(fields: Mapping[str, Any]) -> str:
             if not isinstance(turn, dict) or turn.get("role") not in _INSTRUCTING:
                 return json.dumps(turn, sort_keys=True)
     return ""
+
+
+def document_texts(fields: Mapping[str, Any]) -> tuple[str, ...]:
+    """Returns the texts of a request's `documents`, in the form that vLLM takes: each an object of strings."""
+    documents = fields.get("documents")
+    return tuple(
+        " ".join(value for value in document.values() if isinstance(value, str))
+        if isinstance(document, dict)
+        else str(document)
+        for document in (documents if isinstance(documents, list) else ())
+    )
 
 
 def untrusted_text(endpoint: str, fields: dict[str, Any]) -> str:
@@ -138,4 +152,6 @@ class _Spot:
             return self.role
         own = value.get("role")
         role = "tool" if value.get("type") in _TOOL_RESULTS else own if isinstance(own, str) else self.role
+        if role == "user" and value.get("type") in _DOCUMENTS:
+            return "document"
         return "tool" if role == "function" else role

@@ -32,6 +32,7 @@ from patchbay.guards.prompts import (
     TRUSTED,
     Visit,
     conversation_start,
+    document_texts,
     system_prompt,
     untrusted_text,
     visit_texts,
@@ -113,6 +114,7 @@ class GuardSession:
             secret = session_secret(self._key, self._facts.tenant, conversation_start(fields))
             self._mask_secrets = dict.fromkeys(stable, secret)
         visit_texts(self._endpoint, fields, self._prompt_visitor(fields))
+        self._panel.tell_documents(document_texts(fields))
         for finding in self.findings.counts:
             self._act_on(finding.action, finding.guard, finding.kind)
         self._system_prompt = self._system_prompt_automaton()
@@ -345,7 +347,7 @@ class GuardSession:
         """Looks for findings in one text of the prompt, and returns it redacted and masked. `clean`: texts in which no
         rule and no word can match."""
         if role not in TRUSTED:
-            for span in self._pipeline.judged(text):
+            for span in self._pipeline.judged(text, role):
                 self.findings.add("input", span, text)
         if not escaped and text in clean:
             return text

@@ -7,7 +7,6 @@ exfiltration by images); X. Shen et al., "Do anything now", 2023 (personas); A. 
 (encodings, forced beginnings of answers); OWASP Top 10 for LLM applications, LLM01.
 """
 
-import re
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,16 +19,7 @@ from patchbay.guards.injection.signals.orders import ORDERS, PERSONAS
 _QUOTES: Final = str.maketrans("\u2019\u2018\u02bc\u00b4`\u201c\u201d\u201e\u00ab\u00bb", "'''''" + '"' * 5)
 SIGNALS: Final = (*ORDERS, *PERSONAS, *DELIMITERS, *LEAKS, *ENCODINGS, *FRAMES)
 
-# Invisible characters between two letters of a word: not those that join emoji or Persian letters.
-_INVISIBLE: Final = r"[\u200b-\u200f\u2060-\u2064\ufeff\u00ad\u180e\U000e0000-\U000e007f]"
-_UNSEEN: Final = re.compile(
-    rf"{_INVISIBLE}(?<=[A-Za-z]{_INVISIBLE}){_INVISIBLE}*(?=[A-Za-z])|[\U000e0020-\U000e007e]{{4}}"
-)
-# Greek, Cyrillic and full-width letters; beside a Latin letter they mix scripts within a word.
-_OTHER_SCRIPT: Final = r"[\u0370-\u03ff\u0400-\u04ff\uff21-\uff5a]"
-_MIXED: Final = re.compile(rf"{_OTHER_SCRIPT}(?:(?<=[A-Za-z]{_OTHER_SCRIPT})|(?=[A-Za-z]))")
-MARKS: Final = ("unseen_characters", "mixed_scripts")
-NAMES: Final = (*(signal.name for signal in SIGNALS), *MARKS)
+NAMES: Final = tuple(signal.name for signal in SIGNALS)
 HIDDEN: Final = "hidden_text"
 
 
@@ -50,17 +40,9 @@ def plain(folded: str) -> str:
     return "\n".join(line for line in lines if line)
 
 
-def marks(text: str) -> list[int]:
-    """Returns the signals of a text before it is folded, by their numbers in `NAMES`."""
-    if text.isascii():
-        return []
-    matches = (_UNSEEN.search(text), _MIXED.search(text))
-    return [len(SIGNALS) + index for index, match in enumerate(matches) if match]
-
-
 def is_attack(signal: int) -> bool:
     """Whether a signal, by its number in `NAMES`, is a sign of an attack."""
-    return signal >= len(SIGNALS) or SIGNALS[signal].attack
+    return SIGNALS[signal].attack
 
 
 class Finder:

@@ -5,9 +5,13 @@ from typing import Any, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from patchbay.core.secret import Secret
-from patchbay.guards.base_config import ActionName, GuardBase
+from patchbay.guards.base_config import ActionName, GuardBase, SideName
 
-_PLACE = "{text}"
+_PLACE, _DOCUMENTS_PLACE = "{text}", "{documents}"
+_ENTAILMENT = (
+    "Documents:\n{documents}\n\nDo the documents say all of the following? Answer with one word, supported or "
+    "unsupported.\n{text}"
+)
 _HTTP = r"^https?://[^\s/]+[^\s]*$"
 
 
@@ -28,6 +32,11 @@ class JudgeGuard(GuardBase):
     mode: Literal["strict", "optimistic"] = "strict"
     lag_chars: int = Field(default=400, ge=1)
     most_chars: int = Field(default=4000, ge=100)
+
+    @property
+    def asks(self) -> bool:
+        """Whether anybody is asked."""
+        return True
 
     @property
     def lag(self) -> int:
@@ -89,3 +98,45 @@ class PluginGuard(JudgeGuard):
     kind: Literal["plugin"]
     factory: str = Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")
     options: dict[str, Any] = Field(default_factory=dict)
+
+
+class GroundingGuard(JudgeGuard):
+    """Flags answers of which too little is supported by the request's `documents`.
+
+    Without a `model` words are compared, at the end of the answer: `share` is the least share of its sentences, 0 to 1,
+    that has to be supported, and an answer that cites a document that is not there is flagged too. With one, that model
+    is asked for one token, as an `llm` guard's is, and `share` does not count.
+
+    `model`: its name, or a route's model; `prompt`: the message that it is sent, with `{documents}` and `{text}` in it;
+    `supported`, `unsupported`: the two words that it answers with; `threshold`: the lowest probability of
+    `unsupported`, out of the two, that flags the answer; `document_chars`: the characters of the documents that it is
+    sent, from their beginning.
+    """
+
+    sides: ClassVar[tuple[SideName, ...]] = ("output",)
+    actions: ClassVar[tuple[ActionName, ...]] = ("block", "flag")
+    reason: ClassVar[str] = "an answer is held against its sources as a whole, so there is nothing to redact"
+    kind: Literal["grounding"]
+    on: tuple[SideName, ...] = ("output",)
+    action: ActionName = "flag"
+    on_error: Literal["fail_closed", "fail_open"] = "fail_open"
+    share: float = Field(default=0.6, ge=0, le=1)
+    model: str = Field(default="", max_length=200)
+    prompt: str = _ENTAILMENT
+    supported: str = Field(default="supported", min_length=1)
+    unsupported: str = Field(default="unsupported", min_length=1)
+    threshold: float = Field(default=0.5, gt=0, lt=1)
+    document_chars: int = Field(default=12_000, ge=1)
+
+    @property
+    def asks(self) -> bool:
+        """Whether a model is asked."""
+        return bool(self.model)
+
+    @model_validator(mode="after")
+    def _asks_for_support(self) -> Self:
+        if self.prompt.count(_PLACE) != 1 or self.prompt.count(_DOCUMENTS_PLACE) != 1:
+            raise ValueError(f"'prompt' holds {_DOCUMENTS_PLACE} and {_PLACE} once each")
+        if self.supported.lower() == self.unsupported.lower():
+            raise ValueError("'supported' and 'unsupported' must be different words")
+        return self

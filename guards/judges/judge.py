@@ -25,11 +25,13 @@ class JudgeVerdict:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TextOrigin:
-    """The origin of a text: the request's id, its route, and its tenant ("" without keys)."""
+    """The origin of a text: the request's id, its route, its tenant ("" without keys), and the texts of the documents
+    that came with the request."""
 
     request: str
     route: str = ""
     tenant: str = ""
+    documents: tuple[str, ...] = ()
 
 
 class Judge(Protocol):

@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 
 from patchbay.core.errors import ConfigError
-from patchbay.guards.judges.config import HttpGuard, JudgeGuard, LlmGuard, PluginGuard, PresidioGuard
+from patchbay.guards.judges.config import GroundingGuard, HttpGuard, JudgeGuard, LlmGuard, PluginGuard, PresidioGuard
 from patchbay.guards.judges.http_judge import HttpJudge, PresidioJudge
 from patchbay.guards.judges.judge import Judge
-from patchbay.guards.judges.llm_judge import AskModel, LlmJudge
+from patchbay.guards.judges.llm_judge import AskModel, EntailmentJudge, LlmJudge
 
 
 class _Entry:
@@ -81,6 +81,8 @@ def make_judge(config: JudgeGuard, ask: AskModel) -> Judge:
     match config:
         case LlmGuard():
             return LlmJudge(config, ask)
+        case GroundingGuard():
+            return EntailmentJudge(config, ask)
         case HttpGuard():
             return HttpJudge(config)
         case PresidioGuard():

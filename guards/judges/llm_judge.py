@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 import msgspec
 
 from patchbay.core.json_body import UNREADABLE
-from patchbay.guards.judges.config import LlmGuard
+from patchbay.guards.judges.config import GroundingGuard, LlmGuard
 from patchbay.guards.judges.judge import JudgeFailed, JudgeVerdict, TextOrigin
 
 # Asks a model for a chat completion. Takes the model's name, the request's other fields, and a key that places related
@@ -68,22 +68,59 @@ class LlmJudge:
 
     async def _judged(self, text: str, facts: TextOrigin) -> JudgeVerdict:
         config = self._config
-        fields: dict[str, object] = {
-            "messages": [{"role": "user", "content": config.prompt.replace("{text}", text)}],
-            "max_tokens": 1,
-            "temperature": 0,
-            "logprobs": True,
-            "top_logprobs": _TOP,
-        }
-        body = await self._ask(config.model, fields, facts.request)
-        if len(body) > _MOST_BYTES:
-            raise JudgeFailed(f"Its verdict is larger than {_MOST_BYTES} bytes.")
-        try:
-            top = _ANSWER.decode(body).choices[0].logprobs.content[0].top_logprobs
-        except (*UNREADABLE, IndexError) as error:
-            raise JudgeFailed("It tells no log probabilities.") from error
-        score = unsafe_share([(entry.token, entry.logprob) for entry in top], config.safe, config.unsafe)
+        top = await _first_tokens(self._ask, config.model, config.prompt.replace("{text}", text), facts)
+        score = unsafe_share(top, config.safe, config.unsafe)
         return JudgeVerdict(score >= config.threshold, "UNSAFE", score)
+
+
+class EntailmentJudge:
+    """A `Judge` that asks a model whether the documents of the request say what the answer says. `ask`: asks it."""
+
+    def __init__(self, config: GroundingGuard, ask: AskModel) -> None:
+        self._config = config
+        self._ask = ask
+
+    async def start(self) -> None:
+        """There is nothing to open."""
+
+    async def prompt(self, text: str, facts: TextOrigin) -> JudgeVerdict:
+        """Passes every prompt: only an answer has sources."""
+        return JudgeVerdict(False)
+
+    async def answer(self, text: str, facts: TextOrigin) -> JudgeVerdict:
+        """Judges an answer so far; see `Judge`. Without documents there is nothing to hold it against."""
+        config = self._config
+        if not facts.documents:
+            return JudgeVerdict(False)
+        documents = "\n\n".join(facts.documents)[: config.document_chars]
+        # The place of the text is looked for first: documents may hold such words.
+        before, _, after = config.prompt.partition("{text}")
+        message = f"{before.replace('{documents}', documents)}{text}{after.replace('{documents}', documents)}"
+        top = await _first_tokens(self._ask, config.model, message, facts)
+        score = unsafe_share(top, config.supported, config.unsupported)
+        return JudgeVerdict(score >= config.threshold, "GROUNDING", score)
+
+    async def close(self) -> None:
+        """Nothing was opened."""
+
+
+async def _first_tokens(ask: AskModel, model: str, message: str, facts: TextOrigin) -> list[tuple[str, float]]:
+    """Asks `model` for one token, and returns the likeliest ones with their log probabilities."""
+    fields: dict[str, object] = {
+        "messages": [{"role": "user", "content": message}],
+        "max_tokens": 1,
+        "temperature": 0,
+        "logprobs": True,
+        "top_logprobs": _TOP,
+    }
+    body = await ask(model, fields, facts.request)
+    if len(body) > _MOST_BYTES:
+        raise JudgeFailed(f"Its verdict is larger than {_MOST_BYTES} bytes.")
+    try:
+        top = _ANSWER.decode(body).choices[0].logprobs.content[0].top_logprobs
+    except (*UNREADABLE, IndexError) as error:
+        raise JudgeFailed("It tells no log probabilities.") from error
+    return [(entry.token, entry.logprob) for entry in top]
 
 
 def unsafe_share(top: list[tuple[str, float]], safe: str, unsafe: str) -> float:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from patchbay.core.errors import GuardFailed
 from patchbay.guards.judges.config import JudgeGuard
@@ -44,6 +44,10 @@ class JudgePanel:
         # The characters that were judged, by judge, side and text.
         self._judged: dict[tuple[str, Hashable], int] = {}
         self._noted: set[tuple[Side, str, str]] = set()
+
+    def tell_documents(self, documents: tuple[str, ...]) -> None:
+        """Tells judges the texts of the documents that came with the request."""
+        self._facts = replace(self._facts, documents=documents)
 
     def judges(self, side: Side) -> bool:
         """Whether any judge looks at `side`."""

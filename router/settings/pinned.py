@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from patchbay.guards.judges.config import LlmGuard
+from patchbay.guards.judges.config import GroundingGuard, LlmGuard
 from patchbay.router.canary.served import Served, WatchedConfig
 
 
@@ -37,5 +37,5 @@ def _models(config: WatchedConfig) -> Iterator[str]:
         if route.shadow is not None:
             yield route.shadow.model
     for guard in config.guards.values():
-        if isinstance(guard, LlmGuard):
+        if isinstance(guard, LlmGuard | GroundingGuard) and guard.asks:
             yield guard.model

@@ -205,8 +205,8 @@ def _names(names: Collection[str]) -> str:
 
 # Whether another value of a guard's key finds or does less than before.
 _WEAKER: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
-    **dict.fromkeys(("threshold", "min_score", "min_chars"), operator.lt),
-    "share": operator.gt,
+    **dict.fromkeys(("threshold", "document_threshold", "min_score", "min_chars"), operator.lt),
+    **dict.fromkeys(("share", "document_chars"), operator.gt),
     **dict.fromkeys(("on", "sets", "words"), lambda was, is_: not _holds(was, is_)),
     "patterns": lambda was, is_: not _holds(_expressions(was), _expressions(is_)),
     "without": lambda was, is_: not set(is_) <= set(was),

@@ -6,8 +6,6 @@ for other people's data in plain words. The detector is not made for that, and t
 
 import json
 import os
-import random
-import re
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,24 +13,22 @@ from pathlib import Path
 import pytest
 
 from patchbay.guards.injection.classifier import InjectionClassifier
-from patchbay.guards.injection.data.samples import fill, templates
-from patchbay.guards.injection.evaluation import evaluate
 from tests.redteam.cases import Case, cases
+from tools.injection.evaluation import evaluate
+from tools.injection.samples import MOST_ALIKE, runs, training
 
 TABLE = Path(__file__).parent / "table.json"
 THRESHOLD = 0.5
 # How much worse a rate may become, from 0 to 1.
 SLACK = 0.02
-# The share of a case's runs of three words that one template may have, too.
-MOST_ALIKE = 0.5
-LEAST = {"injection": 40, "jailbreak": 30, "exfiltration": 30, "pii": 20, "benign": 80}
+LEAST = {"injection": 40, "jailbreak": 30, "exfiltration": 30, "pii": 20, "benign": 80, "languages": 30, "indirect": 15}
 
 Table = Mapping[str, Mapping[str, float]]
 
 
 @pytest.fixture(scope="module")
 def classifier() -> InjectionClassifier:
-    return InjectionClassifier.trained()
+    return InjectionClassifier()
 
 
 def rates(classifier: InjectionClassifier, given: list[Case]) -> Table:
@@ -40,12 +36,6 @@ def rates(classifier: InjectionClassifier, given: list[Case]) -> Table:
     totals = Counter(case.family for case in given)
     taken = Counter(case.family for case in given if classifier.judge(case.text).score >= THRESHOLD)
     return {family: {"cases": total, "taken": round(taken[family] / total, 4)} for family, total in totals.items()}
-
-
-def runs(text: str) -> set[tuple[str, ...]]:
-    """Runs of three words."""
-    words = re.findall(r"\w+", text.casefold())
-    return set(zip(words, words[1:], words[2:], strict=False))
 
 
 def test_no_family_is_blocked_less_and_no_more_harmless_texts_are_than_before(classifier: InjectionClassifier) -> None:
@@ -70,19 +60,18 @@ def test_there_are_enough_cases_of_every_family_each_once() -> None:
 
 
 def test_no_case_is_much_like_what_the_detector_is_trained_on() -> None:
-    chance = random.Random(0)  # noqa: S311
-    known = [
-        (name == "attacks", set().union(*(runs(fill(template, chance)) for _ in range(100))))
-        for name in ("attacks", "benign")
-        for family in templates(name).values()
-        for template in family
-    ]
-    given = [(case, found) for case in cases() if len(found := runs(case.text)) >= 3]
-    alike = {
-        case.text
-        for case, found in given
-        if any(case.attack == attack and len(found & made) >= MOST_ALIKE * len(found) for attack, made in known)
-    }
+    made = [runs(sample.text) for sample in training()]
+    assert len(made) > 20_000
+    by_run: dict[tuple[str, ...], list[int]] = {}
+    for number, of_sample in enumerate(made):
+        for run in of_sample:
+            by_run.setdefault(run, []).append(number)
+    alike = set()
+    for case in cases():
+        of_case = runs(case.text)
+        shared = Counter(number for run in of_case for number in by_run.get(run, ()))
+        if shared and max(shared.values()) >= MOST_ALIKE * len(of_case):
+            alike.add(case.text)
     assert alike == set()
 
 

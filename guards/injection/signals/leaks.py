@@ -89,7 +89,7 @@ LEAKS: Final = (
     ),
     signal(
         "prompt_request_de_fr_es",
-        "prompt/system/anweisung/instruktion/instruction/consigne/instruccion",
+        "prompt/system/sistema/anweisung/instruktion/instruction/consigne/instruccion/vorgabe",
         r"\b(?:zeig|gib|nenn|wiederhol|verrat|druck|schreib|offenbar|kopier|lies"
         r"|ubersetz)\w*\b[^.!?\n]{0,50}?(?:system-?(?:prompt|nachricht|anweisung)|(?:deine?n?|ihre?n?|geheime?n?"
         r"|interne?n?|ursprungliche?n?|verborgene?n?|anfangliche?n?) (?:\w+ )?(?:anweisung|instruktion|prompt"

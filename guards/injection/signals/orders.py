@@ -63,7 +63,7 @@ ORDERS: Final = (
     ),
     signal(
         "new_orders",
-        "new /corrected/real /actual /updated /true /from now on/instead/only /next task/revised/ab jetzt"
+        "new /corrected/real /actual /updated /true /from now on/instead/only /next /revised/ab jetzt"
         "/ab sofort/partir d/desde ahora/neue/nouvel/nueva/take precedence/priority",
         r"\b(?:new|real|actual|updated|true|only|revised|next|corrected) (?:\w+ )?(?:instructions?|assignment|job"
         r"|directives?|task|orders|directives?|rules|goal|objective|role|purpose|mission|system prompt"
@@ -125,7 +125,7 @@ PERSONAS: Final = (
     signal(
         "unrestricted",
         "restric/filt/limit/censor/guardrail/safeguard/boundar/rules/guidelines/ethic/moral/polic/constraint"
-        "/inhibition/taboo/safety/einschrankung/zensur/censure/beschrankung/regel/grenzen/regle/regla"
+        "/inhibition/taboo/safety/einschrankung/zensur/censur/beschrankung/regel/grenzen/regle/regla"
         "/unmoderated&without/no /keine/free/lift/remov/disabl/off/bound/liberated/deactiv/escap/beyond/circumvent"
         "/not have/exempt/uncens/unfilt/unrest/unmod/unlim/ohne/sans/sin ",
         rf"\b(?:without|no|free (?:of|from)|freed from|lift\w*|remov\w+|disabl\w+|turn(?:ed|ing)? off|switch\w* off"

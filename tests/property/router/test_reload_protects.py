@@ -122,6 +122,7 @@ CASES: dict[str, tuple[tuple[str, ...], Any]] = {
     "guards.pii.without": (("guards", "pii", "without"), ["EMAIL"]),
     "guards.house.patterns": (("guards", "house", "patterns"), {"case": "x"}),
     "guards.jail.threshold": (("guards", "jail", "threshold"), 0.9),
+    "guards.jail.document_threshold": (("guards", "jail", "document_threshold"), 0.9),
     "guards.jail.tenants.acme": (("guards", "jail", "tenants", "acme"), {"off": True}),
     "guard_all": (("guard_all",), ["house"]),
     "auto.rules": (("auto", "rules"), []),

@@ -1,11 +1,15 @@
-"""Evaluation of the classifier: attacks against texts that only look like them, from templates it was not trained
-on."""
+"""Evaluation of the classifier: attacks against harmless texts, none of which it was trained on."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from math import sqrt
+from typing import Final
 
 from patchbay.guards.injection.classifier import InjectionClassifier
-from patchbay.guards.injection.data.samples import Sample, held_out
+from tools.injection.samples import Sample, held_out
+
+# The normal distribution's place of a two-sided interval of 95%.
+_PLACE: Final = 1.96
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +23,14 @@ class Share:
     def share(self) -> float:
         """The share, 0 to 1."""
         return self.taken / max(1, self.total)
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The interval of 95% for the share. Source: E. B. Wilson, "Probable inference", 1927."""
+        number, square = max(1, self.total), _PLACE**2
+        middle = (self.share + square / (2 * number)) / (1 + square / number)
+        half = _PLACE / (1 + square / number) * sqrt(self.share * (1 - self.share) / number + square / (4 * number**2))
+        return max(0.0, middle - half), min(1.0, middle + half)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +70,7 @@ def evaluate(
     `classifier`: the trained one of this package by default; `samples`: the held-out ones by default; `threshold`: the
     score, 0 to 1, from which a text counts as an attack.
     """
-    judge = (classifier or InjectionClassifier.trained()).judge
+    judge = (classifier or InjectionClassifier()).judge
     counts: dict[tuple[bool, str], Share] = {}
     for sample in held_out() if samples is None else samples:
         before = counts.get((sample.attack, sample.family), Share(taken=0, total=0))

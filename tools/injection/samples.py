@@ -1,23 +1,29 @@
-"""Samples made from templates: seeded, so the same every time. Held-out samples have templates of their own."""
+"""Samples made from templates: seeded, so the same every time. Held-out samples have templates of their own.
 
+A family is called by its style, and then by its language where that is not English.
+"""
+
+import json
 import random
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
-from importlib import resources
+from hashlib import sha256
+from pathlib import Path
 from typing import Final
 
+_CASES: Final = Path(__file__).parents[2] / "tests" / "redteam" / "cases"
+# The share of a case's runs of three words that a sample may have, too.
+MOST_ALIKE: Final = 0.5
+_FOLDER: Final = Path(__file__).parent / "templates"
+ATTACKS: Final = ("attacks", "attacks_more", "attacks_world", "attacks_slots")
+BENIGN: Final = ("benign", "benign_more", "benign_world", "benign_slots")
 _FIELD: Final = re.compile(r"\{([^{}]*)\}")
 # Stand-ins for braces that are no field, while the others are filled.
 _KEPT: Final = str.maketrans({"\x01": "{", "\x02": "}"})
 # Samples made of one template, by file.
-_PER_ATTACK, _PER_BENIGN, _PER_HELD = 8, 8, 6
-# Harmless training samples that are cut from several texts.
-_SEVERAL: Final = 1700
-# Lengths in characters: of such a cut, about what the classifier looks at together, and of the text beside an attack.
-_WINDOW: Final = 240
-_CONTEXT: Final = 120
+_PER_ATTACK, _PER_BENIGN, _PER_HELD = 24, 24, 6
 # Held-out documents of each kind, their length in characters, and their lines that look like attacks.
 _DOCUMENTS, _DOCUMENT_LENGTH, _ALIKE = 60, 2000, 3
 
@@ -34,7 +40,7 @@ class Sample:
 @cache
 def templates(name: str) -> Mapping[str, Sequence[str]]:
     """Reads templates, or slots, by family. `name`: a file of this package, without its ending."""
-    lines = (resources.files(__package__) / f"{name}.txt").read_text(encoding="utf-8").splitlines()
+    lines = (_FOLDER / f"{name}.txt").read_text(encoding="utf-8").splitlines()
     by_family: dict[str, list[str]] = {}
     family: list[str] | None = None
     for line in lines:
@@ -45,21 +51,44 @@ def templates(name: str) -> Mapping[str, Sequence[str]]:
     return by_family
 
 
+def templates_digest() -> str:
+    """Returns the digest of all templates: a model's recipe has it."""
+    files = sorted(_FOLDER.glob("*.txt"))
+    return sha256(b"".join(file.name.encode() + file.read_bytes() for file in files)).hexdigest()
+
+
 def training(seed: int = 0) -> list[Sample]:
-    """Makes the training samples: some 3,000 texts of a few hundred characters at most."""
+    """Makes the training samples from the templates: texts of a few hundred characters at most."""
     chance = random.Random(seed)  # noqa: S311
-    benign = list(_filled("benign", _PER_BENIGN, chance, attack=False))
-    attacks = list(_filled("attacks", _PER_ATTACK, chance, attack=True))
-    texts = [sample.text for sample in benign]
-    samples = [
-        Sample(text=_as_typed(_in_context(sample.text, texts, chance), chance), family=sample.family, attack=True)
-        for sample in attacks
-    ]
-    samples += [Sample(text=_as_typed(sample.text, chance), family=sample.family, attack=False) for sample in benign]
-    samples += [
-        Sample(text=_as_typed(_several(texts, chance), chance), family="several", attack=False) for _ in range(_SEVERAL)
-    ]
-    return samples
+    benign = [one for name in BENIGN for one in _filled(name, _PER_BENIGN, chance, attack=False)]
+    attacks = [one for name in ATTACKS for one in _filled(name, _PER_ATTACK, chance, attack=True)]
+    apart = [one for one in [*attacks, *benign] if not _is_alike(one)]
+    return [replace(one, text=_as_typed(one.text, chance)) for one in apart]
+
+
+def runs(text: str) -> frozenset[tuple[str, ...]]:
+    """Returns the runs of three words of a text."""
+    words = re.findall(r"\w+", text.casefold())
+    return frozenset(zip(words, words[1:], words[2:], strict=False))
+
+
+@cache
+def _cases() -> Mapping[tuple[str, ...], Sequence[frozenset[tuple[str, ...]]]]:
+    """Returns the runs of each case of `tests/redteam`, by each of its runs."""
+    by_run: dict[tuple[str, ...], list[frozenset[tuple[str, ...]]]] = {}
+    for file in sorted(_CASES.glob("*.jsonl")):
+        for line in filter(None, file.read_text(encoding="utf-8").split("\n")):
+            of_case = runs(json.loads(line)["text"])
+            for run in of_case:
+                by_run.setdefault(run, []).append(of_case)
+    return by_run
+
+
+def _is_alike(sample: Sample) -> bool:
+    """Whether a sample is much like a case that the detector is judged by: then it is not trained on."""
+    of_sample = runs(sample.text)
+    alike = (of_case for run in of_sample for of_case in _cases().get(run, ()))
+    return any(len(of_case & of_sample) >= MOST_ALIKE * len(of_case) for of_case in alike)
 
 
 def held_out(seed: int = 1) -> list[Sample]:
@@ -81,7 +110,7 @@ def fill(template: str, chance: random.Random) -> str:
         body = field[1]
         if "|" in body:
             return str(chance.choice(body.split("|")))
-        slot = templates("slots").get(body)
+        slot = templates("slots").get(body) or templates("slots_world").get(body)
         return str(chance.choice(slot)) if slot else f"\x01{body}\x02"
 
     while "{" in template:
@@ -98,26 +127,6 @@ def _filled(name: str, times: int, chance: random.Random, *, attack: bool) -> It
         for line in lines:
             for text in dict.fromkeys(fill(line, chance) for _ in range(times)):
                 yield Sample(text=text, family=family, attack=attack)
-
-
-def _in_context(attack: str, benign: Sequence[str], chance: random.Random) -> str:
-    """Returns an attack by itself, after another text, or between two."""
-    dice = chance.random()
-    if dice < 0.5:
-        return attack
-    before, after = chance.choice(benign), chance.choice(benign)
-    space = chance.choice((" ", "\n", "\n\n"))
-    if dice < 0.7:
-        return f"{before[-_CONTEXT:]}{space}{attack}"
-    return f"{before[-_CONTEXT:]}{space}{attack}{space}{after[:_CONTEXT]}"
-
-
-def _several(benign: Sequence[str], chance: random.Random) -> str:
-    """Returns a window's length of text, from anywhere in a longer one."""
-    space = chance.choice((" ", "\n", "\n\n"))
-    text = space.join(chance.choice(benign) for _ in range(chance.randint(2, 7)))
-    start = chance.randrange(max(1, len(text) - _WINDOW))
-    return text[start : start + _WINDOW]
 
 
 def _as_typed(text: str, chance: random.Random) -> str:
