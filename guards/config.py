@@ -74,7 +74,8 @@ class InjectionGuard(GuardBase):
     """Scores prompts for injections and jailbreaks.
 
     `threshold`: the lowest score, 0 to 1, that counts as one in what users write; `document_threshold`: the same for
-    documents and tools' results, which are longer and of anybody.
+    documents and tools' results, which are longer and of anybody; `deadline_s`: the time limit of a request's check, in
+    seconds, after which what was not scored counts as found (`INJECTION_UNCHECKED`).
     """
 
     sides: ClassVar[tuple[SideName, ...]] = ("input",)
@@ -84,6 +85,13 @@ class InjectionGuard(GuardBase):
     on: tuple[SideName, ...] = ("input",)
     threshold: float = Field(default=0.5, gt=0, lt=1)
     document_threshold: float = Field(default=0.75, gt=0, lt=1)
+    deadline_s: float = Field(default=3, gt=0)
+
+    def kind_of(self, score: float, *, is_document: bool, is_whole: bool) -> str | None:
+        """Returns the kind of finding that a text with this score is; None for none."""
+        if score >= (self.document_threshold if is_document else self.threshold):
+            return "INJECTION"
+        return None if is_whole else "INJECTION_UNCHECKED"
 
 
 class LeakGuard(GuardBase):

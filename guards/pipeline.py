@@ -136,17 +136,23 @@ class Pipeline:
         on_output = self.rules["output"] or self.words["output"] or self.asked["output"]
         return bool(on_output or self.leaks or self.finals)
 
-    def judged(self, text: str, role: str = "user") -> list[FoundSpan]:
-        """Returns the injections that a prompt's text is taken for; each span covers the whole text. `role`: whose text
-        it is."""
+    def judged(self, text: str, role: str = "user", elapsed_s: Callable[[], float] = lambda: 0.0) -> list[FoundSpan]:
+        """Returns the injections that a prompt's text is taken for; each span covers the whole text.
+
+        `role`: whose text it is; `elapsed_s`: returns the seconds that the request's check has taken so far. A text
+        that could not be scored whole before the guard's deadline counts as `INJECTION_UNCHECKED`.
+        """
         if self.classifier is None or not self.injections:
             return []
-        score = self.classifier.judge(text).score
-        return [
-            FoundSpan(start=0, end=len(text), guard=part.name, rule="injection", kind="INJECTION", action=part.action)
-            for part, guard in self.injections
-            if score >= (guard.document_threshold if role in DOCUMENT_ROLES else guard.threshold)
-        ]
+        deadline = max(guard.deadline_s for _, guard in self.injections)
+        judgement = self.classifier.judge(text, lambda: elapsed_s() < deadline)
+        spans = []
+        for part, guard in self.injections:
+            kind = guard.kind_of(judgement.score, is_document=role in DOCUMENT_ROLES, is_whole=judgement.is_whole)
+            if kind is not None:
+                whole = {"start": 0, "end": len(text)}
+                spans.append(FoundSpan(**whole, guard=part.name, rule="injection", kind=kind, action=part.action))
+        return spans
 
     def may_match(self, side: Side, text: str) -> bool:
         """Whether a rule may match in `text`, which is not inside JSON, or a denied word does. Much cheaper than

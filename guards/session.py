@@ -1,5 +1,6 @@
 """Guard session: one request under its guards, with its prompt, its answer and the findings in both."""
 
+import time
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from typing import Any
@@ -85,6 +86,7 @@ class GuardSession:
         self._system_prompt: SuffixAutomaton | None = None
         self._schemas = AnswerSchemas()
         self._body_bytes = 0
+        self._began = 0.0
 
     @property
     def masked(self) -> bool:
@@ -108,6 +110,7 @@ class GuardSession:
         return await self._offload.run(lambda: self._checked(body), len(body), hard=hard)
 
     def _checked(self, body: bytes) -> bytes:
+        self._began = time.monotonic()
         self._fields = fields = decoded(body)
         self._schemas = answer_schemas(self._pipeline.finals, fields)
         if stable := self._pipeline.stable_masks:
@@ -347,7 +350,7 @@ class GuardSession:
         """Looks for findings in one text of the prompt, and returns it redacted and masked. `clean`: texts in which no
         rule and no word can match."""
         if role not in TRUSTED:
-            for span in self._pipeline.judged(text, role):
+            for span in self._pipeline.judged(text, role, lambda: time.monotonic() - self._began):
                 self.findings.add("input", span, text)
         if not escaped and text in clean:
             return text

@@ -6,7 +6,7 @@ length.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from math import exp
 from typing import Any, Final
@@ -32,10 +32,12 @@ _LETTER: Final = re.compile(r"[^\W\d_]")
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """The judgement of a text. `score`: 0 (harmless) to 1 (an attack); `signals`: the names of signals of an attack."""
+    """The judgement of a text. `score`: 0 (harmless) to 1 (an attack); `signals`: the names of signals of an attack;
+    `is_whole`: whether all of the text was scored."""
 
     score: float
     signals: tuple[str, ...] = ()
+    is_whole: bool = True
 
 
 class InjectionClassifier:
@@ -48,10 +50,16 @@ class InjectionClassifier:
         self._model = model or shipped_model()
         self._finder = Finder()
 
-    def judge(self, text: str) -> Judgement:
-        """Scores `text`. The worst window counts, also that of a text hidden in it."""
-        worst, signals = _HARMLESS, dict[str, None]()
+    def judge(self, text: str, may_go_on: Callable[[], bool] = lambda: True) -> Judgement:
+        """Scores `text`. The worst window counts, also that of a text hidden in it.
+
+        `may_go_on`: asked before each block of some thousand characters; where it says no, the rest is not scored.
+        """
+        worst, signals, is_whole = _HARMLESS, dict[str, None](), True
         for scored, is_hidden in readings(text):
+            if not may_go_on():
+                is_whole = False
+                break
             if _LETTER.search(scored) is None:
                 continue
             hits = list(self._finder.hits(scored))
@@ -62,7 +70,8 @@ class InjectionClassifier:
             )
             if is_hidden and logit >= 0:
                 signals[HIDDEN] = None
-        return Judgement(1 / (1 + exp(-min(worst, -_HARMLESS))) if worst > _HARMLESS else 0.0, tuple(signals))
+        score = 1 / (1 + exp(-min(worst, -_HARMLESS))) if worst > _HARMLESS else 0.0
+        return Judgement(score, tuple(signals), is_whole)
 
     def logits(self, scored: str) -> Any:
         """Returns the logit of each window of a text that was made `plain`: one for each step, and one at least."""
