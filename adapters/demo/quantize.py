@@ -68,10 +68,11 @@ def pack(state: Tensors, scheme: QuantizationScheme) -> Tensors:
 
 def unpack(packed: Tensors, scheme: QuantizationScheme) -> Tensors:
     """Unpacks the stored tensors into the float32 weights that the kernels compute with."""
-    state = {name: value.float() for name, value in packed.items() if "_proj." not in name}
+    parts = ("weight_packed", "weight_scale", "weight_shape")
+    state = {name: value.float() for name, value in packed.items() if not name.endswith(parts)}
     for name in [key for key in packed if key.endswith("weight_packed")]:
         stem = name.removesuffix("weight_packed")
-        layer = {part: packed[stem + part] for part in ("weight_packed", "weight_scale", "weight_shape")}
+        layer = {part: packed[stem + part] for part in parts}
         layer["weight_scale"] = layer["weight_scale"].float()
         state[f"{stem}weight"] = PackedQuantizationCompressor.decompress(layer, scheme)["weight"].float()
     return state

@@ -62,3 +62,11 @@ def test_embeddings_norms_and_the_head_are_not_rounded_to_int4() -> None:
     packed = pack(state, scheme)
     assert set(packed) == set(state)
     assert all(torch.equal(unpack(packed, scheme)[name], value.bfloat16().float()) for name, value in state.items())
+
+
+def test_a_bias_of_a_layer_that_is_packed_is_lost() -> None:
+    stem, scheme = NAME.removesuffix("weight"), int4_scheme(GROUP)
+    state = {NAME: weight(5), f"{stem}bias": torch.arange(48.0)}
+    unpacked = unpack(pack(state, scheme), scheme)
+    assert unpacked.keys() == state.keys()
+    assert torch.equal(unpacked[f"{stem}bias"], torch.arange(48.0))
