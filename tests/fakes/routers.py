@@ -49,7 +49,7 @@ def router_config(*engines: FakeEngine | RawReplica, **settings: Any) -> RouterC
     return RouterConfig.model_validate({"replicas": replicas, **fast, **opened, **settings})
 
 
-async def until(condition: Callable[[], bool], timeout_s: float = 5) -> None:
+async def until(condition: Callable[[], bool], timeout_s: float = 60) -> None:
     """Waits for `condition`, which some other task makes true. Raises TimeoutError where none does."""
     async with asyncio.timeout(timeout_s):
         while not condition():

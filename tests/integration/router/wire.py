@@ -30,7 +30,7 @@ def ask(model: str = "demo-base", *, stream: bool = False, **fields: Any) -> dic
 async def until_refused(router: Router) -> None:
     """Waits until the public port takes no new connection. Raises TimeoutError where it goes on."""
     with contextlib.suppress(httpx.ConnectError):
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while True:
                 await post(router, {})
 

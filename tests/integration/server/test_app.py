@@ -74,7 +74,7 @@ async def running(folder: Path, *, ready: bool = True, model: str = "org/tiny") 
 
 
 async def until(condition: Any) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not condition():
             await asyncio.sleep(0.005)
 

@@ -246,7 +246,7 @@ def test_a_guard_counts_by_its_kind_where_it_does_something_about_answers(
     ("own", "dry_run", "found"),
     [
         ({"off": True}, False, []),
-        ({}, False, ["guards"]),
+        ({"dry_run": False}, False, ["guards"]),
         ({"action": "flag"}, False, []),
         ({"action": "block"}, True, []),
         ({"action": "block", "dry_run": False}, True, ["guards"]),

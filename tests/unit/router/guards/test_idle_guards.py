@@ -26,7 +26,7 @@ def read(**guards: Any) -> PolicyConfig:
     [
         ({"kind": "schema", "action": "redact"}, "'guards.g.action': an answer is judged as a whole"),
         ({"kind": "refusal", "action": "redact"}, "'guards.g.action': an answer is judged as a whole"),
-        ({"kind": "grounding", "action": "mask"}, "'guards.g.action': an answer is judged as a whole"),
+        ({"kind": "grounding", "action": "mask"}, "'guards.g.action': an answer is held against its sources"),
         ({"kind": "injection", "action": "redact"}, "'guards.g.action': a prompt is judged for injections"),
         ({"kind": "llm", "model": "m", "action": "redact"}, "'guards.g.action': a text is judged as a whole"),
         ({"kind": "system_prompt", "action": "mask"}, "'guards.g.action': an answer is searched"),

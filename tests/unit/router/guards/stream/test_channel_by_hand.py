@@ -51,14 +51,17 @@ def by_hand(text: str, spans: list[FoundSpan], ends: dict[str, int]) -> tuple[st
     ordered = sorted(spans, key=lambda one: (one.start, -one.end, one.rule))
     changed = False
     for place in range(len(text) + 1):
+        marker = ""
         for one in (one for one in ordered if one.start == place):
+            # Where nothing of a span was left out before the block, nothing stands in its place.
             if one.action == "block":
                 return out, changed
             if one.action in ("redact", "mask"):
                 changed = True
                 if place >= covered_to:
-                    out += marked(one)
+                    marker = marked(one)
                 covered_to = max(covered_to, ends.get(one.rule, OPEN) if one.end == OPEN else one.end)
+        out += marker
         if place < len(text) and place >= covered_to:
             out += text[place]
     return out, changed
