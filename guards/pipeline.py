@@ -150,9 +150,14 @@ class Pipeline:
         for part, guard in self.injections:
             kind = guard.kind_of(judgement.score, is_document=role in DOCUMENT_ROLES, is_whole=judgement.is_whole)
             if kind is not None:
-                whole = {"start": 0, "end": len(text)}
-                spans.append(FoundSpan(**whole, guard=part.name, rule="injection", kind=kind, action=part.action))
+                spans.append(
+                    FoundSpan(start=0, end=len(text), guard=part.name, rule="injection", kind=kind, action=part.action)
+                )
         return spans
+
+    def has_patterns(self, side: Side) -> bool:
+        """Whether any guard looks for rules or denied words on `side`."""
+        return self.rules[side] is not None or bool(self.words[side])
 
     def may_match(self, side: Side, text: str) -> bool:
         """Whether a rule may match in `text`, which is not inside JSON, or a denied word does. Much cheaper than

@@ -336,6 +336,8 @@ class GuardSession:
     def _prompt_visitor(self, fields: dict[str, Any]) -> Visit:
         """Returns what filters each text of the request `fields`."""
         short: set[str] = set()
+        if not self._pipeline.has_patterns("input"):
+            return partial(self._filter_prompt_text, short)
 
         def note(text: str, role: str, escaped: bool) -> str:
             if not escaped and len(text) <= MOST_SHORT:

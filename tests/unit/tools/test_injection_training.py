@@ -1,4 +1,4 @@
-"""What the injection detector's model is made from, and how it is measured."""
+"""The training of the injection detector's model, and its measurement."""
 
 import random
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a repair of an answer closes or drops is told, and what it does not change is not."""
+"""A repair of an answer tells of all that it closes or drops, and of nothing that it does not change."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What guards cannot read of a stream: none of it goes to the client."""
+"""Parts of a stream that guards cannot read: none of them goes to the client."""
 
 import json
 from typing import Any
