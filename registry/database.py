@@ -354,6 +354,13 @@ def _sqlite_engine(url: URL) -> Engine:
     engine = sqlalchemy.create_engine(
         url, max_overflow=_MAX_OVERFLOW, connect_args={"timeout": _BUSY_MS / 1000, "check_same_thread": False}
     )
+    file = _file_of(url)
+
+    @event.listens_for(engine, "do_connect")
+    def connect(_dialect: Any, _record: Any, _arguments: Any, named: Any) -> Any:
+        # Without a mode, SQLite would make a new, empty file where the registry's was moved away a moment ago, and
+        # this connection would go on reading that one once the registry's is back.
+        return sqlite3.connect(f"{file.absolute().as_uri()}?mode=rw", uri=True, **named) if file is not None else None
 
     @event.listens_for(engine, "connect")
     def set_up(connection: Any, _record: Any) -> None:

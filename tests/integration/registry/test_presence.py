@@ -1,5 +1,8 @@
 """A registry's file that was there and is gone is never replaced by a new, empty one unasked."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -7,6 +10,7 @@ from typer.testing import CliRunner
 
 from patchbay.command import build_app
 from patchbay.core.errors import RegistryError
+from patchbay.registry.database import Database
 from patchbay.registry.registry import Registry
 from tests.fakes.installation import Installation
 
@@ -50,3 +54,29 @@ def test_a_registry_is_made_anew_where_that_is_said(tmp_path: Path, monkeypatch:
     assert "patchbay registry migrate --new" in listed.output
     assert CliRunner().invoke(build_app(), ["registry", "migrate", "--new"]).exit_code == 0
     assert CliRunner().invoke(build_app(), ["adapters", "list"]).exit_code == 0
+
+
+def test_a_file_that_was_moved_away_while_others_read_is_read_again_once_it_is_back(tmp_path: Path) -> None:
+    file, aside = make(tmp_path), tmp_path / "aside.db"
+    ended = threading.Event()
+    with closing(Database(f"sqlite:///{file}")) as database:
+
+        def names() -> list[str]:
+            with database.read() as connection:
+                return [name for (name,) in connection.exec_driver_sql("SELECT name FROM replicas")]
+
+        def read_on() -> None:
+            while not ended.is_set():
+                with suppress(RegistryError):
+                    names()
+
+        assert names() == ["gpu-1"]
+        with ThreadPoolExecutor(4) as threads:
+            reading = [threads.submit(read_on) for _ in range(4)]
+            for _ in range(300):
+                file.rename(aside)
+                database.close()  # So that those who read need a new connection.
+                aside.rename(file)
+            ended.set()
+        assert [task.exception() for task in reading] == [None] * 4
+        assert [names() for _ in range(30)] == [["gpu-1"]] * 30
