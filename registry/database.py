@@ -24,7 +24,7 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection, Engine, event, make_url, text
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, NoSuchModuleError, OperationalError, SQLAlchemyError
 
 from patchbay.core.errors import ConfigError, RegistryError
 from patchbay.core.paths import make_private
@@ -218,8 +218,8 @@ class Database:
         try:
             yield
         except DBAPIError as error:
-            if self._sqlite and type(error) is DatabaseError:
-                # The file is damaged. A connection that saw the damage goes on seeing it once the file is whole again.
+            if self._sqlite and _is_of_file(error):
+                # A connection that saw a damaged file goes on seeing it once the file is whole again.
                 self._engine.dispose()
             reason = str(error.orig).strip().splitlines()
             raise RegistryError(
@@ -311,6 +311,11 @@ def _is_locked(error: DBAPIError) -> bool:
     return (
         isinstance(error.orig, sqlite3.OperationalError) and error.orig.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
     )
+
+
+def _is_of_file(error: DBAPIError) -> bool:
+    """Says whether SQLite could not read or write its file, or found no database in it."""
+    return type(error) is DatabaseError or (isinstance(error, OperationalError) and not _is_locked(error))
 
 
 def _make_folder(url: URL) -> None:
