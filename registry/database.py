@@ -24,7 +24,7 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection, Engine, event, make_url, text
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, NoSuchModuleError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
 from patchbay.core.errors import ConfigError, RegistryError
 from patchbay.core.paths import make_private
@@ -315,7 +315,7 @@ def _is_locked(error: DBAPIError) -> bool:
 
 def _is_of_file(error: DBAPIError) -> bool:
     """Says whether SQLite could not read or write its file, or found no database in it."""
-    return type(error) is DatabaseError or (isinstance(error, OperationalError) and not _is_locked(error))
+    return type(error) is DatabaseError or (isinstance(error, sqlalchemy.exc.OperationalError) and not _is_locked(error))
 
 
 def _make_folder(url: URL) -> None:
