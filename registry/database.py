@@ -315,7 +315,8 @@ def _is_locked(error: DBAPIError) -> bool:
 
 def _is_of_file(error: DBAPIError) -> bool:
     """Says whether SQLite could not read or write its file, or found no database in it."""
-    return type(error) is DatabaseError or (isinstance(error, sqlalchemy.exc.OperationalError) and not _is_locked(error))
+    is_operational = isinstance(error, sqlalchemy.exc.OperationalError)
+    return type(error) is DatabaseError or (is_operational and not _is_locked(error))
 
 
 def _make_folder(url: URL) -> None:
