@@ -7,7 +7,8 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from typing import Final
 
-from patchbay.core.errors import ConfigError, PatchbayError, fail
+from patchbay.core.errors import ConfigError, PatchbayError
+from patchbay.core.exit_codes import fail
 
 # Another project is called `patchbay` on the package index. What is imported, and the command, are `patchbay`.
 DISTRIBUTION: Final = "patchbay-serve"

@@ -38,9 +38,8 @@ PatchbayError
     └── DeadlineExceeded   504
 """
 
-import contextlib
-import sys
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import ClassVar
 
 
@@ -56,8 +55,26 @@ class PatchbayError(Exception):
         return f"{self.message} {self.hint}" if self.hint else self.message
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlacedFault:
+    """A fault of a configuration file. `key`: the setting, empty where no single one is meant; `line`, `column`: where
+    it stands, from 1, None where that cannot be said; `message`: what is wrong, and what to write instead."""
+
+    key: str
+    line: int | None
+    column: int | None
+    message: str
+
+    def __str__(self) -> str:
+        return self.message if self.line is None else f"line {self.line}, column {self.column}: {self.message}"
+
+
 class ConfigError(PatchbayError):
-    """A configuration that cannot be used."""
+    """A configuration that cannot be used. `faults`: each of its faults, where they are told one by one."""
+
+    def __init__(self, message: str, *, hint: str | None = None, faults: tuple[PlacedFault, ...] = ()) -> None:
+        super().__init__(message, hint=hint)
+        self.faults = faults
 
 
 class StartError(PatchbayError):
@@ -375,24 +392,3 @@ class DeadlineExceeded(RequestError):
     status = 504
     error_type = "server_error"
     code = "deadline_exceeded"
-
-
-def fail(error: PatchbayError) -> int:
-    """Prints `error` as one line on standard error, if anybody still reads that, and returns its exit code.
-
-    The code is 2 for a fault in the configuration, 3 for an adapter that is refused, 4 for something that does not
-    exist, 5 for a conflict with the present state, else 1.
-    """
-    with contextlib.suppress(OSError):
-        print(f"error: {error}", file=sys.stderr, flush=True)  # noqa: T201
-    return next((code for kind, code in _EXIT_CODES if isinstance(error, kind)), 1)
-
-
-_EXIT_CODES: tuple[tuple[type[PatchbayError], int], ...] = (
-    (ConfigError, 2),
-    (AdapterError, 3),
-    (AdapterRejected, 3),
-    (NotFound, 4),
-    (ModelNotFound, 4),
-    (Conflict, 5),
-)

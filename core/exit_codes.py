@@ -1,8 +1,20 @@
-"""Exit codes of all commands, and what they mean."""
+"""Exit codes of all commands, what they mean, and the end of a command by an error."""
 
+import contextlib
+import sys
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
+
+from patchbay.core.errors import (
+    AdapterError,
+    AdapterRejected,
+    ConfigError,
+    Conflict,
+    ModelNotFound,
+    NotFound,
+    PatchbayError,
+)
 
 EXIT_CODES: Final[Mapping[int, str]] = MappingProxyType(
     {
@@ -16,7 +28,27 @@ EXIT_CODES: Final[Mapping[int, str]] = MappingProxyType(
     }
 )
 
+_EXIT_CODES: tuple[tuple[type[PatchbayError], int], ...] = (
+    (ConfigError, 2),
+    (AdapterError, 3),
+    (AdapterRejected, 3),
+    (NotFound, 4),
+    (ModelNotFound, 4),
+    (Conflict, 5),
+)
+
 
 def exit_codes_text() -> str:
     """Returns the sentence by which every command's help ends."""
     return f"Exit codes: {', '.join(f'{code} {meaning}' for code, meaning in EXIT_CODES.items())}."
+
+
+def fail(error: PatchbayError) -> int:
+    """Prints `error` as one line on standard error, if anybody still reads that, and returns its exit code.
+
+    The code is 2 for a fault in the configuration, 3 for an adapter that is refused, 4 for something that does not
+    exist, 5 for a conflict with the present state, else 1.
+    """
+    with contextlib.suppress(OSError):
+        print(f"error: {error}", file=sys.stderr, flush=True)  # noqa: T201
+    return next((code for kind, code in _EXIT_CODES if isinstance(error, kind)), 1)

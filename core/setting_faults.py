@@ -10,7 +10,7 @@ from typing import Any, Final, Generic, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticCustomError
 
-from patchbay.core.errors import ConfigError
+from patchbay.core.errors import ConfigError, PlacedFault
 from patchbay.core.nearest import is_slip, nearest
 from patchbay.core.yaml_text import place_of
 
@@ -76,9 +76,12 @@ class Examined(Generic[M]):
 
 
 def refusal(source: str, faults: Sequence[Fault], *, file: Path | None) -> ConfigError:
-    """Returns the error that lists `faults`, each with its line and column in `file`, where it stands there."""
-    places = _places(file, [one.keys for one in faults])
-    return ConfigError(f"{source}: {'; '.join(f'{place}{one}' for place, one in zip(places, faults, strict=True))}.")
+    """Returns the error that lists `faults` in the order of `file`, each with its line and column there, if any."""
+    text = _text_of(file)
+    listed = tuple(sorted((_with_place(one, text) for one in faults), key=_in_file))
+    if len(listed) == 1:
+        return ConfigError(f"{source}: {listed[0]}.", faults=listed)
+    return ConfigError("\n  ".join([f"{source} has {len(listed)} faults:", *map(str, listed)]), faults=listed)
 
 
 def placed(keys: Sequence[str | int], words: str) -> PydanticCustomError:
@@ -248,14 +251,20 @@ def _follows(fault: Fault, cut: Collection[Keys]) -> bool:
     return False
 
 
-def _places(file: Path | None, keys: Sequence[Sequence[int | str]]) -> list[str]:
-    """Returns for each of `keys` where it stands in `file`, in words; empty where that cannot be said."""
-    text = None
+def _text_of(file: Path | None) -> str | None:
     if file is not None:
         with contextlib.suppress(OSError, UnicodeDecodeError):
-            text = file.read_text(encoding="utf-8")
-    found = [place_of(text, key) if text is not None else None for key in keys]
-    return [f"line {place[0]}, column {place[1]}: " if place is not None else "" for place in found]
+            return file.read_text(encoding="utf-8")
+    return None
+
+
+def _in_file(fault: PlacedFault) -> tuple[bool, int, int]:
+    return fault.line is None, fault.line or 0, fault.column or 0
+
+
+def _with_place(fault: Fault, text: str | None) -> PlacedFault:
+    line, column = (place_of(text, fault.keys) if text is not None else None) or (None, None)
+    return PlacedFault(key=".".join(map(str, fault.keys)), line=line, column=column, message=str(fault))
 
 
 def _in_words(detail: Mapping[str, Any]) -> str:

@@ -74,7 +74,7 @@ def load_yaml(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise ConfigError(f"Cannot read the configuration {path}: {error.strerror}.") from error
     except ConfigError as error:
-        raise ConfigError(f"{path} is not valid YAML: {error}.") from error
+        raise ConfigError(f"{path} is not valid YAML: {error}.", faults=error.faults) from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path} is not valid YAML: {' '.join(str(error).split())}.") from error
     if loaded is None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from patchbay.core.errors import ConfigError
+from patchbay.core.errors import ConfigError, PlacedFault
 
 _PREFIX = "tag:yaml.org,2002:"
 # The types of plain words: their patterns, and the characters that they begin with.
@@ -74,7 +74,8 @@ def parse_yaml(text: str) -> Any:
     except RecursionError as error:
         raise ConfigError("it is nested too deeply") from error
     except yaml.YAMLError as error:
-        raise ConfigError(_yaml_fault(error, text)) from error
+        fault = _yaml_fault(error, text)
+        raise ConfigError(str(fault), faults=(fault,)) from error
     except ValueError as error:
         raise ConfigError("it holds a number that cannot be read") from error
 
@@ -114,12 +115,12 @@ def yaml_text(data: Any, *, for_people: bool = False) -> str:
     return yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=for_people, width=120)
 
 
-def _yaml_fault(error: yaml.YAMLError, text: str) -> str:
+def _yaml_fault(error: yaml.YAMLError, text: str) -> PlacedFault:
     """Returns the fault and its place on one line, without the file's own text, which may be a secret."""
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
         mark, problem = error.problem_mark, ", ".join(part for part in (error.context, error.problem) if part)
         lines = text.splitlines()
         glued = [line for line in (mark.line, mark.line - 1) if 0 <= line < len(lines) and _GLUED.match(lines[line])]
         hint = f" (write a space after the colon in line {glued[0] + 1})" if glued else ""
-        return f"line {mark.line + 1}, column {mark.column + 1}: {problem}{hint}"
-    return " ".join(str(error).split())
+        return PlacedFault(key="", line=mark.line + 1, column=mark.column + 1, message=f"{problem}{hint}")
+    return PlacedFault(key="", line=None, column=None, message=" ".join(str(error).split()))

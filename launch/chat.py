@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from patchbay.core.errors import ConfigError, PatchbayError, fail
+from patchbay.core.errors import ConfigError, PatchbayError
+from patchbay.core.exit_codes import fail
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

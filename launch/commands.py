@@ -62,7 +62,8 @@ def up(  # noqa: PLR0913 - Typer makes an option of each parameter
 
 
 def _up(file: Path | None, overrides: "Overrides", *, verbose: bool, as_json: bool) -> int:
-    from patchbay.core.errors import PatchbayError, fail
+    from patchbay.core.errors import PatchbayError
+    from patchbay.core.exit_codes import fail
     from patchbay.launch.checked import checked_config
     from patchbay.launch.config import find_file
     from patchbay.launch.run import reporter_for, serve

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from patchbay.core.errors import PatchbayError, PlacedFault
     from patchbay.router.settings.config import PolicyConfig
 
 app = typer.Typer(help="Check, show and begin configuration files.", no_args_is_help=True)
@@ -42,10 +45,12 @@ base:
 def check(config: _File = None, router: _Router = False, as_json: _Json = False) -> None:
     """Checks a file without starting anything: keys, values, guards, routes, and what they name.
 
-    Exit codes: 0 fit to start, 2 not. Example: patchbay config check -c patchbay.yaml
+    With --json each fault has its key, line, column and message, for editors and CI. Exit codes: 0 fit to start, 2
+    not. Example: patchbay config check -c patchbay.yaml
     """
     from patchbay.adapters.commands.output import print_json
-    from patchbay.core.errors import PatchbayError, fail
+    from patchbay.core.errors import PatchbayError
+    from patchbay.core.exit_codes import fail
     from patchbay.launch.checked import checked, checked_router, is_routers
 
     doubts: tuple[str, ...] = ()
@@ -57,7 +62,7 @@ def check(config: _File = None, router: _Router = False, as_json: _Json = False)
             doubts = checked(file).doubts
     except PatchbayError as error:
         if as_json:
-            print_json({"ok": False, "fault": error.message, "hint": error.hint})
+            print_json({"ok": False, "faults": _faults_of(error), "hint": error.hint})
             raise typer.Exit(2) from error
         raise typer.Exit(fail(error)) from error
     if as_json:
@@ -122,6 +127,14 @@ def init(
     except OSError as error:
         raise ConfigError(f"Cannot write {file}: {error.strerror}.") from error
     typer.echo(f"Wrote {file}. `patchbay up` serves it; `patchbay config check` checks it.")
+
+
+def _faults_of(error: "PatchbayError") -> "Sequence[PlacedFault]":
+    """Returns the faults that `error` tells one by one, else one without a place that says what it says."""
+    from patchbay.core.errors import ConfigError, PlacedFault
+
+    told = error.faults if isinstance(error, ConfigError) else ()
+    return told or (PlacedFault(key="", line=None, column=None, message=error.message),)
 
 
 def _file(chosen: Path | None) -> Path:

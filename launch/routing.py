@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from patchbay.core.errors import PatchbayError, fail
+from patchbay.core.errors import PatchbayError
+from patchbay.core.exit_codes import fail
 from patchbay.core.settings import load_yaml
 from patchbay.launch.config import Overrides, PatchbayConfig, load_config
 from patchbay.router.cli.serve import serve_file

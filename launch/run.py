@@ -8,7 +8,8 @@ from dataclasses import replace
 from typing import Final
 
 from patchbay.core.data_lock import sole_user
-from patchbay.core.errors import PatchbayError, fail
+from patchbay.core.errors import PatchbayError
+from patchbay.core.exit_codes import fail
 from patchbay.core.paths import data_dir
 from patchbay.launch.config import PatchbayConfig
 from patchbay.launch.events import Ended, Failed, ReadyReport

@@ -25,7 +25,8 @@ from loadtests.loopback import check_loopback
 from patchbay.adapters.demo.corpus import task_examples
 from patchbay.adapters.demo.recipe import SHIPPED_SEED
 from patchbay.core.admin_token import admin_headers
-from patchbay.core.errors import PatchbayError, fail
+from patchbay.core.errors import PatchbayError
+from patchbay.core.exit_codes import fail
 
 _TASKS = ("sql", "json", "label", "style")
 _BASE = "demo-base"

@@ -26,7 +26,8 @@ from rich.table import Table
 
 from loadtests.stacks import TOKEN, patchbay, registry_url, vllm_alone
 from loadtests.streams import Load, Round, Took, drive, drive_tenants
-from patchbay.core.errors import PatchbayError, fail
+from patchbay.core.errors import PatchbayError
+from patchbay.core.exit_codes import fail
 
 ALONE, REPLICA, ROUTER = "vLLM alone", "replica, no router", "router"
 _TENANTS, _STREAMS, _FLOOD = 10, 6, 60

@@ -24,7 +24,8 @@ from rich.progress import Progress
 from rich.table import Table
 
 from loadtests.overhead.targets import FULL, TARGETS, Running, running, running_engine
-from patchbay.core.errors import PatchbayError, fail
+from patchbay.core.errors import PatchbayError
+from patchbay.core.exit_codes import fail
 
 _CHAT = "/v1/chat/completions"
 _WARM_SHARE = 0.3

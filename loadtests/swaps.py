@@ -22,7 +22,8 @@ import typer
 
 from loadtests.loopback import check_loopback
 from patchbay.core.admin_token import admin_headers
-from patchbay.core.errors import PatchbayError, fail
+from patchbay.core.errors import PatchbayError
+from patchbay.core.exit_codes import fail
 
 NAME = "swapped"
 PROMPT = "Give me the numbers of all orders in Berlin"

@@ -16,7 +16,8 @@ import typer
 
 from loadtests.loopback import check_loopback
 from loadtests.stacks import demo_models
-from patchbay.core.errors import PatchbayError, fail
+from patchbay.core.errors import PatchbayError
+from patchbay.core.exit_codes import fail
 
 REPORTED = {
     "completed": "requests answered",

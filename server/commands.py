@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from patchbay.core.errors import PatchbayError, StartError, fail
+from patchbay.core.errors import PatchbayError, StartError
+from patchbay.core.exit_codes import fail
 
 if TYPE_CHECKING:
     from patchbay.core.watchdog import Watchdog

@@ -116,7 +116,8 @@ def sign(
     Example: patchbay adapters sign ./my-lora --key signing.pem
     """
     from patchbay.adapters.signing import sign_folder
-    from patchbay.core.errors import PatchbayError, fail
+    from patchbay.core.errors import PatchbayError
+    from patchbay.core.exit_codes import fail
 
     try:
         signature = sign_folder(folder, key)

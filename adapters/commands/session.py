@@ -110,7 +110,8 @@ def opened(file: Path | None, *, anew: bool = False) -> Iterator[Session]:
 def configured(file: Path | None) -> Iterator[tuple["RegistryConfig", "PushDefaults"]]:
     """Yields the same configuration, without opening the registry. Errors end the command in the same way."""
     from patchbay.adapters.config import load_registry_config
-    from patchbay.core.errors import PatchbayError, fail
+    from patchbay.core.errors import PatchbayError
+    from patchbay.core.exit_codes import fail
 
     try:
         found = _at_hand(file)

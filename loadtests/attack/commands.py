@@ -18,7 +18,8 @@ from loadtests.attack.tally import Tally
 from loadtests.attack.tries import Violation
 from loadtests.attack.watch import Processes
 from loadtests.tables import put_into_page
-from patchbay.core.errors import PatchbayError, fail
+from patchbay.core.errors import PatchbayError
+from patchbay.core.exit_codes import fail
 
 _CONNECTIONS = 64
 # Where violations go, a file each.

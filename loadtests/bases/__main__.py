@@ -13,7 +13,8 @@ from loadtests.bases.compared import Agreement, agreement
 from loadtests.bases.making import KINDS, BaseKind, make_adapter, make_base
 from loadtests.bases.running import NAME, ServedBase, served_base
 from loadtests.tables import for_page, for_terminal, put_into_page
-from patchbay.core.errors import PatchbayError, fail
+from patchbay.core.errors import PatchbayError
+from patchbay.core.exit_codes import fail
 
 _PAGE = Path("docs/adapters.md")
 _COLUMNS = ("base, adapter", "same tokens", "worst choice, nats", "log-probabilities apart", "effect, nats")

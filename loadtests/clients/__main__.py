@@ -15,7 +15,8 @@ from loadtests.clients.results import Result, not_run
 from loadtests.clients.running import Place, install
 from loadtests.clients.running import run as run_client
 from loadtests.loopback import check_loopback
-from patchbay.core.errors import PatchbayError, fail
+from patchbay.core.errors import PatchbayError
+from patchbay.core.exit_codes import fail
 
 _PAGE = Path("docs/clients.md")
 

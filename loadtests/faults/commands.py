@@ -15,7 +15,8 @@ from loadtests.faults.running import POSTGRES, SQLITE, run_faults
 from loadtests.faults.tally import Tally
 from loadtests.servers import NO_POSTGRES, NO_REDIS, has_redis, postgres_programs
 from loadtests.tables import put_into_page
-from patchbay.core.errors import ConfigError, PatchbayError, fail
+from patchbay.core.errors import ConfigError, PatchbayError
+from patchbay.core.exit_codes import fail
 
 _KEPT = Path("build/faults")
 WORLDS = (SQLITE, POSTGRES)

@@ -14,7 +14,8 @@ from rich.progress import Progress
 from loadtests.overhead.measure import Crowd, Round, crowd, first_byte_s, measure
 from loadtests.overhead.report import medians, table_of, targets_met, write
 from loadtests.overhead.targets import FULL, TARGETS, Target, elsewhere, running, running_engine
-from patchbay.core.errors import ConfigError, PatchbayError, fail
+from patchbay.core.errors import ConfigError, PatchbayError
+from patchbay.core.exit_codes import fail
 
 _REPORT = Path("build/bench")
 _FIRST_CROWD = 2000

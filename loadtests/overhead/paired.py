@@ -15,7 +15,8 @@ from rich.table import Table
 
 from loadtests.overhead.measure import CHUNKS, load
 from loadtests.overhead.targets import FULL, TARGETS, Running, elsewhere, running, running_engine
-from patchbay.core.errors import PatchbayError, fail
+from patchbay.core.errors import PatchbayError
+from patchbay.core.exit_codes import fail
 
 Kind = Literal["call", "chunk"]
 _KINDS: tuple[Kind, ...] = ("call", "chunk")

@@ -19,7 +19,8 @@ from rich.table import Table
 
 from loadtests.overhead.measure import CHUNKS
 from loadtests.overhead.targets import FULL, TARGETS, Running, Target, elsewhere, running, running_engine
-from patchbay.core.errors import PatchbayError, fail
+from patchbay.core.errors import PatchbayError
+from patchbay.core.exit_codes import fail
 
 _COLUMNS = ("p50_ms", "p99_ms", "p999_ms", "max_ms", "call_us", "chunk_us")
 Figures = dict[str, float]

@@ -13,7 +13,8 @@ from rich.progress import Progress
 from loadtests.ratios.asking import Load
 from loadtests.ratios.ways import Figure, Measured, repetition, running_stack, steps, summed
 from patchbay.adapters.commands.output import console, table
-from patchbay.core.errors import PatchbayError, fail
+from patchbay.core.errors import PatchbayError
+from patchbay.core.exit_codes import fail
 
 _HEADS = ("ratio", "median", "least to most", "of", "by")
 

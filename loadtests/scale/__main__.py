@@ -22,7 +22,8 @@ from loadtests.scale.report import Measured, Simulated, measured_tables, simulat
 from loadtests.scale.scenarios import Extent, Plan, plan_of
 from loadtests.scale.work import Progress as Told
 from loadtests.scale.work import measure, simulate
-from patchbay.core.errors import PatchbayError, fail
+from patchbay.core.errors import PatchbayError
+from patchbay.core.exit_codes import fail
 
 
 def main(  # noqa: PLR0913, PLR0917 - Typer makes an option of each parameter

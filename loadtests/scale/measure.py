@@ -26,7 +26,8 @@ from rich.progress import track
 from loadtests.scale.fit import SHIPPED, Fit, fit_steps
 from loadtests.stacks import TOKEN, patchbay
 from loadtests.streams import Load
-from patchbay.core.errors import PatchbayError, fail
+from patchbay.core.errors import PatchbayError
+from patchbay.core.exit_codes import fail
 
 _SLOTS, _ADAPTERS, _TOKENS = 8, 12, 64
 _LOADS = ((1, 1), (4, 4), (8, 1), (8, 8), (16, 4), (32, 1), (32, 8), (64, 1), (64, 4), (64, 8))

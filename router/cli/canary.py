@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from patchbay.adapters.commands.session import AsJson
-from patchbay.core.errors import ConfigError, PatchbayError, fail
+from patchbay.core.errors import ConfigError, PatchbayError
+from patchbay.core.exit_codes import fail
 from patchbay.router.cli import canary_decide, canary_show
 
 if TYPE_CHECKING:

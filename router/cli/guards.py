@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from patchbay.adapters.commands.session import DEFAULT_FILE, AsJson
-from patchbay.core.errors import ConfigError, PatchbayError, fail
+from patchbay.core.errors import ConfigError, PatchbayError
+from patchbay.core.exit_codes import fail
 from patchbay.core.names import meant
 
 if TYPE_CHECKING:

@@ -7,7 +7,8 @@ from pathlib import Path
 import typer
 
 from patchbay.core.distribution import install_command
-from patchbay.core.errors import ConfigError, fail
+from patchbay.core.errors import ConfigError
+from patchbay.core.exit_codes import fail
 
 _CHECKOUT = Path(__file__).parents[2]
 _NEEDED = ("locust", "matplotlib")

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import uvloop
 
-from patchbay.core.errors import PatchbayError, fail
+from patchbay.core.errors import PatchbayError
+from patchbay.core.exit_codes import fail
 from patchbay.core.prctl import end_with_parent
 from patchbay.core.settings import load_yaml, parse_settings
 from patchbay.core.watchdog import Watchdog

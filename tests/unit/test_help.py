@@ -8,8 +8,8 @@ import pytest
 import typer
 
 from patchbay.command import build_app
-from patchbay.core.errors import AdapterError, ConfigError, Conflict, NotFound, RegistryError, fail
-from patchbay.core.exit_codes import EXIT_CODES
+from patchbay.core.errors import AdapterError, ConfigError, Conflict, NotFound, RegistryError
+from patchbay.core.exit_codes import EXIT_CODES, fail
 
 
 def commands(command: Any, path: str) -> Iterator[tuple[str, Any]]:

@@ -1,6 +1,8 @@
 """A configuration that cannot work is refused before a start, with all its faults at once, each with what to write."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -19,6 +21,16 @@ def _told(*arguments: str) -> str:
     done = CliRunner().invoke(build_app(), ["config", "check", *arguments])
     assert done.exit_code == 2, done.output
     return " ".join(done.stderr.split())
+
+
+def _listed() -> list[dict[str, Any]]:
+    """The faults that `config check --json` lists of the file here."""
+    done = CliRunner().invoke(build_app(), ["config", "check", "--json"])
+    assert done.exit_code == 2, done.output
+    told = json.loads(done.stdout)
+    assert told["ok"] is False
+    faults: list[dict[str, Any]] = told["faults"]
+    return faults
 
 
 ROUTE = "base: x\nroutes:\n  a:\n    model: x\n    template:\n      id: t\n      version: 1\n"
@@ -101,6 +113,24 @@ def test_what_can_never_work_is_refused_with_its_place_and_what_to_write(
     with pytest.raises(ConfigError) as refused:
         checked_config(here / "patchbay.yaml", Overrides())
     assert words in " ".join(str(refused.value).split())
+
+
+def test_programs_are_told_each_fault_with_its_key_line_and_column(here: Path) -> None:
+    (here / "patchbay.yaml").write_text("base: x\nrouter:\n  prot: 1\n  port: many\n")
+    assert _listed() == [
+        {"key": "router.prot", "line": 3, "column": 3, "message": "unknown key 'router.prot' (did you mean 'port'?)"},
+        {"key": "router.port", "line": 4, "column": 3, "message": "'router.port': must be a whole number"},
+    ]
+    assert _told().startswith("error: patchbay.yaml has 2 faults: line 3, column 3: unknown key 'router.prot'")
+
+
+def test_programs_are_told_where_a_file_stops_being_yaml_and_what_has_no_place(here: Path) -> None:
+    (here / "patchbay.yaml").write_text("base: x\nrouter: {port: 1\n")
+    [fault] = _listed()
+    assert (fault["key"], fault["line"], fault["column"]) == ("", 3, 1)
+    (here / "patchbay.yaml").unlink()
+    [fault] = _listed()
+    assert fault == {"key": "", "line": None, "column": None, "message": "There is no patchbay.yaml here."}
 
 
 def test_a_template_may_use_what_its_schema_leaves_open(here: Path) -> None:
