@@ -8,10 +8,10 @@ no other one can take its place.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 from uuid import uuid4
 
-from sqlalchemy import ColumnElement, Connection, delete, insert, literal, select
+from sqlalchemy import ColumnElement, Connection, delete, func, insert, literal, select
 
 from patchbay.registry.database import Database
 from patchbay.registry.schema import responses
@@ -19,6 +19,8 @@ from patchbay.registry.schema import responses
 # Rows of a deletion: each holds the write lock until it ends.
 _A_TIME = 200
 _IDS_A_TIME = 100
+# What became of a response: kept; its id was taken; its tenant has kept as much as it may.
+KeepResult = Literal["kept", "taken", "full"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +54,14 @@ class ResponseDraft:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KeepTerms:
+    """The terms on which responses are kept. `keep_for`: how long; `most_bytes`: of all that a tenant has kept."""
+
+    keep_for: timedelta
+    most_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class KeptResponse:
     """A response that is kept, with its input, as in `ResponseDraft`."""
 
@@ -82,22 +92,24 @@ class Responses:
         self._database = database
         self._clock = clock
 
-    def keep(self, drafts: Callable[[], Sequence[ResponseDraft]], keep_for: timedelta) -> tuple[bool, ...]:
-        """Keeps responses for a while, and returns of each whether it is kept: not where its id is taken already.
+    def keep(self, drafts: Callable[[], Sequence[ResponseDraft]], terms: KeepTerms) -> tuple[KeepResult, ...]:
+        """Keeps responses by `terms`, and returns of each what became of it.
 
         `drafts`: called when it is this write's turn, which may come late.
         """
         with self._database.write() as connection:
             now, wanted = self._clock(), drafts()
-            taken = _taken(connection, wanted)
-            kept: list[bool] = []
+            taken, room = _taken(connection, wanted), _room(connection, wanted, terms.most_bytes)
+            results: list[KeepResult] = []
             for draft in wanted:
                 name = draft.tenant, draft.id
-                kept.append(name not in taken)
-                if name not in taken:
+                result: KeepResult = "taken" if name in taken else "full" if room[draft.tenant] < draft.size else "kept"
+                results.append(result)
+                if result == "kept":
                     taken.add(name)
-                    connection.execute(insert(responses).values(**_row(draft, now, now + keep_for)))
-            return tuple(kept)
+                    room[draft.tenant] -= draft.size
+                    connection.execute(insert(responses).values(**_row(draft, now, now + terms.keep_for)))
+            return tuple(results)
 
     def find(self, tenant: str, name: str) -> KeptResponse | None:
         """Reads a tenant's response by its id, None where the tenant has none of that."""
@@ -166,6 +178,14 @@ def _taken(connection: Connection, drafts: Sequence[ResponseDraft]) -> set[tuple
     return found
 
 
+def _room(connection: Connection, drafts: Sequence[ResponseDraft], most_bytes: int) -> dict[str, int]:
+    """Reads how many bytes more the tenants of `drafts` may keep."""
+    names = {draft.tenant for draft in drafts}
+    query = select(responses.c.tenant, func.sum(responses.c.own_size)).where(responses.c.tenant.in_(names))
+    used = {tenant: int(total) for tenant, total in connection.execute(query.group_by(responses.c.tenant))}
+    return {name: most_bytes - used.get(name, 0) for name in names}
+
+
 def _row(draft: ResponseDraft, now: datetime, expires_at: datetime) -> dict[str, Any]:
     previous = draft.previous
     return {
@@ -180,6 +200,7 @@ def _row(draft: ResponseDraft, now: datetime, expires_at: datetime) -> dict[str,
         "previous_key": previous.key if previous is not None else None,
         "turns": 1 + (previous.turns if previous is not None else 0),
         "size": len(draft.output) + len(draft.input) + (previous.size if previous is not None else 0),
+        "own_size": draft.size,
         "created_at": now,
         "expires_at": expires_at,
     }

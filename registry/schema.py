@@ -288,7 +288,9 @@ responses = Table(
     Column("previous_key", String(32)),
     Column("turns", Integer, nullable=False),
     Column("size", BigInteger, nullable=False),
+    Column("own_size", BigInteger, nullable=False, server_default="0"),
     Column("created_at", UtcTime, nullable=False),
     Column("expires_at", UtcTime, nullable=False, index=True),
     UniqueConstraint("tenant", "id"),
+    Index("ix_responses_tenant_own_size", "tenant", "own_size"),
 )

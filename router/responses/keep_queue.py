@@ -10,16 +10,15 @@ import logging
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import Literal, Protocol
 
 from patchbay.core.errors import RegistryError
 from patchbay.core.thread_pools import Threads
-from patchbay.registry.responses import ResponseDraft
+from patchbay.registry.responses import KeepResult, KeepTerms, ResponseDraft
 
 _log = logging.getLogger("patchbay.router")
-# What became of a response: kept; its id was taken; the registry failed; it did not answer in time; too many wait.
-KeepOutcome = Literal["kept", "taken", "unavailable", "late", "busy"]
+# Beside what the registry says, what became of a response: it failed; it did not answer in time; too many wait.
+KeepOutcome = KeepResult | Literal["unavailable", "late", "busy"]
 _MOST, _MOST_BYTES = 512, 64 * 1024 * 1024
 _A_TIME, _BYTES_A_TIME = 64, 8 * 1024 * 1024
 
@@ -27,8 +26,8 @@ _A_TIME, _BYTES_A_TIME = 64, 8 * 1024 * 1024
 class ResponseSink(Protocol):
     """The store of responses. Each call blocks, and raises RegistryError."""
 
-    def keep(self, drafts: Callable[[], Sequence[ResponseDraft]], keep_for: timedelta) -> tuple[bool, ...]:
-        """Keeps those that `drafts` returns when it is this write's turn, and returns of each whether it is kept."""
+    def keep(self, drafts: Callable[[], Sequence[ResponseDraft]], terms: KeepTerms) -> tuple[KeepResult, ...]:
+        """Keeps those that `drafts` returns when it is this write's turn, and returns what became of each."""
 
     def delete(self, tenant: str, name: str) -> bool:
         """Deletes one, and returns whether it was there."""
@@ -43,12 +42,12 @@ class _Waiting:
 
 
 class KeepQueue:
-    """Queue of responses that are to be kept. `sink`: the registry; `keep_for`: how long responses are kept; `wait_s`:
-    how long one waits; `clock`: seconds, monotonic."""
+    """Queue of responses that are to be kept. `sink`: the registry; `terms`: how long and how many responses are kept;
+    `wait_s`: how long one waits; `clock`: seconds, monotonic."""
 
-    def __init__(self, sink: ResponseSink, keep_for: timedelta, wait_s: float, clock: Callable[[], float]) -> None:
+    def __init__(self, sink: ResponseSink, terms: KeepTerms, wait_s: float, clock: Callable[[], float]) -> None:
         self._sink = sink
-        self._keep_for = keep_for
+        self._terms = terms
         self._wait_s = wait_s
         self._clock = clock
         self._threads = Threads("keeping responses", 1)
@@ -151,5 +150,5 @@ class KeepQueue:
             wanted.extend(waiting for waiting in batch if not waiting.given_up)
             return [waiting.draft for waiting in wanted]
 
-        kept = self._sink.keep(drafts, self._keep_for)
-        return {waiting: "kept" if done else "taken" for waiting, done in zip(wanted, kept, strict=True)}
+        results = self._sink.keep(drafts, self._terms)
+        return dict(zip(wanted, results, strict=True))

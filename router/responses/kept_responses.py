@@ -42,7 +42,7 @@ class KeptResponses:
         self._most_bytes = most_bytes
         self._threads = Threads("kept responses", _THREADS, waiting=_WAITING)
         self._purging = Threads("purge of responses", 1)
-        self.queue = KeepQueue(store, config.keep_for, config.wait_s, clock)
+        self.queue = KeepQueue(store, config.terms, config.wait_s, clock)
         metrics.watch_waiting(lambda: self.queue.waiting)
 
     async def shown(self, tenant: str, name: str, show: Callable[[KeptResponse], bytes]) -> bytes:

@@ -7,7 +7,7 @@ from typing import Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-NotKept = Literal["masked", "not_whole", "unreadable", "too_large", "taken", "unavailable", "late", "busy"]
+NotKept = Literal["masked", "not_whole", "unreadable", "too_large", "taken", "full", "unavailable", "late", "busy"]
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 
 
@@ -18,7 +18,7 @@ class ResponseMetrics:
         self._kept = Counter(
             "patchbay_router_responses",
             "Responses that were to be kept, by outcome: kept, or why not: masked, not_whole, unreadable, too_large, "
-            "taken, unavailable, late, busy.",
+            "taken, full, unavailable, late, busy.",
             ("outcome",),
             registry=registry,
         )

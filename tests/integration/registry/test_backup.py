@@ -23,7 +23,7 @@ from patchbay.command import build_app
 from patchbay.core.tenancy import Limits
 from patchbay.registry.records import Placement, ReplicaReport, RouterBeat, Scope
 from patchbay.registry.registry import Registry
-from patchbay.registry.responses import ResponseDraft
+from patchbay.registry.responses import KeepTerms, ResponseDraft
 from tests.fakes.installation import Installation
 
 WRITES = 60
@@ -331,7 +331,7 @@ def test_what_people_wrote_is_saved_only_where_that_is_asked_for(
 ) -> None:
     text = b"something-nobody-should-read" * 500
     kept = ResponseDraft(tenant="acme", id="resp_1", model="sql", response=b"{}", output=b"[]", input=b'["%b"]' % text)
-    installation.registry.responses.keep(lambda: [kept], timedelta(days=1))
+    installation.registry.responses.keep(lambda: [kept], KeepTerms(keep_for=timedelta(days=1), most_bytes=10**6))
     made = said("backup", "b", *(["--responses"] if asked else []))
     assert made["database"]["responses"] == asked
     assert (b"something-nobody" in (tmp_path / "b" / "registry.db").read_bytes()) == asked

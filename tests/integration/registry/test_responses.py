@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from patchbay.registry.registry import Registry
-from patchbay.registry.responses import ConversationEnd, ResponseDraft
+from patchbay.registry.responses import ConversationEnd, KeepResult, KeepTerms, ResponseDraft
 
 MONTH = timedelta(days=30)
 
@@ -34,8 +34,8 @@ def draft(name: str, tenant: str = "acme", previous: ConversationEnd | None = No
     )
 
 
-def keep(registry: Registry, *drafts: ResponseDraft) -> Sequence[bool]:
-    return registry.responses.keep(lambda: drafts, MONTH)
+def keep(registry: Registry, *drafts: ResponseDraft, most_bytes: int = 10**9) -> Sequence[KeepResult]:
+    return registry.responses.keep(lambda: drafts, KeepTerms(keep_for=MONTH, most_bytes=most_bytes))
 
 
 def conversation(registry: Registry, *names: str) -> ConversationEnd:
@@ -49,7 +49,7 @@ def conversation(registry: Registry, *names: str) -> ConversationEnd:
 
 
 def test_a_response_is_read_back_whole_and_by_nobody_else(registry: Registry) -> None:
-    assert keep(registry, draft("resp_1", text="secret")) == (True,)
+    assert keep(registry, draft("resp_1", text="secret")) == ("kept",)
     found = registry.responses.find("acme", "resp_1")
     assert found is not None
     assert (found.id, found.response, found.output) == ("resp_1", b'{"id":"resp_1"}', b"[]")
@@ -62,7 +62,7 @@ def test_a_response_is_read_back_whole_and_by_nobody_else(registry: Registry) ->
 def test_an_id_that_is_taken_is_not_overwritten_and_another_tenants_is_free(registry: Registry) -> None:
     keep(registry, draft("resp_1", text="first"))
     again = draft("resp_1", text="second"), draft("resp_1", tenant="other"), draft("resp_1", tenant="other")
-    assert keep(registry, *again) == (False, True, False)
+    assert keep(registry, *again) == ("taken", "kept", "taken")
     found = registry.responses.find("acme", "resp_1")
     assert found is not None
     assert b"first" in found.input
@@ -70,8 +70,17 @@ def test_an_id_that_is_taken_is_not_overwritten_and_another_tenants_is_free(regi
 
 def test_many_ids_at_once_are_all_compared(registry: Registry) -> None:
     drafts = [draft(f"resp_{number}") for number in range(250)]
-    assert all(keep(registry, *drafts))
-    assert not any(keep(registry, *drafts))
+    assert set(keep(registry, *drafts)) == {"kept"}
+    assert set(keep(registry, *drafts)) == {"taken"}
+
+
+def test_a_tenant_keeps_no_more_than_it_may_and_no_other_one_has_less(registry: Registry) -> None:
+    size = draft("a").size
+    some = draft("a"), draft("b"), draft("c"), draft("a", tenant="other")
+    assert keep(registry, *some, most_bytes=2 * size) == ("kept", "kept", "full", "kept")
+    assert keep(registry, draft("c"), draft("a"), most_bytes=2 * size) == ("full", "taken")
+    assert registry.responses.delete("acme", "a")
+    assert keep(registry, draft("c"), draft("d"), most_bytes=2 * size) == ("kept", "full")
 
 
 def test_what_has_expired_is_gone_before_it_is_purged_and_then_for_good(url: str) -> None:
@@ -111,7 +120,7 @@ def test_conversations_that_part_share_their_beginning_only(registry: Registry) 
 def test_a_deleted_response_is_missing_from_its_conversation_and_none_takes_its_place(registry: Registry) -> None:
     end = conversation(registry, "resp_1", "resp_2", "resp_3")
     assert registry.responses.delete("acme", "resp_2")
-    assert keep(registry, draft("resp_2", text="forged")) == (True,)
+    assert keep(registry, draft("resp_2", text="forged")) == ("kept",)
     assert [turn.id for turn in registry.responses.turns(end)] == ["resp_3"]
 
 

@@ -342,6 +342,16 @@ async def test_a_large_one_is_answered_and_not_kept(tmp_path: Path, installation
         assert outcomes(router) == {"too_large": 1.0}
 
 
+async def test_a_tenant_that_has_kept_what_it_may_is_answered_on(tmp_path: Path, installation: Installation) -> None:
+    limits = {"max_bytes_per_tenant": 3000}
+    async with controlled(tmp_path, replica(), responses=limits) as router, client_of(router) as client:
+        first = await create(client, "x" * 1500)
+        assert (store(first), store(await create(client, "y" * 1500))) == (True, False)
+        await client.responses.delete(first.id)
+        assert store(await create(client, "y" * 1500)) is True
+        assert outcomes(router) == {"kept": 2.0, "full": 1.0}
+
+
 async def test_with_the_registry_away_answers_are_given_and_say_that_they_are_not_kept(
     tmp_path: Path, installation: Installation, caplog: pytest.LogCaptureFixture
 ) -> None:

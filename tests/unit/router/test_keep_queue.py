@@ -10,12 +10,12 @@ from datetime import timedelta
 import pytest
 
 from patchbay.core.errors import RegistryError
-from patchbay.registry.responses import ResponseDraft
+from patchbay.registry.responses import KeepResult, KeepTerms, ResponseDraft
 from patchbay.router.responses import keep_queue
 from patchbay.router.responses.keep_queue import KeepQueue
 
 pytestmark = pytest.mark.anyio
-MONTH = timedelta(days=30)
+TERMS = KeepTerms(keep_for=timedelta(days=30), most_bytes=10**9)
 
 
 class Sink:
@@ -30,18 +30,18 @@ class Sink:
         self.commit.set()
         self.begun = threading.Event()
 
-    def keep(self, drafts: Callable[[], Sequence[ResponseDraft]], keep_for: timedelta) -> tuple[bool, ...]:
-        assert keep_for == MONTH
+    def keep(self, drafts: Callable[[], Sequence[ResponseDraft]], terms: KeepTerms) -> tuple[KeepResult, ...]:
+        assert terms == TERMS
         self.begun.set()
         assert self.turn.wait(10)
         if self.is_away:
             raise RegistryError("The registry is away.")
         wanted = drafts()
         assert self.commit.wait(10)
-        new = tuple(draft.id not in self.there for draft in wanted)
+        results = tuple["KeepResult", ...]("taken" if draft.id in self.there else "kept" for draft in wanted)
         self.there.update(draft.id for draft in wanted)
         self.batches.append(len(wanted))
-        return new
+        return results
 
     def delete(self, tenant: str, name: str) -> bool:
         assert tenant == "acme"
@@ -57,7 +57,7 @@ def draft(name: str, size: int = 10) -> ResponseDraft:
 async def running(
     sink: Sink, wait_s: float = 5.0, clock: Callable[[], float] = lambda: 0.0
 ) -> AsyncIterator[KeepQueue]:
-    queue = KeepQueue(sink, MONTH, wait_s, clock)
+    queue = KeepQueue(sink, TERMS, wait_s, clock)
     writing = asyncio.create_task(queue.run())
     try:
         yield queue
@@ -173,7 +173,7 @@ async def test_what_waits_is_bounded_by_number_and_by_bytes(monkeypatch: pytest.
 
 async def test_what_is_waited_for_at_the_end_is_written() -> None:
     sink = Sink()
-    queue = KeepQueue(sink, MONTH, 5, lambda: 0.0)
+    queue = KeepQueue(sink, TERMS, 5, lambda: 0.0)
     waiting = asyncio.create_task(queue.keep(draft("one")))
     await asyncio.sleep(0)
     await queue.close(5)
