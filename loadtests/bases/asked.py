@@ -5,14 +5,18 @@ from collections.abc import Sequence
 import httpx
 
 from loadtests.bases.compared import GreedyAnswer
+from loadtests.bases.making import WORDLESS
 
 _ANSWER_TOKENS = 24
 
 
 def prompts(count: int = 3, *, length: int = 12, rows: int = 1536) -> tuple[tuple[int, ...], ...]:
-    """Makes prompts of tokens: any, but always the same."""
+    """Makes prompts of tokens: any that are text, but always the same."""
     return tuple(
-        tuple(10 + (31 * one + 7 * place * (one + 3) + place * place) % (rows - 20) for place in range(length))
+        tuple(
+            WORDLESS + (31 * one + 7 * place * (one + 3) + place * place) % (rows - WORDLESS - 10)
+            for place in range(length)
+        )
         for one in range(count)
     )
 

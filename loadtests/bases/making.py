@@ -31,8 +31,8 @@ from patchbay.adapters.demo.quantize import int4_scheme, pack, quantization_conf
 
 ROWS = 1536
 _GROUP = 32
-# The first tokens of the demo's tokenizer have no text.
-_SPECIAL = 10
+# The first tokens of the demo's tokenizer are special ones, and single bytes, of which many are no text by themselves.
+WORDLESS = 262
 _SIZES: Mapping[str, Any] = {
     "vocab_size": ROWS, "hidden_size": 128, "intermediate_size": 256, "num_hidden_layers": 2, "num_attention_heads": 4,
     "num_key_value_heads": 2, "head_dim": 32, "max_position_embeddings": 512, "pad_token_id": 0, "bos_token_id": 1,
@@ -104,10 +104,10 @@ def make_base(kind: BaseKind, folder: Path) -> PreTrainedModel:
 
 
 def _silence(model: PreTrainedModel) -> None:
-    """Keeps the base, and adapters near it, from answering with a special token: with the end, or with no text."""
+    """Keeps the base, and adapters near it, from answering with what is no text: with the end, or with half a letter."""
     head = model.get_output_embeddings()
     if head is not None:
-        head.weight.data[:_SPECIAL] = 0
+        head.weight.data[:WORDLESS] = 0
 
 
 def _pack(folder: Path) -> None:
@@ -153,7 +153,7 @@ def make_adapter(base: PreTrainedModel, recipe: AdapterRecipe, folder: Path, *, 
             if parameter.requires_grad:
                 parameter.data += torch.randn_like(parameter) * (0.1 if "lora_" in name else 0.02)
             if "lm_head.lora_B" in name:
-                parameter.data[:_SPECIAL] = 0
+                parameter.data[:WORDLESS] = 0
         model.save_pretrained(str(folder))
         model.unload()
     return folder
