@@ -104,7 +104,7 @@ def make_base(kind: BaseKind, folder: Path) -> PreTrainedModel:
 
 
 def _silence(model: PreTrainedModel) -> None:
-    """Keeps the base, and adapters near it, from answering with what is no text: with the end, or with half a letter."""
+    """Keeps the base, and adapters near it, from answering with what is no text, such as the end or half a letter."""
     head = model.get_output_embeddings()
     if head is not None:
         head.weight.data[:WORDLESS] = 0
