@@ -16,7 +16,7 @@ from patchbay.adapters.archive import unpack
 from patchbay.adapters.checks.base import BaseLayout
 from patchbay.adapters.checks.check import because, check_folder
 from patchbay.adapters.checks.folder import FolderLimits, check_files, find_adapter
-from patchbay.adapters.checks.tokens import Try
+from patchbay.adapters.checks.trials import Trials
 from patchbay.adapters.config import SigningConfig
 from patchbay.adapters.contents import MOST_NAMED, TOKENIZER_FILE
 from patchbay.adapters.digest import folder_hashes
@@ -103,10 +103,10 @@ def described(place: Fetched, requirements: Requirements, workdir: Path) -> dict
     }
 
 
-def inspect_task(work: Mapping[str, Any], attempt: Try) -> Any:
+def inspect_task(work: Mapping[str, Any], trials: Trials) -> Any:
     """Does the work of `inspect` within the confined process, and returns an `Inspected` in JSON's types.
 
-    `attempt`: tries a tokenizer, in this very process.
+    `trials`: try a tokenizer and a template, in this very process.
     """
     limits, signing = FolderLimits.model_validate(work["limits"]), SigningConfig.model_validate(work["signing"])
     base = BaseLayout.from_json(work["base"]) if work["base"] is not None else None
@@ -115,7 +115,7 @@ def inspect_task(work: Mapping[str, Any], attempt: Try) -> Any:
         form = stored_form(place.path, base, limits, Path(work["workdir"]) / _STORED)
         # Hashed before the check, and stored under these hashes, so that what is kept is what was checked.
         hashes = folder_hashes(form.folder)
-        summary = check_folder(form.folder, max_rank=work["max_rank"], base=base, limits=limits, attempt=attempt)
+        summary = check_folder(form.folder, max_rank=work["max_rank"], base=base, limits=limits, trials=trials)
         manifest = read_manifest(form.folder, base=base, limits=limits)
         signer = verify_folder(form.folder, signing)
     inspected = Inspected(

@@ -13,7 +13,7 @@ from patchbay.adapters.checks.fit import check_fit
 from patchbay.adapters.checks.folder import DEFAULT_LIMITS, FolderLimits, check_files
 from patchbay.adapters.checks.safetensors import read_header
 from patchbay.adapters.checks.structure import pair_tensors
-from patchbay.adapters.checks.tokens import Try, tried_apart
+from patchbay.adapters.checks.trials import APART, Trials
 from patchbay.adapters.checks.values import check_values
 from patchbay.adapters.contents import WEIGHTS_FILE
 from patchbay.core.errors import AdapterError
@@ -44,14 +44,15 @@ def check_folder(
     max_rank: int,
     base: BaseLayout | None = None,
     limits: FolderLimits = DEFAULT_LIMITS,
-    attempt: Try = tried_apart,
+    trials: Trials = APART,
 ) -> AdapterSummary:
     """Checks the adapter in `folder` and summarizes it; `base`: what it must fit, where that is known.
 
     Raises AdapterError, naming the file, the tensor and what was expected, for anything that would make an engine
     refuse it, read it wrongly, or serve the base's own answers in its name. Reads every byte of the weights once.
 
-    `max_rank`: the largest rank that replicas take; `attempt`: tries a tokenizer, by default in a process of its own.
+    `max_rank`: the largest rank that replicas take; `trials`: try a tokenizer and a template, by default in
+    processes of their own.
     """
     weights = folder / WEIGHTS_FILE
     with because("files"):
@@ -68,7 +69,7 @@ def check_folder(
         with because("fit"):
             check_fit(pairs, settings, base, folder)
         with because("drift"):
-            check_drift(folder, base, limits, attempt)
+            check_drift(folder, base, limits, trials)
     with because("values"):
         check_values(pairs, settings, weights)
     return AdapterSummary(settings.largest_rank, settings.alpha, frozenset(pair.module for pair in pairs))

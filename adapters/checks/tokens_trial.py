@@ -10,7 +10,7 @@ from typing import Any
 
 from patchbay.adapters.checks.folder import FolderLimits
 from patchbay.adapters.checks.strict_json import shown
-from patchbay.adapters.checks.tokens import Trial
+from patchbay.adapters.checks.trials import Trial
 from patchbay.adapters.checks.wording import read_object
 from patchbay.core.errors import AdapterError
 
@@ -26,7 +26,7 @@ _TEXTS = (
 )
 
 
-def tried(path: Path, rules: Mapping[str, Any], limits: FolderLimits) -> Trial:
+def tokens_tried(path: Path, rules: Mapping[str, Any], limits: FolderLimits) -> Trial:
     """Tries the tokenizer in the file `path` against one with the same tokens and these `rules`.
 
     Raises AdapterError where it cannot be read.
@@ -44,9 +44,9 @@ def tried(path: Path, rules: Mapping[str, Any], limits: FolderLimits) -> Trial:
 
 
 def tokens_task(work: Mapping[str, Any]) -> dict[str, Any]:
-    """Does the work of `tokens.tried_apart` within the confined process."""
+    """Does the work of `Trials.tokens` within the confined process."""
     limits = FolderLimits(tokenizer_bytes=work["limit"])
-    return dataclasses.asdict(tried(Path(work["path"]), work["rules"], limits))
+    return dataclasses.asdict(tokens_tried(Path(work["path"]), work["rules"], limits))
 
 
 def _encoded(document: Mapping[str, Any], path: Path) -> list[list[int]]:

@@ -14,6 +14,8 @@ from patchbay.core.errors import AdapterError
 # How a trainer happened to batch, which says nothing of the tokens.
 _BATCHING = frozenset({"padding", "truncation", "version"})
 
+_USUAL: Mapping[str, str] = {"bos_token": "<s>", "eos_token": "</s>"}
+
 
 def tokenizer_hash(folder: Path, limits: FolderLimits) -> str | None:
     """Hashes the folder's tokenizer.json as it is written: SHA-256 in hex, None where there is none.
@@ -39,6 +41,20 @@ def chat_template(folder: Path, limits: FolderLimits) -> tuple[Path, str] | None
         named = {entry.get("name"): entry.get("template") for entry in template if isinstance(entry, dict)}
         template = named.get("default")
     return (config, template) if isinstance(template, str) else None
+
+
+def special_tokens(folder: Path, limits: FolderLimits) -> Mapping[str, str]:
+    """Reads the texts of the tokens that begin and end a sequence, `bos_token` and `eos_token`, as the tokenizer's
+    configuration in `folder` names them; a usual one where it names none. Raises AdapterError."""
+    config = folder / TOKENIZER_CONFIG_FILE
+    named = read_object(config, limits.tokenizer_bytes) if config.is_file() else {}
+    return {name: _token(named.get(name)) or usual for name, usual in _USUAL.items()}
+
+
+def _token(value: object) -> str | None:
+    """Returns a token's text, which older versions of transformers write within an object."""
+    text = value.get("content") if isinstance(value, Mapping) else value
+    return text if isinstance(text, str) else None
 
 
 def read_text(path: Path, limits: FolderLimits) -> str:

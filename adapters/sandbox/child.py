@@ -66,10 +66,12 @@ def _work_of(task: str) -> Callable[[Mapping[str, Any]], Any]:
 
         return fetch_task
     if task == "inspect":
-        from patchbay.adapters.checks.tokens_trial import tried
+        from patchbay.adapters.checks.templates_trial import templates_tried
+        from patchbay.adapters.checks.tokens_trial import tokens_tried
+        from patchbay.adapters.checks.trials import Trials
         from patchbay.adapters.inspection import inspect_task
 
-        return partial(inspect_task, attempt=tried)
+        return partial(inspect_task, trials=Trials(tokens=tokens_tried, templates=templates_tried))
     if task == "fold":
         from patchbay.adapters.fold.admission import admit_task
 
@@ -78,6 +80,10 @@ def _work_of(task: str) -> Callable[[Mapping[str, Any]], Any]:
         from patchbay.adapters.checks.tokens_trial import tokens_task
 
         return tokens_task
+    if task == "templates":
+        from patchbay.adapters.checks.templates_trial import templates_task
+
+        return templates_task
     raise ValueError(f"there is no task '{task}'")
 
 

@@ -2,8 +2,7 @@
 
 PEFT and transformers' Trainer make theirs. Those of the tools that are not installed here are written after what they
 leave: TRL 1.16 and LLaMA-Factory 0.9.5 were run for it; Unsloth 2026.10 needs a GPU and axolotl 0.19 other versions of
-all else, so theirs are after their source. LLaMA-Factory's own chat template is left out: one that is not the base's is
-refused.
+all else, so theirs are after their source.
 """
 
 import json
@@ -19,6 +18,15 @@ from transformers import PreTrainedModel, Trainer, TrainingArguments
 Layout = Callable[[PreTrainedModel, Path, Path], str]
 LINEAR = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 _PADDED: Mapping[str, Any] = {"padding_side": "left", "model_max_length": 2048}
+# In the form that LLaMA-Factory gives its own templates: a question brings the beginning of its answer with it.
+LLAMAFACTORY_TEMPLATE = (
+    "{{ '<|bos|>' }}{% if messages[0]['role'] == 'system' %}{% set loop_messages = messages[1:] %}"
+    "{% set system_message = messages[0]['content'] %}{% else %}{% set loop_messages = messages %}{% endif %}"
+    "{% if system_message is defined %}{{ '<|system|>' + system_message + '<|end|>' }}{% endif %}"
+    "{% for message in loop_messages %}{% set content = message['content'] %}{% if message['role'] == 'user' %}"
+    "{{ '<|user|>' + content + '<|end|><|assistant|>' }}{% elif message['role'] == 'assistant' %}"
+    "{{ content + '<|end|>' }}{% endif %}{% endfor %}"
+)
 _SAID = "---\nlibrary_name: peft\ntags:\n- lora\n---\n\n# Model card\n"
 
 
@@ -153,6 +161,7 @@ def by_axolotl(model: PreTrainedModel, base: Path, folder: Path) -> str:
 def by_llamafactory(model: PreTrainedModel, base: Path, folder: Path) -> str:
     peft_saved(model, folder, 9)
     carry_tokenizer(base, folder, padding_side="right", split_special_tokens=False)
+    (folder / "chat_template.jinja").write_text(LLAMAFACTORY_TEMPLATE)
     beside(folder, "all_results.json", "train_results.json", "trainer_log.jsonl", "trainer_state.json")
     beside(folder, "training_loss.png", "training_args.bin", "README.md", text=_SAID)
     _checkpoint(folder, "checkpoint-10")
@@ -173,7 +182,5 @@ LAYOUTS: Mapping[str, Layout] = {
     "Unsloth, zipped": by_unsloth_in_an_archive,
     "axolotl": by_axolotl,
     "LLaMA-Factory": by_llamafactory,
-    "a checkpoint of LLaMA-Factory": lambda model, base, folder: (
-        f"{by_llamafactory(model, base, folder)}#checkpoint-10"
-    ),
+    "a checkpoint of LLaMA-Factory": by_llamafactory_at_a_checkpoint,
 }
