@@ -2,12 +2,12 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
 from patchbay.core.errors import InvalidRequest
-from patchbay.guards.formats.protocol import FormatPlace, request_places
+from patchbay.guards.formats.protocol import request_places
+from patchbay.guards.formats.walk import Spot, walked
 
 _INSTRUCTING = ("system", "developer")
 # Roles whose texts come from the application or from the model itself.
@@ -47,11 +47,14 @@ def visit_texts(endpoint: str, fields: dict[str, Any], visit: Visit) -> None:
             raise InvalidRequest(
                 "Guards read this route's prompts, so the prompt must be text and not token ids.", param=name
             )
+
+    def visited(text: str, spot: Spot) -> str:
+        return visit(text, spot.within, spot.name in _JSON_KEYS)
+
     top = request_places(endpoint)
     for name, value in list(fields.items()):
-        fields[name] = _Spot(
-            place=top.below(name), name=name, role=_ROLES.get(name, "application"), visit=visit
-        ).visited(value)
+        spot = Spot(top.below(name), name=name, within=_ROLES.get(name, "application"))
+        fields[name] = walked(value, spot, visited, _role_in)
 
 
 def system_prompt(endpoint: str, fields: dict[str, Any]) -> str:
@@ -104,54 +107,12 @@ def _is_ids(value: Any) -> bool:
     return isinstance(value, list) and bool(value) and isinstance(value[0], int)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Spot:
-    """A spot of the walk. `place`: its place in the format; `name`: the key above it; `role`: whose texts are there."""
-
-    place: FormatPlace
-    name: str
-    role: str
-    visit: Visit
-
-    def visited(self, value: Any) -> Any:
-        """Returns the value at this spot with its texts visited."""
-        if isinstance(value, str):
-            is_text = value and self.place.is_text(self.name, value)
-            return self.visit(value, self.role, self.name in _JSON_KEYS) if is_text else value
-        if isinstance(value, list):
-            return [self.visited(item) for item in value]
-        if isinstance(value, dict):
-            return self._object(value, self._role_in(value))
-        return self._number(value)
-
-    def _object(self, value: dict[str, Any], role: str) -> dict[str, Any]:
-        out: dict[str, Any] = {}
-        for key, item in value.items():
-            spot = _Spot(place=self.place.below(key), name=key, role=role, visit=self.visit)
-            out[self._unused(self._key(key), out)] = spot.visited(item)
-        return out
-
-    def _key(self, key: str) -> str:
-        return self.visit(key, self.role, False) if key and self.place.has_text_key(key) else key
-
-    def _unused(self, key: str, out: Mapping[str, Any]) -> str:
-        """Returns `key`, or another where two keys have become the same: no value may be lost."""
-        if key not in out:
-            return key
-        return next(other for number in range(2, len(out) + 3) if (other := f"{key} {number}") not in out)
-
-    def _number(self, value: Any) -> Any:
-        if not self.place.is_text_number(value):
-            return value
-        text = str(value)
-        return value if (visited := self.visit(text, self.role, False)) == text else visited
-
-    def _role_in(self, value: dict[str, Any]) -> str:
-        """Returns the role that the object `value` has or stands for."""
-        if self.place.kind == "free":
-            return self.role
-        own = value.get("role")
-        role = "tool" if value.get("type") in _TOOL_RESULTS else own if isinstance(own, str) else self.role
-        if role == "user" and value.get("type") in _DOCUMENTS:
-            return "document"
-        return "tool" if role == "function" else role
+def _role_in(value: Mapping[str, Any], spot: Spot) -> str:
+    """Returns the role that the object `value` has or stands for."""
+    if spot.place.kind == "free":
+        return spot.within
+    own = value.get("role")
+    role = "tool" if value.get("type") in _TOOL_RESULTS else own if isinstance(own, str) else spot.within
+    if role == "user" and value.get("type") in _DOCUMENTS:
+        return "document"
+    return "tool" if role == "function" else role

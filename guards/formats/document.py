@@ -7,7 +7,8 @@ from typing import Any
 
 from patchbay.core.errors import AnswerUnreadable
 from patchbay.guards.formats.protocol import FREE, FormatPlace, answer_places
-from patchbay.guards.formats.texts import CARRIES_TEXT, ESCAPED, AnswerTexts, is_main
+from patchbay.guards.formats.texts import CARRIES_TEXT, ESCAPED, AnswerTexts, is_main, type_of
+from patchbay.guards.formats.walk import Spot, walked
 
 # Endpoints that answer with text. The answers of others (vectors, counts) hold none.
 WITH_TEXT = ("chat_completions", "completions", "responses", "messages")
@@ -93,37 +94,16 @@ class TextWalk:
         self.blocked = False
         self.changed = False
 
-    def filtered(self, value: Any, place: FormatPlace, path: tuple[Any, ...] = (), kind: str = "") -> Any:
-        """Returns `value` with its texts filtered.
+    def filtered(self, value: Any, place: FormatPlace) -> Any:
+        """Returns `value`, which stands at `place` in the wire format, with its texts filtered."""
+        return walked(value, Spot(place), self._text, type_of)
 
-        `place`: its place in the wire format; `path`: its place in the part; `kind`: the type of the object around it.
-        """
-        if isinstance(value, str):
-            name = next((part for part in reversed(path) if isinstance(part, str)), "")
-            is_text = value and place.is_text(name, value)
-            return (
-                self._text(value, path, name, main=is_main(name, kind) and place.kind != "free") if is_text else value
-            )
-        if isinstance(value, list):
-            return [self.filtered(item, place, (*path, number), kind) for number, item in enumerate(value)]
-        if isinstance(value, dict):
-            kind = str(value.get("type", ""))
-            return {
-                self._key(name, place, path): self.filtered(item, place.below(name), (*path, name), kind)
-                for name, item in value.items()
-            }
-        if place.is_text_number(value):
-            return value if (out := self._text(text := str(value), path, "")) == text else out
-        return value
-
-    def _key(self, name: str, place: FormatPlace, path: tuple[Any, ...]) -> str:
-        return self._text(name, (*path, name, 0), "") if name and place.has_text_key(name) else name
-
-    def _text(self, value: str, path: tuple[Any, ...], name: str, *, main: bool = False) -> str:
+    def _text(self, value: str, spot: Spot) -> str:
         if self.blocked:
             return ""
-        key = (*self._root, path)
-        out = self._texts.feed(key, value, escaped=name in ESCAPED, main=main) + self._texts.finish(key)
+        key = (*self._root, spot.path)
+        escaped, main = spot.name in ESCAPED, is_main(spot)
+        out = self._texts.feed(key, value, escaped=escaped, main=main) + self._texts.finish(key)
         self.blocked = self._texts.blocked(key)
         self.changed = self.changed or self._texts.changed(key)
         self._texts.forget(key)

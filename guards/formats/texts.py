@@ -1,11 +1,12 @@
 """Answer texts: all texts of one answer, each with a channel of its own."""
 
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from patchbay.core.errors import AnswerUnreadable
 from patchbay.guards.formats.protocol import FormatPlace
+from patchbay.guards.formats.walk import Spot, walked
 from patchbay.guards.masks import Masks, Unmask
 from patchbay.guards.scan.short_texts import MOST_SHORT, suspects
 from patchbay.guards.stream.channel import Channel, Released
@@ -136,30 +137,15 @@ class AnswerTexts:
         short = {text for text in strings if len(text) <= MOST_SHORT}
         return all(self.whole(text) == (text, False) for text in (strings - short) | suspects(short, self.may_match))
 
-    def filtered(self, value: Any, place: FormatPlace, key: str = "", kind: str = "") -> Any:
-        """Returns a JSON value with all texts in it filtered as whole ones. What is found is not noted.
+    def filtered(self, value: Any, place: FormatPlace) -> Any:
+        """Returns a JSON value at `place` of the wire format with all texts in it filtered as whole ones.
 
-        `place`: its place in the wire format; `key`: the key that it stands under; `kind`: the type of the part that it
-        belongs to.
+        What is found is not noted.
         """
-        if isinstance(value, str):
-            if not place.is_text(key, value):
-                return value
-            main = is_main(key, kind) and place.kind != "free"
-            return self.whole(value, escaped=key in ESCAPED, main=main)[0]
-        if isinstance(value, list):
-            return [self.filtered(item, place, key, kind) for item in value]
-        if isinstance(value, dict):
-            kind = str(value.get("type", ""))
-            return {
-                self.whole(name)[0] if place.has_text_key(name) else name: self.filtered(
-                    item, place.below(name), name, kind
-                )
-                for name, item in value.items()
-            }
-        if place.is_text_number(value):
-            return value if (out := self.whole(text := str(value))[0]) == text else out
-        return value
+        return walked(value, Spot(place), self._whole_at, type_of)
+
+    def _whole_at(self, text: str, spot: Spot) -> str:
+        return self.whole(text, escaped=spot.name in ESCAPED, main=is_main(spot))[0]
 
     def _gather(self, state: _Text, text: str) -> str:
         """Keeps text for the final check, and returns what goes out now."""
@@ -178,9 +164,16 @@ class AnswerTexts:
         return state.unmask.feed(released.text)
 
 
-def is_main(key: str, kind: str) -> bool:
-    """Whether a text under the key `key`, in a part of type `kind`, is the answer's own."""
-    return key in ("content", "text") and not any(other in kind for other in _NOT_MAIN)
+def is_main(spot: Spot) -> bool:
+    """Whether the text at a spot is the answer's own."""
+    if spot.name not in ("content", "text") or spot.place.kind == "free":
+        return False
+    return not any(other in spot.within for other in _NOT_MAIN)
+
+
+def type_of(value: Mapping[str, Any], _spot: Spot) -> str:
+    """Returns the type that an object says it is of, empty for none."""
+    return str(value.get("type", ""))
 
 
 def _strings_in(value: Any) -> Iterator[str]:

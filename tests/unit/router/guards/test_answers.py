@@ -326,3 +326,9 @@ def test_an_endpoint_that_answers_with_text_has_no_guard() -> None:
     forwarded = {one.name for one in endpoints._FIXED.values() if one.forwarded}  # noqa: SLF001 - all there are
     assert found == forwarded
     assert forwarded - without_text == set(WITH_TEXT) == set(WHOLE)
+
+
+def test_an_answer_loses_a_value_where_two_keys_become_the_same() -> None:
+    called = {"type": "tool_use", "id": "t", "name": "f", "input": {"a@b.de": 1, "c@d.de": 2, "[MAIL]": 3}}
+    out = filtered_answer("messages", {"type": "message", "content": [called]}, texts())
+    assert out["content"][0]["input"] == {"[MAIL]": 1, "[MAIL] 2": 2, "[MAIL] 3": 3}
