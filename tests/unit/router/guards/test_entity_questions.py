@@ -1,0 +1,107 @@
+"""Questions to a finder: how many, how long, and what comes of none being answered."""
+
+import threading
+from collections.abc import Sequence
+
+from patchbay.guards.entities.finder import FinderFailed, FoundEntity
+from patchbay.guards.entities.language import Languages
+from patchbay.guards.entities.questions import Questions
+from tests.fakes.names import NameFinder
+
+
+class Clock:
+    """A clock that a test moves."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class LockedFinder(NameFinder):
+    """A finder that answers once `gate` is open, and notes the most that were asked `at_once`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = threading.Event()
+        self.now = self.at_once = 0
+        self._lock = threading.Lock()
+
+    def find(self, text: str, language: str) -> Sequence[FoundEntity]:
+        with self._lock:
+            self.now += 1
+            self.at_once = max(self.at_once, self.now)
+        self.gate.wait(10)
+        with self._lock:
+            self.now -= 1
+        return super().find(text, language)
+
+
+def questions(finder: NameFinder, clock: Clock | None = None, deadline_s: float = 10) -> Questions:
+    return Questions(finder, Languages(("en",)), deadline_s, clock or Clock())
+
+
+def test_each_text_is_asked_about_once_and_places_are_those_of_each() -> None:
+    finder = NameFinder()
+    asked = questions(finder)
+    texts = ["Ada Lovelace came", "nobody", "Ada Lovelace came", "then Ada Lovelace"]
+    first, second = asked.ask(texts), asked.ask([*texts, "J. R. Tolkien"])
+    assert [[one.start for one in answer] for answer in first if not isinstance(answer, FinderFailed)] == [
+        [0],
+        [],
+        [0],
+        [5],
+    ]
+    assert second[:4] == first
+    assert sorted(finder.asked) == sorted({*texts, "J. R. Tolkien"})
+    assert threading.get_ident() not in finder.threads
+
+
+def test_a_failure_is_told_for_what_is_left_and_is_not_kept() -> None:
+    finder = NameFinder()
+    asked = questions(finder)
+    finder.failing = True
+    texts = [f"text {number}" for number in range(20)]
+    assert all(isinstance(answer, FinderFailed) for answer in asked.ask(texts))
+    assert len(finder.asked) == 8
+    finder.failing = False
+    calm = questions(finder)
+    finder.failing = True
+    assert isinstance(calm.ask(["Ada Lovelace"])[0], FinderFailed)
+    finder.failing = False
+    assert calm.ask(["Ada Lovelace"]) == [[FoundEntity(0, 12, "PERSON", 0.9)]]
+
+
+def test_a_finder_that_fails_again_and_again_is_not_asked_for_a_while() -> None:
+    finder, clock = NameFinder(), Clock()
+    asked = questions(finder, clock)
+    finder.failing = True
+    for number in range(3):
+        asked.ask([f"text {number}"])
+    assert len(finder.asked) == 3
+    finder.failing = False
+    assert isinstance(asked.ask(["text"])[0], FinderFailed)
+    assert len(finder.asked) == 3
+    clock.now = 2.5
+    assert asked.ask(["text"]) == [[]]
+
+
+def test_an_answer_that_does_not_come_in_time_is_none() -> None:
+    finder = LockedFinder()
+    asked = questions(finder, deadline_s=0.05)
+    answer = asked.ask(["Ada Lovelace"])[0]
+    finder.gate.set()
+    assert isinstance(answer, FinderFailed)
+    assert "within 0.05 seconds" in str(answer)
+
+
+def test_no_more_than_eight_are_asked_at_a_time() -> None:
+    finder = LockedFinder()
+    asked = questions(finder)
+    opener = threading.Timer(0.2, finder.gate.set)
+    opener.start()
+    assert asked.ask([f"text {number}" for number in range(30)]) == [[]] * 30
+    opener.join()
+    assert 1 < finder.at_once <= 8
+    assert len(finder.asked) == 30
