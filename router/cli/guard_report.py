@@ -1,12 +1,14 @@
 """The report of `patchbay guards test`: what was found in each file, for people on a terminal or as lines of JSON."""
 
+import json
+import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import TYPE_CHECKING, Final, Literal, Protocol
 
-from patchbay.adapters.commands.output import print_json_line, table
+from patchbay.adapters.commands.output import table
 from patchbay.guards.looking import Looked, PlacedSpan, TextPart
 from patchbay.router.cli.guard_texts import GivenFile, GivenText
 
@@ -94,7 +96,7 @@ class JsonReport:
         """Prints the spans; see `Report`."""
         for one in looked.found:
             span = one.span
-            print_json_line(
+            _print_line(
                 {
                     "file": self._file,
                     **_place_of(text, one),
@@ -118,7 +120,7 @@ class JsonReport:
         kinds = Counter[str]()
         for key, count in totals.found.items():
             kinds[key.kind] += count
-        print_json_line(
+        _print_line(
             {
                 "files": totals.files,
                 "texts": totals.texts,
@@ -310,19 +312,21 @@ class _Rows:
 
 
 class LateProgress:
-    """Shows how far a long reading is, from two seconds on, where the console is a terminal. `total`: in bytes."""
+    """Shows how far a long reading is, from two seconds on, where the console is a terminal. `total`: in bytes;
+    `seconds`: returns the time."""
 
-    def __init__(self, console: "Console", total: int) -> None:
+    def __init__(self, console: "Console", total: int, seconds: Callable[[], float] = monotonic) -> None:
         self._console = console
         self._total = total
-        self._begun = monotonic()
+        self._seconds = seconds
+        self._begun = seconds()
         self._done = 0
         self._bar: Progress | None = None
 
     def tell(self, done: int) -> None:
         """Says that `done` more bytes were read."""
         self._done += done
-        if self._bar is None and self._console.is_terminal and monotonic() - self._begun > _PROGRESS_AFTER_S:
+        if self._bar is None and self._console.is_terminal and self._seconds() - self._begun > _PROGRESS_AFTER_S:
             from rich.progress import Progress
 
             self._bar = Progress(console=self._console, transient=True)
@@ -335,6 +339,10 @@ class LateProgress:
         """Takes it away."""
         if self._bar is not None:
             self._bar.stop()
+
+
+def _print_line(value: Mapping[str, object]) -> None:
+    sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
 
 
 def _place_of(text: GivenText, one: PlacedSpan) -> dict[str, str | int]:

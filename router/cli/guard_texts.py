@@ -7,6 +7,7 @@ import codecs
 import io
 import json
 import os
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ _SNIFFED: Final = 1 << 13
 _MOST_BROKEN: Final = 0.2
 _DATA_SETS: Final = (".jsonl", ".ndjson")
 _ROLES: Final = frozenset(["system", "developer", "user", "assistant", "tool", "function"])
+# Half of a character, which JSON can write and nobody can print.
+_HALF: Final = re.compile("[\ud800-\udfff]")
 # Shorter numbers are nobody's.
 _LEAST_NUMBER: Final = 100_000
 # Keys whose text is itself a JSON document.
@@ -84,7 +87,7 @@ def given_files(paths: Sequence[str], text: str | None) -> Iterator[GivenFile]:
     """Yields what a command names: the files of folders in the order of their names, links aside.
 
     `paths`: files, folders, or `-` for standard input; `text`: a text itself. Raises ConfigError where a path is not
-    there.
+    there. Folders that cannot be read are yielded as files, which cannot be read either.
     """
     if text is not None:
         yield GivenFile("text", text=text)
@@ -94,18 +97,20 @@ def given_files(paths: Sequence[str], text: str | None) -> Iterator[GivenFile]:
         elif Path(path).is_dir():
             yield from _in_folder(Path(path))
         elif Path(path).exists():
-            yield GivenFile(path, Path(path))
+            yield GivenFile(_printable(path), Path(path))
         else:
             raise ConfigError(f"There is no file or folder '{path}'. For a text itself, write --text '{path}'.")
 
 
 def _in_folder(folder: Path) -> Iterator[GivenFile]:
-    for place, folders, names in os.walk(folder):
+    shut = list[OSError]()
+    for place, folders, names in os.walk(folder, onerror=shut.append):
         # What git keeps there is no text of anybody's.
         folders[:] = sorted(name for name in folders if name != ".git")
         for path in (Path(place, name) for name in sorted(names)):
             if path.is_file() and not path.is_symlink():
-                yield GivenFile(str(path), path)
+                yield GivenFile(_printable(str(path)), path)
+    yield from (GivenFile(_printable(str(error.filename)), Path(error.filename)) for error in shut)
 
 
 def is_data_set(given: GivenFile) -> bool:
@@ -157,12 +162,13 @@ def texts_of_line(line: str, number: int, fields: Sequence[str]) -> Iterator[Giv
     for place, text, role in _strings(value, "", "user"):
         if not fields or any(_is_below(place, field) for field in fields):
             in_json = place.rpartition(".")[2] in _JSON_KEYS
-            yield GivenText(pieces=iter([text]), place=place, line=number, role=role, in_json=in_json)
+            pieces = iter([_printable(text)])
+            yield GivenText(pieces=pieces, place=_printable(place), line=number, role=role, in_json=in_json)
 
 
 def _pieces(file: io.BufferedReader, encoding: str) -> Iterator[str]:
     decoder = codecs.getincrementaldecoder(encoding)("replace")
-    while data := file.read(PIECE):
+    while data := file.read1(PIECE):
         yield decoder.decode(data)
     yield decoder.decode(b"", final=True)
 
@@ -187,6 +193,11 @@ def _strings(value: Any, place: str, role: str) -> Iterator[tuple[str, str, str]
             yield from _strings(item, f"{place}[{number}]", role)
     elif isinstance(value, str) or (isinstance(value, int) and abs(value) >= _LEAST_NUMBER):
         yield place, str(value), role
+
+
+def _printable(text: str) -> str:
+    """Returns a text of the same length without halves of characters."""
+    return _HALF.sub("\ufffd", text)
 
 
 def _is_below(place: str, field: str) -> bool:

@@ -115,21 +115,29 @@ def _look_at_file(
     from patchbay.router.cli.guard_texts import encoding_of, is_data_set, texts_in
 
     report, totals = into
+    found: Counter[RuleKey] = Counter()
+    has_begun = False
     try:
         with file.open() as opened:
             if (encoding := encoding_of(opened)) is None:
                 totals.skipped.append((file.name, "binary"))
                 return
             report.begin(file)
+            has_begun = True
             fields = trial.fields if trial.data_set or trial.fields or is_data_set(file) else None
-            found: Counter[RuleKey] = Counter()
             for text in texts_in(opened, encoding, fields):
                 totals.texts += 1
                 totals.broken_lines += text.broken
                 _look_at_text(text, trial, report, found, progress)
+    except BrokenPipeError:
+        # Nobody reads the report any more.
+        raise
     except OSError as error:
-        totals.skipped.append((file.name, error.strerror or "it cannot be read"))
-        return
+        reason = error.strerror or "it cannot be read"
+        totals.skipped.append((file.name, f"{reason}, after a part of it" if has_begun else reason))
+        if not has_begun:
+            return
+        report.end_text()
     report.end(found)
     totals.files += 1
     totals.with_findings += bool(found)
