@@ -69,6 +69,11 @@ def test_a_found_span_that_may_stand_for_two_kinds_finds_either_and_counts_once_
     assert (made["de", "A"].recall, SpanCounts(there=1).precision) == (None, None)
 
 
+def test_a_found_span_of_a_kind_that_is_not_compared_is_left_out() -> None:
+    made = counts_of([text("0123456789")], [[found(0, 4, "C"), found(0, 4, "C", "A")]], frozenset("AB"))
+    assert made["en", ALL] == SpanCounts(told=1, false=1)
+
+
 def test_what_is_less_sure_is_left_out() -> None:
     assert with_score([[found(0, 1, "A", score=0.4), found(1, 2, "A", score=0.5)]], 0.5) == [
         [found(1, 2, "A", score=0.5)]
@@ -194,5 +199,7 @@ def test_the_command_measures_our_guards_alone(monkeypatch: pytest.MonkeyPatch) 
     made = json.loads(result.output)
     assert [table["table"] for table in made["tables"]][:2] == ["Personal data, by kind", "Personal data, by language"]
     assert made["tables"][0]["rows"][0][:5] == ["EMAIL", "1", "1.000", "1.000", "met"]
+    assert [row[0] for row in made["tables"][0]["rows"]] == ["EMAIL", "**all**"]
+    assert [row[0] for row in made["tables"][3]["rows"]] == ["SECRET", "**all**"]
     assert made["end"] == "All targets are met."
     assert made["run"].endswith("Presidio did not run: it was left out.")

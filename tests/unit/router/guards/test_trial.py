@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
@@ -17,7 +18,9 @@ from rich.console import Console
 from typer.testing import CliRunner, Result
 
 from patchbay.guards.looking import TextLook
-from patchbay.router.cli.guard_report import LateProgress, PeoplesReport
+from patchbay.guards.stream.watch import WatchState
+from patchbay.guards.verdict import FoundSpan
+from patchbay.router.cli.guard_report import JsonReport, LateProgress, PeoplesReport
 from patchbay.router.cli.guard_texts import GivenFile, texts_of_line
 from patchbay.router.cli.guard_trial import GuardTrial, _pipeline, look_at
 from patchbay.router.cli.guards import app
@@ -324,6 +327,49 @@ def test_a_look_finds_the_same_however_a_text_is_cut(size: int) -> None:
     ]
     marked = "".join(part.text for looked in pieces for part in looked.parts if part.span is not None)
     assert marked == MAIL + KEY + CARD + MAIL
+
+
+@dataclass
+class Told:
+    """A watch that tells spans which were found elsewhere, all at its first piece."""
+
+    spans: Sequence[FoundSpan]
+
+    def feed(self, text: str) -> WatchState:
+        told, self.spans = self.spans, ()
+        return WatchState(told, 10)
+
+    def finish(self) -> WatchState:
+        return WatchState((), 10)
+
+
+def test_of_spans_that_overlap_the_first_has_the_text_and_each_is_found() -> None:
+    def span(start: int, end: int, kind: str) -> FoundSpan:
+        return FoundSpan(start=start, end=end, guard="g", rule=kind, kind=kind)
+
+    look = TextLook([Told([span(4, 8, "C"), span(1, 6, "A"), span(2, 3, "B"), span(1, 2, "D")])])
+    looked = look.feed("0123456789")
+    assert [(part.text, part.span and part.span.kind) for part in looked.parts] == [
+        ("0", None),
+        ("12345", "A"),
+        ("67", "C"),
+        ("89", None),
+    ]
+    assert [one.span.kind for one in looked.found] == ["A", "D", "B", "C"]
+
+
+def test_a_report_that_nobody_reads_any_more_is_no_file_that_cannot_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    printed = list[object]()
+
+    def closed(value: object) -> None:
+        printed.append(value)
+        if len(printed) == 1:
+            raise BrokenPipeError
+
+    monkeypatch.setattr("patchbay.router.cli.guard_report._print_line", closed)
+    trial = GuardTrial(pipeline=_pipeline(PolicyConfig(), ["pii"], "output"), side="output", fields=(), data_set=False)
+    with pytest.raises(BrokenPipeError):
+        look_at([GivenFile("text", text=MAIL)], trial, JsonReport(), LateProgress(Console(file=StringIO()), 0))
 
 
 def test_a_span_without_an_end_ends_with_the_text() -> None:
