@@ -184,9 +184,10 @@ def _strings(value: Any, place: str, role: str) -> Iterator[tuple[str, str, str]
     """Yields the strings and long numbers in `value`, each with its place and the role of its turn."""
     if isinstance(value, dict):
         own = value.get("role")
-        role = own if isinstance(own, str) and own in _ROLES else role
+        has_role = isinstance(own, str) and own in _ROLES
+        role = str(own) if has_role else role
         for key, item in value.items():
-            if key != "role" or item not in _ROLES:
+            if key != "role" or not has_role:
                 yield from _strings(item, f"{place}.{key}" if place else key, role)
     elif isinstance(value, list):
         for number, item in enumerate(value):

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from rich.console import Console
 from typer.testing import CliRunner, Result
@@ -233,6 +233,7 @@ def strings_of(value: Any) -> list[str]:
     return [value] if isinstance(value, str) else []
 
 
+@example({"role": ["x"], "a": {"role": {"b": "y"}, "c": "z"}, "d": {"role": "poet"}})
 @given(st.dictionaries(st.text(max_size=4), VALUES, max_size=4))
 def test_every_string_of_an_object_is_read_once(value: dict[str, Any]) -> None:
     read = ["".join(text.pieces) for text in texts_of_line(json.dumps(value), 1, ())]
