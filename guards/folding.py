@@ -14,7 +14,7 @@ import unicodedata
 from bisect import bisect_left
 from functools import cache
 
-from patchbay.guards.escapes import Escapes
+from patchbay.guards.escapes import SURROGATES, Escapes, character_of
 
 _LOOKALIKES = str.maketrans(
     "АВЕКМНОРСТХУаеорсухіјѕԁһԛԝЅІЈΑΒΕΖΗΙΚΜΝΟΡΤΥΧανορυγіҮүЬӀɑɡıⅼոսցօԁℓ‐‑‒–—―−⁃․ꓸ∕⁄։ː",  # noqa: RUF001
@@ -22,9 +22,10 @@ _LOOKALIKES = str.maketrans(
 )
 # Group 1: a run that folds to itself; group 2: a character, or an escape, that is folded alone.
 _UNITS = re.compile(r"([\x00-\x7f]+)|([^\x00-\x7f])")
-_ESCAPED_UNITS = re.compile(r"([\x00-\x5b\x5d-\x7f]+)|(\\(?:u[0-9a-fA-F]{4}|[^u])|[^\\])", re.DOTALL)
-# An escape at the end of a text that may still go on.
-_PARTIAL = re.compile(r"\\(?:u[0-9a-fA-F]{0,3})?\Z")
+_ESCAPED_UNITS = re.compile(rf"([\x00-\x5b\x5d-\x7f]+)|({SURROGATES}|\\(?:u[0-9a-fA-F]{{4}}|[^u])|[^\\])", re.DOTALL)
+# An escape at the end of a text that may still go on: not whole, or the first of the two that one character may have.
+_PARTIAL = re.compile(r"(?:\\u[dD][89abAB][0-9a-fA-F]{2})?\\(?:u[0-9a-fA-F]{0,3})?\Z|\\u[dD][89abAB][0-9a-fA-F]{2}\Z")
+_LONGEST = 11
 _SIMPLE_ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
 # Categories of invisible characters: marks over others, enclosing marks, format characters.
 _UNSEEN = frozenset({"Mn", "Me", "Cf"})
@@ -108,8 +109,7 @@ class FoldedTail:
             return
         if self._escaped:
             raw = self._partial + raw
-            partial = _PARTIAL.search(raw) if "\\" in raw[-6:] and _open_escape(raw) else None
-            self._partial = partial[0] if partial else ""
+            self._partial = _open_escape(raw) if "\\" in raw[-_LONGEST:] else ""
             raw = raw[: len(raw) - len(self._partial)]
         if raw.isascii() and not (self._escaped and "\\" in raw):
             self._add_plain(raw)
@@ -198,12 +198,16 @@ class FoldedTail:
 
 def _unescaped(unit: str) -> str:
     if unit[1] == "u":
-        return folded_char(chr(int(unit[2:], 16)))
+        return folded_char(chr(int(unit[2:], 16)) if len(unit) == 6 else character_of(unit[2:6], unit[8:]))
     return _SIMPLE_ESCAPES.get(unit[1], folded_char(unit[1]))
 
 
-def _open_escape(raw: str) -> bool:
-    """Whether the last backslash begins an escape, and is not itself escaped."""
-    place = raw.rindex("\\")
-    run = len(raw[: place + 1]) - len(raw[: place + 1].rstrip("\\"))
-    return run % 2 == 1
+def _open_escape(raw: str) -> str:
+    """Returns the escape at the end of a text that may still go on; empty where its backslash is itself escaped."""
+    match = _PARTIAL.search(raw, max(0, len(raw) - _LONGEST))
+    while match is not None:
+        before = raw[: match.start() + 1]
+        if (len(before) - len(before.rstrip("\\"))) % 2:
+            return match[0]
+        match = _PARTIAL.search(raw, match.start() + 1)
+    return ""

@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 from urllib.parse import unquote
 
+from patchbay.guards.folding import fold
+
 # The length in characters of the shortest word that is decoded, and the share of a decoded text that has to be
 # printable.
 _ENCODED, _PRINTABLE = 20, 0.95
@@ -138,7 +140,9 @@ def _from_hex(piece: str) -> str:
 
 
 def _from_escapes(text: str) -> str:
-    return _ESCAPE.sub(lambda match: chr(int(match[0][2:], 16)), text)
+    units = _ESCAPE.sub(lambda match: chr(int(match[0][2:], 16)), text)
+    # A character beyond 0xFFFF has two escapes.
+    return fold(units.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace"))
 
 
 def _from_morse(run: str) -> str:

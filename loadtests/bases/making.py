@@ -92,8 +92,7 @@ def make_base(kind: BaseKind, folder: Path) -> PreTrainedModel:
     model = KINDS[kind.name]()
     for name, parameter in model.named_parameters():
         if parameter.dim() > 1:
-            width = 4 * _WIDTH if name.endswith("embed_tokens.weight") else _WIDTH
-            torch.nn.init.normal_(parameter, 0, width)
+            torch.nn.init.normal_(parameter, 0, _embedding_width(kind) if "embed_tokens" in name else _WIDTH)
     _silence(model)
     model.to(torch.bfloat16).save_pretrained(folder)
     for file in _TOKENIZER:
@@ -101,6 +100,13 @@ def make_base(kind: BaseKind, folder: Path) -> PreTrainedModel:
     if kind.int4:
         _pack(folder)
     return load_base(folder)
+
+
+def _embedding_width(kind: BaseKind) -> float:
+    """The width of embeddings beside which layers still count. Gemma multiplies its own by the root of their size: as
+    wide as the others' it would say each token again, with a probability of 1, whatever its layers do."""
+    scale: float = _SIZES["hidden_size"] ** 0.5 if kind.name == "gemma3" else 1.0
+    return 4 * _WIDTH / scale
 
 
 def _silence(model: PreTrainedModel) -> None:

@@ -49,6 +49,12 @@ def percent(text: str) -> str:
     return "".join(f"%{ord(char):02x}" if char in "@.- " else char for char in text)
 
 
+def mathematical(text: str) -> str:
+    """Letters and digits as those that mathematics has, which stand beyond 0xFFFF."""
+    bold = {**{65 + at: 0x1D400 + at for at in range(26)}, **{97 + at: 0x1D41A + at for at in range(26)}}
+    return text.translate({**bold, **{48 + at: 0x1D7CE + at for at in range(10)}})
+
+
 ENCODINGS: dict[str, Callable[[str], str]] = {
     "percent, signs": percent,
     "percent, all": lambda text: "".join(f"%{ord(char):02X}" for char in text),
@@ -58,6 +64,8 @@ ENCODINGS: dict[str, Callable[[str], str]] = {
     "entities, named": lambda text: text.replace("@", "&commat;").replace(".", "&period;").replace(" ", "&nbsp;"),
     "JSON": lambda text: "".join(f"\\u{ord(char):04x}" for char in text),
     "JSON in JSON": lambda text: "".join(f"\\\\u{ord(char):04x}" for char in text),
+    "JSON, beyond 0xFFFF": lambda text: json.dumps(mathematical(text))[1:-1],
+    "JSON in JSON, beyond 0xFFFF": lambda text: json.dumps(json.dumps(mathematical(text)))[3:-3],
     "code": lambda text: "".join(f"\\x{ord(char):02x}" for char in text),
     "Markdown": lambda text: text.replace(".", "\\.").replace("@", "\\@").replace(" ", "\\ ").replace("\\ ", " "),
     "tags": lambda text: "".join(chr(0xE0000 + ord(char)) for char in text),
@@ -85,6 +93,8 @@ def test_escapes_of_html_in_a_tools_arguments_hide_a_secret() -> None:
         percent(MAIL),
         html.escape(MAIL).replace("@", "&#64;"),
         json.dumps("\\u0040")[1:-1].join(MAIL.split("@")),
+        json.dumps(mathematical(MAIL))[1:-1],
+        json.dumps(json.dumps(mathematical(MAIL)))[3:-3],
     ):
         out, _ = through([json.dumps({"to": "x"}).replace("x", hidden)], escaped=True)
         assert json.loads(out) == {"to": "[X]"}
@@ -97,6 +107,7 @@ def test_what_has_no_escape_in_it_is_found_twice() -> None:
 
 PARTS = [*"%40&#6;\\uxn10aA= ", "&amp;", "&#64;", "\\u0041", "%4", "jane", "@", "example", ".org", "forbidden", " word"]
 PARTS += ["4111 1111", "1111 1111", KEY[:9], KEY[9:], percent(MAIL), base64.b64encode(MAIL.encode()).decode(), MAIL]
+PARTS += ["\\ud835", "\\udfd2", "\\ud835\\udfd2", "\\\\ud835\\\\udfd2", "\\"]
 TEXTS = st.lists(st.sampled_from(PARTS), max_size=12).map("".join)
 
 
