@@ -1,6 +1,6 @@
 """Part of a pipeline: a guard as it is for one tenant."""
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 
 from patchbay.guards.base_config import GuardBase
 from patchbay.guards.verdict import Action
@@ -14,6 +14,7 @@ class Part:
     name: str
     config: GuardBase
     action: Action
+    _: KW_ONLY
     dry_run: bool
     overridden: bool = False
 
@@ -26,4 +27,4 @@ def part_of(name: str, guard: GuardBase, tenant: str) -> Part | None:
     own = override.action if override is not None else None
     dry_run = override.dry_run if override is not None and override.dry_run is not None else guard.dry_run
     action = "flag" if dry_run else own or guard.action
-    return Part(name, guard, action, dry_run, overridden=dry_run or own is not None)
+    return Part(name, guard, action, dry_run=dry_run, overridden=dry_run or own is not None)

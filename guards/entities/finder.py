@@ -33,9 +33,9 @@ def checked(found: Iterable[tuple[Any, Any, str, float]], text: str) -> list[Fou
     """Returns what a finder found. Raises FinderFailed where a place is not in `text`, which tells that it counts
     otherwise than we do."""
     entities = [FoundEntity(*one) for one in found]
-    for start, end, kind, score in entities:
+    for start, end, _, score in entities:
         if not 0 <= start < end <= len(text):
-            raise FinderFailed(f"It found {kind} from {start} to {end} in a text of {len(text)} characters.")
+            raise FinderFailed(f"It found something from {start} to {end} in a text of {len(text)} characters.")
         if not 0 <= score <= 1:
-            raise FinderFailed(f"It found {kind} with the score {score}, which is not between 0 and 1.")
+            raise FinderFailed(f"It found something with the score {score}, which is not between 0 and 1.")
     return entities

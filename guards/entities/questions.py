@@ -3,10 +3,11 @@
 A conversation sends its earlier turns again each time, so answers are kept, by a hash of the text and never with it.
 """
 
+import logging
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
 from hashlib import blake2b
@@ -15,6 +16,7 @@ from typing import Final
 from patchbay.guards.entities.finder import EntityFinder, FinderFailed, FoundEntity
 from patchbay.guards.entities.language import Languages
 
+_log = logging.getLogger("patchbay.guards")
 # Questions that are asked at a time.
 _AT_A_TIME: Final = 8
 _MOST_KEPT: Final = 8192
@@ -110,13 +112,13 @@ class Questions:
         try:
             self._finder.prepare()
         except FinderFailed as error:
+            _log.warning("a finder of entities cannot be asked: %s", error)
             return dict.fromkeys(waiting, error)
         while waiting:
             # No more than there are threads, so that a question's time limit is not spent on waiting for one's own.
             some, waiting = waiting[:_AT_A_TIME], waiting[_AT_A_TIME:]
             answers |= self._some({key: texts[key] for key in some})
-            failure = next((one for one in answers.values() if isinstance(one, FinderFailed)), None)
-            if failure is not None:
+            if (failure := first_failure(answers.values())) is not None:
                 return answers | dict.fromkeys(waiting, failure)
         return answers
 
@@ -130,6 +132,8 @@ class Questions:
             self._health.note(failed=isinstance(answer, FinderFailed))
             if not isinstance(answer, FinderFailed):
                 self._kept.keep(key, answer)
+        if (failure := first_failure(answers.values())) is not None:
+            _log.warning("a finder of entities has no answer: %s", failure)
         return answers
 
     def _one(self, text: str) -> Sequence[FoundEntity]:
@@ -143,6 +147,11 @@ class Questions:
         except TimeoutError:
             future.cancel()
             return FinderFailed(f"It has no answer within {self._deadline_s:g} seconds.")
+
+
+def first_failure(answers: Iterable[Answer]) -> FinderFailed | None:
+    """Returns the first failure of `answers`; None where there is none."""
+    return next((one for one in answers if isinstance(one, FinderFailed)), None)
 
 
 def _key(text: str) -> bytes:

@@ -3,6 +3,8 @@
 import threading
 from collections.abc import Sequence
 
+import pytest
+
 from patchbay.guards.entities.finder import FinderFailed, FoundEntity
 from patchbay.guards.entities.language import Languages
 from patchbay.guards.entities.questions import Questions
@@ -58,13 +60,14 @@ def test_each_text_is_asked_about_once_and_places_are_those_of_each() -> None:
     assert threading.get_ident() not in finder.threads
 
 
-def test_a_failure_is_told_for_what_is_left_and_is_not_kept() -> None:
+def test_a_failure_is_told_for_what_is_left_and_is_not_kept(caplog: pytest.LogCaptureFixture) -> None:
     finder = NameFinder()
     asked = questions(finder)
     finder.failing = True
     texts = [f"text {number}" for number in range(20)]
     assert all(isinstance(answer, FinderFailed) for answer in asked.ask(texts))
     assert len(finder.asked) == 8
+    assert caplog.messages == ["a finder of entities has no answer: It fails."]
     finder.failing = False
     calm = questions(finder)
     finder.failing = True

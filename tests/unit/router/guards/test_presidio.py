@@ -5,9 +5,11 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from patchbay.core.errors import ConfigError
 from patchbay.core.settings import parse_settings
@@ -17,6 +19,7 @@ from patchbay.guards.entities.finder import FinderFailed, FoundEntity, checked
 from patchbay.guards.entities.language import Languages
 from patchbay.guards.entities.presidio_service import PresidioService
 from patchbay.guards.pipeline import compile_guards
+from patchbay.router.cli.guards import app
 from tests.fakes.judge import FakeJudge
 
 pytestmark = pytest.mark.anyio
@@ -183,3 +186,20 @@ def test_kinds_have_their_own_actions_the_guard_s_or_a_tenant_s() -> None:
         "t": ({"PERSON": "block", "LOCATION": "block", "STAFF_ID": "block"}, True),
         "dry": ({"PERSON": "flag", "LOCATION": "flag", "STAFF_ID": "flag"}, False),
     }
+
+
+@pytest.mark.parametrize("status", [200, 500])
+def test_the_command_that_tries_guards_asks_too(status: int, tmp_path: Path) -> None:
+    file = tmp_path / "patchbay.yaml"
+    found = b'[{"entity_type":"PERSON","start":0,"end":8,"score":0.9}]'
+    with answering(status, found) as url:
+        file.write_text(f"guards:\n  people: {{kind: entities, url: '{url}', action: redact}}\n", "utf-8")
+        result = CliRunner().invoke(app, ["test", "--text", "Jane Doe came.", "-c", str(file), "--json"])
+    if status == 200:
+        assert result.exit_code == 1
+        assert '"kind": "PERSON"' in result.stdout
+        assert '"end": 8' in result.stdout
+    else:
+        assert result.exit_code == 1
+        assert "PERSON" not in result.stdout
+        assert "The guard 'people' could not look at a text" in result.stderr
