@@ -155,3 +155,67 @@ async def test_the_audit_has_the_place_and_a_mark_and_never_the_name(caplog: pyt
     assert said_once["span"] == [place, place + len("Ada Lovelace")]
     assert (said_once["rule"], said_once["kind"], len(said_once["mark"])) == ("entity", "PERSON", 16)
     assert "Ada" not in caplog.text
+
+
+def sse(*values: Any) -> bytes:
+    return b"".join(b"data: " + json.dumps(value).encode() + b"\n\n" for value in values)
+
+
+def delta(number: int, text: str) -> dict[str, Any]:
+    return {"type": "content_block_delta", "index": number, "delta": {"type": "text_delta", "text": text}}
+
+
+async def test_a_name_in_a_message_of_the_other_format_is_redacted() -> None:
+    fake = engine()
+    begun = {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": "By Ada"}}
+    ended = ({"type": "content_block_stop", "index": 0}, {"type": "message_stop"})
+    start = {"type": "message_start", "message": {"id": "m", "role": "assistant", "content": []}}
+    fake.script = Script(raw=[sse(start, begun), sse(delta(0, " Love")), sse(delta(0, "lace. No"), *ended)])
+    body = {"model": "r", "max_tokens": 9, "stream": True, "messages": [{"role": "user", "content": "hi"}]}
+    async with FakeJudge("Ada Lovelace").running() as presidio, running_router(fake, **config(presidio)) as router:
+        answer = await post(router, body, "/v1/messages")
+    told = "".join(one["delta"]["text"] for one in data_in(answer.text) if one["type"] == "content_block_delta")
+    told = "".join(one["content_block"]["text"] for one in data_in(answer.text) if "content_block" in one) + told
+    assert told == "By [PERSON]. No"
+    assert '"message_stop"' in answer.text
+
+
+def data_in(text: str) -> list[dict[str, Any]]:
+    return [json.loads(line[6:]) for line in text.splitlines() if line.startswith("data: {")]
+
+
+async def test_a_tools_arguments_stay_json_without_the_name() -> None:
+    fake = engine()
+
+    def call(arguments: str, **more: Any) -> dict[str, Any]:
+        calls = [{"index": 0, "id": "c", "type": "function", "function": {"name": "send", "arguments": arguments}}]
+        return {"id": "x", "choices": [{"index": 0, "delta": {"tool_calls": calls}, "finish_reason": None, **more}]}
+
+    parts = ('{"to": "Ada \\u004', "cove", 'lace", "n": 3}')
+    ending = {"id": "x", "choices": [{"index": 0, "delta": {}, "finish_reason": "tool_calls"}]}
+    fake.script = Script(raw=[sse(*map(call, parts)), sse(ending), b"data: [DONE]\n\n"])
+    async with FakeJudge("Ada Lovelace").running() as presidio, running_router(fake, **config(presidio)) as router:
+        answer = await post(router, ask("r", stream=True))
+    calls = [call for one in data_in(answer.text) for call in one["choices"][0]["delta"].get("tool_calls", ())]
+    assert json.loads("".join(one["function"]["arguments"] for one in calls)) == {"to": "[PERSON]", "n": 3}
+
+
+async def test_an_error_that_quotes_a_name_loses_it() -> None:
+    fake = engine()
+    body = json.dumps({"error": {"message": "no Ada Lovelace here", "type": "x"}}).encode()
+    fake.script = Script(body=body, kind="application/json", fault="answer_400")
+    async with FakeJudge("Ada Lovelace").running() as presidio, running_router(fake, **config(presidio)) as router:
+        answer = await post(router, ask("r"))
+    assert (answer.status_code, answer.json()["error"]["message"]) == (400, "no [PERSON] here")
+
+
+async def test_a_kind_of_its_own_sends_a_prompt_elsewhere() -> None:
+    fake = engine()
+    messages = [{"role": "user", "content": "who is Ada Lovelace"}]
+    async with FakeJudge("Ada Lovelace").running() as presidio:
+        guard = {"on": ["input"], "kinds": {"PERSON": "route", "LOCATION": None}, "action": "flag", "route": "other"}
+        settings = config(presidio, **guard)
+        settings["routes"]["other"] = {"model": "demo-base"}
+        async with running_router(fake, **settings) as router:
+            answer = await post(router, ask("r", messages=messages))
+    assert answer.headers["x-patchbay-rerouted"] == "people: other"
