@@ -4,7 +4,7 @@ All of it is immutable: another configuration makes another.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -136,11 +136,12 @@ class Pipeline:
         """Whether a look at a text on `side` waits for a finder of entities, so that even a short one takes long."""
         return bool(self.entities[side])
 
-    def ask_ahead(self, endpoint: str, fields: Mapping[str, Any]) -> None:
-        """Has finders look at all texts of a request to `endpoint`, many at a time. It blocks."""
+    def asked_ahead(self, endpoint: str, fields: Mapping[str, Any]) -> "Pipeline":
+        """Has finders look at all texts of a request to `endpoint`, many at a time, and returns the pipeline to look at
+        each with. It blocks. Raises GuardFailed where there are no answers, and the guard needs them."""
         texts = texts_in(endpoint, fields)
-        for search in self.entities["input"]:
-            search.ask_ahead(texts)
+        searches = [search.asked_ahead(texts) for search in self.entities["input"]]
+        return replace(self, entities={**self.entities, "input": searches})
 
     def judged(self, text: str, role: str = "user", elapsed_s: Callable[[], float] = lambda: 0.0) -> list[FoundSpan]:
         """Returns the injections that a prompt's text is taken for; each span covers the whole text.

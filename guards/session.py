@@ -342,10 +342,9 @@ class GuardSession:
         """Returns what filters each text of the request `fields`."""
         short: set[str] = set()
         if self._pipeline.asks_in("input"):
-            self._pipeline.ask_ahead(self._endpoint, fields)
-            return partial(self._filter_prompt_text, short)
+            return partial(self._filter_prompt_text, self._pipeline.asked_ahead(self._endpoint, fields), short)
         if not self._pipeline.has_patterns("input"):
-            return partial(self._filter_prompt_text, short)
+            return partial(self._filter_prompt_text, self._pipeline, short)
 
         def note(text: str, role: str, escaped: bool) -> str:
             if not escaped and len(text) <= MOST_SHORT:
@@ -354,17 +353,17 @@ class GuardSession:
 
         visit_texts(self._endpoint, dict(fields), note)
         clean = short - suspects(short, partial(self._pipeline.may_match, "input"))
-        return partial(self._filter_prompt_text, clean)
+        return partial(self._filter_prompt_text, self._pipeline, clean)
 
-    def _filter_prompt_text(self, clean: Collection[str], text: str, role: str, escaped: bool) -> str:
-        """Looks for findings in one text of the prompt, and returns it redacted and masked. `clean`: texts in which no
-        rule and no word can match."""
+    def _filter_prompt_text(self, looks: Pipeline, clean: Collection[str], text: str, role: str, escaped: bool) -> str:
+        """Looks for findings in one text of the prompt, and returns it redacted and masked. `looks`: the pipeline to
+        look with; `clean`: texts in which no rule and no word can match."""
         if role not in TRUSTED:
             for span in self._pipeline.judged(text, role, lambda: time.monotonic() - self._began):
                 self.findings.add("input", span, text)
         if not escaped and text in clean:
             return text
-        watches = self._pipeline.watches("input", None, escaped=escaped)
+        watches = looks.watches("input", None, escaped=escaped)
         if not watches:
             return text
         marker = MaskMarker(self._masks, text, escaped, self._mask_secrets)

@@ -44,9 +44,9 @@ class EntitiesGuard(GuardBase):
     `languages`: those that texts are in: of several, the text's own where it can be told, and else the first;
     `kinds`: what is looked for, by Presidio's names, as a list or with an action each; `other_kinds`: names of kinds
     that your analyzer knows and Presidio does not; `min_score`: the lowest score, 0 to 1, that counts; `deadline_s`:
-    the time limit of one answer, in seconds; `on_error`: what happens where there is none by then; `hold_chars`: the
-    most characters of an answer that wait for a sentence's end; `most_chars`: the most characters of a prompt that are
-    asked about at a time; `mask`: how masks are made.
+    the time limit of one answer, in seconds; `prompt_deadline_s`: that of all answers about one prompt; `on_error`:
+    what happens where there is none by then; `hold_chars`: the most characters of an answer that wait for a sentence's
+    end; `most_chars`: the most characters of a prompt that are asked about at a time; `mask`: how masks are made.
     """
 
     kind: Literal["entities"]
@@ -57,6 +57,7 @@ class EntitiesGuard(GuardBase):
     other_kinds: tuple[KindName, ...] = ()
     min_score: float = Field(default=0.5, ge=0, le=1)
     deadline_s: float = Field(default=2, gt=0)
+    prompt_deadline_s: float = Field(default=20, gt=0)
     on_error: Literal["fail_closed", "fail_open"] = "fail_closed"
     hold_chars: int = Field(default=600, ge=300, le=4000)
     most_chars: int = Field(default=4000, ge=500, le=100_000)

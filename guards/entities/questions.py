@@ -4,6 +4,7 @@ A conversation sends its earlier turns again each time, so answers are kept, by 
 """
 
 import logging
+import math
 import threading
 import time
 from collections import OrderedDict
@@ -92,29 +93,35 @@ class Questions:
     def _threads(self) -> ThreadPoolExecutor:
         return ThreadPoolExecutor(_AT_A_TIME, "entities")
 
-    def ask(self, texts: Sequence[str]) -> list[Answer]:
+    def ask(self, texts: Sequence[str], *, within_s: float = math.inf) -> list[Answer]:
         """Returns what is found in each of `texts`, or why that is not known. After the first failure nothing more of
-        them is asked."""
+        them is asked. `within_s`: the time limit of all together, in seconds: at 0 only kept answers are returned."""
         keys = [_key(text) for text in texts]
         answers: list[Answer | None] = [self._kept.get(key) for key in keys]
         wanted = dict[bytes, str]()
         for key, text, answer in zip(keys, texts, answers, strict=True):
             if answer is None:
                 wanted[key] = text
-        got = self._asked(wanted) if wanted else {}
+        got = self._asked(wanted, within_s) if wanted else {}
         return [got[key] if answer is None else answer for key, answer in zip(keys, answers, strict=True)]
 
-    def _asked(self, texts: dict[bytes, str]) -> dict[bytes, Answer]:
+    def _asked(self, texts: dict[bytes, str], within_s: float) -> dict[bytes, Answer]:
         """Asks about each of `texts` once, as many at a time as may be."""
         answers = dict[bytes, Answer]()
         waiting = list(texts)
-        self._languages.prepare()
         try:
+            self._languages.prepare()
             self._finder.prepare()
         except FinderFailed as error:
             _log.warning("a finder of entities cannot be asked: %s", error)
             return dict.fromkeys(waiting, error)
+        until = self._clock() + within_s
         while waiting:
+            if self._clock() >= until:
+                late = FinderFailed(f"A prompt has more texts than it can look at in {within_s:g} seconds.")
+                if within_s:
+                    _log.warning("a finder of entities is too slow: %s", late)
+                return answers | dict.fromkeys(waiting, late)
             # No more than there are threads, so that a question's time limit is not spent on waiting for one's own.
             some, waiting = waiting[:_AT_A_TIME], waiting[_AT_A_TIME:]
             answers |= self._some({key: texts[key] for key in some})

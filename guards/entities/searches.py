@@ -1,5 +1,7 @@
 """Searches for entities, made of what guards are configured to look for."""
 
+import math
+
 from patchbay.guards.entities.config import EntitiesGuard
 from patchbay.guards.entities.language import Languages
 from patchbay.guards.entities.presidio_library import PresidioLibrary
@@ -27,4 +29,5 @@ def search_of(part: Part, config: EntitiesGuard, questions: Questions, side: Sid
         closed=config.on_error == "fail_closed" and not part.dry_run,
         most=config.hold_chars if side == "output" else config.most_chars,
         sentences=side == "output",
+        within_s=math.inf if side == "output" else config.prompt_deadline_s,
     )

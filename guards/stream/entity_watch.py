@@ -4,14 +4,15 @@ Each window is asked about once, with what came before it, and what begins in it
 depend on how the text was cut. Asking blocks: a text with this watch is fed in a thread, never on an event loop.
 """
 
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from patchbay.core.errors import GuardFailed
 from patchbay.guards.entities.finder import FinderFailed, FoundEntity
-from patchbay.guards.entities.questions import Questions
+from patchbay.guards.entities.questions import Questions, first_failure
 from patchbay.guards.entities.windows import Window, Windows
 from patchbay.guards.stream.watch import WatchState
 from patchbay.guards.verdict import Action, FoundSpan
@@ -31,7 +32,8 @@ class EntitySearch:
 
     `guard`: its name; `questions`: who is asked; `actions`: what is done about each kind; `min_score`: the lowest score
     that counts; `closed`: whether a text goes no further where there is no answer; `most`: the most characters of a
-    window; `sentences`: whether one ends with a sentence, as on streams.
+    window; `sentences`: whether one ends with a sentence, as on streams; `within_s`: the time limit of all questions
+    about one prompt, in seconds.
     """
 
     guard: str
@@ -41,20 +43,34 @@ class EntitySearch:
     closed: bool
     most: int
     sentences: bool
+    within_s: float = math.inf
 
     def windows(self) -> Windows:
         """Returns new windows for one text."""
         return Windows(self.most, sentences=self.sentences)
 
-    def ask_ahead(self, texts: Iterable[tuple[str, bool]]) -> None:
-        """Asks about many texts at a time, each with whether it is inside JSON. Their watches then find the answers."""
+    def asked_ahead(self, texts: Iterable[tuple[str, bool]]) -> "EntitySearch":
+        """Asks about all texts of a prompt, each with whether it is inside JSON, and returns the search for each.
+
+        What was answered is found then. Raises GuardFailed where not all was in time, and the search is `closed`; else
+        nothing more is asked about them.
+        """
         asked = [
             asked_text(window.text, escaped=escaped)[0]
             for text, escaped in texts
             for window in self._windows_of(text)
             if _says(window)
         ]
-        self.questions.ask(list(dict.fromkeys(asked)))
+        answers = self.questions.ask(list(dict.fromkeys(asked)), within_s=self.within_s)
+        if first_failure(answers) is None:
+            return replace(self, within_s=math.inf)
+        self.check_open()
+        return replace(self, within_s=0)
+
+    def check_open(self) -> None:
+        """Raises GuardFailed where a text without an answer goes no further."""
+        if self.closed:
+            raise GuardFailed(f"The guard '{self.guard}' could not look at a text, so it was not let through.")
 
     def _windows_of(self, text: str) -> list[Window]:
         windows = self.windows()
@@ -84,7 +100,8 @@ class EntityWatch:
 
     def _state(self, windows: list[Window]) -> WatchState:
         asked = [(window, *asked_text(window.text, escaped=self._escaped)) for window in windows if _says(window)]
-        answers = self._search.questions.ask([text for _, text, _ in asked]) if asked else []
+        questions, within_s = self._search.questions, self._search.within_s
+        answers = questions.ask([text for _, text, _ in asked], within_s=within_s) if asked else []
         spans = list[FoundSpan]()
         for (window, _, places), answer in zip(asked, answers, strict=True):
             if isinstance(answer, FinderFailed):
@@ -94,9 +111,7 @@ class EntityWatch:
         return WatchState(spans, self._windows.live)
 
     def _unchecked(self, window: Window) -> FoundSpan:
-        search = self._search
-        if search.closed:
-            raise GuardFailed(f"The guard '{search.guard}' could not look at a text, so it was not let through.")
+        self._search.check_open()
         return self._span(window.start, window.end, UNCHECKED, "flag")
 
     def _span(self, start: int, end: int, kind: str, action: Action) -> FoundSpan:

@@ -51,7 +51,7 @@ class AtOnce(Questions):
         super().__init__(finder, Languages(("en",)), 5)
         self.finder = finder
 
-    def _asked(self, texts: dict[bytes, str]) -> dict[bytes, Sequence[FoundEntity] | FinderFailed]:
+    def _asked(self, texts: dict[bytes, str], within_s: float) -> dict[bytes, Sequence[FoundEntity] | FinderFailed]:
         return {key: self.finder.find(text, "en") for key, text in texts.items()}
 
 

@@ -2,13 +2,15 @@
 
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
+from patchbay.core.errors import GuardFailed
 from patchbay.guards.entities.finder import FinderFailed, FoundEntity
 from patchbay.guards.entities.language import Languages
 from patchbay.guards.entities.questions import Questions
-from tests.fakes.names import NameFinder
+from tests.fakes.names import NameFinder, channel_of, search
 
 
 class Clock:
@@ -108,3 +110,57 @@ def test_no_more_than_eight_are_asked_at_a_time() -> None:
     opener.join()
     assert 1 < finder.at_once <= 8
     assert len(finder.asked) == 30
+
+
+class SlowFinder(NameFinder):
+    """A finder of which each question takes a second of `clock`."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__()
+        self.clock = clock
+        self._lock = threading.Lock()
+
+    def find(self, text: str, language: str) -> Sequence[FoundEntity]:
+        with self._lock:
+            self.clock.now += 1
+        return super().find(text, language)
+
+
+def test_all_questions_of_a_prompt_have_a_time_limit_and_what_was_answered_is_kept() -> None:
+    clock = Clock()
+    finder = SlowFinder(clock)
+    asked = questions(finder, clock, deadline_s=100)
+    texts = [f"text {number}" for number in range(40)]
+    answers = asked.ask(texts, within_s=10)
+    late = [answer for answer in answers if isinstance(answer, FinderFailed)]
+    assert len(finder.asked) == 16
+    assert len(late) == 24
+    assert "more texts than it can look at in 10 seconds" in str(late[0])
+    kept = asked.ask(texts, within_s=0)
+    assert len(finder.asked) == 16
+    assert [isinstance(answer, FinderFailed) for answer in kept] == [False] * 16 + [True] * 24
+
+
+@pytest.mark.parametrize("closed", [True, False])
+def test_a_prompt_of_which_not_all_was_looked_at_is_refused_or_what_was_found_is_taken_out(closed: bool) -> None:
+    finder, clock = NameFinder(), Clock()
+    asked = questions(finder, clock)
+    looks = replace(search(asked, sentences=False), closed=closed, within_s=5)
+    assert asked.ask(["By Ada Lovelace."])
+    finder.failing = True
+    texts = [("By Ada Lovelace.", False), ("By Jane Q. Miller.", False)]
+    if closed:
+        with pytest.raises(GuardFailed, match="'people' could not look at a text"):
+            looks.asked_ahead(texts)
+        return
+    then = looks.asked_ahead(texts)
+    count = len(finder.asked)
+    outs, kinds = [], []
+    for text, _ in texts:
+        channel = channel_of(then)
+        got = [channel.feed(text), channel.finish()]
+        outs.append("".join(one.text for one in got))
+        kinds += [span.kind for one in got for span in one.spans]
+    assert outs == ["By [PERSON].", "By Jane Q. Miller."]
+    assert kinds == ["PERSON", "ENTITIES_UNCHECKED"]
+    assert len(finder.asked) == count
