@@ -18,7 +18,7 @@ from patchbay.guards.entities.finder import EntityFinder, FinderFailed, FoundEnt
 from patchbay.guards.entities.language import Languages
 
 _log = logging.getLogger("patchbay.guards")
-# Questions that are asked at a time.
+# Questions that are asked of a service at a time.
 _AT_A_TIME: Final = 8
 _MOST_KEPT: Final = 8192
 # After so many failures in a row nobody is asked for so many seconds: each would hold a request for its time limit.
@@ -72,7 +72,8 @@ class Questions:
     """Asks one finder. Thread-safe; `ask` blocks, so it is never called on an event loop.
 
     `finder`: who is asked; `languages`: tells a text's language; `deadline_s`: the time limit of each answer, in
-    seconds, in which it may have to wait for a thread; `clock`: returns seconds that only grow.
+    seconds, in which it may have to wait for a thread; `clock`: returns seconds that only grow; `at_a_time`: the most
+    questions that are asked at a time.
     """
 
     def __init__(
@@ -81,17 +82,20 @@ class Questions:
         languages: Languages,
         deadline_s: float,
         clock: Callable[[], float] = time.monotonic,
+        *,
+        at_a_time: int = _AT_A_TIME,
     ) -> None:
         self._finder = finder
         self._languages = languages
         self._deadline_s = deadline_s
         self._clock = clock
+        self._at_a_time = at_a_time
         self._health = _Health(clock)
         self._kept = _Kept()
 
     @cached_property
     def _threads(self) -> ThreadPoolExecutor:
-        return ThreadPoolExecutor(_AT_A_TIME, "entities")
+        return ThreadPoolExecutor(self._at_a_time, "entities")
 
     def ask(self, texts: Sequence[str], *, within_s: float = math.inf) -> list[Answer]:
         """Returns what is found in each of `texts`, or why that is not known. After the first failure nothing more of
@@ -123,7 +127,7 @@ class Questions:
                     _log.warning("a finder of entities is too slow: %s", late)
                 return answers | dict.fromkeys(waiting, late)
             # No more than there are threads, so that a question's time limit is not spent on waiting for one's own.
-            some, waiting = waiting[:_AT_A_TIME], waiting[_AT_A_TIME:]
+            some, waiting = waiting[: self._at_a_time], waiting[self._at_a_time :]
             answers |= self._some({key: texts[key] for key in some})
             if (failure := first_failure(answers.values())) is not None:
                 return answers | dict.fromkeys(waiting, failure)

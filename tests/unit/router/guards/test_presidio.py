@@ -18,6 +18,8 @@ from patchbay.guards.entities.config import EntitiesGuard
 from patchbay.guards.entities.finder import FinderFailed, FoundEntity, checked
 from patchbay.guards.entities.language import Languages
 from patchbay.guards.entities.presidio_service import PresidioService
+from patchbay.guards.entities.searches import questions_of, search_of
+from patchbay.guards.part import part_of
 from patchbay.guards.pipeline import compile_guards
 from patchbay.router.cli.guards import app
 from tests.fakes.judge import FakeJudge
@@ -203,3 +205,14 @@ def test_the_command_that_tries_guards_asks_too(status: int, tmp_path: Path) -> 
         assert result.exit_code == 1
         assert "PERSON" not in result.stdout
         assert "The guard 'people' could not look at a text" in result.stderr
+
+
+def test_in_this_process_less_is_asked_at_a_time() -> None:
+    library = EntitiesGuard.model_validate({"kind": "entities", "in_process": {"models": {"en": "m"}}})
+    service = guard("http://127.0.0.1:5002")
+    most = []
+    for config in (library, service):
+        part = part_of("people", config, "")
+        assert part is not None
+        most += [search_of(part, config, questions_of(config), side).most for side in ("input", "output")]
+    assert most == [1000, 600, 4000, 600]
