@@ -7,7 +7,7 @@ from patchbay.guards.rules.secrets_cloud import CLOUD
 from patchbay.guards.rules.secrets_code import CODE
 from patchbay.guards.rules.secrets_services import SERVICES
 from patchbay.guards.rules.tokens import ANY, HEX
-from patchbay.guards.rules.validators import bare_secret, jwt, quoted_secret
+from patchbay.guards.rules.validators_secrets import bare_secret, jwt, quoted_secret
 
 _LABEL: Final = r"(?:[A-Z0-9]{2,9} ){0,2}PRIVATE KEY(?: BLOCK)? ?-{4,5}"
 # What may stand between the lines of a key: space, escaped line breaks, and what joins strings of a program.

@@ -7,7 +7,7 @@ from typing import Final
 
 from patchbay.guards.rules.rule import Rule
 from patchbay.guards.rules.tokens import A_UUID, ANY, CAPITALS, HEX, SMALL, UUID, named, token
-from patchbay.guards.rules.validators import random_looking
+from patchbay.guards.rules.validators_secrets import random_looking
 
 _CLOUDS: Final = (
     token("aws-access-key", r"(?:AKIA|ASIA|ABIA|ACCA)[A-Z2-7]{16}\b", "AKIA" + "Q3EGRXH7" * 2, "AKIA" + "Q3EGRXH7"),

@@ -7,7 +7,7 @@ from typing import Final
 
 from patchbay.guards.rules.rule import Rule
 from patchbay.guards.rules.tokens import A_UUID, ANY, CAPITALS, HEX, SMALL, UUID, named, token
-from patchbay.guards.rules.validators import random_looking
+from patchbay.guards.rules.validators_secrets import random_looking
 
 _HOSTS: Final = (
     token("github", r"gh[opusr]_[A-Za-z0-9]{36,255}", "ghp_" + ANY * 2 + "q8Rt", "ghp_" + ANY),
