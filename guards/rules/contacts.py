@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from patchbay.guards.rules import validators as v
+from patchbay.guards.rules import validators_contacts as v
 from patchbay.guards.rules.context import Near
 from patchbay.guards.rules.rule import Rule
 

@@ -1,10 +1,11 @@
 """Rules for numbers of people and firms of the Americas."""
 
+import re
 from typing import Final
 
 from patchbay.guards.rules import validators as v
 from patchbay.guards.rules import validators_papers as w
-from patchbay.guards.rules.context import words
+from patchbay.guards.rules.context import Near, words
 from patchbay.guards.rules.papers import paper
 from patchbay.guards.rules.rule import Rule
 
@@ -14,6 +15,11 @@ _SSN: Final = words(
     "social number",
 )
 _ITIN: Final = words("itin", "individual taxpayer", "taxpayer id", "tax id", "taxpayer identification", "tax payer")
+# In small letters alone it is the sine, and Spanish for `without`.
+_SIN: Final = Near(
+    re.compile(r"\bSIN\b|\bsin[\"']?\s{0,2}[:=>|,;\t]|(?i:social.?insurance|assurance.?sociale|\bNAS\b)"),
+    ("sin", "social", "assurance", "nas"),
+)
 _LICENCE: Final = words(
     *("driver license", "drivers license", "driver licence", "drivers licence", "driving licence", "driving license"),
     *("driver's license", "driver's licence", "driver", "license", "licence", "permit", "dl", "dl number", "lic#"),
@@ -89,7 +95,7 @@ _OTHERS: Final = (
         "ca-sin",
         r"\d{3}[ -]?\d{3}[ -]?\d{3}",
         valid=v.ca_sin,
-        near=words("sin", "social insurance", "social insurance number", "nas", "assurance sociale"),
+        near=_SIN,
         examples=("SIN: 123-456-782", "social insurance number 123456782"),
         others=("SIN: 123-456-783", "123-456-782"),
     ),

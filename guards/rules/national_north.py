@@ -66,11 +66,11 @@ _BRITISH: Final = (
     ),
     paper(
         "gb-vehicle-named",
-        r"[A-Z]{2}\d{2} ?[A-Z]{3}|[A-Z]\d{1,3} ?[A-Z]{3}|[A-Z]{3} ?\d{1,3}[A-Z]|[A-Z]{1,3} ?\d{1,4}",
+        r"[A-Z]{2}\d{2} ?[A-Z]{3}|[A-Z]\d{1,3} ?[A-Z]{3}|[A-Z]{3} ?\d{1,3}[A-Z]",
         kind="VEHICLE",
         near=words(
             *("registration", "vehicle registration", "number plate", "licence plate", "license plate", "reg", "vrn"),
-            *("reg number", "registration number", "dvla", "plate", "vehicle", "car"),
+            *("reg number", "registration number", "dvla", "plate"),
         ),
         valid=v.plate,
         examples=("number plate AB12CDE", "registration A123 BCD", "vehicle reg: ABC 123D"),

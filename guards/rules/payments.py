@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from patchbay.guards.rules import validators as v
+from patchbay.guards.rules import validators_contacts as v
 from patchbay.guards.rules import validators_papers as w
 from patchbay.guards.rules.context import CANDIDATE, words
 from patchbay.guards.rules.crypto import base58_address, bech32_address

@@ -9,9 +9,10 @@ from typing import Final
 
 import phonenumbers
 
-from patchbay.guards.rules import validators as v
+from patchbay.guards.rules import validators_contacts as v
 from patchbay.guards.rules.context import CANDIDATE, words
 from patchbay.guards.rules.rule import Rule, Validator
+from patchbay.guards.rules.validators import digits_of
 
 # Regions whose national numbers are found where a configuration names none.
 DEFAULT_REGIONS: Final = ("US", "GB", "DE", "FR", "ES", "IT", "IL", "IN", "BR", "CA", "AU", "NL")
@@ -24,6 +25,9 @@ _NAMED: Final = words(
     *("telefoon", "telefonnumer", "puhelin", "puh", "tlf", "gsm", "telefone celular"),
 )
 _DAY: Final = re.compile(r"\(?\d{1,2}[./-]\d{1,2}[./-](?:19|20)?\d{2}")
+_PAPER: Final = re.compile(r"\d{3}-\d{2}-\d{4}")
+# A part of a longer number: of a card's, an account's, a date's.
+_WITHIN: Final = re.compile(r"(?:\d[-./]|\d{4} |\b[A-Z]{2}\d{2} )\Z", re.ASCII)
 # The tails are looked at so that a part of a longer number, of a decimal or of a date is none.
 _END: Final = r"\b(?:[.,]\d|-\d)?"
 
@@ -36,7 +40,12 @@ class PhoneOf:
 
     def __call__(self, text: str) -> bool:
         """Says whether a text is a number that any of the regions gives out."""
-        return v.phone(text) and _DAY.fullmatch(text) is None and any(_valid(text, region) for region in self._regions)
+        return v.phone(text) and not _is_other(text) and any(_valid(text, region) for region in self._regions)
+
+
+def _is_other(text: str) -> bool:
+    """Whether it has the form of a date, or of a number of an identity paper."""
+    return _DAY.fullmatch(text) is not None or _PAPER.fullmatch(text) is not None
 
 
 def international(text: str) -> bool:
@@ -45,7 +54,7 @@ def international(text: str) -> bool:
         number = phonenumbers.parse("+" + text[2:] if text.startswith("00") else text)
     except phonenumbers.NumberParseException:
         return False
-    return v.phone(text) and phonenumbers.is_possible_number(number) and len(v.digits_of(text)) >= 8
+    return v.phone(text) and phonenumbers.is_possible_number(number) and len(digits_of(text)) >= 8
 
 
 def _valid(text: str, region: str) -> bool:
@@ -67,6 +76,7 @@ def _national(name: str, valid: Validator) -> Rule:
         kind="PHONE",
         pattern=rf"(?:\b0|\(0?)\d{{1,5}}(?:\)|[ ./-])[ ./-]{{0,2}}\d{{2,8}}(?:[ ./-]\d{{2,6}}){{0,4}}{_END}",
         valid=valid,
+        unless=_WITHIN,
         confidence=0.7,
         examples=("030 901820", "(020) 7946 0958", "04 72 00 12 34", "(11) 96123-4567"),
         others=("01.02.2024", "0.12 345", "(1990) 12"),
@@ -80,6 +90,7 @@ def _named(name: str, valid: Validator) -> Rule:
         pattern=r"\(?\b\d{1,5}(?:[ ./()-]{0,2}\d){5,13}\b(?:[.-]\d)?",
         valid=valid,
         near=_NAMED,
+        unless=_WITHIN,
         caseless=True,
         scanned=CANDIDATE,
         confidence=0.8,
@@ -100,6 +111,7 @@ _ABROAD: Final = (
     Rule(
         name="phone-00",
         kind="PHONE",
+        unless=_WITHIN,
         pattern=r"\b00[1-9]\d{0,2}[ ./-]\(?\d{1,4}(?:[ .()/-]{1,2}\d{2,8}){1,4}\b",
         valid=international,
         examples=("0049 30 901820", "0044-20-7946-0958"),
@@ -113,6 +125,7 @@ _FORMS: Final = (
         country="US",
         pattern=r"(?:\b1[ .-])?(?:\([2-9]\d{2}\) ?|\b[2-9]\d{2}[ .-])[2-9]\d{2}[ .-]\d{4}(?: ?(?:x|ext\.?) ?\d{1,6})?\b",
         valid=v.phone,
+        unless=_WITHIN,
         examples=("(202) 555-0143", "202-555-0143", "1.202.555.0143", "(415)555-0132 ext. 12"),
         others=("1234567", "2024-01-15", "102-555-0143", "401-023-2137"),
     ),
@@ -122,6 +135,7 @@ _FORMS: Final = (
         country="GB",
         pattern=r"\b0(?:2\d[ -]\d{4}[ -]\d{4}|1\d{2}[ -]\d{3}[ -]\d{4}|1\d{3}[ -]\d{5,6}|7\d{3}[ -]?\d{3}[ -]?\d{3})\b",
         valid=v.phone,
+        unless=_WITHIN,
         examples=("020 7946 0958", "01632 960001", "07700 900123"),
         others=("01-02-2024", "020 7946"),
     ),
@@ -131,6 +145,7 @@ _FORMS: Final = (
         country="FR",
         pattern=r"\b0[1-9](?:[ .-]\d{2}){4}\b",
         valid=v.phone,
+        unless=_WITHIN,
         examples=("01 99 00 12 34", "06.39.98.12.34"),
         others=("01.02.2024", "01 99 00"),
     ),
@@ -140,6 +155,7 @@ _FORMS: Final = (
         country="DE",
         pattern=r"\b0[1-9]\d{1,4}(?: ?/ ?| |-)\d{5,8}(?:-\d{1,4})?\b",
         valid=v.phone,
+        unless=_WITHIN,
         examples=("030 901820", "0171 39200123", "089/1234567-12"),
         others=("03 901820", "2030 901820"),
     ),

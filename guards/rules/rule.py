@@ -10,7 +10,7 @@ from patchbay.guards.rules.context import Near
 # Says of a whole match whether it counts.
 Validator = Callable[[str], bool]
 # Characters before a match in which a rule looks for what must, or must not, be there. A stream keeps as many.
-LOOK_BACK: Final = 120
+LOOK_BACK: Final = 200
 
 
 class RuleMatch(Protocol):
