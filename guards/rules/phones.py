@@ -14,8 +14,6 @@ from patchbay.guards.rules.context import CANDIDATE, words
 from patchbay.guards.rules.rule import Rule, Validator
 from patchbay.guards.rules.validators import digits_of
 
-# Regions whose national numbers are found where a configuration names none.
-DEFAULT_REGIONS: Final = ("US", "GB", "DE", "FR", "ES", "IT", "IL", "IN", "BR", "CA", "AU", "NL")
 KNOWN_REGIONS: Final = frozenset(phonenumbers.SUPPORTED_REGIONS)
 _NAMED: Final = words(
     *("phone", "telephone", "tel", "tel no", "mobile", "cell", "cellphone", "call me", "call", "fax", "whatsapp"),
@@ -67,7 +65,8 @@ def _valid(text: str, region: str) -> bool:
 def phone_rules(regions: Sequence[str]) -> tuple[Rule, ...]:
     """Makes the rules for telephone numbers. `regions`: of national numbers, by ISO 3166."""
     given = PhoneOf(regions)
-    return (*_ABROAD, *_FORMS, _national("phone-national", given), _named("phone-named", given))
+    forms = [rule for rule in _FORMS if rule.country in regions]
+    return (*_ABROAD, *forms, _national("phone-national", given), _named("phone-named", given))
 
 
 def _national(name: str, valid: Validator) -> Rule:

@@ -3,10 +3,11 @@ firms."""
 
 from typing import Final
 
-from patchbay.guards.rules.contacts import BIRTHS, DATES, EMAILS, MACHINES, URLS
+from patchbay.guards.rules.contacts import BIRTHS, EMAILS, MACHINES
 from patchbay.guards.rules.national import NATIONAL
 from patchbay.guards.rules.payments import ACCOUNTS, CARDS, WALLETS
-from patchbay.guards.rules.phones import DEFAULT_REGIONS, phone_rules
+from patchbay.guards.rules.phones import phone_rules
+from patchbay.guards.rules.regions import DEFAULT_REGIONS
 from patchbay.guards.rules.rule import Rule
 
 PII: Final[tuple[Rule, ...]] = (
@@ -19,5 +20,3 @@ PII: Final[tuple[Rule, ...]] = (
     *BIRTHS,
     *NATIONAL,
 )
-
-__all__ = ["DATES", "PII", "URLS"]

@@ -9,7 +9,7 @@ search from the text's beginning would have found, however the text was cut.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import ahocorasick
@@ -17,6 +17,7 @@ import re2
 
 from patchbay.guards.escapes import Escapes
 from patchbay.guards.folding import FoldedTail
+from patchbay.guards.rules.allowed import AllowedValues
 from patchbay.guards.rules.language import VALUE
 from patchbay.guards.rules.rule import LOOK_BACK, Rule
 from patchbay.guards.scan.re2_scanner import in_linear_time
@@ -30,11 +31,12 @@ _SCANNED_BEFORE = 1
 
 @dataclass(frozen=True, slots=True)
 class GuardRule:
-    """A rule with the guard that looks for it and the action of that guard."""
+    """A rule with the guard that looks for it, the action of that guard, and what it leaves alone."""
 
     rule: Rule
     guard: str
     action: Action
+    allowed: AllowedValues | None = None
 
 
 class RuleSet:
@@ -58,6 +60,17 @@ class RuleSet:
         self.near = frozenset(number for number, guard_rule in enumerate(rules) if guard_rule.rule.near is not None)
         self._cores = _cores(rules)
         self.numbers: Mapping[str, int] = {guard_rule.rule.name: number for number, guard_rule in enumerate(rules)}
+
+    def may_match(self, text: str) -> bool:
+        """Says whether any rule may match in a folded text, without regard to validators."""
+        hits = self.scanner.hits(text)
+        return bool(self.named(hits, text))
+
+    def named(self, hits: Collection[int], text: str) -> Collection[int]:
+        """Returns the rules that scanners have found and that may count, by the words that some need in the text."""
+        if not hits or self.near.isdisjoint(hits):
+            return hits
+        return set(hits) - self.near | self.named_in(text).intersection(hits)
 
     def named_in(self, text: str) -> set[int]:
         """Returns the rules that may count in a text, by their words; those that are said to need none are left out."""
@@ -137,9 +150,7 @@ class RulesWatch:
     def _settle(self, settled: int) -> WatchState:
         """Reports the spans before `settled`, a position in the tail, and forgets the text before it."""
         tail, spans, closed = self._tail, list[FoundSpan](), list[tuple[str, int]]()
-        hits = self._rules.scanner.hits(self._scanned())
-        if hits and not self._rules.near.isdisjoint(hits):
-            hits = set(hits) - self._rules.near | self._rules.named_in(tail.text).intersection(hits)
+        hits = self._rules.named(self._rules.scanner.hits(self._scanned()), tail.text)
         # Mostly there are no hits; this runs for every chunk, so the usual case does as little as possible.
         for number in sorted(self._open.union(hits)) if hits or self._open else ():
             if number in self._open:
@@ -161,7 +172,7 @@ class RulesWatch:
         """Returns a rule's matches that begin before `settled`: the first valid one, then the first after its end, and
         so on."""
         guard_rule, pattern, text = self._rules.rules[number], self._rules.patterns[number], self._tail.text
-        spans, rule = list[FoundSpan](), guard_rule.rule
+        spans, rule, allowed = list[FoundSpan](), guard_rule.rule, guard_rule.allowed
         # One pass for all matches: RE2's own `search` encodes the whole text again for each.
         matches = pattern.finditer(text, max(self._tail.context, self._search_from.get(number, 0)))
         while (match := next(matches, None)) is not None and match.start() < settled:
@@ -175,6 +186,8 @@ class RulesWatch:
             if number in self._rules.ends:
                 end = self._end(number, match.end(), settled)
             group = self._rules.values[number]
+            if allowed is not None and end is not None and allowed.has(match[group] or match[0]):
+                continue
             # A group that took no part in the match, or is empty, stands for all of it.
             start, last = match.span(group) if group and match[group] else (match.start(), end)
             spans.append(self._span(guard_rule, start, last))
