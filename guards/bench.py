@@ -126,7 +126,7 @@ def _leaks(rule_set: RuleSet, rules: Sequence[Rule], size: int, rng: random.Rand
 
 def _secret(rule: Rule, text: str) -> str:
     for match in rule.compiled.finditer(text):
-        if rule.valid is None or rule.valid(match[0]):
+        if rule.counts(match):
             # Of a rule that finds an assignment, the value: the name that it is assigned to stays.
             return match[rule.compiled.groupindex.get(VALUE, 0)]
     return ""

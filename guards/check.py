@@ -1,31 +1,30 @@
 """Rules and words of guards, and a look at every guard of a configuration, also at those that no route uses."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from patchbay.core.errors import ConfigError
 from patchbay.core.names import meant
 from patchbay.core.setting_faults import Fault, Keys
-from patchbay.guards.base_config import GuardBase
+from patchbay.guards.base_config import ActionName, GuardBase
 from patchbay.guards.config import GuardsConfig, RulesGuard
 from patchbay.guards.entities.config import EntitiesGuard
 from patchbay.guards.entities.language import Languages
 from patchbay.guards.entities.presidio_library import library_faults
 from patchbay.guards.judges.config import PluginGuard
 from patchbay.guards.judges.judges import factory_of
+from patchbay.guards.rules.catalog import SETS
 from patchbay.guards.rules.language import ignores_case, read_pattern
-from patchbay.guards.rules.pii import PII
+from patchbay.guards.rules.phones import KNOWN_REGIONS, phone_rules
+from patchbay.guards.rules.regions import DEFAULT_REGIONS
 from patchbay.guards.rules.rule import Rule
-from patchbay.guards.rules.secrets import SECRETS
 from patchbay.guards.rules.tree import example_of
-from patchbay.guards.rules.words import PROFANITY
 from patchbay.guards.scan.load import load_scanner
 from patchbay.guards.scan.re2_scanner import Re2Scanner
 from patchbay.guards.scan.scanner import expressions_of
 from patchbay.guards.stream.rules_watch import GuardRule, RuleSet, RulesWatch
 from patchbay.guards.stream.words_watch import Words
-
-_SETS: Mapping[str, Sequence[Rule]] = {"pii": PII, "secrets": SECRETS, "profanity": PROFANITY}
 
 
 def guard_faults(config: GuardsConfig, folder: Path | None) -> Iterator[Fault]:
@@ -62,8 +61,35 @@ def rules_of(name: str, guard: GuardBase) -> Sequence[Rule]:
     """Returns the rules of a guard: those of its sets that are not left out, then its own."""
     if not isinstance(guard, RulesGuard):
         return ()
-    kept = [rule for rule in _built_in(guard) if rule.name not in guard.without]
+    kept = [
+        sure
+        for set_name, rule in _built_in(guard)
+        if rule.name not in guard.without and (sure := _sure_of(guard, set_name, rule)) is not None
+    ]
     return (*kept, *_own_rules(name, guard))
+
+
+def actions_of(guard: GuardBase) -> Mapping[str, ActionName]:
+    """Returns the actions of a guard's built-in rules that are not its own, by a rule's name."""
+    if not isinstance(guard, RulesGuard) or not any(given.action for given in guard.rules.values()):
+        return {}
+    actions: dict[str, ActionName] = {}
+    for set_name, rule in _built_in(guard):
+        given = [guard.rules[key].action for key in (rule.name, set_name) if key in guard.rules]
+        action: ActionName | None = next(filter(None, given), None)
+        if action is not None:
+            actions[rule.name] = action
+    return actions
+
+
+def _sure_of(guard: RulesGuard, set_name: str, rule: Rule) -> Rule | None:
+    """Returns a rule as a guard's confidence has it: without the words that it needs, where that is sure enough, too;
+    None where it is not sure enough."""
+    given = [guard.rules[key].confidence for key in (rule.name, set_name) if key in guard.rules]
+    least = next((confidence for confidence in given if confidence is not None), guard.confidence)
+    if rule.near is not None and rule.bare >= least:
+        return replace(rule, near=None)
+    return rule if rule.confidence >= least else None
 
 
 def words_of(name: str, guard: GuardBase, folder: Path | None) -> Words | None:
@@ -81,7 +107,8 @@ def words_of(name: str, guard: GuardBase, folder: Path | None) -> Words | None:
 
 
 def _rules_faults(name: str, guard: RulesGuard) -> Iterator[Fault]:
-    known = [rule.name for rule in _built_in(guard)]
+    known = [rule.name for _, rule in _built_in(guard)]
+    yield from _names_faults(name, guard, known)
     for place, left_out in enumerate(guard.without):
         if left_out not in known:
             words = f"none of the guard's sets has a rule '{left_out}' ({meant(left_out, known)})"
@@ -93,6 +120,18 @@ def _rules_faults(name: str, guard: RulesGuard) -> Iterator[Fault]:
             yield from _example_faults(at, rule)
         except ConfigError as error:
             yield _told(at, error)
+
+
+def _names_faults(name: str, guard: RulesGuard, known: Sequence[str]) -> Iterator[Fault]:
+    """Yields the names of rules, sets and regions that there are not."""
+    for given in guard.rules:
+        if given not in known and given not in guard.sets:
+            words = f"the guard has no set or rule '{given}' ({meant(given, [*guard.sets, *known])})"
+            yield Fault(("guards", name, "rules", given), words)
+    for place, region in enumerate(guard.regions):
+        if region not in KNOWN_REGIONS:
+            words = f"no region '{region}' is known: name it by two letters of ISO 3166, such as GB"
+            yield Fault(("guards", name, "regions", place), words)
 
 
 def _example_faults(at: Keys, rule: Rule) -> Iterator[Fault]:
@@ -124,8 +163,18 @@ def pattern_warnings(config: GuardsConfig) -> Iterator[str]:
                 )
 
 
-def _built_in(guard: RulesGuard) -> list[Rule]:
-    return [rule for set_name in guard.sets for rule in _SETS[set_name]]
+def _built_in(guard: RulesGuard) -> list[tuple[str, Rule]]:
+    """Returns the built-in rules of a guard, each with its set. Telephone numbers are those of the guard's regions."""
+    rules: list[tuple[str, Rule]] = [(set_name, rule) for set_name in guard.sets for rule in SETS[set_name]]
+    if guard.regions == DEFAULT_REGIONS:
+        return rules
+    phones = {rule.name: rule for rule in phone_rules(guard.regions)}
+    default = {rule.name for rule in phone_rules(DEFAULT_REGIONS)}
+    return [
+        (set_name, phones.get(rule.name, rule))
+        for set_name, rule in rules
+        if rule.name in phones or rule.name not in default
+    ]
 
 
 def _own_rules(name: str, guard: RulesGuard) -> list[Rule]:

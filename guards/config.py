@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Final, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from patchbay.core.errors import ConfigError
 from patchbay.core.names import meant
 from patchbay.core.schema.compiled import Schema, SchemaError, compile_schema
 from patchbay.core.setting_faults import Fault, placed, placed_faults
@@ -14,9 +15,13 @@ from patchbay.core.settings import Settings
 from patchbay.guards.base_config import ActionName, GuardBase, MaskConfig, Name, SideName
 from patchbay.guards.entities.config import EntitiesGuard
 from patchbay.guards.judges.config import GroundingGuard, HttpGuard, LlmGuard, PluginGuard, PresidioGuard
+from patchbay.guards.rules.regions import DEFAULT_REGIONS
+
+if TYPE_CHECKING:
+    from patchbay.guards.rules.allowed import AllowedValues
 
 _WHOLE_ANSWER: Final = "an answer is judged as a whole at its end, so there is nothing to redact and nowhere to go"
-RuleSetName = Literal["pii", "secrets", "profanity"]
+RuleSetName = Literal["pii", "secrets", "profanity", "urls", "dates"]
 
 
 class OwnPattern(Settings):
@@ -36,12 +41,50 @@ def _as_own_pattern(value: object) -> object:
 PatternOrText = Annotated[OwnPattern, BeforeValidator(_as_own_pattern, json_schema_input_type=str | OwnPattern)]
 
 
+class AllowConfig(Settings):
+    """Names values that are left alone. `patterns`: regular expressions that fit the whole value, in any case;
+    `hashes`: SHA-256 of values, in hexadecimal, as they are written or as their letters and digits alone; `domains`:
+    your own, whose mail boxes and web addresses are allowed, and those below them."""
+
+    patterns: tuple[str, ...] = ()
+    hashes: tuple[Annotated[str, Field(pattern="^[0-9a-fA-F]{64}$")], ...] = ()
+    domains: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _can_be_used(self) -> Self:
+        try:
+            _ = self.allowed
+        except ConfigError as error:
+            raise placed(("patterns",), str(error).rstrip(".")) from error
+        return self
+
+    @cached_property
+    def allowed(self) -> "AllowedValues | None":
+        """The values, compiled; None where there are none. RE2 is imported here, as only this needs it."""
+        if not self.patterns and not self.hashes and not self.domains:
+            return None
+        from patchbay.guards.rules.allowed import AllowedValues
+
+        return AllowedValues(patterns=self.patterns, hashes=self.hashes, domains=self.domains)
+
+
+class BuiltInConfig(Settings):
+    """Says what is otherwise for one built-in rule, or for a set of them. `action`: what happens to what it finds;
+    `confidence`: the least confidence of its findings."""
+
+    action: Literal["block", "redact", "mask", "flag"] | None = None
+    confidence: float | None = Field(default=None, ge=0, le=1)
+
+
 class RulesGuard(GuardBase):
     """Finds what rules and lists of words describe.
 
     `sets`: built-in sets of rules; `without`: built-in rules that are left out, by name; `patterns`: your own regular
     expressions by name, as text or with examples; `caseless`: whether those ignore case; `words`: denied words, or a
-    file with one word a line; `mask`: how masks are made.
+    file with one word a line; `mask`: how masks are made; `confidence`: the least confidence of built-in rules, 0 to 1:
+    at 0.1 bare numbers count without a word that names them; `rules`: what is otherwise for a built-in rule or a set,
+    by its name; `allow`: values that are left alone; `regions`: regions whose national telephone numbers are found, by
+    ISO 3166.
     """
 
     kind: Literal["rules"]
@@ -51,10 +94,23 @@ class RulesGuard(GuardBase):
     caseless: bool = True
     words: tuple[str, ...] | Path = ()
     mask: MaskConfig = MaskConfig()
+    confidence: float = Field(default=0.5, ge=0, le=1)
+    rules: dict[str, BuiltInConfig] = Field(default_factory=dict)
+    allow: AllowConfig = AllowConfig()
+    regions: tuple[str, ...] = DEFAULT_REGIONS
+
+    def masks(self, action: ActionName) -> bool:
+        """Says whether anything is masked, where the guard's own action is `action`."""
+        return action == "mask" or any(rule.action == "mask" for rule in self.rules.values())
 
     def _idle(self) -> Iterator[Fault]:
         yield from super()._idle()
-        if self.mask != MaskConfig() and "mask" not in self.actions_used:
+        for name, rule in self.rules.items():
+            if rule.action is not None:
+                yield from self._idle_action(("rules", name, "action"), rule.action)
+            if rule == BuiltInConfig():
+                yield Fault(("rules", name), "says nothing: give it an `action` or a `confidence`")
+        if self.mask != MaskConfig() and not self.masks("flag") and "mask" not in self.actions_used:
             yield Fault(("mask",), "nothing is masked: it needs the action 'mask', here or for a tenant")
 
     @model_validator(mode="after")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from patchbay.core.errors import ConfigError
 from patchbay.core.names import meant
-from patchbay.guards.check import guard_faults, rules_of, words_of
+from patchbay.guards.check import actions_of, guard_faults, rules_of, words_of
 from patchbay.guards.config import (
     GuardsConfig,
     InjectionGuard,
@@ -89,8 +89,8 @@ class Pipeline:
             part.name
             for part in self.parts
             if isinstance(part.config, RulesGuard | EntitiesGuard)
-            and (part.action == "mask" or isinstance(part.config, EntitiesGuard))
             and part.config.mask.stable == "session"
+            and (part.action == "mask" or (not part.dry_run and part.config.masks(part.action)))
         ]
 
     @cached_property
@@ -172,7 +172,7 @@ class Pipeline:
         if may_be_encoded(text) or Escapes(in_json=False).may_begin_in(text):
             return True
         rules = self.rules[side]
-        if rules is not None and rules.scanner.hits(fold(text)):
+        if rules is not None and rules.may_match(fold(text)):
             return True
         watches = (WordsWatch(words, part.name, part.action) for words, part in self.words[side])
         return any(watch.feed(text).spans or watch.finish().spans for watch in watches)
@@ -211,6 +211,7 @@ class Guards:
         self._for_all = tuple(dict.fromkeys(config.guard_all))
         self._scanner = scanner
         self._rules = {name: rules_of(name, guard) for name, guard in config.guards.items()}
+        self._actions = {name: actions_of(guard) for name, guard in config.guards.items()}
         self._words = {name: words for name, guard in config.guards.items() if (words := words_of(name, guard, folder))}
         injection = any(isinstance(guard, InjectionGuard) for guard in config.guards.values())
         self._classifier = _classifier() if injection else None
@@ -278,17 +279,27 @@ class Guards:
     def _rule_set(self, parts: Sequence[Part]) -> RuleSet | None:
         rules: dict[str, GuardRule] = {}
         for part in parts:
+            given, allowed = (
+                self._given(part),
+                part.config.allow.allowed if isinstance(part.config, RulesGuard) else None,
+            )
             for rule in self._rules[part.name]:
+                action = given.get(rule.name, part.action)
                 # A rule that several guards name belongs to the one whose action is the strongest.
                 known = rules.get(rule.name)
-                if known is None or _STRENGTH[part.action] > _STRENGTH[known.action]:
-                    rules[rule.name] = GuardRule(rule, part.name, part.action)
+                if known is None or _STRENGTH[action] > _STRENGTH[known.action]:
+                    rules[rule.name] = GuardRule(rule, part.name, action, allowed)
         if not rules:
             return None
         key = tuple((name, guard_rule.rule.pattern) for name, guard_rule in rules.items())
         if key not in self._scanners:
             self._scanners[key] = self._scanner([guard_rule.rule for guard_rule in rules.values()])
         return RuleSet(list(rules.values()), self._scanners[key])
+
+    def _given(self, part: Part) -> Mapping[str, Action]:
+        """Returns the actions of single rules: not in a dry run, and not where a tenant has an action of its own."""
+        is_own = not part.dry_run and part.action == part.config.action
+        return self._actions[part.name] if is_own else {}
 
 
 def compile_guards(

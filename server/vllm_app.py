@@ -10,12 +10,9 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from types import SimpleNamespace
 from typing import Any, NoReturn
 
-import msgspec
-import partial_json_parser
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 from vllm.entrypoints.anthropic.api_router import attach_router as attach_messages
-from vllm.entrypoints.generate.base.protocol import FunctionCall, ToolCall
 from vllm.entrypoints.launchers.api_server.app_state import init_app_state
 from vllm.entrypoints.openai.chat_completion.api_router import attach_router as attach_chat
 from vllm.entrypoints.openai.completion.api_router import attach_router as attach_completions
@@ -29,9 +26,9 @@ from vllm.entrypoints.serve.tokenize.api_router import attach_router as attach_t
 from vllm.exceptions import GenerationError
 from vllm.v1.engine.async_llm import AsyncLLM
 
+from patchbay.server.cut_calls import with_cut_calls, with_tool_objects
+
 Converter = Callable[[AsyncIterator[str]], AsyncGenerator[str, None]]
-# What stands before and behind a call of a tool in the form of Hermes, which most parsers' models write.
-_CALL_BEGINS, _CALL_ENDS = "<tool_call>", "</tool_call>"
 _ERROR_EVENT = 'data: {"error":'
 # vLLM's validators reach into fields before their types are checked, and these errors of theirs are answered with 500.
 # Errors that vLLM itself takes for a client's fault are not here.
@@ -78,6 +75,7 @@ async def build_vllm_app(engine: AsyncLLM, arguments: Namespace, tasks: tuple[st
     # `score` is our word for what vLLM does with other tasks' results.
     await init_app_state(engine, app.state, arguments, tuple(task for task in tasks if task != "score"))
     _pass_late_errors_on(app)
+    _tell_cut_calls(app)
     _echo_empty_prompts(app)
     return app
 
@@ -91,6 +89,13 @@ def _pass_late_errors_on(app: FastAPI) -> None:
         responses._convert_generation_error_to_streaming_response = raise_again  # noqa: SLF001 - it has no other seam
     if (messages := getattr(app.state, "anthropic_serving_messages", None)) is not None:
         messages.message_stream_converter = keep_errors(messages.message_stream_converter)
+
+
+def _tell_cut_calls(app: FastAPI) -> None:
+    """Has whole answers tell calls of tools that were cut off as calls."""
+    if (chat := getattr(app.state, "openai_serving_chat", None)) is not None:
+        chat.chat_completion_full_generator = with_cut_calls(chat.chat_completion_full_generator)
+    if (messages := getattr(app.state, "anthropic_serving_messages", None)) is not None:
         messages.messages_full_converter = with_tool_objects(messages.messages_full_converter)
 
 
@@ -104,55 +109,6 @@ def _echo_empty_prompts(app: FastAPI) -> None:
 def text_or_empty(extract: Callable[[Any], str | None]) -> Callable[[Any], str]:
     """Wraps `extract`, which gives a prompt's text, so that it gives an empty text where there is none."""
     return lambda prompt: extract(prompt) or ""
-
-
-def with_tool_objects(convert: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """Wraps vLLM's converter of a whole chat's answer into Anthropic's so that each tool's input is an object.
-
-    A model may call a tool with something else, and is cut off in the middle of a call where its tokens end. vLLM then
-    answers that the request was wrong, with the model's words in the message, or has the call's own form for a text.
-    """
-
-    def converted(answer: Any) -> Any:
-        choice = answer.choices[0]
-        message = choice.message
-        if choice.finish_reason == "length" and not message.tool_calls:
-            message.content, begun = without_begun_call(message.content)
-            message.tool_calls = [ToolCall(function=FunctionCall(name=begun[0], arguments=begun[1]))] if begun else []
-        for call in message.tool_calls:
-            call.function.arguments = object_text(call.function.arguments)
-        return convert(answer)
-
-    return converted
-
-
-def without_begun_call(content: str | None) -> tuple[str | None, tuple[str, str] | None]:
-    """Splits a text that was cut off: what it says before a call of a tool that has begun, and that call's name and
-    arguments as far as they came; None for the call where not even its name did, or there is none."""
-    said, mark, call = (content or "").rpartition(_CALL_BEGINS)
-    if not mark or _CALL_ENDS in call:
-        return content, None
-    begun = _begun(call.strip()) if call.strip() else None
-    name = begun.get("name") if isinstance(begun, dict) else None
-    if not isinstance(begun, dict) or not isinstance(name, str) or "arguments" not in begun:
-        return said or None, None
-    return said or None, (name, msgspec.json.encode(begun["arguments"]).decode())
-
-
-def object_text(arguments: str) -> str:
-    """Returns the JSON of the object that `arguments`, a model's text, is or begins; an empty one where it is none."""
-    try:
-        decoded = msgspec.json.decode(arguments)
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
-        decoded = _begun(arguments)
-    return msgspec.json.encode(decoded if isinstance(decoded, dict) else {}).decode()
-
-
-def _begun(arguments: str) -> Any:
-    try:
-        return partial_json_parser.loads(arguments)
-    except (ValueError, RecursionError, AssertionError):
-        return None
 
 
 def raise_again(error: GenerationError) -> NoReturn:

@@ -69,6 +69,10 @@ class EntitiesGuard(GuardBase):
         own = {self.action if action is None else action for action in self.kinds.values()}
         return own | {one.action for one in self.tenants.values() if one.action is not None}
 
+    def masks(self, action: ActionName) -> bool:
+        """Says whether anything is masked, where the guard's own action is `action`."""
+        return action == "mask" or "mask" in self.kinds.values()
+
     def actions_by_kind(self, action: ActionName, *, overridden: bool) -> Mapping[str, ActionName]:
         """Returns what is done about each kind. `action`: the guard's, for one tenant; `overridden`: whether it counts
         for kinds with an action of their own too, as a tenant's and a dry run's does."""

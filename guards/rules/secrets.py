@@ -3,11 +3,12 @@
 from typing import Final
 
 from patchbay.guards.rules.rule import Rule
+from patchbay.guards.rules.secrets_assigned import ASSIGNED
 from patchbay.guards.rules.secrets_cloud import CLOUD
 from patchbay.guards.rules.secrets_code import CODE
 from patchbay.guards.rules.secrets_services import SERVICES
-from patchbay.guards.rules.tokens import ANY, HEX
-from patchbay.guards.rules.validators import bare_secret, jwt, quoted_secret
+from patchbay.guards.rules.tokens import ANY
+from patchbay.guards.rules.validators_secrets import credentials, jwt, jwt_encoded
 
 _LABEL: Final = r"(?:[A-Z0-9]{2,9} ){0,2}PRIVATE KEY(?: BLOCK)? ?-{4,5}"
 # What may stand between the lines of a key: space, escaped line breaks, and what joins strings of a program.
@@ -20,10 +21,6 @@ _KEY_ENDS: Final = (
     r"[\"']\s{0,8}(?:[,:;}\])]|[\w.-]{1,40}\s{0,2}[:=])",
     rf"(?:\n|\\n)[ \t>\"'#*|]{{0,8}}(?:{_BASE64}{{1,20}}[ \t]{{1,4}}\S|{_BASE64}{{0,20}}[^A-Za-z0-9+/=\s\\\"'>#*|])",
     r"[ \t][A-Za-z]{1,20}[ \t.,;:!?]",
-)
-_NAMES: Final = (
-    r"(?:passw(?:or)?d|passphrase|pwd|secret|token|credential|(?:api|auth|access|private|signing|encryption)[_.-]?key)"
-    r"[\w.-]{0,12}"
 )
 _FORMS: Final = (
     Rule(
@@ -51,13 +48,12 @@ _FORMS: Final = (
         examples=("PuTTY-User-Key-" + "File-3: ssh-ed25519",),
         others=("PuTTY-User-Key-File",),
     ),
-    # As long as rules may be. Of a longer payload only the beginning is found, and the rest is worth nothing without
-    # it.
     Rule(
         name="jwt",
         kind="JWT",
-        pattern=r"\beyJ[\w-]{8,160}\.eyJ[\w-]{8,460}(?:\.[\w-]{0,345})?",
+        pattern=r"\beyJ[\w-]{8,800}\.eyJ[\w-]{4,12}",
         valid=jwt,
+        until=r"(?P<value>\x00)|[^\w.=/+-]|\.[^\w-]",
         examples=(
             "eyJhbGciOiJIUzI1NiJ9" + "." + "eyJzdWIiOiIxMjM0NTY3ODkwIn0" + "." + ANY * 2,
             "eyJhbGciOiJub25lIn0" + "." + "eyJzdWIiOiJhIn0" + ".",
@@ -65,47 +61,29 @@ _FORMS: Final = (
         others=("eyJhbGciOiJIUzI1NiJ9", "eyJaaaaaaaaaaaaaaaaa.eyJzdWIiOiIxMjM0NTY3ODkwIn0.abc"),
     ),
     Rule(
+        name="jwt-encoded",
+        kind="JWT",
+        pattern=r"\bZXlK[\w/+-]{60,360}={0,2}",
+        valid=jwt_encoded,
+        examples=("ZXlKaGJHY2lPaUpJVXpJMU5pSjkuZXlKemRXSWlPaUl4TWpNME5UWTNPRGt3SW4wLg" + ANY,),
+        others=("ZXlK" + ANY * 2, "ZXlK" + ANY * 5),
+    ),
+    Rule(
         name="url-credentials",
         kind="URL_CREDENTIALS",
         pattern=r"\b[a-z][a-z0-9+.-]{1,19}://(?P<value>[\w.~%!$&*+,;=-]{0,64}:[\w.~%!$&()*+,;=^-]{1,80})@",
         caseless=True,
+        valid=credentials,
         examples=(
             "postgres://" + "app:s3cr3t-w0rd" + "@db.example.com/app",
             "redis://" + ":hunter2" + "@10.0.0.1:6379",
         ),
-        others=("https://example.com:8080/a@b", "ssh://git@example.com", "https://example.com/a:b@c"),
-    ),
-)
-_ASSIGNED: Final = (
-    Rule(
-        name="secret-quoted",
-        kind="SECRET",
-        pattern=_NAMES + r"[\"']?\s{0,3}(?::=|=>|[:=])\s{0,3}[\"'](?P<value>[!#-&(-_a-~]{12,64})[\"']",
-        caseless=True,
-        valid=quoted_secret,
-        examples=(
-            '"api_key": "' + ANY + '"',
-            "DB_PASSWORD = '" + "c0rrect-Horse/9battery" + "'",
-            'token => "' + HEX + '"',
+        others=(
+            "https://example.com:8080/a@b",
+            "ssh://git@example.com",
+            "https://example.com/a:b@c",
+            "http://user:$PASS@host",
         ),
-        others=('password = "aaaaaaaaaaaaaaa1"', 'token: "next-token-please"', 'secret = "short1"'),
-    ),
-    Rule(
-        name="secret-bare",
-        kind="SECRET",
-        pattern=_NAMES + r"\s?[:=]\s?(?P<value>[\w/+.~-]{16,128}={0,2})",
-        caseless=True,
-        valid=bare_secret,
-        examples=("API_KEY=" + ANY, "password: " + "c0rrect-Horse/9battery" + "77"),
-        others=("token = parser.next_token_of_line", "password: correct-horse-battery", "secret=aaaaaaaaaaaaaaaaaa111"),
-    ),
-    Rule(
-        name="connection-string",
-        kind="SECRET",
-        pattern=r";\s?(?:password|pwd)\s?=\s?(?P<value>[!-:<-~]{4,64});",
-        caseless=True,
-        examples=("Server=db;User Id=app;" + "Password=s3cr3t;" + "Database=app",),
-        others=("Server=db;User Id=app;Database=app", "; password = ;"),
     ),
 )
-SECRETS: Final[tuple[Rule, ...]] = (*_FORMS, *CLOUD, *CODE, *SERVICES, *_ASSIGNED)
+SECRETS: Final[tuple[Rule, ...]] = (*_FORMS, *CLOUD, *CODE, *SERVICES, *ASSIGNED)

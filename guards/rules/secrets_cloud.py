@@ -6,19 +6,17 @@ Formats: compared with those of gitleaks (config/gitleaks.toml), where it has th
 from typing import Final
 
 from patchbay.guards.rules.rule import Rule
-from patchbay.guards.rules.tokens import A_UUID, ANY, CAPITALS, HEX, SMALL, UUID, named, token
-from patchbay.guards.rules.validators import random_looking
+from patchbay.guards.rules.tokens import ANY, CAPITALS, HEX, SMALL, token
+from patchbay.guards.rules.validators_secrets import random_looking
 
 _CLOUDS: Final = (
-    token("aws-access-key", r"(?:AKIA|ASIA|ABIA|ACCA)[A-Z2-7]{16}\b", "AKIA" + "Q3EGRXH7" * 2, "AKIA" + "Q3EGRXH7"),
-    named(
-        "aws-secret-key",
-        "aws_?secret|secret_?access",
-        "[a-z0-9/+]{40}",
-        "AWS_SECRET_ACCESS_KEY=" + ANY * 2 + "q/R+t8Uv",
-        ANY * 2 + "q/R+t8Uv",
+    token(
+        "aws-access-key",
+        r"(?:A3T[A-Z0-9]|AKIA|ASIA|ABIA|ACCA)[A-Z2-7]{16}\b",
+        "AKIA" + "Q3EGRXH7" * 2,
+        "AKIA" + "Q3EGRXH7",
     ),
-    token("aws-bedrock", r"ABSK[A-Za-z0-9+/]{109,200}={0,2}", "ABSK" + ANY * 8, "ABSK" + ANY),
+    token("aws-bedrock", r"ABSK[A-Za-z0-9+/]{109,270}={0,2}", "ABSK" + ANY * 8, "ABSK" + ANY),
     token("google-api-key", r"AIza[\w-]{35}", "AIza" + ANY * 2 + "q-R", "AIza" + ANY),
     token("google-access-token", r"ya29\.[\w-]{20,240}", "ya29." + ANY * 4, "ya29." + ANY),
     token("google-client-secret", r"GOCSPX-[\w-]{28}", "GOCSPX-" + ANY + "q8R_t9U-v2Wx", "GOCSPX-" + ANY),
@@ -51,16 +49,13 @@ _CLOUDS: Final = (
         "v1.0-" + HEX + "9f3a61c0-" + HEX * 9 + "9f",
         "v1.0-" + HEX,
     ),
-    named(
-        "cloudflare-api-key",
-        "cloudflare|cf_api",
-        r"(?:[a-z0-9_-]{40}|[a-f0-9]{37})",
-        "CLOUDFLARE_API_TOKEN=" + ANY * 2 + "q8R-t9Uv",
-        "cloudflare: " + ANY,
-    ),
-    named("heroku-api-key", "heroku", UUID, "HEROKU_API_KEY=" + A_UUID, A_UUID),
     token("heroku-token", r"HRKU-[\w-]{36,66}", "HRKU-" + "AA" + ANY * 3, "HRKU-" + ANY),
-    token("fly-token", r"fm(?:1[ar]|2)_[\w+/=,-]{60,300}", "FlyV1 " + "fm2_" + ANY * 8, "FlyV1 fm2_" + ANY),
+    token(
+        "fly-token",
+        r"(?:fm(?:1[ar]|2)_[\w+/=,-]{60,300}|fo1_[\w-]{43})",
+        "FlyV1 " + "fm2_" + ANY * 8,
+        "FlyV1 fm2_" + ANY,
+    ),
     token("netlify", r"nfp_[A-Za-z0-9]{36}", "nfp_" + ANY * 2 + "q8Rt", "nfp_" + ANY),
     token("render", r"rnd_[A-Za-z0-9]{24,40}", "rnd_" + ANY * 2, "rnd_" + ANY),
     token(
@@ -75,6 +70,26 @@ _STORES: Final = (
     token("planetscale", r"pscale_(?:tkn|oauth|pw)_[\w.=-]{32,64}", "pscale_tkn_" + ANY * 2, "pscale_tkn_" + ANY),
     token("supabase-access-token", r"sbp_[a-f0-9]{40}", "sbp_" + HEX * 2 + "9f3a61c0", "sbp_" + HEX),
     token("supabase-secret-key", r"sb_secret_[\w-]{31,44}", "sb_secret_" + ANY * 2, "sb_secret_" + ANY),
+    token(
+        "vault-legacy", r"s\.[A-Za-z0-9]{24}\b", "s." + ANY + "q8Rt9Uv2", "s." + "some_function_of_ours", random_looking
+    ),
+    token("clickhouse", r"4b1d[A-Za-z0-9]{38}\b", "4b1d" + ANY * 2 + "q8Rt9U", "4b1d" + ANY),
+    token("maxmind", r"[A-Za-z0-9]{6}_[A-Za-z0-9]{29}_mmk\b", "aB3dE6_" + ANY + "aB3dE6gH9jK2m" + "_mmk", "aB3dE6_mmk"),
+    token("openshift", r"sha256~[\w-]{43}(?:\b|-)", "sha256~" + ANY * 2 + "q8Rt9Uv2Wx3", "sha256~" + ANY),
+    token("scalingo", r"tk-us-[\w-]{48}", "tk-us-" + ANY * 3, "tk-us-" + ANY),
+    token(
+        "defined-networking",
+        r"dnkey-[\w=-]{26}-[\w=-]{52}",
+        "dnkey-" + ANY + "q8Rt9Uv2Wx-" + ANY * 3 + "q8Rt",
+        "dnkey-" + ANY,
+    ),
+    token(
+        "yandex",
+        r"(?:t1\.[A-Za-z0-9_-]{10,200}={0,2}\.[A-Za-z0-9_-]{86}={0,2}|AQVN[\w-]{35,38}|YC[\w-]{38}\b)",
+        "AQVN" + ANY * 2 + "q8Rt",
+        "AQVN" + ANY,
+        random_looking,
+    ),
     token("neon", r"napi_[a-z0-9]{64}", "napi_" + SMALL * 4, "napi_" + SMALL),
     token("mongodb-atlas", r"mdb_sa_sk_[\w-]{40}", "mdb_sa_sk_" + ANY * 2 + "q8R-t9Uv", "mdb_sa_sk_" + ANY),
     token(
@@ -93,7 +108,7 @@ _STORES: Final = (
     token("onepassword-service-account", r"ops_eyJ[A-Za-z0-9+/_=-]{100,380}", "ops_eyJ" + ANY * 8, "ops_eyJ" + ANY),
     token(
         "onepassword-secret-key",
-        r"A3-[A-Z0-9]{6}-[A-Z0-9]{6}(?:-[A-Z0-9]{5}){4}\b",
+        r"A3-[A-Z0-9]{6}-(?:[A-Z0-9]{6}-[A-Z0-9]{5}|[A-Z0-9]{11})(?:-[A-Z0-9]{5}){3}\b",
         "A3-Q3EGRX-H7K2MN" + "-5PB4Q" * 4,
         "A3-Q3EGRX-H7K2MN" + "-5PB4Q",
     ),
@@ -113,8 +128,10 @@ _WATCHERS: Final = (
         "dt0c01." + CAPITALS,
     ),
     token("new-relic-user-key", r"NRAK-[A-Z0-9]{27}\b", "NRAK-" + CAPITALS + "Q3EGRXH7K2M", "NRAK-" + CAPITALS),
+    token("new-relic-browser-key", r"NRJS-[a-f0-9]{19}\b", "NRJS-" + HEX + "9f3", "NRJS-" + HEX),
+    token("grafana-api-key", r"eyJrIjoi[A-Za-z0-9]{70,380}={0,3}", "eyJrIjoi" + ANY * 6, "eyJrIjoi" + ANY),
     token("new-relic-insert-key", r"NRI[IQ]-[\w-]{32}", "NRII-" + ANY * 2, "NRII-" + ANY),
-    token("grafana-cloud", r"glc_[A-Za-z0-9+/]{32,300}={0,2}", "glc_" + ANY * 4, "glc_" + ANY),
+    token("grafana-cloud", r"glc_[A-Za-z0-9+/]{32,380}={0,2}", "glc_" + ANY * 4, "glc_" + ANY),
     token(
         "grafana-service-account",
         r"glsa_[A-Za-z0-9]{32}_[A-Fa-f0-9]{8}",
@@ -123,7 +140,6 @@ _WATCHERS: Final = (
     ),
     token("sentry-organization", r"sntrys_[A-Za-z0-9+/=_-]{60,300}", "sntrys_" + ANY * 6, "sntrys_" + ANY),
     token("sentry-user", r"sntryu_[a-f0-9]{64}", "sntryu_" + HEX * 4, "sntryu_" + HEX),
-    named("datadog", "datadog|dd_(?:api|app)", "(?:[a-f0-9]{40}|[a-f0-9]{32})", "DD_API_KEY=" + HEX * 2, HEX * 2),
     token("pagerduty", r"u\+[\w+-]{18}\b", "u+" + ANY + "q8", "u+" + "some_variable_name", random_looking),
     token("honeycomb", r"hc[abn]ik_[a-z0-9]{58}", "hcaik_" + SMALL * 3 + "b3d6g7h2j4", "hcaik_" + SMALL),
 )

@@ -6,20 +6,20 @@ Formats: compared with those of gitleaks (config/gitleaks.toml), where it has th
 from typing import Final
 
 from patchbay.guards.rules.rule import Rule
-from patchbay.guards.rules.tokens import A_UUID, ANY, CAPITALS, HEX, SMALL, UUID, named, token
-from patchbay.guards.rules.validators import random_looking
+from patchbay.guards.rules.tokens import A_UUID, ANY, HEX, SMALL, UUID, token
+from patchbay.guards.rules.validators_secrets import random_looking
 
 _HOSTS: Final = (
     token("github", r"gh[opusr]_[A-Za-z0-9]{36,255}", "ghp_" + ANY * 2 + "q8Rt", "ghp_" + ANY),
     token(
         "github-fine-grained",
-        r"github_pat_[A-Za-z0-9]{22}_[A-Za-z0-9]{59}",
+        r"github_pat_\w{82}",
         "github_pat_" + ANY + "q8Rt9U_" + ANY * 3 + "q8Rt9Uv2Wx3",
         "github_pat_" + ANY,
     ),
     token(
         "gitlab",
-        r"gl(?:agent|cbt|dt|ffct|ft|imt|oas|pat|ptt|rt|soat)-[\w.-]{20,100}",
+        r"gl(?:agent|cbt|dt|ffct|ft|imt|oas|pat|ptt|rt|soat)-[\w.-]{20,320}",
         "glpat-" + ANY + "q8Rt",
         "glpat-" + ANY,
     ),
@@ -47,7 +47,7 @@ _REGISTRIES: Final = (
     token("clojars", r"CLOJARS_[a-z0-9]{60}", "CLOJARS_" + SMALL * 3 + "b3d6g7h2j4k5", "CLOJARS_" + SMALL),
     token("docker-hub", r"dckr_[op]at_[\w-]{27,40}", "dckr_pat_" + ANY * 2, "dckr_pat_" + ANY),
     token("artifactory-api-key", r"AKC[A-Za-z0-9]{64,80}\b", "AKCp8" + ANY * 4 + "q8Rt", "AKCp8" + ANY),
-    token("artifactory-reference", r"cmVmdGtu[A-Za-z0-9]{56}\b", "cmVmdGtu" + ANY * 3 + "q8Rt9Uv2", "cmVmdGtu" + ANY),
+    token("artifactory-reference", r"cmVmd[A-Za-z0-9]{59}\b", "cmVmdGtu" + ANY * 3 + "q8Rt9Uv2", "cmVmdGtu" + ANY),
 )
 _BUILDS: Final = (
     token(
@@ -106,9 +106,5 @@ _MODELS: Final = (
     token("cerebras", r"csk-[a-z0-9]{48}\b", "csk-" + SMALL * 3, "csk-" + SMALL),
     token("elevenlabs", r"sk_[a-f0-9]{48}\b", "sk_" + HEX * 3, "sk_" + HEX),
     token("tavily", r"tvly-(?:dev-|prod-)?[A-Za-z0-9]{32}\b", "tvly-dev-" + ANY * 2, "tvly-dev-" + ANY),
-    named("weights-and-biases", "wandb", "[a-f0-9]{40}", "WANDB_API_KEY=" + HEX * 2 + "9f3a61c0", "wandb: " + HEX),
-    named("cohere", "cohere|co_api", "[a-z0-9]{40}", "COHERE_API_KEY=" + ANY * 2 + "q8Rt9Uv2", "cohere: " + ANY),
-    named("mistral", "mistral", "[a-z0-9]{32}", "MISTRAL_API_KEY=" + ANY * 2, "mistral: " + ANY),
-    named("okta", "ssws|okta", r"00[\w-]{40}", "OKTA_API_TOKEN=00" + ANY * 2 + "q8R-t9Uv", "okta: 00" + CAPITALS),
 )
 CODE: Final[tuple[Rule, ...]] = (*_HOSTS, *_REGISTRIES, *_BUILDS, *_MODELS)

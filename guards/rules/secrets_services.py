@@ -6,13 +6,14 @@ Formats: compared with those of gitleaks (config/gitleaks.toml), where it has th
 from typing import Final
 
 from patchbay.guards.rules.rule import Rule
-from patchbay.guards.rules.tokens import A_UUID, ANY, CAPITALS, HEX, SMALL, UUID, named, token
+from patchbay.guards.rules.tokens import A_UUID, ANY, CAPITALS, HEX, SMALL, UUID, token
+from patchbay.guards.rules.validators_secrets import random_looking
 
 _PAYMENTS: Final = (
-    token("stripe", r"[rs]k_(?:live|test|prod)_[A-Za-z0-9]{16,200}", "sk_live_" + ANY * 2, "pk_live_" + ANY * 2),
+    token("stripe", r"[rs]k_(?:live|test|prod)_[A-Za-z0-9]{10,200}", "sk_live_" + ANY * 2, "pk_live_" + ANY * 2),
     token("webhook-secret", r"whsec_[A-Za-z0-9+/]{32,64}={0,2}", "whsec_" + ANY * 2, "whsec_" + ANY),
-    token("square-token", r"sq0(?:atp|csp|idb)-[\w-]{22,43}", "sq0atp-" + ANY + "q8R-t9", "sq0atp-" + ANY),
-    token("square-access-token", r"EAAA[\w-]{60}\b", "EAAA" + ANY * 3 + "q8R-t9Uv2Wx3", "EAAA" + ANY),
+    token("square-token", r"sq0(?:atp|csp|idb)-[\w-]{22,60}", "sq0atp-" + ANY + "q8R-t9", "sq0atp-" + ANY),
+    token("square-access-token", r"EAAA[\w-]{22,60}\b", "EAAA" + ANY * 3 + "q8R-t9Uv2Wx3", "EAAA" + ANY),
     token(
         "braintree",
         r"access_token\$(?:production|sandbox)\$[0-9a-z]{16}\$[0-9a-f]{32}\b",
@@ -22,9 +23,9 @@ _PAYMENTS: Final = (
     token("easypost", r"EZ[AT]K[A-Za-z0-9]{54}\b", "EZAK" + ANY * 3 + "q8Rt9U", "EZAK" + ANY),
     token(
         "flutterwave",
-        r"FLWSECK(?:_TEST)?-[A-Za-z0-9]{12,40}(?:-X)?\b",
+        r"FLW(?:SEC|PUB)K(?:_TEST)?-[A-Za-z0-9]{12,40}(?:-X)?\b",
         "FLWSECK_TEST-" + HEX * 2 + "-X",
-        "FLWPUBK_TEST-" + HEX * 2 + "-X",
+        "FLWPUBK_TEST-" + "1234",
     ),
     token(
         "plaid",
@@ -34,14 +35,24 @@ _PAYMENTS: Final = (
     ),
     token("shippo", r"shippo_(?:live|test)_[a-f0-9]{40}", "shippo_live_" + HEX * 2 + "9f3a61c0", "shippo_live_" + HEX),
     token("duffel", r"duffel_(?:live|test)_[\w=-]{43}", "duffel_live_" + ANY * 2 + "q8R-t9Uv2Wx", "duffel_live_" + ANY),
-    token("lob", r"(?:live|test)_[a-f0-9]{35}\b", "live_" + HEX * 2 + "9f3", "live_" + HEX),
+    token(
+        "lob",
+        r"(?:(?:live|test)_[a-f0-9]{35}|(?:live|test)_pub_[a-f0-9]{31})\b",
+        "live_" + HEX * 2 + "9f3",
+        "live_" + HEX,
+    ),
     token("shopify", r"shp(?:at|ca|pa|ss)_[a-fA-F0-9]{32}\b", "shpat_" + HEX * 2, "shpat_" + HEX),
 )
 _MAIL: Final = (
     token(
-        "sendgrid", r"SG\.[\w-]{16,32}\.[\w-]{40,50}", "SG." + ANY + "q8R-t9." + ANY * 2 + "q8R-t9Uv2Wx", "SG." + ANY
+        "sendgrid",
+        r"SG\.(?:[\w-]{16,32}\.[\w-]{40,50}|[\w=.-]{66})",
+        "SG." + ANY + "q8R-t9." + ANY * 2 + "q8R-t9Uv2Wx",
+        "SG." + ANY,
     ),
-    token("mailgun", r"key-[0-9a-f]{32}\b", "key-" + HEX * 2, "key-" + HEX),
+    token(
+        "mailgun", r"(?:pub)?key-[0-9a-f]{32}\b|[a-h0-9]{32}-[a-h0-9]{8}-[a-h0-9]{8}\b", "key-" + HEX * 2, "key-" + HEX
+    ),
     token("mailchimp", r"[0-9a-f]{32}-us\d{1,2}\b", HEX * 2 + "-us12", HEX * 2 + "-eu12"),
     token(
         "brevo",
@@ -56,15 +67,15 @@ _MAIL: Final = (
 _CHATS: Final = (
     token(
         "slack",
-        r"xox[a-eo-s](?:\.xox[a-eo-s])?-[A-Za-z0-9-]{20,240}",
+        r"xox[a-eo-s](?:\.xox[a-eo-s])?-[A-Za-z0-9-]{10,240}",
         "xoxb-" + "123456789012-" + ANY * 2,
         "xoxb-" + "1234",
     ),
     token(
         "slack-app",
-        r"xapp-\d-[A-Z0-9]{8,14}-\d{10,14}-[a-f0-9]{64}",
+        r"xapp-\d-[A-Z0-9]{1,24}-\d{1,20}-[a-z0-9]{1,64}\b",
         "xapp-1-" + "A0B1C2D3E4F-" + "1234567890123-" + HEX * 4,
-        "xapp-1-" + "A0B1C2D3E4F",
+        "xapp-1-",
     ),
     token(
         "slack-webhook",
@@ -90,10 +101,9 @@ _CHATS: Final = (
         "webhook.office.com/" + "webhookb2/" + A_UUID + "@" + A_UUID + "/IncomingWebhook/" + HEX * 2 + "/" + A_UUID,
         "webhook.office.com/" + "webhookb2/" + A_UUID,
     ),
-    token("telegram-bot", r"\d{8,10}:AA[\w-]{33}", "123456789:" + "AA" + ANY * 2 + "q", "123456789:" + "AA" + ANY),
-    token("twilio-api-key", r"SK[0-9a-f]{32}\b", "SK" + HEX * 2, "SK" + HEX),
-    named("twilio-auth-token", "twilio", "[0-9a-f]{32}", "TWILIO_AUTH_TOKEN=" + HEX * 2, "twilio: " + HEX),
-    token("facebook", r"EAA[A-Za-z0-9]{80,240}", "EAA" + ANY * 6, "EAA" + ANY),
+    token("telegram-bot", r"\d{5,16}:A[\w-]{34}", "123456789:" + "AA" + ANY * 2 + "q", "123456789:" + "AA" + ANY),
+    token("twilio-api-key", r"SK[0-9a-fA-F]{32}\b", "SK" + HEX * 2, "SK" + HEX),
+    token("facebook", r"(?:EAA[A-Za-z0-9]{80,240}|\d{15,16}[|%][\w-]{27,40})", "EAA" + ANY * 6, "EAA" + ANY),
     token("twitter-bearer", r"A{20,22}[A-Za-z0-9%]{60,100}", "A" * 20 + ANY * 5, "A" * 20 + ANY),
     token(
         "zapier-webhook",
@@ -103,6 +113,19 @@ _CHATS: Final = (
     ),
 )
 _OFFICE: Final = (
+    token("settlemint", r"sm_[aps]at_[A-Za-z0-9]{16}\b", "sm_pat_" + ANY, "sm_pat_" + "aB3d"),
+    token("octopus-deploy", r"API-[A-Z0-9]{26}\b", "API-" + CAPITALS + "Q3EGRXH7K2", "API-" + CAPITALS),
+    token("intra42", r"s-s4t2(?:ud|af)-[a-f0-9]{64}\b", "s-s4t2ud-" + HEX * 4, "s-s4t2ud-" + HEX),
+    token(
+        "beamer", r"b_[A-Za-z0-9=_-]{44}\b", "b_" + ANY * 2 + "q8Rt9Uv2Wx3y", "b_" + "some_name_of_ours", random_looking
+    ),
+    token(
+        "authress",
+        r"(?:sc|ext|scauth|authress)_[A-Za-z0-9]{5,30}\.[A-Za-z0-9]{4,6}\.acc[_-][a-z0-9-]{10,32}\.[A-Za-z0-9+/_=-]{30,120}",
+        "sc_" + "aB3dE6.gH9j.acc_k2m5n8p3q6r." + ANY * 2,
+        "sc_" + "aB3dE6.gH9j",
+    ),
+    token("gitlab-session", r"_gitlab_session=[0-9a-z]{32}\b", "_gitlab_session=" + HEX * 2, "_gitlab_session=" + HEX),
     token("linear", r"lin_(?:api|oauth)_[A-Za-z0-9]{40,64}\b", "lin_api_" + ANY * 2 + "q8Rt9Uv2", "lin_api_" + ANY),
     token("notion-secret", r"secret_[A-Za-z0-9]{43}\b", "secret_" + ANY * 2 + "q8Rt9Uv2Wx3", "secret_" + ANY),
     token("notion", r"ntn_\d{11}[A-Za-z0-9]{35}\b", "ntn_" + "12345678901" + ANY * 2 + "q8R", "ntn_" + ANY),
@@ -122,7 +145,7 @@ _OFFICE: Final = (
     token("frame-io", r"fio-u-[\w=-]{64}", "fio-u-" + ANY * 4, "fio-u-" + ANY),
     token("typeform", r"tfp_[\w.-]{40,64}", "tfp_" + ANY * 3, "tfp_" + ANY),
     token("contentful", r"CFPAT-[\w-]{43}", "CFPAT-" + ANY * 2 + "q8R-t9Uv2Wx", "CFPAT-" + ANY),
-    token("dropbox", r"sl\.(?:u\.)?[\w-]{60,300}", "sl." + ANY * 8, "sl." + ANY),
+    token("dropbox", r"sl\.(?:u\.)?[\w=-]{60,300}", "sl." + ANY * 8, "sl." + ANY),
     token("clickup", r"pk_\d{6,10}_[A-Z0-9]{32}\b", "pk_" + "12345678_" + CAPITALS * 2, "pk_" + "12345678_" + CAPITALS),
     token(
         "mapbox",
@@ -131,6 +154,5 @@ _OFFICE: Final = (
         "pk.eyJ" + ANY * 5 + "." + ANY,
     ),
     token("adobe-client-secret", r"p8e-[\w-]{32}\b", "p8e-" + ANY * 2, "p8e-" + ANY),
-    named("algolia", "algolia", "[a-f0-9]{32}", "ALGOLIA_ADMIN_KEY=" + HEX * 2, "algolia: " + HEX),
 )
 SERVICES: Final[tuple[Rule, ...]] = (*_PAYMENTS, *_MAIL, *_CHATS, *_OFFICE)

@@ -4,6 +4,7 @@ real."""
 from typing import Final
 
 from patchbay.guards.rules.rule import Rule, Validator
+from patchbay.guards.rules.validators_secrets import token_like
 
 ANY: Final = "aB3dE6gH9jK2mN5p"
 CAPITALS: Final = "Q3EGRXH7K2MN5PB4"
@@ -17,18 +18,13 @@ def token(name: str, pattern: str, example: str, other: str, valid: Validator | 
     """Makes a rule for a token that can be told by its own form.
 
     `name`: the rule's; `pattern`: the token's; `example`: a text with such a token; `other`: one without; `valid`: the
-    rule's validator.
+    rule's validator, by default one that leaves examples of one letter out.
     """
     return Rule(
-        name=name, kind="SECRET", pattern=rf"\b(?:{pattern})", valid=valid, examples=(example,), others=(other,)
+        name=name,
+        kind="SECRET",
+        pattern=rf"\b(?:{pattern})",
+        valid=valid or token_like,
+        examples=(example,),
+        others=(other,),
     )
-
-
-def named(name: str, words: str, value: str, example: str, other: str) -> Rule:
-    """Makes a rule for a value that can be told only by the name that it is assigned to.
-
-    `name`: the rule's; `words`: a pattern of the names; `value`: a pattern of the value, which alone is the span;
-    `example`: a text with such an assignment; `other`: one without.
-    """
-    pattern = rf"(?:{words})[\w.-]{{0,24}}[\"']?\s{{0,2}}(?:=>|:=|[:=])\s{{0,2}}[\"']?(?P<value>{value})\b"
-    return Rule(name=name, kind="SECRET", pattern=pattern, caseless=True, examples=(example,), others=(other,))

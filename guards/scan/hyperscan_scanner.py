@@ -33,11 +33,13 @@ class _Scratches(threading.local):
 
 
 class HyperscanScanner:
-    """A `Scanner` on Hyperscan, made by `load`. Threads can share it."""
+    """A `Scanner` on Hyperscan, made by `load`. Threads can share it. `numbers`: the rules that have an expression, by
+    the number of the expression."""
 
-    def __init__(self, *, forward: hs.Database, backward: hs.Database) -> None:
+    def __init__(self, *, forward: hs.Database, backward: hs.Database, numbers: Sequence[Sequence[int]]) -> None:
         self._forward = forward
         self._backward = backward
+        self._numbers = numbers
         self._scratches = _Scratches(forward=forward, backward=backward)
 
     def hits(self, text: str) -> Collection[int]:
@@ -45,7 +47,7 @@ class HyperscanScanner:
         numbers: set[int] = set()
 
         def note(number: int, start: int, end: int, flags: int, context: object) -> None:
-            numbers.add(number)
+            numbers.update(self._numbers[number])
 
         self._forward.scan(text.encode("utf-8", "replace"), match_event_handler=note, scratch=self._scratches.forward)
         return numbers
@@ -69,14 +71,17 @@ def load(expressions: Sequence[Expression], folder: Path | None) -> HyperscanSca
 
     `folder`: None to keep nothing. Raises ConfigError for an expression that Hyperscan does not take.
     """
-    forward = [
-        (expression.forward, number, _flags(expression) | hs.HS_FLAG_SINGLEMATCH)
-        for number, expression in enumerate(expressions)
-    ]
-    backward = [
+    # Rules for bare numbers share their patterns, and each costs by itself.
+    alike: dict[tuple[str, int], list[int]] = {}
+    for number, expression in enumerate(expressions):
+        alike.setdefault((expression.forward, _flags(expression) | hs.HS_FLAG_SINGLEMATCH), []).append(number)
+    forward = [(text, number, flags) for number, (text, flags) in enumerate(alike)]
+    backward = dict.fromkeys(
         (f"^(?:{prefixes})", 0, _flags(expression)) for expression in expressions for prefixes in expression.backward
-    ]
-    return HyperscanScanner(forward=_database(forward, folder), backward=_database(backward, folder))
+    )
+    return HyperscanScanner(
+        forward=_database(forward, folder), backward=_database([*backward], folder), numbers=list(alike.values())
+    )
 
 
 def _flags(expression: Expression) -> int:

@@ -35,7 +35,8 @@ def expressions_of(rules: Sequence[Rule]) -> list[Expression]:
     """Turns rules into expressions. Raises ConfigError for a rule that cannot be used."""
     expressions = []
     for rule in rules:
-        nodes = parsed(rule.name, rule.pattern, caseless=rule.caseless)
+        parsed(rule.name, rule.pattern, caseless=rule.caseless)
+        nodes = parsed(rule.name, rule.scanned or rule.pattern, caseless=rule.caseless)
         backward = [reversed_prefixes(nodes)]
         if rule.until is not None:
             backward.append(reversed_prefixes(parsed(rule.name, rule.until, caseless=rule.caseless)))

@@ -9,31 +9,34 @@ search from the text's beginning would have found, however the text was cut.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+import ahocorasick
 import re2
 
 from patchbay.guards.escapes import Escapes
 from patchbay.guards.folding import FoldedTail
+from patchbay.guards.rules.allowed import AllowedValues
 from patchbay.guards.rules.language import VALUE
-from patchbay.guards.rules.rule import Rule
+from patchbay.guards.rules.rule import LOOK_BACK, Rule
 from patchbay.guards.scan.re2_scanner import in_linear_time
 from patchbay.guards.scan.scanner import Scanner
 from patchbay.guards.stream.watch import WatchState
 from patchbay.guards.verdict import OPEN, Action, FoundSpan
 
-# Characters kept before the settled part, for the `\b` of a match that begins there.
-_CONTEXT = 1
+# Characters before what is not settled that scanners see, for the `\b` of a match that begins there.
+_SCANNED_BEFORE = 1
 
 
 @dataclass(frozen=True, slots=True)
 class GuardRule:
-    """A rule with the guard that looks for it and the action of that guard."""
+    """A rule with the guard that looks for it, the action of that guard, and what it leaves alone."""
 
     rule: Rule
     guard: str
     action: Action
+    allowed: AllowedValues | None = None
 
 
 class RuleSet:
@@ -41,7 +44,7 @@ class RuleSet:
 
     `scanner`: made from the same rules, in the same order; `patterns`: the pattern of each rule; `values`: the number
     of the group that is its span, 0 for all of a match; `ends`: the pattern that ends a rule with `until`, by the
-    rule's number; `numbers`: the rules' numbers by name.
+    rule's number; `numbers`: the rules' numbers by name; `near`: those that count only near a word.
     """
 
     def __init__(self, rules: Sequence[GuardRule], scanner: Scanner) -> None:
@@ -54,7 +57,40 @@ class RuleSet:
             for number, guard_rule in enumerate(rules)
             if guard_rule.rule.until is not None
         }
+        self.near = frozenset(number for number, guard_rule in enumerate(rules) if guard_rule.rule.near is not None)
+        self._cores = _cores(rules)
         self.numbers: Mapping[str, int] = {guard_rule.rule.name: number for number, guard_rule in enumerate(rules)}
+
+    def may_match(self, text: str) -> bool:
+        """Says whether any rule may match in a folded text, without regard to validators."""
+        hits = self.scanner.hits(text)
+        return bool(self.named(hits, text))
+
+    def named(self, hits: Collection[int], text: str) -> Collection[int]:
+        """Returns the rules that scanners have found and that may count, by the words that some need in the text."""
+        if not hits or self.near.isdisjoint(hits):
+            return hits
+        return set(hits) - self.near | self.named_in(text).intersection(hits)
+
+    def named_in(self, text: str) -> set[int]:
+        """Returns the rules that may count in a text, by their words; those that are said to need none are left out."""
+        numbers: set[int] = set()
+        for _, named in self._cores.iter(text.lower()) if self.near else ():
+            numbers.update(named)
+        return numbers
+
+
+def _cores(rules: Sequence[GuardRule]) -> "ahocorasick.Automaton":
+    """Returns the automaton that finds rules by their words."""
+    numbers: dict[str, list[int]] = {}
+    for number, guard_rule in enumerate(rules):
+        for core in guard_rule.rule.near.cores if guard_rule.rule.near is not None else ():
+            numbers.setdefault(core, []).append(number)
+    automaton = ahocorasick.Automaton()
+    for core, named in numbers.items():
+        automaton.add_word(core, tuple(named))
+    automaton.make_automaton()
+    return automaton
 
 
 def _matcher(rule: Rule) -> "re.Pattern[str] | re2._Regexp[str]":
@@ -97,7 +133,7 @@ class RulesWatch:
         """Takes the next piece of the text; see `TextWatch`."""
         tail = self._tail
         tail.add(text)
-        live = self._rules.scanner.live(tail.text[::-1])
+        live = self._rules.scanner.live(self._scanned()[::-1])
         settled = tail.floor(max(tail.context, len(tail.text) - live))
         return self._settle(settled)
 
@@ -106,10 +142,15 @@ class RulesWatch:
         self._tail.finish()
         return self._settle(len(self._tail.text))
 
+    def _scanned(self) -> str:
+        """Returns the text that scanners look at: what is not settled, and the character before it."""
+        first = self._tail.context - _SCANNED_BEFORE
+        return self._tail.text[first:] if first > 0 else self._tail.text
+
     def _settle(self, settled: int) -> WatchState:
         """Reports the spans before `settled`, a position in the tail, and forgets the text before it."""
         tail, spans, closed = self._tail, list[FoundSpan](), list[tuple[str, int]]()
-        hits = self._rules.scanner.hits(tail.text)
+        hits = self._rules.named(self._rules.scanner.hits(self._scanned()), tail.text)
         # Mostly there are no hits; this runs for every chunk, so the usual case does as little as possible.
         for number in sorted(self._open.union(hits)) if hits or self._open else ():
             if number in self._open:
@@ -120,7 +161,7 @@ class RulesWatch:
                 closed.append((self._rules.rules[number].rule.name, tail.end_of(end)))
             spans += self._found(number, settled)
         state = WatchState(_once_each(spans) if len(spans) > 1 else spans, tail.start_of(settled), closed)
-        gone = tail.drop(settled, _CONTEXT)
+        gone = tail.drop(settled, LOOK_BACK)
         if self._search_from:
             self._search_from = {
                 number: place - gone for number, place in self._search_from.items() if place - gone > tail.context
@@ -131,11 +172,11 @@ class RulesWatch:
         """Returns a rule's matches that begin before `settled`: the first valid one, then the first after its end, and
         so on."""
         guard_rule, pattern, text = self._rules.rules[number], self._rules.patterns[number], self._tail.text
-        spans, valid = list[FoundSpan](), guard_rule.rule.valid
+        spans, rule, allowed = list[FoundSpan](), guard_rule.rule, guard_rule.allowed
         # One pass for all matches: RE2's own `search` encodes the whole text again for each.
         matches = pattern.finditer(text, max(self._tail.context, self._search_from.get(number, 0)))
         while (match := next(matches, None)) is not None and match.start() < settled:
-            if valid is not None and not valid(match[0]):
+            if not rule.counts(match):
                 matches = pattern.finditer(text, match.start() + 1)
                 continue
             end: int | None = match.end()
@@ -145,6 +186,8 @@ class RulesWatch:
             if number in self._rules.ends:
                 end = self._end(number, match.end(), settled)
             group = self._rules.values[number]
+            if allowed is not None and end is not None and allowed.has(match[group] or match[0]):
+                continue
             # A group that took no part in the match, or is empty, stands for all of it.
             start, last = match.span(group) if group and match[group] else (match.start(), end)
             spans.append(self._span(guard_rule, start, last))

@@ -1,11 +1,14 @@
 """The loader of our sets of texts with marked spans, `tests/redteam/sets/*.jsonl`.
 
 A line is an object: `text`, `language`, `form`, `spans` as [start, end, kind], and `of`, the kind that a text without
-spans looks like. Places are in characters of the text after its joints are taken out: `{{+}}` stands inside secrets, so
-that no scanner takes them for live ones.
+spans looks like. Places are in characters of the text after its joints are replaced, so that no scanner takes secrets
+for live ones: `{{+}}` stands for nothing, `{{b62:36}}` for 36 letters and digits, the same ones each time.
 """
 
 import json
+import random
+import re
+import string
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +17,20 @@ from typing import Any, Final
 from patchbay.guards.rules.tokens import ANY, CAPITALS, HEX, SMALL
 
 FOLDER: Final = Path(__file__).parents[2] / "tests" / "redteam" / "sets"
+_ALPHABETS: Final = {
+    "b62": string.ascii_letters + string.digits,
+    "b64": string.ascii_letters + string.digits + "+/",
+    "hex": "0123456789abcdef",
+    "low": string.ascii_lowercase + string.digits,
+    "cap": string.ascii_uppercase + string.digits,
+    "b32": string.ascii_uppercase + "234567",
+    "let": string.ascii_letters,
+    "dig": string.digits,
+    "url": string.ascii_letters + string.digits + "-_",
+}
+_MADE: Final = re.compile(rf"\{{\{{({'|'.join(_ALPHABETS)}):(\d{{1,3}})\}}\}}")
+# Looks like a joint, and not like what templates of programs have: `{{ .Values.secret }}`.
+_UNKNOWN: Final = re.compile(r"\{\{(?:\w+:\d+|[A-Z]+|\+)\}\}")
 _JOINTS: Final = {"{{+}}": "", "{{ANY}}": ANY, "{{HEX}}": HEX, "{{SMALL}}": SMALL, "{{CAPITALS}}": CAPITALS}
 
 
@@ -58,17 +75,26 @@ def set_text(row: dict[str, Any], file: str = "") -> SetText:
     text = row["text"]
     if not isinstance(text, str):
         raise TypeError("`text` is no text")
-    for joint, stands_for in _JOINTS.items():
-        text = text.replace(joint, stands_for)
-    if "{{" in text and "}}" in text.partition("{{")[2]:
+    text = joined(text)
+    if (unknown := _UNKNOWN.search(text)) is not None:
         raise ValueError(
-            f"there is no joint {text[text.index('{{') :].partition('}}')[0]}}}}}: use {', '.join(_JOINTS)}"
+            f"there is no joint {unknown[0]}: use {', '.join(_JOINTS)}, or {{{{b62:36}}}}, with one of "
+            f"{', '.join(_ALPHABETS)}"
         )
     spans = tuple(GoldSpan(start=start, end=end, kind=kind) for start, end, kind in row["spans"])
     _check(spans, text)
     return SetText(
         text=text, language=row["language"], form=row["form"], spans=spans, of=row.get("of") or "", file=file
     )
+
+
+def joined(text: str) -> str:
+    """Returns a text with what its joints stand for."""
+    chance = random.Random(text)  # noqa: S311
+    made = _MADE.sub(lambda part: "".join(chance.choices(_ALPHABETS[part[1]], k=int(part[2]))), text)
+    for joint, stands_for in _JOINTS.items():
+        made = made.replace(joint, stands_for)
+    return made
 
 
 def _check(spans: Sequence[GoldSpan], text: str) -> None:

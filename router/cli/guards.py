@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from patchbay.adapters.commands.session import AsJson
-from patchbay.core.errors import PatchbayError
+from patchbay.core.errors import ConfigError, PatchbayError
 from patchbay.core.exit_codes import fail
+from patchbay.core.names import meant
 from patchbay.router.cli.guard_trial import try_out
 
 if TYPE_CHECKING:
@@ -17,6 +18,40 @@ _TARGETS = (("median, µs", 15.0), ("99th percentile, µs", 60.0), ("held at the
 
 
 app.command("test")(try_out)
+
+
+@app.command("rules")
+def rules(
+    only: Annotated[list[str] | None, typer.Option("--set", help="Show only this set; repeat it for more.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Lists the built-in rules: kind, country, an example, how sure they are, and what a match needs beside its form: a
+    check (such as a check digit), words before it that name it, or that it stands apart.
+
+    Example: patchbay guards rules --set secrets
+    """
+    from dataclasses import asdict
+
+    from patchbay.adapters.commands.output import console, print_json, table
+    from patchbay.guards.rules.catalog import SETS
+    from patchbay.guards.rules.listing import listed
+
+    for name in only or ():
+        if name not in SETS:
+            raise typer.Exit(fail(ConfigError(f"There is no set '{name}' ({meant(name, SETS)}).")))
+    shown = [rule for rule in listed() if not only or rule.set in only]
+    if as_json:
+        print_json([asdict(rule) for rule in shown])
+        return
+    rows = [
+        (rule.set, rule.name, rule.kind, rule.country, rule.confidence, ", ".join(rule.needs), _line(rule.examples[0]))
+        for rule in shown
+    ]
+    console().print(table("Built-in rules", ("set", "rule", "kind", "country", "sure", "needs", "example"), rows))
+
+
+def _line(text: str) -> str:
+    return text.replace("\n", " ")[:40]
 
 
 @app.command("bench")

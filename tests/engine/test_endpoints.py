@@ -204,6 +204,21 @@ def test_a_streamed_tool_call_adds_up_to_the_whole_one(client: OpenAI) -> None:
     assert json.loads(arguments) == json.loads(whole.arguments)
 
 
+@pytest.mark.parametrize("tokens", [3, 9, 30, 50])
+@pytest.mark.parametrize("choice", [NAMED, "required"], ids=["named", "required"])
+def test_a_call_that_is_cut_off_is_told_whole_as_it_is_streamed(client: OpenAI, choice: Any, tokens: int) -> None:
+    options = {"model": "json", "messages": user(TICKET), **TOOL_CALL, "tool_choice": choice, "max_tokens": tokens}
+    done = client.chat.completions.create(**options).choices[0]
+    chunks = list(client.chat.completions.create(**options, stream=True))
+    deltas = [choice.delta for chunk in chunks for choice in chunk.choices]
+    calls = [call.function for delta in deltas for call in delta.tool_calls or ()]
+    assert done.finish_reason == "length"
+    assert "<t" not in (done.message.content or "") + "".join(delta.content or "" for delta in deltas)
+    told = [call.function for call in done.message.tool_calls or ()]
+    assert {call.name for call in calls if call.name} <= {call.name for call in told}
+    assert "".join(call.arguments for call in told).startswith("".join(call.arguments or "" for call in calls))
+
+
 def test_a_conversation_of_several_turns_is_taken(client: OpenAI) -> None:
     messages: list[ChatCompletionMessageParam] = [
         {"role": "system", "content": "You work at a support desk."},

@@ -6,14 +6,13 @@ from typing import Any
 
 import pytest
 from vllm.entrypoints.anthropic.serving import AnthropicServingMessages
-from vllm.entrypoints.openai.chat_completion.protocol import ChatCompletionResponse
 from vllm.entrypoints.openai.responses.protocol import ResponsesRequest
 from vllm.entrypoints.openai.responses.serving import OpenAIServingResponses
 from vllm.exceptions import GenerationError
 from vllm.sampling_params import SamplingParams
 
 from patchbay.core.errors import NotFinite
-from patchbay.server.vllm_app import explain_error, keep_errors, object_text, raise_again, with_tool_objects
+from patchbay.server.vllm_app import explain_error, keep_errors, raise_again
 
 FAILED = f"data: {json.dumps({'error': {'message': NotFinite('sql@1').message, 'code': 500}})}\n\n"
 CHUNK = "data: " + json.dumps(
@@ -60,55 +59,3 @@ async def test_what_ends_a_response_is_raised_and_explained_and_not_that_no_even
 async def fails(*_: Any) -> AsyncIterator[Any]:
     raise GenerationError(NotFinite("sql@1").message)
     yield
-
-
-@pytest.mark.parametrize(
-    ("arguments", "read"),
-    [
-        ('{"city": "Berlin"}', {"city": "Berlin"}),
-        ('{"city": "Ber', {"city": "Ber"}),
-        ('{"city": {"name": [1, 2', {"city": {"name": [1, 2]}}),
-        ('"Berlin"', {}),
-        ("[1]", {}),
-        ("", {}),
-        ("Berlin, of course", {}),
-        ('{"a": NaN', {"a": None}),
-        ("{" * 5000, {}),
-        ("[" * 100_000, {}),
-    ],
-)
-def test_a_tool_is_called_with_an_object_whatever_the_model_wrote(arguments: str, read: dict[str, object]) -> None:
-    assert json.loads(object_text(arguments)) == read
-
-
-@pytest.mark.parametrize(
-    ("content", "blocks"),
-    [
-        ('<tool_call>\n{"name": "weather", "arguments": {"city": "Ber', [("tool_use", {"city": "Ber"})]),
-        ('So: <tool_call>\n{"name": "weather", "arguments": {', [("text", None), ("tool_use", {})]),
-        ('<tool_call>\n{"name": "wea', []),
-        ("<tool_call>", []),
-        ("It rains in Ber", [("text", None)]),
-    ],
-)
-def test_a_call_that_is_cut_off_is_no_text_of_a_message(content: str, blocks: list[tuple[str, object]]) -> None:
-    choice = {"index": 0, "finish_reason": "length", "message": {"role": "assistant", "content": content}}
-    answer = ChatCompletionResponse.model_validate(
-        {"model": "sql", "choices": [choice], "usage": {"prompt_tokens": 1, "total_tokens": 2}}
-    )
-    serving = object.__new__(AnthropicServingMessages)
-    message = with_tool_objects(serving.messages_full_converter)(answer)
-    assert [(block.type, block.input) for block in message.content if block.text != ""] == blocks
-    assert message.stop_reason == "max_tokens"
-    assert not any("tool_call" in (block.text or "") for block in message.content)
-
-
-def test_a_call_that_is_no_object_is_not_the_clients_mistake_in_a_message() -> None:
-    call = {"id": "t", "type": "function", "function": {"name": "weather", "arguments": '"Berlin"'}}
-    choice = {"index": 0, "finish_reason": "tool_calls", "message": {"role": "assistant", "tool_calls": [call]}}
-    answer = ChatCompletionResponse.model_validate(
-        {"model": "sql", "choices": [choice], "usage": {"prompt_tokens": 1, "total_tokens": 2}}
-    )
-    serving = object.__new__(AnthropicServingMessages)
-    message = with_tool_objects(serving.messages_full_converter)(answer)
-    assert [(block.type, block.input) for block in message.content] == [("tool_use", {})]

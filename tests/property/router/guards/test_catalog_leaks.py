@@ -109,9 +109,10 @@ def guarded(guards: Guards, endpoint: str) -> GuardSession:
 
 def drawn(rule: Rule, rng: random.Random) -> str:
     """A text that the rule is for: of its language where that is easy to hit, else one of its examples."""
-    for _ in range(20):
+    for _ in range(0 if rule.near is not None else 20):
         text = sample(rule.pattern, rng)
-        if rule.valid is None or rule.valid(text):
+        match = rule.compiled.search(text)
+        if match is not None and rule.counts(match):
             return text
     return rng.choice(rule.examples)
 
@@ -129,7 +130,7 @@ def secrets(text: str, rules: Sequence[Rule]) -> Iterator[str]:
     """What the rules find in the whole of it: the values, where a pattern says which part that is."""
     for rule in rules:
         for match in rule.compiled.finditer(text):
-            if rule.valid is None or rule.valid(match[0]):
+            if rule.counts(match):
                 yield match[rule.compiled.groupindex.get("value", 0)]
 
 

@@ -1,3 +1,4 @@
+import random
 import re
 from collections.abc import Callable, Sequence
 from importlib import import_module
@@ -7,8 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from patchbay.guards.folding import fold
 from patchbay.guards.rules import validators as v
-from patchbay.guards.rules.language import parsed
+from patchbay.guards.rules import validators_contacts as c
+from patchbay.guards.rules import validators_secrets as s
+from patchbay.guards.rules.contacts import DATES, URLS
+from patchbay.guards.rules.language import parsed, reversed_prefixes
 from patchbay.guards.rules.pii import PII
 from patchbay.guards.rules.rule import Rule
 from patchbay.guards.rules.secrets import SECRETS
@@ -19,10 +24,13 @@ from patchbay.guards.rules.words import PROFANITY
 from patchbay.guards.scan.load import load_scanner
 from patchbay.guards.stream.channel import Channel
 from patchbay.guards.stream.rules_watch import GuardRule, RuleSet, RulesWatch
+from tests.fakes.samples import sample
 
-ALL = (*PII, *SECRETS, *PROFANITY)
+EVERYWHERE = (*PII, *SECRETS, *PROFANITY)
+ALL = (*EVERYWHERE, *URLS, *DATES)
 KINDS = {
-    *("EMAIL", "PHONE", "CARD", "IBAN", "SSN", "IP", "MAC", "NATIONAL_ID", "PASSPORT"),
+    *("EMAIL", "PHONE", "CARD", "IBAN", "BANK_ACCOUNT", "CRYPTO", "SSN", "IP", "MAC", "NATIONAL_ID", "PASSPORT"),
+    *("DRIVER_LICENSE", "TAX_ID", "HEALTH_ID", "VEHICLE", "POSTCODE", "BIRTH_DATE", "URL", "DATE"),
     *("SECRET", "JWT", "PRIVATE_KEY", "URL_CREDENTIALS", "PROFANITY"),
 }
 WIDE = {"jwt": 1024, "email": 420}
@@ -32,8 +40,9 @@ LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 def found(rule: Rule, text: str) -> str | None:
     """What a scanner would make of it: the first match that is valid."""
+    text = fold(text)
     match = rule.compiled.search(text)
-    while match is not None and rule.valid is not None and not rule.valid(match[0]):
+    while match is not None and not rule.counts(match):
         match = rule.compiled.search(text, match.start() + 1)
     return None if match is None else match[0]
 
@@ -67,6 +76,20 @@ class TestEachRule:
     def test_is_named_as_others_are(self, rule: Rule) -> None:
         assert re.fullmatch(r"[a-z0-9]+(?:-[a-z0-9]+)*", rule.name)
         assert rule.kind in KINDS
+
+
+@pytest.mark.parametrize("rule", [rule for rule in ALL if rule.scanned], ids=lambda rule: rule.name)
+def test_scanners_know_every_beginning_of_what_they_look_for_more_broadly(rule: Rule) -> None:
+    assert rule.scanned is not None
+    begun = re.compile(reversed_prefixes(parsed(rule.name, rule.scanned)).replace("(?P<value>", "(?:"), re.IGNORECASE)
+    rng, texts = random.Random(rule.name), list[str]()  # noqa: S311
+    while len(texts) < 40:
+        text = sample(rule.pattern, rng)
+        match = rule.compiled.fullmatch(text)
+        if match is not None and (len(texts) % 2 or rule.valid is None or rule.valid(text)):
+            texts.append(text)
+    missing = [text[:end] for text in texts for end in range(1, len(text) + 1) if not begun.fullmatch(text[:end][::-1])]
+    assert missing == []
 
 
 def test_names_are_unique() -> None:
@@ -118,7 +141,7 @@ def test_capitals_after_an_iban_do_not_hide_it(after: str) -> None:
     ],
 )
 def test_nothing_is_found_in_plain_text(text: str) -> None:
-    assert [(rule.name, found(rule, text)) for rule in ALL if found(rule, text)] == []
+    assert [(rule.name, found(rule, text)) for rule in EVERYWHERE if found(rule, text)] == []
 
 
 def numbers(least: int, most: int) -> st.SearchStrategy[str]:
@@ -150,15 +173,15 @@ def test_luhn_takes_the_lengths_of_cards_alone(number: str) -> None:
     assert not v.luhn(number) or 13 <= len(number) <= 19
 
 
-@given(st.sampled_from(sorted(v.IBAN_LENGTHS)), st.data(), PLACES, STEPS)
+@given(st.sampled_from(sorted(c.IBAN_LENGTHS)), st.data(), PLACES, STEPS)
 def test_iban_sees_one_wrong_digit(country: str, data: st.DataObject, place: int, by: int) -> None:
-    body = data.draw(numbers(v.IBAN_LENGTHS[country] - 4, v.IBAN_LENGTHS[country] - 4))
+    body = data.draw(numbers(c.IBAN_LENGTHS[country] - 4, c.IBAN_LENGTHS[country] - 4))
     value = int("".join(str(int(char, 36)) for char in body + country + "00"))
     right = f"{country}{98 - value % 97:02}{body}"
-    assert v.iban(right)
-    assert v.iban(right.lower())
-    assert not v.iban(changed(right, 2 + place % (len(right) - 2), by))
-    assert not v.iban(right + "0")
+    assert c.iban(right)
+    assert c.iban(right.lower())
+    assert not c.iban(changed(right, 2 + place % (len(right) - 2), by))
+    assert not c.iban(right + "0")
 
 
 @given(numbers(3, 20), PLACES, STEPS)
@@ -219,27 +242,27 @@ def test_ssn_has_no_zeros_for_a_part(area: int, group: int, serial: int) -> None
 @given(st.ip_addresses())
 def test_addresses_are_told_from_what_is_none(address: object) -> None:
     text = str(address)
-    assert v.ipv4(text) is ("." in text and ":" not in text)
-    assert not v.ipv6(text) or ":" in text
-    assert not v.ipv4(text + ".1")
+    assert c.ipv4(text) is ("." in text and ":" not in text)
+    assert not c.ipv6(text) or ":" in text
+    assert not c.ipv4(text + ".1")
 
 
 @given(st.sampled_from(DIGITS), st.integers(1, 40))
 def test_one_digit_again_and_again_is_no_telephone(digit: str, times: int) -> None:
-    assert not v.phone("+" + digit * times)
+    assert not c.phone("+" + digit * times)
 
 
 @given(st.text(LETTERS, min_size=1, max_size=60), st.sampled_from(LETTERS + DIGITS))
 def test_what_looks_random_has_letters_and_digits_and_many_of_them(text: str, char: str) -> None:
-    assert not v.random_looking(text)
-    assert not v.random_looking(char * len(text))
-    assert v.random_looking("aB3dE6gH9jK2mN5p")
+    assert not s.random_looking(text)
+    assert not s.random_looking(char * len(text))
+    assert s.random_looking("aB3dE6gH9jK2mN5p")
 
 
 @pytest.mark.parametrize("head", ["W10", "bnVsbA", "MQ", "eyJhIjox", "!!!", ""])
 def test_a_jwt_begins_with_an_object(head: str) -> None:
-    assert v.jwt("eyJhbGciOiJIUzI1NiJ9.e30.x")
-    assert not v.jwt(f"{head}.e30.x")
+    assert s.jwt("eyJhbGciOiJIUzI1NiJ9.e30.x")
+    assert not s.jwt(f"{head}.e30.x")
 
 
 def test_a_card_is_told_twice() -> None:

@@ -1,0 +1,39 @@
+"""Contexts of rules: patterns for the text before a match, such as the words that name a bare number. Pure."""
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from functools import cache
+from typing import Final
+
+from patchbay.guards.folding import fold
+
+# A space in a word: names of fields write it in other ways (`social_security-number`), or not at all.
+_GAP: Final = r"[\s_.-]{0,2}"
+# What a number is a part of that stands apart otherwise: a longer number, a decimal, a version, a UUID.
+APART: Final = re.compile(r"(?:\d[-.,:/_]|(?<![A-Za-z])[.,]|\b[0-9a-f]{4}-|[$\u20ac\u00a3] ?)\Z")
+# A language that has the beginnings of all numbers that count only near a word. Scanners look for this one in place of
+# a hundred; it may be broader than they are, and hold text for longer.
+CANDIDATE: Final = r"\(?\b(?:[A-Z]{0,9}[* -]?|[A-Z]{1,3}-[A-Z]{1,2} ?)(?:\d[A-Z]{0,6}[* ./()-]{0,3}[A-Z]{0,3} ?){1,20}"
+
+
+@dataclass(frozen=True, slots=True)
+class Near:
+    """The words of which one must be before a match. `pattern`: finds them; `cores`: texts in small letters of which
+    one is in each of them, so that most rules can be left out at a glance."""
+
+    pattern: re.Pattern[str]
+    cores: Collection[str]
+
+
+@cache
+def words(*names: str) -> Near:
+    """Returns any of some words, in any case, with no letter directly before or after them.
+
+    `names`: words, folded as texts are; a space in one is any of a space, `_`, `.`, `-` and nothing.
+    """
+    forms = {fold(form) for name in names for form in (name, name.upper())}
+    folded = sorted({form.lower() for form in forms}, key=lambda form: (-len(form), form))
+    written = "|".join(re.escape(name).replace(r"\ ", _GAP) for name in folded)
+    pattern = re.compile(rf"(?<![a-z])(?:{written})(?:s|es)?(?![a-z])", re.IGNORECASE)
+    return Near(pattern, tuple({name.split(" ")[0] for name in folded}))
