@@ -219,3 +219,13 @@ async def test_a_kind_of_its_own_sends_a_prompt_elsewhere() -> None:
         async with running_router(fake, **settings) as router:
             answer = await post(router, ask("r", messages=messages))
     assert answer.headers["x-patchbay-rerouted"] == "people: other"
+
+
+async def test_a_client_that_leaves_leaves_nothing_at_work() -> None:
+    async with FakeJudge("Ada Lovelace").running() as presidio:
+        presidio.gate = asyncio.Semaphore(0)
+        settings = config(presidio, on=["output"], deadline_s=0.5)
+        async with running_router(engine(), **settings) as router:
+            async with streaming(router, "r"):
+                await until(lambda: bool(presidio.asked))
+            await until(lambda: router.public_app.in_flight == 0)
