@@ -62,6 +62,9 @@ bench-fairness: setup ## Measure what admission does for adapter slots, beside v
 bench-ratios: setup ## Measure what LoRA, slots, cold starts, the router and guards cost, as ratios. RATIOS="--repetitions 3".
 	@$(BIN)/python -m loadtests.ratios $(RATIOS)
 
+presidio: setup ## Make Presidio's own environment with small models, which tests of `entities` guards ask. Half a minute.
+	@scripts/guards-peers/models
+
 guards-measure: setup ## Measure what guards find and miss beside Presidio; writes docs/guards-measured.md. GUARDS="--rounds 3" for less.
 	@$(BIN)/python -m loadtests.guards_measure $(or $(GUARDS),--write)
 
@@ -95,4 +98,4 @@ lock: setup ## Resolve requirements/*.txt anew, keeping what still fits. UPGRADE
 clean: ## Remove .venv and the caches.
 	@rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
-.PHONY: help setup demo services test test-fast pythons fuzz lint house mutants format bench bench-serve bench-swap bench-fairness bench-ratios guards-measure load chaos clients attack faults soak scale bases lock clean
+.PHONY: help setup demo services test test-fast pythons fuzz lint house mutants format bench bench-serve bench-swap bench-fairness bench-ratios presidio guards-measure load chaos clients attack faults soak scale bases lock clean

@@ -37,6 +37,7 @@ EXTRAS: Final[Mapping[str, str]] = {
     "s3fs": "s3",
     "model_signing": "signing",
     "opentelemetry": "tracing",
+    "presidio_analyzer": "presidio",
     "compressed_tensors": "train",
     "peft": "train",
     "safetensors": "train",

@@ -19,11 +19,11 @@ class Offload:
 
     The threads share Python's global lock with the event loop. It changes hands every few milliseconds, so the loop
     waits only that long. A single call of a C function keeps it to its end, which is why bodies have a limit on their
-    elements.
+    elements. `threads`: how many there are: more than a few only where work mostly waits.
     """
 
-    def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(_THREADS, "offload")
+    def __init__(self, threads: int = _THREADS) -> None:
+        self._threads = ThreadPoolExecutor(threads, "offload")
 
     async def run(
         self, work: Callable[[], Result], length: int, *, long: int = _LONG_BYTES, hard: bool = False

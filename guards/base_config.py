@@ -1,6 +1,7 @@
 """Configuration that all guards share: sides, action, dry run, and overrides for tenants."""
 
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
@@ -12,6 +13,13 @@ SideName = Literal["input", "output"]
 ActionName = Literal["block", "redact", "mask", "flag", "route"]
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"
 Name = Annotated[str, Field(pattern=_NAME)]
+
+
+class MaskConfig(Settings):
+    """Configures masks. `stable`: how long one value has one mask, `request` or `session`: in all requests of one
+    tenant that begin with the same message, as the turns of a conversation do, so that prefix caches work."""
+
+    stable: Literal["request", "session"] = "request"
 
 
 class Override(Settings):
@@ -39,6 +47,11 @@ class GuardBase(Settings):
     dry_run: bool = False
     tenants: dict[Name, Override] = Field(default_factory=dict)
 
+    @property
+    def actions_used(self) -> AbstractSet[ActionName]:
+        """The actions that the guard does for anybody: its own, and those of tenants."""
+        return {self.action, *(one.action for one in self.tenants.values() if one.action is not None)}
+
     @model_validator(mode="after")
     def _does_something(self) -> Self:
         if faults := list(self._idle()):
@@ -60,7 +73,7 @@ class GuardBase(Settings):
                 yield Fault(at, "says nothing: give it an `action`, `off: true` or `dry_run`")
             elif override.off and override != Override(off=True):
                 yield Fault(at, "a guard that is off does nothing else: leave out what is beside `off`")
-        if self.route is not None and "route" not in {self.action, *(one.action for one in self.tenants.values())}:
+        if self.route is not None and "route" not in self.actions_used:
             yield Fault(("route",), "nothing goes there: it needs the action 'route', here or for a tenant")
 
     def _idle_action(self, at: tuple[str, ...], action: ActionName) -> Iterator[Fault]:

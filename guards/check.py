@@ -9,6 +9,9 @@ from patchbay.core.names import meant
 from patchbay.core.setting_faults import Fault, Keys
 from patchbay.guards.base_config import ActionName, GuardBase
 from patchbay.guards.config import GuardsConfig, RulesGuard
+from patchbay.guards.entities.config import EntitiesGuard
+from patchbay.guards.entities.language import Languages
+from patchbay.guards.entities.presidio_library import library_faults
 from patchbay.guards.judges.config import PluginGuard
 from patchbay.guards.judges.judges import factory_of
 from patchbay.guards.rules.catalog import SETS
@@ -26,7 +29,7 @@ from patchbay.guards.stream.words_watch import Words
 
 def guard_faults(config: GuardsConfig, folder: Path | None) -> Iterator[Fault]:
     """Yields what is wrong with guards and shows only when they are compiled: patterns, names of rules, files of words,
-    plug-ins. `folder`: what files in the configuration are relative to."""
+    plug-ins, what finds entities. `folder`: what files in the configuration are relative to."""
     for name, guard in config.guards.items():
         at: Keys = ("guards", name)
         if isinstance(guard, PluginGuard):
@@ -34,12 +37,24 @@ def guard_faults(config: GuardsConfig, folder: Path | None) -> Iterator[Fault]:
                 factory_of(guard)
             except ConfigError as error:
                 yield _told((*at, "factory"), error)
+        if isinstance(guard, EntitiesGuard):
+            yield from _entities_faults(at, guard)
         if isinstance(guard, RulesGuard):
             yield from _rules_faults(name, guard)
             try:
                 words_of(name, guard, folder)
             except ConfigError as error:
                 yield _told((*at, "words"), error)
+
+
+def _entities_faults(at: Keys, guard: EntitiesGuard) -> Iterator[Fault]:
+    """Yields what a guard needs and is not there: Presidio, its models, and what tells its languages apart."""
+    if guard.in_process is not None:
+        yield from (Fault((*at, *fault.keys), fault.words) for fault in library_faults(guard.in_process))
+    try:
+        Languages(guard.languages).prepare()
+    except ConfigError as error:
+        yield _told((*at, "languages"), error)
 
 
 def rules_of(name: str, guard: GuardBase) -> Sequence[Rule]:

@@ -12,7 +12,8 @@ from patchbay.core.names import meant
 from patchbay.core.schema.compiled import Schema, SchemaError, compile_schema
 from patchbay.core.setting_faults import Fault, placed, placed_faults
 from patchbay.core.settings import Settings
-from patchbay.guards.base_config import ActionName, GuardBase, Name, SideName
+from patchbay.guards.base_config import ActionName, GuardBase, MaskConfig, Name, SideName
+from patchbay.guards.entities.config import EntitiesGuard
 from patchbay.guards.judges.config import GroundingGuard, HttpGuard, LlmGuard, PluginGuard, PresidioGuard
 from patchbay.guards.rules.regions import DEFAULT_REGIONS
 
@@ -21,13 +22,6 @@ if TYPE_CHECKING:
 
 _WHOLE_ANSWER: Final = "an answer is judged as a whole at its end, so there is nothing to redact and nowhere to go"
 RuleSetName = Literal["pii", "secrets", "profanity", "urls", "dates"]
-
-
-class MaskConfig(Settings):
-    """Configures masks. `stable`: how long one value has one mask, `request` or `session`: in all requests of one
-    tenant that begin with the same message, as the turns of a conversation do, so that prefix caches work."""
-
-    stable: Literal["request", "session"] = "request"
 
 
 class OwnPattern(Settings):
@@ -116,8 +110,7 @@ class RulesGuard(GuardBase):
                 yield from self._idle_action(("rules", name, "action"), rule.action)
             if rule == BuiltInConfig():
                 yield Fault(("rules", name), "says nothing: give it an `action` or a `confidence`")
-        actions = {self.action, *(one.action for one in self.tenants.values())}
-        if self.mask != MaskConfig() and not self.masks("flag") and "mask" not in actions:
+        if self.mask != MaskConfig() and not self.masks("flag") and "mask" not in self.actions_used:
             yield Fault(("mask",), "nothing is masked: it needs the action 'mask', here or for a tenant")
 
     @model_validator(mode="after")
@@ -221,7 +214,8 @@ GuardConfig = Annotated[
     | LlmGuard
     | HttpGuard
     | PresidioGuard
-    | PluginGuard,
+    | PluginGuard
+    | EntitiesGuard,
     Field(discriminator="kind"),
 ]
 

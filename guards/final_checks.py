@@ -8,7 +8,7 @@ from patchbay.core.schema.compiled import Schema, SchemaError, compile_schema
 from patchbay.guards.config import RefusalGuard, SchemaGuard
 from patchbay.guards.grounding import grounding
 from patchbay.guards.judges.config import GroundingGuard
-from patchbay.guards.pipeline import Part
+from patchbay.guards.part import Part
 from patchbay.guards.prompts import document_texts
 from patchbay.guards.refusal import refusal_kind
 from patchbay.guards.structured import Checks

@@ -4,14 +4,13 @@ All of it is immutable: another configuration makes another.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from patchbay.core.errors import ConfigError
 from patchbay.core.names import meant
-from patchbay.guards.base_config import GuardBase
 from patchbay.guards.check import actions_of, guard_faults, rules_of, words_of
 from patchbay.guards.config import (
     GuardsConfig,
@@ -21,16 +20,20 @@ from patchbay.guards.config import (
     RulesGuard,
     SchemaGuard,
 )
+from patchbay.guards.entities.config import EntitiesGuard
+from patchbay.guards.entities.searches import questions_of, search_of
 from patchbay.guards.escapes import Escapes
 from patchbay.guards.folding import fold
 from patchbay.guards.judges.config import GroundingGuard, JudgeGuard
 from patchbay.guards.judges.panel import AskedJudge
-from patchbay.guards.prompts import DOCUMENT_ROLES
+from patchbay.guards.part import Part, part_of
+from patchbay.guards.prompts import DOCUMENT_ROLES, texts_in
 from patchbay.guards.rules.rule import Rule
 from patchbay.guards.scan.load import load_scanner
 from patchbay.guards.scan.scanner import Scanner
 from patchbay.guards.stream.automaton_cache import AutomatonCache
 from patchbay.guards.stream.encoded_watch import EncodedWatch, may_be_encoded
+from patchbay.guards.stream.entity_watch import EntitySearch, EntityWatch
 from patchbay.guards.stream.escaped_watch import EscapedWatch
 from patchbay.guards.stream.leak_watch import LeakWatch, SuffixAutomaton
 from patchbay.guards.stream.rules_watch import GuardRule, RuleSet, RulesWatch
@@ -45,27 +48,18 @@ if TYPE_CHECKING:
 _STRENGTH: Mapping[Action, int] = {"flag": 0, "mask": 1, "redact": 2, "route": 3, "block": 4}
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
-    """A guard with one tenant's overrides applied. `action`: always `flag` in a dry run."""
-
-    name: str
-    config: GuardBase
-    action: Action
-    dry_run: bool
-
-
 @dataclass(frozen=True, kw_only=True)
 class Pipeline:
     """The guards of one route for one tenant.
 
-    `parts`: the guards; `rules`, `words`: what they look for, by side; `classifier`: set where a guard looks for
-    injections; `automata`: of the system prompts that guards protect, shared by all pipelines.
+    `parts`: the guards; `rules`, `words`, `entities`: what they look for, by side; `classifier`: set where a guard
+    looks for injections; `automata`: of the system prompts that guards protect, shared by all pipelines.
     """
 
     parts: tuple[Part, ...]
     rules: Mapping[Side, RuleSet | None]
     words: Mapping[Side, Sequence[tuple[Words, Part]]]
+    entities: Mapping[Side, Sequence[EntitySearch]]
     classifier: "InjectionClassifier | None"
     automata: AutomatonCache
 
@@ -94,7 +88,7 @@ class Pipeline:
         return [
             part.name
             for part in self.parts
-            if isinstance(part.config, RulesGuard)
+            if isinstance(part.config, RulesGuard | EntitiesGuard)
             and part.config.mask.stable == "session"
             and (part.action == "mask" or (not part.dry_run and part.config.masks(part.action)))
         ]
@@ -135,8 +129,19 @@ class Pipeline:
     @cached_property
     def looks_at_answers(self) -> bool:
         """Whether any guard looks at answers."""
-        on_output = self.rules["output"] or self.words["output"] or self.asked["output"]
+        on_output = self.rules["output"] or self.words["output"] or self.entities["output"] or self.asked["output"]
         return bool(on_output or self.leaks or self.finals)
+
+    def asks_in(self, side: Side) -> bool:
+        """Whether a look at a text on `side` waits for a finder of entities, so that even a short one takes long."""
+        return bool(self.entities[side])
+
+    def asked_ahead(self, endpoint: str, fields: Mapping[str, Any]) -> "Pipeline":
+        """Has finders look at all texts of a request to `endpoint`, many at a time, and returns the pipeline to look at
+        each with. It blocks. Raises GuardFailed where there are no answers, and the guard needs them."""
+        texts = texts_in(endpoint, fields)
+        searches = [search.asked_ahead(texts) for search in self.entities["input"]]
+        return replace(self, entities={**self.entities, "input": searches})
 
     def judged(self, text: str, role: str = "user", elapsed_s: Callable[[], float] = lambda: 0.0) -> list[FoundSpan]:
         """Returns the injections that a prompt's text is taken for; each span covers the whole text.
@@ -174,10 +179,11 @@ class Pipeline:
 
     def watches(self, side: Side, system_prompt: SuffixAutomaton | None, *, escaped: bool) -> list[TextWatch]:
         """Returns new detectors for one text. `system_prompt`: its automaton, where a guard protects it; `escaped`:
-        whether the text is inside JSON."""
+        whether the text is inside JSON. Those of `entities` block."""
         watches = self._plain_watches(side, escaped=escaped)
         if watches:
             watches.append(EncodedWatch(lambda: self._plain_watches(side, escaped=False)))
+        watches += [EntityWatch(search, escaped=escaped) for search in self.entities[side]]
         if side == "output" and system_prompt is not None:
             watches += [LeakWatch(system_prompt, leak.min_chars, part.name, part.action) for part, leak in self.leaks]
         return watches
@@ -209,6 +215,9 @@ class Guards:
         self._words = {name: words for name, guard in config.guards.items() if (words := words_of(name, guard, folder))}
         injection = any(isinstance(guard, InjectionGuard) for guard in config.guards.values())
         self._classifier = _classifier() if injection else None
+        self._questions = {
+            name: questions_of(guard) for name, guard in config.guards.items() if isinstance(guard, EntitiesGuard)
+        }
         self._automata = AutomatonCache()
         self._scanners: dict[tuple[tuple[str, str], ...], Scanner] = {}
         self._pipelines: dict[tuple[tuple[str, ...], str], Pipeline] = {}
@@ -244,7 +253,7 @@ class Guards:
         return pipeline
 
     def _make(self, names: tuple[str, ...], tenant: str) -> Pipeline:
-        parts = [part for name in names if (part := _part(name, self._config.guards[name], tenant)) is not None]
+        parts = [part for name in names if (part := part_of(name, self._config.guards[name], tenant)) is not None]
         sides: tuple[Side, ...] = ("input", "output")
         rules = {side: self._rule_set([part for part in parts if side in part.config.on]) for side in sides}
         words: dict[Side, Sequence[tuple[Words, Part]]] = {
@@ -252,8 +261,20 @@ class Guards:
             for side in sides
         }
         return Pipeline(
-            parts=tuple(parts), rules=rules, words=words, classifier=self._classifier, automata=self._automata
+            parts=tuple(parts),
+            rules=rules,
+            words=words,
+            entities={side: self._searches(parts, side) for side in sides},
+            classifier=self._classifier,
+            automata=self._automata,
         )
+
+    def _searches(self, parts: Sequence[Part], side: Side) -> Sequence[EntitySearch]:
+        return [
+            search_of(part, part.config, self._questions[part.name], side)
+            for part in parts
+            if isinstance(part.config, EntitiesGuard) and side in part.config.on
+        ]
 
     def _rule_set(self, parts: Sequence[Part]) -> RuleSet | None:
         rules: dict[str, GuardRule] = {}
@@ -324,12 +345,3 @@ def _classifier() -> "InjectionClassifier":
     from patchbay.guards.injection.classifier import InjectionClassifier
 
     return InjectionClassifier()
-
-
-def _part(name: str, guard: GuardBase, tenant: str) -> Part | None:
-    override = guard.tenants.get(tenant)
-    if override is not None and override.off:
-        return None
-    action = override.action if override is not None and override.action is not None else guard.action
-    dry_run = override.dry_run if override is not None and override.dry_run is not None else guard.dry_run
-    return Part(name, guard, "flag" if dry_run else action, dry_run)

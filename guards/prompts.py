@@ -91,6 +91,18 @@ def untrusted_text(endpoint: str, fields: dict[str, Any]) -> str:
     return _texts_of(endpoint, lambda role: role not in TRUSTED, fields)
 
 
+def texts_in(endpoint: str, fields: Mapping[str, Any]) -> list[tuple[str, bool]]:
+    """Returns all texts of a request, each with whether it is inside JSON."""
+    texts: list[tuple[str, bool]] = []
+
+    def note(text: str, role: str, escaped: bool) -> str:
+        texts.append((text, escaped))
+        return text
+
+    visit_texts(endpoint, dict(fields), note)
+    return texts
+
+
 def _texts_of(endpoint: str, has_role: Callable[[str], bool], fields: dict[str, Any]) -> str:
     texts: list[str] = []
 

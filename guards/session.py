@@ -98,15 +98,20 @@ class GuardSession:
         """Whether the answer has to go through this session."""
         return self._endpoint in WITH_TEXT and (self._pipeline.looks_at_answers or self.masked)
 
+    @property
+    def _is_hard(self) -> bool:
+        """Whether even a short answer may take long."""
+        return self._schemas.hard or self._pipeline.asks_in("output")
+
     async def checked(self, body: bytes) -> bytes:
         """Checks a request's body, and returns it as it may go on to the engine.
 
-        Raises ContentFiltered where a guard blocks it, Rerouted where a guard sends it to another route, and
-        InvalidRequest where it cannot be read.
+        Raises ContentFiltered where a guard blocks it, Rerouted where a guard sends it to another route, InvalidRequest
+        where it cannot be read, and GuardFailed where a guard could not look at it.
         """
         self._body_bytes = len(body)
         # A schema of a kilobyte has patterns that take long to compile.
-        hard = bool(client_schema_guards(self._pipeline.finals))
+        hard = bool(client_schema_guards(self._pipeline.finals)) or self._pipeline.asks_in("input")
         return await self._offload.run(lambda: self._checked(body), len(body), hard=hard)
 
     def _checked(self, body: bytes) -> bytes:
@@ -157,7 +162,7 @@ class GuardSession:
         `send`: sends bytes to the client."""
         texts = self._texts(self.findings)
         codec = self._codec(texts, used)
-        return Filter(codec, self._offload, send, lambda: texts.gathered, hard=self._schemas.hard)
+        return Filter(codec, self._offload, send, lambda: texts.gathered, hard=self._is_hard)
 
     def gate(self, output: Filter) -> StreamGate | None:
         """Returns the gate before a stream's filter, `output`; None where no judge and no second answer needs one."""
@@ -193,12 +198,12 @@ class GuardSession:
             await reask.whole(answer)
         blocked = self._panel.judges("output") and await self._is_blocked(answer, len(body))
         work = partial(self._filter_document, answer, self.findings, blocked=blocked)
-        return await self._offload.run(work, len(body), hard=self._schemas.hard)
+        return await self._offload.run(work, len(body), hard=self._is_hard)
 
     async def error(self, body: bytes) -> bytes | None:
         """Filters the body of an error, which may quote the prompt or the answer. Returns None where a guard blocks
         it."""
-        return await self._offload.run(lambda: self._filter_error(body), len(body))
+        return await self._offload.run(lambda: self._filter_error(body), len(body), hard=self._is_hard)
 
     def _filter_error(self, body: bytes) -> bytes | None:
         try:
@@ -215,7 +220,7 @@ class GuardSession:
 
     async def copy(self, answer: bytes) -> bytes:
         """Filters another answer to the same request in the same way, without reporting what is found in it."""
-        return await self._offload.run(lambda: self._filter_copy(answer), len(answer), hard=self._schemas.hard)
+        return await self._offload.run(lambda: self._filter_copy(answer), len(answer), hard=self._is_hard)
 
     def _filter_copy(self, answer: bytes) -> bytes:
         findings = Findings(self._key, self._pipeline.dry)
@@ -336,8 +341,10 @@ class GuardSession:
     def _prompt_visitor(self, fields: dict[str, Any]) -> Visit:
         """Returns what filters each text of the request `fields`."""
         short: set[str] = set()
+        if self._pipeline.asks_in("input"):
+            return partial(self._filter_prompt_text, self._pipeline.asked_ahead(self._endpoint, fields), short)
         if not self._pipeline.has_patterns("input"):
-            return partial(self._filter_prompt_text, short)
+            return partial(self._filter_prompt_text, self._pipeline, short)
 
         def note(text: str, role: str, escaped: bool) -> str:
             if not escaped and len(text) <= MOST_SHORT:
@@ -346,17 +353,17 @@ class GuardSession:
 
         visit_texts(self._endpoint, dict(fields), note)
         clean = short - suspects(short, partial(self._pipeline.may_match, "input"))
-        return partial(self._filter_prompt_text, clean)
+        return partial(self._filter_prompt_text, self._pipeline, clean)
 
-    def _filter_prompt_text(self, clean: Collection[str], text: str, role: str, escaped: bool) -> str:
-        """Looks for findings in one text of the prompt, and returns it redacted and masked. `clean`: texts in which no
-        rule and no word can match."""
+    def _filter_prompt_text(self, looks: Pipeline, clean: Collection[str], text: str, role: str, escaped: bool) -> str:
+        """Looks for findings in one text of the prompt, and returns it redacted and masked. `looks`: the pipeline to
+        look with; `clean`: texts in which no rule and no word can match."""
         if role not in TRUSTED:
             for span in self._pipeline.judged(text, role, lambda: time.monotonic() - self._began):
                 self.findings.add("input", span, text)
         if not escaped and text in clean:
             return text
-        watches = self._pipeline.watches("input", None, escaped=escaped)
+        watches = looks.watches("input", None, escaped=escaped)
         if not watches:
             return text
         marker = MaskMarker(self._masks, text, escaped, self._mask_secrets)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from patchbay.core.errors import AnswerUnreadable, PatchbayError
+from patchbay.guards.formats.sse import split
 
 
 class StreamStopped(PatchbayError):
@@ -17,6 +18,20 @@ class StreamStopped(PatchbayError):
 
 # Returns the tokens of the prompt and of the answer so far.
 Used = Callable[[], tuple[int, int]]
+
+
+def each_event(events: bytes, filtered: Callable[[bytes, Any], bytes]) -> bytes:
+    """Returns what goes out of whole `events`. `filtered`: returns that of one, from its bytes and its data.
+
+    Raises what it raises; where a guard ends the answer, with what goes out of the events before.
+    """
+    out: list[bytes] = []
+    try:
+        for event, data in split(events):
+            out.append(filtered(event, data))
+    except StreamStopped as stop:
+        raise StreamStopped(b"".join(out) + stop.last) from stop
+    return b"".join(out)
 
 
 def block_number(value: Any) -> Any:

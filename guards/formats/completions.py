@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import Any
 
 from patchbay.core.errors import AnswerUnreadable
-from patchbay.guards.formats.codec import StreamStopped, Used, block_number
+from patchbay.guards.formats.codec import StreamStopped, Used, block_number, each_event
 from patchbay.guards.formats.protocol import answer_places
 from patchbay.guards.formats.sse import DONE, split, written
 from patchbay.guards.formats.texts import CARRIES_TEXT, ESCAPED, AnswerTexts
@@ -84,7 +84,7 @@ class ChoicesCodec:
 
     def feed(self, events: bytes) -> bytes:
         """Filters events; see `Codec`."""
-        return b"".join([self._event(event, data) for event, data in split(events)])
+        return each_event(events, self._event)
 
     def finish(self) -> bytes:
         """Ends a stream that did not end by itself; see `Codec`."""

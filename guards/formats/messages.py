@@ -5,10 +5,10 @@ Source: https://docs.anthropic.com/en/api/messages-streaming
 
 from typing import Any
 
-from patchbay.guards.formats.codec import StreamStopped, Used, block_number
+from patchbay.guards.formats.codec import StreamStopped, Used, block_number, each_event
 from patchbay.guards.formats.document import TextWalk
 from patchbay.guards.formats.protocol import answer_places
-from patchbay.guards.formats.sse import split, written
+from patchbay.guards.formats.sse import written
 from patchbay.guards.formats.texts import ESCAPED, AnswerTexts
 
 # A content block's index, and the name of its text in a delta.
@@ -31,7 +31,7 @@ class MessagesCodec:
 
     def feed(self, events: bytes) -> bytes:
         """Filters events; see `Codec`."""
-        return b"".join(self._event(event, data) for event, data in split(events))
+        return each_event(events, self._event)
 
     def finish(self) -> bytes:
         """Ends a stream that did not end by itself; see `Codec`."""

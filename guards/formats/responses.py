@@ -6,9 +6,9 @@ Source: https://platform.openai.com/docs/api-reference/responses-streaming
 from collections.abc import Hashable
 from typing import Any
 
-from patchbay.guards.formats.codec import StreamStopped, Used
+from patchbay.guards.formats.codec import StreamStopped, Used, each_event
 from patchbay.guards.formats.protocol import answer_places
-from patchbay.guards.formats.sse import split, written
+from patchbay.guards.formats.sse import written
 from patchbay.guards.formats.texts import ESCAPED, AnswerTexts
 
 _TOP = answer_places("responses")
@@ -33,7 +33,7 @@ class ResponsesCodec:
 
     def feed(self, events: bytes) -> bytes:
         """Filters events; see `Codec`."""
-        return b"".join(self._event(event, data) for event, data in split(events))
+        return each_event(events, self._event)
 
     def finish(self) -> bytes:
         """Ends a stream that did not end by itself; see `Codec`."""

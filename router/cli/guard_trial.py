@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from patchbay.router.settings.config import PolicyConfig
 
 _BUILT_IN: Final = ("pii", "secrets", "profanity")
-# Kinds of guards that look at a text by itself. The others need a request and its answer, or ask somebody.
-_TRIED: Final = ("rules", "injection")
+# Kinds of guards that look at a text by itself. The others need a request and its answer.
+_TRIED: Final = ("rules", "injection", "entities")
 # Characters that are scored for injections at a time, so that a file may be larger than memory.
 _SCORED: Final = 1 << 20
 Paths = Annotated[
@@ -220,7 +220,8 @@ def _pipeline(policy: "PolicyConfig", only: list[str] | None, side: "Side") -> "
             raise ConfigError(f"There is no guard '{name}' ({meant(name, known)}).")
     # They are no route: what they do about one and the same thing need not go together.
     made = compile_guards(GuardsConfig(guards=known), [], user_cache(), None).pipeline(chosen, "")
-    if made is None or not (made.has_patterns(side) or (side == "input" and made.injections)):
+    looks = made is not None and (made.has_patterns(side) or made.asks_in(side))
+    if made is None or not (looks or (side == "input" and made.injections)):
         raise ConfigError(f"None of the guards {', '.join(chosen)} looks at a text on the {side} side by itself.")
     return made
 

@@ -31,17 +31,25 @@ class GuardStep:
     """Step that puts a request and its answer under the guards of its route and tenant.
 
     `policy`: holds the pipelines; `key`: the secret of the findings' hashes; `judges`: the models that some guards ask;
-    `offload`: does slow work.
+    `offload`: does slow work; `waiting`: the same for work that mostly waits for finders of entities.
     """
 
     def __init__(
-        self, *, policy: PolicyHolder, metrics: GuardMetrics, key: bytes, judges: Judges, offload: Offload
+        self,
+        *,
+        policy: PolicyHolder,
+        metrics: GuardMetrics,
+        key: bytes,
+        judges: Judges,
+        offload: Offload,
+        waiting: Offload,
     ) -> None:
         self._policy = policy
         self._metrics = metrics
         self._key = key
         self._judges = judges
         self._offload = offload
+        self._waiting = waiting
 
     async def check(self, exchange: Exchange, choice: Choice, tenant: str, body: bytes) -> bytes:
         """Checks a request's body, and returns it as it may go on. Its answer will go through the same guards.
@@ -63,7 +71,7 @@ class GuardStep:
             key=self._key,
             judges=self._judges,
             facts=facts,
-            offload=self._offload,
+            offload=self._waiting if pipeline.asks_in("input") or pipeline.asks_in("output") else self._offload,
         )
         guard_session.tells_results = header(exchange.arrival.request.headers, VERDICTS) == b"1"
         try:

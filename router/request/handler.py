@@ -45,6 +45,8 @@ from patchbay.router.tenants.limiter import NOTHING, Need
 
 # What another route may do better at.
 _FALLS_BACK = (Unavailable, UpstreamFailed, DeadlineExceeded, RateLimited, ModelNotFound)
+# Threads in which texts wait for finders of entities, each for one request at a time.
+_WAITING_THREADS = 32
 
 
 class RequestHandler:
@@ -59,12 +61,14 @@ class RequestHandler:
             ask=internal.verdict, again=internal.again, wanted=lambda: parts.policy.policy.guards.judges
         )
         self._offload = Offload()
+        self._waiting = Offload(_WAITING_THREADS)
         self._guard_step = GuardStep(
             policy=parts.policy,
             metrics=parts.metrics.guards,
             key=parts.guard_key,
             judges=self._judges,
             offload=self._offload,
+            waiting=self._waiting,
         )
         self._canary_step = CanaryStep(parts.live_canaries, parts.fleet, parts.clock)
         cache = AnswerCache(parts.config.cache_mib * 1024 * 1024, parts.clock)
@@ -91,6 +95,7 @@ class RequestHandler:
         await self._shadow.close()
         await self._judges.close()
         self._offload.close()
+        self._waiting.close()
 
     async def answer(self, exchange: Exchange, client: Client, deadline_s: float | None) -> Target:
         """Answers, and returns who did. Raises RequestError where nobody does."""
