@@ -67,6 +67,10 @@ for _name, _pattern, _first in _WORDS:
 _Loader.add_constructor(f"{_PREFIX}int", _Loader.construct_yaml_int)
 
 
+# PyYAML's constructors raise these for a value that an explicit tag is not for, such as `!!bool abc`.
+_TAG_FAULTS = (KeyError, IndexError, AttributeError, OverflowError)
+
+
 def parse_yaml(text: str) -> Any:
     """Reads a YAML document. Raises ConfigError, with one line that quotes nothing of it, where it is none."""
     try:
@@ -78,6 +82,8 @@ def parse_yaml(text: str) -> Any:
         raise ConfigError(str(fault), faults=(fault,)) from error
     except ValueError as error:
         raise ConfigError("it holds a number that cannot be read") from error
+    except _TAG_FAULTS as error:
+        raise ConfigError("it holds a value that its tag (`!!`) or its escape does not fit") from error
 
 
 def place_of(text: str, keys: Sequence[str | int]) -> tuple[int, int] | None:
@@ -88,7 +94,7 @@ def place_of(text: str, keys: Sequence[str | int]) -> tuple[int, int] | None:
     """
     try:
         node = yaml.compose(text, _Loader)
-    except (yaml.YAMLError, RecursionError, ValueError):
+    except (yaml.YAMLError, RecursionError, ValueError, *_TAG_FAULTS):
         return None
     mark = None
     for key in keys:

@@ -13,6 +13,11 @@ from patchbay.core.errors import InvalidRequest
 MOST_ANSWERS = 128
 # The most sequences of one request: prompts times answers to each.
 MOST_SEQUENCES = 1024
+# The most texts to embed, or to hold beside others, of one request. It is OpenAI's own limit for embeddings. vLLM's
+# work on its event loop grows with the square of their number: 100,000 held it for minutes, long after their client had
+# left.
+MOST_INPUTS = 2048
+_INPUTS = ("input", "documents", "queries", "items", "data_1", "data_2", "text_1", "text_2")
 # They move KV blocks between engines by the addresses in them, and an engine without a connector reads them all the
 # same. Only the operator of the engines knows what is right in them.
 _TRANSFER_FIELDS = ("kv_transfer_params", "ec_transfer_params")
@@ -43,6 +48,7 @@ def check_request(fields: Mapping[str, Any], body: bytes) -> None:
     _check_operators_fields(fields)
     _check_template_arguments(fields.get("chat_template_kwargs"))
     _check_sequences(fields)
+    _check_inputs(fields)
     # The search of all fields is slow, and few bodies have so long a row of digits, most of them within texts.
     if _MAY_BE_LARGE.search(body):
         _check_integers(fields)
@@ -85,6 +91,19 @@ def _check_sequences(fields: Mapping[str, Any]) -> None:
             f"{prompt_total} prompts with {count} answers each are {sequences} sequences: ask for {MOST_SEQUENCES} at "
             "most.",
             param="prompt",
+        )
+
+
+def _check_inputs(fields: Mapping[str, Any]) -> None:
+    for name in _INPUTS:
+        inputs = fields.get(name)
+        if not isinstance(inputs, list) or len(inputs) <= MOST_INPUTS:
+            continue
+        # A list of numbers is one text, as token ids, and items of a conversation are one prompt.
+        if isinstance(inputs[0], int) or (name == "input" and isinstance(inputs[0], dict)):
+            continue
+        raise InvalidRequest(
+            f"'{name}' has {len(inputs)} texts: send {MOST_INPUTS} at most in one request.", param=name
         )
 
 

@@ -72,7 +72,7 @@ def need_of(fields: Mapping[str, Any], length: int, size: Size, rates: CountersC
     not in the body, cannot be estimated from bytes: it counts as a full context, as does one that is padded to it.
     """
     bare = fields.get("prompt") if "prompt" in fields else fields.get("input")
-    prompt = max(int(length / rates.bytes_per_token), _ids_in(bare)) * size.readings + _TEMPLATE_TOKENS
+    prompt = max(int((length + size.again) / rates.bytes_per_token), _ids_in(bare)) + _TEMPLATE_TOKENS
     if _is_open_ended(fields):
         prompt = max(prompt, (context or _CONTEXT_TOKENS) * size.prompts)
     if context is not None:

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 from patchbay.core.errors import InvalidRequest
+from patchbay.core.json_body import encoded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +21,8 @@ class SizeFields:
 
     `tokens`: fields that bound an answer, in the order of precedence; `answers`: fields that multiply answers;
     `unsaid`: the tokens of an answer where no field says it, None where it may fill the context; `prompts`: the fields
-    that may hold several prompts; `paired`: whether each text of one is read with one of another.
+    that may hold several prompts; `paired`: whether texts of one are read with those of another; `with_each`: fields
+    that may be read with each pair.
     """
 
     tokens: tuple[str, ...] = ()
@@ -28,6 +30,7 @@ class SizeFields:
     unsaid: int | None = None
     prompts: tuple[str, ...] = ()
     paired: bool = False
+    with_each: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,13 +38,14 @@ class Size:
     """The size that a body asks for.
 
     `tokens`: the most that each answer may have, None where it does not say; `choices`: answers to each prompt;
-    `prompts`: their number; `readings`: how often a text may be read, since a query is with each document.
+    `prompts`: their number; `again`: the bytes that are read beyond the body's own, since one query is with each
+    document.
     """
 
     tokens: int | None = None
     choices: int = 0
     prompts: int = 1
-    readings: int = 1
+    again: int = 0
 
     @property
     def answers(self) -> int:
@@ -51,6 +55,9 @@ class Size:
 
 _CHOICES = ("n", "best_of")
 _PAIRED = ("queries", "documents", "items", "data_1", "data_2", "text_1", "text_2")
+_WITH_EACH = ("instruction", "chat_template_kwargs")
+# Bytes of the tokens that a model has around the texts of one pair.
+_PAIR_BYTES = 8
 FIELDS: Mapping[str, SizeFields] = MappingProxyType(
     {
         "chat_completions": SizeFields(tokens=("max_completion_tokens", "max_tokens"), answers=_CHOICES),
@@ -58,8 +65,8 @@ FIELDS: Mapping[str, SizeFields] = MappingProxyType(
         "responses": SizeFields(tokens=("max_output_tokens",)),
         "messages": SizeFields(tokens=("max_tokens",)),
         "embeddings": SizeFields(prompts=("input",)),
-        "score": SizeFields(prompts=_PAIRED, paired=True),
-        "rerank": SizeFields(prompts=("query", "documents"), paired=True),
+        "score": SizeFields(prompts=_PAIRED, paired=True, with_each=_WITH_EACH),
+        "rerank": SizeFields(prompts=("query", "documents"), paired=True, with_each=_WITH_EACH),
     }
 )
 _NONE = SizeFields()
@@ -74,7 +81,7 @@ def size_of(fields: Mapping[str, Any], endpoint: str) -> Size:
     known = FIELDS.get(endpoint, _NONE)
     prompts = _prompts(fields, known)
     if not known.tokens:
-        return Size(prompts=prompts, readings=prompts if known.paired else 1)
+        return Size(prompts=prompts, again=_read_again(fields, known) if known.paired else 0)
     for name in _EVERY:
         if fields.get(name) is not None and name not in (*known.tokens, *known.answers):
             raise InvalidRequest(
@@ -110,6 +117,19 @@ def _prompts(fields: Mapping[str, Any], known: SizeFields) -> int:
     """Returns the number of prompts. A list of numbers is one prompt, by its tokens' ids."""
     texts, embedded = sum(_texts(fields.get(name)) for name in known.prompts), fields.get("prompt_embeds")
     return max(1, texts + (len(embedded) if isinstance(embedded, list) else embedded is not None))
+
+
+def _read_again(fields: Mapping[str, Any], known: SizeFields) -> int:
+    """Returns the bytes that are read with each pair of texts beyond the first: a text that stands alone on its side,
+    and what belongs to all. Where both sides have several texts, each is read once."""
+    pairs = max((_texts(fields.get(name)) for name in known.prompts), default=1)
+    alone = [fields[name] for name in known.prompts if _texts(fields.get(name)) == 1]
+    for_all = [fields[name] for name in known.with_each if fields.get(name) is not None]
+    return (pairs - 1) * sum(map(_length, (*alone, *for_all))) + pairs * _PAIR_BYTES
+
+
+def _length(value: Any) -> int:
+    return len(value.encode("utf-8", "replace")) if isinstance(value, str) else len(encoded(value))
 
 
 def _texts(prompt: Any) -> int:

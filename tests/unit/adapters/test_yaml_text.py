@@ -85,3 +85,21 @@ _DATA = st.recursive(
 @given(data=_DATA)
 def test_what_is_written_is_read_as_something_else(data: Any) -> None:
     assert parse_yaml(yaml_text(data)) == data
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: !!bool abc",
+        "a: !!timestamp abc",
+        'a: !!float ""',
+        "a: !!float _",
+        "? !!bool x",
+        'a: "\\UFFFFFFFF"',
+        "a: !!int ''",
+    ],
+)
+def test_a_value_that_its_tag_does_not_fit_is_a_fault_of_the_file(tmp_path: Path, text: str) -> None:
+    (tmp_path / "f.yaml").write_text(text)
+    with pytest.raises(ConfigError, match="is not valid YAML"):
+        load_yaml(tmp_path / "f.yaml")

@@ -108,6 +108,26 @@ def test_a_query_is_set_aside_for_once_with_each_document(endpoint: str) -> None
     assert bounded(body, endpoint, CountersConfig(bytes_per_token=1), 64)[1].prompt == 64 * 31
 
 
+@pytest.mark.parametrize(
+    ("endpoint", "fields", "most"),
+    [
+        ("rerank", {"query": "q" * 20, "documents": ["d" * 500] * 50}, 30_000),
+        ("rerank", {"query": "q" * 20, "documents": ["d" * 1000] * 100}, 110_000),
+        ("score", {"data_1": ["a" * 500] * 100, "data_2": ["b" * 500] * 100}, 110_000),
+        ("score", {"queries": "q" * 20, "items": ["d" * 500] * 50, "instruction": "i" * 100}, 40_000),
+    ],
+)
+def test_documents_are_set_aside_for_once_each(endpoint: str, fields: dict[str, object], most: int) -> None:
+    need = bounded(json.dumps(fields).encode(), endpoint, CountersConfig(bytes_per_token=1), None)[1]
+    assert len(json.dumps(fields)) <= need.prompt <= most
+
+
+def test_what_is_read_with_each_document_is_set_aside_for_with_each() -> None:
+    fields = {"query": "q" * 20, "documents": ["d"] * 50, "instruction": "i" * 1000}
+    need = bounded(json.dumps(fields).encode(), "rerank", CountersConfig(bytes_per_token=1), None)[1]
+    assert need.prompt >= 50 * 1020
+
+
 def test_what_is_padded_counts_as_full_contexts() -> None:
     body = b'{"input":["a","b"],"padding":"max_length"}'
     assert bounded(body, "embeddings", CountersConfig(), 512)[1].prompt == 1024

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from patchbay.core.errors import InvalidRequest
-from patchbay.server.request_checks import MOST_ANSWERS, MOST_SEQUENCES, check_request
+from patchbay.server.request_checks import MOST_ANSWERS, MOST_INPUTS, MOST_SEQUENCES, check_request
 
 
 def check(fields: dict[str, Any]) -> None:
@@ -27,6 +27,11 @@ def check(fields: dict[str, Any]) -> None:
         ("n", MOST_ANSWERS + 1),
         ("prompt", ["a"] * (MOST_SEQUENCES + 1)),
         ("prompt", [[1]] * (MOST_SEQUENCES + 1)),
+        ("input", ["a"] * (MOST_INPUTS + 1)),
+        ("input", [[1]] * (MOST_INPUTS + 1)),
+        ("documents", ["a"] * (MOST_INPUTS + 1)),
+        ("documents", [{"content": []}] * (MOST_INPUTS + 1)),
+        *((field, ["a"] * (MOST_INPUTS + 1)) for field in ("queries", "items", "data_1", "data_2", "text_1", "text_2")),
         ("seed", 2**63),
         ("repetition_detection", {"max_pattern_size": 2**70, "min_count": 2}),
         ("structured_outputs", {"json": {"type": "integer", "enum": [1, [-(2**70)]]}}),
@@ -51,6 +56,9 @@ def test_what_would_harm_others_is_refused_with_the_name_of_its_field(field: str
         {"n": "no number"},
         {"n": True},
         {"prompt": [1] * (MOST_SEQUENCES + 1)},
+        {"input": ["a"] * MOST_INPUTS},
+        {"input": [1] * (MOST_INPUTS + 1)},
+        {"input": [{"role": "user", "content": "hi"}] * (MOST_INPUTS + 1)},
         {"prompt": ["a"] * MOST_SEQUENCES},
         {"prompt": []},
         {"seed": 2**63 - 1},
