@@ -103,7 +103,7 @@ _OTHERS: Final = (
         "ca-postcode",
         r"[ABCEGHJ-NPRSTVXY]\d[ABCEGHJ-NPRSTV-Z] ?\d[ABCEGHJ-NPRSTV-Z]\d",
         kind="POSTCODE",
-        near=words("postal code", "postcode", "canada", "zip", "address", "on", "qc", "bc", "ab"),
+        near=words("postal code", "postcode", "code postal", "zip", "address", "adresse"),
         examples=("postal code K1A 0B1",),
         others=("K1A 0B1", "postal code K1A"),
     ),

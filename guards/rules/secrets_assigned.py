@@ -61,7 +61,7 @@ _GIVES: Final = r"[\s'\"`\\\]]{0,4}(?:=>|\?\?=|\|\|=|\+=|\?=|:{1,3}=|:|={1,2}|>|
 _TYPE: Final = r"(?:[\"']?\s?:\s?[A-Za-z][\w<>\[\].|?]{0,30}(?=\s?=))?"
 # A table: the name is in its first line, the value in a line after it.
 _HEADED: Final = r"(?:[,;|\t][^\n]{0,80})?\n(?:[|: \t-]{3,80}\n)?(?:[^\n]{0,80}[,;|\t])?[ \"']{0,2}\Z"
-_VALUE: Final = r"[A-Za-z0-9_+/~.=-](?:[\w=.:+/~-]){11,199}"
+_VALUE: Final = r"[A-Za-z0-9_+/~](?:[\w=.:+/~-]){11,199}"
 
 
 def _assigned(names: tuple[str, ...]) -> Near:
