@@ -56,7 +56,9 @@ _SECRETS: Final = (
     *("secret", "token", "kennwort", "contrasena", "mot_de_passe", "mdp", "clave"),
 )
 # What gives a name its value, and quotes and brackets before that: in programs, settings, XML, tables.
-_GIVES: Final = r"[\s'\"`\\\]]{0,4}(?:=>|\?\?=|\|\|=|\+=|\?=|:{1,3}=|:|={1,2}|>|\|{1,2}|,)[`'\"\s=|>(\[\\-]{0,14}[+~]?\Z"
+_GIVES: Final = (
+    r"[\s'\"`\\\]]{0,4}(?:=>|\?\?=|\|\|=|\+=|\?=|:{1,3}=|:|={1,2}|>|\|{1,2}|,)[`'\"\s=|>(\[\\-]{0,14}[+~]?\Z"
+)
 # The type of a variable, between its name and its value.
 _TYPE: Final = r"(?:[\"']?\s?:\s?[A-Za-z][\w<>\[\].|?]{0,30}(?=\s?=))?"
 # A table: the name is in its first line, the value in a line after it.
