@@ -61,8 +61,8 @@ EMAILS: Final = (
     Rule(
         name="email-spelt",
         kind="EMAIL",
-        pattern=rf"[a-z0-9_.+-]{{1,32}} ?{_AT} ?[a-z0-9-]{{1,30}}(?: ?(?:{_DOT}|\.) ?[a-z0-9-]{{2,24}}){{1,2}}\b"
-        rf"|[a-z0-9_.+-]{{1,32}}@[a-z0-9-]{{1,30}}(?: ?{_DOT} ?[a-z0-9-]{{2,24}}){{1,2}}\b",
+        pattern=rf"[a-z0-9_][a-z0-9_.+-]{{0,31}} ?{_AT} ?[a-z0-9-]{{1,30}}(?: ?(?:{_DOT}|\.) ?[a-z0-9-]{{2,24}}){{1,2}}\b"
+        rf"|[a-z0-9_][a-z0-9_.+-]{{0,31}}@[a-z0-9-]{{1,30}}(?: ?{_DOT} ?[a-z0-9-]{{2,24}}){{1,2}}\b",
         caseless=True,
         examples=(
             *("jane [at] example [dot] com", "jane(at)example.org"),

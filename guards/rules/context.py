@@ -20,10 +20,12 @@ CANDIDATE: Final = r"\(?\b(?:[A-Z]{0,9}[* -]?|[A-Z]{1,3}-[A-Z]{1,2} ?)(?:\d[A-Z]
 @dataclass(frozen=True, slots=True)
 class Near:
     """The words of which one must be before a match. `pattern`: finds them; `cores`: texts in small letters of which
-    one is in each of them, so that most rules can be left out at a glance."""
+    one is in each of them, so that most rules can be left out at a glance; `apart`: whether each of those begins a
+    word."""
 
     pattern: re.Pattern[str]
     cores: Collection[str]
+    apart: bool = False
 
 
 @cache
@@ -36,4 +38,4 @@ def words(*names: str) -> Near:
     folded = sorted({form.lower() for form in forms}, key=lambda form: (-len(form), form))
     written = "|".join(re.escape(name).replace(r"\ ", _GAP) for name in folded)
     pattern = re.compile(rf"(?<![a-z])(?:{written})(?:s|es)?(?![a-z])", re.IGNORECASE)
-    return Near(pattern, tuple({name.split(" ")[0] for name in folded}))
+    return Near(pattern, tuple({name.split(" ")[0] for name in folded}), apart=True)

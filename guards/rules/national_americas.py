@@ -22,8 +22,8 @@ _SIN: Final = Near(
 )
 _LICENCE: Final = words(
     *("driver license", "drivers license", "driver licence", "drivers licence", "driving licence", "driving license"),
-    *("driver's license", "driver's licence", "driver", "license", "licence", "permit", "dl", "dl number", "lic#"),
-    *("identification card", "dls", "cdls", "lic", "dln"),
+    *("driver's license", "driver's licence", "license number", "licence number", "license no", "permit number"),
+    *("dl", "dl number", "dln", "lic#", "cdl", "driver id", "drivers permit", "learner permit", "driver's permit"),
 )
 UNITED_STATES: Final = (
     paper(
@@ -60,7 +60,7 @@ UNITED_STATES: Final = (
         "us-driver-license",
         r"[A-Z]{0,2}\d{1,4}(?:[ -]\d{1,4}){1,4}|[A-Z]{0,9}[* -]?\d{1,13}(?:[A-Z]{1,6}\d{0,5})?",
         kind="DRIVER_LICENSE",
-        valid=v.numbered,
+        valid=w.licence,
         near=_LICENCE,
         examples=("my driver license is H12234567", "DL: C12345678", "driver's license number: D123-456-78-901-0"),
         others=("H12234567", "driver license number"),
@@ -103,7 +103,7 @@ _OTHERS: Final = (
         "ca-postcode",
         r"[ABCEGHJ-NPRSTVXY]\d[ABCEGHJ-NPRSTV-Z] ?\d[ABCEGHJ-NPRSTV-Z]\d",
         kind="POSTCODE",
-        near=words("postal code", "postcode", "canada", "zip", "address", "on", "qc", "bc", "ab"),
+        near=words("postal code", "postcode", "code postal", "zip", "address", "adresse"),
         examples=("postal code K1A 0B1",),
         others=("K1A 0B1", "postal code K1A"),
     ),

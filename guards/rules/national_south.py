@@ -43,7 +43,7 @@ SOUTH: Final[tuple[Rule, ...]] = (
         r"(?:IT ?)?\d{11}",
         kind="TAX_ID",
         valid=w.it_vat,
-        near=words("partita iva", "p iva", "piva", "p.iva", "vat", "vat number", "iva", "codice fiscale"),
+        near=words("partita iva", "piva", "p.iva", "p. iva", "vat", "vat number", "iva", "codice fiscale"),
         examples=("Partita IVA 01333550323", "P.IVA: IT01333550323"),
         others=("01333550323", "P.IVA 01333550324"),
     ),

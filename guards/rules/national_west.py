@@ -27,7 +27,7 @@ _GERMAN: Final = (
         "de-steuernummer",
         r"\d{2,3}/\d{3,4}/\d{4,5}|\d{13}",
         kind="TAX_ID",
-        near=words("steuernummer", "st nr", "stnr", "steuer nr", "finanzamt"),
+        near=words("steuernummer", "st.nr", "st-nr", "st. nr", "stnr", "steuer nr", "finanzamt"),
         examples=("Steuernummer 93/815/08152",),
         others=("93/815/08152", "Steuernummer 93"),
     ),

@@ -22,8 +22,8 @@ _NAMED: Final = words(
     *("telephoner", "appelez", "celular", "movil", "llamar", "cellulare", "chiamare", "telefone", "telemovel"),
     *("telefoon", "telefonnumer", "puhelin", "puh", "tlf", "gsm", "telefone celular"),
 )
-_DAY: Final = re.compile(r"\(?\d{1,2}[./-]\d{1,2}[./-](?:19|20)?\d{2}")
-_PAPER: Final = re.compile(r"\d{3}-\d{2}-\d{4}")
+_DAY: Final = re.compile(r"\(?(?:\d{1,2}[./-]\d{1,2}[./-](?:19|20)?\d{2}|(?:19|20)\d{2}[./-]\d{1,2}[./-]\d{1,2})\)?")
+_PAPER: Final = re.compile(r"\d{3}-\d{2}-\d{4}|\d{5}-\d{4}")
 # A part of a longer number: of a card's, an account's, a date's.
 _WITHIN: Final = re.compile(r"(?:\d[-./]|\d{4} |\b[A-Z]{2}\d{2} )\Z", re.ASCII)
 # The tails are looked at so that a part of a longer number, of a decimal or of a date is none.

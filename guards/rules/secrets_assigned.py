@@ -56,18 +56,21 @@ _SECRETS: Final = (
     *("secret", "token", "kennwort", "contrasena", "mot_de_passe", "mdp", "clave"),
 )
 # What gives a name its value, and quotes and brackets before that: in programs, settings, XML, tables.
-_GIVES: Final = r"[\s'\"`\\\]]{0,4}(?:=>|\?\?=|\|\|=|\+=|\?=|:{1,3}=|:|={1,2}|>|\|{1,2}|,)[`'\"\s=|>(\[\\-]{0,14}\Z"
+_GIVES: Final = (
+    r"[\s'\"`\\\]]{0,4}(?:=>|\?\?=|\|\|=|\+=|\?=|:{1,3}=|:|={1,2}|>|\|{1,2}|,)[`'\"\s=|>(\[\\-]{0,14}[+~]?\Z"
+)
 # The type of a variable, between its name and its value.
 _TYPE: Final = r"(?:[\"']?\s?:\s?[A-Za-z][\w<>\[\].|?]{0,30}(?=\s?=))?"
 # A table: the name is in its first line, the value in a line after it.
 _HEADED: Final = r"(?:[,;|\t][^\n]{0,80})?\n(?:[|: \t-]{3,80}\n)?(?:[^\n]{0,80}[,;|\t])?[ \"']{0,2}\Z"
-_VALUE: Final = r"[A-Za-z0-9_+/~.=-](?:[\w=.:+/~-]){11,199}"
+_VALUE: Final = r"[A-Za-z0-9_/][\w.:+/~-]{11,199}={0,2}"
 
 
-def _assigned(names: tuple[str, ...]) -> Near:
+def _assigned(names: tuple[str, ...], begins: str = "") -> Near:
     words = "|".join(map(re.escape, names))
     return Near(
-        re.compile(rf"(?:{words})[ \t\w.-]{{0,20}}{_TYPE}(?:{_GIVES}|{_HEADED})", re.IGNORECASE | re.ASCII), names
+        re.compile(rf"{begins}(?:{words})[ \t\w.-]{{0,20}}{_TYPE}(?:{_GIVES}|{_HEADED})", re.IGNORECASE | re.ASCII),
+        names,
     )
 
 
@@ -123,7 +126,7 @@ ASSIGNED: Final[tuple[Rule, ...]] = (
         kind="SECRET",
         pattern=_VALUE,
         valid=service_secret,
-        near=_assigned(_SERVICES),
+        near=_assigned(_SERVICES, "(?<![a-z])"),
         unless=_PUBLIC,
         examples=("DD_API_KEY=" + HEX * 2, "heroku = '9f3a61c0-7be4-4258-9f3a-61c07be4d258'", "cohere: " + ANY * 2),
         others=(HEX * 2, "heroku = my-app-name-of-old-12", 'twitter: "https://example.org/' + ANY + '"'),

@@ -39,6 +39,11 @@ def us_ssn_given(text: str) -> bool:
     return len(plain) == 9 and given and plain not in _SAMPLES and len(set(plain)) > 1
 
 
+def licence(text: str) -> bool:
+    """Whether a number near the word for a licence may be one: five digits, and neither years nor a ZIP code."""
+    return len(digits_of(text)) >= 5 and re.fullmatch(r"(?:19|20)\d\d-(?:19|20)\d\d|\d{5}-\d{4}", text) is None
+
+
 def us_aba(text: str) -> bool:
     """Checks a US routing number: weights 3 7 1, modulo 10, and the districts that there are (ABA)."""
     digits = digits_of(text)

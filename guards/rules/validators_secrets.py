@@ -79,7 +79,7 @@ def token_like(text: str) -> bool:
 
 def assigned_secret(text: str) -> bool:
     """Whether a value that a secret's name is given looks random, and holds no words."""
-    value = text.rstrip("=.")
+    value = text.rstrip("=.:")
     if len(value) < _SHORTEST or not digits_of(value) or _is_plain(value) or _PLACEHOLDER.search(value):
         return False
     if _HEXADECIMAL.fullmatch(value):
@@ -89,7 +89,7 @@ def assigned_secret(text: str) -> bool:
 
 def service_secret(text: str) -> bool:
     """Whether a value that a service's name is given looks random: no words with dashes, no path, no address."""
-    value = text.rstrip("=.")
+    value = text.rstrip("=.:")
     if len(value) < _SHORTEST or _is_plain(value) or _PLACEHOLDER.search(value) or "//" in value:
         return False
     mixed = bool(digits_of(value)) or value not in (value.lower(), value.upper())

@@ -58,6 +58,7 @@ class RuleSet:
             if guard_rule.rule.until is not None
         }
         self.near = frozenset(number for number, guard_rule in enumerate(rules) if guard_rule.rule.near is not None)
+        self._always = frozenset(range(len(rules))) - self.near
         self._cores = _cores(rules)
         self.numbers: Mapping[str, int] = {guard_rule.rule.name: number for number, guard_rule in enumerate(rules)}
 
@@ -68,27 +69,33 @@ class RuleSet:
 
     def named(self, hits: Collection[int], text: str) -> Collection[int]:
         """Returns the rules that scanners have found and that may count, by the words that some need in the text."""
-        if not hits or self.near.isdisjoint(hits):
+        if self.near.isdisjoint(hits):
             return hits
-        return set(hits) - self.near | self.named_in(text).intersection(hits)
+        return self._always.intersection(hits) | self.named_in(text).intersection(hits)
 
     def named_in(self, text: str) -> set[int]:
         """Returns the rules that may count in a text, by their words; those that are said to need none are left out."""
         numbers: set[int] = set()
-        for _, named in self._cores.iter(text.lower()) if self.near else ():
-            numbers.update(named)
+        if self.near:
+            small = text.lower()
+            for last, (length, apart, within) in self._cores.iter(small):
+                numbers.update(within)
+                start = last - length
+                if apart and (start < 0 or not "a" <= small[start] <= "z"):
+                    numbers.update(apart)
         return numbers
 
 
 def _cores(rules: Sequence[GuardRule]) -> "ahocorasick.Automaton":
-    """Returns the automaton that finds rules by their words."""
-    numbers: dict[str, list[int]] = {}
+    """Returns the automaton that finds rules by their words: those that count where one begins a word, and others."""
+    numbers: dict[str, tuple[list[int], list[int]]] = {}
     for number, guard_rule in enumerate(rules):
-        for core in guard_rule.rule.near.cores if guard_rule.rule.near is not None else ():
-            numbers.setdefault(core, []).append(number)
+        near = guard_rule.rule.near
+        for core in near.cores if near is not None else ():
+            numbers.setdefault(core, ([], []))[0 if near is not None and near.apart else 1].append(number)
     automaton = ahocorasick.Automaton()
-    for core, named in numbers.items():
-        automaton.add_word(core, tuple(named))
+    for core, (apart, within) in numbers.items():
+        automaton.add_word(core, (len(core), tuple(apart), tuple(within)))
     automaton.make_automaton()
     return automaton
 
@@ -133,24 +140,28 @@ class RulesWatch:
         """Takes the next piece of the text; see `TextWatch`."""
         tail = self._tail
         tail.add(text)
-        live = self._rules.scanner.live(self._scanned()[::-1])
+        scanned = self._scanned()
+        live = self._rules.scanner.live(scanned[::-1])
         settled = tail.floor(max(tail.context, len(tail.text) - live))
-        return self._settle(settled)
+        return self._settle(settled, scanned)
 
     def finish(self) -> WatchState:
         """Takes the text's end; see `TextWatch`."""
         self._tail.finish()
-        return self._settle(len(self._tail.text))
+        return self._settle(len(self._tail.text), self._scanned())
 
     def _scanned(self) -> str:
         """Returns the text that scanners look at: what is not settled, and the character before it."""
         first = self._tail.context - _SCANNED_BEFORE
         return self._tail.text[first:] if first > 0 else self._tail.text
 
-    def _settle(self, settled: int) -> WatchState:
-        """Reports the spans before `settled`, a position in the tail, and forgets the text before it."""
+    def _settle(self, settled: int, scanned: str) -> WatchState:
+        """Reports the spans before `settled`, a position in the tail, and forgets the text before it. `scanned`: what
+        scanners look at of the tail."""
         tail, spans, closed = self._tail, list[FoundSpan](), list[tuple[str, int]]()
-        hits = self._rules.named(self._rules.scanner.hits(self._scanned()), tail.text)
+        hits = self._rules.scanner.hits(scanned)
+        if hits:
+            hits = self._rules.named(hits, tail.text)
         # Mostly there are no hits; this runs for every chunk, so the usual case does as little as possible.
         for number in sorted(self._open.union(hits)) if hits or self._open else ():
             if number in self._open:

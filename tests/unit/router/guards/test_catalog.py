@@ -137,6 +137,9 @@ def test_capitals_after_an_iban_do_not_hide_it(after: str) -> None:
         "The assassin's class assignment: cocktails in Scunthorpe, a raccoon, and a document.",
         "The password is not in the token; a secret must be kept. Passport number? None.",
         "const value = items[index]; // https://example.com:8080/path?x=1#a@b",
+        "Licensed under the terms of 2009-2014; Fifth Floor, Boston, MA 02110-1301, USA",
+        "x[:, 0::2], x[:, 1::2] = key == KeySpec.ECC_NIST_P256, f(num_tokens, dtype=np.int64)",
+        'mode="bilinear", align_corners=False # in R version 3.3.2 (2016-10-31)',
         "commit 9f3a61c07be4d2589f3a61c07be4d2589f3a61c0, sha256 " + "9f3a61c07be4d258" * 4,
     ],
 )
