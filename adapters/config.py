@@ -1,7 +1,7 @@
 """The configuration of the registry and the artifact store, which routers, replicas and commands share."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -87,13 +87,14 @@ class PushDefaults(Settings):
     """The part of a configuration file that matters to a push.
 
     `model`: the base model's folder or hub id; `name`: what clients call it, where that is said; `max_rank`: the
-    largest rank that replicas take.
+    largest rank that replicas take; `taken`: names that clients have for the bases of other pools.
     """
 
     model: str | None = None
     name: str | None = None
     chat_template: Path | None = None
     max_rank: int = MAX_RANK
+    taken: tuple[str, ...] = ()
 
 
 def registry_section(data: Mapping[str, Any], folder: Path) -> Any:
@@ -180,7 +181,19 @@ def _push_defaults(data: Mapping[str, Any], folder: Path) -> dict[str, Any]:
             found[key] = str(path)
     if isinstance(lora, dict) and "max_rank" in lora:
         found["max_rank"] = lora["max_rank"]
-    return found
+    return found | {"taken": list(_pool_names(data.get("pools")))}
+
+
+def _pool_names(pools: object) -> Iterator[str]:
+    """Yields what clients call the bases of `pools`. What is of the wrong type is for the servers to refuse."""
+    for pool in pools.values() if isinstance(pools, dict) else ():
+        base = pool.get("base") if isinstance(pool, dict) else None
+        if isinstance(base, str):
+            yield Path(base).name
+        elif isinstance(base, dict):
+            name = base.get("name") or Path(str(base.get("model") or "")).name
+            if isinstance(name, str) and name:
+                yield name
 
 
 def _absolute_database(url: str, folder: Path) -> str:

@@ -6,7 +6,7 @@ the same base are the same revision.
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -62,18 +62,26 @@ class Pushed:
 
 
 class Publisher:
-    """Pushes adapters into one registry and its artifact store. `max_rank`: the largest rank that replicas take.
+    """Pushes adapters into one registry and its artifact store. `max_rank`: the largest rank that replicas take;
+    `taken`: names that no adapter may have, since clients have them for other models.
 
     What is pushed is fetched, unpacked and read in processes of their own (`adapters.sandbox`), never in this one.
     """
 
     def __init__(
-        self, registry: Registry, store: ArtifactStore, config: RegistryConfig, *, max_rank: int = MAX_RANK
+        self,
+        registry: Registry,
+        store: ArtifactStore,
+        config: RegistryConfig,
+        *,
+        max_rank: int = MAX_RANK,
+        taken: Collection[str] = (),
     ) -> None:
         self._registry = registry
         self._store = store
         self._config = config
         self._max_rank = max_rank
+        self._taken = frozenset(taken)
         self._staging = config.sources.staging or data_dir() / "staging"
 
     def push(
@@ -153,9 +161,11 @@ class Publisher:
         """Raises AdapterError where the base model that an adapter called `name` is for, or one that is served, is
         called so: clients could ask for one of the two alone."""
         served = {report.base for report in self._registry.reports()} | {base.fingerprint if base else None}
-        if any(record.name == name for record in self._registry.bases() if record.fingerprint in served):
+        bases = {record.name for record in self._registry.bases() if record.fingerprint in served}
+        if name in bases or name in self._taken:
+            whose = "The base model itself" if name in bases else "The base model of a pool"
             raise AdapterError(
-                f"The base model itself is called '{name}'.", hint="Choose another name for the adapter.", reason="name"
+                f"{whose} is called '{name}'.", hint="Choose another name for the adapter.", reason="name"
             )
 
     def _only_base(self) -> BaseLayout | None:

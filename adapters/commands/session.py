@@ -60,7 +60,8 @@ class Session:
         """The publisher, which pushes."""
         from patchbay.adapters.publish import Publisher
 
-        return Publisher(self.registry, self.store, self.config, max_rank=self.defaults.max_rank)
+        defaults = self.defaults
+        return Publisher(self.registry, self.store, self.config, max_rank=defaults.max_rank, taken=defaults.taken)
 
     @property
     def lifecycle(self) -> "Lifecycle":

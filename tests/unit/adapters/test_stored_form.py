@@ -240,3 +240,19 @@ def test_an_adapter_cannot_be_called_as_the_base_that_it_is_for(tmp_path: Path, 
         pushed(desk, write_adapter(tmp_path / "a"), layout)
     assert refused.value.reason == "name"
     assert desk.registry.adapters() == ()
+
+
+def test_an_adapter_cannot_be_called_as_the_base_of_a_pool(tmp_path: Path) -> None:
+    from typer.testing import CliRunner
+
+    from patchbay.command import build_app
+
+    (tmp_path / "patchbay.yaml").write_text(
+        "base: x\npools:\n  a: {base: org/rank}\n  b: {base: {model: y, name: search}}\n"
+    )
+    write_adapter(tmp_path / "a")
+    for name in ("rank", "search"):
+        arguments = ["adapters", "push", str(tmp_path / "a"), "--name", name, "-c", str(tmp_path / "patchbay.yaml")]
+        done = CliRunner().invoke(build_app(), arguments)
+        assert done.exit_code == 3, done.output
+        assert f"The base model of a pool is called '{name}'" in done.output
