@@ -26,7 +26,7 @@ from vllm.entrypoints.serve.tokenize.api_router import attach_router as attach_t
 from vllm.exceptions import GenerationError
 from vllm.v1.engine.async_llm import AsyncLLM
 
-from patchbay.server.cut_calls import with_cut_calls, with_tool_objects
+from patchbay.server.vllm_cut_calls import with_cut_calls, with_tool_objects
 
 Converter = Callable[[AsyncIterator[str]], AsyncGenerator[str, None]]
 _ERROR_EVENT = 'data: {"error":'

@@ -38,18 +38,30 @@ def templates_tried(own: str, base: str, special: Mapping[str, str]) -> Trial:
     """
     if importlib.util.find_spec("jinja2") is None:
         return Trial(possible=False)
-    try:
-        mine = _compiled(own)
-    except Exception as error:
-        raise AdapterError(f"the chat template cannot be read: {type(error).__name__}.") from error
-    theirs = _compiled(base)
+    mine, theirs = _read(own), _compiled(base)
     differing = (name for name, chat in _CHATS.items() if _said(mine, chat, special) != _said(theirs, chat, special))
     return Trial(next(differing, None))
+
+
+def check_template(template: str, special: Mapping[str, str]) -> None:
+    """Raises AdapterError where a chat template is none, or fails at every chat. `special`: as in `templates_tried`."""
+    if importlib.util.find_spec("jinja2") is None:
+        return
+    compiled = _read(template)
+    if all(_said(compiled, chat, special) is None for chat in _CHATS.values()):
+        raise AdapterError("the chat template fails at every chat.")
 
 
 def templates_task(work: Mapping[str, Any]) -> dict[str, Any]:
     """Does the work of `Trials.templates` within the confined process."""
     return dataclasses.asdict(templates_tried(work["own"], work["base"], work["special"]))
+
+
+def _read(own: str) -> Any:
+    try:
+        return _compiled(own)
+    except Exception as error:
+        raise AdapterError(f"the chat template cannot be read: {type(error).__name__}.") from error
 
 
 def _compiled(template: str) -> Any:

@@ -89,6 +89,8 @@ def _show(folded: "Folded", name: str, text: str) -> None:
         told.print("Its head no longer shares the embedding's weights: training changed one without the other.")
     if folded.vocabulary is not None:
         told.print(f"Its vocabulary has {folded.vocabulary} rows now.")
+    if folded.own_template:
+        told.print("Its chat template is the adapter's own, chat_template.jinja: read it before you serve it.")
     told.print(f"\nServe it, as {escape(name)}.yaml:\n")
     typer.echo(text)
     told.print(f"{command_of(name)}      # beside a running one on this machine: other ports, too", soft_wrap=True)

@@ -7,6 +7,8 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from patchbay.adapters.checks.templates_trial import check_template
+from patchbay.adapters.checks.wording import chat_template, special_tokens
 from patchbay.adapters.checks.folder import FolderLimits, check_files
 from patchbay.adapters.config import SigningConfig
 from patchbay.adapters.digest import digest_of, folder_hashes
@@ -52,5 +54,7 @@ def admit_task(work: Mapping[str, Any]) -> Any:
     check_files(found.path, limits)
     digest = digest_of(folder_hashes(found.path))
     read_trained(found.path, limits)
+    if (template := chat_template(found.path, limits)) is not None:
+        check_template(template[1], special_tokens(found.path, limits))
     signer = verify_folder(found.path, SigningConfig.model_validate(work["signing"]))
     return _ADMITTED.dump_python(Admitted(str(found.path), digest, signer, found.left_out), mode="json")

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from patchbay.adapters.contents import TEMPLATE_FILE
 from patchbay.adapters.checks.base import BaseLayout
 from patchbay.adapters.checks.check import because
 from patchbay.adapters.checks.folder import DEFAULT_LIMITS, FolderLimits
@@ -30,7 +31,8 @@ FreeBytes = Callable[[Path], int]
 class Folded:
     """The result of a fold. `folder`: the new base's; `changed`: how many of its parameters are others than in `base`,
     of `parameters`; `unpacked`: whether int4 was unpacked; `untied`: whether the head got weights of its own;
-    `vocabulary`: its new size, None where it is as before."""
+    `vocabulary`: its new size, None where it is as before; `own_template`: whether its chat template is the
+    adapter's."""
 
     folder: Path
     base: Path
@@ -42,6 +44,7 @@ class Folded:
     unpacked: bool
     untied: bool
     vocabulary: int | None
+    own_template: bool
 
 
 def free_bytes(folder: Path) -> int:
@@ -97,6 +100,7 @@ def fold(
         unpacked=checkpoint.quantization is not None,
         untied=plan.untied,
         vocabulary=plan.rows,
+        own_template=copied.get(TEMPLATE_FILE) == Path(adapter.folder) / TEMPLATE_FILE,
     )
 
 

@@ -17,7 +17,7 @@ _CALL_BEGINS, _CALL_ENDS = "<tool_call>", "</tool_call>"
 _ARGUMENTS = re.compile(r'"arguments"\s*:\s*')
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CutCall:
     """A call of a tool that was cut off. `name`: the tool's; `arguments`: their text, as far as it came."""
 
@@ -75,7 +75,7 @@ def without_begun_call(content: str | None) -> tuple[str | None, CutCall | None]
     arguments = _ARGUMENTS.search(call)
     if not isinstance(begun, dict) or not isinstance(name, str) or "arguments" not in begun or arguments is None:
         return said or None, None
-    return said or None, CutCall(name, call[arguments.end() :])
+    return said or None, CutCall(name=name, arguments=call[arguments.end() :])
 
 
 def _without_begun_mark(content: str | None) -> str | None:

@@ -8,7 +8,7 @@ import pytest
 from vllm.entrypoints.anthropic.serving import AnthropicServingMessages
 from vllm.entrypoints.openai.chat_completion.protocol import ChatCompletionResponse
 
-from patchbay.server.cut_calls import object_text, with_cut_calls, with_tool_objects
+from patchbay.server.vllm_cut_calls import object_text, with_cut_calls, with_tool_objects
 
 
 @pytest.mark.parametrize(
