@@ -38,15 +38,17 @@ class Count:
 
 async def test_no_more_than_two_work_at_a_time_and_all_may_wait_at_once(offload: Offload) -> None:
     together, at_work, after = threading.Barrier(8, timeout=20), Count(), Count()
+    # Work that lasts, so that others would come in.
+    lasting = threading.Event()
 
     def work() -> None:
         with at_work:
-            sum(range(10_000))
+            lasting.wait(0.02)
         with offload.waiting():
             # It breaks unless all eight are here at the same time.
             together.wait()
         with after:
-            sum(range(10_000))
+            lasting.wait(0.02)
 
     await asyncio.gather(*(offload.run(work, LONG) for _ in range(8)))
     assert at_work.most <= 2
