@@ -1,8 +1,10 @@
 """The offloading of work on long texts and bodies to threads, so that the event loop can pass on others' chunks."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+import threading
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 Result = TypeVar("Result")
@@ -19,11 +21,16 @@ class Offload:
 
     The threads share Python's global lock with the event loop. It changes hands every few milliseconds, so the loop
     waits only that long. A single call of a C function keeps it to its end, which is why bodies have a limit on their
-    elements. `threads`: how many there are: more than a few only where work mostly waits.
+    elements.
+
+    `threads`: how many there are: more than two only where work waits for somebody else. Two work at a time all the
+    same, as each that does holds up the event loop: the others wait, in `waiting` or for their turn.
     """
 
     def __init__(self, threads: int = _THREADS) -> None:
         self._threads = ThreadPoolExecutor(threads, "offload")
+        self._turns = threading.BoundedSemaphore(_THREADS)
+        self._here = threading.local()
 
     async def run(
         self, work: Callable[[], Result], length: int, *, long: int = _LONG_BYTES, hard: bool = False
@@ -36,12 +43,32 @@ class Offload:
         """
         if length < long and not hard:
             return work()
-        future = asyncio.get_running_loop().run_in_executor(self._threads, work)
+        future = asyncio.get_running_loop().run_in_executor(self._threads, self._in_turn, work)
         try:
             return await asyncio.shield(future)
         except asyncio.CancelledError:
             await _ended(future)
             raise
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Lets other work go on in the block, in which work of this pool waits for somebody else."""
+        if not getattr(self._here, "works", False):
+            yield
+            return
+        self._turns.release()
+        try:
+            yield
+        finally:
+            self._turns.acquire()
+
+    def _in_turn(self, work: Callable[[], Result]) -> Result:
+        with self._turns:
+            self._here.works = True
+            try:
+                return work()
+            finally:
+                self._here.works = False
 
     def run_json(self, work: Callable[[], Result], length: int) -> Coroutine[Any, Any, Result]:
         """Does `work` that decodes JSON of `length` bytes, in a thread where it is long."""

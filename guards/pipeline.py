@@ -4,6 +4,7 @@ All of it is immutable: another configuration makes another.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -135,6 +136,13 @@ class Pipeline:
     def asks_in(self, side: Side) -> bool:
         """Whether a look at a text on `side` waits for a finder of entities, so that even a short one takes long."""
         return bool(self.entities[side])
+
+    def waits_by(self, waiting: Callable[[], AbstractContextManager[None]]) -> "Pipeline":
+        """Returns the same pipeline, whose finders are waited for in a block that `waiting` makes."""
+        if not self.asks_in("input") and not self.asks_in("output"):
+            return self
+        searches = {side: [replace(one, waiting=waiting) for one in found] for side, found in self.entities.items()}
+        return replace(self, entities=searches)
 
     def asked_ahead(self, endpoint: str, fields: Mapping[str, Any]) -> "Pipeline":
         """Has finders look at all texts of a request to `endpoint`, many at a time, and returns the pipeline to look at

@@ -70,7 +70,7 @@ class GuardSession:
     def __init__(
         self, *, pipeline: Pipeline, endpoint: str, key: bytes, judges: Judges, facts: TextOrigin, offload: Offload
     ) -> None:
-        self._pipeline = pipeline
+        self._pipeline = pipeline.waits_by(offload.waiting)
         self._endpoint = endpoint
         self._key = key
         self._judges = judges

@@ -6,13 +6,14 @@ depend on how the text was cut. Asking blocks: a text with this watch is fed in 
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Final
 
 from patchbay.core.errors import GuardFailed
 from patchbay.guards.entities.finder import FinderFailed, FoundEntity
-from patchbay.guards.entities.questions import Questions, first_failure
+from patchbay.guards.entities.questions import Answer, Questions, first_failure
 from patchbay.guards.entities.windows import Window, Windows
 from patchbay.guards.stream.watch import WatchState
 from patchbay.guards.verdict import Action, FoundSpan
@@ -33,7 +34,7 @@ class EntitySearch:
     `guard`: its name; `questions`: who is asked; `actions`: what is done about each kind; `min_score`: the lowest score
     that counts; `closed`: whether a text goes no further where there is no answer; `most`: the most characters of a
     window; `sentences`: whether one ends with a sentence, as on streams; `within_s`: the time limit of all questions
-    about one prompt, in seconds.
+    about one prompt, in seconds; `waiting`: makes the block in which it waits for answers.
     """
 
     guard: str
@@ -44,6 +45,12 @@ class EntitySearch:
     most: int
     sentences: bool
     within_s: float = math.inf
+    waiting: Callable[[], AbstractContextManager[None]] = nullcontext
+
+    def ask(self, texts: Sequence[str]) -> Sequence[Answer]:
+        """Returns what is found in each of `texts`, or why that is not known. It blocks."""
+        with self.waiting():
+            return self.questions.ask(texts, within_s=self.within_s)
 
     def windows(self) -> Windows:
         """Returns new windows for one text."""
@@ -61,7 +68,7 @@ class EntitySearch:
             for window in self._windows_of(text)
             if _says(window)
         ]
-        answers = self.questions.ask(list(dict.fromkeys(asked)), within_s=self.within_s)
+        answers = self.ask(list(dict.fromkeys(asked)))
         if first_failure(answers) is None:
             return replace(self, within_s=math.inf)
         self.check_open()
@@ -100,8 +107,7 @@ class EntityWatch:
 
     def _state(self, windows: list[Window]) -> WatchState:
         asked = [(window, *asked_text(window.text, escaped=self._escaped)) for window in windows if _says(window)]
-        questions, within_s = self._search.questions, self._search.within_s
-        answers = questions.ask([text for _, text, _ in asked], within_s=within_s) if asked else []
+        answers = self._search.ask([text for _, text, _ in asked]) if asked else []
         spans = list[FoundSpan]()
         for (window, _, places), answer in zip(asked, answers, strict=True):
             if isinstance(answer, FinderFailed):

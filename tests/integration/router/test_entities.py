@@ -229,3 +229,16 @@ async def test_a_client_that_leaves_leaves_nothing_at_work() -> None:
             async with streaming(router, "r"):
                 await until(lambda: bool(presidio.asked))
             await until(lambda: router.public_app.in_flight == 0)
+
+
+async def test_requests_wait_for_a_finder_at_the_same_time() -> None:
+    async with FakeJudge("Ada Lovelace").running() as presidio:
+        presidio.gate = asyncio.Semaphore(0)
+        settings = config(presidio, on=["input"], deadline_s=20)
+        async with running_router(engine(), **settings) as router:
+            bodies = [ask("r", messages=[{"role": "user", "content": f"text {number}"}]) for number in range(6)]
+            asking = [asyncio.create_task(post(router, body)) for body in bodies]
+            await until(lambda: {f"text {number}" for number in range(6)} <= set(presidio.texts))
+            for _ in range(100):
+                presidio.gate.release()
+            assert [answer.status_code for answer in await asyncio.gather(*asking)] == [200] * 6
