@@ -7,9 +7,9 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from patchbay.adapters.checks.folder import FolderLimits, check_files
 from patchbay.adapters.checks.templates_trial import check_template
 from patchbay.adapters.checks.wording import chat_template, special_tokens
-from patchbay.adapters.checks.folder import FolderLimits, check_files
 from patchbay.adapters.config import SigningConfig
 from patchbay.adapters.digest import digest_of, folder_hashes
 from patchbay.adapters.fold.trained import read_trained

@@ -10,10 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from patchbay.adapters.contents import TEMPLATE_FILE
 from patchbay.adapters.checks.base import BaseLayout
 from patchbay.adapters.checks.check import because
 from patchbay.adapters.checks.folder import DEFAULT_LIMITS, FolderLimits
+from patchbay.adapters.contents import TEMPLATE_FILE
 from patchbay.adapters.fold.admission import Admitted
 from patchbay.adapters.fold.checkpoint import BaseCheckpoint, load_torch, read_tensor
 from patchbay.adapters.fold.plan import HEAD, plan_fold
