@@ -3,6 +3,7 @@
 vLLM's parsers take a call that its tokens ended within for a text, as the model wrote it; in a stream for a call.
 """
 
+import json
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from vllm.entrypoints.generate.base.protocol import FunctionCall, ToolCall
 
 # What stands before and behind a call of a tool in the form of Hermes, which most parsers' models write.
 _CALL_BEGINS, _CALL_ENDS = "<tool_call>", "</tool_call>"
+_NAME = re.compile(r'"name"\s*:\s*(?P<name>"(?:[^"\\\x00-\x1f]|\\["\\/bfnrt])*")')
+_DECODER = json.JSONDecoder()
 _ARGUMENTS = re.compile(r'"arguments"\s*:\s*')
 
 
@@ -70,12 +73,20 @@ def without_begun_call(content: str | None) -> tuple[str | None, CutCall | None]
     said, mark, call = (content or "").rpartition(_CALL_BEGINS)
     if not mark or _CALL_ENDS in call:
         return _without_begun_mark(content), None
-    begun = _begun(call.strip()) if call.strip() else None
-    name = begun.get("name") if isinstance(begun, dict) else None
-    arguments = _ARGUMENTS.search(call)
-    if not isinstance(begun, dict) or not isinstance(name, str) or "arguments" not in begun or arguments is None:
+    named = _NAME.search(call)
+    if named is None:
         return said or None, None
-    return said or None, CutCall(name=name, arguments=call[arguments.end() :])
+    arguments = _ARGUMENTS.search(call, named.end())
+    text = _first_value(call[arguments.end() :]) if arguments is not None else ""
+    return said or None, CutCall(name=msgspec.json.decode(named["name"]), arguments=text)
+
+
+def _first_value(text: str) -> str:
+    """Returns the JSON value that `text` begins with; all of it where that is not whole."""
+    try:
+        return text[: _DECODER.raw_decode(text)[1]]
+    except (ValueError, RecursionError):
+        return text
 
 
 def _without_begun_mark(content: str | None) -> str | None:

@@ -72,5 +72,6 @@ def test_an_adapter_as_a_trainer_leaves_it_is_refused_or_answers_otherwise_than_
     assert found.effect > 5 * NEARLY, "the adapter hardly changes the base: nothing is compared"
     assert found.tokens == 32
     assert found.apart < NEARLY
-    assert found.short < NEARLY / 2
+    # Two log-probabilities are that near to PEFT's: the likelier of two tokens may be the other one.
+    assert found.short < NEARLY
     assert found.same >= 28

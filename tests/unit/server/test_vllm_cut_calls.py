@@ -35,6 +35,7 @@ def test_a_tool_is_called_with_an_object_whatever_the_model_wrote(arguments: str
     [
         ('<tool_call>\n{"name": "weather", "arguments": {"city": "Ber', [("tool_use", {"city": "Ber"})]),
         ('So: <tool_call>\n{"name": "weather", "arguments": {', [("text", None), ("tool_use", {})]),
+        ('<tool_call>\n{"name": "weather"', [("tool_use", {})]),
         ('<tool_call>\n{"name": "wea', []),
         ("<tool_call>", []),
         ("<tool_ca", []),
@@ -87,6 +88,8 @@ async def said_by_chat(content: str, *, tools: object = ("a tool",), finish_reas
     [
         ('<tool_call>\n{"name": "weather", "arguments": {"city": "Ber', None, ['{"city": "Ber']),
         ('So: <tool_call>\n{"name": "weather", "arguments": {', "So: ", ["{"]),
+        ('<tool_call>\n{"name" : "weather", "argum', None, [""]),
+        ('<tool_call>\n{"name": "weather", "arguments": {"city": "Bern"}}', None, ['{"city": "Bern"}']),
         ('<tool_call>\n{"name": "wea', None, []),
         ("<tool_ca", None, []),
         ("It rains in Ber", "It rains in Ber", []),
