@@ -14,6 +14,8 @@ from patchbay.router.http.request import Request
 
 _SLASHES = re.compile(r"/{2,}")
 _DEPLOYMENT = re.compile(r"/openai/deployments/(?P<model>[^/]+)(?P<rest>/.*)")
+# Parts of a model's name behind its first one, which the hub's names have one of.
+_MOST_PARTS = 4
 _AZURE = "/openai/"
 _VERSION = "/v1/"
 
@@ -35,10 +37,22 @@ def read_address(path: str) -> Address:
     path = path.rstrip("/") or "/"
     match = _DEPLOYMENT.fullmatch(path)
     if match is not None:
-        return Address(_versioned(match["rest"]), match["model"], azure=True)
+        model, rest = _deployment(match["model"], match["rest"])
+        return Address(_versioned(rest), model, azure=True)
     if path.startswith(_AZURE):
         return Address(_versioned("/" + path[len(_AZURE) :]), azure=True)
     return Address(_versioned(path) if path.startswith(_VERSION) else path)
+
+
+def _deployment(model: str, rest: str) -> tuple[str, str]:
+    """Returns a deployment's name and the path behind it. Names of models may have slashes of their own: it is the
+    shortest name behind which the path of an endpoint is."""
+    parts = rest[1:].split("/")
+    for count in range(min(len(parts), _MOST_PARTS)):
+        path = "/" + "/".join(parts[count:])
+        if is_known(_versioned(path)):
+            return "/".join((model, *parts[:count])), path
+    return model, rest
 
 
 def take_address(request: Request) -> None:

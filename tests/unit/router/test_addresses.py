@@ -26,6 +26,8 @@ def test_a_slash_or_a_version_too_many_does_not_lose_the_endpoint(path: str) -> 
     [
         ("/openai/deployments/sql/chat/completions", "sql"),
         ("/openai/deployments/sql@3/chat/completions/", "sql@3"),
+        ("/openai/deployments/org/m/chat/completions", "org/m"),
+        ("/openai/deployments/a/b/c/v1/chat/completions", "a/b/c"),
         ("//openai/deployments/sql//chat/completions", "sql"),
         ("/openai/deployments/sql/v1/chat/completions", "sql"),
         ("/openai/v1/chat/completions", None),
