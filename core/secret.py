@@ -8,6 +8,9 @@ from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_v
 
 from patchbay.core.settings import Settings
 
+# Larger than any key, and than a chain of certificates.
+_MOST_BYTES = 256 * 1024
+
 
 class FromFile(Settings):
     """The text of a file, as a mounted Secret has it. What ends it, a line's end, does not count."""
@@ -22,9 +25,16 @@ class FromFile(Settings):
         return value
 
     def read(self) -> str:
-        """Reads the secret. Raises ValueError where the file cannot be read."""
+        """Reads the secret. Raises ValueError where the file cannot be read, or is no file of a secret's size."""
         try:
-            return self.file.read_text(encoding="utf-8").rstrip("\r\n")
+            # A pipe is waited for without end, and a device may have no end.
+            if not self.file.is_file() and self.file.exists():
+                raise ValueError(f"the secret's file {self.file} is no regular file")
+            with self.file.open("rb") as opened:
+                data = opened.read(_MOST_BYTES + 1)
+            if len(data) > _MOST_BYTES:
+                raise ValueError(f"the secret's file {self.file} is larger than {_MOST_BYTES} bytes")
+            return data.decode("utf-8").rstrip("\r\n")
         except OSError as error:
             raise ValueError(f"the secret's file {self.file} cannot be read: {error.strerror}") from error
         except UnicodeDecodeError as error:

@@ -1,12 +1,13 @@
 """Secrets may be kept out of the configuration: in files and in the environment."""
 
+import os
 from pathlib import Path
 
 import pytest
 from pydantic import Field
 
 from patchbay.core.errors import ConfigError
-from patchbay.core.secret import Secret
+from patchbay.core.secret import FromFile, Secret
 from patchbay.core.settings import Settings, parse_settings
 from patchbay.router.settings.config import RouterConfig
 
@@ -50,6 +51,18 @@ def test_an_empty_file_is_no_secret_and_what_is_no_text_is_not_shown(tmp_path: P
     for name, message in (("empty", "is empty"), ("bytes", "is no text")):
         with pytest.raises(ConfigError, match=message):
             parse_settings(Box, {"one": {"file": str(tmp_path / name)}}, source="file")
+
+
+def test_a_pipe_a_device_and_a_large_file_are_no_secrets_and_nobody_waits_for_them(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "large").write_bytes(b"x" * 300_000)
+    for path, words in (
+        (tmp_path / "pipe", "no regular file"),
+        ("/dev/zero", "no regular file"),
+        (tmp_path / "large", "larger than"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            FromFile(file=Path(path)).read()
 
 
 def test_a_router_takes_all_its_secrets_from_files(tmp_path: Path) -> None:
