@@ -90,6 +90,8 @@ def asked_models(config: PolicyConfig) -> Iterator[AskedModel]:
 def _base_faults(base: BaseConfig, keys: tuple[str, ...]) -> Iterator[Fault]:
     if (fault := base_fault(base)) is not None:
         yield Fault((*keys, "model"), fault)
+    if base.chat_template is not None and not base.chat_template.is_file():
+        yield Fault((*keys, "chat_template"), f"there is no file {base.chat_template}")
     if base.quantization is not None and (why := quantization_fault(base.quantization, Path(base.model).expanduser())):
         yield Fault((*keys, "quantization"), why)
 

@@ -42,6 +42,8 @@ ROUTE = "base: x\nroutes:\n  a:\n    model: x\n    template:\n      id: t\n     
         ("base:\n  model: ./none\n", "line 2, column 3: 'base.model': ", "there is no folder"),
         ("base: ./none\n", "line 1, column 1: 'base.model': ", "there is no folder"),
         ("base: ./empty\n", "line 1, column 1: ", "has no config.json"),
+        ("base: {model: x, chat_template: ./none.jinja}\n", "line 1, column 18: ", "there is no file"),
+        ("base: {model: x, chat_template: /etc}\n", "line 1, column 18: ", "there is no file /etc"),
         ("base: my model\n", "line 1, column 1: ", "write ./FOLDER, or an id such as org/model"),
         ("base:\n  model:./x\n", "line 1, column 1: 'base': ", "write 'model: …', with a space after the colon"),
         ("base:\n  model:./x\n  name: y\n", "line 3, column 7: ", "(write a space after the colon in line 2)"),
