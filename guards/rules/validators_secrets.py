@@ -6,7 +6,10 @@ import json
 import math
 import re
 from collections import Counter
+from collections.abc import Iterable
 from typing import Final
+
+import ahocorasick
 
 from patchbay.guards.rules.validators import digits_of
 
@@ -29,7 +32,8 @@ _PLAIN: Final = re.compile(
     r"|[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+|(?:[A-Z][a-z]+){2,}\d{0,4}|sha(?:1|256|384|512)-.*|[A-Z]+(?:_[A-Z0-9]+)+"
 )
 # Words that a random text of a secret's length hardly ever has in it.
-_WORDS: Final = re.compile(
+_WORDS: Final = re.split(
+    r"\|",
     "password|secret|token|access|account|address|admin|amazon|android|apache|application|argument|article|attribute|"
     "author|backup|badge|binary|bootstrap|branch|browser|bucket|buffer|button|cache|callback|catalog|category|center|"
     "channel|checkout|client|cluster|column|command|comment|common|compon|config|connect|console|constant|contain|"
@@ -47,8 +51,8 @@ _WORDS: Final = re.compile(
     "style|submit|support|switch|symbol|system|table|target|template|tenant|terminal|testing|thread|ticket|title|"
     "toggle|toolbar|tracker|transform|update|upload|user|valid|value|vendor|verify|version|video|virtual|visual|"
     "volume|warning|webhook|website|widget|width|window|windows|worker|workflow|wrapper",
-    re.IGNORECASE,
 )
+
 _HEXADECIMAL: Final = re.compile(r"[0-9a-fA-F]+")
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _VARIABLE: Final = re.compile(r"^[$%@<{\[(]|\$\{|\$\(|\{\{|^\*+$|[(\[]$|\(\)|^process\.|^os\.|^env[.(\[]")
@@ -129,9 +133,22 @@ def _is_plain(value: str) -> bool:
     return _PLAIN.fullmatch(value) is not None and _UUID.fullmatch(value) is None
 
 
+def _automaton(words: Iterable[str]) -> "ahocorasick.Automaton":
+    """Makes what finds `words` in one pass: an expression with as many branches takes a hundred times as long."""
+    made = ahocorasick.Automaton()
+    for word in words:
+        made.add_word(word, len(word))
+    made.make_automaton()
+    return made
+
+
+_FINDS_WORDS: Final = _automaton(_WORDS)
+
+
 def _has_words(value: str) -> bool:
     """Whether a word is in it, all in one case: mixed case that spells one is chance."""
-    return any(word in (word.lower(), word.upper(), word.capitalize()) for word in _WORDS.findall(value))
+    found = (value[last + 1 - length : last + 1] for last, length in _FINDS_WORDS.iter(value.lower()))
+    return any(word in (word.lower(), word.upper(), word.capitalize()) for word in found)
 
 
 def _told_elsewhere(value: str) -> bool:
