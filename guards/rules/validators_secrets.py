@@ -17,6 +17,8 @@ from patchbay.guards.rules.validators import digits_of
 _RANDOM_BITS: Final = 3.5
 _SHORT_BITS: Final = 3.2
 _TOKEN_BITS: Final = 2.9
+# A token whose beginning and length are a service's own needs no more than not to be one letter or two.
+_VARIED_BITS: Final = 1.9
 _HEADER_BITS: Final = 2.75
 _PASSWORD_BITS: Final = 2.4
 _SHORTEST: Final = 12
@@ -78,7 +80,7 @@ def token_like(text: str) -> bool:
     """Whether a token's longest run of letters and digits is varied, as that of an example made of one letter is not,
     and says nowhere that it is an example."""
     run = max(re.findall("[A-Za-z0-9]+", text), key=len, default="")
-    return _PLACEHOLDER.search(text) is None and entropy(run) >= min(_TOKEN_BITS, 0.6 * math.log2(len(run) + 1))
+    return _PLACEHOLDER.search(text) is None and entropy(run) >= min(_VARIED_BITS, 0.6 * math.log2(len(run) + 1))
 
 
 def assigned_secret(text: str) -> bool:
