@@ -80,9 +80,10 @@ def test_what_is_wrong_is_told_by_its_place_in_plain_words(here: Path, text: str
     told = " ".join(checked.stderr.split())
     assert place in told
     assert words in told
-    fault = json.loads(run("check", "--json").stdout)
-    assert fault["ok"] is False
-    assert words in fault["fault"]
+    found = json.loads(run("check", "--json").stdout)
+    assert found["ok"] is False
+    places = {f"line {one['line']}, column {one['column']}: ": one["message"] for one in found["faults"]}
+    assert words in places[place]
 
 
 def test_what_is_shown_has_every_key_and_no_secret(here: Path) -> None:
