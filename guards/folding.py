@@ -62,7 +62,18 @@ class FoldedTail:
     `start_of` and `end_of` turn positions in `text` into positions in all of the text that was added.
     """
 
-    __slots__ = ("_base", "_ends", "_escaped", "_escapes", "_partial", "_read", "_starts", "context", "text")
+    __slots__ = (
+        "_base",
+        "_ends",
+        "_escaped",
+        "_escapes",
+        "_partial",
+        "_plain_from",
+        "_read",
+        "_starts",
+        "context",
+        "text",
+    )
 
     def __init__(self, *, escaped: bool = False, escapes: Escapes | None = None) -> None:
         self.text = ""
@@ -72,6 +83,8 @@ class FoldedTail:
         # then `_base` is the position of its first character, and later that of the next one to come.
         self._starts: list[int] | None = None
         self._ends: list[int] = []
+        # The position in the added text from which on each character is compared as itself.
+        self._plain_from = 0
         self._escaped = escaped
         self._escapes = escapes
         # Where the escapes of other formats were that are still in `text`.
@@ -83,6 +96,7 @@ class FoldedTail:
         fork = FoldedTail(escaped=self._escaped, escapes=escapes)
         fork.text, fork.context, fork._base, fork._partial = self.text, self.context, self._base, self._partial
         fork._starts, fork._ends = None if self._starts is None else list(self._starts), list(self._ends)
+        fork._plain_from = self._plain_from
         return fork
 
     @property
@@ -149,6 +163,7 @@ class FoldedTail:
                 self._base += dropped
             else:
                 del self._starts[:dropped], self._ends[:dropped]
+                self._forget_positions()
             if self._read:
                 del self._read[: bisect_left(self._read, self.start_of(0))]
         self.context = place - dropped
@@ -175,6 +190,7 @@ class FoldedTail:
                 starts.extend([base] * len(folded))
                 ends.extend([end] * len(folded))
                 parts.append(folded)
+                self._plain_from = end
             base = end
         self._starts, self._base = starts, base
         # Joined once: a text that grows by one character at a time is copied each time.
@@ -187,6 +203,12 @@ class FoldedTail:
         if not self._escaped or unit[0] != "\\" or unit.startswith("\\\\"):
             self._read.append(start)
         return fold(self._escapes.text(unit))
+
+    def _forget_positions(self) -> None:
+        """Stops to keep each character's position where all that is left of the text is plain: to keep them costs a
+        tenth of a chunk's time."""
+        if self._starts and self._starts[0] >= self._plain_from:
+            self._base, self._starts, self._ends = self._starts[0], None, []
 
     def _track_positions(self) -> None:
         """Starts to keep each character's position; from then on `_base` is the position of the next one."""

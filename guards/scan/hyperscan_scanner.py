@@ -58,7 +58,8 @@ class HyperscanScanner:
 
         def note(number: int, start: int, end: int, flags: int, context: object) -> None:
             nonlocal longest
-            longest = max(longest, end)
+            if end > longest:  # noqa: PLR1730 - it runs several times for every chunk
+                longest = end
 
         data = backwards.encode("utf-8", "replace")
         self._backward.scan(data, match_event_handler=note, scratch=self._scratches.backward)
