@@ -172,8 +172,7 @@ def load_registry_config(file: Path | None) -> tuple[RegistryConfig, PushDefault
 
 
 def _push_defaults(data: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    base, lora = data.get("base"), data.get("lora")
-    base = {"model": base} if isinstance(base, str) else base if isinstance(base, dict) else {}
+    base, lora = _base_section(data), data.get("lora")
     found = {key: base[key] for key in ("model", "name", "chat_template") if base.get(key) is not None}
     for key, value in tuple(found.items()):
         path = folder / Path(str(value)).expanduser()
@@ -187,13 +186,16 @@ def _push_defaults(data: Mapping[str, Any], folder: Path) -> dict[str, Any]:
 def _pool_names(pools: object) -> Iterator[str]:
     """Yields what clients call the bases of `pools`. What is of the wrong type is for the servers to refuse."""
     for pool in pools.values() if isinstance(pools, dict) else ():
-        base = pool.get("base") if isinstance(pool, dict) else None
-        if isinstance(base, str):
-            yield Path(base).name
-        elif isinstance(base, dict):
-            name = base.get("name") or Path(str(base.get("model") or "")).name
-            if isinstance(name, str) and name:
-                yield name
+        base = _base_section(pool)
+        name = base.get("name") or Path(str(base.get("model") or "")).name
+        if isinstance(name, str) and name:
+            yield name
+
+
+def _base_section(section: object) -> Mapping[str, Any]:
+    """Returns the base of a file, or of a pool, as a mapping: it may be written as its model alone."""
+    base = section.get("base") if isinstance(section, Mapping) else None
+    return {"model": base} if isinstance(base, str) else base if isinstance(base, dict) else {}
 
 
 def _absolute_database(url: str, folder: Path) -> str:

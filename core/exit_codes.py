@@ -44,7 +44,7 @@ def exit_codes_text() -> str:
 
 
 def fail(error: PatchbayError) -> int:
-    """Prints `error` as one line on standard error, if anybody still reads that, and returns its exit code.
+    """Prints `error` on standard error, if anybody still reads that, and returns its exit code.
 
     The code is 2 for a fault in the configuration, 3 for an adapter that is refused, 4 for something that does not
     exist, 5 for a conflict with the present state, else 1.

@@ -12,7 +12,7 @@ from pydantic_core import PydanticCustomError
 
 from patchbay.core.errors import ConfigError, PlacedFault
 from patchbay.core.nearest import is_slip, nearest
-from patchbay.core.yaml_text import place_of
+from patchbay.core.yaml_text import places_of
 
 Keys = tuple[str | int, ...]
 M = TypeVar("M", bound=BaseModel)
@@ -77,8 +77,7 @@ class Examined(Generic[M]):
 
 def refusal(source: str, faults: Sequence[Fault], *, file: Path | None) -> ConfigError:
     """Returns the error that lists `faults` in the order of `file`, each with its line and column there, if any."""
-    text = _text_of(file)
-    listed = tuple(sorted((_with_place(one, text) for one in faults), key=_in_file))
+    listed = tuple(sorted(_with_places(faults, _text_of(file)), key=_in_file))
     if len(listed) == 1:
         return ConfigError(f"{source}: {listed[0]}.", faults=listed)
     return ConfigError("\n  ".join([f"{source} has {len(listed)} faults:", *map(str, listed)]), faults=listed)
@@ -262,9 +261,11 @@ def _in_file(fault: PlacedFault) -> tuple[bool, int, int]:
     return fault.line is None, fault.line or 0, fault.column or 0
 
 
-def _with_place(fault: Fault, text: str | None) -> PlacedFault:
-    line, column = (place_of(text, fault.keys) if text is not None else None) or (None, None)
-    return PlacedFault(key=".".join(map(str, fault.keys)), line=line, column=column, message=str(fault))
+def _with_places(faults: Sequence[Fault], text: str | None) -> Iterator[PlacedFault]:
+    places = places_of(text, [one.keys for one in faults]) if text is not None else [None] * len(faults)
+    for fault, place in zip(faults, places, strict=True):
+        line, column = place or (None, None)
+        yield PlacedFault(key=".".join(map(str, fault.keys)), line=line, column=column, message=str(fault))
 
 
 def _in_words(detail: Mapping[str, Any]) -> str:

@@ -86,16 +86,21 @@ def parse_yaml(text: str) -> Any:
         raise ConfigError("it holds a value that its tag (`!!`) or its escape does not fit") from error
 
 
-def place_of(text: str, keys: Sequence[str | int]) -> tuple[int, int] | None:
-    """Returns the line and the column, from 1, at which the value under `keys` stands in the YAML document `text`.
+def places_of(text: str, places: Sequence[Sequence[str | int]]) -> list[tuple[int, int] | None]:
+    """Returns the lines and the columns, from 1, at which the values under the keys of `places` stand in the YAML
+    document `text`.
 
     Keys that the document does not have are skipped, such as names that a model adds to a place; where none of them is
-    there, or the document cannot be read, the result is None.
+    there, or the document cannot be read, there is None for a place.
     """
     try:
         node = yaml.compose(text, _Loader)
     except (yaml.YAMLError, RecursionError, ValueError, *_TAG_FAULTS):
-        return None
+        return [None] * len(places)
+    return [_place_in(node, keys) for keys in places]
+
+
+def _place_in(node: yaml.Node | None, keys: Sequence[str | int]) -> tuple[int, int] | None:
     mark = None
     for key in keys:
         found = _entry(node, key)

@@ -287,10 +287,8 @@ class Guards:
     def _rule_set(self, parts: Sequence[Part]) -> RuleSet | None:
         rules: dict[str, GuardRule] = {}
         for part in parts:
-            given, allowed = (
-                self._given(part),
-                part.config.allow.allowed if isinstance(part.config, RulesGuard) else None,
-            )
+            given = {} if part.overridden else self._actions[part.name]
+            allowed = part.config.allow.allowed if isinstance(part.config, RulesGuard) else None
             for rule in self._rules[part.name]:
                 action = given.get(rule.name, part.action)
                 # A rule that several guards name belongs to the one whose action is the strongest.
@@ -303,11 +301,6 @@ class Guards:
         if key not in self._scanners:
             self._scanners[key] = self._scanner([guard_rule.rule for guard_rule in rules.values()])
         return RuleSet(list(rules.values()), self._scanners[key])
-
-    def _given(self, part: Part) -> Mapping[str, Action]:
-        """Returns the actions of single rules: not in a dry run, and not where a tenant has an action of its own."""
-        is_own = not part.dry_run and part.action == part.config.action
-        return self._actions[part.name] if is_own else {}
 
 
 def compile_guards(

@@ -1,4 +1,4 @@
-"""All rules for numbers of people and firms of single countries. Those without a strict form or check count only near a
+"""The rules for numbers of people and firms of single countries. Those without a strict form or check count only near a
 word that names them."""
 
 from typing import Final

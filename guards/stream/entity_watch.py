@@ -15,6 +15,7 @@ from patchbay.core.errors import GuardFailed
 from patchbay.guards.entities.finder import FinderFailed, FoundEntity
 from patchbay.guards.entities.questions import Answer, Questions, first_failure
 from patchbay.guards.entities.windows import Window, Windows
+from patchbay.guards.escapes import SURROGATES, character_of
 from patchbay.guards.stream.watch import WatchState
 from patchbay.guards.verdict import Action, FoundSpan
 
@@ -22,7 +23,7 @@ UNCHECKED: Final = "ENTITIES_UNCHECKED"
 _RULE: Final = "entity"
 # Half a pair has no form in UTF-8. Each becomes one character, so that places stay.
 _SURROGATES: Final = re.compile("[\ud800-\udfff]")
-_ESCAPE: Final = re.compile(r"\\(?:u(?P<code>[0-9a-fA-F]{4})|(?P<char>[^u]))", re.DOTALL)
+_ESCAPE: Final = re.compile(rf"(?P<pair>{SURROGATES})|\\(?:u(?P<code>[0-9a-fA-F]{{4}})|(?P<char>[^u]))", re.DOTALL)
 _SIMPLE: Final = {"n": "\n", "t": "\t", "r": "\r", "b": " ", "f": " "}
 _FEWEST: Final = 2
 
@@ -162,6 +163,8 @@ def asked_text(text: str, *, escaped: bool) -> tuple[str, list[int] | None]:
 
 
 def _unescaped(match: re.Match[str]) -> str:
+    if match["pair"] is not None:
+        return character_of(match["pair"][2:6], match["pair"][8:])
     if match["code"] is not None:
         return chr(int(match["code"], 16))
     return _SIMPLE.get(match["char"], match["char"])

@@ -21,8 +21,7 @@ class SizeFields:
 
     `tokens`: fields that bound an answer, in the order of precedence; `answers`: fields that multiply answers;
     `unsaid`: the tokens of an answer where no field says it, None where it may fill the context; `prompts`: the fields
-    that may hold several prompts; `paired`: whether texts of one are read with those of another; `with_each`: fields
-    that may be read with each pair.
+    that may hold several prompts; `paired`: whether texts of one are read with those of another.
     """
 
     tokens: tuple[str, ...] = ()
@@ -30,7 +29,6 @@ class SizeFields:
     unsaid: int | None = None
     prompts: tuple[str, ...] = ()
     paired: bool = False
-    with_each: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +53,7 @@ class Size:
 
 _CHOICES = ("n", "best_of")
 _PAIRED = ("queries", "documents", "items", "data_1", "data_2", "text_1", "text_2")
+# Fields that may be read with each pair.
 _WITH_EACH = ("instruction", "chat_template_kwargs")
 # Bytes of the tokens that a model has around the texts of one pair.
 _PAIR_BYTES = 8
@@ -65,8 +64,8 @@ FIELDS: Mapping[str, SizeFields] = MappingProxyType(
         "responses": SizeFields(tokens=("max_output_tokens",)),
         "messages": SizeFields(tokens=("max_tokens",)),
         "embeddings": SizeFields(prompts=("input",)),
-        "score": SizeFields(prompts=_PAIRED, paired=True, with_each=_WITH_EACH),
-        "rerank": SizeFields(prompts=("query", "documents"), paired=True, with_each=_WITH_EACH),
+        "score": SizeFields(prompts=_PAIRED, paired=True),
+        "rerank": SizeFields(prompts=("query", "documents"), paired=True),
     }
 )
 _NONE = SizeFields()
@@ -124,7 +123,7 @@ def _read_again(fields: Mapping[str, Any], known: SizeFields) -> int:
     and what belongs to all. Where both sides have several texts, each is read once."""
     pairs = max((_texts(fields.get(name)) for name in known.prompts), default=1)
     alone = [fields[name] for name in known.prompts if _texts(fields.get(name)) == 1]
-    for_all = [fields[name] for name in known.with_each if fields.get(name) is not None]
+    for_all = [fields[name] for name in _WITH_EACH if fields.get(name) is not None]
     return (pairs - 1) * sum(map(_length, (*alone, *for_all))) + pairs * _PAIR_BYTES
 
 

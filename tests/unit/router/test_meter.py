@@ -13,7 +13,7 @@ from patchbay.router.tenants.limiter import Need
 
 
 class Silent:
-    """Where an answer would go."""
+    """A client that reads nothing."""
 
     date = b""
     blocked = ending = False

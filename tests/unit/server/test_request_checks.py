@@ -1,4 +1,4 @@
-"""What is refused before vLLM sees it, and what is let through to it."""
+"""Checks of requests: some are refused before vLLM sees them, others are let through."""
 
 import json
 from typing import Any

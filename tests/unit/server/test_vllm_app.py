@@ -1,4 +1,4 @@
-"""What vLLM's own layer makes of errors that come late, and what is told of them instead."""
+"""Errors that come late, of which vLLM's own layer makes something else, are told as they are."""
 
 import json
 from collections.abc import AsyncIterator

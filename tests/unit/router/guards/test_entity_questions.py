@@ -10,6 +10,7 @@ from patchbay.core.errors import GuardFailed
 from patchbay.guards.entities.finder import FinderFailed, FoundEntity
 from patchbay.guards.entities.language import Languages
 from patchbay.guards.entities.questions import Questions
+from patchbay.guards.stream.entity_watch import asked_text
 from tests.fakes.names import NameFinder, channel_of, search
 
 
@@ -164,3 +165,11 @@ def test_a_prompt_of_which_not_all_was_looked_at_is_refused_or_what_was_found_is
     assert outs == ["By [PERSON].", "By Jane Q. Miller."]
     assert kinds == ["PERSON", "ENTITIES_UNCHECKED"]
     assert len(finder.asked) == count
+
+
+def test_two_escapes_that_are_one_character_are_asked_about_as_that_one() -> None:
+    text = "says \\ud842\\udfb7\\u91ce and \\ud842 alone"
+    asked, places = asked_text(text, escaped=True)
+    assert asked == "says \U00020bb7\u91ce and \ufffd alone"
+    assert places is not None
+    assert [text[places[at] : places[at + 1]] for at in (5, 6)] == ["\\ud842\\udfb7", "\\u91ce"]

@@ -1,4 +1,4 @@
-"""What a configuration says of built-in rules: how sure they must be, what each does, what is left alone, and regions."""
+"""Settings of built-in rules: how sure they must be, what each does, what is left alone, and regions."""
 
 import hashlib
 import json
@@ -63,6 +63,8 @@ def test_a_dry_run_and_a_tenants_action_go_before_a_rules() -> None:
     tenants = {"acme": {"action": "flag"}}
     assert [action for _, _, action in found("jane@example.org", "acme", rules=rules, tenants=tenants)] == ["flag"]
     assert [action for _, _, action in found("jane@example.org", rules=rules, tenants=tenants)] == ["block"]
+    same = {"acme": {"action": "redact"}}
+    assert [action for _, _, action in found("jane@example.org", "acme", rules=rules, tenants=same)] == ["redact"]
 
 
 @pytest.mark.parametrize(
